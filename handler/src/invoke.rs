@@ -1,0 +1,168 @@
+//! One run of one handler, from a message to an ending. The only async code of the crate.
+
+use std::any::Any;
+use std::num::NonZeroU32;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use futures_util::future::{Either, select};
+use serde_json::value::RawValue;
+use tracing::{Instrument, Span, field, info_span};
+
+use crate::context::{Context, Host, Inner};
+use crate::control::RunControl;
+use crate::ending::{Ending, Report};
+use crate::envelope::Envelope;
+use crate::failure::{Failure, Wish, bounded};
+use crate::message::Message;
+use crate::router::{Invocation, Route, Router, undecoded_type};
+
+/// What a run is made of.
+pub struct Attempt {
+    /// The queue's name.
+    pub queue: Arc<str>,
+    /// The message.
+    pub message: Arc<Message>,
+    /// Which attempt it is.
+    pub number: NonZeroU32,
+    /// When it will be cancelled.
+    pub deadline: Instant,
+    /// By which the host stops it.
+    pub control: RunControl,
+    /// What the host lends.
+    pub host: Arc<dyn Host>,
+}
+
+impl Router {
+    /// Makes one attempt: decodes, routes, runs the handler, and tells how it ended. A panic is an ending, not a
+    /// crash. An aborted run ends once its handler is dropped and its blocking work has stopped.
+    ///
+    /// Dropping the returned future is only right when the process ends.
+    pub async fn run(&self, attempt: Attempt) -> Report {
+        match self.resolve(&attempt.message) {
+            Ok(Resolved::Run(route, envelope)) => run(route, attempt, envelope).await,
+            Ok(Resolved::BuiltIn(envelope)) => {
+                Report { ending: Ending::Done, job_type: Some(Arc::from(envelope.job_type)) }
+            }
+            Err(report) => report,
+        }
+    }
+
+    fn resolve(&self, message: &Message) -> Result<Resolved<'_>, Report> {
+        if let Some(route) = self.undecoded_route() {
+            return Ok(Resolved::Run(route, Envelope::decode(message).ok()));
+        }
+        let envelope = Envelope::decode(message)
+            .map_err(|error| Report { ending: Ending::Undecodable { reason: bounded(error.0) }, job_type: None })?;
+        let Some(route) = self.route(&envelope.job_type) else {
+            if Self::is_built_in(&envelope.job_type) {
+                return Ok(Resolved::BuiltIn(envelope));
+            }
+            let reason = bounded(self.missing(&envelope.job_type));
+            return Err(Report { ending: Ending::NoHandler { reason }, job_type: None });
+        };
+        if envelope.version > route.version {
+            let (job_type, version, newest) = (&route.job_type, envelope.version, route.version);
+            let reason = format!("{job_type} version {version} is newer than {newest}, the newest this build handles");
+            return Err(Report { ending: Ending::NoHandler { reason }, job_type: Some(Arc::clone(job_type)) });
+        }
+        Ok(Resolved::Run(route, Some(envelope)))
+    }
+}
+
+enum Resolved<'a> {
+    /// No envelope where the route takes messages undecoded.
+    Run(&'a Route, Option<Envelope>),
+    /// Nothing to do but to finish it.
+    BuiltIn(Envelope),
+}
+
+async fn run(route: &Route, attempt: Attempt, envelope: Option<Envelope>) -> Report {
+    let control = attempt.control.clone();
+    let (context, payload) = context(route, attempt, envelope);
+    let job_type = Arc::clone(&context.0.job_type);
+    let span = context.0.span.clone();
+    context.0.host.started(&context);
+
+    // The call itself is inside, since an upcaster or a layer may panic before it returns its future.
+    let handling = AssertUnwindSafe(async { route.call(Invocation { context, payload }).await }).catch_unwind();
+    let ending = {
+        let handling = pin!(handling.instrument(span.clone()));
+        match select(handling, pin!(control.until_aborted())).await {
+            Either::Left((result, _)) => ending(result),
+            Either::Right(((), _)) => Ending::Interrupted,
+        }
+    };
+    control.until_no_blocking().await;
+    span.record("ending", ending.class().unwrap_or("done"));
+    Report { ending, job_type: Some(job_type) }
+}
+
+fn ending(result: Result<Result<(), Failure>, Box<dyn Any + Send>>) -> Ending {
+    match result {
+        Ok(Ok(())) => Ending::Done,
+        Ok(Err(failure)) => {
+            let (wish, reason) = failure.into_parts();
+            match wish {
+                Wish::Retry => Ending::RetryAsked { after: None, reason },
+                Wish::RetryAfter(delay) => Ending::RetryAsked { after: Some(delay), reason },
+                Wish::Reject => Ending::Rejected { reason },
+                Wish::Undecodable => Ending::Undecodable { reason },
+            }
+        }
+        Err(panic) => Ending::Panicked { reason: bounded(panic_message(panic.as_ref())) },
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without a message").to_owned()
+}
+
+fn context(route: &Route, attempt: Attempt, envelope: Option<Envelope>) -> (Context, Box<RawValue>) {
+    let Attempt { queue, message, number, deadline, control, host } = attempt;
+    let (version, job_id, idempotency_key, correlation_id, payload, job_type) = match envelope {
+        Some(e) => {
+            // A known type shares the route's name; an undecoded message brings its own.
+            let job_type = if *route.job_type == e.job_type { Arc::clone(&route.job_type) } else { e.job_type.into() };
+            (e.version, e.job_id, e.idempotency_key, e.correlation_id, e.payload, job_type)
+        }
+        None => (1, None, None, None, RawValue::NULL.to_owned(), undecoded_type(&message, route)),
+    };
+    let span = span(&queue, &message, number, &job_type, correlation_id.as_deref());
+    let inner = Inner {
+        queue,
+        message,
+        attempt: number,
+        deadline,
+        control,
+        host,
+        span,
+        job_type,
+        version,
+        job_id,
+        idempotency_key,
+        correlation_id,
+    };
+    (Context(Arc::new(inner)), payload)
+}
+
+fn span(queue: &str, message: &Message, attempt: NonZeroU32, job_type: &str, correlation_id: Option<&str>) -> Span {
+    info_span!(
+        "attempt",
+        queue,
+        "type" = job_type,
+        message_id = message.id,
+        attempt,
+        correlation_id,
+        ending = field::Empty,
+    )
+}
+
+#[cfg(test)]
+#[path = "invoke_tests.rs"]
+mod tests;

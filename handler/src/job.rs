@@ -1,0 +1,107 @@
+//! The payload contract: a job type's name, its version, and how older payloads become current ones.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::failure::Failure;
+
+/// A kind of work, told by its payload.
+///
+/// ```
+/// use drumline::{Job, Upcaster};
+/// use serde_json::json;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Welcome {
+///     user_id: u64,
+/// }
+///
+/// impl Job for Welcome {
+///     const TYPE: &'static str = "welcome";
+///     const VERSION: u32 = 2;
+///     // Version 1 called the field `user`.
+///     const UPCASTERS: &'static [Upcaster] =
+///         &[Upcaster { from: 1, up: |old| Ok(json!({ "user_id": old["user"] })) }];
+/// }
+/// ```
+pub trait Job: DeserializeOwned + Send + 'static {
+    /// The `type` of the envelope, such as `image.process`: lower case, dots between words.
+    const TYPE: &'static str;
+    /// The newest payload version this code understands, from 1. A newer message is retried, since a rolling
+    /// deploy may be under way; it is not rejected.
+    const VERSION: u32 = 1;
+    /// The steps from older versions, each to the next one. A message older than the steps reach is undecodable.
+    const UPCASTERS: &'static [Upcaster] = &[];
+}
+
+/// One step from a payload version to the next.
+#[derive(Debug, Clone, Copy)]
+pub struct Upcaster {
+    /// The version it takes; it gives `from + 1`.
+    pub from: u32,
+    /// The change itself; its error is the reason the message is undecodable.
+    pub up: fn(Value) -> Result<Value, String>,
+}
+
+/// Reads a payload of `version` as a `J`. A newer version is the router's to refuse before.
+pub(crate) fn decode<J: Job>(version: u32, payload: &RawValue) -> Result<J, Failure> {
+    let error = |e: serde_json::Error| Failure::undecodable(format_args!("the payload does not fit {}: {e}", J::TYPE));
+    if version == J::VERSION {
+        return serde_json::from_str(payload.get()).map_err(error);
+    }
+    let mut value: Value = serde_json::from_str(payload.get()).map_err(error)?;
+    for from in version..J::VERSION {
+        let step = J::UPCASTERS.iter().find(|step| step.from == from).ok_or_else(|| {
+            Failure::undecodable(format_args!("{} version {version} is too old: no step from {from}", J::TYPE))
+        })?;
+        value = (step.up)(value).map_err(|e| {
+            Failure::undecodable(format_args!("{} version {from} to {}: {e}", J::TYPE, from + 1))
+        })?;
+    }
+    serde_json::from_value(value).map_err(error)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::failure::Wish;
+    use serde_json::json;
+
+    #[derive(serde::Deserialize, Debug, PartialEq)]
+    struct Greet {
+        name: String,
+    }
+
+    impl Job for Greet {
+        const TYPE: &'static str = "greet";
+        const VERSION: u32 = 3;
+        const UPCASTERS: &'static [Upcaster] = &[
+            Upcaster { from: 1, up: |v| Ok(json!({ "who": v["w"] })) },
+            Upcaster {
+                from: 2,
+                up: |v| v["who"].as_str().map(|w| json!({ "name": w })).ok_or_else(|| "no who".to_owned()),
+            },
+        ];
+    }
+
+    fn read(version: u32, payload: &Value) -> Result<Greet, Failure> {
+        decode(version, &RawValue::from_string(payload.to_string()).unwrap())
+    }
+
+    #[test]
+    fn older_payloads_climb_step_by_step() {
+        let ann = Greet { name: "Ann".into() };
+        assert_eq!(read(3, &json!({ "name": "Ann" })).unwrap(), ann);
+        assert_eq!(read(2, &json!({ "who": "Ann" })).unwrap(), ann);
+        assert_eq!(read(1, &json!({ "w": "Ann" })).unwrap(), ann);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_undecodable() {
+        for (version, payload) in [(3, json!({ "nam": 1 })), (2, json!({})), (0, json!({}))] {
+            assert_eq!(read(version, &payload).unwrap_err().wish(), Wish::Undecodable);
+        }
+    }
+}
