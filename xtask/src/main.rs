@@ -1,1 +1,48 @@
-fn main() {}
+//! Drumline's development tasks: `cargo xtask COMMAND`. One module per command; what they share sits beside them.
+#![allow(clippy::print_stdout, reason = "a terminal tool: its messages are its output")]
+
+mod deps;
+mod interrupt;
+mod localstack;
+mod process;
+mod progress;
+mod project;
+mod service;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::interrupt::Interrupted;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Drumline's development tasks")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start what the tests need, run them, and stop what was started
+    Test(test::Options),
+    /// Run LocalStack in the foreground until Ctrl-C
+    Localstack(localstack::Options),
+    /// Check what the crates depend on: purity, licences, sources
+    Deps,
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Test(options) => test::run(&options),
+        Command::Localstack(options) => localstack::run(&options),
+        Command::Deps => deps::run(),
+    };
+    result.unwrap_or_else(|error| {
+        println!("error: {error:#}");
+        // 128 + the signal's number is how shells report a command that a signal ended.
+        let code = error.downcast_ref::<Interrupted>().map_or(1, |interrupted| 128 + interrupted.signal);
+        ExitCode::from(u8::try_from(code).unwrap_or(1))
+    })
+}

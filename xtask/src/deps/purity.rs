@@ -1,0 +1,147 @@
+//! The crates that must stay free of runtimes and I/O, also through what they depend on.
+//!
+//! `cargo tree` answers this exactly: it resolves features for the one crate that is asked about, while
+//! `cargo metadata` unites those of the whole workspace.
+
+use anyhow::{Context, Result, ensure};
+
+use crate::project;
+
+/// What one crate may not have in its tree of normal and build dependencies, on any platform.
+pub(crate) struct Rule {
+    package: &'static str,
+    features: &'static str,
+    /// Names; one that ends in `*` stands for all that begin so.
+    banned: &'static [&'static str],
+    reason: &'static str,
+}
+
+pub(crate) const RULES: &[Rule] = &[
+    Rule {
+        package: "drumline",
+        features: "--all-features",
+        banned: &[
+            "tokio*",
+            "async-std",
+            "async-io",
+            "async-global-executor",
+            "smol",
+            "mio",
+            "polling",
+            "socket2",
+            "aws-*",
+            "lambda_*",
+            "hyper*",
+            "h2",
+            "reqwest",
+            "ureq",
+            "axum*",
+            "tonic*",
+            "rustls*",
+            "chrono",
+            "jiff",
+            "time",
+            "fastrand",
+            "rand",
+            "getrandom",
+        ],
+        reason: "the handler crate decides and performs nothing: no AWS SDK, runtime, network, clock or randomness",
+    },
+    Rule {
+        package: "drumline-queue",
+        features: "--no-default-features",
+        banned: &["tokio*", "async-std", "smol", "mio", "socket2", "hyper*", "axum*", "aws-*"],
+        reason: "without its HTTP endpoint the queue is plain data that any runtime can hold",
+    },
+];
+
+impl Rule {
+    /// One line for each banned package found, with the chain that leads to it.
+    pub(crate) fn check(&self) -> Result<Vec<String>> {
+        let names = self.tree(&["--prefix", "none"])?;
+        self.violations(&names)
+            .into_iter()
+            .map(|found| {
+                let chain = self.tree(&["--invert", &found])?;
+                Ok(format!("{} depends on {found}; {}\n{chain}", self.package, self.reason))
+            })
+            .collect()
+    }
+
+    fn tree(&self, more: &[&str]) -> Result<String> {
+        let output = project::cargo()
+            .args(["tree", "--package", self.package, self.features])
+            .args(["--edges", "normal,build", "--target", "all", "--format", "{p}"])
+            .args(more)
+            .output()
+            .context("cannot start cargo tree")?;
+        ensure!(
+            output.status.success(),
+            "cargo tree for {} failed: {}",
+            self.package,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// The banned packages, as `name@version`, among lines of the form `name vVERSION ...`.
+    fn violations(&self, tree: &str) -> Vec<String> {
+        let mut found: Vec<String> = tree
+            .lines()
+            .filter_map(|line| {
+                let mut words = line.split_whitespace();
+                Some((words.next()?, words.next()?.strip_prefix('v')?))
+            })
+            .filter(|(name, _)| self.banned.iter().any(|pattern| matches(pattern, name)))
+            .map(|(name, version)| format!("{name}@{version}"))
+            .collect();
+        found.sort();
+        found.dedup();
+        found
+    }
+}
+
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(start) => name.starts_with(start),
+        None => name == pattern,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const RULE: Rule = Rule {
+        package: "core",
+        features: "--all-features",
+        banned: &["tokio*", "aws-*", "time"],
+        reason: "it is a test",
+    };
+
+    #[test]
+    fn banned_packages_are_found_once_wherever_they_stand() {
+        let tree = "core v0.1.0 (/src/core)\nserde v1.0.0\ntokio v1.2.3\naws-types v2.0.0\ntokio v1.2.3 (*)\n\
+                    tokio-util v0.7.0 (proc-macro)\n";
+        assert_eq!(RULE.violations(tree), ["aws-types@2.0.0", "tokio-util@0.7.0", "tokio@1.2.3"]);
+    }
+
+    #[test]
+    fn similar_names_are_no_violation() {
+        let tree =
+            "core v0.1.0\nhumantime v2.0.0\ntime-core v0.1.0\naws v1.0.0\nfutures-tokio v1.0.0\n\n[build]\n";
+        assert_eq!(RULE.violations(tree), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_real_tree_is_read_and_its_chain_shown() {
+        // xtask's own tree certainly holds clap.
+        let rule = Rule { package: "xtask", features: "--all-features", banned: &["clap"], reason: "a test" };
+        let violations = rule.check().unwrap();
+        assert_eq!(violations.len(), 1, "{violations:?}");
+        assert!(violations[0].starts_with("xtask depends on clap@"), "{violations:?}");
+        assert!(violations[0].contains("└── xtask v"), "{violations:?}");
+    }
+}

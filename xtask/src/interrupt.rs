@@ -1,0 +1,31 @@
+//! Ctrl-C and SIGTERM as something to wait on, so that what was started is stopped before this process ends.
+
+use std::io;
+use std::thread;
+
+use crossbeam_channel::{Receiver, unbounded};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+/// A signal asked for the end. Returned as an error, it unwinds to `main` and stops every process on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("interrupted by signal {signal}")]
+pub(crate) struct Interrupted {
+    pub(crate) signal: i32,
+}
+
+/// Yields each SIGINT, SIGTERM or SIGHUP once, to whichever holder waits.
+///
+/// From this call on those signals no longer end the process by themselves.
+pub(crate) fn catch() -> io::Result<Receiver<Interrupted>> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let (sender, receiver) = unbounded();
+    thread::spawn(move || {
+        for signal in &mut signals {
+            if sender.send(Interrupted { signal }).is_err() {
+                return; // Nobody waits any more: the process is about to end.
+            }
+        }
+    });
+    Ok(receiver)
+}

@@ -1,0 +1,12 @@
+//! One line when a phase starts and one when it ends, with its duration.
+
+use std::time::Instant;
+
+/// Runs one phase, announced by name, and says how long it took, however it ended.
+pub(crate) fn phase<T>(name: &str, work: impl FnOnce() -> T) -> T {
+    println!("==> {name}");
+    let started = Instant::now();
+    let result = work();
+    println!("    {name}: {:.1} s", started.elapsed().as_secs_f64());
+    result
+}

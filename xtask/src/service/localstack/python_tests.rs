@@ -1,0 +1,105 @@
+#![allow(clippy::unwrap_used)]
+
+use std::os::unix::fs::symlink;
+
+use crossbeam_channel::{never, unbounded};
+use tempfile::TempDir;
+
+use super::*;
+
+/// A program that stands for a Python: it succeeds or fails, whatever it is asked. A link, because a file just
+/// written cannot be run while another test's child process still holds it open.
+fn fake_python(folder: &Path, stand_in: &str) -> PathBuf {
+    fs::create_dir_all(folder).unwrap();
+    let path = folder.join(PROGRAM);
+    symlink(Path::new("/bin").join(stand_in), &path).unwrap();
+    path
+}
+
+fn first_that_works(path: &[&Path], pyenv: &Path) -> Option<PathBuf> {
+    let path = env::join_paths(path).unwrap();
+    candidates(&path, Some(pyenv)).into_iter().find(|python| works(python))
+}
+
+#[test]
+fn the_search_path_comes_before_pyenv() {
+    let home = TempDir::new().unwrap();
+    let on_path = fake_python(&home.path().join("bin"), "true");
+    fake_python(&home.path().join("pyenv/versions/3.13.0/bin"), "true");
+    let found = first_that_works(&[&home.path().join("bin")], &home.path().join("pyenv"));
+    assert_eq!(found, Some(on_path));
+}
+
+#[test]
+fn a_shim_that_refuses_is_passed_over() {
+    let home = TempDir::new().unwrap();
+    fake_python(&home.path().join("shims"), "false");
+    let real = fake_python(&home.path().join("pyenv/versions/3.13.0/bin"), "true");
+    let found = first_that_works(&[&home.path().join("shims")], &home.path().join("pyenv"));
+    assert_eq!(found, Some(real));
+}
+
+#[test]
+fn other_versions_and_missing_folders_are_nobody() {
+    let home = TempDir::new().unwrap();
+    fake_python(&home.path().join("pyenv/versions/3.12.1/bin"), "true");
+    fs::create_dir_all(home.path().join("pyenv/versions/3.13.2")).unwrap();
+    let nowhere = home.path().join("nowhere");
+    assert_eq!(first_that_works(&[&nowhere], &home.path().join("pyenv")), None);
+    assert_eq!(candidates(OsStr::new(""), None), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn any_change_of_python_or_pins_makes_the_environment_stale() {
+    let folder = TempDir::new().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write("requirements.txt", "localstack-core==1\n");
+    write("constraints.txt", "six==1\n");
+    let python = Path::new("/usr/bin/python3.13");
+    let stamp = folder.path().join("stamp");
+    let wanted = || stamp_of(python, folder.path()).unwrap();
+
+    assert!(!is_current(&stamp, &wanted()), "nothing is installed");
+    fs::write(&stamp, wanted()).unwrap();
+    assert!(is_current(&stamp, &wanted()));
+
+    let other_python = stamp_of(Path::new("/opt/python3.13"), folder.path()).unwrap();
+    assert!(!is_current(&stamp, &other_python));
+    write("constraints.txt", "six==2\n");
+    assert!(!is_current(&stamp, &wanted()));
+    write("constraints.txt", "six==1\n");
+    write("requirements.txt", "localstack-core==2\n");
+    assert!(!is_current(&stamp, &wanted()));
+}
+
+#[test]
+fn a_held_lock_is_waited_for_until_a_signal_comes() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("lock");
+    let held = lock(&path, &never()).unwrap();
+    let (sender, interrupts) = unbounded();
+    sender.send(Interrupted { signal: 15 }).unwrap();
+    let error = lock(&path, &interrupts).unwrap_err();
+    assert_eq!(error.downcast_ref(), Some(&Interrupted { signal: 15 }));
+    drop(held);
+    lock(&path, &never()).unwrap();
+}
+
+#[test]
+fn settings_are_the_lines_that_are_not_comments() {
+    let text = "# SERVICES=none\nSERVICES=sqs,s3\n\nOPTIONS=a=b\n";
+    assert_eq!(parse_settings(text).collect::<Vec<_>>(), [("SERVICES", "sqs,s3"), ("OPTIONS", "a=b")]);
+}
+
+#[test]
+fn it_listens_on_loopback_and_leaves_dynamodb_out() {
+    let command = run(Path::new("python"), Path::new("files"), 4570).unwrap();
+    let value = |name: &str| {
+        let found = command.get_envs().find(|(known, _)| *known == name);
+        found.and_then(|(_, value)| value).and_then(OsStr::to_str).map(str::to_owned)
+    };
+    assert_eq!(value("GATEWAY_LISTEN").as_deref(), Some("[::ffff:127.0.0.1]:4570"));
+    let services = value("SERVICES").unwrap();
+    assert!(services.split(',').any(|service| service == "sqs"));
+    assert!(!services.contains("dynamodb"));
+}

@@ -1,0 +1,111 @@
+//! `cargo xtask test`: every test, with everything it needs around it.
+
+use std::process::{Command, ExitCode, ExitStatus};
+
+use anyhow::Result;
+use crossbeam_channel::Receiver;
+
+use crate::interrupt::{self, Interrupted};
+use crate::process::Process;
+use crate::progress::phase;
+use crate::project;
+use crate::service::localstack::{self, LocalStack};
+
+/// The crate whose tests talk to services.
+const SERVICE_TESTS: &str = "drumline-tests";
+/// What cargo itself reports for failed tests; stands in for a test run that a signal ended.
+const TESTS_FAILED: u8 = 101;
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Start no service, and leave out the tests that need one
+    #[arg(long)]
+    quick: bool,
+    /// Arguments for one `cargo test` instead of all tests, such as `-- -p drumline-tests lease`
+    #[arg(last = true, value_name = "CARGO TEST ARGUMENTS")]
+    arguments: Vec<String>,
+}
+
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    let interrupts = interrupt::catch()?;
+    if !options.arguments.is_empty() {
+        let services = Services::start_unless(options.quick, &interrupts)?;
+        let status = cargo_test(&options.arguments, Some(&services), &interrupts)?;
+        return Ok(exit_code(status));
+    }
+
+    // Compiled first: what does not compile needs no service.
+    let built = phase("build the tests", || {
+        cargo_test(&everything(options.quick, &["--all-targets", "--no-run"]), None, &interrupts)
+    })?;
+    if !built.success() {
+        return Ok(exit_code(built));
+    }
+    let services = Services::start_unless(options.quick, &interrupts)?;
+    let tests = phase("run the tests", || {
+        cargo_test(
+            &everything(options.quick, &["--all-targets", "--no-fail-fast"]),
+            Some(&services),
+            &interrupts,
+        )
+    })?;
+    drop(services);
+    // Not a phase with a closing line: a test run ends on the test runner's own summary.
+    println!("==> run the documentation's tests");
+    let doc_tests = cargo_test(&everything(options.quick, &["--doc", "--no-fail-fast"]), None, &interrupts)?;
+    Ok(exit_code(if tests.success() { doc_tests } else { tests }))
+}
+
+/// What the tests need around them; dropping stops it.
+struct Services {
+    localstack: Option<LocalStack>,
+}
+
+impl Services {
+    fn start_unless(quick: bool, interrupts: &Receiver<Interrupted>) -> Result<Self> {
+        if quick {
+            return Ok(Self { localstack: None });
+        }
+        let installation = localstack::prepare(interrupts)?;
+        Ok(Self { localstack: Some(LocalStack::start(&installation, interrupts)?) })
+    }
+}
+
+fn everything(quick: bool, more: &[&str]) -> Vec<String> {
+    let mut arguments = vec!["--workspace"];
+    if quick {
+        arguments.extend(["--exclude", SERVICE_TESTS]);
+    }
+    arguments.extend(more);
+    arguments.into_iter().map(str::to_owned).collect()
+}
+
+fn cargo_test(
+    arguments: &[String],
+    services: Option<&Services>,
+    interrupts: &Receiver<Interrupted>,
+) -> Result<ExitStatus> {
+    let mut command: Command = project::cargo();
+    command.arg("test").args(arguments);
+    project::forget_aws(&mut command);
+    if let Some(localstack) = services.and_then(|services| services.localstack.as_ref()) {
+        command.envs(localstack.env());
+    }
+    Process::spawn("cargo test", &mut command, interrupts)?.wait()
+}
+
+fn exit_code(status: ExitStatus) -> ExitCode {
+    let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(TESTS_FAILED);
+    ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quick_run_leaves_out_the_tests_that_need_services() {
+        assert_eq!(everything(false, &["--doc"]), ["--workspace", "--doc"]);
+        assert_eq!(everything(true, &["--doc"]), ["--workspace", "--exclude", SERVICE_TESTS, "--doc"]);
+    }
+}
