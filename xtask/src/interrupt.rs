@@ -11,7 +11,8 @@ use signal_hook::iterator::Signals;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("interrupted by signal {signal}")]
 pub(crate) struct Interrupted {
-    pub(crate) signal: i32,
+    /// Its number, such as 2 for SIGINT.
+    pub(crate) signal: u8,
 }
 
 /// Yields each SIGINT, SIGTERM or SIGHUP once, to whichever holder waits.
@@ -22,6 +23,7 @@ pub(crate) fn catch() -> io::Result<Receiver<Interrupted>> {
     let (sender, receiver) = unbounded();
     thread::spawn(move || {
         for signal in &mut signals {
+            let signal = u8::try_from(signal).expect("the three signals asked for are 1, 2 and 15");
             if sender.send(Interrupted { signal }).is_err() {
                 return; // Nobody waits any more: the process is about to end.
             }

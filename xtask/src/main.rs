@@ -39,10 +39,15 @@ fn main() -> ExitCode {
         Command::Localstack(options) => localstack::run(&options),
         Command::Deps => deps::run(),
     };
-    result.unwrap_or_else(|error| {
-        println!("error: {error:#}");
+    result.unwrap_or_else(|error| match error.downcast_ref::<Interrupted>() {
         // 128 + the signal's number is how shells report a command that a signal ended.
-        let code = error.downcast_ref::<Interrupted>().map_or(1, |interrupted| 128 + interrupted.signal);
-        ExitCode::from(u8::try_from(code).unwrap_or(1))
+        Some(interrupted) => {
+            println!("{interrupted}");
+            ExitCode::from(128 + interrupted.signal)
+        }
+        None => {
+            println!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     })
 }

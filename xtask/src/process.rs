@@ -15,6 +15,7 @@ use crossbeam_channel::{Receiver, after, bounded, never, select};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::interrupt::Interrupted;
+use crate::progress::note;
 
 /// How long a child may take to end after SIGTERM. LocalStack needs up to some seconds to stop its services.
 const STOP_GRACE: Duration = Duration::from_secs(10);
@@ -76,7 +77,7 @@ impl Process {
             self.signal(Signal::TERM);
             // A second Ctrl-C means: now.
             if !matches!(self.ended_within(STOP_GRACE), Ok(Some(_))) {
-                println!("    {} does not stop by itself and is killed", self.name);
+                note(&format!("{} does not stop by itself and is killed", self.name));
             }
         }
         // Also when the leader has ended: what it left behind in its group goes with it.
@@ -89,7 +90,7 @@ impl Process {
     fn signal(&self, signal: Signal) {
         match kill_process_group(self.group, signal) {
             Ok(()) | Err(rustix::io::Errno::SRCH) => {}
-            Err(error) => println!("    cannot send {signal:?} to {}: {error}", self.name),
+            Err(error) => note(&format!("cannot send {signal:?} to {}: {error}", self.name)),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One line when a phase starts and one when it ends, with its duration.
 
+use std::io::{self, Write};
 use std::time::Instant;
 
 /// Runs one phase, announced by name, and says how long it took, however it ended.
@@ -9,4 +10,9 @@ pub(crate) fn phase<T>(name: &str, work: impl FnOnce() -> T) -> T {
     let result = work();
     println!("    {name}: {:.1} s", started.elapsed().as_secs_f64());
     result
+}
+
+/// One line from a destructor, which must go on when the terminal is gone; `println!` would panic there.
+pub(crate) fn note(text: &str) {
+    writeln!(io::stdout(), "    {text}").ok();
 }

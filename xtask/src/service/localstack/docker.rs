@@ -9,6 +9,7 @@ use crossbeam_channel::Receiver;
 
 use crate::interrupt::Interrupted;
 use crate::process::Process;
+use crate::progress::note;
 
 /// An engine that is up answers in well under a second; one that hangs is as good as none.
 const ENGINE_LIMIT: Duration = Duration::from_secs(10);
@@ -84,7 +85,7 @@ impl Container {
 impl Drop for Container {
     fn drop(&mut self) {
         if let Err(error) = self.remove() {
-            println!("    cannot remove the container {}: {error:#}", self.name);
+            note(&format!("cannot remove the container {}: {error:#}", self.name));
         }
     }
 }
