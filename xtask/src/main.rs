@@ -39,15 +39,13 @@ fn main() -> ExitCode {
         Command::Localstack(options) => localstack::run(&options),
         Command::Deps => deps::run(),
     };
-    result.unwrap_or_else(|error| match error.downcast_ref::<Interrupted>() {
-        // 128 + the signal's number is how shells report a command that a signal ended.
-        Some(interrupted) => {
+    result.unwrap_or_else(|error| {
+        if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
             println!("{interrupted}");
-            ExitCode::from(128 + interrupted.signal)
+            // 128 + the signal's number is how shells report a command that a signal ended.
+            return ExitCode::from(128 + interrupted.signal);
         }
-        None => {
-            println!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+        println!("error: {error:#}");
+        ExitCode::FAILURE
     })
 }
