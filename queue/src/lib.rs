@@ -1,1 +1,25 @@
-//! To be written.
+//! An SQS-compatible queue in one process, for laptops and tests. Not for production: it keeps nothing on disk.
+
+pub mod api;
+mod checks;
+mod checksum;
+mod dedup;
+mod error;
+mod groups;
+mod ids;
+pub mod limits;
+mod message;
+mod redrive;
+mod settings;
+mod sqs;
+mod store;
+mod time;
+
+pub use error::{ErrorCode, SqsError};
+pub use sqs::{Identity, MessageState, PeekedMessage, Sqs};
+pub use time::Timestamp;
+
+#[cfg(feature = "server")]
+mod server;
+#[cfg(feature = "server")]
+pub use server::{Endpoint, MAX_CONNECTIONS, Server};

@@ -1,0 +1,222 @@
+//! The shared state of a server: the state machine, a clock, and those who wait.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::sync::Notify;
+
+use super::clock::Clock;
+use super::waiting::{Answer, Waiting};
+use crate::api::{CreateQueue, ReceiveMessage, ReceiveMessageReply, SendMessage};
+use crate::checks::FIFO_SUFFIX;
+use crate::error::SqsError;
+use crate::sqs::{Identity, PeekedMessage, Sqs};
+use crate::time::Timestamp;
+
+/// A handle to a server's queues, for use in the same process. Clones share the queues.
+///
+/// Calls take a lock for some microseconds and are safe from any thread. What they send is received over HTTP, and the
+/// other way round.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// Tells the alarm that its time has moved forward.
+    alarm: Notify,
+    clock: Clock,
+}
+
+#[derive(Debug)]
+struct State {
+    sqs: Sqs,
+    waiting: Waiting,
+    /// When the alarm rings next.
+    alarm_at: Option<Timestamp>,
+    /// No receive waits any more.
+    ended: bool,
+}
+
+impl Endpoint {
+    pub(super) fn new(identity: Identity) -> Self {
+        // The standard library's hasher is the one source of randomness at hand. Ids need to differ between runs, not
+        // to be secret.
+        let seed = RandomState::new().hash_one(0_u8);
+        let state = State {
+            sqs: Sqs::new(identity, seed),
+            waiting: Waiting::default(),
+            alarm_at: None,
+            ended: false,
+        };
+        let shared = Shared { state: Mutex::new(state), alarm: Notify::new(), clock: Clock::start() };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Runs any call of the state machine at the present time, then answers the receives that it lets through.
+    ///
+    /// ```no_run
+    /// # fn example(endpoint: &drumline_queue::Endpoint) -> Result<(), drumline_queue::SqsError> {
+    /// use drumline_queue::api::OneQueue;
+    /// endpoint.call(|sqs, now| sqs.purge_queue(now, &OneQueue { queue_url: "jobs".into() }))
+    /// # }
+    /// ```
+    pub fn call<R>(&self, action: impl FnOnce(&mut Sqs, Timestamp) -> R) -> R {
+        let mut state = self.lock();
+        let now = self.now();
+        let result = action(&mut state.sqs, now);
+        self.after_change(&mut state, now);
+        result
+    }
+
+    /// Creates a queue, or finds it, and returns its URL.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sqs::create_queue`].
+    pub fn create_queue(&self, name: &str, attributes: &[(&str, &str)]) -> Result<String, SqsError> {
+        let attributes =
+            attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let request = CreateQueue { queue_name: name.to_owned(), attributes, tags: BTreeMap::new() };
+        self.call(|sqs, now| sqs.create_queue(now, request)).map(|reply| reply.queue_url)
+    }
+
+    /// Creates a queue together with its dead-letter queue, and returns both URLs.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sqs::create_queue`].
+    pub fn create_queue_with_dead_letters(
+        &self,
+        name: &str,
+        dead_letter_name: &str,
+        max_receive_count: u32,
+    ) -> Result<(String, String), SqsError> {
+        let fifo: &[(&str, &str)] = if name.ends_with(FIFO_SUFFIX) { &[("FifoQueue", "true")] } else { &[] };
+        let dead_letter_url = self.create_queue(dead_letter_name, fifo)?;
+        let arn = self.call(|sqs, _| sqs.queue_arn(dead_letter_name));
+        let policy = format!(r#"{{"deadLetterTargetArn":"{arn}","maxReceiveCount":{max_receive_count}}}"#);
+        let attributes = [fifo, &[("RedrivePolicy", policy.as_str())]].concat();
+        Ok((self.create_queue(name, &attributes)?, dead_letter_url))
+    }
+
+    /// Sends a message that is nothing but a body, and returns its id.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sqs::send_message`].
+    pub fn send(&self, queue_url: &str, body: &str) -> Result<Arc<str>, SqsError> {
+        let request = SendMessage {
+            queue_url: queue_url.to_owned(),
+            message_body: body.to_owned(),
+            ..Default::default()
+        };
+        self.call(|sqs, now| sqs.send_message(now, request)).map(|reply| reply.message_id)
+    }
+
+    /// All messages of a queue in the order they came. Counts as no receive and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// `QueueDoesNotExist`.
+    pub fn peek(&self, queue_url: &str) -> Result<Vec<PeekedMessage>, SqsError> {
+        self.call(|sqs, now| sqs.peek(now, queue_url))
+    }
+
+    /// Receives messages, waiting for one as long as the request or the queue says.
+    ///
+    /// Dropping the future before it is ready takes no message, save in the instant in which one is being handed over.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sqs::receive_message`].
+    pub async fn receive(&self, request: ReceiveMessage) -> Answer {
+        let (wait, id, mut answer) = {
+            let mut state = self.lock();
+            let now = self.now();
+            let wait = state.sqs.receive_wait(&request)?;
+            let reply = state.sqs.receive_message(now, &request)?;
+            if !reply.messages.is_empty() || wait.is_zero() || state.ended {
+                self.after_change(&mut state, now);
+                return Ok(reply);
+            }
+            let (id, answer) = state.waiting.add(request);
+            self.after_change(&mut state, now);
+            (wait, id, answer)
+        };
+        let _forget = Forget { endpoint: self, id };
+        tokio::select! {
+            biased;
+            answer = &mut answer => answer.unwrap_or_else(|_| Ok(ReceiveMessageReply::default())),
+            () = tokio::time::sleep(wait) => {
+                self.lock().waiting.forget(id);
+                // It may have been answered in the instant its time ran out.
+                answer.try_recv().unwrap_or_else(|_| Ok(ReceiveMessageReply::default()))
+            }
+        }
+    }
+
+    /// Answers all waiting receives at once with no messages. From now on no receive waits.
+    ///
+    /// For shutting down: consumers get their open receives back without waiting up to 20 seconds for them.
+    pub fn end_long_polls(&self) {
+        let mut state = self.lock();
+        state.ended = true;
+        state.waiting.end();
+    }
+
+    /// The present time on the endpoint's clock.
+    pub fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
+    /// Rings when time alone lets a waiting receive through: a visibility timeout or a delay has ended. Never returns.
+    pub(super) async fn ring(self) {
+        loop {
+            let alarm_at = self.lock().alarm_at;
+            match alarm_at {
+                None => self.shared.alarm.notified().await,
+                Some(at) => tokio::select! {
+                    () = tokio::time::sleep_until(self.shared.clock.instant(at)) => {
+                        let mut state = self.lock();
+                        state.alarm_at = None;
+                        self.after_change(&mut state, self.now());
+                    }
+                    // Losing a notification here is impossible: the time is read again in the next turn.
+                    () = self.shared.alarm.notified() => {}
+                },
+            }
+        }
+    }
+
+    /// Serves those who wait and sets the alarm for the rest.
+    fn after_change(&self, state: &mut State, now: Timestamp) {
+        let State { sqs, waiting, alarm_at, .. } = state;
+        waiting.serve(sqs, now);
+        if let Some(next) = waiting.next_change(sqs)
+            && alarm_at.is_none_or(|at| next < at)
+        {
+            *alarm_at = Some(next);
+            self.shared.alarm.notify_one();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().expect("the state machine does not panic")
+    }
+}
+
+/// Takes a receive off the waiting list when its future goes away.
+struct Forget<'a> {
+    endpoint: &'a Endpoint,
+    id: u64,
+}
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        self.endpoint.lock().waiting.forget(self.id);
+    }
+}

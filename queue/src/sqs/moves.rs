@@ -1,0 +1,267 @@
+//! Message move tasks: moving a dead-letter queue's messages back, so many a second.
+//!
+//! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html>
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use super::Sqs;
+use crate::api::{
+    CancelMessageMoveTask, CancelMessageMoveTaskReply, ListMessageMoveTasks, ListMessageMoveTasksReply,
+    ListedMoveTask, MoveTaskStatus, StartMessageMoveTask, StartMessageMoveTaskReply,
+};
+use crate::error::{ErrorCode, SqsError};
+use crate::limits::{MAX_LISTED_MOVE_TASKS, MOVE_RATE};
+use crate::message::{Message, State};
+use crate::time::Timestamp;
+
+/// One task, running or done.
+#[derive(Debug)]
+pub(super) struct MoveTask {
+    handle: String,
+    source_arn: String,
+    destination_arn: Option<String>,
+    rate: Option<i64>,
+    started_at: Timestamp,
+    moved: u64,
+    to_move: u64,
+    status: MoveTaskStatus,
+    failure: Option<String>,
+}
+
+/// What a task handle says, in the form SQS gives it: JSON in base64.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TaskHandle {
+    task_id: String,
+    source_arn: String,
+}
+
+impl MoveTask {
+    fn is_running(&self) -> bool {
+        self.status == MoveTaskStatus::Running
+    }
+
+    /// When the next message is due: message n moves n intervals after the start.
+    pub(super) fn next_move_at(&self) -> Option<Timestamp> {
+        let rate = self.rate.unwrap_or(*MOVE_RATE.end()).unsigned_abs();
+        let due = Duration::from_millis(((self.moved + 1) * 1000).div_ceil(rate));
+        self.is_running().then(|| self.started_at.plus(due))
+    }
+
+    fn fail(&mut self, reason: &str) {
+        self.status = MoveTaskStatus::Failed;
+        self.failure = Some(reason.to_owned());
+    }
+
+    fn listed(&self) -> ListedMoveTask {
+        ListedMoveTask {
+            task_handle: self.is_running().then(|| self.handle.clone()),
+            status: self.status,
+            source_arn: self.source_arn.clone(),
+            destination_arn: self.destination_arn.clone(),
+            max_number_of_messages_per_second: self.rate,
+            approximate_number_of_messages_moved: self.moved,
+            approximate_number_of_messages_to_move: self.to_move,
+            failure_reason: self.failure.clone(),
+            started_timestamp: self.started_at,
+        }
+    }
+}
+
+impl Sqs {
+    /// Starts moving a dead-letter queue's messages to a destination, or each to the queue it came from.
+    ///
+    /// # Errors
+    ///
+    /// `ResourceNotFound` when source or destination does not exist; `InvalidParameterValue` when the source is nobody's
+    /// dead-letter queue, the destination is the source or of another type, the rate is outside 1 to 500, or a task is
+    /// already running.
+    pub fn start_message_move_task(
+        &mut self,
+        now: Timestamp,
+        request: StartMessageMoveTask,
+    ) -> Result<StartMessageMoveTaskReply, SqsError> {
+        let invalid = |message: &str| Err(SqsError::new(ErrorCode::InvalidParameterValue, message));
+        self.run_moves(now);
+        let source_name = self.existing("SourceArn", &request.source_arn)?.to_owned();
+        if let Some(rate) = request.max_number_of_messages_per_second.filter(|rate| !MOVE_RATE.contains(rate))
+        {
+            let reason = "Must be between 1 and 500, if provided.";
+            return Err(SqsError::invalid_value("MaxNumberOfMessagesPerSecond", rate, reason));
+        }
+        if !self.queues.values().any(|queue| queue.sends_dead_letters_to(&request.source_arn)) {
+            return invalid("Source queue must be configured as a Dead Letter Queue.");
+        }
+        if let Some(destination) = &request.destination_arn {
+            let destination_name = self.existing("DestinationArn", destination)?;
+            if destination_name == source_name {
+                return invalid("Source queue arn and destination queue arn cannot be the same.");
+            }
+            if self.queues[destination_name].settings.fifo != self.queues[&source_name].settings.fifo {
+                return invalid("Source queue and destination queue must be of the same type.");
+            }
+        }
+        if self.tasks.iter().any(|task| task.source_arn == request.source_arn && task.is_running()) {
+            return invalid(
+                "There is already a task running. Only one active task is allowed for a source queue arn at a given \
+                 time.",
+            );
+        }
+        self.forget_old_tasks(&request.source_arn);
+        let handle =
+            TaskHandle { task_id: self.ids.uuid().to_string(), source_arn: request.source_arn.clone() };
+        let handle = STANDARD.encode(serde_json::to_string(&handle).expect("two strings serialise"));
+        let queue = self.queue_at(now, &source_name)?;
+        let to_move = queue.store.counts().visible as u64;
+        self.tasks.push(MoveTask {
+            handle: handle.clone(),
+            source_arn: request.source_arn,
+            destination_arn: request.destination_arn,
+            rate: request.max_number_of_messages_per_second,
+            started_at: now,
+            moved: 0,
+            to_move,
+            status: MoveTaskStatus::Running,
+            failure: None,
+        });
+        Ok(StartMessageMoveTaskReply { task_handle: handle })
+    }
+
+    /// Stops a running task. What it has moved stays moved.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidParameterValue` for what is not a task handle, `ResourceNotFound` for an unknown task,
+    /// `UnsupportedOperation` for one that no longer runs.
+    pub fn cancel_message_move_task(
+        &mut self,
+        now: Timestamp,
+        request: &CancelMessageMoveTask,
+    ) -> Result<CancelMessageMoveTaskReply, SqsError> {
+        self.run_moves(now);
+        let handle: Option<TaskHandle> =
+            STANDARD.decode(&request.task_handle).ok().and_then(|json| serde_json::from_slice(&json).ok());
+        if handle.is_none() {
+            let message = "Value for parameter TaskHandle is invalid.";
+            return Err(SqsError::new(ErrorCode::InvalidParameterValue, message));
+        }
+        let task = self.tasks.iter_mut().find(|task| task.handle == request.task_handle);
+        let task = task.ok_or_else(|| SqsError::new(ErrorCode::ResourceNotFound, "Task does not exist."))?;
+        if !task.is_running() {
+            let message = "Only active tasks can be cancelled.";
+            return Err(SqsError::new(ErrorCode::UnsupportedOperation, message));
+        }
+        task.status = MoveTaskStatus::Cancelled;
+        Ok(CancelMessageMoveTaskReply { approximate_number_of_messages_moved: task.moved })
+    }
+
+    /// The newest tasks of a dead-letter queue, newest first.
+    ///
+    /// # Errors
+    ///
+    /// `ResourceNotFound`, `InvalidParameterValue` outside 1 to 10 results.
+    pub fn list_message_move_tasks(
+        &mut self,
+        now: Timestamp,
+        request: &ListMessageMoveTasks,
+    ) -> Result<ListMessageMoveTasksReply, SqsError> {
+        self.run_moves(now);
+        self.existing("SourceArn", &request.source_arn)?;
+        let max = usize::try_from(request.max_results.unwrap_or(1)).unwrap_or(0);
+        if max == 0 || max > MAX_LISTED_MOVE_TASKS {
+            let value = request.max_results.unwrap_or_default();
+            return Err(SqsError::invalid_value(
+                "MaxResults",
+                value,
+                "Must be between 1 and 10, if provided.",
+            ));
+        }
+        let newest_first = self.tasks.iter().rev().filter(|task| task.source_arn == request.source_arn);
+        Ok(ListMessageMoveTasksReply { results: newest_first.take(max).map(MoveTask::listed).collect() })
+    }
+
+    /// Moves what is due by `now`.
+    pub(super) fn run_moves(&mut self, now: Timestamp) {
+        if !self.tasks.iter().any(MoveTask::is_running) {
+            return;
+        }
+        let mut tasks = std::mem::take(&mut self.tasks);
+        for task in &mut tasks {
+            self.run_task(task, now);
+        }
+        self.tasks = tasks;
+    }
+
+    fn run_task(&mut self, task: &mut MoveTask, now: Timestamp) {
+        while task.is_running() {
+            let source = task.source_arn.rsplit(':').next().unwrap_or_default();
+            let Some(queue) = self.queues.get_mut(source) else { return task.fail(NO_QUEUE) };
+            queue.advance(now);
+            let Some(key) = queue.store.next_to_move() else {
+                task.status = MoveTaskStatus::Completed;
+                return;
+            };
+            if task.next_move_at().is_some_and(|due| due > now) {
+                return;
+            }
+            let origin = queue.store.get(key).and_then(|message| message.dead_letter_source.clone());
+            let Some(target) = task.destination_arn.as_deref().map(Arc::from).or(origin) else {
+                return task.fail(NO_SOURCE);
+            };
+            let Some(target) = self.name_in_arn(&target).filter(|name| self.queues.contains_key(*name))
+            else {
+                return task.fail(NO_QUEUE);
+            };
+            let (source, target) = (source.to_owned(), target.to_owned());
+            let message = self.queues.get_mut(&source).and_then(|queue| queue.store.remove(key, now));
+            let message = message.expect("the message was just seen in the source queue");
+            self.resend(now, &target, message);
+            task.moved += 1;
+        }
+    }
+
+    /// Puts a moved message into queue `target` as if it were new: another id, another age, no receives.
+    fn resend(&mut self, now: Timestamp, target: &str, mut message: Message) {
+        message.id = self.ids.uuid();
+        let queue = self.queues.get_mut(target).expect("the destination was found before");
+        message.sent_at = now;
+        message.first_received_at = None;
+        message.receive_count = 0;
+        message.receipt = None;
+        message.dead_letter_source = None;
+        message.state = State::Visible { since: now };
+        if queue.settings.fifo {
+            message.sequence_number = Some(queue.sequence_number());
+        }
+        queue.store.insert(message, now);
+    }
+
+    /// The name of the existing queue with this ARN.
+    fn existing<'a>(&self, parameter: &str, arn: &'a str) -> Result<&'a str, SqsError> {
+        self.name_in_arn(arn).filter(|name| self.queues.contains_key(*name)).ok_or_else(|| {
+            let message =
+                format!("The resource that you specified for the {parameter} parameter doesn't exist.");
+            SqsError::new(ErrorCode::ResourceNotFound, message)
+        })
+    }
+
+    /// Keeps no more finished tasks of a queue than a listing shows, the coming one included.
+    fn forget_old_tasks(&mut self, source_arn: &str) {
+        let of_queue = self.tasks.iter().filter(|task| task.source_arn == source_arn).count();
+        if of_queue >= MAX_LISTED_MOVE_TASKS
+            && let Some(oldest) = self.tasks.iter().position(|task| task.source_arn == source_arn)
+        {
+            self.tasks.remove(oldest);
+        }
+    }
+}
+
+/// The failure reason when a message does not know the queue it came from and no destination was given.
+const NO_SOURCE: &str = "CouldNotDetermineMessageSource";
+/// The failure reason when the queue to move from or to is gone.
+const NO_QUEUE: &str = "AWS.SimpleQueueService.NonExistentQueue";

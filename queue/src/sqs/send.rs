@@ -1,0 +1,265 @@
+//! `SendMessage` and `SendMessageBatch`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Queue, Sqs};
+use crate::api::{
+    BatchErrorEntry, MessageAttributes, SendMessage, SendMessageBatch, SendMessageBatchEntry,
+    SendMessageBatchReply, SendMessageReply, SentBatchEntry,
+};
+use crate::checks;
+use crate::checksum::{md5_of, md5_of_attributes};
+use crate::dedup::{DeduplicationKey, FirstSend, content_id};
+use crate::error::{ErrorCode, SqsError};
+use crate::ids::IdSource;
+use crate::limits::{DELAY_SECS, MAX_BATCH_BYTES, MAX_STORED_BYTES, MESSAGE_OVERHEAD_BYTES};
+use crate::message::{Message, State, attributes_size};
+use crate::time::Timestamp;
+
+/// A message on its way in: what `SendMessage` and a batch entry have in common.
+struct Draft {
+    body: String,
+    delay_secs: Option<i64>,
+    attributes: MessageAttributes,
+    system_attributes: MessageAttributes,
+    deduplication_id: Option<String>,
+    group: Option<String>,
+}
+
+impl Draft {
+    fn of_entry(entry: SendMessageBatchEntry) -> (String, Self) {
+        let draft = Self {
+            body: entry.message_body,
+            delay_secs: entry.delay_seconds,
+            attributes: entry.message_attributes,
+            system_attributes: entry.message_system_attributes,
+            deduplication_id: entry.message_deduplication_id,
+            group: entry.message_group_id,
+        };
+        (entry.id, draft)
+    }
+
+    /// Bytes that count against SQS's limits: system attributes add none.
+    fn size(&self) -> usize {
+        self.body.len() + attributes_size(&self.attributes)
+    }
+}
+
+impl Sqs {
+    /// Puts one message into a queue.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidMessageContents`, `InvalidParameterValue`, `MissingParameter`, `QueueDoesNotExist`, and `OverLimit` when
+    /// the endpoint's memory is used up ([`MAX_STORED_BYTES`]).
+    pub fn send_message(
+        &mut self,
+        now: Timestamp,
+        request: SendMessage,
+    ) -> Result<SendMessageReply, SqsError> {
+        let draft = Draft {
+            body: request.message_body,
+            delay_secs: request.delay_seconds,
+            attributes: request.message_attributes,
+            system_attributes: request.message_system_attributes,
+            deduplication_id: request.message_deduplication_id,
+            group: request.message_group_id,
+        };
+        let mut room = self.room();
+        let (queue, ids) = self.queue_and_ids(now, &request.queue_url)?;
+        queue.send(now, draft, ids, &mut room)
+    }
+
+    /// Puts up to ten messages into a queue, each accepted or refused on its own.
+    ///
+    /// # Errors
+    ///
+    /// For the batch as a whole: `EmptyBatchRequest`, `TooManyEntriesInBatchRequest`, `InvalidBatchEntryId`,
+    /// `BatchEntryIdsNotDistinct`, `BatchRequestTooLong`, `QueueDoesNotExist`.
+    pub fn send_message_batch(
+        &mut self,
+        now: Timestamp,
+        request: SendMessageBatch,
+    ) -> Result<SendMessageBatchReply, SqsError> {
+        let mut room = self.room();
+        let (queue, ids) = self.queue_and_ids(now, &request.queue_url)?;
+        checks::batch_ids(
+            "SendMessageBatchRequestEntry",
+            request.entries.iter().map(|entry| entry.id.as_str()),
+        )?;
+        let drafts: Vec<(String, Draft)> = request.entries.into_iter().map(Draft::of_entry).collect();
+        let size: usize = drafts.iter().map(|(_, draft)| draft.size()).sum();
+        if size > MAX_BATCH_BYTES {
+            let message = format!(
+                "Batch requests cannot be longer than {MAX_BATCH_BYTES} bytes. You have sent {size} bytes."
+            );
+            return Err(SqsError::new(ErrorCode::BatchRequestTooLong, message));
+        }
+        let mut reply = SendMessageBatchReply::default();
+        for (id, draft) in drafts {
+            match queue.send(now, draft, ids, &mut room) {
+                Ok(sent) => reply.successful.push(SentBatchEntry {
+                    id,
+                    message_id: sent.message_id,
+                    md5_of_message_body: sent.md5_of_message_body,
+                    md5_of_message_attributes: sent.md5_of_message_attributes,
+                    md5_of_message_system_attributes: sent.md5_of_message_system_attributes,
+                    sequence_number: sent.sequence_number,
+                }),
+                Err(error) => reply.failed.push(BatchErrorEntry::new(id, error)),
+            }
+        }
+        Ok(reply)
+    }
+
+    /// Bytes that may still be stored.
+    fn room(&self) -> usize {
+        MAX_STORED_BYTES.saturating_sub(self.stored_bytes())
+    }
+
+    fn queue_and_ids(&mut self, now: Timestamp, url: &str) -> Result<(&mut Queue, &mut IdSource), SqsError> {
+        self.queue_at(now, url)?;
+        let queue = self.queues.get_mut(super::queue_name(url)).ok_or_else(super::no_such_queue)?;
+        Ok((queue, &mut self.ids))
+    }
+}
+
+impl BatchErrorEntry {
+    pub(crate) fn new(id: String, error: SqsError) -> Self {
+        Self {
+            id,
+            sender_fault: error.sender_fault(),
+            code: error.code.name().to_owned(),
+            message: error.message,
+        }
+    }
+}
+
+impl Queue {
+    fn send(
+        &mut self,
+        now: Timestamp,
+        draft: Draft,
+        ids: &mut IdSource,
+        room: &mut usize,
+    ) -> Result<SendMessageReply, SqsError> {
+        self.check(&draft)?;
+        let delay = self.delay(draft.delay_secs)?;
+        let deduplication_id = self.deduplication_id(&draft)?;
+        let cost = draft.size() + MESSAGE_OVERHEAD_BYTES;
+        if cost > *room {
+            let message = format!("This endpoint holds at most {MAX_STORED_BYTES} bytes of messages.");
+            return Err(SqsError::new(ErrorCode::OverLimit, message));
+        }
+
+        let mut reply = SendMessageReply {
+            message_id: Arc::default(),
+            md5_of_message_body: md5_of(draft.body.as_bytes()),
+            md5_of_message_attributes: md5_of_attributes(&draft.attributes),
+            md5_of_message_system_attributes: md5_of_attributes(&draft.system_attributes),
+            sequence_number: None,
+        };
+        let group: Option<Arc<str>> = draft.group.map(Into::into);
+        if let Some(id) = &deduplication_id {
+            let scope = group.clone().filter(|_| self.settings.deduplicate_per_group);
+            let key: DeduplicationKey = (scope, Arc::clone(id));
+            if let Some(first) = self.deduplication.find(&key) {
+                reply.message_id = Arc::clone(&first.message_id);
+                reply.sequence_number = Some(Arc::clone(&first.sequence_number));
+                return Ok(reply);
+            }
+            let first = FirstSend { message_id: ids.uuid(), sequence_number: self.sequence_number() };
+            reply.message_id = Arc::clone(&first.message_id);
+            reply.sequence_number = Some(Arc::clone(&first.sequence_number));
+            self.deduplication.remember(key, first, now);
+        } else {
+            reply.message_id = ids.uuid();
+        }
+
+        *room -= cost;
+        let state = if delay.is_zero() {
+            State::Visible { since: now }
+        } else {
+            State::Delayed { until: now.plus(delay) }
+        };
+        let mut system_attributes = draft.system_attributes;
+        let trace_header =
+            system_attributes.remove(checks::TRACE_HEADER).and_then(|value| value.string_value);
+        self.store.insert(
+            Message {
+                id: Arc::clone(&reply.message_id),
+                body: draft.body.into(),
+                md5_of_body: Arc::clone(&reply.md5_of_message_body),
+                attributes: Arc::new(draft.attributes),
+                md5_of_attributes: reply.md5_of_message_attributes.clone(),
+                trace_header: trace_header.map(Into::into),
+                group,
+                deduplication_id,
+                sequence_number: reply.sequence_number.clone(),
+                sent_at: now,
+                first_received_at: None,
+                receive_count: 0,
+                receipt: None,
+                dead_letter_source: None,
+                state,
+            },
+            now,
+        );
+        Ok(reply)
+    }
+
+    /// Checks what does not depend on other messages.
+    fn check(&self, draft: &Draft) -> Result<(), SqsError> {
+        checks::body(&draft.body)?;
+        let limit = self.settings.max_message_bytes;
+        if draft.size() > limit {
+            let message = format!(
+                "One or more parameters are invalid. Reason: Message must be shorter than {limit} bytes."
+            );
+            return Err(SqsError::new(ErrorCode::InvalidParameterValue, message));
+        }
+        checks::message_attributes(&draft.attributes)?;
+        checks::system_attributes(&draft.system_attributes)?;
+        match &draft.group {
+            Some(group) => checks::fifo_id("MessageGroupId", group),
+            None if self.settings.fifo => Err(SqsError::missing("MessageGroupId")),
+            None => Ok(()),
+        }
+    }
+
+    fn delay(&self, secs: Option<i64>) -> Result<Duration, SqsError> {
+        match secs {
+            None => Ok(self.settings.delay),
+            // SQS takes an explicit zero on a FIFO queue, since it asks for nothing.
+            Some(secs) if self.settings.fifo && secs != 0 => {
+                Err(SqsError::invalid_value("DelaySeconds", secs, NOT_FOR_THIS_TYPE))
+            }
+            Some(_) if self.settings.fifo => Ok(self.settings.delay),
+            Some(secs) if DELAY_SECS.contains(&secs) => Ok(Duration::from_secs(secs.unsigned_abs())),
+            Some(secs) => {
+                let reason = "DelaySeconds must be >= 0 and <= 900.";
+                Err(SqsError::invalid_value("DelaySeconds", secs, reason))
+            }
+        }
+    }
+
+    /// The id under which the message is deduplicated: always there on a FIFO queue, never on a standard one.
+    fn deduplication_id(&self, draft: &Draft) -> Result<Option<Arc<str>>, SqsError> {
+        match &draft.deduplication_id {
+            Some(id) if !self.settings.fifo => {
+                Err(SqsError::invalid_value("MessageDeduplicationId", id, NOT_FOR_THIS_TYPE))
+            }
+            Some(id) => checks::fifo_id("MessageDeduplicationId", id).map(|()| Some(id.as_str().into())),
+            None if !self.settings.fifo => Ok(None),
+            None if self.settings.content_deduplication => Ok(Some(content_id(&draft.body))),
+            None => Err(SqsError::new(
+                ErrorCode::InvalidParameterValue,
+                "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided \
+                 explicitly",
+            )),
+        }
+    }
+}
+
+const NOT_FOR_THIS_TYPE: &str = "The request include parameter that is not valid for this queue type.";
