@@ -174,7 +174,9 @@ impl Context {
         match answered.await {
             Ok(Ok(result)) => result,
             Ok(Err(panic)) => panic::resume_unwind(panic),
-            Err(oneshot::Canceled) => Err(Failure::retry("the process stopped before the blocking work began")),
+            Err(oneshot::Canceled) => {
+                Err(Failure::retry("the process stopped before the blocking work began"))
+            }
         }
     }
 }

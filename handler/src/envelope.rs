@@ -68,7 +68,7 @@ impl std::error::Error for Undecodable {}
 struct Keys<'a> {
     #[serde(borrow, rename = "type")]
     job_type: Option<&'a RawValue>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "even_null")]
     payload: Option<&'a RawValue>,
     #[serde(borrow, rename = "schemaVersion")]
     version: Option<&'a RawValue>,
@@ -95,6 +95,11 @@ struct Keys<'a> {
     records: Option<&'a RawValue>,
     #[serde(borrow, rename = "Event")]
     s3_test: Option<&'a RawValue>,
+}
+
+/// A payload of `null` is a payload, for jobs that need none.
+fn even_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 #[derive(Deserialize)]
@@ -138,14 +143,17 @@ impl Envelope {
         }
         match (keys.job_type, keys.payload) {
             (Some(job_type), Some(payload)) => Self::native(&keys, job_type, payload),
-            (_, _) if raw_type.is_some_and(|t| !t.is_empty()) => Ok(Self::raw(raw_type.unwrap_or_default(), body)),
+            (_, _) if raw_type.is_some_and(|t| !t.is_empty()) => {
+                Ok(Self::raw(raw_type.unwrap_or_default(), body))
+            }
             (None, None) if keys.records.is_some() => Self::s3(body),
             (None, None) if keys.s3_test.is_some_and(|e| e.get() == "\"s3:TestEvent\"") => {
                 Ok(Self::bare(S3_TEST_EVENT_TYPE.to_owned(), null()))
             }
             (Some(_), None) => Err(Undecodable("the envelope has a `type` but no `payload`".to_owned())),
             (None, _) => Err(Undecodable(
-                "no `type` in the body, and no message attribute `messageType`: no telling what job this is".to_owned(),
+                "no `type` in the body, and no message attribute `messageType`: no telling what job this is"
+                    .to_owned(),
             )),
         }
     }
@@ -239,7 +247,11 @@ impl Envelope {
 }
 
 fn not_a_job(body: &str, error: &serde_json::Error) -> Undecodable {
-    let hint = if body.trim_start().starts_with('{') { "" } else { " (a raw body needs the message attribute `messageType`)" };
+    let hint = if body.trim_start().starts_with('{') {
+        ""
+    } else {
+        " (a raw body needs the message attribute `messageType`)"
+    };
     Undecodable(format!("the body is not a JSON object: {error}{hint}"))
 }
 
@@ -248,7 +260,10 @@ fn field<'a, T: Deserialize<'a>>(name: &str, value: &'a RawValue) -> Result<T, U
 }
 
 /// A missing field and one that is `null` are the same to most producers' languages.
-fn optional<'a, T: Deserialize<'a>>(name: &str, value: Option<&'a RawValue>) -> Result<Option<T>, Undecodable> {
+fn optional<'a, T: Deserialize<'a>>(
+    name: &str,
+    value: Option<&'a RawValue>,
+) -> Result<Option<T>, Undecodable> {
     value.map_or(Ok(None), |value| field(name, value))
 }
 

@@ -41,7 +41,8 @@ fn cloud_events_are_understood() {
     assert_eq!(event.correlation_id.as_deref(), Some("c1"));
     assert_eq!(event.payload.get(), r#"{"order":5}"#);
 
-    let binary = decode(r#"{"specversion":"1.0","type":"t","source":"s","id":"1","data_base64":"AAE="}"#).unwrap();
+    let binary =
+        decode(r#"{"specversion":"1.0","type":"t","source":"s","id":"1","data_base64":"AAE="}"#).unwrap();
     assert_eq!(binary.payload.get(), r#""AAE=""#);
 }
 
@@ -68,7 +69,9 @@ fn sns_event_bridge_and_s3_frames_are_opened() {
     let job = decode(&sns("hello", r#"{"messageType":{"Type":"String","Value":"greet"}}"#)).unwrap();
     assert_eq!((job.job_type.as_str(), job.payload.get()), ("greet", r#""hello""#));
 
-    let bus = |detail: &str| format!(r#"{{"version":"0","id":"b1","detail-type":"Paid","time":"T","detail":{detail}}}"#);
+    let bus = |detail: &str| {
+        format!(r#"{{"version":"0","id":"b1","detail-type":"Paid","time":"T","detail":{detail}}}"#)
+    };
     let job = decode(&bus(r#"{"order":1}"#)).unwrap();
     assert_eq!((job.job_type.as_str(), job.payload.get()), ("Paid", r#"{"order":1}"#));
     assert_eq!(job.job_id.as_deref(), Some("b1"));
@@ -111,7 +114,10 @@ fn what_is_no_job_says_why() {
 fn wrappings_end_somewhere() {
     let mut body = r#"{"type":"a","payload":1}"#.to_owned();
     for _ in 0..6 {
-        body = format!(r#"{{"Type":"Notification","MessageId":"n","TopicArn":"t","Message":{}}}"#, Value::String(body));
+        body = format!(
+            r#"{{"Type":"Notification","MessageId":"n","TopicArn":"t","Message":{}}}"#,
+            Value::String(body)
+        );
     }
     assert!(decode(&body).is_err());
 }

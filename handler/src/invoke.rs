@@ -55,8 +55,10 @@ impl Router {
         if let Some(route) = self.undecoded_route() {
             return Ok(Resolved::Run(route, Envelope::decode(message).ok()));
         }
-        let envelope = Envelope::decode(message)
-            .map_err(|error| Report { ending: Ending::Undecodable { reason: bounded(error.0) }, job_type: None })?;
+        let envelope = Envelope::decode(message).map_err(|error| Report {
+            ending: Ending::Undecodable { reason: bounded(error.0) },
+            job_type: None,
+        })?;
         let Some(route) = self.route(&envelope.job_type) else {
             if Self::is_built_in(&envelope.job_type) {
                 return Ok(Resolved::BuiltIn(envelope));
@@ -66,8 +68,12 @@ impl Router {
         };
         if envelope.version > route.version {
             let (job_type, version, newest) = (&route.job_type, envelope.version, route.version);
-            let reason = format!("{job_type} version {version} is newer than {newest}, the newest this build handles");
-            return Err(Report { ending: Ending::NoHandler { reason }, job_type: Some(Arc::clone(job_type)) });
+            let reason =
+                format!("{job_type} version {version} is newer than {newest}, the newest this build handles");
+            return Err(Report {
+                ending: Ending::NoHandler { reason },
+                job_type: Some(Arc::clone(job_type)),
+            });
         }
         Ok(Resolved::Run(route, Some(envelope)))
     }
@@ -88,7 +94,8 @@ async fn run(route: &Route, attempt: Attempt, envelope: Option<Envelope>) -> Rep
     context.0.host.started(&context);
 
     // The call itself is inside, since an upcaster or a layer may panic before it returns its future.
-    let handling = AssertUnwindSafe(async { route.call(Invocation { context, payload }).await }).catch_unwind();
+    let handling =
+        AssertUnwindSafe(async { route.call(Invocation { context, payload }).await }).catch_unwind();
     let ending = {
         let handling = pin!(handling.instrument(span.clone()));
         match select(handling, pin!(control.until_aborted())).await {
@@ -128,7 +135,8 @@ fn context(route: &Route, attempt: Attempt, envelope: Option<Envelope>) -> (Cont
     let (version, job_id, idempotency_key, correlation_id, payload, job_type) = match envelope {
         Some(e) => {
             // A known type shares the route's name; an undecoded message brings its own.
-            let job_type = if *route.job_type == e.job_type { Arc::clone(&route.job_type) } else { e.job_type.into() };
+            let job_type =
+                if *route.job_type == e.job_type { Arc::clone(&route.job_type) } else { e.job_type.into() };
             (e.version, e.job_id, e.idempotency_key, e.correlation_id, e.payload, job_type)
         }
         None => (1, None, None, None, RawValue::NULL.to_owned(), undecoded_type(&message, route)),
@@ -151,7 +159,13 @@ fn context(route: &Route, attempt: Attempt, envelope: Option<Envelope>) -> (Cont
     (Context(Arc::new(inner)), payload)
 }
 
-fn span(queue: &str, message: &Message, attempt: NonZeroU32, job_type: &str, correlation_id: Option<&str>) -> Span {
+fn span(
+    queue: &str,
+    message: &Message,
+    attempt: NonZeroU32,
+    job_type: &str,
+    correlation_id: Option<&str>,
+) -> Span {
     info_span!(
         "attempt",
         queue,

@@ -46,14 +46,19 @@ pub struct Upcaster {
 
 /// Reads a payload of `version` as a `J`. A newer version is the router's to refuse before.
 pub(crate) fn decode<J: Job>(version: u32, payload: &RawValue) -> Result<J, Failure> {
-    let error = |e: serde_json::Error| Failure::undecodable(format_args!("the payload does not fit {}: {e}", J::TYPE));
+    let error = |e: serde_json::Error| {
+        Failure::undecodable(format_args!("the payload does not fit {}: {e}", J::TYPE))
+    };
     if version == J::VERSION {
         return serde_json::from_str(payload.get()).map_err(error);
     }
     let mut value: Value = serde_json::from_str(payload.get()).map_err(error)?;
     for from in version..J::VERSION {
         let step = J::UPCASTERS.iter().find(|step| step.from == from).ok_or_else(|| {
-            Failure::undecodable(format_args!("{} version {version} is too old: no step from {from}", J::TYPE))
+            Failure::undecodable(format_args!(
+                "{} version {version} is too old: no step from {from}",
+                J::TYPE
+            ))
         })?;
         value = (step.up)(value).map_err(|e| {
             Failure::undecodable(format_args!("{} version {from} to {}: {e}", J::TYPE, from + 1))

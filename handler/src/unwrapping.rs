@@ -97,14 +97,16 @@ pub(crate) struct ObjectEvent {
 
 /// See [S3 event structure](https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html).
 pub(crate) fn s3(body: &str) -> Result<Vec<ObjectEvent>, Undecodable> {
-    let event: S3Event = serde_json::from_str(body).map_err(|e| Undecodable(format!("not an S3 event: {e}")))?;
+    let event: S3Event =
+        serde_json::from_str(body).map_err(|e| Undecodable(format!("not an S3 event: {e}")))?;
     event.records.into_iter().map(object_event).collect()
 }
 
 fn object_event(record: S3Record) -> Result<ObjectEvent, Undecodable> {
     let S3Entity { bucket, object } = record.s3;
-    let key = form_decoded(&object.key)
-        .ok_or_else(|| Undecodable(format!("the S3 event's object key {:?} is not URL-encoded text", object.key)))?;
+    let key = form_decoded(&object.key).ok_or_else(|| {
+        Undecodable(format!("the S3 event's object key {:?} is not URL-encoded text", object.key))
+    })?;
     Ok(ObjectEvent {
         event: record.name,
         bucket: bucket.name,

@@ -1,0 +1,177 @@
+//! One receipt of a message: the message, its lease, and how far we are with it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::control::CancelReason;
+use crate::message::Message;
+use crate::retry::MAX_VISIBILITY;
+
+/// A delivery in the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeliveryId(pub(crate) u64);
+
+/// SQS counts its twelve hours from its own receipt, and refuses a longer visibility instead of clamping it: asked for
+/// is always this much less.
+const TOTAL_MARGIN: Duration = Duration::from_secs(5);
+
+/// A lease counts as lost this much before its end, or a tenth of it where that is shorter: the handler is told while
+/// nobody else can have the message yet.
+const LOST_MARGIN: Duration = Duration::from_secs(1);
+
+/// A job is told to end this much before the twelve hours are over, to have time for it.
+const DEADLINE_MARGIN: Duration = Duration::from_secs(30);
+
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) message: Arc<Message>,
+    /// The receipt of a later delivery of the same message, which is the one that counts.
+    pub(crate) newer_receipt: Option<String>,
+    pub(crate) lane: Arc<str>,
+    received_at: Instant,
+    lease: Duration,
+    leased_until: Instant,
+    renew_at: Instant,
+    /// A renewal is in the air; nothing else may be said about the visibility until it is answered.
+    pub(crate) renewing: bool,
+    pub(crate) stage: Stage,
+}
+
+#[derive(Debug)]
+pub(crate) enum Stage {
+    Waiting,
+    Running(Run),
+    Settling(Settling),
+}
+
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) started_at: Instant,
+    pub(crate) deadline: Instant,
+    pub(crate) cancelled: Option<CancelReason>,
+    pub(crate) abort_at: Option<Instant>,
+    pub(crate) lost: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Settling {
+    pub(crate) settlement: Settlement,
+    pub(crate) step: Step,
+    pub(crate) tries: u32,
+    /// The message was received again while the call was in the air: it is said once more, for the new receipt.
+    pub(crate) again: bool,
+}
+
+/// What is to be said to SQS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Settlement {
+    Delete,
+    Visibility(Duration),
+    /// A copy into the DLQ with this reason, then `Delete`.
+    Copy(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// For the answer to the last renewal.
+    AfterBeat,
+    /// For the open receives to land, which would fetch it right back.
+    Held,
+    /// For its batch.
+    Queued,
+    /// For the answer.
+    InCall,
+    /// To be tried again.
+    Backoff(Instant),
+}
+
+impl Delivery {
+    pub(crate) fn new(message: Arc<Message>, lane: Arc<str>, lease: Duration, at: Instant) -> Self {
+        Self {
+            message,
+            newer_receipt: None,
+            lane,
+            received_at: at,
+            lease,
+            leased_until: at + lease,
+            renew_at: at + lease / 2,
+            renewing: false,
+            stage: Stage::Waiting,
+        }
+    }
+
+    /// The same message was received again: its new receipt and lease take the place of the old ones.
+    pub(crate) fn superseded(&mut self, receipt: String, at: Instant) {
+        self.newer_receipt = Some(receipt);
+        self.received_at = at;
+        self.leased_until = at + self.lease;
+        self.renew_at = at + self.lease / 2;
+        if let Stage::Settling(Settling { again, step: Step::InCall, .. }) = &mut self.stage {
+            *again = true;
+        }
+    }
+
+    pub(crate) fn receipt(&self) -> &str {
+        self.newer_receipt.as_deref().unwrap_or(&self.message.receipt)
+    }
+
+    /// What can still be asked for at `now`, within the twelve hours.
+    pub(crate) fn longest_visibility(&self, now: Instant) -> Duration {
+        self.total_end().saturating_duration_since(now)
+    }
+
+    fn total_end(&self) -> Instant {
+        self.received_at + MAX_VISIBILITY - TOTAL_MARGIN
+    }
+
+    pub(crate) fn deadline(&self, now: Instant, handler_timeout: Duration) -> Instant {
+        let total = self.total_end() - DEADLINE_MARGIN;
+        now.checked_add(handler_timeout).map_or(total, |deadline| deadline.min(total))
+    }
+
+    /// From when on the lease counts as lost.
+    pub(crate) fn lost_at(&self) -> Instant {
+        self.leased_until - LOST_MARGIN.min(self.lease / 10)
+    }
+
+    pub(crate) fn is_lost(&self) -> bool {
+        matches!(self.stage, Stage::Running(Run { lost: true, .. }))
+    }
+
+    /// When it needs a renewal; `None` while one is in the air, and once none will follow.
+    pub(crate) fn renewal_due(&self) -> Option<Instant> {
+        let beats = match &self.stage {
+            Stage::Waiting => true,
+            Stage::Running(run) => !run.lost,
+            Stage::Settling(_) => false,
+        };
+        // Within the last of the twelve hours there is nothing left to ask for.
+        (beats && !self.renewing && self.leased_until < self.total_end()).then_some(self.renew_at)
+    }
+
+    pub(crate) fn renewed(&mut self, asked_at: Instant, visibility: Duration) {
+        self.leased_until = self.leased_until.max(asked_at + visibility);
+        self.renew_at = asked_at + visibility / 2;
+    }
+
+    /// A renewal failed in passing: soon again, so that several tries fit into what is left.
+    pub(crate) fn renewal_failed(&mut self, now: Instant) {
+        self.renew_at = now + (self.lease / 10).min(Duration::from_secs(2));
+    }
+
+    /// When this delivery needs looking at, at the latest.
+    pub(crate) fn next_check(&self) -> Instant {
+        let lost_at = if self.is_lost() { None } else { Some(self.lost_at()) };
+        let own = match &self.stage {
+            Stage::Waiting => [None, None],
+            Stage::Running(run) => [run.cancelled.is_none().then_some(run.deadline), run.abort_at],
+            Stage::Settling(settling) => match settling.step {
+                Step::Backoff(at) => [Some(at), None],
+                Step::AfterBeat | Step::Held | Step::Queued | Step::InCall => [None, None],
+            },
+        };
+        let times = own.into_iter().chain([lost_at, self.renewal_due()]).flatten();
+        // A lost and aborted run waits for nothing but its ending.
+        times.min().unwrap_or(self.received_at + MAX_VISIBILITY * 2)
+    }
+}

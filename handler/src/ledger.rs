@@ -1,0 +1,269 @@
+//! The ledger: every delivery in hand, from its receipt to its settlement, for any host.
+//!
+//! It performs nothing. A host tells it what happened ([`received`](Ledger::received), [`ended`](Ledger::ended),
+//! [`called`](Ledger::called), [`drain`](Ledger::drain)), calls [`tick`](Ledger::tick), carries out the
+//! [`effects`](Ledger::next_effect), and comes back at the [`timeout`](Ledger::timeout) at the latest.
+//!
+//! Invariants, each a property test: every delivery ends in exactly one outcome, or is reported as abandoned; a message
+//! is deleted only after its handler's success or a confirmed copy in the DLQ; at most `concurrency` runs at once, and
+//! at most as many deliveries again wait for SQS to confirm them; no call is made for a lease that has ended; within a
+//! lane nothing starts before its predecessor is settled; a lost reply holds a place no longer than its lease.
+
+mod answers;
+mod clock;
+mod drain;
+mod flow;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::batches::Batch;
+use crate::call::{Call, CallId};
+use crate::control::CancelReason;
+use crate::delivery::{Delivery, DeliveryId};
+use crate::isolation::Isolation;
+use crate::message::Message;
+use crate::note::Note;
+use crate::policy::{InvalidPolicy, Policy};
+use crate::receives::{Receive, ReceiveId, Receives};
+use crate::recollection::Recollection;
+use crate::retry::{Jitter, RetryPolicy};
+
+pub use drain::DrainSummary;
+
+/// What a host is to do. Each is carried out as it is; none holds a decision.
+#[derive(Debug, PartialEq)]
+pub enum Effect {
+    /// Run the handler of this delivery, and tell [`Ledger::ended`].
+    Start(Start),
+    /// Ask the run to stop: [`RunControl::cancel`](crate::RunControl::cancel).
+    Cancel(DeliveryId, CancelReason),
+    /// Make the run stop: [`RunControl::abort`](crate::RunControl::abort).
+    Abort(DeliveryId),
+    /// Open a receive, and tell [`Ledger::received`] or [`Ledger::receive_failed`].
+    Receive(Receive),
+    /// Make this call, and tell [`Ledger::called`].
+    Call(Call),
+    /// Log or count this.
+    Note(Note),
+}
+
+/// A run to start.
+#[derive(Debug, PartialEq)]
+pub struct Start {
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// Its message.
+    pub message: Arc<Message>,
+    /// Which attempt it is.
+    pub attempt: NonZeroU32,
+    /// When the ledger will cancel it.
+    pub deadline: Instant,
+}
+
+/// See the [module's documentation](self).
+///
+/// The loop of any host, whole:
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use drumline::{Effect, Ending, Jitter, Ledger, Message, Policy, Report};
+///
+/// # fn main() -> Result<(), drumline::InvalidPolicy> {
+/// # #[allow(clippy::disallowed_methods)]
+/// let now = Instant::now();
+/// let mut ledger = Ledger::new(Policy::new(Duration::from_secs(30)))?;
+/// let mut to_receive = vec![Message { id: "m1".into(), receipt: "r1".into(), ..Message::default() }];
+/// let mut deleted = 0;
+/// ledger.tick(now);
+/// while let Some(effect) = ledger.next_effect() {
+///     match effect {
+///         Effect::Receive(receive) => ledger.received(now, receive.id, std::mem::take(&mut to_receive)),
+///         Effect::Start(start) => {
+///             let report = Report { ending: Ending::Done, job_type: None };
+///             ledger.ended(now, start.delivery, report, Jitter::new(0));
+///         }
+///         Effect::Call(call) => {
+///             deleted += call.action.deliveries().len();
+///             ledger.called(now, call.id, vec![Ok(())], Jitter::new(0));
+///         }
+///         Effect::Cancel(..) | Effect::Abort(_) | Effect::Note(_) => {}
+///     }
+///     if deleted == 1 {
+///         ledger.drain(now, Duration::from_secs(25));
+///     }
+///     ledger.tick(now);
+/// }
+/// assert_eq!(deleted, 1);
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Ledger {
+    policy: Policy,
+    deliveries: BTreeMap<DeliveryId, Delivery>,
+    /// The deliveries of each message group, or of each message on a standard queue, in the order of their receipt.
+    lanes: HashMap<Arc<str>, VecDeque<DeliveryId>>,
+    /// Heads of lanes that may start.
+    ready: VecDeque<DeliveryId>,
+    isolation: Isolation,
+    recollection: Recollection,
+    receives: Option<Receives>,
+    deletes: Batch,
+    visibilities: Batch,
+    copies: VecDeque<DeliveryId>,
+    settle_retry: RetryPolicy,
+    calls: HashMap<CallId, answers::InAir>,
+    effects: VecDeque<Effect>,
+    last_id: u64,
+    waiting: usize,
+    running: usize,
+    /// No delivery needs looking at before this; a lower bound, made exact whenever it passes.
+    next_check: Option<Instant>,
+    draining: Option<drain::Drain>,
+}
+
+impl Ledger {
+    /// An empty ledger for one queue.
+    pub fn new(policy: Policy) -> Result<Self, InvalidPolicy> {
+        policy.check()?;
+        let receives = policy.polling.map(|p| Receives::new(p.wait_time, policy.concurrency.get()));
+        let (deletes, visibilities) = (Batch::new(policy.lease), Batch::new(policy.lease));
+        Ok(Self {
+            policy,
+            deliveries: BTreeMap::new(),
+            lanes: HashMap::new(),
+            ready: VecDeque::new(),
+            isolation: Isolation::default(),
+            recollection: Recollection::new(),
+            receives,
+            deletes,
+            visibilities,
+            copies: VecDeque::new(),
+            settle_retry: answers::settle_retry(),
+            calls: HashMap::new(),
+            effects: VecDeque::new(),
+            last_id: 0,
+            waiting: 0,
+            running: 0,
+            next_check: None,
+            draining: None,
+        })
+    }
+
+    /// A receive was answered at `at`, with these messages.
+    pub fn received(&mut self, at: Instant, receive: ReceiveId, messages: Vec<Message>) {
+        if let Some(receives) = &mut self.receives {
+            receives.landed(receive, messages.len());
+        }
+        self.note(Note::Received(messages.len()));
+        self.handed_in(at, messages);
+    }
+
+    /// Messages that nobody here asked for, such as those of a Lambda event, came at `at`.
+    pub fn handed_in(&mut self, at: Instant, messages: Vec<Message>) {
+        for message in messages {
+            self.take_in(at, message);
+        }
+    }
+
+    /// A receive failed.
+    pub fn receive_failed(&mut self, now: Instant, receive: ReceiveId, error: String, jitter: Jitter) {
+        if let Some(receives) = &mut self.receives {
+            let retry_in = receives.failed(now, receive, jitter);
+            self.note(Note::ReceiveFailed { error, retry_in });
+        }
+    }
+
+    /// Puts time in: what is due becomes an effect. Called after every input, and when the timeout has come.
+    pub fn tick(&mut self, now: Instant) {
+        if self.next_check.is_some_and(|at| at <= now) {
+            self.check_deliveries(now);
+        }
+        self.tick_drain(now);
+        let trusted = self.isolation.tick(now);
+        self.ready.extend(trusted);
+        self.start_ready(now);
+        self.flush(now);
+        self.ask_for_messages(now);
+    }
+
+    /// What the host is to do next.
+    pub fn next_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// When to call [`tick`](Self::tick) at the latest; `None` where nothing will happen by itself.
+    pub fn timeout(&self) -> Option<Instant> {
+        if self.drained().is_some() {
+            return None;
+        }
+        let receives = self.receives.as_ref().and_then(Receives::timeout);
+        let drain = self.draining.as_ref().and_then(drain::Drain::timeout);
+        let batches = [self.deletes.timeout(), self.visibilities.timeout()];
+        let times = batches.into_iter().chain([self.next_check, self.isolation.timeout(), receives, drain]);
+        times.flatten().min()
+    }
+
+    /// How many more messages could be started: the free places.
+    pub fn demand(&self) -> usize {
+        if self.draining.is_some() || self.isolation.is_active() {
+            return 0;
+        }
+        let places = self.policy.concurrency.get();
+        // Settlements have room of their own, so that polling overlaps with them; when it is full, SQS is slow to
+        // confirm, and more messages would only lose their leases here.
+        let for_work = places.saturating_sub(self.waiting + self.running);
+        let in_all = (2 * places).saturating_sub(self.deliveries.len());
+        for_work.min(in_all)
+    }
+
+    /// Deliveries in hand: waiting, running, or not yet confirmed.
+    pub fn in_hand(&self) -> usize {
+        self.deliveries.len()
+    }
+
+    /// Runs that have not ended.
+    pub fn running(&self) -> usize {
+        self.running
+    }
+
+    /// Whether the queue can be reached and every receive ends in time.
+    pub fn healthy(&self) -> bool {
+        self.receives.as_ref().is_none_or(Receives::healthy)
+    }
+
+    /// The policy it decides by.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    fn ask_for_messages(&mut self, now: Instant) {
+        let demand = self.demand();
+        let Some(receives) = &mut self.receives else { return };
+        for _ in 0..receives.tick(now) {
+            self.effects.push_back(Effect::Note(Note::ReceiveOverdue));
+        }
+        while let Some(receive) = receives.next(now, demand, self.policy.concurrency.get()) {
+            self.effects.push_back(Effect::Receive(receive));
+        }
+    }
+
+    fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    fn note(&mut self, note: Note) {
+        self.effects.push_back(Effect::Note(note));
+    }
+
+    /// Has the delivery looked at by `at`.
+    fn check_by(&mut self, at: Instant) {
+        self.next_check = Some(self.next_check.map_or(at, |next| next.min(at)));
+    }
+}
+
+/// How long a cancelled handler has to return by itself before it is dropped.
+pub const STOP_TIME: Duration = Duration::from_secs(1);

@@ -1,0 +1,260 @@
+//! What is said to SQS, and what becomes of the answers.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Effect, Ledger};
+use crate::call::{Action, Call, CallError, CallId, Entry, Replies, VisibilityEntry, visibility_secs};
+use crate::control::CancelReason;
+use crate::delivery::{Delivery, DeliveryId, Settlement, Settling, Stage, Step};
+use crate::note::Note;
+use crate::outcome::Outcome;
+use crate::policy::Acknowledge;
+use crate::recollection::Past;
+use crate::retry::{Jitter, JitterMode, RetryPolicy};
+
+/// How failed settlements are tried again: several tries fit into the shortest sensible lease, and a throttled queue is
+/// not pressed.
+pub(super) fn settle_retry() -> RetryPolicy {
+    let policy = RetryPolicy::exponential(Duration::from_millis(200), 2.0, Duration::from_secs(5));
+    policy.expect("the numbers are in order").with_jitter(JitterMode::Equal)
+}
+
+/// A call in the air.
+#[derive(Debug)]
+pub(super) struct InAir {
+    pub(super) deliveries: Vec<DeliveryId>,
+    pub(super) asked_at: Instant,
+    /// For a renewal: the visibility asked for.
+    pub(super) renewal: Option<Vec<Duration>>,
+}
+
+impl Ledger {
+    /// Has the settlement said to SQS, as soon as nothing speaks against it.
+    pub(super) fn queue_settlement(&mut self, now: Instant, id: DeliveryId) {
+        let held = self.holds_back(now, id);
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Stage::Settling(settling) = &mut delivery.stage else { return };
+        if delivery.renewing {
+            // A renewal that is answered later would overwrite what is said now.
+            settling.step = Step::AfterBeat;
+            return;
+        }
+        if held && settling.settlement == Settlement::Visibility(Duration::ZERO) {
+            settling.step = Step::Held;
+            return;
+        }
+        settling.step = Step::Queued;
+        // Whatever waits behind in its lane cannot start before.
+        let urgent = self.lanes.get(&delivery.lane).is_some_and(|lane| lane.len() > 1);
+        match settling.settlement {
+            Settlement::Delete => self.deletes.push(now, id, urgent),
+            Settlement::Visibility(_) => self.visibilities.push(now, id, urgent),
+            Settlement::Copy(_) => self.copies.push_back(id),
+        }
+    }
+
+    /// Makes calls of what waits for them.
+    pub(super) fn flush(&mut self, now: Instant) {
+        // With nothing running, nothing will come soon to fill a batch.
+        let idle = self.running == 0;
+        while let Some(ids) = self.deletes.take(now, idle) {
+            self.call_for(
+                now,
+                ids,
+                |_, id, delivery| Entry { delivery: id, receipt: delivery.receipt().to_owned() },
+                Action::Delete,
+            );
+        }
+        while let Some(ids) = self.visibilities.take(now, idle) {
+            let entry = |settlement: &Settlement, id, delivery: &Delivery| {
+                let asked = if let Settlement::Visibility(visibility) = settlement {
+                    *visibility
+                } else {
+                    Duration::ZERO
+                };
+                let visibility_secs = visibility_secs(asked.min(delivery.longest_visibility(now)));
+                VisibilityEntry { delivery: id, receipt: delivery.receipt().to_owned(), visibility_secs }
+            };
+            self.call_for(now, ids, entry, Action::ChangeVisibility);
+        }
+        while let Some(id) = self.copies.pop_front() {
+            let copy = |settlement: &Settlement, _, delivery: &Delivery| {
+                let reason =
+                    if let Settlement::Copy(reason) = settlement { reason.clone() } else { String::new() };
+                (Arc::clone(&delivery.message), reason)
+            };
+            self.call_for(now, vec![id], copy, |mut copies| {
+                let (message, reason) = copies.remove(0);
+                Action::DeadLetter { delivery: id, message, reason }
+            });
+        }
+    }
+
+    /// One call for those of `ids` that still wait for it.
+    fn call_for<E>(
+        &mut self,
+        now: Instant,
+        mut ids: Vec<DeliveryId>,
+        entry: impl Fn(&Settlement, DeliveryId, &Delivery) -> E,
+        action: impl FnOnce(Vec<E>) -> Action,
+    ) {
+        let mut entries = Vec::with_capacity(ids.len());
+        ids.retain(|id| {
+            let Some(delivery) = self.deliveries.get_mut(id) else { return false };
+            let Stage::Settling(settling) = &mut delivery.stage else { return false };
+            if settling.step != Step::Queued {
+                return false;
+            }
+            settling.step = Step::InCall;
+            let Stage::Settling(settling) = &delivery.stage else { return false };
+            entries.push(entry(&settling.settlement, *id, delivery));
+            true
+        });
+        if !ids.is_empty() {
+            let action = action(entries);
+            self.call(now, ids, None, action);
+        }
+    }
+
+    pub(super) fn call(
+        &mut self,
+        now: Instant,
+        ids: Vec<DeliveryId>,
+        renewal: Option<Vec<Duration>>,
+        action: Action,
+    ) {
+        let id = CallId(self.next_id());
+        self.calls.insert(id, InAir { deliveries: ids, asked_at: now, renewal });
+        self.effects.push_back(Effect::Call(Call { id, action }));
+    }
+
+    /// A call was answered. Answers may come in any order; one that comes twice is ignored.
+    pub fn called(&mut self, now: Instant, id: CallId, replies: Replies, jitter: Jitter) {
+        let Some(InAir { deliveries, asked_at, renewal }) = self.calls.remove(&id) else { return };
+        let unanswered = || Err(CallError::Failed("the answer does not mention this entry".to_owned()));
+        let mut replies = replies.into_iter().chain(std::iter::repeat_with(unanswered));
+        let mut renewed = 0;
+        for (index, delivery) in deliveries.into_iter().enumerate() {
+            let reply = replies.next().unwrap_or_else(unanswered);
+            match renewal.as_ref().and_then(|visibilities| visibilities.get(index)) {
+                Some(visibility) => {
+                    renewed += usize::from(reply.is_ok());
+                    self.renewal_answered(now, delivery, asked_at, *visibility, reply);
+                }
+                None => self.settlement_answered(now, delivery, reply, jitter),
+            }
+        }
+        if renewed > 0 {
+            self.note(Note::Renewed(renewed));
+        }
+    }
+
+    fn renewal_answered(
+        &mut self,
+        now: Instant,
+        id: DeliveryId,
+        asked_at: Instant,
+        visibility: Duration,
+        reply: Result<(), CallError>,
+    ) {
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        delivery.renewing = false;
+        let message = Arc::clone(&delivery.message);
+        let mut gone = false;
+        match reply {
+            Ok(()) => delivery.renewed(asked_at, visibility),
+            Err(error) => {
+                delivery.renewal_failed(now);
+                gone = matches!(error, CallError::Gone(_));
+                self.note(Note::RenewalFailed { message, error: error.to_string() });
+            }
+        }
+        match self.deliveries.get(&id) {
+            // Its job ended while the renewal was in the air. Its receipt may be gone: SQS will say so.
+            Some(delivery) if matches!(delivery.stage, Stage::Settling(_)) => self.queue_settlement(now, id),
+            Some(_) if gone => self.lose(now, id),
+            Some(delivery) => {
+                let next_check = delivery.next_check();
+                self.check_by(next_check);
+            }
+            None => {}
+        }
+    }
+
+    fn settlement_answered(
+        &mut self,
+        now: Instant,
+        id: DeliveryId,
+        reply: Result<(), CallError>,
+        jitter: Jitter,
+    ) {
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let message = Arc::clone(&delivery.message);
+        let Stage::Settling(settling) = &mut delivery.stage else { return };
+        if settling.step != Step::InCall {
+            return;
+        }
+        let again = std::mem::take(&mut settling.again);
+        match reply {
+            Ok(()) if matches!(settling.settlement, Settlement::Copy(_)) => self.moved(now, id),
+            // The old receipt was answered; the message is here again under a new one.
+            Ok(()) | Err(CallError::Gone(_)) if again => self.queue_settlement(now, id),
+            Ok(()) => {
+                self.note(Note::Settled(message));
+                self.finish(now, id);
+            }
+            Err(CallError::Gone(error)) => {
+                self.note(Note::Unsettled { message, error });
+                self.finish(now, id);
+            }
+            Err(CallError::Failed(error)) => {
+                settling.tries = settling.tries.saturating_add(1);
+                let tries = NonZeroU32::new(settling.tries).unwrap_or(NonZeroU32::MIN);
+                settling.step = Step::Backoff(now + self.settle_retry.delay(tries, jitter));
+                let next_check = delivery.next_check();
+                self.check_by(next_check);
+                self.note(Note::CallFailed { message, error });
+            }
+        }
+    }
+
+    /// The copy is in the DLQ: what is left of the message is to be deleted, also where it comes back once more.
+    fn moved(&mut self, now: Instant, id: DeliveryId) {
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        self.recollection.remember(&delivery.message.id, Past::Done);
+        self.effects.push_back(Effect::Note(Note::Moved(Arc::clone(&delivery.message))));
+        match self.policy.acknowledge {
+            Acknowledge::ByDelete => {
+                if let Stage::Settling(Settling { settlement, tries, .. }) = &mut delivery.stage {
+                    (*settlement, *tries) = (Settlement::Delete, 0);
+                }
+                self.queue_settlement(now, id);
+            }
+            Acknowledge::ByResponse => self.finish(now, id),
+        }
+    }
+
+    /// The lease has ended under a delivery, or counts as ended.
+    pub(super) fn lose(&mut self, now: Instant, id: DeliveryId) {
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let message = Arc::clone(&delivery.message);
+        match &mut delivery.stage {
+            Stage::Waiting => {
+                self.note(Note::LeaseLost(message));
+                self.conclude(now, id, Outcome::LeaseLost, None);
+            }
+            Stage::Running(run) => {
+                run.lost = true;
+                self.note(Note::LeaseLost(message));
+                self.cancel(now, id, CancelReason::LeaseLost);
+            }
+            Stage::Settling(settling) => {
+                let error = format!("the lease ended after {} tries", settling.tries);
+                self.note(Note::Unsettled { message, error });
+                self.finish(now, id);
+            }
+        }
+    }
+}

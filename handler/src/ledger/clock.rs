@@ -1,0 +1,99 @@
+//! What time does to deliveries: leases are renewed or lost, runs are cancelled, failed settlements tried again.
+
+use std::time::{Duration, Instant};
+
+use super::{Effect, Ledger, STOP_TIME};
+use crate::call::{Action, MAX_BATCH, VisibilityEntry, visibility_secs};
+use crate::control::CancelReason;
+use crate::delivery::{Delivery, DeliveryId, Stage, Step};
+
+/// A call that was not answered in this time never will be: hosts give up earlier. Its deliveries have long been
+/// looked after by their leases.
+const CALL_PATIENCE: Duration = Duration::from_secs(120);
+
+impl Ledger {
+    /// Looks at every delivery that is due. Rare: a delivery that comes and goes within half its lease never is.
+    pub(super) fn check_deliveries(&mut self, now: Instant) {
+        let due: Vec<DeliveryId> = self
+            .deliveries
+            .iter()
+            .filter(|(_, delivery)| delivery.next_check() <= now)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in due {
+            self.check(now, id);
+        }
+        self.renew(now);
+        self.calls.retain(|_, call| now < call.asked_at + CALL_PATIENCE);
+        self.next_check = self.deliveries.values().map(Delivery::next_check).min();
+    }
+
+    fn check(&mut self, now: Instant, id: DeliveryId) {
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        if !delivery.is_lost() && delivery.lost_at() <= now {
+            self.lose(now, id);
+        }
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        match &mut delivery.stage {
+            Stage::Waiting => {}
+            Stage::Running(run) => {
+                if run.abort_at.is_some_and(|at| at <= now) {
+                    run.abort_at = None;
+                    self.effects.push_back(Effect::Abort(id));
+                } else if run.cancelled.is_none() && run.deadline <= now {
+                    self.cancel(now, id, CancelReason::TimedOut);
+                }
+            }
+            Stage::Settling(settling) => {
+                if matches!(settling.step, Step::Backoff(at) if at <= now) {
+                    self.queue_settlement(now, id);
+                }
+            }
+        }
+    }
+
+    /// Asks a run to stop, once; it is dropped a little later.
+    pub(super) fn cancel(&mut self, now: Instant, id: DeliveryId, reason: CancelReason) {
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Stage::Running(run) = &mut delivery.stage else { return };
+        if run.cancelled.is_none() {
+            run.cancelled = Some(reason);
+            run.abort_at = Some(now + STOP_TIME);
+            let next_check = delivery.next_check();
+            self.check_by(next_check);
+            self.effects.push_back(Effect::Cancel(id, reason));
+        }
+    }
+
+    /// Renews every lease that is due, and with it those that would be soon: ten to a call.
+    fn renew(&mut self, now: Instant) {
+        let due_by = |at: Instant| move |d: &&Delivery| d.renewal_due().is_some_and(|due| due <= at);
+        if !self.deliveries.values().any(|delivery| due_by(now)(&delivery)) {
+            return;
+        }
+        let soon = now + self.policy.lease / 8;
+        let mut entries = Vec::new();
+        for (id, delivery) in &mut self.deliveries {
+            if !due_by(soon)(&&*delivery) {
+                continue;
+            }
+            // Rounded down to whole seconds, since SQS refuses what is over its twelve hours.
+            let visibility =
+                Duration::from_secs(self.policy.lease.min(delivery.longest_visibility(now)).as_secs());
+            if visibility.is_zero() {
+                continue;
+            }
+            delivery.renewing = true;
+            let receipt = delivery.receipt().to_owned();
+            let visibility_secs = visibility_secs(visibility);
+            entries.push((VisibilityEntry { delivery: *id, receipt, visibility_secs }, visibility));
+        }
+        while !entries.is_empty() {
+            let rest = entries.split_off(entries.len().min(MAX_BATCH));
+            let (batch, visibilities): (Vec<_>, Vec<_>) =
+                std::mem::replace(&mut entries, rest).into_iter().unzip();
+            let ids = batch.iter().map(|entry: &VisibilityEntry| entry.delivery).collect();
+            self.call(now, ids, Some(visibilities), Action::ChangeVisibility(batch));
+        }
+    }
+}

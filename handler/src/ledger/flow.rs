@@ -1,0 +1,247 @@
+//! The message's way: taken in, started, ended, concluded.
+
+use std::collections::hash_map::Entry;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Effect, Ledger, Start};
+use crate::control::CancelReason;
+use crate::decide::{Facts, decide};
+use crate::delivery::{Delivery, DeliveryId, Run, Settlement, Settling, Stage, Step};
+use crate::ending::{Ending, Report};
+use crate::isolation::SUSPECT_RECEIVES;
+use crate::message::Message;
+use crate::note::{Note, RunFacts};
+use crate::outcome::Outcome;
+use crate::policy::{Acknowledge, DeadLetterPath};
+use crate::recollection::Past;
+use crate::retry::Jitter;
+
+impl Ledger {
+    pub(super) fn take_in(&mut self, at: Instant, message: Message) {
+        let lane: &str = match &message.group {
+            Some(group) if self.policy.fifo => group,
+            _ => &message.id,
+        };
+        if let Some(ids) = self.lanes.get(lane) {
+            let deliveries = &self.deliveries;
+            let same = |id: &&DeliveryId| {
+                deliveries.get(id).is_some_and(|d| d.message.id == message.id && !d.is_lost())
+            };
+            if let Some(id) = ids.iter().find(same).copied() {
+                return self.supersede(at, id, message.receipt);
+            }
+        }
+        let lane: Arc<str> = Arc::from(lane);
+        let id = DeliveryId(self.next_id());
+        let delivery = Delivery::new(Arc::new(message), Arc::clone(&lane), self.policy.lease, at);
+        self.check_by(delivery.next_check());
+        self.deliveries.insert(id, delivery);
+        self.waiting += 1;
+        let is_head = match self.lanes.entry(lane) {
+            Entry::Occupied(mut lane) => {
+                lane.get_mut().push_back(id);
+                false
+            }
+            Entry::Vacant(lane) => {
+                lane.insert([id].into());
+                true
+            }
+        };
+        // A receive that was given up for lost may still bring messages for which there is no place any more.
+        let no_place = self.receives.is_some() && self.waiting + self.running > self.policy.concurrency.get();
+        if self.draining.is_some() || no_place {
+            self.conclude(at, id, Outcome::Release, None);
+        } else if is_head {
+            self.make_ready(at, id);
+        }
+    }
+
+    fn supersede(&mut self, at: Instant, id: DeliveryId, receipt: String) {
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        delivery.superseded(receipt, at);
+        let (next_check, message) = (delivery.next_check(), Arc::clone(&delivery.message));
+        self.check_by(next_check);
+        self.note(Note::ReceivedAgain(message));
+    }
+
+    /// The head of a lane may start, at once or when its turn alone has come.
+    pub(super) fn make_ready(&mut self, now: Instant, id: DeliveryId) {
+        let Some(delivery) = self.deliveries.get(&id) else { return };
+        let message = Arc::clone(&delivery.message);
+        let suspect =
+            message.receive_count >= SUSPECT_RECEIVES && self.recollection.of(&message.id).is_none();
+        if suspect && self.isolation.takes(now, id) {
+            self.note(Note::Isolated(message));
+        } else {
+            self.ready.push_back(id);
+        }
+    }
+
+    pub(super) fn start_ready(&mut self, now: Instant) {
+        while self.running < self.policy.concurrency.get() && !self.isolation.is_running() {
+            if let Some(id) = self.ready.pop_front() {
+                self.begin(now, id);
+                continue;
+            }
+            if self.running > 0 {
+                break;
+            }
+            let Some(id) = self.isolation.next_alone() else { break };
+            if self.begin(now, id) {
+                self.isolation.runs_alone(id);
+            }
+        }
+    }
+
+    /// Starts a delivery, unless it has been given back meanwhile or needs no run; tells whether it runs.
+    fn begin(&mut self, now: Instant, id: DeliveryId) -> bool {
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return false };
+        if !matches!(delivery.stage, Stage::Waiting) {
+            return false;
+        }
+        let message = Arc::clone(&delivery.message);
+        match self.recollection.of(&message.id) {
+            Some(Past::Done) => {
+                self.note(Note::Deduplicated(message));
+                self.conclude(now, id, Outcome::Ack, None);
+                return false;
+            }
+            Some(Past::Condemned(reason)) => {
+                let outcome = Outcome::DeadLetter(reason.clone());
+                self.conclude(now, id, outcome, None);
+                return false;
+            }
+            Some(Past::Survived) | None => {}
+        }
+        let deadline = delivery.deadline(now, self.policy.handler_timeout);
+        let run = Run { started_at: now, deadline, cancelled: None, abort_at: None, lost: false };
+        delivery.stage = Stage::Running(run);
+        let next_check = delivery.next_check();
+        self.check_by(next_check);
+        self.waiting -= 1;
+        self.running += 1;
+        let attempt = attempt(&message);
+        self.effects.push_back(Effect::Start(Start { delivery: id, message, attempt, deadline }));
+        true
+    }
+
+    /// A run has ended. Told once for every start; anything else is ignored.
+    pub fn ended(&mut self, now: Instant, id: DeliveryId, report: Report, jitter: Jitter) {
+        let Some(delivery) = self.deliveries.get(&id) else { return };
+        let Stage::Running(run) = &delivery.stage else { return };
+        let message = Arc::clone(&delivery.message);
+        let done = report.ending == Ending::Done;
+        let ending = actual_ending(run, report.ending);
+        let attempt = attempt(&message);
+        let facts = Facts {
+            attempt,
+            job_type: report.job_type.as_deref(),
+            longest_delay: delivery.longest_visibility(now),
+        };
+        let outcome = decide(&self.policy, &facts, &ending, jitter);
+        let past = match &outcome {
+            _ if done => Past::Done,
+            Outcome::DeadLetter(reason) => Past::Condemned(reason.clone()),
+            _ => Past::Survived,
+        };
+        self.recollection.remember(&message.id, past);
+        let took = now.saturating_duration_since(run.started_at);
+        let facts = RunFacts { job_type: report.job_type, attempt, ending, took };
+        self.conclude(now, id, outcome, Some(facts));
+    }
+
+    /// A delivery has its outcome: SQS hears of it, and so does the rest of its lane.
+    pub(super) fn conclude(&mut self, now: Instant, id: DeliveryId, outcome: Outcome, run: Option<RunFacts>) {
+        let Some(delivery) = self.deliveries.get(&id) else { return };
+        match delivery.stage {
+            Stage::Waiting => self.waiting -= 1,
+            Stage::Running(_) => {
+                self.running -= 1;
+                self.isolation.ended(id);
+            }
+            Stage::Settling(_) => return,
+        }
+        let (message, lane) = (Arc::clone(&delivery.message), Arc::clone(&delivery.lane));
+        self.count_drained(&outcome);
+        let job_type = run.as_ref().and_then(|run| run.job_type.clone());
+        let stops_lane = self.policy.fifo && outcome != Outcome::Ack;
+        self.note(Note::Decided { delivery: id, message, outcome: outcome.clone(), run });
+        self.settle(now, id, outcome, job_type.as_deref());
+        // Nothing may overtake what did not succeed: the next one goes back, and so the one after it.
+        if stops_lane && let Some(next) = self.next_waiting(&lane, id) {
+            self.conclude(now, next, Outcome::Release, None);
+        }
+    }
+
+    fn next_waiting(&self, lane: &str, after: DeliveryId) -> Option<DeliveryId> {
+        let waits =
+            |id: &&DeliveryId| self.deliveries.get(id).is_some_and(|d| matches!(d.stage, Stage::Waiting));
+        self.lanes.get(lane)?.iter().filter(|id| **id > after).find(waits).copied()
+    }
+
+    /// Turns an outcome into what is to be said to SQS.
+    fn settle(&mut self, now: Instant, id: DeliveryId, outcome: Outcome, job_type: Option<&str>) {
+        let Some(delivery) = self.deliveries.get(&id) else { return };
+        let settlement = match outcome {
+            Outcome::Ack => match self.policy.acknowledge {
+                Acknowledge::ByDelete => Settlement::Delete,
+                Acknowledge::ByResponse => return self.finish(now, id),
+            },
+            Outcome::RetryAfter(delay) => Settlement::Visibility(delay),
+            Outcome::Release => Settlement::Visibility(Duration::ZERO),
+            Outcome::LeaseLost => return self.finish(now, id),
+            Outcome::DeadLetter(reason) => match self.policy.dead_letter {
+                DeadLetterPath::Redrive => Settlement::Visibility(Duration::ZERO),
+                DeadLetterPath::Copy => Settlement::Copy(reason),
+                DeadLetterPath::Nowhere => {
+                    let message = Arc::clone(&delivery.message);
+                    self.note(Note::NoDeadLetterQueue(message));
+                    Settlement::Visibility(self.policy.retry_for(job_type).longest())
+                }
+            },
+        };
+        if let Some(delivery) = self.deliveries.get_mut(&id) {
+            delivery.stage =
+                Stage::Settling(Settling { settlement, step: Step::Queued, tries: 0, again: false });
+            self.queue_settlement(now, id);
+        }
+    }
+
+    /// A delivery leaves; the next of its lane may start.
+    pub(super) fn finish(&mut self, now: Instant, id: DeliveryId) {
+        let Some(delivery) = self.deliveries.remove(&id) else { return };
+        let Some(lane) = self.lanes.get_mut(&delivery.lane) else { return };
+        let was_head = lane.front() == Some(&id);
+        lane.retain(|other| *other != id);
+        let head = lane.front().copied();
+        match head {
+            None => {
+                self.lanes.remove(&delivery.lane);
+            }
+            Some(head) if was_head => self.make_ready(now, head),
+            Some(_) => {}
+        }
+    }
+}
+
+/// What a cancelled run returns is mostly the echo of its cancellation; success and a firm rejection are not.
+fn actual_ending(run: &Run, reported: Ending) -> Ending {
+    if run.lost {
+        return Ending::LeaseLost;
+    }
+    match (run.cancelled, reported) {
+        (_, ending @ (Ending::Done | Ending::Rejected { .. } | Ending::Panicked { .. })) | (None, ending) => {
+            ending
+        }
+        (Some(CancelReason::TimedOut), _) => Ending::TimedOut,
+        (Some(CancelReason::Shutdown), _) => Ending::Interrupted,
+        (Some(CancelReason::LeaseLost), _) => Ending::LeaseLost,
+    }
+}
+
+/// The attempt's number is the receive count; an emulator that does not count says 0.
+fn attempt(message: &Message) -> NonZeroU32 {
+    NonZeroU32::new(message.receive_count).unwrap_or(NonZeroU32::MIN)
+}

@@ -1,0 +1,86 @@
+//! What the ledger tells for logs and metrics. Nothing depends on a note being heard.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::delivery::DeliveryId;
+use crate::ending::Ending;
+use crate::message::Message;
+use crate::outcome::Outcome;
+
+/// Something worth logging or counting.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Note {
+    /// A delivery has its outcome.
+    Decided {
+        /// Which one.
+        delivery: DeliveryId,
+        /// Its message.
+        message: Arc<Message>,
+        /// What becomes of it.
+        outcome: Outcome,
+        /// How its run ended; `None` where it was not run at all.
+        run: Option<RunFacts>,
+    },
+    /// The outcome is confirmed by SQS.
+    Settled(Arc<Message>),
+    /// What was to be said to SQS could not be, until the lease ended. The message comes back.
+    Unsettled {
+        /// Its message.
+        message: Arc<Message>,
+        /// The last error.
+        error: String,
+    },
+    /// A call failed for this message, and is tried again.
+    CallFailed {
+        /// Its message.
+        message: Arc<Message>,
+        /// The error.
+        error: String,
+    },
+    /// The message's job was done before: it is deleted without another run.
+    Deduplicated(Arc<Message>),
+    /// The message was received again while it is in hand: it keeps its place, with the new receipt.
+    ReceivedAgain(Arc<Message>),
+    /// A copy of the message is in the DLQ.
+    Moved(Arc<Message>),
+    /// A permanent failure has no DLQ to go to. The message stays, and comes back.
+    NoDeadLetterQueue(Arc<Message>),
+    /// This many leases were renewed.
+    Renewed(usize),
+    /// A lease could not be renewed this time.
+    RenewalFailed {
+        /// Its message.
+        message: Arc<Message>,
+        /// The error.
+        error: String,
+    },
+    /// A lease ended under a delivery.
+    LeaseLost(Arc<Message>),
+    /// A message that may kill the process waits to run alone.
+    Isolated(Arc<Message>),
+    /// A receive brought messages, or none.
+    Received(usize),
+    /// A receive failed; none is opened for this long.
+    ReceiveFailed {
+        /// The error.
+        error: String,
+        /// The wait.
+        retry_in: Duration,
+    },
+    /// A receive does not end; another one takes its place.
+    ReceiveOverdue,
+}
+
+/// What is known of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunFacts {
+    /// The job's type, where it has a handler.
+    pub job_type: Option<Arc<str>>,
+    /// Which attempt it was.
+    pub attempt: std::num::NonZeroU32,
+    /// How it ended.
+    pub ending: Ending,
+    /// From the start to the ending.
+    pub took: Duration,
+}

@@ -1,0 +1,31 @@
+//! What follows from an ending.
+
+use std::time::Duration;
+
+/// What becomes of a delivery. Decided once, in [`decide`](crate::decide()), for every host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The job is done: the message is deleted.
+    Ack,
+    /// The message comes back after this long.
+    RetryAfter(Duration),
+    /// No attempt can succeed, for this reason: the message belongs into the DLQ.
+    DeadLetter(String),
+    /// The message is given back untouched and comes back at once.
+    Release,
+    /// The message may be somebody else's: nothing is said to SQS any more.
+    LeaseLost,
+}
+
+impl Outcome {
+    /// The `outcome` label of `drumline_jobs_total`.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Ack => "ack",
+            Self::RetryAfter(_) => "retry",
+            Self::DeadLetter(_) => "dead_letter",
+            Self::Release => "release",
+            Self::LeaseLost => "lease_lost",
+        }
+    }
+}

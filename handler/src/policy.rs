@@ -1,0 +1,133 @@
+//! The validated numbers by which a ledger decides.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use crate::retry::{MAX_VISIBILITY, RetryPolicy};
+
+/// Most places a queue may have: beyond this, memory and SQS's in-flight quota are the limit, not the setting.
+pub const MAX_CONCURRENCY: usize = 10_000;
+
+/// How a queue's deliveries are treated. Fields are public because every combination that [`Policy::check`] passes
+/// is meaningful; [`Ledger::new`](crate::Ledger::new) checks.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Whether message groups are ordered lanes. Decided by the queue's `.fifo` suffix alone.
+    pub fifo: bool,
+    /// Handlers running at once, 1 to 10,000.
+    pub concurrency: NonZeroUsize,
+    /// How long a lease is asked for: whole seconds, 1 s to 12 h.
+    pub lease: Duration,
+    /// How long one attempt may take, more than nothing.
+    pub handler_timeout: Duration,
+    /// The backoff where a job type has none of its own.
+    pub retry: RetryPolicy,
+    /// The backoff of single job types.
+    pub retry_by_type: HashMap<String, RetryPolicy>,
+    /// What a message without a handler is.
+    pub unknown_type: UnknownType,
+    /// Where permanent failures go.
+    pub dead_letter: DeadLetterPath,
+    /// How an `Ack` is said to SQS.
+    pub acknowledge: Acknowledge,
+    /// Whether the ledger asks for messages by itself; `None` where they are handed in, as on Lambda.
+    pub polling: Option<Polling>,
+}
+
+/// What a message of an unknown type, or of a newer version, is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UnknownType {
+    /// Another instance may know it already: a rolling deploy is under way.
+    #[default]
+    Retry,
+    /// A permanent failure.
+    Reject,
+}
+
+/// Where permanent failures go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeadLetterPath {
+    /// The queue's redrive policy moves the original, once it has been received often enough.
+    Redrive,
+    /// A copy with the reason is sent to the DLQ; the original is deleted when that is confirmed.
+    Copy,
+    /// There is no DLQ. Nothing is deleted; the message comes back at the longest backoff until it expires.
+    Nowhere,
+}
+
+/// How an `Ack` is said to SQS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Acknowledge {
+    /// By deleting the message.
+    #[default]
+    ByDelete,
+    /// By leaving it out of the batch response: the caller deletes it.
+    ByResponse,
+}
+
+/// How messages are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Polling {
+    /// How long one receive waits for messages: 0 to 20 s.
+    pub wait_time: Duration,
+}
+
+/// Why a set of numbers is no policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidPolicy(&'static str);
+
+impl std::fmt::Display for InvalidPolicy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for InvalidPolicy {}
+
+/// SQS's long polls wait this long at most. See
+/// [ReceiveMessage](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html).
+pub const MAX_WAIT_TIME: Duration = Duration::from_secs(20);
+
+impl Policy {
+    /// The defaults of a consumer on a standard queue with a DLQ.
+    pub fn new(lease: Duration) -> Self {
+        Self {
+            fifo: false,
+            concurrency: NonZeroUsize::new(32).expect("32 is not 0"),
+            lease,
+            handler_timeout: Duration::from_secs(15 * 60),
+            retry: RetryPolicy::default(),
+            retry_by_type: HashMap::new(),
+            unknown_type: UnknownType::default(),
+            dead_letter: DeadLetterPath::Redrive,
+            acknowledge: Acknowledge::default(),
+            polling: Some(Polling { wait_time: MAX_WAIT_TIME }),
+        }
+    }
+
+    /// Whether the numbers are within their bounds.
+    pub fn check(&self) -> Result<(), InvalidPolicy> {
+        if self.concurrency.get() > MAX_CONCURRENCY {
+            return Err(InvalidPolicy("concurrency is at most 10000"));
+        }
+        if self.lease < Duration::from_secs(1)
+            || self.lease > MAX_VISIBILITY
+            || self.lease.subsec_nanos() != 0
+        {
+            return Err(InvalidPolicy("the visibility timeout is a whole number of seconds, 1s to 12h"));
+        }
+        if self.handler_timeout.is_zero() {
+            return Err(InvalidPolicy("the handler timeout is more than nothing"));
+        }
+        if self.polling.is_some_and(|polling| polling.wait_time > MAX_WAIT_TIME) {
+            return Err(InvalidPolicy("the wait time is at most 20s"));
+        }
+        Ok(())
+    }
+
+    /// The backoff for a job type.
+    pub fn retry_for(&self, job_type: Option<&str>) -> &RetryPolicy {
+        job_type.and_then(|name| self.retry_by_type.get(name)).unwrap_or(&self.retry)
+    }
+}

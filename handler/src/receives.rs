@@ -1,0 +1,201 @@
+//! When to ask for messages, and for how many.
+//!
+//! Decides the number of open receives: one while the queue is quiet, more while every answer is full. Invariants: the
+//! messages asked for never exceed the free places; a receive is asked for ten messages wherever ten places can be
+//! free, so that a busy queue costs 0.1 receives per message; a failing queue is asked ever more slowly.
+//!
+//! Limits: [ReceiveMessage](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html).
+
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
+
+use crate::retry::{Jitter, JitterMode, RetryPolicy};
+
+/// A receive brings at most ten messages.
+pub const MAX_RECEIVE: usize = 10;
+
+/// More open receives than this bring nothing: twenty already fetch thousands of messages a second.
+const MAX_OPEN: usize = 20;
+
+/// How long a busy queue's few free places wait for more to come free, so that one receive serves them all. Short
+/// against any job that takes long enough to leave places free one at a time.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// A receive that has not ended this long after its wait time hangs: its own time-out should have ended it 5 s ago.
+pub const RECEIVE_OVERDUE: Duration = Duration::from_secs(15);
+
+/// Hanging receives cannot be dropped without losing what they bring; with this many, no further ones are opened.
+const MAX_OVERDUE: usize = 3;
+
+/// The first wait after a failed receive, and the longest.
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// Failures in a row from which on the queue counts as out of reach.
+const FAILURES_UNTIL_UNREADY: u32 = 3;
+
+/// One receive, open or hanging.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ReceiveId(u64);
+
+/// A receive to open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receive {
+    /// By which its answer is told.
+    pub id: ReceiveId,
+    /// How many messages to ask for, 1 to 10.
+    pub max: usize,
+}
+
+#[derive(Debug)]
+struct Open {
+    receive: Receive,
+    since: Instant,
+    overdue: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Receives {
+    wait_time: Duration,
+    most: usize,
+    width: usize,
+    open: Vec<Open>,
+    next_id: u64,
+    backoff: RetryPolicy,
+    failures: u32,
+    not_before: Option<Instant>,
+    /// The last answer was full: there is more where it came from.
+    more_waiting: bool,
+    /// Since when free places wait for more to come free.
+    gathering_since: Option<Instant>,
+    stopped: bool,
+}
+
+impl Receives {
+    pub(crate) fn new(wait_time: Duration, concurrency: usize) -> Self {
+        let backoff =
+            RetryPolicy::exponential(BACKOFF.0, 2.0, BACKOFF.1).expect("the constants are in order");
+        Self {
+            wait_time,
+            most: concurrency.div_ceil(MAX_RECEIVE).min(MAX_OPEN),
+            width: 1,
+            open: Vec::new(),
+            next_id: 0,
+            backoff: backoff.with_jitter(JitterMode::Equal),
+            failures: 0,
+            not_before: None,
+            more_waiting: false,
+            gathering_since: None,
+            stopped: false,
+        }
+    }
+
+    /// The next receive to open for `free` places, if any.
+    pub(crate) fn next(&mut self, now: Instant, free: usize, concurrency: usize) -> Option<Receive> {
+        let (open, overdue) = self.counts();
+        if self.stopped
+            || overdue >= MAX_OVERDUE
+            || open >= self.width
+            || self.not_before.is_some_and(|t| now < t)
+        {
+            return None;
+        }
+        let unreserved = free.saturating_sub(self.reserved());
+        if unreserved == 0 {
+            self.gathering_since = None;
+            return None;
+        }
+        if unreserved < MAX_RECEIVE.min(concurrency) {
+            // Only a lone receive may ask for few.
+            if open > 0 {
+                return None;
+            }
+            let since = *self.gathering_since.get_or_insert(now);
+            if self.more_waiting && now < since + GATHER {
+                return None;
+            }
+        }
+        self.gathering_since = None;
+        self.next_id += 1;
+        let receive = Receive { id: ReceiveId(self.next_id), max: unreserved.min(MAX_RECEIVE) };
+        self.open.push(Open { receive, since: now, overdue: false });
+        Some(receive)
+    }
+
+    /// A receive has brought `count` messages.
+    pub(crate) fn landed(&mut self, id: ReceiveId, count: usize) {
+        self.failures = 0;
+        self.not_before = None;
+        let Some(open) = self.close(id) else { return };
+        self.more_waiting = count >= open.receive.max;
+        if self.more_waiting {
+            self.width = (self.width + 1).min(self.most);
+        } else if count == 0 {
+            self.width = (self.width / 2).max(1);
+        }
+    }
+
+    /// A receive has failed; tells how long none is opened.
+    pub(crate) fn failed(&mut self, now: Instant, id: ReceiveId, jitter: Jitter) -> Duration {
+        self.close(id);
+        self.width = 1;
+        self.failures = self.failures.saturating_add(1);
+        let delay = self.backoff.delay(NonZeroU32::new(self.failures).unwrap_or(NonZeroU32::MIN), jitter);
+        self.not_before = Some(now + delay);
+        delay
+    }
+
+    /// Marks what hangs; tells how many more do since the last time.
+    pub(crate) fn tick(&mut self, now: Instant) -> usize {
+        let limit = self.wait_time + RECEIVE_OVERDUE;
+        let mut newly = 0;
+        for open in self.open.iter_mut().filter(|open| !open.overdue && now >= open.since + limit) {
+            open.overdue = true;
+            newly += 1;
+        }
+        newly
+    }
+
+    /// No receive is opened any more.
+    pub(crate) fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    /// Whether receives are open that may still bring messages.
+    pub(crate) fn any_open(&self) -> bool {
+        self.counts().0 > 0
+    }
+
+    /// Whether the queue can be reached, as far as is known.
+    pub(crate) fn healthy(&self) -> bool {
+        self.failures < FAILURES_UNTIL_UNREADY && self.counts().1 == 0
+    }
+
+    /// When something changes here without an answer.
+    pub(crate) fn timeout(&self) -> Option<Instant> {
+        if self.stopped {
+            return None;
+        }
+        let overdue =
+            self.open.iter().filter(|o| !o.overdue).map(|o| o.since + self.wait_time + RECEIVE_OVERDUE);
+        let gathered = self.gathering_since.map(|since| since + GATHER);
+        overdue.chain(gathered).chain(self.not_before.filter(|_| !self.any_open())).min()
+    }
+
+    fn counts(&self) -> (usize, usize) {
+        let overdue = self.open.iter().filter(|open| open.overdue).count();
+        (self.open.len() - overdue, overdue)
+    }
+
+    fn reserved(&self) -> usize {
+        self.open.iter().filter(|open| !open.overdue).map(|open| open.receive.max).sum()
+    }
+
+    fn close(&mut self, id: ReceiveId) -> Option<Open> {
+        let index = self.open.iter().position(|open| open.receive.id == id)?;
+        Some(self.open.swap_remove(index))
+    }
+}
+
+#[cfg(test)]
+#[path = "receives_tests.rs"]
+mod tests;

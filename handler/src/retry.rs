@@ -1,0 +1,219 @@
+//! How long to wait before the next attempt.
+//!
+//! Invariants: a delay is never longer than the policy's longest, whatever the attempt and the jitter; without jitter
+//! it never shrinks from one attempt to the next within an exponential policy; nothing overflows.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// The longest visibility that SQS knows, and so the longest delay: 12 hours. See
+/// [Visibility timeout](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html).
+pub const MAX_VISIBILITY: Duration = Duration::from_secs(43_200);
+
+/// Most steps of a schedule: more attempts than a DLQ is ever configured to wait for need no own delay each.
+const MAX_STEPS: usize = 100;
+
+/// One draw of randomness, made by the host and handed to the core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Jitter(u32);
+
+impl Jitter {
+    /// From any uniformly drawn number.
+    pub const fn new(uniform: u32) -> Self {
+        Self(uniform)
+    }
+
+    /// This draw's part of `whole`: from nothing to all of it.
+    fn of(self, whole: Duration) -> Duration {
+        let nanos = whole.as_nanos() * u128::from(self.0) / u128::from(u32::MAX);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+}
+
+/// How a delay is spread, so that what failed together does not come back together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum JitterMode {
+    /// Anything from nothing to the delay.
+    #[default]
+    Full,
+    /// Anything from half the delay to the delay.
+    Equal,
+    /// The delay itself.
+    None,
+}
+
+/// The backoff of a queue or of a job type. Checked when made; see [`RetryPolicy::exponential`] and
+/// [`RetryPolicy::schedule`] for the invariants.
+///
+/// ```
+/// use drumline::{JitterMode, RetryPolicy};
+/// let policy: RetryPolicy = "exponential(1s,2,5m)".parse()?;
+/// assert_eq!(policy, RetryPolicy::default());
+/// let policy: RetryPolicy = "schedule(1m,5m,30m)".parse()?;
+/// assert_eq!(policy.with_jitter(JitterMode::None).to_string(), "schedule(1m,5m,30m)");
+/// # Ok::<(), drumline::InvalidRetryPolicy>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct RetryPolicy {
+    shape: Shape,
+    jitter: JitterMode,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Shape {
+    Exponential { first: Duration, factor: f64, longest: Duration },
+    Schedule(Vec<Duration>),
+}
+
+/// Why a text or a set of numbers is no retry policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidRetryPolicy(String);
+
+impl fmt::Display for InvalidRetryPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for InvalidRetryPolicy {}
+
+/// `exponential(1s,2,5m)` with full jitter.
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        let (first, longest) = (Duration::from_secs(1), Duration::from_secs(300));
+        Self { shape: Shape::Exponential { first, factor: 2.0, longest }, jitter: JitterMode::Full }
+    }
+}
+
+impl RetryPolicy {
+    /// `first` after the first attempt, `factor` times as much after each further one, at most `longest`.
+    ///
+    /// `factor` is a finite number from 1; `first` is at most `longest`, `longest` at most [`MAX_VISIBILITY`].
+    pub fn exponential(first: Duration, factor: f64, longest: Duration) -> Result<Self, InvalidRetryPolicy> {
+        let error = |text: &str| Err(InvalidRetryPolicy(text.to_owned()));
+        if !factor.is_finite() || factor < 1.0 {
+            return error("the factor must be a number from 1");
+        }
+        if first > longest {
+            return error("the first delay must not be longer than the longest");
+        }
+        if longest > MAX_VISIBILITY {
+            return error("SQS hides a message for 12h at most, so no delay can be longer");
+        }
+        Ok(Self { shape: Shape::Exponential { first, factor, longest }, jitter: JitterMode::Full })
+    }
+
+    /// One delay after each attempt; the last one also after all further attempts. From 1 to 100 steps, each at most
+    /// [`MAX_VISIBILITY`].
+    pub fn schedule(steps: Vec<Duration>) -> Result<Self, InvalidRetryPolicy> {
+        if steps.is_empty() || steps.len() > MAX_STEPS {
+            return Err(InvalidRetryPolicy(format!("a schedule has 1 to {MAX_STEPS} steps")));
+        }
+        if steps.iter().any(|step| *step > MAX_VISIBILITY) {
+            return Err(InvalidRetryPolicy(
+                "SQS hides a message for 12h at most, so no step can be longer".to_owned(),
+            ));
+        }
+        Ok(Self { shape: Shape::Schedule(steps), jitter: JitterMode::Full })
+    }
+
+    /// The same delays, spread in another way.
+    pub fn with_jitter(self, jitter: JitterMode) -> Self {
+        Self { jitter, ..self }
+    }
+
+    /// How the delays are spread.
+    pub fn jitter(&self) -> JitterMode {
+        self.jitter
+    }
+
+    /// The longest delay this policy can give.
+    pub fn longest(&self) -> Duration {
+        match &self.shape {
+            Shape::Exponential { longest, .. } => *longest,
+            Shape::Schedule(steps) => steps.iter().copied().max().unwrap_or_default(),
+        }
+    }
+
+    /// How long to wait after `attempt` has failed.
+    pub fn delay(&self, attempt: NonZeroU32, jitter: Jitter) -> Duration {
+        let whole = self.whole_delay(attempt);
+        match self.jitter {
+            JitterMode::Full => jitter.of(whole),
+            JitterMode::Equal => whole / 2 + jitter.of(whole / 2),
+            JitterMode::None => whole,
+        }
+    }
+
+    fn whole_delay(&self, attempt: NonZeroU32) -> Duration {
+        match &self.shape {
+            Shape::Exponential { first, factor, longest } => {
+                let exponent = i32::try_from(attempt.get() - 1).unwrap_or(i32::MAX);
+                // Capped as a float first: powers run into infinity, and zero times infinity is no number.
+                let secs = first.as_secs_f64() * factor.powi(exponent);
+                if secs.is_nan() || secs >= longest.as_secs_f64() {
+                    return if first.is_zero() { Duration::ZERO } else { *longest };
+                }
+                Duration::try_from_secs_f64(secs).unwrap_or(*longest).min(*longest)
+            }
+            Shape::Schedule(steps) => {
+                let index = usize::try_from(attempt.get() - 1).unwrap_or(usize::MAX);
+                steps.get(index).or(steps.last()).copied().unwrap_or_default()
+            }
+        }
+    }
+}
+
+impl FromStr for RetryPolicy {
+    type Err = InvalidRetryPolicy;
+
+    /// Reads `exponential(first,factor,longest)`, `schedule(step,…)`, or the steps of a schedule alone.
+    fn from_str(text: &str) -> Result<Self, InvalidRetryPolicy> {
+        let text = text.trim();
+        let arguments = |name: &str| text.strip_prefix(name)?.trim().strip_prefix('(')?.strip_suffix(')');
+        if let Some(arguments) = arguments("exponential") {
+            let parts: Vec<&str> = arguments.split(',').map(str::trim).collect();
+            let [first, factor, longest] = parts[..] else {
+                return Err(InvalidRetryPolicy(format!(
+                    "{text:?}: write exponential(first,factor,longest), such as exponential(1s,2,5m)"
+                )));
+            };
+            let factor =
+                factor.parse().map_err(|_| InvalidRetryPolicy(format!("{factor:?} is not a number")))?;
+            return Self::exponential(duration(first)?, factor, duration(longest)?);
+        }
+        let steps = arguments("schedule").unwrap_or(text);
+        if steps.contains(['(', ')']) {
+            return Err(InvalidRetryPolicy(format!(
+                "{text:?}: write exponential(1s,2,5m) or schedule(1m,5m,30m)"
+            )));
+        }
+        Self::schedule(steps.split(',').map(|step| duration(step.trim())).collect::<Result<_, _>>()?)
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, InvalidRetryPolicy> {
+    humantime::parse_duration(text).map_err(|_| {
+        InvalidRetryPolicy(format!("{text:?} is not a duration; write it like 30s, 5m or 1h 30m"))
+    })
+}
+
+impl fmt::Display for RetryPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = |d: &Duration| humantime::format_duration(*d).to_string().replace(' ', "");
+        match &self.shape {
+            Shape::Exponential { first, factor, longest } => {
+                write!(f, "exponential({},{factor},{})", time(first), time(longest))
+            }
+            Shape::Schedule(steps) => {
+                write!(f, "schedule({})", steps.iter().map(time).collect::<Vec<_>>().join(","))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "retry_tests.rs"]
+mod tests;
