@@ -1,7 +1,7 @@
 //! `cargo xtask deps`: what the crates may depend on.
 //!
 //! Done here, over `cargo metadata`, and not with cargo-deny: installing that costs a fresh clone as much as all
-//! other checks together (six minutes of compiling), and of its checks only licences, sources and a few bans apply
+//! other checks together (six minutes of processor time), and of its checks only licences, sources and a few bans apply
 //! here; an advisory database needs a network that a check must not depend on.
 
 mod packages;
