@@ -15,7 +15,7 @@ pub use peek::{MessageState, PeekedMessage};
 use crate::dedup::Deduplication;
 use crate::error::{ErrorCode, SqsError};
 use crate::ids::IdSource;
-use crate::limits::DEDUPLICATION_ENTRY_BYTES;
+use crate::limits::{DEDUPLICATION_ENTRY_BYTES, MAX_STORED_BYTES};
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::time::Timestamp;
@@ -65,6 +65,8 @@ pub struct Sqs {
     /// When queues were deleted whose names are still blocked.
     deleted: HashMap<String, Timestamp>,
     tasks: Vec<MoveTask>,
+    /// [`MAX_STORED_BYTES`], smaller in the test that fills it.
+    max_stored_bytes: usize,
 }
 
 /// One queue.
@@ -109,6 +111,7 @@ impl Sqs {
             queues: BTreeMap::new(),
             deleted: HashMap::new(),
             tasks: Vec::new(),
+            max_stored_bytes: MAX_STORED_BYTES,
         }
     }
 

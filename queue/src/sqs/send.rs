@@ -115,7 +115,7 @@ impl Sqs {
 
     /// Bytes that may still be stored.
     fn room(&self) -> usize {
-        MAX_STORED_BYTES.saturating_sub(self.stored_bytes())
+        self.max_stored_bytes.saturating_sub(self.stored_bytes())
     }
 
     fn queue_and_ids(&mut self, now: Timestamp, url: &str) -> Result<(&mut Queue, &mut IdSource), SqsError> {
@@ -263,3 +263,55 @@ impl Queue {
 }
 
 const NOT_FOR_THIS_TYPE: &str = "The request include parameter that is not valid for this queue type.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Identity;
+    use crate::api::{CreateQueue, DeleteMessage, ReceiveMessage};
+
+    fn message(queue: &str, body: &str) -> SendMessage {
+        SendMessage { queue_url: queue.into(), message_body: body.into(), ..Default::default() }
+    }
+
+    #[test]
+    fn a_full_endpoint_refuses_until_there_is_room() {
+        let now = Timestamp::from_secs(1);
+        let mut sqs = Sqs::new(Identity::at("http://localhost"), 1);
+        sqs.max_stored_bytes = 2 * (1_000 + MESSAGE_OVERHEAD_BYTES);
+        for name in ["a", "b"] {
+            sqs.create_queue(now, CreateQueue { queue_name: name.into(), ..Default::default() })
+                .expect("is new");
+        }
+        let body = "x".repeat(1_000);
+        for name in ["a", "b"] {
+            sqs.send_message(now, message(name, &body)).expect("there is room");
+        }
+        let refused = sqs.send_message(now, message("a", "x")).expect_err("there is no room");
+        assert_eq!(refused.code, ErrorCode::OverLimit);
+
+        let receive = ReceiveMessage { queue_url: "b".into(), ..Default::default() };
+        let received = sqs.receive_message(now, &receive).expect("receives").messages.remove(0);
+        let delete = DeleteMessage { queue_url: "b".into(), receipt_handle: received.receipt_handle };
+        sqs.delete_message(now, &delete).expect("deletes");
+        sqs.send_message(now, message("a", &body)).expect("there is room again");
+    }
+
+    #[test]
+    fn remembered_deduplication_ids_count() {
+        let now = Timestamp::from_secs(1);
+        let mut sqs = Sqs::new(Identity::at("http://localhost"), 1);
+        let attributes = [("FifoQueue".to_owned(), "true".to_owned())].into();
+        let create = CreateQueue { queue_name: "q.fifo".into(), attributes, ..Default::default() };
+        sqs.create_queue(now, create).expect("is new");
+        let before = sqs.stored_bytes();
+        let request = SendMessage {
+            message_group_id: Some("g".into()),
+            message_deduplication_id: Some("d".into()),
+            ..message("q.fifo", "x")
+        };
+        sqs.send_message(now, request).expect("there is room");
+        let expected = 1 + MESSAGE_OVERHEAD_BYTES + crate::limits::DEDUPLICATION_ENTRY_BYTES;
+        assert_eq!(sqs.stored_bytes() - before, expected);
+    }
+}
