@@ -168,6 +168,11 @@ impl Endpoint {
         state.waiting.end();
     }
 
+    /// How many receives wait for a message at present.
+    pub fn waiting_receives(&self) -> usize {
+        self.lock().waiting.count()
+    }
+
     /// The present time on the endpoint's clock.
     pub fn now(&self) -> Timestamp {
         self.shared.clock.now()

@@ -48,6 +48,11 @@ impl Waiting {
         (id, receiver)
     }
 
+    /// How many receives wait.
+    pub(super) fn count(&self) -> usize {
+        self.queues.iter().map(|queue| queue.receives.len()).sum()
+    }
+
     /// Removes a receive that no longer waits; it may have been answered before.
     pub(super) fn forget(&mut self, id: u64) {
         for queue in &mut self.queues {

@@ -1,4 +1,5 @@
 //! A server and the real SDK's client talking to it.
+#![allow(dead_code, reason = "each test file is a crate of its own and uses what it needs")]
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
