@@ -1,1 +1,78 @@
-//! To be written.
+//! The jobs that Drumline's own binaries host: `image.process` and `email.send`. A team replaces this crate with its
+//! own; until then it shows what handlers look like when they do real work.
+//!
+//! ```
+//! use drumline_jobs::Settings;
+//! # fn main() -> Result<(), Vec<drumline_jobs::InvalidSetting>> {
+//! let settings = Settings::from_lookup(|name| std::env::var(name).ok())?;
+//! let router = drumline_jobs::router(&settings);
+//! assert_eq!(router.types().collect::<Vec<_>>(), ["email.send", "image.process"]);
+//! # Ok(()) }
+//! ```
+//!
+//! # `image.process`
+//! ```json
+//! {
+//!   "source": "s3://photos/42/original.jpg",
+//!   "outputs": [
+//!     {
+//!       "target": "s3://photos/42/320.webp",
+//!       "operations": [
+//!         { "resize": { "width": 320, "height": 240, "fit": "inside" } },
+//!         { "convert": { "format": "webp", "quality": 80 } }
+//!       ]
+//!     }
+//!   ]
+//! }
+//! ```
+//! - A source is a JPEG, PNG, WebP or GIF (its first frame), as `file://` or `s3://`. It is decoded once for all
+//!   outputs, turned upright by its EXIF orientation, and refused by its header where it claims too many pixels.
+//!   Metadata is not carried over.
+//! - `resize` fits the image inside a box of `width` by `height` pixels. The shape is kept; nothing is ever enlarged.
+//!   `fit` may be left out.
+//! - `convert` names the `format` (`webp`, `avif`, `jpeg`, `png`) and a `quality` of 1 to 100 (defaults: WebP 80,
+//!   AVIF 60, JPEG 82; PNG has none). Without it the source's format is kept. JPEG lays transparency on white.
+//! - There are 1 to 32 outputs of one or both operations, in this order. All are made before the first is written,
+//!   and each is written whole or not at all.
+//!
+//! Rejected: a source that does not exist, is no image, is damaged or too large; a file outside `DRUMLINE_FILE_ROOT`.
+//! Undecodable: operations that do not fit together. Retried: everything that may pass, such as network faults,
+//! throttling, a full disk, and denied access, since permissions are mended without sending the job again.
+//!
+//! # `email.send`
+//! ```json
+//! { "deliveryId": "welcome-42", "templateId": "welcome", "userId": "42" }
+//! ```
+//! - The mail is made from `TEMPLATE.subject.txt`, `TEMPLATE.txt` and, where there is one, `TEMPLATE.html`, in
+//!   [Jinja's syntax](https://docs.rs/minijinja/latest/minijinja/syntax/index.html). They know `user.id`,
+//!   `user.name`, `user.email` and `deliveryId`; any other name is an error, never an empty text. HTML is escaped.
+//! - The user is looked up in `users.json` beside the templates: `{"42": {"name": "Ada", "email": "ada@example.com"}}`.
+//! - The `Message-ID` is made of the `deliveryId`, so that mail systems recognise a second copy; in an outbox the
+//!   second copy replaces the first.
+//!
+//! Rejected: an unknown user or template, a template that fails, an address that is none, a mail server's final no
+//! (5xx). Retried: 4xx, an unreachable server, and a refused login, because then the settings are at fault, not the job.
+
+mod email;
+mod image;
+mod location;
+pub mod samples;
+mod settings;
+mod storage;
+
+use drumline::Router;
+
+pub use settings::{
+    FILE_ROOT, InvalidSetting, MAIL_FROM, MAIL_OUTBOX, MAIL_TEMPLATES, MAX_PIXELS, MAX_SOURCE_BYTES,
+    SMTP_URL, Settings,
+};
+
+/// The handlers of `image.process` and `email.send`.
+///
+/// Nothing is connected to before the first job needs it. The handlers expect to run on tokio, as both hosts do.
+pub fn router(settings: &Settings) -> Router {
+    Router::new().handle(image::ImageProcessor::new(settings)).handle(email::EmailSender::new(settings))
+}
+
+#[cfg(test)]
+mod testing;

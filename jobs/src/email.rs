@@ -1,0 +1,47 @@
+//! `email.send`: makes a mail from a template for a user, and sends it once.
+
+mod compose;
+mod payload;
+mod route;
+
+use std::sync::Arc;
+
+use drumline::{Context, Failure, Handler};
+
+use crate::settings::Settings;
+use compose::Composer;
+use payload::EmailSend;
+use route::Route;
+
+/// The handler of `email.send`.
+pub(crate) struct EmailSender {
+    composer: Arc<Composer>,
+    route: Route,
+}
+
+impl EmailSender {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let mail = &settings.mail;
+        Self {
+            composer: Arc::new(Composer::new(mail.from.clone(), mail.templates.clone())),
+            route: Route::new(&mail.route),
+        }
+    }
+}
+
+impl Handler<EmailSend> for EmailSender {
+    async fn handle(&self, ctx: Context, job: EmailSend) -> Result<(), Failure> {
+        let composer = Arc::clone(&self.composer);
+        let delivery_id = job.delivery_id.clone();
+        let message = ctx.blocking(move || composer.compose(&job)).await?;
+        // The last moment at which not to send costs nothing: whoever holds the message next sends it.
+        if let Some(reason) = ctx.cancel_reason() {
+            return Err(Failure::retry(format_args!("stopped before the mail was sent ({reason:?})")));
+        }
+        self.route.send(&ctx, &delivery_id, message).await
+    }
+}
+
+#[cfg(test)]
+#[path = "email/email_tests.rs"]
+mod tests;

@@ -1,0 +1,275 @@
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::Path;
+
+use drumline::{Ending, Router};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+
+use crate::settings::{MAIL_FROM, MAIL_OUTBOX, MAIL_TEMPLATES, SMTP_URL};
+use crate::{Settings, testing};
+
+/// Templates and users in a folder of the test's own.
+fn templates() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [
+        (
+            "users.json",
+            r#"{"7": {"name": "Zoë <b>", "email": "zoe@example.com"}, "8": {"name": "-", "email": "none"}}"#,
+        ),
+        ("hello.subject.txt", "Hello,\n  {{ user.name }}\n"),
+        ("hello.txt", "Dear {{ user.name }} ({{ user.id }}), {{ deliveryId }}\n"),
+        ("hello.html", "<p>Dear {{ user.name }}</p>\n"),
+        ("plain.subject.txt", "Plain"),
+        ("plain.txt", "Only text\n"),
+        ("unknown.subject.txt", "x"),
+        ("unknown.txt", "{{ user.shoe_size }}"),
+        ("broken.subject.txt", "x"),
+        ("broken.txt", "{% if %}"),
+        ("subject-only.subject.txt", "x"),
+    ] {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+fn router(templates: &Path, more: &[(&str, &str)]) -> Router {
+    let templates = templates.to_str().unwrap();
+    let settings = Settings::from_lookup(|name| {
+        let more = more.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
+        let known = match name {
+            MAIL_TEMPLATES => Some(templates),
+            MAIL_FROM => Some("Drums <drums@mail.example>"),
+            _ => None,
+        };
+        more.or(known).map(str::to_owned)
+    });
+    crate::router(&settings.unwrap())
+}
+
+fn mail(template: &str, user: &str) -> Value {
+    json!({ "deliveryId": "d-1", "templateId": template, "userId": user })
+}
+
+async fn send(router: &Router, payload: Value) -> Ending {
+    testing::run(router, "email.send", payload).await
+}
+
+#[tokio::test]
+async fn an_outbox_holds_each_delivery_once() {
+    let folder = templates();
+    let outbox = folder.path().join("out/box");
+    let router = router(folder.path(), &[(MAIL_OUTBOX, outbox.to_str().unwrap())]);
+    for _ in 0..2 {
+        assert_eq!(send(&router, mail("hello", "7")).await, Ending::Done);
+    }
+    let names: Vec<_> = fs::read_dir(&outbox).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["d-1.eml"]);
+    let text = fs::read_to_string(outbox.join("d-1.eml")).unwrap();
+    for part in [
+        "Message-ID: <d-1@mail.example>\r\n",
+        "From: Drums <drums@mail.example>\r\n",
+        "zoe@example.com",
+        "multipart/alternative",
+        // The HTML part is escaped, and nothing else is.
+        "&lt;b&gt;",
+        "(7), d-1",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    let subject = text.lines().find(|line| line.starts_with("Subject: ")).unwrap();
+    assert!(subject.starts_with("Subject: Hello, "), "{subject}");
+}
+
+#[tokio::test]
+async fn a_template_without_html_makes_a_plain_mail() {
+    let folder = templates();
+    let router = router(folder.path(), &[(MAIL_OUTBOX, folder.path().to_str().unwrap())]);
+    assert_eq!(send(&router, mail("plain", "7")).await, Ending::Done);
+    let text = fs::read_to_string(folder.path().join("d-1.eml")).unwrap();
+    assert!(
+        text.contains("Content-Type: text/plain; charset=utf-8") && !text.contains("multipart"),
+        "{text}"
+    );
+    assert!(text.ends_with("\r\n\r\nOnly text\r\n"), "{text}");
+}
+
+#[tokio::test]
+async fn templates_are_read_again_once_they_change() {
+    let folder = templates();
+    let router = router(folder.path(), &[(MAIL_OUTBOX, folder.path().to_str().unwrap())]);
+    for text in ["first", "the second one"] {
+        fs::write(folder.path().join("plain.txt"), text).unwrap();
+        assert_eq!(send(&router, mail("plain", "7")).await, Ending::Done);
+        assert!(fs::read_to_string(folder.path().join("d-1.eml")).unwrap().contains(text));
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_composed_is_rejected() {
+    let folder = templates();
+    let router = router(folder.path(), &[(MAIL_OUTBOX, folder.path().to_str().unwrap())]);
+    for (template, user, part) in [
+        ("hello", "9", "no user \"9\""),
+        ("hello", "8", "Missing domain or user"),
+        ("nothing", "7", "no template nothing.subject.txt"),
+        ("subject-only", "7", "no template subject-only.txt"),
+        ("unknown", "7", "undefined value"),
+        ("broken", "7", "syntax error"),
+    ] {
+        let ending = send(&router, mail(template, user)).await;
+        let Ending::Rejected { reason } = ending else { panic!("{template}, {user}: {ending:?}") };
+        assert!(reason.contains(part), "{reason}");
+        assert!(!folder.path().join("d-1.eml").exists());
+    }
+    for payload in [json!({}), json!({ "deliveryId": "../x", "templateId": "hello", "userId": "7" })] {
+        let ending = send(&router, payload).await;
+        assert!(matches!(ending, Ending::Undecodable { .. }), "{ending:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_an_operator_has_to_mend_is_retried() {
+    let folder = templates();
+    let outbox = (MAIL_OUTBOX, folder.path().to_str().unwrap());
+    let missing = folder.path().join("not-mounted");
+    let in_the_way = folder.path().join("plain.txt");
+    for (router, part) in [
+        (router(folder.path(), &[]), "neither DRUMLINE_SMTP_URL nor DRUMLINE_MAIL_OUTBOX"),
+        (router(&missing, &[outbox]), "users.json in DRUMLINE_MAIL_TEMPLATES is not usable"),
+        (router(folder.path(), &[(MAIL_OUTBOX, in_the_way.to_str().unwrap())]), "exists"),
+    ] {
+        let ending = send(&router, mail("hello", "7")).await;
+        assert!(matches!(&ending, Ending::RetryAsked { reason, .. } if reason.contains(part)), "{ending:?}");
+    }
+    fs::write(folder.path().join("users.json"), "{").unwrap();
+    let ending = send(&router(folder.path(), &[outbox]), mail("hello", "7")).await;
+    assert!(
+        matches!(&ending, Ending::RetryAsked { reason, .. } if reason.contains("users.json")),
+        "{ending:?}"
+    );
+}
+
+/// A mail server that greets with `greeting` and says `answers` to the commands they belong to; anything else it
+/// takes with a 250. An empty answer hangs up. What it hears is told line by line.
+async fn server(greeting: &'static str, answers: &'static [(&'static str, &'static str)]) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("smtp://{}", listener.local_addr().unwrap());
+    let (tell, heard) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(converse(stream, greeting, answers, tell.clone()));
+        }
+    });
+    Server { url, heard }
+}
+
+struct Server {
+    url: String,
+    heard: mpsc::UnboundedReceiver<String>,
+}
+
+impl Server {
+    /// All that has been heard so far.
+    fn heard(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.heard.try_recv().ok()).collect()
+    }
+}
+
+async fn converse(
+    stream: TcpStream,
+    greeting: &str,
+    answers: &[(&str, &str)],
+    tell: mpsc::UnboundedSender<String>,
+) -> Option<()> {
+    let mut lines = BufReader::new(stream);
+    lines.write_all(format!("{greeting}\r\n").as_bytes()).await.ok()?;
+    let mut in_data = false;
+    loop {
+        let mut line = String::new();
+        if lines.read_line(&mut line).await.ok()? == 0 {
+            return None;
+        }
+        let line = line.trim_end();
+        tell.send(line.to_owned()).ok()?;
+        if in_data && line != "." {
+            continue;
+        }
+        let answer = answers.iter().find(|(command, _)| line.starts_with(command)).map(|(_, answer)| *answer);
+        let usual = if line == "DATA" { "354 go on" } else { "250 ok" };
+        let answer = answer.unwrap_or(usual);
+        if answer.is_empty() {
+            return None;
+        }
+        in_data = answer.starts_with("354");
+        lines.write_all(format!("{answer}\r\n").as_bytes()).await.ok()?;
+    }
+}
+
+#[tokio::test]
+async fn a_mail_server_gets_the_mail_over_one_connection() {
+    let folder = templates();
+    let mut server = server("220 here", &[]).await;
+    let router = router(folder.path(), &[(SMTP_URL, &server.url)]);
+    for _ in 0..2 {
+        assert_eq!(send(&router, mail("hello", "7")).await, Ending::Done);
+    }
+    let heard = server.heard();
+    let count = |start: &str| heard.iter().filter(|line| line.starts_with(start)).count();
+    assert_eq!(count("RCPT TO:<zoe@example.com>"), 2);
+    assert_eq!(count("MAIL FROM:<drums@mail.example>"), 2);
+    assert_eq!(count("Message-ID: <d-1@mail.example>"), 2);
+    assert_eq!(count("EHLO"), 1, "the connection is kept");
+}
+
+#[tokio::test]
+async fn a_servers_answer_decides() {
+    let folder = templates();
+    let retry: [(&str, &[(&str, &str)]); 6] = [
+        ("220 here", &[("RCPT", "451 greylisted")]),
+        ("220 here", &[("MAIL", "421 too many")]),
+        ("220 here", &[(".", "452 disk full")]),
+        ("421 not now", &[]),
+        ("220 here", &[("DATA", "")]),
+        ("220 here", &[("MAIL", "530 authentication required")]),
+    ];
+    for (greeting, answers) in retry {
+        let server = server(greeting, answers).await;
+        let ending = send(&router(folder.path(), &[(SMTP_URL, &server.url)]), mail("hello", "7")).await;
+        assert!(matches!(ending, Ending::RetryAsked { after: None, .. }), "{answers:?}: {ending:?}");
+    }
+    let reject: [&[(&str, &str)]; 3] =
+        [&[("RCPT", "550 no such user")], &[("MAIL", "553 not you")], &[(".", "554 spam")]];
+    for answers in reject {
+        let server = server("220 here", answers).await;
+        let ending = send(&router(folder.path(), &[(SMTP_URL, &server.url)]), mail("hello", "7")).await;
+        let Ending::Rejected { reason } = ending else { panic!("{answers:?}: {ending:?}") };
+        // The server's own words are what an operator needs.
+        assert!(reason.contains(&answers[0].1[4..]), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_login_does_not_cost_the_mail() {
+    let folder = templates();
+    let mut server =
+        server("220 here", &[("EHLO", "250-here\r\n250 AUTH PLAIN"), ("AUTH", "535 wrong password")]).await;
+    server.url = server.url.replace("smtp://", "smtp://user:secret@");
+    let ending = send(&router(folder.path(), &[(SMTP_URL, &server.url)]), mail("hello", "7")).await;
+    let Ending::RetryAsked { reason, .. } = ending else { panic!("{ending:?}") };
+    assert!(!reason.contains("secret"), "{reason}");
+}
+
+#[tokio::test]
+async fn an_unreachable_server_is_tried_again() {
+    let folder = templates();
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("smtp://{}", free.local_addr().unwrap());
+    drop(free);
+    let ending = send(&router(folder.path(), &[(SMTP_URL, &url)]), mail("hello", "7")).await;
+    assert!(matches!(ending, Ending::RetryAsked { .. }), "{ending:?}");
+}

@@ -1,0 +1,69 @@
+//! `image.process`: makes smaller versions of an image, in other formats.
+
+mod colour;
+mod decode;
+mod encode;
+mod payload;
+mod render;
+mod size;
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use drumline::{Context, Failure, Handler};
+use tokio::sync::Semaphore;
+
+use crate::settings::{ImageLimits, Settings};
+use crate::storage::Storage;
+use payload::ImageProcess;
+use render::Steps;
+
+/// The handler of `image.process`.
+///
+/// The source is read and decoded once; each output is made from that. Nothing is written before every output has
+/// been made, so that a job that can't succeed leaves nothing behind. A job that runs twice writes the same files
+/// twice: there is no other effect.
+pub(crate) struct ImageProcessor {
+    storage: Storage,
+    limits: ImageLimits,
+    /// Places for decoded images. More of them than processors would not make anything faster; each could cost
+    /// hundreds of megabytes.
+    decoded: Arc<Semaphore>,
+}
+
+impl ImageProcessor {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Self {
+            storage: Storage::new(settings),
+            limits: settings.limits,
+            decoded: Arc::new(Semaphore::new(processors)),
+        }
+    }
+}
+
+impl Handler<ImageProcess> for ImageProcessor {
+    async fn handle(&self, ctx: Context, job: ImageProcess) -> Result<(), Failure> {
+        let steps = Steps::of(&ctx, &job.outputs);
+        let source = self.storage.read(&ctx, &job.source, self.limits.source_bytes).await?;
+        steps.check()?;
+        let place = Arc::clone(&self.decoded).acquire_owned().await?;
+        let limits = self.limits;
+        let (mut steps, targets) = ctx
+            .blocking(move || {
+                let _place = place;
+                render::render(steps, &source, job.outputs, limits)
+            })
+            .await?;
+        for (target, image) in targets {
+            steps.check()?;
+            self.storage.write(&ctx, &target, image.bytes, image.content_type).await?;
+            steps.done();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "image/image_tests.rs"]
+mod tests;

@@ -1,0 +1,455 @@
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use drumline::{CancelReason, Ending, RunControl};
+use image::codecs::jpeg::JpegEncoder;
+use image::codecs::png::PngEncoder;
+use image::{DynamicImage, ImageEncoder, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
+use serde_json::{Value, json};
+
+use crate::Settings;
+use crate::testing::{self, TestHost};
+
+/// A folder with sources in it, and the jobs' router over it.
+struct Room {
+    dir: tempfile::TempDir,
+    settings: Settings,
+}
+
+impl Room {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = Settings::for_folder(dir.path());
+        Self { dir, settings }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn url(&self, name: &str) -> String {
+        format!("file://{}", self.path(name).display())
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) {
+        fs::write(self.path(name), bytes).unwrap();
+    }
+
+    fn output(&self, target: &str, operations: &Value) -> Value {
+        json!({ "target": self.url(target), "operations": operations })
+    }
+
+    async fn run(&self, source: &str, outputs: Vec<Value>) -> Ending {
+        let payload = json!({ "source": self.url(source), "outputs": outputs });
+        testing::run(&crate::router(&self.settings), "image.process", payload).await
+    }
+
+    /// Runs a job of one output and gives what it wrote.
+    async fn made(&self, source: &str, operations: Value) -> Vec<u8> {
+        let ending = self.run(source, vec![self.output("made", &operations)]).await;
+        assert_eq!(ending, Ending::Done);
+        fs::read(self.path("made")).unwrap()
+    }
+
+    /// Runs a job that is rejected, gives the reason, and sees to it that nothing was written.
+    async fn rejected(&self, source: &str) -> String {
+        let operations =
+            json!([{ "resize": { "width": 8, "height": 8 } }, { "convert": { "format": "png" } }]);
+        let ending = self.run(source, vec![self.output("made/deep", &operations)]).await;
+        let Ending::Rejected { reason } = ending else { panic!("not rejected but {ending:?}") };
+        assert!(!self.path("made").exists());
+        reason
+    }
+}
+
+fn convert(format: &str) -> Value {
+    json!([{ "convert": { "format": format } }])
+}
+
+fn resize(width: u32, height: u32, format: &str) -> Value {
+    json!([{ "resize": { "width": width, "height": height, "fit": "inside" } }, { "convert": { "format": format } }])
+}
+
+/// Four quarters: red and green above, blue and white below.
+fn quarters(width: u32, height: u32) -> RgbImage {
+    RgbImage::from_fn(width, height, |x, y| match (x < width / 2, y < height / 2) {
+        (true, true) => Rgb([255, 0, 0]),
+        (false, true) => Rgb([0, 255, 0]),
+        (true, false) => Rgb([0, 0, 255]),
+        (false, false) => Rgb([255, 255, 255]),
+    })
+}
+
+fn bytes_of(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    image.into().write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+fn close(pixel: Rgba<u8>, expected: [u8; 4]) -> bool {
+    pixel.0.iter().zip(expected).all(|(is, ought)| is.abs_diff(ought) <= 24)
+}
+
+/// The colour in the middle of each quarter, as they are read.
+fn middles(image: &DynamicImage) -> [Rgba<u8>; 4] {
+    let image = image.to_rgba8();
+    let (w, h) = image.dimensions();
+    [(w / 4, h / 4), (w * 3 / 4, h / 4), (w / 4, h * 3 / 4), (w * 3 / 4, h * 3 / 4)]
+        .map(|(x, y)| *image.get_pixel(x, y))
+}
+
+const QUARTERS: [[u8; 4]; 4] = [[255, 0, 0, 255], [0, 255, 0, 255], [0, 0, 255, 255], [255, 255, 255, 255]];
+
+fn assert_quarters(image: &DynamicImage, expected: [[u8; 4]; 4]) {
+    let found = middles(image);
+    assert!(found.iter().zip(expected).all(|(pixel, ought)| close(*pixel, ought)), "{found:?}");
+}
+
+#[tokio::test]
+async fn every_format_is_written_and_read_back() {
+    let room = Room::new();
+    room.put("png", &bytes_of(quarters(90, 60), ImageFormat::Png));
+    for (name, format) in
+        [("png", ImageFormat::Png), ("jpeg", ImageFormat::Jpeg), ("webp", ImageFormat::WebP)]
+    {
+        let made = room.made("png", resize(45, 45, name)).await;
+        assert_eq!(image::guess_format(&made).unwrap(), format);
+        let image = image::load_from_memory(&made).unwrap();
+        assert_eq!((image.width(), image.height()), (45, 30));
+        assert_quarters(&image, QUARTERS);
+        // What was written is a source as well.
+        room.put("again", &made);
+        let again = image::load_from_memory(&room.made("again", resize(20, 20, "png")).await).unwrap();
+        assert_eq!((again.width(), again.height()), (20, 13));
+        assert_quarters(&again, QUARTERS);
+    }
+}
+
+/// No AVIF decoder is built in: its container is read by hand.
+#[tokio::test]
+async fn avif_is_written() {
+    let room = Room::new();
+    room.put("jpeg", &bytes_of(quarters(90, 60), ImageFormat::Jpeg));
+    let made = room.made("jpeg", resize(45, 45, "avif")).await;
+    assert_eq!(&made[4..12], b"ftypavif");
+    // The image's extent: `ispe`, version and flags, width, height.
+    let at = made.windows(4).position(|four| four == b"ispe").unwrap();
+    let number = |from: usize| u32::from_be_bytes(made[from..from + 4].try_into().unwrap());
+    assert_eq!((number(at + 8), number(at + 12)), (45, 30));
+}
+
+#[tokio::test]
+async fn quality_costs_bytes() {
+    let room = Room::new();
+    room.put("lake.jpg", include_bytes!("../../samples/lake.jpg"));
+    for format in ["jpeg", "webp", "avif"] {
+        let with = |quality: u8| {
+            json!([
+                { "resize": { "width": 96, "height": 96 } },
+                { "convert": { "format": format, "quality": quality } },
+            ])
+        };
+        let (low, high) = (room.made("lake.jpg", with(20)).await, room.made("lake.jpg", with(95)).await);
+        assert!(low.len() < high.len(), "{format}: {} and {}", low.len(), high.len());
+    }
+}
+
+#[tokio::test]
+async fn images_are_never_enlarged_and_keep_their_format() {
+    let room = Room::new();
+    for (name, format) in
+        [("jpeg", ImageFormat::Jpeg), ("png", ImageFormat::Png), ("webp", ImageFormat::WebP)]
+    {
+        room.put(name, &bytes_of(quarters(30, 20), format));
+        let made = room.made(name, json!([{ "resize": { "width": 300, "height": 300 } }])).await;
+        assert_eq!(image::guess_format(&made).unwrap(), format);
+        let image = image::load_from_memory(&made).unwrap();
+        assert_eq!((image.width(), image.height()), (30, 20));
+        assert_quarters(&image, QUARTERS);
+    }
+}
+
+#[tokio::test]
+async fn other_pixel_layouts_are_read() {
+    let room = Room::new();
+    let image = DynamicImage::from(quarters(30, 20));
+    for (name, source) in [
+        ("sixteen", DynamicImage::from(image.to_rgba16())),
+        ("grey", DynamicImage::from(image.to_luma8())),
+        ("grey-alpha", DynamicImage::from(image.to_luma_alpha16())),
+    ] {
+        room.put(name, &bytes_of(source, ImageFormat::Png));
+        let made = image::load_from_memory(&room.made(name, resize(15, 15, "png")).await).unwrap();
+        assert_eq!((made.width(), made.height()), (15, 10), "{name}");
+        assert!(close(middles(&made)[3], [255, 255, 255, 255]), "{name}");
+    }
+    room.put("gif", &bytes_of(image.to_rgba8(), ImageFormat::Gif));
+    assert_quarters(&image::load_from_memory(&room.made("gif", convert("png")).await).unwrap(), QUARTERS);
+}
+
+#[tokio::test]
+async fn a_gif_needs_a_format_to_become() {
+    let room = Room::new();
+    room.put("gif", &bytes_of(DynamicImage::from(quarters(30, 20)).to_rgba8(), ImageFormat::Gif));
+    let ending =
+        room.run("gif", vec![room.output("made", &json!([{ "resize": { "width": 9, "height": 9 } }]))]).await;
+    assert!(matches!(ending, Ending::Rejected { reason } if reason.contains("add a convert")));
+}
+
+#[tokio::test]
+async fn transparency_is_kept_or_laid_on_white() {
+    let room = Room::new();
+    // Opaque red on the left. On the right a green that nobody sees, and that must not bleed into the red.
+    let source =
+        RgbaImage::from_fn(64, 64, |x, _| if x < 32 { Rgba([255, 0, 0, 255]) } else { Rgba([0, 255, 0, 0]) });
+    room.put("png", &bytes_of(source, ImageFormat::Png));
+    for format in ["png", "webp"] {
+        let made =
+            image::load_from_memory(&room.made("png", resize(7, 7, format)).await).unwrap().into_rgba8();
+        assert!(close(*made.get_pixel(0, 3), [255, 0, 0, 255]), "{format}");
+        assert!(made.get_pixel(6, 3).0[3] < 16, "{format}");
+        // The pixel on the border is half transparent, and still red.
+        let border = *made.get_pixel(3, 3);
+        if format == "png" {
+            assert!(border.0[0] > 240 && border.0[1] < 16 && (100..156).contains(&border.0[3]), "{border:?}");
+        }
+    }
+    let made = image::load_from_memory(&room.made("png", resize(8, 8, "jpeg")).await).unwrap().into_rgba8();
+    assert!(close(*made.get_pixel(0, 4), [255, 0, 0, 255]));
+    assert!(close(*made.get_pixel(7, 4), [255, 255, 255, 255]));
+}
+
+/// A JPEG with an EXIF segment that holds nothing but an orientation.
+fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
+    let tiff =
+        [b'M', b'M', 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0, 0, 0, 0, 0];
+    [&jpeg[..2], &[0xFF, 0xE1, 0, 2 + 6 + 26], b"Exif\0\0", &tiff, &jpeg[2..]].concat()
+}
+
+#[tokio::test]
+async fn images_are_turned_upright() {
+    let room = Room::new();
+    let mut stored = Vec::new();
+    quarters(60, 40).write_with_encoder(JpegEncoder::new_with_quality(&mut stored, 95)).unwrap();
+    // By the EXIF standard: where the stored quarters (red, green / blue, white) come to lie.
+    for (orientation, order) in [
+        (1, [0, 1, 2, 3]),
+        (2, [1, 0, 3, 2]),
+        (3, [3, 2, 1, 0]),
+        (4, [2, 3, 0, 1]),
+        (5, [0, 2, 1, 3]),
+        (6, [2, 0, 3, 1]),
+        (7, [3, 1, 2, 0]),
+        (8, [1, 3, 0, 2]),
+    ] {
+        room.put("turned", &with_orientation(&stored, orientation));
+        let upright = if orientation < 5 { (60, 40) } else { (40, 60) };
+        let made = image::load_from_memory(&room.made("turned", convert("png")).await).unwrap();
+        assert_eq!((made.width(), made.height()), upright, "{orientation}");
+        assert_quarters(&made, order.map(|n| QUARTERS[n]));
+        // The box is one around the upright image.
+        let made = image::load_from_memory(&room.made("turned", resize(20, 60, "png")).await).unwrap();
+        let smaller = if orientation < 5 { (20, 13) } else { (20, 30) };
+        assert_eq!((made.width(), made.height()), smaller, "{orientation}");
+        assert_quarters(&made, order.map(|n| QUARTERS[n]));
+    }
+}
+
+#[tokio::test]
+async fn damaged_metadata_does_not_fail_an_image() {
+    let room = Room::new();
+    let jpeg = bytes_of(quarters(60, 40), ImageFormat::Jpeg);
+    room.put("odd", &[&jpeg[..2], &[0xFF, 0xE1, 0, 10], b"Exif\0\0zz", &jpeg[2..]].concat());
+    assert_quarters(&image::load_from_memory(&room.made("odd", convert("png")).await).unwrap(), QUARTERS);
+}
+
+#[tokio::test]
+async fn colours_become_srgb() {
+    let room = Room::new();
+    let profile = moxcms::ColorProfile::new_display_p3().encode().unwrap();
+    let pixel = |red, green, blue| RgbaImage::from_pixel(4, 4, Rgba([red, green, blue, 200]));
+    for (source, expected) in [(pixel(128, 128, 128), [128, 128, 128]), (pixel(100, 200, 100), [45, 203, 86])]
+    {
+        let mut bytes = Vec::new();
+        let mut encoder = PngEncoder::new(&mut bytes);
+        encoder.set_icc_profile(profile.clone()).unwrap();
+        source.write_with_encoder(encoder).unwrap();
+        room.put("wide-gamut", &bytes);
+        for operations in [convert("png"), resize(2, 2, "png")] {
+            let made =
+                image::load_from_memory(&room.made("wide-gamut", operations).await).unwrap().into_rgba8();
+            let [red, green, blue, alpha] = made.get_pixel(0, 0).0;
+            let near =
+                [red, green, blue].iter().zip(expected).all(|(is, ought): (&u8, u8)| is.abs_diff(ought) <= 4);
+            assert!(near && alpha == 200, "{:?}", made.get_pixel(0, 0));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_colour_profile_is_left_out() {
+    let room = Room::new();
+    let mut bytes = Vec::new();
+    let mut encoder = PngEncoder::new(&mut bytes);
+    encoder.set_icc_profile(b"no profile".to_vec()).unwrap();
+    quarters(30, 20).write_with_encoder(encoder).unwrap();
+    room.put("odd", &bytes);
+    assert_quarters(&image::load_from_memory(&room.made("odd", convert("png")).await).unwrap(), QUARTERS);
+}
+
+fn png_claiming(width: u32, height: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(png::ColorType::Rgba);
+    let mut writer = encoder.write_header().unwrap();
+    writer.write_chunk(png::chunk::IDAT, &[0x78, 0xDA, 0xEC, 0xC1, 0x01]).unwrap();
+    drop(writer);
+    bytes
+}
+
+fn jpeg_claiming(width: u16, height: u16) -> Vec<u8> {
+    let mut bytes = bytes_of(quarters(16, 16), ImageFormat::Jpeg);
+    // The frame header: marker, length, depth, height, width.
+    let at = bytes.windows(2).position(|two| two == [0xFF, 0xC0]).unwrap();
+    bytes[at + 5..at + 7].copy_from_slice(&height.to_be_bytes());
+    bytes[at + 7..at + 9].copy_from_slice(&width.to_be_bytes());
+    bytes
+}
+
+#[tokio::test]
+async fn bombs_are_refused_by_their_header() {
+    let room = Room::new();
+    let gif = [b"GIF89a".as_slice(), &60_000u16.to_le_bytes(), &60_000u16.to_le_bytes(), &[0, 0, 0]].concat();
+    for (bomb, claim) in [
+        (png_claiming(50_000, 50_000), "50000 x 50000"),
+        (png_claiming(u32::MAX / 2, 1_000_000), "pixels"),
+        (jpeg_claiming(65_000, 65_000), "65000 x 65000"),
+        (gif, "60000 x 60000"),
+        (include_bytes!("../../samples/bomb.png").to_vec(), "50000 x 50000"),
+    ] {
+        room.put("bomb", &bomb);
+        let reason = room.rejected("bomb").await;
+        assert!(reason.contains(claim), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn limits_are_exact() {
+    let mut room = Room::new();
+    room.put("png", &bytes_of(quarters(30, 20), ImageFormat::Png));
+    room.settings.limits.pixels = 600;
+    room.made("png", resize(3, 3, "png")).await;
+    fs::remove_file(room.path("made")).unwrap();
+    room.settings.limits.pixels = 599;
+    assert!(room.rejected("png").await.contains("more than 599"));
+    room.settings.limits.source_bytes = 10;
+    assert!(room.rejected("png").await.contains("larger than 10 bytes"));
+}
+
+#[tokio::test]
+async fn what_is_no_sound_image_is_rejected() {
+    let room = Room::new();
+    let png = bytes_of(quarters(60, 60), ImageFormat::Png);
+    let jpeg = bytes_of(quarters(60, 60), ImageFormat::Jpeg);
+    let mut flipped = png.clone();
+    flipped[45] ^= 0xFF;
+    for (name, bytes) in [
+        ("empty", &[][..]),
+        ("text", b"not an image at all"),
+        ("half a png", &png[..png.len() / 2]),
+        ("a png's header", &png[..20]),
+        ("a flipped png", &flipped),
+        ("a jpeg's header", &jpeg[..30]),
+        ("another format", b"BM\x46\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0"),
+    ] {
+        room.put("source", bytes);
+        room.rejected("source").await;
+        println!("{name}");
+    }
+    room.rejected("missing").await;
+}
+
+#[tokio::test]
+async fn a_job_that_fails_half_way_writes_nothing() {
+    let room = Room::new();
+    // The second output is wider than a WebP can be.
+    room.put("wide", &bytes_of(RgbImage::new(17_000, 2), ImageFormat::Png));
+    let outputs =
+        vec![room.output("made/ok", &resize(10, 10, "png")), room.output("made/bad", &convert("webp"))];
+    let ending = room.run("wide", outputs).await;
+    assert!(matches!(&ending, Ending::Rejected { reason } if reason.contains("16383")), "{ending:?}");
+    assert!(!room.path("made").exists());
+}
+
+#[tokio::test]
+async fn files_outside_the_root_are_refused() {
+    let room = Room::new();
+    fs::create_dir(room.path("root")).unwrap();
+    room.put("outside.png", &bytes_of(quarters(8, 8), ImageFormat::Png));
+    room.put("root/in.png", &bytes_of(quarters(8, 8), ImageFormat::Png));
+    let inner = Room { settings: Settings::for_folder(&room.path("root")), dir: room.dir };
+    let outputs = |target| vec![inner.output(target, &convert("jpeg"))];
+    assert_eq!(inner.run("root/in.png", outputs("root/out.jpg")).await, Ending::Done);
+    for (source, target) in [("outside.png", "root/out2.jpg"), ("root/in.png", "stolen.jpg")] {
+        let ending = inner.run(source, outputs(target)).await;
+        assert!(
+            matches!(&ending, Ending::Rejected { reason } if reason.contains("is not below")),
+            "{ending:?}"
+        );
+        assert!(!inner.path(target).exists());
+    }
+}
+
+#[tokio::test]
+async fn operations_that_do_not_fit_are_undecodable() {
+    let room = Room::new();
+    for operations in [json!([]), json!([{ "resize": { "width": 0, "height": 1 } }]), json!([{ "spin": {} }])]
+    {
+        let ending = room.run("any", vec![room.output("made", &operations)]).await;
+        assert!(matches!(ending, Ending::Undecodable { .. }), "{operations}: {ending:?}");
+    }
+}
+
+#[tokio::test]
+async fn progress_is_told_for_each_operation() {
+    let room = Room::new();
+    room.put("png", &bytes_of(quarters(30, 20), ImageFormat::Png));
+    let (ending, progress) = watched(&room, None).await;
+    assert_eq!(ending, Ending::Done);
+    // Decoding; two operations and one; two files.
+    assert_eq!(progress, [(1, 6), (2, 6), (3, 6), (4, 6), (5, 6), (6, 6)]);
+    assert!(Path::exists(&room.path("b")));
+}
+
+#[tokio::test]
+async fn a_cancelled_job_stops_between_operations() {
+    for stop_after in 1..=5 {
+        let room = Room::new();
+        room.put("png", &bytes_of(quarters(30, 20), ImageFormat::Png));
+        let (ending, progress) = watched(&room, Some(stop_after)).await;
+        assert!(
+            matches!(&ending, Ending::RetryAsked { after: None, reason } if reason.contains("stopped after"))
+        );
+        assert_eq!(progress.len() as u64, stop_after);
+        assert_eq!((room.path("a").exists(), room.path("b").exists()), (stop_after == 5, false));
+    }
+}
+
+/// Runs a job of two outputs, and cancels it once so many operations are done.
+async fn watched(room: &Room, stop_after: Option<u64>) -> (Ending, Vec<(u64, u64)>) {
+    let outputs = [room.output("a", &resize(9, 9, "jpeg")), room.output("b", &convert("png"))];
+    let payload = json!({ "source": room.url("png"), "outputs": outputs });
+    let body = json!({ "type": "image.process", "payload": payload }).to_string();
+    let control = RunControl::new();
+    let cancel_at = stop_after.map(|done| (done, control.clone()));
+    let host = Arc::new(TestHost { cancel_at, ..TestHost::default() });
+    let router = crate::router(&room.settings);
+    let ending = testing::attempt(&router, body, 1, Arc::clone(&host), control.clone()).await;
+    assert_eq!(control.cancelled(), stop_after.map(|_| CancelReason::Shutdown));
+    let progress = host.progress.lock().unwrap().clone();
+    (ending, progress)
+}

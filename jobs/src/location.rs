@@ -1,0 +1,110 @@
+//! Where a job's bytes come from and go to: a file or an S3 object, named by a URL.
+
+use std::fmt;
+use std::path::{Component, Path, PathBuf};
+
+use serde::Deserialize;
+use url::Url;
+
+/// A `file://` or `s3://` URL, taken apart.
+///
+/// A file's URL is percent-encoded, as URLs are. An S3 key is taken as it stands after `s3://BUCKET/`, as AWS's own
+/// tools do, since a key may hold any character.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) enum Location {
+    /// An absolute path without `..`.
+    File(PathBuf),
+    /// An object in a bucket.
+    Object { bucket: String, key: String },
+}
+
+/// Why a text names no location.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoLocation {
+    #[error("{0} is neither a file:// nor an s3:// URL")]
+    Scheme(String),
+    #[error("{0} is not s3://BUCKET/KEY")]
+    Object(String),
+    #[error("{0} is not file:///ABSOLUTE/PATH; in a path, write ? as %3F and # as %23")]
+    File(String),
+    #[error("{0} climbs out by `..`")]
+    Parent(String),
+}
+
+impl TryFrom<String> for Location {
+    type Error = NoLocation;
+
+    fn try_from(text: String) -> Result<Self, NoLocation> {
+        if let Some(rest) = text.strip_prefix("s3://") {
+            return match rest.split_once('/') {
+                Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => {
+                    Ok(Self::Object { bucket: bucket.to_owned(), key: key.to_owned() })
+                }
+                _ => Err(NoLocation::Object(text)),
+            };
+        }
+        if !text.starts_with("file://") {
+            return Err(NoLocation::Scheme(text));
+        }
+        match file_path(&text) {
+            Some(path) if climbs(&path) => Err(NoLocation::Parent(text)),
+            Some(path) => Ok(Self::File(path)),
+            None => Err(NoLocation::File(text)),
+        }
+    }
+}
+
+fn file_path(text: &str) -> Option<PathBuf> {
+    let url = Url::parse(text).ok()?;
+    let plain = url.query().is_none() && url.fragment().is_none();
+    url.to_file_path().ok().filter(|path| plain && path.file_name().is_some())
+}
+
+/// The URL's own `..` are gone by now; one that was written `%2F..%2F` is not.
+fn climbs(path: &Path) -> bool {
+    path.components().any(|part| part == Component::ParentDir)
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Object { bucket, key } => write!(f, "s3://{bucket}/{key}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn read(text: &str) -> Result<Location, NoLocation> {
+        Location::try_from(text.to_owned())
+    }
+
+    #[test]
+    fn urls_are_taken_apart() {
+        let object = |bucket: &str, key: &str| Location::Object { bucket: bucket.into(), key: key.into() };
+        assert_eq!(read("s3://photos/2026/a b#1?.jpg").unwrap(), object("photos", "2026/a b#1?.jpg"));
+        assert_eq!(read("file:///data/a%20b.png").unwrap(), Location::File("/data/a b.png".into()));
+        assert_eq!(read("file:///data/x/../b.png").unwrap(), Location::File("/data/b.png".into()));
+    }
+
+    #[test]
+    fn what_is_no_location_is_told() {
+        for text in ["", "a.png", "/data/a.png", "https://example.com/a.png", "FILE:a.png"] {
+            assert!(matches!(read(text), Err(NoLocation::Scheme(_))), "{text}");
+        }
+        for text in ["s3://photos", "s3://photos/", "s3:///a.png"] {
+            assert!(matches!(read(text), Err(NoLocation::Object(_))), "{text}");
+        }
+        for text in ["file:///", "file://host/a.png", "file:///a.png?x", "file:///a.png#x"] {
+            assert!(matches!(read(text), Err(NoLocation::File(_))), "{text}");
+        }
+        for text in ["file:///data/a%2F..%2Fb", "file:///data/..%2F..%2Fetc/passwd"] {
+            assert!(matches!(read(text), Err(NoLocation::Parent(_))), "{text}");
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Jobs to try Drumline with: they need no account and no network, and show every ending that matters.
+//!
+//! ```
+//! # fn main() -> std::io::Result<()> {
+//! # let folder = tempfile::tempdir()?;
+//! # let folder = folder.path();
+//! use drumline_jobs::{Settings, samples};
+//!
+//! let jobs = samples::prepare(folder)?;
+//! let router = samples::router(&Settings::for_folder(folder));
+//! # assert!(jobs.len() > 5 && router.types().count() == 4);
+//! # Ok(()) }
+//! ```
+
+mod handlers;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use drumline::Router;
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::settings::Settings;
+
+/// How long the slow sample runs: choose a visibility timeout of a few seconds below it, and it outlives its lease
+/// several times over.
+pub const SLOW_JOB: Duration = Duration::from_secs(8);
+
+/// The attempt at which the flaky sample succeeds: a queue's `maxReceiveCount` must not be less.
+pub const FLAKY_SUCCEEDS_AT: u32 = 3;
+
+/// A job to send, and what is to become of it.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    /// What it shows, in a few words.
+    pub label: String,
+    /// The message body: a job in the native envelope.
+    pub body: String,
+    /// How it ends.
+    pub expect: Expect,
+    /// The files that are there once it is done, and not before.
+    pub outputs: Vec<PathBuf>,
+}
+
+/// How a sample ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// Its handler succeeds, and the message is deleted.
+    Done,
+    /// It can't succeed, and the message ends in the dead-letter queue.
+    DeadLettered,
+}
+
+/// Every committed file of the samples, by where it goes.
+const FILES: [(&str, &[u8]); 8] = [
+    ("images/lake.jpg", include_bytes!("../samples/lake.jpg")),
+    ("images/portrait.jpg", include_bytes!("../samples/portrait.jpg")),
+    ("images/drum.png", include_bytes!("../samples/drum.png")),
+    ("images/bomb.png", include_bytes!("../samples/bomb.png")),
+    ("mail-templates/users.json", include_bytes!("../samples/mail-templates/users.json")),
+    ("mail-templates/welcome.subject.txt", include_bytes!("../samples/mail-templates/welcome.subject.txt")),
+    ("mail-templates/welcome.txt", include_bytes!("../samples/mail-templates/welcome.txt")),
+    ("mail-templates/welcome.html", include_bytes!("../samples/mail-templates/welcome.html")),
+];
+
+/// The jobs of [`router`](crate::router()), and with them `sample.flaky` and `sample.slow`, which only the samples use.
+pub fn router(settings: &Settings) -> Router {
+    crate::router(settings).handle(handlers::flaky).handle(handlers::slow)
+}
+
+/// Writes the sample images and mail templates into `folder`, which is made where it is missing, and tells the jobs
+/// to send. They fit a router made with [`Settings::for_folder`] of the same folder.
+pub fn prepare(folder: &Path) -> io::Result<Vec<Sample>> {
+    fs::create_dir_all(folder)?;
+    let folder = folder.canonicalize()?;
+    for (name, bytes) in FILES {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap_or(&folder))?;
+        fs::write(path, bytes)?;
+    }
+    let mut samples = images(&folder);
+    samples.push(Sample {
+        label: "a welcome mail, into the outbox".into(),
+        body: job(
+            "welcome-mail",
+            "email.send",
+            &json!({
+                "deliveryId": "welcome-ada", "templateId": "welcome", "userId": "ada",
+            }),
+        ),
+        expect: Expect::Done,
+        outputs: vec![folder.join("outbox/welcome-ada.eml")],
+    });
+    samples.push(Sample {
+        label: format!("fails twice, succeeds at attempt {FLAKY_SUCCEEDS_AT}"),
+        body: job("flaky", "sample.flaky", &json!({ "succeedsAt": FLAKY_SUCCEEDS_AT })),
+        expect: Expect::Done,
+        outputs: vec![],
+    });
+    samples.push(Sample {
+        label: format!("runs {} s, longer than its visibility timeout", SLOW_JOB.as_secs()),
+        body: job("slow", "sample.slow", &json!({ "seconds": SLOW_JOB.as_secs() })),
+        expect: Expect::Done,
+        outputs: vec![],
+    });
+    samples.extend(poison(&folder));
+    Ok(samples)
+}
+
+fn images(folder: &Path) -> Vec<Sample> {
+    let widths = [(960, "webp"), (480, "webp"), (240, "jpeg")];
+    let lake: Vec<_> = widths.map(|(width, format)| (format!("lake-{width}.{format}"), width, format)).into();
+    let drum = ["webp", "png", "jpeg"].map(|format| (format!("drum-128.{format}"), 128, format)).into();
+    vec![
+        image(folder, "a photo in three sizes", "lake", "lake.jpg", lake),
+        image(
+            folder,
+            "a photo as AVIF",
+            "lake-avif",
+            "lake.jpg",
+            vec![("lake-320.avif".into(), 320, "avif")],
+        ),
+        image(folder, "a transparent logo in three formats", "drum", "drum.png", drum),
+        image(
+            folder,
+            "a photo that its EXIF data turns upright",
+            "portrait",
+            "portrait.jpg",
+            vec![("portrait-200.jpeg".into(), 200, "jpeg")],
+        ),
+    ]
+}
+
+/// Messages that no attempt can mend.
+fn poison(folder: &Path) -> Vec<Sample> {
+    let thumbnail = || vec![("never.webp".into(), 64, "webp")];
+    let dead = |sample: Sample| Sample { expect: Expect::DeadLettered, outputs: vec![], ..sample };
+    vec![
+        dead(image(folder, "an image that is not there", "missing", "missing.jpg", thumbnail())),
+        dead(image(folder, "an image bomb of 50,000 x 50,000 pixels", "bomb", "bomb.png", thumbnail())),
+        Sample {
+            label: "a payload that does not fit its type".into(),
+            body: job("misfit", "image.process", &json!({ "source": 42 })),
+            expect: Expect::DeadLettered,
+            outputs: vec![],
+        },
+    ]
+}
+
+/// A job that makes files in `thumbnails`, each by its name, the longest side, and the format.
+fn image(folder: &Path, label: &str, id: &str, source: &str, made: Vec<(String, u32, &str)>) -> Sample {
+    let mut outputs = Vec::new();
+    let mut written = Vec::new();
+    for (name, side, format) in made {
+        let path = folder.join("thumbnails").join(name);
+        written.push(json!({
+            "target": file_url(&path),
+            "operations": [
+                { "resize": { "width": side, "height": side, "fit": "inside" } },
+                { "convert": { "format": format } },
+            ],
+        }));
+        outputs.push(path);
+    }
+    let source = file_url(&folder.join("images").join(source));
+    let body = job(id, "image.process", &json!({ "source": source, "outputs": written }));
+    Sample { label: label.to_owned(), body, expect: Expect::Done, outputs }
+}
+
+fn job(id: &str, job_type: &str, payload: &Value) -> String {
+    json!({ "jobId": format!("sample-{id}"), "type": job_type, "schemaVersion": 1, "payload": payload })
+        .to_string()
+}
+
+fn file_url(path: &Path) -> String {
+    Url::from_file_path(path).expect("a canonical path is absolute").into()
+}
+
+#[cfg(test)]
+#[path = "samples/samples_tests.rs"]
+mod tests;

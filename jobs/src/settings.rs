@@ -1,0 +1,293 @@
+//! What the jobs have to be told from outside: where files may lie, how large an image may be, how mail goes out.
+
+use std::num::NonZeroU64;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use lettre::message::Mailbox;
+use lettre::transport::smtp::AsyncSmtpTransportBuilder;
+use lettre::{AsyncSmtpTransport, Tokio1Executor};
+
+/// The folder below which `file://` sources and targets must lie.
+pub const FILE_ROOT: &str = "DRUMLINE_FILE_ROOT";
+/// The most pixels of a source image.
+pub const MAX_PIXELS: &str = "DRUMLINE_MAX_PIXELS";
+/// The most bytes of a source image.
+pub const MAX_SOURCE_BYTES: &str = "DRUMLINE_MAX_SOURCE_BYTES";
+/// The mail server.
+pub const SMTP_URL: &str = "DRUMLINE_SMTP_URL";
+/// The sender of all mail.
+pub const MAIL_FROM: &str = "DRUMLINE_MAIL_FROM";
+/// The folder of the mail templates and of `users.json`.
+pub const MAIL_TEMPLATES: &str = "DRUMLINE_MAIL_TEMPLATES";
+/// The folder that mail is written to in place of a mail server.
+pub const MAIL_OUTBOX: &str = "DRUMLINE_MAIL_OUTBOX";
+
+/// 100 megapixels: above any camera in common use. Decoded, that is 300 to 400 MB; as many sources are in memory at
+/// once as there are processors.
+const DEFAULT_MAX_PIXELS: NonZeroU64 = NonZeroU64::new(100_000_000).expect("not zero");
+
+/// 32 MiB: a JPEG of 100 megapixels fits.
+const DEFAULT_MAX_SOURCE_BYTES: NonZeroU64 = NonZeroU64::new(32 * 1024 * 1024).expect("not zero");
+
+/// A mail server that says nothing for this long is given up, and the mail retried. Shorter than the RFC's five
+/// minutes for a reply, because a retry costs less than a held place.
+const SMTP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The sender where mail only goes to a folder.
+const OUTBOX_SENDER: &str = "Drumline <drumline@localhost>";
+
+/// How the jobs of this crate are set up. Made by [`Settings::from_lookup`] or [`Settings::for_folder`], so that every
+/// value in it has been checked.
+///
+/// | variable | default | meaning |
+/// |---|---|---|
+/// | `DRUMLINE_FILE_ROOT` | the current folder | `file://` sources and targets must lie below it |
+/// | `DRUMLINE_MAX_PIXELS` | 100000000 | larger source images are refused before they are decoded |
+/// | `DRUMLINE_MAX_SOURCE_BYTES` | 33554432 | larger source files are refused before they are read whole |
+/// | `DRUMLINE_SMTP_URL` | – | `smtps://USER:PASSWORD@HOST`, or `smtp://HOST?tls=required`; `smtp://HOST` is unencrypted |
+/// | `DRUMLINE_MAIL_OUTBOX` | – | a folder to write mail to; not together with a mail server |
+/// | `DRUMLINE_MAIL_FROM` | needed with a mail server | the sender, as `Name <address>` or `address` |
+/// | `DRUMLINE_MAIL_TEMPLATES` | `mail-templates` | the folder of the templates and of `users.json` |
+///
+/// Without a mail server and without an outbox, `email.send` jobs are retried with that as their reason: mail is never
+/// taken for sent because nobody said where to.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub(crate) file_root: PathBuf,
+    pub(crate) limits: ImageLimits,
+    pub(crate) mail: MailSettings,
+}
+
+/// How large a source image may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ImageLimits {
+    pub(crate) pixels: u64,
+    pub(crate) source_bytes: u64,
+}
+
+/// How mail is made and where it goes.
+#[derive(Debug, Clone)]
+pub(crate) struct MailSettings {
+    pub(crate) from: Mailbox,
+    pub(crate) templates: PathBuf,
+    pub(crate) route: MailRoute,
+}
+
+/// Where mail goes.
+#[derive(Clone)]
+pub(crate) enum MailRoute {
+    /// Nobody said.
+    Unset,
+    /// Into a folder, one file for each delivery.
+    Outbox(PathBuf),
+    /// To a mail server; the connections are made on first use.
+    Smtp(Box<AsyncSmtpTransportBuilder>),
+}
+
+/// Not derived, because a builder holds the password.
+impl std::fmt::Debug for MailRoute {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unset => f.write_str("Unset"),
+            Self::Outbox(folder) => f.debug_tuple("Outbox").field(folder).finish(),
+            Self::Smtp(_) => f.write_str("Smtp"),
+        }
+    }
+}
+
+/// A setting that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name}: {problem}")]
+pub struct InvalidSetting {
+    /// The variable's name, such as `DRUMLINE_MAX_PIXELS`.
+    pub name: &'static str,
+    /// What is wrong with its value; never the value itself where that may hold a password.
+    pub problem: String,
+}
+
+impl Settings {
+    /// Reads the settings by their variables' names, from the environment or wherever the caller has them. A variable
+    /// that is set but empty counts as unset.
+    ///
+    /// # Errors
+    /// All the values that cannot be used, not only the first.
+    ///
+    /// ```
+    /// use drumline_jobs::Settings;
+    /// let problems = Settings::from_lookup(|name| match name {
+    ///     "DRUMLINE_MAX_PIXELS" => Some("many".into()),
+    ///     "DRUMLINE_SMTP_URL" => Some("smtp://mail.example.com".into()),
+    ///     _ => None,
+    /// })
+    /// .unwrap_err();
+    /// assert_eq!(problems.len(), 2);
+    /// assert_eq!(problems[0].to_string(), "DRUMLINE_MAX_PIXELS: not a number from 1: many");
+    /// ```
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<InvalidSetting>> {
+        let mut read = Reader { lookup, problems: Vec::new() };
+        let file_root = read.folder(FILE_ROOT, ".");
+        let pixels = read.count(MAX_PIXELS, DEFAULT_MAX_PIXELS);
+        let source_bytes = read.count(MAX_SOURCE_BYTES, DEFAULT_MAX_SOURCE_BYTES);
+        let route = read.mail_route();
+        let from = read.sender(&route);
+        let templates = read.folder(MAIL_TEMPLATES, "mail-templates");
+        match (from, read.problems) {
+            (Some(from), problems) if problems.is_empty() => Ok(Self {
+                file_root,
+                limits: ImageLimits { pixels, source_bytes },
+                mail: MailSettings { from, templates, route },
+            }),
+            (_, problems) => Err(problems),
+        }
+    }
+
+    /// Settings for trying the jobs out inside `folder`: files anywhere below it, templates from `mail-templates`,
+    /// and mail written to `outbox`. What [`samples::prepare`](crate::samples::prepare) puts there fits these.
+    pub fn for_folder(folder: &Path) -> Self {
+        Self {
+            file_root: folder.to_owned(),
+            limits: ImageLimits {
+                pixels: DEFAULT_MAX_PIXELS.get(),
+                source_bytes: DEFAULT_MAX_SOURCE_BYTES.get(),
+            },
+            mail: MailSettings {
+                from: outbox_sender(),
+                templates: folder.join("mail-templates"),
+                route: MailRoute::Outbox(folder.join("outbox")),
+            },
+        }
+    }
+}
+
+fn outbox_sender() -> Mailbox {
+    OUTBOX_SENDER.parse().expect("a valid address")
+}
+
+/// Reads settings one by one, and keeps what is wrong with them.
+struct Reader<L> {
+    lookup: L,
+    problems: Vec<InvalidSetting>,
+}
+
+impl<L: Fn(&str) -> Option<String>> Reader<L> {
+    fn get(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).filter(|value| !value.is_empty())
+    }
+
+    fn problem(&mut self, name: &'static str, problem: impl Into<String>) {
+        self.problems.push(InvalidSetting { name, problem: problem.into() });
+    }
+
+    fn folder(&mut self, name: &'static str, default: &str) -> PathBuf {
+        let value = self.get(name).unwrap_or_else(|| default.to_owned());
+        std::path::absolute(&value).unwrap_or_else(|error| {
+            self.problem(name, format!("{value} is no path: {error}"));
+            PathBuf::new()
+        })
+    }
+
+    fn count(&mut self, name: &'static str, default: NonZeroU64) -> u64 {
+        let Some(value) = self.get(name) else { return default.get() };
+        NonZeroU64::from_str(&value)
+            .unwrap_or_else(|_| {
+                self.problem(name, format!("not a number from 1: {value}"));
+                default
+            })
+            .get()
+    }
+
+    fn mail_route(&mut self) -> MailRoute {
+        match (self.get(SMTP_URL), self.get(MAIL_OUTBOX)) {
+            (None, None) => MailRoute::Unset,
+            (None, Some(_)) => MailRoute::Outbox(self.folder(MAIL_OUTBOX, "")),
+            (Some(url), None) => match AsyncSmtpTransport::<Tokio1Executor>::from_url(&url) {
+                Ok(builder) => MailRoute::Smtp(Box::new(builder.timeout(Some(SMTP_TIMEOUT)))),
+                Err(error) => {
+                    self.problem(SMTP_URL, format!("not a usable smtp:// or smtps:// URL: {error}"));
+                    MailRoute::Unset
+                }
+            },
+            (Some(_), Some(_)) => {
+                self.problem(MAIL_OUTBOX, format!("{SMTP_URL} is set too: mail goes one way or the other"));
+                MailRoute::Unset
+            }
+        }
+    }
+
+    fn sender(&mut self, route: &MailRoute) -> Option<Mailbox> {
+        match (self.get(MAIL_FROM), route) {
+            (Some(value), _) => {
+                let parsed = value.parse();
+                if let Err(error) = &parsed {
+                    self.problem(MAIL_FROM, format!("not a mail address: {value}: {error}"));
+                }
+                parsed.ok()
+            }
+            (None, MailRoute::Smtp(_)) => {
+                self.problem(MAIL_FROM, format!("a sender is needed, since {SMTP_URL} is set"));
+                None
+            }
+            (None, MailRoute::Unset | MailRoute::Outbox(_)) => Some(outbox_sender()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn read(values: &[(&str, &str)]) -> Result<Settings, Vec<InvalidSetting>> {
+        Settings::from_lookup(|name| {
+            values.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn nothing_has_to_be_set() {
+        for values in [&[][..], &[(MAX_PIXELS, ""), (SMTP_URL, "")]] {
+            let settings = read(values).unwrap();
+            assert_eq!(settings.file_root, std::env::current_dir().unwrap());
+            assert_eq!((settings.limits.pixels, settings.limits.source_bytes), (100_000_000, 33_554_432));
+            assert!(matches!(settings.mail.route, MailRoute::Unset));
+        }
+    }
+
+    #[test]
+    fn every_bad_value_is_reported() {
+        let problems = read(&[
+            (MAX_PIXELS, "0"),
+            (MAX_SOURCE_BYTES, "-1"),
+            (SMTP_URL, "http://mail.example.com"),
+            (MAIL_FROM, "nobody"),
+        ])
+        .unwrap_err();
+        let names: Vec<&str> = problems.iter().map(|problem| problem.name).collect();
+        assert_eq!(names, [MAX_PIXELS, MAX_SOURCE_BYTES, SMTP_URL, MAIL_FROM]);
+    }
+
+    #[test]
+    fn mail_goes_one_way() {
+        let problems =
+            read(&[(SMTP_URL, "smtp://localhost"), (MAIL_OUTBOX, "out"), (MAIL_FROM, "a@b.example")]);
+        assert_eq!(problems.unwrap_err()[0].name, MAIL_OUTBOX);
+        let settings = read(&[(MAIL_OUTBOX, "out")]).unwrap();
+        assert!(matches!(settings.mail.route, MailRoute::Outbox(folder) if folder.is_absolute()));
+    }
+
+    #[test]
+    fn a_mail_server_needs_a_sender() {
+        assert_eq!(read(&[(SMTP_URL, "smtp://localhost")]).unwrap_err()[0].name, MAIL_FROM);
+        let settings = read(&[(SMTP_URL, "smtps://u:secret@localhost"), (MAIL_FROM, "a@b.example")]).unwrap();
+        assert!(matches!(settings.mail.route, MailRoute::Smtp(_)));
+        assert!(!format!("{settings:?}").contains("secret"));
+    }
+
+    #[test]
+    fn a_bad_mail_url_does_not_show_its_password() {
+        let problems = read(&[(SMTP_URL, "smtp:/u:secret@"), (MAIL_FROM, "a@b.example")]).unwrap_err();
+        assert!(!format!("{problems:?}").contains("secret"), "{problems:?}");
+    }
+}

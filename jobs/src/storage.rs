@@ -1,0 +1,68 @@
+//! Reads sources and writes targets, wherever they are.
+
+pub(crate) mod atomic;
+mod files;
+mod objects;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use drumline::{Context, Failure};
+
+use crate::location::Location;
+use crate::settings::Settings;
+use files::FileRoot;
+use objects::Objects;
+
+/// Files below one folder, and S3 objects.
+pub(crate) struct Storage {
+    files: Arc<FileRoot>,
+    objects: Objects,
+}
+
+impl Storage {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self { files: Arc::new(FileRoot::new(settings.file_root.clone())), objects: Objects::default() }
+    }
+
+    /// Reads what is there, where it has at most `max_bytes`.
+    pub(crate) async fn read(
+        &self,
+        ctx: &Context,
+        from: &Location,
+        max_bytes: u64,
+    ) -> Result<Bytes, Failure> {
+        match from {
+            Location::File(path) => {
+                let (files, path) = (Arc::clone(&self.files), path.clone());
+                ctx.blocking(move || files.read(&path, max_bytes).map(Bytes::from)).await
+            }
+            Location::Object { bucket, key } => self.objects.read(bucket, key, max_bytes).await,
+        }
+    }
+
+    /// Writes all of it or nothing; whatever was there before is replaced.
+    pub(crate) async fn write(
+        &self,
+        ctx: &Context,
+        to: &Location,
+        bytes: Vec<u8>,
+        content_type: &'static str,
+    ) -> Result<(), Failure> {
+        match to {
+            Location::File(path) => {
+                let (files, path) = (Arc::clone(&self.files), path.clone());
+                ctx.blocking(move || files.write(&path, &bytes)).await
+            }
+            Location::Object { bucket, key } => self.objects.write(bucket, key, bytes, content_type).await,
+        }
+    }
+}
+
+/// A source that is larger than a job may read.
+fn too_large(what: impl std::fmt::Display, max_bytes: u64) -> Failure {
+    Failure::reject(format_args!(
+        "{what} is larger than {max_bytes} bytes ({})",
+        crate::settings::MAX_SOURCE_BYTES
+    ))
+}

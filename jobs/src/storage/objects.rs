@@ -1,0 +1,121 @@
+//! S3 objects.
+
+use std::time::Duration;
+
+use aws_config::BehaviorVersion;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::service_config::ServiceConfigKey;
+use bytes::{Bytes, BytesMut};
+use drumline::Failure;
+use tokio::sync::OnceCell;
+
+use super::too_large;
+
+/// One try at a request may take this long, so that a hung connection costs a minute and not the whole attempt. The
+/// SDK tries three times.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Error codes that no later attempt can mend. See
+/// [S3's list](https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html).
+///
+/// `AccessDenied` is not among them: a policy or a role is mended without sending the job again, and how often it is
+/// tried until then is bounded by the queue's `maxReceiveCount`. S3 also answers it for a missing key where the role
+/// lacks `s3:ListBucket`.
+const PERMANENT_CODES: [&str; 8] = [
+    "EntityTooLarge",
+    "InvalidBucketName",
+    "InvalidObjectState",
+    "KeyTooLongError",
+    "MethodNotAllowed",
+    "NoSuchBucket",
+    "NoSuchKey",
+    "NotFound",
+];
+
+/// A client of S3, made on first use.
+#[derive(Default)]
+pub(crate) struct Objects {
+    client: OnceCell<Client>,
+}
+
+impl Objects {
+    pub(crate) async fn read(&self, bucket: &str, key: &str, max_bytes: u64) -> Result<Bytes, Failure> {
+        let what = format!("s3://{bucket}/{key}");
+        let request = self.client().await.get_object().bucket(bucket).key(key);
+        let mut object = request.send().await.map_err(|error| failure("read", &what, &error))?;
+        let told = u64::try_from(object.content_length().unwrap_or(0)).unwrap_or(0);
+        if told > max_bytes {
+            return Err(too_large(what, max_bytes));
+        }
+        let mut bytes = BytesMut::with_capacity(usize::try_from(told).unwrap_or(0));
+        while let Some(part) = object.body.next().await {
+            bytes.extend_from_slice(&part.map_err(|error| broken_off(&what, error))?);
+            if bytes.len() as u64 > max_bytes {
+                return Err(too_large(what, max_bytes));
+            }
+        }
+        Ok(bytes.freeze())
+    }
+
+    /// S3 shows an object once all of it has arrived, so a write is atomic by itself.
+    pub(crate) async fn write(
+        &self,
+        bucket: &str,
+        key: &str,
+        bytes: Vec<u8>,
+        content_type: &'static str,
+    ) -> Result<(), Failure> {
+        let request = self.client().await.put_object().bucket(bucket).key(key);
+        let request = request.content_type(content_type).body(ByteStream::from(bytes));
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(failure("write", &format!("s3://{bucket}/{key}"), &error)),
+        }
+    }
+
+    async fn client(&self) -> &Client {
+        self.client.get_or_init(connect).await
+    }
+}
+
+async fn connect() -> Client {
+    let http =
+        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
+    let shared = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(http)
+        .timeout_config(timeouts)
+        .load()
+        .await;
+    // Buckets as host names need AWS's own DNS; any other endpoint is asked by path.
+    let key =
+        ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
+    let of_s3 = shared.service_config().zip(key.ok()).and_then(|(config, key)| config.load_config(key));
+    let elsewhere = of_s3.is_some() || shared.endpoint_url().is_some();
+    Client::from_conf(aws_sdk_s3::config::Builder::from(&shared).force_path_style(elsewhere).build())
+}
+
+fn broken_off(what: &str, error: impl std::error::Error) -> Failure {
+    Failure::retry(format_args!("reading {what} broke off: {}", DisplayErrorContext(error)))
+}
+
+/// What S3's answer means for the job: only what is known to be permanent rejects it.
+fn failure<E>(action: &str, what: &str, error: &SdkError<E, HttpResponse>) -> Failure
+where
+    E: std::error::Error + ProvideErrorMetadata + 'static,
+{
+    let Some(code) = error.code() else {
+        return Failure::retry(format_args!("cannot {action} {what}: {}", DisplayErrorContext(error)));
+    };
+    let reason = format!("cannot {action} {what}: {code}: {}", error.message().unwrap_or("no message"));
+    if PERMANENT_CODES.contains(&code) { Failure::reject(reason) } else { Failure::retry(reason) }
+}
+
+#[cfg(test)]
+#[path = "objects_tests.rs"]
+mod tests;
