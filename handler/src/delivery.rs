@@ -13,14 +13,17 @@ pub struct DeliveryId(pub(crate) u64);
 
 /// SQS counts its twelve hours from its own receipt, and refuses a longer visibility instead of clamping it: asked for
 /// is always this much less.
-const TOTAL_MARGIN: Duration = Duration::from_secs(5);
+const LONGEST_HOLD: Duration = Duration::from_secs(MAX_VISIBILITY.as_secs() - 5);
 
 /// A lease counts as lost this much before its end, or a tenth of it where that is shorter: the handler is told while
 /// nobody else can have the message yet.
 const LOST_MARGIN: Duration = Duration::from_secs(1);
 
-/// A job is told to end this much before the twelve hours are over, to have time for it.
-const DEADLINE_MARGIN: Duration = Duration::from_secs(30);
+/// A job is told to end half a minute before the twelve hours are over, to have time for it.
+const LONGEST_RUN: Duration = Duration::from_secs(LONGEST_HOLD.as_secs() - 30);
+
+/// SQS counts visibility in whole seconds: a renewal that gains less is not worth asking for.
+const SMALLEST_GAIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(crate) struct Delivery {
@@ -60,6 +63,12 @@ pub(crate) struct Settling {
     pub(crate) tries: u32,
     /// The message was received again while the call was in the air: it is said once more, for the new receipt.
     pub(crate) again: bool,
+}
+
+impl Settling {
+    pub(crate) fn new(settlement: Settlement) -> Self {
+        Self { settlement, step: Step::Queued, tries: 0, again: false }
+    }
 }
 
 /// What is to be said to SQS.
@@ -121,17 +130,18 @@ impl Delivery {
     }
 
     fn total_end(&self) -> Instant {
-        self.received_at + MAX_VISIBILITY - TOTAL_MARGIN
+        self.received_at + LONGEST_HOLD
     }
 
     pub(crate) fn deadline(&self, now: Instant, handler_timeout: Duration) -> Instant {
-        let total = self.total_end() - DEADLINE_MARGIN;
+        let total = self.received_at + LONGEST_RUN;
         now.checked_add(handler_timeout).map_or(total, |deadline| deadline.min(total))
     }
 
     /// From when on the lease counts as lost.
     pub(crate) fn lost_at(&self) -> Instant {
-        self.leased_until - LOST_MARGIN.min(self.lease / 10)
+        let margin = LOST_MARGIN.min(self.lease / 10);
+        self.leased_until.checked_sub(margin).unwrap_or(self.leased_until)
     }
 
     pub(crate) fn is_lost(&self) -> bool {
@@ -146,7 +156,13 @@ impl Delivery {
             Stage::Settling(_) => false,
         };
         // Within the last of the twelve hours there is nothing left to ask for.
-        (beats && !self.renewing && self.leased_until < self.total_end()).then_some(self.renew_at)
+        let gains = self.leased_until + SMALLEST_GAIN <= self.total_end();
+        (beats && gains && !self.renewing).then_some(self.renew_at)
+    }
+
+    /// Whether a renewal asked for at `asked_at` was about a receipt that has been replaced since.
+    pub(crate) fn is_superseded_since(&self, asked_at: Instant) -> bool {
+        asked_at <= self.received_at
     }
 
     pub(crate) fn renewed(&mut self, asked_at: Instant, visibility: Duration) {
@@ -159,8 +175,9 @@ impl Delivery {
         self.renew_at = now + (self.lease / 10).min(Duration::from_secs(2));
     }
 
-    /// When this delivery needs looking at, at the latest.
-    pub(crate) fn next_check(&self) -> Instant {
+    /// When this delivery needs looking at, at the latest; `None` for a lost and aborted run, which waits for nothing
+    /// but its ending.
+    pub(crate) fn next_check(&self) -> Option<Instant> {
         let lost_at = if self.is_lost() { None } else { Some(self.lost_at()) };
         let own = match &self.stage {
             Stage::Waiting => [None, None],
@@ -170,8 +187,6 @@ impl Delivery {
                 Step::AfterBeat | Step::Held | Step::Queued | Step::InCall => [None, None],
             },
         };
-        let times = own.into_iter().chain([lost_at, self.renewal_due()]).flatten();
-        // A lost and aborted run waits for nothing but its ending.
-        times.min().unwrap_or(self.received_at + MAX_VISIBILITY * 2)
+        own.into_iter().chain([lost_at, self.renewal_due()]).flatten().min()
     }
 }

@@ -45,10 +45,12 @@ impl Isolation {
         self.alone = Some(id);
     }
 
-    pub(crate) fn ended(&mut self, id: DeliveryId) {
+    /// A delivery has ended, or goes without having been started.
+    pub(crate) fn concluded(&mut self, id: DeliveryId) {
         if self.alone == Some(id) {
             self.alone = None;
         }
+        self.waiting.retain(|waiting| *waiting != id);
     }
 
     /// Whether nothing may start beside what runs.
@@ -61,9 +63,11 @@ impl Isolation {
         self.alone.is_some() || !self.waiting.is_empty()
     }
 
-    /// The suspects that need not wait any longer, once the caution is over.
+    /// The suspects that need not wait any longer, once the caution is over. The one that still runs then need not be
+    /// alone any longer either.
     pub(crate) fn tick(&mut self, now: Instant) -> VecDeque<DeliveryId> {
         if self.until.is_some_and(|until| now >= until) {
+            self.alone = None;
             std::mem::take(&mut self.waiting)
         } else {
             VecDeque::new()
@@ -71,6 +75,6 @@ impl Isolation {
     }
 
     pub(crate) fn timeout(&self) -> Option<Instant> {
-        self.until.filter(|_| !self.waiting.is_empty())
+        self.until.filter(|_| self.is_active())
     }
 }

@@ -259,9 +259,9 @@ impl Ledger {
         self.effects.push_back(Effect::Note(note));
     }
 
-    /// Has the delivery looked at by `at`.
-    fn check_by(&mut self, at: Instant) {
-        self.next_check = Some(self.next_check.map_or(at, |next| next.min(at)));
+    /// Has the delivery looked at by `at`, where it has such a time.
+    fn check_by(&mut self, at: Option<Instant>) {
+        self.next_check = self.next_check.into_iter().chain(at).min();
     }
 }
 

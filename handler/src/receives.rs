@@ -22,7 +22,7 @@ const MAX_OPEN: usize = 20;
 const GATHER: Duration = Duration::from_millis(20);
 
 /// A receive that has not ended this long after its wait time hangs: its own time-out should have ended it 5 s ago.
-pub const RECEIVE_OVERDUE: Duration = Duration::from_secs(15);
+pub(crate) const RECEIVE_OVERDUE: Duration = Duration::from_secs(15);
 
 /// Hanging receives cannot be dropped without losing what they bring; with this many, no further ones are opened.
 const MAX_OVERDUE: usize = 3;
@@ -139,13 +139,15 @@ impl Receives {
         self.close(id);
         self.width = 1;
         self.failures = self.failures.saturating_add(1);
+        self.gathering_since = None;
         let delay = self.backoff.delay(NonZeroU32::new(self.failures).unwrap_or(NonZeroU32::MIN), jitter);
         self.not_before = Some(now + delay);
         delay
     }
 
-    /// Marks what hangs; tells how many more do since the last time.
+    /// Ends a pause, and marks what hangs; tells how many more do since the last time.
     pub(crate) fn tick(&mut self, now: Instant) -> usize {
+        self.not_before = self.not_before.filter(|at| now < *at);
         let limit = self.wait_time + RECEIVE_OVERDUE;
         let mut newly = 0;
         for open in self.open.iter_mut().filter(|open| !open.overdue && now >= open.since + limit) {

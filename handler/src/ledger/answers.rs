@@ -8,6 +8,7 @@ use super::{Effect, Ledger};
 use crate::call::{Action, Call, CallError, CallId, Entry, Replies, VisibilityEntry, visibility_secs};
 use crate::control::CancelReason;
 use crate::delivery::{Delivery, DeliveryId, Settlement, Settling, Stage, Step};
+use crate::message::Message;
 use crate::note::Note;
 use crate::outcome::Outcome;
 use crate::policy::Acknowledge;
@@ -26,8 +27,18 @@ pub(super) fn settle_retry() -> RetryPolicy {
 pub(super) struct InAir {
     pub(super) deliveries: Vec<DeliveryId>,
     pub(super) asked_at: Instant,
-    /// For a renewal: the visibility asked for.
-    pub(super) renewal: Option<Vec<Duration>>,
+    pub(super) about: About,
+}
+
+/// What the answer to a call is about.
+#[derive(Debug)]
+pub(super) enum About {
+    /// Leases, renewed for this long each.
+    Renewals(Vec<Duration>),
+    /// Deletes, or visibilities of what has ended.
+    Settlements,
+    /// A copy of this message in the DLQ.
+    Copy(Arc<Message>),
 }
 
 impl Ledger {
@@ -60,12 +71,14 @@ impl Ledger {
         // With nothing running, nothing will come soon to fill a batch.
         let idle = self.running == 0;
         while let Some(ids) = self.deletes.take(now, idle) {
-            self.call_for(
-                now,
-                ids,
-                |_, id, delivery| Entry { delivery: id, receipt: delivery.receipt().to_owned() },
-                Action::Delete,
-            );
+            let entry = |_: &Settlement, id, delivery: &Delivery| Entry {
+                delivery: id,
+                receipt: delivery.receipt().to_owned(),
+            };
+            let (ids, entries) = self.entries_of(ids, entry);
+            if !ids.is_empty() {
+                self.call(now, ids, About::Settlements, Action::Delete(entries));
+            }
         }
         while let Some(ids) = self.visibilities.take(now, idle) {
             let entry = |settlement: &Settlement, id, delivery: &Delivery| {
@@ -77,7 +90,10 @@ impl Ledger {
                 let visibility_secs = visibility_secs(asked.min(delivery.longest_visibility(now)));
                 VisibilityEntry { delivery: id, receipt: delivery.receipt().to_owned(), visibility_secs }
             };
-            self.call_for(now, ids, entry, Action::ChangeVisibility);
+            let (ids, entries) = self.entries_of(ids, entry);
+            if !ids.is_empty() {
+                self.call(now, ids, About::Settlements, Action::ChangeVisibility(entries));
+            }
         }
         while let Some(id) = self.copies.pop_front() {
             let copy = |settlement: &Settlement, _, delivery: &Delivery| {
@@ -85,21 +101,20 @@ impl Ledger {
                     if let Settlement::Copy(reason) = settlement { reason.clone() } else { String::new() };
                 (Arc::clone(&delivery.message), reason)
             };
-            self.call_for(now, vec![id], copy, |mut copies| {
-                let (message, reason) = copies.remove(0);
-                Action::DeadLetter { delivery: id, message, reason }
-            });
+            let (ids, copies) = self.entries_of(vec![id], copy);
+            for (message, reason) in copies {
+                let about = About::Copy(Arc::clone(&message));
+                self.call(now, ids.clone(), about, Action::DeadLetter { delivery: id, message, reason });
+            }
         }
     }
 
-    /// One call for those of `ids` that still wait for it.
-    fn call_for<E>(
+    /// Those of `ids` that still wait for their call, and what it says of them.
+    fn entries_of<E>(
         &mut self,
-        now: Instant,
         mut ids: Vec<DeliveryId>,
         entry: impl Fn(&Settlement, DeliveryId, &Delivery) -> E,
-        action: impl FnOnce(Vec<E>) -> Action,
-    ) {
+    ) -> (Vec<DeliveryId>, Vec<E>) {
         let mut entries = Vec::with_capacity(ids.len());
         ids.retain(|id| {
             let Some(delivery) = self.deliveries.get_mut(id) else { return false };
@@ -112,38 +127,31 @@ impl Ledger {
             entries.push(entry(&settling.settlement, *id, delivery));
             true
         });
-        if !ids.is_empty() {
-            let action = action(entries);
-            self.call(now, ids, None, action);
-        }
+        (ids, entries)
     }
 
-    pub(super) fn call(
-        &mut self,
-        now: Instant,
-        ids: Vec<DeliveryId>,
-        renewal: Option<Vec<Duration>>,
-        action: Action,
-    ) {
+    pub(super) fn call(&mut self, now: Instant, ids: Vec<DeliveryId>, about: About, action: Action) {
         let id = CallId(self.next_id());
-        self.calls.insert(id, InAir { deliveries: ids, asked_at: now, renewal });
+        self.calls.insert(id, InAir { deliveries: ids, asked_at: now, about });
         self.effects.push_back(Effect::Call(Call { id, action }));
     }
 
     /// A call was answered. Answers may come in any order; one that comes twice is ignored.
     pub fn called(&mut self, now: Instant, id: CallId, replies: Replies, jitter: Jitter) {
-        let Some(InAir { deliveries, asked_at, renewal }) = self.calls.remove(&id) else { return };
+        let Some(InAir { deliveries, asked_at, about }) = self.calls.remove(&id) else { return };
         let unanswered = || Err(CallError::Failed("the answer does not mention this entry".to_owned()));
         let mut replies = replies.into_iter().chain(std::iter::repeat_with(unanswered));
         let mut renewed = 0;
         for (index, delivery) in deliveries.into_iter().enumerate() {
             let reply = replies.next().unwrap_or_else(unanswered);
-            match renewal.as_ref().and_then(|visibilities| visibilities.get(index)) {
-                Some(visibility) => {
+            match &about {
+                About::Renewals(visibilities) => {
                     renewed += usize::from(reply.is_ok());
-                    self.renewal_answered(now, delivery, asked_at, *visibility, reply);
+                    let visibility = visibilities.get(index).copied().unwrap_or_default();
+                    self.renewal_answered(now, delivery, asked_at, visibility, reply);
                 }
-                None => self.settlement_answered(now, delivery, reply, jitter),
+                About::Copy(message) if reply.is_ok() => self.moved(now, delivery, message),
+                About::Settlements | About::Copy(_) => self.settlement_answered(now, delivery, reply, jitter),
             }
         }
         if renewed > 0 {
@@ -162,14 +170,16 @@ impl Ledger {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         delivery.renewing = false;
         let message = Arc::clone(&delivery.message);
-        let mut gone = false;
-        match reply {
-            Ok(()) => delivery.renewed(asked_at, visibility),
-            Err(error) => {
-                delivery.renewal_failed(now);
-                gone = matches!(error, CallError::Gone(_));
-                self.note(Note::RenewalFailed { message, error: error.to_string() });
-            }
+        // What SQS says of an old receipt tells nothing of the new one.
+        let counts = !delivery.is_superseded_since(asked_at);
+        let gone = counts && matches!(reply, Err(CallError::Gone(_)));
+        match &reply {
+            Ok(()) if counts => delivery.renewed(asked_at, visibility),
+            Err(_) if counts => delivery.renewal_failed(now),
+            Ok(()) | Err(_) => {}
+        }
+        if let Err(error) = reply {
+            self.note(Note::RenewalFailed { message, error: error.to_string() });
         }
         match self.deliveries.get(&id) {
             // Its job ended while the renewal was in the air. Its receipt may be gone: SQS will say so.
@@ -198,16 +208,20 @@ impl Ledger {
         }
         let again = std::mem::take(&mut settling.again);
         match reply {
-            Ok(()) if matches!(settling.settlement, Settlement::Copy(_)) => self.moved(now, id),
             // The old receipt was answered; the message is here again under a new one.
             Ok(()) | Err(CallError::Gone(_)) if again => self.queue_settlement(now, id),
             Ok(()) => {
+                let deleted = settling.settlement == Settlement::Delete;
                 self.note(Note::Settled(message));
-                self.finish(now, id);
+                if deleted {
+                    self.finish(now, id);
+                } else {
+                    self.leave(now, id);
+                }
             }
             Err(CallError::Gone(error)) => {
                 self.note(Note::Unsettled { message, error });
-                self.finish(now, id);
+                self.leave(now, id);
             }
             Err(CallError::Failed(error)) => {
                 settling.tries = settling.tries.saturating_add(1);
@@ -220,16 +234,16 @@ impl Ledger {
         }
     }
 
-    /// The copy is in the DLQ: what is left of the message is to be deleted, also where it comes back once more.
-    fn moved(&mut self, now: Instant, id: DeliveryId) {
+    /// The copy is in the DLQ: what is left of the message is to be deleted, also where it comes back once more, and
+    /// where its lease has ended meanwhile.
+    fn moved(&mut self, now: Instant, id: DeliveryId, message: &Arc<Message>) {
+        self.recollection.remember(&message.id, Past::Done);
+        self.note(Note::Moved(Arc::clone(message)));
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
-        self.recollection.remember(&delivery.message.id, Past::Done);
-        self.effects.push_back(Effect::Note(Note::Moved(Arc::clone(&delivery.message))));
+        let Stage::Settling(settling) = &mut delivery.stage else { return };
         match self.policy.acknowledge {
             Acknowledge::ByDelete => {
-                if let Stage::Settling(Settling { settlement, tries, .. }) = &mut delivery.stage {
-                    (*settlement, *tries) = (Settlement::Delete, 0);
-                }
+                *settling = Settling::new(Settlement::Delete);
                 self.queue_settlement(now, id);
             }
             Acknowledge::ByResponse => self.finish(now, id),
@@ -245,6 +259,8 @@ impl Ledger {
                 self.note(Note::LeaseLost(message));
                 self.conclude(now, id, Outcome::LeaseLost, None);
             }
+            // Told already, by time or by SQS.
+            Stage::Running(run) if run.lost => {}
             Stage::Running(run) => {
                 run.lost = true;
                 self.note(Note::LeaseLost(message));
@@ -253,7 +269,7 @@ impl Ledger {
             Stage::Settling(settling) => {
                 let error = format!("the lease ended after {} tries", settling.tries);
                 self.note(Note::Unsettled { message, error });
-                self.finish(now, id);
+                self.leave(now, id);
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::answers::About;
 use super::{Effect, Ledger, STOP_TIME};
 use crate::call::{Action, MAX_BATCH, VisibilityEntry, visibility_secs};
 use crate::control::CancelReason;
@@ -17,7 +18,7 @@ impl Ledger {
         let due: Vec<DeliveryId> = self
             .deliveries
             .iter()
-            .filter(|(_, delivery)| delivery.next_check() <= now)
+            .filter(|(_, delivery)| delivery.next_check().is_some_and(|at| at <= now))
             .map(|(id, _)| *id)
             .collect();
         for id in due {
@@ -25,7 +26,7 @@ impl Ledger {
         }
         self.renew(now);
         self.calls.retain(|_, call| now < call.asked_at + CALL_PATIENCE);
-        self.next_check = self.deliveries.values().map(Delivery::next_check).min();
+        self.next_check = self.deliveries.values().filter_map(Delivery::next_check).min();
     }
 
     fn check(&mut self, now: Instant, id: DeliveryId) {
@@ -80,9 +81,6 @@ impl Ledger {
             // Rounded down to whole seconds, since SQS refuses what is over its twelve hours.
             let visibility =
                 Duration::from_secs(self.policy.lease.min(delivery.longest_visibility(now)).as_secs());
-            if visibility.is_zero() {
-                continue;
-            }
             delivery.renewing = true;
             let receipt = delivery.receipt().to_owned();
             let visibility_secs = visibility_secs(visibility);
@@ -93,7 +91,7 @@ impl Ledger {
             let (batch, visibilities): (Vec<_>, Vec<_>) =
                 std::mem::replace(&mut entries, rest).into_iter().unzip();
             let ids = batch.iter().map(|entry: &VisibilityEntry| entry.delivery).collect();
-            self.call(now, ids, Some(visibilities), Action::ChangeVisibility(batch));
+            self.call(now, ids, About::Renewals(visibilities), Action::ChangeVisibility(batch));
         }
     }
 }

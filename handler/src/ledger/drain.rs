@@ -56,7 +56,7 @@ impl Ledger {
             Some(Drain { cancel_at, end_at, cancelled: false, over: false, counts: DrainSummary::default() });
         let waiting = self.deliveries.iter().filter(|(_, d)| matches!(d.stage, Stage::Waiting));
         for id in waiting.map(|(id, _)| *id).collect::<Vec<_>>() {
-            self.conclude(now, id, Outcome::Release, None);
+            self.give_back(now, id);
         }
     }
 
@@ -65,7 +65,7 @@ impl Ledger {
         let drain = self.draining.as_ref()?;
         let nothing_left = self.deliveries.is_empty() && self.calls.is_empty() && !self.receiving();
         (nothing_left || drain.over)
-            .then(|| DrainSummary { abandoned: self.deliveries.len(), ..drain.counts })
+            .then_some(DrainSummary { abandoned: self.deliveries.len(), ..drain.counts })
     }
 
     pub(super) fn tick_drain(&mut self, now: Instant) {
@@ -104,11 +104,13 @@ impl Ledger {
         }
     }
 
-    pub(super) fn count_drained(&mut self, outcome: &Outcome) {
+    pub(super) fn count_drained(&mut self, outcome: &Outcome, ran: bool) {
         let Some(drain) = &mut self.draining else { return };
         match outcome {
             Outcome::Release => drain.counts.released += 1,
-            Outcome::Ack | Outcome::RetryAfter(_) | Outcome::DeadLetter(_) => drain.counts.drained += 1,
+            Outcome::Ack | Outcome::RetryAfter(_) | Outcome::DeadLetter(_) => {
+                drain.counts.drained += usize::from(ran);
+            }
             Outcome::LeaseLost => {}
         }
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::{Effect, Ledger, Start};
 use crate::control::CancelReason;
 use crate::decide::{Facts, decide};
-use crate::delivery::{Delivery, DeliveryId, Run, Settlement, Settling, Stage, Step};
+use crate::delivery::{Delivery, DeliveryId, Run, Settlement, Settling, Stage};
 use crate::ending::{Ending, Report};
 use crate::isolation::SUSPECT_RECEIVES;
 use crate::message::Message;
@@ -52,7 +52,7 @@ impl Ledger {
         // A receive that was given up for lost may still bring messages for which there is no place any more.
         let no_place = self.receives.is_some() && self.waiting + self.running > self.policy.concurrency.get();
         if self.draining.is_some() || no_place {
-            self.conclude(at, id, Outcome::Release, None);
+            self.give_back(at, id);
         } else if is_head {
             self.make_ready(at, id);
         }
@@ -69,6 +69,9 @@ impl Ledger {
     /// The head of a lane may start, at once or when its turn alone has come.
     pub(super) fn make_ready(&mut self, now: Instant, id: DeliveryId) {
         let Some(delivery) = self.deliveries.get(&id) else { return };
+        if !matches!(delivery.stage, Stage::Waiting) {
+            return;
+        }
         let message = Arc::clone(&delivery.message);
         let suspect =
             message.receive_count >= SUSPECT_RECEIVES && self.recollection.of(&message.id).is_none();
@@ -157,21 +160,37 @@ impl Ledger {
         let Some(delivery) = self.deliveries.get(&id) else { return };
         match delivery.stage {
             Stage::Waiting => self.waiting -= 1,
-            Stage::Running(_) => {
-                self.running -= 1;
-                self.isolation.ended(id);
-            }
+            Stage::Running(_) => self.running -= 1,
             Stage::Settling(_) => return,
         }
+        self.isolation.concluded(id);
         let (message, lane) = (Arc::clone(&delivery.message), Arc::clone(&delivery.lane));
-        self.count_drained(&outcome);
+        self.count_drained(&outcome, run.is_some());
         let job_type = run.as_ref().and_then(|run| run.job_type.clone());
         let stops_lane = self.policy.fifo && outcome != Outcome::Ack;
         self.note(Note::Decided { delivery: id, message, outcome: outcome.clone(), run });
         self.settle(now, id, outcome, job_type.as_deref());
-        // Nothing may overtake what did not succeed: the next one goes back, and so the one after it.
-        if stops_lane && let Some(next) = self.next_waiting(&lane, id) {
-            self.conclude(now, next, Outcome::Release, None);
+        if stops_lane {
+            self.give_back_after(now, &lane, id);
+        }
+    }
+
+    /// Gives back what has not started. A job that is done needs no run any more, by whomever, but its deletion.
+    pub(super) fn give_back(&mut self, now: Instant, id: DeliveryId) {
+        let Some(delivery) = self.deliveries.get(&id) else { return };
+        let message = Arc::clone(&delivery.message);
+        if self.recollection.of(&message.id) == Some(&Past::Done) {
+            self.note(Note::Deduplicated(message));
+            self.conclude(now, id, Outcome::Ack, None);
+        } else {
+            self.conclude(now, id, Outcome::Release, None);
+        }
+    }
+
+    /// Nothing may overtake what stays in the queue: all that wait behind it in its lane go back, in order.
+    fn give_back_after(&mut self, now: Instant, lane: &str, id: DeliveryId) {
+        while let Some(next) = self.next_waiting(lane, id) {
+            self.give_back(now, next);
         }
     }
 
@@ -191,7 +210,7 @@ impl Ledger {
             },
             Outcome::RetryAfter(delay) => Settlement::Visibility(delay),
             Outcome::Release => Settlement::Visibility(Duration::ZERO),
-            Outcome::LeaseLost => return self.finish(now, id),
+            Outcome::LeaseLost => return self.leave(now, id),
             Outcome::DeadLetter(reason) => match self.policy.dead_letter {
                 DeadLetterPath::Redrive => Settlement::Visibility(Duration::ZERO),
                 DeadLetterPath::Copy => Settlement::Copy(reason),
@@ -203,10 +222,21 @@ impl Ledger {
             },
         };
         if let Some(delivery) = self.deliveries.get_mut(&id) {
-            delivery.stage =
-                Stage::Settling(Settling { settlement, step: Step::Queued, tries: 0, again: false });
+            delivery.stage = Stage::Settling(Settling::new(settlement));
             self.queue_settlement(now, id);
         }
+    }
+
+    /// A delivery leaves while its message stays in the queue, as far as is known. What has joined its message group
+    /// since it was concluded goes back too.
+    pub(super) fn leave(&mut self, now: Instant, id: DeliveryId) {
+        if self.policy.fifo
+            && let Some(delivery) = self.deliveries.get(&id)
+        {
+            let lane = Arc::clone(&delivery.lane);
+            self.give_back_after(now, &lane, id);
+        }
+        self.finish(now, id);
     }
 
     /// A delivery leaves; the next of its lane may start.

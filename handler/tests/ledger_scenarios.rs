@@ -1,0 +1,29 @@
+//! Scenarios of the ledger on virtual time: what a host is asked to do, line by line.
+//!
+//! Each file holds the scenarios of one rule; [`World`](world::World) is the host that they are told to.
+#![allow(clippy::unwrap_used)]
+
+#[path = "ledger_scenarios/backoff.rs"]
+mod backoff;
+#[path = "ledger_scenarios/batching.rs"]
+mod batching;
+#[path = "ledger_scenarios/condemned.rs"]
+mod condemned;
+#[path = "ledger_scenarios/deletion.rs"]
+mod deletion;
+#[path = "ledger_scenarios/drain.rs"]
+mod drain;
+#[path = "ledger_scenarios/duplicates.rs"]
+mod duplicates;
+#[path = "ledger_scenarios/lanes.rs"]
+mod lanes;
+#[path = "ledger_scenarios/leases.rs"]
+mod leases;
+#[path = "ledger_scenarios/order_of_exit.rs"]
+mod order_of_exit;
+#[path = "ledger_scenarios/places.rs"]
+mod places;
+#[path = "ledger_scenarios/suspects.rs"]
+mod suspects;
+#[path = "ledger_scenarios/world.rs"]
+mod world;

@@ -1,0 +1,75 @@
+//! What is said to SQS goes ten at a time where it can, and never waits for long.
+
+use crate::world::{DONE, World, millis, retry, secs, standard, with_places};
+
+const TEN: [&str; 10] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+
+/// `TEN` and one that goes on, so that the ledger is not idle.
+fn eleven_run() -> World {
+    let mut world = World::new(standard());
+    world.receives(TEN);
+    world.receives(["k"]);
+    world.forget();
+    world
+}
+
+#[test]
+fn the_tenth_fills_the_call() {
+    let mut world = eleven_run();
+    for name in &TEN[..9] {
+        world.ends(name, DONE);
+    }
+    assert!(world.heard().iter().all(|line| !line.starts_with("delete")));
+    world.ends("j", DONE);
+    assert_eq!(world.heard(), ["j is ack", "delete a#1 b#1 c#1 d#1 e#1 f#1 g#1 h#1 i#1 j#1"]);
+}
+
+#[test]
+fn fewer_go_after_a_tenth_of_a_second() {
+    let mut world = eleven_run();
+    world.ends("a", DONE);
+    world.wait(millis(60));
+    world.ends("b", DONE);
+    world.forget();
+    world.wait(millis(39));
+    assert!(world.heard().is_empty());
+    world.wait(millis(1));
+    assert_eq!(world.heard(), ["delete a#1 b#1"]);
+}
+
+#[test]
+fn nothing_lingers_when_nothing_runs() {
+    let mut world = World::new(standard());
+    world.receives(["a", "b"]);
+    world.forget();
+    world.ends("a", DONE);
+    assert_eq!(world.heard(), ["a is ack"]);
+    world.ends("b", retry());
+    assert_eq!(world.heard(), ["b is retry after 1s", "delete a#1", "hide b#1=1"]);
+}
+
+#[test]
+fn more_than_ten_go_in_several_calls() {
+    let policy = drumline::Policy { polling: None, ..with_places(25, standard()) };
+    let mut world = World::new(policy);
+    world.is_handed(TEN);
+    world.is_handed(["k", "l", "m"]);
+    world.forget();
+    world.drain(secs(0));
+    for name in TEN.iter().chain(&["k", "l", "m"]) {
+        world.ends(name, retry());
+    }
+    let calls: Vec<_> = world.heard().into_iter().filter(|line| line.starts_with("hide")).collect();
+    assert_eq!(calls.iter().map(|call| call.matches('=').count()).collect::<Vec<_>>(), [10, 3]);
+}
+
+#[test]
+fn a_short_lease_does_not_end_by_lingering() {
+    let policy = drumline::Policy { lease: secs(1), ..standard() };
+    let mut world = World::new(policy);
+    world.receives(["a", "b"]);
+    world.ends("a", DONE);
+    world.forget();
+    world.wait(millis(100));
+    assert_eq!(world.heard(), ["delete a#1"]);
+}

@@ -1,0 +1,146 @@
+//! Permanent failures: condemned once, never run again, and deleted only once a copy of theirs is safe.
+
+use drumline::DeadLetterPath::{Copy, Nowhere, Redrive};
+use drumline::{Ending, Policy};
+
+use crate::world::{World, failed, fifo, gone, rejected, secs, standard, with_dlq};
+
+#[test]
+fn redrive_makes_it_visible_at_once_until_sqs_takes_it_away() {
+    let mut world = World::new(with_dlq(Redrive, standard()));
+    world.receives(["a"]);
+    world.ends("a", rejected());
+    assert_eq!(world.heard(), ["start a", "a is dead letter: why", "hide a#1=0"]);
+    world.confirm();
+    world.forget();
+    world.receives(["a*2"]);
+    assert_eq!(world.heard(), ["a is dead letter: why", "hide a#2=0"], "it does not run again");
+}
+
+#[test]
+fn undecodable_messages_are_condemned_too() {
+    let mut world = World::new(standard());
+    world.receives(["a"]);
+    world.forget();
+    world.ends("a", Ending::Undecodable { reason: "no JSON".into() });
+    assert_eq!(world.heard(), ["a is dead letter: no JSON", "hide a#1=0"]);
+}
+
+#[test]
+fn a_copy_comes_first_and_the_delete_after_its_confirmation() {
+    let mut world = World::new(with_dlq(Copy, standard()));
+    world.receives(["a"]);
+    world.ends("a", rejected());
+    assert_eq!(world.heard(), ["start a", "a is dead letter: why", "copy a: why"]);
+    world.wait(secs(5));
+    assert!(world.heard().is_empty());
+    world.confirm();
+    assert_eq!(world.heard(), ["a is moved", "delete a#1"]);
+    world.confirm();
+    assert_eq!(world.heard(), ["a is settled"]);
+}
+
+#[test]
+fn a_copy_that_fails_is_tried_again_and_nothing_is_deleted() {
+    let mut world = World::new(with_dlq(Copy, standard()));
+    world.receives(["a"]);
+    world.ends("a", rejected());
+    world.forget();
+    world.answer(vec![failed()]);
+    assert_eq!(world.heard(), ["a's call failed"]);
+    world.wait(secs(1));
+    assert_eq!(world.heard(), ["copy a: why"]);
+    world.take_call();
+    world.wait(secs(28));
+    assert_eq!(world.heard(), ["a is unsettled"]);
+    // Condemned still, it is copied when it returns, without a run.
+    world.receives(["a*2"]);
+    assert_eq!(world.heard(), ["a is dead letter: why", "copy a: why"]);
+}
+
+#[test]
+fn a_delete_that_fails_after_the_copy_makes_no_second_copy() {
+    let mut world = World::new(with_dlq(Copy, standard()));
+    world.receives(["a"]);
+    world.ends("a", rejected());
+    world.confirm();
+    world.answer(vec![failed()]);
+    world.forget();
+    world.wait(secs(1));
+    assert_eq!(world.heard(), ["delete a#1"]);
+    world.answer(vec![gone()]);
+    world.forget();
+    world.receives(["a*2"]);
+    assert_eq!(world.heard(), ["a was done before", "a is ack", "delete a#2"]);
+}
+
+#[test]
+fn a_copy_that_is_confirmed_after_the_leases_end_is_remembered() {
+    let mut world = World::new(with_dlq(Copy, standard()));
+    world.receives(["a"]);
+    world.ends("a", rejected());
+    let copy = world.take_call();
+    world.wait(secs(29));
+    world.forget();
+    world.answer_call(&copy, vec![Ok(())]);
+    assert_eq!(world.heard(), ["a is moved"]);
+    world.receives(["a*2"]);
+    assert_eq!(world.heard(), ["a was done before", "a is ack", "delete a#2"]);
+}
+
+#[test]
+fn a_message_received_again_while_its_copy_is_in_the_air_is_deleted_by_the_new_receipt() {
+    let mut world = World::new(with_dlq(Copy, standard()));
+    world.receives(["a"]);
+    world.ends("a", rejected());
+    world.receives(["a*2"]);
+    world.forget();
+    world.confirm();
+    assert_eq!(world.heard(), ["a is moved", "delete a#2"]);
+}
+
+#[test]
+fn without_a_dlq_nothing_is_deleted_and_it_comes_back_as_late_as_the_policy_knows() {
+    let mut world = World::new(with_dlq(Nowhere, standard()));
+    world.receives(["a"]);
+    world.ends("a", rejected());
+    assert_eq!(world.heard(), ["start a", "a is dead letter: why", "a has no DLQ", "hide a#1=300"]);
+    world.confirm();
+    world.forget();
+    world.receives(["a*2"]);
+    assert_eq!(world.heard(), ["a is dead letter: why", "a has no DLQ", "hide a#2=300"]);
+}
+
+#[test]
+fn a_condemned_head_gives_its_lane_back_and_a_moved_one_lets_it_go_on_later() {
+    let mut world = World::new(with_dlq(Copy, fifo()));
+    world.receives(["g/a", "g/b"]);
+    world.ends("a", rejected());
+    assert_eq!(
+        world.heard(),
+        ["start a", "a is dead letter: why", "b is release", "hide b#1=0", "copy a: why"]
+    );
+    world.agrees();
+    world.forget();
+    world.receives(["g/b*2"]);
+    assert_eq!(world.heard(), ["start b"]);
+}
+
+#[test]
+fn on_lambda_a_moved_message_is_left_to_the_response() {
+    let policy = Policy {
+        acknowledge: drumline::Acknowledge::ByResponse,
+        polling: None,
+        ..with_dlq(Copy, standard())
+    };
+    let mut world = World::new(policy);
+    world.is_handed(["a", "b"]);
+    world.forget();
+    world.ends("a", crate::world::DONE);
+    assert_eq!(world.heard(), ["a is ack"], "deleted by Lambda");
+    world.ends("b", rejected());
+    world.forget();
+    world.confirm();
+    assert_eq!(world.heard(), ["b is moved"]);
+    assert_eq!(world.ledger.in_hand(), 0);
+}

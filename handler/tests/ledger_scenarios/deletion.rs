@@ -1,0 +1,131 @@
+//! A message is deleted after its job is done, stubbornly, and its job is not run again.
+
+use crate::world::{DONE, World, failed, fifo, gone, millis, rejected, retry, secs, standard};
+
+#[test]
+fn only_success_deletes() {
+    let mut world = World::new(standard());
+    world.receives(["a", "b", "c", "d"]);
+    world.forget();
+    world.ends("a", retry());
+    world.ends("b", rejected());
+    world.ends("c", drumline::Ending::Panicked { reason: "boo".into() });
+    world.ends("d", DONE);
+    let deletes: Vec<_> = world.heard().into_iter().filter(|line| line.starts_with("delete")).collect();
+    assert_eq!(deletes, ["delete d#1"]);
+}
+
+#[test]
+fn failed_deletes_are_tried_again_one_by_one() {
+    let mut world = World::new(standard());
+    world.receives(["a", "b", "c"]);
+    world.forget();
+    for name in ["a", "b", "c"] {
+        world.ends(name, DONE);
+    }
+    assert_eq!(world.heard(), ["a is ack", "b is ack", "c is ack", "delete a#1 b#1 c#1"]);
+    world.answer(vec![Ok(()), failed(), Ok(())]);
+    assert_eq!(world.heard(), ["a is settled", "b's call failed", "c is settled"]);
+    world.wait(millis(199));
+    assert!(world.heard().is_empty());
+    world.wait(millis(1));
+    assert_eq!(world.heard(), ["delete b#1"]);
+}
+
+#[test]
+fn the_delay_between_tries_grows_until_the_lease_ends() {
+    let mut world = World::new(standard());
+    world.receives(["a"]);
+    world.ends("a", DONE);
+    let mut delays = Vec::new();
+    loop {
+        world.forget();
+        world.answer(vec![failed()]);
+        let since = world.now;
+        while world.heard().iter().all(|line| !line.starts_with("delete")) && world.ledger.in_hand() > 0 {
+            world.wait(millis(100));
+        }
+        if world.ledger.in_hand() == 0 {
+            break;
+        }
+        delays.push((world.now - since).as_millis());
+    }
+    assert_eq!(delays, [200, 400, 800, 1_600, 3_200, 5_000, 5_000, 5_000, 5_000]);
+    assert_eq!(world.elapsed(), secs(29), "given up at the lease's end");
+}
+
+#[test]
+fn what_could_not_be_deleted_is_deleted_by_its_next_receipt_without_another_run() {
+    let mut world = World::new(standard());
+    world.receives(["a"]);
+    world.ends("a", DONE);
+    world.answer(vec![failed()]);
+    world.take_receive();
+    world.wait(secs(29));
+    assert_eq!(world.heard().last().unwrap(), "a is unsettled");
+    world.take_call();
+    world.wait(secs(5));
+    world.forget();
+    world.is_handed(["a"]);
+    assert_eq!(world.heard(), ["a was done before", "a is ack", "delete a#2"]);
+    world.confirm();
+    assert_eq!(world.heard(), ["a is settled"]);
+}
+
+#[test]
+fn a_delete_whose_answer_is_lost_holds_its_place_no_longer_than_the_lease() {
+    let mut world = World::new(standard());
+    world.receives(["a"]);
+    world.ends("a", DONE);
+    world.take_call();
+    world.wait(secs(28));
+    assert_eq!(world.ledger.in_hand(), 1);
+    world.wait(secs(1));
+    assert_eq!(world.ledger.in_hand(), 0);
+}
+
+#[test]
+fn a_refused_delete_is_over_at_once() {
+    let mut world = World::new(standard());
+    world.receives(["a"]);
+    world.ends("a", DONE);
+    world.forget();
+    world.answer(vec![gone()]);
+    assert_eq!(world.heard(), ["a is unsettled"]);
+    assert_eq!(world.ledger.in_hand(), 0);
+}
+
+#[test]
+fn a_deleted_message_that_is_delivered_once_more_is_deleted_once_more() {
+    let mut world = World::new(standard());
+    world.receives(["a"]);
+    world.ends("a", DONE);
+    world.confirm();
+    world.forget();
+    world.receives(["a"]);
+    assert_eq!(world.heard(), ["a was done before", "a is ack", "delete a#2"]);
+}
+
+#[test]
+fn a_done_message_that_returns_while_draining_is_deleted_not_given_back() {
+    // Given back, it would be run again by a process that does not remember it.
+    let mut world = World::new(standard());
+    world.receives(["a"]);
+    world.ends("a", DONE);
+    world.answer(vec![gone()]);
+    world.drain(secs(25));
+    world.forget();
+    world.receives(["a"]);
+    assert_eq!(world.heard(), ["a was done before", "a is ack", "delete a#2"]);
+}
+
+#[test]
+fn a_lane_is_given_back_if_the_delete_of_its_head_cannot_be_confirmed() {
+    // The head is in the queue still: whatever runs now would overtake it.
+    let mut world = World::new(fifo());
+    world.receives(["g/a", "g/b", "g/c"]);
+    world.ends("a", DONE);
+    world.forget();
+    world.answer(vec![gone()]);
+    assert_eq!(world.heard(), ["a is unsettled", "b is release", "c is release", "hide b#1=0 c#1=0"]);
+}

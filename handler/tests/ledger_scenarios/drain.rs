@@ -1,0 +1,249 @@
+//! The end: nothing new is begun, what runs may finish, the rest goes back, and it is over in time.
+
+use drumline::{Acknowledge, DrainSummary, Ending, Policy};
+
+use crate::world::{DONE, World, failed, fifo, millis, retry, secs, standard, with_places};
+
+fn summary(drained: usize, released: usize, abandoned: usize) -> DrainSummary {
+    DrainSummary { drained, released, abandoned }
+}
+
+/// Without polling, so that no receive is open.
+fn handed(policy: Policy) -> World {
+    World::new(Policy { polling: None, ..policy })
+}
+
+#[test]
+fn an_idle_ledger_is_drained_when_its_open_receive_has_landed() {
+    let mut world = World::new(standard());
+    world.drain(secs(25));
+    assert_eq!(world.ledger.drained(), None);
+    world.receives([]);
+    assert_eq!(world.ledger.drained(), Some(summary(0, 0, 0)));
+    assert_eq!((world.ledger.timeout(), world.ledger.demand(), world.asked_for()), (None, 0, vec![]));
+}
+
+#[test]
+fn a_receive_that_fails_has_landed_too() {
+    let mut world = World::new(standard());
+    world.drain(secs(25));
+    world.receive_fails();
+    assert_eq!(world.ledger.drained(), Some(summary(0, 0, 0)));
+}
+
+#[test]
+fn what_waits_is_given_back_at_once() {
+    let mut world = handed(with_places(1, standard()));
+    world.is_handed(["a", "b", "c"]);
+    world.forget();
+    world.drain(secs(25));
+    assert_eq!(world.heard(), ["b is release", "c is release"]);
+    world.wait(millis(100));
+    assert_eq!(world.heard(), ["hide b#1=0 c#1=0"]);
+    world.confirm();
+    world.ends("a", DONE);
+    world.confirm();
+    assert_eq!(world.ledger.drained(), Some(summary(1, 2, 0)));
+}
+
+#[test]
+fn what_waits_is_held_while_an_open_receive_would_fetch_it_right_back() {
+    let mut world = World::new(standard());
+    world.receives(["a"]);
+    let open = world.take_receive();
+    world.is_handed(["s*3"]);
+    world.forget();
+    world.drain(secs(25));
+    assert_eq!(world.heard(), ["s is release"]);
+    world.wait(secs(3));
+    assert!(world.heard().is_empty());
+    world.lands(open, &["c"]);
+    assert_eq!(world.heard(), ["c is release"]);
+    world.wait(millis(100));
+    assert_eq!(world.heard(), ["hide c#1=0 s#1=0"], "what the receive brought goes back with it");
+}
+
+#[test]
+fn nothing_is_held_beyond_the_grace() {
+    let mut world = World::new(standard());
+    world.receives(["a"]);
+    world.is_handed(["s*3"]);
+    world.drain(secs(5));
+    world.forget();
+    world.wait(secs(5));
+    assert_eq!(world.heard(), ["cancel a Shutdown"]);
+    world.wait(millis(100));
+    assert_eq!(world.heard(), ["hide s#1=0"]);
+}
+
+#[test]
+fn lane_tails_go_back_in_order_also_beside_an_open_receive() {
+    // Their group is held by the head, so no receive of ours can bring them back.
+    let mut world = World::new(fifo());
+    world.receives(["g/a", "g/b", "g/c"]);
+    world.forget();
+    world.drain(secs(25));
+    assert_eq!(world.heard(), ["b is release", "c is release", "hide b#1=0 c#1=0"]);
+    world.confirm();
+    world.forget();
+    world.ends("a", DONE);
+    assert_eq!(world.heard(), ["a is ack", "delete a#1"]);
+}
+
+#[test]
+fn what_runs_finishes_within_the_grace_as_ever() {
+    let mut world = handed(standard());
+    world.is_handed(["a", "b"]);
+    world.forget();
+    world.drain(secs(25));
+    world.wait(secs(10));
+    assert!(world.heard().is_empty());
+    world.ends("a", DONE);
+    world.ends("b", retry());
+    assert_eq!(world.heard(), ["a is ack", "b is retry after 1s", "delete a#1", "hide b#1=1"]);
+    world.confirm();
+    world.confirm();
+    assert_eq!(world.ledger.drained(), Some(summary(2, 0, 0)));
+}
+
+#[test]
+fn a_long_grace_renews_what_runs() {
+    let mut world = handed(standard());
+    world.is_handed(["a"]);
+    world.drain(secs(60));
+    world.forget();
+    world.wait(secs(15));
+    assert_eq!(world.heard(), ["hide a#1=30"]);
+}
+
+#[test]
+fn after_the_grace_what_runs_is_cancelled_and_given_back() {
+    let mut world = handed(standard());
+    world.is_handed(["a", "b"]);
+    world.forget();
+    world.drain(secs(5));
+    world.wait(secs(5));
+    assert_eq!(world.heard(), ["cancel a Shutdown", "cancel b Shutdown"]);
+    world.ends("a", Ending::Interrupted);
+    assert_eq!(world.heard(), ["a is release"]);
+    world.wait(secs(1));
+    assert_eq!(world.heard(), ["hide a#1=0", "abort b"]);
+    world.ends("b", Ending::Interrupted);
+    assert_eq!(world.heard(), ["b is release", "hide b#1=0"]);
+    world.confirm();
+    world.confirm();
+    assert_eq!(world.ledger.drained(), Some(summary(0, 2, 0)));
+}
+
+#[test]
+fn a_cancelled_run_that_asks_for_a_retry_was_interrupted_but_success_counts() {
+    let mut world = handed(standard());
+    world.is_handed(["a", "b"]);
+    world.drain(secs(5));
+    world.wait(secs(5));
+    world.forget();
+    world.ends("a", retry());
+    world.ends("b", DONE);
+    assert_eq!(world.heard(), ["a is release", "b is ack", "delete b#1", "hide a#1=0"]);
+}
+
+#[test]
+fn a_blocking_run_is_left_behind_and_not_given_back() {
+    let mut world = handed(standard());
+    world.is_handed(["a"]);
+    world.forget();
+    world.drain(secs(5));
+    world.wait(secs(7));
+    assert_eq!(world.heard(), ["cancel a Shutdown", "abort a"]);
+    assert_eq!(world.ledger.drained(), None);
+    world.wait(secs(1));
+    assert_eq!(world.ledger.drained(), Some(summary(0, 0, 1)));
+    assert_eq!(world.ledger.timeout(), None);
+    assert!(world.heard().is_empty());
+}
+
+#[test]
+fn deletes_are_flushed_and_tried_again() {
+    let mut world = handed(standard());
+    world.is_handed(["a", "b"]);
+    world.ends("a", DONE);
+    world.drain(secs(5));
+    world.wait(millis(100));
+    world.forget();
+    world.answer(vec![failed()]);
+    assert_eq!(world.heard(), ["a's call failed"]);
+    world.wait(millis(300));
+    assert_eq!(world.heard(), ["delete a#1"]);
+    world.confirm();
+    world.ends("b", DONE);
+    world.confirm();
+    assert_eq!(world.ledger.drained(), Some(summary(1, 0, 0)), "`a` had ended before");
+}
+
+#[test]
+fn a_missing_answer_does_not_hold_the_end_up() {
+    let mut world = handed(standard());
+    world.is_handed(["a"]);
+    world.drain(secs(5));
+    world.ends("a", DONE);
+    world.wait(millis(7_999));
+    assert_eq!(world.ledger.drained(), None);
+    world.wait(millis(1));
+    assert_eq!(world.ledger.drained(), Some(summary(1, 0, 1)));
+}
+
+#[test]
+fn a_second_drain_changes_nothing() {
+    let mut world = handed(standard());
+    world.is_handed(["a"]);
+    world.drain(secs(5));
+    world.wait(secs(4));
+    world.drain(secs(60));
+    world.forget();
+    world.wait(secs(1));
+    assert_eq!(world.heard(), ["cancel a Shutdown"]);
+}
+
+#[test]
+fn what_is_handed_in_during_a_drain_goes_back() {
+    let mut world = handed(standard());
+    world.is_handed(["a"]);
+    world.drain(secs(25));
+    world.forget();
+    world.is_handed(["b"]);
+    assert_eq!(world.heard(), ["b is release"]);
+}
+
+#[test]
+fn a_renewal_in_the_air_is_awaited_before_anything_goes_back() {
+    let mut world = handed(with_places(1, standard()));
+    world.is_handed(["a", "b"]);
+    world.wait(secs(15));
+    world.drain(secs(25));
+    world.forget();
+    world.wait(secs(1));
+    assert!(world.heard().is_empty());
+    world.answer(vec![Ok(()), Ok(())]);
+    world.wait(millis(100));
+    assert_eq!(world.heard(), ["hide b#1=0"]);
+}
+
+#[test]
+fn a_lambda_batch_deletes_nothing_and_gives_the_rest_back_when_its_time_is_over() {
+    let policy = Policy { acknowledge: Acknowledge::ByResponse, ..with_places(2, standard()) };
+    let mut world = handed(policy);
+    world.is_handed(["a", "b", "c"]);
+    world.ends("a", DONE);
+    assert_eq!(world.heard(), ["start a", "start b", "a is ack", "start c"]);
+    world.ends("b", retry());
+    world.wait(millis(100));
+    assert_eq!(world.heard(), ["b is retry after 1s", "hide b#1=1"]);
+    world.confirm();
+    world.forget();
+    world.drain(secs(0));
+    assert_eq!(world.heard(), ["cancel c Shutdown"]);
+    world.ends("c", Ending::Interrupted);
+    assert_eq!(world.heard(), ["c is release", "hide c#1=0"]);
+    world.confirm();
+    assert_eq!(world.ledger.drained(), Some(summary(0, 1, 0)));
+}

@@ -1,0 +1,161 @@
+//! The same message twice: one run at a time, and the newest receipt counts.
+
+use drumline::CallError;
+
+use crate::world::{DONE, World, failed, gone, retry, secs, standard};
+
+#[test]
+fn twice_in_one_receive_is_one_delivery_by_the_second_receipt() {
+    let mut world = World::new(standard());
+    world.receives(["a", "a", "b"]);
+    assert_eq!(world.heard(), ["a is here again", "start a", "start b"]);
+    assert_eq!(world.ledger.in_hand(), 2);
+    world.ends("a", DONE);
+    world.ends("b", DONE);
+    assert_eq!(world.heard().last().unwrap(), "delete a#2 b#1");
+}
+
+#[test]
+fn received_again_while_it_runs_it_goes_on_by_the_new_receipt() {
+    let mut world = World::new(standard());
+    world.receives(["a"]);
+    world.wait(secs(10));
+    world.receives(["a"]);
+    assert_eq!(world.heard(), ["start a", "a is here again"]);
+    world.wait(secs(14));
+    assert!(world.heard().is_empty(), "the new lease began 14 s ago");
+    world.wait(secs(1));
+    assert_eq!(world.heard(), ["hide a#2=30"]);
+    world.confirm();
+    world.ends("a", DONE);
+    assert_eq!(world.heard(), ["a is ack", "delete a#2"]);
+}
+
+#[test]
+fn a_refusal_of_the_old_receipt_says_nothing_of_the_new_one() {
+    let mut world = World::new(standard());
+    world.receives(["a"]);
+    world.wait(secs(15));
+    world.receives(["a"]);
+    world.forget();
+    world.answer(vec![gone()]);
+    let heard = world.heard();
+    assert!(!heard.contains(&"a lost its lease".to_owned()), "{heard:?}");
+    world.wait(secs(15));
+    assert_eq!(world.heard(), ["hide a#2=30"]);
+}
+
+#[test]
+fn received_again_while_its_delete_is_in_the_air_it_is_deleted_again() {
+    for answer in [Ok(()), gone()] {
+        let mut world = World::new(standard());
+        world.receives(["a"]);
+        world.ends("a", DONE);
+        assert_eq!(world.heard(), ["start a", "a is ack", "delete a#1"]);
+        world.receives(["a"]);
+        assert_eq!(world.heard(), ["a is here again"]);
+        world.answer(vec![answer]);
+        assert_eq!(world.heard(), ["delete a#2"]);
+        world.confirm();
+        assert_eq!(world.heard(), ["a is settled"]);
+    }
+}
+
+#[test]
+fn received_again_before_its_delete_is_tried_again_the_new_receipt_is_used() {
+    let mut world = World::new(standard());
+    world.receives(["a"]);
+    world.ends("a", DONE);
+    world.answer(vec![failed()]);
+    world.receives(["a"]);
+    world.forget();
+    world.wait(secs(1));
+    assert_eq!(world.heard(), ["delete a#2"]);
+}
+
+#[test]
+fn received_again_while_its_failing_delete_is_in_the_air_the_new_receipt_is_used_next() {
+    let mut world = World::new(standard());
+    world.receives(["a"]);
+    world.ends("a", DONE);
+    world.receives(["a"]);
+    world.answer(vec![failed()]);
+    world.forget();
+    world.wait(secs(1));
+    assert_eq!(world.heard(), ["delete a#2"]);
+    world.confirm();
+    assert_eq!(world.heard(), ["a is settled"], "and not once more");
+}
+
+#[test]
+fn received_again_while_its_backoff_is_in_the_air_the_backoff_is_said_again() {
+    let mut world = World::new(standard());
+    world.receives(["a"]);
+    world.ends("a", retry());
+    world.receives(["a"]);
+    world.forget();
+    world.confirm();
+    assert_eq!(world.heard(), ["hide a#2=1"]);
+    world.confirm();
+    assert_eq!(world.heard(), ["a is settled"]);
+}
+
+#[test]
+fn received_again_after_its_lease_was_lost_it_waits_for_the_first_run_to_end() {
+    let mut world = World::new(standard());
+    world.receives(["a"]);
+    world.wait(secs(15));
+    world.answer(vec![gone()]);
+    world.forget();
+    world.receives(["a"]);
+    assert!(world.heard().is_empty(), "never two at once");
+    world.wait(secs(1));
+    assert_eq!(world.heard(), ["abort a"]);
+    world.ends("a", retry());
+    assert_eq!(world.heard(), ["a is lease lost", "start a"]);
+    world.ends("a", DONE);
+    assert_eq!(world.heard(), ["a is ack", "delete a#2"]);
+}
+
+#[test]
+fn received_again_after_its_lease_was_lost_it_is_deleted_if_the_first_run_succeeds() {
+    let mut world = World::new(standard());
+    world.receives(["a"]);
+    world.wait(secs(15));
+    world.answer(vec![gone()]);
+    world.receives(["a"]);
+    world.forget();
+    world.ends("a", DONE);
+    assert_eq!(world.heard(), ["a is lease lost", "a was done before", "a is ack", "delete a#2"]);
+}
+
+#[test]
+fn the_third_receipt_joins_the_second_while_the_first_run_is_lost() {
+    let mut world = World::new(standard());
+    world.receives(["a"]);
+    world.wait(secs(15));
+    world.answer(vec![Err(CallError::Gone("visible again".into()))]);
+    world.receives(["a"]);
+    world.receives(["a"]);
+    assert_eq!(world.ledger.in_hand(), 2);
+    world.ends("a", retry());
+    world.forget();
+    world.ends("a", DONE);
+    assert_eq!(world.heard(), ["a is ack", "delete a#3"]);
+}
+
+#[test]
+fn the_answer_to_an_earlier_delivery_says_nothing_of_a_later_one() {
+    let mut world = World::new(standard());
+    world.receives(["a"]);
+    world.ends("a", DONE);
+    let first = world.take_call();
+    world.wait(secs(30));
+    world.receives(["a"]);
+    world.forget();
+    world.answer_call(&first, vec![Ok(())]);
+    assert!(world.heard().is_empty());
+    assert_eq!(world.ledger.in_hand(), 1, "the new receipt's delete is not yet answered");
+    world.confirm();
+    assert_eq!(world.ledger.in_hand(), 0);
+}

@@ -1,0 +1,104 @@
+//! No message is asked for without a place to start it in.
+
+use crate::world::{DONE, World, fifo, millis, secs, standard, with_places};
+
+#[test]
+fn at_most_as_many_are_asked_for_as_can_start() {
+    let mut world = World::new(with_places(3, standard()));
+    assert_eq!(world.asked_for(), [3]);
+    world.receives(["a", "b"]);
+    assert_eq!((world.ledger.demand(), world.asked_for()), (1, vec![1]));
+    world.receives(["c"]);
+    assert_eq!((world.ledger.demand(), world.asked_for()), (0, vec![]));
+    world.ends("b", DONE);
+    world.wait(millis(20));
+    assert_eq!(world.asked_for(), [1], "polling overlaps with the delete");
+}
+
+#[test]
+fn unconfirmed_settlements_have_room_for_as_many_as_run() {
+    let mut world = World::new(with_places(2, standard()));
+    world.receives(["a", "b"]);
+    world.ends("a", DONE);
+    world.ends("b", DONE);
+    world.receives(["c", "d"]);
+    assert_eq!(world.ledger.in_hand(), 4);
+    world.ends("c", DONE);
+    world.ends("d", DONE);
+    assert_eq!(world.ledger.demand(), 0, "SQS is slow to confirm");
+    assert_eq!(world.asked_for(), [0; 0]);
+    world.confirm();
+    assert_eq!(world.ledger.demand(), 2);
+    assert_eq!(world.ledger.in_hand(), 2);
+}
+
+#[test]
+fn an_overdue_receive_is_replaced_and_what_it_brings_too_late_is_given_back() {
+    let mut world = World::new(with_places(2, standard()));
+    let hanging = world.take_receive();
+    world.wait(secs(35));
+    assert_eq!(world.heard(), ["a receive is overdue"]);
+    assert!(!world.ledger.healthy());
+    assert_eq!(world.asked_for(), [2]);
+    world.receives(["a", "b"]);
+    world.forget();
+    world.lands(hanging, &["c", "d"]);
+    assert_eq!(world.heard(), ["c is release", "d is release"]);
+    world.wait(millis(100));
+    assert_eq!(world.heard(), ["hide c#1=0 d#1=0"]);
+    assert!(world.ledger.healthy());
+    assert_eq!(world.ledger.running(), 2);
+}
+
+#[test]
+fn a_failed_receive_is_followed_by_a_growing_pause() {
+    let mut world = World::new(standard());
+    for (pause, healthy) in [(1, true), (2, true), (4, false), (8, false), (16, false), (30, false)] {
+        world.forget();
+        world.receive_fails();
+        assert_eq!(world.heard(), [format!("receive failed, again in {pause}s")]);
+        assert_eq!(world.ledger.healthy(), healthy);
+        world.wait(millis(pause * 1_000 - 1));
+        assert_eq!(world.asked_for(), [0; 0]);
+        world.wait(millis(1));
+        assert_eq!(world.asked_for(), [10]);
+    }
+    world.receives([]);
+    assert!(world.ledger.healthy());
+    assert_eq!(world.asked_for(), [10], "at once");
+}
+
+#[test]
+fn a_pause_that_ends_while_every_place_is_taken_is_no_reason_to_be_busy() {
+    let mut world = World::new(with_places(1, standard()));
+    let first = world.take_receive();
+    world.wait(secs(35));
+    world.receive_fails();
+    world.lands(first, &["a"]);
+    // The pause ends with nothing to receive for; `wait` sees to it that every timeout lies ahead.
+    world.wait(secs(5));
+    assert_eq!(world.ledger.running(), 1);
+    let mut world = World::new(with_places(1, standard()));
+    world.receive_fails();
+    world.is_handed(["a"]);
+    world.wait(secs(5));
+    assert_eq!(world.ledger.running(), 1);
+}
+
+#[test]
+fn an_answer_that_comes_twice_brings_its_messages_once_more_at_most() {
+    let mut world = World::new(with_places(2, standard()));
+    let receive = world.take_receive();
+    world.lands(receive, &["a", "b"]);
+    world.lands(receive, &["a", "b"]);
+    assert_eq!(world.ledger.in_hand(), 2);
+    assert_eq!(world.ledger.demand(), 0);
+}
+
+#[test]
+fn a_lanes_tail_takes_places_too() {
+    let mut world = World::new(with_places(4, fifo()));
+    world.receives(["g/a", "g/b", "g/c"]);
+    assert_eq!(world.asked_for(), [1]);
+    assert_eq!(world.ledger.running(), 1);
+}

@@ -1,0 +1,314 @@
+//! A host on virtual time. It carries out nothing by itself: it writes down what it is asked to do, and answers when
+//! the scenario says so.
+//!
+//! Messages are written as `group/id*count`, where the group and the receive count may be left out: `a`, `g/a`, `a*3`.
+//! The first receipt of `a` is `a#1`, the second `a#2`.
+
+use std::collections::{HashMap, VecDeque};
+use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
+
+use drumline::{
+    Action, Call, CallError, DeadLetterPath, DeliveryId, Effect, Ending, Jitter, JitterMode, Ledger, Message,
+    Note, Outcome, Policy, Receive, Replies, Report,
+};
+
+pub(crate) const LEASE: Duration = Duration::from_secs(30);
+
+/// A standard queue with a DLQ, a lease of 30 s, and delays that are not spread.
+pub(crate) fn standard() -> Policy {
+    let mut policy = Policy::new(LEASE);
+    policy.retry = policy.retry.with_jitter(JitterMode::None);
+    policy
+}
+
+pub(crate) fn fifo() -> Policy {
+    Policy { fifo: true, ..standard() }
+}
+
+pub(crate) fn with_places(places: usize, policy: Policy) -> Policy {
+    Policy { concurrency: NonZeroUsize::new(places).unwrap(), ..policy }
+}
+
+pub(crate) fn with_dlq(dead_letter: DeadLetterPath, policy: Policy) -> Policy {
+    Policy { dead_letter, ..policy }
+}
+
+pub(crate) const DONE: Ending = Ending::Done;
+
+pub(crate) fn retry() -> Ending {
+    Ending::RetryAsked { after: None, reason: "later".into() }
+}
+
+pub(crate) fn retry_after(after: Duration) -> Ending {
+    Ending::RetryAsked { after: Some(after), reason: "later".into() }
+}
+
+pub(crate) fn rejected() -> Ending {
+    Ending::Rejected { reason: "why".into() }
+}
+
+pub(crate) fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+pub(crate) fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+pub(crate) fn failed() -> Result<(), CallError> {
+    Err(CallError::Failed("throttled".into()))
+}
+
+pub(crate) fn gone() -> Result<(), CallError> {
+    Err(CallError::Gone("not in flight".into()))
+}
+
+#[allow(clippy::disallowed_methods)]
+fn some_instant() -> Instant {
+    Instant::now()
+}
+
+pub(crate) struct World {
+    pub(crate) ledger: Ledger,
+    pub(crate) now: Instant,
+    born: Instant,
+    heard: Vec<String>,
+    open: VecDeque<Receive>,
+    in_air: VecDeque<Call>,
+    runs: HashMap<String, VecDeque<DeliveryId>>,
+    receipts: HashMap<String, u32>,
+    names: HashMap<DeliveryId, String>,
+    agreeable: bool,
+}
+
+impl World {
+    pub(crate) fn new(policy: Policy) -> Self {
+        let now = some_instant();
+        let mut world = Self {
+            ledger: Ledger::new(policy).unwrap(),
+            now,
+            born: now,
+            heard: Vec::new(),
+            open: VecDeque::new(),
+            in_air: VecDeque::new(),
+            runs: HashMap::new(),
+            receipts: HashMap::new(),
+            names: HashMap::new(),
+            agreeable: false,
+        };
+        world.act();
+        world
+    }
+
+    /// From now on every call is answered with success at once.
+    pub(crate) fn agrees(&mut self) {
+        self.agreeable = true;
+        while !self.in_air.is_empty() {
+            self.confirm();
+        }
+    }
+
+    /// The oldest open receive brings these messages.
+    #[track_caller]
+    pub(crate) fn receives<const N: usize>(&mut self, messages: [&str; N]) {
+        let receive = self.open.pop_front().expect("a receive is open");
+        self.lands(receive, &messages);
+    }
+
+    /// This receive brings these messages, one and the same time or not.
+    pub(crate) fn lands(&mut self, receive: Receive, messages: &[&str]) {
+        let messages = messages.iter().map(|text| self.message(text)).collect();
+        self.ledger.received(self.now, receive.id, messages);
+        self.act();
+    }
+
+    #[track_caller]
+    pub(crate) fn receive_fails(&mut self) {
+        let receive = self.open.pop_front().expect("a receive is open");
+        self.ledger.receive_failed(self.now, receive.id, "no route".into(), Jitter::new(u32::MAX));
+        self.act();
+    }
+
+    /// Takes the oldest open receive out, to land later or never.
+    #[track_caller]
+    pub(crate) fn take_receive(&mut self) -> Receive {
+        self.open.pop_front().expect("a receive is open")
+    }
+
+    /// How many messages each open receive asks for.
+    pub(crate) fn asked_for(&self) -> Vec<usize> {
+        self.open.iter().map(|receive| receive.max).collect()
+    }
+
+    /// Messages come that nobody asked for.
+    pub(crate) fn is_handed<const N: usize>(&mut self, messages: [&str; N]) {
+        let messages = messages.iter().map(|text| self.message(text)).collect();
+        self.ledger.handed_in(self.now, messages);
+        self.act();
+    }
+
+    /// The oldest run of this message ends.
+    #[track_caller]
+    pub(crate) fn ends(&mut self, name: &str, ending: Ending) {
+        self.ends_as(name, ending, None);
+    }
+
+    #[track_caller]
+    pub(crate) fn ends_as(&mut self, name: &str, ending: Ending, job_type: Option<&str>) {
+        let id = self.runs.get_mut(name).and_then(VecDeque::pop_front).expect("it runs");
+        let report = Report { ending, job_type: job_type.map(Into::into) };
+        self.ledger.ended(self.now, id, report, Jitter::new(u32::MAX));
+        self.act();
+    }
+
+    /// The oldest call in the air is confirmed.
+    #[track_caller]
+    pub(crate) fn confirm(&mut self) {
+        let entries = self.in_air.front().expect("a call is in the air").action.deliveries().len();
+        self.answer(vec![Ok(()); entries]);
+    }
+
+    /// The oldest call in the air is answered so.
+    #[track_caller]
+    pub(crate) fn answer(&mut self, replies: Replies) {
+        let call = self.take_call();
+        self.answer_call(&call, replies);
+    }
+
+    pub(crate) fn answer_call(&mut self, call: &Call, replies: Replies) {
+        self.ledger.called(self.now, call.id, replies, Jitter::new(u32::MAX));
+        self.act();
+    }
+
+    /// Takes the oldest call out of the air, to be answered later or never.
+    #[track_caller]
+    pub(crate) fn take_call(&mut self) -> Call {
+        self.in_air.pop_front().expect("a call is in the air")
+    }
+
+    pub(crate) fn drain(&mut self, grace: Duration) {
+        self.ledger.drain(self.now, grace);
+        self.act();
+    }
+
+    /// Time passes; whatever is due on the way happens when it is due.
+    #[track_caller]
+    pub(crate) fn wait(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(at) = self.ledger.timeout().filter(|at| *at <= end) {
+            assert!(at > self.now, "the ledger asks to be called in the past, over and over");
+            self.now = at;
+            self.act();
+        }
+        self.now = end;
+        self.act();
+    }
+
+    /// Since the beginning.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.now - self.born
+    }
+
+    /// What the host was asked to do since the last time.
+    pub(crate) fn heard(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.heard)
+    }
+
+    /// Forgets what was heard so far.
+    pub(crate) fn forget(&mut self) {
+        self.heard.clear();
+    }
+
+    pub(crate) fn message(&mut self, text: &str) -> Message {
+        let (group, rest) = text.split_once('/').map_or((None, text), |(group, rest)| (Some(group), rest));
+        let (id, count) = rest.split_once('*').map_or((rest, 1), |(id, count)| (id, count.parse().unwrap()));
+        let receipt = self.receipts.entry(id.to_owned()).or_default();
+        *receipt += 1;
+        Message {
+            id: id.to_owned(),
+            receipt: format!("{id}#{receipt}"),
+            receive_count: count,
+            group: group.map(str::to_owned),
+            ..Message::default()
+        }
+    }
+
+    fn act(&mut self) {
+        self.ledger.tick(self.now);
+        while let Some(effect) = self.ledger.next_effect() {
+            if let Some(line) = self.perform(effect) {
+                self.heard.push(line);
+            }
+            if self.agreeable && !self.in_air.is_empty() {
+                self.confirm();
+            }
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) -> Option<String> {
+        match effect {
+            Effect::Start(start) => {
+                let name = start.message.id.clone();
+                self.runs.entry(name.clone()).or_default().push_back(start.delivery);
+                self.names.insert(start.delivery, name.clone());
+                Some(format!("start {name}"))
+            }
+            Effect::Cancel(id, reason) => Some(format!("cancel {} {reason:?}", self.names[&id])),
+            Effect::Abort(id) => Some(format!("abort {}", self.names[&id])),
+            Effect::Receive(receive) => {
+                self.open.push_back(receive);
+                None
+            }
+            Effect::Call(call) => {
+                let line = words_of_call(&call.action);
+                self.in_air.push_back(call);
+                Some(line)
+            }
+            Effect::Note(note) => words_of_note(&note),
+        }
+    }
+}
+
+fn words_of_call(action: &Action) -> String {
+    match action {
+        Action::Delete(entries) => {
+            let entries: Vec<_> = entries.iter().map(|entry| entry.receipt.as_str()).collect();
+            format!("delete {}", entries.join(" "))
+        }
+        Action::ChangeVisibility(entries) => {
+            let entries: Vec<_> =
+                entries.iter().map(|entry| format!("{}={}", entry.receipt, entry.visibility_secs)).collect();
+            format!("hide {}", entries.join(" "))
+        }
+        Action::DeadLetter { message, reason, .. } => format!("copy {}: {reason}", message.id),
+    }
+}
+
+/// The notes that a scenario is about; successes in passing are left out.
+fn words_of_note(note: &Note) -> Option<String> {
+    let words = match note {
+        Note::Decided { message, outcome, .. } => {
+            let outcome = match outcome {
+                Outcome::RetryAfter(delay) => format!("retry after {delay:?}"),
+                Outcome::DeadLetter(why) => format!("dead letter: {why}"),
+                other => other.label().replace('_', " "),
+            };
+            format!("{} is {outcome}", message.id)
+        }
+        Note::Settled(message) => format!("{} is settled", message.id),
+        Note::Unsettled { message, .. } => format!("{} is unsettled", message.id),
+        Note::CallFailed { message, .. } => format!("{}'s call failed", message.id),
+        Note::Deduplicated(message) => format!("{} was done before", message.id),
+        Note::ReceivedAgain(message) => format!("{} is here again", message.id),
+        Note::Moved(message) => format!("{} is moved", message.id),
+        Note::NoDeadLetterQueue(message) => format!("{} has no DLQ", message.id),
+        Note::RenewalFailed { message, .. } => format!("{} was not renewed", message.id),
+        Note::LeaseLost(message) => format!("{} lost its lease", message.id),
+        Note::Isolated(message) => format!("{} waits to run alone", message.id),
+        Note::ReceiveFailed { retry_in, .. } => format!("receive failed, again in {retry_in:?}"),
+        Note::ReceiveOverdue => "a receive is overdue".to_owned(),
+        Note::Renewed(_) | Note::Received(_) => return None,
+    };
+    Some(words)
+}
