@@ -2,9 +2,9 @@
 
 use std::io::Cursor;
 
-use drumline::{Failure, OrReject};
+use drumline::Failure;
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
 use super::colour::ToSrgb;
 use crate::settings::{ImageLimits, MAX_PIXELS};
@@ -33,7 +33,7 @@ pub(crate) fn decode(bytes: &[u8], limits: ImageLimits) -> Result<Source, Failur
     let format = reader.format().ok_or_else(|| Failure::reject("the source is in no known image format"))?;
     reader.limits(allowing(DECODER_BYTES));
 
-    let mut decoder = reader.into_decoder().or_reject()?;
+    let mut decoder = reader.into_decoder().map_err(undecodable)?;
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > limits.pixels {
         let most = limits.pixels;
@@ -41,7 +41,7 @@ pub(crate) fn decode(bytes: &[u8], limits: ImageLimits) -> Result<Source, Failur
             "the source claims {width} x {height} pixels, more than {most} in all ({MAX_PIXELS})"
         )));
     }
-    decoder.set_limits(allowing(decoder.total_bytes().saturating_add(DECODER_BYTES))).or_reject()?;
+    decoder.set_limits(allowing(decoder.total_bytes().saturating_add(DECODER_BYTES))).map_err(undecodable)?;
     let orientation = decoder.orientation().unwrap_or_else(|error| {
         // Damaged metadata around a sound image is no reason to fail it.
         tracing::debug!(%error, "the source's EXIF data can't be read; it is taken as upright");
@@ -51,9 +51,13 @@ pub(crate) fn decode(bytes: &[u8], limits: ImageLimits) -> Result<Source, Failur
         tracing::debug!(%error, "the source's colour profile can't be read; it is taken as sRGB");
         None
     });
-    let pixels = to_eight_bits(DynamicImage::from_decoder(decoder).or_reject()?);
+    let pixels = to_eight_bits(DynamicImage::from_decoder(decoder).map_err(undecodable)?);
     let to_srgb = profile.and_then(|profile| ToSrgb::from_profile(&profile, pixels.color().has_alpha()));
     Ok(Source { pixels, orientation, format, to_srgb })
+}
+
+fn undecodable(error: ImageError) -> Failure {
+    Failure::reject(format_args!("the source can't be decoded: {error}"))
 }
 
 fn allowing(bytes: u64) -> Limits {

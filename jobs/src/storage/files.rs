@@ -70,7 +70,7 @@ impl FileRoot {
             path.strip_prefix(real).map_err(|_| outside(path))?.to_owned()
         };
         let root = Dir::open_ambient_dir(&self.root, ambient_authority()).map_err(unusable)?;
-        Ok((root, inside))
+        Ok((root, if inside.as_os_str().is_empty() { PathBuf::from(".") } else { inside }))
     }
 }
 
@@ -86,10 +86,12 @@ fn failure(action: &str, path: &Path, error: &io::Error) -> Failure {
     }
     let reason = format!("cannot {action} {}: {error}", path.display());
     match error.kind() {
+        // The last: something that is no folder, or a link out of the root, where a folder is wanted.
         ErrorKind::NotFound
         | ErrorKind::IsADirectory
         | ErrorKind::NotADirectory
-        | ErrorKind::InvalidFilename => Failure::reject(reason),
+        | ErrorKind::InvalidFilename
+        | ErrorKind::AlreadyExists => Failure::reject(reason),
         _ => Failure::retry(reason),
     }
 }
