@@ -15,11 +15,11 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 fn main() -> Outcome<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
     fs::create_dir_all(&folder)?;
-    fs::write(folder.join("lake.jpg"), jpeg(lake(1200, 800), 76)?)?;
+    fs::write(folder.join("lake.jpg"), jpeg(&lake(1200, 800), 76)?)?;
     // Stored on its side, as a phone held upright does it.
     let portrait = DynamicImage::from(lake(300, 450)).rotate270().into_rgb8();
-    fs::write(folder.join("portrait.jpg"), with_orientation(&jpeg(portrait, 76)?, 6))?;
-    fs::write(folder.join("drum.png"), png(drum(256))?)?;
+    fs::write(folder.join("portrait.jpg"), with_orientation(&jpeg(&portrait, 76)?, 6))?;
+    fs::write(folder.join("drum.png"), png(&drum(256))?)?;
     fs::write(folder.join("bomb.png"), bomb(50_000)?)?;
     Ok(())
 }
@@ -38,10 +38,9 @@ fn lake(width: u32, height: u32) -> RgbImage {
             mix([250.0, 196.0, 140.0], [62.0, 96.0, 158.0], ((shore - height) / shore).clamp(0.0, 1.0));
         let sun = ((x - 0.68).powi(2) * (w / h).powi(2) + (height - 0.42).powi(2)).sqrt();
         colour = mix(colour, [255.0, 244.0, 214.0], (1.0 - (sun - 0.05) * 9.0).clamp(0.0, 1.0));
-        for (n, (base, size, tone)) in
-            [(0.40, 0.10, 0.35), (0.49, 0.08, 0.6), (0.56, 0.05, 0.9)].into_iter().enumerate()
+        for (base, size, tone, phase) in
+            [(0.40, 0.10, 0.35, 0.0), (0.49, 0.08, 0.6, 1.7), (0.56, 0.05, 0.9, 3.4)]
         {
-            let phase = n as f64 * 1.7;
             let ridge = (x * 7.0 + phase).sin() * 0.5
                 + (x * 17.0 + phase * 3.0).sin() * 0.25
                 + (x * 41.0 + phase).sin() * 0.08;
@@ -88,13 +87,13 @@ fn drum(side: u32) -> RgbaImage {
     })
 }
 
-fn jpeg(pixels: RgbImage, quality: u8) -> Outcome<Vec<u8>> {
+fn jpeg(pixels: &RgbImage, quality: u8) -> Outcome<Vec<u8>> {
     let mut bytes = Vec::new();
     pixels.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, quality))?;
     Ok(bytes)
 }
 
-fn png(pixels: RgbaImage) -> Outcome<Vec<u8>> {
+fn png(pixels: &RgbaImage) -> Outcome<Vec<u8>> {
     let mut bytes = Vec::new();
     pixels.write_with_encoder(PngEncoder::new_with_quality(
         &mut bytes,

@@ -65,5 +65,7 @@ impl Handler<ImageProcess> for ImageProcessor {
 }
 
 #[cfg(test)]
+mod refusal_tests;
+#[cfg(test)]
 #[path = "image/image_tests.rs"]
 mod tests;

@@ -33,7 +33,7 @@ pub(crate) fn decode(bytes: &[u8], limits: ImageLimits) -> Result<Source, Failur
     let format = reader.format().ok_or_else(|| Failure::reject("the source is in no known image format"))?;
     reader.limits(allowing(DECODER_BYTES));
 
-    let mut decoder = reader.into_decoder().map_err(undecodable)?;
+    let mut decoder = reader.into_decoder().map_err(|error| undecodable(&error))?;
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > limits.pixels {
         let most = limits.pixels;
@@ -41,7 +41,9 @@ pub(crate) fn decode(bytes: &[u8], limits: ImageLimits) -> Result<Source, Failur
             "the source claims {width} x {height} pixels, more than {most} in all ({MAX_PIXELS})"
         )));
     }
-    decoder.set_limits(allowing(decoder.total_bytes().saturating_add(DECODER_BYTES))).map_err(undecodable)?;
+    decoder
+        .set_limits(allowing(decoder.total_bytes().saturating_add(DECODER_BYTES)))
+        .map_err(|error| undecodable(&error))?;
     let orientation = decoder.orientation().unwrap_or_else(|error| {
         // Damaged metadata around a sound image is no reason to fail it.
         tracing::debug!(%error, "the source's EXIF data can't be read; it is taken as upright");
@@ -51,12 +53,12 @@ pub(crate) fn decode(bytes: &[u8], limits: ImageLimits) -> Result<Source, Failur
         tracing::debug!(%error, "the source's colour profile can't be read; it is taken as sRGB");
         None
     });
-    let pixels = to_eight_bits(DynamicImage::from_decoder(decoder).map_err(undecodable)?);
+    let pixels = to_eight_bits(DynamicImage::from_decoder(decoder).map_err(|error| undecodable(&error))?);
     let to_srgb = profile.and_then(|profile| ToSrgb::from_profile(&profile, pixels.color().has_alpha()));
     Ok(Source { pixels, orientation, format, to_srgb })
 }
 
-fn undecodable(error: ImageError) -> Failure {
+fn undecodable(error: &ImageError) -> Failure {
     Failure::reject(format_args!("the source can't be decoded: {error}"))
 }
 

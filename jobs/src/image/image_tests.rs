@@ -1,3 +1,4 @@
+//! What becomes of an image.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
@@ -15,48 +16,48 @@ use crate::Settings;
 use crate::testing::{self, TestHost};
 
 /// A folder with sources in it, and the jobs' router over it.
-struct Room {
-    dir: tempfile::TempDir,
-    settings: Settings,
+pub(super) struct Room {
+    pub(super) dir: tempfile::TempDir,
+    pub(super) settings: Settings,
 }
 
 impl Room {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let settings = Settings::for_folder(dir.path());
         Self { dir, settings }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn url(&self, name: &str) -> String {
+    pub(super) fn url(&self, name: &str) -> String {
         format!("file://{}", self.path(name).display())
     }
 
-    fn put(&self, name: &str, bytes: &[u8]) {
+    pub(super) fn put(&self, name: &str, bytes: &[u8]) {
         fs::write(self.path(name), bytes).unwrap();
     }
 
-    fn output(&self, target: &str, operations: &Value) -> Value {
+    pub(super) fn output(&self, target: &str, operations: &Value) -> Value {
         json!({ "target": self.url(target), "operations": operations })
     }
 
-    async fn run(&self, source: &str, outputs: Vec<Value>) -> Ending {
+    pub(super) async fn run(&self, source: &str, outputs: Vec<Value>) -> Ending {
         let payload = json!({ "source": self.url(source), "outputs": outputs });
         testing::run(&crate::router(&self.settings), "image.process", payload).await
     }
 
     /// Runs a job of one output and gives what it wrote.
-    async fn made(&self, source: &str, operations: Value) -> Vec<u8> {
+    pub(super) async fn made(&self, source: &str, operations: Value) -> Vec<u8> {
         let ending = self.run(source, vec![self.output("made", &operations)]).await;
         assert_eq!(ending, Ending::Done);
         fs::read(self.path("made")).unwrap()
     }
 
     /// Runs a job that is rejected, gives the reason, and sees to it that nothing was written.
-    async fn rejected(&self, source: &str) -> String {
+    pub(super) async fn rejected(&self, source: &str) -> String {
         let operations =
             json!([{ "resize": { "width": 8, "height": 8 } }, { "convert": { "format": "png" } }]);
         let ending = self.run(source, vec![self.output("made/deep", &operations)]).await;
@@ -66,16 +67,16 @@ impl Room {
     }
 }
 
-fn convert(format: &str) -> Value {
+pub(super) fn convert(format: &str) -> Value {
     json!([{ "convert": { "format": format } }])
 }
 
-fn resize(width: u32, height: u32, format: &str) -> Value {
+pub(super) fn resize(width: u32, height: u32, format: &str) -> Value {
     json!([{ "resize": { "width": width, "height": height, "fit": "inside" } }, { "convert": { "format": format } }])
 }
 
 /// Four quarters: red and green above, blue and white below.
-fn quarters(width: u32, height: u32) -> RgbImage {
+pub(super) fn quarters(width: u32, height: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| match (x < width / 2, y < height / 2) {
         (true, true) => Rgb([255, 0, 0]),
         (false, true) => Rgb([0, 255, 0]),
@@ -84,7 +85,7 @@ fn quarters(width: u32, height: u32) -> RgbImage {
     })
 }
 
-fn bytes_of(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
+pub(super) fn bytes_of(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     image.into().write_to(&mut bytes, format).unwrap();
     bytes.into_inner()
@@ -299,122 +300,6 @@ async fn a_damaged_colour_profile_is_left_out() {
     quarters(30, 20).write_with_encoder(encoder).unwrap();
     room.put("odd", &bytes);
     assert_quarters(&image::load_from_memory(&room.made("odd", convert("png")).await).unwrap(), QUARTERS);
-}
-
-fn png_claiming(width: u32, height: u32) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, width, height);
-    encoder.set_color(png::ColorType::Rgba);
-    let mut writer = encoder.write_header().unwrap();
-    writer.write_chunk(png::chunk::IDAT, &[0x78, 0xDA, 0xEC, 0xC1, 0x01]).unwrap();
-    drop(writer);
-    bytes
-}
-
-fn jpeg_claiming(width: u16, height: u16) -> Vec<u8> {
-    let mut bytes = bytes_of(quarters(16, 16), ImageFormat::Jpeg);
-    // The frame header: marker, length, depth, height, width.
-    let at = bytes.windows(2).position(|two| two == [0xFF, 0xC0]).unwrap();
-    bytes[at + 5..at + 7].copy_from_slice(&height.to_be_bytes());
-    bytes[at + 7..at + 9].copy_from_slice(&width.to_be_bytes());
-    bytes
-}
-
-#[tokio::test]
-async fn bombs_are_refused_by_their_header() {
-    let room = Room::new();
-    let side = 60_000u16.to_le_bytes();
-    let frame = [&[0x2C, 0, 0, 0, 0][..], &side, &side, &[0, 2, 0, 0x3B]].concat();
-    let gif = [b"GIF89a".as_slice(), &side, &side, &[0, 0, 0], &frame].concat();
-    for (bomb, claim) in [
-        (png_claiming(50_000, 50_000), "50000 x 50000"),
-        // A single row would take gigabytes.
-        (png_claiming(u32::MAX / 2, 1_000_000), "Memory limit exceeded"),
-        (jpeg_claiming(65_000, 65_000), "65000 x 65000"),
-        (gif, "60000 x 60000"),
-        (include_bytes!("../../samples/bomb.png").to_vec(), "50000 x 50000"),
-    ] {
-        room.put("bomb", &bomb);
-        let reason = room.rejected("bomb").await;
-        assert!(reason.contains(claim), "{reason}");
-    }
-}
-
-#[tokio::test]
-async fn limits_are_exact() {
-    let mut room = Room::new();
-    room.put("png", &bytes_of(quarters(30, 20), ImageFormat::Png));
-    room.settings.limits.pixels = 600;
-    room.made("png", resize(3, 3, "png")).await;
-    fs::remove_file(room.path("made")).unwrap();
-    room.settings.limits.pixels = 599;
-    assert!(room.rejected("png").await.contains("more than 599"));
-    room.settings.limits.source_bytes = 10;
-    assert!(room.rejected("png").await.contains("larger than 10 bytes"));
-}
-
-#[tokio::test]
-async fn what_is_no_sound_image_is_rejected() {
-    let room = Room::new();
-    let png = bytes_of(quarters(60, 60), ImageFormat::Png);
-    let jpeg = bytes_of(quarters(60, 60), ImageFormat::Jpeg);
-    let mut flipped = png.clone();
-    flipped[45] ^= 0xFF;
-    for (name, bytes) in [
-        ("empty", &[][..]),
-        ("text", b"not an image at all"),
-        ("half a png", &png[..png.len() / 2]),
-        ("a png's header", &png[..20]),
-        ("a flipped png", &flipped),
-        ("a jpeg's header", &jpeg[..30]),
-        ("another format", b"BM\x46\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0"),
-    ] {
-        room.put("source", bytes);
-        room.rejected("source").await;
-        println!("{name}");
-    }
-    room.rejected("missing").await;
-}
-
-#[tokio::test]
-async fn a_job_that_fails_half_way_writes_nothing() {
-    let room = Room::new();
-    // The second output is wider than a WebP can be.
-    room.put("wide", &bytes_of(RgbImage::new(17_000, 2), ImageFormat::Png));
-    let outputs =
-        vec![room.output("made/ok", &resize(10, 10, "png")), room.output("made/bad", &convert("webp"))];
-    let ending = room.run("wide", outputs).await;
-    assert!(matches!(&ending, Ending::Rejected { reason } if reason.contains("16383")), "{ending:?}");
-    assert!(!room.path("made").exists());
-}
-
-#[tokio::test]
-async fn files_outside_the_root_are_refused() {
-    let room = Room::new();
-    fs::create_dir(room.path("root")).unwrap();
-    room.put("outside.png", &bytes_of(quarters(8, 8), ImageFormat::Png));
-    room.put("root/in.png", &bytes_of(quarters(8, 8), ImageFormat::Png));
-    let inner = Room { settings: Settings::for_folder(&room.path("root")), dir: room.dir };
-    let outputs = |target| vec![inner.output(target, &convert("jpeg"))];
-    assert_eq!(inner.run("root/in.png", outputs("root/out.jpg")).await, Ending::Done);
-    for (source, target) in [("outside.png", "root/out2.jpg"), ("root/in.png", "stolen.jpg")] {
-        let ending = inner.run(source, outputs(target)).await;
-        assert!(
-            matches!(&ending, Ending::Rejected { reason } if reason.contains("is not below")),
-            "{ending:?}"
-        );
-        assert!(!inner.path(target).exists());
-    }
-}
-
-#[tokio::test]
-async fn operations_that_do_not_fit_are_undecodable() {
-    let room = Room::new();
-    for operations in [json!([]), json!([{ "resize": { "width": 0, "height": 1 } }]), json!([{ "spin": {} }])]
-    {
-        let ending = room.run("any", vec![room.output("made", &operations)]).await;
-        assert!(matches!(ending, Ending::Undecodable { .. }), "{operations}: {ending:?}");
-    }
 }
 
 #[tokio::test]

@@ -200,14 +200,14 @@ mod tests {
         serde_json::from_value(payload).map_err(|error| error.to_string())
     }
 
-    fn with_operations(operations: Value) -> Result<Output, String> {
+    fn with_operations(operations: &Value) -> Result<Output, String> {
         let outputs = json!([{ "target": "s3://b/t", "operations": operations }]);
         read(json!({ "source": "s3://b/s", "outputs": outputs })).map(|mut job| job.outputs.remove(0))
     }
 
     #[test]
     fn operations_are_read() {
-        let output = with_operations(json!([
+        let output = with_operations(&json!([
             { "resize": { "width": 320, "height": 240, "fit": "inside" } },
             { "convert": { "format": "webp", "quality": 70 } },
         ]))
@@ -218,7 +218,7 @@ mod tests {
         for (format, convert) in
             [("webp", Convert::WEBP), ("avif", Convert::AVIF), ("jpeg", Convert::JPEG), ("png", Convert::Png)]
         {
-            let output = with_operations(json!([{ "convert": { "format": format } }])).unwrap();
+            let output = with_operations(&json!([{ "convert": { "format": format } }])).unwrap();
             assert_eq!((output.resize, output.convert), (None, Some(convert)));
         }
     }
@@ -242,7 +242,7 @@ mod tests {
             (json!([{ "convert": { "format": "webp", "quality": 101 } }]), "1 to 100"),
             (json!([{ "convert": { "format": "png", "quality": 9 } }]), "lossless"),
         ] {
-            let problem = with_operations(operations.clone()).unwrap_err();
+            let problem = with_operations(&operations).unwrap_err();
             assert!(problem.contains(part), "{operations}: {problem}");
         }
     }
