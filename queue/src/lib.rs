@@ -1,4 +1,4 @@
-//! An SQS-compatible queue in one process, for laptops and tests. Not for production: it keeps nothing on disk.
+#![doc = include_str!("../README.md")]
 
 pub mod api;
 mod checks;

@@ -1,0 +1,87 @@
+//! What a scenario is made of.
+
+/// A name and what to do, in order.
+#[derive(Debug, Clone)]
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    pub(crate) steps: Vec<Step>,
+}
+
+/// A receipt handle: the one of the n-th message received in this scenario, or a text that is none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Handle {
+    Of(usize),
+    Text(&'static str),
+}
+
+/// A message to send.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Outgoing {
+    pub(crate) body: String,
+    pub(crate) delay: Option<i32>,
+    pub(crate) group: Option<&'static str>,
+    pub(crate) deduplication: Option<&'static str>,
+    /// Name, data type, value; a `Binary` value is sent as bytes.
+    pub(crate) attributes: Vec<(&'static str, &'static str, &'static str)>,
+    pub(crate) trace: Option<&'static str>,
+}
+
+/// How to receive.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Receiving {
+    pub(crate) max: Option<i32>,
+    pub(crate) visibility: Option<i32>,
+    pub(crate) wait: Option<i32>,
+}
+
+/// One call. A `{{name}}` in an attribute's value stands for the ARN of that queue.
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    Create(&'static str, Vec<(&'static str, &'static str)>),
+    Delete(&'static str),
+    Url(&'static str),
+    List(&'static str),
+    Get(&'static str, Vec<&'static str>),
+    Set(&'static str, &'static str, &'static str),
+    Send(&'static str, Outgoing),
+    SendBatch(&'static str, Vec<(&'static str, Outgoing)>),
+    Receive(&'static str, Receiving),
+    Remove(&'static str, Handle),
+    RemoveBatch(&'static str, Vec<(&'static str, Handle)>),
+    Hide(&'static str, Handle, i32),
+    HideBatch(&'static str, Vec<(&'static str, Handle, i32)>),
+    Purge(&'static str),
+    Sources(&'static str),
+    Tag(&'static str, &'static str, &'static str),
+    Untag(&'static str, &'static str),
+    Tags(&'static str),
+    Move(&'static str, Option<&'static str>),
+    Moves(&'static str),
+    /// Asks for an attribute until it has this value: how a script waits for time to pass.
+    Until(&'static str, &'static str, &'static str),
+}
+
+/// A message that is nothing but a body.
+pub(crate) fn text(body: &str) -> Outgoing {
+    Outgoing { body: body.to_owned(), ..Default::default() }
+}
+
+/// A FIFO message: its body is its deduplication id.
+pub(crate) fn ordered(group: &'static str, id: &'static str) -> Outgoing {
+    Outgoing { group: Some(group), deduplication: Some(id), ..text(id) }
+}
+
+/// Up to ten messages, at once.
+pub(crate) fn ten() -> Receiving {
+    Receiving { max: Some(10), ..Default::default() }
+}
+
+/// Up to ten messages, hidden for so many seconds.
+pub(crate) fn ten_for(visibility: i32) -> Receiving {
+    Receiving { visibility: Some(visibility), ..ten() }
+}
+
+/// Up to ten messages, waiting for the first as long as a test can need.
+pub(crate) fn patient() -> Receiving {
+    Receiving { wait: Some(10), ..ten() }
+}
