@@ -124,7 +124,7 @@ async fn queues_are_found_described_tagged_purged_and_deleted() {
     let (url, _) = server.endpoint().create_queue_with_dead_letters("jobs", "jobs-dlq", 5).unwrap();
     assert_eq!(sqs.get_queue_url().queue_name("jobs").send().await.unwrap().queue_url(), Some(url.as_str()));
     let listed = sqs.list_queues().queue_name_prefix("jobs").max_results(1).send().await.unwrap();
-    assert_eq!(listed.queue_urls(), [url.clone()]);
+    assert_eq!(listed.queue_urls(), std::slice::from_ref(&url));
     let rest = sqs.list_queues().next_token(listed.next_token().unwrap()).send().await.unwrap();
     assert_eq!(rest.queue_urls().len(), 1);
 
@@ -140,7 +140,7 @@ async fn queues_are_found_described_tagged_purged_and_deleted() {
     assert_eq!(described.attributes().unwrap()[&QueueAttributeName::VisibilityTimeout], "77");
 
     let sources = sqs.list_dead_letter_source_queues().queue_url("jobs-dlq").send().await.unwrap();
-    assert_eq!(sources.queue_urls(), [url.clone()]);
+    assert_eq!(sources.queue_urls(), std::slice::from_ref(&url));
 
     sqs.tag_queue().queue_url(&url).tags("team", "a").tags("tier", "b").send().await.unwrap();
     sqs.untag_queue().queue_url(&url).tag_keys("tier").send().await.unwrap();

@@ -16,7 +16,7 @@ const VISIBILITY_SECS: u64 = 10;
 const MAX_RECEIVES: u32 = 3;
 const RETENTION_SECS: u64 = 60;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Step {
     Send {
         group: u8,
@@ -301,12 +301,16 @@ proptest! {
     #[test]
     fn a_standard_queue_does_what_the_model_does(steps in prop::collection::vec(step(), 1..120)) {
         let mut run = Run::new(false);
-        steps.into_iter().for_each(|step| run.step(step));
+        for step in steps {
+            run.step(step);
+        }
     }
 
     #[test]
     fn a_fifo_queue_does_what_the_model_does(steps in prop::collection::vec(step(), 1..120)) {
         let mut run = Run::new(true);
-        steps.into_iter().for_each(|step| run.step(step));
+        for step in steps {
+            run.step(step);
+        }
     }
 }

@@ -46,14 +46,14 @@ impl Identity {
 /// calls on an equal machine give equal answers.
 ///
 /// ```
-/// use drumline_queue::api::{CreateQueue, `ReceiveMessage`, `SendMessage`};
+/// use drumline_queue::api::{CreateQueue, ReceiveMessage, SendMessage};
 /// use drumline_queue::{Identity, Sqs, Timestamp};
 ///
 /// let mut sqs = Sqs::new(Identity::at("http://127.0.0.1:9324"), 1);
 /// let noon = Timestamp::from_secs(43_200);
 /// let url = sqs.create_queue(noon, CreateQueue { queue_name: "jobs".into(), ..Default::default() })?.queue_url;
-/// sqs.send_message(noon, `SendMessage` { queue_url: url.clone(), message_body: "hello".into(), ..Default::default() })?;
-/// let received = sqs.receive_message(noon, &`ReceiveMessage` { queue_url: url, ..Default::default() })?;
+/// sqs.send_message(noon, SendMessage { queue_url: url.clone(), message_body: "hello".into(), ..Default::default() })?;
+/// let received = sqs.receive_message(noon, &ReceiveMessage { queue_url: url, ..Default::default() })?;
 /// assert_eq!(&*received.messages[0].body, "hello");
 /// # Ok::<(), drumline_queue::SqsError>(())
 /// ```

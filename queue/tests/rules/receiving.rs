@@ -203,7 +203,7 @@ fn the_next_change_is_when_something_hidden_shows() {
 #[test]
 fn so_many_in_flight_and_no_more() {
     let mut desk = Desk::with_queue(&[]);
-    for _ in 0..MAX_IN_FLIGHT + 1 {
+    for _ in 0..=MAX_IN_FLIGHT {
         desk.send("q", "x");
     }
     let mut in_flight = 0;

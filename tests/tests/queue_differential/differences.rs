@@ -1,4 +1,4 @@
-//! Where LocalStack 4.14 does not do what AWS documents. The embedded queue does what AWS documents.
+//! Where `LocalStack` 4.14 does not do what AWS documents. The embedded queue does what AWS documents.
 
 /// One step whose observation differs.
 pub(crate) struct Difference {

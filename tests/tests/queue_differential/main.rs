@@ -1,6 +1,6 @@
-//! The embedded queue against LocalStack: the same scripts through the same SDK, and the same observations.
+//! The embedded queue against `LocalStack`: the same scripts through the same SDK, and the same observations.
 //!
-//! Set `DRUMLINE_TEST_LOCALSTACK` to the URL of a running LocalStack. Where LocalStack is known not to do what AWS
+//! Set `DRUMLINE_TEST_LOCALSTACK` to the URL of a running `LocalStack`. Where `LocalStack` is known not to do what AWS
 //! documents, [`differences`] says what AWS does, and the embedded queue must do that.
 #![allow(clippy::unwrap_used)]
 
@@ -35,7 +35,7 @@ fn client(endpoint_url: &str) -> Client {
     Client::from_conf(config)
 }
 
-/// What a scenario showed on the embedded queue and on LocalStack, step by step.
+/// What a scenario showed on the embedded queue and on `LocalStack`, step by step.
 struct Pair {
     scenario: Scenario,
     embedded: Vec<String>,

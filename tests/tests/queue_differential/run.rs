@@ -278,7 +278,7 @@ impl Run {
             Ok(reply) => {
                 let mut messages = reply.messages.unwrap_or_default();
                 // A standard queue promises no order.
-                if !queue.ends_with(".fifo") {
+                if queue.strip_suffix(".fifo").is_none() {
                     messages.sort_by(|a, b| a.body.cmp(&b.body));
                 }
                 let shown: Vec<String> = messages.iter().map(|message| self.received(message)).collect();
