@@ -1,0 +1,151 @@
+//! `image.process` from S3 to S3, against LocalStack: the real client, its settings from the environment, real objects.
+#![allow(clippy::unwrap_used)]
+
+use std::num::NonZeroU32;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aws_config::BehaviorVersion;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
+use drumline::{Attempt, Ending, Host, Message, Router, RunControl};
+use drumline_jobs::{Settings, samples};
+use serde_json::{Value, json};
+
+/// Where LocalStack listens, as `http://127.0.0.1:PORT`.
+const LOCALSTACK: &str = "DRUMLINE_TEST_LOCALSTACK";
+
+/// The SDK takes its endpoint from the environment, which a running test must not change. So the test runs itself
+/// once more, in a process that has it.
+fn within_localstack(test: &str, body: impl Future<Output = ()>) {
+    let endpoint = std::env::var(LOCALSTACK)
+        .unwrap_or_else(|_| panic!("{LOCALSTACK} is not set: run this test by `cargo xtask test`"));
+    if std::env::var("AWS_ENDPOINT_URL").as_deref() == Ok(&endpoint) {
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(body);
+        return;
+    }
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env("AWS_ENDPOINT_URL", &endpoint)
+        .envs([("AWS_REGION", REGION), ("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")])
+        .status()
+        .unwrap();
+    assert!(status.success(), "{test} failed in its own process");
+}
+
+const REGION: &str = "eu-central-1";
+
+struct TokioHost;
+
+impl Host for TokioHost {
+    fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
+        tokio::task::spawn_blocking(work);
+    }
+}
+
+async fn run(router: &Router, payload: Value) -> Ending {
+    let body = json!({ "type": "image.process", "payload": payload }).to_string();
+    let attempt = Attempt {
+        queue: "jobs".into(),
+        message: Arc::new(Message { id: "m-1".into(), body, ..Message::default() }),
+        number: NonZeroU32::MIN,
+        deadline: Instant::now() + Duration::from_mins(1),
+        control: RunControl::new(),
+        host: Arc::new(TokioHost),
+    };
+    router.run(attempt).await.ending
+}
+
+/// A client of the test's own, and a bucket of its own with one photo in it.
+async fn bucket(folder: &std::path::Path) -> (Client, String) {
+    samples::prepare(folder).unwrap();
+    let http = aws_smithy_http_client::Builder::new().build_http();
+    let config = aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(http).load().await;
+    let client = Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build());
+    let bucket = format!("jobs-{}-{}", std::process::id(), fastrand::u32(..));
+    let place = CreateBucketConfiguration::builder()
+        .location_constraint(BucketLocationConstraint::from(REGION))
+        .build();
+    client.create_bucket().bucket(&bucket).create_bucket_configuration(place).send().await.unwrap();
+    let photo = std::fs::read(folder.join("images/lake.jpg")).unwrap();
+    let put = client.put_object().bucket(&bucket).key("in/a photo+ü.jpg").body(ByteStream::from(photo));
+    put.send().await.unwrap();
+    (client, bucket)
+}
+
+fn resize(target: String, format: &str) -> Value {
+    json!({
+        "target": target,
+        "operations": [{ "resize": { "width": 96, "height": 96 } }, { "convert": { "format": format } }],
+    })
+}
+
+#[test]
+fn images_go_from_s3_to_s3() {
+    within_localstack("images_go_from_s3_to_s3", async {
+        let folder = tempfile::tempdir().unwrap();
+        let (client, bucket) = bucket(folder.path()).await;
+        let router = drumline_jobs::router(&Settings::for_folder(folder.path()));
+        let source = format!("s3://{bucket}/in/a photo+ü.jpg");
+        let outputs =
+            ["webp", "jpeg"].map(|format| resize(format!("s3://{bucket}/out/96 {format}"), format)).to_vec();
+        // Twice: what a duplicate delivery does is the same again.
+        for _ in 0..2 {
+            assert_eq!(run(&router, json!({ "source": source, "outputs": outputs })).await, Ending::Done);
+        }
+        for (format, magic) in [("webp", &b"RIFF"[..]), ("jpeg", &[0xFF, 0xD8])] {
+            let object =
+                client.get_object().bucket(&bucket).key(format!("out/96 {format}")).send().await.unwrap();
+            assert_eq!(object.content_type(), Some(format!("image/{format}").as_str()));
+            let told = object.content_length().unwrap();
+            let bytes = object.body.collect().await.unwrap().into_bytes();
+            assert_eq!(bytes.len(), usize::try_from(told).unwrap());
+            assert!(bytes.starts_with(magic), "{format}");
+        }
+        let listed = client.list_objects_v2().bucket(&bucket).prefix("out/").send().await.unwrap();
+        assert_eq!(listed.contents().len(), 2);
+    });
+}
+
+#[test]
+fn images_go_between_files_and_s3() {
+    within_localstack("images_go_between_files_and_s3", async {
+        let folder = tempfile::tempdir().unwrap();
+        let (client, bucket) = bucket(folder.path()).await;
+        let router = drumline_jobs::router(&Settings::for_folder(folder.path()));
+        let root = folder.path().canonicalize().unwrap();
+        let down = json!({
+            "source": format!("s3://{bucket}/in/a photo+ü.jpg"),
+            "outputs": [resize(format!("file://{}/down.png", root.display()), "png")],
+        });
+        assert_eq!(run(&router, down).await, Ending::Done);
+        let up = json!({
+            "source": format!("file://{}/down.png", root.display()),
+            "outputs": [resize(format!("s3://{bucket}/up.webp"), "webp")],
+        });
+        assert_eq!(run(&router, up).await, Ending::Done);
+        client.head_object().bucket(&bucket).key("up.webp").send().await.unwrap();
+    });
+}
+
+#[test]
+fn what_is_not_in_s3_is_rejected() {
+    within_localstack("what_is_not_in_s3_is_rejected", async {
+        let folder = tempfile::tempdir().unwrap();
+        let (client, bucket) = bucket(folder.path()).await;
+        let router = drumline_jobs::router(&Settings::for_folder(folder.path()));
+        let photo = format!("s3://{bucket}/in/a photo+ü.jpg");
+        for (source, target, code) in [
+            (format!("s3://{bucket}/in/missing.jpg"), format!("s3://{bucket}/out"), "NoSuchKey"),
+            (format!("s3://{bucket}-none/in.jpg"), format!("s3://{bucket}/out"), "NoSuchBucket"),
+            (photo, format!("s3://{bucket}-none/out"), "NoSuchBucket"),
+        ] {
+            let ending = run(&router, json!({ "source": source, "outputs": [resize(target, "png")] })).await;
+            assert!(matches!(&ending, Ending::Rejected { reason } if reason.contains(code)), "{ending:?}");
+        }
+        let listed = client.list_objects_v2().bucket(&bucket).prefix("out").send().await.unwrap();
+        assert_eq!(listed.contents().len(), 0, "nothing was written");
+    });
+}
