@@ -10,6 +10,7 @@ use futures_channel::oneshot;
 use tracing::Span;
 
 use crate::control::{CancelReason, RunControl};
+use crate::ending::Ending;
 use crate::failure::Failure;
 use crate::message::Message;
 
@@ -20,6 +21,9 @@ pub trait Host: Send + Sync + 'static {
 
     /// A run has found its handler and is about to begin.
     fn started(&self, _context: &Context) {}
+
+    /// A run that began has ended, whatever is made of it.
+    fn ended(&self, _context: &Context, _ending: &Ending) {}
 
     /// A handler tells how far it is.
     fn progress(&self, _context: &Context, _progress: &Progress) {}

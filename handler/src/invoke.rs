@@ -89,9 +89,9 @@ enum Resolved<'a> {
 async fn run(route: &Route, attempt: Attempt, envelope: Option<Envelope>) -> Report {
     let control = attempt.control.clone();
     let (context, payload) = context(route, attempt, envelope);
-    let job_type = Arc::clone(&context.0.job_type);
-    let span = context.0.span.clone();
-    context.0.host.started(&context);
+    let told = context.clone();
+    let (job_type, span) = (&told.0.job_type, &told.0.span);
+    told.0.host.started(&told);
 
     // The call itself is inside, since an upcaster or a layer may panic before it returns its future.
     let handling =
@@ -105,7 +105,8 @@ async fn run(route: &Route, attempt: Attempt, envelope: Option<Envelope>) -> Rep
     };
     control.until_no_blocking().await;
     span.record("ending", ending.class().unwrap_or("done"));
-    Report { ending, job_type: Some(job_type) }
+    told.0.host.ended(&told, &ending);
+    Report { ending, job_type: Some(Arc::clone(job_type)) }
 }
 
 fn ending(result: Result<Result<(), Failure>, Box<dyn Any + Send>>) -> Ending {

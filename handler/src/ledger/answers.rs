@@ -47,6 +47,12 @@ impl Ledger {
         let held = self.holds_back(now, id);
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         let Stage::Settling(settling) = &mut delivery.stage else { return };
+        if matches!(settling.settlement, Settlement::Copy(_))
+            && self.recollection.of(&delivery.message.id) == Some(&Past::Done)
+        {
+            // An earlier delivery's copy has been confirmed meanwhile.
+            return self.delete_moved(now, id);
+        }
         if delivery.renewing {
             // A renewal that is answered later would overwrite what is said now.
             settling.step = Step::AfterBeat;
@@ -239,6 +245,10 @@ impl Ledger {
     fn moved(&mut self, now: Instant, id: DeliveryId, message: &Arc<Message>) {
         self.recollection.remember(&message.id, Past::Done);
         self.note(Note::Moved(Arc::clone(message)));
+        self.delete_moved(now, id);
+    }
+
+    fn delete_moved(&mut self, now: Instant, id: DeliveryId) {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         let Stage::Settling(settling) = &mut delivery.stage else { return };
         match self.policy.acknowledge {

@@ -144,3 +144,19 @@ fn on_lambda_a_moved_message_is_left_to_the_response() {
     assert_eq!(world.heard(), ["b is moved"]);
     assert_eq!(world.ledger.in_hand(), 0);
 }
+
+#[test]
+fn a_copy_that_waits_for_another_try_is_not_made_once_an_earlier_one_is_confirmed() {
+    let mut world = World::new(with_dlq(Copy, standard()));
+    world.receives(["a"]);
+    world.ends("a", rejected());
+    let first = world.take_call();
+    world.wait(secs(29));
+    world.receives(["a*2"]);
+    world.answer(vec![failed()]);
+    world.forget();
+    world.answer_call(&first, vec![Ok(())]);
+    assert_eq!(world.heard(), ["a is moved"]);
+    world.wait(secs(1));
+    assert_eq!(world.heard(), ["delete a#2"]);
+}

@@ -1,0 +1,189 @@
+//! Between SQS's shapes and ours.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use aws_sdk_sqs::types::{
+    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
+    Message as SqsMessage, MessageAttributeValue, MessageSystemAttributeName as SystemAttribute,
+};
+use drumline::{Attribute, CallError, Entry, Message, Replies, VisibilityEntry};
+
+use super::errors::is_gone;
+
+/// A message carries at most ten attributes. See
+/// [Message attributes](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html).
+const MAX_ATTRIBUTES: usize = 10;
+
+/// The longest message, body and attributes together.
+const MAX_MESSAGE_BYTES: usize = 1_048_576;
+
+pub(super) fn message(message: SqsMessage) -> Message {
+    let mut system = message.attributes.unwrap_or_default();
+    let mut take = |name| system.remove(&name);
+    let millis = |text: Option<String>| text.and_then(|text| text.parse().ok()).map(Duration::from_millis);
+    Message {
+        id: message.message_id.unwrap_or_default(),
+        receipt: message.receipt_handle.unwrap_or_default(),
+        body: message.body.unwrap_or_default(),
+        // A count too large to read is a large one, never none.
+        receive_count: take(SystemAttribute::ApproximateReceiveCount)
+            .map_or(0, |count| count.parse().unwrap_or(u32::MAX)),
+        sent_at: millis(take(SystemAttribute::SentTimestamp)),
+        first_received_at: millis(take(SystemAttribute::ApproximateFirstReceiveTimestamp)),
+        group: take(SystemAttribute::MessageGroupId),
+        deduplication_id: take(SystemAttribute::MessageDeduplicationId),
+        sequence_number: take(SystemAttribute::SequenceNumber),
+        trace_header: take(SystemAttribute::AwsTraceHeader),
+        attributes: message.message_attributes.map(attributes).unwrap_or_default(),
+    }
+}
+
+fn attributes(attributes: HashMap<String, MessageAttributeValue>) -> BTreeMap<String, Attribute> {
+    let value = |value: MessageAttributeValue| match value.binary_value {
+        Some(bytes) => Attribute::Binary(bytes.into_inner()),
+        None => Attribute::Text(value.string_value.unwrap_or_default()),
+    };
+    attributes.into_iter().map(|(name, attribute)| (name, value(attribute))).collect()
+}
+
+/// Entry ids are positions: message ids may repeat within one batch, and SQS would refuse it whole.
+pub(super) fn delete_entry(index: usize, entry: Entry) -> DeleteMessageBatchRequestEntry {
+    let entry = DeleteMessageBatchRequestEntry::builder().id(index.to_string()).receipt_handle(entry.receipt);
+    entry.build().expect("both fields are set")
+}
+
+pub(super) fn visibility_entry(
+    index: usize,
+    entry: VisibilityEntry,
+) -> ChangeMessageVisibilityBatchRequestEntry {
+    let built = ChangeMessageVisibilityBatchRequestEntry::builder()
+        .id(index.to_string())
+        .receipt_handle(entry.receipt)
+        .visibility_timeout(i32::try_from(entry.visibility_secs).unwrap_or(i32::MAX));
+    built.build().expect("all fields are set")
+}
+
+/// Both lists of a batch's answer, back in the order of the entries. What is in neither has failed.
+pub(super) fn replies<'a>(
+    count: usize,
+    successful: impl Iterator<Item = &'a str>,
+    failed: &[BatchResultErrorEntry],
+) -> Replies {
+    let missing = || Err(CallError::Failed("the answer does not mention this entry".to_owned()));
+    let mut replies: Replies = (0..count).map(|_| missing()).collect();
+    let mut answer = |id: &str, reply| {
+        if let Some(slot) = id.parse::<usize>().ok().and_then(|index| replies.get_mut(index)) {
+            *slot = reply;
+        }
+    };
+    for id in successful {
+        answer(id, Ok(()));
+    }
+    for entry in failed {
+        let text = match &entry.message {
+            Some(message) => format!("{}: {message}", entry.code),
+            None => entry.code.clone(),
+        };
+        let gone = is_gone(&entry.code, entry.message.as_deref());
+        answer(&entry.id, Err(if gone { CallError::Gone(text) } else { CallError::Failed(text) }));
+    }
+    replies
+}
+
+/// The attributes of a copy in the DLQ: the message's own, and why it is there, as far as SQS has room for that.
+pub(super) fn copy_attributes(
+    message: &Message,
+    queue: &str,
+    reason: &str,
+) -> HashMap<String, MessageAttributeValue> {
+    let mut attributes: HashMap<_, _> = message
+        .attributes
+        .iter()
+        .map(|(name, attribute)| (name.clone(), attribute_value(attribute)))
+        .collect();
+    let own = message.attributes.iter().map(|(name, value)| name.len() + "Binary".len() + bytes(value));
+    let mut size = message.body.len() + own.sum::<usize>();
+    // In the order of their worth, since there may be room for some only.
+    for (name, text) in [
+        ("DrumlineReason", allowed(reason)),
+        ("DrumlineMessageId", message.id.clone()),
+        ("DrumlineSourceQueue", queue.to_owned()),
+    ] {
+        size += name.len() + "String".len() + text.len();
+        if text.is_empty() || attributes.len() >= MAX_ATTRIBUTES || size > MAX_MESSAGE_BYTES {
+            break;
+        }
+        attributes.entry(name.to_owned()).or_insert_with(|| attribute_value(&Attribute::Text(text)));
+    }
+    attributes
+}
+
+fn bytes(attribute: &Attribute) -> usize {
+    match attribute {
+        Attribute::Text(text) => text.len(),
+        Attribute::Binary(bytes) => bytes.len(),
+    }
+}
+
+fn attribute_value(attribute: &Attribute) -> MessageAttributeValue {
+    let value = match attribute {
+        Attribute::Text(text) => MessageAttributeValue::builder().data_type("String").string_value(text),
+        Attribute::Binary(bytes) => {
+            MessageAttributeValue::builder().data_type("Binary").binary_value(bytes.clone().into())
+        }
+    };
+    value.build().expect("the data type is set")
+}
+
+/// SQS takes the characters of XML 1.0 only.
+fn allowed(text: &str) -> String {
+    let is_allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{FFFD}' | '\u{10000}'..);
+    text.chars().map(|c| if is_allowed(c) { c } else { '\u{FFFD}' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(id: &str, code: &str) -> BatchResultErrorEntry {
+        BatchResultErrorEntry::builder().id(id).code(code).sender_fault(true).build().expect("all set")
+    }
+
+    #[test]
+    fn answers_are_read_per_entry() {
+        let answers = replies(4, ["2", "0", "77"].into_iter(), &[failed("1", "ReceiptHandleIsInvalid")]);
+        assert_eq!(answers[0], Ok(()));
+        assert!(matches!(answers[1], Err(CallError::Gone(_))));
+        assert_eq!(answers[2], Ok(()));
+        assert!(matches!(answers[3], Err(CallError::Failed(_))), "neither list mentions it");
+        assert_eq!(answers.len(), 4);
+    }
+
+    #[test]
+    fn a_message_without_anything_is_still_a_message() {
+        let empty = message(SqsMessage::builder().build());
+        assert_eq!((empty.id.as_str(), empty.receive_count), ("", 0));
+        let odd = SqsMessage::builder()
+            .attributes(SystemAttribute::ApproximateReceiveCount, "99999999999999999999")
+            .attributes(SystemAttribute::SentTimestamp, "yesterday");
+        let odd = message(odd.build());
+        assert_eq!((odd.receive_count, odd.sent_at), (u32::MAX, None));
+    }
+
+    #[test]
+    fn a_copy_keeps_its_own_attributes_and_says_why_where_there_is_room() {
+        let mut source = Message { id: "m".into(), body: "b".into(), ..Message::default() };
+        let copied = copy_attributes(&source, "jobs", "bad\u{0}byte");
+        assert_eq!(copied["DrumlineReason"].string_value(), Some("bad\u{FFFD}byte"));
+        assert_eq!(copied.len(), 3);
+        for n in 0..9 {
+            source.attributes.insert(format!("a{n}"), Attribute::Text("x".into()));
+        }
+        let copied = copy_attributes(&source, "jobs", "why");
+        assert_eq!((copied.len(), copied["DrumlineReason"].string_value()), (10, Some("why")));
+        source.attributes.clear();
+        source.body = "x".repeat(MAX_MESSAGE_BYTES);
+        assert!(copy_attributes(&source, "jobs", "why").is_empty());
+    }
+}

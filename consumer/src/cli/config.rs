@@ -1,0 +1,54 @@
+//! `drumline config`: the settings in force, and where each came from.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::{Arg, ArgMatches, Command};
+use comfy_table::{ContentArrangement, Table, presets};
+
+use serde_json::json;
+
+use super::exit::Failed;
+use super::{read_settings, settings_args};
+use crate::settings::Effective;
+
+pub(super) fn command() -> Command {
+    Command::new("config")
+        .about("Prints the settings in force and where each came from; all problems at once")
+        .args(settings_args())
+        .arg(
+            Arg::new("output")
+                .long("output")
+                .value_parser(["table", "json"])
+                .default_value("table")
+                .help("How"),
+        )
+}
+
+pub(super) fn config(args: &ArgMatches) -> Result<ExitCode, Failed> {
+    let settings = read_settings(args)?;
+    let mut out = std::io::stdout().lock();
+    if args.get_one::<String>("output").is_some_and(|output| output == "json") {
+        for setting in &settings.effective {
+            let Effective { queue, key, value, origin } = setting;
+            writeln!(
+                out,
+                "{}",
+                json!({ "queue": queue, "key": key, "value": value, "origin": origin.to_string() })
+            )?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(["SETTING", "VALUE", "FROM", "QUEUE"]);
+    for Effective { queue, key, value, origin } in &settings.effective {
+        let value = value.as_deref().unwrap_or("-");
+        table.add_row([key, value, &origin.to_string(), queue.as_deref().unwrap_or_default()]);
+    }
+    if out.is_terminal() {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
+    writeln!(out, "{table}")?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,124 @@
+//! The command line of `drumline`, and of every service built on this crate.
+
+mod config;
+mod dev;
+mod exit;
+mod run;
+mod send;
+mod view;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Arg, ArgMatches, Command};
+use drumline::Router;
+
+use crate::settings::{SETTINGS, Settings};
+use exit::Failed;
+
+/// Makes the router, once it is known to be needed.
+type MakeRouter = Box<dyn FnOnce() -> Result<Router, String>>;
+
+/// Prepares a folder for trying things out: its router and its jobs.
+type MakeDev = Box<dyn FnOnce(&Path) -> Result<(Router, Vec<DevJob>), String>>;
+
+/// A program around a router: `run`, `dev`, `send` and `config`.
+pub struct App {
+    router: MakeRouter,
+    dev: Option<MakeDev>,
+}
+
+/// A job that `dev` sends to show something.
+#[derive(Debug, Clone)]
+pub struct DevJob {
+    /// What it shows, in a few words.
+    pub label: String,
+    /// The message body.
+    pub body: String,
+    /// The files that are there once it is done.
+    pub outputs: Vec<PathBuf>,
+}
+
+impl App {
+    /// A program with the handlers that `router` makes. An error is a wrong setting of theirs, in words.
+    pub fn new(router: impl FnOnce() -> Result<Router, String> + 'static) -> Self {
+        Self { router: Box::new(router), dev: None }
+    }
+
+    /// Has `dev` run another router and send these jobs; both may use the folder they are given.
+    pub fn dev(
+        mut self,
+        prepare: impl FnOnce(&Path) -> Result<(Router, Vec<DevJob>), String> + 'static,
+    ) -> Self {
+        self.dev = Some(Box::new(prepare));
+        self
+    }
+
+    /// Does what the command line says.
+    pub fn main(self) -> ExitCode {
+        let matches = match command().try_get_matches() {
+            Ok(matches) => matches,
+            Err(error) => return exit::usage(&error),
+        };
+        let result = match matches.subcommand() {
+            Some(("run", args)) => run::run(args, self.router),
+            Some(("dev", args)) => dev::dev(args, self.router, self.dev),
+            Some(("send", args)) => send::send(args),
+            Some(("config", args)) => config::config(args),
+            other => unreachable!("clap knows no other command: {other:?}"),
+        };
+        result.unwrap_or_else(|failed: Failed| failed.report())
+    }
+}
+
+fn command() -> Command {
+    Command::new("drumline")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("An AWS SQS consumer that loses nothing, repeats nothing, and says why")
+        .after_help(
+            "Start here: `drumline dev` runs everything on this machine, without an AWS account.\n\
+             Exit status: 0 ok, 64 bad configuration or usage, 69 a service is unavailable, 1 anything else.",
+        )
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(run::command())
+        .subcommand(dev::command())
+        .subcommand(send::command())
+        .subcommand(config::command())
+}
+
+/// A flag for every setting, and `--config`.
+fn settings_args() -> Vec<Arg> {
+    let config = Arg::new("config")
+        .long("config")
+        .value_name("FILE")
+        .value_parser(clap::value_parser!(PathBuf))
+        .help("Settings as TOML [env: DRUMLINE_CONFIG]");
+    let settings = SETTINGS.iter().map(|setting| {
+        let default = setting.default.map(|text| format!(" [default: {text}]")).unwrap_or_default();
+        Arg::new(setting.key).long(setting.flag()).value_name(setting.value).help(format!(
+            "{} [env: {}]{default}",
+            setting.help,
+            setting.variable()
+        ))
+    });
+    std::iter::once(config).chain(settings).collect()
+}
+
+/// The settings that a command line and its surroundings tell.
+fn read_settings(args: &ArgMatches) -> Result<Settings, Failed> {
+    let given = |key: &'static str| Some((key.to_owned(), args.get_one::<String>(key)?.clone()));
+    let flags: BTreeMap<String, String> = SETTINGS.iter().filter_map(|setting| given(setting.key)).collect();
+    let file = args.get_one::<PathBuf>("config");
+    Settings::read(&flags, |name| std::env::var(name).ok(), file.map(PathBuf::as_path))
+        .map_err(|problems| Failed::usage(problems.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_sound() {
+        super::command().debug_assert();
+    }
+}

@@ -1,0 +1,65 @@
+//! `drumline run`: the consumer.
+
+use std::process::ExitCode;
+
+use clap::{ArgMatches, Command};
+use drumline::{DrainSummary, Router};
+use tokio::runtime::{Builder, Runtime};
+use tracing::info;
+
+use super::exit::Failed;
+use super::{MakeRouter, read_settings, settings_args};
+use crate::consumer::Consumer;
+use crate::forward::forward_to;
+use crate::logging;
+use crate::settings::Settings;
+use crate::signals::Signals;
+
+pub(super) fn command() -> Command {
+    Command::new("run")
+        .about("Consumes queues until SIGTERM or Ctrl-C, then drains")
+        .after_help(
+            "Examples:\n  \
+             drumline run --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs\n  \
+             DRUMLINE_QUEUE_URL=… drumline run --forward-to http://127.0.0.1:8080/jobs --concurrency 8\n\n\
+             AWS's own variables are AWS's: AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL, credentials.",
+        )
+        .args(settings_args())
+}
+
+pub(super) fn run(args: &ArgMatches, router: MakeRouter) -> Result<ExitCode, Failed> {
+    let settings = read_settings(args)?;
+    logging::init(settings.log_format, &settings.log);
+    let router = router_for(&settings, router)?;
+    let (io, handlers) = runtimes()?;
+    let summaries = io.block_on(async {
+        let signals = Signals::catch()?;
+        let consumer = Consumer::new(settings, router).handlers_on(handlers.handle().clone());
+        consumer.run(signals.first()).await.map_err(Failed::from)
+    })?;
+    let mut all = DrainSummary::default();
+    for (_, summary) in &summaries {
+        all.drained += summary.drained;
+        all.released += summary.released;
+        all.abandoned += summary.abandoned;
+    }
+    info!(drained = all.drained, released = all.released, abandoned = all.abandoned, "stopped");
+    // A blocking job that cannot stop keeps its lease to the end; the process does not wait for it.
+    handlers.shutdown_background();
+    io.shutdown_background();
+    Ok(ExitCode::SUCCESS)
+}
+
+fn router_for(settings: &Settings, router: MakeRouter) -> Result<Router, Failed> {
+    match &settings.forward_to {
+        Some(target) => Ok(forward_to(target)),
+        None => router().map_err(Failed::usage),
+    }
+}
+
+/// One thread for SQS, and threads for handlers: a handler that blocks its thread delays no renewal.
+pub(super) fn runtimes() -> std::io::Result<(Runtime, Runtime)> {
+    let io = Builder::new_current_thread().enable_all().thread_name("drumline-sqs").build()?;
+    let handlers = Builder::new_multi_thread().enable_all().thread_name("drumline-job").build()?;
+    Ok((io, handlers))
+}

@@ -1,0 +1,258 @@
+//! `drumline send`: jobs into a queue, one from the command line or many from standard input.
+
+use std::io::{BufRead, IsTerminal, Read, Write};
+use std::process::ExitCode;
+
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::value::RawValue;
+use url::Url;
+
+use super::exit::Failed;
+use crate::aws::{Clients, connect};
+use crate::producer::{NewJob, Outgoing, Packer, SendOptions, check, send_batch};
+
+/// The longest input line: a message of 1 MiB, all of it escaped.
+const MAX_LINE_BYTES: usize = 8 * 1024 * 1024;
+
+pub(super) fn command() -> Command {
+    let text = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help)
+    };
+    Command::new("send")
+        .about("Sends jobs to a queue")
+        .after_help(
+            "Examples:\n  \
+             drumline send --queue-url URL --type email.send --payload '{\"userId\":7}'\n  \
+             drumline send --queue-url URL --type email.send --payload @payload.json\n  \
+             drumline send --queue-url URL < jobs.jsonl            (a whole job a line)\n  \
+             drumline send --queue-url URL --type email.send < payloads.jsonl\n\n\
+             Prints the message ids, one a line. Exit status: 0 all sent, 64 some input was refused before sending,\n\
+             69 the queue cannot be reached, 1 SQS did not take some.",
+        )
+        .args([
+            text("queue-url", "URL", "The queue").env("DRUMLINE_QUEUE_URL").required(true),
+            text("type", "TYPE", "The job's type; on standard input, of every line"),
+            text("payload", "JSON|-|@FILE", "The payload: JSON, - for standard input, @ for a file. Without it, standard input holds a job a line"),
+            text("schema-version", "N", "The payload's version").value_parser(value_parser!(u32)).default_value("1"),
+            text("idempotency-key", "KEY", "Under which the effect happens once [default: the job's id]"),
+            text("correlation-id", "ID", "What the job belongs to"),
+            text("delay", "DURATION", "SQS hides the message first, for at most 15m; not on FIFO queues"),
+            text("group", "GROUP", "The message group: required on FIFO queues, a fair-queue tenant on others"),
+            text("deduplication-id", "ID", "By which a FIFO queue drops a second sending [default: a new one]"),
+            Arg::new("allow-secrets")
+                .long("allow-secrets")
+                .action(ArgAction::SetTrue)
+                .help("Send what looks like a secret all the same"),
+        ])
+}
+
+pub(super) fn send(args: &ArgMatches) -> Result<ExitCode, Failed> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(Sender::new(args)?.send(args))
+}
+
+struct Sender<'a> {
+    queue_url: Url,
+    options: SendOptions,
+    job_type: Option<&'a str>,
+    version: u32,
+    idempotency_key: Option<&'a str>,
+    correlation_id: Option<&'a str>,
+    deduplication_id: Option<&'a str>,
+    allow_secrets: bool,
+}
+
+/// What came of it so far.
+#[derive(Default)]
+struct Tally {
+    sent: u64,
+    failed: u64,
+    refused: u64,
+}
+
+impl<'a> Sender<'a> {
+    fn new(args: &'a ArgMatches) -> Result<Self, Failed> {
+        let get = |name: &str| args.get_one::<String>(name).map(String::as_str);
+        let url = get("queue-url").unwrap_or_default();
+        let queue_url =
+            Url::parse(url).map_err(|error| Failed::usage(format!("--queue-url {url:?}: {error}")))?;
+        let fifo = queue_url.path().ends_with(".fifo");
+        let group = get("group").map(str::to_owned);
+        if fifo && group.is_none() {
+            return Err(Failed::usage(
+                "a FIFO queue needs --group: jobs of one group are done one after the other",
+            ));
+        }
+        let delay_secs = get("delay").map(delay_secs).transpose().map_err(Failed::usage)?;
+        if fifo && delay_secs.is_some() {
+            return Err(Failed::usage(
+                "a FIFO queue takes no --delay for single messages, only for the whole queue",
+            ));
+        }
+        Ok(Self {
+            queue_url,
+            options: SendOptions { delay_secs, group, fifo },
+            job_type: get("type"),
+            version: args.get_one("schema-version").copied().unwrap_or(1),
+            idempotency_key: get("idempotency-key"),
+            correlation_id: get("correlation-id"),
+            deduplication_id: get("deduplication-id"),
+            allow_secrets: args.get_flag("allow-secrets"),
+        })
+    }
+
+    async fn send(&self, args: &ArgMatches) -> Result<ExitCode, Failed> {
+        let clients = connect(&self.queue_url, std::time::Duration::ZERO).await.map_err(Failed::usage)?;
+        let tally = match args.get_one::<String>("payload") {
+            Some(payload) => self.one(&clients, payload).await?,
+            None => self.many(&clients).await?,
+        };
+        Ok(ExitCode::from(match tally {
+            Tally { failed: 1.., .. } => 1,
+            Tally { refused: 1.., .. } => 64,
+            Tally { .. } => 0,
+        }))
+    }
+
+    async fn one(&self, clients: &Clients, payload: &str) -> Result<Tally, Failed> {
+        let text =
+            read_payload(payload).map_err(|error| Failed::usage(format!("--payload {payload}: {error}")))?;
+        if self.job_type.is_none() {
+            return Err(Failed::usage("--payload needs --type: which job is it?"));
+        }
+        let message =
+            self.message(1, &text).map_err(|error| Failed::usage(format!("the payload: {error}")))?;
+        let mut tally = Tally::default();
+        self.batch(clients, vec![message], &mut tally, &ProgressBar::hidden()).await?;
+        Ok(tally)
+    }
+
+    async fn many(&self, clients: &Clients) -> Result<Tally, Failed> {
+        if self.idempotency_key.is_some() || self.deduplication_id.is_some() {
+            return Err(Failed::usage(
+                "--idempotency-key and --deduplication-id are for one job, given by --payload",
+            ));
+        }
+        let (mut input, mut packer, mut tally) =
+            (std::io::stdin().lock(), Packer::default(), Tally::default());
+        if input.is_terminal() {
+            note("reading jobs from the terminal, one JSON object a line; Ctrl-D ends");
+        }
+        let bar = progress_bar();
+        let mut line = Vec::new();
+        for number in 1.. {
+            line.clear();
+            let limit = u64::try_from(MAX_LINE_BYTES).unwrap_or(u64::MAX);
+            if input.by_ref().take(limit).read_until(b'\n', &mut line)? == 0 {
+                break;
+            }
+            let text = String::from_utf8_lossy(&line);
+            if text.trim().is_empty() {
+                continue;
+            }
+            match self.message(number, text.trim()) {
+                Ok(message) => {
+                    if let Some(batch) = packer.push(message) {
+                        self.batch(clients, batch, &mut tally, &bar).await?;
+                    }
+                }
+                Err(error) => {
+                    tally.refused += 1;
+                    bar.suspend(|| note(&format!("line {number} is not sent: {error}")));
+                }
+            }
+        }
+        if let Some(batch) = packer.finish() {
+            self.batch(clients, batch, &mut tally, &bar).await?;
+        }
+        bar.finish_and_clear();
+        let Tally { sent, failed, refused } = tally;
+        note(&format!("{sent} sent, {failed} not taken by SQS, {refused} refused before sending"));
+        Ok(tally)
+    }
+
+    /// A line is a whole job, or with `--type` its payload.
+    fn message(&self, line: usize, text: &str) -> Result<Outgoing, String> {
+        let json: &RawValue = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
+        let body = match self.job_type {
+            None => json.get().to_owned(),
+            Some(job_type) => NewJob {
+                schema_version: self.version,
+                idempotency_key: self.idempotency_key,
+                correlation_id: self.correlation_id,
+                ..NewJob::new(job_type, json)
+            }
+            .to_body(),
+        };
+        check(&body, self.allow_secrets)?;
+        let deduplication_id =
+            self.deduplication_id.map_or_else(|| ulid::Ulid::generate().to_string(), str::to_owned);
+        Ok(Outgoing { line, body, deduplication_id })
+    }
+
+    async fn batch(
+        &self,
+        clients: &Clients,
+        batch: Vec<Outgoing>,
+        tally: &mut Tally,
+        bar: &ProgressBar,
+    ) -> Result<(), Failed> {
+        let results = send_batch(&clients.calls, self.queue_url.as_str(), &self.options, batch).await;
+        let results = results.map_err(|error| {
+            bar.finish_and_clear();
+            Failed::sqs(error.kind, format!("{} sent before this: {error}", tally.sent))
+        })?;
+        for (message, result) in results {
+            match result {
+                Ok(id) => {
+                    tally.sent += 1;
+                    bar.inc(1);
+                    bar.suspend(|| writeln!(std::io::stdout(), "{id}"))?;
+                }
+                Err(error) => {
+                    tally.failed += 1;
+                    bar.suspend(|| note(&format!("line {}: {error}", message.line)));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_payload(payload: &str) -> std::io::Result<String> {
+    match payload.strip_prefix('@') {
+        Some(path) => std::fs::read_to_string(path),
+        None if payload == "-" => {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text)?;
+            Ok(text)
+        }
+        None => Ok(payload.to_owned()),
+    }
+}
+
+/// SQS's delays are whole seconds up to 15 minutes. See
+/// [SendMessage](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html).
+fn delay_secs(text: &str) -> Result<i32, String> {
+    let delay = humantime::parse_duration(text)
+        .map_err(|_| format!("--delay {text:?} is not a duration such as 30s"))?;
+    if delay.as_secs() > 900 || delay.subsec_nanos() > 0 {
+        return Err("SQS delays a message by whole seconds, at most 15m".to_owned());
+    }
+    i32::try_from(delay.as_secs()).map_err(|error| error.to_string())
+}
+
+fn progress_bar() -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style =
+        ProgressStyle::with_template("{spinner} {pos} sent, {per_sec}").expect("the template is sound");
+    ProgressBar::new_spinner().with_style(style)
+}
+
+#[allow(clippy::print_stderr, reason = "standard output is for the ids")]
+fn note(text: &str) {
+    eprintln!("drumline: {text}");
+}

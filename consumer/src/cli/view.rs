@@ -1,0 +1,256 @@
+//! What `dev` shows: every job while it lives, and a table of them all at the end.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use comfy_table::{Cell, Color, Table, presets};
+
+use drumline::{Context, Ending, Note, Outcome, Progress};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::host::Listener;
+
+/// Finished jobs that are kept; a `dev` that runs for days forgets the oldest.
+const MAX_JOBS: usize = 1000;
+
+/// Watches all jobs of a consumer.
+pub(super) struct View {
+    state: Mutex<State>,
+    /// Lines that move where standard error is a terminal; else one line a change.
+    bars: Option<MultiProgress>,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: BTreeMap<String, Watched>,
+    /// Message ids in the order in which they were first seen.
+    order: Vec<String>,
+}
+
+struct Watched {
+    label: String,
+    outputs: Vec<PathBuf>,
+    attempts: u32,
+    since: Instant,
+    took: Option<Duration>,
+    reason: Option<String>,
+    end: Option<End>,
+    bar: Option<ProgressBar>,
+}
+
+/// How a job's message left the queue.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// Deleted after its success.
+    Done,
+    /// Moved to the DLQ.
+    DeadLettered,
+}
+
+impl View {
+    pub(super) fn new() -> Self {
+        let bars = std::io::stderr().is_terminal().then(MultiProgress::new);
+        Self { state: Mutex::default(), bars }
+    }
+
+    /// A job that is about to be sent, or was just seen for the first time.
+    pub(super) fn add(&self, message_id: &str, label: &str, outputs: &[PathBuf]) {
+        let mut state = self.lock();
+        if state.jobs.contains_key(message_id) {
+            return;
+        }
+        if state.order.len() >= MAX_JOBS {
+            let oldest = state.order.remove(0);
+            state.jobs.remove(&oldest);
+        }
+        let bar = self.bars.as_ref().map(|bars| {
+            let style = ProgressStyle::with_template("{spinner} {prefix:.bold}  {wide_msg}")
+                .expect("the template is sound");
+            let bar = bars.add(ProgressBar::new_spinner()).with_style(style).with_prefix(label.to_owned());
+            bar.enable_steady_tick(Duration::from_millis(100));
+            bar
+        });
+        let watched = Watched {
+            label: label.to_owned(),
+            outputs: outputs.to_vec(),
+            attempts: 0,
+            since: Instant::now(),
+            took: None,
+            reason: None,
+            end: None,
+            bar,
+        };
+        state.jobs.insert(message_id.to_owned(), watched);
+        state.order.push(message_id.to_owned());
+    }
+
+    /// The redrive policy has taken a message.
+    pub(super) fn dead_lettered(&self, message_id: &str) {
+        self.change(message_id, |job| {
+            if job.end.is_some() {
+                return None;
+            }
+            job.finish(End::DeadLettered);
+            Some(format!("in the DLQ: {}", job.reason.as_deref().unwrap_or("received too often")))
+        });
+    }
+
+    /// Why a message failed, where it is known here.
+    pub(super) fn reason(&self, message_id: &str) -> Option<String> {
+        self.lock().jobs.get(message_id)?.reason.clone()
+    }
+
+    /// Whether every job has left the queue.
+    pub(super) fn is_drained(&self) -> bool {
+        self.lock().jobs.values().all(|job| job.end.is_some())
+    }
+
+    /// Takes the moving lines away.
+    pub(super) fn clear(&self) {
+        if let Some(bars) = &self.bars {
+            for job in self.lock().jobs.values_mut() {
+                if let Some(bar) = job.bar.take() {
+                    bar.finish_and_clear();
+                }
+            }
+            // A terminal that cannot be cleared is only less tidy.
+            let _ = bars.clear();
+        }
+    }
+
+    /// Every job: outcome, attempts, time, output.
+    pub(super) fn table(&self, folder: &Path) -> Table {
+        let state = self.lock();
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+        table.set_header(["JOB", "OUTCOME", "ATTEMPTS", "TIME", "OUTPUT"]);
+        for job in state.order.iter().filter_map(|id| state.jobs.get(id)) {
+            let outcome = match job.end {
+                Some(End::Done) => Cell::new("done").fg(Color::Green),
+                Some(End::DeadLettered) => Cell::new("in the DLQ").fg(Color::Red),
+                None => Cell::new("not finished").fg(Color::Yellow),
+            };
+            let took = job.took.unwrap_or_else(|| job.since.elapsed());
+            let output = match job.end {
+                Some(End::Done) => {
+                    job.outputs.iter().map(|path| file(folder, path)).collect::<Vec<_>>().join("\n")
+                }
+                _ => job.reason.clone().unwrap_or_default(),
+            };
+            let time = format!("{:.2} s", took.as_secs_f64());
+            table.add_row([
+                Cell::new(&job.label),
+                outcome,
+                Cell::new(job.attempts),
+                Cell::new(time),
+                Cell::new(output),
+            ]);
+        }
+        table
+    }
+
+    /// Changes a job; what the change returns is shown.
+    fn change(&self, message_id: &str, change: impl FnOnce(&mut Watched) -> Option<String>) {
+        let mut state = self.lock();
+        let Some(job) = state.jobs.get_mut(message_id) else { return };
+        let Some(text) = change(job) else { return };
+        match &job.bar {
+            Some(bar) if job.end.is_some() => bar.finish_with_message(text),
+            Some(bar) => bar.set_message(text),
+            None => line(&format!("{}: {text}", job.label)),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nothing panics while it is held")
+    }
+}
+
+impl Watched {
+    fn finish(&mut self, end: End) {
+        self.end = Some(end);
+        self.took = Some(self.since.elapsed());
+    }
+}
+
+impl Listener for View {
+    fn started(&self, context: &Context) {
+        let label = format!("{} {}", context.job_type(), context.job_id());
+        self.add(&context.message().id, &label, &[]);
+        self.change(&context.message().id, |job| {
+            job.attempts = context.attempt().get();
+            Some(format!("attempt {} runs", job.attempts))
+        });
+    }
+
+    fn ended(&self, context: &Context, ending: &Ending) {
+        self.change(&context.message().id, |job| {
+            job.reason = ending.reason().map(str::to_owned);
+            None
+        });
+    }
+
+    fn progress(&self, context: &Context, progress: &Progress) {
+        let Progress { done, total, unit } = progress;
+        self.change(&context.message().id, |job| {
+            // A moving line shows every step; a log would only be long.
+            job.bar.is_some().then(|| format!("attempt {} runs: {done} of {total} {unit}", job.attempts))
+        });
+    }
+
+    fn note(&self, _queue: &str, note: &Note) {
+        match note {
+            Note::Decided { message, outcome, run: Some(run), .. } => {
+                // What never reached a handler is seen here for the first time.
+                self.add(
+                    &message.id,
+                    run.job_type.as_deref().unwrap_or("a message without a known type"),
+                    &[],
+                );
+                self.change(&message.id, |job| {
+                    job.attempts = run.attempt.get();
+                    job.reason = run.ending.reason().map(str::to_owned);
+                    let reason = job.reason.clone().unwrap_or_default();
+                    match outcome {
+                        Outcome::Ack => {
+                            job.finish(End::Done);
+                            Some(format!("done in {:.2} s", run.took.as_secs_f64()))
+                        }
+                        Outcome::RetryAfter(delay) => {
+                            Some(format!("{reason}; again in {:.1} s", delay.as_secs_f64()))
+                        }
+                        Outcome::DeadLetter(_) => Some(format!("{reason}; on its way to the DLQ")),
+                        Outcome::Release => Some("given back".to_owned()),
+                        Outcome::LeaseLost => Some("lease lost".to_owned()),
+                    }
+                });
+            }
+            Note::Renewed(count) if self.bars.is_none() => {
+                line(&format!("{count} lease(s) renewed for running jobs"))
+            }
+            _ => {}
+        }
+    }
+}
+
+fn file(folder: &Path, path: &Path) -> String {
+    let shown = path.strip_prefix(folder).unwrap_or(path).display();
+    match std::fs::metadata(path) {
+        Ok(data) => format!("{shown} ({:.1} KB)", precise(data.len()) / 1000.0),
+        Err(error) => format!("{shown}: {error}"),
+    }
+}
+
+/// File sizes are far below what a float holds exactly.
+#[allow(clippy::cast_precision_loss)]
+fn precise(bytes: u64) -> f64 {
+    bytes as f64
+}
+
+#[allow(clippy::print_stderr, reason = "standard output is for the table")]
+fn line(text: &str) {
+    eprintln!("{text}");
+}

@@ -1,0 +1,174 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use axum::extract::State;
+use axum::routing::post;
+use drumline::{Attempt, CancelReason, Ending, Host, Message, Report, RunControl};
+use tokio::net::TcpListener;
+
+struct NoHost;
+
+impl Host for NoHost {
+    fn spawn_blocking(&self, _: Box<dyn FnOnce() + Send>) {
+        panic!("forwarding blocks nothing");
+    }
+}
+
+/// An application that answers what the test says, and keeps what it was sent.
+#[derive(Clone, Default)]
+struct Application {
+    answer: Arc<Mutex<(u16, Vec<(&'static str, String)>, String)>>,
+    seen: Arc<Mutex<Vec<(HeaderMap, Bytes)>>>,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Application {
+    async fn start(&self) -> Url {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("http://{}/work", listener.local_addr().unwrap())).unwrap();
+        let connections = Arc::clone(&self.connections);
+        let listener = axum::serve::ListenerExt::tap_io(listener, move |_| {
+            connections.fetch_add(1, Ordering::SeqCst);
+        });
+        let routes = axum::Router::new().route("/work", post(Self::handle)).with_state(self.clone());
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        url
+    }
+
+    async fn handle(State(app): State<Self>, headers: HeaderMap, body: Bytes) -> axum::response::Response {
+        app.seen.lock().unwrap().push((headers, body));
+        let (status, headers, text) = app.answer.lock().unwrap().clone();
+        if status == 0 {
+            std::future::pending::<()>().await;
+        }
+        let mut response = axum::response::Response::builder().status(status);
+        for (name, value) in headers {
+            response = response.header(name, value);
+        }
+        response.body(text.into()).unwrap()
+    }
+
+    fn answer(&self, status: u16, headers: &[(&'static str, &str)], text: &str) {
+        let headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        *self.answer.lock().unwrap() = (status, headers, text.to_owned());
+    }
+}
+
+async fn run(router: &Router, message: Message, control: RunControl) -> Report {
+    let attempt = Attempt {
+        queue: "jobs".into(),
+        message: Arc::new(message),
+        number: NonZeroU32::MIN,
+        deadline: Instant::now() + Duration::from_secs(60),
+        control,
+        host: Arc::new(NoHost),
+    };
+    router.run(attempt).await
+}
+
+fn message() -> Message {
+    Message { id: "m1".into(), body: "{\"any\":\"thing\"}".into(), receive_count: 3, ..Message::default() }
+}
+
+#[tokio::test]
+async fn the_status_answers_for_the_job() {
+    let application = Application::default();
+    let router = forward_to(&application.start().await);
+    let retry = |after: Option<u64>, reason: &str| Ending::RetryAsked {
+        after: after.map(Duration::from_secs),
+        reason: reason.to_owned(),
+    };
+    let rejected = |reason: &str| Ending::Rejected { reason: reason.to_owned() };
+    let table = [
+        (200, vec![], "fine", Ending::Done),
+        (204, vec![], "", Ending::Done),
+        (503, vec![], "busy", retry(None, "503 Service Unavailable: busy")),
+        (503, vec![("retry-after", "7")], "", retry(Some(7), "503 Service Unavailable")),
+        (
+            429,
+            vec![("retry-after", "Fri, 31 Dec 1999 23:59:59 GMT")],
+            "",
+            retry(Some(0), "429 Too Many Requests"),
+        ),
+        (500, vec![("retry-after", "soon")], "", retry(None, "500 Internal Server Error")),
+        (408, vec![], "", retry(None, "408 Request Timeout")),
+        (425, vec![], "", retry(None, "425 Too Early")),
+        (404, vec![], "", retry(None, "404 Not Found")),
+        (302, vec![], "", retry(None, "302 Found")),
+        (400, vec![], "bad", rejected("400 Bad Request: bad")),
+        (410, vec![], "", rejected("410 Gone")),
+        (413, vec![], "", rejected("413 Payload Too Large")),
+        (415, vec![], "", rejected("415 Unsupported Media Type")),
+        (422, vec![("retry-after", "7")], "no such user", rejected("422 Unprocessable Entity: no such user")),
+    ];
+    for (status, headers, text, ending) in table {
+        application.answer(status, &headers, text);
+        assert_eq!(run(&router, message(), RunControl::new()).await.ending, ending, "{status}");
+    }
+    assert_eq!(application.connections.load(Ordering::SeqCst), 1, "connections are kept alive");
+}
+
+#[tokio::test]
+async fn the_message_travels_whole() {
+    let application = Application::default();
+    application.answer(200, &[], "");
+    let router = forward_to(&application.start().await);
+    let mut message = message();
+    message.body = "not JSON \u{1F600}".to_owned();
+    message.first_received_at = Some(Duration::from_millis(1_700_000_000_123));
+    message.attributes.insert("tenant".into(), Attribute::Text("a\nb".into()));
+    message.attributes.insert("blob".into(), Attribute::Binary(vec![0]));
+    assert_eq!(run(&router, message, RunControl::new()).await.ending, Ending::Done);
+    let seen = application.seen.lock().unwrap();
+    let (headers, body) = &seen[0];
+    assert_eq!(body, "not JSON \u{1F600}".as_bytes());
+    for (name, value) in [
+        ("x-aws-sqsd-msgid", "m1"),
+        ("x-aws-sqsd-queue", "jobs"),
+        ("x-aws-sqsd-receive-count", "3"),
+        ("x-aws-sqsd-first-received-at", "2023-11-14T22:13:20.123Z"),
+        ("x-aws-sqsd-attr-tenant", "a b"),
+        ("idempotency-key", "m1"),
+        ("content-type", "application/json"),
+    ] {
+        assert_eq!(headers[name], value, "{name}");
+    }
+    assert!(!headers.contains_key("x-aws-sqsd-attr-blob"));
+    assert!(headers["x-drumline-deadline"].to_str().unwrap().ends_with('Z'));
+    assert_eq!(headers["traceparent"].len(), 55);
+}
+
+#[tokio::test]
+async fn a_refused_connection_is_tried_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+    drop(listener);
+    let ending = run(&forward_to(&url), message(), RunControl::new()).await.ending;
+    let Ending::RetryAsked { after: None, reason } = ending else { panic!("{ending:?}") };
+    assert!(reason.contains(url.as_str()), "{reason}");
+}
+
+#[tokio::test]
+async fn a_long_answer_is_cut_and_a_cancelled_one_given_up() {
+    let application = Application::default();
+    let router = forward_to(&application.start().await);
+    application.answer(500, &[], &"x".repeat(10_000));
+    let Ending::RetryAsked { reason, .. } = run(&router, message(), RunControl::new()).await.ending else {
+        panic!()
+    };
+    assert!(reason.len() <= MAX_REASON_BYTES, "{}", reason.len());
+    application.answer(500, &[], &"x".repeat(2 * MAX_RESPONSE_BYTES));
+    let Ending::RetryAsked { reason, .. } = run(&router, message(), RunControl::new()).await.ending else {
+        panic!()
+    };
+    assert!(reason.contains("could not be read"), "{reason}");
+
+    application.answer(0, &[], "");
+    let control = RunControl::new();
+    control.cancel(CancelReason::TimedOut);
+    let Ending::RetryAsked { reason, .. } = run(&router, message(), control).await.ending else { panic!() };
+    assert!(reason.contains("TimedOut"), "{reason}");
+}

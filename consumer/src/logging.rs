@@ -1,0 +1,31 @@
+//! Logs on standard error: JSON for machines, pretty for people.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt};
+
+use crate::settings::LogFormat;
+
+/// Sets logging up for the process. A second call changes nothing.
+pub(crate) fn init(format: LogFormat, filter: &str) {
+    let pretty = match format {
+        LogFormat::Auto => std::io::stderr().is_terminal(),
+        LogFormat::Json => false,
+        LogFormat::Pretty => true,
+    };
+    let layer = if pretty {
+        fmt::layer().with_writer(std::io::stderr).with_target(false).boxed()
+    } else {
+        // One flat span: the attempt's fields stand beside the event's.
+        fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(std::io::stderr).boxed()
+    };
+    // The settings have checked the filter.
+    let filter = EnvFilter::new(filter);
+    let _ = tracing_subscriber::registry().with(layer).with(filter).try_init();
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, message = panic.payload_as_str(), "panicked");
+    }));
+}

@@ -1,0 +1,23 @@
+//! The `drumline` binary: this repository's own jobs under the consumer.
+
+use std::process::ExitCode;
+
+use drumline_consumer::{App, DevJob};
+use drumline_jobs::{Settings, router, samples};
+
+fn main() -> ExitCode {
+    App::new(|| {
+        let settings = Settings::from_lookup(|name| std::env::var(name).ok());
+        settings.map(|settings| router(&settings)).map_err(|problems| {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            problems.join("\n  ")
+        })
+    })
+    .dev(|folder| {
+        let jobs = samples::prepare(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let jobs =
+            jobs.into_iter().map(|job| DevJob { label: job.label, body: job.body, outputs: job.outputs });
+        Ok((samples::router(&Settings::for_folder(folder)), jobs.collect()))
+    })
+    .main()
+}

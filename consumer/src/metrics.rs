@@ -1,0 +1,305 @@
+//! The metrics of the consumer, under the names that dashboards and alarms rely on.
+
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::sqs::SqsErrorKind;
+
+/// Job types told apart in metrics; further ones count as `other`. A forwarder takes types from messages, and a label
+/// with unbounded values would fill the memory of whoever scrapes it.
+const MAX_TYPES: usize = 100;
+
+/// The type label of what has no known type.
+const UNKNOWN: &str = "unknown";
+
+/// Upper bounds in seconds: from a quick handler to the longest default attempt.
+const DURATION_BUCKETS: [f64; 14] =
+    [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 180.0, 450.0, 900.0];
+
+/// Upper bounds in seconds: from at once to a backlog of hours.
+const PICKUP_BUCKETS: [f64; 13] =
+    [0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0];
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByQueue {
+    queue: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByType {
+    queue: String,
+    r#type: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByOutcome {
+    queue: String,
+    r#type: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByClass {
+    queue: String,
+    r#type: String,
+    class: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByResult {
+    queue: String,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByAction {
+    action: &'static str,
+    result: &'static str,
+}
+
+type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// All metrics of a process.
+#[derive(Clone)]
+pub struct Metrics(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    jobs: Family<ByOutcome, Counter>,
+    durations: Histograms<ByType>,
+    pickups: Histograms<ByQueue>,
+    running: Family<ByType, Gauge>,
+    in_hand: Family<ByQueue, Gauge>,
+    renewals: Family<ByResult, Counter>,
+    leases_lost: Family<ByQueue, Counter>,
+    requests: Family<ByAction, Counter>,
+    empty_receives: Family<ByQueue, Counter>,
+    deduplicated: Family<ByType, Counter>,
+    failures: Family<ByClass, Counter>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// A fresh set, all at zero.
+    pub fn new() -> Self {
+        let durations: Histograms<ByType> = Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS));
+        let pickups: Histograms<ByQueue> = Family::new_with_constructor(|| Histogram::new(PICKUP_BUCKETS));
+        let mut inner = Inner {
+            registry: Registry::default(),
+            jobs: Family::default(),
+            durations,
+            pickups,
+            running: Family::default(),
+            in_hand: Family::default(),
+            renewals: Family::default(),
+            leases_lost: Family::default(),
+            requests: Family::default(),
+            empty_receives: Family::default(),
+            deduplicated: Family::default(),
+            failures: Family::default(),
+        };
+        inner.register();
+        Self(Arc::new(inner))
+    }
+
+    /// The OpenMetrics text.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        encode(&mut text, &self.0.registry).expect("writing to a string does not fail");
+        text
+    }
+
+    /// Counts a request to SQS.
+    pub fn request(&self, action: &'static str, result: Result<(), SqsErrorKind>) {
+        let result = result.map_or_else(SqsErrorKind::label, |()| "ok");
+        self.0.requests.get_or_create(&ByAction { action, result }).inc();
+    }
+
+    /// The metrics of one queue.
+    pub fn queue(&self, queue: &str) -> QueueMetrics {
+        let by_queue = ByQueue { queue: queue.to_owned() };
+        QueueMetrics {
+            pickup: self.0.pickups.get_or_create(&by_queue).clone(),
+            in_hand: self.0.in_hand.get_or_create(&by_queue).clone(),
+            leases_lost: self.0.leases_lost.get_or_create(&by_queue).clone(),
+            empty_receives: self.0.empty_receives.get_or_create(&by_queue).clone(),
+            renewed: self.renewals(queue, "ok"),
+            not_renewed: self.renewals(queue, "failed"),
+            queue: queue.to_owned(),
+            all: Arc::clone(&self.0),
+            types: Arc::default(),
+        }
+    }
+
+    fn renewals(&self, queue: &str, result: &'static str) -> Counter {
+        self.0.renewals.get_or_create(&ByResult { queue: queue.to_owned(), result }).clone()
+    }
+}
+
+impl Inner {
+    fn register(&mut self) {
+        // Counters get their `_total` from the encoder.
+        let r = &mut self.registry;
+        r.register("drumline_jobs", "Deliveries by what became of them", self.jobs.clone());
+        r.register("drumline_job_duration_seconds", "How long attempts took", self.durations.clone());
+        r.register(
+            "drumline_pickup_delay_seconds",
+            "From the message's sending to its start",
+            self.pickups.clone(),
+        );
+        r.register("drumline_jobs_running", "Handlers running now", self.running.clone());
+        r.register(
+            "drumline_deliveries_in_hand",
+            "Deliveries waiting, running or being settled",
+            self.in_hand.clone(),
+        );
+        r.register("drumline_lease_renewals", "Visibility renewals by result", self.renewals.clone());
+        r.register("drumline_leases_lost", "Leases that ended under a delivery", self.leases_lost.clone());
+        r.register("drumline_sqs_requests", "Requests to SQS by action and result", self.requests.clone());
+        r.register("drumline_empty_receives", "Receives that brought nothing", self.empty_receives.clone());
+        r.register(
+            "drumline_deduplicated",
+            "Deliveries whose job was done before",
+            self.deduplicated.clone(),
+        );
+        r.register("drumline_failures", "Attempts that failed, by class", self.failures.clone());
+    }
+}
+
+/// The metrics of one queue, looked up once. Cheap to clone.
+#[derive(Clone)]
+pub struct QueueMetrics {
+    /// From sending to start.
+    pub(crate) pickup: Histogram,
+    pub(crate) in_hand: Gauge,
+    pub(crate) leases_lost: Counter,
+    pub(crate) empty_receives: Counter,
+    pub(crate) renewed: Counter,
+    pub(crate) not_renewed: Counter,
+    queue: String,
+    all: Arc<Inner>,
+    types: Arc<RwLock<HashMap<String, Arc<TypeMetrics>>>>,
+}
+
+/// The metrics of one job type on one queue.
+pub(crate) struct TypeMetrics {
+    pub(crate) running: Gauge,
+    pub(crate) deduplicated: Counter,
+    duration: Histogram,
+    acks: Counter,
+    label: String,
+}
+
+impl QueueMetrics {
+    /// The metrics of a type, `None` being an unknown one.
+    pub(crate) fn of_type(&self, job_type: Option<&str>) -> Arc<TypeMetrics> {
+        let name = job_type.unwrap_or(UNKNOWN);
+        let known = self.types.read().expect("nothing panics while it is held");
+        if let Some(metrics) = known.get(name) {
+            return Arc::clone(metrics);
+        }
+        let full = known.len() >= MAX_TYPES;
+        drop(known);
+        if full {
+            return Arc::new(self.make_type("other"));
+        }
+        let metrics = Arc::new(self.make_type(name));
+        self.types
+            .write()
+            .expect("nothing panics while it is held")
+            .insert(name.to_owned(), Arc::clone(&metrics));
+        metrics
+    }
+
+    fn make_type(&self, label: &str) -> TypeMetrics {
+        let by_type = ByType { queue: self.queue.clone(), r#type: label.to_owned() };
+        TypeMetrics {
+            running: self.all.running.get_or_create(&by_type).clone(),
+            deduplicated: self.all.deduplicated.get_or_create(&by_type).clone(),
+            duration: self.all.durations.get_or_create(&by_type).clone(),
+            acks: self.jobs(label, "ack"),
+            label: label.to_owned(),
+        }
+    }
+
+    fn jobs(&self, label: &str, outcome: &'static str) -> Counter {
+        let labels = ByOutcome { queue: self.queue.clone(), r#type: label.to_owned(), outcome };
+        self.all.jobs.get_or_create(&labels).clone()
+    }
+
+    /// Counts an outcome.
+    pub(crate) fn outcome(&self, of: &TypeMetrics, outcome: &'static str) {
+        if outcome == "ack" {
+            of.acks.inc();
+        } else {
+            self.jobs(&of.label, outcome).inc();
+        }
+    }
+
+    /// Counts a run that has ended, and its failure where it is one.
+    pub(crate) fn run(&self, of: &TypeMetrics, took: Duration, class: Option<&'static str>) {
+        of.duration.observe(took.as_secs_f64());
+        if let Some(class) = class {
+            let labels = ByClass { queue: self.queue.clone(), r#type: of.label.clone(), class };
+            self.all.failures.get_or_create(&labels).inc();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_contract() {
+        let metrics = Metrics::new();
+        let queue = metrics.queue("jobs");
+        let of = queue.of_type(Some("a.b"));
+        queue.outcome(&of, "ack");
+        queue.outcome(&of, "retry");
+        queue.run(&of, Duration::from_millis(30), Some("panicked"));
+        queue.renewed.inc();
+        metrics.request("ReceiveMessage", Ok(()));
+        metrics.request("ReceiveMessage", Err(SqsErrorKind::Throttled));
+        let text = metrics.encode();
+        for line in [
+            r#"drumline_jobs_total{queue="jobs",type="a.b",outcome="ack"} 1"#,
+            r#"drumline_jobs_total{queue="jobs",type="a.b",outcome="retry"} 1"#,
+            r#"drumline_job_duration_seconds_bucket{le="0.1",queue="jobs",type="a.b"} 1"#,
+            r#"drumline_failures_total{queue="jobs",type="a.b",class="panicked"} 1"#,
+            r#"drumline_lease_renewals_total{queue="jobs",result="ok"} 1"#,
+            r#"drumline_sqs_requests_total{action="ReceiveMessage",result="throttled"} 1"#,
+            r#"drumline_deliveries_in_hand{queue="jobs"} 0"#,
+            r#"drumline_pickup_delay_seconds_count{queue="jobs"} 0"#,
+        ] {
+            assert!(text.contains(line), "{line} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn types_are_bounded() {
+        let metrics = Metrics::new();
+        let queue = metrics.queue("jobs");
+        for n in 0..2 * MAX_TYPES {
+            let of = queue.of_type(Some(&format!("type{n}")));
+            queue.outcome(&of, "ack");
+        }
+        let text = metrics.encode();
+        assert_eq!(text.matches("drumline_jobs_total{").count(), MAX_TYPES + 1);
+        assert!(text.contains(r#"type="other",outcome="ack"} 100"#));
+    }
+}

@@ -1,0 +1,120 @@
+//! Whether a body may be sent: what SQS refuses, what no consumer understands, and what does not belong in a queue.
+
+use drumline::{Envelope, Message};
+use serde_json::Value;
+
+/// A message's body and attributes together are at most 1 MiB. See
+/// [Message quotas](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html).
+pub(crate) const MAX_BODY_BYTES: usize = 1_048_576;
+
+/// Keys that name secrets, in lower case and without separators.
+const SECRET_KEYS: [&str; 10] = [
+    "password",
+    "passwd",
+    "secret",
+    "secretkey",
+    "apikey",
+    "accesstoken",
+    "authtoken",
+    "authorization",
+    "privatekey",
+    "clientsecret",
+];
+
+/// How well-known secrets begin.
+const SECRET_BEGINNINGS: [&str; 8] =
+    ["AKIA", "ASIA", "-----BEGIN ", "ghp_", "github_pat_", "xoxb-", "xoxp-", "sk_live_"];
+
+/// Shorter values that begin like a secret are words.
+const SHORTEST_SECRET: usize = 16;
+
+/// Whether `body` may be sent as a job; else why not.
+pub(crate) fn check(body: &str, secrets_allowed: bool) -> Result<(), String> {
+    if body.len() > MAX_BODY_BYTES {
+        return Err(format!(
+            "{} bytes are more than SQS's 1,048,576: put the data into S3 and send a reference",
+            body.len()
+        ));
+    }
+    if let Some(c) = body.chars().find(|c| !is_allowed(*c)) {
+        return Err(format!(
+            "SQS does not take the character U+{:04X}: write it as \\u{:04x} in JSON",
+            u32::from(c),
+            u32::from(c)
+        ));
+    }
+    let message = Message { body: body.to_owned(), ..Message::default() };
+    let envelope = Envelope::decode(&message).map_err(|error| error.to_string())?;
+    if secrets_allowed {
+        return Ok(());
+    }
+    let payload = serde_json::from_str(envelope.payload.get()).map_err(|error| error.to_string())?;
+    match secret(&payload, "payload") {
+        Some(place) => Err(format!(
+            "{place} looks like a secret, and queues keep and show what they are sent: send a reference to it \
+             (--allow-secrets sends it all the same)"
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The characters of XML 1.0. See
+/// [SendMessage](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html).
+fn is_allowed(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{FFFD}' | '\u{10000}'..)
+}
+
+/// Where a secret is, if there is one.
+fn secret(value: &Value, place: &str) -> Option<String> {
+    match value {
+        Value::Object(fields) => fields.iter().find_map(|(key, value)| {
+            let place = format!("{place}.{key}");
+            let plain: String =
+                key.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
+            let named =
+                SECRET_KEYS.contains(&plain.as_str()) && value.as_str().is_some_and(|text| !text.is_empty());
+            if named { Some(place) } else { secret(value, &place) }
+        }),
+        Value::Array(items) => {
+            items.iter().enumerate().find_map(|(index, item)| secret(item, &format!("{place}[{index}]")))
+        }
+        Value::String(text) => {
+            let begins = SECRET_BEGINNINGS.iter().any(|beginning| text.starts_with(beginning));
+            (begins && text.len() >= SHORTEST_SECRET).then(|| place.to_owned())
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_or_should_not_be_sent_is_refused_with_words() {
+        let job = |payload: &str| format!(r#"{{"type":"a.b","payload":{payload}}}"#);
+        let table = [
+            (job(r#"{"id":1}"#), None),
+            (job(r#"{"text":"a\u0001b \ud83d\ude00 ü"}"#), None),
+            (job("\"\u{1}\""), Some("U+0001")),
+            (job("\"\u{FFFF}\""), Some("U+FFFF")),
+            (job(&format!("\"{}\"", "x".repeat(MAX_BODY_BYTES))), Some("1,048,576")),
+            ("{".to_owned(), Some("not a JSON object")),
+            ("{}".to_owned(), Some("`type`")),
+            (job(r#"{"user":{"api_key":"abc"}}"#), Some("payload.user.api_key")),
+            (job(r#"{"password":""}"#), None),
+            (job(r#"{"keys":["AKIAIOSFODNN7EXAMPLE"]}"#), Some("payload.keys[0]")),
+            (job(r#"{"city":"AKIA"}"#), None),
+        ];
+        for (body, refused) in table {
+            let result = check(&body, false);
+            match refused {
+                None => assert_eq!(result, Ok(()), "{body:.80}"),
+                Some(says) => {
+                    assert!(result.as_ref().is_err_and(|e| e.contains(says)), "{body:.80}: {result:?}")
+                }
+            }
+        }
+        assert_eq!(check(&job(r#"{"secret":"x"}"#), true), Ok(()));
+    }
+}

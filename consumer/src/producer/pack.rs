@@ -1,0 +1,71 @@
+//! Messages into batches: ten to a batch, and no more bytes than SQS takes at once.
+
+use super::check::MAX_BODY_BYTES;
+
+/// A batch holds ten messages at most, and 1 MiB in all. See
+/// [SendMessageBatch](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html).
+const MAX_ENTRIES: usize = 10;
+
+/// A message on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Outgoing {
+    /// Where it came from: the line of the input, from 1.
+    pub(crate) line: usize,
+    /// The message body.
+    pub(crate) body: String,
+    /// By which a FIFO queue drops a second sending.
+    pub(crate) deduplication_id: String,
+}
+
+/// Fills batches one after the other, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Packer {
+    batch: Vec<Outgoing>,
+    bytes: usize,
+}
+
+impl Packer {
+    /// Adds a message; returns the batch that was full before it.
+    pub(crate) fn push(&mut self, message: Outgoing) -> Option<Vec<Outgoing>> {
+        let bytes = message.body.len();
+        let full = self.batch.len() == MAX_ENTRIES || self.bytes + bytes > MAX_BODY_BYTES;
+        let done = (full && !self.batch.is_empty()).then(|| self.take());
+        self.bytes += bytes;
+        self.batch.push(message);
+        done
+    }
+
+    /// What is left, if anything.
+    pub(crate) fn finish(mut self) -> Option<Vec<Outgoing>> {
+        (!self.batch.is_empty()).then(|| self.take())
+    }
+
+    fn take(&mut self) -> Vec<Outgoing> {
+        self.bytes = 0;
+        std::mem::take(&mut self.batch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_reordered_or_too_large(sizes in prop::collection::vec(1usize..400_000, 0..60)) {
+            let mut packer = Packer::default();
+            let mut batches = Vec::new();
+            for (line, size) in sizes.iter().enumerate() {
+                batches.extend(packer.push(Outgoing { line, body: "x".repeat(*size), deduplication_id: line.to_string() }));
+            }
+            batches.extend(packer.finish());
+            for batch in &batches {
+                prop_assert!(!batch.is_empty() && batch.len() <= MAX_ENTRIES);
+                prop_assert!(batch.iter().map(|message| message.body.len()).sum::<usize>() <= MAX_BODY_BYTES);
+            }
+            let lines: Vec<usize> = batches.iter().flatten().map(|message| message.line).collect();
+            prop_assert_eq!(lines, (0..sizes.len()).collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! One batch to SQS, tried until every entry is sent or refused.
+
+use std::num::NonZeroU32;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use drumline::{Jitter, JitterMode, RetryPolicy};
+
+use super::pack::Outgoing;
+use crate::aws::explain;
+use crate::sqs::{SqsError, SqsErrorKind};
+
+/// A message that could not be sent after this many tries will not be by another one soon.
+const TRIES: u32 = 5;
+
+/// What all messages of a call have in common.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SendOptions {
+    /// SQS's delay in seconds, standard queues only.
+    pub(crate) delay_secs: Option<i32>,
+    /// The message group: needed on FIFO queues, a fair-queue tenant elsewhere.
+    pub(crate) group: Option<String>,
+    /// Whether entries need an id for SQS's deduplication.
+    pub(crate) fifo: bool,
+}
+
+/// A message that was sent, or why it was not.
+pub(crate) type Sent = (Outgoing, Result<String, String>);
+
+/// Sends a batch. An entry that fails in passing is tried again; one that SQS refuses is not.
+///
+/// # Errors
+/// Where no try can succeed: no queue, no permission, no credentials.
+pub(crate) async fn send_batch(
+    client: &Client,
+    queue_url: &str,
+    options: &SendOptions,
+    batch: Vec<Outgoing>,
+) -> Result<Vec<Sent>, SqsError> {
+    let backoff = RetryPolicy::default().with_jitter(JitterMode::Equal);
+    let mut done = Vec::with_capacity(batch.len());
+    let mut left = batch;
+    for attempt in (1..=TRIES).filter_map(NonZeroU32::new) {
+        let error = match try_once(client, queue_url, options, &left).await {
+            Ok(results) => {
+                let mut again = Vec::new();
+                for (message, result) in left.into_iter().zip(results) {
+                    match result {
+                        Err(Refusal { for_good: false, .. }) if attempt.get() < TRIES => again.push(message),
+                        Err(refusal) => done.push((message, Err(refusal.text))),
+                        Ok(id) => done.push((message, Ok(id))),
+                    }
+                }
+                left = again;
+                None
+            }
+            Err(error) if error.kind.passes() || error.kind == SqsErrorKind::Other => Some(error),
+            Err(error) => return Err(error),
+        };
+        if let Some(error) = error
+            && (attempt.get() == TRIES || !error.kind.passes())
+        {
+            done.extend(left.drain(..).map(|message| (message, Err(error.text.clone()))));
+        }
+        if left.is_empty() {
+            break;
+        }
+        tokio::time::sleep(backoff.delay(attempt, Jitter::new(fastrand::u32(..)))).await;
+    }
+    Ok(done)
+}
+
+struct Refusal {
+    for_good: bool,
+    text: String,
+}
+
+async fn try_once(
+    client: &Client,
+    queue_url: &str,
+    options: &SendOptions,
+    batch: &[Outgoing],
+) -> Result<Vec<Result<String, Refusal>>, SqsError> {
+    let entries = batch.iter().enumerate().map(|(index, message)| entry(options, index, message)).collect();
+    let request = client.send_message_batch().queue_url(queue_url).set_entries(Some(entries));
+    let reply = request.send().await.map_err(|error| explain("SendMessageBatch", &error))?;
+    let missing =
+        || Err(Refusal { for_good: false, text: "the answer does not mention this message".to_owned() });
+    let mut results: Vec<_> = batch.iter().map(|_| missing()).collect();
+    let mut answer = |id: &str, result| {
+        if let Some(slot) = id.parse::<usize>().ok().and_then(|index| results.get_mut(index)) {
+            *slot = result;
+        }
+    };
+    for sent in reply.successful {
+        answer(&sent.id, Ok(sent.message_id));
+    }
+    for failed in reply.failed {
+        let text = format!("{}: {}", failed.code, failed.message.unwrap_or_default());
+        answer(&failed.id, Err(Refusal { for_good: failed.sender_fault, text }));
+    }
+    Ok(results)
+}
+
+fn entry(options: &SendOptions, index: usize, message: &Outgoing) -> SendMessageBatchRequestEntry {
+    // One id per message for all its tries: where an answer was lost, SQS drops the second one.
+    let deduplication_id = options.fifo.then(|| message.deduplication_id.clone());
+    SendMessageBatchRequestEntry::builder()
+        .id(index.to_string())
+        .message_body(&message.body)
+        .set_delay_seconds(options.delay_secs)
+        .set_message_group_id(options.group.clone())
+        .set_message_deduplication_id(deduplication_id)
+        .build()
+        .expect("id and body are set")
+}

@@ -1,0 +1,36 @@
+//! SIGTERM and SIGINT: the first drains, the second ends the process at once.
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{error, info};
+
+/// The signals that end the process, caught from here on.
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Catches the signals.
+    pub(crate) fn catch() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Completes with the first signal. From then on another one ends the process with status 1.
+    pub(crate) async fn first(mut self) {
+        let name = self.next().await;
+        info!(signal = name, "stopping; once more to stop at once");
+        tokio::spawn(async move {
+            let name = self.next().await;
+            error!(signal = name, "stopped at once: what was in hand comes back when its leases end");
+            std::process::exit(1);
+        });
+    }
+
+    async fn next(&mut self) -> &'static str {
+        // Cancel-safe: a signal that is not taken stays for the next call.
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

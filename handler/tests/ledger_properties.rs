@@ -1,0 +1,160 @@
+//! Properties of the ledger: random scripts on virtual time, against a naive model of SQS and naive counting.
+//!
+//! What must hold at every moment is in [`watch`] and [`host`]; here is what must hold in the end.
+#![allow(clippy::unwrap_used)]
+
+#[path = "ledger_properties/host.rs"]
+mod host;
+#[path = "ledger_properties/script.rs"]
+mod script;
+#[path = "ledger_properties/sqs.rs"]
+mod sqs;
+#[path = "ledger_properties/watch.rs"]
+mod watch;
+
+use std::time::Duration;
+
+use drumline::DeadLetterPath;
+use proptest::prelude::*;
+
+use host::{Host, LAST_SECONDS};
+use script::{Setting, Step, script, setting};
+use sqs::Place;
+
+/// For each property; tens of thousands of scripts in all, in well under a minute.
+const CASES: u32 = 4_000;
+
+const LONGEST_SCRIPT: usize = 120;
+
+/// Rounds in which everything must have come to its end once all goes well. Most scripts need fewer than thirty; where
+/// a lease of twelve hours or two has to run out first, they are spent on receives that bring nothing, 35 s each.
+const ROUNDS: usize = 8_000;
+
+fn scripts() -> impl Strategy<Value = Vec<Step>> {
+    script(LONGEST_SCRIPT)
+}
+
+/// From here on all goes well, until every message has come to its end.
+fn all_goes_well(host: &mut Host, setting: &Setting) {
+    for _ in 0..ROUNDS {
+        let busy = host.obliges();
+        let in_queue = |index: &usize| host.sqs.messages[*index].place == Place::Queue;
+        if host.ledger.in_hand() == 0
+            && host.message_here().filter(in_queue).all(|index| stays(host, setting, index))
+        {
+            return;
+        }
+        if !busy {
+            let next = [host.sqs.next_visible(host.now), host.ledger.timeout()].into_iter().flatten().min();
+            let next = next.map_or(Duration::from_secs(20), |at| at.saturating_duration_since(host.now));
+            host.wait(next.max(Duration::from_millis(1)));
+        }
+    }
+    panic!("messages are still in the queue");
+}
+
+/// Without a DLQ a condemned message stays where it is, and before its message group.
+fn stays(host: &Host, setting: &Setting, index: usize) -> bool {
+    let condemned = &host.watch.condemned;
+    let blocks =
+        |other: usize| setting.fifo && condemned.contains(&other) && host.sqs.is_before(other, index);
+    setting.dead_letter == DeadLetterPath::Nowhere && (condemned.contains(&index) || (0..index).any(blocks))
+}
+
+/// Every message that left did so for a reason.
+fn nothing_is_lost(host: &Host, setting: &Setting) {
+    for index in host.message_here() {
+        match host.sqs.messages[index].place {
+            Place::Deleted => {
+                assert!(
+                    host.watch.done.contains(&index) || host.watch.moved.contains(&index),
+                    "m{index} is lost"
+                );
+            }
+            Place::DeadLetterQueue => assert_eq!(setting.dead_letter, DeadLetterPath::Redrive),
+            Place::Queue => assert!(stays(host, setting, index)),
+        }
+    }
+}
+
+fn comes_to_a_good_end(setting: &Setting, script: &[Step]) {
+    let mut host = Host::new(setting);
+    host.play(script);
+    all_goes_well(&mut host, setting);
+    nothing_is_lost(&host, setting);
+}
+
+fn drains_in_time(setting: &Setting, before: &[Step], grace: Duration, after: &[Step]) {
+    let mut host = Host::new(setting);
+    host.play(before);
+    let begun = host.now;
+    host.drain(grace);
+    host.play(after);
+    // A second one changes nothing.
+    host.drain(grace * 100);
+    host.wait((begun + grace + LAST_SECONDS).saturating_duration_since(host.now));
+    let summary = host.drained().expect("the drain is over");
+    assert_eq!(host.ledger.timeout(), None);
+    assert_eq!(summary.abandoned, host.ledger.in_hand());
+    assert_eq!(host.watch.unended(), host.watch.undecided, "every delivery has its outcome, or runs still");
+    assert!(host.watch.unended() <= summary.abandoned);
+    host.restart(&setting.policy());
+    all_goes_well(&mut host, setting);
+}
+
+fn leaks_no_place(setting: &Setting, script: &[Step]) {
+    let mut host = Host::new(setting);
+    host.play(script);
+    host.falls_silent();
+    // What waited starts, ends, and falls silent in its turn; nothing holds its place beyond its lease.
+    let lease = setting.policy().lease;
+    for _ in 0..100 {
+        host.wait(lease);
+        host.falls_silent();
+        if host.ledger.in_hand() == 0 {
+            break;
+        }
+    }
+    assert_eq!(host.ledger.in_hand(), 0);
+    assert_eq!(host.ledger.demand(), setting.policy().concurrency.get());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, max_shrink_iters: 2_000, ..ProptestConfig::with_cases(CASES) })]
+
+    #[test]
+    fn standard_queues_come_to_a_good_end(setting in setting(false, false), script in scripts()) {
+        comes_to_a_good_end(&setting, &script);
+    }
+
+    #[test]
+    fn fifo_queues_come_to_a_good_end(setting in setting(true, false), script in scripts()) {
+        comes_to_a_good_end(&setting, &script);
+    }
+
+    #[test]
+    fn lambda_batches_come_to_a_good_end(
+        setting in any::<bool>().prop_flat_map(|fifo| setting(fifo, true)),
+        script in scripts(),
+    ) {
+        comes_to_a_good_end(&setting, &script);
+    }
+
+    #[test]
+    fn drains_end_in_time_and_lose_nothing(
+        setting in any::<(bool, bool)>().prop_flat_map(|(fifo, on_lambda)| setting(fifo, on_lambda)),
+        before in scripts(),
+        grace in 0..40_u64,
+        after in script(LONGEST_SCRIPT / 4),
+    ) {
+        drains_in_time(&setting, &before, Duration::from_secs(grace), &after);
+    }
+
+    #[test]
+    fn silence_leaks_no_place(
+        setting in any::<(bool, bool)>().prop_flat_map(|(fifo, on_lambda)| setting(fifo, on_lambda)),
+        script in scripts(),
+    ) {
+        leaks_no_place(&setting, &script);
+    }
+}

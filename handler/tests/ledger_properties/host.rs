@@ -1,0 +1,382 @@
+//! A host on virtual time, between a ledger and the model of SQS, to which a script happens.
+
+use std::time::{Duration, Instant};
+
+use drumline::{
+    Action, Call, CallError, CancelReason, DeliveryId, DrainSummary, Effect, Ending, Jitter, Ledger, Note,
+    Outcome, Policy, Receive, Replies, Report,
+};
+
+use crate::script::{Setting, Step};
+use crate::sqs::{Sqs, index};
+use crate::watch::Watch;
+
+/// Hosts give every call up in this time: what was not answered by then never is.
+const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Longer than the 20 s of a receive and the 15 s after which it counts as hanging.
+const OVERDUE: Duration = Duration::from_secs(35);
+
+/// What every drain gets beyond its grace.
+pub(crate) const LAST_SECONDS: Duration = Duration::from_secs(3);
+
+struct Run {
+    delivery: DeliveryId,
+    message: usize,
+    cancelled: Option<CancelReason>,
+    aborted: bool,
+    /// Every fourth message's handler blocks its thread, and cannot be dropped.
+    blocks: bool,
+}
+
+struct InAir {
+    call: Call,
+    asked_at: Instant,
+    /// What SQS has answered, where the call has reached it.
+    replies: Option<Replies>,
+}
+
+pub(crate) struct Host {
+    pub(crate) ledger: Ledger,
+    pub(crate) sqs: Sqs,
+    pub(crate) watch: Watch,
+    pub(crate) now: Instant,
+    on_lambda: bool,
+    runs: Vec<Run>,
+    in_air: Vec<InAir>,
+    answered: Vec<(Call, Replies)>,
+    open: Vec<(Receive, Instant)>,
+    brought_too_late: usize,
+    draws: u32,
+}
+
+#[allow(clippy::disallowed_methods)]
+fn some_instant() -> Instant {
+    Instant::now()
+}
+
+impl Host {
+    pub(crate) fn new(setting: &Setting) -> Self {
+        let policy = setting.policy();
+        let mut host = Self {
+            sqs: Sqs::new(setting.fifo, policy.lease, setting.max_receives()),
+            watch: Watch::new(policy.clone()),
+            ledger: Ledger::new(policy).unwrap(),
+            now: some_instant(),
+            on_lambda: setting.on_lambda,
+            runs: Vec::new(),
+            in_air: Vec::new(),
+            answered: Vec::new(),
+            open: Vec::new(),
+            brought_too_late: 0,
+            draws: 1,
+        };
+        host.act();
+        host
+    }
+
+    /// A new process takes over: it knows nothing of the old one, whose calls and receives are gone.
+    pub(crate) fn restart(&mut self, policy: &Policy) {
+        self.watch = Watch::new(policy.clone());
+        self.ledger = Ledger::new(policy.clone()).unwrap();
+        self.runs.clear();
+        self.in_air.clear();
+        self.answered.clear();
+        self.open.clear();
+        self.brought_too_late = 0;
+        self.act();
+    }
+
+    pub(crate) fn play(&mut self, script: &[Step]) {
+        for step in script {
+            self.step(*step);
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Send { group, receives } => self.sqs.send(self.now, group, receives),
+            Step::Land { pick, duplicate } => self.land(pick, duplicate),
+            Step::FailReceive { pick } => {
+                if let Some((receive, _)) = take(&mut self.open, pick) {
+                    let jitter = self.jitter();
+                    self.ledger.receive_failed(self.now, receive.id, "no route".to_owned(), jitter);
+                    self.act();
+                }
+            }
+            Step::Steal => drop(self.sqs.receive(self.now, 2)),
+            Step::End { pick, how } => {
+                if !self.runs.is_empty() {
+                    let pick = pick % self.runs.len();
+                    let ending = ending(how, self.runs[pick].cancelled);
+                    self.end(pick, ending, if how % 2 == 0 { Some("spread") } else { None });
+                }
+            }
+            Step::Arrive { pick, fates } => {
+                if let Some(position) = pick.checked_rem(self.in_air.len()) {
+                    self.arrive(position, fates);
+                }
+            }
+            Step::Answer { pick, fates } => self.answer(pick, fates, usize::MAX),
+            Step::AnswerInPart { pick } => self.answer(pick, 0, pick % 3),
+            Step::Lose { pick, arrives } => {
+                if let Some(position) = pick.checked_rem(self.in_air.len()) {
+                    if arrives {
+                        self.arrive(position, 0);
+                    }
+                    self.in_air.remove(position);
+                }
+            }
+            Step::AnswerAgain { pick } => {
+                if let Some(position) = pick.checked_rem(self.answered.len()) {
+                    let (id, replies) = (self.answered[position].0.id, self.answered[position].1.clone());
+                    let jitter = self.jitter();
+                    self.ledger.called(self.now, id, replies, jitter);
+                    self.act();
+                }
+            }
+            Step::Wait(time) => self.wait(time),
+        }
+    }
+
+    /// Messages come: by an open receive, or as a batch of their own on Lambda.
+    fn land(&mut self, pick: usize, duplicate: bool) {
+        let max = match (self.on_lambda, pick.checked_rem(self.open.len())) {
+            (true, _) => 4,
+            (false, Some(position)) => self.open[position].0.max,
+            (false, None) => return,
+        };
+        let mut messages = self.sqs.receive(self.now, max);
+        if duplicate && messages.len() < max {
+            messages.extend(self.sqs.deliver_again(self.now, pick));
+        }
+        for message in &messages {
+            self.watch.comes(self.now, message);
+        }
+        match take(&mut self.open, pick) {
+            Some((receive, since)) => {
+                if since + OVERDUE <= self.now {
+                    self.brought_too_late += messages.len();
+                }
+                self.ledger.received(self.now, receive.id, messages);
+            }
+            None => self.ledger.handed_in(self.now, messages),
+        }
+        self.act();
+    }
+
+    fn end(&mut self, pick: usize, ending: Ending, job_type: Option<&str>) {
+        let run = self.runs.remove(pick);
+        self.watch.ends(run.message, ending == Ending::Done);
+        let jitter = self.jitter();
+        let report = Report { ending, job_type: job_type.map(Into::into) };
+        self.ledger.ended(self.now, run.delivery, report, jitter);
+        self.act();
+    }
+
+    /// A call reaches SQS. Two bits of `fates` for each entry: mostly it is done and said so; one in four fails with or
+    /// without being done.
+    fn arrive(&mut self, position: usize, fates: u16) {
+        let InAir { call, replies, .. } = &mut self.in_air[position];
+        if replies.is_some() {
+            return;
+        }
+        let (now, sqs) = (self.now, &mut self.sqs);
+        let mut entry = 0;
+        let mut meets_its_fate = |perform: &mut dyn FnMut(&mut Sqs) -> Result<(), CallError>| {
+            let fate = (fates.rotate_right(entry * 2) & 3, fates & 0x4000);
+            entry += 1;
+            match fate {
+                (3, 0) => failed(),
+                (3, _) => perform(sqs).and_then(|()| failed()),
+                _ => perform(sqs),
+            }
+        };
+        *replies = Some(match &call.action {
+            Action::Delete(entries) => entries
+                .iter()
+                .map(|entry| meets_its_fate(&mut |sqs| sqs.delete(now, &entry.receipt)))
+                .collect(),
+            Action::ChangeVisibility(entries) => entries
+                .iter()
+                .map(|entry| {
+                    let secs = entry.visibility_secs;
+                    meets_its_fate(&mut |sqs| sqs.change_visibility(now, &entry.receipt, secs))
+                })
+                .collect(),
+            Action::DeadLetter { .. } => vec![meets_its_fate(&mut |_| Ok(()))],
+        });
+    }
+
+    fn answer(&mut self, pick: usize, fates: u16, results: usize) {
+        let Some(position) = pick.checked_rem(self.in_air.len()) else { return };
+        self.arrive(position, fates);
+        let InAir { call, asked_at, replies } = self.in_air.remove(position);
+        let mut replies = replies.unwrap();
+        replies.truncate(results);
+        let results: Vec<bool> = replies.iter().map(Result::is_ok).collect();
+        self.watch.answered(&call, asked_at, &results);
+        self.answered.push((call.clone(), replies.clone()));
+        let jitter = self.jitter();
+        self.ledger.called(self.now, call.id, replies, jitter);
+        self.act();
+    }
+
+    pub(crate) fn drain(&mut self, grace: Duration) {
+        self.watch.drains = true;
+        self.ledger.drain(self.now, grace);
+        self.act();
+    }
+
+    /// Time passes; whatever is due on the way happens when it is due.
+    pub(crate) fn wait(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(at) = self.ledger.timeout().filter(|at| *at <= end) {
+            self.now = at;
+            self.act();
+        }
+        self.now = end;
+        self.in_air.retain(|call| self.now <= call.asked_at + CALL_TIMEOUT);
+        self.act();
+    }
+
+    /// All goes well for one round; tells whether there was anything to do.
+    pub(crate) fn obliges(&mut self) -> bool {
+        for _ in 0..self.open.len().max(usize::from(self.on_lambda)) {
+            self.land(0, false);
+        }
+        let busy = !self.runs.is_empty() || !self.in_air.is_empty();
+        while !self.runs.is_empty() || !self.in_air.is_empty() {
+            while !self.runs.is_empty() {
+                self.end(0, Ending::Done, None);
+            }
+            while !self.in_air.is_empty() {
+                self.answer(0, 0, usize::MAX);
+            }
+        }
+        busy
+    }
+
+    /// Every run ends; no call is ever answered.
+    pub(crate) fn falls_silent(&mut self) {
+        self.in_air.clear();
+        while !self.runs.is_empty() {
+            self.end(0, Ending::Done, None);
+        }
+    }
+
+    pub(crate) fn drained(&self) -> Option<DrainSummary> {
+        self.ledger.drained()
+    }
+
+    fn act(&mut self) {
+        self.ledger.tick(self.now);
+        while let Some(effect) = self.ledger.next_effect() {
+            self.perform(effect);
+        }
+        if let Some(pick) = self.runs.iter().position(|run| run.aborted && !run.blocks) {
+            return self.end(pick, Ending::Interrupted, None);
+        }
+        self.looks_right();
+    }
+
+    fn looks_right(&self) {
+        let places = self.ledger.policy().concurrency.get();
+        assert!(self.ledger.timeout().is_none_or(|at| at > self.now), "the timeout lies ahead");
+        assert_eq!(self.ledger.running(), self.runs.len());
+        if !self.on_lambda {
+            assert!(self.watch.undecided <= places, "what has no place goes back");
+            let in_hand = self.ledger.in_hand();
+            assert!(in_hand <= 2 * places + self.brought_too_late, "{in_hand} in hand, {places} places");
+        }
+        if self.watch.drains {
+            assert_eq!(self.ledger.demand(), 0, "nothing is asked for during a drain");
+            assert_eq!(self.watch.undecided, self.runs.len(), "nothing waits during a drain");
+        }
+        let summary = self.ledger.drained();
+        assert!(summary.is_none() || self.ledger.timeout().is_none(), "what is over needs no timeout");
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Start(start) => {
+                self.watch.starts(&start, self.now, &self.sqs);
+                let message = index(&start.message.id);
+                let (delivery, blocks) = (start.delivery, message % 4 == 3);
+                self.runs.push(Run { delivery, message, cancelled: None, aborted: false, blocks });
+            }
+            Effect::Cancel(delivery, reason) => {
+                let run = self.runs.iter_mut().find(|run| run.delivery == delivery).expect("it runs");
+                assert!(run.cancelled.replace(reason).is_none(), "cancelled once");
+            }
+            Effect::Abort(delivery) => {
+                let run = self.runs.iter_mut().find(|run| run.delivery == delivery).expect("it runs");
+                assert!(run.cancelled.is_some() && !run.aborted, "asked first, and aborted once");
+                run.aborted = true;
+            }
+            Effect::Receive(receive) => {
+                assert!(!self.watch.drains, "nothing is received during a drain");
+                self.open.push((receive, self.now));
+                let lively = self.open.iter().filter(|(_, since)| *since + OVERDUE > self.now);
+                let asked_for: usize = lively.map(|(receive, _)| receive.max).sum();
+                let places = self.ledger.policy().concurrency.get();
+                assert!(self.watch.undecided + asked_for <= places, "a place for all that is asked for");
+                assert!((1..=10).contains(&receive.max));
+            }
+            Effect::Call(call) => {
+                self.watch.calls(&call, self.now);
+                self.in_air.push(InAir { call, asked_at: self.now, replies: None });
+            }
+            Effect::Note(note) => {
+                self.watch.notes(&note);
+                if self.on_lambda {
+                    self.responds(&note);
+                }
+            }
+        }
+    }
+
+    fn responds(&mut self, note: &Note) {
+        match note {
+            Note::Decided { message, outcome: Outcome::Ack, .. } | Note::Moved(message) => {
+                self.sqs.delete_by_response(index(&message.id));
+            }
+            _ => {}
+        }
+    }
+
+    /// Spread over the range, and the same in every run of a script.
+    fn jitter(&mut self) -> Jitter {
+        self.draws = self.draws.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
+        Jitter::new(self.draws)
+    }
+
+    pub(crate) fn message_here(&self) -> impl Iterator<Item = usize> + '_ {
+        0..self.sqs.messages.len()
+    }
+}
+
+fn take<T>(from: &mut Vec<T>, pick: usize) -> Option<T> {
+    let position = pick.checked_rem(from.len())?;
+    Some(from.remove(position))
+}
+
+fn failed() -> Result<(), CallError> {
+    Err(CallError::Failed("throttled".to_owned()))
+}
+
+fn ending(how: u8, cancelled: Option<CancelReason>) -> Ending {
+    let reason = "why".to_owned();
+    match (how % 10, cancelled) {
+        (0..4, _) => Ending::Done,
+        (4..8, Some(CancelReason::TimedOut)) => Ending::TimedOut,
+        (4..8, Some(CancelReason::Shutdown)) => Ending::Interrupted,
+        (4..8, Some(CancelReason::LeaseLost)) => Ending::LeaseLost,
+        (4, None) => Ending::RetryAsked { after: Some(Duration::from_millis(u64::from(how) * 37)), reason },
+        (5, None) => Ending::RetryAsked { after: Some(Duration::MAX), reason },
+        (6, None) => Ending::NoHandler { reason },
+        (7, None) => Ending::RetryAsked { after: None, reason },
+        (8, _) => Ending::Panicked { reason },
+        _ => Ending::Rejected { reason },
+    }
+}

@@ -1,0 +1,109 @@
+//! Random scripts: what happens to a host, step by step.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use drumline::{Acknowledge, DeadLetterPath, JitterMode, Policy, Polling};
+use proptest::prelude::*;
+
+/// One thing that happens. A `pick` chooses among what there is, so that every script is possible.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Step {
+    /// A message is sent, into one of three groups, and has been received so often before.
+    Send { group: u8, receives: u32 },
+    /// An open receive brings what SQS has; also a second copy of something, where `duplicate` says so.
+    Land { pick: usize, duplicate: bool },
+    /// An open receive fails.
+    FailReceive { pick: usize },
+    /// Another consumer receives what is visible, and lets it lapse.
+    Steal,
+    /// A run ends.
+    End { pick: usize, how: u8 },
+    /// A call reaches SQS, and is answered later.
+    Arrive { pick: usize, fates: u16 },
+    /// A call is answered, and reaches SQS now if it has not before.
+    Answer { pick: usize, fates: u16 },
+    /// A call is answered with fewer results than it has entries.
+    AnswerInPart { pick: usize },
+    /// A call's answer is lost; the call has reached SQS, or not.
+    Lose { pick: usize, arrives: bool },
+    /// An answer comes once more.
+    AnswerAgain { pick: usize },
+    /// Time passes.
+    Wait(Duration),
+}
+
+impl From<[u8; 4]> for Step {
+    /// The weights keep a script busy: messages come, run, end and are answered more often than things go wrong.
+    fn from([kind, pick, a, b]: [u8; 4]) -> Self {
+        let (pick, fates) = (usize::from(pick), u16::from_le_bytes([a, b]));
+        match kind % 40 {
+            0..5 => Self::Send { group: a % 3, receives: if b % 8 == 0 { 3 } else { 0 } },
+            5..13 => Self::Land { pick, duplicate: a % 4 == 0 },
+            13 => Self::FailReceive { pick },
+            14 => Self::Steal,
+            15..22 => Self::End { pick, how: a },
+            22..24 => Self::Arrive { pick, fates },
+            24..31 => Self::Answer { pick, fates },
+            31 => Self::AnswerInPart { pick },
+            32 => Self::Lose { pick, arrives: a % 2 == 0 },
+            33 => Self::AnswerAgain { pick },
+            34..37 => Self::Wait(Duration::from_millis(u64::from(fates % 300))),
+            37..39 => Self::Wait(Duration::from_millis(u64::from(fates) / 4)),
+            _ => Self::Wait(Duration::from_secs(u64::from(a) * u64::from(b % 8))),
+        }
+    }
+}
+
+pub(crate) fn script(longest: usize) -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec(any::<[u8; 4]>().prop_map(Step::from), 1..longest)
+}
+
+/// What differs from queue to queue.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Setting {
+    pub(crate) fifo: bool,
+    concurrency: usize,
+    lease_secs: u64,
+    timeout_secs: u64,
+    pub(crate) dead_letter: DeadLetterPath,
+    pub(crate) on_lambda: bool,
+}
+
+pub(crate) fn setting(fifo: bool, on_lambda: bool) -> impl Strategy<Value = Setting> {
+    let leases = prop_oneof![Just(1), Just(7), Just(30), Just(600), Just(43_200)];
+    let paths =
+        prop_oneof![Just(DeadLetterPath::Redrive), Just(DeadLetterPath::Copy), Just(DeadLetterPath::Nowhere)];
+    let timeouts = prop_oneof![Just(5), Just(900), Just(100_000)];
+    (1..=12_usize, leases, timeouts, paths).prop_map(
+        move |(concurrency, lease_secs, timeout_secs, dead_letter)| Setting {
+            fifo,
+            concurrency,
+            lease_secs,
+            timeout_secs,
+            dead_letter,
+            on_lambda,
+        },
+    )
+}
+
+impl Setting {
+    pub(crate) fn policy(&self) -> Policy {
+        let mut policy = Policy::new(Duration::from_secs(self.lease_secs));
+        policy.fifo = self.fifo;
+        policy.concurrency = NonZeroUsize::new(self.concurrency).unwrap();
+        policy.handler_timeout = Duration::from_secs(self.timeout_secs);
+        policy.retry = "exponential(0s,2,1h)".parse().unwrap();
+        let steps = "schedule(0s,1s,700ms,20s)".parse::<drumline::RetryPolicy>().unwrap();
+        policy.retry_by_type.insert("spread".to_owned(), steps.with_jitter(JitterMode::Full));
+        policy.dead_letter = self.dead_letter;
+        policy.polling = (!self.on_lambda).then_some(Polling { wait_time: Duration::from_secs(20) });
+        policy.acknowledge = if self.on_lambda { Acknowledge::ByResponse } else { Acknowledge::ByDelete };
+        policy
+    }
+
+    /// The redrive policy's count: high, so that a message comes to an end by it only if it is condemned.
+    pub(crate) fn max_receives(&self) -> u32 {
+        if self.dead_letter == DeadLetterPath::Redrive { 60 } else { u32::MAX }
+    }
+}

@@ -1,0 +1,174 @@
+//! What must hold at every moment, kept by counting alone.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use drumline::{
+    Acknowledge, Action, Call, DeadLetterPath, DeliveryId, MAX_BATCH, Message, Note, Outcome, Policy, Start,
+};
+
+use crate::sqs::{Sqs, TWELVE_HOURS, index};
+
+pub(crate) struct Watch {
+    policy: Policy,
+    started: HashSet<DeliveryId>,
+    decided: HashSet<DeliveryId>,
+    running: HashMap<usize, DeliveryId>,
+    /// Messages whose handler has returned with success, here.
+    pub(crate) done: HashSet<usize>,
+    /// Messages whose copy is confirmed.
+    pub(crate) moved: HashSet<usize>,
+    /// Messages with a verdict.
+    pub(crate) condemned: HashSet<usize>,
+    /// The newest receipt of each message that has come here.
+    newest: HashMap<usize, String>,
+    received_at: HashMap<String, Instant>,
+    /// Until when the lease of a receipt lasts, as far as was said here.
+    leased_until: HashMap<String, Instant>,
+    /// Receipts whose lease was told to be lost.
+    lost: HashSet<String>,
+    /// Deliveries of unanswered calls.
+    in_air: HashSet<DeliveryId>,
+    /// Deliveries without an outcome, waiting or running.
+    pub(crate) undecided: usize,
+    pub(crate) drains: bool,
+}
+
+impl Watch {
+    pub(crate) fn new(policy: Policy) -> Self {
+        Self {
+            policy,
+            started: HashSet::new(),
+            decided: HashSet::new(),
+            running: HashMap::new(),
+            done: HashSet::new(),
+            moved: HashSet::new(),
+            condemned: HashSet::new(),
+            newest: HashMap::new(),
+            received_at: HashMap::new(),
+            leased_until: HashMap::new(),
+            lost: HashSet::new(),
+            in_air: HashSet::new(),
+            undecided: 0,
+            drains: false,
+        }
+    }
+
+    pub(crate) fn comes(&mut self, now: Instant, message: &Message) {
+        self.undecided += 1;
+        self.newest.insert(index(&message.id), message.receipt.clone());
+        self.received_at.insert(message.receipt.clone(), now);
+        self.leased_until.insert(message.receipt.clone(), now + self.policy.lease);
+    }
+
+    pub(crate) fn starts(&mut self, start: &Start, now: Instant, sqs: &Sqs) {
+        let message = index(&start.message.id);
+        assert!(!self.drains, "nothing starts during a drain");
+        assert!(self.started.insert(start.delivery), "a delivery runs once");
+        assert!(!self.decided.contains(&start.delivery), "an outcome is the end");
+        assert!(
+            self.running.insert(message, start.delivery).is_none(),
+            "never two runs of m{message} at once"
+        );
+        assert!(self.running.len() <= self.policy.concurrency.get(), "no more runs than places");
+        assert!(!self.done.contains(&message), "m{message} is done and needs no other run");
+        assert!(!self.condemned.contains(&message), "m{message} has its verdict");
+        assert!(!self.policy.fifo || sqs.is_first_of_group(message), "m{message} overtakes in its group");
+        let receipt = &self.newest[&message];
+        assert!(now < self.leased_until[receipt], "the lease of {receipt} is over");
+        assert!(start.deadline <= self.received_at[receipt] + TWELVE_HOURS, "no job can take longer");
+    }
+
+    /// A run has returned, with success or not.
+    pub(crate) fn ends(&mut self, message: usize, success: bool) {
+        assert!(self.running.remove(&message).is_some());
+        if success {
+            self.done.insert(message);
+        }
+    }
+
+    pub(crate) fn calls(&mut self, call: &Call, now: Instant) {
+        let deliveries = call.action.deliveries();
+        assert!((1..=MAX_BATCH).contains(&deliveries.len()));
+        for delivery in deliveries {
+            // So no delete and no backoff goes out before the answer to the last renewal.
+            assert!(self.in_air.insert(delivery), "one call at a time for {delivery:?}");
+        }
+        match &call.action {
+            Action::Delete(entries) => {
+                assert_eq!(self.policy.acknowledge, Acknowledge::ByDelete);
+                for entry in entries {
+                    let message = index(&entry.receipt);
+                    let safe = self.done.contains(&message) || self.moved.contains(&message);
+                    assert!(safe, "m{message} is deleted, but neither done nor moved");
+                    self.uses(&entry.receipt, now);
+                }
+            }
+            Action::ChangeVisibility(entries) => {
+                for entry in entries {
+                    self.uses(&entry.receipt, now);
+                    let until = now + Duration::from_secs(u64::from(entry.visibility_secs));
+                    assert!(until <= self.received_at[&entry.receipt] + TWELVE_HOURS);
+                }
+            }
+            Action::DeadLetter { message, .. } => {
+                let message = index(&message.id);
+                assert_eq!(self.policy.dead_letter, DeadLetterPath::Copy);
+                assert!(self.condemned.contains(&message), "m{message} has no verdict");
+                assert!(!self.moved.contains(&message), "m{message} is in the DLQ already");
+            }
+        }
+    }
+
+    fn uses(&self, receipt: &String, now: Instant) {
+        assert!(!self.lost.contains(receipt), "nothing is said with {receipt} any more");
+        assert!(now < self.leased_until[receipt], "the lease of {receipt} is over");
+        assert_eq!(receipt, &self.newest[&index(receipt)], "the newest receipt counts");
+    }
+
+    /// A call was answered; the time is that of its asking.
+    pub(crate) fn answered(&mut self, call: &Call, asked_at: Instant, results: &[bool]) {
+        for delivery in call.action.deliveries() {
+            self.in_air.remove(&delivery);
+        }
+        for (position, ok) in results.iter().enumerate().filter(|(_, ok)| **ok) {
+            debug_assert!(ok);
+            match &call.action {
+                Action::ChangeVisibility(entries) => {
+                    let entry = &entries[position];
+                    let until = asked_at + Duration::from_secs(u64::from(entry.visibility_secs));
+                    let known = self.leased_until.get_mut(&entry.receipt).unwrap();
+                    *known = until.max(*known);
+                }
+                Action::DeadLetter { message, .. } => {
+                    self.moved.insert(index(&message.id));
+                }
+                Action::Delete(_) => {}
+            }
+        }
+    }
+
+    pub(crate) fn notes(&mut self, note: &Note) {
+        match note {
+            Note::Decided { delivery, message, outcome, run } => {
+                assert!(self.decided.insert(*delivery), "one outcome each");
+                assert_eq!(run.is_some(), self.started.contains(delivery), "runs have their facts");
+                self.undecided -= 1;
+                if matches!(outcome, Outcome::DeadLetter(_)) {
+                    self.condemned.insert(index(&message.id));
+                }
+            }
+            Note::ReceivedAgain(_) => self.undecided -= 1,
+            Note::LeaseLost(message) => {
+                let newest = self.newest[&index(&message.id)].clone();
+                assert!(self.lost.insert(newest), "a lease is lost once");
+            }
+            _ => {}
+        }
+    }
+
+    /// Deliveries that were started and have no outcome.
+    pub(crate) fn unended(&self) -> usize {
+        self.started.difference(&self.decided).count()
+    }
+}
