@@ -12,10 +12,13 @@ mod sqs;
 #[path = "ledger_properties/watch.rs"]
 mod watch;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use drumline::DeadLetterPath;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 
 use host::{Host, LAST_SECONDS};
 use script::{Setting, Step, script, setting};
@@ -117,6 +120,29 @@ fn leaks_no_place(setting: &Setting, script: &[Step]) {
     }
     assert_eq!(host.ledger.in_hand(), 0);
     assert_eq!(host.ledger.demand(), setting.policy().concurrency.get());
+}
+
+/// The properties say little of what no script leads to.
+#[test]
+fn the_scripts_lead_everywhere() {
+    let mut runner = TestRunner::deterministic();
+    let mut heard = BTreeMap::<&str, usize>::new();
+    for round in 0..600 {
+        let setting = setting(round % 2 == 0, false).new_tree(&mut runner).unwrap().current();
+        let mut host = Host::new(&setting);
+        host.play(&scripts().new_tree(&mut runner).unwrap().current());
+        for name in &host.watch.heard {
+            *heard.entry(name).or_default() += 1;
+        }
+    }
+    let outcomes = ["ack", "retry", "dead_letter", "release", "lease_lost"];
+    let calls = ["settled", "unsettled", "call failed", "done before", "moved", "no DLQ"];
+    let leases = ["renewed", "not renewed", "lease lost", "received again", "isolated"];
+    let receives = ["received", "receive failed", "receive overdue"];
+    for name in [&outcomes[..], &calls, &leases, &receives].concat() {
+        let often = heard.get(name).copied().unwrap_or_default();
+        assert!(often >= 10, "{name:?} is heard in {often} of 600 scripts only");
+    }
 }
 
 proptest! {

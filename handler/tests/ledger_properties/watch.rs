@@ -32,6 +32,8 @@ pub(crate) struct Watch {
     /// Deliveries without an outcome, waiting or running.
     pub(crate) undecided: usize,
     pub(crate) drains: bool,
+    /// What has been told at least once.
+    pub(crate) heard: HashSet<&'static str>,
 }
 
 impl Watch {
@@ -51,6 +53,7 @@ impl Watch {
             in_air: HashSet::new(),
             undecided: 0,
             drains: false,
+            heard: HashSet::new(),
         }
     }
 
@@ -149,6 +152,7 @@ impl Watch {
     }
 
     pub(crate) fn notes(&mut self, note: &Note) {
+        self.heard.insert(name(note));
         match note {
             Note::Decided { delivery, message, outcome, run } => {
                 assert!(self.decided.insert(*delivery), "one outcome each");
@@ -170,5 +174,25 @@ impl Watch {
     /// Deliveries that were started and have no outcome.
     pub(crate) fn unended(&self) -> usize {
         self.started.difference(&self.decided).count()
+    }
+}
+
+fn name(note: &Note) -> &'static str {
+    match note {
+        Note::Decided { outcome, .. } => outcome.label(),
+        Note::Settled(_) => "settled",
+        Note::Unsettled { .. } => "unsettled",
+        Note::CallFailed { .. } => "call failed",
+        Note::Deduplicated(_) => "done before",
+        Note::ReceivedAgain(_) => "received again",
+        Note::Moved(_) => "moved",
+        Note::NoDeadLetterQueue(_) => "no DLQ",
+        Note::Renewed(_) => "renewed",
+        Note::RenewalFailed { .. } => "not renewed",
+        Note::LeaseLost(_) => "lease lost",
+        Note::Isolated(_) => "isolated",
+        Note::Received(_) => "received",
+        Note::ReceiveFailed { .. } => "receive failed",
+        Note::ReceiveOverdue => "receive overdue",
     }
 }
