@@ -102,3 +102,14 @@ fn a_lanes_tail_takes_places_too() {
     assert_eq!(world.asked_for(), [1]);
     assert_eq!(world.ledger.running(), 1);
 }
+
+#[test]
+fn several_open_receives_never_ask_for_more_than_there_are_places() {
+    let mut world = World::new(with_places(25, standard()));
+    assert_eq!(world.asked_for(), [10]);
+    world.receives(["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]);
+    assert_eq!(world.asked_for(), [10], "five places are left over, which go into the next one");
+    assert_eq!(world.ledger.demand(), 15);
+    world.wait(secs(1));
+    assert_eq!(world.asked_for(), [10]);
+}
