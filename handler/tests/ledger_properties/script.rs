@@ -71,7 +71,7 @@ pub(crate) struct Setting {
 }
 
 pub(crate) fn setting(fifo: bool, on_lambda: bool) -> impl Strategy<Value = Setting> {
-    let leases = prop_oneof![Just(1), Just(7), Just(30), Just(600), Just(43_200)];
+    let leases = prop_oneof![3 => Just(1), 3 => Just(7), 3 => Just(30), 3 => Just(600), 1 => Just(43_200)];
     let paths =
         prop_oneof![Just(DeadLetterPath::Redrive), Just(DeadLetterPath::Copy), Just(DeadLetterPath::Nowhere)];
     let timeouts = prop_oneof![Just(5), Just(900), Just(100_000)];
