@@ -1,0 +1,27 @@
+//! Small HTTP requests.
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::{Client, Error};
+use hyper_util::rt::TokioExecutor;
+
+/// The answer to a request, read whole.
+pub(crate) async fn exchange(request: Request<Full<Bytes>>) -> Result<Response<Bytes>, Error> {
+    // One client per request: connections live on the runtime of the test that made them.
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let (head, body) = client.request(request).await?.into_parts();
+    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    Ok(Response::from_parts(head, body))
+}
+
+/// Status and body of a GET, or `None` where nobody answers.
+pub async fn get(url: &str) -> Option<(u16, String)> {
+    let answer = exchange(Request::get(url).body(Full::default()).unwrap()).await.ok()?;
+    Some((answer.status().as_u16(), String::from_utf8_lossy(answer.body()).into_owned()))
+}
+
+/// The status of a GET, or `None` where nobody answers.
+pub async fn status_of(url: &str) -> Option<u16> {
+    Some(get(url).await?.0)
+}

@@ -1,0 +1,209 @@
+//! A proxy before SQS that lets chosen actions fail, in the ways in which they fail in the field.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, Uri, header};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::http::exchange;
+
+/// How a request fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// SQS wants fewer requests: status 400, `RequestThrottled`.
+    Throttled,
+    /// Status 500.
+    Internal,
+    /// The connection is closed without an answer, and SQS has not seen the request.
+    Dropped,
+    /// SQS does what it was asked to, but its answer is lost with the connection.
+    AnswerLost,
+    /// No answer, ever.
+    Hangs,
+    /// Status 200, and every entry of the batch in its `Failed` list.
+    EntriesFail,
+}
+
+/// Changes a successful answer's JSON.
+type Rewrite = Box<dyn Fn(&mut Value) + Send>;
+
+/// What becomes of the requests of one action.
+#[derive(Default)]
+struct Plan {
+    next: VecDeque<Fault>,
+    always: Option<Fault>,
+    rewrite: Option<Rewrite>,
+    seen: Vec<(Instant, Value)>,
+}
+
+#[derive(Default)]
+struct Plans(Mutex<HashMap<String, Plan>>);
+
+impl Plans {
+    fn with<T>(&self, action: &str, change: impl FnOnce(&mut Plan) -> T) -> T {
+        change(self.0.lock().unwrap().entry(action.to_owned()).or_default())
+    }
+}
+
+/// The proxy; it ends when dropped.
+pub struct Proxy {
+    addr: SocketAddr,
+    plans: Arc<Plans>,
+    server: JoinHandle<()>,
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl Proxy {
+    /// A proxy before the SQS endpoint at `upstream`, on a free port of the loopback interface.
+    pub async fn start(upstream: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let plans = Arc::<Plans>::default();
+        let server = tokio::spawn(serve(listener, upstream.to_owned(), Arc::clone(&plans)));
+        Self { addr, plans, server }
+    }
+
+    /// Where the worker should believe SQS to be.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// Has the next `times` requests of `action` fail.
+    pub fn fail(&self, action: &str, fault: Fault, times: usize) {
+        self.plans.with(action, |plan| plan.next.extend(std::iter::repeat_n(fault, times)));
+    }
+
+    /// Has all further requests of `action` fail.
+    pub fn fail_always(&self, action: &str, fault: Fault) {
+        self.plans.with(action, |plan| plan.always = Some(fault));
+    }
+
+    /// Lets requests of `action` through again.
+    pub fn heal(&self, action: &str) {
+        self.plans.with(action, |plan| {
+            plan.next.clear();
+            plan.always = None;
+        });
+    }
+
+    /// Changes what SQS answers to `action`.
+    pub fn rewrite(&self, action: &str, rewrite: impl Fn(&mut Value) + Send + 'static) {
+        self.plans.with(action, |plan| plan.rewrite = Some(Box::new(rewrite)));
+    }
+
+    /// When requests of `action` came, and what they said.
+    pub fn requests(&self, action: &str) -> Vec<(Instant, Value)> {
+        self.plans.with(action, |plan| plan.seen.clone())
+    }
+
+    /// How many requests of `action` came.
+    pub fn count(&self, action: &str) -> usize {
+        self.plans.with(action, |plan| plan.seen.len())
+    }
+}
+
+/// Ends a connection without an answer.
+#[derive(Debug)]
+struct Closed;
+
+impl std::fmt::Display for Closed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("closed on purpose")
+    }
+}
+
+impl std::error::Error for Closed {}
+
+async fn serve(listener: TcpListener, upstream: String, plans: Arc<Plans>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let (upstream, plans) = (upstream.clone(), Arc::clone(&plans));
+        let service = service_fn(move |request| pass(request, upstream.clone(), Arc::clone(&plans)));
+        // Closing connections is what this proxy is for.
+        tokio::spawn(async move {
+            drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await)
+        });
+    }
+}
+
+async fn pass(
+    request: Request<Incoming>,
+    upstream: String,
+    plans: Arc<Plans>,
+) -> Result<Response<Full<Bytes>>, Closed> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.map_err(|_| Closed)?.to_bytes();
+    let action = action(&head.headers);
+    let json: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let fault = plans.with(&action, |plan| {
+        plan.seen.push((Instant::now(), json.clone()));
+        plan.next.pop_front().or(plan.always)
+    });
+    match fault {
+        Some(Fault::Throttled) => return Ok(error(400, "com.amazonaws.sqs#RequestThrottled")),
+        Some(Fault::Internal) => return Ok(error(500, "com.amazonaws.sqs#InternalFailure")),
+        Some(Fault::EntriesFail) => return Ok(answer(200, &failed_entries(&json))),
+        Some(Fault::Dropped) => return Err(Closed),
+        Some(Fault::Hangs) => std::future::pending().await,
+        Some(Fault::AnswerLost) | None => {}
+    }
+    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+    let mut forwarded = Request::post(format!("{upstream}{path}").parse::<Uri>().unwrap());
+    *forwarded.headers_mut().unwrap() = head.headers;
+    forwarded.headers_mut().unwrap().remove(header::HOST);
+    let response = exchange(forwarded.body(Full::from(body)).unwrap()).await.map_err(|_| Closed)?;
+    if fault == Some(Fault::AnswerLost) {
+        return Err(Closed);
+    }
+    let mut said: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+    let rewritten = response.status().is_success()
+        && plans.with(&action, |plan| plan.rewrite.as_ref().map(|rewrite| rewrite(&mut said)).is_some());
+    if rewritten {
+        return Ok(answer(200, &said));
+    }
+    let mut response = response.map(Full::from);
+    // The body was read whole: how it was framed counts no longer.
+    for name in [header::CONNECTION, header::CONTENT_LENGTH, header::TRANSFER_ENCODING] {
+        response.headers_mut().remove(name);
+    }
+    Ok(response)
+}
+
+/// `DeleteMessageBatch` of `X-Amz-Target: AmazonSQS.DeleteMessageBatch`.
+fn action(headers: &HeaderMap) -> String {
+    let target = headers.get("x-amz-target").map_or("", |target| target.to_str().unwrap_or_default());
+    target.rsplit('.').next().unwrap_or_default().to_owned()
+}
+
+fn failed_entries(request: &Value) -> Value {
+    let entries = request["Entries"].as_array().cloned().unwrap_or_default();
+    let failed = entries.iter().map(|entry| {
+        json!({ "Id": entry["Id"], "SenderFault": false, "Code": "InternalError", "Message": "made to fail" })
+    });
+    json!({ "Successful": [], "Failed": failed.collect::<Vec<_>>() })
+}
+
+fn error(status: u16, code: &str) -> Response<Full<Bytes>> {
+    answer(status, &json!({ "__type": code, "message": "made to fail" }))
+}
+
+fn answer(status: u16, body: &Value) -> Response<Full<Bytes>> {
+    let response =
+        Response::builder().status(status).header(header::CONTENT_TYPE, "application/x-amz-json-1.0");
+    response.body(Full::from(body.to_string())).unwrap()
+}

@@ -1,0 +1,195 @@
+//! Queues on LocalStack, each test its own.
+
+use std::collections::HashMap;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::retry::RetryConfig;
+use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_sqs::types::{
+    Message, MessageSystemAttributeName, QueueAttributeName as Name, SendMessageBatchRequestEntry,
+};
+
+/// The region of all tests' queues.
+pub(crate) const REGION: &str = "eu-central-1";
+
+/// The URL of a running LocalStack.
+///
+/// # Panics
+/// Where `DRUMLINE_TEST_LOCALSTACK` does not tell it.
+pub fn localstack() -> String {
+    std::env::var("DRUMLINE_TEST_LOCALSTACK").expect(
+        "DRUMLINE_TEST_LOCALSTACK must be the URL of a running LocalStack: `cargo xtask test` starts one",
+    )
+}
+
+/// An SQS client for an endpoint that does not check credentials.
+pub fn client(endpoint_url: &str) -> Client {
+    let config = aws_sdk_sqs::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static(REGION))
+        .credentials_provider(Credentials::from_keys("test", "test", None))
+        .endpoint_url(endpoint_url)
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .retry_config(RetryConfig::disabled());
+    Client::from_conf(config.build())
+}
+
+/// How a queue is set up.
+#[derive(Debug, Clone, Copy)]
+pub struct Setup {
+    /// Whether it is a FIFO queue.
+    pub fifo: bool,
+    /// Its visibility timeout, in seconds.
+    pub visibility_secs: u32,
+    /// After how many receives a message goes to the DLQ; `None` for a queue without one.
+    pub max_receive_count: Option<u32>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { fifo: false, visibility_secs: 30, max_receive_count: Some(5) }
+    }
+}
+
+/// A queue, and its DLQ where it has one.
+#[derive(Debug, Clone)]
+pub struct TestQueue {
+    /// The queue's name.
+    pub name: String,
+    /// The queue's URL.
+    pub url: String,
+    /// The DLQ's URL, empty where there is none.
+    pub dead_letter_url: String,
+    /// A client of the test's own, straight to LocalStack.
+    pub client: Client,
+}
+
+/// How many messages a queue holds, by their state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// To be received.
+    pub visible: u32,
+    /// Received and not deleted.
+    pub in_flight: u32,
+    /// Sent with a delay that has not passed.
+    pub delayed: u32,
+}
+
+impl Counts {
+    /// None at all.
+    pub const NONE: Self = Self { visible: 0, in_flight: 0, delayed: 0 };
+}
+
+impl TestQueue {
+    /// A new queue with `name` in its name.
+    pub async fn create(name: &str, setup: Setup) -> Self {
+        let client = client(&localstack());
+        let unique = format!("{name}-{:x}-{:x}", std::process::id(), fastrand::u32(..));
+        let suffix = if setup.fifo { ".fifo" } else { "" };
+        let mut attributes = HashMap::from([(Name::VisibilityTimeout, setup.visibility_secs.to_string())]);
+        let mut dead_letter_url = String::new();
+        if let Some(count) = setup.max_receive_count {
+            let dead = format!("{unique}-dlq{suffix}");
+            dead_letter_url = make(&client, &dead, setup.fifo, HashMap::new()).await;
+            let arn = format!("arn:aws:sqs:{REGION}:000000000000:{dead}");
+            let policy = serde_json::json!({ "deadLetterTargetArn": arn, "maxReceiveCount": count });
+            attributes.insert(Name::RedrivePolicy, policy.to_string());
+        }
+        let name = format!("{unique}{suffix}");
+        let url = make(&client, &name, setup.fifo, attributes).await;
+        Self { name, url, dead_letter_url, client }
+    }
+
+    /// Sends a message and returns its id.
+    pub async fn send(&self, body: &str) -> String {
+        let sent = self.client.send_message().queue_url(&self.url).message_body(body).send().await.unwrap();
+        sent.message_id.unwrap()
+    }
+
+    /// Sends messages of groups, in order: body and group.
+    pub async fn send_grouped(&self, messages: &[(String, String)]) {
+        for (batch, messages) in messages.chunks(10).enumerate() {
+            let entries = messages.iter().enumerate().map(|(index, (body, group))| {
+                SendMessageBatchRequestEntry::builder()
+                    .id(index.to_string())
+                    .message_body(body)
+                    .message_group_id(group)
+                    .message_deduplication_id(format!("{batch}-{index}"))
+                    .build()
+                    .unwrap()
+            });
+            let request =
+                self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries.collect()));
+            let sent = request.send().await.unwrap();
+            assert!(sent.failed.is_empty(), "{sent:?}");
+        }
+    }
+
+    /// How many messages the queue holds.
+    pub async fn counts(&self) -> Counts {
+        counts(&self.client, &self.url).await
+    }
+
+    /// Whether the queue holds nothing, in no state.
+    pub async fn is_empty(&self) -> bool {
+        self.counts().await == Counts::NONE
+    }
+
+    /// How many messages the DLQ holds.
+    pub async fn dead_count(&self) -> u32 {
+        let Counts { visible, in_flight, delayed } = counts(&self.client, &self.dead_letter_url).await;
+        visible + in_flight + delayed
+    }
+
+    /// Takes the DLQ's messages out of it, with everything SQS tells of them.
+    pub async fn take_dead(&self) -> Vec<Message> {
+        let mut all = Vec::new();
+        loop {
+            let taken = take(&self.client, &self.dead_letter_url).await;
+            if taken.is_empty() {
+                return all;
+            }
+            all.extend(taken);
+        }
+    }
+
+    /// One receive that hides nothing.
+    pub async fn peek(&self) -> Vec<Message> {
+        let receive = self.client.receive_message().queue_url(&self.url).max_number_of_messages(10);
+        receive.visibility_timeout(0).send().await.unwrap().messages.unwrap_or_default()
+    }
+}
+
+async fn make(client: &Client, name: &str, fifo: bool, mut attributes: HashMap<Name, String>) -> String {
+    if fifo {
+        attributes.insert(Name::FifoQueue, "true".to_owned());
+    }
+    let create = client.create_queue().queue_name(name).set_attributes(Some(attributes));
+    create.send().await.expect("LocalStack makes a queue").queue_url.unwrap()
+}
+
+async fn counts(client: &Client, url: &str) -> Counts {
+    let reply = client.get_queue_attributes().queue_url(url).attribute_names(Name::All).send().await.unwrap();
+    let attributes = reply.attributes.unwrap();
+    let count = |name| attributes[&name].parse().unwrap();
+    Counts {
+        visible: count(Name::ApproximateNumberOfMessages),
+        in_flight: count(Name::ApproximateNumberOfMessagesNotVisible),
+        delayed: count(Name::ApproximateNumberOfMessagesDelayed),
+    }
+}
+
+async fn take(client: &Client, url: &str) -> Vec<Message> {
+    let receive = client
+        .receive_message()
+        .queue_url(url)
+        .max_number_of_messages(10)
+        .message_system_attribute_names(MessageSystemAttributeName::All)
+        .message_attribute_names("All");
+    let messages = receive.send().await.unwrap().messages.unwrap_or_default();
+    for message in &messages {
+        let delete = client.delete_message().queue_url(url);
+        delete.receipt_handle(message.receipt_handle().unwrap()).send().await.unwrap();
+    }
+    messages
+}

@@ -1,0 +1,282 @@
+//! The `drumline` binary as a process: with surroundings of its own, real signals, and its log read as it comes.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+
+use crate::eventually::{PATIENCE, eventually};
+use crate::http::get;
+use crate::queues::{REGION, TestQueue, localstack};
+
+/// A start of the binary, being prepared. Nothing of the test's own environment reaches it.
+pub struct Launch {
+    args: Vec<String>,
+    env: BTreeMap<String, String>,
+    input: Vec<u8>,
+    http: Option<SocketAddr>,
+    home: TempDir,
+}
+
+impl Launch {
+    /// `drumline ARGS…` with LocalStack's credentials and nothing else.
+    pub fn new(args: &[&str]) -> Self {
+        let launch = Self {
+            args: args.iter().map(|&arg| arg.to_owned()).collect(),
+            env: BTreeMap::new(),
+            input: Vec::new(),
+            http: None,
+            home: tempfile::tempdir().unwrap(),
+        };
+        let home = launch.home.path().display().to_string();
+        launch
+            .env("HOME", &home)
+            .env("AWS_REGION", REGION)
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("DRUMLINE_HTTP_ADDR", "off")
+            .env("RUST_BACKTRACE", "1")
+    }
+
+    /// A worker on `queue` that notices soon when it should stop, serves its metrics, and retries without chance.
+    pub fn run(queue: &TestQueue) -> Self {
+        let addr = free_address();
+        let launch = Self::new(&["run"])
+            .env("DRUMLINE_QUEUE_URL", &queue.url)
+            .env("AWS_ENDPOINT_URL", &localstack())
+            .env("DRUMLINE_WAIT_TIME", "1s")
+            .env("DRUMLINE_RETRY_JITTER", "none")
+            .env("DRUMLINE_LOG", "info,drumline_consumer=debug")
+            .env("DRUMLINE_HTTP_ADDR", &addr.to_string());
+        Self { http: Some(addr), ..launch }
+    }
+
+    /// The same with a variable set.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// The same without a variable.
+    pub fn without(mut self, name: &str) -> Self {
+        self.env.remove(name);
+        self
+    }
+
+    /// The same with something to read on standard input.
+    pub fn input(mut self, input: impl Into<Vec<u8>>) -> Self {
+        self.input = input.into();
+        self
+    }
+
+    /// The folder that the process takes for its user's home, and runs in.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Starts the process.
+    pub fn spawn(self) -> Worker {
+        let mut command = Command::new(binary());
+        command.args(&self.args).env_clear().envs(&self.env).current_dir(self.home.path());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
+        let (stdout, stderr) = (Lines::default(), Lines::default());
+        let readers = [
+            stdout.follow(child.stdout.take().expect("it is piped")),
+            stderr.follow(child.stderr.take().expect("it is piped")),
+        ];
+        let mut stdin = child.stdin.take().expect("it is piped");
+        let input = self.input;
+        // A process that does not want its input closes it; what it says instead is what the test looks at.
+        tokio::spawn(async move { drop(stdin.write_all(&input).await) });
+        Worker { child, stdout, stderr, readers, http: self.http, _home: self.home }
+    }
+
+    /// Starts the process and waits for its end.
+    pub async fn finish(self) -> Finished {
+        self.spawn().finish().await
+    }
+}
+
+/// A running process; it is killed when dropped.
+pub struct Worker {
+    child: Child,
+    stdout: Lines,
+    stderr: Lines,
+    readers: [JoinHandle<()>; 2],
+    http: Option<SocketAddr>,
+    _home: TempDir,
+}
+
+/// A process that has ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its exit status; `None` where a signal ended it.
+    pub status: Option<i32>,
+    /// The lines of its standard output.
+    pub stdout: Vec<String>,
+    /// The lines of its standard error.
+    pub stderr: Vec<String>,
+}
+
+impl Finished {
+    /// Its standard error as one text.
+    pub fn errors(&self) -> String {
+        self.stderr.join("\n")
+    }
+}
+
+impl Worker {
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        let id = self.child.id().and_then(|id| i32::try_from(id).ok()).expect("it has not ended");
+        kill_process(Pid::from_raw(id).expect("an id is not 0"), signal).unwrap();
+    }
+
+    /// Kills the process: no signal handler runs, nothing is given back.
+    pub async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// Stops the process by SIGTERM and expects a clean end.
+    pub async fn stop(self) -> Finished {
+        self.signal(Signal::TERM);
+        let finished = self.finish().await;
+        assert_eq!(finished.status, Some(0), "{}", finished.errors());
+        finished
+    }
+
+    /// Waits for the end of the process.
+    pub async fn finish(mut self) -> Finished {
+        let Ok(status) = tokio::time::timeout(PATIENCE, self.child.wait()).await else {
+            panic!("it does not end:\n{}", self.stderr.all().join("\n"));
+        };
+        // Its pipes close with it, so what it wrote is complete once they have been read to the end.
+        for reader in self.readers {
+            reader.await.unwrap();
+        }
+        Finished { status: status.unwrap().code(), stdout: self.stdout.all(), stderr: self.stderr.all() }
+    }
+
+    /// What it has written to standard output so far.
+    pub fn stdout(&self) -> Vec<String> {
+        self.stdout.all()
+    }
+
+    /// The log entries so far that carry this message.
+    pub fn logged(&self, message: &str) -> Vec<Value> {
+        self.stderr.logged(message)
+    }
+
+    /// The log entries so far whose message begins like this.
+    pub fn logged_beginning(&self, beginning: &str) -> Vec<Value> {
+        entries(&self.stderr.0.lock().unwrap(), |message| message.starts_with(beginning))
+    }
+
+    /// Waits until `count` log entries with this message are there.
+    pub async fn until_logged(&self, message: &str, count: usize) -> Vec<Value> {
+        eventually(&format!("{message:?} is logged {count} times"), async || {
+            self.logged(message).len() >= count
+        })
+        .await;
+        self.logged(message)
+    }
+
+    /// A URL of its HTTP endpoint.
+    pub fn endpoint(&self, path: &str) -> String {
+        format!("http://{}{path}", self.http.expect("its HTTP endpoint is on"))
+    }
+
+    /// A counter's or gauge's value by the beginning of its line: its name, with labels as far as they matter. Lines are
+    /// summed; none at all are 0.
+    pub async fn metric(&self, beginning: &str) -> u64 {
+        let Some((_, text)) = get(&self.endpoint("/metrics")).await else { return 0 };
+        let lines = text.lines().filter(|line| line.starts_with(beginning));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    }
+}
+
+/// The log entries with such a message, among all lines of a log.
+fn entries(lines: &[String], is_such: impl Fn(&str) -> bool) -> Vec<Value> {
+    let entries = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    entries.filter(|entry| entry["message"].as_str().is_some_and(&is_such)).collect()
+}
+
+impl Finished {
+    /// The log entries that carry this message.
+    pub fn logged(&self, message: &str) -> Vec<Value> {
+        entries(&self.stderr, |text| text == message)
+    }
+}
+
+/// Lines as they come.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl Lines {
+    fn follow(&self, pipe: impl AsyncRead + Unpin + Send + 'static) -> JoinHandle<()> {
+        let lines = Arc::clone(&self.0);
+        tokio::spawn(async move {
+            let mut pipe = BufReader::new(pipe).lines();
+            while let Some(line) = pipe.next_line().await.unwrap() {
+                lines.lock().unwrap().push(line);
+            }
+        })
+    }
+
+    fn all(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+
+    fn logged(&self, message: &str) -> Vec<Value> {
+        entries(&self.0.lock().unwrap(), |text| text == message)
+    }
+}
+
+/// Ports for servers of processes that are about to start. Below those that systems give to outgoing connections, of
+/// which the tests make many.
+const PORTS: std::ops::Range<u16> = 10_000..30_000;
+
+/// An address of the loopback interface that nothing listens on.
+pub fn free_address() -> SocketAddr {
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let port =
+        std::iter::repeat_with(|| fastrand::u16(PORTS)).find(free).expect("it goes on until it finds one");
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+/// The `drumline` binary beside the test's own: `target/PROFILE/deps/TEST` and `target/PROFILE/drumline`. Where only
+/// this crate was built, it is built first.
+fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let test = std::env::current_exe().unwrap();
+        let profile = test.parent().and_then(Path::parent).expect("tests lie in target/PROFILE/deps");
+        let binary = profile.join(format!("drumline{}", std::env::consts::EXE_SUFFIX));
+        if !binary.exists() {
+            build(profile);
+        }
+        assert!(binary.exists(), "{} is missing after a build", binary.display());
+        binary
+    })
+}
+
+fn build(profile: &Path) {
+    let cargo = std::env::var("CARGO").expect("cargo says where it is when it runs a test");
+    let profile =
+        profile.file_name().and_then(|name| name.to_str()).expect("cargo's folders have plain names");
+    let profile = if profile == "debug" { "dev" } else { profile };
+    let mut command = std::process::Command::new(cargo);
+    command.args(["build", "--package", "drumline-consumer", "--bin", "drumline", "--profile", profile]);
+    let status = command.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap();
+    assert!(status.success(), "drumline does not build");
+}

@@ -1,0 +1,19 @@
+//! The `drumline` binary as it runs in the field: real processes, signals and kills, against LocalStack.
+//!
+//! Set `DRUMLINE_TEST_LOCALSTACK` to the URL of a running LocalStack; `cargo xtask test` does. The tests wait more than
+//! they compute, so they are over sooner with more of them at once: `--test-threads 8`.
+#![allow(clippy::unwrap_used)]
+
+mod bad_input;
+mod faults;
+mod fifo;
+mod jobs;
+mod kill;
+mod lease;
+mod local;
+mod permanent;
+mod retry;
+mod send;
+mod shutdown;
+mod signals;
+mod startup;

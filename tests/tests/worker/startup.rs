@@ -1,0 +1,130 @@
+//! What a worker says when it cannot start, and with which status it ends.
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use drumline_tests::{Finished, Launch, Setup, TestQueue, free_address, localstack};
+
+const USAGE: i32 = 64;
+const UNAVAILABLE: i32 = 69;
+
+/// Expects this status, and all of these words on standard error.
+fn expect(finished: &Finished, status: i32, words: &[&str]) {
+    let errors = finished.errors();
+    assert_eq!(finished.status, Some(status), "{errors}");
+    for word in words {
+        assert!(errors.contains(word), "{word:?} in\n{errors}");
+    }
+    assert!(!errors.contains("panicked"), "{errors}");
+    assert!(
+        !errors.contains("DispatchFailure"),
+        "the SDK's inner structure is of no use to an operator:\n{errors}"
+    );
+    assert!(finished.stdout.is_empty(), "{finished:?}");
+}
+
+fn run(queue_url: &str) -> Launch {
+    Launch::new(&["run"]).env("DRUMLINE_QUEUE_URL", queue_url).env("DRUMLINE_WAIT_TIME", "1s")
+}
+
+#[tokio::test]
+async fn a_missing_queue_is_named_with_what_to_check() {
+    let url = format!("{}/000000000000/no-such-queue", localstack());
+    let finished = run(&url).finish().await;
+    let words = ["no-such-queue", "does not exist", "check DRUMLINE_QUEUE_URL", "account and region"];
+    expect(&finished, UNAVAILABLE, &words);
+}
+
+#[tokio::test]
+async fn wrong_settings_are_all_told_at_once() {
+    let finished = Launch::new(&["run", "--handler-timeout", "soon"])
+        .env("DRUMLINE_QUEUE_URL", "jobs")
+        .env("DRUMLINE_CONCURRENCY", "none")
+        .env("DRUMLINE_WAIT_TIME", "21s")
+        .env("DRUMLINE_RETRY", "linear(1s)")
+        .env("DRUMLINE_HTTP_ADDR", "9464")
+        .finish()
+        .await;
+    let words = [
+        "6 problems",
+        "\"jobs\" is not a URL",
+        "concurrency = \"none\" (environment): must be a whole number",
+        "wait_time = \"21s\" (environment): must be whole seconds",
+        "handler_timeout = \"soon\" (flag): is not a duration",
+        "retry = \"linear(1s)\" (environment)",
+        "http_addr = \"9464\" (environment)",
+    ];
+    expect(&finished, USAGE, &words);
+}
+
+#[tokio::test]
+async fn without_a_queue_the_way_to_name_one_is_told() {
+    expect(&Launch::new(&["run"]).finish().await, USAGE, &["DRUMLINE_QUEUE_URL", "--queue-url"]);
+}
+
+#[tokio::test]
+async fn wrong_settings_of_the_jobs_are_told_too() {
+    let finished = run("http://127.0.0.1:1/000000000000/jobs")
+        .env("DRUMLINE_MAX_PIXELS", "many")
+        .env("DRUMLINE_SMTP_URL", "smtp://mail.example.com")
+        .finish()
+        .await;
+    expect(&finished, USAGE, &["DRUMLINE_MAX_PIXELS", "DRUMLINE_MAIL_FROM"]);
+}
+
+#[tokio::test]
+async fn an_unknown_flag_is_wrong_usage() {
+    expect(
+        &Launch::new(&["run", "--concurency", "3"]).finish().await,
+        USAGE,
+        &["--concurency", "--concurrency"],
+    );
+}
+
+#[tokio::test]
+async fn a_region_that_nothing_tells_is_asked_for() {
+    let finished =
+        run("https://vpce-1.sqs.vpce.amazonaws.com/123456789012/jobs").without("AWS_REGION").finish().await;
+    expect(&finished, USAGE, &["no AWS region is set", "set AWS_REGION"]);
+}
+
+#[tokio::test]
+async fn missing_credentials_are_told_with_the_ways_to_give_some() {
+    // The request would go to LocalStack, but there is nothing to sign it with.
+    let finished = run("https://sqs.eu-central-1.amazonaws.com/123456789012/jobs")
+        .env("AWS_ENDPOINT_URL", &localstack())
+        .without("AWS_ACCESS_KEY_ID")
+        .without("AWS_SECRET_ACCESS_KEY")
+        .finish()
+        .await;
+    let words = ["jobs", "a role", "AWS_PROFILE", "AWS_ACCESS_KEY_ID"];
+    expect(&finished, UNAVAILABLE, &words);
+}
+
+#[tokio::test]
+async fn a_queue_that_nobody_serves_is_given_up_after_some_tries() {
+    let address = free_address();
+    let begun = Instant::now();
+    let finished = run(&format!("http://{address}/000000000000/jobs")).finish().await;
+    expect(&finished, UNAVAILABLE, &["jobs", "onnect", "the queue does not answer yet"]);
+    assert_eq!(finished.logged("the queue does not answer yet").len(), 2);
+    assert!(begun.elapsed() >= Duration::from_secs(2), "a network may take some seconds to come up");
+}
+
+#[tokio::test]
+async fn an_http_address_in_use_is_told_with_the_way_out() {
+    let queue = TestQueue::create("address", Setup::default()).await;
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let finished = Launch::run(&queue).env("DRUMLINE_HTTP_ADDR", &address).finish().await;
+    expect(&finished, UNAVAILABLE, &[&address, "in use", "DRUMLINE_HTTP_ADDR"]);
+}
+
+#[tokio::test]
+async fn copies_without_a_dlq_to_be_found_are_no_start() {
+    let queue = TestQueue::create("lost-dlq", Setup::default()).await;
+    let delete = queue.client.delete_queue().queue_url(&queue.dead_letter_url);
+    delete.send().await.unwrap();
+    let finished = Launch::run(&queue).env("DRUMLINE_PERMANENT_FAILURES", "dead-letter").finish().await;
+    expect(&finished, UNAVAILABLE, &[&queue.name, "DLQ", "does not exist"]);
+}
