@@ -93,10 +93,12 @@ impl Consumer {
         self,
         shutdown: impl Future<Output = ()>,
     ) -> Result<Vec<(String, DrainSummary)>, StartError> {
-        let mut drivers = Vec::new();
-        for queue in &self.settings.queues {
-            drivers.push(self.driver(queue).await?);
-        }
+        let mut shutdown = std::pin::pin!(shutdown);
+        let drivers = tokio::select! {
+            drivers = self.drivers() => drivers?,
+            // Nothing has been received yet, so there is nothing to drain; a question that is dropped changes nothing.
+            () = &mut shutdown => return Ok(Vec::new()),
+        };
         let statuses: Vec<(String, Arc<QueueStatus>)> =
             drivers.iter().map(|d| (d.observer.queue().to_string(), d.observer.status())).collect();
         let readiness = Readiness::new(statuses);
@@ -127,6 +129,14 @@ impl Consumer {
             summaries.push((name, summary));
         }
         Ok(summaries)
+    }
+
+    async fn drivers(&self) -> Result<Vec<Driver>, StartError> {
+        let mut drivers = Vec::new();
+        for queue in &self.settings.queues {
+            drivers.push(self.driver(queue).await?);
+        }
+        Ok(drivers)
     }
 
     async fn driver(&self, settings: &QueueSettings) -> Result<Driver, StartError> {

@@ -39,22 +39,25 @@ pub(crate) struct Clients {
 /// # Errors
 /// Where no region can be told, in words for the user.
 pub(crate) async fn connect(queue_url: &Url, wait_time: Duration) -> Result<Clients, String> {
-    let base = load(queue_url).await;
+    let mut base = load(queue_url).await;
     if base.region().is_none() {
         return Err(format!("no AWS region is set, and {queue_url} does not tell one: set AWS_REGION"));
+    }
+    if base.endpoint_url().is_none()
+        && let Some(endpoint) = own_endpoint(queue_url)
+    {
+        // As a default for all services, so that an endpoint that is set for SQS alone still comes first.
+        base = base.to_builder().endpoint_url(endpoint).build();
     }
     let client = |timeout| {
         let timeouts =
             TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(timeout);
-        let mut config = Builder::from(&base)
+        let config = Builder::from(&base)
             .timeout_config(timeouts.build())
             // Failed calls are tried again by the ledger, which knows how long that makes sense.
             .retry_config(RetryConfig::disabled())
             // It would watch idle long polls at the cost of most of an idle consumer's CPU, and has broken them.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        if let (None, Some(endpoint)) = (base.endpoint_url(), own_endpoint(queue_url)) {
-            config = config.endpoint_url(endpoint);
-        }
         Client::from_conf(config.build())
     };
     Ok(Clients { polls: client(wait_time + RECEIVE_SLACK), calls: client(CALL_TIMEOUT) })

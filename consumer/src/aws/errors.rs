@@ -19,12 +19,18 @@ where
                 None => format!("{code} (HTTP status {})", service.raw().status()),
             }
         }
-        _ => DisplayErrorContext(error).to_string(),
+        _ => with_causes(error),
     };
     let advice = advice(kind);
     let text =
         if advice.is_empty() { format!("{action}: {what}") } else { format!("{action}: {what}; {advice}") };
     SqsError { kind, text }
+}
+
+/// An error and what caused it. `DisplayErrorContext` would add their inner structure, which is of no use to an operator.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn kind<E>(error: &SdkError<E, HttpResponse>) -> SqsErrorKind
