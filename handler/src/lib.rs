@@ -1,4 +1,42 @@
-//! To be written.
+//! Handlers for SQS jobs, and the I/O-free core that owns every decision about a delivery.
+//!
+//! A service writes [`Job`]s and their handlers, puts them into a [`Router`], and gives that to a host: the
+//! long-polling consumer of `drumline-consumer`, or any other that moves a [`Ledger`].
+//!
+//! ```
+//! use drumline::{Context, Failure, Job, Router};
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Thumbnail {
+//!     image_id: u64,
+//! }
+//!
+//! impl Job for Thumbnail {
+//!     const TYPE: &'static str = "image.thumbnail";
+//! }
+//!
+//! async fn thumbnail(ctx: Context, job: Thumbnail) -> Result<(), Failure> {
+//!     if job.image_id == 0 {
+//!         return Err(Failure::reject("there is no image 0"));
+//!     }
+//!     // `?` on any error means: try again later.
+//!     let pixels = ctx.blocking(move || Ok(std::fs::read(format!("{}.png", job.image_id))?)).await?;
+//!     ctx.progress(1, 1, "images");
+//!     Ok(drop(pixels))
+//! }
+//!
+//! let router = Router::new().handle(thumbnail);
+//! assert_eq!(router.types().collect::<Vec<_>>(), ["image.thumbnail"]);
+//! ```
+//!
+//! # Words
+//! A *message* is what SQS stores; a *delivery* is one receipt of it, with its *lease*. A *job* is the decoded payload;
+//! an *attempt* is one run of a handler. A run has an [`Ending`]; [`decide`](decide()) makes it an [`Outcome`]; a host
+//! expresses that in [`Call`]s. A *lane* is the deliveries of one FIFO message group.
+//!
+//! # Purity
+//! Nothing in this crate reads a clock, draws randomness, looks at the environment, or knows an SDK or a runtime: all of
+//! that is handed in. The loop that moves a ledger is shown, as a test, in [`Ledger`]'s documentation.
 
 mod batches;
 mod call;

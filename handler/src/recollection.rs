@@ -15,7 +15,7 @@ pub(crate) enum Past {
     Done,
     /// No attempt can succeed, for this reason.
     Condemned(String),
-    /// An attempt has ended some other way: whatever happens next, this message does not kill the process.
+    /// It left here alive: an attempt has ended some other way, or it was given back without one.
     Survived,
 }
 

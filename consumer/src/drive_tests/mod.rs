@@ -246,8 +246,9 @@ async fn a_killed_consumers_messages_are_done_by_the_next() {
     let next = Consumer::start(&model, router(&Diary::default(), |_, _| async { Ok(()) }), |_| {});
     let begun = Instant::now();
     model.drained().await;
+    let took = begun.elapsed();
     next.stop().await;
-    assert!(begun.elapsed() <= LEASE + Duration::from_secs(1));
+    assert!(took <= LEASE + Duration::from_secs(1), "{took:?}");
     assert!(model.dead().is_empty());
 }
 
@@ -279,16 +280,13 @@ async fn groups_keep_their_order_under_failures_and_run_in_parallel() {
     );
     let begun = Instant::now();
     model.drained().await;
+    let took = begun.elapsed();
     consumer.stop().await;
     for group in ["a", "b", "c"] {
         let order: Vec<String> = done.entries().into_iter().filter(|name| name.starts_with(group)).collect();
         assert_eq!(order, (0..5).map(|n| format!("{group}{n}")).collect::<Vec<_>>());
     }
-    assert!(
-        begun.elapsed() < Duration::from_secs(20),
-        "one after the other it would be more: {:?}",
-        begun.elapsed()
-    );
+    assert!(took < Duration::from_secs(14), "one after the other it would be more: {took:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,8 @@
 //! The driver against the queue's own state machine, on tokio's paused clock: hours pass in milliseconds.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ pub(super) struct Model {
     pub(super) failing_deletes: Arc<AtomicUsize>,
     pub(super) failing_renewals: Arc<AtomicUsize>,
     pub(super) failing_receives: Arc<AtomicUsize>,
+    /// Whether the process on this end still lives: a dead one receives no more.
+    alive: Arc<AtomicBool>,
     /// The next so many receives never end.
     pub(super) hanging_receives: Arc<AtomicUsize>,
 }
@@ -82,6 +85,7 @@ impl Model {
             failing_deletes: Arc::default(),
             failing_renewals: Arc::default(),
             failing_receives: Arc::default(),
+            alive: Arc::new(AtomicBool::new(true)),
             hanging_receives: Arc::default(),
         }
     }
@@ -152,6 +156,9 @@ impl Model {
         let end = Instant::now() + self.wait_time;
         loop {
             let changed = self.changed.notified();
+            if !self.alive.load(Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
             let messages = self.receive_now(max);
             if !messages.is_empty() || Instant::now() >= end {
                 return Ok(messages.into_iter().map(message).collect());
@@ -179,7 +186,7 @@ impl Model {
         });
         let request = DeleteMessageBatch { queue_url: self.queue_url.clone(), entries: entries.collect() };
         let now = self.now();
-        let reply = self.lock().delete_message_batch(now, &request).unwrap();
+        let reply = self.lock().delete_message_batch(now, request).unwrap();
         self.changed.notify_waiters();
         replies(count, &reply)
     }
@@ -199,7 +206,7 @@ impl Model {
         let request =
             ChangeMessageVisibilityBatch { queue_url: self.queue_url.clone(), entries: entries.collect() };
         let now = self.now();
-        let reply = self.lock().change_message_visibility_batch(now, &request).unwrap();
+        let reply = self.lock().change_message_visibility_batch(now, request).unwrap();
         self.changed.notify_waiters();
         replies(count, &reply)
     }
@@ -257,6 +264,7 @@ pub(super) struct Consumer {
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<drumline::DrainSummary>,
     pub(super) metrics: Metrics,
+    alive: Arc<AtomicBool>,
 }
 
 impl Consumer {
@@ -268,14 +276,15 @@ impl Consumer {
         policy.retry = policy.retry.with_jitter(drumline::JitterMode::None);
         change(&mut policy);
         let metrics = Metrics::new();
-        let queue = Arc::new(model.clone());
+        let alive = Arc::new(AtomicBool::new(true));
+        let queue = Arc::new(Model { alive: Arc::clone(&alive), ..model.clone() });
         let driver =
             driver(name, policy, queue, Arc::new(router), &metrics, Arc::new(Nobody), Handle::current())
                 .unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async { drop(stopped.await) };
         let running = tokio::spawn(driver.run(shutdown, Duration::from_secs(25)));
-        Self { stop: Some(stop), running, metrics }
+        Self { stop: Some(stop), running, metrics, alive }
     }
 
     /// As SIGTERM does.
@@ -291,6 +300,7 @@ impl Consumer {
 
     /// As SIGKILL does: nothing is said to anybody.
     pub(super) fn kill(self) {
+        self.alive.store(false, Ordering::SeqCst);
         self.running.abort();
     }
 }

@@ -183,6 +183,10 @@ impl Ledger {
             self.note(Note::Deduplicated(message));
             self.conclude(now, id, Outcome::Ack, None);
         } else {
+            if self.recollection.of(&message.id).is_none() {
+                // Its receives are accounted for from here on: it did not come back because it killed anything.
+                self.recollection.remember(&message.id, Past::Survived);
+            }
             self.conclude(now, id, Outcome::Release, None);
         }
     }
