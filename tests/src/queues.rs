@@ -91,7 +91,7 @@ impl TestQueue {
         if let Some(count) = setup.max_receive_count {
             let dead = format!("{unique}-dlq{suffix}");
             dead_letter_url = make(&client, &dead, setup.fifo, HashMap::new()).await;
-            let arn = format!("arn:aws:sqs:{REGION}:000000000000:{dead}");
+            let arn = attributes_of(&client, &dead_letter_url).await.remove(&Name::QueueArn).unwrap();
             let policy = serde_json::json!({ "deadLetterTargetArn": arn, "maxReceiveCount": count });
             attributes.insert(Name::RedrivePolicy, policy.to_string());
         }
@@ -168,9 +168,13 @@ async fn make(client: &Client, name: &str, fifo: bool, mut attributes: HashMap<N
     create.send().await.expect("LocalStack makes a queue").queue_url.unwrap()
 }
 
-async fn counts(client: &Client, url: &str) -> Counts {
+async fn attributes_of(client: &Client, url: &str) -> HashMap<Name, String> {
     let reply = client.get_queue_attributes().queue_url(url).attribute_names(Name::All).send().await.unwrap();
-    let attributes = reply.attributes.unwrap();
+    reply.attributes.unwrap()
+}
+
+async fn counts(client: &Client, url: &str) -> Counts {
+    let attributes = attributes_of(client, url).await;
     let count = |name| attributes[&name].parse().unwrap();
     Counts {
         visible: count(Name::ApproximateNumberOfMessages),

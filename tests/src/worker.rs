@@ -98,7 +98,8 @@ impl Launch {
         let input = self.input;
         // A process that does not want its input closes it; what it says instead is what the test looks at.
         tokio::spawn(async move { drop(stdin.write_all(&input).await) });
-        Worker { child, stdout, stderr, readers, http: self.http, _home: self.home }
+        let log = ShownOnFailure(stderr.clone());
+        Worker { child, stdout, stderr, readers, http: self.http, _home: self.home, _log: log }
     }
 
     /// Starts the process and waits for its end.
@@ -115,6 +116,7 @@ pub struct Worker {
     readers: [JoinHandle<()>; 2],
     http: Option<SocketAddr>,
     _home: TempDir,
+    _log: ShownOnFailure,
 }
 
 /// A process that has ended.
@@ -239,6 +241,18 @@ impl Lines {
 
     fn logged(&self, message: &str) -> Vec<Value> {
         entries(&self.0.lock().unwrap(), |text| text == message)
+    }
+}
+
+/// Shows what a process has logged where its test fails: the reason is more often there than in the test.
+struct ShownOnFailure(Lines);
+
+impl Drop for ShownOnFailure {
+    #[allow(clippy::print_stderr, reason = "the test runner shows it with the failed test")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the worker's standard error:\n{}", self.0.all().join("\n"));
+        }
     }
 }
 
