@@ -1,6 +1,7 @@
 //! Drumline's development tasks: `cargo xtask COMMAND`. One module per command; what they share sits beside them.
 #![allow(clippy::print_stdout, reason = "a terminal tool: its messages are its output")]
 
+mod bench;
 mod deps;
 mod interrupt;
 mod localstack;
@@ -29,6 +30,8 @@ enum Command {
     Test(test::Options),
     /// Run LocalStack in the foreground until Ctrl-C
     Localstack(localstack::Options),
+    /// Measure what the runtime costs beside a bare loop over AWS's SDK
+    Bench(bench::Options),
     /// Check what the crates depend on: purity, licences, sources
     Deps,
 }
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Test(options) => test::run(&options),
         Command::Localstack(options) => localstack::run(&options),
+        Command::Bench(options) => bench::run(&options),
         Command::Deps => deps::run(),
     };
     result.unwrap_or_else(|error| {

@@ -50,6 +50,16 @@ impl Process {
         Ok(Self { name: name.to_owned(), group, exits, interrupts: interrupts.clone(), ended: None })
     }
 
+    /// Its id, for looking it up in the operating system's accounts.
+    pub(crate) fn id(&self) -> Pid {
+        self.group
+    }
+
+    /// Asks it to end, and its group; returns at once.
+    pub(crate) fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
     /// Waits for the end; a signal to this process ends the wait with [`Interrupted`].
     pub(crate) fn wait(&mut self) -> Result<ExitStatus> {
         self.ended_before(&never()).map(|ended| ended.expect("the timer never fires"))

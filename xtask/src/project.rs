@@ -15,6 +15,11 @@ pub(crate) fn target() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |folder| root().join(folder))
 }
 
+/// An example, as a release build leaves it.
+pub(crate) fn example(name: &str) -> PathBuf {
+    target().join("release").join("examples").join(name)
+}
+
 /// `cargo`, in the workspace's root.
 ///
 /// What `cargo run` told this process about the xtask crate is taken out again: build scripts that watch such a

@@ -1,0 +1,124 @@
+//! The benchmark's queue: an in-memory SQS endpoint with one thread, told over a socket what to do.
+//!
+//! Prints the queue's URL and the address of the control socket, then takes one command a line and answers each with a
+//! line of numbers. It ends with the control connection.
+//!
+//! | command | does | answers |
+//! |---|---|---|
+//! | `wait` | waits until a receive is open | `0` |
+//! | `end` | answers open receives, and lets none wait from now on | `0` |
+//! | `drain N` | puts N messages in at once, waits until they are deleted | microseconds from the last put to the last delete |
+//! | `trickle N MS` | puts N messages in, one each MS milliseconds | microseconds from accepted to deleted of each |
+#![allow(clippy::print_stdout, reason = "printing is how this program answers")]
+
+use std::error::Error;
+use std::time::Duration;
+
+use drumline_queue::api::{GetQueueAttributes, SendMessage};
+use drumline_queue::{Endpoint, Server, SqsError, Timestamp};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::time::{Instant, MissedTickBehavior};
+
+type AnyError = Box<dyn Error + Send + Sync>;
+
+/// A job of usual size.
+const BODY_BYTES: usize = 300;
+
+/// How often a queue that is being emptied is looked at: a thousandth of a run that takes a second.
+const LOOK: Duration = Duration::from_millis(1);
+
+const COUNTS: [&str; 2] = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
+
+fn main() -> Result<(), AnyError> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve())
+}
+
+async fn serve() -> Result<(), AnyError> {
+    let server = Server::bind("127.0.0.1:0").await?;
+    let queue_url = server.endpoint().create_queue("bench", &[])?;
+    let control = TcpListener::bind("127.0.0.1:0").await?;
+    println!("{queue_url} {}", control.local_addr()?);
+
+    let (mut stream, _) = control.accept().await?;
+    let (commands, mut answers) = stream.split();
+    let mut commands = BufReader::new(commands).lines();
+    let queue = Queue { endpoint: server.endpoint().clone(), url: queue_url };
+    while let Some(command) = commands.next_line().await? {
+        let numbers = queue.obey(&command).await?;
+        let line: Vec<String> = numbers.iter().map(u128::to_string).collect();
+        answers.write_all(format!("{}\n", line.join(" ")).as_bytes()).await?;
+    }
+    Ok(())
+}
+
+struct Queue {
+    endpoint: Endpoint,
+    url: String,
+}
+
+impl Queue {
+    async fn obey(&self, command: &str) -> Result<Vec<u128>, AnyError> {
+        match command.split(' ').collect::<Vec<_>>()[..] {
+            ["wait"] => {
+                while self.endpoint.waiting_receives() == 0 {
+                    tokio::time::sleep(LOOK).await;
+                }
+                Ok(vec![0])
+            }
+            ["end"] => {
+                self.endpoint.end_long_polls();
+                Ok(vec![0])
+            }
+            ["drain", count] => self.drain(count.parse()?).await,
+            ["trickle", count, millis] => {
+                self.trickle(count.parse()?, Duration::from_millis(millis.parse()?)).await
+            }
+            _ => Err(format!("not a command: {command}").into()),
+        }
+    }
+
+    async fn drain(&self, count: usize) -> Result<Vec<u128>, AnyError> {
+        self.endpoint.call(|sqs, now| {
+            (0..count).try_for_each(|n| sqs.send_message(now, self.message(n)).map(|_| ()))
+        })?;
+        let filled = Instant::now();
+        while !self.is_empty()? {
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(vec![filled.elapsed().as_micros()])
+    }
+
+    async fn trickle(&self, count: usize, every: Duration) -> Result<Vec<u128>, AnyError> {
+        let mut ticks = tokio::time::interval(every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut latencies = Vec::with_capacity(count);
+        for n in 0..count {
+            ticks.tick().await;
+            let accepted = Instant::now();
+            self.endpoint.call(|sqs, now| sqs.send_message(now, self.message(n)))?;
+            // Serves between two looks, so that the figure is true to some microseconds.
+            while !self.is_empty()? {
+                tokio::task::yield_now().await;
+            }
+            latencies.push(accepted.elapsed().as_micros());
+        }
+        Ok(latencies)
+    }
+
+    fn message(&self, n: usize) -> SendMessage {
+        let envelope = format!(r#"{{"type":"noop","jobId":"{n:026}","payload":{{"n":{n},"padding":""}}}}"#);
+        let padding = "x".repeat(BODY_BYTES.saturating_sub(envelope.len()));
+        let message_body = envelope.replace(r#""padding":"""#, &format!(r#""padding":"{padding}""#));
+        SendMessage { queue_url: self.url.clone(), message_body, ..Default::default() }
+    }
+
+    fn is_empty(&self) -> Result<bool, SqsError> {
+        let request = GetQueueAttributes {
+            queue_url: self.url.clone(),
+            attribute_names: COUNTS.map(str::to_owned).to_vec(),
+        };
+        let reply = self.endpoint.call(|sqs, now: Timestamp| sqs.get_queue_attributes(now, &request))?;
+        Ok(COUNTS.iter().all(|name| reply.attributes.get(*name).is_some_and(|count| count == "0")))
+    }
+}

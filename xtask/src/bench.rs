@@ -1,0 +1,130 @@
+//! `cargo xtask bench`: what the runtime costs beside a bare loop over AWS's SDK. See `docs/benchmark.md`.
+//!
+//! Each worker in turn, round by round, drains the same queue: a server in a process of its own on one core, the
+//! worker on another. Only Linux tells what is measured here.
+
+mod figures;
+mod idle;
+mod latency;
+mod queue;
+mod report;
+mod rounds;
+mod usage;
+mod worker;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, ensure};
+use crossbeam_channel::Receiver;
+
+use crate::bench::report::{Machine, Report};
+use crate::interrupt::{self, Interrupted};
+use crate::process::Process;
+use crate::progress::phase;
+use crate::project;
+
+/// The server has a core to itself, and so has the worker; whoever waits for both shares the server's.
+const SERVER_CORE: usize = 0;
+const WORKER_CORE: usize = 1;
+
+/// What `--quick` does: enough to see that everything runs, too little for figures worth keeping.
+const QUICK_ROUNDS: usize = 2;
+const QUICK_MESSAGES: usize = 10_000;
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// How often each worker drains the queue
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    /// Messages a worker and round
+    #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    messages: u32,
+    /// How long the idle consumer is watched, in seconds; 0 leaves it out
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=3600))]
+    idle_secs: u64,
+    /// Two rounds of 10,000 messages and nothing else: does it run?
+    #[arg(long, conflicts_with_all = ["rounds", "messages", "idle_secs"])]
+    quick: bool,
+    /// What is printed at the end
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    Table,
+    /// On standard output alone; progress goes elsewhere than that
+    Json,
+}
+
+/// How much is measured.
+struct Plan {
+    rounds: usize,
+    messages: usize,
+    idle_secs: u64,
+    latency: bool,
+}
+
+impl Plan {
+    fn of(options: &Options) -> Self {
+        if options.quick {
+            return Self { rounds: QUICK_ROUNDS, messages: QUICK_MESSAGES, idle_secs: 0, latency: false };
+        }
+        Self {
+            rounds: options.rounds as usize,
+            messages: options.messages as usize,
+            idle_secs: options.idle_secs,
+            latency: true,
+        }
+    }
+}
+
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    let machine = Machine::this()?;
+    ensure!(machine.cores > WORKER_CORE, "the server and the worker need a core each; this machine has one");
+    let interrupts = interrupt::catch()?;
+    // Nothing but the report may stand on standard output where a program reads it.
+    let quiet = options.output == Output::Json;
+    let step = |name: &str, work: &mut dyn FnMut() -> Result<()>| {
+        if quiet { work() } else { phase(name, work) }
+    };
+
+    step("build the server and the workers", &mut || build(&interrupts))?;
+    let plan = Plan::of(options);
+    let mut report = Report::new(machine, plan.messages);
+    for round in 1..=plan.rounds {
+        step(&format!("round {round} of {}", plan.rounds), &mut || {
+            report.rounds.push(rounds::round(plan.messages, &interrupts)?);
+            Ok(())
+        })?;
+    }
+    if plan.latency {
+        step("pick-up latency", &mut || {
+            report.latency = latency::measure(&interrupts)?;
+            Ok(())
+        })?;
+    }
+    if plan.idle_secs > 0 {
+        step(&format!("idle for {} s", plan.idle_secs), &mut || {
+            report.idle = Some(idle::measure(plan.idle_secs, &interrupts)?);
+            Ok(())
+        })?;
+    }
+    match options.output {
+        Output::Table => println!("\n{report}"),
+        Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// All three are examples of one crate, and built without this repository's jobs, which nothing here runs.
+fn build(interrupts: &Receiver<Interrupted>) -> Result<()> {
+    let mut cargo = project::cargo();
+    cargo.args(["build", "--release", "--quiet", "--package", "drumline-consumer", "--no-default-features"]);
+    for program in [queue::PROGRAM, worker::NOOP, worker::BARE_LOOP] {
+        cargo.args(["--example", program]);
+    }
+    let status = Process::spawn("cargo build", &mut cargo, interrupts)?.wait()?;
+    ensure!(status.success(), "cargo build failed with {status}");
+    Ok(())
+}

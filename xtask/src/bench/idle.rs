@@ -1,0 +1,37 @@
+//! What a consumer costs that has nothing to do.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use crossbeam_channel::Receiver;
+use serde::Serialize;
+
+use super::queue::Queue;
+use super::worker::{Kind, Requests, Worker};
+use crate::interrupt::Interrupted;
+
+/// After the start: until credentials are cached and the first receive waits.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// The cost of a time without messages.
+#[derive(Debug, Serialize)]
+pub(super) struct Idle {
+    pub(super) secs: u64,
+    pub(super) cpu_ms: f64,
+    pub(super) percent_of_a_core: f64,
+    /// From the worker's start on, so with the one `GetQueueAttributes` of that. A receive counts when it is answered.
+    pub(super) requests: Requests,
+}
+
+#[allow(clippy::cast_precision_loss, reason = "figures to read")]
+pub(super) fn measure(secs: u64, interrupts: &Receiver<Interrupted>) -> Result<Idle> {
+    let mut queue = Queue::start(interrupts)?;
+    let mut worker = Worker::start(Kind::Drumline32, &queue.url, interrupts)?;
+    queue.wait()?;
+    worker.run_for(SETTLE)?;
+    let before = worker.processor_time()?;
+    worker.run_for(Duration::from_secs(secs))?;
+    let cpu_ms = worker.processor_time()?.saturating_sub(before).as_secs_f64() * 1e3;
+    let requests = worker.end(&mut queue)?;
+    Ok(Idle { secs, cpu_ms, percent_of_a_core: cpu_ms / (secs as f64 * 1e3) * 100.0, requests })
+}

@@ -1,0 +1,38 @@
+//! How soon a message that comes alone is worked on: from the queue's accepting it to its deletion.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use crossbeam_channel::Receiver;
+use serde::Serialize;
+
+use super::figures::{percentile, sorted};
+use super::queue::Queue;
+use super::worker::{Kind, Worker};
+use crate::interrupt::Interrupted;
+
+/// Twenty messages a second, for fifteen seconds.
+const EVERY: Duration = Duration::from_millis(50);
+const MESSAGES: usize = 300;
+
+/// In microseconds.
+#[derive(Debug, Serialize)]
+pub(super) struct Latency {
+    pub(super) worker: Kind,
+    pub(super) p50_us: f64,
+    pub(super) p99_us: f64,
+}
+
+pub(super) fn measure(interrupts: &Receiver<Interrupted>) -> Result<Vec<Latency>> {
+    [Kind::BareLoop, Kind::Drumline32].into_iter().map(|kind| trickle(kind, interrupts)).collect()
+}
+
+fn trickle(worker: Kind, interrupts: &Receiver<Interrupted>) -> Result<Latency> {
+    let mut queue = Queue::start(interrupts)?;
+    let process = Worker::start(worker, &queue.url, interrupts)?;
+    queue.wait()?;
+    let times = queue.trickle(MESSAGES, EVERY)?;
+    process.end(&mut queue)?;
+    let micros = sorted(times.iter().map(|time| time.as_secs_f64() * 1e6));
+    Ok(Latency { worker, p50_us: percentile(&micros, 50), p99_us: percentile(&micros, 99) })
+}

@@ -1,0 +1,98 @@
+//! The queue that all workers drain: `consumer/examples/bench_queue.rs` in a process of its own, and its control
+//! socket.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use crossbeam_channel::Receiver;
+
+use super::SERVER_CORE;
+use super::usage::on_core;
+use crate::interrupt::Interrupted;
+use crate::process::Process;
+use crate::project;
+
+pub(super) const PROGRAM: &str = "bench_queue";
+
+/// How long a command may take before the worker counts as stuck: a million messages at a tenth of the usual speed.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// How often an interruption is looked for while an answer is awaited.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The server and its one queue. It ends with this value.
+pub(super) struct Queue {
+    pub(super) url: String,
+    control: BufReader<TcpStream>,
+    interrupts: Receiver<Interrupted>,
+    _process: Process,
+}
+
+impl Queue {
+    pub(super) fn start(interrupts: &Receiver<Interrupted>) -> Result<Self> {
+        let (output, input) = io::pipe()?;
+        let mut command = std::process::Command::new(project::example(PROGRAM));
+        command.stdout(input);
+        let process = on_core(SERVER_CORE, || Process::spawn(PROGRAM, &mut command, interrupts))?;
+        // This end of the pipe goes away, so that reading ends where the server does not start.
+        drop(command);
+        let mut line = String::new();
+        BufReader::new(output).read_line(&mut line)?;
+        let (url, control) =
+            line.trim_end().split_once(' ').context("the benchmark's queue did not start")?;
+        let control = TcpStream::connect(control)?;
+        control.set_nodelay(true)?;
+        control.set_read_timeout(Some(LOOK))?;
+        Ok(Self {
+            url: url.to_owned(),
+            control: BufReader::new(control),
+            interrupts: interrupts.clone(),
+            _process: process,
+        })
+    }
+
+    /// Waits until the worker asks for messages.
+    pub(super) fn wait(&mut self) -> Result<()> {
+        self.ask("wait").map(drop)
+    }
+
+    /// Puts messages in, and tells how long it took from then until all were deleted.
+    pub(super) fn drain(&mut self, messages: usize) -> Result<Duration> {
+        let micros = self.ask(&format!("drain {messages}"))?;
+        Ok(Duration::from_micros(*micros.first().context("no answer to `drain`")?))
+    }
+
+    /// Puts messages in, one each `every`, and tells how long each took from accepted to deleted.
+    pub(super) fn trickle(&mut self, messages: usize, every: Duration) -> Result<Vec<Duration>> {
+        let micros = self.ask(&format!("trickle {messages} {}", every.as_millis()))?;
+        ensure!(micros.len() == messages, "{} answers for {messages} messages", micros.len());
+        Ok(micros.into_iter().map(Duration::from_micros).collect())
+    }
+
+    /// Answers all open receives, and from now on every receive at once.
+    pub(super) fn end_long_polls(&mut self) -> Result<()> {
+        self.ask("end").map(drop)
+    }
+
+    fn ask(&mut self, command: &str) -> Result<Vec<u64>> {
+        self.control.get_mut().write_all(format!("{command}\n").as_bytes())?;
+        let asked = Instant::now();
+        let mut line = String::new();
+        while !line.ends_with('\n') {
+            match self.control.read_line(&mut line) {
+                Ok(0) => bail!("the benchmark's queue ended during `{command}`"),
+                Ok(_) => {}
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                    if let Ok(interrupted) = self.interrupts.try_recv() {
+                        return Err(interrupted.into());
+                    }
+                    ensure!(asked.elapsed() < PATIENCE, "the worker is stuck: no end of `{command}`");
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        line.split_whitespace().map(|number| Ok(number.parse()?)).collect()
+    }
+}

@@ -1,0 +1,214 @@
+//! What was measured, as a table to read and as data.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::thread::available_parallelism;
+
+use anyhow::Result;
+use comfy_table::presets::ASCII_MARKDOWN;
+use comfy_table::{CellAlignment, Table};
+use serde::{Serialize, Serializer};
+
+use super::figures::{self, Figure, Figures, Spread};
+use super::idle::Idle;
+use super::latency::Latency;
+use super::usage::processor_name;
+use super::worker::Kind;
+
+/// Where it was measured.
+#[derive(Debug, Serialize)]
+pub(super) struct Machine {
+    pub(super) cores: usize,
+    processor: Option<String>,
+}
+
+impl Machine {
+    pub(super) fn this() -> Result<Self> {
+        Ok(Self { cores: available_parallelism()?.get(), processor: processor_name() })
+    }
+}
+
+/// Everything that was measured.
+#[derive(Debug)]
+pub(super) struct Report {
+    machine: Machine,
+    messages: usize,
+    pub(super) rounds: Vec<BTreeMap<Kind, Figures>>,
+    pub(super) latency: Vec<Latency>,
+    pub(super) idle: Option<Idle>,
+}
+
+/// One figure of one worker over all rounds.
+#[derive(Serialize)]
+struct Summary {
+    figure: &'static str,
+    worker: Kind,
+    #[serde(flatten)]
+    spread: Spread,
+    /// To the bare loop: of the medians, and the median of the rounds' own ratios, which a noisy machine moves less.
+    ratio_of_medians: f64,
+    median_of_ratios: f64,
+}
+
+impl Report {
+    pub(super) fn new(machine: Machine, messages: usize) -> Self {
+        Self { machine, messages, rounds: Vec::new(), latency: Vec::new(), idle: None }
+    }
+
+    fn summary(&self, figure: &Figure, worker: Kind) -> Summary {
+        let spread = |worker| Spread::of(self.rounds.iter().map(|round| (figure.of)(&round[&worker])));
+        let (own, bare) = (spread(worker), spread(Kind::BareLoop));
+        let ratios = self.rounds.iter().map(|r| (figure.of)(&r[&worker]) / (figure.of)(&r[&Kind::BareLoop]));
+        Summary {
+            figure: figure.name.trim_start(),
+            worker,
+            spread: own,
+            ratio_of_medians: own.median / bare.median,
+            median_of_ratios: Spread::of(ratios).median,
+        }
+    }
+
+    fn summaries(&self) -> Vec<Summary> {
+        let of_figure = |figure| Kind::ALL.map(|worker| self.summary(figure, worker));
+        figures::ALL.iter().flat_map(of_figure).collect()
+    }
+
+    fn table(&self) -> Table {
+        let mut table = table();
+        let mut head = vec!["median (least to most)".to_owned()];
+        for kind in Kind::ALL {
+            head.push(kind.label().to_owned());
+            if kind != Kind::BareLoop {
+                head.push("ratio (pairwise)".to_owned());
+            }
+        }
+        table.set_header(head);
+        for figure in &figures::ALL {
+            let digits = figure.digits;
+            let mut row = vec![figure.name.to_owned()];
+            for kind in Kind::ALL {
+                let Summary {
+                    spread: Spread { median, min, max }, ratio_of_medians, median_of_ratios, ..
+                } = self.summary(figure, kind);
+                row.push(format!("{median:.digits$} ({min:.digits$} to {max:.digits$})"));
+                if kind != Kind::BareLoop {
+                    row.push(format!("{ratio_of_medians:.2} ({median_of_ratios:.2})"));
+                }
+            }
+            table.add_row(row);
+        }
+        right_align(table)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Machine { cores, processor } = &self.machine;
+        let processor = processor.as_deref().unwrap_or("unknown processor");
+        let (rounds, messages) = (self.rounds.len(), self.messages);
+        writeln!(f, "{cores} cores ({processor}), {rounds} rounds of {messages} messages of 300 bytes\n")?;
+        writeln!(f, "{}", self.table())?;
+        if !self.latency.is_empty() {
+            let mut table = table();
+            table.set_header(["pick-up at 20 messages/s, accepted to deleted", "p50 µs", "p99 µs"]);
+            for Latency { worker, p50_us, p99_us } in &self.latency {
+                table.add_row([worker.label().to_owned(), format!("{p50_us:.0}"), format!("{p99_us:.0}")]);
+            }
+            writeln!(f, "\n{}", right_align(table))?;
+        }
+        if let Some(Idle { secs, cpu_ms, percent_of_a_core, requests }) = &self.idle {
+            let requests: Vec<String> =
+                requests.iter().map(|(action, count)| format!("{action} {count}")).collect();
+            writeln!(
+                f,
+                "\nIdle for {secs} s (drumline): {cpu_ms:.1} ms CPU, {percent_of_a_core:.3} % of a core, {}",
+                requests.join(", ")
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for Report {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Whole<'a> {
+            machine: &'a Machine,
+            messages: usize,
+            summary: Vec<Summary>,
+            rounds: &'a [BTreeMap<Kind, Figures>],
+            latency: &'a [Latency],
+            idle: Option<&'a Idle>,
+        }
+        let whole = Whole {
+            machine: &self.machine,
+            messages: self.messages,
+            summary: self.summaries(),
+            rounds: &self.rounds,
+            latency: &self.latency,
+            idle: self.idle.as_ref(),
+        };
+        whole.serialize(serializer)
+    }
+}
+
+/// Markdown, so that it can go into `docs/benchmark.md` as it is.
+fn table() -> Table {
+    let mut table = Table::new();
+    table.load_style(ASCII_MARKDOWN);
+    table
+}
+
+fn right_align(mut table: Table) -> Table {
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figures(cpu_ms_per_1000: f64) -> Figures {
+        Figures {
+            cpu_ms_per_1000,
+            messages_per_s: 1.0,
+            requests_per_message: 0.2,
+            receives_per_message: 0.1,
+            deletes_per_message: 0.1,
+            peak_memory_mib: 8.0,
+        }
+    }
+
+    fn report() -> Report {
+        let mut report = Report::new(Machine { cores: 2, processor: None }, 10);
+        for (bare, full) in [(10.0, 12.0), (20.0, 20.0), (30.0, 33.0)] {
+            let round = [
+                (Kind::BareLoop, figures(bare)),
+                (Kind::Drumline100, figures(full)),
+                (Kind::Drumline32, figures(full)),
+            ];
+            report.rounds.push(round.into());
+        }
+        report
+    }
+
+    #[test]
+    fn ratios_are_to_the_bare_loop_overall_and_by_round() {
+        let summary = report().summary(&figures::ALL[0], Kind::Drumline100);
+        assert!((summary.ratio_of_medians - 1.0).abs() < 1e-9);
+        assert!((summary.median_of_ratios - 1.1).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_report_is_readable_by_people_and_programs() {
+        let report = report();
+        let text = report.to_string();
+        assert!(text.contains("20.00 (12.00 to 33.00)"), "{text}");
+        assert!(!text.contains("Idle"), "{text}");
+        let json = serde_json::to_value(&report).expect("plain data");
+        assert_eq!(json["summary"][1]["worker"], "drumline100");
+        assert_eq!(json["rounds"][2]["bare-loop"]["cpu_ms_per_1000"], 30.0);
+    }
+}

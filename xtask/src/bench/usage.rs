@@ -1,0 +1,94 @@
+//! What the operating system knows about a process, and on which core it lets one run.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rustix::process::Pid;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+/// Runs `start`, which starts a process, so that the process stays on one core.
+///
+/// A child inherits the affinity of the thread that starts it, before it has any thread of its own.
+pub(super) fn on_core<T>(core: usize, start: impl FnOnce() -> Result<T>) -> Result<T> {
+    let before = sched_getaffinity(None).context("cannot read the CPU affinity")?;
+    let mut one = CpuSet::new();
+    one.set(core);
+    sched_setaffinity(None, &one).with_context(|| format!("cannot use core {core}"))?;
+    let started = start();
+    sched_setaffinity(None, &before).context("cannot restore the CPU affinity")?;
+    started
+}
+
+/// The processor time of all threads of a process so far, to the nanosecond.
+///
+/// From the scheduler's statistics: the accounting in `/proc/PID/stat` counts ticks of ten milliseconds. A thread that
+/// has ended is missing, so the figures are only good for processes that keep their threads.
+pub(super) fn processor_time(process: Pid) -> Result<Duration> {
+    let mut sum = Duration::ZERO;
+    for task in fs::read_dir(proc(process, "task"))? {
+        let path = task?.path().join("schedstat");
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let nanos = text.split(' ').next().and_then(|nanos| nanos.parse().ok());
+        sum += Duration::from_nanos(nanos.with_context(|| format!("no number in {}", path.display()))?);
+    }
+    Ok(sum)
+}
+
+/// The most memory that a process has had resident so far, in KiB.
+pub(super) fn peak_memory_kib(process: Pid) -> Result<u64> {
+    let status = fs::read_to_string(proc(process, "status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse().ok());
+    kib.context("no VmHWM in /proc/PID/status")
+}
+
+fn proc(process: Pid, file: &str) -> PathBuf {
+    format!("/proc/{}/{file}", process.as_raw_nonzero()).into()
+}
+
+/// The processor's name, for the report.
+pub(super) fn processor_name() -> Option<String> {
+    let info = fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = info.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split(':').nth(1)?.trim().to_owned())
+}
+
+/// Removes every setting of the runtime that a developer's shell may hold: only the defaults are measured.
+pub(super) fn forget_settings(command: &mut Command) -> &mut Command {
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("DRUMLINE_")) {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn this_process_has_used_the_processor_and_memory() {
+        let this = rustix::process::getpid();
+        let before = processor_time(this).unwrap();
+        let text = fs::read_to_string("/proc/self/maps").unwrap();
+        assert!(!text.is_empty());
+        assert!(processor_time(this).unwrap() > before);
+        assert!(peak_memory_kib(this).unwrap() > 100);
+    }
+
+    #[test]
+    fn a_child_starts_on_its_core_and_this_thread_goes_back_to_its_own() {
+        let before = sched_getaffinity(None).unwrap();
+        let child = on_core(0, || Ok(Command::new("cat").arg("/proc/self/status").output()?)).unwrap();
+        let status = String::from_utf8(child.stdout).unwrap();
+        let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap();
+        assert_eq!(list.trim(), "0");
+        assert_eq!(sched_getaffinity(None).unwrap(), before);
+    }
+}
