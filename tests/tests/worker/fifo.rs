@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use drumline_tests::{Answer, App, Ended, Launch, Setup, TestQueue, eventually};
-use tokio::sync::Barrier;
+use drumline_tests::{Answer, App, Ended, Launch, Setup, Signal, TestQueue, eventually};
+use tokio::sync::{Barrier, Semaphore};
 
 const GROUPS: [&str; 3] = ["a", "b", "c"];
 const PER_GROUP: usize = 4;
@@ -131,4 +131,64 @@ async fn what_waits_for_its_turn_keeps_its_lease() {
     assert_eq!(calls.iter().map(|call| &*call.body).collect::<Vec<_>>(), ["0", "1", "2", "3"]);
     assert!(calls.iter().all(|call| call.receive_count == 1), "{calls:?}");
     worker.stop().await;
+}
+
+/// A failing head comes back several times. If what waits behind it came back each time too, its receives would be used
+/// up without a run, and SQS would move it to the DLQ with the head.
+#[tokio::test]
+async fn a_head_that_fails_to_the_end_goes_to_the_dlq_alone() {
+    let queue =
+        TestQueue::create("head", Setup { fifo: true, max_receive_count: Some(3), ..Setup::default() }).await;
+    let app =
+        App::start(
+            |call| async move { if call.body == "head" { Answer::status(503) } else { Answer::ok() } },
+        )
+        .await;
+    queue.send_grouped(&["head", "second", "third"].map(|body| (body.to_owned(), "g".to_owned()))).await;
+    let worker = Launch::run(&queue)
+        .env("DRUMLINE_FORWARD_TO", &app.url())
+        .env("DRUMLINE_RETRY", "schedule(1s)")
+        .spawn();
+    eventually("all have left the queue", async || app.count() >= 3 && queue.is_empty().await).await;
+    let dead: Vec<String> = queue.take_dead().await.into_iter().filter_map(|message| message.body).collect();
+    assert_eq!(dead, ["head"]);
+    let bodies: Vec<String> = app.calls().into_iter().map(|call| call.body).collect();
+    assert_eq!(bodies, ["head", "head", "head", "second", "third"]);
+    worker.stop().await;
+}
+
+/// A deploy: the old process still runs the first of a group while the new one is up already.
+#[tokio::test]
+async fn nothing_given_back_at_a_shutdown_overtakes_what_still_runs() {
+    let queue = TestQueue::create("deploy", fifo()).await;
+    let gate = Arc::new(Semaphore::new(0));
+    let permits = Arc::clone(&gate);
+    let old_app = App::start(move |_| {
+        let permits = Arc::clone(&permits);
+        async move {
+            permits.acquire().await.unwrap().forget();
+            Answer::ok()
+        }
+    })
+    .await;
+    let new_app = App::always_ok().await;
+    queue.send_grouped(&["first", "second"].map(|body| (body.to_owned(), "g".to_owned()))).await;
+    let old = Launch::run(&queue).env("DRUMLINE_FORWARD_TO", &old_app.url()).spawn();
+    eventually("the first runs and the second waits", async || {
+        old_app.count() == 1 && old.metric("drumline_deliveries_in_hand").await == 2
+    })
+    .await;
+    old.signal(Signal::TERM);
+    old.until_logged("draining", 1).await;
+    let new = Launch::run(&queue).env("DRUMLINE_FORWARD_TO", &new_app.url()).spawn();
+    eventually("the new process has looked for messages twice", async || {
+        new_app.count() > 0 || new.metric("drumline_empty_receives_total").await >= 2
+    })
+    .await;
+    assert_eq!(new_app.count(), 0, "the second is run while the first still is");
+    gate.add_permits(1);
+    assert_eq!(old.finish().await.status, Some(0));
+    eventually("the second is done", async || queue.is_empty().await).await;
+    assert_eq!(new_app.count(), 1);
+    new.stop().await;
 }

@@ -1,5 +1,6 @@
 //! Messages that no attempt can mend: into the DLQ, once, with nothing lost.
 
+use aws_sdk_sqs::types::MessageAttributeValue;
 use drumline_tests::{Answer, App, Counts, Launch, Setup, TestQueue, eventually};
 
 const REASON: &str = "no such customer";
@@ -47,7 +48,7 @@ async fn a_copy_in_the_dlq_says_why_and_the_original_is_deleted() {
     assert_eq!(dead[0].body(), Some("poison"));
     let attribute = |name: &str| {
         let attribute = dead[0].message_attributes().and_then(|attributes| attributes.get(name));
-        attribute.and_then(|attribute| attribute.string_value()).unwrap_or_default().to_owned()
+        attribute.and_then(MessageAttributeValue::string_value).unwrap_or_default().to_owned()
     };
     assert_eq!(attribute("DrumlineReason"), format!("422 Unprocessable Entity: {REASON}"));
     assert_eq!(attribute("DrumlineMessageId"), id);

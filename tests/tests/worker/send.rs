@@ -37,7 +37,7 @@ async fn same_ids(queue: &TestQueue, finished: &Finished) -> Vec<Value> {
 }
 
 fn lines(bodies: impl IntoIterator<Item = Value>) -> String {
-    bodies.into_iter().map(|body| format!("{body}\n")).collect()
+    bodies.into_iter().map(|body| body.to_string()).collect::<Vec<_>>().join("\n")
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn batches_are_packed_by_bytes_too() {
 #[tokio::test]
 async fn jobs_of_a_group_keep_their_order_on_a_fifo_queue() {
     let queue = TestQueue::create("send", Setup { fifo: true, ..Setup::default() }).await;
-    let payloads: String = (0..12).map(|n| format!("{n}\n")).collect();
+    let payloads = lines((0..12).map(Value::from));
     let finished = send(&queue.url, &["--type", "a.b", "--group", "g"]).input(payloads).finish().await;
     assert_eq!(finished.status, Some(0), "{}", finished.errors());
     assert_eq!(finished.stdout.len(), 12);

@@ -41,14 +41,10 @@ async fn nothing_is_lost_and_nothing_runs_twice() {
     assert_eq!(queue.counts().await, Counts { visible: 0, in_flight: 40, delayed: 0 });
 
     worker.signal(Signal::TERM);
-    // The thirty cannot end before the gate opens, so what comes back does not wait for them.
-    eventually("the ten are given back while the thirty run", async || {
-        queue.counts().await == Counts { visible: 10, in_flight: 30, delayed: 0 }
-    })
-    .await;
+    worker.until_logged("draining", 1).await;
     assert_eq!(drumline_tests::status_of(&worker.endpoint("/readyz")).await, Some(503));
     assert_eq!(drumline_tests::status_of(&worker.endpoint("/livez")).await, Some(200));
-    assert_eq!(app.count(), GROUPS);
+    assert_eq!(app.count(), GROUPS, "nothing new was begun");
     assert!(app.calls().iter().all(|call| call.ended.is_none()), "none of the thirty was disturbed");
     gate.add_permits(MESSAGES);
     let finished = worker.finish().await;
@@ -75,7 +71,8 @@ async fn what_does_not_finish_within_the_grace_is_given_back() {
     let (app, _gate) = gated_app().await;
     let worker = Launch::run(&queue)
         .env("DRUMLINE_FORWARD_TO", &app.url())
-        .env("DRUMLINE_SHUTDOWN_GRACE", "1s")
+        // Longer than the wait time: the open receive is over before anything is given back.
+        .env("DRUMLINE_SHUTDOWN_GRACE", "3s")
         .spawn();
     queue.send("{}").await;
     eventually("it runs", async || app.count() == 1).await;
@@ -86,4 +83,40 @@ async fn what_does_not_finish_within_the_grace_is_given_back() {
     // Its visibility timeout of 30 s has not passed: it was given back.
     assert_eq!(queue.counts().await, Counts { visible: 1, in_flight: 0, delayed: 0 });
     assert!(app.calls()[0].ended.is_some(), "the application was told by its connection");
+}
+
+/// What has been received several times with no known ending runs alone, and the others wait for it.
+#[tokio::test]
+async fn what_waits_is_given_back_while_the_running_job_goes_on() {
+    let queue =
+        TestQueue::create("waiting", Setup { max_receive_count: Some(100), ..Setup::default() }).await;
+    let (app, gate) = gated_app().await;
+    for n in 0..3 {
+        queue.send(&n.to_string()).await;
+    }
+    for _ in 0..5 {
+        assert_eq!(queue.peek().await.len(), 3);
+    }
+    let worker = Launch::run(&queue).env("DRUMLINE_FORWARD_TO", &app.url()).spawn();
+    eventually("one runs and two wait", async || {
+        app.count() == 1 && worker.metric("drumline_deliveries_in_hand").await == 3
+    })
+    .await;
+    worker.signal(Signal::TERM);
+    eventually("the two are given back at once", async || {
+        queue.counts().await == Counts { visible: 2, in_flight: 1, delayed: 0 }
+    })
+    .await;
+    assert!(app.calls()[0].ended.is_none(), "the running one goes on");
+    assert_eq!(
+        queue.client.receive_message().queue_url(&queue.url).send().await.unwrap().messages().len(),
+        1
+    );
+    gate.add_permits(1);
+    let finished = worker.finish().await;
+    assert_eq!(finished.status, Some(0), "{}", finished.errors());
+    let stopped = finished.logged("stopped").remove(0);
+    let told = ["drained", "released", "abandoned"].map(|name| stopped[name].as_u64().unwrap());
+    assert_eq!(told, [1, 2, 0]);
+    assert_eq!(app.count(), 1);
 }
