@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::aws::{AwsQueue, Clients, QueueFacts, connect, describe, queue_name, url_by_arn};
+use crate::aws::{AwsQueue, Clients, QueueFacts, connect, describe, is_fifo, queue_name, url_by_arn};
 use crate::drive::Driver;
 use crate::host::{Listener, Nobody, TokioHost};
 use crate::http::{Endpoint, Readiness};
@@ -213,7 +213,7 @@ fn policy(name: &str, settings: &QueueSettings, facts: &QueueFacts, grace: Durat
         );
     }
     Policy {
-        fifo: name.ends_with(".fifo"),
+        fifo: is_fifo(name),
         concurrency: settings.concurrency,
         handler_timeout: settings.handler_timeout,
         retry: settings.retry.clone(),

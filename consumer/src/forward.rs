@@ -1,6 +1,6 @@
 //! Forward mode: any application that speaks HTTP becomes a worker, in any language.
 //!
-//! Every message is POSTed as it is, under the headers of
+//! Every message is `POSTed` as it is, under the headers of
 //! [Elastic Beanstalk's worker](https://docs.aws.amazon.com/elasticbeanstalk/latest/dg/using-features-managing-env-tiers.html),
 //! so that an application written for that runs unchanged. The status answers for the job: 2xx is done; 408, 425, 429,
 //! 5xx and a failing connection are tried again (`Retry-After` is honoured); 400, 410, 413, 415 and 422 are permanent;

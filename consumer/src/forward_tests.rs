@@ -17,10 +17,13 @@ impl Host for NoHost {
     }
 }
 
+/// Status, headers and body; status 0 never answers.
+type Answer = (u16, Vec<(&'static str, String)>, String);
+
 /// An application that answers what the test says, and keeps what it was sent.
 #[derive(Clone, Default)]
 struct Application {
-    answer: Arc<Mutex<(u16, Vec<(&'static str, String)>, String)>>,
+    answer: Arc<Mutex<Answer>>,
     seen: Arc<Mutex<Vec<(HeaderMap, Bytes)>>>,
     connections: Arc<AtomicUsize>,
 }

@@ -116,7 +116,7 @@ impl Metrics {
         Self(Arc::new(inner))
     }
 
-    /// The OpenMetrics text.
+    /// The `OpenMetrics` text.
     pub fn encode(&self) -> String {
         let mut text = String::new();
         encode(&mut text, &self.0.registry).expect("writing to a string does not fail");

@@ -102,7 +102,7 @@ impl QueueObserver {
                 );
             }
             Note::ReceivedAgain(message) => {
-                info!(queue, message_id = message.id, "received again while in hand")
+                info!(queue, message_id = message.id, "received again while in hand");
             }
             Note::Moved(message) => warn!(queue, message_id = message.id, "copied to the DLQ"),
             Note::NoDeadLetterQueue(message) => error!(
@@ -201,7 +201,7 @@ impl QueueObserver {
             }
             Outcome::Release => info!(queue, message_id, "type" = job_type, attempt, "given back"),
             Outcome::LeaseLost => {
-                warn!(queue, message_id, "type" = job_type, attempt, took_secs, "left alone")
+                warn!(queue, message_id, "type" = job_type, attempt, took_secs, "left alone");
             }
         }
     }

@@ -7,7 +7,7 @@ use drumline::Message;
 pub(crate) fn traceparent(message: &Message) -> String {
     let own = message.attribute("traceparent").filter(|text| is_traceparent(text)).map(str::to_owned);
     let from_xray = || message.trace_header.as_deref().and_then(from_xray);
-    own.or_else(from_xray).unwrap_or_else(new)
+    own.or_else(from_xray).unwrap_or_else(fresh)
 }
 
 fn is_traceparent(text: &str) -> bool {
@@ -29,7 +29,7 @@ fn from_xray(header: &str) -> Option<String> {
     is_hex(&trace_id, 32).then(|| format!("00-{trace_id}-{parent}-{sampled}"))
 }
 
-fn new() -> String {
+fn fresh() -> String {
     format!("00-{:032x}-{}-00", fastrand::u128(1..), span_id())
 }
 

@@ -96,9 +96,10 @@ fn region_of(queue_url: &Url) -> Option<String> {
     let host = queue_url.host_str()?;
     let labels: Vec<&str> = host.split('.').collect();
     match labels[..] {
-        ["sqs" | "sqs-fips", region, "amazonaws" | "api", ..] => Some(region.to_owned()),
-        // The hosts of old: eu-west-1.queue.amazonaws.com.
-        [region, "queue", "amazonaws", ..] => Some(region.to_owned()),
+        // The second kind is the hosts of old: eu-west-1.queue.amazonaws.com.
+        ["sqs" | "sqs-fips", region, "amazonaws" | "api", ..] | [region, "queue", "amazonaws", ..] => {
+            Some(region.to_owned())
+        }
         _ => None,
     }
 }

@@ -72,6 +72,16 @@ pub(crate) async fn url_by_arn(client: &Client, arn: &str) -> Result<String, Sqs
     Ok(reply.queue_url.unwrap_or_default())
 }
 
+/// Whether a queue of this name or URL is FIFO. The suffix alone decides; SQS reserves it. See
+/// [FIFO queue naming](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-queue-message-identifiers.html).
+#[allow(
+    clippy::case_sensitive_file_extension_comparisons,
+    reason = "not a file, and SQS takes no other case"
+)]
+pub(crate) fn is_fifo(name: &str) -> bool {
+    name.ends_with(".fifo")
+}
+
 /// The last part of a queue's URL.
 pub(crate) fn queue_name(queue_url: &str) -> &str {
     queue_url.trim_end_matches('/').rsplit('/').next().unwrap_or(queue_url)

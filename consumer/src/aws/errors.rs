@@ -103,7 +103,8 @@ fn advice(kind: SqsErrorKind) -> &'static str {
         SqsErrorKind::NoCredentials => {
             "give the process a role, a profile (AWS_PROFILE), or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         }
-        SqsErrorKind::Throttled | SqsErrorKind::Unreachable | SqsErrorKind::Gone | SqsErrorKind::Other => "",
+        SqsErrorKind::Unreachable => "check the network, the queue's URL, AWS_REGION and AWS_ENDPOINT_URL",
+        SqsErrorKind::Throttled | SqsErrorKind::Gone | SqsErrorKind::Other => "",
     }
 }
 

@@ -12,7 +12,7 @@ use aws_sdk_sqs::types::MessageSystemAttributeName as SystemAttribute;
 use drumline::{Action, CallError, Message, Replies};
 
 pub(crate) use client::{Clients, connect};
-pub(crate) use describe::{QueueFacts, describe, queue_name, url_by_arn};
+pub(crate) use describe::{QueueFacts, describe, is_fifo, queue_name, url_by_arn};
 
 use crate::metrics::Metrics;
 use crate::sqs::{BoxFuture, Queue, SqsError, SqsErrorKind};
@@ -136,7 +136,7 @@ async fn copy(
         let text = "no DLQ is known to copy to".to_owned();
         return Err(SqsError { kind: SqsErrorKind::Other, text });
     };
-    let fifo = dead_letter_url.ends_with(".fifo");
+    let fifo = is_fifo(&dead_letter_url);
     let request = client
         .send_message()
         .queue_url(dead_letter_url)

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use url::Url;
 
 use super::exit::Failed;
-use crate::aws::{Clients, connect};
+use crate::aws::{Clients, connect, is_fifo};
 use crate::producer::{NewJob, Outgoing, Packer, SendOptions, check, send_batch};
 
 /// The longest input line: a message of 1 MiB, all of it escaped.
@@ -77,7 +77,7 @@ impl<'a> Sender<'a> {
         let url = get("queue-url").unwrap_or_default();
         let queue_url =
             Url::parse(url).map_err(|error| Failed::usage(format!("--queue-url {url:?}: {error}")))?;
-        let fifo = queue_url.path().ends_with(".fifo");
+        let fifo = is_fifo(queue_url.path());
         let group = get("group").map(str::to_owned);
         if fifo && group.is_none() {
             return Err(Failed::usage(

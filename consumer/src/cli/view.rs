@@ -125,7 +125,7 @@ impl View {
     pub(super) fn table(&self, folder: &Path) -> Table {
         let state = self.lock();
         let mut table = Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+        table.load_style(presets::NOTHING);
         table.set_header(["JOB", "OUTCOME", "ATTEMPTS", "TIME", "OUTPUT"]);
         for job in state.order.iter().filter_map(|id| state.jobs.get(id)) {
             let outcome = match job.end {
@@ -229,7 +229,7 @@ impl Listener for View {
                 });
             }
             Note::Renewed(count) if self.bars.is_none() => {
-                line(&format!("{count} lease(s) renewed for running jobs"))
+                line(&format!("{count} lease(s) renewed for running jobs"));
             }
             _ => {}
         }

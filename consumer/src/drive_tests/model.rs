@@ -17,6 +17,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::aws::is_fifo;
 use crate::consumer::driver;
 use crate::host::Nobody;
 use crate::metrics::Metrics;
@@ -58,7 +59,7 @@ impl Model {
     /// A queue called `name` with a DLQ, whose messages are moved after `max_receive_count` receives.
     pub(super) fn new(name: &str, visibility: Duration, max_receive_count: u32) -> Self {
         let mut sqs = Sqs::new(Identity::at("http://model"), 1);
-        let fifo = name.ends_with(".fifo");
+        let fifo = is_fifo(name);
         let dead = if fifo { "dead.fifo" } else { "dead" };
         let arn = sqs.queue_arn(dead);
         let mut create = |name: &str, more: &[(&str, String)]| {
@@ -96,7 +97,7 @@ impl Model {
             message_body: body.to_owned(),
             message_group_id: group.map(str::to_owned),
             message_deduplication_id: group
-                .filter(|_| self.queue_url.ends_with(".fifo"))
+                .filter(|_| is_fifo(&self.queue_url))
                 .map(|_| format!("{}", fastrand::u128(..))),
             ..SendMessage::default()
         };
@@ -272,7 +273,7 @@ impl Consumer {
     pub(super) fn start(model: &Model, router: Router, change: impl FnOnce(&mut Policy)) -> Self {
         let mut policy = Policy::new(model.visibility);
         let name = model.queue_url.rsplit('/').next().unwrap();
-        policy.fifo = name.ends_with(".fifo");
+        policy.fifo = is_fifo(name);
         policy.retry = policy.retry.with_jitter(drumline::JitterMode::None);
         change(&mut policy);
         let metrics = Metrics::new();

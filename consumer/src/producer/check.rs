@@ -111,7 +111,7 @@ mod tests {
             match refused {
                 None => assert_eq!(result, Ok(()), "{body:.80}"),
                 Some(says) => {
-                    assert!(result.as_ref().is_err_and(|e| e.contains(says)), "{body:.80}: {result:?}")
+                    assert!(result.as_ref().is_err_and(|e| e.contains(says)), "{body:.80}: {result:?}");
                 }
             }
         }

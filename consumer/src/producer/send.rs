@@ -41,7 +41,7 @@ pub(crate) async fn send_batch(
     let mut done = Vec::with_capacity(batch.len());
     let mut left = batch;
     for attempt in (1..=TRIES).filter_map(NonZeroU32::new) {
-        let error = match try_once(client, queue_url, options, &left).await {
+        match try_once(client, queue_url, options, &left).await {
             Ok(results) => {
                 let mut again = Vec::new();
                 for (message, result) in left.into_iter().zip(results) {
@@ -52,15 +52,13 @@ pub(crate) async fn send_batch(
                     }
                 }
                 left = again;
-                None
             }
-            Err(error) if error.kind.passes() || error.kind == SqsErrorKind::Other => Some(error),
+            Err(error) if error.kind.passes() && attempt.get() < TRIES => {}
+            // Where some of the batch is sent already, the rest is told as not taken.
+            Err(error) if error.kind == SqsErrorKind::Other || !done.is_empty() => {
+                done.extend(left.drain(..).map(|message| (message, Err(error.text.clone()))));
+            }
             Err(error) => return Err(error),
-        };
-        if let Some(error) = error
-            && (attempt.get() == TRIES || !error.kind.passes())
-        {
-            done.extend(left.drain(..).map(|message| (message, Err(error.text.clone()))));
         }
         if left.is_empty() {
             break;

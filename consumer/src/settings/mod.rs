@@ -139,6 +139,9 @@ fn read_file(path: &Path, problems: &mut Vec<Problem>) -> Option<toml::Table> {
     text.parse().map_err(|error: toml::de::Error| problem(format!("is not TOML: {error}"))).ok()
 }
 
+/// Stands for the queue that was not given.
+const NO_QUEUE: &str = "http://localhost/none";
+
 /// Understands texts one by one, and goes on after a bad one.
 struct Reader<'a> {
     sources: &'a Sources,
@@ -150,6 +153,10 @@ impl Reader<'_> {
     /// `None` only where a problem has been noted.
     fn settings(&mut self) -> Option<Settings> {
         let urls = self.queue_urls();
+        if urls.is_empty() {
+            // What else is wrong is told all the same.
+            self.queue(NO_QUEUE);
+        }
         let queues: Vec<Option<QueueSettings>> = urls.into_iter().map(|url| self.queue(&url)).collect();
         let shutdown_grace = self.get("shutdown_grace", None, values::positive_duration);
         let forward_to = self.get("forward_to", None, values::http_url);

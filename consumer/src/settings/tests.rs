@@ -93,7 +93,8 @@ fn all_problems_are_told_at_once() {
 
 #[test]
 fn a_queue_is_needed_and_only_once() {
-    assert!(read(&[], &[], "").unwrap_err().to_string().contains("no queue is given"));
+    let problems = read(&[], &[("DRUMLINE_CONCURRENCY", "0")], "").unwrap_err().to_string();
+    assert!(problems.contains("no queue is given") && problems.contains("concurrency"), "{problems}");
     let twice = format!("{JOBS},{JOBS}");
     assert!(read(&[("queue_url", &twice)], &[], "").unwrap_err().to_string().contains("given twice"));
 }
