@@ -69,6 +69,7 @@ async fn a_job_that_takes_too_long_is_cancelled_and_tried_again() {
     let first = &app.calls()[0];
     let (ended, how) = first.ended.unwrap();
     assert_eq!(how, drumline_tests::Ended::Dropped, "the application is told by its connection");
-    assert!(ended - first.begun >= Duration::from_secs(1));
+    // The worker's second began before the request arrived.
+    assert!(ended - first.begun >= Duration::from_millis(500), "{:?}", ended - first.begun);
     worker.stop().await;
 }
