@@ -8,7 +8,9 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::aws::{AwsQueue, Clients, QueueFacts, connect, describe, is_fifo, queue_name, url_by_arn};
+use crate::aws::{
+    AwsQueue, Clients, DepthProbe, Depths, QueueFacts, connect, describe, is_fifo, queue_name, url_by_arn,
+};
 use crate::drive::Driver;
 use crate::host::{Listener, Nobody, TokioHost};
 use crate::http::{Endpoint, Readiness};
@@ -94,7 +96,7 @@ impl Consumer {
         shutdown: impl Future<Output = ()>,
     ) -> Result<Vec<(String, DrainSummary)>, StartError> {
         let mut shutdown = std::pin::pin!(shutdown);
-        let drivers = tokio::select! {
+        let (drivers, probes) = tokio::select! {
             drivers = self.drivers() => drivers?,
             // Nothing has been received yet, so there is nothing to drain; a question that is dropped changes nothing.
             () = &mut shutdown => return Ok(Vec::new()),
@@ -102,9 +104,10 @@ impl Consumer {
         let statuses: Vec<(String, Arc<QueueStatus>)> =
             drivers.iter().map(|d| (d.observer.queue().to_string(), d.observer.status())).collect();
         let readiness = Readiness::new(statuses);
+        let depths = Depths::new(probes, self.metrics.clone());
         let _endpoint = match self.settings.http_addr {
             Some(addr) => Some(
-                Endpoint::serve(addr, self.metrics.clone(), readiness.clone())
+                Endpoint::serve(addr, self.metrics.clone(), depths, readiness.clone())
                     .await
                     .map_err(|error| StartError::Http { addr, error })?,
             ),
@@ -131,15 +134,17 @@ impl Consumer {
         Ok(summaries)
     }
 
-    async fn drivers(&self) -> Result<Vec<Driver>, StartError> {
-        let mut drivers = Vec::new();
+    async fn drivers(&self) -> Result<(Vec<Driver>, Vec<DepthProbe>), StartError> {
+        let (mut drivers, mut probes) = (Vec::new(), Vec::new());
         for queue in &self.settings.queues {
-            drivers.push(self.driver(queue).await?);
+            let (driver, probe) = self.driver(queue).await?;
+            drivers.push(driver);
+            probes.push(probe);
         }
-        Ok(drivers)
+        Ok((drivers, probes))
     }
 
-    async fn driver(&self, settings: &QueueSettings) -> Result<Driver, StartError> {
+    async fn driver(&self, settings: &QueueSettings) -> Result<(Driver, DepthProbe), StartError> {
         let name = queue_name(settings.url.path()).to_owned();
         let clients = connect(&settings.url, settings.wait_time).await.map_err(StartError::Settings)?;
         let failed = |error| StartError::Queue { queue: name.clone(), error };
@@ -150,6 +155,12 @@ impl Consumer {
                 Some(url_by_arn(&clients.calls, &redrive.dead_letter_target_arn).await.map_err(failed)?)
             }
             _ => None,
+        };
+        let probe = DepthProbe {
+            queue: name.clone(),
+            client: clients.calls.clone(),
+            queue_url: settings.url.to_string(),
+            dead_letter_arn: facts.redrive.as_ref().map(|redrive| redrive.dead_letter_target_arn.clone()),
         };
         let queue = AwsQueue::new(
             clients,
@@ -167,7 +178,7 @@ impl Consumer {
             max_receive_count = facts.redrive.as_ref().map(|redrive| redrive.max_receive_count),
             "consuming"
         );
-        driver(
+        let driver = driver(
             &name,
             policy,
             Arc::new(queue),
@@ -175,8 +186,9 @@ impl Consumer {
             &self.metrics,
             Arc::clone(&self.listener),
             self.handlers.clone().unwrap_or_else(Handle::current),
-        )
-        .map_err(|error| StartError::Settings(format!("{name}: {error}")))
+        );
+        let driver = driver.map_err(|error| StartError::Settings(format!("{name}: {error}")))?;
+        Ok((driver, probe))
     }
 }
 

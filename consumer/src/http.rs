@@ -12,6 +12,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::aws::Depths;
 use crate::metrics::Metrics;
 use crate::observe::QueueStatus;
 
@@ -56,13 +57,14 @@ impl Endpoint {
     pub(crate) async fn serve(
         addr: SocketAddr,
         metrics: Metrics,
+        depths: Depths,
         readiness: Readiness,
     ) -> std::io::Result<Self> {
         let listener = TcpListener::bind(addr).await?;
         let routes = Router::new()
             .route("/livez", get(|| async { "ok\n" }))
             .route("/readyz", get(ready).with_state(readiness))
-            .route("/metrics", get(show).with_state(metrics));
+            .route("/metrics", get(show).with_state((metrics, depths)));
         let server = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, routes).await {
                 tracing::error!(%error, "the HTTP endpoint has stopped");
@@ -85,7 +87,8 @@ async fn ready(State(readiness): State<Readiness>) -> Response {
     }
 }
 
-async fn show(State(metrics): State<Metrics>) -> impl IntoResponse {
+async fn show(State((metrics, depths)): State<(Metrics, Depths)>) -> impl IntoResponse {
+    depths.refresh().await;
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, content_type)], metrics.encode())
 }

@@ -61,6 +61,12 @@ struct ByResult {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByState {
+    queue: String,
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ByAction {
     action: &'static str,
     result: &'static str,
@@ -85,6 +91,8 @@ struct Inner {
     empty_receives: Family<ByQueue, Counter>,
     deduplicated: Family<ByType, Counter>,
     failures: Family<ByClass, Counter>,
+    depths: Family<ByState, Gauge>,
+    dead_letters: Family<ByQueue, Gauge>,
 }
 
 impl Default for Metrics {
@@ -111,6 +119,8 @@ impl Metrics {
             empty_receives: Family::default(),
             deduplicated: Family::default(),
             failures: Family::default(),
+            depths: Family::default(),
+            dead_letters: Family::default(),
         };
         inner.register();
         Self(Arc::new(inner))
@@ -127,6 +137,16 @@ impl Metrics {
     pub fn request(&self, action: &'static str, result: Result<(), SqsErrorKind>) {
         let result = result.map_or_else(SqsErrorKind::label, |()| "ok");
         self.0.requests.get_or_create(&ByAction { action, result }).inc();
+    }
+
+    /// Sets how many messages of a queue are in `state`.
+    pub(crate) fn depth(&self, queue: &str, state: &'static str, count: i64) {
+        self.0.depths.get_or_create(&ByState { queue: queue.to_owned(), state }).set(count);
+    }
+
+    /// Sets how many messages the DLQ of `queue` holds.
+    pub(crate) fn dead_letter_depth(&self, queue: &str, count: i64) {
+        self.0.dead_letters.get_or_create(&ByQueue { queue: queue.to_owned() }).set(count);
     }
 
     /// The metrics of one queue.
@@ -176,6 +196,8 @@ impl Inner {
             "Deliveries whose job was done before",
             self.deduplicated.clone(),
         );
+        r.register("drumline_queue_depth", "Messages in the queue, by state", self.depths.clone());
+        r.register("drumline_dlq_depth", "Messages in the queue's DLQ", self.dead_letters.clone());
         r.register("drumline_failures", "Attempts that failed, by class", self.failures.clone());
     }
 }

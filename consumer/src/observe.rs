@@ -153,7 +153,10 @@ impl QueueObserver {
     fn decided(&self, message: &Message, outcome: &Outcome, run: Option<&RunFacts>) {
         let job_type = run.and_then(|run| run.job_type.as_deref());
         let of = self.metrics.of_type(job_type);
-        self.metrics.outcome(&of, outcome.label());
+        // A condemned message that comes back until the redrive policy takes it has been counted when it failed.
+        if run.is_some() || !matches!(outcome, Outcome::DeadLetter(_)) {
+            self.metrics.outcome(&of, outcome.label());
+        }
         if let Some(run) = run {
             self.metrics.run(&of, run.took, run.ending.class());
         }

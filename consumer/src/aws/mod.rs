@@ -1,6 +1,7 @@
 //! SQS by AWS's own SDK. Translates one to one; whatever is decided, is decided elsewhere.
 
 mod client;
+mod depth;
 mod describe;
 mod errors;
 mod translate;
@@ -12,6 +13,7 @@ use aws_sdk_sqs::types::MessageSystemAttributeName as SystemAttribute;
 use drumline::{Action, CallError, Message, Replies};
 
 pub(crate) use client::{Clients, connect};
+pub(crate) use depth::{DepthProbe, Depths};
 pub(crate) use describe::{QueueFacts, describe, is_fifo, queue_name, url_by_arn};
 
 use crate::metrics::Metrics;
