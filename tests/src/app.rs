@@ -186,7 +186,7 @@ where
         });
         // A worker that goes away is what some tests are about, so a broken connection is no error here.
         tokio::spawn(async move {
-            drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await)
+            drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
         });
     }
 }

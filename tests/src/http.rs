@@ -11,7 +11,7 @@ pub(crate) async fn exchange(request: Request<Full<Bytes>>) -> Result<Response<B
     // One client per request: connections live on the runtime of the test that made them.
     let client = Client::builder(TokioExecutor::new()).build_http();
     let (head, body) = client.request(request).await?.into_parts();
-    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     Ok(Response::from_parts(head, body))
 }
 

@@ -136,7 +136,7 @@ async fn serve(listener: TcpListener, upstream: String, plans: Arc<Plans>) {
         let service = service_fn(move |request| pass(request, upstream.clone(), Arc::clone(&plans)));
         // Closing connections is what this proxy is for.
         tokio::spawn(async move {
-            drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await)
+            drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
         });
     }
 }

@@ -131,7 +131,7 @@ async fn a_lease_that_cannot_be_renewed_ends_the_handler_before_anybody_else_has
     let labels = format!(r#"{{queue="{}"}}"#, queue.name);
     let lost = worker.metric(&format!("drumline_leases_lost_total{labels}")).await;
     assert_eq!(lost, 1);
-    assert!(worker.metric(r#"drumline_lease_renewals_total{queue="#).await >= 1);
+    assert!(worker.metric(r"drumline_lease_renewals_total{queue=").await >= 1);
     worker.stop().await;
 }
 

@@ -17,7 +17,7 @@ async fn the_redrive_policy_moves_the_original_and_the_handler_runs_once() {
     let id = queue.send("poison").await;
     eventually("it is in the DLQ", async || queue.dead_count().await == 1).await;
 
-    assert_eq!(app.ids(), [id.clone()], "the handler ran once");
+    assert_eq!(app.ids(), std::slice::from_ref(&id), "the handler ran once");
     assert!(queue.is_empty().await);
     let dead = queue.take_dead().await;
     assert_eq!(dead[0].message_id(), Some(&*id), "the original itself");
@@ -42,7 +42,7 @@ async fn a_copy_in_the_dlq_says_why_and_the_original_is_deleted() {
     eventually("the original is deleted", async || queue.dead_count().await == 1 && queue.is_empty().await)
         .await;
 
-    assert_eq!(app.ids(), [id.clone()]);
+    assert_eq!(app.ids(), std::slice::from_ref(&id));
     let dead = queue.take_dead().await;
     assert_eq!(dead.len(), 1);
     assert_eq!(dead[0].body(), Some("poison"));
