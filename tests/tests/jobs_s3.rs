@@ -75,7 +75,7 @@ async fn bucket(folder: &std::path::Path) -> (Client, String) {
     (client, bucket)
 }
 
-fn resize(target: String, format: &str) -> Value {
+fn resize(target: &str, format: &str) -> Value {
     json!({
         "target": target,
         "operations": [{ "resize": { "width": 96, "height": 96 } }, { "convert": { "format": format } }],
@@ -90,7 +90,7 @@ fn images_go_from_s3_to_s3() {
         let router = drumline_jobs::router(&Settings::for_folder(folder.path()));
         let source = format!("s3://{bucket}/in/a photo+ü.jpg");
         let outputs =
-            ["webp", "jpeg"].map(|format| resize(format!("s3://{bucket}/out/96 {format}"), format)).to_vec();
+            ["webp", "jpeg"].map(|format| resize(&format!("s3://{bucket}/out/96 {format}"), format)).to_vec();
         // Twice: what a duplicate delivery does is the same again.
         for _ in 0..2 {
             assert_eq!(run(&router, json!({ "source": source, "outputs": outputs })).await, Ending::Done);
@@ -118,12 +118,12 @@ fn images_go_between_files_and_s3() {
         let root = folder.path().canonicalize().unwrap();
         let down = json!({
             "source": format!("s3://{bucket}/in/a photo+ü.jpg"),
-            "outputs": [resize(format!("file://{}/down.png", root.display()), "png")],
+            "outputs": [resize(&format!("file://{}/down.png", root.display()), "png")],
         });
         assert_eq!(run(&router, down).await, Ending::Done);
         let up = json!({
             "source": format!("file://{}/down.png", root.display()),
-            "outputs": [resize(format!("s3://{bucket}/up.webp"), "webp")],
+            "outputs": [resize(&format!("s3://{bucket}/up.webp"), "webp")],
         });
         assert_eq!(run(&router, up).await, Ending::Done);
         client.head_object().bucket(&bucket).key("up.webp").send().await.unwrap();
@@ -142,7 +142,7 @@ fn what_is_not_in_s3_is_rejected() {
             (format!("s3://{bucket}-none/in.jpg"), format!("s3://{bucket}/out"), "NoSuchBucket"),
             (photo, format!("s3://{bucket}-none/out"), "NoSuchBucket"),
         ] {
-            let ending = run(&router, json!({ "source": source, "outputs": [resize(target, "png")] })).await;
+            let ending = run(&router, json!({ "source": source, "outputs": [resize(&target, "png")] })).await;
             assert!(matches!(&ending, Ending::Rejected { reason } if reason.contains(code)), "{ending:?}");
         }
         let listed = client.list_objects_v2().bucket(&bucket).prefix("out").send().await.unwrap();
