@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tracing::Instrument as _;
 
 use crate::observe::QueueObserver;
-use crate::sqs::{Queue, SqsError};
+use crate::sqs::{BoxFuture, Queue, SqsError};
 
 /// Events taken from the channel at once. More than come together in practice; it only bounds one turn of the loop.
 const MAX_TURN: usize = 256;
@@ -49,9 +49,11 @@ impl Driver {
         let mut draining = false;
         loop {
             self.ledger.tick(now());
+            let mut starts = Vec::new();
             while let Some(effect) = self.ledger.next_effect() {
-                self.perform(effect, &events, &mut runs);
+                self.perform(effect, &events, &mut runs, &mut starts);
             }
+            self.launch(starts);
             self.observer.state(&self.ledger);
             if let Some(summary) = self.ledger.drained() {
                 self.observer.drained(summary);
@@ -95,12 +97,13 @@ impl Driver {
         effect: Effect,
         events: &mpsc::Sender<Event>,
         runs: &mut HashMap<DeliveryId, RunControl>,
+        starts: &mut Vec<BoxFuture<()>>,
     ) {
         match effect {
             Effect::Start(start) => {
                 let control = RunControl::new();
                 runs.insert(start.delivery, control.clone());
-                self.start(start, control, events.clone());
+                starts.push(self.start(start, control, events.clone()));
             }
             Effect::Cancel(id, reason) => {
                 if let Some(control) = runs.get(&id) {
@@ -122,7 +125,7 @@ impl Driver {
         }
     }
 
-    fn start(&self, start: Start, control: RunControl, events: mpsc::Sender<Event>) {
+    fn start(&self, start: Start, control: RunControl, events: mpsc::Sender<Event>) -> BoxFuture<()> {
         let attempt = Attempt {
             queue: Arc::clone(self.observer.queue()),
             message: start.message,
@@ -132,10 +135,22 @@ impl Driver {
             host: Arc::clone(&self.host),
         };
         let router = Arc::clone(&self.router);
-        self.handlers.spawn(async move {
+        Box::pin(async move {
             let report = router.run(attempt).await;
             send(&events, Event::Ended(start.delivery, report)).await;
-        });
+        })
+    }
+
+    /// Starts runs, each in a task of its own. They cross to the handlers' threads together, because waking a thread
+    /// for each of them costs more than the rest of a short run; once there, idle threads take their share.
+    fn launch(&self, runs: Vec<BoxFuture<()>>) {
+        if !runs.is_empty() {
+            self.handlers.spawn(async move {
+                for run in runs {
+                    tokio::spawn(run);
+                }
+            });
+        }
     }
 
     /// The receive lives in a task of its own: dropped half-way, it would hide the messages it was about to bring.

@@ -104,7 +104,10 @@ async fn run(route: &Route, attempt: Attempt, envelope: Option<Envelope>) -> Rep
         }
     };
     control.until_no_blocking().await;
-    span.record("ending", ending.class().unwrap_or("done"));
+    // Only of failures: subscribers that keep a span's fields as text read and write all of them again for this.
+    if let Some(class) = ending.class() {
+        span.record("ending", class);
+    }
     told.0.host.ended(&told, &ending);
     Report { ending, job_type: Some(Arc::clone(job_type)) }
 }
