@@ -19,7 +19,7 @@ pub(super) struct Idle {
     pub(super) secs: u64,
     pub(super) cpu_ms: f64,
     pub(super) percent_of_a_core: f64,
-    /// From the worker's start on, so with the one `GetQueueAttributes` of that. A receive counts when it is answered.
+    /// From the worker's start on. A receive counts when it is answered.
     pub(super) requests: Requests,
 }
 
