@@ -29,6 +29,7 @@ mod observe;
 mod producer;
 mod settings;
 mod signals;
+mod span_fields;
 mod sqs;
 mod trace;
 

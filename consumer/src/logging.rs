@@ -7,6 +7,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use crate::settings::LogFormat;
+use crate::span_fields::SpanFields;
 
 /// Sets logging up for the process. A second call changes nothing.
 pub(crate) fn init(format: LogFormat, filter: &str) {
@@ -19,7 +20,8 @@ pub(crate) fn init(format: LogFormat, filter: &str) {
         fmt::layer().with_writer(std::io::stderr).with_target(false).boxed()
     } else {
         // One flat span: the attempt's fields stand beside the event's.
-        fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(std::io::stderr).boxed()
+        let layer = fmt::layer().json().flatten_event(true).with_span_list(false);
+        layer.fmt_fields(SpanFields).with_writer(std::io::stderr).boxed()
     };
     // The settings have checked the filter.
     let filter = EnvFilter::new(filter);
