@@ -76,9 +76,11 @@ mod tests {
     fn this_process_has_used_the_processor_and_memory() {
         let this = rustix::process::getpid();
         let before = processor_time(this).unwrap();
-        let text = fs::read_to_string("/proc/self/maps").unwrap();
-        assert!(!text.is_empty());
-        assert!(processor_time(this).unwrap() > before);
+        // A running thread's account is brought up to date at the scheduler's next tick.
+        let started = std::time::Instant::now();
+        while processor_time(this).unwrap() == before {
+            assert!(started.elapsed() < Duration::from_secs(10), "the time stands still");
+        }
         assert!(peak_memory_kib(this).unwrap() > 100);
     }
 
