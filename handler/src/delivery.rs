@@ -38,6 +38,8 @@ pub(crate) struct Delivery {
     /// A renewal is in the air; nothing else may be said about the visibility until it is answered.
     pub(crate) renewing: bool,
     pub(crate) stage: Stage,
+    /// Where it is given back unrun: for how long it stays hidden.
+    pub(crate) hidden_for: Duration,
 }
 
 #[derive(Debug)]
@@ -106,6 +108,7 @@ impl Delivery {
             renew_at: at + lease / 2,
             renewing: false,
             stage: Stage::Waiting,
+            hidden_for: Duration::ZERO,
         }
     }
 

@@ -44,7 +44,7 @@ pub(super) enum About {
 impl Ledger {
     /// Has the settlement said to SQS, as soon as nothing speaks against it.
     pub(super) fn queue_settlement(&mut self, now: Instant, id: DeliveryId) {
-        let held = self.holds_back(now, id);
+        let held = self.holds_back(now);
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         let Stage::Settling(settling) = &mut delivery.stage else { return };
         if matches!(settling.settlement, Settlement::Copy(_))

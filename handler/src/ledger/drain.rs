@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Ledger, STOP_TIME};
 use crate::control::CancelReason;
-use crate::delivery::{DeliveryId, Stage, Step};
+use crate::delivery::{Delivery, DeliveryId, Stage, Step};
 use crate::outcome::Outcome;
 use crate::receives::Receives;
 
@@ -16,6 +16,8 @@ pub(super) struct Drain {
     cancel_at: Instant,
     end_at: Instant,
     cancelled: bool,
+    /// What waited for a run that does not stop has been given back.
+    emptied: bool,
     over: bool,
     counts: DrainSummary,
 }
@@ -36,7 +38,16 @@ impl Drain {
         if self.over {
             return None;
         }
-        Some(if self.cancelled { self.end_at } else { self.cancel_at })
+        Some(match (self.cancelled, self.emptied) {
+            (false, _) => self.cancel_at,
+            (true, false) => self.empty_at(),
+            (true, true) => self.end_at,
+        })
+    }
+
+    /// When runs that were cancelled should have stopped.
+    fn empty_at(&self) -> Instant {
+        self.cancel_at + STOP_TIME
     }
 }
 
@@ -52,11 +63,21 @@ impl Ledger {
         }
         let cancel_at = now + grace;
         let end_at = cancel_at + STOP_TIME + LAST_CALLS;
-        self.draining =
-            Some(Drain { cancel_at, end_at, cancelled: false, over: false, counts: DrainSummary::default() });
-        let waiting = self.deliveries.iter().filter(|(_, d)| matches!(d.stage, Stage::Waiting));
+        self.draining = Some(Drain {
+            cancel_at,
+            end_at,
+            cancelled: false,
+            emptied: false,
+            over: false,
+            counts: DrainSummary::default(),
+        });
+        // What waits behind a running neighbour is kept until that has ended: nobody can have it before anyway, and a
+        // queue that gave it to another process all the same would break the order of its group.
+        let free =
+            |id: &DeliveryId, d: &Delivery| matches!(d.stage, Stage::Waiting) && self.gives_back_at_once(*id);
+        let waiting = self.deliveries.iter().filter(|(id, d)| free(id, d));
         for id in waiting.map(|(id, _)| *id).collect::<Vec<_>>() {
-            self.give_back(now, id);
+            self.give_back(now, id, Duration::ZERO);
         }
     }
 
@@ -73,11 +94,20 @@ impl Ledger {
         let Some(drain) = &mut self.draining else { return };
         let cancels = !drain.cancelled && drain.cancel_at <= now;
         drain.cancelled |= cancels;
+        let empties = !drain.emptied && drain.empty_at() <= now;
+        drain.emptied |= empties;
         drain.over |= drain.end_at <= now;
         if cancels {
             let running = self.deliveries.iter().filter(|(_, d)| matches!(d.stage, Stage::Running(_)));
             for id in running.map(|(id, _)| *id).collect::<Vec<_>>() {
                 self.cancel(now, id, CancelReason::Shutdown);
+            }
+        }
+        if empties {
+            // Hidden until this process and the run that does not stop are gone.
+            let waiting = self.deliveries.iter().filter(|(_, d)| matches!(d.stage, Stage::Waiting));
+            for id in waiting.map(|(id, _)| *id).collect::<Vec<_>>() {
+                self.give_back(now, id, LAST_CALLS);
             }
         }
         if cancels || !receiving {
@@ -86,13 +116,21 @@ impl Ledger {
     }
 
     /// Whether a message that becomes visible now would be fetched right back by a receive of our own, to no avail but
-    /// one more receive on its count. Not so where its message group is held by a running neighbour.
-    pub(super) fn holds_back(&self, now: Instant, id: DeliveryId) -> bool {
-        let Some(drain) = &self.draining else { return false };
+    /// one more receive on its count.
+    pub(super) fn holds_back(&self, now: Instant) -> bool {
+        self.draining.as_ref().is_some_and(|drain| now < drain.cancel_at && self.receiving())
+    }
+
+    /// Whether what has not started goes back now: during a drain, unless it waits for a neighbour that may yet stop.
+    pub(super) fn gives_back_at_once(&self, id: DeliveryId) -> bool {
+        self.draining.as_ref().is_some_and(|drain| drain.emptied || !self.is_behind_a_run(id))
+    }
+
+    /// Whether the head of its lane runs.
+    fn is_behind_a_run(&self, id: DeliveryId) -> bool {
         let head = self.deliveries.get(&id).and_then(|d| self.lanes.get(&d.lane)?.front());
-        let head_runs =
-            head.and_then(|id| self.deliveries.get(id)).is_some_and(|d| matches!(d.stage, Stage::Running(_)));
-        now < drain.cancel_at && self.receiving() && !head_runs
+        let head = head.filter(|head| **head != id).and_then(|head| self.deliveries.get(head));
+        head.is_some_and(|d| matches!(d.stage, Stage::Running(_)))
     }
 
     fn let_go(&mut self, now: Instant) {

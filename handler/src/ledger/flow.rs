@@ -18,6 +18,10 @@ use crate::policy::{Acknowledge, DeadLetterPath};
 use crate::recollection::Past;
 use crate::retry::Jitter;
 
+/// How much longer than its predecessor a message of a FIFO group stays hidden: time enough for the predecessor to be
+/// received alone, and for the redrive policy to take one that has failed for good.
+const BEHIND: Duration = Duration::from_secs(2);
+
 impl Ledger {
     pub(super) fn take_in(&mut self, at: Instant, message: Message) {
         let lane: &str = match &message.group {
@@ -51,8 +55,8 @@ impl Ledger {
         };
         // A receive that was given up for lost may still bring messages for which there is no place any more.
         let no_place = self.receives.is_some() && self.waiting + self.running > self.policy.concurrency.get();
-        if self.draining.is_some() || no_place {
-            self.give_back(at, id);
+        if no_place || self.gives_back_at_once(id) {
+            self.give_back(at, id, Duration::ZERO);
         } else if is_head {
             self.make_ready(at, id);
         }
@@ -71,6 +75,10 @@ impl Ledger {
         let Some(delivery) = self.deliveries.get(&id) else { return };
         if !matches!(delivery.stage, Stage::Waiting) {
             return;
+        }
+        if self.draining.is_some() {
+            // It was kept for as long as its predecessor ran.
+            return self.give_back(now, id, Duration::ZERO);
         }
         let message = Arc::clone(&delivery.message);
         let suspect =
@@ -168,16 +176,34 @@ impl Ledger {
         self.count_drained(&outcome, run.is_some());
         let job_type = run.as_ref().and_then(|run| run.job_type.clone());
         let stops_lane = self.policy.fifo && outcome != Outcome::Ack;
+        let released = outcome == Outcome::Release;
         self.note(Note::Decided { delivery: id, message, outcome: outcome.clone(), run });
         self.settle(now, id, outcome, job_type.as_deref());
         if stops_lane {
-            self.give_back_after(now, &lane, id);
+            let hidden_for = self.hidden_behind(id, released);
+            self.give_back_after(now, &lane, id, hidden_for);
+        }
+    }
+
+    /// How long what was behind `id` in its lane stays hidden when it is given back.
+    ///
+    /// A little longer than what it was behind: visible before that, it could overtake it; visible together with it, it
+    /// would be received with it every time, and follow it into the DLQ without ever having been run. See ADR 0005.
+    fn hidden_behind(&self, id: DeliveryId, released: bool) -> Duration {
+        let Some(delivery) = self.deliveries.get(&id) else { return BEHIND };
+        match &delivery.stage {
+            _ if released => delivery.hidden_for,
+            Stage::Settling(Settling { settlement: Settlement::Visibility(delay), .. }) => {
+                delay.saturating_add(BEHIND)
+            }
+            _ => BEHIND,
         }
     }
 
     /// Gives back what has not started. A job that is done needs no run any more, by whomever, but its deletion.
-    pub(super) fn give_back(&mut self, now: Instant, id: DeliveryId) {
-        let Some(delivery) = self.deliveries.get(&id) else { return };
+    pub(super) fn give_back(&mut self, now: Instant, id: DeliveryId, hidden_for: Duration) {
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        delivery.hidden_for = hidden_for;
         let message = Arc::clone(&delivery.message);
         if self.recollection.of(&message.id) == Some(&Past::Done) {
             self.note(Note::Deduplicated(message));
@@ -192,9 +218,9 @@ impl Ledger {
     }
 
     /// Nothing may overtake what stays in the queue: all that wait behind it in its lane go back, in order.
-    fn give_back_after(&mut self, now: Instant, lane: &str, id: DeliveryId) {
+    fn give_back_after(&mut self, now: Instant, lane: &str, id: DeliveryId, hidden_for: Duration) {
         while let Some(next) = self.next_waiting(lane, id) {
-            self.give_back(now, next);
+            self.give_back(now, next, hidden_for);
         }
     }
 
@@ -213,7 +239,7 @@ impl Ledger {
                 Acknowledge::ByResponse => return self.finish(now, id),
             },
             Outcome::RetryAfter(delay) => Settlement::Visibility(delay),
-            Outcome::Release => Settlement::Visibility(Duration::ZERO),
+            Outcome::Release => Settlement::Visibility(delivery.hidden_for),
             Outcome::LeaseLost => return self.leave(now, id),
             Outcome::DeadLetter(reason) => match self.policy.dead_letter {
                 DeadLetterPath::Redrive => Settlement::Visibility(Duration::ZERO),
@@ -238,7 +264,7 @@ impl Ledger {
             && let Some(delivery) = self.deliveries.get(&id)
         {
             let lane = Arc::clone(&delivery.lane);
-            self.give_back_after(now, &lane, id);
+            self.give_back_after(now, &lane, id, BEHIND);
         }
         self.finish(now, id);
     }

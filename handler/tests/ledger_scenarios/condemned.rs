@@ -112,13 +112,25 @@ fn without_a_dlq_nothing_is_deleted_and_it_comes_back_as_late_as_the_policy_know
 }
 
 #[test]
+fn a_condemned_head_is_received_without_its_lane_until_the_redrive_policy_takes_it() {
+    let mut world = World::new(fifo());
+    world.receives(["g/a", "g/b", "g/c"]);
+    world.forget();
+    world.ends("a", rejected());
+    assert_eq!(
+        world.heard(),
+        ["a is dead letter: why", "b is release", "c is release", "hide a#1=0 b#1=2 c#1=2"]
+    );
+}
+
+#[test]
 fn a_condemned_head_gives_its_lane_back_and_a_moved_one_lets_it_go_on_later() {
     let mut world = World::new(with_dlq(Copy, fifo()));
     world.receives(["g/a", "g/b"]);
     world.ends("a", rejected());
     assert_eq!(
         world.heard(),
-        ["start a", "a is dead letter: why", "b is release", "hide b#1=0", "copy a: why"]
+        ["start a", "a is dead letter: why", "b is release", "hide b#1=2", "copy a: why"]
     );
     world.agrees();
     world.forget();

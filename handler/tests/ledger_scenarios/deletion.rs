@@ -127,5 +127,5 @@ fn a_lane_is_given_back_if_the_delete_of_its_head_cannot_be_confirmed() {
     world.ends("a", DONE);
     world.forget();
     world.answer(vec![gone()]);
-    assert_eq!(world.heard(), ["a is unsettled", "b is release", "c is release", "hide b#1=0 c#1=0"]);
+    assert_eq!(world.heard(), ["a is unsettled", "b is release", "c is release", "hide b#1=2 c#1=2"]);
 }

@@ -35,7 +35,7 @@ fn a_failing_head_gives_the_rest_back_in_order() {
     world.ends("a", retry());
     assert_eq!(
         world.heard(),
-        ["a is retry after 1s", "b is release", "c is release", "hide a#1=1 b#1=0 c#1=0"]
+        ["a is retry after 1s", "b is release", "c is release", "hide a#1=1 b#1=3 c#1=3"]
     );
     world.confirm();
     assert_eq!(world.heard(), ["a is settled", "b is settled", "c is settled"]);
@@ -50,7 +50,7 @@ fn a_lost_lease_gives_the_rest_back_too() {
     world.answer(vec![gone(), Ok(())]);
     world.forget();
     world.ends("a", DONE);
-    assert_eq!(world.heard(), ["a is lease lost", "b is release", "hide b#1=0"]);
+    assert_eq!(world.heard(), ["a is lease lost", "b is release", "hide b#1=2"]);
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn what_joins_a_lane_whose_head_goes_back_goes_back_with_it() {
     world.confirm();
     assert_eq!(world.heard(), ["hide a#2=1"]);
     world.confirm();
-    assert_eq!(world.heard(), ["a is settled", "b is release", "hide b#1=0"], "`b` must not overtake `a`");
+    assert_eq!(world.heard(), ["a is settled", "b is release", "hide b#1=2"], "`b` must not overtake `a`");
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn what_joins_a_lane_whose_backoff_could_not_be_said_does_not_start() {
     world.receives(["g/b"]);
     world.forget();
     world.wait(secs(9));
-    assert_eq!(world.heard(), ["a is unsettled", "b is release", "hide b#1=0"]);
+    assert_eq!(world.heard(), ["a is unsettled", "b is release", "hide b#1=2"]);
 }
 
 #[test]

@@ -172,7 +172,7 @@ fn a_lane_whose_waiting_head_lost_its_lease_is_given_back() {
     world.answer(vec![Ok(()), gone(), Ok(())]);
     assert_eq!(world.heard(), ["b was not renewed", "b lost its lease", "b is lease lost", "c is release"]);
     world.wait(millis(100));
-    assert_eq!(world.heard(), ["hide c#1=0"]);
+    assert_eq!(world.heard(), ["hide c#1=2"]);
     world.confirm();
     assert_eq!(world.heard(), ["c is settled"]);
     assert_eq!(world.ledger.in_hand(), 1);
