@@ -1,10 +1,11 @@
 //! The message groups of a FIFO queue, and which of them may be received from.
 //!
-//! A group is open when none of its messages is in flight and its first message is visible. Open groups are served in
-//! the order in which they opened, so one group that fails again and again does not hold up the others.
+//! A message can be received when it and everything before it in its group is visible: what is in flight or delayed
+//! holds up what is behind it, not what is before it. So a group is open when its first message is visible. Open groups
+//! are served in the order in which they opened, so one group that fails again and again does not hold up the others.
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-understanding-logic.html>
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::message::State;
@@ -21,10 +22,8 @@ pub(crate) struct Groups {
 
 #[derive(Debug, Default)]
 struct Group {
-    /// Every message of the group, in order.
-    members: BTreeSet<u64>,
-    visible: BTreeSet<u64>,
-    in_flight: usize,
+    /// Every message of the group in order, and whether it is visible.
+    members: BTreeMap<u64, bool>,
     place: Option<Place>,
 }
 
@@ -32,28 +31,14 @@ impl Groups {
     /// A message of `group` has entered `state`.
     pub(crate) fn enter(&mut self, group: &Arc<str>, key: u64, state: State, now: Timestamp) {
         let entry = self.groups.entry(Arc::clone(group)).or_default();
-        entry.members.insert(key);
-        match state {
-            State::Delayed { .. } => {}
-            State::Visible { .. } => {
-                entry.visible.insert(key);
-            }
-            State::InFlight { .. } => entry.in_flight += 1,
-        }
+        entry.members.insert(key, matches!(state, State::Visible { .. }));
         self.refresh(group, now);
     }
 
-    /// A message of `group` is leaving `state`.
-    pub(crate) fn leave(&mut self, group: &Arc<str>, key: u64, state: State, now: Timestamp) {
+    /// A message of `group` is leaving its state.
+    pub(crate) fn leave(&mut self, group: &Arc<str>, key: u64, now: Timestamp) {
         let entry = self.groups.get_mut(group).expect("a stored message's group exists");
         entry.members.remove(&key);
-        match state {
-            State::Delayed { .. } => {}
-            State::Visible { .. } => {
-                entry.visible.remove(&key);
-            }
-            State::InFlight { .. } => entry.in_flight -= 1,
-        }
         self.refresh(group, now);
     }
 
@@ -62,21 +47,18 @@ impl Groups {
         self.open.first_key_value().map(|((_, head), _)| *head)
     }
 
-    /// The message after `key` in its group, if it is visible.
+    /// The message after `key` in its group, if it is visible: the receive that has just taken `key` may take it too.
     pub(crate) fn visible_after(&self, group: &str, key: u64) -> Option<u64> {
-        let group = self.groups.get(group)?;
-        let next = *group.members.range(key + 1..).next()?;
-        group.visible.contains(&next).then_some(next)
+        let (next, visible) = self.groups.get(group)?.members.range(key + 1..).next()?;
+        visible.then_some(*next)
     }
 
     fn refresh(&mut self, group: &Arc<str>, now: Timestamp) {
         let entry = self.groups.get_mut(group).expect("refreshed after a change to it");
-        let head = entry.members.first().copied();
-        let open = head.filter(|head| entry.in_flight == 0 && entry.visible.contains(head));
-        let place = match (open, entry.place) {
-            (Some(head), Some((since, _))) => Some((since, head)),
-            (Some(head), None) => Some((now, head)),
-            (None, _) => None,
+        let place = match (entry.members.first_key_value(), entry.place) {
+            (Some((head, true)), Some((since, _))) => Some((since, *head)),
+            (Some((head, true)), None) => Some((now, *head)),
+            (Some((_, false)) | None, _) => None,
         };
         if place != entry.place {
             if let Some(old) = entry.place {
@@ -87,7 +69,7 @@ impl Groups {
             }
             entry.place = place;
         }
-        if head.is_none() {
+        if entry.members.is_empty() {
             self.groups.remove(group);
         }
     }

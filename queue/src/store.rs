@@ -1,7 +1,7 @@
 //! The messages of one queue: which are visible, which are hidden until when, which have outlived their retention.
 //!
 //! Invariants: a message is in exactly one [`State`]; a hidden message has one entry in `hidden`; a visible one is in
-//! `visible` (standard queue) or counted by its group (FIFO); every message has one entry in `by_age`. All changes of
+//! `visible` (standard queue) or marked so in its group (FIFO); every message has one entry in `by_age`. All changes of
 //! state pass through [`Store::enter`] and [`Store::leave`], and each costs O(log n).
 
 use std::collections::{BTreeSet, HashMap};
@@ -179,7 +179,7 @@ impl Store {
             (Visible::Standard(visible), State::Visible { since }, _) => {
                 visible.remove(&(since, key));
             }
-            (Visible::Fifo(groups), _, Some(group)) => groups.leave(group, key, state, now),
+            (Visible::Fifo(groups), _, Some(group)) => groups.leave(group, key, now),
             _ => {}
         }
     }

@@ -77,21 +77,14 @@ impl Model {
         message.handle.is_some() && message.hidden_until > now
     }
 
-    /// What a receive may look at: visible messages, on a FIFO queue only up to the first hidden one of a free group.
+    /// What a receive may look at: visible messages, on a FIFO queue only those with none before them that is hidden.
     fn open(&self, fifo: bool, now: Timestamp) -> Vec<usize> {
         let visible = |m: &Known| m.hidden_until <= now;
-        let locked = |group: u8| self.live.iter().any(|m| m.group == group && Self::in_flight(m, now));
-        let mut blocked: BTreeSet<u8> = (0..3).filter(|group| fifo && locked(*group)).collect();
-        let mut open = Vec::new();
-        for message in &self.live {
-            if fifo && !visible(message) {
-                blocked.insert(message.group);
-            }
-            if visible(message) && !blocked.contains(&message.group) {
-                open.push(message.number);
-            }
-        }
-        open
+        let blocks = |before: &Known, m: &Known| before.group == m.group && !visible(before);
+        let open = |(place, m): &(usize, &Known)| {
+            visible(m) && !(fifo && self.live[..*place].iter().any(|before| blocks(before, m)))
+        };
+        self.live.iter().enumerate().filter(open).map(|(_, m)| m.number).collect()
     }
 
     fn get(&mut self, number: usize) -> &mut Known {
@@ -201,7 +194,7 @@ impl Run {
         assert_eq!(received.len(), max.min(fresh.count()), "as many as there are");
         let numbers: Vec<usize> = received.iter().map(number_of).collect();
         for (message, number) in received.iter().zip(&numbers) {
-            assert!(receivable.contains(number), "only what is visible and not locked");
+            assert!(receivable.contains(number), "only what is visible and not held up");
             let hidden_until = self.now.plus(
                 visibility.map_or(Duration::from_secs(VISIBILITY_SECS), |v| Duration::from_secs(v.into())),
             );

@@ -193,18 +193,6 @@ async fn a_shutdown_loses_nothing_and_runs_nothing_twice() {
         sleep(Duration::from_millis(10)).await;
     }
     consumer.begin_stop();
-    let asked = Instant::now();
-    let in_flight = || {
-        model
-            .left()
-            .iter()
-            .filter(|m| matches!(m.state, drumline_queue::MessageState::InFlight { .. }))
-            .count()
-    };
-    while in_flight() > 30 {
-        sleep(Duration::from_millis(10)).await;
-    }
-    assert!(asked.elapsed() < Duration::from_secs(1), "what waits is given back at once");
     let summary = consumer.stop().await;
     assert_eq!((summary.drained, summary.released, summary.abandoned), (30, 10, 0));
     assert_eq!(model.left().len(), 10);

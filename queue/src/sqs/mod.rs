@@ -154,7 +154,7 @@ impl Sqs {
     }
 
     /// The next time at which a receive that finds nothing now could find something without any call in between: a
-    /// visibility timeout or delay ends, a message expires that locks its group, a move task moves.
+    /// visibility timeout or delay ends, a message expires that holds up its group, a move task moves.
     ///
     /// `None` when there is no such time, or no such queue.
     pub fn next_change(&self, queue_url: &str) -> Option<Timestamp> {

@@ -42,7 +42,7 @@ fn what_a_fifo_send_needs() {
 }
 
 #[test]
-fn a_group_is_locked_while_one_of_its_messages_is_in_flight() {
+fn a_message_in_flight_holds_up_what_is_behind_it() {
     let mut desk = Desk::with_queue(&[FIFO]);
     for (group, id) in [("a", "a1"), ("b", "b1"), ("a", "a2")] {
         desk.send_fifo("q.fifo", group, id);
@@ -69,20 +69,70 @@ fn one_receive_takes_a_group_in_order_and_then_the_next() {
     assert!(numbers.iter().all(|number| number.len() == 20));
 }
 
+/// What AWS was seen to do: <https://github.com/localstack/localstack/blob/v4.14.0/tests/aws/services/sqs/test_sqs.py>
+/// (`test_fifo_message_group_visibility_after_terminate_visibility_timeout`, `…_after_change_message_visibility`).
 #[test]
-fn what_comes_back_comes_in_order() {
+fn a_message_in_flight_does_not_hold_up_what_is_before_it() {
+    for secs in [0, 1] {
+        let mut desk = Desk::with_queue(&[FIFO]);
+        for (group, id) in [("a", "a1"), ("a", "a2"), ("b", "b1")] {
+            desk.send_fifo("q.fifo", group, id);
+        }
+        let received = desk.try_receive(&receive_up_to("q.fifo", 2)).unwrap();
+        assert_eq!([&*received[0].body, &*received[1].body], ["a1", "a2"]);
+        desk.pass(1);
+        desk.hide("q.fifo", &received[0].receipt_handle, secs).unwrap();
+        desk.pass(1);
+        assert_eq!(desk.bodies("q.fifo"), ["b1", "a1"], "hidden for {secs} s");
+    }
+}
+
+#[test]
+fn what_comes_back_waits_for_what_is_before_it() {
     let mut desk = Desk::with_queue(&[FIFO, ("VisibilityTimeout", "10")]);
     for id in ["1", "2", "3"] {
         desk.send_fifo("q.fifo", "g", id);
     }
     let received = desk.receive("q.fifo");
-    // The second alone is given back: the group stays locked by the others.
     desk.hide("q.fifo", &received[1].receipt_handle, 0).unwrap();
-    assert!(desk.receive("q.fifo").is_empty());
+    assert!(desk.receive("q.fifo").is_empty(), "the first is in flight");
     desk.delete("q.fifo", &received[0].receipt_handle).unwrap();
-    assert!(desk.receive("q.fifo").is_empty());
+    assert_eq!(desk.bodies("q.fifo"), ["2"], "the third is in flight");
     desk.pass(10);
     assert_eq!(desk.bodies("q.fifo"), ["2", "3"]);
+}
+
+#[test]
+fn a_receive_ends_before_what_is_in_flight() {
+    let mut desk = Desk::with_queue(&[FIFO]);
+    for id in ["1", "2", "3", "4"] {
+        desk.send_fifo("q.fifo", "g", id);
+    }
+    let received = desk.try_receive(&receive_up_to("q.fifo", 3)).unwrap();
+    for given_back in [0, 1] {
+        desk.hide("q.fifo", &received[given_back].receipt_handle, 0).unwrap();
+    }
+    assert_eq!(desk.bodies("q.fifo"), ["1", "2"], "the fourth waits behind the third");
+    desk.delete("q.fifo", &received[2].receipt_handle).unwrap();
+    assert!(desk.receive("q.fifo").is_empty(), "and now behind the first two");
+}
+
+#[test]
+fn a_dead_message_opens_nothing_behind_one_in_flight() {
+    let mut desk = Desk::new();
+    desk.create("d.fifo", &[FIFO]).unwrap();
+    let policy =
+        format!(r#"{{"deadLetterTargetArn":"{}","maxReceiveCount":1}}"#, desk.sqs.queue_arn("d.fifo"));
+    desk.create("q.fifo", &[FIFO, ("RedrivePolicy", &policy)]).unwrap();
+    for id in ["1", "2", "3"] {
+        desk.send_fifo("q.fifo", "g", id);
+    }
+    let received = desk.try_receive(&receive_up_to("q.fifo", 2)).unwrap();
+    desk.hide("q.fifo", &received[0].receipt_handle, 0).unwrap();
+    assert!(desk.receive("q.fifo").is_empty());
+    assert_eq!(desk.bodies("d.fifo"), ["1"]);
+    desk.delete("q.fifo", &received[1].receipt_handle).unwrap();
+    assert_eq!(desk.bodies("q.fifo"), ["3"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{FIFO, FIFO_REDRIVE, IN_FLIGHT, REDRIVE_AT_1, REDRIVE_AT_2, VISIBLE, on_fifo, scenario};
 use crate::script::Handle::Of;
-use crate::script::Step::{Create, Get, Move, Moves, Receive, Remove, Send, Set, Sources, Until};
+use crate::script::Step::{Create, Get, Hide, Move, Moves, Receive, Remove, Send, Set, Sources, Until};
 use crate::script::{Outgoing, Receiving, Scenario, ordered, patient, ten, ten_for, text};
 
 pub(super) fn fifo() -> Vec<Scenario> {
@@ -39,6 +39,16 @@ pub(super) fn fifo() -> Vec<Scenario> {
                 Send("q.fifo", ordered("g", "2")),
                 Receive("q.fifo", ten_for(1)),
                 Receive("q.fifo", patient()),
+            ],
+        ),
+        on_fifo(
+            "a front that comes back",
+            vec![
+                Send("q.fifo", ordered("g", "1")),
+                Send("q.fifo", ordered("g", "2")),
+                Receive("q.fifo", ten()),
+                Hide("q.fifo", Of(0), 0),
+                Receive("q.fifo", ten()),
             ],
         ),
         on_fifo(

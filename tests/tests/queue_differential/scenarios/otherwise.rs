@@ -1,11 +1,11 @@
 //! Scripts in which `LocalStack` does not do what AWS documents; see [`crate::differences`].
 
-use super::{IN_FLIGHT, REDRIVE_AT_1, VISIBLE, on_queue, scenario};
+use super::{IN_FLIGHT, REDRIVE_AT_1, VISIBLE, on_fifo, on_queue, scenario};
 use crate::script::Handle::{Of, Text};
 use crate::script::Step::{
     Create, Delete, Get, Hide, HideBatch, Move, Purge, Receive, Remove, RemoveBatch, Send, Set, Until,
 };
-use crate::script::{Outgoing, Scenario, ten, ten_for, text};
+use crate::script::{Outgoing, Receiving, Scenario, ordered, ten, ten_for, text};
 
 pub(super) fn documented_otherwise() -> Vec<Scenario> {
     vec![
@@ -35,6 +35,17 @@ pub(super) fn documented_otherwise() -> Vec<Scenario> {
         on_queue(
             "a stale handle releases nothing",
             vec![Send("q", text("x")), Receive("q", ten_for(0)), Receive("q", ten()), Hide("q", Of(0), 0)],
+        ),
+        on_fifo(
+            "a later message that comes back",
+            vec![
+                Send("q.fifo", ordered("g", "1")),
+                Send("q.fifo", ordered("g", "2")),
+                Send("q.fifo", ordered("g", "3")),
+                Receive("q.fifo", Receiving { max: Some(2), ..ten() }),
+                Hide("q.fifo", Of(1), 0),
+                Receive("q.fifo", ten()),
+            ],
         ),
         on_queue("too long a delay", vec![Send("q", Outgoing { delay: Some(901), ..text("x") })]),
         on_queue("purging twice", vec![Purge("q"), Purge("q")]),
