@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use drumline::{Context, Failure, Job, Router};
 use drumline_consumer::App;
 
+/// As in the `drumline` binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A payload as small jobs have it; reading it is part of the measured work.
 #[derive(serde::Deserialize)]
 struct Noop {

@@ -5,6 +5,11 @@ use std::process::ExitCode;
 use drumline_consumer::{App, DevJob};
 use drumline_jobs::{Settings, router, samples};
 
+/// Jobs cross between threads, and so does the memory they are made of: what one thread allocates another frees. The
+/// system's allocator is slow at just that. See docs/benchmark.md.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     App::new(|| {
         let settings = Settings::from_lookup(|name| std::env::var(name).ok());
