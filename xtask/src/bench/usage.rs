@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use rustix::io::Errno;
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
@@ -30,11 +31,20 @@ pub(super) fn processor_time(process: Pid) -> Result<Duration> {
     let mut sum = Duration::ZERO;
     for task in fs::read_dir(proc(process, "task"))? {
         let path = task?.path().join("schedstat");
-        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = match fs::read_to_string(&path) {
+            // It has ended since the folder was listed, and is missing like any thread that ended before.
+            Err(error) if has_ended(&error) => continue,
+            text => text.with_context(|| format!("cannot read {}", path.display()))?,
+        };
         let nanos = text.split(' ').next().and_then(|nanos| nanos.parse().ok());
         sum += Duration::from_nanos(nanos.with_context(|| format!("no number in {}", path.display()))?);
     }
     Ok(sum)
+}
+
+/// A thread that ends while its file is opened or read is told of in either of two ways.
+fn has_ended(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::SRCH.raw_os_error())
 }
 
 /// The most memory that a process has had resident so far, in KiB.
@@ -82,6 +92,19 @@ mod tests {
             assert!(started.elapsed() < Duration::from_secs(10), "the time stands still");
         }
         assert!(peak_memory_kib(this).unwrap() > 100);
+    }
+
+    #[test]
+    fn threads_that_come_and_go_meanwhile_do_no_harm() {
+        let coming_and_going = std::thread::spawn(|| {
+            for _ in 0..2000 {
+                std::thread::spawn(|| {}).join().unwrap();
+            }
+        });
+        while !coming_and_going.is_finished() {
+            processor_time(rustix::process::getpid()).unwrap();
+        }
+        coming_and_going.join().unwrap();
     }
 
     #[test]
