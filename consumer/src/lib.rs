@@ -23,6 +23,7 @@ mod drive;
 mod forward;
 mod host;
 mod http;
+mod limits;
 mod logging;
 mod metrics;
 mod observe;

@@ -9,13 +9,14 @@ use serde::Deserialize;
 use super::errors::explain;
 use crate::sqs::SqsError;
 
+/// SQS's own default, for an emulator that does not tell.
+const DEFAULT_VISIBILITY_SECS: u64 = 30;
+
 /// What SQS says of a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct QueueFacts {
     /// The visibility timeout that a receive gets where it asks for none.
     pub(crate) visibility_timeout: Duration,
-    /// How long a message is kept.
-    pub(crate) retention: Duration,
     /// The redrive policy, where there is one.
     pub(crate) redrive: Option<Redrive>,
 }
@@ -47,18 +48,14 @@ fn number_or_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u
 
 /// Asks SQS about a queue.
 pub(crate) async fn describe(client: &Client, queue_url: &str) -> Result<QueueFacts, SqsError> {
-    let names = [Name::VisibilityTimeout, Name::MessageRetentionPeriod, Name::RedrivePolicy];
+    let names = [Name::VisibilityTimeout, Name::RedrivePolicy];
     let request =
         client.get_queue_attributes().queue_url(queue_url).set_attribute_names(Some(names.to_vec()));
     let reply = request.send().await.map_err(|error| explain("GetQueueAttributes", &error))?;
     let attributes = reply.attributes.unwrap_or_default();
-    let secs = |name: &Name, default| {
-        let secs = attributes.get(name).and_then(|text| text.parse().ok()).unwrap_or(default);
-        Duration::from_secs(secs)
-    };
+    let visibility_secs = attributes.get(&Name::VisibilityTimeout).and_then(|text| text.parse().ok());
     Ok(QueueFacts {
-        visibility_timeout: secs(&Name::VisibilityTimeout, 30),
-        retention: secs(&Name::MessageRetentionPeriod, 345_600),
+        visibility_timeout: Duration::from_secs(visibility_secs.unwrap_or(DEFAULT_VISIBILITY_SECS)),
         redrive: attributes.get(&Name::RedrivePolicy).and_then(|policy| serde_json::from_str(policy).ok()),
     })
 }

@@ -9,14 +9,13 @@ use aws_sdk_sqs::types::{
 };
 use drumline::{Attribute, CallError, Entry, Message, Replies, VisibilityEntry};
 
+use crate::limits::{MAX_MESSAGE_BYTES, is_allowed};
+
 use super::errors::is_gone;
 
 /// A message carries at most ten attributes. See
 /// [Message attributes](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html).
 const MAX_ATTRIBUTES: usize = 10;
-
-/// The longest message, body and attributes together.
-const MAX_MESSAGE_BYTES: usize = 1_048_576;
 
 pub(super) fn message(message: SqsMessage) -> Message {
     let mut system = message.attributes.unwrap_or_default();
@@ -136,9 +135,8 @@ fn attribute_value(attribute: &Attribute) -> MessageAttributeValue {
     value.build().expect("the data type is set")
 }
 
-/// SQS takes the characters of XML 1.0 only.
+/// The text with a replacement for what SQS does not take.
 fn allowed(text: &str) -> String {
-    let is_allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{FFFD}' | '\u{10000}'..);
     text.chars().map(|c| if is_allowed(c) { c } else { '\u{FFFD}' }).collect()
 }
 

@@ -3,9 +3,7 @@
 use drumline::{Envelope, Message};
 use serde_json::Value;
 
-/// A message's body and attributes together are at most 1 MiB. See
-/// [Message quotas](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html).
-pub(crate) const MAX_BODY_BYTES: usize = 1_048_576;
+use crate::limits::{MAX_MESSAGE_BYTES, is_allowed};
 
 /// Keys that name secrets, in lower case and without separators.
 const SECRET_KEYS: [&str; 10] = [
@@ -30,7 +28,7 @@ const SHORTEST_SECRET: usize = 16;
 
 /// Whether `body` may be sent as a job; else why not.
 pub(crate) fn check(body: &str, secrets_allowed: bool) -> Result<(), String> {
-    if body.len() > MAX_BODY_BYTES {
+    if body.len() > MAX_MESSAGE_BYTES {
         return Err(format!(
             "{} bytes are more than SQS's 1,048,576: put the data into S3 and send a reference",
             body.len()
@@ -56,12 +54,6 @@ pub(crate) fn check(body: &str, secrets_allowed: bool) -> Result<(), String> {
         )),
         None => Ok(()),
     }
-}
-
-/// The characters of XML 1.0. See
-/// [SendMessage](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html).
-fn is_allowed(c: char) -> bool {
-    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{FFFD}' | '\u{10000}'..)
 }
 
 /// Where a secret is, if there is one.
@@ -98,7 +90,7 @@ mod tests {
             (job(r#"{"text":"a\u0001b \ud83d\ude00 ü"}"#), None),
             (job("\"\u{1}\""), Some("U+0001")),
             (job("\"\u{FFFF}\""), Some("U+FFFF")),
-            (job(&format!("\"{}\"", "x".repeat(MAX_BODY_BYTES))), Some("1,048,576")),
+            (job(&format!("\"{}\"", "x".repeat(MAX_MESSAGE_BYTES))), Some("1,048,576")),
             ("{".to_owned(), Some("not a JSON object")),
             ("{}".to_owned(), Some("`type`")),
             (job(r#"{"user":{"api_key":"abc"}}"#), Some("payload.user.api_key")),

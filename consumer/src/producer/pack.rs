@@ -1,6 +1,6 @@
 //! Messages into batches: ten to a batch, and no more bytes than SQS takes at once.
 
-use super::check::MAX_BODY_BYTES;
+use crate::limits::MAX_MESSAGE_BYTES;
 
 /// A batch holds ten messages at most, and 1 MiB in all. See
 /// [SendMessageBatch](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html).
@@ -28,7 +28,7 @@ impl Packer {
     /// Adds a message; returns the batch that was full before it.
     pub(crate) fn push(&mut self, message: Outgoing) -> Option<Vec<Outgoing>> {
         let bytes = message.body.len();
-        let full = self.batch.len() == MAX_ENTRIES || self.bytes + bytes > MAX_BODY_BYTES;
+        let full = self.batch.len() == MAX_ENTRIES || self.bytes + bytes > MAX_MESSAGE_BYTES;
         let done = (full && !self.batch.is_empty()).then(|| self.take());
         self.bytes += bytes;
         self.batch.push(message);
@@ -62,7 +62,7 @@ mod tests {
             batches.extend(packer.finish());
             for batch in &batches {
                 prop_assert!(!batch.is_empty() && batch.len() <= MAX_ENTRIES);
-                prop_assert!(batch.iter().map(|message| message.body.len()).sum::<usize>() <= MAX_BODY_BYTES);
+                prop_assert!(batch.iter().map(|message| message.body.len()).sum::<usize>() <= MAX_MESSAGE_BYTES);
             }
             let lines: Vec<usize> = batches.iter().flatten().map(|message| message.line).collect();
             prop_assert_eq!(lines, (0..sizes.len()).collect::<Vec<_>>());
