@@ -3,13 +3,16 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod app;
+mod binary;
 mod eventually;
 mod http;
+mod output;
 mod proxy;
 mod queues;
 mod worker;
 
 pub use app::{Answer, App, Call, Ended};
+pub use binary::binary;
 pub use eventually::{PATIENCE, eventually};
 pub use http::{get, status_of};
 pub use proxy::{Fault, Proxy};

@@ -2,19 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, OnceLock};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
+use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
+use crate::binary::binary;
 use crate::eventually::{PATIENCE, eventually};
 use crate::http::get;
+use crate::output::{Lines, ShownOnFailure, entries};
 use crate::queues::{REGION, TestQueue, localstack};
 
 /// A start of the binary, being prepared. Nothing of the test's own environment reaches it.
@@ -85,7 +86,7 @@ impl Launch {
 
     /// Starts the process.
     pub fn spawn(self) -> Worker {
-        let mut command = Command::new(binary());
+        let mut command = Command::new(binary("drumline-consumer", "drumline"));
         command.args(&self.args).env_clear().envs(&self.env).current_dir(self.home.path());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
@@ -176,12 +177,12 @@ impl Worker {
 
     /// The log entries so far that carry this message.
     pub fn logged(&self, message: &str) -> Vec<Value> {
-        self.stderr.logged(message)
+        self.stderr.logged(|text| text == message)
     }
 
     /// The log entries so far whose message begins like this.
     pub fn logged_beginning(&self, beginning: &str) -> Vec<Value> {
-        entries(&self.stderr.0.lock().unwrap(), |message| message.starts_with(beginning))
+        self.stderr.logged(|message| message.starts_with(beginning))
     }
 
     /// Waits until `count` log entries with this message are there.
@@ -207,52 +208,10 @@ impl Worker {
     }
 }
 
-/// The log entries with such a message, among all lines of a log.
-fn entries(lines: &[String], is_such: impl Fn(&str) -> bool) -> Vec<Value> {
-    let entries = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    entries.filter(|entry| entry["message"].as_str().is_some_and(&is_such)).collect()
-}
-
 impl Finished {
     /// The log entries that carry this message.
     pub fn logged(&self, message: &str) -> Vec<Value> {
         entries(&self.stderr, |text| text == message)
-    }
-}
-
-/// Lines as they come.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
-
-impl Lines {
-    fn follow(&self, pipe: impl AsyncRead + Unpin + Send + 'static) -> JoinHandle<()> {
-        let lines = Arc::clone(&self.0);
-        tokio::spawn(async move {
-            let mut pipe = BufReader::new(pipe).lines();
-            while let Some(line) = pipe.next_line().await.unwrap() {
-                lines.lock().unwrap().push(line);
-            }
-        })
-    }
-
-    fn all(&self) -> Vec<String> {
-        self.0.lock().unwrap().clone()
-    }
-
-    fn logged(&self, message: &str) -> Vec<Value> {
-        entries(&self.0.lock().unwrap(), |text| text == message)
-    }
-}
-
-/// Shows what a process has logged where its test fails: the reason is more often there than in the test.
-struct ShownOnFailure(Lines);
-
-impl Drop for ShownOnFailure {
-    #[allow(clippy::print_stderr, reason = "the test runner shows it with the failed test")]
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("the worker's standard error:\n{}", self.0.all().join("\n"));
-        }
     }
 }
 
@@ -266,31 +225,4 @@ pub fn free_address() -> SocketAddr {
     let port =
         std::iter::repeat_with(|| fastrand::u16(PORTS)).find(free).expect("it goes on until it finds one");
     SocketAddr::from(([127, 0, 0, 1], port))
-}
-
-/// The `drumline` binary beside the test's own: `target/PROFILE/deps/TEST` and `target/PROFILE/drumline`. Where only
-/// this crate was built, it is built first.
-fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let test = std::env::current_exe().unwrap();
-        let profile = test.parent().and_then(Path::parent).expect("tests lie in target/PROFILE/deps");
-        let binary = profile.join(format!("drumline{}", std::env::consts::EXE_SUFFIX));
-        if !binary.exists() {
-            build(profile);
-        }
-        assert!(binary.exists(), "{} is missing after a build", binary.display());
-        binary
-    })
-}
-
-fn build(profile: &Path) {
-    let cargo = std::env::var("CARGO").expect("cargo says where it is when it runs a test");
-    let profile =
-        profile.file_name().and_then(|name| name.to_str()).expect("cargo's folders have plain names");
-    let profile = if profile == "debug" { "dev" } else { profile };
-    let mut command = std::process::Command::new(cargo);
-    command.args(["build", "--package", "drumline-consumer", "--bin", "drumline", "--profile", profile]);
-    let status = command.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap();
-    assert!(status.success(), "drumline does not build");
 }
