@@ -9,7 +9,7 @@ use crate::interrupt::{self, Interrupted};
 use crate::process::Process;
 use crate::progress::phase;
 use crate::project;
-use crate::service::localstack::{self, LocalStack};
+use crate::service::localstack::{self, Installation, LocalStack};
 
 /// The crate whose tests talk to services.
 const SERVICE_TESTS: &str = "drumline-tests";
@@ -29,7 +29,8 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let interrupts = interrupt::catch()?;
     if !options.arguments.is_empty() {
-        let services = Services::start_unless(options.quick, &interrupts)?;
+        let installation = prepare_unless(options.quick, &interrupts)?;
+        let services = Services::start(installation.as_ref(), &interrupts)?;
         let status = cargo_test(&options.arguments, Some(&services), &interrupts)?;
         return Ok(exit_code(status));
     }
@@ -41,7 +42,11 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     if !built.success() {
         return Ok(exit_code(built));
     }
-    let services = Services::start_unless(options.quick, &interrupts)?;
+    let installation = prepare_unless(options.quick, &interrupts)?;
+    if let Some(installation) = &installation {
+        localstack::test_executor(installation, &interrupts)?;
+    }
+    let services = Services::start(installation.as_ref(), &interrupts)?;
     let tests = phase("run the tests", || {
         cargo_test(
             &everything(options.quick, &["--all-targets", "--no-fail-fast"]),
@@ -62,13 +67,15 @@ struct Services {
 }
 
 impl Services {
-    fn start_unless(quick: bool, interrupts: &Receiver<Interrupted>) -> Result<Self> {
-        if quick {
-            return Ok(Self { localstack: None });
-        }
-        let installation = localstack::prepare(interrupts)?;
-        Ok(Self { localstack: Some(LocalStack::start(&installation, interrupts)?) })
+    /// Starts what is installed; nothing where nothing is.
+    fn start(installation: Option<&Installation>, interrupts: &Receiver<Interrupted>) -> Result<Self> {
+        let start = |installation| LocalStack::start(installation, interrupts);
+        Ok(Self { localstack: installation.map(start).transpose()? })
     }
+}
+
+fn prepare_unless(quick: bool, interrupts: &Receiver<Interrupted>) -> Result<Option<Installation>> {
+    if quick { Ok(None) } else { localstack::prepare(interrupts).map(Some) }
 }
 
 fn everything(quick: bool, more: &[&str]) -> Vec<String> {

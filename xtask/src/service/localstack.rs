@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use crossbeam_channel::Receiver;
 use tempfile::TempDir;
 
@@ -35,6 +35,7 @@ pub(crate) struct LocalStack {
     _container: Option<docker::Container>,
     _files: TempDir,
     port: u16,
+    runs_functions: bool,
 }
 
 /// Finds Docker or Python 3.13 and downloads LocalStack where it is missing.
@@ -53,6 +54,22 @@ pub(crate) fn prepare(interrupts: &Receiver<Interrupted>) -> Result<Installation
     })
 }
 
+/// Tests the package that runs Lambda functions, where `LocalStack` uses it.
+pub(crate) fn test_executor(installation: &Installation, interrupts: &Receiver<Interrupted>) -> Result<()> {
+    let Installation::Python(python) = installation else {
+        println!(
+            "==> no Lambda functions in Docker's LocalStack: the tests that deploy one leave themselves out"
+        );
+        return Ok(());
+    };
+    phase("test LocalStack's executor of functions", || {
+        let mut tests = python::executor_tests(python);
+        let status = Process::spawn("python -m unittest", &mut tests, interrupts)?.wait()?;
+        ensure!(status.success(), "the tests of infra/localstack/executor failed");
+        Ok(())
+    })
+}
+
 impl LocalStack {
     /// Starts LocalStack and returns once a queue could be created in it: its health page answers earlier, and
     /// also when every call fails.
@@ -61,6 +78,8 @@ impl LocalStack {
         let output = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let files = TempDir::with_prefix_in("files-", folder())?;
         let port = free_port()?;
+        // A container reaches neither the tests' own servers nor, without the engine's socket, an engine.
+        let runs_functions = matches!(installation, Installation::Python(_));
         let (mut command, container) = match installation {
             Installation::Docker { image } => {
                 let container = docker::Container::named_for(port);
@@ -76,7 +95,7 @@ impl LocalStack {
                 format!("LocalStack did not start; {} ends with\n{}", log.display(), tail(&log))
             })?;
             println!("    {} (log: {})", endpoint(port), log.display());
-            Ok(Self { process, _container: container, _files: files, port })
+            Ok(Self { process, _container: container, _files: files, port, runs_functions })
         })
     }
 
@@ -86,8 +105,8 @@ impl LocalStack {
     }
 
     /// What the tests get to know; the credentials are LocalStack's own, accepted by it alone.
-    pub(crate) fn env(&self) -> [(&'static str, String); 8] {
-        [
+    pub(crate) fn env(&self) -> Vec<(&'static str, String)> {
+        let mut env = vec![
             ("DRUMLINE_TEST_LOCALSTACK", self.endpoint()),
             ("AWS_ACCESS_KEY_ID", "test".to_owned()),
             ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
@@ -97,7 +116,11 @@ impl LocalStack {
             ("AWS_CONFIG_FILE", "/dev/null".to_owned()),
             ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null".to_owned()),
             ("AWS_DEFAULT_REGION", REGION.to_owned()),
-        ]
+        ];
+        if self.runs_functions {
+            env.push(("DRUMLINE_TEST_LAMBDA", "1".to_owned()));
+        }
+        env
     }
 
     /// The running process, to wait on.

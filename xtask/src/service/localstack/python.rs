@@ -19,6 +19,8 @@ use crate::project;
 const PROGRAM: &str = "python3.13";
 /// Succeeds on the right version only, and only where environments can be made (Debian packs that separately).
 const CAN_RUN_LOCALSTACK: &str = "import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 13))";
+/// The executor's name, as its entry point gives it.
+const EXECUTOR: &str = "process";
 /// How often a run that waits for another one's installation looks again.
 const LOCK_PAUSE: Duration = Duration::from_millis(500);
 
@@ -140,9 +142,25 @@ pub(super) fn run(python: &Path, files: &Path, port: u16) -> Result<Command> {
     command.env("GATEWAY_LISTEN", format!("[::ffff:127.0.0.1]:{port}"));
     command.env("LOCALSTACK_HOST", format!("127.0.0.1:{port}"));
     command.env("FILESYSTEM_ROOT", files);
+    // The unpacked code of functions goes there.
+    command.env("TMPDIR", files);
+    command.env("LAMBDA_RUNTIME_EXECUTOR", EXECUTOR).env("PYTHONPATH", executor());
     // No DNS server: it would listen on every interface.
     command.env("DNS_ADDRESS", "0");
     Ok(command)
+}
+
+/// The project's own Python package that runs functions without Docker.
+fn executor() -> PathBuf {
+    super::pins().join("executor")
+}
+
+/// The command that tests that package.
+pub(super) fn executor_tests(python: &Path) -> Command {
+    let mut command = Command::new(python);
+    command.args(["-m", "unittest", "discover", "--start-directory"]).arg(executor().join("tests"));
+    command.env("PYTHONPATH", executor());
+    command
 }
 
 /// `NAME=value` lines, as Docker reads them from an environment file.

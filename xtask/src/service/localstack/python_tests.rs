@@ -91,15 +91,27 @@ fn settings_are_the_lines_that_are_not_comments() {
     assert_eq!(parse_settings(text).collect::<Vec<_>>(), [("SERVICES", "sqs,s3"), ("OPTIONS", "a=b")]);
 }
 
+/// A variable of the command that runs `LocalStack`.
+fn variable(name: &str) -> Option<String> {
+    let command = run(Path::new("python"), Path::new("files"), 4570).unwrap();
+    let found = command.get_envs().find(|(known, _)| *known == name);
+    found.and_then(|(_, value)| value).and_then(OsStr::to_str).map(str::to_owned)
+}
+
 #[test]
 fn it_listens_on_loopback_and_leaves_dynamodb_out() {
-    let command = run(Path::new("python"), Path::new("files"), 4570).unwrap();
-    let value = |name: &str| {
-        let found = command.get_envs().find(|(known, _)| *known == name);
-        found.and_then(|(_, value)| value).and_then(OsStr::to_str).map(str::to_owned)
-    };
-    assert_eq!(value("GATEWAY_LISTEN").as_deref(), Some("[::ffff:127.0.0.1]:4570"));
-    let services = value("SERVICES").unwrap();
-    assert!(services.split(',').any(|service| service == "sqs"));
+    assert_eq!(variable("GATEWAY_LISTEN").as_deref(), Some("[::ffff:127.0.0.1]:4570"));
+    let services = variable("SERVICES").unwrap();
+    assert!(["sqs", "lambda"].iter().all(|wanted| services.split(',').any(|service| service == *wanted)));
     assert!(!services.contains("dynamodb"));
+}
+
+#[test]
+fn functions_are_run_by_the_executor_whose_entry_point_lies_beside_it() {
+    let path = PathBuf::from(variable("PYTHONPATH").unwrap());
+    let name = variable("LAMBDA_RUNTIME_EXECUTOR").unwrap();
+    let text = fs::read_to_string(path.join("drumline_executor-1.dist-info/entry_points.txt")).unwrap();
+    let target = text.lines().find_map(|line| line.strip_prefix(&format!("{name} = "))).unwrap();
+    let (module, _class) = target.split_once(':').unwrap();
+    assert!(path.join(module.replace('.', "/")).with_extension("py").is_file(), "{target}");
 }
