@@ -3,21 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{DeadLetterPath, DrainSummary, Ledger, Policy, Polling, Router};
+use drumline::{DeadLetterPath, DrainSummary, Ledger, Router};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::aws::{
-    AwsQueue, Clients, DepthProbe, Depths, QueueFacts, connect, describe, is_fifo, queue_name, url_by_arn,
+use drumline_host::aws::{AwsQueue, QueueFacts, connect, queue_name};
+use drumline_host::{
+    Driver, Grace, Listener, Nobody, Parts, QueueSettings, QueueStatus, Settings, SqsError, policy,
 };
-use crate::drive::Driver;
-use crate::host::{Listener, Nobody, TokioHost};
+
+use crate::depth::{DepthProbe, Depths};
 use crate::http::{Endpoint, Readiness};
 use crate::metrics::Metrics;
-use crate::observe::{QueueObserver, QueueStatus};
-use crate::settings::{PermanentFailures, QueueSettings, Settings};
-use crate::sqs::{Queue, SqsError};
 
 /// How often a queue is asked about itself at the start, and the wait between: long enough for a container's network
 /// to come up, short enough for a wrong setting to show.
@@ -96,32 +94,37 @@ impl Consumer {
         shutdown: impl Future<Output = ()>,
     ) -> Result<Vec<(String, DrainSummary)>, StartError> {
         let mut shutdown = std::pin::pin!(shutdown);
-        let (drivers, probes) = tokio::select! {
-            drivers = self.drivers() => drivers?,
+        let loops = tokio::select! {
+            loops = self.loops() => loops?,
             // Nothing has been received yet, so there is nothing to drain; a question that is dropped changes nothing.
             () = &mut shutdown => return Ok(Vec::new()),
         };
-        let statuses: Vec<(String, Arc<QueueStatus>)> =
-            drivers.iter().map(|d| (d.observer.queue().to_string(), d.observer.status())).collect();
-        let readiness = Readiness::new(statuses);
-        let depths = Depths::new(probes, self.metrics.clone());
+        let readiness =
+            Readiness::new(loops.iter().map(|l| (l.name.to_string(), Arc::clone(&l.status))).collect());
+        let grace = Grace::of(self.settings.shutdown_grace);
+        let (stop, stopped) = watch::channel(false);
+        let (mut probes, mut waiting) = (Vec::new(), Vec::new());
+        for Loop { name, driver, probe, .. } in loops {
+            probes.push(probe);
+            waiting.push((name.to_string(), driver));
+        }
         let _endpoint = match self.settings.http_addr {
-            Some(addr) => Some(
-                Endpoint::serve(addr, self.metrics.clone(), depths, readiness.clone())
-                    .await
-                    .map_err(|error| StartError::Http { addr, error })?,
-            ),
+            Some(addr) => {
+                let depths = Depths::new(probes, self.metrics.clone());
+                let endpoint = Endpoint::serve(addr, self.metrics.clone(), depths, readiness.clone()).await;
+                Some(endpoint.map_err(|error| StartError::Http { addr, error })?)
+            }
             None => None,
         };
-        let grace = self.settings.shutdown_grace;
-        let (stop, stopped) = watch::channel(false);
         let mut running = Vec::new();
-        for driver in drivers {
+        for (name, mut driver) in waiting {
             let mut stopped = stopped.clone();
-            let name = driver.observer.queue().to_string();
             // The sender lives until every driver has ended, so waiting can only end with the stop.
-            let shutdown = async move { drop(stopped.wait_for(|stop| *stop).await) };
-            running.push((name, tokio::spawn(driver.run(shutdown, grace))));
+            let shutdown = async move {
+                drop(stopped.wait_for(|stop| *stop).await);
+                grace
+            };
+            running.push((name, tokio::spawn(async move { driver.run(shutdown).await })));
         }
         shutdown.await;
         readiness.drain();
@@ -134,118 +137,85 @@ impl Consumer {
         Ok(summaries)
     }
 
-    async fn drivers(&self) -> Result<(Vec<Driver>, Vec<DepthProbe>), StartError> {
-        let (mut drivers, mut probes) = (Vec::new(), Vec::new());
+    async fn loops(&self) -> Result<Vec<Loop>, StartError> {
+        let mut loops = Vec::new();
         for queue in &self.settings.queues {
-            let (driver, probe) = self.driver(queue).await?;
-            drivers.push(driver);
-            probes.push(probe);
+            loops.push(self.one(queue).await?);
         }
-        Ok((drivers, probes))
+        Ok(loops)
     }
 
-    async fn driver(&self, settings: &QueueSettings) -> Result<(Driver, DepthProbe), StartError> {
-        let name = queue_name(settings.url.path()).to_owned();
+    async fn one(&self, settings: &QueueSettings) -> Result<Loop, StartError> {
+        let name: Arc<str> = Arc::from(queue_name(settings.url.path()));
+        let metrics = self.metrics.queue(&name);
         let clients = connect(&settings.url, settings.wait_time).await.map_err(StartError::Settings)?;
-        let failed = |error| StartError::Queue { queue: name.clone(), error };
-        let facts = patiently_describe(&clients, settings.url.as_str()).await.map_err(failed)?;
-        let policy = policy(&name, settings, &facts, self.settings.shutdown_grace);
-        let dead_letter_url = match (&facts.redrive, policy.dead_letter) {
-            (Some(redrive), DeadLetterPath::Copy) => {
-                Some(url_by_arn(&clients.calls, &redrive.dead_letter_target_arn).await.map_err(failed)?)
+        let queue = AwsQueue::new(clients.clone(), settings.url.to_string(), Arc::clone(&metrics));
+        let failed = |error| StartError::Queue { queue: name.to_string(), error };
+        let facts = patiently_describe(&queue, &name).await.map_err(failed)?;
+        let policy = policy(&name, settings, Some(&facts));
+        match policy.dead_letter {
+            DeadLetterPath::Redrive => {}
+            // Found now, since a copy that cannot be sent is found out too late.
+            DeadLetterPath::Copy => drop(queue.dead_letter_url().await.map_err(failed)?),
+            DeadLetterPath::Nowhere => {
+                warn!(
+                    queue = &*name,
+                    "the queue has no DLQ: what fails for good stays in it until it expires"
+                );
             }
-            _ => None,
-        };
-        let probe = DepthProbe {
-            queue: name.clone(),
-            client: clients.calls.clone(),
-            queue_url: settings.url.to_string(),
-            dead_letter_arn: facts.redrive.as_ref().map(|redrive| redrive.dead_letter_target_arn.clone()),
-        };
-        let queue = AwsQueue::new(
-            clients,
-            settings.url.to_string(),
-            settings.wait_time,
-            policy.lease,
-            dead_letter_url,
-            self.metrics.clone(),
-        );
+        }
+        if settings.wait_time > self.settings.shutdown_grace {
+            warn!(
+                queue = &*name,
+                "the wait time is longer than the shutdown grace: a receive that is open at a shutdown may bring \
+                 messages too late, and they stay hidden until their visibility ends"
+            );
+        }
         info!(
-            queue = name,
+            queue = &*name,
             concurrency = policy.concurrency,
             lease_secs = policy.lease.as_secs(),
             fifo = policy.fifo,
             max_receive_count = facts.redrive.as_ref().map(|redrive| redrive.max_receive_count),
             "consuming"
         );
-        let driver = driver(
-            &name,
-            policy,
-            Arc::new(queue),
-            Arc::clone(&self.router),
-            &self.metrics,
-            Arc::clone(&self.listener),
-            self.handlers.clone().unwrap_or_else(Handle::current),
-        );
-        let driver = driver.map_err(|error| StartError::Settings(format!("{name}: {error}")))?;
-        Ok((driver, probe))
+        let probe = DepthProbe {
+            queue: name.to_string(),
+            client: clients.calls,
+            queue_url: settings.url.to_string(),
+            dead_letter_arn: facts.redrive.map(|redrive| redrive.dead_letter_target_arn),
+        };
+        let queue = queue.receiving(settings.wait_time, policy.lease);
+        let ledger = Ledger::new(policy).map_err(|error| StartError::Settings(format!("{name}: {error}")))?;
+        let status = Arc::new(QueueStatus::default());
+        let driver = Driver::new(Parts {
+            name: Arc::clone(&name),
+            ledger,
+            queue: Arc::new(queue),
+            router: Arc::clone(&self.router),
+            metrics,
+            listener: Arc::clone(&self.listener),
+            status: Arc::clone(&status),
+            handlers: self.handlers.clone().unwrap_or_else(Handle::current),
+        });
+        Ok(Loop { name, driver, status, probe })
     }
 }
 
-/// Everything a queue's loop needs, put together.
-pub(crate) fn driver(
-    name: &str,
-    policy: Policy,
-    queue: Arc<dyn Queue>,
-    router: Arc<Router>,
-    metrics: &Metrics,
-    listener: Arc<dyn Listener>,
-    handlers: Handle,
-) -> Result<Driver, drumline::InvalidPolicy> {
-    let metrics = metrics.queue(name);
-    let observer = QueueObserver::new(Arc::from(name), metrics.clone(), Arc::clone(&listener));
-    let host = Arc::new(TokioHost { metrics, listener });
-    Ok(Driver { ledger: Ledger::new(policy)?, queue, router, host, observer, handlers })
+/// A queue that is ready to be consumed.
+struct Loop {
+    name: Arc<str>,
+    driver: Driver,
+    status: Arc<QueueStatus>,
+    probe: DepthProbe,
 }
 
-fn policy(name: &str, settings: &QueueSettings, facts: &QueueFacts, grace: Duration) -> Policy {
-    let dead_letter = match (&facts.redrive, settings.permanent_failures) {
-        (None, _) => {
-            warn!(queue = name, "the queue has no DLQ: what fails for good stays in it until it expires");
-            DeadLetterPath::Nowhere
-        }
-        (Some(_), PermanentFailures::Redrive) => DeadLetterPath::Redrive,
-        (Some(_), PermanentFailures::DeadLetter) => DeadLetterPath::Copy,
-    };
-    if settings.wait_time > grace {
-        warn!(
-            queue = name,
-            "the wait time is longer than the shutdown grace: a receive that is open at a shutdown may bring messages \
-             too late, and they stay hidden until their visibility ends"
-        );
-    }
-    Policy {
-        fifo: is_fifo(name),
-        concurrency: settings.concurrency,
-        handler_timeout: settings.handler_timeout,
-        retry: settings.retry.clone(),
-        retry_by_type: settings.retry_by_type.clone(),
-        unknown_type: settings.unknown_type,
-        dead_letter,
-        polling: Some(Polling { wait_time: settings.wait_time }),
-        // A queue whose own timeout is 0 hides nothing; a lease has to be asked for all the same.
-        ..Policy::new(
-            settings.visibility_timeout.unwrap_or(facts.visibility_timeout).max(Duration::from_secs(1)),
-        )
-    }
-}
-
-async fn patiently_describe(clients: &Clients, queue_url: &str) -> Result<QueueFacts, SqsError> {
+async fn patiently_describe(queue: &AwsQueue, name: &str) -> Result<QueueFacts, SqsError> {
     let mut tries = 1;
     loop {
-        match describe(&clients.calls, queue_url).await {
+        match queue.describe().await {
             Err(error) if error.kind.passes() && tries < DESCRIBE_TRIES => {
-                warn!(queue_url, error = error.text, "the queue does not answer yet");
+                warn!(queue = name, error = error.text, "the queue does not answer yet");
                 tries += 1;
                 tokio::time::sleep(DESCRIBE_WAIT).await;
             }

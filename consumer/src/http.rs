@@ -9,12 +9,12 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use drumline_host::QueueStatus;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::aws::Depths;
+use crate::depth::Depths;
 use crate::metrics::Metrics;
-use crate::observe::QueueStatus;
 
 /// Whether the process should be counted on.
 #[derive(Clone)]

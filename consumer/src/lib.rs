@@ -16,31 +16,18 @@
 //! That is a whole `drumline` binary with these handlers: `run`, `dev`, `send` and `config`. [`Consumer`] is the same
 //! without a command line.
 
-mod aws;
 mod cli;
 mod consumer;
-mod drive;
-mod forward;
-mod host;
+mod depth;
 mod http;
-mod limits;
-mod logging;
 mod metrics;
-mod observe;
 mod producer;
-mod settings;
 mod signals;
-mod span_fields;
-mod sqs;
-mod trace;
 
 pub use cli::{App, DevJob};
 pub use consumer::{Consumer, StartError};
-pub use forward::forward_to;
-pub use host::Listener;
-pub use metrics::Metrics;
-pub use settings::{
-    Effective, LogFormat, Origin, PermanentFailures, Problem, Problems, QueueSettings, SETTINGS, Setting,
-    Settings,
+pub use drumline_host::{
+    Effective, Listener, LogFormat, Origin, PermanentFailures, Problem, Problems, QueueSettings, SETTINGS,
+    Setting, Settings, forward_to,
 };
-pub use sqs::{BoxFuture, Queue, SqsError, SqsErrorKind};
+pub use metrics::Metrics;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use drumline_host::QueueMetrics;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -11,8 +12,6 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-
-use crate::sqs::SqsErrorKind;
 
 /// Job types told apart in metrics; further ones count as `other`. A forwarder takes types from messages, and a label
 /// with unbounded values would fill the memory of whoever scrapes it.
@@ -133,9 +132,8 @@ impl Metrics {
         text
     }
 
-    /// Counts a request to SQS.
-    pub fn request(&self, action: &'static str, result: Result<(), SqsErrorKind>) {
-        let result = result.map_or_else(SqsErrorKind::label, |()| "ok");
+    /// Counts a request to SQS. The result is `ok` or the kind of the error.
+    pub(crate) fn request(&self, action: &'static str, result: &'static str) {
         self.0.requests.get_or_create(&ByAction { action, result }).inc();
     }
 
@@ -150,9 +148,13 @@ impl Metrics {
     }
 
     /// The metrics of one queue.
-    pub fn queue(&self, queue: &str) -> QueueMetrics {
+    pub fn queue(&self, queue: &str) -> Arc<dyn QueueMetrics> {
+        Arc::new(self.of_queue(queue))
+    }
+
+    fn of_queue(&self, queue: &str) -> OfQueue {
         let by_queue = ByQueue { queue: queue.to_owned() };
-        QueueMetrics {
+        OfQueue {
             pickup: self.0.pickups.get_or_create(&by_queue).clone(),
             in_hand: self.0.in_hand.get_or_create(&by_queue).clone(),
             leases_lost: self.0.leases_lost.get_or_create(&by_queue).clone(),
@@ -160,8 +162,8 @@ impl Metrics {
             renewed: self.renewals(queue, "ok"),
             not_renewed: self.renewals(queue, "failed"),
             queue: queue.to_owned(),
-            all: Arc::clone(&self.0),
-            types: Arc::default(),
+            all: self.clone(),
+            types: RwLock::default(),
         }
     }
 
@@ -202,33 +204,31 @@ impl Inner {
     }
 }
 
-/// The metrics of one queue, looked up once. Cheap to clone.
-#[derive(Clone)]
-pub struct QueueMetrics {
-    /// From sending to start.
-    pub(crate) pickup: Histogram,
-    pub(crate) in_hand: Gauge,
-    pub(crate) leases_lost: Counter,
-    pub(crate) empty_receives: Counter,
-    pub(crate) renewed: Counter,
-    pub(crate) not_renewed: Counter,
+/// The metrics of one queue, looked up once.
+struct OfQueue {
+    pickup: Histogram,
+    in_hand: Gauge,
+    leases_lost: Counter,
+    empty_receives: Counter,
+    renewed: Counter,
+    not_renewed: Counter,
     queue: String,
-    all: Arc<Inner>,
-    types: Arc<RwLock<HashMap<String, Arc<TypeMetrics>>>>,
+    all: Metrics,
+    types: RwLock<HashMap<String, Arc<OfType>>>,
 }
 
 /// The metrics of one job type on one queue.
-pub(crate) struct TypeMetrics {
-    pub(crate) running: Gauge,
-    pub(crate) deduplicated: Counter,
+struct OfType {
+    running: Gauge,
+    deduplicated: Counter,
     duration: Histogram,
     acks: Counter,
     label: String,
 }
 
-impl QueueMetrics {
+impl OfQueue {
     /// The metrics of a type, `None` being an unknown one.
-    pub(crate) fn of_type(&self, job_type: Option<&str>) -> Arc<TypeMetrics> {
+    fn of_type(&self, job_type: Option<&str>) -> Arc<OfType> {
         let name = job_type.unwrap_or(UNKNOWN);
         let known = self.types.read().expect("nothing panics while it is held");
         if let Some(metrics) = known.get(name) {
@@ -247,12 +247,13 @@ impl QueueMetrics {
         metrics
     }
 
-    fn make_type(&self, label: &str) -> TypeMetrics {
+    fn make_type(&self, label: &str) -> OfType {
         let by_type = ByType { queue: self.queue.clone(), r#type: label.to_owned() };
-        TypeMetrics {
-            running: self.all.running.get_or_create(&by_type).clone(),
-            deduplicated: self.all.deduplicated.get_or_create(&by_type).clone(),
-            duration: self.all.durations.get_or_create(&by_type).clone(),
+        let all = &self.all.0;
+        OfType {
+            running: all.running.get_or_create(&by_type).clone(),
+            deduplicated: all.deduplicated.get_or_create(&by_type).clone(),
+            duration: all.durations.get_or_create(&by_type).clone(),
             acks: self.jobs(label, "ack"),
             label: label.to_owned(),
         }
@@ -260,11 +261,33 @@ impl QueueMetrics {
 
     fn jobs(&self, label: &str, outcome: &'static str) -> Counter {
         let labels = ByOutcome { queue: self.queue.clone(), r#type: label.to_owned(), outcome };
-        self.all.jobs.get_or_create(&labels).clone()
+        self.all.0.jobs.get_or_create(&labels).clone()
+    }
+}
+
+impl QueueMetrics for OfQueue {
+    fn started(&self, job_type: &str, pickup: Option<Duration>) {
+        if let Some(pickup) = pickup {
+            self.pickup.observe(pickup.as_secs_f64());
+        }
+        self.of_type(Some(job_type)).running.inc();
     }
 
-    /// Counts an outcome.
-    pub(crate) fn outcome(&self, of: &TypeMetrics, outcome: &'static str) {
+    fn ended(&self, job_type: &str) {
+        self.of_type(Some(job_type)).running.dec();
+    }
+
+    fn ran(&self, job_type: Option<&str>, took: Duration, failure_class: Option<&'static str>) {
+        let of = self.of_type(job_type);
+        of.duration.observe(took.as_secs_f64());
+        if let Some(class) = failure_class {
+            let labels = ByClass { queue: self.queue.clone(), r#type: of.label.clone(), class };
+            self.all.0.failures.get_or_create(&labels).inc();
+        }
+    }
+
+    fn outcome(&self, job_type: Option<&str>, outcome: &'static str) {
+        let of = self.of_type(job_type);
         if outcome == "ack" {
             of.acks.inc();
         } else {
@@ -272,13 +295,29 @@ impl QueueMetrics {
         }
     }
 
-    /// Counts a run that has ended, and its failure where it is one.
-    pub(crate) fn run(&self, of: &TypeMetrics, took: Duration, class: Option<&'static str>) {
-        of.duration.observe(took.as_secs_f64());
-        if let Some(class) = class {
-            let labels = ByClass { queue: self.queue.clone(), r#type: of.label.clone(), class };
-            self.all.failures.get_or_create(&labels).inc();
-        }
+    fn deduplicated(&self) {
+        self.of_type(None).deduplicated.inc();
+    }
+
+    fn renewals(&self, count: usize, renewed: bool) {
+        let counter = if renewed { &self.renewed } else { &self.not_renewed };
+        counter.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
+    }
+
+    fn lease_lost(&self) {
+        self.leases_lost.inc();
+    }
+
+    fn empty_receive(&self) {
+        self.empty_receives.inc();
+    }
+
+    fn in_hand(&self, count: usize) {
+        self.in_hand.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    fn request(&self, action: &'static str, result: &'static str) {
+        self.all.request(action, result);
     }
 }
 
@@ -290,13 +329,12 @@ mod tests {
     fn names_are_those_of_the_contract() {
         let metrics = Metrics::new();
         let queue = metrics.queue("jobs");
-        let of = queue.of_type(Some("a.b"));
-        queue.outcome(&of, "ack");
-        queue.outcome(&of, "retry");
-        queue.run(&of, Duration::from_millis(30), Some("panicked"));
-        queue.renewed.inc();
-        metrics.request("ReceiveMessage", Ok(()));
-        metrics.request("ReceiveMessage", Err(SqsErrorKind::Throttled));
+        queue.outcome(Some("a.b"), "ack");
+        queue.outcome(Some("a.b"), "retry");
+        queue.ran(Some("a.b"), Duration::from_millis(30), Some("panicked"));
+        queue.renewals(1, true);
+        queue.request("ReceiveMessage", "ok");
+        queue.request("ReceiveMessage", "throttled");
         let text = metrics.encode();
         for line in [
             r#"drumline_jobs_total{queue="jobs",type="a.b",outcome="ack"} 1"#,
@@ -317,8 +355,7 @@ mod tests {
         let metrics = Metrics::new();
         let queue = metrics.queue("jobs");
         for n in 0..2 * MAX_TYPES {
-            let of = queue.of_type(Some(&format!("type{n}")));
-            queue.outcome(&of, "ack");
+            queue.outcome(Some(&format!("type{n}")), "ack");
         }
         let text = metrics.encode();
         assert_eq!(text.matches("drumline_jobs_total{").count(), MAX_TYPES + 1);

@@ -69,7 +69,10 @@ pub type Replies = Vec<Result<(), CallError>>;
 pub enum CallError {
     /// The receipt handle counts no longer: the message is visible again, somebody else's, or deleted.
     Gone(String),
-    /// Anything else: throttling, the network, a missing permission. It is tried again while the lease lasts.
+    /// A missing permission. A visibility that may not be changed stays as it is, and the message comes back when its
+    /// lease ends; anything else is tried again as where it failed.
+    Refused(String),
+    /// Anything else, such as throttling or the network. It is tried again while the lease lasts.
     Failed(String),
 }
 
@@ -77,7 +80,7 @@ impl std::fmt::Display for CallError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Gone(why) => write!(f, "the receipt handle is no longer valid: {why}"),
-            Self::Failed(why) => f.write_str(why),
+            Self::Refused(why) | Self::Failed(why) => f.write_str(why),
         }
     }
 }

@@ -112,6 +112,13 @@ impl Delivery {
         }
     }
 
+    /// The lease, learned after the receipt.
+    pub(crate) fn lease_is(&mut self, lease: Duration) {
+        self.lease = lease;
+        self.leased_until = self.received_at + lease;
+        self.renew_at = self.received_at + lease / 2;
+    }
+
     /// The same message was received again: its new receipt and lease take the place of the old ones.
     pub(crate) fn superseded(&mut self, receipt: String, at: Instant) {
         self.newer_receipt = Some(receipt);

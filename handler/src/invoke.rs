@@ -177,6 +177,7 @@ fn span(
         message_id = message.id,
         attempt,
         correlation_id,
+        trace_link = message.traceparent(),
         ending = field::Empty,
     )
 }

@@ -26,12 +26,12 @@ use crate::delivery::{Delivery, DeliveryId};
 use crate::isolation::Isolation;
 use crate::message::Message;
 use crate::note::Note;
-use crate::policy::{InvalidPolicy, Policy};
+use crate::policy::{InvalidPolicy, Policy, SHORTEST_LEASE};
 use crate::receives::{Receive, ReceiveId, Receives};
 use crate::recollection::Recollection;
-use crate::retry::{Jitter, RetryPolicy};
+use crate::retry::{Jitter, MAX_VISIBILITY, RetryPolicy};
 
-pub use drain::DrainSummary;
+pub use drain::{DrainSummary, SETTLE_TIME};
 
 /// What a host is to do. Each is carried out as it is; none holds a decision.
 #[derive(Debug, PartialEq)]
@@ -122,11 +122,17 @@ pub struct Ledger {
     /// No delivery needs looking at before this; a lower bound, made exact whenever it passes.
     next_check: Option<Instant>,
     draining: Option<drain::Drain>,
+    drain_expected_at: Option<Instant>,
 }
 
 impl Ledger {
     /// An empty ledger for one queue.
     pub fn new(policy: Policy) -> Result<Self, InvalidPolicy> {
+        Self::recalling(policy, Recollection::new())
+    }
+
+    /// As [`new`](Self::new), with what an earlier ledger remembered: a Lambda function has one for each invocation.
+    pub fn recalling(policy: Policy, recollection: Recollection) -> Result<Self, InvalidPolicy> {
         policy.check()?;
         let receives = policy.polling.map(|p| Receives::new(p.wait_time, policy.concurrency.get()));
         let (deletes, visibilities) = (Batch::new(policy.lease), Batch::new(policy.lease));
@@ -136,7 +142,7 @@ impl Ledger {
             lanes: HashMap::new(),
             ready: VecDeque::new(),
             isolation: Isolation::default(),
-            recollection: Recollection::new(),
+            recollection,
             receives,
             deletes,
             visibilities,
@@ -149,6 +155,7 @@ impl Ledger {
             running: 0,
             next_check: None,
             draining: None,
+            drain_expected_at: None,
         })
     }
 
@@ -232,6 +239,22 @@ impl Ledger {
     /// Whether the queue can be reached and every receive ends in time.
     pub fn healthy(&self) -> bool {
         self.receives.as_ref().is_none_or(Receives::healthy)
+    }
+
+    /// Tells when a drain is to come, where that is known: handlers are told of it as their deadline.
+    pub fn expect_drain(&mut self, at: Instant) {
+        self.drain_expected_at = Some(at);
+    }
+
+    /// Tells how long leases are, where that was not known when the messages were handed in: theirs run from then on,
+    /// and are renewed where they are too short. Kept within 1 s and 12 h.
+    pub fn lease_is(&mut self, lease: Duration) {
+        let lease = Duration::from_secs(lease.as_secs()).clamp(SHORTEST_LEASE, MAX_VISIBILITY);
+        self.policy.lease = lease;
+        for delivery in self.deliveries.values_mut() {
+            delivery.lease_is(lease);
+        }
+        self.next_check = self.deliveries.values().filter_map(Delivery::next_check).min();
     }
 
     /// The policy it decides by.

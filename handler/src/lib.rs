@@ -59,6 +59,7 @@ mod receives;
 mod recollection;
 mod retry;
 mod router;
+mod trace;
 mod unwrapping;
 
 pub use call::{Action, Call, CallError, CallId, Entry, MAX_BATCH, Replies, VisibilityEntry};
@@ -71,7 +72,7 @@ pub use envelope::{Envelope, S3_EVENT_TYPE, S3_TEST_EVENT_TYPE, TYPE_ATTRIBUTE, 
 pub use failure::{Failure, MAX_REASON_BYTES, OrReject, Wish};
 pub use invoke::Attempt;
 pub use job::{Job, Upcaster};
-pub use ledger::{DrainSummary, Effect, Ledger, Start};
+pub use ledger::{DrainSummary, Effect, Ledger, SETTLE_TIME, Start};
 pub use message::{Attribute, Message};
 pub use note::{Note, RunFacts};
 pub use outcome::Outcome;
@@ -79,5 +80,6 @@ pub use policy::{
     Acknowledge, DeadLetterPath, InvalidPolicy, MAX_CONCURRENCY, MAX_WAIT_TIME, Policy, Polling, UnknownType,
 };
 pub use receives::{MAX_RECEIVE, Receive, ReceiveId};
+pub use recollection::{Past, Recollection};
 pub use retry::{InvalidRetryPolicy, Jitter, JitterMode, MAX_VISIBILITY, RetryPolicy};
 pub use router::{Handler, HandlerFuture, HandlerService, Invocation, Router};

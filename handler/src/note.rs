@@ -7,6 +7,7 @@ use crate::delivery::DeliveryId;
 use crate::ending::Ending;
 use crate::message::Message;
 use crate::outcome::Outcome;
+use crate::recollection::Past;
 
 /// Something worth logging or counting.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +23,13 @@ pub enum Note {
         /// How its run ended; `None` where it was not run at all.
         run: Option<RunFacts>,
     },
+    /// What has become of a message, to be remembered for when it comes back.
+    Learned {
+        /// The message.
+        message: Arc<Message>,
+        /// What has become of it.
+        past: Past,
+    },
     /// The outcome is confirmed by SQS.
     Settled(Arc<Message>),
     /// What was to be said to SQS could not be, until the lease ended. The message comes back.
@@ -36,6 +44,13 @@ pub enum Note {
         /// Its message.
         message: Arc<Message>,
         /// The error.
+        error: String,
+    },
+    /// The visibility may not be changed, so the message comes back when its lease ends and not when it was to.
+    Refused {
+        /// Its message.
+        message: Arc<Message>,
+        /// What permission is missing.
         error: String,
     },
     /// The message's job was done before: it is deleted without another run.

@@ -9,12 +9,18 @@ use crate::retry::{MAX_VISIBILITY, RetryPolicy};
 /// Most places a queue may have: beyond this, memory and SQS's in-flight quota are the limit, not the setting.
 pub const MAX_CONCURRENCY: usize = 10_000;
 
+/// The shortest lease that hides anything: SQS counts visibility in whole seconds.
+pub(crate) const SHORTEST_LEASE: Duration = Duration::from_secs(1);
+
 /// How a queue's deliveries are treated. Fields are public because every combination that [`Policy::check`] passes
 /// is meaningful; [`Ledger::new`](crate::Ledger::new) checks.
 #[derive(Debug, Clone)]
 pub struct Policy {
     /// Whether message groups are ordered lanes. Decided by the queue's `.fifo` suffix alone.
     pub fifo: bool,
+    /// Whether all of a FIFO queue's messages are one lane: one after the other, and none after one that failed. For
+    /// Lambda batches whose groups depend on each other; of no effect on a standard queue.
+    pub one_lane: bool,
     /// Handlers running at once, 1 to 10,000.
     pub concurrency: NonZeroUsize,
     /// How long a lease is asked for: whole seconds, 1 s to 12 h.
@@ -94,6 +100,7 @@ impl Policy {
     pub fn new(lease: Duration) -> Self {
         Self {
             fifo: false,
+            one_lane: false,
             concurrency: NonZeroUsize::new(32).expect("32 is not 0"),
             lease,
             handler_timeout: Duration::from_secs(15 * 60),
@@ -111,10 +118,7 @@ impl Policy {
         if self.concurrency.get() > MAX_CONCURRENCY {
             return Err(InvalidPolicy("concurrency is at most 10000"));
         }
-        if self.lease < Duration::from_secs(1)
-            || self.lease > MAX_VISIBILITY
-            || self.lease.subsec_nanos() != 0
-        {
+        if self.lease < SHORTEST_LEASE || self.lease > MAX_VISIBILITY || self.lease.subsec_nanos() != 0 {
             return Err(InvalidPolicy("the visibility timeout is a whole number of seconds, 1s to 12h"));
         }
         if self.handler_timeout.is_zero() {

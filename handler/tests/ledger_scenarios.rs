@@ -15,6 +15,8 @@ mod deletion;
 mod drain;
 #[path = "ledger_scenarios/duplicates.rs"]
 mod duplicates;
+#[path = "ledger_scenarios/handed_in.rs"]
+mod handed_in;
 #[path = "ledger_scenarios/lanes.rs"]
 mod lanes;
 #[path = "ledger_scenarios/leases.rs"]

@@ -1,21 +1,35 @@
-//! What end-to-end tests are made of: queues on LocalStack, the `drumline` binary as a process, an application for it to
-//! forward to, and a proxy that makes SQS fail.
+//! What end-to-end tests are made of: queues on LocalStack and in the test itself, the `drumline` and `drumline-lambda`
+//! binaries as processes, Lambda's Runtime API and events, an application to forward to, and a proxy that makes SQS fail.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod app;
 mod binary;
+mod deployed;
 mod eventually;
 mod http;
+mod lambda_process;
+mod local_queue;
+mod model_queue;
 mod output;
 mod proxy;
 mod queues;
+mod runtime_api;
+#[cfg(test)]
+mod runtime_api_tests;
+mod sqs_event;
 mod worker;
 
 pub use app::{Answer, App, Call, Ended};
 pub use binary::binary;
+pub use deployed::{DeployedFunction, Deployment, can_deploy};
 pub use eventually::{PATIENCE, eventually};
 pub use http::{get, status_of};
+pub use lambda_process::{FunctionLaunch, FunctionProcess};
+pub use local_queue::LocalQueue;
+pub use model_queue::{ModelQueue, Requests};
 pub use proxy::{Fault, Proxy};
 pub use queues::{Counts, Setup, TestQueue, client, localstack};
+pub use runtime_api::{Answered, End, FUNCTION_ARN, InitError, Invocation, Pending, RuntimeApi};
 pub use rustix::process::Signal;
+pub use sqs_event::{HAND_MADE_QUEUE, Record, ids, sqs_event};
 pub use worker::{Finished, Launch, Worker, free_address};

@@ -25,6 +25,8 @@ pub enum Fault {
     Throttled,
     /// Status 500.
     Internal,
+    /// No permission for this action: status 403, `AccessDeniedException`.
+    Denied,
     /// The connection is closed without an answer, and SQS has not seen the request.
     Dropped,
     /// SQS does what it was asked to, but its answer is lost with the connection.
@@ -157,6 +159,7 @@ async fn pass(
     match fault {
         Some(Fault::Throttled) => return Ok(error(400, "com.amazonaws.sqs#RequestThrottled")),
         Some(Fault::Internal) => return Ok(error(500, "com.amazonaws.sqs#InternalFailure")),
+        Some(Fault::Denied) => return Ok(error(403, "com.amazon.coral.service#AccessDeniedException")),
         Some(Fault::EntriesFail) => return Ok(answer(200, &failed_entries(&json))),
         Some(Fault::Dropped) => return Err(Closed),
         Some(Fault::Hangs) => std::future::pending().await,

@@ -100,6 +100,11 @@ impl TestQueue {
         Self { name, url, dead_letter_url, client }
     }
 
+    /// The queue's ARN, in the account that `LocalStack` gives to everybody.
+    pub fn arn(&self) -> String {
+        format!("arn:aws:sqs:{REGION}:000000000000:{}", self.name)
+    }
+
     /// Sends a message and returns its id.
     pub async fn send(&self, body: &str) -> String {
         let sent = self.client.send_message().queue_url(&self.url).message_body(body).send().await.unwrap();

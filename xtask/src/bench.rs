@@ -5,6 +5,7 @@
 
 mod figures;
 mod idle;
+mod lambda;
 mod latency;
 mod queue;
 mod report;
@@ -32,7 +33,10 @@ const QUICK_ROUNDS: usize = 2;
 const QUICK_MESSAGES: usize = 10_000;
 
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    other: Option<Other>,
     /// How often each worker drains the queue
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
@@ -48,6 +52,13 @@ pub(crate) struct Options {
     /// What is printed at the end
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
+}
+
+/// What else can be measured.
+#[derive(clap::Subcommand)]
+enum Other {
+    /// Measure what the Lambda function costs beside one that only decodes the event
+    Lambda(lambda::Options),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -80,6 +91,9 @@ impl Plan {
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    if let Some(Other::Lambda(options)) = &options.other {
+        return lambda::run(options);
+    }
     let machine = Machine::this()?;
     ensure!(machine.cores > WORKER_CORE, "the server and the worker need a core each; this machine has one");
     let interrupts = interrupt::catch()?;

@@ -5,6 +5,7 @@ mod bench;
 mod deps;
 mod interrupt;
 mod localstack;
+mod package_lambda;
 mod process;
 mod progress;
 mod project;
@@ -32,6 +33,8 @@ enum Command {
     Localstack(localstack::Options),
     /// Measure what the runtime costs beside a bare loop over AWS's SDK
     Bench(bench::Options),
+    /// Build the Lambda function as zip files to upload
+    PackageLambda(package_lambda::Options),
     /// Check what the crates depend on: purity, licences, sources
     Deps,
 }
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Localstack(options) => localstack::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::PackageLambda(options) => package_lambda::run(&options),
         Command::Deps => deps::run(),
     };
     result.unwrap_or_else(|error| {

@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use clap::{Arg, ArgMatches, Command};
 use comfy_table::{ContentArrangement, Table, presets};
 
+use drumline_host::Effective;
 use serde_json::json;
 
 use super::exit::Failed;
 use super::{read_settings, settings_args};
-use crate::settings::Effective;
 
 pub(super) fn command() -> Command {
     Command::new("config")

@@ -10,15 +10,14 @@ use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use drumline::Router;
+use drumline_host::logging::{self, Spans};
+use drumline_host::{Settings, runtimes};
 use drumline_queue::{Endpoint, Server};
 
 use super::exit::Failed;
-use super::run::runtimes;
 use super::view::View;
 use super::{DevJob, MakeDev, MakeRouter};
 use crate::consumer::Consumer;
-use crate::logging;
-use crate::settings::Settings;
 use crate::signals::Signals;
 
 /// The queue and its DLQ.
@@ -84,7 +83,7 @@ pub(super) fn dev(
             None => (router().map_err(Failed::usage)?, Vec::new()),
         };
         let settings = dev.settings(args)?;
-        logging::init(settings.log_format, &settings.log);
+        logging::init(settings.log_format, &settings.log, Spans::Innermost);
         let once = args.get_flag("once");
         dev.run(settings, router, jobs, handlers.handle().clone(), &folder, once, signals).await
     });
@@ -171,7 +170,7 @@ impl Dev {
         };
         let mut problem = None;
         let shutdown = async { problem = stopped.await.err() };
-        let listener = Arc::clone(&self.view) as Arc<dyn crate::host::Listener>;
+        let listener = Arc::clone(&self.view) as Arc<dyn drumline_host::Listener>;
         Consumer::new(settings, router).listener(listener).handlers_on(handlers).run(shutdown).await?;
         self.view.clear();
         match problem {

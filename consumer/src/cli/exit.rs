@@ -1,9 +1,9 @@
 //! How a command ends: what it says, and with which status.
 
+use drumline_host::SqsErrorKind;
 use std::process::ExitCode;
 
 use crate::consumer::StartError;
-use crate::sqs::SqsErrorKind;
 
 /// `EX_USAGE`: bad configuration or usage.
 const USAGE: u8 = 64;

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgMatches, Command};
 use drumline::Router;
 
-use crate::settings::{SETTINGS, Settings};
+use drumline_host::{SETTINGS, Settings};
 use exit::Failed;
 
 /// Makes the router, once it is known to be needed.

@@ -4,15 +4,13 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
 use drumline::{DrainSummary, Router};
-use tokio::runtime::{Builder, Runtime};
+use drumline_host::logging::{self, Spans};
+use drumline_host::{Settings, forward_to, runtimes};
 use tracing::info;
 
 use super::exit::Failed;
 use super::{MakeRouter, read_settings, settings_args};
 use crate::consumer::Consumer;
-use crate::forward::forward_to;
-use crate::logging;
-use crate::settings::Settings;
 use crate::signals::Signals;
 
 pub(super) fn command() -> Command {
@@ -29,7 +27,7 @@ pub(super) fn command() -> Command {
 
 pub(super) fn run(args: &ArgMatches, router: MakeRouter) -> Result<ExitCode, Failed> {
     let settings = read_settings(args)?;
-    logging::init(settings.log_format, &settings.log);
+    logging::init(settings.log_format, &settings.log, Spans::Innermost);
     let router = router_for(&settings, router)?;
     let (io, handlers) = runtimes()?;
     let summaries = io.block_on(async {
@@ -55,11 +53,4 @@ fn router_for(settings: &Settings, router: MakeRouter) -> Result<Router, Failed>
         Some(target) => Ok(forward_to(target)),
         None => router().map_err(Failed::usage),
     }
-}
-
-/// One thread for SQS, and threads for handlers: a handler that blocks its thread delays no renewal.
-pub(super) fn runtimes() -> std::io::Result<(Runtime, Runtime)> {
-    let io = Builder::new_current_thread().enable_all().thread_name("drumline-sqs").build()?;
-    let handlers = Builder::new_multi_thread().enable_all().thread_name("drumline-job").build()?;
-    Ok((io, handlers))
 }

@@ -4,12 +4,12 @@ use std::io::{BufRead, IsTerminal, Read, Write};
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use drumline_host::aws::{Clients, connect, is_fifo};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::value::RawValue;
 use url::Url;
 
 use super::exit::Failed;
-use crate::aws::{Clients, connect, is_fifo};
 use crate::producer::{NewJob, Outgoing, Packer, SendOptions, check, send_batch};
 
 /// The longest input line: a message of 1 MiB, all of it escaped.

@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 use comfy_table::{Cell, Color, Table, presets};
 
 use drumline::{Context, Ending, Note, Outcome, Progress};
+use drumline_host::Listener;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-
-use crate::host::Listener;
 
 /// Finished jobs that are kept; a `dev` that runs for days forgets the oldest.
 const MAX_JOBS: usize = 1000;

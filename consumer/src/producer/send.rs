@@ -5,10 +5,10 @@ use std::num::NonZeroU32;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use drumline::{Jitter, JitterMode, RetryPolicy};
+use drumline_host::aws::explain;
+use drumline_host::{SqsError, SqsErrorKind};
 
 use super::pack::Outgoing;
-use crate::aws::explain;
-use crate::sqs::{SqsError, SqsErrorKind};
 
 /// A message that could not be sent after this many tries will not be by another one soon.
 const TRIES: u32 = 5;

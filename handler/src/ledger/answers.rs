@@ -22,6 +22,10 @@ pub(super) fn settle_retry() -> RetryPolicy {
     policy.expect("the numbers are in order").with_jitter(JitterMode::Equal)
 }
 
+/// How often a visibility is asked for where a whole batch waits for it with its response. The message is in the response
+/// all the same: it comes back a little later.
+const TRIES_BEFORE_RESPONSE: u32 = 3;
+
 /// A call in the air.
 #[derive(Debug)]
 pub(super) struct InAir {
@@ -206,6 +210,7 @@ impl Ledger {
         reply: Result<(), CallError>,
         jitter: Jitter,
     ) {
+        let waits_for_answer = self.policy.acknowledge == Acknowledge::ByResponse;
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         let message = Arc::clone(&delivery.message);
         let Stage::Settling(settling) = &mut delivery.stage else { return };
@@ -229,7 +234,19 @@ impl Ledger {
                 self.note(Note::Unsettled { message, error });
                 self.leave(now, id);
             }
-            Err(CallError::Failed(error)) => {
+            Err(CallError::Refused(error)) if matches!(settling.settlement, Settlement::Visibility(_)) => {
+                self.note(Note::Refused { message, error });
+                self.leave(now, id);
+            }
+            Err(CallError::Failed(error))
+                if waits_for_answer
+                    && settling.tries + 1 >= TRIES_BEFORE_RESPONSE
+                    && matches!(settling.settlement, Settlement::Visibility(_)) =>
+            {
+                self.note(Note::Unsettled { message, error });
+                self.leave(now, id);
+            }
+            Err(CallError::Failed(error) | CallError::Refused(error)) => {
                 settling.tries = settling.tries.saturating_add(1);
                 let tries = NonZeroU32::new(settling.tries).unwrap_or(NonZeroU32::MIN);
                 settling.step = Step::Backoff(now + self.settle_retry.delay(tries, jitter));
@@ -243,7 +260,7 @@ impl Ledger {
     /// The copy is in the DLQ: what is left of the message is to be deleted, also where it comes back once more, and
     /// where its lease has ended meanwhile.
     fn moved(&mut self, now: Instant, id: DeliveryId, message: &Arc<Message>) {
-        self.recollection.remember(&message.id, Past::Done);
+        self.learn(message, Past::Done);
         self.note(Note::Moved(Arc::clone(message)));
         self.delete_moved(now, id);
     }

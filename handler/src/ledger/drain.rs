@@ -11,6 +11,10 @@ use crate::receives::Receives;
 /// What aborted runs and last calls get, after which the process ends whatever is left.
 const LAST_CALLS: Duration = Duration::from_secs(2);
 
+/// How long a drain takes at most once running handlers were cancelled: the time they have to stop, and that of the last
+/// calls.
+pub const SETTLE_TIME: Duration = STOP_TIME.saturating_add(LAST_CALLS);
+
 #[derive(Debug)]
 pub(super) struct Drain {
     cancel_at: Instant,
@@ -39,8 +43,8 @@ impl Drain {
             return None;
         }
         Some(match (self.cancelled, self.emptied) {
-            (false, _) => self.cancel_at,
-            (true, false) => self.empty_at(),
+            (false, _) => self.cancel_at.min(self.end_at),
+            (true, false) => self.empty_at().min(self.end_at),
             (true, true) => self.end_at,
         })
     }
@@ -53,8 +57,13 @@ impl Drain {
 
 impl Ledger {
     /// Begins the end: no further receive is opened, what has not started is given back, what runs has `grace` to
-    /// finish and is then cancelled. Three seconds after the grace everything is over. A second call changes nothing.
+    /// finish and is then cancelled. [`SETTLE_TIME`] after the grace everything is over. A second call changes nothing.
     pub fn drain(&mut self, now: Instant, grace: Duration) {
+        self.drain_until(now, grace, now + grace + SETTLE_TIME);
+    }
+
+    /// As [`drain`](Self::drain), with an end of one's own: a Lambda function's time ends whatever is still in hand.
+    pub fn drain_until(&mut self, now: Instant, grace: Duration, end_at: Instant) {
         if self.draining.is_some() {
             return;
         }
@@ -62,7 +71,6 @@ impl Ledger {
             receives.stop();
         }
         let cancel_at = now + grace;
-        let end_at = cancel_at + STOP_TIME + LAST_CALLS;
         self.draining = Some(Drain {
             cancel_at,
             end_at,
@@ -81,12 +89,16 @@ impl Ledger {
         }
     }
 
-    /// How it went, once everything is over: nothing in hand, no answer outstanding, or no time left.
+    /// How it went, once everything is over: nothing in hand, no answer outstanding, or no time left. Where messages are
+    /// handed in, none of them being left is the end without any drain.
     pub fn drained(&self) -> Option<DrainSummary> {
-        let drain = self.draining.as_ref()?;
+        let (counts, over) = match &self.draining {
+            Some(drain) => (drain.counts, drain.over),
+            None if self.receives.is_none() => (DrainSummary::default(), false),
+            None => return None,
+        };
         let nothing_left = self.deliveries.is_empty() && self.calls.is_empty() && !self.receiving();
-        (nothing_left || drain.over)
-            .then_some(DrainSummary { abandoned: self.deliveries.len(), ..drain.counts })
+        (nothing_left || over).then_some(DrainSummary { abandoned: self.deliveries.len(), ..counts })
     }
 
     pub(super) fn tick_drain(&mut self, now: Instant) {

@@ -25,6 +25,7 @@ const BEHIND: Duration = Duration::from_secs(2);
 impl Ledger {
     pub(super) fn take_in(&mut self, at: Instant, message: Message) {
         let lane: &str = match &message.group {
+            _ if self.policy.fifo && self.policy.one_lane => "",
             Some(group) if self.policy.fifo => group,
             _ => &message.id,
         };
@@ -81,8 +82,10 @@ impl Ledger {
             return self.give_back(now, id, Duration::ZERO);
         }
         let message = Arc::clone(&delivery.message);
-        let suspect =
-            message.receive_count >= SUSPECT_RECEIVES && self.recollection.of(&message.id).is_none();
+        // Where messages are handed in, a process that is killed answers for none of them: a turn alone saves nobody.
+        let suspect = self.receives.is_some()
+            && message.receive_count >= SUSPECT_RECEIVES
+            && self.recollection.of(&message.id).is_none();
         if suspect && self.isolation.takes(now, id) {
             self.note(Note::Isolated(message));
         } else {
@@ -134,6 +137,7 @@ impl Ledger {
         self.waiting -= 1;
         self.running += 1;
         let attempt = attempt(&message);
+        let deadline = self.drain_expected_at.map_or(deadline, |drain| deadline.min(drain));
         self.effects.push_back(Effect::Start(Start { delivery: id, message, attempt, deadline }));
         true
     }
@@ -157,10 +161,16 @@ impl Ledger {
             Outcome::DeadLetter(reason) => Past::Condemned(reason.clone()),
             _ => Past::Survived,
         };
-        self.recollection.remember(&message.id, past);
         let took = now.saturating_duration_since(run.started_at);
+        self.learn(&message, past);
         let facts = RunFacts { job_type: report.job_type, attempt, ending, took };
         self.conclude(now, id, outcome, Some(facts));
+    }
+
+    /// Remembers what has become of a message, and has the host do so too, where it outlives this ledger.
+    pub(super) fn learn(&mut self, message: &Arc<Message>, past: Past) {
+        self.recollection.learn(&message.id, past.clone());
+        self.note(Note::Learned { message: Arc::clone(message), past });
     }
 
     /// A delivery has its outcome: SQS hears of it, and so does the rest of its lane.
@@ -211,7 +221,7 @@ impl Ledger {
         } else {
             if self.recollection.of(&message.id).is_none() {
                 // Its receives are accounted for from here on: it did not come back because it killed anything.
-                self.recollection.remember(&message.id, Past::Survived);
+                self.learn(&message, Past::Survived);
             }
             self.conclude(now, id, Outcome::Release, None);
         }

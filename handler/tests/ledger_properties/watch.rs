@@ -180,6 +180,8 @@ impl Watch {
 fn name(note: &Note) -> &'static str {
     match note {
         Note::Decided { outcome, .. } => outcome.label(),
+        Note::Learned { .. } => "learned",
+        Note::Refused { .. } => "refused",
         Note::Settled(_) => "settled",
         Note::Unsettled { .. } => "unsettled",
         Note::CallFailed { .. } => "call failed",

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use drumline::{
     Action, Call, CallError, DeadLetterPath, DeliveryId, Effect, Ending, Jitter, JitterMode, Ledger, Message,
-    Note, Outcome, Policy, Receive, Replies, Report,
+    Note, Outcome, Past, Policy, Receive, Recollection, Replies, Report,
 };
 
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
@@ -60,6 +60,10 @@ pub(crate) fn failed() -> Result<(), CallError> {
     Err(CallError::Failed("throttled".into()))
 }
 
+pub(crate) fn refused() -> Result<(), CallError> {
+    Err(CallError::Refused("access denied".into()))
+}
+
 pub(crate) fn gone() -> Result<(), CallError> {
     Err(CallError::Gone("not in flight".into()))
 }
@@ -74,6 +78,7 @@ pub(crate) struct World {
     pub(crate) now: Instant,
     born: Instant,
     heard: Vec<String>,
+    learned: Vec<(String, Past)>,
     open: VecDeque<Receive>,
     in_air: VecDeque<Call>,
     runs: HashMap<String, VecDeque<DeliveryId>>,
@@ -84,12 +89,17 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(policy: Policy) -> Self {
+        Self::recalling(policy, Recollection::default())
+    }
+
+    pub(crate) fn recalling(policy: Policy, past: Recollection) -> Self {
         let now = some_instant();
         let mut world = Self {
-            ledger: Ledger::new(policy).unwrap(),
+            ledger: Ledger::recalling(policy, past).unwrap(),
             now,
             born: now,
             heard: Vec::new(),
+            learned: Vec::new(),
             open: VecDeque::new(),
             in_air: VecDeque::new(),
             runs: HashMap::new(),
@@ -192,6 +202,16 @@ impl World {
         self.act();
     }
 
+    pub(crate) fn drain_until(&mut self, end: Duration) {
+        self.ledger.drain_until(self.now, Duration::ZERO, self.now + end);
+        self.act();
+    }
+
+    pub(crate) fn learns_lease(&mut self, lease: Duration) {
+        self.ledger.lease_is(lease);
+        self.act();
+    }
+
     /// Time passes; whatever is due on the way happens when it is due.
     #[track_caller]
     pub(crate) fn wait(&mut self, time: Duration) {
@@ -213,6 +233,11 @@ impl World {
     /// What the host was asked to do since the last time.
     pub(crate) fn heard(&mut self) -> Vec<String> {
         std::mem::take(&mut self.heard)
+    }
+
+    /// What a host is to remember.
+    pub(crate) fn learned(&self) -> Vec<(&str, Past)> {
+        self.learned.iter().map(|(id, past)| (id.as_str(), past.clone())).collect()
     }
 
     /// Forgets what was heard so far.
@@ -265,7 +290,12 @@ impl World {
                 self.in_air.push_back(call);
                 Some(line)
             }
-            Effect::Note(note) => words_of_note(&note),
+            Effect::Note(note) => {
+                if let Note::Learned { message, past } = &note {
+                    self.learned.push((message.id.clone(), past.clone()));
+                }
+                words_of_note(&note)
+            }
         }
     }
 }
@@ -298,6 +328,7 @@ fn words_of_note(note: &Note) -> Option<String> {
         }
         Note::Settled(message) => format!("{} is settled", message.id),
         Note::Unsettled { message, .. } => format!("{} is unsettled", message.id),
+        Note::Refused { message, .. } => format!("{}'s visibility stays", message.id),
         Note::CallFailed { message, .. } => format!("{}'s call failed", message.id),
         Note::Deduplicated(message) => format!("{} was done before", message.id),
         Note::ReceivedAgain(message) => format!("{} is here again", message.id),
@@ -308,7 +339,7 @@ fn words_of_note(note: &Note) -> Option<String> {
         Note::Isolated(message) => format!("{} waits to run alone", message.id),
         Note::ReceiveFailed { retry_in, .. } => format!("receive failed, again in {retry_in:?}"),
         Note::ReceiveOverdue => "a receive is overdue".to_owned(),
-        Note::Renewed(_) | Note::Received(_) => return None,
+        Note::Learned { .. } | Note::Renewed(_) | Note::Received(_) => return None,
     };
     Some(words)
 }

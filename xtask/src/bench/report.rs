@@ -28,6 +28,13 @@ impl Machine {
     }
 }
 
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let processor = self.processor.as_deref().unwrap_or("unknown processor");
+        write!(f, "{} cores ({processor})", self.cores)
+    }
+}
+
 /// Everything that was measured.
 #[derive(Debug)]
 pub(super) struct Report {
@@ -103,10 +110,8 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Machine { cores, processor } = &self.machine;
-        let processor = processor.as_deref().unwrap_or("unknown processor");
-        let (rounds, messages) = (self.rounds.len(), self.messages);
-        writeln!(f, "{cores} cores ({processor}), {rounds} rounds of {messages} messages of 300 bytes\n")?;
+        let (machine, rounds, messages) = (&self.machine, self.rounds.len(), self.messages);
+        writeln!(f, "{machine}, {rounds} rounds of {messages} messages of 300 bytes\n")?;
         writeln!(f, "{}", self.table())?;
         if !self.latency.is_empty() {
             let mut table = table();
@@ -153,13 +158,13 @@ impl Serialize for Report {
 }
 
 /// Markdown, so that it can go into `docs/benchmark.md` as it is.
-fn table() -> Table {
+pub(super) fn table() -> Table {
     let mut table = Table::new();
     table.load_style(ASCII_MARKDOWN);
     table
 }
 
-fn right_align(mut table: Table) -> Table {
+pub(super) fn right_align(mut table: Table) -> Table {
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }

@@ -1,0 +1,84 @@
+//! How many messages a queue and its DLQ hold, asked only when somebody reads the metrics.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::QueueAttributeName as Name;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tracing::debug;
+
+use drumline_host::SqsError;
+use drumline_host::aws::{explain, url_by_arn};
+
+use crate::metrics::Metrics;
+
+/// Figures younger than this are not asked for again, however many scrapers there are.
+const FRESH: Duration = Duration::from_secs(15);
+
+/// Where a message can be, as the label says it.
+const STATES: [(&str, Name); 3] = [
+    ("visible", Name::ApproximateNumberOfMessages),
+    ("in_flight", Name::ApproximateNumberOfMessagesNotVisible),
+    ("delayed", Name::ApproximateNumberOfMessagesDelayed),
+];
+
+/// A queue whose depth can be asked for.
+pub(crate) struct DepthProbe {
+    pub(crate) queue: String,
+    pub(crate) client: Client,
+    pub(crate) queue_url: String,
+    pub(crate) dead_letter_arn: Option<String>,
+}
+
+/// The depths of all queues of a process.
+#[derive(Clone)]
+pub(crate) struct Depths {
+    probes: Arc<[DepthProbe]>,
+    asked_at: Arc<Mutex<Option<Instant>>>,
+    metrics: Metrics,
+}
+
+impl Depths {
+    pub(crate) fn new(probes: Vec<DepthProbe>, metrics: Metrics) -> Self {
+        Self { probes: probes.into(), asked_at: Arc::default(), metrics }
+    }
+
+    /// Brings the figures up to date. One that cannot be had stays as it is: the other metrics are worth more.
+    pub(crate) async fn refresh(&self) {
+        let mut asked_at = self.asked_at.lock().await;
+        if asked_at.is_some_and(|at| at.elapsed() < FRESH) {
+            return;
+        }
+        for probe in self.probes.iter() {
+            if let Err(error) = self.ask(probe).await {
+                debug!(queue = probe.queue, error = error.text, "the queue's depth is not known");
+            }
+        }
+        *asked_at = Some(Instant::now());
+    }
+
+    async fn ask(&self, probe: &DepthProbe) -> Result<(), SqsError> {
+        for (state, count) in self.counts(&probe.client, &probe.queue_url).await? {
+            self.metrics.depth(&probe.queue, state, count);
+        }
+        if let Some(arn) = &probe.dead_letter_arn {
+            let url = url_by_arn(&probe.client, arn).await?;
+            let dead = self.counts(&probe.client, &url).await?.into_iter().map(|(_, count)| count).sum();
+            self.metrics.dead_letter_depth(&probe.queue, dead);
+        }
+        Ok(())
+    }
+
+    async fn counts(&self, client: &Client, queue_url: &str) -> Result<Vec<(&'static str, i64)>, SqsError> {
+        let names = STATES.map(|(_, name)| name).to_vec();
+        let request = client.get_queue_attributes().queue_url(queue_url).set_attribute_names(Some(names));
+        let result = request.send().await.map_err(|error| explain("GetQueueAttributes", &error));
+        self.metrics
+            .request("GetQueueAttributes", result.as_ref().map_or_else(|error| error.kind.label(), |_| "ok"));
+        let attributes = result?.attributes.unwrap_or_default();
+        let count = |name: &Name| attributes.get(name).and_then(|text| text.parse().ok()).unwrap_or_default();
+        Ok(STATES.iter().map(|(state, name)| (*state, count(name))).collect())
+    }
+}

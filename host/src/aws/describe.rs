@@ -1,0 +1,108 @@
+//! What a consumer has to know of its queue before it starts.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::QueueAttributeName as Name;
+use serde::Deserialize;
+
+use super::errors::explain;
+use crate::sqs::SqsError;
+
+/// SQS's own default, for an emulator that does not tell.
+const DEFAULT_VISIBILITY_SECS: u64 = 30;
+
+/// What SQS says of a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueFacts {
+    /// The visibility timeout that a receive gets where it asks for none.
+    pub visibility_timeout: Duration,
+    /// The redrive policy, where there is one.
+    pub redrive: Option<Redrive>,
+}
+
+/// A queue's redrive policy.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Redrive {
+    /// The DLQ.
+    pub dead_letter_target_arn: String,
+    /// After how many receives SQS moves a message there.
+    #[serde(deserialize_with = "number_or_text")]
+    pub max_receive_count: u32,
+}
+
+/// Templates write the number as a string as often as not, and SQS keeps what it was given.
+fn number_or_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Number(u32),
+        Text(String),
+    }
+    match Either::deserialize(deserializer)? {
+        Either::Number(number) => Ok(number),
+        Either::Text(text) => text.parse().map_err(serde::de::Error::custom),
+    }
+}
+
+/// Asks SQS about a queue.
+pub(super) async fn describe(client: &Client, queue_url: &str) -> Result<QueueFacts, SqsError> {
+    let names = [Name::VisibilityTimeout, Name::RedrivePolicy];
+    let request =
+        client.get_queue_attributes().queue_url(queue_url).set_attribute_names(Some(names.to_vec()));
+    let reply = request.send().await.map_err(|error| explain("GetQueueAttributes", &error))?;
+    let attributes = reply.attributes.unwrap_or_default();
+    let visibility_secs = attributes.get(&Name::VisibilityTimeout).and_then(|text| text.parse().ok());
+    Ok(QueueFacts {
+        visibility_timeout: Duration::from_secs(visibility_secs.unwrap_or(DEFAULT_VISIBILITY_SECS)),
+        redrive: attributes.get(&Name::RedrivePolicy).and_then(|policy| serde_json::from_str(policy).ok()),
+    })
+}
+
+/// The URL of the queue with this ARN.
+pub async fn url_by_arn(client: &Client, arn: &str) -> Result<String, SqsError> {
+    let mut parts = arn.rsplit(':');
+    let (name, account) = (parts.next().unwrap_or(arn), parts.next().map(str::to_owned));
+    let request = client.get_queue_url().queue_name(name).set_queue_owner_aws_account_id(account);
+    let reply = request.send().await.map_err(|error| explain("GetQueueUrl of the DLQ", &error))?;
+    Ok(reply.queue_url.unwrap_or_default())
+}
+
+/// Whether a queue of this name or URL is FIFO. The suffix alone decides; SQS reserves it. See
+/// [FIFO queue naming](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-queue-message-identifiers.html).
+#[allow(
+    clippy::case_sensitive_file_extension_comparisons,
+    reason = "not a file, and SQS takes no other case"
+)]
+pub fn is_fifo(name: &str) -> bool {
+    name.ends_with(".fifo")
+}
+
+/// The last part of a queue's URL.
+pub fn queue_name(queue_url: &str) -> &str {
+    queue_url.trim_end_matches('/').rsplit('/').next().unwrap_or(queue_url)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn redrive_policies_are_read_in_both_notations() {
+        for count in ["5", "\"5\""] {
+            let policy = format!(
+                r#"{{"deadLetterTargetArn":"arn:aws:sqs:eu-west-1:123:jobs-dlq","maxReceiveCount":{count}}}"#
+            );
+            let redrive: Redrive = serde_json::from_str(&policy).unwrap();
+            assert_eq!(redrive.max_receive_count, 5);
+        }
+    }
+
+    #[test]
+    fn the_name_is_the_urls_last_part() {
+        assert_eq!(queue_name("https://sqs.eu-west-1.amazonaws.com/123/jobs.fifo"), "jobs.fifo");
+        assert_eq!(queue_name("http://127.0.0.1:9324/000000000000/jobs/"), "jobs");
+    }
+}

@@ -1,0 +1,263 @@
+//! The loop that moves a queue's ledger: tells it what happened, carries out what it says. Holds no policy.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use drumline::{
+    Attempt, CallId, DeliveryId, DrainSummary, Effect, Host, Jitter, Ledger, Message, Receive, ReceiveId,
+    Replies, Report, Router, RunControl, SETTLE_TIME, Start,
+};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tracing::Instrument as _;
+
+use crate::handlers::TokioHost;
+use crate::listener::Listener;
+use crate::metrics::QueueMetrics;
+use crate::observe::{QueueObserver, QueueStatus};
+use crate::sqs::{BoxFuture, Queue, SqsError};
+
+/// Events taken from the channel at once. More than come together in practice; it only bounds one turn of the loop.
+const MAX_TURN: usize = 256;
+
+/// Events on their way to the loop. Tasks wait when it is full, so it bounds memory, not correctness.
+const CHANNEL: usize = 1024;
+
+/// What happened outside.
+enum Event {
+    Received(ReceiveId, Instant, Result<Vec<Message>, SqsError>),
+    Ended(DeliveryId, Report),
+    Called(CallId, Replies),
+}
+
+/// The loop of one queue, or of one batch.
+pub struct Driver {
+    ledger: Ledger,
+    queue: Arc<dyn Queue>,
+    router: Arc<Router>,
+    host: Arc<dyn Host>,
+    observer: QueueObserver,
+    handlers: Handle,
+    lease: Option<BoxFuture<Option<Duration>>>,
+}
+
+/// What a loop works with.
+pub struct Parts {
+    /// The queue's name, for logs and metrics.
+    pub name: Arc<str>,
+    /// What it decides by.
+    pub ledger: Ledger,
+    /// The queue itself.
+    pub queue: Arc<dyn Queue>,
+    /// The handlers.
+    pub router: Arc<Router>,
+    /// Where it counts.
+    pub metrics: Arc<dyn QueueMetrics>,
+    /// Who watches.
+    pub listener: Arc<dyn Listener>,
+    /// What is kept of the queue from one loop to the next.
+    pub status: Arc<QueueStatus>,
+    /// Where handlers run. Apart from this loop, so that a handler that blocks its thread delays no renewal.
+    pub handlers: Handle,
+}
+
+/// How long a drain takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grace {
+    /// How long running handlers may go on.
+    pub finish: Duration,
+    /// When everything is over, from the drain's beginning; no longer than that and [`SETTLE_TIME`].
+    pub end: Duration,
+}
+
+impl Grace {
+    /// Handlers may go on for this long, and the rest takes what it takes.
+    pub fn of(finish: Duration) -> Self {
+        Self { finish, end: finish + SETTLE_TIME }
+    }
+}
+
+impl Driver {
+    /// A loop made of these.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { name, ledger, queue, router, metrics, listener, status, handlers } = parts;
+        let host = Arc::new(TokioHost { metrics: Arc::clone(&metrics), listener: Arc::clone(&listener) });
+        let observer = QueueObserver::new(name, metrics, listener, status);
+        Self { ledger, queue, router, host, observer, handlers, lease: None }
+    }
+
+    /// Has the loop find out how long leases are, where the ledger does not know: the future's answer counts, `None`
+    /// leaves them as they are.
+    pub fn learn_lease(&mut self, lease: BoxFuture<Option<Duration>>) {
+        self.lease = Some(lease);
+    }
+
+    /// Hands in messages that came without a receive, and that have time until `drain_at`.
+    pub fn hand_in(&mut self, messages: Vec<Message>, drain_at: Instant) {
+        self.ledger.expect_drain(drain_at);
+        self.ledger.handed_in(now(), messages);
+    }
+
+    /// Consumes the queue until `shutdown` completes and the drain after it is over; where messages were handed in, until
+    /// none is left. A run that does not stop is dropped at the end.
+    pub async fn run(&mut self, shutdown: impl Future<Output = Grace>) -> DrainSummary {
+        let (events, mut inbox) = mpsc::channel(CHANNEL);
+        let mut runs = HashMap::new();
+        let mut turn = Vec::new();
+        let mut shutdown = std::pin::pin!(shutdown);
+        let mut draining = false;
+        loop {
+            self.ledger.tick(now());
+            let mut starts = Vec::new();
+            while let Some(effect) = self.ledger.next_effect() {
+                self.perform(effect, &events, &mut runs, &mut starts);
+            }
+            self.launch(starts);
+            self.observer.state(&self.ledger);
+            if let Some(summary) = self.ledger.drained() {
+                if draining {
+                    self.observer.drained(summary);
+                }
+                runs.values().for_each(RunControl::abort);
+                return summary;
+            }
+            let timeout = self.ledger.timeout();
+            // Every branch is cancel-safe: `recv_many` takes nothing out before it completes, the shutdown and the lease
+            // are polled by reference, and a sleep holds no state worth keeping.
+            tokio::select! {
+                biased;
+                _ = inbox.recv_many(&mut turn, MAX_TURN) => {
+                    for event in turn.drain(..) {
+                        self.tell(event, &mut runs);
+                    }
+                }
+                grace = &mut shutdown, if !draining => {
+                    draining = true;
+                    self.observer.draining(&self.ledger, grace.finish);
+                    self.ledger.drain_until(now(), grace.finish, now() + grace.end);
+                }
+                lease = answer(&mut self.lease), if self.lease.is_some() => {
+                    self.lease = None;
+                    if let Some(lease) = lease {
+                        self.ledger.lease_is(lease);
+                    }
+                }
+                () = sleep_until(timeout) => {}
+            }
+        }
+    }
+
+    fn tell(&mut self, event: Event, runs: &mut HashMap<DeliveryId, RunControl>) {
+        let jitter = Jitter::new(fastrand::u32(..));
+        match event {
+            Event::Received(id, at, Ok(messages)) => self.ledger.received(at, id, messages),
+            Event::Received(id, _, Err(error)) => self.ledger.receive_failed(now(), id, error.text, jitter),
+            Event::Ended(id, report) => {
+                runs.remove(&id);
+                self.ledger.ended(now(), id, report, jitter);
+            }
+            Event::Called(id, replies) => self.ledger.called(now(), id, replies, jitter),
+        }
+    }
+
+    fn perform(
+        &self,
+        effect: Effect,
+        events: &mpsc::Sender<Event>,
+        runs: &mut HashMap<DeliveryId, RunControl>,
+        starts: &mut Vec<BoxFuture<()>>,
+    ) {
+        match effect {
+            Effect::Start(start) => {
+                let control = RunControl::new();
+                runs.insert(start.delivery, control.clone());
+                starts.push(self.start(start, control, events.clone()));
+            }
+            Effect::Cancel(id, reason) => {
+                if let Some(control) = runs.get(&id) {
+                    control.cancel(reason);
+                }
+            }
+            Effect::Abort(id) => {
+                if let Some(control) = runs.get(&id) {
+                    control.abort();
+                }
+            }
+            Effect::Receive(receive) => self.receive(receive, events.clone()),
+            Effect::Call(call) => {
+                let reply = self.queue.perform(call.action);
+                let events = events.clone();
+                tokio::spawn(async move { send(&events, Event::Called(call.id, reply.await)).await });
+            }
+            Effect::Note(note) => self.observer.note(note),
+        }
+    }
+
+    fn start(&self, start: Start, control: RunControl, events: mpsc::Sender<Event>) -> BoxFuture<()> {
+        let attempt = Attempt {
+            queue: Arc::clone(self.observer.queue()),
+            message: start.message,
+            number: start.attempt,
+            deadline: start.deadline,
+            control,
+            host: Arc::clone(&self.host),
+        };
+        let router = Arc::clone(&self.router);
+        let run = async move {
+            let report = router.run(attempt).await;
+            send(&events, Event::Ended(start.delivery, report)).await;
+        };
+        // Whatever this loop's logs are about, its runs' logs are too.
+        Box::pin(run.in_current_span())
+    }
+
+    /// Starts runs, each in a task of its own. They cross to the handlers' threads together, because waking a thread
+    /// for each of them costs more than the rest of a short run; once there, idle threads take their share.
+    fn launch(&self, runs: Vec<BoxFuture<()>>) {
+        if !runs.is_empty() {
+            self.handlers.spawn(async move {
+                for run in runs {
+                    tokio::spawn(run);
+                }
+            });
+        }
+    }
+
+    /// The receive lives in a task of its own: dropped half-way, it would hide the messages it was about to bring.
+    fn receive(&self, receive: Receive, events: mpsc::Sender<Event>) {
+        let messages = self.queue.receive(receive.max);
+        tokio::spawn(
+            async move {
+                let result = messages.await;
+                // The lease runs from here, however long the event waits to be told.
+                send(&events, Event::Received(receive.id, now(), result)).await;
+            }
+            .in_current_span(),
+        );
+    }
+}
+
+/// The loop only goes away when the queue is drained; what comes after that is of no use to anybody.
+async fn send(events: &mpsc::Sender<Event>, event: Event) {
+    let _ = events.send(event).await;
+}
+
+async fn answer(lease: &mut Option<BoxFuture<Option<Duration>>>) -> Option<Duration> {
+    match lease {
+        Some(lease) => lease.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Tokio's clock, which tests can pause.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}

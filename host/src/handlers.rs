@@ -1,0 +1,50 @@
+//! Where handlers run, and what is lent to them.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use drumline::{Context, Ending, Host, Progress};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::listener::Listener;
+use crate::metrics::QueueMetrics;
+
+/// One runtime on one thread for SQS and the ledgers, and one on threads of its own for handlers: a handler that blocks
+/// its thread delays no renewal, and no response.
+pub fn runtimes() -> std::io::Result<(Runtime, Runtime)> {
+    let io = Builder::new_current_thread().enable_all().thread_name("drumline-sqs").build()?;
+    let handlers = Builder::new_multi_thread().enable_all().thread_name("drumline-job").build()?;
+    Ok((io, handlers))
+}
+
+/// Runs blocking work on tokio's blocking threads, and counts.
+pub(crate) struct TokioHost {
+    pub(crate) metrics: Arc<dyn QueueMetrics>,
+    pub(crate) listener: Arc<dyn Listener>,
+}
+
+impl Host for TokioHost {
+    fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
+        tokio::task::spawn_blocking(work);
+    }
+
+    fn started(&self, context: &Context) {
+        let pickup = context.message().sent_at.map(|sent_at| since_epoch().saturating_sub(sent_at));
+        self.metrics.started(context.job_type(), pickup);
+        self.listener.started(context);
+    }
+
+    fn ended(&self, context: &Context, ending: &Ending) {
+        self.metrics.ended(context.job_type());
+        self.listener.ended(context, ending);
+    }
+
+    fn progress(&self, context: &Context, progress: &Progress) {
+        self.listener.progress(context, progress);
+    }
+}
+
+/// The wall clock. A clock before 1970 reads as 1970.
+pub(crate) fn since_epoch() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}

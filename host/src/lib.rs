@@ -1,0 +1,34 @@
+//! What the long-polling consumer and the Lambda function share: the settings, SQS by AWS's SDK, the loop that moves the
+//! ledger, HTTP forward mode, trace context and logs.
+//!
+//! Services use one of the hosts, `drumline-consumer` or `drumline-lambda`; this crate is what a further host is made
+//! of. [`Driver`] is the heart: it tells the [ledger](drumline::Ledger) what happened and carries out its effects on a
+//! [`Queue`], and holds no policy of its own.
+
+pub mod aws;
+mod drive;
+mod forward;
+mod handlers;
+pub mod limits;
+mod listener;
+pub mod logging;
+mod metrics;
+mod observe;
+mod policy;
+mod settings;
+mod span_fields;
+mod sqs;
+mod trace;
+
+pub use drive::{Driver, Grace, Parts};
+pub use forward::forward_to;
+pub use handlers::runtimes;
+pub use listener::{Listener, Nobody};
+pub use metrics::QueueMetrics;
+pub use observe::QueueStatus;
+pub use policy::policy;
+pub use settings::{
+    AllFailed, Effective, FifoStop, LogFormat, Origin, PermanentFailures, Problem, Problems, QueueSettings,
+    SETTINGS, Setting, Settings,
+};
+pub use sqs::{BoxFuture, Queue, SqsError, SqsErrorKind};

@@ -1,0 +1,228 @@
+//! What the ledger tells, as logs and metrics. Bodies are never logged.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use drumline::{DrainSummary, Ending, Ledger, Message, Note, Outcome, RunFacts};
+use tracing::{debug, error, info, warn};
+
+use crate::listener::Listener;
+use crate::metrics::QueueMetrics;
+
+/// What is known of a queue's health from one turn of its loop to the next, and from one batch to the next.
+#[derive(Debug, Default)]
+pub struct QueueStatus {
+    healthy: AtomicBool,
+    told_of_refusal: AtomicBool,
+}
+
+impl QueueStatus {
+    /// Whether the queue can be reached: what readiness is told from.
+    pub fn is_healthy(&self) -> bool {
+        self.healthy.load(Ordering::Relaxed)
+    }
+}
+
+/// Logs and counts for one queue.
+pub(crate) struct QueueObserver {
+    queue: Arc<str>,
+    metrics: Arc<dyn QueueMetrics>,
+    listener: Arc<dyn Listener>,
+    status: Arc<QueueStatus>,
+}
+
+impl QueueObserver {
+    pub(crate) fn new(
+        queue: Arc<str>,
+        metrics: Arc<dyn QueueMetrics>,
+        listener: Arc<dyn Listener>,
+        status: Arc<QueueStatus>,
+    ) -> Self {
+        Self { queue, metrics, listener, status }
+    }
+
+    pub(crate) fn queue(&self) -> &Arc<str> {
+        &self.queue
+    }
+
+    /// Once a turn of the loop.
+    pub(crate) fn state(&self, ledger: &Ledger) {
+        self.metrics.in_hand(ledger.in_hand());
+        let healthy = ledger.healthy();
+        if self.status.healthy.swap(healthy, Ordering::Relaxed) != healthy {
+            if healthy {
+                info!(queue = &*self.queue, "the queue answers");
+            } else {
+                error!(queue = &*self.queue, "the queue is out of reach: not ready until it answers again");
+            }
+        }
+    }
+
+    pub(crate) fn draining(&self, ledger: &Ledger, grace: Duration) {
+        let (in_hand, running, grace_secs) = (ledger.in_hand(), ledger.running(), grace.as_secs_f64());
+        info!(queue = &*self.queue, in_hand, running, grace_secs, "draining");
+    }
+
+    pub(crate) fn drained(&self, summary: DrainSummary) {
+        let DrainSummary { drained, released, abandoned } = summary;
+        if abandoned == 0 {
+            info!(queue = &*self.queue, drained, released, abandoned, "drained");
+        } else {
+            warn!(
+                queue = &*self.queue,
+                drained,
+                released,
+                abandoned,
+                "drained, but abandoned some: they come back when their leases end"
+            );
+        }
+    }
+
+    pub(crate) fn note(&self, note: Note) {
+        self.listener.note(&self.queue, &note);
+        let queue = &*self.queue;
+        match note {
+            Note::Decided { message, outcome, run, .. } => self.decided(&message, &outcome, run.as_ref()),
+            // For whoever remembers longer than the ledger.
+            Note::Learned { .. } => {}
+            Note::Settled(message) => debug!(queue, message_id = message.id, "settled"),
+            Note::Unsettled { message, error } => {
+                warn!(
+                    queue,
+                    message_id = message.id,
+                    error,
+                    "SQS did not confirm the outcome: the message comes back"
+                );
+            }
+            Note::Refused { message, error } => {
+                // Every failure of a function without the permission would say it again.
+                if !self.status.told_of_refusal.swap(true, Ordering::Relaxed) {
+                    error!(
+                        queue,
+                        message_id = message.id,
+                        error,
+                        "visibility may not be changed: what is to be tried again comes back at the queue's visibility \
+                         timeout, not after its backoff, until the permission sqs:ChangeMessageVisibility is there; \
+                         told once"
+                    );
+                }
+            }
+            Note::CallFailed { message, error } => {
+                warn!(queue, message_id = message.id, error, "a call failed, trying again");
+            }
+            Note::Deduplicated(message) => {
+                self.metrics.deduplicated();
+                info!(
+                    queue,
+                    message_id = message.id,
+                    "came back although its job is done: deleted without a run"
+                );
+            }
+            Note::ReceivedAgain(message) => {
+                info!(queue, message_id = message.id, "received again while in hand");
+            }
+            Note::Moved(message) => warn!(queue, message_id = message.id, "copied to the DLQ"),
+            Note::NoDeadLetterQueue(message) => error!(
+                queue,
+                message_id = message.id,
+                "a permanent failure has no DLQ to go to, so it stays in the queue and comes back until it expires: \
+                 give the queue a redrive policy"
+            ),
+            Note::Renewed(count) => {
+                self.metrics.renewals(count, true);
+                debug!(queue, count, "renewed leases");
+            }
+            Note::RenewalFailed { message, error } => {
+                self.metrics.renewals(1, false);
+                warn!(queue, message_id = message.id, error, "a lease could not be renewed");
+            }
+            Note::LeaseLost(message) => {
+                self.metrics.lease_lost();
+                error!(
+                    queue,
+                    message_id = message.id,
+                    "lease lost: the message may be somebody else's by now"
+                );
+            }
+            Note::Isolated(message) => warn!(
+                queue,
+                message_id = message.id,
+                receive_count = message.receive_count,
+                "received several times without a known ending: runs alone, in case it kills the process"
+            ),
+            Note::Received(0) => {
+                self.metrics.empty_receive();
+            }
+            Note::Received(count) => debug!(queue, count, "received"),
+            Note::ReceiveFailed { error, retry_in } => {
+                let retry_in_secs = retry_in.as_secs_f64();
+                error!(queue, error, retry_in_secs, "receiving failed");
+            }
+            Note::ReceiveOverdue => {
+                error!(
+                    queue,
+                    "a receive does not end, another one takes its place: not ready until it is over"
+                );
+            }
+        }
+    }
+
+    fn decided(&self, message: &Message, outcome: &Outcome, run: Option<&RunFacts>) {
+        let job_type = run.and_then(|run| run.job_type.as_deref());
+        // A condemned message that comes back until the redrive policy takes it has been counted when it failed.
+        if run.is_some() || !matches!(outcome, Outcome::DeadLetter(_)) {
+            self.metrics.outcome(job_type, outcome.label());
+        }
+        if let Some(run) = run {
+            self.metrics.ran(job_type, run.took, run.ending.class());
+        }
+        let queue = &*self.queue;
+        let message_id = &*message.id;
+        let attempt = run.map(|run| run.attempt);
+        let took_secs = run.map(|run| run.took.as_secs_f64());
+        let class = run.and_then(|run| run.ending.class());
+        let reason = run.and_then(|run| run.ending.reason());
+        match outcome {
+            Outcome::Ack => debug!(queue, message_id, "type" = job_type, attempt, took_secs, "done"),
+            Outcome::RetryAfter(delay) => {
+                let retry_in_secs = delay.as_secs_f64();
+                let message = if matches!(run, Some(RunFacts { ending: Ending::Panicked { .. }, .. })) {
+                    "the handler panicked, trying again later"
+                } else {
+                    "failed, trying again later"
+                };
+                warn!(
+                    queue,
+                    message_id,
+                    "type" = job_type,
+                    attempt,
+                    took_secs,
+                    class,
+                    reason,
+                    retry_in_secs,
+                    "{message}"
+                );
+            }
+            Outcome::DeadLetter(why) if run.is_some() => {
+                error!(
+                    queue,
+                    message_id,
+                    "type" = job_type,
+                    attempt,
+                    took_secs,
+                    class,
+                    reason = why,
+                    "failed for good"
+                );
+            }
+            Outcome::DeadLetter(why) => {
+                debug!(queue, message_id, reason = why, "not run again: it has failed for good");
+            }
+            Outcome::Release => info!(queue, message_id, "type" = job_type, attempt, "given back"),
+            Outcome::LeaseLost => {
+                warn!(queue, message_id, "type" = job_type, attempt, took_secs, "left alone");
+            }
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! From settings, and what SQS says of a queue, to the numbers that its ledger decides by.
+
+use std::time::Duration;
+
+use drumline::{DeadLetterPath, MAX_VISIBILITY, Policy, Polling};
+
+use crate::aws::{QueueFacts, is_fifo};
+use crate::settings::{PermanentFailures, QueueSettings};
+
+/// The policy of the queue called `name`.
+///
+/// Without `facts`, leases are taken to outlast everything unless the settings say how long they are, and the queue to
+/// have a DLQ: a host that has not asked finds out later, with [`Ledger::lease_is`](drumline::Ledger::lease_is).
+pub fn policy(name: &str, settings: &QueueSettings, facts: Option<&QueueFacts>) -> Policy {
+    let dead_letter = match (facts, settings.permanent_failures) {
+        (Some(QueueFacts { redrive: None, .. }), _) => DeadLetterPath::Nowhere,
+        (_, PermanentFailures::Redrive) => DeadLetterPath::Redrive,
+        (_, PermanentFailures::DeadLetter) => DeadLetterPath::Copy,
+    };
+    let lease = settings.visibility_timeout.or(facts.map(|facts| facts.visibility_timeout));
+    Policy {
+        fifo: is_fifo(name),
+        concurrency: settings.concurrency,
+        handler_timeout: settings.handler_timeout,
+        retry: settings.retry.clone(),
+        retry_by_type: settings.retry_by_type.clone(),
+        unknown_type: settings.unknown_type,
+        dead_letter,
+        polling: Some(Polling { wait_time: settings.wait_time }),
+        // A queue whose own timeout is 0 hides nothing; a lease has to be asked for all the same.
+        ..Policy::new(lease.unwrap_or(MAX_VISIBILITY).max(Duration::from_secs(1)))
+    }
+}

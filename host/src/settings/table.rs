@@ -1,0 +1,169 @@
+//! Every setting, once: flags, environment, file, help and `drumline config` are all made from this table.
+
+/// One setting.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// The TOML key; upper case behind `DRUMLINE_` it is the environment variable, with dashes the flag.
+    pub key: &'static str,
+    /// What is taken where nothing is set; `None` for what has no default, or one that depends on the queue.
+    pub default: Option<&'static str>,
+    /// Whether a `[[queue]]` table may have its own.
+    pub per_queue: bool,
+    /// How a value looks, for the help.
+    pub value: &'static str,
+    /// What it does, its unit and its bounds.
+    pub help: &'static str,
+}
+
+const fn setting(
+    key: &'static str,
+    default: Option<&'static str>,
+    per_queue: bool,
+    value: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting { key, default, per_queue, value, help }
+}
+
+/// All settings, in the order in which they are explained.
+pub const SETTINGS: &[Setting] = &[
+    setting(
+        "queue_url",
+        None,
+        false,
+        "URL[,URL…]",
+        "The queue, or several with commas. Queues with settings of their own go in the file as [[queue]]",
+    ),
+    setting("concurrency", Some("32"), true, "N", "Handlers running at once per queue, 1 to 10000"),
+    setting(
+        "visibility_timeout",
+        None,
+        true,
+        "DURATION",
+        "How long a lease is asked for, and renewed: whole seconds, 1s to 12h. Default: the queue's own. Shorter brings a crashed worker's messages back sooner, and costs more renewals",
+    ),
+    setting(
+        "wait_time",
+        Some("20s"),
+        true,
+        "DURATION",
+        "How long a receive waits for messages: whole seconds, 0s to 20s",
+    ),
+    setting(
+        "handler_timeout",
+        Some("15m"),
+        true,
+        "DURATION",
+        "How long one attempt may take before it is cancelled and tried again",
+    ),
+    setting(
+        "retry",
+        Some("exponential(1s,2,5m)"),
+        true,
+        "POLICY",
+        "The wait after a failed attempt: exponential(first,factor,longest) or schedule(1m,5m,30m); single job types under [retry_by_type] in the file",
+    ),
+    setting(
+        "retry_jitter",
+        Some("full"),
+        true,
+        "full|equal|none",
+        "How that wait is spread: from nothing, from its half, or not at all",
+    ),
+    setting(
+        "permanent_failures",
+        Some("redrive"),
+        true,
+        "redrive|dead-letter",
+        "What has failed for good is moved by the queue's redrive policy, or copied to its DLQ with the reason and deleted",
+    ),
+    setting(
+        "unknown_type",
+        Some("retry"),
+        true,
+        "retry|reject",
+        "A message of an unknown type or a newer version may be known after a deploy, or has failed for good",
+    ),
+    setting(
+        "shutdown_grace",
+        Some("25s"),
+        false,
+        "DURATION",
+        "How long running handlers may go on after SIGTERM. Stopping takes up to 3s more: keep it below ECS's stopTimeout",
+    ),
+    setting(
+        "deadline_margin",
+        Some("1s"),
+        false,
+        "DURATION",
+        "Lambda: how long before the function's timeout the response is out. Handlers are cancelled up to 3s before that",
+    ),
+    setting(
+        "fifo_stop",
+        Some("group"),
+        false,
+        "group|batch",
+        "Lambda: what a failed FIFO message takes back with it: the rest of its message group, or of the whole batch, which then runs one after the other",
+    ),
+    setting(
+        "all_failed",
+        Some("list"),
+        false,
+        "list|error",
+        "Lambda: where every message of a batch failed, list them all, or fail the invocation: that slows the polling down, and wakes alarms on errors",
+    ),
+    setting(
+        "emf",
+        Some("on"),
+        false,
+        "on|off",
+        "Lambda: whether metrics are written to the log in CloudWatch's embedded metric format",
+    ),
+    setting(
+        "forward_to",
+        None,
+        false,
+        "URL",
+        "POST every message to this address instead of running handlers of this program",
+    ),
+    setting(
+        "store_url",
+        Some("memory:"),
+        false,
+        "URL",
+        "Where claims, verdicts and progress are kept; this version knows memory: only",
+    ),
+    setting(
+        "http_addr",
+        Some("127.0.0.1:9464"),
+        false,
+        "ADDRESS|off",
+        "Where /livez, /readyz and /metrics are served",
+    ),
+    setting(
+        "log_format",
+        Some("auto"),
+        false,
+        "auto|json|pretty",
+        "auto is pretty on a terminal and JSON elsewhere",
+    ),
+    setting(
+        "log",
+        Some("info"),
+        false,
+        "FILTER",
+        "What is logged: error, warn, info, debug, or per module such as info,drumline=debug",
+    ),
+];
+
+impl Setting {
+    /// `DRUMLINE_WAIT_TIME` of `wait_time`.
+    pub fn variable(&self) -> String {
+        format!("DRUMLINE_{}", self.key.to_uppercase())
+    }
+
+    /// `wait-time` of `wait_time`.
+    pub fn flag(&self) -> String {
+        self.key.replace('_', "-")
+    }
+}

@@ -1,0 +1,146 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+use drumline::JitterMode;
+use std::io::Write;
+
+const JOBS: &str = "http://127.0.0.1:9324/000000000000/jobs";
+const MAIL: &str = "http://127.0.0.1:9324/000000000000/mail";
+
+fn read(flags: &[(&str, &str)], environment: &[(&str, &str)], file: &str) -> Result<Settings, Problems> {
+    let mut on_disk = tempfile::NamedTempFile::new().unwrap();
+    on_disk.write_all(file.as_bytes()).unwrap();
+    let flags = flags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let environment =
+        |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, v)| (*v).to_owned());
+    Settings::read(&flags, environment, Some(on_disk.path()))
+}
+
+#[test]
+fn flags_beat_the_environment_beats_the_file_beats_defaults() {
+    let file =
+        format!("queue_url = \"{JOBS}\"\nconcurrency = 1\nwait_time = \"1s\"\nhandler_timeout = \"1m\"");
+    let environment = [("DRUMLINE_CONCURRENCY", "2"), ("DRUMLINE_WAIT_TIME", "2s"), ("DRUMLINE_LOG", "")];
+    let settings = read(&[("concurrency", "3")], &environment, &file).unwrap();
+    let queue = &settings.queues[0];
+    assert_eq!(queue.concurrency.get(), 3);
+    assert_eq!(queue.wait_time.as_secs(), 2);
+    assert_eq!(queue.handler_timeout.as_secs(), 60);
+    assert_eq!(settings.shutdown_grace.as_secs(), 25);
+    let origin = |key: &str| settings.effective.iter().find(|e| e.key == key).unwrap().origin.clone();
+    assert_eq!(origin("concurrency"), Origin::Flag);
+    assert_eq!(origin("wait_time"), Origin::Environment);
+    assert_eq!(origin("handler_timeout"), Origin::File);
+    assert_eq!(origin("log"), Origin::Default);
+    assert_eq!(origin("visibility_timeout"), Origin::Queue);
+}
+
+#[test]
+fn queues_may_have_settings_of_their_own() {
+    let file = format!(
+        "concurrency = 5\nretry_jitter = \"none\"\n[retry_by_type]\n\"a.b\" = \"10s\"\n\
+         [[queue]]\nurl = \"{JOBS}\"\n[[queue]]\nurl = \"{MAIL}\"\nconcurrency = 9\n[queue.retry_by_type]\n\"a.b\" = \"1m\""
+    );
+    let settings = read(&[], &[], &file).unwrap();
+    let [jobs, mail] = &settings.queues[..] else { panic!("two queues") };
+    assert_eq!((jobs.concurrency.get(), mail.concurrency.get()), (5, 9));
+    assert_eq!(jobs.retry_by_type["a.b"].longest().as_secs(), 10);
+    assert_eq!(mail.retry_by_type["a.b"].longest().as_secs(), 60);
+    assert_eq!(mail.retry_by_type["a.b"].jitter(), JitterMode::None);
+}
+
+#[test]
+fn several_queues_fit_into_one_variable() {
+    let both = format!("{JOBS}, {MAIL}");
+    let settings = read(&[], &[("DRUMLINE_QUEUE_URL", &both)], "").unwrap();
+    assert_eq!(settings.queues.iter().map(|q| q.url.as_str()).collect::<Vec<_>>(), [JOBS, MAIL]);
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let file = "concurency = 1\nretry = \"linear(1s)\"\n[[queue]]\nconcurrency = 1\nhttp_addr = \"off\"";
+    let environment = [
+        ("DRUMLINE_CONCURRENCY", "0"),
+        ("DRUMLINE_WAIT_TIME", "21s"),
+        ("DRUMLINE_VISIBILITY_TIMEOUT", "1500ms"),
+        ("DRUMLINE_HANDLER_TIMEOUT", "5"),
+        ("DRUMLINE_STORE_URL", "redis://localhost"),
+        ("DRUMLINE_FORWARD_TO", "localhost:8080"),
+        ("DRUMLINE_HTTP_ADDR", "9464"),
+        ("DRUMLINE_QUEUE_URL", "jobs"),
+        ("DRUMLINE_PERMANENT_FAILURES", "dlq"),
+    ];
+    let Problems(problems) = read(&[], &environment, file).unwrap_err();
+    let all = Problems(problems.clone()).to_string();
+    for says in [
+        "concurency: no such setting",
+        "url: is missing",
+        "http_addr: no such setting",
+        "concurrency = \"0\" (environment): must be a whole number from 1 to 10000",
+        "wait_time = \"21s\"",
+        "visibility_timeout = \"1500ms\" (environment): must be whole seconds",
+        "handler_timeout = \"5\" (environment): is not a duration",
+        "store_url",
+        "forward_to",
+        "http_addr = \"9464\"",
+        "\"jobs\" is not a URL",
+        "permanent_failures = \"dlq\" (environment): must be one of redrive, dead-letter",
+        "retry = \"linear(1s)\" (file)",
+    ] {
+        assert!(all.contains(says), "{says} in\n{all}");
+    }
+    assert_eq!(problems.len(), 13, "{all}");
+}
+
+#[test]
+fn a_queue_is_needed_and_only_once() {
+    let problems = read(&[], &[("DRUMLINE_CONCURRENCY", "0")], "").unwrap_err().to_string();
+    assert!(problems.contains("no queue is given") && problems.contains("concurrency"), "{problems}");
+    let twice = format!("{JOBS},{JOBS}");
+    assert!(read(&[("queue_url", &twice)], &[], "").unwrap_err().to_string().contains("given twice"));
+}
+
+#[test]
+fn a_function_needs_no_queue_and_knows_those_it_was_given() {
+    let environment = |name: &str| match name {
+        "DRUMLINE_QUEUE_URL" => Some(JOBS.to_owned()),
+        "DRUMLINE_CONCURRENCY" => Some("3".to_owned()),
+        _ => None,
+    };
+    let settings = Settings::read_for_function(environment).unwrap();
+    let url = Url::parse("https://sqs.eu-west-1.amazonaws.com/000000000000/jobs").unwrap();
+    assert_eq!(settings.of_queue(&url).url.as_str(), JOBS, "same account and name");
+    let other = Url::parse("https://sqs.eu-west-1.amazonaws.com/111111111111/jobs").unwrap();
+    let queue = settings.of_queue(&other);
+    assert_eq!((queue.url, queue.concurrency.get()), (other, 3));
+    assert!(Settings::read_for_function(|_| None).unwrap().queues.is_empty());
+    let wrong = |name: &str| (name == "DRUMLINE_FIFO_STOP").then(|| "never".to_owned());
+    assert!(Settings::read_for_function(wrong).unwrap_err().to_string().contains("fifo_stop"));
+}
+
+#[test]
+fn a_missing_or_broken_file_is_a_problem() {
+    let missing = Settings::read(&BTreeMap::new(), |_| None, Some(Path::new("/nonexistent/drumline.toml")));
+    assert!(missing.unwrap_err().to_string().contains("cannot be read"));
+    assert!(read(&[], &[], "concurrency = ").unwrap_err().to_string().contains("is not TOML"));
+}
+
+#[test]
+fn the_table_has_every_fixed_name() {
+    for name in [
+        "QUEUE_URL",
+        "CONCURRENCY",
+        "VISIBILITY_TIMEOUT",
+        "WAIT_TIME",
+        "SHUTDOWN_GRACE",
+        "HANDLER_TIMEOUT",
+        "RETRY",
+        "RETRY_JITTER",
+        "PERMANENT_FAILURES",
+        "STORE_URL",
+        "FORWARD_TO",
+        "HTTP_ADDR",
+        "LOG_FORMAT",
+    ] {
+        assert!(SETTINGS.iter().any(|setting| setting.variable() == format!("DRUMLINE_{name}")), "{name}");
+    }
+}

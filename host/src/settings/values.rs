@@ -1,0 +1,156 @@
+//! From texts to values, each with words for what would be right.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use drumline::{JitterMode, MAX_CONCURRENCY, MAX_VISIBILITY, MAX_WAIT_TIME, UnknownType};
+use url::Url;
+
+/// Where permanent failures go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PermanentFailures {
+    /// The queue's redrive policy moves the original.
+    Redrive,
+    /// A copy with the reason goes to the DLQ.
+    DeadLetter,
+}
+
+/// What a failed FIFO message takes back with it in a Lambda batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FifoStop {
+    /// The rest of its message group.
+    Group,
+    /// The rest of the batch.
+    Batch,
+}
+
+/// What a Lambda batch is in which every message failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AllFailed {
+    /// A response that lists them.
+    List,
+    /// A failed invocation.
+    Error,
+}
+
+/// How logs look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Pretty on a terminal, JSON elsewhere.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Pretty,
+}
+
+type Parsed<T> = Result<T, String>;
+
+pub(super) fn queue_url(text: &str) -> Parsed<Url> {
+    let url = Url::parse(text).map_err(|error| format!("{text:?} is not a URL: {error}"))?;
+    let has_name =
+        url.path_segments().is_some_and(|mut parts| parts.next_back().is_some_and(|name| !name.is_empty()));
+    if !matches!(url.scheme(), "http" | "https") || !has_name {
+        return Err(format!(
+            "{text:?} is not a queue's URL; it looks like https://sqs.REGION.amazonaws.com/ACCOUNT/NAME"
+        ));
+    }
+    Ok(url)
+}
+
+pub(super) fn concurrency(text: &str) -> Parsed<NonZeroUsize> {
+    let number = text.parse().ok().filter(|number: &NonZeroUsize| number.get() <= MAX_CONCURRENCY);
+    number.ok_or_else(|| format!("must be a whole number from 1 to {MAX_CONCURRENCY}"))
+}
+
+pub(super) fn visibility_timeout(text: &str) -> Parsed<Duration> {
+    whole_seconds(text, Duration::from_secs(1), MAX_VISIBILITY)
+}
+
+pub(super) fn wait_time(text: &str) -> Parsed<Duration> {
+    whole_seconds(text, Duration::ZERO, MAX_WAIT_TIME)
+}
+
+fn whole_seconds(text: &str, from: Duration, to: Duration) -> Parsed<Duration> {
+    let duration = duration(text)?;
+    if duration < from || duration > to || duration.subsec_nanos() != 0 {
+        let show = humantime::format_duration;
+        return Err(format!("must be whole seconds from {} to {}", show(from), show(to)));
+    }
+    Ok(duration)
+}
+
+pub(super) fn positive_duration(text: &str) -> Parsed<Duration> {
+    let duration = duration(text)?;
+    // Anything longer is a slip of the unit, and would overflow clocks.
+    if duration.is_zero() || duration > MAX_VISIBILITY {
+        return Err("must be more than nothing, and at most 12h".to_owned());
+    }
+    Ok(duration)
+}
+
+fn duration(text: &str) -> Parsed<Duration> {
+    humantime::parse_duration(text)
+        .map_err(|_| "is not a duration; write it like 30s, 5m or 1h 30m".to_owned())
+}
+
+pub(super) fn jitter(text: &str) -> Parsed<JitterMode> {
+    one_of(text, &[("full", JitterMode::Full), ("equal", JitterMode::Equal), ("none", JitterMode::None)])
+}
+
+pub(super) fn permanent_failures(text: &str) -> Parsed<PermanentFailures> {
+    one_of(text, &[("redrive", PermanentFailures::Redrive), ("dead-letter", PermanentFailures::DeadLetter)])
+}
+
+pub(super) fn unknown_type(text: &str) -> Parsed<UnknownType> {
+    one_of(text, &[("retry", UnknownType::Retry), ("reject", UnknownType::Reject)])
+}
+
+pub(super) fn fifo_stop(text: &str) -> Parsed<FifoStop> {
+    one_of(text, &[("group", FifoStop::Group), ("batch", FifoStop::Batch)])
+}
+
+pub(super) fn all_failed(text: &str) -> Parsed<AllFailed> {
+    one_of(text, &[("list", AllFailed::List), ("error", AllFailed::Error)])
+}
+
+pub(super) fn on_or_off(text: &str) -> Parsed<bool> {
+    one_of(text, &[("on", true), ("off", false)])
+}
+
+pub(super) fn log_format(text: &str) -> Parsed<LogFormat> {
+    one_of(text, &[("auto", LogFormat::Auto), ("json", LogFormat::Json), ("pretty", LogFormat::Pretty)])
+}
+
+pub(super) fn log_filter(text: &str) -> Parsed<String> {
+    text.parse::<tracing_subscriber::EnvFilter>().map_err(|error| format!("is not a log filter: {error}"))?;
+    Ok(text.to_owned())
+}
+
+pub(super) fn http_url(text: &str) -> Parsed<Url> {
+    let url = Url::parse(text).map_err(|error| format!("is not a URL: {error}"))?;
+    if url.scheme() != "http" || url.host().is_none() {
+        return Err("must be an http:// address of the application beside this process".to_owned());
+    }
+    Ok(url)
+}
+
+pub(super) fn store_url(text: &str) -> Parsed<()> {
+    if text == "memory:" { Ok(()) } else { Err("this version knows memory: only".to_owned()) }
+}
+
+pub(super) fn address_or_off(text: &str) -> Parsed<Option<SocketAddr>> {
+    if text == "off" {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| "must be an address such as 127.0.0.1:9464, or off".to_owned())
+}
+
+fn one_of<T: Copy>(text: &str, choices: &[(&str, T)]) -> Parsed<T> {
+    let found = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
+    found.ok_or_else(|| {
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        format!("must be one of {}", names.join(", "))
+    })
+}

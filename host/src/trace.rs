@@ -1,0 +1,12 @@
+//! Trace context, from a message to whatever is called for it.
+
+use drumline::Message;
+
+/// The message's own [`traceparent`](Message::traceparent), or a new one.
+pub(crate) fn traceparent(message: &Message) -> String {
+    message.traceparent().unwrap_or_else(fresh)
+}
+
+fn fresh() -> String {
+    format!("00-{:032x}-{:016x}-00", fastrand::u128(1..), fastrand::u64(1..))
+}

@@ -1,0 +1,25 @@
+//! The least a handler can do: for measuring what the runtime around it costs.
+
+use std::process::ExitCode;
+
+use drumline::{Context, Failure, Job, Router};
+use drumline_lambda::App;
+
+/// A payload as small jobs have it; reading it is part of the measured work.
+#[derive(serde::Deserialize)]
+struct Noop {
+    #[allow(dead_code, reason = "read, not used")]
+    n: u64,
+}
+
+impl Job for Noop {
+    const TYPE: &'static str = "noop";
+}
+
+async fn noop(_context: Context, _job: Noop) -> Result<(), Failure> {
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    App::new(|| Ok(Router::new().handle(noop))).main()
+}

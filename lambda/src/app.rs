@@ -1,0 +1,119 @@
+//! The program around a function: settings, logs, and the conversation with Lambda.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use drumline::Router;
+use drumline_host::logging::{self, Spans};
+use drumline_host::{Settings, forward_to, runtimes};
+use http::{Method, Request};
+use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
+use lambda_runtime_api_client::{Client, build_request};
+use tracing::warn;
+
+use crate::event::Event;
+use crate::function::{Function, Invocation, InvocationError};
+
+/// `EX_USAGE`: bad configuration.
+const USAGE: u8 = 64;
+
+/// Where Lambda is told why a function cannot start. See
+/// [Initialization error](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html#runtimes-api-initerror).
+const INIT_ERROR: &str = "/2018-06-01/runtime/init/error";
+
+/// A program around a router, for Lambda to start.
+pub struct App {
+    router: Box<dyn FnOnce() -> Result<Router, String>>,
+}
+
+impl From<InvocationError> for Diagnostic {
+    fn from(error: InvocationError) -> Self {
+        Self { error_type: error.kind.to_owned(), error_message: error.text }
+    }
+}
+
+impl App {
+    /// A program with the handlers that `router` makes. An error is a wrong setting of theirs, in words.
+    pub fn new(router: impl FnOnce() -> Result<Router, String> + 'static) -> Self {
+        Self { router: Box::new(router) }
+    }
+
+    /// Handles events until Lambda ends the process.
+    pub fn main(self) -> ExitCode {
+        let (io, handlers) = match runtimes() {
+            Ok(runtimes) => runtimes,
+            Err(error) => return say(&error.to_string(), 1),
+        };
+        if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
+            return say(
+                "AWS_LAMBDA_RUNTIME_API is not set: this program is started by Lambda, as a function's bootstrap. \
+                 To consume a queue elsewhere use `drumline run`",
+                USAGE,
+            );
+        }
+        let settings = match Settings::read_for_function(|name| std::env::var(name).ok()) {
+            Ok(settings) => settings,
+            Err(problems) => return io.block_on(refuse("Settings", &problems.to_string())),
+        };
+        logging::init(settings.log_format, &settings.log, Spans::All);
+        let router = match &settings.forward_to {
+            Some(target) => Ok(forward_to(target)),
+            None => (self.router)(),
+        };
+        let router = match router {
+            Ok(router) => router,
+            Err(problems) => return io.block_on(refuse("Settings", &problems)),
+        };
+        let function = Arc::new(Function::new(settings, router, handlers.handle().clone()));
+        let result = io.block_on(serve(function));
+        handlers.shutdown_background();
+        match result {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => say(&format!("Lambda cannot be talked to: {error}"), 1),
+        }
+    }
+}
+
+async fn serve(function: Arc<Function>) -> Result<(), lambda_runtime::Error> {
+    let handle = move |event: LambdaEvent<Event>| {
+        let function = Arc::clone(&function);
+        async move {
+            let (event, context) = event.into_parts();
+            let invocation = Invocation {
+                request_id: context.request_id,
+                deadline_ms: context.deadline,
+                xray_trace_id: context.xray_trace_id,
+            };
+            function.handle(event, invocation).await
+        }
+    };
+    Runtime::new(service_fn(handle)).run_concurrent().await
+}
+
+/// Tells Lambda, and whoever reads the log, why the function cannot start.
+async fn refuse(kind: &str, text: &str) -> ExitCode {
+    if let Err(error) = post_init_error(kind, text).await {
+        warn!(error, "Lambda could not be told");
+    }
+    say(text, USAGE)
+}
+
+async fn post_init_error(kind: &str, text: &str) -> Result<(), String> {
+    let body = serde_json::json!({ "errorType": kind, "errorMessage": text }).to_string();
+    let request: Request<_> = build_request()
+        .method(Method::POST)
+        .uri(INIT_ERROR)
+        .header("lambda-runtime-function-error-type", kind)
+        .body(Bytes::from(body).into())
+        .map_err(|error| error.to_string())?;
+    let client = Client::builder().build().map_err(|error| error.to_string())?;
+    client.call(request).await.map_err(|error| error.to_string())?;
+    Ok(())
+}
+
+#[allow(clippy::print_stderr, reason = "the last word of a program whose log may not be set up")]
+fn say(text: &str, status: u8) -> ExitCode {
+    eprintln!("drumline-lambda: {text}");
+    ExitCode::from(status)
+}

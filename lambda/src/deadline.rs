@@ -1,0 +1,68 @@
+//! How an invocation's time is divided: for handlers, for settling, and for the response to be on its way.
+
+use std::time::Duration;
+
+use drumline::SETTLE_TIME;
+
+/// No function runs longer. See
+/// [Lambda quotas](https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).
+const LONGEST: Duration = Duration::from_secs(900);
+
+/// A deadline before this is no time of day: some local runtimes send how long the invocation may take instead.
+const EARLIEST_TIME_OF_DAY: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Moments of an invocation, from its beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Deadline {
+    /// Nothing starts any more, and what runs is cancelled.
+    pub(crate) drain: Duration,
+    /// The response is sent, whatever is still unfinished.
+    pub(crate) end: Duration,
+}
+
+impl Deadline {
+    /// Of an invocation that Lambda ends at `deadline`, at `now`, both since the Unix epoch.
+    ///
+    /// `margin` is kept free before it, and [`SETTLE_TIME`] before that for handlers to stop and for calls to SQS. Of a
+    /// short time neither takes more than half of what there is, so that a function with a timeout of a second still works.
+    pub(crate) fn of(deadline: Duration, now: Duration, margin: Duration) -> Self {
+        let left = if deadline < EARLIEST_TIME_OF_DAY { deadline } else { deadline.saturating_sub(now) };
+        let left = left.min(LONGEST);
+        let end = left - margin.min(left / 2);
+        Self { drain: end - SETTLE_TIME.min(end / 2), end }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_is_kept_for_settling_and_for_the_response() {
+        let now = Duration::from_secs(1_800_000_000);
+        let ms = Duration::from_millis;
+        let table = [
+            // (left, margin, drain, end)
+            (ms(60_000), ms(1000), ms(56_000), ms(59_000)),
+            (ms(6000), ms(1000), ms(2500), ms(5000)),
+            (ms(3000), ms(1000), ms(1000), ms(2000)),
+            (ms(1000), ms(1000), ms(250), ms(500)),
+            (ms(0), ms(1000), ms(0), ms(0)),
+            (ms(600_000), ms(5000), ms(592_000), ms(595_000)),
+        ];
+        for (left, margin, drain, end) in table {
+            assert_eq!(Deadline::of(now + left, now, margin), Deadline { drain, end }, "{left:?}");
+        }
+    }
+
+    #[test]
+    fn odd_deadlines_are_survived() {
+        let now = Duration::from_secs(1_800_000_000);
+        let margin = Duration::from_secs(1);
+        let of = |deadline| Deadline::of(deadline, now, margin).end;
+        assert_eq!(of(Duration::from_millis(600_000)), Duration::from_secs(599), "a duration, not a time");
+        assert_eq!(of(now - Duration::from_secs(5)), Duration::ZERO, "over already");
+        assert_eq!(of(Duration::MAX), LONGEST - margin);
+        assert_eq!(of(Duration::ZERO), Duration::ZERO);
+    }
+}

@@ -1,0 +1,229 @@
+//! The function: what is kept between invocations, and what one invocation does.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::batch::{Batch, Common};
+use crate::deadline::Deadline;
+use crate::emf::Emf;
+use crate::event::{Event, Record};
+use crate::queue::KnownQueue;
+use crate::source::Source;
+use aws_lambda_events::event::sqs::SqsBatchResponse;
+use drumline::{Message, Router};
+use drumline_host::aws::is_fifo;
+use drumline_host::{AllFailed, QueueMetrics, Settings};
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+use tracing::{Instrument, error, info_span};
+
+/// What a function answers with: the ids of the messages that are to come back.
+pub type Response = SqsBatchResponse;
+
+/// Queues whose memory is kept. A function has a queue or two; more can only be hand-made.
+const MAX_QUEUES: usize = 100;
+
+/// Everything that lives as long as the process. Several invocations may use it at once, and nothing in it belongs to one
+/// of them.
+pub struct Function {
+    settings: Settings,
+    common: Common,
+    queues: Mutex<HashMap<String, Arc<KnownQueue>>>,
+    is_cold: AtomicBool,
+}
+
+/// What Lambda tells of an invocation, as far as it matters here.
+#[derive(Debug, Clone, Default)]
+pub struct Invocation {
+    /// Its id, for logs.
+    pub request_id: String,
+    /// When Lambda will end it, in milliseconds since the Unix epoch.
+    pub deadline_ms: u64,
+    /// The trace that it belongs to.
+    pub xray_trace_id: Option<String>,
+}
+
+/// Why an invocation failed as a whole. Nothing has been settled then, so everything may come back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvocationError {
+    /// A short name, by which alarms and retries tell errors apart.
+    pub kind: &'static str,
+    /// What is wrong, in words.
+    pub text: String,
+}
+
+impl fmt::Display for InvocationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind, self.text)
+    }
+}
+
+impl std::error::Error for InvocationError {}
+
+impl Function {
+    /// A function with these handlers, which run on `handlers`.
+    pub fn new(settings: Settings, router: Router, handlers: Handle) -> Self {
+        let common = Common { router: Arc::new(router), handlers, fifo_stop: settings.fifo_stop };
+        Self { settings, common, queues: Mutex::default(), is_cold: AtomicBool::new(true) }
+    }
+
+    /// Handles one event.
+    ///
+    /// # Errors
+    /// Where the event is none of SQS's, where a record that cannot be listed has failed, or where all have and the
+    /// settings ask for an error then.
+    pub async fn handle(&self, event: Event, invocation: Invocation) -> Result<Response, InvocationError> {
+        let begun = Instant::now();
+        let span = info_span!(
+            "invocation",
+            request_id = invocation.request_id,
+            cold_start = self.is_cold.swap(false, Ordering::Relaxed),
+            xray_trace_id = invocation.xray_trace_id,
+        );
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let deadline_at = Duration::from_millis(invocation.deadline_ms);
+        let deadline = Deadline::of(deadline_at, now, self.settings.deadline_margin);
+        async {
+            let result = self.answer(event, begun, deadline).await;
+            if let Err(failed) = &result {
+                error!(kind = failed.kind, "{}", failed.text);
+            }
+            result
+        }
+        .instrument(span)
+        .await
+    }
+
+    async fn answer(
+        &self,
+        event: Event,
+        begun: Instant,
+        deadline: Deadline,
+    ) -> Result<Response, InvocationError> {
+        let not_sqs = |text| InvocationError { kind: "NotAnSqsEvent", text };
+        let records = event.into_records().map_err(not_sqs)?;
+        let emf = Arc::new(Emf::default());
+        let time = Time { begun, deadline };
+        let result = self.run_all(records, time, &emf).await;
+        if self.settings.emf {
+            emf.write_to(std::io::stdout().lock());
+        }
+        result
+    }
+
+    async fn run_all(
+        &self,
+        records: Vec<Record>,
+        time: Time,
+        emf: &Arc<Emf>,
+    ) -> Result<Response, InvocationError> {
+        let (named, nameless): (Vec<_>, Vec<_>) =
+            records.into_iter().partition(|record| !record.message.id.is_empty());
+        // Before anything else, since their failure can only be told by failing the invocation.
+        for (arn, messages) in by_queue(nameless) {
+            self.run_nameless(arn.as_deref(), messages, time, emf).await?;
+        }
+        let ids = distinct_ids(&named);
+        let mut done = HashSet::new();
+        for (arn, messages) in by_queue(named) {
+            done.extend(self.run(arn.as_deref(), messages, time, emf).await?);
+        }
+        let failed: Vec<String> = ids.iter().filter(|id| !done.contains(*id)).cloned().collect();
+        if self.settings.all_failed == AllFailed::Error && !failed.is_empty() && failed.len() == ids.len() {
+            let text = format!("all {} messages of the batch failed, and come back", failed.len());
+            return Err(InvocationError { kind: "AllFailed", text });
+        }
+        let mut response = Response::default();
+        response.set_failures(failed);
+        Ok(response)
+    }
+
+    /// Records without an id, as in events made by hand. They cannot be listed, and what is not listed is deleted: where
+    /// one of them fails, everything has to come back, and so nothing else may have been done yet.
+    async fn run_nameless(
+        &self,
+        arn: Option<&str>,
+        mut messages: Vec<Message>,
+        time: Time,
+        emf: &Arc<Emf>,
+    ) -> Result<(), InvocationError> {
+        let count = messages.len();
+        let cannot = |text: String| InvocationError { kind: "NoMessageId", text };
+        if arn.is_some_and(is_fifo) {
+            return Err(cannot(format!(
+                "{count} records of a FIFO queue have no messageId: nothing was run"
+            )));
+        }
+        for (n, message) in messages.iter_mut().enumerate() {
+            message.id = format!("nameless-{n}");
+        }
+        let done = self.run(arn, messages, time, emf).await?;
+        if done.len() < count {
+            let failed = count - done.len();
+            return Err(cannot(format!(
+                "{failed} of {count} records without a messageId failed: they cannot be listed, so the whole batch comes back"
+            )));
+        }
+        Ok(())
+    }
+
+    async fn run(
+        &self,
+        arn: Option<&str>,
+        messages: Vec<Message>,
+        time: Time,
+        emf: &Arc<Emf>,
+    ) -> Result<HashSet<String>, InvocationError> {
+        let queue = self.queue(arn);
+        let metrics: Arc<dyn QueueMetrics> = Arc::new(emf.of_queue(&queue.name));
+        let Time { begun, deadline } = time;
+        let batch = Batch { common: self.common.clone(), queue, metrics, begun, deadline };
+        let invalid =
+            |error: drumline::InvalidPolicy| InvocationError { kind: "Settings", text: error.to_string() };
+        batch.run(messages).await.map_err(invalid)
+    }
+
+    fn queue(&self, arn: Option<&str>) -> Arc<KnownQueue> {
+        let arn = arn.unwrap_or_default();
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(queue) = queues.get(arn) {
+            return Arc::clone(queue);
+        }
+        if queues.len() >= MAX_QUEUES {
+            queues.clear();
+        }
+        let source = Source::of_arn(arn);
+        let reachable = source.is_some();
+        let source = source.unwrap_or_else(Source::unknown);
+        let settings = self.settings.of_queue(&source.url);
+        let queue = Arc::new(KnownQueue::new(Arc::from(source.name), settings, reachable));
+        queues.insert(arn.to_owned(), Arc::clone(&queue));
+        queue
+    }
+}
+
+/// When an invocation began, and how its time is divided.
+#[derive(Debug, Clone, Copy)]
+struct Time {
+    begun: Instant,
+    deadline: Deadline,
+}
+
+/// In the order of the records; a message that was delivered twice in one batch is listed once.
+fn distinct_ids(records: &[Record]) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let ids = records.iter().map(|record| record.message.id.as_str());
+    ids.filter(|id| seen.insert(*id)).map(str::to_owned).collect()
+}
+
+/// A mapping has one queue; an event made by hand may have several. Each part keeps the order of its records.
+fn by_queue(records: Vec<Record>) -> BTreeMap<Option<String>, Vec<Message>> {
+    let mut parts: BTreeMap<Option<String>, Vec<Message>> = BTreeMap::new();
+    for Record { queue_arn, message } in records {
+        parts.entry(queue_arn).or_default().push(message);
+    }
+    parts
+}

@@ -1,0 +1,133 @@
+//! A queue as a function meets it: known by the ARN in its records, asked about only when there is a need.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drumline::{Action, CallError, Message, Replies};
+use drumline_host::aws::{AwsQueue, QueueFacts, connect};
+use drumline_host::{BoxFuture, Queue, QueueMetrics, QueueSettings, QueueStatus, SqsError};
+use tokio::sync::OnceCell;
+use tracing::warn;
+
+use crate::batch::Memory;
+
+/// A batch that is through by then never needs to know how long its leases are; a lease that is shorter has lapsed before
+/// the function was invoked.
+const LEASE_MATTERS_AFTER: Duration = Duration::from_secs(1);
+
+/// What is kept of a queue from one invocation to the next.
+pub(crate) struct KnownQueue {
+    pub(crate) name: Arc<str>,
+    /// `None` where the records do not tell their queue: nothing can be said to it then.
+    pub(crate) settings: QueueSettings,
+    pub(crate) status: Arc<QueueStatus>,
+    pub(crate) memory: Memory,
+    reachable: bool,
+    aws: OnceCell<AwsQueue>,
+    facts: OnceCell<Option<QueueFacts>>,
+}
+
+impl KnownQueue {
+    /// A queue called `name`. One that is not `reachable` has no URL: nothing can be said to it.
+    pub(crate) fn new(name: Arc<str>, settings: QueueSettings, reachable: bool) -> Self {
+        Self {
+            name,
+            settings,
+            status: Arc::default(),
+            memory: Memory::default(),
+            reachable,
+            aws: OnceCell::new(),
+            facts: OnceCell::new(),
+        }
+    }
+
+    /// What SQS has told of the queue so far.
+    pub(crate) fn facts(&self) -> Option<&QueueFacts> {
+        self.facts.get()?.as_ref()
+    }
+
+    /// Asks SQS about the queue, once.
+    pub(crate) async fn ask(&self, metrics: Arc<dyn QueueMetrics>) -> Option<&QueueFacts> {
+        let ask = async || match self.aws(metrics).await {
+            Ok(queue) => match queue.describe().await {
+                Ok(facts) => Some(facts),
+                Err(error) => {
+                    // The function works without: Lambda sees to it that the visibility outlasts the function's timeout.
+                    warn!(queue = &*self.name, error = error.text, "the queue cannot be asked about itself");
+                    None
+                }
+            },
+            Err(error) => {
+                warn!(queue = &*self.name, error, "the queue cannot be asked about itself");
+                None
+            }
+        };
+        self.facts.get_or_init(ask).await.as_ref()
+    }
+
+    /// The length of leases, for a batch that takes its time; `None` where it is known already, or cannot be known.
+    pub(crate) fn lease(
+        self: &Arc<Self>,
+        metrics: Arc<dyn QueueMetrics>,
+    ) -> Option<BoxFuture<Option<Duration>>> {
+        if self.settings.visibility_timeout.is_some() || self.facts.initialized() || !self.reachable {
+            return None;
+        }
+        let queue = Arc::clone(self);
+        Some(Box::pin(async move {
+            tokio::time::sleep(LEASE_MATTERS_AFTER).await;
+            queue.ask(metrics).await.map(|facts| facts.visibility_timeout)
+        }))
+    }
+
+    async fn aws(&self, metrics: Arc<dyn QueueMetrics>) -> Result<AwsQueue, String> {
+        if !self.reachable {
+            return Err("the records have no eventSourceARN, so their queue is not known".to_owned());
+        }
+        let url = &self.settings.url;
+        let make = async || {
+            let clients = connect(url, Duration::ZERO).await?;
+            Ok::<_, String>(AwsQueue::new(clients, url.to_string(), Arc::clone(&metrics)))
+        };
+        Ok(self.aws.get_or_try_init(make).await?.counted_by(metrics))
+    }
+}
+
+/// The queue of one batch.
+pub(crate) struct BatchQueue {
+    pub(crate) queue: Arc<KnownQueue>,
+    pub(crate) metrics: Arc<dyn QueueMetrics>,
+}
+
+impl Queue for BatchQueue {
+    fn receive(&self, _max: usize) -> BoxFuture<Result<Vec<Message>, SqsError>> {
+        unreachable!("a ledger that does not poll opens no receive")
+    }
+
+    fn perform(&self, action: Action) -> BoxFuture<Replies> {
+        let (queue, metrics) = (Arc::clone(&self.queue), Arc::clone(&self.metrics));
+        Box::pin(async move {
+            let count = action.deliveries().len();
+            let refused = |why: String| vec![Err(CallError::Refused(why)); count];
+            let aws = match queue.aws(metrics).await {
+                Ok(aws) => aws,
+                Err(why) => return refused(why),
+            };
+            let Action::ChangeVisibility(entries) = action else { return aws.perform(action).await };
+            // One empty handle would have SQS refuse the whole call.
+            let has_receipt: Vec<bool> = entries.iter().map(|entry| !entry.receipt.is_empty()).collect();
+            let known: Vec<_> = entries.into_iter().filter(|entry| !entry.receipt.is_empty()).collect();
+            let mut replies = Vec::new();
+            if !known.is_empty() {
+                replies = aws.perform(Action::ChangeVisibility(known)).await;
+            }
+            let mut replies = replies.into_iter();
+            let no_receipt = || Err(CallError::Refused("the record has no receiptHandle".to_owned()));
+            let missing = || Err(CallError::Failed("the answer does not mention this entry".to_owned()));
+            has_receipt
+                .into_iter()
+                .map(|known| if known { replies.next().unwrap_or_else(missing) } else { no_receipt() })
+                .collect()
+        })
+    }
+}

@@ -1,0 +1,229 @@
+//! A function deployed to `LocalStack`, with event source mappings that feed it from queues.
+//!
+//! How Lambda reads a queue: <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>
+
+use std::collections::HashMap;
+use std::io::{Cursor, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use aws_sdk_lambda::Client;
+use aws_sdk_lambda::config::retry::RetryConfig;
+use aws_sdk_lambda::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::{Environment, FunctionCode, FunctionResponseType, Runtime, State};
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
+use serde_json::{Value, json};
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
+
+use crate::app::App;
+use crate::binary::binary;
+use crate::eventually::eventually;
+use crate::http::exchange;
+use crate::queues::{REGION, TestQueue, localstack};
+
+/// `LocalStack` asks for a role, and gives each the same rights.
+const ROLE: &str = "arn:aws:iam::000000000000:role/function";
+
+/// Whether functions can be deployed here; where not, says that the calling test is left out.
+///
+/// They cannot where `LocalStack` runs in Docker: it would need an engine of its own, and could not reach the servers of
+/// the tests. `cargo xtask test` sets `DRUMLINE_TEST_LAMBDA` where they can.
+pub fn can_deploy() -> bool {
+    let can = std::env::var_os("DRUMLINE_TEST_LAMBDA").is_some();
+    if !can {
+        // The test runner names threads after their tests. It keeps back what a test prints that succeeds, but not what
+        // goes straight to the stream.
+        let thread = std::thread::current();
+        let test = thread.name().unwrap_or("a test");
+        writeln!(std::io::stderr(), "skipped: {test}, as this LocalStack runs no functions").unwrap();
+    }
+    can
+}
+
+/// A function, being prepared.
+#[derive(Debug, Clone)]
+pub struct Deployment {
+    bootstrap: PathBuf,
+    env: HashMap<String, String>,
+    timeout_secs: i32,
+}
+
+impl Deployment {
+    /// The project's own function, forwarding to `app`. It retries without chance.
+    pub fn forwarding_to(app: &App) -> Self {
+        Self::of(binary("drumline-lambda", "drumline-lambda")).env("DRUMLINE_FORWARD_TO", &app.url())
+    }
+
+    /// A function with this binary as its `bootstrap`.
+    pub fn of(bootstrap: PathBuf) -> Self {
+        let deployment = Self { bootstrap, env: HashMap::new(), timeout_secs: 10 };
+        deployment.env("DRUMLINE_RETRY_JITTER", "none").env("RUST_BACKTRACE", "1")
+    }
+
+    /// The same with a variable set.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// The same with another time limit than 10 s.
+    pub fn timeout_secs(mut self, secs: i32) -> Self {
+        self.timeout_secs = secs;
+        self
+    }
+
+    /// Creates the function, with `name` in its name, and waits until it can be invoked.
+    pub async fn create(self, name: &str) -> DeployedFunction {
+        let name = format!("{name}-{:x}-{:x}", std::process::id(), fastrand::u32(..));
+        let client = client();
+        let create = client
+            .create_function()
+            .function_name(&name)
+            .runtime(Runtime::Providedal2023)
+            .handler("bootstrap")
+            .role(ROLE)
+            .code(FunctionCode::builder().zip_file(Blob::new(archive(&self.bootstrap))).build())
+            .timeout(self.timeout_secs)
+            .environment(Environment::builder().set_variables(Some(self.env)).build());
+        create.send().await.expect("LocalStack makes a function");
+        let function = DeployedFunction { name, client, mappings: Mutex::default() };
+        eventually("the function is active", async || {
+            let ask = function.client.get_function_configuration().function_name(&function.name);
+            ask.send().await.unwrap().state() == Some(&State::Active)
+        })
+        .await;
+        function
+    }
+}
+
+/// A function on `LocalStack`; it is removed when dropped, with its mappings.
+pub struct DeployedFunction {
+    name: String,
+    client: Client,
+    mappings: Mutex<Vec<String>>,
+}
+
+impl DeployedFunction {
+    /// Has Lambda feed it from `queue`, up to `batch_size` messages at a time, with failures reported by message. Waits
+    /// until it does. What is sent before makes whole batches, as far as it is there.
+    pub async fn feed_from(&self, queue: &TestQueue, batch_size: i32) {
+        let create = self
+            .client
+            .create_event_source_mapping()
+            .function_name(&self.name)
+            .event_source_arn(queue.arn())
+            .batch_size(batch_size)
+            .function_response_types(FunctionResponseType::ReportBatchItemFailures);
+        let mapping = create.send().await.expect("LocalStack makes a mapping").uuid.unwrap();
+        self.mappings.lock().unwrap().push(mapping.clone());
+        eventually("the mapping is enabled", async || {
+            let ask = self.client.get_event_source_mapping().uuid(&mapping);
+            ask.send().await.unwrap().state() == Some("Enabled")
+        })
+        .await;
+    }
+
+    /// Invokes it with an event and waits for its answer; an error is what AWS returns as one.
+    pub async fn invoke(&self, event: impl Into<Vec<u8>>) -> Result<Value, Value> {
+        let invoke = self.client.invoke().function_name(&self.name).payload(Blob::new(event));
+        let answer = invoke.send().await.expect("LocalStack invokes a function");
+        let payload = answer.payload().map_or(&[][..], AsRef::as_ref);
+        let payload = serde_json::from_slice(payload).expect("functions answer with JSON");
+        if answer.function_error().is_some() { Err(payload) } else { Ok(payload) }
+    }
+
+    /// The lines of its log so far, with those that Lambda writes itself. A line comes some time after its invocation.
+    pub async fn log(&self) -> Vec<String> {
+        log_of(&self.name).await
+    }
+
+    /// How often it has been invoked, as far as the log tells yet.
+    pub async fn invocations(&self) -> usize {
+        self.log().await.iter().filter(|line| line.starts_with("REPORT ")).count()
+    }
+}
+
+impl Drop for DeployedFunction {
+    #[allow(clippy::print_stderr, reason = "the test runner shows it with the failed test")]
+    fn drop(&mut self) {
+        let name = self.name.clone();
+        let mappings = std::mem::take(self.mappings.get_mut().unwrap());
+        let failed = std::thread::panicking();
+        // A thread and a runtime of its own, since the test's stand still meanwhile.
+        let removal = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let log = if failed { log_of(&name).await } else { Vec::new() };
+                remove(&name, &mappings).await;
+                log
+            })
+        });
+        match removal.join() {
+            Ok(log) if failed => eprintln!("the function's log:\n{}", log.join("\n")),
+            Ok(_) => {}
+            Err(_) => eprintln!("the function {} could not be removed", self.name),
+        }
+    }
+}
+
+async fn remove(name: &str, mappings: &[String]) {
+    let client = client();
+    for mapping in mappings {
+        client.delete_event_source_mapping().uuid(mapping).send().await.unwrap();
+    }
+    client.delete_function().function_name(name).send().await.unwrap();
+}
+
+fn client() -> Client {
+    let config = aws_sdk_lambda::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static(REGION))
+        .credentials_provider(Credentials::from_keys("test", "test", None))
+        .endpoint_url(localstack())
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .retry_config(RetryConfig::disabled());
+    Client::from_conf(config.build())
+}
+
+/// An archive with this file as its `bootstrap`.
+fn archive(bootstrap: &Path) -> Vec<u8> {
+    // Packing takes seconds, and the tests of a suite mostly deploy the same binary.
+    static ARCHIVES: Mutex<Option<HashMap<PathBuf, Vec<u8>>>> = Mutex::new(None);
+    let mut archives = ARCHIVES.lock().unwrap();
+    let pack = || {
+        // The quickest level: it goes no further than to this machine's LocalStack.
+        let options = SimpleFileOptions::default().compression_level(Some(1)).unix_permissions(0o755);
+        let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+        archive.start_file("bootstrap", options).unwrap();
+        archive.write_all(&std::fs::read(bootstrap).unwrap()).unwrap();
+        archive.finish().unwrap().into_inner()
+    };
+    archives.get_or_insert_default().entry(bootstrap.to_owned()).or_insert_with(pack).clone()
+}
+
+/// The function's log as `CloudWatch` Logs has it; empty before its first invocation.
+async fn log_of(function: &str) -> Vec<String> {
+    let scope = format!("20260101/{REGION}/logs/aws4_request");
+    let body = json!({ "logGroupName": format!("/aws/lambda/{function}") });
+    let request = Request::post(localstack())
+        .header("content-type", "application/x-amz-json-1.1")
+        .header("x-amz-target", "Logs_20140328.FilterLogEvents")
+        .header(
+            "authorization",
+            // The signature is not looked at, only the service and region that it names.
+            format!("AWS4-HMAC-SHA256 Credential=test/{scope}, SignedHeaders=host, Signature=none"),
+        )
+        .body(Full::new(Bytes::from(body.to_string())));
+    let answer = exchange(request.unwrap()).await.unwrap();
+    let said: Value = serde_json::from_slice(answer.body()).unwrap();
+    if said["__type"].as_str().is_some_and(|kind| kind.contains("ResourceNotFoundException")) {
+        return Vec::new();
+    }
+    let events = said["events"].as_array().unwrap_or_else(|| panic!("no log but {said}"));
+    let line = |event: &Value| event["message"].as_str().unwrap().trim_end().to_owned();
+    events.iter().map(line).collect()
+}

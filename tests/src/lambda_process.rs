@@ -1,0 +1,174 @@
+//! The `drumline-lambda` binary as the process of a function: between a Runtime API, an application and a queue of the
+//! test's own.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+
+use crate::app::App;
+use crate::binary::binary;
+use crate::eventually::{PATIENCE, eventually};
+use crate::local_queue::LocalQueue;
+use crate::output::{Lines, ShownOnFailure};
+use crate::queues::REGION;
+use crate::runtime_api::{Answered, Invocation, Pending, RuntimeApi};
+use crate::worker::Finished;
+
+/// A start of the function, being prepared. Nothing of the test's own environment reaches it.
+pub struct FunctionLaunch {
+    env: BTreeMap<String, String>,
+    home: TempDir,
+}
+
+impl Default for FunctionLaunch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl FunctionLaunch {
+    /// The function with what Lambda's environment holds for every function, and no setting of its own.
+    ///
+    /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
+    pub fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let task_root = home.path().display().to_string();
+        let launch = Self { env: BTreeMap::new(), home };
+        launch
+            .env("_HANDLER", "bootstrap")
+            .env("AWS_LAMBDA_FUNCTION_NAME", "drumline")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+            .env("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
+            .env("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/drumline")
+            .env("AWS_LAMBDA_LOG_STREAM_NAME", "2025/11/22/[$LATEST]0")
+            .env("LAMBDA_TASK_ROOT", &task_root)
+            .env("TZ", ":UTC")
+            .env("AWS_REGION", REGION)
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_SESSION_TOKEN", "test")
+            .env("RUST_BACKTRACE", "1")
+    }
+
+    /// The function that forwards to `app` and has its requests to SQS go to the endpoint of `queue`. It retries without
+    /// chance, so that delays can be foretold.
+    pub fn forwarding(app: &App, queue: &LocalQueue) -> Self {
+        Self::new()
+            .env("DRUMLINE_FORWARD_TO", &app.url())
+            .env("DRUMLINE_RETRY_JITTER", "none")
+            .env("AWS_ENDPOINT_URL_SQS", &queue.endpoint_url())
+    }
+
+    /// The same with a variable set.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// The same without a variable.
+    pub fn without(mut self, name: &str) -> Self {
+        self.env.remove(name);
+        self
+    }
+
+    /// The folder that the process runs in.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Starts the process, with a Runtime API of its own.
+    pub async fn spawn(self) -> FunctionProcess {
+        let api = RuntimeApi::start().await;
+        let mut command = Command::new(binary("drumline-lambda", "drumline-lambda"));
+        command.env_clear().envs(&self.env).env("AWS_LAMBDA_RUNTIME_API", api.address());
+        command.current_dir(self.home.path()).kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let begun = Instant::now();
+        let mut child = command.spawn().unwrap();
+        let (stdout, stderr) = (Lines::default(), Lines::default());
+        let readers = [
+            stdout.follow(child.stdout.take().expect("it is piped")),
+            stderr.follow(child.stderr.take().expect("it is piped")),
+        ];
+        let log = ShownOnFailure(stderr.clone());
+        FunctionProcess { api, begun, child, stdout, stderr, readers, _home: self.home, _log: log }
+    }
+}
+
+/// A running function; it is killed when dropped, as Lambda does with an environment that it needs no more.
+pub struct FunctionProcess {
+    api: RuntimeApi,
+    begun: Instant,
+    child: Child,
+    stdout: Lines,
+    stderr: Lines,
+    readers: [JoinHandle<()>; 2],
+    _home: TempDir,
+    _log: ShownOnFailure,
+}
+
+impl FunctionProcess {
+    /// Invokes the function and waits for the end of that.
+    pub async fn invoke(&self, invocation: Invocation) -> Answered {
+        let answered = self.begin(invocation).answered().await;
+        let faults = self.api.faults();
+        assert!(faults.is_empty(), "{faults:?}");
+        answered
+    }
+
+    /// Invokes the function.
+    pub fn begin(&self, invocation: Invocation) -> Pending {
+        self.api.invoke(invocation)
+    }
+
+    /// Waits until the process asks for its first invocation, and tells how long after its start it did.
+    pub async fn until_ready(&self) -> Duration {
+        eventually("it asks for an invocation", async || !self.api.asked().is_empty()).await;
+        self.api.asked()[0] - self.begun
+    }
+
+    /// The service that it talks to.
+    pub fn api(&self) -> &RuntimeApi {
+        &self.api
+    }
+
+    /// The log entries so far that carry this message.
+    pub fn logged(&self, message: &str) -> Vec<Value> {
+        self.stderr.logged(|text| text == message)
+    }
+
+    /// All log entries so far.
+    pub fn log(&self) -> Vec<Value> {
+        self.stderr.logged(|_| true)
+    }
+
+    /// What it has written to standard output so far.
+    pub fn stdout(&self) -> Vec<String> {
+        self.stdout.all()
+    }
+
+    /// What it has written to standard error so far, line by line.
+    pub fn stderr(&self) -> Vec<String> {
+        self.stderr.all()
+    }
+
+    /// Waits for the end of the process, which it is to find by itself.
+    pub async fn finish(mut self) -> (Finished, RuntimeApi) {
+        let Ok(status) = tokio::time::timeout(PATIENCE, self.child.wait()).await else {
+            panic!("it does not end");
+        };
+        // Its pipes close with it, so what it wrote is complete once they have been read to the end.
+        for reader in self.readers {
+            reader.await.unwrap();
+        }
+        let status = status.unwrap().code();
+        (Finished { status, stdout: self.stdout.all(), stderr: self.stderr.all() }, self.api)
+    }
+}

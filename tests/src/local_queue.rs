@@ -1,0 +1,159 @@
+//! A queue in the test's own process, seen from the inside: who hides what and until when.
+
+use std::time::Duration;
+
+use drumline_queue::api::{DeleteMessage, ReceiveMessage, SendMessage};
+use drumline_queue::{MessageState, PeekedMessage, Server};
+
+use crate::queues::Setup;
+use crate::runtime_api::{Answered, End};
+use crate::sqs_event::Record;
+
+/// The most messages of one receive.
+const RECEIVE: usize = 10;
+
+/// The longest wait of one receive.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
+
+/// A queue of the embedded endpoint, and its DLQ where it has one. Both end when this is dropped.
+pub struct LocalQueue {
+    server: Server,
+    /// The queue's name.
+    pub name: String,
+    /// The queue's URL.
+    pub url: String,
+    /// The queue's ARN.
+    pub arn: String,
+    dead_letter_url: Option<String>,
+}
+
+impl LocalQueue {
+    /// An endpoint of its own with one queue.
+    pub async fn create(setup: Setup) -> Self {
+        let server = Server::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = server.endpoint();
+        let (name, dead_letter_name) =
+            if setup.fifo { ("jobs.fifo", "jobs-dlq.fifo") } else { ("jobs", "jobs-dlq") };
+        let fifo: &[_] = if setup.fifo { &[("FifoQueue", "true")] } else { &[] };
+        let visibility = setup.visibility_secs.to_string();
+        let mut attributes = [fifo, &[("VisibilityTimeout", &*visibility)]].concat();
+        let dead_letter_url =
+            setup.max_receive_count.map(|_| endpoint.create_queue(dead_letter_name, fifo).unwrap());
+        let policy = setup.max_receive_count.map(|count| {
+            let arn = endpoint.call(|sqs, _| sqs.queue_arn(dead_letter_name));
+            format!(r#"{{"deadLetterTargetArn":"{arn}","maxReceiveCount":{count}}}"#)
+        });
+        attributes.extend(policy.as_deref().map(|policy| ("RedrivePolicy", policy)));
+        let url = endpoint.create_queue(name, &attributes).unwrap();
+        let arn = endpoint.call(|sqs, _| sqs.queue_arn(name));
+        Self { name: name.to_owned(), url, arn, dead_letter_url, server }
+    }
+
+    /// Where its endpoint is.
+    pub fn endpoint_url(&self) -> String {
+        self.server.endpoint_url()
+    }
+
+    /// Sends a message and returns its id.
+    pub fn send(&self, body: &str) -> String {
+        self.send_with(body, SendMessage::default())
+    }
+
+    /// Sends a message of a group and returns its id.
+    pub fn send_grouped(&self, body: &str, group: &str) -> String {
+        let request = SendMessage {
+            message_group_id: Some(group.to_owned()),
+            // Bodies may repeat.
+            message_deduplication_id: Some(fastrand::u64(..).to_string()),
+            ..SendMessage::default()
+        };
+        self.send_with(body, request)
+    }
+
+    /// Sends a message with whatever else this request says, and returns its id.
+    pub fn send_with(&self, body: &str, request: SendMessage) -> String {
+        let request = SendMessage { queue_url: self.url.clone(), message_body: body.to_owned(), ..request };
+        self.server.endpoint().call(|sqs, now| sqs.send_message(now, request)).unwrap().message_id.to_string()
+    }
+
+    /// Sends messages with these bodies and receives them: the records of a batch in the order of the bodies.
+    pub async fn batch<S: AsRef<str>>(&self, bodies: &[S]) -> Vec<Record> {
+        for body in bodies {
+            self.send(body.as_ref());
+        }
+        self.receive(bodies.len()).await
+    }
+
+    /// Receives this many messages, waiting until they are there, as the records of a batch.
+    pub async fn receive(&self, count: usize) -> Vec<Record> {
+        let mut records: Vec<Record> = Vec::new();
+        while records.len() < count {
+            let more = self.receive_once(RECEIVE.min(count - records.len()), LONGEST_WAIT).await;
+            assert!(!more.is_empty(), "{count} messages are wanted, {} are there", records.len());
+            records.extend(more);
+        }
+        records
+    }
+
+    /// Asks for messages and expects none. SQS moves what was received too often to the DLQ when somebody asks.
+    pub async fn receive_nothing(&self) {
+        let received = self.receive_once(RECEIVE, Duration::ZERO).await;
+        assert!(received.is_empty(), "{received:?}");
+    }
+
+    async fn receive_once(&self, most: usize, wait: Duration) -> Vec<Record> {
+        let request = ReceiveMessage {
+            queue_url: self.url.clone(),
+            max_number_of_messages: i64::try_from(most).ok(),
+            wait_time_seconds: i64::try_from(wait.as_secs()).ok(),
+            message_system_attribute_names: vec!["All".to_owned()],
+            message_attribute_names: vec!["All".to_owned()],
+            ..ReceiveMessage::default()
+        };
+        let messages = self.server.endpoint().receive(request).await.unwrap().messages;
+        messages.iter().map(|message| Record::received(message, &self.arn)).collect()
+    }
+
+    /// Does what the event source mapping does after an invocation: deletes what is not listed as failed. After an error
+    /// that is nothing.
+    pub fn settle(&self, batch: &[Record], answered: &Answered) {
+        if answered.end == End::Error {
+            return;
+        }
+        for record in batch.iter().filter(|record| !answered.text().contains(&record.id())) {
+            self.delete(record);
+        }
+    }
+
+    /// Deletes the message of a record.
+    pub fn delete(&self, record: &Record) {
+        let request = DeleteMessage { queue_url: self.url.clone(), receipt_handle: record.receipt_handle() };
+        self.server.endpoint().call(|sqs, now| sqs.delete_message(now, &request)).unwrap();
+    }
+
+    /// A message as it stands in the queue; `None` where it is not there any more.
+    pub fn find(&self, id: &str) -> Option<PeekedMessage> {
+        self.server.endpoint().peek(&self.url).unwrap().into_iter().find(|message| *message.message_id == *id)
+    }
+
+    /// How much longer a message of the queue is hidden; nothing where it can be received.
+    pub fn hidden_for(&self, id: &str) -> Duration {
+        match self.find(id).unwrap_or_else(|| panic!("{id} has left the queue")).state {
+            MessageState::Visible => Duration::ZERO,
+            MessageState::InFlight { until } | MessageState::Delayed { until } => {
+                until.since(self.server.endpoint().now())
+            }
+        }
+    }
+
+    /// How many messages the queue holds, in whatever state.
+    pub fn count(&self) -> usize {
+        self.server.endpoint().peek(&self.url).unwrap().len()
+    }
+
+    /// The messages in the DLQ.
+    pub fn dead(&self) -> Vec<PeekedMessage> {
+        let url = self.dead_letter_url.as_ref().expect("the queue was made with a DLQ");
+        self.server.endpoint().peek(url).unwrap()
+    }
+}

@@ -1,0 +1,180 @@
+//! SQS events as Lambda's event source mapping builds them.
+//!
+//! <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>
+
+use bytes::Bytes;
+use drumline_queue::api::ReceivedMessage;
+use md5::{Digest, Md5};
+use serde_json::{Map, Value, json};
+
+use crate::runtime_api::uuid;
+
+/// The queue of records that are made by hand. Nobody serves it.
+pub const HAND_MADE_QUEUE: &str = "arn:aws:sqs:eu-central-1:000000000000:hand-made";
+
+/// One record of an event.
+#[derive(Debug, Clone)]
+pub struct Record(Map<String, Value>);
+
+impl Record {
+    /// A record made by hand, with every field that Lambda sends. No queue holds its message.
+    pub fn hand_made(body: &str) -> Self {
+        let sent = "1763800000000";
+        Self::of(json!({
+            "messageId": uuid(),
+            "receiptHandle": format!("handle-{}", uuid()),
+            "body": body,
+            "attributes": {
+                "ApproximateReceiveCount": "1",
+                "SentTimestamp": sent,
+                "SenderId": "000000000000",
+                "ApproximateFirstReceiveTimestamp": sent,
+            },
+            "messageAttributes": {},
+            "md5OfBody": md5(body),
+            "eventSource": "aws:sqs",
+            "eventSourceARN": HAND_MADE_QUEUE,
+            "awsRegion": "eu-central-1",
+        }))
+    }
+
+    /// The record of a message that was received from the queue with this ARN.
+    pub fn received(message: &ReceivedMessage, queue_arn: &str) -> Self {
+        let region = queue_arn.split(':').nth(3).expect("an ARN names a region");
+        let mut record = Self::of(json!({
+            "messageId": message.message_id,
+            "receiptHandle": message.receipt_handle,
+            "body": message.body,
+            "attributes": message.attributes,
+            "messageAttributes": {},
+            "md5OfBody": message.md5_of_body,
+            "eventSource": "aws:sqs",
+            "eventSourceARN": queue_arn,
+            "awsRegion": region,
+        }));
+        let values = message.message_attributes.iter().map(|(name, value)| {
+            // The receive's own JSON has binary values as the base64 text that Lambda sends too.
+            let value = serde_json::to_value(value).unwrap();
+            (name.clone(), message_attribute(&value))
+        });
+        record.0["messageAttributes"] = Value::Object(values.collect());
+        if let Some(md5) = &message.md5_of_message_attributes {
+            record.0.insert("md5OfMessageAttributes".to_owned(), json!(md5));
+        }
+        record
+    }
+
+    fn of(value: Value) -> Self {
+        let Value::Object(fields) = value else { unreachable!("records are objects") };
+        Self(fields)
+    }
+
+    /// The same with another value for a field, or with one more.
+    pub fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
+        self.0.insert(field.to_owned(), value.into());
+        self
+    }
+
+    /// The same with another system attribute, such as `MessageGroupId`.
+    pub fn attribute(mut self, name: &str, value: &str) -> Self {
+        self.0["attributes"][name] = json!(value);
+        self
+    }
+
+    /// The same without a field.
+    ///
+    /// # Panics
+    /// Where it has none: a test that leaves nothing out would show nothing.
+    pub fn without(mut self, field: &str) -> Self {
+        assert!(self.0.remove(field).is_some(), "a record has no {field:?}");
+        self
+    }
+
+    /// The message's id.
+    pub fn id(&self) -> String {
+        self.text("messageId")
+    }
+
+    /// The handle of its receive.
+    pub fn receipt_handle(&self) -> String {
+        self.text("receiptHandle")
+    }
+
+    /// The message's body.
+    pub fn body(&self) -> String {
+        self.text("body")
+    }
+
+    fn text(&self, field: &str) -> String {
+        self.0[field].as_str().unwrap_or_else(|| panic!("{field} is text in {:?}", self.0)).to_owned()
+    }
+}
+
+fn md5(text: &str) -> String {
+    Md5::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn message_attribute(value: &Value) -> Value {
+    let names = [("StringValue", "stringValue"), ("BinaryValue", "binaryValue"), ("DataType", "dataType")];
+    let given = names.into_iter().filter(|(name, _)| !value[*name].is_null());
+    let mut fields: Map<_, _> =
+        given.map(|(name, lambdas)| (lambdas.to_owned(), value[name].clone())).collect();
+    // Lambda always sends both lists, of which SQS has no use.
+    fields.insert("stringListValues".to_owned(), json!([]));
+    fields.insert("binaryListValues".to_owned(), json!([]));
+    Value::Object(fields)
+}
+
+/// The event with these records.
+pub fn sqs_event<'a>(records: impl IntoIterator<Item = &'a Record>) -> Bytes {
+    let records: Vec<&Map<String, Value>> = records.into_iter().map(|record| &record.0).collect();
+    json!({ "Records": records }).to_string().into()
+}
+
+/// The ids of records, in order.
+pub fn ids<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec<String> {
+    records.into_iter().map(Record::id).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use drumline_queue::api::{MessageAttributeValue, SendMessage};
+
+    use super::*;
+    use crate::local_queue::LocalQueue;
+    use crate::queues::Setup;
+
+    fn fields(record: &Record) -> Vec<&str> {
+        record.0.keys().map(String::as_str).collect()
+    }
+
+    #[tokio::test]
+    async fn a_received_message_becomes_the_record_that_lambda_sends() {
+        let queue = LocalQueue::create(Setup::default()).await;
+        let values = [
+            ("Tenant", MessageAttributeValue::string("ada")),
+            ("Bytes", MessageAttributeValue::binary([0, 255])),
+        ];
+        let message_attributes = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let id = queue.send_with("hello", SendMessage { message_attributes, ..SendMessage::default() });
+        let record = queue.receive(1).await.remove(0);
+        assert_eq!((record.id(), record.body()), (id, "hello".to_owned()));
+        assert_eq!(record.0["attributes"]["ApproximateReceiveCount"], "1");
+        assert_eq!(record.0["eventSourceARN"], "arn:aws:sqs:us-east-1:000000000000:jobs");
+        assert_eq!(record.0["awsRegion"], "us-east-1");
+        let expected = json!({
+            "Tenant": {
+                "stringValue": "ada", "dataType": "String", "stringListValues": [], "binaryListValues": []
+            },
+            "Bytes": {
+                "binaryValue": "AP8=", "dataType": "Binary", "stringListValues": [], "binaryListValues": []
+            },
+        });
+        assert_eq!(record.0["messageAttributes"], expected);
+
+        let hand_made = Record::hand_made("hello");
+        let without = record.clone().without("md5OfMessageAttributes");
+        assert_eq!(fields(&hand_made), fields(&without));
+        assert_eq!(hand_made.0["md5OfBody"], record.0["md5OfBody"]);
+    }
+}

@@ -1,0 +1,6 @@
+//! The loops of both hosts on a model of SQS and a paused clock, without any process or network.
+#![allow(clippy::unwrap_used)]
+
+mod consumer;
+mod parity;
+mod running;

@@ -1,0 +1,302 @@
+//! Same messages, same clock, same outcomes in both hosts: scripts of messages and of how each attempt ends, run by the
+//! consumer's loop and by Lambda's, on two queues that start alike.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use drumline::{Context, Failure, JitterMode, Job, Ledger, Note, Policy, RetryPolicy, Router, UnknownType};
+use drumline_host::aws::is_fifo;
+use drumline_host::{Driver, FifoStop, Listener, Parts, Queue, QueueMetrics};
+use drumline_lambda::{Memory, Outcomes, batch_policy, run_batch};
+use drumline_tests::ModelQueue;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep};
+
+use crate::running::Consumer;
+
+/// The queue's visibility is six times that, as AWS advises.
+const FUNCTION_TIMEOUT: Duration = Duration::from_secs(60);
+const VISIBILITY: Duration = Duration::from_secs(360);
+const MAX_RECEIVE_COUNT: u32 = 6;
+/// On a FIFO queue what waits behind a failed message is received without being run, and how often depends on the
+/// moment: a count that this could reach would decide who gets into the DLQ.
+const MAX_RECEIVE_COUNT_FIFO: u32 = 60;
+const CASES: u32 = 400;
+
+/// How one attempt goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Done,
+    DoneAfter(u64),
+    Retry,
+    RetryAfter(u64),
+    Reject,
+    Panic,
+    /// Longer than the handler timeout.
+    Hang,
+}
+
+#[derive(Debug, Clone)]
+enum Body {
+    Work(Vec<Turn>),
+    Garbage,
+    UnknownType,
+}
+
+/// Messages with their groups.
+type Script = Vec<(Body, u8)>;
+
+fn turn() -> impl Strategy<Value = Turn> {
+    prop_oneof![
+        4 => Just(Turn::Done),
+        2 => (1..20_u64).prop_map(Turn::DoneAfter),
+        2 => Just(Turn::Retry),
+        1 => (0..30_u64).prop_map(Turn::RetryAfter),
+        1 => Just(Turn::Reject),
+        1 => Just(Turn::Panic),
+        1 => Just(Turn::Hang),
+    ]
+}
+
+fn body() -> impl Strategy<Value = Body> {
+    prop_oneof![
+        12 => proptest::collection::vec(turn(), 1..4).prop_map(Body::Work),
+        1 => Just(Body::Garbage),
+        1 => Just(Body::UnknownType),
+    ]
+}
+
+fn script() -> impl Strategy<Value = Script> {
+    proptest::collection::vec((body(), 0..3_u8), 1..14)
+}
+
+#[derive(serde::Deserialize)]
+struct Work {
+    name: usize,
+}
+
+impl Job for Work {
+    const TYPE: &'static str = "work";
+}
+
+/// A handler that does what the script says; after its last turn it succeeds.
+fn router(script: &Script) -> Router {
+    let turns: Vec<Vec<Turn>> = script
+        .iter()
+        .map(|(body, _)| if let Body::Work(turns) = body { turns.clone() } else { Vec::new() })
+        .collect();
+    let runs: Arc<Mutex<BTreeMap<usize, usize>>> = Arc::default();
+    Router::new().handle(move |_: Context, work: Work| {
+        let mut runs = runs.lock().unwrap();
+        let run = runs.entry(work.name).or_default();
+        let turn = turns[work.name].get(*run).copied().unwrap_or(Turn::Done);
+        *run += 1;
+        async move {
+            match turn {
+                Turn::Done => Ok(()),
+                Turn::DoneAfter(secs) => {
+                    sleep(Duration::from_secs(secs)).await;
+                    Ok(())
+                }
+                Turn::Retry => Err(Failure::retry("again")),
+                Turn::RetryAfter(secs) => Err(Failure::retry_after(Duration::from_secs(secs), "later")),
+                Turn::Reject => Err(Failure::reject("never")),
+                Turn::Panic => panic!("on purpose"),
+                Turn::Hang => std::future::pending().await,
+            }
+        }
+    })
+}
+
+fn send_all(queue: &ModelQueue, script: &Script) -> Vec<String> {
+    let body = |index: usize, body: &Body| match body {
+        Body::Work(_) => format!(r#"{{"type":"work","payload":{{"name":{index}}}}}"#),
+        Body::Garbage => "{".to_owned(),
+        Body::UnknownType => r#"{"type":"nobody.knows","payload":{}}"#.to_owned(),
+    };
+    let fifo = is_fifo(&queue.queue_url);
+    let send = |(index, (content, group)): (usize, &(Body, u8))| {
+        queue.send(&body(index, content), fifo.then(|| format!("g{group}")).as_deref())
+    };
+    script.iter().enumerate().map(send).collect()
+}
+
+fn max_receive_count(name: &str) -> u32 {
+    if is_fifo(name) { MAX_RECEIVE_COUNT_FIFO } else { MAX_RECEIVE_COUNT }
+}
+
+fn change(policy: &mut Policy) {
+    if policy.fifo {
+        // It would be tried until the count is reached.
+        policy.unknown_type = UnknownType::Reject;
+    }
+    policy.handler_timeout = Duration::from_secs(25);
+    let retry = RetryPolicy::exponential(Duration::from_secs(1), 2.0, Duration::from_secs(60)).unwrap();
+    policy.retry = retry.with_jitter(JitterMode::None);
+}
+
+/// What became of a message: its runs' endings and outcomes in order, and where it is now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Story {
+    runs: Vec<(String, String)>,
+    dead: bool,
+}
+
+/// Hears of outcomes.
+#[derive(Default)]
+struct Scribe(Mutex<BTreeMap<String, Vec<(String, String)>>>);
+
+impl Listener for Scribe {
+    fn note(&self, queue: &str, note: &Note) {
+        if let Note::Decided { message, outcome, run: Some(run), .. } = note {
+            let ending = run.ending.class().unwrap_or("done").to_owned();
+            // The backoff grows with the receives, so on a FIFO queue it depends on the moment too.
+            let outcome = if is_fifo(queue) { outcome.label().to_owned() } else { format!("{outcome:?}") };
+            self.0.lock().unwrap().entry(message.id.clone()).or_default().push((ending, outcome));
+        }
+    }
+}
+
+impl Scribe {
+    fn stories(&self, ids: &[String], queue: &ModelQueue) -> Vec<Story> {
+        let told = self.0.lock().unwrap();
+        let dead: Vec<String> = queue.dead().iter().map(|message| message.message_id.to_string()).collect();
+        let story =
+            |id: &String| Story { runs: told.get(id).cloned().unwrap_or_default(), dead: dead.contains(id) };
+        ids.iter().map(story).collect()
+    }
+}
+
+async fn by_the_consumer(name: &str, script: &Script) -> Vec<Story> {
+    let queue = ModelQueue::new(name, VISIBILITY, max_receive_count(name));
+    let ids = send_all(&queue, script);
+    let scribe = Arc::new(Scribe::default());
+    let consumer = Consumer::watched(&queue, router(script), change, scribe.clone());
+    queue.drained().await;
+    consumer.stop().await;
+    scribe.stories(&ids, &queue)
+}
+
+/// Lambda's part: receives batches, invokes, deletes what is not listed.
+async fn by_the_function(name: &str, script: &Script) -> Vec<Story> {
+    let queue = ModelQueue::new(name, VISIBILITY, max_receive_count(name));
+    let ids = send_all(&queue, script);
+    let function = Arc::new(TestFunction {
+        scribe: Arc::default(),
+        router: Arc::new(router(script)),
+        queue: queue.clone(),
+        name: Arc::from(name),
+        memory: Memory::default(),
+    });
+    let mut invocations = tokio::task::JoinSet::new();
+    while !queue.left().is_empty() {
+        let messages = queue.messages_now(10);
+        if messages.is_empty() {
+            sleep(Duration::from_millis(100)).await;
+        } else {
+            let function = Arc::clone(&function);
+            invocations.spawn(async move { function.invoke(messages).await });
+        }
+    }
+    while let Some(ended) = invocations.join_next().await {
+        ended.unwrap();
+    }
+    function.scribe.stories(&ids, &queue)
+}
+
+struct TestFunction {
+    scribe: Arc<Scribe>,
+    router: Arc<Router>,
+    queue: ModelQueue,
+    name: Arc<str>,
+    memory: Memory,
+}
+
+/// Both hear of everything.
+struct Both(Arc<Scribe>, Arc<Outcomes>);
+
+impl Listener for Both {
+    fn note(&self, queue: &str, note: &Note) {
+        self.0.note(queue, note);
+        self.1.note(queue, note);
+    }
+}
+
+struct NoMetrics;
+impl QueueMetrics for NoMetrics {}
+
+impl TestFunction {
+    async fn invoke(&self, messages: Vec<drumline::Message>) {
+        let begun = Instant::now();
+        let mut policy = Policy::new(VISIBILITY);
+        policy.fifo = is_fifo(&self.name);
+        change(&mut policy);
+        let past = self.memory.lock().unwrap().about(messages.iter().map(|message| message.id.as_str()));
+        let outcomes = Arc::new(Outcomes::remembered_by(Arc::clone(&self.memory)));
+        let mut driver = Driver::new(Parts {
+            name: Arc::clone(&self.name),
+            ledger: Ledger::recalling(batch_policy(policy, FifoStop::Group), past).unwrap(),
+            queue: Arc::new(self.queue.clone()) as Arc<dyn Queue>,
+            router: Arc::clone(&self.router),
+            metrics: Arc::new(NoMetrics),
+            listener: Arc::new(Both(Arc::clone(&self.scribe), Arc::clone(&outcomes))),
+            status: Arc::default(),
+            handlers: Handle::current(),
+        });
+        let receipts: Vec<(String, String)> =
+            messages.iter().map(|message| (message.id.clone(), message.receipt.clone())).collect();
+        let end = begun + FUNCTION_TIMEOUT - Duration::from_secs(1);
+        run_batch(&mut driver, messages, end - Duration::from_secs(3), end).await;
+        let done = outcomes.done();
+        let gone: Vec<&str> =
+            receipts.iter().filter(|(id, _)| done.contains(id)).map(|(_, receipt)| &**receipt).collect();
+        self.queue.delete_receipts(&gone);
+    }
+}
+
+fn same_in_both(name: &'static str) {
+    let mut runner = TestRunner::new(Config { cases: CASES, ..Config::default() });
+    let result = runner.run(&script(), |script| {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let (consumer, function) = runtime
+            .block_on(async { (by_the_consumer(name, &script).await, by_the_function(name, &script).await) });
+        prop_assert_eq!(consumer, function);
+        Ok(())
+    });
+    result.unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn a_standard_queues_messages_fare_the_same_in_both_hosts() {
+    same_in_both("jobs");
+}
+
+#[test]
+fn a_fifo_queues_messages_fare_the_same_in_both_hosts() {
+    same_in_both("jobs.fifo");
+}
+
+#[test]
+fn a_script_covers_every_outcome() {
+    let script: Script = vec![
+        (Body::Work(vec![Turn::Done]), 0),
+        (Body::Work(vec![Turn::Retry, Turn::Panic, Turn::Done]), 0),
+        (Body::Work(vec![Turn::Reject]), 0),
+        (Body::Work(vec![Turn::Hang, Turn::RetryAfter(7)]), 0),
+        (Body::Garbage, 0),
+        (Body::UnknownType, 0),
+    ];
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let stories = runtime.block_on(by_the_function("jobs", &script));
+    let endings = |story: &Story| story.runs.iter().map(|(ending, _)| ending.clone()).collect::<Vec<_>>();
+    assert_eq!(endings(&stories[0]), ["done"]);
+    assert_eq!(endings(&stories[1]), ["retry_asked", "panicked", "done"]);
+    assert_eq!((endings(&stories[2]), stories[2].dead), (vec!["rejected".to_owned()], true));
+    assert_eq!(endings(&stories[3]), ["timed_out", "retry_asked", "done"]);
+    assert!(stories[4].dead && stories[5].dead);
+}

@@ -1,0 +1,79 @@
+//! A consumer in the test's own process.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use drumline::{Ledger, Policy, Router};
+use drumline_consumer::Metrics;
+use drumline_host::aws::is_fifo;
+use drumline_host::{Driver, Grace, Listener, Nobody, Parts};
+use drumline_tests::ModelQueue;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// A consumer that runs.
+pub(crate) struct Consumer {
+    stop: Option<oneshot::Sender<()>>,
+    running: JoinHandle<drumline::DrainSummary>,
+    pub(crate) metrics: Metrics,
+    alive: Arc<AtomicBool>,
+}
+
+impl Consumer {
+    /// Starts one on `model`; the lease is the model's.
+    pub(crate) fn start(model: &ModelQueue, router: Router, change: impl FnOnce(&mut Policy)) -> Self {
+        Self::watched(model, router, change, Arc::new(Nobody))
+    }
+
+    /// As [`start`](Self::start), with somebody to watch.
+    pub(crate) fn watched(
+        model: &ModelQueue,
+        router: Router,
+        change: impl FnOnce(&mut Policy),
+        listener: Arc<dyn Listener>,
+    ) -> Self {
+        let mut policy = Policy::new(model.visibility);
+        let name = model.queue_url.rsplit('/').next().unwrap();
+        policy.fifo = is_fifo(name);
+        policy.retry = policy.retry.with_jitter(drumline::JitterMode::None);
+        change(&mut policy);
+        let metrics = Metrics::new();
+        let (queue, alive) = model.for_a_process();
+        let mut driver = Driver::new(Parts {
+            name: Arc::from(name),
+            ledger: Ledger::new(policy).unwrap(),
+            queue: Arc::new(queue),
+            router: Arc::new(router),
+            metrics: metrics.queue(name),
+            listener,
+            status: Arc::default(),
+            handlers: Handle::current(),
+        });
+        let (stop, stopped) = oneshot::channel::<()>();
+        let shutdown = async {
+            drop(stopped.await);
+            Grace::of(Duration::from_secs(25))
+        };
+        let running = tokio::spawn(async move { driver.run(shutdown).await });
+        Self { stop: Some(stop), running, metrics, alive }
+    }
+
+    /// As SIGTERM does.
+    pub(crate) fn begin_stop(&mut self) {
+        drop(self.stop.take());
+    }
+
+    /// Stops it and tells how the drain went.
+    pub(crate) async fn stop(mut self) -> drumline::DrainSummary {
+        self.begin_stop();
+        self.running.await.unwrap()
+    }
+
+    /// As SIGKILL does: nothing is said to anybody.
+    pub(crate) fn kill(self) {
+        self.alive.store(false, Ordering::SeqCst);
+        self.running.abort();
+    }
+}

@@ -1,0 +1,122 @@
+//! `cargo xtask bench lambda`: what the function costs beside the least that the Lambda runtime can do, which is to decode
+//! the event. See `docs/benchmark.md`.
+
+mod function;
+mod report;
+mod runtime_api;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, ensure};
+use crossbeam_channel::Receiver;
+
+use self::function::{Function, Kind};
+use self::report::{Report, Round};
+use super::Output;
+use crate::bench::report::Machine;
+use crate::interrupt::{self, Interrupted};
+use crate::process::Process;
+use crate::progress::phase;
+use crate::project;
+
+/// Messages of an event: SQS's default batch size.
+const BATCH: usize = 10;
+
+/// Invocations before the first that counts: caches are filled, and the first connection is made.
+const WARM_UP: usize = 50;
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// How often each function is started and measured, in turn
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=200))]
+    rounds: u32,
+    /// Batches a function and round
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(10..=100_000))]
+    batches: u32,
+    /// What is printed at the end
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    let interrupts = interrupt::catch()?;
+    let quiet = options.output == Output::Json;
+    let step = |name: &str, work: &mut dyn FnMut() -> Result<()>| {
+        if quiet { work() } else { phase(name, work) }
+    };
+    step("build the functions", &mut || build(&interrupts))?;
+    let mut report = Report::new(Machine::this()?, options.batches as usize);
+    step(&format!("{} rounds of {} batches", options.rounds, options.batches), &mut || {
+        for _ in 0..options.rounds {
+            for kind in Kind::ALL {
+                report.add(kind, measure(kind, options.batches as usize, &interrupts)?);
+            }
+        }
+        Ok(())
+    })?;
+    match options.output {
+        Output::Table => println!("\n{report}"),
+        Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One life of a function: its start, and its batches one after the other.
+fn measure(kind: Kind, batches: usize, interrupts: &Receiver<Interrupted>) -> Result<Round> {
+    let mut function = Function::start(kind, interrupts)?;
+    let init_ms = function.first_next()?.as_secs_f64() * 1e3;
+    // The whole binary, with all of this repository's jobs, is of interest for its start alone.
+    let mut round = Round { init_ms, ..Round::default() };
+    if kind != Kind::WithJobs {
+        let event = event();
+        for _ in 0..WARM_UP {
+            function.invoke(&event)?;
+        }
+        let before = function.processor_time()?;
+        for _ in 0..batches {
+            let took = function.invoke(&event)?;
+            round.latencies_us.push(took.as_secs_f64() * 1e6);
+        }
+        let cpu = function.processor_time()?.saturating_sub(before);
+        round.cpu_us_per_batch = Some(cpu.as_secs_f64() * 1e6 / f64::from(u32::try_from(batches)?));
+    }
+    round.peak_memory_mib = function.peak_memory_mib()?;
+    Ok(round)
+}
+
+/// The profile that functions are packaged with.
+fn build(interrupts: &Receiver<Interrupted>) -> Result<()> {
+    let mut cargo = project::cargo();
+    cargo.args(["build", "--quiet", "--profile", function::PROFILE, "--package", "drumline-lambda"]);
+    cargo.args(["--bin", function::WITH_JOBS, "--example", function::MINIMAL, "--example", function::NOOP]);
+    let status = Process::spawn("cargo build", &mut cargo, interrupts)?.wait()?;
+    ensure!(status.success(), "cargo build failed with {status}");
+    Ok(())
+}
+
+/// An event as Lambda sends it.
+fn event() -> String {
+    let records: Vec<serde_json::Value> = (0..BATCH)
+        .map(|n| {
+            let body =
+                serde_json::json!({ "type": "noop", "payload": { "n": n, "filler": "x".repeat(200) } });
+            serde_json::json!({
+                "messageId": format!("059f36b4-87a3-44ab-83d2-66197{n:07}"),
+                "receiptHandle": "AQEB".repeat(40),
+                "body": body.to_string(),
+                "attributes": {
+                    "ApproximateReceiveCount": "1",
+                    "SentTimestamp": "1545082649183",
+                    "SenderId": "AIDAIENQZJOLO23YVJ4VO",
+                    "ApproximateFirstReceiveTimestamp": "1545082649185",
+                },
+                "messageAttributes": {},
+                "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3",
+                "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:jobs",
+                "awsRegion": "eu-central-1",
+            })
+        })
+        .collect();
+    serde_json::json!({ "Records": records }).to_string()
+}

@@ -1,0 +1,114 @@
+//! The functions that are compared, each as a process under a Runtime API of our own.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use crossbeam_channel::Receiver;
+use serde::Serialize;
+
+use super::runtime_api::RuntimeApi;
+use crate::bench::usage::{forget_settings, peak_memory_kib, processor_time};
+use crate::interrupt::Interrupted;
+use crate::process::Process;
+use crate::project;
+
+/// The profile that functions are packaged with.
+pub(super) const PROFILE: &str = "lambda";
+pub(super) const MINIMAL: &str = "minimal";
+pub(super) const NOOP: &str = "noop_function";
+pub(super) const WITH_JOBS: &str = "drumline-lambda";
+
+/// What is measured, in the order in which they take turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Kind {
+    /// Decodes the event, and answers that all went well.
+    Minimal,
+    /// The runtime with a handler that does nothing.
+    Noop,
+    /// The runtime with this repository's jobs.
+    WithJobs,
+}
+
+impl Kind {
+    pub(super) const ALL: [Self; 3] = [Self::Minimal, Self::Noop, Self::WithJobs];
+
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Minimal => "minimal",
+            Self::Noop => "drumline, no-op job",
+            Self::WithJobs => "drumline-lambda",
+        }
+    }
+
+    fn program(self) -> PathBuf {
+        let folder = project::target().join(PROFILE);
+        match self {
+            Self::Minimal => folder.join("examples").join(MINIMAL),
+            Self::Noop => folder.join("examples").join(NOOP),
+            Self::WithJobs => folder.join(WITH_JOBS),
+        }
+    }
+
+    pub(super) fn size_mib(self) -> Result<f64> {
+        let program = self.program();
+        let size =
+            fs::metadata(&program).with_context(|| format!("cannot read {}", program.display()))?.len();
+        Ok(f64::from(u32::try_from(size / 1024)?) / 1024.0)
+    }
+}
+
+/// A running function.
+pub(super) struct Function {
+    process: Process,
+    api: RuntimeApi,
+    started_at: Instant,
+}
+
+impl Function {
+    pub(super) fn start(kind: Kind, interrupts: &Receiver<Interrupted>) -> Result<Self> {
+        let folder = project::target().join("bench");
+        fs::create_dir_all(&folder)?;
+        let log = File::create(folder.join("function.log"))?;
+        let api = RuntimeApi::start()?;
+        let mut command = Command::new(kind.program());
+        forget_settings(&mut command);
+        project::forget_aws(&mut command)
+            .env("AWS_LAMBDA_RUNTIME_API", api.address())
+            .env("AWS_LAMBDA_FUNCTION_NAME", "bench")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+            .env("AWS_REGION", "eu-central-1")
+            .env("AWS_ACCESS_KEY_ID", "none")
+            .env("AWS_SECRET_ACCESS_KEY", "none")
+            .stdout(Stdio::from(log.try_clone()?))
+            .stderr(log);
+        let started_at = Instant::now();
+        let process = Process::spawn(kind.label(), &mut command, interrupts)?;
+        Ok(Self { process, api, started_at })
+    }
+
+    /// From the start of the process to its first question for work.
+    pub(super) fn first_next(&mut self) -> Result<Duration> {
+        let asked_at = self.api.first_next()?;
+        Ok(asked_at.saturating_duration_since(self.started_at))
+    }
+
+    /// Has it handle an event; from its handing out to the answer.
+    pub(super) fn invoke(&mut self, event: &str) -> Result<Duration> {
+        let (took, answer) = self.api.invoke(event)?;
+        ensure!(answer == r#"{"batchItemFailures":[]}"#, "the function answered {answer}");
+        Ok(took)
+    }
+
+    pub(super) fn processor_time(&self) -> Result<Duration> {
+        processor_time(self.process.id())
+    }
+
+    pub(super) fn peak_memory_mib(&self) -> Result<f64> {
+        Ok(f64::from(u32::try_from(peak_memory_kib(self.process.id())?)?) / 1024.0)
+    }
+}

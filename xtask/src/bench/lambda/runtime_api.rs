@@ -1,0 +1,171 @@
+//! Lambda's Runtime API, as much of it as one function at a time needs. See
+//! [Runtime API](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html).
+//!
+//! It is the measuring instrument, so it does as little as can be: a thread per connection, and blocking reads.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+/// How long a function may take to start, and for an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The timeout that invocations are told.
+const FUNCTION_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What a connection tells.
+enum Heard {
+    /// The function asks for work.
+    Next(Instant),
+    /// It has answered.
+    Answer(Instant, String),
+}
+
+/// A Runtime API for one function.
+pub(super) struct RuntimeApi {
+    address: String,
+    events: Sender<String>,
+    heard: Receiver<Heard>,
+    /// Whether the function waits for work already.
+    is_asked: bool,
+}
+
+impl RuntimeApi {
+    pub(super) fn start() -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").context("no free port on loopback")?;
+        let address = listener.local_addr()?.to_string();
+        let (events, to_hand_out) = bounded::<String>(1);
+        let (tell, heard) = bounded(16);
+        // Ends with the first connection that fails: when the function is gone, nobody connects any more.
+        thread::spawn(move || {
+            for connection in listener.incoming().map_while(Result::ok) {
+                let (to_hand_out, tell) = (to_hand_out.clone(), tell.clone());
+                thread::spawn(move || serve(&connection, &to_hand_out, &tell));
+            }
+        });
+        Ok(Self { address, events, heard, is_asked: false })
+    }
+
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(super) fn first_next(&mut self) -> Result<Instant> {
+        match self.hear()? {
+            Heard::Next(at) => {
+                self.is_asked = true;
+                Ok(at)
+            }
+            Heard::Answer(_, answer) => bail!("the function answered before it was asked: {answer}"),
+        }
+    }
+
+    /// Hands an event to the function that waits for it, and takes its answer.
+    pub(super) fn invoke(&mut self, event: &str) -> Result<(Duration, String)> {
+        if !std::mem::take(&mut self.is_asked) {
+            self.first_next()?;
+            self.is_asked = false;
+        }
+        let begun = Instant::now();
+        self.events.send(event.to_owned()).context("the function is gone")?;
+        match self.hear()? {
+            Heard::Answer(at, answer) => Ok((at.saturating_duration_since(begun), answer)),
+            Heard::Next(_) => bail!("the function asked for more work before it had answered"),
+        }
+    }
+
+    fn hear(&self) -> Result<Heard> {
+        self.heard
+            .recv_timeout(PATIENCE)
+            .context("the function does not answer; see target/bench/function.log")
+    }
+}
+
+/// Answers the requests of a connection until it is closed.
+fn serve(connection: &TcpStream, events: &Receiver<String>, tell: &Sender<Heard>) -> Option<()> {
+    connection.set_nodelay(true).ok()?;
+    let mut reader = BufReader::new(connection);
+    let mut writer = connection;
+    loop {
+        let (path, body) = request(&mut reader)?;
+        if path.ends_with("/invocation/next") {
+            tell.send(Heard::Next(Instant::now())).ok()?;
+            let event = events.recv().ok()?;
+            let deadline = SystemTime::now().duration_since(UNIX_EPOCH).ok()? + FUNCTION_TIMEOUT;
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nLambda-Runtime-Aws-Request-Id: bench\r\n\
+                 Lambda-Runtime-Deadline-Ms: {}\r\n\
+                 Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:eu-central-1:123456789012:function:bench\r\n\
+                 Content-Length: {}\r\n\r\n",
+                deadline.as_millis(),
+                event.len()
+            );
+            writer.write_all(&[head.as_bytes(), event.as_bytes()].concat()).ok()?;
+        } else {
+            tell.send(Heard::Answer(Instant::now(), body)).ok()?;
+            writer.write_all(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n").ok()?;
+        }
+    }
+}
+
+/// A request's path and body; `None` when the connection is closed.
+fn request(reader: &mut impl BufRead) -> Option<(String, String)> {
+    let mut line = String::new();
+    reader.read_line(&mut line).ok().filter(|bytes| *bytes > 0)?;
+    let path = line.split(' ').nth(1)?.to_owned();
+    let (mut length, mut chunked) = (0, false);
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header).ok()?;
+        let header = header.trim().to_ascii_lowercase();
+        if header.is_empty() {
+            break;
+        }
+        if let Some(value) = header.strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+        chunked |= header.starts_with("transfer-encoding:") && header.ends_with("chunked");
+    }
+    let body = if chunked { chunks(reader)? } else { exactly(reader, length)? };
+    Some((path, String::from_utf8(body).ok()?))
+}
+
+fn exactly(reader: &mut impl Read, length: usize) -> Option<Vec<u8>> {
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some(body)
+}
+
+fn chunks(reader: &mut impl BufRead) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let mut size = String::new();
+        reader.read_line(&mut size).ok()?;
+        let size = usize::from_str_radix(size.trim(), 16).ok()?;
+        body.extend(exactly(reader, size)?);
+        let mut end = String::new();
+        reader.read_line(&mut end).ok()?;
+        if size == 0 {
+            return Some(body);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_read_with_either_kind_of_body() {
+        let text = "POST /a HTTP/1.1\r\nContent-Length: 2\r\n\r\nhiPOST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n\
+                    3\r\nabc\r\n1\r\nd\r\n0\r\n\r\nGET /c HTTP/1.1\r\n\r\n";
+        let mut reader = text.as_bytes();
+        let read: Vec<_> = std::iter::from_fn(|| request(&mut reader)).collect();
+        let expected = [("/a", "hi"), ("/b", "abcd"), ("/c", "")];
+        assert_eq!(read, expected.map(|(path, body)| (path.to_owned(), body.to_owned())));
+    }
+}

@@ -1,0 +1,191 @@
+//! `cargo xtask package-lambda`: the function as zip files that Lambda takes, for either processor.
+//!
+//! [cargo-lambda](https://www.cargo-lambda.info) builds them: it links against the C library of Lambda's own system,
+//! with zig. Where it is not installed it is fetched from PyPI, which has both.
+
+use std::env;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail, ensure};
+use crossbeam_channel::Receiver;
+use zip::ZipArchive;
+
+use crate::interrupt::{self, Interrupted};
+use crate::process::Process;
+use crate::progress::phase;
+use crate::project;
+
+const PACKAGE: &str = "drumline-lambda";
+/// See the workspace's `Cargo.toml` for what it is made for.
+const PROFILE: &str = "lambda";
+/// With the version of zig that it was released with.
+const REQUIREMENTS: [&str; 2] = ["cargo-lambda==1.9.2", "ziglang==0.17.1"];
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// For which processor; both without it
+    #[arg(long, value_enum)]
+    arch: Option<Arch>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Arch {
+    /// Graviton: `Architectures: [arm64]`
+    Arm64,
+    /// `Architectures: [x86_64]`
+    #[value(name = "x86-64")]
+    X86,
+}
+
+impl Arch {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Arm64 => "arm64",
+            Self::X86 => "x86-64",
+        }
+    }
+
+    fn target(self) -> &'static str {
+        match self {
+            Self::Arm64 => "aarch64-unknown-linux-gnu",
+            Self::X86 => "x86_64-unknown-linux-gnu",
+        }
+    }
+}
+
+/// A function that is ready to be uploaded.
+struct Package {
+    arch: Arch,
+    zip: PathBuf,
+    zip_bytes: u64,
+    bootstrap_bytes: u64,
+}
+
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    let interrupts = interrupt::catch()?;
+    let tools = phase("find cargo-lambda", || Tools::find(&interrupts))?;
+    let mut packages = Vec::new();
+    for arch in options.arch.map_or(vec![Arch::Arm64, Arch::X86], |arch| vec![arch]) {
+        packages.push(phase(&format!("package for {}", arch.name()), || package(arch, &tools, &interrupts))?);
+    }
+    println!();
+    for Package { arch, zip, zip_bytes, bootstrap_bytes } in packages {
+        let (zip_size, bootstrap_size) = (mib(zip_bytes), mib(bootstrap_bytes));
+        println!("{:<7} {zip_size} zipped, {bootstrap_size} unzipped  {}", arch.name(), zip.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn mib(bytes: u64) -> String {
+    let tenths = bytes.saturating_mul(10) / (1024 * 1024);
+    format!("{}.{} MiB", tenths / 10, tenths % 10)
+}
+
+fn package(arch: Arch, tools: &Tools, interrupts: &Receiver<Interrupted>) -> Result<Package> {
+    add_target(arch, interrupts)?;
+    let folder = project::target().join("lambda").join(arch.name());
+    let mut build = tools.cargo();
+    build
+        .args(["lambda", "build", "--profile", PROFILE, "--output-format", "zip", "--target", arch.target()])
+        .args(["--package", PACKAGE, "--bin", PACKAGE, "--lambda-dir"])
+        .arg(&folder);
+    let status = Process::spawn("cargo lambda build", &mut build, interrupts)?.wait()?;
+    ensure!(status.success(), "cargo lambda build failed with {status}");
+    let zip = folder.join(PACKAGE).join("bootstrap.zip");
+    let (zip_bytes, bootstrap_bytes) = sizes(&zip)?;
+    Ok(Package { arch, zip, zip_bytes, bootstrap_bytes })
+}
+
+/// Of the zip, and of the `bootstrap` in it.
+fn sizes(zip: &Path) -> Result<(u64, u64)> {
+    let file = File::open(zip).with_context(|| format!("there is no {}", zip.display()))?;
+    let bytes = file.metadata()?.len();
+    let mut archive = ZipArchive::new(file)?;
+    let bootstrap = archive.by_name("bootstrap").context("the zip holds no bootstrap")?;
+    Ok((bytes, bootstrap.size()))
+}
+
+/// Rust's own library for the processor. Builds without rustup have what they have.
+fn add_target(arch: Arch, interrupts: &Receiver<Interrupted>) -> Result<()> {
+    let sysroot = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
+        .args(["--print", "sysroot"])
+        .current_dir(project::root())
+        .output()
+        .context("rustc does not run")?;
+    let sysroot = PathBuf::from(String::from_utf8(sysroot.stdout)?.trim());
+    if sysroot.join("lib/rustlib").join(arch.target()).join("lib").is_dir() {
+        return Ok(());
+    }
+    let mut add = Command::new("rustup");
+    add.args(["target", "add", arch.target()]).current_dir(project::root());
+    match Process::spawn("rustup target add", &mut add, interrupts).and_then(|mut rustup| rustup.wait()) {
+        Ok(status) if status.success() => Ok(()),
+        _ => bail!(
+            "Rust's library for {0} is not installed, and rustup could not fetch it: `rustup target add {0}`",
+            arch.target()
+        ),
+    }
+}
+
+/// cargo-lambda, and where it is.
+struct Tools {
+    /// Comes first on the search path; `None` where the developer's own is used.
+    folder: Option<PathBuf>,
+}
+
+impl Tools {
+    fn find(interrupts: &Receiver<Interrupted>) -> Result<Self> {
+        let own = Command::new("cargo-lambda").args(["lambda", "--version"]).output();
+        if own.is_ok_and(|output| output.status.success()) {
+            println!("    cargo-lambda from the search path");
+            return Ok(Self { folder: None });
+        }
+        let venv = project::target().join("cargo-lambda");
+        let stamp = venv.join("stamp");
+        if fs::read_to_string(&stamp).is_ok_and(|stamp| stamp == REQUIREMENTS.join("\n")) {
+            return Ok(Self { folder: Some(venv.join("bin")) });
+        }
+        println!("    installing {} from PyPI into {}", REQUIREMENTS.join(" "), venv.display());
+        let mut make = Command::new("python3");
+        make.args(["-m", "venv", "--clear"]).arg(&venv);
+        succeed("python3 -m venv", &mut make, interrupts).context(
+            "cargo-lambda is not installed, and without Python 3 it cannot be: see https://www.cargo-lambda.info",
+        )?;
+        let mut install = Command::new(venv.join("bin/python"));
+        install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(REQUIREMENTS);
+        succeed("pip install", &mut install, interrupts)?;
+        // Last, so that a broken installation is never taken for a whole one.
+        fs::write(&stamp, REQUIREMENTS.join("\n"))?;
+        Ok(Self { folder: Some(venv.join("bin")) })
+    }
+
+    fn cargo(&self) -> Command {
+        let mut cargo = project::cargo();
+        if let Some(folder) = &self.folder {
+            let path = env::var_os("PATH").unwrap_or_default();
+            let folders = std::iter::once(folder.clone()).chain(env::split_paths(&path));
+            // A path that cannot be joined holds a colon in a name; the old one is as good as it gets then.
+            cargo.env("PATH", env::join_paths(folders).unwrap_or(path));
+        }
+        cargo
+    }
+}
+
+fn succeed(name: &str, command: &mut Command, interrupts: &Receiver<Interrupted>) -> Result<()> {
+    let status = Process::spawn(name, command, interrupts)?.wait()?;
+    ensure!(status.success(), "{name} failed with {status}");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_told_in_mebibytes() {
+        assert_eq!(mib(0), "0.0 MiB");
+        assert_eq!(mib(5 * 1024 * 1024 + 700 * 1024), "5.6 MiB");
+    }
+}
