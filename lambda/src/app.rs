@@ -85,7 +85,8 @@ async fn serve(function: Arc<Function>) -> Result<(), lambda_runtime::Error> {
                 deadline_ms: context.deadline,
                 xray_trace_id: context.xray_trace_id,
             };
-            function.handle(event, invocation).await
+            // The runtime moves this future about, and it is a large one.
+            Box::pin(function.handle(event, invocation)).await
         }
     };
     Runtime::new(service_fn(handle)).run_concurrent().await

@@ -28,8 +28,8 @@ impl Deadline {
     pub(crate) fn of(deadline: Duration, now: Duration, margin: Duration) -> Self {
         let left = if deadline < EARLIEST_TIME_OF_DAY { deadline } else { deadline.saturating_sub(now) };
         let left = left.min(LONGEST);
-        let end = left - margin.min(left / 2);
-        Self { drain: end - SETTLE_TIME.min(end / 2), end }
+        let end = left.saturating_sub(margin.min(left / 2));
+        Self { drain: end.saturating_sub(SETTLE_TIME.min(end / 2)), end }
     }
 }
 
@@ -61,8 +61,8 @@ mod tests {
         let margin = Duration::from_secs(1);
         let of = |deadline| Deadline::of(deadline, now, margin).end;
         assert_eq!(of(Duration::from_millis(600_000)), Duration::from_secs(599), "a duration, not a time");
-        assert_eq!(of(now - Duration::from_secs(5)), Duration::ZERO, "over already");
-        assert_eq!(of(Duration::MAX), LONGEST - margin);
+        assert_eq!(of(Duration::from_secs(1_799_999_995)), Duration::ZERO, "over already");
+        assert_eq!(of(Duration::MAX), Duration::from_secs(899));
         assert_eq!(of(Duration::ZERO), Duration::ZERO);
     }
 }

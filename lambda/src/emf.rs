@@ -35,8 +35,13 @@ impl Emf {
     /// Writes what was counted: a line, or a few where labels differ.
     pub(crate) fn write_to(&self, mut out: impl Write) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let text: String = self.lines(now).iter().map(|line| format!("{line}\n")).collect();
-        if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        let mut text = Vec::new();
+        for line in self.lines(now) {
+            serde_json::to_writer(&mut text, &line).expect("writing to memory does not fail");
+            text.push(b'\n');
+        }
+        // In one go: lines of invocations beside this one must not mix with these.
+        if let Err(error) = out.write_all(&text).and_then(|()| out.flush()) {
             warn!(%error, "metrics could not be written");
         }
     }

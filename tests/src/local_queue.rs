@@ -61,10 +61,11 @@ impl LocalQueue {
 
     /// Sends a message of a group and returns its id.
     pub fn send_grouped(&self, body: &str, group: &str) -> String {
+        // Bodies may repeat, and standard queues know no such id.
+        let deduplication_id = self.name.ends_with(".fifo").then(|| fastrand::u64(..).to_string());
         let request = SendMessage {
             message_group_id: Some(group.to_owned()),
-            // Bodies may repeat.
-            message_deduplication_id: Some(fastrand::u64(..).to_string()),
+            message_deduplication_id: deduplication_id,
             ..SendMessage::default()
         };
         self.send_with(body, request)

@@ -1,7 +1,7 @@
 //! `cargo xtask package-lambda`: the function as zip files that Lambda takes, for either processor.
 //!
 //! [cargo-lambda](https://www.cargo-lambda.info) builds them: it links against the C library of Lambda's own system,
-//! with zig. Where it is not installed it is fetched from PyPI, which has both.
+//! with zig. Where it is not installed it is fetched from the Python Package Index, which has both.
 
 use std::env;
 use std::fs::{self, File};
