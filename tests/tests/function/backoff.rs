@@ -1,0 +1,159 @@
+//! When a failed message comes back: the function itself tells the queue, before it answers.
+
+use std::time::Duration;
+
+use drumline_tests::{End, Fault, FunctionLaunch, FunctionProcess, Invocation, LocalQueue, Proxy};
+use drumline_tests::{Record, Setup, ids, sqs_event};
+
+use crate::apps::{ids_where, obedient, run, scene};
+
+/// What the visibility is changed with.
+const CHANGE: &str = "ChangeMessageVisibilityBatch";
+
+/// What may pass between a visibility's change and the look at it.
+const SLACK: Duration = Duration::from_secs(4);
+
+/// The visibility timeout of the queues here: far from every delay, so that a delay cannot be mistaken for it.
+const VISIBILITY_SECS: u32 = 600;
+
+fn hidden() -> Setup {
+    Setup { visibility_secs: VISIBILITY_SECS, ..Setup::default() }
+}
+
+/// Expects that a message comes back after this delay, counted from about now.
+#[track_caller]
+fn expect_back_in(queue: &LocalQueue, record: &Record, secs: u64) {
+    let delay = Duration::from_secs(secs);
+    let hidden = queue.hidden_for(&record.id());
+    assert!(hidden <= delay && hidden + SLACK >= delay, "{}: hidden for {hidden:?}", record.body());
+}
+
+#[tokio::test]
+async fn the_application_says_when_to_come_back() {
+    let (_app, queue, function) = scene(hidden()).await;
+    let batch = queue.batch(&["200 a", "503 7", "429 70", "200 b", "503 0"]).await;
+    run(&function, &batch).await.expect_failed(&ids_where(&batch, |body| !body.starts_with("200")));
+    expect_back_in(&queue, &batch[1], 7);
+    expect_back_in(&queue, &batch[2], 70);
+    assert!(queue.hidden_for(&batch[4].id()).is_zero());
+    expect_back_in(&queue, &batch[0], u64::from(VISIBILITY_SECS));
+}
+
+#[tokio::test]
+async fn the_schedule_goes_by_how_often_a_message_was_received() {
+    let (app, queue) = (obedient().await, LocalQueue::create(hidden()).await);
+    let launch = FunctionLaunch::forwarding(&app, &queue).env("DRUMLINE_RETRY", "schedule(30s,90s,200s)");
+    let function = launch.spawn().await;
+    let received = ["1", "2", "3", "9"];
+    let batch = queue.batch(&["503 x"; 4]).await.into_iter().zip(received);
+    let batch: Vec<Record> =
+        batch.map(|(record, count)| record.attribute("ApproximateReceiveCount", count)).collect();
+    run(&function, &batch).await.expect_failed(&ids(&batch));
+    for (record, secs) in batch.iter().zip([30, 90, 200, 200]) {
+        expect_back_in(&queue, record, secs);
+    }
+}
+
+#[tokio::test]
+async fn a_message_comes_back_and_is_done_then() {
+    let (app, queue, function) = scene(hidden()).await;
+    let batch = queue.batch(&["503 1", "200 a"]).await;
+    let answered = run(&function, &batch).await;
+    answered.expect_failed(&[batch[0].id()]);
+    queue.settle(&batch, &answered);
+    // Waits for it: it is the only one left.
+    let again = queue.receive(1).await.remove(0);
+    assert_eq!(again.id(), batch[0].id());
+    let answered = run(&function, &[again.with("body", "200 now")]).await;
+    answered.expect_all_done();
+    assert_eq!(app.calls().last().unwrap().receive_count, 2);
+}
+
+#[tokio::test]
+async fn of_two_deliveries_the_newer_receipt_counts() {
+    let (app, queue, function) = scene(hidden()).await;
+    let newer = queue.batch(&["503 40"]).await.remove(0).attribute("ApproximateReceiveCount", "2");
+    let older = newer.clone().with("receiptHandle", "an older one").attribute("ApproximateReceiveCount", "1");
+    run(&function, &[older, newer.clone()]).await.expect_failed(&[newer.id()]);
+    expect_back_in(&queue, &newer, 40);
+    assert_eq!(app.count(), 1);
+}
+
+/// A function whose requests go through a proxy.
+async fn proxied(setting: &str, value: &str) -> (LocalQueue, Proxy, FunctionProcess, drumline_tests::App) {
+    let (app, queue) = (obedient().await, LocalQueue::create(hidden()).await);
+    let proxy = Proxy::start(&queue.endpoint_url()).await;
+    let launch = FunctionLaunch::forwarding(&app, &queue).env("AWS_ENDPOINT_URL_SQS", &proxy.url());
+    let function = launch.env(setting, value).spawn().await;
+    (queue, proxy, function, app)
+}
+
+#[tokio::test]
+async fn many_failures_are_told_ten_to_a_call() {
+    let (queue, proxy, function, _app) = proxied("DRUMLINE_RETRY", "schedule(90s)").await;
+    let batch = queue.batch(&["503"; 40]).await;
+    run(&function, &batch).await.expect_failed(&ids(&batch));
+    for record in &batch {
+        expect_back_in(&queue, record, 90);
+    }
+    let calls = proxy.count(CHANGE);
+    assert!((4..=12).contains(&calls), "{calls} calls");
+    assert_eq!(proxy.count("ChangeMessageVisibility"), 0);
+}
+
+#[tokio::test]
+async fn without_the_permission_it_is_logged_once_and_the_answer_is_the_same() {
+    let (queue, proxy, function, _app) = proxied("DRUMLINE_RETRY", "schedule(90s)").await;
+    proxy.fail_always(CHANGE, Fault::Denied);
+    for _ in 0..2 {
+        let batch = queue.batch(&["503 a", "200 b", "422 c", "503 7"]).await;
+        let answered = run(&function, &batch).await;
+        answered.expect_failed(&ids_where(&batch, |body| body != "200 b"));
+        assert!(answered.after < Duration::from_secs(10), "trying again is no use: {:?}", answered.after);
+        expect_back_in(&queue, &batch[0], u64::from(VISIBILITY_SECS));
+    }
+    let mut said = function.log();
+    said.retain(|entry| entry.to_string().contains("sqs:ChangeMessageVisibility"));
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert_eq!(said[0]["level"], "ERROR");
+    assert_eq!(said[0]["queue"], *queue.name);
+    assert!(said[0].to_string().contains("AccessDenied"), "SQS's own words are there too: {}", said[0]);
+    // With it, everything is as it should be.
+    proxy.heal(CHANGE);
+    let batch = queue.batch(&["503 x", "200 b"]).await;
+    run(&function, &batch).await.expect_failed(&ids(&batch[..1]));
+    expect_back_in(&queue, &batch[0], 90);
+}
+
+#[tokio::test]
+async fn a_refused_request_is_tried_again_in_time() {
+    for fault in [Fault::Throttled, Fault::Internal, Fault::Dropped, Fault::AnswerLost, Fault::EntriesFail] {
+        let (queue, proxy, function, app) = proxied("DRUMLINE_RETRY", "schedule(90s)").await;
+        proxy.fail(CHANGE, fault, 1);
+        let batch = queue.batch(&["503 x", "200 b"]).await;
+        run(&function, &batch).await.expect_failed(&ids(&batch[..1]));
+        expect_back_in(&queue, &batch[0], 90);
+        assert!(proxy.count(CHANGE) >= 2, "{fault:?}");
+        assert_eq!(app.count(), 2, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_queue_that_does_not_answer_does_not_hold_up_the_answer() {
+    for fault in [Fault::Hangs, Fault::Internal, Fault::Dropped] {
+        let (queue, proxy, function, app) = proxied("DRUMLINE_DEADLINE_MARGIN", "1s").await;
+        for action in [CHANGE, "GetQueueAttributes", "GetQueueUrl"] {
+            proxy.fail_always(action, fault);
+        }
+        let batch = queue.batch(&["503 a", "200 b", "422 c"]).await;
+        let timeout = Duration::from_secs(6);
+        let invocation = Invocation::new(sqs_event(&batch)).timeout(timeout);
+        let answered = function.invoke(invocation).await;
+        answered.expect_failed(&ids_where(&batch, |body| body != "200 b"));
+        assert!(answered.after < timeout, "{fault:?}: {:?}", answered.after);
+        assert_eq!(app.count(), 3, "{fault:?}");
+        // The next one is none the worse for it.
+        let answered = run(&function, &[Record::hand_made("200 d")]).await;
+        assert_eq!((answered.end, app.count()), (End::Response, 4), "{fault:?}");
+    }
+}

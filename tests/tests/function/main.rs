@@ -1,0 +1,24 @@
+//! The `drumline-lambda` binary as Lambda runs it: a real process between a Runtime API, a queue and an application of the
+//! test's own, with the exact bytes of its answers checked.
+//!
+//! What the answers mean to Lambda:
+//! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>.
+#![allow(clippy::unwrap_used)]
+
+mod apps;
+mod backoff;
+mod concurrent;
+mod dead_letters;
+mod deadline;
+mod fifo;
+mod foreign_events;
+mod jobs;
+mod lease;
+mod logs;
+mod metrics;
+mod nameless;
+mod records;
+mod response;
+mod size;
+mod startup;
+mod warm;
