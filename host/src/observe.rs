@@ -49,6 +49,9 @@ impl QueueObserver {
     /// Once a turn of the loop.
     pub(crate) fn state(&self, ledger: &Ledger) {
         self.metrics.in_hand(ledger.in_hand());
+        if ledger.policy().polling.is_none() {
+            return;
+        }
         let healthy = ledger.healthy();
         if self.status.healthy.swap(healthy, Ordering::Relaxed) != healthy {
             if healthy {

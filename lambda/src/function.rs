@@ -157,8 +157,9 @@ impl Function {
                 "{count} records of a FIFO queue have no messageId: nothing was run"
             )));
         }
-        for (n, message) in messages.iter_mut().enumerate() {
-            message.id = format!("nameless-{n}");
+        for message in &mut messages {
+            // The same in no other process, since handlers and applications know by it what they have done already.
+            message.id = format!("nameless-{:032x}", fastrand::u128(..));
         }
         let done = self.run(arn, messages, time, emf).await?;
         if done.len() < count {
