@@ -68,7 +68,7 @@ class ProcessExecutor(RuntimeExecutor):
         )
         reply = self._handle(invocation)
         logs = framed(
-            self._read_log(log_begins),
+            [self._read_log(log_begins), reply.log],
             request_id=request_id,
             version=self.function_version.id.qualifier,
             duration_ms=(time.time() - begun) * 1000,
@@ -139,11 +139,13 @@ def environment(told: Mapping[str, object], code: str) -> dict[str, str]:
     return {"PATH": SEARCH_PATH, "LANG": LANGUAGE, **names, "LAMBDA_TASK_ROOT": code}
 
 
-def framed(log: str, *, request_id: str, version: str, duration_ms: float, memory_mb: int) -> str:
+def framed(parts: list[str], *, request_id: str, version: str, duration_ms: float, memory_mb: int) -> str:
     """An invocation's log with the lines that Lambda puts around it."""
-    if log and not log.endswith("\n"):
-        log += "\n"
-    return (
-        f"START RequestId: {request_id} Version: {version}\n{log}END RequestId: {request_id}\n"
-        f"REPORT RequestId: {request_id}\tDuration: {duration_ms:.2f} ms\tMemory Size: {memory_mb} MB\n"
+    # Not `splitlines`: it cuts at characters that may stand inside a line of JSON.
+    lines = [line for part in parts for line in part.split("\n") if line]
+    lines.insert(0, f"START RequestId: {request_id} Version: {version}")
+    lines.append(f"END RequestId: {request_id}")
+    lines.append(
+        f"REPORT RequestId: {request_id}\tDuration: {duration_ms:.2f} ms\tMemory Size: {memory_mb} MB"
     )
+    return "\n".join(lines) + "\n"

@@ -26,11 +26,14 @@ class Reply:
 
     payload: bytes
     is_error: bool
+    # What the log has to say of it, where the function could not do that itself.
+    log: str = ""
 
 
 def error(kind: str, message: str) -> Reply:
     """An error in the form in which AWS reports those of the environment itself."""
-    return Reply(json.dumps({"errorType": kind, "errorMessage": message}).encode(), is_error=True)
+    payload = json.dumps({"errorType": kind, "errorMessage": message}).encode()
+    return Reply(payload, is_error=True, log=message)
 
 
 class StartFailed(Exception):

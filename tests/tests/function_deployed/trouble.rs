@@ -1,0 +1,99 @@
+//! Handlers that panic, block, or take the process with them.
+
+use std::path::{Path, PathBuf};
+
+use drumline_tests::{DeployedFunction, Deployment, Setup, TestQueue, can_deploy, eventually};
+use serde_json::json;
+use tempfile::TempDir;
+
+const TIMEOUT_SECS: i32 = 6;
+
+/// A function with handlers of its own, and a queue that holds a batch of its jobs.
+struct Errands {
+    queue: TestQueue,
+    function: DeployedFunction,
+    folder: TempDir,
+}
+
+impl Errands {
+    /// Sends three jobs, of which the one called like the trouble gets into it, and has the function run them.
+    async fn begin(trouble: &str) -> Self {
+        // Lambda asks for a visibility timeout that is not below the function's. A short one brings a lost batch back soon.
+        let setup = Setup { visibility_secs: 8, ..Setup::default() };
+        let (queue, folder) = (TestQueue::create(trouble, setup).await, tempfile::tempdir().unwrap());
+        for name in ["before", trouble, "after"] {
+            let is_troubled = name == trouble;
+            let payload = json!({
+                "name": name,
+                "diary": diary(folder.path()),
+                "trouble": is_troubled.then_some(trouble),
+            });
+            queue.send(&json!({ "type": "errand", "payload": payload }).to_string()).await;
+        }
+        let function = Deployment::of(PathBuf::from(env!("CARGO_BIN_EXE_troubled_function")))
+            .env("DRUMLINE_RETRY", "schedule(1s)")
+            .timeout_secs(TIMEOUT_SECS)
+            .create(trouble)
+            .await;
+        function.feed_from(&queue, 10).await;
+        let errands = Self { queue, function, folder };
+        eventually("all are done and deleted", async || {
+            errands.ran().contains(&format!("{trouble} 2")) && errands.queue.is_empty().await
+        })
+        .await;
+        assert_eq!(errands.queue.dead_count().await, 0);
+        errands
+    }
+
+    /// Names and attempts of what has run, sorted.
+    fn ran(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(diary(self.folder.path())).unwrap_or_default();
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    }
+
+    async fn log(&self) -> String {
+        self.function.log().await.join("\n")
+    }
+}
+
+fn diary(folder: &Path) -> PathBuf {
+    folder.join("diary")
+}
+
+#[tokio::test]
+async fn a_panic_fails_its_own_message_only() {
+    if !can_deploy() {
+        return;
+    }
+    let errands = Errands::begin("panic").await;
+    assert_eq!(errands.ran(), ["after 1", "before 1", "panic 1", "panic 2"]);
+    eventually("the panic is logged", async || errands.log().await.contains("is told to panic")).await;
+}
+
+#[tokio::test]
+async fn a_handler_that_cannot_be_stopped_holds_up_neither_the_answer_nor_its_neighbours() {
+    if !can_deploy() {
+        return;
+    }
+    let errands = Errands::begin("block").await;
+    assert_eq!(errands.ran(), ["after 1", "before 1", "block 1", "block 2"]);
+    eventually("all invocations are logged", async || errands.function.invocations().await >= 2).await;
+    let log = errands.log().await;
+    assert!(!log.contains("Task timed out"), "{log}");
+}
+
+/// A batch whose process is gone has been answered by nobody, so all of it comes back, when its visibility timeout has
+/// passed.
+#[tokio::test]
+async fn a_process_that_ends_loses_nothing() {
+    if !can_deploy() {
+        return;
+    }
+    let errands = Errands::begin("abort").await;
+    let ran = errands.ran();
+    for name in ["before 2", "abort 1", "abort 2", "after 2"] {
+        assert!(ran.iter().any(|line| line == name), "{name} in {ran:?}");
+    }
+}
