@@ -27,14 +27,19 @@ pub struct ModelQueue {
     sqs: Arc<Mutex<Sqs>>,
     begun: Instant,
     changed: Arc<Notify>,
+    /// The queue's URL.
     pub queue_url: String,
     dead_letter_url: String,
     wait_time: Duration,
+    /// The queue's visibility timeout.
     pub visibility: Duration,
+    /// What was asked of it.
     pub requests: Arc<Requests>,
     /// The next so many of a kind of call fail, each of their entries.
     pub failing_deletes: Arc<AtomicUsize>,
+    /// Like [`failing_deletes`](Self::failing_deletes), of visibility changes.
     pub failing_renewals: Arc<AtomicUsize>,
+    /// The next so many receives fail.
     pub failing_receives: Arc<AtomicUsize>,
     /// Whether the process on this end still lives: a dead one receives no more.
     alive: Arc<AtomicBool>,
@@ -45,8 +50,11 @@ pub struct ModelQueue {
 /// Requests by action.
 #[derive(Default)]
 pub struct Requests {
+    /// Of `ReceiveMessage`.
     pub receives: AtomicUsize,
+    /// Of `DeleteMessageBatch`.
     pub deletes: AtomicUsize,
+    /// Of `ChangeMessageVisibilityBatch`.
     pub visibilities: AtomicUsize,
 }
 
@@ -93,6 +101,7 @@ impl ModelQueue {
         (Self { alive: Arc::clone(&alive), ..self.clone() }, alive)
     }
 
+    /// Sends a message, of a group or of none, and returns its id.
     pub fn send(&self, body: &str, group: Option<&str>) -> String {
         let request = SendMessage {
             queue_url: self.queue_url.clone(),
@@ -109,11 +118,13 @@ impl ModelQueue {
         id
     }
 
+    /// What is in the queue.
     pub fn left(&self) -> Vec<PeekedMessage> {
         let now = self.now();
         self.lock().peek(now, &self.queue_url).unwrap()
     }
 
+    /// What is in its DLQ.
     pub fn dead(&self) -> Vec<PeekedMessage> {
         let now = self.now();
         self.lock().peek(now, &self.dead_letter_url).unwrap()
