@@ -9,7 +9,7 @@ use drumline::{
     Replies, Report, Router, RunControl, SETTLE_TIME, Start,
 };
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tracing::Instrument as _;
 
 use crate::handlers::TokioHost;
@@ -23,6 +23,10 @@ const MAX_TURN: usize = 256;
 
 /// Events on their way to the loop. Tasks wait when it is full, so it bounds memory, not correctness.
 const CHANNEL: usize = 1024;
+
+/// Calls in the air at once. SQS answers one in milliseconds, and each has a connection: a Lambda function may have 1,024
+/// files open, all of its concurrent batches together.
+const MAX_CALLS: usize = 64;
 
 /// What happened outside.
 enum Event {
@@ -40,6 +44,7 @@ pub struct Driver {
     observer: QueueObserver,
     handlers: Handle,
     lease: Option<BoxFuture<Option<Duration>>>,
+    calls: Arc<Semaphore>,
 }
 
 /// What a loop works with.
@@ -84,7 +89,8 @@ impl Driver {
         let Parts { name, ledger, queue, router, metrics, listener, status, handlers } = parts;
         let host = Arc::new(TokioHost { metrics: Arc::clone(&metrics), listener: Arc::clone(&listener) });
         let observer = QueueObserver::new(name, metrics, listener, status);
-        Self { ledger, queue, router, host, observer, handlers, lease: None }
+        let calls = Arc::new(Semaphore::new(MAX_CALLS));
+        Self { ledger, queue, router, host, observer, handlers, lease: None, calls }
     }
 
     /// Has the loop find out how long leases are, where the ledger does not know: the future's answer counts, `None`
@@ -120,6 +126,7 @@ impl Driver {
                     self.observer.drained(summary);
                 }
                 runs.values().for_each(RunControl::abort);
+                self.calls.close();
                 return summary;
             }
             let timeout = self.ledger.timeout();
@@ -187,8 +194,14 @@ impl Driver {
             Effect::Receive(receive) => self.receive(receive, events.clone()),
             Effect::Call(call) => {
                 let reply = self.queue.perform(call.action);
-                let events = events.clone();
-                tokio::spawn(async move { send(&events, Event::Called(call.id, reply.await)).await });
+                let (events, calls) = (events.clone(), Arc::clone(&self.calls));
+                tokio::spawn(async move {
+                    // Closed once the ledger has ended: what has had no turn by then is too late.
+                    let Ok(turn) = calls.acquire().await else { return };
+                    let replies = reply.await;
+                    drop(turn);
+                    send(&events, Event::Called(call.id, replies)).await;
+                });
             }
             Effect::Note(note) => self.observer.note(note),
         }

@@ -54,7 +54,9 @@ impl App {
         }
         let settings = match Settings::read_for_function(|name| std::env::var(name).ok()) {
             Ok(settings) => settings,
-            Err(problems) => return io.block_on(refuse("Settings", &problems.to_string())),
+            Err(problems) => {
+                return io.block_on(refuse("Settings", &problems.with_those_of(self.router)));
+            }
         };
         logging::init(settings.log_format, &settings.log, Spans::All);
         let router = match &settings.forward_to {

@@ -1,5 +1,6 @@
 //! A queue in the test's own process, seen from the inside: who hides what and until when.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use drumline_queue::api::{DeleteMessage, ReceiveMessage, SendMessage};
@@ -25,6 +26,7 @@ pub struct LocalQueue {
     /// The queue's ARN.
     pub arn: String,
     dead_letter_url: Option<String>,
+    fifo: bool,
 }
 
 impl LocalQueue {
@@ -46,7 +48,7 @@ impl LocalQueue {
         attributes.extend(policy.as_deref().map(|policy| ("RedrivePolicy", policy)));
         let url = endpoint.create_queue(name, &attributes).unwrap();
         let arn = endpoint.call(|sqs, _| sqs.queue_arn(name));
-        Self { name: name.to_owned(), url, arn, dead_letter_url, server }
+        Self { name: name.to_owned(), url, arn, dead_letter_url, fifo: setup.fifo, server }
     }
 
     /// Where its endpoint is.
@@ -62,7 +64,7 @@ impl LocalQueue {
     /// Sends a message of a group and returns its id.
     pub fn send_grouped(&self, body: &str, group: &str) -> String {
         // Bodies may repeat, and standard queues know no such id.
-        let deduplication_id = self.name.ends_with(".fifo").then(|| fastrand::u64(..).to_string());
+        let deduplication_id = self.fifo.then(|| fastrand::u64(..).to_string());
         let request = SendMessage {
             message_group_id: Some(group.to_owned()),
             message_deduplication_id: deduplication_id,
@@ -94,6 +96,13 @@ impl LocalQueue {
             records.extend(more);
         }
         records
+    }
+
+    /// Receives what is there, ten messages at most, waiting until it is one at least: as the mapping does.
+    pub async fn receive_some(&self) -> Vec<Record> {
+        let received = self.receive_once(RECEIVE, LONGEST_WAIT).await;
+        assert!(!received.is_empty(), "nothing came within {LONGEST_WAIT:?}");
+        received
     }
 
     /// Asks for messages and expects none. SQS moves what was received too often to the DLQ when somebody asks.
@@ -139,7 +148,21 @@ impl LocalQueue {
 
     /// How much longer a message of the queue is hidden; nothing where it can be received.
     pub fn hidden_for(&self, id: &str) -> Duration {
-        match self.find(id).unwrap_or_else(|| panic!("{id} has left the queue")).state {
+        let message = self.find(id).unwrap_or_else(|| panic!("{id} has left the queue"));
+        self.left(message.state)
+    }
+
+    /// How much longer each message of the queue is hidden, by its id.
+    pub fn hidden(&self) -> BTreeMap<String, Duration> {
+        let messages = self.server.endpoint().peek(&self.url).unwrap();
+        messages
+            .into_iter()
+            .map(|message| (message.message_id.to_string(), self.left(message.state)))
+            .collect()
+    }
+
+    fn left(&self, state: MessageState) -> Duration {
+        match state {
             MessageState::Visible => Duration::ZERO,
             MessageState::InFlight { until } | MessageState::Delayed { until } => {
                 until.since(self.server.endpoint().now())

@@ -111,7 +111,7 @@ impl Record {
 }
 
 fn md5(text: &str) -> String {
-    Md5::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:032x}", u128::from_be_bytes(Md5::digest(text).into()))
 }
 
 fn message_attribute(value: &Value) -> Value {

@@ -26,7 +26,7 @@ pub(super) fn command() -> Command {
 }
 
 pub(super) fn config(args: &ArgMatches) -> Result<ExitCode, Failed> {
-    let settings = read_settings(args)?;
+    let settings = read_settings(args).map_err(|problems| Failed::usage(problems.to_string()))?;
     let mut out = std::io::stdout().lock();
     if args.get_one::<String>("output").is_some_and(|output| output == "json") {
         for setting in &settings.effective {

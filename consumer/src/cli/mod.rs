@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgMatches, Command};
 use drumline::Router;
 
-use drumline_host::{SETTINGS, Settings};
+use drumline_host::{Problems, SETTINGS, Settings};
 use exit::Failed;
 
 /// Makes the router, once it is known to be needed.
@@ -107,12 +107,11 @@ fn settings_args() -> Vec<Arg> {
 }
 
 /// The settings that a command line and its surroundings tell.
-fn read_settings(args: &ArgMatches) -> Result<Settings, Failed> {
+fn read_settings(args: &ArgMatches) -> Result<Settings, Problems> {
     let given = |key: &'static str| Some((key.to_owned(), args.get_one::<String>(key)?.clone()));
     let flags: BTreeMap<String, String> = SETTINGS.iter().filter_map(|setting| given(setting.key)).collect();
     let file = args.get_one::<PathBuf>("config");
     Settings::read(&flags, |name| std::env::var(name).ok(), file.map(PathBuf::as_path))
-        .map_err(|problems| Failed::usage(problems.to_string()))
 }
 
 #[cfg(test)]

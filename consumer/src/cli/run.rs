@@ -26,7 +26,10 @@ pub(super) fn command() -> Command {
 }
 
 pub(super) fn run(args: &ArgMatches, router: MakeRouter) -> Result<ExitCode, Failed> {
-    let settings = read_settings(args)?;
+    let settings = match read_settings(args) {
+        Ok(settings) => settings,
+        Err(problems) => return Err(Failed::usage(problems.with_those_of(router))),
+    };
     logging::init(settings.log_format, &settings.log, Spans::Innermost);
     let router = router_for(&settings, router)?;
     let (io, handlers) = runtimes()?;

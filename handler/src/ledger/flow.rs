@@ -27,6 +27,8 @@ impl Ledger {
         let lane: &str = match &message.group {
             _ if self.policy.fifo && self.policy.one_lane => "",
             Some(group) if self.policy.fifo => group,
+            // SQS always tells the group. Where somebody else does not, each may be the next one's predecessor.
+            None if self.policy.fifo => "",
             _ => &message.id,
         };
         if let Some(ids) = self.lanes.get(lane) {

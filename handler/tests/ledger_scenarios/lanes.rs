@@ -115,8 +115,8 @@ fn a_group_on_a_standard_queue_is_no_lane() {
 }
 
 #[test]
-fn messages_of_a_fifo_queue_without_a_group_stand_alone() {
+fn messages_of_a_fifo_queue_without_a_group_follow_each_other() {
     let mut world = World::new(fifo());
-    world.receives(["a", "b"]);
+    world.receives(["a", "g/b", "c"]);
     assert_eq!(world.heard(), ["start a", "start b"]);
 }

@@ -11,7 +11,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use drumline::{RetryPolicy, UnknownType};
+use drumline::{RetryPolicy, Router, UnknownType};
 use url::Url;
 
 pub use sources::Origin;
@@ -120,6 +120,16 @@ impl fmt::Display for Problems {
 }
 
 impl std::error::Error for Problems {}
+
+impl Problems {
+    /// All that is wrong in words, with what is wrong with the settings that `router`'s handlers have of their own.
+    pub fn with_those_of(&self, router: impl FnOnce() -> Result<Router, String>) -> String {
+        match router() {
+            Ok(_) => self.to_string(),
+            Err(more) => format!("{self}\nand with the handlers':\n  {more}"),
+        }
+    }
+}
 
 impl Settings {
     /// Reads the settings from the command line's flags (by key), the environment (by variable) and a file.

@@ -40,6 +40,32 @@ async fn the_application_says_when_to_come_back() {
 }
 
 #[tokio::test]
+async fn a_delay_beyond_what_sqs_allows_is_the_longest_that_it_does() {
+    let (_app, queue, function) = scene(hidden()).await;
+    let batch = queue.batch(&["503 9999999", "503 43200"]).await;
+    run(&function, &batch).await.expect_failed(&ids(&batch));
+    for record in &batch {
+        // Twelve hours in all, counted from the receive.
+        let hidden = queue.hidden_for(&record.id()).as_secs();
+        assert!((42_900..=43_200).contains(&hidden), "{}: {hidden} s", record.body());
+    }
+}
+
+#[tokio::test]
+async fn an_application_that_is_not_there_has_everything_tried_again() {
+    let queue = LocalQueue::create(hidden()).await;
+    let app = obedient().await;
+    let launch = FunctionLaunch::forwarding(&app, &queue).env("DRUMLINE_RETRY", "schedule(90s)");
+    drop(app);
+    let function = launch.spawn().await;
+    let batch = queue.batch(&["200 a", "200 b"]).await;
+    run(&function, &batch).await.expect_failed(&ids(&batch));
+    for record in &batch {
+        expect_back_in(&queue, record, 90);
+    }
+}
+
+#[tokio::test]
 async fn the_schedule_goes_by_how_often_a_message_was_received() {
     let (app, queue) = (obedient().await, LocalQueue::create(hidden()).await);
     let launch = FunctionLaunch::forwarding(&app, &queue).env("DRUMLINE_RETRY", "schedule(30s,90s,200s)");

@@ -8,7 +8,7 @@ use crate::apps::{obedient, run, scene};
 const RETRY: &str = "failed, trying again later";
 
 /// A field of an entry or of one of the spans that it is in.
-fn field<'a>(entry: &'a Value, name: &str) -> &'a Value {
+pub(crate) fn field<'a>(entry: &'a Value, name: &str) -> &'a Value {
     let spans = entry["spans"].as_array().into_iter().flatten();
     let places = [entry, &entry["span"]].into_iter().chain(spans);
     places.map(|place| &place[name]).find(|value| !value.is_null()).unwrap_or(&Value::Null)

@@ -1,7 +1,9 @@
 //! Records without a message id. Lambda never sends them, tools and tests of other people do. They cannot be listed: an
 //! empty id or a wrong one makes Lambda take the whole batch for failed, and a missing one has the message deleted.
 
-use drumline_tests::{Record, Setup};
+use std::collections::BTreeSet;
+
+use drumline_tests::{FunctionLaunch, Record, Setup};
 use serde_json::Value;
 
 use crate::apps::{bodies, run, scene};
@@ -16,6 +18,18 @@ async fn alone_it_is_done() {
     run(&function, &[nameless("200 a")]).await.expect_all_done();
     run(&function, &[nameless("200 b"), nameless("200 c")]).await.expect_all_done();
     assert_eq!(app.count(), 3, "three messages, not one and its repetitions");
+}
+
+#[tokio::test]
+async fn no_two_are_one_to_the_application() {
+    let (app, queue, function) = scene(Setup::default()).await;
+    run(&function, &[nameless("200 a"), nameless("200 b")]).await.expect_all_done();
+    run(&function, &[nameless("200 c")]).await.expect_all_done();
+    let other_process = FunctionLaunch::forwarding(&app, &queue).spawn().await;
+    run(&other_process, &[nameless("200 d")]).await.expect_all_done();
+    let keys: BTreeSet<String> =
+        app.calls().iter().map(|call| call.header("idempotency-key").unwrap().to_owned()).collect();
+    assert_eq!(keys.len(), 4, "an application that knows a key again skips the message: {keys:?}");
 }
 
 #[tokio::test]

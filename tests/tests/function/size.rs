@@ -3,13 +3,19 @@
 //! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>
 
 use std::collections::HashSet;
+use std::time::Duration;
 
-use drumline_tests::{App, Record, Setup, sqs_event};
+use drumline_tests::{
+    App, Fault, FunctionLaunch, Invocation, LocalQueue, Proxy, Record, Setup, ids, sqs_event,
+};
 
-use crate::apps::{ids_where, run, scene};
+use crate::apps::{HANGS, bodies, ids_where, obedient, run, scene};
 
 /// The most records of a batch.
 const MOST_RECORDS: usize = 10_000;
+
+/// What messages are given back with.
+const CHANGE: &str = "ChangeMessageVisibilityBatch";
 
 /// The largest event.
 const LARGEST_EVENT: usize = 6 * 1024 * 1024;
@@ -32,9 +38,8 @@ async fn ten_thousand_small_records_each_run_once() {
     assert_eq!(failed.len(), 100);
     answered.expect_failed(&failed);
     assert_eq!((app.count(), distinct_bodies(&app).len()), (MOST_RECORDS, MOST_RECORDS));
-    for id in &failed {
-        assert!(queue.hidden_for(id).is_zero(), "ten to a call, all of them");
-    }
+    let hidden = queue.hidden();
+    assert!(failed.iter().all(|id| hidden[id].is_zero()), "all of them are back");
 }
 
 #[tokio::test]
@@ -55,4 +60,59 @@ async fn six_megabytes_are_passed_on_whole() {
     let text = "\"\\/\n\t€ß\u{10FFFF}\u{85}".repeat(20_000);
     run(&function, &[Record::hand_made(&text)]).await.expect_all_done();
     assert!(app.calls()[6].body == text);
+}
+
+#[tokio::test]
+async fn ten_thousand_failures_are_told_to_the_queue_and_listed() {
+    let (app, queue) =
+        (obedient().await, LocalQueue::create(Setup { visibility_secs: 600, ..Setup::default() }).await);
+    let launch = FunctionLaunch::forwarding(&app, &queue).env("DRUMLINE_RETRY", "schedule(2h)");
+    let function = launch.spawn().await;
+    let batch = queue.batch(&vec!["503"; MOST_RECORDS]).await;
+    run(&function, &batch).await.expect_failed(&ids(&batch));
+    assert_eq!(app.count(), MOST_RECORDS);
+    let hidden = queue.hidden();
+    let delayed = hidden.values().filter(|hidden| **hidden > Duration::from_secs(3600)).count();
+    assert_eq!((hidden.len(), delayed), (MOST_RECORDS, MOST_RECORDS), "each has its delay");
+}
+
+#[tokio::test]
+async fn thousands_that_were_not_started_do_not_delay_the_answer() {
+    let (app, queue) =
+        (obedient().await, LocalQueue::create(Setup { visibility_secs: 600, ..Setup::default() }).await);
+    let function = FunctionLaunch::forwarding(&app, &queue).env("DRUMLINE_CONCURRENCY", "1").spawn().await;
+    function.until_ready().await;
+    let mut sent = vec!["200"; 3_000];
+    sent[0] = HANGS;
+    let batch = queue.batch(&sent).await;
+    let timeout = Duration::from_secs(8);
+    let answered = function.invoke(Invocation::new(sqs_event(&batch)).timeout(timeout)).await;
+    answered.expect_failed(&ids(&batch));
+    assert!(answered.after < timeout, "{:?}", answered.after);
+    assert_eq!(bodies(&app), [HANGS]);
+    let given_back = queue.hidden().values().filter(|hidden| hidden.is_zero()).count();
+    assert_eq!(given_back, batch.len(), "there was time enough to give all of them back");
+}
+
+#[tokio::test]
+async fn a_large_batch_does_not_have_its_calls_in_the_air_all_at_once() {
+    // More would exceed the 1,024 files that a process on Lambda may have open, and what SQS answers in time.
+    const MOST_CALLS: usize = 100;
+    let (app, queue) =
+        (obedient().await, LocalQueue::create(Setup { visibility_secs: 600, ..Setup::default() }).await);
+    let proxy = Proxy::start(&queue.endpoint_url()).await;
+    let launch = FunctionLaunch::forwarding(&app, &queue)
+        .env("AWS_ENDPOINT_URL_SQS", &proxy.url())
+        .env("DRUMLINE_CONCURRENCY", "1");
+    let function = launch.spawn().await;
+    proxy.fail_always(CHANGE, Fault::Hangs);
+    let mut sent = vec!["200"; MOST_RECORDS];
+    sent[0] = HANGS;
+    let batch = queue.batch(&sent).await;
+    let timeout = Duration::from_secs(8);
+    let answered = function.invoke(Invocation::new(sqs_event(&batch)).timeout(timeout)).await;
+    answered.expect_failed(&ids(&batch));
+    assert!(answered.after < timeout, "{:?}", answered.after);
+    let calls = proxy.count(CHANGE);
+    assert!((1..=MOST_CALLS).contains(&calls), "{calls} calls without an answer to one");
 }

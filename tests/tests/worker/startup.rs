@@ -64,12 +64,14 @@ async fn without_a_queue_the_way_to_name_one_is_told() {
 
 #[tokio::test]
 async fn wrong_settings_of_the_jobs_are_told_too() {
-    let finished = run("http://127.0.0.1:1/000000000000/jobs")
-        .env("DRUMLINE_MAX_PIXELS", "many")
-        .env("DRUMLINE_SMTP_URL", "smtp://mail.example.com")
-        .finish()
-        .await;
-    expect(&finished, USAGE, &["DRUMLINE_MAX_PIXELS", "DRUMLINE_MAIL_FROM"]);
+    let launch = || {
+        run("http://127.0.0.1:1/000000000000/jobs")
+            .env("DRUMLINE_MAX_PIXELS", "many")
+            .env("DRUMLINE_SMTP_URL", "smtp://mail.example.com")
+    };
+    expect(&launch().finish().await, USAGE, &["DRUMLINE_MAX_PIXELS", "DRUMLINE_MAIL_FROM"]);
+    let both = launch().env("DRUMLINE_CONCURRENCY", "none").finish().await;
+    expect(&both, USAGE, &["concurrency", "DRUMLINE_MAX_PIXELS", "DRUMLINE_MAIL_FROM"]);
 }
 
 #[tokio::test]
