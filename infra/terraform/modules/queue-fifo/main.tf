@@ -1,0 +1,96 @@
+# A FIFO queue with its dead-letter queue, the policies of both, and their alarms.
+
+locals {
+  queue_name             = "${var.service_name}.fifo"
+  dead_letter_queue_name = "${var.service_name}-dlq.fifo"
+}
+
+resource "aws_sqs_queue" "jobs" {
+  name       = local.queue_name
+  fifo_queue = true
+  # Looks at bodies only, and would drop the second of two equal jobs.
+  content_based_deduplication = false
+  # High throughput: limits and deduplication hold for each message group. One is only allowed with the other.
+  deduplication_scope        = "messageGroup"
+  fifo_throughput_limit      = "perMessageGroupId"
+  visibility_timeout_seconds = var.visibility_timeout_seconds
+  message_retention_seconds  = var.message_retention_seconds
+  # For whoever receives without saying how long to wait. Short polling costs more, and misses messages that are there.
+  receive_wait_time_seconds = 20
+  sqs_managed_sse_enabled   = true
+
+  tags = { "drumline:service" = var.service_name }
+
+  # Destroyed by mistake, it would take the messages with it.
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
+resource "aws_sqs_queue" "dead_letters" {
+  name                  = local.dead_letter_queue_name
+  fifo_queue            = true
+  deduplication_scope   = "messageGroup"
+  fifo_throughput_limit = "perMessageGroupId"
+  # The longest that SQS allows. A FIFO queue counts it from the move, so a dead letter is kept for all of it.
+  message_retention_seconds = 1209600
+  # Long polling here too: a short poll asks some of SQS's servers only, and a lone dead letter looks like none.
+  receive_wait_time_seconds = 20
+  sqs_managed_sse_enabled   = true
+
+  tags = {
+    "drumline:service"                  = var.service_name
+    "drumline:dead-letter-breaks-order" = var.dead_letter_breaks_order
+  }
+
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
+resource "aws_sqs_queue_redrive_policy" "jobs" {
+  queue_url = aws_sqs_queue.jobs.id
+  redrive_policy = jsonencode({
+    deadLetterTargetArn = aws_sqs_queue.dead_letters.arn
+    maxReceiveCount     = var.max_receive_count
+  })
+}
+
+resource "aws_sqs_queue_redrive_allow_policy" "dead_letters" {
+  queue_url = aws_sqs_queue.dead_letters.id
+  redrive_allow_policy = jsonencode({
+    redrivePermission = "byQueue"
+    sourceQueueArns   = [aws_sqs_queue.jobs.arn]
+  })
+}
+
+resource "aws_sqs_queue_policy" "jobs" {
+  queue_url = aws_sqs_queue.jobs.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "EncryptedConnectionsOnly"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "sqs:*"
+      Resource  = aws_sqs_queue.jobs.arn
+      Condition = { Bool = { "aws:SecureTransport" = "false" } }
+    }]
+  })
+}
+
+resource "aws_sqs_queue_policy" "dead_letters" {
+  queue_url = aws_sqs_queue.dead_letters.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "EncryptedConnectionsOnly"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "sqs:*"
+      Resource  = aws_sqs_queue.dead_letters.arn
+      Condition = { Bool = { "aws:SecureTransport" = "false" } }
+    }]
+  })
+}
+

@@ -1,0 +1,32 @@
+# For people, never for a worker: attach it to the role that may look at dead letters and put them back.
+resource "aws_iam_policy" "operators" {
+  name        = "${var.service_name}-operators"
+  description = "Look at, put back and delete the dead letters of ${local.queue_name}"
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid    = "DeadLetters"
+        Effect = "Allow"
+        Action = [
+          "sqs:StartMessageMoveTask",
+          "sqs:ListMessageMoveTasks",
+          "sqs:CancelMessageMoveTask",
+          "sqs:ReceiveMessage",
+          "sqs:ChangeMessageVisibility",
+          "sqs:DeleteMessage",
+          "sqs:GetQueueAttributes",
+          "sqs:GetQueueUrl",
+          "sqs:ListDeadLetterSourceQueues",
+        ]
+        Resource = aws_sqs_queue.dead_letters.arn
+      },
+      {
+        Sid      = "BackToTheQueue"
+        Effect   = "Allow"
+        Action   = ["sqs:SendMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl"]
+        Resource = aws_sqs_queue.jobs.arn
+      },
+    ]
+  })
+}

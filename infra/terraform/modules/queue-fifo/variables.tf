@@ -1,0 +1,85 @@
+variable "service_name" {
+  description = "Names the queue (with .fifo after it) and everything beside it."
+  type        = string
+  default     = "jobs"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,40}$", var.service_name))
+    error_message = "service_name is a lower-case letter and up to 40 letters, digits and hyphens."
+  }
+}
+
+variable "visibility_timeout_seconds" {
+  description = "How long a message stays hidden after it is received. At least six times a Lambda function's timeout."
+  type        = number
+  default     = 900
+  nullable    = false
+
+  validation {
+    condition     = var.visibility_timeout_seconds >= 420 && var.visibility_timeout_seconds <= 43200
+    error_message = "visibility_timeout_seconds is from 420 to 43200."
+  }
+}
+
+variable "message_retention_seconds" {
+  description = "How long a message is kept. Below the dead-letter queue's two weeks."
+  type        = number
+  default     = 345600
+  nullable    = false
+
+  validation {
+    condition     = var.message_retention_seconds >= 86400 && var.message_retention_seconds <= 1123200
+    error_message = "message_retention_seconds is from 86400 to 1123200."
+  }
+}
+
+variable "max_receive_count" {
+  description = "How often a message is received before it goes to the dead-letter queue. Deploys and throttling count too."
+  type        = number
+  default     = 10
+  nullable    = false
+
+  validation {
+    condition     = var.max_receive_count >= 5 && var.max_receive_count <= 1000
+    error_message = "max_receive_count is from 5 to 1000."
+  }
+}
+
+variable "oldest_message_age_seconds" {
+  description = "How old the oldest message may get before somebody is told."
+  type        = number
+  default     = 3600
+  nullable    = false
+
+  validation {
+    condition     = var.oldest_message_age_seconds >= 60 && var.oldest_message_age_seconds <= 43000
+    error_message = "oldest_message_age_seconds is from 60 to 43000."
+  }
+}
+
+variable "alarm_topic_arn" {
+  description = "The SNS topic that alarms, and their ends, are sent to."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:[a-z0-9-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$", var.alarm_topic_arn))
+    error_message = "alarm_topic_arn is the ARN of an SNS topic."
+  }
+}
+
+variable "dead_letter_breaks_order" {
+  description = <<-EOT
+    Say accepted. When a message has become a dead letter, the later ones of its message group are worked on without it,
+    and when it is put back, it comes after them. Where that must not be, no dead-letter queue helps and this module is
+    not the one to use.
+  EOT
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = contains(["accepted"], var.dead_letter_breaks_order)
+    error_message = "dead_letter_breaks_order is accepted: read what it is about first."
+  }
+}

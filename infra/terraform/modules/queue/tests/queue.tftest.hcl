@@ -1,0 +1,151 @@
+mock_provider "aws" {
+  override_during = plan
+
+  override_resource {
+    target = aws_sqs_queue.jobs
+    values = {
+      id  = "https://sqs.eu-west-1.amazonaws.com/123456789012/jobs"
+      arn = "arn:aws:sqs:eu-west-1:123456789012:jobs"
+      url = "https://sqs.eu-west-1.amazonaws.com/123456789012/jobs"
+    }
+  }
+
+  override_resource {
+    target = aws_sqs_queue.dead_letters
+    values = {
+      id  = "https://sqs.eu-west-1.amazonaws.com/123456789012/jobs-dlq"
+      arn = "arn:aws:sqs:eu-west-1:123456789012:jobs-dlq"
+      url = "https://sqs.eu-west-1.amazonaws.com/123456789012/jobs-dlq"
+    }
+  }
+}
+
+variables {
+  alarm_topic_arn = "arn:aws:sns:eu-west-1:123456789012:alarms"
+}
+
+run "what_keeps_failing_ends_in_the_dead_letter_queue" {
+  command = plan
+
+  assert {
+    condition     = aws_sqs_queue_redrive_policy.jobs.queue_url == aws_sqs_queue.jobs.id
+    error_message = "The redrive policy is the queue's."
+  }
+
+  assert {
+    condition = jsondecode(aws_sqs_queue_redrive_policy.jobs.redrive_policy) == {
+      deadLetterTargetArn = "arn:aws:sqs:eu-west-1:123456789012:jobs-dlq"
+      maxReceiveCount     = 10
+    }
+    error_message = "After ten receives a message goes to the dead-letter queue."
+  }
+
+  assert {
+    condition = jsondecode(aws_sqs_queue_redrive_allow_policy.dead_letters.redrive_allow_policy) == {
+      redrivePermission = "byQueue"
+      sourceQueueArns   = ["arn:aws:sqs:eu-west-1:123456789012:jobs"]
+    }
+    error_message = "Only the queue may move messages into the dead-letter queue."
+  }
+}
+
+run "dead_letters_outlive_the_retention_of_the_queue" {
+  command = plan
+
+  variables {
+    message_retention_seconds = 1123200
+  }
+
+  assert {
+    condition     = aws_sqs_queue.jobs.message_retention_seconds == 1123200
+    error_message = "The queue keeps messages as long as asked for."
+  }
+
+  assert {
+    condition     = aws_sqs_queue.dead_letters.message_retention_seconds == 1209600
+    error_message = "Dead letters are kept for fourteen days, whatever the queue's retention."
+  }
+}
+
+run "both_queues_are_closed_to_unencrypted_connections" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for policy in [aws_sqs_queue_policy.jobs, aws_sqs_queue_policy.dead_letters] : anytrue([
+        for statement in jsondecode(policy.policy).Statement :
+        statement.Effect == "Deny" && statement.Action == "sqs:*" && statement.Principal == "*" &&
+        statement.Condition.Bool["aws:SecureTransport"] == "false"
+      ])
+    ])
+    error_message = "Each queue's policy denies everything without TLS."
+  }
+
+  assert {
+    condition     = jsondecode(aws_sqs_queue_policy.dead_letters.policy).Statement[0].Resource == aws_sqs_queue.dead_letters.arn
+    error_message = "The dead-letter queue's policy is about that queue."
+  }
+}
+
+run "everything_is_named_for_the_service" {
+  command = plan
+
+  variables {
+    service_name = "orders"
+  }
+
+  assert {
+    condition     = [aws_sqs_queue.jobs.name, aws_sqs_queue.dead_letters.name] == ["orders", "orders-dlq"]
+    error_message = "The queues are named for the service."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.dead_letters.dimensions["QueueName"] == "orders-dlq"
+    error_message = "The alarm watches the dead-letter queue by its name."
+  }
+
+  assert {
+    condition     = output.dead_letter_alarm_name == "orders-dead-letters"
+    error_message = "Outputs name the alarms."
+  }
+}
+
+run "a_visibility_timeout_too_short_for_the_smallest_worker_is_refused" {
+  command = plan
+
+  variables {
+    visibility_timeout_seconds = 419
+  }
+
+  expect_failures = [var.visibility_timeout_seconds]
+}
+
+run "a_retention_as_long_as_that_of_dead_letters_is_refused" {
+  command = plan
+
+  variables {
+    message_retention_seconds = 1209600
+  }
+
+  expect_failures = [var.message_retention_seconds]
+}
+
+run "few_receives_are_refused" {
+  command = plan
+
+  variables {
+    max_receive_count = 4
+  }
+
+  expect_failures = [var.max_receive_count]
+}
+
+run "a_name_that_no_queue_can_have_is_refused" {
+  command = plan
+
+  variables {
+    service_name = "Jobs.fifo"
+  }
+
+  expect_failures = [var.service_name]
+}

@@ -1,0 +1,263 @@
+variable "service_name" {
+  description = "The first part of every name here."
+  type        = string
+  default     = "jobs"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,40}$", var.service_name))
+    error_message = "service_name is a lower-case letter and up to 40 letters, digits and hyphens."
+  }
+}
+
+variable "queue_arn" {
+  description = "Output queue_arn of the queue's module."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:[a-z0-9-]+:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,80}([.]fifo)?$", var.queue_arn))
+    error_message = "queue_arn is the ARN of a queue."
+  }
+}
+
+variable "queue_url" {
+  description = "Output queue_url of the queue's module."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^https?://[^/ ]+/[0-9]{12}/[A-Za-z0-9_-]{1,80}([.]fifo)?$", var.queue_url))
+    error_message = "queue_url is the URL of a queue."
+  }
+}
+
+variable "queue_name" {
+  description = "Output queue_name of the queue's module."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]{1,80}([.]fifo)?$", var.queue_name))
+    error_message = "queue_name is the name of a queue."
+  }
+}
+
+variable "visibility_timeout_seconds" {
+  description = "Output visibility_timeout_seconds of the queue's module. The worker renews it at half of its length."
+  type        = number
+  default     = 900
+  nullable    = false
+
+  validation {
+    condition     = var.visibility_timeout_seconds >= 420 && var.visibility_timeout_seconds <= 43200
+    error_message = "visibility_timeout_seconds is from 420 to 43200."
+  }
+}
+
+variable "cluster_name" {
+  description = "The ECS cluster. Container Insights has to be on, because scaling needs the count of running tasks."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]{1,255}$", var.cluster_name))
+    error_message = "cluster_name is the name of a cluster."
+  }
+}
+
+variable "vpc_id" {
+  description = "The VPC of the subnets."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^vpc-[0-9a-f]+$", var.vpc_id))
+    error_message = "vpc_id is the id of a VPC."
+  }
+}
+
+variable "subnet_ids" {
+  description = "Subnets without public addresses, with a way to SQS, CloudWatch Logs and the image's registry by a NAT gateway or by VPC endpoints."
+  type        = list(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.subnet_ids) > 0 && alltrue([for id in var.subnet_ids : can(regex("^subnet-[0-9a-f]+$", id))])
+    error_message = "subnet_ids are the ids of one or more subnets."
+  }
+}
+
+variable "image_uri" {
+  description = "The image, with a digest or a version. A tag such as latest would change under running tasks."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9.:/_-]*(@sha256:[0-9a-f]{64}|:v?[0-9]+[.][0-9]+[A-Za-z0-9_.-]*)$", var.image_uri))
+    error_message = "image_uri is an image with a digest or a version."
+  }
+}
+
+variable "concurrency" {
+  description = "Handlers that one task runs at once. Keep backlog_per_task at several times this."
+  type        = number
+  default     = 32
+  nullable    = false
+
+  validation {
+    condition     = var.concurrency >= 1 && var.concurrency <= 256
+    error_message = "concurrency is from 1 to 256."
+  }
+}
+
+variable "min_tasks" {
+  description = "Tasks at least. With 0 the first message after hours of nothing may wait for a quarter of an hour, until SQS reports metrics again."
+  type        = number
+  default     = 1
+  nullable    = false
+
+  validation {
+    condition     = var.min_tasks >= 0 && var.min_tasks <= 10
+    error_message = "min_tasks is from 0 to 10."
+  }
+}
+
+variable "max_tasks" {
+  description = "Tasks at most. At least min_tasks, and no more than what the handlers' own backends stand."
+  type        = number
+  default     = 10
+  nullable    = false
+
+  validation {
+    condition     = var.max_tasks >= 1 && var.max_tasks <= 400
+    error_message = "max_tasks is from 1 to 400."
+  }
+
+  validation {
+    condition     = var.max_tasks >= var.min_tasks
+    error_message = "max_tasks is at least min_tasks."
+  }
+}
+
+variable "backlog_per_task" {
+  description = "Messages waiting and in flight for each task: the wait that is acceptable, divided by the mean handling time, times concurrency. More than concurrency, or a busy task alone would keep the service from scaling in."
+  type        = number
+  default     = 640
+  nullable    = false
+
+  validation {
+    condition     = var.backlog_per_task >= 64 && var.backlog_per_task <= 100000
+    error_message = "backlog_per_task is from 64 to 100000."
+  }
+
+  validation {
+    condition     = var.backlog_per_task > var.concurrency
+    error_message = "backlog_per_task is more than concurrency."
+  }
+}
+
+variable "spot_weight" {
+  description = "Tasks on Fargate Spot for each one on demand, beyond the first, which is always on demand."
+  type        = number
+  default     = 0
+  nullable    = false
+
+  validation {
+    condition     = var.spot_weight >= 0 && var.spot_weight <= 10
+    error_message = "spot_weight is from 0 to 10."
+  }
+}
+
+variable "stop_timeout_seconds" {
+  description = "From SIGTERM to SIGKILL. 120 is the most that Fargate allows."
+  type        = number
+  default     = 60
+  nullable    = false
+
+  validation {
+    condition     = var.stop_timeout_seconds >= 30 && var.stop_timeout_seconds <= 120
+    error_message = "stop_timeout_seconds is from 30 to 120."
+  }
+}
+
+variable "shutdown_grace_seconds" {
+  description = "How long running handlers may go on after SIGTERM. At least 5 s below stop_timeout_seconds."
+  type        = number
+  default     = 25
+  nullable    = false
+
+  validation {
+    condition     = var.shutdown_grace_seconds >= 1 && var.shutdown_grace_seconds <= 55
+    error_message = "shutdown_grace_seconds is from 1 to 55."
+  }
+
+  validation {
+    condition     = var.shutdown_grace_seconds + 5 <= var.stop_timeout_seconds
+    error_message = "shutdown_grace_seconds is at least 5 s below stop_timeout_seconds."
+  }
+}
+
+variable "handler_timeout_seconds" {
+  description = "How long one attempt may take."
+  type        = number
+  default     = 900
+  nullable    = false
+
+  validation {
+    condition     = var.handler_timeout_seconds >= 1 && var.handler_timeout_seconds <= 43200
+    error_message = "handler_timeout_seconds is from 1 to 43200."
+  }
+}
+
+variable "task_cpu" {
+  description = "Processor units of a task; 1024 are one processor. 256 goes with up to 2048 MB, 1024 with at least 2048."
+  type        = number
+  default     = 512
+  nullable    = false
+
+  validation {
+    condition     = contains([256, 512, 1024], var.task_cpu)
+    error_message = "task_cpu is one of 256, 512 and 1024."
+  }
+}
+
+variable "task_memory_mb" {
+  description = "Memory of a task."
+  type        = number
+  default     = 2048
+  nullable    = false
+
+  validation {
+    condition     = contains([1024, 2048, 3072, 4096], var.task_memory_mb)
+    error_message = "task_memory_mb is one of 1024, 2048, 3072 and 4096."
+  }
+
+  validation {
+    condition     = var.task_memory_mb >= 2 * var.task_cpu && var.task_memory_mb <= 8 * var.task_cpu
+    error_message = "task_memory_mb is from two to eight times task_cpu."
+  }
+}
+
+variable "log_retention_days" {
+  description = "How long the log is kept."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    error_message = "log_retention_days is one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 and 3653."
+  }
+}
+
+variable "alarm_topic_arn" {
+  description = "The SNS topic that is told when an alarm begins and when it ends."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:[a-z0-9-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$", var.alarm_topic_arn))
+    error_message = "alarm_topic_arn is the ARN of an SNS topic."
+  }
+}

