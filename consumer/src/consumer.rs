@@ -16,6 +16,7 @@ use drumline_host::{
 use crate::depth::{DepthProbe, Depths};
 use crate::http::{Endpoint, Readiness};
 use crate::metrics::Metrics;
+use crate::task_protection::TaskProtection;
 
 /// How often a queue is asked about itself at the start, and the wait between: long enough for a container's network
 /// to come up, short enough for a wrong setting to show.
@@ -101,6 +102,8 @@ impl Consumer {
         };
         let readiness =
             Readiness::new(loops.iter().map(|l| (l.name.to_string(), Arc::clone(&l.status))).collect());
+        let statuses = || loops.iter().map(|l| Arc::clone(&l.status)).collect();
+        let _protection = self.settings.task_protection.then(|| TaskProtection::start(statuses())).flatten();
         let grace = Grace::of(self.settings.shutdown_grace);
         let (stop, stopped) = watch::channel(false);
         let (mut probes, mut waiting) = (Vec::new(), Vec::new());

@@ -13,7 +13,7 @@
 //! }
 //! ```
 //!
-//! That is a whole `drumline` binary with these handlers: `run`, `dev`, `send` and `config`. [`Consumer`] is the same
+//! That is a whole `drumline` binary with these handlers: `run`, `dev`, `send`, `config` and `health`. [`Consumer`] is the same
 //! without a command line.
 
 mod cli;
@@ -23,6 +23,7 @@ mod http;
 mod metrics;
 mod producer;
 mod signals;
+mod task_protection;
 
 pub use cli::{App, DevJob};
 pub use consumer::{Consumer, StartError};

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use drumline::{DrainSummary, Ending, Ledger, Message, Note, Outcome, RunFacts};
+use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
 use crate::listener::Listener;
@@ -15,12 +16,24 @@ use crate::metrics::QueueMetrics;
 pub struct QueueStatus {
     healthy: AtomicBool,
     told_of_refusal: AtomicBool,
+    busy: watch::Sender<bool>,
 }
 
 impl QueueStatus {
     /// Whether the queue can be reached: what readiness is told from.
     pub fn is_healthy(&self) -> bool {
         self.healthy.load(Ordering::Relaxed)
+    }
+
+    /// Whether messages are in hand, from now on. Ends with the status.
+    pub fn busy(&self) -> watch::Receiver<bool> {
+        self.busy.subscribe()
+    }
+
+    /// Tells how many messages are in hand.
+    pub fn in_hand(&self, count: usize) {
+        let busy = count > 0;
+        self.busy.send_if_modified(|was| std::mem::replace(was, busy) != busy);
     }
 }
 
@@ -49,6 +62,7 @@ impl QueueObserver {
     /// Once a turn of the loop.
     pub(crate) fn state(&self, ledger: &Ledger) {
         self.metrics.in_hand(ledger.in_hand());
+        self.status.in_hand(ledger.in_hand());
         if ledger.policy().polling.is_none() {
             return;
         }

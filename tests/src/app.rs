@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -59,6 +60,8 @@ pub enum Ended {
 /// One request, as the application saw it.
 #[derive(Debug, Clone)]
 pub struct Call {
+    /// The request line without its version: method and path.
+    pub line: String,
     /// The message's id.
     pub message_id: String,
     /// How often the message has been received.
@@ -74,13 +77,14 @@ pub struct Call {
 }
 
 impl Call {
-    fn new(head: &HeaderMap, body: &Bytes) -> Self {
-        let text = |name: &str| head.get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
+    fn new(head: &Parts, body: &Bytes) -> Self {
+        let text = |name: &str| head.headers.get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
         Self {
+            line: format!("{} {}", head.method, head.uri),
             message_id: text("x-aws-sqsd-msgid"),
             receive_count: text("x-aws-sqsd-receive-count").parse().unwrap_or(0),
             body: String::from_utf8(body.to_vec()).expect("SQS's bodies are UTF-8"),
-            headers: head.clone(),
+            headers: head.headers.clone(),
             begun: Instant::now(),
             ended: None,
         }
@@ -154,7 +158,12 @@ impl App {
 
     /// Where to forward to.
     pub fn url(&self) -> String {
-        format!("http://{}/jobs", self.addr)
+        format!("{}/jobs", self.root())
+    }
+
+    /// Its address as a URL.
+    pub fn root(&self) -> String {
+        format!("http://{}", self.addr)
     }
 
     /// All requests so far, in the order in which they came.
@@ -198,7 +207,7 @@ where
 {
     let (head, body) = request.into_parts();
     let Ok(body) = body.collect().await else { return Response::new(Full::default()) };
-    let call = Call::new(&head.headers, &body.to_bytes());
+    let call = Call::new(&head, &body.to_bytes());
     let index = {
         let mut calls = record.0.lock().unwrap();
         calls.push(call.clone());

@@ -33,6 +33,7 @@ const ROLE: &str = "arn:aws:iam::000000000000:role/function";
 ///
 /// They cannot where `LocalStack` runs in Docker: it would need an engine of its own, and could not reach the servers of
 /// the tests. `cargo xtask test` sets `DRUMLINE_TEST_LAMBDA` where they can.
+#[allow(clippy::explicit_write, reason = "`eprintln` is what the test runner keeps back")]
 pub fn can_deploy() -> bool {
     let can = std::env::var_os("DRUMLINE_TEST_LAMBDA").is_some();
     if !can {

@@ -29,6 +29,11 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let interrupts = interrupt::catch()?;
     if !options.arguments.is_empty() {
+        // Tests of single packages do not build the binaries that they start, and an old one proves nothing.
+        let built = phase("build the binaries", || cargo_build(&["--workspace", "--bins"], &interrupts))?;
+        if !built.success() {
+            return Ok(exit_code(built));
+        }
         let installation = prepare_unless(options.quick, &interrupts)?;
         let services = Services::start(installation.as_ref(), &interrupts)?;
         let status = cargo_test(&options.arguments, Some(&services), &interrupts)?;
@@ -85,6 +90,10 @@ fn everything(quick: bool, more: &[&str]) -> Vec<String> {
     }
     arguments.extend(more);
     arguments.into_iter().map(str::to_owned).collect()
+}
+
+fn cargo_build(arguments: &[&str], interrupts: &Receiver<Interrupted>) -> Result<ExitStatus> {
+    Process::spawn("cargo build", project::cargo().arg("build").args(arguments), interrupts)?.wait()
 }
 
 fn cargo_test(

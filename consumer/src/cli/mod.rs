@@ -3,6 +3,7 @@
 mod config;
 mod dev;
 mod exit;
+mod health;
 mod run;
 mod send;
 mod view;
@@ -23,7 +24,7 @@ type MakeRouter = Box<dyn FnOnce() -> Result<Router, String>>;
 /// Prepares a folder for trying things out: its router and its jobs.
 type MakeDev = Box<dyn FnOnce(&Path) -> Result<(Router, Vec<DevJob>), String>>;
 
-/// A program around a router: `run`, `dev`, `send` and `config`.
+/// A program around a router: `run`, `dev`, `send`, `config` and `health`.
 pub struct App {
     router: MakeRouter,
     dev: Option<MakeDev>,
@@ -66,6 +67,7 @@ impl App {
             Some(("dev", args)) => dev::dev(args, self.router, self.dev),
             Some(("send", args)) => send::send(args),
             Some(("config", args)) => config::config(args),
+            Some(("health", args)) => health::health(args),
             other => unreachable!("clap knows no other command: {other:?}"),
         };
         result.unwrap_or_else(|failed: Failed| failed.report())
@@ -86,6 +88,7 @@ fn command() -> Command {
         .subcommand(dev::command())
         .subcommand(send::command())
         .subcommand(config::command())
+        .subcommand(health::command())
 }
 
 /// A flag for every setting, and `--config`.

@@ -46,6 +46,8 @@ pub struct Settings {
     pub emf: bool,
     /// Where messages are forwarded to, where they are.
     pub forward_to: Option<Url>,
+    /// Whether the consumer protects its ECS task from a scale-in while it has messages in hand.
+    pub task_protection: bool,
     /// Where the process answers about itself; `None` for nowhere.
     pub http_addr: Option<SocketAddr>,
     /// How logs look.
@@ -220,6 +222,7 @@ impl Reader<'_> {
         let emf = self.get("emf", None, values::on_or_off);
         let forward_to = self.get("forward_to", None, values::http_url);
         self.get("store_url", None, values::store_url);
+        let task_protection = self.get("task_protection", None, values::on_or_off);
         let http_addr = self.get("http_addr", None, values::address_or_off);
         let log_format = self.get("log_format", None, values::log_format);
         let log = self.get("log", None, values::log_filter);
@@ -232,6 +235,7 @@ impl Reader<'_> {
             all_failed: all_failed?,
             emf: emf?,
             forward_to,
+            task_protection: task_protection?,
             http_addr: http_addr?,
             log_format: log_format?,
             log: log?,

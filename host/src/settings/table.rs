@@ -134,6 +134,13 @@ pub const SETTINGS: &[Setting] = &[
         "Where claims, verdicts and progress are kept; this version knows memory: only",
     ),
     setting(
+        "task_protection",
+        Some("off"),
+        false,
+        "on|off",
+        "On ECS: whether a task that has messages in hand is kept from being stopped by a scale-in; needs ecs:UpdateTaskProtection",
+    ),
+    setting(
         "http_addr",
         Some("127.0.0.1:9464"),
         false,

@@ -72,10 +72,10 @@ async fn a_bad_message_goes_to_the_dlq_alone() {
 
 #[tokio::test]
 async fn a_slow_message_is_reported_before_the_timeout_and_its_neighbours_are_not_run_again() {
+    const TIMEOUT_SECS: u8 = 6;
     if !can_deploy() {
         return;
     }
-    const TIMEOUT_SECS: u8 = 6;
     let (queue, ids) = queue_with("slow", &["one", "two", "slow", "four", "five"]).await;
     let app = App::start(|call| async move {
         if call.body == "slow" && call.receive_count == 1 {

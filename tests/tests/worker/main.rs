@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+mod ecs;
 mod faults;
 mod fifo;
 mod jobs;

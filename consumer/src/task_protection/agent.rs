@@ -1,0 +1,97 @@
+//! The ECS agent beside the container.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{Method, Request, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::timeout;
+
+use super::{EXPIRES_IN_MINUTES, Protector};
+
+/// The variable by which ECS tells a container of its agent.
+const AGENT_URI: &str = "ECS_AGENT_URI";
+
+/// How long an answer may take. The agent asks ECS itself before it answers.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Answers are a few hundred bytes.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+/// The agent, as one task knows it.
+pub(super) struct Agent {
+    client: Client<HttpConnector, Full<Bytes>>,
+    uri: Uri,
+}
+
+/// An answer holds one of these.
+#[derive(Deserialize)]
+struct Answer {
+    failure: Option<Failure>,
+    error: Option<AgentError>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Failure {
+    reason: String,
+    detail: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AgentError {
+    code: String,
+    message: String,
+}
+
+impl Agent {
+    pub(super) fn of_this_task() -> Result<Self, String> {
+        let agent = std::env::var(AGENT_URI).map_err(|_| {
+            format!("task_protection is on, but {AGENT_URI} is not set: only tasks on ECS have it")
+        })?;
+        let uri = format!("{}/task-protection/v1/state", agent.trim_end_matches('/'));
+        let uri = uri.parse().map_err(|error| format!("{AGENT_URI} = {agent:?}: {error}"))?;
+        Ok(Self { client: Client::builder(TokioExecutor::new()).build_http(), uri })
+    }
+
+    async fn ask(&self, body: String) -> Result<(), String> {
+        let request = Request::builder()
+            .method(Method::PUT)
+            .uri(&self.uri)
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|error| error.to_string())?;
+        let response = self.client.request(request).await.map_err(|error| error.to_string())?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
+        let body = body.map_err(|error| error.to_string())?.to_bytes();
+        match serde_json::from_slice(&body) {
+            Ok(Answer { failure: Some(Failure { reason, detail }), .. }) => {
+                Err(format!("{reason}: {}", detail.unwrap_or_default()))
+            }
+            Ok(Answer { error: Some(AgentError { code, message }), .. }) => Err(format!("{code}: {message}")),
+            _ if !status.is_success() => Err(format!("the agent answers {status}")),
+            Ok(_) => Ok(()),
+            Err(error) => Err(format!("the agent answers what is not JSON: {error}")),
+        }
+    }
+}
+
+impl Protector for Agent {
+    async fn protect(&self, protected: bool) -> Result<(), String> {
+        let body = if protected {
+            json!({ "ProtectionEnabled": true, "ExpiresInMinutes": EXPIRES_IN_MINUTES })
+        } else {
+            json!({ "ProtectionEnabled": false })
+        };
+        let asked = timeout(TIMEOUT, self.ask(body.to_string())).await;
+        asked.unwrap_or_else(|_| Err(format!("no answer within {} s", TIMEOUT.as_secs())))
+    }
+}
