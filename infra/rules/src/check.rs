@@ -1,0 +1,98 @@
+//! Judging templates: every rule at the parameters' defaults, and some at each parameter's bounds too.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::finding::{Finding, Report};
+use crate::model::{Parameter, Stack};
+use crate::rules::{Rule, rules};
+use crate::template::Template;
+
+/// Who reads the environment of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Host {
+    /// The consumer, in a container.
+    Consumer,
+    /// The Lambda function.
+    Lambda,
+}
+
+/// Reads an environment as the runtime does; the error is all problems. What only the deployment knows is not among the
+/// variables, except for queue URLs, which are made up.
+pub type EnvironmentCheck<'a> = &'a dyn Fn(&BTreeMap<String, String>, Host) -> Result<(), Vec<String>>;
+
+/// How to check.
+#[derive(Default, Clone, Copy)]
+pub struct Options<'a> {
+    /// The runtime's own parser, for rule E09. Without it that part of the rule is not checked.
+    pub environment: Option<EnvironmentCheck<'a>>,
+}
+
+/// What a rule is asked about.
+pub(crate) struct Case<'a> {
+    /// The stack to judge.
+    pub(crate) stack: &'a Stack,
+    /// All stacks that are used together, at their defaults, the one to judge among them.
+    pub(crate) together: &'a [Stack],
+    pub(crate) options: &'a Options<'a>,
+}
+
+/// Judges templates that are used together: of one service, say. Findings are in the order of templates and rules.
+pub fn check(templates: &[Template], options: &Options<'_>) -> Vec<Finding> {
+    let together: Vec<Stack> = templates.iter().map(|template| template.stack(&BTreeMap::new())).collect();
+    let mut findings = Vec::new();
+    for (template, stack) in templates.iter().zip(&together) {
+        let mut own = Vec::new();
+        let case = Case { stack, together: &together, options };
+        for rule in rules() {
+            judge(rule, &case, None, &mut own);
+        }
+        for (name, value) in bounds(&stack.parameters) {
+            let values = BTreeMap::from([(name.clone(), value.clone())]);
+            let at_bound = template.stack(&values);
+            let case = Case { stack: &at_bound, together: &together, options };
+            for rule in rules().filter(|rule| rule.at_bounds) {
+                judge(rule, &case, Some((&name, &value)), &mut own);
+            }
+        }
+        own.sort_by_key(|finding: &Finding| finding.rule);
+        findings.extend(own);
+    }
+    findings
+}
+
+fn judge(rule: &Rule, case: &Case<'_>, bound: Option<(&str, &Value)>, findings: &mut Vec<Finding>) {
+    let mut report = Report::default();
+    (rule.check)(case, &mut report);
+    for (place, mut found) in report.0 {
+        // What is wrong at the default too, or at another bound, is told once.
+        if bound.is_some() && findings.iter().any(|finding| finding.rule == rule.id && finding.place == place)
+        {
+            continue;
+        }
+        if let Some((name, value)) = bound {
+            found = format!("{found} (where {name} is {value})");
+        }
+        let file = case.stack.file.clone();
+        let Rule { id, title, reason, mend, .. } = *rule;
+        findings.push(Finding { rule: id, title, file, place, found, reason, mend });
+    }
+}
+
+/// The least and the greatest value of every parameter that is a number.
+fn bounds(parameters: &BTreeMap<String, Parameter>) -> Vec<(String, Value)> {
+    let mut bounds = Vec::new();
+    for (name, parameter) in parameters {
+        let listed = || parameter.allowed.iter().filter_map(crate::value::number);
+        let least = parameter.min.or_else(|| listed().reduce(f64::min));
+        let greatest = parameter.max.or_else(|| listed().reduce(f64::max));
+        bounds.extend([least, greatest].into_iter().flatten().map(|bound| (name.clone(), whole(bound))));
+    }
+    bounds
+}
+
+/// Bounds are written as integers; as floats they would read as `5.0` in texts that are built of them.
+fn whole(number: f64) -> Value {
+    crate::value::int(&Value::from(number)).map_or_else(|| Value::from(number), Value::from)
+}

@@ -1,0 +1,150 @@
+//! CloudFormation and SAM templates, in YAML or JSON, into stacks.
+
+mod parameters;
+mod references;
+mod resolve;
+mod sam;
+mod yaml;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::model::{Dialect, Output, Resource, Stack};
+use crate::template::{Source, TemplateError};
+use references::Names;
+use resolve::Resolver;
+use yaml::Document;
+
+/// A parsed template.
+pub(crate) struct CloudFormation {
+    file: String,
+    document: Document,
+    lint_ignores: Vec<usize>,
+}
+
+impl CloudFormation {
+    pub(crate) fn parse(file: &str, text: &str) -> Result<Self, TemplateError> {
+        let malformed = |problem| TemplateError::Malformed { file: file.to_owned(), problem };
+        let mut document = match yaml::parse(text) {
+            // JSON allows tabs where YAML does not.
+            Err(_) if text.trim_start().starts_with('{') => Document {
+                root: serde_json::from_str(text).map_err(|error| malformed(error.to_string()))?,
+                lines: BTreeMap::new(),
+            },
+            read => read.map_err(malformed)?,
+        };
+        if !document.root.get("Resources").is_some_and(Value::is_object) {
+            return Err(malformed("it has no Resources".to_owned()));
+        }
+        sam::expand(&mut document);
+        Ok(Self { file: file.to_owned(), lint_ignores: lint_ignores(&document), document })
+    }
+}
+
+impl Source for CloudFormation {
+    fn stack(&self, values: &BTreeMap<String, Value>) -> Stack {
+        let root = &self.document.root;
+        let parameters = parameters::read(&self.document, values);
+        let resources = section(root, "Resources");
+        let names = Names { parameters: &parameters, resources };
+        let resolver = Resolver::new(root, &parameters);
+        let exists = |resource: &Value| {
+            let condition = resource.get("Condition").and_then(Value::as_str);
+            condition.is_none_or(|name| resolver.condition(name) != Some(false))
+        };
+        let mut references = Vec::new();
+        for part in ["Conditions", "Rules", "Mappings", "Globals", "Hooks", "Metadata"] {
+            references.extend(names.references(&root[part]));
+        }
+        // What a false condition leaves out may refer to a parameter all the same.
+        let left_out =
+            resources.values().chain(section(root, "Outputs").values()).filter(|part| !exists(part));
+        references.extend(left_out.flat_map(|part| names.references(part)));
+        let resources_now = resources.iter().filter(|(_, resource)| exists(resource));
+        Stack {
+            file: self.file.clone(),
+            dialect: Dialect::CloudFormation,
+            description: text_of(root, "Description"),
+            resources: resources_now
+                .map(|(id, raw)| (id.clone(), self.resource(id, raw, &names, &resolver)))
+                .collect(),
+            outputs: section(root, "Outputs")
+                .iter()
+                .filter(|(_, output)| exists(output))
+                .map(|(name, raw)| (name.clone(), output(raw, &names, &resolver)))
+                .collect(),
+            declared: resources.keys().cloned().collect(),
+            lint_ignores: self.lint_ignores.clone(),
+            references,
+            parameters,
+        }
+    }
+}
+
+impl CloudFormation {
+    fn resource(&self, id: &str, raw: &Value, names: &Names, resolver: &Resolver) -> Resource {
+        let here = format!("/Resources/{}", yaml::escape(id));
+        let below = format!("{here}/Properties");
+        let of_properties =
+            self.document.lines.range(below.clone()..).take_while(|(at, _)| at.starts_with(&below));
+        let mut lines: BTreeMap<String, usize> = of_properties
+            .filter_map(|(at, line)| Some((at.strip_prefix(&below)?, *line)))
+            .filter(|(at, _)| at.starts_with('/'))
+            .map(|(at, line)| (at.to_owned(), line))
+            .collect();
+        if let Some(line) = self.document.lines.get(&here) {
+            lines.insert(String::new(), *line);
+        }
+        let depends_on = match &raw["DependsOn"] {
+            Value::String(id) => vec![id.clone()],
+            Value::Array(ids) => ids.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            _ => Vec::new(),
+        };
+        let properties = resolver.resolve(&raw["Properties"]).filter(Value::is_object);
+        Resource {
+            kind: text_of(raw, "Type"),
+            properties: properties.unwrap_or_else(|| Value::Object(Map::new())),
+            references: names.references(&raw["Properties"]),
+            depends_on,
+            deletion_policy: raw["DeletionPolicy"].as_str().map(str::to_owned),
+            update_replace_policy: raw["UpdateReplacePolicy"].as_str().map(str::to_owned),
+            metadata: raw["Metadata"].clone(),
+            lines,
+        }
+    }
+}
+
+fn output(raw: &Value, names: &Names, resolver: &Resolver) -> Output {
+    let mut references = names.references(&raw["Value"]);
+    references.extend(names.references(&raw["Export"]));
+    Output {
+        value: resolver.resolve(&raw["Value"]).unwrap_or_default(),
+        description: text_of(raw, "Description"),
+        references,
+    }
+}
+
+/// A part of a template that maps names; empty if it is something else.
+fn section<'a>(root: &'a Value, name: &str) -> &'a Map<String, Value> {
+    static EMPTY: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
+    root[name].as_object().unwrap_or(&EMPTY)
+}
+
+fn text_of(value: &Value, key: &str) -> String {
+    value[key].as_str().unwrap_or_default().to_owned()
+}
+
+/// Where cfn-lint is told to ignore something: in the template's metadata or a resource's.
+fn lint_ignores(document: &Document) -> Vec<usize> {
+    let is_ignore = |at: &str| {
+        let mut parts = at.split('/').skip(1);
+        let metadata = match parts.next() {
+            Some("Metadata") => true,
+            Some("Resources") => parts.nth(1) == Some("Metadata"),
+            _ => false,
+        };
+        metadata && matches!(parts.next(), Some("cfn-lint" | "cfn_lint")) && parts.next().is_none()
+    };
+    document.lines.iter().filter(|(at, _)| is_ignore(at)).map(|(_, line)| *line).collect()
+}

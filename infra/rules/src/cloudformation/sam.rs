@@ -1,0 +1,100 @@
+//! SAM's functions as CloudFormation's, as far as rules look at them: the function, its role, and a mapping for each
+//! queue among its events. See
+//! [the specification](https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-resource-function.html).
+
+use serde_json::{Map, Value, json};
+
+use super::yaml::{Document, escape};
+
+const FUNCTION: &str = "AWS::Serverless::Function";
+
+/// Properties of an SQS event that are the mapping's under the same name.
+const MAPPED: [&str; 8] = [
+    "BatchSize",
+    "Enabled",
+    "FilterCriteria",
+    "FunctionResponseTypes",
+    "KmsKeyArn",
+    "MaximumBatchingWindowInSeconds",
+    "ProvisionedPollerConfig",
+    "ScalingConfig",
+];
+
+/// Rewrites a template that is SAM's.
+pub(super) fn expand(document: &mut Document) {
+    let globals = document.root["Globals"]["Function"].as_object().cloned().unwrap_or_default();
+    let Some(resources) = document.root["Resources"].as_object_mut() else { return };
+    let mut more = Map::new();
+    let mut lines = Vec::new();
+    for (id, resource) in resources.iter_mut().filter(|(_, resource)| resource["Type"] == FUNCTION) {
+        resource["Type"] = "AWS::Lambda::Function".into();
+        if !resource["Properties"].is_object() {
+            resource["Properties"] = json!({});
+        }
+        let Some(own) = resource["Properties"].as_object_mut() else { continue };
+        inherit(own, &globals);
+        if let Some(mode) = own.remove("Tracing") {
+            own.insert("TracingConfig".to_owned(), json!({ "Mode": mode }));
+        }
+        if let Some(dlq) = own.remove("DeadLetterQueue") {
+            own.insert("DeadLetterConfig".to_owned(), dlq);
+        }
+        if !own.contains_key("Role") {
+            let role = format!("{id}Role");
+            own.insert("Role".to_owned(), json!({ "Fn::GetAtt": [role, "Arn"] }));
+            more.insert(role, made_role(own));
+        }
+        let events = own.remove("Events");
+        for (name, event) in events.as_ref().and_then(Value::as_object).into_iter().flatten() {
+            if event["Type"] == "SQS" {
+                let at = format!("/Resources/{}/Properties/Events/{}", escape(id), escape(name));
+                lines.push((format!("/Resources/{}", escape(&format!("{id}{name}"))), at));
+                more.insert(format!("{id}{name}"), mapping(id, &event["Properties"]));
+            }
+        }
+    }
+    resources.extend(more);
+    for (of, at) in lines {
+        if let Some(line) = document.lines.get(&at).copied() {
+            document.lines.insert(of, line);
+        }
+    }
+}
+
+/// Adds what holds for all functions: maps are merged, lists joined, anything else is the function's own.
+fn inherit(properties: &mut Map<String, Value>, globals: &Map<String, Value>) {
+    for (name, global) in globals {
+        match (properties.get_mut(name), global) {
+            (Some(Value::Object(own)), Value::Object(global)) => inherit(own, global),
+            (Some(Value::Array(own)), Value::Array(global)) => own.extend(global.iter().cloned()),
+            (Some(_), _) => {}
+            (None, global) => {
+                properties.insert(name.clone(), global.clone());
+            }
+        }
+    }
+}
+
+/// The role that SAM makes: statements that are written out, and managed policies by name. Its policy templates are left
+/// out as the rules know nothing of them.
+fn made_role(properties: &Map<String, Value>) -> Value {
+    let policies = properties.get("Policies").cloned().unwrap_or_default();
+    let policies = if let Value::Array(policies) = policies { policies } else { vec![policies] };
+    let documents = policies.iter().filter(|policy| policy.get("Statement").is_some());
+    let inline: Vec<Value> =
+        documents.map(|document| json!({ "PolicyName": "", "PolicyDocument": document })).collect();
+    let named = policies.iter().filter(|policy| policy.is_string());
+    // SAM gives a function with a queue this one of its own accord.
+    let own = json!("AWSLambdaSQSQueueExecutionRole");
+    let managed: Vec<Value> = named.cloned().chain([own]).collect();
+    json!({ "Type": "AWS::IAM::Role", "Properties": { "Policies": inline, "ManagedPolicyArns": managed } })
+}
+
+fn mapping(function: &str, event: &Value) -> Value {
+    let mut properties = Map::new();
+    properties.insert("FunctionName".to_owned(), json!({ "Ref": function }));
+    properties.insert("EventSourceArn".to_owned(), event["Queue"].clone());
+    let of_event = MAPPED.iter().filter_map(|name| Some(((*name).to_owned(), event.get(name)?.clone())));
+    properties.extend(of_event);
+    json!({ "Type": "AWS::Lambda::EventSourceMapping", "Properties": properties })
+}

@@ -1,0 +1,312 @@
+//! A01 to A10: alarms.
+
+use crate::check::Case;
+use crate::finding::Report;
+use crate::model::{Resource, Target};
+use crate::rules::Rule;
+use crate::value::{has_token, int, is_token, items, number, plain, token_name};
+use crate::views::functions::mappings;
+use crate::views::metrics::{Alarm, Metric, alarms};
+use crate::views::queues::{Queue, queues};
+use crate::views::scaling::targets;
+use crate::views::tasks::tasks;
+
+use super::dashboard::known_metrics;
+
+/// The longest period of an alarm on dead letters, in seconds.
+const DLQ_PERIOD_SECS: i64 = 60;
+
+/// How long fewer tasks than wanted may run before somebody is told, in seconds: ten minutes is a slow deployment.
+const MISSING_TASKS_SECS: std::ops::RangeInclusive<i64> = 600..=900;
+
+pub(super) const RULES: [Rule; 10] = [
+    Rule {
+        id: "A01",
+        title: "each DLQ has an alarm on its own `ApproximateNumberOfMessagesVisible` > 0, Maximum, of 60 s at most",
+        reason: "A dead letter is work that was promised and not done; nobody looks into a DLQ of their own accord.",
+        mend: "Add the alarm: Statistic Maximum, Period 60, Threshold 0, GreaterThanThreshold.",
+        at_bounds: false,
+        check: dead_letters_ring,
+    },
+    Rule {
+        id: "A02",
+        title: "no alarm watches `NumberOfMessagesSent` of a DLQ",
+        reason: "What a redrive policy moves is not counted as sent: the alarm never rings.",
+        mend: "Watch ApproximateNumberOfMessagesVisible.",
+        at_bounds: false,
+        check: not_by_sent,
+    },
+    Rule {
+        id: "A03",
+        title: "a DLQ that something consumes has an alarm on `NumberOfMessagesReceived`",
+        reason: "Its consumer empties it before the depth shows at any minute's end.",
+        mend: "Add an alarm on NumberOfMessagesReceived > 0, Sum.",
+        at_bounds: false,
+        check: consumed_dlq_rings,
+    },
+    Rule {
+        id: "A04",
+        title: "each source has an alarm on `ApproximateAgeOfOldestMessage` below half of its retention",
+        reason: "A backlog that grows older than the retention is deleted. Half of it is the time to mend things in.",
+        mend: "Add the alarm, GreaterThanThreshold, below half of MessageRetentionPeriod.",
+        at_bounds: true,
+        check: old_messages_ring,
+    },
+    Rule {
+        id: "A05",
+        title: "each DLQ has an alarm on its age before its retention ends",
+        reason: "An alarm on dead letters that is left standing ends in their deletion.",
+        mend: "Add an alarm on ApproximateAgeOfOldestMessage of the DLQ, below its retention.",
+        at_bounds: false,
+        check: old_dead_letters_ring,
+    },
+    Rule {
+        id: "A06",
+        title: "`TreatMissingData` is `notBreaching`",
+        reason: "A queue that was idle for six hours sends no metrics: otherwise the alarm loses its state, or rings at night for nothing.",
+        mend: "Set TreatMissingData: notBreaching.",
+        at_bounds: false,
+        check: silence_is_no_breach,
+    },
+    Rule {
+        id: "A07",
+        title: "`AlarmActions` and `OKActions` go to a topic",
+        reason: "An alarm without an action is a colour in a console; without OKActions nobody learns that it is over.",
+        mend: "Set both to the topic's ARN.",
+        at_bounds: false,
+        check: somebody_is_told,
+    },
+    Rule {
+        id: "A08",
+        title: "a metric's name is one of its namespace",
+        reason: "An alarm on a metric that does not exist is silent for ever, and looks well.",
+        mend: "Correct the name.",
+        at_bounds: false,
+        check: metrics_exist,
+    },
+    Rule {
+        id: "A09",
+        title: "metrics of SQS have the dimension `QueueName` with the name of the queue, not its URL or ARN",
+        reason: "With anything else CloudWatch finds no data, and the alarm is silent for ever. Ref of a queue is its URL.",
+        mend: "Use GetAtt Queue.QueueName.",
+        at_bounds: false,
+        check: queues_by_name,
+    },
+    Rule {
+        id: "A10",
+        title: "an alarm rings where fewer tasks than wanted run for ten minutes",
+        reason: "A version that does not start, or capacity that is not to be had, shows nowhere else until the backlog is old.",
+        mend: "Add an alarm on the expression desired - running > 0 of ECS/ContainerInsights, for ten periods of 60 s.",
+        at_bounds: false,
+        check: missing_tasks_ring,
+    },
+];
+
+/// Alarms on a metric of a queue.
+fn on<'q>(
+    alarms: &'q [Alarm<'q>],
+    queue: &'q Queue<'q>,
+    name: &'static str,
+) -> impl Iterator<Item = &'q Alarm<'q>> {
+    let is_on = move |metric: &Metric| metric.is("AWS/SQS", name) && metric.is_of(queue);
+    alarms.iter().filter(move |alarm| alarm.metrics.iter().any(is_on))
+}
+
+fn dead_letters_ring(case: &Case<'_>, report: &mut Report) {
+    let (all, alarms) = (queues(case.stack), alarms(case.stack));
+    let is_right = |alarm: &Alarm<'_>| {
+        alarm.resource.text("/Statistic") == Some("Maximum")
+            && alarm.period().is_none_or(|secs| secs <= DLQ_PERIOD_SECS)
+            && alarm.rings_at_one() != Some(false)
+    };
+    for dlq in all.iter().filter(|queue| queue.is_dlq(&all)) {
+        let mut on_depth = on(&alarms, dlq, "ApproximateNumberOfMessagesVisible").peekable();
+        let Some(first) = on_depth.peek().copied() else {
+            report.at(dlq.id, dlq.resource, "", "no alarm watches how many dead letters there are");
+            continue;
+        };
+        if !on_depth.any(is_right) {
+            report.at(first.id, first.resource, "", "it is not the maximum above 0 within 60 s");
+        }
+    }
+}
+
+fn not_by_sent(case: &Case<'_>, report: &mut Report) {
+    let (all, alarms) = (queues(case.stack), alarms(case.stack));
+    for dlq in all.iter().filter(|queue| queue.is_dlq(&all)) {
+        for alarm in on(&alarms, dlq, "NumberOfMessagesSent") {
+            report.at(alarm.id, alarm.resource, "/MetricName", format!("it never rings for {}", dlq.id));
+        }
+    }
+}
+
+fn consumed_dlq_rings(case: &Case<'_>, report: &mut Report) {
+    let (all, alarms) = (queues(case.stack), alarms(case.stack));
+    let tasks = tasks(case.stack);
+    let by_tasks = tasks.iter().filter_map(|task| task.queue.as_ref());
+    let mappings = mappings(case.stack);
+    let consumed: Vec<&Queue<'_>> =
+        mappings.iter().filter_map(|mapping| mapping.queue.as_ref()).chain(by_tasks).collect();
+    for dlq in all.iter().filter(|queue| queue.is_dlq(&all)) {
+        let is_consumed = consumed.iter().any(|queue| queue.id == dlq.id);
+        if is_consumed && on(&alarms, dlq, "NumberOfMessagesReceived").next().is_none() {
+            report.at(dlq.id, dlq.resource, "", "it is consumed, and no alarm watches what is received");
+        }
+    }
+}
+
+const AGE: &str = "ApproximateAgeOfOldestMessage";
+
+fn old_messages_ring(case: &Case<'_>, report: &mut Report) {
+    let (all, alarms) = (queues(case.stack), alarms(case.stack));
+    for source in all.iter().filter(|queue| !queue.is_dlq(&all)) {
+        ages_ring(source, &alarms, 0.5, report);
+    }
+}
+
+fn old_dead_letters_ring(case: &Case<'_>, report: &mut Report) {
+    let (all, alarms) = (queues(case.stack), alarms(case.stack));
+    for dlq in all.iter().filter(|queue| queue.is_dlq(&all)) {
+        ages_ring(dlq, &alarms, 1.0, report);
+    }
+}
+
+/// That an alarm rings before a part of the retention is over.
+fn ages_ring(queue: &Queue<'_>, alarms: &[Alarm<'_>], part: f64, report: &mut Report) {
+    let retention = queue.retention().and_then(|secs| number(&secs.into()));
+    let is_right = |alarm: &Alarm<'_>| match (alarm.threshold(), retention) {
+        (Some(threshold), Some(retention)) => alarm.rings_above() && threshold < retention * part,
+        _ => true,
+    };
+    let mut on_age = on(alarms, queue, AGE).peekable();
+    let Some(first) = on_age.peek().copied() else {
+        report.at(queue.id, queue.resource, "", "no alarm watches the age of its oldest message");
+        return;
+    };
+    if !on_age.any(is_right) {
+        let threshold = first.threshold().unwrap_or_default();
+        let found = format!(
+            "it rings at {threshold} s, and messages are deleted at {} s",
+            retention.unwrap_or_default()
+        );
+        report.at(first.id, first.resource, "/Threshold", found);
+    }
+}
+
+/// Alarms about queues and workers.
+fn ours<'a>(case: &Case<'a>) -> Vec<Alarm<'a>> {
+    let is_ours =
+        |alarm: &Alarm<'_>| alarm.metrics.iter().any(|metric| known_metrics(&metric.namespace).is_some());
+    alarms(case.stack).into_iter().filter(is_ours).collect()
+}
+
+fn silence_is_no_breach(case: &Case<'_>, report: &mut Report) {
+    for alarm in ours(case) {
+        let at = "/TreatMissingData";
+        let treated = alarm.resource.text(at).unwrap_or("missing");
+        if treated != "notBreaching" && !has_token(treated) {
+            report.at(alarm.id, alarm.resource, at, format!("it is {treated}"));
+        }
+    }
+}
+
+/// Whether all actions are topics, and there is one.
+fn tells_a_topic(case: &Case<'_>, alarm: &Resource, at: &str) -> bool {
+    let actions = items(alarm.get(at));
+    let is_topic = |to: &Target| match to {
+        Target::Resource { id, .. } => {
+            case.stack.resources.get(id).is_some_and(|resource| resource.kind == "AWS::SNS::Topic")
+        }
+        Target::Parameter(_) | Target::Import | Target::Pseudo(_) => true,
+        Target::Missing(_) => false,
+    };
+    let refers_well = alarm.references_at(at).all(is_topic);
+    let reads_well = |action: &serde_json::Value| {
+        action.as_str().is_some_and(|arn| has_token(arn) || arn.contains(":sns:"))
+    };
+    !actions.is_empty() && refers_well && actions.iter().all(reads_well)
+}
+
+fn somebody_is_told(case: &Case<'_>, report: &mut Report) {
+    for alarm in ours(case) {
+        for at in ["/AlarmActions", "/OKActions"] {
+            let is_whole_token = alarm.resource.text(at).is_some_and(is_token);
+            if !alarm.scales(case.stack) && !is_whole_token && !tells_a_topic(case, alarm.resource, at) {
+                report.at(alarm.id, alarm.resource, at, "it goes to no topic");
+            }
+        }
+    }
+}
+
+/// The metrics in alarms and in scaling policies, with their resources.
+fn watched<'a>(case: &Case<'a>) -> Vec<(&'a str, &'a Resource, Metric)> {
+    let alarms = alarms(case.stack).into_iter();
+    let in_alarms = alarms
+        .flat_map(|alarm| alarm.metrics.into_iter().map(move |metric| (alarm.id, alarm.resource, metric)));
+    let policies = targets(case.stack).into_iter().flat_map(|target| target.policies);
+    let in_policies = policies.flat_map(|policy| {
+        policy.metrics().into_iter().map(move |metric| (policy.id, policy.resource, metric))
+    });
+    in_alarms.chain(in_policies).collect()
+}
+
+fn metrics_exist(case: &Case<'_>, report: &mut Report) {
+    for (id, resource, metric) in watched(case) {
+        let known = known_metrics(&metric.namespace);
+        if known.is_some_and(|known| !known.contains(&metric.name.as_str())) && !has_token(&metric.name) {
+            let found = format!("{} has no metric {}", metric.namespace, metric.name);
+            report.at(id, resource, &format!("{}/MetricName", metric.pointer), found);
+        }
+    }
+}
+
+/// What is wrong with a dimension that should be a queue's name.
+fn not_a_name(value: &str, all: &[Queue<'_>]) -> Option<&'static str> {
+    let named = |ends: &str| token_name(value).is_some_and(|name| name.to_ascii_lowercase().ends_with(ends));
+    if value.starts_with("arn:") || all.iter().any(|queue| queue.arn == value) || named("arn") {
+        return Some("it is an ARN");
+    }
+    if value.contains("://") || all.iter().any(|queue| queue.url() == value) || named("url") {
+        return Some("it is a URL");
+    }
+    let is_here = all.iter().any(|queue| queue.name == value);
+    (!all.is_empty() && !is_here && !is_token(value)).then_some("no queue of the stack has this name")
+}
+
+fn queues_by_name(case: &Case<'_>, report: &mut Report) {
+    let all = queues(case.stack);
+    for (id, resource, metric) in watched(case).iter().filter(|(_, _, metric)| metric.namespace == "AWS/SQS")
+    {
+        let at = format!("{}/Dimensions", metric.pointer);
+        match metric.dimension("QueueName") {
+            None => report.at(id, resource, &at, "there is no QueueName"),
+            Some(value) => {
+                if let Some(problem) = not_a_name(value, &all) {
+                    report.at(id, resource, &at, format!("{value}: {problem}"));
+                }
+            }
+        }
+    }
+}
+
+fn missing_tasks_ring(case: &Case<'_>, report: &mut Report) {
+    let alarms = alarms(case.stack);
+    let counts = |alarm: &&Alarm<'_>| {
+        let has = |name: &str| alarm.has("ECS/ContainerInsights", name);
+        has("RunningTaskCount") && has("DesiredTaskCount")
+    };
+    for task in tasks(case.stack) {
+        for (id, service) in task.services(case.stack) {
+            match alarms.iter().find(counts) {
+                None => report.at(id, service, "", "no alarm compares the running tasks with the wanted"),
+                Some(alarm) => {
+                    let held = alarm.holds_for();
+                    if held.is_some_and(|secs| !MISSING_TASKS_SECS.contains(&secs)) {
+                        let found = format!("it rings after {} s", plain(&int(&held.into()).into()));
+                        report.at(alarm.id, alarm.resource, "/EvaluationPeriods", found);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! O01 to O03: logs and dashboards.
+
+use std::collections::BTreeSet;
+
+use crate::check::Case;
+use crate::finding::Report;
+use crate::rules::Rule;
+use crate::value::{has_token, int};
+use crate::views::dashboards::{Shown, dashboards};
+
+/// The retentions that CloudWatch Logs has, in days. See
+/// [the reference](https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html).
+const RETENTIONS: [i64; 22] =
+    [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
+
+/// The namespace of the runtime's own metrics.
+const OURS: &str = "Drumline";
+
+/// The runtime's metrics, under the names of `/metrics`.
+const CATALOGUE: [&str; 14] = [
+    "drumline_deduplicated_total",
+    "drumline_deliveries_in_hand",
+    "drumline_dlq_depth",
+    "drumline_empty_receives_total",
+    "drumline_failures_total",
+    "drumline_job_duration_seconds",
+    "drumline_jobs_running",
+    "drumline_jobs_total",
+    "drumline_lease_renewals_total",
+    "drumline_leases_lost_total",
+    "drumline_oldest_message_age_seconds",
+    "drumline_pickup_delay_seconds",
+    "drumline_queue_depth",
+    "drumline_sqs_requests_total",
+];
+
+/// See [SQS's metrics](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html).
+const SQS: [&str; 15] = [
+    "ApproximateAgeOfOldestMessage",
+    "ApproximateNumberOfGroupsWithInflightMessages",
+    "ApproximateNumberOfMessagesDelayed",
+    "ApproximateNumberOfMessagesDelayedInQuietGroups",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesNotVisibleInQuietGroups",
+    "ApproximateNumberOfMessagesVisible",
+    "ApproximateNumberOfMessagesVisibleInQuietGroups",
+    "ApproximateAgeOfOldestMessageInQuietGroups",
+    "ApproximateNumberOfNoisyGroups",
+    "NumberOfDeduplicatedSentMessages",
+    "NumberOfEmptyReceives",
+    "NumberOfMessagesDeleted",
+    "NumberOfMessagesReceived",
+    "NumberOfMessagesSent",
+];
+
+/// `SentMessageSize` has no place in the list above, which is what depth and flow are read from.
+const SQS_SIZE: &str = "SentMessageSize";
+
+/// See [Lambda's metrics](https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html).
+const LAMBDA: [&str; 27] = [
+    "AsyncEventAge",
+    "AsyncEventsDropped",
+    "AsyncEventsReceived",
+    "ClaimedAccountConcurrency",
+    "ConcurrentExecutions",
+    "DeadLetterErrors",
+    "DeletedEventCount",
+    "DestinationDeliveryFailures",
+    "DroppedEventCount",
+    "Duration",
+    "Errors",
+    "FailedInvokeEventCount",
+    "FilteredOutEventCount",
+    "Invocations",
+    "InvokedEventCount",
+    "IteratorAge",
+    "OffsetLag",
+    "OnFailureDestinationDeliveredEventCount",
+    "PolledEventCount",
+    "PostRuntimeExtensionsDuration",
+    "ProvisionedConcurrencyInvocations",
+    "ProvisionedConcurrencySpilloverInvocations",
+    "ProvisionedConcurrencyUtilization",
+    "ProvisionedConcurrentExecutions",
+    "ProvisionedPollers",
+    "Throttles",
+    "UnreservedConcurrentExecutions",
+];
+
+/// See [ECS's metrics](https://docs.aws.amazon.com/AmazonECS/latest/developerguide/available-metrics.html).
+const ECS: [&str; 8] = [
+    "ActiveConnectionCount",
+    "CPUReservation",
+    "CPUUtilization",
+    "EBSFilesystemUtilization",
+    "GPUReservation",
+    "MemoryReservation",
+    "MemoryUtilization",
+    "NewConnectionCount",
+];
+
+/// See [Container Insights' metrics](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Container-Insights-metrics-ECS.html).
+const INSIGHTS: [&str; 26] = [
+    "ContainerCpuReserved",
+    "ContainerCpuUtilization",
+    "ContainerCpuUtilized",
+    "ContainerInstanceCount",
+    "ContainerMemoryReserved",
+    "ContainerMemoryUtilization",
+    "ContainerMemoryUtilized",
+    "CpuReserved",
+    "CpuUtilized",
+    "DeploymentCount",
+    "DesiredTaskCount",
+    "EphemeralStorageReserved",
+    "EphemeralStorageUtilized",
+    "MemoryReserved",
+    "MemoryUtilized",
+    "NetworkRxBytes",
+    "NetworkTxBytes",
+    "PendingTaskCount",
+    "RestartCount",
+    "RunningTaskCount",
+    "ServiceCount",
+    "StorageReadBytes",
+    "StorageWriteBytes",
+    "TaskCount",
+    "TaskCpuUtilization",
+    "TaskSetCount",
+];
+
+/// The metrics of a namespace; `None` for one that is not known here.
+pub(super) fn known_metrics(namespace: &str) -> Option<Vec<&'static str>> {
+    match namespace {
+        "AWS/SQS" => Some(SQS.into_iter().chain([SQS_SIZE]).collect()),
+        "AWS/Lambda" => Some(LAMBDA.to_vec()),
+        "AWS/ECS" => Some(ECS.to_vec()),
+        "ECS/ContainerInsights" => Some(INSIGHTS.to_vec()),
+        OURS => Some(CATALOGUE.to_vec()),
+        _ => None,
+    }
+}
+
+pub(super) const RULES: [Rule; 3] = [
+    Rule {
+        id: "O01",
+        title: "every log group has a retention that CloudWatch knows",
+        reason: "Without one logs are kept, and paid, for ever.",
+        mend: "Set RetentionInDays to one of CloudWatch's values.",
+        at_bounds: false,
+        check: logs_end,
+    },
+    Rule {
+        id: "O02",
+        title: "a dashboard's body parses, its metrics exist, and one with metrics of the runtime shows all of them",
+        reason: "A widget of a metric that does not exist is empty for ever; a metric that is not shown is not looked at.",
+        mend: "Correct the name; add the missing metric of the runtime.",
+        at_bounds: false,
+        check: shows_what_exists,
+    },
+    Rule {
+        id: "O03",
+        title: "a dashboard with queues shows depth, in flight, oldest age, DLQ depth, sent and deleted, time to drain, tasks or concurrency, errors and empty receives",
+        reason: "These are the questions in the first minutes of an incident.",
+        mend: "Add the missing widget.",
+        at_bounds: false,
+        check: answers_first_questions,
+    },
+];
+
+fn logs_end(case: &Case<'_>, report: &mut Report) {
+    let at = "/RetentionInDays";
+    for (id, group) in case.stack.of_kind("AWS::Logs::LogGroup") {
+        match group.get(at) {
+            None => report.at(id, group, at, "it is missing"),
+            Some(days) if int(days).is_some_and(|days| !RETENTIONS.contains(&days)) => {
+                report.at(id, group, at, format!("CloudWatch has no retention of {days} days"));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+fn shows_what_exists(case: &Case<'_>, report: &mut Report) {
+    let at = "/DashboardBody";
+    for dashboard in dashboards(case.stack) {
+        if let Err(problem) = &dashboard.body {
+            report.at(dashboard.id, dashboard.resource, at, format!("it is no JSON: {problem}"));
+            continue;
+        }
+        let shown = dashboard.shown();
+        let mut unknown = BTreeSet::new();
+        for metric in shown.metrics.iter().filter(|metric| !has_token(&metric.name)) {
+            if known_metrics(&metric.namespace).is_some_and(|known| !known.contains(&metric.name.as_str())) {
+                unknown.insert(format!("{} has no metric {}", metric.namespace, metric.name));
+            }
+        }
+        for found in unknown {
+            report.at(dashboard.id, dashboard.resource, at, found);
+        }
+        if CATALOGUE.iter().any(|name| dashboard.text.contains(name)) {
+            for name in CATALOGUE.iter().filter(|name| !dashboard.text.contains(*name)) {
+                report.at(dashboard.id, dashboard.resource, at, format!("{name} is not shown"));
+            }
+        }
+    }
+}
+
+fn answers_first_questions(case: &Case<'_>, report: &mut Report) {
+    for dashboard in dashboards(case.stack) {
+        let shown = dashboard.shown();
+        if !shown.metrics.iter().any(|metric| metric.namespace == "AWS/SQS") {
+            continue;
+        }
+        for (question, answered) in questions(&shown, &dashboard.text) {
+            if !answered {
+                report.at(
+                    dashboard.id,
+                    dashboard.resource,
+                    "/DashboardBody",
+                    format!("it does not show {question}"),
+                );
+            }
+        }
+    }
+}
+
+fn questions(shown: &Shown, text: &str) -> [(&'static str, bool); 10] {
+    let sqs = |name: &str| shown.metrics.iter().any(|metric| metric.is("AWS/SQS", name));
+    let depth = "ApproximateNumberOfMessagesVisible";
+    let of_queues: BTreeSet<&str> = shown
+        .metrics
+        .iter()
+        .filter(|metric| metric.is("AWS/SQS", depth))
+        .filter_map(|metric| metric.dimension("QueueName"))
+        .collect();
+    let drains = |(title, expression): &(String, String)| {
+        title.to_ascii_lowercase().contains("drain") && expression.contains('/')
+    };
+    let has = |names: &[&str]| names.iter().any(|name| text.contains(name));
+    [
+        ("the queue's depth", !of_queues.is_empty()),
+        ("messages in flight", sqs("ApproximateNumberOfMessagesNotVisible")),
+        ("the oldest message's age", sqs("ApproximateAgeOfOldestMessage")),
+        ("the DLQ's depth", of_queues.len() > 1),
+        ("messages sent", sqs("NumberOfMessagesSent")),
+        ("messages deleted", sqs("NumberOfMessagesDeleted")),
+        ("the time to drain", shown.expressions.iter().any(drains)),
+        ("tasks or concurrency", has(&["RunningTaskCount", "ConcurrentExecutions"])),
+        ("errors", has(&["\"Errors\"", "drumline_failures_total"])),
+        ("empty receives", has(&["NumberOfEmptyReceives", "drumline_empty_receives_total"])),
+    ]
+}

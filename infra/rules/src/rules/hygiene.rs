@@ -1,0 +1,181 @@
+//! T01, T02, T04 and T06: the template as a whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::check::Case;
+use crate::finding::Report;
+use crate::model::{Output, Resource, Stack, Target};
+use crate::rules::Rule;
+use crate::value::one_or_many;
+use crate::views::functions::{consuming_functions, mappings};
+use crate::views::metrics::alarms;
+use crate::views::policies::role_at;
+use crate::views::queues::queues;
+use crate::views::tasks::tasks;
+
+pub(super) const RULES: [Rule; 4] = [
+    Rule {
+        id: "T01",
+        title: "what others need is among the outputs: URL, ARN and name of every queue; role, mapping, log group and name of a worker; alarms; the dashboard",
+        reason: "Stacks and people that come after find these by name in a console, or guess them.",
+        mend: "Add the output.",
+        at_bounds: false,
+        check: outputs_are_there,
+    },
+    Rule {
+        id: "T02",
+        title: "everything that is referred to exists, and nothing waits for itself",
+        reason: "CloudFormation refuses both.",
+        mend: "Correct the name; break the circle by building an ARN from a name.",
+        at_bounds: false,
+        check: references_resolve,
+    },
+    Rule {
+        id: "T04",
+        title: "a worker's service propagates tags",
+        reason: "Tasks without tags are costs that nobody owns.",
+        mend: "Set PropagateTags: SERVICE.",
+        at_bounds: false,
+        check: tags_propagate,
+    },
+    Rule {
+        id: "T06",
+        title: "nothing tells cfn-lint to look away",
+        reason: "An ignore outlives its reason, and hides the next mistake of its kind.",
+        mend: "Mend what it complains of.",
+        at_bounds: false,
+        check: no_lint_ignores,
+    },
+];
+
+fn outputs_are_there(case: &Case<'_>, report: &mut Report) {
+    let outputs = &case.stack.outputs;
+    let is_out = |text: &str| {
+        outputs
+            .values()
+            .any(|output| one_or_many(&output.value).into_iter().any(|value| value.as_str() == Some(text)))
+    };
+    let refers = |output: &Output, id: &str, attribute: Option<&str>| {
+        output.references.iter().any(|reference| match &reference.to {
+            Target::Resource { id: to, attribute: of } => {
+                to == id && attribute.is_none_or(|name| of.as_deref() == Some(name))
+            }
+            _ => false,
+        })
+    };
+    let is_referred = |id: &str, attribute| outputs.values().any(|output| refers(output, id, attribute));
+    let mut needed = |id: &str, resource: &Resource, what: &str, is_there: bool| {
+        if !is_there {
+            report.at(id, resource, "", format!("its {what} is no output"));
+        }
+    };
+    for queue in queues(case.stack) {
+        needed(queue.id, queue.resource, "URL", is_out(&queue.url()));
+        needed(queue.id, queue.resource, "ARN", is_out(&queue.arn));
+        needed(queue.id, queue.resource, "name", is_out(&queue.name));
+    }
+    for function in consuming_functions(case.stack) {
+        needed(function.id, function.resource, "name", is_referred(function.id, None));
+        if let Some(role) = role_at(case.stack, function.resource, "/Role") {
+            needed(role.id, role.resource, "ARN", is_referred(role.id, Some("Arn")));
+        }
+        for (id, group) in log_groups(case.stack, function.resource, "/LoggingConfig/LogGroup") {
+            needed(id, group, "name", is_referred(id, None));
+        }
+    }
+    for mapping in mappings(case.stack) {
+        needed(mapping.id, mapping.resource, "id", is_referred(mapping.id, None));
+    }
+    for task in tasks(case.stack) {
+        for (id, service) in task.services(case.stack) {
+            needed(id, service, "name", is_referred(id, None));
+        }
+        if let Some(role) = &task.role {
+            needed(role.id, role.resource, "ARN", is_referred(role.id, Some("Arn")));
+        }
+        let at = task.pointer("/LogConfiguration/Options/awslogs-group");
+        for (id, group) in log_groups(case.stack, task.resource, &at) {
+            needed(id, group, "name", is_referred(id, None));
+        }
+    }
+    for alarm in alarms(case.stack).iter().filter(|alarm| !alarm.scales(case.stack)) {
+        needed(alarm.id, alarm.resource, "name", is_referred(alarm.id, None));
+    }
+    for (id, dashboard) in case.stack.of_kind("AWS::CloudWatch::Dashboard") {
+        needed(id, dashboard, "URL", is_referred(id, None));
+    }
+}
+
+fn log_groups<'a>(stack: &'a Stack, owner: &'a Resource, at: &str) -> Vec<(&'a str, &'a Resource)> {
+    stack.of_kind("AWS::Logs::LogGroup").filter(|(id, _)| owner.refers_to(at, id)).collect()
+}
+
+fn references_resolve(case: &Case<'_>, report: &mut Report) {
+    let stack = case.stack;
+    for (id, resource) in &stack.resources {
+        for reference in &resource.references {
+            if let Target::Missing(name) = &reference.to {
+                report.at(id, resource, &reference.at, format!("there is no {name}"));
+            }
+        }
+        for name in resource.depends_on.iter().filter(|name| !stack.declared.contains(name)) {
+            report.at(id, resource, "", format!("it depends on {name}, which is not there"));
+        }
+    }
+    let elsewhere = stack.outputs.values().flat_map(|output| &output.references).chain(&stack.references);
+    for name in elsewhere.filter_map(|reference| match &reference.to {
+        Target::Missing(name) => Some(name),
+        _ => None,
+    }) {
+        report.whole(None, format!("there is no {name}, which an output or a condition refers to"));
+    }
+    for id in in_circles(stack) {
+        report.at(id, &stack.resources[id], "", "it waits for itself");
+    }
+}
+
+/// The resources of which none can be made before another one of them.
+fn in_circles(stack: &Stack) -> BTreeSet<&str> {
+    let mut waits: BTreeMap<&str, BTreeSet<&str>> =
+        stack.resources.iter().map(|(id, resource)| (id.as_str(), waits_for(stack, resource))).collect();
+    // First what waits for nothing that is left, then what nothing that is left waits for.
+    loop {
+        let free: Vec<&str> = waits.iter().filter(|(_, on)| on.is_empty()).map(|(id, _)| *id).collect();
+        let awaited: BTreeSet<&str> = waits.values().flatten().copied().collect();
+        let last: Vec<&str> = waits.keys().copied().filter(|id| !awaited.contains(id)).collect();
+        if free.is_empty() && last.is_empty() {
+            return waits.into_keys().collect();
+        }
+        let gone: BTreeSet<&str> = free.into_iter().chain(last).collect();
+        waits.retain(|id, _| !gone.contains(id));
+        for on in waits.values_mut() {
+            on.retain(|id| !gone.contains(id));
+        }
+    }
+}
+
+fn waits_for<'a>(stack: &'a Stack, resource: &'a Resource) -> BTreeSet<&'a str> {
+    let referred = resource.references.iter().filter_map(|reference| match &reference.to {
+        // The circle of two queues is rule Q08's, which knows the way out.
+        _ if reference.at.starts_with("/RedriveAllowPolicy") => None,
+        Target::Resource { id, .. } => Some(id),
+        _ => None,
+    });
+    let all = referred.chain(&resource.depends_on);
+    all.filter_map(|id| stack.resources.get_key_value(id)).map(|(id, _)| id.as_str()).collect()
+}
+
+fn tags_propagate(case: &Case<'_>, report: &mut Report) {
+    let at = "/PropagateTags";
+    for (id, service) in tasks(case.stack).iter().flat_map(|task| task.services(case.stack)) {
+        if service.get(at).is_none_or(|from| from == "NONE") {
+            report.at(id, service, at, "its tasks have no tags");
+        }
+    }
+}
+
+fn no_lint_ignores(case: &Case<'_>, report: &mut Report) {
+    for line in &case.stack.lint_ignores {
+        report.whole(Some(*line), "cfn-lint is configured in the template");
+    }
+}

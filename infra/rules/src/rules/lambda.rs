@@ -1,0 +1,354 @@
+//! L01 to L14: functions behind event source mappings.
+
+use serde_json::Value;
+
+use crate::check::Case;
+use crate::finding::Report;
+use crate::model::Target;
+use crate::rules::Rule;
+use crate::value::{int, is_known, items, number, truth};
+use crate::views::functions::{Function, consuming_functions, mappings};
+use crate::views::metrics::alarms;
+use crate::views::queues::FIFO_SUFFIX;
+use crate::views::tasks::queue_visibility;
+
+/// How often the function's timeout fits into the queue's visibility, as AWS advises. See
+/// [the page](https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html).
+const TIMEOUTS: f64 = 6.0;
+
+/// What `MaximumConcurrency` may be. See
+/// [the page](https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html).
+const CONCURRENCY: std::ops::RangeInclusive<i64> = 2..=1000;
+
+/// The most messages in a batch without a window, and on a FIFO queue at all.
+const MAX_BATCH: i64 = 10;
+
+/// How many messages a batch has where nothing is said.
+const DEFAULT_BATCH: i64 = 10;
+
+const WINDOW: &str = "/MaximumBatchingWindowInSeconds";
+
+pub(super) const RULES: [Rule; 14] = [
+    Rule {
+        id: "L01",
+        title: "visibility is at least six times the function's timeout, plus the batch window",
+        reason: "Lambda tries again within that time when it is throttled. Below it messages come back while they are still worked on; below the timeout itself Lambda refuses the mapping.",
+        mend: "Raise the queue's VisibilityTimeout, or lower Timeout or MaximumBatchingWindowInSeconds.",
+        at_bounds: true,
+        check: visibility_covers_retries,
+    },
+    Rule {
+        id: "L02",
+        title: "`FunctionResponseTypes` is exactly `ReportBatchItemFailures`",
+        reason: "Without it Lambda ignores the response: what failed is deleted with the rest.",
+        mend: "Set FunctionResponseTypes: [ReportBatchItemFailures].",
+        at_bounds: false,
+        check: reports_failures,
+    },
+    Rule {
+        id: "L03",
+        title: "a mapping has exactly one of `ScalingConfig` and `ProvisionedPollerConfig`",
+        reason: "Without either a backlog takes all of the account's concurrency; both at once are refused.",
+        mend: "Set ScalingConfig.MaximumConcurrency.",
+        at_bounds: false,
+        check: scales_one_way,
+    },
+    Rule {
+        id: "L04",
+        title: "`MaximumConcurrency` is in 2..1000",
+        reason: "Lambda refuses anything else.",
+        mend: "Choose 2 to 1000; the parameter's bounds too.",
+        at_bounds: true,
+        check: concurrency_in_range,
+    },
+    Rule {
+        id: "L05",
+        title: "`ReservedConcurrentExecutions` is absent, or at least the sum of the mappings' maxima",
+        reason: "A throttled invocation burns a receive of every message in its batch: healthy messages become dead letters.",
+        mend: "Leave it out, and limit by MaximumConcurrency.",
+        at_bounds: true,
+        check: reserve_suffices,
+    },
+    Rule {
+        id: "L06",
+        title: "`BatchSize` above 10 comes with a window of at least 1 s",
+        reason: "Lambda refuses it otherwise.",
+        mend: "Set MaximumBatchingWindowInSeconds to 1 or more, or BatchSize to 10 or less.",
+        at_bounds: true,
+        check: large_batches_wait,
+    },
+    Rule {
+        id: "L07",
+        title: "a FIFO queue's mapping has no window and batches of 10 at most",
+        reason: "Lambda refuses anything else.",
+        mend: "Leave MaximumBatchingWindowInSeconds out.",
+        at_bounds: false,
+        check: fifo_batches,
+    },
+    Rule {
+        id: "L08",
+        title: "a function behind a queue has no `DeadLetterConfig`",
+        reason: "It is for asynchronous invocations and never used here: whoever relies on it has no DLQ.",
+        mend: "Take it out; the queue's redrive policy is the DLQ.",
+        at_bounds: false,
+        check: no_function_dlq,
+    },
+    Rule {
+        id: "L09",
+        title: "a queue's mapping has no `StartingPosition`",
+        reason: "It is for streams; Lambda refuses it for SQS.",
+        mend: "Take it out.",
+        at_bounds: false,
+        check: no_starting_position,
+    },
+    Rule {
+        id: "L10",
+        title: "a function on a provided runtime is `provided.al2023`, `arm64`, and its handler is `bootstrap`",
+        reason: "provided.al2 is past its end; arm64 costs a fifth less; the handler's name tells nobody otherwise what is run.",
+        mend: "Set Runtime: provided.al2023, Architectures: [arm64], Handler: bootstrap.",
+        at_bounds: false,
+        check: current_runtime,
+    },
+    Rule {
+        id: "L11",
+        title: "a function behind a queue names a log group of the stack in `LoggingConfig`",
+        reason: "Otherwise it makes one itself, which keeps everything for ever and outlives the stack.",
+        mend: "Declare an AWS::Logs::LogGroup and refer to it in LoggingConfig.LogGroup.",
+        at_bounds: false,
+        check: own_log_group,
+    },
+    Rule {
+        id: "L12",
+        title: "`TracingConfig` is set from a parameter",
+        reason: "Tracing costs per trace and needs rights: it is the deployment's choice, and has to be one.",
+        mend: "Set TracingConfig.Mode to a parameter of Active and PassThrough.",
+        at_bounds: false,
+        check: tracing_is_a_choice,
+    },
+    Rule {
+        id: "L13",
+        title: "a function behind a queue has alarms on `Errors` and on `Throttles`",
+        reason: "Both burn receives of whole batches, and neither shows at the queue until messages are dead letters.",
+        mend: "Add an alarm on AWS/Lambda Errors and one on Throttles, with the dimension FunctionName.",
+        at_bounds: false,
+        check: errors_ring,
+    },
+    Rule {
+        id: "L14",
+        title: "a mapping has no `FilterCriteria` and is not disabled",
+        reason: "SQS messages that a filter leaves out are deleted unseen. A mapping that ships disabled works nothing off.",
+        mend: "Filter at the topic's subscription; leave Enabled out or true.",
+        at_bounds: false,
+        check: nothing_unseen,
+    },
+];
+
+fn visibility_covers_retries(case: &Case<'_>, report: &mut Report) {
+    for mapping in mappings(case.stack) {
+        let Some(timeout) = mapping.function.and_then(|function| function.timeout()) else { continue };
+        let window = mapping.resource.get(WINDOW).map_or(Some(0.0), number);
+        let visibility = queue_visibility(case.stack, mapping.queue.as_ref());
+        let (Some(timeout), Some(window), Some(visibility)) = (number(&timeout.into()), window, visibility)
+        else {
+            continue;
+        };
+        let needed = TIMEOUTS * timeout + window;
+        if visibility < needed {
+            let found = format!(
+                "visibility is {visibility} s; six times {timeout} s and a window of {window} s need {needed} s"
+            );
+            report.at(mapping.id, mapping.resource, "", found);
+        }
+    }
+}
+
+fn reports_failures(case: &Case<'_>, report: &mut Report) {
+    let at = "/FunctionResponseTypes";
+    for mapping in mappings(case.stack) {
+        let types = mapping.resource.get(at);
+        if types.is_none_or(|types| {
+            is_known(types) && items(Some(types)) != [Value::from("ReportBatchItemFailures")]
+        }) {
+            let found = types.map_or_else(|| "it is missing".to_owned(), |types| format!("it is {types}"));
+            report.at(mapping.id, mapping.resource, at, found);
+        }
+    }
+}
+
+fn scales_one_way(case: &Case<'_>, report: &mut Report) {
+    for mapping in mappings(case.stack) {
+        let set = ["/ScalingConfig", "/ProvisionedPollerConfig"]
+            .iter()
+            .filter(|at| mapping.resource.get(at).is_some())
+            .count();
+        if set != 1 {
+            let found = if set == 0 { "nothing limits its concurrency" } else { "both are set" };
+            report.at(mapping.id, mapping.resource, "", found);
+        }
+    }
+}
+
+const MAXIMUM: &str = "/ScalingConfig/MaximumConcurrency";
+
+fn concurrency_in_range(case: &Case<'_>, report: &mut Report) {
+    for mapping in mappings(case.stack) {
+        let maximum = mapping.resource.get(MAXIMUM).and_then(int);
+        if let Some(maximum) = maximum.filter(|maximum| !CONCURRENCY.contains(maximum)) {
+            report.at(mapping.id, mapping.resource, MAXIMUM, format!("it is {maximum}"));
+        }
+    }
+}
+
+fn reserve_suffices(case: &Case<'_>, report: &mut Report) {
+    let at = "/ReservedConcurrentExecutions";
+    for function in consuming_functions(case.stack) {
+        let Some(reserved) = function.resource.get(at).and_then(int) else { continue };
+        let of_function = mappings(case.stack);
+        let of_function =
+            of_function.iter().filter(|mapping| mapping.function.is_some_and(|own| own.id == function.id));
+        let maxima: Option<Vec<i64>> =
+            of_function.map(|mapping| mapping.resource.get(MAXIMUM).and_then(int)).collect();
+        match maxima.map(|maxima| maxima.iter().sum::<i64>()) {
+            Some(sum) if reserved >= sum => {}
+            Some(sum) => {
+                report.at(
+                    function.id,
+                    function.resource,
+                    at,
+                    format!("{reserved} are reserved, its mappings take {sum}"),
+                );
+            }
+            None => report.at(
+                function.id,
+                function.resource,
+                at,
+                format!("{reserved} are reserved, a mapping has no maximum"),
+            ),
+        }
+    }
+}
+
+fn large_batches_wait(case: &Case<'_>, report: &mut Report) {
+    for mapping in mappings(case.stack) {
+        let size = mapping.resource.get("/BatchSize").map_or(Some(DEFAULT_BATCH), int);
+        let window = mapping.resource.get(WINDOW).map_or(Some(0), int);
+        let is_fifo =
+            mapping.queue.as_ref().and_then(super::super::views::queues::Queue::is_fifo) == Some(true);
+        if let (Some(size), Some(window), false) = (size, window, is_fifo)
+            && size > MAX_BATCH
+            && window < 1
+        {
+            report.at(mapping.id, mapping.resource, "/BatchSize", format!("it is {size}, without a window"));
+        }
+    }
+}
+
+fn fifo_batches(case: &Case<'_>, report: &mut Report) {
+    for mapping in mappings(case.stack) {
+        let named = mapping.resource.text("/EventSourceArn").is_some_and(|arn| arn.ends_with(FIFO_SUFFIX));
+        if !named
+            && mapping.queue.as_ref().and_then(super::super::views::queues::Queue::is_fifo) != Some(true)
+        {
+            continue;
+        }
+        if let Some(window) = mapping.resource.get(WINDOW).filter(|window| int(window) != Some(0)) {
+            report.at(mapping.id, mapping.resource, WINDOW, format!("it is {window}, on a FIFO queue"));
+        }
+        if let Some(size) = mapping.resource.get("/BatchSize").and_then(int).filter(|size| *size > MAX_BATCH)
+        {
+            report.at(mapping.id, mapping.resource, "/BatchSize", format!("it is {size}, on a FIFO queue"));
+        }
+    }
+}
+
+fn no_function_dlq(case: &Case<'_>, report: &mut Report) {
+    for function in consuming_functions(case.stack) {
+        if function.resource.get("/DeadLetterConfig").is_some() {
+            report.at(function.id, function.resource, "/DeadLetterConfig", "it is set");
+        }
+    }
+}
+
+fn no_starting_position(case: &Case<'_>, report: &mut Report) {
+    for mapping in mappings(case.stack) {
+        if mapping.resource.get("/StartingPosition").is_some() {
+            report.at(mapping.id, mapping.resource, "/StartingPosition", "it is set");
+        }
+    }
+}
+
+fn current_runtime(case: &Case<'_>, report: &mut Report) {
+    for function in consuming_functions(case.stack) {
+        let runtime = function.resource.text("/Runtime").unwrap_or_default();
+        if !runtime.starts_with("provided") {
+            continue;
+        }
+        if runtime != "provided.al2023" {
+            report.at(function.id, function.resource, "/Runtime", format!("it is {runtime}"));
+        }
+        let architectures = function.resource.get("/Architectures");
+        if architectures.is_none_or(|known| is_known(known) && items(Some(known)) != [Value::from("arm64")]) {
+            report.at(function.id, function.resource, "/Architectures", "it is not arm64");
+        }
+        let handler = function.resource.text("/Handler").unwrap_or("missing");
+        if handler != "bootstrap" && is_known(&handler.into()) {
+            report.at(function.id, function.resource, "/Handler", format!("it is {handler}"));
+        }
+    }
+}
+
+fn own_log_group(case: &Case<'_>, report: &mut Report) {
+    let at = "/LoggingConfig/LogGroup";
+    for function in consuming_functions(case.stack) {
+        let is_here = case.stack.of_kind("AWS::Logs::LogGroup").any(|(id, group)| {
+            let named =
+                function.resource.text(at).is_some_and(|name| group.text("/LogGroupName") == Some(name));
+            named || function.resource.refers_to(at, id)
+        });
+        if !is_here {
+            let found =
+                function.resource.text(at).map_or("it is missing", |_| "it is no log group of this stack");
+            report.at(function.id, function.resource, at, found);
+        }
+    }
+}
+
+fn tracing_is_a_choice(case: &Case<'_>, report: &mut Report) {
+    let at = "/TracingConfig/Mode";
+    for function in consuming_functions(case.stack) {
+        if !function.resource.references_at(at).any(|to| matches!(to, Target::Parameter(_))) {
+            report.at(function.id, function.resource, at, "it is not set from a parameter");
+        }
+    }
+}
+
+/// Whether a metric's dimension is this function.
+fn is_of(function: Function<'_>, name: &str) -> bool {
+    name == format!("${{{}}}", function.id) || function.resource.text("/FunctionName") == Some(name)
+}
+
+fn errors_ring(case: &Case<'_>, report: &mut Report) {
+    let alarms = alarms(case.stack);
+    for function in consuming_functions(case.stack) {
+        for name in ["Errors", "Throttles"] {
+            let rings = alarms.iter().flat_map(|alarm| &alarm.metrics).any(|metric| {
+                metric.is("AWS/Lambda", name)
+                    && metric.dimension("FunctionName").is_some_and(|own| is_of(function, own))
+            });
+            if !rings {
+                report.at(function.id, function.resource, "", format!("no alarm watches its {name}"));
+            }
+        }
+    }
+}
+
+fn nothing_unseen(case: &Case<'_>, report: &mut Report) {
+    for mapping in mappings(case.stack) {
+        if mapping.resource.get("/FilterCriteria").is_some() {
+            report.at(mapping.id, mapping.resource, "/FilterCriteria", "messages are filtered");
+        }
+        if mapping.resource.get("/Enabled").and_then(truth) == Some(false) {
+            report.at(mapping.id, mapping.resource, "/Enabled", "it ships disabled");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! T03 and T05: parameters.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::check::Case;
+use crate::finding::Report;
+use crate::model::{Parameter, Target};
+use crate::rules::Rule;
+use crate::value::{number, plain};
+use crate::views::tasks::VISIBILITY_PARAMETER;
+
+pub(super) const RULES: [Rule; 2] = [
+    Rule {
+        id: "T03",
+        title: "every parameter is used, described and bounded",
+        reason: "A value out of bounds fails in the middle of a deployment, or worse, works until the first incident.",
+        mend: "Add a Description, and MinValue and MaxValue, AllowedValues, AllowedPattern or an AWS type; take out what is not used.",
+        at_bounds: false,
+        check: parameters_are_cared_for,
+    },
+    Rule {
+        id: "T05",
+        title: "a template and the Terraform module of the same name have the same defaults and bounds, name by name; all that are used together agree on `VisibilityTimeoutSeconds`",
+        reason: "Whoever changes the tool must not change the service; a worker has to know its queue's visibility timeout.",
+        mend: "Give it the same default and bounds everywhere.",
+        at_bounds: false,
+        check: templates_agree,
+    },
+];
+
+fn parameters_are_cared_for(case: &Case<'_>, report: &mut Report) {
+    let stack = case.stack;
+    let of_resources = stack.resources.values().flat_map(|resource| &resource.references);
+    let of_outputs = stack.outputs.values().flat_map(|output| &output.references);
+    let all: Vec<_> = of_resources.chain(of_outputs).chain(&stack.references).collect();
+    for (name, parameter) in &stack.parameters {
+        let is_used =
+            all.iter().any(|reference| matches!(&reference.to, Target::Parameter(used) if used == name));
+        let problems = [
+            (!is_used, "not used"),
+            (parameter.description.trim().is_empty(), "not described"),
+            (!is_bounded(parameter), "not bounded"),
+        ];
+        let problems: Vec<&str> =
+            problems.iter().filter(|(is_so, _)| *is_so).map(|(_, problem)| *problem).collect();
+        if !problems.is_empty() {
+            report.parameter(name, parameter, format!("it is {}", problems.join(" and ")));
+        }
+    }
+}
+
+fn is_bounded(parameter: &Parameter) -> bool {
+    if !parameter.allowed.is_empty() {
+        return true;
+    }
+    match parameter.kind.as_str() {
+        "Number" => parameter.min.is_some() && parameter.max.is_some(),
+        "String" | "CommaDelimitedList" => parameter.pattern.is_some() || parameter.max_length.is_some(),
+        // The type says what it has to be.
+        _ => true,
+    }
+}
+
+fn templates_agree(case: &Case<'_>, report: &mut Report) {
+    let earlier = case.together.iter().take_while(|stack| !std::ptr::eq(*stack, case.stack));
+    for other in earlier {
+        let is_twin = stem(&other.file) == stem(&case.stack.file) && other.dialect != case.stack.dialect;
+        for (name, parameter) in
+            case.stack.parameters.iter().filter(|(name, _)| is_twin || *name == VISIBILITY_PARAMETER)
+        {
+            let Some(theirs) = other.parameters.get(name) else { continue };
+            if let Some((what, own, their)) = difference(parameter, theirs) {
+                report.parameter(
+                    name,
+                    parameter,
+                    format!("its {what} is {own}, in {} it is {their}", other.file),
+                );
+            }
+        }
+    }
+}
+
+/// A file's name without its end, or a folder's.
+fn stem(file: &str) -> Option<&OsStr> {
+    Path::new(file).file_stem()
+}
+
+/// What differs, here and there.
+fn difference(own: &Parameter, theirs: &Parameter) -> Option<(&'static str, String, String)> {
+    let text = |value: &Option<Value>| value.as_ref().map_or_else(|| "none".to_owned(), comparable);
+    let bound = |bound: Option<f64>| bound.map_or_else(|| "none".to_owned(), |number| number.to_string());
+    let list = |values: &[Value]| values.iter().map(comparable).collect::<Vec<_>>().join(", ");
+    let all = [
+        ("default", text(&own.default), text(&theirs.default)),
+        ("least value", bound(own.min), bound(theirs.min)),
+        ("greatest value", bound(own.max), bound(theirs.max)),
+        ("list of values", list(&own.allowed), list(&theirs.allowed)),
+    ];
+    all.into_iter().find(|(_, own, theirs)| own != theirs)
+}
+
+/// Numbers as numbers, whichever way they are written.
+fn comparable(value: &Value) -> String {
+    number(value).map_or_else(|| plain(value), |number| number.to_string())
+}

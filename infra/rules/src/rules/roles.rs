@@ -1,0 +1,345 @@
+//! I01 to I08: roles and what they may do.
+
+use crate::check::Case;
+use crate::finding::Report;
+use crate::model::Resource;
+use crate::rules::Rule;
+use crate::value::{has_token, is_token};
+use crate::views::consumers::consumers;
+use crate::views::policies::{Role, identity_statements, matches, role_at};
+use crate::views::queues::queues;
+use crate::views::tasks::tasks;
+
+/// SQS's actions. See
+/// [the service authorization reference](https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsqs.html).
+const SQS_ACTIONS: [&str; 20] = [
+    "AddPermission",
+    "CancelMessageMoveTask",
+    "ChangeMessageVisibility",
+    "CreateQueue",
+    "DeleteMessage",
+    "DeleteQueue",
+    "GetQueueAttributes",
+    "GetQueueUrl",
+    "ListDeadLetterSourceQueues",
+    "ListMessageMoveTasks",
+    "ListQueueTags",
+    "ListQueues",
+    "PurgeQueue",
+    "ReceiveMessage",
+    "RemovePermission",
+    "SendMessage",
+    "SetQueueAttributes",
+    "StartMessageMoveTask",
+    "TagQueue",
+    "UntagQueue",
+];
+
+/// Actions that know no resource to be named, in lower case.
+const WITHOUT_RESOURCE: [&str; 3] = ["ecr:getauthorizationtoken", "xray:put*", "ssmmessages:*"];
+
+/// What a consumer needs on its source, besides `ChangeMessageVisibility`.
+const NEEDED: [&str; 3] = ["ReceiveMessage", "DeleteMessage", "GetQueueAttributes"];
+
+/// What a consumer must not be able to do to its source.
+const OPERATORS: [&str; 10] = [
+    "AddPermission",
+    "CancelMessageMoveTask",
+    "DeleteQueue",
+    "ListMessageMoveTasks",
+    "PurgeQueue",
+    "RemovePermission",
+    "SetQueueAttributes",
+    "StartMessageMoveTask",
+    "TagQueue",
+    "UntagQueue",
+];
+
+/// AWS's own policy for functions with a queue: receive, delete, attributes, on any queue.
+const MANAGED_FOR_LAMBDA: &str = "AWSLambdaSQSQueueExecutionRole";
+
+pub(super) const RULES: [Rule; 8] = [
+    Rule {
+        id: "I01",
+        title: "no action with a wildcard",
+        reason: "It grants what nobody asked for, and what AWS adds later.",
+        mend: "List the actions.",
+        at_bounds: false,
+        check: no_wildcard_action,
+    },
+    Rule {
+        id: "I02",
+        title: "every `sqs:` action exists in IAM",
+        reason: "There is no sqs:DeleteMessageBatch: the batch calls go by the single action's name, and a made-up one grants nothing, silently.",
+        mend: "Use the single action's name.",
+        at_bounds: false,
+        check: real_actions,
+    },
+    Rule {
+        id: "I03",
+        title: "no resource `*`, except for actions that know none",
+        reason: "A worker that is taken over has the whole account's queues, secrets or tables.",
+        mend: "Name the resource by its ARN; keep ecr:GetAuthorizationToken, xray:Put… and ssmmessages: in statements of their own.",
+        at_bounds: false,
+        check: no_wildcard_resource,
+    },
+    Rule {
+        id: "I04",
+        title: "a consumer may receive, delete, change visibility and read attributes on its source",
+        reason: "Without delete, done work comes back for ever; without ChangeMessageVisibility there is neither renewal nor backoff. AWS's managed role for functions lacks it.",
+        mend: "Allow sqs:ReceiveMessage, DeleteMessage, ChangeMessageVisibility and GetQueueAttributes on the source's ARN.",
+        at_bounds: false,
+        check: consumer_can_work,
+    },
+    Rule {
+        id: "I05",
+        title: "a consumer cannot send to, purge, redrive into or change its source",
+        reason: "A bug in a handler could flood or empty its own queue. Redrives are a person's decision.",
+        mend: "Put sqs:StartMessageMoveTask and friends into a policy for operators, and leave the rest out.",
+        at_bounds: false,
+        check: consumer_cannot_operate,
+    },
+    Rule {
+        id: "I06",
+        title: "no literal partition, account or region",
+        reason: "The template works in one place only, and tells strangers which account that is.",
+        mend: "Build the ARN with Sub from AWS::Partition, AWS::Region and AWS::AccountId.",
+        at_bounds: false,
+        check: nothing_literal,
+    },
+    Rule {
+        id: "I07",
+        title: "a task's role and its execution role differ",
+        reason: "The execution role reads secrets and images for the agent; the worker has no use for that.",
+        mend: "Make two roles.",
+        at_bounds: false,
+        check: two_roles,
+    },
+    Rule {
+        id: "I08",
+        title: "`ecs:UpdateTaskProtection` is granted where it is used, for the cluster's tasks only",
+        reason: "Otherwise the protection that the worker is told to use is refused, or it can hold any task of the account.",
+        mend: "Allow it on arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:task/${ClusterName}/*.",
+        at_bounds: false,
+        check: protection_is_scoped,
+    },
+];
+
+fn no_wildcard_action(case: &Case<'_>, report: &mut Report) {
+    for statement in identity_statements(case.stack).iter().filter(|statement| statement.allows()) {
+        if let Some(action) = statement.actions().into_iter().find(|action| action.contains('*')) {
+            let at = format!("{}/Action", statement.pointer);
+            report.at(statement.id, statement.resource, &at, format!("it allows {action}"));
+        }
+    }
+}
+
+fn real_actions(case: &Case<'_>, report: &mut Report) {
+    for statement in identity_statements(case.stack) {
+        for action in statement.actions() {
+            let lower = action.to_ascii_lowercase();
+            let Some(name) = lower.strip_prefix("sqs:").filter(|name| !has_token(name)) else { continue };
+            if !SQS_ACTIONS.iter().any(|known| matches(name, &known.to_ascii_lowercase())) {
+                let at = format!("{}/Action", statement.pointer);
+                report.at(statement.id, statement.resource, &at, format!("IAM knows no {action}"));
+            }
+        }
+    }
+}
+
+fn no_wildcard_resource(case: &Case<'_>, report: &mut Report) {
+    for statement in identity_statements(case.stack).iter().filter(|statement| statement.allows()) {
+        if !statement.resources().contains(&"*") {
+            continue;
+        }
+        let excepted =
+            |action: &&str| WITHOUT_RESOURCE.iter().any(|known| matches(known, &action.to_ascii_lowercase()));
+        if let Some(action) = statement.actions().into_iter().find(|action| !excepted(action)) {
+            let at = format!("{}/Resource", statement.pointer);
+            report.at(statement.id, statement.resource, &at, format!("{action} is allowed on everything"));
+        }
+    }
+}
+
+/// Whether a role allows an action on an ARN. A resource that only the deployment knows may be it.
+fn may(role: &Role<'_>, action: &str, arn: &str) -> bool {
+    role.statements.iter().any(|statement| {
+        let about = |pattern: &str| {
+            matches(pattern, arn) || pattern.starts_with("${Fn::") || arn.starts_with("${Fn::")
+        };
+        statement.allows() && statement.has_action(action) && statement.resources().into_iter().any(about)
+    })
+}
+
+fn consumer_can_work(case: &Case<'_>, report: &mut Report) {
+    for consumer in consumers(case.stack) {
+        let Some(role) = &consumer.role else { continue };
+        let has_unknown = role.managed.iter().any(|arn| is_token(arn));
+        // Policies from elsewhere may hold what is missing here, AWS's own apart.
+        if has_unknown
+            || role.managed.iter().any(|arn| !arn.contains(":aws:policy/") && !arn.starts_with("AWS"))
+        {
+            continue;
+        }
+        let managed = role.managed.iter().any(|arn| arn.ends_with(MANAGED_FOR_LAMBDA));
+        let source = consumer.source.as_deref().unwrap_or("${Fn::Source}");
+        let mut missing: Vec<&str> = NEEDED
+            .into_iter()
+            .filter(|action| !managed && !may(role, &format!("sqs:{action}"), source))
+            .collect();
+        if consumer.ours && !may(role, "sqs:ChangeMessageVisibility", source) {
+            missing.push("ChangeMessageVisibility");
+        }
+        if !missing.is_empty() {
+            let found = format!("{} lacks {} on {source}", consumer.id, missing.join(", "));
+            report.at(role.id, role.resource, "/Policies", found);
+        }
+    }
+}
+
+fn consumer_cannot_operate(case: &Case<'_>, report: &mut Report) {
+    for consumer in consumers(case.stack) {
+        let Some(role) = &consumer.role else { continue };
+        let all = queues(case.stack);
+        let dlq = consumer.queue.as_ref().and_then(|queue| queue.dlq(&all));
+        for statement in role.statements.iter().filter(|statement| statement.allows()) {
+            let sends_to_source = || {
+                let source = consumer.source.as_deref().unwrap_or_default();
+                let to_dlq = || dlq.is_some_and(|dlq| statement.has_resource(&dlq.arn));
+                statement.has_action("sqs:SendMessage")
+                    && (statement.has_resource(source) || to_dlq() && !consumer.dead_letters_itself)
+            };
+            let operates =
+                OPERATORS.iter().find(|action| statement.has_action(&format!("sqs:{action}"))).copied();
+            if let Some(action) = operates.or_else(|| sends_to_source().then_some("SendMessage")) {
+                let at = format!("{}/Action", statement.pointer);
+                report.at(
+                    statement.id,
+                    statement.resource,
+                    &at,
+                    format!("{} may do sqs:{action}", consumer.id),
+                );
+            }
+        }
+    }
+}
+
+/// A literal of one partition, account or region in a text.
+fn literal(text: &str) -> Option<&'static str> {
+    let arn = text.match_indices("arn:aws").any(|(at, _)| {
+        let rest = &text[at + "arn:aws".len()..];
+        [":", "-cn:", "-us-gov:"].iter().any(|end| rest.starts_with(end))
+    });
+    if arn {
+        return Some("partition");
+    }
+    let parts = || text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
+    let is_account = |part: &str| part.len() == 12 && part.bytes().all(|byte| byte.is_ascii_digit());
+    if parts().any(is_account) {
+        return Some("account");
+    }
+    parts().any(is_region).then_some("region")
+}
+
+/// Such as `eu-west-1`, also with an availability zone's letter.
+fn is_region(text: &str) -> bool {
+    const AREAS: [&str; 11] = ["af", "ap", "ca", "cn", "eu", "il", "me", "mx", "sa", "us", "us-gov"];
+    const SIDES: [&str; 9] =
+        ["central", "east", "north", "northeast", "northwest", "south", "southeast", "southwest", "west"];
+    let text = text.trim_end_matches(|c: char| c.is_ascii_lowercase());
+    let mut parts = text.rsplitn(3, '-');
+    let number = parts
+        .next()
+        .is_some_and(|number| number.len() == 1 && number.bytes().all(|byte| byte.is_ascii_digit()));
+    number
+        && parts.next().is_some_and(|side| SIDES.contains(&side))
+        && parts.next().is_some_and(|area| AREAS.contains(&area))
+}
+
+fn nothing_literal(case: &Case<'_>, report: &mut Report) {
+    for (id, resource) in &case.stack.resources {
+        let mut found = Vec::new();
+        walk(&resource.properties, "", &mut |at, text| {
+            // The default of a parameter is the user's to change.
+            let from_parameter =
+                resource.references_at(at).any(|to| matches!(to, crate::model::Target::Parameter(_)));
+            if !from_parameter && let Some(kind) = literal(text) {
+                found.push((at.to_owned(), format!("a literal {kind} in {:?}", shortened(text))));
+            }
+        });
+        for (at, text) in found {
+            report.at(id, resource, &at, text);
+        }
+    }
+}
+
+/// Goes through all texts with their pointers.
+fn walk(value: &serde_json::Value, at: &str, look: &mut dyn FnMut(&str, &str)) {
+    match value {
+        serde_json::Value::String(text) => look(at, text),
+        serde_json::Value::Array(items) => {
+            items.iter().enumerate().for_each(|(index, item)| walk(item, &format!("{at}/{index}"), look));
+        }
+        serde_json::Value::Object(map) => {
+            map.iter().for_each(|(key, item)| {
+                walk(item, &format!("{at}/{}", key.replace('~', "~0").replace('/', "~1")), look);
+            });
+        }
+        _ => {}
+    }
+}
+
+fn shortened(text: &str) -> String {
+    const LONGEST: usize = 60;
+    if text.chars().count() <= LONGEST {
+        text.to_owned()
+    } else {
+        text.chars().take(LONGEST).chain(['…']).collect()
+    }
+}
+
+fn two_roles(case: &Case<'_>, report: &mut Report) {
+    for task in tasks(case.stack) {
+        let role = |at: &str| task.resource.text(at);
+        let (own, execution) = (role("/TaskRoleArn"), role("/ExecutionRoleArn"));
+        if own.is_some() && own == execution {
+            report.at(task.id, task.resource, "/TaskRoleArn", "it is the execution role");
+        }
+    }
+}
+
+/// Whether an ARN is of the tasks of one cluster.
+fn is_of_one_cluster(arn: &str) -> bool {
+    let cluster =
+        arn.split_once(":task/").and_then(|(_, rest)| rest.split_once('/')).map(|(cluster, _)| cluster);
+    is_token(arn) || cluster.is_some_and(|cluster| !cluster.is_empty() && !cluster.contains(['*', '?']))
+}
+
+fn protection_is_scoped(case: &Case<'_>, report: &mut Report) {
+    const ACTION: &str = "ecs:UpdateTaskProtection";
+    for statement in identity_statements(case.stack).iter().filter(|statement| statement.allows()) {
+        if statement.has_action(ACTION)
+            && let Some(arn) = statement.resources().into_iter().find(|arn| !is_of_one_cluster(arn))
+        {
+            let at = format!("{}/Resource", statement.pointer);
+            report.at(statement.id, statement.resource, &at, format!("it covers {arn}"));
+        }
+    }
+    for task in tasks(case.stack) {
+        let Some(role) = role_at(case.stack, task.resource, "/TaskRoleArn") else { continue };
+        let granted =
+            role.statements.iter().any(|statement| statement.allows() && statement.has_action(ACTION));
+        if task.variable("DRUMLINE_TASK_PROTECTION").as_deref() == Some("on") && !granted {
+            protection_missing(report, role.id, role.resource);
+        }
+    }
+}
+
+fn protection_missing(report: &mut Report, id: &str, role: &Resource) {
+    report.at(
+        id,
+        role,
+        "/Policies",
+        "DRUMLINE_TASK_PROTECTION is on, and ecs:UpdateTaskProtection is not allowed",
+    );
+}

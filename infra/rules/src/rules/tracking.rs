@@ -1,0 +1,186 @@
+//! S02 to S05: the metric by which tasks are added and taken away.
+
+use std::collections::BTreeSet;
+
+use crate::check::Case;
+use crate::finding::Report;
+use crate::rules::Rule;
+use crate::value::{items, plain};
+use crate::views::scaling::{Policy, Query, ids, targets, words};
+
+const QUERIES: &str = "/CustomizedMetricSpecification/Metrics";
+
+/// What backlog per task is made of.
+const INPUTS: [(&str, &str); 3] = [
+    ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
+    ("AWS/SQS", "ApproximateNumberOfMessagesNotVisible"),
+    ("ECS/ContainerInsights", "RunningTaskCount"),
+];
+
+pub(super) const RULES: [Rule; 4] = [
+    Rule {
+        id: "S02",
+        title: "exactly one metric of a tracking policy returns data, and it is an expression",
+        reason: "AWS refuses anything else; a plain queue depth as the target does not know how many tasks share it.",
+        mend: "ReturnData: false on every input, and an expression of backlog per task that returns data.",
+        at_bounds: false,
+        check: one_expression,
+    },
+    Rule {
+        id: "S03",
+        title: "its inputs are visible messages, messages in flight and the running tasks, with Container Insights on",
+        reason: "Without the ones in flight, tasks are taken away while they work; without Container Insights there is no count, and target tracking does nothing.",
+        mend: "Take AWS/SQS ApproximateNumberOfMessagesVisible and …NotVisible, and ECS/ContainerInsights RunningTaskCount.",
+        at_bounds: false,
+        check: all_inputs,
+    },
+    Rule {
+        id: "S04",
+        title: "every id in an expression exists and every input is used",
+        reason: "AWS refuses unknown ids when the policy is made; an input that is not used was meant to be.",
+        mend: "Correct the ids.",
+        at_bounds: false,
+        check: ids_fit,
+    },
+    Rule {
+        id: "S05",
+        title: "a division is guarded against zero, and every input is FILLed: SQS's with 0, the tasks with 0 or REPEAT",
+        reason: "A queue that was idle for six hours sends nothing, and target tracking does nothing on missing data, taking tasks away included.",
+        mend: "Divide by IF(tasks > 0, tasks, 1) or MAX([tasks, 1]), and write FILL(id, 0) for each input.",
+        at_bounds: false,
+        check: always_data,
+    },
+];
+
+/// The tracking policies of workers that go by expressions.
+fn policies<'a>(case: &Case<'a>) -> Vec<Policy<'a>> {
+    targets(case.stack).iter().flat_map(|target| target.tracking().collect::<Vec<_>>()).collect()
+}
+
+fn one_expression(case: &Case<'_>, report: &mut Report) {
+    for policy in policies(case) {
+        let queries = policy.queries();
+        let returning: Vec<&Query<'_>> = queries.iter().filter(|query| query.returns).collect();
+        let problem = match returning.as_slice() {
+            [query] if query.expression.is_some() => continue,
+            [] => "no metric returns data, or there is no expression".to_owned(),
+            [query] => format!("{} returns data and is no expression", query.id),
+            several => format!("{} metrics return data", several.len()),
+        };
+        report.at(policy.id, policy.resource, &Policy::pointer(QUERIES), problem);
+    }
+}
+
+fn all_inputs(case: &Case<'_>, report: &mut Report) {
+    for policy in policies(case) {
+        let metrics = policy.metrics();
+        for (namespace, name) in INPUTS {
+            if !metrics.iter().any(|metric| metric.is(namespace, name)) {
+                report.at(
+                    policy.id,
+                    policy.resource,
+                    &Policy::pointer(QUERIES),
+                    format!("{name} is not among its inputs"),
+                );
+            }
+        }
+        for (id, cluster) in case.stack.of_kind("AWS::ECS::Cluster") {
+            let on = items(cluster.get("/ClusterSettings")).iter().any(|setting| {
+                setting["Name"] == "containerInsights"
+                    && ["enabled", "enhanced"].contains(&plain(&setting["Value"]).as_str())
+            });
+            if !on {
+                report.at(id, cluster, "/ClusterSettings", "Container Insights is not on");
+            }
+        }
+    }
+}
+
+fn ids_fit(case: &Case<'_>, report: &mut Report) {
+    for policy in policies(case) {
+        let queries = policy.queries();
+        let known: BTreeSet<&str> = queries.iter().map(|query| query.id).collect();
+        let mut used = BTreeSet::new();
+        for expression in queries.iter().filter_map(|query| query.expression) {
+            used.extend(ids(expression));
+        }
+        let at = Policy::pointer(QUERIES);
+        for id in used.difference(&known) {
+            report.at(policy.id, policy.resource, &at, format!("no metric has the id {id}"));
+        }
+        for query in queries.iter().filter(|query| !query.returns && !used.contains(query.id)) {
+            report.at(policy.id, policy.resource, &at, format!("{} is not used", query.id));
+        }
+    }
+}
+
+/// Whether a division by zero is possible: the divisor is neither `MAX(…)` nor `IF(…)`, and the division not within one.
+fn divides_by_zero(expression: &str) -> bool {
+    let words = words(expression);
+    expression.match_indices('/').any(|(at, _)| {
+        let divisor = words.iter().find(|word| word.at > at);
+        let is_least = divisor.is_some_and(|word| word.called && ["MAX", "IF"].contains(&word.text));
+        let is_number =
+            divisor.is_none() || expression[at + 1..].trim_start().starts_with(|c: char| c.is_ascii_digit());
+        let in_if = words.iter().any(|word| word.called && word.text == "IF" && word.at < at);
+        !(is_least || is_number || in_if)
+    })
+}
+
+fn always_data(case: &Case<'_>, report: &mut Report) {
+    for policy in policies(case) {
+        let at = Policy::pointer(QUERIES);
+        let queries = policy.queries();
+        let expressions: Vec<&str> = queries.iter().filter_map(|query| query.expression).collect();
+        if let Some(expression) = expressions.iter().find(|expression| divides_by_zero(expression)) {
+            report.at(policy.id, policy.resource, &at, format!("{expression} may divide by zero"));
+        }
+        let dense: String = expressions.concat().split_whitespace().collect();
+        let metrics = policy.metrics();
+        for input in queries.iter().filter(|query| query.expression.is_none()) {
+            let used = expressions.iter().any(|expression| ids(expression).any(|id| id == input.id));
+            let is_count =
+                metrics.iter().any(|metric| metric.of_query == input.id && metric.namespace != "AWS/SQS");
+            let fills: &[&str] = if is_count { &["0", "REPEAT"] } else { &["0"] };
+            let filled = fills.iter().any(|with| dense.contains(&format!("FILL({},{with})", input.id)));
+            if used && !filled {
+                report.at(
+                    policy.id,
+                    policy.resource,
+                    &at,
+                    format!("{} is not FILLed with {}", input.id, fills.join(" or ")),
+                );
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn divisions_are_guarded_by_if_or_max() {
+        for safe in [
+            "IF(FILL(t,0) > 0, v / FILL(t,0), v)",
+            "v / MAX([t, 1])",
+            "(v + f) / IF(t > 0, t, 1)",
+            "a + b",
+            "v / 60",
+            "PERIOD(v) / 1e3",
+        ] {
+            assert!(!divides_by_zero(safe), "{safe}");
+        }
+        for unsafe_one in ["v / t", "(v + f) / FILL(t, 0)", "v/(t)"] {
+            assert!(divides_by_zero(unsafe_one), "{unsafe_one}");
+        }
+    }
+
+    #[test]
+    fn ids_are_the_names_that_are_not_called() {
+        let found: Vec<&str> =
+            ids("IF(FILL(tasks, 0) > 0, (visible + m2) / tasks, SEARCH('{AWS/SQS} visible', 'Sum'))")
+                .collect();
+        assert_eq!(found, ["tasks", "visible", "m2", "tasks"]);
+    }
+}

@@ -1,0 +1,225 @@
+//! Expressions, worked out as far as the variables' values allow. See
+//! [the language](https://developer.hashicorp.com/terraform/language/expressions).
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+use hcl::expr::{BinaryOp, Conditional, Expression, ForExpr, FuncCall, Operation, TemplateExpr, Traversal, UnaryOperator};
+use hcl::template::{Directive, Element};
+use hcl::{ObjectKey, Template};
+use serde_json::Value;
+
+use super::evaluated::Evaluated;
+use super::module::Module;
+use super::{functions, operators};
+use crate::model::Parameter;
+use crate::value::{is_known, plain, truth};
+
+/// How many names may be looked up within each other: a local made of a local and so on. A circle ends here.
+const MAX_NESTED: u32 = 16;
+
+/// How many steps the expressions of a module may take, against those that multiply themselves.
+const MAX_STEPS: u32 = 1_000_000;
+
+/// Works expressions of one module out.
+pub(super) struct Evaluator<'a> {
+    pub(super) module: &'a Module,
+    pub(super) parameters: &'a BTreeMap<String, Parameter>,
+    nested: Cell<u32>,
+    steps: Cell<u32>,
+}
+
+/// Names that only a part of an expression has, such as those of a `for`.
+pub(super) type Scope = BTreeMap<String, Evaluated>;
+
+/// An expression that refers to nothing.
+pub(super) fn constant(expression: &Expression) -> Evaluated {
+    Evaluator::new(&Module::default(), &BTreeMap::new()).evaluate(expression)
+}
+
+impl<'a> Evaluator<'a> {
+    pub(super) fn new(module: &'a Module, parameters: &'a BTreeMap<String, Parameter>) -> Self {
+        Self { module, parameters, nested: Cell::new(0), steps: Cell::new(0) }
+    }
+
+    pub(super) fn evaluate(&self, expression: &Expression) -> Evaluated {
+        self.within(expression, &Scope::new())
+    }
+
+    /// Works out something that another name stands for; `None` where that goes too deep.
+    pub(super) fn nested(&self, look: impl FnOnce() -> Evaluated) -> Option<Evaluated> {
+        if self.nested.get() >= MAX_NESTED {
+            return None;
+        }
+        self.nested.set(self.nested.get() + 1);
+        let found = look();
+        self.nested.set(self.nested.get() - 1);
+        Some(found)
+    }
+
+    pub(super) fn within(&self, expression: &Expression, scope: &Scope) -> Evaluated {
+        if self.steps.get() >= MAX_STEPS {
+            return Evaluated::unknown("too_long", &[]);
+        }
+        self.steps.set(self.steps.get() + 1);
+        match expression {
+            Expression::Null => Evaluated::default(),
+            Expression::Bool(truth) => Evaluated::known(*truth),
+            Expression::Number(number) => Evaluated::known(to_number(number)),
+            Expression::String(text) => Evaluated::known(text.as_str()),
+            Expression::Array(items) => Evaluated::array(items.iter().map(|item| self.within(item, scope))),
+            Expression::Object(entries) => {
+                Evaluated::object(entries.iter().map(|(key, entry)| (self.key(key, scope), self.within(entry, scope))))
+            }
+            Expression::TemplateExpr(template) => self.template_expression(template, scope),
+            Expression::Variable(name) => {
+                scope.get(name.as_str()).cloned().unwrap_or_else(|| Evaluated::unknown(name.as_str(), &[]))
+            }
+            Expression::Traversal(traversal) => self.traversal(traversal, scope),
+            Expression::FuncCall(call) => self.call(call, scope),
+            Expression::Parenthesis(inner) => self.within(inner, scope),
+            Expression::Conditional(conditional) => self.conditional(conditional, scope),
+            Expression::Operation(operation) => self.operation(operation, scope),
+            Expression::ForExpr(each) => self.for_each(each, scope),
+            _ => Evaluated::unknown("expression", &[]),
+        }
+    }
+
+    fn key(&self, key: &ObjectKey, scope: &Scope) -> String {
+        match key {
+            ObjectKey::Identifier(name) => name.to_string(),
+            ObjectKey::Expression(expression) => plain(&self.within(expression, scope).value),
+            _ => String::new(),
+        }
+    }
+
+    fn template_expression(&self, template: &TemplateExpr, scope: &Scope) -> Evaluated {
+        match Template::from_expr(template) {
+            Ok(template) => self.template(&template, scope),
+            Err(_) => Evaluated::unknown("template", &[]),
+        }
+    }
+
+    fn template(&self, template: &Template, scope: &Scope) -> Evaluated {
+        // A text that is nothing but an interpolation is the value itself.
+        if let [Element::Interpolation(only)] = template.elements() {
+            return self.within(&only.expr, scope);
+        }
+        let mut text = String::new();
+        let mut parts = Vec::new();
+        for element in template.elements() {
+            let part = match element {
+                Element::Literal(literal) => Evaluated::known(literal.as_str()),
+                Element::Interpolation(interpolation) => self.within(&interpolation.expr, scope),
+                Element::Directive(directive) => self.directive(directive, scope),
+            };
+            text.push_str(&plain(&part.value));
+            parts.push(part);
+        }
+        Evaluated::made_of(text, &parts)
+    }
+
+    fn directive(&self, directive: &Directive, scope: &Scope) -> Evaluated {
+        let Directive::If(choice) = directive else { return Evaluated::unknown("template_for", &[]) };
+        let condition = self.within(&choice.cond_expr, scope);
+        let then = self.template(&choice.true_template, scope);
+        let otherwise = choice.false_template.as_ref().map(|template| self.template(template, scope));
+        let otherwise = otherwise.unwrap_or_else(|| Evaluated::known(""));
+        match truth(&condition.value) {
+            Some(true) => then.and_made_of(&[condition]),
+            Some(false) => otherwise.and_made_of(&[condition]),
+            None => Evaluated::unknown("if", &[condition, then, otherwise]),
+        }
+    }
+
+    fn traversal(&self, traversal: &Traversal, scope: &Scope) -> Evaluated {
+        if let Expression::Variable(root) = &traversal.expr {
+            if !scope.contains_key(root.as_str()) {
+                return self.named(root.as_str(), &traversal.operators, scope);
+            }
+        }
+        let from = self.within(&traversal.expr, scope);
+        operators::apply(self, from, &traversal.operators, scope)
+    }
+
+    fn call(&self, call: &FuncCall, scope: &Scope) -> Evaluated {
+        let name = call.name.name.as_str();
+        let arguments: Vec<Evaluated> = call.args.iter().map(|argument| self.within(argument, scope)).collect();
+        if call.expand_final || call.name.is_namespaced() {
+            return Evaluated::unknown(name, &arguments);
+        }
+        functions::call(name, &arguments)
+    }
+
+    fn conditional(&self, conditional: &Conditional, scope: &Scope) -> Evaluated {
+        let condition = self.within(&conditional.cond_expr, scope);
+        match truth(&condition.value) {
+            Some(true) => self.within(&conditional.true_expr, scope).and_made_of(&[condition]),
+            Some(false) => self.within(&conditional.false_expr, scope).and_made_of(&[condition]),
+            None => {
+                let then = self.within(&conditional.true_expr, scope);
+                let otherwise = self.within(&conditional.false_expr, scope);
+                Evaluated::unknown("if", &[condition, then, otherwise])
+            }
+        }
+    }
+
+    fn operation(&self, operation: &Operation, scope: &Scope) -> Evaluated {
+        match operation {
+            Operation::Unary(operation) => {
+                let of = self.within(&operation.expr, scope);
+                let value = match operation.operator {
+                    UnaryOperator::Not => truth(&of.value).map(|truth| Value::from(!truth)),
+                    UnaryOperator::Neg => operators::negated(&of.value),
+                };
+                let parts = [of];
+                value.map_or_else(|| Evaluated::unknown("operation", &parts), |value| Evaluated::made_of(value, &parts))
+            }
+            Operation::Binary(operation) => self.binary(operation, scope),
+        }
+    }
+
+    fn binary(&self, operation: &BinaryOp, scope: &Scope) -> Evaluated {
+        let (left, right) = (self.within(&operation.lhs_expr, scope), self.within(&operation.rhs_expr, scope));
+        let known = is_known(&left.value) && is_known(&right.value);
+        let value = known.then(|| operators::binary(operation.operator, &left.value, &right.value)).flatten();
+        let parts = [left, right];
+        value.map_or_else(|| Evaluated::unknown("operation", &parts), |value| Evaluated::made_of(value, &parts))
+    }
+
+    fn for_each(&self, each: &ForExpr, scope: &Scope) -> Evaluated {
+        let collection = self.within(&each.collection_expr, scope);
+        if !(collection.value.is_array() || collection.value.is_object()) {
+            return Evaluated::unknown("for", &[collection]);
+        }
+        let positions = |items: Vec<Evaluated>| items.into_iter().enumerate().map(|(at, item)| (at.to_string(), item)).collect();
+        let entries: Vec<(String, Evaluated)> =
+            if collection.value.is_array() { positions(collection.items()) } else { collection.entries() };
+        let mut items = Vec::new();
+        for (key, item) in entries {
+            let mut scope = scope.clone();
+            if let Some(name) = &each.key_var {
+                scope.insert(name.to_string(), Evaluated::known(key));
+            }
+            scope.insert(each.value_var.to_string(), item);
+            let condition = each.cond_expr.as_ref().map(|condition| self.within(condition, &scope));
+            match condition.as_ref().map_or(Some(true), |condition| truth(&condition.value)) {
+                Some(true) => {}
+                Some(false) => continue,
+                None => return Evaluated::unknown("for", &[collection]),
+            }
+            let key = each.key_expr.as_ref().map(|key| plain(&self.within(key, &scope).value));
+            items.push((key, self.within(&each.value_expr, &scope)));
+        }
+        match (&each.key_expr, each.grouping) {
+            (Some(_), true) => Evaluated::unknown("for", &[collection]),
+            (Some(_), false) => Evaluated::object(items.into_iter().map(|(key, item)| (key.unwrap_or_default(), item))),
+            (None, _) => Evaluated::array(items.into_iter().map(|(_, item)| item)),
+        }
+    }
+}
+
+/// An integer where it is one: `5.0` would read so in texts that are built of it.
+fn to_number(number: &hcl::Number) -> Value {
+    number.as_i64().map_or_else(|| number.as_f64().map_or(Value::Null, Value::from), Value::from)
+}

@@ -1,0 +1,67 @@
+//! Queues, topics, and who may do what with them.
+
+use super::Type;
+use super::shape::{How, PLAIN, Shape, TAGS, field, named, shape};
+
+const QUEUE: Shape = shape(&[
+    named("name", "QueueName"),
+    named("visibility_timeout_seconds", "VisibilityTimeout"),
+    named("message_retention_seconds", "MessageRetentionPeriod"),
+    named("receive_wait_time_seconds", "ReceiveMessageWaitTimeSeconds"),
+    named("max_message_size", "MaximumMessageSize"),
+    field("redrive_policy", "RedrivePolicy", How::Document),
+    field("redrive_allow_policy", "RedriveAllowPolicy", How::Document),
+    // A resource of its own: see `together`.
+    field("policy", "Policy", How::Document),
+    field("name_prefix", "", How::Nothing),
+    TAGS,
+]);
+
+const QUEUE_POLICY: Shape = shape(&[
+    field("queue_url", "Queues/0", How::Same),
+    field("policy", "PolicyDocument", How::Document),
+]);
+
+const REDRIVE: Shape = shape(&[
+    field("redrive_policy", "Document", How::Document),
+    field("redrive_allow_policy", "Document", How::Document),
+]);
+
+const ROLE: Shape = shape(&[
+    named("name", "RoleName"),
+    field("assume_role_policy", "AssumeRolePolicyDocument", How::Document),
+    named("managed_policy_arns", "ManagedPolicyArns"),
+    field("inline_policy", "Policies", How::Blocks(&INLINE_POLICY)),
+    field("name_prefix", "", How::Nothing),
+    TAGS,
+]);
+
+const INLINE_POLICY: Shape =
+    shape(&[named("name", "PolicyName"), field("policy", "PolicyDocument", How::Document)]);
+
+const ROLE_POLICY: Shape = shape(&[
+    named("name", "PolicyName"),
+    named("role", "RoleName"),
+    field("policy", "PolicyDocument", How::Document),
+]);
+
+const MANAGED_POLICY: Shape = shape(&[
+    named("name", "ManagedPolicyName"),
+    field("policy", "PolicyDocument", How::Document),
+    TAGS,
+]);
+
+const TOPIC: Shape = shape(&[named("name", "TopicName"), TAGS]);
+
+pub(super) const TYPES: [Type; 9] = [
+    Type { terraform: "aws_sqs_queue", cloudformation: "AWS::SQS::Queue", name: "name", shape: &QUEUE },
+    Type { terraform: "aws_sqs_queue_policy", cloudformation: "AWS::SQS::QueuePolicy", name: "", shape: &QUEUE_POLICY },
+    // These four are parts of other resources in CloudFormation: see `together`.
+    Type { terraform: "aws_sqs_queue_redrive_policy", cloudformation: "", name: "", shape: &REDRIVE },
+    Type { terraform: "aws_sqs_queue_redrive_allow_policy", cloudformation: "", name: "", shape: &REDRIVE },
+    Type { terraform: "aws_iam_role_policy_attachment", cloudformation: "", name: "", shape: &PLAIN },
+    Type { terraform: "aws_iam_role", cloudformation: "AWS::IAM::Role", name: "name", shape: &ROLE },
+    Type { terraform: "aws_iam_role_policy", cloudformation: "AWS::IAM::RolePolicy", name: "", shape: &ROLE_POLICY },
+    Type { terraform: "aws_iam_policy", cloudformation: "AWS::IAM::ManagedPolicy", name: "", shape: &MANAGED_POLICY },
+    Type { terraform: "aws_sns_topic", cloudformation: "AWS::SNS::Topic", name: "", shape: &TOPIC },
+];

@@ -1,0 +1,74 @@
+//! Resources that are one resource in CloudFormation, or that are two.
+
+use std::collections::BTreeMap;
+
+use crate::model::Target;
+use crate::terraform::evaluated::Evaluated;
+
+/// A resource on its way to CloudFormation's shape.
+#[derive(Debug)]
+pub(in crate::terraform) struct Draft {
+    /// Such as `aws_sqs_queue`.
+    pub(in crate::terraform) terraform: String,
+    pub(in crate::terraform) properties: Evaluated,
+}
+
+/// Brings together what belongs together.
+pub(in crate::terraform) fn merge(drafts: &mut BTreeMap<String, Draft>) {
+    for (part, owner_at, property) in [
+        ("aws_sqs_queue_redrive_policy", "/QueueUrl", "RedrivePolicy"),
+        ("aws_sqs_queue_redrive_allow_policy", "/QueueUrl", "RedriveAllowPolicy"),
+    ] {
+        for (owner, draft) in take(drafts, part, owner_at) {
+            let document = draft.properties.get("Document").unwrap_or_default();
+            if let Some(owner) = drafts.get_mut(&owner) {
+                owner.properties.put(property, document);
+            }
+        }
+    }
+    for (role, draft) in take(drafts, "aws_iam_role_policy_attachment", "/Role") {
+        if let (Some(role), Some(arn)) = (drafts.get_mut(&role), draft.properties.get("PolicyArn")) {
+            let attached = role.properties.get("ManagedPolicyArns").unwrap_or_default().items();
+            role.properties.put("ManagedPolicyArns", Evaluated::array(attached.into_iter().chain([arn])));
+        }
+    }
+    split_queue_policies(drafts);
+}
+
+/// Takes the resources of a type out, with the id of the resource that each refers to; those that refer to none stay.
+fn take(drafts: &mut BTreeMap<String, Draft>, kind: &str, owner_at: &str) -> Vec<(String, Draft)> {
+    let owner = |draft: &Draft| {
+        draft.properties.references.iter().find_map(|reference| match &reference.to {
+            Target::Resource { id, .. } if reference.at == owner_at => Some(id.clone()),
+            _ => None,
+        })
+    };
+    let parts: Vec<(String, String)> = drafts
+        .iter()
+        .filter(|(_, draft)| draft.terraform == kind)
+        .filter_map(|(id, draft)| Some((id.clone(), owner(draft)?)))
+        .filter(|(_, owner)| drafts.contains_key(owner))
+        .collect();
+    parts.into_iter().filter_map(|(id, owner)| Some((owner, drafts.remove(&id)?))).collect()
+}
+
+/// A queue's own policy is a resource in CloudFormation.
+fn split_queue_policies(drafts: &mut BTreeMap<String, Draft>) {
+    let mut policies = Vec::new();
+    for (id, draft) in drafts.iter().filter(|(_, draft)| draft.terraform == "aws_sqs_queue") {
+        if let Some(document) = draft.properties.get("Policy") {
+            let queue = Evaluated::token(id, Target::Resource { id: id.clone(), attribute: None });
+            let properties = Evaluated::object([
+                ("Queues".to_owned(), Evaluated::array([queue])),
+                ("PolicyDocument".to_owned(), document),
+            ]);
+            policies.push((id.clone(), properties));
+        }
+    }
+    for (id, properties) in policies {
+        if let Some(queue) = drafts.get_mut(&id) {
+            queue.properties.remove("Policy");
+        }
+        drafts.insert(format!("{id}.policy"), Draft { terraform: "aws_sqs_queue_policy".to_owned(), properties });
+    }
+}

@@ -1,0 +1,91 @@
+//! A module's files as blocks by their kind.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use hcl::{Block, Body, Expression};
+
+use crate::template::TemplateError;
+
+/// What a module declares.
+#[derive(Debug, Default)]
+pub(super) struct Module {
+    /// Its folder.
+    pub(super) name: String,
+    pub(super) variables: BTreeMap<String, Body>,
+    pub(super) locals: BTreeMap<String, Expression>,
+    /// By `type.name`.
+    pub(super) resources: BTreeMap<String, Body>,
+    /// By `type.name`.
+    pub(super) data: BTreeMap<String, Body>,
+    pub(super) outputs: BTreeMap<String, Body>,
+}
+
+/// A file of a module: its name and its text.
+pub(super) type File = (String, String);
+
+/// The files of a module's folder; those of folders below are other modules'.
+pub(super) fn read(folder: &Path) -> Result<Vec<File>, TemplateError> {
+    let unreadable = |path: &Path, source| TemplateError::Unreadable { path: path.to_owned(), source };
+    let entries = fs::read_dir(folder).map_err(|error| unreadable(folder, error))?;
+    let mut paths = Vec::<PathBuf>::new();
+    for entry in entries {
+        let path = entry.map_err(|error| unreadable(folder, error))?.path();
+        if path.extension().is_some_and(|extension| extension == "tf") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    paths
+        .into_iter()
+        .map(|path| match fs::read_to_string(&path) {
+            Ok(text) => Ok((path.display().to_string(), text)),
+            Err(error) => Err(unreadable(&path, error)),
+        })
+        .collect()
+}
+
+impl Module {
+    pub(super) fn parse(name: &str, files: &[File]) -> Result<Self, TemplateError> {
+        let malformed = |file: &str, problem: String| TemplateError::Malformed { file: file.to_owned(), problem };
+        if files.is_empty() {
+            return Err(malformed(name, "it has no files that end in .tf".to_owned()));
+        }
+        let mut module = Self { name: name.to_owned(), ..Self::default() };
+        for (file, text) in files {
+            let body = hcl::parse(text).map_err(|error| malformed(file, error.to_string()))?;
+            for block in body.into_blocks() {
+                module.add(block);
+            }
+        }
+        Ok(module)
+    }
+
+    fn add(&mut self, block: Block) {
+        let labels: Vec<&str> = block.labels.iter().map(hcl::BlockLabel::as_str).collect();
+        let name = labels.join(".");
+        match (block.identifier.as_str(), labels.len()) {
+            ("variable", 1) => drop(self.variables.insert(name, block.body)),
+            ("output", 1) => drop(self.outputs.insert(name, block.body)),
+            ("resource", 2) => drop(self.resources.insert(name, block.body)),
+            ("data", 2) => drop(self.data.insert(name, block.body)),
+            ("locals", 0) => {
+                let locals = block.body.into_attributes();
+                self.locals.extend(locals.map(|local| (local.key.to_string(), local.expr)));
+            }
+            // Providers, settings and other modules declare nothing that rules look at.
+            _ => {}
+        }
+    }
+}
+
+/// An attribute of a block.
+pub(super) fn attribute<'a>(body: &'a Body, name: &str) -> Option<&'a Expression> {
+    body.attributes().find(|attribute| attribute.key() == name).map(|attribute| &attribute.expr)
+}
+
+/// The first block of a kind within a block.
+pub(super) fn block<'a>(body: &'a Body, kind: &str) -> Option<&'a Body> {
+    body.blocks().find(|block| block.identifier() == kind).map(|block| &block.body)
+}

@@ -1,0 +1,89 @@
+//! Reading values leniently, as CloudFormation does: `"30"` is a number, `"true"` a truth.
+
+use serde_json::Value;
+
+/// An integer.
+pub(crate) fn int(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => number.as_i64().or_else(|| whole(number.as_f64()?)),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "it is whole and small")]
+fn whole(number: f64) -> Option<i64> {
+    (number.fract() == 0.0 && number.abs() < 1e15).then_some(number as i64)
+}
+
+/// A number.
+pub(crate) fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok().filter(|number: &f64| number.is_finite()),
+        _ => None,
+    }
+}
+
+/// A truth.
+pub(crate) fn truth(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(truth) => Some(*truth),
+        Value::String(text) if text.eq_ignore_ascii_case("true") => Some(true),
+        Value::String(text) if text.eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    }
+}
+
+/// A value as text: a text as it is, everything else as JSON.
+pub(crate) fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
+}
+
+/// Whether nothing in a value is left to the deployment.
+pub(crate) fn is_known(value: &Value) -> bool {
+    match value {
+        Value::String(text) => !has_token(text),
+        Value::Array(items) => items.iter().all(is_known),
+        Value::Object(map) => map.values().all(is_known),
+        _ => true,
+    }
+}
+
+/// Whether a part of a text is left to the deployment.
+pub(crate) fn has_token(text: &str) -> bool {
+    text.contains("${")
+}
+
+/// Whether a text is a token as a whole: nothing is known of it.
+pub(crate) fn is_token(text: &str) -> bool {
+    text.starts_with("${") && text.find('}') == Some(text.len() - 1)
+}
+
+/// The name in a text that is a token as a whole.
+pub(crate) fn token_name(text: &str) -> Option<&str> {
+    is_token(text).then(|| &text[2..text.len() - 1])
+}
+
+/// A value that may be one or a list of them, as in policy documents.
+pub(crate) fn one_or_many(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Array(items) => items.iter().collect(),
+        Value::Null => Vec::new(),
+        one => vec![one],
+    }
+}
+
+/// The texts in a value that may be one or a list of them.
+pub(crate) fn texts(value: &Value) -> Vec<&str> {
+    one_or_many(value).into_iter().filter_map(Value::as_str).collect()
+}
+
+/// The items of a list; none if it is something else.
+pub(crate) fn items(value: Option<&Value>) -> &[Value] {
+    value.and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}

@@ -1,0 +1,94 @@
+//! Dashboards, with their bodies read. See
+//! [the structure](https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html).
+
+use serde_json::Value;
+
+use super::metrics::Metric;
+use crate::model::{Resource, Stack};
+use crate::value::{items, plain};
+
+/// A dashboard.
+pub(crate) struct Dashboard<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) resource: &'a Resource,
+    /// As text, with tokens.
+    pub(crate) text: String,
+    pub(crate) body: Result<Value, String>,
+}
+
+/// What a dashboard shows.
+#[derive(Default)]
+pub(crate) struct Shown {
+    pub(crate) metrics: Vec<Metric>,
+    /// With the titles and labels they are under.
+    pub(crate) expressions: Vec<(String, String)>,
+}
+
+/// The dashboards of a stack. A body that only the deployment knows is left out.
+pub(crate) fn dashboards(stack: &Stack) -> Vec<Dashboard<'_>> {
+    let bodies = stack.of_kind("AWS::CloudWatch::Dashboard").filter_map(|(id, resource)| {
+        let text = plain(resource.get("/DashboardBody")?);
+        (!crate::value::is_token(&text)).then_some((id, resource, text))
+    });
+    bodies
+        .map(|(id, resource, text)| {
+            let body = serde_json::from_str(&text).map_err(|error| error.to_string());
+            Dashboard { id, resource, text, body }
+        })
+        .collect()
+}
+
+impl Dashboard<'_> {
+    pub(crate) fn shown(&self) -> Shown {
+        let mut shown = Shown::default();
+        let Ok(body) = &self.body else { return shown };
+        for widget in items(body.get("widgets")) {
+            let properties = &widget["properties"];
+            let title = plain(&properties["title"]);
+            let mut previous = Vec::new();
+            for row in items(properties.get("metrics")) {
+                shown.add(&title, row, &mut previous);
+            }
+        }
+        shown
+    }
+}
+
+impl Shown {
+    /// A row: names, `.` for the one above, `...` for all of the ones above that are left, and options.
+    fn add(&mut self, title: &str, row: &Value, previous: &mut Vec<String>) {
+        let row = items(Some(row));
+        let options = row.iter().find(|item| item.is_object());
+        if let Some(expression) = options.and_then(|options| options["expression"].as_str()) {
+            let label = options.map(|options| plain(&options["label"])).unwrap_or_default();
+            self.expressions.push((format!("{title} {label}"), expression.to_owned()));
+            return;
+        }
+        let cells: Vec<&str> = row.iter().filter_map(Value::as_str).collect();
+        let mut names = Vec::new();
+        for (index, cell) in cells.iter().enumerate() {
+            match *cell {
+                "." => names.push(previous.get(names.len()).cloned().unwrap_or_default()),
+                "..." => {
+                    let left = cells.len() - index - 1;
+                    let until = previous.len().saturating_sub(left).max(names.len());
+                    names.extend(previous.iter().take(until).skip(names.len()).cloned().collect::<Vec<_>>());
+                }
+                name => names.push(name.to_owned()),
+            }
+        }
+        if let [namespace, name, dimensions @ ..] = names.as_slice() {
+            let dimensions = dimensions.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone()));
+            let (namespace, name) = (namespace.clone(), name.clone());
+            let pointer = "/DashboardBody".to_owned();
+            self.metrics.push(Metric {
+                namespace,
+                name,
+                dimensions: dimensions.collect(),
+                pointer,
+                of_query: String::new(),
+            });
+        }
+        *previous = names;
+    }
+}

@@ -1,0 +1,10 @@
+//! Queues, roles, functions, tasks and metrics as rules want to see them.
+
+pub(crate) mod consumers;
+pub(crate) mod dashboards;
+pub(crate) mod functions;
+pub(crate) mod metrics;
+pub(crate) mod policies;
+pub(crate) mod queues;
+pub(crate) mod scaling;
+pub(crate) mod tasks;
