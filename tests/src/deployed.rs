@@ -17,10 +17,11 @@ use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
 use crate::app::App;
+use crate::aws_api::{authorization, put_object};
 use crate::binary::binary;
 use crate::eventually::eventually;
 use crate::http::exchange;
-use crate::queues::{REGION, TestQueue, localstack};
+use crate::queues::{TestQueue, localstack};
 
 /// Where Lambda's API has its functions and its mappings.
 const FUNCTIONS: &str = "/2015-03-31/functions";
@@ -194,26 +195,32 @@ async fn ask(method: Method, path: &str, body: impl Into<Bytes>) -> Response<Byt
     exchange(request.unwrap()).await.unwrap()
 }
 
-/// `LocalStack` does not look at signatures, only at the service and the region that they name.
-fn authorization(service: &str) -> String {
-    let scope = format!("20260101/{REGION}/{service}/aws4_request");
-    format!("AWS4-HMAC-SHA256 Credential=test/{scope}, SignedHeaders=host, Signature=none")
-}
-
 /// An archive with this file as its `bootstrap`.
 fn archive(bootstrap: &Path) -> Vec<u8> {
     // Packing takes seconds, and the tests of a suite mostly deploy the same binary.
     static ARCHIVES: Mutex<Option<HashMap<PathBuf, Vec<u8>>>> = Mutex::new(None);
     let mut archives = ARCHIVES.lock().unwrap();
-    let pack = || {
-        // The quickest level: it goes no further than to this machine's LocalStack.
-        let options = SimpleFileOptions::default().compression_level(Some(1)).unix_permissions(0o755);
-        let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
-        archive.start_file("bootstrap", options).unwrap();
-        archive.write_all(&std::fs::read(bootstrap).unwrap()).unwrap();
-        archive.finish().unwrap().into_inner()
-    };
+    let pack = || zip_of(&std::fs::read(bootstrap).unwrap());
     archives.get_or_insert_default().entry(bootstrap.to_owned()).or_insert_with(pack).clone()
+}
+
+fn zip_of(bootstrap: &[u8]) -> Vec<u8> {
+    // The quickest level: it goes no further than to this machine's LocalStack.
+    let options = SimpleFileOptions::default().compression_level(Some(1)).unix_permissions(0o755);
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    archive.start_file("bootstrap", options).unwrap();
+    archive.write_all(bootstrap).unwrap();
+    archive.finish().unwrap().into_inner()
+}
+
+/// Uploads the project's own function for a template to deploy, forwarding to `app`: a script in its place sets what the
+/// template does not. Tells the bucket and the key.
+pub async fn upload_function_forwarding_to(app: &App) -> (String, String) {
+    const KEY: &str = "function.zip";
+    let function = binary("drumline-lambda", "drumline-lambda");
+    let script =
+        format!("#!/bin/sh\nexport DRUMLINE_FORWARD_TO='{}'\nexec '{}'\n", app.url(), function.display());
+    (put_object(KEY, zip_of(script.as_bytes())).await, KEY.to_owned())
 }
 
 /// The function's log as `CloudWatch` Logs has it; empty before its first invocation.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod app;
+mod aws_api;
 mod binary;
 mod deployed;
 mod eventually;
@@ -17,11 +18,12 @@ mod runtime_api;
 #[cfg(test)]
 mod runtime_api_tests;
 mod sqs_event;
+mod stack;
 mod worker;
 
 pub use app::{Answer, App, Call, Ended};
 pub use binary::binary;
-pub use deployed::{DeployedFunction, Deployment, can_deploy};
+pub use deployed::{DeployedFunction, Deployment, can_deploy, upload_function_forwarding_to};
 pub use eventually::{PATIENCE, eventually};
 pub use http::{get, status_of};
 pub use lambda_process::{FunctionLaunch, FunctionProcess};
@@ -32,4 +34,5 @@ pub use queues::{Counts, Setup, TestQueue, client, localstack};
 pub use runtime_api::{Answered, End, FUNCTION_ARN, InitError, Invocation, Pending, RuntimeApi};
 pub use rustix::process::Signal;
 pub use sqs_event::{HAND_MADE_QUEUE, Record, ids, sqs_event};
+pub use stack::{Stack, publish, topic_before};
 pub use worker::{Finished, Launch, Worker, free_address};
