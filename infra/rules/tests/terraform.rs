@@ -1,20 +1,221 @@
-//! This repository's Terraform modules, under the same rules as its CloudFormation templates.
+//! This repository's Terraform modules: under the same rules as its CloudFormation templates, and the same as they are.
 
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use drumline_infra_rules::{Options, check, terraform};
+use drumline_infra_rules::model::Stack;
+use drumline_infra_rules::{Options, Template, check, terraform};
+use serde::Deserialize;
+use serde_json::Value;
 
-fn module(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../terraform/modules").join(name)
+/// Each is a template's name too.
+const MODULES: [&str; 4] = ["queue", "queue-fifo", "worker-fargate", "worker-lambda"];
+
+fn infra(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(path)
+}
+
+fn module(name: &str) -> Template {
+    terraform::load(&infra("terraform/modules").join(name)).unwrap()
+}
+
+fn twin(name: &str) -> Template {
+    Template::load(&infra("cloudformation").join(name).with_extension("yaml")).unwrap()
+}
+
+fn stack(template: &Template) -> Stack {
+    template.stack(&BTreeMap::new())
 }
 
 #[test]
 fn modules_break_no_rule() {
-    for name in ["queue", "queue-fifo", "worker-fargate", "worker-lambda"] {
-        let template = terraform::load(&module(name)).expect("the module can be read");
-        let stack = template.stack(&Default::default());
-        for (id, r) in &stack.resources { eprintln!("{id} {} {:#}\n{:?}", r.kind, r.properties, r.references); }
-        let findings = check(&[template], &Options::default());
-        for f in findings { eprintln!("{name}: {f}"); }
+    let templates: Vec<Template> =
+        MODULES.iter().map(|name| twin(name)).chain(MODULES.iter().map(|name| module(name))).collect();
+    let findings = check(&templates, &Options::default());
+    assert!(
+        findings.is_empty(),
+        "{}",
+        findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    );
+}
+
+#[test]
+fn modules_take_and_give_what_templates_do() {
+    for name in MODULES {
+        let (own, theirs) = (stack(&module(name)), stack(&twin(name)));
+        let names = |stack: &Stack| stack.parameters.keys().cloned().collect::<BTreeSet<_>>();
+        assert_eq!(names(&own), names(&theirs), "parameters of {name}");
+        for (parameter, own) in &own.parameters {
+            let theirs = &theirs.parameters[parameter];
+            let bounds = |of: &drumline_infra_rules::model::Parameter| {
+                (of.default.clone(), of.min, of.max, of.allowed.clone(), of.max_length)
+            };
+            assert_eq!(bounds(own), bounds(theirs), "{parameter} of {name}");
+            // CloudFormation has types for these.
+            if !theirs.kind.contains("AWS::") {
+                assert_eq!(own.pattern, theirs.pattern, "pattern of {parameter} of {name}");
+            }
+        }
+        for output in theirs.outputs.keys() {
+            assert!(own.outputs.contains_key(output), "{name} has no output {output}");
+        }
     }
+}
+
+/// Properties that have to be the same in both languages, by the type they are of.
+const SAME: [(&str, &[&str]); 9] = [
+    (
+        "AWS::SQS::Queue",
+        &[
+            "/VisibilityTimeout",
+            "/MessageRetentionPeriod",
+            "/ReceiveMessageWaitTimeSeconds",
+            "/RedrivePolicy",
+            "/RedriveAllowPolicy",
+            "/FifoQueue",
+            "/DeduplicationScope",
+            "/FifoThroughputLimit",
+        ],
+    ),
+    ("AWS::SQS::QueuePolicy", &["/PolicyDocument"]),
+    ("AWS::IAM::ManagedPolicy", &["/PolicyDocument"]),
+    ("AWS::Logs::LogGroup", &["/LogGroupName", "/RetentionInDays"]),
+    (
+        "AWS::Lambda::Function",
+        &[
+            "/Runtime",
+            "/Handler",
+            "/Architectures",
+            "/Code",
+            "/Timeout",
+            "/MemorySize",
+            "/Environment",
+            "/TracingConfig",
+        ],
+    ),
+    (
+        "AWS::Lambda::EventSourceMapping",
+        &[
+            "/EventSourceArn",
+            "/BatchSize",
+            "/MaximumBatchingWindowInSeconds",
+            "/FunctionResponseTypes",
+            "/ScalingConfig",
+            "/Enabled",
+        ],
+    ),
+    (
+        "AWS::ECS::TaskDefinition",
+        &["/ContainerDefinitions", "/Cpu", "/Memory", "/RuntimePlatform", "/NetworkMode"],
+    ),
+    (
+        "AWS::ApplicationAutoScaling::ScalingPolicy",
+        &["/TargetTrackingScalingPolicyConfiguration", "/StepScalingPolicyConfiguration"],
+    ),
+    (
+        "AWS::CloudWatch::Alarm",
+        &[
+            "/AlarmName",
+            "/Metrics",
+            "/Namespace",
+            "/MetricName",
+            "/Dimensions",
+            "/Statistic",
+            "/Period",
+            "/EvaluationPeriods",
+            "/DatapointsToAlarm",
+            "/Threshold",
+            "/ComparisonOperator",
+            "/TreatMissingData",
+            "/OKActions",
+        ],
+    ),
+];
+
+#[test]
+fn modules_deploy_what_templates_do() {
+    for name in MODULES {
+        let (own, theirs) = (stack(&module(name)), stack(&twin(name)));
+        for (kind, pointers) in SAME {
+            // By their properties, since the two call resources differently.
+            let all = |stack: &Stack| {
+                let properties = stack.of_kind(kind).map(|(_, resource)| {
+                    let texts = pointers
+                        .iter()
+                        .map(|pointer| resource.get(pointer).map_or_else(String::new, leniently));
+                    texts.collect::<Vec<_>>()
+                });
+                properties.collect::<BTreeSet<_>>()
+            };
+            assert_eq!(all(&own), all(&theirs), "{kind} of {name}");
+        }
+    }
+}
+
+/// Numbers and texts are taken for each other, as both languages do.
+fn leniently(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => format!("[{}]", items.iter().map(leniently).collect::<Vec<_>>().join(", ")),
+        Value::Object(map) => {
+            let entries = map.iter().map(|(key, value)| format!("{key}: {}", leniently(value)));
+            format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+#[derive(Deserialize)]
+struct Mutants {
+    mutant: Vec<Mutant>,
+}
+
+#[derive(Deserialize)]
+struct Mutant {
+    rule: String,
+    module: String,
+    file: String,
+    from: String,
+    to: String,
+}
+
+#[test]
+fn each_mistake_is_seen_by_its_rule_alone() {
+    let text = fs::read_to_string(infra("rules/terraform-mutants.toml")).unwrap();
+    let mutants: Mutants = toml::from_str(&text).unwrap();
+    let mut problems = Vec::new();
+    for mutant in &mutants.mutant {
+        let folder = infra("terraform/modules").join(&mutant.module);
+        let mut files = Vec::new();
+        let mut replaced = 0;
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "tf") {
+                continue;
+            }
+            let mut text = fs::read_to_string(&path).unwrap();
+            if path.file_name().unwrap() == mutant.file.as_str() {
+                replaced = text.matches(&mutant.from).count();
+                text = text.replace(&mutant.from, &mutant.to);
+            }
+            files.push((path.display().to_string(), text));
+        }
+        assert!(replaced > 0, "{} of {} has no {:?}", mutant.file, mutant.module, mutant.from);
+        let template = terraform::parse(&mutant.module, &files).unwrap();
+        let findings = check(&[twin(&mutant.module), template], &Options::default());
+        let seen: BTreeSet<&str> = findings.iter().map(|finding| finding.rule).collect();
+        if seen != BTreeSet::from([mutant.rule.as_str()]) {
+            let told: Vec<String> = findings.iter().map(ToString::to_string).collect();
+            problems.push(format!(
+                "{} for {:?}: seen by {seen:?}\n{}",
+                mutant.rule,
+                mutant.to,
+                told.join("\n")
+            ));
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n\n"));
 }

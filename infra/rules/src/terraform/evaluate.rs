@@ -4,12 +4,14 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use hcl::expr::{BinaryOp, Conditional, Expression, ForExpr, FuncCall, Operation, TemplateExpr, Traversal, UnaryOperator};
+use hcl::expr::{
+    BinaryOp, Conditional, Expression, ForExpr, FuncCall, Operation, TemplateExpr, Traversal, UnaryOperator,
+};
 use hcl::template::{Directive, Element};
 use hcl::{ObjectKey, Template};
 use serde_json::Value;
 
-use super::evaluated::Evaluated;
+use super::evaluated::{Evaluated, MAX_TEXT};
 use super::module::Module;
 use super::{functions, operators};
 use crate::model::Parameter;
@@ -57,8 +59,12 @@ impl<'a> Evaluator<'a> {
         Some(found)
     }
 
+    fn is_exhausted(&self) -> bool {
+        self.steps.get() >= MAX_STEPS
+    }
+
     pub(super) fn within(&self, expression: &Expression, scope: &Scope) -> Evaluated {
-        if self.steps.get() >= MAX_STEPS {
+        if self.is_exhausted() {
             return Evaluated::unknown("too_long", &[]);
         }
         self.steps.set(self.steps.get() + 1);
@@ -68,9 +74,9 @@ impl<'a> Evaluator<'a> {
             Expression::Number(number) => Evaluated::known(to_number(number)),
             Expression::String(text) => Evaluated::known(text.as_str()),
             Expression::Array(items) => Evaluated::array(items.iter().map(|item| self.within(item, scope))),
-            Expression::Object(entries) => {
-                Evaluated::object(entries.iter().map(|(key, entry)| (self.key(key, scope), self.within(entry, scope))))
-            }
+            Expression::Object(entries) => Evaluated::object(
+                entries.iter().map(|(key, entry)| (self.key(key, scope), self.within(entry, scope))),
+            ),
             Expression::TemplateExpr(template) => self.template_expression(template, scope),
             Expression::Variable(name) => {
                 scope.get(name.as_str()).cloned().unwrap_or_else(|| Evaluated::unknown(name.as_str(), &[]))
@@ -115,6 +121,9 @@ impl<'a> Evaluator<'a> {
             };
             text.push_str(&plain(&part.value));
             parts.push(part);
+            if text.len() > MAX_TEXT {
+                return Evaluated::unknown("too_long", &parts);
+            }
         }
         Evaluated::made_of(text, &parts)
     }
@@ -133,10 +142,10 @@ impl<'a> Evaluator<'a> {
     }
 
     fn traversal(&self, traversal: &Traversal, scope: &Scope) -> Evaluated {
-        if let Expression::Variable(root) = &traversal.expr {
-            if !scope.contains_key(root.as_str()) {
-                return self.named(root.as_str(), &traversal.operators, scope);
-            }
+        if let Expression::Variable(root) = &traversal.expr
+            && !scope.contains_key(root.as_str())
+        {
+            return self.named(root.as_str(), &traversal.operators, scope);
         }
         let from = self.within(&traversal.expr, scope);
         operators::apply(self, from, &traversal.operators, scope)
@@ -144,7 +153,8 @@ impl<'a> Evaluator<'a> {
 
     fn call(&self, call: &FuncCall, scope: &Scope) -> Evaluated {
         let name = call.name.name.as_str();
-        let arguments: Vec<Evaluated> = call.args.iter().map(|argument| self.within(argument, scope)).collect();
+        let arguments: Vec<Evaluated> =
+            call.args.iter().map(|argument| self.within(argument, scope)).collect();
         if call.expand_final || call.name.is_namespaced() {
             return Evaluated::unknown(name, &arguments);
         }
@@ -173,18 +183,25 @@ impl<'a> Evaluator<'a> {
                     UnaryOperator::Neg => operators::negated(&of.value),
                 };
                 let parts = [of];
-                value.map_or_else(|| Evaluated::unknown("operation", &parts), |value| Evaluated::made_of(value, &parts))
+                value.map_or_else(
+                    || Evaluated::unknown("operation", &parts),
+                    |value| Evaluated::made_of(value, &parts),
+                )
             }
             Operation::Binary(operation) => self.binary(operation, scope),
         }
     }
 
     fn binary(&self, operation: &BinaryOp, scope: &Scope) -> Evaluated {
-        let (left, right) = (self.within(&operation.lhs_expr, scope), self.within(&operation.rhs_expr, scope));
+        let (left, right) =
+            (self.within(&operation.lhs_expr, scope), self.within(&operation.rhs_expr, scope));
         let known = is_known(&left.value) && is_known(&right.value);
         let value = known.then(|| operators::binary(operation.operator, &left.value, &right.value)).flatten();
         let parts = [left, right];
-        value.map_or_else(|| Evaluated::unknown("operation", &parts), |value| Evaluated::made_of(value, &parts))
+        value.map_or_else(
+            || Evaluated::unknown("operation", &parts),
+            |value| Evaluated::made_of(value, &parts),
+        )
     }
 
     fn for_each(&self, each: &ForExpr, scope: &Scope) -> Evaluated {
@@ -192,11 +209,16 @@ impl<'a> Evaluator<'a> {
         if !(collection.value.is_array() || collection.value.is_object()) {
             return Evaluated::unknown("for", &[collection]);
         }
-        let positions = |items: Vec<Evaluated>| items.into_iter().enumerate().map(|(at, item)| (at.to_string(), item)).collect();
+        let positions = |items: Vec<Evaluated>| {
+            items.into_iter().enumerate().map(|(at, item)| (at.to_string(), item)).collect()
+        };
         let entries: Vec<(String, Evaluated)> =
             if collection.value.is_array() { positions(collection.items()) } else { collection.entries() };
         let mut items = Vec::new();
         for (key, item) in entries {
+            if self.is_exhausted() {
+                return Evaluated::unknown("too_long", &[collection]);
+            }
             let mut scope = scope.clone();
             if let Some(name) = &each.key_var {
                 scope.insert(name.to_string(), Evaluated::known(key));
@@ -213,7 +235,9 @@ impl<'a> Evaluator<'a> {
         }
         match (&each.key_expr, each.grouping) {
             (Some(_), true) => Evaluated::unknown("for", &[collection]),
-            (Some(_), false) => Evaluated::object(items.into_iter().map(|(key, item)| (key.unwrap_or_default(), item))),
+            (Some(_), false) => {
+                Evaluated::object(items.into_iter().map(|(key, item)| (key.unwrap_or_default(), item)))
+            }
             (None, _) => Evaluated::array(items.into_iter().map(|(_, item)| item)),
         }
     }

@@ -4,6 +4,12 @@ use serde_json::{Map, Value};
 
 use crate::model::{Reference, Target};
 
+/// How long a text may get, against modules that multiply texts: four times what AWS takes as a whole template.
+pub(super) const MAX_TEXT: usize = 4 << 20;
+
+/// How many items a list may get, against modules that multiply lists. No list that rules look at has hundreds.
+const MAX_ITEMS: usize = 1000;
+
 /// What an expression came to.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Evaluated {
@@ -44,6 +50,9 @@ impl Evaluated {
         let mut references = Vec::new();
         let mut values = Vec::new();
         for (index, item) in items.into_iter().enumerate() {
+            if index == MAX_ITEMS {
+                return Self::unknown("too_long", &[]);
+            }
             references.extend(item.references_below(&format!("/{index}")));
             values.push(item.value);
         }
@@ -67,7 +76,7 @@ impl Evaluated {
     }
 
     /// What a text that is JSON says; the value itself if it is none.
-    pub(super) fn from_json(&self) -> Self {
+    pub(super) fn parsed(&self) -> Self {
         if let Some(document) = &self.document {
             return (**document).clone();
         }
@@ -103,7 +112,8 @@ impl Evaluated {
         let references = self.references.iter().filter_map(|reference| {
             // What the whole refers to, each part does.
             let at = if reference.at.is_empty() { "" } else { reference.at.strip_prefix(&below)? };
-            (at.is_empty() || at.starts_with('/')).then(|| Reference { at: at.to_owned(), to: reference.to.clone() })
+            (at.is_empty() || at.starts_with('/'))
+                .then(|| Reference { at: at.to_owned(), to: reference.to.clone() })
         });
         Some(Self { value: value.clone(), references: references.collect(), document: None })
     }
@@ -122,13 +132,13 @@ impl Evaluated {
 
     /// Puts a value at a path of keys of this object, `/` between them. Objects that meet are merged. Nothing is put
     /// where there is no value.
-    pub(super) fn put(&mut self, path: &str, part: Self) {
+    pub(super) fn put(&mut self, path: &str, part: &Self) {
         if part.is_null() {
             return;
         }
         if path.is_empty() {
             for (key, entry) in part.entries() {
-                self.put(&escape(&key), entry);
+                self.put(&escape(&key), &entry);
             }
             return;
         }
@@ -144,10 +154,11 @@ impl Evaluated {
             *entry = part.value.clone();
         } else {
             let mut inner = Self::known(entry.take());
-            inner.put(rest, Self { value: part.value.clone(), ..Self::default() });
+            inner.put(rest, &Self { value: part.value.clone(), ..Self::default() });
             *entry = inner.value;
         }
-        let below = if rest.is_empty() { format!("/{}", escape(&key)) } else { format!("/{}/{rest}", escape(&key)) };
+        let below =
+            if rest.is_empty() { format!("/{}", escape(&key)) } else { format!("/{}/{rest}", escape(&key)) };
         self.references.extend(part.references_below(&below));
     }
 
@@ -163,10 +174,9 @@ impl Evaluated {
     }
 
     fn references_below(&self, at: &str) -> impl Iterator<Item = Reference> {
-        self.references.iter().map(move |reference| Reference {
-            at: format!("{at}{}", reference.at),
-            to: reference.to.clone(),
-        })
+        self.references
+            .iter()
+            .map(move |reference| Reference { at: format!("{at}{}", reference.at), to: reference.to.clone() })
     }
 }
 

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::evaluated::Evaluated;
+use super::evaluated::{Evaluated, MAX_TEXT};
 use crate::value::{int, is_known, number, plain, truth};
 
 pub(super) fn call(name: &str, arguments: &[Evaluated]) -> Evaluated {
@@ -21,7 +21,7 @@ pub(super) fn call(name: &str, arguments: &[Evaluated]) -> Evaluated {
 fn keeping_parts(name: &str, arguments: &[Evaluated]) -> Option<Evaluated> {
     match (name, arguments) {
         ("jsonencode", [value]) => Some(value.to_json()),
-        ("jsondecode", [text]) => Some(text.from_json()).filter(|value| !value.value.is_string()),
+        ("jsondecode", [text]) => Some(text.parsed()).filter(|value| !value.value.is_string()),
         ("tolist" | "tomap" | "nonsensitive" | "sensitive", [value]) => Some(value.clone()),
         ("toset", [value]) if value.value.is_array() => Some(value.clone()),
         ("tonumber", [value]) if value.value.is_number() => Some(value.clone()),
@@ -71,7 +71,9 @@ fn of_any(name: &str, values: &[&Value]) -> Option<Value> {
 }
 
 fn of_known(name: &str, values: &[&Value]) -> Option<Value> {
-    let texts = |of: fn(&str, &str) -> bool, left: &Value, right: &Value| Some(Value::from(of(left.as_str()?, right.as_str()?)));
+    let texts = |of: fn(&str, &str) -> bool, left: &Value, right: &Value| {
+        Some(Value::from(of(left.as_str()?, right.as_str()?)))
+    };
     match (name, values) {
         ("tostring", [value]) => (!value.is_array() && !value.is_object()).then(|| plain(value).into()),
         ("tobool", [value]) => truth(value).map(Value::from),
@@ -85,7 +87,7 @@ fn of_known(name: &str, values: &[&Value]) -> Option<Value> {
         ("trimspace", [text]) => Some(text.as_str()?.trim().into()),
         ("trimsuffix", [text, end]) => Some(without_end(text.as_str()?, end.as_str()?).into()),
         ("replace", [text, from, to]) if !is_pattern(from) => {
-            Some(text.as_str()?.replace(from.as_str()?, to.as_str()?).into())
+            replaced(text.as_str()?, from.as_str()?, to.as_str()?)
         }
         ("split", [delimiter, text]) => {
             let delimiter = delimiter.as_str().filter(|delimiter| !delimiter.is_empty())?;
@@ -108,7 +110,14 @@ fn of_known(name: &str, values: &[&Value]) -> Option<Value> {
 
 fn joined(delimiter: &Value, list: &Value) -> Option<Value> {
     let items: Vec<String> = list.as_array()?.iter().map(plain).collect();
-    Some(items.join(delimiter.as_str()?).into())
+    let delimiter = delimiter.as_str()?;
+    let length: usize = items.iter().map(|item| item.len() + delimiter.len()).sum();
+    (length <= MAX_TEXT).then(|| items.join(delimiter).into())
+}
+
+fn replaced(text: &str, from: &str, to: &str) -> Option<Value> {
+    let grown = text.matches(from).count().saturating_mul(to.len()).saturating_add(text.len());
+    (grown <= MAX_TEXT).then(|| text.replace(from, to).into())
 }
 
 /// `%s`, `%d` and `%v` only.
@@ -117,6 +126,9 @@ fn format(template: &str, values: &[&Value]) -> Option<Value> {
     let mut text = String::new();
     let mut letters = template.chars();
     while let Some(letter) = letters.next() {
+        if text.len() > MAX_TEXT {
+            return None;
+        }
         if letter != '%' {
             text.push(letter);
             continue;

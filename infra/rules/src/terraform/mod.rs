@@ -21,8 +21,8 @@ mod variables;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use hcl::expr::{Expression, TraversalOperator};
 use hcl::Body;
+use hcl::expr::{Expression, TraversalOperator};
 use serde_json::Value;
 
 use crate::model::{Dialect, Output, Resource, Stack};
@@ -79,7 +79,9 @@ impl Source for Terraform {
 
 fn resource(draft: Draft, body: Option<&Body>) -> Resource {
     let kind = cloudformation_type(&draft.terraform).filter(|kind| !kind.is_empty());
-    let retained = body.and_then(|body| block(body, "lifecycle")).and_then(|lifecycle| attribute(lifecycle, "prevent_destroy"));
+    let retained = body
+        .and_then(|body| block(body, "lifecycle"))
+        .and_then(|lifecycle| attribute(lifecycle, "prevent_destroy"));
     let retained = retained.is_some_and(|expression| truth(&constant(expression).value) == Some(true));
     let policy = retained.then(|| "Retain".to_owned());
     Resource {
@@ -96,7 +98,8 @@ fn resource(draft: Draft, body: Option<&Body>) -> Resource {
 fn outputs(evaluator: &Evaluator<'_>) -> BTreeMap<String, Output> {
     let output = |(name, body): (&String, &Body)| {
         let value = attribute(body, "value").map(|value| evaluator.evaluate(value)).unwrap_or_default();
-        let description = attribute(body, "description").map(|text| plain(&constant(text).value)).unwrap_or_default();
+        let description =
+            attribute(body, "description").map(|text| plain(&constant(text).value)).unwrap_or_default();
         (camel_case(name), Output { value: value.value, description, references: value.references })
     };
     evaluator.module.outputs.iter().map(output).collect()
@@ -110,7 +113,8 @@ fn is_there(evaluator: &Evaluator<'_>, body: &Body) -> bool {
 
 fn ignores_changes(body: &Body, name: &str) -> bool {
     let ignored = block(body, "lifecycle").and_then(|lifecycle| attribute(lifecycle, "ignore_changes"));
-    let is_it = |item: &Expression| matches!(item, Expression::Variable(attribute) if attribute.as_str() == name);
+    let is_it =
+        |item: &Expression| matches!(item, Expression::Variable(attribute) if attribute.as_str() == name);
     matches!(ignored, Some(Expression::Array(items)) if items.iter().any(is_it))
 }
 
@@ -122,7 +126,8 @@ fn depends_on(body: &Body) -> Vec<String> {
 /// The resource that an expression is.
 fn address(expression: &Expression) -> Option<String> {
     let Expression::Traversal(traversal) = expression else { return None };
-    let (Expression::Variable(kind), [TraversalOperator::GetAttr(name), ..]) = (&traversal.expr, traversal.operators.as_slice())
+    let (Expression::Variable(kind), [TraversalOperator::GetAttr(name), ..]) =
+        (&traversal.expr, traversal.operators.as_slice())
     else {
         return None;
     };

@@ -48,7 +48,8 @@ pub(super) fn read(folder: &Path) -> Result<Vec<File>, TemplateError> {
 
 impl Module {
     pub(super) fn parse(name: &str, files: &[File]) -> Result<Self, TemplateError> {
-        let malformed = |file: &str, problem: String| TemplateError::Malformed { file: file.to_owned(), problem };
+        let malformed =
+            |file: &str, problem: String| TemplateError::Malformed { file: file.to_owned(), problem };
         if files.is_empty() {
             return Err(malformed(name, "it has no files that end in .tf".to_owned()));
         }

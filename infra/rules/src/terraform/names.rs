@@ -38,8 +38,11 @@ impl Evaluator<'_> {
                 let (attribute, rest) = attribute_of(rest);
                 (self.data(kind.as_str(), name.as_str(), attribute), rest)
             }
-            ("module" | "each" | "count" | "path" | "terraform" | "self", _) => return Evaluated::unknown(root, &[]),
-            (kind, [TraversalOperator::GetAttr(name), rest @ ..]) => {
+            ("module" | "each" | "count" | "path" | "terraform" | "self", _) => {
+                return Evaluated::unknown(root, &[]);
+            }
+            // Other names are those of `dynamic` blocks.
+            (kind, [TraversalOperator::GetAttr(name), rest @ ..]) if kind.starts_with("aws_") => {
                 let (attribute, rest) = attribute_of(rest);
                 (self.resource(kind, name.as_str(), attribute), rest)
             }
@@ -93,7 +96,8 @@ impl Evaluator<'_> {
         let named = || self.attribute_value(body, name_attribute(kind)?);
         match (kind, attribute) {
             (QUEUE, Some("arn")) => {
-                let arn = named().map_or_else(|| format!("${{{id}.Arn}}"), |name| queue_arn(&plain(&name.value)));
+                let arn =
+                    named().map_or_else(|| format!("${{{id}.Arn}}"), |name| queue_arn(&plain(&name.value)));
                 Evaluated::known(arn).and_refers(refers(Some("Arn".to_owned())))
             }
             (QUEUE, Some("id" | "url")) => Evaluated::token(&id, refers(None)),
@@ -103,11 +107,15 @@ impl Evaluator<'_> {
                 let is_name = asked == "id" && cloudformation_type(kind).is_some();
                 let written = if is_name { named() } else { self.attribute_value(body, asked) };
                 let attribute = if asked == "id" { None } else { Some(camel_case(asked)) };
-                let token = attribute.as_ref().map_or_else(|| id.clone(), |attribute| format!("{id}.{attribute}"));
-                written.map_or_else(|| Evaluated::token(&token, refers(attribute.clone())), |written| {
-                    let to = refers(attribute.clone());
-                    Evaluated::known(written.value.clone()).and_refers(to).and_made_of(&[written])
-                })
+                let token =
+                    attribute.as_ref().map_or_else(|| id.clone(), |attribute| format!("{id}.{attribute}"));
+                written.map_or_else(
+                    || Evaluated::token(&token, refers(attribute.clone())),
+                    |written| {
+                        let to = refers(attribute.clone());
+                        Evaluated::known(written.value.clone()).and_refers(to).and_made_of(&[written])
+                    },
+                )
             }
         }
     }
@@ -121,11 +129,12 @@ impl Evaluator<'_> {
 
 /// The attribute that is asked for of a resource, whichever of several it is, and what is asked of that.
 fn attribute_of(operators: &[TraversalOperator]) -> (Option<&str>, &[TraversalOperator]) {
-    match operators {
+    let of_one = match operators {
+        [TraversalOperator::Index(_) | TraversalOperator::LegacyIndex(_), rest @ ..] => rest,
+        all => all,
+    };
+    match of_one {
         [TraversalOperator::GetAttr(name), rest @ ..] => (Some(name.as_str()), rest),
-        [TraversalOperator::Index(_) | TraversalOperator::LegacyIndex(_), TraversalOperator::GetAttr(name), rest @ ..] => {
-            (Some(name.as_str()), rest)
-        }
         _ => (None, &[]),
     }
 }

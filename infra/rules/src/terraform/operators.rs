@@ -10,13 +10,20 @@ use super::evaluated::Evaluated;
 use crate::value::{int, number, plain, truth};
 
 /// Attributes, indices and splats, one after the other.
-pub(super) fn apply(evaluator: &Evaluator<'_>, from: Evaluated, operators: &[TraversalOperator], scope: &Scope) -> Evaluated {
+pub(super) fn apply(
+    evaluator: &Evaluator<'_>,
+    from: Evaluated,
+    operators: &[TraversalOperator],
+    scope: &Scope,
+) -> Evaluated {
     let Some((first, rest)) = operators.split_first() else { return from };
     let part = match first {
         TraversalOperator::GetAttr(name) => from.get(name.as_str()),
         TraversalOperator::Index(index) => from.get(&plain(&evaluator.within(index, scope).value)),
         TraversalOperator::LegacyIndex(index) => from.get(&index.to_string()),
-        TraversalOperator::AttrSplat | TraversalOperator::FullSplat => return splat(evaluator, &from, rest, scope),
+        TraversalOperator::AttrSplat | TraversalOperator::FullSplat => {
+            return splat(evaluator, &from, rest, scope);
+        }
     };
     match part {
         Some(part) => apply(evaluator, part, rest, scope),
@@ -26,7 +33,12 @@ pub(super) fn apply(evaluator: &Evaluator<'_>, from: Evaluated, operators: &[Tra
 }
 
 /// A value that is no list is a list of one, and nothing is an empty one.
-fn splat(evaluator: &Evaluator<'_>, from: &Evaluated, rest: &[TraversalOperator], scope: &Scope) -> Evaluated {
+fn splat(
+    evaluator: &Evaluator<'_>,
+    from: &Evaluated,
+    rest: &[TraversalOperator],
+    scope: &Scope,
+) -> Evaluated {
     let items = match &from.value {
         Value::Array(_) => from.items(),
         Value::Null => Vec::new(),
@@ -37,7 +49,10 @@ fn splat(evaluator: &Evaluator<'_>, from: &Evaluated, rest: &[TraversalOperator]
 }
 
 pub(super) fn negated(value: &Value) -> Option<Value> {
-    int(value).and_then(i64::checked_neg).map(Value::from).or_else(|| number(value).map(|number| Value::from(-number)))
+    int(value)
+        .and_then(i64::checked_neg)
+        .map(Value::from)
+        .or_else(|| number(value).map(|number| Value::from(-number)))
 }
 
 /// `None` for values that the operator is not for.
@@ -76,7 +91,12 @@ fn are_equal(left: &Value, right: &Value) -> bool {
     }
 }
 
-fn arithmetic(left: &Value, right: &Value, whole: fn(i64, i64) -> Option<i64>, real: fn(f64, f64) -> f64) -> Option<Value> {
+fn arithmetic(
+    left: &Value,
+    right: &Value,
+    whole: fn(i64, i64) -> Option<i64>,
+    real: fn(f64, f64) -> f64,
+) -> Option<Value> {
     let of_whole = int(left).zip(int(right)).and_then(|(left, right)| whole(left, right));
     of_whole.map(Value::from).or_else(|| finite(real(number(left)?, number(right)?)))
 }

@@ -25,7 +25,7 @@ pub(super) fn evaluate(evaluator: &Evaluator<'_>, body: &Body) -> Evaluated {
     for taken_over in ["source_policy_documents", "override_policy_documents"] {
         let documents = attribute(body, taken_over).map(|documents| evaluator.evaluate(documents));
         for document in documents.iter().flat_map(Evaluated::items) {
-            let parsed = document.from_json();
+            let parsed = document.parsed();
             match parsed.get("Statement") {
                 Some(taken) => statements.extend(taken.items()),
                 None => statements.push(Evaluated::unknown("statement", &[document])),
@@ -46,18 +46,21 @@ fn statement(evaluator: &Evaluator<'_>, body: &Body) -> Evaluated {
     let mut statement = Evaluated::object([("Effect".to_owned(), Evaluated::known("Allow"))]);
     for (attribute_name, name) in STATEMENT {
         if let Some(expression) = attribute(body, attribute_name) {
-            statement.put(name, evaluator.evaluate(expression));
+            statement.put(name, &evaluator.evaluate(expression));
         }
     }
     for (kind, name) in [("principals", "Principal"), ("not_principals", "NotPrincipal")] {
         for block in body.blocks().filter(|block| block.identifier() == kind) {
-            statement.put(name, principals(evaluator, &block.body));
+            statement.put(name, &principals(evaluator, &block.body));
         }
     }
     for block in body.blocks().filter(|block| block.identifier() == "condition") {
-        let part = |name: &str| attribute(&block.body, name).map(|part| evaluator.evaluate(part)).unwrap_or_default();
+        let part = |name: &str| {
+            attribute(&block.body, name).map(|part| evaluator.evaluate(part)).unwrap_or_default()
+        };
         let (test, variable) = (plain(&part("test").value), plain(&part("variable").value));
-        statement.put("Condition", Evaluated::object([(test, Evaluated::object([(variable, part("values"))]))]));
+        let about = Evaluated::object([(variable, part("values"))]);
+        statement.put("Condition", &Evaluated::object([(test, about)]));
     }
     statement
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use hcl::expr::{BinaryOperator, Expression, FuncCall, Operation, TraversalOperator};
 use hcl::Body;
+use hcl::expr::{BinaryOperator, Expression, FuncCall, Operation, TraversalOperator};
 use serde_json::Value;
 
 use super::evaluate::constant;
@@ -38,7 +38,10 @@ fn parameter(name: &str, body: &Body, chosen: Option<&Value>) -> Parameter {
         kind: kind(attribute(body, "type")),
         value: chosen.cloned().or_else(|| default.clone()),
         default,
-        description: attribute(body, "description").map(|text| constant(text).value).as_ref().map_or_else(String::new, crate::value::plain),
+        description: attribute(body, "description")
+            .map(|text| constant(text).value)
+            .as_ref()
+            .map_or_else(String::new, crate::value::plain),
         ..Parameter::default()
     };
     if matches!(attribute(body, "type"), Some(Expression::Variable(kind)) if kind.as_str() == "bool") {
@@ -56,7 +59,9 @@ fn parameter(name: &str, body: &Body, chosen: Option<&Value>) -> Parameter {
 fn kind(declared: Option<&Expression>) -> String {
     let kind = match declared {
         Some(Expression::Variable(kind)) if kind.as_str() == "number" => "Number",
-        Some(Expression::FuncCall(kind)) if ["list", "set"].contains(&kind.name.name.as_str()) => "CommaDelimitedList",
+        Some(Expression::FuncCall(kind)) if ["list", "set"].contains(&kind.name.name.as_str()) => {
+            "CommaDelimitedList"
+        }
         _ => "String",
     };
     kind.to_owned()
@@ -102,7 +107,12 @@ fn bound(parameter: &mut Parameter, subject: Subject<'_>, condition: &Expression
 }
 
 /// A comparison of the subject, or of its length, with a number.
-fn limit(parameter: &mut Parameter, subject: Subject<'_>, (left, right): (&Expression, &Expression), left_is_greater: bool) {
+fn limit(
+    parameter: &mut Parameter,
+    subject: Subject<'_>,
+    (left, right): (&Expression, &Expression),
+    left_is_greater: bool,
+) {
     let (checked, bound, at_least) = match (is_about(subject, left), is_about(subject, right)) {
         (true, false) => (left, right, left_is_greater),
         (false, true) => (right, left, !left_is_greater),
@@ -119,7 +129,8 @@ fn limit(parameter: &mut Parameter, subject: Subject<'_>, (left, right): (&Expre
 
 /// Whether an expression is the subject or its length.
 fn is_about(subject: Subject<'_>, expression: &Expression) -> bool {
-    let length_of = |call: &FuncCall| call.name.name.as_str() == "length" && call.args.first().is_some_and(subject);
+    let length_of =
+        |call: &FuncCall| call.name.name.as_str() == "length" && call.args.first().is_some_and(subject);
     subject(expression) || matches!(expression, Expression::FuncCall(call) if length_of(call))
 }
 

@@ -1,5 +1,5 @@
 resource "aws_cloudwatch_metric_alarm" "dead_letters" {
-  alarm_name        = "${var.service_name}-dead-letters"
+  alarm_name        = "${var.service_name}-fifo-dead-letters"
   alarm_description = "There are dead letters of ${local.queue_name}. docs/runbook.md: Dead letters"
   namespace         = "AWS/SQS"
   # What a redrive policy moves does not count as sent, so only the depth shows it.
@@ -19,7 +19,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
 
 # Nobody has taken care. There is a week left when this rings.
 resource "aws_cloudwatch_metric_alarm" "dead_letter_age" {
-  alarm_name        = "${var.service_name}-dead-letter-age"
+  alarm_name        = "${var.service_name}-fifo-dead-letter-age"
   alarm_description = "Dead letters of ${local.queue_name} have waited for a week, and will be deleted. docs/runbook.md: Dead letters"
   namespace         = "AWS/SQS"
   metric_name       = "ApproximateAgeOfOldestMessage"
@@ -38,7 +38,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letter_age" {
 
 # The oldest message of a group that cannot go on counts here too: a FIFO queue is as old as its slowest group.
 resource "aws_cloudwatch_metric_alarm" "oldest_message_age" {
-  alarm_name        = "${var.service_name}-oldest-message-age"
+  alarm_name        = "${var.service_name}-fifo-oldest-message-age"
   alarm_description = "Messages of ${local.queue_name} wait longer than ${var.oldest_message_age_seconds} s. docs/runbook.md: The backlog grows"
   namespace         = "AWS/SQS"
   metric_name       = "ApproximateAgeOfOldestMessage"

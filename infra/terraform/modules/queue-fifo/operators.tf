@@ -1,6 +1,6 @@
 # For people, never for a worker: attach it to the role that may look at dead letters and put them back.
 resource "aws_iam_policy" "operators" {
-  name        = "${var.service_name}-operators"
+  name        = "${var.service_name}-fifo-operators"
   description = "Look at, put back and delete the dead letters of ${local.queue_name}"
   policy = jsonencode({
     Version = "2012-10-17"

@@ -27,7 +27,7 @@ variable "queue_url" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^https?://[^/ ]+/[0-9]{12}/[A-Za-z0-9_-]{1,80}([.]fifo)?$", var.queue_url))
+    condition     = can(regex("^https?://[^ ]+/[0-9]{12}/[A-Za-z0-9_-]{1,80}([.]fifo)?$", var.queue_url))
     error_message = "queue_url is the URL of a queue."
   }
 }

@@ -39,7 +39,11 @@ const SERVICE: Shape = shape(&[
     named("enable_ecs_managed_tags", "EnableECSManagedTags"),
     named("deployment_minimum_healthy_percent", "DeploymentConfiguration/MinimumHealthyPercent"),
     named("deployment_maximum_percent", "DeploymentConfiguration/MaximumPercent"),
-    field("deployment_circuit_breaker", "DeploymentConfiguration/DeploymentCircuitBreaker", How::Block(&PLAIN)),
+    field(
+        "deployment_circuit_breaker",
+        "DeploymentConfiguration/DeploymentCircuitBreaker",
+        How::Block(&PLAIN),
+    ),
     field("capacity_provider_strategy", "CapacityProviderStrategy", How::Blocks(&PLAIN)),
     field("network_configuration", "NetworkConfiguration/AwsvpcConfiguration", How::Block(&NETWORK)),
     TAGS,
@@ -47,11 +51,8 @@ const SERVICE: Shape = shape(&[
 
 const NETWORK: Shape = shape(&[field("assign_public_ip", "AssignPublicIp", How::Enabled)]);
 
-const CLUSTER: Shape = shape(&[
-    named("name", "ClusterName"),
-    field("setting", "ClusterSettings", How::Blocks(&PLAIN)),
-    TAGS,
-]);
+const CLUSTER: Shape =
+    shape(&[named("name", "ClusterName"), field("setting", "ClusterSettings", How::Blocks(&PLAIN)), TAGS]);
 
 /// Terraform takes away the rule that lets everything out; CloudFormation leaves it where there is no other.
 const SECURITY_GROUP: Shape = Shape {
@@ -80,7 +81,11 @@ const RULE: Shape = shape(&[
 
 const SCALING_POLICY: Shape = shape(&[
     named("name", "PolicyName"),
-    field("target_tracking_scaling_policy_configuration", "TargetTrackingScalingPolicyConfiguration", How::Block(&TRACKING)),
+    field(
+        "target_tracking_scaling_policy_configuration",
+        "TargetTrackingScalingPolicyConfiguration",
+        How::Block(&TRACKING),
+    ),
     field("step_scaling_policy_configuration", "StepScalingPolicyConfiguration", How::Block(&STEPS)),
 ]);
 
@@ -103,17 +108,32 @@ const METRIC: Shape = shape(&[field("dimensions", "Dimensions", How::Blocks(&PLA
 const STEPS: Shape = shape(&[field("step_adjustment", "StepAdjustments", How::Blocks(&PLAIN))]);
 
 pub(super) const TYPES: [Type; 10] = [
-    Type { terraform: "aws_lambda_function", cloudformation: "AWS::Lambda::Function", name: "function_name", shape: &FUNCTION },
+    Type {
+        terraform: "aws_lambda_function",
+        cloudformation: "AWS::Lambda::Function",
+        name: "function_name",
+        shape: &FUNCTION,
+    },
     Type {
         terraform: "aws_lambda_event_source_mapping",
         cloudformation: "AWS::Lambda::EventSourceMapping",
         name: "",
         shape: &MAPPING,
     },
-    Type { terraform: "aws_ecs_task_definition", cloudformation: "AWS::ECS::TaskDefinition", name: "", shape: &TASK },
+    Type {
+        terraform: "aws_ecs_task_definition",
+        cloudformation: "AWS::ECS::TaskDefinition",
+        name: "",
+        shape: &TASK,
+    },
     Type { terraform: "aws_ecs_service", cloudformation: "AWS::ECS::Service", name: "", shape: &SERVICE },
     Type { terraform: "aws_ecs_cluster", cloudformation: "AWS::ECS::Cluster", name: "", shape: &CLUSTER },
-    Type { terraform: "aws_security_group", cloudformation: "AWS::EC2::SecurityGroup", name: "", shape: &SECURITY_GROUP },
+    Type {
+        terraform: "aws_security_group",
+        cloudformation: "AWS::EC2::SecurityGroup",
+        name: "",
+        shape: &SECURITY_GROUP,
+    },
     Type {
         terraform: "aws_vpc_security_group_egress_rule",
         cloudformation: "AWS::EC2::SecurityGroupEgress",

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use hcl::{Body, Structure};
 use serde_json::Value;
 
-use super::shape::{Default, How, PLAIN, Shape};
 use super::find;
+use super::shape::{Default, How, PLAIN, Shape};
 use crate::terraform::evaluate::Evaluator;
 use crate::terraform::evaluated::Evaluated;
 use crate::terraform::variables::camel_case;
@@ -26,7 +26,7 @@ pub(in crate::terraform) fn resource(evaluator: &Evaluator<'_>, kind: &str, body
 
 fn properties(evaluator: &Evaluator<'_>, body: &Body, shape: &Shape) -> Evaluated {
     let mut found = Evaluated::object([]);
-    for structure in body.iter() {
+    for structure in body {
         match structure {
             Structure::Attribute(attribute) if META.contains(&attribute.key()) => {}
             Structure::Attribute(attribute) => {
@@ -46,7 +46,7 @@ fn properties(evaluator: &Evaluator<'_>, body: &Body, shape: &Shape) -> Evaluate
                 Default::False => Value::Bool(false),
                 Default::EmptyList => Value::Array(Vec::new()),
             };
-            found.put(path, Evaluated::known(value));
+            found.put(path, &Evaluated::known(value));
         }
     }
     found
@@ -57,24 +57,25 @@ fn put_attribute(found: &mut Evaluated, name: &str, value: &Evaluated, shape: &S
     let own = camel_case(name);
     let to = field.map_or(own.as_str(), |field| field.to);
     let value = match field.map_or(How::Same, |field| field.how) {
-        How::Same => value.clone(),
-        How::Document => value.from_json(),
-        How::ApiDocument => capitalised(&value.from_json()),
+        // Written as an attribute, a block is a list of objects; rules do not look that far.
+        How::Same | How::Block(_) | How::Blocks(_) => value.clone(),
+        How::Document => value.parsed(),
+        How::ApiDocument => capitalised(&value.parsed()),
         How::NamesAndValues => pairs(value, "Name"),
         How::KeysAndValues => pairs(value, "Key"),
         How::Enabled => match truth(&value.value) {
-            Some(on) => Evaluated::made_of(if on { "ENABLED" } else { "DISABLED" }, std::slice::from_ref(value)),
+            Some(on) => {
+                Evaluated::made_of(if on { "ENABLED" } else { "DISABLED" }, std::slice::from_ref(value))
+            }
             None => value.clone(),
         },
         How::OnlyItem => only_item(value),
-        // Written as an attribute, a block is a list of objects; rules do not look that far.
-        How::Block(_) | How::Blocks(_) => value.clone(),
         How::Nothing => return,
     };
     // A list's first item is written as such.
     match to.strip_suffix("/0") {
-        Some(list) => found.put(list, Evaluated::array([value])),
-        None => found.put(to, value),
+        Some(list) => found.put(list, &Evaluated::array([value])),
+        None => found.put(to, &value),
     }
 }
 
@@ -102,7 +103,7 @@ fn put_blocks(evaluator: &Evaluator<'_>, found: &mut Evaluated, kind: &str, bodi
         (_, [only]) => properties(evaluator, only, &PLAIN),
         _ => list(&PLAIN),
     };
-    found.put(to, value);
+    found.put(to, &value);
 }
 
 fn pairs(map: &Evaluated, key: &str) -> Evaluated {
@@ -118,7 +119,9 @@ fn only_item(list: &Evaluated) -> Evaluated {
     match list.items().as_slice() {
         [only] => only.clone(),
         [] => Evaluated::default(),
-        all => Evaluated::made_of(all.iter().map(|item| plain(&item.value)).collect::<Vec<_>>().join(","), all),
+        all => {
+            Evaluated::made_of(all.iter().map(|item| plain(&item.value)).collect::<Vec<_>>().join(","), all)
+        }
     }
 }
 

@@ -17,10 +17,8 @@ const QUEUE: Shape = shape(&[
     TAGS,
 ]);
 
-const QUEUE_POLICY: Shape = shape(&[
-    field("queue_url", "Queues/0", How::Same),
-    field("policy", "PolicyDocument", How::Document),
-]);
+const QUEUE_POLICY: Shape =
+    shape(&[field("queue_url", "Queues/0", How::Same), field("policy", "PolicyDocument", How::Document)]);
 
 const REDRIVE: Shape = shape(&[
     field("redrive_policy", "Document", How::Document),
@@ -45,23 +43,35 @@ const ROLE_POLICY: Shape = shape(&[
     field("policy", "PolicyDocument", How::Document),
 ]);
 
-const MANAGED_POLICY: Shape = shape(&[
-    named("name", "ManagedPolicyName"),
-    field("policy", "PolicyDocument", How::Document),
-    TAGS,
-]);
+const MANAGED_POLICY: Shape =
+    shape(&[named("name", "ManagedPolicyName"), field("policy", "PolicyDocument", How::Document), TAGS]);
 
 const TOPIC: Shape = shape(&[named("name", "TopicName"), TAGS]);
 
 pub(super) const TYPES: [Type; 9] = [
     Type { terraform: "aws_sqs_queue", cloudformation: "AWS::SQS::Queue", name: "name", shape: &QUEUE },
-    Type { terraform: "aws_sqs_queue_policy", cloudformation: "AWS::SQS::QueuePolicy", name: "", shape: &QUEUE_POLICY },
+    Type {
+        terraform: "aws_sqs_queue_policy",
+        cloudformation: "AWS::SQS::QueuePolicy",
+        name: "",
+        shape: &QUEUE_POLICY,
+    },
     // These four are parts of other resources in CloudFormation: see `together`.
     Type { terraform: "aws_sqs_queue_redrive_policy", cloudformation: "", name: "", shape: &REDRIVE },
     Type { terraform: "aws_sqs_queue_redrive_allow_policy", cloudformation: "", name: "", shape: &REDRIVE },
     Type { terraform: "aws_iam_role_policy_attachment", cloudformation: "", name: "", shape: &PLAIN },
     Type { terraform: "aws_iam_role", cloudformation: "AWS::IAM::Role", name: "name", shape: &ROLE },
-    Type { terraform: "aws_iam_role_policy", cloudformation: "AWS::IAM::RolePolicy", name: "", shape: &ROLE_POLICY },
-    Type { terraform: "aws_iam_policy", cloudformation: "AWS::IAM::ManagedPolicy", name: "", shape: &MANAGED_POLICY },
+    Type {
+        terraform: "aws_iam_role_policy",
+        cloudformation: "AWS::IAM::RolePolicy",
+        name: "",
+        shape: &ROLE_POLICY,
+    },
+    Type {
+        terraform: "aws_iam_policy",
+        cloudformation: "AWS::IAM::ManagedPolicy",
+        name: "",
+        shape: &MANAGED_POLICY,
+    },
     Type { terraform: "aws_sns_topic", cloudformation: "AWS::SNS::Topic", name: "", shape: &TOPIC },
 ];

@@ -15,8 +15,10 @@ const ALARM: Shape = shape(&[
 ]);
 
 /// A query goes by nothing unless it says so; in CloudFormation it does unless it says not.
-const QUERY: Shape =
-    Shape { fields: &[field("metric", "MetricStat", How::Block(&METRIC))], defaults: &[("ReturnData", Default::False)] };
+const QUERY: Shape = Shape {
+    fields: &[field("metric", "MetricStat", How::Block(&METRIC))],
+    defaults: &[("ReturnData", Default::False)],
+};
 
 const METRIC: Shape = shape(&[
     named("namespace", "Metric/Namespace"),
@@ -27,8 +29,18 @@ const METRIC: Shape = shape(&[
 const DASHBOARD: Shape = shape(&[]);
 
 pub(super) const TYPES: [Type; 3] = [
-    Type { terraform: "aws_cloudwatch_log_group", cloudformation: "AWS::Logs::LogGroup", name: "name", shape: &LOG_GROUP },
-    Type { terraform: "aws_cloudwatch_metric_alarm", cloudformation: "AWS::CloudWatch::Alarm", name: "alarm_name", shape: &ALARM },
+    Type {
+        terraform: "aws_cloudwatch_log_group",
+        cloudformation: "AWS::Logs::LogGroup",
+        name: "name",
+        shape: &LOG_GROUP,
+    },
+    Type {
+        terraform: "aws_cloudwatch_metric_alarm",
+        cloudformation: "AWS::CloudWatch::Alarm",
+        name: "alarm_name",
+        shape: &ALARM,
+    },
     Type {
         terraform: "aws_cloudwatch_dashboard",
         cloudformation: "AWS::CloudWatch::Dashboard",

@@ -22,14 +22,14 @@ pub(in crate::terraform) fn merge(drafts: &mut BTreeMap<String, Draft>) {
         for (owner, draft) in take(drafts, part, owner_at) {
             let document = draft.properties.get("Document").unwrap_or_default();
             if let Some(owner) = drafts.get_mut(&owner) {
-                owner.properties.put(property, document);
+                owner.properties.put(property, &document);
             }
         }
     }
     for (role, draft) in take(drafts, "aws_iam_role_policy_attachment", "/Role") {
         if let (Some(role), Some(arn)) = (drafts.get_mut(&role), draft.properties.get("PolicyArn")) {
             let attached = role.properties.get("ManagedPolicyArns").unwrap_or_default().items();
-            role.properties.put("ManagedPolicyArns", Evaluated::array(attached.into_iter().chain([arn])));
+            role.properties.put("ManagedPolicyArns", &Evaluated::array(attached.into_iter().chain([arn])));
         }
     }
     split_queue_policies(drafts);
@@ -69,6 +69,9 @@ fn split_queue_policies(drafts: &mut BTreeMap<String, Draft>) {
         if let Some(queue) = drafts.get_mut(&id) {
             queue.properties.remove("Policy");
         }
-        drafts.insert(format!("{id}.policy"), Draft { terraform: "aws_sqs_queue_policy".to_owned(), properties });
+        drafts.insert(
+            format!("{id}.policy"),
+            Draft { terraform: "aws_sqs_queue_policy".to_owned(), properties },
+        );
     }
 }

@@ -1,0 +1,371 @@
+//! What is understood of Terraform modules, written for these tests.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+
+use drumline_infra_rules::model::{Stack, Target};
+use drumline_infra_rules::{Options, Template, check, terraform};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn parse(text: &str) -> Template {
+    terraform::parse("module", &[("main.tf".to_owned(), text.to_owned())]).unwrap()
+}
+
+fn stack(text: &str) -> Stack {
+    parse(text).stack(&BTreeMap::new())
+}
+
+/// What an expression comes to, beside these declarations.
+fn value(declarations: &str, expression: &str) -> Value {
+    let text = format!("{declarations}\noutput \"it\" {{\n  value = {expression}\n}}\n");
+    stack(&text).outputs["It"].value.clone()
+}
+
+const DECLARATIONS: &str = r#"
+variable "service_name" {
+  default = "jobs"
+}
+
+variable "queue_arn" {
+  type = string
+}
+
+variable "tasks" {
+  type    = number
+  default = 4
+}
+
+locals {
+  name  = "${var.service_name}-worker"
+  tags  = { service = var.service_name, team = "core" }
+  ports = [443, 8443]
+}
+
+data "aws_partition" "here" {}
+data "aws_region" "here" {}
+data "aws_caller_identity" "here" {}
+
+resource "aws_sqs_queue" "jobs" {
+  name = "${local.name}-queue"
+}
+
+resource "aws_iam_role" "worker" {
+  name_prefix = "worker-"
+}
+"#;
+
+#[test]
+fn expressions_are_worked_out_as_far_as_they_are_known() {
+    let cases = [
+        ("local.name", json!("jobs-worker")),
+        (r#""${local.name}""#, json!("jobs-worker")),
+        (r#""${var.tasks}""#, json!(4)),
+        (r#""up to ${var.tasks * 2 + 1} tasks""#, json!("up to 9 tasks")),
+        ("var.tasks / 8", json!(0.5)),
+        ("-var.tasks", json!(-4)),
+        ("var.tasks > 3 && !(var.tasks == 5)", json!(true)),
+        ("var.tasks > 3 ? \"many\" : \"few\"", json!("many")),
+        ("var.queue_arn", json!("${QueueArn}")),
+        (r#""${var.queue_arn}/*""#, json!("${QueueArn}/*")),
+        ("[for port in local.ports : port + 1]", json!([444, 8444])),
+        ("[for port in local.ports : port if port > 443]", json!([8443])),
+        ("{ for key, tag in local.tags : upper(key) => tag }", json!({ "SERVICE": "jobs", "TEAM": "core" })),
+        ("local.ports[1]", json!(8443)),
+        ("local.tags[\"team\"]", json!("core")),
+        ("merge(local.tags, { team = \"other\" })", json!({ "service": "jobs", "team": "other" })),
+        ("concat(local.ports, [1])", json!([443, 8443, 1])),
+        ("join(\",\", [var.queue_arn, \"x\"])", json!("${QueueArn},x")),
+        ("format(\"%s has %d%%\", local.name, var.tasks)", json!("jobs-worker has 4%")),
+        ("lookup(local.tags, \"missing\", \"none\")", json!("none")),
+        ("replace(local.name, \"-\", \"_\")", json!("jobs_worker")),
+        ("jsondecode(jsonencode({ a = [1, true, null] }))", json!({ "a": [1, true, null] })),
+        ("max(var.tasks, 10, 2)", json!(10)),
+        (
+            "\"arn:${data.aws_partition.here.partition}:sqs:${data.aws_region.here.id}:${data.aws_caller_identity.here.account_id}:x\"",
+            json!("arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:x"),
+        ),
+        (
+            "aws_sqs_queue.jobs.arn",
+            json!("arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:jobs-worker-queue"),
+        ),
+        ("aws_sqs_queue.jobs.url", json!("${aws_sqs_queue.jobs}")),
+        ("aws_sqs_queue.jobs.name", json!("jobs-worker-queue")),
+        ("aws_iam_role.worker.arn", json!("${aws_iam_role.worker.Arn}")),
+        ("aws_iam_role.worker.id", json!("${aws_iam_role.worker}")),
+        ("<<-EOT\n    a ${var.tasks}\n    b\n  EOT", json!("a 4\nb\n")),
+        ("\"%{ if var.tasks > 3 }many%{ else }few%{ endif }\"", json!("many")),
+    ];
+    for (expression, expected) in cases {
+        assert_eq!(value(DECLARATIONS, expression), expected, "{expression}");
+    }
+}
+
+#[test]
+fn what_cannot_be_worked_out_says_so() {
+    let unknown = [
+        "module.queue.queue_arn",
+        "timestamp()",
+        "file(\"policy.json\")",
+        "var.queue_arn == \"x\" ? 1 : 2",
+        "[for part in split(\":\", var.queue_arn) : part]",
+        "data.aws_sqs_queue.other.arn",
+        "each.value",
+    ];
+    for expression in unknown {
+        let value = value(&format!("{DECLARATIONS}\ndata \"aws_sqs_queue\" \"other\" {{}}"), expression);
+        assert!(value.as_str().is_some_and(|text| text.starts_with("${Fn::")), "{expression} is {value}");
+    }
+}
+
+#[test]
+fn names_that_go_in_circles_come_to_an_end() {
+    let text = "locals {\n  a = local.b\n  b = \"${local.a}x\"\n}\n";
+    assert!(value(text, "local.a").as_str().unwrap().contains("${Fn::circle}"));
+}
+
+#[test]
+fn texts_and_lists_that_multiply_come_to_an_end() {
+    let mut text =
+        String::from("locals {\n  t0 = \"aaaaaaaaaaaaaaaaaaaa\"\n  l0 = [1, 2, 3, 4, 5, 6, 7, 8]\n");
+    for at in 1..12 {
+        let before = at - 1;
+        text += &format!("  t{at} = replace(local.t{before}, \"a\", local.t{before})\n");
+        text += &format!("  l{at} = [for x in local.l{before} : local.l{before}]\n");
+    }
+    text += "}\n";
+    for name in ["local.t11", "local.l11"] {
+        assert!(value(&text, name).to_string().contains("${Fn::"), "{name}");
+    }
+}
+
+#[test]
+fn references_are_where_the_value_is() {
+    let stack = stack(
+        r#"
+        variable "receives" {
+          default = 5
+        }
+        resource "aws_sqs_queue" "dead" {
+          name = "dead"
+        }
+        resource "aws_sqs_queue" "live" {
+          name = "live"
+          redrive_policy = jsonencode({
+            deadLetterTargetArn = aws_sqs_queue.dead.arn
+            maxReceiveCount     = var.receives
+          })
+        }
+        "#,
+    );
+    let live = &stack.resources["aws_sqs_queue.live"];
+    assert_eq!(live.kind, "AWS::SQS::Queue");
+    assert!(live.refers_to("/RedrivePolicy/deadLetterTargetArn", "aws_sqs_queue.dead"));
+    let to: Vec<&Target> = live.references_at("/RedrivePolicy/maxReceiveCount").collect();
+    assert_eq!(to, [&Target::Parameter("Receives".to_owned())]);
+    assert_eq!(live.get("/RedrivePolicy/maxReceiveCount"), Some(&json!(5)));
+}
+
+#[test]
+fn policies_may_be_written_as_blocks() {
+    let stack = stack(
+        r#"
+        data "aws_iam_policy_document" "base" {
+          statement {
+            sid     = "Base"
+            actions = ["sqs:GetQueueUrl"]
+          }
+        }
+        data "aws_iam_policy_document" "tls" {
+          source_policy_documents = [data.aws_iam_policy_document.base.json]
+          statement {
+            effect    = "Deny"
+            actions   = ["sqs:*"]
+            resources = [aws_sqs_queue.jobs.arn]
+            principals {
+              type        = "*"
+              identifiers = ["*"]
+            }
+            condition {
+              test     = "Bool"
+              variable = "aws:SecureTransport"
+              values   = ["false"]
+            }
+          }
+        }
+        resource "aws_sqs_queue" "jobs" {
+          name   = "jobs"
+          policy = data.aws_iam_policy_document.tls.json
+        }
+        "#,
+    );
+    let policy = &stack.resources["aws_sqs_queue.jobs.policy"];
+    assert_eq!(policy.kind, "AWS::SQS::QueuePolicy");
+    assert_eq!(policy.get("/Queues"), Some(&json!(["${aws_sqs_queue.jobs}"])));
+    let arn = "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:jobs";
+    let expected = json!([
+        { "Effect": "Allow", "Sid": "Base", "Action": ["sqs:GetQueueUrl"] },
+        {
+            "Effect": "Deny",
+            "Action": ["sqs:*"],
+            "Resource": [arn],
+            "Principal": "*",
+            "Condition": { "Bool": { "aws:SecureTransport": ["false"] } },
+        },
+    ]);
+    assert_eq!(policy.get("/PolicyDocument/Statement"), Some(&expected));
+    assert!(stack.resources["aws_sqs_queue.jobs"].get("/Policy").is_none());
+}
+
+#[test]
+fn attachments_belong_to_the_role() {
+    let stack = stack(
+        r#"
+        resource "aws_iam_role" "worker" {
+          name = "worker"
+          inline_policy {
+            name   = "consume"
+            policy = jsonencode({ Statement = [{ Effect = "Allow", Action = "sqs:ReceiveMessage", Resource = "*" }] })
+          }
+        }
+        resource "aws_iam_role_policy_attachment" "one" {
+          role       = aws_iam_role.worker.name
+          policy_arn = "arn:aws:iam::aws:policy/service-role/AWSLambdaSQSQueueExecutionRole"
+        }
+        resource "aws_iam_role_policy_attachment" "two" {
+          role       = aws_iam_role.worker.id
+          policy_arn = aws_iam_policy.own.arn
+        }
+        resource "aws_iam_policy" "own" {
+          policy = "{}"
+        }
+        "#,
+    );
+    let role = &stack.resources["aws_iam_role.worker"];
+    assert_eq!(
+        role.get("/ManagedPolicyArns/0").unwrap(),
+        "arn:aws:iam::aws:policy/service-role/AWSLambdaSQSQueueExecutionRole"
+    );
+    assert!(role.refers_to("/ManagedPolicyArns/1", "aws_iam_policy.own"));
+    assert_eq!(role.get("/Policies/0/PolicyDocument/Statement/0/Action").unwrap(), "sqs:ReceiveMessage");
+    assert!(!stack.resources.contains_key("aws_iam_role_policy_attachment.one"));
+}
+
+#[test]
+fn a_resource_that_is_counted_out_is_not_there() {
+    let text = "variable \"on\" {\n  default = false\n}\nresource \"aws_sqs_queue\" \"jobs\" {\n  count = var.on ? 1 : 0\n}\n";
+    assert!(stack(text).resources.is_empty());
+    let on = parse(text).stack(&BTreeMap::from([("On".to_owned(), json!(true))]));
+    assert!(on.resources.contains_key("aws_sqs_queue.jobs"));
+}
+
+#[test]
+fn bounds_are_read_off_validations() {
+    let stack = stack(
+        r#"
+        variable "tasks" {
+          type    = number
+          default = 2
+          validation {
+            condition     = 1 <= var.tasks && (var.tasks <= 400)
+            error_message = "from 1 to 400"
+          }
+        }
+        variable "mode" {
+          type = string
+          validation {
+            condition     = contains(["Active", "PassThrough"], var.mode)
+            error_message = "one of two"
+          }
+        }
+        variable "subnet_ids" {
+          type        = list(string)
+          description = "Where."
+          validation {
+            condition     = length(var.subnet_ids) <= 16 && alltrue([for id in var.subnet_ids : can(regex("^subnet-", id))])
+            error_message = "subnets"
+          }
+        }
+        "#,
+    );
+    let tasks = &stack.parameters["Tasks"];
+    assert_eq!((tasks.kind.as_str(), tasks.min, tasks.max), ("Number", Some(1.0), Some(400.0)));
+    assert_eq!((&tasks.default, &tasks.value), (&Some(json!(2)), &Some(json!(2))));
+    assert_eq!(stack.parameters["Mode"].allowed, [json!("Active"), json!("PassThrough")]);
+    let subnets = &stack.parameters["SubnetIds"];
+    assert_eq!(subnets.kind, "CommaDelimitedList");
+    assert_eq!((subnets.pattern.as_deref(), subnets.max_length), (Some("^subnet-"), Some(16)));
+    assert_eq!(subnets.description, "Where.");
+}
+
+#[test]
+fn what_only_a_deployment_knows_breaks_no_rule() {
+    let template = parse(
+        r#"
+        resource "aws_sqs_queue" "jobs" {
+          for_each = module.names.all
+          name                       = each.value
+          fifo_queue                 = module.names.fifo
+          visibility_timeout_seconds = module.names.timeout
+          dynamic "tags" {
+            for_each = each.value
+            content {
+              key = tags.value.key
+            }
+          }
+        }
+        resource "aws_lambda_event_source_mapping" "jobs" {
+          event_source_arn        = module.queue.arn
+          function_name           = module.function.name
+          function_response_types = module.function.types
+        }
+        "#,
+    );
+    let findings = check(&[template], &Options::default());
+    assert!(findings.iter().all(|finding| finding.rule != "T02"), "{findings:?}");
+}
+
+#[test]
+fn a_folder_without_modules_is_refused() {
+    assert!(terraform::parse("empty", &[]).is_err());
+    assert!(terraform::parse("broken", &[("main.tf".to_owned(), "resource {{".to_owned())]).is_err());
+    assert!(terraform::load(std::path::Path::new("no-such-folder")).is_err());
+}
+
+/// The text of this repository's modules, to be damaged.
+fn modules() -> Vec<String> {
+    let all = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("terraform/modules");
+    [
+        "queue/main.tf",
+        "worker-fargate/main.tf",
+        "worker-fargate/scaling.tf",
+        "worker-lambda/main.tf",
+        "queue/variables.tf",
+    ]
+    .iter()
+    .map(|file| std::fs::read_to_string(all.join(file)).unwrap())
+    .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn damaged_modules_are_refused_or_judged(file in 0..5_usize, from in 0..6000_usize, length in 1..60_usize, put in "[a-z\\[\\]{}\"$.=0-9 \n]{0,12}") {
+        let mut text = modules().swap_remove(file);
+        let floor = |at: usize| (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        let (from, to) = (floor(from), floor(from + length));
+        text.replace_range(from..to.max(from), &put);
+        if let Ok(template) = terraform::parse("damaged", &[("main.tf".to_owned(), text)]) {
+            check(&[template], &Options::default());
+        }
+    }
+
+    #[test]
+    fn any_text_is_refused_or_judged(text in "\\PC{0,200}") {
+        if let Ok(template) = terraform::parse("any", &[("main.tf".to_owned(), text)]) {
+            check(&[template], &Options::default());
+        }
+    }
+}
