@@ -127,14 +127,14 @@ fn names_that_go_in_circles_come_to_an_end() {
 
 #[test]
 fn texts_and_lists_that_multiply_come_to_an_end() {
-    let mut text =
-        String::from("locals {\n  t0 = \"aaaaaaaaaaaaaaaaaaaa\"\n  l0 = [1, 2, 3, 4, 5, 6, 7, 8]\n");
-    for at in 1..12 {
-        let before = at - 1;
-        text += &format!("  t{at} = replace(local.t{before}, \"a\", local.t{before})\n");
-        text += &format!("  l{at} = [for x in local.l{before} : local.l{before}]\n");
+    let mut lines = vec!["locals {".to_owned(), "t0 = \"aaaaaaaaaaaaaaaaaaaa\"".to_owned()];
+    lines.push("l0 = [1, 2, 3, 4, 5, 6, 7, 8]".to_owned());
+    for (before, at) in (1..12).enumerate() {
+        lines.push(format!("t{at} = replace(local.t{before}, \"a\", local.t{before})"));
+        lines.push(format!("l{at} = [for x in local.l{before} : local.l{before}]"));
     }
-    text += "}\n";
+    lines.push("}".to_owned());
+    let text = lines.join("\n");
     for name in ["local.t11", "local.l11"] {
         assert!(value(&text, name).to_string().contains("${Fn::"), "{name}");
     }
@@ -247,9 +247,45 @@ fn attachments_belong_to_the_role() {
         role.get("/ManagedPolicyArns/0").unwrap(),
         "arn:aws:iam::aws:policy/service-role/AWSLambdaSQSQueueExecutionRole"
     );
-    assert!(role.refers_to("/ManagedPolicyArns/1", "aws_iam_policy.own"));
+    assert!(stack.resources["aws_iam_policy.own"].refers_to("/Roles/0", "aws_iam_role.worker"));
     assert_eq!(role.get("/Policies/0/PolicyDocument/Statement/0/Action").unwrap(), "sqs:ReceiveMessage");
     assert!(!stack.resources.contains_key("aws_iam_role_policy_attachment.one"));
+}
+
+#[test]
+fn what_a_module_refers_to_elsewhere_counts_as_used() {
+    let template = parse(
+        r#"
+        variable "region" {
+          description = "Where."
+          validation {
+            condition     = can(regex("^[a-z0-9-]+$", var.region))
+            error_message = "a region"
+          }
+        }
+        variable "size" {
+          description = "How large."
+          type        = number
+          validation {
+            condition     = var.size >= 0 && var.size <= 9
+            error_message = "0 to 9"
+          }
+        }
+        provider "aws" {
+          region = var.region
+        }
+        module "other" {
+          source = "./other"
+          size   = var.size
+        }
+        resource "aws_sns_topic" "alarms" {
+          depends_on = [module.other, data.aws_region.here]
+        }
+        data "aws_region" "here" {}
+        "#,
+    );
+    let findings = check(&[template], &Options::default());
+    assert!(findings.is_empty(), "{findings:?}");
 }
 
 #[test]

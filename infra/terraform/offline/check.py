@@ -4,7 +4,7 @@
 
 Runs `terraform fmt -check`, `terraform validate` for every module and example and `terraform test` for every module
 that has tests. What it needs it puts below DIR, once. Exits with 0 when all is well, with 1 when a check fails and
-with 2 when it cannot check. Needs Python 3.11 or newer on Linux or macOS.
+with 2 when it cannot check. Needs Python 3.11 or newer, on a Unix.
 """
 
 import argparse

@@ -8,13 +8,13 @@ use hcl::expr::{
     BinaryOp, Conditional, Expression, ForExpr, FuncCall, Operation, TemplateExpr, Traversal, UnaryOperator,
 };
 use hcl::template::{Directive, Element};
-use hcl::{ObjectKey, Template};
+use hcl::{Body, ObjectKey, Template};
 use serde_json::Value;
 
 use super::evaluated::{Evaluated, MAX_TEXT};
 use super::module::Module;
 use super::{functions, operators};
-use crate::model::Parameter;
+use crate::model::{Parameter, Reference};
 use crate::value::{is_known, plain, truth};
 
 /// How many names may be looked up within each other: a local made of a local and so on. A circle ends here.
@@ -46,6 +46,12 @@ impl<'a> Evaluator<'a> {
 
     pub(super) fn evaluate(&self, expression: &Expression) -> Evaluated {
         self.within(expression, &Scope::new())
+    }
+
+    /// All that a block and those within it refer to.
+    pub(super) fn references(&self, body: &Body) -> Vec<Reference> {
+        let own = body.attributes().flat_map(|attribute| self.evaluate(&attribute.expr).references);
+        own.chain(body.blocks().flat_map(|block| self.references(&block.body))).collect()
     }
 
     /// Works out something that another name stands for; `None` where that goes too deep.

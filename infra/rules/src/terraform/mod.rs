@@ -25,7 +25,7 @@ use hcl::Body;
 use hcl::expr::{Expression, TraversalOperator};
 use serde_json::Value;
 
-use crate::model::{Dialect, Output, Resource, Stack};
+use crate::model::{Dialect, Output, Reference, Resource, Stack};
 use crate::template::{Source, Template, TemplateError};
 use crate::value::{plain, truth};
 use evaluate::{Evaluator, constant};
@@ -71,6 +71,7 @@ impl Source for Terraform {
             resources: resources.collect(),
             outputs: outputs(&evaluator),
             declared: module.resources.keys().cloned().collect(),
+            references: elsewhere(&evaluator),
             parameters,
             ..Stack::default()
         }
@@ -105,6 +106,20 @@ fn outputs(evaluator: &Evaluator<'_>) -> BTreeMap<String, Output> {
     evaluator.module.outputs.iter().map(output).collect()
 }
 
+/// What is referred to beside resources' properties and outputs.
+fn elsewhere(evaluator: &Evaluator<'_>) -> Vec<Reference> {
+    let module = evaluator.module;
+    let mut found = Vec::new();
+    for body in module.data.values().chain(&module.others) {
+        found.extend(evaluator.references(body));
+    }
+    for body in module.resources.values() {
+        let own = ["count", "for_each"].into_iter().filter_map(|name| attribute(body, name));
+        found.extend(own.flat_map(|expression| evaluator.evaluate(expression).references));
+    }
+    found
+}
+
 /// Whether a resource is there at all.
 fn is_there(evaluator: &Evaluator<'_>, body: &Body) -> bool {
     let count = attribute(body, "count").map(|count| evaluator.evaluate(count).value);
@@ -131,5 +146,6 @@ fn address(expression: &Expression) -> Option<String> {
     else {
         return None;
     };
-    Some(format!("{}.{name}", kind.as_str()))
+    // Data sources and other modules are waited for too, and are no resources.
+    kind.as_str().starts_with("aws_").then(|| format!("{}.{name}", kind.as_str()))
 }

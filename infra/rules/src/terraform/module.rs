@@ -20,6 +20,8 @@ pub(super) struct Module {
     /// By `type.name`.
     pub(super) data: BTreeMap<String, Body>,
     pub(super) outputs: BTreeMap<String, Body>,
+    /// Providers and uses of other modules: of interest for what they refer to.
+    pub(super) others: Vec<Body>,
 }
 
 /// A file of a module: its name and its text.
@@ -75,7 +77,7 @@ impl Module {
                 let locals = block.body.into_attributes();
                 self.locals.extend(locals.map(|local| (local.key.to_string(), local.expr)));
             }
-            // Providers, settings and other modules declare nothing that rules look at.
+            ("provider" | "module", 1) => self.others.push(block.body),
             _ => {}
         }
     }

@@ -27,26 +27,39 @@ pub(in crate::terraform) fn merge(drafts: &mut BTreeMap<String, Draft>) {
         }
     }
     for (role, draft) in take(drafts, "aws_iam_role_policy_attachment", "/Role") {
-        if let (Some(role), Some(arn)) = (drafts.get_mut(&role), draft.properties.get("PolicyArn")) {
-            let attached = role.properties.get("ManagedPolicyArns").unwrap_or_default().items();
-            role.properties.put("ManagedPolicyArns", &Evaluated::array(attached.into_iter().chain([arn])));
-        }
+        attach(drafts, &role, &draft.properties);
     }
     split_queue_policies(drafts);
 }
 
+/// A policy of the module names the role, as the attachment waits for both; any other is the role's by its ARN.
+fn attach(drafts: &mut BTreeMap<String, Draft>, role: &str, attachment: &Evaluated) {
+    let policy = referred(attachment, "/PolicyArn").filter(|policy| drafts.contains_key(*policy));
+    let (owner, property, part) = match policy {
+        Some(policy) => (policy.to_owned(), "Roles", attachment.get("Role")),
+        None => (role.to_owned(), "ManagedPolicyArns", attachment.get("PolicyArn")),
+    };
+    if let (Some(owner), Some(part)) = (drafts.get_mut(&owner), part) {
+        let others = owner.properties.get(property).unwrap_or_default().items();
+        owner.properties.remove(property);
+        owner.properties.put(property, &Evaluated::array(others.into_iter().chain([part])));
+    }
+}
+
+/// The resource that a property refers to.
+fn referred<'a>(properties: &'a Evaluated, at: &str) -> Option<&'a str> {
+    properties.references.iter().find_map(|reference| match &reference.to {
+        Target::Resource { id, .. } if reference.at == at => Some(id.as_str()),
+        _ => None,
+    })
+}
+
 /// Takes the resources of a type out, with the id of the resource that each refers to; those that refer to none stay.
 fn take(drafts: &mut BTreeMap<String, Draft>, kind: &str, owner_at: &str) -> Vec<(String, Draft)> {
-    let owner = |draft: &Draft| {
-        draft.properties.references.iter().find_map(|reference| match &reference.to {
-            Target::Resource { id, .. } if reference.at == owner_at => Some(id.clone()),
-            _ => None,
-        })
-    };
     let parts: Vec<(String, String)> = drafts
         .iter()
         .filter(|(_, draft)| draft.terraform == kind)
-        .filter_map(|(id, draft)| Some((id.clone(), owner(draft)?)))
+        .filter_map(|(id, draft)| Some((id.clone(), referred(&draft.properties, owner_at)?.to_owned())))
         .filter(|(_, owner)| drafts.contains_key(owner))
         .collect();
     parts.into_iter().filter_map(|(id, owner)| Some((owner, drafts.remove(&id)?))).collect()
