@@ -3,6 +3,7 @@
 
 mod bench;
 mod deps;
+mod infra;
 mod interrupt;
 mod localstack;
 mod package_lambda;
@@ -11,6 +12,7 @@ mod progress;
 mod project;
 mod service;
 mod test;
+mod venv;
 
 use std::process::ExitCode;
 
@@ -35,6 +37,8 @@ enum Command {
     Bench(bench::Options),
     /// Build the Lambda function as zip files to upload
     PackageLambda(package_lambda::Options),
+    /// Check the templates of infra/ with cfn-lint and Terraform
+    Infra,
     /// Check what the crates depend on: purity, licences, sources
     Deps,
 }
@@ -45,6 +49,7 @@ fn main() -> ExitCode {
         Command::Localstack(options) => localstack::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::PackageLambda(options) => package_lambda::run(&options),
+        Command::Infra => infra::run(),
         Command::Deps => deps::run(),
     };
     result.unwrap_or_else(|error| {

@@ -4,7 +4,7 @@
 //! with zig. Where it is not installed it is fetched from the Python Package Index, which has both.
 
 use std::env;
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -15,13 +15,11 @@ use zip::ZipArchive;
 use crate::interrupt::{self, Interrupted};
 use crate::process::Process;
 use crate::progress::phase;
-use crate::project;
+use crate::{project, venv};
 
 const PACKAGE: &str = "drumline-lambda";
 /// See the workspace's `Cargo.toml` for what it is made for.
 const PROFILE: &str = "lambda";
-/// With the version of zig that it was released with.
-const REQUIREMENTS: [&str; 2] = ["cargo-lambda==1.9.2", "ziglang==0.17.1"];
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -142,23 +140,13 @@ impl Tools {
             println!("    cargo-lambda from the search path");
             return Ok(Self { folder: None });
         }
-        let venv = project::target().join("cargo-lambda");
-        let stamp = venv.join("stamp");
-        if fs::read_to_string(&stamp).is_ok_and(|stamp| stamp == REQUIREMENTS.join("\n")) {
-            return Ok(Self { folder: Some(venv.join("bin")) });
-        }
-        println!("    installing {} from PyPI into {}", REQUIREMENTS.join(" "), venv.display());
-        let mut make = Command::new("python3");
-        make.args(["-m", "venv", "--clear"]).arg(&venv);
-        succeed("python3 -m venv", &mut make, interrupts).context(
-            "cargo-lambda is not installed, and without Python 3 it cannot be: see https://www.cargo-lambda.info",
+        let python = venv::python().context(
+            "cargo-lambda is not installed, and without Python it cannot be: see https://www.cargo-lambda.info",
         )?;
-        let mut install = Command::new(venv.join("bin/python"));
-        install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(REQUIREMENTS);
-        succeed("pip install", &mut install, interrupts)?;
-        // Last, so that a broken installation is never taken for a whole one.
-        fs::write(&stamp, REQUIREMENTS.join("\n"))?;
-        Ok(Self { folder: Some(venv.join("bin")) })
+        let requirements = project::root().join("lambda/requirements.txt");
+        let folder = project::target().join("cargo-lambda");
+        let installed = venv::make(&python, &folder, &[requirements], interrupts)?;
+        Ok(Self { folder: installed.parent().map(Path::to_path_buf) })
     }
 
     fn cargo(&self) -> Command {
@@ -171,12 +159,6 @@ impl Tools {
         }
         cargo
     }
-}
-
-fn succeed(name: &str, command: &mut Command, interrupts: &Receiver<Interrupted>) -> Result<()> {
-    let status = Process::spawn(name, command, interrupts)?.wait()?;
-    ensure!(status.success(), "{name} failed with {status}");
-    Ok(())
 }
 
 #[cfg(test)]

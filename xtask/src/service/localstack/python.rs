@@ -4,25 +4,21 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use anyhow::{Context, Result, bail};
+use crossbeam_channel::Receiver;
 
 use crate::interrupt::Interrupted;
-use crate::process::Process;
-use crate::project;
+use crate::{project, venv};
 
 const PROGRAM: &str = "python3.13";
 /// Succeeds on the right version only, and only where environments can be made (Debian packs that separately).
 const CAN_RUN_LOCALSTACK: &str = "import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 13))";
 /// The executor's name, as its entry point gives it.
 const EXECUTOR: &str = "process";
-/// How often a run that waits for another one's installation looks again.
-const LOCK_PAUSE: Duration = Duration::from_millis(500);
 
 /// The first Python 3.13 that works, from the search path, then from pyenv.
 pub(super) fn find() -> Result<PathBuf> {
@@ -63,70 +59,15 @@ fn works(python: &Path) -> bool {
     Command::new(python).args(["-c", CAN_RUN_LOCALSTACK]).output().is_ok_and(|output| output.status.success())
 }
 
-/// The Python of an environment that has LocalStack installed as the requirements say; made when it is missing or
-/// its requirements or its Python changed.
+/// The Python of an environment that has LocalStack installed as the requirements say.
 pub(super) fn environment(
     python: &Path,
     folder: &Path,
     interrupts: &Receiver<Interrupted>,
 ) -> Result<PathBuf> {
-    let _lock = lock(&folder.join("lock"), interrupts)?;
-    let venv = folder.join("venv");
-    let installed = venv.join("bin/python");
-    let stamp = venv.join("stamp");
-    let wanted = stamp_of(python, &super::pins())?;
-    if is_current(&stamp, &wanted) {
-        return Ok(installed);
-    }
-
-    println!("    installing into {} (about half a minute, once)", venv.display());
-    let mut make = Command::new(python);
-    make.args(["-m", "venv", "--clear"]).arg(&venv);
-    run_to_success("python -m venv", &mut make, interrupts)?;
-    // The user's own configuration of pip decides where packages come from.
-    let mut install = Command::new(&installed);
-    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
-    install.arg(super::pins().join("requirements.txt"));
-    run_to_success("pip install", &mut install, interrupts)?;
-    // Last, so that a broken installation is never taken for a whole one.
-    fs::write(&stamp, &wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
-    Ok(installed)
-}
-
-/// All that decides what an installation holds, as text.
-fn stamp_of(python: &Path, pins: &Path) -> Result<String> {
-    let mut stamp = format!("{}\n", python.display());
-    for name in ["requirements.txt", "constraints.txt"] {
-        let path = pins.join(name);
-        stamp += &fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    }
-    Ok(stamp)
-}
-
-fn is_current(stamp: &Path, wanted: &str) -> bool {
-    fs::read_to_string(stamp).is_ok_and(|found| found == wanted)
-}
-
-/// Two runs at once must not install into one folder. The lock ends with the returned file.
-fn lock(path: &Path, interrupts: &Receiver<Interrupted>) -> Result<File> {
-    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) => match interrupts.recv_timeout(LOCK_PAUSE) {
-                Ok(interrupted) => return Err(interrupted.into()),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(error @ RecvTimeoutError::Disconnected) => return Err(error.into()),
-            },
-            Err(TryLockError::Error(error)) => return Err(error.into()),
-        }
-    }
-}
-
-fn run_to_success(name: &str, command: &mut Command, interrupts: &Receiver<Interrupted>) -> Result<()> {
-    let status = Process::spawn(name, command, interrupts)?.wait()?;
-    ensure!(status.success(), "{name} failed with {status}");
-    Ok(())
+    let requirements = super::pins().join("requirements.txt");
+    let constraints = super::pins().join("constraints.txt");
+    venv::make(python, folder, &[requirements, constraints], interrupts)
 }
 
 /// The command that runs LocalStack in the foreground.

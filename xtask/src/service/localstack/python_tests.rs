@@ -2,7 +2,6 @@
 
 use std::os::unix::fs::symlink;
 
-use crossbeam_channel::{never, unbounded};
 use tempfile::TempDir;
 
 use super::*;
@@ -47,42 +46,6 @@ fn other_versions_and_missing_folders_are_nobody() {
     let nowhere = home.path().join("nowhere");
     assert_eq!(first_that_works(&[&nowhere], &home.path().join("pyenv")), None);
     assert_eq!(candidates(OsStr::new(""), None), Vec::<PathBuf>::new());
-}
-
-#[test]
-fn any_change_of_python_or_pins_makes_the_environment_stale() {
-    let folder = TempDir::new().unwrap();
-    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-    write("requirements.txt", "localstack-core==1\n");
-    write("constraints.txt", "six==1\n");
-    let python = Path::new("/usr/bin/python3.13");
-    let stamp = folder.path().join("stamp");
-    let wanted = || stamp_of(python, folder.path()).unwrap();
-
-    assert!(!is_current(&stamp, &wanted()), "nothing is installed");
-    fs::write(&stamp, wanted()).unwrap();
-    assert!(is_current(&stamp, &wanted()));
-
-    let other_python = stamp_of(Path::new("/opt/python3.13"), folder.path()).unwrap();
-    assert!(!is_current(&stamp, &other_python));
-    write("constraints.txt", "six==2\n");
-    assert!(!is_current(&stamp, &wanted()));
-    write("constraints.txt", "six==1\n");
-    write("requirements.txt", "localstack-core==2\n");
-    assert!(!is_current(&stamp, &wanted()));
-}
-
-#[test]
-fn a_held_lock_is_waited_for_until_a_signal_comes() {
-    let folder = TempDir::new().unwrap();
-    let path = folder.path().join("lock");
-    let held = lock(&path, &never()).unwrap();
-    let (sender, interrupts) = unbounded();
-    sender.send(Interrupted { signal: 15 }).unwrap();
-    let error = lock(&path, &interrupts).unwrap_err();
-    assert_eq!(error.downcast_ref(), Some(&Interrupted { signal: 15 }));
-    drop(held);
-    lock(&path, &never()).unwrap();
 }
 
 #[test]
