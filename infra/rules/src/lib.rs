@@ -21,6 +21,8 @@ mod check;
 mod cloudformation;
 mod finding;
 pub mod model;
+#[cfg(test)]
+mod mutants;
 mod rules;
 mod template;
 pub mod terraform;

@@ -4,7 +4,7 @@ mod parameters;
 mod references;
 mod resolve;
 mod sam;
-mod yaml;
+pub(crate) mod yaml;
 
 use std::collections::BTreeMap;
 

@@ -17,14 +17,14 @@ const MAX_VALUES: usize = 500_000;
 
 /// A document.
 #[derive(Debug, Default)]
-pub(super) struct Document {
-    pub(super) root: Value,
+pub(crate) struct Document {
+    pub(crate) root: Value,
     /// By JSON pointer.
-    pub(super) lines: BTreeMap<String, usize>,
+    pub(crate) lines: BTreeMap<String, usize>,
 }
 
 /// Reads the first document of a text.
-pub(super) fn parse(text: &str) -> Result<Document, String> {
+pub(crate) fn parse(text: &str) -> Result<Document, String> {
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| error.to_string())?;

@@ -6,12 +6,11 @@ use crate::model::{Resource, Target};
 use crate::rules::Rule;
 use crate::value::{has_token, int, is_token, items, number, plain, token_name};
 use crate::views::functions::mappings;
+use crate::views::known_metrics::exists;
 use crate::views::metrics::{Alarm, Metric, alarms};
 use crate::views::queues::{Queue, queues};
 use crate::views::scaling::targets;
 use crate::views::tasks::tasks;
-
-use super::dashboard::known_metrics;
 
 /// The longest period of an alarm on dead letters, in seconds.
 const DLQ_PERIOD_SECS: i64 = 60;
@@ -195,8 +194,9 @@ fn ages_ring(queue: &Queue<'_>, alarms: &[Alarm<'_>], part: f64, report: &mut Re
 
 /// Alarms about queues and workers.
 fn ours<'a>(case: &Case<'a>) -> Vec<Alarm<'a>> {
-    let is_ours =
-        |alarm: &Alarm<'_>| alarm.metrics.iter().any(|metric| known_metrics(&metric.namespace).is_some());
+    let is_ours = |alarm: &Alarm<'_>| {
+        alarm.metrics.iter().any(|metric| exists(&metric.namespace, &metric.name).is_some())
+    };
     alarms(case.stack).into_iter().filter(is_ours).collect()
 }
 
@@ -252,8 +252,7 @@ fn watched<'a>(case: &Case<'a>) -> Vec<(&'a str, &'a Resource, Metric)> {
 
 fn metrics_exist(case: &Case<'_>, report: &mut Report) {
     for (id, resource, metric) in watched(case) {
-        let known = known_metrics(&metric.namespace);
-        if known.is_some_and(|known| !known.contains(&metric.name.as_str())) && !has_token(&metric.name) {
+        if exists(&metric.namespace, &metric.name) == Some(false) && !has_token(&metric.name) {
             let found = format!("{} has no metric {}", metric.namespace, metric.name);
             report.at(id, resource, &format!("{}/MetricName", metric.pointer), found);
         }

@@ -7,139 +7,12 @@ use crate::finding::Report;
 use crate::rules::Rule;
 use crate::value::{has_token, int};
 use crate::views::dashboards::{Shown, dashboards};
+use crate::views::known_metrics::{CATALOGUE, exists};
 
 /// The retentions that CloudWatch Logs has, in days. See
 /// [the reference](https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html).
 const RETENTIONS: [i64; 22] =
     [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
-
-/// The namespace of the runtime's own metrics.
-const OURS: &str = "Drumline";
-
-/// The runtime's metrics, under the names of `/metrics`.
-const CATALOGUE: [&str; 14] = [
-    "drumline_deduplicated_total",
-    "drumline_deliveries_in_hand",
-    "drumline_dlq_depth",
-    "drumline_empty_receives_total",
-    "drumline_failures_total",
-    "drumline_job_duration_seconds",
-    "drumline_jobs_running",
-    "drumline_jobs_total",
-    "drumline_lease_renewals_total",
-    "drumline_leases_lost_total",
-    "drumline_oldest_message_age_seconds",
-    "drumline_pickup_delay_seconds",
-    "drumline_queue_depth",
-    "drumline_sqs_requests_total",
-];
-
-/// See [SQS's metrics](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html).
-const SQS: [&str; 15] = [
-    "ApproximateAgeOfOldestMessage",
-    "ApproximateNumberOfGroupsWithInflightMessages",
-    "ApproximateNumberOfMessagesDelayed",
-    "ApproximateNumberOfMessagesDelayedInQuietGroups",
-    "ApproximateNumberOfMessagesNotVisible",
-    "ApproximateNumberOfMessagesNotVisibleInQuietGroups",
-    "ApproximateNumberOfMessagesVisible",
-    "ApproximateNumberOfMessagesVisibleInQuietGroups",
-    "ApproximateAgeOfOldestMessageInQuietGroups",
-    "ApproximateNumberOfNoisyGroups",
-    "NumberOfDeduplicatedSentMessages",
-    "NumberOfEmptyReceives",
-    "NumberOfMessagesDeleted",
-    "NumberOfMessagesReceived",
-    "NumberOfMessagesSent",
-];
-
-/// `SentMessageSize` has no place in the list above, which is what depth and flow are read from.
-const SQS_SIZE: &str = "SentMessageSize";
-
-/// See [Lambda's metrics](https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html).
-const LAMBDA: [&str; 27] = [
-    "AsyncEventAge",
-    "AsyncEventsDropped",
-    "AsyncEventsReceived",
-    "ClaimedAccountConcurrency",
-    "ConcurrentExecutions",
-    "DeadLetterErrors",
-    "DeletedEventCount",
-    "DestinationDeliveryFailures",
-    "DroppedEventCount",
-    "Duration",
-    "Errors",
-    "FailedInvokeEventCount",
-    "FilteredOutEventCount",
-    "Invocations",
-    "InvokedEventCount",
-    "IteratorAge",
-    "OffsetLag",
-    "OnFailureDestinationDeliveredEventCount",
-    "PolledEventCount",
-    "PostRuntimeExtensionsDuration",
-    "ProvisionedConcurrencyInvocations",
-    "ProvisionedConcurrencySpilloverInvocations",
-    "ProvisionedConcurrencyUtilization",
-    "ProvisionedConcurrentExecutions",
-    "ProvisionedPollers",
-    "Throttles",
-    "UnreservedConcurrentExecutions",
-];
-
-/// See [ECS's metrics](https://docs.aws.amazon.com/AmazonECS/latest/developerguide/available-metrics.html).
-const ECS: [&str; 8] = [
-    "ActiveConnectionCount",
-    "CPUReservation",
-    "CPUUtilization",
-    "EBSFilesystemUtilization",
-    "GPUReservation",
-    "MemoryReservation",
-    "MemoryUtilization",
-    "NewConnectionCount",
-];
-
-/// See [Container Insights' metrics](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Container-Insights-metrics-ECS.html).
-const INSIGHTS: [&str; 26] = [
-    "ContainerCpuReserved",
-    "ContainerCpuUtilization",
-    "ContainerCpuUtilized",
-    "ContainerInstanceCount",
-    "ContainerMemoryReserved",
-    "ContainerMemoryUtilization",
-    "ContainerMemoryUtilized",
-    "CpuReserved",
-    "CpuUtilized",
-    "DeploymentCount",
-    "DesiredTaskCount",
-    "EphemeralStorageReserved",
-    "EphemeralStorageUtilized",
-    "MemoryReserved",
-    "MemoryUtilized",
-    "NetworkRxBytes",
-    "NetworkTxBytes",
-    "PendingTaskCount",
-    "RestartCount",
-    "RunningTaskCount",
-    "ServiceCount",
-    "StorageReadBytes",
-    "StorageWriteBytes",
-    "TaskCount",
-    "TaskCpuUtilization",
-    "TaskSetCount",
-];
-
-/// The metrics of a namespace; `None` for one that is not known here.
-pub(super) fn known_metrics(namespace: &str) -> Option<Vec<&'static str>> {
-    match namespace {
-        "AWS/SQS" => Some(SQS.into_iter().chain([SQS_SIZE]).collect()),
-        "AWS/Lambda" => Some(LAMBDA.to_vec()),
-        "AWS/ECS" => Some(ECS.to_vec()),
-        "ECS/ContainerInsights" => Some(INSIGHTS.to_vec()),
-        OURS => Some(CATALOGUE.to_vec()),
-        _ => None,
-    }
-}
 
 pub(super) const RULES: [Rule; 3] = [
     Rule {
@@ -191,7 +64,7 @@ fn shows_what_exists(case: &Case<'_>, report: &mut Report) {
         let shown = dashboard.shown();
         let mut unknown = BTreeSet::new();
         for metric in shown.metrics.iter().filter(|metric| !has_token(&metric.name)) {
-            if known_metrics(&metric.namespace).is_some_and(|known| !known.contains(&metric.name.as_str())) {
+            if exists(&metric.namespace, &metric.name) == Some(false) {
                 unknown.insert(format!("{} has no metric {}", metric.namespace, metric.name));
             }
         }

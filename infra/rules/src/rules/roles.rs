@@ -2,9 +2,9 @@
 
 use crate::check::Case;
 use crate::finding::Report;
-use crate::model::Resource;
+use crate::model::{Parameter, Resource, Target};
 use crate::rules::Rule;
-use crate::value::{has_token, is_token};
+use crate::value::{has_token, is_token, plain};
 use crate::views::consumers::consumers;
 use crate::views::policies::{Role, identity_statements, matches, role_at};
 use crate::views::queues::queues;
@@ -260,9 +260,11 @@ fn nothing_literal(case: &Case<'_>, report: &mut Report) {
     for (id, resource) in &case.stack.resources {
         let mut found = Vec::new();
         walk(&resource.properties, "", &mut |at, text| {
-            // The default of a parameter is the user's to change.
-            let from_parameter =
-                resource.references_at(at).any(|to| matches!(to, crate::model::Target::Parameter(_)));
+            // The default of a parameter is the deployment's to change.
+            let from_parameter = resource.references_at(at).any(|to| match to {
+                Target::Parameter(name) => case.stack.parameters.get(name).is_some_and(is_literal),
+                _ => false,
+            });
             if !from_parameter && let Some(kind) = literal(text) {
                 found.push((at.to_owned(), format!("a literal {kind} in {:?}", shortened(text))));
             }
@@ -271,6 +273,10 @@ fn nothing_literal(case: &Case<'_>, report: &mut Report) {
             report.at(id, resource, &at, text);
         }
     }
+}
+
+fn is_literal(parameter: &Parameter) -> bool {
+    parameter.value.as_ref().is_some_and(|value| literal(&plain(value)).is_some())
 }
 
 /// Goes through all texts with their pointers.

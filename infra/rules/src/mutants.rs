@@ -1,0 +1,156 @@
+//! Every rule is needed and sees what it is for: `mutants.toml` holds mistakes in this repository's templates, each of
+//! which exactly one rule has to find. The templates as they are break none.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::cloudformation::{CloudFormation, yaml};
+use crate::{Host, Options, Template, check, rules};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Mutants {
+    mutant: Vec<Mutant>,
+}
+
+/// A mistake. Places are JSON pointers into the template, or `Resource/Property` for a property.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Mutant {
+    /// The rule that finds it.
+    rule: String,
+    /// The template, in `infra/cloudformation`.
+    file: String,
+    /// What somebody would have been thinking.
+    mistake: String,
+    /// Another template that is used together with it.
+    #[serde(default)]
+    beside: Option<String>,
+    /// Values that are other; at the end of a list if the place ends in `-`.
+    #[serde(default)]
+    set: BTreeMap<String, Value>,
+    /// What is not there.
+    #[serde(default)]
+    remove: Vec<String>,
+    /// Parts of texts that are other.
+    #[serde(default)]
+    replace: Vec<Replace>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Replace {
+    at: String,
+    from: String,
+    to: String,
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../cloudformation")
+}
+
+fn mutants() -> Vec<Mutant> {
+    toml::from_str::<Mutants>(include_str!("../mutants.toml")).unwrap().mutant
+}
+
+/// A stand-in for the runtime's parser, which is not at hand here: it knows log formats.
+fn environment(variables: &BTreeMap<String, String>, _: Host) -> Result<(), Vec<String>> {
+    match variables.get("DRUMLINE_LOG_FORMAT").map(String::as_str) {
+        None | Some("json") => Ok(()),
+        Some(other) => Err(vec![format!("DRUMLINE_LOG_FORMAT: unknown format {other}")]),
+    }
+}
+
+fn options() -> Options<'static> {
+    Options { environment: Some(&environment) }
+}
+
+fn pointer(place: &str) -> String {
+    if place.starts_with('/') {
+        return place.to_owned();
+    }
+    let (resource, property) = place.split_once('/').expect("a property is named after its resource");
+    format!("/Resources/{resource}/Properties/{property}")
+}
+
+impl Mutant {
+    fn apply(&self, root: &mut Value) {
+        for place in &self.remove {
+            let pointer = pointer(place);
+            let (parent, key) = pointer.rsplit_once('/').unwrap();
+            let gone = match root.pointer_mut(parent).unwrap_or_else(|| panic!("{place} is not there")) {
+                Value::Object(map) => map.remove(key),
+                Value::Array(items) => Some(items.remove(key.parse().unwrap())),
+                _ => None,
+            };
+            assert!(gone.is_some(), "{place} is not there");
+        }
+        for (place, value) in &self.set {
+            let pointer = pointer(place);
+            let (parent, key) = pointer.rsplit_once('/').unwrap();
+            match root.pointer_mut(parent).unwrap_or_else(|| panic!("{place} has no parent")) {
+                Value::Object(map) => {
+                    map.insert(key.to_owned(), value.clone());
+                }
+                Value::Array(items) if key == "-" => items.push(value.clone()),
+                Value::Array(items) => items[key.parse::<usize>().unwrap()] = value.clone(),
+                _ => panic!("{place} is in no map and no list"),
+            }
+        }
+        for Replace { at, from, to } in &self.replace {
+            let text = root.pointer_mut(&pointer(at)).unwrap_or_else(|| panic!("{at} is not there"));
+            let old = text.as_str().unwrap();
+            assert!(old.contains(from), "{at} has no {from}");
+            *text = Value::String(old.replace(from, to));
+        }
+    }
+
+    /// The rules that find it.
+    fn found_by(&self) -> BTreeSet<&'static str> {
+        let path = folder().join(&self.file);
+        let mut root = yaml::parse(&std::fs::read_to_string(path).unwrap()).unwrap().root;
+        self.apply(&mut root);
+        let mutated = Template::from_source(CloudFormation::parse(&self.file, &root.to_string()).unwrap());
+        let beside = self.beside.iter().map(|file| Template::load(&folder().join(file)).unwrap());
+        let templates: Vec<Template> = beside.chain([mutated]).collect();
+        check(&templates, &options()).iter().map(|finding| finding.rule).collect()
+    }
+}
+
+#[test]
+fn each_mutant_is_found_by_its_rule_alone() {
+    let mut wrong = Vec::new();
+    for mutant in mutants() {
+        let found = mutant.found_by();
+        if found != BTreeSet::from([mutant.rule.as_str()]) {
+            wrong
+                .push(format!("{} in {} ({}): found by {found:?}", mutant.rule, mutant.file, mutant.mistake));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn each_rule_has_a_mutant() {
+    let known: BTreeSet<String> = mutants().into_iter().map(|mutant| mutant.rule).collect();
+    let without: Vec<&str> = rules().map(|rule| rule.id).filter(|id| !known.contains(*id)).collect();
+    assert!(without.is_empty(), "no mutant for {without:?}");
+}
+
+#[test]
+fn the_templates_break_no_rule() {
+    let examples = folder().join("examples");
+    let files = [folder(), examples].into_iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
+    let mut paths: Vec<PathBuf> = files.map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|end| end == "yaml"));
+    paths.sort();
+    assert!(paths.len() >= 8, "templates are missing: {paths:?}");
+    let templates: Vec<Template> = paths.iter().map(|path| Template::load(path).unwrap()).collect();
+    let findings: Vec<String> = check(&templates, &options()).iter().map(ToString::to_string).collect();
+    assert!(findings.is_empty(), "{}", findings.join("\n"));
+}

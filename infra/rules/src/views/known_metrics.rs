@@ -1,0 +1,149 @@
+//! Which metrics there are.
+
+/// The namespace of the runtime's own metrics.
+const OURS: &str = "Drumline";
+
+/// The runtime's metrics, under the names of `/metrics`.
+pub(crate) const CATALOGUE: [&str; 14] = [
+    "drumline_deduplicated_total",
+    "drumline_deliveries_in_hand",
+    "drumline_dlq_depth",
+    "drumline_empty_receives_total",
+    "drumline_failures_total",
+    "drumline_job_duration_seconds",
+    "drumline_jobs_running",
+    "drumline_jobs_total",
+    "drumline_lease_renewals_total",
+    "drumline_leases_lost_total",
+    "drumline_oldest_message_age_seconds",
+    "drumline_pickup_delay_seconds",
+    "drumline_queue_depth",
+    "drumline_sqs_requests_total",
+];
+
+/// See [SQS's metrics](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html).
+const SQS: [&str; 16] = [
+    "ApproximateAgeOfOldestMessage",
+    "ApproximateAgeOfOldestMessageInQuietGroups",
+    "ApproximateNumberOfGroupsWithInflightMessages",
+    "ApproximateNumberOfMessagesDelayed",
+    "ApproximateNumberOfMessagesDelayedInQuietGroups",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesNotVisibleInQuietGroups",
+    "ApproximateNumberOfMessagesVisible",
+    "ApproximateNumberOfMessagesVisibleInQuietGroups",
+    "ApproximateNumberOfNoisyGroups",
+    "NumberOfDeduplicatedSentMessages",
+    "NumberOfEmptyReceives",
+    "NumberOfMessagesDeleted",
+    "NumberOfMessagesReceived",
+    "NumberOfMessagesSent",
+    "SentMessageSize",
+];
+
+/// See [SNS's metrics](https://docs.aws.amazon.com/sns/latest/dg/sns-monitoring-using-cloudwatch.html).
+const SNS: [&str; 14] = [
+    "NumberOfMessagesPublished",
+    "NumberOfNotificationsDelivered",
+    "NumberOfNotificationsFailed",
+    "NumberOfNotificationsFailedToRedriveToDlq",
+    "NumberOfNotificationsFilteredOut",
+    "NumberOfNotificationsFilteredOut-InvalidAttributes",
+    "NumberOfNotificationsFilteredOut-InvalidMessageBody",
+    "NumberOfNotificationsFilteredOut-MessageAttributes",
+    "NumberOfNotificationsFilteredOut-MessageBody",
+    "NumberOfNotificationsFilteredOut-NoMessageAttributes",
+    "NumberOfNotificationsRedrivenToDlq",
+    "PublishSize",
+    "SMSMonthToDateSpentUSD",
+    "SMSSuccessRate",
+];
+
+/// See [Lambda's metrics](https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html).
+const LAMBDA: [&str; 29] = [
+    "AsyncEventAge",
+    "AsyncEventsDropped",
+    "AsyncEventsReceived",
+    "ClaimedAccountConcurrency",
+    "ConcurrentExecutions",
+    "DeadLetterErrors",
+    "DeletedEventCount",
+    "DestinationDeliveryFailures",
+    "DroppedEventCount",
+    "Duration",
+    "Errors",
+    "FailedInvokeEventCount",
+    "FilteredOutEventCount",
+    "Invocations",
+    "InvokedEventCount",
+    "IteratorAge",
+    "OffsetLag",
+    "OnFailureDestinationDeliveredEventCount",
+    "OversizedRecordCount",
+    "PolledEventCount",
+    "PostRuntimeExtensionsDuration",
+    "ProvisionedConcurrencyInvocations",
+    "ProvisionedConcurrencySpilloverInvocations",
+    "ProvisionedConcurrencyUtilization",
+    "ProvisionedConcurrentExecutions",
+    "ProvisionedPollers",
+    "RecursiveInvocationsDropped",
+    "Throttles",
+    "UnreservedConcurrentExecutions",
+];
+
+/// See [ECS's metrics](https://docs.aws.amazon.com/AmazonECS/latest/developerguide/available-metrics.html).
+const ECS: [&str; 8] = [
+    "ActiveConnectionCount",
+    "CPUReservation",
+    "CPUUtilization",
+    "EBSFilesystemUtilization",
+    "GPUReservation",
+    "MemoryReservation",
+    "MemoryUtilization",
+    "NewConnectionCount",
+];
+
+/// See [Container Insights' metrics](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Container-Insights-metrics-ECS.html).
+const INSIGHTS: [&str; 22] = [
+    "ContainerInstanceCount",
+    "CpuReserved",
+    "CpuUtilized",
+    "DeploymentCount",
+    "DesiredTaskCount",
+    "EBSFilesystemSize",
+    "EBSFilesystemUtilized",
+    "EphemeralStorageReserved",
+    "EphemeralStorageUtilized",
+    "MemoryReserved",
+    "MemoryUtilized",
+    "NetworkRxBytes",
+    "NetworkTxBytes",
+    "PendingTaskCount",
+    "RestartCount",
+    "RunningTaskCount",
+    "ServiceCount",
+    "StorageReadBytes",
+    "StorageWriteBytes",
+    "TaskCount",
+    "TaskSetCount",
+    "UnHealthyContainerHealthStatus",
+];
+
+/// Enhanced observability has some dozens more, all of which begin so.
+const ENHANCED: [&str; 3] = ["Container", "Task", "Instance"];
+
+/// Whether a namespace has a metric; `None` for a namespace that is not known here.
+pub(crate) fn exists(namespace: &str, name: &str) -> Option<bool> {
+    let known: &[&str] = match namespace {
+        "AWS/SQS" => &SQS,
+        "AWS/SNS" => &SNS,
+        "AWS/Lambda" => &LAMBDA,
+        "AWS/ECS" => &ECS,
+        "ECS/ContainerInsights" if ENHANCED.iter().any(|begin| name.starts_with(begin)) => return Some(true),
+        "ECS/ContainerInsights" => &INSIGHTS,
+        OURS => &CATALOGUE,
+        _ => return None,
+    };
+    Some(known.contains(&name))
+}

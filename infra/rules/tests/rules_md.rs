@@ -1,0 +1,66 @@
+//! `RULES.md` lists the rules as they are in the code.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use drumline_infra_rules::rules;
+
+/// Where the written part ends and the list begins.
+const MARK: &str = "--test rules_md -->\n";
+
+/// The groups by the letter of their ids, in the order of the document.
+const GROUPS: [(char, &str); 9] = [
+    ('Q', "Queues"),
+    ('P', "Queue policies"),
+    ('I', "Roles"),
+    ('L', "Lambda"),
+    ('E', "ECS"),
+    ('S', "Scaling"),
+    ('A', "Alarms"),
+    ('O', "Logs and dashboards"),
+    ('T', "The template"),
+];
+
+fn list() -> String {
+    let mut text = String::new();
+    for (letter, name) in GROUPS {
+        writeln!(text, "\n## {name}\n").unwrap();
+        let mut group: Vec<_> = rules().filter(|rule| rule.id.starts_with(letter)).collect();
+        group.sort_by_key(|rule| rule.id);
+        for rule in group {
+            let star = if rule.at_bounds { "\\*" } else { "" };
+            writeln!(text, "- **{}{star}** A template passes if {}.", rule.id, rule.title).unwrap();
+            writeln!(text, "  {}", rule.reason).unwrap();
+            writeln!(text, "  *Mend:* {}", rule.mend).unwrap();
+        }
+    }
+    text
+}
+
+#[test]
+fn the_list_is_that_of_the_code() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("RULES.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let end = text.find(MARK).expect("the mark is there") + MARK.len();
+    let expected = format!("{}{}", &text[..end], list());
+    if std::env::var_os("DRUMLINE_WRITE_RULES").is_some() {
+        std::fs::write(&path, expected).unwrap();
+    } else {
+        assert!(text == expected, "run this test with DRUMLINE_WRITE_RULES=1");
+    }
+}
+
+#[test]
+fn there_are_85_and_each_says_why() {
+    let ids: BTreeSet<&str> = rules().map(|rule| rule.id).collect();
+    assert_eq!((ids.len(), rules().count()), (85, 85));
+    for rule in rules() {
+        for text in [rule.reason, rule.mend] {
+            assert!(text.len() > 1 && text.ends_with('.'), "{}: {text}", rule.id);
+        }
+        assert!(!rule.title.ends_with('.'), "{}", rule.id);
+    }
+}
