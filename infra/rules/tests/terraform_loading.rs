@@ -278,8 +278,16 @@ fn what_a_module_refers_to_elsewhere_counts_as_used() {
           source = "./other"
           size   = var.size
         }
-        resource "aws_sns_topic" "alarms" {
-          depends_on = [module.other, data.aws_region.here]
+        variable "prefix" {
+          description = "What a name begins with."
+          validation {
+            condition     = can(regex("^[a-z]+$", var.prefix))
+            error_message = "letters"
+          }
+        }
+        resource "aws_iam_role" "worker" {
+          name_prefix = var.prefix
+          depends_on  = [module.other, data.aws_region.here]
         }
         data "aws_region" "here" {}
         "#,

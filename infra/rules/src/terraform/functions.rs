@@ -46,7 +46,7 @@ fn keeping_parts(name: &str, arguments: &[Evaluated]) -> Option<Evaluated> {
         // Nothing here fails as it would there, so the first is as good as any.
         ("try", [first, ..]) => Some(first.clone()),
         ("coalesce", values) => values.iter().find(|value| !plain(&value.value).is_empty()).cloned(),
-        ("one", [list]) => list.items().into_iter().next(),
+        ("one", [list]) if list.value.is_array() => Some(list.items().into_iter().next().unwrap_or_default()),
         _ => None,
     }
 }

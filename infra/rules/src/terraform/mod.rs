@@ -25,7 +25,7 @@ use hcl::Body;
 use hcl::expr::{Expression, TraversalOperator};
 use serde_json::Value;
 
-use crate::model::{Dialect, Output, Reference, Resource, Stack};
+use crate::model::{Dialect, Output, Reference, Resource, Stack, Target};
 use crate::template::{Source, Template, TemplateError};
 use crate::value::{plain, truth};
 use evaluate::{Evaluator, constant};
@@ -53,11 +53,7 @@ impl Source for Terraform {
         let mut drafts = BTreeMap::new();
         for (id, body) in module.resources.iter().filter(|(_, body)| is_there(&evaluator, body)) {
             let terraform = id.split('.').next().unwrap_or_default().to_owned();
-            let mut properties = mapping::resource(&evaluator, &terraform, body);
-            if terraform == "aws_ecs_service" && ignores_changes(body, "desired_count") {
-                // Only where it begins: a deployment leaves it as it is.
-                properties.remove("DesiredCount");
-            }
+            let properties = mapping::resource(&evaluator, &terraform, body);
             drafts.insert(id.clone(), Draft { terraform, properties });
         }
         mapping::merge(&mut drafts);
@@ -109,14 +105,11 @@ fn outputs(evaluator: &Evaluator<'_>) -> BTreeMap<String, Output> {
 /// What is referred to beside resources' properties and outputs.
 fn elsewhere(evaluator: &Evaluator<'_>) -> Vec<Reference> {
     let module = evaluator.module;
-    let mut found = Vec::new();
-    for body in module.data.values().chain(&module.others) {
-        found.extend(evaluator.references(body));
-    }
-    for body in module.resources.values() {
-        let own = ["count", "for_each"].into_iter().filter_map(|name| attribute(body, name));
-        found.extend(own.flat_map(|expression| evaluator.evaluate(expression).references));
-    }
+    let others = module.data.values().chain(&module.others);
+    let mut found: Vec<Reference> = others.flat_map(|body| evaluator.references(body)).collect();
+    // A variable is used by what CloudFormation has no property for too, such as `count`.
+    let of_resources = module.resources.values().flat_map(|body| evaluator.references(body));
+    found.extend(of_resources.filter(|reference| matches!(reference.to, Target::Parameter(_))));
     found
 }
 
@@ -124,13 +117,6 @@ fn elsewhere(evaluator: &Evaluator<'_>) -> Vec<Reference> {
 fn is_there(evaluator: &Evaluator<'_>, body: &Body) -> bool {
     let count = attribute(body, "count").map(|count| evaluator.evaluate(count).value);
     count != Some(Value::from(0))
-}
-
-fn ignores_changes(body: &Body, name: &str) -> bool {
-    let ignored = block(body, "lifecycle").and_then(|lifecycle| attribute(lifecycle, "ignore_changes"));
-    let is_it =
-        |item: &Expression| matches!(item, Expression::Variable(attribute) if attribute.as_str() == name);
-    matches!(ignored, Some(Expression::Array(items)) if items.iter().any(is_it))
 }
 
 fn depends_on(body: &Body) -> Vec<String> {

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use hcl::{Body, Structure};
+use hcl::{Body, Expression};
 use serde_json::Value;
 
 use super::find;
 use super::shape::{Default, How, PLAIN, Shape};
 use crate::terraform::evaluate::Evaluator;
 use crate::terraform::evaluated::Evaluated;
+use crate::terraform::module::{attribute, block};
 use crate::terraform::variables::camel_case;
 use crate::value::{plain, truth};
 
@@ -21,21 +22,25 @@ const USERS_NAMES: [&str; 3] = ["options", "dockerLabels", "driverOpts"];
 
 /// The properties of a resource. A type that is not known has them in another case only.
 pub(in crate::terraform) fn resource(evaluator: &Evaluator<'_>, kind: &str, body: &Body) -> Evaluated {
-    properties(evaluator, body, find(kind).map_or(&PLAIN, |known| known.shape))
+    let mut found = properties(evaluator, body, find(kind).map_or(&PLAIN, |known| known.shape));
+    if ignores_changes(body, "desired_count") {
+        // Only where the service begins: a deployment leaves it as it is.
+        found.remove("DesiredCount");
+    }
+    found
+}
+
+fn ignores_changes(body: &Body, name: &str) -> bool {
+    let ignored = block(body, "lifecycle").and_then(|lifecycle| attribute(lifecycle, "ignore_changes"));
+    let is_it =
+        |item: &Expression| matches!(item, Expression::Variable(attribute) if attribute.as_str() == name);
+    matches!(ignored, Some(Expression::Array(items)) if items.iter().any(is_it))
 }
 
 fn properties(evaluator: &Evaluator<'_>, body: &Body, shape: &Shape) -> Evaluated {
     let mut found = Evaluated::object([]);
-    for structure in body {
-        match structure {
-            Structure::Attribute(attribute) if META.contains(&attribute.key()) => {}
-            Structure::Attribute(attribute) => {
-                let value = evaluator.evaluate(&attribute.expr);
-                put_attribute(&mut found, attribute.key(), &value, shape);
-            }
-            // Blocks below, all of one kind together.
-            Structure::Block(_) => {}
-        }
+    for attribute in body.attributes().filter(|attribute| !META.contains(&attribute.key())) {
+        put_attribute(&mut found, attribute.key(), &evaluator.evaluate(&attribute.expr), shape);
     }
     for (kind, bodies) in blocks_by_kind(body) {
         put_blocks(evaluator, &mut found, &kind, &bodies, shape);
