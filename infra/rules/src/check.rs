@@ -8,6 +8,10 @@ use crate::finding::{Finding, Report};
 use crate::model::{Parameter, Stack};
 use crate::rules::{Rule, rules};
 use crate::template::Template;
+use crate::views::dashboards::dashboards;
+use crate::views::functions::mappings;
+use crate::views::metrics::alarms;
+use crate::views::tasks::tasks;
 
 /// Who reads the environment of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,11 +42,12 @@ pub(crate) struct Case<'a> {
     pub(crate) options: &'a Options<'a>,
 }
 
-/// Judges templates that are used together: of one service, say. Findings are in the order of templates and rules.
+/// Judges templates that are used together: of one service, say. Findings are in the order of templates and rules. A
+/// template without queues, their workers or their metrics has none.
 pub fn check(templates: &[Template], options: &Options<'_>) -> Vec<Finding> {
     let together: Vec<Stack> = templates.iter().map(|template| template.stack(&BTreeMap::new())).collect();
     let mut findings = Vec::new();
-    for (template, stack) in templates.iter().zip(&together) {
+    for (template, stack) in templates.iter().zip(&together).filter(|(_, stack)| is_about_queues(stack)) {
         let mut own = Vec::new();
         let case = Case { stack, together: &together, options };
         for rule in rules() {
@@ -60,6 +65,17 @@ pub fn check(templates: &[Template], options: &Options<'_>) -> Vec<Finding> {
         findings.extend(own);
     }
     findings
+}
+
+/// Whether there is anything in a stack that the rules are for.
+fn is_about_queues(stack: &Stack) -> bool {
+    let has = |kind| stack.of_kind(kind).next().is_some();
+    has("AWS::SQS::Queue")
+        || has("AWS::SQS::QueuePolicy")
+        || !mappings(stack).is_empty()
+        || !tasks(stack).is_empty()
+        || alarms(stack).iter().flat_map(|alarm| &alarm.metrics).any(|metric| metric.namespace == "AWS/SQS")
+        || dashboards(stack).iter().any(|dashboard| dashboard.text.contains("AWS/SQS"))
 }
 
 fn judge(rule: &Rule, case: &Case<'_>, bound: Option<(&str, &Value)>, findings: &mut Vec<Finding>) {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use drumline_infra_rules::{Options, Template, check};
@@ -197,7 +198,7 @@ fn what_is_nested_without_end_or_blows_up_is_refused() {
     let mut laughs = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
     for level in 1..12 {
         let aliases = vec![format!("*a{}", level - 1); 9].join(", ");
-        laughs.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
+        writeln!(laughs, "a{level}: &a{level} [{aliases}]").unwrap();
     }
     laughs.push_str("Resources: { A: *a11 }\n");
     assert!(Template::parse("laughs.yaml", &laughs).is_err());
@@ -207,7 +208,7 @@ fn what_is_nested_without_end_or_blows_up_is_refused() {
 fn names_that_multiply_come_to_an_end() {
     let mut resources = Map::new();
     for level in 0..20 {
-        let name = format!("${{Q{}}}", level + 1).replace("}", ".QueueName}").repeat(20);
+        let name = format!("${{Q{}}}", level + 1).replace('}', ".QueueName}").repeat(20);
         resources.insert(
             format!("Q{level}"),
             json!({ "Type": "AWS::SQS::Queue", "Properties": { "QueueName": { "Fn::Sub": name } } }),

@@ -1,9 +1,10 @@
 //! CloudFormation and SAM templates, in YAML or JSON, into stacks.
 
+mod lenient;
 mod parameters;
 mod references;
 mod resolve;
-mod sam;
+pub(crate) mod sam;
 pub(crate) mod yaml;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use crate::model::{Dialect, Output, Resource, Stack};
 use crate::template::{Source, TemplateError};
 use references::Names;
 use resolve::Resolver;
-use yaml::Document;
+use yaml::{Document, Problem};
 
 /// A parsed template.
 pub(crate) struct CloudFormation {
@@ -27,12 +28,11 @@ impl CloudFormation {
     pub(crate) fn parse(file: &str, text: &str) -> Result<Self, TemplateError> {
         let malformed = |problem| TemplateError::Malformed { file: file.to_owned(), problem };
         let mut document = match yaml::parse(text) {
-            // JSON allows tabs where YAML does not.
-            Err(_) if text.trim_start().starts_with('{') => Document {
-                root: serde_json::from_str(text).map_err(|error| malformed(error.to_string()))?,
-                lines: BTreeMap::new(),
-            },
-            read => read.map_err(malformed)?,
+            Ok(document) => document,
+            Err(Problem::TooMuch(problem)) => return Err(malformed(problem)),
+            Err(Problem::Syntax) => {
+                Document { root: lenient::parse(text).map_err(malformed)?, lines: BTreeMap::new() }
+            }
         };
         if !document.root.get("Resources").is_some_and(Value::is_object) {
             return Err(malformed("it has no Resources".to_owned()));

@@ -14,7 +14,7 @@ use crate::value::{int, is_known, plain};
 const MAX_NESTED: u32 = 8;
 
 /// How many look-ups there may be in a stack, against templates that multiply them.
-const MAX_LOOKUPS: u32 = 100_000;
+const MAX_LOOKUPS: u32 = 20_000;
 
 /// The types whose `Ref` is their name, with the property that gives it.
 const NAMED: [(&str, &str); 8] = [
@@ -243,4 +243,109 @@ pub(super) fn sub_parts(text: &str) -> impl Iterator<Item = Result<&str, &str>> 
         rest = after;
         Some(Ok(literal))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeMap;
+
+    use serde_json::{Value, json};
+
+    use crate::Template;
+    use crate::model::{Resource, Target, queue_arn};
+
+    const TEMPLATE: &str = r#"
+Parameters:
+  Service: { Type: String, Default: jobs }
+  Retention: { Type: Number, Default: "60" }
+  Topic: { Type: String }
+  Stage: { Type: String, Default: prod }
+Mappings:
+  Sizes: { prod: { memory: 512 } }
+Conditions:
+  IsProd: !Equals [!Ref Stage, prod]
+  IsTest: !Not [Condition: IsProd]
+  Unknown: !Equals [!Ref Topic, ""]
+Resources:
+  Queue:
+    Type: AWS::SQS::Queue
+    Properties:
+      QueueName: !Sub "${Service}-${!literal}"
+      MessageRetentionPeriod: !Ref Retention
+  Nameless: { Type: AWS::SQS::Queue }
+  OnlyInTest: { Type: AWS::SNS::Topic, Condition: IsTest }
+  Perhaps: { Type: AWS::SNS::Topic, Condition: Unknown }
+  Thing:
+    Type: Custom::Thing
+    Properties:
+      Arn: !GetAtt Queue.Arn
+      Built: !Sub "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:${Service}-${!literal}"
+      Long: { "Fn::GetAtt": [Nameless, Arn] }
+      Url: !Ref Queue
+      Topic: !Ref Topic
+      Joined: !Join ["-", [a, !Ref Service, !Ref Topic]]
+      Picked: !Select [1, !Split [",", "a,b"]]
+      Mapped: !FindInMap [Sizes, !Ref Stage, memory]
+      Chosen: !If [IsProd, { big: true }, !Ref "AWS::NoValue"]
+      Left: !If [IsTest, x, !Ref "AWS::NoValue"]
+      Unsure: !If [Unknown, x, y]
+      Imported: !ImportValue other
+      Own: !Sub ["${Own}/${Service}", { Own: !Ref Retention }]
+      Account: 012345678901
+"#;
+
+    fn thing(values: &BTreeMap<String, Value>) -> Resource {
+        Template::parse("t.yaml", TEMPLATE).unwrap().stack(values).resources["Thing"].clone()
+    }
+
+    #[test]
+    fn values_are_worked_out_as_far_as_they_are_known() {
+        let arn = queue_arn("jobs-${!literal}");
+        let expected = json!({
+            "Arn": arn, "Built": arn, "Long": "${Nameless.Arn}", "Url": "${Queue}", "Topic": "${Topic}",
+            "Joined": "a-jobs-${Topic}", "Picked": "b", "Mapped": 512, "Chosen": { "big": true }, "Unsure": "${Fn::If}",
+            "Imported": "${Fn::ImportValue}", "Own": "60/jobs", "Account": "012345678901",
+        });
+        assert_eq!(thing(&BTreeMap::new()).properties, expected);
+    }
+
+    #[test]
+    fn a_chosen_value_takes_the_default_s_place_everywhere() {
+        let values =
+            BTreeMap::from([("Retention".to_owned(), json!(5)), ("Stage".to_owned(), json!("test"))]);
+        let thing = thing(&values);
+        assert_eq!((thing.text("/Own"), thing.text("/Left")), (Some("5/jobs"), Some("x")));
+        assert_eq!(thing.get("/Chosen"), None);
+    }
+
+    #[test]
+    fn resources_are_left_out_only_where_their_condition_is_known_to_be_false() {
+        let stack = Template::parse("t.yaml", TEMPLATE).unwrap().stack(&BTreeMap::new());
+        assert!(stack.resources.contains_key("Perhaps") && !stack.resources.contains_key("OnlyInTest"));
+        assert!(stack.declared.contains(&"OnlyInTest".to_owned()));
+    }
+
+    #[test]
+    fn references_are_known_in_branches_that_are_not_taken_too() {
+        let thing = thing(&BTreeMap::new());
+        let at = |pointer| thing.references_at(pointer).cloned().collect::<Vec<_>>();
+        let attribute = |id: &str| Target::Resource { id: id.to_owned(), attribute: Some("Arn".to_owned()) };
+        assert_eq!(at("/Arn"), [attribute("Queue")]);
+        assert_eq!(at("/Long"), [attribute("Nameless")]);
+        assert_eq!(at("/Left"), [Target::Pseudo("AWS::NoValue".to_owned())]);
+        assert_eq!(
+            at("/Own"),
+            [Target::Parameter("Service".to_owned()), Target::Parameter("Retention".to_owned())]
+        );
+        assert_eq!(at("/Imported"), [Target::Import]);
+    }
+
+    #[test]
+    fn lines_are_those_of_the_values() {
+        let thing = thing(&BTreeMap::new());
+        let line = TEMPLATE.lines().position(|line| line.contains("Picked:")).unwrap() + 1;
+        assert_eq!(thing.line("/Picked"), Some(line));
+        assert_eq!(thing.line("/Joined/deeper"), Some(line - 1));
+    }
 }

@@ -8,6 +8,9 @@ use super::yaml::{Document, escape};
 
 const FUNCTION: &str = "AWS::Serverless::Function";
 
+/// What is in the metadata of a resource that SAM makes and nobody can refer to before.
+pub(crate) const MADE: &str = "MadeBySam";
+
 /// Properties of an SQS event that are the mapping's under the same name.
 const MAPPED: [&str; 8] = [
     "BatchSize",
@@ -44,7 +47,7 @@ pub(super) fn expand(document: &mut Document) {
             own.insert("Role".to_owned(), json!({ "Fn::GetAtt": [role, "Arn"] }));
             more.insert(role, made_role(own));
         }
-        let events = own.remove("Events");
+        let events = own.get("Events").cloned();
         for (name, event) in events.as_ref().and_then(Value::as_object).into_iter().flatten() {
             if event["Type"] == "SQS" {
                 let at = format!("/Resources/{}/Properties/Events/{}", escape(id), escape(name));
@@ -75,19 +78,28 @@ fn inherit(properties: &mut Map<String, Value>, globals: &Map<String, Value>) {
     }
 }
 
-/// The role that SAM makes: statements that are written out, and managed policies by name. Its policy templates are left
-/// out as the rules know nothing of them.
+/// The role that SAM makes: statements that are written out, and managed policies by name. What its policy templates hold
+/// is not known here.
 fn made_role(properties: &Map<String, Value>) -> Value {
     let policies = properties.get("Policies").cloned().unwrap_or_default();
     let policies = if let Value::Array(policies) = policies { policies } else { vec![policies] };
-    let documents = policies.iter().filter(|policy| policy.get("Statement").is_some());
-    let inline: Vec<Value> =
-        documents.map(|document| json!({ "PolicyName": "", "PolicyDocument": document })).collect();
-    let named = policies.iter().filter(|policy| policy.is_string());
+    let (mut inline, mut managed) = (Vec::new(), Vec::new());
+    for policy in policies.into_iter().filter(|policy| !policy.is_null()) {
+        if policy.get("Statement").is_some() {
+            inline.push(json!({ "PolicyName": "", "PolicyDocument": policy }));
+        } else if policy.is_string() {
+            managed.push(policy);
+        } else {
+            managed.push("${Fn::PolicyTemplate}".into());
+        }
+    }
     // SAM gives a function with a queue this one of its own accord.
-    let own = json!("AWSLambdaSQSQueueExecutionRole");
-    let managed: Vec<Value> = named.cloned().chain([own]).collect();
-    json!({ "Type": "AWS::IAM::Role", "Properties": { "Policies": inline, "ManagedPolicyArns": managed } })
+    managed.push("AWSLambdaSQSQueueExecutionRole".into());
+    json!({
+        "Type": "AWS::IAM::Role",
+        "Metadata": { MADE: true },
+        "Properties": { "Policies": inline, "ManagedPolicyArns": managed },
+    })
 }
 
 fn mapping(function: &str, event: &Value) -> Value {
@@ -98,3 +110,7 @@ fn mapping(function: &str, event: &Value) -> Value {
     properties.extend(of_event);
     json!({ "Type": "AWS::Lambda::EventSourceMapping", "Properties": properties })
 }
+
+#[cfg(test)]
+#[path = "sam_tests.rs"]
+mod tests;

@@ -23,13 +23,22 @@ pub(crate) struct Document {
     pub(crate) lines: BTreeMap<String, usize>,
 }
 
+/// Why a document cannot be had.
+#[derive(Debug)]
+pub(crate) enum Problem {
+    /// It is no YAML, to the letter of YAML 1.2.
+    Syntax,
+    /// It is, and cannot be a template.
+    TooMuch(String),
+}
+
 /// Reads the first document of a text.
-pub(crate) fn parse(text: &str) -> Result<Document, String> {
+pub(crate) fn parse(text: &str) -> Result<Document, Problem> {
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| error.to_string())?;
+        let (event, span) = event.map_err(|_| Problem::Syntax)?;
         let line = span.start.line();
-        let problem = |problem: &str| format!("{problem} at line {line}");
+        let problem = |problem: &str| Problem::TooMuch(format!("{problem} at line {line}"));
         match event {
             Event::DocumentEnd => break,
             Event::Scalar(text, style, anchor, tag) => {
@@ -235,7 +244,7 @@ fn number(text: &str) -> Option<Number> {
 }
 
 /// A short tag's value in the long form.
-fn tagged(value: Value, tag: Option<&str>) -> Value {
+pub(super) fn tagged(value: Value, tag: Option<&str>) -> Value {
     let Some(tag) = tag else { return value };
     let (key, value) = match (tag, value) {
         ("Ref" | "Condition", value) => (tag.to_owned(), value),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::Case;
+use crate::cloudformation::sam::MADE;
 use crate::finding::Report;
 use crate::model::{Output, Resource, Stack, Target};
 use crate::rules::Rule;
@@ -65,7 +66,7 @@ fn outputs_are_there(case: &Case<'_>, report: &mut Report) {
     };
     let is_referred = |id: &str, attribute| outputs.values().any(|output| refers(output, id, attribute));
     let mut needed = |id: &str, resource: &Resource, what: &str, is_there: bool| {
-        if !is_there {
+        if !is_there && resource.metadata[MADE].is_null() {
             report.at(id, resource, "", format!("its {what} is no output"));
         }
     };
@@ -158,6 +159,8 @@ fn waits_for<'a>(stack: &'a Stack, resource: &'a Resource) -> BTreeSet<&'a str> 
     let referred = resource.references.iter().filter_map(|reference| match &reference.to {
         // The circle of two queues is rule Q08's, which knows the way out.
         _ if reference.at.starts_with("/RedriveAllowPolicy") => None,
+        // SAM's events are resources of their own, which wait for the function.
+        _ if reference.at.starts_with("/Events") => None,
         Target::Resource { id, .. } => Some(id),
         _ => None,
     });

@@ -266,11 +266,14 @@ fn nothing_literal(case: &Case<'_>, report: &mut Report) {
                 _ => false,
             });
             if !from_parameter && let Some(kind) = literal(text) {
-                found.push((at.to_owned(), format!("a literal {kind} in {:?}", shortened(text))));
+                found.push((at.to_owned(), kind, shortened(text)));
             }
         });
-        for (at, text) in found {
-            report.at(id, resource, &at, text);
+        // One for each resource: where there is one literal there are more of its kind.
+        if let Some((at, kind, text)) = found.first() {
+            let more =
+                if found.len() > 1 { format!(", and {} more", found.len() - 1) } else { String::new() };
+            report.at(id, resource, at, format!("a literal {kind} in {text:?}{more}"));
         }
     }
 }
