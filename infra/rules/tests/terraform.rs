@@ -43,6 +43,25 @@ fn modules_break_no_rule() {
 }
 
 #[test]
+fn examples_bring_queue_and_worker_together() {
+    for (name, queue, worker) in [
+        (
+            "queue-and-fargate-worker",
+            "module.queue.aws_sqs_queue.jobs",
+            "module.worker.aws_ecs_service.worker",
+        ),
+        ("queue-and-lambda", "module.queue.aws_sqs_queue.jobs", "module.worker.aws_lambda_function.worker"),
+    ] {
+        let template = terraform::load(&infra("terraform/examples").join(name)).unwrap();
+        let stack = stack(&template);
+        assert!(stack.resources.contains_key(queue) && stack.resources.contains_key(worker), "{name}");
+        let findings = check(&[template], &Options::default());
+        let told: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        assert!(told.is_empty(), "{}", told.join("\n"));
+    }
+}
+
+#[test]
 fn modules_take_and_give_what_templates_do() {
     for name in MODULES {
         let (own, theirs) = (stack(&module(name)), stack(&twin(name)));

@@ -114,7 +114,12 @@ fn what_cannot_be_worked_out_says_so() {
         "each.value",
     ];
     for expression in unknown {
-        let value = value(&format!("{DECLARATIONS}\ndata \"aws_sqs_queue\" \"other\" {{}}"), expression);
+        let value = value(
+            &format!(
+                "{DECLARATIONS}\ndata \"aws_sqs_queue\" \"other\" {{}}\nmodule \"queue\" {{\n  source = \"vendor/queue/aws\"\n}}"
+            ),
+            expression,
+        );
         assert!(value.as_str().is_some_and(|text| text.starts_with("${Fn::")), "{expression} is {value}");
     }
 }
@@ -297,6 +302,124 @@ fn what_a_module_refers_to_elsewhere_counts_as_used() {
 }
 
 #[test]
+fn modules_in_folders_are_followed_with_the_values_they_are_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write(
+        "main.tf",
+        r#"
+        variable "receives" {
+          default = 7
+        }
+        module "queue" {
+          source   = "./queue"
+          receives = var.receives
+        }
+        module "worker" {
+          source     = "./worker"
+          queue_arn  = module.queue.arn
+          visibility = module.queue.visibility
+        }
+        output "url" {
+          value = module.queue.url
+        }
+        "#,
+    );
+    write(
+        "queue/main.tf",
+        r#"
+        variable "receives" {
+          validation {
+            condition     = var.receives >= 5 && var.receives <= 9
+            error_message = "5 to 9"
+          }
+        }
+        variable "visibility" {
+          default = 600
+        }
+        resource "aws_sqs_queue" "dead" {
+          name = "dead"
+        }
+        resource "aws_sqs_queue" "live" {
+          name                       = "live"
+          visibility_timeout_seconds = var.visibility
+        }
+        resource "aws_sqs_queue_redrive_policy" "live" {
+          queue_url      = aws_sqs_queue.live.id
+          redrive_policy = jsonencode({ deadLetterTargetArn = aws_sqs_queue.dead.arn, maxReceiveCount = var.receives })
+        }
+        output "arn" {
+          value = aws_sqs_queue.live.arn
+        }
+        output "url" {
+          value = aws_sqs_queue.live.url
+        }
+        output "visibility" {
+          value = var.visibility
+        }
+        "#,
+    );
+    write(
+        "worker/main.tf",
+        r#"
+        variable "queue_arn" {}
+        variable "visibility" {}
+        resource "aws_lambda_function" "worker" {
+          function_name = "worker"
+          timeout       = var.visibility / 2
+        }
+        resource "aws_lambda_event_source_mapping" "queue" {
+          event_source_arn = var.queue_arn
+          function_name    = aws_lambda_function.worker.arn
+        }
+        "#,
+    );
+    let template = terraform::load(folder.path()).unwrap();
+    let stack = template.stack(&BTreeMap::new());
+    let live = &stack.resources["module.queue.aws_sqs_queue.live"];
+    assert_eq!(live.get("/RedrivePolicy/maxReceiveCount"), Some(&json!(7)));
+    // What refuses a value further on bounds it here too.
+    let receives = &stack.parameters["Receives"];
+    assert_eq!((receives.min, receives.max), (Some(5.0), Some(9.0)));
+    assert!(live.refers_to("/RedrivePolicy/deadLetterTargetArn", "module.queue.aws_sqs_queue.dead"));
+    assert_eq!(stack.outputs["Url"].value, json!("${module.queue.aws_sqs_queue.live}"));
+    assert_eq!(
+        stack.resources["module.worker.aws_lambda_function.worker"].get("/Timeout"),
+        Some(&json!(300))
+    );
+    let at_bound = template.stack(&BTreeMap::from([("Receives".to_owned(), json!(3))]));
+    let live = &at_bound.resources["module.queue.aws_sqs_queue.live"];
+    assert_eq!(live.get("/RedrivePolicy/maxReceiveCount"), Some(&json!(3)));
+    // The function and the queue are in different modules, and are held against each other all the same.
+    let findings = check(&[template], &Options::default());
+    assert!(findings.iter().any(|finding| finding.rule == "L01"), "{findings:?}");
+    assert!(findings.iter().all(|finding| finding.rule != "T02"), "{findings:?}");
+}
+
+#[test]
+fn modules_that_use_each_other_come_to_an_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "module \"again\" {\n  source = \"./\"\n  x = module.again.y\n}\nvariable \"x\" {}\noutput \"y\" {\n  value = var.x\n}\n";
+    std::fs::write(folder.path().join("main.tf"), text).unwrap();
+    let stack = terraform::load(folder.path()).unwrap().stack(&BTreeMap::new());
+    assert_eq!(stack.outputs["Y"].value, json!("${X}"));
+}
+
+#[test]
+fn expressions_within_each_other_come_to_an_end() {
+    for (open, close) in [("(", ")"), ("[", "]"), ("upper(", ")"), ("!", "")] {
+        let text = format!("output \"it\" {{\n  value = {}1{}\n}}\n", open.repeat(5000), close.repeat(5000));
+        if let Ok(template) = terraform::parse("deep", &[("main.tf".to_owned(), text)]) {
+            check(&[template], &Options::default());
+        }
+    }
+}
+
+#[test]
 fn a_resource_that_is_counted_out_is_not_there() {
     let text = "variable \"on\" {\n  default = false\n}\nresource \"aws_sqs_queue\" \"jobs\" {\n  count = var.on ? 1 : 0\n}\n";
     assert!(stack(text).resources.is_empty());
@@ -347,6 +470,15 @@ fn bounds_are_read_off_validations() {
 fn what_only_a_deployment_knows_breaks_no_rule() {
     let template = parse(
         r#"
+        module "names" {
+          source = "vendor/names/aws"
+        }
+        module "queue" {
+          source = "vendor/queue/aws"
+        }
+        module "function" {
+          source = "vendor/function/aws"
+        }
         resource "aws_sqs_queue" "jobs" {
           for_each = module.names.all
           name                       = each.value

@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use hcl::expr::{
     BinaryOp, Conditional, Expression, ForExpr, FuncCall, Operation, TemplateExpr, Traversal, UnaryOperator,
@@ -13,21 +14,37 @@ use serde_json::Value;
 
 use super::evaluated::{Evaluated, MAX_TEXT};
 use super::module::Module;
+use super::variables::parameters;
 use super::{functions, operators};
 use crate::model::{Parameter, Reference};
 use crate::value::{is_known, plain, truth};
 
 /// How many names may be looked up within each other: a local made of a local and so on. A circle ends here.
-const MAX_NESTED: u32 = 16;
+const MAX_NESTED: u32 = 24;
 
-/// How many steps the expressions of a module may take, against those that multiply themselves.
-const MAX_STEPS: u32 = 1_000_000;
+/// How deep expressions may be within each other, those that names stand for included.
+const MAX_DEPTH: u32 = 100;
+
+/// How many steps the expressions of a module may take, against those that multiply themselves. Large modules take some
+/// ten thousands.
+const MAX_STEPS: u32 = 200_000;
 
 /// Works expressions of one module out.
 pub(super) struct Evaluator<'a> {
     pub(super) module: &'a Module,
-    pub(super) parameters: &'a BTreeMap<String, Parameter>,
+    pub(super) parameters: BTreeMap<String, Parameter>,
+    /// What a resource's id begins with: nothing, or the uses of modules that lead here.
+    pub(super) prefix: String,
+    /// Who uses the module, and the block in which that is told.
+    pub(super) user: Option<(&'a Evaluator<'a>, &'a Body)>,
+    effort: Rc<Effort>,
+}
+
+/// How much has been done, and is being done.
+#[derive(Default)]
+struct Effort {
     nested: Cell<u32>,
+    depth: Cell<u32>,
     steps: Cell<u32>,
 }
 
@@ -36,12 +53,25 @@ pub(super) type Scope = BTreeMap<String, Evaluated>;
 
 /// An expression that refers to nothing.
 pub(super) fn constant(expression: &Expression) -> Evaluated {
-    Evaluator::new(&Module::default(), &BTreeMap::new()).evaluate(expression)
+    Evaluator::new(&Module::default(), BTreeMap::new()).evaluate(expression)
 }
 
 impl<'a> Evaluator<'a> {
-    pub(super) fn new(module: &'a Module, parameters: &'a BTreeMap<String, Parameter>) -> Self {
-        Self { module, parameters, nested: Cell::new(0), steps: Cell::new(0) }
+    pub(super) fn new(module: &'a Module, parameters: BTreeMap<String, Parameter>) -> Self {
+        Self { module, parameters, prefix: String::new(), user: None, effort: Rc::default() }
+    }
+
+    /// For a module that this one uses, if that is known.
+    pub(super) fn used(&'a self, name: &str) -> Option<Self> {
+        let used = self.module.uses.get(name)?;
+        let module = used.module.as_ref()?;
+        Some(Self {
+            module,
+            parameters: parameters(module, &BTreeMap::new()),
+            prefix: format!("{}module.{name}.", self.prefix),
+            user: Some((self, &used.block)),
+            effort: Rc::clone(&self.effort),
+        })
     }
 
     pub(super) fn evaluate(&self, expression: &Expression) -> Evaluated {
@@ -56,24 +86,23 @@ impl<'a> Evaluator<'a> {
 
     /// Works out something that another name stands for; `None` where that goes too deep.
     pub(super) fn nested(&self, look: impl FnOnce() -> Evaluated) -> Option<Evaluated> {
-        if self.nested.get() >= MAX_NESTED {
-            return None;
-        }
-        self.nested.set(self.nested.get() + 1);
-        let found = look();
-        self.nested.set(self.nested.get() - 1);
-        Some(found)
+        one_deeper(&self.effort.nested, MAX_NESTED, look)
     }
 
     fn is_exhausted(&self) -> bool {
-        self.steps.get() >= MAX_STEPS
+        self.effort.steps.get() >= MAX_STEPS
     }
 
     pub(super) fn within(&self, expression: &Expression, scope: &Scope) -> Evaluated {
         if self.is_exhausted() {
             return Evaluated::unknown("too_long", &[]);
         }
-        self.steps.set(self.steps.get() + 1);
+        self.effort.steps.set(self.effort.steps.get() + 1);
+        one_deeper(&self.effort.depth, MAX_DEPTH, || self.step(expression, scope))
+            .unwrap_or_else(|| Evaluated::unknown("too_deep", &[]))
+    }
+
+    fn step(&self, expression: &Expression, scope: &Scope) -> Evaluated {
         match expression {
             Expression::Null => Evaluated::default(),
             Expression::Bool(truth) => Evaluated::known(*truth),
@@ -247,6 +276,16 @@ impl<'a> Evaluator<'a> {
             (None, _) => Evaluated::array(items.into_iter().map(|(_, item)| item)),
         }
     }
+}
+
+fn one_deeper<T>(depth: &Cell<u32>, limit: u32, look: impl FnOnce() -> T) -> Option<T> {
+    if depth.get() >= limit {
+        return None;
+    }
+    depth.set(depth.get() + 1);
+    let found = look();
+    depth.set(depth.get() - 1);
+    Some(found)
 }
 
 /// An integer where it is one: `5.0` would read so in texts that are built of it.

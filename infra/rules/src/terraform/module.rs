@@ -20,15 +20,29 @@ pub(super) struct Module {
     /// By `type.name`.
     pub(super) data: BTreeMap<String, Body>,
     pub(super) outputs: BTreeMap<String, Body>,
-    /// Providers and uses of other modules: of interest for what they refer to.
-    pub(super) others: Vec<Body>,
+    /// Other modules that it uses.
+    pub(super) uses: BTreeMap<String, Use>,
+    /// Of interest for what they refer to.
+    pub(super) providers: Vec<Body>,
 }
+
+/// The use of another module.
+#[derive(Debug)]
+pub(super) struct Use {
+    /// Its variables' values among them.
+    pub(super) block: Body,
+    /// Known if it is a folder beside or below.
+    pub(super) module: Option<Module>,
+}
+
+/// How deep modules may use each other. Terraform's own advice is one level.
+const MAX_DEPTH: usize = 4;
 
 /// A file of a module: its name and its text.
 pub(super) type File = (String, String);
 
 /// The files of a module's folder; those of folders below are other modules'.
-pub(super) fn read(folder: &Path) -> Result<Vec<File>, TemplateError> {
+fn read(folder: &Path) -> Result<Vec<File>, TemplateError> {
     let unreadable = |path: &Path, source| TemplateError::Unreadable { path: path.to_owned(), source };
     let entries = fs::read_dir(folder).map_err(|error| unreadable(folder, error))?;
     let mut paths = Vec::<PathBuf>::new();
@@ -49,6 +63,25 @@ pub(super) fn read(folder: &Path) -> Result<Vec<File>, TemplateError> {
 }
 
 impl Module {
+    /// Reads a module, and those that it uses.
+    pub(super) fn load(folder: &Path) -> Result<Self, TemplateError> {
+        Self::load_at(folder, 0)
+    }
+
+    fn load_at(folder: &Path, depth: usize) -> Result<Self, TemplateError> {
+        let mut module = Self::parse(&folder.display().to_string(), &read(folder)?)?;
+        for used in module.uses.values_mut() {
+            let source = attribute(&used.block, "source");
+            if let Some(Expression::String(source)) = source
+                && (source.starts_with("./") || source.starts_with("../"))
+                && depth < MAX_DEPTH
+            {
+                used.module = Some(Self::load_at(&folder.join(source), depth + 1)?);
+            }
+        }
+        Ok(module)
+    }
+
     pub(super) fn parse(name: &str, files: &[File]) -> Result<Self, TemplateError> {
         let malformed =
             |file: &str, problem: String| TemplateError::Malformed { file: file.to_owned(), problem };
@@ -77,7 +110,8 @@ impl Module {
                 let locals = block.body.into_attributes();
                 self.locals.extend(locals.map(|local| (local.key.to_string(), local.expr)));
             }
-            ("provider" | "module", 1) => self.others.push(block.body),
+            ("provider", 1) => self.providers.push(block.body),
+            ("module", 1) => drop(self.uses.insert(name, Use { block: block.body, module: None })),
             _ => {}
         }
     }

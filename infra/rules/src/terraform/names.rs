@@ -38,7 +38,11 @@ impl Evaluator<'_> {
                 let (attribute, rest) = attribute_of(rest);
                 (self.data(kind.as_str(), name.as_str(), attribute), rest)
             }
-            ("module" | "each" | "count" | "path" | "terraform" | "self", _) => {
+            ("module", [TraversalOperator::GetAttr(name), rest @ ..]) => match attribute_of(rest) {
+                (Some(output), rest) => (self.output(name.as_str(), output), rest),
+                (None, _) => return Evaluated::unknown(root, &[]),
+            },
+            ("each" | "count" | "path" | "terraform" | "self", _) => {
                 return Evaluated::unknown(root, &[]);
             }
             // Other names are those of `dynamic` blocks.
@@ -54,6 +58,12 @@ impl Evaluator<'_> {
     fn variable(&self, name: &str) -> Evaluated {
         let camel = camel_case(name);
         let target = Target::Parameter(camel.clone());
+        if let Some((user, block)) = self.user
+            && let Some(given) = attribute(block, name)
+        {
+            let given = user.nested(|| user.evaluate(given));
+            return given.unwrap_or_else(|| Evaluated::unknown("circle", &[])).and_refers(target);
+        }
         match self.parameters.get(&camel) {
             None => Evaluated::token(&camel, Target::Missing(format!("var.{name}"))),
             Some(parameter) => match &parameter.value {
@@ -87,9 +97,21 @@ impl Evaluator<'_> {
         }
     }
 
+    /// An output of a module that this one uses.
+    fn output(&self, name: &str, output: &str) -> Evaluated {
+        let missing = || Target::Missing(format!("module.{name}.{output}"));
+        if !self.module.uses.contains_key(name) {
+            return Evaluated::token(name, missing());
+        }
+        let Some(used) = self.used(name) else { return Evaluated::unknown("module", &[]) };
+        let value = used.module.outputs.get(output).and_then(|output| attribute(output, "value"));
+        let Some(value) = value else { return Evaluated::token(output, missing()) };
+        self.nested(|| used.evaluate(value)).unwrap_or_else(|| Evaluated::unknown("circle", &[]))
+    }
+
     fn resource(&self, kind: &str, name: &str, attribute: Option<&str>) -> Evaluated {
-        let id = format!("{kind}.{name}");
-        let Some(body) = self.module.resources.get(&id) else {
+        let id = format!("{}{kind}.{name}", self.prefix);
+        let Some(body) = self.module.resources.get(&format!("{kind}.{name}")) else {
             return Evaluated::token(&id, Target::Missing(id.clone()));
         };
         let refers = |attribute: Option<String>| Target::Resource { id: id.clone(), attribute };

@@ -13,12 +13,41 @@ use crate::value::{int, number};
 
 /// The parameters by the name that CloudFormation would give them.
 pub(super) fn parameters(module: &Module, values: &BTreeMap<String, Value>) -> BTreeMap<String, Parameter> {
-    let parameter = |(name, body): (&String, &Body)| {
+    let mut parameters = BTreeMap::new();
+    for (name, body) in &module.variables {
         let camel = camel_case(name);
-        let parameter = parameter(name, body, values.get(&camel));
-        (camel, parameter)
-    };
-    module.variables.iter().map(parameter).collect()
+        let mut parameter = parameter(name, body, values.get(&camel));
+        for bounds in handed_on(module, name) {
+            inherit(&mut parameter, bounds);
+        }
+        parameters.insert(camel, parameter);
+    }
+    parameters
+}
+
+/// The variables of other modules that a variable is handed on to as it is.
+fn handed_on(module: &Module, name: &str) -> Vec<Parameter> {
+    let mut found = Vec::new();
+    for used in module.uses.values() {
+        let Some(inner) = &used.module else { continue };
+        let given = used.block.attributes().filter(|given| is_variable(&given.expr, name));
+        let theirs = parameters(inner, &BTreeMap::new());
+        found.extend(given.filter_map(|given| theirs.get(&camel_case(given.key())).cloned()));
+    }
+    found
+}
+
+/// What refuses a value further on bounds it here too.
+fn inherit(own: &mut Parameter, theirs: Parameter) {
+    own.min = own.min.or(theirs.min);
+    own.max = own.max.or(theirs.max);
+    own.max_length = own.max_length.or(theirs.max_length);
+    if own.pattern.is_none() {
+        own.pattern = theirs.pattern;
+    }
+    if own.allowed.is_empty() {
+        own.allowed = theirs.allowed;
+    }
 }
 
 /// `max_tasks` as `MaxTasks`.

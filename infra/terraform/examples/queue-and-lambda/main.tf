@@ -11,18 +11,11 @@ terraform {
   }
 }
 
+# Region and credentials come from the environment.
 provider "aws" {
-  region = var.region
-
   default_tags {
     tags = { project = "orders" }
   }
-}
-
-variable "region" {
-  description = "Where everything is."
-  type        = string
-  default     = "eu-west-1"
 }
 
 variable "code_s3_bucket" {

@@ -11,6 +11,10 @@ pub(in crate::terraform) struct Draft {
     /// Such as `aws_sqs_queue`.
     pub(in crate::terraform) terraform: String,
     pub(in crate::terraform) properties: Evaluated,
+    /// Whether Terraform refuses to destroy it.
+    pub(in crate::terraform) retained: bool,
+    /// Resources it is told to wait for.
+    pub(in crate::terraform) depends_on: Vec<String>,
 }
 
 /// Brings together what belongs together.
@@ -82,9 +86,8 @@ fn split_queue_policies(drafts: &mut BTreeMap<String, Draft>) {
         if let Some(queue) = drafts.get_mut(&id) {
             queue.properties.remove("Policy");
         }
-        drafts.insert(
-            format!("{id}.policy"),
-            Draft { terraform: "aws_sqs_queue_policy".to_owned(), properties },
-        );
+        let terraform = "aws_sqs_queue_policy".to_owned();
+        let policy = Draft { terraform, properties, retained: false, depends_on: Vec::new() };
+        drafts.insert(format!("{id}.policy"), policy);
     }
 }
