@@ -75,9 +75,9 @@ def check(tools):
     for folder in folders:
         name = str(folder.relative_to(work))
         # Finds the local modules that an example names; `init` would ask a registry for the provider.
-        if run(f"get {name}", "get", folder=folder) and run(f"validate {name}", "validate", folder=folder):
-            if (folder / "tests").is_dir():
-                run(f"test {name}", "test", folder=folder)
+        valid = run(f"get {name}", "get", folder=folder) and run(f"validate {name}", "validate", folder=folder)
+        if valid and folder.parent.name == "modules":
+            run(f"test {name}", "test", folder=folder)
     return failed
 
 

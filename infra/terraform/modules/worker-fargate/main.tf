@@ -91,7 +91,7 @@ resource "aws_security_group" "worker" {
   vpc_id      = var.vpc_id
 
   egress {
-    description = "SQS, CloudWatch Logs, the images registry"
+    description = "SQS, CloudWatch Logs, image registry"
     protocol    = "tcp"
     from_port   = 443
     to_port     = 443
