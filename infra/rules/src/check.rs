@@ -11,6 +11,7 @@ use crate::template::Template;
 use crate::views::dashboards::dashboards;
 use crate::views::functions::mappings;
 use crate::views::metrics::alarms;
+use crate::views::policies::queue_policies;
 use crate::views::tasks::tasks;
 
 /// Who reads the environment of a process.
@@ -71,7 +72,7 @@ pub fn check(templates: &[Template], options: &Options<'_>) -> Vec<Finding> {
 fn is_about_queues(stack: &Stack) -> bool {
     let has = |kind| stack.of_kind(kind).next().is_some();
     has("AWS::SQS::Queue")
-        || has("AWS::SQS::QueuePolicy")
+        || !queue_policies(stack).is_empty()
         || !mappings(stack).is_empty()
         || !tasks(stack).is_empty()
         || alarms(stack).iter().flat_map(|alarm| &alarm.metrics).any(|metric| metric.namespace == "AWS/SQS")

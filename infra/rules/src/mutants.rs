@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::cloudformation::{CloudFormation, yaml};
-use crate::{Host, Options, Template, check, rules};
+use crate::{Host, Options, Template, check, rules, terraform};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -142,15 +142,28 @@ fn each_rule_has_a_mutant() {
     assert!(without.is_empty(), "no mutant for {without:?}");
 }
 
-#[test]
-fn the_templates_break_no_rule() {
-    let examples = folder().join("examples");
-    let files = [folder(), examples].into_iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
-    let mut paths: Vec<PathBuf> = files.map(|entry| entry.unwrap().path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|end| end == "yaml"));
+/// The folders or files in a folder of `infra`, by name.
+fn listed(folder: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
-    assert!(paths.len() >= 8, "templates are missing: {paths:?}");
-    let templates: Vec<Template> = paths.iter().map(|path| Template::load(path).unwrap()).collect();
+    paths
+}
+
+/// Together, so that they are held to agree with each other too.
+#[test]
+fn the_templates_and_modules_break_no_rule() {
+    let files = [folder(), folder().join("examples"), folder().join("../sam")];
+    let files = files.iter().flat_map(|folder| listed(folder));
+    let files = files.filter(|path| path.extension().is_some_and(|end| end == "yaml"));
+    let mut templates: Vec<Template> = files.map(|path| Template::load(&path).unwrap()).collect();
+    let modules = listed(&folder().join("../terraform/modules"));
+    templates.extend(modules.iter().map(|path| terraform::load(path).unwrap()));
+    assert!(
+        templates.len() >= 13,
+        "eight templates, SAM's and four modules, and only {} are there",
+        templates.len()
+    );
     let findings: Vec<String> = check(&templates, &options()).iter().map(ToString::to_string).collect();
     assert!(findings.is_empty(), "{}", findings.join("\n"));
 }

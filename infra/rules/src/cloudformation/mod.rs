@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::model::{Dialect, Output, Resource, Stack};
 use crate::template::{Source, TemplateError};
-use references::Names;
+use references::{Made, Names};
 use resolve::Resolver;
 use yaml::{Document, Problem};
 
@@ -47,7 +47,7 @@ impl Source for CloudFormation {
         let root = &self.document.root;
         let parameters = parameters::read(&self.document, values);
         let resources = section(root, "Resources");
-        let names = Names { parameters: &parameters, resources };
+        let names = Names { parameters: &parameters, resources, made: Made::of(root) };
         let resolver = Resolver::new(root, &parameters);
         let exists = |resource: &Value| {
             let condition = resource.get("Condition").and_then(Value::as_str);
@@ -101,14 +101,15 @@ impl CloudFormation {
             Value::Array(ids) => ids.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
             _ => Vec::new(),
         };
+        let policy = |key: &str| resolver.resolve(&raw[key])?.as_str().map(str::to_owned);
         let properties = resolver.resolve(&raw["Properties"]).filter(Value::is_object);
         Resource {
             kind: text_of(raw, "Type"),
             properties: properties.unwrap_or_else(|| Value::Object(Map::new())),
             references: names.references(&raw["Properties"]),
             depends_on,
-            deletion_policy: raw["DeletionPolicy"].as_str().map(str::to_owned),
-            update_replace_policy: raw["UpdateReplacePolicy"].as_str().map(str::to_owned),
+            deletion_policy: policy("DeletionPolicy"),
+            update_replace_policy: policy("UpdateReplacePolicy"),
             metadata: raw["Metadata"].clone(),
             lines,
         }

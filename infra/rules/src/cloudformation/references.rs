@@ -7,11 +7,39 @@ use serde_json::{Map, Value};
 use super::resolve::{attribute_path, is_intrinsic, sub_parts};
 use super::yaml::escape;
 use crate::model::{Parameter, Reference, Target};
+use crate::value::texts;
 
 /// What there is to refer to.
 pub(super) struct Names<'a> {
     pub(super) parameters: &'a BTreeMap<String, Parameter>,
     pub(super) resources: &'a Map<String, Value>,
+    pub(super) made: Made,
+}
+
+/// What a template's transforms make besides what is written out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Made {
+    Nothing,
+    /// SAM's: they are named after the resources they belong to, or `Serverless…`.
+    BySam,
+    /// A macro's or a loop's, which may have any name.
+    Anything,
+}
+
+impl Made {
+    pub(super) fn of(root: &Value) -> Self {
+        let transforms = texts(&root["Transform"]);
+        let is_loop = |key: &str| key.starts_with("Fn::");
+        let loops = root["Resources"].as_object().into_iter().flatten().any(|(key, _)| is_loop(key));
+        let known = |name: &&str| name.starts_with("AWS::Serverless-") || *name == "AWS::LanguageExtensions";
+        if loops || !transforms.iter().all(known) {
+            Self::Anything
+        } else if transforms.iter().any(|name| name.starts_with("AWS::Serverless-")) {
+            Self::BySam
+        } else {
+            Self::Nothing
+        }
+    }
 }
 
 impl Names<'_> {
@@ -83,12 +111,24 @@ impl Names<'_> {
         }
     }
 
+    /// Whether a name that is not written out may be that of something made.
+    fn is_made(&self, name: &str) -> bool {
+        match self.made {
+            Made::Nothing => false,
+            Made::BySam => {
+                name.starts_with("Serverless")
+                    || self.resources.keys().any(|id| name.starts_with(id.as_str()))
+            }
+            Made::Anything => true,
+        }
+    }
+
     fn target(&self, name: &str, attribute: Option<&str>) -> Target {
         if name.starts_with("AWS::") {
             Target::Pseudo(name.to_owned())
         } else if attribute.is_none() && self.parameters.contains_key(name) {
             Target::Parameter(name.to_owned())
-        } else if self.resources.contains_key(name) {
+        } else if self.resources.contains_key(name) || self.is_made(name) {
             Target::Resource { id: name.to_owned(), attribute: attribute.map(str::to_owned) }
         } else {
             Target::Missing(

@@ -3,8 +3,8 @@
 use crate::check::Case;
 use crate::finding::Report;
 use crate::rules::Rule;
-use crate::value::{is_token, texts};
-use crate::views::policies::{Statement, queue_policies};
+use crate::value::is_token;
+use crate::views::policies::{QueuePolicy, Statement, queue_policies};
 use crate::views::queues::{Queue, queues};
 
 /// Conditions that tie an open `Allow` to somebody, in lower case.
@@ -55,20 +55,19 @@ fn encrypted_connections_only(case: &Case<'_>, report: &mut Report) {
             });
             statement.denies() && insecure && statement.is_for_anybody() && statement.has_action("sqs:*")
         };
-        let mut of_queue = policies.iter().filter(|(_, policy, _)| {
-            let listed = policy.get("/Queues").map(texts).unwrap_or_default();
-            listed.iter().any(|text| queue.is_meant_by(text) || text.starts_with("${Fn::"))
+        let mut of_queue = policies.iter().filter(|policy| {
+            policy.queues.iter().any(|text| queue.is_meant_by(text) || text.starts_with("${Fn::"))
         });
-        if !of_queue.any(|(_, _, statements)| statements.iter().any(denies)) {
+        if !of_queue.any(|policy| policy.statements.iter().any(denies)) {
             report.at(queue.id, queue.resource, "", "no policy denies unencrypted connections to it");
         }
     }
 }
 
 fn nobody_at_large(case: &Case<'_>, report: &mut Report) {
-    for (_, _, statements) in queue_policies(case.stack) {
+    for policy in queue_policies(case.stack) {
         for statement in
-            statements.iter().filter(|statement| statement.allows() && statement.is_for_anybody())
+            policy.statements.iter().filter(|statement| statement.allows() && statement.is_for_anybody())
         {
             if !statement.conditions().iter().any(|(key, _)| TIES.contains(&key.as_str())) {
                 report.at(statement.id, statement.resource, &statement.pointer, "it allows everybody");
@@ -78,8 +77,8 @@ fn nobody_at_large(case: &Case<'_>, report: &mut Report) {
 }
 
 fn nothing_by_exclusion(case: &Case<'_>, report: &mut Report) {
-    for (_, _, statements) in queue_policies(case.stack) {
-        for statement in statements {
+    for policy in queue_policies(case.stack) {
+        for statement in policy.statements {
             for key in ["NotPrincipal", "NotAction"] {
                 if !statement.get(key).is_null() {
                     report.at(
@@ -96,8 +95,7 @@ fn nothing_by_exclusion(case: &Case<'_>, report: &mut Report) {
 
 fn about_its_own_queue(case: &Case<'_>, report: &mut Report) {
     let all = queues(case.stack);
-    for (_, policy, statements) in queue_policies(case.stack) {
-        let listed = policy.get("/Queues").map(texts).unwrap_or_default();
+    for QueuePolicy { queues: listed, statements } in queue_policies(case.stack) {
         let own: Vec<&Queue<'_>> =
             all.iter().filter(|queue| listed.iter().any(|text| queue.is_meant_by(text))).collect();
         // Queues of other stacks cannot be judged.

@@ -3,7 +3,7 @@
 use crate::check::Case;
 use crate::finding::Report;
 use crate::rules::Rule;
-use crate::value::{int, items, one_or_many, plain, truth};
+use crate::value::{has_token, int, items, one_or_many, plain, truth};
 use crate::views::consumers::consumers;
 use crate::views::queues::queues;
 use crate::views::tasks::{seconds, tasks};
@@ -211,7 +211,9 @@ fn kept_on_delete(case: &Case<'_>, report: &mut Report) {
             ("DeletionPolicy", &queue.resource.deletion_policy),
             ("UpdateReplacePolicy", &queue.resource.update_replace_policy),
         ];
-        let missing = policies.iter().filter(|(_, policy)| policy.as_deref() != Some("Retain"));
+        let missing = policies.iter().filter(|(_, policy)| {
+            policy.as_deref().is_none_or(|policy| policy != "Retain" && !has_token(policy))
+        });
         let missing: Vec<&str> = missing.map(|(name, _)| *name).collect();
         if !missing.is_empty() {
             report.at(queue.id, queue.resource, "", format!("{} is not Retain", missing.join(" and ")));

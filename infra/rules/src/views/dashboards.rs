@@ -92,3 +92,35 @@ impl Shown {
         *previous = names;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn rows_are_read_with_what_they_leave_to_the_row_above() {
+        let (mut shown, mut previous) = (Shown::default(), Vec::new());
+        for row in [
+            json!(["AWS/SQS", "Sent", "QueueName", "a", { "label": "x" }]),
+            json!([".", "Deleted", ".", "."]),
+            json!(["...", "b"]),
+            json!([{ "expression": "m1 / m2", "label": "ratio" }]),
+            json!([".", "Age", "...", "c"]),
+        ] {
+            shown.add("Title", &row, &mut previous);
+        }
+        let read = |metric: &Metric| {
+            (metric.namespace.clone(), metric.name.clone(), metric.dimension("QueueName").map(str::to_owned))
+        };
+        let metric =
+            |name: &str, queue: &str| ("AWS/SQS".to_owned(), name.to_owned(), Some(queue.to_owned()));
+        let metrics: Vec<_> = shown.metrics.iter().map(read).collect();
+        assert_eq!(
+            metrics,
+            [metric("Sent", "a"), metric("Deleted", "a"), metric("Deleted", "b"), metric("Age", "c")]
+        );
+        assert_eq!(shown.expressions, [("Title ratio".to_owned(), "m1 / m2".to_owned())]);
+    }
+}

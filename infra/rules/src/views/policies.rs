@@ -110,11 +110,23 @@ fn statements<'a>(id: &'a str, resource: &'a Resource, document: &str) -> Vec<St
         .collect()
 }
 
-/// The statements of a queue's policies, with the policy.
-pub(crate) fn queue_policies(stack: &Stack) -> Vec<(&str, &Resource, Vec<Statement<'_>>)> {
-    stack
-        .of_kind("AWS::SQS::QueuePolicy")
-        .map(|(id, resource)| (id, resource, statements(id, resource, "/PolicyDocument")))
+/// A policy of queues.
+pub(crate) struct QueuePolicy<'a> {
+    /// The queues it is attached to, as the template writes them.
+    pub(crate) queues: Vec<&'a str>,
+    pub(crate) statements: Vec<Statement<'a>>,
+}
+
+/// The policies of queues.
+pub(crate) fn queue_policies(stack: &Stack) -> Vec<QueuePolicy<'_>> {
+    let kinds = [("AWS::SQS::QueuePolicy", "/Queues"), ("AWS::SQS::QueueInlinePolicy", "/Queue")];
+    let policies =
+        kinds.into_iter().flat_map(|(kind, at)| stack.of_kind(kind).map(move |policy| (policy, at)));
+    policies
+        .map(|((id, resource), at)| QueuePolicy {
+            queues: resource.get(at).map(texts).unwrap_or_default(),
+            statements: statements(id, resource, "/PolicyDocument"),
+        })
         .collect()
 }
 
@@ -166,4 +178,23 @@ pub(crate) fn role_at<'a>(stack: &'a Stack, owner: &'a Resource, pointer: &str) 
     statements.extend(attached.flat_map(|(id, policy)| identity_statements_of(id, policy)));
     let managed = resource.get("/ManagedPolicyArns").map(texts).unwrap_or_default();
     Some(Role { id, resource, statements, managed })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_as_iam_s_do() {
+        for (pattern, text) in
+            [("*", ""), ("sqs:*", "sqs:SendMessage"), ("a*b*c", "aXbYbc"), ("?", "é"), ("a**", "a")]
+        {
+            assert!(matches(pattern, text), "{pattern} {text}");
+        }
+        for (pattern, text) in
+            [("", "a"), ("sqs:Send*", "sqs:ReceiveMessage"), ("a*b", "abc"), ("a?", "a"), ("?", "")]
+        {
+            assert!(!matches(pattern, text), "{pattern} {text}");
+        }
+    }
 }

@@ -139,10 +139,13 @@ pub(crate) fn queue_visibility(stack: &Stack, queue: Option<&Queue<'_>>) -> Opti
 /// A duration as the runtime's settings write it: `30s`, `5m`, `1h 30m`.
 pub(crate) fn seconds(text: &str) -> Option<f64> {
     let mut total = None;
-    for part in text.split_whitespace() {
-        let digits = part.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-        let amount: f64 = digits.parse().ok()?;
-        let unit = match &part[digits.len()..] {
+    let mut rest = text.trim_start();
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (amount, after) = rest.split_at(digits);
+        let (unit, after) =
+            after.split_at(after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len()));
+        let unit = match unit {
             "ms" => 0.001,
             "s" | "sec" | "secs" | "second" | "seconds" => 1.0,
             "m" | "min" | "mins" | "minute" | "minutes" => 60.0,
@@ -150,7 +153,8 @@ pub(crate) fn seconds(text: &str) -> Option<f64> {
             "d" | "day" | "days" => 86_400.0,
             _ => return None,
         };
-        *total.get_or_insert(0.0) += amount * unit;
+        *total.get_or_insert(0.0) += amount.parse::<f64>().ok()? * unit;
+        rest = after.trim_start();
     }
     total
 }
@@ -165,4 +169,21 @@ pub(crate) fn scales(target: &Resource, service_id: &str, service: &Resource) ->
         .references_at("/ResourceId")
         .any(|to| matches!(to, Target::Resource { id, .. } if id == service_id));
     referred || named().unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_as_in_the_runtime_s_settings() {
+        for (text, secs) in
+            [("900s", 900.0), ("5m", 300.0), ("1h 30m", 5400.0), ("1h30m", 5400.0), ("250ms", 0.25)]
+        {
+            assert_eq!(seconds(text), Some(secs), "{text}");
+        }
+        for text in ["", "s", "15", "${Grace}s", "5 m", "1x"] {
+            assert_eq!(seconds(text), None, "{text}");
+        }
+    }
 }
