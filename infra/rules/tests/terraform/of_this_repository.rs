@@ -83,7 +83,28 @@ fn modules_take_and_give_what_templates_do() {
 }
 
 /// Properties that have to be the same in both languages, by the type they are of.
-const SAME: [(&str, &[&str]); 9] = [
+const SAME: [(&str, &[&str]); 12] = [
+    (
+        "AWS::EC2::SecurityGroup",
+        &["/SecurityGroupEgress", "/SecurityGroupIngress", "/GroupDescription", "/VpcId"],
+    ),
+    (
+        "AWS::ECS::Service",
+        &[
+            "/ServiceName",
+            "/Cluster",
+            "/CapacityProviderStrategy",
+            "/DeploymentConfiguration",
+            "/NetworkConfiguration/AwsvpcConfiguration/AssignPublicIp",
+            "/NetworkConfiguration/AwsvpcConfiguration/Subnets",
+            "/EnableECSManagedTags",
+            "/PropagateTags",
+        ],
+    ),
+    (
+        "AWS::ApplicationAutoScaling::ScalableTarget",
+        &["/ServiceNamespace", "/ScalableDimension", "/ResourceId", "/MinCapacity", "/MaxCapacity"],
+    ),
     (
         "AWS::SQS::Queue",
         &[
@@ -169,6 +190,29 @@ fn modules_deploy_what_templates_do() {
             };
             assert_eq!(all(&own), all(&theirs), "{kind} of {name}");
         }
+    }
+}
+
+/// What roles may do: policies are in the role there, and beside it here. The two write a log group's streams in
+/// different ways.
+#[test]
+fn roles_may_do_the_same() {
+    let of = |stack: &Stack| {
+        let roles = stack.of_kind("AWS::IAM::Role").flat_map(|(_, role)| {
+            let policies = role.get("/Policies").and_then(Value::as_array).cloned().unwrap_or_default();
+            policies.into_iter().map(|policy| policy["PolicyDocument"].clone())
+        });
+        let beside = stack
+            .of_kind("AWS::IAM::RolePolicy")
+            .filter_map(|(_, policy)| policy.get("/PolicyDocument").cloned());
+        let documents: Vec<Value> = roles.chain(beside).collect();
+        let statements = documents.iter().flat_map(|document| document["Statement"].as_array().unwrap());
+        statements.filter(|statement| statement["Sid"] != "Log").map(leniently).collect::<BTreeSet<_>>()
+    };
+    for name in ["worker-fargate", "worker-lambda"] {
+        let own = of(&stack(&module(name)));
+        assert!(own.len() >= 2, "{own:?}");
+        assert_eq!(own, of(&stack(&twin(name))), "{name}");
     }
 }
 

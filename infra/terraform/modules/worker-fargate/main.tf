@@ -91,7 +91,7 @@ resource "aws_security_group" "worker" {
   vpc_id      = var.vpc_id
 
   egress {
-    description = "SQS, CloudWatch Logs, image registry"
+    description = "SQS, CloudWatch Logs and the registry of the image"
     protocol    = "tcp"
     from_port   = 443
     to_port     = 443
