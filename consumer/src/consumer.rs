@@ -10,7 +10,8 @@ use tracing::{info, warn};
 
 use drumline_host::aws::{AwsQueue, QueueFacts, connect, queue_name};
 use drumline_host::{
-    Driver, Grace, Listener, Nobody, Parts, QueueSettings, QueueStatus, Settings, SqsError, policy,
+    Advice, Driver, Grace, Listener, Nobody, Parts, QueueSettings, QueueStatus, Settings, SqsError, advise,
+    policy,
 };
 
 use crate::depth::{DepthProbe, Depths};
@@ -173,6 +174,9 @@ impl Consumer {
                 "the wait time is longer than the shutdown grace: a receive that is open at a shutdown may bring \
                  messages too late, and they stay hidden until their visibility ends"
             );
+        }
+        for Advice { id, found, reason, mend } in advise(settings, &facts) {
+            warn!(queue = &*name, rule = id, reason, mend, "{found}");
         }
         info!(
             queue = &*name,

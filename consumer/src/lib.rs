@@ -13,12 +13,13 @@
 //! }
 //! ```
 //!
-//! That is a whole `drumline` binary with these handlers: `run`, `dev`, `send`, `config` and `health`. [`Consumer`] is the same
+//! That is a whole `drumline` binary with these handlers: `run`, `dev`, `send`, `config`, `doctor` and `health`. [`Consumer`] is the same
 //! without a command line.
 
 mod cli;
 mod consumer;
 mod depth;
+mod doctor;
 mod http;
 mod metrics;
 mod producer;

@@ -137,6 +137,27 @@ impl RetryPolicy {
         }
     }
 
+    /// How many delays a schedule names; `None` for an exponential policy, which names none.
+    pub fn steps(&self) -> Option<usize> {
+        match &self.shape {
+            Shape::Exponential { .. } => None,
+            Shape::Schedule(steps) => Some(steps.len()),
+        }
+    }
+
+    /// How long the waits after the first `attempts` failed attempts are together, at most.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use drumline::RetryPolicy;
+    /// let policy = RetryPolicy::default();
+    /// assert_eq!(policy.longest_wait(4), Duration::from_secs(1 + 2 + 4 + 8));
+    /// ```
+    pub fn longest_wait(&self, attempts: u32) -> Duration {
+        let attempts = (1..=attempts).filter_map(NonZeroU32::new);
+        attempts.fold(Duration::ZERO, |sum, attempt| sum.saturating_add(self.whole_delay(attempt)))
+    }
+
     /// How long to wait after `attempt` has failed.
     pub fn delay(&self, attempt: NonZeroU32, jitter: Jitter) -> Duration {
         let whole = self.whole_delay(attempt);

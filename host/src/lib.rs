@@ -5,6 +5,7 @@
 //! of. [`Driver`] is the heart: it tells the [ledger](drumline::Ledger) what happened and carries out its effects on a
 //! [`Queue`], and holds no policy of its own.
 
+mod advice;
 pub mod aws;
 mod drive;
 mod forward;
@@ -20,6 +21,7 @@ mod span_fields;
 mod sqs;
 mod trace;
 
+pub use advice::{Advice, advise};
 pub use drive::{Driver, Grace, Parts};
 pub use forward::forward_to;
 pub use handlers::runtimes;

@@ -85,7 +85,8 @@ pub(super) fn dev(
         let settings = dev.settings(args)?;
         logging::init(settings.log_format, &settings.log, Spans::Innermost);
         let once = args.get_flag("once");
-        dev.run(settings, router, jobs, handlers.handle().clone(), &folder, once, signals).await
+        // A large future, moved about by whoever holds it.
+        Box::pin(dev.run(settings, router, jobs, handlers.handle().clone(), &folder, once, signals)).await
     });
     handlers.shutdown_background();
     io.shutdown_background();

@@ -1,20 +1,13 @@
 //! `drumline health`: asks a consumer on this machine how it is, for images that have no shell and no `curl`.
 
-use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::io::Write;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use drumline_host::Settings;
 
 use super::exit::Failed;
-
-/// How long each step may take. Container runtimes give a check five seconds unless told otherwise.
-const TIMEOUT: Duration = Duration::from_secs(2);
-
-/// The answers are a line each.
-const MAX_ANSWER_BYTES: u64 = 16 * 1024;
+use super::own_endpoint;
 
 pub(super) fn command() -> Command {
     Command::new("health")
@@ -45,35 +38,13 @@ pub(super) fn health(args: &ArgMatches) -> Result<ExitCode, Failed> {
             .ok_or_else(|| Failed::usage("DRUMLINE_HTTP_ADDR is off, so there is nothing to ask"))?,
     };
     let path = if args.get_flag("ready") { "/readyz" } else { "/livez" };
-    let answer = ask(reachable(addr), path)
+    let answer = own_endpoint::get(addr, path)
         .map_err(|error| Failed::unavailable(format!("http://{addr}{path} does not answer: {error}")))?;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let status = head.lines().next().unwrap_or_default();
-    if status.split(' ').nth(1) == Some("200") {
-        writeln!(std::io::stdout().lock(), "{}", body.trim())?;
+    if answer.is_ok() {
+        writeln!(std::io::stdout().lock(), "{}", answer.body.trim())?;
         Ok(ExitCode::SUCCESS)
     } else {
-        Err(Failed::unavailable(format!("http://{addr}{path}: {} ({status})", body.trim())))
+        let problem = format!("http://{addr}{path}: {} ({})", answer.body.trim(), answer.status_line);
+        Err(Failed::unavailable(problem))
     }
-}
-
-/// One that listens everywhere listens here too.
-fn reachable(mut addr: SocketAddr) -> SocketAddr {
-    match addr.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => addr.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(ip) if ip.is_unspecified() => addr.set_ip(Ipv6Addr::LOCALHOST.into()),
-        _ => {}
-    }
-    addr
-}
-
-/// A request without a runtime or a client: the check runs every few seconds, for as long as the container lives.
-fn ask(addr: SocketAddr, path: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&addr, TIMEOUT)?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
-    stream.set_write_timeout(Some(TIMEOUT))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.take(MAX_ANSWER_BYTES).read_to_string(&mut answer)?;
-    Ok(answer)
 }

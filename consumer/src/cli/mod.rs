@@ -2,8 +2,10 @@
 
 mod config;
 mod dev;
+mod doctor;
 mod exit;
 mod health;
+mod own_endpoint;
 mod run;
 mod send;
 mod view;
@@ -24,7 +26,7 @@ type MakeRouter = Box<dyn FnOnce() -> Result<Router, String>>;
 /// Prepares a folder for trying things out: its router and its jobs.
 type MakeDev = Box<dyn FnOnce(&Path) -> Result<(Router, Vec<DevJob>), String>>;
 
-/// A program around a router: `run`, `dev`, `send`, `config` and `health`.
+/// A program around a router: `run`, `dev`, `send`, `config`, `doctor` and `health`.
 pub struct App {
     router: MakeRouter,
     dev: Option<MakeDev>,
@@ -67,6 +69,7 @@ impl App {
             Some(("dev", args)) => dev::dev(args, self.router, self.dev),
             Some(("send", args)) => send::send(args),
             Some(("config", args)) => config::config(args),
+            Some(("doctor", args)) => doctor::doctor(args),
             Some(("health", args)) => health::health(args),
             other => unreachable!("clap knows no other command: {other:?}"),
         };
@@ -88,6 +91,7 @@ fn command() -> Command {
         .subcommand(dev::command())
         .subcommand(send::command())
         .subcommand(config::command())
+        .subcommand(doctor::command())
         .subcommand(health::command())
 }
 

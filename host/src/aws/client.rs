@@ -24,6 +24,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Two clients over one connection pool, because their calls may take differently long.
 #[derive(Clone, Debug)]
 pub struct Clients {
+    /// What they were made of: region, credentials, endpoint.
+    pub config: SdkConfig,
     /// For receives.
     pub polls: Client,
     /// For everything else.
@@ -60,7 +62,8 @@ pub async fn connect(queue_url: &Url, wait_time: Duration) -> Result<Clients, St
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         Client::from_conf(config.build())
     };
-    Ok(Clients { polls: client(wait_time + RECEIVE_SLACK), calls: client(CALL_TIMEOUT) })
+    let (polls, calls) = (client(wait_time + RECEIVE_SLACK), client(CALL_TIMEOUT));
+    Ok(Clients { config: base, polls, calls })
 }
 
 async fn load(queue_url: &Url) -> SdkConfig {

@@ -12,11 +12,16 @@ use crate::sqs::SqsError;
 /// SQS's own default, for an emulator that does not tell.
 const DEFAULT_VISIBILITY_SECS: u64 = 30;
 
+/// The same for the retention period: four days.
+const DEFAULT_RETENTION_SECS: u64 = 345_600;
+
 /// What SQS says of a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueFacts {
     /// The visibility timeout that a receive gets where it asks for none.
     pub visibility_timeout: Duration,
+    /// After which age SQS deletes a message.
+    pub retention: Duration,
     /// The redrive policy, where there is one.
     pub redrive: Option<Redrive>,
 }
@@ -48,14 +53,18 @@ fn number_or_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u
 
 /// Asks SQS about a queue.
 pub(super) async fn describe(client: &Client, queue_url: &str) -> Result<QueueFacts, SqsError> {
-    let names = [Name::VisibilityTimeout, Name::RedrivePolicy];
+    let names = [Name::VisibilityTimeout, Name::MessageRetentionPeriod, Name::RedrivePolicy];
     let request =
         client.get_queue_attributes().queue_url(queue_url).set_attribute_names(Some(names.to_vec()));
     let reply = request.send().await.map_err(|error| explain("GetQueueAttributes", &error))?;
     let attributes = reply.attributes.unwrap_or_default();
-    let visibility_secs = attributes.get(&Name::VisibilityTimeout).and_then(|text| text.parse().ok());
+    let secs = |name: Name, default: u64| {
+        let told = attributes.get(&name).and_then(|text| text.parse().ok());
+        Duration::from_secs(told.unwrap_or(default))
+    };
     Ok(QueueFacts {
-        visibility_timeout: Duration::from_secs(visibility_secs.unwrap_or(DEFAULT_VISIBILITY_SECS)),
+        visibility_timeout: secs(Name::VisibilityTimeout, DEFAULT_VISIBILITY_SECS),
+        retention: secs(Name::MessageRetentionPeriod, DEFAULT_RETENTION_SECS),
         redrive: attributes.get(&Name::RedrivePolicy).and_then(|policy| serde_json::from_str(policy).ok()),
     })
 }

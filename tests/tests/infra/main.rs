@@ -3,6 +3,7 @@
 //! Set `DRUMLINE_TEST_LOCALSTACK` to the URL of a running `LocalStack`; `cargo xtask test` does.
 #![allow(clippy::unwrap_used)]
 
+mod doctor;
 mod fan_out;
 mod function;
 mod queues;

@@ -1,0 +1,232 @@
+//! `drumline doctor`: what will go wrong, before it does.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Arg, ArgMatches, Command};
+use comfy_table::{ContentArrangement, Table, presets};
+use drumline_host::aws::{AwsQueue, connect, queue_name};
+use drumline_host::{QueueSettings, Settings, advise};
+use drumline_infra_rules::{Host, Options, Template, check, terraform};
+
+use super::exit::Failed;
+use super::{own_endpoint, read_settings, settings_args};
+use crate::doctor::{Diagnosis, Examined, examine, observe};
+use crate::metrics::Metrics;
+
+/// What CloudFormation's files are called.
+const TEMPLATE_ENDINGS: [&str; 4] = ["yaml", "yml", "json", "template"];
+
+pub(super) fn command() -> Command {
+    let output = || {
+        Arg::new("output")
+            .long("output")
+            .value_parser(["table", "json"])
+            .default_value("table")
+            .help("A table, or JSON: an object for each finding, a line each")
+    };
+    Command::new("doctor")
+        .about("Finds what will go wrong with a template or a live queue, and says why and what to do")
+        .after_help("Exit status: 0 where nothing was found, 1 where something was, 64 and 69 where it could not look.")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            Command::new("template")
+                .about("Checks CloudFormation and SAM templates, and Terraform modules")
+                .after_help(
+                    "Files that are used together are given together: a worker is judged with its queue.\n\
+                     A folder is a Terraform module where it holds .tf files, else all the templates in it.\n\n\
+                     Examples:\n  drumline doctor template queue.yaml worker-fargate.yaml\n  \
+                     drumline doctor template infra/terraform/modules/queue --output json | jq .mend",
+                )
+                .arg(
+                    Arg::new("files")
+                        .value_name("FILE")
+                        .num_args(1..)
+                        .required(true)
+                        .value_parser(clap::value_parser!(PathBuf)),
+                )
+                .arg(output()),
+        )
+        .subcommand(
+            Command::new("queue")
+                .about("Checks the live queues of the settings, with their DLQs and event source mappings")
+                .after_help(
+                    "The settings are read as `run` reads them, and held against the queues. Where a consumer of these \
+                     queues runs on this machine, its handlers' times are looked at too (DRUMLINE_HTTP_ADDR).\n\
+                     It needs sqs:GetQueueAttributes and sqs:GetQueueUrl, also on the DLQ, and if it is to see functions \
+                     lambda:ListEventSourceMappings and lambda:GetFunctionConfiguration. It changes nothing.",
+                )
+                .args(settings_args())
+                .arg(output()),
+        )
+}
+
+pub(super) fn doctor(args: &ArgMatches) -> Result<ExitCode, Failed> {
+    let (args, diagnoses) = match args.subcommand() {
+        Some(("template", args)) => (args, templates(args)?),
+        Some(("queue", args)) => (args, queues(args)?),
+        other => unreachable!("clap knows no other command: {other:?}"),
+    };
+    let json = args.get_one::<String>("output").is_some_and(|output| output == "json");
+    print(&diagnoses, json)?;
+    Ok(if diagnoses.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn templates(args: &ArgMatches) -> Result<Vec<Diagnosis>, Failed> {
+    let mut templates = Vec::new();
+    for path in args.get_many::<PathBuf>("files").into_iter().flatten() {
+        for file in files_of(path)? {
+            let template = if file.is_dir() { terraform::load(&file) } else { Template::load(&file) };
+            templates.push(template.map_err(|error| Failed::usage(error.to_string()))?);
+        }
+    }
+    let options = Options { environment: Some(&loads) };
+    Ok(check(&templates, &options).into_iter().map(Diagnosis::in_template).collect())
+}
+
+/// A file, a module, or the templates of a folder in the order of their names.
+fn files_of(path: &Path) -> Result<Vec<PathBuf>, Failed> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let unreadable =
+        |error: std::io::Error| Failed::usage(format!("{} cannot be read: {error}", path.display()));
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(unreadable)? {
+        files.push(entry.map_err(unreadable)?.path());
+    }
+    let ends = |file: &Path, endings: &[&str]| {
+        file.extension().and_then(|ending| ending.to_str()).is_some_and(|ending| endings.contains(&ending))
+    };
+    if files.iter().any(|file| ends(file, &["tf"])) {
+        return Ok(vec![path.to_owned()]);
+    }
+    files.retain(|file| ends(file, &TEMPLATE_ENDINGS));
+    files.sort();
+    if files.is_empty() {
+        return Err(Failed::usage(format!("{} holds no template and no Terraform module", path.display())));
+    }
+    Ok(files)
+}
+
+/// Reads an environment as the runtime does.
+fn loads(variables: &BTreeMap<String, String>, host: Host) -> Result<(), Vec<String>> {
+    let environment = |name: &str| variables.get(name).cloned();
+    let settings = match host {
+        Host::Consumer => Settings::read(&BTreeMap::new(), environment, None),
+        Host::Lambda => Settings::read_for_function(environment),
+    };
+    let problems = settings.map(drop).err().map(|problems| problems.0).unwrap_or_default();
+    let mut words: Vec<String> =
+        problems.iter().map(|problem| format!("{}: {}", problem.place, problem.text)).collect();
+    words.extend(
+        variables
+            .keys()
+            .filter(|name| is_unknown(name))
+            .map(|name| format!("{name}: is no setting of this version")),
+    );
+    if words.is_empty() { Ok(()) } else { Err(words) }
+}
+
+/// Settings of the jobs are their own business, so only names that look like the runtime's and are not are told.
+fn is_unknown(name: &str) -> bool {
+    let Some(key) = name.strip_prefix("DRUMLINE_") else { return false };
+    let key = key.to_lowercase();
+    let similar = |known: &str| known != key && strsim::damerau_levenshtein(known, &key) <= 2;
+    let known = |setting: &&drumline_host::Setting| setting.key == key;
+    !drumline_host::SETTINGS.iter().any(|setting| known(&setting))
+        && drumline_host::SETTINGS.iter().any(|setting| similar(setting.key))
+}
+
+fn queues(args: &ArgMatches) -> Result<Vec<Diagnosis>, Failed> {
+    let settings = read_settings(args).map_err(|problems| Failed::usage(problems.to_string()))?;
+    let metrics = settings.http_addr.and_then(|addr| match own_endpoint::get(addr, "/metrics") {
+        Ok(answer) if answer.is_ok() => Some(answer.body),
+        _ => {
+            note(&format!(
+                "no consumer answers at http://{addr}/metrics, so its handlers' times are not looked at"
+            ));
+            None
+        }
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut all = Vec::new();
+    for queue in &settings.queues {
+        all.extend(runtime.block_on(one(queue, &settings, metrics.as_deref()))?);
+    }
+    Ok(all)
+}
+
+async fn one(
+    queue: &QueueSettings,
+    settings: &Settings,
+    metrics: Option<&str>,
+) -> Result<Vec<Diagnosis>, Failed> {
+    let name = queue_name(queue.url.as_str());
+    let clients = connect(&queue.url, queue.wait_time).await.map_err(Failed::usage)?;
+    let unavailable = |error: drumline_host::SqsError| {
+        Failed::sqs(error.kind, format!("{name} cannot be looked at: {}", error.text))
+    };
+    let facts = AwsQueue::new(clients.clone(), queue.url.to_string(), Metrics::new().queue(name))
+        .describe()
+        .await
+        .map_err(unavailable)?;
+    let Examined { mut diagnoses, unseen } =
+        examine(&clients, queue.url.as_str()).await.map_err(unavailable)?;
+    for unseen in unseen {
+        note(&format!("not looked at: {unseen}"));
+    }
+    let mut advice = advise(queue, &facts);
+    match metrics.map(|metrics| observe(metrics, name)) {
+        Some(Some(observed)) => {
+            advice.extend(observed.advise(queue, facts.visibility_timeout, settings.shutdown_grace));
+        }
+        Some(None) => {
+            note(&format!("the consumer has run too little of {name} to judge its handlers' times"));
+        }
+        None => {}
+    }
+    diagnoses.extend(advice.into_iter().map(|advice| Diagnosis::of_settings(name, advice)));
+    Ok(diagnoses)
+}
+
+fn print(diagnoses: &[Diagnosis], json: bool) -> Result<(), Failed> {
+    let mut out = std::io::stdout().lock();
+    if json {
+        for diagnosis in diagnoses {
+            serde_json::to_writer(&mut out, diagnosis).map_err(|error| Failed::other(error.to_string()))?;
+            writeln!(out)?;
+        }
+        return Ok(());
+    }
+    if !diagnoses.is_empty() {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING).set_header(["RULE", "WHERE", "FOUND", "WHY", "DO"]);
+        for Diagnosis { rule, place, part, found, reason, mend } in diagnoses {
+            let place = if part.is_empty() { place.clone() } else { format!("{place} {part}") };
+            table.add_row([rule, &*place, found, reason, mend]);
+        }
+        let terminal = out.is_terminal();
+        table.set_content_arrangement(if terminal {
+            ContentArrangement::Dynamic
+        } else {
+            ContentArrangement::Disabled
+        });
+        writeln!(out, "{table}")?;
+    }
+    note(&match diagnoses.len() {
+        0 => "nothing found".to_owned(),
+        1 => "1 finding".to_owned(),
+        count => format!("{count} findings"),
+    });
+    Ok(())
+}
+
+/// Beside the findings, which may go into a pipe.
+#[allow(clippy::print_stderr, reason = "what a command tells besides its output")]
+fn note(text: &str) {
+    eprintln!("drumline: {text}");
+}

@@ -1,0 +1,138 @@
+//! Settings that do not go together with the queue they are for: nothing fails at the start, and much does later.
+
+use std::time::Duration;
+
+use drumline::{RetryPolicy, UnknownType};
+use serde::Serialize;
+
+use crate::aws::QueueFacts;
+use crate::settings::QueueSettings;
+
+/// How long a rolling deploy may take, while which some workers know a type and others do not yet.
+const DEPLOY: Duration = Duration::from_secs(300);
+
+/// Something that will go wrong, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Advice {
+    /// Its name, such as `R01`.
+    pub id: &'static str,
+    /// What is so.
+    pub found: String,
+    /// Why that is bad.
+    pub reason: &'static str,
+    /// What to do.
+    pub mend: &'static str,
+}
+
+/// What the settings of a queue and the queue itself make of each other.
+///
+/// | id | told where |
+/// |---|---|
+/// | R01 | a retry schedule has steps that no message lives to see, because the redrive policy takes it before |
+/// | R02 | the retries may take longer than the queue keeps a message, so that it is deleted unfinished |
+/// | R03 | an unknown type is tried again, but in the DLQ before a deploy can have ended |
+pub fn advise(settings: &QueueSettings, facts: &QueueFacts) -> Vec<Advice> {
+    // Without a redrive policy a message is tried until it expires, so no number of tries is too small or too large.
+    let Some(redrive) = &facts.redrive else { return Vec::new() };
+    let waits = redrive.max_receive_count.saturating_sub(1);
+    let by_type =
+        settings.retry_by_type.iter().map(|(name, policy)| (format!("the retry policy of {name}"), policy));
+    let mut policies: Vec<(String, &RetryPolicy)> = by_type.collect();
+    policies.sort_by(|(a, _), (b, _)| a.cmp(b));
+    policies.insert(0, ("the retry policy".to_owned(), &settings.retry));
+    let mut advice = Vec::new();
+    for (name, policy) in policies {
+        if policy.steps().is_some_and(|steps| steps > waits as usize) {
+            advice.push(Advice {
+                id: "R01",
+                found: format!(
+                    "{name}, {policy}, has more waits than the {waits} that maxReceiveCount = {} leaves",
+                    redrive.max_receive_count
+                ),
+                reason: "every try costs a receive, and after that many receives SQS moves the message to the DLQ",
+                mend: "raise maxReceiveCount above the number of steps, or leave the last steps out",
+            });
+        }
+        let longest = policy.longest_wait(waits);
+        if longest >= facts.retention {
+            advice.push(Advice {
+                id: "R02",
+                found: format!(
+                    "{name}, {policy}, may take {} for {waits} waits, and the queue keeps messages for {}",
+                    words(longest),
+                    words(facts.retention)
+                ),
+                reason: "SQS deletes a message at the end of its retention, tried to the end or not, and it never reaches the DLQ",
+                mend: "lengthen the queue's retention, lower maxReceiveCount, or shorten the waits",
+            });
+        }
+    }
+    let patience = settings.retry.longest_wait(waits);
+    if settings.unknown_type == UnknownType::Retry && patience < DEPLOY {
+        advice.push(Advice {
+            id: "R03",
+            found: format!(
+                "a message of an unknown type is in the DLQ after {} at most ({}, maxReceiveCount = {})",
+                words(patience),
+                settings.retry,
+                redrive.max_receive_count
+            ),
+            reason: "while a deploy is under way, workers of the old version receive jobs that only the new one knows",
+            mend: "raise maxReceiveCount or lengthen the waits, to five minutes altogether at least; or set unknown_type to reject where no new types come",
+        });
+    }
+    advice
+}
+
+fn words(time: Duration) -> String {
+    humantime::format_duration(Duration::from_secs(time.as_secs())).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::aws::Redrive;
+    use crate::settings::Settings;
+
+    fn told(set: &[(&str, &str)], max_receive_count: Option<u32>, retention: Duration) -> Vec<&'static str> {
+        let environment = |name: &str| {
+            let key = name.strip_prefix("DRUMLINE_")?.to_lowercase();
+            let given = set.iter().find(|(set, _)| *set == key).map(|(_, value)| (*value).to_owned());
+            given.or((key == "queue_url").then(|| "http://localhost/1/jobs".to_owned()))
+        };
+        let settings = Settings::read(&BTreeMap::new(), environment, None).unwrap();
+        let redrive = max_receive_count
+            .map(|max_receive_count| Redrive { dead_letter_target_arn: "arn".to_owned(), max_receive_count });
+        let facts = QueueFacts { visibility_timeout: Duration::from_secs(30), retention, redrive };
+        advise(&settings.queues[0], &facts).into_iter().map(|advice| advice.id).collect()
+    }
+
+    /// What is set, maxReceiveCount, the retention, and what is told.
+    type Row = (&'static [(&'static str, &'static str)], Option<u32>, Duration, &'static [&'static str]);
+
+    const DAYS: Duration = Duration::from_secs(345_600);
+    const REJECT: (&str, &str) = ("unknown_type", "reject");
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn settings_and_queue_have_to_go_together() {
+        let table: [Row; 9] = [
+            (&[], Some(10), DAYS, &[]),
+            (&[], Some(5), DAYS, &["R03"]),
+            (&[REJECT], Some(5), DAYS, &[]),
+            (&[], None, DAYS, &[]),
+            (&[("retry", "schedule(1m,5m,30m)")], Some(4), DAYS, &[]),
+            (&[("retry", "schedule(1m,5m,30m)")], Some(3), DAYS, &["R01"]),
+            (&[("retry", "schedule(20m,30m,10m)")], Some(4), HOUR, &["R02"]),
+            (&[("retry", "schedule(10m,30m,10m)")], Some(4), HOUR, &[]),
+            (&[("retry", "schedule(1h)"), REJECT], Some(1), HOUR, &["R01"]),
+        ];
+        for (set, max_receive_count, retention, expected) in table {
+            assert_eq!(told(set, max_receive_count, retention), expected, "{set:?} {max_receive_count:?}");
+        }
+    }
+}
