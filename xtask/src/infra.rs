@@ -1,5 +1,5 @@
-//! `cargo xtask infra`: what others check of the templates: cfn-lint, and Terraform itself. The project's own rules are tests
-//! of `infra/rules`.
+//! `cargo xtask infra`: what others check of the templates: cfn-lint, SAM's translator, and Terraform itself. The project's
+//! own rules are tests of `infra/rules`; here they judge what SAM makes of its template.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,13 +21,18 @@ pub(crate) fn run() -> Result<ExitCode> {
     let python = venv::python()?;
     let tools = project::target().join("infra");
     let templates = templates(&infra())?;
-    let linted = phase("cfn-lint", || cfn_lint(&python, &tools, &templates, &interrupts))?;
+    let environment = phase("find cfn-lint", || {
+        let pins = ["requirements.txt", "constraints.txt"].map(|name| infra().join(name));
+        venv::make(&python, &tools, &pins, &interrupts)
+    })?;
+    let linted = phase("cfn-lint", || cfn_lint(&environment, &templates, &interrupts))?;
+    let translated = phase("translated SAM", || translated_sam(&environment, &tools, &interrupts))?;
     let checked = phase("terraform", || {
         let mut check = Command::new(&python);
         check.arg(infra().join("terraform/offline/check.py")).arg("--tools").arg(tools.join("terraform"));
         succeeds("check.py", &mut check, &interrupts)
     })?;
-    Ok(if linted && checked { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if linted && translated && checked { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn infra() -> PathBuf {
@@ -35,12 +40,7 @@ fn infra() -> PathBuf {
 }
 
 /// All findings count, informational ones too, and no template switches a rule off.
-fn cfn_lint(
-    python: &Path,
-    tools: &Path,
-    templates: &[PathBuf],
-    interrupts: &Receiver<Interrupted>,
-) -> Result<bool> {
+fn cfn_lint(python: &Path, templates: &[PathBuf], interrupts: &Receiver<Interrupted>) -> Result<bool> {
     for template in templates {
         let text = fs::read_to_string(template).with_context(|| template.display().to_string())?;
         // T06: what is wrong is mended, not hidden.
@@ -48,17 +48,29 @@ fn cfn_lint(
             bail!("{} speaks of cfn-lint: no template tells its linter what to overlook", template.display());
         }
     }
-    let python = venv::make(
-        python,
-        tools,
-        &["requirements.txt", "constraints.txt"].map(|name| infra().join(name)),
-        interrupts,
-    )?;
     let mut lint = Command::new(python.with_file_name("cfn-lint"));
     lint.args(["--include-checks", "I", "--non-zero-exit-code", "informational", "--"]);
     let clean = succeeds("cfn-lint", lint.args(templates), interrupts)?;
-    println!("    {} templates: {}", templates.len(), if clean { "nothing found" } else { "see above" });
+    println!("    templates: {}, {}", templates.len(), if clean { "nothing found" } else { "see above" });
     Ok(clean)
+}
+
+/// What AWS makes of the SAM template, by cfn-lint and by the project's rules.
+fn translated_sam(python: &Path, tools: &Path, interrupts: &Receiver<Interrupted>) -> Result<bool> {
+    let output = tools.join("sam.json");
+    let mut translate = Command::new(python);
+    translate.arg(infra().join("sam/translate.py")).arg(&output);
+    if !succeeds("translate.py", &mut translate, interrupts)? {
+        return Ok(false);
+    }
+    let linted = cfn_lint(python, std::slice::from_ref(&output), interrupts)?;
+    // The same binaries as the tests', so that nothing is built twice.
+    let mut build = project::cargo();
+    build.args(["build", "--quiet", "--workspace", "--bins"]);
+    ensure!(succeeds("cargo build", &mut build, interrupts)?, "the binaries do not build");
+    let mut doctor = Command::new(project::target().join("debug/drumline"));
+    doctor.args(["doctor", "template"]).arg(infra().join("cloudformation/queue.yaml")).arg(&output);
+    Ok(succeeds("drumline doctor", &mut doctor, interrupts)? && linted)
 }
 
 fn succeeds(name: &str, command: &mut Command, interrupts: &Receiver<Interrupted>) -> Result<bool> {
