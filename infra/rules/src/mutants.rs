@@ -24,7 +24,7 @@ struct Mutants {
 struct Mutant {
     /// The rule that finds it.
     rule: String,
-    /// The template, in `infra/cloudformation`.
+    /// The template, in `infra/cloudformation`; or a queue's and a worker's with a `+`, as one stack.
     file: String,
     /// What somebody would have been thinking.
     mistake: String,
@@ -52,6 +52,32 @@ struct Replace {
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../cloudformation")
+}
+
+/// A template's values; of two, those of the stack that both would be.
+fn read(file: &str) -> Value {
+    let read = |file: &str| yaml::parse(&std::fs::read_to_string(folder().join(file)).unwrap()).unwrap().root;
+    let Some((queue, worker)) = file.split_once(" + ") else { return read(file) };
+    let mut together = read(queue);
+    let told = [
+        ("QueueArn", r#"{"Fn::GetAtt":["Queue","Arn"]}"#, "${Queue.Arn}"),
+        ("QueueName", r#"{"Fn::GetAtt":["Queue","QueueName"]}"#, "${Queue.QueueName}"),
+        ("QueueUrl", r#"{"Ref":"Queue"}"#, "${Queue}"),
+    ];
+    let mut worker = read(worker).to_string();
+    for (parameter, reference, inner) in told {
+        worker = worker.replace(&format!(r#"{{"Ref":"{parameter}"}}"#), reference);
+        worker = worker.replace(&format!("${{{parameter}}}"), inner);
+    }
+    let mut worker: Value = serde_json::from_str(&worker).unwrap();
+    for (parameter, _, _) in told {
+        worker["Parameters"].as_object_mut().unwrap().remove(parameter);
+    }
+    for section in ["Parameters", "Resources", "Outputs"] {
+        let both = together[section].as_object_mut().unwrap();
+        both.extend(worker[section].as_object().unwrap().clone());
+    }
+    together
 }
 
 fn mutants() -> Vec<Mutant> {
@@ -112,8 +138,7 @@ impl Mutant {
 
     /// The rules that find it.
     fn found_by(&self) -> BTreeSet<&'static str> {
-        let path = folder().join(&self.file);
-        let mut root = yaml::parse(&std::fs::read_to_string(path).unwrap()).unwrap().root;
+        let mut root = read(&self.file);
         self.apply(&mut root);
         let mutated = Template::from_source(CloudFormation::parse(&self.file, &root.to_string()).unwrap());
         let beside = self.beside.iter().map(|file| Template::load(&folder().join(file)).unwrap());
@@ -148,6 +173,22 @@ fn listed(folder: &Path) -> Vec<PathBuf> {
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     paths
+}
+
+/// The rules see a queue and its worker as one, too.
+#[test]
+fn queue_and_worker_in_one_stack_break_no_rule() {
+    for queue in ["queue.yaml", "queue-fifo.yaml"] {
+        for worker in
+            ["worker-lambda.yaml", "worker-fargate.yaml", "worker-ec2.yaml", "examples/sidecar-task.yaml"]
+        {
+            let file = format!("{queue} + {worker}");
+            let template = CloudFormation::parse(&file, &read(&file).to_string()).unwrap();
+            let findings = check(&[Template::from_source(template)], &options());
+            let findings: Vec<String> = findings.iter().map(ToString::to_string).collect();
+            assert!(findings.is_empty(), "{}", findings.join("\n"));
+        }
+    }
 }
 
 /// Together, so that they are held to agree with each other too.
