@@ -80,9 +80,9 @@ fn is_about_queues(stack: &Stack) -> bool {
 }
 
 fn judge(rule: &Rule, case: &Case<'_>, bound: Option<(&str, &Value)>, findings: &mut Vec<Finding>) {
-    let mut report = Report::default();
+    let mut report = Report::new(case.stack);
     (rule.check)(case, &mut report);
-    for (place, mut found) in report.0 {
+    for (place, mut found) in report.found {
         // What is wrong at the default too, or at another bound, is told once.
         if bound.is_some() && findings.iter().any(|finding| finding.rule == rule.id && finding.place == place)
         {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cloudformation::{CloudFormation, yaml};
 use crate::{Host, Options, Template, check, rules, terraform};
@@ -207,4 +207,63 @@ fn the_templates_and_modules_break_no_rule() {
     );
     let findings: Vec<String> = check(&templates, &options()).iter().map(ToString::to_string).collect();
     assert!(findings.is_empty(), "{}", findings.join("\n"));
+}
+
+/// Pointers to everything in a value, references as one.
+fn everything(value: &Value, at: &str, found: &mut Vec<String>) {
+    found.push(at.to_owned());
+    match value {
+        Value::Object(map)
+            if map.len() == 1 && map.keys().all(|key| key == "Ref" || key.starts_with("Fn::")) => {}
+        Value::Object(map) => {
+            map.iter()
+                .for_each(|(key, inner)| everything(inner, &format!("{at}/{}", yaml::escape(key)), found));
+        }
+        Value::Array(items) => {
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(index, inner)| everything(inner, &format!("{at}/{index}"), found));
+        }
+        _ => {}
+    }
+}
+
+/// Whatever property is another stack's export, rules are silent about it. But the DLQ has to be in the stack, and what
+/// is not used any more is not used.
+#[test]
+fn what_only_a_deployment_knows_breaks_no_rule() {
+    let certain = BTreeSet::from(["Q02", "T03"]);
+    let mut wrong = Vec::new();
+    for file in ["queue-fifo.yaml", "worker-fargate.yaml", "worker-lambda.yaml", "examples/sidecar-task.yaml"]
+    {
+        let mut root = read(file);
+        for parameter in root["Parameters"].as_object_mut().unwrap().values_mut() {
+            // Judged at the defaults only, which is a fraction of the work.
+            *parameter = parameter
+                .as_object()
+                .unwrap()
+                .clone()
+                .into_iter()
+                .filter(|(key, _)| !key.ends_with("Value") && key != "AllowedValues")
+                .collect();
+        }
+        for (id, resource) in root["Resources"].as_object().unwrap() {
+            let mut places = Vec::new();
+            everything(&resource["Properties"], "", &mut places);
+            // All of the properties at once cannot come from elsewhere.
+            for place in places.iter().filter(|place| !place.is_empty()) {
+                let mut with = root.clone();
+                *with["Resources"][id]["Properties"].pointer_mut(place).unwrap() =
+                    json!({ "Fn::ImportValue": "other" });
+                let template = Template::from_source(CloudFormation::parse(file, &with.to_string()).unwrap());
+                let findings = check(&[template], &options());
+                let findings = findings.iter().filter(|finding| !certain.contains(finding.rule));
+                wrong.extend(
+                    findings.map(|finding| format!("{file} {id}{place}: {} {}", finding.rule, finding.found)),
+                );
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

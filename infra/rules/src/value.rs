@@ -54,6 +54,16 @@ pub(crate) fn is_known(value: &Value) -> bool {
     }
 }
 
+/// Whether a value, or a part of it, could not be worked out at all.
+pub(crate) fn is_unclear(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains("${Fn::"),
+        Value::Array(items) => items.iter().any(is_unclear),
+        Value::Object(map) => map.values().any(is_unclear),
+        _ => false,
+    }
+}
+
 /// Whether a part of a text is left to the deployment.
 pub(crate) fn has_token(text: &str) -> bool {
     text.contains("${")

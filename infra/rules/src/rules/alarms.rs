@@ -7,7 +7,7 @@ use crate::rules::Rule;
 use crate::value::{has_token, int, is_token, items, number, plain, token_name};
 use crate::views::functions::mappings;
 use crate::views::known_metrics::exists;
-use crate::views::metrics::{Alarm, Metric, alarms};
+use crate::views::metrics::{Alarm, Metric, alarms, may_be_any};
 use crate::views::queues::{Queue, queues};
 use crate::views::scaling::targets;
 use crate::views::tasks::tasks;
@@ -111,17 +111,24 @@ fn on<'q>(
     alarms.iter().filter(move |alarm| alarm.metrics.iter().any(is_on))
 }
 
-fn dead_letters_ring(case: &Case<'_>, report: &mut Report) {
+/// That an alarm is missing at a queue, unless there is one that may be any.
+fn missing(alarms: &[Alarm<'_>], queue: &Queue<'_>, found: &str, report: &mut Report<'_>) {
+    if !may_be_any(alarms) {
+        report.at(queue.id, queue.resource, "", found);
+    }
+}
+
+fn dead_letters_ring(case: &Case<'_>, report: &mut Report<'_>) {
     let (all, alarms) = (queues(case.stack), alarms(case.stack));
     let is_right = |alarm: &Alarm<'_>| {
-        alarm.resource.text("/Statistic") == Some("Maximum")
+        alarm.statistic().is_some_and(|statistic| statistic == "Maximum" || has_token(statistic))
             && alarm.period().is_none_or(|secs| secs <= DLQ_PERIOD_SECS)
             && alarm.rings_at_one() != Some(false)
     };
     for dlq in all.iter().filter(|queue| queue.is_dlq(&all)) {
         let mut on_depth = on(&alarms, dlq, "ApproximateNumberOfMessagesVisible").peekable();
         let Some(first) = on_depth.peek().copied() else {
-            report.at(dlq.id, dlq.resource, "", "no alarm watches how many dead letters there are");
+            missing(&alarms, dlq, "no alarm watches how many dead letters there are", report);
             continue;
         };
         if !on_depth.any(is_right) {
@@ -130,7 +137,7 @@ fn dead_letters_ring(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn not_by_sent(case: &Case<'_>, report: &mut Report) {
+fn not_by_sent(case: &Case<'_>, report: &mut Report<'_>) {
     let (all, alarms) = (queues(case.stack), alarms(case.stack));
     for dlq in all.iter().filter(|queue| queue.is_dlq(&all)) {
         for alarm in on(&alarms, dlq, "NumberOfMessagesSent") {
@@ -139,7 +146,7 @@ fn not_by_sent(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn consumed_dlq_rings(case: &Case<'_>, report: &mut Report) {
+fn consumed_dlq_rings(case: &Case<'_>, report: &mut Report<'_>) {
     let (all, alarms) = (queues(case.stack), alarms(case.stack));
     let tasks = tasks(case.stack);
     let by_tasks = tasks.iter().filter_map(|task| task.queue.as_ref());
@@ -149,21 +156,21 @@ fn consumed_dlq_rings(case: &Case<'_>, report: &mut Report) {
     for dlq in all.iter().filter(|queue| queue.is_dlq(&all)) {
         let is_consumed = consumed.iter().any(|queue| queue.id == dlq.id);
         if is_consumed && on(&alarms, dlq, "NumberOfMessagesReceived").next().is_none() {
-            report.at(dlq.id, dlq.resource, "", "it is consumed, and no alarm watches what is received");
+            missing(&alarms, dlq, "it is consumed, and no alarm watches what is received", report);
         }
     }
 }
 
 const AGE: &str = "ApproximateAgeOfOldestMessage";
 
-fn old_messages_ring(case: &Case<'_>, report: &mut Report) {
+fn old_messages_ring(case: &Case<'_>, report: &mut Report<'_>) {
     let (all, alarms) = (queues(case.stack), alarms(case.stack));
     for source in all.iter().filter(|queue| !queue.is_dlq(&all)) {
         ages_ring(source, &alarms, 0.5, report);
     }
 }
 
-fn old_dead_letters_ring(case: &Case<'_>, report: &mut Report) {
+fn old_dead_letters_ring(case: &Case<'_>, report: &mut Report<'_>) {
     let (all, alarms) = (queues(case.stack), alarms(case.stack));
     for dlq in all.iter().filter(|queue| queue.is_dlq(&all)) {
         ages_ring(dlq, &alarms, 1.0, report);
@@ -171,7 +178,7 @@ fn old_dead_letters_ring(case: &Case<'_>, report: &mut Report) {
 }
 
 /// That an alarm rings before a part of the retention is over.
-fn ages_ring(queue: &Queue<'_>, alarms: &[Alarm<'_>], part: f64, report: &mut Report) {
+fn ages_ring(queue: &Queue<'_>, alarms: &[Alarm<'_>], part: f64, report: &mut Report<'_>) {
     let retention = queue.retention().and_then(|secs| number(&secs.into()));
     let is_right = |alarm: &Alarm<'_>| match (alarm.threshold(), retention) {
         (Some(threshold), Some(retention)) => alarm.rings_above() && threshold < retention * part,
@@ -179,7 +186,7 @@ fn ages_ring(queue: &Queue<'_>, alarms: &[Alarm<'_>], part: f64, report: &mut Re
     };
     let mut on_age = on(alarms, queue, AGE).peekable();
     let Some(first) = on_age.peek().copied() else {
-        report.at(queue.id, queue.resource, "", "no alarm watches the age of its oldest message");
+        missing(alarms, queue, "no alarm watches the age of its oldest message", report);
         return;
     };
     if !on_age.any(is_right) {
@@ -200,7 +207,7 @@ fn ours<'a>(case: &Case<'a>) -> Vec<Alarm<'a>> {
     alarms(case.stack).into_iter().filter(is_ours).collect()
 }
 
-fn silence_is_no_breach(case: &Case<'_>, report: &mut Report) {
+fn silence_is_no_breach(case: &Case<'_>, report: &mut Report<'_>) {
     for alarm in ours(case) {
         let at = "/TreatMissingData";
         let treated = alarm.resource.text(at).unwrap_or("missing");
@@ -227,8 +234,8 @@ fn tells_a_topic(case: &Case<'_>, alarm: &Resource, at: &str) -> bool {
     !actions.is_empty() && refers_well && actions.iter().all(reads_well)
 }
 
-fn somebody_is_told(case: &Case<'_>, report: &mut Report) {
-    for alarm in ours(case) {
+fn somebody_is_told(case: &Case<'_>, report: &mut Report<'_>) {
+    for alarm in ours(case).iter().filter(|alarm| !alarm.is_unclear()) {
         for at in ["/AlarmActions", "/OKActions"] {
             let is_whole_token = alarm.resource.text(at).is_some_and(is_token);
             if !alarm.scales(case.stack) && !is_whole_token && !tells_a_topic(case, alarm.resource, at) {
@@ -250,7 +257,7 @@ fn watched<'a>(case: &Case<'a>) -> Vec<(&'a str, &'a Resource, Metric)> {
     in_alarms.chain(in_policies).collect()
 }
 
-fn metrics_exist(case: &Case<'_>, report: &mut Report) {
+fn metrics_exist(case: &Case<'_>, report: &mut Report<'_>) {
     for (id, resource, metric) in watched(case) {
         if exists(&metric.namespace, &metric.name) == Some(false) && !has_token(&metric.name) {
             let found = format!("{} has no metric {}", metric.namespace, metric.name);
@@ -272,7 +279,7 @@ fn not_a_name(value: &str, all: &[Queue<'_>]) -> Option<&'static str> {
     (!all.is_empty() && !is_here && !is_token(value)).then_some("no queue of the stack has this name")
 }
 
-fn queues_by_name(case: &Case<'_>, report: &mut Report) {
+fn queues_by_name(case: &Case<'_>, report: &mut Report<'_>) {
     let all = queues(case.stack);
     for (id, resource, metric) in watched(case).iter().filter(|(_, _, metric)| metric.namespace == "AWS/SQS")
     {
@@ -288,7 +295,7 @@ fn queues_by_name(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn missing_tasks_ring(case: &Case<'_>, report: &mut Report) {
+fn missing_tasks_ring(case: &Case<'_>, report: &mut Report<'_>) {
     let alarms = alarms(case.stack);
     let counts = |alarm: &&Alarm<'_>| {
         let has = |name: &str| alarm.has("ECS/ContainerInsights", name);
@@ -297,6 +304,7 @@ fn missing_tasks_ring(case: &Case<'_>, report: &mut Report) {
     for task in tasks(case.stack) {
         for (id, service) in task.services(case.stack) {
             match alarms.iter().find(counts) {
+                None if may_be_any(&alarms) => {}
                 None => report.at(id, service, "", "no alarm compares the running tasks with the wanted"),
                 Some(alarm) => {
                     let held = alarm.holds_for();

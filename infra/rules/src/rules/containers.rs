@@ -90,7 +90,7 @@ pub(super) const RULES: [Rule; 8] = [
     },
 ];
 
-fn stops_in_time(case: &Case<'_>, report: &mut Report) {
+fn stops_in_time(case: &Case<'_>, report: &mut Report<'_>) {
     for task in tasks(case.stack) {
         let at = task.pointer("/StopTimeout");
         let Some(value) = task.container().get("StopTimeout") else {
@@ -119,7 +119,7 @@ fn stops_in_time(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn drains_within_lease(case: &Case<'_>, report: &mut Report) {
+fn drains_within_lease(case: &Case<'_>, report: &mut Report<'_>) {
     for task in tasks(case.stack).iter().filter(|task| task.ours) {
         if let (Some(grace), Some(lease)) = (task.grace(), task.lease(case.stack))
             && grace >= lease
@@ -135,7 +135,7 @@ fn drains_within_lease(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn confined(case: &Case<'_>, report: &mut Report) {
+fn confined(case: &Case<'_>, report: &mut Report<'_>) {
     for task in tasks(case.stack) {
         let container = task.container();
         let is_on = |value: &Value| truth(value) == Some(true);
@@ -161,7 +161,7 @@ fn confined(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn health_is_asked(case: &Case<'_>, report: &mut Report) {
+fn health_is_asked(case: &Case<'_>, report: &mut Report<'_>) {
     for task in tasks(case.stack) {
         let at = task.pointer("/HealthCheck/Command");
         match task.container()["HealthCheck"]["Command"].as_array().map(Vec::as_slice) {
@@ -172,7 +172,7 @@ fn health_is_asked(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn image_is_fixed(case: &Case<'_>, report: &mut Report) {
+fn image_is_fixed(case: &Case<'_>, report: &mut Report<'_>) {
     for task in tasks(case.stack) {
         let image = plain(&task.container()["Image"]);
         let at = task.pointer("/Image");
@@ -180,7 +180,7 @@ fn image_is_fixed(case: &Case<'_>, report: &mut Report) {
             if let Some(allowed) =
                 parameter.pattern.as_deref().map_or(Some(MOVING[0]), |pattern| allows_moving(pattern))
             {
-                report.at(task.id, task.resource, &at, format!("its parameter allows {allowed}"));
+                report.certainly_at(task.id, task.resource, &at, format!("its parameter allows {allowed}"));
             }
             continue;
         }
@@ -208,7 +208,7 @@ fn ends_in_token(image: &str) -> bool {
     has_token(image) && image.ends_with('}')
 }
 
-fn logs_are_kept_for_a_while(case: &Case<'_>, report: &mut Report) {
+fn logs_are_kept_for_a_while(case: &Case<'_>, report: &mut Report<'_>) {
     for task in tasks(case.stack) {
         let at = task.pointer("/LogConfiguration");
         let logging = &task.container()["LogConfiguration"];
@@ -241,7 +241,7 @@ fn is_secret(name: &str, value: &str) -> bool {
     named && !value.is_empty() || credentials()
 }
 
-fn no_plain_secrets(case: &Case<'_>, report: &mut Report) {
+fn no_plain_secrets(case: &Case<'_>, report: &mut Report<'_>) {
     for task in tasks(case.stack) {
         for (index, container) in task.containers.iter().enumerate() {
             for (place, pair) in items(container.get("Environment")).iter().enumerate() {
@@ -267,7 +267,7 @@ fn no_plain_secrets(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn sidecars_follow(case: &Case<'_>, report: &mut Report) {
+fn sidecars_follow(case: &Case<'_>, report: &mut Report<'_>) {
     for task in tasks(case.stack).iter().filter(|task| task.ours && task.containers.len() > 1) {
         let waits_for: Vec<String> = items(task.container().get("DependsOn"))
             .iter()
@@ -288,14 +288,15 @@ fn sidecar_follows(
     index: usize,
     sidecar: &Value,
     waits_for: &[String],
-    report: &mut Report,
+    report: &mut Report<'_>,
 ) {
     let name = plain(&sidecar["Name"]);
     let at = format!("/ContainerDefinitions/{index}");
     if truth(&sidecar["Essential"]) != Some(false) {
         report.at(task.id, task.resource, &format!("{at}/Essential"), format!("{name} is essential"));
     }
-    if !waits_for.contains(&name) {
+    if !waits_for.contains(&name) && sidecar.is_object() && !has_token(&name) {
+        let at = task.pointer("/DependsOn");
         report.at(
             task.id,
             task.resource,

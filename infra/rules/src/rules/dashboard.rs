@@ -41,7 +41,7 @@ pub(super) const RULES: [Rule; 3] = [
     },
 ];
 
-fn logs_end(case: &Case<'_>, report: &mut Report) {
+fn logs_end(case: &Case<'_>, report: &mut Report<'_>) {
     let at = "/RetentionInDays";
     for (id, group) in case.stack.of_kind("AWS::Logs::LogGroup") {
         match group.get(at) {
@@ -54,7 +54,7 @@ fn logs_end(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn shows_what_exists(case: &Case<'_>, report: &mut Report) {
+fn shows_what_exists(case: &Case<'_>, report: &mut Report<'_>) {
     let at = "/DashboardBody";
     for dashboard in dashboards(case.stack) {
         if let Err(problem) = &dashboard.body {
@@ -79,7 +79,7 @@ fn shows_what_exists(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn answers_first_questions(case: &Case<'_>, report: &mut Report) {
+fn answers_first_questions(case: &Case<'_>, report: &mut Report<'_>) {
     for dashboard in dashboards(case.stack) {
         let shown = dashboard.shown();
         if !shown.metrics.iter().any(|metric| metric.namespace == "AWS/SQS") {

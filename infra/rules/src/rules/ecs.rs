@@ -88,7 +88,7 @@ pub(super) const RULES: [Rule; 7] = [
     },
 ];
 
-fn legal_size(case: &Case<'_>, report: &mut Report) {
+fn legal_size(case: &Case<'_>, report: &mut Report<'_>) {
     for task in tasks(case.stack) {
         let at = "/RuntimePlatform/CpuArchitecture";
         let architecture = task.resource.text(at).unwrap_or("X86_64");
@@ -138,7 +138,7 @@ fn sample(
     sampled.collect()
 }
 
-fn environment_loads(case: &Case<'_>, report: &mut Report) {
+fn environment_loads(case: &Case<'_>, report: &mut Report<'_>) {
     for task in tasks(case.stack).iter().filter(|task| task.ours) {
         let at = task.pointer("/Environment");
         let queue_name = task.queue.as_ref().map(|queue| queue.name.as_str());
@@ -167,7 +167,7 @@ fn environment_loads(case: &Case<'_>, report: &mut Report) {
 
 fn loads(
     case: &Case<'_>,
-    report: &mut Report,
+    report: &mut Report<'_>,
     at: (&str, &Resource, &str),
     variables: &BTreeMap<String, String>,
     host: Host,
@@ -179,7 +179,7 @@ fn loads(
 }
 
 fn come_from_parameters(
-    report: &mut Report,
+    report: &mut Report<'_>,
     id: &str,
     resource: &Resource,
     place: impl Fn(&str) -> Option<String>,
@@ -202,7 +202,7 @@ fn services<'a>(case: &Case<'a>) -> Vec<(&'a str, &'a Resource)> {
 
 const NETWORK: &str = "/NetworkConfiguration/AwsvpcConfiguration";
 
-fn closed_to_the_network(case: &Case<'_>, report: &mut Report) {
+fn closed_to_the_network(case: &Case<'_>, report: &mut Report<'_>) {
     for (id, service) in services(case) {
         let at = format!("{NETWORK}/AssignPublicIp");
         let awsvpc = service.get(NETWORK).is_some();
@@ -217,7 +217,7 @@ fn closed_to_the_network(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn closed_group(case: &Case<'_>, report: &mut Report, id: &str, group: &Resource) {
+fn closed_group(case: &Case<'_>, report: &mut Report<'_>, id: &str, group: &Resource) {
     let opened =
         |kind: &'static str| case.stack.of_kind(kind).filter(|(_, rule)| rule.refers_to("/GroupId", id));
     if !items(group.get("/SecurityGroupIngress")).is_empty() {
@@ -243,7 +243,7 @@ fn closed_group(case: &Case<'_>, report: &mut Report, id: &str, group: &Resource
     }
 }
 
-fn rolls_back(case: &Case<'_>, report: &mut Report) {
+fn rolls_back(case: &Case<'_>, report: &mut Report<'_>) {
     let at = "/DeploymentConfiguration/DeploymentCircuitBreaker";
     for (id, service) in services(case) {
         let is_on = |key: &str| service.get(&format!("{at}/{key}")).and_then(truth) == Some(true);
@@ -253,7 +253,7 @@ fn rolls_back(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn base_on_demand(case: &Case<'_>, report: &mut Report) {
+fn base_on_demand(case: &Case<'_>, report: &mut Report<'_>) {
     let at = "/CapacityProviderStrategy";
     for (id, service) in services(case) {
         let providers = items(service.get(at));
@@ -270,7 +270,7 @@ fn base_on_demand(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn count_is_scaled(case: &Case<'_>, report: &mut Report) {
+fn count_is_scaled(case: &Case<'_>, report: &mut Report<'_>) {
     for target in targets(case.stack) {
         for (id, service) in target.task.services(case.stack) {
             if service.get("/DesiredCount").is_some() {
@@ -280,7 +280,7 @@ fn count_is_scaled(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn long_jobs_are_protected(case: &Case<'_>, report: &mut Report) {
+fn long_jobs_are_protected(case: &Case<'_>, report: &mut Report<'_>) {
     let is_long = |task: &Task<'_>| {
         let stop = task.stop_timeout().and_then(|secs| number(&secs.into()));
         matches!((task.handler_timeout(), stop), (Some(longest), Some(stop)) if longest > stop)

@@ -49,7 +49,7 @@ pub(super) const RULES: [Rule; 4] = [
     },
 ];
 
-fn outputs_are_there(case: &Case<'_>, report: &mut Report) {
+fn outputs_are_there(case: &Case<'_>, report: &mut Report<'_>) {
     let outputs = &case.stack.outputs;
     let is_out = |text: &str| {
         outputs
@@ -99,7 +99,7 @@ fn outputs_are_there(case: &Case<'_>, report: &mut Report) {
             needed(id, group, "name", is_referred(id, None));
         }
     }
-    for alarm in alarms(case.stack).iter().filter(|alarm| !alarm.scales(case.stack)) {
+    for alarm in alarms(case.stack).iter().filter(|alarm| !alarm.scales(case.stack) && !alarm.is_unclear()) {
         needed(alarm.id, alarm.resource, "name", is_referred(alarm.id, None));
     }
     for (id, dashboard) in case.stack.of_kind("AWS::CloudWatch::Dashboard") {
@@ -111,7 +111,7 @@ fn log_groups<'a>(stack: &'a Stack, owner: &'a Resource, at: &str) -> Vec<(&'a s
     stack.of_kind("AWS::Logs::LogGroup").filter(|(id, _)| owner.refers_to(at, id)).collect()
 }
 
-fn references_resolve(case: &Case<'_>, report: &mut Report) {
+fn references_resolve(case: &Case<'_>, report: &mut Report<'_>) {
     let stack = case.stack;
     for (id, resource) in &stack.resources {
         for reference in &resource.references {
@@ -168,7 +168,7 @@ fn waits_for<'a>(stack: &'a Stack, resource: &'a Resource) -> BTreeSet<&'a str> 
     all.filter_map(|id| stack.resources.get_key_value(id)).map(|(id, _)| id.as_str()).collect()
 }
 
-fn tags_propagate(case: &Case<'_>, report: &mut Report) {
+fn tags_propagate(case: &Case<'_>, report: &mut Report<'_>) {
     let at = "/PropagateTags";
     for (id, service) in tasks(case.stack).iter().flat_map(|task| task.services(case.stack)) {
         if service.get(at).is_none_or(|from| from == "NONE") {
@@ -177,7 +177,7 @@ fn tags_propagate(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn no_lint_ignores(case: &Case<'_>, report: &mut Report) {
+fn no_lint_ignores(case: &Case<'_>, report: &mut Report<'_>) {
     for line in &case.stack.lint_ignores {
         report.whole(Some(*line), "cfn-lint is configured in the template");
     }

@@ -8,7 +8,7 @@ use crate::model::Target;
 use crate::rules::Rule;
 use crate::value::{int, is_known, items, number, truth};
 use crate::views::functions::{Function, consuming_functions, mappings};
-use crate::views::metrics::alarms;
+use crate::views::metrics::{alarms, may_be_any};
 use crate::views::queues::FIFO_SUFFIX;
 use crate::views::tasks::queue_visibility;
 
@@ -143,7 +143,7 @@ pub(super) const RULES: [Rule; 14] = [
     },
 ];
 
-fn visibility_covers_retries(case: &Case<'_>, report: &mut Report) {
+fn visibility_covers_retries(case: &Case<'_>, report: &mut Report<'_>) {
     for mapping in mappings(case.stack) {
         let Some(timeout) = mapping.function.and_then(|function| function.timeout()) else { continue };
         let window = mapping.resource.get(WINDOW).map_or(Some(0.0), number);
@@ -162,7 +162,7 @@ fn visibility_covers_retries(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn reports_failures(case: &Case<'_>, report: &mut Report) {
+fn reports_failures(case: &Case<'_>, report: &mut Report<'_>) {
     let at = "/FunctionResponseTypes";
     for mapping in mappings(case.stack) {
         let types = mapping.resource.get(at);
@@ -175,7 +175,7 @@ fn reports_failures(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn scales_one_way(case: &Case<'_>, report: &mut Report) {
+fn scales_one_way(case: &Case<'_>, report: &mut Report<'_>) {
     for mapping in mappings(case.stack) {
         let set = ["/ScalingConfig", "/ProvisionedPollerConfig"]
             .iter()
@@ -190,7 +190,7 @@ fn scales_one_way(case: &Case<'_>, report: &mut Report) {
 
 const MAXIMUM: &str = "/ScalingConfig/MaximumConcurrency";
 
-fn concurrency_in_range(case: &Case<'_>, report: &mut Report) {
+fn concurrency_in_range(case: &Case<'_>, report: &mut Report<'_>) {
     for mapping in mappings(case.stack) {
         let maximum = mapping.resource.get(MAXIMUM).and_then(int);
         if let Some(maximum) = maximum.filter(|maximum| !CONCURRENCY.contains(maximum)) {
@@ -199,7 +199,7 @@ fn concurrency_in_range(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn reserve_suffices(case: &Case<'_>, report: &mut Report) {
+fn reserve_suffices(case: &Case<'_>, report: &mut Report<'_>) {
     let at = "/ReservedConcurrentExecutions";
     for function in consuming_functions(case.stack) {
         let Some(reserved) = function.resource.get(at).and_then(int) else { continue };
@@ -208,7 +208,7 @@ fn reserve_suffices(case: &Case<'_>, report: &mut Report) {
             of_function.iter().filter(|mapping| mapping.function.is_some_and(|own| own.id == function.id));
         let maxima: Option<Vec<i64>> =
             of_function.map(|mapping| mapping.resource.get(MAXIMUM).and_then(int)).collect();
-        match maxima.map(|maxima| maxima.iter().sum::<i64>()) {
+        match maxima.map(|maxima| maxima.into_iter().fold(0, i64::saturating_add)) {
             Some(sum) if reserved >= sum => {}
             Some(sum) => {
                 report.at(
@@ -228,7 +228,7 @@ fn reserve_suffices(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn large_batches_wait(case: &Case<'_>, report: &mut Report) {
+fn large_batches_wait(case: &Case<'_>, report: &mut Report<'_>) {
     for mapping in mappings(case.stack) {
         let size = mapping.resource.get("/BatchSize").map_or(Some(DEFAULT_BATCH), int);
         let window = mapping.resource.get(WINDOW).map_or(Some(0), int);
@@ -243,7 +243,7 @@ fn large_batches_wait(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn fifo_batches(case: &Case<'_>, report: &mut Report) {
+fn fifo_batches(case: &Case<'_>, report: &mut Report<'_>) {
     for mapping in mappings(case.stack) {
         let named = mapping.resource.text("/EventSourceArn").is_some_and(|arn| arn.ends_with(FIFO_SUFFIX));
         if !named
@@ -261,7 +261,7 @@ fn fifo_batches(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn no_function_dlq(case: &Case<'_>, report: &mut Report) {
+fn no_function_dlq(case: &Case<'_>, report: &mut Report<'_>) {
     for function in consuming_functions(case.stack) {
         if function.resource.get("/DeadLetterConfig").is_some() {
             report.at(function.id, function.resource, "/DeadLetterConfig", "it is set");
@@ -269,7 +269,7 @@ fn no_function_dlq(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn no_starting_position(case: &Case<'_>, report: &mut Report) {
+fn no_starting_position(case: &Case<'_>, report: &mut Report<'_>) {
     for mapping in mappings(case.stack) {
         if mapping.resource.get("/StartingPosition").is_some() {
             report.at(mapping.id, mapping.resource, "/StartingPosition", "it is set");
@@ -277,7 +277,7 @@ fn no_starting_position(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn current_runtime(case: &Case<'_>, report: &mut Report) {
+fn current_runtime(case: &Case<'_>, report: &mut Report<'_>) {
     for function in consuming_functions(case.stack) {
         let runtime = function.resource.text("/Runtime").unwrap_or_default();
         if !runtime.starts_with("provided") {
@@ -297,7 +297,7 @@ fn current_runtime(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn own_log_group(case: &Case<'_>, report: &mut Report) {
+fn own_log_group(case: &Case<'_>, report: &mut Report<'_>) {
     let at = "/LoggingConfig/LogGroup";
     for function in consuming_functions(case.stack) {
         let is_here = case.stack.of_kind("AWS::Logs::LogGroup").any(|(id, group)| {
@@ -313,7 +313,7 @@ fn own_log_group(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn tracing_is_a_choice(case: &Case<'_>, report: &mut Report) {
+fn tracing_is_a_choice(case: &Case<'_>, report: &mut Report<'_>) {
     let at = "/TracingConfig/Mode";
     for function in consuming_functions(case.stack) {
         if !function.resource.references_at(at).any(|to| matches!(to, Target::Parameter(_))) {
@@ -327,7 +327,7 @@ fn is_of(function: Function<'_>, name: &str) -> bool {
     name == format!("${{{}}}", function.id) || function.resource.text("/FunctionName") == Some(name)
 }
 
-fn errors_ring(case: &Case<'_>, report: &mut Report) {
+fn errors_ring(case: &Case<'_>, report: &mut Report<'_>) {
     let alarms = alarms(case.stack);
     for function in consuming_functions(case.stack) {
         for name in ["Errors", "Throttles"] {
@@ -335,14 +335,14 @@ fn errors_ring(case: &Case<'_>, report: &mut Report) {
                 metric.is("AWS/Lambda", name)
                     && metric.dimension("FunctionName").is_some_and(|own| is_of(function, own))
             });
-            if !rings {
+            if !rings && !may_be_any(&alarms) {
                 report.at(function.id, function.resource, "", format!("no alarm watches its {name}"));
             }
         }
     }
 }
 
-fn nothing_unseen(case: &Case<'_>, report: &mut Report) {
+fn nothing_unseen(case: &Case<'_>, report: &mut Report<'_>) {
     for mapping in mappings(case.stack) {
         if mapping.resource.get("/FilterCriteria").is_some() {
             report.at(mapping.id, mapping.resource, "/FilterCriteria", "messages are filtered");

@@ -32,7 +32,7 @@ pub struct Rule {
     pub mend: &'static str,
     /// Whether it has to hold at each parameter's bounds too, one at a time, the others at their defaults.
     pub at_bounds: bool,
-    pub(crate) check: fn(&Case<'_>, &mut Report),
+    pub(crate) check: fn(&Case<'_>, &mut Report<'_>),
 }
 
 impl fmt::Debug for Rule {

@@ -31,7 +31,7 @@ pub(super) const RULES: [Rule; 2] = [
     },
 ];
 
-fn parameters_are_cared_for(case: &Case<'_>, report: &mut Report) {
+fn parameters_are_cared_for(case: &Case<'_>, report: &mut Report<'_>) {
     let stack = case.stack;
     let of_resources = stack.resources.values().flat_map(|resource| &resource.references);
     let of_outputs = stack.outputs.values().flat_map(|output| &output.references);
@@ -64,7 +64,7 @@ fn is_bounded(parameter: &Parameter) -> bool {
     }
 }
 
-fn templates_agree(case: &Case<'_>, report: &mut Report) {
+fn templates_agree(case: &Case<'_>, report: &mut Report<'_>) {
     let earlier = case.together.iter().take_while(|stack| !std::ptr::eq(*stack, case.stack));
     for other in earlier {
         let is_twin = stem(&other.file) == stem(&case.stack.file) && other.dialect != case.stack.dialect;

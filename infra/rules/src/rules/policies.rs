@@ -46,7 +46,7 @@ pub(super) const RULES: [Rule; 4] = [
     },
 ];
 
-fn encrypted_connections_only(case: &Case<'_>, report: &mut Report) {
+fn encrypted_connections_only(case: &Case<'_>, report: &mut Report<'_>) {
     let policies = queue_policies(case.stack);
     for queue in queues(case.stack) {
         let denies = |statement: &Statement<'_>| {
@@ -58,13 +58,13 @@ fn encrypted_connections_only(case: &Case<'_>, report: &mut Report) {
         let mut of_queue = policies.iter().filter(|policy| {
             policy.queues.iter().any(|text| queue.is_meant_by(text) || text.starts_with("${Fn::"))
         });
-        if !of_queue.any(|policy| policy.statements.iter().any(denies)) {
+        if !of_queue.any(|policy| policy.is_unclear || policy.statements.iter().any(denies)) {
             report.at(queue.id, queue.resource, "", "no policy denies unencrypted connections to it");
         }
     }
 }
 
-fn nobody_at_large(case: &Case<'_>, report: &mut Report) {
+fn nobody_at_large(case: &Case<'_>, report: &mut Report<'_>) {
     for policy in queue_policies(case.stack) {
         for statement in
             policy.statements.iter().filter(|statement| statement.allows() && statement.is_for_anybody())
@@ -76,7 +76,7 @@ fn nobody_at_large(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn nothing_by_exclusion(case: &Case<'_>, report: &mut Report) {
+fn nothing_by_exclusion(case: &Case<'_>, report: &mut Report<'_>) {
     for policy in queue_policies(case.stack) {
         for statement in policy.statements {
             for key in ["NotPrincipal", "NotAction"] {
@@ -93,9 +93,9 @@ fn nothing_by_exclusion(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn about_its_own_queue(case: &Case<'_>, report: &mut Report) {
+fn about_its_own_queue(case: &Case<'_>, report: &mut Report<'_>) {
     let all = queues(case.stack);
-    for QueuePolicy { queues: listed, statements } in queue_policies(case.stack) {
+    for QueuePolicy { queues: listed, statements, .. } in queue_policies(case.stack) {
         let own: Vec<&Queue<'_>> =
             all.iter().filter(|queue| listed.iter().any(|text| queue.is_meant_by(text))).collect();
         // Queues of other stacks cannot be judged.

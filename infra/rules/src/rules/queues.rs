@@ -107,7 +107,7 @@ pub(super) const RULES: [Rule; 8] = [
     },
 ];
 
-fn names_match_kind(case: &Case<'_>, report: &mut Report) {
+fn names_match_kind(case: &Case<'_>, report: &mut Report<'_>) {
     for queue in queues(case.stack) {
         match (queue.is_fifo(), queue.name_is_fifo()) {
             (Some(true), Some(false)) => {
@@ -131,7 +131,7 @@ fn names_match_kind(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn encrypted_one_way(case: &Case<'_>, report: &mut Report) {
+fn encrypted_one_way(case: &Case<'_>, report: &mut Report<'_>) {
     let consumers = consumers(case.stack);
     for queue in queues(case.stack) {
         let own_key = queue.resource.get("/KmsMasterKeyId").is_some();
@@ -163,7 +163,7 @@ fn encrypted_one_way(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn visibility_in_range(case: &Case<'_>, report: &mut Report) {
+fn visibility_in_range(case: &Case<'_>, report: &mut Report<'_>) {
     for queue in queues(case.stack) {
         if let Some(secs) = queue.visibility().filter(|secs| !(0..=MAX_VISIBILITY_SECS).contains(secs)) {
             report.at(
@@ -194,7 +194,7 @@ fn visibility_in_range(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn polls_long(case: &Case<'_>, report: &mut Report) {
+fn polls_long(case: &Case<'_>, report: &mut Report<'_>) {
     let all = queues(case.stack);
     for queue in all.iter().filter(|queue| !queue.is_dlq(&all)) {
         let at = "/ReceiveMessageWaitTimeSeconds";
@@ -205,7 +205,7 @@ fn polls_long(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn kept_on_delete(case: &Case<'_>, report: &mut Report) {
+fn kept_on_delete(case: &Case<'_>, report: &mut Report<'_>) {
     for queue in queues(case.stack) {
         let policies = [
             ("DeletionPolicy", &queue.resource.deletion_policy),
@@ -221,7 +221,7 @@ fn kept_on_delete(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn known_properties(case: &Case<'_>, report: &mut Report) {
+fn known_properties(case: &Case<'_>, report: &mut Report<'_>) {
     for queue in queues(case.stack) {
         for name in queue.resource.properties.as_object().into_iter().flatten().map(|(name, _)| name) {
             if !PROPERTIES.contains(&name.as_str()) && !name.starts_with("Fn::") {
@@ -236,7 +236,7 @@ fn known_properties(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn no_delay_on_dlq(case: &Case<'_>, report: &mut Report) {
+fn no_delay_on_dlq(case: &Case<'_>, report: &mut Report<'_>) {
     let all = queues(case.stack);
     for queue in all.iter().filter(|queue| queue.is_dlq(&all)) {
         if let Some(secs) = queue.resource.get("/DelaySeconds").filter(|secs| int(secs) != Some(0)) {
@@ -250,7 +250,7 @@ fn no_delay_on_dlq(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn fifo_is_deliberate(case: &Case<'_>, report: &mut Report) {
+fn fifo_is_deliberate(case: &Case<'_>, report: &mut Report<'_>) {
     let all = queues(case.stack);
     for queue in all.iter().filter(|queue| queue.is_fifo() == Some(true)) {
         let (scope, limit) =
@@ -267,7 +267,7 @@ fn fifo_is_deliberate(case: &Case<'_>, report: &mut Report) {
             report.at(
                 queue.id,
                 queue.resource,
-                "",
+                "/Tags",
                 "nothing says that dead letters leave their message group's order",
             );
         }

@@ -75,7 +75,7 @@ pub(super) const RULES: [Rule; 7] = [
     },
 ];
 
-fn has_dlq(case: &Case<'_>, report: &mut Report) {
+fn has_dlq(case: &Case<'_>, report: &mut Report<'_>) {
     let all = queues(case.stack);
     // A target that only the deployment knows may be any queue.
     if all
@@ -99,7 +99,7 @@ fn has_dlq(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn dlq_is_here(case: &Case<'_>, report: &mut Report) {
+fn dlq_is_here(case: &Case<'_>, report: &mut Report<'_>) {
     let at = "/RedrivePolicy/deadLetterTargetArn";
     for queue in queues(case.stack).iter().filter(|queue| queue.redrives()) {
         let is_here = queue.resource.references_at(at).any(|to| match to {
@@ -117,7 +117,7 @@ fn dlq_is_here(case: &Case<'_>, report: &mut Report) {
             .is_some_and(|policy| !policy.is_object() && !is_known(policy));
         if !is_here && !unknown {
             let target = queue.target().unwrap_or("missing");
-            report.at(
+            report.certainly_at(
                 queue.id,
                 queue.resource,
                 at,
@@ -127,7 +127,7 @@ fn dlq_is_here(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn enough_receives(case: &Case<'_>, report: &mut Report) {
+fn enough_receives(case: &Case<'_>, report: &mut Report<'_>) {
     let at = "/RedrivePolicy/maxReceiveCount";
     for queue in queues(case.stack)
         .iter()
@@ -142,7 +142,7 @@ fn enough_receives(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn dlq_keeps_longer(case: &Case<'_>, report: &mut Report) {
+fn dlq_keeps_longer(case: &Case<'_>, report: &mut Report<'_>) {
     let all = queues(case.stack);
     for queue in all.iter().filter(|queue| queue.is_dlq(&all)) {
         let Some(kept) = queue.retention() else { continue };
@@ -163,7 +163,7 @@ fn dlq_keeps_longer(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn same_kind(case: &Case<'_>, report: &mut Report) {
+fn same_kind(case: &Case<'_>, report: &mut Report<'_>) {
     let all = queues(case.stack);
     for queue in &all {
         let Some(dlq) = queue.dlq(&all) else { continue };
@@ -177,7 +177,7 @@ fn same_kind(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn allows_its_sources(case: &Case<'_>, report: &mut Report) {
+fn allows_its_sources(case: &Case<'_>, report: &mut Report<'_>) {
     let all = queues(case.stack);
     for queue in &all {
         let sources: BTreeSet<&str> =
@@ -195,7 +195,8 @@ fn allows_its_sources(case: &Case<'_>, report: &mut Report) {
         };
         let allowed: BTreeSet<&str> = allowed.iter().filter_map(|arn| arn.as_str()).collect();
         // An ARN that only the deployment knows may be the right one.
-        if allowed != sources && !allowed.iter().any(|arn| is_token(arn)) {
+        let is_open = |arn: &&str| is_token(arn) || arn.contains("${Fn::");
+        if allowed != sources && !allowed.iter().chain(&sources).any(is_open) {
             let found = format!("it allows {}, its sources are {}", list(&allowed), list(&sources));
             report.at(queue.id, queue.resource, &format!("{at}/sourceQueueArns"), found);
         }
@@ -206,7 +207,7 @@ fn list(arns: &BTreeSet<&str>) -> String {
     if arns.is_empty() { "none".to_owned() } else { arns.iter().copied().collect::<Vec<_>>().join(", ") }
 }
 
-fn no_circle(case: &Case<'_>, report: &mut Report) {
+fn no_circle(case: &Case<'_>, report: &mut Report<'_>) {
     // Terraform has the policy as a resource of its own, so there is no circle.
     if case.stack.dialect == Dialect::Terraform {
         return;

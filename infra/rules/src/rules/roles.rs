@@ -125,7 +125,7 @@ pub(super) const RULES: [Rule; 8] = [
     },
 ];
 
-fn no_wildcard_action(case: &Case<'_>, report: &mut Report) {
+fn no_wildcard_action(case: &Case<'_>, report: &mut Report<'_>) {
     for statement in identity_statements(case.stack).iter().filter(|statement| statement.allows()) {
         if let Some(action) = statement.actions().into_iter().find(|action| action.contains('*')) {
             let at = format!("{}/Action", statement.pointer);
@@ -134,7 +134,7 @@ fn no_wildcard_action(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn real_actions(case: &Case<'_>, report: &mut Report) {
+fn real_actions(case: &Case<'_>, report: &mut Report<'_>) {
     for statement in identity_statements(case.stack) {
         for action in statement.actions() {
             let lower = action.to_ascii_lowercase();
@@ -147,13 +147,15 @@ fn real_actions(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn no_wildcard_resource(case: &Case<'_>, report: &mut Report) {
+fn no_wildcard_resource(case: &Case<'_>, report: &mut Report<'_>) {
     for statement in identity_statements(case.stack).iter().filter(|statement| statement.allows()) {
         if !statement.resources().contains(&"*") {
             continue;
         }
-        let excepted =
-            |action: &&str| WITHOUT_RESOURCE.iter().any(|known| matches(known, &action.to_ascii_lowercase()));
+        let excepted = |action: &&str| {
+            has_token(action)
+                || WITHOUT_RESOURCE.iter().any(|known| matches(known, &action.to_ascii_lowercase()))
+        };
         if let Some(action) = statement.actions().into_iter().find(|action| !excepted(action)) {
             let at = format!("{}/Resource", statement.pointer);
             report.at(statement.id, statement.resource, &at, format!("{action} is allowed on everything"));
@@ -171,7 +173,7 @@ fn may(role: &Role<'_>, action: &str, arn: &str) -> bool {
     })
 }
 
-fn consumer_can_work(case: &Case<'_>, report: &mut Report) {
+fn consumer_can_work(case: &Case<'_>, report: &mut Report<'_>) {
     for consumer in consumers(case.stack) {
         let Some(role) = &consumer.role else { continue };
         let has_unknown = role.managed.iter().any(|arn| is_token(arn));
@@ -197,7 +199,7 @@ fn consumer_can_work(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn consumer_cannot_operate(case: &Case<'_>, report: &mut Report) {
+fn consumer_cannot_operate(case: &Case<'_>, report: &mut Report<'_>) {
     for consumer in consumers(case.stack) {
         let Some(role) = &consumer.role else { continue };
         let all = queues(case.stack);
@@ -256,7 +258,7 @@ fn is_region(text: &str) -> bool {
         && parts.next().is_some_and(|area| AREAS.contains(&area))
 }
 
-fn nothing_literal(case: &Case<'_>, report: &mut Report) {
+fn nothing_literal(case: &Case<'_>, report: &mut Report<'_>) {
     for (id, resource) in &case.stack.resources {
         let mut found = Vec::new();
         walk(&resource.properties, "", &mut |at, text| {
@@ -307,7 +309,7 @@ fn shortened(text: &str) -> String {
     }
 }
 
-fn two_roles(case: &Case<'_>, report: &mut Report) {
+fn two_roles(case: &Case<'_>, report: &mut Report<'_>) {
     for task in tasks(case.stack) {
         let role = |at: &str| task.resource.text(at);
         let (own, execution) = (role("/TaskRoleArn"), role("/ExecutionRoleArn"));
@@ -324,7 +326,7 @@ fn is_of_one_cluster(arn: &str) -> bool {
     is_token(arn) || cluster.is_some_and(|cluster| !cluster.is_empty() && !cluster.contains(['*', '?']))
 }
 
-fn protection_is_scoped(case: &Case<'_>, report: &mut Report) {
+fn protection_is_scoped(case: &Case<'_>, report: &mut Report<'_>) {
     const ACTION: &str = "ecs:UpdateTaskProtection";
     for statement in identity_statements(case.stack).iter().filter(|statement| statement.allows()) {
         if statement.has_action(ACTION)
@@ -344,7 +346,7 @@ fn protection_is_scoped(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn protection_missing(report: &mut Report, id: &str, role: &Resource) {
+fn protection_missing(report: &mut Report<'_>, id: &str, role: &Resource) {
     report.at(
         id,
         role,

@@ -3,8 +3,8 @@
 use crate::check::Case;
 use crate::finding::Report;
 use crate::rules::Rule;
-use crate::value::{int, number};
-use crate::views::metrics::alarms;
+use crate::value::{int, is_unclear, number};
+use crate::views::metrics::{alarms, may_be_any};
 use crate::views::scaling::{Policy, Target, targets};
 
 /// How far the target value has to be above what one task has in flight. Target tracking takes tasks away only where the
@@ -66,7 +66,7 @@ pub(super) const RULES: [Rule; 6] = [
     },
 ];
 
-fn least_below_greatest(case: &Case<'_>, report: &mut Report) {
+fn least_below_greatest(case: &Case<'_>, report: &mut Report<'_>) {
     for target in targets(case.stack) {
         if let (Some(least), Some(greatest)) = (target.least(), target.greatest())
             && least > greatest
@@ -81,7 +81,7 @@ fn least_below_greatest(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn cools_down(case: &Case<'_>, report: &mut Report) {
+fn cools_down(case: &Case<'_>, report: &mut Report<'_>) {
     for target in targets(case.stack) {
         for policy in target.tracking() {
             let cooldown = |key: &str| policy.tracking(key).map_or(Some(0), int);
@@ -98,7 +98,7 @@ fn cools_down(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn backlog_above_concurrency(case: &Case<'_>, report: &mut Report) {
+fn backlog_above_concurrency(case: &Case<'_>, report: &mut Report<'_>) {
     for target in targets(case.stack) {
         let Some(concurrency) = target.task.concurrency().and_then(|count| number(&count.into())) else {
             continue;
@@ -113,8 +113,13 @@ fn backlog_above_concurrency(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn wakes_up(case: &Case<'_>, report: &mut Report) {
+fn wakes_up(case: &Case<'_>, report: &mut Report<'_>) {
     let alarms = alarms(case.stack);
+    // An alarm or a policy that may be any may be the one that is looked for.
+    let kind = "AWS::ApplicationAutoScaling::ScalingPolicy";
+    if may_be_any(&alarms) || case.stack.of_kind(kind).any(|(_, policy)| is_unclear(&policy.properties)) {
+        return;
+    }
     for target in targets(case.stack).iter().filter(|target| target.least() == Some(0)) {
         let wakes = |policy: &Policy<'_>| {
             alarms.iter().any(|alarm| {
@@ -149,7 +154,7 @@ fn by_load(policy: &Policy<'_>) -> bool {
         || policy.metrics().iter().any(|metric| is_load(&metric.name))
 }
 
-fn by_backlog_only(case: &Case<'_>, report: &mut Report) {
+fn by_backlog_only(case: &Case<'_>, report: &mut Report<'_>) {
     for target in targets(case.stack) {
         for policy in target.policies.iter().filter(|policy| by_load(policy)) {
             report.at(policy.id, policy.resource, "", "it scales the worker by its load");
@@ -157,7 +162,7 @@ fn by_backlog_only(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn below_in_flight(case: &Case<'_>, report: &mut Report) {
+fn below_in_flight(case: &Case<'_>, report: &mut Report<'_>) {
     let in_flight = |target: &Target<'_>| target.greatest()?.checked_mul(target.task.concurrency()?);
     for target in targets(case.stack) {
         if let Some(most) = in_flight(&target).filter(|most| *most >= MAX_IN_FLIGHT) {

@@ -57,7 +57,7 @@ fn policies<'a>(case: &Case<'a>) -> Vec<Policy<'a>> {
     targets(case.stack).iter().flat_map(|target| target.tracking().collect::<Vec<_>>()).collect()
 }
 
-fn one_expression(case: &Case<'_>, report: &mut Report) {
+fn one_expression(case: &Case<'_>, report: &mut Report<'_>) {
     for policy in policies(case) {
         let queries = policy.queries();
         let returning: Vec<&Query<'_>> = queries.iter().filter(|query| query.returns).collect();
@@ -71,7 +71,7 @@ fn one_expression(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn all_inputs(case: &Case<'_>, report: &mut Report) {
+fn all_inputs(case: &Case<'_>, report: &mut Report<'_>) {
     for policy in policies(case) {
         let metrics = policy.metrics();
         for (namespace, name) in INPUTS {
@@ -96,7 +96,7 @@ fn all_inputs(case: &Case<'_>, report: &mut Report) {
     }
 }
 
-fn ids_fit(case: &Case<'_>, report: &mut Report) {
+fn ids_fit(case: &Case<'_>, report: &mut Report<'_>) {
     for policy in policies(case) {
         let queries = policy.queries();
         let known: BTreeSet<&str> = queries.iter().map(|query| query.id).collect();
@@ -127,7 +127,7 @@ fn divides_by_zero(expression: &str) -> bool {
     })
 }
 
-fn always_data(case: &Case<'_>, report: &mut Report) {
+fn always_data(case: &Case<'_>, report: &mut Report<'_>) {
     for policy in policies(case) {
         let at = Policy::pointer(QUERIES);
         let queries = policy.queries();

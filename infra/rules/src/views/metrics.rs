@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::queues::Queue;
 use crate::model::{Resource, Stack, Target};
-use crate::value::{int, items, number, plain};
+use crate::value::{has_token, int, is_unclear, items, number, plain};
 
 /// How long a period is where nothing is said, in seconds.
 const DEFAULT_PERIOD_SECS: i64 = 300;
@@ -78,6 +78,11 @@ pub(crate) fn alarms(stack: &Stack) -> Vec<Alarm<'_>> {
         .collect()
 }
 
+/// Whether one of the alarms may be any: then it cannot be said that one is missing.
+pub(crate) fn may_be_any(alarms: &[Alarm<'_>]) -> bool {
+    alarms.iter().any(Alarm::is_unclear)
+}
+
 impl Alarm<'_> {
     pub(crate) fn has(&self, namespace: &str, name: &str) -> bool {
         self.metrics.iter().any(|metric| metric.is(namespace, name))
@@ -93,15 +98,26 @@ impl Alarm<'_> {
         self.resource.get("/Period").or_else(of_query).map_or(Some(DEFAULT_PERIOD_SECS), int)
     }
 
-    /// The longest and so far the only time for which the condition has to hold, in seconds.
+    /// Of the only metric or the first.
+    pub(crate) fn statistic(&self) -> Option<&str> {
+        self.resource.text("/Statistic").or_else(|| self.resource.text("/Metrics/0/MetricStat/Stat"))
+    }
+
+    /// How long the condition has to hold, in seconds.
     pub(crate) fn holds_for(&self) -> Option<i64> {
         let needed =
             self.resource.get("/DatapointsToAlarm").or_else(|| self.resource.get("/EvaluationPeriods"));
-        Some(self.period()? * needed.map_or(Some(1), int)?)
+        self.period()?.checked_mul(needed.map_or(Some(1), int)?)
     }
 
     pub(crate) fn threshold(&self) -> Option<f64> {
         self.resource.get("/Threshold").and_then(number)
+    }
+
+    /// Whether what it watches, or what it does, could not be worked out: then it may be any alarm.
+    pub(crate) fn is_unclear(&self) -> bool {
+        let parts = ["/Namespace", "/MetricName", "/Dimensions", "/Metrics", "/AlarmActions"];
+        parts.iter().filter_map(|at| self.resource.get(at)).any(is_unclear)
     }
 
     /// Whether it rings as soon as there is one.
@@ -110,7 +126,7 @@ impl Alarm<'_> {
         match self.resource.text("/ComparisonOperator")? {
             "GreaterThanThreshold" => Some((0.0..1.0).contains(&threshold)),
             "GreaterThanOrEqualToThreshold" => Some(threshold > 0.0 && threshold <= 1.0),
-            _ => Some(false),
+            operator => (!has_token(operator)).then_some(false),
         }
     }
 
@@ -127,6 +143,8 @@ impl Alarm<'_> {
 
     /// Whether it rings above its threshold.
     pub(crate) fn rings_above(&self) -> bool {
-        self.resource.text("/ComparisonOperator").is_some_and(|operator| operator.starts_with("GreaterThan"))
+        self.resource
+            .text("/ComparisonOperator")
+            .is_some_and(|operator| operator.starts_with("GreaterThan") || has_token(operator))
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::model::{Resource, Stack, Target};
-use crate::value::{one_or_many, texts};
+use crate::value::{is_unclear, one_or_many, texts};
 
 /// A statement of a policy, and where it is.
 #[derive(Clone)]
@@ -115,6 +115,8 @@ pub(crate) struct QueuePolicy<'a> {
     /// The queues it is attached to, as the template writes them.
     pub(crate) queues: Vec<&'a str>,
     pub(crate) statements: Vec<Statement<'a>>,
+    /// Whether a part of it could not be worked out.
+    pub(crate) is_unclear: bool,
 }
 
 /// The policies of queues.
@@ -126,6 +128,7 @@ pub(crate) fn queue_policies(stack: &Stack) -> Vec<QueuePolicy<'_>> {
         .map(|((id, resource), at)| QueuePolicy {
             queues: resource.get(at).map(texts).unwrap_or_default(),
             statements: statements(id, resource, "/PolicyDocument"),
+            is_unclear: is_unclear(&resource.properties),
         })
         .collect()
 }
