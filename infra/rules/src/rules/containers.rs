@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::check::Case;
 use crate::finding::Report;
 use crate::rules::Rule;
-use crate::value::{has_token, int, items, number, plain, token_name, truth};
+use crate::value::{has_token, int, is_known, items, number, plain, token_name, truth};
 use crate::views::tasks::{Task, tasks};
 
 /// How long ECS may wait between SIGTERM and SIGKILL, in seconds: Fargate allows 120; below the default of 30 a drain has
@@ -151,7 +151,7 @@ fn confined(case: &Case<'_>, report: &mut Report<'_>) {
             (is_on(&container["Privileged"]), "/Privileged", "it is privileged"),
             (
                 !is_on(&container["LinuxParameters"]["InitProcessEnabled"]),
-                "/LinuxParameters",
+                "/LinuxParameters/InitProcessEnabled",
                 "it has no init process",
             ),
         ];
@@ -166,7 +166,7 @@ fn health_is_asked(case: &Case<'_>, report: &mut Report<'_>) {
         let at = task.pointer("/HealthCheck/Command");
         match task.container()["HealthCheck"]["Command"].as_array().map(Vec::as_slice) {
             None => report.at(task.id, task.resource, &at, "it has no health check"),
-            Some([form, _, ..]) if form == "CMD" => {}
+            Some([form, _, ..]) if form == "CMD" || !is_known(form) => {}
             Some(_) => report.at(task.id, task.resource, &at, "it needs a shell, or asks nothing"),
         }
     }
@@ -213,7 +213,7 @@ fn logs_are_kept_for_a_while(case: &Case<'_>, report: &mut Report<'_>) {
         let at = task.pointer("/LogConfiguration");
         let logging = &task.container()["LogConfiguration"];
         if logging["LogDriver"] != "awslogs" {
-            report.at(task.id, task.resource, &at, "it does not log by awslogs");
+            report.at(task.id, task.resource, &format!("{at}/LogDriver"), "it does not log by awslogs");
             continue;
         }
         let group_at = format!("{at}/Options/awslogs-group");

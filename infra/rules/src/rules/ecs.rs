@@ -6,7 +6,7 @@ use crate::check::{Case, Host};
 use crate::finding::Report;
 use crate::model::{Resource, Target};
 use crate::rules::Rule;
-use crate::value::{has_token, int, items, number, plain, token_name, truth};
+use crate::value::{has_token, int, is_known, items, number, plain, token_name, truth};
 use crate::views::functions::consuming_functions;
 use crate::views::scaling::targets;
 use crate::views::tasks::{Task, tasks};
@@ -231,24 +231,31 @@ fn closed_group(case: &Case<'_>, report: &mut Report<'_>, id: &str, group: &Reso
     if egress.is_empty() && others.is_empty() {
         report.at(id, group, "/SecurityGroupEgress", "without a rule everything may go out");
     }
-    let https = |rule: &serde_json::Value| {
-        let port = |key: &str| rule.get(key).and_then(int);
-        rule["IpProtocol"] == "tcp" && port("FromPort") == Some(HTTPS) && port("ToPort") == Some(HTTPS)
-    };
-    if egress.iter().any(|rule| !https(rule)) {
-        report.at(id, group, "/SecurityGroupEgress", "more than TCP 443 may go out");
+    for (index, _) in egress.iter().enumerate().filter(|(_, rule)| !is_https(rule)) {
+        report.at(id, group, &format!("/SecurityGroupEgress/{index}"), "more than TCP 443 may go out");
     }
-    for (rule_id, rule) in others.iter().filter(|(_, rule)| !https(&rule.properties)) {
+    for (rule_id, rule) in others.iter().filter(|(_, rule)| !is_https(&rule.properties)) {
         report.at(rule_id, rule, "", "more than TCP 443 may go out");
     }
 }
 
+/// Whether a rule of a security group is about HTTPS only, or only the deployment knows what it is about.
+fn is_https(rule: &serde_json::Value) -> bool {
+    let port =
+        |key: &str| rule.get(key).is_some_and(|port| int(port).map_or(!is_known(port), |port| port == HTTPS));
+    let protocol = &rule["IpProtocol"];
+    !is_known(rule) && !rule.is_object()
+        || (protocol == "tcp" || !is_known(protocol)) && port("FromPort") && port("ToPort")
+}
+
 fn rolls_back(case: &Case<'_>, report: &mut Report<'_>) {
-    let at = "/DeploymentConfiguration/DeploymentCircuitBreaker";
+    let breaker = "/DeploymentConfiguration/DeploymentCircuitBreaker";
     for (id, service) in services(case) {
-        let is_on = |key: &str| service.get(&format!("{at}/{key}")).and_then(truth) == Some(true);
-        if !(is_on("Enable") && is_on("Rollback")) {
-            report.at(id, service, at, "a bad version is not rolled back");
+        let is_on = |at: &String| service.get(at).and_then(truth) == Some(true);
+        let off =
+            ["Enable", "Rollback"].map(|key| format!("{breaker}/{key}")).into_iter().find(|at| !is_on(at));
+        if let Some(at) = off {
+            report.at(id, service, &at, "a bad version is not rolled back");
         }
     }
 }
@@ -260,8 +267,11 @@ fn base_on_demand(case: &Case<'_>, report: &mut Report<'_>) {
         let is_spot = |provider: &&serde_json::Value| {
             plain(&provider["CapacityProvider"]).to_ascii_uppercase().contains("SPOT")
         };
-        let based =
-            |provider: &serde_json::Value| provider.get("Base").and_then(int).is_some_and(|base| base >= 1);
+        // A base that only the deployment knows may be enough.
+        let based = |provider: &serde_json::Value| match provider.get("Base") {
+            None => false,
+            Some(base) => int(base).map_or(!is_known(base), |base| base >= 1),
+        };
         if providers.iter().any(|provider| is_spot(&provider))
             && !providers.iter().any(|provider| !is_spot(&provider) && based(provider))
         {
