@@ -1,0 +1,96 @@
+//! What a caller gets: findings with their places, and its own parser asked about environments.
+
+#![allow(clippy::unwrap_used)]
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use drumline_infra_rules::{Host, Options, Template, check};
+use serde_json::json;
+
+const SHORT: &str = "\
+Parameters:
+  Timeout: { Type: Number, Default: 60, MinValue: 30, MaxValue: 90000, Description: How long }
+Resources:
+  Queue:
+    Type: AWS::SQS::Queue
+    Properties:
+      VisibilityTimeout: !Ref Timeout
+      ReceiveMessageWaitTimeSeconds: 5
+";
+
+fn template(file: &str) -> Template {
+    Template::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../cloudformation").join(file)).unwrap()
+}
+
+#[test]
+fn a_finding_says_where_what_why_and_how_to_mend_it() {
+    let findings = check(&[Template::parse("short.yaml", SHORT).unwrap()], &Options::default());
+    let polling = findings.iter().find(|finding| finding.rule == "Q11").unwrap();
+    let json = serde_json::to_value(polling).unwrap();
+    assert_eq!(json["place"], json!({ "name": "Queue", "path": "ReceiveMessageWaitTimeSeconds", "line": 8 }));
+    assert_eq!((&json["file"], &json["found"]), (&json!("short.yaml"), &json!("it is 5")));
+    let text = polling.to_string();
+    assert!(text.starts_with("short.yaml:8: Q11 Queue.ReceiveMessageWaitTimeSeconds: it is 5\n"), "{text}");
+    assert!(text.contains(polling.reason) && text.contains(polling.mend), "{text}");
+}
+
+#[test]
+fn what_is_wrong_at_a_bound_names_the_bound() {
+    let findings = check(&[Template::parse("short.yaml", SHORT).unwrap()], &Options::default());
+    let of_rule: Vec<&str> = findings
+        .iter()
+        .filter(|finding| finding.rule == "Q10")
+        .map(|finding| finding.found.as_str())
+        .collect();
+    assert_eq!(of_rule, ["90000 s is out of SQS's range (where Timeout is 90000)"]);
+}
+
+#[test]
+fn the_callers_parser_sees_every_environment_at_the_defaults_and_at_the_bounds() {
+    let seen = RefCell::new(Vec::new());
+    let environment = |variables: &BTreeMap<String, String>, host: Host| {
+        seen.borrow_mut().push((host, variables.clone()));
+        Ok(())
+    };
+    let options = Options { environment: Some(&environment) };
+    assert_eq!(check(&[template("worker-fargate.yaml"), template("worker-lambda.yaml")], &options).len(), 0);
+    let seen = seen.into_inner();
+    let values = |host: Host, name: &str| {
+        let of_host = seen.iter().filter(|(of, _)| *of == host);
+        let mut values: Vec<&str> = of_host.map(|(_, variables)| variables[name].as_str()).collect();
+        values.sort_unstable();
+        values.dedup();
+        values
+    };
+    assert_eq!(values(Host::Consumer, "DRUMLINE_VISIBILITY_TIMEOUT"), ["420s", "43200s", "900s"]);
+    assert_eq!(values(Host::Lambda, "DRUMLINE_CONCURRENCY"), ["1", "256", "32"]);
+    let url = ["https://sqs.eu-central-1.amazonaws.com/000000000000/jobs"];
+    assert_eq!(
+        values(Host::Consumer, "DRUMLINE_QUEUE_URL"),
+        url,
+        "made up, since only the deployment knows it"
+    );
+    assert_eq!(values(Host::Lambda, "DRUMLINE_QUEUE_URL"), url);
+}
+
+#[test]
+fn every_problem_of_the_callers_parser_is_a_finding() {
+    let environment = |_: &BTreeMap<String, String>, host: Host| match host {
+        Host::Consumer => Err(vec!["one".to_owned(), "two".to_owned()]),
+        Host::Lambda => Ok(()),
+    };
+    let findings = check(&[template("worker-fargate.yaml")], &Options { environment: Some(&environment) });
+    let found: Vec<(&str, &str)> =
+        findings.iter().map(|finding| (finding.rule, finding.found.as_str())).collect();
+    assert_eq!(found, [("E09", "one"), ("E09", "two")], "each once, though it is so at every bound");
+}
+
+#[test]
+fn a_template_about_something_else_has_no_findings() {
+    let text = "Resources: { Role: { Type: AWS::IAM::Role, Properties: { RoleName: 'arn:aws:x' } } }";
+    assert_eq!(check(&[Template::parse("other.yaml", text).unwrap()], &Options::default()).len(), 0);
+    assert!(Template::parse("none.yaml", "a: b").is_err());
+    assert!(Template::load(Path::new("/nowhere/none.yaml")).is_err());
+}
