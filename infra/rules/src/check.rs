@@ -82,10 +82,11 @@ fn is_about_queues(stack: &Stack) -> bool {
 fn judge(rule: &Rule, case: &Case<'_>, bound: Option<(&str, &Value)>, findings: &mut Vec<Finding>) {
     let mut report = Report::new(case.stack);
     (rule.check)(case, &mut report);
+    let before = findings.len();
     for (place, mut found) in report.found {
         // What is wrong at the default too, or at another bound, is told once.
-        if bound.is_some() && findings.iter().any(|finding| finding.rule == rule.id && finding.place == place)
-        {
+        let is_told = |finding: &Finding| finding.rule == rule.id && finding.place == place;
+        if bound.is_some() && findings[..before].iter().any(is_told) {
             continue;
         }
         if let Some((name, value)) = bound {

@@ -32,7 +32,8 @@ fn list() -> String {
         group.sort_by_key(|rule| rule.id);
         for rule in group {
             let star = if rule.at_bounds { "\\*" } else { "" };
-            writeln!(text, "- **{}{star}** A template passes if {}.", rule.id, rule.title).unwrap();
+            let (first, rest) = rule.title.split_at(1);
+            writeln!(text, "- **{}{star}** {}{rest}.", rule.id, first.to_ascii_uppercase()).unwrap();
             writeln!(text, "  {}", rule.reason).unwrap();
             writeln!(text, "  *Mend:* {}", rule.mend).unwrap();
         }
