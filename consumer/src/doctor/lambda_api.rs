@@ -30,8 +30,8 @@ const MAX_PAGES: usize = 10;
 /// A mapping and its function, each under the names that CloudFormation gives their properties, which are the API's own.
 pub(super) struct Mapping {
     pub(super) mapping: Map<String, Value>,
-    /// `None` where it may not be asked for.
-    pub(super) function: Option<Map<String, Value>>,
+    /// Or why it could not be asked for.
+    pub(super) function: Result<Map<String, Value>, String>,
 }
 
 /// Lambda's API, as far as it is asked.
@@ -99,9 +99,10 @@ impl LambdaApi {
         let function = match self.get(&path, &[]).await {
             Ok(Value::Object(mut function)) => {
                 function.insert("FunctionName".to_owned(), Value::String(arn));
-                Some(function)
+                Ok(function)
             }
-            _ => None,
+            Ok(_) => Err(format!("Lambda does not describe {arn}")),
+            Err(problem) => Err(format!("{arn}: {problem}")),
         };
         Mapping { mapping, function }
     }

@@ -1,16 +1,16 @@
 //! A live queue as the stack that would have made it, so that the templates' rules can judge it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_sqs::types::QueueAttributeName as Name;
-use drumline_host::aws::{Clients, explain, url_by_arn};
-use drumline_host::{SqsError, aws::queue_name};
+use drumline_host::SqsError;
+use drumline_host::aws::{Clients, explain, queue_name, url_by_arn};
 use drumline_infra_rules::model::{Resource, Stack, queue_arn};
 use drumline_infra_rules::{Options, Source, Template, check};
 use serde_json::{Map, Value, json};
 
+use super::Diagnosis;
 use super::lambda_api::{LambdaApi, Mapping};
-use super::{Diagnosis, part};
 
 /// The rules whose facts SQS and Lambda tell. The others are about how a template is written, or about what is not asked.
 const RULES: [&str; 18] = [
@@ -29,7 +29,7 @@ const NUMBERS: [(Name, &str); 4] = [
 const SOURCE: &str = "Queue";
 const DEAD_LETTERS: &str = "DeadLetterQueue";
 
-type Attributes = std::collections::HashMap<Name, String>;
+type Attributes = HashMap<Name, String>;
 
 /// What was found, and what could not be looked at.
 #[derive(Debug, Default)]
@@ -54,28 +54,19 @@ pub(crate) async fn examine(clients: &Clients, queue_url: &str) -> Result<Examin
     }
     match mappings(clients, &arn).await {
         Ok(mappings) => {
-            for (index, mapping) in mappings.iter().enumerate() {
-                stack.mapping(index, mapping);
+            for (index, mapping) in mappings.into_iter().enumerate() {
+                unseen.extend(stack.mapping(index, mapping).err());
             }
         }
         Err(problem) => unseen.push(format!("event source mappings: {problem}")),
     }
     let template = Template::from_source(stack);
     let findings = check(&[template], &Options::default());
-    // A DLQ that could not be seen looks like none of this stack, which is no finding.
-    let seen_dlq = unseen.is_empty();
     let queue = queue_name(queue_url);
     let diagnoses = findings
         .into_iter()
-        .filter(|finding| RULES.contains(&finding.rule) && (seen_dlq || finding.rule != "Q01"))
-        .map(|finding| Diagnosis {
-            rule: finding.rule,
-            place: queue.to_owned(),
-            part: part(finding.place.name.unwrap_or_default(), &finding.place.path),
-            found: finding.found,
-            reason: finding.reason,
-            mend: finding.mend,
-        })
+        .filter(|finding| RULES.contains(&finding.rule))
+        .map(|finding| Diagnosis::in_queue(queue, finding))
         .collect();
     Ok(Examined { diagnoses, unseen })
 }
@@ -151,12 +142,12 @@ impl LiveStack {
         }
     }
 
-    fn mapping(&mut self, index: usize, mapping: &Mapping) {
+    /// Adds a mapping and its function; an error is why the function is not known.
+    fn mapping(&mut self, index: usize, Mapping { mapping, function }: Mapping) -> Result<(), String> {
         let number = index + 1;
-        self.add(&format!("Mapping{number}"), "AWS::Lambda::EventSourceMapping", mapping.mapping.clone());
-        if let Some(function) = &mapping.function {
-            self.add(&format!("Function{number}"), "AWS::Lambda::Function", function.clone());
-        }
+        self.add(&format!("Mapping{number}"), "AWS::Lambda::EventSourceMapping", mapping);
+        self.add(&format!("Function{number}"), "AWS::Lambda::Function", function?);
+        Ok(())
     }
 
     /// Names queues of this account and region as a template of theirs does.

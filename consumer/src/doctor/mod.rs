@@ -32,14 +32,12 @@ impl Diagnosis {
     /// What a rule found in a template.
     pub(crate) fn in_template(finding: Finding) -> Self {
         let line = finding.place.line.map(|line| format!(":{line}")).unwrap_or_default();
-        Self {
-            rule: finding.rule,
-            place: format!("{}{line}", finding.file),
-            part: part(finding.place.name.unwrap_or_default(), &finding.place.path),
-            found: finding.found,
-            reason: finding.reason,
-            mend: finding.mend,
-        }
+        Self::of_finding(format!("{}{line}", finding.file), finding)
+    }
+
+    /// What a rule found in a live queue.
+    pub(crate) fn in_queue(queue: &str, finding: Finding) -> Self {
+        Self::of_finding(queue.to_owned(), finding)
     }
 
     /// What settings and a queue make of each other.
@@ -47,9 +45,11 @@ impl Diagnosis {
         let Advice { id, found, reason, mend } = advice;
         Self { rule: id, place: queue.to_owned(), part: String::new(), found, reason, mend }
     }
-}
 
-/// A resource's name and its property.
-fn part(name: String, path: &str) -> String {
-    if path.is_empty() { name } else { format!("{name}.{path}") }
+    fn of_finding(place: String, finding: Finding) -> Self {
+        let Finding { rule, place: within, found, reason, mend, .. } = finding;
+        let name = within.name.unwrap_or_default();
+        let part = if within.path.is_empty() { name } else { format!("{name}.{}", within.path) };
+        Self { rule, place, part, found, reason, mend }
+    }
 }
