@@ -4,7 +4,7 @@ use crate::check::Case;
 use crate::finding::Report;
 use crate::model::{Resource, Target};
 use crate::rules::Rule;
-use crate::value::{has_token, int, is_token, items, number, plain, token_name};
+use crate::value::{has_token, is_token, items, number, token_name};
 use crate::views::functions::mappings;
 use crate::views::known_metrics::exists;
 use crate::views::metrics::{Alarm, Metric, alarms, may_be_any};
@@ -307,10 +307,13 @@ fn missing_tasks_ring(case: &Case<'_>, report: &mut Report<'_>) {
                 None if may_be_any(&alarms) => {}
                 None => report.at(id, service, "", "no alarm compares the running tasks with the wanted"),
                 Some(alarm) => {
-                    let held = alarm.holds_for();
-                    if held.is_some_and(|secs| !MISSING_TASKS_SECS.contains(&secs)) {
-                        let found = format!("it rings after {} s", plain(&int(&held.into()).into()));
-                        report.at(alarm.id, alarm.resource, "/EvaluationPeriods", found);
+                    if let Some(secs) = alarm.holds_for().filter(|secs| !MISSING_TASKS_SECS.contains(secs)) {
+                        report.at(
+                            alarm.id,
+                            alarm.resource,
+                            "/EvaluationPeriods",
+                            format!("it rings after {secs} s"),
+                        );
                     }
                 }
             }

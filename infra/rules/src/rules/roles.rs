@@ -193,7 +193,8 @@ fn consumer_can_work(case: &Case<'_>, report: &mut Report<'_>) {
             missing.push("ChangeMessageVisibility");
         }
         if !missing.is_empty() {
-            let found = format!("{} lacks {} on {source}", consumer.id, missing.join(", "));
+            let on = consumer.source.as_deref().unwrap_or("its queue");
+            let found = format!("{} lacks {} on {on}", consumer.id, missing.join(", "));
             report.at(role.id, role.resource, "/Policies", found);
         }
     }
