@@ -74,7 +74,7 @@ pub(super) const RULES: [Rule; 7] = [
         id: "E13",
         title: "a scaled service has no `DesiredCount`",
         reason: "Every deployment would set the count back, in the middle of a backlog.",
-        mend: "Take DesiredCount out.",
+        mend: "Take DesiredCount out (Terraform: ignore_changes = [desired_count]).",
         at_bounds: false,
         check: count_is_scaled,
     },

@@ -128,7 +128,8 @@ pub(crate) fn queue_policies(stack: &Stack) -> Vec<QueuePolicy<'_>> {
         .map(|((id, resource), at)| QueuePolicy {
             queues: resource.get(at).map(texts).unwrap_or_default(),
             statements: statements(id, resource, "/PolicyDocument"),
-            is_unclear: is_unclear(&resource.properties),
+            // A document that is still text could not be read as one.
+            is_unclear: is_unclear(&resource.properties) || resource.text("/PolicyDocument").is_some(),
         })
         .collect()
 }
