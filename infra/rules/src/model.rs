@@ -66,7 +66,7 @@ pub struct Parameter {
     pub max: Option<f64>,
     /// All values allowed, where they are listed.
     pub allowed: Vec<Value>,
-    /// Whether a text is bounded, by a pattern or a length.
+    /// The pattern that a text has to match.
     pub pattern: Option<String>,
     /// The greatest length of a text.
     pub max_length: Option<u64>,
