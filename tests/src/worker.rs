@@ -56,7 +56,7 @@ impl Launch {
             .env("AWS_ENDPOINT_URL", &localstack())
             .env("DRUMLINE_WAIT_TIME", "1s")
             .env("DRUMLINE_RETRY_JITTER", "none")
-            .env("DRUMLINE_LOG", "info,drumline_consumer=debug")
+            .env("DRUMLINE_LOG", "info,drumline_host=debug")
             .env("DRUMLINE_HTTP_ADDR", &addr.to_string());
         Self { http: Some(addr), ..launch }
     }
