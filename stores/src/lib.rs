@@ -1,0 +1,26 @@
+//! Where claims, verdicts, failure histories, progress and checkpoints are kept: in memory, Redis or Valkey, PostgreSQL,
+//! or DynamoDB.
+//!
+//! A [`Store`] is opened by its URL. Which ones this build has is a matter of cargo features: `redis`, `postgres` and
+//! `dynamodb`; `memory:` is always there.
+//!
+//! ```
+//! # async fn example() -> Result<(), drumline_store::OpenError> {
+//! use drumline_store::{Keep, Location, open};
+//!
+//! let location: Location = "memory:".parse()?;
+//! let store = open(&location, "worker-1".into(), Keep::default()).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! Every store passes the same conformance suite, `tests/conformance` of this crate.
+
+pub mod memory;
+mod open;
+mod record;
+mod store;
+
+pub use memory::MemoryStore;
+pub use open::{Location, OpenError, open};
+pub use record::{AttemptRecord, ClaimRecord, JobRecord, JobState, MAX_ATTEMPTS_KEPT, ProgressRecord};
+pub use store::{BoxFuture, Keep, Store, StoreError};

@@ -1,0 +1,112 @@
+//! What is known of a job, as it is shown to people: by `drumline jobs`, `drumline dlq` and `/jobs/{id}`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// How many failed attempts are kept of a job; the oldest go first. A queue's `maxReceiveCount` is seldom above 20.
+pub const MAX_ATTEMPTS_KEPT: usize = 50;
+
+/// All that a store knows of a job.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobRecord {
+    /// Its id.
+    pub job_id: String,
+    /// Its claim, where there is or was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claim: Option<ClaimRecord>,
+    /// How far it is, as it told last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<ProgressRecord>,
+    /// Its attempts that did not succeed, the oldest first.
+    pub attempts: Vec<AttemptRecord>,
+}
+
+/// The claim of a job, as people are told of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimRecord {
+    /// How far the job is.
+    pub state: JobState,
+    /// Under which key its effect happens once.
+    pub key: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub job_type: String,
+    /// The queue it came from last.
+    pub queue: String,
+    /// The message it came in last.
+    pub message_id: String,
+    /// Who has it, or had it last.
+    pub owner: String,
+    /// The attempts counted at that message.
+    pub attempts: u32,
+    /// Until when it is claimed, in milliseconds since the Unix epoch.
+    pub claimed_until_ms: u64,
+    /// Why it has failed for good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<String>,
+    /// What it left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<Value>,
+}
+
+/// How far a job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobState {
+    /// Somebody works on it.
+    Running,
+    /// Nobody does: it waits for its next attempt.
+    Waiting,
+    /// It is done.
+    Done,
+    /// No attempt can succeed.
+    Failed,
+}
+
+/// One attempt that did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AttemptRecord {
+    /// When it ended, in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// The message's id.
+    pub message_id: String,
+    /// The queue.
+    pub queue: String,
+    /// The job's type, where it is known.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub job_type: Option<String>,
+    /// Which attempt it was.
+    pub attempt: u32,
+    /// How often the message had been received.
+    pub receive_count: u32,
+    /// The process that made it.
+    pub worker: String,
+    /// From its start to its end.
+    pub took_ms: u64,
+    /// What kind of failure: the `class` of `drumline_failures_total`.
+    pub class: String,
+    /// In words, bounded and with what looks like a secret blotted out.
+    pub reason: String,
+    /// What became of the message: the `outcome` of `drumline_jobs_total`.
+    pub outcome: String,
+    /// When it is to come back, where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_in_ms: Option<u64>,
+}
+
+/// How far a job is, in units of its own work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProgressRecord {
+    /// When it told, in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// Units done.
+    pub done: u64,
+    /// Units in all.
+    pub total: u64,
+    /// What is counted.
+    pub unit: String,
+}

@@ -1,0 +1,113 @@
+//! What every store can do.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use drumline::{Admission, Claim, ClaimRequest, Held, Surrender};
+use serde_json::value::RawValue;
+
+use crate::record::{AttemptRecord, JobRecord, ProgressRecord};
+
+/// A future of a trait that is used as an object.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Why a store could not answer. Whether the write has happened all the same is not known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreError(pub String);
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+/// For how long things are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// That a job is done, and its result. Default: 7 days.
+    pub done: Duration,
+    /// Failed attempts, verdicts, progress and checkpoints. Default: 14 days.
+    pub history: Duration,
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        const DAY: u64 = 24 * 60 * 60;
+        Self { done: Duration::from_secs(7 * DAY), history: Duration::from_secs(14 * DAY) }
+    }
+}
+
+/// Keeps claims, and what people want to know of jobs.
+///
+/// Every call is one round trip where the store allows it, atomic, and may be repeated: where an answer was lost, asking
+/// again does no harm. Times are measured by the store's own clock where it has one.
+pub trait Store: Send + Sync + 'static {
+    /// Asks for a claim, and for the lock with it: both or neither.
+    ///
+    /// In this order, of the record of the key (one that has expired counts as absent):
+    /// - it is done or claimed, with another payload hash: [`Admission::Mismatch`];
+    /// - it is done: [`Admission::Done`] with its result;
+    /// - it has a verdict about this very message: [`Admission::Condemned`];
+    /// - it is claimed and not yet expired: [`Admission::Held`] for what remains, whoever asks;
+    /// - its lock is held and not yet expired: [`Admission::Locked`] for what remains, and nothing is written;
+    /// - else [`Admission::Granted`]. The counter grows, and never shrinks while the record exists. The attempts grow by
+    ///   one, or begin with 1 where the message is another one (in memory: what SQS counts, see [`crate::memory`]). The
+    ///   checkpoint stays where the payload hash is the same.
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> BoxFuture<'a, Result<Admission, StoreError>>;
+
+    /// Has a claim, and its lock, last for `length` from now. An expired claim that nobody has taken meanwhile is
+    /// renewed all the same; one that is done or given up is [`Held::Lost`], and so is one whose lock was taken.
+    fn renew<'a>(&'a self, claim: &'a Claim, length: Duration) -> BoxFuture<'a, Result<Held, StoreError>>;
+
+    /// Marks the job as done with its result, and gives the lock back. An expired claim that nobody has taken meanwhile
+    /// is finished all the same. [`Held::Lost`] also where its lock was taken: two have worked on one thing. Finishing
+    /// again what this very claim has finished is [`Held::Ours`].
+    fn finish<'a>(
+        &'a self,
+        claim: &'a Claim,
+        result: Option<&'a RawValue>,
+    ) -> BoxFuture<'a, Result<Held, StoreError>>;
+
+    /// Gives a claim up, and its lock if that is still its own: the next one to ask gets them at once. Surrendering again
+    /// what this very claim has surrendered changes nothing, and is [`Held::Ours`].
+    fn surrender<'a>(
+        &'a self,
+        claim: &'a Claim,
+        how: &'a Surrender,
+    ) -> BoxFuture<'a, Result<Held, StoreError>>;
+
+    /// Keeps a value for the next attempt.
+    fn checkpoint<'a>(
+        &'a self,
+        claim: &'a Claim,
+        value: &'a RawValue,
+    ) -> BoxFuture<'a, Result<Held, StoreError>>;
+
+    /// Keeps how far a job is; the last one told counts.
+    fn progress<'a>(
+        &'a self,
+        job_id: &'a str,
+        progress: &'a ProgressRecord,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Adds a failed attempt to a job's history, of which [`MAX_ATTEMPTS_KEPT`](crate::MAX_ATTEMPTS_KEPT) are kept.
+    fn attempted<'a>(
+        &'a self,
+        job_id: &'a str,
+        attempt: &'a AttemptRecord,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// What is known of a job; `None` where nothing is.
+    fn job<'a>(&'a self, job_id: &'a str) -> BoxFuture<'a, Result<Option<JobRecord>, StoreError>>;
+
+    /// Whether the store answers.
+    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// The store as its own type, for handlers that want more of it: see the module `postgres` for an effect and its
+    /// mark in one transaction.
+    fn as_any(&self) -> &(dyn std::any::Any + Send + Sync);
+}
