@@ -7,6 +7,7 @@ mod infra;
 mod interrupt;
 mod localstack;
 mod package_lambda;
+mod peers;
 mod process;
 mod progress;
 mod project;
@@ -33,6 +34,8 @@ enum Command {
     Test(test::Options),
     /// Run LocalStack in the foreground until Ctrl-C
     Localstack(localstack::Options),
+    /// Run the servers of shared stores in the foreground until Ctrl-C
+    Peers(peers::Options),
     /// Measure what the runtime costs beside a bare loop over AWS's SDK
     Bench(bench::Options),
     /// Build the Lambda function as zip files to upload
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Test(options) => test::run(&options),
         Command::Localstack(options) => localstack::run(&options),
+        Command::Peers(options) => peers::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::PackageLambda(options) => package_lambda::run(&options),
         Command::Infra => infra::run(),

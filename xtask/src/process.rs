@@ -20,13 +20,14 @@ use crate::progress::note;
 /// How long a child may take to end after SIGTERM. LocalStack needs up to some seconds to stop its services.
 const STOP_GRACE: Duration = Duration::from_secs(10);
 
-/// A running child. Dropping it stops it: SIGTERM to its group, then SIGKILL to what is left.
+/// A running child. Dropping it stops it: SIGTERM to its group unless told otherwise, then SIGKILL to what is left.
 pub(crate) struct Process {
     name: String,
     group: Pid,
     exits: Receiver<io::Result<ExitStatus>>,
     interrupts: Receiver<Interrupted>,
     ended: Option<ExitStatus>,
+    stop_signal: Signal,
 }
 
 impl Process {
@@ -47,7 +48,14 @@ impl Process {
             // Refused only when nobody waits for the answer any more.
             sender.send(child.wait()).ok();
         });
-        Ok(Self { name: name.to_owned(), group, exits, interrupts: interrupts.clone(), ended: None })
+        Ok(Self {
+            name: name.to_owned(),
+            group,
+            exits,
+            interrupts: interrupts.clone(),
+            ended: None,
+            stop_signal: Signal::TERM,
+        })
     }
 
     /// Its id, for looking it up in the operating system's accounts.
@@ -58,6 +66,11 @@ impl Process {
     /// Asks it to end, and its group; returns at once.
     pub(crate) fn terminate(&self) {
         self.signal(Signal::TERM);
+    }
+
+    /// Lets dropping it begin with another signal than SIGTERM.
+    pub(crate) fn stop_by(&mut self, signal: Signal) {
+        self.stop_signal = signal;
     }
 
     /// Waits for the end; a signal to this process ends the wait with [`Interrupted`].
@@ -84,7 +97,7 @@ impl Process {
     /// Ends the process and its group; returns at once when that has happened before.
     fn stop(&mut self) {
         if self.ended.is_none() {
-            self.signal(Signal::TERM);
+            self.signal(self.stop_signal);
             // A second Ctrl-C means: now.
             if !matches!(self.ended_within(STOP_GRACE), Ok(Some(_))) {
                 note(&format!("{} does not stop by itself and is killed", self.name));
@@ -149,6 +162,18 @@ mod tests {
         drop(process);
         wait_for_all(output);
         assert!(started.elapsed() < STOP_GRACE, "SIGTERM was enough");
+    }
+
+    #[test]
+    fn another_signal_may_be_what_stops_it() {
+        let started = Instant::now();
+        let script = "trap '' TERM; trap 'exit 0' INT; echo ready; while :; do sleep 0.01; done";
+        let (mut process, mut output) = shell(script, &never());
+        output.read_exact(&mut [0; "ready".len()]).unwrap();
+        process.stop_by(Signal::INT);
+        drop(process);
+        wait_for_all(output);
+        assert!(started.elapsed() < STOP_GRACE, "SIGINT was enough");
     }
 
     #[test]

@@ -1,4 +1,26 @@
-//! The peers that tests talk to, one module each: `start` brings it up and returns it ready, its `env` tells the
-//! tests where it is, dropping it stops it.
+//! The peers that tests talk to, one module each: `prepare` finds or installs what it runs on, `start` brings it up and
+//! returns it ready, its `env` tells the tests where it is, dropping it stops it. All listen on loopback, on free ports.
+//!
+//! | variable | value |
+//! |---|---|
+//! | `DRUMLINE_TEST_LOCALSTACK` | `http://127.0.0.1:PORT` |
+//! | `DRUMLINE_TEST_LAMBDA` | `1` where LocalStack runs functions |
+//! | `DRUMLINE_TEST_REDIS` | `redis://127.0.0.1:PORT` |
+//! | `DRUMLINE_TEST_REDIS_SERVER` | the program `redis-server` or `valkey-server` |
+//! | `DRUMLINE_TEST_POSTGRES` | `postgres://USER@127.0.0.1:PORT/DATABASE` |
+//! | `DRUMLINE_TEST_POSTGRES_BIN` | the folder with the programs `initdb` and `postgres` |
+//! | `DRUMLINE_TEST_POSTGRES_AS` | `UID:GID`, the account that these two have to run as, where the tests' own is root |
+//! | `DRUMLINE_TEST_DYNAMODB` | `http://127.0.0.1:PORT` |
+//!
+//! By the programs, tests start servers of their own, to kill and restart them in mid-run. They are not told where Docker
+//! provides the server: nothing on the machine could be started.
 
+mod aws;
+mod docker;
+mod dynamodb;
 pub(crate) mod localstack;
+pub(crate) mod peers;
+mod postgres;
+mod programs;
+mod redis;
+mod server;

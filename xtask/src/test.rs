@@ -1,6 +1,7 @@
 //! `cargo xtask test`: every test, with everything it needs around it.
 
 use std::process::{Command, ExitCode, ExitStatus};
+use std::thread;
 
 use anyhow::Result;
 use crossbeam_channel::Receiver;
@@ -9,7 +10,8 @@ use crate::interrupt::{self, Interrupted};
 use crate::process::Process;
 use crate::progress::phase;
 use crate::project;
-use crate::service::localstack::{self, Installation, LocalStack};
+use crate::service::localstack::{self, LocalStack};
+use crate::service::peers::{self, Peers};
 
 /// The crate whose tests talk to services.
 const SERVICE_TESTS: &str = "drumline-tests";
@@ -34,9 +36,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         if !built.success() {
             return Ok(exit_code(built));
         }
-        let installation = prepare_unless(options.quick, &interrupts)?;
-        let services = Services::start(installation.as_ref(), &interrupts)?;
-        let status = cargo_test(&options.arguments, Some(&services), &interrupts)?;
+        let installed = prepare_unless(options.quick, &interrupts)?;
+        let services = Services::start_if(installed.as_ref(), &interrupts)?;
+        let status = cargo_test(&options.arguments, services.as_ref(), &interrupts)?;
         return Ok(exit_code(status));
     }
 
@@ -47,15 +49,15 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     if !built.success() {
         return Ok(exit_code(built));
     }
-    let installation = prepare_unless(options.quick, &interrupts)?;
-    if let Some(installation) = &installation {
-        localstack::test_executor(installation, &interrupts)?;
+    let installed = prepare_unless(options.quick, &interrupts)?;
+    if let Some(installed) = &installed {
+        localstack::test_executor(&installed.localstack, &interrupts)?;
     }
-    let services = Services::start(installation.as_ref(), &interrupts)?;
+    let services = Services::start_if(installed.as_ref(), &interrupts)?;
     let tests = phase("run the tests", || {
         cargo_test(
             &everything(options.quick, &["--all-targets", "--no-fail-fast"]),
-            Some(&services),
+            services.as_ref(),
             &interrupts,
         )
     })?;
@@ -66,21 +68,44 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     Ok(exit_code(if tests.success() { doc_tests } else { tests }))
 }
 
+/// What the services run on.
+struct Installed {
+    localstack: localstack::Installation,
+    peers: peers::Installations,
+}
+
 /// What the tests need around them; dropping stops it.
 struct Services {
-    localstack: Option<LocalStack>,
+    localstack: LocalStack,
+    peers: Peers,
 }
 
 impl Services {
     /// Starts what is installed; nothing where nothing is.
-    fn start(installation: Option<&Installation>, interrupts: &Receiver<Interrupted>) -> Result<Self> {
-        let start = |installation| LocalStack::start(installation, interrupts);
-        Ok(Self { localstack: installation.map(start).transpose()? })
+    fn start_if(installed: Option<&Installed>, interrupts: &Receiver<Interrupted>) -> Result<Option<Self>> {
+        installed.map(|installed| Self::start(installed, interrupts)).transpose()
+    }
+
+    /// Starts all at once, since each is mostly waited for.
+    fn start(installed: &Installed, interrupts: &Receiver<Interrupted>) -> Result<Self> {
+        thread::scope(|scope| {
+            let peers = scope.spawn(|| Peers::start(&installed.peers, interrupts));
+            let localstack = LocalStack::start(&installed.localstack, interrupts);
+            let peers = peers.join().expect("a start reports errors and does not panic");
+            Ok(Self { localstack: localstack?, peers: peers? })
+        })
+    }
+
+    fn env(&self) -> Vec<(&'static str, String)> {
+        [self.localstack.env(), self.peers.env()].concat()
     }
 }
 
-fn prepare_unless(quick: bool, interrupts: &Receiver<Interrupted>) -> Result<Option<Installation>> {
-    if quick { Ok(None) } else { localstack::prepare(interrupts).map(Some) }
+fn prepare_unless(quick: bool, interrupts: &Receiver<Interrupted>) -> Result<Option<Installed>> {
+    if quick {
+        return Ok(None);
+    }
+    Ok(Some(Installed { localstack: localstack::prepare(interrupts)?, peers: peers::prepare(interrupts)? }))
 }
 
 fn everything(quick: bool, more: &[&str]) -> Vec<String> {
@@ -104,8 +129,8 @@ fn cargo_test(
     let mut command: Command = project::cargo();
     command.arg("test").args(arguments);
     project::forget_aws(&mut command);
-    if let Some(localstack) = services.and_then(|services| services.localstack.as_ref()) {
-        command.envs(localstack.env());
+    if let Some(services) = services {
+        command.envs(services.env());
     }
     Process::spawn("cargo test", &mut command, interrupts)?.wait()
 }

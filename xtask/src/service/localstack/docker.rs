@@ -1,98 +1,32 @@
 //! LocalStack as a container.
 
-use std::fs;
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
-use crossbeam_channel::Receiver;
+use anyhow::Result;
 
-use crate::interrupt::Interrupted;
-use crate::process::Process;
-use crate::progress::note;
+use crate::service::docker::{self, Container};
 
-/// An engine that is up answers in well under a second; one that hangs is as good as none.
-const ENGINE_LIMIT: Duration = Duration::from_secs(10);
 /// The gateway's port inside the container.
 const INNER_PORT: u16 = 4566;
 
-/// Whether there is a Docker engine; the command alone, without an engine behind it, does not count.
-pub(super) fn answers(interrupts: &Receiver<Interrupted>) -> Result<bool> {
-    let mut command = Command::new("docker");
-    command.arg("info").stdout(Stdio::null()).stderr(Stdio::null());
-    let Ok(mut info) = Process::spawn("docker info", &mut command, interrupts) else { return Ok(false) };
-    Ok(info.ended_within(ENGINE_LIMIT)?.is_some_and(|status| status.success()))
-}
-
-/// The image that `compose.yaml` names: its version is written nowhere else.
 pub(super) fn pinned_image() -> Result<String> {
-    let path = super::pins().join("compose.yaml");
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    image_in(&text).with_context(|| format!("{} names no image", path.display()))
+    docker::pinned_image(&super::pins().join("compose.yaml"), "localstack")
 }
 
-fn image_in(compose: &str) -> Option<String> {
-    compose.lines().find_map(|line| line.trim().strip_prefix("image:")).map(|image| image.trim().to_owned())
-}
-
-/// Downloads the image unless it is there.
-pub(super) fn pull(image: &str, interrupts: &Receiver<Interrupted>) -> Result<()> {
-    let mut inspect = Command::new("docker");
-    inspect.args(["image", "inspect", image]).stdout(Stdio::null()).stderr(Stdio::null());
-    if Process::spawn("docker image inspect", &mut inspect, interrupts)?.wait()?.success() {
-        return Ok(());
-    }
-    let status =
-        Process::spawn("docker pull", Command::new("docker").args(["pull", image]), interrupts)?.wait()?;
-    ensure!(status.success(), "docker pull {image} failed with {status}");
-    Ok(())
-}
-
-/// A container by its name; removed when dropped, in whatever state it is.
-pub(super) struct Container {
-    name: String,
-}
-
-impl Container {
-    /// Two runs at once have two ports, so the port makes the name unique.
-    pub(super) fn named_for(port: u16) -> Self {
-        Self { name: format!("drumline-localstack-{port}") }
-    }
-
-    /// The command that runs it in the foreground, reachable on loopback only.
-    pub(super) fn run(&self, image: &str, port: u16) -> Command {
-        let mut command = Command::new("docker");
-        command.args(["run", "--rm", "--name", &self.name]);
-        command.args(["--publish", &format!("127.0.0.1:{port}:{INNER_PORT}")]);
-        command.arg("--env-file").arg(super::pins().join("settings.env"));
-        command.args(["--env", &format!("LOCALSTACK_HOST=127.0.0.1:{port}")]);
-        command.arg(image);
-        command
-    }
-
-    fn remove(&self) -> Result<()> {
-        let output = Command::new("docker").args(["rm", "--force", "--volumes", &self.name]).output()?;
-        let message = String::from_utf8_lossy(&output.stderr);
-        // Gone already, or about to be: `--rm` has done its work.
-        let gone = message.contains("No such container") || message.contains("already in progress");
-        if !output.status.success() && !gone {
-            bail!("{}", message.trim());
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Container {
-    fn drop(&mut self) {
-        if let Err(error) = self.remove() {
-            note(&format!("cannot remove the container {}: {error:#}", self.name));
-        }
-    }
+/// The command that runs it in the foreground.
+pub(super) fn run(container: &Container, image: &str, port: u16) -> Command {
+    let mut command = container.run(port, INNER_PORT);
+    command.arg("--env-file").arg(super::pins().join("settings.env"));
+    command.args(["--env", &format!("LOCALSTACK_HOST=127.0.0.1:{port}")]);
+    command.arg(image);
+    command
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use std::fs;
 
     use super::*;
 
@@ -106,20 +40,10 @@ mod tests {
     }
 
     #[test]
-    fn a_commented_image_is_not_the_image() {
-        let compose = "services:\n  a:\n    # image: wrong:1\n    image:  right:2 \n";
-        assert_eq!(image_in(compose).as_deref(), Some("right:2"));
-        assert_eq!(image_in("services: {}"), None);
-    }
-
-    #[test]
-    fn the_container_is_published_on_loopback_only() {
+    fn the_image_comes_last() {
         // Not dropped: no container of this name exists, and perhaps no Docker.
-        let container = std::mem::ManuallyDrop::new(Container::named_for(4570));
-        let command = container.run("right:2", 4570);
-        let arguments: Vec<_> = command.get_args().map(|argument| argument.to_str().unwrap()).collect();
-        let published = arguments.iter().position(|argument| *argument == "--publish").unwrap();
-        assert_eq!(arguments[published + 1], "127.0.0.1:4570:4566");
-        assert_eq!(arguments.last(), Some(&"right:2"));
+        let container = std::mem::ManuallyDrop::new(Container::named_for("localstack", 4570));
+        let command = run(&container, "right:2", 4570);
+        assert_eq!(command.get_args().last().unwrap(), "right:2");
     }
 }

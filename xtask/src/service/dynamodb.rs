@@ -1,0 +1,108 @@
+//! `DynamoDB`, by an emulator: ministack, from a Python environment.
+//!
+//! It differs from AWS where a test would not expect it: expired items go within a minute and not within days, also those
+//! whose time is a string or more than five years past; setting the same time to live again is accepted.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Result;
+use crossbeam_channel::Receiver;
+
+use super::aws::{self, REGION};
+use super::peers;
+use super::server::{self, Log, Server, Surroundings};
+use crate::interrupt::Interrupted;
+use crate::process::Process;
+use crate::progress::phase;
+use crate::{project, venv};
+
+/// In folders.
+const NAME: &str = "dynamodb";
+
+/// The Python of an environment that holds the emulator.
+#[derive(Debug)]
+pub(super) struct Installation {
+    python: PathBuf,
+}
+
+/// An emulator that answers, on a loopback port of its own.
+pub(super) struct DynamoDb {
+    server: Server,
+}
+
+/// Downloads the emulator where it is missing.
+pub(super) fn prepare(interrupts: &Receiver<Interrupted>) -> Result<Installation> {
+    phase("prepare DynamoDB", || {
+        let python = venv::python()?;
+        println!("    with Python: {}", python.display());
+        let pins = ["requirements.txt", "constraints.txt"].map(|name| peers::pins().join(name));
+        let python = venv::make(&python, &server::folder(NAME)?, &pins, interrupts)?;
+        Ok(Installation { python })
+    })
+}
+
+impl DynamoDb {
+    /// Starts the emulator and returns once its tables could be listed: that loads what its health page takes for
+    /// granted.
+    pub(super) fn start(installation: &Installation, interrupts: &Receiver<Interrupted>) -> Result<Self> {
+        let folder = server::folder(NAME)?;
+        let log = Log::create(folder.join("log"))?;
+        let files = server::files(&folder)?;
+        let port = server::free_port()?;
+        let mut command = run(&installation.python, files.path(), port);
+        let around = Surroundings { container: None, files, port };
+        phase("start DynamoDB", || {
+            let endpoint = server::http(port);
+            let probe = || aws::call(&endpoint, NAME, "DynamoDB_20120810.ListTables", "{}");
+            let server = Server::start("DynamoDB", &mut command, around, &log, probe, interrupts)?;
+            println!("    {endpoint} (log: {})", log.path().display());
+            Ok(Self { server })
+        })
+    }
+
+    /// What the tests get to know.
+    pub(super) fn env(&self) -> Vec<(&'static str, String)> {
+        vec![("DRUMLINE_TEST_DYNAMODB", server::http(self.server.port()))]
+    }
+
+    /// The running process, to wait on.
+    pub(super) fn process(&mut self) -> &mut Process {
+        self.server.process()
+    }
+}
+
+/// The command that runs the emulator in the foreground.
+fn run(python: &Path, files: &Path, port: u16) -> Command {
+    let mut command = Command::new(python);
+    command.args(["-m", "ministack"]);
+    project::forget_aws(&mut command);
+    // Otherwise it listens on every interface.
+    command.env("BIND_HOST", "127.0.0.1").env("GATEWAY_PORT", port.to_string());
+    command.env("MINISTACK_HOST", "127.0.0.1").env("MINISTACK_REGION", REGION);
+    // The other services are other peers' business; two of them listen on every interface, whatever is asked for.
+    command.env("SERVICES", NAME).env("SFTP_ENABLED", "0").env("IOT_MTLS_ENABLED", "0");
+    command.env("PERSIST_STATE", "0").env("TMPDIR", files);
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::*;
+
+    #[test]
+    fn it_listens_on_loopback_and_serves_nothing_else() {
+        let command = run(Path::new("python"), Path::new("files"), 4570);
+        let variable = |name: &str| {
+            let found = command.get_envs().find(|(known, _)| *known == name);
+            found.and_then(|(_, value)| value).and_then(OsStr::to_str)
+        };
+        assert_eq!(variable("BIND_HOST"), Some("127.0.0.1"));
+        assert_eq!(variable("GATEWAY_PORT"), Some("4570"));
+        assert_eq!(variable("SERVICES"), Some("dynamodb"));
+        assert_eq!(variable("IOT_MTLS_ENABLED"), Some("0"));
+        assert_eq!(variable("TMPDIR"), Some("files"));
+    }
+}
