@@ -1,12 +1,12 @@
-//! The jobs that Drumline's own binaries host: `image.process` and `email.send`. A team replaces this crate with its
-//! own; until then it shows what handlers look like when they do real work.
+//! The jobs that Drumline's own binaries host: `image.process`, `email.send` and `billing.charge`. A team replaces this
+//! crate with its own; until then it shows what handlers look like when they do real work.
 //!
 //! ```
 //! use drumline_jobs::Settings;
 //! # fn main() -> Result<(), Vec<drumline_jobs::InvalidSetting>> {
 //! let settings = Settings::from_lookup(|name| std::env::var(name).ok())?;
 //! let router = drumline_jobs::router(&settings);
-//! assert_eq!(router.types().collect::<Vec<_>>(), ["email.send", "image.process"]);
+//! assert_eq!(router.types().collect::<Vec<_>>(), ["billing.charge", "email.send", "image.process"]);
 //! # Ok(()) }
 //! ```
 //!
@@ -52,10 +52,37 @@
 //!
 //! Rejected: an unknown user or template, a template that fails, an address that is none, a mail server's final no
 //! (5xx). Retried: 4xx, an unreachable server, and a refused login, because then the settings are at fault, not the job.
+//!
+//! # `billing.charge`
+//! ```json
+//! { "chargeId": "inv-2026-42", "customerId": "c-7", "amount": 1999, "currency": "EUR", "description": "A snare drum" }
+//! ```
+//! - The amount is in the currency's minor unit, 1 to 99,999,999. The description may be left out.
+//! - The job is POSTed to `DRUMLINE_BILLING_URL` as JSON with these fields. The header `Idempotency-Key` is
+//!   `charge:CHARGE_ID` at every attempt and after every redrive: the provider has to charge once for it, whatever happens.
+//! - The same key is the job's idempotency key, and `customer:CUSTOMER_ID` is its lock: where claims are kept, a charge that
+//!   is done is not sent again, and no two charges of a customer run at once.
+//! - The provider answers with a 2xx and `{"id": "ch_1", "status": "succeeded"}`; the job's result is then
+//!   `{"providerId": "ch_1"}`. Or it declines: a 402, or a 2xx with `"status": "declined"`, and a `reason`.
+//!
+//! | the provider | the charge |
+//! |---|---|
+//! | 2xx with `succeeded` | done |
+//! | 402, or 2xx with `declined` | rejected with the provider's reason |
+//! | 400, 410, 413, 415, 422 | rejected |
+//! | 401, 403, 404, 405, 407, a redirect | retried: the settings are at fault, not the job |
+//! | 409: it is at work on the key | retried |
+//! | 408, 425, 429, anything else | retried |
+//! | 5xx, a timeout, a connection that breaks after the request, a 2xx that makes no sense | retried; it may have charged |
+//! | cannot be connected to, or is not set | retried; it has not charged |
+//!
+//! `Retry-After` is honoured in seconds or as a date. How often it is tried in all is the runtime's setting, not the job's.
 
+mod billing;
 mod email;
 mod image;
 mod location;
+mod name;
 pub mod samples;
 mod settings;
 mod storage;
@@ -63,15 +90,18 @@ mod storage;
 use drumline::Router;
 
 pub use settings::{
-    FILE_ROOT, InvalidSetting, MAIL_FROM, MAIL_OUTBOX, MAIL_TEMPLATES, MAX_PIXELS, MAX_SOURCE_BYTES,
-    SMTP_URL, Settings,
+    BILLING_TIMEOUT, BILLING_TOKEN, BILLING_URL, FILE_ROOT, InvalidSetting, MAIL_FROM, MAIL_OUTBOX,
+    MAIL_TEMPLATES, MAX_PIXELS, MAX_SOURCE_BYTES, SMTP_URL, Settings,
 };
 
-/// The handlers of `image.process` and `email.send`.
+/// The handlers of all jobs above.
 ///
 /// Nothing is connected to before the first job needs it. The handlers expect to run on tokio, as both hosts do.
 pub fn router(settings: &Settings) -> Router {
-    Router::new().handle(image::ImageProcessor::new(settings)).handle(email::EmailSender::new(settings))
+    Router::new()
+        .handle(billing::Biller::new(settings))
+        .handle(email::EmailSender::new(settings))
+        .handle(image::ImageProcessor::new(settings))
 }
 
 #[cfg(test)]

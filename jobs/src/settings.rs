@@ -1,13 +1,16 @@
-//! What the jobs have to be told from outside: where files may lie, how large an image may be, how mail goes out.
+//! What the jobs have to be told from outside: where files may lie, how large an image may be, how mail goes out,
+//! who charges.
+
+mod billing;
+mod mail;
+mod reader;
 
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
-use std::time::Duration;
 
-use lettre::message::Mailbox;
-use lettre::transport::smtp::AsyncSmtpTransportBuilder;
-use lettre::{AsyncSmtpTransport, Tokio1Executor};
+pub(crate) use billing::{BillingSettings, Token};
+pub(crate) use mail::{MailRoute, MailSettings};
+use reader::Reader;
 
 /// The folder below which `file://` sources and targets must lie.
 pub const FILE_ROOT: &str = "DRUMLINE_FILE_ROOT";
@@ -23,6 +26,12 @@ pub const MAIL_FROM: &str = "DRUMLINE_MAIL_FROM";
 pub const MAIL_TEMPLATES: &str = "DRUMLINE_MAIL_TEMPLATES";
 /// The folder that mail is written to in place of a mail server.
 pub const MAIL_OUTBOX: &str = "DRUMLINE_MAIL_OUTBOX";
+/// The payment provider's address for charges.
+pub const BILLING_URL: &str = "DRUMLINE_BILLING_URL";
+/// The secret that the payment provider knows us by.
+pub const BILLING_TOKEN: &str = "DRUMLINE_BILLING_TOKEN";
+/// How long the payment provider may take to answer.
+pub const BILLING_TIMEOUT: &str = "DRUMLINE_BILLING_TIMEOUT";
 
 /// 100 megapixels: above any camera in common use. Decoded, that is 300 to 400 MB; as many sources are in memory at
 /// once as there are processors.
@@ -30,13 +39,6 @@ const DEFAULT_MAX_PIXELS: NonZeroU64 = NonZeroU64::new(100_000_000).expect("not 
 
 /// 32 MiB: a JPEG of 100 megapixels fits.
 const DEFAULT_MAX_SOURCE_BYTES: NonZeroU64 = NonZeroU64::new(32 * 1024 * 1024).expect("not zero");
-
-/// A mail server that says nothing for this long is given up, and the mail retried. Shorter than the RFC's five
-/// minutes for a reply, because a retry costs less than a held place.
-const SMTP_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The sender where mail only goes to a folder.
-const OUTBOX_SENDER: &str = "Drumline <drumline@localhost>";
 
 /// How the jobs of this crate are set up. Made by [`Settings::from_lookup`] or [`Settings::for_folder`], so that every
 /// value in it has been checked.
@@ -50,14 +52,18 @@ const OUTBOX_SENDER: &str = "Drumline <drumline@localhost>";
 /// | `DRUMLINE_MAIL_OUTBOX` | – | a folder to write mail to; not together with a mail server |
 /// | `DRUMLINE_MAIL_FROM` | needed with a mail server | the sender, as `Name <address>` or `address` |
 /// | `DRUMLINE_MAIL_TEMPLATES` | `mail-templates` | the folder of the templates and of `users.json` |
+/// | `DRUMLINE_BILLING_URL` | – | where charges are sent, as `https://payments.example.com/v1/charges`; `http://` is unencrypted |
+/// | `DRUMLINE_BILLING_TOKEN` | – | sent to the provider as `Authorization: Bearer`, and never shown |
+/// | `DRUMLINE_BILLING_TIMEOUT` | 10s | how long the provider may take, up to 10m; beyond it the charge is tried again with its key |
 ///
 /// Without a mail server and without an outbox, `email.send` jobs are retried with that as their reason: mail is never
-/// taken for sent because nobody said where to.
+/// taken for sent because nobody said where to. So are `billing.charge` jobs without a provider.
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub(crate) file_root: PathBuf,
     pub(crate) limits: ImageLimits,
     pub(crate) mail: MailSettings,
+    pub(crate) billing: BillingSettings,
 }
 
 /// How large a source image may be.
@@ -65,36 +71,6 @@ pub struct Settings {
 pub(crate) struct ImageLimits {
     pub(crate) pixels: u64,
     pub(crate) source_bytes: u64,
-}
-
-/// How mail is made and where it goes.
-#[derive(Debug, Clone)]
-pub(crate) struct MailSettings {
-    pub(crate) from: Mailbox,
-    pub(crate) templates: PathBuf,
-    pub(crate) route: MailRoute,
-}
-
-/// Where mail goes.
-#[derive(Clone)]
-pub(crate) enum MailRoute {
-    /// Nobody said.
-    Unset,
-    /// Into a folder, one file for each delivery.
-    Outbox(PathBuf),
-    /// To a mail server; the connections are made on first use.
-    Smtp(Box<AsyncSmtpTransportBuilder>),
-}
-
-/// Not derived, because a builder holds the password.
-impl std::fmt::Debug for MailRoute {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Unset => f.write_str("Unset"),
-            Self::Outbox(folder) => f.debug_tuple("Outbox").field(folder).finish(),
-            Self::Smtp(_) => f.write_str("Smtp"),
-        }
-    }
 }
 
 /// A setting that cannot be used.
@@ -126,19 +102,16 @@ impl Settings {
     /// assert_eq!(problems[0].to_string(), "DRUMLINE_MAX_PIXELS: not a number from 1: many");
     /// ```
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<InvalidSetting>> {
-        let mut read = Reader { lookup, problems: Vec::new() };
+        let mut read = Reader::new(lookup);
         let file_root = read.folder(FILE_ROOT, ".");
         let pixels = read.count(MAX_PIXELS, DEFAULT_MAX_PIXELS);
         let source_bytes = read.count(MAX_SOURCE_BYTES, DEFAULT_MAX_SOURCE_BYTES);
-        let route = read.mail_route();
-        let from = read.sender(&route);
-        let templates = read.folder(MAIL_TEMPLATES, "mail-templates");
-        match (from, read.problems) {
-            (Some(from), problems) if problems.is_empty() => Ok(Self {
-                file_root,
-                limits: ImageLimits { pixels, source_bytes },
-                mail: MailSettings { from, templates, route },
-            }),
+        let mail = MailSettings::read(&mut read);
+        let billing = BillingSettings::read(&mut read);
+        match (mail, read.problems) {
+            (Some(mail), problems) if problems.is_empty() => {
+                Ok(Self { file_root, limits: ImageLimits { pixels, source_bytes }, mail, billing })
+            }
             (_, problems) => Err(problems),
         }
     }
@@ -152,84 +125,8 @@ impl Settings {
                 pixels: DEFAULT_MAX_PIXELS.get(),
                 source_bytes: DEFAULT_MAX_SOURCE_BYTES.get(),
             },
-            mail: MailSettings {
-                from: outbox_sender(),
-                templates: folder.join("mail-templates"),
-                route: MailRoute::Outbox(folder.join("outbox")),
-            },
-        }
-    }
-}
-
-fn outbox_sender() -> Mailbox {
-    OUTBOX_SENDER.parse().expect("a valid address")
-}
-
-/// Reads settings one by one, and keeps what is wrong with them.
-struct Reader<L> {
-    lookup: L,
-    problems: Vec<InvalidSetting>,
-}
-
-impl<L: Fn(&str) -> Option<String>> Reader<L> {
-    fn get(&self, name: &str) -> Option<String> {
-        (self.lookup)(name).filter(|value| !value.is_empty())
-    }
-
-    fn problem(&mut self, name: &'static str, problem: impl Into<String>) {
-        self.problems.push(InvalidSetting { name, problem: problem.into() });
-    }
-
-    fn folder(&mut self, name: &'static str, default: &str) -> PathBuf {
-        let value = self.get(name).unwrap_or_else(|| default.to_owned());
-        std::path::absolute(&value).unwrap_or_else(|error| {
-            self.problem(name, format!("{value} is no path: {error}"));
-            PathBuf::new()
-        })
-    }
-
-    fn count(&mut self, name: &'static str, default: NonZeroU64) -> u64 {
-        let Some(value) = self.get(name) else { return default.get() };
-        NonZeroU64::from_str(&value)
-            .unwrap_or_else(|_| {
-                self.problem(name, format!("not a number from 1: {value}"));
-                default
-            })
-            .get()
-    }
-
-    fn mail_route(&mut self) -> MailRoute {
-        match (self.get(SMTP_URL), self.get(MAIL_OUTBOX)) {
-            (None, None) => MailRoute::Unset,
-            (None, Some(_)) => MailRoute::Outbox(self.folder(MAIL_OUTBOX, "")),
-            (Some(url), None) => match AsyncSmtpTransport::<Tokio1Executor>::from_url(&url) {
-                Ok(builder) => MailRoute::Smtp(Box::new(builder.timeout(Some(SMTP_TIMEOUT)))),
-                Err(error) => {
-                    self.problem(SMTP_URL, format!("not a usable smtp:// or smtps:// URL: {error}"));
-                    MailRoute::Unset
-                }
-            },
-            (Some(_), Some(_)) => {
-                self.problem(MAIL_OUTBOX, format!("{SMTP_URL} is set too: mail goes one way or the other"));
-                MailRoute::Unset
-            }
-        }
-    }
-
-    fn sender(&mut self, route: &MailRoute) -> Option<Mailbox> {
-        match (self.get(MAIL_FROM), route) {
-            (Some(value), _) => {
-                let parsed = value.parse();
-                if let Err(error) = &parsed {
-                    self.problem(MAIL_FROM, format!("not a mail address: {value}: {error}"));
-                }
-                parsed.ok()
-            }
-            (None, MailRoute::Smtp(_)) => {
-                self.problem(MAIL_FROM, format!("a sender is needed, since {SMTP_URL} is set"));
-                None
-            }
-            (None, MailRoute::Unset | MailRoute::Outbox(_)) => Some(outbox_sender()),
+            mail: MailSettings::for_folder(folder),
+            billing: BillingSettings::UNSET,
         }
     }
 }

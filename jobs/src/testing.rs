@@ -6,15 +6,36 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use drumline::{Attempt, Context, Ending, Host, Message, Progress, Router, RunControl};
+use drumline::{
+    Admission, Attempt, Claim, ClaimRequest, Context, Ending, Grant, Held, Host, HostFuture, Message,
+    Progress, Router, RunControl,
+};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-/// Runs blocking work on tokio's threads, and remembers the progress told.
+/// Runs blocking work on tokio's threads, and remembers what it is told. It grants every claim.
 #[derive(Default)]
 pub(crate) struct TestHost {
     pub(crate) progress: Mutex<Vec<(u64, u64)>>,
     /// Cancels the run once so much is done.
     pub(crate) cancel_at: Option<(u64, RunControl)>,
+    /// The last checkpoint, which is what the next attempt resumes from.
+    pub(crate) checkpoint: Mutex<Option<Box<RawValue>>>,
+    /// What a job that is done has left.
+    pub(crate) result: Mutex<Option<Box<RawValue>>>,
+    /// The keys that were asked for, each with its lock.
+    pub(crate) claims: Mutex<Vec<(String, Option<String>)>>,
+}
+
+impl TestHost {
+    /// The result as JSON.
+    pub(crate) fn result(&self) -> Value {
+        self.result
+            .lock()
+            .unwrap()
+            .as_ref()
+            .map_or(Value::Null, |result| serde_json::from_str(result.get()).unwrap())
+    }
 }
 
 impl Host for TestHost {
@@ -30,12 +51,49 @@ impl Host for TestHost {
             control.cancel(drumline::CancelReason::Shutdown);
         }
     }
+
+    fn claim<'a>(&'a self, request: ClaimRequest, _: &'a RunControl) -> HostFuture<'a, Admission> {
+        self.claims.lock().unwrap().push((request.key.clone(), request.lock.clone()));
+        let claim = Claim {
+            key: request.key,
+            owner: "test".into(),
+            counter: 1,
+            lock: request.lock.map(|lock| (lock, 1)),
+            job_id: request.job_id,
+        };
+        let grant = Grant {
+            claim: Arc::new(claim),
+            attempt: NonZeroU32::new(request.receive_count).unwrap_or(NonZeroU32::MIN),
+            checkpoint: self.checkpoint.lock().unwrap().clone(),
+        };
+        Box::pin(std::future::ready(Admission::Granted(grant)))
+    }
+
+    fn finish<'a>(&'a self, _: &'a Claim, result: Option<Box<RawValue>>) -> HostFuture<'a, Held> {
+        *self.result.lock().unwrap() = result;
+        Box::pin(std::future::ready(Held::Ours))
+    }
+
+    fn checkpoint(&self, _: &Context, value: Box<RawValue>) {
+        *self.checkpoint.lock().unwrap() = Some(value);
+    }
 }
 
 /// Runs a job of `job_type` once.
 pub(crate) async fn run(router: &Router, job_type: &str, payload: Value) -> Ending {
+    run_under(router, job_type, payload, Arc::default(), RunControl::new()).await
+}
+
+/// Runs a job of `job_type` once, under a host that may have seen it before.
+pub(crate) async fn run_under(
+    router: &Router,
+    job_type: &str,
+    payload: Value,
+    host: Arc<TestHost>,
+    control: RunControl,
+) -> Ending {
     let body = json!({ "type": job_type, "payload": payload }).to_string();
-    attempt(router, body, 1, Arc::default(), RunControl::new()).await
+    attempt(router, body, 1, host, control).await
 }
 
 /// Makes one attempt at a message.
@@ -46,12 +104,13 @@ pub(crate) async fn attempt(
     host: Arc<TestHost>,
     control: RunControl,
 ) -> Ending {
-    let message = Message { id: "m-1".into(), body, ..Message::default() };
+    let message = Message { id: "m-1".into(), body, receive_count: number, ..Message::default() };
     let attempt = Attempt {
         queue: "test".into(),
         message: Arc::new(message),
         number: NonZeroU32::new(number).unwrap(),
         deadline: Instant::now() + Duration::from_secs(60),
+        claim_length: Duration::from_secs(60),
         control,
         host,
     };

@@ -12,7 +12,8 @@ use lettre::message::{Mailbox, MultiPart, SinglePart};
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, context, path_loader};
 use serde::Deserialize;
 
-use super::payload::{EmailSend, Name};
+use super::payload::EmailSend;
+use crate::name::Name;
 use crate::settings::MAIL_TEMPLATES;
 
 /// The file of the users, beside the templates.

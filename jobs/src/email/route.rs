@@ -12,7 +12,7 @@ use drumline::{Context, Failure};
 use lettre::transport::smtp::{AsyncSmtpTransportBuilder, Error};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 
-use super::payload::Name;
+use crate::name::Name;
 use crate::settings::{MAIL_OUTBOX, MailRoute, SMTP_URL};
 use crate::storage::atomic;
 

@@ -1,0 +1,238 @@
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drumline::{CancelReason, Ending, Router, RunControl};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+
+use super::answer::AMBIGUOUS;
+use crate::settings::{BILLING_TIMEOUT, BILLING_TOKEN, BILLING_URL};
+use crate::testing::{self, TestHost};
+use crate::{InvalidSetting, Settings};
+
+const TOKEN: &str = "sk_very_secret";
+
+/// What the provider does with one request.
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    /// Answers with a status line's rest, more headers, and a body.
+    Answer(&'static str, &'static str, &'static str),
+    /// Closes the connection without a word.
+    HangUp,
+    /// Answers, and closes the connection within the body.
+    BreakOff,
+    /// Keeps the connection, and says nothing.
+    Silence,
+}
+
+const PAID: Act = Act::Answer("201 Created", "", r#"{"id":"ch_1","status":"succeeded"}"#);
+
+/// A provider that acts by a list, its last act over and over. It tells the requests it got.
+struct Provider {
+    url: String,
+    requests: mpsc::UnboundedReceiver<String>,
+}
+
+impl Provider {
+    async fn new(acts: &'static [Act]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/v1/charges?key={TOKEN}", listener.local_addr().unwrap());
+        let (tell, requests) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            let mut acts = acts.iter().copied();
+            let mut act = acts.next().unwrap();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(serve(stream, act, tell.clone()));
+                act = acts.next().unwrap_or(act);
+            }
+        });
+        Self { url, requests }
+    }
+
+    fn router(&self, more: &[(&str, &str)]) -> Router {
+        let more: Vec<_> =
+            [(BILLING_URL, &*self.url), (BILLING_TOKEN, TOKEN)].iter().chain(more).copied().collect();
+        router(&more).unwrap()
+    }
+
+    async fn request(&mut self) -> String {
+        self.requests.recv().await.unwrap()
+    }
+}
+
+/// One request to a connection, and what comes of it.
+async fn serve(stream: TcpStream, act: Act, tell: mpsc::UnboundedSender<String>) -> Option<()> {
+    let mut stream = BufReader::new(stream);
+    let mut request = String::new();
+    while !request.ends_with("\r\n\r\n") {
+        stream.read_line(&mut request).await.ok()?;
+    }
+    let length = request.lines().find_map(|line| line.strip_prefix("content-length: "))?;
+    let mut body = vec![0; length.parse().ok()?];
+    stream.read_exact(&mut body).await.ok()?;
+    tell.send(request + &String::from_utf8(body).ok()?).ok()?;
+    let answer = match act {
+        Act::Answer(status, headers, body) => {
+            let length = body.len();
+            format!(
+                "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n{body}"
+            )
+        }
+        Act::HangUp => return None,
+        Act::BreakOff => "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{\"id\":".to_owned(),
+        Act::Silence => return std::future::pending().await,
+    };
+    stream.write_all(answer.as_bytes()).await.ok()
+}
+
+fn router(values: &[(&str, &str)]) -> Result<Router, Vec<InvalidSetting>> {
+    let lookup =
+        |name: &str| values.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+    Settings::from_lookup(lookup).map(|settings| crate::router(&settings))
+}
+
+fn charge() -> Value {
+    json!({
+        "chargeId": "inv-2026-42", "customerId": "c-7", "amount": 1999, "currency": "EUR", "description": "Snare",
+    })
+}
+
+async fn run(router: &Router) -> Ending {
+    testing::run(router, "billing.charge", charge()).await
+}
+
+/// The reason of a retry without a delay of its own.
+fn retried(ending: Ending) -> String {
+    let Ending::RetryAsked { after: None, reason } = ending else { panic!("{ending:?}") };
+    assert!(!reason.contains(TOKEN), "{reason}");
+    reason
+}
+
+#[tokio::test]
+async fn a_charge_is_sent_and_its_result_kept() {
+    let mut provider = Provider::new(&[PAID]).await;
+    let host = Arc::<TestHost>::default();
+    let router = provider.router(&[]);
+    let ending =
+        testing::run_under(&router, "billing.charge", charge(), Arc::clone(&host), RunControl::new()).await;
+    assert_eq!(ending, Ending::Done);
+    assert_eq!(host.result(), json!({ "providerId": "ch_1" }));
+    let asked = [("charge:inv-2026-42".to_owned(), Some("customer:c-7".to_owned()))];
+    assert_eq!(*host.claims.lock().unwrap(), asked);
+
+    let request = provider.request().await;
+    let (head, body) = request.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("POST /v1/charges?"), "{head}");
+    for line in [
+        "content-type: application/json",
+        "idempotency-key: charge:inv-2026-42",
+        "authorization: Bearer sk_very_secret",
+    ] {
+        assert!(head.lines().any(|found| found == line), "{line} in {head}");
+    }
+    assert_eq!(serde_json::from_str::<Value>(body).unwrap(), charge());
+}
+
+#[tokio::test]
+async fn every_attempt_has_the_same_key() {
+    let act = &[Act::Answer("503 Busy", "", ""), Act::HangUp, Act::BreakOff, PAID];
+    let mut provider = Provider::new(act).await;
+    let router = provider.router(&[]);
+    let mut keys = Vec::new();
+    for number in 1..=4 {
+        let ending = run(&router).await;
+        assert_eq!(ending == Ending::Done, number == 4, "{ending:?}");
+        let request = provider.request().await;
+        keys.extend(request.lines().find(|line| line.starts_with("idempotency-key: ")).map(str::to_owned));
+    }
+    assert_eq!(keys, ["idempotency-key: charge:inv-2026-42"; 4]);
+}
+
+#[tokio::test]
+async fn the_providers_answer_decides() {
+    let done: &[Act] = &[PAID];
+    let declined: &[Act] = &[Act::Answer("402 Payment Required", "", r#"{"reason":"no funds"}"#)];
+    let declined_softly: &[Act] =
+        &[Act::Answer("200 OK", "", r#"{"status":"declined","reason":"no funds"}"#)];
+    let refused: &[Act] =
+        &[Act::Answer("422 Unprocessable", "Retry-After: 9\r\n", r#"{"message":"no funds"}"#)];
+    let in_work: &[Act] = &[Act::Answer("409 Conflict", "Retry-After: 9\r\n", "")];
+    let throttled: &[Act] = &[Act::Answer("429 Slow", "Retry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\n", "")];
+    let broken: &[Act] = &[Act::Answer("500 Oops", "", "")];
+    let after = |secs| Some(Duration::from_secs(secs));
+    for acts in [declined, declined_softly, refused] {
+        let ending = run(&Provider::new(acts).await.router(&[])).await;
+        assert!(matches!(&ending, Ending::Rejected { reason } if reason.contains("no funds")), "{ending:?}");
+    }
+    for (acts, delay) in [(in_work, after(9)), (throttled, after(0)), (broken, None)] {
+        let ending = run(&Provider::new(acts).await.router(&[])).await;
+        assert!(matches!(ending, Ending::RetryAsked { after, .. } if after == delay), "{ending:?}");
+    }
+    assert_eq!(run(&Provider::new(done).await.router(&[])).await, Ending::Done);
+}
+
+#[tokio::test]
+async fn what_is_lost_after_the_request_is_ambiguous() {
+    let cases: [(&'static [Act], &str); 3] =
+        [(&[Act::HangUp], "connection"), (&[Act::BreakOff], "body"), (&[Act::Silence], "within 300ms")];
+    for (acts, part) in cases {
+        let provider = Provider::new(acts).await;
+        let reason = retried(run(&provider.router(&[(BILLING_TIMEOUT, "300ms")])).await);
+        assert!(reason.contains(part) && reason.contains(AMBIGUOUS), "{acts:?}: {reason}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_never_sent_is_not() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", free.local_addr().unwrap());
+    drop(free);
+    for (values, part) in
+        [(&[(BILLING_URL, &*url)][..], "refused"), (&[][..], "DRUMLINE_BILLING_URL is not set")]
+    {
+        let reason = retried(run(&router(values).unwrap()).await);
+        assert!(reason.contains(part) && !reason.contains(AMBIGUOUS), "{reason}");
+    }
+    // Nothing that speaks TLS listens there.
+    let provider = Provider::new(&[PAID]).await;
+    let secure = provider.url.replace("http://", "https://");
+    let reason = retried(run(&router(&[(BILLING_URL, &secure)]).unwrap()).await);
+    assert!(!reason.contains(AMBIGUOUS), "{reason}");
+}
+
+#[tokio::test]
+async fn a_stopped_run_sends_nothing() {
+    let mut provider = Provider::new(&[PAID]).await;
+    let control = RunControl::new();
+    control.cancel(CancelReason::Shutdown);
+    let router = provider.router(&[]);
+    let ending = testing::run_under(&router, "billing.charge", charge(), Arc::default(), control).await;
+    assert!(retried(ending).contains("before the charge was sent"));
+    assert!(provider.requests.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_run_that_is_stopped_meanwhile_tells_that_it_does_not_know() {
+    let mut provider = Provider::new(&[Act::Silence]).await;
+    let (router, control) = (provider.router(&[]), RunControl::new());
+    let running = testing::run_under(&router, "billing.charge", charge(), Arc::default(), control.clone());
+    let stopping = async {
+        provider.request().await;
+        control.cancel(CancelReason::Shutdown);
+    };
+    let (ending, ()) = tokio::join!(running, stopping);
+    let reason = retried(ending);
+    assert!(reason.contains("Shutdown") && reason.contains(AMBIGUOUS), "{reason}");
+}
+
+#[tokio::test]
+async fn the_token_is_not_repeated() {
+    let acts = &[Act::Answer("401 Unauthorized", "", r#"{"message":"no such key: sk_very_secret"}"#)];
+    let reason = retried(run(&Provider::new(acts).await.router(&[])).await);
+    assert!(reason.contains("no such key: [token]") && reason.contains(BILLING_TOKEN), "{reason}");
+}

@@ -1,0 +1,149 @@
+//! What a `billing.charge` job says.
+
+use drumline::Job;
+use serde::{Deserialize, Serialize};
+
+use crate::name::Name;
+
+/// Whom to charge how much. Written to the provider as it came.
+#[expect(clippy::struct_field_names, reason = "the payload's own words")]
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Charge {
+    /// What makes this charge the same charge when it is sent again.
+    pub(crate) charge_id: Name,
+    pub(crate) customer_id: Name,
+    amount: Amount,
+    currency: Currency,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    description: Option<Description>,
+}
+
+impl Charge {
+    /// The key under which the customer is charged once, here and at the provider. Made of the job alone, so that it is
+    /// the same at every attempt, on every host, and after a redrive.
+    pub(crate) fn key(&self) -> String {
+        format!("charge:{}", self.charge_id)
+    }
+}
+
+impl Job for Charge {
+    const TYPE: &'static str = "billing.charge";
+    const IDEMPOTENCY_KEY: Option<fn(&Self) -> String> = Some(Self::key);
+    /// Two charges of one customer do not run at once: what a provider decides by the customer's balance or limit is
+    /// decided one after the other.
+    const LOCK: Option<fn(&Self) -> String> = Some(|charge| format!("customer:{}", charge.customer_id));
+}
+
+/// The most that is charged at once, in minor units: eight digits, as at common providers. More is a mistake.
+const MAX_AMOUNT: u64 = 99_999_999;
+
+/// In the currency's minor unit, such as cents.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[serde(try_from = "u64")]
+struct Amount(u64);
+
+#[derive(Debug, thiserror::Error)]
+#[error("an amount is 1 to {MAX_AMOUNT} minor units, not {0}")]
+struct NoAmount(u64);
+
+impl TryFrom<u64> for Amount {
+    type Error = NoAmount;
+
+    fn try_from(minor: u64) -> Result<Self, NoAmount> {
+        if (1..=MAX_AMOUNT).contains(&minor) { Ok(Self(minor)) } else { Err(NoAmount(minor)) }
+    }
+}
+
+/// Three letters of [ISO 4217](https://www.iso.org/iso-4217-currency-codes.html). Which of them exist is the provider's
+/// to know.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(try_from = "String")]
+struct Currency(String);
+
+#[derive(Debug, thiserror::Error)]
+#[error("a currency is three upper-case letters, such as EUR")]
+struct NoCurrency;
+
+impl TryFrom<String> for Currency {
+    type Error = NoCurrency;
+
+    fn try_from(text: String) -> Result<Self, NoCurrency> {
+        let fits = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase());
+        if fits { Ok(Self(text)) } else { Err(NoCurrency) }
+    }
+}
+
+/// The longest description, in bytes: what fits on a statement many times over.
+const MAX_DESCRIPTION_BYTES: usize = 500;
+
+/// What the customer may read about it.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(try_from = "String")]
+struct Description(String);
+
+#[derive(Debug, thiserror::Error)]
+#[error("a description has at most {MAX_DESCRIPTION_BYTES} bytes, not {0}")]
+struct TooLong(usize);
+
+impl TryFrom<String> for Description {
+    type Error = TooLong;
+
+    fn try_from(text: String) -> Result<Self, TooLong> {
+        if text.len() <= MAX_DESCRIPTION_BYTES { Ok(Self(text)) } else { Err(TooLong(text.len())) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn payload(field: &str, value: Value) -> Value {
+        let mut payload =
+            json!({ "chargeId": "inv-2026-42", "customerId": "c-7", "amount": 1999, "currency": "EUR" });
+        payload[field] = value;
+        payload
+    }
+
+    fn read(payload: Value) -> Result<Charge, serde_json::Error> {
+        serde_json::from_value(payload)
+    }
+
+    #[test]
+    fn a_charge_has_its_keys_and_is_written_as_it_came() {
+        let written = payload("description", json!("Drum, snare"));
+        let charge = read(written.clone()).unwrap();
+        assert_eq!(Charge::IDEMPOTENCY_KEY.unwrap()(&charge), "charge:inv-2026-42");
+        assert_eq!(Charge::LOCK.unwrap()(&charge), "customer:c-7");
+        assert_eq!(serde_json::to_value(&charge).unwrap(), written);
+        let plain = payload("amount", json!(1));
+        assert_eq!(serde_json::to_value(read(plain.clone()).unwrap()).unwrap(), plain);
+    }
+
+    #[test]
+    fn what_is_no_charge_does_not_fit() {
+        for (field, value) in [
+            ("chargeId", json!("inv 42")),
+            ("chargeId", json!("a\r\nx: y")),
+            ("customerId", json!("")),
+            ("amount", json!(0)),
+            ("amount", json!(-5)),
+            ("amount", json!(19.99)),
+            ("amount", json!(100_000_000)),
+            ("amount", json!("1999")),
+            ("currency", json!("eur")),
+            ("currency", json!("EURO")),
+            ("currency", json!("€")),
+            ("description", json!("x".repeat(501))),
+            ("tip", json!(1)),
+        ] {
+            assert!(read(payload(field, value.clone())).is_err(), "{field}: {value}");
+        }
+        for (field, value) in [("amount", json!(99_999_999)), ("description", json!("x".repeat(500)))] {
+            assert!(read(payload(field, value)).is_ok(), "{field}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Where charges go.
+
+use std::time::Duration;
+
+use http::{HeaderValue, Uri};
+use url::Url;
+
+use super::reader::Reader;
+use super::{BILLING_TIMEOUT, BILLING_TOKEN, BILLING_URL};
+
+/// Providers answer within a second or two. Whoever waits ten has had bad luck, and the same key makes another try safe.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Far beyond any provider's own limits.
+const MAX_TIMEOUT: Duration = Duration::from_mins(10);
+
+/// The payment provider.
+#[derive(Debug, Clone)]
+pub(crate) struct BillingSettings {
+    /// `None` where nobody said.
+    pub(crate) url: Option<Uri>,
+    pub(crate) token: Option<Token>,
+    /// How long one request may take, from connecting to the answer's last byte.
+    pub(crate) timeout: Duration,
+}
+
+impl BillingSettings {
+    pub(super) const UNSET: Self = Self { url: None, token: None, timeout: DEFAULT_TIMEOUT };
+
+    pub(super) fn read(read: &mut Reader<impl Fn(&str) -> Option<String>>) -> Self {
+        let url = read.get(BILLING_URL).and_then(|value| {
+            let parsed = parse_url(&value);
+            if let Err(problem) = &parsed {
+                read.problem(BILLING_URL, *problem);
+            }
+            parsed.ok()
+        });
+        let token = read.get(BILLING_TOKEN).and_then(|value| {
+            let token = Token::new(value);
+            if token.is_none() {
+                read.problem(BILLING_TOKEN, "holds what cannot be sent: it is visible ASCII without spaces");
+            }
+            token
+        });
+        let timeout = read.time(BILLING_TIMEOUT, DEFAULT_TIMEOUT, MAX_TIMEOUT);
+        Self { url, token, timeout }
+    }
+}
+
+/// The problem never shows the value, which may hold a password.
+fn parse_url(value: &str) -> Result<Uri, &'static str> {
+    const NO_URL: &str = "not an https:// or http:// URL";
+    let url = Url::parse(value).map_err(|_| NO_URL)?;
+    if !matches!(url.scheme(), "https" | "http") {
+        return Err(NO_URL);
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("credentials do not belong into the URL: DRUMLINE_BILLING_TOKEN is for them");
+    }
+    url.as_str().parse().map_err(|_| NO_URL)
+}
+
+/// A secret that goes out as `Authorization: Bearer`, and nowhere else.
+#[derive(Clone)]
+pub(crate) struct Token(String);
+
+impl Token {
+    fn new(text: String) -> Option<Self> {
+        (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())).then_some(Self(text))
+    }
+
+    pub(crate) fn header(&self) -> HeaderValue {
+        let mut value = HeaderValue::try_from(format!("Bearer {}", self.0)).expect("visible ASCII");
+        value.set_sensitive(true);
+        value
+    }
+
+    /// Takes the secret out of what somebody else said.
+    pub(crate) fn hide_in(&self, text: &str) -> String {
+        text.replace(&self.0, "[token]")
+    }
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Token")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::settings::{InvalidSetting, Settings};
+
+    fn read(values: &[(&str, &str)]) -> Result<BillingSettings, Vec<InvalidSetting>> {
+        let lookup =
+            |name: &str| values.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        Settings::from_lookup(lookup).map(|settings| settings.billing)
+    }
+
+    #[test]
+    fn a_provider_is_read() {
+        let unset = read(&[]).unwrap();
+        assert!(unset.url.is_none() && unset.token.is_none());
+        assert_eq!(unset.timeout, Duration::from_secs(10));
+        let set = read(&[
+            (BILLING_URL, "https://payments.example.com/v1/charges"),
+            (BILLING_TOKEN, "sk_secret"),
+            (BILLING_TIMEOUT, "1m 30s"),
+        ]);
+        let set = set.unwrap();
+        assert_eq!(set.url.as_ref().unwrap().path(), "/v1/charges");
+        assert_eq!(set.timeout, Duration::from_secs(90));
+        assert_eq!(set.token.as_ref().unwrap().header(), "Bearer sk_secret");
+        let header = set.token.as_ref().unwrap().header();
+        assert!(!format!("{set:?} {header:?}").contains("secret"));
+    }
+
+    #[test]
+    fn every_bad_value_is_reported_without_secrets() {
+        for url in ["payments.example.com", "ftp://example.com/", "https://u:secret@example.com/"] {
+            let problems = read(&[(BILLING_URL, url)]).unwrap_err();
+            assert_eq!(problems[0].name, BILLING_URL);
+            assert!(!problems[0].to_string().contains("secret"), "{problems:?}");
+        }
+        let problems =
+            read(&[(BILLING_TOKEN, "my secret"), (BILLING_TIMEOUT, "0s"), (BILLING_URL, "secret")])
+                .unwrap_err();
+        let names: Vec<&str> = problems.iter().map(|problem| problem.name).collect();
+        assert_eq!(names, [BILLING_URL, BILLING_TOKEN, BILLING_TIMEOUT]);
+        assert!(!format!("{problems:?}").contains("secret"), "{problems:?}");
+        for time in ["11m", "ten", "-1s"] {
+            assert_eq!(read(&[(BILLING_TIMEOUT, time)]).unwrap_err()[0].name, BILLING_TIMEOUT, "{time}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_taken_out_of_what_is_said() {
+        let token = Token::new("sk_1".into()).unwrap();
+        assert_eq!(token.hide_in("no such key: sk_1"), "no such key: [token]");
+    }
+}

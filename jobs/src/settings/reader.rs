@@ -1,0 +1,58 @@
+//! Reads settings one by one, and keeps what is wrong with them.
+
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::InvalidSetting;
+
+pub(super) struct Reader<L> {
+    lookup: L,
+    pub(super) problems: Vec<InvalidSetting>,
+}
+
+impl<L: Fn(&str) -> Option<String>> Reader<L> {
+    pub(super) fn new(lookup: L) -> Self {
+        Self { lookup, problems: Vec::new() }
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).filter(|value| !value.is_empty())
+    }
+
+    pub(super) fn problem(&mut self, name: &'static str, problem: impl Into<String>) {
+        self.problems.push(InvalidSetting { name, problem: problem.into() });
+    }
+
+    pub(super) fn folder(&mut self, name: &'static str, default: &str) -> PathBuf {
+        let value = self.get(name).unwrap_or_else(|| default.to_owned());
+        std::path::absolute(&value).unwrap_or_else(|error| {
+            self.problem(name, format!("{value} is no path: {error}"));
+            PathBuf::new()
+        })
+    }
+
+    pub(super) fn count(&mut self, name: &'static str, default: NonZeroU64) -> u64 {
+        let Some(value) = self.get(name) else { return default.get() };
+        NonZeroU64::from_str(&value)
+            .unwrap_or_else(|_| {
+                self.problem(name, format!("not a number from 1: {value}"));
+                default
+            })
+            .get()
+    }
+
+    /// A time such as `10s`, more than none and at most `max`.
+    pub(super) fn time(&mut self, name: &'static str, default: Duration, max: Duration) -> Duration {
+        let Some(value) = self.get(name) else { return default };
+        match humantime::parse_duration(&value) {
+            Ok(time) if !time.is_zero() && time <= max => time,
+            _ => {
+                let max = humantime::format_duration(max);
+                self.problem(name, format!("not a time up to {max}, such as 10s: {value}"));
+                default
+            }
+        }
+    }
+}
