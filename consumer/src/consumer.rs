@@ -9,8 +9,9 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use drumline_host::aws::{AwsQueue, QueueFacts, connect, queue_name};
+use drumline_store::OpenError;
 use drumline_host::{
-    Advice, Driver, Grace, Listener, Nobody, Parts, QueueSettings, QueueStatus, Settings, SqsError, advise,
+    Advice, Books, Driver, Grace, Listener, Nobody, Parts, QueueSettings, QueueStatus, Settings, SqsError, advise,
     policy,
 };
 
@@ -19,10 +20,13 @@ use crate::http::{Endpoint, Readiness};
 use crate::metrics::Metrics;
 use crate::task_protection::TaskProtection;
 
-/// How often a queue is asked about itself at the start, and the wait between: long enough for a container's network
+/// How often a queue and the store are asked at the start, and the wait between: long enough for a container's network
 /// to come up, short enough for a wrong setting to show.
-const DESCRIBE_TRIES: u32 = 3;
-const DESCRIBE_WAIT: Duration = Duration::from_secs(1);
+const START_TRIES: u32 = 3;
+const START_WAIT: Duration = Duration::from_secs(1);
+
+/// How long the last failures may take to be written down after the drain. Part of what ends a process within its grace.
+const LAST_WRITES: Duration = Duration::from_secs(1);
 
 /// A consumer that is set up but does not run yet.
 ///
@@ -58,6 +62,9 @@ pub enum StartError {
         /// Why.
         error: SqsError,
     },
+    /// The store of claims and histories cannot be used.
+    #[error("the store of DRUMLINE_STORE_URL cannot be used: {0}")]
+    Store(OpenError),
     /// The address of the HTTP endpoint cannot be listened on.
     #[error(
         "cannot serve /livez, /readyz and /metrics on {addr}: {error}; set DRUMLINE_HTTP_ADDR to another address, or to off"
@@ -96,13 +103,13 @@ impl Consumer {
         shutdown: impl Future<Output = ()>,
     ) -> Result<Vec<(String, DrainSummary)>, StartError> {
         let mut shutdown = std::pin::pin!(shutdown);
-        let loops = tokio::select! {
-            loops = self.loops() => loops?,
+        let (books, loops) = tokio::select! {
+            started = self.start() => started?,
             // Nothing has been received yet, so there is nothing to drain; a question that is dropped changes nothing.
             () = &mut shutdown => return Ok(Vec::new()),
         };
-        let readiness =
-            Readiness::new(loops.iter().map(|l| (l.name.to_string(), Arc::clone(&l.status))).collect());
+        let queues = loops.iter().map(|l| (l.name.to_string(), Arc::clone(&l.status))).collect();
+        let readiness = Readiness::new(queues, books.answers());
         let statuses = || loops.iter().map(|l| Arc::clone(&l.status)).collect();
         let _protection = self.settings.task_protection.then(|| TaskProtection::start(statuses())).flatten();
         let grace = Grace::of(self.settings.shutdown_grace);
@@ -115,7 +122,9 @@ impl Consumer {
         let _endpoint = match self.settings.http_addr {
             Some(addr) => {
                 let depths = Depths::new(probes, self.metrics.clone());
-                let endpoint = Endpoint::serve(addr, self.metrics.clone(), depths, readiness.clone()).await;
+                let store = Arc::clone(books.store());
+                let endpoint =
+                    Endpoint::serve(addr, self.metrics.clone(), depths, readiness.clone(), store).await;
                 Some(endpoint.map_err(|error| StartError::Http { addr, error })?)
             }
             None => None,
@@ -138,18 +147,35 @@ impl Consumer {
             let summary = driver.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
             summaries.push((name, summary));
         }
+        books.settle(LAST_WRITES).await;
         Ok(summaries)
     }
 
-    async fn loops(&self) -> Result<Vec<Loop>, StartError> {
+    async fn start(&self) -> Result<(Books, Vec<Loop>), StartError> {
+        let books = self.patiently_open().await.map_err(StartError::Store)?;
         let mut loops = Vec::new();
         for queue in &self.settings.queues {
-            loops.push(self.one(queue).await?);
+            loops.push(self.one(queue, &books).await?);
         }
-        Ok(loops)
+        Ok((books, loops))
     }
 
-    async fn one(&self, settings: &QueueSettings) -> Result<Loop, StartError> {
+    async fn patiently_open(&self) -> Result<Books, OpenError> {
+        let mut tries = 1;
+        loop {
+            let metrics = Arc::new(self.metrics.clone());
+            match Books::open(&self.settings.store, metrics, Handle::current()).await {
+                Err(OpenError::Unavailable(error)) if tries < START_TRIES => {
+                    warn!(%error, "the store does not answer yet");
+                    tries += 1;
+                    tokio::time::sleep(START_WAIT).await;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn one(&self, settings: &QueueSettings, books: &Books) -> Result<Loop, StartError> {
         let name: Arc<str> = Arc::from(queue_name(settings.url.path()));
         let metrics = self.metrics.queue(&name);
         let clients = connect(&settings.url, settings.wait_time).await.map_err(StartError::Settings)?;
@@ -203,6 +229,7 @@ impl Consumer {
             metrics,
             listener: Arc::clone(&self.listener),
             status: Arc::clone(&status),
+            books: Some(books.clone()),
             handlers: self.handlers.clone().unwrap_or_else(Handle::current),
         });
         Ok(Loop { name, driver, status, probe })
@@ -221,10 +248,10 @@ async fn patiently_describe(queue: &AwsQueue, name: &str) -> Result<QueueFacts, 
     let mut tries = 1;
     loop {
         match queue.describe().await {
-            Err(error) if error.kind.passes() && tries < DESCRIBE_TRIES => {
+            Err(error) if error.kind.passes() && tries < START_TRIES => {
                 warn!(queue = name, error = error.text, "the queue does not answer yet");
                 tries += 1;
-                tokio::time::sleep(DESCRIBE_WAIT).await;
+                tokio::time::sleep(START_WAIT).await;
             }
             result => return result,
         }

@@ -1,5 +1,7 @@
 //! What the process answers about itself: alive, ready, and its metrics.
 
+mod jobs;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +12,9 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use drumline_host::QueueStatus;
+use drumline_store::Store;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::depth::Depths;
@@ -20,12 +24,16 @@ use crate::metrics::Metrics;
 #[derive(Clone)]
 pub(crate) struct Readiness {
     queues: Arc<[(String, Arc<QueueStatus>)]>,
+    store_answers: watch::Receiver<bool>,
     draining: Arc<AtomicBool>,
 }
 
 impl Readiness {
-    pub(crate) fn new(queues: Vec<(String, Arc<QueueStatus>)>) -> Self {
-        Self { queues: queues.into(), draining: Arc::default() }
+    pub(crate) fn new(
+        queues: Vec<(String, Arc<QueueStatus>)>,
+        store_answers: watch::Receiver<bool>,
+    ) -> Self {
+        Self { queues: queues.into(), store_answers, draining: Arc::default() }
     }
 
     /// From now on nothing new is begun.
@@ -38,12 +46,11 @@ impl Readiness {
         if self.draining.load(Ordering::Relaxed) {
             return Some("draining".to_owned());
         }
-        let unhealthy: Vec<&str> = self
-            .queues
-            .iter()
-            .filter(|(_, status)| !status.is_healthy())
-            .map(|(name, _)| name.as_str())
-            .collect();
+        let unhealthy = self.queues.iter().filter(|(_, status)| !status.is_healthy());
+        let mut unhealthy: Vec<&str> = unhealthy.map(|(name, _)| name.as_str()).collect();
+        if !*self.store_answers.borrow() {
+            unhealthy.push("the store");
+        }
         (!unhealthy.is_empty()).then(|| format!("out of reach: {}", unhealthy.join(", ")))
     }
 }
@@ -59,12 +66,14 @@ impl Endpoint {
         metrics: Metrics,
         depths: Depths,
         readiness: Readiness,
+        store: Arc<dyn Store>,
     ) -> std::io::Result<Self> {
         let listener = TcpListener::bind(addr).await?;
         let routes = Router::new()
             .route("/livez", get(|| async { "ok\n" }))
             .route("/readyz", get(ready).with_state(readiness))
-            .route("/metrics", get(show).with_state((metrics, depths)));
+            .route("/metrics", get(show).with_state((metrics, depths)))
+            .merge(jobs::routes(store));
         let server = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, routes).await {
                 tracing::error!(%error, "the HTTP endpoint has stopped");

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use drumline_host::QueueMetrics;
+use drumline_host::{QueueMetrics, StoreMetrics, StoreOperation};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -71,6 +71,12 @@ struct ByAction {
     result: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByOperation {
+    operation: &'static str,
+    result: &'static str,
+}
+
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// All metrics of a process.
@@ -92,6 +98,9 @@ struct Inner {
     failures: Family<ByClass, Counter>,
     depths: Family<ByState, Gauge>,
     dead_letters: Family<ByQueue, Gauge>,
+    store_requests: Family<ByOperation, Counter>,
+    /// Those of the store by operation, answered and not: looked up once, since every job counts two of them.
+    store: [[Counter; 2]; StoreOperation::ALL.len()],
 }
 
 impl Default for Metrics {
@@ -105,6 +114,12 @@ impl Metrics {
     pub fn new() -> Self {
         let durations: Histograms<ByType> = Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS));
         let pickups: Histograms<ByQueue> = Family::new_with_constructor(|| Histogram::new(PICKUP_BUCKETS));
+        let store_requests = Family::<ByOperation, Counter>::default();
+        let store = StoreOperation::ALL.map(|operation| {
+            let operation = operation.label();
+            ["ok", "failed"]
+                .map(|result| store_requests.get_or_create(&ByOperation { operation, result }).clone())
+        });
         let mut inner = Inner {
             registry: Registry::default(),
             jobs: Family::default(),
@@ -120,6 +135,8 @@ impl Metrics {
             failures: Family::default(),
             depths: Family::default(),
             dead_letters: Family::default(),
+            store_requests,
+            store,
         };
         inner.register();
         Self(Arc::new(inner))
@@ -200,7 +217,18 @@ impl Inner {
         );
         r.register("drumline_queue_depth", "Messages in the queue, by state", self.depths.clone());
         r.register("drumline_dlq_depth", "Messages in the queue's DLQ", self.dead_letters.clone());
+        r.register(
+            "drumline_store_requests",
+            "Requests to the store of claims and histories, by operation and result",
+            self.store_requests.clone(),
+        );
         r.register("drumline_failures", "Attempts that failed, by class", self.failures.clone());
+    }
+}
+
+impl StoreMetrics for Metrics {
+    fn request(&self, operation: StoreOperation, answered: bool) {
+        self.0.store[operation as usize][usize::from(!answered)].inc();
     }
 }
 
@@ -295,8 +323,8 @@ impl QueueMetrics for OfQueue {
         }
     }
 
-    fn deduplicated(&self) {
-        self.of_type(None).deduplicated.inc();
+    fn deduplicated(&self, job_type: Option<&str>) {
+        self.of_type(job_type).deduplicated.inc();
     }
 
     fn renewals(&self, count: usize, renewed: bool) {

@@ -1,20 +1,32 @@
 //! What a handler is told about its run, and what it can say back.
 
+use std::any::Any;
 use std::fmt;
+use std::future::Future;
 use std::num::NonZeroU32;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use futures_channel::oneshot;
-use tracing::Span;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use tracing::{Span, warn};
 
+use crate::claim::{Admission, Claim, ClaimRequest, Held, MAX_CHECKPOINT_BYTES, MAX_RESULT_BYTES};
 use crate::control::{CancelReason, RunControl};
 use crate::ending::Ending;
 use crate::failure::Failure;
 use crate::message::Message;
 
+/// What a host does for a run, and answers some time.
+pub type HostFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 /// What a host lends to the handlers it runs.
+///
+/// All but the blocking work may be left out: then nobody watches, and jobs run without a claim.
 pub trait Host: Send + Sync + 'static {
     /// Runs work that would hold up the async threads, on a thread made for that.
     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>);
@@ -27,6 +39,24 @@ pub trait Host: Send + Sync + 'static {
 
     /// A handler tells how far it is.
     fn progress(&self, _context: &Context, _progress: &Progress) {}
+
+    /// Asks for the claim of a job, before its handler starts. It may take its time: the lease is renewed meanwhile.
+    fn claim<'a>(&'a self, _request: ClaimRequest, _control: &'a RunControl) -> HostFuture<'a, Admission> {
+        Box::pin(std::future::ready(Admission::Unclaimed))
+    }
+
+    /// Marks a job as done, which it is. Tries until it is known whether the claim was still held.
+    fn finish<'a>(&'a self, _claim: &'a Claim, _result: Option<Box<RawValue>>) -> HostFuture<'a, Held> {
+        Box::pin(std::future::ready(Held::Ours))
+    }
+
+    /// Keeps a value for the next attempt, soon.
+    fn checkpoint(&self, _context: &Context, _value: Box<RawValue>) {}
+
+    /// Whatever else the host has for handlers, by its type: such as its store.
+    fn extension(&self) -> Option<&(dyn Any + Send + Sync)> {
+        None
+    }
 }
 
 /// How far a handler is, in units of its own work.
@@ -75,10 +105,14 @@ pub(crate) struct Inner {
     pub(crate) job_id: Option<String>,
     pub(crate) idempotency_key: Option<String>,
     pub(crate) correlation_id: Option<String>,
+    pub(crate) claim: Option<Arc<Claim>>,
+    pub(crate) checkpoint: Option<Box<RawValue>>,
+    pub(crate) result: Mutex<Option<Box<RawValue>>>,
 }
 
 impl Context {
-    /// Which attempt this is, from 1. Counted in receives, so a deploy or a crash counts as well.
+    /// Which attempt at this message this is, from 1. A run that was stopped, by a deploy say, does not count; a crash
+    /// does.
     pub fn attempt(&self) -> NonZeroU32 {
         self.0.attempt
     }
@@ -149,6 +183,74 @@ impl Context {
         self.0.host.progress(self, &Progress { done, total, unit });
     }
 
+    /// The claim under which this attempt runs: nobody else has the job's idempotency key meanwhile. `None` where the host
+    /// keeps no claims.
+    ///
+    /// Its counter is a fencing token: where what is written to takes one, an owner that was paused and wakes up late is
+    /// refused by it.
+    pub fn claim(&self) -> Option<&Arc<Claim>> {
+        self.0.claim.as_ref()
+    }
+
+    /// Keeps `value` for the next attempt, should this one not come to its end. The last value counts; it is written
+    /// within a second, and never after the claim was lost. At most [`MAX_CHECKPOINT_BYTES`] of JSON.
+    ///
+    /// A process that is killed may lose the last second: keep what *has* happened, and the next attempt repeats a little.
+    ///
+    /// ```
+    /// # use drumline::{Context, Failure};
+    /// # async fn copy(from: u64) -> Result<(), Failure> { Ok(()) }
+    /// async fn copy_all(ctx: Context, total: u64) -> Result<(), Failure> {
+    ///     let first = ctx.resume::<u64>().unwrap_or(0);
+    ///     for record in first..total {
+    ///         copy(record).await?;
+    ///         ctx.checkpoint(&(record + 1))?;
+    ///         ctx.progress(record + 1, total, "records");
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// Where the value is too large, or is no JSON: no attempt can succeed.
+    pub fn checkpoint<T: Serialize>(&self, value: &T) -> Result<(), Failure> {
+        let value = to_json(value, MAX_CHECKPOINT_BYTES, "checkpoint")?;
+        self.0.host.checkpoint(self, value);
+        Ok(())
+    }
+
+    /// What an earlier attempt at this job kept with [`checkpoint`](Self::checkpoint). `None` where there was none, where
+    /// the payload was another one, or where it does not fit `T`: an older version may have kept it.
+    pub fn resume<T: DeserializeOwned>(&self) -> Option<T> {
+        let kept = self.0.checkpoint.as_ref()?;
+        let value = serde_json::from_str(kept.get());
+        if let Err(error) = &value {
+            warn!(parent: &self.0.span, %error, "the checkpoint does not fit: the job begins anew");
+        }
+        value.ok()
+    }
+
+    /// What the job leaves for whoever asks for it: stored with the mark that it is done, once the handler has succeeded.
+    /// The last value counts. At most [`MAX_RESULT_BYTES`] of JSON: references, not data.
+    ///
+    /// # Errors
+    /// Where the value is too large, or is no JSON: no attempt can succeed.
+    pub fn set_result<T: Serialize>(&self, value: &T) -> Result<(), Failure> {
+        let value = to_json(value, MAX_RESULT_BYTES, "result")?;
+        *self.0.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+        Ok(())
+    }
+
+    pub(crate) fn take_result(&self) -> Option<Box<RawValue>> {
+        self.0.result.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// What the host has for handlers besides, where it is a `T`: its store, such as `PostgresStore` of `drumline-store`,
+    /// for an effect and its mark in one transaction.
+    pub fn extension<T: Any>(&self) -> Option<&T> {
+        self.0.host.extension()?.downcast_ref()
+    }
+
     /// Runs CPU-bound or blocking work on a thread made for that, inside this attempt's span.
     ///
     /// No thread can be stopped from outside: where the attempt is cancelled, the work goes on to its end, and the
@@ -183,6 +285,16 @@ impl Context {
             }
         }
     }
+}
+
+fn to_json<T: Serialize>(value: &T, max: usize, what: &str) -> Result<Box<RawValue>, Failure> {
+    let value = serde_json::value::to_raw_value(value)
+        .map_err(|error| Failure::reject(format_args!("the {what} cannot be written as JSON: {error}")))?;
+    let bytes = value.get().len();
+    if bytes > max {
+        return Err(Failure::reject(format_args!("the {what} has {bytes} bytes of JSON, {max} at most fit")));
+    }
+    Ok(value)
 }
 
 impl fmt::Debug for Context {

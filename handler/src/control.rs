@@ -1,9 +1,11 @@
 //! How a host stops a run, and how it knows that the run has stopped.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use event_listener::Event;
+
+use crate::claim::Claim;
 
 /// Why a run was cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,7 +14,7 @@ pub enum CancelReason {
     TimedOut,
     /// The process is shutting down and its grace is over.
     Shutdown,
-    /// The message may be somebody else's by now: whatever is done from here on may be done twice.
+    /// The message or the claim may be somebody else's by now: whatever is done from here on may be done twice.
     LeaseLost,
 }
 
@@ -28,6 +30,8 @@ struct State {
     stage: AtomicU8,
     /// Pieces of blocking work that cannot be dropped with their future.
     blocking: AtomicUsize,
+    /// Under which the handler runs.
+    claim: OnceLock<Arc<Claim>>,
     changed: Event,
 }
 
@@ -68,7 +72,18 @@ impl RunControl {
         }
     }
 
-    pub(crate) async fn until_cancelled(&self) -> CancelReason {
+    /// The claim of this run, once it has been granted: what the host renews, and gives up.
+    pub fn claim(&self) -> Option<&Arc<Claim>> {
+        self.0.claim.get()
+    }
+
+    pub(crate) fn claimed(&self, claim: Arc<Claim>) {
+        let first = self.0.claim.set(claim);
+        debug_assert!(first.is_ok(), "a run asks for one claim");
+    }
+
+    /// Waits until the run is to stop. Cancel-safe.
+    pub async fn until_cancelled(&self) -> CancelReason {
         self.until(Self::cancelled).await
     }
 

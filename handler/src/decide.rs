@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::ending::Ending;
+use crate::failure::bounded;
 use crate::outcome::Outcome;
 use crate::policy::{Policy, UnknownType};
 use crate::retry::Jitter;
@@ -13,11 +14,20 @@ use crate::retry::Jitter;
 pub struct Facts<'a> {
     /// Which attempt has ended.
     pub attempt: NonZeroU32,
+    /// How often the message has been received.
+    pub receives: NonZeroU32,
     /// The job's type, where it is known.
     pub job_type: Option<&'a str>,
     /// The longest delay that can still be expressed: what remains of SQS's twelve hours.
     pub longest_delay: Duration,
 }
+
+/// The shortest wait for a claim or a lock, and the shortest time over which those who wait are spread.
+const HELD_WAIT: Duration = Duration::from_secs(1);
+
+/// How long a message stays away at most while the store of claims does not answer: every receive counts towards the
+/// DLQ, and an outage is no failure of the job.
+const STORE_WAIT: Duration = Duration::from_secs(60);
 
 /// What follows from `ending`. Pure and total: it has no error, and nothing in it means success by default.
 ///
@@ -26,7 +36,12 @@ pub struct Facts<'a> {
 /// use drumline::{Ending, Facts, Jitter, Outcome, Policy, decide};
 ///
 /// let policy = Policy::new(Duration::from_secs(30));
-/// let facts = Facts { attempt: NonZeroU32::MIN, job_type: None, longest_delay: Duration::from_secs(43_000) };
+/// let facts = Facts {
+///     attempt: NonZeroU32::MIN,
+///     receives: NonZeroU32::MIN,
+///     job_type: None,
+///     longest_delay: Duration::from_secs(43_000),
+/// };
 /// assert_eq!(decide(&policy, &facts, &Ending::Done, Jitter::new(0)), Outcome::Ack);
 /// assert_eq!(decide(&policy, &facts, &Ending::Interrupted, Jitter::new(0)), Outcome::Release);
 /// ```
@@ -35,20 +50,42 @@ pub fn decide(policy: &Policy, facts: &Facts<'_>, ending: &Ending, jitter: Jitte
         let delay = policy.retry_for(facts.job_type).delay(facts.attempt, jitter);
         Outcome::RetryAfter(delay.min(facts.longest_delay))
     };
+    let later = |delay: Duration| Outcome::RetryAfter(delay.min(facts.longest_delay));
     match ending {
-        Ending::Done => Outcome::Ack,
-        Ending::RetryAsked { after: Some(delay), .. } => {
-            Outcome::RetryAfter((*delay).min(facts.longest_delay))
+        Ending::Done | Ending::DoneBefore => Outcome::Ack,
+        Ending::RetryAsked { .. } | Ending::Panicked { .. } | Ending::TimedOut
+            if policy.max_attempts.is_some_and(|most| facts.attempt >= most) =>
+        {
+            let reason = ending.reason().unwrap_or_default();
+            Outcome::DeadLetter(bounded(format!(
+                "failed in all of {} attempts, at last: {reason}",
+                facts.attempt
+            )))
         }
+        Ending::RetryAsked { after: Some(delay), .. } => later(*delay),
         Ending::RetryAsked { after: None, .. } | Ending::Panicked { .. } | Ending::TimedOut => backoff(),
         Ending::NoHandler { reason } => match policy.unknown_type {
             UnknownType::Retry => backoff(),
             UnknownType::Reject => Outcome::DeadLetter(reason.clone()),
         },
-        Ending::Rejected { reason } | Ending::Undecodable { reason } => Outcome::DeadLetter(reason.clone()),
+        Ending::Rejected { reason } | Ending::Undecodable { reason } | Ending::Condemned { reason } => {
+            Outcome::DeadLetter(reason.clone())
+        }
+        Ending::Held { remaining, .. } => later(held(policy, facts, *remaining, jitter)),
+        Ending::StoreUnavailable { .. } => later(STORE_WAIT / 2 + jitter.of(STORE_WAIT / 2)),
         Ending::Interrupted => Outcome::Release,
         Ending::LeaseLost => Outcome::LeaseLost,
     }
+}
+
+/// When to ask again for what is held: once it is free, unless it is renewed. Then the waits double, since every receive
+/// counts towards the DLQ, and a job that waits for another has not failed. Spread by a quarter, so that those who wait
+/// for the same thing do not all come back at once.
+fn held(policy: &Policy, facts: &Facts<'_>, remaining: Duration, jitter: Jitter) -> Duration {
+    let doublings = (facts.receives.get() - 1).min(16);
+    let longest = policy.retry_for(facts.job_type).longest().max(remaining);
+    let wait = remaining.max(HELD_WAIT).saturating_mul(1 << doublings).min(longest);
+    wait.saturating_add(jitter.of((wait / 4).max(HELD_WAIT)))
 }
 
 #[cfg(test)]
@@ -71,6 +108,7 @@ mod tests {
         let retry = Ending::RetryAsked { after: None, reason: why() };
         let after = |s| Ending::RetryAsked { after: Some(Duration::from_secs(s)), reason: why() };
         let unknown = Ending::NoHandler { reason: why() };
+        let held = |s| Ending::Held { remaining: Duration::from_secs(s), reason: why() };
         let table = [
             (1, None, Ending::Done, Outcome::Ack),
             (1, None, retry.clone(), secs(1)),
@@ -87,20 +125,70 @@ mod tests {
             (1, None, Ending::Undecodable { reason: why() }, Outcome::DeadLetter(why())),
             (1, None, Ending::Interrupted, Outcome::Release),
             (1, None, Ending::LeaseLost, Outcome::LeaseLost),
+            (1, None, Ending::DoneBefore, Outcome::Ack),
+            (1, None, Ending::Condemned { reason: why() }, Outcome::DeadLetter(why())),
+            // With no jitter drawn: exactly what remains, then twice that, up to the longest delay of the policy.
+            (1, None, held(40), secs(40)),
+            (2, None, held(40), secs(80)),
+            (9, None, held(40), secs(200)),
+            (1, None, held(0), secs(1)),
+            (5, Some("slow"), held(40), secs(60)),
+            (1, None, Ending::StoreUnavailable { reason: why() }, secs(30)),
         ];
         let facts = |attempt, job_type| Facts {
             attempt: NonZeroU32::new(attempt).unwrap(),
+            receives: NonZeroU32::new(attempt).unwrap(),
             job_type,
             longest_delay: Duration::from_secs(200),
         };
         for (attempt, job_type, ending, outcome) in table {
             assert_eq!(
-                decide(&policy, &facts(attempt, job_type), &ending, Jitter::new(7)),
+                decide(&policy, &facts(attempt, job_type), &ending, Jitter::new(0)),
                 outcome,
                 "{ending:?}"
             );
         }
+        assert_eq!(
+            decide(&policy, &facts(1, None), &held(40), Jitter::new(u32::MAX)),
+            secs(50),
+            "spread by a quarter"
+        );
         policy.unknown_type = UnknownType::Reject;
-        assert_eq!(decide(&policy, &facts(1, None), &unknown, Jitter::new(7)), Outcome::DeadLetter(why()));
+        assert_eq!(decide(&policy, &facts(1, None), &unknown, Jitter::new(0)), Outcome::DeadLetter(why()));
+    }
+
+    #[test]
+    fn the_last_attempt_that_is_allowed_is_the_last() {
+        let mut policy = Policy::new(Duration::from_secs(30));
+        policy.max_attempts = NonZeroU32::new(3);
+        let facts = |attempt| Facts {
+            attempt: NonZeroU32::new(attempt).unwrap(),
+            receives: NonZeroU32::new(20).unwrap(),
+            job_type: None,
+            longest_delay: Duration::from_secs(200),
+        };
+        let failures = [
+            Ending::RetryAsked { after: None, reason: why() },
+            Ending::RetryAsked { after: Some(Duration::ZERO), reason: why() },
+            Ending::Panicked { reason: why() },
+            Ending::TimedOut,
+        ];
+        for ending in failures {
+            let outcome = |attempt| decide(&policy, &facts(attempt), &ending, Jitter::new(0));
+            assert!(matches!(outcome(2), Outcome::RetryAfter(_)), "{ending:?}");
+            let Outcome::DeadLetter(reason) = outcome(3) else { panic!("{ending:?}") };
+            assert_eq!(reason, format!("failed in all of 3 attempts, at last: {}", ending.reason().unwrap()));
+        }
+        let no_failures = [
+            Ending::Interrupted,
+            Ending::LeaseLost,
+            Ending::NoHandler { reason: why() },
+            Ending::Held { remaining: Duration::ZERO, reason: why() },
+            Ending::StoreUnavailable { reason: why() },
+        ];
+        for ending in no_failures {
+            let outcome = decide(&policy, &facts(3), &ending, Jitter::new(0));
+            assert!(!matches!(outcome, Outcome::DeadLetter(_)), "{ending:?}");
+        }
     }
 }

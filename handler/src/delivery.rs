@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::control::CancelReason;
 use crate::message::Message;
 use crate::retry::MAX_VISIBILITY;
+use crate::tenure::Tenure;
 
 /// A delivery in the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,6 +38,8 @@ pub(crate) struct Delivery {
     renew_at: Instant,
     /// A renewal is in the air; nothing else may be said about the visibility until it is answered.
     pub(crate) renewing: bool,
+    /// The claim is being given up; the message must not be anybody else's before it is free.
+    pub(crate) surrendering: bool,
     pub(crate) stage: Stage,
     /// Where it is given back unrun: for how long it stays hidden.
     pub(crate) hidden_for: Duration,
@@ -55,7 +58,10 @@ pub(crate) struct Run {
     pub(crate) deadline: Instant,
     pub(crate) cancelled: Option<CancelReason>,
     pub(crate) abort_at: Option<Instant>,
+    /// The lease or the claim is lost.
     pub(crate) lost: bool,
+    /// Its claim, where claims are kept.
+    pub(crate) tenure: Option<Tenure>,
 }
 
 #[derive(Debug)]
@@ -84,7 +90,7 @@ pub(crate) enum Settlement {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// For the answer to the last renewal.
+    /// For the answer to the last renewal, and for the claim to be given up.
     AfterBeat,
     /// For the open receives to land, which would fetch it right back.
     Held,
@@ -107,6 +113,7 @@ impl Delivery {
             leased_until: at + lease,
             renew_at: at + lease / 2,
             renewing: false,
+            surrendering: false,
             stage: Stage::Waiting,
             hidden_for: Duration::ZERO,
         }
@@ -190,11 +197,14 @@ impl Delivery {
     pub(crate) fn next_check(&self) -> Option<Instant> {
         let lost_at = if self.is_lost() { None } else { Some(self.lost_at()) };
         let own = match &self.stage {
-            Stage::Waiting => [None, None],
-            Stage::Running(run) => [run.cancelled.is_none().then_some(run.deadline), run.abort_at],
+            Stage::Waiting => [None; 3],
+            Stage::Running(run) => {
+                let tenure = run.tenure.as_ref().filter(|_| !run.lost).map(Tenure::next_check);
+                [run.cancelled.is_none().then_some(run.deadline), run.abort_at, tenure]
+            }
             Stage::Settling(settling) => match settling.step {
-                Step::Backoff(at) => [Some(at), None],
-                Step::AfterBeat | Step::Held | Step::Queued | Step::InCall => [None, None],
+                Step::Backoff(at) => [Some(at), None, None],
+                Step::AfterBeat | Step::Held | Step::Queued | Step::InCall => [None; 3],
             },
         };
         own.into_iter().chain([lost_at, self.renewal_due()]).flatten().min()

@@ -1,5 +1,6 @@
 //! How a run ended.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,15 +40,34 @@ pub enum Ending {
     TimedOut,
     /// The process shuts down, and the handler has stopped.
     Interrupted,
-    /// The lease ended under the running handler.
+    /// The lease, or the claim, ended under the running handler.
     LeaseLost,
+    /// The handler did not run: the job was done before, in another message or by another worker.
+    DoneBefore,
+    /// The handler did not run: the message has failed for good before.
+    Condemned {
+        /// Why it has.
+        reason: String,
+    },
+    /// The handler did not run: the job's claim or its lock is held elsewhere.
+    Held {
+        /// For how long, unless it is renewed.
+        remaining: Duration,
+        /// What is held, in words.
+        reason: String,
+    },
+    /// The handler did not run: the store of claims does not answer.
+    StoreUnavailable {
+        /// What it answers instead.
+        reason: String,
+    },
 }
 
 impl Ending {
-    /// The `class` label of `drumline_failures_total`; `None` for [`Ending::Done`].
+    /// The `class` label of `drumline_failures_total`; `None` where nothing has failed here.
     pub fn class(&self) -> Option<&'static str> {
         match self {
-            Self::Done => None,
+            Self::Done | Self::DoneBefore | Self::Condemned { .. } | Self::Held { .. } => None,
             Self::RetryAsked { .. } => Some("retry_asked"),
             Self::Rejected { .. } => Some("rejected"),
             Self::Undecodable { .. } => Some("undecodable"),
@@ -56,21 +76,43 @@ impl Ending {
             Self::TimedOut => Some("timed_out"),
             Self::Interrupted => Some("interrupted"),
             Self::LeaseLost => Some("lease_lost"),
+            Self::StoreUnavailable { .. } => Some("store_unavailable"),
         }
     }
 
-    /// The failure in words; `None` for [`Ending::Done`].
+    /// Whether a handler was run, to whatever end.
+    pub fn ran(&self) -> bool {
+        match self {
+            Self::Done
+            | Self::RetryAsked { .. }
+            | Self::Rejected { .. }
+            | Self::Undecodable { .. }
+            | Self::NoHandler { .. }
+            | Self::Panicked { .. }
+            | Self::TimedOut
+            | Self::Interrupted
+            | Self::LeaseLost => true,
+            Self::DoneBefore | Self::Condemned { .. } | Self::Held { .. } | Self::StoreUnavailable { .. } => {
+                false
+            }
+        }
+    }
+
+    /// What was in the way, in words; `None` where the job is done.
     pub fn reason(&self) -> Option<&str> {
         match self {
-            Self::Done => None,
+            Self::Done | Self::DoneBefore => None,
             Self::RetryAsked { reason, .. }
             | Self::Rejected { reason }
             | Self::Undecodable { reason }
             | Self::NoHandler { reason }
-            | Self::Panicked { reason } => Some(reason),
+            | Self::Panicked { reason }
+            | Self::Condemned { reason }
+            | Self::Held { reason, .. }
+            | Self::StoreUnavailable { reason } => Some(reason),
             Self::TimedOut => Some("the attempt's time was over"),
             Self::Interrupted => Some("interrupted by the shutdown"),
-            Self::LeaseLost => Some("the lease was lost"),
+            Self::LeaseLost => Some("the lease or the claim was lost"),
         }
     }
 }
@@ -82,4 +124,17 @@ pub struct Report {
     pub ending: Ending,
     /// The job's type where it was told and has a handler: policies and metrics go by it.
     pub job_type: Option<Arc<str>>,
+    /// The job's id, where the run has something to be remembered of it; the message's id stands for it else.
+    pub job_id: Option<String>,
+    /// Which attempt it was, where the claim told; else receives are counted.
+    pub attempt: Option<NonZeroU32>,
+    /// Whether a claim is left that is to be given up.
+    pub claimed: bool,
+}
+
+impl Report {
+    /// What a run without a claim reports.
+    pub fn new(ending: Ending, job_type: Option<Arc<str>>) -> Self {
+        Self { ending, job_type, job_id: None, attempt: None, claimed: false }
+    }
 }

@@ -4,21 +4,23 @@ use std::any::Any;
 use std::num::NonZeroU32;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use serde_json::value::RawValue;
 use tracing::{Instrument, Span, field, info_span};
 
+use crate::admission::{Admitted, Work};
+use crate::claim::{Claim, Held};
 use crate::context::{Context, Host, Inner};
 use crate::control::RunControl;
 use crate::ending::{Ending, Report};
 use crate::envelope::Envelope;
 use crate::failure::{Failure, Wish, bounded};
 use crate::message::Message;
-use crate::router::{Invocation, Route, Router, undecoded_type};
+use crate::router::{Invocation, Route, Router};
 
 /// What a run is made of.
 pub struct Attempt {
@@ -26,10 +28,12 @@ pub struct Attempt {
     pub queue: Arc<str>,
     /// The message.
     pub message: Arc<Message>,
-    /// Which attempt it is.
+    /// Which attempt it is, counted in receives; a claim may know better.
     pub number: NonZeroU32,
     /// When it will be cancelled.
     pub deadline: Instant,
+    /// For how long a claim is asked for; the ledger renews it.
+    pub claim_length: Duration,
     /// By which the host stops it.
     pub control: RunControl,
     /// What the host lends.
@@ -37,16 +41,14 @@ pub struct Attempt {
 }
 
 impl Router {
-    /// Makes one attempt: decodes, routes, runs the handler, and tells how it ended. A panic is an ending, not a
-    /// crash. An aborted run ends once its handler is dropped and its blocking work has stopped.
+    /// Makes one attempt: decodes, routes, claims the job's key, runs the handler, and tells how it ended. A panic is an
+    /// ending, not a crash. An aborted run ends once its handler is dropped and its blocking work has stopped.
     ///
     /// Dropping the returned future is only right when the process ends.
     pub async fn run(&self, attempt: Attempt) -> Report {
         match self.resolve(&attempt.message) {
             Ok(Resolved::Run(route, envelope)) => run(route, attempt, envelope).await,
-            Ok(Resolved::BuiltIn(envelope)) => {
-                Report { ending: Ending::Done, job_type: Some(Arc::from(envelope.job_type)) }
-            }
+            Ok(Resolved::BuiltIn(envelope)) => Report::new(Ending::Done, Some(Arc::from(envelope.job_type))),
             Err(report) => report,
         }
     }
@@ -55,25 +57,23 @@ impl Router {
         if let Some(route) = self.undecoded_route() {
             return Ok(Resolved::Run(route, Envelope::decode(message).ok()));
         }
-        let envelope = Envelope::decode(message).map_err(|error| Report {
-            ending: Ending::Undecodable { reason: bounded(error.0) },
-            job_type: None,
-        })?;
+        let envelope = Envelope::decode(message)
+            .map_err(|error| Report::new(Ending::Undecodable { reason: bounded(error.0) }, None))?;
+        let no_handler = |reason, job_type, envelope: Envelope| Report {
+            job_id: envelope.job_id,
+            ..Report::new(Ending::NoHandler { reason }, job_type)
+        };
         let Some(route) = self.route(&envelope.job_type) else {
             if Self::is_built_in(&envelope.job_type) {
                 return Ok(Resolved::BuiltIn(envelope));
             }
-            let reason = bounded(self.missing(&envelope.job_type));
-            return Err(Report { ending: Ending::NoHandler { reason }, job_type: None });
+            return Err(no_handler(bounded(self.missing(&envelope.job_type)), None, envelope));
         };
         if envelope.version > route.version {
             let (job_type, version, newest) = (&route.job_type, envelope.version, route.version);
             let reason =
                 format!("{job_type} version {version} is newer than {newest}, the newest this build handles");
-            return Err(Report {
-                ending: Ending::NoHandler { reason },
-                job_type: Some(Arc::clone(job_type)),
-            });
+            return Err(no_handler(reason, Some(Arc::clone(job_type)), envelope));
         }
         Ok(Resolved::Run(route, Some(envelope)))
     }
@@ -87,8 +87,22 @@ enum Resolved<'a> {
 }
 
 async fn run(route: &Route, attempt: Attempt, envelope: Option<Envelope>) -> Report {
+    let mut work = Work::new(route, &attempt.message, envelope);
+    let Admitted { attempt: number, claim, checkpoint } = match work.admit(route, &attempt).await {
+        Ok(admitted) => admitted,
+        Err(ending) => {
+            return Report {
+                job_id: Some(work.job_id(&attempt.message).to_owned()),
+                ..Report::new(ending, Some(work.job_type))
+            };
+        }
+    };
     let control = attempt.control.clone();
-    let (context, payload) = context(route, attempt, envelope);
+    if let Some(claim) = &claim {
+        control.claimed(Arc::clone(claim));
+    }
+    let payload = std::mem::replace(&mut work.payload, RawValue::NULL.to_owned());
+    let context = context(attempt, work, number, claim, checkpoint);
     let told = context.clone();
     let (job_type, span) = (&told.0.job_type, &told.0.span);
     told.0.host.started(&told);
@@ -104,12 +118,31 @@ async fn run(route: &Route, attempt: Attempt, envelope: Option<Envelope>) -> Rep
         }
     };
     control.until_no_blocking().await;
+    let ending = if ending == Ending::Done { finish(&told, &control).await } else { ending };
     // Only of failures: subscribers that keep a span's fields as text read and write all of them again for this.
     if let Some(class) = ending.class() {
         span.record("ending", class);
     }
     told.0.host.ended(&told, &ending);
-    Report { ending, job_type: Some(Arc::clone(job_type)) }
+    let done = ending == Ending::Done;
+    Report {
+        job_id: (!done).then(|| told.job_id().to_owned()),
+        attempt: Some(number),
+        claimed: !done && told.claim().is_some(),
+        ..Report::new(ending, Some(Arc::clone(job_type)))
+    }
+}
+
+/// Has the job marked as done, which is what makes its effect happen once.
+async fn finish(context: &Context, control: &RunControl) -> Ending {
+    let Some(claim) = context.claim() else { return Ending::Done };
+    let finished = context.0.host.finish(claim, context.take_result());
+    match select(finished, pin!(control.until_aborted())).await {
+        Either::Left((Held::Lost, _)) => Ending::LeaseLost,
+        // Without the mark another message with the same key may run the job again; without the delete this one surely
+        // would.
+        Either::Left((Held::Ours, _)) | Either::Right(((), _)) => Ending::Done,
+    }
 }
 
 fn ending(result: Result<Result<(), Failure>, Box<dyn Any + Send>>) -> Ending {
@@ -134,18 +167,15 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
     text.unwrap_or("a panic without a message").to_owned()
 }
 
-fn context(route: &Route, attempt: Attempt, envelope: Option<Envelope>) -> (Context, Box<RawValue>) {
-    let Attempt { queue, message, number, deadline, control, host } = attempt;
-    let (version, job_id, idempotency_key, correlation_id, payload, job_type) = match envelope {
-        Some(e) => {
-            // A known type shares the route's name; an undecoded message brings its own.
-            let job_type =
-                if *route.job_type == e.job_type { Arc::clone(&route.job_type) } else { e.job_type.into() };
-            (e.version, e.job_id, e.idempotency_key, e.correlation_id, e.payload, job_type)
-        }
-        None => (1, None, None, None, RawValue::NULL.to_owned(), undecoded_type(&message, route)),
-    };
-    let span = span(&queue, &message, number, &job_type, correlation_id.as_deref());
+fn context(
+    attempt: Attempt,
+    work: Work,
+    number: NonZeroU32,
+    claim: Option<Arc<Claim>>,
+    checkpoint: Option<Box<RawValue>>,
+) -> Context {
+    let Attempt { queue, message, deadline, control, host, .. } = attempt;
+    let span = span(&queue, &message, number, &work.job_type, work.correlation_id.as_deref());
     let inner = Inner {
         queue,
         message,
@@ -154,13 +184,16 @@ fn context(route: &Route, attempt: Attempt, envelope: Option<Envelope>) -> (Cont
         control,
         host,
         span,
-        job_type,
-        version,
-        job_id,
-        idempotency_key,
-        correlation_id,
+        job_type: work.job_type,
+        version: work.version,
+        job_id: work.job_id,
+        idempotency_key: work.idempotency_key,
+        correlation_id: work.correlation_id,
+        claim,
+        checkpoint,
+        result: Mutex::new(None),
     };
-    (Context(Arc::new(inner)), payload)
+    Context(Arc::new(inner))
 }
 
 fn span(

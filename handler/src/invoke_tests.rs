@@ -51,6 +51,7 @@ fn start(router: Router, body: &str) -> Running {
         message: Arc::new(Message { id: "m1".into(), body: body.into(), ..Message::default() }),
         number: NonZeroU32::MIN,
         deadline: Instant::now() + Duration::from_secs(60),
+        claim_length: Duration::from_secs(27),
         control: control.clone(),
         host: Arc::clone(&shelf) as Arc<dyn Host>,
     };

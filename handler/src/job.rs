@@ -33,6 +33,12 @@ pub trait Job: DeserializeOwned + Send + 'static {
     const VERSION: u32 = 1;
     /// The steps from older versions, each to the next one. A message older than the steps reach is undecodable.
     const UPCASTERS: &'static [Upcaster] = &[];
+    /// Under which key the job's effect happens once, where the job itself knows better than its envelope. It takes the
+    /// place of the envelope's `idempotencyKey`. At most [`MAX_KEY_BYTES`](crate::MAX_KEY_BYTES).
+    const IDEMPOTENCY_KEY: Option<fn(&Self) -> String> = None;
+    /// What no two jobs may work on at once, whatever their types and keys: `account:42`, say. A job whose lock is held
+    /// comes back later, and that is no attempt. At most [`MAX_KEY_BYTES`](crate::MAX_KEY_BYTES).
+    const LOCK: Option<fn(&Self) -> String> = None;
 }
 
 /// One step from a payload version to the next.

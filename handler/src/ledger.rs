@@ -10,6 +10,7 @@
 //! lane nothing starts before its predecessor is settled; a lost reply holds a place no longer than its lease.
 
 mod answers;
+mod claims;
 mod clock;
 mod drain;
 mod flow;
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use crate::batches::Batch;
 use crate::call::{Call, CallId};
+use crate::claim::Surrender;
 use crate::control::CancelReason;
 use crate::delivery::{Delivery, DeliveryId};
 use crate::isolation::Isolation;
@@ -44,6 +46,10 @@ pub enum Effect {
     Abort(DeliveryId),
     /// Open a receive, and tell [`Ledger::received`] or [`Ledger::receive_failed`].
     Receive(Receive),
+    /// Renew the claim of this run, where it has one by now, and tell [`Ledger::claim_renewed`].
+    RenewClaim(DeliveryId),
+    /// Give up the claim of this run, which has ended, and tell [`Ledger::surrendered`] whether that worked or not.
+    Surrender(DeliveryId, Surrender),
     /// Make this call, and tell [`Ledger::called`].
     Call(Call),
     /// Log or count this.
@@ -61,6 +67,8 @@ pub struct Start {
     pub attempt: NonZeroU32,
     /// When the ledger will cancel it.
     pub deadline: Instant,
+    /// For how long its claim is to be asked for, where claims are kept.
+    pub claim_length: Duration,
 }
 
 /// See the [module's documentation](self).
@@ -82,7 +90,7 @@ pub struct Start {
 ///     match effect {
 ///         Effect::Receive(receive) => ledger.received(now, receive.id, std::mem::take(&mut to_receive)),
 ///         Effect::Start(start) => {
-///             let report = Report { ending: Ending::Done, job_type: None };
+///             let report = Report::new(Ending::Done, None);
 ///             ledger.ended(now, start.delivery, report, Jitter::new(0));
 ///         }
 ///         Effect::Call(call) => {
@@ -90,6 +98,7 @@ pub struct Start {
 ///             ledger.called(now, call.id, vec![Ok(())], Jitter::new(0));
 ///         }
 ///         Effect::Cancel(..) | Effect::Abort(_) | Effect::Note(_) => {}
+///         Effect::RenewClaim(_) | Effect::Surrender(..) => unreachable!("this host keeps no claims"),
 ///     }
 ///     if deleted == 1 {
 ///         ledger.drain(now, Duration::from_secs(25));
@@ -123,6 +132,7 @@ pub struct Ledger {
     next_check: Option<Instant>,
     draining: Option<drain::Drain>,
     drain_expected_at: Option<Instant>,
+    paused: bool,
 }
 
 impl Ledger {
@@ -156,6 +166,7 @@ impl Ledger {
             next_check: None,
             draining: None,
             drain_expected_at: None,
+            paused: false,
         })
     }
 
@@ -215,7 +226,7 @@ impl Ledger {
 
     /// How many more messages could be started: the free places.
     pub fn demand(&self) -> usize {
-        if self.draining.is_some() || self.isolation.is_active() {
+        if self.draining.is_some() || self.paused || self.isolation.is_active() {
             return 0;
         }
         let places = self.policy.concurrency.get();
@@ -255,6 +266,12 @@ impl Ledger {
             delivery.lease_is(lease);
         }
         self.next_check = self.deliveries.values().filter_map(Delivery::next_check).min();
+    }
+
+    /// Opens no further receives until told otherwise: what every job needs is out of reach, and each receive would only
+    /// cost a message one of those it has.
+    pub fn pause(&mut self, paused: bool) {
+        self.paused = paused;
     }
 
     /// The policy it decides by.

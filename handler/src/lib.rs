@@ -38,8 +38,10 @@
 //! Nothing in this crate reads a clock, draws randomness, looks at the environment, or knows an SDK or a runtime: all of
 //! that is handed in. The loop that moves a ledger is shown, as a test, in [`Ledger`]'s documentation.
 
+mod admission;
 mod batches;
 mod call;
+mod claim;
 mod context;
 mod control;
 mod decide;
@@ -54,16 +56,22 @@ pub mod ledger;
 mod message;
 mod note;
 mod outcome;
+mod payload_hash;
 mod policy;
 mod receives;
 mod recollection;
 mod retry;
 mod router;
+mod tenure;
 mod trace;
 mod unwrapping;
 
 pub use call::{Action, Call, CallError, CallId, Entry, MAX_BATCH, Replies, VisibilityEntry};
-pub use context::{Context, Host, Progress};
+pub use claim::{
+    Admission, Claim, ClaimRequest, Grant, Held, MAX_CHECKPOINT_BYTES, MAX_KEY_BYTES, MAX_RESULT_BYTES,
+    Surrender,
+};
+pub use context::{Context, Host, HostFuture, Progress};
 pub use control::{CancelReason, RunControl};
 pub use decide::{Facts, decide};
 pub use delivery::DeliveryId;

@@ -72,6 +72,15 @@ pub enum Note {
     },
     /// A lease ended under a delivery.
     LeaseLost(Arc<Message>),
+    /// A claim could not be renewed this time.
+    ClaimRenewalFailed {
+        /// Its message.
+        message: Arc<Message>,
+        /// The error.
+        error: String,
+    },
+    /// A claim ended under a running handler.
+    ClaimLost(Arc<Message>),
     /// A message that may kill the process waits to run alone.
     Isolated(Arc<Message>),
     /// A receive brought messages, or none.
@@ -92,6 +101,8 @@ pub enum Note {
 pub struct RunFacts {
     /// The job's type, where it has a handler.
     pub job_type: Option<Arc<str>>,
+    /// The job's id, where it did not end well and had one of its own.
+    pub job_id: Option<String>,
     /// Which attempt it was.
     pub attempt: std::num::NonZeroU32,
     /// How it ended.

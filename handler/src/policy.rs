@@ -1,7 +1,7 @@
 //! The validated numbers by which a ledger decides.
 
 use std::collections::HashMap;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use crate::retry::{MAX_VISIBILITY, RetryPolicy};
@@ -31,6 +31,11 @@ pub struct Policy {
     pub retry: RetryPolicy,
     /// The backoff of single job types.
     pub retry_by_type: HashMap<String, RetryPolicy>,
+    /// After how many failed attempts a message has failed for good; `None` leaves that to the redrive policy, which
+    /// counts receives.
+    pub max_attempts: Option<NonZeroU32>,
+    /// Whether runs have claims, which are to be renewed while they last.
+    pub claims: bool,
     /// What a message without a handler is.
     pub unknown_type: UnknownType,
     /// Where permanent failures go.
@@ -106,6 +111,8 @@ impl Policy {
             handler_timeout: Duration::from_secs(15 * 60),
             retry: RetryPolicy::default(),
             retry_by_type: HashMap::new(),
+            max_attempts: None,
+            claims: false,
             unknown_type: UnknownType::default(),
             dead_letter: DeadLetterPath::Redrive,
             acknowledge: Acknowledge::default(),

@@ -26,7 +26,7 @@ impl Jitter {
     }
 
     /// This draw's part of `whole`: from nothing to all of it.
-    fn of(self, whole: Duration) -> Duration {
+    pub(crate) fn of(self, whole: Duration) -> Duration {
         let nanos = whole.as_nanos() * u128::from(self.0) / u128::from(u32::MAX);
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }

@@ -86,10 +86,26 @@ impl Service<Invocation> for HandlerService {
 pub(crate) struct Route {
     pub(crate) job_type: Arc<str>,
     pub(crate) version: u32,
+    keys: Option<ReadKeys>,
     handler: Erased,
 }
 
+/// Reads a payload for the keys that only the job itself knows.
+type ReadKeys = fn(u32, &RawValue) -> Result<Keys, Failure>;
+
+/// The keys that a job makes of its payload.
+#[derive(Debug, Default)]
+pub(crate) struct Keys {
+    pub(crate) idempotency_key: Option<String>,
+    pub(crate) lock: Option<String>,
+}
+
 impl Route {
+    /// The keys that the job makes of its payload; none where its type has none of its own.
+    pub(crate) fn keys(&self, version: u32, payload: &RawValue) -> Result<Keys, Failure> {
+        self.keys.map_or_else(|| Ok(Keys::default()), |read| read(version, payload))
+    }
+
     pub(crate) fn call(&self, invocation: Invocation) -> HandlerFuture {
         (self.handler)(invocation)
     }
@@ -118,7 +134,7 @@ impl Router {
         Fut: Future<Output = Result<(), Failure>> + Send + 'static,
     {
         let handler: Erased = Arc::new(move |invocation| Box::pin(handler(invocation.context)));
-        let route = Route { job_type: Arc::from("raw"), version: u32::MAX, handler };
+        let route = Route { job_type: Arc::from("raw"), version: u32::MAX, keys: None, handler };
         Self { routes: HashMap::new(), undecoded: Some(route) }
     }
 
@@ -160,7 +176,9 @@ impl Router {
     fn add<J: Job>(mut self, handler: Erased) -> Self {
         assert!(J::VERSION >= 1, "the version of job type {} starts at 1", J::TYPE);
         let job_type: Arc<str> = Arc::from(J::TYPE);
-        let route = Route { job_type: Arc::clone(&job_type), version: J::VERSION, handler };
+        let has_keys = J::IDEMPOTENCY_KEY.is_some() || J::LOCK.is_some();
+        let keys = has_keys.then_some(read_keys::<J> as ReadKeys);
+        let route = Route { job_type: Arc::clone(&job_type), version: J::VERSION, keys, handler };
         let before = self.routes.insert(job_type, route);
         assert!(before.is_none(), "job type {} has two handlers", J::TYPE);
         self
@@ -208,6 +226,14 @@ impl Router {
     pub(crate) fn is_built_in(job_type: &str) -> bool {
         job_type == S3_TEST_EVENT_TYPE
     }
+}
+
+fn read_keys<J: Job>(version: u32, payload: &RawValue) -> Result<Keys, Failure> {
+    let job: J = job::decode(version, payload)?;
+    Ok(Keys {
+        idempotency_key: J::IDEMPOTENCY_KEY.map(|key| key(&job)),
+        lock: J::LOCK.map(|lock| lock(&job)),
+    })
 }
 
 async fn oneshot<S>(mut service: S, invocation: Invocation) -> Result<(), Failure>

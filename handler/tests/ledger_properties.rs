@@ -141,7 +141,8 @@ fn the_scripts_lead_everywhere() {
     let calls = ["settled", "unsettled", "call failed", "done before", "moved", "no DLQ"];
     let leases = ["renewed", "not renewed", "lease lost", "received again", "isolated"];
     let receives = ["received", "receive failed", "receive overdue"];
-    for name in [&outcomes[..], &calls, &leases, &receives].concat() {
+    let claims = ["claim not renewed", "claim lost"];
+    for name in [&outcomes[..], &calls, &leases, &receives, &claims].concat() {
         let often = heard.get(name).copied().unwrap_or_default();
         assert!(often >= 10, "{name:?} is heard in {often} of 600 scripts only");
     }

@@ -7,6 +7,8 @@
 mod backoff;
 #[path = "ledger_scenarios/batching.rs"]
 mod batching;
+#[path = "ledger_scenarios/claims.rs"]
+mod claims;
 #[path = "ledger_scenarios/condemned.rs"]
 mod condemned;
 #[path = "ledger_scenarios/deletion.rs"]

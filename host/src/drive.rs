@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use drumline::{
-    Attempt, CallId, DeliveryId, DrainSummary, Effect, Host, Jitter, Ledger, Message, Receive, ReceiveId,
-    Replies, Report, Router, RunControl, SETTLE_TIME, Start,
+    Attempt, CallId, DeliveryId, DrainSummary, Effect, Held, Host, Jitter, Ledger, Message, Receive,
+    ReceiveId, Replies, Report, Router, RunControl, SETTLE_TIME, Start, Surrender,
 };
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tracing::Instrument as _;
 
+use crate::books::Books;
 use crate::handlers::TokioHost;
 use crate::listener::Listener;
 use crate::metrics::QueueMetrics;
@@ -33,6 +34,8 @@ enum Event {
     Received(ReceiveId, Instant, Result<Vec<Message>, SqsError>),
     Ended(DeliveryId, Report),
     Called(CallId, Replies),
+    ClaimRenewed(DeliveryId, Result<Held, String>),
+    Surrendered(DeliveryId),
 }
 
 /// The loop of one queue, or of one batch.
@@ -45,6 +48,7 @@ pub struct Driver {
     handlers: Handle,
     lease: Option<BoxFuture<Option<Duration>>>,
     calls: Arc<Semaphore>,
+    books: Option<Books>,
 }
 
 /// What a loop works with.
@@ -63,6 +67,8 @@ pub struct Parts {
     pub listener: Arc<dyn Listener>,
     /// What is kept of the queue from one loop to the next.
     pub status: Arc<QueueStatus>,
+    /// Where claims and histories are kept; without, jobs run without claims. The ledger's policy says the same.
+    pub books: Option<Books>,
     /// Where handlers run. Apart from this loop, so that a handler that blocks its thread delays no renewal.
     pub handlers: Handle,
 }
@@ -86,11 +92,20 @@ impl Grace {
 impl Driver {
     /// A loop made of these.
     pub fn new(parts: Parts) -> Self {
-        let Parts { name, ledger, queue, router, metrics, listener, status, handlers } = parts;
-        let host = Arc::new(TokioHost { metrics: Arc::clone(&metrics), listener: Arc::clone(&listener) });
-        let observer = QueueObserver::new(name, metrics, listener, status);
+        let Parts { name, ledger, queue, router, metrics, listener, status, books, handlers } = parts;
+        debug_assert_eq!(
+            books.is_some(),
+            ledger.policy().claims,
+            "claims are asked for and renewed, or neither"
+        );
+        let host = Arc::new(TokioHost {
+            books: books.clone(),
+            metrics: Arc::clone(&metrics),
+            listener: Arc::clone(&listener),
+        });
+        let observer = QueueObserver::new(name, metrics, listener, status, books.clone());
         let calls = Arc::new(Semaphore::new(MAX_CALLS));
-        Self { ledger, queue, router, host, observer, handlers, lease: None, calls }
+        Self { ledger, queue, router, host, observer, handlers, lease: None, calls, books }
     }
 
     /// Has the loop find out how long leases are, where the ledger does not know: the future's answer counts, `None`
@@ -113,6 +128,7 @@ impl Driver {
         let mut turn = Vec::new();
         let mut shutdown = std::pin::pin!(shutdown);
         let mut draining = false;
+        let mut store = self.books.as_ref().map(Books::answers);
         loop {
             self.ledger.tick(now());
             let mut starts = Vec::new();
@@ -131,7 +147,7 @@ impl Driver {
             }
             let timeout = self.ledger.timeout();
             // Every branch is cancel-safe: `recv_many` takes nothing out before it completes, the shutdown and the lease
-            // are polled by reference, and a sleep holds no state worth keeping.
+            // are polled by reference, a change is seen the next time, and a sleep holds no state worth keeping.
             tokio::select! {
                 biased;
                 _ = inbox.recv_many(&mut turn, MAX_TURN) => {
@@ -150,6 +166,7 @@ impl Driver {
                         self.ledger.lease_is(lease);
                     }
                 }
+                answers = change(&mut store) => self.ledger.pause(!answers),
                 () = sleep_until(timeout) => {}
             }
         }
@@ -161,10 +178,15 @@ impl Driver {
             Event::Received(id, at, Ok(messages)) => self.ledger.received(at, id, messages),
             Event::Received(id, _, Err(error)) => self.ledger.receive_failed(now(), id, error.text, jitter),
             Event::Ended(id, report) => {
-                runs.remove(&id);
+                // A claim that is left is given up first.
+                if !report.claimed {
+                    runs.remove(&id);
+                }
                 self.ledger.ended(now(), id, report, jitter);
             }
             Event::Called(id, replies) => self.ledger.called(now(), id, replies, jitter),
+            Event::ClaimRenewed(id, reply) => self.ledger.claim_renewed(now(), id, reply),
+            Event::Surrendered(id) => self.ledger.surrendered(now(), id),
         }
     }
 
@@ -192,6 +214,8 @@ impl Driver {
                 }
             }
             Effect::Receive(receive) => self.receive(receive, events.clone()),
+            Effect::RenewClaim(id) => self.renew_claim(id, runs.get(&id), events.clone()),
+            Effect::Surrender(id, how) => self.surrender(id, how, runs.remove(&id), events.clone()),
             Effect::Call(call) => {
                 let reply = self.queue.perform(call.action);
                 let (events, calls) = (events.clone(), Arc::clone(&self.calls));
@@ -213,6 +237,7 @@ impl Driver {
             message: start.message,
             number: start.attempt,
             deadline: start.deadline,
+            claim_length: start.claim_length,
             control,
             host: Arc::clone(&self.host),
         };
@@ -223,6 +248,39 @@ impl Driver {
         };
         // Whatever this loop's logs are about, its runs' logs are too.
         Box::pin(run.in_current_span())
+    }
+
+    fn renew_claim(&self, id: DeliveryId, run: Option<&RunControl>, events: mpsc::Sender<Event>) {
+        let claim = run.and_then(RunControl::claim).cloned();
+        let (books, length) = (self.books.clone(), self.ledger.claim_length());
+        tokio::spawn(async move {
+            let reply = match (books, claim) {
+                (Some(books), Some(claim)) => books.renew(&claim, length).await,
+                // It is not granted yet, and will last from then on.
+                _ => Ok(Held::Ours),
+            };
+            send(&events, Event::ClaimRenewed(id, reply)).await;
+        });
+    }
+
+    fn surrender(
+        &self,
+        id: DeliveryId,
+        how: Surrender,
+        run: Option<RunControl>,
+        events: mpsc::Sender<Event>,
+    ) {
+        let (books, claim) = (self.books.clone(), run.and_then(|run| run.claim().cloned()));
+        tokio::spawn(
+            async move {
+                if let (Some(books), Some(claim)) = (books, claim) {
+                    books.surrender(&claim, &how).await;
+                    books.journal().forget(&claim.job_id);
+                }
+                send(&events, Event::Surrendered(id)).await;
+            }
+            .in_current_span(),
+        );
     }
 
     /// Starts runs, each in a task of its own. They cross to the handlers' threads together, because waking a thread
@@ -260,6 +318,16 @@ async fn answer(lease: &mut Option<BoxFuture<Option<Duration>>>) -> Option<Durat
     match lease {
         Some(lease) => lease.await,
         None => std::future::pending().await,
+    }
+}
+
+/// Whether the store answers, once that has changed.
+async fn change(store: &mut Option<watch::Receiver<bool>>) -> bool {
+    let Some(answers) = store else { return std::future::pending().await };
+    match answers.changed().await {
+        Ok(()) => *answers.borrow_and_update(),
+        // The books live as long as this loop.
+        Err(_) => std::future::pending().await,
     }
 }
 

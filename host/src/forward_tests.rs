@@ -66,6 +66,7 @@ async fn run(router: &Router, message: Message, control: RunControl) -> Report {
         message: Arc::new(message),
         number: NonZeroU32::MIN,
         deadline: Instant::now() + Duration::from_secs(60),
+        claim_length: Duration::from_secs(27),
         control,
         host: Arc::new(NoHost),
     };

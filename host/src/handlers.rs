@@ -3,9 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use drumline::{Context, Ending, Host, Progress};
+use std::any::Any;
+
+use drumline::{
+    Admission, Claim, ClaimRequest, Context, Ending, Held, Host, HostFuture, Progress, RunControl,
+};
+use serde_json::value::RawValue;
 use tokio::runtime::{Builder, Runtime};
 
+use crate::books::Books;
 use crate::listener::Listener;
 use crate::metrics::QueueMetrics;
 
@@ -17,8 +23,9 @@ pub fn runtimes() -> std::io::Result<(Runtime, Runtime)> {
     Ok((io, handlers))
 }
 
-/// Runs blocking work on tokio's blocking threads, and counts.
+/// Runs blocking work on tokio's blocking threads, counts, and keeps the books.
 pub(crate) struct TokioHost {
+    pub(crate) books: Option<Books>,
     pub(crate) metrics: Arc<dyn QueueMetrics>,
     pub(crate) listener: Arc<dyn Listener>,
 }
@@ -35,12 +42,48 @@ impl Host for TokioHost {
     }
 
     fn ended(&self, context: &Context, ending: &Ending) {
+        if let Some(books) = &self.books
+            && *ending == Ending::Done
+        {
+            books.journal().done(context.job_id());
+        }
         self.metrics.ended(context.job_type());
         self.listener.ended(context, ending);
     }
 
     fn progress(&self, context: &Context, progress: &Progress) {
+        if let Some(books) = &self.books {
+            books.journal().progress(context, progress);
+        }
         self.listener.progress(context, progress);
+    }
+
+    fn claim<'a>(&'a self, request: ClaimRequest, control: &'a RunControl) -> HostFuture<'a, Admission> {
+        Box::pin(async move {
+            match &self.books {
+                Some(books) => books.claim(&request, control).await,
+                None => Admission::Unclaimed,
+            }
+        })
+    }
+
+    fn finish<'a>(&'a self, claim: &'a Claim, result: Option<Box<RawValue>>) -> HostFuture<'a, Held> {
+        Box::pin(async move {
+            match &self.books {
+                Some(books) => books.finish(claim, result).await,
+                None => Held::Ours,
+            }
+        })
+    }
+
+    fn checkpoint(&self, context: &Context, value: Box<RawValue>) {
+        if let Some(books) = &self.books {
+            books.journal().checkpoint(context, value);
+        }
+    }
+
+    fn extension(&self) -> Option<&(dyn Any + Send + Sync)> {
+        self.books.as_ref().map(|books| books.store().as_any())
     }
 }
 

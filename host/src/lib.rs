@@ -1,5 +1,5 @@
 //! What the long-polling consumer and the Lambda function share: the settings, SQS by AWS's SDK, the loop that moves the
-//! ledger, HTTP forward mode, trace context and logs.
+//! ledger, the store as hosts use it, HTTP forward mode, trace context and logs.
 //!
 //! Services use one of the hosts, `drumline-consumer` or `drumline-lambda`; this crate is what a further host is made
 //! of. [`Driver`] is the heart: it tells the [ledger](drumline::Ledger) what happened and carries out its effects on a
@@ -7,6 +7,7 @@
 
 mod advice;
 pub mod aws;
+mod books;
 mod drive;
 mod forward;
 mod handlers;
@@ -22,6 +23,7 @@ mod sqs;
 mod trace;
 
 pub use advice::{Advice, advise};
+pub use books::{Books, StoreMetrics, StoreOperation, StoreOutage, StoreSettings, redacted};
 pub use drive::{Driver, Grace, Parts};
 pub use forward::forward_to;
 pub use handlers::runtimes;

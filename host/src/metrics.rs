@@ -16,7 +16,7 @@ pub trait QueueMetrics: Send + Sync + 'static {
     /// A delivery has its outcome: `drumline_jobs_total`.
     fn outcome(&self, _job_type: Option<&str>, _outcome: &'static str) {}
     /// A job that was done before: `drumline_deduplicated_total`.
-    fn deduplicated(&self) {}
+    fn deduplicated(&self, _job_type: Option<&str>) {}
     /// Leases were renewed, or not: `drumline_lease_renewals_total`.
     fn renewals(&self, _count: usize, _renewed: bool) {}
     /// A lease ended under a delivery: `drumline_leases_lost_total`.

@@ -8,6 +8,8 @@ use drumline::{DrainSummary, Ending, Ledger, Message, Note, Outcome, RunFacts};
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
+use crate::books::Books;
+use crate::books::attempt_record;
 use crate::listener::Listener;
 use crate::metrics::QueueMetrics;
 
@@ -43,6 +45,7 @@ pub(crate) struct QueueObserver {
     metrics: Arc<dyn QueueMetrics>,
     listener: Arc<dyn Listener>,
     status: Arc<QueueStatus>,
+    books: Option<Books>,
 }
 
 impl QueueObserver {
@@ -51,8 +54,9 @@ impl QueueObserver {
         metrics: Arc<dyn QueueMetrics>,
         listener: Arc<dyn Listener>,
         status: Arc<QueueStatus>,
+        books: Option<Books>,
     ) -> Self {
-        Self { queue, metrics, listener, status }
+        Self { queue, metrics, listener, status, books }
     }
 
     pub(crate) fn queue(&self) -> &Arc<str> {
@@ -129,7 +133,7 @@ impl QueueObserver {
                 warn!(queue, message_id = message.id, error, "a call failed, trying again");
             }
             Note::Deduplicated(message) => {
-                self.metrics.deduplicated();
+                self.metrics.deduplicated(None);
                 info!(
                     queue,
                     message_id = message.id,
@@ -162,6 +166,14 @@ impl QueueObserver {
                     "lease lost: the message may be somebody else's by now"
                 );
             }
+            Note::ClaimRenewalFailed { message, error } => {
+                warn!(queue, message_id = message.id, error, "a claim could not be renewed");
+            }
+            Note::ClaimLost(message) => error!(
+                queue,
+                message_id = message.id,
+                "claim lost: the job may be somebody else's by now, so its handler is stopped"
+            ),
             Note::Isolated(message) => warn!(
                 queue,
                 message_id = message.id,
@@ -187,12 +199,20 @@ impl QueueObserver {
 
     fn decided(&self, message: &Message, outcome: &Outcome, run: Option<&RunFacts>) {
         let job_type = run.and_then(|run| run.job_type.as_deref());
+        let known_before = run.is_none_or(|run| matches!(run.ending, Ending::Condemned { .. }));
         // A condemned message that comes back until the redrive policy takes it has been counted when it failed.
-        if run.is_some() || !matches!(outcome, Outcome::DeadLetter(_)) {
+        if !known_before || !matches!(outcome, Outcome::DeadLetter(_)) {
             self.metrics.outcome(job_type, outcome.label());
         }
-        if let Some(run) = run {
+        if let Some(run) = run.filter(|run| run.ending.ran()) {
             self.metrics.ran(job_type, run.took, run.ending.class());
+            if let Some(books) = &self.books
+                && run.ending != Ending::Done
+            {
+                let job_id = run.job_id.clone().unwrap_or_else(|| message.id.clone());
+                let record = attempt_record(books, &self.queue, message, outcome, run);
+                books.journal().attempted(job_id, record);
+            }
         }
         let queue = &*self.queue;
         let message_id = &*message.id;
@@ -200,14 +220,23 @@ impl QueueObserver {
         let took_secs = run.map(|run| run.took.as_secs_f64());
         let class = run.and_then(|run| run.ending.class());
         let reason = run.and_then(|run| run.ending.reason());
+        let ending = run.map(|run| &run.ending);
         match outcome {
+            Outcome::Ack if ending == Some(&Ending::DoneBefore) => {
+                self.metrics.deduplicated(job_type);
+                info!(queue, message_id, "type" = job_type, "its job is done already: deleted without a run");
+            }
             Outcome::Ack => debug!(queue, message_id, "type" = job_type, attempt, took_secs, "done"),
             Outcome::RetryAfter(delay) => {
                 let retry_in_secs = delay.as_secs_f64();
-                let message = if matches!(run, Some(RunFacts { ending: Ending::Panicked { .. }, .. })) {
-                    "the handler panicked, trying again later"
-                } else {
-                    "failed, trying again later"
+                let text = match ending {
+                    Some(Ending::Held { .. }) => {
+                        info!(queue, message_id, "type" = job_type, reason, retry_in_secs, "waits its turn");
+                        return;
+                    }
+                    Some(Ending::Panicked { .. }) => "the handler panicked, trying again later",
+                    Some(Ending::StoreUnavailable { .. }) => "not run without a claim, trying again later",
+                    _ => "failed, trying again later",
                 };
                 warn!(
                     queue,
@@ -218,10 +247,13 @@ impl QueueObserver {
                     class,
                     reason,
                     retry_in_secs,
-                    "{message}"
+                    "{text}"
                 );
             }
-            Outcome::DeadLetter(why) if run.is_some() => {
+            Outcome::DeadLetter(why) if known_before => {
+                debug!(queue, message_id, reason = why, "not run again: it has failed for good");
+            }
+            Outcome::DeadLetter(why) => {
                 error!(
                     queue,
                     message_id,
@@ -232,9 +264,6 @@ impl QueueObserver {
                     reason = why,
                     "failed for good"
                 );
-            }
-            Outcome::DeadLetter(why) => {
-                debug!(queue, message_id, reason = why, "not run again: it has failed for good");
             }
             Outcome::Release => info!(queue, message_id, "type" = job_type, attempt, "given back"),
             Outcome::LeaseLost => {

@@ -24,6 +24,8 @@ pub fn policy(name: &str, settings: &QueueSettings, facts: Option<&QueueFacts>) 
         handler_timeout: settings.handler_timeout,
         retry: settings.retry.clone(),
         retry_by_type: settings.retry_by_type.clone(),
+        max_attempts: settings.max_attempts,
+        claims: true,
         unknown_type: settings.unknown_type,
         dead_letter,
         polling: Some(Polling { wait_time: settings.wait_time }),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use drumline::{Acknowledge, InvalidPolicy, Ledger, Message, Note, Outcome, Policy, Recollection, Router};
-use drumline_host::{Driver, FifoStop, Grace, Listener, Parts, Queue, QueueMetrics, policy};
+use drumline_host::{Books, Driver, FifoStop, Grace, Listener, Parts, Queue, QueueMetrics, policy};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tracing::error;
@@ -19,6 +19,7 @@ pub(crate) struct Common {
     pub(crate) router: Arc<Router>,
     pub(crate) handlers: Handle,
     pub(crate) fifo_stop: FifoStop,
+    pub(crate) books: Books,
 }
 
 /// A queue's part of an invocation.
@@ -50,6 +51,7 @@ impl Batch {
             metrics: Arc::clone(&self.metrics),
             listener: Arc::clone(&outcomes) as Arc<dyn Listener>,
             status: Arc::clone(&self.queue.status),
+            books: Some(self.common.books.clone()),
             handlers: self.common.handlers.clone(),
         });
         if let Some(lease) = self.queue.lease(Arc::clone(&self.metrics)) {
@@ -60,6 +62,9 @@ impl Batch {
         if outcomes.failed_for_good() {
             self.look_for_dead_letters().await;
         }
+        // A process that has answered is frozen, and what it was writing with it.
+        let end = self.begun + self.deadline.end;
+        self.common.books.settle(end.saturating_duration_since(Instant::now())).await;
         Ok(outcomes.done())
     }
 

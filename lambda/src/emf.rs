@@ -153,8 +153,9 @@ impl QueueMetrics for OfQueue {
         self.emf.add("drumline_jobs_total", labels, 1.0);
     }
 
-    fn deduplicated(&self) {
-        self.emf.add("drumline_deduplicated_total", self.labels([("type", UNKNOWN)]), 1.0);
+    fn deduplicated(&self, job_type: Option<&str>) {
+        let job_type = job_type.unwrap_or(UNKNOWN);
+        self.emf.add("drumline_deduplicated_total", self.labels([("type", job_type)]), 1.0);
     }
 
     fn renewals(&self, count: usize, renewed: bool) {

@@ -15,7 +15,7 @@ use crate::source::Source;
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use drumline::{Message, Router};
 use drumline_host::aws::is_fifo;
-use drumline_host::{AllFailed, QueueMetrics, Settings};
+use drumline_host::{AllFailed, Books, QueueMetrics, Settings};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tracing::{Instrument, error, info_span};
@@ -66,7 +66,8 @@ impl std::error::Error for InvocationError {}
 impl Function {
     /// A function with these handlers, which run on `handlers`.
     pub fn new(settings: Settings, router: Router, handlers: Handle) -> Self {
-        let common = Common { router: Arc::new(router), handlers, fifo_stop: settings.fifo_stop };
+        let books = Books::open_lazily(&settings.store, Arc::new(()), handlers.clone());
+        let common = Common { router: Arc::new(router), handlers, fifo_stop: settings.fifo_stop, books };
         Self { settings, common, queues: Mutex::default(), is_cold: AtomicBool::new(true) }
     }
 

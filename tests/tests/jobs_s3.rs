@@ -52,6 +52,7 @@ async fn run(router: &Router, payload: Value) -> Ending {
         message: Arc::new(Message { id: "m-1".into(), body, ..Message::default() }),
         number: NonZeroU32::MIN,
         deadline: Instant::now() + Duration::from_mins(1),
+        claim_length: Duration::from_secs(27),
         control: RunControl::new(),
         host: Arc::new(TokioHost),
     };

@@ -1,6 +1,7 @@
 //! How a command ends: what it says, and with which status.
 
 use drumline_host::SqsErrorKind;
+use drumline_store::OpenError;
 use std::process::ExitCode;
 
 use crate::consumer::StartError;
@@ -54,8 +55,10 @@ impl From<StartError> for Failed {
     fn from(error: StartError) -> Self {
         let text = error.to_string();
         match error {
-            StartError::Settings(_) => Self::usage(text),
-            StartError::Queue { .. } | StartError::Http { .. } => Self::unavailable(text),
+            StartError::Settings(_) | StartError::Store(OpenError::Url(_)) => Self::usage(text),
+            StartError::Queue { .. }
+            | StartError::Store(OpenError::Unavailable(_))
+            | StartError::Http { .. } => Self::unavailable(text),
         }
     }
 }

@@ -57,8 +57,9 @@ impl Ledger {
             // An earlier delivery's copy has been confirmed meanwhile.
             return self.delete_moved(now, id);
         }
-        if delivery.renewing {
-            // A renewal that is answered later would overwrite what is said now.
+        if delivery.renewing || delivery.surrendering {
+            // A renewal that is answered later would overwrite what is said now; a claim that is not free yet would keep
+            // away whoever receives the message next.
             settling.step = Step::AfterBeat;
             return;
         }

@@ -6,7 +6,7 @@ use super::answers::About;
 use super::{Effect, Ledger, STOP_TIME};
 use crate::call::{Action, MAX_BATCH, VisibilityEntry, visibility_secs};
 use crate::control::CancelReason;
-use crate::delivery::{Delivery, DeliveryId, Stage, Step};
+use crate::delivery::{Delivery, DeliveryId, Run, Stage, Step};
 
 /// A call that was not answered in this time never will be: hosts give up earlier. Its deliveries have long been
 /// looked after by their leases.
@@ -24,7 +24,8 @@ impl Ledger {
         for id in due {
             self.check(now, id);
         }
-        self.renew(now);
+        let renews = self.renew(now);
+        self.renew_claims(now, renews);
         self.calls.retain(|_, call| now < call.asked_at + CALL_PATIENCE);
         self.next_check = self.deliveries.values().filter_map(Delivery::next_check).min();
     }
@@ -34,6 +35,7 @@ impl Ledger {
         if !delivery.is_lost() && delivery.lost_at() <= now {
             self.lose(now, id);
         }
+        self.check_claim(now, id);
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         match &mut delivery.stage {
             Stage::Waiting => {}
@@ -53,6 +55,14 @@ impl Ledger {
         }
     }
 
+    fn check_claim(&mut self, now: Instant, id: DeliveryId) {
+        let run = self.deliveries.get(&id).map(|delivery| &delivery.stage);
+        let Some(Stage::Running(Run { tenure: Some(tenure), lost: false, .. })) = run else { return };
+        if tenure.until() <= now {
+            self.lose_claim(now, id);
+        }
+    }
+
     /// Asks a run to stop, once; it is dropped a little later.
     pub(super) fn cancel(&mut self, now: Instant, id: DeliveryId, reason: CancelReason) {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
@@ -66,11 +76,26 @@ impl Ledger {
         }
     }
 
-    /// Renews every lease that is due, and with it those that would be soon: ten to a call.
-    fn renew(&mut self, now: Instant) {
+    /// Renews every claim that is due; those that would be soon go along with the leases.
+    fn renew_claims(&mut self, now: Instant, with_leases: bool) {
+        let soon = if with_leases { now + self.policy.lease / 8 } else { now };
+        for (id, delivery) in &mut self.deliveries {
+            let Stage::Running(Run { tenure: Some(tenure), lost: false, .. }) = &mut delivery.stage else {
+                continue;
+            };
+            if tenure.renewal_due().is_some_and(|due| due <= soon) {
+                tenure.asked(now);
+                self.effects.push_back(Effect::RenewClaim(*id));
+            }
+        }
+    }
+
+    /// Renews every lease that is due, and with it those that would be soon: ten to a call. Tells
+    /// whether there were any.
+    fn renew(&mut self, now: Instant) -> bool {
         let due_by = |at: Instant| move |d: &&Delivery| d.renewal_due().is_some_and(|due| due <= at);
         if !self.deliveries.values().any(|delivery| due_by(now)(&delivery)) {
-            return;
+            return false;
         }
         let soon = now + self.policy.lease / 8;
         let mut entries = Vec::new();
@@ -93,5 +118,6 @@ impl Ledger {
             let ids = batch.iter().map(|entry: &VisibilityEntry| entry.delivery).collect();
             self.call(now, ids, About::Renewals(visibilities), Action::ChangeVisibility(batch));
         }
+        true
     }
 }

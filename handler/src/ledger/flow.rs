@@ -17,6 +17,7 @@ use crate::outcome::Outcome;
 use crate::policy::{Acknowledge, DeadLetterPath};
 use crate::recollection::Past;
 use crate::retry::Jitter;
+use crate::tenure::{Tenure, claim_length};
 
 /// How much longer than its predecessor a message of a FIFO group stays hidden: time enough for the predecessor to be
 /// received alone, and for the redrive policy to take one that has failed for good.
@@ -132,7 +133,9 @@ impl Ledger {
             Some(Past::Survived) | None => {}
         }
         let deadline = delivery.deadline(now, self.policy.handler_timeout);
-        let run = Run { started_at: now, deadline, cancelled: None, abort_at: None, lost: false };
+        let claim_length = claim_length(self.policy.lease);
+        let tenure = self.policy.claims.then(|| Tenure::new(now, claim_length));
+        let run = Run { started_at: now, deadline, cancelled: None, abort_at: None, lost: false, tenure };
         delivery.stage = Stage::Running(run);
         let next_check = delivery.next_check();
         self.check_by(next_check);
@@ -140,7 +143,13 @@ impl Ledger {
         self.running += 1;
         let attempt = attempt(&message);
         let deadline = self.drain_expected_at.map_or(deadline, |drain| deadline.min(drain));
-        self.effects.push_back(Effect::Start(Start { delivery: id, message, attempt, deadline }));
+        self.effects.push_back(Effect::Start(Start {
+            delivery: id,
+            message,
+            attempt,
+            deadline,
+            claim_length,
+        }));
         true
     }
 
@@ -149,11 +158,13 @@ impl Ledger {
         let Some(delivery) = self.deliveries.get(&id) else { return };
         let Stage::Running(run) = &delivery.stage else { return };
         let message = Arc::clone(&delivery.message);
-        let done = report.ending == Ending::Done;
+        let done = matches!(report.ending, Ending::Done | Ending::DoneBefore);
         let ending = actual_ending(run, report.ending);
-        let attempt = attempt(&message);
+        let receives = attempt(&message);
+        let attempt = report.attempt.unwrap_or(receives);
         let facts = Facts {
             attempt,
+            receives,
             job_type: report.job_type.as_deref(),
             longest_delay: delivery.longest_visibility(now),
         };
@@ -165,7 +176,10 @@ impl Ledger {
         };
         let took = now.saturating_duration_since(run.started_at);
         self.learn(&message, past);
-        let facts = RunFacts { job_type: report.job_type, attempt, ending, took };
+        if report.claimed {
+            self.surrender(id, &ending, &outcome);
+        }
+        let facts = RunFacts { job_type: report.job_type, job_id: report.job_id, attempt, ending, took };
         self.conclude(now, id, outcome, Some(facts));
     }
 
@@ -304,9 +318,15 @@ fn actual_ending(run: &Run, reported: Ending) -> Ending {
         return Ending::LeaseLost;
     }
     match (run.cancelled, reported) {
-        (_, ending @ (Ending::Done | Ending::Rejected { .. } | Ending::Panicked { .. })) | (None, ending) => {
-            ending
-        }
+        (
+            _,
+            ending @ (Ending::Done
+            | Ending::DoneBefore
+            | Ending::Rejected { .. }
+            | Ending::Condemned { .. }
+            | Ending::Panicked { .. }),
+        )
+        | (None, ending) => ending,
         (Some(CancelReason::TimedOut), _) => Ending::TimedOut,
         (Some(CancelReason::Shutdown), _) => Ending::Interrupted,
         (Some(CancelReason::LeaseLost), _) => Ending::LeaseLost,

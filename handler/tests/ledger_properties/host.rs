@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use drumline::{
-    Action, Call, CallError, CancelReason, DeliveryId, DrainSummary, Effect, Ending, Jitter, Ledger, Note,
-    Outcome, Policy, Receive, Replies, Report,
+    Action, Call, CallError, CancelReason, DeliveryId, DrainSummary, Effect, Ending, Held, Jitter, Ledger,
+    Note, Outcome, Policy, Receive, Replies, Report,
 };
 
 use crate::script::{Setting, Step};
@@ -29,6 +29,13 @@ struct Run {
     blocks: bool,
 }
 
+/// What the store of claims was asked.
+struct Asked {
+    delivery: DeliveryId,
+    at: Instant,
+    renews: bool,
+}
+
 struct InAir {
     call: Call,
     asked_at: Instant,
@@ -44,6 +51,7 @@ pub(crate) struct Host {
     on_lambda: bool,
     runs: Vec<Run>,
     in_air: Vec<InAir>,
+    asked: Vec<Asked>,
     answered: Vec<(Call, Replies)>,
     open: Vec<(Receive, Instant)>,
     brought_too_late: usize,
@@ -66,6 +74,7 @@ impl Host {
             on_lambda: setting.on_lambda,
             runs: Vec::new(),
             in_air: Vec::new(),
+            asked: Vec::new(),
             answered: Vec::new(),
             open: Vec::new(),
             brought_too_late: 0,
@@ -81,6 +90,7 @@ impl Host {
         self.ledger = Ledger::new(policy.clone()).unwrap();
         self.runs.clear();
         self.in_air.clear();
+        self.asked.clear();
         self.answered.clear();
         self.open.clear();
         self.brought_too_late = 0;
@@ -135,8 +145,29 @@ impl Host {
                     self.act();
                 }
             }
+            Step::AnswerClaim { pick, how } => self.answer_claim(pick, how),
+            Step::LoseClaim { pick } => drop(take(&mut self.asked, pick)),
             Step::Wait(time) => self.wait(time),
         }
+    }
+
+    fn answer_claim(&mut self, pick: usize, how: u8) {
+        let Some(Asked { delivery, at, renews }) = take(&mut self.asked, pick) else { return };
+        if !renews {
+            self.watch.surrendered(delivery);
+            self.ledger.surrendered(self.now, delivery);
+            return self.act();
+        }
+        let reply = match how % 16 {
+            3 => Ok(Held::Lost),
+            4.. => Err("no route".to_owned()),
+            _ => Ok(Held::Ours),
+        };
+        if matches!(reply, Ok(Held::Ours)) {
+            self.watch.claim_renewed(delivery, at + self.ledger.claim_length());
+        }
+        self.ledger.claim_renewed(self.now, delivery, reply);
+        self.act();
     }
 
     /// Messages come: by an open receive, or as a batch of their own on Lambda.
@@ -167,9 +198,14 @@ impl Host {
 
     fn end(&mut self, pick: usize, ending: Ending, job_type: Option<&str>) {
         let run = self.runs.remove(pick);
-        self.watch.ends(run.message, ending == Ending::Done);
+        self.watch.ends(run.message, matches!(ending, Ending::Done | Ending::DoneBefore));
         let jitter = self.jitter();
-        let report = Report { ending, job_type: job_type.map(Into::into) };
+        let has_claim = !matches!(ending, Ending::Done | Ending::DoneBefore | Ending::Held { .. });
+        let claimed = has_claim && self.ledger.policy().claims;
+        if claimed {
+            self.watch.surrenders(run.delivery);
+        }
+        let report = Report { claimed, ..Report::new(ending, job_type.map(Into::into)) };
         self.ledger.ended(self.now, run.delivery, report, jitter);
         self.act();
     }
@@ -245,8 +281,11 @@ impl Host {
         for _ in 0..self.open.len().max(usize::from(self.on_lambda)) {
             self.land(0, false);
         }
-        let busy = !self.runs.is_empty() || !self.in_air.is_empty();
-        while !self.runs.is_empty() || !self.in_air.is_empty() {
+        let busy = !self.runs.is_empty() || !self.in_air.is_empty() || !self.asked.is_empty();
+        while !self.runs.is_empty() || !self.in_air.is_empty() || !self.asked.is_empty() {
+            while !self.asked.is_empty() {
+                self.answer_claim(0, 0);
+            }
             while !self.runs.is_empty() {
                 self.end(0, Ending::Done, None);
             }
@@ -260,6 +299,7 @@ impl Host {
     /// Every run ends; no call is ever answered.
     pub(crate) fn falls_silent(&mut self) {
         self.in_air.clear();
+        self.asked.clear();
         while !self.runs.is_empty() {
             self.end(0, Ending::Done, None);
         }
@@ -284,6 +324,9 @@ impl Host {
         let places = self.ledger.policy().concurrency.get();
         assert!(self.ledger.timeout().is_none_or(|at| at > self.now), "the timeout lies ahead");
         assert_eq!(self.ledger.running(), self.runs.len());
+        for run in self.runs.iter().filter(|run| run.cancelled.is_none()) {
+            self.watch.goes_on(run.delivery, self.now);
+        }
         if !self.on_lambda {
             assert!(self.watch.undecided <= places, "what has no place goes back");
             let in_hand = self.ledger.in_hand();
@@ -317,6 +360,17 @@ impl Host {
                 let run = self.runs.iter_mut().find(|run| run.delivery == delivery).expect("it runs");
                 assert!(run.cancelled.is_some() && !run.aborted, "asked first, and aborted once");
                 run.aborted = true;
+            }
+            Effect::RenewClaim(delivery) => {
+                assert!(self.runs.iter().any(|run| run.delivery == delivery), "only a run has a claim");
+                self.asked.push(Asked { delivery, at: self.now, renews: true });
+            }
+            Effect::Surrender(delivery, _) => {
+                assert!(
+                    self.runs.iter().all(|run| run.delivery != delivery),
+                    "no run is left without its claim"
+                );
+                self.asked.push(Asked { delivery, at: self.now, renews: false });
             }
             Effect::Receive(receive) => {
                 assert!(!self.watch.drains, "nothing is received during a drain");
@@ -380,6 +434,10 @@ fn ending(how: u8, cancelled: Option<CancelReason>) -> Ending {
         (5, None) => Ending::RetryAsked { after: Some(Duration::MAX), reason },
         (6, None) => Ending::NoHandler { reason },
         (7, None) => Ending::RetryAsked { after: None, reason },
+        (8, None) if how >= 128 => Ending::DoneBefore,
+        (8, None) if how >= 64 => {
+            Ending::Held { remaining: Duration::from_millis(u64::from(how) * 91), reason }
+        }
         (8, _) => Ending::Panicked { reason },
         _ => Ending::Rejected { reason },
     }

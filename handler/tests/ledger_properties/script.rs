@@ -29,6 +29,10 @@ pub(crate) enum Step {
     Lose { pick: usize, arrives: bool },
     /// An answer comes once more.
     AnswerAgain { pick: usize },
+    /// The store answers: mostly as it should; a renewal may find the claim lost, or the store out of reach.
+    AnswerClaim { pick: usize, how: u8 },
+    /// The store's answer is lost.
+    LoseClaim { pick: usize },
     /// Time passes.
     Wait(Duration),
 }
@@ -37,7 +41,7 @@ impl From<[u8; 4]> for Step {
     /// The weights keep a script busy: messages come, run, end and are answered more often than things go wrong.
     fn from([kind, pick, a, b]: [u8; 4]) -> Self {
         let (pick, fates) = (usize::from(pick), u16::from_le_bytes([a, b]));
-        match kind % 40 {
+        match kind % 52 {
             0..5 => Self::Send { group: a % 3, receives: if b % 8 == 0 { 3 } else { 0 } },
             5..13 => Self::Land { pick, duplicate: a % 4 == 0 },
             13 => Self::FailReceive { pick },
@@ -50,6 +54,8 @@ impl From<[u8; 4]> for Step {
             33 => Self::AnswerAgain { pick },
             34..37 => Self::Wait(Duration::from_millis(u64::from(fates % 300))),
             37..39 => Self::Wait(Duration::from_millis(u64::from(fates) / 4)),
+            39..49 => Self::AnswerClaim { pick, how: a },
+            49 => Self::LoseClaim { pick },
             _ => Self::Wait(Duration::from_secs(u64::from(a) * u64::from(b % 8))),
         }
     }
@@ -68,6 +74,7 @@ pub(crate) struct Setting {
     timeout_secs: u64,
     pub(crate) dead_letter: DeadLetterPath,
     pub(crate) on_lambda: bool,
+    pub(crate) claims: bool,
 }
 
 pub(crate) fn setting(fifo: bool, on_lambda: bool) -> impl Strategy<Value = Setting> {
@@ -75,14 +82,15 @@ pub(crate) fn setting(fifo: bool, on_lambda: bool) -> impl Strategy<Value = Sett
     let paths =
         prop_oneof![Just(DeadLetterPath::Redrive), Just(DeadLetterPath::Copy), Just(DeadLetterPath::Nowhere)];
     let timeouts = prop_oneof![Just(5), Just(900), Just(100_000)];
-    (1..=12_usize, leases, timeouts, paths).prop_map(
-        move |(concurrency, lease_secs, timeout_secs, dead_letter)| Setting {
+    (1..=12_usize, leases, timeouts, paths, prop::bool::weighted(0.8)).prop_map(
+        move |(concurrency, lease_secs, timeout_secs, dead_letter, claims)| Setting {
             fifo,
             concurrency,
             lease_secs,
             timeout_secs,
             dead_letter,
             on_lambda,
+            claims,
         },
     )
 }
@@ -97,6 +105,7 @@ impl Setting {
         let steps = "schedule(0s,1s,700ms,20s)".parse::<drumline::RetryPolicy>().unwrap();
         policy.retry_by_type.insert("spread".to_owned(), steps.with_jitter(JitterMode::Full));
         policy.dead_letter = self.dead_letter;
+        policy.claims = self.claims;
         policy.polling = (!self.on_lambda).then_some(Polling { wait_time: Duration::from_secs(20) });
         policy.acknowledge = if self.on_lambda { Acknowledge::ByResponse } else { Acknowledge::ByDelete };
         policy

@@ -29,6 +29,10 @@ pub(crate) struct Watch {
     lost: HashSet<String>,
     /// Deliveries of unanswered calls.
     in_air: HashSet<DeliveryId>,
+    /// Until when the claim of a run lasts at least, as far as was said here.
+    claimed_until: HashMap<DeliveryId, Instant>,
+    /// Deliveries whose claims are being given up.
+    surrendering: HashSet<DeliveryId>,
     /// Deliveries without an outcome, waiting or running.
     pub(crate) undecided: usize,
     pub(crate) drains: bool,
@@ -51,6 +55,8 @@ impl Watch {
             leased_until: HashMap::new(),
             lost: HashSet::new(),
             in_air: HashSet::new(),
+            claimed_until: HashMap::new(),
+            surrendering: HashSet::new(),
             undecided: 0,
             drains: false,
             heard: HashSet::new(),
@@ -80,6 +86,10 @@ impl Watch {
         let receipt = &self.newest[&message];
         assert!(now < self.leased_until[receipt], "the lease of {receipt} is over");
         assert!(start.deadline <= self.received_at[receipt] + TWELVE_HOURS, "no job can take longer");
+        assert!(start.claim_length < self.policy.lease, "free by the time the message comes back");
+        if self.policy.claims {
+            self.claimed_until.insert(start.delivery, now + start.claim_length);
+        }
     }
 
     /// A run has returned, with success or not.
@@ -90,10 +100,30 @@ impl Watch {
         }
     }
 
+    pub(crate) fn claim_renewed(&mut self, delivery: DeliveryId, until: Instant) {
+        let known = self.claimed_until.get_mut(&delivery).expect("only a run has a claim");
+        *known = until.max(*known);
+    }
+
+    /// A run that was not asked to stop.
+    pub(crate) fn goes_on(&self, delivery: DeliveryId, now: Instant) {
+        let until = self.claimed_until.get(&delivery);
+        assert!(until.is_none_or(|until| now < *until), "the claim of {delivery:?} is over");
+    }
+
+    pub(crate) fn surrenders(&mut self, delivery: DeliveryId) {
+        self.surrendering.insert(delivery);
+    }
+
+    pub(crate) fn surrendered(&mut self, delivery: DeliveryId) {
+        self.surrendering.remove(&delivery);
+    }
+
     pub(crate) fn calls(&mut self, call: &Call, now: Instant) {
         let deliveries = call.action.deliveries();
         assert!((1..=MAX_BATCH).contains(&deliveries.len()));
         for delivery in deliveries {
+            assert!(!self.surrendering.contains(&delivery), "the claim of {delivery:?} is not free yet");
             // So no delete and no backoff goes out before the answer to the last renewal.
             assert!(self.in_air.insert(delivery), "one call at a time for {delivery:?}");
         }
@@ -192,6 +222,8 @@ fn name(note: &Note) -> &'static str {
         Note::Renewed(_) => "renewed",
         Note::RenewalFailed { .. } => "not renewed",
         Note::LeaseLost(_) => "lease lost",
+        Note::ClaimRenewalFailed { .. } => "claim not renewed",
+        Note::ClaimLost(_) => "claim lost",
         Note::Isolated(_) => "isolated",
         Note::Received(_) => "received",
         Note::ReceiveFailed { .. } => "receive failed",

@@ -9,8 +9,8 @@ use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use drumline::{
-    Action, Call, CallError, DeadLetterPath, DeliveryId, Effect, Ending, Jitter, JitterMode, Ledger, Message,
-    Note, Outcome, Past, Policy, Receive, Recollection, Replies, Report,
+    Action, Call, CallError, DeadLetterPath, DeliveryId, Effect, Ending, Held, Jitter, JitterMode, Ledger,
+    Message, Note, Outcome, Past, Policy, Receive, Recollection, Replies, Report,
 };
 
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
@@ -84,6 +84,7 @@ pub(crate) struct World {
     runs: HashMap<String, VecDeque<DeliveryId>>,
     receipts: HashMap<String, u32>,
     names: HashMap<DeliveryId, String>,
+    claims: VecDeque<DeliveryId>,
     agreeable: bool,
 }
 
@@ -105,6 +106,7 @@ impl World {
             runs: HashMap::new(),
             receipts: HashMap::new(),
             names: HashMap::new(),
+            claims: VecDeque::new(),
             agreeable: false,
         };
         world.act();
@@ -167,8 +169,33 @@ impl World {
     #[track_caller]
     pub(crate) fn ends_as(&mut self, name: &str, ending: Ending, job_type: Option<&str>) {
         let id = self.runs.get_mut(name).and_then(VecDeque::pop_front).expect("it runs");
-        let report = Report { ending, job_type: job_type.map(Into::into) };
+        let report = Report::new(ending, job_type.map(Into::into));
         self.ledger.ended(self.now, id, report, Jitter::new(u32::MAX));
+        self.act();
+    }
+
+    /// The oldest run of this message ends with its claim still held.
+    #[track_caller]
+    pub(crate) fn ends_claimed(&mut self, name: &str, ending: Ending) {
+        let id = self.runs.get_mut(name).and_then(VecDeque::pop_front).expect("it runs");
+        let report = Report { claimed: true, ..Report::new(ending, None) };
+        self.ledger.ended(self.now, id, report, Jitter::new(u32::MAX));
+        self.act();
+    }
+
+    /// The store answers the oldest renewal of a claim.
+    #[track_caller]
+    pub(crate) fn claim_is(&mut self, reply: Result<Held, String>) {
+        let id = self.claims.pop_front().expect("a renewal is in the air");
+        self.ledger.claim_renewed(self.now, id, reply);
+        self.act();
+    }
+
+    /// The store has the oldest claim that is given up.
+    #[track_caller]
+    pub(crate) fn claim_is_free(&mut self) {
+        let id = self.claims.pop_front().expect("a claim is being given up");
+        self.ledger.surrendered(self.now, id);
         self.act();
     }
 
@@ -281,6 +308,16 @@ impl World {
             }
             Effect::Cancel(id, reason) => Some(format!("cancel {} {reason:?}", self.names[&id])),
             Effect::Abort(id) => Some(format!("abort {}", self.names[&id])),
+            Effect::RenewClaim(id) => {
+                self.claims.push_back(id);
+                Some(format!("renew the claim of {}", self.names[&id]))
+            }
+            Effect::Surrender(id, how) => {
+                self.claims.push_back(id);
+                let spared = if how.spared { ", spared" } else { "" };
+                let verdict = how.verdict.map(|why| format!(": {why}")).unwrap_or_default();
+                Some(format!("give up the claim of {}{spared}{verdict}", self.names[&id]))
+            }
             Effect::Receive(receive) => {
                 self.open.push_back(receive);
                 None
@@ -336,6 +373,8 @@ fn words_of_note(note: &Note) -> Option<String> {
         Note::NoDeadLetterQueue(message) => format!("{} has no DLQ", message.id),
         Note::RenewalFailed { message, .. } => format!("{} was not renewed", message.id),
         Note::LeaseLost(message) => format!("{} lost its lease", message.id),
+        Note::ClaimRenewalFailed { message, .. } => format!("{}'s claim was not renewed", message.id),
+        Note::ClaimLost(message) => format!("{} lost its claim", message.id),
         Note::Isolated(message) => format!("{} waits to run alone", message.id),
         Note::ReceiveFailed { retry_in, .. } => format!("receive failed, again in {retry_in:?}"),
         Note::ReceiveOverdue => "a receive is overdue".to_owned(),

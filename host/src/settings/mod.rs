@@ -7,13 +7,15 @@ mod values;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use drumline::{RetryPolicy, Router, UnknownType};
+use drumline_store::Keep;
 use url::Url;
 
+use crate::books::StoreSettings;
 pub use sources::Origin;
 use sources::{QueueSection, Sources};
 pub use table::{SETTINGS, Setting};
@@ -30,7 +32,7 @@ pub use values::{AllFailed, FifoStop, LogFormat, PermanentFailures};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The queues: at least one for a consumer, none or some for a Lambda function.
+    /// The queues: at least one for a consumer, none or some for a Lambda function or a tool.
     pub queues: Vec<QueueSettings>,
     /// What holds for queues that are not among them.
     other_queues: QueueSettings,
@@ -46,6 +48,8 @@ pub struct Settings {
     pub emf: bool,
     /// Where messages are forwarded to, where they are.
     pub forward_to: Option<Url>,
+    /// Where claims and histories are kept.
+    pub store: StoreSettings,
     /// Whether the consumer protects its ECS task from a scale-in while it has messages in hand.
     pub task_protection: bool,
     /// Where the process answers about itself; `None` for nowhere.
@@ -75,6 +79,8 @@ pub struct QueueSettings {
     pub retry: RetryPolicy,
     /// The backoff of single job types.
     pub retry_by_type: HashMap<String, RetryPolicy>,
+    /// After how many failed attempts a job has failed for good; `None` leaves that to the redrive policy.
+    pub max_attempts: Option<NonZeroU32>,
     /// Where permanent failures go.
     pub permanent_failures: PermanentFailures,
     /// What a message without a handler is.
@@ -143,6 +149,15 @@ impl Settings {
         Self::read_for(Reading::Consumer, flags, environment, file)
     }
 
+    /// Reads the settings of a command that needs no queue, or none of the settings': the queues are those that are given.
+    pub fn read_for_tool(
+        flags: &BTreeMap<String, String>,
+        environment: impl Fn(&str) -> Option<String>,
+        file: Option<&Path>,
+    ) -> Result<Self, Problems> {
+        Self::read_for(Reading::Tool, flags, environment, file)
+    }
+
     /// Reads the settings of a Lambda function, whose queues need not be known: from the environment, and the file that it
     /// names.
     pub fn read_for_function(environment: impl Fn(&str) -> Option<String>) -> Result<Self, Problems> {
@@ -194,6 +209,7 @@ const NO_QUEUE: &str = "http://localhost/none";
 enum Reading {
     Consumer,
     Function,
+    Tool,
 }
 
 /// Understands texts one by one, and goes on after a bad one.
@@ -221,7 +237,7 @@ impl Reader<'_> {
         let all_failed = self.get("all_failed", None, values::all_failed);
         let emf = self.get("emf", None, values::on_or_off);
         let forward_to = self.get("forward_to", None, values::http_url);
-        self.get("store_url", None, values::store_url);
+        let store = self.store();
         let task_protection = self.get("task_protection", None, values::on_or_off);
         let http_addr = self.get("http_addr", None, values::address_or_off);
         let log_format = self.get("log_format", None, values::log_format);
@@ -235,12 +251,22 @@ impl Reader<'_> {
             all_failed: all_failed?,
             emf: emf?,
             forward_to,
+            store: store?,
             task_protection: task_protection?,
             http_addr: http_addr?,
             log_format: log_format?,
             log: log?,
             effective: Vec::new(),
         })
+    }
+
+    fn store(&mut self) -> Option<StoreSettings> {
+        let location = self.get("store_url", None, values::store_url);
+        let outage = self.get("store_outage", None, values::store_outage);
+        let done = self.get("done_ttl", None, values::positive_duration);
+        let history = self.get("history_ttl", None, values::positive_duration);
+        let keep = Keep { done: done?, history: history? };
+        Some(StoreSettings { location: location?, outage: outage?, keep })
     }
 
     /// The queues of the flag or the variable, else those of the file.
@@ -277,6 +303,7 @@ impl Reader<'_> {
         let handler_timeout = self.get("handler_timeout", section, values::positive_duration);
         let retry = self.get("retry", section, str::parse::<RetryPolicy>);
         let jitter = self.get("retry_jitter", section, values::jitter);
+        let max_attempts = self.get("max_attempts", section, values::max_attempts);
         let permanent_failures = self.get("permanent_failures", section, values::permanent_failures);
         let unknown_type = self.get("unknown_type", section, values::unknown_type);
         let retry_by_type = self.retry_by_type(own);
@@ -292,6 +319,7 @@ impl Reader<'_> {
                 .into_iter()
                 .map(|(name, policy)| (name, policy.with_jitter(jitter)))
                 .collect(),
+            max_attempts,
             permanent_failures: permanent_failures?,
             unknown_type: unknown_type?,
         })

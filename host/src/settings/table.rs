@@ -71,6 +71,13 @@ pub const SETTINGS: &[Setting] = &[
         "How that wait is spread: from nothing, from its half, or not at all",
     ),
     setting(
+        "max_attempts",
+        None,
+        true,
+        "N",
+        "After how many failed attempts a job has failed for good, from 1. Runs that a shutdown stopped do not count. Default: no limit but the redrive policy's maxReceiveCount, which counts every receive and stays the outer bound",
+    ),
+    setting(
         "permanent_failures",
         Some("redrive"),
         true,
@@ -131,7 +138,28 @@ pub const SETTINGS: &[Setting] = &[
         Some("memory:"),
         false,
         "URL",
-        "Where claims, verdicts and progress are kept; this version knows memory: only",
+        "Where claims, verdicts, histories and progress are kept: memory: (this process alone), redis://HOST:6379/0, postgres://USER@HOST/DB, or dynamodb://TABLE. Several workers need one of the last three for effects to happen once",
+    ),
+    setting(
+        "store_outage",
+        Some("retry"),
+        false,
+        "retry|run",
+        "While the store does not answer, jobs are tried again later, or run without a claim, so that effects may happen twice",
+    ),
+    setting(
+        "done_ttl",
+        Some("7d"),
+        false,
+        "DURATION",
+        "How long it is remembered that a job is done, and what it left: a duplicate that comes later runs again",
+    ),
+    setting(
+        "history_ttl",
+        Some("14d"),
+        false,
+        "DURATION",
+        "How long failed attempts, verdicts, progress and checkpoints are kept; the longest retention of a DLQ is 14d",
     ),
     setting(
         "task_protection",
@@ -145,7 +173,7 @@ pub const SETTINGS: &[Setting] = &[
         Some("127.0.0.1:9464"),
         false,
         "ADDRESS|off",
-        "Where /livez, /readyz and /metrics are served",
+        "Where /livez, /readyz, /metrics and /jobs/ID are served",
     ),
     setting(
         "log_format",

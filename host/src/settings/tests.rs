@@ -118,6 +118,17 @@ fn a_function_needs_no_queue_and_knows_those_it_was_given() {
 }
 
 #[test]
+fn a_tool_needs_no_queue_and_reads_every_source() {
+    let flags = BTreeMap::from([("http_addr".to_owned(), "127.0.0.1:9999".to_owned())]);
+    let environment = |name: &str| (name == "DRUMLINE_STORE_URL").then(|| "memory:".to_owned());
+    let settings = Settings::read_for_tool(&flags, environment, None).unwrap();
+    assert!(settings.queues.is_empty());
+    assert_eq!(settings.http_addr.unwrap().port(), 9999);
+    let wrong = |name: &str| (name == "DRUMLINE_STORE_URL").then(|| "file:///tmp".to_owned());
+    assert!(Settings::read_for_tool(&flags, wrong, None).unwrap_err().to_string().contains("store_url"));
+}
+
+#[test]
 fn a_missing_or_broken_file_is_a_problem() {
     let missing = Settings::read(&BTreeMap::new(), |_| None, Some(Path::new("/nonexistent/drumline.toml")));
     assert!(missing.unwrap_err().to_string().contains("cannot be read"));

@@ -1,11 +1,14 @@
 //! From texts to values, each with words for what would be right.
 
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use drumline::{JitterMode, MAX_CONCURRENCY, MAX_VISIBILITY, MAX_WAIT_TIME, UnknownType};
+use drumline_store::{Location, OpenError};
 use url::Url;
+
+use crate::books::StoreOutage;
 
 /// Where permanent failures go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,8 +139,16 @@ pub(super) fn http_url(text: &str) -> Parsed<Url> {
     Ok(url)
 }
 
-pub(super) fn store_url(text: &str) -> Parsed<()> {
-    if text == "memory:" { Ok(()) } else { Err("this version knows memory: only".to_owned()) }
+pub(super) fn store_url(text: &str) -> Parsed<Location> {
+    text.parse().map_err(|error: OpenError| error.to_string())
+}
+
+pub(super) fn store_outage(text: &str) -> Parsed<StoreOutage> {
+    one_of(text, &[("retry", StoreOutage::Retry), ("run", StoreOutage::Run)])
+}
+
+pub(super) fn max_attempts(text: &str) -> Parsed<NonZeroU32> {
+    text.parse().map_err(|_| "must be a whole number from 1".to_owned())
 }
 
 pub(super) fn address_or_off(text: &str) -> Parsed<Option<SocketAddr>> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use drumline::{Context, Failure, JitterMode, Job, Ledger, Note, Policy, RetryPolicy, Router, UnknownType};
 use drumline_host::aws::is_fifo;
-use drumline_host::{Driver, FifoStop, Listener, Parts, Queue, QueueMetrics};
+use drumline_host::{Books, Driver, FifoStop, Listener, Parts, Queue, QueueMetrics};
 use drumline_lambda::{Memory, Outcomes, batch_policy, run_batch};
 use drumline_tests::ModelQueue;
 use proptest::prelude::*;
@@ -15,7 +15,7 @@ use proptest::test_runner::{Config, TestRunner};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
-use crate::running::Consumer;
+use crate::running::{Consumer, in_memory};
 
 /// The queue's visibility is six times that, as AWS advises.
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(60);
@@ -190,6 +190,7 @@ async fn by_the_function(name: &str, script: &Script) -> Vec<Story> {
         queue: queue.clone(),
         name: Arc::from(name),
         memory: Memory::default(),
+        books: in_memory(),
     });
     let mut invocations = tokio::task::JoinSet::new();
     while !queue.left().is_empty() {
@@ -213,6 +214,7 @@ struct TestFunction {
     queue: ModelQueue,
     name: Arc<str>,
     memory: Memory,
+    books: Books,
 }
 
 /// Both hear of everything.
@@ -233,6 +235,7 @@ impl TestFunction {
         let begun = Instant::now();
         let mut policy = Policy::new(VISIBILITY);
         policy.fifo = is_fifo(&self.name);
+        policy.claims = true;
         change(&mut policy);
         let past = self.memory.lock().unwrap().about(messages.iter().map(|message| message.id.as_str()));
         let outcomes = Arc::new(Outcomes::remembered_by(Arc::clone(&self.memory)));
@@ -244,6 +247,7 @@ impl TestFunction {
             metrics: Arc::new(NoMetrics),
             listener: Arc::new(Both(Arc::clone(&self.scribe), Arc::clone(&outcomes))),
             status: Arc::default(),
+            books: Some(self.books.clone()),
             handlers: Handle::current(),
         });
         let receipts: Vec<(String, String)> =

@@ -7,7 +7,8 @@ use std::time::Duration;
 use drumline::{Ledger, Policy, Router};
 use drumline_consumer::Metrics;
 use drumline_host::aws::is_fifo;
-use drumline_host::{Driver, Grace, Listener, Nobody, Parts};
+use drumline_host::{Books, Driver, Grace, Listener, Nobody, Parts, StoreOutage, StoreSettings};
+use drumline_store::{Keep, Location};
 use drumline_tests::ModelQueue;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -37,6 +38,7 @@ impl Consumer {
         let mut policy = Policy::new(model.visibility);
         let name = model.queue_url.rsplit('/').next().unwrap();
         policy.fifo = is_fifo(name);
+        policy.claims = true;
         policy.retry = policy.retry.with_jitter(drumline::JitterMode::None);
         change(&mut policy);
         let metrics = Metrics::new();
@@ -49,6 +51,7 @@ impl Consumer {
             metrics: metrics.queue(name),
             listener,
             status: Arc::default(),
+            books: Some(in_memory()),
             handlers: Handle::current(),
         });
         let (stop, stopped) = oneshot::channel::<()>();
@@ -76,4 +79,11 @@ impl Consumer {
         self.alive.store(false, Ordering::SeqCst);
         self.running.abort();
     }
+}
+
+/// The books of one process, in its memory.
+pub(crate) fn in_memory() -> Books {
+    let settings =
+        StoreSettings { location: Location::Memory, outage: StoreOutage::Retry, keep: Keep::default() };
+    Books::open_lazily(&settings, Arc::new(()), Handle::current())
 }

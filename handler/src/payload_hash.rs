@@ -1,0 +1,187 @@
+//! Whether two payloads are the same, however they were written.
+//!
+//! A producer that sends a job twice may order its keys differently; what a payload passes on its way may write it anew
+//! (escapes, blanks, `1.0` for `1`). So values are hashed, not texts: the entries of an object in any order.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use siphasher::sip128::{Hasher128, SipHasher13};
+use std::hash::Hasher;
+
+/// The hash of a job's type and its payload. The same in every build and on every machine: stores keep it. What is no JSON
+/// is hashed as the bytes that it is.
+pub(crate) fn payload_hash(job_type: &str, payload: &str) -> u128 {
+    let value = match serde_json::from_str::<Hashed>(payload) {
+        Ok(Hashed(value)) => value,
+        Err(_) => leaf(Kind::Raw, payload.as_bytes()),
+    };
+    let mut whole = hasher(Kind::Whole);
+    whole.write(&leaf(Kind::Text, job_type.as_bytes()).to_le_bytes());
+    whole.write(&value.to_le_bytes());
+    whole.finish128().as_u128()
+}
+
+/// What is hashed is told apart by its kind, so that `"1"` is not `1`. The numbers are part of the hash: never change one.
+#[derive(Clone, Copy)]
+enum Kind {
+    Whole = 0,
+    Null = 1,
+    Bool = 2,
+    Integer = 3,
+    Float = 4,
+    Text = 5,
+    Array = 6,
+    Object = 7,
+    Raw = 8,
+}
+
+fn hasher(kind: Kind) -> SipHasher13 {
+    let mut hasher = SipHasher13::new();
+    hasher.write(&[kind as u8]);
+    hasher
+}
+
+fn leaf(kind: Kind, bytes: &[u8]) -> u128 {
+    let mut hasher = hasher(kind);
+    hasher.write(bytes);
+    hasher.finish128().as_u128()
+}
+
+struct Hashed(u128);
+
+impl<'de> Deserialize<'de> for Hashed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Values).map(Self)
+    }
+}
+
+/// A key; hashed as it is read, without a copy.
+struct HashedKey(u128);
+
+impl<'de> Deserialize<'de> for HashedKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Values).map(Self)
+    }
+}
+
+struct Values;
+
+impl<'de> Visitor<'de> for Values {
+    type Value = u128;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<u128, E> {
+        Ok(leaf(Kind::Null, &[]))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<u128, E> {
+        Ok(leaf(Kind::Bool, &[u8::from(value)]))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<u128, E> {
+        Ok(leaf(Kind::Integer, &i128::from(value).to_le_bytes()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<u128, E> {
+        Ok(leaf(Kind::Integer, &i128::from(value).to_le_bytes()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<u128, E> {
+        /// Up to here every whole number has a float of its own.
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        if value.fract() == 0.0 && value.abs() <= EXACT {
+            #[allow(clippy::cast_possible_truncation, reason = "a whole number within the bounds of an i64")]
+            let whole = i128::from(value as i64);
+            return Ok(leaf(Kind::Integer, &whole.to_le_bytes()));
+        }
+        Ok(leaf(Kind::Float, &value.to_bits().to_le_bytes()))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<u128, E> {
+        Ok(leaf(Kind::Text, value.as_bytes()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<u128, A::Error> {
+        let mut array = hasher(Kind::Array);
+        while let Some(Hashed(item)) = items.next_element()? {
+            array.write(&item.to_le_bytes());
+        }
+        Ok(array.finish128().as_u128())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<u128, A::Error> {
+        let mut sum = 0_u128;
+        while let Some((HashedKey(key), Hashed(value))) = entries.next_entry()? {
+            let mut entry = hasher(Kind::Object);
+            entry.write(&key.to_le_bytes());
+            entry.write(&value.to_le_bytes());
+            // A sum does not know the order of what it is made of.
+            sum = sum.wrapping_add(entry.finish128().as_u128());
+        }
+        Ok(leaf(Kind::Object, &sum.to_le_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_notation_does_not_matter() {
+        let one = r#"{"a":1,"b":[1.5,true,null,"é\n"],"c":{"x":"","y":-2}}"#;
+        let same =
+            "{ \"c\" : {\"y\":-2.0,\"x\":\"\"}, \"b\":[15e-1,true,null,\"\\u00e9\\u000a\"], \"a\":1.0 }";
+        assert_eq!(payload_hash("t", one), payload_hash("t", same));
+    }
+
+    #[test]
+    fn whatever_differs_matters() {
+        let payloads = [
+            "null",
+            "true",
+            "false",
+            "0",
+            "1",
+            "-1",
+            "1.5",
+            "18446744073709551615",
+            "1e300",
+            "\"\"",
+            "\"1\"",
+            "\"null\"",
+            "[]",
+            "[1]",
+            "[1,2]",
+            "[2,1]",
+            "[[1],2]",
+            "[1,[2]]",
+            "{}",
+            r#"{"a":1}"#,
+            r#"{"a":2}"#,
+            r#"{"b":1}"#,
+            r#"{"a":1,"b":2}"#,
+            r#"{"a":2,"b":1}"#,
+            r#"{"a":{"b":1}}"#,
+            r#"[{"a":1},{"b":2}]"#,
+            "no json",
+            "",
+        ];
+        let mut seen = std::collections::HashMap::new();
+        for payload in payloads {
+            for job_type in ["t", "u"] {
+                let before = seen.insert(payload_hash(job_type, payload), (job_type, payload));
+                assert_eq!(before, None, "as {job_type} {payload}");
+            }
+        }
+    }
+
+    #[test]
+    fn stores_keep_it_so_it_never_changes() {
+        let hash = payload_hash("email.send", r#"{"to":["a","b"],"n":1.5}"#);
+        assert_eq!(format!("{hash:032x}"), "f3f83fc721218db16a5c9ca65ae5eefb");
+    }
+}

@@ -1,0 +1,198 @@
+//! The store as a host uses it: what is asked of it for each run, what is written beside the runs, and what happens while
+//! it does not answer.
+//!
+//! Claims are kept closed then: a job waits a little where it is, and is tried again later; no queue is asked for more
+//! until the store answers again. What only people read (progress, checkpoints, failed attempts) is kept open: it is
+//! logged and counted, and the jobs go on. See ADR 0008.
+
+mod claims;
+mod health;
+mod journal;
+mod lazy;
+mod redact;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drumline_store::{Keep, Location, OpenError, Store, StoreError, open};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use health::Health;
+use journal::Journal;
+use lazy::LazyStore;
+
+pub(crate) use journal::attempt_record;
+pub use redact::redacted;
+
+/// Where claims and histories are kept, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// Which store.
+    pub location: Location,
+    /// What happens to jobs while it does not answer.
+    pub outage: StoreOutage,
+    /// For how long things are kept.
+    pub keep: Keep,
+}
+
+/// What happens to jobs while the store does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StoreOutage {
+    /// They are tried again later: no effect happens twice.
+    #[default]
+    Retry,
+    /// They run without a claim: an effect may happen twice.
+    Run,
+}
+
+/// What is asked of a store, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreOperation {
+    /// A claim is asked for.
+    Claim,
+    /// A claim is renewed.
+    Renew,
+    /// A job is marked as done.
+    Finish,
+    /// A claim is given up.
+    Surrender,
+    /// A value is kept for the next attempt.
+    Checkpoint,
+    /// It is kept how far a job is.
+    Progress,
+    /// A failed attempt is added to a history.
+    Attempted,
+}
+
+impl StoreOperation {
+    /// All of them, in order.
+    pub const ALL: [Self; 7] = [
+        Self::Claim,
+        Self::Renew,
+        Self::Finish,
+        Self::Surrender,
+        Self::Checkpoint,
+        Self::Progress,
+        Self::Attempted,
+    ];
+
+    /// The `operation` label of `drumline_store_requests_total`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Claim => "claim",
+            Self::Renew => "renew",
+            Self::Finish => "finish",
+            Self::Surrender => "surrender",
+            Self::Checkpoint => "checkpoint",
+            Self::Progress => "progress",
+            Self::Attempted => "attempted",
+        }
+    }
+}
+
+/// Counts what is asked of the store: `drumline_store_requests_total`. Called for every job, so implementations return at
+/// once.
+pub trait StoreMetrics: Send + Sync + 'static {
+    /// The store has answered, or has not.
+    fn request(&self, _operation: StoreOperation, _answered: bool) {}
+}
+
+impl StoreMetrics for () {}
+
+/// A store, and all that is done with it. Cheap to clone.
+#[derive(Clone)]
+pub struct Books(Arc<Inner>);
+
+struct Inner {
+    store: Arc<dyn Store>,
+    outage: StoreOutage,
+    worker: Arc<str>,
+    health: Arc<Health>,
+    journal: Journal,
+    metrics: Arc<dyn StoreMetrics>,
+}
+
+impl Books {
+    /// Opens the store, which has to answer. What is written beside the runs is written on `runtime`.
+    pub async fn open(
+        settings: &StoreSettings,
+        metrics: Arc<dyn StoreMetrics>,
+        runtime: Handle,
+    ) -> Result<Self, OpenError> {
+        let worker = worker_name();
+        let store = open(&settings.location, Arc::clone(&worker), settings.keep).await?;
+        Ok(Self::new(store, settings.outage, worker, metrics, runtime))
+    }
+
+    /// As [`open`](Self::open), but with the first question: a Lambda function starts whether the store answers or not.
+    pub fn open_lazily(settings: &StoreSettings, metrics: Arc<dyn StoreMetrics>, runtime: Handle) -> Self {
+        let worker = worker_name();
+        let store = LazyStore::new(settings.location.clone(), Arc::clone(&worker), settings.keep);
+        Self::new(Arc::new(store), settings.outage, worker, metrics, runtime)
+    }
+
+    fn new(
+        store: Arc<dyn Store>,
+        outage: StoreOutage,
+        worker: Arc<str>,
+        metrics: Arc<dyn StoreMetrics>,
+        runtime: Handle,
+    ) -> Self {
+        let health = Health::new(Arc::downgrade(&store), runtime.clone());
+        let journal = Journal::new(Arc::clone(&store), Arc::clone(&health), Arc::clone(&metrics), runtime);
+        Self(Arc::new(Inner { store, outage, worker, health, journal, metrics }))
+    }
+
+    /// The store itself.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.0.store
+    }
+
+    /// Whether the store answers, now and from now on.
+    pub fn answers(&self) -> watch::Receiver<bool> {
+        self.0.health.watch()
+    }
+
+    /// Waits until what was to be written beside the runs is written, at most this long.
+    pub async fn settle(&self, at_most: Duration) {
+        self.0.journal.settle(at_most).await;
+    }
+
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.0.journal
+    }
+
+    /// What this process is called in what it writes.
+    pub(crate) fn worker(&self) -> &str {
+        &self.0.worker
+    }
+}
+
+impl Inner {
+    /// Counts an answer, and takes note of whether there was one.
+    fn heard<T>(&self, operation: StoreOperation, answer: &Result<T, StoreError>) {
+        heard(&self.health, &*self.metrics, operation, answer);
+    }
+}
+
+fn heard<T>(
+    health: &Arc<Health>,
+    metrics: &dyn StoreMetrics,
+    operation: StoreOperation,
+    answer: &Result<T, StoreError>,
+) {
+    metrics.request(operation, answer.is_ok());
+    match answer {
+        Ok(_) => health.answered(),
+        Err(error) => health.failed(error),
+    }
+}
+
+/// A name that no other process has: people find the machine by it, and claims belong to it.
+fn worker_name() -> Arc<str> {
+    let node = rustix::system::uname();
+    let node = node.nodename().to_string_lossy().into_owned();
+    let node = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or(node);
+    Arc::from(format!("{node}-{}-{:08x}", std::process::id(), fastrand::u32(..)))
+}

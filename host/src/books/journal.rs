@@ -1,0 +1,206 @@
+//! What is written for people and for the next attempt: progress, checkpoints, failed attempts. Never in the way of a job.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use drumline::{Claim, Context, Message, Outcome, Progress, RunFacts};
+use drumline_store::{AttemptRecord, ProgressRecord, Store, StoreError};
+use serde_json::value::RawValue;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+use tracing::warn;
+
+use super::health::Health;
+use super::{Books, StoreMetrics, StoreOperation, heard, redacted};
+use crate::handlers::since_epoch;
+
+/// How often progress and checkpoints are written: what a killed process may lose of its work, and often enough to watch.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Writes in the air at once, beside the claims. What comes beyond that, in an outage, is dropped and told.
+const MAX_WRITES: u32 = 256;
+
+#[derive(Clone)]
+pub(crate) struct Journal(Arc<Inner>);
+
+struct Inner {
+    store: Arc<dyn Store>,
+    health: Arc<Health>,
+    metrics: Arc<dyn StoreMetrics>,
+    runtime: Handle,
+    /// By job id; as many as jobs run that tell something.
+    pending: Mutex<HashMap<String, Pending>>,
+    writes: Arc<Semaphore>,
+}
+
+/// What a run has told since it was last written.
+#[derive(Default)]
+struct Pending {
+    progress: Option<ProgressRecord>,
+    checkpoint: Option<(Arc<Claim>, Box<RawValue>)>,
+    /// Something was written before: what is shown is not to end half-way.
+    is_shown: bool,
+    /// A write is to come.
+    is_scheduled: bool,
+}
+
+impl Journal {
+    pub(super) fn new(
+        store: Arc<dyn Store>,
+        health: Arc<Health>,
+        metrics: Arc<dyn StoreMetrics>,
+        runtime: Handle,
+    ) -> Self {
+        let writes = Arc::new(Semaphore::new(MAX_WRITES as usize));
+        Self(Arc::new(Inner { store, health, metrics, runtime, pending: Mutex::default(), writes }))
+    }
+
+    pub(crate) fn progress(&self, context: &Context, progress: &Progress) {
+        let record = ProgressRecord {
+            at_ms: now_ms(),
+            done: progress.done,
+            total: progress.total,
+            unit: progress.unit.to_owned(),
+        };
+        self.tell(context.job_id(), |pending| pending.progress = Some(record));
+    }
+
+    pub(crate) fn checkpoint(&self, context: &Context, value: Box<RawValue>) {
+        // A run without a claim could overwrite what another one keeps.
+        if let Some(claim) = context.claim() {
+            let claim = Arc::clone(claim);
+            self.tell(context.job_id(), |pending| pending.checkpoint = Some((claim, value)));
+        }
+    }
+
+    fn tell(&self, job_id: &str, change: impl FnOnce(&mut Pending)) {
+        let mut all = self.pending();
+        let pending = match all.get_mut(job_id) {
+            Some(pending) => pending,
+            None => all.entry(job_id.to_owned()).or_default(),
+        };
+        change(pending);
+        if std::mem::replace(&mut pending.is_scheduled, true) {
+            return;
+        }
+        drop(all);
+        let (journal, job_id) = (self.clone(), job_id.to_owned());
+        self.0.runtime.spawn(async move {
+            sleep(INTERVAL).await;
+            let writer = journal.clone();
+            journal.spawn("progress", async move { writer.write_now(&job_id).await });
+        });
+    }
+
+    /// A run has succeeded: what it told last is written where something was written before, and of no use else.
+    pub(crate) fn done(&self, job_id: &str) {
+        let Some(pending) = self.pending().remove(job_id) else { return };
+        if let Some(progress) = pending.progress.filter(|_| pending.is_shown) {
+            let (journal, job_id) = (self.clone(), job_id.to_owned());
+            self.spawn("progress", async move { journal.write_progress(&job_id, &progress).await });
+        }
+    }
+
+    /// Writes what a run has told.
+    pub(crate) async fn write_now(&self, job_id: &str) {
+        let (progress, checkpoint) = {
+            let mut all = self.pending();
+            let Some(pending) = all.get_mut(job_id) else { return };
+            pending.is_scheduled = false;
+            pending.is_shown = true;
+            (pending.progress.take(), pending.checkpoint.take())
+        };
+        if let Some((claim, value)) = checkpoint {
+            let answer = self.0.store.checkpoint(&claim, &value).await;
+            self.heard(StoreOperation::Checkpoint, &answer);
+        }
+        if let Some(progress) = progress {
+            self.write_progress(job_id, &progress).await;
+        }
+    }
+
+    /// A run has ended otherwise, and everything it told is written.
+    pub(crate) fn forget(&self, job_id: &str) {
+        self.pending().remove(job_id);
+    }
+
+    async fn write_progress(&self, job_id: &str, progress: &ProgressRecord) {
+        let answer = self.0.store.progress(job_id, progress).await;
+        self.heard(StoreOperation::Progress, &answer);
+    }
+
+    /// Adds a failed attempt to a job's history.
+    pub(crate) fn attempted(&self, job_id: String, attempt: AttemptRecord) {
+        let journal = self.clone();
+        self.spawn("a failed attempt", async move {
+            let answer = journal.0.store.attempted(&job_id, &attempt).await;
+            journal.heard(StoreOperation::Attempted, &answer);
+        });
+    }
+
+    fn spawn(&self, what: &str, write: impl Future<Output = ()> + Send + 'static) {
+        let Ok(turn) = Arc::clone(&self.0.writes).try_acquire_owned() else {
+            warn!("{what} is not written down: the store is too slow");
+            return;
+        };
+        self.0.runtime.spawn(async move {
+            write.await;
+            drop(turn);
+        });
+    }
+
+    /// Waits for all that is being written.
+    pub(super) async fn settle(&self, at_most: Duration) {
+        if timeout(at_most, self.0.writes.acquire_many(MAX_WRITES)).await.is_err() {
+            warn!("not everything was written down in time: the store is too slow");
+        }
+    }
+
+    fn heard<T>(&self, operation: StoreOperation, answer: &Result<T, StoreError>) {
+        if let Err(error) = answer {
+            warn!(operation = operation.label(), %error, "not written down");
+        }
+        heard(&self.0.health, &*self.0.metrics, operation, answer);
+    }
+
+    fn pending(&self) -> MutexGuard<'_, HashMap<String, Pending>> {
+        self.0.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A failed attempt as it is kept.
+pub(crate) fn attempt_record(
+    books: &Books,
+    queue: &str,
+    message: &Message,
+    outcome: &Outcome,
+    run: &RunFacts,
+) -> AttemptRecord {
+    let retry_in = if let Outcome::RetryAfter(delay) = outcome { Some(millis(*delay)) } else { None };
+    AttemptRecord {
+        at_ms: now_ms(),
+        message_id: message.id.clone(),
+        queue: queue.to_owned(),
+        job_type: run.job_type.as_deref().map(str::to_owned),
+        attempt: run.attempt.get(),
+        receive_count: message.receive_count,
+        worker: books.worker().to_owned(),
+        took_ms: millis(run.took),
+        class: run.ending.class().unwrap_or_default().to_owned(),
+        reason: redacted(run.ending.reason().unwrap_or_default()).into_owned(),
+        outcome: outcome.label().to_owned(),
+        retry_in_ms: retry_in,
+    }
+}
+
+/// The wall clock in milliseconds.
+fn now_ms() -> u64 {
+    millis(since_epoch())
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
