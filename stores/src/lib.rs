@@ -15,12 +15,18 @@
 //!
 //! Every store passes the same conformance suite, `tests/conformance` of this crate.
 
+#[cfg(feature = "dynamodb")]
+pub mod dynamodb;
 pub mod memory;
 mod open;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod record;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod store;
 
 pub use memory::MemoryStore;
-pub use open::{Location, OpenError, open};
+pub use open::{Location, OpenError, ServerUrl, open};
 pub use record::{AttemptRecord, ClaimRecord, JobRecord, JobState, MAX_ATTEMPTS_KEPT, ProgressRecord};
 pub use store::{BoxFuture, Keep, Store, StoreError};

@@ -111,3 +111,17 @@ pub trait Store: Send + Sync + 'static {
     /// mark in one transaction.
     fn as_any(&self) -> &(dyn std::any::Any + Send + Sync);
 }
+
+/// Of stores that count in milliseconds.
+#[cfg(any(feature = "redis", feature = "postgres", feature = "dynamodb"))]
+pub(crate) fn millis(duration: Duration) -> i64 {
+    // A few thousand years: some of the stores compute with it.
+    const FOR_EVER: i64 = 1 << 47;
+    i64::try_from(duration.as_millis()).map_or(FOR_EVER, |millis| millis.min(FOR_EVER))
+}
+
+/// What is shown to people, for stores that keep it as a text.
+#[cfg(any(feature = "redis", feature = "postgres", feature = "dynamodb"))]
+pub(crate) fn to_json(record: &impl serde::Serialize) -> String {
+    serde_json::to_string(record).expect("records are made of texts and numbers")
+}

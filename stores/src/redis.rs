@@ -1,0 +1,275 @@
+//! A store in Redis 6.2 or later, or in Valkey.
+//!
+//! Every call is one round trip: a script by its hash, which the server runs as a whole and by its own clock. Only the
+//! first call of each script after a server's start takes two more, to load it.
+//!
+//! # Keys
+//!
+//! All begin with `{drumline}:`, or with another name by `?prefix=`. The braces keep them on one node of a cluster,
+//! because a script may only touch one. Each expires by itself.
+//!
+//! | Key | Holds |
+//! | --- | --- |
+//! | `claim:KEY` | a hash: the claim, and what is known of its job |
+//! | `lock:NAME` | a hash: who has the lock, and its counter |
+//! | `alias:JOBID` | the key of a job, where that is not its id |
+//! | `progress:JOBID` | a string: JSON |
+//! | `attempts:JOBID` | a list of JSON, the oldest first |
+//!
+//! # What the server must be set to
+//!
+//! `maxmemory-policy noeviction`: a claim that the server evicts is a job that may run twice. `appendonly yes` where a
+//! server's restart must not forget what ran. A failover to a replica may forget what was written in the last moments:
+//! see `min-replicas-to-write`.
+//!
+//! # When it does not answer
+//!
+//! Calls fail after some three seconds and never hang. One that finds its connection closed is made once more over the
+//! next one: nothing happens twice by that, but that an attempt may be in the history twice.
+
+mod answers;
+mod connection;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::redis::{Script, ScriptInvocation};
+use drumline::{Admission, Claim, ClaimRequest, Held, Surrender};
+use serde_json::value::RawValue;
+use url::Url;
+
+use self::answers::{Asked, JobAnswer};
+use self::connection::Connection;
+use crate::open::OpenError;
+use crate::record::{AttemptRecord, JobRecord, MAX_ATTEMPTS_KEPT, ProgressRecord};
+use crate::store::{BoxFuture, Keep, Store, StoreError, millis, to_json};
+
+/// The prefix of all keys, where the URL names none.
+const PREFIX: &str = "drumline";
+
+/// A [`Store`] in Redis or Valkey.
+pub struct RedisStore {
+    connection: Connection,
+    scripts: Scripts,
+    /// `{drumline}:`.
+    prefix: String,
+    owner: Arc<str>,
+    keep: Keep,
+}
+
+struct Scripts {
+    claim: Script,
+    renew: Script,
+    finish: Script,
+    surrender: Script,
+    checkpoint: Script,
+}
+
+impl Scripts {
+    fn new() -> Self {
+        Self {
+            claim: Script::new(include_str!("redis/scripts/claim.lua")),
+            renew: Script::new(include_str!("redis/scripts/renew.lua")),
+            finish: Script::new(include_str!("redis/scripts/finish.lua")),
+            surrender: Script::new(include_str!("redis/scripts/surrender.lua")),
+            checkpoint: Script::new(include_str!("redis/scripts/checkpoint.lua")),
+        }
+    }
+}
+
+impl std::fmt::Debug for RedisStore {
+    /// Without the connection, which has the password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RedisStore")
+            .field("prefix", &self.prefix)
+            .field("owner", &self.owner)
+            .finish_non_exhaustive()
+    }
+}
+
+impl RedisStore {
+    /// Connects to the server at `url`, as [`open`](crate::open) does.
+    pub async fn connect(url: &Url, owner: Arc<str>, keep: Keep) -> Result<Self, OpenError> {
+        let prefix = prefix(url).map_err(OpenError::Url)?;
+        let connection = Connection::open(url).await?;
+        Ok(Self { connection, scripts: Scripts::new(), prefix: format!("{{{prefix}}}:"), owner, keep })
+    }
+
+    fn key(&self, kind: &str, name: &str) -> String {
+        format!("{}{kind}:{name}", self.prefix)
+    }
+
+    /// A script with a claim's keys, and the arguments by which it is known.
+    fn under<'a>(&self, script: &'a Script, claim: &Claim) -> ScriptInvocation<'a> {
+        let mut call = script.key(self.key("claim", &claim.key));
+        if let Some((lock, _)) = &claim.lock {
+            call.key(self.key("lock", lock));
+        }
+        let lock_counter = claim.lock.as_ref().map_or(0, |(_, counter)| *counter);
+        call.arg(&*claim.owner).arg(claim.counter).arg(lock_counter);
+        call
+    }
+
+    async fn held(&self, call: &ScriptInvocation<'_>) -> Result<Held, StoreError> {
+        let is_ours: bool = self.connection.run(call).await?;
+        Ok(if is_ours { Held::Ours } else { Held::Lost })
+    }
+}
+
+/// Whether a URL can be one of a server, and says nothing that is not understood.
+pub(crate) fn check(url: &Url) -> Result<(), String> {
+    prefix(url)?;
+    connection::info(url).map(|_| ())
+}
+
+/// The `prefix` of a URL. Braces would move where a cluster keeps the keys.
+fn prefix(url: &Url) -> Result<String, String> {
+    let named = url.query_pairs().find(|(name, _)| name == "prefix");
+    let prefix = named.map_or_else(|| PREFIX.to_owned(), |(_, prefix)| prefix.into_owned());
+    if prefix.is_empty() || prefix.contains(['{', '}']) {
+        return Err("the prefix of a Redis store is a name without braces".to_owned());
+    }
+    Ok(prefix)
+}
+
+impl Store for RedisStore {
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> BoxFuture<'a, Result<Admission, StoreError>> {
+        Box::pin(async move {
+            let mut call = self.scripts.claim.key(self.key("claim", &request.key));
+            if let Some(lock) = &request.lock {
+                call.key(self.key("lock", lock));
+            }
+            let has_alias = request.key != request.job_id;
+            if has_alias {
+                call.key(self.key("alias", &request.job_id));
+            }
+            // What tells this call from all others, so that it may be repeated.
+            let nonce = fastrand::u64(..);
+            call.arg(&*self.owner)
+                .arg(format!("{:032x}", request.payload_hash))
+                .arg(millis(request.length))
+                .arg(millis(self.keep.history))
+                .arg(millis(self.keep.history.max(self.keep.done)))
+                .arg(&request.key)
+                .arg(&request.job_id)
+                .arg(&*request.job_type)
+                .arg(&*request.queue)
+                .arg(&request.message_id)
+                .arg(nonce)
+                .arg(u8::from(request.lock.is_some()))
+                .arg(u8::from(has_alias));
+            let answer: Asked = self.connection.run(&call).await?;
+            answers::admission(answer, request, &self.owner)
+        })
+    }
+
+    fn renew<'a>(&'a self, claim: &'a Claim, length: Duration) -> BoxFuture<'a, Result<Held, StoreError>> {
+        Box::pin(async move {
+            let mut call = self.under(&self.scripts.renew, claim);
+            call.arg(millis(length)).arg(millis(self.keep.history));
+            self.held(&call).await
+        })
+    }
+
+    fn finish<'a>(
+        &'a self,
+        claim: &'a Claim,
+        result: Option<&'a RawValue>,
+    ) -> BoxFuture<'a, Result<Held, StoreError>> {
+        Box::pin(async move {
+            let mut call = self.under(&self.scripts.finish, claim);
+            call.arg(millis(self.keep.done)).arg(millis(self.keep.history));
+            if let Some(result) = result {
+                call.arg(result.get());
+            }
+            self.held(&call).await
+        })
+    }
+
+    fn surrender<'a>(
+        &'a self,
+        claim: &'a Claim,
+        how: &'a Surrender,
+    ) -> BoxFuture<'a, Result<Held, StoreError>> {
+        Box::pin(async move {
+            let mut call = self.under(&self.scripts.surrender, claim);
+            call.arg(millis(self.keep.history)).arg(u8::from(how.spared));
+            if let Some(verdict) = &how.verdict {
+                call.arg(verdict);
+            }
+            self.held(&call).await
+        })
+    }
+
+    fn checkpoint<'a>(
+        &'a self,
+        claim: &'a Claim,
+        value: &'a RawValue,
+    ) -> BoxFuture<'a, Result<Held, StoreError>> {
+        Box::pin(async move {
+            let mut call = self.scripts.checkpoint.key(self.key("claim", &claim.key));
+            call.arg(&*claim.owner).arg(claim.counter).arg(value.get());
+            self.held(&call).await
+        })
+    }
+
+    fn progress<'a>(
+        &'a self,
+        job_id: &'a str,
+        progress: &'a ProgressRecord,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let mut call = ::redis::pipe();
+            call.cmd("SET").arg(self.key("progress", job_id)).arg(to_json(progress));
+            call.arg("PX").arg(millis(self.keep.history)).ignore();
+            self.connection.send(&call).await
+        })
+    }
+
+    fn attempted<'a>(
+        &'a self,
+        job_id: &'a str,
+        attempt: &'a AttemptRecord,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let key = self.key("attempts", job_id);
+            let kept = i64::try_from(MAX_ATTEMPTS_KEPT).unwrap_or(i64::MAX);
+            let mut call = ::redis::pipe();
+            call.cmd("RPUSH").arg(&key).arg(to_json(attempt)).ignore();
+            call.cmd("LTRIM").arg(&key).arg(-kept).arg(-1).ignore();
+            call.cmd("PEXPIRE").arg(&key).arg(millis(self.keep.history)).ignore();
+            self.connection.send(&call).await
+        })
+    }
+
+    fn job<'a>(&'a self, job_id: &'a str) -> BoxFuture<'a, Result<Option<JobRecord>, StoreError>> {
+        Box::pin(async move {
+            // Two round trips where the job has another key, but this is for people.
+            let mut call = ::redis::pipe();
+            call.cmd("GET").arg(self.key("alias", job_id));
+            call.cmd("HGETALL").arg(self.key("claim", job_id));
+            call.cmd("GET").arg(self.key("progress", job_id));
+            call.cmd("LRANGE").arg(self.key("attempts", job_id)).arg(0).arg(-1);
+            call.cmd("TIME");
+            let (alias, mut claim, progress, attempts, time): JobAnswer = self.connection.send(&call).await?;
+            if let Some(alias) = alias {
+                let mut call = ::redis::pipe();
+                call.cmd("HGETALL").arg(self.key("claim", &alias));
+                (claim,) = self.connection.send(&call).await?;
+            }
+            answers::job(job_id, claim, progress, &attempts, time)
+        })
+    }
+
+    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            let mut call = ::redis::pipe();
+            call.cmd("PING").ignore();
+            self.connection.send(&call).await
+        })
+    }
+
+    fn as_any(&self) -> &(dyn std::any::Any + Send + Sync) {
+        self
+    }
+}

@@ -1,0 +1,111 @@
+//! The connection to Redis: one, shared by all calls, and made again when it was lost.
+
+use std::time::Duration;
+
+use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use ::redis::io::tcp::TcpSettings;
+use ::redis::{ConnectionInfo, FromRedisValue, IntoConnectionInfo, Pipeline, RedisError, ScriptInvocation};
+use tokio::time::timeout;
+use url::Url;
+
+use crate::open::OpenError;
+use crate::store::StoreError;
+
+/// How long the server may take to answer a call, or to accept a connection. It answers in less than a millisecond.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// How long a call may take in all, also where a connection must be made for it first.
+const CALL: Duration = Duration::from_secs(3);
+
+/// How long the other side may leave what was sent unacknowledged, until the connection counts as lost. Without it, a
+/// server whose machine vanished would be waited for over minutes.
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED: Duration = Duration::from_secs(5);
+
+/// How often a lost connection is tried again before its callers are told. The next call begins anew.
+const RECONNECTS: usize = 2;
+
+/// The longest wait between two of these.
+const RECONNECT_DELAY: Duration = Duration::from_millis(500);
+
+/// How many calls may wait to be written: more than a worker has jobs, so that they share their writes.
+const QUEUED_CALLS: usize = 1_000;
+
+pub(super) struct Connection(ConnectionManager);
+
+impl Connection {
+    /// Connects, and asks whether the server answers.
+    pub(super) async fn open(url: &Url) -> Result<Self, OpenError> {
+        if matches!(url.scheme(), "rediss" | "valkeys") {
+            // The client takes whichever cryptography the process has chosen; this is the one that all of Drumline has,
+            // unless there is another already.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        }
+        let client = ::redis::Client::open(info(url).map_err(OpenError::Url)?)
+            .map_err(|error| OpenError::Url(error.to_string()))?;
+        let config = ConnectionManagerConfig::new()
+            .set_response_timeout(Some(ANSWER))
+            .set_connection_timeout(Some(ANSWER))
+            .set_number_of_retries(RECONNECTS)
+            .set_max_delay(RECONNECT_DELAY)
+            .set_pipeline_buffer_size(QUEUED_CALLS);
+        let connect = ConnectionManager::new_with_config(client, config);
+        let manager = match timeout(CALL, connect).await {
+            Ok(connected) => connected.map_err(|error| OpenError::Unavailable(failed(&error)))?,
+            Err(_) => return Err(OpenError::Unavailable(silent())),
+        };
+        let connection = Self(manager);
+        let mut ping = ::redis::pipe();
+        ping.cmd("PING").ignore();
+        connection.send::<()>(&ping).await.map_err(OpenError::Unavailable)?;
+        Ok(connection)
+    }
+
+    /// Runs a script.
+    pub(super) async fn run<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, StoreError> {
+        let calls = async {
+            let mut manager = self.0.clone();
+            match call.invoke_async(&mut manager).await {
+                Err(error) if error.is_connection_dropped() => call.invoke_async(&mut manager).await,
+                answer => answer,
+            }
+        };
+        told(timeout(CALL, calls).await)
+    }
+
+    /// Sends commands, and reads all their answers.
+    pub(super) async fn send<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, StoreError> {
+        let calls = async {
+            let mut manager = self.0.clone();
+            match commands.query_async(&mut manager).await {
+                Err(error) if error.is_connection_dropped() => commands.query_async(&mut manager).await,
+                answer => answer,
+            }
+        };
+        told(timeout(CALL, calls).await)
+    }
+}
+
+/// What a URL says about the connection, without anything that would be sent to the server.
+pub(super) fn info(url: &Url) -> Result<ConnectionInfo, String> {
+    let tcp = TcpSettings::default().set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let tcp = tcp.set_user_timeout(UNACKNOWLEDGED);
+    let info = url.clone().into_connection_info().map_err(|error| error.to_string())?;
+    Ok(info.set_tcp_settings(tcp))
+}
+
+fn told<T>(answer: Result<Result<T, RedisError>, tokio::time::error::Elapsed>) -> Result<T, StoreError> {
+    match answer {
+        Ok(answer) => answer.map_err(|error| failed(&error)),
+        Err(_) => Err(silent()),
+    }
+}
+
+fn failed(error: &RedisError) -> StoreError {
+    StoreError(format!("Redis: {error}"))
+}
+
+fn silent() -> StoreError {
+    StoreError(format!("Redis does not answer within {} seconds", CALL.as_secs()))
+}

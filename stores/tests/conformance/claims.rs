@@ -1,0 +1,99 @@
+//! Who gets a claim, and what the others are told.
+
+use drumline::{Admission, ClaimRequest, Held};
+
+use crate::assert_admission;
+use crate::world::{
+    LONG, MOST_OF_IT, World, again, expired, fail, granted, granted_in_time, json, short, text,
+};
+
+pub async fn a_free_key_is_granted_and_then_held(world: World) {
+    let (one, other) = (world.worker("one").await, world.worker("other").await);
+    let request = world.request("job");
+    let grant = granted(&one, &request).await;
+    assert_eq!(grant.attempt.get(), 1);
+    assert_eq!(text(grant.checkpoint.as_deref()), None);
+    let claim = &grant.claim;
+    assert_eq!((&claim.key, &claim.job_id, &claim.lock), (&request.key, &request.job_id, &None));
+    assert_eq!(&*claim.owner, world.name("one"));
+    for store in [&one, &other] {
+        let admission = store.claim(&again(&request)).await.unwrap();
+        assert_admission!(admission, Admission::Held(left) if *left <= LONG && *left > MOST_OF_IT);
+    }
+}
+
+pub async fn a_finished_job_answers_with_its_result(world: World) {
+    let (one, other) = (world.worker("one").await, world.worker("other").await);
+    let request = world.request("job");
+    let claim = granted(&one, &request).await.claim;
+    let result = r#"{"big": 12345678901234567890, "odd":  [1,  null, "\u0000"]}"#;
+    assert_eq!(one.finish(&claim, Some(&json(result))).await, Ok(Held::Ours));
+    for store in [&one, &other] {
+        let admission = store.claim(&again(&request)).await.unwrap();
+        assert_admission!(admission, Admission::Done(left) if text(left.as_deref()) == Some(result));
+    }
+    // Another message of the job gets the same answer.
+    let redriven = ClaimRequest { message_id: "another".to_owned(), ..request };
+    assert_admission!(other.claim(&redriven).await.unwrap(), Admission::Done(Some(_)));
+}
+
+pub async fn a_finished_job_may_have_no_result(world: World) {
+    let store = world.worker("one").await;
+    let request = world.request("job");
+    let claim = granted(&store, &request).await.claim;
+    assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
+    assert_admission!(store.claim(&again(&request)).await.unwrap(), Admission::Done(None));
+}
+
+pub async fn an_expired_claim_is_taken_over_with_a_larger_counter(world: World) {
+    let (one, other) = (world.worker("one").await, world.worker("other").await);
+    let first = granted(&one, &short(world.request("job"))).await.claim;
+    assert_admission!(other.claim(&world.request("job")).await.unwrap(), Admission::Held(_));
+    let second = granted_in_time(&other, &world.request("job")).await.claim;
+    assert!(second.counter > first.counter, "{second:?} after {first:?}");
+    assert_admission!(one.claim(&world.request("job")).await.unwrap(), Admission::Held(left) if *left > MOST_OF_IT);
+}
+
+pub async fn a_surrendered_claim_is_granted_at_once_with_a_larger_counter(world: World) {
+    let (one, other) = (world.worker("one").await, world.worker("other").await);
+    let first = granted(&one, &world.request("job")).await.claim;
+    fail(&one, &first).await;
+    let second = granted(&other, &again(&world.request("job"))).await.claim;
+    assert!(second.counter > first.counter, "{second:?} after {first:?}");
+}
+
+pub async fn another_payload_does_not_match_what_runs_or_is_done(world: World) {
+    let store = world.worker("one").await;
+    let request = world.request("job");
+    let other = ClaimRequest { payload_hash: 1, message_id: "another".to_owned(), ..request.clone() };
+    let claim = granted(&store, &request).await.claim;
+    assert_admission!(store.claim(&other).await.unwrap(), Admission::Mismatch);
+    store.finish(&claim, None).await.unwrap();
+    assert_admission!(store.claim(&other).await.unwrap(), Admission::Mismatch);
+    assert_admission!(store.claim(&request).await.unwrap(), Admission::Done(None));
+}
+
+pub async fn another_payload_may_follow_what_failed(world: World) {
+    let store = world.worker("one").await;
+    let request = world.request("job");
+    let other = ClaimRequest { payload_hash: 1, message_id: "another".to_owned(), ..request.clone() };
+    fail(&store, &granted(&store, &request).await.claim).await;
+    let claim = granted(&store, &short(other)).await.claim;
+    assert_admission!(store.claim(&request).await.unwrap(), Admission::Mismatch);
+    // Nor does one that has run out stand for its payload any more.
+    expired(&store, &claim).await;
+    granted(&store, &request).await;
+}
+
+pub async fn what_is_asked_first_is_answered_first(world: World) {
+    let store = world.worker("one").await;
+    let request = world.locking("job", "lock");
+    let claim = granted(&store, &request).await.claim;
+    let how = drumline::Surrender { spared: false, verdict: Some("no".to_owned()) };
+    store.surrender(&claim, &how).await.unwrap();
+    granted(&store, &world.locking("other", "lock")).await;
+    // Condemned before locked, though both are so.
+    assert_admission!(store.claim(&again(&request)).await.unwrap(), Admission::Condemned(why) if why == "no");
+    let redriven = ClaimRequest { message_id: "another".to_owned(), ..request };
+    assert_admission!(store.claim(&redriven).await.unwrap(), Admission::Locked(_));
+}

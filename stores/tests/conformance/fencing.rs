@@ -1,0 +1,116 @@
+//! Who may still write, and who not.
+
+use drumline::{Admission, Claim, Held, Surrender};
+
+use crate::assert_admission;
+use crate::world::{
+    LONG, MOST_OF_IT, World, again, assert_lost, expired, fail, granted, granted_in_time, json, short, text,
+};
+
+pub async fn an_owner_that_was_overtaken_writes_nothing(world: World) {
+    let (late, heir) = (world.worker("late").await, world.worker("heir").await);
+    let old = granted(&late, &short(world.request("job"))).await.claim;
+    let new = granted_in_time(&heir, &world.request("job")).await.claim;
+    assert_lost(&late, &old).await;
+    assert_admission!(late.claim(&world.request("job")).await.unwrap(), Admission::Held(left) if *left > MOST_OF_IT);
+
+    assert_eq!(heir.checkpoint(&new, &json("1")).await, Ok(Held::Ours));
+    assert_eq!(heir.renew(&new, LONG).await, Ok(Held::Ours));
+    assert_eq!(heir.finish(&new, Some(&json("\"the heir's\""))).await, Ok(Held::Ours));
+    assert_lost(&late, &old).await;
+    let admission = late.claim(&again(&world.request("job"))).await.unwrap();
+    assert_admission!(admission, Admission::Done(result) if text(result.as_deref()) == Some("\"the heir's\""));
+}
+
+pub async fn an_owner_is_overtaken_by_its_own_process_too(world: World) {
+    let store = world.worker("one").await;
+    let old = granted(&store, &short(world.request("job"))).await.claim;
+    let new = granted_in_time(&store, &world.request("job")).await.claim;
+    assert_lost(&store, &old).await;
+    fail(&store, &new).await;
+    let newer = granted(&store, &again(&world.request("job"))).await.claim;
+    for claim in [&old, &new] {
+        assert_lost(&store, claim).await;
+    }
+    assert_eq!(store.finish(&newer, None).await, Ok(Held::Ours));
+}
+
+pub async fn an_expired_claim_that_nobody_took_can_be_renewed_and_written_to(world: World) {
+    let (one, other) = (world.worker("one").await, world.worker("other").await);
+    let claim = granted(&one, &short(world.locking("job", "lock"))).await.claim;
+    expired(&one, &claim).await;
+    assert_eq!(one.checkpoint(&claim, &json("1")).await, Ok(Held::Ours));
+    assert_eq!(one.renew(&claim, LONG).await, Ok(Held::Ours));
+    let admission = other.claim(&world.request("job")).await.unwrap();
+    assert_admission!(admission, Admission::Held(left) if *left > MOST_OF_IT);
+}
+
+pub async fn an_expired_claim_that_nobody_took_can_be_finished(world: World) {
+    let store = world.worker("one").await;
+    let claim = granted(&store, &short(world.locking("job", "lock"))).await.claim;
+    expired(&store, &claim).await;
+    assert_eq!(store.finish(&claim, Some(&json("1"))).await, Ok(Held::Ours));
+    assert_admission!(store.claim(&world.request("job")).await.unwrap(), Admission::Done(Some(_)));
+}
+
+pub async fn nothing_is_written_after_a_surrender(world: World) {
+    let store = world.worker("one").await;
+    let claim = granted(&store, &world.request("job")).await.claim;
+    fail(&store, &claim).await;
+    assert_eq!(store.renew(&claim, LONG).await, Ok(Held::Lost));
+    assert_eq!(store.checkpoint(&claim, &json("1")).await, Ok(Held::Lost));
+    assert_eq!(store.finish(&claim, None).await, Ok(Held::Lost));
+    let grant = granted(&store, &again(&world.request("job"))).await;
+    assert_eq!(text(grant.checkpoint.as_deref()), None);
+}
+
+pub async fn nothing_is_written_after_the_end(world: World) {
+    let store = world.worker("one").await;
+    let claim = granted(&store, &world.request("job")).await.claim;
+    assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
+    let how = Surrender { spared: true, verdict: None };
+    assert_eq!(store.renew(&claim, LONG).await, Ok(Held::Lost));
+    assert_eq!(store.checkpoint(&claim, &json("1")).await, Ok(Held::Lost));
+    assert_eq!(store.surrender(&claim, &how).await, Ok(Held::Lost));
+    assert_admission!(store.claim(&again(&world.request("job"))).await.unwrap(), Admission::Done(None));
+}
+
+pub async fn what_is_finished_or_surrendered_twice_is_so_once(world: World) {
+    let store = world.worker("one").await;
+    let claim = granted(&store, &world.locking("job", "lock")).await.claim;
+    for _ in 0..2 {
+        assert_eq!(store.finish(&claim, Some(&json("1"))).await, Ok(Held::Ours));
+    }
+    let claim = granted(&store, &world.locking("other", "lock")).await.claim;
+    fail(&store, &claim).await;
+    let claim = granted(&store, &again(&world.locking("other", "lock"))).await.claim;
+    let how = Surrender { spared: true, verdict: None };
+    for _ in 0..2 {
+        assert_eq!(store.surrender(&claim, &how).await, Ok(Held::Ours));
+    }
+    let grant = granted(&store, &again(&again(&world.locking("other", "lock")))).await;
+    assert_eq!(grant.attempt.get(), 2);
+}
+
+pub async fn a_renewal_lasts(world: World) {
+    let (one, other) = (world.worker("one").await, world.worker("other").await);
+    let claim = granted(&one, &short(world.request("job"))).await.claim;
+    assert_eq!(one.renew(&claim, LONG).await, Ok(Held::Ours));
+    let admission = other.claim(&world.request("job")).await.unwrap();
+    assert_admission!(admission, Admission::Held(left) if *left > MOST_OF_IT);
+}
+
+pub async fn who_never_had_the_claim_writes_nothing(world: World) {
+    let store = world.worker("one").await;
+    let made_up = |job_id: String| Claim {
+        key: job_id.clone(),
+        owner: "nobody".into(),
+        counter: 1,
+        lock: Some((world.name("lock"), 1)),
+        job_id,
+    };
+    assert_lost(&store, &made_up(world.name("unknown"))).await;
+    let claim = granted(&store, &world.request("job")).await.claim;
+    assert_lost(&store, &made_up(claim.key.clone())).await;
+    assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
+}

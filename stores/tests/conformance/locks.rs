@@ -1,0 +1,103 @@
+//! What no two jobs work on at once.
+
+use drumline::{Admission, ClaimRequest, Held, Surrender};
+
+use crate::assert_admission;
+use crate::world::{LONG, MOST_OF_IT, World, again, expired, fail, granted, granted_in_time, short};
+
+pub async fn a_lock_is_held_against_other_keys(world: World) {
+    let (one, other) = (world.worker("one").await, world.worker("other").await);
+    let claim = granted(&one, &world.locking("job", "lock")).await.claim;
+    assert_eq!(claim.lock.as_ref().map(|(name, _)| name), Some(&world.name("lock")));
+    for store in [&one, &other] {
+        let admission = store.claim(&world.locking("other", "lock")).await.unwrap();
+        assert_admission!(admission, Admission::Locked(left) if *left <= LONG && *left > MOST_OF_IT);
+    }
+}
+
+pub async fn a_lock_that_is_held_leaves_nothing_of_the_claim(world: World) {
+    let (one, other) = (world.worker("one").await, world.worker("other").await);
+    granted(&one, &world.locking("job", "lock")).await;
+    let request = ClaimRequest { job_id: world.name("id"), ..world.locking("other", "lock") };
+    assert_admission!(other.claim(&request).await.unwrap(), Admission::Locked(_));
+    assert_eq!(other.job(&request.job_id).await.unwrap(), None);
+    assert_eq!(other.job(&request.key).await.unwrap(), None);
+    let grant = granted(&other, &ClaimRequest { lock: None, ..request }).await;
+    assert_eq!(grant.attempt.get(), 1);
+}
+
+pub async fn a_lock_is_free_after_the_end(world: World) {
+    let (one, other) = (world.worker("one").await, world.worker("other").await);
+    let first = granted(&one, &world.locking("job", "lock")).await.claim;
+    assert_eq!(one.finish(&first, None).await, Ok(Held::Ours));
+    let second = granted(&other, &world.locking("other", "lock")).await.claim;
+    assert!(second.lock.as_ref().unwrap().1 > first.lock.as_ref().unwrap().1);
+    // Finishing again does not take it away from the next one.
+    assert_eq!(one.finish(&first, None).await, Ok(Held::Ours));
+    assert_admission!(one.claim(&world.locking("third", "lock")).await.unwrap(), Admission::Locked(_));
+}
+
+pub async fn a_lock_is_free_after_a_surrender(world: World) {
+    let (one, other) = (world.worker("one").await, world.worker("other").await);
+    let first = granted(&one, &world.locking("job", "lock")).await.claim;
+    fail(&one, &first).await;
+    let second = granted(&other, &world.locking("other", "lock")).await.claim;
+    assert!(second.lock.as_ref().unwrap().1 > first.lock.as_ref().unwrap().1);
+    fail(&one, &first).await;
+    let request = again(&world.locking("job", "lock"));
+    assert_admission!(one.claim(&request).await.unwrap(), Admission::Locked(_));
+    fail(&other, &second).await;
+    granted(&one, &request).await;
+}
+
+pub async fn a_lock_is_free_after_its_expiry(world: World) {
+    let (one, other) = (world.worker("one").await, world.worker("other").await);
+    let first = granted(&one, &short(world.locking("job", "lock"))).await.claim;
+    let second = granted_in_time(&other, &world.locking("other", "lock")).await.claim;
+    assert!(second.lock.as_ref().unwrap().1 > first.lock.as_ref().unwrap().1);
+}
+
+pub async fn a_renewal_is_one_of_the_lock_too(world: World) {
+    let (one, other) = (world.worker("one").await, world.worker("other").await);
+    let claim = granted(&one, &short(world.locking("job", "lock"))).await.claim;
+    assert_eq!(one.renew(&claim, LONG).await, Ok(Held::Ours));
+    let admission = other.claim(&world.locking("other", "lock")).await.unwrap();
+    assert_admission!(admission, Admission::Locked(left) if *left > MOST_OF_IT);
+}
+
+pub async fn who_lost_the_lock_finishes_nothing(world: World) {
+    let (late, heir) = (world.worker("late").await, world.worker("heir").await);
+    let old = granted(&late, &short(world.locking("job", "lock"))).await.claim;
+    expired(&late, &old).await;
+    let new = granted(&heir, &world.locking("other", "lock")).await.claim;
+    assert_eq!(late.renew(&old, LONG).await, Ok(Held::Lost));
+    assert_eq!(late.finish(&old, None).await, Ok(Held::Lost));
+    // Its key is still its own to give back, but not the lock.
+    let how = Surrender { spared: false, verdict: None };
+    assert_eq!(late.surrender(&old, &how).await, Ok(Held::Ours));
+    assert_admission!(late.claim(&world.locking("third", "lock")).await.unwrap(), Admission::Locked(_));
+    granted(&late, &again(&world.request("job"))).await;
+    assert_eq!(heir.renew(&new, LONG).await, Ok(Held::Ours));
+    assert_eq!(heir.finish(&new, None).await, Ok(Held::Ours));
+}
+
+pub async fn locks_of_other_names_do_not_matter(world: World) {
+    let store = world.worker("one").await;
+    granted(&store, &world.locking("job", "lock")).await;
+    granted(&store, &world.locking("other", "another lock")).await;
+    granted(&store, &world.request("third")).await;
+    // A key and a lock may have one name.
+    granted(&store, &world.request("lock")).await;
+}
+
+pub async fn a_key_is_held_before_its_lock_is_locked(world: World) {
+    let store = world.worker("one").await;
+    let request = world.locking("job", "lock");
+    let claim = granted(&store, &request).await.claim;
+    assert_admission!(store.claim(&again(&request)).await.unwrap(), Admission::Held(_));
+    let mismatch = ClaimRequest { payload_hash: 1, ..again(&request) };
+    assert_admission!(store.claim(&mismatch).await.unwrap(), Admission::Mismatch);
+    assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
+    granted(&store, &world.locking("other", "lock")).await;
+    assert_admission!(store.claim(&again(&request)).await.unwrap(), Admission::Done(None));
+}

@@ -1,0 +1,128 @@
+//! What every store does, run over all of them: `cargo test -p drumline-store --all-features`, with `-- redis::` for one.
+//!
+//! The servers come from the environment, as `cargo xtask test` sets it:
+//!
+//! | Variable | Names |
+//! | --- | --- |
+//! | `DRUMLINE_TEST_REDIS` | a server, `redis://127.0.0.1:PORT` |
+//! | `DRUMLINE_TEST_REDIS_SERVER` | the program, for tests that stop their server |
+//! | `DRUMLINE_TEST_POSTGRES` | a server, `postgres://USER@127.0.0.1:PORT/DATABASE` |
+//! | `DRUMLINE_TEST_POSTGRES_BIN` | the folder of its programs, for tests that stop their server |
+//! | `DRUMLINE_TEST_POSTGRES_AS` | whom they run as where the tests are root's, `UID:GID` |
+//! | `DRUMLINE_TEST_DYNAMODB` | an endpoint, `http://127.0.0.1:PORT` |
+//!
+//! Tests of a store whose variable is missing are left out, and say so. Memory needs none, and its clock is paused.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
+#![allow(unreachable_pub, reason = "nobody is outside of a test")]
+
+mod claims;
+mod fencing;
+mod keeping;
+mod locks;
+mod proxy;
+mod races;
+mod surrenders;
+mod values;
+mod world;
+
+/// Runs a behaviour over a store, as a test.
+macro_rules! over {
+    ($store:ident on $runtime:ident: $($group:ident { $($behaviour:ident,)* })*) => {
+        $($(
+            #[test]
+            fn $behaviour() {
+                $crate::world::run(
+                    $crate::world::Kind::$store,
+                    $crate::world::Runtime::$runtime,
+                    $crate::$group::$behaviour,
+                );
+            }
+        )*)*
+    };
+}
+
+/// All behaviours that every store has.
+macro_rules! conformance {
+    ($store:ident, $runtime:ident) => {
+        over! { $store on $runtime:
+            claims {
+                a_free_key_is_granted_and_then_held,
+                a_finished_job_answers_with_its_result,
+                a_finished_job_may_have_no_result,
+                an_expired_claim_is_taken_over_with_a_larger_counter,
+                a_surrendered_claim_is_granted_at_once_with_a_larger_counter,
+                another_payload_does_not_match_what_runs_or_is_done,
+                another_payload_may_follow_what_failed,
+                what_is_asked_first_is_answered_first,
+            }
+            fencing {
+                an_owner_that_was_overtaken_writes_nothing,
+                an_owner_is_overtaken_by_its_own_process_too,
+                an_expired_claim_that_nobody_took_can_be_renewed_and_written_to,
+                an_expired_claim_that_nobody_took_can_be_finished,
+                nothing_is_written_after_a_surrender,
+                nothing_is_written_after_the_end,
+                what_is_finished_or_surrendered_twice_is_so_once,
+                a_renewal_lasts,
+                who_never_had_the_claim_writes_nothing,
+            }
+            surrenders {
+                attempts_are_counted_unless_spared,
+                a_takeover_is_another_attempt,
+                another_message_begins_anew,
+                a_verdict_is_about_one_message,
+                a_checkpoint_is_there_for_the_next_attempt,
+                a_checkpoint_outlives_its_owner,
+                a_checkpoint_is_not_for_another_payload,
+                a_checkpoint_ends_with_its_job,
+            }
+            locks {
+                a_lock_is_held_against_other_keys,
+                a_lock_that_is_held_leaves_nothing_of_the_claim,
+                a_lock_is_free_after_the_end,
+                a_lock_is_free_after_a_surrender,
+                a_lock_is_free_after_its_expiry,
+                a_renewal_is_one_of_the_lock_too,
+                who_lost_the_lock_finishes_nothing,
+                locks_of_other_names_do_not_matter,
+                a_key_is_held_before_its_lock_is_locked,
+            }
+            keeping {
+                a_done_job_is_forgotten_in_time,
+                a_failed_job_is_forgotten_in_time,
+                a_running_job_is_never_forgotten,
+                a_history_is_in_order_and_bounded,
+                the_last_progress_counts,
+                a_job_is_found_by_its_id,
+                a_job_with_another_key_is_found_by_its_id,
+                an_unknown_job_is_not_found,
+                it_answers,
+            }
+            values {
+                large_values_fit,
+                odd_keys_are_keys_of_their_own,
+                empty_texts_are_texts,
+            }
+        }
+        over! { $store on Threads:
+            races {
+                one_of_fifty_claimers_is_granted,
+                one_of_fifty_heirs_is_granted,
+                one_of_fifty_keys_gets_the_lock,
+                keys_do_not_hinder_each_other,
+            }
+        }
+    };
+}
+
+mod memory {
+    conformance!(Memory, Paused);
+}
+
+#[cfg(feature = "redis")]
+mod redis {
+    conformance!(Redis, Real);
+    over! { Redis on Real:
+        proxy { every_call_is_one_round_trip, }
+    }
+}

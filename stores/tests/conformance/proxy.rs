@@ -1,0 +1,96 @@
+//! How often a call goes to the server and back.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use drumline::{Held, Surrender};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use url::Url;
+
+use crate::world::{LONG, World, again, granted, json};
+
+/// A proxy that counts how often the direction of the talk turns to the server.
+struct Proxy {
+    at: SocketAddr,
+    turns: Arc<AtomicUsize>,
+}
+
+impl Proxy {
+    async fn to(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (at, turns) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+        let counted = Arc::clone(&turns);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let server = TcpStream::connect(server).await.unwrap();
+                tokio::spawn(pass(client, server, Arc::clone(&counted)));
+            }
+        });
+        Self { at, turns }
+    }
+
+    /// Since the last time.
+    fn turns(&self) -> usize {
+        self.turns.swap(0, Ordering::Relaxed)
+    }
+}
+
+async fn pass(mut client: TcpStream, mut server: TcpStream, turns: Arc<AtomicUsize>) {
+    let (mut up, mut down) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
+    let mut is_client_s_turn = true;
+    loop {
+        tokio::select! {
+            read = client.read(&mut up) => {
+                let Ok(read @ 1..) = read else { return };
+                if std::mem::take(&mut is_client_s_turn) {
+                    turns.fetch_add(1, Ordering::Relaxed);
+                }
+                server.write_all(&up[..read]).await.unwrap();
+            }
+            read = server.read(&mut down) => {
+                let Ok(read @ 1..) = read else { return };
+                is_client_s_turn = true;
+                client.write_all(&down[..read]).await.unwrap();
+            }
+        }
+    }
+}
+
+/// Once the connection is made, and what the server compiles or prepares is there.
+pub async fn every_call_is_one_round_trip(world: World) {
+    let url = Url::parse(world.at()).unwrap();
+    let server = url.socket_addrs(|| None).unwrap()[0];
+    let proxy = Proxy::to(server).await;
+    let mut through = url.clone();
+    through.set_host(Some(&proxy.at.ip().to_string())).unwrap();
+    through.set_port(Some(proxy.at.port())).unwrap();
+    let world = world.moved_to(through.to_string());
+    let store = world.worker("one").await;
+
+    let how = Surrender { spared: false, verdict: None };
+    for round in ["first", "second"] {
+        let mut counted = Vec::new();
+        proxy.turns();
+        let mut count = |what: &'static str| counted.push((what, proxy.turns()));
+        let request = world.locking(round, "lock");
+        let claim = granted(&store, &request).await.claim;
+        count("claim");
+        assert_eq!(store.renew(&claim, LONG).await, Ok(Held::Ours));
+        count("renew");
+        assert_eq!(store.checkpoint(&claim, &json("1")).await, Ok(Held::Ours));
+        count("checkpoint");
+        assert_eq!(store.surrender(&claim, &how).await, Ok(Held::Ours));
+        count("surrender");
+        let claim = granted(&store, &again(&request)).await.claim;
+        count("claim again");
+        assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
+        count("finish");
+        if round == "second" {
+            for (what, turns) in counted {
+                assert_eq!(turns, 1, "{what}");
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Many at once.
+
+use std::sync::Arc;
+
+use drumline::{Admission, ClaimRequest, Grant, Held};
+use drumline_store::Store;
+use tokio::sync::Barrier;
+
+use crate::assert_admission;
+use crate::world::{Kind, World, again, expired, fail, granted, json, short, text};
+
+const CLAIMERS: usize = 50;
+/// With connections of their own.
+const WORKERS: usize = 5;
+const ROUNDS: usize = 10;
+
+async fn workers(world: &World) -> Vec<Arc<dyn Store>> {
+    let mut workers = Vec::new();
+    for index in 0..WORKERS {
+        workers.push(world.worker(&format!("worker {index}")).await);
+    }
+    workers
+}
+
+/// Lets all ask at once, and returns what was granted and to whom.
+async fn race(
+    workers: &[Arc<dyn Store>],
+    request: impl Fn(usize) -> ClaimRequest,
+) -> (Vec<(Grant, Arc<dyn Store>)>, Vec<Admission>) {
+    let start = Arc::new(Barrier::new(CLAIMERS));
+    let tasks: Vec<_> = (0..CLAIMERS)
+        .map(|index| {
+            let (store, start) = (Arc::clone(&workers[index % workers.len()]), Arc::clone(&start));
+            let request = request(index);
+            tokio::spawn(async move {
+                start.wait().await;
+                (store.claim(&request).await.unwrap(), store)
+            })
+        })
+        .collect();
+    let (mut granted, mut others) = (Vec::new(), Vec::new());
+    for task in tasks {
+        match task.await.unwrap() {
+            (Admission::Granted(grant), store) => granted.push((grant, store)),
+            (other, _) => others.push(other),
+        }
+    }
+    (granted, others)
+}
+
+pub async fn one_of_fifty_claimers_is_granted(world: World) {
+    let workers = workers(&world).await;
+    for round in 0..ROUNDS {
+        let request = world.request(&format!("job {round}"));
+        let (granted, others) = race(&workers, |_| request.clone()).await;
+        let [(grant, store)] = &granted[..] else { panic!("granted {}", granted.len()) };
+        for other in others {
+            assert_admission!(other, Admission::Held(_));
+        }
+        assert_eq!(store.finish(&grant.claim, None).await, Ok(Held::Ours));
+    }
+}
+
+pub async fn one_of_fifty_heirs_is_granted(world: World) {
+    let workers = workers(&world).await;
+    let mut request = world.request("job");
+    let mut counter = 0;
+    for round in 0..ROUNDS {
+        let (granted, others) = race(&workers, |_| short(request.clone())).await;
+        let [(grant, store)] = &granted[..] else { panic!("granted {}", granted.len()) };
+        for other in others {
+            assert_admission!(other, Admission::Held(_));
+        }
+        assert!(grant.claim.counter > counter, "{} after {counter}", grant.claim.counter);
+        assert_eq!(grant.attempt.get(), request.receive_count);
+        counter = grant.claim.counter;
+        if round % 2 == 0 {
+            fail(store, &grant.claim).await;
+        } else {
+            expired(store, &grant.claim).await;
+        }
+        request = again(&request);
+    }
+}
+
+pub async fn one_of_fifty_keys_gets_the_lock(world: World) {
+    let workers = workers(&world).await;
+    let mut counter = 0;
+    for round in 0..ROUNDS {
+        let (granted, others) =
+            race(&workers, |index| world.locking(&format!("job {round} {index}"), "lock")).await;
+        let [(grant, store)] = &granted[..] else { panic!("granted {}", granted.len()) };
+        for other in others {
+            assert_admission!(other, Admission::Locked(_));
+        }
+        let lock_counter = grant.claim.lock.as_ref().unwrap().1;
+        assert!(lock_counter > counter, "{lock_counter} after {counter}");
+        counter = lock_counter;
+        assert_eq!(store.finish(&grant.claim, None).await, Ok(Held::Ours));
+    }
+}
+
+pub async fn keys_do_not_hinder_each_other(world: World) {
+    const KEYS: usize = 1_000;
+    let workers = workers(&world).await;
+    let tasks: Vec<_> = (0..CLAIMERS)
+        .map(|task| {
+            let (store, world) = (Arc::clone(&workers[task % WORKERS]), world.clone());
+            tokio::spawn(async move {
+                for index in (task..KEYS).step_by(CLAIMERS) {
+                    // Each with a lock of its own, where that is not slow.
+                    let (name, lock) = (format!("job {index}"), format!("lock {index}"));
+                    let request = match world.kind {
+                        Kind::Memory => world.locking(&name, &lock),
+                        _ if index % 10 == 0 => world.locking(&name, &lock),
+                        _ => world.request(&name),
+                    };
+                    let claim = granted(&store, &request).await.claim;
+                    let result = index.to_string();
+                    assert_eq!(store.finish(&claim, Some(&json(&result))).await, Ok(Held::Ours));
+                    let admission = store.claim(&again(&request)).await.unwrap();
+                    assert_admission!(admission, Admission::Done(left) if text(left.as_deref()) == Some(&*result));
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+}

@@ -1,0 +1,107 @@
+//! What is left for the next attempt.
+
+use drumline::{Admission, ClaimRequest, Held, Surrender};
+use drumline_store::JobState;
+
+use crate::assert_admission;
+use crate::world::{World, again, fail, granted, granted_in_time, json, short, text};
+
+pub async fn attempts_are_counted_unless_spared(world: World) {
+    let store = world.worker("one").await;
+    let mut request = world.request("job");
+    // Whether the attempt is spared, and which one it is.
+    for (spared, attempt) in [(false, 1), (true, 2), (true, 2), (false, 2), (false, 3), (true, 4), (false, 4)]
+    {
+        let grant = granted(&store, &request).await;
+        assert_eq!(grant.attempt.get(), attempt, "at receive {}", request.receive_count);
+        let how = Surrender { spared, verdict: None };
+        assert_eq!(store.surrender(&grant.claim, &how).await, Ok(Held::Ours));
+        request = again(&request);
+    }
+}
+
+pub async fn a_takeover_is_another_attempt(world: World) {
+    let (one, other) = (world.worker("one").await, world.worker("other").await);
+    granted(&one, &short(world.request("job"))).await;
+    let grant = granted_in_time(&other, &again(&world.request("job"))).await;
+    assert_eq!(grant.attempt.get(), 2);
+}
+
+pub async fn another_message_begins_anew(world: World) {
+    let store = world.worker("one").await;
+    let request = world.request("job");
+    fail(&store, &granted(&store, &request).await.claim).await;
+    fail(&store, &granted(&store, &again(&request)).await.claim).await;
+    let redriven = ClaimRequest { message_id: "another".to_owned(), ..request };
+    let grant = granted(&store, &redriven).await;
+    assert_eq!(grant.attempt.get(), 1);
+    fail(&store, &grant.claim).await;
+    assert_eq!(granted(&store, &again(&redriven)).await.attempt.get(), 2);
+}
+
+pub async fn a_verdict_is_about_one_message(world: World) {
+    let (one, other) = (world.worker("one").await, world.worker("other").await);
+    let request = world.request("job");
+    let claim = granted(&one, &request).await.claim;
+    let how = Surrender { spared: false, verdict: Some("no such image: \"ö\"".to_owned()) };
+    assert_eq!(one.surrender(&claim, &how).await, Ok(Held::Ours));
+    let record = one.job(&request.job_id).await.unwrap().unwrap().claim.unwrap();
+    assert_eq!((record.state, record.verdict.clone()), (JobState::Failed, how.verdict.clone()));
+    for store in [&one, &other] {
+        let admission = store.claim(&again(&request)).await.unwrap();
+        assert_admission!(admission, Admission::Condemned(why) if Some(why) == how.verdict.as_ref());
+    }
+    let redriven = ClaimRequest { message_id: "another".to_owned(), ..request.clone() };
+    fail(&other, &granted(&other, &redriven).await.claim).await;
+    let record = one.job(&request.job_id).await.unwrap().unwrap().claim.unwrap();
+    assert_eq!((record.state, record.verdict), (JobState::Waiting, None));
+    granted(&one, &again(&redriven)).await;
+}
+
+pub async fn a_checkpoint_is_there_for_the_next_attempt(world: World) {
+    let (one, other) = (world.worker("one").await, world.worker("other").await);
+    let request = world.request("job");
+    let grant = granted(&one, &request).await;
+    for value in ["1", r#"{"row":  2, "sum": 1.50}"#] {
+        assert_eq!(one.checkpoint(&grant.claim, &json(value)).await, Ok(Held::Ours));
+    }
+    fail(&one, &grant.claim).await;
+    let grant = granted(&other, &again(&request)).await;
+    assert_eq!(text(grant.checkpoint.as_deref()), Some(r#"{"row":  2, "sum": 1.50}"#));
+    // An attempt that tells nothing leaves it as it is, and so does another message.
+    fail(&other, &grant.claim).await;
+    let redriven = ClaimRequest { message_id: "another".to_owned(), ..request };
+    let grant = granted(&one, &redriven).await;
+    assert_eq!(text(grant.checkpoint.as_deref()), Some(r#"{"row":  2, "sum": 1.50}"#));
+}
+
+pub async fn a_checkpoint_outlives_its_owner(world: World) {
+    let (one, other) = (world.worker("one").await, world.worker("other").await);
+    let claim = granted(&one, &short(world.request("job"))).await.claim;
+    assert_eq!(one.checkpoint(&claim, &json("[1]")).await, Ok(Held::Ours));
+    let grant = granted_in_time(&other, &again(&world.request("job"))).await;
+    assert_eq!(text(grant.checkpoint.as_deref()), Some("[1]"));
+}
+
+pub async fn a_checkpoint_is_not_for_another_payload(world: World) {
+    let store = world.worker("one").await;
+    let request = world.request("job");
+    let claim = granted(&store, &request).await.claim;
+    assert_eq!(store.checkpoint(&claim, &json("1")).await, Ok(Held::Ours));
+    fail(&store, &claim).await;
+    let other = ClaimRequest { payload_hash: 1, ..again(&request) };
+    let grant = granted(&store, &other).await;
+    assert_eq!(text(grant.checkpoint.as_deref()), None);
+    fail(&store, &grant.claim).await;
+    // It is gone then, not hidden.
+    assert_eq!(text(granted(&store, &again(&request)).await.checkpoint.as_deref()), None);
+}
+
+pub async fn a_checkpoint_ends_with_its_job(world: World) {
+    let store = world.worker("one").await;
+    let claim = granted(&store, &world.request("job")).await.claim;
+    assert_eq!(store.checkpoint(&claim, &json("1")).await, Ok(Held::Ours));
+    assert_eq!(store.finish(&claim, Some(&json("2"))).await, Ok(Held::Ours));
+    let admission = store.claim(&again(&world.request("job"))).await.unwrap();
+    assert_admission!(admission, Admission::Done(result) if text(result.as_deref()) == Some("2"));
+}
