@@ -1,26 +1,245 @@
-//! A store in PostgreSQL.
+//! A store in PostgreSQL 12 or later, and transactions that write an effect and its mark together.
+//!
+//! Every call is one round trip: a function that is made when the store is opened, or a single statement. Times are the
+//! server's. The first call of each kind on a new connection takes one more, to prepare it.
+//!
+//! # Tables
+//!
+//! `drumline_claims`, `drumline_locks`, `drumline_jobs` and `drumline_attempts`, where the connection's `search_path`
+//! has its first schema (`?options[search_path]=NAME` sets it). They and the functions are made where they are missing;
+//! a role that may not make them gets along where somebody else has: the file is [`SCHEMA`]. Expired rows are removed
+//! about once a minute, by whichever process makes a call.
+//!
+//! # Connections
+//!
+//! Up to 8, or `?pool=`, each opened when it is first needed; and as many again for [`Transaction`]s, so that those do
+//! not keep claims from being renewed. Through PgBouncer, transactions pooled: from 1.21 with `max_prepared_statements`
+//! above 0, or with `?statement-cache-capacity=0`, which makes two round trips of each call. No session state is used,
+//! and no start-up parameter that PgBouncer does not know.
+//!
+//! # When it does not answer
+//!
+//! Calls fail after some three seconds and never hang: that is watched here, where connections are dropped whose call
+//! took longer; on the server, a function waits for another one's row for two seconds at most. A call that finds its
+//! connection closed is made once more over a new one.
+
+mod connections;
+mod removal;
+mod schema;
+mod statements;
+mod transaction;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use drumline::{Admission, Claim, ClaimRequest, Held, Surrender};
+use serde_json::value::RawValue;
 use url::Url;
 
-use crate::memory::MemoryStore;
+use self::connections::{Connections, Options};
+use self::removal::Due;
 use crate::open::OpenError;
-use crate::store::{Keep, StoreError};
+use crate::record::{AttemptRecord, JobRecord, ProgressRecord};
+use crate::store::{BoxFuture, Keep, Store, StoreError, to_json};
 
-/// A store in PostgreSQL.
-#[derive(Debug)]
-pub struct PostgresStore;
+pub use self::schema::SCHEMA;
+pub use self::transaction::{Transaction, finish_in};
+/// For handlers that use a [`Transaction`].
+pub use sqlx;
 
-impl PostgresStore {
-    /// Not there yet.
-    #[allow(clippy::unused_async)]
-    pub async fn connect(_: &Url, _: Arc<str>, _: Keep) -> Result<MemoryStore, OpenError> {
-        Err(OpenError::Unavailable(StoreError("not there yet".to_owned())))
+/// A [`Store`] in PostgreSQL.
+pub struct PostgresStore {
+    connections: Arc<Connections>,
+    /// Apart from the others, see the module.
+    for_transactions: Arc<Connections>,
+    owner: Arc<str>,
+    keep: Keep,
+    removal: Due,
+}
+
+impl std::fmt::Debug for PostgresStore {
+    /// Without the connections, which have the password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostgresStore").field("owner", &self.owner).finish_non_exhaustive()
     }
 }
 
-#[allow(clippy::unnecessary_wraps)]
-pub(crate) fn check(_: &Url) -> Result<(), String> {
-    Ok(())
+/// Whether a URL can be one of a server.
+pub(crate) fn check(url: &Url) -> Result<(), String> {
+    Options::read(url).map(|_| ())
+}
+
+impl PostgresStore {
+    /// Connects to the server at `url` and makes the tables where they are missing, as [`open`](crate::open) does.
+    pub async fn connect(url: &Url, owner: Arc<str>, keep: Keep) -> Result<Self, OpenError> {
+        let options = Options::read(url).map_err(OpenError::Url)?;
+        let store = Self {
+            connections: Arc::new(Connections::new(&options)),
+            for_transactions: Arc::new(Connections::new(&options)),
+            owner,
+            keep,
+            removal: Due::new(),
+        };
+        let ensured = store
+            .connections
+            .call(|mut loan| async { (schema::ensure(&mut loan.connection).await, loan) })
+            .await;
+        ensured.map_err(OpenError::Unavailable)?;
+        Ok(store)
+    }
+
+    /// Begins a transaction for an effect that is to happen together with the job's mark.
+    ///
+    /// Waits while as many transactions are open as the store has connections for, and fails after three seconds.
+    pub async fn begin(&self, claim: &Claim) -> Result<Transaction, StoreError> {
+        Transaction::begin(Arc::clone(&self.for_transactions), claim, self.keep).await
+    }
+
+    /// Removes what has expired, up to a bound. The store does so by itself, about once a minute.
+    pub async fn remove_expired(&self) -> Result<(), StoreError> {
+        removal::remove_expired(&self.connections).await
+    }
+
+    /// Does so once in a while, beside the calls.
+    fn remove_expired_if_due(&self) {
+        if self.removal.is_now() {
+            let connections = Arc::clone(&self.connections);
+            tokio::spawn(async move {
+                if let Err(error) = removal::remove_expired(&connections).await {
+                    tracing::debug!(%error, "expired records stay for another while");
+                }
+            });
+        }
+    }
+}
+
+fn held(is_ours: bool) -> Held {
+    if is_ours { Held::Ours } else { Held::Lost }
+}
+
+impl Store for PostgresStore {
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> BoxFuture<'a, Result<Admission, StoreError>> {
+        Box::pin(async move {
+            self.remove_expired_if_due();
+            // What tells this call from all others, so that it may be repeated.
+            let nonce = fastrand::i64(..);
+            let (owner, keep) = (&self.owner, self.keep);
+            self.connections
+                .call(move |mut loan| async move {
+                    (statements::claim(&mut loan.connection, request, owner, keep, nonce).await, loan)
+                })
+                .await
+        })
+    }
+
+    fn renew<'a>(&'a self, claim: &'a Claim, length: Duration) -> BoxFuture<'a, Result<Held, StoreError>> {
+        Box::pin(async move {
+            let keep = self.keep;
+            self.connections
+                .call(move |mut loan| async move {
+                    (statements::renew(&mut loan.connection, claim, length, keep).await, loan)
+                })
+                .await
+                .map(held)
+        })
+    }
+
+    fn finish<'a>(
+        &'a self,
+        claim: &'a Claim,
+        result: Option<&'a RawValue>,
+    ) -> BoxFuture<'a, Result<Held, StoreError>> {
+        Box::pin(async move {
+            let keep = self.keep;
+            self.connections
+                .call(move |mut loan| async move {
+                    (statements::finish(&mut loan.connection, claim, result, keep).await, loan)
+                })
+                .await
+                .map(held)
+        })
+    }
+
+    fn surrender<'a>(
+        &'a self,
+        claim: &'a Claim,
+        how: &'a Surrender,
+    ) -> BoxFuture<'a, Result<Held, StoreError>> {
+        Box::pin(async move {
+            let keep = self.keep;
+            self.connections
+                .call(move |mut loan| async move {
+                    (statements::surrender(&mut loan.connection, claim, how, keep).await, loan)
+                })
+                .await
+                .map(held)
+        })
+    }
+
+    fn checkpoint<'a>(
+        &'a self,
+        claim: &'a Claim,
+        value: &'a RawValue,
+    ) -> BoxFuture<'a, Result<Held, StoreError>> {
+        Box::pin(async move {
+            self.connections
+                .call(move |mut loan| async move {
+                    (statements::checkpoint(&mut loan.connection, claim, value).await, loan)
+                })
+                .await
+                .map(held)
+        })
+    }
+
+    fn progress<'a>(
+        &'a self,
+        job_id: &'a str,
+        progress: &'a ProgressRecord,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let progress = to_json(progress);
+            let (progress, keep) = (&*progress, self.keep);
+            self.connections
+                .call(move |mut loan| async move {
+                    (statements::progress(&mut loan.connection, job_id, progress, keep).await, loan)
+                })
+                .await
+        })
+    }
+
+    fn attempted<'a>(
+        &'a self,
+        job_id: &'a str,
+        attempt: &'a AttemptRecord,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let attempt = to_json(attempt);
+            let (attempt, keep) = (&*attempt, self.keep);
+            self.connections
+                .call(move |mut loan| async move {
+                    (statements::attempted(&mut loan.connection, job_id, attempt, keep).await, loan)
+                })
+                .await
+        })
+    }
+
+    fn job<'a>(&'a self, job_id: &'a str) -> BoxFuture<'a, Result<Option<JobRecord>, StoreError>> {
+        Box::pin(async move {
+            self.connections.call(move |mut loan| async move { (statements::job(&mut loan.connection, job_id).await, loan) }).await
+        })
+    }
+
+    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.connections
+                .call(
+                    move |mut loan| async move { (sqlx::Connection::ping(&mut loan.connection).await, loan) },
+                )
+                .await
+        })
+    }
+
+    fn as_any(&self) -> &(dyn std::any::Any + Send + Sync) {
+        self
+    }
 }

@@ -283,6 +283,10 @@ impl Claims {
     ) -> Option<ClaimRecord> {
         let key = self.aliases.peek(job_id).map_or(job_id, |key| key.borrow());
         let record = self.records.peek(key).filter(|record| record.expires > now)?;
+        if record.claim.job_id != job_id {
+            // The key has gone to another job.
+            return None;
+        }
         let state = match record.state {
             State::Done => JobState::Done,
             State::Running if record.is_claimed(now) => JobState::Running,

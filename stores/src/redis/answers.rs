@@ -55,6 +55,8 @@ pub(super) fn job(
     attempts: &[String],
     (seconds, micros): (u64, u64),
 ) -> Result<Option<JobRecord>, StoreError> {
+    // A key may have gone to another job.
+    let claim = if claim.get("job").is_some_and(|owner| owner == job_id) { claim } else { HashMap::new() };
     if claim.is_empty() && progress.is_none() && attempts.is_empty() {
         return Ok(None);
     }

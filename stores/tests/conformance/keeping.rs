@@ -144,6 +144,24 @@ pub async fn a_job_with_another_key_is_found_by_its_id(world: World) {
     assert_eq!((claim.state, claim.key), (JobState::Done, request.key));
 }
 
+pub async fn a_key_that_went_to_another_job_is_that_one_s(world: World) {
+    let store = world.worker("one").await;
+    let first = ClaimRequest { job_id: world.name("first"), ..world.request("key") };
+    fail(&store, &granted(&store, &first).await.claim).await;
+    assert_eq!(store.attempted(&first.job_id, &attempt(1)).await, Ok(()));
+    let second = ClaimRequest {
+        job_id: world.name("second"),
+        message_id: "another".to_owned(),
+        ..world.request("key")
+    };
+    granted(&store, &second).await;
+    let record = store.job(&second.job_id).await.unwrap().unwrap();
+    assert_eq!((record.claim.unwrap().attempts, record.attempts), (1, Vec::new()));
+    let record = store.job(&first.job_id).await.unwrap().unwrap();
+    assert_eq!((record.claim, record.attempts), (None, vec![attempt(1)]));
+    assert_eq!(store.job(&first.key).await, Ok(None));
+}
+
 pub async fn an_unknown_job_is_not_found(world: World) {
     let store = world.worker("one").await;
     assert_eq!(store.job(&world.name("unknown")).await, Ok(None));

@@ -19,6 +19,9 @@ mod claims;
 mod fencing;
 mod keeping;
 mod locks;
+#[cfg(feature = "postgres")]
+mod postgres_only;
+#[cfg(any(feature = "redis", feature = "postgres"))]
 mod proxy;
 mod races;
 mod surrenders;
@@ -95,6 +98,7 @@ macro_rules! conformance {
                 the_last_progress_counts,
                 a_job_is_found_by_its_id,
                 a_job_with_another_key_is_found_by_its_id,
+                a_key_that_went_to_another_job_is_that_one_s,
                 an_unknown_job_is_not_found,
                 it_answers,
             }
@@ -124,5 +128,25 @@ mod redis {
     conformance!(Redis, Real);
     over! { Redis on Real:
         proxy { every_call_is_one_round_trip, }
+    }
+}
+
+#[cfg(feature = "postgres")]
+mod postgres {
+    conformance!(Postgres, Real);
+    over! { Postgres on Real:
+        proxy { every_call_is_one_round_trip, }
+        postgres_only {
+            a_transaction_has_the_effect_and_the_mark,
+            a_transaction_of_a_lost_claim_leaves_nothing,
+            a_transaction_that_is_dropped_leaves_nothing,
+            a_claim_is_renewed_while_its_transaction_is_open,
+            transactions_do_not_use_up_the_connections,
+            a_transaction_of_ones_own_has_the_mark_too,
+            tables_are_made_once_by_all_who_start_at_once,
+            a_role_without_rights_gets_along_with_tables_that_are_there,
+            expired_rows_are_removed,
+            urls_are_checked,
+        }
     }
 }

@@ -1,0 +1,136 @@
+//! An effect and its mark in one transaction.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use drumline::{Claim, Held};
+use serde_json::value::RawValue;
+use sqlx::Error;
+use sqlx::postgres::PgConnection;
+use tokio::time::timeout;
+
+use super::connections::{CALL, Connections, Loan, failed, silent};
+use super::statements;
+use crate::store::{Keep, StoreError};
+
+/// A transaction in which a handler writes its effect, and that also marks the job as done: both happen or neither.
+///
+/// It derefs to a connection, for `sqlx`. What is dropped without [`commit`](Self::commit) is rolled back.
+///
+/// ```no_run
+/// # use drumline::{Claim, Held};
+/// # use drumline_store::{StoreError, postgres::{PostgresStore, sqlx}};
+/// # async fn handler(store: &PostgresStore, claim: &Claim) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut transaction = store.begin(claim).await?;
+/// sqlx::query("UPDATE accounts SET balance = balance - 10 WHERE id = 7").execute(&mut *transaction).await?;
+/// match transaction.commit(None).await? {
+///     Held::Ours => Ok(()),
+///     // Somebody else does the job. Nothing was written here.
+///     Held::Lost => Err("the claim was lost".into()),
+/// }
+/// # }
+/// ```
+///
+/// The claim's row stays untouched until the commit, so that it can be renewed meanwhile.
+pub struct Transaction {
+    loan: Loan,
+    connections: Arc<Connections>,
+    claim: Claim,
+    keep: Keep,
+}
+
+impl std::fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transaction").field("claim", &self.claim).finish_non_exhaustive()
+    }
+}
+
+impl Transaction {
+    pub(super) async fn begin(
+        connections: Arc<Connections>,
+        claim: &Claim,
+        keep: Keep,
+    ) -> Result<Self, StoreError> {
+        let begin = async {
+            let mut loan = connections.lend().await?;
+            // One that was lost is found out here, where nothing has happened yet.
+            if sqlx::raw_sql("BEGIN").execute(&mut loan.connection).await.is_err() {
+                connections.forget_idle();
+                drop(loan);
+                loan = connections.lend().await?;
+                sqlx::raw_sql("BEGIN").execute(&mut loan.connection).await?;
+            }
+            Ok::<_, Error>(loan)
+        };
+        let loan = match timeout(CALL, begin).await {
+            Ok(loan) => loan.map_err(|error| failed(&error))?,
+            Err(_) => return Err(silent()),
+        };
+        Ok(Self { loan, connections, claim: claim.clone(), keep })
+    }
+
+    /// Marks the job as done with its result and commits, if the claim is still ours; else rolls all of it back.
+    ///
+    /// The runtime's own mark at the end of the run then finds that it has been made. After an error it is not known
+    /// whether the commit has happened: the next attempt will be told.
+    pub async fn commit(mut self, result: Option<&RawValue>) -> Result<Held, StoreError> {
+        let end = async {
+            let connection = &mut self.loan.connection;
+            let is_ours = statements::finish(connection, &self.claim, result, self.keep).await?;
+            let end = if is_ours { "COMMIT" } else { "ROLLBACK" };
+            sqlx::raw_sql(end).execute(connection).await?;
+            Ok::<_, Error>(is_ours)
+        };
+        match timeout(CALL, end).await {
+            Ok(Ok(is_ours)) => {
+                self.connections.give_back(self.loan);
+                Ok(if is_ours { Held::Ours } else { Held::Lost })
+            }
+            Ok(Err(error)) => Err(failed(&error)),
+            Err(_) => Err(silent()),
+        }
+    }
+
+    /// Takes back what was written. Dropping does the same, at the price of the connection.
+    pub async fn rollback(mut self) -> Result<(), StoreError> {
+        match timeout(CALL, sqlx::raw_sql("ROLLBACK").execute(&mut self.loan.connection)).await {
+            Ok(Ok(_)) => {
+                self.connections.give_back(self.loan);
+                Ok(())
+            }
+            Ok(Err(error)) => Err(failed(&error)),
+            Err(_) => Err(silent()),
+        }
+    }
+}
+
+impl Deref for Transaction {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.loan.connection
+    }
+}
+
+impl DerefMut for Transaction {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.loan.connection
+    }
+}
+
+/// Marks a job as done within a transaction of the handler's own, on the same database: `connection` has begun one, and
+/// commits it on [`Held::Ours`]. On [`Held::Lost`] it must be rolled back, because somebody else does the job.
+///
+/// Its `search_path` must find Drumline's functions. `keep` is for how long the store keeps things.
+pub async fn finish_in(
+    connection: &mut PgConnection,
+    claim: &Claim,
+    result: Option<&RawValue>,
+    keep: Keep,
+) -> Result<Held, StoreError> {
+    match statements::finish(connection, claim, result, keep).await {
+        Ok(true) => Ok(Held::Ours),
+        Ok(false) => Ok(Held::Lost),
+        Err(error) => Err(failed(&error)),
+    }
+}

@@ -1,0 +1,237 @@
+//! What only PostgreSQL does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drumline::{Admission, Held};
+use drumline_store::postgres::sqlx::postgres::PgConnection;
+use drumline_store::postgres::sqlx::{self, AssertSqlSafe, Connection, Row};
+use drumline_store::postgres::{PostgresStore, SCHEMA, finish_in};
+use drumline_store::{Keep, Location, OpenError, Store};
+use url::Url;
+
+use crate::assert_admission;
+use crate::world::{
+    LONG, MOST_OF_IT, World, again, eventually, fail, granted, granted_in_time, json, short, text,
+};
+
+/// A database of the test's own, which is dropped with the server.
+async fn own_database(world: &World) -> Url {
+    let name = world.name("test").replace('-', "_");
+    let mut connection = connect(&Url::parse(world.at()).unwrap()).await;
+    execute(&mut connection, &format!("CREATE DATABASE {name}")).await;
+    let mut url = Url::parse(world.at()).unwrap();
+    url.set_path(&name);
+    url
+}
+
+async fn connect(url: &Url) -> PgConnection {
+    PgConnection::connect(url.as_str()).await.unwrap()
+}
+
+async fn execute(connection: &mut PgConnection, statements: &str) {
+    sqlx::raw_sql(AssertSqlSafe(statements)).execute(connection).await.unwrap();
+}
+
+async fn count(connection: &mut PgConnection, table: &str) -> i64 {
+    let query = format!("SELECT count(*) FROM {table}");
+    sqlx::query(AssertSqlSafe(query)).fetch_one(connection).await.unwrap().get(0)
+}
+
+/// A store in a database of its own, with a table `effects`.
+async fn store_with_effects(world: &World) -> (Arc<dyn Store>, PgConnection, Url) {
+    let url = own_database(world).await;
+    let location: Location = url.as_str().parse().unwrap();
+    let store = drumline_store::open(&location, "one".into(), Keep::default()).await.unwrap();
+    let mut connection = connect(&url).await;
+    execute(&mut connection, "CREATE TABLE effects (id integer)").await;
+    (store, connection, url)
+}
+
+fn postgres(store: &Arc<dyn Store>) -> &PostgresStore {
+    store.as_any().downcast_ref().unwrap()
+}
+
+const EFFECT: &str = "INSERT INTO effects VALUES (1)";
+
+pub async fn a_transaction_has_the_effect_and_the_mark(world: World) {
+    let (store, mut connection, _) = store_with_effects(&world).await;
+    let request = world.locking("job", "lock");
+    let claim = granted(&store, &request).await.claim;
+    let mut transaction = postgres(&store).begin(&claim).await.unwrap();
+    sqlx::query(EFFECT).execute(&mut *transaction).await.unwrap();
+    assert_eq!(count(&mut connection, "effects").await, 0);
+    assert_eq!(transaction.commit(Some(&json("7"))).await, Ok(Held::Ours));
+    assert_eq!(count(&mut connection, "effects").await, 1);
+    // As the runtime does it at the end of the run.
+    assert_eq!(store.finish(&claim, Some(&json("7"))).await, Ok(Held::Ours));
+    let admission = store.claim(&again(&request)).await.unwrap();
+    assert_admission!(admission, Admission::Done(result) if text(result.as_deref()) == Some("7"));
+    granted(&store, &world.locking("other", "lock")).await;
+}
+
+pub async fn a_transaction_of_a_lost_claim_leaves_nothing(world: World) {
+    let (store, mut connection, _) = store_with_effects(&world).await;
+    let old = granted(&store, &short(world.request("job"))).await.claim;
+    let mut transaction = postgres(&store).begin(&old).await.unwrap();
+    sqlx::query(EFFECT).execute(&mut *transaction).await.unwrap();
+    let new = granted_in_time(&store, &world.request("job")).await.claim;
+    assert_eq!(transaction.commit(None).await, Ok(Held::Lost));
+    assert_eq!(count(&mut connection, "effects").await, 0);
+    assert_eq!(store.renew(&new, LONG).await, Ok(Held::Ours));
+
+    // The same where its lock was lost and the key was not.
+    let old = granted(&store, &short(world.locking("locking", "lock"))).await.claim;
+    let mut transaction = postgres(&store).begin(&old).await.unwrap();
+    sqlx::query(EFFECT).execute(&mut *transaction).await.unwrap();
+    granted_in_time(&store, &world.locking("other", "lock")).await;
+    assert_eq!(transaction.commit(None).await, Ok(Held::Lost));
+    assert_eq!(count(&mut connection, "effects").await, 0);
+}
+
+pub async fn a_transaction_that_is_dropped_leaves_nothing(world: World) {
+    let (store, mut connection, _) = store_with_effects(&world).await;
+    let claim = granted(&store, &world.request("job")).await.claim;
+    for ends_by_word in [true, false] {
+        let mut transaction = postgres(&store).begin(&claim).await.unwrap();
+        sqlx::query(EFFECT).execute(&mut *transaction).await.unwrap();
+        if ends_by_word {
+            transaction.rollback().await.unwrap();
+        } else {
+            drop(transaction);
+        }
+    }
+    // Its locks are gone once the server has noticed.
+    eventually("the transaction is gone", async || {
+        let open =
+            "pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+        count(&mut connection, open).await == 0
+    })
+    .await;
+    assert_eq!(count(&mut connection, "effects").await, 0);
+    assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
+}
+
+pub async fn a_claim_is_renewed_while_its_transaction_is_open(world: World) {
+    let (store, mut connection, _) = store_with_effects(&world).await;
+    let claim = granted(&store, &short(world.request("job"))).await.claim;
+    let mut transaction = postgres(&store).begin(&claim).await.unwrap();
+    sqlx::query(EFFECT).execute(&mut *transaction).await.unwrap();
+    assert_eq!(store.renew(&claim, LONG).await, Ok(Held::Ours));
+    assert_eq!(store.checkpoint(&claim, &json("1")).await, Ok(Held::Ours));
+    let admission = store.claim(&world.request("job")).await.unwrap();
+    assert_admission!(admission, Admission::Held(left) if *left > MOST_OF_IT);
+    assert_eq!(transaction.commit(None).await, Ok(Held::Ours));
+    assert_eq!(count(&mut connection, "effects").await, 1);
+}
+
+pub async fn transactions_do_not_use_up_the_connections(world: World) {
+    let store = world.worker("one").await;
+    let claim = granted(&store, &world.request("job")).await.claim;
+    let first = postgres(&store).begin(&claim).await.unwrap();
+    let second = postgres(&store).begin(&claim).await.unwrap();
+    assert!(postgres(&store).begin(&claim).await.is_err(), "its pool is of two connections");
+    assert_eq!(store.renew(&claim, LONG).await, Ok(Held::Ours));
+    first.rollback().await.unwrap();
+    let third = postgres(&store).begin(&claim).await.unwrap();
+    drop((second, third));
+    assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
+}
+
+pub async fn a_transaction_of_ones_own_has_the_mark_too(world: World) {
+    let (store, mut connection, url) = store_with_effects(&world).await;
+    let request = world.request("job");
+    let claim = granted(&store, &request).await.claim;
+    let mut own = connect(&url).await;
+    let mut transaction = own.begin().await.unwrap();
+    sqlx::query(EFFECT).execute(&mut *transaction).await.unwrap();
+    let held = finish_in(&mut transaction, &claim, Some(&json("7")), Keep::default()).await;
+    assert_eq!(held, Ok(Held::Ours));
+    assert_eq!(count(&mut connection, "effects").await, 0);
+    transaction.commit().await.unwrap();
+    assert_eq!(count(&mut connection, "effects").await, 1);
+    assert_admission!(store.claim(&again(&request)).await.unwrap(), Admission::Done(Some(_)));
+
+    let claim = granted(&store, &world.request("other")).await.claim;
+    fail(&store, &claim).await;
+    assert_eq!(finish_in(&mut own, &claim, None, Keep::default()).await, Ok(Held::Lost));
+}
+
+pub async fn tables_are_made_once_by_all_who_start_at_once(world: World) {
+    let url = own_database(&world).await;
+    let location: Location = url.as_str().parse().unwrap();
+    let starts: Vec<_> = (0..10)
+        .map(|index| {
+            let location = location.clone();
+            tokio::spawn(async move {
+                drumline_store::open(&location, format!("worker {index}").into(), Keep::default()).await
+            })
+        })
+        .collect();
+    for start in starts {
+        let store = start.await.unwrap().unwrap();
+        assert_eq!(store.ping().await, Ok(()));
+    }
+}
+
+pub async fn a_role_without_rights_gets_along_with_tables_that_are_there(world: World) {
+    let mut url = own_database(&world).await;
+    let role = world.name("role").replace('-', "_");
+    let mut connection = connect(&url).await;
+    execute(
+        &mut connection,
+        &format!("CREATE ROLE {role} LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC; GRANT USAGE ON SCHEMA public TO {role}"),
+    )
+    .await;
+    url.set_username(&role).unwrap();
+    let location: Location = url.as_str().parse().unwrap();
+    let error = drumline_store::open(&location, "one".into(), Keep::default()).await.err().unwrap();
+    assert!(
+        matches!(&error, OpenError::Unavailable(why) if why.to_string().contains("permission denied")),
+        "{error}"
+    );
+
+    execute(&mut connection, SCHEMA).await;
+    // Again, as people do.
+    execute(&mut connection, SCHEMA).await;
+    let grants = format!(
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON drumline_claims, drumline_locks, drumline_jobs, drumline_attempts
+            TO {role}"
+    );
+    execute(&mut connection, &grants).await;
+    let store = drumline_store::open(&location, "one".into(), Keep::default()).await.unwrap();
+    let claim = granted(&store, &world.locking("job", "lock")).await.claim;
+    assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
+}
+
+pub async fn expired_rows_are_removed(world: World) {
+    let url = own_database(&world).await;
+    let location: Location = url.as_str().parse().unwrap();
+    let keep = Keep { done: Duration::from_millis(50), history: Duration::from_millis(50) };
+    let store = drumline_store::open(&location, "one".into(), keep).await.unwrap();
+    let kept = granted(&store, &world.locking("kept", "kept")).await.claim;
+    let claim = granted(&store, &world.locking("done", "lock")).await.claim;
+    assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
+    let mut connection = connect(&url).await;
+    for (table, left) in [("drumline_claims", 1), ("drumline_locks", 1)] {
+        eventually("expired rows are removed", async || {
+            postgres(&store).remove_expired().await.unwrap();
+            count(&mut connection, table).await == left
+        })
+        .await;
+    }
+    assert_eq!(store.renew(&kept, LONG).await, Ok(Held::Ours));
+}
+
+pub async fn urls_are_checked(_: World) {
+    let error = |url: &str| url.parse::<Location>().unwrap_err().to_string();
+    assert_eq!(
+        error("postgres://u:s3cret@localhost/db?pool=0"),
+        "the pool of a PostgreSQL store is a number from 1 to 1000"
+    );
+    let url = "postgres://u:s3cret@localhost/db?sslmode=nonsense&password=s3cret";
+    assert!(!error(url).contains("s3cret"), "{}", error(url));
+    let location: Location = "postgresql://u:s3cret@localhost/db?password=s3cret&pool=3".parse().unwrap();
+    assert_eq!(location.to_string(), "postgresql://u@localhost/db");
+    assert!(!format!("{location:?}").contains("s3cret"));
+}
