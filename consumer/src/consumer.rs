@@ -9,11 +9,11 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use drumline_host::aws::{AwsQueue, QueueFacts, connect, queue_name};
-use drumline_store::OpenError;
 use drumline_host::{
-    Advice, Books, Driver, Grace, Listener, Nobody, Parts, QueueSettings, QueueStatus, Settings, SqsError, advise,
-    policy,
+    Advice, Books, Driver, Grace, Listener, Nobody, Parts, QueueSettings, QueueStatus, Settings, SqsError,
+    advise, policy,
 };
+use drumline_store::OpenError;
 
 use crate::depth::{DepthProbe, Depths};
 use crate::http::{Endpoint, Readiness};

@@ -31,6 +31,7 @@ pub struct Advice {
 /// | R01 | a retry schedule has steps that no message lives to see, because the redrive policy takes it before |
 /// | R02 | the retries may take longer than the queue keeps a message, so that it is deleted unfinished |
 /// | R03 | an unknown type is tried again, but in the DLQ before a deploy can have ended |
+/// | R04 | a job may fail more often than the redrive policy lets it be received, so that its limit never comes to pass |
 pub fn advise(settings: &QueueSettings, facts: &QueueFacts) -> Vec<Advice> {
     // Without a redrive policy a message is tried until it expires, so no number of tries is too small or too large.
     let Some(redrive) = &facts.redrive else { return Vec::new() };
@@ -66,6 +67,18 @@ pub fn advise(settings: &QueueSettings, facts: &QueueFacts) -> Vec<Advice> {
                 mend: "lengthen the queue's retention, lower maxReceiveCount, or shorten the waits",
             });
         }
+    }
+    if let Some(most) = settings.max_attempts.filter(|most| most.get() > redrive.max_receive_count) {
+        advice.push(Advice {
+            id: "R04",
+            found: format!(
+                "max_attempts is {most}, and maxReceiveCount {}: the redrive policy takes a message before",
+                redrive.max_receive_count
+            ),
+            reason: "every attempt costs a receive, and a message that waits for a claim or a lock, or that a shutdown \
+                     gives back, costs receives too",
+            mend: "raise maxReceiveCount well above max_attempts, or lower max_attempts",
+        });
     }
     let patience = settings.retry.longest_wait(waits);
     if settings.unknown_type == UnknownType::Retry && patience < DEPLOY {
@@ -120,10 +133,12 @@ mod tests {
 
     #[test]
     fn settings_and_queue_have_to_go_together() {
-        let table: [Row; 9] = [
+        let table: [Row; 11] = [
             (&[], Some(10), DAYS, &[]),
             (&[], Some(5), DAYS, &["R03"]),
             (&[REJECT], Some(5), DAYS, &[]),
+            (&[("max_attempts", "10")], Some(10), DAYS, &[]),
+            (&[("max_attempts", "11")], Some(10), DAYS, &["R04"]),
             (&[], None, DAYS, &[]),
             (&[("retry", "schedule(1m,5m,30m)")], Some(4), DAYS, &[]),
             (&[("retry", "schedule(1m,5m,30m)")], Some(3), DAYS, &["R01"]),

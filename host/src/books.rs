@@ -196,3 +196,7 @@ fn worker_name() -> Arc<str> {
     let node = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or(node);
     Arc::from(format!("{node}-{}-{:08x}", std::process::id(), fastrand::u32(..)))
 }
+
+#[cfg(test)]
+#[path = "books/tests.rs"]
+mod tests;

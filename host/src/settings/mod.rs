@@ -263,8 +263,8 @@ impl Reader<'_> {
     fn store(&mut self) -> Option<StoreSettings> {
         let location = self.get("store_url", None, values::store_url);
         let outage = self.get("store_outage", None, values::store_outage);
-        let done = self.get("done_ttl", None, values::positive_duration);
-        let history = self.get("history_ttl", None, values::positive_duration);
+        let done = self.get("done_ttl", None, values::ttl);
+        let history = self.get("history_ttl", None, values::ttl);
         let keep = Keep { done: done?, history: history? };
         Some(StoreSettings { location: location?, outage: outage?, keep })
     }

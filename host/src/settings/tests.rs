@@ -63,7 +63,10 @@ fn all_problems_are_told_at_once() {
         ("DRUMLINE_WAIT_TIME", "21s"),
         ("DRUMLINE_VISIBILITY_TIMEOUT", "1500ms"),
         ("DRUMLINE_HANDLER_TIMEOUT", "5"),
-        ("DRUMLINE_STORE_URL", "redis://localhost"),
+        ("DRUMLINE_STORE_URL", "mysql://localhost"),
+        ("DRUMLINE_STORE_OUTAGE", "open"),
+        ("DRUMLINE_DONE_TTL", "7"),
+        ("DRUMLINE_MAX_ATTEMPTS", "0"),
         ("DRUMLINE_FORWARD_TO", "localhost:8080"),
         ("DRUMLINE_HTTP_ADDR", "9464"),
         ("DRUMLINE_QUEUE_URL", "jobs"),
@@ -80,6 +83,9 @@ fn all_problems_are_told_at_once() {
         "visibility_timeout = \"1500ms\" (environment): must be whole seconds",
         "handler_timeout = \"5\" (environment): is not a duration",
         "store_url",
+        "store_outage = \"open\" (environment): must be one of retry, run",
+        "done_ttl = \"7\" (environment): must be a duration from 1m to 365d",
+        "max_attempts = \"0\" (environment): must be a whole number from 1",
         "forward_to",
         "http_addr = \"9464\"",
         "\"jobs\" is not a URL",
@@ -88,7 +94,7 @@ fn all_problems_are_told_at_once() {
     ] {
         assert!(all.contains(says), "{says} in\n{all}");
     }
-    assert_eq!(problems.len(), 13, "{all}");
+    assert_eq!(problems.len(), 16, "{all}");
 }
 
 #[test]

@@ -143,6 +143,14 @@ pub(super) fn store_url(text: &str) -> Parsed<Location> {
     text.parse().map_err(|error: OpenError| error.to_string())
 }
 
+/// How long a store keeps things. DynamoDB and Redis count in whole seconds.
+pub(super) fn ttl(text: &str) -> Parsed<Duration> {
+    const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    let right = "must be a duration from 1m to 365d, such as 7d";
+    let ttl = humantime::parse_duration(text).map_err(|_| right.to_owned())?;
+    if (Duration::from_secs(60)..=LONGEST).contains(&ttl) { Ok(ttl) } else { Err(right.to_owned()) }
+}
+
 pub(super) fn store_outage(text: &str) -> Parsed<StoreOutage> {
     one_of(text, &[("retry", StoreOutage::Retry), ("run", StoreOutage::Run)])
 }

@@ -1,0 +1,288 @@
+#![allow(clippy::unwrap_used)]
+use std::any::Any;
+use std::num::NonZeroU32;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use drumline::{
+    Admission, Attempt, Claim, ClaimRequest, Context, Ending, Failure, Grant, Held, Host, Job, Message,
+    Report, Router, RunControl, Surrender,
+};
+use drumline_store::{AttemptRecord, BoxFuture, JobRecord, JobState, MemoryStore, ProgressRecord};
+use serde_json::value::RawValue;
+use tokio::time::{Instant, sleep};
+
+use super::*;
+use crate::handlers::TokioHost;
+use crate::listener::Nobody;
+use crate::metrics::QueueMetrics;
+
+/// A store in memory that may be out of reach, and writes down what it is asked.
+struct Shaky {
+    store: MemoryStore,
+    down: AtomicBool,
+    asked: Mutex<Vec<&'static str>>,
+}
+
+impl Shaky {
+    fn ask(&self, what: &'static str) -> Result<&MemoryStore, StoreError> {
+        self.asked.lock().unwrap().push(what);
+        if self.down.load(Ordering::SeqCst) { Err(StoreError("no route".into())) } else { Ok(&self.store) }
+    }
+
+    fn times_asked(&self, what: &str) -> usize {
+        self.asked.lock().unwrap().iter().filter(|asked| **asked == what).count()
+    }
+}
+
+impl Store for Shaky {
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> BoxFuture<'a, Result<Admission, StoreError>> {
+        Box::pin(async move { self.ask("claim")?.claim(request).await })
+    }
+    fn renew<'a>(&'a self, claim: &'a Claim, length: Duration) -> BoxFuture<'a, Result<Held, StoreError>> {
+        Box::pin(async move { self.ask("renew")?.renew(claim, length).await })
+    }
+    fn finish<'a>(
+        &'a self,
+        claim: &'a Claim,
+        result: Option<&'a RawValue>,
+    ) -> BoxFuture<'a, Result<Held, StoreError>> {
+        Box::pin(async move { self.ask("finish")?.finish(claim, result).await })
+    }
+    fn surrender<'a>(
+        &'a self,
+        claim: &'a Claim,
+        how: &'a Surrender,
+    ) -> BoxFuture<'a, Result<Held, StoreError>> {
+        Box::pin(async move { self.ask("surrender")?.surrender(claim, how).await })
+    }
+    fn checkpoint<'a>(
+        &'a self,
+        claim: &'a Claim,
+        value: &'a RawValue,
+    ) -> BoxFuture<'a, Result<Held, StoreError>> {
+        Box::pin(async move { self.ask("checkpoint")?.checkpoint(claim, value).await })
+    }
+    fn progress<'a>(
+        &'a self,
+        job_id: &'a str,
+        progress: &'a ProgressRecord,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move { self.ask("progress")?.progress(job_id, progress).await })
+    }
+    fn attempted<'a>(
+        &'a self,
+        job_id: &'a str,
+        attempt: &'a AttemptRecord,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move { self.ask("attempted")?.attempted(job_id, attempt).await })
+    }
+    fn job<'a>(&'a self, job_id: &'a str) -> BoxFuture<'a, Result<Option<JobRecord>, StoreError>> {
+        Box::pin(async move { self.store.job(job_id).await })
+    }
+    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move { self.ask("ping").map(drop) })
+    }
+    fn as_any(&self) -> &(dyn Any + Send + Sync) {
+        self
+    }
+}
+
+fn books(outage: StoreOutage) -> (Books, Arc<Shaky>) {
+    let store = MemoryStore::new("worker".into(), Keep::default());
+    let shaky = Arc::new(Shaky { store, down: AtomicBool::new(false), asked: Mutex::default() });
+    let store = Arc::clone(&shaky) as Arc<dyn Store>;
+    (Books::new(store, outage, "worker".into(), Arc::new(()), Handle::current()), shaky)
+}
+
+fn request() -> ClaimRequest {
+    ClaimRequest {
+        key: "k".into(),
+        payload_hash: 7,
+        lock: None,
+        length: Duration::from_secs(27),
+        job_id: "k".into(),
+        job_type: "a.b".into(),
+        queue: "jobs".into(),
+        message_id: "m1".into(),
+        receive_count: 1,
+    }
+}
+
+async fn granted(books: &Books) -> Arc<Claim> {
+    let Admission::Granted(Grant { claim, .. }) = books.claim(&request(), &RunControl::new()).await else {
+        panic!("it is granted")
+    };
+    claim
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_waits_a_little_for_a_store_that_comes_back() {
+    let (books, store) = books(StoreOutage::Retry);
+    store.down.store(true, Ordering::SeqCst);
+    let waits = tokio::spawn({
+        let books = books.clone();
+        async move { books.claim(&request(), &RunControl::new()).await }
+    });
+    sleep(Duration::from_secs(5)).await;
+    store.down.store(false, Ordering::SeqCst);
+    assert!(matches!(waits.await.unwrap(), Admission::Granted(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_does_not_wait_for_ever_nor_for_a_run_that_is_to_stop() {
+    let (books, store) = books(StoreOutage::Retry);
+    store.down.store(true, Ordering::SeqCst);
+    let begun = Instant::now();
+    let control = RunControl::new();
+    let Admission::Unavailable(reason) = books.claim(&request(), &control).await else { panic!() };
+    assert!(reason.contains("no route"), "{reason}");
+    assert!((20..30).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    let begun = Instant::now();
+    control.cancel(drumline::CancelReason::Shutdown);
+    assert!(matches!(books.claim(&request(), &control).await, Admission::Unavailable(_)));
+    assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_told_and_so_is_its_end() {
+    let (books, store) = books(StoreOutage::Retry);
+    let mut answers = books.answers();
+    assert!(*answers.borrow_and_update());
+    let claim = granted(&books).await;
+    store.down.store(true, Ordering::SeqCst);
+    assert_eq!(books.renew(&claim, Duration::from_secs(9)).await, Err("no route".to_owned()));
+    answers.changed().await.unwrap();
+    assert!(!*answers.borrow_and_update());
+    // It is asked for until it is there, and not too often.
+    sleep(Duration::from_secs(60)).await;
+    let pings = store.times_asked("ping");
+    assert!((6..20).contains(&pings), "{pings}");
+    store.down.store(false, Ordering::SeqCst);
+    answers.changed().await.unwrap();
+    assert!(*answers.borrow_and_update());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_done_is_told_until_it_is_remembered() {
+    let (books, store) = books(StoreOutage::Retry);
+    let claim = granted(&books).await;
+    store.down.store(true, Ordering::SeqCst);
+    let finishes = tokio::spawn({
+        let (books, claim) = (books.clone(), Arc::clone(&claim));
+        async move { books.finish(&claim, None).await }
+    });
+    sleep(Duration::from_secs(600)).await;
+    assert!(!finishes.is_finished());
+    store.down.store(false, Ordering::SeqCst);
+    assert_eq!(finishes.await.unwrap(), Held::Ours, "although it had expired: nobody had taken it");
+    assert!(matches!(books.claim(&request(), &RunControl::new()).await, Admission::Done(None)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_that_is_asked_for_an_outage_stops_nothing() {
+    let (books, store) = books(StoreOutage::Run);
+    let claim = granted(&books).await;
+    store.down.store(true, Ordering::SeqCst);
+    assert!(matches!(books.claim(&request(), &RunControl::new()).await, Admission::Unclaimed));
+    assert_eq!(books.renew(&claim, Duration::from_secs(9)).await, Ok(Held::Ours));
+    assert_eq!(books.finish(&claim, None).await, Held::Ours);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_cannot_be_given_up_is_left_to_its_end() {
+    let (books, store) = books(StoreOutage::Retry);
+    let claim = granted(&books).await;
+    store.down.store(true, Ordering::SeqCst);
+    let begun = Instant::now();
+    books.surrender(&claim, &Surrender { spared: true, verdict: None }).await;
+    assert!((2..4).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+}
+
+#[derive(serde::Deserialize)]
+struct Steps {
+    steps: u64,
+    fails: bool,
+}
+
+impl Job for Steps {
+    const TYPE: &'static str = "steps";
+}
+
+struct NoMetrics;
+impl QueueMetrics for NoMetrics {}
+
+async fn steps(ctx: Context, job: Steps) -> Result<(), Failure> {
+    let first = ctx.resume::<u64>().unwrap_or(0);
+    for step in first..job.steps {
+        sleep(Duration::from_millis(100)).await;
+        ctx.progress(step + 1, job.steps, "steps");
+        ctx.checkpoint(&(step + 1))?;
+    }
+    ctx.set_result(&serde_json::json!({ "from": first }))?;
+    if job.fails && first == 0 { Err(Failure::retry("once")) } else { Ok(()) }
+}
+
+#[allow(clippy::disallowed_methods, reason = "a test's own clock")]
+async fn run(books: &Books, steps_to_do: u64, fails: bool) -> Report {
+    let host = TokioHost {
+        books: Some(books.clone()),
+        metrics: Arc::new(NoMetrics),
+        listener: Arc::new(Nobody),
+    };
+    let body = serde_json::json!({
+        "type": "steps", "jobId": "j", "payload": { "steps": steps_to_do, "fails": fails },
+    });
+    let message = Message { id: "m1".into(), body: body.to_string(), receive_count: 1, ..Message::default() };
+    let control = RunControl::new();
+    let attempt = Attempt {
+        queue: "jobs".into(),
+        message: Arc::new(message),
+        number: NonZeroU32::MIN,
+        deadline: std::time::Instant::now() + Duration::from_secs(600),
+        claim_length: Duration::from_secs(600),
+        control: control.clone(),
+        host: Arc::new(host) as Arc<dyn Host>,
+    };
+    let report = Router::new().handle(steps).run(attempt).await;
+    if report.claimed {
+        let how = Surrender { spared: false, verdict: None };
+        books.surrender(control.claim().unwrap(), &how).await;
+    }
+    report
+}
+
+#[tokio::test(start_paused = true)]
+async fn progress_and_checkpoints_are_written_once_a_second() {
+    let (books, store) = books(StoreOutage::Retry);
+    assert_eq!(run(&books, 100, false).await.ending, Ending::Done);
+    books.settle(Duration::from_secs(5)).await;
+    for what in ["progress", "checkpoint"] {
+        let times = store.times_asked(what);
+        assert!((8..=11).contains(&times), "{what}: {times} in ten seconds");
+    }
+    let record = store.job("j").await.unwrap().unwrap();
+    assert_eq!(record.progress.map(|progress| progress.done), Some(100), "the last one told");
+    let claim = record.claim.unwrap();
+    assert_eq!((claim.state, claim.result), (JobState::Done, Some(serde_json::json!({ "from": 0 }))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_job_costs_no_more_than_its_claim() {
+    let (books, store) = books(StoreOutage::Retry);
+    assert_eq!(run(&books, 5, false).await.ending, Ending::Done);
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(*store.asked.lock().unwrap(), ["claim", "finish"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_failed_attempt_kept_is_there_for_the_next() {
+    let (books, store) = books(StoreOutage::Retry);
+    let report = run(&books, 5, true).await;
+    assert!(report.claimed && report.attempt == Some(NonZeroU32::MIN), "{report:?}");
+    assert_eq!(*store.asked.lock().unwrap(), ["claim", "checkpoint", "progress", "surrender"]);
+    assert_eq!(run(&books, 5, true).await.ending, Ending::Done);
+    let claim = store.job("j").await.unwrap().unwrap().claim.unwrap();
+    assert_eq!(claim.result, Some(serde_json::json!({ "from": 5 })));
+    assert_eq!(run(&books, 5, true).await.ending, Ending::DoneBefore);
+}
