@@ -13,14 +13,15 @@
 //! }
 //! ```
 //!
-//! That is a whole `drumline` binary with these handlers: `run`, `dev`, `send`, `config`, `doctor` and `health`. [`Consumer`] is the same
-//! without a command line.
+//! That is a whole `drumline` binary with these handlers: `run`, `dev`, `send`, `jobs`, `dlq`, `config`, `doctor` and
+//! `health`. [`Consumer`] is the same without a command line.
 
 mod cli;
 mod consumer;
 mod depth;
 mod doctor;
 mod http;
+mod job_view;
 mod metrics;
 mod producer;
 mod signals;

@@ -2,13 +2,18 @@
 
 mod config;
 mod dev;
+mod dlq;
 mod doctor;
 mod exit;
 mod health;
+mod histories;
+mod job_text;
+mod jobs;
 mod own_endpoint;
 mod run;
 mod send;
 mod view;
+mod words;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,7 +22,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgMatches, Command};
 use drumline::Router;
 
-use drumline_host::{Problems, SETTINGS, Settings};
+use drumline_host::{Problems, SETTINGS, Setting, Settings};
 use exit::Failed;
 
 /// Makes the router, once it is known to be needed.
@@ -26,7 +31,7 @@ type MakeRouter = Box<dyn FnOnce() -> Result<Router, String>>;
 /// Prepares a folder for trying things out: its router and its jobs.
 type MakeDev = Box<dyn FnOnce(&Path) -> Result<(Router, Vec<DevJob>), String>>;
 
-/// A program around a router: `run`, `dev`, `send`, `config`, `doctor` and `health`.
+/// A program around a router: `run`, `dev`, `send`, `jobs`, `dlq`, `config`, `doctor` and `health`.
 pub struct App {
     router: MakeRouter,
     dev: Option<MakeDev>,
@@ -68,6 +73,8 @@ impl App {
             Some(("run", args)) => run::run(args, self.router),
             Some(("dev", args)) => dev::dev(args, self.router, self.dev),
             Some(("send", args)) => send::send(args),
+            Some(("jobs", args)) => jobs::jobs(args),
+            Some(("dlq", args)) => dlq::dlq(args),
             Some(("config", args)) => config::config(args),
             Some(("doctor", args)) => doctor::doctor(args),
             Some(("health", args)) => health::health(args),
@@ -90,6 +97,8 @@ fn command() -> Command {
         .subcommand(run::command())
         .subcommand(dev::command())
         .subcommand(send::command())
+        .subcommand(jobs::command())
+        .subcommand(dlq::command())
         .subcommand(config::command())
         .subcommand(doctor::command())
         .subcommand(health::command())
@@ -97,12 +106,21 @@ fn command() -> Command {
 
 /// A flag for every setting, and `--config`.
 fn settings_args() -> Vec<Arg> {
+    args_of(|_| true)
+}
+
+/// The same for the settings with these keys.
+fn some_settings_args(keys: &[&str]) -> Vec<Arg> {
+    args_of(|setting| keys.contains(&setting.key))
+}
+
+fn args_of(is_wanted: impl Fn(&Setting) -> bool) -> Vec<Arg> {
     let config = Arg::new("config")
         .long("config")
         .value_name("FILE")
         .value_parser(clap::value_parser!(PathBuf))
         .help("Settings as TOML [env: DRUMLINE_CONFIG]");
-    let settings = SETTINGS.iter().map(|setting| {
+    let settings = SETTINGS.iter().filter(|setting| is_wanted(setting)).map(|setting| {
         let default = setting.default.map(|text| format!(" [default: {text}]")).unwrap_or_default();
         Arg::new(setting.key).long(setting.flag()).value_name(setting.value).help(format!(
             "{} [env: {}]{default}",
@@ -115,10 +133,24 @@ fn settings_args() -> Vec<Arg> {
 
 /// The settings that a command line and its surroundings tell.
 fn read_settings(args: &ArgMatches) -> Result<Settings, Problems> {
-    let given = |key: &'static str| Some((key.to_owned(), args.get_one::<String>(key)?.clone()));
-    let flags: BTreeMap<String, String> = SETTINGS.iter().filter_map(|setting| given(setting.key)).collect();
-    let file = args.get_one::<PathBuf>("config");
-    Settings::read(&flags, |name| std::env::var(name).ok(), file.map(PathBuf::as_path))
+    Settings::read(&flags(args), |name| std::env::var(name).ok(), config_file(args))
+}
+
+/// The same for a command that has flags for some of them only, and may need no queue.
+fn read_tool_settings(args: &ArgMatches) -> Result<Settings, Failed> {
+    Settings::read_for_tool(&flags(args), |name| std::env::var(name).ok(), config_file(args))
+        .map_err(|problems| Failed::usage(problems.to_string()))
+}
+
+fn flags(args: &ArgMatches) -> BTreeMap<String, String> {
+    // A flag that the command does not have is an error to clap, and no flag to us.
+    let given =
+        |key: &'static str| Some((key.to_owned(), args.try_get_one::<String>(key).ok().flatten()?.clone()));
+    SETTINGS.iter().filter_map(|setting| given(setting.key)).collect()
+}
+
+fn config_file(args: &ArgMatches) -> Option<&Path> {
+    args.get_one::<PathBuf>("config").map(PathBuf::as_path)
 }
 
 #[cfg(test)]

@@ -17,8 +17,12 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    pub(super) fn status(&self) -> Option<u16> {
+        self.status_line.split(' ').nth(1)?.parse().ok()
+    }
+
     pub(super) fn is_ok(&self) -> bool {
-        self.status_line.split(' ').nth(1) == Some("200")
+        self.status() == Some(200)
     }
 }
 

@@ -1,0 +1,89 @@
+#![allow(clippy::unwrap_used)]
+
+use drumline::Attribute;
+use drumline_store::JobState;
+
+use super::*;
+use crate::job_view::examples::{attempt, claim, job};
+
+fn message(body: &str) -> Message {
+    Message {
+        id: "m-1".to_owned(),
+        body: body.to_owned(),
+        receive_count: 4,
+        sent_at: Some(Duration::from_millis(1_700_000_000_000)),
+        ..Message::default()
+    }
+}
+
+fn letter(history: Option<JobRecord>) -> Letter {
+    let mut letter = Letter::new(message(r#"{"type":"email.send","jobId":"j-1","payload":{}}"#));
+    letter.learn(history.map(JobView::from));
+    letter
+}
+
+#[test]
+fn the_job_is_named_by_its_producer_or_by_its_first_message() {
+    assert_eq!(letter(None).job_id(), "j-1");
+    assert_eq!(Letter::new(message(r#"{"type":"a.b","payload":1}"#)).job_id(), "m-1");
+    assert_eq!(Letter::new(message("no job")).job_id(), "m-1");
+    let mut copy = message("no job");
+    copy.attributes.insert(ORIGINAL_ATTRIBUTE.to_owned(), Attribute::Text("m-0".to_owned()));
+    let copy = Letter::new(copy);
+    assert_eq!(copy.job_id(), "m-0");
+    assert!(copy.is_called("m-0") && copy.is_called("m-1") && !copy.is_called("m-2"));
+}
+
+#[test]
+fn the_last_failure_of_the_message_itself_is_the_reason() {
+    let mut other = attempt("retry", "in another message");
+    other.message_id = "m-2".to_owned();
+    let own = [attempt("retry", "first"), attempt("retry", "second"), other.clone()];
+    let why = letter(Some(job(None, own.to_vec()))).why();
+    assert_eq!((why.to_string().as_str(), why.from), ("rejected: second", Source::History));
+    let why = letter(Some(job(None, vec![other]))).why();
+    assert_eq!(why.reason, "in another message", "better than nothing");
+}
+
+#[test]
+fn without_failures_the_verdict_counts_then_the_attribute_then_the_receives() {
+    let mut condemned = claim(JobState::Failed);
+    condemned.verdict = Some("no such user".to_owned());
+    let why = letter(Some(job(Some(condemned), Vec::new()))).why();
+    assert_eq!((why.to_string().as_str(), why.from), ("no such user", Source::History));
+
+    let mut copy = message("x");
+    copy.attributes.insert(REASON_ATTRIBUTE.to_owned(), Attribute::Text("422".to_owned()));
+    let why = Letter::new(copy).why();
+    assert_eq!((why.reason.as_str(), why.from), ("422", Source::Attribute));
+
+    let why = letter(None).why();
+    assert_eq!((why.reason.as_str(), why.from), ("no history: received 3 times", Source::Nothing));
+    let crashed = letter(Some(job(Some(claim(JobState::Waiting)), Vec::new()))).why();
+    assert!(crashed.reason.contains("crash") && crashed.reason.contains("host-7"), "{crashed}");
+}
+
+#[test]
+fn a_type_is_told_by_body_attribute_or_history() {
+    assert_eq!(letter(None).job_type(), Some("email.send"));
+    let mut raw = message("bytes");
+    raw.attributes.insert(TYPE_ATTRIBUTE.to_owned(), Attribute::Text("raw.text".to_owned()));
+    assert_eq!(Letter::new(raw).job_type(), Some("raw.text"));
+    let mut unknown = Letter::new(message("no job"));
+    assert_eq!(unknown.job_type(), None);
+    assert!(unknown.undecodable().is_some());
+    unknown.learn(Some(job(None, vec![attempt("retry", "x")]).into()));
+    assert_eq!(unknown.job_type(), Some("email.send"));
+}
+
+#[test]
+fn a_summary_has_all_that_a_program_picks_by() {
+    let history = job(Some(claim(JobState::Failed)), vec![attempt("dead_letter", "no such user")]);
+    let json = serde_json::to_value(letter(Some(history)).summary()).unwrap();
+    let expected = serde_json::json!({
+        "messageId": "m-1", "jobId": "j-1", "type": "email.send", "sentAt": "2023-11-14T22:13:20Z",
+        "receives": 3, "state": "failed",
+        "why": { "reason": "no such user", "class": "rejected", "from": "history" },
+    });
+    assert_eq!(json, expected);
+}

@@ -1,0 +1,250 @@
+//! A look into a queue: messages are received, stay hidden while the look lasts so that none is seen twice, and are put
+//! back.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_sqs::types::ChangeMessageVisibilityBatchRequestEntry;
+use clap::{Arg, value_parser};
+use drumline::{MAX_BATCH, Message};
+use drumline_host::aws::{AwsQueue, explain, is_fifo};
+use drumline_host::{Queue, SqsError};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::queue::{DeadLetterQueue, WAIT, unavailable};
+use crate::cli::exit::Failed;
+use crate::cli::words::{count, note, short};
+use crate::metrics::Metrics;
+
+/// For how long a look of few messages hides them: what a killed look leaves hidden, and several times what it takes.
+const SHORTEST: Duration = Duration::from_secs(30);
+
+/// Messages looked at in a second, at the least. By that a long look hides its first messages until its end.
+const SLOWEST_PER_SEC: u64 = 10;
+
+/// SQS hides a message for twelve hours at most.
+const LONGEST: Duration = Duration::from_secs(43_200);
+
+/// Receives in a row that bring nothing new before it is taken for the end, where more messages are said to be there.
+/// What SQS says of their number is approximate.
+const FRUITLESS_RECEIVES: u32 = 3;
+
+/// How often messages are tried to be put back.
+const TRIES: u32 = 3;
+
+/// The wait in between.
+const RETRY_WAIT: Duration = Duration::from_millis(200);
+
+/// What Ctrl-C ends a look with.
+pub(super) const INTERRUPTED: &str = "interrupted";
+
+/// `--limit`.
+pub(super) fn limit_arg(default: &'static str) -> Arg {
+    Arg::new("limit")
+        .long("limit")
+        .value_name("N")
+        .value_parser(value_parser!(u32).range(1..))
+        .default_value(default)
+        .help("Look at so many messages at most, whether they match or not")
+}
+
+/// A look that has begun.
+pub(super) struct Look<'a> {
+    queue: &'a DeadLetterQueue,
+    receives: AwsQueue,
+    limit: usize,
+    visibility: Duration,
+    /// The newest receipt of each message, in the order in which they were first seen.
+    receipts: Vec<String>,
+    places: HashMap<String, usize>,
+    pub(super) bar: ProgressBar,
+}
+
+impl<'a> Look<'a> {
+    pub(super) fn begin(queue: &'a DeadLetterQueue, limit: usize) -> Self {
+        let visibility = visibility(limit);
+        let metrics: Arc<dyn drumline_host::QueueMetrics> = Metrics::new().queue(&queue.name);
+        let receives = AwsQueue::new(queue.clients.clone(), queue.url.clone(), metrics);
+        let receives = receives.receiving(WAIT, visibility);
+        let bar = progress_bar(limit.min(queue.visible));
+        Self { queue, receives, limit, visibility, receipts: Vec::new(), places: HashMap::new(), bar }
+    }
+
+    /// How many messages were looked at.
+    pub(super) fn seen(&self) -> usize {
+        self.receipts.len()
+    }
+
+    /// Messages that were not seen before, ten at most; none at the end.
+    pub(super) async fn more(&mut self) -> Result<Vec<Message>, Failed> {
+        let mut fruitless = 0;
+        while self.seen() < self.limit {
+            let max = MAX_BATCH.min(self.limit - self.seen());
+            let received = self.receives.receive(max).await;
+            let received = received.map_err(|error| unavailable(&self.queue.name, error))?;
+            let is_empty = received.is_empty();
+            let new: Vec<Message> = received.into_iter().filter(|message| self.is_new(message)).collect();
+            self.bar.set_position(self.seen() as u64);
+            if !new.is_empty() {
+                return Ok(new);
+            }
+            fruitless += 1;
+            if fruitless == FRUITLESS_RECEIVES || is_empty && self.seen() >= self.queue.visible {
+                break;
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// A message that comes again, after its time or on a whim of SQS, is put back by its newest receipt.
+    fn is_new(&mut self, message: &Message) -> bool {
+        match self.places.get(&message.id) {
+            Some(&place) => {
+                message.receipt.clone_into(&mut self.receipts[place]);
+                false
+            }
+            None => {
+                self.places.insert(message.id.clone(), self.receipts.len());
+                self.receipts.push(message.receipt.clone());
+                true
+            }
+        }
+    }
+
+    /// Does `work` unless Ctrl-C comes first; what is hidden is put back in either case.
+    pub(super) async fn unless_interrupted<T>(
+        work: impl Future<Output = Result<T, Failed>>,
+    ) -> Result<T, Failed> {
+        tokio::select! {
+            result = work => result,
+            signal = tokio::signal::ctrl_c() => {
+                signal?;
+                Err(Failed::other(INTERRUPTED))
+            }
+        }
+    }
+
+    /// Ends the look: everybody can receive the messages again. Tells how much was seen.
+    pub(super) async fn end(self, matching: Option<usize>) {
+        self.bar.finish_and_clear();
+        let mut left: Vec<&str> = self.receipts.iter().map(String::as_str).collect();
+        let mut why = String::new();
+        for attempt in 0..TRIES {
+            if attempt > 0 {
+                tokio::time::sleep(RETRY_WAIT).await;
+            }
+            let mut failed = Vec::new();
+            for batch in left.chunks(MAX_BATCH) {
+                match self.put_back(batch).await {
+                    Ok(refused) => failed.extend(refused.into_iter().map(|(index, text)| {
+                        why = text;
+                        batch[index]
+                    })),
+                    Err(error) => {
+                        why = error.text;
+                        failed.extend_from_slice(batch);
+                    }
+                }
+            }
+            left = failed;
+            if left.is_empty() {
+                break;
+            }
+        }
+        if !left.is_empty() {
+            note(&format!(
+                "{} could not be put back, and can be received again within {}: {why}",
+                count(left.len(), "message"),
+                short(u64::try_from(self.visibility.as_millis()).unwrap_or(u64::MAX))
+            ));
+        }
+        self.tell(matching);
+    }
+
+    /// The entries that were refused, and why. See
+    /// [ChangeMessageVisibilityBatch](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibilityBatch.html).
+    async fn put_back(&self, receipts: &[&str]) -> Result<Vec<(usize, String)>, SqsError> {
+        let entry = |(index, receipt): (usize, &&str)| {
+            ChangeMessageVisibilityBatchRequestEntry::builder()
+                .id(index.to_string())
+                .receipt_handle(*receipt)
+                .visibility_timeout(0)
+                .build()
+                .expect("all fields are set")
+        };
+        let entries = receipts.iter().enumerate().map(entry).collect();
+        let calls = &self.queue.clients.calls;
+        let request = calls.change_message_visibility_batch().queue_url(&self.queue.url);
+        let reply = request.set_entries(Some(entries)).send().await;
+        let reply = reply.map_err(|error| explain("ChangeMessageVisibilityBatch", &error))?;
+        let done: Vec<&str> = reply.successful.iter().map(|entry| entry.id.as_str()).collect();
+        let refused = (0..receipts.len()).filter(|index| !done.contains(&index.to_string().as_str()));
+        let text = |index: usize| {
+            let failed = reply.failed.iter().find(|entry| entry.id == index.to_string());
+            failed.map_or_else(
+                || "the answer does not mention it".to_owned(),
+                |entry| format!("{}: {}", entry.code, entry.message.as_deref().unwrap_or_default()),
+            )
+        };
+        Ok(refused.map(|index| (index, text(index))).collect())
+    }
+
+    fn tell(&self, matching: Option<usize>) {
+        let DeadLetterQueue { name, visible, hidden, .. } = self.queue;
+        let seen = self.seen();
+        if seen == 0 {
+            note(&match hidden {
+                0 => format!("{name} is empty"),
+                _ => format!(
+                    "{name} shows no message; about {hidden} are hidden, because somebody has received them"
+                ),
+            });
+            return;
+        }
+        let matching = matching.map(|matching| format!(", {matching} of them match")).unwrap_or_default();
+        note(&format!(
+            "looked at {} in {name}{matching}; each has been received once more by that",
+            count(seen, "message")
+        ));
+        if seen == self.limit && *visible > seen {
+            note(&format!("about {} more were not looked at; --limit takes another number", visible - seen));
+        } else if is_fifo(name) && *visible > seen {
+            note(&format!("about {} more are behind the first ten of their message groups", visible - seen));
+        }
+        if *hidden > 0 {
+            note(&format!("about {hidden} more are hidden, because somebody has received them"));
+        }
+    }
+}
+
+/// For how long messages are hidden by a look at so many.
+fn visibility(limit: usize) -> Duration {
+    let extra = Duration::from_secs(limit as u64 / SLOWEST_PER_SEC);
+    (SHORTEST + extra).min(LONGEST)
+}
+
+fn progress_bar(expected: usize) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let template = "{spinner} looked at {pos} of about {len}, {per_sec}";
+    let style = ProgressStyle::with_template(template).expect("the template is sound");
+    let bar = ProgressBar::new(expected as u64).with_style(style);
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_hides_no_longer_than_it_may_take() {
+        assert_eq!(visibility(1), Duration::from_secs(30));
+        assert_eq!(visibility(100), Duration::from_secs(40));
+        assert_eq!(visibility(usize::MAX), LONGEST);
+    }
+}

@@ -1,0 +1,125 @@
+//! `drumline dlq ls`: a line for each message, and why it is there.
+
+use std::io::{IsTerminal, StdoutLock, Write};
+use std::process::ExitCode;
+
+use clap::{ArgMatches, Command};
+use comfy_table::Table;
+
+use super::filter::Filter;
+use super::letter::Letter;
+use super::look::{Look, limit_arg};
+use super::queue::DeadLetterQueue;
+use super::reasons::Reasons;
+use super::{A_LOOK_IS_A_RECEIVE, common_args};
+use crate::cli::exit::Failed;
+use crate::cli::histories::output_arg;
+use crate::cli::read_tool_settings;
+use crate::cli::words::{brief, now_ms, one_line, table, when};
+
+/// How much of a reason is in the table; JSON has all of it.
+const LONGEST_REASON: usize = 160;
+
+pub(super) fn command() -> Command {
+    Command::new("ls")
+        .about("Lists the dead letters: which jobs, since when, received how often, and why")
+        .after_help(format!(
+            "Examples:\n  \
+             drumline dlq ls --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs\n  \
+             drumline dlq ls --type email.send --reason 'no such user'\n  \
+             drumline dlq ls --older-than 10d --limit 5000\n  \
+             drumline dlq ls --dlq-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs-dlq --output json \\\n    \
+             | jq -r '.why.reason' | sort | uniq -c | sort -rn\n\n\
+             {A_LOOK_IS_A_RECEIVE}\n\n\
+             Receives are told as they were before this look. Exit status: 0 listed, also where nothing was found, 64 bad usage,\n\
+             69 the queue cannot be reached, 1 anything else."
+        ))
+        .args(common_args())
+        .args(Filter::args())
+        .arg(limit_arg("100"))
+        .arg(output_arg())
+}
+
+pub(super) async fn ls(args: &ArgMatches) -> Result<ExitCode, Failed> {
+    let settings = read_tool_settings(args)?;
+    let filter = Filter::read(args);
+    let queue = DeadLetterQueue::find(args, &settings).await?;
+    let mut reasons = Reasons::open(&settings).await?;
+    let limit = args.get_one::<u32>("limit").copied().unwrap_or(1) as usize;
+    let mut look = Look::begin(&queue, limit);
+    let mut list = List::new(args.get_one::<String>("output").is_some_and(|output| output == "json"));
+    let listed = Look::unless_interrupted(async {
+        loop {
+            let messages = look.more().await?;
+            if messages.is_empty() {
+                return Ok(());
+            }
+            let mut letters: Vec<Letter> = messages.into_iter().map(Letter::new).collect();
+            reasons.add(&mut letters).await;
+            let now = now_ms();
+            for letter in letters.iter().filter(|letter| filter.matches(letter, now)) {
+                look.bar.suspend(|| list.add(letter, now))?;
+            }
+        }
+    })
+    .await;
+    // What was seen before it failed is put back and shown all the same.
+    let matching = (!filter.is_open()).then_some(list.count);
+    let shown = list.end();
+    look.end(matching).await;
+    reasons.tell();
+    listed?;
+    shown?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The output: a table at the end, or lines of JSON as they come.
+struct List {
+    table: Option<Table>,
+    count: usize,
+}
+
+impl List {
+    fn new(json: bool) -> Self {
+        let header = ["MESSAGE", "JOB", "TYPE", "SENT", "RECEIVED", "WHY"];
+        Self { table: (!json).then(|| table(header, std::io::stdout().is_terminal())), count: 0 }
+    }
+
+    fn add(&mut self, letter: &Letter, now: u64) -> std::io::Result<()> {
+        self.count += 1;
+        let Some(table) = &mut self.table else {
+            let mut out = std::io::stdout().lock();
+            return json_line(&mut out, letter);
+        };
+        table.add_row([
+            one_line(&letter.message().id),
+            one_line(letter.job_id()),
+            letter.job_type().map_or_else(|| "-".to_owned(), one_line),
+            letter.sent_ms().map_or_else(|| "-".to_owned(), |sent| when(sent, now)),
+            letter.receives().to_string(),
+            brief(&why(letter), LONGEST_REASON),
+        ]);
+        Ok(())
+    }
+
+    fn end(self) -> std::io::Result<()> {
+        match self.table {
+            Some(table) if self.count > 0 => writeln!(std::io::stdout().lock(), "{table}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn json_line(out: &mut StdoutLock<'_>, letter: &Letter) -> std::io::Result<()> {
+    serde_json::to_writer(&mut *out, &letter.summary())?;
+    writeln!(out)
+}
+
+fn why(letter: &Letter) -> String {
+    let is_done = letter.history().is_some_and(|view| view.state == crate::job_view::ShownState::Done);
+    if is_done {
+        format!("its job is done by now; before that {}", letter.why())
+    } else {
+        letter.why().to_string()
+    }
+}

@@ -1,0 +1,108 @@
+//! Which queue is the DLQ, and whether it may be looked into.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::types::QueueAttributeName as Name;
+use clap::ArgMatches;
+use drumline_host::aws::{AwsQueue, Clients, Redrive, connect, explain, queue_name, url_by_arn};
+use drumline_host::{Settings, SqsError};
+use url::Url;
+
+use crate::cli::exit::Failed;
+use crate::metrics::Metrics;
+
+/// How long a receive waits. A wait at all has SQS ask all of its servers instead of some; more of it only delays the end.
+pub(super) const WAIT: Duration = Duration::from_secs(1);
+
+/// A dead-letter queue.
+pub(super) struct DeadLetterQueue {
+    pub(super) name: String,
+    pub(super) url: String,
+    pub(super) clients: Clients,
+    /// About how many messages can be received.
+    pub(super) visible: usize,
+    /// About how many somebody has in hand.
+    pub(super) hidden: usize,
+}
+
+impl DeadLetterQueue {
+    /// The one that the command line names, or the DLQ of the only queue of the settings.
+    pub(super) async fn find(args: &ArgMatches, settings: &Settings) -> Result<Self, Failed> {
+        let given = args.get_one::<String>("dlq-url");
+        let (url, clients) = match given {
+            Some(text) => {
+                let url = Url::parse(text)
+                    .map_err(|error| Failed::usage(format!("--dlq-url {text:?}: {error}")))?;
+                let clients = connect(&url, WAIT).await.map_err(Failed::usage)?;
+                (url.to_string(), clients)
+            }
+            None => of_queue(only_queue(settings)?).await?,
+        };
+        match Self::examine(url, clients).await? {
+            (queue, Some(redrive)) if !args.get_flag("force") => Err(refuse_chain(&queue.name, &redrive)),
+            (queue, _) => Ok(queue),
+        }
+    }
+
+    async fn examine(url: String, clients: Clients) -> Result<(Self, Option<Redrive>), Failed> {
+        let name = queue_name(&url).to_owned();
+        let names = [
+            Name::ApproximateNumberOfMessages,
+            Name::ApproximateNumberOfMessagesNotVisible,
+            Name::RedrivePolicy,
+        ];
+        let request =
+            clients.calls.get_queue_attributes().queue_url(&url).set_attribute_names(Some(names.to_vec()));
+        let reply = request.send().await.map_err(|error| explain("GetQueueAttributes", &error));
+        let attributes = reply.map_err(|error| unavailable(&name, error))?.attributes.unwrap_or_default();
+        let number = |name: &Name| attributes.get(name).and_then(|text| text.parse().ok()).unwrap_or(0);
+        let visible = number(&Name::ApproximateNumberOfMessages);
+        let hidden = number(&Name::ApproximateNumberOfMessagesNotVisible);
+        let redrive =
+            attributes.get(&Name::RedrivePolicy).and_then(|policy| serde_json::from_str(policy).ok());
+        Ok((Self { name, url, clients, visible, hidden }, redrive))
+    }
+}
+
+/// Looking into a queue with a redrive policy moves messages on, some time.
+fn refuse_chain(name: &str, redrive: &Redrive) -> Failed {
+    Failed::usage(format!(
+        "{name} has a redrive policy of its own: what is received more than {} times moves on to {}, and a look is a \
+         receive. --force looks all the same",
+        redrive.max_receive_count, redrive.dead_letter_target_arn
+    ))
+}
+
+fn only_queue(settings: &Settings) -> Result<&Url, Failed> {
+    match &settings.queues[..] {
+        [queue] => Ok(&queue.url),
+        [] => Err(Failed::usage(
+            "no queue is given: name the queue by --queue-url or DRUMLINE_QUEUE_URL, or its DLQ by --dlq-url",
+        )),
+        many => {
+            let names: Vec<&str> = many.iter().map(|queue| queue_name(queue.url.as_str())).collect();
+            Err(Failed::usage(format!(
+                "the settings name several queues ({}): say by --queue-url whose DLQ is meant",
+                names.join(", ")
+            )))
+        }
+    }
+}
+
+async fn of_queue(url: &Url) -> Result<(String, Clients), Failed> {
+    let clients = connect(url, WAIT).await.map_err(Failed::usage)?;
+    let name = queue_name(url.as_str());
+    let queue = AwsQueue::new(clients.clone(), url.to_string(), Metrics::new().queue(name));
+    let facts = queue.describe().await.map_err(|error| unavailable(name, error))?;
+    let Some(redrive) = facts.redrive else {
+        return Err(Failed::usage(format!(
+            "{name} has no redrive policy, so it has no DLQ; where it is the DLQ itself, name it by --dlq-url"
+        )));
+    };
+    let url = url_by_arn(&clients.calls, &redrive.dead_letter_target_arn).await;
+    Ok((url.map_err(|error| unavailable(name, error))?, clients))
+}
+
+pub(super) fn unavailable(name: &str, error: SqsError) -> Failed {
+    Failed::sqs(error.kind, format!("{name} cannot be looked into: {}", error.text))
+}

@@ -1,0 +1,50 @@
+//! Asks for the histories of dead letters, for as long as somebody answers: a list without reasons is better than none.
+
+use drumline_host::Settings;
+use futures_util::future::join_all;
+
+use super::letter::Letter;
+use crate::cli::exit::Failed;
+use crate::cli::histories::{Histories, Silence};
+use crate::cli::words::note;
+
+/// Who is asked for histories.
+pub(super) struct Reasons {
+    histories: Option<Histories>,
+    /// Why nobody is asked any more.
+    silence: Option<String>,
+}
+
+impl Reasons {
+    pub(super) async fn open(settings: &Settings) -> Result<Self, Failed> {
+        match Histories::open(settings).await {
+            Ok(histories) => Ok(Self { histories: Some(histories), silence: None }),
+            // A store of another kind cannot work; a worker without an address is only quiet.
+            Err(Silence::Settings(text)) if settings.http_addr.is_some() => Err(Failed::usage(text)),
+            Err(silence) => Ok(Self { histories: None, silence: Some(silence.text().to_owned()) }),
+        }
+    }
+
+    /// Gives the letters their histories.
+    pub(super) async fn add(&mut self, letters: &mut [Letter]) {
+        let Some(histories) = &self.histories else { return };
+        let asked = letters.iter().map(|letter| histories.job(letter.job_id()));
+        let answers = join_all(asked).await;
+        for (letter, answer) in letters.iter_mut().zip(answers) {
+            match answer {
+                Ok(history) => letter.learn(history),
+                Err(silence) => {
+                    self.histories = None;
+                    self.silence = Some(silence.text().to_owned());
+                }
+            }
+        }
+    }
+
+    /// Tells why reasons are missing, where they are.
+    pub(super) fn tell(&self) {
+        if let Some(silence) = &self.silence {
+            note(&format!("no histories, so reasons are known of copied messages only: {silence}"));
+        }
+    }
+}

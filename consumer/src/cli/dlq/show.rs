@@ -1,0 +1,245 @@
+//! `drumline dlq show`: everything of one message.
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::{Arg, ArgMatches, Command};
+use drumline::Attribute;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::letter::{Letter, Summary, millis};
+use super::look::{Look, limit_arg};
+use super::pretty::pretty;
+use super::queue::DeadLetterQueue;
+use super::reasons::Reasons;
+use super::{A_LOOK_IS_A_RECEIVE, common_args};
+use crate::cli::exit::Failed;
+use crate::cli::histories::output_arg;
+use crate::cli::job_text::write_job;
+use crate::cli::read_tool_settings;
+use crate::cli::words::{count, now_ms, one_line, rfc3339, when};
+use crate::job_view::JobView;
+
+pub(super) fn command() -> Command {
+    Command::new("show")
+        .about("Everything of one dead letter: body, attributes, history")
+        .after_help(format!(
+            "Examples:\n  \
+             drumline dlq show 7ae2c3f4-0f6c-4a3e-9d0f-5a7f0f8f2b11 --queue-url https://sqs.…/jobs\n  \
+             drumline dlq show 01JQ3ZC5T8M1Y4 --output json | jq -r .body > body.json\n\n\
+             It shows the body, because it is asked for. Bodies should hold no secrets; this one may.\n\n\
+             SQS finds nothing by id, so messages are looked at until it is found.\n\n\
+             {A_LOOK_IS_A_RECEIVE}\n\n\
+             Exit status: 0 shown, 1 not found, 64 bad usage, 69 the queue cannot be reached."
+        ))
+        .arg(Arg::new("id").value_name("ID").required(true).help("The message's id, or the job's"))
+        .args(common_args())
+        .arg(limit_arg("1000"))
+        .arg(output_arg())
+}
+
+pub(super) async fn show(args: &ArgMatches) -> Result<ExitCode, Failed> {
+    let settings = read_tool_settings(args)?;
+    let id = args.get_one::<String>("id").map(String::as_str).unwrap_or_default();
+    let queue = DeadLetterQueue::find(args, &settings).await?;
+    let mut reasons = Reasons::open(&settings).await?;
+    let limit = args.get_one::<u32>("limit").copied().unwrap_or(1) as usize;
+    let mut look = Look::begin(&queue, limit);
+    let found = Look::unless_interrupted(async {
+        loop {
+            let messages = look.more().await?;
+            if messages.is_empty() {
+                return Ok(None);
+            }
+            let letter = messages.into_iter().map(Letter::new).find(|letter| letter.is_called(id));
+            if let Some(letter) = letter {
+                let mut found = [letter];
+                reasons.add(&mut found).await;
+                return Ok(found.into_iter().next());
+            }
+        }
+    })
+    .await;
+    let seen = look.seen();
+    look.end(None).await;
+    let Some(letter) = found? else {
+        return Err(Failed::other(format!(
+            "no message and no job {id} among the {} of {} that were looked at",
+            count(seen, "message"),
+            queue.name
+        )));
+    };
+    let mut out = io::stdout().lock();
+    if args.get_one::<String>("output").is_some_and(|output| output == "json") {
+        let all = All::of(&letter);
+        serde_json::to_writer(&mut out, &all).map_err(|error| Failed::other(error.to_string()))?;
+        writeln!(out)?;
+    } else {
+        let is_terminal = out.is_terminal();
+        write_letter(&mut out, &letter, now_ms(), is_terminal)?;
+    }
+    reasons.tell();
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A letter with everything of it, for programs.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct All<'a> {
+    #[serde(flatten)]
+    summary: Summary<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_received_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deduplication_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence_number: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_header: Option<&'a str>,
+    /// Texts, and of bytes their hexadecimal notation.
+    attributes: Map<String, Value>,
+    /// Why the body is no job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undecodable: Option<&'a str>,
+    /// As it is.
+    body: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<&'a JobView>,
+}
+
+impl<'a> All<'a> {
+    fn of(letter: &'a Letter) -> Self {
+        let message = letter.message();
+        let attribute = |value: &Attribute| match value {
+            Attribute::Text(text) => json!(text),
+            Attribute::Binary(bytes) => json!({ "hex": hex(bytes) }),
+        };
+        Self {
+            summary: letter.summary(),
+            first_received_at: message.first_received_at.map(|at| rfc3339(millis(at))),
+            deduplication_id: message.deduplication_id.as_deref(),
+            sequence_number: message.sequence_number.as_deref(),
+            trace_header: message.trace_header.as_deref(),
+            attributes: message
+                .attributes
+                .iter()
+                .map(|(name, value)| (name.clone(), attribute(value)))
+                .collect(),
+            undecodable: letter.undecodable(),
+            body: &message.body,
+            history: letter.history(),
+        }
+    }
+}
+
+fn write_letter(out: &mut impl Write, letter: &Letter, now: u64, is_terminal: bool) -> io::Result<()> {
+    let message = letter.message();
+    let mut fact = |name: &str, value: Option<String>| match value {
+        Some(value) => writeln!(out, "{name:<10}{value}"),
+        None => Ok(()),
+    };
+    let text = |text: &Option<String>| text.as_deref().map(one_line);
+    fact("MESSAGE", Some(one_line(&message.id)))?;
+    fact("JOB", Some(one_line(letter.job_id())))?;
+    fact("TYPE", letter.job_type().map(one_line))?;
+    fact("SENT", letter.sent_ms().map(|sent| when(sent, now)))?;
+    fact("RECEIVED", Some(count(letter.receives() as usize, "time")))?;
+    fact("FIRST", message.first_received_at.map(|first| when(millis(first), now)))?;
+    fact("GROUP", text(&message.group))?;
+    fact("DEDUP ID", text(&message.deduplication_id))?;
+    fact("SEQUENCE", text(&message.sequence_number))?;
+    fact("TRACE", text(&message.trace_header))?;
+    fact("WHY", Some(one_line(&letter.why().to_string())))?;
+    fact("NO JOB", letter.undecodable().map(one_line))?;
+    if !message.attributes.is_empty() {
+        writeln!(out, "\nATTRIBUTES")?;
+        for (name, value) in &message.attributes {
+            match value {
+                Attribute::Text(text) => writeln!(out, "{}: {}", one_line(name), one_line(text))?,
+                Attribute::Binary(bytes) => {
+                    writeln!(out, "{}: {} (hexadecimal)", one_line(name), hex(bytes))?
+                }
+            }
+        }
+    }
+    writeln!(out, "\nBODY\n{}", pretty(&message.body))?;
+    writeln!(out, "\nHISTORY")?;
+    match letter.history() {
+        Some(view) => write_job(out, view, now, is_terminal),
+        None => writeln!(out, "Nothing is known of its job."),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
+    use drumline::Message;
+    use drumline_store::JobState;
+
+    use super::*;
+    use crate::job_view::examples::{attempt, claim, job};
+
+    const NOW: u64 = 1_700_000_000_000;
+
+    fn letter() -> Letter {
+        let message = Message {
+            id: "m-1".to_owned(),
+            body: r#"{"type":"email.send","payload":{"n":12345678901234567890123}}"#.to_owned(),
+            receive_count: 6,
+            sent_at: Some(Duration::from_millis(NOW - 60_000)),
+            group: Some("g".to_owned()),
+            attributes: [
+                ("note".to_owned(), Attribute::Text("a\u{1b}b".to_owned())),
+                ("raw".to_owned(), Attribute::Binary(vec![0, 255])),
+            ]
+            .into(),
+            ..Message::default()
+        };
+        let mut letter = Letter::new(message);
+        let mut claim = claim(JobState::Failed);
+        claim.verdict = Some("no such user".to_owned());
+        letter.learn(Some(job(Some(claim), vec![attempt("dead_letter", "no such user")]).into()));
+        letter
+    }
+
+    #[test]
+    fn people_see_body_attributes_and_history() {
+        let mut out = Vec::new();
+        write_letter(&mut out, &letter(), NOW, false).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        for words in [
+            "MESSAGE   m-1",
+            "SENT      2023-11-14T22:12:20Z, 1m ago",
+            "RECEIVED  5 times",
+            "GROUP     g",
+            "WHY       rejected: no such user",
+            "note: a b",
+            "raw: 00ff (hexadecimal)",
+            "    \"n\": 12345678901234567890123",
+            "VERDICT   no such user",
+            "failed for good",
+        ] {
+            assert!(text.contains(words), "{words:?} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn programs_get_the_body_as_it_is() {
+        let letter = letter();
+        let json = serde_json::to_value(All::of(&letter)).unwrap();
+        assert_eq!(json["body"], letter.message().body);
+        assert_eq!(
+            (&json["attributes"]["raw"]["hex"], &json["why"]["from"]),
+            (&"00ff".into(), &"history".into())
+        );
+        assert_eq!(json["history"]["attempts"][0]["class"], "rejected");
+        assert_eq!(json["receives"], 5);
+    }
+}

@@ -1,0 +1,191 @@
+//! Where commands learn of jobs: the shared store itself, or with `memory:` the worker that has it in its memory.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use clap::Arg;
+use drumline_host::Settings;
+use drumline_store::{Location, OpenError, Store, open};
+use serde::Deserialize;
+
+use super::exit::Failed;
+use super::own_endpoint;
+use crate::job_view::JobView;
+
+/// The settings that say where.
+pub(super) const SETTINGS: [&str; 2] = ["store_url", "http_addr"];
+
+/// Who is asked.
+#[derive(Clone)]
+pub(super) enum Histories {
+    Store(Arc<dyn Store>),
+    Worker(SocketAddr),
+}
+
+/// Why nobody told.
+#[derive(Debug)]
+pub(super) enum Silence {
+    /// The settings cannot work.
+    Settings(String),
+    /// Nobody answers, or not as a worker does.
+    Unavailable(String),
+}
+
+impl Silence {
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Self::Settings(text) | Self::Unavailable(text) => text,
+        }
+    }
+}
+
+impl From<Silence> for Failed {
+    fn from(silence: Silence) -> Self {
+        match silence {
+            Silence::Settings(text) => Self::usage(text),
+            Silence::Unavailable(text) => Self::unavailable(text),
+        }
+    }
+}
+
+impl Histories {
+    /// Whoever the settings name. A worker is not asked before the first question.
+    pub(super) async fn open(settings: &Settings) -> Result<Self, Silence> {
+        let location = &settings.store.location;
+        if *location == Location::Memory {
+            let addr = settings.http_addr.ok_or_else(|| {
+                let text = "the store is memory:, inside the worker, and DRUMLINE_HTTP_ADDR is off, so there is nobody to \
+                            ask: give the worker an address, or a store that others can reach (DRUMLINE_STORE_URL)";
+                Silence::Settings(text.to_owned())
+            })?;
+            return Ok(Self::Worker(addr));
+        }
+        // It claims nothing, so nobody ever reads this name.
+        let opened = open(location, Arc::from("drumline-cli"), settings.store.keep).await;
+        opened.map(Self::Store).map_err(|error| match error {
+            OpenError::Url(text) => Silence::Settings(format!("store_url: {text}")),
+            OpenError::Unavailable(error) => {
+                Silence::Unavailable(format!("the store {location} does not answer: {error}"))
+            }
+        })
+    }
+
+    /// What is known of a job; `None` where nothing is.
+    pub(super) async fn job(&self, id: &str) -> Result<Option<JobView>, Silence> {
+        match self {
+            Self::Store(store) => {
+                let job = store.job(id).await;
+                let job =
+                    job.map_err(|error| Silence::Unavailable(format!("the store does not answer: {error}")))?;
+                Ok(job.map(JobView::from))
+            }
+            Self::Worker(addr) => {
+                let (addr, path) = (*addr, format!("/jobs/{}", percent_encoded(id)));
+                let answer = tokio::task::spawn_blocking(move || own_endpoint::get(addr, &path)).await;
+                let answer = answer.map_err(|error| Silence::Unavailable(error.to_string()))?;
+                understood(addr, answer)
+            }
+        }
+    }
+
+    /// Whom a job is not known to, in words.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Store(_) => "the store".to_owned(),
+            Self::Worker(addr) => format!("the worker at http://{addr}, whose store is its memory,"),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    error: String,
+}
+
+fn understood(
+    addr: SocketAddr,
+    answer: std::io::Result<own_endpoint::Answer>,
+) -> Result<Option<JobView>, Silence> {
+    let unavailable = |text| Err(Silence::Unavailable(text));
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => {
+            return unavailable(format!(
+                "the store is memory:, inside the worker, and no worker answers at http://{addr}: {error}; name its \
+                 address by --http-addr, or a store that you both reach by --store-url"
+            ));
+        }
+    };
+    let refusal = || serde_json::from_str::<Refusal>(&answer.body).ok();
+    match (answer.status(), refusal()) {
+        (Some(200), _) => match serde_json::from_str(&answer.body) {
+            Ok(job) => Ok(Some(job)),
+            Err(error) => {
+                unavailable(format!("http://{addr} does not answer as a worker of this version: {error}"))
+            }
+        },
+        (Some(404), Some(_)) => Ok(None),
+        (_, Some(Refusal { error })) => unavailable(format!("the worker at http://{addr}: {error}")),
+        (_, None) => unavailable(format!(
+            "http://{addr} does not answer as a worker of this version does ({}): is it another program's address?",
+            answer.status_line
+        )),
+    }
+}
+
+/// An id as one segment of a path.
+fn percent_encoded(id: &str) -> String {
+    let mut path = String::with_capacity(id.len());
+    for byte in id.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' => path.push(char::from(byte)),
+            // Dots too: a segment of dots alone means something to servers.
+            _ => path.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    path
+}
+
+/// `--output`.
+pub(super) fn output_arg() -> Arg {
+    Arg::new("output")
+        .long("output")
+        .value_parser(["table", "json"])
+        .default_value("table")
+        .help("For people, or JSON for programs")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn any_id_is_one_segment_of_a_path() {
+        assert_eq!(percent_encoded("01J-a_b~"), "01J-a_b~");
+        assert_eq!(percent_encoded("a/b c?ä.."), "a%2Fb%20c%3F%C3%A4%2E%2E");
+    }
+
+    #[test]
+    fn a_worker_is_told_from_whatever_else_answers() {
+        let addr = "127.0.0.1:9464".parse().unwrap();
+        let answer = |status: &str, body: &str| {
+            understood(
+                addr,
+                Ok(own_endpoint::Answer { status_line: format!("HTTP/1.0 {status}"), body: body.into() }),
+            )
+        };
+        let known = r#"{"state":"unknown","jobId":"j","attempts":[]}"#;
+        assert_eq!(answer("200 OK", known).unwrap().unwrap().job.job_id, "j");
+        assert!(answer("404 Not Found", r#"{"error":"nothing is known"}"#).unwrap().is_none());
+        let texts = [
+            answer("503 Service Unavailable", r#"{"error":"the store does not answer: timeout"}"#),
+            answer("404 Not Found", "no such page"),
+            answer("200 OK", "<html>"),
+            understood(addr, Err(std::io::ErrorKind::ConnectionRefused.into())),
+        ]
+        .map(|answer| answer.unwrap_err().text().to_owned());
+        assert!(texts[0].contains("timeout") && texts[1].contains("another program"), "{texts:?}");
+        assert!(texts[2].contains("this version") && texts[3].contains("--http-addr"), "{texts:?}");
+    }
+}

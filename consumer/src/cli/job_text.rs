@@ -1,0 +1,255 @@
+//! A job in words: what `drumline jobs show` and `drumline dlq show` print of it.
+
+use std::io::{self, Write};
+
+use drumline_store::{AttemptRecord, ProgressRecord};
+
+use super::words::{brief, one_line, rfc3339, short, table, when};
+use crate::job_view::{JobView, ShownState};
+
+/// How wide a bar of progress is.
+const BAR: u64 = 30;
+
+/// How much of a verdict, a result or a reason is shown in a table; JSON has all of it.
+const LONGEST: usize = 400;
+
+/// Everything that is known of a job.
+pub(super) fn write_job(out: &mut impl Write, view: &JobView, now: u64, is_terminal: bool) -> io::Result<()> {
+    for (name, value) in facts(view, now) {
+        writeln!(out, "{name:<10}{value}")?;
+    }
+    let attempts = &view.job.attempts;
+    if attempts.is_empty() {
+        return writeln!(out, "\nNo failed attempt is known.");
+    }
+    writeln!(out, "\nFAILED ATTEMPTS")?;
+    write_attempts(out, attempts, now, is_terminal)
+}
+
+/// Failed attempts, the oldest first.
+fn write_attempts(
+    out: &mut impl Write,
+    attempts: &[AttemptRecord],
+    now: u64,
+    is_terminal: bool,
+) -> io::Result<()> {
+    let mut table = table(["WHEN", "ATTEMPT", "CLASS", "REASON", "THEN", "TOOK", "WORKER"], is_terminal);
+    for attempt in attempts {
+        table.add_row([
+            when(attempt.at_ms, now),
+            attempt.attempt.to_string(),
+            attempt.class.clone(),
+            brief(&attempt.reason, LONGEST),
+            consequence(attempt),
+            short(attempt.took_ms),
+            one_line(&attempt.worker),
+        ]);
+    }
+    writeln!(out, "{table}")
+}
+
+fn consequence(attempt: &AttemptRecord) -> String {
+    match (&*attempt.outcome, attempt.retry_in_ms) {
+        ("retry", Some(delay)) => format!("again after {}", short(delay)),
+        ("dead_letter", _) => "failed for good".to_owned(),
+        ("release", _) => "given back".to_owned(),
+        ("lease_lost", _) => "left alone".to_owned(),
+        (other, _) => one_line(other),
+    }
+}
+
+fn facts(view: &JobView, now: u64) -> Vec<(&'static str, String)> {
+    let JobView { state, job } = view;
+    let claim = job.claim.as_ref();
+    let last = job.attempts.last();
+    let mut facts = vec![("STATE", state_in_words(*state)), ("JOB", one_line(&job.job_id))];
+    let mut add = |name, value: Option<String>| facts.extend(value.map(|value| (name, value)));
+    let job_type = claim.map(|claim| &claim.job_type).or(last.and_then(|last| last.job_type.as_ref()));
+    add("TYPE", job_type.map(|job_type| one_line(job_type)));
+    add(
+        "QUEUE",
+        claim.map(|claim| &claim.queue).or(last.map(|last| &last.queue)).map(|queue| one_line(queue)),
+    );
+    let message = claim.map(|claim| &claim.message_id).or(last.map(|last| &last.message_id));
+    add("MESSAGE", message.map(|id| one_line(id)));
+    if let Some(claim) = claim {
+        add("KEY", (claim.key != job.job_id).then(|| one_line(&claim.key)));
+        add("WORKER", Some(one_line(&claim.owner)));
+        add("ATTEMPTS", Some(claim.attempts.to_string()));
+        let is_running = *state == ShownState::Running;
+        add("CLAIMED", is_running.then(|| format!("until {}", when(claim.claimed_until_ms, now))));
+    }
+    let progress = job.progress.as_ref();
+    add(
+        "PROGRESS",
+        progress.map(|progress| {
+            format!(
+                "{} {}, {} ago",
+                bar(progress),
+                in_units(progress),
+                short(now.saturating_sub(progress.at_ms))
+            )
+        }),
+    );
+    if let Some(claim) = claim {
+        add("VERDICT", claim.verdict.as_ref().map(|verdict| brief(verdict, LONGEST)));
+        add("RESULT", claim.result.as_ref().map(|result| brief(&result.to_string(), LONGEST)));
+    }
+    facts
+}
+
+fn state_in_words(state: ShownState) -> String {
+    let more = match state {
+        ShownState::Running | ShownState::Done => "",
+        ShownState::Waiting => {
+            ": nobody works on it; its next attempt is to come, unless it was received too often"
+        }
+        ShownState::Failed => ": no attempt can succeed",
+        ShownState::Unknown => ": only what follows is known",
+    };
+    format!("{}{more}", state.label())
+}
+
+fn bar(progress: &ProgressRecord) -> String {
+    let filled = portion(progress, BAR);
+    let filled = usize::try_from(filled).unwrap_or_default();
+    let empty = usize::try_from(BAR).unwrap_or_default() - filled;
+    format!("[{}{}]", "#".repeat(filled), "-".repeat(empty))
+}
+
+/// `45 % 450 of 1000 records`.
+fn in_units(progress: &ProgressRecord) -> String {
+    let ProgressRecord { done, total, unit, .. } = progress;
+    format!("{} % {done} of {total} {}", portion(progress, 100), one_line(unit))
+}
+
+/// What is done, of `whole`. Only all is all: 999 of 1000 is 99 %.
+fn portion(progress: &ProgressRecord, whole: u64) -> u64 {
+    let (done, total) = (u128::from(progress.done), u128::from(progress.total));
+    if total == 0 {
+        return 0;
+    }
+    u64::try_from(done.min(total) * u128::from(whole) / total).unwrap_or(whole)
+}
+
+/// A job on one line, for those who watch it.
+pub(super) fn line(view: &JobView) -> String {
+    let JobView { state, job } = view;
+    let mut parts = vec![state.label().to_owned()];
+    if let Some(claim) = &job.claim {
+        if *state == ShownState::Running {
+            parts.push(format!("attempt {} by {}", claim.attempts, one_line(&claim.owner)));
+        }
+        if let (ShownState::Failed, Some(verdict)) = (state, &claim.verdict) {
+            parts.push(brief(verdict, LONGEST));
+            return parts.join(", ");
+        }
+    }
+    if let (ShownState::Running | ShownState::Done, Some(progress)) = (state, &job.progress) {
+        parts.push(in_units(progress));
+    }
+    if let (ShownState::Waiting | ShownState::Failed | ShownState::Unknown, Some(last)) =
+        (state, job.attempts.last())
+    {
+        let reason = brief(&last.reason, LONGEST);
+        parts.push(format!("attempt {} {}: {reason} ({})", last.attempt, last.class, consequence(last)));
+    }
+    parts.join(", ")
+}
+
+/// When a line of what is watched was seen.
+pub(super) fn stamped(view: &JobView, now: u64) -> String {
+    format!("{} {}", rfc3339(now), line(view))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use drumline_store::JobState;
+
+    use super::*;
+    use crate::job_view::examples::{attempt, claim, job};
+
+    const NOW: u64 = 1_700_000_010_000;
+
+    fn progress(done: u64, total: u64) -> ProgressRecord {
+        ProgressRecord { at_ms: NOW - 2_000, done, total, unit: "records".to_owned() }
+    }
+
+    fn text(view: &JobView) -> String {
+        let mut out = Vec::new();
+        write_job(&mut out, view, NOW, false).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_running_job_shows_its_worker_and_its_progress() {
+        let mut record = job(Some(claim(JobState::Running)), Vec::new());
+        record.progress = Some(progress(450, 1000));
+        let text = text(&record.into());
+        for words in [
+            "STATE     running",
+            "JOB       j-1",
+            "TYPE      email.send",
+            "WORKER    host-7",
+            "ATTEMPTS  2",
+            "CLAIMED   until 2023-11-14T22:13:50Z, in 20s",
+            "PROGRESS  [#############-----------------] 45 % 450 of 1000 records, 2s ago",
+            "No failed attempt is known",
+        ] {
+            assert!(text.contains(words), "{words:?} in\n{text}");
+        }
+        assert!(!text.contains("KEY"), "it is the job's id:\n{text}");
+    }
+
+    #[test]
+    fn a_failed_job_shows_its_verdict_and_its_attempts() {
+        let mut retried = attempt("retry", "no route\nto host\u{1b}[2J");
+        retried.retry_in_ms = Some(5_000);
+        let mut claim = claim(JobState::Failed);
+        claim.verdict = Some("no such user".to_owned());
+        claim.key = "mail:7".to_owned();
+        let text = text(&job(Some(claim), vec![retried, attempt("dead_letter", "no such user")]).into());
+        for words in [
+            "STATE     failed: no attempt can succeed",
+            "KEY       mail:7",
+            "VERDICT   no such user",
+            "no route to host [2J",
+            "again after 5s",
+            "failed for good",
+            "1.25s",
+        ] {
+            assert!(text.contains(words), "{words:?} in\n{text}");
+        }
+        assert!(!text.contains('\u{1b}') && !text.contains("CLAIMED"), "{text}");
+    }
+
+    #[test]
+    fn history_alone_tells_type_queue_and_message() {
+        let text = text(&job(None, vec![attempt("retry", "no route")]).into());
+        for words in ["STATE     unknown", "TYPE      email.send", "QUEUE     jobs", "MESSAGE   m-1"] {
+            assert!(text.contains(words), "{words:?} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn only_all_is_all_and_nonsense_does_no_harm() {
+        let table = [(0, 0, 0), (0, 5, 0), (999, 1000, 99), (1000, 1000, 100), (7, 5, 100), (1, u64::MAX, 0)];
+        for (done, total, percent) in table {
+            assert_eq!(portion(&progress(done, total), 100), percent, "{done} of {total}");
+        }
+        assert_eq!(portion(&progress(u64::MAX, u64::MAX), BAR), BAR);
+    }
+
+    #[test]
+    fn a_watcher_reads_one_line() {
+        let mut running = job(Some(claim(JobState::Running)), Vec::new());
+        running.progress = Some(progress(1, 3));
+        assert_eq!(line(&running.into()), "running, attempt 2 by host-7, 33 % 1 of 3 records");
+        let waiting = job(Some(claim(JobState::Waiting)), vec![attempt("retry", "no route")]);
+        assert_eq!(line(&waiting.into()), "waiting, attempt 2 rejected: no route (retry)");
+        let mut verdict = claim(JobState::Failed);
+        verdict.verdict = Some("no such user".to_owned());
+        assert_eq!(line(&job(Some(verdict), Vec::new()).into()), "failed, no such user");
+    }
+}

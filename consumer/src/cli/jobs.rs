@@ -1,0 +1,107 @@
+//! `drumline jobs`: what is known of one job, once or as it changes.
+
+mod watch;
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::{Arg, ArgMatches, Command};
+
+use super::exit::Failed;
+use super::histories::{self, Histories, output_arg};
+use super::job_text::write_job;
+use super::words::now_ms;
+use super::{read_tool_settings, some_settings_args};
+
+const EXAMPLES: &str = "\
+It asks the store of DRUMLINE_STORE_URL. Where that is memory:, what is known is in the worker's memory, and the worker at
+DRUMLINE_HTTP_ADDR is asked: on this machine, unless told otherwise. No queue has to be named.
+
+An id is the `jobId` of the body, or the message's id where the producer gave none (`drumline send` gives one).";
+
+pub(super) fn command() -> Command {
+    let id = || Arg::new("id").value_name("ID").required(true).help("The job's id");
+    let settings = || some_settings_args(&histories::SETTINGS);
+    Command::new("jobs")
+        .about("Shows or watches a job: how far it is, who has it, how it failed")
+        .after_help(EXAMPLES)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            Command::new("show")
+                .about("Everything that is known of a job")
+                .after_help(format!(
+                    "Examples:\n  \
+                     drumline jobs show 01JQ3ZC5T8M1Y4\n  \
+                     drumline jobs show 01JQ3ZC5T8M1Y4 --store-url redis://cache:6379/0\n  \
+                     drumline jobs show 01JQ3ZC5T8M1Y4 --http-addr 10.0.3.7:9464\n  \
+                     drumline jobs show 01JQ3ZC5T8M1Y4 --output json | jq -r '.attempts[].reason'\n\n\
+                     {EXAMPLES}\n\n\
+                     States: running, waiting (for its next attempt), done, failed (for good), unknown (only history is left).\n\
+                     The JSON is what a worker answers at /jobs/ID.\n\n\
+                     Exit status: 0 shown, 1 nothing is known of it, 64 bad usage, 69 nobody answers."
+                ))
+                .arg(id())
+                .args(settings())
+                .arg(output_arg()),
+        )
+        .subcommand(
+            Command::new("watch")
+                .about("Follows a job to its end")
+                .after_help(format!(
+                    "On a terminal the last line moves; elsewhere there is a line for each change.\n\n\
+                     Examples:\n  \
+                     drumline jobs watch 01JQ3ZC5T8M1Y4\n  \
+                     drumline jobs watch 01JQ3ZC5T8M1Y4 && echo done || echo failed\n\n\
+                     {EXAMPLES}\n\n\
+                     A message that the redrive policy takes because it was received too often leaves its job waiting, since SQS \
+                     tells nobody: see `drumline dlq ls`.\n\n\
+                     Exit status: 0 it is done, 1 it has failed or nothing is known of it, 64 bad usage, 69 nobody answers, \
+                     130 after Ctrl-C."
+                ))
+                .arg(id())
+                .args(settings()),
+        )
+}
+
+pub(super) fn jobs(args: &ArgMatches) -> Result<ExitCode, Failed> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(async {
+        match args.subcommand() {
+            Some(("show", args)) => show(args).await,
+            Some(("watch", args)) => watch::watch(args).await,
+            other => unreachable!("clap knows no other command: {other:?}"),
+        }
+    });
+    // A question that is still in the air has no one to answer to.
+    runtime.shutdown_background();
+    result
+}
+
+async fn show(args: &ArgMatches) -> Result<ExitCode, Failed> {
+    let (id, histories) = asked(args).await?;
+    let Some(job) = histories.job(id).await? else { return Err(unknown(id, &histories)) };
+    let mut out = std::io::stdout().lock();
+    if args.get_one::<String>("output").is_some_and(|output| output == "json") {
+        serde_json::to_writer(&mut out, &job).map_err(|error| Failed::other(error.to_string()))?;
+        writeln!(out)?;
+    } else {
+        let is_terminal = out.is_terminal();
+        write_job(&mut out, &job, now_ms(), is_terminal)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Which job, and whom to ask.
+async fn asked(args: &ArgMatches) -> Result<(&str, Histories), Failed> {
+    let id = args.get_one::<String>("id").map(String::as_str).unwrap_or_default();
+    let settings = read_tool_settings(args)?;
+    Ok((id, Histories::open(&settings).await?))
+}
+
+fn unknown(id: &str, histories: &Histories) -> Failed {
+    Failed::other(format!(
+        "{} knows nothing of the job {id}: no worker has begun it, it was forgotten meanwhile, or its id is another one",
+        histories.name()
+    ))
+}

@@ -1,0 +1,128 @@
+//! `drumline jobs watch`: a line that moves, or a line for each change.
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::ArgMatches;
+use drumline_store::ProgressRecord;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{asked, unknown};
+use crate::cli::exit::Failed;
+use crate::cli::histories::Silence;
+use crate::cli::job_text::{line, stamped};
+use crate::cli::words::{note, now_ms, one_line};
+use crate::job_view::{JobView, ShownState};
+
+/// How often is asked. Progress is written once a second.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// For how long nobody need answer: a worker that is deployed anew is back by then.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What shells give to what Ctrl-C has ended: 128 and the signal's number.
+const INTERRUPTED: u8 = 130;
+
+pub(super) async fn watch(args: &ArgMatches) -> Result<ExitCode, Failed> {
+    tokio::select! {
+        result = follow(args) => result,
+        signal = tokio::signal::ctrl_c() => {
+            signal?;
+            Ok(ExitCode::from(INTERRUPTED))
+        }
+    }
+}
+
+async fn follow(args: &ArgMatches) -> Result<ExitCode, Failed> {
+    let (id, histories) = asked(args).await?;
+    let Some(mut job) = histories.job(id).await? else { return Err(unknown(id, &histories)) };
+    let mut screen = Screen::new(id);
+    screen.show(&job)?;
+    let mut silent_since = None;
+    while !job.state.is_final() {
+        tokio::time::sleep(LOOK).await;
+        match histories.job(id).await {
+            Ok(Some(now)) => {
+                silent_since = None;
+                job = now;
+                screen.show(&job)?;
+            }
+            Ok(None) => return Err(unknown(id, &histories)),
+            Err(silence) => screen.wait(&mut silent_since, silence)?,
+        }
+    }
+    screen.end(&job)?;
+    Ok(if job.state == ShownState::Done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Standard output, or a terminal's last line.
+struct Screen {
+    bar: Option<ProgressBar>,
+    /// What was last said, without its time.
+    said: String,
+}
+
+impl Screen {
+    fn new(id: &str) -> Self {
+        let is_terminal = io::stdout().is_terminal() && io::stderr().is_terminal();
+        let bar = is_terminal.then(|| {
+            let bar = ProgressBar::no_length().with_prefix(one_line(id));
+            bar.enable_steady_tick(Duration::from_millis(100));
+            bar
+        });
+        Self { bar, said: String::new() }
+    }
+
+    fn show(&mut self, job: &JobView) -> io::Result<()> {
+        let text = line(job);
+        match &self.bar {
+            Some(bar) => {
+                bar.set_style(style(job.job.progress.as_ref()));
+                if let Some(progress) = &job.job.progress {
+                    bar.set_length(progress.total);
+                    bar.set_position(progress.done.min(progress.total));
+                }
+                bar.set_message(text.clone());
+            }
+            None if text != self.said => writeln!(io::stdout(), "{}", stamped(job, now_ms()))?,
+            None => {}
+        }
+        self.said = text;
+        Ok(())
+    }
+
+    /// Goes on without an answer, for a while.
+    fn wait(&mut self, since: &mut Option<Instant>, silence: Silence) -> Result<(), Failed> {
+        let first = since.is_none();
+        let since = since.get_or_insert_with(Instant::now);
+        if since.elapsed() > PATIENCE || matches!(silence, Silence::Settings(_)) {
+            return Err(silence.into());
+        }
+        if first {
+            let text = format!("{}; still asking", silence.text());
+            match &self.bar {
+                Some(bar) => bar.suspend(|| note(&text)),
+                None => note(&text),
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves the last line where a terminal keeps it.
+    fn end(self, job: &JobView) -> io::Result<()> {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+            writeln!(io::stdout(), "{}", stamped(job, now_ms()))?;
+        }
+        Ok(())
+    }
+}
+
+fn style(progress: Option<&ProgressRecord>) -> ProgressStyle {
+    let template = match progress {
+        Some(_) => "{spinner} {prefix} [{bar:30}] {wide_msg}",
+        None => "{spinner} {prefix} {wide_msg}",
+    };
+    ProgressStyle::with_template(template).expect("the template is sound").progress_chars("#>-")
+}

@@ -1,0 +1,135 @@
+//! How commands put things for people.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use comfy_table::{ContentArrangement, Table, presets};
+
+/// Beside a command's output, which may go into a pipe.
+#[allow(clippy::print_stderr, reason = "what a command tells besides its output")]
+pub(super) fn note(text: &str) {
+    eprintln!("drumline: {text}");
+}
+
+/// The wall clock in milliseconds.
+pub(super) fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// `2026-11-21T10:00:00Z, 3m ago`.
+pub(super) fn when(at_ms: u64, now_ms: u64) -> String {
+    let relative = if at_ms <= now_ms {
+        format!("{} ago", short(now_ms - at_ms))
+    } else {
+        format!("in {}", short(at_ms - now_ms))
+    };
+    format!("{}, {relative}", rfc3339(at_ms))
+}
+
+/// To the second, in UTC as logs are.
+pub(super) fn rfc3339(at_ms: u64) -> String {
+    let secs = i64::try_from(at_ms / 1000).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_second(secs).map_or_else(|_| "-".to_owned(), |time| time.to_string())
+}
+
+/// A duration in its two largest units: `2d 3h`, `1m 5s`, `1.25s`, `80ms`.
+pub(super) fn short(millis: u64) -> String {
+    let secs = millis / 1000;
+    let (days, hours, minutes) = (secs / 86_400, secs / 3_600, secs / 60);
+    let pair = |large: u64, unit: &str, small: u64, small_unit: &str| {
+        if small == 0 { format!("{large}{unit}") } else { format!("{large}{unit} {small}{small_unit}") }
+    };
+    match millis {
+        0..1_000 => format!("{millis}ms"),
+        1_000..10_000 => {
+            let text = format!("{secs}.{:02}", millis % 1000 / 10);
+            format!("{}s", text.trim_end_matches('0').trim_end_matches('.'))
+        }
+        10_000..60_000 => format!("{secs}s"),
+        60_000..3_600_000 => pair(minutes, "m", secs % 60, "s"),
+        3_600_000..86_400_000 => pair(hours, "h", minutes % 60, "m"),
+        _ => pair(days, "d", hours % 24, "h"),
+    }
+}
+
+/// On one line and without what a terminal would obey: ids and reasons are other people's words.
+pub(super) fn one_line(text: &str) -> String {
+    let plain: String = text.chars().map(|c| if is_unseen(c) { ' ' } else { c }).collect();
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The same, of at most so many characters.
+pub(super) fn brief(text: &str, longest: usize) -> String {
+    let text = one_line(text);
+    match text.char_indices().nth(longest) {
+        None => text,
+        Some((end, _)) => format!("{}…", text[..end].trim_end()),
+    }
+}
+
+/// With its lines and tabs, and without what a terminal would obey.
+pub(super) fn many_lines(text: &str) -> String {
+    text.chars().map(|c| if is_unseen(c) && c != '\n' && c != '\t' { '\u{FFFD}' } else { c }).collect()
+}
+
+/// Controls, and the marks that turn the direction of what follows.
+fn is_unseen(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A table without lines, as wide as a terminal, or as its content where there is none.
+pub(super) fn table<const N: usize>(header: [&str; N], is_terminal: bool) -> Table {
+    let mut table = Table::new();
+    let arrangement = if is_terminal { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };
+    table.load_style(presets::NOTHING).set_content_arrangement(arrangement).set_header(header);
+    table
+}
+
+/// `1 message`, `2 messages`.
+pub(super) fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// An age or a wait of the command line.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| "is not a duration; write it like 30m, 12h or 2d".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_told_in_two_units() {
+        let table = [
+            (0, "0ms"),
+            (80, "80ms"),
+            (1_000, "1s"),
+            (1_250, "1.25s"),
+            (1_500, "1.5s"),
+            (59_999, "59s"),
+            (60_000, "1m"),
+            (65_000, "1m 5s"),
+            (3 * 3_600_000, "3h"),
+            (51 * 3_600_000, "2d 3h"),
+        ];
+        for (millis, text) in table {
+            assert_eq!(short(millis), text);
+        }
+    }
+
+    #[test]
+    fn times_are_told_absolutely_and_relatively() {
+        assert_eq!(when(1_700_000_000_000, 1_700_000_065_000), "2023-11-14T22:13:20Z, 1m 5s ago");
+        assert_eq!(when(1_700_000_030_000, 1_700_000_000_000), "2023-11-14T22:13:50Z, in 30s");
+        assert_eq!(rfc3339(u64::MAX), "-");
+    }
+
+    #[test]
+    fn other_peoples_words_cannot_move_the_cursor() {
+        assert_eq!(one_line("a\u{1b}[2Jb\r\n  c\u{202E}d"), "a [2Jb c d");
+        assert_eq!(many_lines("a\u{1b}[2J\n\tb"), "a\u{FFFD}[2J\n\tb");
+        assert_eq!(brief("äöü  xyz", 5), "äöü x…");
+        assert_eq!(brief("äöü", 3), "äöü");
+    }
+}

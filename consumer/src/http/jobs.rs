@@ -1,0 +1,181 @@
+//! `/jobs/{id}`: what is known of a job, once or as it changes.
+//!
+//! Both ask the store, so any worker that shares it can answer for every other. There is no `Access-Control-Allow-Origin`:
+//! a page that watches a job goes through an application of its own, which knows who may.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use drumline_store::{Store, StoreError};
+use futures_util::stream::{Stream, unfold};
+use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use crate::job_view::JobView;
+
+/// How often a watcher's job is looked at. Workers write progress once a second, so that half of it shows every step soon;
+/// with [`MAX_WATCHERS`] it is at most 200 small reads a second.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Watchers at once: what a store notices, not what a process can hold.
+const MAX_WATCHERS: usize = 100;
+
+/// When a watcher for whom there was no place may come again.
+const RETRY_AFTER_SECS: &str = "5";
+
+/// Below what proxies and load balancers wait for on a silent connection; 60 s is common.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// The id of a job's last event. A browser that connects again tells it, and is told that there is nothing more.
+const LAST_EVENT: &str = "end";
+
+#[derive(Clone)]
+struct Jobs {
+    store: Arc<dyn Store>,
+    places: Arc<Semaphore>,
+}
+
+/// `GET /jobs/{id}` and `GET /jobs/{id}/events`.
+pub(crate) fn routes(store: Arc<dyn Store>) -> Router {
+    routes_with(store, MAX_WATCHERS)
+}
+
+fn routes_with(store: Arc<dyn Store>, watchers: usize) -> Router {
+    let jobs = Jobs { store, places: Arc::new(Semaphore::new(watchers)) };
+    Router::new().route("/jobs/{id}", get(show)).route("/jobs/{id}/events", get(events)).with_state(jobs)
+}
+
+type Id = Result<Path<String>, PathRejection>;
+
+async fn show(State(jobs): State<Jobs>, id: Id) -> Response {
+    match jobs.find(id).await {
+        Ok(job) => json_body(StatusCode::OK, to_json(&job)),
+        Err(answer) => answer,
+    }
+}
+
+async fn events(State(jobs): State<Jobs>, id: Id, headers: HeaderMap) -> Response {
+    let Ok(place) = Arc::clone(&jobs.places).try_acquire_owned() else {
+        let busy = error(StatusCode::SERVICE_UNAVAILABLE, "too many jobs are being watched here already");
+        return ([(header::RETRY_AFTER, RETRY_AFTER_SECS)], busy).into_response();
+    };
+    let job = match jobs.find(id).await {
+        Ok(job) => job,
+        Err(answer) => return answer,
+    };
+    let has_seen_all = headers.get("last-event-id").is_some_and(|id| id == LAST_EVENT);
+    if has_seen_all && job.state.is_final() {
+        // What makes an `EventSource` stop.
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
+    Sse::new(watch(jobs.store, job, place)).keep_alive(keep_alive).into_response()
+}
+
+impl Jobs {
+    /// The job, or what to answer instead.
+    async fn find(&self, id: Id) -> Result<JobView, Response> {
+        // What is not UTF-8 is no job's id.
+        let Ok(Path(id)) = id else {
+            return Err(error(StatusCode::NOT_FOUND, "nothing is known of this job"));
+        };
+        match self.store.job(&id).await {
+            Ok(Some(job)) => Ok(job.into()),
+            Ok(None) => Err(error(StatusCode::NOT_FOUND, &format!("nothing is known of the job {id}"))),
+            Err(StoreError(text)) => {
+                let text = format!("the store does not answer: {text}");
+                Err(error(StatusCode::SERVICE_UNAVAILABLE, &text))
+            }
+        }
+    }
+}
+
+/// A watcher. It holds its place for as long as somebody reads.
+struct Watcher {
+    store: Arc<dyn Store>,
+    job_id: String,
+    /// What is to be sent next, or was sent last.
+    job: JobView,
+    looks: Interval,
+    begun: bool,
+    _place: OwnedSemaphorePermit,
+}
+
+/// The job now, and whenever it has changed, until it is over or forgotten.
+fn watch(
+    store: Arc<dyn Store>,
+    job: JobView,
+    place: OwnedSemaphorePermit,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    let mut looks = interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    looks.reset();
+    let job_id = job.job.job_id.clone();
+    let watcher = Watcher { store, job_id, job, looks, begun: false, _place: place };
+    unfold(Some(watcher), |watcher| async move {
+        let mut watcher = watcher?;
+        if std::mem::replace(&mut watcher.begun, true) {
+            watcher.until_changed().await?;
+        }
+        let event = event(&watcher.job);
+        let goes_on = !watcher.job.state.is_final();
+        Some((Ok(event), goes_on.then_some(watcher)))
+    })
+}
+
+impl Watcher {
+    /// `None` where the job is forgotten. While the store does not answer nothing changes.
+    async fn until_changed(&mut self) -> Option<()> {
+        loop {
+            self.looks.tick().await;
+            if let Ok(job) = self.store.job(&self.job_id).await {
+                let job = JobView::from(job?);
+                if shown(&job) != shown(&self.job) {
+                    self.job = job;
+                    return Some(());
+                }
+            }
+        }
+    }
+}
+
+/// All but until when it is claimed, which every renewal moves and which tells nobody anything.
+fn shown(job: &JobView) -> JobView {
+    let mut shown = job.clone();
+    if let Some(claim) = &mut shown.job.claim {
+        claim.claimed_until_ms = 0;
+    }
+    shown
+}
+
+fn event(job: &JobView) -> Event {
+    let event = Event::default().event("job").data(to_json(job));
+    if job.state.is_final() { event.id(LAST_EVENT) } else { event }
+}
+
+fn to_json(job: &JobView) -> String {
+    serde_json::to_string(job).expect("records are made of texts and numbers")
+}
+
+fn error(status: StatusCode, text: &str) -> Response {
+    json_body(status, json!({ "error": text }).to_string())
+}
+
+fn json_body(status: StatusCode, json: String) -> Response {
+    // What is known of a job changes; a cache in between would tell what it was.
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    (status, headers, json).into_response()
+}
+
+#[cfg(test)]
+#[path = "jobs_tests.rs"]
+mod tests;
