@@ -24,7 +24,7 @@ use render::Steps;
 /// been made, so that a job that can't succeed leaves nothing behind. A job that runs twice writes the same files
 /// twice: there is no other effect.
 pub(crate) struct ImageProcessor {
-    storage: Storage,
+    storage: Arc<Storage>,
     limits: ImageLimits,
     /// Places for decoded images. More of them than processors would not make anything faster; each could cost
     /// hundreds of megabytes.
@@ -32,13 +32,9 @@ pub(crate) struct ImageProcessor {
 }
 
 impl ImageProcessor {
-    pub(crate) fn new(settings: &Settings) -> Self {
+    pub(crate) fn new(settings: &Settings, storage: Arc<Storage>) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        Self {
-            storage: Storage::new(settings),
-            limits: settings.limits,
-            decoded: Arc::new(Semaphore::new(processors)),
-        }
+        Self { storage, limits: settings.limits, decoded: Arc::new(Semaphore::new(processors)) }
     }
 }
 

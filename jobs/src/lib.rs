@@ -1,12 +1,13 @@
-//! The jobs that Drumline's own binaries host: `image.process`, `email.send` and `billing.charge`. A team replaces this
-//! crate with its own; until then it shows what handlers look like when they do real work.
+//! The jobs that Drumline's own binaries host: `image.process`, `email.send`, `billing.charge` and
+//! `report.generate`. A team replaces this crate with its own; until then it shows what handlers look like when they do
+//! real work.
 //!
 //! ```
 //! use drumline_jobs::Settings;
 //! # fn main() -> Result<(), Vec<drumline_jobs::InvalidSetting>> {
 //! let settings = Settings::from_lookup(|name| std::env::var(name).ok())?;
 //! let router = drumline_jobs::router(&settings);
-//! assert_eq!(router.types().collect::<Vec<_>>(), ["billing.charge", "email.send", "image.process"]);
+//! assert_eq!(router.types().collect::<Vec<_>>(), ["billing.charge", "email.send", "image.process", "report.generate"]);
 //! # Ok(()) }
 //! ```
 //!
@@ -58,7 +59,7 @@
 //! { "chargeId": "inv-2026-42", "customerId": "c-7", "amount": 1999, "currency": "EUR", "description": "A snare drum" }
 //! ```
 //! - The amount is in the currency's minor unit, 1 to 99,999,999. The description may be left out.
-//! - The job is POSTed to `DRUMLINE_BILLING_URL` as JSON with these fields. The header `Idempotency-Key` is
+//! - The job goes to `DRUMLINE_BILLING_URL` as JSON by `POST`, with these fields. The header `Idempotency-Key` is
 //!   `charge:CHARGE_ID` at every attempt and after every redrive: the provider has to charge once for it, whatever happens.
 //! - The same key is the job's idempotency key, and `customer:CUSTOMER_ID` is its lock: where claims are kept, a charge that
 //!   is done is not sent again, and no two charges of a customer run at once.
@@ -77,17 +78,53 @@
 //! | cannot be connected to, or is not set | retried; it has not charged |
 //!
 //! `Retry-After` is honoured in seconds or as a date. How often it is tried in all is the runtime's setting, not the job's.
+//!
+//! # `report.generate`
+//! ```json
+//! {
+//!   "source": "s3://sales/2026.csv",
+//!   "target": "s3://sales/reports/2026-by-country",
+//!   "groupBy": "country",
+//!   "value": "amount",
+//!   "title": "Sales of 2026"
+//! }
+//! ```
+//! - The source is a CSV file of any size with a header, as `file://` or `s3://`. For each distinct value of the column
+//!   `groupBy` it is told how many records there are, and sum, minimum, maximum and mean of the column `value`.
+//! - `TARGET.csv` has the groups by name, for programs. `TARGET.html` has a chart and a table for people, and needs nothing
+//!   else: no script, no network. Both depend on the source alone, byte for byte, however often the job was interrupted. The
+//!   result names them: `{"csv": URL, "html": URL, "records": 5000, "groups": 12}`. The title may be left out.
+//! - Sums are exact. A value has up to 12 digits before the decimal point and up to 6 after it, such as `-1234.56`: no
+//!   exponent, no separators of thousands. A mean is rounded to two digits more than the values have.
+//! - CSV is as in RFC 4180: UTF-8 with commas; quoted fields may hold commas and line ends; lines end by LF, CRLF or CR; a
+//!   byte order mark and empty lines are skipped. A record has up to 1 MiB.
+//! - The source is streamed: an attempt holds a megabyte or two of it, whatever its size.
+//! - Every second, and when it is stopped, the sums so far are kept, and the next attempt goes on behind the last record
+//!   of them: by seeking in a file, by `Range` and `If-Match` in S3. A source that has changed meanwhile (length or
+//!   modification time, `ETag`) begins anew. What is kept has to fit into a checkpoint: hence at most 1,000 groups, whose
+//!   names have at most 16,000 bytes together.
+//! - Progress is told in records. How many there are is not known before the end without reading everything twice; until
+//!   then the total is an estimate, from the bytes read and the source's size. At the end it is exact.
+//!
+//! Rejected: a source or a column that does not exist, an empty source, too many groups, and a record that does not fit
+//! (too few or too many fields, a value that is no number), with its number and line: a report that leaves out what it
+//! cannot read would look right and be wrong. Retried: all else, as for images, and a source that changes while it is read.
 
 mod billing;
 mod email;
 mod image;
 mod location;
 mod name;
+mod report;
 pub mod samples;
 mod settings;
 mod storage;
 
+use std::sync::Arc;
+
 use drumline::Router;
+
+use storage::Storage;
 
 pub use settings::{
     BILLING_TIMEOUT, BILLING_TOKEN, BILLING_URL, FILE_ROOT, InvalidSetting, MAIL_FROM, MAIL_OUTBOX,
@@ -98,10 +135,12 @@ pub use settings::{
 ///
 /// Nothing is connected to before the first job needs it. The handlers expect to run on tokio, as both hosts do.
 pub fn router(settings: &Settings) -> Router {
+    let storage = Arc::new(Storage::new(settings));
     Router::new()
         .handle(billing::Biller::new(settings))
         .handle(email::EmailSender::new(settings))
-        .handle(image::ImageProcessor::new(settings))
+        .handle(image::ImageProcessor::new(settings, Arc::clone(&storage)))
+        .handle(report::ReportGenerator::new(storage))
 }
 
 #[cfg(test)]

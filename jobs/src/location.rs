@@ -55,6 +55,16 @@ impl TryFrom<String> for Location {
     }
 }
 
+impl Location {
+    /// For people elsewhere: an object's URL, but of a file only its name, since its folders are nobody else's business.
+    pub(crate) fn short(&self) -> String {
+        match self {
+            Self::File(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            Self::Object { .. } => self.to_string(),
+        }
+    }
+}
+
 fn file_path(text: &str) -> Option<PathBuf> {
     let url = Url::parse(text).ok()?;
     let plain = url.query().is_none() && url.fragment().is_none();
@@ -90,6 +100,12 @@ mod tests {
         assert_eq!(read("s3://photos/2026/a b#1?.jpg").unwrap(), object("photos", "2026/a b#1?.jpg"));
         assert_eq!(read("file:///data/a%20b.png").unwrap(), Location::File("/data/a b.png".into()));
         assert_eq!(read("file:///data/x/../b.png").unwrap(), Location::File("/data/b.png".into()));
+    }
+
+    #[test]
+    fn a_files_folders_are_not_shown() {
+        assert_eq!(read("file:///data/a%20b.png").unwrap().short(), "a b.png");
+        assert_eq!(read("s3://photos/2026/a.jpg").unwrap().short(), "s3://photos/2026/a.jpg");
     }
 
     #[test]

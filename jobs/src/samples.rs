@@ -8,11 +8,12 @@
 //!
 //! let jobs = samples::prepare(folder)?;
 //! let router = samples::router(&Settings::for_folder(folder));
-//! # assert!(jobs.len() > 5 && router.types().count() == 5);
+//! # assert!(jobs.len() > 5 && router.types().count() == 6);
 //! # Ok(()) }
 //! ```
 
 mod handlers;
+mod sales;
 
 use std::fs;
 use std::io;
@@ -71,7 +72,7 @@ pub fn router(settings: &Settings) -> Router {
     crate::router(settings).handle(handlers::flaky).handle(handlers::slow)
 }
 
-/// Writes the sample images and mail templates into `folder`, which is made where it is missing, and tells the jobs
+/// Writes the sample images, mail templates and sales into `folder`, which is made where it is missing, and tells the jobs
 /// to send. They fit a router made with [`Settings::for_folder`] of the same folder.
 pub fn prepare(folder: &Path) -> io::Result<Vec<Sample>> {
     fs::create_dir_all(folder)?;
@@ -82,6 +83,7 @@ pub fn prepare(folder: &Path) -> io::Result<Vec<Sample>> {
         fs::write(path, bytes)?;
     }
     let mut samples = images(&folder);
+    samples.push(report(&folder)?);
     samples.push(Sample {
         label: "a welcome mail, into the outbox".into(),
         body: job(
@@ -132,6 +134,27 @@ fn images(folder: &Path) -> Vec<Sample> {
             vec![("portrait-200.jpeg".into(), 200, "jpeg")],
         ),
     ]
+}
+
+/// Writes the table that the report is made of.
+fn report(folder: &Path) -> io::Result<Sample> {
+    let reports = folder.join("reports");
+    fs::create_dir_all(&reports)?;
+    fs::write(reports.join("sales.csv"), sales::csv())?;
+    let target = reports.join("sales-by-country");
+    let payload = json!({
+        "source": file_url(&reports.join("sales.csv")),
+        "target": file_url(&target),
+        "groupBy": "country",
+        "value": "amount",
+        "title": "Drum sales by country",
+    });
+    Ok(Sample {
+        label: format!("a report of {} sales, as CSV and HTML", sales::COUNT),
+        body: job("sales", "report.generate", &payload),
+        expect: Expect::Done,
+        outputs: vec![target.with_extension("csv"), target.with_extension("html")],
+    })
 }
 
 /// Messages that no attempt can mend.

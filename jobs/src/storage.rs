@@ -1,8 +1,11 @@
 //! Reads sources and writes targets, wherever they are.
 
 pub(crate) mod atomic;
+mod file_stream;
 mod files;
+mod object_stream;
 mod objects;
+mod stream;
 
 use std::sync::Arc;
 
@@ -13,6 +16,7 @@ use crate::location::Location;
 use crate::settings::Settings;
 use files::FileRoot;
 use objects::Objects;
+pub(crate) use stream::{Stream, Version};
 
 /// Files below one folder, and S3 objects.
 pub(crate) struct Storage {
@@ -39,6 +43,36 @@ impl Storage {
             }
             Location::Object { bucket, key } => self.objects.read(bucket, key, max_bytes).await,
         }
+    }
+
+    /// Opens a source of whatever size, to be read piece by piece from its beginning.
+    pub(crate) async fn open(&self, ctx: &Context, from: &Location) -> Result<Stream, Failure> {
+        match from {
+            Location::File(path) => file_stream::open(&self.files, ctx, path).await.map(Stream::File),
+            Location::Object { bucket, key } => {
+                let client = self.objects.client().await.clone();
+                object_stream::open(client, bucket, key).await.map(Stream::Object)
+            }
+        }
+    }
+
+    /// Opens a source at `offset`, provided that it is still in that version: else `None`.
+    pub(crate) async fn reopen(
+        &self,
+        ctx: &Context,
+        from: &Location,
+        version: &Version,
+        offset: u64,
+    ) -> Result<Option<Stream>, Failure> {
+        Ok(match from {
+            Location::File(path) => {
+                file_stream::reopen(&self.files, ctx, path, version, offset).await?.map(Stream::File)
+            }
+            Location::Object { bucket, key } => {
+                let client = self.objects.client().await.clone();
+                object_stream::reopen(client, bucket, key, version, offset).await?.map(Stream::Object)
+            }
+        })
     }
 
     /// Writes all of it or nothing; whatever was there before is replaced.

@@ -116,3 +116,14 @@ pub(crate) async fn attempt(
     };
     router.run(attempt).await.ending
 }
+
+/// Runs something that wants a context, once.
+pub(crate) async fn within<F, Fut>(body: F) -> Ending
+where
+    F: FnOnce(Context) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<(), drumline::Failure>> + Send + 'static,
+{
+    let body = Mutex::new(Some(body));
+    let router = Router::undecoded(move |ctx| body.lock().unwrap().take().unwrap()(ctx));
+    attempt(&router, String::new(), 1, Arc::default(), RunControl::new()).await
+}

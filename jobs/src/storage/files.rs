@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, File, Metadata};
 use drumline::Failure;
 
 use super::{atomic, too_large};
@@ -22,23 +22,30 @@ impl FileRoot {
     }
 
     pub(crate) fn read(&self, path: &Path, max_bytes: u64) -> Result<Vec<u8>, Failure> {
-        let failed = |error: io::Error| failure("read", path, &error);
-        let (root, inside) = self.open(path)?;
-        let found = root.metadata(&inside).map_err(failed)?;
-        // Opening a pipe would wait for its writer, for ever.
-        if !found.is_file() {
-            return Err(Failure::reject(format_args!("{} is not a file", path.display())));
-        }
+        let (file, found) = self.open_file(path)?;
         if found.len() > max_bytes {
             return Err(too_large(path.display(), max_bytes));
         }
         let mut bytes = Vec::with_capacity(usize::try_from(found.len()).unwrap_or(0));
         // It may have grown since it was measured.
-        root.open(&inside).map_err(failed)?.take(max_bytes + 1).read_to_end(&mut bytes).map_err(failed)?;
+        file.take(max_bytes + 1).read_to_end(&mut bytes).map_err(|error| failure("read", path, &error))?;
         if bytes.len() as u64 > max_bytes {
             return Err(too_large(path.display(), max_bytes));
         }
         Ok(bytes)
+    }
+
+    /// A file to read, and what is known of it.
+    pub(super) fn open_file(&self, path: &Path) -> Result<(File, Metadata), Failure> {
+        let failed = |error: io::Error| failure("read", path, &error);
+        let (root, inside) = self.open(path)?;
+        // Opening a pipe would wait for its writer, for ever.
+        if !root.metadata(&inside).map_err(failed)?.is_file() {
+            return Err(Failure::reject(format_args!("{} is not a file", path.display())));
+        }
+        let file = root.open(&inside).map_err(failed)?;
+        let found = file.metadata().map_err(failed)?;
+        Ok((file, found))
     }
 
     /// Writes a file atomically, and makes the folders above it.
@@ -80,7 +87,7 @@ fn outside(path: &Path) -> Failure {
 
 /// What a file error means for the job: a path that leads nowhere will not do so later, all else may pass. That goes
 /// for a full disk, and for a denied access too, since permissions are mended without sending the job again.
-fn failure(action: &str, path: &Path, error: &io::Error) -> Failure {
+pub(super) fn failure(action: &str, path: &Path, error: &io::Error) -> Failure {
     if leads_outside(error) {
         return outside(path);
     }

@@ -78,7 +78,7 @@ impl Objects {
         }
     }
 
-    async fn client(&self) -> &Client {
+    pub(super) async fn client(&self) -> &Client {
         self.client.get_or_init(connect).await
     }
 }
@@ -100,12 +100,12 @@ async fn connect() -> Client {
     Client::from_conf(aws_sdk_s3::config::Builder::from(&shared).force_path_style(elsewhere).build())
 }
 
-fn broken_off(what: &str, error: impl std::error::Error) -> Failure {
+pub(super) fn broken_off(what: &str, error: impl std::error::Error) -> Failure {
     Failure::retry(format_args!("reading {what} broke off: {}", DisplayErrorContext(error)))
 }
 
 /// What S3's answer means for the job: only what is known to be permanent rejects it.
-fn failure<E>(action: &str, what: &str, error: &SdkError<E, HttpResponse>) -> Failure
+pub(super) fn failure<E>(action: &str, what: &str, error: &SdkError<E, HttpResponse>) -> Failure
 where
     E: std::error::Error + ProvideErrorMetadata + 'static,
 {
@@ -118,4 +118,4 @@ where
 
 #[cfg(test)]
 #[path = "objects_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -10,20 +10,21 @@ use tokio::sync::mpsc;
 use super::*;
 
 /// An S3 that gives one answer to everything, and tells the requests it got.
-async fn s3(
-    status: &'static str,
-    headers: &'static str,
-    body: &'static str,
-) -> (Objects, mpsc::Receiver<String>) {
+async fn s3(status: &str, headers: &str, body: &str) -> (Objects, mpsc::Receiver<String>) {
+    let answer = format!("{status}\r\nConnection: close\r\n{headers}\r\n{body}");
+    s3_that_says(&[&answer]).await
+}
+
+/// An S3 that gives these answers one after the other, the last to all that follows. Each closes its connection.
+pub(in crate::storage) async fn s3_that_says(answers: &[&str]) -> (Objects, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let (tell, requests) = mpsc::channel(8);
+    let answers: Vec<String> = answers.iter().map(|&answer| answer.to_owned()).collect();
     tokio::spawn(async move {
-        loop {
+        for given in answers.iter().chain(std::iter::repeat_with(|| answers.last().unwrap())) {
             let (stream, _) = listener.accept().await.unwrap();
-            let request =
-                answer(stream, format!("HTTP/1.1 {status}\r\nConnection: close\r\n{headers}\r\n{body}"))
-                    .await;
+            let request = answer(stream, format!("HTTP/1.1 {given}")).await;
             tell.send(request).await.unwrap();
         }
     });
@@ -104,7 +105,7 @@ async fn s3s_answer_decides() {
         ("400 Bad Request", "SomethingNew", Wish::Retry),
     ] {
         let body = format!("<Error><Code>{code}</Code><Message>in words</Message></Error>");
-        let (objects, _requests) = s3(status, "Content-Type: application/xml\r\n", body.leak()).await;
+        let (objects, _requests) = s3(status, "Content-Type: application/xml\r\n", &body).await;
         let read = objects.read("photos", "a", 9).await.unwrap_err();
         let write = objects.write("photos", "a", Vec::new(), "image/png").await.unwrap_err();
         for failure in [read, write] {

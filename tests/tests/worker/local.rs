@@ -65,6 +65,9 @@ async fn dev_once_does_the_sample_jobs_and_ends() {
     }
     assert!(folder.path().join("thumbnails/lake-320.avif").exists());
     assert!(folder.path().join("outbox/welcome-ada.eml").exists());
+    let report = std::fs::read_to_string(folder.path().join("reports/sales-by-country.csv")).unwrap();
+    assert!(report.starts_with("country,count,sum,") && report.lines().count() == 13, "{report}");
+    assert!(folder.path().join("reports/sales-by-country.html").exists());
     assert!(!folder.path().join("thumbnails/never.webp").exists());
     let table = finished.stdout.join("\n");
     for words in ["a photo in three sizes", "fails twice", "3 messages in jobs-dlq"] {

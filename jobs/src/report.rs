@@ -1,0 +1,146 @@
+//! `report.generate`: sums up a table of any size by groups, and goes on where it was interrupted.
+
+mod number;
+mod page;
+mod payload;
+mod records;
+mod summary;
+mod table;
+mod tally;
+mod totals;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drumline::{CancelReason, Context, Failure, Handler};
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::storage::{Storage, Stream};
+use payload::ReportGenerate;
+use tally::{Checkpoint, Tally};
+
+/// The source is read in pieces of this size: a millisecond's work, so that a stop is noticed at once.
+const PIECE_BYTES: usize = 512 * 1024;
+
+/// How often the next attempt is told how far this one is.
+const KEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// The handler of `report.generate`.
+///
+/// The source is read once, from its beginning to its end, and never held. What is kept of it are the sums, which is why
+/// an interrupted attempt can be gone on with. Nothing is written before all of the source has been read; a job that runs
+/// twice writes the same bytes twice.
+pub(crate) struct ReportGenerator {
+    storage: Arc<Storage>,
+    piece_bytes: usize,
+}
+
+impl ReportGenerator {
+    pub(crate) fn new(storage: Arc<Storage>) -> Self {
+        Self { storage, piece_bytes: PIECE_BYTES }
+    }
+}
+
+impl Handler<ReportGenerate> for ReportGenerator {
+    async fn handle(&self, ctx: Context, job: ReportGenerate) -> Result<(), Failure> {
+        let (source, tally) = self.begin(&ctx, &job).await?;
+        let tally = self.read(&ctx, source, tally).await?;
+
+        let (records, groups) = (tally.summary.records, tally.summary.totals.len());
+        let (csv, html) = (job.csv.clone(), job.html.clone());
+        let making = move || Ok((table::csv(&tally.summary), page::html(&job, &tally.summary)?));
+        let (table, page) = ctx.blocking(making).await?;
+        if let Some(reason) = ctx.cancel_reason() {
+            return Err(stopped(reason));
+        }
+        self.storage.write(&ctx, &csv.location, table.into_bytes(), "text/csv; charset=utf-8").await?;
+        self.storage.write(&ctx, &html.location, page.into_bytes(), "text/html; charset=utf-8").await?;
+        ctx.set_result(&json!({ "csv": csv.url, "html": html.url, "records": records, "groups": groups }))
+    }
+}
+
+impl ReportGenerator {
+    /// The source at the checkpoint; at its beginning where there is none, or where the source has changed since.
+    async fn begin(&self, ctx: &Context, job: &ReportGenerate) -> Result<(Stream, Tally), Failure> {
+        if let Some(kept) = ctx.resume::<Option<Checkpoint>>().flatten() {
+            let (version, offset, records) = (kept.version.clone(), kept.offset, kept.records);
+            let source = self.storage.reopen(ctx, &job.source, &version, offset).await?;
+            if let Some((source, tally)) = source.zip(Tally::resume(job, kept)) {
+                tracing::info!(records, offset, "the report goes on where it was interrupted");
+                return Ok((source, tally));
+            }
+            tracing::info!("the source has changed: the report begins anew");
+        }
+        Ok((self.storage.open(ctx, &job.source).await?, Tally::new(job)))
+    }
+
+    /// Reads the source to its end.
+    async fn read(&self, ctx: &Context, mut source: Stream, mut tally: Tally) -> Result<Tally, Failure> {
+        let mut kept_at = Instant::now();
+        loop {
+            let piece = tokio::select! {
+                biased;
+                reason = ctx.cancelled() => {
+                    keep(ctx, &source, &tally)?;
+                    return Err(stopped(reason));
+                }
+                piece = source.next(ctx, self.piece_bytes) => piece,
+            };
+            let piece = match piece {
+                Ok(Some(piece)) => piece,
+                Ok(None) => break,
+                Err(failure) => {
+                    keep_after(ctx, &source, &tally)?;
+                    return Err(failure);
+                }
+            };
+            tally = ctx.blocking(move || tally.read(&piece).map(|()| tally)).await?;
+            tell(ctx, &source, &tally);
+            if kept_at.elapsed() >= KEEP_EVERY {
+                keep(ctx, &source, &tally)?;
+                kept_at = Instant::now();
+            }
+        }
+        tally.end()?;
+        // Where it cannot be written now, it is not read again.
+        keep(ctx, &source, &tally)?;
+        ctx.progress(tally.summary.records, tally.summary.records, "records");
+        Ok(tally)
+    }
+}
+
+/// Tells how many records are done. How many there are is only known at the end; until then it is estimated from the
+/// bytes, as if all records were as long as those so far.
+fn tell(ctx: &Context, source: &Stream, tally: &Tally) {
+    let (done, offset) = (tally.summary.records, u128::from(tally.offset()));
+    let size = source.size().map_or(offset, u128::from).max(offset);
+    let total = u128::from(done) * size / offset.max(1);
+    ctx.progress(done, u64::try_from(total).unwrap_or(u64::MAX).max(done), "records");
+}
+
+/// Tells the next attempt how far this one is.
+fn keep(ctx: &Context, source: &Stream, tally: &Tally) -> Result<(), Failure> {
+    match source.version().and_then(|version| tally.checkpoint(version)) {
+        Some(checkpoint) => ctx.checkpoint(&checkpoint),
+        None => Ok(()),
+    }
+}
+
+/// As [`keep`], where the source could not be read on. One that fails when all of it was read has another checksum than
+/// it should have: nothing of it is to be believed.
+fn keep_after(ctx: &Context, source: &Stream, tally: &Tally) -> Result<(), Failure> {
+    if source.size().is_some_and(|size| source.position() >= size) {
+        ctx.checkpoint(&None::<Checkpoint>)
+    } else {
+        keep(ctx, source, tally)
+    }
+}
+
+fn stopped(reason: CancelReason) -> Failure {
+    Failure::retry(format_args!("stopped half-way ({reason:?}), to be gone on with"))
+}
+
+#[cfg(test)]
+#[path = "report/report_tests.rs"]
+mod tests;

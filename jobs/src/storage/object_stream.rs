@@ -1,0 +1,150 @@
+//! An S3 object, piece by piece.
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::primitives::ByteStream;
+use bytes::{Bytes, BytesMut};
+use drumline::Failure;
+
+use super::objects::{broken_off, failure};
+use super::stream::Version;
+
+/// The longest `ETag` that is kept, in bytes: S3's have 34 and a little.
+const MAX_ETAG_BYTES: usize = 256;
+
+/// What S3 answers where an object is not in the version asked for, or has become too short for it.
+const CHANGED_CODES: [&str; 2] = ["PreconditionFailed", "InvalidRange"];
+
+/// An object that is being read. Every request after the first is for the same version, by `If-Match`.
+pub(crate) struct ObjectStream {
+    client: Client,
+    bucket: String,
+    key: String,
+    pub(super) version: Option<Version>,
+    pub(super) size: Option<u64>,
+    pub(super) position: u64,
+    body: ByteStream,
+    /// Of the body's beginning, so much is before where it is wanted.
+    skip: usize,
+    /// What came of the next piece already.
+    held: BytesMut,
+    /// Whether this connection has given a whole piece.
+    fruitful: bool,
+}
+
+pub(super) async fn open(client: Client, bucket: &str, key: &str) -> Result<ObjectStream, Failure> {
+    let request = client.get_object().bucket(bucket).key(key);
+    let object = request.send().await.map_err(|error| failure("read", &name(bucket, key), &error))?;
+    let etag = object.e_tag().filter(|etag| etag.len() <= MAX_ETAG_BYTES);
+    Ok(ObjectStream {
+        bucket: bucket.to_owned(),
+        key: key.to_owned(),
+        version: etag.map(|etag| Version(etag.to_owned())),
+        size: object.content_length().and_then(|length| u64::try_from(length).ok()),
+        position: 0,
+        body: object.body,
+        skip: 0,
+        held: BytesMut::new(),
+        fruitful: false,
+        client,
+    })
+}
+
+pub(super) async fn reopen(
+    client: Client,
+    bucket: &str,
+    key: &str,
+    version: &Version,
+    offset: u64,
+) -> Result<Option<ObjectStream>, Failure> {
+    let Some((object, skip, size)) = get_from(&client, bucket, key, version, offset).await? else {
+        return Ok(None);
+    };
+    Ok(Some(ObjectStream {
+        bucket: bucket.to_owned(),
+        key: key.to_owned(),
+        version: Some(version.clone()),
+        size: Some(size),
+        position: offset,
+        body: object.body,
+        skip,
+        held: BytesMut::new(),
+        fruitful: false,
+        client,
+    }))
+}
+
+/// The object from `offset` on, how many bytes too early that begins, and the whole object's size; `None` where the
+/// object is another one by now.
+async fn get_from(
+    client: &Client,
+    bucket: &str,
+    key: &str,
+    version: &Version,
+    offset: u64,
+) -> Result<Option<(GetObjectOutput, usize, u64)>, Failure> {
+    // One byte too early: a range that begins at an object's end is refused.
+    let first = offset.saturating_sub(1);
+    let request = client.get_object().bucket(bucket).key(key).range(format!("bytes={first}-"));
+    let object = match request.if_match(&version.0).send().await {
+        Ok(object) => object,
+        Err(error) if error.code().is_some_and(|code| CHANGED_CODES.contains(&code)) => return Ok(None),
+        Err(error) => return Err(failure("read", &name(bucket, key), &error)),
+    };
+    // Where a store does not know ranges, the bytes are not those that were asked for.
+    let size = object.content_range().and_then(|range| {
+        let (place, size) = range.split_once('/')?;
+        place.strip_prefix("bytes ")?.strip_prefix(&first.to_string())?.strip_prefix('-')?;
+        size.parse().ok()
+    });
+    Ok(size.map(|size| (object, usize::from(offset > first), size)))
+}
+
+impl ObjectStream {
+    pub(super) async fn next(&mut self, bytes: usize) -> Result<Option<Bytes>, Failure> {
+        while self.held.len() < bytes {
+            match self.body.next().await {
+                Some(Ok(part)) => {
+                    let skip = self.skip.min(part.len());
+                    self.skip -= skip;
+                    self.position += (part.len() - skip) as u64;
+                    self.held.extend_from_slice(&part[skip..]);
+                }
+                Some(Err(error)) => {
+                    self.go_on(broken_off(&name(&self.bucket, &self.key), error)).await?;
+                }
+                None => break,
+            }
+        }
+        self.fruitful |= self.held.len() >= bytes;
+        let piece = self.held.split_to(bytes.min(self.held.len())).freeze();
+        Ok((!piece.is_empty()).then_some(piece))
+    }
+
+    /// Hours of reading outlive a connection: what broke off is asked for again from there on. A connection that gave
+    /// not even a piece is a trouble of another kind, and so is a body that fails once all of it is there: that is a
+    /// checksum.
+    async fn go_on(&mut self, trouble: Failure) -> Result<(), Failure> {
+        let all_there = self.size.is_none_or(|size| self.position >= size);
+        let Some(version) = self.version.as_ref().filter(|_| self.fruitful && !all_there) else {
+            return Err(trouble);
+        };
+        tracing::debug!(reason = %trouble, position = self.position, "an object is read on by another connection");
+        let again = get_from(&self.client, &self.bucket, &self.key, version, self.position).await?;
+        let Some((object, skip, _)) = again else {
+            let what = name(&self.bucket, &self.key);
+            return Err(Failure::retry(format_args!("{what} was changed while it was read")));
+        };
+        (self.body, self.skip, self.fruitful) = (object.body, skip, false);
+        Ok(())
+    }
+}
+
+fn name(bucket: &str, key: &str) -> String {
+    format!("s3://{bucket}/{key}")
+}
+
+#[cfg(test)]
+#[path = "object_stream_tests.rs"]
+mod tests;
