@@ -1,26 +1,282 @@
-//! A store in DynamoDB.
+//! A store in a table of DynamoDB.
+//!
+//! # The table
+//!
+//! Its partition key is `id`, a string, and it has no sort key. Its time-to-live attribute is `expiration`. Names and
+//! meanings of the attributes are those of Powertools for AWS Lambda where there are such, so that its tools read ours;
+//! the keys are Drumline's own, and neither of the two finds the other's claims.
+//!
+//! ```text
+//! aws dynamodb create-table --table-name jobs --billing-mode PAY_PER_REQUEST \
+//!     --attribute-definitions AttributeName=id,AttributeType=S --key-schema AttributeName=id,KeyType=HASH
+//! aws dynamodb update-time-to-live --table-name jobs \
+//!     --time-to-live-specification Enabled=true,AttributeName=expiration
+//! ```
+//!
+//! | `id` | Holds |
+//! | --- | --- |
+//! | `claim#KEY` | `status` (INPROGRESS or COMPLETED), `in_progress_expiration` (ms; 0 once surrendered), `expiration` (s), `data` (the result), `validation` (the payload's hash), `owner`, `counter`, `job_id`, `job_type`, `queue`, `message_id`, `attempts`, `verdict`, `checkpoint`, `nonce`, `lock_counter` |
+//! | `lock#NAME` | `owner`, `counter`, `in_progress_expiration`, `expiration` |
+//! | `alias#JOBID` | `key` of a job, where that is not its id |
+//! | `progress#JOBID` | `data` |
+//! | `attempts#JOBID` | `attempts`, the oldest first |
+//!
+//! A role needs `GetItem`, `PutItem` and `UpdateItem` on the table; transactions ask for nothing more.
+//!
+//! # Requests
+//!
+//! | Call | Requests |
+//! | --- | --- |
+//! | claim of a new key | 1 write |
+//! | claim that is held, done, condemned | 1 write, which fails and brings the answer |
+//! | claim of a key that failed or ran out before | 2 writes, the first of which fails |
+//! | claim with a lock | 2 reads at once, then 1 transaction of two writes, if it is free |
+//! | renewal, finish, surrender | 1 write; a transaction of two with a lock |
+//! | checkpoint, progress, failed attempt | 1 write |
+//!
+//! Where the key is not the job's id, a granted claim takes another write. A write costs by the size of its item: large
+//! checkpoints make renewals dear. Items that expired may stay for days until DynamoDB removes them, and count as absent
+//! from their second on.
+//!
+//! # Clocks
+//!
+//! DynamoDB tells no time, so this is the one store that goes by the clocks of the processes. Where one process' clock is
+//! ahead of another's by some seconds, it sees the other's claims expire earlier by as much: they are taken over early
+//! where that eats up the time between two renewals. The fencing holds all the same: the former owner can write nothing
+//! more. AWS's own hosts differ by milliseconds.
+
+mod asking;
+mod changes;
+mod client;
+mod items;
+mod table;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use url::Url;
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::types::AttributeValue;
+use drumline::{Admission, Claim, ClaimRequest, Held, Surrender};
+use serde_json::value::RawValue;
 
-use crate::memory::MemoryStore;
-use crate::open::{Location, OpenError};
-use crate::store::{Keep, StoreError};
+use self::changes::Change;
+use self::items::{COMPLETED, INPROGRESS, Id, Item, number, string};
+use self::table::{Failure, Table};
+use crate::open::OpenError;
+use crate::record::{AttemptRecord, JobRecord, MAX_ATTEMPTS_KEPT, ProgressRecord};
+use crate::store::{BoxFuture, Keep, Store, StoreError, to_json};
 
-/// A store in DynamoDB.
+pub use aws_sdk_dynamodb;
+
+pub(crate) use self::client::location;
+
+/// A [`Store`] in DynamoDB.
 #[derive(Debug)]
-pub struct DynamoStore;
+pub struct DynamoStore {
+    table: Table,
+    owner: Arc<str>,
+    keep: Keep,
+}
 
 impl DynamoStore {
-    /// Not there yet.
-    #[allow(clippy::unused_async)]
-    pub async fn connect(_: &str, _: Option<String>, _: Arc<str>, _: Keep) -> Result<MemoryStore, OpenError> {
-        Err(OpenError::Unavailable(StoreError("not there yet".to_owned())))
+    /// With a client of its own, set up by AWS's usual settings, as [`open`](crate::open) does.
+    pub async fn connect(
+        table: &str,
+        region: Option<String>,
+        owner: Arc<str>,
+        keep: Keep,
+    ) -> Result<Self, OpenError> {
+        let config = client::config(region).await.map_err(OpenError::Url)?;
+        Self::with_config(&config, table, owner, keep).await
+    }
+
+    /// With what a process knows of AWS already: region, credentials, endpoint and HTTP client.
+    pub async fn with_config(
+        config: &SdkConfig,
+        table: &str,
+        owner: Arc<str>,
+        keep: Keep,
+    ) -> Result<Self, OpenError> {
+        let store = Self { table: Table::new(client::client(config), table.to_owned()), owner, keep };
+        store.ping().await.map_err(OpenError::Unavailable)?;
+        Ok(store)
+    }
+
+    /// A change of a running claim's item.
+    fn under(claim: &Claim) -> Change {
+        Change::of(Id::Claim(&claim.key))
+            .only_if("status", "=", string(INPROGRESS))
+            .only_if("owner", "=", string(&claim.owner))
+            .only_if("counter", "=", number(claim.counter))
+            // It was not surrendered.
+            .only_if("in_progress_expiration", "<>", number(0))
+            .only_if("expiration", ">", number(items::now_ms() / 1000))
+    }
+
+    /// A change of the item of a claim's lock, if that is still its own.
+    fn lock_under(claim: &Claim) -> Option<Change> {
+        let (name, counter) = claim.lock.as_ref()?;
+        Some(Change::of(Id::Lock(name)).only_if("owner", "=", string(&claim.owner)).only_if(
+            "counter",
+            "=",
+            number(*counter),
+        ))
+    }
+
+    /// Gives a claim's lock back. The counter stays, so that whoever is next has a larger one.
+    fn unlock(&self, claim: &Claim) -> Option<Change> {
+        let unlock = Self::lock_under(claim)?.remove("owner").set("in_progress_expiration", number(0));
+        Some(unlock.set("expiration", number(items::expiration(items::now_ms(), self.keep.history))))
+    }
+
+    /// Whether a write has happened, or had happened before: `before` is how the claim's item then looks.
+    fn held(claim: &Claim, written: &Result<(), Vec<Failure>>, before: impl FnOnce(&Item) -> bool) -> Held {
+        match written {
+            Ok(()) => Held::Ours,
+            Err(failures) => match failures.first() {
+                Some(Failure::Unmet(Some(item)))
+                    if item.is_of(claim) && !item.is_expired(items::now_ms()) && before(item) =>
+                {
+                    Held::Ours
+                }
+                _ => Held::Lost,
+            },
+        }
     }
 }
 
-#[allow(clippy::unnecessary_wraps)]
-pub(crate) fn location(url: &Url) -> Result<Location, String> {
-    Ok(Location::DynamoDb { table: url.host_str().unwrap_or_default().to_owned(), region: None })
+impl Store for DynamoStore {
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> BoxFuture<'a, Result<Admission, StoreError>> {
+        Box::pin(asking::claim(&self.table, request, &self.owner, self.keep))
+    }
+
+    fn renew<'a>(&'a self, claim: &'a Claim, length: Duration) -> BoxFuture<'a, Result<Held, StoreError>> {
+        Box::pin(async move {
+            let now = items::now_ms();
+            let until = number(items::after(now, length));
+            let expiration = number(items::expiration(now, length + self.keep.history));
+            let changes = [Some(Self::under(claim)), Self::lock_under(claim)].into_iter().flatten();
+            let changes = changes.map(|change| {
+                change.set("in_progress_expiration", until.clone()).set("expiration", expiration.clone())
+            });
+            let written = self.table.write(changes.collect()).await?;
+            Ok(Self::held(claim, &written, |_| false))
+        })
+    }
+
+    fn finish<'a>(
+        &'a self,
+        claim: &'a Claim,
+        result: Option<&'a RawValue>,
+    ) -> BoxFuture<'a, Result<Held, StoreError>> {
+        Box::pin(async move {
+            let expiration = items::expiration(items::now_ms(), self.keep.done);
+            let done = Self::under(claim)
+                .set("status", string(COMPLETED))
+                .set("expiration", number(expiration))
+                .remove("checkpoint")
+                .set_or_remove("data", result.map(|result| string(result.get())));
+            let changes = [Some(done), self.unlock(claim)].into_iter().flatten();
+            let written = self.table.write(changes.collect()).await?;
+            Ok(Self::held(claim, &written, Item::is_done))
+        })
+    }
+
+    fn surrender<'a>(
+        &'a self,
+        claim: &'a Claim,
+        how: &'a Surrender,
+    ) -> BoxFuture<'a, Result<Held, StoreError>> {
+        Box::pin(async move {
+            let expiration = items::expiration(items::now_ms(), self.keep.history);
+            let given_up = Self::under(claim)
+                .set("in_progress_expiration", number(0))
+                .set("expiration", number(expiration))
+                .lower("attempts", number(u64::from(how.spared)))
+                .set_or_remove("verdict", how.verdict.as_deref().map(string));
+            let changes = [Some(given_up.clone()), self.unlock(claim)].into_iter().flatten();
+            let mut written = self.table.write(changes.collect()).await?;
+            if let Err(failures) = &written
+                && let [Failure::Met, Failure::Unmet(_)] = failures[..]
+            {
+                // The key is still its own to give up, and only the lock is not.
+                written = self.table.write(vec![given_up]).await?;
+            }
+            Ok(Self::held(claim, &written, Item::is_surrendered))
+        })
+    }
+
+    fn checkpoint<'a>(
+        &'a self,
+        claim: &'a Claim,
+        value: &'a RawValue,
+    ) -> BoxFuture<'a, Result<Held, StoreError>> {
+        Box::pin(async move {
+            let change = Self::under(claim).set("checkpoint", string(value.get()));
+            let written = self.table.write(vec![change]).await?;
+            Ok(Self::held(claim, &written, |_| false))
+        })
+    }
+
+    fn progress<'a>(
+        &'a self,
+        job_id: &'a str,
+        progress: &'a ProgressRecord,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let expiration = items::expiration(items::now_ms(), self.keep.history);
+            let told = Change::of(Id::Progress(job_id)).set("data", string(&to_json(progress)));
+            self.table.put(told.set("expiration", number(expiration))).await
+        })
+    }
+
+    fn attempted<'a>(
+        &'a self,
+        job_id: &'a str,
+        attempt: &'a AttemptRecord,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let now = items::now_ms();
+            let attempt = AttributeValue::L(vec![string(&to_json(attempt))]);
+            let expiration = number(items::expiration(now, self.keep.history));
+            let added = Change::of(Id::Attempts(job_id))
+                .append("attempts", attempt.clone())
+                .set("expiration", expiration.clone())
+                .only_if_alive(now);
+            let Ok(item) = self.table.write_one(added).await? else {
+                // What is there has expired.
+                let first = Change::of(Id::Attempts(job_id)).set("attempts", attempt);
+                return self.table.put(first.set("expiration", expiration)).await;
+            };
+            let surplus = item.attempts.len().saturating_sub(MAX_ATTEMPTS_KEPT);
+            if surplus > 0 {
+                self.table.put(Change::of(Id::Attempts(job_id)).drop_first("attempts", surplus)).await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn job<'a>(&'a self, job_id: &'a str) -> BoxFuture<'a, Result<Option<JobRecord>, StoreError>> {
+        Box::pin(async move {
+            let (claim, alias, progress, attempts) = tokio::try_join!(
+                self.table.read(Id::Claim(job_id)),
+                self.table.read(Id::Alias(job_id)),
+                self.table.read(Id::Progress(job_id)),
+                self.table.read(Id::Attempts(job_id)),
+            )?;
+            let claim = match alias.and_then(|alias| alias.key) {
+                Some(key) => self.table.read(Id::Claim(&key)).await?,
+                None => claim,
+            };
+            items::job(job_id, claim, progress, attempts)
+        })
+    }
+
+    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move { self.table.read(Id::Claim("")).await.map(|_| ()) })
+    }
+
+    fn as_any(&self) -> &(dyn std::any::Any + Send + Sync) {
+        self
+    }
 }

@@ -16,6 +16,8 @@
 #![allow(unreachable_pub, reason = "nobody is outside of a test")]
 
 mod claims;
+#[cfg(feature = "dynamodb")]
+mod dynamodb_only;
 mod fencing;
 mod keeping;
 mod locks;
@@ -146,6 +148,19 @@ mod postgres {
             tables_are_made_once_by_all_who_start_at_once,
             a_role_without_rights_gets_along_with_tables_that_are_there,
             expired_rows_are_removed,
+            urls_are_checked,
+        }
+    }
+}
+
+#[cfg(feature = "dynamodb")]
+mod dynamodb {
+    conformance!(DynamoDb, Real);
+    over! { DynamoDb on Real:
+        dynamodb_only {
+            items_look_like_those_of_powertools,
+            items_that_only_wait_to_be_removed_do_not_count,
+            a_table_that_is_missing_is_named,
             urls_are_checked,
         }
     }

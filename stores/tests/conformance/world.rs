@@ -65,6 +65,10 @@ pub fn run<F: Future<Output = ()>>(kind: Kind, runtime: Runtime, test: impl FnOn
             mark: format!("{:016x}", fastrand::u64(..)).into(),
             memory: Arc::default(),
         };
+        #[cfg(feature = "dynamodb")]
+        if kind == Kind::DynamoDb {
+            crate::dynamodb_only::make_table(&world.at, &world.mark).await;
+        }
         test(world).await;
     });
 }
@@ -98,6 +102,12 @@ impl World {
     /// Where the server is, as the environment has it.
     pub fn at(&self) -> &str {
         &self.at
+    }
+
+    /// What no other test's names have: also the name of its table.
+    #[cfg(feature = "dynamodb")]
+    pub fn mark(&self) -> &str {
+        &self.mark
     }
 
     /// The same, elsewhere.
@@ -138,8 +148,10 @@ impl World {
             }
             #[cfg(feature = "dynamodb")]
             Kind::DynamoDb => {
-                let url = format!("dynamodb://{}", self.mark);
-                drumline_store::open(&url.parse().unwrap(), owner, keep).await
+                let config = crate::dynamodb_only::config(&self.at).await;
+                drumline_store::dynamodb::DynamoStore::with_config(&config, &self.mark, owner, keep)
+                    .await
+                    .map(|store| Arc::new(store) as Arc<dyn Store>)
             }
         }
     }

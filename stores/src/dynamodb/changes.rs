@@ -1,0 +1,129 @@
+//! Changes of items, and the conditions under which they are made.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::items::{Id, Item, number};
+
+/// A change of one item, and its conditions. All names are written as placeholders, because many are reserved.
+#[derive(Debug, Clone)]
+pub(super) struct Change {
+    pub(super) id: AttributeValue,
+    pub(super) names: HashMap<String, String>,
+    values: HashMap<String, AttributeValue>,
+    sets: Vec<String>,
+    removes: Vec<String>,
+    conditions: Vec<String>,
+}
+
+impl Change {
+    pub(super) fn of(id: Id<'_>) -> Self {
+        Self {
+            id: id.attribute(),
+            names: HashMap::new(),
+            values: HashMap::new(),
+            sets: Vec::new(),
+            removes: Vec::new(),
+            conditions: Vec::new(),
+        }
+    }
+
+    fn name(&mut self, name: &str) -> String {
+        let placeholder = format!("#{name}");
+        self.names.insert(placeholder.clone(), name.to_owned());
+        placeholder
+    }
+
+    fn value(&mut self, value: AttributeValue) -> String {
+        let placeholder = format!(":v{}", self.values.len());
+        self.values.insert(placeholder.clone(), value);
+        placeholder
+    }
+
+    pub(super) fn set(mut self, name: &str, value: AttributeValue) -> Self {
+        let (name, value) = (self.name(name), self.value(value));
+        self.sets.push(format!("{name} = {value}"));
+        self
+    }
+
+    pub(super) fn remove(mut self, name: &str) -> Self {
+        let name = self.name(name);
+        self.removes.push(name);
+        self
+    }
+
+    pub(super) fn set_or_remove(self, name: &str, value: Option<AttributeValue>) -> Self {
+        match value {
+            Some(value) => self.set(name, value),
+            None => self.remove(name),
+        }
+    }
+
+    pub(super) fn lower(mut self, name: &str, by: AttributeValue) -> Self {
+        let (name, by) = (self.name(name), self.value(by));
+        self.sets.push(format!("{name} = {name} - {by}"));
+        self
+    }
+
+    /// To a list, which it makes where there is none.
+    pub(super) fn append(mut self, name: &str, list: AttributeValue) -> Self {
+        let (name, list) = (self.name(name), self.value(list));
+        let empty = self.value(AttributeValue::L(Vec::new()));
+        self.sets.push(format!("{name} = list_append(if_not_exists({name}, {empty}), {list})"));
+        self
+    }
+
+    /// From a list.
+    pub(super) fn drop_first(mut self, name: &str, count: usize) -> Self {
+        let name = self.name(name);
+        self.removes.extend((0..count).map(|index| format!("{name}[{index}]")));
+        self
+    }
+
+    pub(super) fn only_if(mut self, name: &str, is: &str, value: AttributeValue) -> Self {
+        let (name, value) = (self.name(name), self.value(value));
+        self.conditions.push(format!("{name} {is} {value}"));
+        self
+    }
+
+    pub(super) fn only_if_absent(mut self) -> Self {
+        let id = self.name("id");
+        self.conditions.push(format!("attribute_not_exists({id})"));
+        self
+    }
+
+    /// Or absent, but not one that counts as absent and is there.
+    pub(super) fn only_if_alive(mut self, now_ms: u64) -> Self {
+        let (id, expiration) = (self.name("id"), self.name("expiration"));
+        let now = self.value(number(now_ms / 1000));
+        self.conditions.push(format!("(attribute_not_exists({id}) OR {expiration} > {now})"));
+        self
+    }
+
+    /// Only if nobody has claimed, renewed, finished or surrendered it since it looked like this.
+    pub(super) fn only_if_still(self, seen: &Item) -> Self {
+        self.only_if("counter", "=", number(seen.counter))
+            .only_if("in_progress_expiration", "=", number(seen.until))
+            .only_if("expiration", "=", number(seen.expiration))
+    }
+
+    pub(super) fn update(&self) -> String {
+        let mut text = String::new();
+        for (word, parts) in [("SET", &self.sets), ("REMOVE", &self.removes)] {
+            if !parts.is_empty() {
+                let _ = write!(text, "{word} {} ", parts.join(", "));
+            }
+        }
+        text
+    }
+
+    pub(super) fn condition(&self) -> Option<String> {
+        (!self.conditions.is_empty()).then(|| self.conditions.join(" AND "))
+    }
+
+    pub(super) fn values(&self) -> Option<HashMap<String, AttributeValue>> {
+        (!self.values.is_empty()).then(|| self.values.clone())
+    }
+}

@@ -1,0 +1,205 @@
+//! Items as they are in the table, and as people are shown them.
+
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use drumline::Claim;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use crate::record::{AttemptRecord, ClaimRecord, JobRecord, JobState};
+use crate::store::StoreError;
+
+/// The status of an item somebody works on, or will again.
+pub(super) const INPROGRESS: &str = "INPROGRESS";
+
+/// The status of one that is done.
+pub(super) const COMPLETED: &str = "COMPLETED";
+
+/// What an item is about.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Id<'a> {
+    Claim(&'a str),
+    Lock(&'a str),
+    Alias(&'a str),
+    Progress(&'a str),
+    Attempts(&'a str),
+}
+
+impl Id<'_> {
+    /// The partition key.
+    pub(super) fn attribute(self) -> AttributeValue {
+        let (kind, name) = match self {
+            Self::Claim(key) => ("claim", key),
+            Self::Lock(name) => ("lock", name),
+            Self::Alias(job_id) => ("alias", job_id),
+            Self::Progress(job_id) => ("progress", job_id),
+            Self::Attempts(job_id) => ("attempts", job_id),
+        };
+        AttributeValue::S(format!("{kind}#{name}"))
+    }
+}
+
+pub(super) fn string(text: &str) -> AttributeValue {
+    AttributeValue::S(text.to_owned())
+}
+
+pub(super) fn number(number: u64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+pub(super) fn now_ms() -> u64 {
+    after(0, SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+/// In milliseconds.
+pub(super) fn after(now_ms: u64, length: Duration) -> u64 {
+    now_ms.saturating_add(u64::try_from(length.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// In seconds, as DynamoDB wants it: not before it is over.
+pub(super) fn expiration(now_ms: u64, keep: Duration) -> u64 {
+    after(now_ms, keep).div_ceil(1000)
+}
+
+/// What is in an item, of whichever kind. Without an attribute it has its default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Item {
+    pub(super) id: String,
+    pub(super) status: String,
+    pub(super) owner: String,
+    pub(super) counter: u64,
+    /// In milliseconds.
+    pub(super) until: u64,
+    /// In seconds.
+    pub(super) expiration: u64,
+    pub(super) validation: String,
+    pub(super) job_id: String,
+    pub(super) job_type: String,
+    pub(super) queue: String,
+    pub(super) message_id: String,
+    /// The attempts of a claim, which are a number.
+    pub(super) attempts_made: u32,
+    pub(super) nonce: u64,
+    pub(super) lock_counter: u64,
+    pub(super) verdict: Option<String>,
+    pub(super) checkpoint: Option<String>,
+    pub(super) data: Option<String>,
+    pub(super) key: Option<String>,
+    /// Those of a history, which are JSON.
+    pub(super) attempts: Vec<String>,
+}
+
+impl Item {
+    pub(super) fn read(attributes: &HashMap<String, AttributeValue>) -> Self {
+        let string = |name: &str| attributes.get(name).and_then(|value| value.as_s().ok()).cloned();
+        let number = |name: &str| -> u64 {
+            let digits = attributes.get(name).and_then(|value| value.as_n().ok());
+            digits.and_then(|digits| digits.parse().ok()).unwrap_or_default()
+        };
+        let list = attributes.get("attempts").and_then(|value| value.as_l().ok());
+        Self {
+            id: string("id").unwrap_or_default(),
+            status: string("status").unwrap_or_default(),
+            owner: string("owner").unwrap_or_default(),
+            counter: number("counter"),
+            until: number("in_progress_expiration"),
+            expiration: number("expiration"),
+            validation: string("validation").unwrap_or_default(),
+            job_id: string("job_id").unwrap_or_default(),
+            job_type: string("job_type").unwrap_or_default(),
+            queue: string("queue").unwrap_or_default(),
+            message_id: string("message_id").unwrap_or_default(),
+            attempts_made: u32::try_from(number("attempts")).unwrap_or(u32::MAX),
+            nonce: number("nonce"),
+            lock_counter: number("lock_counter"),
+            verdict: string("verdict"),
+            checkpoint: string("checkpoint"),
+            data: string("data"),
+            key: string("key"),
+            attempts: list.into_iter().flatten().filter_map(|value| value.as_s().ok()).cloned().collect(),
+        }
+    }
+
+    /// Whether it counts as absent.
+    pub(super) fn is_expired(&self, now_ms: u64) -> bool {
+        self.expiration <= now_ms / 1000
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.status == COMPLETED
+    }
+
+    pub(super) fn is_surrendered(&self) -> bool {
+        self.status == INPROGRESS && self.until == 0
+    }
+
+    pub(super) fn is_claimed(&self, now_ms: u64) -> bool {
+        self.status == INPROGRESS && self.until > now_ms
+    }
+
+    pub(super) fn is_of(&self, claim: &Claim) -> bool {
+        self.owner == *claim.owner && self.counter == claim.counter
+    }
+}
+
+/// What people are shown of a job.
+pub(super) fn job(
+    job_id: &str,
+    claim: Option<Item>,
+    progress: Option<Item>,
+    attempts: Option<Item>,
+) -> Result<Option<JobRecord>, StoreError> {
+    // A key may have gone to another job.
+    let claim = claim.filter(|claim| claim.job_id == job_id);
+    if claim.is_none() && progress.is_none() && attempts.is_none() {
+        return Ok(None);
+    }
+    let attempts: Result<Vec<AttemptRecord>, _> =
+        attempts.unwrap_or_default().attempts.iter().map(|attempt| read(attempt, "attempts")).collect();
+    let progress = progress.and_then(|progress| progress.data);
+    Ok(Some(JobRecord {
+        job_id: job_id.to_owned(),
+        claim: claim.map(claim_record).transpose()?,
+        progress: progress.map(|progress| read(&progress, "progress")).transpose()?,
+        attempts: attempts?,
+    }))
+}
+
+fn claim_record(item: Item) -> Result<ClaimRecord, StoreError> {
+    let state = if item.is_done() {
+        JobState::Done
+    } else if item.is_claimed(now_ms()) {
+        JobState::Running
+    } else if item.is_surrendered() && item.verdict.is_some() {
+        JobState::Failed
+    } else {
+        JobState::Waiting
+    };
+    Ok(ClaimRecord {
+        state,
+        key: item.id.strip_prefix("claim#").unwrap_or_default().to_owned(),
+        job_type: item.job_type,
+        queue: item.queue,
+        message_id: item.message_id,
+        owner: item.owner,
+        attempts: item.attempts_made,
+        claimed_until_ms: item.until,
+        verdict: item.verdict,
+        result: item.data.map(|data| read(&data, "result")).transpose()?,
+    })
+}
+
+pub(super) fn raw(text: String) -> Result<Box<RawValue>, StoreError> {
+    RawValue::from_string(text).map_err(|_| unreadable("JSON"))
+}
+
+fn read<T: DeserializeOwned>(text: &str, what: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|_| unreadable(what))
+}
+
+/// Somebody else has written there, or a newer version of this.
+fn unreadable(what: &str) -> StoreError {
+    StoreError(format!("DynamoDB holds an item whose {what} cannot be read"))
+}
