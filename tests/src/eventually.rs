@@ -12,10 +12,18 @@ const LOOK: Duration = Duration::from_millis(25);
 ///
 /// # Panics
 /// When it does not come to hold, naming `what` was waited for.
-pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+pub async fn eventually(what: &str, condition: impl AsyncFnMut() -> bool) {
+    eventually_within(PATIENCE, what, condition).await;
+}
+
+/// As [`eventually`], for what takes its time.
+///
+/// # Panics
+/// When it does not come to hold within `patience`, naming `what` was waited for.
+pub async fn eventually_within(patience: Duration, what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     while !condition().await {
-        assert!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain until {what}");
+        assert!(begun.elapsed() < patience, "waited {patience:?} in vain until {what}");
         tokio::time::sleep(LOOK).await;
     }
 }

@@ -19,12 +19,13 @@ mod runtime_api;
 mod runtime_api_tests;
 mod sqs_event;
 mod stack;
+mod stores;
 mod worker;
 
 pub use app::{Answer, App, Call, Ended};
 pub use binary::binary;
 pub use deployed::{DeployedFunction, Deployment, can_deploy, upload_function_forwarding_to};
-pub use eventually::{PATIENCE, eventually};
+pub use eventually::{PATIENCE, eventually, eventually_within};
 pub use http::{get, status_of};
 pub use lambda_process::{FunctionLaunch, FunctionProcess};
 pub use local_queue::LocalQueue;
@@ -35,4 +36,5 @@ pub use runtime_api::{Answered, End, FUNCTION_ARN, InitError, Invocation, Pendin
 pub use rustix::process::Signal;
 pub use sqs_event::{HAND_MADE_QUEUE, Record, ids, sqs_event};
 pub use stack::{Stack, publish, topic_before};
+pub use stores::{StoreServer, create_table, shared_store};
 pub use worker::{Finished, Launch, Worker, free_address};

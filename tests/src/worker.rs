@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -25,6 +25,7 @@ pub struct Launch {
     input: Vec<u8>,
     http: Option<SocketAddr>,
     home: TempDir,
+    binary: Option<PathBuf>,
 }
 
 impl Launch {
@@ -36,6 +37,7 @@ impl Launch {
             input: Vec::new(),
             http: None,
             home: tempfile::tempdir().unwrap(),
+            binary: None,
         };
         let home = launch.home.path().display().to_string();
         launch
@@ -59,6 +61,11 @@ impl Launch {
             .env("DRUMLINE_LOG", "info,drumline_host=debug")
             .env("DRUMLINE_HTTP_ADDR", &addr.to_string());
         Self { http: Some(addr), ..launch }
+    }
+
+    /// The same with another program: one of the same commands around handlers of its own.
+    pub fn program(self, binary: PathBuf) -> Self {
+        Self { binary: Some(binary), ..self }
     }
 
     /// The same with a variable set.
@@ -86,7 +93,8 @@ impl Launch {
 
     /// Starts the process.
     pub fn spawn(self) -> Worker {
-        let mut command = Command::new(binary("drumline-consumer", "drumline"));
+        let program = self.binary.unwrap_or_else(|| binary("drumline-consumer", "drumline"));
+        let mut command = Command::new(program);
         command.args(&self.args).env_clear().envs(&self.env).current_dir(self.home.path());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();

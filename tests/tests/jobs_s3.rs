@@ -1,17 +1,22 @@
-//! `image.process` from S3 to S3, against LocalStack: the real client, its settings from the environment, real objects.
+//! `image.process` and `report.generate` from S3 to S3, against LocalStack: the real client, its settings from the environment, real objects.
 #![allow(clippy::unwrap_used)]
 
+use std::fmt::Write;
 use std::num::NonZeroU32;
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aws_config::BehaviorVersion;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
-use drumline::{Attempt, Ending, Host, Message, Router, RunControl};
+use drumline::{
+    Admission, Attempt, CancelReason, Claim, ClaimRequest, Context, Ending, Grant, Host, HostFuture, Message,
+    Progress, Router, RunControl,
+};
 use drumline_jobs::{Settings, samples};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 /// Where LocalStack listens, as `http://127.0.0.1:PORT`.
@@ -46,17 +51,65 @@ impl Host for TokioHost {
 }
 
 async fn run(router: &Router, payload: Value) -> Ending {
-    let body = json!({ "type": "image.process", "payload": payload }).to_string();
+    run_under(router, "image.process", payload, Arc::new(TokioHost), RunControl::new()).await
+}
+
+async fn run_under(
+    router: &Router,
+    job_type: &str,
+    payload: Value,
+    host: Arc<dyn Host>,
+    control: RunControl,
+) -> Ending {
+    let body = json!({ "type": job_type, "payload": payload }).to_string();
     let attempt = Attempt {
         queue: "jobs".into(),
         message: Arc::new(Message { id: "m-1".into(), body, ..Message::default() }),
         number: NonZeroU32::MIN,
         deadline: Instant::now() + Duration::from_mins(1),
         claim_length: Duration::from_secs(27),
-        control: RunControl::new(),
-        host: Arc::new(TokioHost),
+        control,
+        host,
     };
     router.run(attempt).await.ending
+}
+
+/// Keeps checkpoints from one attempt to the next, and stops an attempt once it has told of progress.
+#[derive(Default)]
+struct KeepingHost {
+    checkpoint: Mutex<Option<Box<RawValue>>>,
+    /// The first progress of the last attempt.
+    begun_at: Mutex<Option<u64>>,
+    stop: Mutex<Option<RunControl>>,
+}
+
+impl Host for KeepingHost {
+    fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
+        tokio::task::spawn_blocking(work);
+    }
+
+    fn started(&self, _: &Context) {
+        *self.begun_at.lock().unwrap() = None;
+    }
+
+    fn progress(&self, _: &Context, progress: &Progress) {
+        self.begun_at.lock().unwrap().get_or_insert(progress.done);
+        if let Some(control) = self.stop.lock().unwrap().take() {
+            control.cancel(CancelReason::Shutdown);
+        }
+    }
+
+    fn claim<'a>(&'a self, request: ClaimRequest, _: &'a RunControl) -> HostFuture<'a, Admission> {
+        let claim =
+            Claim { key: request.key, owner: "test".into(), counter: 1, lock: None, job_id: request.job_id };
+        let checkpoint = self.checkpoint.lock().unwrap().clone();
+        let grant = Grant { claim: Arc::new(claim), attempt: NonZeroU32::MIN, checkpoint };
+        Box::pin(std::future::ready(Admission::Granted(grant)))
+    }
+
+    fn checkpoint(&self, _: &Context, value: Box<RawValue>) {
+        *self.checkpoint.lock().unwrap() = Some(value);
+    }
 }
 
 /// A client of the test's own, and a bucket of its own with one photo in it.
@@ -148,5 +201,76 @@ fn what_is_not_in_s3_is_rejected() {
         }
         let listed = client.list_objects_v2().bucket(&bucket).prefix("out").send().await.unwrap();
         assert_eq!(listed.contents().len(), 0, "nothing was written");
+    });
+}
+
+/// A table of about three megabytes: some pieces' worth.
+fn sales() -> String {
+    let mut text = String::from("id,country,amount\r\n");
+    for id in 0..150_000 {
+        writeln!(text, "{id},\"country, {}\",{}.{:02}", id % 9, id % 500, id % 100).unwrap();
+    }
+    text
+}
+
+#[test]
+fn a_report_from_s3_is_gone_on_with() {
+    within_localstack("a_report_from_s3_is_gone_on_with", async {
+        let folder = tempfile::tempdir().unwrap();
+        let (client, bucket) = bucket(folder.path()).await;
+        let put = |text: String| {
+            client
+                .put_object()
+                .bucket(&bucket)
+                .key("in/sales 1+ü.csv")
+                .body(ByteStream::from(text.into_bytes()))
+        };
+        put(sales()).send().await.unwrap();
+        let router = drumline_jobs::router(&Settings::for_folder(folder.path()));
+        let payload = |target: &str| {
+            json!({
+                "source": format!("s3://{bucket}/in/sales 1+ü.csv"),
+                "target": format!("s3://{bucket}/out/{target}"),
+                "groupBy": "country",
+                "value": "amount",
+            })
+        };
+        let attempt = async |target: &str, host: &Arc<KeepingHost>, control: RunControl| {
+            let host = Arc::clone(host) as Arc<dyn Host>;
+            run_under(&router, "report.generate", payload(target), host, control).await
+        };
+        let output = async |name: &str| {
+            let object = client.get_object().bucket(&bucket).key(format!("out/{name}")).send().await.unwrap();
+            object.body.collect().await.unwrap().into_bytes()
+        };
+
+        let host = Arc::<KeepingHost>::default();
+        assert_eq!(attempt("whole", &host, RunControl::new()).await, Ending::Done);
+        let head = client.head_object().bucket(&bucket).key("out/whole.html").send().await.unwrap();
+        assert_eq!(head.content_type(), Some("text/html; charset=utf-8"));
+
+        let host = Arc::<KeepingHost>::default();
+        let control = RunControl::new();
+        *host.stop.lock().unwrap() = Some(control.clone());
+        let ending = attempt("broken", &host, control).await;
+        assert!(
+            matches!(&ending, Ending::RetryAsked { reason, .. } if reason.contains("half-way")),
+            "{ending:?}"
+        );
+        let stopped_at = host.begun_at.lock().unwrap().unwrap();
+        assert_eq!(attempt("broken", &host, RunControl::new()).await, Ending::Done);
+        assert!(host.begun_at.lock().unwrap().unwrap() > stopped_at, "it has begun anew");
+        for ending in ["csv", "html"] {
+            assert_eq!(output(&format!("whole.{ending}")).await, output(&format!("broken.{ending}")).await);
+        }
+
+        // Its last checkpoint is behind the end, which is a place to go on from too.
+        assert_eq!(attempt("once more", &host, RunControl::new()).await, Ending::Done);
+        assert_eq!(*host.begun_at.lock().unwrap(), Some(150_000));
+        assert_eq!(output("once more.csv").await, output("whole.csv").await);
+
+        put("country,amount\nNO,1\n".into()).send().await.unwrap();
+        assert_eq!(attempt("changed", &host, RunControl::new()).await, Ending::Done);
+        assert_eq!(output("changed.csv").await, "country,count,sum,min,max,mean\nNO,1,1,1,1,1.00\n");
     });
 }

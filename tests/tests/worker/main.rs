@@ -5,10 +5,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+mod dlq;
 mod ecs;
 mod faults;
 mod fifo;
 mod jobs;
+mod jobs_command;
 mod kill;
 mod lease;
 mod local;

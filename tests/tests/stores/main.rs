@@ -1,0 +1,32 @@
+//! Workers that share a store: effects that happen once, attempts that are counted, jobs that take turns, outages that lose
+//! nothing. Everything is real: the binaries, the queues on `LocalStack`, the stores, the kills.
+//!
+//! `cargo xtask test` starts the servers and tells where they are; a test whose store is not there says that it is left out.
+#![allow(clippy::unwrap_used)]
+
+mod attempts;
+mod effects_once;
+mod outage;
+mod report;
+mod turns;
+
+use drumline_tests::{Launch, TestQueue};
+
+const REDIS: &str = "DRUMLINE_TEST_REDIS";
+const POSTGRES: &str = "DRUMLINE_TEST_POSTGRES";
+const DYNAMODB: &str = "DRUMLINE_TEST_DYNAMODB";
+
+/// A worker on `queue` that shares the store at `url`.
+fn sharing(queue: &TestQueue, url: &str) -> Launch {
+    Launch::run(queue).env("DRUMLINE_STORE_URL", url)
+}
+
+/// A job of any type, under a key of its own.
+fn job(job_type: &str, key: &str, payload: &serde_json::Value) -> String {
+    serde_json::json!({ "type": job_type, "idempotencyKey": key, "payload": payload }).to_string()
+}
+
+/// No two tests share a key.
+fn unique(name: &str) -> String {
+    format!("{name}-{:016x}", fastrand::u64(..))
+}
