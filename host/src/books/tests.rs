@@ -225,11 +225,8 @@ async fn steps(ctx: Context, job: Steps) -> Result<(), Failure> {
 
 #[allow(clippy::disallowed_methods, reason = "a test's own clock")]
 async fn run(books: &Books, steps_to_do: u64, fails: bool) -> Report {
-    let host = TokioHost {
-        books: Some(books.clone()),
-        metrics: Arc::new(NoMetrics),
-        listener: Arc::new(Nobody),
-    };
+    let host =
+        TokioHost { books: Some(books.clone()), metrics: Arc::new(NoMetrics), listener: Arc::new(Nobody) };
     let body = serde_json::json!({
         "type": "steps", "jobId": "j", "payload": { "steps": steps_to_do, "fails": fails },
     });
