@@ -21,11 +21,15 @@ mod dynamodb_only;
 mod fencing;
 mod keeping;
 mod locks;
+#[cfg(any(feature = "redis", feature = "postgres", feature = "dynamodb"))]
+mod outages;
 #[cfg(feature = "postgres")]
 mod postgres_only;
 #[cfg(any(feature = "redis", feature = "postgres"))]
 mod proxy;
 mod races;
+#[cfg(any(feature = "redis", feature = "postgres", feature = "dynamodb"))]
+mod servers;
 mod surrenders;
 mod values;
 mod world;
@@ -130,6 +134,12 @@ mod redis {
     conformance!(Redis, Real);
     over! { Redis on Real:
         proxy { every_call_is_one_round_trip, }
+        outages {
+            a_server_that_is_not_there_is_unavailable,
+            a_server_that_does_not_answer_is_unavailable,
+            calls_fail_while_the_server_is_away_and_work_again_afterwards,
+            a_claim_survives_a_restart,
+        }
     }
 }
 
@@ -138,6 +148,12 @@ mod postgres {
     conformance!(Postgres, Real);
     over! { Postgres on Real:
         proxy { every_call_is_one_round_trip, }
+        outages {
+            a_server_that_is_not_there_is_unavailable,
+            a_server_that_does_not_answer_is_unavailable,
+            calls_fail_while_the_server_is_away_and_work_again_afterwards,
+            a_claim_survives_a_restart,
+        }
         postgres_only {
             a_transaction_has_the_effect_and_the_mark,
             a_transaction_of_a_lost_claim_leaves_nothing,
@@ -157,6 +173,10 @@ mod postgres {
 mod dynamodb {
     conformance!(DynamoDb, Real);
     over! { DynamoDb on Real:
+        outages {
+            a_server_that_is_not_there_is_unavailable,
+            a_server_that_does_not_answer_is_unavailable,
+        }
         dynamodb_only {
             items_look_like_those_of_powertools,
             items_that_only_wait_to_be_removed_do_not_count,

@@ -7,7 +7,7 @@ use drumline_store::Store;
 use tokio::sync::Barrier;
 
 use crate::assert_admission;
-use crate::world::{Kind, World, again, expired, fail, granted, json, short, text};
+use crate::world::{Kind, SHORT, World, again, expired, fail, granted, json, text};
 
 const CLAIMERS: usize = 50;
 /// With connections of their own.
@@ -66,7 +66,7 @@ pub async fn one_of_fifty_heirs_is_granted(world: World) {
     let mut request = world.request("job");
     let mut counter = 0;
     for round in 0..ROUNDS {
-        let (granted, others) = race(&workers, |_| short(request.clone())).await;
+        let (granted, others) = race(&workers, |_| request.clone()).await;
         let [(grant, store)] = &granted[..] else { panic!("granted {}", granted.len()) };
         for other in others {
             assert_admission!(other, Admission::Held(_));
@@ -77,6 +77,8 @@ pub async fn one_of_fifty_heirs_is_granted(world: World) {
         if round % 2 == 0 {
             fail(store, &grant.claim).await;
         } else {
+            // As if it had been asked for so long only; the race itself may take longer than that.
+            assert_eq!(store.renew(&grant.claim, SHORT).await, Ok(Held::Ours));
             expired(store, &grant.claim).await;
         }
         request = again(&request);
@@ -108,13 +110,10 @@ pub async fn keys_do_not_hinder_each_other(world: World) {
             let (store, world) = (Arc::clone(&workers[task % WORKERS]), world.clone());
             tokio::spawn(async move {
                 for index in (task..KEYS).step_by(CLAIMERS) {
-                    // Each with a lock of its own, where that is not slow.
+                    // Some with a lock of their own; emulators take their time for that.
                     let (name, lock) = (format!("job {index}"), format!("lock {index}"));
-                    let request = match world.kind {
-                        Kind::Memory => world.locking(&name, &lock),
-                        _ if index % 10 == 0 => world.locking(&name, &lock),
-                        _ => world.request(&name),
-                    };
+                    let with_lock = world.kind == Kind::Memory || index % 10 == 0;
+                    let request = if with_lock { world.locking(&name, &lock) } else { world.request(&name) };
                     let claim = granted(&store, &request).await.claim;
                     let result = index.to_string();
                     assert_eq!(store.finish(&claim, Some(&json(&result))).await, Ok(Held::Ours));

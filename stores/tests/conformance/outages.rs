@@ -1,0 +1,111 @@
+//! Servers that are away, for a while or altogether.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use drumline::{Admission, Held, Surrender};
+use drumline_store::{Keep, OpenError, Store};
+use tokio::net::TcpListener;
+
+use crate::assert_admission;
+use crate::servers::{Server, free_port};
+use crate::world::{Kind, LONG, World, again, eventually, granted, json, short, text};
+
+/// How long a call may take that gets no answer: three seconds, on a machine that may be slow.
+const SOON: Duration = Duration::from_secs(6);
+
+/// A store of this kind somewhere on this machine.
+fn at_port(kind: Kind, port: u16) -> String {
+    match kind {
+        Kind::Memory => unreachable!("is nowhere"),
+        #[cfg(feature = "redis")]
+        Kind::Redis => format!("redis://127.0.0.1:{port}"),
+        #[cfg(feature = "postgres")]
+        Kind::Postgres => format!("postgres://drumline@127.0.0.1:{port}/postgres"),
+        #[cfg(feature = "dynamodb")]
+        Kind::DynamoDb => format!("http://127.0.0.1:{port}"),
+    }
+}
+
+async fn fails_to_open(world: &World, port: u16) {
+    let world = world.moved_to(at_port(world.kind, port));
+    let begun = Instant::now();
+    let error = world.open("one".into(), Keep::default()).await.err().unwrap();
+    assert!(matches!(error, OpenError::Unavailable(_)), "{error}");
+    assert!(begun.elapsed() < SOON, "after {:?}", begun.elapsed());
+}
+
+pub async fn a_server_that_is_not_there_is_unavailable(world: World) {
+    fails_to_open(&world, free_port()).await;
+}
+
+pub async fn a_server_that_does_not_answer_is_unavailable(world: World) {
+    // It accepts connections, and nothing else.
+    let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    fails_to_open(&world, mute.local_addr().unwrap().port()).await;
+}
+
+async fn fails_soon<T>(what: &str, call: impl Future<Output = Result<T, drumline_store::StoreError>>) {
+    let begun = Instant::now();
+    assert!(call.await.is_err(), "{what}");
+    assert!(begun.elapsed() < SOON, "{what}: after {:?}", begun.elapsed());
+}
+
+/// Opens the store once its server has started.
+async fn opened(world: &World, owner: &str) -> Arc<dyn Store> {
+    let mut store = None;
+    eventually("the server has started", async || {
+        store = world.open(world.name(owner).into(), Keep::default()).await.ok();
+        store.is_some()
+    })
+    .await;
+    store.unwrap()
+}
+
+pub async fn calls_fail_while_the_server_is_away_and_work_again_afterwards(world: World) {
+    let Some(mut server) = Server::start(world.kind) else { return };
+    let world = world.moved_to(server.url());
+    let store = opened(&world, "one").await;
+    let claim = granted(&store, &world.request("job")).await.claim;
+    server.kill();
+    let how = Surrender { spared: false, verdict: None };
+    // Twice, since the first call may be the one to find out.
+    for _ in 0..2 {
+        fails_soon("claim", store.claim(&world.request("other"))).await;
+        fails_soon("renew", store.renew(&claim, LONG)).await;
+        fails_soon("finish", store.finish(&claim, None)).await;
+        fails_soon("surrender", store.surrender(&claim, &how)).await;
+        fails_soon("ping", store.ping()).await;
+        fails_soon("job", store.job(&claim.job_id)).await;
+    }
+    server.start_again();
+    eventually("the store answers again", async || store.ping().await.is_ok()).await;
+    // All connections are good again, not only one.
+    for index in 0..20 {
+        granted(&store, &world.request(&format!("after {index}"))).await;
+    }
+}
+
+pub async fn a_claim_survives_a_restart(world: World) {
+    let Some(mut server) = Server::start(world.kind) else { return };
+    let world = world.moved_to(server.url());
+    let (one, other) = (opened(&world, "one").await, opened(&world, "other").await);
+    let request = world.locking("job", "lock");
+    let claim = granted(&one, &request).await.claim;
+    let old = granted(&one, &short(world.request("brief"))).await.claim;
+    assert_eq!(one.checkpoint(&claim, &json("1")).await, Ok(Held::Ours));
+    server.kill();
+    server.start_again();
+    eventually("the store answers again", async || other.ping().await.is_ok()).await;
+
+    assert_admission!(other.claim(&again(&request)).await.unwrap(), Admission::Held(_));
+    assert_admission!(other.claim(&world.locking("other", "lock")).await.unwrap(), Admission::Locked(_));
+    // The first call of its own that finds the connection closed.
+    assert_eq!(one.renew(&claim, LONG).await, Ok(Held::Ours));
+    assert_eq!(one.finish(&claim, Some(&json("7"))).await, Ok(Held::Ours));
+    let admission = other.claim(&again(&request)).await.unwrap();
+    assert_admission!(admission, Admission::Done(result) if text(result.as_deref()) == Some("7"));
+    let new = crate::world::granted_in_time(&other, &world.request("brief")).await.claim;
+    assert!(new.counter > old.counter);
+    crate::world::assert_lost(&one, &old).await;
+}

@@ -1,0 +1,134 @@
+//! Servers of a test's own, which it may stop.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::world::{Kind, variable};
+
+/// A server with its own files, which outlive its process. Both end with the test.
+pub struct Server {
+    kind: Kind,
+    program: PathBuf,
+    /// Whom it runs as, where the tests are root's.
+    account: Option<(u32, u32)>,
+    files: TempDir,
+    port: u16,
+    process: Option<Child>,
+}
+
+impl Server {
+    /// One of this kind, if its program is known and the tests can stop such.
+    pub fn start(kind: Kind) -> Option<Self> {
+        let (program, account) = match kind {
+            #[cfg(feature = "redis")]
+            Kind::Redis => (PathBuf::from(variable("DRUMLINE_TEST_REDIS_SERVER")?), None),
+            #[cfg(feature = "postgres")]
+            Kind::Postgres => (PathBuf::from(variable("DRUMLINE_TEST_POSTGRES_BIN")?), account()),
+            _ => unreachable!("has no server that a test starts"),
+        };
+        let files = tempfile::tempdir_in("/tmp").unwrap();
+        if let Some((uid, gid)) = account {
+            chown(files.path(), Some(uid), Some(gid)).unwrap();
+        }
+        let mut server = Self { kind, program, account, files, port: free_port(), process: None };
+        #[cfg(feature = "postgres")]
+        if kind == Kind::Postgres {
+            let mut make = server.command("initdb");
+            make.args(["--username=drumline", "--auth=trust", "--no-sync", "--pgdata"]).arg(server.data());
+            assert!(make.status().unwrap().success(), "initdb failed");
+        }
+        server.start_again();
+        Some(server)
+    }
+
+    /// With the files that it had.
+    pub fn start_again(&mut self) {
+        let mut command = match self.kind {
+            #[cfg(feature = "redis")]
+            Kind::Redis => {
+                let mut command = Command::new(&self.program);
+                // Whatever was answered is on disk.
+                command.args([
+                    "--bind",
+                    "127.0.0.1",
+                    "--save",
+                    "",
+                    "--appendonly",
+                    "yes",
+                    "--appendfsync",
+                    "always",
+                ]);
+                command.args(["--port", &self.port.to_string(), "--dir"]).arg(self.files.path());
+                command
+            }
+            #[cfg(feature = "postgres")]
+            Kind::Postgres => {
+                let mut command = self.command("postgres");
+                command.args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]);
+                command.args(["-c", "fsync=on", "-p", &self.port.to_string(), "-D"]).arg(self.data());
+                command
+            }
+            _ => unreachable!("has no server that a test starts"),
+        };
+        let log = fs::File::create(self.files.path().join("log")).unwrap();
+        let log_too = log.try_clone().unwrap();
+        self.process = Some(command.stdin(Stdio::null()).stdout(log).stderr(log_too).spawn().unwrap());
+    }
+
+    /// As when the power fails.
+    pub fn kill(&mut self) {
+        let mut process = self.process.take().expect("it runs");
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+
+    /// Where its store is.
+    pub fn url(&self) -> String {
+        match self.kind {
+            #[cfg(feature = "postgres")]
+            Kind::Postgres => format!("postgres://drumline@127.0.0.1:{}/postgres", self.port),
+            _ => format!("redis://127.0.0.1:{}", self.port),
+        }
+    }
+
+    #[cfg(feature = "postgres")]
+    fn data(&self) -> PathBuf {
+        self.files.path().join("data")
+    }
+
+    #[cfg(feature = "postgres")]
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(Path::new(&self.program).join(program));
+        command.current_dir(self.files.path()).stdout(Stdio::null());
+        if let Some((uid, gid)) = self.account {
+            command.uid(uid).gid(gid);
+        }
+        command
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.process.is_some() {
+            self.kill();
+        }
+    }
+}
+
+/// `UID:GID`: PostgreSQL refuses to run as root.
+#[cfg(feature = "postgres")]
+fn account() -> Option<(u32, u32)> {
+    let account = std::env::var("DRUMLINE_TEST_POSTGRES_AS").ok()?;
+    let (uid, gid) = account.split_once(':').expect("DRUMLINE_TEST_POSTGRES_AS is UID:GID");
+    Some((uid.parse().unwrap(), gid.parse().unwrap()))
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
