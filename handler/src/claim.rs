@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
-/// The longest idempotency or lock key, in bytes: what fits into every store (DynamoDB's keys end at 2,048).
+/// The longest idempotency or lock key, in bytes: what fits into every store (keys of `DynamoDB` end at 2,048).
 pub const MAX_KEY_BYTES: usize = 1024;
 
 /// The largest checkpoint, in bytes of JSON. It is written every second or so, and read back with every claim: for

@@ -51,6 +51,7 @@ pub trait Host: Send + Sync + 'static {
     }
 
     /// Keeps a value for the next attempt, soon.
+    #[allow(clippy::boxed_local, reason = "those that keep it want it whole")]
     fn checkpoint(&self, _context: &Context, _value: Box<RawValue>) {}
 
     /// Whatever else the host has for handlers, by its type: such as its store.

@@ -33,8 +33,8 @@ async fn send_all(queue: &TestQueue, bodies: &[String]) {
                 .build()
                 .unwrap()
         });
-        let send = queue.client.send_message_batch().queue_url(&queue.url);
-        let sent = send.set_entries(Some(entries.collect())).send().await.unwrap();
+        let request = queue.client.send_message_batch().queue_url(&queue.url);
+        let sent = request.set_entries(Some(entries.collect())).send().await.unwrap();
         assert!(sent.failed.is_empty(), "{sent:?}");
     }
 }
