@@ -1,5 +1,6 @@
 //! Where commands learn of jobs: the shared store itself, or with `memory:` the worker that has it in its memory.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -140,7 +141,10 @@ fn percent_encoded(id: &str) -> String {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' => path.push(char::from(byte)),
             // Dots too: a segment of dots alone means something to servers.
-            _ => path.push_str(&format!("%{byte:02X}")),
+            _ => {
+                // Writing into a text cannot fail.
+                let _ = write!(path, "%{byte:02X}");
+            }
         }
     }
     path

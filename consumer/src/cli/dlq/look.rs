@@ -13,6 +13,7 @@ use drumline::{MAX_BATCH, Message};
 use drumline_host::aws::{AwsQueue, explain, is_fifo};
 use drumline_host::{Queue, SqsError};
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::task::JoinHandle;
 
 use super::queue::{DeadLetterQueue, WAIT, unavailable};
 use crate::cli::exit::Failed;
@@ -38,9 +39,6 @@ const TRIES: u32 = 3;
 /// The wait in between.
 const RETRY_WAIT: Duration = Duration::from_millis(200);
 
-/// What Ctrl-C ends a look with.
-pub(super) const INTERRUPTED: &str = "interrupted";
-
 /// `--limit`.
 pub(super) fn limit_arg(default: &'static str) -> Arg {
     Arg::new("limit")
@@ -60,8 +58,12 @@ pub(super) struct Look<'a> {
     /// The newest receipt of each message, in the order in which they were first seen.
     receipts: Vec<String>,
     places: HashMap<String, usize>,
+    /// In a task of its own: a receive that is dropped may hide messages that nobody knows of.
+    in_flight: Option<JoinHandle<Received>>,
     pub(super) bar: ProgressBar,
 }
+
+type Received = Result<Vec<Message>, SqsError>;
 
 impl<'a> Look<'a> {
     pub(super) fn begin(queue: &'a DeadLetterQueue, limit: usize) -> Self {
@@ -70,7 +72,16 @@ impl<'a> Look<'a> {
         let receives = AwsQueue::new(queue.clients.clone(), queue.url.clone(), metrics);
         let receives = receives.receiving(WAIT, visibility);
         let bar = progress_bar(limit.min(queue.visible));
-        Self { queue, receives, limit, visibility, receipts: Vec::new(), places: HashMap::new(), bar }
+        Self {
+            queue,
+            receives,
+            limit,
+            visibility,
+            receipts: Vec::new(),
+            places: HashMap::new(),
+            in_flight: None,
+            bar,
+        }
     }
 
     /// How many messages were looked at.
@@ -83,8 +94,7 @@ impl<'a> Look<'a> {
         let mut fruitless = 0;
         while self.seen() < self.limit {
             let max = MAX_BATCH.min(self.limit - self.seen());
-            let received = self.receives.receive(max).await;
-            let received = received.map_err(|error| unavailable(&self.queue.name, error))?;
+            let received = self.receive(max).await.map_err(|error| unavailable(&self.queue.name, &error))?;
             let is_empty = received.is_empty();
             let new: Vec<Message> = received.into_iter().filter(|message| self.is_new(message)).collect();
             self.bar.set_position(self.seen() as u64);
@@ -99,19 +109,23 @@ impl<'a> Look<'a> {
         Ok(Vec::new())
     }
 
+    /// Cancel-safe: what it would have brought is found by [`end`](Self::end).
+    async fn receive(&mut self, max: usize) -> Received {
+        let receive = tokio::spawn(self.receives.receive(max));
+        let received = self.in_flight.insert(receive).await;
+        self.in_flight = None;
+        received.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    }
+
     /// A message that comes again, after its time or on a whim of SQS, is put back by its newest receipt.
     fn is_new(&mut self, message: &Message) -> bool {
-        match self.places.get(&message.id) {
-            Some(&place) => {
-                message.receipt.clone_into(&mut self.receipts[place]);
-                false
-            }
-            None => {
-                self.places.insert(message.id.clone(), self.receipts.len());
-                self.receipts.push(message.receipt.clone());
-                true
-            }
+        if let Some(&place) = self.places.get(&message.id) {
+            message.receipt.clone_into(&mut self.receipts[place]);
+            return false;
         }
+        self.places.insert(message.id.clone(), self.receipts.len());
+        self.receipts.push(message.receipt.clone());
+        true
     }
 
     /// Does `work` unless Ctrl-C comes first; what is hidden is put back in either case.
@@ -122,14 +136,28 @@ impl<'a> Look<'a> {
             result = work => result,
             signal = tokio::signal::ctrl_c() => {
                 signal?;
-                Err(Failed::other(INTERRUPTED))
+                Err(Failed::other("interrupted"))
             }
         }
     }
 
-    /// Ends the look: everybody can receive the messages again. Tells how much was seen.
-    pub(super) async fn end(self, matching: Option<usize>) {
+    /// Ends the look: everybody can receive the messages again. Tells how much was seen, and of that how much matches.
+    pub(super) async fn end(mut self, is_whole: bool, matching: Option<usize>) {
         self.bar.finish_and_clear();
+        if is_whole || self.seen() > 0 {
+            self.tell(matching);
+        }
+        if let Some(receive) = self.in_flight.take()
+            && let Ok(Ok(messages)) = receive.await
+        {
+            for message in &messages {
+                self.is_new(message);
+            }
+        }
+        self.put_all_back().await;
+    }
+
+    async fn put_all_back(&self) {
         let mut left: Vec<&str> = self.receipts.iter().map(String::as_str).collect();
         let mut why = String::new();
         for attempt in 0..TRIES {
@@ -161,7 +189,6 @@ impl<'a> Look<'a> {
                 short(u64::try_from(self.visibility.as_millis()).unwrap_or(u64::MAX))
             ));
         }
-        self.tell(matching);
     }
 
     /// The entries that were refused, and why. See

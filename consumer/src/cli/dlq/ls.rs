@@ -66,7 +66,7 @@ pub(super) async fn ls(args: &ArgMatches) -> Result<ExitCode, Failed> {
     // What was seen before it failed is put back and shown all the same.
     let matching = (!filter.is_open()).then_some(list.count);
     let shown = list.end();
-    look.end(matching).await;
+    look.end(listed.is_ok(), matching).await;
     reasons.tell();
     listed?;
     shown?;

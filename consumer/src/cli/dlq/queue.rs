@@ -54,7 +54,7 @@ impl DeadLetterQueue {
         let request =
             clients.calls.get_queue_attributes().queue_url(&url).set_attribute_names(Some(names.to_vec()));
         let reply = request.send().await.map_err(|error| explain("GetQueueAttributes", &error));
-        let attributes = reply.map_err(|error| unavailable(&name, error))?.attributes.unwrap_or_default();
+        let attributes = reply.map_err(|error| unavailable(&name, &error))?.attributes.unwrap_or_default();
         let number = |name: &Name| attributes.get(name).and_then(|text| text.parse().ok()).unwrap_or(0);
         let visible = number(&Name::ApproximateNumberOfMessages);
         let hidden = number(&Name::ApproximateNumberOfMessagesNotVisible);
@@ -93,16 +93,16 @@ async fn of_queue(url: &Url) -> Result<(String, Clients), Failed> {
     let clients = connect(url, WAIT).await.map_err(Failed::usage)?;
     let name = queue_name(url.as_str());
     let queue = AwsQueue::new(clients.clone(), url.to_string(), Metrics::new().queue(name));
-    let facts = queue.describe().await.map_err(|error| unavailable(name, error))?;
+    let facts = queue.describe().await.map_err(|error| unavailable(name, &error))?;
     let Some(redrive) = facts.redrive else {
         return Err(Failed::usage(format!(
             "{name} has no redrive policy, so it has no DLQ; where it is the DLQ itself, name it by --dlq-url"
         )));
     };
     let url = url_by_arn(&clients.calls, &redrive.dead_letter_target_arn).await;
-    Ok((url.map_err(|error| unavailable(name, error))?, clients))
+    Ok((url.map_err(|error| unavailable(name, &error))?, clients))
 }
 
-pub(super) fn unavailable(name: &str, error: SqsError) -> Failed {
+pub(super) fn unavailable(name: &str, error: &SqsError) -> Failed {
     Failed::sqs(error.kind, format!("{name} cannot be looked into: {}", error.text))
 }

@@ -1,6 +1,7 @@
 //! Asks for the histories of dead letters, for as long as somebody answers: a list without reasons is better than none.
 
 use drumline_host::Settings;
+use drumline_store::Location;
 use futures_util::future::join_all;
 
 use super::letter::Letter;
@@ -19,8 +20,10 @@ impl Reasons {
     pub(super) async fn open(settings: &Settings) -> Result<Self, Failed> {
         match Histories::open(settings).await {
             Ok(histories) => Ok(Self { histories: Some(histories), silence: None }),
-            // A store of another kind cannot work; a worker without an address is only quiet.
-            Err(Silence::Settings(text)) if settings.http_addr.is_some() => Err(Failed::usage(text)),
+            // With memory: nobody can be asked where the worker has no address, and that is right for a worker.
+            Err(Silence::Settings(text)) if settings.store.location != Location::Memory => {
+                Err(Failed::usage(text))
+            }
             Err(silence) => Ok(Self { histories: None, silence: Some(silence.text().to_owned()) }),
         }
     }

@@ -1,5 +1,6 @@
 //! `drumline dlq show`: everything of one message.
 
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -62,7 +63,7 @@ pub(super) async fn show(args: &ArgMatches) -> Result<ExitCode, Failed> {
     })
     .await;
     let seen = look.seen();
-    look.end(None).await;
+    look.end(found.is_ok(), None).await;
     let Some(letter) = found? else {
         return Err(Failed::other(format!(
             "no message and no job {id} among the {} of {} that were looked at",
@@ -158,7 +159,7 @@ fn write_letter(out: &mut impl Write, letter: &Letter, now: u64, is_terminal: bo
             match value {
                 Attribute::Text(text) => writeln!(out, "{}: {}", one_line(name), one_line(text))?,
                 Attribute::Binary(bytes) => {
-                    writeln!(out, "{}: {} (hexadecimal)", one_line(name), hex(bytes))?
+                    writeln!(out, "{}: {} (hexadecimal)", one_line(name), hex(bytes))?;
                 }
             }
         }
@@ -172,7 +173,11 @@ fn write_letter(out: &mut impl Write, letter: &Letter, now: u64, is_terminal: bo
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing into a text cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]
