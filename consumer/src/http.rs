@@ -29,10 +29,7 @@ pub(crate) struct Readiness {
 }
 
 impl Readiness {
-    pub(crate) fn new(
-        queues: Vec<(String, Arc<QueueStatus>)>,
-        store_answers: watch::Receiver<bool>,
-    ) -> Self {
+    pub(crate) fn new(queues: Vec<(String, Arc<QueueStatus>)>, store_answers: watch::Receiver<bool>) -> Self {
         Self { queues: queues.into(), store_answers, draining: Arc::default() }
     }
 
