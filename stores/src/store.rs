@@ -113,7 +113,7 @@ pub trait Store: Send + Sync + 'static {
 }
 
 /// Of stores that count in milliseconds.
-#[cfg(any(feature = "redis", feature = "postgres", feature = "dynamodb"))]
+#[cfg(any(feature = "redis", feature = "postgres"))]
 pub(crate) fn millis(duration: Duration) -> i64 {
     // A few thousand years: some of the stores compute with it.
     const FOR_EVER: i64 = 1 << 47;

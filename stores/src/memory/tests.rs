@@ -89,25 +89,27 @@ async fn attempts_are_counted_by_sqs_as_other_processes_make_some_too() {
     assert_eq!(grant.attempt.get(), 3);
 }
 
-/// `cargo test -p drumline-store --release -- --ignored --nocapture speed`.
+/// `cargo test -p drumline-store --release -- --ignored --nocapture speed`. The best of some rounds, because others may
+/// use the processor, too.
 #[tokio::test]
 #[ignore = "a measurement, for optimised builds"]
 #[allow(clippy::print_stdout)]
 async fn speed_of_claim_and_finish() {
-    const ROUNDS: u32 = 1_000_000;
+    const ROUNDS: usize = 50;
+    const CLAIMS: usize = 10_000;
     let store = store();
-    let requests: Vec<_> = (0..ROUNDS).map(|index| request(&format!("01J9ZC6V0QX3{index:014}"))).collect();
-    for (range, what) in [(0..10_000, "empty"), (10_000..90_000, "filling"), (90_000..1_000_000, "full")] {
-        let started = std::time::Instant::now();
-        for request in &requests[range.clone()] {
+    let requests: Vec<_> =
+        (0..ROUNDS * CLAIMS).map(|index| request(&format!("01J9ZC6V0QX3{index:014}"))).collect();
+    let mut rounds = Vec::new();
+    for requests in requests.chunks(CLAIMS) {
+        let begun = std::time::Instant::now();
+        for request in requests {
             let claim = granted(&store, request).await;
             store.finish(&claim, None).await.unwrap();
         }
-        println!("claim and finish, {what}: {} ns", started.elapsed().as_nanos() / range.len() as u128);
+        rounds.push(begun.elapsed() / u32::try_from(CLAIMS).unwrap());
     }
-    let started = std::time::Instant::now();
-    for _ in 0..ROUNDS {
-        std::hint::black_box(Instant::now());
-    }
-    println!("clock: {} ns", started.elapsed().as_nanos() / u128::from(ROUNDS));
+    // The first ten fill the store; from then on, each new job has an old one forgotten.
+    let best = |rounds: &[Duration]| rounds.iter().min().copied();
+    println!("claim and finish: filling {:?}, full {:?}", best(&rounds[..10]), best(&rounds[10..]));
 }

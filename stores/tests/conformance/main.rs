@@ -14,6 +14,16 @@
 //! Tests of a store whose variable is missing are left out, and say so. Memory needs none, and its clock is paused.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 #![allow(unreachable_pub, reason = "nobody is outside of a test")]
+#![cfg_attr(
+    not(all(feature = "redis", feature = "postgres", feature = "dynamodb")),
+    allow(
+        dead_code,
+        unused,
+        clippy::unnecessary_wraps,
+        clippy::unused_async,
+        reason = "the stores that are left out leave something unused"
+    )
+)]
 
 mod claims;
 #[cfg(feature = "dynamodb")]

@@ -49,7 +49,7 @@ impl Server {
 
     /// With the files that it had.
     pub fn start_again(&mut self) {
-        let mut command = match self.kind {
+        let mut command: Command = match self.kind {
             #[cfg(feature = "redis")]
             Kind::Redis => {
                 let mut command = Command::new(&self.program);
