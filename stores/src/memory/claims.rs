@@ -149,7 +149,9 @@ impl Claims {
         owner: &Arc<str>,
         now: Instant,
     ) -> Result<Admission, StoreError> {
-        let known = self.records.get(request.key.as_str()).filter(|record| record.expires > now);
+        let found = self.records.get(request.key.as_str());
+        let is_new = found.is_none();
+        let known = found.filter(|record| record.expires > now);
         if let Some(refusal) = known.and_then(|record| record.refusal(request, now)) {
             return Ok(refusal);
         }
@@ -157,11 +159,17 @@ impl Claims {
             return Ok(Admission::Locked(holder.until - now));
         }
         self.make_room(now)?;
-        Ok(Admission::Granted(self.grant(request, owner, now)))
+        let before = if is_new { None } else { self.records.pop(request.key.as_str()) };
+        Ok(Admission::Granted(self.grant(request, before, owner, now)))
     }
 
-    fn grant(&mut self, request: &ClaimRequest, owner: &Arc<str>, now: Instant) -> Grant {
-        let before = self.records.pop(request.key.as_str());
+    fn grant(
+        &mut self,
+        request: &ClaimRequest,
+        before: Option<Record>,
+        owner: &Arc<str>,
+        now: Instant,
+    ) -> Grant {
         if let Some(before) = &before {
             self.forget(before);
         }

@@ -104,7 +104,8 @@ impl Connections {
                 drop(loan);
                 (answer, loan) = work(self.lend().await?).await;
             }
-            if answer.is_ok() {
+            // What the server itself refuses leaves the connection as it was.
+            if matches!(&answer, Ok(_) | Err(Error::Database(_))) {
                 self.give_back(loan);
             }
             answer
