@@ -13,18 +13,18 @@ use super::job_text::write_job;
 use super::words::now_ms;
 use super::{read_tool_settings, some_settings_args};
 
-const EXAMPLES: &str = "\
-It asks the store of DRUMLINE_STORE_URL. Where that is memory:, what is known is in the worker's memory, and the worker at
-DRUMLINE_HTTP_ADDR is asked: on this machine, unless told otherwise. No queue has to be named.
-
-An id is the `jobId` of the body, or the message's id where the producer gave none (`drumline send` gives one).";
+/// Who is asked. Paragraphs are lines, since a terminal is as wide as it is.
+const WHO_IS_ASKED: &str = "\
+It asks the store of DRUMLINE_STORE_URL. Where that is memory:, what is known is in the worker's memory, and the worker at \
+DRUMLINE_HTTP_ADDR is asked: on this machine, unless told otherwise. No queue has to be named.\n\n\
+An id is the jobId of the body, or the message's id where the producer gave none (`drumline send` gives one).";
 
 pub(super) fn command() -> Command {
     let id = || Arg::new("id").value_name("ID").required(true).help("The job's id");
     let settings = || some_settings_args(&histories::SETTINGS);
     Command::new("jobs")
         .about("Shows or watches a job: how far it is, who has it, how it failed")
-        .after_help(EXAMPLES)
+        .after_help(WHO_IS_ASKED)
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(
@@ -36,7 +36,7 @@ pub(super) fn command() -> Command {
                      drumline jobs show 01JQ3ZC5T8M1Y4 --store-url redis://cache:6379/0\n  \
                      drumline jobs show 01JQ3ZC5T8M1Y4 --http-addr 10.0.3.7:9464\n  \
                      drumline jobs show 01JQ3ZC5T8M1Y4 --output json | jq -r '.attempts[].reason'\n\n\
-                     {EXAMPLES}\n\n\
+                     {WHO_IS_ASKED}\n\n\
                      States: running, waiting (for its next attempt), done, failed (for good), unknown (only history is left).\n\
                      The JSON is what a worker answers at /jobs/ID.\n\n\
                      Exit status: 0 shown, 1 nothing is known of it, 64 bad usage, 69 nobody answers."
@@ -53,7 +53,7 @@ pub(super) fn command() -> Command {
                      Examples:\n  \
                      drumline jobs watch 01JQ3ZC5T8M1Y4\n  \
                      drumline jobs watch 01JQ3ZC5T8M1Y4 && echo done || echo failed\n\n\
-                     {EXAMPLES}\n\n\
+                     {WHO_IS_ASKED}\n\n\
                      A message that the redrive policy takes because it was received too often leaves its job waiting, since SQS \
                      tells nobody: see `drumline dlq ls`.\n\n\
                      Exit status: 0 it is done, 1 it has failed or nothing is known of it, 64 bad usage, 69 nobody answers, \

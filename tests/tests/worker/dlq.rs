@@ -213,7 +213,9 @@ async fn show_tells_everything_of_one_message() {
 async fn a_dlq_with_a_dlq_of_its_own_is_looked_into_by_force_only() {
     let queue = TestQueue::create("chain", Setup::default()).await;
     bury(&queue, &job("j-1", "a.b")).await;
-    let policy = json!({ "deadLetterTargetArn": queue.arn(), "maxReceiveCount": 100 });
+    let ask = queue.client.get_queue_attributes().queue_url(&queue.url).attribute_names(Name::QueueArn);
+    let arn = ask.send().await.unwrap().attributes.unwrap().remove(&Name::QueueArn).unwrap();
+    let policy = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": 100 });
     let set = queue.client.set_queue_attributes().queue_url(&queue.dead_letter_url);
     set.attributes(Name::RedrivePolicy, policy.to_string()).send().await.unwrap();
     let finished = dlq(&["ls", "--queue-url", &queue.url], None).finish().await;

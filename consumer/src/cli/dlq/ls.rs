@@ -31,8 +31,8 @@ pub(super) fn command() -> Command {
              drumline dlq ls --dlq-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs-dlq --output json \\\n    \
              | jq -r '.why.reason' | sort | uniq -c | sort -rn\n\n\
              {A_LOOK_IS_A_RECEIVE}\n\n\
-             Receives are told as they were before this look. Exit status: 0 listed, also where nothing was found, 64 bad usage,\n\
-             69 the queue cannot be reached, 1 anything else."
+             Receives are told as they were before this look.\n\
+             Exit status: 0 listed, also where nothing was found, 64 bad usage, 69 the queue cannot be reached, 1 anything else."
         ))
         .args(common_args())
         .args(Filter::args())

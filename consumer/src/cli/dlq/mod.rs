@@ -19,17 +19,16 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use super::exit::Failed;
 use super::{histories, some_settings_args};
 
+/// The end of every command's help. Paragraphs are lines, since a terminal is as wide as it is.
 const A_LOOK_IS_A_RECEIVE: &str = "\
-SQS has no way to look into a queue but to receive from it. So every look adds one to the receive count of the messages that it
-shows, and hides them from everybody else until it ends, when they are put back. It deletes and moves nothing. Where the
-DLQ has a redrive policy of its own, looks can move its messages on: then nothing is done without --force.
-A FIFO queue shows no more than the first ten messages of each group at a time.
-
-Why a message is there comes from the history in the store (DRUMLINE_STORE_URL). Where that is memory:, the history is in
-the worker's memory, and the worker at DRUMLINE_HTTP_ADDR is asked, if it answers. Messages that were copied
-(DRUMLINE_PERMANENT_FAILURES=dead-letter) carry their reason with them.
-
-It needs sqs:ReceiveMessage, sqs:ChangeMessageVisibility and sqs:GetQueueAttributes on the DLQ, and without --dlq-url also
+SQS has no way to look into a queue but to receive from it. So every look adds one to the receive count of the messages it \
+shows, and hides them from everybody else until it ends, when they are put back. It deletes and moves nothing. Where the \
+DLQ has a redrive policy of its own, looks can move its messages on: then nothing is done without --force. A FIFO queue \
+shows no more than the first ten messages of each group at a time.\n\n\
+Why a message is there comes from the history in the store (DRUMLINE_STORE_URL). Where that is memory:, the history is in \
+the worker's memory, and the worker at DRUMLINE_HTTP_ADDR is asked, if it answers. Messages that were copied \
+(DRUMLINE_PERMANENT_FAILURES=dead-letter) carry their reason with them.\n\n\
+It needs sqs:ReceiveMessage, sqs:ChangeMessageVisibility and sqs:GetQueueAttributes on the DLQ, and without --dlq-url also \
 sqs:GetQueueUrl there and sqs:GetQueueAttributes on its queue.";
 
 pub(super) fn command() -> Command {
