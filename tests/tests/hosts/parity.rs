@@ -17,9 +17,10 @@ use tokio::time::{Instant, sleep};
 
 use crate::running::{Consumer, in_memory};
 
-/// The queue's visibility is six times that, as AWS advises.
-const FUNCTION_TIMEOUT: Duration = Duration::from_secs(60);
-const VISIBILITY: Duration = Duration::from_secs(360);
+/// Longer than ten jobs of a message group take one after the other, since what the deadline interrupts has no like in the
+/// consumer. The queue's visibility is six times that, as AWS advises.
+const FUNCTION_TIMEOUT: Duration = Duration::from_secs(600);
+const VISIBILITY: Duration = Duration::from_secs(3600);
 const MAX_RECEIVE_COUNT: u32 = 6;
 /// On a FIFO queue what waits behind a failed message is received without being run, and how often depends on the
 /// moment: a count that this could reach would decide who gets into the DLQ.

@@ -116,7 +116,8 @@ async fn a_table_of_dynamodb_will_do() {
     let Some(endpoint) = shared_store(DYNAMODB) else { return };
     let table = unique("drumline");
     drumline_tests::create_table(&endpoint, &table).await;
-    let queue = TestQueue::create("table", Setup::default()).await;
+    // A copy that finds its job running comes back when the claim could have ended.
+    let queue = TestQueue::create("table", Setup { visibility_secs: 3, ..Setup::default() }).await;
     let app = App::always_ok().await;
     let launch = || {
         sharing(&queue, &format!("dynamodb://{table}"))
