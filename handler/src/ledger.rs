@@ -46,8 +46,8 @@ pub enum Effect {
     Abort(DeliveryId),
     /// Open a receive, and tell [`Ledger::received`] or [`Ledger::receive_failed`].
     Receive(Receive),
-    /// Renew the claim of this run, where it has one by now, and tell [`Ledger::claim_renewed`].
-    RenewClaim(DeliveryId),
+    /// Renew the claim of this run for so long, where it has one by now, and tell [`Ledger::claim_renewed`].
+    RenewClaim(DeliveryId, Duration),
     /// Give up the claim of this run, which has ended, and tell [`Ledger::surrendered`] whether that worked or not.
     Surrender(DeliveryId, Surrender),
     /// Make this call, and tell [`Ledger::called`].
@@ -98,7 +98,7 @@ pub struct Start {
 ///             ledger.called(now, call.id, vec![Ok(())], Jitter::new(0));
 ///         }
 ///         Effect::Cancel(..) | Effect::Abort(_) | Effect::Note(_) => {}
-///         Effect::RenewClaim(_) | Effect::Surrender(..) => unreachable!("this host keeps no claims"),
+///         Effect::RenewClaim(..) | Effect::Surrender(..) => unreachable!("this host keeps no claims"),
 ///     }
 ///     if deleted == 1 {
 ///         ledger.drain(now, Duration::from_secs(25));

@@ -6,10 +6,15 @@ use std::time::{Duration, Instant};
 /// may be in another queue or under another id.
 const LONGEST_CLAIM: Duration = Duration::from_secs(60);
 
+/// The shortest, where a drain is near: time for a store to answer in.
+const SHORTEST_CLAIM: Duration = Duration::from_secs(1);
+
 /// How long a claim is asked for, and renewed: nine tenths of the lease, so that what a crashed worker leaves is free by
-/// the time its message comes back.
-pub(crate) fn claim_length(lease: Duration) -> Duration {
-    lease.min(LONGEST_CLAIM) * 9 / 10
+/// the time its message comes back. No longer than until `over_in`, where everything here is to be over then: what has not
+/// stopped by that time, such as blocking work of a function whose process is frozen, is not waited for.
+pub(crate) fn claim_length(lease: Duration, over_in: Option<Duration>) -> Duration {
+    let length = lease.min(LONGEST_CLAIM) * 9 / 10;
+    over_in.map_or(length, |over_in| length.min(over_in.max(SHORTEST_CLAIM)))
 }
 
 /// When it is renewed: together with the lease, at half of that.
@@ -24,12 +29,13 @@ pub(crate) struct Tenure {
     length: Duration,
     until: Instant,
     renew_at: Instant,
-    asked_at: Option<Instant>,
+    /// When a renewal was asked for, and for how long.
+    asked: Option<(Instant, Duration)>,
 }
 
 impl Tenure {
     pub(crate) fn new(now: Instant, length: Duration) -> Self {
-        Self { length, until: now + length, renew_at: now + renewal_after(length), asked_at: None }
+        Self { length, until: now + length, renew_at: now + renewal_after(length), asked: None }
     }
 
     /// From when on the claim may be somebody else's.
@@ -39,23 +45,24 @@ impl Tenure {
 
     /// When a renewal is due; `None` while one is in the air.
     pub(crate) fn renewal_due(&self) -> Option<Instant> {
-        self.asked_at.is_none().then_some(self.renew_at)
+        self.asked.is_none().then_some(self.renew_at)
     }
 
-    pub(crate) fn asked(&mut self, now: Instant) {
-        self.asked_at = Some(now);
+    pub(crate) fn asked(&mut self, now: Instant, length: Duration) {
+        self.asked = Some((now, length));
     }
 
     pub(crate) fn renewed(&mut self) {
-        if let Some(asked_at) = self.asked_at.take() {
-            self.until = self.until.max(asked_at + self.length);
-            self.renew_at = asked_at + renewal_after(self.length);
+        if let Some((asked_at, length)) = self.asked.take() {
+            self.length = length;
+            self.until = self.until.max(asked_at + length);
+            self.renew_at = asked_at + renewal_after(length);
         }
     }
 
     /// Soon again, so that several tries fit into what is left.
     pub(crate) fn renewal_failed(&mut self, now: Instant) {
-        self.asked_at = None;
+        self.asked = None;
         self.renew_at = now + (self.length / 10).min(Duration::from_secs(2));
     }
 

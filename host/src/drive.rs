@@ -214,7 +214,7 @@ impl Driver {
                 }
             }
             Effect::Receive(receive) => self.receive(receive, events.clone()),
-            Effect::RenewClaim(id) => self.renew_claim(id, runs.get(&id), events.clone()),
+            Effect::RenewClaim(id, length) => self.renew_claim(id, length, runs.get(&id), events.clone()),
             Effect::Surrender(id, how) => self.surrender(id, how, runs.remove(&id), events.clone()),
             Effect::Call(call) => {
                 let reply = self.queue.perform(call.action);
@@ -250,9 +250,14 @@ impl Driver {
         Box::pin(run.in_current_span())
     }
 
-    fn renew_claim(&self, id: DeliveryId, run: Option<&RunControl>, events: mpsc::Sender<Event>) {
-        let claim = run.and_then(RunControl::claim).cloned();
-        let (books, length) = (self.books.clone(), self.ledger.claim_length());
+    fn renew_claim(
+        &self,
+        id: DeliveryId,
+        length: Duration,
+        run: Option<&RunControl>,
+        events: mpsc::Sender<Event>,
+    ) {
+        let (books, claim) = (self.books.clone(), run.and_then(RunControl::claim).cloned());
         tokio::spawn(async move {
             let reply = match (books, claim) {
                 (Some(books), Some(claim)) => books.renew(&claim, length).await,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Effect, Ledger};
+use super::{Effect, Ledger, SETTLE_TIME};
 use crate::claim::{Held, Surrender};
 use crate::control::CancelReason;
 use crate::delivery::{Delivery, DeliveryId, Run, Stage};
@@ -14,9 +14,10 @@ use crate::outcome::Outcome;
 use crate::tenure::claim_length;
 
 impl Ledger {
-    /// For how long claims are asked for, and renewed.
-    pub fn claim_length(&self) -> Duration {
-        claim_length(self.policy.lease)
+    /// For how long a claim that is asked for now is to last.
+    pub(super) fn claim_length(&self, now: Instant) -> Duration {
+        let over_in = self.drain_expected_at.map(|at| at.saturating_duration_since(now) + SETTLE_TIME);
+        claim_length(self.policy.lease, over_in)
     }
 
     /// A renewal of a claim was answered; the error is the store's, which does not answer as it should.

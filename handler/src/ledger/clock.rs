@@ -79,13 +79,14 @@ impl Ledger {
     /// Renews every claim that is due; those that would be soon go along with the leases.
     fn renew_claims(&mut self, now: Instant, with_leases: bool) {
         let soon = if with_leases { now + self.policy.lease / 8 } else { now };
+        let length = self.claim_length(now);
         for (id, delivery) in &mut self.deliveries {
             let Stage::Running(Run { tenure: Some(tenure), lost: false, .. }) = &mut delivery.stage else {
                 continue;
             };
             if tenure.renewal_due().is_some_and(|due| due <= soon) {
-                tenure.asked(now);
-                self.effects.push_back(Effect::RenewClaim(*id));
+                tenure.asked(now, length);
+                self.effects.push_back(Effect::RenewClaim(*id, length));
             }
         }
     }

@@ -17,7 +17,7 @@ use crate::outcome::Outcome;
 use crate::policy::{Acknowledge, DeadLetterPath};
 use crate::recollection::Past;
 use crate::retry::Jitter;
-use crate::tenure::{Tenure, claim_length};
+use crate::tenure::Tenure;
 
 /// How much longer than its predecessor a message of a FIFO group stays hidden: time enough for the predecessor to be
 /// received alone, and for the redrive policy to take one that has failed for good.
@@ -114,6 +114,7 @@ impl Ledger {
 
     /// Starts a delivery, unless it has been given back meanwhile or needs no run; tells whether it runs.
     fn begin(&mut self, now: Instant, id: DeliveryId) -> bool {
+        let claim_length = self.claim_length(now);
         let Some(delivery) = self.deliveries.get_mut(&id) else { return false };
         if !matches!(delivery.stage, Stage::Waiting) {
             return false;
@@ -133,7 +134,6 @@ impl Ledger {
             Some(Past::Survived) | None => {}
         }
         let deadline = delivery.deadline(now, self.policy.handler_timeout);
-        let claim_length = claim_length(self.policy.lease);
         let tenure = self.policy.claims.then(|| Tenure::new(now, claim_length));
         let run = Run { started_at: now, deadline, cancelled: None, abort_at: None, lost: false, tenure };
         delivery.stage = Stage::Running(run);

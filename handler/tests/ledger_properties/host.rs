@@ -33,7 +33,8 @@ struct Run {
 struct Asked {
     delivery: DeliveryId,
     at: Instant,
-    renews: bool,
+    /// For how long, where it is a renewal.
+    renews: Option<Duration>,
 }
 
 struct InAir {
@@ -153,18 +154,18 @@ impl Host {
 
     fn answer_claim(&mut self, pick: usize, how: u8) {
         let Some(Asked { delivery, at, renews }) = take(&mut self.asked, pick) else { return };
-        if !renews {
+        let Some(length) = renews else {
             self.watch.surrendered(delivery);
             self.ledger.surrendered(self.now, delivery);
             return self.act();
-        }
+        };
         let reply = match how % 16 {
             3 => Ok(Held::Lost),
             4.. => Err("no route".to_owned()),
             _ => Ok(Held::Ours),
         };
         if matches!(reply, Ok(Held::Ours)) {
-            self.watch.claim_renewed(delivery, at + self.ledger.claim_length());
+            self.watch.claim_renewed(delivery, at + length);
         }
         self.ledger.claim_renewed(self.now, delivery, reply);
         self.act();
@@ -361,16 +362,16 @@ impl Host {
                 assert!(run.cancelled.is_some() && !run.aborted, "asked first, and aborted once");
                 run.aborted = true;
             }
-            Effect::RenewClaim(delivery) => {
+            Effect::RenewClaim(delivery, length) => {
                 assert!(self.runs.iter().any(|run| run.delivery == delivery), "only a run has a claim");
-                self.asked.push(Asked { delivery, at: self.now, renews: true });
+                self.asked.push(Asked { delivery, at: self.now, renews: Some(length) });
             }
             Effect::Surrender(delivery, _) => {
                 assert!(
                     self.runs.iter().all(|run| run.delivery != delivery),
                     "no run is left without its claim"
                 );
-                self.asked.push(Asked { delivery, at: self.now, renews: false });
+                self.asked.push(Asked { delivery, at: self.now, renews: None });
             }
             Effect::Receive(receive) => {
                 assert!(!self.watch.drains, "nothing is received during a drain");

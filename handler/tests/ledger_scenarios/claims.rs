@@ -24,7 +24,7 @@ fn is_renewed_by_the_same_beat_as_the_lease() {
     assert_eq!(world.heard(), ["start a"]);
     for _ in 0..3 {
         world.wait(secs(15));
-        assert_eq!(world.heard(), ["hide a#1=30", "renew the claim of a"]);
+        assert_eq!(world.heard(), ["hide a#1=30", "renew the claim of a for 27s"]);
         world.confirm();
         world.claim_is(Ok(Held::Ours));
         assert!(world.heard().is_empty());
@@ -37,8 +37,18 @@ fn is_renewed_every_half_minute_whatever_the_lease() {
     world.receives(["a"]);
     world.forget();
     world.wait(secs(30));
-    assert_eq!(world.heard(), ["renew the claim of a"]);
-    assert_eq!(world.ledger.claim_length(), secs(54));
+    assert_eq!(world.heard(), ["renew the claim of a for 54s"]);
+}
+
+#[test]
+fn ends_with_the_invocation_whose_runs_are_to_be_over_by_then() {
+    let mut world = World::new(Policy { polling: None, lease: secs(3600), ..claiming() });
+    world.ledger.expect_drain(world.now + secs(42));
+    world.is_handed(["a"]);
+    assert_eq!(world.claim_length, secs(45), "and what a drain takes");
+    world.forget();
+    world.wait(secs(25));
+    assert_eq!(world.heard(), ["renew the claim of a for 20s"]);
 }
 
 #[test]
@@ -78,7 +88,7 @@ fn that_cannot_be_renewed_is_lost_at_its_end_and_not_before() {
         let heard = world.heard();
         assert_eq!(heard.first().map(String::as_str), Some("a's claim was not renewed"));
         if world.elapsed() < secs(27) {
-            assert_eq!(heard.last().map(String::as_str), Some("renew the claim of a"), "{heard:?}");
+            assert_eq!(heard.last().map(String::as_str), Some("renew the claim of a for 27s"), "{heard:?}");
         } else {
             assert!(heard.contains(&"a lost its claim".to_owned()), "{heard:?}");
         }

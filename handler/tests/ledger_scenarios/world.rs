@@ -85,6 +85,8 @@ pub(crate) struct World {
     receipts: HashMap<String, u32>,
     names: HashMap<DeliveryId, String>,
     claims: VecDeque<DeliveryId>,
+    /// That of the last run that was started.
+    pub(crate) claim_length: Duration,
     agreeable: bool,
 }
 
@@ -107,6 +109,7 @@ impl World {
             receipts: HashMap::new(),
             names: HashMap::new(),
             claims: VecDeque::new(),
+            claim_length: Duration::ZERO,
             agreeable: false,
         };
         world.act();
@@ -304,13 +307,14 @@ impl World {
                 let name = start.message.id.clone();
                 self.runs.entry(name.clone()).or_default().push_back(start.delivery);
                 self.names.insert(start.delivery, name.clone());
+                self.claim_length = start.claim_length;
                 Some(format!("start {name}"))
             }
             Effect::Cancel(id, reason) => Some(format!("cancel {} {reason:?}", self.names[&id])),
             Effect::Abort(id) => Some(format!("abort {}", self.names[&id])),
-            Effect::RenewClaim(id) => {
+            Effect::RenewClaim(id, length) => {
                 self.claims.push_back(id);
-                Some(format!("renew the claim of {}", self.names[&id]))
+                Some(format!("renew the claim of {} for {length:?}", self.names[&id]))
             }
             Effect::Surrender(id, how) => {
                 self.claims.push_back(id);
