@@ -110,7 +110,9 @@ impl Work {
         let message = &attempt.message;
         let job_id = self.job_id(message).to_owned();
         let key = self.idempotency_key.clone().unwrap_or_else(|| job_id.clone());
-        for (what, text) in [("idempotency key", Some(&key)), ("lock", lock.as_ref())] {
+        for (what, text) in
+            [("jobId", Some(&job_id)), ("idempotency key", Some(&key)), ("lock", lock.as_ref())]
+        {
             if text.is_some_and(|text| text.len() > MAX_KEY_BYTES) {
                 return Err(Ending::Undecodable {
                     reason: format!("the {what} has more than {MAX_KEY_BYTES} bytes"),
