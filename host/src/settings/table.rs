@@ -96,7 +96,7 @@ pub const SETTINGS: &[Setting] = &[
         Some("25s"),
         false,
         "DURATION",
-        "How long running handlers may go on after SIGTERM. Stopping takes up to 3s more: keep it below ECS's stopTimeout",
+        "How long running handlers may go on after SIGTERM. Stopping takes up to 4s more: keep it below ECS's stopTimeout",
     ),
     setting(
         "deadline_margin",
