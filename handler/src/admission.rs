@@ -67,10 +67,13 @@ impl Work {
         self.job_id.as_deref().unwrap_or(&message.id)
     }
 
+    fn key<'a>(&'a self, message: &'a Message) -> &'a str {
+        self.idempotency_key.as_deref().unwrap_or_else(|| self.job_id(message))
+    }
+
     /// Asks the host for the job's claim.
     pub(crate) async fn admit(&mut self, route: &Route, attempt: &Attempt) -> Result<Admitted, Ending> {
         let request = self.request(route, attempt)?;
-        let key = request.key.clone();
         let lock = request.lock.clone();
         let claim = attempt.host.claim(request, &attempt.control);
         let admission = match select(claim, pin!(attempt.control.until_aborted())).await {
@@ -78,6 +81,7 @@ impl Work {
             // Should the claim be granted all the same, it expires.
             Either::Right(((), _)) => return Err(Ending::Interrupted),
         };
+        let key = || self.key(&attempt.message);
         match admission {
             Admission::Unclaimed => Ok(Admitted { attempt: attempt.number, claim: None, checkpoint: None }),
             Admission::Granted(Grant { claim, attempt, checkpoint }) => {
@@ -86,14 +90,15 @@ impl Work {
             Admission::Done(_) => Err(Ending::DoneBefore),
             Admission::Condemned(reason) => Err(Ending::Condemned { reason: bounded(reason) }),
             Admission::Held(remaining) => {
-                Err(held(remaining, "another worker or message has the idempotency key", &key))
+                Err(held(remaining, "another worker or message has the idempotency key", key()))
             }
             Admission::Locked(remaining) => {
                 Err(held(remaining, "another job has the lock", &lock.unwrap_or_default()))
             }
             Admission::Mismatch => Err(Ending::Rejected {
                 reason: bounded(format!(
-                    "the idempotency key {key:?} stands for another payload: a new job needs a key of its own"
+                    "the idempotency key {:?} stands for another payload: a new job needs a key of its own",
+                    key()
                 )),
             }),
             Admission::Unavailable(reason) => Err(Ending::StoreUnavailable { reason: bounded(reason) }),
@@ -109,7 +114,7 @@ impl Work {
         }
         let message = &attempt.message;
         let job_id = self.job_id(message).to_owned();
-        let key = self.idempotency_key.clone().unwrap_or_else(|| job_id.clone());
+        let key = self.key(message).to_owned();
         for (what, text) in
             [("jobId", Some(&job_id)), ("idempotency key", Some(&key)), ("lock", lock.as_ref())]
         {

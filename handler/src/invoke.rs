@@ -101,8 +101,7 @@ async fn run(route: &Route, attempt: Attempt, envelope: Option<Envelope>) -> Rep
     if let Some(claim) = &claim {
         control.claimed(Arc::clone(claim));
     }
-    let payload = std::mem::replace(&mut work.payload, RawValue::NULL.to_owned());
-    let context = context(attempt, work, number, claim, checkpoint);
+    let (context, payload) = context(attempt, work, number, claim, checkpoint);
     let told = context.clone();
     let (job_type, span) = (&told.0.job_type, &told.0.span);
     told.0.host.started(&told);
@@ -173,7 +172,7 @@ fn context(
     number: NonZeroU32,
     claim: Option<Arc<Claim>>,
     checkpoint: Option<Box<RawValue>>,
-) -> Context {
+) -> (Context, Box<RawValue>) {
     let Attempt { queue, message, deadline, control, host, .. } = attempt;
     let span = span(&queue, &message, number, &work.job_type, work.correlation_id.as_deref());
     let inner = Inner {
@@ -193,7 +192,7 @@ fn context(
         checkpoint,
         result: Mutex::new(None),
     };
-    Context(Arc::new(inner))
+    (Context(Arc::new(inner)), work.payload)
 }
 
 fn span(

@@ -49,7 +49,8 @@ impl Books {
                 warn!(job_id = request.job_id, "runs without a claim, since the store does not answer");
                 Admission::Unclaimed
             }
-            (Err(error), StoreOutage::Retry) => self.claim_again(request, control, error).await,
+            // Boxed: a rare way that waits, and every job's future would be as large.
+            (Err(error), StoreOutage::Retry) => Box::pin(self.claim_again(request, control, error)).await,
         }
     }
 
