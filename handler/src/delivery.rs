@@ -71,11 +71,13 @@ pub(crate) struct Settling {
     pub(crate) tries: u32,
     /// The message was received again while the call was in the air: it is said once more, for the new receipt.
     pub(crate) again: bool,
+    /// From when on the queue may hand the message out again, if it heeded the last call, whatever became of the answer.
+    pub(crate) visible_from: Option<Instant>,
 }
 
 impl Settling {
     pub(crate) fn new(settlement: Settlement) -> Self {
-        Self { settlement, step: Step::Queued, tries: 0, again: false }
+        Self { settlement, step: Step::Queued, tries: 0, again: false, visible_from: None }
     }
 }
 
@@ -135,6 +137,11 @@ impl Delivery {
         if let Stage::Settling(Settling { again, step: Step::InCall, .. }) = &mut self.stage {
             *again = true;
         }
+    }
+
+    /// Whether a receipt at `at` shows that the queue has heeded what was said of the visibility.
+    pub(crate) fn is_back(&self, at: Instant) -> bool {
+        matches!(self.stage, Stage::Settling(Settling { visible_from: Some(visible), .. }) if visible <= at)
     }
 
     pub(crate) fn receipt(&self) -> &str {

@@ -86,7 +86,7 @@ impl Ledger {
                 delivery: id,
                 receipt: delivery.receipt().to_owned(),
             };
-            let (ids, entries) = self.entries_of(ids, entry);
+            let (ids, entries) = self.entries_of(now, ids, entry);
             if !ids.is_empty() {
                 self.call(now, ids, About::Settlements, Action::Delete(entries));
             }
@@ -101,7 +101,7 @@ impl Ledger {
                 let visibility_secs = visibility_secs(asked.min(delivery.longest_visibility(now)));
                 VisibilityEntry { delivery: id, receipt: delivery.receipt().to_owned(), visibility_secs }
             };
-            let (ids, entries) = self.entries_of(ids, entry);
+            let (ids, entries) = self.entries_of(now, ids, entry);
             if !ids.is_empty() {
                 self.call(now, ids, About::Settlements, Action::ChangeVisibility(entries));
             }
@@ -112,7 +112,7 @@ impl Ledger {
                     if let Settlement::Copy(reason) = settlement { reason.clone() } else { String::new() };
                 (Arc::clone(&delivery.message), reason)
             };
-            let (ids, copies) = self.entries_of(vec![id], copy);
+            let (ids, copies) = self.entries_of(now, vec![id], copy);
             for (message, reason) in copies {
                 let about = About::Copy(Arc::clone(&message));
                 self.call(now, ids.clone(), about, Action::DeadLetter { delivery: id, message, reason });
@@ -123,6 +123,7 @@ impl Ledger {
     /// Those of `ids` that still wait for their call, and what it says of them.
     fn entries_of<E>(
         &mut self,
+        now: Instant,
         mut ids: Vec<DeliveryId>,
         entry: impl Fn(&Settlement, DeliveryId, &Delivery) -> E,
     ) -> (Vec<DeliveryId>, Vec<E>) {
@@ -134,6 +135,9 @@ impl Ledger {
                 return false;
             }
             settling.step = Step::InCall;
+            if let Settlement::Visibility(visibility) = settling.settlement {
+                settling.visible_from = Some(now + visibility);
+            }
             let Stage::Settling(settling) = &delivery.stage else { return false };
             entries.push(entry(&settling.settlement, *id, delivery));
             true

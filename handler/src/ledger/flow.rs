@@ -1,6 +1,5 @@
 //! The message's way: taken in, started, ended, concluded.
 
-use std::collections::hash_map::Entry;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,31 +31,25 @@ impl Ledger {
             None if self.policy.fifo => "",
             _ => &message.id,
         };
-        if let Some(ids) = self.lanes.get(lane) {
-            let deliveries = &self.deliveries;
-            let same = |id: &&DeliveryId| {
-                deliveries.get(id).is_some_and(|d| d.message.id == message.id && !d.is_lost())
-            };
-            if let Some(id) = ids.iter().find(same).copied() {
-                return self.supersede(at, id, message.receipt);
-            }
-        }
         let lane: Arc<str> = Arc::from(lane);
+        let deliveries = &self.deliveries;
+        let same =
+            |id: &&DeliveryId| deliveries.get(id).is_some_and(|d| d.message.id == message.id && !d.is_lost());
+        let known = self.lanes.get(&lane).and_then(|ids| ids.iter().find(same).copied());
+        if let Some(known) = known
+            && !deliveries.get(&known).is_some_and(|delivery| delivery.is_back(at))
+        {
+            return self.supersede(at, known, message.receipt);
+        }
         let id = DeliveryId(self.next_id());
         let delivery = Delivery::new(Arc::new(message), Arc::clone(&lane), self.policy.lease, at);
         self.check_by(delivery.next_check());
+        let place = known.and_then(|known| self.vacate(at, &lane, known));
+        let lane = self.lanes.entry(lane).or_default();
+        lane.insert(place.unwrap_or(lane.len()), id);
+        let is_head = lane.front() == Some(&id);
         self.deliveries.insert(id, delivery);
         self.waiting += 1;
-        let is_head = match self.lanes.entry(lane) {
-            Entry::Occupied(mut lane) => {
-                lane.get_mut().push_back(id);
-                false
-            }
-            Entry::Vacant(lane) => {
-                lane.insert([id].into());
-                true
-            }
-        };
         // A receive that was given up for lost may still bring messages for which there is no place any more.
         let no_place = self.receives.is_some() && self.waiting + self.running > self.policy.concurrency.get();
         if no_place || self.gives_back_at_once(id) {
@@ -64,6 +57,22 @@ impl Ledger {
         } else if is_head {
             self.make_ready(at, id);
         }
+    }
+
+    /// A message is back before the answer to the call that gave it back: the earlier delivery leaves. Tells its place in
+    /// the lane, unless others have joined the lane since: nobody knows whether those came before it in the group.
+    fn vacate(&mut self, at: Instant, lane: &str, earlier: DeliveryId) -> Option<usize> {
+        let message = Arc::clone(&self.deliveries.get(&earlier)?.message);
+        self.note(Note::Settled(message));
+        if self.next_waiting(lane, earlier).is_some() {
+            self.leave(at, earlier);
+            return None;
+        }
+        self.deliveries.remove(&earlier);
+        let ids = self.lanes.get_mut(lane)?;
+        let place = ids.iter().position(|id| *id == earlier)?;
+        ids.remove(place);
+        Some(place)
     }
 
     fn supersede(&mut self, at: Instant, id: DeliveryId, receipt: String) {
@@ -253,7 +262,7 @@ impl Ledger {
     fn next_waiting(&self, lane: &str, after: DeliveryId) -> Option<DeliveryId> {
         let waits =
             |id: &&DeliveryId| self.deliveries.get(id).is_some_and(|d| matches!(d.stage, Stage::Waiting));
-        self.lanes.get(lane)?.iter().filter(|id| **id > after).find(waits).copied()
+        self.lanes.get(lane)?.iter().skip_while(|id| **id != after).skip(1).find(waits).copied()
     }
 
     /// Turns an outcome into what is to be said to SQS.

@@ -2,7 +2,7 @@
 
 use drumline::CallError;
 
-use crate::world::{DONE, World, failed, gone, retry, secs, standard};
+use crate::world::{DONE, World, failed, fifo, gone, retry, retry_after, secs, standard};
 
 #[test]
 fn twice_in_one_receive_is_one_delivery_by_the_second_receipt() {
@@ -98,6 +98,50 @@ fn received_again_while_its_backoff_is_in_the_air_the_backoff_is_said_again() {
     assert_eq!(world.heard(), ["hide a#2=1"]);
     world.confirm();
     assert_eq!(world.heard(), ["a is settled"]);
+}
+
+#[test]
+fn received_before_the_answer_to_its_release_it_runs_again() {
+    // Whatever the answer, the release was heeded.
+    for answer in [Ok(()), gone(), failed()] {
+        let mut world = World::new(standard());
+        world.receives(["a"]);
+        world.ends("a", retry_after(secs(0)));
+        assert_eq!(world.heard(), ["start a", "a is retry after 0ns", "hide a#1=0"]);
+        world.receives(["a"]);
+        assert_eq!(world.heard(), ["a is settled", "start a"]);
+        world.answer(vec![answer]);
+        assert!(world.heard().is_empty());
+        world.ends("a", DONE);
+        assert_eq!(world.heard(), ["a is ack", "delete a#2"]);
+        world.confirm();
+        assert_eq!(world.ledger.in_hand(), 0);
+    }
+}
+
+#[test]
+fn received_after_its_backoff_has_passed_it_runs_again_though_no_answer_told_so() {
+    let mut world = World::new(standard());
+    world.receives(["a"]);
+    world.ends("a", retry());
+    world.forget();
+    world.wait(secs(1));
+    world.receives(["a"]);
+    assert_eq!(world.heard(), ["a is settled", "start a"]);
+}
+
+#[test]
+fn in_a_group_it_runs_again_in_its_place() {
+    let mut world = World::new(fifo());
+    world.receives(["g/a", "g/b"]);
+    world.ends("a", retry_after(secs(0)));
+    world.forget();
+    world.receives(["g/a", "g/c"]);
+    assert_eq!(world.heard(), ["a is settled", "start a"]);
+    world.confirm();
+    assert_eq!(world.heard(), ["b is settled", "c is release", "hide c#1=2"], "c would overtake b");
+    world.ends("a", DONE);
+    assert_eq!(world.heard(), ["a is ack", "delete a#2"]);
 }
 
 #[test]

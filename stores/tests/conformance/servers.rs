@@ -7,6 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::world::{Kind, variable};
@@ -81,10 +82,17 @@ impl Server {
         self.process = Some(command.stdin(Stdio::null()).stdout(log).stderr(log_too).spawn().unwrap());
     }
 
-    /// As when the power fails.
+    /// Ends it without notice: nothing is tidied up, and it has to recover when it starts again.
     pub fn kill(&mut self) {
         let mut process = self.process.take().expect("it runs");
-        process.kill().unwrap();
+        let signal = match self.kind {
+            // Its "immediate shutdown". A kill would leave its other processes behind for a moment, during which none can
+            // start again: "pre-existing shared memory block is still in use".
+            #[cfg(feature = "postgres")]
+            Kind::Postgres => Signal::QUIT,
+            _ => Signal::KILL,
+        };
+        kill_process(Pid::from_child(&process), signal).unwrap();
         process.wait().unwrap();
     }
 
@@ -117,6 +125,10 @@ impl Drop for Server {
     fn drop(&mut self) {
         if self.process.is_some() {
             self.kill();
+        }
+        if std::thread::panicking() {
+            let log = fs::read_to_string(self.files.path().join("log"));
+            println!("the last start of the server:\n{}", log.unwrap_or_default());
         }
     }
 }
