@@ -5,6 +5,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use drumline_host::{QueueMetrics, StoreMetrics, StoreOperation};
+use foldhash::fast::RandomState;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -242,7 +243,7 @@ struct OfQueue {
     not_renewed: Counter,
     queue: String,
     all: Metrics,
-    types: RwLock<HashMap<String, Arc<OfType>>>,
+    types: RwLock<HashMap<String, Arc<OfType>, RandomState>>,
 }
 
 /// The metrics of one job type on one queue.

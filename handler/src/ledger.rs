@@ -20,6 +20,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use foldhash::fast::RandomState;
+
 use crate::batches::Batch;
 use crate::call::{Call, CallId};
 use crate::claim::Surrender;
@@ -111,9 +113,10 @@ pub struct Start {
 #[derive(Debug)]
 pub struct Ledger {
     policy: Policy,
-    deliveries: BTreeMap<DeliveryId, Delivery>,
+    /// Boxed, because the map moves its entries about.
+    deliveries: BTreeMap<DeliveryId, Box<Delivery>>,
     /// The deliveries of each message group, or of each message on a standard queue, in the order of their receipt.
-    lanes: HashMap<Arc<str>, VecDeque<DeliveryId>>,
+    lanes: HashMap<Arc<str>, VecDeque<DeliveryId>, RandomState>,
     /// Heads of lanes that may start.
     ready: VecDeque<DeliveryId>,
     isolation: Isolation,
@@ -123,7 +126,7 @@ pub struct Ledger {
     visibilities: Batch,
     copies: VecDeque<DeliveryId>,
     settle_retry: RetryPolicy,
-    calls: HashMap<CallId, answers::InAir>,
+    calls: HashMap<CallId, answers::InAir, RandomState>,
     effects: VecDeque<Effect>,
     last_id: u64,
     waiting: usize,
@@ -149,7 +152,7 @@ impl Ledger {
         Ok(Self {
             policy,
             deliveries: BTreeMap::new(),
-            lanes: HashMap::new(),
+            lanes: HashMap::default(),
             ready: VecDeque::new(),
             isolation: Isolation::default(),
             recollection,
@@ -158,7 +161,7 @@ impl Ledger {
             visibilities,
             copies: VecDeque::new(),
             settle_retry: answers::settle_retry(),
-            calls: HashMap::new(),
+            calls: HashMap::default(),
             effects: VecDeque::new(),
             last_id: 0,
             waiting: 0,
@@ -265,7 +268,7 @@ impl Ledger {
         for delivery in self.deliveries.values_mut() {
             delivery.lease_is(lease);
         }
-        self.next_check = self.deliveries.values().filter_map(Delivery::next_check).min();
+        self.next_check = self.deliveries.values().filter_map(|delivery| delivery.next_check()).min();
     }
 
     /// Opens no further receives until told otherwise: what every job needs is out of reach, and each receive would only

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Poll, ready};
 
+use foldhash::fast::RandomState;
 use serde_json::value::RawValue;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -114,7 +115,7 @@ impl Route {
 /// The handlers of a service, by job type. Both hosts take the same router.
 #[derive(Clone, Default)]
 pub struct Router {
-    routes: HashMap<Arc<str>, Route>,
+    routes: HashMap<Arc<str>, Route, RandomState>,
     undecoded: Option<Route>,
 }
 
@@ -135,7 +136,7 @@ impl Router {
     {
         let handler: Erased = Arc::new(move |invocation| Box::pin(handler(invocation.context)));
         let route = Route { job_type: Arc::from("raw"), version: u32::MAX, keys: None, handler };
-        Self { routes: HashMap::new(), undecoded: Some(route) }
+        Self { routes: HashMap::default(), undecoded: Some(route) }
     }
 
     /// Adds the handler of `J`.

@@ -8,6 +8,7 @@ use drumline::{
     Attempt, CallId, DeliveryId, DrainSummary, Effect, Held, Host, Jitter, Ledger, Message, Receive,
     ReceiveId, Replies, Report, Router, RunControl, SETTLE_TIME, Start, Surrender,
 };
+use foldhash::fast::RandomState;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tracing::Instrument as _;
@@ -28,6 +29,9 @@ const CHANNEL: usize = 1024;
 /// Calls in the air at once. SQS answers one in milliseconds, and each has a connection: a Lambda function may have 1,024
 /// files open, all of its concurrent batches together.
 const MAX_CALLS: usize = 64;
+
+/// Those that run.
+type Runs = HashMap<DeliveryId, RunControl, RandomState>;
 
 /// What happened outside.
 enum Event {
@@ -124,7 +128,7 @@ impl Driver {
     /// none is left. A run that does not stop is dropped at the end.
     pub async fn run(&mut self, shutdown: impl Future<Output = Grace>) -> DrainSummary {
         let (events, mut inbox) = mpsc::channel(CHANNEL);
-        let mut runs = HashMap::new();
+        let mut runs = Runs::default();
         let mut turn = Vec::new();
         let mut shutdown = std::pin::pin!(shutdown);
         let mut draining = false;
@@ -172,7 +176,7 @@ impl Driver {
         }
     }
 
-    fn tell(&mut self, event: Event, runs: &mut HashMap<DeliveryId, RunControl>) {
+    fn tell(&mut self, event: Event, runs: &mut Runs) {
         let jitter = Jitter::new(fastrand::u32(..));
         match event {
             Event::Received(id, at, Ok(messages)) => self.ledger.received(at, id, messages),
@@ -194,7 +198,7 @@ impl Driver {
         &self,
         effect: Effect,
         events: &mpsc::Sender<Event>,
-        runs: &mut HashMap<DeliveryId, RunControl>,
+        runs: &mut Runs,
         starts: &mut Vec<BoxFuture<()>>,
     ) {
         match effect {

@@ -4,8 +4,9 @@
 //! costs. The stock formatter gathers them in a map first, which takes several times as long as all else that is done
 //! for a short job.
 
-use std::fmt::{self, Debug, Write};
+use std::fmt::{self, Debug};
 
+use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::span::Record;
 use tracing_subscriber::field::RecordFields;
@@ -15,13 +16,17 @@ use tracing_subscriber::fmt::format::{FormatFields, Writer};
 /// Writes `{"name":value,…}`.
 pub(crate) struct SpanFields;
 
+/// Room for the fields of most attempts.
+const USUAL_BYTES: usize = 384;
+
 impl<'writer> FormatFields<'writer> for SpanFields {
     fn format_fields<R: RecordFields>(&self, mut writer: Writer<'writer>, fields: R) -> fmt::Result {
-        writer.write_char('{')?;
-        let mut visitor = Fields { writer: &mut writer, first: true, result: Ok(()) };
-        fields.record(&mut visitor);
-        visitor.result?;
-        writer.write_char('}')
+        // In pieces into a string, since the writer takes much longer for each piece.
+        let mut text = String::with_capacity(USUAL_BYTES);
+        text.push('{');
+        fields.record(&mut Fields { text: &mut text, first: true });
+        text.push('}');
+        writer.write_str(&text)
     }
 
     fn add_fields(&self, current: &'writer mut FormattedFields<Self>, fields: &Record<'_>) -> fmt::Result {
@@ -30,83 +35,72 @@ impl<'writer> FormatFields<'writer> for SpanFields {
             return Err(fmt::Error);
         }
         let first = text.as_str() == "{";
-        let mut visitor = Fields { writer: text, first, result: Ok(()) };
-        fields.record(&mut visitor);
-        visitor.result?;
+        fields.record(&mut Fields { text, first });
         text.push('}');
         Ok(())
     }
 }
 
-struct Fields<'a, W> {
-    writer: &'a mut W,
+struct Fields<'a> {
+    text: &'a mut String,
     first: bool,
-    result: fmt::Result,
 }
 
-impl<W: Write> Fields<'_, W> {
-    fn field(&mut self, field: &Field, write: impl FnOnce(&mut W) -> fmt::Result) {
-        if self.result.is_ok() {
-            self.result = self.try_field(field, write);
-        }
-    }
-
-    fn try_field(&mut self, field: &Field, write: impl FnOnce(&mut W) -> fmt::Result) -> fmt::Result {
+impl Fields<'_> {
+    fn name(&mut self, field: &Field) {
         if !std::mem::take(&mut self.first) {
-            self.writer.write_char(',')?;
+            self.text.push(',');
         }
-        string(self.writer, field.name())?;
-        self.writer.write_char(':')?;
-        write(self.writer)
+        self.string(field.name());
+        self.text.push(':');
+    }
+
+    fn plain(&mut self, field: &Field, value: &str) {
+        self.name(field);
+        self.text.push_str(value);
+    }
+
+    fn string(&mut self, text: &str) {
+        let needs_escape = |byte: u8| matches!(byte, b'"' | b'\\') || byte.is_ascii_control();
+        // One look at all of it, many bytes at a time: hardly any value has something to escape.
+        if text.bytes().fold(false, |found, byte| found | needs_escape(byte)) {
+            self.text.push_str(&Value::from(text).to_string());
+        } else {
+            self.text.push('"');
+            self.text.push_str(text);
+            self.text.push('"');
+        }
     }
 }
 
-impl<W: Write> Visit for Fields<'_, W> {
+impl Visit for Fields<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.field(field, |writer| string(writer, value));
+        self.name(field);
+        self.string(value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.field(field, |writer| write!(writer, "{value}"));
+        self.plain(field, &value.to_string());
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.field(field, |writer| write!(writer, "{value}"));
+        self.plain(field, &value.to_string());
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.field(field, |writer| write!(writer, "{value}"));
+        self.plain(field, &value.to_string());
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.field(field, |writer| string(writer, &format!("{value:?}")));
+        self.name(field);
+        self.string(&format!("{value:?}"));
     }
-}
-
-/// A JSON string; what needs no escape goes out in long pieces.
-fn string(writer: &mut impl Write, text: &str) -> fmt::Result {
-    writer.write_char('"')?;
-    let mut rest = text;
-    while let Some(at) = rest.find(|c: char| c == '"' || c == '\\' || c.is_ascii_control()) {
-        let (plain, special) = rest.split_at(at);
-        writer.write_str(plain)?;
-        let mut characters = special.chars();
-        match characters.next() {
-            Some(c @ ('"' | '\\')) => write!(writer, "\\{c}")?,
-            Some(c) => write!(writer, "\\u{:04x}", u32::from(c))?,
-            None => {}
-        }
-        rest = characters.as_str();
-    }
-    writer.write_str(rest)?;
-    writer.write_char('"')
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use serde_json::Value;
     use std::io;
     use std::sync::{Arc, Mutex};
     use tracing_subscriber::layer::SubscriberExt;

@@ -10,6 +10,7 @@
 
 mod claims;
 mod histories;
+mod record;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -28,7 +29,6 @@ pub use self::claims::{MAX_BYTES, MAX_RECORDS};
 /// A [`Store`] in this process.
 #[derive(Debug)]
 pub struct MemoryStore {
-    owner: Arc<str>,
     state: Mutex<State>,
 }
 
@@ -41,8 +41,8 @@ struct State {
 impl MemoryStore {
     /// An empty store, of which `owner` owns all claims.
     pub fn new(owner: Arc<str>, keep: Keep) -> Self {
-        let state = State { claims: Claims::new(keep), histories: Histories::new(keep.history) };
-        Self { owner, state: Mutex::new(state) }
+        let state = State { claims: Claims::new(owner, keep), histories: Histories::new(keep.history) };
+        Self { state: Mutex::new(state) }
     }
 
     /// Nothing in here panics half-way through a change, so what a panicking thread left is as good as ever.
@@ -53,7 +53,7 @@ impl MemoryStore {
 
 impl Store for MemoryStore {
     fn claim<'a>(&'a self, request: &'a ClaimRequest) -> BoxFuture<'a, Result<Admission, StoreError>> {
-        Box::pin(async move { self.state().claims.claim(request, &self.owner, Instant::now()) })
+        Box::pin(async move { self.state().claims.claim(request, Instant::now()) })
     }
 
     fn renew<'a>(&'a self, claim: &'a Claim, length: Duration) -> BoxFuture<'a, Result<Held, StoreError>> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::{Effect, Ledger, SETTLE_TIME};
 use crate::claim::{Held, Surrender};
 use crate::control::CancelReason;
-use crate::delivery::{Delivery, DeliveryId, Run, Stage};
+use crate::delivery::{DeliveryId, Run, Stage};
 use crate::ending::Ending;
 use crate::note::Note;
 use crate::outcome::Outcome;
@@ -35,7 +35,7 @@ impl Ledger {
                 self.note(Note::ClaimRenewalFailed { message, error });
             }
         }
-        let next_check = self.deliveries.get(&id).and_then(Delivery::next_check);
+        let next_check = self.deliveries.get(&id).and_then(|delivery| delivery.next_check());
         self.check_by(next_check);
     }
 

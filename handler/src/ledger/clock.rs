@@ -27,7 +27,7 @@ impl Ledger {
         let renews = self.renew(now);
         self.renew_claims(now, renews);
         self.calls.retain(|_, call| now < call.asked_at + CALL_PATIENCE);
-        self.next_check = self.deliveries.values().filter_map(Delivery::next_check).min();
+        self.next_check = self.deliveries.values().filter_map(|delivery| delivery.next_check()).min();
     }
 
     fn check(&mut self, now: Instant, id: DeliveryId) {
@@ -94,14 +94,14 @@ impl Ledger {
     /// Renews every lease that is due, and with it those that would be soon: ten to a call. Tells
     /// whether there were any.
     fn renew(&mut self, now: Instant) -> bool {
-        let due_by = |at: Instant| move |d: &&Delivery| d.renewal_due().is_some_and(|due| due <= at);
-        if !self.deliveries.values().any(|delivery| due_by(now)(&delivery)) {
+        let is_due = |delivery: &Delivery, by| delivery.renewal_due().is_some_and(|due| due <= by);
+        if !self.deliveries.values().any(|delivery| is_due(delivery, now)) {
             return false;
         }
         let soon = now + self.policy.lease / 8;
         let mut entries = Vec::new();
         for (id, delivery) in &mut self.deliveries {
-            if !due_by(soon)(&&*delivery) {
+            if !is_due(delivery, soon) {
                 continue;
             }
             // Rounded down to whole seconds, since SQS refuses what is over its twelve hours.

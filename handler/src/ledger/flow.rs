@@ -48,7 +48,7 @@ impl Ledger {
         let lane = self.lanes.entry(lane).or_default();
         lane.insert(place.unwrap_or(lane.len()), id);
         let is_head = lane.front() == Some(&id);
-        self.deliveries.insert(id, delivery);
+        self.deliveries.insert(id, Box::new(delivery));
         self.waiting += 1;
         // A receive that was given up for lost may still bring messages for which there is no place any more.
         let no_place = self.receives.is_some() && self.waiting + self.running > self.policy.concurrency.get();

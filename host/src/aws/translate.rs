@@ -18,24 +18,31 @@ use super::errors::is_gone;
 const MAX_ATTRIBUTES: usize = 10;
 
 pub(super) fn message(message: SqsMessage) -> Message {
-    let mut system = message.attributes.unwrap_or_default();
-    let mut take = |name| system.remove(&name);
-    let millis = |text: Option<String>| text.and_then(|text| text.parse().ok()).map(Duration::from_millis);
-    Message {
+    let mut translated = Message {
         id: message.message_id.unwrap_or_default(),
         receipt: message.receipt_handle.unwrap_or_default(),
         body: message.body.unwrap_or_default(),
-        // A count too large to read is a large one, never none.
-        receive_count: take(SystemAttribute::ApproximateReceiveCount)
-            .map_or(0, |count| count.parse().unwrap_or(u32::MAX)),
-        sent_at: millis(take(SystemAttribute::SentTimestamp)),
-        first_received_at: millis(take(SystemAttribute::ApproximateFirstReceiveTimestamp)),
-        group: take(SystemAttribute::MessageGroupId),
-        deduplication_id: take(SystemAttribute::MessageDeduplicationId),
-        sequence_number: take(SystemAttribute::SequenceNumber),
-        trace_header: take(SystemAttribute::AwsTraceHeader),
         attributes: message.message_attributes.map(attributes).unwrap_or_default(),
+        ..Message::default()
+    };
+    let millis = |text: String| text.parse().ok().map(Duration::from_millis);
+    // Each is looked at once: to look each up in the map costs as much as all else here.
+    for (name, value) in message.attributes.into_iter().flatten() {
+        match name {
+            // A count too large to read is a large one, never none.
+            SystemAttribute::ApproximateReceiveCount => {
+                translated.receive_count = value.parse().unwrap_or(u32::MAX);
+            }
+            SystemAttribute::SentTimestamp => translated.sent_at = millis(value),
+            SystemAttribute::ApproximateFirstReceiveTimestamp => translated.first_received_at = millis(value),
+            SystemAttribute::MessageGroupId => translated.group = Some(value),
+            SystemAttribute::MessageDeduplicationId => translated.deduplication_id = Some(value),
+            SystemAttribute::SequenceNumber => translated.sequence_number = Some(value),
+            SystemAttribute::AwsTraceHeader => translated.trace_header = Some(value),
+            _ => {}
+        }
     }
+    translated
 }
 
 fn attributes(attributes: HashMap<String, MessageAttributeValue>) -> BTreeMap<String, Attribute> {

@@ -1,0 +1,102 @@
+//! What the memory store remembers of one key. Small, because there are many, and most are of jobs that are done: the
+//! memory that they take is most of what they cost.
+
+use std::sync::Arc;
+
+use drumline::{Admission, ClaimRequest};
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+#[derive(Debug)]
+pub(super) struct Record {
+    /// Of the claim, or the last one.
+    pub(super) counter: u64,
+    pub(super) state: State,
+    pub(super) payload_hash: u128,
+    pub(super) job_type: Arc<str>,
+    pub(super) queue: Arc<str>,
+    pub(super) message_id: Box<str>,
+    pub(super) attempts: u32,
+    /// Surrenders of this message that do not count.
+    pub(super) spared: u32,
+    /// Until when it is claimed.
+    pub(super) until: Instant,
+    /// From when on the record counts as absent.
+    pub(super) expires: Instant,
+    /// What most records are without.
+    pub(super) rest: Option<Box<Rest>>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Rest {
+    /// Where it is not the key.
+    pub(super) job_id: Option<Box<str>>,
+    pub(super) lock: Option<Box<str>>,
+    pub(super) verdict: Option<Box<str>>,
+    pub(super) checkpoint: Option<Box<RawValue>>,
+    pub(super) result: Option<Box<RawValue>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    Running,
+    Waiting,
+    Done,
+}
+
+impl Record {
+    pub(super) fn is_claimed(&self, now: Instant) -> bool {
+        self.state == State::Running && self.until > now
+    }
+
+    /// Why the claim is not granted, as far as this record can tell.
+    pub(super) fn refusal(&self, request: &ClaimRequest, now: Instant) -> Option<Admission> {
+        let is_claimed = self.is_claimed(now);
+        if (is_claimed || self.state == State::Done) && self.payload_hash != request.payload_hash {
+            return Some(Admission::Mismatch);
+        }
+        if self.state == State::Done {
+            return Some(Admission::Done(self.result().map(ToOwned::to_owned)));
+        }
+        if let Some(verdict) = self.verdict()
+            && *self.message_id == request.message_id
+        {
+            return Some(Admission::Condemned(verdict.to_owned()));
+        }
+        is_claimed.then(|| Admission::Held(self.until - now))
+    }
+
+    pub(super) fn verdict(&self) -> Option<&str> {
+        self.rest.as_ref()?.verdict.as_deref()
+    }
+
+    pub(super) fn result(&self) -> Option<&RawValue> {
+        self.rest.as_ref()?.result.as_deref()
+    }
+
+    pub(super) fn take_rest(&mut self) -> Rest {
+        self.rest.take().map_or_else(Rest::default, |rest| *rest)
+    }
+
+    /// The bytes that are somebody else's to choose.
+    pub(super) fn weight(&self, key: &str) -> usize {
+        key.len() + self.message_id.len() + self.rest.as_ref().map_or(0, |rest| rest.weight())
+    }
+}
+
+impl Rest {
+    /// Only where there is something.
+    pub(super) fn boxed(self) -> Option<Box<Self>> {
+        let Self { job_id, lock, verdict, checkpoint, result } = &self;
+        let is_empty = job_id.is_none() && lock.is_none() && verdict.is_none();
+        (!is_empty || checkpoint.is_some() || result.is_some()).then(|| Box::new(self))
+    }
+
+    fn weight(&self) -> usize {
+        let texts =
+            [&self.job_id, &self.lock, &self.verdict].map(|text| text.as_ref().map_or(0, |text| text.len()));
+        let values =
+            [&self.checkpoint, &self.result].map(|value| value.as_ref().map_or(0, |value| value.get().len()));
+        texts.iter().chain(&values).sum()
+    }
+}
