@@ -115,7 +115,8 @@ pub struct Ledger {
     policy: Policy,
     /// Boxed, because the map moves its entries about.
     deliveries: BTreeMap<DeliveryId, Box<Delivery>>,
-    /// The deliveries of each message group, or of each message on a standard queue, in the order of their receipt.
+    /// The deliveries of each message group, or of each message on a standard queue, in the order of their receipt. Every
+    /// message is looked up here several times, hence the fast hash.
     lanes: HashMap<Arc<str>, VecDeque<DeliveryId>, RandomState>,
     /// Heads of lanes that may start.
     ready: VecDeque<DeliveryId>,

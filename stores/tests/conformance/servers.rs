@@ -122,6 +122,7 @@ impl Server {
 }
 
 impl Drop for Server {
+    #[allow(clippy::print_stdout, reason = "the runner keeps it back unless the test fails")]
     fn drop(&mut self) {
         if self.process.is_some() {
             self.kill();
