@@ -149,7 +149,7 @@ impl Claims {
         let done = self.keep.done;
         self.end(claim, State::Done, now, |record| {
             let result = result.map(ToOwned::to_owned);
-            record.rest = Rest { result, checkpoint: None, lock: None, ..record.take_rest() }.boxed();
+            record.change_rest(|rest| Rest { result, checkpoint: None, lock: None, ..rest });
             record.expires = now + done;
         })
     }
@@ -160,7 +160,7 @@ impl Claims {
             record.until = now;
             record.expires = now + history;
             let verdict = how.verdict.as_deref().map(Box::from);
-            record.rest = Rest { verdict, lock: None, ..record.take_rest() }.boxed();
+            record.change_rest(|rest| Rest { verdict, lock: None, ..rest });
             if how.spared {
                 record.spared += 1;
                 record.attempts = record.attempts.saturating_sub(1);
@@ -172,21 +172,18 @@ impl Claims {
     fn end(&mut self, claim: &Claim, state: State, now: Instant, write: impl FnOnce(&mut Record)) -> Held {
         // A job is not done under a lock that somebody else has by now, but may well be given up.
         let is_fenced = state == State::Done && !self.has_lock(claim);
-        let is_own = claim.owner == self.owner;
-        let Some(record) = self.records.get_mut(claim.key.as_str()) else { return Held::Lost };
-        if record.expires <= now || record.counter != claim.counter || !is_own {
-            return Held::Lost;
-        }
+        let Some(record) = self.record_of(claim, now) else { return Held::Lost };
         if record.state == state {
             return Held::Ours;
         }
         if record.state != State::Running || is_fenced {
             return Held::Lost;
         }
-        self.bytes -= record.weight(&claim.key);
+        let before = record.weight(&claim.key);
         write(record);
         record.state = state;
-        self.bytes += record.weight(&claim.key);
+        let after = record.weight(&claim.key);
+        self.bytes = self.bytes - before + after;
         if let Some((lock, counter)) = &claim.lock {
             self.unlock(lock, *counter);
         }
@@ -195,7 +192,7 @@ impl Claims {
 
     pub(super) fn checkpoint(&mut self, claim: &Claim, value: &RawValue, now: Instant) -> Held {
         self.change(claim, now, |record| {
-            record.rest = Rest { checkpoint: Some(value.to_owned()), ..record.take_rest() }.boxed();
+            record.change_rest(|rest| Rest { checkpoint: Some(value.to_owned()), ..rest });
         })
     }
 
@@ -235,16 +232,20 @@ impl Claims {
 
     /// Writes into the record of a running claim, whether or not it has expired, unless somebody else has it.
     fn change(&mut self, claim: &Claim, now: Instant, write: impl FnOnce(&mut Record)) -> Held {
-        let is_own = claim.owner == self.owner;
-        let Some(record) = self.records.get_mut(claim.key.as_str()) else { return Held::Lost };
-        let is_of = record.counter == claim.counter && is_own;
-        if record.expires <= now || record.state != State::Running || !is_of {
-            return Held::Lost;
-        }
-        self.bytes -= record.weight(&claim.key);
+        let record = self.record_of(claim, now).filter(|record| record.state == State::Running);
+        let Some(record) = record else { return Held::Lost };
+        let before = record.weight(&claim.key);
         write(record);
-        self.bytes += record.weight(&claim.key);
+        let after = record.weight(&claim.key);
+        self.bytes = self.bytes - before + after;
         Held::Ours
+    }
+
+    /// The record of a claim, as long as it is the last one of its key.
+    fn record_of(&mut self, claim: &Claim, now: Instant) -> Option<&mut Record> {
+        let record = self.records.get_mut(claim.key.as_str())?;
+        let is_last = record.counter == claim.counter && self.owner == claim.owner;
+        (is_last && record.expires > now).then_some(record)
     }
 
     /// Who has a lock now.

@@ -74,8 +74,9 @@ impl Record {
         self.rest.as_ref()?.result.as_deref()
     }
 
-    pub(super) fn take_rest(&mut self) -> Rest {
-        self.rest.take().map_or_else(Rest::default, |rest| *rest)
+    pub(super) fn change_rest(&mut self, change: impl FnOnce(Rest) -> Rest) {
+        let rest = self.rest.take().map(|rest| *rest).unwrap_or_default();
+        self.rest = change(rest).boxed();
     }
 
     /// The bytes that are somebody else's to choose.
