@@ -21,8 +21,8 @@ use crate::router::{Keys, Route, undecoded_type};
 pub(crate) struct Work {
     pub(crate) job_type: Arc<str>,
     pub(crate) version: u32,
-    pub(crate) job_id: Option<String>,
-    pub(crate) idempotency_key: Option<String>,
+    pub(crate) job_id: Option<Arc<str>>,
+    pub(crate) idempotency_key: Option<Arc<str>>,
     pub(crate) correlation_id: Option<String>,
     pub(crate) payload: Box<RawValue>,
     /// The message is handed on as it is, and its body is the payload.
@@ -55,8 +55,8 @@ impl Work {
         Self {
             job_type,
             version: e.version,
-            job_id: e.job_id,
-            idempotency_key: e.idempotency_key,
+            job_id: e.job_id.map(Arc::from),
+            idempotency_key: e.idempotency_key.map(Arc::from),
             correlation_id: e.correlation_id,
             payload: e.payload,
             is_raw: false,
@@ -109,14 +109,14 @@ impl Work {
         let Keys { idempotency_key, lock } = route
             .keys(self.version, &self.payload)
             .map_err(|failure| Ending::Undecodable { reason: failure.into_parts().1 })?;
-        if idempotency_key.is_some() {
-            self.idempotency_key = idempotency_key;
+        if let Some(own) = idempotency_key {
+            self.idempotency_key = Some(own.into());
         }
         let message = &attempt.message;
-        let job_id = self.job_id(message).to_owned();
-        let key = self.key(message).to_owned();
+        let job_id = Arc::clone(self.job_id.as_ref().unwrap_or(&message.id));
+        let key = Arc::clone(self.idempotency_key.as_ref().unwrap_or(&job_id));
         for (what, text) in
-            [("jobId", Some(&job_id)), ("idempotency key", Some(&key)), ("lock", lock.as_ref())]
+            [("jobId", Some(&*job_id)), ("idempotency key", Some(&*key)), ("lock", lock.as_deref())]
         {
             if text.is_some_and(|text| text.len() > MAX_KEY_BYTES) {
                 return Err(Ending::Undecodable {
@@ -138,7 +138,7 @@ impl Work {
             job_id,
             job_type: Arc::clone(&self.job_type),
             queue: Arc::clone(&attempt.queue),
-            message_id: message.id.clone(),
+            message_id: Arc::clone(&message.id),
             receive_count: message.receive_count,
         })
     }

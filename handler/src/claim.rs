@@ -25,7 +25,7 @@ pub const MAX_RESULT_BYTES: usize = 32 * 1024;
 #[derive(Debug, Clone)]
 pub struct ClaimRequest {
     /// Under which key the effect happens once; the job's id where the producer named none.
-    pub key: String,
+    pub key: Arc<str>,
     /// What must be the same whenever the key is: a hash of the type and the payload, whatever the order and the notation
     /// in which that was written.
     pub payload_hash: u128,
@@ -34,13 +34,13 @@ pub struct ClaimRequest {
     /// Until when, from now, unless it is renewed.
     pub length: Duration,
     /// The job's id.
-    pub job_id: String,
+    pub job_id: Arc<str>,
     /// The job's type.
     pub job_type: Arc<str>,
     /// The queue's name.
     pub queue: Arc<str>,
     /// The message's id. Attempts and verdicts belong to a message: a redrive gives the job a new one, and it begins anew.
-    pub message_id: String,
+    pub message_id: Arc<str>,
     /// How often the message was received.
     pub receive_count: u32,
 }
@@ -49,7 +49,7 @@ pub struct ClaimRequest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     /// The key, as in the request.
-    pub key: String,
+    pub key: Arc<str>,
     /// Who holds it: a name of this process.
     pub owner: Arc<str>,
     /// The fencing token: larger than that of any earlier claim of the key.
@@ -57,7 +57,7 @@ pub struct Claim {
     /// The lock that was acquired with it, and its own fencing token.
     pub lock: Option<(String, u64)>,
     /// The job's id.
-    pub job_id: String,
+    pub job_id: Arc<str>,
 }
 
 /// What a store says to a request.

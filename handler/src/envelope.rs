@@ -159,17 +159,17 @@ impl Envelope {
     }
 
     fn native(keys: &Keys<'_>, job_type: &RawValue, payload: &RawValue) -> Result<Self, Undecodable> {
-        let job_type: String = field("type", job_type)?;
+        let job_type = text("type", job_type)?;
         if job_type.is_empty() {
             return Err(Undecodable("the envelope's `type` is empty".to_owned()));
         }
         Ok(Self {
             job_type,
-            version: optional("schemaVersion", keys.version)?.unwrap_or(1),
-            job_id: optional("jobId", keys.job_id)?,
-            idempotency_key: optional("idempotencyKey", keys.idempotency_key)?,
-            correlation_id: optional("correlationId", keys.correlation_id)?,
-            created_at: optional("createdAt", keys.created_at)?,
+            version: optional("schemaVersion", keys.version, field)?.unwrap_or(1),
+            job_id: optional("jobId", keys.job_id, text)?,
+            idempotency_key: optional("idempotencyKey", keys.idempotency_key, text)?,
+            correlation_id: optional("correlationId", keys.correlation_id, text)?,
+            created_at: optional("createdAt", keys.created_at, text)?,
             payload: payload.to_owned(),
         })
     }
@@ -207,7 +207,7 @@ impl Envelope {
     }
 
     fn sns(kind: &RawValue, body: &str, depth: u8) -> Result<Self, Undecodable> {
-        let kind: String = field("Type", kind)?;
+        let kind = text("Type", kind)?;
         let notification = unwrapping::sns(&kind, body)?;
         let mut inner = Self::open(&notification.message, notification.message_type(), depth + 1)
             .map_err(|e| Undecodable(format!("in the SNS notification: {e}")))?;
@@ -221,7 +221,7 @@ impl Envelope {
         // A job put on the bus whole is found in `detail`; any other event is a job named by its detail-type.
         let mut inner = match Self::open(detail.get(), None, depth + 1) {
             Ok(job) => job,
-            Err(_) => Self::bare(field("detail-type", kind)?, detail.to_owned()),
+            Err(_) => Self::bare(text("detail-type", kind)?, detail.to_owned()),
         };
         inner.job_id.get_or_insert(frame.id);
         inner.created_at = inner.created_at.or(frame.time);
@@ -259,12 +259,22 @@ fn field<'a, T: Deserialize<'a>>(name: &str, value: &'a RawValue) -> Result<T, U
     serde_json::from_str(value.get()).map_err(|e| Undecodable(format!("the envelope's `{name}`: {e}")))
 }
 
+/// As [`field`], of a text: hardly any has an escape in it, and the others are what they look like.
+fn text(name: &str, value: &RawValue) -> Result<String, Undecodable> {
+    let quoted = value.get().strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    match quoted.filter(|text| !text.contains('\\')) {
+        Some(text) => Ok(text.to_owned()),
+        None => field(name, value),
+    }
+}
+
 /// A missing field and one that is `null` are the same to most producers' languages.
-fn optional<'a, T: Deserialize<'a>>(
+fn optional<'a, T>(
     name: &str,
     value: Option<&'a RawValue>,
+    read: impl FnOnce(&str, &'a RawValue) -> Result<T, Undecodable>,
 ) -> Result<Option<T>, Undecodable> {
-    value.map_or(Ok(None), |value| field(name, value))
+    value.map(|value| read(name, value)).transpose()
 }
 
 fn null() -> Box<RawValue> {

@@ -206,7 +206,7 @@ fn span(
         "attempt",
         queue,
         "type" = job_type,
-        message_id = message.id,
+        message_id = &*message.id,
         attempt,
         correlation_id,
         trace_link = message.traceparent(),

@@ -1,6 +1,7 @@
 //! What SQS stores, as a host received it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One message as received: its body, its attributes, and the receipt that makes it ours for a while.
@@ -9,8 +10,9 @@ use std::time::Duration;
 /// [Message](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_Message.html).
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Message {
-    /// SQS's id of the message. A redrive from a DLQ gives the same job a new one.
-    pub id: String,
+    /// SQS's id of the message. A redrive from a DLQ gives the same job a new one. Shared, because it is remembered longer
+    /// than its message.
+    pub id: Arc<str>,
     /// The receipt handle of this delivery; the newest one of a message is the one that counts.
     pub receipt: String,
     /// The body, at most 1 MiB.

@@ -1,6 +1,7 @@
 //! What is remembered of messages that have left: bounded, in memory, oldest forgotten first.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use lru::LruCache;
 
@@ -35,7 +36,7 @@ pub enum Past {
 /// # Ok::<(), drumline::InvalidPolicy>(())
 /// ```
 #[derive(Debug)]
-pub struct Recollection(LruCache<String, Past>);
+pub struct Recollection(LruCache<Arc<str>, Past>);
 
 impl Default for Recollection {
     fn default() -> Self {
@@ -67,8 +68,8 @@ impl Recollection {
     }
 
     /// Learns what has become of a message, as a ledger tells it with [`Note::Learned`](crate::Note::Learned).
-    pub fn learn(&mut self, message_id: &str, past: Past) {
-        self.0.put(message_id.to_owned(), past);
+    pub fn learn(&mut self, message_id: impl Into<Arc<str>>, past: Past) {
+        self.0.put(message_id.into(), past);
     }
 }
 
@@ -91,7 +92,7 @@ mod tests {
     fn the_oldest_are_forgotten() {
         let mut recollection = Recollection::new();
         for n in 0..=CAPACITY.get() {
-            recollection.learn(&n.to_string(), Past::Done);
+            recollection.learn(n.to_string(), Past::Done);
         }
         assert_eq!(recollection.of("0"), None);
         assert_eq!(recollection.of("1"), Some(&Past::Done));

@@ -155,8 +155,10 @@ impl Driver {
             tokio::select! {
                 biased;
                 _ = inbox.recv_many(&mut turn, MAX_TURN) => {
+                    // They happened together, and a clock takes longer to read than most of them to tell.
+                    let now = now();
                     for event in turn.drain(..) {
-                        self.tell(event, &mut runs);
+                        self.tell(now, event, &mut runs);
                     }
                 }
                 grace = &mut shutdown, if !draining => {
@@ -176,21 +178,21 @@ impl Driver {
         }
     }
 
-    fn tell(&mut self, event: Event, runs: &mut Runs) {
+    fn tell(&mut self, now: Instant, event: Event, runs: &mut Runs) {
         let jitter = Jitter::new(fastrand::u32(..));
         match event {
             Event::Received(id, at, Ok(messages)) => self.ledger.received(at, id, messages),
-            Event::Received(id, _, Err(error)) => self.ledger.receive_failed(now(), id, error.text, jitter),
+            Event::Received(id, _, Err(error)) => self.ledger.receive_failed(now, id, error.text, jitter),
             Event::Ended(id, report) => {
                 // A claim that is left is given up first.
                 if !report.claimed {
                     runs.remove(&id);
                 }
-                self.ledger.ended(now(), id, report, jitter);
+                self.ledger.ended(now, id, report, jitter);
             }
-            Event::Called(id, replies) => self.ledger.called(now(), id, replies, jitter),
-            Event::ClaimRenewed(id, reply) => self.ledger.claim_renewed(now(), id, reply),
-            Event::Surrendered(id) => self.ledger.surrendered(now(), id),
+            Event::Called(id, replies) => self.ledger.called(now, id, replies, jitter),
+            Event::ClaimRenewed(id, reply) => self.ledger.claim_renewed(now, id, reply),
+            Event::Surrendered(id) => self.ledger.surrendered(now, id),
         }
     }
 

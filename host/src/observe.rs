@@ -107,11 +107,11 @@ impl QueueObserver {
             Note::Decided { message, outcome, run, .. } => self.decided(&message, &outcome, run.as_ref()),
             // For whoever remembers longer than the ledger.
             Note::Learned { .. } => {}
-            Note::Settled(message) => debug!(queue, message_id = message.id, "settled"),
+            Note::Settled(message) => debug!(queue, message_id = &*message.id, "settled"),
             Note::Unsettled { message, error } => {
                 warn!(
                     queue,
-                    message_id = message.id,
+                    message_id = &*message.id,
                     error,
                     "SQS did not confirm the outcome: the message comes back"
                 );
@@ -121,7 +121,7 @@ impl QueueObserver {
                 if !self.status.told_of_refusal.swap(true, Ordering::Relaxed) {
                     error!(
                         queue,
-                        message_id = message.id,
+                        message_id = &*message.id,
                         error,
                         "visibility may not be changed: what is to be tried again comes back at the queue's visibility \
                          timeout, not after its backoff, until the permission sqs:ChangeMessageVisibility is there; \
@@ -130,23 +130,23 @@ impl QueueObserver {
                 }
             }
             Note::CallFailed { message, error } => {
-                warn!(queue, message_id = message.id, error, "a call failed, trying again");
+                warn!(queue, message_id = &*message.id, error, "a call failed, trying again");
             }
             Note::Deduplicated(message) => {
                 self.metrics.deduplicated(None);
                 info!(
                     queue,
-                    message_id = message.id,
+                    message_id = &*message.id,
                     "came back although its job is done: deleted without a run"
                 );
             }
             Note::ReceivedAgain(message) => {
-                info!(queue, message_id = message.id, "received again while in hand");
+                info!(queue, message_id = &*message.id, "received again while in hand");
             }
-            Note::Moved(message) => warn!(queue, message_id = message.id, "copied to the DLQ"),
+            Note::Moved(message) => warn!(queue, message_id = &*message.id, "copied to the DLQ"),
             Note::NoDeadLetterQueue(message) => error!(
                 queue,
-                message_id = message.id,
+                message_id = &*message.id,
                 "a permanent failure has no DLQ to go to, so it stays in the queue and comes back until it expires: \
                  give the queue a redrive policy"
             ),
@@ -156,27 +156,27 @@ impl QueueObserver {
             }
             Note::RenewalFailed { message, error } => {
                 self.metrics.renewals(1, false);
-                warn!(queue, message_id = message.id, error, "a lease could not be renewed");
+                warn!(queue, message_id = &*message.id, error, "a lease could not be renewed");
             }
             Note::LeaseLost(message) => {
                 self.metrics.lease_lost();
                 error!(
                     queue,
-                    message_id = message.id,
+                    message_id = &*message.id,
                     "lease lost: the message may be somebody else's by now"
                 );
             }
             Note::ClaimRenewalFailed { message, error } => {
-                warn!(queue, message_id = message.id, error, "a claim could not be renewed");
+                warn!(queue, message_id = &*message.id, error, "a claim could not be renewed");
             }
             Note::ClaimLost(message) => error!(
                 queue,
-                message_id = message.id,
+                message_id = &*message.id,
                 "claim lost: the job may be somebody else's by now, so its handler is stopped"
             ),
             Note::Isolated(message) => warn!(
                 queue,
-                message_id = message.id,
+                message_id = &*message.id,
                 receive_count = message.receive_count,
                 "received several times without a known ending: runs alone, in case it kills the process"
             ),
@@ -209,7 +209,7 @@ impl QueueObserver {
             if let Some(books) = &self.books
                 && run.ending != Ending::Done
             {
-                let job_id = run.job_id.clone().unwrap_or_else(|| message.id.clone());
+                let job_id = run.job_id.clone().unwrap_or_else(|| message.id.to_string());
                 let record = attempt_record(books, &self.queue, message, outcome, run);
                 books.journal().attempted(job_id, record);
             }

@@ -4,7 +4,7 @@
 //! costs. The stock formatter gathers them in a map first, which takes several times as long as all else that is done
 //! for a short job.
 
-use std::fmt::{self, Debug};
+use std::fmt::{self, Debug, Display, Write as _};
 
 use serde_json::Value;
 use tracing::field::{Field, Visit};
@@ -51,17 +51,24 @@ impl Fields<'_> {
         if !std::mem::take(&mut self.first) {
             self.text.push(',');
         }
-        self.string(field.name());
-        self.text.push(':');
+        let name = field.name();
+        // Short, and so looked at byte by byte.
+        if name.bytes().any(needs_escape) {
+            self.string(name);
+            self.text.push(':');
+        } else {
+            self.text.push('"');
+            self.text.push_str(name);
+            self.text.push_str("\":");
+        }
     }
 
-    fn plain(&mut self, field: &Field, value: &str) {
+    fn plain(&mut self, field: &Field, value: impl Display) {
         self.name(field);
-        self.text.push_str(value);
+        let _ = write!(self.text, "{value}");
     }
 
     fn string(&mut self, text: &str) {
-        let needs_escape = |byte: u8| matches!(byte, b'"' | b'\\') || byte.is_ascii_control();
         // One look at all of it, many bytes at a time: hardly any value has something to escape.
         if text.bytes().fold(false, |found, byte| found | needs_escape(byte)) {
             self.text.push_str(&Value::from(text).to_string());
@@ -73,6 +80,10 @@ impl Fields<'_> {
     }
 }
 
+fn needs_escape(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\') || byte.is_ascii_control()
+}
+
 impl Visit for Fields<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.name(field);
@@ -80,15 +91,15 @@ impl Visit for Fields<'_> {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.plain(field, &value.to_string());
+        self.plain(field, value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.plain(field, &value.to_string());
+        self.plain(field, value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.plain(field, &value.to_string());
+        self.plain(field, value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {

@@ -53,7 +53,7 @@ impl Host for TestHost {
     }
 
     fn claim<'a>(&'a self, request: ClaimRequest, _: &'a RunControl) -> HostFuture<'a, Admission> {
-        self.claims.lock().unwrap().push((request.key.clone(), request.lock.clone()));
+        self.claims.lock().unwrap().push((request.key.to_string(), request.lock.clone()));
         let claim = Claim {
             key: request.key,
             owner: "test".into(),

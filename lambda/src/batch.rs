@@ -34,13 +34,13 @@ pub(crate) struct Batch {
 
 impl Batch {
     /// Runs the messages, and tells the ids of those that Lambda may delete.
-    pub(crate) async fn run(&self, messages: Vec<Message>) -> Result<HashSet<String>, InvalidPolicy> {
+    pub(crate) async fn run(&self, messages: Vec<Message>) -> Result<HashSet<Arc<str>>, InvalidPolicy> {
         let queue =
             Arc::new(BatchQueue { queue: Arc::clone(&self.queue), metrics: Arc::clone(&self.metrics) });
         let policy = policy(&self.queue.name, &self.queue.settings, self.queue.facts());
         let past = {
             let mut memory = self.queue.memory.lock().unwrap_or_else(PoisonError::into_inner);
-            memory.about(messages.iter().map(|message| message.id.as_str()))
+            memory.about(messages.iter().map(|message| &*message.id))
         };
         let outcomes = Arc::new(Outcomes::remembered_by(Arc::clone(&self.queue.memory)));
         let mut driver = Driver::new(Parts {
@@ -120,7 +120,7 @@ pub struct Outcomes {
 #[derive(Debug, Default)]
 struct Told {
     /// Done, or in the DLQ.
-    done: HashSet<String>,
+    done: HashSet<Arc<str>>,
     failed_for_good: bool,
 }
 
@@ -131,7 +131,7 @@ impl Outcomes {
     }
 
     /// The ids of the messages that may be deleted: done, or copied to the DLQ. All others are to be listed.
-    pub fn done(&self) -> HashSet<String> {
+    pub fn done(&self) -> HashSet<Arc<str>> {
         self.told().done.clone()
     }
 
@@ -148,11 +148,11 @@ impl Listener for Outcomes {
     fn note(&self, _queue: &str, note: &Note) {
         match note {
             Note::Decided { outcome: Outcome::Ack, message, .. } | Note::Moved(message) => {
-                self.told().done.insert(message.id.clone());
+                self.told().done.insert(Arc::clone(&message.id));
             }
             Note::Learned { message, past } => {
                 let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-                memory.learn(&message.id, past.clone());
+                memory.learn(Arc::clone(&message.id), past.clone());
             }
             Note::Decided { outcome: Outcome::DeadLetter(_), .. } => self.told().failed_for_good = true,
             _ => {}

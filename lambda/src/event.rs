@@ -125,7 +125,7 @@ fn record(mut record: SqsMessage) -> Record {
         deduplication_id: take("MessageDeduplicationId"),
         sequence_number: take("SequenceNumber"),
         trace_header: take("AWSTraceHeader"),
-        id: record.message_id.unwrap_or_default(),
+        id: record.message_id.unwrap_or_default().into(),
         receipt: record.receipt_handle.unwrap_or_default(),
         body: record.body.unwrap_or_default(),
         attributes: attributes(record.message_attributes),

@@ -53,7 +53,7 @@ fn a_record_of_an_odd_shape_spoils_no_other() {
             {"messageId":"attributes","body":"b","messageAttributes":{"bad":{"binaryValue":"%"},"good":{"stringValue":"x"}}},
             {"messageId":7,"body":null}]}"#,
     );
-    let facts: Vec<_> = found.iter().map(|m| (m.id.as_str(), m.body.as_str(), m.receive_count)).collect();
+    let facts: Vec<_> = found.iter().map(|m| (&*m.id, m.body.as_str(), m.receive_count)).collect();
     assert_eq!(
         facts,
         [("good", "b", 2), ("object", r#"{"type":"a"}"#, 0), ("attributes", "b", 0), ("", "null", 0)]

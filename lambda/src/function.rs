@@ -132,7 +132,7 @@ impl Function {
         for (arn, messages) in by_queue(named) {
             done.extend(self.run(arn.as_deref(), messages, time, emf).await?);
         }
-        let failed: Vec<String> = ids.iter().filter(|id| !done.contains(*id)).cloned().collect();
+        let failed: Vec<String> = ids.iter().filter(|id| !done.contains(id.as_str())).cloned().collect();
         if self.settings.all_failed == AllFailed::Error && !failed.is_empty() && failed.len() == ids.len() {
             let text = format!("all {} messages of the batch failed, and come back", failed.len());
             return Err(InvocationError { kind: "AllFailed", text });
@@ -160,7 +160,7 @@ impl Function {
         }
         for message in &mut messages {
             // The same in no other process, since handlers and applications know by it what they have done already.
-            message.id = format!("nameless-{:032x}", fastrand::u128(..));
+            message.id = format!("nameless-{:032x}", fastrand::u128(..)).into();
         }
         let done = self.run(arn, messages, time, emf).await?;
         if done.len() < count {
@@ -178,7 +178,7 @@ impl Function {
         messages: Vec<Message>,
         time: Time,
         emf: &Arc<Emf>,
-    ) -> Result<HashSet<String>, InvocationError> {
+    ) -> Result<HashSet<Arc<str>>, InvocationError> {
         let queue = self.queue(arn);
         let metrics: Arc<dyn QueueMetrics> = Arc::new(emf.of_queue(&queue.name));
         let Time { begun, deadline } = time;
@@ -217,7 +217,7 @@ struct Time {
 /// In the order of the records; a message that was delivered twice in one batch is listed once.
 fn distinct_ids(records: &[Record]) -> Vec<String> {
     let mut seen = HashSet::new();
-    let ids = records.iter().map(|record| record.message.id.as_str());
+    let ids = records.iter().map(|record| &*record.message.id);
     ids.filter(|id| seen.insert(*id)).map(str::to_owned).collect()
 }
 

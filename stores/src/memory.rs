@@ -11,6 +11,7 @@
 mod claims;
 mod histories;
 mod record;
+mod records;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -283,7 +283,7 @@ fn message(received: ReceivedMessage) -> Message {
     let text =
         |value: &drumline_queue::api::MessageAttributeValue| value.string_value.clone().unwrap_or_default();
     Message {
-        id: received.message_id.to_string(),
+        id: received.message_id.to_string().into(),
         receipt: received.receipt_handle,
         body: received.body.to_string(),
         receive_count: received.attributes.approximate_receive_count.unwrap_or_default(),

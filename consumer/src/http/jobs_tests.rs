@@ -27,14 +27,14 @@ fn memory() -> Arc<MemoryStore> {
 
 async fn claim(store: &MemoryStore, job_id: &str) -> Arc<Claim> {
     let request = ClaimRequest {
-        key: job_id.to_owned(),
+        key: job_id.into(),
         payload_hash: 1,
         lock: None,
         length: Duration::from_secs(30),
-        job_id: job_id.to_owned(),
+        job_id: job_id.into(),
         job_type: Arc::from("email.send"),
         queue: Arc::from("jobs"),
-        message_id: "m-1".to_owned(),
+        message_id: "m-1".into(),
         receive_count: 1,
     };
     let Admission::Granted(grant) = store.claim(&request).await.unwrap() else {

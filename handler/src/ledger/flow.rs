@@ -24,14 +24,13 @@ const BEHIND: Duration = Duration::from_secs(2);
 
 impl Ledger {
     pub(super) fn take_in(&mut self, at: Instant, message: Message) {
-        let lane: &str = match &message.group {
-            _ if self.policy.fifo && self.policy.one_lane => "",
-            Some(group) if self.policy.fifo => group,
+        let lane: Arc<str> = match &message.group {
+            _ if self.policy.fifo && self.policy.one_lane => Arc::default(),
+            Some(group) if self.policy.fifo => group.as_str().into(),
             // SQS always tells the group. Where somebody else does not, each may be the next one's predecessor.
-            None if self.policy.fifo => "",
-            _ => &message.id,
+            None if self.policy.fifo => Arc::default(),
+            _ => Arc::clone(&message.id),
         };
-        let lane: Arc<str> = Arc::from(lane);
         let deliveries = &self.deliveries;
         let same =
             |id: &&DeliveryId| deliveries.get(id).is_some_and(|d| d.message.id == message.id && !d.is_lost());
@@ -194,7 +193,7 @@ impl Ledger {
 
     /// Remembers what has become of a message, and has the host do so too, where it outlives this ledger.
     pub(super) fn learn(&mut self, message: &Arc<Message>, past: Past) {
-        self.recollection.learn(&message.id, past.clone());
+        self.recollection.learn(Arc::clone(&message.id), past.clone());
         self.note(Note::Learned { message: Arc::clone(message), past });
     }
 

@@ -97,7 +97,7 @@ impl Sqs {
         message.received_at = now;
         message.visible_at = now + self.lease;
         Message {
-            id: format!("m{index}"),
+            id: format!("m{index}").into(),
             receipt: format!("m{index}#{}", message.receipt),
             receive_count: message.receives,
             group: Some(format!("g{}", message.group)),

@@ -281,7 +281,7 @@ impl World {
         let receipt = self.receipts.entry(id.to_owned()).or_default();
         *receipt += 1;
         Message {
-            id: id.to_owned(),
+            id: id.into(),
             receipt: format!("{id}#{receipt}"),
             receive_count: count,
             group: group.map(str::to_owned),
@@ -304,7 +304,7 @@ impl World {
     fn perform(&mut self, effect: Effect) -> Option<String> {
         match effect {
             Effect::Start(start) => {
-                let name = start.message.id.clone();
+                let name = start.message.id.to_string();
                 self.runs.entry(name.clone()).or_default().push_back(start.delivery);
                 self.names.insert(start.delivery, name.clone());
                 self.claim_length = start.claim_length;
@@ -333,7 +333,7 @@ impl World {
             }
             Effect::Note(note) => {
                 if let Note::Learned { message, past } = &note {
-                    self.learned.push((message.id.clone(), past.clone()));
+                    self.learned.push((message.id.to_string(), past.clone()));
                 }
                 words_of_note(&note)
             }

@@ -116,7 +116,7 @@ impl AwsQueue {
             .set_message_attributes(Some(attributes))
             .set_message_group_id(message.group.clone())
             // The message's own id, so that a copy sent twice within five minutes arrives once.
-            .set_message_deduplication_id(is_fifo(dead_letter_url).then(|| message.id.clone()));
+            .set_message_deduplication_id(is_fifo(dead_letter_url).then(|| message.id.to_string()));
         request.send().await.map_err(|error| explain("SendMessage to the DLQ", &error))?;
         Ok(vec![Ok(())])
     }

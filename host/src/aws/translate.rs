@@ -19,7 +19,7 @@ const MAX_ATTRIBUTES: usize = 10;
 
 pub(super) fn message(message: SqsMessage) -> Message {
     let mut translated = Message {
-        id: message.message_id.unwrap_or_default(),
+        id: message.message_id.unwrap_or_default().into(),
         receipt: message.receipt_handle.unwrap_or_default(),
         body: message.body.unwrap_or_default(),
         attributes: message.message_attributes.map(attributes).unwrap_or_default(),
@@ -113,7 +113,7 @@ pub(super) fn copy_attributes(
     // In the order of their worth, since there may be room for some only.
     for (name, text) in [
         ("DrumlineReason", allowed(reason)),
-        ("DrumlineMessageId", message.id.clone()),
+        ("DrumlineMessageId", message.id.to_string()),
         ("DrumlineSourceQueue", queue.to_owned()),
     ] {
         size += name.len() + "String".len() + text.len();
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn a_message_without_anything_is_still_a_message() {
         let empty = message(SqsMessage::builder().build());
-        assert_eq!((empty.id.as_str(), empty.receive_count), ("", 0));
+        assert_eq!((&*empty.id, empty.receive_count), ("", 0));
         let odd = SqsMessage::builder()
             .attributes(SystemAttribute::ApproximateReceiveCount, "99999999999999999999")
             .attributes(SystemAttribute::SentTimestamp, "yesterday");

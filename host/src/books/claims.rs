@@ -46,7 +46,7 @@ impl Books {
         match (answer, outage) {
             (Ok(admission), _) => admission,
             (Err(_), StoreOutage::Run) => {
-                warn!(job_id = request.job_id, "runs without a claim, since the store does not answer");
+                warn!(job_id = &*request.job_id, "runs without a claim, since the store does not answer");
                 Admission::Unclaimed
             }
             // Boxed: a rare way that waits, and every job's future would be as large.
@@ -99,13 +99,13 @@ impl Books {
                 Ok(Held::Ours) => return Held::Ours,
                 Ok(Held::Lost) => {
                     error!(
-                        job_id = claim.job_id,
+                        job_id = &*claim.job_id,
                         "the job is done, but its claim is somebody else's by now: its effect may happen twice"
                     );
                     return Held::Lost;
                 }
                 Err(error) => {
-                    let job_id = &claim.job_id;
+                    let job_id = &*claim.job_id;
                     if self.0.outage == StoreOutage::Run {
                         warn!(job_id, %error, "the job is done, and that is not remembered");
                         return Held::Ours;
@@ -132,7 +132,7 @@ impl Books {
             }
         });
         if given_up.await.is_err() {
-            warn!(job_id = claim.job_id, "the claim could not be given up: it ends by itself");
+            warn!(job_id = &*claim.job_id, "the claim could not be given up: it ends by itself");
         }
     }
 }

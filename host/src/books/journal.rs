@@ -185,7 +185,7 @@ pub(crate) fn attempt_record(
     let retry_in = if let Outcome::RetryAfter(delay) = outcome { Some(millis(*delay)) } else { None };
     AttemptRecord {
         at_ms: now_ms(),
-        message_id: message.id.clone(),
+        message_id: message.id.to_string(),
         queue: queue.to_owned(),
         job_type: run.job_type.as_deref().map(str::to_owned),
         attempt: run.attempt.get(),

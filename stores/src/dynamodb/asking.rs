@@ -97,7 +97,7 @@ fn refusal(
         if claim.is_done() {
             return Ok(Some(Admission::Done(claim.data.clone().map(raw).transpose()?)));
         }
-        if let Some(verdict) = claim.verdict.as_ref().filter(|_| claim.message_id == request.message_id) {
+        if let Some(verdict) = claim.verdict.as_ref().filter(|_| *claim.message_id == *request.message_id) {
             return Ok(Some(Admission::Condemned(verdict.clone())));
         }
         if is_claimed {
@@ -127,7 +127,7 @@ impl Asked<'_> {
     async fn write(&self, table: &Table, seen: &Seen) -> Result<Result<Grant, Vec<Failure>>, StoreError> {
         let Self { request, nonce, now, .. } = *self;
         let before = seen.claim.as_ref().filter(|claim| !claim.is_expired(now));
-        let same_message = before.filter(|before| before.message_id == request.message_id);
+        let same_message = before.filter(|before| *before.message_id == *request.message_id);
         let attempt = same_message.map_or(0, |before| before.attempts_made) + 1;
         let same_payload = before.filter(|before| before.validation == validation(request));
         let checkpoint = same_payload.and_then(|before| before.checkpoint.clone());
@@ -183,11 +183,11 @@ impl Asked<'_> {
         checkpoint: Option<String>,
     ) -> Result<Grant, StoreError> {
         let claim = Claim {
-            key: self.request.key.clone(),
+            key: Arc::clone(&self.request.key),
             owner: Arc::clone(self.owner),
             counter,
             lock: self.request.lock.clone().map(|lock| (lock, lock_counter)),
-            job_id: self.request.job_id.clone(),
+            job_id: Arc::clone(&self.request.job_id),
         };
         Ok(Grant {
             claim: Arc::new(claim),

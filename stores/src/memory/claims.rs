@@ -1,7 +1,7 @@
 //! The claims in memory, and their bound.
 
 use std::collections::HashMap;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,19 +11,20 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::record::{Record, Rest, State};
+use super::records::Records;
 use crate::record::{ClaimRecord, JobState};
 use crate::store::{Keep, StoreError};
 
-/// How many keys the memory store remembers. Beyond that it forgets the one used longest ago, and a duplicate of that
+/// How many claims the memory store remembers. Beyond that it forgets the one granted longest ago, and a duplicate of that
 /// job runs again. At 1,000 jobs a second that is after 100 seconds, when nearly all duplicates of SQS's own making have
-/// come; and it is some 30 MB.
+/// come; and it is some 25 MB. What is done is remembered for at least half as many further claims.
 pub const MAX_RECORDS: usize = 100_000;
 
 /// How many bytes of keys, ids, results, checkpoints and verdicts the memory store keeps, with the same consequence.
 pub const MAX_BYTES: usize = 128 * 1024 * 1024;
 
 /// How many running claims are passed over to find one that may be forgotten. A process runs far fewer jobs than there
-/// are records, and each that is passed over is then the one used last: more than this means that all of them run.
+/// are records, and each that is passed over is then the last to be forgotten: more than this means that all of them run.
 const MAX_PASSED_OVER: usize = 1_000;
 
 /// All claims of this process.
@@ -31,11 +32,11 @@ const MAX_PASSED_OVER: usize = 1_000;
 pub(super) struct Claims {
     owner: Arc<str>,
     keep: Keep,
-    records: LruCache<Box<str>, Record>,
+    records: Records,
     /// Who acquired each lock last. Whether it still holds is for its record to tell, so there are never more of them.
     locks: HashMap<String, Holder>,
     /// By which key a job is found that has another one than its id.
-    aliases: LruCache<String, Box<str>>,
+    aliases: LruCache<Arc<str>, Arc<str>>,
     /// The last counter. One for all keys, so that it grows even where a key was forgotten in between.
     counter: u64,
     /// What the records weigh, see [`Record::weight`].
@@ -44,7 +45,7 @@ pub(super) struct Claims {
 
 #[derive(Debug)]
 struct Holder {
-    key: Box<str>,
+    key: Arc<str>,
     counter: u64,
 }
 
@@ -54,9 +55,7 @@ impl Claims {
         Self {
             owner,
             keep,
-            // Space for all their places, 2 MB that the system provides as they are used: a table that grows looks at
-            // every record again. The bounds are kept here, not by the cache.
-            records: LruCache::new(NonZeroUsize::new(MAX_RECORDS).expect("is not 0")),
+            records: Records::new(MAX_RECORDS),
             locks: HashMap::new(),
             aliases: LruCache::unbounded(),
             counter: 0,
@@ -65,9 +64,9 @@ impl Claims {
     }
 
     pub(super) fn claim(&mut self, request: &ClaimRequest, now: Instant) -> Result<Admission, StoreError> {
-        let found = self.records.get(request.key.as_str());
+        let found = self.records.get(&request.key);
         let is_new = found.is_none();
-        let known = found.filter(|record| record.expires > now);
+        let known = found.filter(|record| record.is_kept(self.keep, now));
         if let Some(refusal) = known.and_then(|record| record.refusal(request, now)) {
             return Ok(refusal);
         }
@@ -75,16 +74,16 @@ impl Claims {
             return Ok(Admission::Locked(holder.until - now));
         }
         self.make_room(now)?;
-        let before = if is_new { None } else { self.records.pop(request.key.as_str()) };
+        let before = if is_new { None } else { self.records.remove(&request.key) };
         Ok(Admission::Granted(self.grant(request, before, now)))
     }
 
     fn grant(&mut self, request: &ClaimRequest, before: Option<Record>, now: Instant) -> Grant {
         if let Some(before) = &before {
-            self.forget(&request.key, before);
+            self.forget(before);
         }
-        let before = before.filter(|before| before.expires > now);
-        let spared = before.as_ref().filter(|before| *before.message_id == request.message_id);
+        let before = before.filter(|before| before.is_kept(self.keep, now));
+        let spared = before.as_ref().filter(|before| before.message_id == request.message_id);
         let spared = spared.map_or(0, |before| before.spared);
         let attempt =
             NonZeroU32::new(request.receive_count.saturating_sub(spared)).unwrap_or(NonZeroU32::MIN);
@@ -93,72 +92,68 @@ impl Claims {
 
         self.counter += 1;
         if let Some(lock) = &request.lock {
-            let holder = Holder { key: request.key.as_str().into(), counter: self.counter };
+            let holder = Holder { key: Arc::clone(&request.key), counter: self.counter };
             self.locks.insert(lock.clone(), holder);
         }
         let alias = (request.key != request.job_id).then_some(&request.job_id);
         if let Some(job_id) = alias {
-            self.aliases.put(job_id.clone(), request.key.as_str().into());
+            self.aliases.put(Arc::clone(job_id), Arc::clone(&request.key));
             if self.aliases.len() > MAX_RECORDS {
                 self.aliases.pop_lru();
             }
         }
         let rest = Rest {
-            job_id: alias.map(|job_id| job_id.as_str().into()),
+            job_id: alias.cloned(),
             lock: request.lock.as_deref().map(Box::from),
             checkpoint: checkpoint.clone(),
             ..Rest::default()
         };
         let record = Record {
+            key: Arc::clone(&request.key),
             counter: self.counter,
             state: State::Running,
             payload_hash: request.payload_hash,
             job_type: Arc::clone(&request.job_type),
             queue: Arc::clone(&request.queue),
-            message_id: request.message_id.as_str().into(),
+            message_id: Arc::clone(&request.message_id),
             attempts: attempt.get(),
             spared,
             until: now + request.length,
-            expires: now + request.length + self.keep.history,
             rest: rest.boxed(),
         };
-        self.bytes += record.weight(&request.key);
-        self.records.put(request.key.as_str().into(), record);
+        self.bytes += record.weight();
+        self.records.add(record);
         let claim = Arc::new(Claim {
-            key: request.key.clone(),
+            key: Arc::clone(&request.key),
             owner: Arc::clone(&self.owner),
             counter: self.counter,
             lock: request.lock.clone().map(|lock| (lock, self.counter)),
-            job_id: request.job_id.clone(),
+            job_id: Arc::clone(&request.job_id),
         });
         Grant { claim, attempt, checkpoint }
     }
 
     pub(super) fn renew(&mut self, claim: &Claim, length: Duration, now: Instant) -> Held {
-        let history = self.keep.history;
         if !self.has_lock(claim) {
             return Held::Lost;
         }
-        self.change(claim, now, |record| {
-            record.until = now + length;
-            record.expires = now + length + history;
-        })
+        self.change(claim, now, |record| record.until = now + length)
     }
 
     pub(super) fn finish(&mut self, claim: &Claim, result: Option<&RawValue>, now: Instant) -> Held {
-        let done = self.keep.done;
-        self.end(claim, State::Done, now, |record| {
+        let held = self.end(claim, State::Done, now, |record| {
             let result = result.map(ToOwned::to_owned);
             record.change_rest(|rest| Rest { result, checkpoint: None, lock: None, ..rest });
-            record.expires = now + done;
-        })
+        });
+        // What took long would be forgotten soon.
+        if self.counter - claim.counter > MAX_RECORDS as u64 / 2 && held == Held::Ours {
+            self.records.move_to_end(&claim.key);
+        }
+        held
     }
 
     pub(super) fn surrender(&mut self, claim: &Claim, how: &Surrender, now: Instant) -> Held {
-        let history = self.keep.history;
         self.end(claim, State::Waiting, now, |record| {
-            record.until = now;
-            record.expires = now + history;
             let verdict = how.verdict.as_deref().map(Box::from);
             record.change_rest(|rest| Rest { verdict, lock: None, ..rest });
             if how.spared {
@@ -179,10 +174,11 @@ impl Claims {
         if record.state != State::Running || is_fenced {
             return Held::Lost;
         }
-        let before = record.weight(&claim.key);
+        let before = record.weight();
         write(record);
         record.state = state;
-        let after = record.weight(&claim.key);
+        record.until = now;
+        let after = record.weight();
         self.bytes = self.bytes - before + after;
         if let Some((lock, counter)) = &claim.lock {
             self.unlock(lock, *counter);
@@ -204,7 +200,7 @@ impl Claims {
         epoch_ms: impl Fn(Instant, Instant) -> u64,
     ) -> Option<ClaimRecord> {
         let key = self.aliases.peek(job_id).map_or(job_id, |key| key);
-        let record = self.records.peek(key).filter(|record| record.expires > now)?;
+        let record = self.records.get(key).filter(|record| record.is_kept(self.keep, now))?;
         let rest = record.rest.as_deref();
         if rest.and_then(|rest| rest.job_id.as_deref()).unwrap_or(key) != job_id {
             // The key has gone to another job.
@@ -234,24 +230,24 @@ impl Claims {
     fn change(&mut self, claim: &Claim, now: Instant, write: impl FnOnce(&mut Record)) -> Held {
         let record = self.record_of(claim, now).filter(|record| record.state == State::Running);
         let Some(record) = record else { return Held::Lost };
-        let before = record.weight(&claim.key);
+        let before = record.weight();
         write(record);
-        let after = record.weight(&claim.key);
+        let after = record.weight();
         self.bytes = self.bytes - before + after;
         Held::Ours
     }
 
     /// The record of a claim, as long as it is the last one of its key.
     fn record_of(&mut self, claim: &Claim, now: Instant) -> Option<&mut Record> {
-        let record = self.records.get_mut(claim.key.as_str())?;
+        let record = self.records.get_mut(&claim.key)?;
         let is_last = record.counter == claim.counter && self.owner == claim.owner;
-        (is_last && record.expires > now).then_some(record)
+        (is_last && record.is_kept(self.keep, now)).then_some(record)
     }
 
     /// Who has a lock now.
     fn holder(&self, lock: &str, now: Instant) -> Option<&Record> {
         let holder = self.locks.get(lock)?;
-        let record = self.records.peek(&holder.key)?;
+        let record = self.records.get(&holder.key)?;
         (record.counter == holder.counter && record.is_claimed(now)).then_some(record)
     }
 
@@ -271,30 +267,30 @@ impl Claims {
     }
 
     /// Takes back what a record has left outside of itself.
-    fn forget(&mut self, key: &str, record: &Record) {
-        self.bytes -= record.weight(key);
+    fn forget(&mut self, record: &Record) {
+        self.bytes -= record.weight();
         if let Some(lock) = record.rest.as_ref().and_then(|rest| rest.lock.as_deref()) {
             self.unlock(lock, record.counter);
         }
     }
 
-    /// Forgets the jobs used longest ago where there are too many. One that runs is never forgotten, because then it
+    /// Forgets the jobs claimed longest ago where there are too many. One that runs is never forgotten, because then it
     /// could run twice at once: where there is nothing else, the newcomer has to wait.
     fn make_room(&mut self, now: Instant) -> Result<(), StoreError> {
         let mut passed_over = 0;
-        while self.records.len() >= MAX_RECORDS || self.bytes > MAX_BYTES {
-            let Some((key, oldest)) = self.records.peek_lru() else { break };
-            if oldest.is_claimed(now) {
+        while self.records.is_full() || self.bytes > MAX_BYTES {
+            let Some(oldest) = self.records.oldest() else { break };
+            let (key, is_claimed) = (Arc::clone(&oldest.key), oldest.is_claimed(now));
+            if is_claimed {
                 if passed_over == MAX_PASSED_OVER {
                     return Err(StoreError(
                         "there are more running jobs than fit into the memory store".to_owned(),
                     ));
                 }
                 passed_over += 1;
-                let key = key.clone();
-                self.records.promote(&key);
-            } else if let Some((key, oldest)) = self.records.pop_lru() {
-                self.forget(&key, &oldest);
+                self.records.move_to_end(&key);
+            } else if let Some(oldest) = self.records.remove(&key) {
+                self.forget(&oldest);
             }
         }
         Ok(())

@@ -7,22 +7,23 @@ use drumline::{Admission, ClaimRequest};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use crate::store::Keep;
+
 #[derive(Debug)]
 pub(super) struct Record {
+    pub(super) key: Arc<str>,
     /// Of the claim, or the last one.
     pub(super) counter: u64,
     pub(super) state: State,
     pub(super) payload_hash: u128,
     pub(super) job_type: Arc<str>,
     pub(super) queue: Arc<str>,
-    pub(super) message_id: Box<str>,
+    pub(super) message_id: Arc<str>,
     pub(super) attempts: u32,
     /// Surrenders of this message that do not count.
     pub(super) spared: u32,
-    /// Until when it is claimed.
+    /// Until when it is claimed; where it is not running, when it ended.
     pub(super) until: Instant,
-    /// From when on the record counts as absent.
-    pub(super) expires: Instant,
     /// What most records are without.
     pub(super) rest: Option<Box<Rest>>,
 }
@@ -30,7 +31,7 @@ pub(super) struct Record {
 #[derive(Debug, Default)]
 pub(super) struct Rest {
     /// Where it is not the key.
-    pub(super) job_id: Option<Box<str>>,
+    pub(super) job_id: Option<Arc<str>>,
     pub(super) lock: Option<Box<str>>,
     pub(super) verdict: Option<Box<str>>,
     pub(super) checkpoint: Option<Box<RawValue>>,
@@ -45,6 +46,12 @@ pub(super) enum State {
 }
 
 impl Record {
+    /// Whether it has not expired: an expired one counts as absent.
+    pub(super) fn is_kept(&self, keep: Keep, now: Instant) -> bool {
+        let kept = if self.state == State::Done { keep.done } else { keep.history };
+        self.until + kept > now
+    }
+
     pub(super) fn is_claimed(&self, now: Instant) -> bool {
         self.state == State::Running && self.until > now
     }
@@ -59,7 +66,7 @@ impl Record {
             return Some(Admission::Done(self.result().map(ToOwned::to_owned)));
         }
         if let Some(verdict) = self.verdict()
-            && *self.message_id == request.message_id
+            && self.message_id == request.message_id
         {
             return Some(Admission::Condemned(verdict.to_owned()));
         }
@@ -80,8 +87,8 @@ impl Record {
     }
 
     /// The bytes that are somebody else's to choose.
-    pub(super) fn weight(&self, key: &str) -> usize {
-        key.len() + self.message_id.len() + self.rest.as_ref().map_or(0, |rest| rest.weight())
+    pub(super) fn weight(&self) -> usize {
+        self.key.len() + self.message_id.len() + self.rest.as_ref().map_or(0, |rest| rest.weight())
     }
 }
 
@@ -94,10 +101,10 @@ impl Rest {
     }
 
     fn weight(&self) -> usize {
-        let texts =
-            [&self.job_id, &self.lock, &self.verdict].map(|text| text.as_ref().map_or(0, |text| text.len()));
+        let job_id = self.job_id.as_ref().map_or(0, |job_id| job_id.len());
+        let texts = [&self.lock, &self.verdict].map(|text| text.as_ref().map_or(0, |text| text.len()));
         let values =
             [&self.checkpoint, &self.result].map(|value| value.as_ref().map_or(0, |value| value.get().len()));
-        texts.iter().chain(&values).sum()
+        job_id + texts.iter().chain(&values).sum::<usize>()
     }
 }

@@ -5,14 +5,14 @@ use super::*;
 
 fn request(key: &str) -> ClaimRequest {
     ClaimRequest {
-        key: key.to_owned(),
+        key: key.into(),
         payload_hash: 1,
         lock: None,
         length: Duration::from_secs(30),
-        job_id: key.to_owned(),
+        job_id: key.into(),
         job_type: "image.process".into(),
         queue: "jobs".into(),
-        message_id: "m-1".to_owned(),
+        message_id: "m-1".into(),
         receive_count: 1,
     }
 }
@@ -29,7 +29,7 @@ async fn granted(store: &MemoryStore, request: &ClaimRequest) -> Arc<Claim> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_job_used_longest_ago_is_forgotten_first_and_a_running_one_never() {
+async fn the_job_claimed_longest_ago_is_forgotten_first_and_a_running_one_never() {
     let store = store();
     let running = granted(&store, &request("running")).await;
     for index in 0..=MAX_RECORDS {
@@ -41,6 +41,22 @@ async fn the_job_used_longest_ago_is_forgotten_first_and_a_running_one_never() {
         assert_eq!(store.job(key).await.unwrap().is_some(), is_known, "{key}");
     }
     assert_eq!(store.renew(&running, Duration::from_secs(30)).await, Ok(Held::Ours));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_took_long_is_not_forgotten_as_soon_as_it_is_done() {
+    let store = store();
+    let others = async |range: std::ops::Range<usize>| {
+        for index in range {
+            let claim = granted(&store, &request(&format!("job-{index}"))).await;
+            assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
+        }
+    };
+    let long = granted(&store, &request("long")).await;
+    others(0..MAX_RECORDS - 1).await;
+    assert_eq!(store.finish(&long, None).await, Ok(Held::Ours));
+    others(MAX_RECORDS..MAX_RECORDS + MAX_RECORDS / 2).await;
+    assert!(matches!(store.claim(&request("long")).await, Ok(Admission::Done(None))));
 }
 
 #[tokio::test(start_paused = true)]

@@ -56,11 +56,11 @@ pub(super) async fn claim(
         "granted" => {
             let lock_counter = row.try_get::<i64, _>("lock_counter")?.cast_unsigned();
             let claim = Claim {
-                key: request.key.clone(),
+                key: Arc::clone(&request.key),
                 owner: Arc::clone(owner),
                 counter: row.try_get::<i64, _>("number")?.cast_unsigned(),
                 lock: request.lock.clone().map(|lock| (lock, lock_counter)),
-                job_id: request.job_id.clone(),
+                job_id: Arc::clone(&request.job_id),
             };
             let attempt = u32::try_from(row.try_get::<i32, _>("attempt")?).ok().and_then(NonZeroU32::new);
             Admission::Granted(Grant {

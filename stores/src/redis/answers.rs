@@ -27,11 +27,11 @@ pub(super) fn admission(
     Ok(match word.as_str() {
         "granted" => {
             let claim = Claim {
-                key: request.key.clone(),
+                key: Arc::clone(&request.key),
                 owner: Arc::clone(owner),
                 counter: number,
                 lock: request.lock.clone().map(|lock| (lock, lock_counter)),
-                job_id: request.job_id.clone(),
+                job_id: Arc::clone(&request.job_id),
             };
             Admission::Granted(Grant {
                 claim: Arc::new(claim),

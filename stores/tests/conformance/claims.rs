@@ -33,7 +33,7 @@ pub async fn a_finished_job_answers_with_its_result(world: World) {
         assert_admission!(admission, Admission::Done(left) if text(left.as_deref()) == Some(result));
     }
     // Another message of the job gets the same answer.
-    let redriven = ClaimRequest { message_id: "another".to_owned(), ..request };
+    let redriven = ClaimRequest { message_id: "another".into(), ..request };
     assert_admission!(other.claim(&redriven).await.unwrap(), Admission::Done(Some(_)));
 }
 
@@ -64,7 +64,7 @@ pub async fn a_surrendered_claim_is_granted_at_once_with_a_larger_counter(world:
 pub async fn another_payload_does_not_match_what_runs_or_is_done(world: World) {
     let store = world.worker("one").await;
     let request = world.request("job");
-    let other = ClaimRequest { payload_hash: 1, message_id: "another".to_owned(), ..request.clone() };
+    let other = ClaimRequest { payload_hash: 1, message_id: "another".into(), ..request.clone() };
     let claim = granted(&store, &request).await.claim;
     assert_admission!(store.claim(&other).await.unwrap(), Admission::Mismatch);
     store.finish(&claim, None).await.unwrap();
@@ -75,7 +75,7 @@ pub async fn another_payload_does_not_match_what_runs_or_is_done(world: World) {
 pub async fn another_payload_may_follow_what_failed(world: World) {
     let store = world.worker("one").await;
     let request = world.request("job");
-    let other = ClaimRequest { payload_hash: 1, message_id: "another".to_owned(), ..request.clone() };
+    let other = ClaimRequest { payload_hash: 1, message_id: "another".into(), ..request.clone() };
     fail(&store, &granted(&store, &request).await.claim).await;
     let claim = granted(&store, &other).await.claim;
     assert_admission!(store.claim(&request).await.unwrap(), Admission::Mismatch);
@@ -94,6 +94,6 @@ pub async fn what_is_asked_first_is_answered_first(world: World) {
     granted(&store, &world.locking("other", "lock")).await;
     // Condemned before locked, though both are so.
     assert_admission!(store.claim(&again(&request)).await.unwrap(), Admission::Condemned(why) if why == "no");
-    let redriven = ClaimRequest { message_id: "another".to_owned(), ..request };
+    let redriven = ClaimRequest { message_id: "another".into(), ..request };
     assert_admission!(store.claim(&redriven).await.unwrap(), Admission::Locked(_));
 }

@@ -1,5 +1,7 @@
 //! Who may still write, and who not.
 
+use std::sync::Arc;
+
 use drumline::{Admission, Claim, Held, Surrender};
 
 use crate::assert_admission;
@@ -102,15 +104,15 @@ pub async fn a_renewal_lasts(world: World) {
 
 pub async fn who_never_had_the_claim_writes_nothing(world: World) {
     let store = world.worker("one").await;
-    let made_up = |job_id: String| Claim {
-        key: job_id.clone(),
+    let made_up = |job_id: Arc<str>| Claim {
+        key: Arc::clone(&job_id),
         owner: "nobody".into(),
         counter: 1,
         lock: Some((world.name("lock"), 1)),
         job_id,
     };
-    assert_lost(&store, &made_up(world.name("unknown"))).await;
+    assert_lost(&store, &made_up(world.name("unknown").into())).await;
     let claim = granted(&store, &world.request("job")).await.claim;
-    assert_lost(&store, &made_up(claim.key.clone())).await;
+    assert_lost(&store, &made_up(Arc::clone(&claim.key))).await;
     assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
 }

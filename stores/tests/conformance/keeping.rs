@@ -107,12 +107,12 @@ pub async fn a_job_is_found_by_its_id(world: World) {
     let request = world.request("job");
     let first = granted(&one, &request).await.claim;
     let record = other.job(&request.job_id).await.unwrap().unwrap();
-    assert_eq!(record.job_id, request.job_id);
+    assert_eq!(*record.job_id, *request.job_id);
     let claim = record.claim.unwrap();
     assert_eq!((claim.state, claim.attempts), (JobState::Running, 1));
-    assert_eq!((&claim.key, &claim.owner), (&request.key, &first.owner.to_string()));
+    assert_eq!((&*claim.key, &*claim.owner), (&*request.key, &*first.owner));
     assert_eq!((&*claim.job_type, &*claim.queue), (&*request.job_type, &*request.queue));
-    assert_eq!((claim.message_id, claim.verdict, claim.result), (request.message_id.clone(), None, None));
+    assert_eq!((&*claim.message_id, claim.verdict, claim.result), (&*request.message_id, None, None));
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let until = Duration::from_millis(claim.claimed_until_ms);
     assert!(until > now + MOST_OF_IT && until < now + LONG + Duration::from_mins(1));
@@ -135,25 +135,25 @@ pub async fn a_job_is_found_by_its_id(world: World) {
 
 pub async fn a_job_with_another_key_is_found_by_its_id(world: World) {
     let store = world.worker("one").await;
-    let request = ClaimRequest { job_id: world.name("id"), ..world.request("key") };
+    let request = ClaimRequest { job_id: world.name("id").into(), ..world.request("key") };
     let claim = granted(&store, &request).await.claim;
     assert_eq!((&claim.key, &claim.job_id), (&request.key, &request.job_id));
     assert_eq!(store.attempted(&request.job_id, &attempt(1)).await, Ok(()));
     assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
     let record = store.job(&request.job_id).await.unwrap().unwrap();
-    assert_eq!((&record.job_id, record.attempts.len()), (&request.job_id, 1));
+    assert_eq!((&*record.job_id, record.attempts.len()), (&*request.job_id, 1));
     let claim = record.claim.unwrap();
-    assert_eq!((claim.state, claim.key), (JobState::Done, request.key));
+    assert_eq!((claim.state, &*claim.key), (JobState::Done, &*request.key));
 }
 
 pub async fn a_key_that_went_to_another_job_is_that_one_s(world: World) {
     let store = world.worker("one").await;
-    let first = ClaimRequest { job_id: world.name("first"), ..world.request("key") };
+    let first = ClaimRequest { job_id: world.name("first").into(), ..world.request("key") };
     fail(&store, &granted(&store, &first).await.claim).await;
     assert_eq!(store.attempted(&first.job_id, &attempt(1)).await, Ok(()));
     let second = ClaimRequest {
-        job_id: world.name("second"),
-        message_id: "another".to_owned(),
+        job_id: world.name("second").into(),
+        message_id: "another".into(),
         ..world.request("key")
     };
     granted(&store, &second).await;

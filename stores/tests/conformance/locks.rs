@@ -18,7 +18,7 @@ pub async fn a_lock_is_held_against_other_keys(world: World) {
 pub async fn a_lock_that_is_held_leaves_nothing_of_the_claim(world: World) {
     let (one, other) = (world.worker("one").await, world.worker("other").await);
     granted(&one, &world.locking("job", "lock")).await;
-    let request = ClaimRequest { job_id: world.name("id"), ..world.locking("other", "lock") };
+    let request = ClaimRequest { job_id: world.name("id").into(), ..world.locking("other", "lock") };
     assert_admission!(other.claim(&request).await.unwrap(), Admission::Locked(_));
     assert_eq!(other.job(&request.job_id).await.unwrap(), None);
     assert_eq!(other.job(&request.key).await.unwrap(), None);

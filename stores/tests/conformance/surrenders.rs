@@ -32,7 +32,7 @@ pub async fn another_message_begins_anew(world: World) {
     let request = world.request("job");
     fail(&store, &granted(&store, &request).await.claim).await;
     fail(&store, &granted(&store, &again(&request)).await.claim).await;
-    let redriven = ClaimRequest { message_id: "another".to_owned(), ..request };
+    let redriven = ClaimRequest { message_id: "another".into(), ..request };
     let grant = granted(&store, &redriven).await;
     assert_eq!(grant.attempt.get(), 1);
     fail(&store, &grant.claim).await;
@@ -51,7 +51,7 @@ pub async fn a_verdict_is_about_one_message(world: World) {
         let admission = store.claim(&again(&request)).await.unwrap();
         assert_admission!(admission, Admission::Condemned(why) if Some(why) == how.verdict.as_ref());
     }
-    let redriven = ClaimRequest { message_id: "another".to_owned(), ..request.clone() };
+    let redriven = ClaimRequest { message_id: "another".into(), ..request.clone() };
     fail(&other, &granted(&other, &redriven).await.claim).await;
     let record = one.job(&request.job_id).await.unwrap().unwrap().claim.unwrap();
     assert_eq!((record.state, record.verdict), (JobState::Waiting, None));
@@ -70,7 +70,7 @@ pub async fn a_checkpoint_is_there_for_the_next_attempt(world: World) {
     assert_eq!(text(grant.checkpoint.as_deref()), Some(r#"{"row":  2, "sum": 1.50}"#));
     // An attempt that tells nothing leaves it as it is, and so does another message.
     fail(&other, &grant.claim).await;
-    let redriven = ClaimRequest { message_id: "another".to_owned(), ..request };
+    let redriven = ClaimRequest { message_id: "another".into(), ..request };
     let grant = granted(&one, &redriven).await;
     assert_eq!(text(grant.checkpoint.as_deref()), Some(r#"{"row":  2, "sum": 1.50}"#));
 }

@@ -19,9 +19,9 @@ pub async fn large_values_fit(world: World) {
         format!("{name}{}", "ö".repeat((MAX_KEY_BYTES - name.len()) / 2))
     };
     let request = ClaimRequest {
-        key: name("key"),
+        key: name("key").into(),
         lock: Some(name("lock")),
-        job_id: name("id"),
+        job_id: name("id").into(),
         ..world.request("job")
     };
     let (checkpoint, result) = (json_of(MAX_CHECKPOINT_BYTES), json_of(MAX_RESULT_BYTES));
@@ -36,7 +36,7 @@ pub async fn large_values_fit(world: World) {
     let admission = store.claim(&again(&request)).await.unwrap();
     assert_admission!(admission, Admission::Done(left) if text(left.as_deref()) == Some(&*result));
     let record = store.job(&request.job_id).await.unwrap().unwrap();
-    assert_eq!(record.claim.unwrap().key, request.key);
+    assert_eq!(*record.claim.unwrap().key, *request.key);
 }
 
 pub async fn odd_keys_are_keys_of_their_own(world: World) {
@@ -71,7 +71,12 @@ pub async fn odd_keys_are_keys_of_their_own(world: World) {
         .iter()
         .map(|odd| {
             let (name, lock) = (format!("{odd}{}", world.name("")), format!("lock {odd}{}", world.name("")));
-            ClaimRequest { key: name.clone(), job_id: name, lock: Some(lock), ..world.request("job") }
+            ClaimRequest {
+                key: name.as_str().into(),
+                job_id: name.into(),
+                lock: Some(lock),
+                ..world.request("job")
+            }
         })
         .collect();
     let mut claims = Vec::new();
@@ -87,7 +92,7 @@ pub async fn odd_keys_are_keys_of_their_own(world: World) {
     }
     for request in &requests {
         let record = store.job(&request.job_id).await.unwrap().unwrap().claim.unwrap();
-        assert_eq!((&record.key, record.result), (&request.key, Some(request.key.clone().into())));
+        assert_eq!((&*record.key, record.result), (&*request.key, Some((*request.key).into())));
     }
 }
 
@@ -96,7 +101,7 @@ pub async fn empty_texts_are_texts(world: World) {
     let request = ClaimRequest {
         job_type: "".into(),
         queue: "".into(),
-        message_id: String::new(),
+        message_id: "".into(),
         payload_hash: 0,
         ..world.request("job")
     };

@@ -168,12 +168,12 @@ impl World {
             payload_hash: 0xfedc_ba98_7654_3210_0123_4567_89ab_cdef,
             lock: None,
             length: LONG,
-            job_id: name.clone(),
+            job_id: name.as_str().into(),
             job_type: "image.process".into(),
             queue: "jobs".into(),
-            message_id: format!("message of {name}"),
+            message_id: format!("message of {name}").into(),
             receive_count: 1,
-            key: name,
+            key: name.into(),
         }
     }
 

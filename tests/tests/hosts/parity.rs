@@ -156,7 +156,7 @@ impl Listener for Scribe {
             let ending = run.ending.class().unwrap_or("done").to_owned();
             // The backoff grows with the receives, so on a FIFO queue it depends on the moment too.
             let outcome = if is_fifo(queue) { outcome.label().to_owned() } else { format!("{outcome:?}") };
-            self.0.lock().unwrap().entry(message.id.clone()).or_default().push((ending, outcome));
+            self.0.lock().unwrap().entry(message.id.to_string()).or_default().push((ending, outcome));
         }
     }
 }
@@ -238,7 +238,7 @@ impl TestFunction {
         policy.fifo = is_fifo(&self.name);
         policy.claims = true;
         change(&mut policy);
-        let past = self.memory.lock().unwrap().about(messages.iter().map(|message| message.id.as_str()));
+        let past = self.memory.lock().unwrap().about(messages.iter().map(|message| &*message.id));
         let outcomes = Arc::new(Outcomes::remembered_by(Arc::clone(&self.memory)));
         let mut driver = Driver::new(Parts {
             name: Arc::clone(&self.name),
@@ -252,12 +252,15 @@ impl TestFunction {
             handlers: Handle::current(),
         });
         let receipts: Vec<(String, String)> =
-            messages.iter().map(|message| (message.id.clone(), message.receipt.clone())).collect();
+            messages.iter().map(|message| (message.id.to_string(), message.receipt.clone())).collect();
         let end = begun + FUNCTION_TIMEOUT - Duration::from_secs(1);
         run_batch(&mut driver, messages, end - Duration::from_secs(3), end).await;
         let done = outcomes.done();
-        let gone: Vec<&str> =
-            receipts.iter().filter(|(id, _)| done.contains(id)).map(|(_, receipt)| &**receipt).collect();
+        let gone: Vec<&str> = receipts
+            .iter()
+            .filter(|(id, _)| done.contains(id.as_str()))
+            .map(|(_, receipt)| &**receipt)
+            .collect();
         self.queue.delete_receipts(&gone);
     }
 }

@@ -76,7 +76,7 @@ mod tests {
 
     fn letter() -> Letter {
         let message = Message {
-            id: "m-1".to_owned(),
+            id: "m-1".into(),
             body: r#"{"type":"email.send","jobId":"j-1","payload":{}}"#.to_owned(),
             sent_at: Some(Duration::from_millis(NOW - 3 * 86_400_000)),
             ..Message::default()
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn what_tells_no_time_or_type_is_not_picked_by_it() {
         let letter =
-            Letter::new(Message { id: "m".to_owned(), body: "not a job".to_owned(), ..Message::default() });
+            Letter::new(Message { id: "m".into(), body: "not a job".to_owned(), ..Message::default() });
         assert!(!filter(&["--older-than", "1s"]).matches(&letter, NOW));
         assert!(!filter(&["--type", "email.send"]).matches(&letter, NOW));
         assert!(filter(&[]).matches(&letter, NOW));

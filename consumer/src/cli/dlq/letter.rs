@@ -163,7 +163,7 @@ impl Letter {
 
     /// Whether that is its message, or the one it is a copy of.
     fn was_message(&self, id: &str) -> bool {
-        self.message.id == id || self.message.attribute(ORIGINAL_ATTRIBUTE) == Some(id)
+        *self.message.id == *id || self.message.attribute(ORIGINAL_ATTRIBUTE) == Some(id)
     }
 
     fn by_attribute(&self) -> Option<Why> {

@@ -8,7 +8,7 @@ use crate::job_view::examples::{attempt, claim, job};
 
 fn message(body: &str) -> Message {
     Message {
-        id: "m-1".to_owned(),
+        id: "m-1".into(),
         body: body.to_owned(),
         receive_count: 4,
         sent_at: Some(Duration::from_millis(1_700_000_000_000)),

@@ -57,7 +57,7 @@ pub(super) struct Look<'a> {
     visibility: Duration,
     /// The newest receipt of each message, in the order in which they were first seen.
     receipts: Vec<String>,
-    places: HashMap<String, usize>,
+    places: HashMap<Arc<str>, usize>,
     /// In a task of its own: a receive that is dropped may hide messages that nobody knows of.
     in_flight: Option<JoinHandle<Received>>,
     pub(super) bar: ProgressBar,
@@ -123,7 +123,7 @@ impl<'a> Look<'a> {
             message.receipt.clone_into(&mut self.receipts[place]);
             return false;
         }
-        self.places.insert(message.id.clone(), self.receipts.len());
+        self.places.insert(Arc::clone(&message.id), self.receipts.len());
         self.receipts.push(message.receipt.clone());
         true
     }

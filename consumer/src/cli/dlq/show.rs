@@ -195,7 +195,7 @@ mod tests {
 
     fn letter() -> Letter {
         let message = Message {
-            id: "m-1".to_owned(),
+            id: "m-1".into(),
             body: r#"{"type":"email.send","payload":{"n":12345678901234567890123}}"#.to_owned(),
             receive_count: 6,
             sent_at: Some(Duration::from_millis(NOW - 60_000)),
