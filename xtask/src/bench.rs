@@ -3,6 +3,7 @@
 //! Each worker in turn, round by round, drains the same queue: a server in a process of its own on one core, the
 //! worker on another. Only Linux tells what is measured here.
 
+mod against;
 mod figures;
 mod idle;
 mod lambda;
@@ -59,6 +60,8 @@ pub(crate) struct Options {
 enum Other {
     /// Measure what the Lambda function costs beside one that only decodes the event
     Lambda(lambda::Options),
+    /// Measure this build of the consumer beside another one, such as an earlier commit's
+    Against(against::Options),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -91,11 +94,13 @@ impl Plan {
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    if let Some(Other::Lambda(options)) = &options.other {
-        return lambda::run(options);
+    match &options.other {
+        Some(Other::Lambda(options)) => return lambda::run(options),
+        Some(Other::Against(options)) => return against::run(options),
+        None => {}
     }
     let machine = Machine::this()?;
-    ensure!(machine.cores > WORKER_CORE, "the server and the worker need a core each; this machine has one");
+    needs_two_cores(&machine)?;
     let interrupts = interrupt::catch()?;
     // Nothing but the report may stand on standard output where a program reads it.
     let quiet = options.output == Output::Json;
@@ -129,6 +134,11 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn needs_two_cores(machine: &Machine) -> Result<()> {
+    ensure!(machine.cores > WORKER_CORE, "the server and the worker need a core each; this machine has one");
+    Ok(())
 }
 
 /// All three are examples of one crate, and built without this repository's jobs, which nothing here runs.

@@ -1,6 +1,7 @@
 //! Draining the queue, each worker in turn.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -8,21 +9,29 @@ use crossbeam_channel::Receiver;
 
 use super::figures::Figures;
 use super::queue::Queue;
-use super::worker::{Kind, Worker};
+use super::worker::{Kind, NOOP, Worker};
 use crate::interrupt::Interrupted;
+use crate::project;
 
 /// From the first open receive until a worker has nothing left to do of its start.
 const SETTLE: Duration = Duration::from_millis(300);
 
 /// One round: every worker once.
 pub(super) fn round(messages: usize, interrupts: &Receiver<Interrupted>) -> Result<BTreeMap<Kind, Figures>> {
-    Kind::ALL.into_iter().map(|kind| Ok((kind, drain(kind, messages, interrupts)?))).collect()
+    let noop = project::example(NOOP);
+    Kind::ALL.into_iter().map(|kind| Ok((kind, drain(kind, &noop, messages, interrupts)?))).collect()
 }
 
+/// One worker's run over a queue of its own; `noop` is the runtime's.
 #[allow(clippy::cast_precision_loss, reason = "figures to read")]
-fn drain(kind: Kind, messages: usize, interrupts: &Receiver<Interrupted>) -> Result<Figures> {
+pub(super) fn drain(
+    kind: Kind,
+    noop: &Path,
+    messages: usize,
+    interrupts: &Receiver<Interrupted>,
+) -> Result<Figures> {
     let mut queue = Queue::start(interrupts)?;
-    let mut worker = Worker::start(kind, &queue.url, interrupts)?;
+    let mut worker = Worker::start_build(kind, noop, &queue.url, interrupts)?;
     queue.wait()?;
     worker.run_for(SETTLE)?;
 

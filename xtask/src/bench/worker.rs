@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, PipeReader, Read};
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -77,6 +78,16 @@ enum Counts {
 
 impl Worker {
     pub(super) fn start(kind: Kind, queue_url: &str, interrupts: &Receiver<Interrupted>) -> Result<Self> {
+        Self::start_build(kind, &project::example(NOOP), queue_url, interrupts)
+    }
+
+    /// The runtime is the one at `noop`.
+    pub(super) fn start_build(
+        kind: Kind,
+        noop: &Path,
+        queue_url: &str,
+        interrupts: &Receiver<Interrupted>,
+    ) -> Result<Self> {
         let folder = project::target().join("bench");
         fs::create_dir_all(&folder)?;
         // Not a terminal, so the logs are JSON, as in production.
@@ -90,7 +101,7 @@ impl Worker {
             }
             Some(concurrency) => {
                 let http_addr = free_address()?;
-                let mut command = Command::new(project::example(NOOP));
+                let mut command = Command::new(noop);
                 forget_settings(&mut command).args(["run", "--queue-url", queue_url]).args([
                     "--concurrency",
                     concurrency,
