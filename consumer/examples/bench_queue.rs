@@ -43,7 +43,7 @@ async fn serve() -> Result<(), AnyError> {
     let (mut stream, _) = control.accept().await?;
     let (commands, mut answers) = stream.split();
     let mut commands = BufReader::new(commands).lines();
-    let queue = Queue { endpoint: server.endpoint().clone(), url: queue_url };
+    let mut queue = Queue { endpoint: server.endpoint().clone(), url: queue_url, made: 0 };
     while let Some(command) = commands.next_line().await? {
         let numbers = queue.obey(&command).await?;
         let line: Vec<String> = numbers.iter().map(u128::to_string).collect();
@@ -55,10 +55,12 @@ async fn serve() -> Result<(), AnyError> {
 struct Queue {
     endpoint: Endpoint,
     url: String,
+    /// Messages so far. Each is a job of its own.
+    made: usize,
 }
 
 impl Queue {
-    async fn obey(&self, command: &str) -> Result<Vec<u128>, AnyError> {
+    async fn obey(&mut self, command: &str) -> Result<Vec<u128>, AnyError> {
         match command.split(' ').collect::<Vec<_>>()[..] {
             ["wait"] => {
                 while self.endpoint.waiting_receives() == 0 {
@@ -78,9 +80,10 @@ impl Queue {
         }
     }
 
-    async fn drain(&self, count: usize) -> Result<Vec<u128>, AnyError> {
+    async fn drain(&mut self, count: usize) -> Result<Vec<u128>, AnyError> {
+        let messages: Vec<SendMessage> = (0..count).map(|_| self.message()).collect();
         self.endpoint.call(|sqs, now| {
-            (0..count).try_for_each(|n| sqs.send_message(now, self.message(n)).map(|_| ()))
+            messages.into_iter().try_for_each(|message| sqs.send_message(now, message).map(|_| ()))
         })?;
         let filled = Instant::now();
         while !self.is_empty()? {
@@ -89,14 +92,15 @@ impl Queue {
         Ok(vec![filled.elapsed().as_micros()])
     }
 
-    async fn trickle(&self, count: usize, every: Duration) -> Result<Vec<u128>, AnyError> {
+    async fn trickle(&mut self, count: usize, every: Duration) -> Result<Vec<u128>, AnyError> {
         let mut ticks = tokio::time::interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut latencies = Vec::with_capacity(count);
-        for n in 0..count {
+        for _ in 0..count {
+            let message = self.message();
             ticks.tick().await;
             let accepted = Instant::now();
-            self.endpoint.call(|sqs, now| sqs.send_message(now, self.message(n)))?;
+            self.endpoint.call(|sqs, now| sqs.send_message(now, message))?;
             // Serves between two looks, so that the figure is true to some microseconds.
             while !self.is_empty()? {
                 tokio::task::yield_now().await;
@@ -106,7 +110,9 @@ impl Queue {
         Ok(latencies)
     }
 
-    fn message(&self, n: usize) -> SendMessage {
+    fn message(&mut self) -> SendMessage {
+        let n = self.made;
+        self.made += 1;
         let envelope = format!(r#"{{"type":"noop","jobId":"{n:026}","payload":{{"n":{n},"padding":""}}}}"#);
         let padding = "x".repeat(BODY_BYTES.saturating_sub(envelope.len()));
         let message_body = envelope.replace(r#""padding":"""#, &format!(r#""padding":"{padding}""#));

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
+use smallvec::SmallVec;
 
 use crate::batches::Batch;
 use crate::call::{Call, CallId};
@@ -116,8 +117,8 @@ pub struct Ledger {
     /// Boxed, because the map moves its entries about.
     deliveries: BTreeMap<DeliveryId, Box<Delivery>>,
     /// The deliveries of each message group, or of each message on a standard queue, in the order of their receipt. Every
-    /// message is looked up here several times, hence the fast hash.
-    lanes: HashMap<Arc<str>, VecDeque<DeliveryId>, RandomState>,
+    /// message is looked up here several times, hence the fast hash; nearly all lanes have one, hence the small vector.
+    lanes: HashMap<Arc<str>, SmallVec<[DeliveryId; 2]>, RandomState>,
     /// Heads of lanes that may start.
     ready: VecDeque<DeliveryId>,
     isolation: Isolation,

@@ -12,6 +12,7 @@ mod claims;
 mod histories;
 mod record;
 mod records;
+mod text;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

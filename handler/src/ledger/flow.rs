@@ -1,5 +1,6 @@
 //! The message's way: taken in, started, ended, concluded.
 
+use std::collections::hash_map::Entry;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -46,7 +47,7 @@ impl Ledger {
         let place = known.and_then(|known| self.vacate(at, &lane, known));
         let lane = self.lanes.entry(lane).or_default();
         lane.insert(place.unwrap_or(lane.len()), id);
-        let is_head = lane.front() == Some(&id);
+        let is_head = lane.first() == Some(&id);
         self.deliveries.insert(id, Box::new(delivery));
         self.waiting += 1;
         // A receive that was given up for lost may still bring messages for which there is no place any more.
@@ -306,14 +307,12 @@ impl Ledger {
     /// A delivery leaves; the next of its lane may start.
     pub(super) fn finish(&mut self, now: Instant, id: DeliveryId) {
         let Some(delivery) = self.deliveries.remove(&id) else { return };
-        let Some(lane) = self.lanes.get_mut(&delivery.lane) else { return };
-        let was_head = lane.front() == Some(&id);
+        let Entry::Occupied(mut entry) = self.lanes.entry(delivery.lane) else { return };
+        let lane = entry.get_mut();
+        let was_head = lane.first() == Some(&id);
         lane.retain(|other| *other != id);
-        let head = lane.front().copied();
-        match head {
-            None => {
-                self.lanes.remove(&delivery.lane);
-            }
+        match lane.first().copied() {
+            None => drop(entry.remove()),
             Some(head) if was_head => self.make_ready(now, head),
             Some(_) => {}
         }

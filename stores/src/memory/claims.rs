@@ -83,7 +83,7 @@ impl Claims {
             self.forget(before);
         }
         let before = before.filter(|before| before.is_kept(self.keep, now));
-        let spared = before.as_ref().filter(|before| before.message_id == request.message_id);
+        let spared = before.as_ref().filter(|before| before.message_id.is(&request.message_id));
         let spared = spared.map_or(0, |before| before.spared);
         let attempt =
             NonZeroU32::new(request.receive_count.saturating_sub(spared)).unwrap_or(NonZeroU32::MIN);
@@ -109,20 +109,20 @@ impl Claims {
             ..Rest::default()
         };
         let record = Record {
-            key: Arc::clone(&request.key),
+            key: (*request.key).into(),
             counter: self.counter,
             state: State::Running,
             payload_hash: request.payload_hash,
             job_type: Arc::clone(&request.job_type),
             queue: Arc::clone(&request.queue),
-            message_id: Arc::clone(&request.message_id),
+            message_id: (*request.message_id).into(),
             attempts: attempt.get(),
             spared,
             until: now + request.length,
             rest: rest.boxed(),
         };
         self.bytes += record.weight();
-        self.records.add(record);
+        self.records.add(&request.key, record);
         let claim = Arc::new(Claim {
             key: Arc::clone(&request.key),
             owner: Arc::clone(&self.owner),
@@ -280,16 +280,15 @@ impl Claims {
         let mut passed_over = 0;
         while self.records.is_full() || self.bytes > MAX_BYTES {
             let Some(oldest) = self.records.oldest() else { break };
-            let (key, is_claimed) = (Arc::clone(&oldest.key), oldest.is_claimed(now));
-            if is_claimed {
+            if oldest.is_claimed(now) {
                 if passed_over == MAX_PASSED_OVER {
                     return Err(StoreError(
                         "there are more running jobs than fit into the memory store".to_owned(),
                     ));
                 }
                 passed_over += 1;
-                self.records.move_to_end(&key);
-            } else if let Some(oldest) = self.records.remove(&key) {
+                self.records.move_oldest_to_end();
+            } else if let Some(oldest) = self.records.remove_oldest() {
                 self.forget(&oldest);
             }
         }

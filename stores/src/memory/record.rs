@@ -7,18 +7,19 @@ use drumline::{Admission, ClaimRequest};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use super::text::Text;
 use crate::store::Keep;
 
 #[derive(Debug)]
 pub(super) struct Record {
-    pub(super) key: Arc<str>,
+    pub(super) key: Text,
     /// Of the claim, or the last one.
     pub(super) counter: u64,
     pub(super) state: State,
     pub(super) payload_hash: u128,
     pub(super) job_type: Arc<str>,
     pub(super) queue: Arc<str>,
-    pub(super) message_id: Arc<str>,
+    pub(super) message_id: Text,
     pub(super) attempts: u32,
     /// Surrenders of this message that do not count.
     pub(super) spared: u32,
@@ -66,7 +67,7 @@ impl Record {
             return Some(Admission::Done(self.result().map(ToOwned::to_owned)));
         }
         if let Some(verdict) = self.verdict()
-            && self.message_id == request.message_id
+            && self.message_id.is(&request.message_id)
         {
             return Some(Admission::Condemned(verdict.to_owned()));
         }
@@ -81,6 +82,7 @@ impl Record {
         self.rest.as_ref()?.result.as_deref()
     }
 
+    /// Nothing is left of it but what `change` leaves.
     pub(super) fn change_rest(&mut self, change: impl FnOnce(Rest) -> Rest) {
         let rest = self.rest.take().map(|rest| *rest).unwrap_or_default();
         self.rest = change(rest).boxed();

@@ -1,7 +1,8 @@
 //! The records of the memory store, found by their keys and forgotten in the order in which they were written.
 //!
 //! What a claim costs is the memory that it touches. So the records lie side by side in a ring, where those of the jobs
-//! at hand are neighbours, and all that is spread over memory is an index of four bytes for each key.
+//! at hand are neighbours and what is added takes the place of what is forgotten, and all that is spread over memory is an
+//! index of four bytes for each key.
 
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
@@ -16,7 +17,7 @@ use super::record::Record;
 pub(super) struct Records {
     max: usize,
     /// The record written longest ago comes first. `None` behind it where a record was taken out, or moved.
-    ring: VecDeque<Option<Record>>,
+    ring: VecDeque<Option<Entry>>,
     /// The place of the ring's first. Places are counted on for ever, and wrap.
     first: u32,
     /// The place of each key's record.
@@ -24,13 +25,20 @@ pub(super) struct Records {
     hasher: RandomState,
 }
 
+#[derive(Debug)]
+struct Entry {
+    /// Of the key.
+    hash: u64,
+    record: Record,
+}
+
 impl Records {
     /// None yet, and space for `max` of them, which the system provides as it is used: what grows later has to be copied.
     pub(super) fn new(max: usize) -> Self {
         Self {
             max,
-            // A few more, because what is moved to the end leaves its place empty.
-            ring: VecDeque::with_capacity(max + max / 16),
+            // As many and no more, so that what is added takes the place of what was just forgotten.
+            ring: VecDeque::with_capacity(max),
             first: 0,
             // Twice the places, so that those that are given up are soon free again.
             places: HashTable::with_capacity(2 * max),
@@ -39,52 +47,45 @@ impl Records {
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&Record> {
-        let place = self.places.find(self.hasher.hash_one(key), |place| self.is_at(*place, key))?;
-        self.ring[self.index(*place)].as_ref()
+        let index = self.index_of(key)?;
+        self.ring[index].as_ref().map(|entry| &entry.record)
     }
 
     pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut Record> {
-        let place = *self.places.find(self.hasher.hash_one(key), |place| self.is_at(*place, key))?;
-        let index = self.index(place);
-        self.ring[index].as_mut()
+        let index = self.index_of(key)?;
+        self.ring[index].as_mut().map(|entry| &mut entry.record)
     }
 
-    /// Adds a record, as the one written last. Its key has none.
-    pub(super) fn add(&mut self, record: Record) {
-        let Self { ring, first, places, hasher, .. } = self;
-        #[allow(clippy::cast_possible_truncation, reason = "there are far fewer places than that")]
-        let place = first.wrapping_add(ring.len() as u32);
-        let hash = hasher.hash_one(&*record.key);
-        ring.push_back(Some(record));
-        places.insert_unique(hash, place, |place| {
-            let index = place.wrapping_sub(*first) as usize;
-            ring[index].as_ref().map_or(0, |record| hasher.hash_one(&*record.key))
-        });
+    /// Adds a record, as the one written last. Its key, which is `key`, has none.
+    pub(super) fn add(&mut self, key: &str, record: Record) {
+        self.push(Entry { hash: self.hasher.hash_one(key), record });
     }
 
     pub(super) fn remove(&mut self, key: &str) -> Option<Record> {
-        let Self { ring, first, places, hasher, .. } = self;
-        let index = |place: u32| place.wrapping_sub(*first) as usize;
-        let is_it = |place: &u32| ring[index(*place)].as_ref().is_some_and(|record| *record.key == *key);
-        let (place, _) = places.find_entry(hasher.hash_one(key), is_it).ok()?.remove();
-        let record = ring[index(place)].take();
-        while let Some(None) = ring.front() {
-            ring.pop_front();
-            *first = first.wrapping_add(1);
-        }
-        record
-    }
-
-    /// Has a record count as the one written last.
-    pub(super) fn move_to_end(&mut self, key: &str) {
-        if let Some(record) = self.remove(key) {
-            self.add(record);
-        }
+        let index = self.index_of(key)?;
+        self.take(index).map(|entry| entry.record)
     }
 
     /// What was written longest ago.
     pub(super) fn oldest(&self) -> Option<&Record> {
-        self.ring.front()?.as_ref()
+        self.ring.front()?.as_ref().map(|entry| &entry.record)
+    }
+
+    pub(super) fn remove_oldest(&mut self) -> Option<Record> {
+        self.take(0).map(|entry| entry.record)
+    }
+
+    pub(super) fn move_oldest_to_end(&mut self) {
+        if let Some(entry) = self.take(0) {
+            self.push(entry);
+        }
+    }
+
+    /// Has a record count as the one written last.
+    pub(super) fn move_to_end(&mut self, key: &str) {
+        if let Some(entry) = self.index_of(key).and_then(|index| self.take(index)) {
+            self.push(entry);
+        }
     }
 
     /// Whether the oldest has to go before there is room for another one. Records that were taken out, or moved, take up
@@ -93,12 +94,35 @@ impl Records {
         self.ring.len() >= self.max
     }
 
-    fn is_at(&self, place: u32, key: &str) -> bool {
-        self.ring[self.index(place)].as_ref().is_some_and(|record| *record.key == *key)
+    #[allow(clippy::cast_possible_truncation, reason = "there are far fewer places than that")]
+    fn push(&mut self, entry: Entry) {
+        let Self { ring, first, places, .. } = self;
+        let (hash, place) = (entry.hash, first.wrapping_add(ring.len() as u32));
+        ring.push_back(Some(entry));
+        places.insert_unique(hash, place, |place| {
+            ring[place.wrapping_sub(*first) as usize].as_ref().map_or(0, |entry| entry.hash)
+        });
     }
 
-    fn index(&self, place: u32) -> usize {
-        place.wrapping_sub(self.first) as usize
+    #[allow(clippy::cast_possible_truncation, reason = "there are far fewer places than that")]
+    fn take(&mut self, index: usize) -> Option<Entry> {
+        let entry = self.ring.get_mut(index)?.take()?;
+        let place = self.first.wrapping_add(index as u32);
+        if let Ok(found) = self.places.find_entry(entry.hash, |other| *other == place) {
+            found.remove();
+        }
+        while let Some(None) = self.ring.front() {
+            self.ring.pop_front();
+            self.first = self.first.wrapping_add(1);
+        }
+        Some(entry)
+    }
+
+    fn index_of(&self, key: &str) -> Option<usize> {
+        let index = |place: &u32| place.wrapping_sub(self.first) as usize;
+        let is_it =
+            |place: &u32| self.ring[index(place)].as_ref().is_some_and(|entry| entry.record.key.is(key));
+        self.places.find(self.hasher.hash_one(key), is_it).map(index)
     }
 }
 
@@ -136,7 +160,7 @@ mod tests {
         for _ in 0..10_000 {
             let key = random.u8(..40).to_string();
             let place = model.iter().position(|known| *known == key);
-            match (random.u8(..4), place) {
+            match (random.u8(..5), place) {
                 (0, _) => {
                     let removed = records.remove(&key).map(|record| record.key.to_string());
                     assert_eq!(removed, place.map(|place| model.remove(place)));
@@ -146,13 +170,16 @@ mod tests {
                     let moved = place.map(|place| model.remove(place));
                     model.extend(moved);
                 }
+                (2, _) => {
+                    records.move_oldest_to_end();
+                    let moved = (!model.is_empty()).then(|| model.remove(0));
+                    model.extend(moved);
+                }
                 (_, None) => {
                     while records.is_full() {
-                        let oldest = records.oldest().unwrap().key.to_string();
-                        assert_eq!(oldest, model.remove(0));
-                        assert!(records.remove(&oldest).is_some());
+                        assert_eq!(records.remove_oldest().unwrap().key.to_string(), model.remove(0));
                     }
-                    records.add(record(&key));
+                    records.add(&key, record(&key));
                     model.push(key);
                 }
                 (_, Some(_)) => records.get_mut(&key).unwrap().attempts += 1,
@@ -161,8 +188,8 @@ mod tests {
             for key in 0..40_u8 {
                 let key = key.to_string();
                 assert_eq!(
-                    records.get(&key).map(|record| &*record.key),
-                    model.contains(&key).then_some(&*key)
+                    records.get(&key).map(|record| record.key.to_string()),
+                    model.contains(&key).then_some(key)
                 );
             }
         }

@@ -1,19 +1,24 @@
-//! `cargo xtask bench against`: this build of the runtime beside another one, such as an earlier commit's. See
+//! `cargo xtask bench against`: this build of the consumer beside another one, such as an earlier commit's. See
 //! `docs/benchmark.md`.
+//!
+//! Both run all the time, and drain slices of a tenth of a second in turn. What disturbs a machine lasts longer than that,
+//! and so disturbs both: a difference of one per cent can be told.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use crossbeam_channel::Receiver;
 use serde::Serialize;
 
-use super::figures::{self, Figure, Figures, Spread};
+use super::figures::{Spread, sorted};
+use super::queue::Queue;
 use super::report::{Machine, right_align, table};
-use super::rounds::drain;
-use super::worker::{Kind, NOOP};
-use super::{Output, build, needs_two_cores};
-use crate::interrupt;
+use super::worker::{Kind, NOOP, Worker};
+use super::{Output, WARM_UP, build, needs_two_cores};
+use crate::interrupt::{self, Interrupted};
 use crate::progress::phase;
 use crate::project;
 
@@ -26,30 +31,36 @@ pub(crate) struct Options {
     /// --example noop` in another work tree, as target/release/examples/noop
     #[arg(value_name = "NOOP")]
     other: PathBuf,
-    /// How often each build drains the queue
-    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=500))]
-    rounds: u32,
-    /// Messages a build and round
-    #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    /// How many slices each build drains
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(10..=100_000))]
+    slices: u32,
+    /// Messages a slice
+    #[arg(long, default_value_t = 4000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
     messages: u32,
     /// What is printed at the end
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
 
-/// Both builds' figures of one round.
-#[derive(Serialize)]
-struct Round {
+/// A build at work.
+struct Side {
+    queue: Queue,
+    worker: Worker,
+}
+
+/// What both builds took for their slices, in microseconds of processor time a message.
+#[derive(Debug, Serialize)]
+struct Comparison {
     worker: Kind,
-    other: Figures,
-    this: Figures,
+    other: Vec<f64>,
+    this: Vec<f64>,
 }
 
 #[derive(Serialize)]
 struct Report {
     machine: Machine,
     messages: u32,
-    rounds: Vec<Round>,
+    comparisons: Vec<Comparison>,
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
@@ -62,24 +73,12 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         if quiet { work() } else { phase(name, work) }
     };
     step("build the server and this worker", &mut || build(&interrupts))?;
-    let this = project::example(NOOP);
-    let mut report = Report { machine, messages: options.messages, rounds: Vec::new() };
+    let mut report = Report { machine, messages: options.messages, comparisons: Vec::new() };
     for kind in KINDS {
-        for round in 1..=options.rounds {
-            let measure = |noop| drain(kind, noop, options.messages as usize, &interrupts);
-            step(&format!("{}, round {round} of {}", kind.label(), options.rounds), &mut || {
-                // Each goes first as often as the other.
-                let (other, this) = if round % 2 == 1 {
-                    let other = measure(&options.other)?;
-                    (other, measure(&this)?)
-                } else {
-                    let this = measure(&this)?;
-                    (measure(&options.other)?, this)
-                };
-                report.rounds.push(Round { worker: kind, other, this });
-                Ok(())
-            })?;
-        }
+        step(&format!("{}: {} slices of each build", kind.label(), options.slices), &mut || {
+            report.comparisons.push(compare(kind, options, &interrupts)?);
+            Ok(())
+        })?;
     }
     match options.output {
         Output::Table => println!("\n{report}"),
@@ -88,37 +87,79 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-impl Report {
-    /// One line of the table.
-    fn row(&self, kind: Kind, figure: &Figure) -> Vec<String> {
-        let rounds = || self.rounds.iter().filter(|round| round.worker == kind);
-        let (other, this) = (
-            Spread::of(rounds().map(|round| (figure.of)(&round.other))),
-            Spread::of(rounds().map(|round| (figure.of)(&round.this))),
-        );
-        let pairwise = Spread::of(rounds().map(|round| (figure.of)(&round.this) / (figure.of)(&round.other)));
-        let digits = figure.digits;
-        let spread =
-            |Spread { median, min, max }| format!("{median:.digits$} ({min:.digits$} to {max:.digits$})");
-        vec![
-            format!("{}: {}", kind.label(), figure.name.trim_start()),
-            spread(other),
-            spread(this),
-            format!("{:.2} ({:.2})", this.median / other.median, pairwise.median),
-        ]
+fn compare(worker: Kind, options: &Options, interrupts: &Receiver<Interrupted>) -> Result<Comparison> {
+    let mut other = Side::start(worker, &options.other, interrupts)?;
+    let mut this = Side::start(worker, &project::example(NOOP), interrupts)?;
+    let mut comparison = Comparison { worker, other: Vec::new(), this: Vec::new() };
+    for slice in 0..options.slices {
+        // Each goes first as often as the other.
+        if slice % 2 == 0 {
+            comparison.other.push(other.drain(options.messages)?);
+            comparison.this.push(this.drain(options.messages)?);
+        } else {
+            comparison.this.push(this.drain(options.messages)?);
+            comparison.other.push(other.drain(options.messages)?);
+        }
+    }
+    other.end()?;
+    this.end()?;
+    Ok(comparison)
+}
+
+impl Side {
+    fn start(kind: Kind, noop: &Path, interrupts: &Receiver<Interrupted>) -> Result<Self> {
+        let mut queue = Queue::start(interrupts)?;
+        let worker = Worker::start_build(kind, noop, &queue.url, interrupts)?;
+        queue.wait()?;
+        queue.drain(WARM_UP)?;
+        queue.wait()?;
+        Ok(Self { queue, worker })
+    }
+
+    fn drain(&mut self, messages: u32) -> Result<f64> {
+        let before = self.worker.processor_time()?;
+        self.queue.drain(messages as usize)?;
+        self.queue.wait()?;
+        let took: Duration = self.worker.processor_time()?.saturating_sub(before);
+        Ok(took.as_secs_f64() * 1e6 / f64::from(messages))
+    }
+
+    fn end(mut self) -> Result<()> {
+        self.worker.end(&mut self.queue).map(drop)
+    }
+}
+
+impl Comparison {
+    /// This build's to the other's, slice by slice: the median, and the bounds within which it is with a probability of
+    /// 95 %, whatever the distribution.
+    fn ratio(&self) -> (f64, f64, f64) {
+        let ratios = sorted(self.this.iter().zip(&self.other).map(|(this, other)| this / other));
+        let median = Spread::of(ratios.iter().copied()).median;
+        #[allow(clippy::cast_precision_loss, reason = "a count of slices")]
+        let count = ratios.len() as f64;
+        // The ranks of a binomial distribution, which is a normal one from some ten slices on.
+        let reach = 0.98 * count.sqrt();
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the count")]
+        let rank = |rank: f64| ratios[(rank as usize).min(ratios.len() - 1)];
+        (median, rank((count / 2.0 - reach).max(0.0)), rank(count / 2.0 + reach))
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.rounds.len() / KINDS.len();
-        writeln!(f, "{}, {count} rounds of {} messages of 300 bytes\n", self.machine, self.messages)?;
+        let slices = self.comparisons.first().map_or(0, |comparison| comparison.this.len());
+        writeln!(f, "{}, {slices} slices of {} messages of 300 bytes\n", self.machine, self.messages)?;
         let mut table = table();
-        table.set_header(["median (least to most)", "other build", "this build", "ratio (pairwise)"]);
-        for kind in KINDS {
-            for figure in &figures::ALL {
-                table.add_row(self.row(kind, figure));
-            }
+        table.set_header(["median CPU µs per message", "other build", "this build", "ratio (95 %)"]);
+        for comparison in &self.comparisons {
+            let median = |times: &[f64]| format!("{:.2}", Spread::of(times.iter().copied()).median);
+            let (ratio, from, to) = comparison.ratio();
+            table.add_row([
+                comparison.worker.label().to_owned(),
+                median(&comparison.other),
+                median(&comparison.this),
+                format!("{ratio:.3} ({from:.3} to {to:.3})"),
+            ]);
         }
         write!(f, "{}", right_align(table))
     }
@@ -128,33 +169,28 @@ impl fmt::Display for Report {
 mod tests {
     use super::*;
 
-    fn figures(cpu_ms_per_1000: f64) -> Figures {
-        Figures {
-            cpu_ms_per_1000,
-            messages_per_s: 1.0,
-            requests_per_message: 0.2,
-            receives_per_message: 0.1,
-            deletes_per_message: 0.1,
-            peak_memory_mib: 8.0,
+    #[test]
+    fn ratios_are_this_build_to_the_other_slice_by_slice() {
+        // The machine gets slower and slower, and one slice in ten is disturbed.
+        let pace: Vec<f64> = (0..100).map(|slice| 30.0 + f64::from(slice)).collect();
+        let disturbed = |slice: usize| if slice % 10 == 3 { 2.0 } else { 1.0 };
+        let this = pace.iter().enumerate().map(|(slice, pace)| pace * 1.05 * disturbed(slice)).collect();
+        let comparison = Comparison { worker: KINDS[0], other: pace, this };
+        let (ratio, from, to) = comparison.ratio();
+        for figure in [ratio, from, to] {
+            assert!((figure - 1.05).abs() < 1e-9, "{comparison:?}");
         }
+        let machine = Machine::this().expect("told by the system");
+        let report = Report { machine, messages: 10, comparisons: vec![comparison] }.to_string();
+        assert!(report.contains("100 slices of 10 messages"), "{report}");
+        assert!(report.contains("1.050 (1.050 to 1.050)"), "{report}");
     }
 
     #[test]
-    fn ratios_are_this_build_to_the_other_of_the_same_worker() {
-        let rounds = [(10.0, 12.0), (20.0, 20.0), (30.0, 33.0)].into_iter();
-        let of = |worker, factor: f64| {
-            move |(other, this): (f64, f64)| Round {
-                worker,
-                other: figures(other),
-                this: figures(this * factor),
-            }
-        };
-        let rounds = rounds.clone().map(of(KINDS[0], 1.0)).chain(rounds.map(of(KINDS[1], 2.0))).collect();
-        let report = Report { machine: Machine::this().expect("told by the system"), messages: 10, rounds };
-        let row = |kind| report.row(kind, &figures::ALL[0]).join(" | ");
-        let (first, second) = (row(KINDS[0]), row(KINDS[1]));
-        assert!(first.ends_with("20.00 (10.00 to 30.00) | 20.00 (12.00 to 33.00) | 1.00 (1.10)"), "{first}");
-        assert!(second.ends_with("40.00 (24.00 to 66.00) | 2.00 (2.20)"), "{second}");
-        assert!(report.to_string().contains("3 rounds of 10 messages"), "{report}");
+    fn what_differs_by_chance_has_wide_bounds() {
+        let this = (0..100).map(|slice| 1.0 + f64::from(slice) / 100.0).collect();
+        let comparison = Comparison { worker: KINDS[0], other: vec![1.0; 100], this };
+        let (ratio, from, to) = comparison.ratio();
+        assert!((ratio - 1.495).abs() < 1e-9 && (from - 1.40).abs() < 0.015 && (to - 1.59).abs() < 0.015);
     }
 }
