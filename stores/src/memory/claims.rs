@@ -145,8 +145,8 @@ impl Claims {
             let result = result.map(ToOwned::to_owned);
             record.change_rest(|rest| Rest { result, checkpoint: None, lock: None, ..rest });
         });
-        // What took long would be forgotten soon.
-        if self.counter - claim.counter > MAX_RECORDS as u64 / 2 && held == Held::Ours {
+        // What took long would be forgotten soon. Only a claim that is ours has a counter of this store's.
+        if held == Held::Ours && self.counter - claim.counter > MAX_RECORDS as u64 / 2 {
             self.records.move_to_end(&claim.key);
         }
         held
