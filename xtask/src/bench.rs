@@ -14,10 +14,12 @@ mod rounds;
 mod usage;
 mod worker;
 
+use std::fmt::Display;
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use crossbeam_channel::Receiver;
+use serde::Serialize;
 
 use crate::bench::report::{Machine, Report};
 use crate::interrupt::{self, Interrupted};
@@ -75,6 +77,24 @@ enum Output {
     Json,
 }
 
+impl Output {
+    /// Does a part of the work, and tells of it. Nothing but the report may stand on standard output where a program reads it.
+    fn step(self, name: &str, work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        match self {
+            Self::Table => phase(name, work),
+            Self::Json => work(),
+        }
+    }
+
+    fn print(self, report: &(impl Display + Serialize)) -> Result<()> {
+        match self {
+            Self::Table => println!("\n{report}"),
+            Self::Json => println!("{}", serde_json::to_string_pretty(report)?),
+        }
+        Ok(())
+    }
+}
+
 /// How much is measured.
 struct Plan {
     rounds: usize,
@@ -109,11 +129,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let machine = Machine::this()?;
     needs_two_cores(&machine)?;
     let interrupts = interrupt::catch()?;
-    // Nothing but the report may stand on standard output where a program reads it.
-    let quiet = options.output == Output::Json;
-    let step = |name: &str, work: &mut dyn FnMut() -> Result<()>| {
-        if quiet { work() } else { phase(name, work) }
-    };
+    let step = |name: &str, work: &mut dyn FnMut() -> Result<()>| options.output.step(name, work);
 
     step("build the server and the workers", &mut || build(&interrupts))?;
     let plan = Plan::of(options);
@@ -136,10 +152,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             Ok(())
         })?;
     }
-    match options.output {
-        Output::Table => println!("\n{report}"),
-        Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
-    }
+    options.output.print(&report)?;
     Ok(ExitCode::SUCCESS)
 }
 

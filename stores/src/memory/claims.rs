@@ -17,7 +17,7 @@ use crate::store::{Keep, StoreError};
 
 /// How many claims the memory store remembers. Beyond that it forgets the one granted longest ago, and a duplicate of that
 /// job runs again. At 1,000 jobs a second that is after 100 seconds, when nearly all duplicates of SQS's own making have
-/// come; and it is some 25 MB. What is done is remembered for at least half as many further claims.
+/// come; and it is some 20 MB. What is done is remembered for at least half as many further claims.
 pub const MAX_RECORDS: usize = 100_000;
 
 /// How many bytes of keys, ids, results, checkpoints and verdicts the memory store keeps, with the same consequence.

@@ -19,7 +19,6 @@ use super::report::{Machine, right_align, table};
 use super::worker::{Kind, NOOP, Worker};
 use super::{Output, WARM_UP, build, needs_two_cores};
 use crate::interrupt::{self, Interrupted};
-use crate::progress::phase;
 use crate::project;
 
 /// What is compared, one after the other.
@@ -71,10 +70,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     needs_two_cores(&machine)?;
     ensure!(options.other.is_file(), "there is no worker at {}", options.other.display());
     let interrupts = interrupt::catch()?;
-    let quiet = options.output == Output::Json;
-    let step = |name: &str, work: &mut dyn FnMut() -> Result<()>| {
-        if quiet { work() } else { phase(name, work) }
-    };
+    let step = |name: &str, work: &mut dyn FnMut() -> Result<()>| options.output.step(name, work);
     step("build the server and this worker", &mut || build(&interrupts))?;
     let mut report = Report { machine, messages: options.messages, comparisons: Vec::new() };
     for kind in KINDS {
@@ -85,10 +81,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             })?;
         }
     }
-    match options.output {
-        Output::Table => println!("\n{report}"),
-        Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
-    }
+    options.output.print(&report)?;
     Ok(ExitCode::SUCCESS)
 }
 

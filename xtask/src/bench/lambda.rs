@@ -16,7 +16,6 @@ use super::Output;
 use crate::bench::report::Machine;
 use crate::interrupt::{self, Interrupted};
 use crate::process::Process;
-use crate::progress::phase;
 use crate::project;
 
 /// Messages of an event: SQS's default batch size.
@@ -40,10 +39,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let interrupts = interrupt::catch()?;
-    let quiet = options.output == Output::Json;
-    let step = |name: &str, work: &mut dyn FnMut() -> Result<()>| {
-        if quiet { work() } else { phase(name, work) }
-    };
+    let step = |name: &str, work: &mut dyn FnMut() -> Result<()>| options.output.step(name, work);
     step("build the functions", &mut || build(&interrupts))?;
     let mut report = Report::new(Machine::this()?, options.batches as usize);
     step(&format!("{} rounds of {} batches", options.rounds, options.batches), &mut || {
@@ -54,10 +50,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         }
         Ok(())
     })?;
-    match options.output {
-        Output::Table => println!("\n{report}"),
-        Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
-    }
+    options.output.print(&report)?;
     Ok(ExitCode::SUCCESS)
 }
 
