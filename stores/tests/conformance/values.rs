@@ -87,7 +87,7 @@ pub async fn odd_keys_are_keys_of_their_own(world: World) {
     }
     for (claim, request) in claims.iter().zip(&requests) {
         assert_admission!(store.claim(&again(request)).await.unwrap(), Admission::Held(_));
-        let result = serde_json::to_string(&request.key).unwrap();
+        let result = serde_json::to_string(&*request.key).unwrap();
         assert_eq!(store.finish(claim, Some(&json(&result))).await, Ok(Held::Ours));
     }
     for request in &requests {
