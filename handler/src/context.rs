@@ -2,10 +2,8 @@
 
 use std::any::Any;
 use std::fmt;
-use std::future::Future;
 use std::num::NonZeroU32;
 use std::panic::{self, AssertUnwindSafe};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -15,14 +13,12 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use tracing::{Span, warn};
 
+use crate::answer::Answer;
 use crate::claim::{Admission, Claim, ClaimRequest, Held, MAX_CHECKPOINT_BYTES, MAX_RESULT_BYTES};
 use crate::control::{CancelReason, RunControl};
 use crate::ending::Ending;
 use crate::failure::Failure;
 use crate::message::Message;
-
-/// What a host does for a run, and answers some time.
-pub type HostFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What a host lends to the handlers it runs.
 ///
@@ -41,13 +37,13 @@ pub trait Host: Send + Sync + 'static {
     fn progress(&self, _context: &Context, _progress: &Progress) {}
 
     /// Asks for the claim of a job, before its handler starts. It may take its time: the lease is renewed meanwhile.
-    fn claim<'a>(&'a self, _request: ClaimRequest, _control: &'a RunControl) -> HostFuture<'a, Admission> {
-        Box::pin(std::future::ready(Admission::Unclaimed))
+    fn claim<'a>(&'a self, _request: ClaimRequest, _control: &'a RunControl) -> Answer<'a, Admission> {
+        Answer::now(Admission::Unclaimed)
     }
 
     /// Marks a job as done, which it is. Tries until it is known whether the claim was still held.
-    fn finish<'a>(&'a self, _claim: &'a Claim, _result: Option<Box<RawValue>>) -> HostFuture<'a, Held> {
-        Box::pin(std::future::ready(Held::Ours))
+    fn finish<'a>(&'a self, _claim: &'a Claim, _result: Option<Box<RawValue>>) -> Answer<'a, Held> {
+        Answer::now(Held::Ours)
     }
 
     /// Keeps a value for the next attempt, soon.

@@ -39,6 +39,7 @@
 //! that is handed in. The loop that moves a ledger is shown, as a test, in [`Ledger`]'s documentation.
 
 mod admission;
+mod answer;
 mod batches;
 mod call;
 mod claim;
@@ -66,12 +67,13 @@ mod tenure;
 mod trace;
 mod unwrapping;
 
+pub use answer::Answer;
 pub use call::{Action, Call, CallError, CallId, Entry, MAX_BATCH, Replies, VisibilityEntry};
 pub use claim::{
     Admission, Claim, ClaimRequest, Grant, Held, MAX_CHECKPOINT_BYTES, MAX_KEY_BYTES, MAX_RESULT_BYTES,
     Surrender,
 };
-pub use context::{Context, Host, HostFuture, Progress};
+pub use context::{Context, Host, Progress};
 pub use control::{CancelReason, RunControl};
 pub use decide::{Facts, decide};
 pub use delivery::DeliveryId;

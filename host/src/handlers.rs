@@ -5,9 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use std::any::Any;
 
-use drumline::{
-    Admission, Claim, ClaimRequest, Context, Ending, Held, Host, HostFuture, Progress, RunControl,
-};
+use drumline::{Admission, Answer, Claim, ClaimRequest, Context, Ending, Held, Host, Progress, RunControl};
 use serde_json::value::RawValue;
 use tokio::runtime::{Builder, Runtime};
 
@@ -58,22 +56,18 @@ impl Host for TokioHost {
         self.listener.progress(context, progress);
     }
 
-    fn claim<'a>(&'a self, request: ClaimRequest, control: &'a RunControl) -> HostFuture<'a, Admission> {
-        Box::pin(async move {
-            match &self.books {
-                Some(books) => books.claim(&request, control).await,
-                None => Admission::Unclaimed,
-            }
-        })
+    fn claim<'a>(&'a self, request: ClaimRequest, control: &'a RunControl) -> Answer<'a, Admission> {
+        match &self.books {
+            Some(books) => books.claim(request, control),
+            None => Answer::now(Admission::Unclaimed),
+        }
     }
 
-    fn finish<'a>(&'a self, claim: &'a Claim, result: Option<Box<RawValue>>) -> HostFuture<'a, Held> {
-        Box::pin(async move {
-            match &self.books {
-                Some(books) => books.finish(claim, result).await,
-                None => Held::Ours,
-            }
-        })
+    fn finish<'a>(&'a self, claim: &'a Claim, result: Option<Box<RawValue>>) -> Answer<'a, Held> {
+        match &self.books {
+            Some(books) => books.finish(claim, result),
+            None => Answer::now(Held::Ours),
+        }
     }
 
     fn checkpoint(&self, context: &Context, value: Box<RawValue>) {

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use drumline::{
-    Admission, Attempt, Claim, ClaimRequest, Context, Ending, Grant, Held, Host, HostFuture, Message,
-    Progress, Router, RunControl,
+    Admission, Answer, Attempt, Claim, ClaimRequest, Context, Ending, Grant, Held, Host, Message, Progress,
+    Router, RunControl,
 };
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -52,7 +52,7 @@ impl Host for TestHost {
         }
     }
 
-    fn claim<'a>(&'a self, request: ClaimRequest, _: &'a RunControl) -> HostFuture<'a, Admission> {
+    fn claim<'a>(&'a self, request: ClaimRequest, _: &'a RunControl) -> Answer<'a, Admission> {
         self.claims.lock().unwrap().push((request.key.to_string(), request.lock.clone()));
         let claim = Claim {
             key: request.key,
@@ -66,12 +66,12 @@ impl Host for TestHost {
             attempt: NonZeroU32::new(request.receive_count).unwrap_or(NonZeroU32::MIN),
             checkpoint: self.checkpoint.lock().unwrap().clone(),
         };
-        Box::pin(std::future::ready(Admission::Granted(grant)))
+        Answer::now(Admission::Granted(grant))
     }
 
-    fn finish<'a>(&'a self, _: &'a Claim, result: Option<Box<RawValue>>) -> HostFuture<'a, Held> {
+    fn finish<'a>(&'a self, _: &'a Claim, result: Option<Box<RawValue>>) -> Answer<'a, Held> {
         *self.result.lock().unwrap() = result;
-        Box::pin(std::future::ready(Held::Ours))
+        Answer::now(Held::Ours)
     }
 
     fn checkpoint(&self, _: &Context, value: Box<RawValue>) {

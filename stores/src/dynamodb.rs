@@ -56,7 +56,7 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::types::AttributeValue;
-use drumline::{Admission, Claim, ClaimRequest, Held, Surrender};
+use drumline::{Admission, Answer, Claim, ClaimRequest, Held, Surrender};
 use serde_json::value::RawValue;
 
 use self::changes::Change;
@@ -64,7 +64,7 @@ use self::items::{COMPLETED, INPROGRESS, Id, Item, number, string};
 use self::table::{Failure, Table};
 use crate::open::OpenError;
 use crate::record::{AttemptRecord, JobRecord, MAX_ATTEMPTS_KEPT, ProgressRecord};
-use crate::store::{BoxFuture, Keep, Store, StoreError, to_json};
+use crate::store::{Keep, Store, StoreError, to_json};
 
 pub use aws_sdk_dynamodb;
 
@@ -146,12 +146,12 @@ impl DynamoStore {
 }
 
 impl Store for DynamoStore {
-    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> BoxFuture<'a, Result<Admission, StoreError>> {
-        Box::pin(asking::claim(&self.table, request, &self.owner, self.keep))
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, StoreError>> {
+        Answer::later(asking::claim(&self.table, request, &self.owner, self.keep))
     }
 
-    fn renew<'a>(&'a self, claim: &'a Claim, length: Duration) -> BoxFuture<'a, Result<Held, StoreError>> {
-        Box::pin(async move {
+    fn renew<'a>(&'a self, claim: &'a Claim, length: Duration) -> Answer<'a, Result<Held, StoreError>> {
+        Answer::later(async move {
             let now = items::now_ms();
             let until = number(items::after(now, length));
             let expiration = number(items::expiration(now, length + self.keep.history));
@@ -168,8 +168,8 @@ impl Store for DynamoStore {
         &'a self,
         claim: &'a Claim,
         result: Option<&'a RawValue>,
-    ) -> BoxFuture<'a, Result<Held, StoreError>> {
-        Box::pin(async move {
+    ) -> Answer<'a, Result<Held, StoreError>> {
+        Answer::later(async move {
             let expiration = items::expiration(items::now_ms(), self.keep.done);
             let done = Self::under(claim)
                 .set("status", string(COMPLETED))
@@ -182,12 +182,8 @@ impl Store for DynamoStore {
         })
     }
 
-    fn surrender<'a>(
-        &'a self,
-        claim: &'a Claim,
-        how: &'a Surrender,
-    ) -> BoxFuture<'a, Result<Held, StoreError>> {
-        Box::pin(async move {
+    fn surrender<'a>(&'a self, claim: &'a Claim, how: &'a Surrender) -> Answer<'a, Result<Held, StoreError>> {
+        Answer::later(async move {
             let expiration = items::expiration(items::now_ms(), self.keep.history);
             let given_up = Self::under(claim)
                 .set("in_progress_expiration", number(0))
@@ -210,8 +206,8 @@ impl Store for DynamoStore {
         &'a self,
         claim: &'a Claim,
         value: &'a RawValue,
-    ) -> BoxFuture<'a, Result<Held, StoreError>> {
-        Box::pin(async move {
+    ) -> Answer<'a, Result<Held, StoreError>> {
+        Answer::later(async move {
             let change = Self::under(claim).set("checkpoint", string(value.get()));
             let written = self.table.write(vec![change]).await?;
             Ok(Self::held(claim, &written, |_| false))
@@ -222,8 +218,8 @@ impl Store for DynamoStore {
         &'a self,
         job_id: &'a str,
         progress: &'a ProgressRecord,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move {
+    ) -> Answer<'a, Result<(), StoreError>> {
+        Answer::later(async move {
             let expiration = items::expiration(items::now_ms(), self.keep.history);
             let told = Change::of(Id::Progress(job_id)).set("data", string(&to_json(progress)));
             self.table.put(told.set("expiration", number(expiration))).await
@@ -234,8 +230,8 @@ impl Store for DynamoStore {
         &'a self,
         job_id: &'a str,
         attempt: &'a AttemptRecord,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move {
+    ) -> Answer<'a, Result<(), StoreError>> {
+        Answer::later(async move {
             let now = items::now_ms();
             let attempt = AttributeValue::L(vec![string(&to_json(attempt))]);
             let expiration = number(items::expiration(now, self.keep.history));
@@ -256,8 +252,8 @@ impl Store for DynamoStore {
         })
     }
 
-    fn job<'a>(&'a self, job_id: &'a str) -> BoxFuture<'a, Result<Option<JobRecord>, StoreError>> {
-        Box::pin(async move {
+    fn job<'a>(&'a self, job_id: &'a str) -> Answer<'a, Result<Option<JobRecord>, StoreError>> {
+        Answer::later(async move {
             let (claim, alias, progress, attempts) = tokio::try_join!(
                 self.table.read(Id::Claim(job_id)),
                 self.table.read(Id::Alias(job_id)),
@@ -272,8 +268,8 @@ impl Store for DynamoStore {
         })
     }
 
-    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move { self.table.read(Id::Claim("")).await.map(|_| ()) })
+    fn ping(&self) -> Answer<'_, Result<(), StoreError>> {
+        Answer::later(async move { self.table.read(Id::Claim("")).await.map(|_| ()) })
     }
 
     fn as_any(&self) -> &(dyn std::any::Any + Send + Sync) {

@@ -29,4 +29,4 @@ mod store;
 pub use memory::MemoryStore;
 pub use open::{Location, OpenError, ServerUrl, open};
 pub use record::{AttemptRecord, ClaimRecord, JobRecord, JobState, MAX_ATTEMPTS_KEPT, ProgressRecord};
-pub use store::{BoxFuture, Keep, Store, StoreError};
+pub use store::{Keep, Store, StoreError};

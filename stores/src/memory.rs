@@ -6,7 +6,7 @@
 //! Attempts are counted as SQS does, because other processes may have made some of them: the attempt is the message's
 //! receive count, less the spared surrenders that were seen here, and at least 1. The shared stores count for themselves.
 //!
-//! The clock is tokio's, so that a test may pause it. One lock is taken per call, and never held over an `await`.
+//! The clock is tokio's, so that a test may pause it. Every call is answered at once, under one lock.
 
 mod claims;
 mod histories;
@@ -17,14 +17,14 @@ mod text;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use drumline::{Admission, Claim, ClaimRequest, Held, Surrender};
+use drumline::{Admission, Answer, Claim, ClaimRequest, Held, Surrender};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use self::claims::Claims;
 use self::histories::Histories;
 use crate::record::{AttemptRecord, JobRecord, ProgressRecord};
-use crate::store::{BoxFuture, Keep, Store, StoreError};
+use crate::store::{Keep, Store, StoreError};
 
 pub use self::claims::{MAX_BYTES, MAX_RECORDS};
 
@@ -54,73 +54,63 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
-    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> BoxFuture<'a, Result<Admission, StoreError>> {
-        Box::pin(async move { self.state().claims.claim(request, Instant::now()) })
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, StoreError>> {
+        Answer::now(self.state().claims.claim(request, Instant::now()))
     }
 
-    fn renew<'a>(&'a self, claim: &'a Claim, length: Duration) -> BoxFuture<'a, Result<Held, StoreError>> {
-        Box::pin(async move { Ok(self.state().claims.renew(claim, length, Instant::now())) })
+    fn renew<'a>(&'a self, claim: &'a Claim, length: Duration) -> Answer<'a, Result<Held, StoreError>> {
+        Answer::now(Ok(self.state().claims.renew(claim, length, Instant::now())))
     }
 
     fn finish<'a>(
         &'a self,
         claim: &'a Claim,
         result: Option<&'a RawValue>,
-    ) -> BoxFuture<'a, Result<Held, StoreError>> {
-        Box::pin(async move { Ok(self.state().claims.finish(claim, result, Instant::now())) })
+    ) -> Answer<'a, Result<Held, StoreError>> {
+        Answer::now(Ok(self.state().claims.finish(claim, result, Instant::now())))
     }
 
-    fn surrender<'a>(
-        &'a self,
-        claim: &'a Claim,
-        how: &'a Surrender,
-    ) -> BoxFuture<'a, Result<Held, StoreError>> {
-        Box::pin(async move { Ok(self.state().claims.surrender(claim, how, Instant::now())) })
+    fn surrender<'a>(&'a self, claim: &'a Claim, how: &'a Surrender) -> Answer<'a, Result<Held, StoreError>> {
+        Answer::now(Ok(self.state().claims.surrender(claim, how, Instant::now())))
     }
 
     fn checkpoint<'a>(
         &'a self,
         claim: &'a Claim,
         value: &'a RawValue,
-    ) -> BoxFuture<'a, Result<Held, StoreError>> {
-        Box::pin(async move { Ok(self.state().claims.checkpoint(claim, value, Instant::now())) })
+    ) -> Answer<'a, Result<Held, StoreError>> {
+        Answer::now(Ok(self.state().claims.checkpoint(claim, value, Instant::now())))
     }
 
     fn progress<'a>(
         &'a self,
         job_id: &'a str,
         progress: &'a ProgressRecord,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move {
-            self.state().histories.progress(job_id, progress, Instant::now());
-            Ok(())
-        })
+    ) -> Answer<'a, Result<(), StoreError>> {
+        self.state().histories.progress(job_id, progress, Instant::now());
+        Answer::now(Ok(()))
     }
 
     fn attempted<'a>(
         &'a self,
         job_id: &'a str,
         attempt: &'a AttemptRecord,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move {
-            self.state().histories.attempted(job_id, attempt, Instant::now());
-            Ok(())
-        })
+    ) -> Answer<'a, Result<(), StoreError>> {
+        self.state().histories.attempted(job_id, attempt, Instant::now());
+        Answer::now(Ok(()))
     }
 
-    fn job<'a>(&'a self, job_id: &'a str) -> BoxFuture<'a, Result<Option<JobRecord>, StoreError>> {
-        Box::pin(async move {
-            let now = Instant::now();
-            let mut state = self.state();
-            let claim = state.claims.of_job(job_id, now, epoch_ms);
-            let (progress, attempts) = state.histories.of_job(job_id, now);
-            let is_known = claim.is_some() || progress.is_some() || !attempts.is_empty();
-            Ok(is_known.then(|| JobRecord { job_id: job_id.to_owned(), claim, progress, attempts }))
-        })
+    fn job<'a>(&'a self, job_id: &'a str) -> Answer<'a, Result<Option<JobRecord>, StoreError>> {
+        let now = Instant::now();
+        let mut state = self.state();
+        let claim = state.claims.of_job(job_id, now, epoch_ms);
+        let (progress, attempts) = state.histories.of_job(job_id, now);
+        let is_known = claim.is_some() || progress.is_some() || !attempts.is_empty();
+        Answer::now(Ok(is_known.then(|| JobRecord { job_id: job_id.to_owned(), claim, progress, attempts })))
     }
 
-    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async { Ok(()) })
+    fn ping(&self) -> Answer<'_, Result<(), StoreError>> {
+        Answer::now(Ok(()))
     }
 
     fn as_any(&self) -> &(dyn std::any::Any + Send + Sync) {

@@ -32,7 +32,7 @@ mod transaction;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Admission, Claim, ClaimRequest, Held, Surrender};
+use drumline::{Admission, Answer, Claim, ClaimRequest, Held, Surrender};
 use serde_json::value::RawValue;
 use url::Url;
 
@@ -40,7 +40,7 @@ use self::connections::{Connections, Options};
 use self::removal::Due;
 use crate::open::OpenError;
 use crate::record::{AttemptRecord, JobRecord, ProgressRecord};
-use crate::store::{BoxFuture, Keep, Store, StoreError, to_json};
+use crate::store::{Keep, Store, StoreError, to_json};
 
 pub use self::schema::SCHEMA;
 pub use self::transaction::{Transaction, finish_in};
@@ -118,8 +118,8 @@ fn held(is_ours: bool) -> Held {
 }
 
 impl Store for PostgresStore {
-    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> BoxFuture<'a, Result<Admission, StoreError>> {
-        Box::pin(async move {
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, StoreError>> {
+        Answer::later(async move {
             self.remove_expired_if_due();
             // What tells this call from all others, so that it may be repeated.
             let nonce = fastrand::i64(..);
@@ -132,8 +132,8 @@ impl Store for PostgresStore {
         })
     }
 
-    fn renew<'a>(&'a self, claim: &'a Claim, length: Duration) -> BoxFuture<'a, Result<Held, StoreError>> {
-        Box::pin(async move {
+    fn renew<'a>(&'a self, claim: &'a Claim, length: Duration) -> Answer<'a, Result<Held, StoreError>> {
+        Answer::later(async move {
             let keep = self.keep;
             self.connections
                 .call(move |mut loan| async move {
@@ -148,8 +148,8 @@ impl Store for PostgresStore {
         &'a self,
         claim: &'a Claim,
         result: Option<&'a RawValue>,
-    ) -> BoxFuture<'a, Result<Held, StoreError>> {
-        Box::pin(async move {
+    ) -> Answer<'a, Result<Held, StoreError>> {
+        Answer::later(async move {
             let keep = self.keep;
             self.connections
                 .call(move |mut loan| async move {
@@ -160,12 +160,8 @@ impl Store for PostgresStore {
         })
     }
 
-    fn surrender<'a>(
-        &'a self,
-        claim: &'a Claim,
-        how: &'a Surrender,
-    ) -> BoxFuture<'a, Result<Held, StoreError>> {
-        Box::pin(async move {
+    fn surrender<'a>(&'a self, claim: &'a Claim, how: &'a Surrender) -> Answer<'a, Result<Held, StoreError>> {
+        Answer::later(async move {
             let keep = self.keep;
             self.connections
                 .call(move |mut loan| async move {
@@ -180,8 +176,8 @@ impl Store for PostgresStore {
         &'a self,
         claim: &'a Claim,
         value: &'a RawValue,
-    ) -> BoxFuture<'a, Result<Held, StoreError>> {
-        Box::pin(async move {
+    ) -> Answer<'a, Result<Held, StoreError>> {
+        Answer::later(async move {
             self.connections
                 .call(move |mut loan| async move {
                     (statements::checkpoint(&mut loan.connection, claim, value).await, loan)
@@ -195,8 +191,8 @@ impl Store for PostgresStore {
         &'a self,
         job_id: &'a str,
         progress: &'a ProgressRecord,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move {
+    ) -> Answer<'a, Result<(), StoreError>> {
+        Answer::later(async move {
             let progress = to_json(progress);
             let (progress, keep) = (&*progress, self.keep);
             self.connections
@@ -211,8 +207,8 @@ impl Store for PostgresStore {
         &'a self,
         job_id: &'a str,
         attempt: &'a AttemptRecord,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move {
+    ) -> Answer<'a, Result<(), StoreError>> {
+        Answer::later(async move {
             let attempt = to_json(attempt);
             let (attempt, keep) = (&*attempt, self.keep);
             self.connections
@@ -223,14 +219,14 @@ impl Store for PostgresStore {
         })
     }
 
-    fn job<'a>(&'a self, job_id: &'a str) -> BoxFuture<'a, Result<Option<JobRecord>, StoreError>> {
-        Box::pin(async move {
+    fn job<'a>(&'a self, job_id: &'a str) -> Answer<'a, Result<Option<JobRecord>, StoreError>> {
+        Answer::later(async move {
             self.connections.call(move |mut loan| async move { (statements::job(&mut loan.connection, job_id).await, loan) }).await
         })
     }
 
-    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move {
+    fn ping(&self) -> Answer<'_, Result<(), StoreError>> {
+        Answer::later(async move {
             self.connections
                 .call(
                     move |mut loan| async move { (sqlx::Connection::ping(&mut loan.connection).await, loan) },

@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::{Script, ScriptInvocation};
-use drumline::{Admission, Claim, ClaimRequest, Held, Surrender};
+use drumline::{Admission, Answer, Claim, ClaimRequest, Held, Surrender};
 use serde_json::value::RawValue;
 use url::Url;
 
@@ -42,7 +42,7 @@ use self::answers::{Asked, JobAnswer};
 use self::connection::Connection;
 use crate::open::OpenError;
 use crate::record::{AttemptRecord, JobRecord, MAX_ATTEMPTS_KEPT, ProgressRecord};
-use crate::store::{BoxFuture, Keep, Store, StoreError, millis, to_json};
+use crate::store::{Keep, Store, StoreError, millis, to_json};
 
 /// The prefix of all keys, where the URL names none.
 const PREFIX: &str = "drumline";
@@ -133,8 +133,8 @@ fn prefix(url: &Url) -> Result<String, String> {
 }
 
 impl Store for RedisStore {
-    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> BoxFuture<'a, Result<Admission, StoreError>> {
-        Box::pin(async move {
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, StoreError>> {
+        Answer::later(async move {
             let mut call = self.scripts.claim.key(self.key("claim", &request.key));
             if let Some(lock) = &request.lock {
                 call.key(self.key("lock", lock));
@@ -163,8 +163,8 @@ impl Store for RedisStore {
         })
     }
 
-    fn renew<'a>(&'a self, claim: &'a Claim, length: Duration) -> BoxFuture<'a, Result<Held, StoreError>> {
-        Box::pin(async move {
+    fn renew<'a>(&'a self, claim: &'a Claim, length: Duration) -> Answer<'a, Result<Held, StoreError>> {
+        Answer::later(async move {
             let mut call = self.under(&self.scripts.renew, claim);
             call.arg(millis(length)).arg(millis(self.keep.history));
             self.held(&call).await
@@ -175,8 +175,8 @@ impl Store for RedisStore {
         &'a self,
         claim: &'a Claim,
         result: Option<&'a RawValue>,
-    ) -> BoxFuture<'a, Result<Held, StoreError>> {
-        Box::pin(async move {
+    ) -> Answer<'a, Result<Held, StoreError>> {
+        Answer::later(async move {
             let mut call = self.under(&self.scripts.finish, claim);
             call.arg(millis(self.keep.done)).arg(millis(self.keep.history));
             if let Some(result) = result {
@@ -186,12 +186,8 @@ impl Store for RedisStore {
         })
     }
 
-    fn surrender<'a>(
-        &'a self,
-        claim: &'a Claim,
-        how: &'a Surrender,
-    ) -> BoxFuture<'a, Result<Held, StoreError>> {
-        Box::pin(async move {
+    fn surrender<'a>(&'a self, claim: &'a Claim, how: &'a Surrender) -> Answer<'a, Result<Held, StoreError>> {
+        Answer::later(async move {
             let mut call = self.under(&self.scripts.surrender, claim);
             call.arg(millis(self.keep.history)).arg(u8::from(how.spared));
             if let Some(verdict) = &how.verdict {
@@ -205,8 +201,8 @@ impl Store for RedisStore {
         &'a self,
         claim: &'a Claim,
         value: &'a RawValue,
-    ) -> BoxFuture<'a, Result<Held, StoreError>> {
-        Box::pin(async move {
+    ) -> Answer<'a, Result<Held, StoreError>> {
+        Answer::later(async move {
             let mut call = self.scripts.checkpoint.key(self.key("claim", &claim.key));
             call.arg(&*claim.owner).arg(claim.counter).arg(value.get());
             self.held(&call).await
@@ -217,8 +213,8 @@ impl Store for RedisStore {
         &'a self,
         job_id: &'a str,
         progress: &'a ProgressRecord,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move {
+    ) -> Answer<'a, Result<(), StoreError>> {
+        Answer::later(async move {
             let mut call = ::redis::pipe();
             call.cmd("SET").arg(self.key("progress", job_id)).arg(to_json(progress));
             call.arg("PX").arg(millis(self.keep.history)).ignore();
@@ -230,8 +226,8 @@ impl Store for RedisStore {
         &'a self,
         job_id: &'a str,
         attempt: &'a AttemptRecord,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move {
+    ) -> Answer<'a, Result<(), StoreError>> {
+        Answer::later(async move {
             let key = self.key("attempts", job_id);
             let kept = i64::try_from(MAX_ATTEMPTS_KEPT).unwrap_or(i64::MAX);
             let mut call = ::redis::pipe();
@@ -242,8 +238,8 @@ impl Store for RedisStore {
         })
     }
 
-    fn job<'a>(&'a self, job_id: &'a str) -> BoxFuture<'a, Result<Option<JobRecord>, StoreError>> {
-        Box::pin(async move {
+    fn job<'a>(&'a self, job_id: &'a str) -> Answer<'a, Result<Option<JobRecord>, StoreError>> {
+        Answer::later(async move {
             // Two round trips where the job has another key, but this is for people.
             let mut call = ::redis::pipe();
             call.cmd("GET").arg(self.key("alias", job_id));
@@ -261,8 +257,8 @@ impl Store for RedisStore {
         })
     }
 
-    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move {
+    fn ping(&self) -> Answer<'_, Result<(), StoreError>> {
+        Answer::later(async move {
             let mut call = ::redis::pipe();
             call.cmd("PING").ignore();
             self.connection.send(&call).await

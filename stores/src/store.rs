@@ -1,17 +1,12 @@
 //! What every store can do.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
 
-use drumline::{Admission, Claim, ClaimRequest, Held, Surrender};
+use drumline::{Admission, Answer, Claim, ClaimRequest, Held, Surrender};
 use serde_json::value::RawValue;
 
 use crate::record::{AttemptRecord, JobRecord, ProgressRecord};
-
-/// A future of a trait that is used as an object.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Why a store could not answer. Whether the write has happened all the same is not known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,11 +52,11 @@ pub trait Store: Send + Sync + 'static {
     /// - else [`Admission::Granted`]. The counter grows, and never shrinks while the record exists. The attempts grow by
     ///   one, or begin with 1 where the message is another one (in memory: what SQS counts, see [`crate::memory`]). The
     ///   checkpoint stays where the payload hash is the same.
-    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> BoxFuture<'a, Result<Admission, StoreError>>;
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, StoreError>>;
 
     /// Has a claim, and its lock, last for `length` from now. An expired claim that nobody has taken meanwhile is
     /// renewed all the same; one that is done or given up is [`Held::Lost`], and so is one whose lock was taken.
-    fn renew<'a>(&'a self, claim: &'a Claim, length: Duration) -> BoxFuture<'a, Result<Held, StoreError>>;
+    fn renew<'a>(&'a self, claim: &'a Claim, length: Duration) -> Answer<'a, Result<Held, StoreError>>;
 
     /// Marks the job as done with its result, and gives the lock back. An expired claim that nobody has taken meanwhile
     /// is finished all the same. [`Held::Lost`] also where its lock was taken: two have worked on one thing. Finishing
@@ -70,42 +65,38 @@ pub trait Store: Send + Sync + 'static {
         &'a self,
         claim: &'a Claim,
         result: Option<&'a RawValue>,
-    ) -> BoxFuture<'a, Result<Held, StoreError>>;
+    ) -> Answer<'a, Result<Held, StoreError>>;
 
     /// Gives a claim up, and its lock if that is still its own: the next one to ask gets them at once. Surrendering again
     /// what this very claim has surrendered changes nothing, and is [`Held::Ours`].
-    fn surrender<'a>(
-        &'a self,
-        claim: &'a Claim,
-        how: &'a Surrender,
-    ) -> BoxFuture<'a, Result<Held, StoreError>>;
+    fn surrender<'a>(&'a self, claim: &'a Claim, how: &'a Surrender) -> Answer<'a, Result<Held, StoreError>>;
 
     /// Keeps a value for the next attempt.
     fn checkpoint<'a>(
         &'a self,
         claim: &'a Claim,
         value: &'a RawValue,
-    ) -> BoxFuture<'a, Result<Held, StoreError>>;
+    ) -> Answer<'a, Result<Held, StoreError>>;
 
     /// Keeps how far a job is; the last one told counts.
     fn progress<'a>(
         &'a self,
         job_id: &'a str,
         progress: &'a ProgressRecord,
-    ) -> BoxFuture<'a, Result<(), StoreError>>;
+    ) -> Answer<'a, Result<(), StoreError>>;
 
     /// Adds a failed attempt to a job's history, of which [`MAX_ATTEMPTS_KEPT`](crate::MAX_ATTEMPTS_KEPT) are kept.
     fn attempted<'a>(
         &'a self,
         job_id: &'a str,
         attempt: &'a AttemptRecord,
-    ) -> BoxFuture<'a, Result<(), StoreError>>;
+    ) -> Answer<'a, Result<(), StoreError>>;
 
     /// What is known of a job; `None` where nothing is.
-    fn job<'a>(&'a self, job_id: &'a str) -> BoxFuture<'a, Result<Option<JobRecord>, StoreError>>;
+    fn job<'a>(&'a self, job_id: &'a str) -> Answer<'a, Result<Option<JobRecord>, StoreError>>;
 
     /// Whether the store answers.
-    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>>;
+    fn ping(&self) -> Answer<'_, Result<(), StoreError>>;
 
     /// The store as its own type, for handlers that want more of it: see the module `postgres` for an effect and its
     /// mark in one transaction.

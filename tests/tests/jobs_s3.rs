@@ -12,7 +12,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use drumline::{
-    Admission, Attempt, CancelReason, Claim, ClaimRequest, Context, Ending, Grant, Host, HostFuture, Message,
+    Admission, Answer, Attempt, CancelReason, Claim, ClaimRequest, Context, Ending, Grant, Host, Message,
     Progress, Router, RunControl,
 };
 use drumline_jobs::{Settings, samples};
@@ -99,12 +99,12 @@ impl Host for KeepingHost {
         }
     }
 
-    fn claim<'a>(&'a self, request: ClaimRequest, _: &'a RunControl) -> HostFuture<'a, Admission> {
+    fn claim<'a>(&'a self, request: ClaimRequest, _: &'a RunControl) -> Answer<'a, Admission> {
         let claim =
             Claim { key: request.key, owner: "test".into(), counter: 1, lock: None, job_id: request.job_id };
         let checkpoint = self.checkpoint.lock().unwrap().clone();
         let grant = Grant { claim: Arc::new(claim), attempt: NonZeroU32::MIN, checkpoint };
-        Box::pin(std::future::ready(Admission::Granted(grant)))
+        Answer::now(Admission::Granted(grant))
     }
 
     fn checkpoint(&self, _: &Context, value: Box<RawValue>) {

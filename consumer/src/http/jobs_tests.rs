@@ -4,8 +4,8 @@ use std::any::Any;
 use std::time::Instant;
 
 use bytes::Bytes;
-use drumline::{Admission, Claim, ClaimRequest, Held, Surrender};
-use drumline_store::{AttemptRecord, BoxFuture, JobRecord, Keep, MemoryStore, ProgressRecord};
+use drumline::{Admission, Answer, Claim, ClaimRequest, Held, Surrender};
+use drumline_store::{AttemptRecord, JobRecord, Keep, MemoryStore, ProgressRecord};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client;
@@ -242,44 +242,40 @@ fn silence<T>() -> Result<T, StoreError> {
 }
 
 impl Store for Silent {
-    fn claim<'a>(&'a self, _: &'a ClaimRequest) -> BoxFuture<'a, Result<Admission, StoreError>> {
-        Box::pin(async { silence() })
+    fn claim<'a>(&'a self, _: &'a ClaimRequest) -> Answer<'a, Result<Admission, StoreError>> {
+        Answer::now(silence())
     }
 
-    fn renew<'a>(&'a self, _: &'a Claim, _: Duration) -> BoxFuture<'a, Result<Held, StoreError>> {
-        Box::pin(async { silence() })
+    fn renew<'a>(&'a self, _: &'a Claim, _: Duration) -> Answer<'a, Result<Held, StoreError>> {
+        Answer::now(silence())
     }
 
-    fn finish<'a>(
-        &'a self,
-        _: &'a Claim,
-        _: Option<&'a RawValue>,
-    ) -> BoxFuture<'a, Result<Held, StoreError>> {
-        Box::pin(async { silence() })
+    fn finish<'a>(&'a self, _: &'a Claim, _: Option<&'a RawValue>) -> Answer<'a, Result<Held, StoreError>> {
+        Answer::now(silence())
     }
 
-    fn surrender<'a>(&'a self, _: &'a Claim, _: &'a Surrender) -> BoxFuture<'a, Result<Held, StoreError>> {
-        Box::pin(async { silence() })
+    fn surrender<'a>(&'a self, _: &'a Claim, _: &'a Surrender) -> Answer<'a, Result<Held, StoreError>> {
+        Answer::now(silence())
     }
 
-    fn checkpoint<'a>(&'a self, _: &'a Claim, _: &'a RawValue) -> BoxFuture<'a, Result<Held, StoreError>> {
-        Box::pin(async { silence() })
+    fn checkpoint<'a>(&'a self, _: &'a Claim, _: &'a RawValue) -> Answer<'a, Result<Held, StoreError>> {
+        Answer::now(silence())
     }
 
-    fn progress<'a>(&'a self, _: &'a str, _: &'a ProgressRecord) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async { silence() })
+    fn progress<'a>(&'a self, _: &'a str, _: &'a ProgressRecord) -> Answer<'a, Result<(), StoreError>> {
+        Answer::now(silence())
     }
 
-    fn attempted<'a>(&'a self, _: &'a str, _: &'a AttemptRecord) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async { silence() })
+    fn attempted<'a>(&'a self, _: &'a str, _: &'a AttemptRecord) -> Answer<'a, Result<(), StoreError>> {
+        Answer::now(silence())
     }
 
-    fn job<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<JobRecord>, StoreError>> {
-        Box::pin(async { silence() })
+    fn job<'a>(&'a self, _: &'a str) -> Answer<'a, Result<Option<JobRecord>, StoreError>> {
+        Answer::now(silence())
     }
 
-    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async { silence() })
+    fn ping(&self) -> Answer<'_, Result<(), StoreError>> {
+        Answer::now(silence())
     }
 
     fn as_any(&self) -> &(dyn Any + Send + Sync) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Admission, Claim, ClaimRequest, Held, RunControl, Surrender};
+use drumline::{Admission, Answer, Claim, ClaimRequest, Held, RunControl, Surrender};
 use drumline_store::StoreError;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep, timeout};
@@ -39,9 +39,24 @@ impl Waits {
 
 impl Books {
     /// Asks for a claim, until the store answers, the run is to stop, or the patience is over.
-    pub(crate) async fn claim(&self, request: &ClaimRequest, control: &RunControl) -> Admission {
+    pub(crate) fn claim<'a>(
+        &'a self,
+        request: ClaimRequest,
+        control: &'a RunControl,
+    ) -> Answer<'a, Admission> {
+        match self.0.store.claim(&request).at_once() {
+            Some(Ok(admission)) => {
+                self.0.heard(StoreOperation::Claim, &Ok(()));
+                Answer::now(admission)
+            }
+            // A failure is asked about once more, there where it may be waited for.
+            Some(Err(_)) | None => Answer::later(self.claim_some_time(request, control)),
+        }
+    }
+
+    async fn claim_some_time(&self, request: ClaimRequest, control: &RunControl) -> Admission {
         let Inner { store, outage, .. } = &*self.0;
-        let answer = store.claim(request).await;
+        let answer = store.claim(&request).await;
         self.0.heard(StoreOperation::Claim, &answer);
         match (answer, outage) {
             (Ok(admission), _) => admission,
@@ -49,8 +64,7 @@ impl Books {
                 warn!(job_id = &*request.job_id, "runs without a claim, since the store does not answer");
                 Admission::Unclaimed
             }
-            // Boxed: a rare way that waits, and every job's future would be as large.
-            (Err(error), StoreOutage::Retry) => Box::pin(self.claim_again(request, control, error)).await,
+            (Err(error), StoreOutage::Retry) => self.claim_again(&request, control, error).await,
         }
     }
 
@@ -90,7 +104,18 @@ impl Books {
     }
 
     /// Has a job marked as done, and does not give up: without the mark, a duplicate would have the effect once more.
-    pub(crate) async fn finish(&self, claim: &Claim, result: Option<Box<RawValue>>) -> Held {
+    pub(crate) fn finish<'a>(&'a self, claim: &'a Claim, result: Option<Box<RawValue>>) -> Answer<'a, Held> {
+        match self.0.store.finish(claim, result.as_deref()).at_once() {
+            Some(Ok(Held::Ours)) => {
+                self.0.heard(StoreOperation::Finish, &Ok(()));
+                Answer::now(Held::Ours)
+            }
+            // Of all else there is more to say: it is asked once more, which changes nothing.
+            Some(_) | None => Answer::later(self.finish_some_time(claim, result)),
+        }
+    }
+
+    async fn finish_some_time(&self, claim: &Claim, result: Option<Box<RawValue>>) -> Held {
         let mut waits = Waits::new();
         loop {
             let answer = self.0.store.finish(claim, result.as_deref()).await;

@@ -4,10 +4,8 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Admission, Claim, ClaimRequest, Held, Surrender};
-use drumline_store::{
-    AttemptRecord, BoxFuture, JobRecord, Keep, Location, ProgressRecord, Store, StoreError, open,
-};
+use drumline::{Admission, Answer, Claim, ClaimRequest, Held, Surrender};
+use drumline_store::{AttemptRecord, JobRecord, Keep, Location, ProgressRecord, Store, StoreError, open};
 use serde_json::value::RawValue;
 use tokio::sync::OnceCell;
 
@@ -30,63 +28,69 @@ impl LazyStore {
         };
         self.opened.get_or_try_init(open).await
     }
+
+    fn ask<'a, T: Send + 'a>(
+        &'a self,
+        question: impl FnOnce(&'a dyn Store) -> Answer<'a, Result<T, StoreError>> + Send + 'a,
+    ) -> Answer<'a, Result<T, StoreError>> {
+        match self.opened.get() {
+            Some(store) => question(&**store),
+            None => Answer::later(async move { question(&**self.get().await?).await }),
+        }
+    }
 }
 
 impl Store for LazyStore {
-    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> BoxFuture<'a, Result<Admission, StoreError>> {
-        Box::pin(async move { self.get().await?.claim(request).await })
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, StoreError>> {
+        self.ask(move |store| store.claim(request))
     }
 
-    fn renew<'a>(&'a self, claim: &'a Claim, length: Duration) -> BoxFuture<'a, Result<Held, StoreError>> {
-        Box::pin(async move { self.get().await?.renew(claim, length).await })
+    fn renew<'a>(&'a self, claim: &'a Claim, length: Duration) -> Answer<'a, Result<Held, StoreError>> {
+        self.ask(move |store| store.renew(claim, length))
     }
 
     fn finish<'a>(
         &'a self,
         claim: &'a Claim,
         result: Option<&'a RawValue>,
-    ) -> BoxFuture<'a, Result<Held, StoreError>> {
-        Box::pin(async move { self.get().await?.finish(claim, result).await })
+    ) -> Answer<'a, Result<Held, StoreError>> {
+        self.ask(move |store| store.finish(claim, result))
     }
 
-    fn surrender<'a>(
-        &'a self,
-        claim: &'a Claim,
-        how: &'a Surrender,
-    ) -> BoxFuture<'a, Result<Held, StoreError>> {
-        Box::pin(async move { self.get().await?.surrender(claim, how).await })
+    fn surrender<'a>(&'a self, claim: &'a Claim, how: &'a Surrender) -> Answer<'a, Result<Held, StoreError>> {
+        self.ask(move |store| store.surrender(claim, how))
     }
 
     fn checkpoint<'a>(
         &'a self,
         claim: &'a Claim,
         value: &'a RawValue,
-    ) -> BoxFuture<'a, Result<Held, StoreError>> {
-        Box::pin(async move { self.get().await?.checkpoint(claim, value).await })
+    ) -> Answer<'a, Result<Held, StoreError>> {
+        self.ask(move |store| store.checkpoint(claim, value))
     }
 
     fn progress<'a>(
         &'a self,
         job_id: &'a str,
         progress: &'a ProgressRecord,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move { self.get().await?.progress(job_id, progress).await })
+    ) -> Answer<'a, Result<(), StoreError>> {
+        self.ask(move |store| store.progress(job_id, progress))
     }
 
     fn attempted<'a>(
         &'a self,
         job_id: &'a str,
         attempt: &'a AttemptRecord,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move { self.get().await?.attempted(job_id, attempt).await })
+    ) -> Answer<'a, Result<(), StoreError>> {
+        self.ask(move |store| store.attempted(job_id, attempt))
     }
 
-    fn job<'a>(&'a self, job_id: &'a str) -> BoxFuture<'a, Result<Option<JobRecord>, StoreError>> {
-        Box::pin(async move { self.get().await?.job(job_id).await })
+    fn job<'a>(&'a self, job_id: &'a str) -> Answer<'a, Result<Option<JobRecord>, StoreError>> {
+        self.ask(move |store| store.job(job_id))
     }
 
-    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move { self.get().await?.ping().await })
+    fn ping(&self) -> Answer<'_, Result<(), StoreError>> {
+        self.ask(move |store| store.ping())
     }
 
     fn as_any(&self) -> &(dyn Any + Send + Sync) {

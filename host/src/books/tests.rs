@@ -5,10 +5,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use drumline::{
-    Admission, Attempt, Claim, ClaimRequest, Context, Ending, Failure, Grant, Held, Host, Job, Message,
-    Report, Router, RunControl, Surrender,
+    Admission, Answer, Attempt, Claim, ClaimRequest, Context, Ending, Failure, Grant, Held, Host, Job,
+    Message, Report, Router, RunControl, Surrender,
 };
-use drumline_store::{AttemptRecord, BoxFuture, JobRecord, JobState, MemoryStore, ProgressRecord};
+use drumline_store::{AttemptRecord, JobRecord, JobState, MemoryStore, ProgressRecord};
 use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep};
 
@@ -20,6 +20,7 @@ use crate::metrics::QueueMetrics;
 /// A store in memory that may be out of reach, and writes down what it is asked.
 struct Shaky {
     store: MemoryStore,
+    at_once: bool,
     down: AtomicBool,
     asked: Mutex<Vec<&'static str>>,
 }
@@ -30,67 +31,85 @@ impl Shaky {
         if self.down.load(Ordering::SeqCst) { Err(StoreError("no route".into())) } else { Ok(&self.store) }
     }
 
+    fn answer<'a, T: Send + 'a>(
+        &'a self,
+        what: &'static str,
+        question: impl FnOnce(&'a MemoryStore) -> Answer<'a, Result<T, StoreError>> + Send + 'a,
+    ) -> Answer<'a, Result<T, StoreError>> {
+        if self.at_once {
+            self.ask(what).map_or_else(|error| Answer::now(Err(error)), question)
+        } else {
+            Answer::later(async move { question(self.ask(what)?).await })
+        }
+    }
+
     fn times_asked(&self, what: &str) -> usize {
         self.asked.lock().unwrap().iter().filter(|asked| **asked == what).count()
     }
 }
 
 impl Store for Shaky {
-    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> BoxFuture<'a, Result<Admission, StoreError>> {
-        Box::pin(async move { self.ask("claim")?.claim(request).await })
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, StoreError>> {
+        self.answer("claim", move |store| store.claim(request))
     }
-    fn renew<'a>(&'a self, claim: &'a Claim, length: Duration) -> BoxFuture<'a, Result<Held, StoreError>> {
-        Box::pin(async move { self.ask("renew")?.renew(claim, length).await })
+    fn renew<'a>(&'a self, claim: &'a Claim, length: Duration) -> Answer<'a, Result<Held, StoreError>> {
+        self.answer("renew", move |store| store.renew(claim, length))
     }
     fn finish<'a>(
         &'a self,
         claim: &'a Claim,
         result: Option<&'a RawValue>,
-    ) -> BoxFuture<'a, Result<Held, StoreError>> {
-        Box::pin(async move { self.ask("finish")?.finish(claim, result).await })
+    ) -> Answer<'a, Result<Held, StoreError>> {
+        self.answer("finish", move |store| store.finish(claim, result))
     }
-    fn surrender<'a>(
-        &'a self,
-        claim: &'a Claim,
-        how: &'a Surrender,
-    ) -> BoxFuture<'a, Result<Held, StoreError>> {
-        Box::pin(async move { self.ask("surrender")?.surrender(claim, how).await })
+    fn surrender<'a>(&'a self, claim: &'a Claim, how: &'a Surrender) -> Answer<'a, Result<Held, StoreError>> {
+        self.answer("surrender", move |store| store.surrender(claim, how))
     }
     fn checkpoint<'a>(
         &'a self,
         claim: &'a Claim,
         value: &'a RawValue,
-    ) -> BoxFuture<'a, Result<Held, StoreError>> {
-        Box::pin(async move { self.ask("checkpoint")?.checkpoint(claim, value).await })
+    ) -> Answer<'a, Result<Held, StoreError>> {
+        self.answer("checkpoint", move |store| store.checkpoint(claim, value))
     }
     fn progress<'a>(
         &'a self,
         job_id: &'a str,
         progress: &'a ProgressRecord,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move { self.ask("progress")?.progress(job_id, progress).await })
+    ) -> Answer<'a, Result<(), StoreError>> {
+        self.answer("progress", move |store| store.progress(job_id, progress))
     }
     fn attempted<'a>(
         &'a self,
         job_id: &'a str,
         attempt: &'a AttemptRecord,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move { self.ask("attempted")?.attempted(job_id, attempt).await })
+    ) -> Answer<'a, Result<(), StoreError>> {
+        self.answer("attempted", move |store| store.attempted(job_id, attempt))
     }
-    fn job<'a>(&'a self, job_id: &'a str) -> BoxFuture<'a, Result<Option<JobRecord>, StoreError>> {
-        Box::pin(async move { self.store.job(job_id).await })
+    fn job<'a>(&'a self, job_id: &'a str) -> Answer<'a, Result<Option<JobRecord>, StoreError>> {
+        self.store.job(job_id)
     }
-    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move { self.ask("ping").map(drop) })
+    fn ping(&self) -> Answer<'_, Result<(), StoreError>> {
+        self.answer("ping", |store| store.ping())
     }
     fn as_any(&self) -> &(dyn Any + Send + Sync) {
         self
     }
 }
 
+/// With a store that takes its time, as all shared ones do.
 fn books(outage: StoreOutage) -> (Books, Arc<Shaky>) {
+    books_of(outage, false)
+}
+
+/// With a store that takes its time, and one that answers at once.
+fn both_books(outage: StoreOutage) -> [(Books, Arc<Shaky>); 2] {
+    [false, true].map(|at_once| books_of(outage, at_once))
+}
+
+fn books_of(outage: StoreOutage, at_once: bool) -> (Books, Arc<Shaky>) {
     let store = MemoryStore::new("worker".into(), Keep::default());
-    let shaky = Arc::new(Shaky { store, down: AtomicBool::new(false), asked: Mutex::default() });
+    let shaky = Arc::new(Shaky { store, at_once, down: AtomicBool::new(false), asked: Mutex::default() });
     let store = Arc::clone(&shaky) as Arc<dyn Store>;
     (Books::new(store, outage, "worker".into(), Arc::new(()), Handle::current()), shaky)
 }
@@ -110,7 +129,7 @@ fn request() -> ClaimRequest {
 }
 
 async fn granted(books: &Books) -> Arc<Claim> {
-    let Admission::Granted(Grant { claim, .. }) = books.claim(&request(), &RunControl::new()).await else {
+    let Admission::Granted(Grant { claim, .. }) = books.claim(request(), &RunControl::new()).await else {
         panic!("it is granted")
     };
     claim
@@ -118,15 +137,16 @@ async fn granted(books: &Books) -> Arc<Claim> {
 
 #[tokio::test(start_paused = true)]
 async fn a_claim_waits_a_little_for_a_store_that_comes_back() {
-    let (books, store) = books(StoreOutage::Retry);
-    store.down.store(true, Ordering::SeqCst);
-    let waits = tokio::spawn({
-        let books = books.clone();
-        async move { books.claim(&request(), &RunControl::new()).await }
-    });
-    sleep(Duration::from_secs(5)).await;
-    store.down.store(false, Ordering::SeqCst);
-    assert!(matches!(waits.await.unwrap(), Admission::Granted(_)));
+    for (books, store) in both_books(StoreOutage::Retry) {
+        store.down.store(true, Ordering::SeqCst);
+        let waits = tokio::spawn({
+            let books = books.clone();
+            async move { books.claim(request(), &RunControl::new()).await }
+        });
+        sleep(Duration::from_secs(5)).await;
+        store.down.store(false, Ordering::SeqCst);
+        assert!(matches!(waits.await.unwrap(), Admission::Granted(_)));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -135,12 +155,12 @@ async fn a_claim_does_not_wait_for_ever_nor_for_a_run_that_is_to_stop() {
     store.down.store(true, Ordering::SeqCst);
     let begun = Instant::now();
     let control = RunControl::new();
-    let Admission::Unavailable(reason) = books.claim(&request(), &control).await else { panic!() };
+    let Admission::Unavailable(reason) = books.claim(request(), &control).await else { panic!() };
     assert!(reason.contains("no route"), "{reason}");
     assert!((20..30).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
     let begun = Instant::now();
     control.cancel(drumline::CancelReason::Shutdown);
-    assert!(matches!(books.claim(&request(), &control).await, Admission::Unavailable(_)));
+    assert!(matches!(books.claim(request(), &control).await, Admission::Unavailable(_)));
     assert!(begun.elapsed() < Duration::from_secs(1));
 }
 
@@ -165,28 +185,30 @@ async fn an_outage_is_told_and_so_is_its_end() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_done_is_told_until_it_is_remembered() {
-    let (books, store) = books(StoreOutage::Retry);
-    let claim = granted(&books).await;
-    store.down.store(true, Ordering::SeqCst);
-    let finishes = tokio::spawn({
-        let (books, claim) = (books.clone(), Arc::clone(&claim));
-        async move { books.finish(&claim, None).await }
-    });
-    sleep(Duration::from_secs(600)).await;
-    assert!(!finishes.is_finished());
-    store.down.store(false, Ordering::SeqCst);
-    assert_eq!(finishes.await.unwrap(), Held::Ours, "although it had expired: nobody had taken it");
-    assert!(matches!(books.claim(&request(), &RunControl::new()).await, Admission::Done(None)));
+    for (books, store) in both_books(StoreOutage::Retry) {
+        let claim = granted(&books).await;
+        store.down.store(true, Ordering::SeqCst);
+        let finishes = tokio::spawn({
+            let (books, claim) = (books.clone(), Arc::clone(&claim));
+            async move { books.finish(&claim, None).await }
+        });
+        sleep(Duration::from_secs(600)).await;
+        assert!(!finishes.is_finished());
+        store.down.store(false, Ordering::SeqCst);
+        assert_eq!(finishes.await.unwrap(), Held::Ours, "although it had expired: nobody had taken it");
+        assert!(matches!(books.claim(request(), &RunControl::new()).await, Admission::Done(None)));
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn where_that_is_asked_for_an_outage_stops_nothing() {
-    let (books, store) = books(StoreOutage::Run);
-    let claim = granted(&books).await;
-    store.down.store(true, Ordering::SeqCst);
-    assert!(matches!(books.claim(&request(), &RunControl::new()).await, Admission::Unclaimed));
-    assert_eq!(books.renew(&claim, Duration::from_secs(9)).await, Ok(Held::Ours));
-    assert_eq!(books.finish(&claim, None).await, Held::Ours);
+    for (books, store) in both_books(StoreOutage::Run) {
+        let claim = granted(&books).await;
+        store.down.store(true, Ordering::SeqCst);
+        assert!(matches!(books.claim(request(), &RunControl::new()).await, Admission::Unclaimed));
+        assert_eq!(books.renew(&claim, Duration::from_secs(9)).await, Ok(Held::Ours));
+        assert_eq!(books.finish(&claim, None).await, Held::Ours);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -266,10 +288,11 @@ async fn progress_and_checkpoints_are_written_once_a_second() {
 
 #[tokio::test(start_paused = true)]
 async fn a_short_job_costs_no_more_than_its_claim() {
-    let (books, store) = books(StoreOutage::Retry);
-    assert_eq!(run(&books, 5, false).await.ending, Ending::Done);
-    sleep(Duration::from_secs(5)).await;
-    assert_eq!(*store.asked.lock().unwrap(), ["claim", "finish"]);
+    for (books, store) in both_books(StoreOutage::Retry) {
+        assert_eq!(run(&books, 5, false).await.ending, Ending::Done);
+        sleep(Duration::from_secs(5)).await;
+        assert_eq!(*store.asked.lock().unwrap(), ["claim", "finish"]);
+    }
 }
 
 #[tokio::test(start_paused = true)]
