@@ -55,8 +55,8 @@ impl Work {
         Self {
             job_type,
             version: e.version,
-            job_id: e.job_id.map(Arc::from),
-            idempotency_key: e.idempotency_key.map(Arc::from),
+            job_id: e.job_id,
+            idempotency_key: e.idempotency_key,
             correlation_id: e.correlation_id,
             payload: e.payload,
             is_raw: false,

@@ -4,6 +4,8 @@
 //! with the message attribute `messageType`. Around any of these may be an SNS notification or an EventBridge
 //! event; S3's own events are understood too. Whatever else a body holds is undecodable, never a crash.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -39,9 +41,9 @@ pub struct Envelope {
     /// The payload's version; 1 where none is said.
     pub version: u32,
     /// The producer's id of the job; hosts fall back to the message id.
-    pub job_id: Option<String>,
+    pub job_id: Option<Arc<str>>,
     /// Under which key the effect happens once; hosts fall back to the job id.
-    pub idempotency_key: Option<String>,
+    pub idempotency_key: Option<Arc<str>>,
     /// What ties the job to the request that caused it.
     pub correlation_id: Option<String>,
     /// When the producer made the job (RFC 3339, not checked).
@@ -159,7 +161,7 @@ impl Envelope {
     }
 
     fn native(keys: &Keys<'_>, job_type: &RawValue, payload: &RawValue) -> Result<Self, Undecodable> {
-        let job_type = text("type", job_type)?;
+        let job_type: String = text("type", job_type)?;
         if job_type.is_empty() {
             return Err(Undecodable("the envelope's `type` is empty".to_owned()));
         }
@@ -189,8 +191,8 @@ impl Envelope {
         Ok(Self {
             job_type: event.job_type,
             version: event.schemaversion.unwrap_or(1),
-            job_id: Some(event.id),
-            idempotency_key: event.idempotencykey,
+            job_id: Some(event.id.into()),
+            idempotency_key: event.idempotencykey.map(Arc::from),
             correlation_id: event.correlationid,
             created_at: event.time,
             payload,
@@ -207,12 +209,12 @@ impl Envelope {
     }
 
     fn sns(kind: &RawValue, body: &str, depth: u8) -> Result<Self, Undecodable> {
-        let kind = text("Type", kind)?;
+        let kind: String = text("Type", kind)?;
         let notification = unwrapping::sns(&kind, body)?;
         let mut inner = Self::open(&notification.message, notification.message_type(), depth + 1)
             .map_err(|e| Undecodable(format!("in the SNS notification: {e}")))?;
         // The notification's id survives a redrive of the SQS message; the SQS id does not.
-        inner.job_id.get_or_insert(notification.message_id);
+        inner.job_id.get_or_insert_with(|| notification.message_id.into());
         Ok(inner)
     }
 
@@ -223,7 +225,7 @@ impl Envelope {
             Ok(job) => job,
             Err(_) => Self::bare(text("detail-type", kind)?, detail.to_owned()),
         };
-        inner.job_id.get_or_insert(frame.id);
+        inner.job_id.get_or_insert_with(|| frame.id.into());
         inner.created_at = inner.created_at.or(frame.time);
         Ok(inner)
     }
@@ -260,11 +262,11 @@ fn field<'a, T: Deserialize<'a>>(name: &str, value: &'a RawValue) -> Result<T, U
 }
 
 /// As [`field`], of a text: hardly any has an escape in it, and the others are what they look like.
-fn text(name: &str, value: &RawValue) -> Result<String, Undecodable> {
+fn text<T: for<'t> From<&'t str>>(name: &str, value: &RawValue) -> Result<T, Undecodable> {
     let quoted = value.get().strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     match quoted.filter(|text| !text.contains('\\')) {
-        Some(text) => Ok(text.to_owned()),
-        None => field(name, value),
+        Some(text) => Ok(text.into()),
+        None => field::<String>(name, value).map(|text| text.as_str().into()),
     }
 }
 

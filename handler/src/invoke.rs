@@ -60,7 +60,7 @@ impl Router {
         let envelope = Envelope::decode(message)
             .map_err(|error| Report::new(Ending::Undecodable { reason: bounded(error.0) }, None))?;
         let no_handler = |reason, job_type, envelope: Envelope| Report {
-            job_id: envelope.job_id,
+            job_id: envelope.job_id.map(|id| id.to_string()),
             ..Report::new(Ending::NoHandler { reason }, job_type)
         };
         let Some(route) = self.route(&envelope.job_type) else {

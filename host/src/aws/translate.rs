@@ -76,11 +76,10 @@ pub(super) fn replies<'a>(
     successful: impl Iterator<Item = &'a str>,
     failed: &[BatchResultErrorEntry],
 ) -> Replies {
-    let missing = || Err(CallError::Failed("the answer does not mention this entry".to_owned()));
-    let mut replies: Replies = (0..count).map(|_| missing()).collect();
+    let mut replies: Vec<Option<Result<(), CallError>>> = vec![None; count];
     let mut answer = |id: &str, reply| {
         if let Some(slot) = id.parse::<usize>().ok().and_then(|index| replies.get_mut(index)) {
-            *slot = reply;
+            *slot = Some(reply);
         }
     };
     for id in successful {
@@ -94,7 +93,8 @@ pub(super) fn replies<'a>(
         let gone = is_gone(&entry.code, entry.message.as_deref());
         answer(&entry.id, Err(if gone { CallError::Gone(text) } else { CallError::Failed(text) }));
     }
-    replies
+    let missing = || Err(CallError::Failed("the answer does not mention this entry".to_owned()));
+    replies.into_iter().map(|reply| reply.unwrap_or_else(missing)).collect()
 }
 
 /// The attributes of a copy in the DLQ: the message's own, and why it is there, as far as SQS has room for that.

@@ -80,8 +80,8 @@ impl Letter {
         let envelope = Envelope::decode(&message).map_err(|error| error.to_string());
         // A copy is a new message; its history goes under the old one's id.
         let original = message.attribute(ORIGINAL_ATTRIBUTE).unwrap_or(&message.id);
-        let given = envelope.as_ref().ok().and_then(|envelope| envelope.job_id.clone());
-        let job_id = given.unwrap_or_else(|| original.to_owned());
+        let given = envelope.as_ref().ok().and_then(|envelope| envelope.job_id.as_deref());
+        let job_id = given.unwrap_or(original).to_owned();
         Self { message, envelope, job_id, history: None }
     }
 
