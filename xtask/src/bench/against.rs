@@ -108,9 +108,7 @@ impl Side {
     fn start(kind: Kind, noop: &Path, interrupts: &Receiver<Interrupted>) -> Result<Self> {
         let mut queue = Queue::start(interrupts)?;
         let worker = Worker::start_build(kind, noop, &queue.url, interrupts)?;
-        queue.wait()?;
-        queue.drain(WARM_UP)?;
-        queue.wait()?;
+        queue.warm_up(WARM_UP)?;
         Ok(Self { queue, worker })
     }
 

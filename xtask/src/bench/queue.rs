@@ -58,6 +58,13 @@ impl Queue {
         self.ask("wait").map(drop)
     }
 
+    /// Has a worker that was just started drain so many messages that it then is as it will be for long.
+    pub(super) fn warm_up(&mut self, messages: usize) -> Result<()> {
+        self.wait()?;
+        self.drain(messages)?;
+        self.wait()
+    }
+
     /// Puts messages in, and tells how long it took from then until all were deleted.
     pub(super) fn drain(&mut self, messages: usize) -> Result<Duration> {
         let micros = self.ask(&format!("drain {messages}"))?;

@@ -28,9 +28,7 @@ pub(super) fn round(
 fn drain(kind: Kind, warm_up: usize, messages: usize, interrupts: &Receiver<Interrupted>) -> Result<Figures> {
     let mut queue = Queue::start(interrupts)?;
     let mut worker = Worker::start(kind, &queue.url, interrupts)?;
-    queue.wait()?;
-    queue.drain(warm_up)?;
-    queue.wait()?;
+    queue.warm_up(warm_up)?;
     worker.run_for(SETTLE)?;
 
     let before = worker.processor_time()?;
