@@ -33,7 +33,10 @@ async fn a_deployed_mapping_has_the_function_process_batches() {
     )
     .await;
     assert!(!function.output("EventSourceMappingId").is_empty());
-    eventually("all are through", async || queue.is_empty().await && queue.dead_count().await == 1).await;
+    eventually("all are through", async || {
+        app.count() >= ids.len() && queue.dead_count().await == 1 && queue.is_empty().await
+    })
+    .await;
     let dead = queue.take_dead().await;
     assert_eq!(dead[0].message_id(), Some(&*ids[2]), "the original itself");
     for id in [&ids[0], &ids[1], &ids[3], &ids[4]] {

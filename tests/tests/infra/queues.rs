@@ -66,7 +66,10 @@ async fn a_worker_drains_a_deployed_queue_and_poison_ends_in_its_dlq() {
         ids.push(queue.send(body).await);
     }
     let worker = Launch::run(&queue).env("DRUMLINE_FORWARD_TO", &app.url()).spawn();
-    eventually("all are through", async || queue.is_empty().await && queue.dead_count().await == 1).await;
+    eventually("all are through", async || {
+        app.count() >= ids.len() && queue.dead_count().await == 1 && queue.is_empty().await
+    })
+    .await;
     let dead = queue.take_dead().await;
     assert_eq!(dead[0].message_id(), Some(&*ids[1]), "the original itself");
     assert_eq!(app.count(), 4, "each ran once, the poisoned one too");
@@ -98,7 +101,10 @@ async fn a_deployed_fifo_queue_keeps_the_order_of_its_groups() {
     let sent = [("a1", "a"), ("poison", "a"), ("b1", "b"), ("a3", "a"), ("b2", "b")];
     queue.send_grouped(&sent.map(|(body, group)| (body.to_owned(), group.to_owned()))).await;
     let worker = Launch::run(&queue).env("DRUMLINE_FORWARD_TO", &app.url()).spawn();
-    eventually("all are through", async || queue.is_empty().await && queue.dead_count().await == 1).await;
+    eventually("all are through", async || {
+        app.count() >= sent.len() && queue.dead_count().await == 1 && queue.is_empty().await
+    })
+    .await;
     let bodies: Vec<String> = app.calls().into_iter().map(|call| call.body).collect();
     let of_group = |group: &[&str]| -> Vec<String> {
         bodies.iter().filter(|body| group.contains(&&***body)).cloned().collect()

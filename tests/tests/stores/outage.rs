@@ -57,7 +57,10 @@ async fn a_job_that_is_done_stays_in_hand_until_the_store_remembers_it() {
     eventually("it is gone", async || queue.is_empty().await).await;
     // So a duplicate is known, and not run.
     queue.send(&body).await;
-    eventually("the duplicate is gone", async || queue.is_empty().await).await;
+    eventually("the duplicate is gone", async || {
+        worker.metric("drumline_deduplicated_total").await >= 1 && queue.is_empty().await
+    })
+    .await;
     assert_eq!(app.count(), 1);
     worker.stop().await;
 }

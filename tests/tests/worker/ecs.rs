@@ -122,7 +122,7 @@ async fn an_agent_that_refuses_is_told_of_and_stops_nothing() {
         queue.send("{}").await;
         let logged = worker.until_logged("task protection could not be changed, trying again", 1).await;
         assert!(logged[0]["error"].as_str().unwrap().contains(words), "{logged:?}");
-        eventually("the job is done all the same", async || queue.is_empty().await).await;
+        eventually("the job is done all the same", async || app.count() >= 1 && queue.is_empty().await).await;
         assert_eq!(worker.stop().await.status, Some(0));
     }
 }
@@ -133,7 +133,7 @@ async fn without_an_agent_the_worker_says_so_and_works() {
     let app = App::always_ok().await;
     let worker = on_ecs(&queue, &app, "").without("ECS_AGENT_URI").spawn();
     queue.send("{}").await;
-    eventually("the job is done", async || queue.is_empty().await).await;
+    eventually("the job is done", async || app.count() >= 1 && queue.is_empty().await).await;
     let told = worker.logged("the task is not protected: a scale-in may stop it while it is busy");
     assert!(told[0]["problem"].as_str().unwrap().contains("ECS_AGENT_URI is not set"), "{told:?}");
     assert_eq!(worker.stop().await.status, Some(0));

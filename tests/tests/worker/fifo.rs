@@ -73,10 +73,11 @@ async fn groups_run_side_by_side_and_never_two_of_one() {
     .await;
     queue.send_grouped(&messages()).await;
     let worker = Launch::run(&queue).env("DRUMLINE_FORWARD_TO", &app.url()).spawn();
-    eventually("all are done", async || queue.is_empty().await).await;
+    let jobs = GROUPS.len() * PER_GROUP;
+    eventually("all are done", async || app.count() >= jobs && queue.is_empty().await).await;
 
     let calls = app.calls();
-    assert_eq!(calls.len(), GROUPS.len() * PER_GROUP);
+    assert_eq!(calls.len(), jobs);
     for group in GROUPS {
         let of_group: Vec<_> = calls.iter().filter(|call| call.body.starts_with(group)).collect();
         for (n, pair) in of_group.windows(2).enumerate() {
@@ -98,7 +99,8 @@ async fn a_poisoned_message_leaves_its_group_free_to_go_on() {
     queue.send_grouped(&messages()).await;
     let worker = Launch::run(&queue).env("DRUMLINE_FORWARD_TO", &app.url()).spawn();
     eventually("it is in the DLQ and the rest is done", async || {
-        queue.dead_count().await == 1 && queue.is_empty().await
+        let all_ran = app.count() >= GROUPS.len() * PER_GROUP;
+        all_ran && queue.dead_count().await == 1 && queue.is_empty().await
     })
     .await;
     let bodies: Vec<String> = app.calls().into_iter().map(|call| call.body).collect();
@@ -126,7 +128,7 @@ async fn what_waits_for_its_turn_keeps_its_lease() {
     let one_group: Vec<_> = (0..4).map(|n| (n.to_string(), "g".to_owned())).collect();
     queue.send_grouped(&one_group).await;
     let worker = Launch::run(&queue).env("DRUMLINE_FORWARD_TO", &app.url()).spawn();
-    eventually("all are done", async || queue.is_empty().await).await;
+    eventually("all are done", async || app.count() >= 4 && queue.is_empty().await).await;
     let calls = app.calls();
     assert_eq!(calls.iter().map(|call| &*call.body).collect::<Vec<_>>(), ["0", "1", "2", "3"]);
     assert!(calls.iter().all(|call| call.receive_count == 1), "{calls:?}");
@@ -149,7 +151,7 @@ async fn a_head_that_fails_to_the_end_goes_to_the_dlq_alone() {
         .env("DRUMLINE_FORWARD_TO", &app.url())
         .env("DRUMLINE_RETRY", "schedule(1s)")
         .spawn();
-    eventually("all have left the queue", async || app.count() >= 3 && queue.is_empty().await).await;
+    eventually("all have left the queue", async || app.count() >= 5 && queue.is_empty().await).await;
     let dead: Vec<String> = queue.take_dead().await.into_iter().filter_map(|message| message.body).collect();
     assert_eq!(dead, ["head"]);
     let bodies: Vec<String> = app.calls().into_iter().map(|call| call.body).collect();
@@ -188,7 +190,7 @@ async fn nothing_given_back_at_a_shutdown_overtakes_what_still_runs() {
     assert_eq!(new_app.count(), 0, "the second is run while the first still is");
     gate.add_permits(1);
     assert_eq!(old.finish().await.status, Some(0));
-    eventually("the second is done", async || queue.is_empty().await).await;
+    eventually("the second is done", async || new_app.count() >= 1 && queue.is_empty().await).await;
     assert_eq!(new_app.count(), 1);
     new.stop().await;
 }

@@ -69,8 +69,10 @@ async fn a_copy_on_a_fifo_queue_keeps_its_group_and_frees_it() {
         .env("DRUMLINE_PERMANENT_FAILURES", "dead-letter")
         .spawn();
     queue.send_grouped(&["first", "bad", "last"].map(|body| (body.to_owned(), "g".to_owned()))).await;
-    eventually("all have left the queue", async || queue.dead_count().await == 1 && queue.is_empty().await)
-        .await;
+    eventually("all have left the queue", async || {
+        app.count() >= 3 && queue.dead_count().await == 1 && queue.is_empty().await
+    })
+    .await;
     let bodies: Vec<String> = app.calls().into_iter().map(|call| call.body).collect();
     assert_eq!(bodies, ["first", "bad", "last"]);
     let dead = queue.take_dead().await;

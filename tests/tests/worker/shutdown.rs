@@ -55,7 +55,7 @@ async fn nothing_is_lost_and_nothing_runs_twice() {
     assert_eq!(queue.counts().await, Counts { visible: 10, in_flight: 0, delayed: 0 });
 
     let next = launch().spawn();
-    eventually("the rest is done", async || queue.is_empty().await).await;
+    eventually("the rest is done", async || app.count() >= MESSAGES && queue.is_empty().await).await;
     next.stop().await;
     let mut ids = app.ids();
     assert_eq!(ids.len(), MESSAGES);
