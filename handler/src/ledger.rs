@@ -143,7 +143,7 @@ pub struct Ledger {
 impl Ledger {
     /// An empty ledger for one queue.
     pub fn new(policy: Policy) -> Result<Self, InvalidPolicy> {
-        Self::recalling(policy, Recollection::new())
+        Self::recalling(policy, Recollection::default())
     }
 
     /// As [`new`](Self::new), with what an earlier ledger remembered: a Lambda function has one for each invocation.

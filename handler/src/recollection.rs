@@ -1,13 +1,17 @@
 //! What is remembered of messages that have left: bounded, in memory, oldest forgotten first.
+//!
+//! In two generations: when the newer one is full, the older one is forgotten as a whole. A list of single messages would
+//! have to touch, for each that it learns, the one that it forgets: memory that nobody has used for long.
 
-use std::num::NonZeroUsize;
+use std::collections::HashMap;
+use std::mem;
 use std::sync::Arc;
 
-use lru::LruCache;
+use foldhash::fast::RandomState;
 
-/// How many messages are remembered. A standard queue may deliver a deleted message again, and a condemned one comes
+/// How many messages make up a generation. A standard queue may deliver a deleted message again, and a condemned one comes
 /// back until the redrive policy takes it; both do so within seconds, which ten thousand messages cover.
-const CAPACITY: NonZeroUsize = NonZeroUsize::new(10_000).expect("not 0");
+const GENERATION: usize = 10_000;
 
 /// What became of a message here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +24,8 @@ pub enum Past {
     Survived,
 }
 
-/// What a process remembers of messages that have left it: which are done, which have failed for good and why. At most
-/// 10,000 of them. A ledger has its own; a host with a ledger for each batch keeps one beside them.
+/// What a process remembers of messages that have left it: which are done, which have failed for good and why. Of the last
+/// 10,000 for sure, of at most 20,000. A ledger has its own; a host with a ledger for each batch keeps one beside them.
 ///
 /// ```
 /// use drumline::{Ledger, Past, Policy, Recollection};
@@ -35,19 +39,16 @@ pub enum Past {
 /// # drop(ledger);
 /// # Ok::<(), drumline::InvalidPolicy>(())
 /// ```
-#[derive(Debug)]
-pub struct Recollection(LruCache<Arc<str>, Past>);
-
-impl Default for Recollection {
-    fn default() -> Self {
-        Self::new()
-    }
+#[derive(Debug, Default)]
+pub struct Recollection {
+    recent: HashMap<Arc<str>, Past, RandomState>,
+    older: HashMap<Arc<str>, Past, RandomState>,
 }
 
 impl Recollection {
     /// What is known of these messages.
-    pub fn about<'a>(&mut self, message_ids: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut about = Self::new();
+    pub fn about<'a>(&self, message_ids: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut about = Self::default();
         for id in message_ids {
             if let Some(past) = self.of(id) {
                 about.learn(id, past.clone());
@@ -56,20 +57,18 @@ impl Recollection {
         about
     }
 
-    pub(crate) fn new() -> Self {
-        // Not reserved ahead: a Lambda function remembers a handful.
-        let mut cache = LruCache::unbounded();
-        cache.resize(CAPACITY);
-        Self(cache)
-    }
-
-    pub(crate) fn of(&mut self, message_id: &str) -> Option<&Past> {
-        self.0.get(message_id)
+    pub(crate) fn of(&self, message_id: &str) -> Option<&Past> {
+        self.recent.get(message_id).or_else(|| self.older.get(message_id))
     }
 
     /// Learns what has become of a message, as a ledger tells it with [`Note::Learned`](crate::Note::Learned).
     pub fn learn(&mut self, message_id: impl Into<Arc<str>>, past: Past) {
-        self.0.put(message_id.into(), past);
+        if self.recent.len() == GENERATION {
+            mem::swap(&mut self.recent, &mut self.older);
+            // Its room stays for the next generation.
+            self.recent.clear();
+        }
+        self.recent.insert(message_id.into(), past);
     }
 }
 
@@ -79,22 +78,37 @@ mod tests {
 
     #[test]
     fn only_what_is_asked_for_is_handed_on() {
-        let mut memory = Recollection::new();
+        let mut memory = Recollection::default();
         memory.learn("known", Past::Condemned("why".into()));
         memory.learn("other", Past::Done);
-        let mut about = memory.about(["known", "new"]);
+        let about = memory.about(["known", "new"]);
         assert_eq!(about.of("known"), Some(&Past::Condemned("why".into())));
         assert_eq!(about.of("new"), None);
         assert_eq!(about.of("other"), None);
     }
 
     #[test]
-    fn the_oldest_are_forgotten() {
-        let mut recollection = Recollection::new();
-        for n in 0..=CAPACITY.get() {
+    fn the_oldest_are_forgotten_and_the_last_ones_never() {
+        let mut recollection = Recollection::default();
+        for n in 0..5 * GENERATION {
+            recollection.learn(n.to_string(), Past::Done);
+            if let Some(last) = (n + 1).checked_sub(GENERATION) {
+                assert_eq!(recollection.of(&last.to_string()), Some(&Past::Done), "{n}");
+            }
+            if let Some(gone) = n.checked_sub(2 * GENERATION) {
+                assert_eq!(recollection.of(&gone.to_string()), None, "{n}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_learned_last_counts() {
+        let mut recollection = Recollection::default();
+        recollection.learn("again", Past::Survived);
+        for n in 0..GENERATION {
             recollection.learn(n.to_string(), Past::Done);
         }
-        assert_eq!(recollection.of("0"), None);
-        assert_eq!(recollection.of("1"), Some(&Past::Done));
+        recollection.learn("again", Past::Done);
+        assert_eq!(recollection.of("again"), Some(&Past::Done));
     }
 }

@@ -39,7 +39,7 @@ impl Batch {
             Arc::new(BatchQueue { queue: Arc::clone(&self.queue), metrics: Arc::clone(&self.metrics) });
         let policy = policy(&self.queue.name, &self.queue.settings, self.queue.facts());
         let past = {
-            let mut memory = self.queue.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            let memory = self.queue.memory.lock().unwrap_or_else(PoisonError::into_inner);
             memory.about(messages.iter().map(|message| &*message.id))
         };
         let outcomes = Arc::new(Outcomes::remembered_by(Arc::clone(&self.queue.memory)));
