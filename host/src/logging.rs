@@ -52,7 +52,7 @@ fn by_target(filter: &str) -> Option<Targets> {
     let is_plain = |directive: &str| {
         !directive.is_empty() && !directive.ends_with('=') && !directive.contains(['[', ' '])
     };
-    filter.split(',').all(is_plain).then(|| filter.parse().ok())?
+    if filter.split(',').all(is_plain) { filter.parse().ok() } else { None }
 }
 
 #[cfg(test)]
