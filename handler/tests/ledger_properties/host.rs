@@ -1,13 +1,15 @@
 //! A host on virtual time, between a ledger and the model of SQS, to which a script happens.
 
+mod steps;
+
 use std::time::{Duration, Instant};
 
 use drumline::{
-    Action, Call, CallError, CancelReason, DeliveryId, DrainSummary, Effect, Ending, Held, Jitter, Ledger,
-    Note, Outcome, Policy, Receive, Replies, Report,
+    Action, Call, CallError, CancelReason, DeliveryId, DrainSummary, Effect, Ending, Jitter, Ledger, Note,
+    Outcome, Policy, Receive, Replies, Report,
 };
 
-use crate::script::{Setting, Step};
+use crate::script::Setting;
 use crate::sqs::{Sqs, index};
 use crate::watch::Watch;
 
@@ -95,105 +97,6 @@ impl Host {
         self.answered.clear();
         self.open.clear();
         self.brought_too_late = 0;
-        self.act();
-    }
-
-    pub(crate) fn play(&mut self, script: &[Step]) {
-        for step in script {
-            self.step(*step);
-        }
-    }
-
-    fn step(&mut self, step: Step) {
-        match step {
-            Step::Send { group, receives } => self.sqs.send(self.now, group, receives),
-            Step::Land { pick, duplicate } => self.land(pick, duplicate),
-            Step::FailReceive { pick } => {
-                if let Some((receive, _)) = take(&mut self.open, pick) {
-                    let jitter = self.jitter();
-                    self.ledger.receive_failed(self.now, receive.id, "no route".to_owned(), jitter);
-                    self.act();
-                }
-            }
-            Step::Steal => drop(self.sqs.receive(self.now, 2)),
-            Step::End { pick, how } => {
-                if !self.runs.is_empty() {
-                    let pick = pick % self.runs.len();
-                    let ending = ending(how, self.runs[pick].cancelled);
-                    self.end(pick, ending, if how % 2 == 0 { Some("spread") } else { None });
-                }
-            }
-            Step::Arrive { pick, fates } => {
-                if let Some(position) = pick.checked_rem(self.in_air.len()) {
-                    self.arrive(position, fates);
-                }
-            }
-            Step::Answer { pick, fates } => self.answer(pick, fates, usize::MAX),
-            Step::AnswerInPart { pick } => self.answer(pick, 0, pick % 3),
-            Step::Lose { pick, arrives } => {
-                if let Some(position) = pick.checked_rem(self.in_air.len()) {
-                    if arrives {
-                        self.arrive(position, 0);
-                    }
-                    self.in_air.remove(position);
-                }
-            }
-            Step::AnswerAgain { pick } => {
-                if let Some(position) = pick.checked_rem(self.answered.len()) {
-                    let (id, replies) = (self.answered[position].0.id, self.answered[position].1.clone());
-                    let jitter = self.jitter();
-                    self.ledger.called(self.now, id, replies, jitter);
-                    self.act();
-                }
-            }
-            Step::AnswerClaim { pick, how } => self.answer_claim(pick, how),
-            Step::LoseClaim { pick } => drop(take(&mut self.asked, pick)),
-            Step::Wait(time) => self.wait(time),
-        }
-    }
-
-    fn answer_claim(&mut self, pick: usize, how: u8) {
-        let Some(Asked { delivery, at, renews }) = take(&mut self.asked, pick) else { return };
-        let Some(length) = renews else {
-            self.watch.surrendered(delivery);
-            self.ledger.surrendered(self.now, delivery);
-            return self.act();
-        };
-        let reply = match how % 16 {
-            3 => Ok(Held::Lost),
-            4.. => Err("no route".to_owned()),
-            _ => Ok(Held::Ours),
-        };
-        if matches!(reply, Ok(Held::Ours)) {
-            self.watch.claim_renewed(delivery, at + length);
-        }
-        self.ledger.claim_renewed(self.now, delivery, reply);
-        self.act();
-    }
-
-    /// Messages come: by an open receive, or as a batch of their own on Lambda.
-    fn land(&mut self, pick: usize, duplicate: bool) {
-        let max = match (self.on_lambda, pick.checked_rem(self.open.len())) {
-            (true, _) => 4,
-            (false, Some(position)) => self.open[position].0.max,
-            (false, None) => return,
-        };
-        let mut messages = self.sqs.receive(self.now, max);
-        if duplicate && messages.len() < max {
-            messages.extend(self.sqs.deliver_again(self.now, pick));
-        }
-        for message in &messages {
-            self.watch.comes(self.now, message);
-        }
-        match take(&mut self.open, pick) {
-            Some((receive, since)) => {
-                if since + OVERDUE <= self.now {
-                    self.brought_too_late += messages.len();
-                }
-                self.ledger.received(self.now, receive.id, messages);
-            }
-            None => self.ledger.handed_in(self.now, messages),
-        }
         self.act();
     }
 
@@ -422,24 +325,4 @@ fn take<T>(from: &mut Vec<T>, pick: usize) -> Option<T> {
 
 fn failed() -> Result<(), CallError> {
     Err(CallError::Failed("throttled".to_owned()))
-}
-
-fn ending(how: u8, cancelled: Option<CancelReason>) -> Ending {
-    let reason = "why".to_owned();
-    match (how % 10, cancelled) {
-        (0..4, _) => Ending::Done,
-        (4..8, Some(CancelReason::TimedOut)) => Ending::TimedOut,
-        (4..8, Some(CancelReason::Shutdown)) => Ending::Interrupted,
-        (4..8, Some(CancelReason::LeaseLost)) => Ending::LeaseLost,
-        (4, None) => Ending::RetryAsked { after: Some(Duration::from_millis(u64::from(how) * 37)), reason },
-        (5, None) => Ending::RetryAsked { after: Some(Duration::MAX), reason },
-        (6, None) => Ending::NoHandler { reason },
-        (7, None) => Ending::RetryAsked { after: None, reason },
-        (8, None) if how >= 128 => Ending::DoneBefore,
-        (8, None) if how >= 64 => {
-            Ending::Held { remaining: Duration::from_millis(u64::from(how) * 91), reason }
-        }
-        (8, _) => Ending::Panicked { reason },
-        _ => Ending::Rejected { reason },
-    }
 }

@@ -1,0 +1,129 @@
+//! What the steps of a script do to the host.
+
+use std::time::Duration;
+
+use drumline::{CancelReason, Ending, Held};
+
+use super::{Asked, Host, OVERDUE, take};
+use crate::script::Step;
+
+impl Host {
+    pub(crate) fn play(&mut self, script: &[Step]) {
+        for step in script {
+            self.step(*step);
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Send { group, receives } => self.sqs.send(self.now, group, receives),
+            Step::Land { pick, duplicate } => self.land(pick, duplicate),
+            Step::FailReceive { pick } => {
+                if let Some((receive, _)) = take(&mut self.open, pick) {
+                    let jitter = self.jitter();
+                    self.ledger.receive_failed(self.now, receive.id, "no route".to_owned(), jitter);
+                    self.act();
+                }
+            }
+            Step::Steal => drop(self.sqs.receive(self.now, 2)),
+            Step::End { pick, how } => {
+                if !self.runs.is_empty() {
+                    let pick = pick % self.runs.len();
+                    let ending = ending(how, self.runs[pick].cancelled);
+                    self.end(pick, ending, if how % 2 == 0 { Some("spread") } else { None });
+                }
+            }
+            Step::Arrive { pick, fates } => {
+                if let Some(position) = pick.checked_rem(self.in_air.len()) {
+                    self.arrive(position, fates);
+                }
+            }
+            Step::Answer { pick, fates } => self.answer(pick, fates, usize::MAX),
+            Step::AnswerInPart { pick } => self.answer(pick, 0, pick % 3),
+            Step::Lose { pick, arrives } => {
+                if let Some(position) = pick.checked_rem(self.in_air.len()) {
+                    if arrives {
+                        self.arrive(position, 0);
+                    }
+                    self.in_air.remove(position);
+                }
+            }
+            Step::AnswerAgain { pick } => {
+                if let Some(position) = pick.checked_rem(self.answered.len()) {
+                    let (id, replies) = (self.answered[position].0.id, self.answered[position].1.clone());
+                    let jitter = self.jitter();
+                    self.ledger.called(self.now, id, replies, jitter);
+                    self.act();
+                }
+            }
+            Step::AnswerClaim { pick, how } => self.answer_claim(pick, how),
+            Step::LoseClaim { pick } => drop(take(&mut self.asked, pick)),
+            Step::Wait(time) => self.wait(time),
+        }
+    }
+
+    pub(super) fn answer_claim(&mut self, pick: usize, how: u8) {
+        let Some(Asked { delivery, at, renews }) = take(&mut self.asked, pick) else { return };
+        let Some(length) = renews else {
+            self.watch.surrendered(delivery);
+            self.ledger.surrendered(self.now, delivery);
+            return self.act();
+        };
+        let reply = match how % 16 {
+            3 => Ok(Held::Lost),
+            4.. => Err("no route".to_owned()),
+            _ => Ok(Held::Ours),
+        };
+        if matches!(reply, Ok(Held::Ours)) {
+            self.watch.claim_renewed(delivery, at + length);
+        }
+        self.ledger.claim_renewed(self.now, delivery, reply);
+        self.act();
+    }
+
+    /// Messages come: by an open receive, or as a batch of their own on Lambda.
+    pub(super) fn land(&mut self, pick: usize, duplicate: bool) {
+        let max = match (self.on_lambda, pick.checked_rem(self.open.len())) {
+            (true, _) => 4,
+            (false, Some(position)) => self.open[position].0.max,
+            (false, None) => return,
+        };
+        let mut messages = self.sqs.receive(self.now, max);
+        if duplicate && messages.len() < max {
+            messages.extend(self.sqs.deliver_again(self.now, pick));
+        }
+        for message in &messages {
+            self.watch.comes(self.now, message);
+        }
+        match take(&mut self.open, pick) {
+            Some((receive, since)) => {
+                if since + OVERDUE <= self.now {
+                    self.brought_too_late += messages.len();
+                }
+                self.ledger.received(self.now, receive.id, messages);
+            }
+            None => self.ledger.handed_in(self.now, messages),
+        }
+        self.act();
+    }
+}
+
+fn ending(how: u8, cancelled: Option<CancelReason>) -> Ending {
+    let reason = "why".to_owned();
+    match (how % 10, cancelled) {
+        (0..4, _) => Ending::Done,
+        (4..8, Some(CancelReason::TimedOut)) => Ending::TimedOut,
+        (4..8, Some(CancelReason::Shutdown)) => Ending::Interrupted,
+        (4..8, Some(CancelReason::LeaseLost)) => Ending::LeaseLost,
+        (4, None) => Ending::RetryAsked { after: Some(Duration::from_millis(u64::from(how) * 37)), reason },
+        (5, None) => Ending::RetryAsked { after: Some(Duration::MAX), reason },
+        (6, None) => Ending::NoHandler { reason },
+        (7, None) => Ending::RetryAsked { after: None, reason },
+        (8, None) if how >= 128 => Ending::DoneBefore,
+        (8, None) if how >= 64 => {
+            Ending::Held { remaining: Duration::from_millis(u64::from(how) * 91), reason }
+        }
+        (8, _) => Ending::Panicked { reason },
+        _ => Ending::Rejected { reason },
+    }
+}
