@@ -9,6 +9,7 @@ mod groups;
 mod ids;
 pub mod limits;
 mod message;
+mod object;
 mod redrive;
 mod settings;
 mod sqs;

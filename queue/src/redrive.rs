@@ -7,6 +7,7 @@ use serde::de::{Deserializer, Error as _};
 
 use crate::error::SqsError;
 use crate::limits::{MAX_ALLOWED_SOURCES, MAX_RECEIVE_COUNT};
+use crate::object::from_object;
 
 /// A queue's `RedrivePolicy`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +41,7 @@ fn number_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::
 impl RedrivePolicy {
     pub(crate) fn parse(text: &str) -> Result<Self, SqsError> {
         let invalid = |reason: &str| SqsError::invalid_value("RedrivePolicy", text, reason);
-        let raw: RawRedrivePolicy = serde_json::from_str(text).map_err(|error| {
+        let raw: RawRedrivePolicy = from_object(text.as_bytes()).map_err(|error| {
             let reason = format!(
                 "Redrive policy is not a valid JSON map with deadLetterTargetArn and maxReceiveCount: {error}."
             );
@@ -77,7 +78,7 @@ struct RawRedriveAllowPolicy {
 impl RedriveAllowPolicy {
     pub(crate) fn parse(text: &str) -> Result<Self, SqsError> {
         let invalid = |reason: &str| SqsError::invalid_value("RedriveAllowPolicy", text, reason);
-        let raw: RawRedriveAllowPolicy = serde_json::from_str(text)
+        let raw: RawRedriveAllowPolicy = from_object(text.as_bytes())
             .map_err(|error| invalid(&format!("Redrive allow policy is not valid JSON: {error}.")))?;
         match (raw.redrive_permission.as_str(), raw.source_queue_arns.len()) {
             ("allowAll", 0) => Ok(Self::AllowAll),

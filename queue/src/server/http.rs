@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::endpoint::Endpoint;
 use crate::error::{ErrorCode, SqsError};
+use crate::object::from_object;
 
 /// The largest request body read: a full batch whose every byte is escaped to six in JSON, and some for the rest.
 const MAX_REQUEST_BYTES: usize = 8 << 20;
@@ -112,8 +113,7 @@ fn do_it<Q: DeserializeOwned>(
 }
 
 fn parse<Q: DeserializeOwned>(body: &[u8]) -> Result<Q, SqsError> {
-    serde_json::from_slice(body)
-        .map_err(|error| SqsError::new(ErrorCode::MalformedRequest, error.to_string()))
+    from_object(body).map_err(|error| SqsError::new(ErrorCode::MalformedRequest, error.to_string()))
 }
 
 fn json<A: Serialize>(answer: Result<A, SqsError>) -> Result<Vec<u8>, SqsError> {
