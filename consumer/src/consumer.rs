@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use drumline_host::aws::{AwsQueue, QueueFacts, connect, queue_name};
 use drumline_host::{
     Advice, Books, Driver, Grace, Listener, Nobody, Parts, QueueSettings, QueueStatus, Settings, SqsError,
-    advise, policy,
+    advise, default_scope, intake, policy,
 };
 use drumline_store::OpenError;
 
@@ -182,6 +182,9 @@ impl Consumer {
         let queue = AwsQueue::new(clients.clone(), settings.url.to_string(), Arc::clone(&metrics));
         let failed = |error| StartError::Queue { queue: name.to_string(), error };
         let facts = patiently_describe(&queue, &name).await.map_err(failed)?;
+        let region = clients.config.region().map(ToString::to_string);
+        let scope = default_scope(settings, facts.arn.as_deref(), region.as_deref());
+        let scope = scope.map_err(StartError::Settings)?;
         let policy = policy(&name, settings, Some(&facts));
         match policy.dead_letter {
             DeadLetterPath::Redrive => {}
@@ -206,6 +209,7 @@ impl Consumer {
         }
         info!(
             queue = &*name,
+            scope = &*scope,
             concurrency = policy.concurrency,
             lease_secs = policy.lease.as_secs(),
             fifo = policy.fifo,
@@ -223,6 +227,7 @@ impl Consumer {
         let status = Arc::new(QueueStatus::default());
         let driver = Driver::new(Parts {
             name: Arc::clone(&name),
+            intake: Arc::new(intake(settings, scope, self.settings.legacy_records)),
             ledger,
             queue: Arc::new(queue),
             router: Arc::clone(&self.router),

@@ -37,21 +37,130 @@ impl ShownState {
     }
 }
 
-/// What `/jobs/{id}` answers, and `drumline jobs` shows.
+/// The answer of `/jobs/{id}`, and what `drumline jobs` shows: the job of this id that changed last, and the others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct JobView {
     pub(crate) state: ShownState,
     #[serde(flatten)]
     pub(crate) job: JobRecord,
+    /// Further jobs of the same id: in other queues, of other types, or from other sources.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) others: Vec<OtherJob>,
 }
 
-impl From<JobRecord> for JobView {
-    fn from(job: JobRecord) -> Self {
-        Self { state: state(&job), job }
+/// A job that has its id in common with the one that is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct OtherJob {
+    pub(crate) state: ShownState,
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) job_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) queue: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) scope: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) source: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) message_id: Option<String>,
+}
+
+/// Selects among the jobs of one id.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct JobFilter {
+    /// The queue's name.
+    pub(crate) queue: Option<String>,
+    /// The job's type.
+    #[serde(rename = "type")]
+    pub(crate) job_type: Option<String>,
+    /// The source of its event.
+    pub(crate) source: Option<String>,
+    /// The id of a message that it came in.
+    pub(crate) message: Option<String>,
+    /// The key of its identity.
+    pub(crate) key: Option<String>,
+}
+
+impl JobFilter {
+    /// Returns a filter that accepts this job alone, for watchers: another job of its id may change later. A job that was
+    /// never claimed cannot be told from others yet.
+    pub(crate) fn narrowed_to(&self, view: &JobView) -> Self {
+        match &view.job.claim {
+            Some(claim) => Self { key: Some(claim.key.clone()), ..Self::default() },
+            None => self.clone(),
+        }
+    }
+
+    fn accepts(&self, job: &JobRecord) -> bool {
+        let is = |wanted: &Option<String>, own: Option<&str>| {
+            wanted.as_deref().is_none_or(|wanted| own.is_some_and(|own| own == wanted))
+        };
+        let had = |id: &str| {
+            let claimed = job.claim.as_ref().is_some_and(|claim| claim.message_id == id);
+            claimed || job.attempts.iter().any(|attempt| attempt.message_id == id)
+        };
+        // The queue that a duplicate came from is not kept: it is shown in any.
+        let is_in_queue = is(&self.queue, queue(job)) || job.duplicate_of.is_some();
+        is(&self.key, job.claim.as_ref().map(|claim| claim.key.as_str()))
+            && is_in_queue
+            && is(&self.source, job.source.as_deref())
+            && is(&self.job_type, job_type(job))
+            && self.message.as_deref().is_none_or(had)
     }
 }
 
+impl JobView {
+    /// The view of all that a store knows by one id, the newest first. `None` if the filter accepts none of it.
+    pub(crate) fn newest(jobs: Vec<JobRecord>, filter: &JobFilter) -> Option<Self> {
+        let mut jobs = jobs.into_iter().filter(|job| filter.accepts(job));
+        let newest = Self::from(jobs.next()?);
+        Some(Self { others: jobs.map(OtherJob::from).collect(), ..newest })
+    }
+}
+
+impl From<JobRecord> for JobView {
+    fn from(mut job: JobRecord) -> Self {
+        let state = state(&job);
+        if state == ShownState::Failed {
+            // It was refused, and not skipped.
+            job.duplicate_of = None;
+        }
+        Self { state, job, others: Vec::new() }
+    }
+}
+
+impl From<JobRecord> for OtherJob {
+    fn from(job: JobRecord) -> Self {
+        let last = job.attempts.last();
+        let message_id =
+            job.claim.as_ref().map(|claim| &claim.message_id).or(last.map(|last| &last.message_id));
+        Self {
+            state: state(&job),
+            job_type: job_type(&job).map(str::to_owned),
+            queue: queue(&job).map(str::to_owned),
+            message_id: message_id.cloned(),
+            scope: job.scope,
+            source: job.source,
+        }
+    }
+}
+
+/// The queue that a job came from last, if it is known.
+pub(crate) fn queue(job: &JobRecord) -> Option<&str> {
+    let claimed = job.claim.as_ref().map(|claim| claim.queue.as_str());
+    claimed.or_else(|| Some(job.attempts.last()?.queue.as_str()))
+}
+
+/// The type of a job, if it is known.
+pub(crate) fn job_type(job: &JobRecord) -> Option<&str> {
+    let claimed = job.claim.as_ref().map(|claim| claim.job_type.as_str());
+    claimed.or_else(|| job.attempts.last()?.job_type.as_deref())
+}
+
 fn state(job: &JobRecord) -> ShownState {
+    if job.duplicate_of.is_some() && was_dead_lettered_itself(job) {
+        return ShownState::Failed;
+    }
     match job.claim.as_ref().map(|claim| claim.state) {
         Some(JobState::Running) => ShownState::Running,
         Some(JobState::Waiting) => ShownState::Waiting,
@@ -61,6 +170,13 @@ fn state(job: &JobRecord) -> ShownState {
         None if was_dead_lettered(job) => ShownState::Failed,
         None => ShownState::Unknown,
     }
+}
+
+/// A job of the same identity has run under another id, and this one failed permanently: its payload is another one.
+fn was_dead_lettered_itself(job: &JobRecord) -> bool {
+    let label = Outcome::DeadLetter(String::new()).label();
+    let own = job.attempts.iter().rfind(|attempt| attempt.job_id.as_deref() == Some(&*job.job_id));
+    own.is_some_and(|attempt| attempt.outcome == label)
 }
 
 fn was_dead_lettered(job: &JobRecord) -> bool {
@@ -78,6 +194,7 @@ pub(crate) mod examples {
         AttemptRecord {
             at_ms: 1_700_000_000_000,
             message_id: "m-1".to_owned(),
+            job_id: None,
             queue: "jobs".to_owned(),
             job_type: Some("email.send".to_owned()),
             attempt: 2,
@@ -94,26 +211,30 @@ pub(crate) mod examples {
     pub(crate) fn claim(state: JobState) -> ClaimRecord {
         ClaimRecord {
             state,
-            key: "j-1".to_owned(),
+            key: "8:arn:jobs,10:email.send,0:,3:j-1".to_owned(),
+            job_id: "j-1".to_owned(),
             job_type: "email.send".to_owned(),
             queue: "jobs".to_owned(),
             message_id: "m-1".to_owned(),
             owner: "host-7".to_owned(),
             attempts: 2,
             claimed_until_ms: 1_700_000_030_000,
+            finished_at_ms: None,
             verdict: None,
             result: None,
         }
     }
 
     pub(crate) fn job(claim: Option<ClaimRecord>, attempts: Vec<AttemptRecord>) -> JobRecord {
-        JobRecord { job_id: "j-1".to_owned(), claim, progress: None, attempts }
+        JobRecord { job_id: "j-1".to_owned(), claim, attempts, ..JobRecord::default() }
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use drumline_store::{AttemptRecord, ClaimRecord, DuplicateOf};
+
     use super::examples::{attempt, claim, job};
     use super::*;
 
@@ -143,5 +264,100 @@ mod tests {
         assert_eq!(json["attempts"][0]["reason"], "no route");
         assert_eq!(json["state"], view.state.label());
         assert_eq!(serde_json::from_value::<JobView>(json).unwrap(), view);
+    }
+
+    #[test]
+    fn the_newest_that_the_filter_accepts_is_shown_and_the_others_are_listed() {
+        let in_queue = |queue: &str, job_type: &str, message: &str| {
+            let mut claim = claim(JobState::Done);
+            (claim.queue, claim.job_type, claim.message_id) = (queue.into(), job_type.into(), message.into());
+            job(Some(claim), Vec::new())
+        };
+        let jobs = vec![
+            in_queue("a", "order.paid", "m-1"),
+            in_queue("b", "order.paid", "m-2"),
+            in_queue("a", "order.sent", "m-3"),
+            job(None, vec![attempt("retry", "no route")]),
+        ];
+        let filter = |queue: Option<&str>, job_type: Option<&str>, message: Option<&str>| JobFilter {
+            queue: queue.map(str::to_owned),
+            job_type: job_type.map(str::to_owned),
+            message: message.map(str::to_owned),
+            ..JobFilter::default()
+        };
+        let table = [
+            (filter(None, None, None), Some(0), 3),
+            (filter(Some("b"), None, None), Some(1), 0),
+            (filter(Some("a"), None, None), Some(0), 1),
+            (filter(None, Some("order.sent"), None), Some(2), 0),
+            (filter(Some("jobs"), Some("email.send"), None), Some(3), 0),
+            (filter(None, None, Some("m-3")), Some(2), 0),
+            (filter(None, None, Some("m-1")), Some(0), 1),
+            (filter(Some("b"), Some("order.sent"), None), None, 0),
+        ];
+        for (filter, shown, others) in table {
+            let view = JobView::newest(jobs.clone(), &filter);
+            let found = view.as_ref().map(|view| (&view.job, view.others.len()));
+            assert_eq!(found, shown.map(|index: usize| (&jobs[index], others)), "{filter:?}");
+        }
+        let view = JobView::newest(jobs, &JobFilter::default()).unwrap();
+        let other =
+            job(Some(ClaimRecord { key: "other".to_owned(), ..claim(JobState::Running) }), Vec::new());
+        let jobs = vec![other, view.job.clone()];
+        assert_eq!(
+            JobView::newest(jobs, &JobFilter::default().narrowed_to(&view)).unwrap().job,
+            view.job,
+            "a watched job stays the same"
+        );
+        let json = serde_json::to_value(&view).unwrap();
+        assert_eq!((&json["jobId"], &json["claim"]["queue"]), (&"j-1".into(), &"a".into()));
+        assert_eq!((&json["others"][0]["queue"], &json["others"][0]["state"]), (&"b".into(), &"done".into()));
+        assert_eq!(serde_json::from_value::<JobView>(json).unwrap(), view);
+    }
+
+    #[test]
+    fn a_job_with_another_payload_than_the_one_that_ran_has_failed() {
+        let mut original = claim(JobState::Done);
+        original.job_id = "j-0".to_owned();
+        let own = |outcome: &str| AttemptRecord {
+            job_id: Some("j-1".to_owned()),
+            ..attempt(outcome, "runs or has run with another payload")
+        };
+        let other = AttemptRecord { job_id: Some("j-0".to_owned()), ..attempt("dead_letter", "never") };
+        let duplicate = |attempts: Vec<AttemptRecord>| {
+            let mut record = job(Some(original.clone()), attempts);
+            record.duplicate_of = Some(DuplicateOf {
+                job_id: "j-0".to_owned(),
+                message_id: "m-0".to_owned(),
+                queue: "jobs".to_owned(),
+                worker: "host-7".to_owned(),
+                finished_at_ms: None,
+            });
+            JobView::from(record)
+        };
+        let table = [
+            (vec![], ShownState::Done),
+            (vec![other.clone()], ShownState::Done),
+            (vec![own("retry"), other.clone()], ShownState::Done),
+            (vec![own("retry"), own("dead_letter"), other], ShownState::Failed),
+        ];
+        for (attempts, state) in table {
+            let view = duplicate(attempts);
+            assert_eq!((view.state, view.job.duplicate_of.is_some()), (state, state == ShownState::Done));
+        }
+    }
+
+    #[test]
+    fn a_duplicate_is_found_in_whichever_queue_it_came_from() {
+        let mut record = job(Some(claim(JobState::Done)), Vec::new());
+        record.duplicate_of = Some(DuplicateOf {
+            job_id: "j-0".to_owned(),
+            message_id: "m-0".to_owned(),
+            queue: "jobs".to_owned(),
+            worker: "host-7".to_owned(),
+            finished_at_ms: None,
+        });
+        let filter = JobFilter { queue: Some("low".to_owned()), ..JobFilter::default() };
+        assert!(JobView::newest(vec![record], &filter).is_some());
     }
 }

@@ -1,18 +1,22 @@
 //! The metrics of the consumer, under the names that dashboards and alarms rely on.
 
+mod labels;
+
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use drumline::DuplicateCause;
 use drumline_host::{QueueMetrics, StoreMetrics, StoreOperation};
 use foldhash::fast::RandomState;
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+
+use self::labels::{ByAction, ByCause, ByClass, ByOperation, ByOutcome, ByQueue, ByResult, ByState, ByType};
 
 /// Job types told apart in metrics; further ones count as `other`. A forwarder takes types from messages, and a label
 /// with unbounded values would fill the memory of whoever scrapes it.
@@ -28,55 +32,6 @@ const DURATION_BUCKETS: [f64; 14] =
 /// Upper bounds in seconds: from at once to a backlog of hours.
 const PICKUP_BUCKETS: [f64; 13] =
     [0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0];
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByQueue {
-    queue: String,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByType {
-    queue: String,
-    r#type: String,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByOutcome {
-    queue: String,
-    r#type: String,
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByClass {
-    queue: String,
-    r#type: String,
-    class: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByResult {
-    queue: String,
-    result: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByState {
-    queue: String,
-    state: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByAction {
-    action: &'static str,
-    result: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByOperation {
-    operation: &'static str,
-    result: &'static str,
-}
 
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
@@ -95,7 +50,7 @@ struct Inner {
     leases_lost: Family<ByQueue, Counter>,
     requests: Family<ByAction, Counter>,
     empty_receives: Family<ByQueue, Counter>,
-    deduplicated: Family<ByType, Counter>,
+    deduplicated: Family<ByCause, Counter>,
     failures: Family<ByClass, Counter>,
     depths: Family<ByState, Gauge>,
     dead_letters: Family<ByQueue, Gauge>,
@@ -213,7 +168,7 @@ impl Inner {
         r.register("drumline_empty_receives", "Receives that brought nothing", self.empty_receives.clone());
         r.register(
             "drumline_deduplicated",
-            "Deliveries whose job was done before",
+            "Messages deleted without a run, since their job was done before, by cause",
             self.deduplicated.clone(),
         );
         r.register("drumline_queue_depth", "Messages in the queue, by state", self.depths.clone());
@@ -249,7 +204,6 @@ struct OfQueue {
 /// The metrics of one job type on one queue.
 struct OfType {
     running: Gauge,
-    deduplicated: Counter,
     duration: Histogram,
     acks: Counter,
     label: String,
@@ -279,13 +233,22 @@ impl OfQueue {
     fn make_type(&self, label: &str) -> OfType {
         let by_type = ByType { queue: self.queue.clone(), r#type: label.to_owned() };
         let all = &self.all.0;
+        // From the start, so that the first duplicate is an increase.
+        for cause in [DuplicateCause::Redelivered, DuplicateCause::Duplicate, DuplicateCause::Replayed] {
+            drop(self.deduplicated_by(label, cause));
+        }
         OfType {
             running: all.running.get_or_create(&by_type).clone(),
-            deduplicated: all.deduplicated.get_or_create(&by_type).clone(),
             duration: all.durations.get_or_create(&by_type).clone(),
             acks: self.jobs(label, "ack"),
             label: label.to_owned(),
         }
+    }
+
+    fn deduplicated_by(&self, label: &str, cause: DuplicateCause) -> Counter {
+        let (queue, r#type) = (self.queue.clone(), label.to_owned());
+        let labels = ByCause { queue, r#type, cause: cause.label() };
+        self.all.0.deduplicated.get_or_create(&labels).clone()
     }
 
     fn jobs(&self, label: &str, outcome: &'static str) -> Counter {
@@ -324,8 +287,9 @@ impl QueueMetrics for OfQueue {
         }
     }
 
-    fn deduplicated(&self, job_type: Option<&str>) {
-        self.of_type(job_type).deduplicated.inc();
+    fn deduplicated(&self, job_type: Option<&str>, cause: DuplicateCause) {
+        let label = &self.of_type(job_type).label;
+        self.deduplicated_by(label, cause).inc();
     }
 
     fn renewals(&self, count: usize, renewed: bool) {

@@ -1,6 +1,8 @@
-//! Before the handler: the keys of a job, its claim, and what follows where it has none.
+//! Before the handler: the identity of a job, its claim, and what follows if the claim is not granted.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,14 +10,17 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use serde_json::value::RawValue;
 
-use crate::claim::{Admission, Claim, ClaimRequest, Grant, MAX_KEY_BYTES};
-use crate::ending::Ending;
+use crate::claim::{Admission, Claim, ClaimRequest, Grant, MAX_KEY_BYTES, PriorRun};
+use crate::ending::{Duplicate, DuplicateCause, Ending};
 use crate::envelope::Envelope;
 use crate::failure::bounded;
-use crate::invoke::Attempt;
-use crate::message::Message;
+use crate::identity::{Identity, KeyScope, MAX_SOURCE_BYTES, MAX_TYPE_BYTES};
+use crate::intake::{Intake, RequiredFields};
+use crate::invoke::{Attempt, panic_message};
+use crate::message::{Attribute, Message};
 use crate::payload_hash::payload_hash;
 use crate::router::{Keys, Route, undecoded_type};
+use crate::unwrapping::SNS_REPLAYED;
 
 /// A job that is understood as far as can be without its handler.
 pub(crate) struct Work {
@@ -23,13 +28,20 @@ pub(crate) struct Work {
     pub(crate) version: u32,
     pub(crate) job_id: Option<Arc<str>>,
     pub(crate) idempotency_key: Option<Arc<str>>,
+    pub(crate) source: Option<Arc<str>>,
     pub(crate) correlation_id: Option<String>,
+    pub(crate) attributes: BTreeMap<String, Attribute>,
     pub(crate) payload: Box<RawValue>,
+    /// Before the job's own key is known, the identity by what the envelope says.
+    pub(crate) identity: Arc<Identity>,
+    required: RequiredFields,
+    is_replay: bool,
+    is_named: bool,
     /// The message is handed on as it is, and its body is the payload.
     is_raw: bool,
 }
 
-/// With what a handler starts.
+/// What a handler starts with.
 pub(crate) struct Admitted {
     pub(crate) attempt: NonZeroU32,
     pub(crate) claim: Option<Arc<Claim>>,
@@ -37,38 +49,35 @@ pub(crate) struct Admitted {
 }
 
 impl Work {
-    pub(crate) fn new(route: &Route, message: &Message, envelope: Option<Envelope>) -> Self {
-        let Some(e) = envelope else {
-            return Self {
-                job_type: undecoded_type(message, route),
-                version: 1,
-                job_id: None,
-                idempotency_key: None,
-                correlation_id: None,
-                payload: RawValue::NULL.to_owned(),
-                is_raw: true,
-            };
-        };
+    pub(crate) fn new(route: &Route, message: &Message, envelope: Option<Envelope>, intake: &Intake) -> Self {
+        let is_raw = envelope.is_none();
+        let envelope = envelope
+            .unwrap_or_else(|| Envelope::bare(&*undecoded_type(message, route), RawValue::NULL.to_owned()));
         // A known type shares the route's name; an undecoded message brings its own.
-        let job_type =
-            if *route.job_type == e.job_type { Arc::clone(&route.job_type) } else { e.job_type.into() };
+        let job_type = if *route.job_type == envelope.job_type {
+            Arc::clone(&route.job_type)
+        } else {
+            envelope.job_type.as_str().into()
+        };
+        let identity = identity(intake, &job_type, &envelope, message);
+        // S3's test event comes from no producer who could add a field.
+        let required =
+            if envelope.is_s3_test { RequiredFields::default() } else { intake.required_of(&job_type) };
         Self {
             job_type,
-            version: e.version,
-            job_id: e.job_id,
-            idempotency_key: e.idempotency_key,
-            correlation_id: e.correlation_id,
-            payload: e.payload,
-            is_raw: false,
+            version: envelope.version,
+            job_id: envelope.job_id,
+            idempotency_key: envelope.idempotency_key,
+            source: envelope.source,
+            correlation_id: envelope.correlation_id,
+            attributes: envelope.attributes,
+            payload: envelope.payload,
+            identity: Arc::new(identity),
+            is_replay: envelope.is_replay,
+            required,
+            is_named: envelope.is_named,
+            is_raw,
         }
-    }
-
-    pub(crate) fn job_id<'a>(&'a self, message: &'a Message) -> &'a str {
-        self.job_id.as_deref().unwrap_or(&message.id)
-    }
-
-    fn key<'a>(&'a self, message: &'a Message) -> &'a str {
-        self.idempotency_key.as_deref().unwrap_or_else(|| self.job_id(message))
     }
 
     /// Asks the host for the job's claim.
@@ -81,69 +90,136 @@ impl Work {
             // Should the claim be granted all the same, it expires.
             Either::Right(((), _)) => return Err(Ending::Interrupted),
         };
-        let key = || self.key(&attempt.message);
+        let id = self.identity.id();
         match admission {
             Admission::Unclaimed => Ok(Admitted { attempt: attempt.number, claim: None, checkpoint: None }),
             Admission::Granted(Grant { claim, attempt, checkpoint }) => {
                 Ok(Admitted { attempt, claim: Some(claim), checkpoint })
             }
-            Admission::Done(_) => Err(Ending::DoneBefore),
+            Admission::Done(prior) => Err(self.done_before(*prior, &attempt.message)),
             Admission::Condemned(reason) => Err(Ending::Condemned { reason: bounded(reason) }),
-            Admission::Held(remaining) => {
-                Err(held(remaining, "another worker or message has the idempotency key", key()))
-            }
+            Admission::Held(remaining) => Err(held(remaining, "another worker or message runs the job", id)),
             Admission::Locked(remaining) => {
                 Err(held(remaining, "another job has the lock", &lock.unwrap_or_default()))
             }
             Admission::Mismatch => Err(Ending::Rejected {
                 reason: bounded(format!(
-                    "the idempotency key {:?} stands for another payload: a new job needs a key of its own",
-                    key()
+                    "the job {id:?} of this type and scope runs or has run with another payload: a new job needs an \
+                     idempotencyKey or jobId of its own"
                 )),
             }),
             Admission::Unavailable(reason) => Err(Ending::StoreUnavailable { reason: bounded(reason) }),
         }
     }
 
+    fn done_before(&self, prior: PriorRun, message: &Message) -> Ending {
+        let cause = if prior.message_id == *message.id {
+            DuplicateCause::Redelivered
+        } else if self.is_replay || message.attribute(SNS_REPLAYED).is_some() {
+            DuplicateCause::Replayed
+        } else {
+            DuplicateCause::Duplicate
+        };
+        Ending::DoneBefore(Box::new(Duplicate { cause, prior }))
+    }
+
     fn request(&mut self, route: &Route, attempt: &Attempt) -> Result<ClaimRequest, Ending> {
-        let Keys { idempotency_key, lock } = route
-            .keys(self.version, &self.payload)
-            .map_err(|failure| Ending::Undecodable { reason: failure.into_parts().1 })?;
-        if let Some(own) = idempotency_key {
-            self.idempotency_key = Some(own.into());
-        }
         let message = &attempt.message;
-        let job_id = Arc::clone(self.job_id.as_ref().unwrap_or(&message.id));
-        let key = Arc::clone(self.idempotency_key.as_ref().unwrap_or(&job_id));
-        for (what, text) in
-            [("jobId", Some(&*job_id)), ("idempotency key", Some(&*key)), ("lock", lock.as_deref())]
-        {
-            if text.is_some_and(|text| text.len() > MAX_KEY_BYTES) {
-                return Err(Ending::Undecodable {
-                    reason: format!("the {what} has more than {MAX_KEY_BYTES} bytes"),
-                });
-            }
+        // The code of a job and of its upcasters runs here too, and may panic as its handler may.
+        let keys = catch_unwind(AssertUnwindSafe(|| route.keys(self.version, &self.payload)));
+        let Keys { idempotency_key, scope, lock } = keys
+            .map_err(|panic| Ending::Panicked { reason: bounded(panic_message(panic.as_ref())) })?
+            .map_err(|failure| Ending::Undecodable { reason: failure.into_parts().1 })?;
+        let is_computed = idempotency_key.is_some();
+        if let Some(computed) = idempotency_key {
+            self.idempotency_key = Some(computed.into());
         }
-        // A message does not change: under its own id the payload is always the same.
-        let payload_hash = if key == message.id {
+        self.check(lock.as_deref())?;
+        if is_computed {
+            let job_id = Arc::clone(self.identity.job_id());
+            let key = self.idempotency_key.clone().unwrap_or_else(|| Arc::clone(&job_id));
+            let job_scope = Arc::clone(self.identity.scope());
+            let identity = match scope {
+                KeyScope::Job => {
+                    Identity::new(job_scope, Arc::clone(&self.job_type), self.source.as_deref(), key)
+                }
+                KeyScope::Global => Identity::global(job_scope, Arc::clone(&self.job_type), key),
+            };
+            self.identity = Arc::new(identity.with_job_id(job_id));
+        }
+        // Version 0.1 knew no scope but the queue's name. Under a scope that means something else, nothing of it counts.
+        let is_of_queue = self.identity.scope().rsplit(':').next() == Some(&attempt.queue);
+        let looks_up_old = attempt.intake.legacy_keys && is_of_queue;
+        // A message does not change: under its own id the payload is always the same. A global key is shared by payloads
+        // of several types.
+        let id = self.identity.id();
+        let is_message = self.idempotency_key.is_none() && self.job_id.is_none();
+        let is_global = is_computed && scope == KeyScope::Global;
+        let payload_hash = if is_message || is_global {
             0
         } else {
             payload_hash(&self.job_type, if self.is_raw { &message.body } else { self.payload.get() })
         };
         Ok(ClaimRequest {
-            key,
+            legacy_key: (looks_up_old && !is_global).then(|| Arc::clone(id)),
+            identity: Arc::clone(&self.identity),
             payload_hash,
             lock,
             length: attempt.claim_length,
-            job_id,
-            job_type: Arc::clone(&self.job_type),
             queue: Arc::clone(&attempt.queue),
             message_id: Arc::clone(&message.id),
             receive_count: message.receive_count,
         })
     }
+
+    /// Whether the message has what its queue requires, and nothing that is too long to be kept.
+    fn check(&self, lock: Option<&str>) -> Result<(), Ending> {
+        if let Some(missing) = self.required.missing(self.idempotency_key.is_some(), self.is_named) {
+            let has_aws_id = !self.is_named && self.job_id.is_some();
+            let hint =
+                if missing == "jobId" && has_aws_id { ": AWS assigned the id that it has" } else { "" };
+            return Err(Ending::Undecodable {
+                reason: format!("the message has no `{missing}`, which its queue or type requires{hint}"),
+            });
+        }
+        let texts = [
+            ("type", Some(&*self.job_type), MAX_TYPE_BYTES),
+            ("source", self.source.as_deref(), MAX_SOURCE_BYTES),
+            ("jobId", self.job_id.as_deref(), MAX_KEY_BYTES),
+            ("idempotency key", self.idempotency_key.as_deref(), MAX_KEY_BYTES),
+            ("lock", lock, MAX_KEY_BYTES),
+        ];
+        for (name, text, most) in texts {
+            if text.is_some_and(|text| text.len() > most) {
+                return Err(Ending::Undecodable { reason: format!("the {name} has more than {most} bytes") });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The identity of a job by what its envelope says; the key that the job's code computes comes later.
+pub(crate) fn identity(
+    intake: &Intake,
+    job_type: &Arc<str>,
+    envelope: &Envelope,
+    message: &Message,
+) -> Identity {
+    // One that is too long to be kept fails the job, and its history is found by the message's id.
+    let kept = |id: &Option<Arc<str>>| id.as_ref().filter(|id| id.len() <= MAX_KEY_BYTES).cloned();
+    let (job_id, key) = (kept(&envelope.job_id), kept(&envelope.idempotency_key));
+    let (scope, source) = (Arc::clone(intake.scope_of(job_type)), envelope.source.as_deref());
+    let identity = match key.or_else(|| job_id.clone()) {
+        Some(id) => Identity::new(scope, Arc::clone(job_type), source, id),
+        None => Identity::of_message(scope, Arc::clone(job_type), source, Arc::clone(&message.id)),
+    };
+    identity.with_job_id(job_id.unwrap_or_else(|| Arc::clone(&message.id)))
 }
 
 fn held(remaining: Duration, what: &str, key: &str) -> Ending {
     Ending::Held { remaining, reason: bounded(format!("{what} {key:?}")) }
 }
+
+#[cfg(test)]
+#[path = "admission_tests.rs"]
+mod tests;

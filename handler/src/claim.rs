@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
+use crate::identity::Identity;
+
 /// The longest idempotency or lock key, in bytes: what fits into every store (keys of `DynamoDB` end at 2,048).
 pub const MAX_KEY_BYTES: usize = 1024;
 
@@ -24,22 +26,23 @@ pub const MAX_RESULT_BYTES: usize = 32 * 1024;
 /// What a run asks for.
 #[derive(Debug, Clone)]
 pub struct ClaimRequest {
-    /// Under which key the effect happens once; the job's id where the producer named none.
-    pub key: Arc<str>,
-    /// What must be the same whenever the key is: a hash of the type and the payload, whatever the order and the notation
-    /// in which that was written.
+    /// The identity of the job: its effect happens once.
+    pub identity: Arc<Identity>,
+    /// The key under which stores of version 0.1 kept this job: looked up where nothing is kept under the identity. Such
+    /// a record counts only if its queue, type and payload hash are this request's, and its message too if the identity has a
+    /// source, which that version did not keep. `None` skips the look-up.
+    pub legacy_key: Option<Arc<str>>,
+    /// A hash of the type and the payload, independent of the order and the notation in which it was written. One identity
+    /// must always have the same.
     pub payload_hash: u128,
-    /// What no two jobs may work on at once.
+    /// The name of a lock that no two jobs may hold at once, whatever their identities.
     pub lock: Option<String>,
-    /// Until when, from now, unless it is renewed.
+    /// How long the claim lasts from now, unless it is renewed.
     pub length: Duration,
-    /// The job's id.
-    pub job_id: Arc<str>,
-    /// The job's type.
-    pub job_type: Arc<str>,
     /// The queue's name.
     pub queue: Arc<str>,
-    /// The message's id. Attempts and verdicts belong to a message: a redrive gives the job a new one, and it begins anew.
+    /// The message's id. Attempts and failure reasons belong to a message: after a redrive the job has a new one, and a
+    /// fresh budget of attempts.
     pub message_id: Arc<str>,
     /// How often the message was received.
     pub receive_count: u32,
@@ -48,17 +51,45 @@ pub struct ClaimRequest {
 /// A claim that was granted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
-    /// The key, as in the request.
-    pub key: Arc<str>,
+    /// The identity, as in the request.
+    pub identity: Arc<Identity>,
     /// Who holds it: a name of this process.
     pub owner: Arc<str>,
-    /// The fencing token: larger than that of any earlier claim of the key.
+    /// The fencing token: larger than that of any earlier claim of the identity.
     pub counter: u64,
     /// The lock that was acquired with it, and its own fencing token.
     pub lock: Option<(String, u64)>,
-    /// The job's id.
-    pub job_id: Arc<str>,
 }
+
+/// The run that has done a job, as a store remembers it: what a duplicate of the job duplicates.
+#[derive(Debug, Clone, Default)]
+pub struct PriorRun {
+    /// The result that it left.
+    pub result: Option<Box<RawValue>>,
+    /// The job id that it ran under.
+    pub job_id: String,
+    /// The message that it ran for.
+    pub message_id: String,
+    /// The name of that message's queue.
+    pub queue: String,
+    /// The process that ran it.
+    pub worker: String,
+    /// When it succeeded, in milliseconds since the Unix epoch; `None` for records of version 0.1.
+    pub finished_at_ms: Option<u64>,
+}
+
+impl PartialEq for PriorRun {
+    fn eq(&self, other: &Self) -> bool {
+        let parts = |run: &Self| {
+            let result = run.result.as_ref().map(|result| result.get().to_owned());
+            let texts = [&run.job_id, &run.message_id, &run.queue, &run.worker].map(Clone::clone);
+            (result, texts, run.finished_at_ms)
+        };
+        parts(self) == parts(other)
+    }
+}
+
+impl Eq for PriorRun {}
 
 /// What a store says to a request.
 #[derive(Debug, Clone)]
@@ -67,15 +98,15 @@ pub enum Admission {
     Unclaimed,
     /// The claim is ours.
     Granted(Grant),
-    /// The job was done before, and this is what it left.
-    Done(Option<Box<RawValue>>),
+    /// A run of the same identity has succeeded before.
+    Done(Box<PriorRun>),
     /// This message has failed for good before, for this reason.
     Condemned(String),
-    /// The key is claimed elsewhere, for this long unless it is renewed.
+    /// The identity is claimed elsewhere, for this long unless it is renewed.
     Held(Duration),
     /// The lock is held elsewhere, for this long unless it is renewed.
     Locked(Duration),
-    /// The key stands for another payload, which is done or being worked on.
+    /// The identity stands for another payload, which is done or being worked on.
     Mismatch,
     /// The store does not answer, for this reason.
     Unavailable(String),

@@ -1,6 +1,7 @@
 //! What a handler is told about its run, and what it can say back.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::panic::{self, AssertUnwindSafe};
@@ -18,7 +19,9 @@ use crate::claim::{Admission, Claim, ClaimRequest, Held, MAX_CHECKPOINT_BYTES, M
 use crate::control::{CancelReason, RunControl};
 use crate::ending::Ending;
 use crate::failure::Failure;
-use crate::message::Message;
+use crate::identity::Identity;
+use crate::message::{Attribute, Message, text_of};
+use crate::trace::traceparent;
 
 /// What a host lends to the handlers it runs.
 ///
@@ -99,8 +102,8 @@ pub(crate) struct Inner {
     pub(crate) span: Span,
     pub(crate) job_type: Arc<str>,
     pub(crate) version: u32,
-    pub(crate) job_id: Option<Arc<str>>,
-    pub(crate) idempotency_key: Option<Arc<str>>,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) attributes: BTreeMap<String, Attribute>,
     pub(crate) correlation_id: Option<String>,
     pub(crate) claim: Option<Arc<Claim>>,
     pub(crate) checkpoint: Option<Box<RawValue>>,
@@ -139,14 +142,38 @@ impl Context {
         self.0.version
     }
 
-    /// The producer's id of the job, else the message id.
+    /// The producer's id of the job, else the envelope's own, else the message id.
     pub fn job_id(&self) -> &str {
-        self.0.job_id.as_deref().unwrap_or(&self.0.message.id)
+        self.0.identity.job_id()
     }
 
-    /// Under which key the job's effect happens once: hand it to whatever has the effect.
+    /// The idempotency key of the job: the one that its code computes, else the producer's, else the job id. Hand it to
+    /// the service that has the effect. It is unique among jobs of one scope, type and source; a service that several job
+    /// types use should be given [`identity().key()`](Identity::key) instead.
     pub fn idempotency_key(&self) -> &str {
-        self.0.idempotency_key.as_deref().unwrap_or(self.job_id())
+        self.0.identity.id()
+    }
+
+    /// The identity of the job: the claim, its history and its progress are kept under it.
+    pub fn identity(&self) -> &Arc<Identity> {
+        &self.0.identity
+    }
+
+    /// Returns the text of an attribute: of the message, else of the envelope inside it (an SNS notification's attributes,
+    /// a `CloudEvent`'s extensions).
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.0.message.attribute(name).or_else(|| text_of(&self.0.attributes, name))
+    }
+
+    /// The attributes that came inside the envelope: of an SNS notification, or a `CloudEvent`'s extensions.
+    pub fn envelope_attributes(&self) -> &BTreeMap<String, Attribute> {
+        &self.0.attributes
+    }
+
+    /// The W3C `traceparent` of the job: the message's, else the one inside the envelope. See
+    /// [`Message::traceparent`].
+    pub fn traceparent(&self) -> Option<String> {
+        traceparent(&self.0.message, &self.0.attributes)
     }
 
     /// What ties the job to the request that caused it, else the job id.

@@ -52,7 +52,7 @@ pub fn decide(policy: &Policy, facts: &Facts<'_>, ending: &Ending, jitter: Jitte
     };
     let later = |delay: Duration| Outcome::RetryAfter(delay.min(facts.longest_delay));
     match ending {
-        Ending::Done | Ending::DoneBefore => Outcome::Ack,
+        Ending::Done | Ending::DoneBefore(_) => Outcome::Ack,
         Ending::RetryAsked { .. } | Ending::Panicked { .. } | Ending::TimedOut
             if policy.max_attempts.is_some_and(|most| facts.attempt >= most) =>
         {
@@ -125,7 +125,7 @@ mod tests {
             (1, None, Ending::Undecodable { reason: why() }, Outcome::DeadLetter(why())),
             (1, None, Ending::Interrupted, Outcome::Release),
             (1, None, Ending::LeaseLost, Outcome::LeaseLost),
-            (1, None, Ending::DoneBefore, Outcome::Ack),
+            (1, None, Ending::DoneBefore(Box::default()), Outcome::Ack),
             (1, None, Ending::Condemned { reason: why() }, Outcome::DeadLetter(why())),
             // With no jitter drawn: exactly what remains, then twice that, up to the longest delay of the policy.
             (1, None, held(40), secs(40)),

@@ -4,6 +4,9 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::claim::PriorRun;
+use crate::identity::Identity;
+
 /// How one run of a handler ended. What follows from it is decided by [`decide`](crate::decide()).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
@@ -42,8 +45,8 @@ pub enum Ending {
     Interrupted,
     /// The lease, or the claim, ended under the running handler.
     LeaseLost,
-    /// The handler did not run: the job was done before, in another message or by another worker.
-    DoneBefore,
+    /// The handler did not run: a run of the same identity has succeeded before, for another message or in another worker.
+    DoneBefore(Box<Duplicate>),
     /// The handler did not run: the message has failed for good before.
     Condemned {
         /// Why it has.
@@ -67,7 +70,7 @@ impl Ending {
     /// The `class` label of `drumline_failures_total`; `None` where nothing has failed here.
     pub fn class(&self) -> Option<&'static str> {
         match self {
-            Self::Done | Self::DoneBefore | Self::Condemned { .. } | Self::Held { .. } => None,
+            Self::Done | Self::DoneBefore(_) | Self::Condemned { .. } | Self::Held { .. } => None,
             Self::RetryAsked { .. } => Some("retry_asked"),
             Self::Rejected { .. } => Some("rejected"),
             Self::Undecodable { .. } => Some("undecodable"),
@@ -92,16 +95,17 @@ impl Ending {
             | Self::TimedOut
             | Self::Interrupted
             | Self::LeaseLost => true,
-            Self::DoneBefore | Self::Condemned { .. } | Self::Held { .. } | Self::StoreUnavailable { .. } => {
-                false
-            }
+            Self::DoneBefore(_)
+            | Self::Condemned { .. }
+            | Self::Held { .. }
+            | Self::StoreUnavailable { .. } => false,
         }
     }
 
     /// What was in the way, in words; `None` where the job is done.
     pub fn reason(&self) -> Option<&str> {
         match self {
-            Self::Done | Self::DoneBefore => None,
+            Self::Done | Self::DoneBefore(_) => None,
             Self::RetryAsked { reason, .. }
             | Self::Rejected { reason }
             | Self::Undecodable { reason }
@@ -117,6 +121,38 @@ impl Ending {
     }
 }
 
+/// A job that was not run because a run of its identity has succeeded before.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Duplicate {
+    /// Why the job was there again.
+    pub cause: DuplicateCause,
+    /// The run that has done it.
+    pub prior: PriorRun,
+}
+
+/// Why a job that is done was received again: the `cause` label of `drumline_deduplicated_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DuplicateCause {
+    /// SQS delivered the message again whose run succeeded.
+    #[default]
+    Redelivered,
+    /// Another message has the same identity.
+    Duplicate,
+    /// Another message has the same identity, and its event comes from an archive's replay (SNS, EventBridge).
+    Replayed,
+}
+
+impl DuplicateCause {
+    /// The label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Redelivered => "redelivered",
+            Self::Duplicate => "duplicate",
+            Self::Replayed => "replayed",
+        }
+    }
+}
+
 /// What a finished run reports to the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
@@ -124,8 +160,8 @@ pub struct Report {
     pub ending: Ending,
     /// The job's type where it was told and has a handler: policies and metrics go by it.
     pub job_type: Option<Arc<str>>,
-    /// The job's id, where the run has something to be remembered of it; the message's id stands for it else.
-    pub job_id: Option<String>,
+    /// The job's identity, as far as it is known: histories are kept under it.
+    pub identity: Option<Arc<Identity>>,
     /// Which attempt it was, where the claim told; else receives are counted.
     pub attempt: Option<NonZeroU32>,
     /// Whether a claim is left that is to be given up.
@@ -135,6 +171,6 @@ pub struct Report {
 impl Report {
     /// What a run without a claim reports.
     pub fn new(ending: Ending, job_type: Option<Arc<str>>) -> Self {
-        Self { ending, job_type, job_id: None, attempt: None, claimed: false }
+        Self { ending, job_type, identity: None, attempt: None, claimed: false }
     }
 }

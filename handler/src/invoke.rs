@@ -12,20 +12,25 @@ use futures_util::future::{Either, select};
 use serde_json::value::RawValue;
 use tracing::{Instrument, Span, field, info_span};
 
-use crate::admission::{Admitted, Work};
+use crate::admission::{self, Admitted, Work};
 use crate::claim::{Claim, Held};
 use crate::context::{Context, Host, Inner};
 use crate::control::RunControl;
 use crate::ending::{Ending, Report};
 use crate::envelope::Envelope;
 use crate::failure::{Failure, Wish, bounded};
+use crate::identity::Identity;
+use crate::intake::Intake;
 use crate::message::Message;
 use crate::router::{Invocation, Route, Router};
+use crate::trace::traceparent;
 
 /// What a run is made of.
 pub struct Attempt {
     /// The queue's name.
     pub queue: Arc<str>,
+    /// The rules by which the queue's messages become jobs.
+    pub intake: Arc<Intake>,
     /// The message.
     pub message: Arc<Message>,
     /// Which attempt it is, counted in receives; a claim may know better.
@@ -46,34 +51,44 @@ impl Router {
     ///
     /// Dropping the returned future is only right when the process ends.
     pub async fn run(&self, attempt: Attempt) -> Report {
-        match self.resolve(&attempt.message) {
+        match self.resolve(&attempt) {
             Ok(Resolved::Run(route, envelope)) => run(route, attempt, envelope).await,
             Ok(Resolved::BuiltIn(envelope)) => Report::new(Ending::Done, Some(Arc::from(envelope.job_type))),
             Err(report) => report,
         }
     }
 
-    fn resolve(&self, message: &Message) -> Result<Resolved<'_>, Report> {
+    fn resolve(&self, attempt: &Attempt) -> Result<Resolved<'_>, Report> {
+        let Attempt { message, intake, .. } = attempt;
         if let Some(route) = self.undecoded_route() {
-            return Ok(Resolved::Run(route, Envelope::decode(message).ok()));
+            return Ok(Resolved::Run(route, intake.decode_or(message, &route.job_type).ok()));
         }
-        let envelope = Envelope::decode(message)
-            .map_err(|error| Report::new(Ending::Undecodable { reason: bounded(error.0) }, None))?;
-        let no_handler = |reason, job_type, envelope: Envelope| Report {
-            job_id: envelope.job_id.map(|id| id.to_string()),
-            ..Report::new(Ending::NoHandler { reason }, job_type)
+        let envelope = intake.decode(message).map_err(|error| Report {
+            identity: Some(Arc::new(Identity::of_message(
+                Arc::clone(&intake.scope),
+                "",
+                None,
+                Arc::clone(&message.id),
+            ))),
+            ..Report::new(Ending::Undecodable { reason: bounded(error.0) }, None)
+        })?;
+        let no_handler = |reason, job_type: Option<Arc<str>>, envelope: &Envelope| {
+            let own_type = job_type.clone().unwrap_or_else(|| envelope.job_type.as_str().into());
+            let identity = admission::identity(intake, &own_type, envelope, message);
+            let report = Report::new(Ending::NoHandler { reason }, job_type);
+            Report { identity: Some(Arc::new(identity)), ..report }
         };
         let Some(route) = self.route(&envelope.job_type) else {
-            if Self::is_built_in(&envelope.job_type) {
+            if envelope.is_s3_test {
                 return Ok(Resolved::BuiltIn(envelope));
             }
-            return Err(no_handler(bounded(self.missing(&envelope.job_type)), None, envelope));
+            return Err(no_handler(bounded(self.missing(&envelope.job_type)), None, &envelope));
         };
         if envelope.version > route.version {
             let (job_type, version, newest) = (&route.job_type, envelope.version, route.version);
             let reason =
                 format!("{job_type} version {version} is newer than {newest}, the newest this build handles");
-            return Err(no_handler(reason, Some(Arc::clone(job_type)), envelope));
+            return Err(no_handler(reason, Some(Arc::clone(job_type)), &envelope));
         }
         Ok(Resolved::Run(route, Some(envelope)))
     }
@@ -87,14 +102,11 @@ enum Resolved<'a> {
 }
 
 async fn run(route: &Route, attempt: Attempt, envelope: Option<Envelope>) -> Report {
-    let mut work = Work::new(route, &attempt.message, envelope);
+    let mut work = Work::new(route, &attempt.message, envelope, &attempt.intake);
     let Admitted { attempt: number, claim, checkpoint } = match work.admit(route, &attempt).await {
         Ok(admitted) => admitted,
         Err(ending) => {
-            return Report {
-                job_id: Some(work.job_id(&attempt.message).to_owned()),
-                ..Report::new(ending, Some(work.job_type))
-            };
+            return Report { identity: Some(work.identity), ..Report::new(ending, Some(work.job_type)) };
         }
     };
     let control = attempt.control.clone();
@@ -125,7 +137,7 @@ async fn run(route: &Route, attempt: Attempt, envelope: Option<Envelope>) -> Rep
     told.0.host.ended(&told, &ending);
     let done = ending == Ending::Done;
     Report {
-        job_id: (!done).then(|| told.job_id().to_owned()),
+        identity: Some(Arc::clone(told.identity())),
         attempt: Some(number),
         claimed: !done && told.claim().is_some(),
         ..Report::new(ending, Some(Arc::clone(job_type)))
@@ -160,7 +172,7 @@ fn ending(result: Result<Result<(), Failure>, Box<dyn Any + Send>>) -> Ending {
     }
 }
 
-fn panic_message(panic: &(dyn Any + Send)) -> String {
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("a panic without a message").to_owned()
@@ -174,7 +186,7 @@ fn context(
     checkpoint: Option<Box<RawValue>>,
 ) -> (Context, Box<RawValue>) {
     let Attempt { queue, message, deadline, control, host, .. } = attempt;
-    let span = span(&queue, &message, number, &work.job_type, work.correlation_id.as_deref());
+    let span = span(&queue, &message, number, &work);
     let inner = Inner {
         queue,
         message,
@@ -185,8 +197,8 @@ fn context(
         span,
         job_type: work.job_type,
         version: work.version,
-        job_id: work.job_id,
-        idempotency_key: work.idempotency_key,
+        identity: work.identity,
+        attributes: work.attributes,
         correlation_id: work.correlation_id,
         claim,
         checkpoint,
@@ -195,21 +207,15 @@ fn context(
     (Context(Arc::new(inner)), work.payload)
 }
 
-fn span(
-    queue: &str,
-    message: &Message,
-    attempt: NonZeroU32,
-    job_type: &str,
-    correlation_id: Option<&str>,
-) -> Span {
+fn span(queue: &str, message: &Message, attempt: NonZeroU32, work: &Work) -> Span {
     info_span!(
         "attempt",
         queue,
-        "type" = job_type,
+        "type" = &*work.job_type,
         message_id = &*message.id,
         attempt,
-        correlation_id,
-        trace_link = message.traceparent(),
+        correlation_id = work.correlation_id.as_deref(),
+        trace_link = traceparent(message, &work.attributes),
         ending = field::Empty,
     )
 }

@@ -48,6 +48,7 @@ fn start(router: Router, body: &str) -> Running {
     let (control, shelf) = (RunControl::new(), Arc::new(Shelf::default()));
     let attempt = Attempt {
         queue: "jobs".into(),
+        intake: Arc::new(Intake::new("arn:jobs")),
         message: Arc::new(Message { id: "m1".into(), body: body.into(), ..Message::default() }),
         number: NonZeroU32::MIN,
         deadline: Instant::now() + Duration::from_secs(60),
@@ -113,7 +114,10 @@ fn bad_input_is_an_ending() {
         let Ending::NoHandler { reason } = ending(router(), body) else { panic!("{body}") };
         assert!(reason.contains("greet"), "{reason}");
     }
-    assert_eq!(ending(router(), r#"{"Service":"Amazon S3","Event":"s3:TestEvent"}"#), Ending::Done);
+    assert_eq!(
+        ending(router(), r#"{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"b"}"#),
+        Ending::Done
+    );
 }
 
 #[test]

@@ -5,6 +5,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::failure::Failure;
+use crate::identity::KeyScope;
+use crate::objects::{from_json, from_value};
 
 /// A kind of work, told by its payload.
 ///
@@ -33,9 +35,12 @@ pub trait Job: DeserializeOwned + Send + 'static {
     const VERSION: u32 = 1;
     /// The steps from older versions, each to the next one. A message older than the steps reach is undecodable.
     const UPCASTERS: &'static [Upcaster] = &[];
-    /// Under which key the job's effect happens once, where the job itself knows better than its envelope. It takes the
-    /// place of the envelope's `idempotencyKey`. At most [`MAX_KEY_BYTES`](crate::MAX_KEY_BYTES).
+    /// The idempotency key derived from the payload. Overrides the envelope's `idempotencyKey`. It is unique within the
+    /// job's scope, type and source, see [`KEY_SCOPE`](Self::KEY_SCOPE); an empty one counts as none. At most
+    /// [`MAX_KEY_BYTES`](crate::MAX_KEY_BYTES).
     const IDEMPOTENCY_KEY: Option<fn(&Self) -> String> = None;
+    /// Within which other jobs [`IDEMPOTENCY_KEY`](Self::IDEMPOTENCY_KEY) is unique.
+    const KEY_SCOPE: KeyScope = KeyScope::Job;
     /// What no two jobs may work on at once, whatever their types and keys: `account:42`, say. A job whose lock is held
     /// comes back later, and that is no attempt. At most [`MAX_KEY_BYTES`](crate::MAX_KEY_BYTES).
     const LOCK: Option<fn(&Self) -> String> = None;
@@ -56,7 +61,7 @@ pub(crate) fn decode<J: Job>(version: u32, payload: &RawValue) -> Result<J, Fail
         Failure::undecodable(format_args!("the payload does not fit {}: {e}", J::TYPE))
     };
     if version == J::VERSION {
-        return serde_json::from_str(payload.get()).map_err(error);
+        return from_json(payload.get()).map_err(error);
     }
     let mut value: Value = serde_json::from_str(payload.get()).map_err(error)?;
     for from in version..J::VERSION {
@@ -67,10 +72,10 @@ pub(crate) fn decode<J: Job>(version: u32, payload: &RawValue) -> Result<J, Fail
             ))
         })?;
         value = (step.up)(value).map_err(|e| {
-            Failure::undecodable(format_args!("{} version {from} to {}: {e}", J::TYPE, from + 1))
+            Failure::undecodable(format_args!("{} version {from} -> {}: {e}", J::TYPE, from + 1))
         })?;
     }
-    serde_json::from_value(value).map_err(error)
+    from_value(value).map_err(error)
 }
 
 #[cfg(test)]
@@ -111,8 +116,18 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_undecodable() {
-        for (version, payload) in [(3, json!({ "nam": 1 })), (2, json!({})), (0, json!({}))] {
-            assert_eq!(read(version, &payload).unwrap_err().wish(), Wish::Undecodable);
+        let table = [
+            (3, json!({ "nam": 1 }), "missing field `name`"),
+            (3, json!(["Ann"]), "invalid type: sequence, expected a JSON object"),
+            (2, json!({}), "greet version 2 -> 3: no who"),
+            (1, json!({ "w": 5 }), "greet version 2 -> 3: no who"),
+            (0, json!({}), "no step from 0"),
+        ];
+        for (version, payload, says) in table {
+            let failure = read(version, &payload).unwrap_err();
+            assert_eq!(failure.wish(), Wish::Undecodable);
+            let reason = failure.into_parts().1;
+            assert!(reason.contains(says), "{payload}: {reason}");
         }
     }
 }

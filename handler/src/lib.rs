@@ -43,19 +43,24 @@ mod answer;
 mod batches;
 mod call;
 mod claim;
+mod cloud_event;
 mod context;
 mod control;
 mod decide;
+mod decoding;
 mod delivery;
 mod ending;
 mod envelope;
 mod failure;
+mod identity;
+mod intake;
 mod invoke;
 mod isolation;
 mod job;
 pub mod ledger;
 mod message;
 mod note;
+mod objects;
 mod outcome;
 mod payload_hash;
 mod policy;
@@ -71,20 +76,26 @@ pub use answer::Answer;
 pub use call::{Action, Call, CallError, CallId, Entry, MAX_BATCH, Replies, VisibilityEntry};
 pub use claim::{
     Admission, Claim, ClaimRequest, Grant, Held, MAX_CHECKPOINT_BYTES, MAX_KEY_BYTES, MAX_RESULT_BYTES,
-    Surrender,
+    PriorRun, Surrender,
 };
 pub use context::{Context, Host, Progress};
 pub use control::{CancelReason, RunControl};
 pub use decide::{Facts, decide};
 pub use delivery::DeliveryId;
-pub use ending::{Ending, Report};
+pub use ending::{Duplicate, DuplicateCause, Ending, Report};
 pub use envelope::{Envelope, S3_EVENT_TYPE, S3_TEST_EVENT_TYPE, TYPE_ATTRIBUTE, Undecodable};
 pub use failure::{Failure, MAX_REASON_BYTES, OrReject, Wish};
+pub use identity::{
+    Identity, KeyScope, MAX_IDENTITY_KEY_BYTES, MAX_SCOPE_BYTES, MAX_SOURCE_BYTES, MAX_TYPE_BYTES,
+    escape_controls,
+};
+pub use intake::{Intake, RequiredFields};
 pub use invoke::Attempt;
 pub use job::{Job, Upcaster};
 pub use ledger::{DrainSummary, Effect, Ledger, SETTLE_TIME, Start};
-pub use message::{Attribute, Message};
+pub use message::{Attribute, AttributeValue, Message};
 pub use note::{Note, RunFacts};
+pub use objects::from_json;
 pub use outcome::Outcome;
 pub use policy::{
     Acknowledge, DeadLetterPath, InvalidPolicy, MAX_CONCURRENCY, MAX_WAIT_TIME, Policy, Polling, UnknownType,
@@ -92,4 +103,4 @@ pub use policy::{
 pub use receives::{MAX_RECEIVE, Receive, ReceiveId};
 pub use recollection::{Past, Recollection};
 pub use retry::{InvalidRetryPolicy, Jitter, JitterMode, MAX_VISIBILITY, RetryPolicy};
-pub use router::{Handler, HandlerFuture, HandlerService, Invocation, Router};
+pub use router::{Handler, HandlerFuture, HandlerService, Invocation, RAW_TYPE, Router};

@@ -1,5 +1,6 @@
 //! What SQS stores, as a host received it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,9 +36,25 @@ pub struct Message {
     pub attributes: BTreeMap<String, Attribute>,
 }
 
-/// A message attribute's value. The type suffix (`String.json`) is not kept.
+/// A message attribute: a value, and its data type as the producer wrote it, label included (`Number.int`,
+/// `String.Json`, `Binary.Protobuf`). See
+/// [Message attribute data types](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html).
+///
+/// ```
+/// use drumline::{Attribute, AttributeValue};
+/// let count = Attribute::new("Number.int", AttributeValue::Text("7".into()));
+/// assert_eq!((count.as_text(), count.data_type()), (Some("7"), "Number.int"));
+/// assert_eq!(Attribute::text("x").data_type(), "String");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Attribute {
+pub struct Attribute {
+    data_type: Cow<'static, str>,
+    value: AttributeValue,
+}
+
+/// The value of a message attribute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AttributeValue {
     /// A text, or a number in its decimal notation.
     Text(String),
     /// Bytes.
@@ -45,27 +62,68 @@ pub enum Attribute {
 }
 
 impl Attribute {
+    /// An attribute of any data type. An empty data type is the value's plain one.
+    pub fn new(data_type: &str, value: AttributeValue) -> Self {
+        let plain = match &value {
+            AttributeValue::Text(_) => "String",
+            AttributeValue::Binary(_) => "Binary",
+        };
+        // Nearly all attributes are of these, which need no memory of their own.
+        let known = [plain, "Number"].into_iter().find(|known| *known == data_type);
+        let data_type = match known {
+            Some(known) => Cow::Borrowed(known),
+            None if data_type.is_empty() => Cow::Borrowed(plain),
+            None => Cow::Owned(data_type.to_owned()),
+        };
+        Self { data_type, value }
+    }
+
+    /// A `String` attribute.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::new("String", AttributeValue::Text(text.into()))
+    }
+
+    /// A `Binary` attribute.
+    pub fn binary(bytes: impl Into<Vec<u8>>) -> Self {
+        Self::new("Binary", AttributeValue::Binary(bytes.into()))
+    }
+
+    /// The data type, such as `String` or `Number.int`.
+    pub fn data_type(&self) -> &str {
+        &self.data_type
+    }
+
+    /// The value.
+    pub fn value(&self) -> &AttributeValue {
+        &self.value
+    }
+
     /// The text of a `String` or `Number` attribute.
     pub fn as_text(&self) -> Option<&str> {
-        match self {
-            Self::Text(text) => Some(text),
-            Self::Binary(_) => None,
+        match &self.value {
+            AttributeValue::Text(text) => Some(text),
+            AttributeValue::Binary(_) => None,
         }
     }
 }
 
 impl Message {
-    /// The text of the attribute called `name`, where there is one.
+    /// Returns the text of the attribute called `name`. An empty text counts as absent.
     ///
     /// ```
     /// use drumline::{Attribute, Message};
     /// let mut message = Message::default();
-    /// message.attributes.insert("messageType".into(), Attribute::Text("email.send".into()));
+    /// message.attributes.insert("messageType".into(), Attribute::text("email.send"));
     /// assert_eq!(message.attribute("messageType"), Some("email.send"));
     /// ```
     pub fn attribute(&self, name: &str) -> Option<&str> {
-        self.attributes.get(name).and_then(Attribute::as_text)
+        text_of(&self.attributes, name)
     }
+}
+
+/// The text of an attribute that has one.
+pub(crate) fn text_of<'a>(attributes: &'a BTreeMap<String, Attribute>, name: &str) -> Option<&'a str> {
+    attributes.get(name).and_then(Attribute::as_text).filter(|text| !text.is_empty())
 }
 
 /// Bodies, receipts and attribute values stay out of logs, so they stay out of `Debug` too.

@@ -1,10 +1,11 @@
 //! What the ledger tells for logs and metrics. Nothing depends on a note being heard.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::delivery::DeliveryId;
 use crate::ending::Ending;
+use crate::identity::Identity;
 use crate::message::Message;
 use crate::outcome::Outcome;
 use crate::recollection::Past;
@@ -53,8 +54,13 @@ pub enum Note {
         /// What permission is missing.
         error: String,
     },
-    /// The message's job was done before: it is deleted without another run.
-    Deduplicated(Arc<Message>),
+    /// SQS delivered a message again whose job is done: it is deleted without another run.
+    Deduplicated {
+        /// The message.
+        message: Arc<Message>,
+        /// Since when its job is done.
+        done_at: Instant,
+    },
     /// The message was received again while it is in hand: it keeps its place, with the new receipt.
     ReceivedAgain(Arc<Message>),
     /// A copy of the message is in the DLQ.
@@ -101,8 +107,8 @@ pub enum Note {
 pub struct RunFacts {
     /// The job's type, where it has a handler.
     pub job_type: Option<Arc<str>>,
-    /// The job's id, where it did not end well and had one of its own.
-    pub job_id: Option<String>,
+    /// The job's identity, as far as it is known.
+    pub identity: Option<Arc<Identity>>,
     /// Which attempt it was.
     pub attempt: std::num::NonZeroU32,
     /// How it ended.

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::mem;
 use std::sync::Arc;
+use std::time::Instant;
 
 use foldhash::fast::RandomState;
 
@@ -17,7 +18,10 @@ const GENERATION: usize = 10_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Past {
     /// Its job is done, or its copy is in the DLQ: all that is left is to delete it.
-    Done,
+    Done {
+        /// Since when.
+        at: Instant,
+    },
     /// No attempt can succeed, for this reason.
     Condemned(String),
     /// It left here alive: an attempt has ended some other way, or it was given back without one.
@@ -29,10 +33,10 @@ pub enum Past {
 ///
 /// ```
 /// use drumline::{Ledger, Past, Policy, Recollection};
-/// use std::time::Duration;
+/// use std::time::{Duration, Instant};
 ///
 /// let mut memory = Recollection::default();
-/// memory.learn("m1", Past::Done);
+/// memory.learn("m1", Past::Done { at: Instant::now() });
 /// let policy = Policy { polling: None, ..Policy::new(Duration::from_secs(30)) };
 /// let ledger = Ledger::recalling(policy, memory.about(["m1", "m2"]))?;
 /// // … a batch of m1 and m2, which tells in its notes what is to be learned …
@@ -76,11 +80,16 @@ impl Recollection {
 mod tests {
     use super::*;
 
+    #[allow(clippy::disallowed_methods, reason = "a test's own clock")]
+    fn done() -> Past {
+        Past::Done { at: Instant::now() }
+    }
+
     #[test]
     fn only_what_is_asked_for_is_handed_on() {
         let mut memory = Recollection::default();
         memory.learn("known", Past::Condemned("why".into()));
-        memory.learn("other", Past::Done);
+        memory.learn("other", done());
         let about = memory.about(["known", "new"]);
         assert_eq!(about.of("known"), Some(&Past::Condemned("why".into())));
         assert_eq!(about.of("new"), None);
@@ -91,9 +100,9 @@ mod tests {
     fn the_oldest_are_forgotten_and_the_last_ones_never() {
         let mut recollection = Recollection::default();
         for n in 0..5 * GENERATION {
-            recollection.learn(n.to_string(), Past::Done);
+            recollection.learn(n.to_string(), done());
             if let Some(last) = (n + 1).checked_sub(GENERATION) {
-                assert_eq!(recollection.of(&last.to_string()), Some(&Past::Done), "{n}");
+                assert!(matches!(recollection.of(&last.to_string()), Some(Past::Done { .. })), "{n}");
             }
             if let Some(gone) = n.checked_sub(2 * GENERATION) {
                 assert_eq!(recollection.of(&gone.to_string()), None, "{n}");
@@ -106,9 +115,9 @@ mod tests {
         let mut recollection = Recollection::default();
         recollection.learn("again", Past::Survived);
         for n in 0..GENERATION {
-            recollection.learn(n.to_string(), Past::Done);
+            recollection.learn(n.to_string(), done());
         }
-        recollection.learn("again", Past::Done);
-        assert_eq!(recollection.of("again"), Some(&Past::Done));
+        recollection.learn("again", done());
+        assert!(matches!(recollection.of("again"), Some(Past::Done { .. })));
     }
 }

@@ -12,9 +12,13 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::context::Context;
-use crate::envelope::{S3_TEST_EVENT_TYPE, TYPE_ATTRIBUTE};
+use crate::envelope::TYPE_ATTRIBUTE;
 use crate::failure::Failure;
+use crate::identity::KeyScope;
 use crate::job::{self, Job};
+
+/// The type of messages that a router takes as they are, if nothing names another.
+pub const RAW_TYPE: &str = "raw";
 
 /// A handler's future, type erased.
 pub type HandlerFuture = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
@@ -98,6 +102,7 @@ type ReadKeys = fn(u32, &RawValue) -> Result<Keys, Failure>;
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
     pub(crate) idempotency_key: Option<String>,
+    pub(crate) scope: KeyScope,
     pub(crate) lock: Option<String>,
 }
 
@@ -127,15 +132,15 @@ impl Router {
 
     /// A router whose every message goes to `handler` as it is, whatever its body holds: for forwarding.
     ///
-    /// Where the body happens to be an envelope, the context tells its type and ids; else the type is the message
-    /// attribute `messageType`, or `raw`.
+    /// If the body happens to be an envelope, the context has its type and ids. Otherwise the type is the message attribute
+    /// `messageType`, the queue's default type, or [`RAW_TYPE`].
     pub fn undecoded<F, Fut>(handler: F) -> Self
     where
         F: Fn(Context) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), Failure>> + Send + 'static,
     {
         let handler: Erased = Arc::new(move |invocation| Box::pin(handler(invocation.context)));
-        let route = Route { job_type: Arc::from("raw"), version: u32::MAX, keys: None, handler };
+        let route = Route { job_type: Arc::from(RAW_TYPE), version: u32::MAX, keys: None, handler };
         Self { routes: HashMap::default(), undecoded: Some(route) }
     }
 
@@ -223,18 +228,12 @@ impl Router {
         let known: Vec<&str> = self.types().collect();
         format!("no handler for type {job_type:?}; there are handlers for {}", known.join(", "))
     }
-
-    pub(crate) fn is_built_in(job_type: &str) -> bool {
-        job_type == S3_TEST_EVENT_TYPE
-    }
 }
 
 fn read_keys<J: Job>(version: u32, payload: &RawValue) -> Result<Keys, Failure> {
     let job: J = job::decode(version, payload)?;
-    Ok(Keys {
-        idempotency_key: J::IDEMPOTENCY_KEY.map(|key| key(&job)),
-        lock: J::LOCK.map(|lock| lock(&job)),
-    })
+    let key = |compute: Option<fn(&J) -> String>| compute.map(|key| key(&job)).filter(|key| !key.is_empty());
+    Ok(Keys { idempotency_key: key(J::IDEMPOTENCY_KEY), scope: J::KEY_SCOPE, lock: key(J::LOCK) })
 }
 
 async fn oneshot<S>(mut service: S, invocation: Invocation) -> Result<(), Failure>

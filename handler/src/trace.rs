@@ -1,6 +1,8 @@
 //! The trace that a message belongs to.
 
-use crate::message::Message;
+use std::collections::BTreeMap;
+
+use crate::message::{Attribute, Message, text_of};
 
 impl Message {
     /// The W3C `traceparent` of the message: its own attribute, else its X-Ray header in that notation. See
@@ -14,9 +16,16 @@ impl Message {
     /// assert_eq!(message.traceparent().as_deref(), Some(traceparent));
     /// ```
     pub fn traceparent(&self) -> Option<String> {
-        let own = self.attribute("traceparent").filter(|text| is_traceparent(text)).map(str::to_owned);
-        own.or_else(|| self.trace_header.as_deref().and_then(from_xray))
+        traceparent(self, &BTreeMap::new())
     }
+}
+
+/// The `traceparent` of a message, whose envelope has these attributes: the message's own attribute, the envelope's, or the
+/// X-Ray header.
+pub(crate) fn traceparent(message: &Message, inside: &BTreeMap<String, Attribute>) -> Option<String> {
+    let texts = [message.attribute("traceparent"), text_of(inside, "traceparent")];
+    let own = texts.into_iter().flatten().find(|text| is_traceparent(text)).map(str::to_owned);
+    own.or_else(|| message.trace_header.as_deref().and_then(from_xray))
 }
 
 fn is_traceparent(text: &str) -> bool {
@@ -45,13 +54,12 @@ fn from_xray(header: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::Attribute;
 
     #[test]
     fn a_trace_goes_on_in_either_notation() {
         let w3c = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         let attribute = |text: &str| {
-            let attributes = [("traceparent".to_owned(), Attribute::Text(text.to_owned()))].into();
+            let attributes = [("traceparent".to_owned(), Attribute::text(text))].into();
             Message { attributes, ..Message::default() }
         };
         assert_eq!(attribute(w3c).traceparent().as_deref(), Some(w3c));

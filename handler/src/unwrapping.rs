@@ -1,32 +1,53 @@
 //! The frames that AWS services put around a body: SNS notifications, EventBridge events, S3 events.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
 use crate::envelope::{TYPE_ATTRIBUTE, Undecodable};
+use crate::message::{Attribute, AttributeValue, text_of};
+use crate::objects::from_json;
+
+/// The attribute by which SNS marks a message that comes from an archive's replay; its `MessageId` is the original's. With
+/// raw delivery it is an attribute of the SQS message. See
+/// [Message replay](https://docs.aws.amazon.com/sns/latest/dg/message-archiving-and-replay-subscriber.html).
+pub(crate) const SNS_REPLAYED: &str = "Replayed";
 
 /// An SNS notification, as SQS gets it from a subscription without raw delivery. See
 /// [SNS JSON formats](https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html).
-#[derive(Deserialize)]
 pub(crate) struct Notification {
-    #[serde(rename = "MessageId")]
-    pub(crate) message_id: String,
-    #[serde(rename = "Message")]
+    pub(crate) message_id: Option<String>,
+    pub(crate) topic_arn: String,
     pub(crate) message: String,
-    #[serde(rename = "MessageAttributes", default)]
-    attributes: HashMap<String, SnsAttribute>,
+    pub(crate) attributes: BTreeMap<String, Attribute>,
+    pub(crate) is_replay: bool,
+}
+
+#[derive(Deserialize)]
+struct RawNotification {
+    #[serde(rename = "MessageId")]
+    message_id: Option<String>,
+    #[serde(rename = "TopicArn")]
+    topic_arn: Option<String>,
+    #[serde(rename = "Message")]
+    message: String,
+    #[serde(rename = "MessageAttributes")]
+    attributes: Option<HashMap<String, SnsAttribute>>,
+    #[serde(rename = "Replayed")]
+    replayed: Option<serde_json::Value>,
 }
 
 #[derive(Deserialize)]
 struct SnsAttribute {
+    #[serde(rename = "Type")]
+    data_type: Option<String>,
     #[serde(rename = "Value")]
-    value: String,
+    value: Option<String>,
 }
 
 impl Notification {
     pub(crate) fn message_type(&self) -> Option<&str> {
-        self.attributes.get(TYPE_ATTRIBUTE).map(|attribute| attribute.value.as_str())
+        text_of(&self.attributes, TYPE_ATTRIBUTE)
     }
 }
 
@@ -34,19 +55,59 @@ pub(crate) fn sns(kind: &str, body: &str) -> Result<Notification, Undecodable> {
     if kind != "Notification" {
         return Err(Undecodable(format!("an SNS message of type {kind}, not a notification")));
     }
-    serde_json::from_str(body).map_err(|e| Undecodable(format!("not an SNS notification: {e}")))
+    let raw: RawNotification =
+        from_json(body).map_err(|e| Undecodable(format!("not an SNS notification: {e}")))?;
+    let attributes = raw.attributes.unwrap_or_default().into_iter().filter_map(|(name, attribute)| {
+        // Bytes stay the base64 text that SNS writes them as; the data type says so.
+        let value = AttributeValue::Text(attribute.value?);
+        Some((name, Attribute::new(attribute.data_type.as_deref().unwrap_or_default(), value)))
+    });
+    let attributes: BTreeMap<String, Attribute> = attributes.collect();
+    let is_replay = attributes.contains_key(SNS_REPLAYED) || raw.replayed.is_some_and(|mark| !mark.is_null());
+    Ok(Notification {
+        message_id: raw.message_id.filter(|id| !id.is_empty()),
+        topic_arn: raw.topic_arn.unwrap_or_default(),
+        message: raw.message,
+        attributes,
+        is_replay,
+    })
 }
 
 /// What is kept of an EventBridge event's frame. See
 /// [Event structure](https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html).
-#[derive(Deserialize)]
 pub(crate) struct EventFrame {
-    pub(crate) id: String,
+    pub(crate) id: Option<String>,
+    pub(crate) source: Option<String>,
+    pub(crate) detail_type: String,
     pub(crate) time: Option<String>,
+    /// The event has the name of a replay; its id is the original's. See
+    /// [Replaying events](https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-replay-archived-event.html).
+    pub(crate) is_replay: bool,
+}
+
+#[derive(Deserialize)]
+struct RawEventFrame {
+    id: Option<String>,
+    source: Option<String>,
+    #[serde(rename = "detail-type")]
+    detail_type: Option<String>,
+    time: Option<String>,
+    #[serde(rename = "replay-name")]
+    replay_name: Option<String>,
 }
 
 pub(crate) fn event_bridge(body: &str) -> Result<EventFrame, Undecodable> {
-    serde_json::from_str(body).map_err(|e| Undecodable(format!("not an EventBridge event: {e}")))
+    let not_an_event = |why: &dyn std::fmt::Display| Undecodable(format!("not an EventBridge event: {why}"));
+    let raw: RawEventFrame = from_json(body).map_err(|e| not_an_event(&e))?;
+    let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let detail_type = filled(raw.detail_type).ok_or_else(|| not_an_event(&"its detail-type is empty"))?;
+    Ok(EventFrame {
+        id: filled(raw.id),
+        source: filled(raw.source),
+        detail_type,
+        time: filled(raw.time),
+        is_replay: filled(raw.replay_name).is_some(),
+    })
 }
 
 #[derive(Deserialize)]
@@ -88,7 +149,7 @@ struct S3Object {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ObjectEvent {
     event: String,
-    bucket: String,
+    pub(crate) bucket: String,
     key: String,
     size: Option<u64>,
     etag: Option<String>,
@@ -97,8 +158,7 @@ pub(crate) struct ObjectEvent {
 
 /// See [S3 event structure](https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html).
 pub(crate) fn s3(body: &str) -> Result<Vec<ObjectEvent>, Undecodable> {
-    let event: S3Event =
-        serde_json::from_str(body).map_err(|e| Undecodable(format!("not an S3 event: {e}")))?;
+    let event: S3Event = from_json(body).map_err(|e| Undecodable(format!("not an S3 event: {e}")))?;
     event.records.into_iter().map(object_event).collect()
 }
 

@@ -120,7 +120,7 @@ mod tests {
         let settings = Settings::read(&BTreeMap::new(), environment, None).unwrap();
         let redrive = max_receive_count
             .map(|max_receive_count| Redrive { dead_letter_target_arn: "arn".to_owned(), max_receive_count });
-        let facts = QueueFacts { visibility_timeout: Duration::from_secs(30), retention, redrive };
+        let facts = QueueFacts { arn: None, visibility_timeout: Duration::from_secs(30), retention, redrive };
         advise(&settings.queues[0], &facts).into_iter().map(|advice| advice.id).collect()
     }
 

@@ -22,7 +22,7 @@ use health::Health;
 use journal::Journal;
 use lazy::LazyStore;
 
-pub(crate) use journal::attempt_record;
+pub(crate) use journal::{attempt_record, millis};
 pub use redact::redacted;
 
 /// Where claims and histories are kept, and how.
@@ -132,7 +132,8 @@ impl Books {
         Self::new(Arc::new(store), settings.outage, worker, metrics, runtime)
     }
 
-    fn new(
+    /// Uses a store that is open already. `worker` is the name that its claims belong to.
+    pub fn new(
         store: Arc<dyn Store>,
         outage: StoreOutage,
         worker: Arc<str>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use drumline::{
-    Attempt, CallId, DeliveryId, DrainSummary, Effect, Held, Host, Jitter, Ledger, Message, Receive,
+    Attempt, CallId, DeliveryId, DrainSummary, Effect, Held, Host, Intake, Jitter, Ledger, Message, Receive,
     ReceiveId, Replies, Report, Router, RunControl, SETTLE_TIME, Start, Surrender,
 };
 use foldhash::fast::RandomState;
@@ -47,6 +47,7 @@ pub struct Driver {
     ledger: Ledger,
     queue: Arc<dyn Queue>,
     router: Arc<Router>,
+    intake: Arc<Intake>,
     host: Arc<dyn Host>,
     observer: QueueObserver,
     handlers: Handle,
@@ -59,6 +60,8 @@ pub struct Driver {
 pub struct Parts {
     /// The queue's name, for logs and metrics.
     pub name: Arc<str>,
+    /// The rules by which its messages become jobs.
+    pub intake: Arc<Intake>,
     /// What it decides by.
     pub ledger: Ledger,
     /// The queue itself.
@@ -96,7 +99,7 @@ impl Grace {
 impl Driver {
     /// A loop made of these.
     pub fn new(parts: Parts) -> Self {
-        let Parts { name, ledger, queue, router, metrics, listener, status, books, handlers } = parts;
+        let Parts { name, intake, ledger, queue, router, metrics, listener, status, books, handlers } = parts;
         debug_assert_eq!(
             books.is_some(),
             ledger.policy().claims,
@@ -109,7 +112,7 @@ impl Driver {
         });
         let observer = QueueObserver::new(name, metrics, listener, status, books.clone());
         let calls = Arc::new(Semaphore::new(MAX_CALLS));
-        Self { ledger, queue, router, host, observer, handlers, lease: None, calls, books }
+        Self { ledger, queue, router, intake, host, observer, handlers, lease: None, calls, books }
     }
 
     /// Has the loop find out how long leases are, where the ledger does not know: the future's answer counts, `None`
@@ -240,6 +243,7 @@ impl Driver {
     fn start(&self, start: Start, control: RunControl, events: mpsc::Sender<Event>) -> BoxFuture<()> {
         let attempt = Attempt {
             queue: Arc::clone(self.observer.queue()),
+            intake: Arc::clone(&self.intake),
             message: start.message,
             number: start.attempt,
             deadline: start.deadline,
@@ -286,7 +290,7 @@ impl Driver {
             async move {
                 if let (Some(books), Some(claim)) = (books, claim) {
                     books.surrender(&claim, &how).await;
-                    books.journal().forget(&claim.job_id);
+                    books.journal().forget(&claim.identity);
                 }
                 send(&events, Event::Surrendered(id)).await;
             }

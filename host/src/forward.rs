@@ -9,7 +9,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use drumline::{Attribute, Context, Failure, MAX_REASON_BYTES, Router};
+use drumline::{Context, Failure, MAX_REASON_BYTES, Router, escape_controls};
 use http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
@@ -88,15 +88,35 @@ fn headers(context: &Context) -> HeaderMap {
         add("x-aws-sqsd-first-received-at", &rfc3339(at));
     }
     for (name, attribute) in &message.attributes {
-        if let Attribute::Text(text) = attribute {
+        if let Some(text) = attribute.as_text() {
             add(&format!("x-aws-sqsd-attr-{name}"), text);
         }
+        if attribute.data_type() != "String" {
+            add(&format!("x-drumline-attr-type-{name}"), attribute.data_type());
+        }
     }
-    add("idempotency-key", context.idempotency_key());
-    add("traceparent", &traceparent(message));
+    add("idempotency-key", &header_key(context.idempotency_key()));
+    add("x-drumline-identity", &edges_escaped(context.identity().key()));
+    add("traceparent", &traceparent(context));
     let left = context.deadline().saturating_duration_since(Instant::now());
     add("x-drumline-deadline", &rfc3339(since_epoch() + left));
     headers
+}
+
+/// A key as the value of a header: keys that differ arrive as different ones.
+fn header_key(key: &str) -> String {
+    edges_escaped(&escape_controls(key))
+}
+
+/// A text without control characters, whose spaces at both ends are escaped: servers trim them.
+fn edges_escaped(escaped: &str) -> String {
+    let inner = escaped.trim_matches(' ');
+    if inner.is_empty() {
+        return "%{20}".repeat(escaped.len());
+    }
+    let leading = escaped.len() - escaped.trim_start_matches(' ').len();
+    let trailing = escaped.len() - escaped.trim_end_matches(' ').len();
+    format!("{}{inner}{}", "%{20}".repeat(leading), "%{20}".repeat(trailing))
 }
 
 /// Control characters cannot travel in a header; a space stands in for each.

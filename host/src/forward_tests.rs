@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use axum::extract::State;
 use axum::routing::post;
-use drumline::{Attempt, CancelReason, Ending, Host, Message, Report, RunControl};
+use drumline::{
+    Attempt, Attribute, AttributeValue, CancelReason, Ending, Host, Intake, Message, Report, RunControl,
+};
 use tokio::net::TcpListener;
 
 struct NoHost;
@@ -63,6 +65,7 @@ impl Application {
 async fn run(router: &Router, message: Message, control: RunControl) -> Report {
     let attempt = Attempt {
         queue: "jobs".into(),
+        intake: Arc::new(Intake::new("arn:jobs")),
         message: Arc::new(message),
         number: NonZeroU32::MIN,
         deadline: Instant::now() + Duration::from_secs(60),
@@ -123,8 +126,10 @@ async fn the_message_travels_whole() {
     let mut message = message();
     message.body = "not JSON \u{1F600}".to_owned();
     message.first_received_at = Some(Duration::from_millis(1_700_000_000_123));
-    message.attributes.insert("tenant".into(), Attribute::Text("a\nb".into()));
-    message.attributes.insert("blob".into(), Attribute::Binary(vec![0]));
+    message.attributes.insert("tenant".into(), Attribute::text("a\nb"));
+    message
+        .attributes
+        .insert("blob".into(), Attribute::new("Binary.Protobuf", AttributeValue::Binary(vec![0])));
     assert_eq!(run(&router, message, RunControl::new()).await.ending, Ending::Done);
     let seen = application.seen.lock().unwrap();
     let (headers, body) = &seen[0];
@@ -135,14 +140,53 @@ async fn the_message_travels_whole() {
         ("x-aws-sqsd-receive-count", "3"),
         ("x-aws-sqsd-first-received-at", "2023-11-14T22:13:20.123Z"),
         ("x-aws-sqsd-attr-tenant", "a b"),
+        ("x-drumline-attr-type-blob", "Binary.Protobuf"),
         ("idempotency-key", "m1"),
+        ("x-drumline-identity", "8:arn:jobs,3:raw,0:,m2:m1"),
         ("content-type", "application/json"),
     ] {
         assert_eq!(headers[name], value, "{name}");
     }
     assert!(!headers.contains_key("x-aws-sqsd-attr-blob"));
+    assert!(!headers.contains_key("x-drumline-attr-type-tenant"), "a plain text needs no type");
     assert!(headers["x-drumline-deadline"].to_str().unwrap().ends_with('Z'));
     assert_eq!(headers["traceparent"].len(), 55);
+}
+
+#[tokio::test]
+async fn keys_that_differ_arrive_as_different_ones() {
+    let application = Application::default();
+    application.answer(200, &[], "");
+    let router = forward_to(&application.start().await);
+    let ids = [
+        "a", "a\u{0}", "a\u{1}", "a ", " a", "  ", "a%20", "a\n", "a%00", "a%{0}", "a%{20}", "a%0", "a%",
+        "a\u{80}", "ä",
+    ];
+    for id in ids {
+        let body = serde_json::json!({ "type": "t", "idempotencyKey": id, "payload": {} }).to_string();
+        let message = Message { body, ..message() };
+        assert_eq!(run(&router, message, RunControl::new()).await.ending, Ending::Done);
+    }
+    let seen = application.seen.lock().unwrap();
+    for name in ["idempotency-key", "x-drumline-identity"] {
+        let keys: std::collections::HashSet<&[u8]> =
+            seen.iter().map(|(headers, _)| headers[name].as_bytes()).collect();
+        assert_eq!(keys.len(), ids.len(), "{name}");
+    }
+    assert_eq!(seen[0].0["idempotency-key"], "a");
+    assert_eq!(seen[1].0["idempotency-key"], "a%{0}");
+    assert_eq!(seen[1].0["x-drumline-identity"], "8:arn:jobs,1:t,0:,5:a%{0}", "the key as it is kept");
+}
+
+#[tokio::test]
+async fn a_trace_goes_on_from_inside_an_envelope() {
+    let application = Application::default();
+    application.answer(200, &[], "");
+    let router = forward_to(&application.start().await);
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let body = format!(r#"{{"specversion":"1.0","id":"1","source":"s","type":"t","traceparent":"{trace}"}}"#);
+    run(&router, Message { body, ..message() }, RunControl::new()).await;
+    assert_eq!(application.seen.lock().unwrap()[0].0["traceparent"], trace);
 }
 
 #[tokio::test]

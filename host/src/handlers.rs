@@ -43,7 +43,7 @@ impl Host for TokioHost {
         if let Some(books) = &self.books
             && *ending == Ending::Done
         {
-            books.journal().done(context.job_id());
+            books.journal().done(context.identity());
         }
         self.metrics.ended(context.job_type());
         self.listener.ended(context, ending);

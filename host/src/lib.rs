@@ -11,6 +11,7 @@ mod books;
 mod drive;
 mod forward;
 mod handlers;
+mod intake;
 pub mod limits;
 mod listener;
 pub mod logging;
@@ -27,6 +28,7 @@ pub use books::{Books, StoreMetrics, StoreOperation, StoreOutage, StoreSettings,
 pub use drive::{Driver, Grace, Parts};
 pub use forward::forward_to;
 pub use handlers::runtimes;
+pub use intake::{default_scope, intake};
 pub use listener::{Listener, Nobody};
 pub use metrics::QueueMetrics;
 pub use observe::QueueStatus;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use drumline::DuplicateCause;
+
 /// Counts for one queue. Called from several threads, so implementations return at once.
 ///
 /// Every method does nothing unless a host takes it up. The metric that each one feeds is named.
@@ -15,8 +17,8 @@ pub trait QueueMetrics: Send + Sync + 'static {
     fn ran(&self, _job_type: Option<&str>, _took: Duration, _failure_class: Option<&'static str>) {}
     /// A delivery has its outcome: `drumline_jobs_total`.
     fn outcome(&self, _job_type: Option<&str>, _outcome: &'static str) {}
-    /// A job that was done before: `drumline_deduplicated_total`.
-    fn deduplicated(&self, _job_type: Option<&str>) {}
+    /// A message was deleted without a run, since its job was done before: `drumline_deduplicated_total`.
+    fn deduplicated(&self, _job_type: Option<&str>, _cause: DuplicateCause) {}
     /// Leases were renewed, or not: `drumline_lease_renewals_total`.
     fn renewals(&self, _count: usize, _renewed: bool) {}
     /// A lease ended under a delivery: `drumline_leases_lost_total`.

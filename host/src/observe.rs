@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use drumline::{DrainSummary, Ending, Ledger, Message, Note, Outcome, RunFacts};
+use drumline::{
+    DrainSummary, Duplicate, DuplicateCause, Ending, Ledger, Message, Note, Outcome, RunFacts,
+    S3_TEST_EVENT_TYPE,
+};
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
 use crate::books::Books;
-use crate::books::attempt_record;
+use crate::books::{attempt_record, millis};
+use crate::handlers::since_epoch;
 use crate::listener::Listener;
 use crate::metrics::QueueMetrics;
 
@@ -132,12 +136,18 @@ impl QueueObserver {
             Note::CallFailed { message, error } => {
                 warn!(queue, message_id = &*message.id, error, "a call failed, trying again");
             }
-            Note::Deduplicated(message) => {
-                self.metrics.deduplicated(None);
+            Note::Deduplicated { message, done_at } => {
+                let cause = DuplicateCause::Redelivered;
+                self.metrics.deduplicated(None, cause);
                 info!(
                     queue,
                     message_id = &*message.id,
-                    "came back although its job is done: deleted without a run"
+                    cause = cause.label(),
+                    original_message_id = &*message.id,
+                    original_queue = queue,
+                    original_worker = self.books.as_ref().map(Books::worker),
+                    original_finished_at = ago(done_at),
+                    "already done: deleted without a run"
                 );
             }
             Note::ReceivedAgain(message) => {
@@ -209,29 +219,42 @@ impl QueueObserver {
             if let Some(books) = &self.books
                 && run.ending != Ending::Done
             {
-                let job_id = run.job_id.clone().unwrap_or_else(|| message.id.to_string());
                 let record = attempt_record(books, &self.queue, message, outcome, run);
-                books.journal().attempted(job_id, record);
+                if let Some(identity) = &run.identity {
+                    books.journal().attempted(Arc::clone(identity), record);
+                }
             }
         }
         let queue = &*self.queue;
         let message_id = &*message.id;
+        let job_id = run.and_then(|run| run.identity.as_ref()).map(|identity| &**identity.job_id());
         let attempt = run.map(|run| run.attempt);
         let took_secs = run.map(|run| run.took.as_secs_f64());
         let class = run.and_then(|run| run.ending.class());
         let reason = run.and_then(|run| run.ending.reason());
         let ending = run.map(|run| &run.ending);
+        if let (Outcome::Ack, Some(Ending::DoneBefore(duplicate))) = (outcome, ending) {
+            return self.duplicate(message, run, duplicate);
+        }
         match outcome {
-            Outcome::Ack if ending == Some(&Ending::DoneBefore) => {
-                self.metrics.deduplicated(job_type);
-                info!(queue, message_id, "type" = job_type, "its job is done already: deleted without a run");
+            // The only message that is deleted although no handler has run: it names no work.
+            Outcome::Ack if job_type == Some(S3_TEST_EVENT_TYPE) => {
+                info!(queue, message_id, "S3 test event: deleted");
             }
-            Outcome::Ack => debug!(queue, message_id, "type" = job_type, attempt, took_secs, "done"),
+            Outcome::Ack => debug!(queue, message_id, job_id, "type" = job_type, attempt, took_secs, "done"),
             Outcome::RetryAfter(delay) => {
                 let retry_in_secs = delay.as_secs_f64();
                 let text = match ending {
                     Some(Ending::Held { .. }) => {
-                        info!(queue, message_id, "type" = job_type, reason, retry_in_secs, "waits its turn");
+                        info!(
+                            queue,
+                            message_id,
+                            job_id,
+                            "type" = job_type,
+                            reason,
+                            retry_in_secs,
+                            "waits its turn"
+                        );
                         return;
                     }
                     Some(Ending::Panicked { .. }) => "the handler panicked, trying again later",
@@ -241,6 +264,7 @@ impl QueueObserver {
                 warn!(
                     queue,
                     message_id,
+                    job_id,
                     "type" = job_type,
                     attempt,
                     took_secs,
@@ -251,12 +275,13 @@ impl QueueObserver {
                 );
             }
             Outcome::DeadLetter(why) if known_before => {
-                debug!(queue, message_id, reason = why, "not run again: it has failed for good");
+                debug!(queue, message_id, job_id, reason = why, "not run again: it has failed for good");
             }
             Outcome::DeadLetter(why) => {
                 error!(
                     queue,
                     message_id,
+                    job_id,
                     "type" = job_type,
                     attempt,
                     took_secs,
@@ -265,10 +290,41 @@ impl QueueObserver {
                     "failed for good"
                 );
             }
-            Outcome::Release => info!(queue, message_id, "type" = job_type, attempt, "given back"),
+            Outcome::Release => info!(queue, message_id, job_id, "type" = job_type, attempt, "given back"),
             Outcome::LeaseLost => {
-                warn!(queue, message_id, "type" = job_type, attempt, took_secs, "left alone");
+                warn!(queue, message_id, job_id, "type" = job_type, attempt, took_secs, "left alone");
             }
         }
     }
+
+    /// A message is deleted without a run, since a run of the same identity has succeeded.
+    fn duplicate(&self, message: &Message, run: Option<&RunFacts>, Duplicate { cause, prior }: &Duplicate) {
+        let job_type = run.and_then(|run| run.job_type.as_deref());
+        self.metrics.deduplicated(job_type, *cause);
+        info!(
+            queue = &*self.queue,
+            message_id = &*message.id,
+            "type" = job_type,
+            job_id = run.and_then(|run| run.identity.as_ref()).map(|identity| &**identity.job_id()),
+            cause = cause.label(),
+            original_job_id = prior.job_id,
+            original_message_id = prior.message_id,
+            original_queue = prior.queue,
+            original_worker = prior.worker,
+            original_finished_at = prior.finished_at_ms.map(rfc3339),
+            "already done: deleted without a run"
+        );
+    }
+}
+
+/// When something was, by the wall clock.
+fn ago(at: Instant) -> String {
+    let age = tokio::time::Instant::now().into_std().saturating_duration_since(at);
+    rfc3339(millis(since_epoch().saturating_sub(age)))
+}
+
+/// A time in milliseconds since the Unix epoch, as people read it.
+fn rfc3339(epoch_ms: u64) -> String {
+    let time = jiff::Timestamp::from_millisecond(i64::try_from(epoch_ms).unwrap_or(i64::MAX));
+    time.map_or_else(|_| epoch_ms.to_string(), |time| format!("{time:.3}"))
 }

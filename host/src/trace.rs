@@ -1,10 +1,10 @@
 //! Trace context, from a message to whatever is called for it.
 
-use drumline::Message;
+use drumline::Context;
 
-/// The message's own [`traceparent`](Message::traceparent), or a new one.
-pub(crate) fn traceparent(message: &Message) -> String {
-    message.traceparent().unwrap_or_else(fresh)
+/// The job's own [`traceparent`](Context::traceparent), or a new one.
+pub(crate) fn traceparent(context: &Context) -> String {
+    context.traceparent().unwrap_or_else(fresh)
 }
 
 fn fresh() -> String {

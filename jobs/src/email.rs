@@ -7,6 +7,8 @@ mod route;
 use std::sync::Arc;
 
 use drumline::{Context, Failure, Handler};
+use lettre::message::header::MessageId;
+use serde_json::json;
 
 use crate::settings::Settings;
 use compose::Composer;
@@ -38,6 +40,9 @@ impl Handler<EmailSend> for EmailSender {
         if let Some(reason) = ctx.cancel_reason() {
             return Err(Failure::retry(format_args!("stopped before the mail was sent ({reason:?})")));
         }
+        // Set before the mail is sent: a result that is refused must not fail a mail that is on its way.
+        let message_id = message.headers().get::<MessageId>().map(|id| id.as_ref().to_owned());
+        ctx.set_result(&json!({ "messageId": message_id }))?;
         self.route.send(&ctx, &delivery_id, message).await
     }
 }

@@ -3,6 +3,7 @@
 mod colour;
 mod decode;
 mod encode;
+mod outcome;
 mod payload;
 mod render;
 mod size;
@@ -45,21 +46,25 @@ impl Handler<ImageProcess> for ImageProcessor {
         steps.check()?;
         let place = Arc::clone(&self.decoded).acquire_owned().await?;
         let limits = self.limits;
-        let (mut steps, targets) = ctx
+        let (mut steps, images) = ctx
             .blocking(move || {
                 let _place = place;
                 render::render(steps, &source, job.outputs, limits)
             })
             .await?;
-        for (target, image) in targets {
+        // Set before anything is written: a result that is refused must not fail images that exist.
+        ctx.set_result(&outcome::result(&images))?;
+        for (target, image) in images {
             steps.check()?;
-            self.storage.write(&ctx, &target, image.bytes, image.content_type).await?;
+            self.storage.write(&ctx, &target.location, image.bytes, image.content_type).await?;
             steps.done();
         }
         Ok(())
     }
 }
 
+#[cfg(test)]
+mod key_tests;
 #[cfg(test)]
 mod refusal_tests;
 #[cfg(test)]

@@ -35,6 +35,14 @@
 //!   AVIF 60, JPEG 82; PNG has none). Without it the source's format is kept. JPEG lays transparency on white.
 //! - There are 1 to 32 outputs of one or both operations, in this order. All are made before the first is written,
 //!   and each is written whole or not at all.
+//! - The job's idempotency key is the SHA-256 of its payload: where claims are kept, the same payload is done once. Two
+//!   payloads are the same if they are equal as JSON values: the order of fields makes no difference, a default that only
+//!   one of them names does.
+//! - **A source that changes under the same name needs a `revision`** in the payload, such as S3's version id: without it a
+//!   job for the new content is a duplicate of the job for the old one. A revision changes the key and nothing else. It
+//!   belongs to `schemaVersion` 2, so that a worker of an older build retries the message.
+//! - The result names what was made: `{"outputs": [{"url": URL, "contentType": "image/webp", "width": 320, "height": 213,
+//!   "bytes": 9876}]}`. Outputs that do not fit into a result are counted as `omitted`.
 //!
 //! Rejected: a source that does not exist, is no image, is damaged or too large; a file outside `DRUMLINE_FILE_ROOT`.
 //! Undecodable: operations that do not fit together. Retried: everything that may pass, such as network faults,
@@ -48,8 +56,11 @@
 //!   [Jinja's syntax](https://docs.rs/minijinja/latest/minijinja/syntax/index.html). They know `user.id`,
 //!   `user.name`, `user.email` and `deliveryId`; any other name is an error, never an empty text. HTML is escaped.
 //! - The user is looked up in `users.json` beside the templates: `{"42": {"name": "Ada", "email": "ada@example.com"}}`.
+//! - `delivery:DELIVERY_ID` is the job's idempotency key: where claims are kept, there is one mail for each `deliveryId`,
+//!   even if the jobs' own ids differ. To send a mail again, give it a new one. Another template or user under a `deliveryId` that
+//!   was sent is rejected.
 //! - The `Message-ID` is made of the `deliveryId`, so that mail systems recognise a second copy; in an outbox the
-//!   second copy replaces the first.
+//!   second copy replaces the first. It is the job's result: `{"messageId": "<welcome-42@example.com>"}`.
 //!
 //! Rejected: an unknown user or template, a template that fails, an address that is none, a mail server's final no
 //! (5xx). Retried: 4xx, an unreachable server, and a refused login, because then the settings are at fault, not the job.
@@ -93,7 +104,10 @@
 //!   `groupBy` it is told how many records there are, and sum, minimum, maximum and mean of the column `value`.
 //! - `TARGET.csv` has the groups by name, for programs. `TARGET.html` has a chart and a table for people, and needs nothing
 //!   else: no script, no network. Both depend on the source alone, byte for byte, however often the job was interrupted. The
-//!   result names them: `{"csv": URL, "html": URL, "records": 5000, "groups": 12}`. The title may be left out.
+//!   result names them: `{"csv": URL, "html": URL, "records": 5000, "groups": 12, "sum": "812345.50"}`. The title may be left
+//!   out.
+//! - The job's idempotency key is the SHA-256 of its payload, as for images. A source that changes under the same
+//!   name needs a `revision` here as well, such as the day of a daily report.
 //! - Sums are exact. A value has up to 12 digits before the decimal point and up to 6 after it, such as `-1234.56`: no
 //!   exponent, no separators of thousands. A mean is rounded to two digits more than the values have.
 //! - CSV is as in RFC 4180: UTF-8 with commas; quoted fields may hold commas and line ends; lines end by LF, CRLF or CR; a
@@ -113,6 +127,7 @@
 mod billing;
 mod email;
 mod image;
+mod key;
 mod location;
 mod name;
 mod report;

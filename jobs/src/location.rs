@@ -65,6 +65,21 @@ impl Location {
     }
 }
 
+/// A location to write to, and the URL that it was named by.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) location: Location,
+    pub(crate) url: String,
+}
+
+impl TryFrom<String> for Target {
+    type Error = NoLocation;
+
+    fn try_from(url: String) -> Result<Self, NoLocation> {
+        Ok(Self { location: url.clone().try_into()?, url })
+    }
+}
+
 fn file_path(text: &str) -> Option<PathBuf> {
     let url = Url::parse(text).ok()?;
     let plain = url.query().is_none() && url.fragment().is_none();

@@ -13,11 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drumline::{CancelReason, Context, Failure, Handler};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::location::Target;
 use crate::storage::{Storage, Stream};
 use payload::ReportGenerate;
+use summary::Summary;
 use tally::{Checkpoint, Tally};
 
 /// The source is read in pieces of this size: a millisecond's work, so that a stop is noticed at once.
@@ -47,16 +49,16 @@ impl Handler<ReportGenerate> for ReportGenerator {
         let (source, tally) = self.begin(&ctx, &job).await?;
         let tally = self.read(&ctx, source, tally).await?;
 
-        let (records, groups) = (tally.summary.records, tally.summary.totals.len());
         let (csv, html) = (job.csv.clone(), job.html.clone());
+        // Set before anything is written: a result that is refused must not fail a report that exists.
+        ctx.set_result(&result(&csv, &html, &tally.summary))?;
         let making = move || Ok((table::csv(&tally.summary), page::html(&job, &tally.summary)?));
         let (table, page) = ctx.blocking(making).await?;
         if let Some(reason) = ctx.cancel_reason() {
             return Err(stopped(reason));
         }
         self.storage.write(&ctx, &csv.location, table.into_bytes(), "text/csv; charset=utf-8").await?;
-        self.storage.write(&ctx, &html.location, page.into_bytes(), "text/html; charset=utf-8").await?;
-        ctx.set_result(&json!({ "csv": csv.url, "html": html.url, "records": records, "groups": groups }))
+        self.storage.write(&ctx, &html.location, page.into_bytes(), "text/html; charset=utf-8").await
     }
 }
 
@@ -110,6 +112,18 @@ impl ReportGenerator {
     }
 }
 
+/// Returns the report's locations and the totals over all groups. The sum is text, since it is exact.
+fn result(csv: &Target, html: &Target, summary: &Summary) -> Value {
+    let sum: i128 = summary.totals.iter().map(|(_, total)| total.sum).sum();
+    json!({
+        "csv": csv.url,
+        "html": html.url,
+        "records": summary.records,
+        "groups": summary.totals.len(),
+        "sum": number::written(sum, summary.decimals),
+    })
+}
+
 /// Tells how many records are done. How many there are is only known at the end; until then it is estimated from the
 /// bytes, as if all records were as long as those so far.
 fn tell(ctx: &Context, source: &Stream, tally: &Tally) {
@@ -141,6 +155,8 @@ fn stopped(reason: CancelReason) -> Failure {
     Failure::retry(format_args!("stopped half-way ({reason:?}), to be gone on with"))
 }
 
+#[cfg(test)]
+mod key_tests;
 #[cfg(test)]
 #[path = "report/report_tests.rs"]
 mod tests;

@@ -2,18 +2,20 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::collections::HashSet;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use drumline::{
-    Admission, Answer, Attempt, Claim, ClaimRequest, Context, Ending, Grant, Held, Host, Message, Progress,
-    Router, RunControl,
+    Admission, Answer, Attempt, Claim, ClaimRequest, Context, Ending, Grant, Held, Host, Intake, Message,
+    PriorRun, Progress, Router, RunControl,
 };
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-/// Runs blocking work on tokio's threads, and remembers what it is told. It grants every claim.
+/// Runs blocking work on tokio's threads, and remembers what it is told. It grants every claim of a job that it has not
+/// seen done.
 #[derive(Default)]
 pub(crate) struct TestHost {
     pub(crate) progress: Mutex<Vec<(u64, u64)>>,
@@ -23,8 +25,10 @@ pub(crate) struct TestHost {
     pub(crate) checkpoint: Mutex<Option<Box<RawValue>>>,
     /// What a job that is done has left.
     pub(crate) result: Mutex<Option<Box<RawValue>>>,
-    /// The keys that were asked for, each with its lock.
+    /// The ids that were asked for, each with its lock.
     pub(crate) claims: Mutex<Vec<(String, Option<String>)>>,
+    /// The identities of the jobs that are done.
+    pub(crate) done: Mutex<HashSet<Arc<str>>>,
 }
 
 impl TestHost {
@@ -53,13 +57,22 @@ impl Host for TestHost {
     }
 
     fn claim<'a>(&'a self, request: ClaimRequest, _: &'a RunControl) -> Answer<'a, Admission> {
-        self.claims.lock().unwrap().push((request.key.to_string(), request.lock.clone()));
+        self.claims.lock().unwrap().push((request.identity.id().to_string(), request.lock.clone()));
+        if self.done.lock().unwrap().contains(request.identity.key()) {
+            return Answer::now(Admission::Done(Box::new(PriorRun {
+                result: self.result.lock().unwrap().clone(),
+                job_id: request.identity.job_id().to_string(),
+                message_id: request.message_id.to_string(),
+                queue: request.queue.to_string(),
+                worker: "test".to_owned(),
+                finished_at_ms: None,
+            })));
+        }
         let claim = Claim {
-            key: request.key,
+            identity: request.identity,
             owner: "test".into(),
             counter: 1,
             lock: request.lock.map(|lock| (lock, 1)),
-            job_id: request.job_id,
         };
         let grant = Grant {
             claim: Arc::new(claim),
@@ -69,8 +82,9 @@ impl Host for TestHost {
         Answer::now(Admission::Granted(grant))
     }
 
-    fn finish<'a>(&'a self, _: &'a Claim, result: Option<Box<RawValue>>) -> Answer<'a, Held> {
+    fn finish<'a>(&'a self, claim: &'a Claim, result: Option<Box<RawValue>>) -> Answer<'a, Held> {
         *self.result.lock().unwrap() = result;
+        self.done.lock().unwrap().insert(Arc::clone(claim.identity.key()));
         Answer::now(Held::Ours)
     }
 
@@ -101,12 +115,13 @@ pub(crate) async fn attempt(
     router: &Router,
     body: String,
     number: u32,
-    host: Arc<TestHost>,
+    host: Arc<impl Host>,
     control: RunControl,
 ) -> Ending {
     let message = Message { id: "m-1".into(), body, receive_count: number, ..Message::default() };
     let attempt = Attempt {
         queue: "test".into(),
+        intake: Arc::new(Intake::new("arn:test")),
         message: Arc::new(message),
         number: NonZeroU32::new(number).unwrap(),
         deadline: Instant::now() + Duration::from_secs(60),
@@ -117,6 +132,34 @@ pub(crate) async fn attempt(
     router.run(attempt).await.ending
 }
 
+/// A host that keeps the claim that a job asks for, and does not grant it.
+#[derive(Default)]
+struct Refusal(Mutex<Option<ClaimRequest>>);
+
+impl Host for Refusal {
+    fn spawn_blocking(&self, _: Box<dyn FnOnce() + Send>) {
+        panic!("no handler runs without its claim");
+    }
+
+    fn claim<'a>(&'a self, request: ClaimRequest, _: &'a RunControl) -> Answer<'a, Admission> {
+        *self.0.lock().unwrap() = Some(request);
+        Answer::now(Admission::Held(Duration::from_secs(1)))
+    }
+}
+
+/// Returns the id of a job and the hash of its payload. Jobs with one id must have one hash.
+pub(crate) async fn identify(router: &Router, job_type: &str, payload: &Value) -> (String, u128) {
+    identify_body(router, json!({ "type": job_type, "jobId": "j-1", "payload": payload }).to_string()).await
+}
+
+/// Returns what [`identify`] returns, for a message's body.
+pub(crate) async fn identify_body(router: &Router, body: String) -> (String, u128) {
+    let host = Arc::<Refusal>::default();
+    let ending = attempt(router, body.clone(), 1, Arc::clone(&host), RunControl::new()).await;
+    let request = host.0.lock().unwrap().take().unwrap_or_else(|| panic!("{body}: {ending:?}"));
+    (request.identity.id().to_string(), request.payload_hash)
+}
+
 /// Runs something that wants a context, once.
 pub(crate) async fn within<F, Fut>(body: F) -> Ending
 where
@@ -125,5 +168,5 @@ where
 {
     let body = Mutex::new(Some(body));
     let router = Router::undecoded(move |ctx| body.lock().unwrap().take().unwrap()(ctx));
-    attempt(&router, String::new(), 1, Arc::default(), RunControl::new()).await
+    attempt(&router, String::new(), 1, Arc::<TestHost>::default(), RunControl::new()).await
 }

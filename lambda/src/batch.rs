@@ -45,6 +45,7 @@ impl Batch {
         let outcomes = Arc::new(Outcomes::remembered_by(Arc::clone(&self.queue.memory)));
         let mut driver = Driver::new(Parts {
             name: Arc::clone(&self.queue.name),
+            intake: Arc::clone(&self.queue.intake),
             ledger: Ledger::recalling(batch_policy(policy, self.common.fifo_stop), past)?,
             queue: queue as Arc<dyn Queue>,
             router: Arc::clone(&self.common.router),

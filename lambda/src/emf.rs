@@ -6,6 +6,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use drumline::DuplicateCause;
 use drumline_host::QueueMetrics;
 use serde_json::{Map, Value, json};
 use tracing::warn;
@@ -153,9 +154,9 @@ impl QueueMetrics for OfQueue {
         self.emf.add("drumline_jobs_total", labels, 1.0);
     }
 
-    fn deduplicated(&self, job_type: Option<&str>) {
-        let job_type = job_type.unwrap_or(UNKNOWN);
-        self.emf.add("drumline_deduplicated_total", self.labels([("type", job_type)]), 1.0);
+    fn deduplicated(&self, job_type: Option<&str>, cause: DuplicateCause) {
+        let labels = self.labels([("type", job_type.unwrap_or(UNKNOWN)), ("cause", cause.label())]);
+        self.emf.add("drumline_deduplicated_total", labels, 1.0);
     }
 
     fn renewals(&self, count: usize, renewed: bool) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage, SqsMessageAttribute};
-use drumline::{Attribute, Message};
+use drumline::{Attribute, AttributeValue, Message, from_json};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -59,7 +59,7 @@ impl<'de> Deserialize<'de> for Event {
 }
 
 fn read(json: &str) -> Result<Vec<Record>, String> {
-    let records = match serde_json::from_str::<SqsEvent>(json) {
+    let records = match from_json::<SqsEvent>(json) {
         Ok(event) if event.records.iter().all(|r| r.event_source.as_deref() == Some(SQS)) => event.records,
         // Hand-made, odd, or of another service, whose records would do as empty ones of SQS.
         _ => one_by_one(json)?,
@@ -134,9 +134,12 @@ fn record(mut record: SqsMessage) -> Record {
 }
 
 fn attributes(attributes: HashMap<String, SqsMessageAttribute>) -> BTreeMap<String, Attribute> {
-    let value = |attribute: SqsMessageAttribute| match attribute.binary_value {
-        Some(bytes) => Attribute::Binary(bytes.0),
-        None => Attribute::Text(attribute.string_value.unwrap_or_default()),
+    let value = |attribute: SqsMessageAttribute| {
+        let value = match attribute.binary_value {
+            Some(bytes) => AttributeValue::Binary(bytes.0),
+            None => AttributeValue::Text(attribute.string_value.unwrap_or_default()),
+        };
+        Attribute::new(attribute.data_type.as_deref().unwrap_or_default(), value)
     };
     attributes.into_iter().map(|(name, attribute)| (name, value(attribute))).collect()
 }

@@ -14,7 +14,7 @@ fn a_record_becomes_a_message() {
     let json = r#"{"Records":[{"messageId":"m1","receiptHandle":"r1","body":"b","attributes":{
         "ApproximateReceiveCount":"3","SentTimestamp":"1545082649183","ApproximateFirstReceiveTimestamp":"1545082649185",
         "MessageGroupId":"g","MessageDeduplicationId":"d","SequenceNumber":"7","AWSTraceHeader":"Root=1"},
-        "messageAttributes":{"text":{"stringValue":"t","dataType":"String"},"bytes":{"binaryValue":"AQI=","dataType":"Binary"}},
+        "messageAttributes":{"text":{"stringValue":"t","dataType":"String"},"bytes":{"binaryValue":"AQI=","dataType":"Binary.Protobuf"},"n":{"stringValue":"7","dataType":"Number.int"}},
         "md5OfBody":"x","eventSource":"aws:sqs","eventSourceARN":"arn:aws:sqs:eu-west-1:1:jobs","awsRegion":"eu-west-1"}]}"#;
     let record = event(json).into_records().unwrap().remove(0);
     assert_eq!(record.queue_arn.as_deref(), Some("arn:aws:sqs:eu-west-1:1:jobs"));
@@ -30,8 +30,9 @@ fn a_record_becomes_a_message() {
         sequence_number: Some("7".into()),
         trace_header: Some("Root=1".into()),
         attributes: [
-            ("text".into(), Attribute::Text("t".into())),
-            ("bytes".into(), Attribute::Binary(vec![1, 2])),
+            ("text".into(), Attribute::text("t")),
+            ("n".into(), Attribute::new("Number.int", AttributeValue::Text("7".into()))),
+            ("bytes".into(), Attribute::new("Binary.Protobuf", AttributeValue::Binary(vec![1, 2]))),
         ]
         .into(),
     };
@@ -68,6 +69,10 @@ fn an_event_of_another_kind_is_told_as_such() {
         (r#""text""#, "no list called Records"),
         ("7", "no list called Records"),
         ("null", "no list called Records"),
+        ("[]", "no list called Records"),
+        ("[[]]", "no list called Records"),
+        ("[[{}]]", "no list called Records"),
+        (r#"{"Records":[["m1"]]}"#, "one of its Records is no object"),
         (r#"{"Records":{}}"#, "no list called Records"),
         (r#"{"Records":["a"]}"#, "one of its Records is a text"),
         (r#"{"Records":[{"EventSource":"aws:sns","Sns":{"Message":"m"}}]}"#, "come from aws:sns"),

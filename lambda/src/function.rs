@@ -15,13 +15,16 @@ use crate::source::Source;
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use drumline::{Message, Router};
 use drumline_host::aws::is_fifo;
-use drumline_host::{AllFailed, Books, QueueMetrics, Settings};
+use drumline_host::{AllFailed, Books, QueueMetrics, Settings, default_scope, intake};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tracing::{Instrument, error, info_span};
 
 /// What a function answers with: the ids of the messages that are to come back.
 pub type Response = SqsBatchResponse;
+
+/// The scope of records that do not name their queue, as in events made by hand.
+const UNKNOWN_SCOPE: &str = "unknown";
 
 /// Queues whose memory is kept. A function has a queue or two; more can only be hand-made.
 const MAX_QUEUES: usize = 100;
@@ -201,7 +204,12 @@ impl Function {
         let reachable = source.is_some();
         let source = source.unwrap_or_else(Source::unknown);
         let settings = self.settings.of_queue(&source.url);
-        let queue = Arc::new(KnownQueue::new(Arc::from(source.name), settings, reachable));
+        // The ARN is the same text that SQS reports to a consumer.
+        let arn_of_queue = reachable.then_some(arn);
+        let scope = default_scope(&settings, arn_of_queue, None).unwrap_or_else(|_| UNKNOWN_SCOPE.into());
+        let intake = intake(&settings, scope, self.settings.legacy_records);
+        let queue = KnownQueue::new(Arc::from(source.name), settings, Arc::new(intake), reachable);
+        let queue = Arc::new(queue);
         queues.insert(arn.to_owned(), Arc::clone(&queue));
         queue
     }

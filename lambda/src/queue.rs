@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Action, CallError, Message, Replies};
+use drumline::{Action, CallError, Intake, Message, Replies};
 use drumline_host::aws::{AwsQueue, QueueFacts, connect};
 use drumline_host::{BoxFuture, Queue, QueueMetrics, QueueSettings, QueueStatus, SqsError};
 use tokio::sync::OnceCell;
@@ -20,6 +20,7 @@ pub(crate) struct KnownQueue {
     pub(crate) name: Arc<str>,
     /// `None` where the records do not tell their queue: nothing can be said to it then.
     pub(crate) settings: QueueSettings,
+    pub(crate) intake: Arc<Intake>,
     pub(crate) status: Arc<QueueStatus>,
     pub(crate) memory: Memory,
     reachable: bool,
@@ -29,10 +30,11 @@ pub(crate) struct KnownQueue {
 
 impl KnownQueue {
     /// A queue called `name`. One that is not `reachable` has no URL: nothing can be said to it.
-    pub(crate) fn new(name: Arc<str>, settings: QueueSettings, reachable: bool) -> Self {
+    pub(crate) fn new(name: Arc<str>, settings: QueueSettings, intake: Arc<Intake>, reachable: bool) -> Self {
         Self {
             name,
             settings,
+            intake,
             status: Arc::default(),
             memory: Memory::default(),
             reachable,

@@ -15,11 +15,14 @@
 //!
 //! | `id` | Holds |
 //! | --- | --- |
-//! | `claim#KEY` | `status` (INPROGRESS or COMPLETED), `in_progress_expiration` (ms; 0 once surrendered), `expiration` (s), `data` (the result), `validation` (the payload's hash), `owner`, `counter`, `job_id`, `job_type`, `queue`, `message_id`, `attempts`, `verdict`, `checkpoint`, `nonce`, `lock_counter` |
+//! | `job#KEY` | `status` (INPROGRESS or COMPLETED), `in_progress_expiration` (ms; 0 once surrendered), `expiration` (s), `data` (the result), `validation` (the payload's hash), `finished_at` (ms), `owner`, `counter`, `job_id`, `scope`, `job_type`, `source`, `queue`, `message_id`, `attempts`, `verdict`, `checkpoint`, `nonce`, `lock_counter` |
+//! | `job-progress#KEY` | `data` |
+//! | `job-attempts#KEY` | `attempts`, the oldest first |
+//! | `jobs#JOBID` | `keys` of a job id, a set of at most 20 |
 //! | `lock#NAME` | `owner`, `counter`, `in_progress_expiration`, `expiration` |
-//! | `alias#JOBID` | `key` of a job, where that is not its id |
-//! | `progress#JOBID` | `data` |
-//! | `attempts#JOBID` | `attempts`, the oldest first |
+//!
+//! `KEY` is the key of an identity. Version 0.1 kept claims under `claim#KEY`, `alias#JOBID`, `progress#JOBID` and
+//! `attempts#JOBID`, whose names a producer could choose: those are read, and never written. It has the same locks.
 //!
 //! A role needs `GetItem`, `PutItem` and `UpdateItem` on the table; transactions ask for nothing more.
 //!
@@ -31,12 +34,16 @@
 //! | claim that is held, done, condemned | 1 write, which fails and brings the answer |
 //! | claim of a key that failed or ran out before | 2 writes, the first of which fails |
 //! | claim with a lock | 2 reads at once, then 1 transaction of two writes, if it is free |
+//! | each of these claims, besides | 1 write of `jobs#JOBID`, at the same time as its own |
+//! | each of them while records of version 0.1 count | 1 read before it; 2 in turn if there is one |
 //! | renewal, finish, surrender | 1 write; a transaction of two with a lock |
-//! | checkpoint, progress, failed attempt | 1 write |
+//! | checkpoint, progress | 1 write; 2 for the first progress of a job |
+//! | failed attempt | 2 writes at once |
+//! | look-up of a job id | 5 reads at once, then 3 at once for each of its keys |
 //!
-//! Where the key is not the job's id, a granted claim takes another write. A write costs by the size of its item: large
-//! checkpoints make renewals dear. Items that expired may stay for days until DynamoDB removes them, and count as absent
-//! from their second on.
+//! So a job that succeeds at once takes 3 writes, and a strongly consistent read as long as records of version 0.1 count. `jobs#JOBID` is for people: it is written as well as may be, and
+//! a claim does not fail for it. A write costs by the size of its item: large checkpoints make renewals dear. Items that
+//! expired may stay for days until DynamoDB removes them, and count as absent from their second on.
 //!
 //! # Clocks
 //!
@@ -49,6 +56,7 @@ mod asking;
 mod changes;
 mod client;
 mod items;
+mod job_ids;
 mod table;
 
 use std::sync::Arc;
@@ -56,12 +64,13 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::types::AttributeValue;
-use drumline::{Admission, Answer, Claim, ClaimRequest, Held, Surrender};
+use drumline::{Admission, Answer, Claim, ClaimRequest, Held, Identity, Surrender};
 use serde_json::value::RawValue;
 
 use self::changes::Change;
 use self::items::{COMPLETED, INPROGRESS, Id, Item, number, string};
 use self::table::{Failure, Table};
+use crate::matches::{add_old, in_order};
 use crate::open::OpenError;
 use crate::record::{AttemptRecord, JobRecord, MAX_ATTEMPTS_KEPT, ProgressRecord};
 use crate::store::{Keep, Store, StoreError, to_json};
@@ -104,7 +113,7 @@ impl DynamoStore {
 
     /// A change of a running claim's item.
     fn under(claim: &Claim) -> Change {
-        Change::of(Id::Claim(&claim.key))
+        Change::of(Id::Job(claim.identity.key()))
             .only_if("status", "=", string(INPROGRESS))
             .only_if("owner", "=", string(&claim.owner))
             .only_if("counter", "=", number(claim.counter))
@@ -145,6 +154,61 @@ impl DynamoStore {
     }
 }
 
+impl DynamoStore {
+    async fn add_attempt(&self, key: &str, attempt: &AttemptRecord) -> Result<(), StoreError> {
+        let now = items::now_ms();
+        let attempt = AttributeValue::L(vec![string(&to_json(attempt))]);
+        let expiration = number(items::expiration(now, self.keep.history));
+        let added = Change::of(Id::JobAttempts(key))
+            .append("attempts", attempt.clone())
+            .set("expiration", expiration.clone())
+            .only_if_alive(now);
+        let Ok(item) = self.table.write_one(added).await? else {
+            // The item that is there has expired.
+            let first = Change::of(Id::JobAttempts(key)).set("attempts", attempt);
+            return self.table.put(first.set("expiration", expiration)).await;
+        };
+        let surplus = item.attempts.len().saturating_sub(MAX_ATTEMPTS_KEPT);
+        if surplus > 0 {
+            self.table.put(Change::of(Id::JobAttempts(key)).drop_first("attempts", surplus)).await?;
+        }
+        Ok(())
+    }
+
+    async fn find(&self, job_id: &str) -> Result<Vec<JobRecord>, StoreError> {
+        if job_id.len() > job_ids::MAX_JOB_ID_BYTES {
+            return Ok(Vec::new());
+        }
+        let table = &self.table;
+        let (keys, old_claim, alias, progress, attempts) = tokio::try_join!(
+            table.read(Id::JobIds(job_id)),
+            table.read(Id::OldClaim(job_id)),
+            table.read(Id::OldAlias(job_id)),
+            table.read(Id::OldProgress(job_id)),
+            table.read(Id::OldAttempts(job_id)),
+        )?;
+        let mut matches = Vec::new();
+        for key in keys.map(|item| item.keys).unwrap_or_default() {
+            let (claim, progress, attempts) = tokio::try_join!(
+                table.read(Id::Job(&key)),
+                table.read(Id::JobProgress(&key)),
+                table.read(Id::JobAttempts(&key)),
+            )?;
+            matches.extend(items::job(job_id, claim, progress, attempts)?);
+        }
+        let old_claim = match alias.and_then(|alias| alias.key) {
+            Some(key) => table.read(Id::OldClaim(&key)).await?,
+            None => old_claim,
+        };
+        // Its key may have gone to another job.
+        let old_claim = old_claim.filter(|claim| claim.job_id == job_id);
+        if let Some(old) = items::job(job_id, old_claim, progress, attempts)? {
+            add_old(&mut matches, old);
+        }
+        Ok(in_order(matches))
+    }
+}
+
 impl Store for DynamoStore {
     fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, StoreError>> {
         Answer::later(asking::claim(&self.table, request, &self.owner, self.keep))
@@ -170,9 +234,11 @@ impl Store for DynamoStore {
         result: Option<&'a RawValue>,
     ) -> Answer<'a, Result<Held, StoreError>> {
         Answer::later(async move {
-            let expiration = items::expiration(items::now_ms(), self.keep.done);
+            let now = items::now_ms();
+            let expiration = items::expiration(now, self.keep.done);
             let done = Self::under(claim)
                 .set("status", string(COMPLETED))
+                .set("finished_at", number(now))
                 .set("expiration", number(expiration))
                 .remove("checkpoint")
                 .set_or_remove("data", result.map(|result| string(result.get())));
@@ -216,60 +282,36 @@ impl Store for DynamoStore {
 
     fn progress<'a>(
         &'a self,
-        job_id: &'a str,
+        identity: &'a Identity,
         progress: &'a ProgressRecord,
     ) -> Answer<'a, Result<(), StoreError>> {
         Answer::later(async move {
             let expiration = items::expiration(items::now_ms(), self.keep.history);
-            let told = Change::of(Id::Progress(job_id)).set("data", string(&to_json(progress)));
-            self.table.put(told.set("expiration", number(expiration))).await
-        })
-    }
-
-    fn attempted<'a>(
-        &'a self,
-        job_id: &'a str,
-        attempt: &'a AttemptRecord,
-    ) -> Answer<'a, Result<(), StoreError>> {
-        Answer::later(async move {
-            let now = items::now_ms();
-            let attempt = AttributeValue::L(vec![string(&to_json(attempt))]);
-            let expiration = number(items::expiration(now, self.keep.history));
-            let added = Change::of(Id::Attempts(job_id))
-                .append("attempts", attempt.clone())
-                .set("expiration", expiration.clone())
-                .only_if_alive(now);
-            let Ok(item) = self.table.write_one(added).await? else {
-                // What is there has expired.
-                let first = Change::of(Id::Attempts(job_id)).set("attempts", attempt);
-                return self.table.put(first.set("expiration", expiration)).await;
-            };
-            let surplus = item.attempts.len().saturating_sub(MAX_ATTEMPTS_KEPT);
-            if surplus > 0 {
-                self.table.put(Change::of(Id::Attempts(job_id)).drop_first("attempts", surplus)).await?;
+            let last = Change::of(Id::JobProgress(identity.key())).set("data", string(&to_json(progress)));
+            if !self.table.put_over(last.set("expiration", number(expiration))).await? {
+                job_ids::add(&self.table, identity, self.keep).await;
             }
             Ok(())
         })
     }
 
-    fn job<'a>(&'a self, job_id: &'a str) -> Answer<'a, Result<Option<JobRecord>, StoreError>> {
+    fn attempted<'a>(
+        &'a self,
+        identity: &'a Identity,
+        attempt: &'a AttemptRecord,
+    ) -> Answer<'a, Result<(), StoreError>> {
         Answer::later(async move {
-            let (claim, alias, progress, attempts) = tokio::try_join!(
-                self.table.read(Id::Claim(job_id)),
-                self.table.read(Id::Alias(job_id)),
-                self.table.read(Id::Progress(job_id)),
-                self.table.read(Id::Attempts(job_id)),
-            )?;
-            let claim = match alias.and_then(|alias| alias.key) {
-                Some(key) => self.table.read(Id::Claim(&key)).await?,
-                None => claim,
-            };
-            items::job(job_id, claim, progress, attempts)
+            let added = self.add_attempt(identity.key(), attempt);
+            tokio::join!(added, job_ids::add(&self.table, identity, self.keep)).0
         })
     }
 
+    fn jobs<'a>(&'a self, job_id: &'a str) -> Answer<'a, Result<Vec<JobRecord>, StoreError>> {
+        Answer::later(self.find(job_id))
+    }
+
     fn ping(&self) -> Answer<'_, Result<(), StoreError>> {
-        Answer::later(async move { self.table.read(Id::Claim("")).await.map(|_| ()) })
+        Answer::later(async move { self.table.read(Id::Job("")).await.map(|_| ()) })
     }
 
     fn as_any(&self) -> &(dyn std::any::Any + Send + Sync) {

@@ -17,6 +17,7 @@
 
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
+mod matches;
 pub mod memory;
 mod open;
 #[cfg(feature = "postgres")]
@@ -28,5 +29,8 @@ mod store;
 
 pub use memory::MemoryStore;
 pub use open::{Location, OpenError, ServerUrl, open};
-pub use record::{AttemptRecord, ClaimRecord, JobRecord, JobState, MAX_ATTEMPTS_KEPT, ProgressRecord};
+pub use record::{
+    AttemptRecord, ClaimRecord, DuplicateOf, JobRecord, JobState, MAX_ATTEMPTS_KEPT, MAX_MATCHES,
+    ProgressRecord,
+};
 pub use store::{Keep, Store, StoreError};

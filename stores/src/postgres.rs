@@ -5,10 +5,22 @@
 //!
 //! # Tables
 //!
-//! `drumline_claims`, `drumline_locks`, `drumline_jobs` and `drumline_attempts`, where the connection's `search_path`
-//! has its first schema (`?options[search_path]=NAME` sets it). They and the functions are made where they are missing;
-//! a role that may not make them gets along where somebody else has: the file is [`SCHEMA`]. Expired rows are removed
-//! about once a minute, by whichever process makes a call.
+//! | Table | Holds |
+//! | --- | --- |
+//! | `drumline_claims_v2` | the claims, by the keys of identities |
+//! | `drumline_progress_v2`, `drumline_attempts_v2` | the histories, by the same keys |
+//! | `drumline_duplicates_v2` | the keys of jobs that have another job id, too |
+//! | `drumline_locks` | the locks, by name |
+//!
+//! They are where the connection's `search_path` has its first schema (`?options[search_path]=NAME` sets it). They and
+//! the functions are made where they are missing, also in a database of version 0.1; a role that may not make them gets
+//! along where another one has: the file is [`SCHEMA`]. Expired rows are removed about once a minute, by whichever process
+//! makes a call.
+//!
+//! Version 0.1 has the same locks, and kept the rest in `drumline_claims`, `drumline_jobs` and `drumline_attempts`. Those
+//! are read, in the same round trip, and no row is written there. Its workers may run beside those of this version.
+//!
+//! In ids, types and names, `chr(1) || '0'` stands for the character NUL, which PostgreSQL does not have.
 //!
 //! # Connections
 //!
@@ -24,15 +36,17 @@
 //! connection closed is made once more over a new one.
 
 mod connections;
+mod jobs;
 mod removal;
 mod schema;
 mod statements;
+mod text;
 mod transaction;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Admission, Answer, Claim, ClaimRequest, Held, Surrender};
+use drumline::{Admission, Answer, Claim, ClaimRequest, Held, Identity, Surrender};
 use serde_json::value::RawValue;
 use url::Url;
 
@@ -189,7 +203,7 @@ impl Store for PostgresStore {
 
     fn progress<'a>(
         &'a self,
-        job_id: &'a str,
+        identity: &'a Identity,
         progress: &'a ProgressRecord,
     ) -> Answer<'a, Result<(), StoreError>> {
         Answer::later(async move {
@@ -197,7 +211,7 @@ impl Store for PostgresStore {
             let (progress, keep) = (&*progress, self.keep);
             self.connections
                 .call(move |mut loan| async move {
-                    (statements::progress(&mut loan.connection, job_id, progress, keep).await, loan)
+                    (statements::progress(&mut loan.connection, identity, progress, keep).await, loan)
                 })
                 .await
         })
@@ -205,7 +219,7 @@ impl Store for PostgresStore {
 
     fn attempted<'a>(
         &'a self,
-        job_id: &'a str,
+        identity: &'a Identity,
         attempt: &'a AttemptRecord,
     ) -> Answer<'a, Result<(), StoreError>> {
         Answer::later(async move {
@@ -213,15 +227,17 @@ impl Store for PostgresStore {
             let (attempt, keep) = (&*attempt, self.keep);
             self.connections
                 .call(move |mut loan| async move {
-                    (statements::attempted(&mut loan.connection, job_id, attempt, keep).await, loan)
+                    (statements::attempted(&mut loan.connection, identity, attempt, keep).await, loan)
                 })
                 .await
         })
     }
 
-    fn job<'a>(&'a self, job_id: &'a str) -> Answer<'a, Result<Option<JobRecord>, StoreError>> {
+    fn jobs<'a>(&'a self, job_id: &'a str) -> Answer<'a, Result<Vec<JobRecord>, StoreError>> {
         Answer::later(async move {
-            self.connections.call(move |mut loan| async move { (statements::job(&mut loan.connection, job_id).await, loan) }).await
+            self.connections
+                .call(move |mut loan| async move { (jobs::jobs(&mut loan.connection, job_id).await, loan) })
+                .await
         })
     }
 

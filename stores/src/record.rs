@@ -1,4 +1,4 @@
-//! What is known of a job, as it is shown to people: by `drumline jobs`, `drumline dlq` and `/jobs/{id}`.
+//! The records of a job, as they are shown to people: by `drumline jobs`, `drumline dlq` and `/jobs/{id}`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -6,15 +6,28 @@ use serde_json::Value;
 /// How many failed attempts are kept of a job; the oldest go first. A queue's `maxReceiveCount` is seldom above 20.
 pub const MAX_ATTEMPTS_KEPT: usize = 50;
 
+/// How many jobs are returned for one job id. Different jobs share an id where it was sent to several queues, or where
+/// several producers count from 1: more than this is no answer for people, and each one costs a read.
+pub const MAX_MATCHES: usize = 20;
+
 /// All that a store knows of a job.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JobRecord {
-    /// Its id.
+    /// The id that it was looked up by.
     pub job_id: String,
-    /// Its claim, where there is or was one.
+    /// The scope of its identity, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// The source of its identity, if it has one and it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Its claim, if there is or was one. For a duplicate, the claim of the job that it duplicates.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<ClaimRecord>,
+    /// The job that was run in its place: one of the same identity, under another job id, that succeeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duplicate_of: Option<DuplicateOf>,
     /// How far it is, as it told last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<ProgressRecord>,
@@ -22,14 +35,34 @@ pub struct JobRecord {
     pub attempts: Vec<AttemptRecord>,
 }
 
-/// The claim of a job, as people are told of it.
+/// The run that a duplicate was not run for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DuplicateOf {
+    /// The job id that it ran under.
+    pub job_id: String,
+    /// The message that it ran for.
+    pub message_id: String,
+    /// The name of that message's queue.
+    pub queue: String,
+    /// The process that ran it.
+    pub worker: String,
+    /// When it succeeded, in milliseconds since the Unix epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at_ms: Option<u64>,
+}
+
+/// The claim of a job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimRecord {
     /// How far the job is.
     pub state: JobState,
-    /// Under which key its effect happens once.
+    /// The key of its identity, under which its effect happens once.
     pub key: String,
+    /// The job id that it ran under last. Another one than that of the record for a job of the same identity.
+    #[serde(default)]
+    pub job_id: String,
     /// Its type.
     #[serde(rename = "type")]
     pub job_type: String,
@@ -43,6 +76,9 @@ pub struct ClaimRecord {
     pub attempts: u32,
     /// Until when it is claimed, in milliseconds since the Unix epoch.
     pub claimed_until_ms: u64,
+    /// When it succeeded, in milliseconds since the Unix epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at_ms: Option<u64>,
     /// Why it has failed for good.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<String>,
@@ -73,6 +109,9 @@ pub struct AttemptRecord {
     pub at_ms: u64,
     /// The message's id.
     pub message_id: String,
+    /// The job id that it was made under: jobs of one identity share their history. Version 0.1 did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<String>,
     /// The queue.
     pub queue: String,
     /// The job's type, where it is known.

@@ -10,11 +10,14 @@
 //!
 //! | Key | Holds |
 //! | --- | --- |
-//! | `claim:KEY` | a hash: the claim, and what is known of its job |
+//! | `job:KEY` | a hash: the claim, and what is known of its job |
+//! | `jobs:JOBID` | a sorted set: the keys of a job id, by when they changed; the newest 20 |
+//! | `job-progress:KEY` | a string: JSON |
+//! | `job-attempts:KEY` | a list of JSON, the oldest first |
 //! | `lock:NAME` | a hash: who has the lock, and its counter |
-//! | `alias:JOBID` | the key of a job, where that is not its id |
-//! | `progress:JOBID` | a string: JSON |
-//! | `attempts:JOBID` | a list of JSON, the oldest first |
+//!
+//! `KEY` is the key of an identity. Version 0.1 kept claims under `claim:KEY`, `alias:JOBID`, `progress:JOBID` and
+//! `attempts:JOBID`, whose names a producer could choose: those are read, and never written. It has the same locks.
 //!
 //! # What the server must be set to
 //!
@@ -29,19 +32,21 @@
 
 mod answers;
 mod connection;
+mod scripts;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::redis::{Script, ScriptInvocation};
-use drumline::{Admission, Answer, Claim, ClaimRequest, Held, Surrender};
+use ::redis::{Pipeline, Script, ScriptInvocation, Value};
+use drumline::{Admission, Answer, Claim, ClaimRequest, Held, Identity, Surrender};
 use serde_json::value::RawValue;
 use url::Url;
 
 use self::answers::{Asked, JobAnswer};
 use self::connection::Connection;
+use self::scripts::Scripts;
 use crate::open::OpenError;
-use crate::record::{AttemptRecord, JobRecord, MAX_ATTEMPTS_KEPT, ProgressRecord};
+use crate::record::{AttemptRecord, JobRecord, MAX_ATTEMPTS_KEPT, MAX_MATCHES, ProgressRecord};
 use crate::store::{Keep, Store, StoreError, millis, to_json};
 
 /// The prefix of all keys, where the URL names none.
@@ -55,26 +60,6 @@ pub struct RedisStore {
     prefix: String,
     owner: Arc<str>,
     keep: Keep,
-}
-
-struct Scripts {
-    claim: Script,
-    renew: Script,
-    finish: Script,
-    surrender: Script,
-    checkpoint: Script,
-}
-
-impl Scripts {
-    fn new() -> Self {
-        Self {
-            claim: Script::new(include_str!("redis/scripts/claim.lua")),
-            renew: Script::new(include_str!("redis/scripts/renew.lua")),
-            finish: Script::new(include_str!("redis/scripts/finish.lua")),
-            surrender: Script::new(include_str!("redis/scripts/surrender.lua")),
-            checkpoint: Script::new(include_str!("redis/scripts/checkpoint.lua")),
-        }
-    }
 }
 
 impl std::fmt::Debug for RedisStore {
@@ -99,15 +84,30 @@ impl RedisStore {
         format!("{}{kind}:{name}", self.prefix)
     }
 
+    /// A script with the key of something of a job's, and that of its job id.
+    fn of<'a>(&self, script: &'a Script, kind: &str, identity: &Identity) -> ScriptInvocation<'a> {
+        let mut call = script.key(self.key(kind, identity.key()));
+        call.key(self.key("jobs", identity.job_id()));
+        call
+    }
+
     /// A script with a claim's keys, and the arguments by which it is known.
     fn under<'a>(&self, script: &'a Script, claim: &Claim) -> ScriptInvocation<'a> {
-        let mut call = script.key(self.key("claim", &claim.key));
+        let mut call = self.of(script, "job", &claim.identity);
         if let Some((lock, _)) = &claim.lock {
             call.key(self.key("lock", lock));
         }
         let lock_counter = claim.lock.as_ref().map_or(0, |(_, counter)| *counter);
         call.arg(&*claim.owner).arg(claim.counter).arg(lock_counter);
+        call.arg(&**claim.identity.key()).arg(MAX_MATCHES);
         call
+    }
+
+    /// Adds reads of a claim, its progress and its attempts, whose kinds of keys are these.
+    fn look(&self, call: &mut Pipeline, [claim, progress, attempts]: [&str; 3], name: &str) {
+        call.cmd("HGETALL").arg(self.key(claim, name));
+        call.cmd("GET").arg(self.key(progress, name));
+        call.cmd("LRANGE").arg(self.key(attempts, name)).arg(0).arg(-1);
     }
 
     async fn held(&self, call: &ScriptInvocation<'_>) -> Result<Held, StoreError> {
@@ -135,29 +135,32 @@ fn prefix(url: &Url) -> Result<String, String> {
 impl Store for RedisStore {
     fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, StoreError>> {
         Answer::later(async move {
-            let mut call = self.scripts.claim.key(self.key("claim", &request.key));
+            let identity = &request.identity;
+            let mut call = self.of(&self.scripts.claim, "job", identity);
             if let Some(lock) = &request.lock {
                 call.key(self.key("lock", lock));
             }
-            let has_alias = request.key != request.job_id;
-            if has_alias {
-                call.key(self.key("alias", &request.job_id));
+            if let Some(old) = &request.legacy_key {
+                call.key(self.key("claim", old));
             }
-            // What tells this call from all others, so that it may be repeated.
+            // Distinguishes this call from all others, so that it may be repeated.
             let nonce = fastrand::u64(..);
             call.arg(&*self.owner)
                 .arg(format!("{:032x}", request.payload_hash))
                 .arg(millis(request.length))
                 .arg(millis(self.keep.history))
                 .arg(millis(self.keep.history.max(self.keep.done)))
-                .arg(&*request.key)
-                .arg(&*request.job_id)
-                .arg(&*request.job_type)
+                .arg(&**identity.key())
+                .arg(&**identity.job_id())
+                .arg(&**identity.scope())
+                .arg(&**identity.job_type())
+                .arg(identity.source().map_or("", |source| source))
                 .arg(&*request.queue)
                 .arg(&*request.message_id)
                 .arg(nonce)
+                .arg(MAX_MATCHES)
                 .arg(u8::from(request.lock.is_some()))
-                .arg(u8::from(has_alias));
+                .arg(u8::from(request.legacy_key.is_some()));
             let answer: Asked = self.connection.run(&call).await?;
             answers::admission(answer, request, &self.owner)
         })
@@ -203,7 +206,7 @@ impl Store for RedisStore {
         value: &'a RawValue,
     ) -> Answer<'a, Result<Held, StoreError>> {
         Answer::later(async move {
-            let mut call = self.scripts.checkpoint.key(self.key("claim", &claim.key));
+            let mut call = self.scripts.checkpoint.key(self.key("job", claim.identity.key()));
             call.arg(&*claim.owner).arg(claim.counter).arg(value.get());
             self.held(&call).await
         })
@@ -211,49 +214,51 @@ impl Store for RedisStore {
 
     fn progress<'a>(
         &'a self,
-        job_id: &'a str,
+        identity: &'a Identity,
         progress: &'a ProgressRecord,
     ) -> Answer<'a, Result<(), StoreError>> {
         Answer::later(async move {
-            let mut call = ::redis::pipe();
-            call.cmd("SET").arg(self.key("progress", job_id)).arg(to_json(progress));
-            call.arg("PX").arg(millis(self.keep.history)).ignore();
-            self.connection.send(&call).await
+            let mut call = self.of(&self.scripts.progress, "job-progress", identity);
+            call.arg(&**identity.key()).arg(MAX_MATCHES).arg(millis(self.keep.history));
+            call.arg(to_json(progress));
+            self.connection.run(&call).await
         })
     }
 
     fn attempted<'a>(
         &'a self,
-        job_id: &'a str,
+        identity: &'a Identity,
         attempt: &'a AttemptRecord,
     ) -> Answer<'a, Result<(), StoreError>> {
         Answer::later(async move {
-            let key = self.key("attempts", job_id);
-            let kept = i64::try_from(MAX_ATTEMPTS_KEPT).unwrap_or(i64::MAX);
-            let mut call = ::redis::pipe();
-            call.cmd("RPUSH").arg(&key).arg(to_json(attempt)).ignore();
-            call.cmd("LTRIM").arg(&key).arg(-kept).arg(-1).ignore();
-            call.cmd("PEXPIRE").arg(&key).arg(millis(self.keep.history)).ignore();
-            self.connection.send(&call).await
+            let mut call = self.of(&self.scripts.attempted, "job-attempts", identity);
+            call.arg(&**identity.key()).arg(MAX_MATCHES).arg(millis(self.keep.history));
+            call.arg(to_json(attempt)).arg(MAX_ATTEMPTS_KEPT);
+            self.connection.run(&call).await
         })
     }
 
-    fn job<'a>(&'a self, job_id: &'a str) -> Answer<'a, Result<Option<JobRecord>, StoreError>> {
+    fn jobs<'a>(&'a self, job_id: &'a str) -> Answer<'a, Result<Vec<JobRecord>, StoreError>> {
         Answer::later(async move {
-            // Two round trips where the job has another key, but this is for people.
             let mut call = ::redis::pipe();
+            call.cmd("ZREVRANGE").arg(self.key("jobs", job_id)).arg(0).arg(-1);
             call.cmd("GET").arg(self.key("alias", job_id));
-            call.cmd("HGETALL").arg(self.key("claim", job_id));
-            call.cmd("GET").arg(self.key("progress", job_id));
-            call.cmd("LRANGE").arg(self.key("attempts", job_id)).arg(0).arg(-1);
+            self.look(&mut call, ["claim", "progress", "attempts"], job_id);
             call.cmd("TIME");
-            let (alias, mut claim, progress, attempts, time): JobAnswer = self.connection.send(&call).await?;
-            if let Some(alias) = alias {
-                let mut call = ::redis::pipe();
-                call.cmd("HGETALL").arg(self.key("claim", &alias));
-                (claim,) = self.connection.send(&call).await?;
+            let (keys, alias, claim, progress, attempts, time): JobAnswer =
+                self.connection.send(&call).await?;
+            // A second round trip where there is more, but this is for people.
+            let mut call = ::redis::pipe();
+            for key in &keys {
+                self.look(&mut call, ["job", "job-progress", "job-attempts"], key);
             }
-            answers::job(job_id, claim, progress, &attempts, time)
+            if let Some(old_key) = &alias {
+                call.cmd("HGETALL").arg(self.key("claim", old_key));
+            }
+            let mut found: Vec<Value> =
+                if call.is_empty() { Vec::new() } else { self.connection.send(&call).await? };
+            let claim = if alias.is_some() { found.pop().unwrap_or(Value::Nil) } else { claim };
+            answers::jobs(job_id, found, [claim, progress, attempts], time)
         })
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use drumline::{Admission, Answer, Claim, ClaimRequest, Held, Surrender};
+use drumline::{Admission, Answer, Claim, ClaimRequest, Held, Identity, Surrender};
 use serde_json::value::RawValue;
 
 use crate::record::{AttemptRecord, JobRecord, ProgressRecord};
@@ -36,22 +36,28 @@ impl Default for Keep {
     }
 }
 
-/// Keeps claims, and what people want to know of jobs.
+/// Keeps claims, and what people want to know of jobs. All of it is kept under the [key](Identity::key) of the job's
+/// identity, and found by its [job id](Identity::job_id).
 ///
 /// Every call is one round trip where the store allows it, atomic, and may be repeated: where an answer was lost, asking
 /// again does no harm. Times are measured by the store's own clock where it has one.
 pub trait Store: Send + Sync + 'static {
     /// Asks for a claim, and for the lock with it: both or neither.
     ///
-    /// In this order, of the record of the key (one that has expired counts as absent):
+    /// In this order, of the record of the identity (one that has expired counts as absent):
     /// - it is done or claimed, with another payload hash: [`Admission::Mismatch`];
-    /// - it is done: [`Admission::Done`] with its result;
+    /// - it is done: [`Admission::Done`] with the run that did it. A request under another job id is then found by that
+    ///   one, too;
     /// - it has a verdict about this very message: [`Admission::Condemned`];
     /// - it is claimed and not yet expired: [`Admission::Held`] for what remains, whoever asks;
     /// - its lock is held and not yet expired: [`Admission::Locked`] for what remains, and nothing is written;
     /// - else [`Admission::Granted`]. The counter grows, and never shrinks while the record exists. The attempts grow by
     ///   one, or begin with 1 where the message is another one (in memory: what SQS counts, see [`crate::memory`]). The
     ///   checkpoint stays where the payload hash is the same.
+    ///
+    /// If there is no record, the one that version 0.1 kept under [`legacy_key`](ClaimRequest::legacy_key) decides in the
+    /// same way, provided that its queue's name, type and payload hash are those of the request: it can be done, have a
+    /// verdict, be held, or lend its counter, attempts and checkpoint to the new record. It is only read.
     fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, StoreError>>;
 
     /// Has a claim, and its lock, last for `length` from now. An expired claim that nobody has taken meanwhile is
@@ -78,24 +84,25 @@ pub trait Store: Send + Sync + 'static {
         value: &'a RawValue,
     ) -> Answer<'a, Result<Held, StoreError>>;
 
-    /// Keeps how far a job is; the last one told counts.
+    /// Keeps how far a job is; the last report counts.
     fn progress<'a>(
         &'a self,
-        job_id: &'a str,
+        identity: &'a Identity,
         progress: &'a ProgressRecord,
     ) -> Answer<'a, Result<(), StoreError>>;
 
     /// Adds a failed attempt to a job's history, of which [`MAX_ATTEMPTS_KEPT`](crate::MAX_ATTEMPTS_KEPT) are kept.
     fn attempted<'a>(
         &'a self,
-        job_id: &'a str,
+        identity: &'a Identity,
         attempt: &'a AttemptRecord,
     ) -> Answer<'a, Result<(), StoreError>>;
 
-    /// What is known of a job; `None` where nothing is.
-    fn job<'a>(&'a self, job_id: &'a str) -> Answer<'a, Result<Option<JobRecord>, StoreError>>;
+    /// Returns the jobs known by a job id, the one changed last first, at most [`MAX_MATCHES`](crate::MAX_MATCHES). Jobs of
+    /// different identities may have one job id.
+    fn jobs<'a>(&'a self, job_id: &'a str) -> Answer<'a, Result<Vec<JobRecord>, StoreError>>;
 
-    /// Whether the store answers.
+    /// Checks that the store answers.
     fn ping(&self) -> Answer<'_, Result<(), StoreError>>;
 
     /// The store as its own type, for handlers that want more of it: see the module `postgres` for an effect and its

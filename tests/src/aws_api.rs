@@ -40,6 +40,19 @@ pub(crate) async fn query(
     Ok(answer[format!("{action}Response")][format!("{action}Result")].clone())
 }
 
+/// The answer of a service with the JSON protocol. `target` names the action.
+pub(crate) async fn call(service: &str, target: &str, parameters: &Value) -> Value {
+    let request = Request::post(localstack())
+        .header("content-type", "application/x-amz-json-1.1")
+        .header("x-amz-target", target)
+        .header("authorization", authorization(service))
+        .body(Full::new(Bytes::from(parameters.to_string())));
+    let answer = exchange(request.unwrap()).await.unwrap();
+    let text = String::from_utf8_lossy(answer.body());
+    assert!(answer.status().is_success(), "{target}: {text}");
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
 /// Puts a file into a bucket of its own, and tells the bucket's name.
 pub(crate) async fn put_object(key: &str, content: Vec<u8>) -> String {
     let bucket = format!("code-{:x}-{:x}", std::process::id(), fastrand::u32(..));

@@ -61,7 +61,12 @@ pub struct Requests {
 impl ModelQueue {
     /// A queue called `name` with a DLQ, whose messages are moved after `max_receive_count` receives.
     pub fn new(name: &str, visibility: Duration, max_receive_count: u32) -> Self {
-        let mut sqs = Sqs::new(Identity::at("http://model"), 1);
+        Self::seeded(1, name, visibility, max_receive_count)
+    }
+
+    /// As [`new`](Self::new). Queues of different seeds have different message ids, as all queues of SQS have.
+    pub fn seeded(seed: u64, name: &str, visibility: Duration, max_receive_count: u32) -> Self {
+        let mut sqs = Sqs::new(Identity::at("http://model"), seed);
         let fifo = is_fifo(name);
         let dead = if fifo { "dead.fifo" } else { "dead" };
         let arn = sqs.queue_arn(dead);
@@ -288,7 +293,7 @@ fn message(received: ReceivedMessage) -> Message {
         body: received.body.to_string(),
         receive_count: received.attributes.approximate_receive_count.unwrap_or_default(),
         group: received.attributes.message_group_id.map(|group| group.to_string()),
-        attributes: attributes.map(|(name, value)| (name.clone(), Attribute::Text(text(value)))).collect(),
+        attributes: attributes.map(|(name, value)| (name.clone(), Attribute::text(text(value)))).collect(),
         ..Message::default()
     }
 }

@@ -6,11 +6,12 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_sqs::types::{
-    Message, MessageSystemAttributeName, QueueAttributeName as Name, SendMessageBatchRequestEntry,
+    Message, MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName as Name,
+    SendMessageBatchRequestEntry,
 };
 
 /// The region of all tests' queues.
-pub(crate) const REGION: &str = "eu-central-1";
+pub const REGION: &str = "eu-central-1";
 
 /// The URL of a running LocalStack.
 ///
@@ -109,6 +110,35 @@ impl TestQueue {
     pub async fn send(&self, body: &str) -> String {
         let sent = self.client.send_message().queue_url(&self.url).message_body(body).send().await.unwrap();
         sent.message_id.unwrap()
+    }
+
+    /// Sends messages, in order, and returns their ids.
+    pub async fn send_all(&self, bodies: &[String]) -> Vec<String> {
+        let mut ids = Vec::new();
+        for batch in bodies.chunks(10) {
+            let entries = batch.iter().enumerate().map(|(index, body)| {
+                let entry = SendMessageBatchRequestEntry::builder().id(index.to_string()).message_body(body);
+                entry.build().unwrap()
+            });
+            let request = self.client.send_message_batch().queue_url(&self.url);
+            let sent = request.set_entries(Some(entries.collect())).send().await.unwrap();
+            assert!(sent.failed.is_empty(), "{sent:?}");
+            let id_of = |index: usize| {
+                sent.successful.iter().find(|sent| sent.id == index.to_string()).unwrap().message_id.clone()
+            };
+            ids.extend((0..batch.len()).map(id_of));
+        }
+        ids
+    }
+
+    /// Sends a message with attributes, each a name with a data type and a text, and returns its id.
+    pub async fn send_with(&self, body: &str, attributes: &[(&str, &str, &str)]) -> String {
+        let mut request = self.client.send_message().queue_url(&self.url).message_body(body);
+        for (name, data_type, text) in attributes {
+            let value = MessageAttributeValue::builder().data_type(*data_type).string_value(*text);
+            request = request.message_attributes(*name, value.build().unwrap());
+        }
+        request.send().await.unwrap().message_id.unwrap()
     }
 
     /// Sends messages of groups, in order: body and group.

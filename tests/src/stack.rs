@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::aws_api::{members, query};
+use crate::aws_api::{call, members, query};
 use crate::eventually::eventually;
 use crate::queues::{REGION, TestQueue, client, localstack};
 
@@ -105,12 +105,37 @@ pub async fn publish(topic_arn: &str, message: &str) {
 
 /// A topic whose messages come to `queue` in SNS's own envelope.
 pub async fn topic_before(queue: &TestQueue) -> String {
-    let sns = async |action: &str, form: &[(&str, &str)]| {
-        let form: Vec<_> = form.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
-        query("sns", SNS, action, &form).await.unwrap()
-    };
     let topic = sns("CreateTopic", &[("Name", &queue.name)]).await;
     let topic = topic["TopicArn"].as_str().unwrap().to_owned();
-    sns("Subscribe", &[("TopicArn", &topic), ("Protocol", "sqs"), ("Endpoint", &queue.arn())]).await;
+    subscribe(&topic, queue).await;
     topic
+}
+
+/// Has the messages of a topic come to `queue` as well.
+pub async fn subscribe(topic_arn: &str, queue: &TestQueue) {
+    sns("Subscribe", &[("TopicArn", topic_arn), ("Protocol", "sqs"), ("Endpoint", &queue.arn())]).await;
+}
+
+async fn sns(action: &str, form: &[(&str, &str)]) -> Value {
+    let form: Vec<_> = form.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
+    query("sns", SNS, action, &form).await.unwrap()
+}
+
+/// A rule of `EventBridge` whose events come to all of these queues. Returns the source of its events.
+pub async fn rule_before(queues: &[&TestQueue]) -> String {
+    let source = format!("test.{}", queues[0].name);
+    let pattern = json!({ "source": [source] }).to_string();
+    call("events", "AWSEvents.PutRule", &json!({ "Name": queues[0].name, "EventPattern": pattern })).await;
+    let target = |queue: &&TestQueue| json!({ "Id": queue.name, "Arn": queue.arn() });
+    let targets: Vec<Value> = queues.iter().map(target).collect();
+    let added = json!({ "Rule": queues[0].name, "Targets": targets });
+    call("events", "AWSEvents.PutTargets", &added).await;
+    source
+}
+
+/// Puts an event on the default bus; `detail` is JSON.
+pub async fn put_event(source: &str, detail_type: &str, detail: &str) {
+    let event = json!({ "Source": source, "DetailType": detail_type, "Detail": detail });
+    let answer = call("events", "AWSEvents.PutEvents", &json!({ "Entries": [event] })).await;
+    assert_eq!(answer["FailedEntryCount"], 0, "{answer}");
 }

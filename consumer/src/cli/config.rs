@@ -1,4 +1,4 @@
-//! `drumline config`: the settings in force, and where each came from.
+//! `drumline config`: the settings in force, with the entries of tables, and the source of each.
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -21,7 +21,7 @@ pub(super) fn command() -> Command {
                 .long("output")
                 .value_parser(["table", "json"])
                 .default_value("table")
-                .help("How"),
+                .help("Format of the output: columns for people, or one JSON object per line"),
         )
 }
 
@@ -43,7 +43,8 @@ pub(super) fn config(args: &ArgMatches) -> Result<ExitCode, Failed> {
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(["SETTING", "VALUE", "FROM", "QUEUE"]);
     for Effective { queue, key, value, origin } in &settings.effective {
-        let value = value.as_deref().unwrap_or("-");
+        // An empty text is a list without items, such as a queue's `require = []`.
+        let value = value.as_deref().filter(|value| !value.is_empty()).unwrap_or("-");
         table.add_row([key, value, &origin.to_string(), queue.as_deref().unwrap_or_default()]);
     }
     if out.is_terminal() {

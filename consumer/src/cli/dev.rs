@@ -172,7 +172,9 @@ impl Dev {
         let mut problem = None;
         let shutdown = async { problem = stopped.await.err() };
         let listener = Arc::clone(&self.view) as Arc<dyn drumline_host::Listener>;
-        Consumer::new(settings, router).listener(listener).handlers_on(handlers).run(shutdown).await?;
+        let consumer = Consumer::new(settings, router).listener(listener).handlers_on(handlers);
+        // Its future is a large one to keep inside this one.
+        Box::pin(consumer.run(shutdown)).await?;
         self.view.clear();
         match problem {
             // Whoever reads the table may have seen enough of it.

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::exit::Failed;
 use super::own_endpoint;
-use crate::job_view::JobView;
+use crate::job_view::{JobFilter, JobView};
 
 /// The settings that say where.
 pub(super) const SETTINGS: [&str; 2] = ["store_url", "http_addr"];
@@ -71,17 +71,17 @@ impl Histories {
         })
     }
 
-    /// What is known of a job; `None` where nothing is.
-    pub(super) async fn job(&self, id: &str) -> Result<Option<JobView>, Silence> {
+    /// Returns the job of this id that the filter accepts and that changed last.
+    pub(super) async fn job(&self, id: &str, filter: &JobFilter) -> Result<Option<JobView>, Silence> {
         match self {
             Self::Store(store) => {
-                let job = store.job(id).await;
-                let job =
-                    job.map_err(|error| Silence::Unavailable(format!("the store does not answer: {error}")))?;
-                Ok(job.map(JobView::from))
+                let jobs = store.jobs(id).await;
+                let jobs = jobs
+                    .map_err(|error| Silence::Unavailable(format!("the store does not answer: {error}")))?;
+                Ok(JobView::newest(jobs, filter))
             }
             Self::Worker(addr) => {
-                let (addr, path) = (*addr, format!("/jobs/{}", percent_encoded(id)));
+                let (addr, path) = (*addr, path(id, filter));
                 let answer = tokio::task::spawn_blocking(move || own_endpoint::get(addr, &path)).await;
                 let answer = answer.map_err(|error| Silence::Unavailable(error.to_string()))?;
                 understood(addr, answer)
@@ -134,6 +134,23 @@ fn understood(
     }
 }
 
+/// The path and query that ask a worker.
+fn path(id: &str, filter: &JobFilter) -> String {
+    let fields = [
+        ("queue", &filter.queue),
+        ("type", &filter.job_type),
+        ("source", &filter.source),
+        ("message", &filter.message),
+        ("key", &filter.key),
+    ];
+    let fields = fields
+        .iter()
+        .filter_map(|(name, value)| Some(format!("{name}={}", percent_encoded(value.as_deref()?))));
+    let query = fields.collect::<Vec<_>>().join("&");
+    let mark = if query.is_empty() { "" } else { "?" };
+    format!("/jobs/{}{mark}{query}", percent_encoded(id))
+}
+
 /// An id as one segment of a path.
 fn percent_encoded(id: &str) -> String {
     let mut path = String::with_capacity(id.len());
@@ -163,6 +180,17 @@ pub(super) fn output_arg() -> Arg {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_filter_is_a_query() {
+        let filter = |queue: Option<&str>, job_type: Option<&str>| JobFilter {
+            queue: queue.map(str::to_owned),
+            job_type: job_type.map(str::to_owned),
+            ..JobFilter::default()
+        };
+        assert_eq!(path("j", &filter(None, None)), "/jobs/j");
+        assert_eq!(path("j", &filter(Some("a&b"), Some("t u"))), "/jobs/j?queue=a%26b&type=t%20u");
+    }
 
     #[test]
     fn any_id_is_one_segment_of_a_path() {

@@ -1,11 +1,12 @@
 //! A job in words: what `drumline jobs show` and `drumline dlq show` print of it.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 
-use drumline_store::{AttemptRecord, ProgressRecord};
+use drumline_store::{AttemptRecord, DuplicateOf, JobRecord, ProgressRecord};
 
 use super::words::{brief, one_line, rfc3339, short, table, when};
-use crate::job_view::{JobView, ShownState};
+use crate::job_view::{JobView, ShownState, job_type, queue};
 
 /// How wide a bar of progress is.
 const BAR: u64 = 30;
@@ -20,22 +21,35 @@ pub(super) fn write_job(out: &mut impl Write, view: &JobView, now: u64, is_termi
     }
     let attempts = &view.job.attempts;
     if attempts.is_empty() {
-        return writeln!(out, "\nNo failed attempt is known.");
+        writeln!(out, "\nNo failed attempt is known.")?;
+    } else {
+        writeln!(out, "\nFAILED ATTEMPTS")?;
+        write_attempts(out, &view.job, now, is_terminal)?;
     }
-    writeln!(out, "\nFAILED ATTEMPTS")?;
-    write_attempts(out, attempts, now, is_terminal)
+    if view.others.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nOTHER JOBS OF THIS ID (select with --queue, --type and --source)")?;
+    let mut table = table(["STATE", "TYPE", "QUEUE", "SCOPE", "SOURCE", "MESSAGE"], is_terminal);
+    for other in &view.others {
+        let text = |text: &Option<String>| text.as_deref().map(one_line).unwrap_or_default();
+        let texts = [&other.job_type, &other.queue, &other.scope, &other.source, &other.message_id].map(text);
+        table.add_row([other.state.label().to_owned()].into_iter().chain(texts));
+    }
+    writeln!(out, "{table}")
 }
 
-/// Failed attempts, the oldest first.
-fn write_attempts(
-    out: &mut impl Write,
-    attempts: &[AttemptRecord],
-    now: u64,
-    is_terminal: bool,
-) -> io::Result<()> {
-    let mut table = table(["WHEN", "ATTEMPT", "CLASS", "REASON", "THEN", "TOOK", "WORKER"], is_terminal);
-    for attempt in attempts {
-        table.add_row([
+/// Failed attempts, the oldest first; with their messages if those are not all the claim's.
+fn write_attempts(out: &mut impl Write, job: &JobRecord, now: u64, is_terminal: bool) -> io::Result<()> {
+    let messages: HashSet<&str> = job.attempts.iter().map(|attempt| attempt.message_id.as_str()).collect();
+    let claimed = job.claim.as_ref().map(|claim| claim.message_id.as_str());
+    let with_messages =
+        messages.iter().any(|id| Some(*id) != claimed) && (claimed.is_some() || messages.len() > 1);
+    let header = ["WHEN", "ATTEMPT", "CLASS", "REASON", "THEN", "TOOK", "WORKER", "MESSAGE"];
+    let columns = if with_messages { header.len() } else { header.len() - 1 };
+    let mut table = table(header.into_iter().take(columns), is_terminal);
+    for attempt in &job.attempts {
+        let cells = [
             when(attempt.at_ms, now),
             attempt.attempt.to_string(),
             attempt.class.clone(),
@@ -43,7 +57,9 @@ fn write_attempts(
             consequence(attempt),
             short(attempt.took_ms),
             one_line(&attempt.worker),
-        ]);
+            one_line(&attempt.message_id),
+        ];
+        table.add_row(cells.into_iter().take(columns));
     }
     writeln!(out, "{table}")
 }
@@ -59,23 +75,31 @@ fn consequence(attempt: &AttemptRecord) -> String {
 }
 
 fn facts(view: &JobView, now: u64) -> Vec<(&'static str, String)> {
-    let JobView { state, job } = view;
+    let JobView { state, job, .. } = view;
     let claim = job.claim.as_ref();
     let last = job.attempts.last();
     let mut facts = vec![("STATE", state_in_words(*state)), ("JOB", one_line(&job.job_id))];
     let mut add = |name, value: Option<String>| facts.extend(value.map(|value| (name, value)));
-    let job_type = claim.map(|claim| &claim.job_type).or(last.and_then(|last| last.job_type.as_ref()));
-    add("TYPE", job_type.map(|job_type| one_line(job_type)));
+    add("DUPLICATE", job.duplicate_of.as_ref().map(|original| duplicate_of(original, now)));
+    let shared = claim.filter(|claim| {
+        let is_other = !claim.job_id.is_empty() && claim.job_id != job.job_id;
+        is_other && job.duplicate_of.is_none()
+    });
     add(
-        "QUEUE",
-        claim.map(|claim| &claim.queue).or(last.map(|last| &last.queue)).map(|queue| one_line(queue)),
+        "SHARED",
+        shared.map(|claim| format!("the identity is that of the job {} too", one_line(&claim.job_id))),
     );
+    add("TYPE", job_type(job).map(one_line));
+    add("QUEUE", queue(job).map(one_line));
+    add("SCOPE", job.scope.as_deref().map(one_line));
+    add("SOURCE", job.source.as_deref().map(one_line));
     let message = claim.map(|claim| &claim.message_id).or(last.map(|last| &last.message_id));
     add("MESSAGE", message.map(|id| one_line(id)));
     if let Some(claim) = claim {
-        add("KEY", (claim.key != job.job_id).then(|| one_line(&claim.key)));
+        add("KEY", Some(one_line(&claim.key)));
         add("WORKER", Some(one_line(&claim.owner)));
         add("ATTEMPTS", Some(claim.attempts.to_string()));
+        add("FINISHED", claim.finished_at_ms.map(|at| when(at, now)));
         let is_running = *state == ShownState::Running;
         add("CLAIMED", is_running.then(|| format!("until {}", when(claim.claimed_until_ms, now))));
     }
@@ -96,6 +120,18 @@ fn facts(view: &JobView, now: u64) -> Vec<(&'static str, String)> {
         add("RESULT", claim.result.as_ref().map(|result| brief(&result.to_string(), LONGEST)));
     }
     facts
+}
+
+/// The job that was run in this one's place.
+fn duplicate_of(original: &DuplicateOf, now: u64) -> String {
+    let finished = original.finished_at_ms.map(|at| format!(", {}", when(at, now))).unwrap_or_default();
+    format!(
+        "not run: {} of the queue {} is the same job, done by {} for message {}{finished}",
+        one_line(&original.job_id),
+        one_line(&original.queue),
+        one_line(&original.worker),
+        one_line(&original.message_id),
+    )
 }
 
 fn state_in_words(state: ShownState) -> String {
@@ -134,7 +170,7 @@ fn portion(progress: &ProgressRecord, whole: u64) -> u64 {
 
 /// A job on one line, for those who watch it.
 pub(super) fn line(view: &JobView) -> String {
-    let JobView { state, job } = view;
+    let JobView { state, job, .. } = view;
     let mut parts = vec![state.label().to_owned()];
     if let Some(claim) = &job.claim {
         if *state == ShownState::Running {
@@ -199,7 +235,7 @@ mod tests {
         ] {
             assert!(text.contains(words), "{words:?} in\n{text}");
         }
-        assert!(!text.contains("KEY"), "it is the job's id:\n{text}");
+        assert!(!text.contains("OTHER JOBS") && !text.contains("DUPLICATE"), "{text}");
     }
 
     #[test]
@@ -228,6 +264,33 @@ mod tests {
     fn history_alone_tells_type_queue_and_message() {
         let text = text(&job(None, vec![attempt("retry", "no route")]).into());
         for words in ["STATE     unknown", "TYPE      email.send", "QUEUE     jobs", "MESSAGE   m-1"] {
+            assert!(text.contains(words), "{words:?} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_duplicate_names_the_job_that_was_run_and_shows_its_result() {
+        let mut original = claim(JobState::Done);
+        original.job_id = "j-0".to_owned();
+        original.result = Some(serde_json::json!({ "messageId": "<d-1@mail>" }));
+        let mut record = job(Some(original), Vec::new());
+        record.duplicate_of = Some(DuplicateOf {
+            job_id: "j-0".to_owned(),
+            message_id: "m-0".to_owned(),
+            queue: "jobs".to_owned(),
+            worker: "host-7".to_owned(),
+            finished_at_ms: Some(NOW - 5_000),
+        });
+        let mut view = JobView::from(record);
+        view.others = vec![job(Some(claim(JobState::Running)), Vec::new()).into()];
+        let text = text(&view);
+        for words in [
+            "JOB       j-1",
+            "DUPLICATE not run: j-0 of the queue jobs is the same job, done by host-7 for message m-0",
+            "RESULT    {\"messageId\":\"<d-1@mail>\"}",
+            "OTHER JOBS OF THIS ID",
+            "running",
+        ] {
             assert!(text.contains(words), "{words:?} in\n{text}");
         }
     }

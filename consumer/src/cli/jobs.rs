@@ -12,15 +12,34 @@ use super::histories::{self, Histories, output_arg};
 use super::job_text::write_job;
 use super::words::now_ms;
 use super::{read_tool_settings, some_settings_args};
+use crate::job_view::{self, JobFilter, JobView};
 
 /// Who is asked. Paragraphs are lines, since a terminal is as wide as it is.
 const WHO_IS_ASKED: &str = "\
 It asks the store of DRUMLINE_STORE_URL. Where that is memory:, what is known is in the worker's memory, and the worker at \
 DRUMLINE_HTTP_ADDR is asked: on this machine, unless told otherwise. No queue has to be named.\n\n\
-An id is the jobId of the body, or the message's id where the producer gave none (`drumline send` gives one).";
+An id is the jobId of the body, else the id of its event, else the message's id (`drumline send` gives a jobId). Jobs in \
+different queues, of different types, or from different sources may share an id: the one that changed last is shown, and \
+the others are listed.";
 
 pub(super) fn command() -> Command {
     let id = || Arg::new("id").value_name("ID").required(true).help("The job's id");
+    let filter = || {
+        [
+            Arg::new("queue")
+                .long("queue")
+                .value_name("NAME")
+                .help("Of several jobs with this id, the one in this queue"),
+            Arg::new("source")
+                .long("source")
+                .value_name("SOURCE")
+                .help("Of several jobs with this id, the one of this source"),
+            Arg::new("type")
+                .long("type")
+                .value_name("TYPE")
+                .help("Of several jobs with this id, the one of this type"),
+        ]
+    };
     let settings = || some_settings_args(&histories::SETTINGS);
     Command::new("jobs")
         .about("Shows or watches a job: how far it is, who has it, how it failed")
@@ -42,6 +61,7 @@ pub(super) fn command() -> Command {
                      Exit status: 0 shown, 1 nothing is known of it, 64 bad usage, 69 nobody answers."
                 ))
                 .arg(id())
+                .args(filter())
                 .args(settings())
                 .arg(output_arg()),
         )
@@ -60,6 +80,7 @@ pub(super) fn command() -> Command {
                      130 after Ctrl-C."
                 ))
                 .arg(id())
+                .args(filter())
                 .args(settings()),
         )
 }
@@ -79,8 +100,10 @@ pub(super) fn jobs(args: &ArgMatches) -> Result<ExitCode, Failed> {
 }
 
 async fn show(args: &ArgMatches) -> Result<ExitCode, Failed> {
-    let (id, histories) = asked(args).await?;
-    let Some(job) = histories.job(id).await? else { return Err(unknown(id, &histories)) };
+    let (id, filter, histories) = asked(args).await?;
+    let Some(job) = histories.job(id, &filter).await? else {
+        return Err(unknown(id, &filter, &histories).await);
+    };
     let mut out = std::io::stdout().lock();
     if args.get_one::<String>("output").is_some_and(|output| output == "json") {
         serde_json::to_writer(&mut out, &job).map_err(|error| Failed::other(error.to_string()))?;
@@ -92,14 +115,40 @@ async fn show(args: &ArgMatches) -> Result<ExitCode, Failed> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Which job, and whom to ask.
-async fn asked(args: &ArgMatches) -> Result<(&str, Histories), Failed> {
+/// The job that is meant, and whom to ask.
+async fn asked(args: &ArgMatches) -> Result<(&str, JobFilter, Histories), Failed> {
     let id = args.get_one::<String>("id").map(String::as_str).unwrap_or_default();
+    let text = |name: &str| args.get_one::<String>(name).cloned();
+    let filter = JobFilter {
+        queue: text("queue"),
+        job_type: text("type"),
+        source: text("source"),
+        ..JobFilter::default()
+    };
+    if id.is_empty() {
+        return Err(Failed::usage("the job's id is empty".to_owned()));
+    }
     let settings = read_tool_settings(args)?;
-    Ok((id, Histories::open(&settings).await?))
+    Ok((id, filter, Histories::open(&settings).await?))
 }
 
-fn unknown(id: &str, histories: &Histories) -> Failed {
+/// Why there is nothing to show: the filter, or an id that nothing is known of.
+async fn unknown(id: &str, filter: &JobFilter, histories: &Histories) -> Failed {
+    if *filter != JobFilter::default()
+        && let Ok(Some(JobView { job, others, .. })) = histories.job(id, &JobFilter::default()).await
+    {
+        let known = |name: &str, text: Option<&str>| text.map(|text| format!("{name} {text}"));
+        let facts = [
+            known("queue", job_view::queue(&job)),
+            known("type", job_view::job_type(&job)),
+            known("source", job.source.as_deref()),
+        ];
+        let facts = facts.into_iter().flatten().collect::<Vec<_>>().join(", ");
+        let more = if others.is_empty() { String::new() } else { format!(", and {} more", others.len()) };
+        return Failed::other(format!(
+            "the job {id} is known, but not with this --queue, --type or --source: there is one of {facts}{more}"
+        ));
+    }
     Failed::other(format!(
         "{} knows nothing of the job {id}: no worker has begun it, it was forgotten meanwhile, or its id is another one",
         histories.name()

@@ -216,6 +216,10 @@ impl Listener for View {
                     match outcome {
                         Outcome::Ack => {
                             job.finish(End::Done);
+                            if let Ending::DoneBefore(duplicate) = &run.ending {
+                                let id = &duplicate.prior.job_id;
+                                return Some(format!("already done by {id}: deleted without a run"));
+                            }
                             Some(format!("done in {:.2} s", run.took.as_secs_f64()))
                         }
                         Outcome::RetryAfter(delay) => {

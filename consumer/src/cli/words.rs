@@ -78,10 +78,13 @@ fn is_unseen(c: char) -> bool {
 }
 
 /// A table without lines, as wide as a terminal, or as its content where there is none.
-pub(super) fn table<const N: usize>(header: [&str; N], is_terminal: bool) -> Table {
+pub(super) fn table<'a>(header: impl IntoIterator<Item = &'a str>, is_terminal: bool) -> Table {
     let mut table = Table::new();
     let arrangement = if is_terminal { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };
-    table.load_style(presets::NOTHING).set_content_arrangement(arrangement).set_header(header);
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(arrangement)
+        .set_header(header.into_iter().collect::<Vec<_>>());
     table
 }
 

@@ -1,4 +1,6 @@
-//! `/jobs/{id}`: what is known of a job, once or as it changes.
+//! `/jobs/{id}`: what is known of a job, once or as it changes. Of several jobs with one id, the one that changed last is
+//! shown and the others are listed; `?queue=NAME&type=TYPE&source=SOURCE`
+//! selects among them.
 //!
 //! Both ask the store, so any worker that shares it can answer for every other. There is no `Access-Control-Allow-Origin`:
 //! a page that watches a job goes through an application of its own, which knows who may.
@@ -9,7 +11,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -20,7 +22,7 @@ use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use crate::job_view::JobView;
+use crate::job_view::{JobFilter, JobView};
 
 /// How often a watcher's job is looked at. Workers write progress once a second, so that half of it shows every step soon;
 /// with [`MAX_WATCHERS`] it is at most 200 small reads a second.
@@ -56,19 +58,24 @@ fn routes_with(store: Arc<dyn Store>, watchers: usize) -> Router {
 
 type Id = Result<Path<String>, PathRejection>;
 
-async fn show(State(jobs): State<Jobs>, id: Id) -> Response {
-    match jobs.find(id).await {
+async fn show(State(jobs): State<Jobs>, id: Id, Query(filter): Query<JobFilter>) -> Response {
+    match jobs.find(id, &filter).await {
         Ok(job) => json_body(StatusCode::OK, to_json(&job)),
         Err(answer) => answer,
     }
 }
 
-async fn events(State(jobs): State<Jobs>, id: Id, headers: HeaderMap) -> Response {
+async fn events(
+    State(jobs): State<Jobs>,
+    id: Id,
+    Query(filter): Query<JobFilter>,
+    headers: HeaderMap,
+) -> Response {
     let Ok(place) = Arc::clone(&jobs.places).try_acquire_owned() else {
         let busy = error(StatusCode::SERVICE_UNAVAILABLE, "too many jobs are being watched here already");
         return ([(header::RETRY_AFTER, RETRY_AFTER_SECS)], busy).into_response();
     };
-    let job = match jobs.find(id).await {
+    let job = match jobs.find(id, &filter).await {
         Ok(job) => job,
         Err(answer) => return answer,
     };
@@ -78,19 +85,20 @@ async fn events(State(jobs): State<Jobs>, id: Id, headers: HeaderMap) -> Respons
         return StatusCode::NO_CONTENT.into_response();
     }
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
-    Sse::new(watch(jobs.store, job, place)).keep_alive(keep_alive).into_response()
+    let filter = filter.narrowed_to(&job);
+    Sse::new(watch(jobs.store, job, filter, place)).keep_alive(keep_alive).into_response()
 }
 
 impl Jobs {
     /// The job, or what to answer instead.
-    async fn find(&self, id: Id) -> Result<JobView, Response> {
+    async fn find(&self, id: Id, filter: &JobFilter) -> Result<JobView, Response> {
         // What is not UTF-8 is no job's id.
         let Ok(Path(id)) = id else {
             return Err(error(StatusCode::NOT_FOUND, "nothing is known of this job"));
         };
-        match self.store.job(&id).await {
-            Ok(Some(job)) => Ok(job.into()),
-            Ok(None) => Err(error(StatusCode::NOT_FOUND, &format!("nothing is known of the job {id}"))),
+        match self.store.jobs(&id).await {
+            Ok(jobs) => JobView::newest(jobs, filter)
+                .ok_or_else(|| error(StatusCode::NOT_FOUND, &format!("nothing is known of the job {id}"))),
             Err(StoreError(text)) => {
                 let text = format!("the store does not answer: {text}");
                 Err(error(StatusCode::SERVICE_UNAVAILABLE, &text))
@@ -105,6 +113,7 @@ struct Watcher {
     job_id: String,
     /// What is to be sent next, or was sent last.
     job: JobView,
+    filter: JobFilter,
     looks: Interval,
     begun: bool,
     _place: OwnedSemaphorePermit,
@@ -114,13 +123,14 @@ struct Watcher {
 fn watch(
     store: Arc<dyn Store>,
     job: JobView,
+    filter: JobFilter,
     place: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     looks.reset();
     let job_id = job.job.job_id.clone();
-    let watcher = Watcher { store, job_id, job, looks, begun: false, _place: place };
+    let watcher = Watcher { store, job_id, job, filter, looks, begun: false, _place: place };
     unfold(Some(watcher), |watcher| async move {
         let mut watcher = watcher?;
         if std::mem::replace(&mut watcher.begun, true) {
@@ -137,8 +147,9 @@ impl Watcher {
     async fn until_changed(&mut self) -> Option<()> {
         loop {
             self.looks.tick().await;
-            if let Ok(job) = self.store.job(&self.job_id).await {
-                let job = JobView::from(job?);
+            if let Ok(jobs) = self.store.jobs(&self.job_id).await {
+                let job = JobView::newest(jobs, &self.filter)?;
+                self.filter = self.filter.narrowed_to(&job);
                 if shown(&job) != shown(&self.job) {
                     self.job = job;
                     return Some(());

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::time::Instant;
 
 use bytes::Bytes;
-use drumline::{Admission, Answer, Claim, ClaimRequest, Held, Surrender};
+use drumline::{Admission, Answer, Claim, ClaimRequest, Held, Identity, Surrender};
 use drumline_store::{AttemptRecord, JobRecord, Keep, MemoryStore, ProgressRecord};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty};
@@ -25,14 +25,17 @@ fn memory() -> Arc<MemoryStore> {
     Arc::new(MemoryStore::new(Arc::from("worker-1"), Keep::default()))
 }
 
+fn identity(job_id: &str) -> Arc<Identity> {
+    Arc::new(Identity::new("arn:jobs", "email.send", None, job_id))
+}
+
 async fn claim(store: &MemoryStore, job_id: &str) -> Arc<Claim> {
     let request = ClaimRequest {
-        key: job_id.into(),
+        identity: identity(job_id),
+        legacy_key: None,
         payload_hash: 1,
         lock: None,
         length: Duration::from_secs(30),
-        job_id: job_id.into(),
-        job_type: Arc::from("email.send"),
         queue: Arc::from("jobs"),
         message_id: "m-1".into(),
         receive_count: 1,
@@ -73,7 +76,7 @@ async fn a_job_is_told_as_json_with_its_state() {
     assert_eq!(status, 404);
     assert!(error["error"].as_str().unwrap().contains("j-1"), "{error}");
 
-    store.progress("j-1", &progress(3)).await.unwrap();
+    store.progress(&identity("j-1"), &progress(3)).await.unwrap();
     let (status, job) = get_json(&format!("{url}/jobs/j-1")).await;
     assert_eq!((status, &job["state"], &job["progress"]["done"]), (200, &"unknown".into(), &3.into()));
 
@@ -95,11 +98,39 @@ async fn an_id_may_hold_any_character() {
         ("../livez", "%2E%2E%2Flivez"),
         ("s3://bucket/key:1", "s3%3A%2F%2Fbucket%2Fkey%3A1"),
     ] {
-        store.attempted(id, &attempt("retry", "no route")).await.unwrap();
+        store.attempted(&identity(id), &attempt("retry", "no route")).await.unwrap();
         let (status, job) = get_json(&format!("{url}/jobs/{path}")).await;
         assert_eq!((status, job["jobId"].as_str()), (200, Some(id)), "{path}");
     }
     assert_eq!(get_json(&format!("{url}/jobs/%FF")).await.0, 404, "no text, so nobody's id");
+}
+
+#[tokio::test]
+async fn one_id_in_two_queues_is_two_jobs() {
+    let store = memory();
+    let url = serve(Arc::clone(&store) as _, 1).await;
+    for (scope, queue) in [("arn:a", "a"), ("arn:b", "b")] {
+        let request = ClaimRequest {
+            identity: Arc::new(Identity::new(scope, "order.placed", None, "o-1")),
+            legacy_key: None,
+            payload_hash: 1,
+            lock: None,
+            length: Duration::from_secs(30),
+            queue: Arc::from(queue),
+            message_id: queue.into(),
+            receive_count: 1,
+        };
+        let granted = store.claim(&request).await.unwrap();
+        assert!(matches!(granted, Admission::Granted(_)), "{granted:?}");
+    }
+    let (status, job) = get_json(&format!("{url}/jobs/o-1")).await;
+    assert_eq!((status, &job["jobId"]), (200, &"o-1".into()));
+    assert_eq!(job["others"].as_array().map(Vec::len), Some(1), "{job}");
+    for queue in ["a", "b"] {
+        let (_, job) = get_json(&format!("{url}/jobs/o-1?queue={queue}&type=order.placed")).await;
+        assert_eq!((&job["claim"]["queue"], &job["others"]), (&queue.into(), &serde_json::Value::Null));
+    }
+    assert_eq!(get_json(&format!("{url}/jobs/o-1?queue=c")).await.0, 404);
 }
 
 #[tokio::test]
@@ -169,7 +200,7 @@ async fn a_watcher_is_told_at_once_at_each_change_and_of_the_end() {
     assert_eq!(reader.events(1).await[0].1["state"], "running");
     assert!(reader.text.contains("text/event-stream"), "{}", reader.text);
 
-    store.progress("j-1", &progress(3)).await.unwrap();
+    store.progress(&identity("j-1"), &progress(3)).await.unwrap();
     let events = reader.events(2).await;
     assert_eq!((events[1].0.as_str(), &events[1].1["progress"]["done"]), ("job", &3.into()));
 
@@ -262,15 +293,15 @@ impl Store for Silent {
         Answer::now(silence())
     }
 
-    fn progress<'a>(&'a self, _: &'a str, _: &'a ProgressRecord) -> Answer<'a, Result<(), StoreError>> {
+    fn progress<'a>(&'a self, _: &'a Identity, _: &'a ProgressRecord) -> Answer<'a, Result<(), StoreError>> {
         Answer::now(silence())
     }
 
-    fn attempted<'a>(&'a self, _: &'a str, _: &'a AttemptRecord) -> Answer<'a, Result<(), StoreError>> {
+    fn attempted<'a>(&'a self, _: &'a Identity, _: &'a AttemptRecord) -> Answer<'a, Result<(), StoreError>> {
         Answer::now(silence())
     }
 
-    fn job<'a>(&'a self, _: &'a str) -> Answer<'a, Result<Option<JobRecord>, StoreError>> {
+    fn jobs<'a>(&'a self, _: &'a str) -> Answer<'a, Result<Vec<JobRecord>, StoreError>> {
         Answer::now(silence())
     }
 

@@ -52,7 +52,7 @@ impl Ledger {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         let Stage::Settling(settling) = &mut delivery.stage else { return };
         if matches!(settling.settlement, Settlement::Copy(_))
-            && self.recollection.of(&delivery.message.id) == Some(&Past::Done)
+            && matches!(self.recollection.of(&delivery.message.id), Some(Past::Done { .. }))
         {
             // An earlier delivery's copy has been confirmed meanwhile.
             return self.delete_moved(now, id);
@@ -265,7 +265,7 @@ impl Ledger {
     /// The copy is in the DLQ: what is left of the message is to be deleted, also where it comes back once more, and
     /// where its lease has ended meanwhile.
     fn moved(&mut self, now: Instant, id: DeliveryId, message: &Arc<Message>) {
-        self.learn(message, Past::Done);
+        self.learn(message, Past::Done { at: now });
         self.note(Note::Moved(Arc::clone(message)));
         self.delete_moved(now, id);
     }

@@ -130,8 +130,8 @@ impl Ledger {
         }
         let message = Arc::clone(&delivery.message);
         match self.recollection.of(&message.id) {
-            Some(Past::Done) => {
-                self.note(Note::Deduplicated(message));
+            Some(Past::Done { at }) => {
+                self.note(Note::Deduplicated { message, done_at: *at });
                 self.conclude(now, id, Outcome::Ack, None);
                 return false;
             }
@@ -167,7 +167,7 @@ impl Ledger {
         let Some(delivery) = self.deliveries.get(&id) else { return };
         let Stage::Running(run) = &delivery.stage else { return };
         let message = Arc::clone(&delivery.message);
-        let done = matches!(report.ending, Ending::Done | Ending::DoneBefore);
+        let done = matches!(report.ending, Ending::Done | Ending::DoneBefore(_));
         let ending = actual_ending(run, report.ending);
         let receives = attempt(&message);
         let attempt = report.attempt.unwrap_or(receives);
@@ -179,7 +179,7 @@ impl Ledger {
         };
         let outcome = decide(&self.policy, &facts, &ending, jitter);
         let past = match &outcome {
-            _ if done => Past::Done,
+            _ if done => Past::Done { at: now },
             Outcome::DeadLetter(reason) => Past::Condemned(reason.clone()),
             _ => Past::Survived,
         };
@@ -188,7 +188,7 @@ impl Ledger {
         if report.claimed {
             self.surrender(id, &ending, &outcome);
         }
-        let facts = RunFacts { job_type: report.job_type, job_id: report.job_id, attempt, ending, took };
+        let facts = RunFacts { job_type: report.job_type, identity: report.identity, attempt, ending, took };
         self.conclude(now, id, outcome, Some(facts));
     }
 
@@ -240,8 +240,8 @@ impl Ledger {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         delivery.hidden_for = hidden_for;
         let message = Arc::clone(&delivery.message);
-        if self.recollection.of(&message.id) == Some(&Past::Done) {
-            self.note(Note::Deduplicated(message));
+        if let Some(Past::Done { at }) = self.recollection.of(&message.id) {
+            self.note(Note::Deduplicated { message, done_at: *at });
             self.conclude(now, id, Outcome::Ack, None);
         } else {
             if self.recollection.of(&message.id).is_none() {
@@ -328,7 +328,7 @@ fn actual_ending(run: &Run, reported: Ending) -> Ending {
         (
             _,
             ending @ (Ending::Done
-            | Ending::DoneBefore
+            | Ending::DoneBefore(_)
             | Ending::Rejected { .. }
             | Ending::Condemned { .. }
             | Ending::Panicked { .. }),

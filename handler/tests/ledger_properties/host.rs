@@ -102,9 +102,9 @@ impl Host {
 
     fn end(&mut self, pick: usize, ending: Ending, job_type: Option<&str>) {
         let run = self.runs.remove(pick);
-        self.watch.ends(run.message, matches!(ending, Ending::Done | Ending::DoneBefore));
+        self.watch.ends(run.message, matches!(ending, Ending::Done | Ending::DoneBefore(_)));
         let jitter = self.jitter();
-        let has_claim = !matches!(ending, Ending::Done | Ending::DoneBefore | Ending::Held { .. });
+        let has_claim = !matches!(ending, Ending::Done | Ending::DoneBefore(_) | Ending::Held { .. });
         let claimed = has_claim && self.ledger.policy().claims;
         if claimed {
             self.watch.surrenders(run.delivery);

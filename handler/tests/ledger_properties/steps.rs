@@ -119,7 +119,7 @@ fn ending(how: u8, cancelled: Option<CancelReason>) -> Ending {
         (5, None) => Ending::RetryAsked { after: Some(Duration::MAX), reason },
         (6, None) => Ending::NoHandler { reason },
         (7, None) => Ending::RetryAsked { after: None, reason },
-        (8, None) if how >= 128 => Ending::DoneBefore,
+        (8, None) if how >= 128 => Ending::DoneBefore(Box::default()),
         (8, None) if how >= 64 => {
             Ending::Held { remaining: Duration::from_millis(u64::from(how) * 91), reason }
         }

@@ -215,7 +215,7 @@ fn name(note: &Note) -> &'static str {
         Note::Settled(_) => "settled",
         Note::Unsettled { .. } => "unsettled",
         Note::CallFailed { .. } => "call failed",
-        Note::Deduplicated(_) => "done before",
+        Note::Deduplicated { .. } => "done before",
         Note::ReceivedAgain(_) => "received again",
         Note::Moved(_) => "moved",
         Note::NoDeadLetterQueue(_) => "no DLQ",

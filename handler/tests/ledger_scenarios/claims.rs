@@ -150,7 +150,7 @@ fn the_last_attempt_has_a_verdict_too() {
 #[test]
 fn that_was_never_granted_is_not_given_up() {
     for (ending, outcome) in [
-        (Ending::DoneBefore, "a is ack"),
+        (Ending::DoneBefore(Box::default()), "a is ack"),
         (Ending::Condemned { reason: "why".into() }, "a is dead letter: why"),
         (Ending::StoreUnavailable { reason: "why".into() }, "a is retry after 60s"),
         (Ending::Held { remaining: secs(8), reason: "why".into() }, "a is retry after 10s"),
@@ -164,7 +164,7 @@ fn that_was_never_granted_is_not_given_up() {
 #[test]
 fn what_was_done_before_is_known_from_then_on() {
     let mut world = running();
-    world.ends("a", Ending::DoneBefore);
+    world.ends("a", Ending::DoneBefore(Box::default()));
     world.agrees();
     world.forget();
     world.receives(["a*2"]);

@@ -158,11 +158,12 @@ fn what_one_batch_learned_the_next_one_knows() {
     world.is_handed(["a", "b", "c"]);
     world.ends("a", DONE);
     world.ends("b", rejected());
-    assert_eq!(world.learned(), [("a", Past::Done), ("b", Past::Condemned("why".into()))]);
-
     let mut memory = Recollection::default();
-    memory.learn("a", Past::Done);
-    memory.learn("b", Past::Condemned("why".into()));
+    let learned = world.learned();
+    assert!(matches!(learned[..], [("a", Past::Done { .. }), ("b", Past::Condemned(_))]), "{learned:?}");
+    for (id, past) in learned {
+        memory.learn(id, past);
+    }
     let mut world = World::recalling(policy(), memory.about(["a", "b", "c"]));
     world.is_handed(["a*2", "b*2", "c"]);
     world.wait(secs(1));

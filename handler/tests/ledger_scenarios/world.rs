@@ -371,7 +371,7 @@ fn words_of_note(note: &Note) -> Option<String> {
         Note::Unsettled { message, .. } => format!("{} is unsettled", message.id),
         Note::Refused { message, .. } => format!("{}'s visibility stays", message.id),
         Note::CallFailed { message, .. } => format!("{}'s call failed", message.id),
-        Note::Deduplicated(message) => format!("{} was done before", message.id),
+        Note::Deduplicated { message, .. } => format!("{} was done before", message.id),
         Note::ReceivedAgain(message) => format!("{} is here again", message.id),
         Note::Moved(message) => format!("{} is moved", message.id),
         Note::NoDeadLetterQueue(message) => format!("{} has no DLQ", message.id),

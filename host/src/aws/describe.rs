@@ -7,6 +7,8 @@ use aws_sdk_sqs::types::QueueAttributeName as Name;
 use serde::Deserialize;
 
 use super::errors::explain;
+use drumline::from_json;
+
 use crate::sqs::SqsError;
 
 /// SQS's own default, for an emulator that does not tell.
@@ -18,6 +20,8 @@ const DEFAULT_RETENTION_SECS: u64 = 345_600;
 /// What SQS says of a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueFacts {
+    /// The queue's ARN; `None` from an emulator that does not tell it.
+    pub arn: Option<String>,
     /// The visibility timeout that a receive gets where it asks for none.
     pub visibility_timeout: Duration,
     /// After which age SQS deletes a message.
@@ -53,7 +57,7 @@ fn number_or_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u
 
 /// Asks SQS about a queue.
 pub(super) async fn describe(client: &Client, queue_url: &str) -> Result<QueueFacts, SqsError> {
-    let names = [Name::VisibilityTimeout, Name::MessageRetentionPeriod, Name::RedrivePolicy];
+    let names = [Name::QueueArn, Name::VisibilityTimeout, Name::MessageRetentionPeriod, Name::RedrivePolicy];
     let request =
         client.get_queue_attributes().queue_url(queue_url).set_attribute_names(Some(names.to_vec()));
     let reply = request.send().await.map_err(|error| explain("GetQueueAttributes", &error))?;
@@ -63,9 +67,10 @@ pub(super) async fn describe(client: &Client, queue_url: &str) -> Result<QueueFa
         Duration::from_secs(told.unwrap_or(default))
     };
     Ok(QueueFacts {
+        arn: attributes.get(&Name::QueueArn).filter(|arn| !arn.is_empty()).cloned(),
         visibility_timeout: secs(Name::VisibilityTimeout, DEFAULT_VISIBILITY_SECS),
         retention: secs(Name::MessageRetentionPeriod, DEFAULT_RETENTION_SECS),
-        redrive: attributes.get(&Name::RedrivePolicy).and_then(|policy| serde_json::from_str(policy).ok()),
+        redrive: attributes.get(&Name::RedrivePolicy).and_then(|policy| from_json(policy).ok()),
     })
 }
 

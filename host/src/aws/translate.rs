@@ -7,7 +7,7 @@ use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
     Message as SqsMessage, MessageAttributeValue, MessageSystemAttributeName as SystemAttribute,
 };
-use drumline::{Attribute, CallError, Entry, Message, Replies, VisibilityEntry};
+use drumline::{Attribute, AttributeValue, CallError, Entry, Message, Replies, VisibilityEntry};
 
 use crate::limits::{MAX_MESSAGE_BYTES, is_allowed};
 
@@ -46,9 +46,12 @@ pub(super) fn message(message: SqsMessage) -> Message {
 }
 
 fn attributes(attributes: HashMap<String, MessageAttributeValue>) -> BTreeMap<String, Attribute> {
-    let value = |value: MessageAttributeValue| match value.binary_value {
-        Some(bytes) => Attribute::Binary(bytes.into_inner()),
-        None => Attribute::Text(value.string_value.unwrap_or_default()),
+    let value = |attribute: MessageAttributeValue| {
+        let value = match attribute.binary_value {
+            Some(bytes) => AttributeValue::Binary(bytes.into_inner()),
+            None => AttributeValue::Text(attribute.string_value.unwrap_or_default()),
+        };
+        Attribute::new(&attribute.data_type, value)
     };
     attributes.into_iter().map(|(name, attribute)| (name, value(attribute))).collect()
 }
@@ -108,7 +111,8 @@ pub(super) fn copy_attributes(
         .iter()
         .map(|(name, attribute)| (name.clone(), attribute_value(attribute)))
         .collect();
-    let own = message.attributes.iter().map(|(name, value)| name.len() + "Binary".len() + bytes(value));
+    let own =
+        message.attributes.iter().map(|(name, value)| name.len() + value.data_type().len() + bytes(value));
     let mut size = message.body.len() + own.sum::<usize>();
     // In the order of their worth, since there may be room for some only.
     for (name, text) in [
@@ -120,24 +124,23 @@ pub(super) fn copy_attributes(
         if text.is_empty() || attributes.len() >= MAX_ATTRIBUTES || size > MAX_MESSAGE_BYTES {
             break;
         }
-        attributes.entry(name.to_owned()).or_insert_with(|| attribute_value(&Attribute::Text(text)));
+        attributes.entry(name.to_owned()).or_insert_with(|| attribute_value(&Attribute::text(text)));
     }
     attributes
 }
 
 fn bytes(attribute: &Attribute) -> usize {
-    match attribute {
-        Attribute::Text(text) => text.len(),
-        Attribute::Binary(bytes) => bytes.len(),
+    match attribute.value() {
+        AttributeValue::Text(text) => text.len(),
+        AttributeValue::Binary(bytes) => bytes.len(),
     }
 }
 
 fn attribute_value(attribute: &Attribute) -> MessageAttributeValue {
-    let value = match attribute {
-        Attribute::Text(text) => MessageAttributeValue::builder().data_type("String").string_value(text),
-        Attribute::Binary(bytes) => {
-            MessageAttributeValue::builder().data_type("Binary").binary_value(bytes.clone().into())
-        }
+    let value = MessageAttributeValue::builder().data_type(attribute.data_type());
+    let value = match attribute.value() {
+        AttributeValue::Text(text) => value.string_value(text),
+        AttributeValue::Binary(bytes) => value.binary_value(bytes.clone().into()),
     };
     value.build().expect("the data type is set")
 }
@@ -177,13 +180,38 @@ mod tests {
     }
 
     #[test]
+    fn data_types_survive_the_way_in_and_a_copy() {
+        let table = [
+            ("n", "Number.int", AttributeValue::Text("7".into())),
+            ("j", "String.Json", AttributeValue::Text("{}".into())),
+            ("b", "Binary.Protobuf", AttributeValue::Binary(vec![0, 1])),
+            ("t", "String", AttributeValue::Text("x".into())),
+        ];
+        let mut received = SqsMessage::builder();
+        for (name, data_type, value) in &table {
+            received = received
+                .message_attributes(*name, attribute_value(&Attribute::new(data_type, value.clone())));
+        }
+        let copied = copy_attributes(&message(received.build()), "jobs", "why");
+        for (name, data_type, value) in table {
+            assert_eq!(copied[name].data_type(), data_type);
+            match value {
+                AttributeValue::Text(text) => assert_eq!(copied[name].string_value(), Some(text.as_str())),
+                AttributeValue::Binary(bytes) => {
+                    assert_eq!(copied[name].binary_value().map(AsRef::as_ref), Some(bytes.as_slice()));
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_copy_keeps_its_own_attributes_and_says_why_where_there_is_room() {
         let mut source = Message { id: "m".into(), body: "b".into(), ..Message::default() };
         let copied = copy_attributes(&source, "jobs", "bad\u{0}byte");
         assert_eq!(copied["DrumlineReason"].string_value(), Some("bad\u{FFFD}byte"));
         assert_eq!(copied.len(), 3);
         for n in 0..9 {
-            source.attributes.insert(format!("a{n}"), Attribute::Text("x".into()));
+            source.attributes.insert(format!("a{n}"), Attribute::text("x"));
         }
         let copied = copy_attributes(&source, "jobs", "why");
         assert_eq!((copied.len(), copied["DrumlineReason"].string_value()), (10, Some("why")));

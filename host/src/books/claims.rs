@@ -61,7 +61,10 @@ impl Books {
         match (answer, outage) {
             (Ok(admission), _) => admission,
             (Err(_), StoreOutage::Run) => {
-                warn!(job_id = &*request.job_id, "runs without a claim, since the store does not answer");
+                warn!(
+                    job_id = &**request.identity.job_id(),
+                    "runs without a claim, since the store does not answer"
+                );
                 Admission::Unclaimed
             }
             (Err(error), StoreOutage::Retry) => self.claim_again(&request, control, error).await,
@@ -124,13 +127,13 @@ impl Books {
                 Ok(Held::Ours) => return Held::Ours,
                 Ok(Held::Lost) => {
                     error!(
-                        job_id = &*claim.job_id,
+                        job_id = &**claim.identity.job_id(),
                         "the job is done, but its claim is somebody else's by now: its effect may happen twice"
                     );
                     return Held::Lost;
                 }
                 Err(error) => {
-                    let job_id = &*claim.job_id;
+                    let job_id = &**claim.identity.job_id();
                     if self.0.outage == StoreOutage::Run {
                         warn!(job_id, %error, "the job is done, and that is not remembered");
                         return Held::Ours;
@@ -145,7 +148,7 @@ impl Books {
     /// Gives a claim up, with what was still to be written under it.
     pub(crate) async fn surrender(&self, claim: &Arc<Claim>, how: &Surrender) {
         let given_up = timeout(SURRENDER_PATIENCE, async {
-            self.0.journal.write_now(&claim.job_id).await;
+            self.0.journal.write_now(&claim.identity).await;
             let mut waits = Waits::new();
             loop {
                 let answer = self.0.store.surrender(claim, how).await;
@@ -157,7 +160,7 @@ impl Books {
             }
         });
         if given_up.await.is_err() {
-            warn!(job_id = &*claim.job_id, "the claim could not be given up: it ends by itself");
+            warn!(job_id = &**claim.identity.job_id(), "the claim could not be given up: it ends by itself");
         }
     }
 }

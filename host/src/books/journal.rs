@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use drumline::{Claim, Context, Message, Outcome, Progress, RunFacts};
+use drumline::{Claim, Context, Identity, Message, Outcome, Progress, RunFacts};
 use drumline_store::{AttemptRecord, ProgressRecord, Store, StoreError};
 use serde_json::value::RawValue;
 use tokio::runtime::Handle;
@@ -31,8 +31,8 @@ struct Inner {
     health: Arc<Health>,
     metrics: Arc<dyn StoreMetrics>,
     runtime: Handle,
-    /// By job id; as many as jobs run that tell something.
-    pending: Mutex<HashMap<String, Pending>>,
+    /// By identity; as many as there are running jobs that report something.
+    pending: Mutex<HashMap<Arc<Identity>, Pending>>,
     writes: Arc<Semaphore>,
 }
 
@@ -65,53 +65,53 @@ impl Journal {
             total: progress.total,
             unit: progress.unit.to_owned(),
         };
-        self.tell(context.job_id(), |pending| pending.progress = Some(record));
+        self.tell(context.identity(), |pending| pending.progress = Some(record));
     }
 
     pub(crate) fn checkpoint(&self, context: &Context, value: Box<RawValue>) {
         // A run without a claim could overwrite what another one keeps.
         if let Some(claim) = context.claim() {
             let claim = Arc::clone(claim);
-            self.tell(context.job_id(), |pending| pending.checkpoint = Some((claim, value)));
+            self.tell(context.identity(), |pending| pending.checkpoint = Some((claim, value)));
         }
     }
 
-    fn tell(&self, job_id: &str, change: impl FnOnce(&mut Pending)) {
+    fn tell(&self, identity: &Arc<Identity>, change: impl FnOnce(&mut Pending)) {
         let mut all = self.pending();
-        let pending = match all.get_mut(job_id) {
+        let pending = match all.get_mut(identity) {
             Some(pending) => pending,
-            None => all.entry(job_id.to_owned()).or_default(),
+            None => all.entry(Arc::clone(identity)).or_default(),
         };
         change(pending);
         if std::mem::replace(&mut pending.is_scheduled, true) {
             return;
         }
         drop(all);
-        let (journal, job_id) = (self.clone(), job_id.to_owned());
+        let (journal, identity) = (self.clone(), Arc::clone(identity));
         self.0.runtime.spawn(async move {
             sleep(INTERVAL).await;
             let writer = journal.clone();
-            journal.spawn("progress", async move { writer.write_now(&job_id).await });
+            journal.spawn("progress", async move { writer.write_now(&identity).await });
         });
     }
 
-    /// A run has succeeded: what it told last is written where something was written before, and of no use else.
-    pub(crate) fn done(&self, job_id: &str) {
+    /// A run has succeeded: what it reported last is written if something was written before, and of no use otherwise.
+    pub(crate) fn done(&self, identity: &Arc<Identity>) {
         let mut all = self.pending();
-        // Most jobs tell nothing, and it costs something to look for what they have told.
-        let Some(pending) = (!all.is_empty()).then(|| all.remove(job_id)).flatten() else { return };
+        // Most jobs report nothing, and a look-up costs something.
+        let Some(pending) = (!all.is_empty()).then(|| all.remove(identity)).flatten() else { return };
         drop(all);
         if let Some(progress) = pending.progress.filter(|_| pending.is_shown) {
-            let (journal, job_id) = (self.clone(), job_id.to_owned());
-            self.spawn("progress", async move { journal.write_progress(&job_id, &progress).await });
+            let (journal, identity) = (self.clone(), Arc::clone(identity));
+            self.spawn("progress", async move { journal.write_progress(&identity, &progress).await });
         }
     }
 
-    /// Writes what a run has told.
-    pub(crate) async fn write_now(&self, job_id: &str) {
+    /// Writes what a run has reported.
+    pub(crate) async fn write_now(&self, identity: &Identity) {
         let (progress, checkpoint) = {
             let mut all = self.pending();
-            let Some(pending) = all.get_mut(job_id) else { return };
+            let Some(pending) = all.get_mut(identity) else { return };
             pending.is_scheduled = false;
             pending.is_shown = true;
             (pending.progress.take(), pending.checkpoint.take())
@@ -121,25 +121,25 @@ impl Journal {
             self.heard(StoreOperation::Checkpoint, &answer);
         }
         if let Some(progress) = progress {
-            self.write_progress(job_id, &progress).await;
+            self.write_progress(identity, &progress).await;
         }
     }
 
-    /// A run has ended otherwise, and everything it told is written.
-    pub(crate) fn forget(&self, job_id: &str) {
-        self.pending().remove(job_id);
+    /// A run has ended otherwise, and everything it reported is written.
+    pub(crate) fn forget(&self, identity: &Identity) {
+        self.pending().remove(identity);
     }
 
-    async fn write_progress(&self, job_id: &str, progress: &ProgressRecord) {
-        let answer = self.0.store.progress(job_id, progress).await;
+    async fn write_progress(&self, identity: &Identity, progress: &ProgressRecord) {
+        let answer = self.0.store.progress(identity, progress).await;
         self.heard(StoreOperation::Progress, &answer);
     }
 
     /// Adds a failed attempt to a job's history.
-    pub(crate) fn attempted(&self, job_id: String, attempt: AttemptRecord) {
+    pub(crate) fn attempted(&self, identity: Arc<Identity>, attempt: AttemptRecord) {
         let journal = self.clone();
         self.spawn("a failed attempt", async move {
-            let answer = journal.0.store.attempted(&job_id, &attempt).await;
+            let answer = journal.0.store.attempted(&identity, &attempt).await;
             journal.heard(StoreOperation::Attempted, &answer);
         });
     }
@@ -169,7 +169,7 @@ impl Journal {
         heard(&self.0.health, &*self.0.metrics, operation, answer);
     }
 
-    fn pending(&self) -> MutexGuard<'_, HashMap<String, Pending>> {
+    fn pending(&self) -> MutexGuard<'_, HashMap<Arc<Identity>, Pending>> {
         self.0.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -186,6 +186,7 @@ pub(crate) fn attempt_record(
     AttemptRecord {
         at_ms: now_ms(),
         message_id: message.id.to_string(),
+        job_id: run.identity.as_ref().map(|identity| identity.job_id().to_string()),
         queue: queue.to_owned(),
         job_type: run.job_type.as_deref().map(str::to_owned),
         attempt: run.attempt.get(),
@@ -204,6 +205,7 @@ fn now_ms() -> u64 {
     millis(since_epoch())
 }
 
-fn millis(time: Duration) -> u64 {
+/// In milliseconds.
+pub(crate) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Admission, Answer, Claim, ClaimRequest, Held, Surrender};
+use drumline::{Admission, Answer, Claim, ClaimRequest, Held, Identity, Surrender};
 use drumline_store::{AttemptRecord, JobRecord, Keep, Location, ProgressRecord, Store, StoreError, open};
 use serde_json::value::RawValue;
 use tokio::sync::OnceCell;
@@ -71,22 +71,22 @@ impl Store for LazyStore {
 
     fn progress<'a>(
         &'a self,
-        job_id: &'a str,
+        identity: &'a Identity,
         progress: &'a ProgressRecord,
     ) -> Answer<'a, Result<(), StoreError>> {
-        self.ask(move |store| store.progress(job_id, progress))
+        self.ask(move |store| store.progress(identity, progress))
     }
 
     fn attempted<'a>(
         &'a self,
-        job_id: &'a str,
+        identity: &'a Identity,
         attempt: &'a AttemptRecord,
     ) -> Answer<'a, Result<(), StoreError>> {
-        self.ask(move |store| store.attempted(job_id, attempt))
+        self.ask(move |store| store.attempted(identity, attempt))
     }
 
-    fn job<'a>(&'a self, job_id: &'a str) -> Answer<'a, Result<Option<JobRecord>, StoreError>> {
-        self.ask(move |store| store.job(job_id))
+    fn jobs<'a>(&'a self, job_id: &'a str) -> Answer<'a, Result<Vec<JobRecord>, StoreError>> {
+        self.ask(move |store| store.jobs(job_id))
     }
 
     fn ping(&self) -> Answer<'_, Result<(), StoreError>> {

@@ -6,9 +6,10 @@ use std::fmt;
 use toml::{Table, Value};
 
 use super::Problem;
-use super::table::{SETTINGS, Setting};
+use super::by_name::{Entries, TABLES, TableByName};
+use super::table::{SETTINGS, Setting, variable};
 
-/// Where a value came from.
+/// The source of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// A flag of the command line.
@@ -19,9 +20,9 @@ pub enum Origin {
     File,
     /// A `[[queue]]` table of the file.
     QueueTable,
-    /// Nobody set it.
+    /// The setting's default.
     Default,
-    /// The queue's own attribute, known once the queue is asked.
+    /// The queue's own attribute, known once SQS reports it.
     Queue,
 }
 
@@ -38,10 +39,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The table of single job types' backoffs.
-const RETRY_BY_TYPE: &str = "retry_by_type";
-
-/// All texts that were given, before any is understood.
+/// All texts that were given, before any is parsed.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
     flags: BTreeMap<&'static str, String>,
@@ -52,9 +50,9 @@ pub(super) struct Sources {
 
 /// One level of the file.
 #[derive(Debug, Default)]
-pub(super) struct Section {
+struct Section {
     values: BTreeMap<&'static str, String>,
-    pub(super) retry_by_type: BTreeMap<String, String>,
+    tables: BTreeMap<&'static str, Entries>,
 }
 
 /// A `[[queue]]` table.
@@ -72,25 +70,30 @@ impl Sources {
         problems: &mut Vec<Problem>,
     ) -> Self {
         let mut sources = Self::default();
+        // An empty variable is how many tools unset one.
+        let environment = |key: &str| environment(&variable(key)).filter(|text| !text.is_empty());
         for setting in SETTINGS {
             if let Some(text) = flags.get(setting.key) {
                 sources.flags.insert(setting.key, text.clone());
             }
-            // An empty variable is how many tools unset one.
-            if let Some(text) = environment(&setting.variable()).filter(|text| !text.is_empty()) {
+            if let Some(text) = environment(setting.key) {
                 sources.environment.insert(setting.key, text);
             }
         }
+        for table in TABLES.iter().filter(|table| environment(table.key).is_some()) {
+            let text = format!("a table cannot be a variable; write [{}] in the file", table.key);
+            problems.push(Problem::new(variable(table.key), text));
+        }
         if let Some(mut file) = file {
             let queues = file.remove("queue");
-            sources.file = Section::read(file, |_| true, "", problems);
+            sources.file = Section::read(file, &Origin::File, "", problems);
             sources.queues = read_queues(queues, problems);
         }
         sources
     }
 
-    /// A setting's text and its origin. What a `[[queue]]` table says of its queue is more particular than anything
-    /// that is said of all queues.
+    /// Returns a setting's text and its origin. The value in a `[[queue]]` table is more specific than any value for all
+    /// queues, so it comes first.
     pub(super) fn get(&self, setting: &Setting, queue: Option<&QueueSection>) -> Option<(String, Origin)> {
         let own = queue.and_then(|queue| queue.section.values.get(setting.key));
         let layers = [
@@ -103,42 +106,49 @@ impl Sources {
         given.or_else(|| Some((setting.default?.to_owned(), Origin::Default)))
     }
 
-    pub(super) fn retry_by_type(&self, queue: Option<&QueueSection>) -> BTreeMap<String, String> {
-        let mut all = self.file.retry_by_type.clone();
-        if let Some(queue) = queue {
-            all.extend(queue.section.retry_by_type.clone());
-        }
-        all
+    /// Returns the entries of a table that are in force for a queue: its own over those of the top level.
+    pub(super) fn table(&self, table: &TableByName, queue: Option<&QueueSection>) -> Entries {
+        let sections = [Some(&self.file), queue.map(|queue| &queue.section)];
+        let entries = sections.into_iter().flatten().filter_map(|section| section.tables.get(table.key));
+        entries.flatten().map(|(name, entry)| (name.clone(), entry.clone())).collect()
     }
 }
 
 impl Section {
-    fn read(
-        table: Table,
-        allowed: impl Fn(&Setting) -> bool,
-        place: &str,
-        problems: &mut Vec<Problem>,
-    ) -> Self {
+    /// Reads the level that `origin` stands for; `prefix` is its place in error texts.
+    fn read(table: Table, origin: &Origin, prefix: &str, problems: &mut Vec<Problem>) -> Self {
         let mut section = Self::default();
+        let allowed = |setting: &&Setting| *origin == Origin::File || setting.per_queue;
         for (key, value) in table {
-            if key == RETRY_BY_TYPE {
-                section.retry_by_type = read_retry_by_type(value, place, problems);
+            if let Some(table) = TABLES.iter().find(|table| table.key == key) {
+                section.tables.insert(table.key, table.read(value, origin, prefix, problems));
                 continue;
             }
-            let at = format!("{place}{key}");
-            let Some(setting) = SETTINGS.iter().find(|setting| setting.key == key && allowed(setting)) else {
-                let known: Vec<&str> = SETTINGS.iter().filter(|s| allowed(s)).map(|s| s.key).collect();
+            let at = format!("{prefix}{key}");
+            let Some(setting) = SETTINGS.iter().filter(allowed).find(|setting| setting.key == key) else {
+                let settings = SETTINGS.iter().filter(allowed).map(|setting| setting.key.to_owned());
+                let tables = TABLES.iter().map(|table| format!("[{}]", table.key));
+                let known: Vec<String> = settings.chain(tables).collect();
                 problems.push(Problem::new(at, format!("no such setting; there are {}", known.join(", "))));
                 continue;
             };
-            match text(&value) {
-                Some(text) => {
+            match text_of(&value, setting.lists) {
+                Ok(text) => {
                     section.values.insert(setting.key, text);
                 }
-                None => problems.push(Problem::new(at, "must be a text or a number".to_owned())),
+                Err(text) => problems.push(Problem::new(at, not_a_text(setting, text))),
             }
         }
         section
+    }
+}
+
+/// An error text for a value that is not one, with the table that was perhaps meant.
+fn not_a_text(setting: &Setting, text: &str) -> String {
+    let by_type = format!("{}_by_type", setting.key);
+    match TABLES.iter().find(|table| table.key == by_type) {
+        Some(table) => format!("{text}; values of single job types go under [{}]", table.key),
+        None => text.to_owned(),
     }
 }
 
@@ -160,7 +170,7 @@ fn read_queues(queues: Option<Value>, problems: &mut Vec<Problem>) -> Vec<QueueS
             continue;
         };
         let url = table.remove("url").as_ref().and_then(text);
-        let section = Section::read(table, |setting| setting.per_queue, &place, problems);
+        let section = Section::read(table, &Origin::QueueTable, &place, problems);
         match url {
             Some(url) => sections.push(QueueSection { url, section }),
             None => problems.push(Problem::new(format!("{place}url"), "is missing".to_owned())),
@@ -169,20 +179,23 @@ fn read_queues(queues: Option<Value>, problems: &mut Vec<Problem>) -> Vec<QueueS
     sections
 }
 
-fn read_retry_by_type(value: Value, place: &str, problems: &mut Vec<Problem>) -> BTreeMap<String, String> {
-    let at = format!("{place}{RETRY_BY_TYPE}");
-    let Value::Table(table) = value else {
-        problems.push(Problem::new(at, "must be a table of job types and their retry policies".to_owned()));
-        return BTreeMap::new();
-    };
-    let policies = table.into_iter().filter_map(|(job_type, policy)| {
-        let policy = text(&policy);
-        if policy.is_none() {
-            problems.push(Problem::new(format!("{at}.{job_type}"), "must be a text".to_owned()));
+/// Returns the text of a value of the file, or what it must be. A list becomes the text that the environment takes: its
+/// items with commas between them.
+pub(super) fn text_of(value: &Value, lists: bool) -> Result<String, &'static str> {
+    match value {
+        Value::Array(items) if lists => {
+            let items: Option<Vec<&str>> = items.iter().map(item).collect();
+            let items = items.ok_or("must be a list of texts, each neither empty nor with a comma")?;
+            Ok(items.join(", "))
         }
-        Some((job_type, policy?))
-    });
-    policies.collect()
+        _ if lists => text(value).ok_or("must be a text or a list of texts"),
+        _ => text(value).ok_or("must be a text or a number"),
+    }
+}
+
+/// An item of a list. An empty one would vanish in the joined text, and one with a comma would become two.
+fn item(value: &Value) -> Option<&str> {
+    value.as_str().filter(|text| !text.trim().is_empty() && !text.contains(','))
 }
 
 fn text(value: &Value) -> Option<String> {

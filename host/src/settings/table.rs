@@ -5,13 +5,15 @@
 pub struct Setting {
     /// The TOML key; upper case behind `DRUMLINE_` it is the environment variable, with dashes the flag.
     pub key: &'static str,
-    /// What is taken where nothing is set; `None` for what has no default, or one that depends on the queue.
+    /// The value if no source sets one; `None` for a setting without a default, or with one that depends on the queue.
     pub default: Option<&'static str>,
-    /// Whether a `[[queue]]` table may have its own.
+    /// A `[[queue]]` table may have its own.
     pub per_queue: bool,
-    /// How a value looks, for the help.
+    /// The file may give a list of texts as well as one text with commas.
+    pub lists: bool,
+    /// The form of a value, for the help.
     pub value: &'static str,
-    /// What it does, its unit and its bounds.
+    /// Its effect, its unit and its bounds.
     pub help: &'static str,
 }
 
@@ -22,7 +24,7 @@ const fn setting(
     value: &'static str,
     help: &'static str,
 ) -> Setting {
-    Setting { key, default, per_queue, value, help }
+    Setting { key, default, per_queue, lists: false, value, help }
 }
 
 /// All settings, in the order in which they are explained.
@@ -32,7 +34,7 @@ pub const SETTINGS: &[Setting] = &[
         None,
         false,
         "URL[,URL…]",
-        "The queue, or several with commas. Queues with settings of their own go in the file as [[queue]]",
+        "The queue, or several with commas. They replace the list of [[queue]] tables in the file: of those, only the tables of the named queues count, and there they override flags and variables",
     ),
     setting("concurrency", Some("32"), true, "N", "Handlers running at once per queue, 1 to 10000"),
     setting(
@@ -91,6 +93,28 @@ pub const SETTINGS: &[Setting] = &[
         "retry|reject",
         "A message of an unknown type or a newer version may be known after a deploy, or has failed for good",
     ),
+    setting(
+        "default_type",
+        None,
+        true,
+        "TYPE",
+        "The job type of every body that is no envelope, also of an object with a type but no payload, unless the message has the attribute messageType; 1 to 256 bytes. For schedulers, EventBridge Pipes, Laravel and Celery. Origins of SNS, EventBridge and S3 events are mapped to job types under [event_types] in the file",
+    ),
+    setting(
+        "scope",
+        None,
+        true,
+        "TEXT",
+        "The scope within which a job's identity holds, 1 to 256 bytes. Default: the queue's ARN. Queues that share a scope share identity: a job that succeeded in one of them is deleted without a run in the others. Single job types under [scope_by_type] in the file",
+    ),
+    setting(
+        "require",
+        None,
+        true,
+        "FIELD[,FIELD]",
+        "The fields that a message must have: idempotencyKey, jobId, or both. A message without them fails permanently, unrun. Ids that AWS assigned are no jobId; the id of a CloudEvent is. In the file also a list; single job types under [require_by_type]",
+    )
+    .or_list(),
     setting(
         "shutdown_grace",
         Some("25s"),
@@ -162,6 +186,13 @@ pub const SETTINGS: &[Setting] = &[
         "How long failed attempts, verdicts, progress and checkpoints are kept; the longest retention of a DLQ is 14d",
     ),
     setting(
+        "legacy_records",
+        Some("read"),
+        false,
+        "read|ignore",
+        "read looks up the claims and histories that version 0.1 kept under its own keys; ignore, once they have expired, saves one read per claim on DynamoDB, and nothing measurable on Redis and PostgreSQL",
+    ),
+    setting(
         "task_protection",
         Some("off"),
         false,
@@ -191,10 +222,20 @@ pub const SETTINGS: &[Setting] = &[
     ),
 ];
 
+/// `DRUMLINE_WAIT_TIME` of `wait_time`.
+pub(super) fn variable(key: &str) -> String {
+    format!("DRUMLINE_{}", key.to_uppercase())
+}
+
 impl Setting {
+    const fn or_list(mut self) -> Self {
+        self.lists = true;
+        self
+    }
+
     /// `DRUMLINE_WAIT_TIME` of `wait_time`.
     pub fn variable(&self) -> String {
-        format!("DRUMLINE_{}", self.key.to_uppercase())
+        variable(self.key)
     }
 
     /// `wait-time` of `wait_time`.

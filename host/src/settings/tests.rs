@@ -1,4 +1,6 @@
 #![allow(clippy::unwrap_used)]
+mod identity;
+
 use super::*;
 use drumline::JitterMode;
 use std::io::Write;
@@ -154,6 +156,7 @@ fn the_table_has_every_fixed_name() {
         "RETRY_JITTER",
         "PERMANENT_FAILURES",
         "STORE_URL",
+        "SCOPE",
         "FORWARD_TO",
         "HTTP_ADDR",
         "LOG_FORMAT",

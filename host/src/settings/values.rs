@@ -2,9 +2,13 @@
 
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{JitterMode, MAX_CONCURRENCY, MAX_VISIBILITY, MAX_WAIT_TIME, UnknownType};
+use drumline::{
+    JitterMode, MAX_CONCURRENCY, MAX_SCOPE_BYTES, MAX_TYPE_BYTES, MAX_VISIBILITY, MAX_WAIT_TIME,
+    RequiredFields, UnknownType,
+};
 use drumline_store::{Location, OpenError};
 use url::Url;
 
@@ -108,6 +112,40 @@ pub(super) fn permanent_failures(text: &str) -> Parsed<PermanentFailures> {
 
 pub(super) fn unknown_type(text: &str) -> Parsed<UnknownType> {
     one_of(text, &[("retry", UnknownType::Retry), ("reject", UnknownType::Reject)])
+}
+
+pub(super) fn scope(text: &str) -> Parsed<Arc<str>> {
+    short_text(text, MAX_SCOPE_BYTES)
+}
+
+pub(super) fn job_type(text: &str) -> Parsed<Arc<str>> {
+    short_text(text, MAX_TYPE_BYTES)
+}
+
+/// A text that is part of an identity, or is looked up by one.
+pub(super) fn short_text(text: &str, longest: usize) -> Parsed<Arc<str>> {
+    if text.is_empty() || text.len() > longest || text.contains(char::is_control) {
+        return Err(format!("must be 1 to {longest} bytes without control characters"));
+    }
+    Ok(text.into())
+}
+
+/// An empty text requires nothing, so that a queue can lift what all queues require.
+pub(super) fn required_fields(text: &str) -> Parsed<RequiredFields> {
+    let mut required = RequiredFields::default();
+    for field in text.split(',').map(str::trim).filter(|_| !text.trim().is_empty()) {
+        match field {
+            "idempotencyKey" => required.idempotency_key = true,
+            "jobId" => required.job_id = true,
+            _ => return Err("must be idempotencyKey, jobId, or both with a comma between them".to_owned()),
+        }
+    }
+    Ok(required)
+}
+
+/// Returns true if records of version 0.1 are looked up.
+pub(super) fn legacy_records(text: &str) -> Parsed<bool> {
+    one_of(text, &[("read", true), ("ignore", false)])
 }
 
 pub(super) fn fifo_stop(text: &str) -> Parsed<FifoStop> {

@@ -2,15 +2,17 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
-use drumline::{Ending, Router};
+use drumline::{Ending, Router, RunControl};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
+use crate::Settings;
 use crate::settings::{MAIL_FROM, MAIL_OUTBOX, MAIL_TEMPLATES, SMTP_URL};
-use crate::{Settings, testing};
+use crate::testing::{self, TestHost};
 
 /// Templates and users in a folder of the test's own.
 fn templates() -> tempfile::TempDir {
@@ -82,6 +84,35 @@ async fn an_outbox_holds_each_delivery_once() {
     }
     let subject = text.lines().find(|line| line.starts_with("Subject: ")).unwrap();
     assert!(subject.starts_with("Subject: Hello, "), "{subject}");
+}
+
+#[tokio::test]
+async fn three_jobs_for_one_delivery_are_one_mail() {
+    let folder = templates();
+    let mut server = server("220 here", &[]).await;
+    let router = router(folder.path(), &[(SMTP_URL, &server.url)]);
+    let host = Arc::<TestHost>::default();
+    for number in 1..=3 {
+        let body =
+            json!({ "type": "email.send", "jobId": format!("j-{number}"), "payload": mail("hello", "7") });
+        let ending =
+            testing::attempt(&router, body.to_string(), 1, Arc::clone(&host), RunControl::new()).await;
+        let is_first = number == 1;
+        assert_eq!(
+            (ending == Ending::Done, matches!(ending, Ending::DoneBefore { .. })),
+            (is_first, !is_first)
+        );
+    }
+    assert_eq!(server.heard().iter().filter(|line| line.starts_with("RCPT")).count(), 1);
+    assert_eq!(host.result(), json!({ "messageId": "<d-1@mail.example>" }));
+}
+
+#[tokio::test]
+async fn the_code_key_takes_the_place_of_the_envelopes() {
+    let folder = templates();
+    let router = router(folder.path(), &[]);
+    let body = json!({ "type": "email.send", "idempotencyKey": "k-1", "payload": mail("hello", "7") });
+    assert_eq!(testing::identify_body(&router, body.to_string()).await.0, "delivery:d-1");
 }
 
 #[tokio::test]

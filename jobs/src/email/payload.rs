@@ -16,6 +16,48 @@ pub(crate) struct EmailSend {
     pub(crate) user_id: String,
 }
 
+impl EmailSend {
+    /// Returns the key under which the mail is sent once: one mail for each `deliveryId`, even if many jobs ask for it.
+    /// Another template or user under the same id is a producer's mistake, and fails permanently.
+    fn key(&self) -> String {
+        format!("delivery:{}", self.delivery_id)
+    }
+}
+
 impl Job for EmailSend {
     const TYPE: &'static str = "email.send";
+    const IDEMPOTENCY_KEY: Option<fn(&Self) -> String> = Some(Self::key);
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use drumline::MAX_KEY_BYTES;
+    use serde_json::json;
+
+    use super::*;
+
+    fn key(delivery: &str, template: &str, user: &str) -> String {
+        let payload = json!({ "deliveryId": delivery, "templateId": template, "userId": user });
+        let mail: EmailSend = serde_json::from_value(payload).unwrap();
+        EmailSend::IDEMPOTENCY_KEY.unwrap()(&mail)
+    }
+
+    #[test]
+    fn the_delivery_alone_makes_a_mail_the_same_mail() {
+        assert_eq!(key("d-1", "hello", "7"), "delivery:d-1");
+        for (delivery, template, user, is_same) in [
+            ("d-1", "hello", "7", true),
+            // Rejected as another payload, once the first is sent.
+            ("d-1", "goodbye", "7", true),
+            ("d-1", "hello", "8", true),
+            ("d-2", "hello", "7", false),
+            ("D-1", "hello", "7", false),
+            ("d-1.", "hello", "7", false),
+        ] {
+            let key = key(delivery, template, user);
+            assert_eq!(key == "delivery:d-1", is_same, "{delivery}, {template}, {user}: {key}");
+        }
+        assert!(key(&"x".repeat(128), "hello", "7").len() <= MAX_KEY_BYTES);
+    }
 }

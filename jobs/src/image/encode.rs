@@ -20,6 +20,10 @@ const WEBP_MAX_SIDE: u32 = 16_383;
 /// An encoded image.
 pub(crate) struct Encoded {
     pub(crate) bytes: Vec<u8>,
+    /// In pixels.
+    pub(crate) width: u32,
+    /// In pixels.
+    pub(crate) height: u32,
     /// The MIME type.
     pub(crate) content_type: &'static str,
 }
@@ -45,7 +49,7 @@ pub(crate) fn encode(pixels: &DynamicImage, convert: Convert) -> Result<Encoded,
         Convert::Jpeg { quality } => (jpeg(pixels, quality)?, "image/jpeg"),
         Convert::Png => (png(pixels)?, "image/png"),
     };
-    Ok(Encoded { bytes, content_type })
+    Ok(Encoded { bytes, width: pixels.width(), height: pixels.height(), content_type })
 }
 
 fn jpeg(pixels: &DynamicImage, quality: u8) -> Result<Vec<u8>, Failure> {

@@ -314,6 +314,30 @@ async fn progress_is_told_for_each_operation() {
 }
 
 #[tokio::test]
+async fn the_result_names_what_was_made() {
+    let room = Room::new();
+    room.put("jpeg", &bytes_of(quarters(90, 60), ImageFormat::Jpeg));
+    let outputs = [
+        room.output("a", &resize(45, 45, "webp")),
+        room.output("b", &json!([{ "resize": { "width": 9, "height": 9 } }])),
+    ];
+    let payload = json!({ "source": room.url("jpeg"), "outputs": outputs });
+    let host = Arc::<TestHost>::default();
+    let router = crate::router(&room.settings);
+    let ending =
+        testing::run_under(&router, "image.process", payload, Arc::clone(&host), RunControl::new()).await;
+    assert_eq!(ending, Ending::Done);
+    let made = |name: &str, content_type: &str, width: u32, height: u32| {
+        let bytes = fs::metadata(room.path(name)).unwrap().len();
+        json!({
+            "url": room.url(name), "contentType": content_type, "width": width, "height": height, "bytes": bytes,
+        })
+    };
+    let outputs = [made("a", "image/webp", 45, 30), made("b", "image/jpeg", 9, 6)];
+    assert_eq!(host.result(), json!({ "outputs": outputs }));
+}
+
+#[tokio::test]
 async fn a_cancelled_job_stops_between_operations() {
     for stop_after in 1..=5 {
         let room = Room::new();

@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 use std::num::{NonZeroU8, NonZeroU32};
 
-use drumline::Job;
-use serde::Deserialize;
+use drumline::{Job, Upcaster};
+use serde::{Deserialize, Serialize};
 
-use crate::location::Location;
+use crate::key::{self, Optional};
+use crate::location::{Location, NoLocation, Target};
 
 /// The most outputs of one job: far more than any set of thumbnails, and few enough to hold in memory.
 const MAX_OUTPUTS: usize = 32;
@@ -17,16 +18,22 @@ const MAX_OUTPUTS: usize = 32;
 pub(crate) struct ImageProcess {
     pub(crate) source: Location,
     pub(crate) outputs: Vec<Output>,
+    /// Made of the whole payload: everything in it decides about what is written where.
+    key: String,
 }
 
 impl Job for ImageProcess {
     const TYPE: &'static str = "image.process";
+    const VERSION: u32 = 2;
+    /// Version 1 had no `revision`.
+    const UPCASTERS: &'static [Upcaster] = &[Upcaster { from: 1, up: Ok }];
+    const IDEMPOTENCY_KEY: Option<fn(&Self) -> String> = Some(|job| job.key.clone());
 }
 
 /// One image to write.
 #[derive(Debug)]
 pub(crate) struct Output {
-    pub(crate) target: Location,
+    pub(crate) target: Target,
     pub(crate) resize: Option<Resize>,
     pub(crate) convert: Option<Convert>,
 }
@@ -39,28 +46,16 @@ impl Output {
 }
 
 /// Makes the image small enough for a box.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+///
+/// All of it is inside, its shape is kept, and it is never enlarged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Resize {
     pub(crate) width: NonZeroU32,
     pub(crate) height: NonZeroU32,
-    /// There is one way so far; naming it leaves room for others.
-    #[serde(default, rename = "fit")]
-    _fit: Fit,
-}
-
-/// How an image is fitted into a box.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Fit {
-    /// All of it is inside, its shape is kept, and it is never enlarged.
-    #[default]
-    Inside,
 }
 
 /// Writes the image in a format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "WrittenConvert")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Convert {
     Webp { quality: u8 },
     Avif { quality: u8 },
@@ -76,37 +71,58 @@ impl Convert {
     pub(crate) const JPEG: Self = Self::Jpeg { quality: 82 };
 }
 
-// What follows is the payload as it is written, before what has to fit together has been checked.
+// What follows is the payload as it is written, before what has to fit together has been checked. The key is made of its
+// JSON: see `key::of_payload`.
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
-    source: Location,
+    source: String,
     outputs: Vec<WrittenOutput>,
+    /// Distinguishes jobs for a source that changes under one name. Part of the key only.
+    #[serde(default, skip_serializing_if = "Optional::is_absent")]
+    revision: Optional<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenOutput {
-    target: Location,
+    target: String,
     operations: Vec<WrittenOperation>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum WrittenOperation {
-    Resize(Resize),
-    Convert(Convert),
+    Resize(WrittenResize),
+    Convert(WrittenConvert),
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenResize {
+    width: NonZeroU32,
+    height: NonZeroU32,
+    #[serde(default, skip_serializing_if = "Optional::is_absent")]
+    fit: Optional<WrittenFit>,
+}
+
+/// How an image is fitted into a box. There is one way so far; naming it leaves room for others.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum WrittenFit {
+    Inside,
+}
+
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenConvert {
     format: WrittenFormat,
-    quality: Option<NonZeroU8>,
+    #[serde(default, skip_serializing_if = "Optional::is_absent")]
+    quality: Optional<NonZeroU8>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum WrittenFormat {
     Webp,
@@ -118,6 +134,8 @@ enum WrittenFormat {
 /// What does not fit together in a payload.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Misfit {
+    #[error(transparent)]
+    Location(#[from] NoLocation),
     #[error("there must be 1 to {MAX_OUTPUTS} outputs, not {0}")]
     Outputs(usize),
     #[error("the target {0} is named twice")]
@@ -136,21 +154,23 @@ impl TryFrom<Written> for ImageProcess {
     type Error = Misfit;
 
     fn try_from(written: Written) -> Result<Self, Misfit> {
-        let Written { source, outputs } = written;
+        let key = key::of_payload("image", &written);
+        let Written { source, outputs, revision: _ } = written;
+        let source = source.try_into()?;
         if outputs.is_empty() || outputs.len() > MAX_OUTPUTS {
             return Err(Misfit::Outputs(outputs.len()));
         }
+        let outputs = outputs.into_iter().map(Output::try_from).collect::<Result<Vec<_>, _>>()?;
         let mut seen = HashSet::new();
-        for WrittenOutput { target, .. } in &outputs {
-            if *target == source {
+        for Output { target, .. } in &outputs {
+            if target.location == source {
                 return Err(Misfit::TargetIsSource(source));
             }
-            if !seen.insert(target) {
-                return Err(Misfit::TargetTwice(target.clone()));
+            if !seen.insert(&target.location) {
+                return Err(Misfit::TargetTwice(target.location.clone()));
             }
         }
-        let outputs = outputs.into_iter().map(Output::try_from).collect::<Result<_, _>>()?;
-        Ok(Self { source, outputs })
+        Ok(Self { source, outputs, key })
     }
 }
 
@@ -158,14 +178,18 @@ impl TryFrom<WrittenOutput> for Output {
     type Error = Misfit;
 
     fn try_from(WrittenOutput { target, operations }: WrittenOutput) -> Result<Self, Misfit> {
-        use WrittenOperation::{Convert, Resize};
-        let (resize, convert) = match operations[..] {
-            [Resize(resize)] => (Some(resize), None),
-            [Convert(convert)] => (None, Some(convert)),
-            [Resize(resize), Convert(convert)] => (Some(resize), Some(convert)),
+        use WrittenOperation as Written;
+        let mut operations = operations.into_iter();
+        let (resize, convert) = match (operations.next(), operations.next(), operations.next()) {
+            (Some(Written::Resize(resize)), None, None) => (Some(resize), None),
+            (Some(Written::Convert(convert)), None, None) => (None, Some(convert)),
+            (Some(Written::Resize(resize)), Some(Written::Convert(convert)), None) => {
+                (Some(resize), Some(convert))
+            }
             _ => return Err(Misfit::Operations),
         };
-        Ok(Self { target, resize, convert })
+        let resize = resize.map(|WrittenResize { width, height, fit: _ }| Resize { width, height });
+        Ok(Self { target: target.try_into()?, resize, convert: convert.map(TryInto::try_into).transpose()? })
     }
 }
 
@@ -173,7 +197,7 @@ impl TryFrom<WrittenConvert> for Convert {
     type Error = Misfit;
 
     fn try_from(WrittenConvert { format, quality }: WrittenConvert) -> Result<Self, Misfit> {
-        let quality = quality.map(NonZeroU8::get);
+        let quality = quality.value().map(NonZeroU8::get);
         if let Some(above @ 101..) = quality {
             return Err(Misfit::Quality(above));
         }

@@ -9,7 +9,7 @@ use super::decode::{Source, decode};
 use super::encode::{Encoded, encode, same_format};
 use super::payload::{Output, Resize};
 use super::size::fit_inside;
-use crate::location::Location;
+use crate::location::Target;
 use crate::settings::ImageLimits;
 
 /// Counts the operations of a job, tells how far it is, and stops it between two of them where it was cancelled.
@@ -50,14 +50,15 @@ pub(crate) fn render(
     source: &[u8],
     outputs: Vec<Output>,
     limits: ImageLimits,
-) -> Result<(Steps, Vec<(Location, Encoded)>), Failure> {
+) -> Result<(Steps, Vec<(Target, Encoded)>), Failure> {
     let source = decode(source, limits)?;
     steps.done();
     // One for all outputs, since it keeps its buffers.
     let mut resizer = Resizer::new();
     let mut rendered = Vec::with_capacity(outputs.len());
     for output in outputs {
-        rendered.push((output.target.clone(), render_one(&mut steps, &mut resizer, &source, &output)?));
+        let image = render_one(&mut steps, &mut resizer, &source, &output)?;
+        rendered.push((output.target, image));
     }
     Ok((steps, rendered))
 }

@@ -33,8 +33,8 @@ mod tests {
     use super::*;
 
     fn fit(size: (u32, u32), width: u32, height: u32) -> (u32, u32) {
-        let bounds = serde_json::json!({ "width": width, "height": height });
-        fit_inside(size, serde_json::from_value(bounds).unwrap())
+        let bounds = Resize { width: width.try_into().unwrap(), height: height.try_into().unwrap() };
+        fit_inside(size, bounds)
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! What a `report.generate` job says.
 
-use drumline::Job;
-use serde::Deserialize;
+use drumline::{Job, Upcaster};
+use serde::{Deserialize, Serialize};
 
-use crate::location::{Location, NoLocation};
+use crate::key::{self, Optional};
+use crate::location::{Location, NoLocation, Target};
 
 /// The longest title, in bytes.
 const MAX_TITLE_BYTES: usize = 200;
@@ -20,42 +21,39 @@ pub(crate) struct ReportGenerate {
     /// The column that is summed up.
     pub(crate) value: String,
     pub(crate) title: String,
+    /// Made of the whole payload: everything in it decides about what is written where.
+    key: String,
 }
 
 impl Job for ReportGenerate {
     const TYPE: &'static str = "report.generate";
+    const VERSION: u32 = 2;
+    /// Version 1 had no `revision`.
+    const UPCASTERS: &'static [Upcaster] = &[Upcaster { from: 1, up: Ok }];
+    const IDEMPOTENCY_KEY: Option<fn(&Self) -> String> = Some(|report| report.key.clone());
 }
 
-/// A file or an object to write, and the URL that it was named by.
-#[derive(Debug, Clone)]
-pub(crate) struct Target {
-    pub(crate) location: Location,
-    pub(crate) url: String,
-}
-
-impl Target {
-    fn new(target: &str, ending: &str) -> Result<Self, NoLocation> {
-        let url = format!("{target}{ending}");
-        Ok(Self { location: url.clone().try_into()?, url })
-    }
-}
-
-// The payload as it is written, before what has to fit together has been checked.
-#[derive(Deserialize)]
+/// The payload as it is written, before what has to fit together has been checked. The key is made of its JSON: see
+/// [`key::of_payload`].
+#[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Written {
-    source: Location,
+    source: String,
     target: String,
     group_by: String,
     value: String,
-    title: Option<String>,
+    #[serde(default, skip_serializing_if = "Optional::is_absent")]
+    title: Optional<String>,
+    /// Distinguishes reports on a source that changes under one name, such as those of each day. Part of the key only.
+    #[serde(default, skip_serializing_if = "Optional::is_absent")]
+    revision: Optional<String>,
 }
 
 /// What does not fit together in a payload.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Misfit {
     #[error(transparent)]
-    Target(#[from] NoLocation),
+    Location(#[from] NoLocation),
     #[error("the target {0} is to be named without an ending: there will be a .csv and a .html")]
     Ending(String),
     #[error("the target {0} is the source: a second attempt would start from the first one's result")]
@@ -68,19 +66,21 @@ impl TryFrom<Written> for ReportGenerate {
     type Error = Misfit;
 
     fn try_from(written: Written) -> Result<Self, Misfit> {
-        let Written { source, target, group_by, value, title } = written;
+        let key = key::of_payload("report", &written);
+        let Written { source, target, group_by, value, title, revision: _ } = written;
+        let source: Location = source.try_into()?;
         if target.ends_with('/') || [".csv", ".html"].iter().any(|ending| target.ends_with(ending)) {
             return Err(Misfit::Ending(target));
         }
-        let title = title.unwrap_or_else(|| format!("{value} by {group_by}"));
+        let title = title.value().unwrap_or_else(|| format!("{value} by {group_by}"));
         if title.len() > MAX_TITLE_BYTES {
             return Err(Misfit::Title(title.len()));
         }
-        let (csv, html) = (Target::new(&target, ".csv")?, Target::new(&target, ".html")?);
-        if [&csv, &html].iter().any(|target| target.location == source) {
+        let (csv, html) = (format!("{target}.csv").try_into()?, format!("{target}.html").try_into()?);
+        if [&csv, &html].iter().any(|target: &&Target| target.location == source) {
             return Err(Misfit::TargetIsSource(source));
         }
-        Ok(Self { source, csv, html, group_by, value, title })
+        Ok(Self { source, csv, html, group_by, value, title, key })
     }
 }
 

@@ -4,12 +4,10 @@ use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
 
-use drumline::{Ending, Router, RunControl};
-use serde_json::Value;
-
 use super::*;
 use crate::Settings;
 use crate::testing::{self, TestHost};
+use drumline::{Ending, Router, RunControl};
 
 /// A folder with a source in it, and a generator that reads in pieces of a size.
 struct Desk {
@@ -63,7 +61,7 @@ async fn a_report_is_made_and_its_result_kept() {
     assert_eq!(csv, expected);
     assert!(html.contains("<h1>amount by country</h1>") && html.contains("3 records in 2 groups"), "{html}");
     let url = desk.payload()["target"].as_str().unwrap().to_owned();
-    let result = json!({ "csv": url.clone() + ".csv", "html": url + ".html", "records": 3, "groups": 2 });
+    let result = json!({ "csv": url.clone() + ".csv", "html": url + ".html", "records": 3, "groups": 2, "sum": "3.25" });
     assert_eq!(host.result(), result);
     assert_eq!(host.progress.lock().unwrap().last(), Some(&(3, 3)));
 }

@@ -4,24 +4,45 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Admission, Claim, ClaimRequest, Grant};
+use drumline::{Admission, Claim, ClaimRequest, Grant, PriorRun};
 
 use super::changes::Change;
 use super::items::{INPROGRESS, Id, Item, after, expiration, now_ms, number, raw, string};
+use super::job_ids;
 use super::table::{Failure, Table};
 use crate::store::{Keep, StoreError};
 
 /// How often what is there may change under the asking, until it is given up.
 const ROUNDS: usize = 10;
 
-/// The longest job id that fits into a key. A job with a longer one is found by its key only.
-const MAX_JOB_ID_BYTES: usize = 2_000;
-
 /// What is in the table, as far as it is known.
 #[derive(Debug, Default)]
 struct Seen {
     claim: Option<Item>,
     lock: Option<Item>,
+    /// The claim of version 0.1, if it counts.
+    old: Option<Item>,
+}
+
+impl Seen {
+    /// The record that decides; one that has expired counts as absent.
+    ///
+    /// A worker of version 0.1 that runs beside this one may have taken over the job of a newer record: what it has done, runs
+    /// or has failed is known from the old record only.
+    fn known(&self, request: &ClaimRequest, now: u64) -> Option<&Item> {
+        let live = |item: &&Item| !item.is_expired(now);
+        let (claim, old) = (self.claim.as_ref().filter(live), self.old.as_ref().filter(live));
+        let is_settled = claim.is_some_and(|claim| claim.is_done() || claim.is_claimed(now));
+        let decides = |old: &&Item| {
+            let is_same_message = *old.message_id == *request.message_id;
+            old.is_done() || old.is_claimed(now) || (old.verdict.is_some() && is_same_message)
+        };
+        match claim {
+            Some(claim) if is_settled => Some(claim),
+            Some(claim) => Some(old.filter(decides).unwrap_or(claim)),
+            None => old,
+        }
+    }
 }
 
 pub(super) async fn claim(
@@ -30,56 +51,83 @@ pub(super) async fn claim(
     owner: &Arc<str>,
     keep: Keep,
 ) -> Result<Admission, StoreError> {
-    // What tells this call from all others: a write of it that was repeated meets its own item.
+    // Distinguishes this call from all others: a write of it that was repeated meets its own item.
     let nonce = fastrand::u64(..);
     // A key without a lock is new, most likely. If not, the write fails and brings what is there.
-    let mut seen = match &request.lock {
-        Some(lock) => look(table, request, lock).await?,
-        None => Seen::default(),
-    };
+    let (mut seen, old) = tokio::try_join!(
+        async {
+            match &request.lock {
+                Some(lock) => look(table, request, lock).await,
+                None => Ok(Seen::default()),
+            }
+        },
+        look_at_old(table, request),
+    )?;
+    if old.is_some() && request.lock.is_none() {
+        // It counts only if there is no newer record.
+        seen.claim = table.read_even_expired(Id::Job(request.identity.key())).await?;
+    }
+    seen.old = old;
+    let mut is_indexed = false;
     for _ in 0..ROUNDS {
         let now = now_ms();
         if let Some(refusal) = refusal(&seen, request, nonce, now)? {
+            let is_duplicate =
+                matches!(&refusal, Admission::Done(run) if *run.job_id != **request.identity.job_id());
+            if is_duplicate && !is_indexed && seen.claim.is_some() {
+                job_ids::add(table, &request.identity, keep).await;
+            }
             return Ok(refusal);
         }
         let asked = Asked { request, owner, keep, nonce, now };
         let own = seen.claim.as_ref().filter(|claim| claim.is_claimed(now) && claim.nonce == nonce);
-        let grant = match own {
-            Some(own) => {
-                asked.grant(own.attempts_made, own.counter, own.lock_counter, own.checkpoint.clone())?
-            }
-            None => match asked.write(table, &seen).await? {
-                Ok(grant) => grant,
-                Err(failures) => {
-                    seen = match (&request.lock, failures.into_iter().next()) {
-                        (None, Some(Failure::Unmet(item))) => {
-                            Seen { claim: item.map(|item| *item), lock: None }
-                        }
-                        (lock, _) => look(table, request, lock.as_deref().unwrap_or_default()).await?,
-                    };
-                    continue;
-                }
-            },
-        };
-        if request.key != request.job_id && request.job_id.len() <= MAX_JOB_ID_BYTES {
-            let until = expiration(now, request.length + keep.history.max(keep.done));
-            let alias = Change::of(Id::Alias(&request.job_id)).set("key", string(&request.key));
-            if let Err(error) = table.put(alias.set("expiration", number(until))).await {
-                // It is only for people.
-                tracing::debug!(%error, "a job will not be found by its id");
-            }
+        if let Some(own) = own {
+            let grant =
+                asked.grant(own.attempts_made, own.counter, own.lock_counter, own.checkpoint.clone())?;
+            return Ok(Admission::Granted(grant));
         }
-        return Ok(Admission::Granted(grant));
+        let written = asked.write(table, &seen);
+        // Beside the claim's own write, so that it takes no time of its own.
+        let written = if is_indexed {
+            written.await?
+        } else {
+            is_indexed = true;
+            tokio::join!(written, job_ids::add(table, &request.identity, keep)).0?
+        };
+        let failures = match written {
+            Ok(grant) => return Ok(Admission::Granted(grant)),
+            Err(failures) => failures,
+        };
+        let found = match (&request.lock, failures.into_iter().next()) {
+            (None, Some(Failure::Unmet(item))) => Seen { claim: item.map(|item| *item), ..Seen::default() },
+            (lock, _) => look(table, request, lock.as_deref().unwrap_or_default()).await?,
+        };
+        seen = Seen { old: seen.old, ..found };
     }
-    Err(StoreError(format!("DynamoDB: the item of the key {:?} changes all the time", request.key)))
+    let key = request.identity.key();
+    Err(StoreError(format!("DynamoDB: the item of the key {key:?} changes all the time")))
 }
 
 async fn look(table: &Table, request: &ClaimRequest, lock: &str) -> Result<Seen, StoreError> {
     let (claim, lock) = tokio::try_join!(
-        table.read_even_expired(Id::Claim(&request.key)),
+        table.read_even_expired(Id::Job(request.identity.key())),
         table.read_even_expired(Id::Lock(lock)),
     )?;
-    Ok(Seen { claim, lock })
+    Ok(Seen { claim, lock, old: None })
+}
+
+/// Returns the claim of version 0.1, if it counts: one that a producer may have chosen in another place does not, nor does
+/// one that may be of another source, which version 0.1 did not keep.
+async fn look_at_old(table: &Table, request: &ClaimRequest) -> Result<Option<Item>, StoreError> {
+    let Some(key) = &request.legacy_key else { return Ok(None) };
+    let found = table.read(Id::OldClaim(key)).await?;
+    Ok(found.filter(|old| {
+        let is_same_source = request.identity.source().is_none() || *old.message_id == *request.message_id;
+        is_same_source
+            && *old.queue == *request.queue
+            && *old.job_type == **request.identity.job_type()
+            && old.validation == validation(request)
+    }))
 }
 
 /// Why the claim is not granted.
@@ -89,13 +137,13 @@ fn refusal(
     nonce: u64,
     now: u64,
 ) -> Result<Option<Admission>, StoreError> {
-    if let Some(claim) = seen.claim.as_ref().filter(|claim| !claim.is_expired(now)) {
+    if let Some(claim) = seen.known(request, now) {
         let is_claimed = claim.is_claimed(now);
         if (is_claimed || claim.is_done()) && claim.validation != validation(request) {
             return Ok(Some(Admission::Mismatch));
         }
         if claim.is_done() {
-            return Ok(Some(Admission::Done(claim.data.clone().map(raw).transpose()?)));
+            return Ok(Some(Admission::Done(Box::new(run(claim)?))));
         }
         if let Some(verdict) = claim.verdict.as_ref().filter(|_| *claim.message_id == *request.message_id) {
             return Ok(Some(Admission::Condemned(verdict.clone())));
@@ -107,6 +155,18 @@ fn refusal(
     }
     let locked = seen.lock.as_ref().filter(|lock| lock.until > now);
     Ok(locked.map(|lock| Admission::Locked(Duration::from_millis(lock.until - now))))
+}
+
+/// The run of a job that is done.
+fn run(claim: &Item) -> Result<PriorRun, StoreError> {
+    Ok(PriorRun {
+        result: claim.data.clone().map(raw).transpose()?,
+        job_id: claim.job_id.clone(),
+        message_id: claim.message_id.clone(),
+        queue: claim.queue.clone(),
+        worker: claim.owner.clone(),
+        finished_at_ms: claim.finished_at,
+    })
 }
 
 fn validation(request: &ClaimRequest) -> String {
@@ -126,31 +186,38 @@ impl Asked<'_> {
     /// Writes the claim and its lock, if what was seen is still so.
     async fn write(&self, table: &Table, seen: &Seen) -> Result<Result<Grant, Vec<Failure>>, StoreError> {
         let Self { request, nonce, now, .. } = *self;
-        let before = seen.claim.as_ref().filter(|claim| !claim.is_expired(now));
+        let identity = &request.identity;
+        let before = seen.known(request, now);
         let same_message = before.filter(|before| *before.message_id == *request.message_id);
         let attempt = same_message.map_or(0, |before| before.attempts_made) + 1;
         let same_payload = before.filter(|before| before.validation == validation(request));
         let checkpoint = same_payload.and_then(|before| before.checkpoint.clone());
         // Those of items that only count as absent may as well go on.
         let next = |item: Option<&Item>| item.map_or(0, |item| item.counter) + 1;
-        let counter = next(seen.claim.as_ref());
+        let counter = next(seen.claim.as_ref()).max(next(seen.old.as_ref()));
         let lock_counter = if request.lock.is_some() { next(seen.lock.as_ref()) } else { 0 };
 
         let mut claim = self
-            .take(Id::Claim(&request.key), seen.claim.as_ref(), counter)
+            .take(Id::Job(identity.key()), seen.claim.as_ref(), counter)
             .set("status", string(INPROGRESS))
             .set("validation", string(&validation(request)))
-            .set("job_id", string(&request.job_id))
-            .set("job_type", string(&request.job_type))
+            .set("job_id", string(identity.job_id()))
+            .set("scope", string(identity.scope()))
+            .set("job_type", string(identity.job_type()))
+            .set_or_remove("source", identity.source().map(|source| string(source)))
             .set("queue", string(&request.queue))
             .set("message_id", string(&request.message_id))
             .set("attempts", number(u64::from(attempt)))
             .set("nonce", number(nonce))
             .set("lock_counter", number(lock_counter))
+            .remove("finished_at")
             .remove("verdict")
             .remove("data");
         if checkpoint.is_none() {
             claim = claim.remove("checkpoint");
+        } else if seen.claim.as_ref().is_none_or(|claim| claim.is_expired(now)) {
+            // It is the one of version 0.1.
+            claim = claim.set_or_remove("checkpoint", checkpoint.as_deref().map(string));
         }
         let lock = request.lock.as_ref();
         let lock = lock.map(|lock| self.take(Id::Lock(lock), seen.lock.as_ref(), lock_counter));
@@ -183,11 +250,10 @@ impl Asked<'_> {
         checkpoint: Option<String>,
     ) -> Result<Grant, StoreError> {
         let claim = Claim {
-            key: Arc::clone(&self.request.key),
+            identity: Arc::clone(&self.request.identity),
             owner: Arc::clone(self.owner),
             counter,
             lock: self.request.lock.clone().map(|lock| (lock, lock_counter)),
-            job_id: Arc::clone(&self.request.job_id),
         };
         Ok(Grant {
             claim: Arc::new(claim),

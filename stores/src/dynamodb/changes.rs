@@ -15,6 +15,7 @@ pub(super) struct Change {
     values: HashMap<String, AttributeValue>,
     sets: Vec<String>,
     removes: Vec<String>,
+    adds: Vec<String>,
     conditions: Vec<String>,
 }
 
@@ -26,6 +27,7 @@ impl Change {
             values: HashMap::new(),
             sets: Vec::new(),
             removes: Vec::new(),
+            adds: Vec::new(),
             conditions: Vec::new(),
         }
     }
@@ -75,6 +77,13 @@ impl Change {
         self
     }
 
+    /// To a set, which it makes where there is none.
+    pub(super) fn add(mut self, name: &str, set: AttributeValue) -> Self {
+        let (name, set) = (self.name(name), self.value(set));
+        self.adds.push(format!("{name} {set}"));
+        self
+    }
+
     /// From a list.
     pub(super) fn drop_first(mut self, name: &str, count: usize) -> Self {
         let name = self.name(name);
@@ -102,6 +111,16 @@ impl Change {
         self
     }
 
+    /// Only if a set has the value, or fewer than `most`.
+    pub(super) fn only_if_room(mut self, name: &str, value: AttributeValue, most: usize) -> Self {
+        let (name, value) = (self.name(name), self.value(value));
+        let most = self.value(number(most as u64));
+        self.conditions.push(format!(
+            "(attribute_not_exists({name}) OR size({name}) < {most} OR contains({name}, {value}))"
+        ));
+        self
+    }
+
     /// Only if nobody has claimed, renewed, finished or surrendered it since it looked like this.
     pub(super) fn only_if_still(self, seen: &Item) -> Self {
         self.only_if("counter", "=", number(seen.counter))
@@ -111,7 +130,7 @@ impl Change {
 
     pub(super) fn update(&self) -> String {
         let mut text = String::new();
-        for (word, parts) in [("SET", &self.sets), ("REMOVE", &self.removes)] {
+        for (word, parts) in [("SET", &self.sets), ("REMOVE", &self.removes), ("ADD", &self.adds)] {
             if !parts.is_empty() {
                 let _ = write!(text, "{word} {} ", parts.join(", "));
             }

@@ -1,4 +1,4 @@
-//! Items as they are in the table, and as people are shown them.
+//! Items as they are in the table, and as they are shown to people.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,22 +20,34 @@ pub(super) const COMPLETED: &str = "COMPLETED";
 /// What an item is about.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Id<'a> {
-    Claim(&'a str),
+    /// A claim, by the key of its identity.
+    Job(&'a str),
+    JobProgress(&'a str),
+    JobAttempts(&'a str),
+    /// The keys of a job id.
+    JobIds(&'a str),
     Lock(&'a str),
-    Alias(&'a str),
-    Progress(&'a str),
-    Attempts(&'a str),
+    /// A claim of version 0.1, by its key.
+    OldClaim(&'a str),
+    /// The key of a job id of version 0.1, and what that kept under job ids.
+    OldAlias(&'a str),
+    OldProgress(&'a str),
+    OldAttempts(&'a str),
 }
 
 impl Id<'_> {
     /// The partition key.
     pub(super) fn attribute(self) -> AttributeValue {
         let (kind, name) = match self {
-            Self::Claim(key) => ("claim", key),
+            Self::Job(key) => ("job", key),
+            Self::JobProgress(key) => ("job-progress", key),
+            Self::JobAttempts(key) => ("job-attempts", key),
+            Self::JobIds(job_id) => ("jobs", job_id),
             Self::Lock(name) => ("lock", name),
-            Self::Alias(job_id) => ("alias", job_id),
-            Self::Progress(job_id) => ("progress", job_id),
-            Self::Attempts(job_id) => ("attempts", job_id),
+            Self::OldClaim(key) => ("claim", key),
+            Self::OldAlias(job_id) => ("alias", job_id),
+            Self::OldProgress(job_id) => ("progress", job_id),
+            Self::OldAttempts(job_id) => ("attempts", job_id),
         };
         AttributeValue::S(format!("{kind}#{name}"))
     }
@@ -75,8 +87,12 @@ pub(super) struct Item {
     /// In seconds.
     pub(super) expiration: u64,
     pub(super) validation: String,
+    /// In milliseconds.
+    pub(super) finished_at: Option<u64>,
     pub(super) job_id: String,
+    pub(super) scope: Option<String>,
     pub(super) job_type: String,
+    pub(super) source: Option<String>,
     pub(super) queue: String,
     pub(super) message_id: String,
     /// The attempts of a claim, which are a number.
@@ -87,6 +103,8 @@ pub(super) struct Item {
     pub(super) checkpoint: Option<String>,
     pub(super) data: Option<String>,
     pub(super) key: Option<String>,
+    /// Those of a job id.
+    pub(super) keys: Vec<String>,
     /// Those of a history, which are JSON.
     pub(super) attempts: Vec<String>,
 }
@@ -94,10 +112,8 @@ pub(super) struct Item {
 impl Item {
     pub(super) fn read(attributes: &HashMap<String, AttributeValue>) -> Self {
         let string = |name: &str| attributes.get(name).and_then(|value| value.as_s().ok()).cloned();
-        let number = |name: &str| -> u64 {
-            let digits = attributes.get(name).and_then(|value| value.as_n().ok());
-            digits.and_then(|digits| digits.parse().ok()).unwrap_or_default()
-        };
+        let digits = |name: &str| -> Option<u64> { attributes.get(name)?.as_n().ok()?.parse().ok() };
+        let number = |name: &str| digits(name).unwrap_or_default();
         let list = attributes.get("attempts").and_then(|value| value.as_l().ok());
         Self {
             id: string("id").unwrap_or_default(),
@@ -107,7 +123,10 @@ impl Item {
             until: number("in_progress_expiration"),
             expiration: number("expiration"),
             validation: string("validation").unwrap_or_default(),
+            finished_at: digits("finished_at"),
             job_id: string("job_id").unwrap_or_default(),
+            scope: string("scope"),
+            source: string("source"),
             job_type: string("job_type").unwrap_or_default(),
             queue: string("queue").unwrap_or_default(),
             message_id: string("message_id").unwrap_or_default(),
@@ -118,6 +137,7 @@ impl Item {
             checkpoint: string("checkpoint"),
             data: string("data"),
             key: string("key"),
+            keys: attributes.get("keys").and_then(|value| value.as_ss().ok()).cloned().unwrap_or_default(),
             attempts: list.into_iter().flatten().filter_map(|value| value.as_s().ok()).cloned().collect(),
         }
     }
@@ -144,27 +164,24 @@ impl Item {
     }
 }
 
-/// What people are shown of a job.
+/// The record of a job, as it is shown to people.
 pub(super) fn job(
     job_id: &str,
     claim: Option<Item>,
     progress: Option<Item>,
     attempts: Option<Item>,
 ) -> Result<Option<JobRecord>, StoreError> {
-    // A key may have gone to another job.
-    let claim = claim.filter(|claim| claim.job_id == job_id);
-    if claim.is_none() && progress.is_none() && attempts.is_none() {
-        return Ok(None);
-    }
     let attempts: Result<Vec<AttemptRecord>, _> =
         attempts.unwrap_or_default().attempts.iter().map(|attempt| read(attempt, "attempts")).collect();
     let progress = progress.and_then(|progress| progress.data);
-    Ok(Some(JobRecord {
-        job_id: job_id.to_owned(),
-        claim: claim.map(claim_record).transpose()?,
-        progress: progress.map(|progress| read(&progress, "progress")).transpose()?,
-        attempts: attempts?,
-    }))
+    let (scope, source) = claim.as_ref().map(|claim| (claim.scope.clone(), claim.source.clone())).unzip();
+    let job = JobRecord::of(
+        job_id,
+        claim.map(claim_record).transpose()?,
+        progress.map(|progress| read(&progress, "progress")).transpose()?,
+        attempts?,
+    );
+    Ok(job.map(|job| JobRecord { scope: scope.flatten(), source: source.flatten(), ..job }))
 }
 
 fn claim_record(item: Item) -> Result<ClaimRecord, StoreError> {
@@ -179,13 +196,15 @@ fn claim_record(item: Item) -> Result<ClaimRecord, StoreError> {
     };
     Ok(ClaimRecord {
         state,
-        key: item.id.strip_prefix("claim#").unwrap_or_default().to_owned(),
+        key: item.id.split_once('#').map_or("", |(_, key)| key).to_owned(),
+        job_id: item.job_id,
         job_type: item.job_type,
         queue: item.queue,
         message_id: item.message_id,
         owner: item.owner,
         attempts: item.attempts_made,
         claimed_until_ms: item.until,
+        finished_at_ms: item.finished_at,
         verdict: item.verdict,
         result: item.data.map(|data| read(&data, "result")).transpose()?,
     })
@@ -199,7 +218,7 @@ fn read<T: DeserializeOwned>(text: &str, what: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|_| unreadable(what))
 }
 
-/// Somebody else has written there, or a newer version of this.
+/// Another program has written there, or a newer version of this one.
 fn unreadable(what: &str) -> StoreError {
     StoreError(format!("DynamoDB holds an item whose {what} cannot be read"))
 }

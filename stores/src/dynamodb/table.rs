@@ -56,7 +56,13 @@ impl Table {
         self.update(change, ReturnValue::None).await.map(|_| ())
     }
 
-    /// Makes a change, and tells how the item then looks.
+    /// Makes a change that has no conditions, and returns whether the item was there before.
+    pub(super) async fn put_over(&self, change: Change) -> Result<bool, StoreError> {
+        let written = self.update(change, ReturnValue::AllOld).await?;
+        Ok(written.is_ok_and(|written| written.attributes.is_some_and(|before| !before.is_empty())))
+    }
+
+    /// Makes a change, and returns how the item then looks.
     pub(super) async fn write_one(&self, change: Change) -> Result<Result<Item, Failure>, StoreError> {
         let written = self.update(change, ReturnValue::AllNew).await?;
         Ok(written.map(|written| written.attributes.as_ref().map(Item::read).unwrap_or_default()))

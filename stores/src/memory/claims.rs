@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drumline::{Admission, Claim, ClaimRequest, Grant, Held, Surrender};
-use lru::LruCache;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use super::epoch_ms;
+use super::job_ids::JobIds;
 use super::record::{Record, Rest, State};
 use super::records::Records;
 use crate::record::{ClaimRecord, JobState};
@@ -17,7 +18,7 @@ use crate::store::{Keep, StoreError};
 
 /// How many claims the memory store remembers. Beyond that it forgets the one granted longest ago, and a duplicate of that
 /// job runs again. At 1,000 jobs a second that is after 100 seconds, when nearly all duplicates of SQS's own making have
-/// come; and it is some 20 MB. What is done is remembered for at least half as many further claims.
+/// come; and it is some 30 MB. What is done is remembered for at least half as many further claims.
 pub const MAX_RECORDS: usize = 100_000;
 
 /// How many bytes of keys, ids, results, checkpoints and verdicts the memory store keeps, with the same consequence.
@@ -27,6 +28,10 @@ pub const MAX_BYTES: usize = 128 * 1024 * 1024;
 /// are records, and each that is passed over is then the last to be forgotten: more than this means that all of them run.
 const MAX_PASSED_OVER: usize = 1_000;
 
+/// How many duplicates are found by their own job ids. They are few, and only people ask for them; with the longest ids
+/// and keys, they take 20 MB.
+const MAX_DUPLICATES: usize = 10_000;
+
 /// All claims of this process.
 #[derive(Debug)]
 pub(super) struct Claims {
@@ -35,8 +40,8 @@ pub(super) struct Claims {
     records: Records,
     /// Who acquired each lock last. Whether it still holds is for its record to tell, so there are never more of them.
     locks: HashMap<String, Holder>,
-    /// By which key a job is found that has another one than its id.
-    aliases: LruCache<Arc<str>, Arc<str>>,
+    /// The keys of the jobs that others duplicate, by the job ids of those.
+    duplicates: JobIds,
     /// The last counter. One for all keys, so that it grows even where a key was forgotten in between.
     counter: u64,
     /// What the records weigh, see [`Record::weight`].
@@ -57,24 +62,30 @@ impl Claims {
             keep,
             records: Records::new(MAX_RECORDS),
             locks: HashMap::new(),
-            aliases: LruCache::unbounded(),
+            duplicates: JobIds::new(MAX_DUPLICATES),
             counter: 0,
             bytes: 0,
         }
     }
 
     pub(super) fn claim(&mut self, request: &ClaimRequest, now: Instant) -> Result<Admission, StoreError> {
-        let found = self.records.get(&request.key);
+        let key = request.identity.key();
+        let found = self.records.get(key);
         let is_new = found.is_none();
         let known = found.filter(|record| record.is_kept(self.keep, now));
-        if let Some(refusal) = known.and_then(|record| record.refusal(request, now)) {
+        if let Some(refusal) = known.and_then(|record| record.refusal(request, &self.owner, now)) {
+            if let Admission::Done(run) = &refusal
+                && *run.job_id != **request.identity.job_id()
+            {
+                self.duplicates.add(request.identity.job_id(), key);
+            }
             return Ok(refusal);
         }
         if let Some(holder) = request.lock.as_deref().and_then(|lock| self.holder(lock, now)) {
             return Ok(Admission::Locked(holder.until - now));
         }
         self.make_room(now)?;
-        let before = if is_new { None } else { self.records.remove(&request.key) };
+        let before = if is_new { None } else { self.records.remove(key) };
         Ok(Admission::Granted(self.grant(request, before, now)))
     }
 
@@ -92,28 +103,19 @@ impl Claims {
 
         self.counter += 1;
         if let Some(lock) = &request.lock {
-            let holder = Holder { key: Arc::clone(&request.key), counter: self.counter };
+            let holder = Holder { key: Arc::clone(request.identity.key()), counter: self.counter };
             self.locks.insert(lock.clone(), holder);
         }
-        let alias = (request.key != request.job_id).then_some(&request.job_id);
-        if let Some(job_id) = alias {
-            self.aliases.put(Arc::clone(job_id), Arc::clone(&request.key));
-            if self.aliases.len() > MAX_RECORDS {
-                self.aliases.pop_lru();
-            }
-        }
         let rest = Rest {
-            job_id: alias.cloned(),
             lock: request.lock.as_deref().map(Box::from),
             checkpoint: checkpoint.clone(),
             ..Rest::default()
         };
         let record = Record {
-            key: (*request.key).into(),
+            name: (&*request.identity).into(),
             counter: self.counter,
             state: State::Running,
             payload_hash: request.payload_hash,
-            job_type: Arc::clone(&request.job_type),
             queue: Arc::clone(&request.queue),
             message_id: (*request.message_id).into(),
             attempts: attempt.get(),
@@ -122,13 +124,12 @@ impl Claims {
             rest: rest.boxed(),
         };
         self.bytes += record.weight();
-        self.records.add(&request.key, record);
+        self.records.add(request.identity.key(), record);
         let claim = Arc::new(Claim {
-            key: Arc::clone(&request.key),
+            identity: Arc::clone(&request.identity),
             owner: Arc::clone(&self.owner),
             counter: self.counter,
             lock: request.lock.clone().map(|lock| (lock, self.counter)),
-            job_id: Arc::clone(&request.job_id),
         });
         Grant { claim, attempt, checkpoint }
     }
@@ -147,7 +148,7 @@ impl Claims {
         });
         // What took long would be forgotten soon. Only a claim that is ours has a counter of this store's.
         if held == Held::Ours && self.counter - claim.counter > MAX_RECORDS as u64 / 2 {
-            self.records.move_to_end(&claim.key);
+            self.records.move_to_end(claim.identity.key());
         }
         held
     }
@@ -192,38 +193,40 @@ impl Claims {
         })
     }
 
-    /// The claim of a job; `epoch_ms` tells an instant as people do.
-    pub(super) fn of_job(
-        &self,
-        job_id: &str,
-        now: Instant,
-        epoch_ms: impl Fn(Instant, Instant) -> u64,
-    ) -> Option<ClaimRecord> {
-        let key = self.aliases.peek(job_id).map_or(job_id, |key| key);
-        let record = self.records.get(key).filter(|record| record.is_kept(self.keep, now))?;
-        let rest = record.rest.as_deref();
-        if rest.and_then(|rest| rest.job_id.as_deref()).unwrap_or(key) != job_id {
-            // The key has gone to another job.
-            return None;
-        }
+    /// Returns the keys of the claims made under a job id, and of the jobs that it duplicates.
+    pub(super) fn keys<'a>(&'a self, job_id: &'a str) -> impl Iterator<Item = String> {
+        let made = self.records.of_job(job_id).map(|record| record.name.key());
+        made.chain(self.duplicates.keys(job_id).iter().map(ToString::to_string))
+    }
+
+    /// Returns the record of a key, unless it has expired.
+    pub(super) fn of(&self, key: &str, now: Instant) -> Option<&Record> {
+        self.records.get(key).filter(|record| record.is_kept(self.keep, now))
+    }
+
+    /// Returns a record's claim as it is shown to people.
+    pub(super) fn shown(&self, record: &Record, now: Instant) -> ClaimRecord {
         let state = match record.state {
             State::Done => JobState::Done,
             State::Running if record.is_claimed(now) => JobState::Running,
             State::Waiting if record.verdict().is_some() => JobState::Failed,
             State::Running | State::Waiting => JobState::Waiting,
         };
-        Some(ClaimRecord {
+        let until = epoch_ms(record.until, now);
+        ClaimRecord {
             state,
-            key: key.to_owned(),
-            job_type: record.job_type.to_string(),
+            key: record.name.key(),
+            job_id: record.name.job_id_text(),
+            job_type: record.name.job_type().to_owned(),
             queue: record.queue.to_string(),
             message_id: record.message_id.to_string(),
             owner: self.owner.to_string(),
             attempts: record.attempts,
-            claimed_until_ms: epoch_ms(record.until, now),
+            claimed_until_ms: until,
+            finished_at_ms: (state == JobState::Done).then_some(until),
             verdict: record.verdict().map(str::to_owned),
             result: record.result().and_then(|result| serde_json::from_str(result.get()).ok()),
-        })
+        }
     }
 
     /// Writes into the record of a running claim, whether or not it has expired, unless somebody else has it.
@@ -239,7 +242,7 @@ impl Claims {
 
     /// The record of a claim, as long as it is the last one of its key.
     fn record_of(&mut self, claim: &Claim, now: Instant) -> Option<&mut Record> {
-        let record = self.records.get_mut(&claim.key)?;
+        let record = self.records.get_mut(claim.identity.key())?;
         let is_last = record.counter == claim.counter && self.owner == claim.owner;
         (is_last && record.is_kept(self.keep, now)).then_some(record)
     }

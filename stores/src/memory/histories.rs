@@ -1,50 +1,58 @@
-//! What jobs told and how they failed, for people. Whatever was heard of longest ago goes first.
+//! The progress and the failed attempts of jobs, for people. Those updated longest ago go first.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
+use drumline::Identity;
 use lru::LruCache;
 use tokio::time::Instant;
 
+use super::job_ids::JobIds;
 use crate::record::{AttemptRecord, MAX_ATTEMPTS_KEPT, ProgressRecord};
 
-/// Of how many jobs progress is kept: those that tell theirs are long, and so are few.
+/// The number of jobs whose progress is kept: those that report theirs are long, and so are few.
 const MAX_TOLD: usize = 10_000;
 
 /// How many failed attempts are kept of all jobs together: some 25 MiB of them.
 const MAX_ATTEMPTS: usize = 50_000;
 
+/// Both by the keys of their identities.
 #[derive(Debug)]
 pub(super) struct Histories {
     keep: Duration,
-    progress: LruCache<String, (Instant, ProgressRecord)>,
-    attempts: LruCache<String, (Instant, VecDeque<AttemptRecord>)>,
+    progress: LruCache<Arc<str>, (Instant, ProgressRecord)>,
+    attempts: LruCache<Arc<str>, (Instant, VecDeque<AttemptRecord>)>,
     /// In all of `attempts`.
     attempts_kept: usize,
+    job_ids: JobIds,
 }
 
 impl Histories {
     pub(super) fn new(keep: Duration) -> Self {
-        // Unbounded for the cache, which would allocate all its space at once: the bounds are kept here.
-        Self { keep, progress: LruCache::unbounded(), attempts: LruCache::unbounded(), attempts_kept: 0 }
+        // Unbounded for the caches, which would allocate all their space at once: the bounds are kept here.
+        Self {
+            keep,
+            progress: LruCache::unbounded(),
+            attempts: LruCache::unbounded(),
+            attempts_kept: 0,
+            // As many as there can be jobs with a history.
+            job_ids: JobIds::new(MAX_TOLD + MAX_ATTEMPTS),
+        }
     }
 
-    pub(super) fn progress(&mut self, job_id: &str, progress: &ProgressRecord, now: Instant) {
-        let told = (now + self.keep, progress.clone());
-        match self.progress.get_mut(job_id) {
-            Some(before) => *before = told,
-            None => {
-                self.progress.put(job_id.to_owned(), told);
-            }
-        }
+    pub(super) fn progress(&mut self, identity: &Identity, progress: &ProgressRecord, now: Instant) {
+        self.job_ids.add(identity.job_id(), identity.key());
+        self.progress.put(Arc::clone(identity.key()), (now + self.keep, progress.clone()));
         if self.progress.len() > MAX_TOLD {
             self.progress.pop_lru();
         }
     }
 
-    pub(super) fn attempted(&mut self, job_id: &str, attempt: &AttemptRecord, now: Instant) {
-        let (expires, kept) =
-            self.attempts.get_or_insert_mut_ref(job_id, || (now, VecDeque::with_capacity(1)));
+    pub(super) fn attempted(&mut self, identity: &Identity, attempt: &AttemptRecord, now: Instant) {
+        self.job_ids.add(identity.job_id(), identity.key());
+        let new = || (now, VecDeque::with_capacity(1));
+        let (expires, kept) = self.attempts.get_or_insert_mut(Arc::clone(identity.key()), new);
         if *expires <= now {
             self.attempts_kept -= kept.len();
             kept.clear();
@@ -62,14 +70,16 @@ impl Histories {
         }
     }
 
-    pub(super) fn of_job(
-        &mut self,
-        job_id: &str,
-        now: Instant,
-    ) -> (Option<ProgressRecord>, Vec<AttemptRecord>) {
-        let progress =
-            self.progress.peek(job_id).filter(|(expires, _)| *expires > now).map(|(_, told)| told.clone());
-        let attempts = self.attempts.peek(job_id).filter(|(expires, _)| *expires > now);
-        (progress, attempts.map(|(_, kept)| kept.iter().cloned().collect()).unwrap_or_default())
+    /// Returns the keys of the jobs that had a history under a job id.
+    pub(super) fn keys(&self, job_id: &str) -> impl Iterator<Item = String> {
+        self.job_ids.keys(job_id).iter().map(ToString::to_string)
+    }
+
+    /// Returns the history of a key.
+    pub(super) fn of(&self, key: &str, now: Instant) -> (Option<ProgressRecord>, Vec<AttemptRecord>) {
+        let progress = self.progress.peek(key).filter(|(expires, _)| *expires > now);
+        let attempts = self.attempts.peek(key).filter(|(expires, _)| *expires > now);
+        let attempts = attempts.map(|(_, kept)| kept.iter().cloned().collect());
+        (progress.map(|(_, last)| last.clone()), attempts.unwrap_or_default())
     }
 }

@@ -1,25 +1,29 @@
-//! What the memory store remembers of one key. Small, because there are many, and most are of jobs that are done: the
+//! A record of the memory store, of one identity. Small, because there are many, and most are of jobs that are done: the
 //! memory that they take is most of what they cost.
 
 use std::sync::Arc;
 
-use drumline::{Admission, ClaimRequest};
+use drumline::{Admission, ClaimRequest, PriorRun};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use super::epoch_ms;
+use super::name::Name;
 use super::text::Text;
 use crate::store::Keep;
 
+/// As long as a UUID and a little more: SQS's ids are UUIDs.
+const SHORT_ID: usize = 38;
+
 #[derive(Debug)]
 pub(super) struct Record {
-    pub(super) key: Text,
+    pub(super) name: Name,
     /// Of the claim, or the last one.
     pub(super) counter: u64,
     pub(super) state: State,
     pub(super) payload_hash: u128,
-    pub(super) job_type: Arc<str>,
     pub(super) queue: Arc<str>,
-    pub(super) message_id: Text,
+    pub(super) message_id: Text<SHORT_ID>,
     pub(super) attempts: u32,
     /// Surrenders of this message that do not count.
     pub(super) spared: u32,
@@ -31,8 +35,6 @@ pub(super) struct Record {
 
 #[derive(Debug, Default)]
 pub(super) struct Rest {
-    /// Where it is not the key.
-    pub(super) job_id: Option<Arc<str>>,
     pub(super) lock: Option<Box<str>>,
     pub(super) verdict: Option<Box<str>>,
     pub(super) checkpoint: Option<Box<RawValue>>,
@@ -58,13 +60,13 @@ impl Record {
     }
 
     /// Why the claim is not granted, as far as this record can tell.
-    pub(super) fn refusal(&self, request: &ClaimRequest, now: Instant) -> Option<Admission> {
+    pub(super) fn refusal(&self, request: &ClaimRequest, owner: &str, now: Instant) -> Option<Admission> {
         let is_claimed = self.is_claimed(now);
         if (is_claimed || self.state == State::Done) && self.payload_hash != request.payload_hash {
             return Some(Admission::Mismatch);
         }
         if self.state == State::Done {
-            return Some(Admission::Done(self.result().map(ToOwned::to_owned)));
+            return Some(Admission::Done(Box::new(self.run(owner, now))));
         }
         if let Some(verdict) = self.verdict()
             && self.message_id.is(&request.message_id)
@@ -72,6 +74,18 @@ impl Record {
             return Some(Admission::Condemned(verdict.to_owned()));
         }
         is_claimed.then(|| Admission::Held(self.until - now))
+    }
+
+    /// The run of a job that is done.
+    fn run(&self, owner: &str, now: Instant) -> PriorRun {
+        PriorRun {
+            result: self.result().map(ToOwned::to_owned),
+            job_id: self.name.job_id_text(),
+            message_id: self.message_id.to_string(),
+            queue: self.queue.to_string(),
+            worker: owner.to_owned(),
+            finished_at_ms: Some(epoch_ms(self.until, now)),
+        }
     }
 
     pub(super) fn verdict(&self) -> Option<&str> {
@@ -88,25 +102,24 @@ impl Record {
         self.rest = change(rest).boxed();
     }
 
-    /// The bytes that are somebody else's to choose.
+    /// The bytes that producers and jobs choose.
     pub(super) fn weight(&self) -> usize {
-        self.key.len() + self.message_id.len() + self.rest.as_ref().map_or(0, |rest| rest.weight())
+        self.name.weight() + self.message_id.len() + self.rest.as_ref().map_or(0, |rest| rest.weight())
     }
 }
 
 impl Rest {
     /// Only where there is something.
     pub(super) fn boxed(self) -> Option<Box<Self>> {
-        let Self { job_id, lock, verdict, checkpoint, result } = &self;
-        let is_empty = job_id.is_none() && lock.is_none() && verdict.is_none();
-        (!is_empty || checkpoint.is_some() || result.is_some()).then(|| Box::new(self))
+        let Self { lock, verdict, checkpoint, result } = &self;
+        let is_empty = lock.is_none() && verdict.is_none() && checkpoint.is_none() && result.is_none();
+        (!is_empty).then(|| Box::new(self))
     }
 
     fn weight(&self) -> usize {
-        let job_id = self.job_id.as_ref().map_or(0, |job_id| job_id.len());
         let texts = [&self.lock, &self.verdict].map(|text| text.as_ref().map_or(0, |text| text.len()));
         let values =
             [&self.checkpoint, &self.result].map(|value| value.as_ref().map_or(0, |value| value.get().len()));
-        job_id + texts.iter().chain(&values).sum::<usize>()
+        texts.iter().chain(&values).sum::<usize>()
     }
 }

@@ -3,6 +3,9 @@
 //! What a claim costs is the memory that it touches. So the records lie side by side in a ring, where those of the jobs
 //! at hand are neighbours and what is added takes the place of what is forgotten, and all that is spread over memory is an
 //! index of four bytes for each key.
+//!
+//! People look jobs up by their job ids, and seldom: so those have no index, but four bytes of hash each beside the ring,
+//! which a look-up scans.
 
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
@@ -18,6 +21,8 @@ pub(super) struct Records {
     max: usize,
     /// The record written longest ago comes first. `None` behind it where a record was taken out, or moved.
     ring: VecDeque<Option<Entry>>,
+    /// Hashes of the job ids, at the same indices as the ring's.
+    job_ids: VecDeque<u32>,
     /// The place of the ring's first. Places are counted on for ever, and wrap.
     first: u32,
     /// The place of each key's record.
@@ -39,6 +44,7 @@ impl Records {
             max,
             // As many and no more, so that what is added takes the place of what was just forgotten.
             ring: VecDeque::with_capacity(max),
+            job_ids: VecDeque::with_capacity(max),
             first: 0,
             // Twice the places, so that those that are given up are soon free again.
             places: HashTable::with_capacity(2 * max),
@@ -54,6 +60,14 @@ impl Records {
     pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut Record> {
         let index = self.index_of(key)?;
         self.ring[index].as_mut().map(|entry| &mut entry.record)
+    }
+
+    /// Returns the records of a job id.
+    pub(super) fn of_job<'a>(&'a self, job_id: &'a str) -> impl Iterator<Item = &'a Record> {
+        let wanted = self.job_hash(job_id.as_bytes());
+        let candidates = self.job_ids.iter().zip(&self.ring).filter(move |(hash, _)| **hash == wanted);
+        let records = candidates.filter_map(|(_, entry)| entry.as_ref().map(|entry| &entry.record));
+        records.filter(move |record| record.name.job_id() == job_id.as_bytes())
     }
 
     /// Adds a record, as the one written last. Its key, which is `key`, has none.
@@ -96,6 +110,8 @@ impl Records {
 
     #[allow(clippy::cast_possible_truncation, reason = "there are far fewer places than that")]
     fn push(&mut self, entry: Entry) {
+        let job_hash = self.job_hash(entry.record.name.job_id());
+        self.job_ids.push_back(job_hash);
         let Self { ring, first, places, .. } = self;
         let (hash, place) = (entry.hash, first.wrapping_add(ring.len() as u32));
         ring.push_back(Some(entry));
@@ -113,16 +129,23 @@ impl Records {
         }
         while let Some(None) = self.ring.front() {
             self.ring.pop_front();
+            self.job_ids.pop_front();
             self.first = self.first.wrapping_add(1);
         }
         Some(entry)
     }
 
     fn index_of(&self, key: &str) -> Option<usize> {
+        let hash = self.hasher.hash_one(key);
         let index = |place: &u32| place.wrapping_sub(self.first) as usize;
         let is_it =
-            |place: &u32| self.ring[index(place)].as_ref().is_some_and(|entry| entry.record.key.is(key));
-        self.places.find(self.hasher.hash_one(key), is_it).map(index)
+            |place: &u32| self.ring[index(place)].as_ref().is_some_and(|entry| entry.record.name.is(key));
+        self.places.find(hash, is_it).map(index)
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "a part of a hash is a hash")]
+    fn job_hash(&self, job_id: &[u8]) -> u32 {
+        self.hasher.hash_one(job_id) as u32
     }
 }
 
@@ -131,15 +154,24 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::memory::record::State;
+    use drumline::Identity;
     use tokio::time::Instant;
 
-    fn record(key: &str) -> Record {
+    fn identity(name: &str) -> Identity {
+        Identity::new("queue", "type", None, name)
+    }
+
+    fn record(name: &str) -> Record {
         Record {
-            key: key.into(),
+            // Every other one has a job id of its own.
+            name: (&match name.parse::<u8>() {
+                Ok(number) if number % 2 == 0 => identity(name).with_job_id("even"),
+                _ => identity(name),
+            })
+                .into(),
             counter: 0,
             state: State::Running,
             payload_hash: 0,
-            job_type: "".into(),
             queue: "".into(),
             message_id: "".into(),
             attempts: 1,
@@ -157,12 +189,14 @@ mod tests {
         let mut records = Records::new(MAX);
         records.first = u32::MAX - 100;
         let mut model: Vec<String> = Vec::new();
+        let name = |record: &Record| record.name.key().rsplit_once(':').unwrap().1.to_owned();
         for _ in 0..10_000 {
-            let key = random.u8(..40).to_string();
-            let place = model.iter().position(|known| *known == key);
+            let id = random.u8(..40).to_string();
+            let key = identity(&id).key().to_string();
+            let place = model.iter().position(|known| *known == id);
             match (random.u8(..5), place) {
                 (0, _) => {
-                    let removed = records.remove(&key).map(|record| record.key.to_string());
+                    let removed = records.remove(&key).map(|record| name(&record));
                     assert_eq!(removed, place.map(|place| model.remove(place)));
                 }
                 (1, _) => {
@@ -177,20 +211,23 @@ mod tests {
                 }
                 (_, None) => {
                     while records.is_full() {
-                        assert_eq!(records.remove_oldest().unwrap().key.to_string(), model.remove(0));
+                        assert_eq!(name(&records.remove_oldest().unwrap()), model.remove(0));
                     }
-                    records.add(&key, record(&key));
-                    model.push(key);
+                    records.add(&key, record(&id));
+                    model.push(id);
                 }
                 (_, Some(_)) => records.get_mut(&key).unwrap().attempts += 1,
             }
-            assert_eq!(records.oldest().map(|record| record.key.to_string()).as_ref(), model.first());
-            for key in 0..40_u8 {
-                let key = key.to_string();
-                assert_eq!(
-                    records.get(&key).map(|record| record.key.to_string()),
-                    model.contains(&key).then_some(key)
-                );
+            assert_eq!(records.oldest().map(name).as_ref(), model.first());
+            for id in (0..40_u8).map(|id| id.to_string()) {
+                let found = records.get(identity(&id).key()).map(name);
+                assert_eq!(found, model.contains(&id).then_some(id));
+            }
+            let is_even = |id: &&String| id.parse::<u8>().unwrap() % 2 == 0;
+            let (even, odd): (Vec<_>, Vec<_>) = model.iter().partition(is_even);
+            assert_eq!(records.of_job("even").map(name).collect::<Vec<_>>().iter().collect::<Vec<_>>(), even);
+            for id in odd {
+                assert_eq!(records.of_job(id).map(name).collect::<Vec<_>>().iter().collect::<Vec<_>>(), [id]);
             }
         }
     }

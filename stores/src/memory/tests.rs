@@ -3,14 +3,15 @@
 
 use super::*;
 
-fn request(key: &str) -> ClaimRequest {
+const ARN: &str = "arn:aws:sqs:eu-west-1:123456789012:jobs";
+
+fn request(id: &str) -> ClaimRequest {
     ClaimRequest {
-        key: key.into(),
+        identity: Arc::new(Identity::new(ARN, "image.process", None, id)),
+        legacy_key: None,
         payload_hash: 1,
         lock: None,
         length: Duration::from_secs(30),
-        job_id: key.into(),
-        job_type: "image.process".into(),
         queue: "jobs".into(),
         message_id: "m-1".into(),
         receive_count: 1,
@@ -38,7 +39,7 @@ async fn the_job_claimed_longest_ago_is_forgotten_first_and_a_running_one_never(
     }
     let answers = [("job-0", false), ("job-1", false), ("job-2", true)];
     for (key, is_known) in answers {
-        assert_eq!(store.job(key).await.unwrap().is_some(), is_known, "{key}");
+        assert_eq!(!store.jobs(key).await.unwrap().is_empty(), is_known, "{key}");
     }
     assert_eq!(store.renew(&running, Duration::from_secs(30)).await, Ok(Held::Ours));
 }
@@ -56,7 +57,7 @@ async fn what_took_long_is_not_forgotten_as_soon_as_it_is_done() {
     others(0..MAX_RECORDS - 1).await;
     assert_eq!(store.finish(&long, None).await, Ok(Held::Ours));
     others(MAX_RECORDS..MAX_RECORDS + MAX_RECORDS / 2).await;
-    assert!(matches!(store.claim(&request("long")).await, Ok(Admission::Done(None))));
+    assert!(matches!(store.claim(&request("long")).await, Ok(Admission::Done(_))));
 }
 
 #[tokio::test(start_paused = true)]
@@ -68,8 +69,28 @@ async fn what_jobs_leave_is_bounded_in_bytes() {
         let claim = granted(&store, &request(&format!("job-{index}"))).await;
         assert_eq!(store.finish(&claim, Some(&result)).await, Ok(Held::Ours));
     }
-    assert!(store.job("job-0").await.unwrap().is_none());
-    assert!(store.job(&format!("job-{fitting}")).await.unwrap().is_some());
+    assert!(store.jobs("job-0").await.unwrap().is_empty());
+    assert!(!store.jobs(&format!("job-{fitting}")).await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_producers_choose_is_bounded_in_bytes() {
+    let store = store();
+    let of = |index: usize| {
+        let text = |part: &str| format!("{part}{index:01000}");
+        let identity = Identity::new(ARN, text("type"), Some(&text("source")), text("id"));
+        ClaimRequest { identity: Arc::new(identity.with_job_id(text("job"))), ..request("") }
+    };
+    // A type, a source and a job id of 1,000 bytes, and a key.
+    let fitting = MAX_BYTES / 3_000;
+    for index in 0..=fitting {
+        let claim = granted(&store, &of(index)).await;
+        assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
+    }
+    for (index, is_known) in [(0, false), (fitting, true)] {
+        let jobs = store.jobs(of(index).identity.job_id()).await.unwrap();
+        assert_eq!(!jobs.is_empty(), is_known, "{index}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,13 +135,24 @@ async fn speed_of_claim_and_finish() {
     const ROUNDS: usize = 50;
     const CLAIMS: usize = 10_000;
     let store = store();
-    let requests: Vec<_> =
-        (0..ROUNDS * CLAIMS).map(|index| request(&format!("01J9ZC6V0QX3{index:014}"))).collect();
+    // All jobs of a worker share the texts of their queue and their type.
+    let any = request("");
+    let request = |index| {
+        let (scope, job_type) = (Arc::clone(any.identity.scope()), Arc::clone(any.identity.job_type()));
+        let identity = Identity::new(scope, job_type, None, format!("01J9ZC6V0QX3{index:014}"));
+        ClaimRequest {
+            identity: Arc::new(identity),
+            message_id: format!("{index:036}").into(),
+            ..any.clone()
+        }
+    };
     let mut rounds = Vec::new();
-    for requests in requests.chunks(CLAIMS) {
+    for round in 0..ROUNDS {
+        let requests: Vec<_> = (round * CLAIMS..(round + 1) * CLAIMS).map(request).collect();
         let begun = std::time::Instant::now();
+        // Each request goes with its job, and then only the store has its identity.
         for request in requests {
-            let claim = granted(&store, request).await;
+            let claim = granted(&store, &request).await;
             store.finish(&claim, None).await.unwrap();
         }
         rounds.push(begun.elapsed() / u32::try_from(CLAIMS).unwrap());

@@ -2,18 +2,15 @@
 
 use std::fmt;
 
-/// As long as a UUID and a little more: what nearly all keys and ids are at most.
-const SHORT: usize = 38;
-
-/// A text that lies in its record where it is short. Elsewhere it would have to be fetched from cold memory to be compared,
+/// A text that lies in its record if it is short. Elsewhere it would have to be fetched from cold memory to be compared,
 /// and once more to be freed, which takes longer than all else that is done for a claim.
 #[derive(Debug)]
-pub(super) enum Text {
+pub(super) enum Text<const SHORT: usize> {
     Short { len: u8, bytes: [u8; SHORT] },
     Long(Box<str>),
 }
 
-impl Text {
+impl<const SHORT: usize> Text<SHORT> {
     pub(super) fn is(&self, text: &str) -> bool {
         self.bytes() == text.as_bytes()
     }
@@ -22,7 +19,7 @@ impl Text {
         self.bytes().len()
     }
 
-    fn bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self) -> &[u8] {
         match self {
             Self::Short { len, bytes } => &bytes[..usize::from(*len)],
             Self::Long(text) => text.as_bytes(),
@@ -30,7 +27,7 @@ impl Text {
     }
 }
 
-impl From<&str> for Text {
+impl<const SHORT: usize> From<&str> for Text<SHORT> {
     fn from(text: &str) -> Self {
         match u8::try_from(text.len()) {
             Ok(len) if text.len() <= SHORT => {
@@ -43,7 +40,7 @@ impl From<&str> for Text {
     }
 }
 
-impl fmt::Display for Text {
+impl<const SHORT: usize> fmt::Display for Text<SHORT> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // It was a text when it came.
         f.write_str(&String::from_utf8_lossy(self.bytes()))
@@ -56,12 +53,14 @@ mod tests {
 
     #[test]
     fn a_text_of_any_length_stays_what_it_is() {
+        const SHORT: usize = 38;
         for len in [0, 1, SHORT - 1, SHORT, SHORT + 1, 255, 256, 300] {
             let (text, other) = ("x".repeat(len), "y".repeat(len + 1));
-            let kept = Text::from(&*text);
+            let kept = Text::<SHORT>::from(&*text);
             assert_eq!((kept.to_string(), kept.len()), (text.clone(), len));
             assert!(kept.is(&text) && !kept.is(&other), "{len}");
+            assert!(Text::<300>::from(&*text).is(&text));
         }
-        assert_eq!(Text::from("ü😀").to_string(), "ü😀");
+        assert_eq!(Text::<SHORT>::from("ü😀").to_string(), "ü😀");
     }
 }

@@ -16,7 +16,7 @@ const BATCH: u64 = 1_000;
 const BATCHES: usize = 60;
 
 /// Rows that somebody uses in this moment are passed over.
-const STATEMENTS: [&str; 4] = [
+const STATEMENTS: [&str; 8] = [
     "DELETE FROM drumline_claims WHERE key = ANY(ARRAY(SELECT key FROM drumline_claims
         WHERE expires <= now() LIMIT 1000 FOR UPDATE SKIP LOCKED))",
     "DELETE FROM drumline_locks WHERE name = ANY(ARRAY(SELECT name FROM drumline_locks
@@ -24,6 +24,14 @@ const STATEMENTS: [&str; 4] = [
     "DELETE FROM drumline_jobs WHERE job_id = ANY(ARRAY(SELECT job_id FROM drumline_jobs
         WHERE expires <= now() LIMIT 1000 FOR UPDATE SKIP LOCKED))",
     "DELETE FROM drumline_attempts WHERE id = ANY(ARRAY(SELECT id FROM drumline_attempts
+        WHERE expires <= now() LIMIT 1000 FOR UPDATE SKIP LOCKED))",
+    "DELETE FROM drumline_claims_v2 WHERE key = ANY(ARRAY(SELECT key FROM drumline_claims_v2
+        WHERE expires <= now() LIMIT 1000 FOR UPDATE SKIP LOCKED))",
+    "DELETE FROM drumline_progress_v2 WHERE key = ANY(ARRAY(SELECT key FROM drumline_progress_v2
+        WHERE expires <= now() LIMIT 1000 FOR UPDATE SKIP LOCKED))",
+    "DELETE FROM drumline_attempts_v2 WHERE id = ANY(ARRAY(SELECT id FROM drumline_attempts_v2
+        WHERE expires <= now() LIMIT 1000 FOR UPDATE SKIP LOCKED))",
+    "DELETE FROM drumline_duplicates_v2 WHERE id = ANY(ARRAY(SELECT id FROM drumline_duplicates_v2
         WHERE expires <= now() LIMIT 1000 FOR UPDATE SKIP LOCKED))",
 ];
 

@@ -3,31 +3,48 @@
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Error, Row};
 
-/// Also for people who set the database up themselves.
-pub const SCHEMA: &str = include_str!("schema.sql");
+/// The schema of version 0.1. Locks are kept in it still, and workers of that version use all of it.
+const FIRST: &str = include_str!("schema.sql");
 
-/// What two workers that start at once must not make both. An arbitrary number.
+/// The part that was added since.
+const SECOND: &str = include_str!("schema_v2.sql");
+
+/// Also for people who set the database up themselves.
+pub const SCHEMA: &str = concat!(include_str!("schema.sql"), "\n", include_str!("schema_v2.sql"));
+
+/// Keeps two workers that start at once from making the same. An arbitrary number.
 const ADVISORY_LOCK: i64 = 0x6472_756d_6c69_6e65;
 
-/// What the schema makes last, and so whether it is there.
+/// Checks for what the two parts make last.
 const IS_THERE: &str = "SELECT to_regclass('drumline_attempts') IS NOT NULL
-    AND to_regproc('drumline_surrender_v1') IS NOT NULL";
+        AND to_regproc('drumline_surrender_v1') IS NOT NULL AS first,
+    to_regclass('drumline_duplicates_v2') IS NOT NULL
+        AND to_regproc('drumline_surrender_v2') IS NOT NULL AS second";
 
-/// Makes what is missing. A role that may make nothing gets along where nothing is missing.
+/// Makes what is missing. A role that may make nothing gets along where nothing is missing; one that may, where another
+/// one has made the first part.
 pub(super) async fn ensure(connection: &mut PgConnection) -> Result<(), Error> {
-    if is_there(connection).await? {
+    if missing(connection).await?.is_empty() {
         return Ok(());
     }
     let mut transaction = connection.begin().await?;
     // Tables that are made twice at the same time fail even with IF NOT EXISTS.
     sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(ADVISORY_LOCK).execute(&mut *transaction).await?;
-    if !is_there(&mut transaction).await? {
-        sqlx::raw_sql(SCHEMA).execute(&mut *transaction).await?;
+    for part in missing(&mut transaction).await? {
+        sqlx::raw_sql(part).execute(&mut *transaction).await?;
     }
     transaction.commit().await
 }
 
-async fn is_there(connection: &mut PgConnection) -> Result<bool, Error> {
+/// Returns the parts that are not there.
+async fn missing(connection: &mut PgConnection) -> Result<Vec<&'static str>, Error> {
     // Not kept prepared: it is asked once.
-    sqlx::query(IS_THERE).persistent(false).fetch_one(connection).await?.try_get(0)
+    let row = sqlx::query(IS_THERE).persistent(false).fetch_one(connection).await?;
+    let mut missing = Vec::new();
+    for (name, part) in [("first", FIRST), ("second", SECOND)] {
+        if !row.try_get::<bool, _>(name)? {
+            missing.push(part);
+        }
+    }
+    Ok(missing)
 }

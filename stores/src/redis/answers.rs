@@ -1,37 +1,38 @@
-//! What Redis answers, in the words of a store.
+//! The answers of Redis, in the words of a store.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Admission, Claim, ClaimRequest, Grant};
+use ::redis::{Value, from_redis_value};
+use drumline::{Admission, Claim, ClaimRequest, Grant, PriorRun};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use crate::matches::{add_old, in_order};
 use crate::record::{AttemptRecord, ClaimRecord, JobRecord, JobState};
 use crate::store::StoreError;
 
-/// What `claim.lua` answers: a word, two numbers, a text and another number.
-pub(super) type Asked = (String, u64, u32, Option<String>, u64);
+/// The answer of `claim.lua`: a word, two numbers, a text, another number, and the run of a job that is done.
+pub(super) type Asked = (String, u64, u32, Option<String>, u64, Vec<String>);
 
-/// The alias, the claim, the progress, the attempts, and the time in seconds and microseconds.
-pub(super) type JobAnswer =
-    (Option<String>, HashMap<String, String>, Option<String>, Vec<String>, (u64, u64));
+/// The keys of a job id; its alias, claim, progress and attempts in the format of version 0.1; and the time in seconds and
+/// microseconds.
+pub(super) type JobAnswer = (Vec<String>, Option<String>, Value, Value, Value, (u64, u64));
 
 pub(super) fn admission(
-    (word, number, attempts, text, lock_counter): Asked,
+    (word, number, attempts, text, lock_counter, run): Asked,
     request: &ClaimRequest,
     owner: &Arc<str>,
 ) -> Result<Admission, StoreError> {
     Ok(match word.as_str() {
         "granted" => {
             let claim = Claim {
-                key: Arc::clone(&request.key),
+                identity: Arc::clone(&request.identity),
                 owner: Arc::clone(owner),
                 counter: number,
                 lock: request.lock.clone().map(|lock| (lock, lock_counter)),
-                job_id: Arc::clone(&request.job_id),
             };
             Admission::Granted(Grant {
                 claim: Arc::new(claim),
@@ -39,7 +40,13 @@ pub(super) fn admission(
                 checkpoint: text.map(|text| raw(text, "checkpoint")).transpose()?,
             })
         }
-        "done" => Admission::Done(text.map(|text| raw(text, "result")).transpose()?),
+        "done" => {
+            let [job_id, message_id, queue, worker, finished] =
+                <[String; 5]>::try_from(run).map_err(|_| unreadable("run"))?;
+            let result = text.map(|text| raw(text, "result")).transpose()?;
+            let finished_at_ms = finished.parse().ok();
+            Admission::Done(Box::new(PriorRun { result, job_id, message_id, queue, worker, finished_at_ms }))
+        }
         "condemned" => Admission::Condemned(text.unwrap_or_default()),
         "held" => Admission::Held(Duration::from_millis(number)),
         "locked" => Admission::Locked(Duration::from_millis(number)),
@@ -48,27 +55,55 @@ pub(super) fn admission(
     })
 }
 
-pub(super) fn job(
+/// The jobs of a job id: `found` are the claim, the progress and the attempts of each of its keys, `old` those of version
+/// 0.1.
+pub(super) fn jobs(
     job_id: &str,
-    claim: HashMap<String, String>,
-    progress: Option<String>,
-    attempts: &[String],
+    found: Vec<Value>,
+    old: [Value; 3],
     (seconds, micros): (u64, u64),
-) -> Result<Option<JobRecord>, StoreError> {
-    // A key may have gone to another job.
-    let claim = if claim.get("job").is_some_and(|owner| owner == job_id) { claim } else { HashMap::new() };
-    if claim.is_empty() && progress.is_none() && attempts.is_empty() {
-        return Ok(None);
-    }
+) -> Result<Vec<JobRecord>, StoreError> {
     let now = seconds * 1000 + micros / 1000;
+    let mut matches = Vec::new();
+    let mut found = found.into_iter();
+    while let (Some(claim), Some(progress), Some(attempts)) = (found.next(), found.next(), found.next()) {
+        matches.extend(job(job_id, fields(claim)?, progress, attempts, now)?);
+    }
+    let [claim, progress, attempts] = old;
+    // Its key may have gone to another job.
+    let mut claim = fields(claim)?;
+    if claim.get("job").is_none_or(|job| job != job_id) {
+        claim.clear();
+    }
+    if let Some(old) = job(job_id, claim, progress, attempts, now)? {
+        add_old(&mut matches, old);
+    }
+    Ok(in_order(matches))
+}
+
+fn job(
+    job_id: &str,
+    mut claim: HashMap<String, String>,
+    progress: Value,
+    attempts: Value,
+    now: u64,
+) -> Result<Option<JobRecord>, StoreError> {
+    let progress: Option<String> = from_redis_value(progress).map_err(|_| unreadable("progress"))?;
+    let attempts: Vec<String> = from_redis_value(attempts).map_err(|_| unreadable("attempts"))?;
     let attempts: Result<Vec<AttemptRecord>, _> =
         attempts.iter().map(|attempt| read(attempt, "attempts")).collect();
-    Ok(Some(JobRecord {
-        job_id: job_id.to_owned(),
-        claim: if claim.is_empty() { None } else { Some(claim_record(claim, now)?) },
-        progress: progress.map(|progress| read(&progress, "progress")).transpose()?,
-        attempts: attempts?,
-    }))
+    let (scope, source) = (claim.remove("scope"), claim.remove("source"));
+    let job = JobRecord::of(
+        job_id,
+        if claim.is_empty() { None } else { Some(claim_record(claim, now)?) },
+        progress.map(|progress| read(&progress, "progress")).transpose()?,
+        attempts?,
+    );
+    Ok(job.map(|job| JobRecord { scope, source: source.filter(|source| !source.is_empty()), ..job }))
+}
+
+fn fields(claim: Value) -> Result<HashMap<String, String>, StoreError> {
+    from_redis_value(claim).map_err(|_| unreadable("fields"))
 }
 
 fn claim_record(mut fields: HashMap<String, String>, now: u64) -> Result<ClaimRecord, StoreError> {
@@ -88,12 +123,14 @@ fn claim_record(mut fields: HashMap<String, String>, now: u64) -> Result<ClaimRe
     Ok(ClaimRecord {
         state,
         key: take("key").unwrap_or_default(),
+        job_id: take("job").unwrap_or_default(),
         job_type: take("type").unwrap_or_default(),
         queue: take("queue").unwrap_or_default(),
         message_id: take("message").unwrap_or_default(),
         owner: take("owner").unwrap_or_default(),
         attempts: u32::try_from(number(take("attempts"), "attempts")?).unwrap_or(u32::MAX),
         claimed_until_ms,
+        finished_at_ms: take("finished").and_then(|finished| finished.parse().ok()),
         verdict,
         result: take("result").map(|result| read(&result, "result")).transpose()?,
     })

@@ -48,7 +48,7 @@ pub async fn items_look_like_those_of_powertools(world: World) {
     let store = world.worker("one").await;
     let request = world.locking("job", "lock");
     let claim = granted(&store, &request).await.claim;
-    let id = format!("claim#{}", request.key);
+    let id = format!("job#{}", request.identity.key());
     let item = attributes(&world, &id).await;
     assert_eq!(item["status"], AttributeValue::S("INPROGRESS".to_owned()));
     assert_eq!(item["validation"], AttributeValue::S("fedcba98765432100123456789abcdef".to_owned()));
@@ -86,12 +86,12 @@ pub async fn items_that_only_wait_to_be_removed_do_not_count(world: World) {
     let expire = client
         .update_item()
         .table_name(world.mark())
-        .key("id", AttributeValue::S(format!("claim#{}", request.key)))
+        .key("id", AttributeValue::S(format!("job#{}", request.identity.key())))
         .update_expression("SET expiration = :past")
         // Not so long ago that it would be removed at once.
         .expression_attribute_values(":past", AttributeValue::N((now_secs() - 1).to_string()));
     expire.send().await.unwrap();
-    assert_eq!(store.job(&request.job_id).await, Ok(None));
+    assert_eq!(store.jobs(request.identity.job_id()).await, Ok(Vec::new()));
     let grant = granted(&store, &again(&request)).await;
     assert_eq!((grant.attempt.get(), grant.checkpoint.is_none()), (1, true));
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use drumline::{Admission, Claim, Held, Surrender};
+use drumline::{Admission, Claim, Held, Identity, Surrender};
 
 use crate::assert_admission;
 use crate::world::{
@@ -21,7 +21,7 @@ pub async fn an_owner_that_was_overtaken_writes_nothing(world: World) {
     assert_eq!(heir.finish(&new, Some(&json("\"the heir's\""))).await, Ok(Held::Ours));
     assert_lost(&late, &old).await;
     let admission = late.claim(&again(&world.request("job"))).await.unwrap();
-    assert_admission!(admission, Admission::Done(result) if text(result.as_deref()) == Some("\"the heir's\""));
+    assert_admission!(admission, Admission::Done(run) if text(run.result.as_deref()) == Some("\"the heir's\""));
 }
 
 pub async fn an_owner_is_overtaken_by_its_own_process_too(world: World) {
@@ -52,7 +52,7 @@ pub async fn an_expired_claim_that_nobody_took_can_be_finished(world: World) {
     let claim = granted(&store, &short(world.locking("job", "lock"))).await.claim;
     expired(&store, &claim).await;
     assert_eq!(store.finish(&claim, Some(&json("1"))).await, Ok(Held::Ours));
-    assert_admission!(store.claim(&world.request("job")).await.unwrap(), Admission::Done(Some(_)));
+    assert_admission!(store.claim(&world.request("job")).await.unwrap(), Admission::Done(run) if run.result.is_some());
 }
 
 pub async fn nothing_is_written_after_a_surrender(world: World) {
@@ -74,7 +74,7 @@ pub async fn nothing_is_written_after_the_end(world: World) {
     assert_eq!(store.renew(&claim, LONG).await, Ok(Held::Lost));
     assert_eq!(store.checkpoint(&claim, &json("1")).await, Ok(Held::Lost));
     assert_eq!(store.surrender(&claim, &how).await, Ok(Held::Lost));
-    assert_admission!(store.claim(&again(&world.request("job"))).await.unwrap(), Admission::Done(None));
+    assert_admission!(store.claim(&again(&world.request("job"))).await.unwrap(), Admission::Done(run) if run.result.is_none());
 }
 
 pub async fn what_is_finished_or_surrendered_twice_is_so_once(world: World) {
@@ -104,15 +104,14 @@ pub async fn a_renewal_lasts(world: World) {
 
 pub async fn who_never_had_the_claim_writes_nothing(world: World) {
     let store = world.worker("one").await;
-    let made_up = |job_id: Arc<str>| Claim {
-        key: Arc::clone(&job_id),
+    let made_up = |identity: Arc<Identity>| Claim {
+        identity,
         owner: "nobody".into(),
         counter: 1,
         lock: Some((world.name("lock"), 1)),
-        job_id,
     };
-    assert_lost(&store, &made_up(world.name("unknown").into())).await;
+    assert_lost(&store, &made_up(Arc::new(world.identity("unknown")))).await;
     let claim = granted(&store, &world.request("job")).await.claim;
-    assert_lost(&store, &made_up(Arc::clone(&claim.key))).await;
+    assert_lost(&store, &made_up(Arc::clone(&claim.identity))).await;
     assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
 }

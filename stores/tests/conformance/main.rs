@@ -29,8 +29,13 @@ mod claims;
 #[cfg(feature = "dynamodb")]
 mod dynamodb_only;
 mod fencing;
+mod identities;
 mod keeping;
 mod locks;
+#[cfg(any(feature = "redis", feature = "postgres", feature = "dynamodb"))]
+mod old_format;
+#[cfg(any(feature = "redis", feature = "postgres", feature = "dynamodb"))]
+mod old_records;
 #[cfg(any(feature = "redis", feature = "postgres", feature = "dynamodb"))]
 mod outages;
 #[cfg(feature = "postgres")]
@@ -113,10 +118,18 @@ macro_rules! conformance {
                 a_history_is_in_order_and_bounded,
                 the_last_progress_counts,
                 a_job_is_found_by_its_id,
-                a_job_with_another_key_is_found_by_its_id,
-                a_key_that_went_to_another_job_is_that_one_s,
+                a_job_with_another_id_is_found_by_its_job_id,
+                a_job_that_runs_under_another_job_id_is_found_by_both,
                 an_unknown_job_is_not_found,
                 it_answers,
+            }
+            identities {
+                identities_that_differ_in_one_part_never_meet,
+                an_empty_source_is_no_source,
+                an_id_that_looks_like_a_key_is_an_id,
+                jobs_of_one_id_are_listed_newest_first_and_bounded,
+                a_duplicate_is_done_and_shows_what_it_duplicates,
+                another_message_of_the_identity_has_a_budget_of_its_own,
             }
             values {
                 large_values_fit,
@@ -135,6 +148,29 @@ macro_rules! conformance {
     };
 }
 
+/// The behaviours of the stores that version 0.1 left something in.
+#[cfg(any(feature = "redis", feature = "postgres", feature = "dynamodb"))]
+macro_rules! old_records {
+    ($store:ident) => {
+        over! { $store on Real:
+            old_records {
+                an_old_done_job_answers_with_its_run,
+                an_old_running_job_is_held_until_it_expires,
+                an_old_verdict_is_about_its_message,
+                an_old_waiting_job_goes_on_where_it_was,
+                an_old_record_of_another_queue_type_or_payload_does_not_count,
+                what_an_old_worker_does_beside_a_new_one_counts,
+                an_old_record_may_be_of_another_source,
+                an_old_record_does_not_count_if_none_is_asked_for,
+                an_old_record_does_not_count_after_its_time,
+                old_records_are_shown_among_the_jobs,
+                an_old_job_with_another_key_is_found_by_its_job_id,
+                old_workers_go_on_after_new_ones,
+            }
+        }
+    };
+}
+
 mod memory {
     conformance!(Memory, Paused);
 }
@@ -142,7 +178,9 @@ mod memory {
 #[cfg(feature = "redis")]
 mod redis {
     conformance!(Redis, Real);
+    old_records!(Redis);
     over! { Redis on Real:
+        old_records { locks_are_held_against_workers_of_both_versions, }
         proxy { every_call_is_one_round_trip, }
         outages {
             a_server_that_is_not_there_is_unavailable,
@@ -156,7 +194,9 @@ mod redis {
 #[cfg(feature = "postgres")]
 mod postgres {
     conformance!(Postgres, Real);
+    old_records!(Postgres);
     over! { Postgres on Real:
+        old_records { locks_are_held_against_workers_of_both_versions, }
         proxy { every_call_is_one_round_trip, }
         outages {
             a_server_that_is_not_there_is_unavailable,
@@ -172,6 +212,7 @@ mod postgres {
             transactions_do_not_use_up_the_connections,
             a_transaction_of_ones_own_has_the_mark_too,
             tables_are_made_once_by_all_who_start_at_once,
+            a_database_of_version_0_1_gets_the_new_tables,
             a_role_without_rights_gets_along_with_tables_that_are_there,
             expired_rows_are_removed,
             urls_are_checked,
@@ -182,6 +223,7 @@ mod postgres {
 #[cfg(feature = "dynamodb")]
 mod dynamodb {
     conformance!(DynamoDb, Real);
+    old_records!(DynamoDb);
     over! { DynamoDb on Real:
         outages {
             a_server_that_is_not_there_is_unavailable,

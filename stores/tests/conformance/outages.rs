@@ -76,7 +76,7 @@ pub async fn calls_fail_while_the_server_is_away_and_work_again_afterwards(world
         fails_soon("finish", store.finish(&claim, None)).await;
         fails_soon("surrender", store.surrender(&claim, &how)).await;
         fails_soon("ping", store.ping()).await;
-        fails_soon("job", store.job(&claim.job_id)).await;
+        fails_soon("jobs", store.jobs(claim.identity.job_id())).await;
     }
     server.start_again();
     eventually("the store answers again", async || store.ping().await.is_ok()).await;
@@ -104,7 +104,7 @@ pub async fn a_claim_survives_a_restart(world: World) {
     assert_eq!(one.renew(&claim, LONG).await, Ok(Held::Ours));
     assert_eq!(one.finish(&claim, Some(&json("7"))).await, Ok(Held::Ours));
     let admission = other.claim(&again(&request)).await.unwrap();
-    assert_admission!(admission, Admission::Done(result) if text(result.as_deref()) == Some("7"));
+    assert_admission!(admission, Admission::Done(run) if text(run.result.as_deref()) == Some("7"));
     let new = crate::world::granted_in_time(&other, &world.request("brief")).await.claim;
     assert!(new.counter > old.counter);
     crate::world::assert_lost(&one, &old).await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Admission, Held};
+use drumline::{Admission, Held, Identity};
 use drumline_store::postgres::sqlx::postgres::PgConnection;
 use drumline_store::postgres::sqlx::{self, AssertSqlSafe, Connection, Row};
 use drumline_store::postgres::{PostgresStore, SCHEMA, finish_in};
@@ -11,8 +11,10 @@ use drumline_store::{Keep, Location, OpenError, Store};
 use url::Url;
 
 use crate::assert_admission;
+use crate::keeping::{attempt, progress};
+use crate::old_format;
 use crate::world::{
-    LONG, MOST_OF_IT, World, again, eventually, fail, granted, granted_in_time, json, short, text,
+    LONG, MOST_OF_IT, World, again, eventually, fail, granted, granted_in_time, json, request_of, short, text,
 };
 
 /// A database of the test's own, which is dropped with the server.
@@ -66,7 +68,7 @@ pub async fn a_transaction_has_the_effect_and_the_mark(world: World) {
     // As the runtime does it at the end of the run.
     assert_eq!(store.finish(&claim, Some(&json("7"))).await, Ok(Held::Ours));
     let admission = store.claim(&again(&request)).await.unwrap();
-    assert_admission!(admission, Admission::Done(result) if text(result.as_deref()) == Some("7"));
+    assert_admission!(admission, Admission::Done(run) if text(run.result.as_deref()) == Some("7"));
     granted(&store, &world.locking("other", "lock")).await;
 }
 
@@ -150,7 +152,7 @@ pub async fn a_transaction_of_ones_own_has_the_mark_too(world: World) {
     assert_eq!(count(&mut connection, "effects").await, 0);
     transaction.commit().await.unwrap();
     assert_eq!(count(&mut connection, "effects").await, 1);
-    assert_admission!(store.claim(&again(&request)).await.unwrap(), Admission::Done(Some(_)));
+    assert_admission!(store.claim(&again(&request)).await.unwrap(), Admission::Done(run) if run.result.is_some());
 
     let claim = granted(&store, &world.request("other")).await.claim;
     fail(&store, &claim).await;
@@ -195,13 +197,55 @@ pub async fn a_role_without_rights_gets_along_with_tables_that_are_there(world: 
     // Again, as people do.
     execute(&mut connection, SCHEMA).await;
     let grants = format!(
-        "GRANT SELECT, INSERT, UPDATE, DELETE ON drumline_claims, drumline_locks, drumline_jobs, drumline_attempts
-            TO {role}"
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON drumline_claims, drumline_locks, drumline_jobs, drumline_attempts,
+            drumline_claims_v2, drumline_progress_v2, drumline_attempts_v2, drumline_duplicates_v2 TO {role}"
     );
     execute(&mut connection, &grants).await;
     let store = drumline_store::open(&location, "one".into(), Keep::default()).await.unwrap();
     let claim = granted(&store, &world.locking("job", "lock")).await.claim;
+    assert_eq!(store.attempted(&claim.identity, &attempt(1)).await, Ok(()));
+    assert_eq!(store.progress(&claim.identity, &progress(1)).await, Ok(()));
     assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
+    duplicate(&world, &store, &claim.identity).await;
+    assert_eq!(store.jobs(claim.identity.job_id()).await.map(|jobs| jobs.len()), Ok(1));
+}
+
+/// Asks for a done job under another job id.
+async fn duplicate(world: &World, store: &Arc<dyn Store>, identity: &Identity) {
+    let duplicate = identity.clone().with_job_id(world.name("duplicate"));
+    let admission = store.claim(&request_of(duplicate)).await.unwrap();
+    assert_admission!(admission, Admission::Done(_));
+}
+
+pub async fn a_database_of_version_0_1_gets_the_new_tables(world: World) {
+    let url = own_database(&world).await;
+    let mut connection = connect(&url).await;
+    execute(&mut connection, old_format::SCHEMA).await;
+    let mut old = old_format::Worker::Postgres(old_format::postgres::Worker::start(url.as_str()).await);
+    let (done, new) = (world.request("done"), world.request("new"));
+    let job = old_format::Job::of(&done);
+    let counter = old.granted(&job).await;
+    old.finish(&job, counter, "7").await;
+
+    // By a role that did not make what is there, and may make more.
+    let role = world.name("role").replace('-', "_");
+    let grants = format!(
+        "CREATE ROLE {role} LOGIN; GRANT USAGE, CREATE ON SCHEMA public TO {role};
+        GRANT SELECT, INSERT, UPDATE, DELETE ON drumline_claims, drumline_locks, drumline_jobs, drumline_attempts
+            TO {role}"
+    );
+    execute(&mut connection, &grants).await;
+    let mut url = url;
+    url.set_username(&role).unwrap();
+    let location: Location = url.as_str().parse().unwrap();
+    for _ in 0..2 {
+        let store = drumline_store::open(&location, "one".into(), Keep::default()).await.unwrap();
+        let admission = store.claim(&done).await.unwrap();
+        assert_admission!(admission, Admission::Done(run) if text(run.result.as_deref()) == Some("7"));
+        fail(&store, &granted(&store, &new).await.claim).await;
+    }
+    // Those of version 0.1 are there still.
+    old.granted(&old_format::Job::of(&new)).await;
 }
 
 pub async fn expired_rows_are_removed(world: World) {
@@ -211,9 +255,30 @@ pub async fn expired_rows_are_removed(world: World) {
     let store = drumline_store::open(&location, "one".into(), keep).await.unwrap();
     let kept = granted(&store, &world.locking("kept", "kept")).await.claim;
     let claim = granted(&store, &world.locking("done", "lock")).await.claim;
-    assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
+    assert_eq!(store.attempted(&claim.identity, &attempt(1)).await, Ok(()));
+    assert_eq!(store.progress(&claim.identity, &progress(1)).await, Ok(()));
     let mut connection = connect(&url).await;
-    for (table, left) in [("drumline_claims", 1), ("drumline_locks", 1)] {
+    for table in ["drumline_progress_v2", "drumline_attempts_v2"] {
+        assert_eq!(count(&mut connection, table).await, 1);
+    }
+    execute(
+        &mut connection,
+        "INSERT INTO drumline_duplicates_v2 (job_id, key, expires) VALUES ('a', 'b', now());
+        INSERT INTO drumline_attempts (job_id, attempt, expires) VALUES ('a', '', now());
+        INSERT INTO drumline_jobs (job_id, progress, expires) VALUES ('a', '', now())",
+    )
+    .await;
+    assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
+    let tables = [
+        ("drumline_claims_v2", 1),
+        ("drumline_progress_v2", 0),
+        ("drumline_attempts_v2", 0),
+        ("drumline_duplicates_v2", 0),
+        ("drumline_jobs", 0),
+        ("drumline_attempts", 0),
+        ("drumline_locks", 1),
+    ];
+    for (table, left) in tables {
         eventually("expired rows are removed", async || {
             postgres(&store).remove_expired().await.unwrap();
             count(&mut connection, table).await == left

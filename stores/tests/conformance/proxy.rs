@@ -4,12 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use drumline::{Held, Surrender};
+use drumline::{Admission, ClaimRequest, Held, Identity, Surrender};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
-use crate::world::{LONG, World, again, granted, json};
+use crate::assert_admission;
+use crate::keeping::{attempt, progress};
+use crate::world::{LONG, World, again, granted, json, request_of};
 
 /// A proxy that counts how often the direction of the talk turns to the server.
 struct Proxy {
@@ -85,8 +87,19 @@ pub async fn every_call_is_one_round_trip(world: World) {
         count("surrender");
         let claim = granted(&store, &again(&request)).await.claim;
         count("claim again");
+        assert_eq!(store.attempted(&claim.identity, &attempt(1)).await, Ok(()));
+        count("attempted");
+        assert_eq!(store.progress(&claim.identity, &progress(1)).await, Ok(()));
+        count("progress");
         assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
         count("finish");
+        let duplicate = Identity::clone(&claim.identity).with_job_id(world.name("duplicate"));
+        assert_admission!(store.claim(&request_of(duplicate)).await.unwrap(), Admission::Done(_));
+        count("claim of a duplicate");
+        // Records of version 0.1 are looked for by all of these, and not by this one.
+        let request = ClaimRequest { legacy_key: None, ..world.request(&format!("new {round}")) };
+        granted(&store, &request).await;
+        count("claim without old records");
         if round == "second" {
             for (what, turns) in counted {
                 assert_eq!(turns, 1, "{what}");

@@ -118,7 +118,7 @@ pub async fn keys_do_not_hinder_each_other(world: World) {
                     let result = index.to_string();
                     assert_eq!(store.finish(&claim, Some(&json(&result))).await, Ok(Held::Ours));
                     let admission = store.claim(&again(&request)).await.unwrap();
-                    assert_admission!(admission, Admission::Done(left) if text(left.as_deref()) == Some(&*result));
+                    assert_admission!(admission, Admission::Done(run) if text(run.result.as_deref()) == Some(&*result));
                 }
             })
         })

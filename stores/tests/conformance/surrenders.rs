@@ -4,7 +4,7 @@ use drumline::{Admission, ClaimRequest, Held, Surrender};
 use drumline_store::JobState;
 
 use crate::assert_admission;
-use crate::world::{World, again, fail, granted, granted_in_time, json, short, text};
+use crate::world::{World, again, fail, granted, granted_in_time, json, only, short, text};
 
 pub async fn attempts_are_counted_unless_spared(world: World) {
     let store = world.worker("one").await;
@@ -45,7 +45,7 @@ pub async fn a_verdict_is_about_one_message(world: World) {
     let claim = granted(&one, &request).await.claim;
     let how = Surrender { spared: false, verdict: Some("no such image: \"ö\"".to_owned()) };
     assert_eq!(one.surrender(&claim, &how).await, Ok(Held::Ours));
-    let record = one.job(&request.job_id).await.unwrap().unwrap().claim.unwrap();
+    let record = only(&one, request.identity.job_id()).await.claim.unwrap();
     assert_eq!((record.state, record.verdict.clone()), (JobState::Failed, how.verdict.clone()));
     for store in [&one, &other] {
         let admission = store.claim(&again(&request)).await.unwrap();
@@ -53,7 +53,7 @@ pub async fn a_verdict_is_about_one_message(world: World) {
     }
     let redriven = ClaimRequest { message_id: "another".into(), ..request.clone() };
     fail(&other, &granted(&other, &redriven).await.claim).await;
-    let record = one.job(&request.job_id).await.unwrap().unwrap().claim.unwrap();
+    let record = only(&one, request.identity.job_id()).await.claim.unwrap();
     assert_eq!((record.state, record.verdict), (JobState::Waiting, None));
     granted(&one, &again(&redriven)).await;
 }
@@ -103,5 +103,5 @@ pub async fn a_checkpoint_ends_with_its_job(world: World) {
     assert_eq!(store.checkpoint(&claim, &json("1")).await, Ok(Held::Ours));
     assert_eq!(store.finish(&claim, Some(&json("2"))).await, Ok(Held::Ours));
     let admission = store.claim(&again(&world.request("job"))).await.unwrap();
-    assert_admission!(admission, Admission::Done(result) if text(result.as_deref()) == Some("2"));
+    assert_admission!(admission, Admission::Done(run) if text(run.result.as_deref()) == Some("2"));
 }

@@ -1,11 +1,11 @@
 //! Large values, and odd ones.
 
 use drumline::{
-    Admission, ClaimRequest, Held, MAX_CHECKPOINT_BYTES, MAX_KEY_BYTES, MAX_RESULT_BYTES, Surrender,
+    Admission, ClaimRequest, Held, Identity, MAX_CHECKPOINT_BYTES, MAX_KEY_BYTES, MAX_RESULT_BYTES, Surrender,
 };
 
 use crate::assert_admission;
-use crate::world::{World, again, fail, granted, json, text};
+use crate::world::{SCOPE, TYPE, World, again, fail, granted, json, only, request_of, text};
 
 /// A text in JSON that is so long.
 fn json_of(bytes: usize) -> String {
@@ -18,11 +18,12 @@ pub async fn large_values_fit(world: World) {
         let name = world.name(name);
         format!("{name}{}", "ö".repeat((MAX_KEY_BYTES - name.len()) / 2))
     };
+    let identity = Identity::new(name("scope"), name("type"), Some(&name("source")), name("key"));
     let request = ClaimRequest {
-        key: name("key").into(),
         lock: Some(name("lock")),
-        job_id: name("id").into(),
-        ..world.request("job")
+        queue: name("queue").into(),
+        message_id: name("message").into(),
+        ..request_of(identity.with_job_id(name("id")))
     };
     let (checkpoint, result) = (json_of(MAX_CHECKPOINT_BYTES), json_of(MAX_RESULT_BYTES));
     let claim = granted(&store, &request).await.claim;
@@ -34,9 +35,9 @@ pub async fn large_values_fit(world: World) {
     assert_eq!(store.checkpoint(&grant.claim, &json(&checkpoint)).await, Ok(Held::Ours));
     assert_eq!(store.finish(&grant.claim, Some(&json(&result))).await, Ok(Held::Ours));
     let admission = store.claim(&again(&request)).await.unwrap();
-    assert_admission!(admission, Admission::Done(left) if text(left.as_deref()) == Some(&*result));
-    let record = store.job(&request.job_id).await.unwrap().unwrap();
-    assert_eq!(*record.claim.unwrap().key, *request.key);
+    assert_admission!(admission, Admission::Done(run) if text(run.result.as_deref()) == Some(&*result));
+    let record = only(&store, request.identity.job_id()).await;
+    assert_eq!(*record.claim.unwrap().key, **request.identity.key());
 }
 
 pub async fn odd_keys_are_keys_of_their_own(world: World) {
@@ -71,44 +72,40 @@ pub async fn odd_keys_are_keys_of_their_own(world: World) {
         .iter()
         .map(|odd| {
             let (name, lock) = (format!("{odd}{}", world.name("")), format!("lock {odd}{}", world.name("")));
-            ClaimRequest {
-                key: name.as_str().into(),
-                job_id: name.into(),
-                lock: Some(lock),
-                ..world.request("job")
-            }
+            let identity = Identity::new(SCOPE, TYPE, None, name);
+            ClaimRequest { lock: Some(lock), ..request_of(identity) }
         })
         .collect();
     let mut claims = Vec::new();
     for request in &requests {
         let claim = granted(&store, request).await.claim;
-        assert_eq!(claim.key, request.key);
+        assert_eq!(claim.identity, request.identity);
         claims.push(claim);
     }
     for (claim, request) in claims.iter().zip(&requests) {
         assert_admission!(store.claim(&again(request)).await.unwrap(), Admission::Held(_));
-        let result = serde_json::to_string(&*request.key).unwrap();
+        let result = serde_json::to_string(&**request.identity.key()).unwrap();
         assert_eq!(store.finish(claim, Some(&json(&result))).await, Ok(Held::Ours));
     }
     for request in &requests {
-        let record = store.job(&request.job_id).await.unwrap().unwrap().claim.unwrap();
-        assert_eq!((&*record.key, record.result), (&*request.key, Some((*request.key).into())));
+        let record = only(&store, request.identity.job_id()).await.claim.unwrap();
+        let key = request.identity.key();
+        assert_eq!((&*record.key, record.result), (&**key, Some((**key).into())));
     }
 }
 
 pub async fn empty_texts_are_texts(world: World) {
     let store = world.worker("one").await;
     let request = ClaimRequest {
-        job_type: "".into(),
         queue: "".into(),
         message_id: "".into(),
         payload_hash: 0,
-        ..world.request("job")
+        ..request_of(Identity::new("", "", Some(""), world.name("job")))
     };
     let claim = granted(&store, &request).await.claim;
     let how = Surrender { spared: false, verdict: Some(String::new()) };
     assert_eq!(store.surrender(&claim, &how).await, Ok(Held::Ours));
     assert_admission!(store.claim(&again(&request)).await.unwrap(), Admission::Condemned(why) if why.is_empty());
-    let record = store.job(&request.job_id).await.unwrap().unwrap().claim.unwrap();
+    let record = only(&store, request.identity.job_id()).await.claim.unwrap();
     assert_eq!((&*record.job_type, &*record.message_id), ("", ""));
 }

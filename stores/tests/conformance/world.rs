@@ -5,8 +5,8 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Admission, Claim, ClaimRequest, Grant, Held, Surrender};
-use drumline_store::{Keep, MemoryStore, Store};
+use drumline::{Admission, Claim, ClaimRequest, Grant, Held, Identity, Surrender};
+use drumline_store::{JobRecord, Keep, MemoryStore, Store};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
@@ -16,6 +16,11 @@ pub const SHORT: Duration = Duration::from_millis(300);
 pub const LONG: Duration = Duration::from_secs(120);
 /// What remains of a long claim on the slowest of machines.
 pub const MOST_OF_IT: Duration = Duration::from_secs(60);
+/// The queue that jobs come from, its scope, and their type and payload.
+pub const QUEUE: &str = "jobs";
+pub const SCOPE: &str = "arn:aws:sqs:eu-west-1:123456789012:jobs";
+pub const TYPE: &str = "image.process";
+pub const PAYLOAD: u128 = 0xfedc_ba98_7654_3210_0123_4567_89ab_cdef;
 /// How long anything may take.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -161,25 +166,33 @@ impl World {
         format!("{name}-{}", self.mark)
     }
 
-    /// What the first run of a job asks for, whose key is its id.
+    /// The identity of a job by its id.
+    pub fn identity(&self, name: &str) -> Identity {
+        Identity::new(SCOPE, TYPE, None, self.name(name))
+    }
+
+    /// The request of the first run of a job, whose id is its job id. Records of version 0.1 count, of which there are none.
     pub fn request(&self, name: &str) -> ClaimRequest {
-        let name = self.name(name);
-        ClaimRequest {
-            payload_hash: 0xfedc_ba98_7654_3210_0123_4567_89ab_cdef,
-            lock: None,
-            length: LONG,
-            job_id: name.as_str().into(),
-            job_type: "image.process".into(),
-            queue: "jobs".into(),
-            message_id: format!("message of {name}").into(),
-            receive_count: 1,
-            key: name.into(),
-        }
+        request_of(self.identity(name))
     }
 
     /// The same, with a lock.
     pub fn locking(&self, name: &str, lock: &str) -> ClaimRequest {
         ClaimRequest { lock: Some(self.name(lock)), ..self.request(name) }
+    }
+}
+
+/// The request of the first run of a job.
+pub fn request_of(identity: Identity) -> ClaimRequest {
+    ClaimRequest {
+        payload_hash: PAYLOAD,
+        lock: None,
+        length: LONG,
+        queue: QUEUE.into(),
+        message_id: format!("message of {}", identity.id()).into(),
+        receive_count: 1,
+        legacy_key: Some(Arc::clone(identity.id())),
+        identity: Arc::new(identity),
     }
 }
 
@@ -197,6 +210,13 @@ pub async fn granted(store: &Arc<dyn Store>, request: &ClaimRequest) -> Grant {
         Admission::Granted(grant) => grant,
         other => panic!("not granted but {other:?}"),
     }
+}
+
+/// The only job of a job id.
+pub async fn only(store: &Arc<dyn Store>, job_id: &str) -> JobRecord {
+    let mut jobs = store.jobs(job_id).await.unwrap();
+    assert_eq!(jobs.len(), 1, "{jobs:?}");
+    jobs.remove(0)
 }
 
 /// Asks until the claim is granted.
@@ -228,7 +248,7 @@ pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
 pub async fn expired(store: &Arc<dyn Store>, claim: &Claim) {
     use drumline_store::JobState;
     eventually("a claim expires", async || {
-        let record = store.job(&claim.job_id).await.unwrap().unwrap();
+        let record = only(store, claim.identity.job_id()).await;
         record.claim.unwrap().state == JobState::Waiting
     })
     .await;

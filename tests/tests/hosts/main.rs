@@ -2,5 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod consumer;
+mod function;
+mod identity;
 mod parity;
 mod running;

@@ -5,21 +5,18 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use drumline::{Context, Failure, JitterMode, Job, Ledger, Note, Policy, RetryPolicy, Router, UnknownType};
+use drumline::{Context, Failure, Intake, JitterMode, Job, Note, Policy, RetryPolicy, Router, UnknownType};
+use drumline_host::Listener;
 use drumline_host::aws::is_fifo;
-use drumline_host::{Books, Driver, FifoStop, Listener, Parts, Queue, QueueMetrics};
-use drumline_lambda::{Memory, Outcomes, batch_policy, run_batch};
 use drumline_tests::ModelQueue;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use tokio::runtime::Handle;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
+use crate::function::TestFunction;
 use crate::running::{Consumer, in_memory};
 
-/// Longer than ten jobs of a message group take one after the other, since what the deadline interrupts has no like in the
-/// consumer. The queue's visibility is six times that, as AWS advises.
-const FUNCTION_TIMEOUT: Duration = Duration::from_secs(600);
+/// Six times the function's timeout, as AWS advises.
 const VISIBILITY: Duration = Duration::from_secs(3600);
 const MAX_RECEIVE_COUNT: u32 = 6;
 /// On a FIFO queue what waits behind a failed message is received without being run, and how often depends on the
@@ -181,88 +178,20 @@ async fn by_the_consumer(name: &str, script: &Script) -> Vec<Story> {
     scribe.stories(&ids, &queue)
 }
 
-/// Lambda's part: receives batches, invokes, deletes what is not listed.
 async fn by_the_function(name: &str, script: &Script) -> Vec<Story> {
     let queue = ModelQueue::new(name, VISIBILITY, max_receive_count(name));
     let ids = send_all(&queue, script);
-    let function = Arc::new(TestFunction {
-        scribe: Arc::default(),
-        router: Arc::new(router(script)),
+    let scribe = Arc::new(Scribe::default());
+    let function = TestFunction {
         queue: queue.clone(),
-        name: Arc::from(name),
-        memory: Memory::default(),
+        router: router(script),
+        change,
+        listener: scribe.clone(),
         books: in_memory(),
-    });
-    let mut invocations = tokio::task::JoinSet::new();
-    while !queue.left().is_empty() {
-        let messages = queue.messages_now(10);
-        if messages.is_empty() {
-            sleep(Duration::from_millis(100)).await;
-        } else {
-            let function = Arc::clone(&function);
-            invocations.spawn(async move { function.invoke(messages).await });
-        }
-    }
-    while let Some(ended) = invocations.join_next().await {
-        ended.unwrap();
-    }
-    function.scribe.stories(&ids, &queue)
-}
-
-struct TestFunction {
-    scribe: Arc<Scribe>,
-    router: Arc<Router>,
-    queue: ModelQueue,
-    name: Arc<str>,
-    memory: Memory,
-    books: Books,
-}
-
-/// Both hear of everything.
-struct Both(Arc<Scribe>, Arc<Outcomes>);
-
-impl Listener for Both {
-    fn note(&self, queue: &str, note: &Note) {
-        self.0.note(queue, note);
-        self.1.note(queue, note);
-    }
-}
-
-struct NoMetrics;
-impl QueueMetrics for NoMetrics {}
-
-impl TestFunction {
-    async fn invoke(&self, messages: Vec<drumline::Message>) {
-        let begun = Instant::now();
-        let mut policy = Policy::new(VISIBILITY);
-        policy.fifo = is_fifo(&self.name);
-        policy.claims = true;
-        change(&mut policy);
-        let past = self.memory.lock().unwrap().about(messages.iter().map(|message| &*message.id));
-        let outcomes = Arc::new(Outcomes::remembered_by(Arc::clone(&self.memory)));
-        let mut driver = Driver::new(Parts {
-            name: Arc::clone(&self.name),
-            ledger: Ledger::recalling(batch_policy(policy, FifoStop::Group), past).unwrap(),
-            queue: Arc::new(self.queue.clone()) as Arc<dyn Queue>,
-            router: Arc::clone(&self.router),
-            metrics: Arc::new(NoMetrics),
-            listener: Arc::new(Both(Arc::clone(&self.scribe), Arc::clone(&outcomes))),
-            status: Arc::default(),
-            books: Some(self.books.clone()),
-            handlers: Handle::current(),
-        });
-        let receipts: Vec<(String, String)> =
-            messages.iter().map(|message| (message.id.to_string(), message.receipt.clone())).collect();
-        let end = begun + FUNCTION_TIMEOUT - Duration::from_secs(1);
-        run_batch(&mut driver, messages, end - Duration::from_secs(3), end).await;
-        let done = outcomes.done();
-        let gone: Vec<&str> = receipts
-            .iter()
-            .filter(|(id, _)| done.contains(id.as_str()))
-            .map(|(_, receipt)| &**receipt)
-            .collect();
-        self.queue.delete_receipts(&gone);
-    }
+        intake: Intake::new("arn:test"),
+    };
+    function.until_drained().await;
+    scribe.stories(&ids, &queue)
 }
 
 fn same_in_both(name: &'static str) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use drumline::{Ledger, Policy, Router};
+use drumline::{Intake, Ledger, Policy, Router};
 use drumline_consumer::Metrics;
 use drumline_host::aws::is_fifo;
 use drumline_host::{Books, Driver, Grace, Listener, Nobody, Parts, StoreOutage, StoreSettings};
@@ -35,6 +35,18 @@ impl Consumer {
         change: impl FnOnce(&mut Policy),
         listener: Arc<dyn Listener>,
     ) -> Self {
+        Self::of_service(model, router, change, listener, in_memory(), Intake::new("arn:test"))
+    }
+
+    /// As [`watched`](Self::watched), with books that several queues and processes may share.
+    pub(crate) fn of_service(
+        model: &ModelQueue,
+        router: Router,
+        change: impl FnOnce(&mut Policy),
+        listener: Arc<dyn Listener>,
+        books: Books,
+        intake: Intake,
+    ) -> Self {
         let mut policy = Policy::new(model.visibility);
         let name = model.queue_url.rsplit('/').next().unwrap();
         policy.fifo = is_fifo(name);
@@ -45,13 +57,14 @@ impl Consumer {
         let (queue, alive) = model.for_a_process();
         let mut driver = Driver::new(Parts {
             name: Arc::from(name),
+            intake: Arc::new(intake),
             ledger: Ledger::new(policy).unwrap(),
             queue: Arc::new(queue),
             router: Arc::new(router),
             metrics: metrics.queue(name),
             listener,
             status: Arc::default(),
-            books: Some(in_memory()),
+            books: Some(books),
             handlers: Handle::current(),
         });
         let (stop, stopped) = oneshot::channel::<()>();

@@ -24,21 +24,6 @@ async fn queue(name: &str) -> TestQueue {
     TestQueue::create(name, setup).await
 }
 
-async fn send_all(queue: &TestQueue, bodies: &[String]) {
-    for batch in bodies.chunks(10) {
-        let entries = batch.iter().enumerate().map(|(index, body)| {
-            aws_sdk_sqs::types::SendMessageBatchRequestEntry::builder()
-                .id(index.to_string())
-                .message_body(body)
-                .build()
-                .unwrap()
-        });
-        let request = queue.client.send_message_batch().queue_url(&queue.url);
-        let sent = request.set_entries(Some(entries.collect())).send().await.unwrap();
-        assert!(sent.failed.is_empty(), "{sent:?}");
-    }
-}
-
 fn two(launch: impl Fn() -> Launch) -> [Worker; 2] {
     [launch().spawn(), launch().spawn()]
 }
@@ -74,7 +59,7 @@ async fn a_charge_sent_a_thousand_times_is_made_once() {
     let charge = unique("inv");
     let payload = json!({ "chargeId": charge, "customerId": unique("c"), "amount": 1999, "currency": "EUR" });
     let copies: Vec<String> = (0..1000).map(|_| job("billing.charge", &charge, &payload)).collect();
-    send_all(&queue, &copies).await;
+    queue.send_all(&copies).await;
 
     let settings = [
         ("DRUMLINE_BILLING_URL", format!("{}/v1/charges", provider.root())),
@@ -137,7 +122,7 @@ async fn a_row_is_written_once_for_each_job_whatever_is_killed() {
         })
         .collect();
     fastrand::shuffle(&mut bodies);
-    send_all(&queue, &bodies).await;
+    queue.send_all(&bodies).await;
 
     let program = binary("drumline-tests", "row_writer");
     let settings = [("DRUMLINE_RETRY", "exponential(1s,2,2s)"), ("DRUMLINE_STORE_URL", store.as_str())];
@@ -186,12 +171,12 @@ async fn a_job_that_is_done_answers_its_duplicates_in_other_processes() {
     let second = sharing(&queue, &store).env("DRUMLINE_FORWARD_TO", &app.url()).spawn();
     // The same payload, written otherwise; and another one under the same key.
     queue.send(&format!(r#"{{ "payload":{{"n":1.0}}, "idempotencyKey":"{key}", "type":"a.b" }}"#)).await;
-    second.until_logged("its job is done already: deleted without a run", 1).await;
+    second.until_logged("already done: deleted without a run", 1).await;
     queue.send(&job("a.b", &key, &json!({ "n": 2 }))).await;
     eventually("the other one is dead", async || queue.dead_count().await == 1).await;
     let failed = second.until_logged("failed for good", 1).await;
     let reason = failed[0]["reason"].as_str().unwrap();
-    assert!(reason.contains("stands for another payload"), "{reason}");
+    assert!(reason.contains("runs or has run with another payload"), "{reason}");
     assert_eq!(queue.counts().await, Counts::NONE);
     assert_eq!(app.count(), 1);
     assert_eq!(second.metric("drumline_deduplicated_total").await, 1);

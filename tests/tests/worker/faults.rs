@@ -44,7 +44,7 @@ async fn a_message_that_comes_back_although_its_job_is_done_is_not_run_again() {
     proxy.fail_always("DeleteMessageBatch", Fault::Throttled);
     let worker = launch(&queue, &proxy, &app).spawn();
     let id = queue.send("{}").await;
-    worker.until_logged("came back although its job is done: deleted without a run", 1).await;
+    worker.until_logged("already done: deleted without a run", 1).await;
     proxy.heal("DeleteMessageBatch");
     eventually("it is deleted", async || queue.is_empty().await).await;
     assert_eq!(app.ids(), [id]);

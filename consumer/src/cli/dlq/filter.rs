@@ -67,7 +67,7 @@ impl Filter {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use clap::Command;
-    use drumline::Message;
+    use drumline::{Intake, Message};
 
     use super::*;
     use crate::job_view::examples::{attempt, job};
@@ -81,7 +81,7 @@ mod tests {
             sent_at: Some(Duration::from_millis(NOW - 3 * 86_400_000)),
             ..Message::default()
         };
-        let mut letter = Letter::new(message);
+        let mut letter = Letter::new(message, &Intake::default());
         letter.learn(Some(job(None, vec![attempt("dead_letter", "No such user")]).into()));
         letter
     }
@@ -125,8 +125,10 @@ mod tests {
 
     #[test]
     fn what_tells_no_time_or_type_is_not_picked_by_it() {
-        let letter =
-            Letter::new(Message { id: "m".into(), body: "not a job".to_owned(), ..Message::default() });
+        let letter = Letter::new(
+            Message { id: "m".into(), body: "not a job".to_owned(), ..Message::default() },
+            &Intake::default(),
+        );
         assert!(!filter(&["--older-than", "1s"]).matches(&letter, NOW));
         assert!(!filter(&["--type", "email.send"]).matches(&letter, NOW));
         assert!(filter(&[]).matches(&letter, NOW));

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use drumline::{Envelope, Message, TYPE_ATTRIBUTE};
+use drumline::{Envelope, Intake, Message, TYPE_ATTRIBUTE};
 use drumline_store::JobRecord;
 use serde::Serialize;
 
+use crate::cli::histories::{Histories, Silence};
 use crate::cli::words::rfc3339;
-use crate::job_view::{JobView, ShownState};
+use crate::job_view::{self, JobFilter, JobView, ShownState};
 
 /// What a copy says of itself: see `drumline_host`'s `copy_attributes`.
 const REASON_ATTRIBUTE: &str = "DrumlineReason";
@@ -46,6 +47,15 @@ pub(super) enum Source {
     Nothing,
 }
 
+/// How the job of a dead letter was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Done {
+    /// In this very message, which SQS did not delete.
+    Here,
+    /// In another message, after this one failed.
+    Later,
+}
+
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(class) = &self.class {
@@ -76,13 +86,26 @@ pub(super) struct Summary<'a> {
 }
 
 impl Letter {
-    pub(super) fn new(message: Message) -> Self {
-        let envelope = Envelope::decode(&message).map_err(|error| error.to_string());
+    /// A letter that is decoded as the worker of its queue decodes it.
+    pub(super) fn new(message: Message, intake: &Intake) -> Self {
+        let envelope = intake.decode(&message).map_err(|error| error.to_string());
         // A copy is a new message; its history goes under the old one's id.
         let original = message.attribute(ORIGINAL_ATTRIBUTE).unwrap_or(&message.id);
         let given = envelope.as_ref().ok().and_then(|envelope| envelope.job_id.as_deref());
         let job_id = given.unwrap_or(original).to_owned();
         Self { message, envelope, job_id, history: None }
+    }
+
+    /// Looks its job up: the one that came in this message, else one of its type.
+    pub(super) async fn history_in(&self, histories: &Histories) -> Result<Option<JobView>, Silence> {
+        let original = self.message.attribute(ORIGINAL_ATTRIBUTE).unwrap_or(&self.message.id);
+        let by_message = JobFilter { message: Some(original.to_owned()), ..JobFilter::default() };
+        let job = histories.job(&self.job_id, &by_message).await?;
+        if job.is_some() {
+            return Ok(job);
+        }
+        let by_type = JobFilter { job_type: self.job_type().map(str::to_owned), ..JobFilter::default() };
+        histories.job(&self.job_id, &by_type).await
     }
 
     /// Adds what is known of its job.
@@ -110,11 +133,7 @@ impl Letter {
     pub(super) fn job_type(&self) -> Option<&str> {
         let told = self.envelope.as_ref().ok().map(|envelope| envelope.job_type.as_str());
         let attribute = || self.message.attribute(TYPE_ATTRIBUTE);
-        let history = || {
-            let job = &self.history.as_ref()?.job;
-            let claimed = job.claim.as_ref().map(|claim| claim.job_type.as_str());
-            claimed.or_else(|| job.attempts.last()?.job_type.as_deref())
-        };
+        let history = || job_view::job_type(&self.history.as_ref()?.job);
         told.or_else(attribute).or_else(history)
     }
 
@@ -148,6 +167,18 @@ impl Letter {
             let reason = format!("no history: received {} {times}{begun}", self.receives());
             Why { reason, class: None, from: Source::Nothing }
         })
+    }
+
+    /// Returns how the job was done, if it is: a message that failed after that is about other work under the same id.
+    pub(super) fn done_since(&self) -> Option<Done> {
+        let view = self.history.as_ref().filter(|view| view.state == ShownState::Done)?;
+        let claim = view.job.claim.as_ref()?;
+        let own = view.job.attempts.iter().rev().find(|attempt| self.was_message(&attempt.message_id));
+        match (own, claim.finished_at_ms) {
+            (Some(attempt), Some(finished)) if attempt.at_ms >= finished => None,
+            (None, _) if self.was_message(&claim.message_id) => Some(Done::Here),
+            _ => Some(Done::Later),
+        }
     }
 
     /// The last failure of this very message, else of its job; or the verdict where failures are forgotten.

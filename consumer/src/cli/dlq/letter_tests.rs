@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use drumline::Attribute;
+use drumline::{Attribute, Intake};
 use drumline_store::JobState;
 
 use super::*;
@@ -17,7 +17,8 @@ fn message(body: &str) -> Message {
 }
 
 fn letter(history: Option<JobRecord>) -> Letter {
-    let mut letter = Letter::new(message(r#"{"type":"email.send","jobId":"j-1","payload":{}}"#));
+    let mut letter =
+        Letter::new(message(r#"{"type":"email.send","jobId":"j-1","payload":{}}"#), &Intake::default());
     letter.learn(history.map(JobView::from));
     letter
 }
@@ -25,11 +26,11 @@ fn letter(history: Option<JobRecord>) -> Letter {
 #[test]
 fn the_job_is_named_by_its_producer_or_by_its_first_message() {
     assert_eq!(letter(None).job_id(), "j-1");
-    assert_eq!(Letter::new(message(r#"{"type":"a.b","payload":1}"#)).job_id(), "m-1");
-    assert_eq!(Letter::new(message("no job")).job_id(), "m-1");
+    assert_eq!(Letter::new(message(r#"{"type":"a.b","payload":1}"#), &Intake::default()).job_id(), "m-1");
+    assert_eq!(Letter::new(message("no job"), &Intake::default()).job_id(), "m-1");
     let mut copy = message("no job");
-    copy.attributes.insert(ORIGINAL_ATTRIBUTE.to_owned(), Attribute::Text("m-0".to_owned()));
-    let copy = Letter::new(copy);
+    copy.attributes.insert(ORIGINAL_ATTRIBUTE.to_owned(), Attribute::text("m-0"));
+    let copy = Letter::new(copy, &Intake::default());
     assert_eq!(copy.job_id(), "m-0");
     assert!(copy.is_called("m-0") && copy.is_called("m-1") && !copy.is_called("m-2"));
 }
@@ -53,8 +54,8 @@ fn without_failures_the_verdict_counts_then_the_attribute_then_the_receives() {
     assert_eq!((why.to_string().as_str(), why.from), ("no such user", Source::History));
 
     let mut copy = message("x");
-    copy.attributes.insert(REASON_ATTRIBUTE.to_owned(), Attribute::Text("422".to_owned()));
-    let why = Letter::new(copy).why();
+    copy.attributes.insert(REASON_ATTRIBUTE.to_owned(), Attribute::text("422"));
+    let why = Letter::new(copy, &Intake::default()).why();
     assert_eq!((why.reason.as_str(), why.from), ("422", Source::Attribute));
 
     let why = letter(None).why();
@@ -67,9 +68,9 @@ fn without_failures_the_verdict_counts_then_the_attribute_then_the_receives() {
 fn a_type_is_told_by_body_attribute_or_history() {
     assert_eq!(letter(None).job_type(), Some("email.send"));
     let mut raw = message("bytes");
-    raw.attributes.insert(TYPE_ATTRIBUTE.to_owned(), Attribute::Text("raw.text".to_owned()));
-    assert_eq!(Letter::new(raw).job_type(), Some("raw.text"));
-    let mut unknown = Letter::new(message("no job"));
+    raw.attributes.insert(TYPE_ATTRIBUTE.to_owned(), Attribute::text("raw.text"));
+    assert_eq!(Letter::new(raw, &Intake::default()).job_type(), Some("raw.text"));
+    let mut unknown = Letter::new(message("no job"), &Intake::default());
     assert_eq!(unknown.job_type(), None);
     assert!(unknown.undecodable().is_some());
     unknown.learn(Some(job(None, vec![attempt("retry", "x")]).into()));
@@ -86,4 +87,11 @@ fn a_summary_has_all_that_a_program_picks_by() {
         "why": { "reason": "no such user", "class": "rejected", "from": "history" },
     });
     assert_eq!(json, expected);
+}
+
+#[test]
+fn a_letter_is_decoded_by_its_queues_settings() {
+    let intake = Intake { default_type: Some("report.nightly".into()), ..Intake::default() };
+    let letter = Letter::new(message(r#"{"day":"2026-11-28"}"#), &intake);
+    assert_eq!((letter.job_type(), letter.undecodable()), (Some("report.nightly"), None));
 }

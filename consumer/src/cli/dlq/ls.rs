@@ -7,7 +7,7 @@ use clap::{ArgMatches, Command};
 use comfy_table::Table;
 
 use super::filter::Filter;
-use super::letter::Letter;
+use super::letter::{Done, Letter};
 use super::look::{Look, limit_arg};
 use super::queue::DeadLetterQueue;
 use super::reasons::Reasons;
@@ -54,7 +54,8 @@ pub(super) async fn ls(args: &ArgMatches) -> Result<ExitCode, Failed> {
             if messages.is_empty() {
                 return Ok(());
             }
-            let mut letters: Vec<Letter> = messages.into_iter().map(Letter::new).collect();
+            let mut letters: Vec<Letter> =
+                messages.into_iter().map(|message| Letter::new(message, &queue.intake)).collect();
             reasons.add(&mut letters).await;
             let now = now_ms();
             for letter in letters.iter().filter(|letter| filter.matches(letter, now)) {
@@ -116,10 +117,11 @@ fn json_line(out: &mut StdoutLock<'_>, letter: &Letter) -> std::io::Result<()> {
 }
 
 fn why(letter: &Letter) -> String {
-    let is_done = letter.history().is_some_and(|view| view.state == crate::job_view::ShownState::Done);
-    if is_done {
-        format!("its job is done by now; before that {}", letter.why())
-    } else {
-        letter.why().to_string()
+    match letter.done_since() {
+        Some(Done::Here) => {
+            "its job is done, and SQS did not confirm the delete: nothing is left to do".to_owned()
+        }
+        Some(Done::Later) => format!("its job is done by now; before that {}", letter.why()),
+        None => letter.why().to_string(),
     }
 }

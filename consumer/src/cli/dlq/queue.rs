@@ -1,11 +1,13 @@
 //! Which queue is the DLQ, and whether it may be looked into.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName as Name;
 use clap::ArgMatches;
+use drumline::{Intake, RAW_TYPE};
 use drumline_host::aws::{AwsQueue, Clients, Redrive, connect, explain, queue_name, url_by_arn};
-use drumline_host::{Settings, SqsError};
+use drumline_host::{Settings, SqsError, intake};
 use url::Url;
 
 use crate::cli::exit::Failed;
@@ -23,28 +25,40 @@ pub(super) struct DeadLetterQueue {
     pub(super) visible: usize,
     /// About how many somebody has in hand.
     pub(super) hidden: usize,
+    /// The rules by which the queue's worker decodes its messages.
+    pub(super) intake: Intake,
 }
 
 impl DeadLetterQueue {
     /// The one that the command line names, or the DLQ of the only queue of the settings.
     pub(super) async fn find(args: &ArgMatches, settings: &Settings) -> Result<Self, Failed> {
-        let given = args.get_one::<String>("dlq-url");
-        let (url, clients) = match given {
+        let named = match args.get_one::<String>("dlq-url") {
             Some(text) => {
-                let url = Url::parse(text)
-                    .map_err(|error| Failed::usage(format!("--dlq-url {text:?}: {error}")))?;
-                let clients = connect(&url, WAIT).await.map_err(Failed::usage)?;
-                (url.to_string(), clients)
+                &Url::parse(text).map_err(|error| Failed::usage(format!("--dlq-url {text:?}: {error}")))?
             }
-            None => of_queue(only_queue(settings)?).await?,
+            None => only_queue(settings)?,
         };
-        match Self::examine(url, clients).await? {
+        let (url, clients) = if args.contains_id("dlq-url") {
+            (named.to_string(), connect(named, WAIT).await.map_err(Failed::usage)?)
+        } else {
+            of_queue(named).await?
+        };
+        // No scope is needed: a job is looked up by its id.
+        let mut intake = intake(&settings.of_queue(named), Arc::from(""), settings.legacy_records);
+        if settings.forward_to.is_some() {
+            intake.default_type.get_or_insert_with(|| Arc::from(RAW_TYPE));
+        }
+        match Self::examine(url, clients, intake).await? {
             (queue, Some(redrive)) if !args.get_flag("force") => Err(refuse_chain(&queue.name, &redrive)),
             (queue, _) => Ok(queue),
         }
     }
 
-    async fn examine(url: String, clients: Clients) -> Result<(Self, Option<Redrive>), Failed> {
+    async fn examine(
+        url: String,
+        clients: Clients,
+        intake: Intake,
+    ) -> Result<(Self, Option<Redrive>), Failed> {
         let name = queue_name(&url).to_owned();
         let names = [
             Name::ApproximateNumberOfMessages,
@@ -59,8 +73,8 @@ impl DeadLetterQueue {
         let visible = number(&Name::ApproximateNumberOfMessages);
         let hidden = number(&Name::ApproximateNumberOfMessagesNotVisible);
         let redrive =
-            attributes.get(&Name::RedrivePolicy).and_then(|policy| serde_json::from_str(policy).ok());
-        Ok((Self { name, url, clients, visible, hidden }, redrive))
+            attributes.get(&Name::RedrivePolicy).and_then(|policy| drumline::from_json(policy).ok());
+        Ok((Self { name, url, clients, visible, hidden, intake }, redrive))
     }
 }
 

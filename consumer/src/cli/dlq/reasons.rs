@@ -31,7 +31,7 @@ impl Reasons {
     /// Gives the letters their histories.
     pub(super) async fn add(&mut self, letters: &mut [Letter]) {
         let Some(histories) = &self.histories else { return };
-        let asked = letters.iter().map(|letter| histories.job(letter.job_id()));
+        let asked = letters.iter().map(|letter| letter.history_in(histories));
         let answers = join_all(asked).await;
         for (letter, answer) in letters.iter_mut().zip(answers) {
             match answer {

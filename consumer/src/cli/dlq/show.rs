@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{Arg, ArgMatches, Command};
-use drumline::Attribute;
+use drumline::{Attribute, AttributeValue};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -53,7 +53,8 @@ pub(super) async fn show(args: &ArgMatches) -> Result<ExitCode, Failed> {
             if messages.is_empty() {
                 return Ok(None);
             }
-            let letter = messages.into_iter().map(Letter::new).find(|letter| letter.is_called(id));
+            let mut letters = messages.into_iter().map(|message| Letter::new(message, &queue.intake));
+            let letter = letters.find(|letter| letter.is_called(id));
             if let Some(letter) = letter {
                 let mut found = [letter];
                 reasons.add(&mut found).await;
@@ -112,9 +113,9 @@ struct All<'a> {
 impl<'a> All<'a> {
     fn of(letter: &'a Letter) -> Self {
         let message = letter.message();
-        let attribute = |value: &Attribute| match value {
-            Attribute::Text(text) => json!(text),
-            Attribute::Binary(bytes) => json!({ "hex": hex(bytes) }),
+        let attribute = |attribute: &Attribute| match attribute.value() {
+            AttributeValue::Text(text) => json!(text),
+            AttributeValue::Binary(bytes) => json!({ "hex": hex(bytes) }),
         };
         Self {
             summary: letter.summary(),
@@ -156,9 +157,9 @@ fn write_letter(out: &mut impl Write, letter: &Letter, now: u64, is_terminal: bo
     if !message.attributes.is_empty() {
         writeln!(out, "\nATTRIBUTES")?;
         for (name, value) in &message.attributes {
-            match value {
-                Attribute::Text(text) => writeln!(out, "{}: {}", one_line(name), one_line(text))?,
-                Attribute::Binary(bytes) => {
+            match value.value() {
+                AttributeValue::Text(text) => writeln!(out, "{}: {}", one_line(name), one_line(text))?,
+                AttributeValue::Binary(bytes) => {
                     writeln!(out, "{}: {} (hexadecimal)", one_line(name), hex(bytes))?;
                 }
             }
@@ -185,7 +186,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::time::Duration;
 
-    use drumline::Message;
+    use drumline::{Intake, Message};
     use drumline_store::JobState;
 
     use super::*;
@@ -201,13 +202,13 @@ mod tests {
             sent_at: Some(Duration::from_millis(NOW - 60_000)),
             group: Some("g".to_owned()),
             attributes: [
-                ("note".to_owned(), Attribute::Text("a\u{1b}b".to_owned())),
-                ("raw".to_owned(), Attribute::Binary(vec![0, 255])),
+                ("note".to_owned(), Attribute::text("a\u{1b}b")),
+                ("raw".to_owned(), Attribute::binary(vec![0, 255])),
             ]
             .into(),
             ..Message::default()
         };
-        let mut letter = Letter::new(message);
+        let mut letter = Letter::new(message, &Intake::default());
         let mut claim = claim(JobState::Failed);
         claim.verdict = Some("no such user".to_owned());
         letter.learn(Some(job(Some(claim), vec![attempt("dead_letter", "no such user")]).into()));

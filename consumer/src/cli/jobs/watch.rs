@@ -35,20 +35,23 @@ pub(super) async fn watch(args: &ArgMatches) -> Result<ExitCode, Failed> {
 }
 
 async fn follow(args: &ArgMatches) -> Result<ExitCode, Failed> {
-    let (id, histories) = asked(args).await?;
-    let Some(mut job) = histories.job(id).await? else { return Err(unknown(id, &histories)) };
+    let (id, mut filter, histories) = asked(args).await?;
+    let Some(mut job) = histories.job(id, &filter).await? else {
+        return Err(unknown(id, &filter, &histories).await);
+    };
     let mut screen = Screen::new(id);
     screen.show(&job)?;
     let mut silent_since = None;
     while !job.state.is_final() {
+        filter = filter.narrowed_to(&job);
         tokio::time::sleep(LOOK).await;
-        match histories.job(id).await {
+        match histories.job(id, &filter).await {
             Ok(Some(now)) => {
                 silent_since = None;
                 job = now;
                 screen.show(&job)?;
             }
-            Ok(None) => return Err(unknown(id, &histories)),
+            Ok(None) => return Err(unknown(id, &filter, &histories).await),
             Err(silence) => screen.wait(&mut silent_since, silence)?,
         }
     }

@@ -1,10 +1,10 @@
 -- Gives a claim up, and its lock. Answers with whether the claim was the owner's.
 --
--- KEYS: the claim; its lock, if it has one.
--- ARGV: owner, counter, lock's counter, history (milliseconds), how many attempts are not counted, and the verdict, if
---       there is one.
-local owner, counter, lockcounter, history, spared = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
-local verdict = ARGV[6]
+-- KEYS: the claim; the keys of its job id; its lock, if it has one.
+-- ARGV: owner, counter, lock's counter, key, the most keys of a job id, history (milliseconds), how many attempts are not
+--       counted, and the verdict, if there is one.
+local owner, counter, lockcounter, key, most = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local history, spared, verdict = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
 
 local claim = redis.call('HMGET', KEYS[1], 'state', 'owner', 'counter', 'attempts')
 if claim[2] ~= owner or claim[3] ~= counter then
@@ -17,20 +17,20 @@ if claim[1] ~= 'running' then
   return 0
 end
 
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local now = server_time()
 redis.call('HSET', KEYS[1], 'state', 'waiting', 'until', now, 'attempts', tonumber(claim[4]) - spared)
 if verdict then
   redis.call('HSET', KEYS[1], 'verdict', verdict)
 end
 redis.call('PEXPIRE', KEYS[1], history)
+add_key(KEYS[2], key, now, history, most)
 
-if KEYS[2] then
-  local lock = redis.call('HMGET', KEYS[2], 'owner', 'counter')
+if KEYS[3] then
+  local lock = redis.call('HMGET', KEYS[3], 'owner', 'counter')
   if lock[1] == owner and lock[2] == lockcounter then
-    -- The counter stays, so that whoever is next has a larger one.
-    redis.call('HDEL', KEYS[2], 'owner', 'until')
-    redis.call('PEXPIRE', KEYS[2], history)
+    -- The counter stays, so that the next owner has a larger one.
+    redis.call('HDEL', KEYS[3], 'owner', 'until')
+    redis.call('PEXPIRE', KEYS[3], history)
   end
 end
 return 1

@@ -1,0 +1,101 @@
+//! The tables of the file whose keys are names that the operator chooses: job types, or origins of events.
+//!
+//! They stand at the file's top level and in a `[[queue]]` table. A queue's table extends the top level's, and its entries
+//! override those of the same name.
+
+use std::collections::BTreeMap;
+
+use drumline::{MAX_SOURCE_BYTES, MAX_TYPE_BYTES};
+use toml::Value;
+
+use super::sources::{Origin, text_of};
+use super::{Problem, values};
+
+/// A table of texts by name.
+#[derive(Debug)]
+pub(super) struct TableByName {
+    pub(super) key: &'static str,
+    /// The names and the values, for error texts.
+    holds: &'static str,
+    /// Accepts lists of texts as well.
+    lists: bool,
+    longest_name: usize,
+}
+
+pub(super) const RETRY_BY_TYPE: TableByName = by_type("retry_by_type", "job types and their retry policies");
+
+pub(super) const SCOPE_BY_TYPE: TableByName = by_type("scope_by_type", "job types and their scopes");
+
+pub(super) const REQUIRE_BY_TYPE: TableByName =
+    TableByName { lists: true, ..by_type("require_by_type", "job types and the fields that they require") };
+
+pub(super) const EVENT_TYPES: TableByName = TableByName {
+    longest_name: MAX_SOURCE_BYTES,
+    ..by_type("event_types", "topics, detail-types, sources or buckets, and their job types")
+};
+
+/// All of them, in the order in which they are explained.
+pub(super) const TABLES: [&TableByName; 4] = [&RETRY_BY_TYPE, &SCOPE_BY_TYPE, &REQUIRE_BY_TYPE, &EVENT_TYPES];
+
+const fn by_type(key: &'static str, holds: &'static str) -> TableByName {
+    TableByName { key, holds, lists: false, longest_name: MAX_TYPE_BYTES }
+}
+
+/// The entries of one table, by name.
+pub(super) type Entries = BTreeMap<String, Entry>;
+
+/// A value, not parsed yet, and its place in the file.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    pub(super) text: String,
+    pub(super) origin: Origin,
+    /// Such as `[[queue]] 2: scope_by_type.email.send`.
+    pub(super) place: String,
+}
+
+impl TableByName {
+    /// Reads the table from the level of the file that `prefix` names. Omits each bad entry and reports it.
+    pub(super) fn read(
+        &self,
+        value: Value,
+        origin: &Origin,
+        prefix: &str,
+        problems: &mut Vec<Problem>,
+    ) -> Entries {
+        let at = format!("{prefix}{}", self.key);
+        let Value::Table(table) = value else {
+            problems.push(Problem::new(at, format!("must be a table of {}: [{}]", self.holds, self.key)));
+            return Entries::new();
+        };
+        let mut entries = Entries::new();
+        for (name, value) in table {
+            let place = place_of(&at, &name);
+            match self.entry(&name, &value) {
+                Ok(text) => {
+                    entries.insert(name, Entry { text, origin: origin.clone(), place });
+                }
+                Err(text) => problems.push(Problem::new(place, text)),
+            }
+        }
+        entries
+    }
+
+    /// Returns an entry's text, or the reason why the name or the value is none.
+    fn entry(&self, name: &str, value: &Value) -> Result<String, String> {
+        values::short_text(name, self.longest_name).map_err(|text| format!("the name {text}"))?;
+        text_of(value, self.lists).map_err(|text| match value {
+            // `email.send = "…"` is a table `email` to TOML.
+            Value::Table(_) => format!("{text}; put a name that contains dots in quotes: \"{name}.…\" = …"),
+            _ => text.to_owned(),
+        })
+    }
+}
+
+/// Quotes a name that would not be readable as it is.
+fn place_of(table: &str, name: &str) -> String {
+    if name.is_empty() || name.contains(char::is_control) {
+        format!("{table}.{name:?}")
+    } else {
+        format!("{table}.{name}")
+    }
+}

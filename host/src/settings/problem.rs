@@ -1,0 +1,44 @@
+//! Problems with the settings: collected, and reported all at once.
+
+use std::fmt;
+
+use drumline::Router;
+
+/// A problem with one setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The setting, and the source of its value.
+    pub place: String,
+    /// The reason and what would be valid.
+    pub text: String,
+}
+
+impl Problem {
+    pub(super) fn new(place: String, text: String) -> Self {
+        Self { place, text }
+    }
+}
+
+/// All problems with the settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.0.len();
+        write!(f, "{count} problem{} with the settings:", if count == 1 { "" } else { "s" })?;
+        self.0.iter().try_for_each(|problem| write!(f, "\n  {}: {}", problem.place, problem.text))
+    }
+}
+
+impl std::error::Error for Problems {}
+
+impl Problems {
+    /// Returns all problems as text, together with those of the handlers' own settings, which `router` reads.
+    pub fn with_those_of(&self, router: impl FnOnce() -> Result<Router, String>) -> String {
+        match router() {
+            Ok(_) => self.to_string(),
+            Err(more) => format!("{self}\nand with the handlers':\n  {more}"),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The look-up of jobs by their job id.
+
+use serde::de::DeserializeOwned;
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{Error, Row};
+
+use super::statements::unreadable;
+use super::text::{decode, encode, writable};
+use crate::matches::{add_old, in_order};
+use crate::record::{AttemptRecord, ClaimRecord, JobRecord, JobState, MAX_MATCHES};
+
+/// Everything under each key of a job id. Of too many keys, those changed last.
+const JOBS: &str = "WITH found AS (
+        SELECT key FROM drumline_claims_v2 WHERE job_id = $1 AND expires > clock_timestamp()
+        UNION SELECT key FROM drumline_progress_v2 WHERE job_id = $1 AND expires > clock_timestamp()
+        UNION SELECT key FROM drumline_attempts_v2 WHERE job_id = $1 AND expires > clock_timestamp()
+        UNION SELECT key FROM drumline_duplicates_v2 WHERE job_id = $1 AND expires > clock_timestamp()
+    )
+    SELECT c.state, c.key, c.job_id, c.job_type, c.queue, c.message_id, c.owner, c.attempts, c.verdict, c.result,
+        c.scope, c.source,
+        floor(extract(epoch FROM c.claimed_until) * 1000)::bigint AS claimed_until_ms,
+        floor(extract(epoch FROM c.finished) * 1000)::bigint AS finished_at_ms,
+        c.claimed_until > clock_timestamp() AS is_claimed,
+        p.progress, a.history
+    FROM found
+    LEFT JOIN drumline_claims_v2 c ON c.key = found.key AND c.expires > clock_timestamp()
+    LEFT JOIN drumline_progress_v2 p ON p.key = found.key AND p.expires > clock_timestamp()
+    LEFT JOIN LATERAL (
+        SELECT array_agg(attempt ORDER BY id) AS history, max(changed) AS changed
+        FROM drumline_attempts_v2 WHERE key = found.key AND expires > clock_timestamp()
+    ) a ON true
+    ORDER BY greatest(coalesce(c.finished, c.claimed_until), p.changed, a.changed) DESC NULLS LAST LIMIT $2";
+
+/// The claim of version 0.1: of several that a job had under different keys, the newest.
+const OLD_CLAIM: &str = "SELECT state, key, job_id, job_type, queue, message_id, owner, attempts, verdict, result,
+        floor(extract(epoch FROM claimed_until) * 1000)::bigint AS claimed_until_ms, NULL::bigint AS finished_at_ms,
+        claimed_until > clock_timestamp() AS is_claimed
+    FROM drumline_claims WHERE job_id = $1 AND expires > clock_timestamp() ORDER BY claimed_until DESC LIMIT 1";
+
+/// Its progress and its attempts.
+const OLD_HISTORY: &str = "SELECT
+        (SELECT progress FROM drumline_jobs WHERE job_id = $1 AND expires > clock_timestamp()) AS progress,
+        (SELECT array_agg(attempt ORDER BY id) FROM drumline_attempts
+            WHERE job_id = $1 AND expires > clock_timestamp()) AS history";
+
+/// Returns the jobs of a job id. In three round trips, but this is for people.
+pub(super) async fn jobs(connection: &mut PgConnection, job_id: &str) -> Result<Vec<JobRecord>, Error> {
+    let most = i64::try_from(MAX_MATCHES).unwrap_or(i64::MAX);
+    let found = sqlx::query(JOBS).bind(encode(job_id)).bind(most).fetch_all(&mut *connection).await?;
+    let old_claim = sqlx::query(OLD_CLAIM).bind(writable(job_id)).fetch_optional(&mut *connection).await?;
+    let old_history = sqlx::query(OLD_HISTORY).bind(writable(job_id)).fetch_one(connection).await?;
+
+    let mut matches = Vec::new();
+    for row in &found {
+        let claim = row.try_get::<Option<&str>, _>("state")?.map(|_| claim_record(row)).transpose()?;
+        let Some(mut job) = job(job_id, claim, row)? else { continue };
+        job.scope = row.try_get::<Option<String>, _>("scope")?.map(decode);
+        let source = row.try_get::<Option<String>, _>("source")?.map(decode);
+        job.source = source.filter(|source| !source.is_empty());
+        matches.push(job);
+    }
+    let old_claim = old_claim.as_ref().map(claim_record).transpose()?;
+    // As the caller knows it, without what the old columns could not hold.
+    let old_claim = old_claim.map(|claim| ClaimRecord { job_id: job_id.to_owned(), ..claim });
+    if let Some(old) = job(job_id, old_claim, &old_history)? {
+        add_old(&mut matches, old);
+    }
+    Ok(in_order(matches))
+}
+
+fn job(job_id: &str, claim: Option<ClaimRecord>, history: &PgRow) -> Result<Option<JobRecord>, Error> {
+    let progress: Option<&str> = history.try_get("progress")?;
+    let progress = progress.map(|progress| read(progress, "progress")).transpose()?;
+    let attempts: Vec<String> = history.try_get::<Option<_>, _>("history")?.unwrap_or_default();
+    let attempts: Result<Vec<AttemptRecord>, _> =
+        attempts.iter().map(|attempt| read(attempt, "attempts")).collect();
+    Ok(JobRecord::of(job_id, claim, progress, attempts?))
+}
+
+fn claim_record(row: &PgRow) -> Result<ClaimRecord, Error> {
+    let verdict: Option<String> = row.try_get("verdict")?;
+    let is_claimed: bool = row.try_get("is_claimed")?;
+    let state = match row.try_get::<&str, _>("state")? {
+        "done" => JobState::Done,
+        "running" if is_claimed => JobState::Running,
+        "waiting" if verdict.is_some() => JobState::Failed,
+        "running" | "waiting" => JobState::Waiting,
+        _ => return Err(unreadable("state")),
+    };
+    let result: Option<&str> = row.try_get("result")?;
+    let finished_at_ms: Option<i64> = row.try_get("finished_at_ms")?;
+    Ok(ClaimRecord {
+        state,
+        key: row.try_get("key")?,
+        job_id: decode(row.try_get("job_id")?),
+        job_type: decode(row.try_get("job_type")?),
+        queue: decode(row.try_get("queue")?),
+        message_id: decode(row.try_get("message_id")?),
+        owner: row.try_get("owner")?,
+        attempts: u32::try_from(row.try_get::<i32, _>("attempts")?).unwrap_or_default(),
+        claimed_until_ms: u64::try_from(row.try_get::<i64, _>("claimed_until_ms")?).unwrap_or_default(),
+        finished_at_ms: finished_at_ms.and_then(|finished| u64::try_from(finished).ok()),
+        verdict,
+        result: result.map(|result| read(result, "result")).transpose()?,
+    })
+}
+
+fn read<T: DeserializeOwned>(text: &str, what: &str) -> Result<T, Error> {
+    serde_json::from_str(text).map_err(|_| unreadable(what))
+}

@@ -1,0 +1,31 @@
+//! The scripts.
+
+use ::redis::Script;
+
+/// Part of all scripts that write what people look up.
+const JOB_IDS: &str = include_str!("scripts/job_ids.lua");
+
+pub(super) struct Scripts {
+    pub(super) claim: Script,
+    pub(super) renew: Script,
+    pub(super) finish: Script,
+    pub(super) surrender: Script,
+    pub(super) checkpoint: Script,
+    pub(super) progress: Script,
+    pub(super) attempted: Script,
+}
+
+impl Scripts {
+    pub(super) fn new() -> Self {
+        let with_job_ids = |script: &str| Script::new(&format!("{JOB_IDS}{script}"));
+        Self {
+            claim: with_job_ids(include_str!("scripts/claim.lua")),
+            renew: with_job_ids(include_str!("scripts/renew.lua")),
+            finish: with_job_ids(include_str!("scripts/finish.lua")),
+            surrender: with_job_ids(include_str!("scripts/surrender.lua")),
+            checkpoint: Script::new(include_str!("scripts/checkpoint.lua")),
+            progress: with_job_ids(include_str!("scripts/progress.lua")),
+            attempted: with_job_ids(include_str!("scripts/attempted.lua")),
+        }
+    }
+}
