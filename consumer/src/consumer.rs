@@ -137,7 +137,7 @@ impl Consumer {
                 drop(stopped.wait_for(|stop| *stop).await);
                 grace
             };
-            running.push((name, tokio::spawn(async move { driver.run(shutdown).await })));
+            running.push((name, tokio::spawn(async move { driver.run(shutdown).await.summary })));
         }
         shutdown.await;
         readiness.drain();

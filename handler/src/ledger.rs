@@ -12,6 +12,7 @@
 mod answers;
 mod claims;
 mod clock;
+mod dispositions;
 mod drain;
 mod flow;
 
@@ -33,9 +34,10 @@ use crate::message::Message;
 use crate::note::Note;
 use crate::policy::{InvalidPolicy, Policy, SHORTEST_LEASE};
 use crate::receives::{Receive, ReceiveId, Receives};
-use crate::recollection::Recollection;
+use crate::recollection::{Past, Recollection};
 use crate::retry::{Jitter, MAX_VISIBILITY, RetryPolicy};
 
+pub use dispositions::Disposition;
 pub use drain::{DrainSummary, SETTLE_TIME};
 
 /// What a host is to do. Each is carried out as it is; none holds a decision.
@@ -55,7 +57,25 @@ pub enum Effect {
     Surrender(DeliveryId, Surrender),
     /// Make this call, and tell [`Ledger::called`].
     Call(Call),
-    /// Log or count this.
+    /// Record the final disposition of a message: a batch's response is made of these. Emitted exactly once for each
+    /// delivery that has an outcome, and never before its run has ended.
+    Finished {
+        /// The delivery.
+        delivery: DeliveryId,
+        /// Its message.
+        message: Arc<Message>,
+        /// What the host may do with the message.
+        disposition: Disposition,
+    },
+    /// Remember the latest state of a message, if the host outlives this ledger ([`Recollection::learn`]). At once and not at
+    /// the ledger's end: SQS may redeliver the message to another ledger before.
+    Remember {
+        /// The message.
+        message: Arc<Message>,
+        /// What has become of it.
+        past: Past,
+    },
+    /// Log or count this. No response and no settlement depends on a note: a host may drop them all.
     Note(Note),
 }
 
@@ -101,6 +121,7 @@ pub struct Start {
 ///             ledger.called(now, call.id, vec![Ok(())], Jitter::new(0));
 ///         }
 ///         Effect::Cancel(..) | Effect::Abort(_) | Effect::Note(_) => {}
+///         Effect::Finished { .. } | Effect::Remember { .. } => {}
 ///         Effect::RenewClaim(..) | Effect::Surrender(..) => unreachable!("this host keeps no claims"),
 ///     }
 ///     if deleted == 1 {
@@ -127,6 +148,8 @@ pub struct Ledger {
     deletes: Batch,
     visibilities: Batch,
     copies: VecDeque<DeliveryId>,
+    /// Messages on their way into the DLQ: their disposition depends on SQS's answer.
+    copying: BTreeMap<DeliveryId, Arc<Message>>,
     settle_retry: RetryPolicy,
     calls: HashMap<CallId, answers::InAir, RandomState>,
     effects: VecDeque<Effect>,
@@ -162,6 +185,7 @@ impl Ledger {
             deletes,
             visibilities,
             copies: VecDeque::new(),
+            copying: BTreeMap::new(),
             settle_retry: answers::settle_retry(),
             calls: HashMap::default(),
             effects: VecDeque::new(),
@@ -270,7 +294,7 @@ impl Ledger {
         for delivery in self.deliveries.values_mut() {
             delivery.lease_is(lease);
         }
-        self.next_check = self.deliveries.values().filter_map(|delivery| delivery.next_check()).min();
+        self.find_next_check();
     }
 
     /// Opens no further receives until told otherwise: what every job needs is out of reach, and each receive would only

@@ -92,7 +92,7 @@ pub use identity::{
 pub use intake::{Intake, RequiredFields};
 pub use invoke::Attempt;
 pub use job::{Job, Upcaster};
-pub use ledger::{DrainSummary, Effect, Ledger, SETTLE_TIME, Start};
+pub use ledger::{Disposition, DrainSummary, Effect, Ledger, SETTLE_TIME, Start};
 pub use message::{Attribute, AttributeValue, Message};
 pub use note::{Note, RunFacts};
 pub use objects::from_json;

@@ -1,4 +1,5 @@
-//! What the ledger tells for logs and metrics. Nothing depends on a note being heard.
+//! Telemetry: events of the ledger for logs and metrics. Results are effects of their own: no response and no
+//! settlement depends on a note.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +9,6 @@ use crate::ending::Ending;
 use crate::identity::Identity;
 use crate::message::Message;
 use crate::outcome::Outcome;
-use crate::recollection::Past;
 
 /// Something worth logging or counting.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,13 +23,6 @@ pub enum Note {
         outcome: Outcome,
         /// How its run ended; `None` where it was not run at all.
         run: Option<RunFacts>,
-    },
-    /// What has become of a message, to be remembered for when it comes back.
-    Learned {
-        /// The message.
-        message: Arc<Message>,
-        /// What has become of it.
-        past: Past,
     },
     /// The outcome is confirmed by SQS.
     Settled(Arc<Message>),

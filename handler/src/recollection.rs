@@ -39,7 +39,7 @@ pub enum Past {
 /// memory.learn("m1", Past::Done { at: Instant::now() });
 /// let policy = Policy { polling: None, ..Policy::new(Duration::from_secs(30)) };
 /// let ledger = Ledger::recalling(policy, memory.about(["m1", "m2"]))?;
-/// // … a batch of m1 and m2, which tells in its notes what is to be learned …
+/// // … a batch of m1 and m2, which returns what to learn as effects …
 /// # drop(ledger);
 /// # Ok::<(), drumline::InvalidPolicy>(())
 /// ```
@@ -65,7 +65,8 @@ impl Recollection {
         self.recent.get(message_id).or_else(|| self.older.get(message_id))
     }
 
-    /// Learns what has become of a message, as a ledger tells it with [`Note::Learned`](crate::Note::Learned).
+    /// Remembers the latest state of a message, as a ledger asks for with
+    /// [`Effect::Remember`](crate::Effect::Remember).
     pub fn learn(&mut self, message_id: impl Into<Arc<str>>, past: Past) {
         if self.recent.len() == GENERATION {
             mem::swap(&mut self.recent, &mut self.older);

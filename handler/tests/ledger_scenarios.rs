@@ -13,6 +13,8 @@ mod claims;
 mod condemned;
 #[path = "ledger_scenarios/deletion.rs"]
 mod deletion;
+#[path = "ledger_scenarios/dispositions.rs"]
+mod dispositions;
 #[path = "ledger_scenarios/drain.rs"]
 mod drain;
 #[path = "ledger_scenarios/duplicates.rs"]

@@ -5,17 +5,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use drumline::{
-    Attempt, CallId, DeliveryId, DrainSummary, Effect, Held, Host, Intake, Jitter, Ledger, Message, Receive,
-    ReceiveId, Replies, Report, Router, RunControl, SETTLE_TIME, Start, Surrender,
+    Attempt, CallId, DeliveryId, Effect, Held, Host, Intake, Jitter, Ledger, Message, Receive, ReceiveId,
+    Replies, Report, Router, RunControl, SETTLE_TIME, Start, Surrender,
 };
 use foldhash::fast::RandomState;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tracing::Instrument as _;
 
+use crate::batch_report::BatchReport;
 use crate::books::Books;
 use crate::handlers::TokioHost;
 use crate::listener::Listener;
+use crate::memory::Memory;
 use crate::metrics::QueueMetrics;
 use crate::observe::{QueueObserver, QueueStatus};
 use crate::sqs::{BoxFuture, Queue, SqsError};
@@ -54,6 +56,8 @@ pub struct Driver {
     lease: Option<BoxFuture<Option<Duration>>>,
     calls: Arc<Semaphore>,
     books: Option<Books>,
+    memory: Option<Memory>,
+    report: BatchReport,
 }
 
 /// What a loop works with.
@@ -112,13 +116,32 @@ impl Driver {
         });
         let observer = QueueObserver::new(name, metrics, listener, status, books.clone());
         let calls = Arc::new(Semaphore::new(MAX_CALLS));
-        Self { ledger, queue, router, intake, host, observer, handlers, lease: None, calls, books }
+        let report = BatchReport::default();
+        Self {
+            ledger,
+            queue,
+            router,
+            intake,
+            host,
+            observer,
+            handlers,
+            lease: None,
+            calls,
+            books,
+            memory: None,
+            report,
+        }
     }
 
     /// Has the loop find out how long leases are, where the ledger does not know: the future's answer counts, `None`
     /// leaves them as they are.
     pub fn learn_lease(&mut self, lease: BoxFuture<Option<Duration>>) {
         self.lease = Some(lease);
+    }
+
+    /// Keeps the ledger's outcomes in `memory`, each as soon as it is known, for the ledgers after this one and beside it.
+    pub fn remember_in(&mut self, memory: Memory) {
+        self.memory = Some(memory);
     }
 
     /// Hands in messages that came without a receive, and that have time until `drain_at`.
@@ -128,8 +151,9 @@ impl Driver {
     }
 
     /// Consumes the queue until `shutdown` completes and the drain after it is over; where messages were handed in, until
-    /// none is left. A run that does not stop is dropped at the end.
-    pub async fn run(&mut self, shutdown: impl Future<Output = Grace>) -> DrainSummary {
+    /// none is left. A run that does not stop is dropped at the end. Returns the result, which is the same if all
+    /// telemetry is discarded.
+    pub async fn run(&mut self, shutdown: impl Future<Output = Grace>) -> BatchReport {
         let (events, mut inbox) = mpsc::channel(CHANNEL);
         let mut runs = Runs::default();
         let mut turn = Vec::new();
@@ -150,7 +174,7 @@ impl Driver {
                 }
                 runs.values().for_each(RunControl::abort);
                 self.calls.close();
-                return summary;
+                return BatchReport { summary, ..std::mem::take(&mut self.report) };
             }
             let timeout = self.ledger.timeout();
             // Every branch is cancel-safe: `recv_many` takes nothing out before it completes, the shutdown and the lease
@@ -200,7 +224,7 @@ impl Driver {
     }
 
     fn perform(
-        &self,
+        &mut self,
         effect: Effect,
         events: &mpsc::Sender<Event>,
         runs: &mut Runs,
@@ -235,6 +259,15 @@ impl Driver {
                     drop(turn);
                     send(&events, Event::Called(call.id, replies)).await;
                 });
+            }
+            Effect::Finished { message, disposition, .. } => {
+                let handed_in = self.ledger.policy().polling.is_none();
+                self.report.finished(&message, disposition, handed_in);
+            }
+            Effect::Remember { message, past } => {
+                if let Some(memory) = &self.memory {
+                    memory.learn(Arc::clone(&message.id), past);
+                }
             }
             Effect::Note(note) => self.observer.note(note),
         }

@@ -7,6 +7,7 @@
 
 mod advice;
 pub mod aws;
+mod batch_report;
 mod books;
 mod drive;
 mod forward;
@@ -15,6 +16,7 @@ mod intake;
 pub mod limits;
 mod listener;
 pub mod logging;
+mod memory;
 mod metrics;
 mod observe;
 mod policy;
@@ -24,12 +26,14 @@ mod sqs;
 mod trace;
 
 pub use advice::{Advice, advise};
+pub use batch_report::BatchReport;
 pub use books::{Books, StoreMetrics, StoreOperation, StoreOutage, StoreSettings, redacted};
 pub use drive::{Driver, Grace, Parts};
 pub use forward::forward_to;
 pub use handlers::runtimes;
 pub use intake::{default_scope, intake};
 pub use listener::{Listener, Nobody};
+pub use memory::Memory;
 pub use metrics::QueueMetrics;
 pub use observe::QueueStatus;
 pub use policy::policy;

@@ -109,8 +109,6 @@ impl QueueObserver {
         let queue = &*self.queue;
         match note {
             Note::Decided { message, outcome, run, .. } => self.decided(&message, &outcome, run.as_ref()),
-            // For whoever remembers longer than the ledger.
-            Note::Learned { .. } => {}
             Note::Settled(message) => debug!(queue, message_id = &*message.id, "settled"),
             Note::Unsettled { message, error } => {
                 warn!(

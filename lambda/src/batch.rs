@@ -1,11 +1,13 @@
 //! One batch of one queue, through a ledger of its own.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Acknowledge, InvalidPolicy, Ledger, Message, Note, Outcome, Policy, Recollection, Router};
-use drumline_host::{Books, Driver, FifoStop, Grace, Listener, Parts, Queue, QueueMetrics, policy};
+use drumline::{Acknowledge, InvalidPolicy, Ledger, Message, Policy, Router};
+use drumline_host::{
+    BatchReport, Books, Driver, FifoStop, Grace, Nobody, Parts, Queue, QueueMetrics, policy,
+};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tracing::error;
@@ -33,16 +35,12 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// Runs the messages, and tells the ids of those that Lambda may delete.
+    /// Runs the messages, and returns the ids of those that Lambda may delete.
     pub(crate) async fn run(&self, messages: Vec<Message>) -> Result<HashSet<Arc<str>>, InvalidPolicy> {
         let queue =
             Arc::new(BatchQueue { queue: Arc::clone(&self.queue), metrics: Arc::clone(&self.metrics) });
         let policy = policy(&self.queue.name, &self.queue.settings, self.queue.facts());
-        let past = {
-            let memory = self.queue.memory.lock().unwrap_or_else(PoisonError::into_inner);
-            memory.about(messages.iter().map(|message| &*message.id))
-        };
-        let outcomes = Arc::new(Outcomes::remembered_by(Arc::clone(&self.queue.memory)));
+        let past = self.queue.memory.about(messages.iter().map(|message| &*message.id));
         let mut driver = Driver::new(Parts {
             name: Arc::clone(&self.queue.name),
             intake: Arc::clone(&self.queue.intake),
@@ -50,23 +48,23 @@ impl Batch {
             queue: queue as Arc<dyn Queue>,
             router: Arc::clone(&self.common.router),
             metrics: Arc::clone(&self.metrics),
-            listener: Arc::clone(&outcomes) as Arc<dyn Listener>,
+            listener: Arc::new(Nobody),
             status: Arc::clone(&self.queue.status),
             books: Some(self.common.books.clone()),
             handlers: self.common.handlers.clone(),
         });
+        driver.remember_in(self.queue.memory.clone());
         if let Some(lease) = self.queue.lease(Arc::clone(&self.metrics)) {
             driver.learn_lease(lease);
         }
-        run_batch(&mut driver, messages, self.begun + self.deadline.drain, self.begun + self.deadline.end)
-            .await;
-        if outcomes.failed_for_good() {
+        let (drain_at, end_at) = (self.begun + self.deadline.drain, self.begun + self.deadline.end);
+        let report = run_batch(&mut driver, messages, drain_at, end_at).await;
+        if report.failed_permanently {
             self.look_for_dead_letters().await;
         }
         // A process that has answered is frozen, and what it was writing with it.
-        let end = self.begun + self.deadline.end;
-        self.common.books.settle(end.saturating_duration_since(Instant::now())).await;
-        Ok(outcomes.done())
+        self.common.books.settle(end_at.saturating_duration_since(Instant::now())).await;
+        Ok(report.deletable)
     }
 
     /// A permanent failure relies on a DLQ. Whether there is one is found out with the first, within the time left.
@@ -97,66 +95,17 @@ pub fn batch_policy(policy: Policy, fifo_stop: FifoStop) -> Policy {
 }
 
 /// Runs a batch's messages to their end: from `drain_at` on nothing starts any more, and what runs is cancelled; at
-/// `end_at` it is over in any case. What became of them is told to the driver's listener, such as [`Outcomes`].
-pub async fn run_batch(driver: &mut Driver, messages: Vec<Message>, drain_at: Instant, end_at: Instant) {
+/// `end_at` it is over in any case.
+pub async fn run_batch(
+    driver: &mut Driver,
+    messages: Vec<Message>,
+    drain_at: Instant,
+    end_at: Instant,
+) -> BatchReport {
     driver.hand_in(messages, drain_at.into_std());
     let drain = async {
         tokio::time::sleep_until(drain_at).await;
         Grace { finish: Duration::ZERO, end: end_at.saturating_duration_since(drain_at) }
     };
-    driver.run(drain).await;
-}
-
-/// What the batches of a process have learned of their messages.
-pub type Memory = Arc<Mutex<Recollection>>;
-
-/// What became of a batch's messages.
-#[derive(Debug)]
-pub struct Outcomes {
-    told: Mutex<Told>,
-    /// Learns at once, since a message may come back in another batch before this one has ended.
-    memory: Memory,
-}
-
-#[derive(Debug, Default)]
-struct Told {
-    /// Done, or in the DLQ.
-    done: HashSet<Arc<str>>,
-    failed_for_good: bool,
-}
-
-impl Outcomes {
-    /// Nothing yet. What is learned of messages goes to `memory`.
-    pub fn remembered_by(memory: Memory) -> Self {
-        Self { told: Mutex::default(), memory }
-    }
-
-    /// The ids of the messages that may be deleted: done, or copied to the DLQ. All others are to be listed.
-    pub fn done(&self) -> HashSet<Arc<str>> {
-        self.told().done.clone()
-    }
-
-    fn failed_for_good(&self) -> bool {
-        self.told().failed_for_good
-    }
-
-    fn told(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Listener for Outcomes {
-    fn note(&self, _queue: &str, note: &Note) {
-        match note {
-            Note::Decided { outcome: Outcome::Ack, message, .. } | Note::Moved(message) => {
-                self.told().done.insert(Arc::clone(&message.id));
-            }
-            Note::Learned { message, past } => {
-                let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-                memory.learn(Arc::clone(&message.id), past.clone());
-            }
-            Note::Decided { outcome: Outcome::DeadLetter(_), .. } => self.told().failed_for_good = true,
-            _ => {}
-        }
-    }
+    driver.run(drain).await
 }

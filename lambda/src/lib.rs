@@ -31,6 +31,6 @@ mod queue;
 mod source;
 
 pub use app::App;
-pub use batch::{Memory, Outcomes, batch_policy, run_batch};
+pub use batch::{batch_policy, run_batch};
 pub use event::Event;
 pub use function::{Function, Invocation, InvocationError, Response};

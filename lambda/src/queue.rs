@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use drumline::{Action, CallError, Intake, Message, Replies};
 use drumline_host::aws::{AwsQueue, QueueFacts, connect};
-use drumline_host::{BoxFuture, Queue, QueueMetrics, QueueSettings, QueueStatus, SqsError};
+use drumline_host::{BoxFuture, Memory, Queue, QueueMetrics, QueueSettings, QueueStatus, SqsError};
 use tokio::sync::OnceCell;
 use tracing::warn;
-
-use crate::batch::Memory;
 
 /// A batch that is through by then never needs to know how long its leases are; a lease that is shorter has lapsed before
 /// the function was invoked.

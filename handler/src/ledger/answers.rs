@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Effect, Ledger};
+use super::{Disposition, Effect, Ledger};
 use crate::call::{Action, Call, CallError, CallId, Entry, Replies, VisibilityEntry, visibility_secs};
 use crate::control::CancelReason;
 use crate::delivery::{Delivery, DeliveryId, Settlement, Settling, Stage, Step};
@@ -166,7 +166,13 @@ impl Ledger {
                     self.renewal_answered(now, delivery, asked_at, visibility, reply);
                 }
                 About::Copy(message) if reply.is_ok() => self.moved(now, delivery, message),
-                About::Settlements | About::Copy(_) => self.settlement_answered(now, delivery, reply, jitter),
+                About::Settlements => self.settlement_answered(now, delivery, reply, jitter),
+                About::Copy(_) => {
+                    self.settlement_answered(now, delivery, reply, jitter);
+                    if !self.deliveries.contains_key(&delivery) {
+                        self.copy_ended(delivery, Disposition::FailedPermanently);
+                    }
+                }
             }
         }
         if renewed > 0 {
@@ -271,6 +277,7 @@ impl Ledger {
     }
 
     fn delete_moved(&mut self, now: Instant, id: DeliveryId) {
+        self.copy_ended(id, Disposition::DeadLettered);
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         let Stage::Settling(settling) = &mut delivery.stage else { return };
         match self.policy.acknowledge {

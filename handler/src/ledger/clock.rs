@@ -10,7 +10,7 @@ use crate::delivery::{Delivery, DeliveryId, Run, Stage, Step};
 
 /// A call that was not answered in this time never will be: hosts give up earlier. Its deliveries have long been
 /// looked after by their leases.
-const CALL_PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const CALL_PATIENCE: Duration = Duration::from_secs(120);
 
 impl Ledger {
     /// Looks at every delivery that is due. Rare: a delivery that comes and goes within half its lease never is.
@@ -26,8 +26,20 @@ impl Ledger {
         }
         let renews = self.renew(now);
         self.renew_claims(now, renews);
-        self.calls.retain(|_, call| now < call.asked_at + CALL_PATIENCE);
-        self.next_check = self.deliveries.values().filter_map(|delivery| delivery.next_check()).min();
+        let unanswered = self.calls.iter().filter(|(_, call)| call.asked_at + CALL_PATIENCE <= now);
+        let mut unanswered: Vec<_> = unanswered.map(|(id, _)| *id).collect();
+        // In the order of their asking, so that the same script has the same effects.
+        unanswered.sort_unstable_by_key(|id| id.0);
+        for id in unanswered {
+            self.call_forgotten(id);
+        }
+        self.find_next_check();
+    }
+
+    /// Makes the bound exact: when the next delivery needs looking at, or the copy of one that has left.
+    pub(super) fn find_next_check(&mut self) {
+        let deliveries = self.deliveries.values().filter_map(|delivery| delivery.next_check());
+        self.next_check = deliveries.chain(self.next_copy_check()).min();
     }
 
     fn check(&mut self, now: Instant, id: DeliveryId) {

@@ -125,6 +125,9 @@ impl Ledger {
         if cancels || !receiving {
             self.let_go(now);
         }
+        if self.draining.as_ref().is_some_and(|drain| drain.over) {
+            self.no_more_copies();
+        }
     }
 
     /// Whether a message that becomes visible now would be fetched right back by a receive of our own, to no avail but

@@ -192,10 +192,10 @@ impl Ledger {
         self.conclude(now, id, outcome, Some(facts));
     }
 
-    /// Remembers what has become of a message, and has the host do so too, where it outlives this ledger.
+    /// Remembers the latest state of a message, here and in the host.
     pub(super) fn learn(&mut self, message: &Arc<Message>, past: Past) {
         self.recollection.learn(Arc::clone(&message.id), past.clone());
-        self.note(Note::Learned { message: Arc::clone(message), past });
+        self.effects.push_back(Effect::Remember { message: Arc::clone(message), past });
     }
 
     /// A delivery has its outcome: SQS hears of it, and so does the rest of its lane.
@@ -212,6 +212,7 @@ impl Ledger {
         let job_type = run.as_ref().and_then(|run| run.job_type.clone());
         let stops_lane = self.policy.fifo && outcome != Outcome::Ack;
         let released = outcome == Outcome::Release;
+        self.dispose(id, &message, &outcome);
         self.note(Note::Decided { delivery: id, message, outcome: outcome.clone(), run });
         self.settle(now, id, outcome, job_type.as_deref());
         if stops_lane {
@@ -306,6 +307,7 @@ impl Ledger {
 
     /// A delivery leaves; the next of its lane may start.
     pub(super) fn finish(&mut self, now: Instant, id: DeliveryId) {
+        self.leaves_uncopied(id);
         let Some(delivery) = self.deliveries.remove(&id) else { return };
         let Entry::Occupied(mut entry) = self.lanes.entry(delivery.lane) else { return };
         let lane = entry.get_mut();

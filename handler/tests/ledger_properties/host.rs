@@ -5,8 +5,8 @@ mod steps;
 use std::time::{Duration, Instant};
 
 use drumline::{
-    Action, Call, CallError, CancelReason, DeliveryId, DrainSummary, Effect, Ending, Jitter, Ledger, Note,
-    Outcome, Policy, Receive, Replies, Report,
+    Action, Call, CallError, CancelReason, DeliveryId, DrainSummary, Effect, Ending, Jitter, Ledger, Policy,
+    Receive, Replies, Report,
 };
 
 use crate::script::Setting;
@@ -59,21 +59,30 @@ pub(crate) struct Host {
     open: Vec<(Receive, Instant)>,
     brought_too_late: usize,
     draws: u32,
+    /// Drops every note, as a host without telemetry does.
+    pub(crate) drops_notes: bool,
+    /// Every effect but the notes, if they are compared.
+    pub(crate) trace: Option<Vec<String>>,
 }
 
 #[allow(clippy::disallowed_methods)]
-fn some_instant() -> Instant {
+pub(crate) fn some_instant() -> Instant {
     Instant::now()
 }
 
 impl Host {
     pub(crate) fn new(setting: &Setting) -> Self {
+        Self::at(some_instant(), setting)
+    }
+
+    /// As [`new`](Self::new), on a clock that starts at `now`.
+    pub(crate) fn at(now: Instant, setting: &Setting) -> Self {
         let policy = setting.policy();
         let mut host = Self {
             sqs: Sqs::new(setting.fifo, policy.lease, setting.max_receives()),
             watch: Watch::new(policy.clone()),
             ledger: Ledger::new(policy).unwrap(),
-            now: some_instant(),
+            now,
             on_lambda: setting.on_lambda,
             runs: Vec::new(),
             in_air: Vec::new(),
@@ -82,6 +91,8 @@ impl Host {
             open: Vec::new(),
             brought_too_late: 0,
             draws: 1,
+            drops_notes: false,
+            trace: None,
         };
         host.act();
         host
@@ -231,6 +242,10 @@ impl Host {
         for run in self.runs.iter().filter(|run| run.cancelled.is_none()) {
             self.watch.goes_on(run.delivery, self.now);
         }
+        if self.drops_notes {
+            return;
+        }
+        self.watch.all_finished();
         if !self.on_lambda {
             assert!(self.watch.undecided <= places, "what has no place goes back");
             let in_hand = self.ledger.in_hand();
@@ -249,6 +264,9 @@ impl Host {
     }
 
     fn perform(&mut self, effect: Effect) {
+        if let Some(trace) = self.trace.as_mut().filter(|_| !matches!(effect, Effect::Note(_))) {
+            trace.push(format!("{effect:?}"));
+        }
         match effect {
             Effect::Start(start) => {
                 self.watch.starts(&start, self.now, &self.sqs);
@@ -282,7 +300,10 @@ impl Host {
                 let lively = self.open.iter().filter(|(_, since)| *since + OVERDUE > self.now);
                 let asked_for: usize = lively.map(|(receive, _)| receive.max).sum();
                 let places = self.ledger.policy().concurrency.get();
-                assert!(self.watch.undecided + asked_for <= places, "a place for all that is asked for");
+                assert!(
+                    self.drops_notes || self.watch.undecided + asked_for <= places,
+                    "a place for all that is asked for"
+                );
                 assert!((1..=10).contains(&receive.max));
             }
             Effect::Call(call) => {
@@ -290,20 +311,18 @@ impl Host {
                 self.in_air.push(InAir { call, asked_at: self.now, replies: None });
             }
             Effect::Note(note) => {
-                self.watch.notes(&note);
-                if self.on_lambda {
-                    self.responds(&note);
+                if !self.drops_notes {
+                    self.watch.notes(&note);
                 }
             }
-        }
-    }
-
-    fn responds(&mut self, note: &Note) {
-        match note {
-            Note::Decided { message, outcome: Outcome::Ack, .. } | Note::Moved(message) => {
-                self.sqs.delete_by_response(index(&message.id));
+            Effect::Finished { delivery, message, disposition } => {
+                assert!(self.runs.iter().all(|run| run.delivery != delivery), "finished while it runs");
+                self.watch.finishes(delivery, &message, disposition);
+                if self.on_lambda && disposition.may_be_deleted() {
+                    self.sqs.delete_by_response(index(&message.id));
+                }
             }
-            _ => {}
+            Effect::Remember { message, past } => self.watch.remembers(&message, &past),
         }
     }
 

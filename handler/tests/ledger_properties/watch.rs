@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use drumline::{
-    Acknowledge, Action, Call, DeadLetterPath, DeliveryId, MAX_BATCH, Message, Note, Outcome, Policy, Start,
+    Acknowledge, Action, Call, DeadLetterPath, DeliveryId, Disposition, MAX_BATCH, Message, Note, Outcome,
+    Past, Policy, Start,
 };
 
 use crate::sqs::{Sqs, TWELVE_HOURS, index};
@@ -13,6 +14,9 @@ pub(crate) struct Watch {
     policy: Policy,
     started: HashSet<DeliveryId>,
     decided: HashSet<DeliveryId>,
+    finished: HashSet<DeliveryId>,
+    /// Deliveries with an outcome whose disposition depends on a copy.
+    copying: HashSet<DeliveryId>,
     running: HashMap<usize, DeliveryId>,
     /// Messages whose handler has returned with success, here.
     pub(crate) done: HashSet<usize>,
@@ -46,6 +50,8 @@ impl Watch {
             policy,
             started: HashSet::new(),
             decided: HashSet::new(),
+            finished: HashSet::new(),
+            copying: HashSet::new(),
             running: HashMap::new(),
             done: HashSet::new(),
             moved: HashSet::new(),
@@ -184,12 +190,17 @@ impl Watch {
     pub(crate) fn notes(&mut self, note: &Note) {
         self.heard.insert(name(note));
         match note {
-            Note::Decided { delivery, message, outcome, run } => {
+            Note::Decided { delivery, outcome, run, .. } => {
                 assert!(self.decided.insert(*delivery), "one outcome each");
                 assert_eq!(run.is_some(), self.started.contains(delivery), "runs have their facts");
                 self.undecided -= 1;
-                if matches!(outcome, Outcome::DeadLetter(_)) {
-                    self.condemned.insert(index(&message.id));
+                if !self.finished.contains(delivery) {
+                    let copied = self.policy.dead_letter == DeadLetterPath::Copy;
+                    assert!(
+                        copied && matches!(outcome, Outcome::DeadLetter(_)),
+                        "only a copy takes its time"
+                    );
+                    self.copying.insert(*delivery);
                 }
             }
             Note::ReceivedAgain(_) => self.undecided -= 1,
@@ -201,6 +212,37 @@ impl Watch {
         }
     }
 
+    /// A message has its final disposition.
+    pub(crate) fn finishes(&mut self, delivery: DeliveryId, message: &Message, disposition: Disposition) {
+        assert!(self.finished.insert(delivery), "one disposition for each delivery");
+        self.copying.remove(&delivery);
+        let message = index(&message.id);
+        if disposition.may_be_deleted() {
+            let safe = self.done.contains(&message) || self.moved.contains(&message);
+            assert!(safe, "m{message} may be deleted, but is neither done nor moved");
+        }
+        if disposition.failed_permanently() {
+            assert!(self.condemned.contains(&message), "m{message} has no verdict");
+        }
+    }
+
+    /// A host that outlives the ledger is to remember this.
+    pub(crate) fn remembers(&mut self, message: &Message, past: &Past) {
+        if let Past::Condemned(_) = past {
+            self.condemned.insert(index(&message.id));
+        }
+    }
+
+    /// Deliveries with an outcome whose disposition waits for a copy's answer.
+    pub(crate) fn unfinished(&self) -> usize {
+        self.copying.len()
+    }
+
+    /// Whatever has an outcome has a disposition, unless its copy is being made.
+    pub(crate) fn all_finished(&self) {
+        assert_eq!(self.finished.len() + self.copying.len(), self.decided.len());
+    }
+
     /// Deliveries that were started and have no outcome.
     pub(crate) fn unended(&self) -> usize {
         self.started.difference(&self.decided).count()
@@ -210,7 +252,6 @@ impl Watch {
 fn name(note: &Note) -> &'static str {
     match note {
         Note::Decided { outcome, .. } => outcome.label(),
-        Note::Learned { .. } => "learned",
         Note::Refused { .. } => "refused",
         Note::Settled(_) => "settled",
         Note::Unsettled { .. } => "unsettled",

@@ -4,13 +4,13 @@
 //! Messages are written as `group/id*count`, where the group and the receive count may be left out: `a`, `g/a`, `a*3`.
 //! The first receipt of `a` is `a#1`, the second `a#2`.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use drumline::{
-    Action, Call, CallError, DeadLetterPath, DeliveryId, Effect, Ending, Held, Jitter, JitterMode, Ledger,
-    Message, Note, Outcome, Past, Policy, Receive, Recollection, Replies, Report,
+    Action, Call, CallError, DeadLetterPath, DeliveryId, Disposition, Effect, Ending, Held, Jitter,
+    JitterMode, Ledger, Message, Note, Outcome, Past, Policy, Receive, Recollection, Replies, Report,
 };
 
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
@@ -79,6 +79,8 @@ pub(crate) struct World {
     born: Instant,
     heard: Vec<String>,
     learned: Vec<(String, Past)>,
+    finished: Vec<(String, Disposition)>,
+    finishes: HashSet<DeliveryId>,
     open: VecDeque<Receive>,
     in_air: VecDeque<Call>,
     runs: HashMap<String, VecDeque<DeliveryId>>,
@@ -103,6 +105,8 @@ impl World {
             born: now,
             heard: Vec::new(),
             learned: Vec::new(),
+            finished: Vec::new(),
+            finishes: HashSet::new(),
             open: VecDeque::new(),
             in_air: VecDeque::new(),
             runs: HashMap::new(),
@@ -270,6 +274,11 @@ impl World {
         self.learned.iter().map(|(id, past)| (id.as_str(), past.clone())).collect()
     }
 
+    /// The dispositions since the last time.
+    pub(crate) fn finished(&mut self) -> Vec<(String, Disposition)> {
+        std::mem::take(&mut self.finished)
+    }
+
     /// Forgets what was heard so far.
     pub(crate) fn forget(&mut self) {
         self.heard.clear();
@@ -331,9 +340,22 @@ impl World {
                 self.in_air.push_back(call);
                 Some(line)
             }
+            Effect::Finished { delivery, message, disposition } => {
+                let runs = self.runs.values().flatten().any(|run| *run == delivery);
+                assert!(!runs, "{} is finished before its run has ended", message.id);
+                assert!(self.finishes.insert(delivery), "{} is finished once", message.id);
+                self.finished.push((message.id.to_string(), disposition));
+                None
+            }
+            Effect::Remember { message, past } => {
+                self.learned.push((message.id.to_string(), past));
+                None
+            }
             Effect::Note(note) => {
-                if let Note::Learned { message, past } = &note {
-                    self.learned.push((message.id.to_string(), past.clone()));
+                if let Note::Decided { delivery, outcome, message, .. } = &note {
+                    let copied = self.ledger.policy().dead_letter == DeadLetterPath::Copy;
+                    let later = copied && matches!(outcome, Outcome::DeadLetter(_));
+                    assert_eq!(self.finishes.contains(delivery), !later, "{}", message.id);
                 }
                 words_of_note(&note)
             }
@@ -382,7 +404,7 @@ fn words_of_note(note: &Note) -> Option<String> {
         Note::Isolated(message) => format!("{} waits to run alone", message.id),
         Note::ReceiveFailed { retry_in, .. } => format!("receive failed, again in {retry_in:?}"),
         Note::ReceiveOverdue => "a receive is overdue".to_owned(),
-        Note::Learned { .. } | Note::Renewed(_) | Note::Received(_) => return None,
+        Note::Renewed(_) | Note::Received(_) => return None,
     };
     Some(words)
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Intake, Ledger, Message, Note, Policy, Router};
+use drumline::{Intake, Ledger, Message, Policy, Router};
 use drumline_host::aws::is_fifo;
-use drumline_host::{Books, Driver, FifoStop, Listener, Parts, Queue, QueueMetrics};
-use drumline_lambda::{Memory, Outcomes, batch_policy, run_batch};
+use drumline_host::{Books, Driver, FifoStop, Listener, Memory, Parts, Queue, QueueMetrics};
+use drumline_lambda::{batch_policy, run_batch};
 use drumline_tests::ModelQueue;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
@@ -25,14 +25,15 @@ pub(crate) struct TestFunction {
     pub(crate) intake: Intake,
 }
 
-/// Both are notified of everything.
-struct Both(Arc<dyn Listener>, Arc<Outcomes>);
-
-impl Listener for Both {
-    fn note(&self, queue: &str, note: &Note) {
-        self.0.note(queue, note);
-        self.1.note(queue, note);
-    }
+/// An invocation and its response.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Response {
+    pub(crate) begun: Duration,
+    pub(crate) ended: Duration,
+    pub(crate) messages: Vec<String>,
+    /// The messages that are not listed, so Lambda deletes them.
+    pub(crate) deleted: Vec<String>,
+    pub(crate) failed_permanently: bool,
 }
 
 struct NoMetrics;
@@ -48,8 +49,10 @@ struct Process {
 }
 
 impl TestFunction {
-    /// Lambda's part until the queue is empty: receives batches, invokes, deletes what is not listed.
-    pub(crate) async fn until_drained(self) {
+    /// Lambda's part until the queue is empty: receives batches, invokes, deletes what is not listed. Returns the responses
+    /// in the order of their invocations.
+    pub(crate) async fn until_drained(self) -> Vec<Response> {
+        let begun = Instant::now();
         let name = self.queue.queue_url.rsplit('/').next().unwrap();
         let process = Arc::new(Process {
             name: Arc::from(name),
@@ -66,25 +69,24 @@ impl TestFunction {
                 sleep(Duration::from_millis(100)).await;
             } else {
                 let process = Arc::clone(&process);
-                invocations.spawn(async move { process.invoke(messages).await });
+                invocations.spawn(async move { process.invoke(begun, messages).await });
             }
         }
-        while let Some(ended) = invocations.join_next().await {
-            ended.unwrap();
-        }
+        let mut responses = invocations.join_all().await;
+        responses.sort();
+        responses
     }
 }
 
 impl Process {
-    async fn invoke(&self, messages: Vec<Message>) {
+    async fn invoke(&self, since: Instant, messages: Vec<Message>) -> Response {
         let function = &self.function;
         let begun = Instant::now();
         let mut policy = Policy::new(function.queue.visibility);
         policy.fifo = is_fifo(&self.name);
         policy.claims = true;
         (function.change)(&mut policy);
-        let past = self.memory.lock().unwrap().about(messages.iter().map(|message| &*message.id));
-        let outcomes = Arc::new(Outcomes::remembered_by(Arc::clone(&self.memory)));
+        let past = self.memory.about(messages.iter().map(|message| &*message.id));
         let mut driver = Driver::new(Parts {
             name: Arc::clone(&self.name),
             intake: Arc::clone(&self.intake),
@@ -92,21 +94,26 @@ impl Process {
             queue: Arc::new(function.queue.clone()) as Arc<dyn Queue>,
             router: Arc::clone(&self.router),
             metrics: Arc::new(NoMetrics),
-            listener: Arc::new(Both(Arc::clone(&function.listener), Arc::clone(&outcomes))),
+            listener: Arc::clone(&function.listener),
             status: Arc::default(),
             books: Some(function.books.clone()),
             handlers: Handle::current(),
         });
+        driver.remember_in(self.memory.clone());
         let receipts: Vec<(String, String)> =
             messages.iter().map(|message| (message.id.to_string(), message.receipt.clone())).collect();
         let end = begun + FUNCTION_TIMEOUT - Duration::from_secs(1);
-        run_batch(&mut driver, messages, end - Duration::from_secs(3), end).await;
-        let done = outcomes.done();
-        let gone: Vec<&str> = receipts
-            .iter()
-            .filter(|(id, _)| done.contains(id.as_str()))
-            .map(|(_, receipt)| &**receipt)
-            .collect();
+        let report = run_batch(&mut driver, messages, end - Duration::from_secs(3), end).await;
+        let gone = receipts.iter().filter(|(id, _)| report.deletable.contains(id.as_str()));
+        let (deleted, gone): (Vec<String>, Vec<&str>) =
+            gone.map(|(id, receipt)| (id.clone(), &**receipt)).unzip();
         function.queue.delete_receipts(&gone);
+        Response {
+            begun: begun - since,
+            ended: since.elapsed(),
+            messages: receipts.into_iter().map(|(id, _)| id).collect(),
+            deleted,
+            failed_permanently: report.failed_permanently,
+        }
     }
 }

@@ -17,7 +17,7 @@ use crate::function::TestFunction;
 use crate::running::{Consumer, in_memory};
 
 /// Six times the function's timeout, as AWS advises.
-const VISIBILITY: Duration = Duration::from_secs(3600);
+pub(crate) const VISIBILITY: Duration = Duration::from_secs(3600);
 const MAX_RECEIVE_COUNT: u32 = 6;
 /// On a FIFO queue what waits behind a failed message is received without being run, and how often depends on the
 /// moment: a count that this could reach would decide who gets into the DLQ.
@@ -26,7 +26,7 @@ const CASES: u32 = 400;
 
 /// How one attempt goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Turn {
+pub(crate) enum Turn {
     Done,
     DoneAfter(u64),
     Retry,
@@ -38,14 +38,14 @@ enum Turn {
 }
 
 #[derive(Debug, Clone)]
-enum Body {
+pub(crate) enum Body {
     Work(Vec<Turn>),
     Garbage,
     UnknownType,
 }
 
 /// Messages with their groups.
-type Script = Vec<(Body, u8)>;
+pub(crate) type Script = Vec<(Body, u8)>;
 
 fn turn() -> impl Strategy<Value = Turn> {
     prop_oneof![
@@ -67,7 +67,7 @@ fn body() -> impl Strategy<Value = Body> {
     ]
 }
 
-fn script() -> impl Strategy<Value = Script> {
+pub(crate) fn script() -> impl Strategy<Value = Script> {
     proptest::collection::vec((body(), 0..3_u8), 1..14)
 }
 
@@ -81,7 +81,7 @@ impl Job for Work {
 }
 
 /// A handler that does what the script says; after its last turn it succeeds.
-fn router(script: &Script) -> Router {
+pub(crate) fn router(script: &Script) -> Router {
     let turns: Vec<Vec<Turn>> = script
         .iter()
         .map(|(body, _)| if let Body::Work(turns) = body { turns.clone() } else { Vec::new() })
@@ -109,7 +109,7 @@ fn router(script: &Script) -> Router {
     })
 }
 
-fn send_all(queue: &ModelQueue, script: &Script) -> Vec<String> {
+pub(crate) fn send_all(queue: &ModelQueue, script: &Script) -> Vec<String> {
     let body = |index: usize, body: &Body| match body {
         Body::Work(_) => format!(r#"{{"type":"work","payload":{{"name":{index}}}}}"#),
         Body::Garbage => "{".to_owned(),
@@ -122,11 +122,11 @@ fn send_all(queue: &ModelQueue, script: &Script) -> Vec<String> {
     script.iter().enumerate().map(send).collect()
 }
 
-fn max_receive_count(name: &str) -> u32 {
+pub(crate) fn max_receive_count(name: &str) -> u32 {
     if is_fifo(name) { MAX_RECEIVE_COUNT_FIFO } else { MAX_RECEIVE_COUNT }
 }
 
-fn change(policy: &mut Policy) {
+pub(crate) fn change(policy: &mut Policy) {
     if policy.fifo {
         // It would be tried until the count is reached.
         policy.unknown_type = UnknownType::Reject;

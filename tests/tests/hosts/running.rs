@@ -72,7 +72,7 @@ impl Consumer {
             drop(stopped.await);
             Grace::of(Duration::from_secs(25))
         };
-        let running = tokio::spawn(async move { driver.run(shutdown).await });
+        let running = tokio::spawn(async move { driver.run(shutdown).await.summary });
         Self { stop: Some(stop), running, metrics, alive }
     }
 
