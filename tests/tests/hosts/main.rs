@@ -6,3 +6,4 @@ mod function;
 mod identity;
 mod parity;
 mod running;
+mod telemetry;
