@@ -11,6 +11,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use drumline::PauseReason;
 use drumline_host::QueueStatus;
 use drumline_store::Store;
 use tokio::net::TcpListener;
@@ -43,12 +44,30 @@ impl Readiness {
         if self.draining.load(Ordering::Relaxed) {
             return Some("draining".to_owned());
         }
+        let unreachable = self.unreachable();
+        let paused = self.paused(|reason| reason != PauseReason::Operator);
+        let problems: Vec<String> = [unreachable, paused].into_iter().flatten().collect();
+        (!problems.is_empty()).then(|| problems.join("; "))
+    }
+
+    fn unreachable(&self) -> Option<String> {
         let unhealthy = self.queues.iter().filter(|(_, status)| !status.is_healthy());
         let mut unhealthy: Vec<&str> = unhealthy.map(|(name, _)| name.as_str()).collect();
         if !*self.store_answers.borrow() {
             unhealthy.push("the store");
         }
         (!unhealthy.is_empty()).then(|| format!("out of reach: {}", unhealthy.join(", ")))
+    }
+
+    /// The queues that are paused for such reasons, each with them.
+    fn paused(&self, counts: impl Fn(PauseReason) -> bool) -> Option<String> {
+        let paused = self.queues.iter().filter_map(|(name, status)| {
+            let reasons = status.pauses().into_iter().filter(|reason| counts(*reason));
+            let reasons: Vec<&str> = reasons.map(PauseReason::label).collect();
+            (!reasons.is_empty()).then(|| format!("{name} ({})", reasons.join(", ")))
+        });
+        let paused: Vec<String> = paused.collect();
+        (!paused.is_empty()).then(|| format!("paused: {}", paused.join(", ")))
     }
 }
 
@@ -88,7 +107,11 @@ impl Drop for Endpoint {
 
 async fn ready(State(readiness): State<Readiness>) -> Response {
     match readiness.problem() {
-        None => "ready\n".into_response(),
+        // An operator's pause is wanted: the process is as ready as it is meant to be.
+        None => match readiness.paused(|_| true) {
+            Some(paused) => format!("ready; {paused}\n").into_response(),
+            None => "ready\n".into_response(),
+        },
         Some(problem) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {problem}\n")).into_response(),
     }
 }
@@ -97,4 +120,34 @@ async fn show(State((metrics, depths)): State<(Metrics, Depths)>) -> impl IntoRe
     depths.refresh().await;
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, content_type)], metrics.encode())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readiness_names_what_is_out_of_reach_and_what_is_paused_and_why() {
+        let status = Arc::new(QueueStatus::default());
+        let (store, store_answers) = watch::channel(true);
+        let readiness = Readiness::new(vec![("jobs".to_owned(), Arc::clone(&status))], store_answers);
+        assert_eq!(readiness.problem().as_deref(), Some("out of reach: jobs"));
+        store.send_replace(false);
+        status.set_pauses([PauseReason::StoreDown, PauseReason::BreakerOpen].into_iter());
+        let problem = readiness.problem();
+        let all = "out of reach: jobs, the store; paused: jobs (store_down, breaker_open)";
+        assert_eq!(problem.as_deref(), Some(all));
+        readiness.drain();
+        assert_eq!(readiness.problem().as_deref(), Some("draining"));
+    }
+
+    #[test]
+    fn an_operators_pause_is_named_and_no_problem() {
+        let status = Arc::new(QueueStatus::default());
+        let readiness =
+            Readiness::new(vec![("jobs".to_owned(), Arc::clone(&status))], watch::channel(true).1);
+        status.set_pauses([PauseReason::Operator].into_iter());
+        assert_eq!(readiness.problem().as_deref(), Some("out of reach: jobs"));
+        assert_eq!(readiness.paused(|_| true).as_deref(), Some("paused: jobs (operator)"));
+    }
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use drumline::DuplicateCause;
+use drumline::{DuplicateCause, PauseReason};
 use drumline_host::{QueueMetrics, StoreMetrics, StoreOperation};
 use foldhash::fast::RandomState;
 use prometheus_client::encoding::text::encode;
@@ -16,7 +16,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use self::labels::{ByAction, ByCause, ByClass, ByOperation, ByOutcome, ByQueue, ByResult, ByState, ByType};
+use self::labels::{
+    ByAction, ByCause, ByClass, ByOperation, ByOutcome, ByQueue, ByReason, ByResult, ByState, ByType,
+};
 
 /// Job types told apart in metrics; further ones count as `other`. A forwarder takes types from messages, and a label
 /// with unbounded values would fill the memory of whoever scrapes it.
@@ -46,6 +48,7 @@ struct Inner {
     pickups: Histograms<ByQueue>,
     running: Family<ByType, Gauge>,
     in_hand: Family<ByQueue, Gauge>,
+    paused: Family<ByReason, Gauge>,
     renewals: Family<ByResult, Counter>,
     leases_lost: Family<ByQueue, Counter>,
     requests: Family<ByAction, Counter>,
@@ -83,6 +86,7 @@ impl Metrics {
             pickups,
             running: Family::default(),
             in_hand: Family::default(),
+            paused: Family::default(),
             renewals: Family::default(),
             leases_lost: Family::default(),
             requests: Family::default(),
@@ -126,6 +130,10 @@ impl Metrics {
     }
 
     fn of_queue(&self, queue: &str) -> OfQueue {
+        // Present from the start, so that an alert can rely on them.
+        for reason in PauseReason::ALL {
+            self.0.set_paused(queue, reason, false);
+        }
         let by_queue = ByQueue { queue: queue.to_owned() };
         OfQueue {
             pickup: self.0.pickups.get_or_create(&by_queue).clone(),
@@ -146,6 +154,11 @@ impl Metrics {
 }
 
 impl Inner {
+    fn set_paused(&self, queue: &str, reason: PauseReason, paused: bool) {
+        let labels = ByReason { queue: queue.to_owned(), reason: reason.label() };
+        self.paused.get_or_create(&labels).set(i64::from(paused));
+    }
+
     fn register(&mut self) {
         // Counters get their `_total` from the encoder.
         let r = &mut self.registry;
@@ -161,6 +174,11 @@ impl Inner {
             "drumline_deliveries_in_hand",
             "Deliveries waiting, running or being settled",
             self.in_hand.clone(),
+        );
+        r.register(
+            "drumline_paused",
+            "1 while the queue is not received from for this reason",
+            self.paused.clone(),
         );
         r.register("drumline_lease_renewals", "Visibility renewals by result", self.renewals.clone());
         r.register("drumline_leases_lost", "Leases that ended under a delivery", self.leases_lost.clone());
@@ -309,6 +327,10 @@ impl QueueMetrics for OfQueue {
         self.in_hand.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
+    fn paused(&self, reason: PauseReason, paused: bool) {
+        self.all.0.set_paused(&self.queue, reason, paused);
+    }
+
     fn request(&self, action: &'static str, result: &'static str) {
         self.all.request(action, result);
     }
@@ -327,6 +349,7 @@ mod tests {
         queue.ran(Some("a.b"), Duration::from_millis(30), Some("panicked"));
         queue.renewals(1, true);
         queue.request("ReceiveMessage", "ok");
+        queue.paused(PauseReason::StoreDown, true);
         queue.request("ReceiveMessage", "throttled");
         let text = metrics.encode();
         for line in [
@@ -337,6 +360,8 @@ mod tests {
             r#"drumline_lease_renewals_total{queue="jobs",result="ok"} 1"#,
             r#"drumline_sqs_requests_total{action="ReceiveMessage",result="throttled"} 1"#,
             r#"drumline_deliveries_in_hand{queue="jobs"} 0"#,
+            r#"drumline_paused{queue="jobs",reason="store_down"} 1"#,
+            r#"drumline_paused{queue="jobs",reason="operator"} 0"#,
             r#"drumline_pickup_delay_seconds_count{queue="jobs"} 0"#,
         ] {
             assert!(text.contains(line), "{line} in\n{text}");

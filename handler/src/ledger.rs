@@ -15,6 +15,7 @@ mod clock;
 mod dispositions;
 mod drain;
 mod flow;
+mod pausing;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::num::NonZeroU32;
@@ -32,6 +33,7 @@ use crate::delivery::{Delivery, DeliveryId};
 use crate::isolation::Isolation;
 use crate::message::Message;
 use crate::note::Note;
+use crate::pause::Pauses;
 use crate::policy::{InvalidPolicy, Policy, SHORTEST_LEASE};
 use crate::receives::{Receive, ReceiveId, Receives};
 use crate::recollection::{Past, Recollection};
@@ -160,7 +162,7 @@ pub struct Ledger {
     next_check: Option<Instant>,
     draining: Option<drain::Drain>,
     drain_expected_at: Option<Instant>,
-    paused: bool,
+    pauses: Pauses,
 }
 
 impl Ledger {
@@ -195,7 +197,7 @@ impl Ledger {
             next_check: None,
             draining: None,
             drain_expected_at: None,
-            paused: false,
+            pauses: Pauses::default(),
         })
     }
 
@@ -229,6 +231,7 @@ impl Ledger {
             self.check_deliveries(now);
         }
         self.tick_drain(now);
+        self.tick_pauses(now);
         let trusted = self.isolation.tick(now);
         self.ready.extend(trusted);
         self.start_ready(now);
@@ -249,13 +252,15 @@ impl Ledger {
         let receives = self.receives.as_ref().and_then(Receives::timeout);
         let drain = self.draining.as_ref().and_then(drain::Drain::timeout);
         let batches = [self.deletes.timeout(), self.visibilities.timeout()];
-        let times = batches.into_iter().chain([self.next_check, self.isolation.timeout(), receives, drain]);
+        let pauses = self.pauses.timeout();
+        let times =
+            batches.into_iter().chain([self.next_check, self.isolation.timeout(), receives, drain, pauses]);
         times.flatten().min()
     }
 
     /// How many more messages could be started: the free places.
     pub fn demand(&self) -> usize {
-        if self.draining.is_some() || self.paused || self.isolation.is_active() {
+        if self.draining.is_some() || self.pauses.any() || self.isolation.is_active() {
             return 0;
         }
         let places = self.policy.concurrency.get();
@@ -295,12 +300,6 @@ impl Ledger {
             delivery.lease_is(lease);
         }
         self.find_next_check();
-    }
-
-    /// Opens no further receives until told otherwise: what every job needs is out of reach, and each receive would only
-    /// cost a message one of those it has.
-    pub fn pause(&mut self, paused: bool) {
-        self.paused = paused;
     }
 
     /// The policy it decides by.

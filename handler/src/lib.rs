@@ -62,6 +62,7 @@ mod message;
 mod note;
 mod objects;
 mod outcome;
+mod pause;
 mod payload_hash;
 mod policy;
 mod receives;
@@ -97,6 +98,7 @@ pub use message::{Attribute, AttributeValue, Message};
 pub use note::{Note, RunFacts};
 pub use objects::from_json;
 pub use outcome::Outcome;
+pub use pause::{Pause, PauseReason, Probe};
 pub use policy::{
     Acknowledge, DeadLetterPath, InvalidPolicy, MAX_CONCURRENCY, MAX_WAIT_TIME, Policy, Polling, UnknownType,
 };

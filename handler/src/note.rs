@@ -9,6 +9,7 @@ use crate::ending::Ending;
 use crate::identity::Identity;
 use crate::message::Message;
 use crate::outcome::Outcome;
+use crate::pause::Pause;
 
 /// Something worth logging or counting.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,6 +91,15 @@ pub enum Note {
         error: String,
         /// The wait.
         retry_in: Duration,
+    },
+    /// The queue is not received from until this ends.
+    Paused(Pause),
+    /// A pause has ended; the queue is received from again unless another one holds.
+    Resumed {
+        /// The pause.
+        pause: Pause,
+        /// From its beginning.
+        lasted: Duration,
     },
     /// A receive does not end; another one takes its place.
     ReceiveOverdue,

@@ -27,6 +27,9 @@ use sqs::Place;
 /// For each property; twenty-four thousand scripts in all, in a minute of one core.
 const CASES: u32 = 4_000;
 
+/// Of these, ten at least lead to each thing that may happen.
+const SCRIPTS: usize = 2_000;
+
 const LONGEST_SCRIPT: usize = 120;
 
 /// Rounds in which everything must have come to its end once all goes well. Most scripts need fewer than thirty; where
@@ -39,6 +42,7 @@ fn scripts() -> impl Strategy<Value = Vec<Step>> {
 
 /// From here on all goes well, until every message has come to its end.
 fn all_goes_well(host: &mut Host, setting: &Setting) {
+    host.resume_all();
     for _ in 0..ROUNDS {
         let busy = host.obliges();
         let in_queue = |index: &usize| host.sqs.messages[*index].place == Place::Queue;
@@ -128,6 +132,7 @@ fn depends_on_no_note(setting: &Setting, script: &[Step], grace: Duration) {
 fn leaks_no_place(setting: &Setting, script: &[Step]) {
     let mut host = Host::new(setting);
     host.play(script);
+    host.resume_all();
     host.falls_silent();
     // What waited starts, ends, and falls silent in its turn; nothing holds its place beyond its lease.
     let lease = setting.policy().lease;
@@ -147,7 +152,7 @@ fn leaks_no_place(setting: &Setting, script: &[Step]) {
 fn the_scripts_lead_everywhere() {
     let mut runner = TestRunner::deterministic();
     let mut heard = BTreeMap::<&str, usize>::new();
-    for round in 0..600 {
+    for round in 0..SCRIPTS {
         let setting = setting(round % 2 == 0, false).new_tree(&mut runner).unwrap().current();
         let mut host = Host::new(&setting);
         host.play(&scripts().new_tree(&mut runner).unwrap().current());
@@ -160,9 +165,10 @@ fn the_scripts_lead_everywhere() {
     let leases = ["renewed", "not renewed", "lease lost", "received again", "isolated"];
     let receives = ["received", "receive failed", "receive overdue"];
     let claims = ["claim not renewed", "claim lost"];
-    for name in [&outcomes[..], &calls, &leases, &receives, &claims].concat() {
+    let pauses = ["paused", "resumed", "released by a pause"];
+    for name in [&outcomes[..], &calls, &leases, &receives, &claims, &pauses].concat() {
         let often = heard.get(name).copied().unwrap_or_default();
-        assert!(often >= 10, "{name:?} is heard in {often} of 600 scripts only");
+        assert!(often >= 10, "{name:?} is heard in {often} of {SCRIPTS} scripts only");
     }
 }
 

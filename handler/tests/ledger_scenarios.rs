@@ -27,6 +27,8 @@ mod lanes;
 mod leases;
 #[path = "ledger_scenarios/order_of_exit.rs"]
 mod order_of_exit;
+#[path = "ledger_scenarios/pauses.rs"]
+mod pauses;
 #[path = "ledger_scenarios/places.rs"]
 mod places;
 #[path = "ledger_scenarios/suspects.rs"]

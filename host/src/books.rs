@@ -1,7 +1,7 @@
 //! The store as a host uses it: what is asked of it for each run, what is written beside the runs, and what happens while
 //! it does not answer.
 //!
-//! Claims are kept closed then: a job waits a little where it is, and is tried again later; no queue is asked for more
+//! Claims are kept closed then: a job waits a little where it is, and is tried again later; every queue is paused
 //! until the store answers again. What only people read (progress, checkpoints, failed attempts) is kept open: it is
 //! logged and counted, and the jobs go on. See ADR 0008.
 

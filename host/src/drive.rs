@@ -1,12 +1,14 @@
 //! The loop that moves a queue's ledger: tells it what happened, carries out what it says. Holds no policy.
 
+mod branches;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use drumline::{
-    Attempt, CallId, DeliveryId, Effect, Held, Host, Intake, Jitter, Ledger, Message, Receive, ReceiveId,
-    Replies, Report, Router, RunControl, SETTLE_TIME, Start, Surrender,
+    Attempt, CallId, DeliveryId, Effect, Held, Host, Intake, Jitter, Ledger, Message, Pause, PauseReason,
+    Probe, Receive, ReceiveId, Replies, Report, Router, RunControl, SETTLE_TIME, Start, Surrender,
 };
 use foldhash::fast::RandomState;
 use tokio::runtime::Handle;
@@ -21,6 +23,7 @@ use crate::memory::Memory;
 use crate::metrics::QueueMetrics;
 use crate::observe::{QueueObserver, QueueStatus};
 use crate::sqs::{BoxFuture, Queue, SqsError};
+use branches::{answer, change, now, sleep_until};
 
 /// Events taken from the channel at once. More than come together in practice; it only bounds one turn of the loop.
 const MAX_TURN: usize = 256;
@@ -159,7 +162,7 @@ impl Driver {
         let mut turn = Vec::new();
         let mut shutdown = std::pin::pin!(shutdown);
         let mut draining = false;
-        let mut store = self.books.as_ref().map(Books::answers);
+        let mut store = self.store_to_watch();
         loop {
             self.ledger.tick(now());
             let mut starts = Vec::new();
@@ -199,9 +202,27 @@ impl Driver {
                         self.ledger.lease_is(lease);
                     }
                 }
-                answers = change(&mut store) => self.ledger.pause(!answers),
+                answers = change(&mut store) => self.store_answers(answers),
                 () = sleep_until(timeout) => {}
             }
+        }
+    }
+
+    /// The store's answers, if the queue is to be paused without them.
+    fn store_to_watch(&self) -> Option<watch::Receiver<bool>> {
+        let polls = self.ledger.policy().polling.is_some();
+        let books = self.books.as_ref().filter(|_| polls)?;
+        let mut answers = books.answers();
+        // It may have failed before this loop began.
+        answers.mark_changed();
+        Some(answers)
+    }
+
+    fn store_answers(&mut self, answers: bool) {
+        if answers {
+            self.ledger.resume(now(), PauseReason::StoreDown);
+        } else {
+            self.ledger.pause(now(), Pause { reason: PauseReason::StoreDown, probe: Probe::Host });
         }
     }
 
@@ -360,33 +381,4 @@ impl Driver {
 /// The loop only goes away when the queue is drained; what comes after that is of no use to anybody.
 async fn send(events: &mpsc::Sender<Event>, event: Event) {
     let _ = events.send(event).await;
-}
-
-async fn answer(lease: &mut Option<BoxFuture<Option<Duration>>>) -> Option<Duration> {
-    match lease {
-        Some(lease) => lease.await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Whether the store answers, once that has changed.
-async fn change(store: &mut Option<watch::Receiver<bool>>) -> bool {
-    let Some(answers) = store else { return std::future::pending().await };
-    match answers.changed().await {
-        Ok(()) => *answers.borrow_and_update(),
-        // The books live as long as this loop.
-        Err(_) => std::future::pending().await,
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Tokio's clock, which tests can pause.
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }

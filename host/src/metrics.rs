@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drumline::DuplicateCause;
+use drumline::{DuplicateCause, PauseReason};
 
 /// Counts for one queue. Called from several threads, so implementations return at once.
 ///
@@ -27,6 +27,8 @@ pub trait QueueMetrics: Send + Sync + 'static {
     fn empty_receive(&self) {}
     /// Deliveries in hand now: `drumline_deliveries_in_hand`.
     fn in_hand(&self, _count: usize) {}
+    /// A pause of the queue begins or ends: `drumline_paused`.
+    fn paused(&self, _reason: PauseReason, _paused: bool) {}
     /// A request to SQS was answered: `drumline_sqs_requests_total`. The result is `ok` or the kind of the error.
     fn request(&self, _action: &'static str, _result: &'static str) {}
 }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use drumline::{
-    DrainSummary, Duplicate, DuplicateCause, Ending, Ledger, Message, Note, Outcome, RunFacts,
-    S3_TEST_EVENT_TYPE,
+    DrainSummary, Duplicate, DuplicateCause, Ending, Ledger, Message, Note, Outcome, Pause, PauseReason,
+    RunFacts, S3_TEST_EVENT_TYPE,
 };
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
@@ -23,6 +23,7 @@ pub struct QueueStatus {
     healthy: AtomicBool,
     told_of_refusal: AtomicBool,
     busy: watch::Sender<bool>,
+    pauses: watch::Sender<Vec<PauseReason>>,
 }
 
 impl QueueStatus {
@@ -31,9 +32,25 @@ impl QueueStatus {
         self.healthy.load(Ordering::Relaxed)
     }
 
+    /// The reasons for which the queue is not received from now, in order.
+    pub fn pauses(&self) -> Vec<PauseReason> {
+        self.pauses.borrow().clone()
+    }
+
     /// Whether messages are in hand, from now on. Ends with the status.
     pub fn busy(&self) -> watch::Receiver<bool> {
         self.busy.subscribe()
+    }
+
+    /// Sets the reasons for which the queue is not received from.
+    pub fn set_pauses(&self, reasons: impl Iterator<Item = PauseReason> + Clone) {
+        self.pauses.send_if_modified(|known| {
+            let changes = !reasons.clone().eq(known.iter().copied());
+            if changes {
+                *known = reasons.collect();
+            }
+            changes
+        });
     }
 
     /// Tells how many messages are in hand.
@@ -74,6 +91,7 @@ impl QueueObserver {
         if ledger.policy().polling.is_none() {
             return;
         }
+        self.status.set_pauses(ledger.pause_reasons());
         let healthy = ledger.healthy();
         if self.status.healthy.swap(healthy, Ordering::Relaxed) != healthy {
             if healthy {
@@ -196,6 +214,8 @@ impl QueueObserver {
                 let retry_in_secs = retry_in.as_secs_f64();
                 error!(queue, error, retry_in_secs, "receiving failed");
             }
+            Note::Paused(pause) => self.paused(pause),
+            Note::Resumed { pause, lasted } => self.resumed(pause, lasted),
             Note::ReceiveOverdue => {
                 error!(
                     queue,
@@ -203,6 +223,18 @@ impl QueueObserver {
                 );
             }
         }
+    }
+
+    fn paused(&self, Pause { reason, probe }: Pause) {
+        self.metrics.paused(reason, true);
+        let queue = &*self.queue;
+        warn!(queue, reason = reason.label(), probe = probe.label(), "receiving paused");
+    }
+
+    fn resumed(&self, Pause { reason, .. }: Pause, lasted: Duration) {
+        self.metrics.paused(reason, false);
+        let (queue, paused_secs) = (&*self.queue, lasted.as_secs_f64());
+        info!(queue, reason = reason.label(), paused_secs, "pause ended");
     }
 
     fn decided(&self, message: &Message, outcome: &Outcome, run: Option<&RunFacts>) {

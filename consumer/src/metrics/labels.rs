@@ -57,3 +57,9 @@ pub(super) struct ByOperation {
     pub(super) operation: &'static str,
     pub(super) result: &'static str,
 }
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct ByReason {
+    pub(super) queue: String,
+    pub(super) reason: &'static str,
+}

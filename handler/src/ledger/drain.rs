@@ -142,7 +142,7 @@ impl Ledger {
     }
 
     /// Whether the head of its lane runs.
-    fn is_behind_a_run(&self, id: DeliveryId) -> bool {
+    pub(super) fn is_behind_a_run(&self, id: DeliveryId) -> bool {
         let head = self.deliveries.get(&id).and_then(|d| self.lanes.get(&d.lane)?.first());
         let head = head.filter(|head| **head != id).and_then(|head| self.deliveries.get(head));
         head.is_some_and(|d| matches!(d.stage, Stage::Running(_)))

@@ -106,6 +106,9 @@ impl Ledger {
     }
 
     pub(super) fn start_ready(&mut self, now: Instant) {
+        if self.pauses.keeps_in_hand() {
+            return;
+        }
         while self.running < self.policy.concurrency.get() && !self.isolation.is_running() {
             if let Some(id) = self.ready.pop_front() {
                 self.begin(now, id);

@@ -5,8 +5,8 @@ mod steps;
 use std::time::{Duration, Instant};
 
 use drumline::{
-    Action, Call, CallError, CancelReason, DeliveryId, DrainSummary, Effect, Ending, Jitter, Ledger, Policy,
-    Receive, Replies, Report,
+    Action, Call, CallError, CancelReason, DeliveryId, DrainSummary, Effect, Ending, Jitter, Ledger, Note,
+    Outcome, Policy, Receive, Replies, Report,
 };
 
 use crate::script::Setting;
@@ -239,6 +239,7 @@ impl Host {
         let places = self.ledger.policy().concurrency.get();
         assert!(self.ledger.timeout().is_none_or(|at| at > self.now), "the timeout lies ahead");
         assert_eq!(self.ledger.running(), self.runs.len());
+        assert!(self.ledger.pause_reasons().eq(self.watch.pauses.keys().copied()));
         for run in self.runs.iter().filter(|run| run.cancelled.is_none()) {
             self.watch.goes_on(run.delivery, self.now);
         }
@@ -296,6 +297,7 @@ impl Host {
             }
             Effect::Receive(receive) => {
                 assert!(!self.watch.drains, "nothing is received during a drain");
+                assert!(self.watch.pauses.is_empty(), "nothing is received during a pause");
                 self.open.push((receive, self.now));
                 let lively = self.open.iter().filter(|(_, since)| *since + OVERDUE > self.now);
                 let asked_for: usize = lively.map(|(receive, _)| receive.max).sum();
@@ -313,6 +315,9 @@ impl Host {
             Effect::Note(note) => {
                 if !self.drops_notes {
                     self.watch.notes(&note);
+                    if let Some(message) = self.released_by_a_pause(&note) {
+                        self.watch.is_released(message, self.now);
+                    }
                 }
             }
             Effect::Finished { delivery, message, disposition } => {
@@ -323,6 +328,18 @@ impl Host {
                 }
             }
             Effect::Remember { message, past } => self.watch.remembers(&message, &past),
+        }
+    }
+
+    /// The message that goes back without a run, if neither a drain, nor its message group, nor the lack of a place can be
+    /// the cause.
+    fn released_by_a_pause(&self, note: &Note) -> Option<usize> {
+        let other_causes = self.watch.drains || self.ledger.policy().fifo || self.brought_too_late > 0;
+        match note {
+            Note::Decided { message, outcome: Outcome::Release, run: None, .. } if !other_causes => {
+                Some(index(&message.id))
+            }
+            _ => None,
         }
     }
 

@@ -33,6 +33,10 @@ pub(crate) enum Step {
     AnswerClaim { pick: usize, how: u8 },
     /// The store's answer is lost.
     LoseClaim { pick: usize },
+    /// A reason to pause begins, or ends if it holds.
+    TurnPause { pick: usize },
+    /// Every pause ends.
+    Resume,
     /// Time passes.
     Wait(Duration),
 }
@@ -41,7 +45,7 @@ impl From<[u8; 4]> for Step {
     /// The weights keep a script busy: messages come, run, end and are answered more often than things go wrong.
     fn from([kind, pick, a, b]: [u8; 4]) -> Self {
         let (pick, fates) = (usize::from(pick), u16::from_le_bytes([a, b]));
-        match kind % 52 {
+        match kind % 55 {
             0..5 => Self::Send { group: a % 3, receives: if b % 8 == 0 { 3 } else { 0 } },
             5..13 => Self::Land { pick, duplicate: a % 4 == 0 },
             13 => Self::FailReceive { pick },
@@ -56,6 +60,8 @@ impl From<[u8; 4]> for Step {
             37..39 => Self::Wait(Duration::from_millis(u64::from(fates) / 4)),
             39..49 => Self::AnswerClaim { pick, how: a },
             49 => Self::LoseClaim { pick },
+            50 | 51 => Self::TurnPause { pick },
+            52 => Self::Resume,
             _ => Self::Wait(Duration::from_secs(u64::from(a) * u64::from(b % 8))),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drumline::{CancelReason, Ending, Held};
+use drumline::{CancelReason, Ending, Held, Pause, PauseReason, Probe};
 
 use super::{Asked, Host, OVERDUE, take};
 use crate::script::Step;
@@ -58,7 +58,33 @@ impl Host {
             }
             Step::AnswerClaim { pick, how } => self.answer_claim(pick, how),
             Step::LoseClaim { pick } => drop(take(&mut self.asked, pick)),
+            Step::TurnPause { pick } => self.turn_pause(pick),
+            Step::Resume => self.resume_all(),
             Step::Wait(time) => self.wait(time),
+        }
+    }
+
+    fn turn_pause(&mut self, pick: usize) {
+        let reason = PauseReason::ALL[pick % PauseReason::ALL.len()];
+        if self.watch.pauses.contains_key(&reason) {
+            self.resume(reason);
+        } else {
+            self.watch.pause(reason, self.now);
+            self.ledger.pause(self.now, Pause { reason, probe: Probe::Host });
+            self.act();
+        }
+    }
+
+    fn resume(&mut self, reason: PauseReason) {
+        self.watch.resume(reason);
+        self.ledger.resume(self.now, reason);
+        self.act();
+    }
+
+    /// Nothing keeps the queue from being received from any more.
+    pub(crate) fn resume_all(&mut self) {
+        for reason in PauseReason::ALL {
+            self.resume(reason);
         }
     }
 

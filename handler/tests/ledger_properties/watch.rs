@@ -1,14 +1,17 @@
 //! What must hold at every moment, kept by counting alone.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use drumline::{
     Acknowledge, Action, Call, DeadLetterPath, DeliveryId, Disposition, MAX_BATCH, Message, Note, Outcome,
-    Past, Policy, Start,
+    Past, PauseReason, Policy, Start,
 };
 
 use crate::sqs::{Sqs, TWELVE_HOURS, index};
+
+/// For how long a pause keeps in hand what has not started.
+const KEPT_IN_HAND: Duration = Duration::from_secs(60);
 
 pub(crate) struct Watch {
     policy: Policy,
@@ -40,6 +43,12 @@ pub(crate) struct Watch {
     /// Deliveries without an outcome, waiting or running.
     pub(crate) undecided: usize,
     pub(crate) drains: bool,
+    /// The reasons to pause that hold, each since when.
+    pub(crate) pauses: BTreeMap<PauseReason, Instant>,
+    /// While one of them keeps messages in hand: since when.
+    kept_since: Option<Instant>,
+    /// Messages that this episode of pauses has released.
+    released: HashSet<usize>,
     /// What has been told at least once.
     pub(crate) heard: HashSet<&'static str>,
 }
@@ -65,6 +74,9 @@ impl Watch {
             surrendering: HashSet::new(),
             undecided: 0,
             drains: false,
+            pauses: BTreeMap::new(),
+            kept_since: None,
+            released: HashSet::new(),
             heard: HashSet::new(),
         }
     }
@@ -79,6 +91,7 @@ impl Watch {
     pub(crate) fn starts(&mut self, start: &Start, now: Instant, sqs: &Sqs) {
         let message = index(&start.message.id);
         assert!(!self.drains, "nothing starts during a drain");
+        assert!(self.kept_since.is_none(), "nothing starts while a pause keeps it in hand");
         assert!(self.started.insert(start.delivery), "a delivery runs once");
         assert!(!self.decided.contains(&start.delivery), "an outcome is the end");
         assert!(
@@ -212,6 +225,33 @@ impl Watch {
         }
     }
 
+    /// A reason to pause begins to hold.
+    pub(crate) fn pause(&mut self, reason: PauseReason, now: Instant) {
+        self.pauses.insert(reason, now);
+        if reason.keeps_in_hand().is_some() {
+            self.kept_since.get_or_insert(now);
+        }
+    }
+
+    /// A reason to pause holds no more.
+    pub(crate) fn resume(&mut self, reason: PauseReason) {
+        self.pauses.remove(&reason);
+        if self.pauses.keys().all(|reason| reason.keeps_in_hand().is_none()) {
+            self.kept_since = None;
+        }
+        if self.pauses.is_empty() {
+            self.released.clear();
+        }
+    }
+
+    /// A message goes back without a run, and nothing but a pause can be the cause.
+    pub(crate) fn is_released(&mut self, message: usize, now: Instant) {
+        let since = self.kept_since.expect("a pause keeps it in hand");
+        assert!(now >= since + KEPT_IN_HAND, "m{message} is kept for its time");
+        self.heard.insert("released by a pause");
+        assert!(self.released.insert(message), "m{message} is released once in an episode");
+    }
+
     /// A message has its final disposition.
     pub(crate) fn finishes(&mut self, delivery: DeliveryId, message: &Message, disposition: Disposition) {
         assert!(self.finished.insert(delivery), "one disposition for each delivery");
@@ -268,6 +308,8 @@ fn name(note: &Note) -> &'static str {
         Note::Isolated(_) => "isolated",
         Note::Received(_) => "received",
         Note::ReceiveFailed { .. } => "receive failed",
+        Note::Paused(_) => "paused",
+        Note::Resumed { .. } => "resumed",
         Note::ReceiveOverdue => "receive overdue",
     }
 }

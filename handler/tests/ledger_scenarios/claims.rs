@@ -184,15 +184,3 @@ fn a_lane_waits_for_the_claim_of_its_head() {
     world.claim_is_free();
     assert_eq!(world.heard(), ["hide a#1=1"]);
 }
-
-#[test]
-fn a_pause_opens_no_receive_and_starts_what_is_there() {
-    let mut world = World::new(claiming());
-    world.ledger.pause(true);
-    world.receives(["a"]);
-    assert_eq!(world.heard(), ["start a"]);
-    assert!(world.asked_for().iter().all(|_| false), "{:?}", world.asked_for());
-    world.ledger.pause(false);
-    world.wait(secs(0));
-    assert!(!world.asked_for().is_empty());
-}

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use drumline::{
     Action, Call, CallError, DeadLetterPath, DeliveryId, Disposition, Effect, Ending, Held, Jitter,
-    JitterMode, Ledger, Message, Note, Outcome, Past, Policy, Receive, Recollection, Replies, Report,
+    JitterMode, Ledger, Message, Note, Outcome, Past, Pause, PauseReason, Policy, Probe, Receive,
+    Recollection, Replies, Report,
 };
 
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
@@ -236,6 +237,17 @@ impl World {
         self.act();
     }
 
+    pub(crate) fn pauses(&mut self, reason: PauseReason) {
+        let probe = if reason == PauseReason::Operator { Probe::Operator } else { Probe::Host };
+        self.ledger.pause(self.now, Pause { reason, probe });
+        self.act();
+    }
+
+    pub(crate) fn resumes(&mut self, reason: PauseReason) {
+        self.ledger.resume(self.now, reason);
+        self.act();
+    }
+
     pub(crate) fn drain_until(&mut self, end: Duration) {
         self.ledger.drain_until(self.now, Duration::ZERO, self.now + end);
         self.act();
@@ -403,6 +415,8 @@ fn words_of_note(note: &Note) -> Option<String> {
         Note::ClaimLost(message) => format!("{} lost its claim", message.id),
         Note::Isolated(message) => format!("{} waits to run alone", message.id),
         Note::ReceiveFailed { retry_in, .. } => format!("receive failed, again in {retry_in:?}"),
+        Note::Paused(pause) => format!("paused: {}", pause.reason.label()),
+        Note::Resumed { pause, lasted } => format!("resumed after {lasted:?}: {}", pause.reason.label()),
         Note::ReceiveOverdue => "a receive is overdue".to_owned(),
         Note::Renewed(_) | Note::Received(_) => return None,
     };

@@ -38,7 +38,7 @@ impl Health {
     /// It has not; from now on it is asked until it does.
     pub(super) fn failed(self: &Arc<Self>, failure: &StoreError) {
         if self.set(false) {
-            error!(error = %failure, "the store does not answer: not ready, and no further messages are asked for, until it does");
+            error!(error = %failure, "the store does not answer: not ready until it does");
             let health = Arc::clone(self);
             self.runtime.spawn(async move { health.ask_again().await });
         }

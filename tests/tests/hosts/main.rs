@@ -5,5 +5,6 @@ mod consumer;
 mod function;
 mod identity;
 mod parity;
+mod pauses;
 mod running;
 mod telemetry;

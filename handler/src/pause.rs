@@ -1,0 +1,159 @@
+//! The reasons for which a queue is not received from, and how long what is in hand is kept meanwhile.
+//!
+//! Receiving while no message can succeed costs each message one of the receives that its redrive policy allows. Every such
+//! reason is a pause of the whole queue, and the queue is received from again once none is left.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long messages that have not started are kept under renewal, if a pause keeps them from starting: longer than the 20 s
+/// of the longest receive, so that those that were open have ended and fetch nothing back, and long enough for what
+/// failed to be restarted, which then costs no message a receive.
+pub(crate) const KEPT_IN_HAND: Duration = Duration::from_secs(60);
+
+/// A pause of a queue: it is not received from until this ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pause {
+    /// Why.
+    pub reason: PauseReason,
+    /// What shows that the reason is gone.
+    pub probe: Probe,
+}
+
+/// The reason for a pause. Several may hold at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PauseReason {
+    /// The store of claims does not answer. What is in hand starts: its run waits for the store itself, and is retried later
+    /// if that takes too long.
+    StoreDown,
+    /// The target that the handlers call is unhealthy.
+    TargetUnhealthy,
+    /// The process has too little memory, disk or file descriptors left to begin more work.
+    OutOfResources,
+    /// Too many jobs in a row have failed.
+    BreakerOpen,
+    /// An operator asked for it. What is in hand runs to its end.
+    Operator,
+}
+
+/// What shows that the reason for a pause is gone. A message is never the probe: it would pay with a receive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probe {
+    /// The host asks whatever failed until it answers, and then resumes the queue.
+    Host,
+    /// An operator resumes the queue.
+    Operator,
+}
+
+impl PauseReason {
+    /// All of them, in order.
+    pub const ALL: [Self; 5] =
+        [Self::StoreDown, Self::TargetUnhealthy, Self::OutOfResources, Self::BreakerOpen, Self::Operator];
+
+    /// The `reason` label of `drumline_paused`, and the name in logs and in the body of `/readyz`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::StoreDown => "store_down",
+            Self::TargetUnhealthy => "target_unhealthy",
+            Self::OutOfResources => "out_of_resources",
+            Self::BreakerOpen => "breaker_open",
+            Self::Operator => "operator",
+        }
+    }
+
+    /// For how long what has not started is kept from starting, with its lease renewed; then it is released to the queue.
+    /// `None` if it starts as usual.
+    pub fn keeps_in_hand(self) -> Option<Duration> {
+        match self {
+            Self::TargetUnhealthy | Self::OutOfResources | Self::BreakerOpen => Some(KEPT_IN_HAND),
+            Self::StoreDown | Self::Operator => None,
+        }
+    }
+}
+
+impl Probe {
+    /// Its name in logs.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+/// The pauses of one queue. An episode lasts from the first one until none is left.
+#[derive(Debug, Default)]
+pub(crate) struct Pauses {
+    /// With the time of their beginning.
+    held: BTreeMap<PauseReason, (Pause, Instant)>,
+    /// While something keeps messages from starting: until when they are kept in hand.
+    kept_until: Option<Instant>,
+    /// That time is over.
+    releases: bool,
+    /// The messages that were released in this episode. As many as were in hand, since none are received in it.
+    released: HashSet<Arc<str>>,
+}
+
+impl Pauses {
+    /// Begins a pause; returns false if its reason held already.
+    pub(crate) fn begin(&mut self, now: Instant, pause: Pause) -> bool {
+        if self.held.contains_key(&pause.reason) {
+            return false;
+        }
+        self.held.insert(pause.reason, (pause, now));
+        if let Some(time) = pause.reason.keeps_in_hand() {
+            self.kept_until.get_or_insert(now + time);
+        }
+        true
+    }
+
+    /// Ends a pause; returns it with its length.
+    pub(crate) fn end(&mut self, now: Instant, reason: PauseReason) -> Option<(Pause, Duration)> {
+        let (pause, since) = self.held.remove(&reason)?;
+        if self.held.keys().all(|reason| reason.keeps_in_hand().is_none()) {
+            self.kept_until = None;
+            self.releases = false;
+        }
+        if self.held.is_empty() {
+            self.released = HashSet::new();
+        }
+        Some((pause, now.saturating_duration_since(since)))
+    }
+
+    /// The reasons that hold, in order.
+    pub(crate) fn reasons(&self) -> impl Iterator<Item = PauseReason> + Clone + '_ {
+        self.held.keys().copied()
+    }
+
+    /// Returns true if no receive may be opened.
+    pub(crate) fn any(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Returns true if nothing may start.
+    pub(crate) fn keeps_in_hand(&self) -> bool {
+        self.kept_until.is_some()
+    }
+
+    /// Returns true if the time for which messages are kept is over, so they are released.
+    pub(crate) fn tick(&mut self, now: Instant) -> bool {
+        self.releases |= self.kept_until.is_some_and(|until| until <= now);
+        self.releases
+    }
+
+    /// When messages are released.
+    pub(crate) fn timeout(&self) -> Option<Instant> {
+        self.kept_until.filter(|_| !self.releases)
+    }
+
+    /// Returns true if this episode has released the message before.
+    pub(crate) fn has_released(&self, message_id: &str) -> bool {
+        self.released.contains(message_id)
+    }
+
+    /// The message is released.
+    pub(crate) fn releases(&mut self, message_id: &Arc<str>) {
+        self.released.insert(Arc::clone(message_id));
+    }
+}

@@ -1,0 +1,37 @@
+//! What the loop waits for, each cancel-safe.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use crate::sqs::BoxFuture;
+
+/// The length of leases, once it is known.
+pub(super) async fn answer(lease: &mut Option<BoxFuture<Option<Duration>>>) -> Option<Duration> {
+    match lease {
+        Some(lease) => lease.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether the store answers, once that has changed.
+pub(super) async fn change(store: &mut Option<watch::Receiver<bool>>) -> bool {
+    let Some(answers) = store else { return std::future::pending().await };
+    match answers.changed().await {
+        Ok(()) => *answers.borrow_and_update(),
+        // The books live as long as this loop.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+pub(super) async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Tokio's clock, which tests can pause.
+pub(super) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}

@@ -1,0 +1,226 @@
+//! Queues are not received from while the store is down, if jobs need it.
+
+use std::any::Any;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use drumline::{
+    Admission, Answer, Claim, ClaimRequest, Context, Failure, Held, Identity, Intake, Job, Note, PauseReason,
+    Router, Surrender,
+};
+use drumline_host::{Books, Listener, StoreOutage};
+use drumline_store::{AttemptRecord, JobRecord, Keep, MemoryStore, ProgressRecord, Store, StoreError};
+use drumline_tests::ModelQueue;
+use serde_json::value::RawValue;
+use tokio::runtime::Handle;
+use tokio::time::sleep;
+
+use crate::function::TestFunction;
+use crate::running::Consumer;
+
+const LEASE: Duration = Duration::from_secs(30);
+
+/// A store in memory that can be out of reach.
+struct Unreliable {
+    store: MemoryStore,
+    down: AtomicBool,
+}
+
+impl Unreliable {
+    fn ask<'a, T: Send + 'a>(
+        &'a self,
+        question: impl FnOnce(&'a MemoryStore) -> Answer<'a, Result<T, StoreError>>,
+    ) -> Answer<'a, Result<T, StoreError>> {
+        if self.down.load(Ordering::SeqCst) {
+            Answer::now(Err(StoreError("no route".into())))
+        } else {
+            question(&self.store)
+        }
+    }
+}
+
+impl Store for Unreliable {
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, StoreError>> {
+        self.ask(|store| store.claim(request))
+    }
+    fn renew<'a>(&'a self, claim: &'a Claim, length: Duration) -> Answer<'a, Result<Held, StoreError>> {
+        self.ask(|store| store.renew(claim, length))
+    }
+    fn finish<'a>(
+        &'a self,
+        claim: &'a Claim,
+        result: Option<&'a RawValue>,
+    ) -> Answer<'a, Result<Held, StoreError>> {
+        self.ask(|store| store.finish(claim, result))
+    }
+    fn surrender<'a>(&'a self, claim: &'a Claim, how: &'a Surrender) -> Answer<'a, Result<Held, StoreError>> {
+        self.ask(|store| store.surrender(claim, how))
+    }
+    fn checkpoint<'a>(
+        &'a self,
+        claim: &'a Claim,
+        value: &'a RawValue,
+    ) -> Answer<'a, Result<Held, StoreError>> {
+        self.ask(|store| store.checkpoint(claim, value))
+    }
+    fn progress<'a>(
+        &'a self,
+        identity: &'a Identity,
+        progress: &'a ProgressRecord,
+    ) -> Answer<'a, Result<(), StoreError>> {
+        self.ask(|store| store.progress(identity, progress))
+    }
+    fn attempted<'a>(
+        &'a self,
+        identity: &'a Identity,
+        attempt: &'a AttemptRecord,
+    ) -> Answer<'a, Result<(), StoreError>> {
+        self.ask(|store| store.attempted(identity, attempt))
+    }
+    fn jobs<'a>(&'a self, job_id: &'a str) -> Answer<'a, Result<Vec<JobRecord>, StoreError>> {
+        self.ask(|store| store.jobs(job_id))
+    }
+    fn ping(&self) -> Answer<'_, Result<(), StoreError>> {
+        self.ask(Store::ping)
+    }
+    fn as_any(&self) -> &(dyn Any + Send + Sync) {
+        self
+    }
+}
+
+/// Records the pauses.
+#[derive(Default)]
+struct Pauses(Mutex<Vec<(PauseReason, bool)>>);
+
+impl Listener for Pauses {
+    fn note(&self, _queue: &str, note: &Note) {
+        match note {
+            Note::Paused(pause) => self.0.lock().unwrap().push((pause.reason, true)),
+            Note::Resumed { pause, .. } => self.0.lock().unwrap().push((pause.reason, false)),
+            _ => {}
+        }
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Work {}
+
+impl Job for Work {
+    const TYPE: &'static str = "work";
+}
+
+/// A queue, its handlers, and a store that can be out of reach.
+struct Site {
+    queue: ModelQueue,
+    store: Arc<Unreliable>,
+    books: Books,
+    runs: Arc<AtomicUsize>,
+    pauses: Arc<Pauses>,
+}
+
+impl Site {
+    fn new(outage: StoreOutage) -> Self {
+        let store = MemoryStore::new("worker".into(), Keep::default());
+        let store = Arc::new(Unreliable { store, down: AtomicBool::new(false) });
+        let shared = Arc::clone(&store) as Arc<dyn Store>;
+        let books = Books::new(shared, outage, "worker".into(), Arc::new(()), Handle::current());
+        let queue = ModelQueue::new("jobs", LEASE, 5);
+        Self { queue, store, books, runs: Arc::default(), pauses: Arc::default() }
+    }
+
+    fn router(&self) -> Router {
+        let runs = Arc::clone(&self.runs);
+        Router::new().handle(move |_: Context, _: Work| {
+            runs.fetch_add(1, Ordering::SeqCst);
+            async { Ok::<(), Failure>(()) }
+        })
+    }
+
+    fn consumer(&self) -> Consumer {
+        let (books, listener) = (self.books.clone(), Arc::clone(&self.pauses) as Arc<dyn Listener>);
+        Consumer::of_service(&self.queue, self.router(), |_| {}, listener, books, Intake::new("arn:test"))
+    }
+
+    fn send(&self, count: usize) {
+        for _ in 0..count {
+            self.queue.send(r#"{"type":"work","payload":{}}"#, None);
+        }
+    }
+
+    fn is_down(&self, down: bool) {
+        self.store.down.store(down, Ordering::SeqCst);
+    }
+
+    fn runs(&self) -> usize {
+        self.runs.load(Ordering::SeqCst)
+    }
+
+    fn pauses(&self) -> Vec<(PauseReason, bool)> {
+        self.pauses.0.lock().unwrap().clone()
+    }
+}
+
+const BEGUN: (PauseReason, bool) = (PauseReason::StoreDown, true);
+const ENDED: (PauseReason, bool) = (PauseReason::StoreDown, false);
+const GAUGE: &str = r#"drumline_paused{queue="jobs",reason="store_down"}"#;
+
+#[tokio::test(start_paused = true)]
+async fn no_message_is_received_while_the_store_is_down() {
+    let site = Site::new(StoreOutage::Retry);
+    let consumer = site.consumer();
+    site.is_down(true);
+    site.send(1);
+    // The claim fails at once; what was open brings nothing for 20 s at most.
+    sleep(Duration::from_secs(25)).await;
+    assert_eq!(site.pauses(), [BEGUN]);
+    assert!(consumer.metrics.encode().contains(&format!("{GAUGE} 1")));
+    let receives = site.queue.requests.receives.load(Ordering::SeqCst);
+    site.send(3);
+    sleep(Duration::from_secs(600)).await;
+    assert_eq!(site.queue.requests.receives.load(Ordering::SeqCst), receives);
+    assert_eq!(site.runs(), 0, "nothing runs without a claim");
+
+    site.is_down(false);
+    assert!(site.queue.drained_within(Duration::from_secs(120)).await);
+    assert_eq!(site.runs(), 4);
+    assert_eq!(site.pauses(), [BEGUN, ENDED]);
+    assert!(consumer.metrics.encode().contains(&format!("{GAUGE} 0")));
+    assert!(site.queue.dead().is_empty(), "an outage is no failure of the job");
+    consumer.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_consumer_that_starts_in_an_outage_is_paused_from_its_start() {
+    let site = Site::new(StoreOutage::Retry);
+    let first = site.consumer();
+    site.is_down(true);
+    site.send(1);
+    sleep(Duration::from_secs(1)).await;
+    let second = site.consumer();
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(site.pauses(), [BEGUN, BEGUN]);
+    first.stop().await;
+    second.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_function_does_not_receive_so_it_is_not_paused() {
+    let site = Site::new(StoreOutage::Retry);
+    site.is_down(true);
+    site.send(3);
+    let function = TestFunction {
+        queue: site.queue.clone(),
+        router: site.router(),
+        change: |_| {},
+        listener: Arc::clone(&site.pauses) as Arc<dyn Listener>,
+        books: site.books.clone(),
+        intake: Intake::new("arn:test"),
+    };
+    let recovers = async {
+        sleep(Duration::from_secs(30)).await;
+        site.is_down(false);
+    };
+    tokio::join!(function.until_drained(), recovers);
+    assert_eq!((site.runs(), site.pauses()), (3, vec![]));
+}
