@@ -2,7 +2,7 @@
 //! it does not answer.
 //!
 //! Claims are kept closed then: a job waits a little where it is, and is tried again later; every queue is paused
-//! until the store answers again. What only people read (progress, checkpoints, failed attempts) is kept open: it is
+//! until the store answers again, unless jobs may run without claims. What only people read (progress, checkpoints, failed attempts) is kept open: it is
 //! logged and counted, and the jobs go on. See ADR 0008.
 
 mod claims;
@@ -148,6 +148,14 @@ impl Books {
     /// The store itself.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.0.store
+    }
+
+    /// Returns true if no job runs while the store does not answer.
+    pub(crate) fn are_needed(&self) -> bool {
+        match self.0.outage {
+            StoreOutage::Retry => true,
+            StoreOutage::Run => false,
+        }
     }
 
     /// Whether the store answers, now and from now on.

@@ -211,7 +211,7 @@ impl Driver {
     /// The store's answers, if the queue is to be paused without them.
     fn store_to_watch(&self) -> Option<watch::Receiver<bool>> {
         let polls = self.ledger.policy().polling.is_some();
-        let books = self.books.as_ref().filter(|_| polls)?;
+        let books = self.books.as_ref().filter(|books| polls && books.are_needed())?;
         let mut answers = books.answers();
         // It may have failed before this loop began.
         answers.mark_changed();

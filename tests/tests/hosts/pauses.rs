@@ -205,6 +205,20 @@ async fn a_consumer_that_starts_in_an_outage_is_paused_from_its_start() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn jobs_that_run_without_claims_need_no_pause() {
+    let site = Site::new(StoreOutage::Run);
+    let consumer = site.consumer();
+    site.is_down(true);
+    for sent in 1..=5 {
+        site.send(1);
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!(site.runs(), sent);
+    }
+    assert_eq!(site.pauses(), []);
+    consumer.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_function_does_not_receive_so_it_is_not_paused() {
     let site = Site::new(StoreOutage::Retry);
     site.is_down(true);
