@@ -1,4 +1,8 @@
-//! The one place where an ending becomes an outcome.
+//! The one place where outcomes are decided: from the ending of a run ([`decide`]), whether it was stopped or not
+//! (`run`), and of a message that does not run (`unrun`).
+
+mod run;
+mod unrun;
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -8,6 +12,9 @@ use crate::failure::bounded;
 use crate::outcome::Outcome;
 use crate::policy::{Policy, UnknownType};
 use crate::retry::Jitter;
+
+pub(crate) use run::{RunDecision, decide_run};
+pub(crate) use unrun::{Unrun, decide_start, decide_unrun};
 
 /// What a decision depends on besides the policy and the ending.
 #[derive(Debug, Clone, Copy)]

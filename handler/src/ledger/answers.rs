@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use super::{Disposition, Effect, Ledger};
 use crate::call::{Action, Call, CallError, CallId, Entry, Replies, VisibilityEntry, visibility_secs};
 use crate::control::CancelReason;
+use crate::decide::{Unrun, decide_unrun};
 use crate::delivery::{Delivery, DeliveryId, Settlement, Settling, Stage, Step};
 use crate::message::Message;
 use crate::note::Note;
-use crate::outcome::Outcome;
 use crate::policy::Acknowledge;
 use crate::recollection::Past;
 use crate::retry::{Jitter, JitterMode, RetryPolicy};
@@ -295,8 +295,9 @@ impl Ledger {
         let message = Arc::clone(&delivery.message);
         match &mut delivery.stage {
             Stage::Waiting => {
+                let outcome = decide_unrun(Unrun::LeaseLost, self.recollection.of(&message.id));
                 self.note(Note::LeaseLost(message));
-                self.conclude(now, id, Outcome::LeaseLost, None);
+                self.conclude_unrun(now, id, outcome);
             }
             // Told already, by time or by SQS.
             Stage::Running(run) if run.lost => {}

@@ -8,9 +8,7 @@ use super::{Effect, Ledger, SETTLE_TIME};
 use crate::claim::{Held, Surrender};
 use crate::control::CancelReason;
 use crate::delivery::{DeliveryId, Run, Stage};
-use crate::ending::Ending;
 use crate::note::Note;
-use crate::outcome::Outcome;
 use crate::tenure::claim_length;
 
 impl Ledger {
@@ -51,16 +49,9 @@ impl Ledger {
 
     /// The claim of an ended run is given up. Nothing is said to SQS of its message before that is done: whoever receives
     /// it next is to find the claim free.
-    pub(super) fn surrender(&mut self, id: DeliveryId, ending: &Ending, outcome: &Outcome) {
+    pub(super) fn surrender(&mut self, id: DeliveryId, how: Surrender) {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         delivery.surrendering = true;
-        let how = Surrender {
-            spared: matches!(ending, Ending::Interrupted | Ending::LeaseLost),
-            verdict: match outcome {
-                Outcome::DeadLetter(reason) => Some(reason.clone()),
-                Outcome::Ack | Outcome::RetryAfter(_) | Outcome::Release | Outcome::LeaseLost => None,
-            },
-        };
         self.effects.push_back(Effect::Surrender(id, how));
     }
 

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::{Effect, Ledger, Start};
 use crate::control::CancelReason;
-use crate::decide::{Facts, decide};
+use crate::decide::{Facts, RunDecision, Unrun, decide_run, decide_start, decide_unrun};
 use crate::delivery::{Delivery, DeliveryId, Run, Settlement, Settling, Stage};
-use crate::ending::{Ending, Report};
+use crate::ending::Report;
 use crate::isolation::SUSPECT_RECEIVES;
 use crate::message::Message;
 use crate::note::{Note, RunFacts};
@@ -132,18 +132,9 @@ impl Ledger {
             return false;
         }
         let message = Arc::clone(&delivery.message);
-        match self.recollection.of(&message.id) {
-            Some(Past::Done { at }) => {
-                self.note(Note::Deduplicated { message, done_at: *at });
-                self.conclude(now, id, Outcome::Ack, None);
-                return false;
-            }
-            Some(Past::Condemned(reason)) => {
-                let outcome = Outcome::DeadLetter(reason.clone());
-                self.conclude(now, id, outcome, None);
-                return false;
-            }
-            Some(Past::Survived) | None => {}
+        if let Some(outcome) = decide_start(self.recollection.of(&message.id)) {
+            self.conclude_unrun(now, id, outcome);
+            return false;
         }
         let deadline = delivery.deadline(now, self.policy.handler_timeout);
         let tenure = self.policy.claims.then(|| Tenure::new(now, claim_length));
@@ -170,8 +161,7 @@ impl Ledger {
         let Some(delivery) = self.deliveries.get(&id) else { return };
         let Stage::Running(run) = &delivery.stage else { return };
         let message = Arc::clone(&delivery.message);
-        let done = matches!(report.ending, Ending::Done | Ending::DoneBefore(_));
-        let ending = actual_ending(run, report.ending);
+        let stopped = if run.lost { Some(CancelReason::LeaseLost) } else { run.cancelled };
         let receives = attempt(&message);
         let attempt = report.attempt.unwrap_or(receives);
         let facts = Facts {
@@ -180,16 +170,12 @@ impl Ledger {
             job_type: report.job_type.as_deref(),
             longest_delay: delivery.longest_visibility(now),
         };
-        let outcome = decide(&self.policy, &facts, &ending, jitter);
-        let past = match &outcome {
-            _ if done => Past::Done { at: now },
-            Outcome::DeadLetter(reason) => Past::Condemned(reason.clone()),
-            _ => Past::Survived,
-        };
+        let decision = decide_run(&self.policy, &facts, stopped, report.ending, now, jitter);
+        let RunDecision { ending, outcome, past, surrender } = decision;
         let took = now.saturating_duration_since(run.started_at);
         self.learn(&message, past);
         if report.claimed {
-            self.surrender(id, &ending, &outcome);
+            self.surrender(id, surrender);
         }
         let facts = RunFacts { job_type: report.job_type, identity: report.identity, attempt, ending, took };
         self.conclude(now, id, outcome, Some(facts));
@@ -244,16 +230,25 @@ impl Ledger {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         delivery.hidden_for = hidden_for;
         let message = Arc::clone(&delivery.message);
-        if let Some(Past::Done { at }) = self.recollection.of(&message.id) {
-            self.note(Note::Deduplicated { message, done_at: *at });
-            self.conclude(now, id, Outcome::Ack, None);
-        } else {
-            if self.recollection.of(&message.id).is_none() {
-                // Its receives are accounted for from here on: it did not come back because it killed anything.
-                self.learn(&message, Past::Survived);
-            }
-            self.conclude(now, id, Outcome::Release, None);
+        let past = self.recollection.of(&message.id);
+        let outcome = decide_unrun(Unrun::GivenBack, past);
+        if past.is_none() {
+            // Its receives are accounted for from here on: it did not come back because it killed anything.
+            self.learn(&message, Past::Survived);
         }
+        self.conclude_unrun(now, id, outcome);
+    }
+
+    /// A delivery has its outcome without a run.
+    pub(super) fn conclude_unrun(&mut self, now: Instant, id: DeliveryId, outcome: Outcome) {
+        let Some(delivery) = self.deliveries.get(&id) else { return };
+        if let (Outcome::Ack, Some(Past::Done { at })) =
+            (&outcome, self.recollection.of(&delivery.message.id))
+        {
+            let (message, done_at) = (Arc::clone(&delivery.message), *at);
+            self.note(Note::Deduplicated { message, done_at });
+        }
+        self.conclude(now, id, outcome, None);
     }
 
     /// Nothing may overtake what stays in the queue: all that wait behind it in its lane go back, in order.
@@ -321,27 +316,6 @@ impl Ledger {
             Some(head) if was_head => self.make_ready(now, head),
             Some(_) => {}
         }
-    }
-}
-
-/// What a cancelled run returns is mostly the echo of its cancellation; success and a firm rejection are not.
-fn actual_ending(run: &Run, reported: Ending) -> Ending {
-    if run.lost {
-        return Ending::LeaseLost;
-    }
-    match (run.cancelled, reported) {
-        (
-            _,
-            ending @ (Ending::Done
-            | Ending::DoneBefore(_)
-            | Ending::Rejected { .. }
-            | Ending::Condemned { .. }
-            | Ending::Panicked { .. }),
-        )
-        | (None, ending) => ending,
-        (Some(CancelReason::TimedOut), _) => Ending::TimedOut,
-        (Some(CancelReason::Shutdown), _) => Ending::Interrupted,
-        (Some(CancelReason::LeaseLost), _) => Ending::LeaseLost,
     }
 }
 

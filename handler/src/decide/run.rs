@@ -1,0 +1,220 @@
+//! The decision about a run: how its ending counts if it was stopped, and what follows from that.
+
+use std::time::Instant;
+
+use super::{Facts, decide};
+use crate::claim::Surrender;
+use crate::control::CancelReason;
+use crate::ending::Ending;
+use crate::outcome::Outcome;
+use crate::policy::Policy;
+use crate::recollection::Past;
+use crate::retry::Jitter;
+
+/// Everything that follows from the ending of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct RunDecision {
+    /// The ending that counts.
+    pub(crate) ending: Ending,
+    /// What becomes of the message.
+    pub(crate) outcome: Outcome,
+    /// What is remembered of the message.
+    pub(crate) past: Past,
+    /// How the claim is given up, if the run still has it.
+    pub(crate) surrender: Surrender,
+}
+
+/// Decides about a run that reported this ending, and had been asked to stop for this reason, if at all. The loss of the
+/// lease or the claim outweighs every other reason.
+pub(crate) fn decide_run(
+    policy: &Policy,
+    facts: &Facts<'_>,
+    stopped: Option<CancelReason>,
+    reported: Ending,
+    now: Instant,
+    jitter: Jitter,
+) -> RunDecision {
+    let succeeded = has_succeeded(&reported);
+    let ending = counted(stopped, reported);
+    let outcome = decide(policy, facts, &ending, jitter);
+    let past = remembered(succeeded, &outcome, now);
+    let surrender = surrender(&ending, &outcome);
+    RunDecision { ending, outcome, past, surrender }
+}
+
+/// The ending that counts. A stopped run mostly reports the echo of its cancellation; success and a firm failure are none.
+/// Without its lease or its claim nothing that a run reports decides about the message.
+fn counted(stopped: Option<CancelReason>, reported: Ending) -> Ending {
+    match stopped {
+        None => reported,
+        Some(CancelReason::LeaseLost) => Ending::LeaseLost,
+        Some(CancelReason::TimedOut | CancelReason::Shutdown) if is_firm(&reported) => reported,
+        Some(CancelReason::TimedOut) => Ending::TimedOut,
+        Some(CancelReason::Shutdown) => Ending::Interrupted,
+    }
+}
+
+/// Returns true if the ending cannot be the effect of a cancellation.
+fn is_firm(ending: &Ending) -> bool {
+    match ending {
+        Ending::Done
+        | Ending::DoneBefore(_)
+        | Ending::Rejected { .. }
+        | Ending::Condemned { .. }
+        | Ending::Panicked { .. } => true,
+        Ending::RetryAsked { .. }
+        | Ending::Undecodable { .. }
+        | Ending::NoHandler { .. }
+        | Ending::TimedOut
+        | Ending::Interrupted
+        | Ending::LeaseLost
+        | Ending::Held { .. }
+        | Ending::StoreUnavailable { .. } => false,
+    }
+}
+
+/// Returns true if the job is done, whatever becomes of the message.
+fn has_succeeded(ending: &Ending) -> bool {
+    match ending {
+        Ending::Done | Ending::DoneBefore(_) => true,
+        Ending::RetryAsked { .. }
+        | Ending::Rejected { .. }
+        | Ending::Undecodable { .. }
+        | Ending::NoHandler { .. }
+        | Ending::Panicked { .. }
+        | Ending::TimedOut
+        | Ending::Interrupted
+        | Ending::LeaseLost
+        | Ending::Condemned { .. }
+        | Ending::Held { .. }
+        | Ending::StoreUnavailable { .. } => false,
+    }
+}
+
+/// What is remembered. A job that is done needs no other run, even if its lease was lost before.
+fn remembered(succeeded: bool, outcome: &Outcome, now: Instant) -> Past {
+    match outcome {
+        _ if succeeded => Past::Done { at: now },
+        Outcome::DeadLetter(reason) => Past::Condemned(reason.clone()),
+        Outcome::Ack | Outcome::RetryAfter(_) | Outcome::Release | Outcome::LeaseLost => Past::Survived,
+    }
+}
+
+/// How the claim is given up: an attempt that was stopped is not counted, and a permanent failure is recorded.
+fn surrender(ending: &Ending, outcome: &Outcome) -> Surrender {
+    Surrender {
+        spared: matches!(ending, Ending::Interrupted | Ending::LeaseLost),
+        verdict: match outcome {
+            Outcome::DeadLetter(reason) => Some(reason.clone()),
+            Outcome::Ack | Outcome::RetryAfter(_) | Outcome::Release | Outcome::LeaseLost => None,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::num::NonZeroU32;
+    use std::time::Duration;
+
+    fn why() -> String {
+        "why".to_owned()
+    }
+
+    fn firm() -> Vec<Ending> {
+        vec![
+            Ending::Done,
+            Ending::DoneBefore(Box::default()),
+            Ending::Rejected { reason: why() },
+            Ending::Condemned { reason: why() },
+            Ending::Panicked { reason: why() },
+        ]
+    }
+
+    fn others() -> Vec<Ending> {
+        vec![
+            Ending::RetryAsked { after: None, reason: why() },
+            Ending::Undecodable { reason: why() },
+            Ending::NoHandler { reason: why() },
+            Ending::TimedOut,
+            Ending::Interrupted,
+            Ending::LeaseLost,
+            Ending::Held { remaining: Duration::ZERO, reason: why() },
+            Ending::StoreUnavailable { reason: why() },
+        ]
+    }
+
+    #[test]
+    fn a_stopped_runs_ending_counts_unless_it_is_an_echo() {
+        for ending in firm() {
+            let table = [
+                (None, ending.clone()),
+                (Some(CancelReason::TimedOut), ending.clone()),
+                (Some(CancelReason::Shutdown), ending.clone()),
+                (Some(CancelReason::LeaseLost), Ending::LeaseLost),
+            ];
+            for (stopped, counts) in table {
+                assert_eq!(counted(stopped, ending.clone()), counts, "{stopped:?} {ending:?}");
+            }
+        }
+        for ending in others() {
+            let table = [
+                (None, ending.clone()),
+                (Some(CancelReason::TimedOut), Ending::TimedOut),
+                (Some(CancelReason::Shutdown), Ending::Interrupted),
+                (Some(CancelReason::LeaseLost), Ending::LeaseLost),
+            ];
+            for (stopped, counts) in table {
+                assert_eq!(counted(stopped, ending.clone()), counts, "{stopped:?} {ending:?}");
+            }
+        }
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "a test's own clock")]
+    fn decided(stopped: Option<CancelReason>, reported: Ending) -> (Outcome, &'static str, Surrender) {
+        let policy = Policy::new(Duration::from_secs(30));
+        let facts = Facts {
+            attempt: NonZeroU32::MIN,
+            receives: NonZeroU32::MIN,
+            job_type: None,
+            longest_delay: Duration::from_secs(600),
+        };
+        let decision = decide_run(&policy, &facts, stopped, reported, Instant::now(), Jitter::new(0));
+        let past = match decision.past {
+            Past::Done { .. } => "done",
+            Past::Condemned(reason) => {
+                assert_eq!(reason, why());
+                "condemned"
+            }
+            Past::Survived => "survived",
+        };
+        (decision.outcome, past, decision.surrender)
+    }
+
+    #[test]
+    fn what_is_remembered_and_how_the_claim_is_given_up() {
+        let counts = Surrender { spared: false, verdict: None };
+        let spared = Surrender { spared: true, verdict: None };
+        let fails = Surrender { spared: false, verdict: Some(why()) };
+        let rejected = Ending::Rejected { reason: why() };
+        let timed_out = |(outcome, past, surrender)| {
+            assert!(matches!(outcome, Outcome::RetryAfter(_)), "{outcome:?}");
+            (past, surrender)
+        };
+        assert_eq!(decided(None, Ending::Done), (Outcome::Ack, "done", counts.clone()));
+        assert_eq!(decided(None, rejected.clone()), (Outcome::DeadLetter(why()), "condemned", fails.clone()));
+        let stopped = Some(CancelReason::Shutdown);
+        assert_eq!(decided(stopped, Ending::Done), (Outcome::Ack, "done", counts.clone()));
+        assert_eq!(decided(stopped, rejected.clone()), (Outcome::DeadLetter(why()), "condemned", fails));
+        assert_eq!(decided(stopped, Ending::TimedOut), (Outcome::Release, "survived", spared.clone()));
+        let timed = timed_out(decided(Some(CancelReason::TimedOut), Ending::Interrupted));
+        assert_eq!(timed, ("survived", counts));
+        let lost = Some(CancelReason::LeaseLost);
+        assert_eq!(
+            decided(lost, Ending::Done),
+            (Outcome::LeaseLost, "done", spared.clone()),
+            "done all the same"
+        );
+        assert_eq!(decided(lost, rejected), (Outcome::LeaseLost, "survived", spared));
+    }
+}
