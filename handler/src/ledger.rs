@@ -66,7 +66,7 @@ pub enum Effect {
         delivery: DeliveryId,
         /// Its message.
         message: Arc<Message>,
-        /// What the host may do with the message.
+        /// The permission for the host to delete the message, or the reason to keep it.
         disposition: Disposition,
     },
     /// Remember the latest state of a message, if the host outlives this ledger ([`Recollection::learn`]). At once and not at
@@ -74,7 +74,7 @@ pub enum Effect {
     Remember {
         /// The message.
         message: Arc<Message>,
-        /// What has become of it.
+        /// Its state.
         past: Past,
     },
     /// Log or count this. No response and no settlement depends on a note: a host may drop them all.

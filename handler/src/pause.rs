@@ -15,9 +15,9 @@ pub(crate) const KEPT_IN_HAND: Duration = Duration::from_secs(60);
 /// A pause of a queue: it is not received from until this ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pause {
-    /// Why.
+    /// The reason for it.
     pub reason: PauseReason,
-    /// What shows that the reason is gone.
+    /// The sign that the reason is gone.
     pub probe: Probe,
 }
 
@@ -37,10 +37,10 @@ pub enum PauseReason {
     Operator,
 }
 
-/// What shows that the reason for a pause is gone. A message is never the probe: it would pay with a receive.
+/// The sign that the reason for a pause is gone. A message is never the probe: it would pay with a receive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {
-    /// The host asks whatever failed until it answers, and then resumes the queue.
+    /// The host asks the failed dependency until it answers, and then resumes the queue.
     Host,
     /// An operator resumes the queue.
     Operator,

@@ -16,11 +16,11 @@ use crate::retry::Jitter;
 pub(crate) struct RunDecision {
     /// The ending that counts.
     pub(crate) ending: Ending,
-    /// What becomes of the message.
+    /// The outcome of the message.
     pub(crate) outcome: Outcome,
-    /// What is remembered of the message.
+    /// The state of the message to remember.
     pub(crate) past: Past,
-    /// How the claim is given up, if the run still has it.
+    /// The way to give up the claim, if the run still has it.
     pub(crate) surrender: Surrender,
 }
 
@@ -73,7 +73,7 @@ fn is_firm(ending: &Ending) -> bool {
     }
 }
 
-/// Returns true if the job is done, whatever becomes of the message.
+/// Returns true if the job is done, regardless of the message's outcome.
 fn has_succeeded(ending: &Ending) -> bool {
     match ending {
         Ending::Done | Ending::DoneBefore(_) => true,
@@ -91,7 +91,7 @@ fn has_succeeded(ending: &Ending) -> bool {
     }
 }
 
-/// What is remembered. A job that is done needs no other run, even if its lease was lost before.
+/// Returns the state to remember. A job that is done needs no other run, even if its lease was lost before.
 fn remembered(succeeded: bool, outcome: &Outcome, now: Instant) -> Past {
     match outcome {
         _ if succeeded => Past::Done { at: now },
@@ -100,7 +100,7 @@ fn remembered(succeeded: bool, outcome: &Outcome, now: Instant) -> Past {
     }
 }
 
-/// How the claim is given up: an attempt that was stopped is not counted, and a permanent failure is recorded.
+/// Returns the way to give up the claim: an attempt that was stopped is not counted, and a permanent failure is recorded.
 fn surrender(ending: &Ending, outcome: &Outcome) -> Surrender {
     Surrender {
         spared: matches!(ending, Ending::Interrupted | Ending::LeaseLost),

@@ -3,7 +3,7 @@
 use crate::outcome::Outcome;
 use crate::recollection::Past;
 
-/// Why a message leaves without a run.
+/// The reason why a message leaves without a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unrun {
     /// It goes back to the queue: a drain, its message group, a pause, or no place for it.

@@ -278,7 +278,7 @@ impl Watch {
         self.copying.len()
     }
 
-    /// Whatever has an outcome has a disposition, unless its copy is being made.
+    /// Each delivery with an outcome has a disposition, unless its copy is being made.
     pub(crate) fn all_finished(&self) {
         assert_eq!(self.finished.len() + self.copying.len(), self.decided.len());
     }
