@@ -83,7 +83,7 @@ pub(crate) struct JobFilter {
 
 impl JobFilter {
     /// Returns a filter that accepts this job alone, for watchers: another job of its id may change later. A job that was
-    /// never claimed cannot be told from others yet.
+    /// never claimed cannot be distinguished from others yet.
     pub(crate) fn narrowed_to(&self, view: &JobView) -> Self {
         match &view.job.claim {
             Some(claim) => Self { key: Some(claim.key.clone()), ..Self::default() },

@@ -35,7 +35,7 @@ pub struct ClaimRequest {
     /// A hash of the type and the payload, independent of the order and the notation in which it was written. One identity
     /// must always have the same.
     pub payload_hash: u128,
-    /// The name of a lock that no two jobs may hold at once, whatever their identities.
+    /// The name of a lock that no two jobs may hold at once, regardless of their identities.
     pub lock: Option<String>,
     /// How long the claim lasts from now, unless it is renewed.
     pub length: Duration,

@@ -1,4 +1,4 @@
-//! A job as far as its message tells it: type, version, ids, and a payload that is still JSON.
+//! A job as far as its message describes it: type, version, ids, and a payload that is still JSON.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -66,7 +66,7 @@ impl Identity {
         Self { key, scope, job_type, source, job_id: Arc::clone(&id), id }
     }
 
-    /// The identity of a job that has no id but its message's. No other job can have it, whatever its producer calls it.
+    /// The identity of a job that has no id but its message's. No other job can have it, regardless of the id that its producer gives it.
     pub fn of_message(
         scope: impl Into<Arc<str>>,
         job_type: impl Into<Arc<str>>,
