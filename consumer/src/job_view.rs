@@ -315,6 +315,16 @@ mod tests {
         assert_eq!(serde_json::from_value::<JobView>(json).unwrap(), view);
     }
 
+    fn original_run() -> DuplicateOf {
+        DuplicateOf {
+            job_id: "j-0".to_owned(),
+            message_id: "m-0".to_owned(),
+            queue: "jobs".to_owned(),
+            worker: "host-7".to_owned(),
+            finished_at_ms: None,
+        }
+    }
+
     #[test]
     fn a_job_with_another_payload_than_the_one_that_ran_has_failed() {
         let mut original = claim(JobState::Done);
@@ -326,13 +336,7 @@ mod tests {
         let other = AttemptRecord { job_id: Some("j-0".to_owned()), ..attempt("dead_letter", "never") };
         let duplicate = |attempts: Vec<AttemptRecord>| {
             let mut record = job(Some(original.clone()), attempts);
-            record.duplicate_of = Some(DuplicateOf {
-                job_id: "j-0".to_owned(),
-                message_id: "m-0".to_owned(),
-                queue: "jobs".to_owned(),
-                worker: "host-7".to_owned(),
-                finished_at_ms: None,
-            });
+            record.duplicate_of = Some(original_run());
             JobView::from(record)
         };
         let table = [
@@ -350,13 +354,7 @@ mod tests {
     #[test]
     fn a_duplicate_is_found_in_whichever_queue_it_came_from() {
         let mut record = job(Some(claim(JobState::Done)), Vec::new());
-        record.duplicate_of = Some(DuplicateOf {
-            job_id: "j-0".to_owned(),
-            message_id: "m-0".to_owned(),
-            queue: "jobs".to_owned(),
-            worker: "host-7".to_owned(),
-            finished_at_ms: None,
-        });
+        record.duplicate_of = Some(original_run());
         let filter = JobFilter { queue: Some("low".to_owned()), ..JobFilter::default() };
         assert!(JobView::newest(vec![record], &filter).is_some());
     }

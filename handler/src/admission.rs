@@ -130,14 +130,14 @@ impl Work {
         let Keys { idempotency_key, scope, lock } = keys
             .map_err(|panic| Ending::Panicked { reason: bounded(panic_message(panic.as_ref())) })?
             .map_err(|failure| Ending::Undecodable { reason: failure.into_parts().1 })?;
-        let is_computed = idempotency_key.is_some();
-        if let Some(computed) = idempotency_key {
-            self.idempotency_key = Some(computed.into());
+        let computed: Option<Arc<str>> = idempotency_key.map(Arc::from);
+        let is_global = computed.is_some() && scope == KeyScope::Global;
+        if computed.is_some() {
+            self.idempotency_key.clone_from(&computed);
         }
         self.check(lock.as_deref())?;
-        if is_computed {
+        if let Some(key) = computed {
             let job_id = Arc::clone(self.identity.job_id());
-            let key = self.idempotency_key.clone().unwrap_or_else(|| Arc::clone(&job_id));
             let job_scope = Arc::clone(self.identity.scope());
             let identity = match scope {
                 KeyScope::Job => {
@@ -154,7 +154,6 @@ impl Work {
         // of several types.
         let id = self.identity.id();
         let is_message = self.idempotency_key.is_none() && self.job_id.is_none();
-        let is_global = is_computed && scope == KeyScope::Global;
         let payload_hash = if is_message || is_global {
             0
         } else {

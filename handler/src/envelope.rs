@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use crate::decoding;
 use crate::intake::Intake;
 use crate::message::{Attribute, Message, text_of};
 
@@ -70,15 +69,7 @@ impl std::error::Error for Undecodable {}
 impl Envelope {
     /// Decodes a message of a queue without settings of its own; see [`Intake::decode`] for others.
     pub fn decode(message: &Message) -> Result<Self, Undecodable> {
-        Self::decode_by(&Intake::default(), message, None)
-    }
-
-    pub(crate) fn decode_by(
-        intake: &Intake,
-        message: &Message,
-        default_type: Option<&str>,
-    ) -> Result<Self, Undecodable> {
-        decoding::decode(intake, message, default_type)
+        Intake::default().decode(message)
     }
 
     /// Returns the text of an attribute that came inside the envelope: of an SNS notification, or a `CloudEvent`'s extension.

@@ -60,10 +60,7 @@ impl Identity {
         source: Option<&str>,
         id: impl Into<Arc<str>>,
     ) -> Self {
-        let (scope, job_type, id) = (scope.into(), job_type.into(), id.into());
-        let source = source.filter(|source| !source.is_empty()).map(Arc::from);
-        let key = key(&[&scope, &job_type, source.as_deref().unwrap_or_default()], "", &id);
-        Self { key, scope, job_type, source, job_id: Arc::clone(&id), id }
+        Self::scoped(scope.into(), job_type.into(), source, "", id.into())
     }
 
     /// The identity of a job that has no id but its message's. No other job can have it, regardless of the id that its producer gives it.
@@ -73,9 +70,12 @@ impl Identity {
         source: Option<&str>,
         message_id: impl Into<Arc<str>>,
     ) -> Self {
-        let (scope, job_type, id) = (scope.into(), job_type.into(), message_id.into());
+        Self::scoped(scope.into(), job_type.into(), source, MESSAGE, message_id.into())
+    }
+
+    fn scoped(scope: Arc<str>, job_type: Arc<str>, source: Option<&str>, kind: &str, id: Arc<str>) -> Self {
         let source = source.filter(|source| !source.is_empty()).map(Arc::from);
-        let key = key(&[&scope, &job_type, source.as_deref().unwrap_or_default()], MESSAGE, &id);
+        let key = key(&[&scope, &job_type, source.as_deref().unwrap_or_default()], kind, &id);
         Self { key, scope, job_type, source, job_id: Arc::clone(&id), id }
     }
 

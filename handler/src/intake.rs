@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::decoding::decode;
 use crate::envelope::{Envelope, Undecodable};
 use crate::message::Message;
 
@@ -48,12 +49,12 @@ impl Intake {
     /// # Errors
     /// Why the message is no job.
     pub fn decode(&self, message: &Message) -> Result<Envelope, Undecodable> {
-        Envelope::decode_by(self, message, self.default_type.as_deref())
+        decode(self, message, self.default_type.as_deref())
     }
 
     /// As [`decode`](Self::decode), with a default type for queues that have none.
     pub(crate) fn decode_or(&self, message: &Message, default_type: &str) -> Result<Envelope, Undecodable> {
-        Envelope::decode_by(self, message, Some(self.default_type.as_deref().unwrap_or(default_type)))
+        decode(self, message, Some(self.default_type.as_deref().unwrap_or(default_type)))
     }
 
     /// The scope of jobs of this type.

@@ -73,18 +73,28 @@ impl Histories {
 
     /// Returns the job of this id that the filter accepts and that changed last.
     pub(super) async fn job(&self, id: &str, filter: &JobFilter) -> Result<Option<JobView>, Silence> {
+        self.first(id, std::slice::from_ref(filter)).await
+    }
+
+    /// As [`job`](Self::job), by the first of these filters that accepts any. A store is read once for all of them.
+    pub(super) async fn first(&self, id: &str, filters: &[JobFilter]) -> Result<Option<JobView>, Silence> {
         match self {
             Self::Store(store) => {
                 let jobs = store.jobs(id).await;
                 let jobs = jobs
                     .map_err(|error| Silence::Unavailable(format!("the store does not answer: {error}")))?;
-                Ok(JobView::newest(jobs, filter))
+                Ok(filters.iter().find_map(|filter| JobView::newest(jobs.clone(), filter)))
             }
             Self::Worker(addr) => {
-                let (addr, path) = (*addr, path(id, filter));
-                let answer = tokio::task::spawn_blocking(move || own_endpoint::get(addr, &path)).await;
-                let answer = answer.map_err(|error| Silence::Unavailable(error.to_string()))?;
-                understood(addr, answer)
+                for filter in filters {
+                    let (addr, path) = (*addr, path(id, filter));
+                    let answer = tokio::task::spawn_blocking(move || own_endpoint::get(addr, &path)).await;
+                    let answer = answer.map_err(|error| Silence::Unavailable(error.to_string()))?;
+                    if let Some(job) = understood(addr, answer)? {
+                        return Ok(Some(job));
+                    }
+                }
+                Ok(None)
             }
         }
     }

@@ -1,6 +1,5 @@
 //! `/jobs/{id}`: what is known of a job, once or as it changes. Of several jobs with one id, the one that changed last is
-//! shown and the others are listed; `?queue=NAME&type=TYPE&source=SOURCE`
-//! selects among them.
+//! shown and the others are listed; `?queue=NAME&type=TYPE&source=SOURCE` selects among them.
 //!
 //! Both ask the store, so any worker that shares it can answer for every other. There is no `Access-Control-Allow-Origin`:
 //! a page that watches a job goes through an application of its own, which knows who may.

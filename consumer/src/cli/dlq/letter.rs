@@ -100,12 +100,8 @@ impl Letter {
     pub(super) async fn history_in(&self, histories: &Histories) -> Result<Option<JobView>, Silence> {
         let original = self.message.attribute(ORIGINAL_ATTRIBUTE).unwrap_or(&self.message.id);
         let by_message = JobFilter { message: Some(original.to_owned()), ..JobFilter::default() };
-        let job = histories.job(&self.job_id, &by_message).await?;
-        if job.is_some() {
-            return Ok(job);
-        }
         let by_type = JobFilter { job_type: self.job_type().map(str::to_owned), ..JobFilter::default() };
-        histories.job(&self.job_id, &by_type).await
+        histories.first(&self.job_id, &[by_message, by_type]).await
     }
 
     /// Adds what is known of its job.

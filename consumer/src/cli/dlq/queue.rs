@@ -32,13 +32,12 @@ pub(super) struct DeadLetterQueue {
 impl DeadLetterQueue {
     /// The one that the command line names, or the DLQ of the only queue of the settings.
     pub(super) async fn find(args: &ArgMatches, settings: &Settings) -> Result<Self, Failed> {
-        let named = match args.get_one::<String>("dlq-url") {
-            Some(text) => {
-                &Url::parse(text).map_err(|error| Failed::usage(format!("--dlq-url {text:?}: {error}")))?
-            }
-            None => only_queue(settings)?,
-        };
-        let (url, clients) = if args.contains_id("dlq-url") {
+        let given = args.get_one::<String>("dlq-url").map(|text| {
+            Url::parse(text).map_err(|error| Failed::usage(format!("--dlq-url {text:?}: {error}")))
+        });
+        let given = given.transpose()?;
+        let named = given.as_ref().map_or_else(|| only_queue(settings), Ok)?;
+        let (url, clients) = if given.is_some() {
             (named.to_string(), connect(named, WAIT).await.map_err(Failed::usage)?)
         } else {
             of_queue(named).await?
