@@ -185,7 +185,7 @@ impl Consumer {
         let region = clients.config.region().map(ToString::to_string);
         let scope = default_scope(settings, facts.arn.as_deref(), region.as_deref());
         let scope = scope.map_err(StartError::Settings)?;
-        let policy = policy(&name, settings, Some(&facts));
+        let policy = policy(&name, settings, self.settings.store.outage, Some(&facts));
         match policy.dead_letter {
             DeadLetterPath::Redrive => {}
             // Found now, since a copy that cannot be sent is found out too late.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use serde_json::value::RawValue;
 
-use crate::claim::{Admission, Claim, ClaimRequest, Grant, MAX_KEY_BYTES, PriorRun};
+use crate::claim::{Admission, Claim, ClaimRequest, ClaimStep, Claimed, Grant, MAX_KEY_BYTES, PriorRun};
 use crate::ending::{Duplicate, DuplicateCause, Ending};
 use crate::envelope::Envelope;
 use crate::failure::bounded;
@@ -82,19 +82,15 @@ impl Work {
 
     /// Asks the host for the job's claim.
     pub(crate) async fn admit(&mut self, route: &Route, attempt: &Attempt) -> Result<Admitted, Ending> {
-        let request = self.request(route, attempt)?;
-        let lock = request.lock.clone();
-        let claim = attempt.host.claim(request, &attempt.control);
-        let admission = match select(claim, pin!(attempt.control.until_aborted())).await {
-            Either::Left((admission, _)) => admission,
-            // Should the claim be granted all the same, it expires.
-            Either::Right(((), _)) => return Err(Ending::Interrupted),
-        };
+        let mut request = self.request(route, attempt)?;
+        let admission = ask(&mut request, attempt).await?;
+        let lock = request.lock;
         let id = self.identity.id();
         match admission {
             Admission::Unclaimed => Ok(Admitted { attempt: attempt.number, claim: None, checkpoint: None }),
-            Admission::Granted(Grant { claim, attempt, checkpoint }) => {
-                Ok(Admitted { attempt, claim: Some(claim), checkpoint })
+            Admission::Granted(Grant { claim, attempt: number, checkpoint }) => {
+                attempt.host.claimed(attempt.delivery, Claimed::Granted(Arc::clone(&claim))).await;
+                Ok(Admitted { attempt: number, claim: Some(claim), checkpoint })
             }
             Admission::Done(prior) => Err(self.done_before(*prior, &attempt.message)),
             Admission::Condemned(reason) => Err(Ending::Condemned { reason: bounded(reason) }),
@@ -108,7 +104,6 @@ impl Work {
                      idempotencyKey or jobId of its own"
                 )),
             }),
-            Admission::Unavailable(reason) => Err(Ending::StoreUnavailable { reason: bounded(reason) }),
         }
     }
 
@@ -194,6 +189,28 @@ impl Work {
             }
         }
         Ok(())
+    }
+}
+
+/// Asks for a claim until the store answers. The ledger decides if the run asks again, runs without or gives up.
+async fn ask(request: &mut ClaimRequest, attempt: &Attempt) -> Result<Admission, Ending> {
+    let Attempt { host, control, delivery, .. } = attempt;
+    loop {
+        let error = match select(host.claim(request), pin!(control.until_aborted())).await {
+            Either::Left((Ok(admission), _)) => return Ok(admission),
+            Either::Left((Err(error), _)) => error,
+            // Should the claim be granted all the same, it expires.
+            Either::Right(((), _)) => return Err(Ending::Interrupted),
+        };
+        host.claimed(*delivery, Claimed::Unanswered(error.clone())).await;
+        match select(pin!(control.until_claim_step()), pin!(control.until_cancelled())).await {
+            Either::Left((ClaimStep::Ask(length), _)) => request.length = length,
+            Either::Left((ClaimStep::RunUnclaimed, _)) => return Ok(Admission::Unclaimed),
+            Either::Left((ClaimStep::GiveUp, _)) | Either::Right(_) => {
+                let reason = bounded(format!("the store does not answer: {error}"));
+                return Err(Ending::StoreUnavailable { reason });
+            }
+        }
     }
 }
 

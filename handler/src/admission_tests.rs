@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Instant;
 
 use futures_util::FutureExt;
@@ -8,7 +9,8 @@ use serde_json::json;
 use super::*;
 use crate::answer::Answer;
 use crate::context::{Context, Host};
-use crate::control::RunControl;
+use crate::control::{CancelReason, RunControl};
+use crate::delivery::DeliveryId;
 use crate::ending::Report;
 use crate::intake::RequiredFields;
 use crate::job::Job;
@@ -21,6 +23,10 @@ const ARN: &str = "arn:aws:sqs:eu-west-1:123456789012:jobs";
 struct Asked {
     requests: Mutex<Vec<ClaimRequest>>,
     prior: Option<PriorRun>,
+    /// The requests that are not answered, before those that are.
+    outages: AtomicUsize,
+    /// What was reported to the ledger.
+    reported: Mutex<Vec<Claimed>>,
 }
 
 impl Host for Asked {
@@ -28,12 +34,21 @@ impl Host for Asked {
         work();
     }
 
-    fn claim<'a>(&'a self, request: ClaimRequest, _control: &'a RunControl) -> Answer<'a, Admission> {
-        self.requests.lock().unwrap().push(request);
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, String>> {
+        self.requests.lock().unwrap().push(request.clone());
         Answer::now(match &self.prior {
-            Some(prior) => Admission::Done(Box::new(prior.clone())),
-            None => Admission::Unclaimed,
+            _ if self.outages.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() => {
+                Err("no route".to_owned())
+            }
+            Some(prior) => Ok(Admission::Done(Box::new(prior.clone()))),
+            None => Ok(Admission::Unclaimed),
         })
+    }
+
+    fn claimed(&self, delivery: DeliveryId, answer: Claimed) -> Answer<'_, ()> {
+        assert_eq!(delivery, DeliveryId(7));
+        self.reported.lock().unwrap().push(answer);
+        Answer::now(())
     }
 }
 
@@ -81,6 +96,7 @@ fn router() -> Router {
 #[allow(clippy::disallowed_methods, reason = "a test's own clock")]
 fn attempt(host: &Arc<Asked>, intake: &Intake, message: Message) -> Attempt {
     Attempt {
+        delivery: DeliveryId(7),
         queue: "jobs".into(),
         intake: Arc::new(intake.clone()),
         message: Arc::new(message),
@@ -360,6 +376,47 @@ fn old_records_count_only_under_the_scope_of_their_queue() {
     assert!(looks_up(ARN), "it ends with the queue's name");
     for scope in ["reindex-2026-11", "arn:aws:sqs:eu-west-1:123456789012:other", "jobs2"] {
         assert!(!looks_up(scope), "{scope}");
+    }
+}
+
+#[test]
+fn a_run_whose_claim_is_not_answered_waits_for_the_ledgers_decision() {
+    let unavailable = Ending::StoreUnavailable { reason: "the store does not answer: no route".to_owned() };
+    let unanswered = || Claimed::Unanswered("no route".to_owned());
+    let table = [
+        (
+            vec![ClaimStep::Ask(Duration::from_secs(9)), ClaimStep::RunUnclaimed],
+            Ending::Done,
+            [27, 9].to_vec(),
+        ),
+        (
+            vec![ClaimStep::Ask(Duration::from_secs(9)), ClaimStep::Ask(Duration::from_secs(8))],
+            Ending::Done,
+            vec![27, 9, 8],
+        ),
+        (vec![ClaimStep::GiveUp], unavailable.clone(), vec![27]),
+        (vec![], unavailable, vec![27]),
+    ];
+    for (steps, ending, lengths) in table {
+        let host = Arc::new(Asked { outages: AtomicUsize::new(2), ..Asked::default() });
+        let body = json!({ "type": "order", "payload": {} });
+        let attempt = attempt(&host, &Intake::new(ARN), message(&body));
+        let control = attempt.control.clone();
+        let router = router();
+        let mut run = Box::pin(router.run(attempt));
+        for step in &steps {
+            assert!((&mut run).now_or_never().is_none());
+            control.claim_step(*step);
+        }
+        if steps.is_empty() {
+            assert!((&mut run).now_or_never().is_none());
+            control.cancel(CancelReason::Shutdown);
+        }
+        assert_eq!(run.now_or_never().unwrap().ending, ending, "{steps:?}");
+        let asked: Vec<u64> = host.requests.lock().unwrap().iter().map(|r| r.length.as_secs()).collect();
+        assert_eq!(asked, lengths);
+        let reported = host.reported.lock().unwrap();
+        assert!(reported.iter().all(|answer| *answer == unanswered()), "{reported:?}");
     }
 }
 

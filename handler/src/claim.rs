@@ -108,9 +108,57 @@ pub enum Admission {
     Locked(Duration),
     /// The identity stands for another payload, which is done or being worked on.
     Mismatch,
-    /// The store does not answer, for this reason.
-    Unavailable(String),
 }
+
+/// An answer to a run's request for a claim that the run does not end with: what it reports to
+/// [`Ledger::claimed`](crate::Ledger::claimed).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claimed {
+    /// The claim is ours, and the run goes on.
+    Granted(Arc<Claim>),
+    /// The store does not answer, for this reason. The run waits for a [`ClaimStep`].
+    Unanswered(String),
+}
+
+/// The next step of a run whose request for a claim was not answered: decided by the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClaimStep {
+    /// Ask again, for a claim of this length.
+    Ask(Duration),
+    /// Run without a claim.
+    RunUnclaimed,
+    /// End as [`StoreUnavailable`](crate::Ending::StoreUnavailable).
+    GiveUp,
+}
+
+/// The reason why a job could not be marked as done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MarkError {
+    /// The store does not answer. Whether the mark was written is not known.
+    Unanswered(String),
+    /// The store refuses this mark, and would refuse it again.
+    Refused(String),
+}
+
+impl std::fmt::Display for MarkError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unanswered(why) | Self::Refused(why) => f.write_str(why),
+        }
+    }
+}
+
+/// The result of a job, as JSON: at most [`MAX_RESULT_BYTES`].
+#[derive(Debug, Clone)]
+pub struct JobResult(pub Arc<RawValue>);
+
+impl PartialEq for JobResult {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
+}
+
+impl Eq for JobResult {}
 
 /// A granted claim, and what is known of the job from earlier attempts.
 #[derive(Debug, Clone)]

@@ -15,8 +15,9 @@ use serde_json::value::RawValue;
 use tracing::{Span, warn};
 
 use crate::answer::Answer;
-use crate::claim::{Admission, Claim, ClaimRequest, Held, MAX_CHECKPOINT_BYTES, MAX_RESULT_BYTES};
+use crate::claim::{Admission, Claim, ClaimRequest, Claimed, MAX_CHECKPOINT_BYTES, MAX_RESULT_BYTES};
 use crate::control::{CancelReason, RunControl};
+use crate::delivery::DeliveryId;
 use crate::ending::Ending;
 use crate::failure::Failure;
 use crate::identity::Identity;
@@ -39,14 +40,15 @@ pub trait Host: Send + Sync + 'static {
     /// A handler tells how far it is.
     fn progress(&self, _context: &Context, _progress: &Progress) {}
 
-    /// Asks for the claim of a job, before its handler starts. It may take its time: the lease is renewed meanwhile.
-    fn claim<'a>(&'a self, _request: ClaimRequest, _control: &'a RunControl) -> Answer<'a, Admission> {
-        Answer::now(Admission::Unclaimed)
+    /// Asks the store for the claim of a job, once; the error is the store's, which does not answer. It must end in a bounded
+    /// time: the ledger decides whether the run asks again.
+    fn claim<'a>(&'a self, _request: &'a ClaimRequest) -> Answer<'a, Result<Admission, String>> {
+        Answer::now(Ok(Admission::Unclaimed))
     }
 
-    /// Marks a job as done, which it is. Tries until it is known whether the claim was still held.
-    fn finish<'a>(&'a self, _claim: &'a Claim, _result: Option<Box<RawValue>>) -> Answer<'a, Held> {
-        Answer::now(Held::Ours)
+    /// Passes an answer of the store to [`Ledger::claimed`](crate::Ledger::claimed), before the run's end.
+    fn claimed(&self, _delivery: DeliveryId, _answer: Claimed) -> Answer<'_, ()> {
+        Answer::now(())
     }
 
     /// Keeps a value for the next attempt, soon.

@@ -1,11 +1,11 @@
 //! How a host stops a run, and how it knows that the run has stopped.
 
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use event_listener::Event;
 
-use crate::claim::Claim;
+use crate::claim::ClaimStep;
 
 /// Why a run was cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +30,8 @@ struct State {
     stage: AtomicU8,
     /// Pieces of blocking work that cannot be dropped with their future.
     blocking: AtomicUsize,
-    /// Under which the handler runs.
-    claim: OnceLock<Arc<Claim>>,
+    /// The step that the run waits for, until it takes it.
+    claim_step: Mutex<Option<ClaimStep>>,
     changed: Event,
 }
 
@@ -72,14 +72,16 @@ impl RunControl {
         }
     }
 
-    /// The claim of this run, once it has been granted: what the host renews, and gives up.
-    pub fn claim(&self) -> Option<&Arc<Claim>> {
-        self.0.claim.get()
+    /// Passes the ledger's decision to a run that waits for its claim: [`Effect::Claim`](crate::Effect::Claim).
+    pub fn claim_step(&self, step: ClaimStep) {
+        *self.0.claim_step.lock().unwrap_or_else(PoisonError::into_inner) = Some(step);
+        self.0.changed.notify(usize::MAX);
     }
 
-    pub(crate) fn claimed(&self, claim: Arc<Claim>) {
-        let first = self.0.claim.set(claim);
-        debug_assert!(first.is_ok(), "a run asks for one claim");
+    /// Waits for the next step of a run that waits for its claim, and takes it.
+    pub(crate) async fn until_claim_step(&self) -> ClaimStep {
+        let take = |c: &Self| c.0.claim_step.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.until(take).await
     }
 
     /// Waits until the run is to stop. Cancel-safe.

@@ -1,6 +1,7 @@
 //! The one place where outcomes are decided: from the ending of a run ([`decide`]), whether it was stopped or not
 //! (`run`), and of a message that does not run (`unrun`).
 
+mod mark;
 mod run;
 mod unrun;
 
@@ -13,6 +14,7 @@ use crate::outcome::Outcome;
 use crate::policy::{Policy, UnknownType};
 use crate::retry::Jitter;
 
+pub(crate) use mark::{MarkDecision, decide_mark};
 pub(crate) use run::{RunDecision, decide_run};
 pub(crate) use unrun::{Unrun, decide_start, decide_unrun};
 

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::claim::{Claim, Surrender};
+use crate::claim_lease::{RunClaim, Waits};
 use crate::control::CancelReason;
+use crate::marking::Marking;
 use crate::message::Message;
 use crate::retry::MAX_VISIBILITY;
-use crate::tenure::Tenure;
 
-/// A delivery in the ledger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// A delivery in the ledger. The default belongs to none: for runs without a ledger, such as those of a handler's test.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeliveryId(pub(crate) u64);
 
 /// SQS counts its twelve hours from its own receipt, and refuses a longer visibility instead of clamping it: asked for
@@ -38,14 +40,15 @@ pub(crate) struct Delivery {
     renew_at: Instant,
     /// A renewal is in the air; nothing else may be said about the visibility until it is answered.
     pub(crate) renewing: bool,
-    /// The claim is being given up; the message must not be anybody else's before it is free.
-    pub(crate) surrendering: bool,
+    /// The claim is being released; the message must not go to another worker before that is done.
+    pub(crate) releasing: Option<Releasing>,
     pub(crate) stage: Stage,
     /// Where it is given back unrun: for how long it stays hidden.
     pub(crate) hidden_for: Duration,
 }
 
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "a delivery is boxed as a whole, and most of them run")]
 pub(crate) enum Stage {
     Waiting,
     Running(Run),
@@ -60,8 +63,22 @@ pub(crate) struct Run {
     pub(crate) abort_at: Option<Instant>,
     /// The lease or the claim is lost.
     pub(crate) lost: bool,
-    /// Its claim, where claims are kept.
-    pub(crate) tenure: Option<Tenure>,
+    /// Its claim.
+    pub(crate) claim: RunClaim,
+    /// The handler has succeeded, and the job is being marked as done.
+    pub(crate) marking: Option<Marking>,
+}
+
+/// The claim of an ended run, while it is being released.
+#[derive(Debug)]
+pub(crate) struct Releasing {
+    pub(crate) claim: Arc<Claim>,
+    pub(crate) how: Surrender,
+    /// When the store is asked again.
+    pub(crate) again_at: Option<Instant>,
+    /// When the message goes back all the same: the claim ends by itself, a little later.
+    pub(crate) give_up_at: Instant,
+    pub(crate) waits: Waits,
 }
 
 #[derive(Debug)]
@@ -115,7 +132,7 @@ impl Delivery {
             leased_until: at + lease,
             renew_at: at + lease / 2,
             renewing: false,
-            surrendering: false,
+            releasing: None,
             stage: Stage::Waiting,
             hidden_for: Duration::ZERO,
         }
@@ -158,8 +175,13 @@ impl Delivery {
     }
 
     pub(crate) fn deadline(&self, now: Instant, handler_timeout: Duration) -> Instant {
-        let total = self.received_at + LONGEST_RUN;
+        let total = self.last_moment();
         now.checked_add(handler_timeout).map_or(total, |deadline| deadline.min(total))
+    }
+
+    /// When a run must end, for its message to be settled within the twelve hours.
+    pub(crate) fn last_moment(&self) -> Instant {
+        self.received_at + LONGEST_RUN
     }
 
     /// From when on the lease counts as lost.
@@ -206,14 +228,17 @@ impl Delivery {
         let own = match &self.stage {
             Stage::Waiting => [None; 3],
             Stage::Running(run) => {
-                let tenure = run.tenure.as_ref().filter(|_| !run.lost).map(Tenure::next_check);
-                [run.cancelled.is_none().then_some(run.deadline), run.abort_at, tenure]
+                let claim = if run.lost { None } else { run.claim.next_check() };
+                let claim = claim.into_iter().chain(run.marking.as_ref().map(Marking::ask_at)).min();
+                [run.cancelled.is_none().then_some(run.deadline), run.abort_at, claim]
             }
             Stage::Settling(settling) => match settling.step {
                 Step::Backoff(at) => [Some(at), None, None],
                 Step::AfterBeat | Step::Held | Step::Queued | Step::InCall => [None; 3],
             },
         };
-        own.into_iter().chain([lost_at, self.renewal_due()]).flatten().min()
+        let releasing = self.releasing.as_ref();
+        let releasing = releasing.map(|r| r.again_at.map_or(r.give_up_at, |at| at.min(r.give_up_at)));
+        own.into_iter().chain([lost_at, self.renewal_due(), releasing]).flatten().min()
     }
 }

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::claim::PriorRun;
+use crate::claim::{JobResult, PriorRun};
 use crate::identity::Identity;
 
 /// How one run of a handler ended. What follows from it is decided by [`decide`](crate::decide()).
@@ -164,13 +164,13 @@ pub struct Report {
     pub identity: Option<Arc<Identity>>,
     /// Which attempt it was, where the claim told; else receives are counted.
     pub attempt: Option<NonZeroU32>,
-    /// Whether a claim is left that is to be given up.
-    pub claimed: bool,
+    /// The result that the handler left: kept with the mark that its job is done.
+    pub result: Option<JobResult>,
 }
 
 impl Report {
-    /// What a run without a claim reports.
+    /// The report of a run that left no result.
     pub fn new(ending: Ending, job_type: Option<Arc<str>>) -> Self {
-        Self { ending, job_type, identity: None, attempt: None, claimed: false }
+        Self { ending, job_type, identity: None, attempt: None, result: None }
     }
 }

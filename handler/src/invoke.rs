@@ -13,9 +13,10 @@ use serde_json::value::RawValue;
 use tracing::{Instrument, Span, field, info_span};
 
 use crate::admission::{self, Admitted, Work};
-use crate::claim::{Claim, Held};
+use crate::claim::{Claim, JobResult};
 use crate::context::{Context, Host, Inner};
 use crate::control::RunControl;
+use crate::delivery::DeliveryId;
 use crate::ending::{Ending, Report};
 use crate::envelope::Envelope;
 use crate::failure::{Failure, Wish, bounded};
@@ -27,6 +28,8 @@ use crate::trace::traceparent;
 
 /// What a run is made of.
 pub struct Attempt {
+    /// The delivery that it is about.
+    pub delivery: DeliveryId,
     /// The queue's name.
     pub queue: Arc<str>,
     /// The rules by which the queue's messages become jobs.
@@ -110,9 +113,6 @@ async fn run(route: &Route, attempt: Attempt, envelope: Option<Envelope>) -> Rep
         }
     };
     let control = attempt.control.clone();
-    if let Some(claim) = &claim {
-        control.claimed(Arc::clone(claim));
-    }
     let (context, payload) = context(attempt, work, number, claim, checkpoint);
     let told = context.clone();
     let (job_type, span) = (&told.0.job_type, &told.0.span);
@@ -129,30 +129,17 @@ async fn run(route: &Route, attempt: Attempt, envelope: Option<Envelope>) -> Rep
         }
     };
     control.until_no_blocking().await;
-    let ending = if ending == Ending::Done { finish(&told, &control).await } else { ending };
     // Only of failures: subscribers that keep a span's fields as text read and write all of them again for this.
     if let Some(class) = ending.class() {
         span.record("ending", class);
     }
     told.0.host.ended(&told, &ending);
-    let done = ending == Ending::Done;
+    let result = told.take_result().filter(|_| ending == Ending::Done);
     Report {
         identity: Some(Arc::clone(told.identity())),
         attempt: Some(number),
-        claimed: !done && told.claim().is_some(),
+        result: result.map(|result| JobResult(result.into())),
         ..Report::new(ending, Some(Arc::clone(job_type)))
-    }
-}
-
-/// Has the job marked as done, which is what makes its effect happen once.
-async fn finish(context: &Context, control: &RunControl) -> Ending {
-    let Some(claim) = context.claim() else { return Ending::Done };
-    let finished = context.0.host.finish(claim, context.take_result());
-    match select(finished, pin!(control.until_aborted())).await {
-        Either::Left((Held::Lost, _)) => Ending::LeaseLost,
-        // Without the mark another message with the same key may run the job again; without the delete this one surely
-        // would.
-        Either::Left((Held::Ours, _)) | Either::Right(((), _)) => Ending::Done,
     }
 }
 

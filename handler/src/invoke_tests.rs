@@ -47,6 +47,7 @@ struct Running {
 fn start(router: Router, body: &str) -> Running {
     let (control, shelf) = (RunControl::new(), Arc::new(Shelf::default()));
     let attempt = Attempt {
+        delivery: DeliveryId(1),
         queue: "jobs".into(),
         intake: Arc::new(Intake::new("arn:jobs")),
         message: Arc::new(Message { id: "m1".into(), body: body.into(), ..Message::default() }),

@@ -27,7 +27,7 @@ use smallvec::SmallVec;
 
 use crate::batches::Batch;
 use crate::call::{Call, CallId};
-use crate::claim::Surrender;
+use crate::claim::{Claim, ClaimStep, JobResult, Surrender};
 use crate::control::CancelReason;
 use crate::delivery::{Delivery, DeliveryId};
 use crate::isolation::Isolation;
@@ -53,10 +53,35 @@ pub enum Effect {
     Abort(DeliveryId),
     /// Open a receive, and tell [`Ledger::received`] or [`Ledger::receive_failed`].
     Receive(Receive),
-    /// Renew the claim of this run for so long, where it has one by now, and tell [`Ledger::claim_renewed`].
-    RenewClaim(DeliveryId, Duration),
-    /// Give up the claim of this run, which has ended, and tell [`Ledger::surrendered`] whether that worked or not.
-    Surrender(DeliveryId, Surrender),
+    /// Pass this step to a run that waits for its claim: [`RunControl::claim_step`](crate::RunControl::claim_step).
+    Claim(DeliveryId, ClaimStep),
+    /// Renew this claim, and report to [`Ledger::claim_renewed`].
+    RenewClaim {
+        /// The delivery whose run holds it.
+        delivery: DeliveryId,
+        /// The claim.
+        claim: Arc<Claim>,
+        /// For how long, from now.
+        length: Duration,
+    },
+    /// Mark the job of this claim as done, and report to [`Ledger::marked`]. May be asked for again before it is answered.
+    Mark {
+        /// The delivery whose run has succeeded.
+        delivery: DeliveryId,
+        /// Its claim.
+        claim: Arc<Claim>,
+        /// The result to keep.
+        result: Option<JobResult>,
+    },
+    /// Release this claim of an ended run, and report to [`Ledger::claim_released`].
+    ReleaseClaim {
+        /// The delivery.
+        delivery: DeliveryId,
+        /// The claim.
+        claim: Arc<Claim>,
+        /// How the attempt counts.
+        how: Surrender,
+    },
     /// Make this call, and tell [`Ledger::called`].
     Call(Call),
     /// Record the final disposition of a message: a batch's response is made of these. Emitted exactly once for each
@@ -124,7 +149,9 @@ pub struct Start {
 ///         }
 ///         Effect::Cancel(..) | Effect::Abort(_) | Effect::Note(_) => {}
 ///         Effect::Finished { .. } | Effect::Remember { .. } => {}
-///         Effect::RenewClaim(..) | Effect::Surrender(..) => unreachable!("this host keeps no claims"),
+///         Effect::Claim(..) | Effect::RenewClaim { .. } | Effect::Mark { .. } | Effect::ReleaseClaim { .. } => {
+///             unreachable!("this host keeps no claims")
+///         }
 ///     }
 ///     if deleted == 1 {
 ///         ledger.drain(now, Duration::from_secs(25));
@@ -227,14 +254,14 @@ impl Ledger {
 
     /// Puts time in: what is due becomes an effect. Called after every input, and when the timeout has come.
     pub fn tick(&mut self, now: Instant) {
-        if self.next_check.is_some_and(|at| at <= now) {
-            self.check_deliveries(now);
-        }
+        self.check_due(now);
         self.tick_drain(now);
         self.tick_pauses(now);
         let trusted = self.isolation.tick(now);
         self.ready.extend(trusted);
         self.start_ready(now);
+        // What has waited here for twelve hours starts with no time left.
+        self.check_due(now);
         self.flush(now);
         self.ask_for_messages(now);
     }

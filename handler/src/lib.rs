@@ -43,6 +43,7 @@ mod answer;
 mod batches;
 mod call;
 mod claim;
+mod claim_lease;
 mod cloud_event;
 mod context;
 mod control;
@@ -58,6 +59,7 @@ mod invoke;
 mod isolation;
 mod job;
 pub mod ledger;
+mod marking;
 mod message;
 mod note;
 mod objects;
@@ -69,15 +71,14 @@ mod receives;
 mod recollection;
 mod retry;
 mod router;
-mod tenure;
 mod trace;
 mod unwrapping;
 
 pub use answer::Answer;
 pub use call::{Action, Call, CallError, CallId, Entry, MAX_BATCH, Replies, VisibilityEntry};
 pub use claim::{
-    Admission, Claim, ClaimRequest, Grant, Held, MAX_CHECKPOINT_BYTES, MAX_KEY_BYTES, MAX_RESULT_BYTES,
-    PriorRun, Surrender,
+    Admission, Claim, ClaimRequest, ClaimStep, Claimed, Grant, Held, JobResult, MAX_CHECKPOINT_BYTES,
+    MAX_KEY_BYTES, MAX_RESULT_BYTES, MarkError, PriorRun, Surrender,
 };
 pub use context::{Context, Host, Progress};
 pub use control::{CancelReason, RunControl};
@@ -100,7 +101,8 @@ pub use objects::from_json;
 pub use outcome::Outcome;
 pub use pause::{Pause, PauseReason, Probe};
 pub use policy::{
-    Acknowledge, DeadLetterPath, InvalidPolicy, MAX_CONCURRENCY, MAX_WAIT_TIME, Policy, Polling, UnknownType,
+    Acknowledge, Claims, DeadLetterPath, InvalidPolicy, MAX_CONCURRENCY, MAX_WAIT_TIME, Policy, Polling,
+    UnknownType,
 };
 pub use receives::{MAX_RECEIVE, Receive, ReceiveId};
 pub use recollection::{Past, Recollection};

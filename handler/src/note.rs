@@ -79,8 +79,33 @@ pub enum Note {
         /// The error.
         error: String,
     },
-    /// A claim ended under a running handler.
+    /// The store answered that the claim of a run is another run's.
     ClaimLost(Arc<Message>),
+    /// A run starts without a claim, since the store does not answer.
+    RunsUnclaimed(Arc<Message>),
+    /// A done job could not be marked as done this time; its message is kept, and the mark is asked for again.
+    MarkFailed {
+        /// Its message.
+        message: Arc<Message>,
+        /// The error.
+        error: String,
+    },
+    /// The store refuses the result of a done job: the mark is written without it.
+    ResultRefused {
+        /// Its message.
+        message: Arc<Message>,
+        /// The error.
+        error: String,
+    },
+    /// The message of a done job is deleted without a mark: a duplicate of the job would run.
+    Unmarked {
+        /// The message.
+        message: Arc<Message>,
+        /// The reason.
+        error: String,
+    },
+    /// The claim of an ended run could not be released in time: it ends by itself.
+    ClaimNotReleased(Arc<Message>),
     /// A message that may kill the process waits to run alone.
     Isolated(Arc<Message>),
     /// A receive brought messages, or none.

@@ -34,8 +34,8 @@ pub struct Policy {
     /// After how many failed attempts a message has failed for good; `None` leaves that to the redrive policy, which
     /// counts receives.
     pub max_attempts: Option<NonZeroU32>,
-    /// Whether runs have claims, which are to be renewed while they last.
-    pub claims: bool,
+    /// The claims of runs.
+    pub claims: Claims,
     /// What a message without a handler is.
     pub unknown_type: UnknownType,
     /// Where permanent failures go.
@@ -44,6 +44,19 @@ pub struct Policy {
     pub acknowledge: Acknowledge,
     /// Whether the ledger asks for messages by itself; `None` where they are handed in, as on Lambda.
     pub polling: Option<Polling>,
+}
+
+/// The claims of runs, and the behaviour while their store does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Claims {
+    /// None are kept.
+    #[default]
+    Off,
+    /// No run starts without its claim, and no message of a done job is deleted without its mark while there is time:
+    /// no effect happens twice.
+    Required,
+    /// A run starts without a claim, and a message is deleted without a mark: an effect may happen twice.
+    BestEffort,
 }
 
 /// What a message of an unknown type, or of a newer version, is.
@@ -112,7 +125,7 @@ impl Policy {
             retry: RetryPolicy::default(),
             retry_by_type: HashMap::new(),
             max_attempts: None,
-            claims: false,
+            claims: Claims::Off,
             unknown_type: UnknownType::default(),
             dead_letter: DeadLetterPath::Redrive,
             acknowledge: Acknowledge::default(),

@@ -9,6 +9,8 @@ mod host;
 mod script;
 #[path = "ledger_properties/sqs.rs"]
 mod sqs;
+#[path = "ledger_properties/store.rs"]
+mod store;
 #[path = "ledger_properties/watch.rs"]
 mod watch;
 
@@ -164,9 +166,11 @@ fn the_scripts_lead_everywhere() {
     let calls = ["settled", "unsettled", "call failed", "done before", "moved", "no DLQ"];
     let leases = ["renewed", "not renewed", "lease lost", "received again", "isolated"];
     let receives = ["received", "receive failed", "receive overdue"];
-    let claims = ["claim not renewed", "claim lost"];
+    let claims =
+        ["claim not renewed", "claim lost", "claim not released", "runs unclaimed", "gave up on its claim"];
+    let marks = ["not marked", "result refused", "unmarked", "marked"];
     let pauses = ["paused", "resumed", "released by a pause"];
-    for name in [&outcomes[..], &calls, &leases, &receives, &claims, &pauses].concat() {
+    for name in [&outcomes[..], &calls, &leases, &receives, &claims, &marks, &pauses].concat() {
         let often = heard.get(name).copied().unwrap_or_default();
         assert!(often >= 10, "{name:?} is heard in {often} of {SCRIPTS} scripts only");
     }

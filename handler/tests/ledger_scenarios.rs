@@ -25,6 +25,8 @@ mod handed_in;
 mod lanes;
 #[path = "ledger_scenarios/leases.rs"]
 mod leases;
+#[path = "ledger_scenarios/marks.rs"]
+mod marks;
 #[path = "ledger_scenarios/order_of_exit.rs"]
 mod order_of_exit;
 #[path = "ledger_scenarios/pauses.rs"]
@@ -33,5 +35,7 @@ mod pauses;
 mod places;
 #[path = "ledger_scenarios/suspects.rs"]
 mod suspects;
+#[path = "ledger_scenarios/words.rs"]
+mod words;
 #[path = "ledger_scenarios/world.rs"]
 mod world;

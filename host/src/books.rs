@@ -1,8 +1,8 @@
 //! The store as a host uses it: what is asked of it for each run, what is written beside the runs, and what happens while
 //! it does not answer.
 //!
-//! Claims are kept closed then: a job waits a little where it is, and is tried again later; every queue is paused
-//! until the store answers again, unless jobs may run without claims. What only people read (progress, checkpoints, failed attempts) is kept open: it is
+//! Claims are kept closed then, by the ledger's decision: a job waits a little where it is, and is tried again later; a done one
+//! waits for its mark; every queue is paused until the store answers again, unless jobs may run without claims. What only people read (progress, checkpoints, failed attempts) is kept open: it is
 //! logged and counted, and the jobs go on. See ADR 0008.
 
 mod claims;
@@ -14,6 +14,7 @@ mod redact;
 use std::sync::Arc;
 use std::time::Duration;
 
+use drumline::Claims;
 use drumline_store::{Keep, Location, OpenError, Store, StoreError, open};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -44,6 +45,16 @@ pub enum StoreOutage {
     Retry,
     /// They run without a claim: an effect may happen twice.
     Run,
+}
+
+impl StoreOutage {
+    /// The policy of the claims that a host keeps.
+    pub fn claims(self) -> Claims {
+        match self {
+            Self::Retry => Claims::Required,
+            Self::Run => Claims::BestEffort,
+        }
+    }
 }
 
 /// What is asked of a store, for metrics.
@@ -106,7 +117,6 @@ pub struct Books(Arc<Inner>);
 
 struct Inner {
     store: Arc<dyn Store>,
-    outage: StoreOutage,
     worker: Arc<str>,
     health: Arc<Health>,
     journal: Journal,
@@ -122,40 +132,31 @@ impl Books {
     ) -> Result<Self, OpenError> {
         let worker = worker_name();
         let store = open(&settings.location, Arc::clone(&worker), settings.keep).await?;
-        Ok(Self::new(store, settings.outage, worker, metrics, runtime))
+        Ok(Self::new(store, worker, metrics, runtime))
     }
 
     /// As [`open`](Self::open), but with the first question: a Lambda function starts whether the store answers or not.
     pub fn open_lazily(settings: &StoreSettings, metrics: Arc<dyn StoreMetrics>, runtime: Handle) -> Self {
         let worker = worker_name();
         let store = LazyStore::new(settings.location.clone(), Arc::clone(&worker), settings.keep);
-        Self::new(Arc::new(store), settings.outage, worker, metrics, runtime)
+        Self::new(Arc::new(store), worker, metrics, runtime)
     }
 
     /// Uses a store that is open already. `worker` is the name that its claims belong to.
     pub fn new(
         store: Arc<dyn Store>,
-        outage: StoreOutage,
         worker: Arc<str>,
         metrics: Arc<dyn StoreMetrics>,
         runtime: Handle,
     ) -> Self {
         let health = Health::new(Arc::downgrade(&store), runtime.clone());
         let journal = Journal::new(Arc::clone(&store), Arc::clone(&health), Arc::clone(&metrics), runtime);
-        Self(Arc::new(Inner { store, outage, worker, health, journal, metrics }))
+        Self(Arc::new(Inner { store, worker, health, journal, metrics }))
     }
 
     /// The store itself.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.0.store
-    }
-
-    /// Returns true if no job runs while the store does not answer.
-    pub(crate) fn are_needed(&self) -> bool {
-        match self.0.outage {
-            StoreOutage::Retry => true,
-            StoreOutage::Run => false,
-        }
     }
 
     /// Whether the store answers, now and from now on.
@@ -179,7 +180,7 @@ impl Books {
 }
 
 impl Inner {
-    /// Counts an answer, and takes note of whether there was one.
+    /// Counts an answer, and notes if there was one. A refusal of a single item is an answer.
     fn heard<T>(&self, operation: StoreOperation, answer: &Result<T, StoreError>) {
         heard(&self.health, &*self.metrics, operation, answer);
     }
@@ -193,8 +194,8 @@ fn heard<T>(
 ) {
     metrics.request(operation, answer.is_ok());
     match answer {
-        Ok(_) => health.answered(),
-        Err(error) => health.failed(error),
+        Ok(_) | Err(StoreError::Refused(_)) => health.answered(),
+        Err(StoreError::Unanswered(error)) => health.failed(error),
     }
 }
 

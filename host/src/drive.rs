@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use drumline::{
-    Attempt, CallId, DeliveryId, Effect, Held, Host, Intake, Jitter, Ledger, Message, Pause, PauseReason,
-    Probe, Receive, ReceiveId, Replies, Report, Router, RunControl, SETTLE_TIME, Start, Surrender,
+    Attempt, CallId, Claim, Claimed, Claims, DeliveryId, Effect, Held, Host, Intake, Jitter, JobResult,
+    Ledger, MarkError, Message, Pause, PauseReason, Probe, Receive, ReceiveId, Replies, Report, Router,
+    RunControl, SETTLE_TIME, Start,
 };
 use foldhash::fast::RandomState;
 use tokio::runtime::Handle;
@@ -39,12 +40,14 @@ const MAX_CALLS: usize = 64;
 type Runs = HashMap<DeliveryId, RunControl, RandomState>;
 
 /// What happened outside.
-enum Event {
+pub(crate) enum Event {
     Received(ReceiveId, Instant, Result<Vec<Message>, SqsError>),
     Ended(DeliveryId, Report),
     Called(CallId, Replies),
+    Claimed(DeliveryId, Claimed),
     ClaimRenewed(DeliveryId, Result<Held, String>),
-    Surrendered(DeliveryId),
+    Marked(DeliveryId, Result<Held, MarkError>),
+    ClaimReleased(DeliveryId, Result<Held, String>),
 }
 
 /// The loop of one queue, or of one batch.
@@ -61,6 +64,8 @@ pub struct Driver {
     books: Option<Books>,
     memory: Option<Memory>,
     report: BatchReport,
+    events: mpsc::Sender<Event>,
+    inbox: mpsc::Receiver<Event>,
 }
 
 /// What a loop works with.
@@ -109,11 +114,13 @@ impl Driver {
         let Parts { name, intake, ledger, queue, router, metrics, listener, status, books, handlers } = parts;
         debug_assert_eq!(
             books.is_some(),
-            ledger.policy().claims,
+            ledger.policy().claims != Claims::Off,
             "claims are asked for and renewed, or neither"
         );
+        let (events, inbox) = mpsc::channel(CHANNEL);
         let host = Arc::new(TokioHost {
             books: books.clone(),
+            events: events.clone(),
             metrics: Arc::clone(&metrics),
             listener: Arc::clone(&listener),
         });
@@ -133,6 +140,8 @@ impl Driver {
             books,
             memory: None,
             report,
+            events,
+            inbox,
         }
     }
 
@@ -157,19 +166,13 @@ impl Driver {
     /// none is left. A run that does not stop is dropped at the end. Returns the result, which is the same if all
     /// telemetry is discarded.
     pub async fn run(&mut self, shutdown: impl Future<Output = Grace>) -> BatchReport {
-        let (events, mut inbox) = mpsc::channel(CHANNEL);
         let mut runs = Runs::default();
         let mut turn = Vec::new();
         let mut shutdown = std::pin::pin!(shutdown);
         let mut draining = false;
         let mut store = self.store_to_watch();
         loop {
-            self.ledger.tick(now());
-            let mut starts = Vec::new();
-            while let Some(effect) = self.ledger.next_effect() {
-                self.perform(effect, &events, &mut runs, &mut starts);
-            }
-            self.launch(starts);
+            self.act(&mut runs);
             self.observer.state(&self.ledger);
             if let Some(summary) = self.ledger.drained() {
                 if draining {
@@ -184,7 +187,7 @@ impl Driver {
             // are polled by reference, a change is seen the next time, and a sleep holds no state worth keeping.
             tokio::select! {
                 biased;
-                _ = inbox.recv_many(&mut turn, MAX_TURN) => {
+                _ = self.inbox.recv_many(&mut turn, MAX_TURN) => {
                     // They happened together, and a clock takes longer to read than most of them to tell.
                     let now = now();
                     for event in turn.drain(..) {
@@ -208,11 +211,29 @@ impl Driver {
         }
     }
 
+    /// Puts time in, and performs all that follows.
+    fn act(&mut self, runs: &mut Runs) {
+        let now = now();
+        let mut starts = Vec::new();
+        loop {
+            self.ledger.tick(now);
+            let mut answered = false;
+            while let Some(effect) = self.ledger.next_effect() {
+                answered |= self.perform(now, effect, runs, &mut starts);
+            }
+            // What was answered at once may be due at once.
+            if !answered {
+                break;
+            }
+        }
+        self.launch(starts);
+    }
+
     /// The store's answers, if the queue is to be paused without them.
     fn store_to_watch(&self) -> Option<watch::Receiver<bool>> {
-        let polls = self.ledger.policy().polling.is_some();
-        let books = self.books.as_ref().filter(|books| polls && books.are_needed())?;
-        let mut answers = books.answers();
+        let policy = self.ledger.policy();
+        let pauses = policy.polling.is_some() && policy.claims == Claims::Required;
+        let mut answers = self.books.as_ref().filter(|_| pauses)?.answers();
         // It may have failed before this loop began.
         answers.mark_changed();
         Some(answers)
@@ -232,30 +253,30 @@ impl Driver {
             Event::Received(id, at, Ok(messages)) => self.ledger.received(at, id, messages),
             Event::Received(id, _, Err(error)) => self.ledger.receive_failed(now, id, error.text, jitter),
             Event::Ended(id, report) => {
-                // A claim that is left is given up first.
-                if !report.claimed {
-                    runs.remove(&id);
-                }
+                runs.remove(&id);
                 self.ledger.ended(now, id, report, jitter);
             }
             Event::Called(id, replies) => self.ledger.called(now, id, replies, jitter),
+            Event::Claimed(id, answer) => self.ledger.claimed(now, id, answer),
             Event::ClaimRenewed(id, reply) => self.ledger.claim_renewed(now, id, reply),
-            Event::Surrendered(id) => self.ledger.surrendered(now, id),
+            Event::Marked(id, reply) => self.ledger.marked(now, id, reply),
+            Event::ClaimReleased(id, reply) => self.ledger.claim_released(now, id, reply),
         }
     }
 
+    /// Performs an effect. Returns true if the ledger has the answer already.
     fn perform(
         &mut self,
+        now: Instant,
         effect: Effect,
-        events: &mpsc::Sender<Event>,
         runs: &mut Runs,
         starts: &mut Vec<BoxFuture<()>>,
-    ) {
+    ) -> bool {
         match effect {
             Effect::Start(start) => {
                 let control = RunControl::new();
                 runs.insert(start.delivery, control.clone());
-                starts.push(self.start(start, control, events.clone()));
+                starts.push(self.start(start, control));
             }
             Effect::Cancel(id, reason) => {
                 if let Some(control) = runs.get(&id) {
@@ -267,12 +288,22 @@ impl Driver {
                     control.abort();
                 }
             }
-            Effect::Receive(receive) => self.receive(receive, events.clone()),
-            Effect::RenewClaim(id, length) => self.renew_claim(id, length, runs.get(&id), events.clone()),
-            Effect::Surrender(id, how) => self.surrender(id, how, runs.remove(&id), events.clone()),
+            Effect::Receive(receive) => self.receive(receive),
+            Effect::Claim(id, step) => {
+                if let Some(control) = runs.get(&id) {
+                    control.claim_step(step);
+                }
+            }
+            Effect::Mark { delivery, claim, result } => return self.mark(now, delivery, claim, result),
+            Effect::RenewClaim { delivery, claim, length } => self.ask_store(async move |books| {
+                Event::ClaimRenewed(delivery, books.renew(&claim, length).await)
+            }),
+            Effect::ReleaseClaim { delivery, claim, how } => self.ask_store(async move |books| {
+                Event::ClaimReleased(delivery, books.release(&claim, &how).await)
+            }),
             Effect::Call(call) => {
                 let reply = self.queue.perform(call.action);
-                let (events, calls) = (events.clone(), Arc::clone(&self.calls));
+                let (events, calls) = (self.events.clone(), Arc::clone(&self.calls));
                 tokio::spawn(async move {
                     // Closed once the ledger has ended: what has had no turn by then is too late.
                     let Ok(turn) = calls.acquire().await else { return };
@@ -292,10 +323,13 @@ impl Driver {
             }
             Effect::Note(note) => self.observer.note(note),
         }
+        false
     }
 
-    fn start(&self, start: Start, control: RunControl, events: mpsc::Sender<Event>) -> BoxFuture<()> {
+    fn start(&self, start: Start, control: RunControl) -> BoxFuture<()> {
+        let events = self.events.clone();
         let attempt = Attempt {
+            delivery: start.delivery,
             queue: Arc::clone(self.observer.queue()),
             intake: Arc::clone(&self.intake),
             message: start.message,
@@ -314,42 +348,25 @@ impl Driver {
         Box::pin(run.in_current_span())
     }
 
-    fn renew_claim(
-        &self,
-        id: DeliveryId,
-        length: Duration,
-        run: Option<&RunControl>,
-        events: mpsc::Sender<Event>,
-    ) {
-        let (books, claim) = (self.books.clone(), run.and_then(RunControl::claim).cloned());
-        tokio::spawn(async move {
-            let reply = match (books, claim) {
-                (Some(books), Some(claim)) => books.renew(&claim, length).await,
-                // It is not granted yet, and will last from then on.
-                _ => Ok(Held::Ours),
-            };
-            send(&events, Event::ClaimRenewed(id, reply)).await;
-        });
+    /// Marks a job as done. A store in memory answers at once, which spares short jobs a task.
+    fn mark(&mut self, now: Instant, id: DeliveryId, claim: Arc<Claim>, result: Option<JobResult>) -> bool {
+        let Some(books) = &self.books else { return false };
+        if let Some(reply) = books.mark(&claim, result.as_ref()).at_once() {
+            self.ledger.marked(now, id, reply);
+            return true;
+        }
+        self.ask_store(async move |books| Event::Marked(id, books.mark(&claim, result.as_ref()).await));
+        false
     }
 
-    fn surrender(
-        &self,
-        id: DeliveryId,
-        how: Surrender,
-        run: Option<RunControl>,
-        events: mpsc::Sender<Event>,
-    ) {
-        let (books, claim) = (self.books.clone(), run.and_then(|run| run.claim().cloned()));
-        tokio::spawn(
-            async move {
-                if let (Some(books), Some(claim)) = (books, claim) {
-                    books.surrender(&claim, &how).await;
-                    books.journal().forget(&claim.identity);
-                }
-                send(&events, Event::Surrendered(id)).await;
-            }
-            .in_current_span(),
-        );
+    /// Asks the store in a task of its own, since it may take its time.
+    fn ask_store<F>(&self, ask: impl FnOnce(Books) -> F)
+    where
+        F: Future<Output = Event> + Send + 'static,
+    {
+        let Some(books) = self.books.clone() else { return };
+        let (events, answer) = (self.events.clone(), ask(books));
+        tokio::spawn(async move { send(&events, answer.await).await }.in_current_span());
     }
 
     /// Starts runs, each in a task of its own. They cross to the handlers' threads together, because waking a thread
@@ -365,7 +382,8 @@ impl Driver {
     }
 
     /// The receive lives in a task of its own: dropped half-way, it would hide the messages it was about to bring.
-    fn receive(&self, receive: Receive, events: mpsc::Sender<Event>) {
+    fn receive(&self, receive: Receive) {
+        let events = self.events.clone();
         let messages = self.queue.receive(receive.max);
         tokio::spawn(
             async move {

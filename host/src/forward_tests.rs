@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use axum::extract::State;
 use axum::routing::post;
 use drumline::{
-    Attempt, Attribute, AttributeValue, CancelReason, Ending, Host, Intake, Message, Report, RunControl,
+    Attempt, Attribute, AttributeValue, CancelReason, DeliveryId, Ending, Host, Intake, Message, Report,
+    RunControl,
 };
 use tokio::net::TcpListener;
 
@@ -64,6 +65,7 @@ impl Application {
 
 async fn run(router: &Router, message: Message, control: RunControl) -> Report {
     let attempt = Attempt {
+        delivery: DeliveryId::default(),
         queue: "jobs".into(),
         intake: Arc::new(Intake::new("arn:jobs")),
         message: Arc::new(message),

@@ -5,11 +5,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use std::any::Any;
 
-use drumline::{Admission, Answer, Claim, ClaimRequest, Context, Ending, Held, Host, Progress, RunControl};
+use drumline::{Admission, Answer, ClaimRequest, Claimed, Context, DeliveryId, Ending, Host, Progress};
 use serde_json::value::RawValue;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::books::Books;
+use crate::drive::Event;
 use crate::listener::Listener;
 use crate::metrics::QueueMetrics;
 
@@ -24,6 +26,7 @@ pub fn runtimes() -> std::io::Result<(Runtime, Runtime)> {
 /// Runs blocking work on tokio's blocking threads, counts, and keeps the books.
 pub(crate) struct TokioHost {
     pub(crate) books: Option<Books>,
+    pub(crate) events: mpsc::Sender<Event>,
     pub(crate) metrics: Arc<dyn QueueMetrics>,
     pub(crate) listener: Arc<dyn Listener>,
 }
@@ -56,17 +59,20 @@ impl Host for TokioHost {
         self.listener.progress(context, progress);
     }
 
-    fn claim<'a>(&'a self, request: ClaimRequest, control: &'a RunControl) -> Answer<'a, Admission> {
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, String>> {
         match &self.books {
-            Some(books) => books.claim(request, control),
-            None => Answer::now(Admission::Unclaimed),
+            Some(books) => books.claim(request),
+            None => Answer::now(Ok(Admission::Unclaimed)),
         }
     }
 
-    fn finish<'a>(&'a self, claim: &'a Claim, result: Option<Box<RawValue>>) -> Answer<'a, Held> {
-        match &self.books {
-            Some(books) => books.finish(claim, result),
-            None => Answer::now(Held::Ours),
+    fn claimed(&self, delivery: DeliveryId, answer: Claimed) -> Answer<'_, ()> {
+        match self.events.try_send(Event::Claimed(delivery, answer)) {
+            // The loop only goes away when the queue is drained.
+            Ok(()) | Err(TrySendError::Closed(_)) => Answer::now(()),
+            Err(TrySendError::Full(event)) => {
+                Answer::later(async move { drop(self.events.send(event).await) })
+            }
         }
     }
 

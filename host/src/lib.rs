@@ -9,6 +9,7 @@ mod advice;
 pub mod aws;
 mod batch_report;
 mod books;
+mod claim_logs;
 mod drive;
 mod forward;
 mod handlers;

@@ -13,6 +13,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::books::Books;
 use crate::books::{attempt_record, millis};
+use crate::claim_logs;
 use crate::handlers::since_epoch;
 use crate::listener::Listener;
 use crate::metrics::QueueMetrics;
@@ -192,14 +193,13 @@ impl QueueObserver {
                     "lease lost: the message may be somebody else's by now"
                 );
             }
-            Note::ClaimRenewalFailed { message, error } => {
-                warn!(queue, message_id = &*message.id, error, "a claim could not be renewed");
-            }
-            Note::ClaimLost(message) => error!(
-                queue,
-                message_id = &*message.id,
-                "claim lost: the job may be somebody else's by now, so its handler is stopped"
-            ),
+            Note::ClaimRenewalFailed { .. }
+            | Note::ClaimLost(_)
+            | Note::RunsUnclaimed(_)
+            | Note::MarkFailed { .. }
+            | Note::ResultRefused { .. }
+            | Note::Unmarked { .. }
+            | Note::ClaimNotReleased(_) => claim_logs::log(queue, &note),
             Note::Isolated(message) => warn!(
                 queue,
                 message_id = &*message.id,

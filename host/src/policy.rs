@@ -5,13 +5,19 @@ use std::time::Duration;
 use drumline::{DeadLetterPath, MAX_VISIBILITY, Policy, Polling};
 
 use crate::aws::{QueueFacts, is_fifo};
+use crate::books::StoreOutage;
 use crate::settings::{PermanentFailures, QueueSettings};
 
-/// The policy of the queue called `name`.
+/// The policy of the queue called `name`, whose claims are in a store with this policy for its outages.
 ///
 /// Without `facts`, leases are taken to outlast everything unless the settings say how long they are, and the queue to
 /// have a DLQ: a host that has not asked finds out later, with [`Ledger::lease_is`](drumline::Ledger::lease_is).
-pub fn policy(name: &str, settings: &QueueSettings, facts: Option<&QueueFacts>) -> Policy {
+pub fn policy(
+    name: &str,
+    settings: &QueueSettings,
+    outage: StoreOutage,
+    facts: Option<&QueueFacts>,
+) -> Policy {
     let dead_letter = match (facts, settings.permanent_failures) {
         (Some(QueueFacts { redrive: None, .. }), _) => DeadLetterPath::Nowhere,
         (_, PermanentFailures::Redrive) => DeadLetterPath::Redrive,
@@ -25,7 +31,7 @@ pub fn policy(name: &str, settings: &QueueSettings, facts: Option<&QueueFacts>) 
         retry: settings.retry.clone(),
         retry_by_type: settings.retry_by_type.clone(),
         max_attempts: settings.max_attempts,
-        claims: true,
+        claims: outage.claims(),
         unknown_type: settings.unknown_type,
         dead_letter,
         polling: Some(Polling { wait_time: settings.wait_time }),

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use drumline::{
-    Admission, Answer, Attempt, Claim, ClaimRequest, Context, Ending, Grant, Held, Host, Intake, Message,
-    PriorRun, Progress, Router, RunControl,
+    Admission, Answer, Attempt, Claim, ClaimRequest, Context, DeliveryId, Ending, Grant, Host, Intake,
+    Message, PriorRun, Progress, Report, Router, RunControl,
 };
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -40,6 +40,16 @@ impl TestHost {
             .as_ref()
             .map_or(Value::Null, |result| serde_json::from_str(result.get()).unwrap())
     }
+
+    /// Marks a job as done, as the ledger asks for it.
+    fn mark(&self, report: &Report) {
+        if report.ending == Ending::Done {
+            let result = report.result.as_ref().map(|result| result.0.get().to_owned());
+            *self.result.lock().unwrap() = result.map(|result| RawValue::from_string(result).unwrap());
+            let identity = report.identity.as_ref().unwrap();
+            self.done.lock().unwrap().insert(Arc::clone(identity.key()));
+        }
+    }
 }
 
 impl Host for TestHost {
@@ -56,36 +66,30 @@ impl Host for TestHost {
         }
     }
 
-    fn claim<'a>(&'a self, request: ClaimRequest, _: &'a RunControl) -> Answer<'a, Admission> {
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, String>> {
         self.claims.lock().unwrap().push((request.identity.id().to_string(), request.lock.clone()));
         if self.done.lock().unwrap().contains(request.identity.key()) {
-            return Answer::now(Admission::Done(Box::new(PriorRun {
+            return Answer::now(Ok(Admission::Done(Box::new(PriorRun {
                 result: self.result.lock().unwrap().clone(),
                 job_id: request.identity.job_id().to_string(),
                 message_id: request.message_id.to_string(),
                 queue: request.queue.to_string(),
                 worker: "test".to_owned(),
                 finished_at_ms: None,
-            })));
+            }))));
         }
         let claim = Claim {
-            identity: request.identity,
+            identity: Arc::clone(&request.identity),
             owner: "test".into(),
             counter: 1,
-            lock: request.lock.map(|lock| (lock, 1)),
+            lock: request.lock.clone().map(|lock| (lock, 1)),
         };
         let grant = Grant {
             claim: Arc::new(claim),
             attempt: NonZeroU32::new(request.receive_count).unwrap_or(NonZeroU32::MIN),
             checkpoint: self.checkpoint.lock().unwrap().clone(),
         };
-        Answer::now(Admission::Granted(grant))
-    }
-
-    fn finish<'a>(&'a self, claim: &'a Claim, result: Option<Box<RawValue>>) -> Answer<'a, Held> {
-        *self.result.lock().unwrap() = result;
-        self.done.lock().unwrap().insert(Arc::clone(claim.identity.key()));
-        Answer::now(Held::Ours)
+        Answer::now(Ok(Admission::Granted(grant)))
     }
 
     fn checkpoint(&self, _: &Context, value: Box<RawValue>) {
@@ -115,11 +119,24 @@ pub(crate) async fn attempt(
     router: &Router,
     body: String,
     number: u32,
-    host: Arc<impl Host>,
+    host: Arc<TestHost>,
     control: RunControl,
 ) -> Ending {
+    let report = report(router, body, number, Arc::clone(&host), control).await;
+    host.mark(&report);
+    report.ending
+}
+
+async fn report(
+    router: &Router,
+    body: String,
+    number: u32,
+    host: Arc<impl Host>,
+    control: RunControl,
+) -> Report {
     let message = Message { id: "m-1".into(), body, receive_count: number, ..Message::default() };
     let attempt = Attempt {
+        delivery: DeliveryId::default(),
         queue: "test".into(),
         intake: Arc::new(Intake::new("arn:test")),
         message: Arc::new(message),
@@ -129,7 +146,7 @@ pub(crate) async fn attempt(
         control,
         host,
     };
-    router.run(attempt).await.ending
+    router.run(attempt).await
 }
 
 /// A host that keeps the claim that a job asks for, and does not grant it.
@@ -141,9 +158,9 @@ impl Host for Refusal {
         panic!("no handler runs without its claim");
     }
 
-    fn claim<'a>(&'a self, request: ClaimRequest, _: &'a RunControl) -> Answer<'a, Admission> {
-        *self.0.lock().unwrap() = Some(request);
-        Answer::now(Admission::Held(Duration::from_secs(1)))
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, String>> {
+        *self.0.lock().unwrap() = Some(request.clone());
+        Answer::now(Ok(Admission::Held(Duration::from_secs(1))))
     }
 }
 
@@ -155,7 +172,7 @@ pub(crate) async fn identify(router: &Router, job_type: &str, payload: &Value) -
 /// Returns what [`identify`] returns, for a message's body.
 pub(crate) async fn identify_body(router: &Router, body: String) -> (String, u128) {
     let host = Arc::<Refusal>::default();
-    let ending = attempt(router, body.clone(), 1, Arc::clone(&host), RunControl::new()).await;
+    let ending = report(router, body.clone(), 1, Arc::clone(&host), RunControl::new()).await.ending;
     let request = host.0.lock().unwrap().take().unwrap_or_else(|| panic!("{body}: {ending:?}"));
     (request.identity.id().to_string(), request.payload_hash)
 }

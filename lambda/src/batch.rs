@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use drumline::{Acknowledge, InvalidPolicy, Ledger, Message, Policy, Router};
 use drumline_host::{
-    BatchReport, Books, Driver, FifoStop, Grace, Nobody, Parts, Queue, QueueMetrics, policy,
+    BatchReport, Books, Driver, FifoStop, Grace, Nobody, Parts, Queue, QueueMetrics, StoreOutage, policy,
 };
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -22,6 +22,7 @@ pub(crate) struct Common {
     pub(crate) handlers: Handle,
     pub(crate) fifo_stop: FifoStop,
     pub(crate) books: Books,
+    pub(crate) store_outage: StoreOutage,
 }
 
 /// A queue's part of an invocation.
@@ -39,7 +40,8 @@ impl Batch {
     pub(crate) async fn run(&self, messages: Vec<Message>) -> Result<HashSet<Arc<str>>, InvalidPolicy> {
         let queue =
             Arc::new(BatchQueue { queue: Arc::clone(&self.queue), metrics: Arc::clone(&self.metrics) });
-        let policy = policy(&self.queue.name, &self.queue.settings, self.queue.facts());
+        let policy =
+            policy(&self.queue.name, &self.queue.settings, self.common.store_outage, self.queue.facts());
         let past = self.queue.memory.about(messages.iter().map(|message| &*message.id));
         let mut driver = Driver::new(Parts {
             name: Arc::clone(&self.queue.name),

@@ -70,7 +70,9 @@ impl Function {
     /// A function with these handlers, which run on `handlers`.
     pub fn new(settings: Settings, router: Router, handlers: Handle) -> Self {
         let books = Books::open_lazily(&settings.store, Arc::new(()), handlers.clone());
-        let common = Common { router: Arc::new(router), handlers, fifo_stop: settings.fifo_stop, books };
+        let store_outage = settings.store.outage;
+        let common =
+            Common { router: Arc::new(router), handlers, fifo_stop: settings.fifo_stop, books, store_outage };
         Self { settings, common, queues: Mutex::default(), is_cold: AtomicBool::new(true) }
     }
 

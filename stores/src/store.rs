@@ -8,13 +8,30 @@ use serde_json::value::RawValue;
 
 use crate::record::{AttemptRecord, JobRecord, ProgressRecord};
 
-/// Why a store could not answer. Whether the write has happened all the same is not known.
+/// The reason why a store did not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoreError(pub String);
+pub enum StoreError {
+    /// The store did not answer as it should. Whether the write has happened all the same is not known.
+    Unanswered(String),
+    /// The store works, and refuses this one item: too large, or with characters that it cannot keep. It would refuse it
+    /// again.
+    Refused(String),
+}
+
+impl StoreError {
+    /// Returns the text of either.
+    pub fn into_text(self) -> String {
+        match self {
+            Self::Unanswered(text) | Self::Refused(text) => text,
+        }
+    }
+}
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match self {
+            Self::Unanswered(text) | Self::Refused(text) => f.write_str(text),
+        }
     }
 }
 

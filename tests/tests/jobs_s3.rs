@@ -12,8 +12,8 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use drumline::{
-    Admission, Answer, Attempt, CancelReason, Claim, ClaimRequest, Context, Ending, Grant, Host, Intake,
-    Message, Progress, Router, RunControl,
+    Admission, Answer, Attempt, CancelReason, Claim, ClaimRequest, Context, DeliveryId, Ending, Grant, Host,
+    Intake, Message, Progress, Router, RunControl,
 };
 use drumline_jobs::{Settings, samples};
 use serde_json::value::RawValue;
@@ -63,6 +63,7 @@ async fn run_under(
 ) -> Ending {
     let body = json!({ "type": job_type, "payload": payload }).to_string();
     let attempt = Attempt {
+        delivery: DeliveryId::default(),
         queue: "jobs".into(),
         intake: Arc::new(Intake::new("jobs")),
         message: Arc::new(Message { id: "m-1".into(), body, ..Message::default() }),
@@ -100,11 +101,12 @@ impl Host for KeepingHost {
         }
     }
 
-    fn claim<'a>(&'a self, request: ClaimRequest, _: &'a RunControl) -> Answer<'a, Admission> {
-        let claim = Claim { identity: request.identity, owner: "test".into(), counter: 1, lock: None };
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, String>> {
+        let identity = Arc::clone(&request.identity);
+        let claim = Claim { identity, owner: "test".into(), counter: 1, lock: None };
         let checkpoint = self.checkpoint.lock().unwrap().clone();
         let grant = Grant { claim: Arc::new(claim), attempt: NonZeroU32::MIN, checkpoint };
-        Answer::now(Admission::Granted(grant))
+        Answer::now(Ok(Admission::Granted(grant)))
     }
 
     fn checkpoint(&self, _: &Context, value: Box<RawValue>) {

@@ -15,7 +15,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use drumline_store::{Store, StoreError};
+use drumline_store::Store;
 use futures_util::stream::{Stream, unfold};
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -98,8 +98,8 @@ impl Jobs {
         match self.store.jobs(&id).await {
             Ok(jobs) => JobView::newest(jobs, filter)
                 .ok_or_else(|| error(StatusCode::NOT_FOUND, &format!("nothing is known of the job {id}"))),
-            Err(StoreError(text)) => {
-                let text = format!("the store does not answer: {text}");
+            Err(why) => {
+                let text = format!("the store does not answer: {why}");
                 Err(error(StatusCode::SERVICE_UNAVAILABLE, &text))
             }
         }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use drumline::{Admission, Answer, Claim, ClaimRequest, Held, Identity, Surrender};
-use drumline_store::{AttemptRecord, JobRecord, Keep, MemoryStore, ProgressRecord};
+use drumline_store::{AttemptRecord, JobRecord, Keep, MemoryStore, ProgressRecord, StoreError};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client;
@@ -269,7 +269,7 @@ async fn send(
 struct Silent;
 
 fn silence<T>() -> Result<T, StoreError> {
-    Err(StoreError("no route to host".to_owned()))
+    Err(StoreError::Unanswered("no route to host".to_owned()))
 }
 
 impl Store for Silent {

@@ -57,7 +57,7 @@ impl Ledger {
             // An earlier delivery's copy has been confirmed meanwhile.
             return self.delete_moved(now, id);
         }
-        if delivery.renewing || delivery.surrendering {
+        if delivery.renewing || delivery.releasing.is_some() {
             // A renewal that is answered later would overwrite what is said now; a claim that is not free yet would keep
             // away whoever receives the message next.
             settling.step = Step::AfterBeat;

@@ -5,16 +5,24 @@ use std::time::{Duration, Instant};
 use super::answers::About;
 use super::{Effect, Ledger, STOP_TIME};
 use crate::call::{Action, MAX_BATCH, VisibilityEntry, visibility_secs};
+use crate::claim_lease::RunClaim;
 use crate::control::CancelReason;
-use crate::delivery::{Delivery, DeliveryId, Run, Stage, Step};
+use crate::delivery::{Delivery, DeliveryId, Stage, Step};
 
 /// A call that was not answered in this time never will be: hosts give up earlier. Its deliveries have long been
 /// looked after by their leases.
 pub(super) const CALL_PATIENCE: Duration = Duration::from_secs(120);
 
 impl Ledger {
+    /// Looks at the deliveries, if one is due.
+    pub(super) fn check_due(&mut self, now: Instant) {
+        if self.next_check.is_some_and(|at| at <= now) {
+            self.check_deliveries(now);
+        }
+    }
+
     /// Looks at every delivery that is due. Rare: a delivery that comes and goes within half its lease never is.
-    pub(super) fn check_deliveries(&mut self, now: Instant) {
+    fn check_deliveries(&mut self, now: Instant) {
         let due: Vec<DeliveryId> = self
             .deliveries
             .iter()
@@ -54,6 +62,9 @@ impl Ledger {
             Stage::Running(run) => {
                 if run.abort_at.is_some_and(|at| at <= now) {
                     run.abort_at = None;
+                    if run.marking.is_some() {
+                        return self.conclude_unmarked(now, id, "the time is over".to_owned());
+                    }
                     self.effects.push_back(Effect::Abort(id));
                 } else if run.cancelled.is_none() && run.deadline <= now {
                     self.cancel(now, id, CancelReason::TimedOut);
@@ -67,14 +78,6 @@ impl Ledger {
         }
     }
 
-    fn check_claim(&mut self, now: Instant, id: DeliveryId) {
-        let run = self.deliveries.get(&id).map(|delivery| &delivery.stage);
-        let Some(Stage::Running(Run { tenure: Some(tenure), lost: false, .. })) = run else { return };
-        if tenure.until() <= now {
-            self.lose_claim(now, id);
-        }
-    }
-
     /// Asks a run to stop, once; it is dropped a little later.
     pub(super) fn cancel(&mut self, now: Instant, id: DeliveryId, reason: CancelReason) {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
@@ -82,23 +85,15 @@ impl Ledger {
         if run.cancelled.is_none() {
             run.cancelled = Some(reason);
             run.abort_at = Some(now + STOP_TIME);
+            if let RunClaim::Asking(asking) = &mut run.claim {
+                asking.stop();
+            }
+            let is_marking = run.marking.is_some();
             let next_check = delivery.next_check();
             self.check_by(next_check);
-            self.effects.push_back(Effect::Cancel(id, reason));
-        }
-    }
-
-    /// Renews every claim that is due; those that would be soon go along with the leases.
-    fn renew_claims(&mut self, now: Instant, with_leases: bool) {
-        let soon = if with_leases { now + self.policy.lease / 8 } else { now };
-        let length = self.claim_length(now);
-        for (id, delivery) in &mut self.deliveries {
-            let Stage::Running(Run { tenure: Some(tenure), lost: false, .. }) = &mut delivery.stage else {
-                continue;
-            };
-            if tenure.renewal_due().is_some_and(|due| due <= soon) {
-                tenure.asked(now, length);
-                self.effects.push_back(Effect::RenewClaim(*id, length));
+            // The handler of a job that is being marked has ended.
+            if !is_marking {
+                self.effects.push_back(Effect::Cancel(id, reason));
             }
         }
     }

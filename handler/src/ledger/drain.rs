@@ -126,6 +126,7 @@ impl Ledger {
             self.let_go(now);
         }
         if self.draining.as_ref().is_some_and(|drain| drain.over) {
+            self.conclude_all_unmarked(now);
             self.no_more_copies();
         }
     }

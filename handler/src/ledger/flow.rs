@@ -17,7 +17,6 @@ use crate::outcome::Outcome;
 use crate::policy::{Acknowledge, DeadLetterPath};
 use crate::recollection::Past;
 use crate::retry::Jitter;
-use crate::tenure::Tenure;
 
 /// How much longer than its predecessor a message of a FIFO group stays hidden: time enough for the predecessor to be
 /// received alone, and for the redrive policy to take one that has failed for good.
@@ -127,6 +126,7 @@ impl Ledger {
     /// Starts a delivery, unless it has been given back meanwhile or needs no run; tells whether it runs.
     fn begin(&mut self, now: Instant, id: DeliveryId) -> bool {
         let claim_length = self.claim_length(now);
+        let claim = self.new_claim(now, claim_length);
         let Some(delivery) = self.deliveries.get_mut(&id) else { return false };
         if !matches!(delivery.stage, Stage::Waiting) {
             return false;
@@ -137,8 +137,15 @@ impl Ledger {
             return false;
         }
         let deadline = delivery.deadline(now, self.policy.handler_timeout);
-        let tenure = self.policy.claims.then(|| Tenure::new(now, claim_length));
-        let run = Run { started_at: now, deadline, cancelled: None, abort_at: None, lost: false, tenure };
+        let run = Run {
+            started_at: now,
+            deadline,
+            cancelled: None,
+            abort_at: None,
+            lost: false,
+            claim,
+            marking: None,
+        };
         delivery.stage = Stage::Running(run);
         let next_check = delivery.next_check();
         self.check_by(next_check);
@@ -156,10 +163,28 @@ impl Ledger {
         true
     }
 
-    /// A run has ended. Told once for every start; anything else is ignored.
+    /// A run has ended. Told once for every start; anything else is ignored. A job that succeeded under a claim is marked as
+    /// done first.
     pub fn ended(&mut self, now: Instant, id: DeliveryId, report: Report, jitter: Jitter) {
+        if let Some(report) = self.begin_marking(now, id, report) {
+            self.conclude_run(now, id, report, now, jitter);
+        }
+    }
+
+    /// Decides about a run whose handler ended at `ended_at`.
+    pub(super) fn conclude_run(
+        &mut self,
+        now: Instant,
+        id: DeliveryId,
+        report: Report,
+        ended_at: Instant,
+        jitter: Jitter,
+    ) {
         let Some(delivery) = self.deliveries.get(&id) else { return };
         let Stage::Running(run) = &delivery.stage else { return };
+        if run.marking.is_some() {
+            return;
+        }
         let message = Arc::clone(&delivery.message);
         let stopped = if run.lost { Some(CancelReason::LeaseLost) } else { run.cancelled };
         let receives = attempt(&message);
@@ -172,11 +197,12 @@ impl Ledger {
         };
         let decision = decide_run(&self.policy, &facts, stopped, report.ending, now, jitter);
         let RunDecision { ending, outcome, past, surrender } = decision;
-        let took = now.saturating_duration_since(run.started_at);
-        self.learn(&message, past);
-        if report.claimed {
-            self.surrender(id, surrender);
+        let took = ended_at.saturating_duration_since(run.started_at);
+        // The claim of a job that is done ends with its mark, or by itself.
+        if !matches!(past, Past::Done { .. }) {
+            self.release_claim(now, id, surrender);
         }
+        self.learn(&message, past);
         let facts = RunFacts { job_type: report.job_type, identity: report.identity, attempt, ending, took };
         self.conclude(now, id, outcome, Some(facts));
     }

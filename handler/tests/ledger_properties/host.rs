@@ -1,17 +1,23 @@
 //! A host on virtual time, between a ledger and the model of SQS, to which a script happens.
 
+mod claims;
+mod looks;
 mod steps;
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use drumline::{
-    Action, Call, CallError, CancelReason, DeliveryId, DrainSummary, Effect, Ending, Jitter, Ledger, Note,
-    Outcome, Policy, Receive, Replies, Report,
+    Action, Call, CallError, CancelReason, Claims, DeliveryId, DrainSummary, Effect, Ending, Jitter,
+    JobResult, Ledger, Note, Outcome, Policy, Receive, Replies, Report,
 };
+use serde_json::value::RawValue;
 
 use crate::script::Setting;
 use crate::sqs::{Sqs, index};
+use crate::store::{Asked, Request, Store};
 use crate::watch::Watch;
+use claims::{RunClaim, Told};
 
 /// Hosts give every call up in this time: what was not answered by then never is.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
@@ -29,14 +35,16 @@ struct Run {
     aborted: bool,
     /// Every fourth message's handler blocks its thread, and cannot be dropped.
     blocks: bool,
+    claim: RunClaim,
+    /// The ledger has decided that it ends without its claim.
+    gives_up: bool,
 }
 
-/// What the store of claims was asked.
-struct Asked {
-    delivery: DeliveryId,
-    at: Instant,
-    /// For how long, where it is a renewal.
-    renews: Option<Duration>,
+impl Run {
+    /// Its handler has begun.
+    fn has_begun(&self) -> bool {
+        matches!(self.claim, RunClaim::Held(_) | RunClaim::None)
+    }
 }
 
 struct InAir {
@@ -54,7 +62,12 @@ pub(crate) struct Host {
     on_lambda: bool,
     runs: Vec<Run>,
     in_air: Vec<InAir>,
+    store: Store,
     asked: Vec<Asked>,
+    told: Vec<(DeliveryId, Told)>,
+    store_is_down: bool,
+    /// Deliveries whose handlers have succeeded, and that have no outcome before their mark.
+    marking: HashSet<DeliveryId>,
     answered: Vec<(Call, Replies)>,
     open: Vec<(Receive, Instant)>,
     brought_too_late: usize,
@@ -86,7 +99,11 @@ impl Host {
             on_lambda: setting.on_lambda,
             runs: Vec::new(),
             in_air: Vec::new(),
+            store: Store::default(),
             asked: Vec::new(),
+            told: Vec::new(),
+            store_is_down: false,
+            marking: HashSet::new(),
             answered: Vec::new(),
             open: Vec::new(),
             brought_too_late: 0,
@@ -105,6 +122,8 @@ impl Host {
         self.runs.clear();
         self.in_air.clear();
         self.asked.clear();
+        self.told.clear();
+        self.marking.clear();
         self.answered.clear();
         self.open.clear();
         self.brought_too_late = 0;
@@ -115,12 +134,13 @@ impl Host {
         let run = self.runs.remove(pick);
         self.watch.ends(run.message, matches!(ending, Ending::Done | Ending::DoneBefore(_)));
         let jitter = self.jitter();
-        let has_claim = !matches!(ending, Ending::Done | Ending::DoneBefore(_) | Ending::Held { .. });
-        let claimed = has_claim && self.ledger.policy().claims;
-        if claimed {
-            self.watch.surrenders(run.delivery);
+        if ending == Ending::Done && matches!(run.claim, RunClaim::Held(_)) {
+            self.watch.needs_mark(run.delivery);
+            self.marking.insert(run.delivery);
         }
-        let report = Report { claimed, ..Report::new(ending, job_type.map(Into::into)) };
+        let mut report = Report::new(ending, job_type.map(Into::into));
+        // Half of the jobs leave a result.
+        report.result = run.message.is_multiple_of(2).then(|| JobResult(RawValue::TRUE.to_owned().into()));
         self.ledger.ended(self.now, run.delivery, report, jitter);
         self.act();
     }
@@ -198,11 +218,9 @@ impl Host {
         }
         let busy = !self.runs.is_empty() || !self.in_air.is_empty() || !self.asked.is_empty();
         while !self.runs.is_empty() || !self.in_air.is_empty() || !self.asked.is_empty() {
-            while !self.asked.is_empty() {
-                self.answer_claim(0, 0);
-            }
-            while !self.runs.is_empty() {
-                self.end(0, Ending::Done, None);
+            self.store_obliges();
+            while let Some(pick) = self.runs.iter().position(Run::has_begun) {
+                self.end(pick, Ending::Done, None);
             }
             while !self.in_air.is_empty() {
                 self.answer(0, 0, usize::MAX);
@@ -216,8 +234,11 @@ impl Host {
         self.in_air.clear();
         self.asked.clear();
         while !self.runs.is_empty() {
-            self.end(0, Ending::Done, None);
+            let reason = "no route".to_owned();
+            let has_begun = self.runs[0].has_begun();
+            self.end(0, if has_begun { Ending::Done } else { Ending::StoreUnavailable { reason } }, None);
         }
+        self.asked.clear();
     }
 
     pub(crate) fn drained(&self) -> Option<DrainSummary> {
@@ -229,39 +250,10 @@ impl Host {
         while let Some(effect) = self.ledger.next_effect() {
             self.perform(effect);
         }
-        if let Some(pick) = self.runs.iter().position(|run| run.aborted && !run.blocks) {
-            return self.end(pick, Ending::Interrupted, None);
+        if let Some((pick, ending)) = self.ends_by_itself() {
+            return self.end(pick, ending, None);
         }
         self.looks_right();
-    }
-
-    fn looks_right(&self) {
-        let places = self.ledger.policy().concurrency.get();
-        assert!(self.ledger.timeout().is_none_or(|at| at > self.now), "the timeout lies ahead");
-        assert_eq!(self.ledger.running(), self.runs.len());
-        assert!(self.ledger.pause_reasons().eq(self.watch.pauses.keys().copied()));
-        for run in self.runs.iter().filter(|run| run.cancelled.is_none()) {
-            self.watch.goes_on(run.delivery, self.now);
-        }
-        if self.drops_notes {
-            return;
-        }
-        self.watch.all_finished();
-        if !self.on_lambda {
-            assert!(self.watch.undecided <= places, "what has no place goes back");
-            let in_hand = self.ledger.in_hand();
-            assert!(in_hand <= 2 * places + self.brought_too_late, "{in_hand} in hand, {places} places");
-        }
-        if self.watch.drains {
-            assert_eq!(self.ledger.demand(), 0, "nothing is asked for during a drain");
-            let waiting = self.watch.undecided - self.runs.len();
-            assert!(
-                waiting == 0 || self.ledger.in_hand() > waiting,
-                "what waits during a drain waits for a neighbour"
-            );
-        }
-        let summary = self.ledger.drained();
-        assert!(summary.is_none() || self.ledger.timeout().is_none(), "what is over needs no timeout");
     }
 
     fn perform(&mut self, effect: Effect) {
@@ -273,27 +265,53 @@ impl Host {
                 self.watch.starts(&start, self.now, &self.sqs);
                 let message = index(&start.message.id);
                 let (delivery, blocks) = (start.delivery, message % 4 == 3);
-                self.runs.push(Run { delivery, message, cancelled: None, aborted: false, blocks });
+                let claim = if self.ledger.policy().claims == Claims::Off {
+                    RunClaim::None
+                } else {
+                    self.ask(delivery, Request::Claim { message, length: start.claim_length });
+                    RunClaim::Asked
+                };
+                let run = Run {
+                    delivery,
+                    message,
+                    cancelled: None,
+                    aborted: false,
+                    blocks,
+                    claim,
+                    gives_up: false,
+                };
+                self.runs.push(run);
             }
             Effect::Cancel(delivery, reason) => {
                 let run = self.runs.iter_mut().find(|run| run.delivery == delivery).expect("it runs");
                 assert!(run.cancelled.replace(reason).is_none(), "cancelled once");
+                if reason == CancelReason::LeaseLost && !self.drops_notes {
+                    self.watch.may_be_cancelled(delivery, run.message);
+                }
             }
             Effect::Abort(delivery) => {
                 let run = self.runs.iter_mut().find(|run| run.delivery == delivery).expect("it runs");
                 assert!(run.cancelled.is_some() && !run.aborted, "asked first, and aborted once");
                 run.aborted = true;
             }
-            Effect::RenewClaim(delivery, length) => {
-                assert!(self.runs.iter().any(|run| run.delivery == delivery), "only a run has a claim");
-                self.asked.push(Asked { delivery, at: self.now, renews: Some(length) });
+            Effect::Claim(delivery, step) => self.step_of_claim(delivery, step),
+            Effect::RenewClaim { delivery, claim, length } => {
+                let holds = |run: &Run| {
+                    run.delivery == delivery && matches!(&run.claim, RunClaim::Held(held) if *held == claim)
+                };
+                let is_held = self.marking.contains(&delivery) || self.runs.iter().any(holds);
+                assert!(is_held, "only a run has a claim, and its own");
+                self.ask(delivery, Request::Renew { claim, length });
             }
-            Effect::Surrender(delivery, _) => {
-                assert!(
-                    self.runs.iter().all(|run| run.delivery != delivery),
-                    "no run is left without its claim"
-                );
-                self.asked.push(Asked { delivery, at: self.now, renews: None });
+            Effect::Mark { delivery, claim, .. } => {
+                assert!(self.marking.contains(&delivery), "only what is done is marked");
+                self.ask(delivery, Request::Mark { claim });
+            }
+            Effect::ReleaseClaim { delivery, claim, .. } => {
+                let runs = self.runs.iter().any(|run| run.delivery == delivery);
+                assert!(!runs && !self.marking.contains(&delivery), "no run is left without its claim");
+                self.watch.releases(delivery, self.now);
+                self.ask(delivery, Request::Release { claim });
             }
             Effect::Receive(receive) => {
                 assert!(!self.watch.drains, "nothing is received during a drain");
@@ -322,7 +340,9 @@ impl Host {
             }
             Effect::Finished { delivery, message, disposition } => {
                 assert!(self.runs.iter().all(|run| run.delivery != delivery), "finished while it runs");
-                self.watch.finishes(delivery, &message, disposition);
+                self.marking.remove(&delivery);
+                let is_done = self.store.is_done(index(&message.id));
+                self.watch.finishes(delivery, &message, disposition, is_done);
                 if self.on_lambda && disposition.may_be_deleted() {
                     self.sqs.delete_by_response(index(&message.id));
                 }

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use drumline::{Acknowledge, DeadLetterPath, JitterMode, Policy, Polling};
+use drumline::{Acknowledge, Claims, DeadLetterPath, JitterMode, Policy, Polling};
 use proptest::prelude::*;
 
 /// One thing that happens. A `pick` chooses among what there is, so that every script is possible.
@@ -29,10 +29,18 @@ pub(crate) enum Step {
     Lose { pick: usize, arrives: bool },
     /// An answer comes once more.
     AnswerAgain { pick: usize },
-    /// The store answers: mostly as it should; a renewal may find the claim lost, or the store out of reach.
+    /// A request reaches the store, and is answered later.
+    ArriveAtStore { pick: usize },
+    /// A request to the store is answered: mostly as it should be, or as if the store were out of reach.
     AnswerClaim { pick: usize, how: u8 },
-    /// The store's answer is lost.
-    LoseClaim { pick: usize },
+    /// The store's answer is lost; the request has reached it, or not.
+    LoseClaim { pick: usize, arrives: bool },
+    /// The store is out of reach from now on, or is back.
+    TurnStore,
+    /// An answer of the store comes once more.
+    AnswerClaimAgain { pick: usize },
+    /// Another worker claims the job of a run.
+    ClaimElsewhere { pick: usize },
     /// A reason to pause begins, or ends if it holds.
     TurnPause { pick: usize },
     /// Every pause ends.
@@ -45,7 +53,7 @@ impl From<[u8; 4]> for Step {
     /// The weights keep a script busy: messages come, run, end and are answered more often than things go wrong.
     fn from([kind, pick, a, b]: [u8; 4]) -> Self {
         let (pick, fates) = (usize::from(pick), u16::from_le_bytes([a, b]));
-        match kind % 55 {
+        match kind % 68 {
             0..5 => Self::Send { group: a % 3, receives: if b % 8 == 0 { 3 } else { 0 } },
             5..13 => Self::Land { pick, duplicate: a % 4 == 0 },
             13 => Self::FailReceive { pick },
@@ -58,10 +66,14 @@ impl From<[u8; 4]> for Step {
             33 => Self::AnswerAgain { pick },
             34..37 => Self::Wait(Duration::from_millis(u64::from(fates % 300))),
             37..39 => Self::Wait(Duration::from_millis(u64::from(fates) / 4)),
-            39..49 => Self::AnswerClaim { pick, how: a },
-            49 => Self::LoseClaim { pick },
-            50 | 51 => Self::TurnPause { pick },
-            52 => Self::Resume,
+            39..52 => Self::AnswerClaim { pick, how: a },
+            52 => Self::ArriveAtStore { pick },
+            53 => Self::LoseClaim { pick, arrives: a % 2 == 0 },
+            54 => Self::AnswerClaimAgain { pick },
+            55..58 => Self::ClaimElsewhere { pick },
+            64 => Self::TurnStore,
+            58..61 => Self::TurnPause { pick },
+            61 => Self::Resume,
             _ => Self::Wait(Duration::from_secs(u64::from(a) * u64::from(b % 8))),
         }
     }
@@ -80,15 +92,17 @@ pub(crate) struct Setting {
     timeout_secs: u64,
     pub(crate) dead_letter: DeadLetterPath,
     pub(crate) on_lambda: bool,
-    pub(crate) claims: bool,
+    pub(crate) claims: Claims,
 }
 
 pub(crate) fn setting(fifo: bool, on_lambda: bool) -> impl Strategy<Value = Setting> {
     let leases = prop_oneof![3 => Just(1), 3 => Just(7), 3 => Just(30), 3 => Just(600), 1 => Just(43_200)];
     let paths =
         prop_oneof![Just(DeadLetterPath::Redrive), Just(DeadLetterPath::Copy), Just(DeadLetterPath::Nowhere)];
+    let claims =
+        prop_oneof![2 => Just(Claims::Off), 6 => Just(Claims::Required), 2 => Just(Claims::BestEffort)];
     let timeouts = prop_oneof![Just(5), Just(900), Just(100_000)];
-    (1..=12_usize, leases, timeouts, paths, prop::bool::weighted(0.8)).prop_map(
+    (1..=12_usize, leases, timeouts, paths, claims).prop_map(
         move |(concurrency, lease_secs, timeout_secs, dead_letter, claims)| Setting {
             fifo,
             concurrency,

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use drumline::{CancelReason, Ending, Held, Pause, PauseReason, Probe};
+use drumline::{CancelReason, Ending, Pause, PauseReason, Probe};
 
-use super::{Asked, Host, OVERDUE, take};
+use super::{Host, OVERDUE, take};
 use crate::script::Step;
 
 impl Host {
@@ -27,8 +27,9 @@ impl Host {
             }
             Step::Steal => drop(self.sqs.receive(self.now, 2)),
             Step::End { pick, how } => {
-                if !self.runs.is_empty() {
-                    let pick = pick % self.runs.len();
+                if let Some(pick) = pick.checked_rem(self.runs.len())
+                    && self.runs[pick].has_begun()
+                {
                     let ending = ending(how, self.runs[pick].cancelled);
                     self.end(pick, ending, if how % 2 == 0 { Some("spread") } else { None });
                 }
@@ -57,7 +58,20 @@ impl Host {
                 }
             }
             Step::AnswerClaim { pick, how } => self.answer_claim(pick, how),
-            Step::LoseClaim { pick } => drop(take(&mut self.asked, pick)),
+            Step::ArriveAtStore { pick } => {
+                if let Some(position) = pick.checked_rem(self.asked.len()) {
+                    self.arrive_at_store(position);
+                }
+            }
+            Step::TurnStore => self.store_is_down ^= true,
+            Step::LoseClaim { pick, arrives } => self.lose_claim(pick, arrives),
+            Step::AnswerClaimAgain { pick } => self.answer_claim_again(pick),
+            Step::ClaimElsewhere { pick } => {
+                if let Some(run) = pick.checked_rem(self.runs.len()) {
+                    let message = self.runs[run].message;
+                    self.store.claim_elsewhere(self.now, message);
+                }
+            }
             Step::TurnPause { pick } => self.turn_pause(pick),
             Step::Resume => self.resume_all(),
             Step::Wait(time) => self.wait(time),
@@ -86,25 +100,6 @@ impl Host {
         for reason in PauseReason::ALL {
             self.resume(reason);
         }
-    }
-
-    pub(super) fn answer_claim(&mut self, pick: usize, how: u8) {
-        let Some(Asked { delivery, at, renews }) = take(&mut self.asked, pick) else { return };
-        let Some(length) = renews else {
-            self.watch.surrendered(delivery);
-            self.ledger.surrendered(self.now, delivery);
-            return self.act();
-        };
-        let reply = match how % 16 {
-            3 => Ok(Held::Lost),
-            4.. => Err("no route".to_owned()),
-            _ => Ok(Held::Ours),
-        };
-        if matches!(reply, Ok(Held::Ours)) {
-            self.watch.claim_renewed(delivery, at + length);
-        }
-        self.ledger.claim_renewed(self.now, delivery, reply);
-        self.act();
     }
 
     /// Messages come: by an open receive, or as a batch of their own on Lambda.
@@ -145,10 +140,6 @@ fn ending(how: u8, cancelled: Option<CancelReason>) -> Ending {
         (5, None) => Ending::RetryAsked { after: Some(Duration::MAX), reason },
         (6, None) => Ending::NoHandler { reason },
         (7, None) => Ending::RetryAsked { after: None, reason },
-        (8, None) if how >= 128 => Ending::DoneBefore(Box::default()),
-        (8, None) if how >= 64 => {
-            Ending::Held { remaining: Duration::from_millis(u64::from(how) * 91), reason }
-        }
         (8, _) => Ending::Panicked { reason },
         _ => Ending::Rejected { reason },
     }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use drumline::{
-    Acknowledge, Action, Call, DeadLetterPath, DeliveryId, Disposition, MAX_BATCH, Message, Note, Outcome,
-    Past, PauseReason, Policy, Start,
+    Acknowledge, Action, Call, Claims, DeadLetterPath, DeliveryId, Disposition, Held, MAX_BATCH, Message,
+    Note, Outcome, Past, PauseReason, Policy, Start,
 };
 
 use crate::sqs::{Sqs, TWELVE_HOURS, index};
@@ -36,10 +36,17 @@ pub(crate) struct Watch {
     lost: HashSet<String>,
     /// Deliveries of unanswered calls.
     in_air: HashSet<DeliveryId>,
-    /// Until when the claim of a run lasts at least, as far as was said here.
-    claimed_until: HashMap<DeliveryId, Instant>,
-    /// Deliveries whose claims are being given up.
-    surrendering: HashSet<DeliveryId>,
+    /// Deliveries whose claims are being released: each since when.
+    releasing: HashMap<DeliveryId, Instant>,
+    /// Deliveries of jobs that must be marked as done.
+    needs_mark: HashSet<DeliveryId>,
+    /// Deliveries for whose job the store has confirmed the mark, or refused it for good.
+    marked: HashSet<DeliveryId>,
+    refused: HashSet<DeliveryId>,
+    /// Deliveries whose claim is another run's, by the store's answer.
+    claim_lost: HashSet<DeliveryId>,
+    /// Messages that are to be deleted without a mark.
+    unmarked: HashSet<usize>,
     /// Deliveries without an outcome, waiting or running.
     pub(crate) undecided: usize,
     pub(crate) drains: bool,
@@ -70,8 +77,12 @@ impl Watch {
             leased_until: HashMap::new(),
             lost: HashSet::new(),
             in_air: HashSet::new(),
-            claimed_until: HashMap::new(),
-            surrendering: HashSet::new(),
+            releasing: HashMap::new(),
+            needs_mark: HashSet::new(),
+            marked: HashSet::new(),
+            refused: HashSet::new(),
+            claim_lost: HashSet::new(),
+            unmarked: HashSet::new(),
             undecided: 0,
             drains: false,
             pauses: BTreeMap::new(),
@@ -106,9 +117,6 @@ impl Watch {
         assert!(now < self.leased_until[receipt], "the lease of {receipt} is over");
         assert!(start.deadline <= self.received_at[receipt] + TWELVE_HOURS, "no job can take longer");
         assert!(start.claim_length < self.policy.lease, "free by the time the message comes back");
-        if self.policy.claims {
-            self.claimed_until.insert(start.delivery, now + start.claim_length);
-        }
     }
 
     /// A run has returned, with success or not.
@@ -119,30 +127,59 @@ impl Watch {
         }
     }
 
-    pub(crate) fn claim_renewed(&mut self, delivery: DeliveryId, until: Instant) {
-        let known = self.claimed_until.get_mut(&delivery).expect("only a run has a claim");
-        *known = until.max(*known);
+    /// The store answers that the claim of a run is another run's.
+    pub(crate) fn claim_is_lost(&mut self, delivery: DeliveryId) {
+        self.claim_lost.insert(delivery);
     }
 
-    /// A run that was not asked to stop.
-    pub(crate) fn goes_on(&self, delivery: DeliveryId, now: Instant) {
-        let until = self.claimed_until.get(&delivery);
-        assert!(until.is_none_or(|until| now < *until), "the claim of {delivery:?} is over");
+    /// A run is stopped, since its lease or its claim is lost: SQS, time or the store has said so, and not an outage.
+    pub(crate) fn may_be_cancelled(&self, delivery: DeliveryId, message: usize) {
+        let lease_lost = self.lost.contains(&self.newest[&message]);
+        assert!(lease_lost || self.claim_lost.contains(&delivery), "m{message} has its lease and its claim");
     }
 
-    pub(crate) fn surrenders(&mut self, delivery: DeliveryId) {
-        self.surrendering.insert(delivery);
+    /// A handler has succeeded under a claim.
+    pub(crate) fn needs_mark(&mut self, delivery: DeliveryId) {
+        self.needs_mark.insert(delivery);
     }
 
-    pub(crate) fn surrendered(&mut self, delivery: DeliveryId) {
-        self.surrendering.remove(&delivery);
+    /// The store answers a mark.
+    pub(crate) fn mark_is_answered(
+        &mut self,
+        delivery: DeliveryId,
+        held: &Result<Held, String>,
+        refuses: bool,
+    ) {
+        match held {
+            Ok(Held::Ours) => drop(self.marked.insert(delivery)),
+            Ok(Held::Lost) => drop(self.claim_lost.insert(delivery)),
+            Err(_) if refuses => drop(self.refused.insert(delivery)),
+            Err(_) => {}
+        }
+    }
+
+    pub(crate) fn is_refused(&self, delivery: DeliveryId) -> bool {
+        self.refused.contains(&delivery)
+    }
+
+    pub(crate) fn releases(&mut self, delivery: DeliveryId, now: Instant) {
+        self.releasing.entry(delivery).or_insert(now);
+    }
+
+    pub(crate) fn released(&mut self, delivery: DeliveryId) {
+        self.releasing.remove(&delivery);
     }
 
     pub(crate) fn calls(&mut self, call: &Call, now: Instant) {
         let deliveries = call.action.deliveries();
         assert!((1..=MAX_BATCH).contains(&deliveries.len()));
         for delivery in deliveries {
-            assert!(!self.surrendering.contains(&delivery), "the claim of {delivery:?} is not free yet");
+            let patience = Duration::from_secs(if self.drains { 1 } else { 3 });
+            let since = self.releasing.get(&delivery);
+            assert!(
+                since.is_none_or(|since| *since + patience <= now),
+                "the claim of {delivery:?} is not free yet"
+            );
             // So no delete and no backoff goes out before the answer to the last renewal.
             assert!(self.in_air.insert(delivery), "one call at a time for {delivery:?}");
         }
@@ -217,6 +254,7 @@ impl Watch {
                 }
             }
             Note::ReceivedAgain(_) => self.undecided -= 1,
+            Note::Unmarked { message, .. } => drop(self.unmarked.insert(index(&message.id))),
             Note::LeaseLost(message) => {
                 let newest = self.newest[&index(&message.id)].clone();
                 assert!(self.lost.insert(newest), "a lease is lost once");
@@ -253,13 +291,30 @@ impl Watch {
     }
 
     /// A message has its final disposition.
-    pub(crate) fn finishes(&mut self, delivery: DeliveryId, message: &Message, disposition: Disposition) {
+    pub(crate) fn finishes(
+        &mut self,
+        delivery: DeliveryId,
+        message: &Message,
+        disposition: Disposition,
+        is_marked: bool,
+    ) {
         assert!(self.finished.insert(delivery), "one disposition for each delivery");
         self.copying.remove(&delivery);
         let message = index(&message.id);
         if disposition.may_be_deleted() {
             let safe = self.done.contains(&message) || self.moved.contains(&message);
             assert!(safe, "m{message} may be deleted, but is neither done nor moved");
+        }
+        if self.needs_mark.contains(&delivery) && disposition == Disposition::Done {
+            assert!(!self.claim_lost.contains(&delivery), "m{message} is another run's");
+            let is_unmarked = self.refused.contains(&delivery)
+                || self.drains
+                || self.policy.claims == Claims::BestEffort
+                || self.unmarked.contains(&message);
+            assert!(is_marked || is_unmarked, "m{message} is deleted without its mark");
+            if self.marked.contains(&delivery) {
+                self.heard.insert("marked");
+            }
         }
         if disposition.failed_permanently() {
             assert!(self.condemned.contains(&message), "m{message} has no verdict");
@@ -305,6 +360,11 @@ fn name(note: &Note) -> &'static str {
         Note::LeaseLost(_) => "lease lost",
         Note::ClaimRenewalFailed { .. } => "claim not renewed",
         Note::ClaimLost(_) => "claim lost",
+        Note::RunsUnclaimed(_) => "runs unclaimed",
+        Note::MarkFailed { .. } => "not marked",
+        Note::ResultRefused { .. } => "result refused",
+        Note::Unmarked { .. } => "unmarked",
+        Note::ClaimNotReleased(_) => "claim not released",
         Note::Isolated(_) => "isolated",
         Note::Received(_) => "received",
         Note::ReceiveFailed { .. } => "receive failed",

@@ -6,13 +6,16 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use drumline::{
-    Action, Call, CallError, DeadLetterPath, DeliveryId, Disposition, Effect, Ending, Held, Jitter,
-    JitterMode, Ledger, Message, Note, Outcome, Past, Pause, PauseReason, Policy, Probe, Receive,
-    Recollection, Replies, Report,
+    Call, CallError, Claim, ClaimStep, Claimed, DeadLetterPath, DeliveryId, Disposition, Effect, Ending,
+    Held, Identity, Jitter, JitterMode, JobResult, Ledger, MarkError, Message, Note, Outcome, Past, Pause,
+    PauseReason, Policy, Probe, Receive, Recollection, Replies, Report,
 };
+
+use crate::words::{words_of_call, words_of_note};
 
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
 
@@ -87,7 +90,9 @@ pub(crate) struct World {
     runs: HashMap<String, VecDeque<DeliveryId>>,
     receipts: HashMap<String, u32>,
     names: HashMap<DeliveryId, String>,
-    claims: VecDeque<DeliveryId>,
+    renewals: VecDeque<DeliveryId>,
+    marks: VecDeque<DeliveryId>,
+    releases: VecDeque<DeliveryId>,
     /// That of the last run that was started.
     pub(crate) claim_length: Duration,
     agreeable: bool,
@@ -113,7 +118,9 @@ impl World {
             runs: HashMap::new(),
             receipts: HashMap::new(),
             names: HashMap::new(),
-            claims: VecDeque::new(),
+            renewals: VecDeque::new(),
+            marks: VecDeque::new(),
+            releases: VecDeque::new(),
             claim_length: Duration::ZERO,
             agreeable: false,
         };
@@ -178,33 +185,74 @@ impl World {
     pub(crate) fn ends_as(&mut self, name: &str, ending: Ending, job_type: Option<&str>) {
         let id = self.runs.get_mut(name).and_then(VecDeque::pop_front).expect("it runs");
         let report = Report::new(ending, job_type.map(Into::into));
+        self.reports(id, report);
+    }
+
+    /// The oldest run of this message succeeds, with a result.
+    #[track_caller]
+    pub(crate) fn succeeds_with(&mut self, name: &str, result: &str) {
+        let id = self.runs.get_mut(name).and_then(VecDeque::pop_front).expect("it runs");
+        let result = serde_json::value::RawValue::from_string(result.to_owned()).unwrap();
+        self.reports(id, Report { result: Some(JobResult(result.into())), ..Report::new(DONE, None) });
+    }
+
+    fn reports(&mut self, id: DeliveryId, report: Report) {
         self.ledger.ended(self.now, id, report, Jitter::new(u32::MAX));
         self.act();
     }
 
-    /// The oldest run of this message ends with its claim still held.
+    /// The store grants the newest run of this message its claim.
     #[track_caller]
-    pub(crate) fn ends_claimed(&mut self, name: &str, ending: Ending) {
-        let id = self.runs.get_mut(name).and_then(VecDeque::pop_front).expect("it runs");
-        let report = Report { claimed: true, ..Report::new(ending, None) };
-        self.ledger.ended(self.now, id, report, Jitter::new(u32::MAX));
+    pub(crate) fn is_granted(&mut self, name: &str) {
+        let claim = Claim {
+            identity: Arc::new(Identity::new("arn", "type", None, name)),
+            owner: "worker".into(),
+            counter: 1,
+            lock: None,
+        };
+        self.claim_is_answered(name, Claimed::Granted(Arc::new(claim)));
+    }
+
+    /// The store does not answer the newest run of this message.
+    #[track_caller]
+    pub(crate) fn claim_is_unanswered(&mut self, name: &str) {
+        self.claim_is_answered(name, Claimed::Unanswered("no route".into()));
+    }
+
+    #[track_caller]
+    fn claim_is_answered(&mut self, name: &str, answer: Claimed) {
+        let id = *self.runs[name].back().expect("it runs");
+        self.ledger.claimed(self.now, id, answer);
         self.act();
     }
 
     /// The store answers the oldest renewal of a claim.
     #[track_caller]
     pub(crate) fn claim_is(&mut self, reply: Result<Held, String>) {
-        let id = self.claims.pop_front().expect("a renewal is in the air");
+        let id = self.renewals.pop_front().expect("a renewal is in flight");
         self.ledger.claim_renewed(self.now, id, reply);
         self.act();
     }
 
-    /// The store has the oldest claim that is given up.
+    /// The store answers the oldest mark.
+    #[track_caller]
+    pub(crate) fn mark_is(&mut self, reply: Result<Held, MarkError>) {
+        let id = self.marks.pop_front().expect("a mark is in flight");
+        self.ledger.marked(self.now, id, reply);
+        self.act();
+    }
+
+    /// The store has released the oldest claim, or does not answer.
+    #[track_caller]
+    pub(crate) fn release_is(&mut self, reply: Result<Held, String>) {
+        let id = self.releases.pop_front().expect("a claim is being released");
+        self.ledger.claim_released(self.now, id, reply);
+        self.act();
+    }
+
     #[track_caller]
     pub(crate) fn claim_is_free(&mut self) {
-        let id = self.claims.pop_front().expect("a claim is being given up");
-        self.ledger.surrendered(self.now, id);
-        self.act();
+        self.release_is(Ok(Held::Ours));
     }
 
     /// The oldest call in the air is confirmed.
@@ -333,15 +381,28 @@ impl World {
             }
             Effect::Cancel(id, reason) => Some(format!("cancel {} {reason:?}", self.names[&id])),
             Effect::Abort(id) => Some(format!("abort {}", self.names[&id])),
-            Effect::RenewClaim(id, length) => {
-                self.claims.push_back(id);
-                Some(format!("renew the claim of {} for {length:?}", self.names[&id]))
+            Effect::Claim(id, step) => Some(match step {
+                ClaimStep::Ask(length) => format!("ask for the claim of {} for {length:?}", self.names[&id]),
+                ClaimStep::RunUnclaimed => format!("run {} without a claim", self.names[&id]),
+                ClaimStep::GiveUp => format!("end {} without a claim", self.names[&id]),
+            }),
+            Effect::RenewClaim { delivery, claim, length } => {
+                self.renewals.push_back(delivery);
+                assert_eq!(**claim.identity.id(), *self.names[&delivery]);
+                Some(format!("renew the claim of {} for {length:?}", claim.identity.id()))
             }
-            Effect::Surrender(id, how) => {
-                self.claims.push_back(id);
-                let spared = if how.spared { ", spared" } else { "" };
+            Effect::Mark { delivery, claim, result } => {
+                self.marks.push_back(delivery);
+                assert_eq!(**claim.identity.id(), *self.names[&delivery]);
+                let result = result.map(|result| format!(" with {}", result.0.get())).unwrap_or_default();
+                Some(format!("mark {} as done{result}", claim.identity.id()))
+            }
+            Effect::ReleaseClaim { delivery, claim, how } => {
+                self.releases.push_back(delivery);
+                assert_eq!(**claim.identity.id(), *self.names[&delivery]);
+                let spared = if how.spared { ", uncounted" } else { "" };
                 let verdict = how.verdict.map(|why| format!(": {why}")).unwrap_or_default();
-                Some(format!("give up the claim of {}{spared}{verdict}", self.names[&id]))
+                Some(format!("release the claim of {}{spared}{verdict}", claim.identity.id()))
             }
             Effect::Receive(receive) => {
                 self.open.push_back(receive);
@@ -373,52 +434,4 @@ impl World {
             }
         }
     }
-}
-
-fn words_of_call(action: &Action) -> String {
-    match action {
-        Action::Delete(entries) => {
-            let entries: Vec<_> = entries.iter().map(|entry| entry.receipt.as_str()).collect();
-            format!("delete {}", entries.join(" "))
-        }
-        Action::ChangeVisibility(entries) => {
-            let entries: Vec<_> =
-                entries.iter().map(|entry| format!("{}={}", entry.receipt, entry.visibility_secs)).collect();
-            format!("hide {}", entries.join(" "))
-        }
-        Action::DeadLetter { message, reason, .. } => format!("copy {}: {reason}", message.id),
-    }
-}
-
-/// The notes that a scenario is about; successes in passing are left out.
-fn words_of_note(note: &Note) -> Option<String> {
-    let words = match note {
-        Note::Decided { message, outcome, .. } => {
-            let outcome = match outcome {
-                Outcome::RetryAfter(delay) => format!("retry after {delay:?}"),
-                Outcome::DeadLetter(why) => format!("dead letter: {why}"),
-                other => other.label().replace('_', " "),
-            };
-            format!("{} is {outcome}", message.id)
-        }
-        Note::Settled(message) => format!("{} is settled", message.id),
-        Note::Unsettled { message, .. } => format!("{} is unsettled", message.id),
-        Note::Refused { message, .. } => format!("{}'s visibility stays", message.id),
-        Note::CallFailed { message, .. } => format!("{}'s call failed", message.id),
-        Note::Deduplicated { message, .. } => format!("{} was done before", message.id),
-        Note::ReceivedAgain(message) => format!("{} is here again", message.id),
-        Note::Moved(message) => format!("{} is moved", message.id),
-        Note::NoDeadLetterQueue(message) => format!("{} has no DLQ", message.id),
-        Note::RenewalFailed { message, .. } => format!("{} was not renewed", message.id),
-        Note::LeaseLost(message) => format!("{} lost its lease", message.id),
-        Note::ClaimRenewalFailed { message, .. } => format!("{}'s claim was not renewed", message.id),
-        Note::ClaimLost(message) => format!("{} lost its claim", message.id),
-        Note::Isolated(message) => format!("{} waits to run alone", message.id),
-        Note::ReceiveFailed { retry_in, .. } => format!("receive failed, again in {retry_in:?}"),
-        Note::Paused(pause) => format!("paused: {}", pause.reason.label()),
-        Note::Resumed { pause, lasted } => format!("resumed after {lasted:?}: {}", pause.reason.label()),
-        Note::ReceiveOverdue => "a receive is overdue".to_owned(),
-        Note::Renewed(_) | Note::Received(_) => return None,
-    };
-    Some(words)
 }

@@ -24,7 +24,7 @@ impl LazyStore {
     async fn get(&self) -> Result<&Arc<dyn Store>, StoreError> {
         let open = async || {
             let opened = open(&self.location, Arc::clone(&self.owner), self.keep).await;
-            opened.map_err(|error| StoreError(error.to_string()))
+            opened.map_err(|error| StoreError::Unanswered(error.to_string()))
         };
         self.opened.get_or_try_init(open).await
     }

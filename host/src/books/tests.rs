@@ -5,14 +5,16 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use drumline::{
-    Admission, Answer, Attempt, Claim, ClaimRequest, Context, Ending, Failure, Grant, Held, Host, Identity,
-    Intake, Job, Message, Report, Router, RunControl, Surrender,
+    Admission, Answer, Attempt, Claim, ClaimRequest, Claimed, Context, DeliveryId, Ending, Failure, Grant,
+    Held, Host, Identity, Intake, Job, MarkError, Message, Report, Router, RunControl, Surrender,
 };
 use drumline_store::{AttemptRecord, JobRecord, JobState, MemoryStore, ProgressRecord};
 use serde_json::value::RawValue;
-use tokio::time::{Instant, sleep};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
 
 use super::*;
+use crate::drive::Event;
 use crate::handlers::TokioHost;
 use crate::listener::Nobody;
 use crate::metrics::QueueMetrics;
@@ -28,7 +30,11 @@ struct Shaky {
 impl Shaky {
     fn ask(&self, what: &'static str) -> Result<&MemoryStore, StoreError> {
         self.asked.lock().unwrap().push(what);
-        if self.down.load(Ordering::SeqCst) { Err(StoreError("no route".into())) } else { Ok(&self.store) }
+        if self.down.load(Ordering::SeqCst) {
+            Err(StoreError::Unanswered("no route".into()))
+        } else {
+            Ok(&self.store)
+        }
     }
 
     fn answer<'a, T: Send + 'a>(
@@ -98,20 +104,20 @@ impl Store for Shaky {
 }
 
 /// With a store that takes its time, as all shared ones do.
-fn books(outage: StoreOutage) -> (Books, Arc<Shaky>) {
-    books_of(outage, false)
+fn books() -> (Books, Arc<Shaky>) {
+    books_of(false)
 }
 
 /// With a store that takes its time, and one that answers at once.
-fn both_books(outage: StoreOutage) -> [(Books, Arc<Shaky>); 2] {
-    [false, true].map(|at_once| books_of(outage, at_once))
+fn both_books() -> [(Books, Arc<Shaky>); 2] {
+    [false, true].map(books_of)
 }
 
-fn books_of(outage: StoreOutage, at_once: bool) -> (Books, Arc<Shaky>) {
+fn books_of(at_once: bool) -> (Books, Arc<Shaky>) {
     let store = MemoryStore::new("worker".into(), Keep::default());
     let shaky = Arc::new(Shaky { store, at_once, down: AtomicBool::new(false), asked: Mutex::default() });
     let store = Arc::clone(&shaky) as Arc<dyn Store>;
-    (Books::new(store, outage, "worker".into(), Arc::new(()), Handle::current()), shaky)
+    (Books::new(store, "worker".into(), Arc::new(()), Handle::current()), shaky)
 }
 
 fn request() -> ClaimRequest {
@@ -128,44 +134,39 @@ fn request() -> ClaimRequest {
 }
 
 async fn granted(books: &Books) -> Arc<Claim> {
-    let Admission::Granted(Grant { claim, .. }) = books.claim(request(), &RunControl::new()).await else {
+    let Ok(Admission::Granted(Grant { claim, .. })) = books.claim(&request()).await else {
         panic!("it is granted")
     };
     claim
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_claim_waits_a_little_for_a_store_that_comes_back() {
-    for (books, store) in both_books(StoreOutage::Retry) {
+async fn each_request_is_made_once_and_its_answer_passed_on() {
+    for (books, store) in both_books() {
+        let claim = granted(&books).await;
         store.down.store(true, Ordering::SeqCst);
-        let waits = tokio::spawn({
-            let books = books.clone();
-            async move { books.claim(request(), &RunControl::new()).await }
-        });
-        sleep(Duration::from_secs(5)).await;
+        let unanswered = || Err("no route".to_owned());
+        assert_eq!(books.claim(&request()).await.map(|_| Held::Ours), unanswered());
+        assert_eq!(books.renew(&claim, Duration::from_secs(9)).await, unanswered());
+        assert_eq!(books.mark(&claim, None).await, Err(MarkError::Unanswered("no route".to_owned())));
+        let how = Surrender { spared: true, verdict: None };
+        assert_eq!(books.release(&claim, &how).await, unanswered());
         store.down.store(false, Ordering::SeqCst);
-        assert!(matches!(waits.await.unwrap(), Admission::Granted(_)));
+        tokio::time::advance(Duration::from_secs(600)).await;
+        assert_eq!(
+            books.renew(&claim, Duration::from_secs(9)).await,
+            Ok(Held::Ours),
+            "not taken since it expired"
+        );
+        assert_eq!(books.mark(&claim, None).await, Ok(Held::Ours));
+        assert!(matches!(books.claim(&request()).await, Ok(Admission::Done(_))));
+        assert_eq!(books.release(&claim, &how).await, Ok(Held::Lost));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_claim_does_not_wait_for_ever_nor_for_a_run_that_is_to_stop() {
-    let (books, store) = books(StoreOutage::Retry);
-    store.down.store(true, Ordering::SeqCst);
-    let begun = Instant::now();
-    let control = RunControl::new();
-    let Admission::Unavailable(reason) = books.claim(request(), &control).await else { panic!() };
-    assert!(reason.contains("no route"), "{reason}");
-    assert!((20..30).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
-    let begun = Instant::now();
-    control.cancel(drumline::CancelReason::Shutdown);
-    assert!(matches!(books.claim(request(), &control).await, Admission::Unavailable(_)));
-    assert!(begun.elapsed() < Duration::from_secs(1));
-}
-
-#[tokio::test(start_paused = true)]
 async fn an_outage_is_told_and_so_is_its_end() {
-    let (books, store) = books(StoreOutage::Retry);
+    let (books, store) = books();
     let mut answers = books.answers();
     assert!(*answers.borrow_and_update());
     let claim = granted(&books).await;
@@ -180,44 +181,6 @@ async fn an_outage_is_told_and_so_is_its_end() {
     store.down.store(false, Ordering::SeqCst);
     answers.changed().await.unwrap();
     assert!(*answers.borrow_and_update());
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_is_done_is_told_until_it_is_remembered() {
-    for (books, store) in both_books(StoreOutage::Retry) {
-        let claim = granted(&books).await;
-        store.down.store(true, Ordering::SeqCst);
-        let finishes = tokio::spawn({
-            let (books, claim) = (books.clone(), Arc::clone(&claim));
-            async move { books.finish(&claim, None).await }
-        });
-        sleep(Duration::from_secs(600)).await;
-        assert!(!finishes.is_finished());
-        store.down.store(false, Ordering::SeqCst);
-        assert_eq!(finishes.await.unwrap(), Held::Ours, "although it had expired: nobody had taken it");
-        assert!(matches!(books.claim(request(), &RunControl::new()).await, Admission::Done(_)));
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn where_that_is_asked_for_an_outage_stops_nothing() {
-    for (books, store) in both_books(StoreOutage::Run) {
-        let claim = granted(&books).await;
-        store.down.store(true, Ordering::SeqCst);
-        assert!(matches!(books.claim(request(), &RunControl::new()).await, Admission::Unclaimed));
-        assert_eq!(books.renew(&claim, Duration::from_secs(9)).await, Ok(Held::Ours));
-        assert_eq!(books.finish(&claim, None).await, Held::Ours);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_claim_that_cannot_be_given_up_is_left_to_its_end() {
-    let (books, store) = books(StoreOutage::Retry);
-    let claim = granted(&books).await;
-    store.down.store(true, Ordering::SeqCst);
-    let begun = Instant::now();
-    books.surrender(&claim, &Surrender { spared: true, verdict: None }).await;
-    assert!((2..4).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
 }
 
 #[derive(serde::Deserialize)]
@@ -246,34 +209,44 @@ async fn steps(ctx: Context, job: Steps) -> Result<(), Failure> {
 
 #[allow(clippy::disallowed_methods, reason = "a test's own clock")]
 async fn run(books: &Books, steps_to_do: u64, fails: bool) -> Report {
-    let host =
-        TokioHost { books: Some(books.clone()), metrics: Arc::new(NoMetrics), listener: Arc::new(Nobody) };
+    let (events, mut reported) = mpsc::channel(8);
+    let host = TokioHost {
+        books: Some(books.clone()),
+        events,
+        metrics: Arc::new(NoMetrics),
+        listener: Arc::new(Nobody),
+    };
     let body = serde_json::json!({
         "type": "steps", "jobId": "j", "payload": { "steps": steps_to_do, "fails": fails },
     });
     let message = Message { id: "m1".into(), body: body.to_string(), receive_count: 1, ..Message::default() };
-    let control = RunControl::new();
     let attempt = Attempt {
+        delivery: DeliveryId::default(),
         queue: "jobs".into(),
         intake: Arc::new(Intake::new("arn:jobs")),
         message: Arc::new(message),
         number: NonZeroU32::MIN,
         deadline: std::time::Instant::now() + Duration::from_secs(600),
         claim_length: Duration::from_secs(600),
-        control: control.clone(),
+        control: RunControl::new(),
         host: Arc::new(host) as Arc<dyn Host>,
     };
     let report = Router::new().handle(steps).run(attempt).await;
-    if report.claimed {
-        let how = Surrender { spared: false, verdict: None };
-        books.surrender(control.claim().unwrap(), &how).await;
+    // As the ledger asks for it.
+    if let Ok(Event::Claimed(_, Claimed::Granted(claim))) = reported.try_recv() {
+        if report.ending == Ending::Done {
+            assert_eq!(books.mark(&claim, report.result.as_ref()).await, Ok(Held::Ours));
+        } else {
+            let how = Surrender { spared: false, verdict: None };
+            assert_eq!(books.release(&claim, &how).await, Ok(Held::Ours));
+        }
     }
     report
 }
 
 #[tokio::test(start_paused = true)]
 async fn progress_and_checkpoints_are_written_once_a_second() {
-    let (books, store) = books(StoreOutage::Retry);
+    let (books, store) = books();
     assert_eq!(run(&books, 100, false).await.ending, Ending::Done);
     books.settle(Duration::from_secs(5)).await;
     for what in ["progress", "checkpoint"] {
@@ -288,7 +261,7 @@ async fn progress_and_checkpoints_are_written_once_a_second() {
 
 #[tokio::test(start_paused = true)]
 async fn a_short_job_costs_no_more_than_its_claim() {
-    for (books, store) in both_books(StoreOutage::Retry) {
+    for (books, store) in both_books() {
         assert_eq!(run(&books, 5, false).await.ending, Ending::Done);
         sleep(Duration::from_secs(5)).await;
         assert_eq!(*store.asked.lock().unwrap(), ["claim", "finish"]);
@@ -297,9 +270,9 @@ async fn a_short_job_costs_no_more_than_its_claim() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_failed_attempt_kept_is_there_for_the_next() {
-    let (books, store) = books(StoreOutage::Retry);
+    let (books, store) = books();
     let report = run(&books, 5, true).await;
-    assert!(report.claimed && report.attempt == Some(NonZeroU32::MIN), "{report:?}");
+    assert!(report.attempt == Some(NonZeroU32::MIN), "{report:?}");
     assert_eq!(*store.asked.lock().unwrap(), ["claim", "checkpoint", "progress", "surrender"]);
     assert_eq!(run(&books, 5, true).await.ending, Ending::Done);
     let claim = store.jobs("j").await.unwrap().remove(0).claim.unwrap();

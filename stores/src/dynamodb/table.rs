@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
@@ -161,7 +161,12 @@ async fn back_off(tried: u32) {
 
 fn failed<E>(error: &SdkError<E>) -> StoreError
 where
+    E: ProvideErrorMetadata,
     SdkError<E>: std::error::Error,
 {
-    StoreError(format!("DynamoDB: {}", DisplayErrorContext(error)))
+    let text = format!("DynamoDB: {}", DisplayErrorContext(error));
+    // "Item size has exceeded the maximum allowed size", and the same of an update.
+    let is_too_large = error.code() == Some("ValidationException")
+        && error.message().is_some_and(|message| message.contains("maximum allowed size"));
+    if is_too_large { StoreError::Refused(text) } else { StoreError::Unanswered(text) }
 }

@@ -285,7 +285,7 @@ impl Claims {
             let Some(oldest) = self.records.oldest() else { break };
             if oldest.is_claimed(now) {
                 if passed_over == MAX_PASSED_OVER {
-                    return Err(StoreError(
+                    return Err(StoreError::Unanswered(
                         "there are more running jobs than fit into the memory store".to_owned(),
                     ));
                 }

@@ -163,9 +163,18 @@ fn is_lost(error: &Error) -> bool {
 }
 
 pub(super) fn failed(error: &Error) -> StoreError {
-    StoreError(format!("PostgreSQL: {error}"))
+    let text = format!("PostgreSQL: {error}");
+    match error {
+        // Class 22: data that no column can hold; class 54: more of it than PostgreSQL can.
+        Error::Database(error)
+            if error.code().is_some_and(|code| code.starts_with("22") || code.starts_with("54")) =>
+        {
+            StoreError::Refused(text)
+        }
+        _ => StoreError::Unanswered(text),
+    }
 }
 
 pub(super) fn silent() -> StoreError {
-    StoreError(format!("PostgreSQL does not answer within {} seconds", CALL.as_secs()))
+    StoreError::Unanswered(format!("PostgreSQL does not answer within {} seconds", CALL.as_secs()))
 }

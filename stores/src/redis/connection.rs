@@ -103,9 +103,9 @@ fn told<T>(answer: Result<Result<T, RedisError>, tokio::time::error::Elapsed>) -
 }
 
 fn failed(error: &RedisError) -> StoreError {
-    StoreError(format!("Redis: {error}"))
+    StoreError::Unanswered(format!("Redis: {error}"))
 }
 
 fn silent() -> StoreError {
-    StoreError(format!("Redis does not answer within {} seconds", CALL.as_secs()))
+    StoreError::Unanswered(format!("Redis does not answer within {} seconds", CALL.as_secs()))
 }

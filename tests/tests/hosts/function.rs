@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Intake, Ledger, Message, Policy, Router};
+use drumline::{Claims, Intake, Ledger, Message, Policy, Router};
 use drumline_host::aws::is_fifo;
 use drumline_host::{Books, Driver, FifoStop, Listener, Memory, Parts, Queue, QueueMetrics};
 use drumline_lambda::{batch_policy, run_batch};
@@ -84,7 +84,7 @@ impl Process {
         let begun = Instant::now();
         let mut policy = Policy::new(function.queue.visibility);
         policy.fifo = is_fifo(&self.name);
-        policy.claims = true;
+        policy.claims = Claims::Required;
         (function.change)(&mut policy);
         let past = self.memory.about(messages.iter().map(|message| &*message.id));
         let mut driver = Driver::new(Parts {

@@ -11,7 +11,7 @@ use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use drumline::{Context, Failure, Intake, JitterMode, Job, Policy, RetryPolicy, Router};
-use drumline_host::{Books, Nobody, StoreOutage};
+use drumline_host::{Books, Nobody};
 use drumline_store::dynamodb::DynamoStore;
 use drumline_store::{Keep, Store, open};
 use drumline_tests::{ModelQueue, REGION, create_table, shared_store};
@@ -314,7 +314,7 @@ async fn books_at(url: &str) -> Books {
 }
 
 fn books_of(store: Arc<dyn Store>) -> Books {
-    Books::new(store, StoreOutage::Retry, WORKER.into(), Arc::new(()), Handle::current())
+    Books::new(store, WORKER.into(), Arc::new(()), Handle::current())
 }
 
 /// Half of the scripts in each host, all at once.

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use drumline::{
-    Admission, Answer, Claim, ClaimRequest, Context, Failure, Held, Identity, Intake, Job, Note, PauseReason,
-    Router, Surrender,
+    Admission, Answer, Claim, ClaimRequest, Claims, Context, Failure, Held, Identity, Intake, Job, Note,
+    PauseReason, Policy, Router, Surrender,
 };
 use drumline_host::{Books, Listener, StoreOutage};
 use drumline_store::{AttemptRecord, JobRecord, Keep, MemoryStore, ProgressRecord, Store, StoreError};
@@ -33,7 +33,7 @@ impl Unreliable {
         question: impl FnOnce(&'a MemoryStore) -> Answer<'a, Result<T, StoreError>>,
     ) -> Answer<'a, Result<T, StoreError>> {
         if self.down.load(Ordering::SeqCst) {
-            Answer::now(Err(StoreError("no route".into())))
+            Answer::now(Err(StoreError::Unanswered("no route".into())))
         } else {
             question(&self.store)
         }
@@ -117,6 +117,9 @@ struct Site {
     books: Books,
     runs: Arc<AtomicUsize>,
     pauses: Arc<Pauses>,
+    claims: Claims,
+    /// How long each handler takes.
+    takes: Duration,
 }
 
 impl Site {
@@ -124,22 +127,34 @@ impl Site {
         let store = MemoryStore::new("worker".into(), Keep::default());
         let store = Arc::new(Unreliable { store, down: AtomicBool::new(false) });
         let shared = Arc::clone(&store) as Arc<dyn Store>;
-        let books = Books::new(shared, outage, "worker".into(), Arc::new(()), Handle::current());
+        let books = Books::new(shared, "worker".into(), Arc::new(()), Handle::current());
         let queue = ModelQueue::new("jobs", LEASE, 5);
-        Self { queue, store, books, runs: Arc::default(), pauses: Arc::default() }
+        Self {
+            queue,
+            store,
+            books,
+            runs: Arc::default(),
+            pauses: Arc::default(),
+            claims: outage.claims(),
+            takes: Duration::ZERO,
+        }
     }
 
     fn router(&self) -> Router {
-        let runs = Arc::clone(&self.runs);
+        let (runs, takes) = (Arc::clone(&self.runs), self.takes);
         Router::new().handle(move |_: Context, _: Work| {
             runs.fetch_add(1, Ordering::SeqCst);
-            async { Ok::<(), Failure>(()) }
+            async move {
+                sleep(takes).await;
+                Ok::<(), Failure>(())
+            }
         })
     }
 
     fn consumer(&self) -> Consumer {
         let (books, listener) = (self.books.clone(), Arc::clone(&self.pauses) as Arc<dyn Listener>);
-        Consumer::of_service(&self.queue, self.router(), |_| {}, listener, books, Intake::new("arn:test"))
+        let change = |policy: &mut Policy| policy.claims = self.claims;
+        Consumer::of_service(&self.queue, self.router(), change, listener, books, Intake::new("arn:test"))
     }
 
     fn send(&self, count: usize) {
@@ -187,6 +202,43 @@ async fn no_message_is_received_while_the_store_is_down() {
     assert_eq!(site.pauses(), [BEGUN, ENDED]);
     assert!(consumer.metrics.encode().contains(&format!("{GAUGE} 0")));
     assert!(site.queue.dead().is_empty(), "an outage is no failure of the job");
+    consumer.stop().await;
+}
+
+/// A claim lasts 27 s under this lease, and would have expired.
+#[tokio::test(start_paused = true)]
+async fn a_job_that_is_done_in_an_outage_is_marked_after_it_and_runs_once() {
+    for outage in [15, 45, 90, 600].map(Duration::from_secs) {
+        let site = Site { takes: Duration::from_secs(5), ..Site::new(StoreOutage::Retry) };
+        let (first, second) = (site.consumer(), site.consumer());
+        site.send(20);
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(site.runs(), 20);
+        site.is_down(true);
+        sleep(outage).await;
+        assert_eq!(site.queue.left().len(), 20, "kept until they are marked");
+        site.is_down(false);
+        assert!(site.queue.drained_within(Duration::from_secs(15)).await);
+        assert_eq!(site.runs(), 20, "none runs again");
+        first.stop().await;
+        second.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_is_done_in_an_outage_is_deleted_by_a_stop_all_the_same() {
+    let site = Site { takes: Duration::from_secs(5), ..Site::new(StoreOutage::Retry) };
+    let consumer = site.consumer();
+    site.send(3);
+    sleep(Duration::from_secs(1)).await;
+    site.is_down(true);
+    let summary = consumer.stop().await;
+    assert_eq!((summary.drained, summary.released, summary.abandoned), (3, 0, 0));
+    assert!(site.queue.left().is_empty());
+    site.is_down(false);
+    let consumer = site.consumer();
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(site.runs(), 3);
     consumer.stop().await;
 }
 

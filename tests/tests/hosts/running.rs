@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use drumline::{Intake, Ledger, Policy, Router};
+use drumline::{Claims, Intake, Ledger, Policy, Router};
 use drumline_consumer::Metrics;
 use drumline_host::aws::is_fifo;
 use drumline_host::{Books, Driver, Grace, Listener, Nobody, Parts, StoreOutage, StoreSettings};
@@ -50,7 +50,7 @@ impl Consumer {
         let mut policy = Policy::new(model.visibility);
         let name = model.queue_url.rsplit('/').next().unwrap();
         policy.fifo = is_fifo(name);
-        policy.claims = true;
+        policy.claims = Claims::Required;
         policy.retry = policy.retry.with_jitter(drumline::JitterMode::None);
         change(&mut policy);
         let metrics = Metrics::new();

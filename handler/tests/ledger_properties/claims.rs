@@ -1,0 +1,195 @@
+//! The store's part of a host: requests reach the store, are answered, late, twice or never.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drumline::{Claim, ClaimStep, Claimed, DeliveryId, Ending, Held, MarkError};
+
+use super::Host;
+use crate::store::{Admitted, Answer, Asked, Request};
+
+/// How far a run is with its claim.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum RunClaim {
+    /// Its request is on its way.
+    Asked,
+    /// The store did not answer: the ledger decides what follows.
+    Waits,
+    /// The handler runs under it.
+    Held(Arc<Claim>),
+    /// The handler runs without.
+    None,
+}
+
+/// What the ledger was told, to be told it again.
+#[derive(Debug, Clone)]
+pub(super) enum Told {
+    Claimed(Claimed),
+    Renewed(Result<Held, String>),
+    Marked(Result<Held, MarkError>),
+    Released(Result<Held, String>),
+}
+
+impl Host {
+    pub(super) fn ask(&mut self, delivery: DeliveryId, request: Request) {
+        self.asked.push(Asked { delivery, request, answer: None });
+    }
+
+    /// The ledger decides about a run that waits for its claim.
+    pub(super) fn step_of_claim(&mut self, delivery: DeliveryId, step: ClaimStep) {
+        let pick = self.runs.iter().position(|run| run.delivery == delivery).expect("it runs");
+        let run = &mut self.runs[pick];
+        assert_eq!(run.claim, RunClaim::Waits, "decided once for each answer that is missing");
+        match step {
+            ClaimStep::Ask(length) => {
+                run.claim = RunClaim::Asked;
+                let message = run.message;
+                self.ask(delivery, Request::Claim { message, length });
+            }
+            ClaimStep::RunUnclaimed => run.claim = RunClaim::None,
+            ClaimStep::GiveUp => {
+                self.watch.heard.insert("gave up on its claim");
+                run.gives_up = true;
+            }
+        }
+    }
+
+    /// A request reaches the store.
+    pub(super) fn arrive_at_store(&mut self, position: usize) {
+        let Asked { request, answer, .. } = &mut self.asked[position];
+        if answer.is_none() {
+            *answer = Some(self.store.perform(self.now, request));
+        }
+    }
+
+    pub(super) fn answer_claim(&mut self, pick: usize, how: u8) {
+        let Some(position) = pick.checked_rem(self.asked.len()) else { return };
+        let fails = self.store_is_down || matches!(how % 8, 6 | 7);
+        if !fails || how >= 128 {
+            self.arrive_at_store(position);
+        }
+        let asked = self.asked.remove(position);
+        // An item that is too large is refused every time.
+        let is_refused = how % 8 == 6 || self.watch.is_refused(asked.delivery);
+        let refuses = matches!(asked.request, Request::Mark { .. }) && !self.store_is_down && is_refused;
+        self.tell(asked, fails || refuses, refuses);
+    }
+
+    /// An answer is lost. Each request for a claim is answered, if only by a time-out.
+    pub(super) fn lose_claim(&mut self, pick: usize, arrives: bool) {
+        let Some(position) = pick.checked_rem(self.asked.len()) else { return };
+        if arrives {
+            self.arrive_at_store(position);
+        }
+        let asked = self.asked.remove(position);
+        if matches!(asked.request, Request::Claim { .. }) {
+            self.tell(asked, true, false);
+        }
+    }
+
+    fn tell(&mut self, Asked { delivery, request, answer }: Asked, fails: bool, refuses: bool) {
+        let no_route = || "no route".to_owned();
+        let held = match &answer {
+            Some(Answer::Held(held)) if !fails => Ok(*held),
+            _ => Err(no_route()),
+        };
+        let told = match request {
+            Request::Claim { .. } => return self.admit(delivery, answer.filter(|_| !fails)),
+            Request::Renew { .. } => {
+                if held == Ok(Held::Lost) {
+                    self.watch.claim_is_lost(delivery);
+                }
+                Told::Renewed(held)
+            }
+            Request::Mark { .. } => {
+                self.watch.mark_is_answered(delivery, &held, refuses);
+                Told::Marked(held.map_err(if refuses { MarkError::Refused } else { MarkError::Unanswered }))
+            }
+            Request::Release { .. } => {
+                if held.is_ok() {
+                    self.watch.released(delivery);
+                }
+                Told::Released(held)
+            }
+        };
+        self.told.push((delivery, told.clone()));
+        self.input(delivery, told);
+    }
+
+    /// A run hears the answer to its request, and reports what the ledger needs to know.
+    fn admit(&mut self, delivery: DeliveryId, answer: Option<Answer>) {
+        let Some(pick) = self.runs.iter().position(|run| run.delivery == delivery) else { return };
+        let run = &mut self.runs[pick];
+        let told = match answer {
+            Some(Answer::Admitted(Admitted::Granted(claim))) => {
+                run.claim = RunClaim::Held(Arc::clone(&claim));
+                Claimed::Granted(claim)
+            }
+            Some(Answer::Admitted(Admitted::Done)) => {
+                run.claim = RunClaim::None;
+                return self.end(pick, Ending::DoneBefore(Box::default()), None);
+            }
+            Some(Answer::Admitted(Admitted::Held(remaining))) => {
+                run.claim = RunClaim::None;
+                return self.end(pick, Ending::Held { remaining, reason: "held".to_owned() }, None);
+            }
+            Some(Answer::Held(_)) | None => {
+                run.claim = RunClaim::Waits;
+                Claimed::Unanswered("no route".to_owned())
+            }
+        };
+        self.told.push((delivery, Told::Claimed(told.clone())));
+        self.input(delivery, Told::Claimed(told));
+    }
+
+    fn input(&mut self, delivery: DeliveryId, told: Told) {
+        match told {
+            Told::Claimed(answer) => self.ledger.claimed(self.now, delivery, answer),
+            Told::Renewed(reply) => self.ledger.claim_renewed(self.now, delivery, reply),
+            Told::Marked(reply) => self.ledger.marked(self.now, delivery, reply),
+            Told::Released(reply) => self.ledger.claim_released(self.now, delivery, reply),
+        }
+        self.act();
+    }
+
+    /// An answer comes once more, unless that would be another answer to a later request: a host reports each once.
+    pub(super) fn answer_claim_again(&mut self, pick: usize) {
+        let Some((delivery, told)) = pick.checked_rem(self.told.len()).map(|pick| self.told[pick].clone())
+        else {
+            return;
+        };
+        // A run waits for a decision after each answer that is missing, and reports no further one before.
+        let reports_anew = matches!(told, Told::Claimed(Claimed::Unanswered(_)))
+            && self.runs.iter().any(|run| run.delivery == delivery && run.claim != RunClaim::Waits);
+        if !reports_anew {
+            if matches!(told, Told::Released(Ok(_))) {
+                self.watch.released(delivery);
+            }
+            self.input(delivery, told);
+        }
+    }
+
+    /// The run that must end by itself now, with its ending: an aborted one, or one that waits for its claim in vain.
+    pub(super) fn ends_by_itself(&self) -> Option<(usize, Ending)> {
+        let unavailable = || Ending::StoreUnavailable { reason: "no route".to_owned() };
+        self.runs.iter().enumerate().find_map(|(pick, run)| match run.claim {
+            RunClaim::Waits if run.gives_up || run.cancelled.is_some() => Some((pick, unavailable())),
+            RunClaim::Asked | RunClaim::Waits if run.aborted => Some((pick, Ending::Interrupted)),
+            RunClaim::Held(_) | RunClaim::None if run.aborted && !run.blocks => {
+                Some((pick, Ending::Interrupted))
+            }
+            _ => None,
+        })
+    }
+
+    /// The store answers all that it is asked, and the runs that wait for it ask again.
+    pub(super) fn store_obliges(&mut self) {
+        self.store_is_down = false;
+        while !self.asked.is_empty() {
+            self.answer_claim(0, 0);
+        }
+        if self.runs.iter().any(|run| run.claim == RunClaim::Waits) {
+            self.wait(Duration::from_secs(3));
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! What must hold whenever the host has nothing to do.
+
+use super::Host;
+
+impl Host {
+    pub(super) fn looks_right(&self) {
+        let places = self.ledger.policy().concurrency.get();
+        assert!(self.ledger.timeout().is_none_or(|at| at > self.now), "the timeout lies ahead");
+        assert_eq!(self.ledger.running(), self.runs.len() + self.marking.len());
+        assert!(self.ledger.pause_reasons().eq(self.watch.pauses.keys().copied()));
+        if self.drops_notes {
+            return;
+        }
+        self.watch.all_finished();
+        if !self.on_lambda {
+            assert!(self.watch.undecided <= places, "what has no place goes back");
+            let in_hand = self.ledger.in_hand();
+            assert!(in_hand <= 2 * places + self.brought_too_late, "{in_hand} in hand, {places} places");
+        }
+        if self.watch.drains {
+            assert_eq!(self.ledger.demand(), 0, "nothing is asked for during a drain");
+            let waiting = self.watch.undecided - self.runs.len() - self.marking.len();
+            assert!(
+                waiting == 0 || self.ledger.in_hand() > waiting,
+                "what waits during a drain waits for a neighbour"
+            );
+        }
+        let summary = self.ledger.drained();
+        assert!(summary.is_none() || self.ledger.timeout().is_none(), "what is over needs no timeout");
+    }
+}

@@ -1,0 +1,124 @@
+//! A naive model of a store of claims, and the requests that are on their way to it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use drumline::{Claim, DeliveryId, Held, Identity};
+
+/// Where a job is, in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Claimed { until: Instant },
+    Released,
+    Done,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Record {
+    state: State,
+    counter: u64,
+}
+
+/// An answer to a request for a claim.
+#[derive(Debug, Clone)]
+pub(crate) enum Admitted {
+    Granted(Arc<Claim>),
+    Done,
+    Held(Duration),
+}
+
+/// A request of the worker.
+#[derive(Debug, Clone)]
+pub(crate) enum Request {
+    Claim { message: usize, length: Duration },
+    Renew { claim: Arc<Claim>, length: Duration },
+    Mark { claim: Arc<Claim> },
+    Release { claim: Arc<Claim> },
+}
+
+/// The store's answer to a request.
+#[derive(Debug, Clone)]
+pub(crate) enum Answer {
+    Admitted(Admitted),
+    Held(Held),
+}
+
+/// A request that was not answered yet.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) delivery: DeliveryId,
+    pub(crate) request: Request,
+    /// The answer, if the request has reached the store.
+    pub(crate) answer: Option<Answer>,
+}
+
+/// The records of all jobs, each found by the number of its message.
+#[derive(Debug, Default)]
+pub(crate) struct Store(HashMap<usize, Record>);
+
+impl Store {
+    /// Carries out a request.
+    pub(crate) fn perform(&mut self, now: Instant, request: &Request) -> Answer {
+        match request {
+            Request::Claim { message, length } => Answer::Admitted(self.claim(now, *message, *length)),
+            Request::Renew { claim, length } => Answer::Held(self.write(claim, |state| match state {
+                State::Claimed { .. } => Some(State::Claimed { until: now + *length }),
+                State::Released | State::Done => None,
+            })),
+            Request::Mark { claim } => Answer::Held(self.write(claim, |state| match state {
+                State::Claimed { .. } | State::Done => Some(State::Done),
+                State::Released => None,
+            })),
+            Request::Release { claim } => Answer::Held(self.write(claim, |state| match state {
+                State::Claimed { .. } | State::Released => Some(State::Released),
+                State::Done => None,
+            })),
+        }
+    }
+
+    fn claim(&mut self, now: Instant, message: usize, length: Duration) -> Admitted {
+        let record = self.0.entry(message).or_insert(Record { state: State::Released, counter: 0 });
+        match record.state {
+            State::Done => return Admitted::Done,
+            State::Claimed { until } if until > now => return Admitted::Held(until - now),
+            State::Claimed { .. } | State::Released => {}
+        }
+        *record = Record { state: State::Claimed { until: now + length }, counter: record.counter + 1 };
+        Admitted::Granted(Arc::new(Claim {
+            identity: Arc::new(Identity::new("arn", "type", None, format!("m{message}"))),
+            owner: "worker".into(),
+            counter: record.counter,
+            lock: None,
+        }))
+    }
+
+    /// A write under a claim, which happens if the claim is still that of its owner.
+    fn write(&mut self, claim: &Claim, change: impl FnOnce(State) -> Option<State>) -> Held {
+        let record = self.0.get_mut(&number(claim)).filter(|record| record.counter == claim.counter);
+        let Some(record) = record else { return Held::Lost };
+        let Some(state) = change(record.state) else { return Held::Lost };
+        record.state = state;
+        Held::Ours
+    }
+
+    /// Another worker claims the job under another message, for a short time: the claim has expired by the store's clock.
+    pub(crate) fn claim_elsewhere(&mut self, now: Instant, message: usize) {
+        if let Some(record) = self.0.get_mut(&message)
+            && let State::Claimed { .. } = record.state
+        {
+            record.state = State::Released;
+            self.claim(now, message, Duration::from_secs(10));
+        }
+    }
+
+    /// Returns true if a run of the job was marked as done.
+    pub(crate) fn is_done(&self, message: usize) -> bool {
+        self.0.get(&message).is_some_and(|record| record.state == State::Done)
+    }
+}
+
+/// The number of the message whose job is claimed.
+pub(crate) fn number(claim: &Claim) -> usize {
+    claim.identity.id()[1..].parse().expect("a number")
+}

@@ -1,0 +1,44 @@
+//! The log lines about claims.
+
+use drumline::Note;
+use tracing::{error, warn};
+
+/// Logs a note about a claim; any other is not its own.
+pub(crate) fn log(queue: &str, note: &Note) {
+    match note {
+        Note::ClaimRenewalFailed { message, error } => {
+            warn!(queue, message_id = &*message.id, error, "a claim could not be renewed");
+        }
+        Note::ClaimLost(message) => error!(
+            queue,
+            message_id = &*message.id,
+            "claim lost: another run of the job has it by now, so this one is stopped, or its effect may happen twice"
+        ),
+        Note::RunsUnclaimed(message) => {
+            warn!(queue, message_id = &*message.id, "runs without a claim, since the store does not answer");
+        }
+        Note::MarkFailed { message, error } => warn!(
+            queue,
+            message_id = &*message.id,
+            error,
+            "the job is done, and stays in hand until the store remembers that"
+        ),
+        Note::ResultRefused { message, error } => {
+            warn!(queue, message_id = &*message.id, error, "the store refuses the result: marked without it");
+        }
+        Note::Unmarked { message, error } => error!(
+            queue,
+            message_id = &*message.id,
+            error,
+            "unmarked: the job is done and its message deleted, but the store does not know it, so a duplicate would run"
+        ),
+        Note::ClaimNotReleased(message) => {
+            warn!(
+                queue,
+                message_id = &*message.id,
+                "the claim could not be released in time: it ends by itself"
+            );
+        }
+        _ => {}
+    }
+}
