@@ -1,14 +1,16 @@
 //! The loop that moves a queue's ledger: tells it what happened, carries out what it says. Holds no policy.
 
 mod branches;
+mod emitter;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use drumline::{
-    Attempt, CallId, DeliveryId, Effect, Held, Host, Intake, Jitter, Ledger, Message, Pause, PauseReason,
-    Probe, Receive, ReceiveId, Replies, Report, Router, RunControl, SETTLE_TIME, Start, Surrender,
+    Attempt, CallId, DeliveryId, Effect, Held, Host, Intake, Jitter, Ledger, Message, Observer, Pause,
+    PauseReason, Probe, Receive, ReceiveId, Replies, Report, Router, RunControl, SETTLE_TIME, Start,
+    Surrender,
 };
 use foldhash::fast::RandomState;
 use tokio::runtime::Handle;
@@ -18,12 +20,11 @@ use tracing::Instrument as _;
 use crate::batch_report::BatchReport;
 use crate::books::Books;
 use crate::handlers::TokioHost;
-use crate::listener::Listener;
 use crate::memory::Memory;
-use crate::metrics::QueueMetrics;
-use crate::observe::{QueueObserver, QueueStatus};
 use crate::sqs::{BoxFuture, Queue, SqsError};
+use crate::status::QueueStatus;
 use branches::{answer, change, now, sleep_until};
+use emitter::Emitter;
 
 /// Events taken from the channel at once. More than come together in practice; it only bounds one turn of the loop.
 const MAX_TURN: usize = 256;
@@ -54,7 +55,7 @@ pub struct Driver {
     router: Arc<Router>,
     intake: Arc<Intake>,
     host: Arc<dyn Host>,
-    observer: QueueObserver,
+    observer: Emitter,
     handlers: Handle,
     lease: Option<BoxFuture<Option<Duration>>>,
     calls: Arc<Semaphore>,
@@ -75,10 +76,8 @@ pub struct Parts {
     pub queue: Arc<dyn Queue>,
     /// The handlers.
     pub router: Arc<Router>,
-    /// Where it counts.
-    pub metrics: Arc<dyn QueueMetrics>,
-    /// Who watches.
-    pub listener: Arc<dyn Listener>,
+    /// The observer of the loop and its runs: metrics, logs. The driver adds the writer of histories if there are books.
+    pub observer: Arc<dyn Observer>,
     /// What is kept of the queue from one loop to the next.
     pub status: Arc<QueueStatus>,
     /// Where claims and histories are kept; without, jobs run without claims. The ledger's policy says the same.
@@ -106,18 +105,18 @@ impl Grace {
 impl Driver {
     /// A loop made of these.
     pub fn new(parts: Parts) -> Self {
-        let Parts { name, intake, ledger, queue, router, metrics, listener, status, books, handlers } = parts;
+        let Parts { name, intake, ledger, queue, router, observer, status, books, handlers } = parts;
         debug_assert_eq!(
             books.is_some(),
             ledger.policy().claims,
             "claims are asked for and renewed, or neither"
         );
-        let host = Arc::new(TokioHost {
-            books: books.clone(),
-            metrics: Arc::clone(&metrics),
-            listener: Arc::clone(&listener),
-        });
-        let observer = QueueObserver::new(name, metrics, listener, status, books.clone());
+        let observer = match &books {
+            Some(books) => Arc::new(vec![Arc::new(books.history_writer()) as Arc<dyn Observer>, observer]),
+            None => observer,
+        };
+        let host = Arc::new(TokioHost { books: books.clone(), observer: Arc::clone(&observer) });
+        let observer = Emitter::new(name, observer, status);
         let calls = Arc::new(Semaphore::new(MAX_CALLS));
         let report = BatchReport::default();
         Self {
@@ -290,7 +289,7 @@ impl Driver {
                     memory.learn(Arc::clone(&message.id), past);
                 }
             }
-            Effect::Note(note) => self.observer.note(note),
+            Effect::Note(note) => self.observer.note(&note),
         }
     }
 

@@ -5,13 +5,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use std::any::Any;
 
-use drumline::{Admission, Answer, Claim, ClaimRequest, Context, Ending, Held, Host, Progress, RunControl};
+use drumline::{Admission, Answer, Claim, ClaimRequest, Context, Held, Host, Observer, RunControl};
 use serde_json::value::RawValue;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::books::Books;
-use crate::listener::Listener;
-use crate::metrics::QueueMetrics;
 
 /// One runtime on one thread for SQS and the ledgers, and one on threads of its own for handlers: a handler that blocks
 /// its thread delays no renewal, and no response.
@@ -21,11 +19,10 @@ pub fn runtimes() -> std::io::Result<(Runtime, Runtime)> {
     Ok((io, handlers))
 }
 
-/// Runs blocking work on tokio's blocking threads, counts, and keeps the books.
+/// Runs blocking work on tokio's blocking threads, and lends runs the books and the queue's observer.
 pub(crate) struct TokioHost {
     pub(crate) books: Option<Books>,
-    pub(crate) metrics: Arc<dyn QueueMetrics>,
-    pub(crate) listener: Arc<dyn Listener>,
+    pub(crate) observer: Arc<dyn Observer>,
 }
 
 impl Host for TokioHost {
@@ -33,27 +30,8 @@ impl Host for TokioHost {
         tokio::task::spawn_blocking(work);
     }
 
-    fn started(&self, context: &Context) {
-        let pickup = context.message().sent_at.map(|sent_at| since_epoch().saturating_sub(sent_at));
-        self.metrics.started(context.job_type(), pickup);
-        self.listener.started(context);
-    }
-
-    fn ended(&self, context: &Context, ending: &Ending) {
-        if let Some(books) = &self.books
-            && *ending == Ending::Done
-        {
-            books.journal().done(context.identity());
-        }
-        self.metrics.ended(context.job_type());
-        self.listener.ended(context, ending);
-    }
-
-    fn progress(&self, context: &Context, progress: &Progress) {
-        if let Some(books) = &self.books {
-            books.journal().progress(context, progress);
-        }
-        self.listener.progress(context, progress);
+    fn observer(&self) -> &dyn Observer {
+        &*self.observer
     }
 
     fn claim<'a>(&'a self, request: ClaimRequest, control: &'a RunControl) -> Answer<'a, Admission> {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use drumline::{
     Admission, Answer, Attempt, Claim, ClaimRequest, Context, Ending, Failure, Grant, Held, Host, Identity,
-    Intake, Job, Message, Report, Router, RunControl, Surrender,
+    Intake, Job, Message, NoopObserver, Report, Router, RunControl, Surrender,
 };
 use drumline_store::{AttemptRecord, JobRecord, JobState, MemoryStore, ProgressRecord};
 use serde_json::value::RawValue;
@@ -14,8 +14,6 @@ use tokio::time::{Instant, sleep};
 
 use super::*;
 use crate::handlers::TokioHost;
-use crate::listener::Nobody;
-use crate::metrics::QueueMetrics;
 
 /// A store in memory that may be out of reach, and writes down what it is asked.
 struct Shaky {
@@ -111,7 +109,7 @@ fn books_of(outage: StoreOutage, at_once: bool) -> (Books, Arc<Shaky>) {
     let store = MemoryStore::new("worker".into(), Keep::default());
     let shaky = Arc::new(Shaky { store, at_once, down: AtomicBool::new(false), asked: Mutex::default() });
     let store = Arc::clone(&shaky) as Arc<dyn Store>;
-    (Books::new(store, outage, "worker".into(), Arc::new(()), Handle::current()), shaky)
+    (Books::new(store, outage, "worker".into(), Arc::new(NoopObserver), Handle::current()), shaky)
 }
 
 fn request() -> ClaimRequest {
@@ -230,9 +228,6 @@ impl Job for Steps {
     const TYPE: &'static str = "steps";
 }
 
-struct NoMetrics;
-impl QueueMetrics for NoMetrics {}
-
 async fn steps(ctx: Context, job: Steps) -> Result<(), Failure> {
     let first = ctx.resume::<u64>().unwrap_or(0);
     for step in first..job.steps {
@@ -246,8 +241,7 @@ async fn steps(ctx: Context, job: Steps) -> Result<(), Failure> {
 
 #[allow(clippy::disallowed_methods, reason = "a test's own clock")]
 async fn run(books: &Books, steps_to_do: u64, fails: bool) -> Report {
-    let host =
-        TokioHost { books: Some(books.clone()), metrics: Arc::new(NoMetrics), listener: Arc::new(Nobody) };
+    let host = TokioHost { books: Some(books.clone()), observer: Arc::new(books.history_writer()) };
     let body = serde_json::json!({
         "type": "steps", "jobId": "j", "payload": { "steps": steps_to_do, "fails": fails },
     });
