@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{DeadLetterPath, DrainSummary, Ledger, Router};
+use drumline::{DeadLetterPath, DrainSummary, Ledger, Observer, Router};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
 use drumline_host::aws::{AwsQueue, QueueFacts, connect, queue_name};
 use drumline_host::{
-    Advice, Books, Driver, Grace, Listener, Nobody, Parts, QueueSettings, QueueStatus, Settings, SqsError,
-    advise, default_scope, intake, policy,
+    Advice, Books, Driver, Grace, Logs, Parts, QueueSettings, QueueStatus, Settings, SqsError, advise,
+    default_scope, intake, policy,
 };
 use drumline_store::OpenError;
 
@@ -43,7 +43,7 @@ const LAST_WRITES: Duration = Duration::from_secs(1);
 pub struct Consumer {
     settings: Settings,
     router: Arc<Router>,
-    listener: Arc<dyn Listener>,
+    observers: Vec<Arc<dyn Observer>>,
     metrics: Metrics,
     handlers: Option<Handle>,
 }
@@ -81,12 +81,12 @@ impl Consumer {
     /// A consumer for these queues and handlers.
     pub fn new(settings: Settings, router: Router) -> Self {
         let metrics = Metrics::new();
-        Self { settings, router: Arc::new(router), listener: Arc::new(Nobody), metrics, handlers: None }
+        Self { settings, router: Arc::new(router), observers: Vec::new(), metrics, handlers: None }
     }
 
-    /// Has `listener` watch.
-    pub fn listener(mut self, listener: Arc<dyn Listener>) -> Self {
-        self.listener = listener;
+    /// Adds an observer of everything that happens in the queues, and of the requests to SQS and to the store.
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observers.push(observer);
         self
     }
 
@@ -121,7 +121,7 @@ impl Consumer {
         }
         let _endpoint = match self.settings.http_addr {
             Some(addr) => {
-                let depths = Depths::new(probes, self.metrics.clone());
+                let depths = Depths::new(probes, self.metrics.clone(), self.of_the_process());
                 let store = Arc::clone(books.store());
                 let endpoint =
                     Endpoint::serve(addr, self.metrics.clone(), depths, readiness.clone(), store).await;
@@ -163,8 +163,7 @@ impl Consumer {
     async fn patiently_open(&self) -> Result<Books, OpenError> {
         let mut tries = 1;
         loop {
-            let metrics = Arc::new(self.metrics.clone());
-            match Books::open(&self.settings.store, metrics, Handle::current()).await {
+            match Books::open(&self.settings.store, self.of_the_process(), Handle::current()).await {
                 Err(OpenError::Unavailable(error)) if tries < START_TRIES => {
                     warn!(%error, "the store does not answer yet");
                     tries += 1;
@@ -175,11 +174,23 @@ impl Consumer {
         }
     }
 
+    /// The observer of what belongs to no queue.
+    fn of_the_process(&self) -> Arc<dyn Observer> {
+        let metrics: Arc<dyn Observer> = Arc::new(self.metrics.clone());
+        Arc::new([vec![metrics], self.observers.clone()].concat())
+    }
+
+    /// The observer of a queue.
+    fn of_queue(&self, name: &str, books: &Books) -> Arc<dyn Observer> {
+        let logs: Arc<dyn Observer> = Arc::new(Logs::new(Some(books)));
+        Arc::new([vec![self.metrics.queue(name), logs], self.observers.clone()].concat())
+    }
+
     async fn one(&self, settings: &QueueSettings, books: &Books) -> Result<Loop, StartError> {
         let name: Arc<str> = Arc::from(queue_name(settings.url.path()));
-        let metrics = self.metrics.queue(&name);
+        let observer = self.of_queue(&name, books);
         let clients = connect(&settings.url, settings.wait_time).await.map_err(StartError::Settings)?;
-        let queue = AwsQueue::new(clients.clone(), settings.url.to_string(), Arc::clone(&metrics));
+        let queue = AwsQueue::new(clients.clone(), settings.url.to_string(), Arc::clone(&observer));
         let failed = |error| StartError::Queue { queue: name.to_string(), error };
         let facts = patiently_describe(&queue, &name).await.map_err(failed)?;
         let region = clients.config.region().map(ToString::to_string);
@@ -231,8 +242,7 @@ impl Consumer {
             ledger,
             queue: Arc::new(queue),
             router: Arc::clone(&self.router),
-            metrics,
-            listener: Arc::clone(&self.listener),
+            observer,
             status: Arc::clone(&status),
             books: Some(books.clone()),
             handlers: self.handlers.clone().unwrap_or_else(Handle::current),

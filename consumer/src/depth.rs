@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tracing::debug;
 
+use drumline::{Event, Observer, SqsAction};
 use drumline_host::SqsError;
 use drumline_host::aws::{explain, url_by_arn};
 
@@ -38,11 +39,12 @@ pub(crate) struct Depths {
     probes: Arc<[DepthProbe]>,
     asked_at: Arc<Mutex<Option<Instant>>>,
     metrics: Metrics,
+    observer: Arc<dyn Observer>,
 }
 
 impl Depths {
-    pub(crate) fn new(probes: Vec<DepthProbe>, metrics: Metrics) -> Self {
-        Self { probes: probes.into(), asked_at: Arc::default(), metrics }
+    pub(crate) fn new(probes: Vec<DepthProbe>, metrics: Metrics, observer: Arc<dyn Observer>) -> Self {
+        Self { probes: probes.into(), asked_at: Arc::default(), metrics, observer }
     }
 
     /// Brings the figures up to date. One that cannot be had stays as it is: the other metrics are worth more.
@@ -75,8 +77,8 @@ impl Depths {
         let names = STATES.map(|(_, name)| name).to_vec();
         let request = client.get_queue_attributes().queue_url(queue_url).set_attribute_names(Some(names));
         let result = request.send().await.map_err(|error| explain("GetQueueAttributes", &error));
-        self.metrics
-            .request("GetQueueAttributes", result.as_ref().map_or_else(|error| error.kind.label(), |_| "ok"));
+        let action = SqsAction::GetQueueAttributes;
+        self.observer.observe(&Event::SqsRequest { action, result: SqsError::result_of(&result) });
         let attributes = result?.attributes.unwrap_or_default();
         let count = |name: &Name| attributes.get(name).and_then(|text| text.parse().ok()).unwrap_or_default();
         Ok(STATES.iter().map(|(state, name)| (*state, count(name))).collect())

@@ -20,6 +20,9 @@ mod cli;
 mod consumer;
 mod depth;
 mod doctor;
+#[cfg(test)]
+#[path = "../../host/src/every_event.rs"]
+mod every_event;
 mod http;
 mod job_view;
 mod metrics;
@@ -30,7 +33,7 @@ mod task_protection;
 pub use cli::{App, DevJob};
 pub use consumer::{Consumer, StartError};
 pub use drumline_host::{
-    Effective, Listener, LogFormat, Origin, PermanentFailures, Problem, Problems, QueueSettings, SETTINGS,
-    Setting, Settings, forward_to,
+    Effective, Event, LogFormat, NoopObserver, Observer, Origin, PermanentFailures, Problem, Problems,
+    QueueSettings, SETTINGS, Setting, Settings, forward_to,
 };
 pub use metrics::Metrics;

@@ -6,8 +6,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use drumline::{DuplicateCause, PauseReason};
-use drumline_host::{QueueMetrics, StoreMetrics, StoreOperation};
+use drumline::{
+    DuplicateCause, Event, FailureClass, Note, Observer, Outcome, PauseReason, SqsAction, SqsResult,
+    StoreOperation, StoreResult,
+};
+use drumline_host::pickup_delay;
 use foldhash::fast::RandomState;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -51,6 +54,8 @@ struct Inner {
     paused: Family<ByReason, Gauge>,
     renewals: Family<ByResult, Counter>,
     leases_lost: Family<ByQueue, Counter>,
+    claims_lost: Family<ByQueue, Counter>,
+    unmarked: Family<ByQueue, Counter>,
     requests: Family<ByAction, Counter>,
     empty_receives: Family<ByQueue, Counter>,
     deduplicated: Family<ByCause, Counter>,
@@ -58,8 +63,8 @@ struct Inner {
     depths: Family<ByState, Gauge>,
     dead_letters: Family<ByQueue, Gauge>,
     store_requests: Family<ByOperation, Counter>,
-    /// Those of the store by operation, answered and not: looked up once, since every job counts two of them.
-    store: [[Counter; 2]; StoreOperation::ALL.len()],
+    /// Those of the store by operation and result: looked up once, since every job counts two of them.
+    store: [[Counter; StoreResult::ALL.len()]; StoreOperation::ALL.len()],
 }
 
 impl Default for Metrics {
@@ -75,9 +80,10 @@ impl Metrics {
         let pickups: Histograms<ByQueue> = Family::new_with_constructor(|| Histogram::new(PICKUP_BUCKETS));
         let store_requests = Family::<ByOperation, Counter>::default();
         let store = StoreOperation::ALL.map(|operation| {
-            let operation = operation.label();
-            ["ok", "failed"]
-                .map(|result| store_requests.get_or_create(&ByOperation { operation, result }).clone())
+            StoreResult::ALL.map(|result| {
+                let labels = ByOperation { operation: operation.label(), result: result.label() };
+                store_requests.get_or_create(&labels).clone()
+            })
         });
         let mut inner = Inner {
             registry: Registry::default(),
@@ -89,6 +95,8 @@ impl Metrics {
             paused: Family::default(),
             renewals: Family::default(),
             leases_lost: Family::default(),
+            claims_lost: Family::default(),
+            unmarked: Family::default(),
             requests: Family::default(),
             empty_receives: Family::default(),
             deduplicated: Family::default(),
@@ -109,9 +117,9 @@ impl Metrics {
         text
     }
 
-    /// Counts a request to SQS. The result is `ok` or the kind of the error.
-    pub(crate) fn request(&self, action: &'static str, result: &'static str) {
-        self.0.requests.get_or_create(&ByAction { action, result }).inc();
+    fn sqs_request(&self, action: SqsAction, result: SqsResult) {
+        let labels = ByAction { action: action.label(), result: result.label() };
+        self.0.requests.get_or_create(&labels).inc();
     }
 
     /// Sets how many messages of a queue are in `state`.
@@ -124,8 +132,8 @@ impl Metrics {
         self.0.dead_letters.get_or_create(&ByQueue { queue: queue.to_owned() }).set(count);
     }
 
-    /// The metrics of one queue.
-    pub fn queue(&self, queue: &str) -> Arc<dyn QueueMetrics> {
+    /// Returns the observer that counts for one queue.
+    pub fn queue(&self, queue: &str) -> Arc<dyn Observer> {
         Arc::new(self.of_queue(queue))
     }
 
@@ -139,6 +147,8 @@ impl Metrics {
             pickup: self.0.pickups.get_or_create(&by_queue).clone(),
             in_hand: self.0.in_hand.get_or_create(&by_queue).clone(),
             leases_lost: self.0.leases_lost.get_or_create(&by_queue).clone(),
+            claims_lost: self.0.claims_lost.get_or_create(&by_queue).clone(),
+            unmarked: self.0.unmarked.get_or_create(&by_queue).clone(),
             empty_receives: self.0.empty_receives.get_or_create(&by_queue).clone(),
             renewed: self.renewals(queue, "ok"),
             not_renewed: self.renewals(queue, "failed"),
@@ -182,6 +192,12 @@ impl Inner {
         );
         r.register("drumline_lease_renewals", "Visibility renewals by result", self.renewals.clone());
         r.register("drumline_leases_lost", "Leases that ended under a delivery", self.leases_lost.clone());
+        r.register("drumline_claims_lost", "Claims that another run has taken", self.claims_lost.clone());
+        r.register(
+            "drumline_unmarked",
+            "Messages of done jobs that were deleted although the store did not mark the job as done",
+            self.unmarked.clone(),
+        );
         r.register("drumline_sqs_requests", "Requests to SQS by action and result", self.requests.clone());
         r.register("drumline_empty_receives", "Receives that brought nothing", self.empty_receives.clone());
         r.register(
@@ -200,9 +216,16 @@ impl Inner {
     }
 }
 
-impl StoreMetrics for Metrics {
-    fn request(&self, operation: StoreOperation, answered: bool) {
-        self.0.store[operation as usize][usize::from(!answered)].inc();
+/// Counts what belongs to the process and to no queue.
+impl Observer for Metrics {
+    fn observe(&self, event: &Event<'_>) {
+        match *event {
+            Event::SqsRequest { action, result } => self.sqs_request(action, result),
+            Event::StoreRequest { operation, result } => {
+                self.0.store[operation as usize][result as usize].inc();
+            }
+            _ => {}
+        }
     }
 }
 
@@ -211,6 +234,8 @@ struct OfQueue {
     pickup: Histogram,
     in_hand: Gauge,
     leases_lost: Counter,
+    claims_lost: Counter,
+    unmarked: Counter,
     empty_receives: Counter,
     renewed: Counter,
     not_renewed: Counter,
@@ -258,7 +283,7 @@ impl OfQueue {
         OfType {
             running: all.running.get_or_create(&by_type).clone(),
             duration: all.durations.get_or_create(&by_type).clone(),
-            acks: self.jobs(label, "ack"),
+            acks: self.jobs(label, &Outcome::Ack),
             label: label.to_owned(),
         }
     }
@@ -269,114 +294,70 @@ impl OfQueue {
         self.all.0.deduplicated.get_or_create(&labels).clone()
     }
 
-    fn jobs(&self, label: &str, outcome: &'static str) -> Counter {
-        let labels = ByOutcome { queue: self.queue.clone(), r#type: label.to_owned(), outcome };
+    fn jobs(&self, label: &str, outcome: &Outcome) -> Counter {
+        let (queue, r#type) = (self.queue.clone(), label.to_owned());
+        let labels = ByOutcome { queue, r#type, outcome: outcome.label() };
         self.all.0.jobs.get_or_create(&labels).clone()
+    }
+
+    fn note(&self, note: &Note) {
+        if let Some((job_type, outcome)) = note.counted_outcome() {
+            self.outcome(job_type, outcome);
+        }
+        if let Some(run) = note.finished_run() {
+            self.ran(run.job_type(), run.took, run.ending.class());
+        }
+        if let Some((job_type, cause)) = note.deduplicated() {
+            self.deduplicated_by(&self.of_type(job_type).label, cause).inc();
+        }
+        match *note {
+            Note::Renewed(count) => drop(self.renewed.inc_by(u64::try_from(count).unwrap_or(u64::MAX))),
+            Note::RenewalFailed { .. } => drop(self.not_renewed.inc()),
+            Note::LeaseLost(_) => drop(self.leases_lost.inc()),
+            Note::ClaimLost(_) => drop(self.claims_lost.inc()),
+            Note::Unmarked { .. } => drop(self.unmarked.inc()),
+            Note::Received(0) => drop(self.empty_receives.inc()),
+            Note::Paused(pause) => self.all.0.set_paused(&self.queue, pause.reason, true),
+            Note::Resumed { pause, .. } => self.all.0.set_paused(&self.queue, pause.reason, false),
+            _ => {}
+        }
+    }
+
+    fn outcome(&self, job_type: Option<&str>, outcome: &Outcome) {
+        let of = self.of_type(job_type);
+        match outcome {
+            Outcome::Ack => of.acks.inc(),
+            _ => self.jobs(&of.label, outcome).inc(),
+        };
+    }
+
+    fn ran(&self, job_type: Option<&str>, took: Duration, class: Option<FailureClass>) {
+        let of = self.of_type(job_type);
+        of.duration.observe(took.as_secs_f64());
+        if let Some(class) = class {
+            let (queue, r#type) = (self.queue.clone(), of.label.clone());
+            self.all.0.failures.get_or_create(&ByClass { queue, r#type, class: class.label() }).inc();
+        }
     }
 }
 
-impl QueueMetrics for OfQueue {
-    fn started(&self, job_type: &str, pickup: Option<Duration>) {
-        if let Some(pickup) = pickup {
-            self.pickup.observe(pickup.as_secs_f64());
+impl Observer for OfQueue {
+    fn observe(&self, event: &Event<'_>) {
+        match *event {
+            Event::RunStarted { context } => {
+                if let Some(pickup) = pickup_delay(context) {
+                    self.pickup.observe(pickup.as_secs_f64());
+                }
+                self.of_type(Some(context.job_type())).running.inc();
+            }
+            Event::RunEnded { context, .. } => drop(self.of_type(Some(context.job_type())).running.dec()),
+            Event::InHand { count, .. } => drop(self.in_hand.set(i64::try_from(count).unwrap_or(i64::MAX))),
+            Event::Ledger { note, .. } => self.note(note),
+            Event::SqsRequest { .. } | Event::StoreRequest { .. } => self.all.observe(event),
+            _ => {}
         }
-        self.of_type(Some(job_type)).running.inc();
-    }
-
-    fn ended(&self, job_type: &str) {
-        self.of_type(Some(job_type)).running.dec();
-    }
-
-    fn ran(&self, job_type: Option<&str>, took: Duration, failure_class: Option<&'static str>) {
-        let of = self.of_type(job_type);
-        of.duration.observe(took.as_secs_f64());
-        if let Some(class) = failure_class {
-            let labels = ByClass { queue: self.queue.clone(), r#type: of.label.clone(), class };
-            self.all.0.failures.get_or_create(&labels).inc();
-        }
-    }
-
-    fn outcome(&self, job_type: Option<&str>, outcome: &'static str) {
-        let of = self.of_type(job_type);
-        if outcome == "ack" {
-            of.acks.inc();
-        } else {
-            self.jobs(&of.label, outcome).inc();
-        }
-    }
-
-    fn deduplicated(&self, job_type: Option<&str>, cause: DuplicateCause) {
-        let label = &self.of_type(job_type).label;
-        self.deduplicated_by(label, cause).inc();
-    }
-
-    fn renewals(&self, count: usize, renewed: bool) {
-        let counter = if renewed { &self.renewed } else { &self.not_renewed };
-        counter.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
-    }
-
-    fn lease_lost(&self) {
-        self.leases_lost.inc();
-    }
-
-    fn empty_receive(&self) {
-        self.empty_receives.inc();
-    }
-
-    fn in_hand(&self, count: usize) {
-        self.in_hand.set(i64::try_from(count).unwrap_or(i64::MAX));
-    }
-
-    fn paused(&self, reason: PauseReason, paused: bool) {
-        self.all.0.set_paused(&self.queue, reason, paused);
-    }
-
-    fn request(&self, action: &'static str, result: &'static str) {
-        self.all.request(action, result);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_those_of_the_contract() {
-        let metrics = Metrics::new();
-        let queue = metrics.queue("jobs");
-        queue.outcome(Some("a.b"), "ack");
-        queue.outcome(Some("a.b"), "retry");
-        queue.ran(Some("a.b"), Duration::from_millis(30), Some("panicked"));
-        queue.renewals(1, true);
-        queue.request("ReceiveMessage", "ok");
-        queue.paused(PauseReason::StoreDown, true);
-        queue.request("ReceiveMessage", "throttled");
-        let text = metrics.encode();
-        for line in [
-            r#"drumline_jobs_total{queue="jobs",type="a.b",outcome="ack"} 1"#,
-            r#"drumline_jobs_total{queue="jobs",type="a.b",outcome="retry"} 1"#,
-            r#"drumline_job_duration_seconds_bucket{le="0.1",queue="jobs",type="a.b"} 1"#,
-            r#"drumline_failures_total{queue="jobs",type="a.b",class="panicked"} 1"#,
-            r#"drumline_lease_renewals_total{queue="jobs",result="ok"} 1"#,
-            r#"drumline_sqs_requests_total{action="ReceiveMessage",result="throttled"} 1"#,
-            r#"drumline_deliveries_in_hand{queue="jobs"} 0"#,
-            r#"drumline_paused{queue="jobs",reason="store_down"} 1"#,
-            r#"drumline_paused{queue="jobs",reason="operator"} 0"#,
-            r#"drumline_pickup_delay_seconds_count{queue="jobs"} 0"#,
-        ] {
-            assert!(text.contains(line), "{line} in\n{text}");
-        }
-    }
-
-    #[test]
-    fn types_are_bounded() {
-        let metrics = Metrics::new();
-        let queue = metrics.queue("jobs");
-        for n in 0..2 * MAX_TYPES {
-            queue.outcome(Some(&format!("type{n}")), "ack");
-        }
-        let text = metrics.encode();
-        assert_eq!(text.matches("drumline_jobs_total{").count(), MAX_TYPES + 1);
-        assert!(text.contains(r#"type="other",outcome="ack"} 100"#));
-    }
-}
+mod tests;

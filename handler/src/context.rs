@@ -18,27 +18,24 @@ use crate::answer::Answer;
 use crate::claim::{Admission, Claim, ClaimRequest, Claimed, MAX_CHECKPOINT_BYTES, MAX_RESULT_BYTES};
 use crate::control::{CancelReason, RunControl};
 use crate::delivery::DeliveryId;
-use crate::ending::Ending;
+use crate::event::Event;
 use crate::failure::Failure;
 use crate::identity::Identity;
 use crate::message::{Attribute, Message, text_of};
+use crate::observer::{NoopObserver, Observer};
 use crate::trace::traceparent;
 
 /// What a host lends to the handlers it runs.
 ///
-/// All but the blocking work may be left out: then nobody watches, and jobs run without a claim.
+/// All but the blocking work may be left out: then no events are observed, and jobs run without a claim.
 pub trait Host: Send + Sync + 'static {
     /// Runs work that would hold up the async threads, on a thread made for that.
     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>);
 
-    /// A run has found its handler and is about to begin.
-    fn started(&self, _context: &Context) {}
-
-    /// A run that began has ended, whatever is made of it.
-    fn ended(&self, _context: &Context, _ending: &Ending) {}
-
-    /// A handler tells how far it is.
-    fn progress(&self, _context: &Context, _progress: &Progress) {}
+    /// Returns the observer of the run's events: its start, its progress, its end.
+    fn observer(&self) -> &dyn Observer {
+        &NoopObserver
+    }
 
     /// Asks the store for the claim of a job, once; the error is the store's, which does not answer. It must end in a bounded
     /// time: the ledger decides whether the run asks again.
@@ -206,7 +203,8 @@ impl Context {
 
     /// Tells how far the job is.
     pub fn progress(&self, done: u64, total: u64, unit: &'static str) {
-        self.0.host.progress(self, &Progress { done, total, unit });
+        let progress = Progress { done, total, unit };
+        self.0.host.observer().observe(&Event::Progress { context: self, progress: &progress });
     }
 
     /// The claim under which this attempt runs: nobody else has the job's idempotency key meanwhile. `None` where the host

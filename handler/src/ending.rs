@@ -67,19 +67,19 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// The `class` label of `drumline_failures_total`; `None` where nothing has failed here.
-    pub fn class(&self) -> Option<&'static str> {
+    /// The class of the failure; `None` if nothing has failed here.
+    pub fn class(&self) -> Option<FailureClass> {
         match self {
             Self::Done | Self::DoneBefore(_) | Self::Condemned { .. } | Self::Held { .. } => None,
-            Self::RetryAsked { .. } => Some("retry_asked"),
-            Self::Rejected { .. } => Some("rejected"),
-            Self::Undecodable { .. } => Some("undecodable"),
-            Self::NoHandler { .. } => Some("no_handler"),
-            Self::Panicked { .. } => Some("panicked"),
-            Self::TimedOut => Some("timed_out"),
-            Self::Interrupted => Some("interrupted"),
-            Self::LeaseLost => Some("lease_lost"),
-            Self::StoreUnavailable { .. } => Some("store_unavailable"),
+            Self::RetryAsked { .. } => Some(FailureClass::RetryAsked),
+            Self::Rejected { .. } => Some(FailureClass::Rejected),
+            Self::Undecodable { .. } => Some(FailureClass::Undecodable),
+            Self::NoHandler { .. } => Some(FailureClass::NoHandler),
+            Self::Panicked { .. } => Some(FailureClass::Panicked),
+            Self::TimedOut => Some(FailureClass::TimedOut),
+            Self::Interrupted => Some(FailureClass::Interrupted),
+            Self::LeaseLost => Some(FailureClass::LeaseLost),
+            Self::StoreUnavailable { .. } => Some(FailureClass::StoreUnavailable),
         }
     }
 
@@ -117,6 +117,46 @@ impl Ending {
             Self::TimedOut => Some("the attempt's time was over"),
             Self::Interrupted => Some("interrupted by the shutdown"),
             Self::LeaseLost => Some("the lease or the claim was lost"),
+        }
+    }
+}
+
+/// The class of a failed attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailureClass {
+    /// The handler wants to be tried again.
+    RetryAsked,
+    /// The handler knows that no attempt can succeed.
+    Rejected,
+    /// The body is no job, or the payload does not fit its type.
+    Undecodable,
+    /// This build has no handler for the type, or not in this version.
+    NoHandler,
+    /// The handler panicked.
+    Panicked,
+    /// The attempt's time was over.
+    TimedOut,
+    /// The process shuts down.
+    Interrupted,
+    /// The lease or the claim was lost.
+    LeaseLost,
+    /// The store of claims does not answer.
+    StoreUnavailable,
+}
+
+impl FailureClass {
+    /// Returns the `class` label of `drumline_failures_total`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::RetryAsked => "retry_asked",
+            Self::Rejected => "rejected",
+            Self::Undecodable => "undecodable",
+            Self::NoHandler => "no_handler",
+            Self::Panicked => "panicked",
+            Self::TimedOut => "timed_out",
+            Self::Interrupted => "interrupted",
+            Self::LeaseLost => "lease_lost",
+            Self::StoreUnavailable => "store_unavailable",
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::control::RunControl;
 use crate::delivery::DeliveryId;
 use crate::ending::{Ending, Report};
 use crate::envelope::Envelope;
+use crate::event::Event;
 use crate::failure::{Failure, Wish, bounded};
 use crate::identity::Identity;
 use crate::intake::Intake;
@@ -116,7 +117,7 @@ async fn run(route: &Route, attempt: Attempt, envelope: Option<Envelope>) -> Rep
     let (context, payload) = context(attempt, work, number, claim, checkpoint);
     let told = context.clone();
     let (job_type, span) = (&told.0.job_type, &told.0.span);
-    told.0.host.started(&told);
+    told.0.host.observer().observe(&Event::RunStarted { context: &told });
 
     // The call itself is inside, since an upcaster or a layer may panic before it returns its future.
     let handling =
@@ -131,9 +132,9 @@ async fn run(route: &Route, attempt: Attempt, envelope: Option<Envelope>) -> Rep
     control.until_no_blocking().await;
     // Only of failures: subscribers that keep a span's fields as text read and write all of them again for this.
     if let Some(class) = ending.class() {
-        span.record("ending", class);
+        span.record("ending", class.label());
     }
-    told.0.host.ended(&told, &ending);
+    told.0.host.observer().observe(&Event::RunEnded { context: &told, ending: &ending });
     let result = told.take_result().filter(|_| ending == Ending::Done);
     Report {
         identity: Some(Arc::clone(told.identity())),

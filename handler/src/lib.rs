@@ -52,6 +52,7 @@ mod decoding;
 mod delivery;
 mod ending;
 mod envelope;
+mod event;
 mod failure;
 mod identity;
 mod intake;
@@ -63,12 +64,14 @@ mod marking;
 mod message;
 mod note;
 mod objects;
+mod observer;
 mod outcome;
 mod pause;
 mod payload_hash;
 mod policy;
 mod receives;
 mod recollection;
+mod requests;
 mod retry;
 mod router;
 mod trace;
@@ -84,8 +87,9 @@ pub use context::{Context, Host, Progress};
 pub use control::{CancelReason, RunControl};
 pub use decide::{Facts, decide};
 pub use delivery::DeliveryId;
-pub use ending::{Duplicate, DuplicateCause, Ending, Report};
+pub use ending::{Duplicate, DuplicateCause, Ending, FailureClass, Report};
 pub use envelope::{Envelope, S3_EVENT_TYPE, S3_TEST_EVENT_TYPE, TYPE_ATTRIBUTE, Undecodable};
+pub use event::Event;
 pub use failure::{Failure, MAX_REASON_BYTES, OrReject, Wish};
 pub use identity::{
     Identity, KeyScope, MAX_IDENTITY_KEY_BYTES, MAX_SCOPE_BYTES, MAX_SOURCE_BYTES, MAX_TYPE_BYTES,
@@ -98,6 +102,7 @@ pub use ledger::{Disposition, DrainSummary, Effect, Ledger, SETTLE_TIME, Start};
 pub use message::{Attribute, AttributeValue, Message};
 pub use note::{Note, RunFacts};
 pub use objects::from_json;
+pub use observer::{NoopObserver, Observer};
 pub use outcome::Outcome;
 pub use pause::{Pause, PauseReason, Probe};
 pub use policy::{
@@ -106,5 +111,6 @@ pub use policy::{
 };
 pub use receives::{MAX_RECEIVE, Receive, ReceiveId};
 pub use recollection::{Past, Recollection};
+pub use requests::{SqsAction, SqsErrorKind, SqsResult, StoreOperation, StoreResult};
 pub use retry::{InvalidRetryPolicy, Jitter, JitterMode, MAX_VISIBILITY, RetryPolicy};
 pub use router::{Handler, HandlerFuture, HandlerService, Invocation, RAW_TYPE, Router};

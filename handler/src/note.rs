@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::delivery::DeliveryId;
-use crate::ending::Ending;
+use crate::ending::{DuplicateCause, Ending};
 use crate::identity::Identity;
 use crate::message::Message;
 use crate::outcome::Outcome;
@@ -130,6 +130,36 @@ pub enum Note {
     ReceiveOverdue,
 }
 
+impl Note {
+    /// The outcome that `drumline_jobs_total` counts, with the job's type. `None` for a message that failed permanently
+    /// before: it was counted then, and is received again until the redrive policy takes it.
+    pub fn counted_outcome(&self) -> Option<(Option<&str>, &Outcome)> {
+        let Self::Decided { outcome, run, .. } = self else { return None };
+        let failed_before = matches!(outcome, Outcome::DeadLetter(_))
+            && run.as_ref().is_none_or(|run| matches!(run.ending, Ending::Condemned { .. }));
+        (!failed_before).then(|| (run.as_ref().and_then(RunFacts::job_type), outcome))
+    }
+
+    /// The run that was decided, if its handler ran: `drumline_job_duration_seconds`, and `drumline_failures_total` if it has
+    /// a class.
+    pub fn finished_run(&self) -> Option<&RunFacts> {
+        let Self::Decided { run, .. } = self else { return None };
+        run.as_ref().filter(|run| run.ending.ran())
+    }
+
+    /// The cause for which a message is deleted without a run, with the job's type: `drumline_deduplicated_total`.
+    pub fn deduplicated(&self) -> Option<(Option<&str>, DuplicateCause)> {
+        match self {
+            Self::Deduplicated { .. } => Some((None, DuplicateCause::Redelivered)),
+            Self::Decided { outcome: Outcome::Ack, run: Some(run), .. } => match &run.ending {
+                Ending::DoneBefore(duplicate) => Some((run.job_type(), duplicate.cause)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
 /// What is known of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunFacts {
@@ -143,4 +173,11 @@ pub struct RunFacts {
     pub ending: Ending,
     /// From the start to the ending.
     pub took: Duration,
+}
+
+impl RunFacts {
+    /// The job's type, if it has a handler.
+    pub fn job_type(&self) -> Option<&str> {
+        self.job_type.as_deref()
+    }
 }

@@ -7,6 +7,7 @@
 
 mod claims;
 mod health;
+mod history;
 mod journal;
 mod lazy;
 mod redact;
@@ -14,16 +15,17 @@ mod redact;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::Claims;
+use drumline::{Claims, Event, Observer, StoreOperation, StoreResult};
 use drumline_store::{Keep, Location, OpenError, Store, StoreError, open};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use health::Health;
+use history::HistoryWriter;
 use journal::Journal;
 use lazy::LazyStore;
 
-pub(crate) use journal::{attempt_record, millis};
+pub(crate) use journal::millis;
 pub use redact::redacted;
 
 /// Where claims and histories are kept, and how.
@@ -57,60 +59,6 @@ impl StoreOutage {
     }
 }
 
-/// What is asked of a store, for metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StoreOperation {
-    /// A claim is asked for.
-    Claim,
-    /// A claim is renewed.
-    Renew,
-    /// A job is marked as done.
-    Finish,
-    /// A claim is given up.
-    Surrender,
-    /// A value is kept for the next attempt.
-    Checkpoint,
-    /// It is kept how far a job is.
-    Progress,
-    /// A failed attempt is added to a history.
-    Attempted,
-}
-
-impl StoreOperation {
-    /// All of them, in order.
-    pub const ALL: [Self; 7] = [
-        Self::Claim,
-        Self::Renew,
-        Self::Finish,
-        Self::Surrender,
-        Self::Checkpoint,
-        Self::Progress,
-        Self::Attempted,
-    ];
-
-    /// The `operation` label of `drumline_store_requests_total`.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Claim => "claim",
-            Self::Renew => "renew",
-            Self::Finish => "finish",
-            Self::Surrender => "surrender",
-            Self::Checkpoint => "checkpoint",
-            Self::Progress => "progress",
-            Self::Attempted => "attempted",
-        }
-    }
-}
-
-/// Counts what is asked of the store: `drumline_store_requests_total`. Called for every job, so implementations return at
-/// once.
-pub trait StoreMetrics: Send + Sync + 'static {
-    /// The store has answered, or has not.
-    fn request(&self, _operation: StoreOperation, _answered: bool) {}
-}
-
-impl StoreMetrics for () {}
-
 /// A store, and all that is done with it. Cheap to clone.
 #[derive(Clone)]
 pub struct Books(Arc<Inner>);
@@ -120,38 +68,39 @@ struct Inner {
     worker: Arc<str>,
     health: Arc<Health>,
     journal: Journal,
-    metrics: Arc<dyn StoreMetrics>,
+    observer: Arc<dyn Observer>,
 }
 
 impl Books {
-    /// Opens the store, which has to answer. What is written beside the runs is written on `runtime`.
+    /// Opens the store, which has to answer. What is written beside the runs is written on `runtime`; `observer` receives
+    /// the process's [`Event::StoreRequest`]s.
     pub async fn open(
         settings: &StoreSettings,
-        metrics: Arc<dyn StoreMetrics>,
+        observer: Arc<dyn Observer>,
         runtime: Handle,
     ) -> Result<Self, OpenError> {
         let worker = worker_name();
         let store = open(&settings.location, Arc::clone(&worker), settings.keep).await?;
-        Ok(Self::new(store, worker, metrics, runtime))
+        Ok(Self::new(store, worker, observer, runtime))
     }
 
     /// As [`open`](Self::open), but with the first question: a Lambda function starts whether the store answers or not.
-    pub fn open_lazily(settings: &StoreSettings, metrics: Arc<dyn StoreMetrics>, runtime: Handle) -> Self {
+    pub fn open_lazily(settings: &StoreSettings, observer: Arc<dyn Observer>, runtime: Handle) -> Self {
         let worker = worker_name();
         let store = LazyStore::new(settings.location.clone(), Arc::clone(&worker), settings.keep);
-        Self::new(Arc::new(store), worker, metrics, runtime)
+        Self::new(Arc::new(store), worker, observer, runtime)
     }
 
     /// Uses a store that is open already. `worker` is the name that its claims belong to.
     pub fn new(
         store: Arc<dyn Store>,
         worker: Arc<str>,
-        metrics: Arc<dyn StoreMetrics>,
+        observer: Arc<dyn Observer>,
         runtime: Handle,
     ) -> Self {
         let health = Health::new(Arc::downgrade(&store), runtime.clone());
-        let journal = Journal::new(Arc::clone(&store), Arc::clone(&health), Arc::clone(&metrics), runtime);
-        Self(Arc::new(Inner { store, worker, health, journal, metrics }))
+        let journal = Journal::new(Arc::clone(&store), Arc::clone(&health), Arc::clone(&observer), runtime);
+        Self(Arc::new(Inner { store, worker, health, journal, observer }))
     }
 
     /// The store itself.
@@ -173,8 +122,13 @@ impl Books {
         &self.0.journal
     }
 
+    /// Returns the observer that writes the histories of jobs to the store.
+    pub(crate) fn history_writer(&self) -> HistoryWriter {
+        HistoryWriter::new(self.0.journal.clone(), Arc::clone(&self.0.worker))
+    }
+
     /// What this process is called in what it writes.
-    pub(crate) fn worker(&self) -> &str {
+    pub(crate) fn worker(&self) -> &Arc<str> {
         &self.0.worker
     }
 }
@@ -182,17 +136,17 @@ impl Books {
 impl Inner {
     /// Counts an answer, and notes if there was one. A refusal of a single item is an answer.
     fn heard<T>(&self, operation: StoreOperation, answer: &Result<T, StoreError>) {
-        heard(&self.health, &*self.metrics, operation, answer);
+        heard(&self.health, &*self.observer, operation, answer);
     }
 }
 
 fn heard<T>(
     health: &Arc<Health>,
-    metrics: &dyn StoreMetrics,
+    observer: &dyn Observer,
     operation: StoreOperation,
     answer: &Result<T, StoreError>,
 ) {
-    metrics.request(operation, answer.is_ok());
+    observer.observe(&Event::StoreRequest { operation, result: StoreResult::from(answer) });
     match answer {
         Ok(_) | Err(StoreError::Refused(_)) => health.answered(),
         Err(StoreError::Unanswered(error)) => health.failed(error),

@@ -1,6 +1,7 @@
 //! The loop that moves a queue's ledger: tells it what happened, carries out what it says. Holds no policy.
 
 mod branches;
+mod emitter;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use drumline::{
     Attempt, CallId, Claim, Claimed, Claims, DeliveryId, Effect, Held, Host, Intake, Jitter, JobResult,
-    Ledger, MarkError, Message, Pause, PauseReason, Probe, Receive, ReceiveId, Replies, Report, Router,
-    RunControl, SETTLE_TIME, Start,
+    Ledger, MarkError, Message, Observer, Pause, PauseReason, Probe, Receive, ReceiveId, Replies, Report,
+    Router, RunControl, SETTLE_TIME, Start,
 };
 use foldhash::fast::RandomState;
 use tokio::runtime::Handle;
@@ -19,12 +20,11 @@ use tracing::Instrument as _;
 use crate::batch_report::BatchReport;
 use crate::books::Books;
 use crate::handlers::TokioHost;
-use crate::listener::Listener;
 use crate::memory::Memory;
-use crate::metrics::QueueMetrics;
-use crate::observe::{QueueObserver, QueueStatus};
 use crate::sqs::{BoxFuture, Queue, SqsError};
+use crate::status::QueueStatus;
 use branches::{answer, change, now, sleep_until};
+use emitter::Emitter;
 
 /// Events taken from the channel at once. More than come together in practice; it only bounds one turn of the loop.
 const MAX_TURN: usize = 256;
@@ -40,7 +40,7 @@ const MAX_CALLS: usize = 64;
 type Runs = HashMap<DeliveryId, RunControl, RandomState>;
 
 /// What happened outside.
-pub(crate) enum Event {
+pub(crate) enum Input {
     Received(ReceiveId, Instant, Result<Vec<Message>, SqsError>),
     Ended(DeliveryId, Report),
     Called(CallId, Replies),
@@ -57,15 +57,15 @@ pub struct Driver {
     router: Arc<Router>,
     intake: Arc<Intake>,
     host: Arc<dyn Host>,
-    observer: QueueObserver,
+    observer: Emitter,
     handlers: Handle,
     lease: Option<BoxFuture<Option<Duration>>>,
     calls: Arc<Semaphore>,
     books: Option<Books>,
     memory: Option<Memory>,
     report: BatchReport,
-    events: mpsc::Sender<Event>,
-    inbox: mpsc::Receiver<Event>,
+    inputs: mpsc::Sender<Input>,
+    inbox: mpsc::Receiver<Input>,
 }
 
 /// What a loop works with.
@@ -80,10 +80,8 @@ pub struct Parts {
     pub queue: Arc<dyn Queue>,
     /// The handlers.
     pub router: Arc<Router>,
-    /// Where it counts.
-    pub metrics: Arc<dyn QueueMetrics>,
-    /// Who watches.
-    pub listener: Arc<dyn Listener>,
+    /// The observer of the loop and its runs: metrics, logs. The driver adds the writer of histories if there are books.
+    pub observer: Arc<dyn Observer>,
     /// What is kept of the queue from one loop to the next.
     pub status: Arc<QueueStatus>,
     /// Where claims and histories are kept; without, jobs run without claims. The ledger's policy says the same.
@@ -111,20 +109,23 @@ impl Grace {
 impl Driver {
     /// A loop made of these.
     pub fn new(parts: Parts) -> Self {
-        let Parts { name, intake, ledger, queue, router, metrics, listener, status, books, handlers } = parts;
+        let Parts { name, intake, ledger, queue, router, observer, status, books, handlers } = parts;
         debug_assert_eq!(
             books.is_some(),
             ledger.policy().claims != Claims::Off,
             "claims are asked for and renewed, or neither"
         );
-        let (events, inbox) = mpsc::channel(CHANNEL);
+        let observer = match &books {
+            Some(books) => Arc::new(vec![Arc::new(books.history_writer()) as Arc<dyn Observer>, observer]),
+            None => observer,
+        };
+        let (inputs, inbox) = mpsc::channel(CHANNEL);
         let host = Arc::new(TokioHost {
             books: books.clone(),
-            events: events.clone(),
-            metrics: Arc::clone(&metrics),
-            listener: Arc::clone(&listener),
+            inputs: inputs.clone(),
+            observer: Arc::clone(&observer),
         });
-        let observer = QueueObserver::new(name, metrics, listener, status, books.clone());
+        let observer = Emitter::new(name, observer, status);
         let calls = Arc::new(Semaphore::new(MAX_CALLS));
         let report = BatchReport::default();
         Self {
@@ -140,7 +141,7 @@ impl Driver {
             books,
             memory: None,
             report,
-            events,
+            inputs,
             inbox,
         }
     }
@@ -190,8 +191,8 @@ impl Driver {
                 _ = self.inbox.recv_many(&mut turn, MAX_TURN) => {
                     // They happened together, and a clock takes longer to read than most of them to tell.
                     let now = now();
-                    for event in turn.drain(..) {
-                        self.tell(now, event, &mut runs);
+                    for input in turn.drain(..) {
+                        self.tell(now, input, &mut runs);
                     }
                 }
                 grace = &mut shutdown, if !draining => {
@@ -247,20 +248,20 @@ impl Driver {
         }
     }
 
-    fn tell(&mut self, now: Instant, event: Event, runs: &mut Runs) {
+    fn tell(&mut self, now: Instant, input: Input, runs: &mut Runs) {
         let jitter = Jitter::new(fastrand::u32(..));
-        match event {
-            Event::Received(id, at, Ok(messages)) => self.ledger.received(at, id, messages),
-            Event::Received(id, _, Err(error)) => self.ledger.receive_failed(now, id, error.text, jitter),
-            Event::Ended(id, report) => {
+        match input {
+            Input::Received(id, at, Ok(messages)) => self.ledger.received(at, id, messages),
+            Input::Received(id, _, Err(error)) => self.ledger.receive_failed(now, id, error.text, jitter),
+            Input::Ended(id, report) => {
                 runs.remove(&id);
                 self.ledger.ended(now, id, report, jitter);
             }
-            Event::Called(id, replies) => self.ledger.called(now, id, replies, jitter),
-            Event::Claimed(id, answer) => self.ledger.claimed(now, id, answer),
-            Event::ClaimRenewed(id, reply) => self.ledger.claim_renewed(now, id, reply),
-            Event::Marked(id, reply) => self.ledger.marked(now, id, reply),
-            Event::ClaimReleased(id, reply) => self.ledger.claim_released(now, id, reply),
+            Input::Called(id, replies) => self.ledger.called(now, id, replies, jitter),
+            Input::Claimed(id, answer) => self.ledger.claimed(now, id, answer),
+            Input::ClaimRenewed(id, reply) => self.ledger.claim_renewed(now, id, reply),
+            Input::Marked(id, reply) => self.ledger.marked(now, id, reply),
+            Input::ClaimReleased(id, reply) => self.ledger.claim_released(now, id, reply),
         }
     }
 
@@ -296,20 +297,20 @@ impl Driver {
             }
             Effect::Mark { delivery, claim, result } => return self.mark(now, delivery, claim, result),
             Effect::RenewClaim { delivery, claim, length } => self.ask_store(async move |books| {
-                Event::ClaimRenewed(delivery, books.renew(&claim, length).await)
+                Input::ClaimRenewed(delivery, books.renew(&claim, length).await)
             }),
             Effect::ReleaseClaim { delivery, claim, how } => self.ask_store(async move |books| {
-                Event::ClaimReleased(delivery, books.release(&claim, &how).await)
+                Input::ClaimReleased(delivery, books.release(&claim, &how).await)
             }),
             Effect::Call(call) => {
                 let reply = self.queue.perform(call.action);
-                let (events, calls) = (self.events.clone(), Arc::clone(&self.calls));
+                let (inputs, calls) = (self.inputs.clone(), Arc::clone(&self.calls));
                 tokio::spawn(async move {
                     // Closed once the ledger has ended: what has had no turn by then is too late.
                     let Ok(turn) = calls.acquire().await else { return };
                     let replies = reply.await;
                     drop(turn);
-                    send(&events, Event::Called(call.id, replies)).await;
+                    send(&inputs, Input::Called(call.id, replies)).await;
                 });
             }
             Effect::Finished { message, disposition, .. } => {
@@ -321,13 +322,13 @@ impl Driver {
                     memory.learn(Arc::clone(&message.id), past);
                 }
             }
-            Effect::Note(note) => self.observer.note(note),
+            Effect::Note(note) => self.observer.note(&note),
         }
         false
     }
 
     fn start(&self, start: Start, control: RunControl) -> BoxFuture<()> {
-        let events = self.events.clone();
+        let inputs = self.inputs.clone();
         let attempt = Attempt {
             delivery: start.delivery,
             queue: Arc::clone(self.observer.queue()),
@@ -342,7 +343,7 @@ impl Driver {
         let router = Arc::clone(&self.router);
         let run = async move {
             let report = router.run(attempt).await;
-            send(&events, Event::Ended(start.delivery, report)).await;
+            send(&inputs, Input::Ended(start.delivery, report)).await;
         };
         // Whatever this loop's logs are about, its runs' logs are too.
         Box::pin(run.in_current_span())
@@ -355,18 +356,18 @@ impl Driver {
             self.ledger.marked(now, id, reply);
             return true;
         }
-        self.ask_store(async move |books| Event::Marked(id, books.mark(&claim, result.as_ref()).await));
+        self.ask_store(async move |books| Input::Marked(id, books.mark(&claim, result.as_ref()).await));
         false
     }
 
     /// Asks the store in a task of its own, since it may take its time.
     fn ask_store<F>(&self, ask: impl FnOnce(Books) -> F)
     where
-        F: Future<Output = Event> + Send + 'static,
+        F: Future<Output = Input> + Send + 'static,
     {
         let Some(books) = self.books.clone() else { return };
-        let (events, answer) = (self.events.clone(), ask(books));
-        tokio::spawn(async move { send(&events, answer.await).await }.in_current_span());
+        let (inputs, answer) = (self.inputs.clone(), ask(books));
+        tokio::spawn(async move { send(&inputs, answer.await).await }.in_current_span());
     }
 
     /// Starts runs, each in a task of its own. They cross to the handlers' threads together, because waking a thread
@@ -383,13 +384,13 @@ impl Driver {
 
     /// The receive lives in a task of its own: dropped half-way, it would hide the messages it was about to bring.
     fn receive(&self, receive: Receive) {
-        let events = self.events.clone();
+        let inputs = self.inputs.clone();
         let messages = self.queue.receive(receive.max);
         tokio::spawn(
             async move {
                 let result = messages.await;
-                // The lease runs from here, however long the event waits to be told.
-                send(&events, Event::Received(receive.id, now(), result)).await;
+                // The lease runs from here, however long the input waits.
+                send(&inputs, Input::Received(receive.id, now(), result)).await;
             }
             .in_current_span(),
         );
@@ -397,6 +398,6 @@ impl Driver {
 }
 
 /// The loop only goes away when the queue is drained; what comes after that is of no use to anybody.
-async fn send(events: &mpsc::Sender<Event>, event: Event) {
-    let _ = events.send(event).await;
+async fn send(inputs: &mpsc::Sender<Input>, input: Input) {
+    let _ = inputs.send(input).await;
 }

@@ -5,15 +5,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use std::any::Any;
 
-use drumline::{Admission, Answer, ClaimRequest, Claimed, Context, DeliveryId, Ending, Host, Progress};
+use drumline::{Admission, Answer, ClaimRequest, Claimed, Context, DeliveryId, Host, Observer};
 use serde_json::value::RawValue;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::books::Books;
-use crate::drive::Event;
-use crate::listener::Listener;
-use crate::metrics::QueueMetrics;
+use crate::drive::Input;
 
 /// One runtime on one thread for SQS and the ledgers, and one on threads of its own for handlers: a handler that blocks
 /// its thread delays no renewal, and no response.
@@ -23,12 +21,11 @@ pub fn runtimes() -> std::io::Result<(Runtime, Runtime)> {
     Ok((io, handlers))
 }
 
-/// Runs blocking work on tokio's blocking threads, counts, and keeps the books.
+/// Runs blocking work on tokio's blocking threads, and lends runs the books and the queue's observer.
 pub(crate) struct TokioHost {
     pub(crate) books: Option<Books>,
-    pub(crate) events: mpsc::Sender<Event>,
-    pub(crate) metrics: Arc<dyn QueueMetrics>,
-    pub(crate) listener: Arc<dyn Listener>,
+    pub(crate) inputs: mpsc::Sender<Input>,
+    pub(crate) observer: Arc<dyn Observer>,
 }
 
 impl Host for TokioHost {
@@ -36,27 +33,8 @@ impl Host for TokioHost {
         tokio::task::spawn_blocking(work);
     }
 
-    fn started(&self, context: &Context) {
-        let pickup = context.message().sent_at.map(|sent_at| since_epoch().saturating_sub(sent_at));
-        self.metrics.started(context.job_type(), pickup);
-        self.listener.started(context);
-    }
-
-    fn ended(&self, context: &Context, ending: &Ending) {
-        if let Some(books) = &self.books
-            && *ending == Ending::Done
-        {
-            books.journal().done(context.identity());
-        }
-        self.metrics.ended(context.job_type());
-        self.listener.ended(context, ending);
-    }
-
-    fn progress(&self, context: &Context, progress: &Progress) {
-        if let Some(books) = &self.books {
-            books.journal().progress(context, progress);
-        }
-        self.listener.progress(context, progress);
+    fn observer(&self) -> &dyn Observer {
+        &*self.observer
     }
 
     fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, String>> {
@@ -67,11 +45,11 @@ impl Host for TokioHost {
     }
 
     fn claimed(&self, delivery: DeliveryId, answer: Claimed) -> Answer<'_, ()> {
-        match self.events.try_send(Event::Claimed(delivery, answer)) {
+        match self.inputs.try_send(Input::Claimed(delivery, answer)) {
             // The loop only goes away when the queue is drained.
             Ok(()) | Err(TrySendError::Closed(_)) => Answer::now(()),
             Err(TrySendError::Full(event)) => {
-                Answer::later(async move { drop(self.events.send(event).await) })
+                Answer::later(async move { drop(self.inputs.send(event).await) })
             }
         }
     }

@@ -9,37 +9,39 @@ mod advice;
 pub mod aws;
 mod batch_report;
 mod books;
-mod claim_logs;
 mod drive;
+#[cfg(test)]
+mod every_event;
 mod forward;
 mod handlers;
 mod intake;
 pub mod limits;
-mod listener;
 pub mod logging;
+mod logs;
 mod memory;
-mod metrics;
-mod observe;
+mod pickup;
 mod policy;
 mod settings;
 mod span_fields;
 mod sqs;
+mod status;
 mod trace;
 
 pub use advice::{Advice, advise};
 pub use batch_report::BatchReport;
-pub use books::{Books, StoreMetrics, StoreOperation, StoreOutage, StoreSettings, redacted};
+pub use books::{Books, StoreOutage, StoreSettings, redacted};
 pub use drive::{Driver, Grace, Parts};
+pub use drumline::{Event, NoopObserver, Observer, SqsErrorKind};
 pub use forward::forward_to;
 pub use handlers::runtimes;
 pub use intake::{default_scope, intake};
-pub use listener::{Listener, Nobody};
+pub use logs::Logs;
 pub use memory::Memory;
-pub use metrics::QueueMetrics;
-pub use observe::QueueStatus;
+pub use pickup::pickup_delay;
 pub use policy::policy;
 pub use settings::{
     AllFailed, Effective, FifoStop, LogFormat, Origin, PermanentFailures, Problem, Problems, QueueSettings,
     SETTINGS, Setting, Settings,
 };
-pub use sqs::{BoxFuture, Queue, SqsError, SqsErrorKind};
+pub use sqs::{BoxFuture, Queue, SqsError};
+pub use status::QueueStatus;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
-use drumline::{Action, Message, Replies};
+use drumline::{Action, Message, Replies, SqsErrorKind, SqsResult};
 
 /// A boxed future that lives on its own.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -30,45 +30,6 @@ pub struct SqsError {
     pub text: String,
 }
 
-/// Failures that call for different measures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SqsErrorKind {
-    /// The queue does not exist, or not in this account and region.
-    NoQueue,
-    /// The credentials lack a permission, are wrong, or have expired.
-    Denied,
-    /// No credentials were found.
-    NoCredentials,
-    /// Too many requests, or too many messages in flight.
-    Throttled,
-    /// SQS cannot be reached, or does not answer in time.
-    Unreachable,
-    /// A receipt handle that counts no longer.
-    Gone,
-    /// Anything else that SQS answers.
-    Other,
-}
-
-impl SqsErrorKind {
-    /// The `result` label of `drumline_sqs_requests_total`.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::NoQueue => "no_queue",
-            Self::Denied => "denied",
-            Self::NoCredentials => "no_credentials",
-            Self::Throttled => "throttled",
-            Self::Unreachable => "unreachable",
-            Self::Gone => "gone",
-            Self::Other => "error",
-        }
-    }
-
-    /// Whether the same request may succeed a little later without anybody mending anything.
-    pub fn passes(self) -> bool {
-        matches!(self, Self::Throttled | Self::Unreachable)
-    }
-}
-
 impl fmt::Display for SqsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
@@ -76,3 +37,10 @@ impl fmt::Display for SqsError {
 }
 
 impl std::error::Error for SqsError {}
+
+impl SqsError {
+    /// Returns the result of a request, for its [`Event::SqsRequest`](drumline::Event::SqsRequest).
+    pub fn result_of<T>(result: &Result<T, Self>) -> SqsResult {
+        result.as_ref().map_or_else(|error| SqsResult::Failed(error.kind), |_| SqsResult::Ok)
+    }
+}

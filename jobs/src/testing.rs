@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use drumline::{
-    Admission, Answer, Attempt, Claim, ClaimRequest, Context, DeliveryId, Ending, Grant, Host, Intake,
-    Message, PriorRun, Progress, Report, Router, RunControl,
+    Admission, Answer, Attempt, Claim, ClaimRequest, Context, DeliveryId, Ending, Event, Grant, Host, Intake,
+    Message, Observer, PriorRun, Report, Router, RunControl,
 };
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -57,13 +57,8 @@ impl Host for TestHost {
         tokio::task::spawn_blocking(work);
     }
 
-    fn progress(&self, _: &Context, progress: &Progress) {
-        self.progress.lock().unwrap().push((progress.done, progress.total));
-        if let Some((done, control)) = &self.cancel_at
-            && *done == progress.done
-        {
-            control.cancel(drumline::CancelReason::Shutdown);
-        }
+    fn observer(&self) -> &dyn Observer {
+        self
     }
 
     fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, String>> {
@@ -94,6 +89,18 @@ impl Host for TestHost {
 
     fn checkpoint(&self, _: &Context, value: Box<RawValue>) {
         *self.checkpoint.lock().unwrap() = Some(value);
+    }
+}
+
+impl Observer for TestHost {
+    fn observe(&self, event: &Event<'_>) {
+        let Event::Progress { progress, .. } = event else { return };
+        self.progress.lock().unwrap().push((progress.done, progress.total));
+        if let Some((done, control)) = &self.cancel_at
+            && *done == progress.done
+        {
+            control.cancel(drumline::CancelReason::Shutdown);
+        }
     }
 }
 

@@ -4,10 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Acknowledge, InvalidPolicy, Ledger, Message, Policy, Router};
-use drumline_host::{
-    BatchReport, Books, Driver, FifoStop, Grace, Nobody, Parts, Queue, QueueMetrics, StoreOutage, policy,
-};
+use drumline::{Acknowledge, InvalidPolicy, Ledger, Message, Observer, Policy, Router};
+use drumline_host::{BatchReport, Books, Driver, FifoStop, Grace, Parts, Queue, StoreOutage, policy};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tracing::error;
@@ -29,7 +27,8 @@ pub(crate) struct Common {
 pub(crate) struct Batch {
     pub(crate) common: Common,
     pub(crate) queue: Arc<KnownQueue>,
-    pub(crate) metrics: Arc<dyn QueueMetrics>,
+    /// The observer of this invocation's part in the queue.
+    pub(crate) observer: Arc<dyn Observer>,
     /// When the invocation began.
     pub(crate) begun: Instant,
     pub(crate) deadline: Deadline,
@@ -39,7 +38,7 @@ impl Batch {
     /// Runs the messages, and returns the ids of those that Lambda may delete.
     pub(crate) async fn run(&self, messages: Vec<Message>) -> Result<HashSet<Arc<str>>, InvalidPolicy> {
         let queue =
-            Arc::new(BatchQueue { queue: Arc::clone(&self.queue), metrics: Arc::clone(&self.metrics) });
+            Arc::new(BatchQueue { queue: Arc::clone(&self.queue), observer: Arc::clone(&self.observer) });
         let policy =
             policy(&self.queue.name, &self.queue.settings, self.common.store_outage, self.queue.facts());
         let past = self.queue.memory.about(messages.iter().map(|message| &*message.id));
@@ -49,14 +48,13 @@ impl Batch {
             ledger: Ledger::recalling(batch_policy(policy, self.common.fifo_stop), past)?,
             queue: queue as Arc<dyn Queue>,
             router: Arc::clone(&self.common.router),
-            metrics: Arc::clone(&self.metrics),
-            listener: Arc::new(Nobody),
+            observer: Arc::clone(&self.observer),
             status: Arc::clone(&self.queue.status),
             books: Some(self.common.books.clone()),
             handlers: self.common.handlers.clone(),
         });
         driver.remember_in(self.queue.memory.clone());
-        if let Some(lease) = self.queue.lease(Arc::clone(&self.metrics)) {
+        if let Some(lease) = self.queue.lease(Arc::clone(&self.observer)) {
             driver.learn_lease(lease);
         }
         let (drain_at, end_at) = (self.begun + self.deadline.drain, self.begun + self.deadline.end);
@@ -75,7 +73,7 @@ impl Batch {
             return;
         }
         let end = self.begun + self.deadline.end;
-        let facts = tokio::time::timeout_at(end, self.queue.ask(Arc::clone(&self.metrics))).await;
+        let facts = tokio::time::timeout_at(end, self.queue.ask(Arc::clone(&self.observer))).await;
         if facts.is_ok_and(|facts| facts.is_some_and(|facts| facts.redrive.is_none())) {
             error!(
                 queue = &*self.queue.name,

@@ -6,8 +6,8 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use drumline::DuplicateCause;
-use drumline_host::QueueMetrics;
+use drumline::{Event, Note, Observer, RunFacts};
+use drumline_host::pickup_delay;
 use serde_json::{Map, Value, json};
 use tracing::warn;
 
@@ -23,7 +23,7 @@ const UNKNOWN: &str = "unknown";
 /// Dimensions and their values.
 type Labels = BTreeMap<&'static str, String>;
 
-/// What is counted in one invocation.
+/// Counts by metric and labels: of one invocation, or of the process since the last line was written.
 #[derive(Default)]
 pub(crate) struct Emf(Mutex<BTreeMap<(&'static str, Labels), Vec<f64>>>);
 
@@ -31,6 +31,16 @@ impl Emf {
     /// Counts for one queue.
     pub(crate) fn of_queue(self: &Arc<Self>, queue: &str) -> OfQueue {
         OfQueue { queue: queue.to_owned(), emf: Arc::clone(self) }
+    }
+
+    /// Takes over all counts of `other`, which is empty then.
+    pub(crate) fn absorb(&self, other: &Self) {
+        let counted = std::mem::take(&mut *other.0.lock().unwrap_or_else(PoisonError::into_inner));
+        for ((name, labels), values) in counted {
+            for value in values {
+                self.add(name, labels.clone(), value);
+            }
+        }
     }
 
     /// Writes what was counted: a line, or a few where labels differ.
@@ -125,125 +135,87 @@ pub(crate) struct OfQueue {
     emf: Arc<Emf>,
 }
 
-impl OfQueue {
-    fn labels<const N: usize>(&self, more: [(&'static str, &str); N]) -> Labels {
-        let more = more.into_iter().map(|(label, value)| (label, value.to_owned()));
-        more.chain([("queue", self.queue.clone())]).collect()
+/// Counts what belongs to the process and to no queue: requests to SQS and to the store.
+impl Observer for Emf {
+    fn observe(&self, event: &Event<'_>) {
+        match *event {
+            Event::SqsRequest { action, result } => {
+                let labels = labels([("action", action.label()), ("result", result.label())]);
+                self.add("drumline_sqs_requests_total", labels, 1.0);
+            }
+            Event::StoreRequest { operation, result } => {
+                let labels = labels([("operation", operation.label()), ("result", result.label())]);
+                self.add("drumline_store_requests_total", labels, 1.0);
+            }
+            _ => {}
+        }
     }
 }
 
-impl QueueMetrics for OfQueue {
-    fn started(&self, _job_type: &str, pickup: Option<Duration>) {
-        if let Some(pickup) = pickup {
-            self.emf.add("drumline_pickup_delay_seconds", self.labels([]), pickup.as_secs_f64());
+fn labels<const N: usize>(labels: [(&'static str, &str); N]) -> Labels {
+    labels.into_iter().map(|(label, value)| (label, value.to_owned())).collect()
+}
+
+impl OfQueue {
+    fn labels<const N: usize>(&self, more: [(&'static str, &str); N]) -> Labels {
+        let mut labels = labels(more);
+        labels.insert("queue", self.queue.clone());
+        labels
+    }
+
+    fn note(&self, note: &Note) {
+        if let Some((job_type, outcome)) = note.counted_outcome() {
+            let labels = self.labels([("type", job_type.unwrap_or(UNKNOWN)), ("outcome", outcome.label())]);
+            self.emf.add("drumline_jobs_total", labels, 1.0);
+        }
+        if let Some(run) = note.finished_run() {
+            self.ran(run);
+        }
+        if let Some((job_type, cause)) = note.deduplicated() {
+            let labels = self.labels([("type", job_type.unwrap_or(UNKNOWN)), ("cause", cause.label())]);
+            self.emf.add("drumline_deduplicated_total", labels, 1.0);
+        }
+        match *note {
+            Note::Renewed(count) => self.renewals(count, "ok"),
+            Note::RenewalFailed { .. } => self.renewals(1, "failed"),
+            Note::LeaseLost(_) => self.emf.add("drumline_leases_lost_total", self.labels([]), 1.0),
+            Note::ClaimLost(_) => self.emf.add("drumline_claims_lost_total", self.labels([]), 1.0),
+            Note::Unmarked { .. } => self.emf.add("drumline_unmarked_total", self.labels([]), 1.0),
+            _ => {}
         }
     }
 
-    fn ran(&self, job_type: Option<&str>, took: Duration, failure_class: Option<&'static str>) {
-        let job_type = job_type.unwrap_or(UNKNOWN);
+    fn ran(&self, run: &RunFacts) {
+        let job_type = run.job_type().unwrap_or(UNKNOWN);
         let labels = self.labels([("type", job_type)]);
-        self.emf.add("drumline_job_duration_seconds", labels, took.as_secs_f64());
-        if let Some(class) = failure_class {
-            let labels = self.labels([("type", job_type), ("class", class)]);
+        self.emf.add("drumline_job_duration_seconds", labels, run.took.as_secs_f64());
+        if let Some(class) = run.ending.class() {
+            let labels = self.labels([("type", job_type), ("class", class.label())]);
             self.emf.add("drumline_failures_total", labels, 1.0);
         }
     }
 
-    fn outcome(&self, job_type: Option<&str>, outcome: &'static str) {
-        let labels = self.labels([("type", job_type.unwrap_or(UNKNOWN)), ("outcome", outcome)]);
-        self.emf.add("drumline_jobs_total", labels, 1.0);
-    }
-
-    fn deduplicated(&self, job_type: Option<&str>, cause: DuplicateCause) {
-        let labels = self.labels([("type", job_type.unwrap_or(UNKNOWN)), ("cause", cause.label())]);
-        self.emf.add("drumline_deduplicated_total", labels, 1.0);
-    }
-
-    fn renewals(&self, count: usize, renewed: bool) {
-        let result = if renewed { "ok" } else { "failed" };
+    fn renewals(&self, count: usize, result: &str) {
         let count = u32::try_from(count).map_or(f64::from(u32::MAX), f64::from);
         self.emf.add("drumline_lease_renewals_total", self.labels([("result", result)]), count);
     }
+}
 
-    fn lease_lost(&self) {
-        self.emf.add("drumline_leases_lost_total", self.labels([]), 1.0);
-    }
-
-    fn request(&self, action: &'static str, result: &'static str) {
-        let labels = [("action", action), ("result", result)];
-        let labels = labels.into_iter().map(|(label, value)| (label, value.to_owned())).collect();
-        self.emf.add("drumline_sqs_requests_total", labels, 1.0);
+impl Observer for OfQueue {
+    fn observe(&self, event: &Event<'_>) {
+        match *event {
+            Event::RunStarted { context } => {
+                if let Some(pickup) = pickup_delay(context) {
+                    self.emf.add("drumline_pickup_delay_seconds", self.labels([]), pickup.as_secs_f64());
+                }
+            }
+            Event::Ledger { note, .. } => self.note(note),
+            Event::SqsRequest { .. } | Event::StoreRequest { .. } => self.emf.observe(event),
+            _ => {}
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Duration = Duration::from_millis(1_800_000_000_123);
-
-    #[test]
-    fn a_common_batch_is_one_line() {
-        let emf = Arc::new(Emf::default());
-        let queue = emf.of_queue("jobs");
-        for _ in 0..2 {
-            queue.started("a.b", Some(Duration::from_millis(1500)));
-            queue.ran(Some("a.b"), Duration::from_millis(250), None);
-            queue.outcome(Some("a.b"), "ack");
-        }
-        let expected = json!({
-            "queue": "jobs", "type": "a.b", "outcome": "ack",
-            "drumline_jobs_total": 2.0,
-            "drumline_job_duration_seconds": [0.25, 0.25],
-            "drumline_pickup_delay_seconds": [1.5, 1.5],
-            "_aws": { "Timestamp": 1_800_000_000_123_u64, "CloudWatchMetrics": [
-                { "Namespace": "Drumline", "Dimensions": [["outcome", "queue", "type"]],
-                  "Metrics": [{ "Name": "drumline_jobs_total", "Unit": "Count" }] },
-                { "Namespace": "Drumline", "Dimensions": [["queue"]],
-                  "Metrics": [{ "Name": "drumline_pickup_delay_seconds", "Unit": "Seconds" }] },
-                { "Namespace": "Drumline", "Dimensions": [["queue", "type"]],
-                  "Metrics": [{ "Name": "drumline_job_duration_seconds", "Unit": "Seconds" }] },
-            ] },
-        });
-        assert_eq!(emf.lines(NOW), [expected]);
-    }
-
-    #[test]
-    fn labels_that_differ_are_on_lines_of_their_own() {
-        let emf = Arc::new(Emf::default());
-        let queue = emf.of_queue("jobs");
-        queue.outcome(Some("a"), "ack");
-        queue.outcome(Some("b"), "retry");
-        queue.ran(Some("b"), Duration::from_secs(1), Some("panicked"));
-        queue.request("ChangeMessageVisibilityBatch", "ok");
-        let lines = emf.lines(NOW);
-        let told = |line: &Value| {
-            let of = |key: &str| line.get(key).and_then(Value::as_str).map(str::to_owned);
-            (of("type"), of("outcome"), of("class"), line.get("drumline_jobs_total").is_some())
-        };
-        let some = |text: &str| Some(text.to_owned());
-        assert_eq!(lines.len(), 2, "{lines:?}");
-        assert!(lines.iter().any(|line| told(line) == (some("b"), some("retry"), some("panicked"), true)));
-    }
-
-    #[test]
-    fn a_line_holds_a_hundred_values() {
-        let emf = Arc::new(Emf::default());
-        for _ in 0..250 {
-            emf.of_queue("jobs").ran(Some("a"), Duration::from_secs(1), None);
-        }
-        let counts: Vec<usize> = emf
-            .lines(NOW)
-            .iter()
-            .map(|line| line["drumline_job_duration_seconds"].as_array().map_or(1, Vec::len))
-            .collect();
-        assert_eq!(counts, [100, 100, 50]);
-    }
-
-    #[test]
-    fn nothing_counted_is_nothing_written() {
-        let mut out = Vec::new();
-        Emf::default().write_to(&mut out);
-        assert!(out.is_empty());
-    }
-}
+#[path = "emf_tests.rs"]
+mod tests;

@@ -13,9 +13,9 @@ use crate::event::{Event, Record};
 use crate::queue::KnownQueue;
 use crate::source::Source;
 use aws_lambda_events::event::sqs::SqsBatchResponse;
-use drumline::{Message, Router};
+use drumline::{Message, NoopObserver, Observer, Router};
 use drumline_host::aws::is_fifo;
-use drumline_host::{AllFailed, Books, QueueMetrics, Settings, default_scope, intake};
+use drumline_host::{AllFailed, Books, Logs, Settings, default_scope, intake};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tracing::{Instrument, error, info_span};
@@ -35,6 +35,8 @@ pub struct Function {
     settings: Settings,
     common: Common,
     queues: Mutex<HashMap<String, Arc<KnownQueue>>>,
+    /// Counts of the process, such as requests to the store: written with those of the next invocation that ends.
+    of_process: Arc<Emf>,
     is_cold: AtomicBool,
 }
 
@@ -69,11 +71,14 @@ impl std::error::Error for InvocationError {}
 impl Function {
     /// A function with these handlers, which run on `handlers`.
     pub fn new(settings: Settings, router: Router, handlers: Handle) -> Self {
-        let books = Books::open_lazily(&settings.store, Arc::new(()), handlers.clone());
+        let of_process = Arc::new(Emf::default());
+        let observer =
+            if settings.emf { Arc::clone(&of_process) as Arc<dyn Observer> } else { Arc::new(NoopObserver) };
+        let books = Books::open_lazily(&settings.store, observer, handlers.clone());
         let store_outage = settings.store.outage;
         let common =
             Common { router: Arc::new(router), handlers, fifo_stop: settings.fifo_stop, books, store_outage };
-        Self { settings, common, queues: Mutex::default(), is_cold: AtomicBool::new(true) }
+        Self { settings, common, queues: Mutex::default(), of_process, is_cold: AtomicBool::new(true) }
     }
 
     /// Handles one event.
@@ -115,6 +120,7 @@ impl Function {
         let time = Time { begun, deadline };
         let result = self.run_all(records, time, &emf).await;
         if self.settings.emf {
+            emf.absorb(&self.of_process);
             emf.write_to(std::io::stdout().lock());
         }
         result
@@ -185,9 +191,11 @@ impl Function {
         emf: &Arc<Emf>,
     ) -> Result<HashSet<Arc<str>>, InvocationError> {
         let queue = self.queue(arn);
-        let metrics: Arc<dyn QueueMetrics> = Arc::new(emf.of_queue(&queue.name));
+        let metrics: Arc<dyn Observer> = Arc::new(emf.of_queue(&queue.name));
+        let logs = Arc::clone(&queue.logs) as Arc<dyn Observer>;
+        let observer = Arc::new(if self.settings.emf { vec![metrics, logs] } else { vec![logs] });
         let Time { begun, deadline } = time;
-        let batch = Batch { common: self.common.clone(), queue, metrics, begun, deadline };
+        let batch = Batch { common: self.common.clone(), queue, observer, begun, deadline };
         let invalid =
             |error: drumline::InvalidPolicy| InvocationError { kind: "Settings", text: error.to_string() };
         batch.run(messages).await.map_err(invalid)
@@ -210,7 +218,8 @@ impl Function {
         let arn_of_queue = reachable.then_some(arn);
         let scope = default_scope(&settings, arn_of_queue, None).unwrap_or_else(|_| UNKNOWN_SCOPE.into());
         let intake = intake(&settings, scope, self.settings.legacy_records);
-        let queue = KnownQueue::new(Arc::from(source.name), settings, Arc::new(intake), reachable);
+        let logs = Arc::new(Logs::new(Some(&self.common.books)));
+        let queue = KnownQueue::new(Arc::from(source.name), settings, Arc::new(intake), logs, reachable);
         let queue = Arc::new(queue);
         queues.insert(arn.to_owned(), Arc::clone(&queue));
         queue

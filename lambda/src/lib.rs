@@ -26,6 +26,9 @@ mod batch;
 mod deadline;
 mod emf;
 mod event;
+#[cfg(test)]
+#[path = "../../host/src/every_event.rs"]
+mod every_event;
 mod function;
 mod queue;
 mod source;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Action, CallError, Intake, Message, Replies};
+use drumline::{Action, CallError, Intake, Message, Observer, Replies};
 use drumline_host::aws::{AwsQueue, QueueFacts, connect};
-use drumline_host::{BoxFuture, Memory, Queue, QueueMetrics, QueueSettings, QueueStatus, SqsError};
+use drumline_host::{BoxFuture, Logs, Memory, Queue, QueueSettings, QueueStatus, SqsError};
 use tokio::sync::OnceCell;
 use tracing::warn;
 
@@ -21,6 +21,8 @@ pub(crate) struct KnownQueue {
     pub(crate) intake: Arc<Intake>,
     pub(crate) status: Arc<QueueStatus>,
     pub(crate) memory: Memory,
+    /// Kept, since some lines are logged once only.
+    pub(crate) logs: Arc<Logs>,
     reachable: bool,
     aws: OnceCell<AwsQueue>,
     facts: OnceCell<Option<QueueFacts>>,
@@ -28,13 +30,20 @@ pub(crate) struct KnownQueue {
 
 impl KnownQueue {
     /// A queue called `name`. One that is not `reachable` has no URL: nothing can be said to it.
-    pub(crate) fn new(name: Arc<str>, settings: QueueSettings, intake: Arc<Intake>, reachable: bool) -> Self {
+    pub(crate) fn new(
+        name: Arc<str>,
+        settings: QueueSettings,
+        intake: Arc<Intake>,
+        logs: Arc<Logs>,
+        reachable: bool,
+    ) -> Self {
         Self {
             name,
             settings,
             intake,
             status: Arc::default(),
             memory: Memory::default(),
+            logs,
             reachable,
             aws: OnceCell::new(),
             facts: OnceCell::new(),
@@ -47,8 +56,8 @@ impl KnownQueue {
     }
 
     /// Asks SQS about the queue, once.
-    pub(crate) async fn ask(&self, metrics: Arc<dyn QueueMetrics>) -> Option<&QueueFacts> {
-        let ask = async || match self.aws(metrics).await {
+    pub(crate) async fn ask(&self, observer: Arc<dyn Observer>) -> Option<&QueueFacts> {
+        let ask = async || match self.aws(observer).await {
             Ok(queue) => match queue.describe().await {
                 Ok(facts) => Some(facts),
                 Err(error) => {
@@ -68,7 +77,7 @@ impl KnownQueue {
     /// The length of leases, for a batch that takes its time; `None` where it is known already, or cannot be known.
     pub(crate) fn lease(
         self: &Arc<Self>,
-        metrics: Arc<dyn QueueMetrics>,
+        observer: Arc<dyn Observer>,
     ) -> Option<BoxFuture<Option<Duration>>> {
         if self.settings.visibility_timeout.is_some() || self.facts.initialized() || !self.reachable {
             return None;
@@ -76,27 +85,27 @@ impl KnownQueue {
         let queue = Arc::clone(self);
         Some(Box::pin(async move {
             tokio::time::sleep(LEASE_MATTERS_AFTER).await;
-            queue.ask(metrics).await.map(|facts| facts.visibility_timeout)
+            queue.ask(observer).await.map(|facts| facts.visibility_timeout)
         }))
     }
 
-    async fn aws(&self, metrics: Arc<dyn QueueMetrics>) -> Result<AwsQueue, String> {
+    async fn aws(&self, observer: Arc<dyn Observer>) -> Result<AwsQueue, String> {
         if !self.reachable {
             return Err("the records have no eventSourceARN, so their queue is not known".to_owned());
         }
         let url = &self.settings.url;
         let make = async || {
             let clients = connect(url, Duration::ZERO).await?;
-            Ok::<_, String>(AwsQueue::new(clients, url.to_string(), Arc::clone(&metrics)))
+            Ok::<_, String>(AwsQueue::new(clients, url.to_string(), Arc::clone(&observer)))
         };
-        Ok(self.aws.get_or_try_init(make).await?.counted_by(metrics))
+        Ok(self.aws.get_or_try_init(make).await?.observed_by(observer))
     }
 }
 
 /// The queue of one batch.
 pub(crate) struct BatchQueue {
     pub(crate) queue: Arc<KnownQueue>,
-    pub(crate) metrics: Arc<dyn QueueMetrics>,
+    pub(crate) observer: Arc<dyn Observer>,
 }
 
 impl Queue for BatchQueue {
@@ -105,11 +114,11 @@ impl Queue for BatchQueue {
     }
 
     fn perform(&self, action: Action) -> BoxFuture<Replies> {
-        let (queue, metrics) = (Arc::clone(&self.queue), Arc::clone(&self.metrics));
+        let (queue, observer) = (Arc::clone(&self.queue), Arc::clone(&self.observer));
         Box::pin(async move {
             let count = action.deliveries().len();
             let refused = |why: String| vec![Err(CallError::Refused(why)); count];
-            let aws = match queue.aws(metrics).await {
+            let aws = match queue.aws(observer).await {
                 Ok(aws) => aws,
                 Err(why) => return refused(why),
             };

@@ -12,8 +12,8 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use drumline::{
-    Admission, Answer, Attempt, CancelReason, Claim, ClaimRequest, Context, DeliveryId, Ending, Grant, Host,
-    Intake, Message, Progress, Router, RunControl,
+    Admission, Answer, Attempt, CancelReason, Claim, ClaimRequest, Context, DeliveryId, Ending, Event, Grant,
+    Host, Intake, Message, Observer, Router, RunControl,
 };
 use drumline_jobs::{Settings, samples};
 use serde_json::value::RawValue;
@@ -90,15 +90,8 @@ impl Host for KeepingHost {
         tokio::task::spawn_blocking(work);
     }
 
-    fn started(&self, _: &Context) {
-        *self.begun_at.lock().unwrap() = None;
-    }
-
-    fn progress(&self, _: &Context, progress: &Progress) {
-        self.begun_at.lock().unwrap().get_or_insert(progress.done);
-        if let Some(control) = self.stop.lock().unwrap().take() {
-            control.cancel(CancelReason::Shutdown);
-        }
+    fn observer(&self) -> &dyn Observer {
+        self
     }
 
     fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, String>> {
@@ -111,6 +104,21 @@ impl Host for KeepingHost {
 
     fn checkpoint(&self, _: &Context, value: Box<RawValue>) {
         *self.checkpoint.lock().unwrap() = Some(value);
+    }
+}
+
+impl Observer for KeepingHost {
+    fn observe(&self, event: &Event<'_>) {
+        match event {
+            Event::RunStarted { .. } => *self.begun_at.lock().unwrap() = None,
+            Event::Progress { progress, .. } => {
+                self.begun_at.lock().unwrap().get_or_insert(progress.done);
+                if let Some(control) = self.stop.lock().unwrap().take() {
+                    control.cancel(CancelReason::Shutdown);
+                }
+            }
+            _ => {}
+        }
     }
 }
 

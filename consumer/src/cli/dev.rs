@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use drumline::Router;
+use drumline::{Observer, Router};
 use drumline_host::logging::{self, Spans};
 use drumline_host::{Settings, runtimes};
 use drumline_queue::{Endpoint, Server};
@@ -171,8 +171,8 @@ impl Dev {
         };
         let mut problem = None;
         let shutdown = async { problem = stopped.await.err() };
-        let listener = Arc::clone(&self.view) as Arc<dyn drumline_host::Listener>;
-        let consumer = Consumer::new(settings, router).listener(listener).handlers_on(handlers);
+        let view = Arc::clone(&self.view) as Arc<dyn Observer>;
+        let consumer = Consumer::new(settings, router).observer(view).handlers_on(handlers);
         // Its future is a large one to keep inside this one.
         Box::pin(consumer.run(shutdown)).await?;
         self.view.clear();

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Arg, ArgMatches, Command};
 use comfy_table::{ContentArrangement, Table, presets};
+use drumline::NoopObserver;
 use drumline_host::aws::{AwsQueue, connect, queue_name};
 use drumline_host::{QueueSettings, Settings, advise};
 use drumline_infra_rules::{Host, Options, Template, check, terraform};
@@ -14,7 +16,6 @@ use drumline_infra_rules::{Host, Options, Template, check, terraform};
 use super::exit::Failed;
 use super::{own_endpoint, read_settings, settings_args};
 use crate::doctor::{Diagnosis, Examined, examine, observe};
-use crate::metrics::Metrics;
 
 /// What CloudFormation's files are called.
 const TEMPLATE_ENDINGS: [&str; 4] = ["yaml", "yml", "json", "template"];
@@ -170,7 +171,7 @@ async fn one(
     let unavailable = |error: drumline_host::SqsError| {
         Failed::sqs(error.kind, format!("{name} cannot be looked at: {}", error.text))
     };
-    let facts = AwsQueue::new(clients.clone(), queue.url.to_string(), Metrics::new().queue(name))
+    let facts = AwsQueue::new(clients.clone(), queue.url.to_string(), Arc::new(NoopObserver))
         .describe()
         .await
         .map_err(unavailable)?;

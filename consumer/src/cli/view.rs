@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 
 use comfy_table::{Cell, Color, Table, presets};
 
-use drumline::{Context, Ending, Note, Outcome, Progress};
-use drumline_host::Listener;
+use drumline::{Context, Ending, Event, Note, Observer, Outcome, Progress};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 /// Finished jobs that are kept; a `dev` that runs for days forgets the oldest.
@@ -175,7 +174,19 @@ impl Watched {
     }
 }
 
-impl Listener for View {
+impl Observer for View {
+    fn observe(&self, event: &Event<'_>) {
+        match *event {
+            Event::RunStarted { context } => self.started(context),
+            Event::RunEnded { context, ending } => self.ended(context, ending),
+            Event::Progress { context, progress } => self.progress(context, progress),
+            Event::Ledger { note, .. } => self.note(note),
+            _ => {}
+        }
+    }
+}
+
+impl View {
     fn started(&self, context: &Context) {
         let label = format!("{} {}", context.job_type(), context.job_id());
         self.add(&context.message().id, &label, &[]);
@@ -200,7 +211,7 @@ impl Listener for View {
         });
     }
 
-    fn note(&self, _queue: &str, note: &Note) {
+    fn note(&self, note: &Note) {
         match note {
             Note::Decided { message, outcome, run: Some(run), .. } => {
                 // What never reached a handler is seen here for the first time.
@@ -256,4 +267,36 @@ fn precise(bytes: u64) -> f64 {
 #[allow(clippy::print_stderr, reason = "standard output is for the table")]
 fn line(text: &str) {
     eprintln!("{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::every_event::{TYPE, emit_a_run, emit_decided, emit_every_event};
+
+    /// A view without moving lines.
+    fn view() -> (Arc<View>, Arc<dyn Observer>) {
+        let view = Arc::new(View { state: Mutex::default(), bars: None });
+        (Arc::clone(&view), view)
+    }
+
+    #[test]
+    fn a_job_is_shown_from_its_first_run_to_its_end() {
+        let (view, observer) = view();
+        emit_a_run(&observer, Ok(()));
+        assert!(!view.is_drained());
+        emit_decided(&observer, TYPE, Outcome::Ack, Ending::Done);
+        assert!(view.is_drained());
+        let table = view.table(Path::new("/")).to_string();
+        assert!(table.contains("a.b m1") && table.contains("done"), "{table}");
+    }
+
+    #[test]
+    fn every_event_can_be_viewed() {
+        let (view, observer) = view();
+        emit_every_event(&observer);
+        assert!(view.is_drained());
+    }
 }

@@ -2,8 +2,9 @@
 
 use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use drumline::SqsErrorKind;
 
-use crate::sqs::{SqsError, SqsErrorKind};
+use crate::sqs::SqsError;
 
 /// What an error of `action` is.
 pub fn explain<E>(action: &str, error: &SdkError<E, HttpResponse>) -> SqsError

@@ -9,15 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::types::MessageSystemAttributeName as SystemAttribute;
-use drumline::{Action, CallError, Entry, Message, Replies, VisibilityEntry};
+use drumline::{
+    Action, CallError, Entry, Event, Message, Observer, Replies, SqsAction, SqsErrorKind, VisibilityEntry,
+};
 use tokio::sync::OnceCell;
 
 pub use client::{Clients, connect};
 use describe::describe;
 pub use describe::{QueueFacts, Redrive, is_fifo, queue_name, url_by_arn};
 
-use crate::metrics::QueueMetrics;
-use crate::sqs::{BoxFuture, Queue, SqsError, SqsErrorKind};
+use crate::sqs::{BoxFuture, Queue, SqsError};
 pub use errors::explain;
 
 /// What the ledger and the handlers need of a message; every further attribute would be sent and parsed for nothing.
@@ -40,14 +41,15 @@ pub struct AwsQueue {
     visibility: Duration,
     /// Where copies of permanent failures go, once it was needed.
     dead_letter_url: Arc<OnceCell<String>>,
-    metrics: Arc<dyn QueueMetrics>,
+    observer: Arc<dyn Observer>,
 }
 
 impl AwsQueue {
-    /// The queue at this URL. Its receives do not wait, and hide what they bring for as long as the queue says.
-    pub fn new(clients: Clients, queue_url: String, metrics: Arc<dyn QueueMetrics>) -> Self {
+    /// The queue at this URL. Its receives do not wait, and hide what they bring for as long as the queue says. `observer`
+    /// receives an [`Event::SqsRequest`] for each request.
+    pub fn new(clients: Clients, queue_url: String, observer: Arc<dyn Observer>) -> Self {
         let (wait_time, visibility) = (Duration::ZERO, Duration::ZERO);
-        Self { clients, queue_url, wait_time, visibility, dead_letter_url: Arc::default(), metrics }
+        Self { clients, queue_url, wait_time, visibility, dead_letter_url: Arc::default(), observer }
     }
 
     /// Has receives wait for `wait_time`, and hide what they bring for `visibility`.
@@ -55,15 +57,15 @@ impl AwsQueue {
         Self { wait_time, visibility, ..self }
     }
 
-    /// The same queue, counted elsewhere.
-    pub fn counted_by(&self, metrics: Arc<dyn QueueMetrics>) -> Self {
-        Self { metrics, ..self.clone() }
+    /// The same queue with another observer.
+    pub fn observed_by(&self, observer: Arc<dyn Observer>) -> Self {
+        Self { observer, ..self.clone() }
     }
 
     /// Asks SQS about the queue.
     pub async fn describe(&self) -> Result<QueueFacts, SqsError> {
         let result = describe(&self.clients.calls, &self.queue_url).await;
-        self.metrics.request("GetQueueAttributes", label(&result));
+        observe(&*self.observer, SqsAction::GetQueueAttributes, &result);
         result
     }
 
@@ -135,10 +137,10 @@ impl Queue for AwsQueue {
             .set_visibility_timeout((visibility > 0).then_some(visibility))
             .set_message_system_attribute_names(Some(SYSTEM_ATTRIBUTES.to_vec()))
             .message_attribute_names("All");
-        let metrics = Arc::clone(&self.metrics);
+        let observer = Arc::clone(&self.observer);
         Box::pin(async move {
             let result = request.send().await.map_err(|error| explain("ReceiveMessage", &error));
-            metrics.request("ReceiveMessage", label(&result));
+            observe(&*observer, SqsAction::ReceiveMessage, &result);
             Ok(result?.messages.unwrap_or_default().into_iter().map(translate::message).collect())
         })
     }
@@ -147,24 +149,23 @@ impl Queue for AwsQueue {
         let queue = self.clone();
         Box::pin(async move {
             let count = action.deliveries().len();
-            let (name, result) = match action {
-                Action::Delete(entries) => ("DeleteMessageBatch", queue.delete(entries).await),
+            let (requested, result) = match action {
+                Action::Delete(entries) => (SqsAction::DeleteMessageBatch, queue.delete(entries).await),
                 Action::ChangeVisibility(entries) => {
-                    ("ChangeMessageVisibilityBatch", queue.change_visibility(entries).await)
+                    (SqsAction::ChangeMessageVisibilityBatch, queue.change_visibility(entries).await)
                 }
                 Action::DeadLetter { message, reason, .. } => {
-                    ("SendMessage", queue.copy(&message, &reason).await)
+                    (SqsAction::SendMessage, queue.copy(&message, &reason).await)
                 }
             };
-            queue.metrics.request(name, label(&result));
+            observe(&*queue.observer, requested, &result);
             result.unwrap_or_else(|error| vec![Err(call_error(error)); count])
         })
     }
 }
 
-/// The `result` label of a request.
-fn label<T>(result: &Result<T, SqsError>) -> &'static str {
-    result.as_ref().map_or_else(|error| error.kind.label(), |_| "ok")
+fn observe<T>(observer: &dyn Observer, action: SqsAction, result: &Result<T, SqsError>) {
+    observer.observe(&Event::SqsRequest { action, result: SqsError::result_of(result) });
 }
 
 fn call_error(error: SqsError) -> CallError {

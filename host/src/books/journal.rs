@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use drumline::{Claim, Context, Identity, Message, Outcome, Progress, RunFacts};
+use drumline::{Claim, Context, Identity, Observer, Progress, StoreOperation};
 use drumline_store::{AttemptRecord, ProgressRecord, Store, StoreError};
 use serde_json::value::RawValue;
 use tokio::runtime::Handle;
@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use tracing::warn;
 
 use super::health::Health;
-use super::{Books, StoreMetrics, StoreOperation, heard, redacted};
+use super::heard;
 use crate::handlers::since_epoch;
 
 /// How often progress and checkpoints are written: what a killed process may lose of its work, and often enough to watch.
@@ -29,7 +29,7 @@ pub(crate) struct Journal(Arc<Inner>);
 struct Inner {
     store: Arc<dyn Store>,
     health: Arc<Health>,
-    metrics: Arc<dyn StoreMetrics>,
+    observer: Arc<dyn Observer>,
     runtime: Handle,
     /// By identity; as many as there are running jobs that report something.
     pending: Mutex<HashMap<Arc<Identity>, Pending>>,
@@ -51,11 +51,11 @@ impl Journal {
     pub(super) fn new(
         store: Arc<dyn Store>,
         health: Arc<Health>,
-        metrics: Arc<dyn StoreMetrics>,
+        observer: Arc<dyn Observer>,
         runtime: Handle,
     ) -> Self {
         let writes = Arc::new(Semaphore::new(MAX_WRITES as usize));
-        Self(Arc::new(Inner { store, health, metrics, runtime, pending: Mutex::default(), writes }))
+        Self(Arc::new(Inner { store, health, observer, runtime, pending: Mutex::default(), writes }))
     }
 
     pub(crate) fn progress(&self, context: &Context, progress: &Progress) {
@@ -166,7 +166,7 @@ impl Journal {
         if let Err(error) = answer {
             warn!(operation = operation.label(), %error, "not written down");
         }
-        heard(&self.0.health, &*self.0.metrics, operation, answer);
+        heard(&self.0.health, &*self.0.observer, operation, answer);
     }
 
     fn pending(&self) -> MutexGuard<'_, HashMap<Arc<Identity>, Pending>> {
@@ -174,34 +174,8 @@ impl Journal {
     }
 }
 
-/// A failed attempt as it is kept.
-pub(crate) fn attempt_record(
-    books: &Books,
-    queue: &str,
-    message: &Message,
-    outcome: &Outcome,
-    run: &RunFacts,
-) -> AttemptRecord {
-    let retry_in = if let Outcome::RetryAfter(delay) = outcome { Some(millis(*delay)) } else { None };
-    AttemptRecord {
-        at_ms: now_ms(),
-        message_id: message.id.to_string(),
-        job_id: run.identity.as_ref().map(|identity| identity.job_id().to_string()),
-        queue: queue.to_owned(),
-        job_type: run.job_type.as_deref().map(str::to_owned),
-        attempt: run.attempt.get(),
-        receive_count: message.receive_count,
-        worker: books.worker().to_owned(),
-        took_ms: millis(run.took),
-        class: run.ending.class().unwrap_or_default().to_owned(),
-        reason: redacted(run.ending.reason().unwrap_or_default()).into_owned(),
-        outcome: outcome.label().to_owned(),
-        retry_in_ms: retry_in,
-    }
-}
-
 /// The wall clock in milliseconds.
-fn now_ms() -> u64 {
+pub(crate) fn now_ms() -> u64 {
     millis(since_epoch())
 }
 

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use drumline::{
     Admission, Answer, Attempt, Claim, ClaimRequest, Claimed, Context, DeliveryId, Ending, Failure, Grant,
-    Held, Host, Identity, Intake, Job, MarkError, Message, Report, Router, RunControl, Surrender,
+    Held, Host, Identity, Intake, Job, MarkError, Message, NoopObserver, Report, Router, RunControl,
+    Surrender,
 };
 use drumline_store::{AttemptRecord, JobRecord, JobState, MemoryStore, ProgressRecord};
 use serde_json::value::RawValue;
@@ -14,10 +15,8 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::*;
-use crate::drive::Event;
+use crate::drive::Input;
 use crate::handlers::TokioHost;
-use crate::listener::Nobody;
-use crate::metrics::QueueMetrics;
 
 /// A store in memory that may be out of reach, and writes down what it is asked.
 struct Shaky {
@@ -117,7 +116,7 @@ fn books_of(at_once: bool) -> (Books, Arc<Shaky>) {
     let store = MemoryStore::new("worker".into(), Keep::default());
     let shaky = Arc::new(Shaky { store, at_once, down: AtomicBool::new(false), asked: Mutex::default() });
     let store = Arc::clone(&shaky) as Arc<dyn Store>;
-    (Books::new(store, "worker".into(), Arc::new(()), Handle::current()), shaky)
+    (Books::new(store, "worker".into(), Arc::new(NoopObserver), Handle::current()), shaky)
 }
 
 fn request() -> ClaimRequest {
@@ -193,9 +192,6 @@ impl Job for Steps {
     const TYPE: &'static str = "steps";
 }
 
-struct NoMetrics;
-impl QueueMetrics for NoMetrics {}
-
 async fn steps(ctx: Context, job: Steps) -> Result<(), Failure> {
     let first = ctx.resume::<u64>().unwrap_or(0);
     for step in first..job.steps {
@@ -209,13 +205,8 @@ async fn steps(ctx: Context, job: Steps) -> Result<(), Failure> {
 
 #[allow(clippy::disallowed_methods, reason = "a test's own clock")]
 async fn run(books: &Books, steps_to_do: u64, fails: bool) -> Report {
-    let (events, mut reported) = mpsc::channel(8);
-    let host = TokioHost {
-        books: Some(books.clone()),
-        events,
-        metrics: Arc::new(NoMetrics),
-        listener: Arc::new(Nobody),
-    };
+    let (inputs, mut reported) = mpsc::channel(8);
+    let host = TokioHost { books: Some(books.clone()), inputs, observer: Arc::new(books.history_writer()) };
     let body = serde_json::json!({
         "type": "steps", "jobId": "j", "payload": { "steps": steps_to_do, "fails": fails },
     });
@@ -233,7 +224,7 @@ async fn run(books: &Books, steps_to_do: u64, fails: bool) -> Report {
     };
     let report = Router::new().handle(steps).run(attempt).await;
     // As the ledger asks for it.
-    if let Ok(Event::Claimed(_, Claimed::Granted(claim))) = reported.try_recv() {
+    if let Ok(Input::Claimed(_, Claimed::Granted(claim))) = reported.try_recv() {
         if report.ending == Ending::Done {
             assert_eq!(books.mark(&claim, report.result.as_ref()).await, Ok(Held::Ours));
         } else {

@@ -91,6 +91,7 @@ async fn a_batch_is_counted_under_the_names_of_the_consumer() {
         "drumline_pickup_delay_seconds",
         "drumline_failures_total",
         "drumline_sqs_requests_total",
+        "drumline_store_requests_total",
     ] {
         assert!(names.contains(name), "{name} in {names:?}");
     }
@@ -115,6 +116,25 @@ async fn a_batch_is_counted_under_the_names_of_the_consumer() {
     assert!(durations.iter().all(|secs| (0.0..30.0).contains(secs)), "{durations:?}");
     let changes = [("action", "ChangeMessageVisibilityBatch"), ("result", "ok")];
     assert!(sum(&metrics, "drumline_sqs_requests_total", &changes) >= 1.0, "{metrics:?}");
+}
+
+#[tokio::test]
+async fn requests_to_the_store_are_counted_once() {
+    let (_app, queue, function) = scene(Setup::default()).await;
+    for invocations in [1.0, 2.0] {
+        let batch = queue.batch(&["200 a", "503 b", "200 c"]).await;
+        run(&function, &batch).await;
+        let count = |operation, result| {
+            let labels = [("operation", operation), ("result", result)];
+            sum(&all(&function.stdout()), "drumline_store_requests_total", &labels)
+        };
+        // The last one in alphabetical order is in the last line.
+        eventually("they are written", async || count("surrender", "ok") > invocations - 0.5).await;
+        for (operation, times) in [("attempted", 1.0), ("claim", 3.0), ("finish", 2.0), ("surrender", 1.0)] {
+            let counted = count(operation, "ok");
+            assert!((counted - times * invocations).abs() < 0.1, "{operation}: {counted}");
+        }
+    }
 }
 
 #[tokio::test]

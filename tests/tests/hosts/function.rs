@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Claims, Intake, Ledger, Message, Policy, Router};
+use drumline::{Claims, Intake, Ledger, Message, Observer, Policy, Router};
 use drumline_host::aws::is_fifo;
-use drumline_host::{Books, Driver, FifoStop, Listener, Memory, Parts, Queue, QueueMetrics};
+use drumline_host::{Books, Driver, FifoStop, Memory, Parts, Queue};
 use drumline_lambda::{batch_policy, run_batch};
 use drumline_tests::ModelQueue;
 use tokio::runtime::Handle;
@@ -20,7 +20,7 @@ pub(crate) struct TestFunction {
     pub(crate) queue: ModelQueue,
     pub(crate) router: Router,
     pub(crate) change: fn(&mut Policy),
-    pub(crate) listener: Arc<dyn Listener>,
+    pub(crate) observer: Arc<dyn Observer>,
     pub(crate) books: Books,
     pub(crate) intake: Intake,
 }
@@ -35,9 +35,6 @@ pub(crate) struct Response {
     pub(crate) deleted: Vec<String>,
     pub(crate) failed_permanently: bool,
 }
-
-struct NoMetrics;
-impl QueueMetrics for NoMetrics {}
 
 /// What is kept between invocations.
 struct Process {
@@ -93,8 +90,7 @@ impl Process {
             ledger: Ledger::recalling(batch_policy(policy, FifoStop::Group), past).unwrap(),
             queue: Arc::new(function.queue.clone()) as Arc<dyn Queue>,
             router: Arc::clone(&self.router),
-            metrics: Arc::new(NoMetrics),
-            listener: Arc::clone(&function.listener),
+            observer: Arc::clone(&function.observer),
             status: Arc::default(),
             books: Some(function.books.clone()),
             handlers: Handle::current(),

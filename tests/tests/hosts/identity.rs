@@ -10,8 +10,8 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use drumline::{Context, Failure, Intake, JitterMode, Job, Policy, RetryPolicy, Router};
-use drumline_host::{Books, Nobody};
+use drumline::{Context, Failure, Intake, JitterMode, Job, NoopObserver, Policy, RetryPolicy, Router};
+use drumline_host::Books;
 use drumline_store::dynamodb::DynamoStore;
 use drumline_store::{Keep, Store, open};
 use drumline_tests::{ModelQueue, REGION, create_table, shared_store};
@@ -231,14 +231,14 @@ async fn run(
             match host {
                 Host::Consumer => {
                     let consumer =
-                        Consumer::of_service(queue, router, change, Arc::new(Nobody), books, intake);
+                        Consumer::of_service(queue, router, change, Arc::new(NoopObserver), books, intake);
                     queue.drained().await;
                     consumer.stop().await;
                 }
                 Host::Function => {
                     let queue = queue.clone();
-                    let listener = Arc::new(Nobody);
-                    TestFunction { queue, router, change, listener, books, intake }.until_drained().await;
+                    let observer = Arc::new(NoopObserver);
+                    TestFunction { queue, router, change, observer, books, intake }.until_drained().await;
                 }
             }
         }
@@ -314,7 +314,7 @@ async fn books_at(url: &str) -> Books {
 }
 
 fn books_of(store: Arc<dyn Store>) -> Books {
-    Books::new(store, WORKER.into(), Arc::new(()), Handle::current())
+    Books::new(store, WORKER.into(), Arc::new(NoopObserver), Handle::current())
 }
 
 /// Half of the scripts in each host, all at once.

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use drumline::{Context, Failure, Intake, JitterMode, Job, Note, Policy, RetryPolicy, Router, UnknownType};
-use drumline_host::Listener;
+use drumline::{
+    Context, Event, Failure, FailureClass, Intake, JitterMode, Job, Note, Observer, Policy, RetryPolicy,
+    Router, UnknownType,
+};
 use drumline_host::aws::is_fifo;
 use drumline_tests::ModelQueue;
 use proptest::prelude::*;
@@ -147,10 +149,11 @@ struct Story {
 #[derive(Default)]
 struct Scribe(Mutex<BTreeMap<String, Vec<(String, String)>>>);
 
-impl Listener for Scribe {
-    fn note(&self, queue: &str, note: &Note) {
-        if let Note::Decided { message, outcome, run: Some(run), .. } = note {
-            let ending = run.ending.class().unwrap_or("done").to_owned();
+impl Observer for Scribe {
+    fn observe(&self, event: &Event<'_>) {
+        if let Event::Ledger { queue, note: Note::Decided { message, outcome, run: Some(run), .. } } = *event
+        {
+            let ending = run.ending.class().map_or("done", FailureClass::label).to_owned();
             // The backoff grows with the receives, so on a FIFO queue it depends on the moment too.
             let outcome = if is_fifo(queue) { outcome.label().to_owned() } else { format!("{outcome:?}") };
             self.0.lock().unwrap().entry(message.id.to_string()).or_default().push((ending, outcome));
@@ -186,7 +189,7 @@ async fn by_the_function(name: &str, script: &Script) -> Vec<Story> {
         queue: queue.clone(),
         router: router(script),
         change,
-        listener: scribe.clone(),
+        observer: scribe.clone(),
         books: in_memory(),
         intake: Intake::new("arn:test"),
     };

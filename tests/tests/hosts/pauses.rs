@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use drumline::{
-    Admission, Answer, Claim, ClaimRequest, Claims, Context, Failure, Held, Identity, Intake, Job, Note,
-    PauseReason, Policy, Router, Surrender,
+    Admission, Answer, Claim, ClaimRequest, Claims, Context, Event, Failure, Held, Identity, Intake, Job,
+    NoopObserver, Note, Observer, PauseReason, Policy, Router, Surrender,
 };
-use drumline_host::{Books, Listener, StoreOutage};
+use drumline_host::{Books, StoreOutage};
 use drumline_store::{AttemptRecord, JobRecord, Keep, MemoryStore, ProgressRecord, Store, StoreError};
 use drumline_tests::ModelQueue;
 use serde_json::value::RawValue;
@@ -93,8 +93,9 @@ impl Store for Unreliable {
 #[derive(Default)]
 struct Pauses(Mutex<Vec<(PauseReason, bool)>>);
 
-impl Listener for Pauses {
-    fn note(&self, _queue: &str, note: &Note) {
+impl Observer for Pauses {
+    fn observe(&self, event: &Event<'_>) {
+        let Event::Ledger { note, .. } = *event else { return };
         match note {
             Note::Paused(pause) => self.0.lock().unwrap().push((pause.reason, true)),
             Note::Resumed { pause, .. } => self.0.lock().unwrap().push((pause.reason, false)),
@@ -127,7 +128,7 @@ impl Site {
         let store = MemoryStore::new("worker".into(), Keep::default());
         let store = Arc::new(Unreliable { store, down: AtomicBool::new(false) });
         let shared = Arc::clone(&store) as Arc<dyn Store>;
-        let books = Books::new(shared, "worker".into(), Arc::new(()), Handle::current());
+        let books = Books::new(shared, "worker".into(), Arc::new(NoopObserver), Handle::current());
         let queue = ModelQueue::new("jobs", LEASE, 5);
         Self {
             queue,
@@ -152,9 +153,9 @@ impl Site {
     }
 
     fn consumer(&self) -> Consumer {
-        let (books, listener) = (self.books.clone(), Arc::clone(&self.pauses) as Arc<dyn Listener>);
+        let (books, observer) = (self.books.clone(), Arc::clone(&self.pauses) as Arc<dyn Observer>);
         let change = |policy: &mut Policy| policy.claims = self.claims;
-        Consumer::of_service(&self.queue, self.router(), change, listener, books, Intake::new("arn:test"))
+        Consumer::of_service(&self.queue, self.router(), change, observer, books, Intake::new("arn:test"))
     }
 
     fn send(&self, count: usize) {
@@ -279,7 +280,7 @@ async fn a_function_does_not_receive_so_it_is_not_paused() {
         queue: site.queue.clone(),
         router: site.router(),
         change: |_| {},
-        listener: Arc::clone(&site.pauses) as Arc<dyn Listener>,
+        observer: Arc::clone(&site.pauses) as Arc<dyn Observer>,
         books: site.books.clone(),
         intake: Intake::new("arn:test"),
     };

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use drumline::{Claims, Intake, Ledger, Policy, Router};
+use drumline::{Claims, Intake, Ledger, NoopObserver, Observer, Policy, Router};
 use drumline_consumer::Metrics;
 use drumline_host::aws::is_fifo;
-use drumline_host::{Books, Driver, Grace, Listener, Nobody, Parts, StoreOutage, StoreSettings};
+use drumline_host::{Books, Driver, Grace, Parts, StoreOutage, StoreSettings};
 use drumline_store::{Keep, Location};
 use drumline_tests::ModelQueue;
 use tokio::runtime::Handle;
@@ -25,17 +25,17 @@ pub(crate) struct Consumer {
 impl Consumer {
     /// Starts one on `model`; the lease is the model's.
     pub(crate) fn start(model: &ModelQueue, router: Router, change: impl FnOnce(&mut Policy)) -> Self {
-        Self::watched(model, router, change, Arc::new(Nobody))
+        Self::watched(model, router, change, Arc::new(NoopObserver))
     }
 
-    /// As [`start`](Self::start), with somebody to watch.
+    /// As [`start`](Self::start), with an observer besides the metrics.
     pub(crate) fn watched(
         model: &ModelQueue,
         router: Router,
         change: impl FnOnce(&mut Policy),
-        listener: Arc<dyn Listener>,
+        observer: Arc<dyn Observer>,
     ) -> Self {
-        Self::of_service(model, router, change, listener, in_memory(), Intake::new("arn:test"))
+        Self::of_service(model, router, change, observer, in_memory(), Intake::new("arn:test"))
     }
 
     /// As [`watched`](Self::watched), with books that several queues and processes may share.
@@ -43,7 +43,7 @@ impl Consumer {
         model: &ModelQueue,
         router: Router,
         change: impl FnOnce(&mut Policy),
-        listener: Arc<dyn Listener>,
+        observer: Arc<dyn Observer>,
         books: Books,
         intake: Intake,
     ) -> Self {
@@ -61,8 +61,7 @@ impl Consumer {
             ledger: Ledger::new(policy).unwrap(),
             queue: Arc::new(queue),
             router: Arc::new(router),
-            metrics: metrics.queue(name),
-            listener,
+            observer: Arc::new(vec![metrics.queue(name), observer]),
             status: Arc::default(),
             books: Some(books),
             handlers: Handle::current(),
@@ -98,5 +97,5 @@ impl Consumer {
 pub(crate) fn in_memory() -> Books {
     let settings =
         StoreSettings { location: Location::Memory, outage: StoreOutage::Retry, keep: Keep::default() };
-    Books::open_lazily(&settings, Arc::new(()), Handle::current())
+    Books::open_lazily(&settings, Arc::new(NoopObserver), Handle::current())
 }

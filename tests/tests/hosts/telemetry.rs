@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use drumline::{Context, Ending, Intake, Note, Progress};
-use drumline_host::{Listener, Nobody};
+use drumline::{Event, Intake, NoopObserver, Observer};
 use drumline_tests::ModelQueue;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -22,24 +21,9 @@ const CASES: u32 = 100;
 #[derive(Default)]
 struct Counter(AtomicUsize);
 
-impl Counter {
-    fn count(&self) {
+impl Observer for Counter {
+    fn observe(&self, _: &Event<'_>) {
         self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-impl Listener for Counter {
-    fn started(&self, _: &Context) {
-        self.count();
-    }
-    fn ended(&self, _: &Context, _: &Ending) {
-        self.count();
-    }
-    fn progress(&self, _: &Context, _: &Progress) {
-        self.count();
-    }
-    fn note(&self, _: &str, _: &Note) {
-        self.count();
     }
 }
 
@@ -69,14 +53,14 @@ impl Seen {
     }
 }
 
-async fn by_the_function(name: &str, script: &Script, listener: Arc<dyn Listener>) -> Seen {
+async fn by_the_function(name: &str, script: &Script, observer: Arc<dyn Observer>) -> Seen {
     let queue = ModelQueue::new(name, VISIBILITY, max_receive_count(name));
     let (begun, ids) = (Instant::now(), send_all(&queue, script));
     let function = TestFunction {
         queue: queue.clone(),
         router: router(script),
         change,
-        listener,
+        observer,
         books: in_memory(),
         intake: Intake::new("arn:test"),
     };
@@ -84,27 +68,27 @@ async fn by_the_function(name: &str, script: &Script, listener: Arc<dyn Listener
     Seen::of(&queue, begun, &ids, responses)
 }
 
-async fn by_the_consumer(name: &str, script: &Script, listener: Arc<dyn Listener>) -> Seen {
+async fn by_the_consumer(name: &str, script: &Script, observer: Arc<dyn Observer>) -> Seen {
     let queue = ModelQueue::new(name, VISIBILITY, max_receive_count(name));
     let (begun, ids) = (Instant::now(), send_all(&queue, script));
-    let consumer = Consumer::watched(&queue, router(script), change, listener);
+    let consumer = Consumer::watched(&queue, router(script), change, observer);
     queue.drained().await;
     consumer.stop().await;
     Seen::of(&queue, begun, &ids, Vec::new())
 }
 
-fn same_without_telemetry(run: &impl AsyncFn(&Script, Arc<dyn Listener>) -> Seen) {
+fn same_without_telemetry(run: &impl AsyncFn(&Script, Arc<dyn Observer>) -> Seen) {
     let mut runner = TestRunner::new(Config { cases: CASES, ..Config::default() });
     let result = runner.run(&script(), |script| {
-        let on_a_new_clock = |listener| {
+        let on_a_new_clock = |observer| {
             let mut builder = tokio::runtime::Builder::new_current_thread();
             let runtime = builder.enable_all().start_paused(true).build().unwrap();
-            runtime.block_on(run(&script, listener))
+            runtime.block_on(run(&script, observer))
         };
         let counter = Arc::new(Counter::default());
-        let observed = on_a_new_clock(Arc::clone(&counter) as Arc<dyn Listener>);
+        let observed = on_a_new_clock(Arc::clone(&counter) as Arc<dyn Observer>);
         prop_assert!(counter.0.load(Ordering::Relaxed) > 0);
-        prop_assert_eq!(observed, on_a_new_clock(Arc::new(Nobody)));
+        prop_assert_eq!(observed, on_a_new_clock(Arc::new(NoopObserver)));
         Ok(())
     });
     result.unwrap_or_else(|error| panic!("{error}"));
@@ -112,12 +96,12 @@ fn same_without_telemetry(run: &impl AsyncFn(&Script, Arc<dyn Listener>) -> Seen
 
 #[test]
 fn a_functions_responses_do_not_depend_on_telemetry() {
-    same_without_telemetry(&async |script, listener| by_the_function("jobs", script, listener).await);
-    same_without_telemetry(&async |script, listener| by_the_function("jobs.fifo", script, listener).await);
+    same_without_telemetry(&async |script, observer| by_the_function("jobs", script, observer).await);
+    same_without_telemetry(&async |script, observer| by_the_function("jobs.fifo", script, observer).await);
 }
 
 #[test]
 fn a_consumers_settlements_do_not_depend_on_telemetry() {
-    same_without_telemetry(&async |script, listener| by_the_consumer("jobs", script, listener).await);
-    same_without_telemetry(&async |script, listener| by_the_consumer("jobs.fifo", script, listener).await);
+    same_without_telemetry(&async |script, observer| by_the_consumer("jobs", script, observer).await);
+    same_without_telemetry(&async |script, observer| by_the_consumer("jobs.fifo", script, observer).await);
 }

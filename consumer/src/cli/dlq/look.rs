@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use aws_sdk_sqs::types::ChangeMessageVisibilityBatchRequestEntry;
 use clap::{Arg, value_parser};
-use drumline::{MAX_BATCH, Message};
+use drumline::{MAX_BATCH, Message, NoopObserver};
 use drumline_host::aws::{AwsQueue, explain, is_fifo};
 use drumline_host::{Queue, SqsError};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -18,7 +18,6 @@ use tokio::task::JoinHandle;
 use super::queue::{DeadLetterQueue, WAIT, unavailable};
 use crate::cli::exit::Failed;
 use crate::cli::words::{count, note, short};
-use crate::metrics::Metrics;
 
 /// For how long a look of few messages hides them: what a killed look leaves hidden, and several times what it takes.
 const SHORTEST: Duration = Duration::from_secs(30);
@@ -68,8 +67,7 @@ type Received = Result<Vec<Message>, SqsError>;
 impl<'a> Look<'a> {
     pub(super) fn begin(queue: &'a DeadLetterQueue, limit: usize) -> Self {
         let visibility = visibility(limit);
-        let metrics: Arc<dyn drumline_host::QueueMetrics> = Metrics::new().queue(&queue.name);
-        let receives = AwsQueue::new(queue.clients.clone(), queue.url.clone(), metrics);
+        let receives = AwsQueue::new(queue.clients.clone(), queue.url.clone(), Arc::new(NoopObserver));
         let receives = receives.receiving(WAIT, visibility);
         let bar = progress_bar(limit.min(queue.visible));
         Self {

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName as Name;
 use clap::ArgMatches;
-use drumline::{Intake, RAW_TYPE};
+use drumline::{Intake, NoopObserver, RAW_TYPE};
 use drumline_host::aws::{AwsQueue, Clients, Redrive, connect, explain, queue_name, url_by_arn};
 use drumline_host::{Settings, SqsError, intake};
 use url::Url;
 
 use crate::cli::exit::Failed;
-use crate::metrics::Metrics;
 
 /// How long a receive waits. A wait at all has SQS ask all of its servers instead of some; more of it only delays the end.
 pub(super) const WAIT: Duration = Duration::from_secs(1);
@@ -105,7 +104,7 @@ fn only_queue(settings: &Settings) -> Result<&Url, Failed> {
 async fn of_queue(url: &Url) -> Result<(String, Clients), Failed> {
     let clients = connect(url, WAIT).await.map_err(Failed::usage)?;
     let name = queue_name(url.as_str());
-    let queue = AwsQueue::new(clients.clone(), url.to_string(), Metrics::new().queue(name));
+    let queue = AwsQueue::new(clients.clone(), url.to_string(), Arc::new(NoopObserver));
     let facts = queue.describe().await.map_err(|error| unavailable(name, &error))?;
     let Some(redrive) = facts.redrive else {
         return Err(Failed::usage(format!(

@@ -4,7 +4,7 @@ use drumline::Note;
 use tracing::{error, warn};
 
 /// Logs a note about a claim; any other is not its own.
-pub(crate) fn log(queue: &str, note: &Note) {
+pub(super) fn log(queue: &str, note: &Note) {
     match note {
         Note::ClaimRenewalFailed { message, error } => {
             warn!(queue, message_id = &*message.id, error, "a claim could not be renewed");

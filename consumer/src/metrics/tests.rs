@@ -1,0 +1,126 @@
+use drumline::{Ending, Failure, Pause, Probe, SqsErrorKind};
+
+use super::*;
+use crate::every_event::{QUEUE, TYPE, emit_a_run, emit_decided, emit_every_event, emit_note};
+
+const THROTTLED: SqsResult = SqsResult::Failed(SqsErrorKind::Throttled);
+
+#[test]
+fn names_are_those_of_the_contract() {
+    let metrics = Metrics::new();
+    let queue = metrics.queue(QUEUE);
+    let action = SqsAction::ReceiveMessage;
+    emit_decided(&queue, TYPE, Outcome::Ack, Ending::Done);
+    emit_decided(
+        &queue,
+        TYPE,
+        Outcome::RetryAfter(Duration::ZERO),
+        Ending::Panicked { reason: "!".to_owned() },
+    );
+    emit_note(&queue, &Note::Renewed(1));
+    emit_note(&queue, &Note::Paused(Pause { reason: PauseReason::StoreDown, probe: Probe::Host }));
+    for result in [SqsResult::Ok, THROTTLED] {
+        queue.observe(&Event::SqsRequest { action, result });
+    }
+    let text = metrics.encode();
+    for line in [
+        r#"drumline_jobs_total{queue="jobs",type="a.b",outcome="ack"} 1"#,
+        r#"drumline_jobs_total{queue="jobs",type="a.b",outcome="retry"} 1"#,
+        r#"drumline_job_duration_seconds_bucket{le="0.25",queue="jobs",type="a.b"} 2"#,
+        r#"drumline_failures_total{queue="jobs",type="a.b",class="panicked"} 1"#,
+        r#"drumline_lease_renewals_total{queue="jobs",result="ok"} 1"#,
+        r#"drumline_sqs_requests_total{action="ReceiveMessage",result="ok"} 1"#,
+        r#"drumline_sqs_requests_total{action="ReceiveMessage",result="throttled"} 1"#,
+        r#"drumline_deliveries_in_hand{queue="jobs"} 0"#,
+        r#"drumline_paused{queue="jobs",reason="store_down"} 1"#,
+        r#"drumline_paused{queue="jobs",reason="operator"} 0"#,
+        r#"drumline_pickup_delay_seconds_count{queue="jobs"} 0"#,
+    ] {
+        assert!(text.contains(line), "{line} in\n{text}");
+    }
+}
+
+#[test]
+fn types_are_bounded() {
+    let metrics = Metrics::new();
+    let queue = metrics.queue(QUEUE);
+    for n in 0..2 * MAX_TYPES {
+        emit_decided(&queue, &format!("type{n}"), Outcome::Ack, Ending::Done);
+    }
+    let text = metrics.encode();
+    assert_eq!(text.matches("drumline_jobs_total{").count(), MAX_TYPES + 1);
+    assert!(text.contains(r#"type="other",outcome="ack"} 100"#));
+}
+
+#[test]
+fn a_run_is_running_from_its_start_to_its_end() {
+    /// Checks the gauge while the run reports its progress.
+    struct Meanwhile(Metrics, Arc<dyn Observer>);
+    impl Observer for Meanwhile {
+        fn observe(&self, event: &Event<'_>) {
+            self.1.observe(event);
+            if matches!(event, Event::Progress { .. }) {
+                assert!(self.0.encode().contains(r#"drumline_jobs_running{queue="jobs",type="a.b"} 1"#));
+            }
+        }
+    }
+    let metrics = Metrics::new();
+    let observer = Meanwhile(metrics.clone(), metrics.queue(QUEUE));
+    emit_a_run(&(Arc::new(observer) as Arc<dyn Observer>), Err(Failure::retry("later")));
+    let text = metrics.encode();
+    for line in [
+        r#"drumline_jobs_running{queue="jobs",type="a.b"} 0"#,
+        r#"drumline_pickup_delay_seconds_count{queue="jobs"} 1"#,
+    ] {
+        assert!(text.contains(line), "{line} in\n{text}");
+    }
+    assert!(!text.contains("drumline_failures_total{"), "the ledger decides what has failed: {text}");
+}
+
+#[test]
+fn a_message_that_failed_before_is_not_counted_again() {
+    let metrics = Metrics::new();
+    let queue = metrics.queue(QUEUE);
+    let (outcome, reason) = (Outcome::DeadLetter("never".to_owned()), "never".to_owned());
+    emit_decided(&queue, TYPE, outcome.clone(), Ending::Rejected { reason: reason.clone() });
+    for _ in 0..3 {
+        emit_decided(&queue, TYPE, outcome.clone(), Ending::Condemned { reason: reason.clone() });
+    }
+    let line = r#"drumline_jobs_total{queue="jobs",type="a.b",outcome="dead_letter"} 1"#;
+    assert!(metrics.encode().contains(line), "{}", metrics.encode());
+}
+
+#[test]
+fn every_event_is_counted_once_by_the_queue_and_by_the_process() {
+    let metrics = Metrics::new();
+    let of_queue = metrics.queue(QUEUE);
+    emit_every_event(&of_queue);
+    let text = metrics.encode();
+    for line in [
+        r#"drumline_deliveries_in_hand{queue="jobs"} 3"#,
+        r#"drumline_lease_renewals_total{queue="jobs",result="ok"} 2"#,
+        r#"drumline_lease_renewals_total{queue="jobs",result="failed"} 1"#,
+        r#"drumline_leases_lost_total{queue="jobs"} 1"#,
+        r#"drumline_empty_receives_total{queue="jobs"} 1"#,
+        r#"drumline_deduplicated_total{queue="jobs",type="unknown",cause="redelivered"} 1"#,
+        r#"drumline_deduplicated_total{queue="jobs",type="a.b",cause="replayed"} 1"#,
+        r#"drumline_failures_total{queue="jobs",type="a.b",class="timed_out"} 5"#,
+        r#"drumline_paused{queue="jobs",reason="store_down"} 0"#,
+        r#"drumline_store_requests_total{operation="claim",result="ok"} 1"#,
+        r#"drumline_store_requests_total{operation="attempted",result="failed"} 1"#,
+        r#"drumline_sqs_requests_total{action="SendMessage",result="error"} 1"#,
+    ] {
+        assert!(text.contains(line), "{line} in\n{text}");
+    }
+
+    let metrics = Metrics::new();
+    emit_every_event(&(Arc::new(metrics.clone()) as Arc<dyn Observer>));
+    let text = metrics.encode();
+    for line in [
+        r#"drumline_store_requests_total{operation="claim",result="ok"} 1"#,
+        r#"drumline_sqs_requests_total{action="SendMessage",result="error"} 1"#,
+    ] {
+        assert!(text.contains(line), "{line} in\n{text}");
+    }
+    assert!(!text.contains("queue="), "a process has no queue: {text}");
+}

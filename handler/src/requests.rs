@@ -1,0 +1,180 @@
+//! The labels of requests to SQS and to the store.
+
+/// An API action of SQS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SqsAction {
+    /// Messages are received.
+    ReceiveMessage,
+    /// Messages are deleted, up to ten at once.
+    DeleteMessageBatch,
+    /// Visibilities are changed, up to ten at once.
+    ChangeMessageVisibilityBatch,
+    /// A copy is sent to the DLQ.
+    SendMessage,
+    /// A queue's settings or depth are asked for.
+    GetQueueAttributes,
+}
+
+impl SqsAction {
+    /// All of them, in order.
+    pub const ALL: [Self; 5] = [
+        Self::ReceiveMessage,
+        Self::DeleteMessageBatch,
+        Self::ChangeMessageVisibilityBatch,
+        Self::SendMessage,
+        Self::GetQueueAttributes,
+    ];
+
+    /// Returns the `action` label of `drumline_sqs_requests_total`: AWS's own name.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::ReceiveMessage => "ReceiveMessage",
+            Self::DeleteMessageBatch => "DeleteMessageBatch",
+            Self::ChangeMessageVisibilityBatch => "ChangeMessageVisibilityBatch",
+            Self::SendMessage => "SendMessage",
+            Self::GetQueueAttributes => "GetQueueAttributes",
+        }
+    }
+}
+
+/// The result of a request to SQS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SqsResult {
+    /// SQS has answered it.
+    Ok,
+    /// It has failed.
+    Failed(SqsErrorKind),
+}
+
+impl SqsResult {
+    /// Returns the `result` label of `drumline_sqs_requests_total`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed(kind) => kind.label(),
+        }
+    }
+}
+
+/// Failures of requests to SQS that call for different measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SqsErrorKind {
+    /// The queue does not exist, or not in this account and region.
+    NoQueue,
+    /// The credentials lack a permission, are wrong, or have expired.
+    Denied,
+    /// No credentials were found.
+    NoCredentials,
+    /// Too many requests, or too many messages in flight.
+    Throttled,
+    /// SQS cannot be reached, or does not answer in time.
+    Unreachable,
+    /// A receipt handle that counts no longer.
+    Gone,
+    /// Anything else that SQS answers.
+    Other,
+}
+
+impl SqsErrorKind {
+    /// All of them, in order.
+    pub const ALL: [Self; 7] = [
+        Self::NoQueue,
+        Self::Denied,
+        Self::NoCredentials,
+        Self::Throttled,
+        Self::Unreachable,
+        Self::Gone,
+        Self::Other,
+    ];
+
+    /// Returns the `result` label of `drumline_sqs_requests_total`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::NoQueue => "no_queue",
+            Self::Denied => "denied",
+            Self::NoCredentials => "no_credentials",
+            Self::Throttled => "throttled",
+            Self::Unreachable => "unreachable",
+            Self::Gone => "gone",
+            Self::Other => "error",
+        }
+    }
+
+    /// Returns true if the error is transient and the request can be retried.
+    pub fn passes(self) -> bool {
+        matches!(self, Self::Throttled | Self::Unreachable)
+    }
+}
+
+/// An operation of the store of claims and histories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StoreOperation {
+    /// A claim is asked for.
+    Claim,
+    /// A claim is renewed.
+    Renew,
+    /// A job is marked as done.
+    Finish,
+    /// A claim is given up.
+    Surrender,
+    /// A value is kept for the next attempt.
+    Checkpoint,
+    /// A job's progress is kept.
+    Progress,
+    /// A failed attempt is added to a history.
+    Attempted,
+}
+
+impl StoreOperation {
+    /// All of them, in order.
+    pub const ALL: [Self; 7] = [
+        Self::Claim,
+        Self::Renew,
+        Self::Finish,
+        Self::Surrender,
+        Self::Checkpoint,
+        Self::Progress,
+        Self::Attempted,
+    ];
+
+    /// Returns the `operation` label of `drumline_store_requests_total`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Claim => "claim",
+            Self::Renew => "renew",
+            Self::Finish => "finish",
+            Self::Surrender => "surrender",
+            Self::Checkpoint => "checkpoint",
+            Self::Progress => "progress",
+            Self::Attempted => "attempted",
+        }
+    }
+}
+
+/// The result of a request to the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StoreResult {
+    /// The store has answered it.
+    Ok,
+    /// The store has not answered.
+    Failed,
+}
+
+impl StoreResult {
+    /// All of them, in order.
+    pub const ALL: [Self; 2] = [Self::Ok, Self::Failed];
+
+    /// Returns the `result` label of `drumline_store_requests_total`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl<T, E> From<&Result<T, E>> for StoreResult {
+    fn from(result: &Result<T, E>) -> Self {
+        if result.is_ok() { Self::Ok } else { Self::Failed }
+    }
+}

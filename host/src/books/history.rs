@@ -1,0 +1,70 @@
+//! The writer of histories: the progress and the failed attempts of jobs, for people who ask for them.
+
+use std::sync::Arc;
+
+use drumline::{Ending, Event, Message, Note, Observer, Outcome, RunFacts};
+use drumline_store::AttemptRecord;
+
+use super::journal::{Journal, millis, now_ms};
+use super::redacted;
+
+/// An observer that writes the progress and the failed attempts of jobs to the store.
+pub(crate) struct HistoryWriter {
+    journal: Journal,
+    worker: Arc<str>,
+}
+
+impl HistoryWriter {
+    pub(super) fn new(journal: Journal, worker: Arc<str>) -> Self {
+        Self { journal, worker }
+    }
+
+    fn decided(&self, queue: &str, message: &Message, outcome: &Outcome, run: &RunFacts) {
+        if run.ending == Ending::Done {
+            return;
+        }
+        if let Some(identity) = &run.identity {
+            let record = self.record(queue, message, outcome, run);
+            self.journal.attempted(Arc::clone(identity), record);
+        }
+    }
+
+    /// A failed attempt as it is kept.
+    fn record(&self, queue: &str, message: &Message, outcome: &Outcome, run: &RunFacts) -> AttemptRecord {
+        let retry_in = if let Outcome::RetryAfter(delay) = outcome { Some(millis(*delay)) } else { None };
+        AttemptRecord {
+            at_ms: now_ms(),
+            message_id: message.id.to_string(),
+            job_id: run.identity.as_ref().map(|identity| identity.job_id().to_string()),
+            queue: queue.to_owned(),
+            job_type: run.job_type().map(str::to_owned),
+            attempt: run.attempt.get(),
+            receive_count: message.receive_count,
+            worker: self.worker.to_string(),
+            took_ms: millis(run.took),
+            class: run.ending.class().map(|class| class.label().to_owned()).unwrap_or_default(),
+            reason: redacted(run.ending.reason().unwrap_or_default()).into_owned(),
+            outcome: outcome.label().to_owned(),
+            retry_in_ms: retry_in,
+        }
+    }
+}
+
+impl Observer for HistoryWriter {
+    fn observe(&self, event: &Event<'_>) {
+        match *event {
+            Event::Progress { context, progress } => self.journal.progress(context, progress),
+            Event::RunEnded { context, ending: Ending::Done } => self.journal.done(context.identity()),
+            Event::Ledger { queue, note: note @ Note::Decided { message, outcome, .. } } => {
+                if let Some(run) = note.finished_run() {
+                    self.decided(queue, message, outcome, run);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "history_tests.rs"]
+mod tests;

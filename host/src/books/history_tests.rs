@@ -1,0 +1,79 @@
+#![allow(clippy::unwrap_used)]
+use std::time::Duration;
+
+use drumline::{Failure, NoopObserver, Outcome};
+use drumline_store::{Keep, MemoryStore};
+use tokio::runtime::Handle;
+
+use super::*;
+use crate::books::Books;
+use crate::every_event::{TYPE, emit_a_run, emit_decided, emit_every_event};
+
+fn history() -> (Arc<dyn Observer>, Books) {
+    let store = Arc::new(MemoryStore::new("worker".into(), Keep::default()));
+    let books = Books::new(store, "worker".into(), Arc::new(NoopObserver), Handle::current());
+    (Arc::new(books.history_writer()), books)
+}
+
+async fn attempts(books: &Books, job_id: &str) -> Vec<AttemptRecord> {
+    books.settle(Duration::from_secs(5)).await;
+    let jobs = books.store().jobs(job_id).await.unwrap();
+    jobs.into_iter().flat_map(|job| job.attempts).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_attempt_is_written_with_all_that_is_known_and_redacted() {
+    let (observer, books) = history();
+    let reason = "password=hunter2".to_owned();
+    let outcome = Outcome::RetryAfter(Duration::from_millis(1500));
+    emit_decided(&observer, TYPE, outcome, Ending::RetryAsked { after: None, reason: reason.clone() });
+    let record = attempts(&books, "k").await.remove(0);
+    let expected = AttemptRecord {
+        at_ms: record.at_ms,
+        message_id: "m1".to_owned(),
+        job_id: Some("k".to_owned()),
+        queue: "jobs".to_owned(),
+        job_type: Some(TYPE.to_owned()),
+        attempt: 1,
+        receive_count: 1,
+        worker: "worker".to_owned(),
+        took_ms: 250,
+        class: "retry_asked".to_owned(),
+        reason: redacted(&reason).into_owned(),
+        outcome: "retry".to_owned(),
+        retry_in_ms: Some(1500),
+    };
+    assert_eq!(record, expected);
+    assert!(!record.reason.contains("hunter2"), "{}", record.reason);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_succeeds_or_does_not_run_is_no_failed_attempt() {
+    let (observer, books) = history();
+    emit_decided(&observer, TYPE, Outcome::Ack, Ending::Done);
+    let (remaining, reason) = (Duration::from_secs(1), "held".to_owned());
+    emit_decided(&observer, TYPE, Outcome::RetryAfter(remaining), Ending::Held { remaining, reason });
+    assert_eq!(attempts(&books, "k").await, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_progress_of_a_run_is_written_unless_it_succeeds_at_once() {
+    let (observer, books) = history();
+    emit_a_run(&observer, Ok(()));
+    let shown = async || {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        books.settle(Duration::from_secs(5)).await;
+        let jobs = books.store().jobs("m1").await.unwrap();
+        jobs.into_iter().find_map(|job| job.progress).map(|progress| (progress.done, progress.total))
+    };
+    assert_eq!(shown().await, None);
+    emit_a_run(&observer, Err(Failure::retry("later")));
+    assert_eq!(shown().await, Some((1, 2)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_event_can_be_written() {
+    let (observer, books) = history();
+    emit_every_event(&observer);
+    assert!(!attempts(&books, "k").await.is_empty());
+}

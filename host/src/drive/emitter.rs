@@ -1,0 +1,47 @@
+//! The events of a queue's loop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drumline::{DrainSummary, Event, Ledger, Note, Observer};
+
+use crate::status::QueueStatus;
+
+/// Emits the events of one queue's loop to its observer, and keeps the queue's status.
+pub(super) struct Emitter {
+    queue: Arc<str>,
+    observer: Arc<dyn Observer>,
+    status: Arc<QueueStatus>,
+}
+
+impl Emitter {
+    pub(super) fn new(queue: Arc<str>, observer: Arc<dyn Observer>, status: Arc<QueueStatus>) -> Self {
+        Self { queue, observer, status }
+    }
+
+    pub(super) fn queue(&self) -> &Arc<str> {
+        &self.queue
+    }
+
+    /// Emits the state after a turn of the loop, and updates the status.
+    pub(super) fn state(&self, ledger: &Ledger) {
+        let queue = &*self.queue;
+        self.observer.observe(&Event::InHand { queue, count: ledger.in_hand() });
+        if let Some(reachable) = self.status.update(ledger) {
+            self.observer.observe(&Event::Reachability { queue, reachable });
+        }
+    }
+
+    pub(super) fn draining(&self, ledger: &Ledger, grace: Duration) {
+        let (in_hand, running) = (ledger.in_hand(), ledger.running());
+        self.observer.observe(&Event::Draining { queue: &self.queue, in_hand, running, grace });
+    }
+
+    pub(super) fn drained(&self, summary: DrainSummary) {
+        self.observer.observe(&Event::Drained { queue: &self.queue, summary });
+    }
+
+    pub(super) fn note(&self, note: &Note) {
+        self.observer.observe(&Event::Ledger { queue: &self.queue, note });
+    }
+}

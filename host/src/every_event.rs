@@ -1,0 +1,272 @@
+//! One of every event, for tests of observers. The unit tests of each crate that has observers include this file.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+use drumline::{
+    Attempt, Context, DeliveryId, DrainSummary, Duplicate, DuplicateCause, Ending, Event, Failure, Host,
+    Identity, Intake, Message, Note, Observer, Outcome, Pause, PauseReason, PriorRun, Probe, Router,
+    RunControl, RunFacts, SqsAction, SqsErrorKind, SqsResult, StoreOperation, StoreResult,
+};
+
+/// The queue of all events.
+pub(crate) const QUEUE: &str = "jobs";
+
+/// The type of the jobs.
+pub(crate) const TYPE: &str = "a.b";
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Passes one of every event to `observer`, with every label that there is.
+pub(crate) fn emit_every_event(observer: &Arc<dyn Observer>) {
+    let kinds = Arc::new(Kinds { seen: Mutex::default(), observer: Arc::clone(observer) });
+    emit_each(&(Arc::clone(&kinds) as Arc<dyn Observer>));
+    let (events, notes) = &*kinds.seen.lock().unwrap();
+    assert!(events.iter().copied().eq(0..EVENTS), "an event is missing: {events:?}");
+    assert!(notes.iter().copied().eq(0..NOTES), "a note is missing: {notes:?}");
+}
+
+fn emit_each(observer: &Arc<dyn Observer>) {
+    emit_a_run(observer, Ok(()));
+    emit_a_run(observer, Err(Failure::retry("later")));
+    for note in notes() {
+        emit_note(observer, &note);
+    }
+    observer.observe(&Event::InHand { queue: QUEUE, count: 3 });
+    for reachable in [true, false] {
+        observer.observe(&Event::Reachability { queue: QUEUE, reachable });
+    }
+    observer.observe(&Event::Draining { queue: QUEUE, in_hand: 3, running: 2, grace: SECOND });
+    for abandoned in [0, 1] {
+        let summary = DrainSummary { drained: 1, released: 1, abandoned };
+        observer.observe(&Event::Drained { queue: QUEUE, summary });
+    }
+    for action in SqsAction::ALL {
+        let failures = SqsErrorKind::ALL.map(SqsResult::Failed);
+        for result in failures.into_iter().chain([SqsResult::Ok]) {
+            observer.observe(&Event::SqsRequest { action, result });
+        }
+    }
+    for operation in StoreOperation::ALL {
+        for result in StoreResult::ALL {
+            observer.observe(&Event::StoreRequest { operation, result });
+        }
+    }
+}
+
+/// Passes the decision of a run to `observer`.
+pub(crate) fn emit_decided(observer: &Arc<dyn Observer>, job_type: &str, outcome: Outcome, ending: Ending) {
+    emit_note(observer, &decided(DeliveryId::default(), job_type, outcome, Some(ending)));
+}
+
+/// Passes a note of the queue's ledger to `observer`.
+pub(crate) fn emit_note(observer: &Arc<dyn Observer>, note: &Note) {
+    observer.observe(&Event::Ledger { queue: QUEUE, note });
+}
+
+struct Observed(Arc<dyn Observer>);
+
+impl Host for Observed {
+    fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
+        work();
+    }
+
+    fn observer(&self) -> &dyn Observer {
+        &*self.0
+    }
+}
+
+/// Runs a job that reports progress and ends like this: its start, its progress and its end are events.
+pub(crate) fn emit_a_run(observer: &Arc<dyn Observer>, result: Result<(), Failure>) {
+    let result = Mutex::new(Some(result));
+    let router = Router::undecoded(move |ctx: Context| {
+        ctx.progress(1, 2, "steps");
+        std::future::ready(result.lock().unwrap().take().unwrap())
+    });
+    let attempt = Attempt {
+        delivery: DeliveryId::default(),
+        queue: QUEUE.into(),
+        intake: Arc::new(Intake::new("arn:jobs")),
+        message: message(),
+        number: NonZeroU32::MIN,
+        deadline: now() + SECOND,
+        claim_length: SECOND,
+        control: RunControl::new(),
+        host: Arc::new(Observed(Arc::clone(observer))),
+    };
+    let mut run = pin!(router.run(attempt));
+    let polled = run.as_mut().poll(&mut std::task::Context::from_waker(Waker::noop()));
+    assert!(matches!(polled, Poll::Ready(_)), "nothing to wait for");
+}
+
+fn message() -> Arc<Message> {
+    let body = format!(r#"{{"type":"{TYPE}","payload":{{}}}}"#);
+    let sent_at = Some(Duration::from_secs(1_800_000_000));
+    Arc::new(Message { id: "m1".into(), body, receive_count: 1, sent_at, ..Message::default() })
+}
+
+fn endings() -> Vec<Ending> {
+    let reason = || "because".to_owned();
+    let duplicates =
+        [DuplicateCause::Redelivered, DuplicateCause::Duplicate, DuplicateCause::Replayed].map(|cause| {
+            let prior = PriorRun { finished_at_ms: Some(u64::MAX), ..PriorRun::default() };
+            Ending::DoneBefore(Box::new(Duplicate { cause, prior }))
+        });
+    let mut endings = vec![
+        Ending::Done,
+        Ending::RetryAsked { after: None, reason: reason() },
+        Ending::Rejected { reason: reason() },
+        Ending::Undecodable { reason: reason() },
+        Ending::NoHandler { reason: reason() },
+        Ending::Panicked { reason: reason() },
+        Ending::TimedOut,
+        Ending::Interrupted,
+        Ending::LeaseLost,
+        Ending::Condemned { reason: reason() },
+        Ending::Held { remaining: SECOND, reason: reason() },
+        Ending::StoreUnavailable { reason: reason() },
+    ];
+    endings.extend(duplicates);
+    endings
+}
+
+fn decided(delivery: DeliveryId, job_type: &str, outcome: Outcome, ending: Option<Ending>) -> Note {
+    let identity = Identity::new("arn:jobs", job_type, None, "k");
+    let run = ending.map(|ending| RunFacts {
+        job_type: Some(job_type.into()),
+        identity: Some(Arc::new(identity)),
+        attempt: NonZeroU32::MIN,
+        ending,
+        took: SECOND / 4,
+    });
+    Note::Decided { delivery, message: message(), outcome, run }
+}
+
+/// Every note; a decision with every pair of an outcome and an ending.
+fn notes() -> Vec<Note> {
+    let error = || "an error".to_owned();
+    let outcomes = [
+        Outcome::Ack,
+        Outcome::RetryAfter(SECOND),
+        Outcome::DeadLetter("because".to_owned()),
+        Outcome::Release,
+        Outcome::LeaseLost,
+    ];
+    let mut notes = Vec::new();
+    for outcome in outcomes {
+        for ending in endings().into_iter().map(Some).chain([None]) {
+            notes.push(decided(DeliveryId::default(), TYPE, outcome.clone(), ending));
+        }
+    }
+    for reason in PauseReason::ALL {
+        let pause = Pause { reason, probe: Probe::Host };
+        notes.extend([Note::Paused(pause), Note::Resumed { pause, lasted: SECOND }]);
+    }
+    notes.extend([
+        Note::Settled(message()),
+        Note::Unsettled { message: message(), error: error() },
+        Note::CallFailed { message: message(), error: error() },
+        Note::Refused { message: message(), error: error() },
+        Note::Deduplicated { message: message(), done_at: now() },
+        Note::ReceivedAgain(message()),
+        Note::Moved(message()),
+        Note::NoDeadLetterQueue(message()),
+        Note::Renewed(2),
+        Note::RenewalFailed { message: message(), error: error() },
+        Note::LeaseLost(message()),
+        Note::ClaimRenewalFailed { message: message(), error: error() },
+        Note::ClaimLost(message()),
+        Note::RunsUnclaimed(message()),
+        Note::MarkFailed { message: message(), error: error() },
+        Note::ResultRefused { message: message(), error: error() },
+        Note::Unmarked { message: message(), error: error() },
+        Note::ClaimNotReleased(message()),
+        Note::Isolated(message()),
+        Note::Received(0),
+        Note::Received(2),
+        Note::ReceiveFailed { error: error(), retry_in: SECOND },
+        Note::ReceiveOverdue,
+    ]);
+    notes
+}
+
+/// Passes every event on, and keeps the kinds that were there.
+struct Kinds {
+    seen: Mutex<(BTreeSet<usize>, BTreeSet<usize>)>,
+    observer: Arc<dyn Observer>,
+}
+
+impl Observer for Kinds {
+    fn observe(&self, event: &Event<'_>) {
+        let mut seen = self.seen.lock().unwrap();
+        seen.0.insert(kind(event));
+        if let Event::Ledger { note, .. } = event {
+            seen.1.insert(kind_of_note(note));
+        }
+        drop(seen);
+        self.observer.observe(event);
+    }
+}
+
+/// The kinds of events that [`kind`] numbers.
+const EVENTS: usize = 10;
+
+/// Numbers the kinds of events, so that a new one does not compile until it is listed.
+fn kind(event: &Event<'_>) -> usize {
+    match event {
+        Event::RunStarted { .. } => 0,
+        Event::RunEnded { .. } => 1,
+        Event::Progress { .. } => 2,
+        Event::Ledger { .. } => 3,
+        Event::InHand { .. } => 4,
+        Event::Reachability { .. } => 5,
+        Event::Draining { .. } => 6,
+        Event::Drained { .. } => 7,
+        Event::SqsRequest { .. } => 8,
+        Event::StoreRequest { .. } => 9,
+    }
+}
+
+/// The kinds of notes that [`kind_of_note`] numbers.
+const NOTES: usize = 25;
+
+/// Numbers the kinds of notes, so that a new one does not compile until it is listed.
+fn kind_of_note(note: &Note) -> usize {
+    match note {
+        Note::Decided { .. } => 0,
+        Note::Settled(_) => 1,
+        Note::Unsettled { .. } => 2,
+        Note::CallFailed { .. } => 3,
+        Note::Refused { .. } => 4,
+        Note::Deduplicated { .. } => 5,
+        Note::ReceivedAgain(_) => 6,
+        Note::Moved(_) => 7,
+        Note::NoDeadLetterQueue(_) => 8,
+        Note::Renewed(_) => 9,
+        Note::RenewalFailed { .. } => 10,
+        Note::LeaseLost(_) => 11,
+        Note::ClaimRenewalFailed { .. } => 12,
+        Note::ClaimLost(_) => 13,
+        Note::Isolated(_) => 14,
+        Note::Received(_) => 15,
+        Note::ReceiveFailed { .. } => 16,
+        Note::Paused(_) => 17,
+        Note::Resumed { .. } => 18,
+        Note::ReceiveOverdue => 19,
+        Note::RunsUnclaimed(_) => 20,
+        Note::MarkFailed { .. } => 21,
+        Note::ResultRefused { .. } => 22,
+        Note::Unmarked { .. } => 23,
+        Note::ClaimNotReleased(_) => 24,
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "a test's own clock")]
+fn now() -> Instant {
+    Instant::now()
+}

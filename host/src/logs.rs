@@ -1,0 +1,271 @@
+//! Logs of a queue, as an observer. Bodies are never logged.
+
+mod claims;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use drumline::{
+    DrainSummary, Duplicate, DuplicateCause, Ending, Event, FailureClass, Message, Note, Observer, Outcome,
+    Pause, RunFacts, S3_TEST_EVENT_TYPE,
+};
+use tracing::{debug, error, info, warn};
+
+use crate::books::{Books, millis};
+use crate::handlers::since_epoch;
+
+/// An observer that logs what happens in a queue. One for each queue, which lasts as long as the process.
+pub struct Logs {
+    /// The process's own name, which the lines about its earlier runs show.
+    worker: Option<Arc<str>>,
+    refusal_is_logged: AtomicBool,
+}
+
+impl Logs {
+    /// Logs of a queue whose jobs are kept in these books.
+    pub fn new(books: Option<&Books>) -> Self {
+        Self {
+            worker: books.map(|books| Arc::clone(books.worker())),
+            refusal_is_logged: AtomicBool::new(false),
+        }
+    }
+
+    fn note(&self, queue: &str, note: &Note) {
+        match note {
+            Note::Decided { message, outcome, run, .. } => decided(queue, message, outcome, run.as_ref()),
+            Note::Settled(message) => debug!(queue, message_id = &*message.id, "settled"),
+            Note::Unsettled { message, error } => {
+                warn!(
+                    queue,
+                    message_id = &*message.id,
+                    error,
+                    "SQS did not confirm the outcome: the message comes back"
+                );
+            }
+            Note::Refused { message, error } => {
+                // Every failure of a function without the permission would say it again.
+                if !self.refusal_is_logged.swap(true, Ordering::Relaxed) {
+                    error!(
+                        queue,
+                        message_id = &*message.id,
+                        error,
+                        "visibility may not be changed: what is to be tried again comes back at the queue's visibility \
+                         timeout, not after its backoff, until the permission sqs:ChangeMessageVisibility is there; \
+                         told once"
+                    );
+                }
+            }
+            Note::CallFailed { message, error } => {
+                warn!(queue, message_id = &*message.id, error, "a call failed, trying again");
+            }
+            Note::Deduplicated { message, done_at } => {
+                let cause = DuplicateCause::Redelivered;
+                info!(
+                    queue,
+                    message_id = &*message.id,
+                    cause = cause.label(),
+                    original_message_id = &*message.id,
+                    original_queue = queue,
+                    original_worker = self.worker.as_deref(),
+                    original_finished_at = ago(*done_at),
+                    "already done: deleted without a run"
+                );
+            }
+            Note::ReceivedAgain(message) => {
+                info!(queue, message_id = &*message.id, "received again while in hand");
+            }
+            Note::Moved(message) => warn!(queue, message_id = &*message.id, "copied to the DLQ"),
+            Note::NoDeadLetterQueue(message) => error!(
+                queue,
+                message_id = &*message.id,
+                "a permanent failure has no DLQ to go to, so it stays in the queue and comes back until it expires: \
+                 give the queue a redrive policy"
+            ),
+            Note::Renewed(count) => debug!(queue, count, "renewed leases"),
+            Note::RenewalFailed { message, error } => {
+                warn!(queue, message_id = &*message.id, error, "a lease could not be renewed");
+            }
+            Note::LeaseLost(message) => {
+                error!(
+                    queue,
+                    message_id = &*message.id,
+                    "lease lost: the message may be somebody else's by now"
+                );
+            }
+            Note::ClaimRenewalFailed { .. }
+            | Note::ClaimLost(_)
+            | Note::RunsUnclaimed(_)
+            | Note::MarkFailed { .. }
+            | Note::ResultRefused { .. }
+            | Note::Unmarked { .. }
+            | Note::ClaimNotReleased(_) => claims::log(queue, note),
+            Note::Isolated(message) => warn!(
+                queue,
+                message_id = &*message.id,
+                receive_count = message.receive_count,
+                "received several times without a known ending: runs alone, in case it kills the process"
+            ),
+            Note::Received(0) => {}
+            Note::Received(count) => debug!(queue, count, "received"),
+            Note::ReceiveFailed { error, retry_in } => {
+                let retry_in_secs = retry_in.as_secs_f64();
+                error!(queue, error, retry_in_secs, "receiving failed");
+            }
+            Note::Paused(Pause { reason, probe }) => {
+                warn!(queue, reason = reason.label(), probe = probe.label(), "receiving paused");
+            }
+            Note::Resumed { pause, lasted } => {
+                let paused_secs = lasted.as_secs_f64();
+                info!(queue, reason = pause.reason.label(), paused_secs, "pause ended");
+            }
+            Note::ReceiveOverdue => {
+                error!(
+                    queue,
+                    "a receive does not end, another one takes its place: not ready until it is over"
+                );
+            }
+        }
+    }
+}
+
+impl Observer for Logs {
+    fn observe(&self, event: &Event<'_>) {
+        match *event {
+            Event::Ledger { queue, note } => self.note(queue, note),
+            Event::Reachability { queue, reachable: true } => info!(queue, "the queue answers"),
+            Event::Reachability { queue, reachable: false } => {
+                error!(queue, "the queue is out of reach: not ready until it answers again");
+            }
+            Event::Draining { queue, in_hand, running, grace } => {
+                info!(queue, in_hand, running, grace_secs = grace.as_secs_f64(), "draining");
+            }
+            Event::Drained { queue, summary } => drained(queue, summary),
+            _ => {}
+        }
+    }
+}
+
+fn drained(queue: &str, summary: DrainSummary) {
+    let DrainSummary { drained, released, abandoned } = summary;
+    if abandoned == 0 {
+        info!(queue, drained, released, abandoned, "drained");
+    } else {
+        warn!(
+            queue,
+            drained, released, abandoned, "drained, but abandoned some: they come back when their leases end"
+        );
+    }
+}
+
+fn decided(queue: &str, message: &Message, outcome: &Outcome, run: Option<&RunFacts>) {
+    let job_type = run.and_then(RunFacts::job_type);
+    let known_before = run.is_none_or(|run| matches!(run.ending, Ending::Condemned { .. }));
+    let message_id = &*message.id;
+    let job_id = run.and_then(|run| run.identity.as_ref()).map(|identity| &**identity.job_id());
+    let attempt = run.map(|run| run.attempt);
+    let took_secs = run.map(|run| run.took.as_secs_f64());
+    let class = run.and_then(|run| run.ending.class()).map(FailureClass::label);
+    let reason = run.and_then(|run| run.ending.reason());
+    let ending = run.map(|run| &run.ending);
+    if let (Outcome::Ack, Some(Ending::DoneBefore(duplicate))) = (outcome, ending) {
+        return log_duplicate(queue, message, run, duplicate);
+    }
+    match outcome {
+        // The only message that is deleted although no handler has run: it names no work.
+        Outcome::Ack if job_type == Some(S3_TEST_EVENT_TYPE) => {
+            info!(queue, message_id, "S3 test event: deleted");
+        }
+        Outcome::Ack => debug!(queue, message_id, job_id, "type" = job_type, attempt, took_secs, "done"),
+        Outcome::RetryAfter(delay) => {
+            let retry_in_secs = delay.as_secs_f64();
+            let text = match ending {
+                Some(Ending::Held { .. }) => {
+                    info!(
+                        queue,
+                        message_id,
+                        job_id,
+                        "type" = job_type,
+                        reason,
+                        retry_in_secs,
+                        "waits its turn"
+                    );
+                    return;
+                }
+                Some(Ending::Panicked { .. }) => "the handler panicked, trying again later",
+                Some(Ending::StoreUnavailable { .. }) => "not run without a claim, trying again later",
+                _ => "failed, trying again later",
+            };
+            warn!(
+                queue,
+                message_id,
+                job_id,
+                "type" = job_type,
+                attempt,
+                took_secs,
+                class,
+                reason,
+                retry_in_secs,
+                "{text}"
+            );
+        }
+        Outcome::DeadLetter(why) if known_before => {
+            debug!(queue, message_id, job_id, reason = why, "not run again: it has failed for good");
+        }
+        Outcome::DeadLetter(why) => {
+            error!(
+                queue,
+                message_id,
+                job_id,
+                "type" = job_type,
+                attempt,
+                took_secs,
+                class,
+                reason = why,
+                "failed for good"
+            );
+        }
+        Outcome::Release => info!(queue, message_id, job_id, "type" = job_type, attempt, "given back"),
+        Outcome::LeaseLost => {
+            warn!(queue, message_id, job_id, "type" = job_type, attempt, took_secs, "left alone");
+        }
+    }
+}
+
+/// A message is deleted without a run, since a run of the same identity has succeeded.
+fn log_duplicate(
+    queue: &str,
+    message: &Message,
+    run: Option<&RunFacts>,
+    Duplicate { cause, prior }: &Duplicate,
+) {
+    info!(
+        queue,
+        message_id = &*message.id,
+        "type" = run.and_then(RunFacts::job_type),
+        job_id = run.and_then(|run| run.identity.as_ref()).map(|identity| &**identity.job_id()),
+        cause = cause.label(),
+        original_job_id = prior.job_id,
+        original_message_id = prior.message_id,
+        original_queue = prior.queue,
+        original_worker = prior.worker,
+        original_finished_at = prior.finished_at_ms.map(rfc3339),
+        "already done: deleted without a run"
+    );
+}
+
+/// When something was, by the wall clock.
+fn ago(at: Instant) -> String {
+    let age = tokio::time::Instant::now().into_std().saturating_duration_since(at);
+    rfc3339(millis(since_epoch().saturating_sub(age)))
+}
+
+/// A time in milliseconds since the Unix epoch, as people read it.
+fn rfc3339(epoch_ms: u64) -> String {
+    let time = jiff::Timestamp::from_millisecond(i64::try_from(epoch_ms).unwrap_or(i64::MAX));
+    time.map_or_else(|_| epoch_ms.to_string(), |time| format!("{time:.3}"))
+}
+
+#[cfg(test)]
+#[path = "logs_tests.rs"]
+mod tests;

@@ -1,0 +1,138 @@
+#![allow(clippy::unwrap_used)]
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::Value;
+use tracing::Level;
+
+use super::*;
+use crate::every_event::{TYPE, emit_decided, emit_every_event};
+
+/// The lines of a log.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Returns what `emit` has a new observer log.
+fn logged(emit: impl FnOnce(&Arc<dyn Observer>)) -> Vec<Value> {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_max_level(Level::DEBUG)
+        .with_writer(move || writer.clone())
+        .finish();
+    let observer: Arc<dyn Observer> = Arc::new(Logs::new(None));
+    tracing::subscriber::with_default(subscriber, || emit(&observer));
+    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn text<'a>(line: &'a Value, field: &str) -> &'a str {
+    line[field].as_str().unwrap_or_default()
+}
+
+#[test]
+fn every_event_is_logged_under_its_text() {
+    let lines = logged(emit_every_event);
+    let texts: BTreeSet<(&str, &str)> = lines
+        .iter()
+        .filter(|line| text(line, "target").starts_with("drumline_host::logs"))
+        .map(|line| (text(line, "level"), text(line, "message")))
+        .collect();
+    let expected = BTreeSet::from([
+        ("INFO", "the queue answers"),
+        ("ERROR", "the queue is out of reach: not ready until it answers again"),
+        ("INFO", "draining"),
+        ("INFO", "drained"),
+        ("WARN", "drained, but abandoned some: they come back when their leases end"),
+        ("DEBUG", "settled"),
+        ("WARN", "SQS did not confirm the outcome: the message comes back"),
+        (
+            "ERROR",
+            "visibility may not be changed: what is to be tried again comes back at the queue's visibility timeout, \
+             not after its backoff, until the permission sqs:ChangeMessageVisibility is there; told once",
+        ),
+        ("WARN", "a call failed, trying again"),
+        ("INFO", "already done: deleted without a run"),
+        ("INFO", "received again while in hand"),
+        ("WARN", "copied to the DLQ"),
+        (
+            "ERROR",
+            "a permanent failure has no DLQ to go to, so it stays in the queue and comes back until it expires: give \
+             the queue a redrive policy",
+        ),
+        ("DEBUG", "renewed leases"),
+        ("WARN", "a lease could not be renewed"),
+        ("ERROR", "lease lost: the message may be somebody else's by now"),
+        ("WARN", "a claim could not be renewed"),
+        (
+            "ERROR",
+            "claim lost: another run of the job has it by now, so this one is stopped, or its effect may happen twice",
+        ),
+        (
+            "ERROR",
+            "unmarked: the job is done and its message deleted, but the store does not know it, so a duplicate would run",
+        ),
+        ("WARN", "runs without a claim, since the store does not answer"),
+        ("WARN", "the job is done, and stays in hand until the store remembers that"),
+        ("WARN", "the store refuses the result: marked without it"),
+        ("WARN", "the claim could not be released in time: it ends by itself"),
+        ("WARN", "received several times without a known ending: runs alone, in case it kills the process"),
+        ("DEBUG", "received"),
+        ("ERROR", "receiving failed"),
+        ("WARN", "receiving paused"),
+        ("INFO", "pause ended"),
+        ("ERROR", "a receive does not end, another one takes its place: not ready until it is over"),
+        ("DEBUG", "done"),
+        ("INFO", "waits its turn"),
+        ("WARN", "the handler panicked, trying again later"),
+        ("WARN", "not run without a claim, trying again later"),
+        ("WARN", "failed, trying again later"),
+        ("DEBUG", "not run again: it has failed for good"),
+        ("ERROR", "failed for good"),
+        ("INFO", "given back"),
+        ("WARN", "left alone"),
+    ]);
+    assert_eq!(texts, expected);
+    assert!(lines.iter().all(|line| text(line, "queue") == "jobs"), "{lines:?}");
+}
+
+#[test]
+fn a_failure_is_logged_with_its_class_and_its_reason() {
+    let reason = "no route".to_owned();
+    let lines = logged(|logs| {
+        let outcome = Outcome::RetryAfter(std::time::Duration::from_secs(2));
+        emit_decided(logs, TYPE, outcome, Ending::RetryAsked { after: None, reason });
+    });
+    let [line] = &lines[..] else { panic!("{lines:?}") };
+    let fields = ["message_id", "job_id", "type", "class", "reason"].map(|field| text(line, field));
+    assert_eq!(fields, ["m1", "k", TYPE, "retry_asked", "no route"]);
+    assert_eq!(
+        (&line["attempt"], &line["took_secs"], &line["retry_in_secs"]),
+        (&1.into(), &0.25.into(), &2.0.into())
+    );
+}
+
+#[test]
+fn a_missing_permission_is_logged_once() {
+    let lines = logged(|logs| {
+        emit_every_event(logs);
+        emit_every_event(logs);
+    });
+    let refusals =
+        lines.iter().filter(|line| text(line, "message").starts_with("visibility may not be changed"));
+    assert_eq!(refusals.count(), 1);
+}

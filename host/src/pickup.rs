@@ -1,0 +1,13 @@
+//! The time from a message's sending to its start.
+
+use std::time::Duration;
+
+use drumline::Context;
+
+use crate::handlers::since_epoch;
+
+/// Returns the time from the sending of a run's message until now, if it is known when it was sent:
+/// `drumline_pickup_delay_seconds`.
+pub fn pickup_delay(context: &Context) -> Option<Duration> {
+    context.message().sent_at.map(|sent_at| since_epoch().saturating_sub(sent_at))
+}

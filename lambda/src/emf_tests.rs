@@ -1,0 +1,150 @@
+#![allow(clippy::unwrap_used)]
+use drumline::{Ending, Failure, Outcome, SqsAction, SqsResult, StoreOperation, StoreResult};
+
+use super::*;
+use crate::every_event::{QUEUE, emit_a_run, emit_decided, emit_every_event};
+
+const NOW: Duration = Duration::from_millis(1_800_000_000_123);
+
+fn of_queue(emf: &Arc<Emf>) -> Arc<dyn Observer> {
+    Arc::new(emf.of_queue(QUEUE))
+}
+
+#[test]
+fn a_common_batch_is_one_line() {
+    let emf = Arc::new(Emf::default());
+    let queue = of_queue(&emf);
+    for _ in 0..2 {
+        emit_a_run(&queue, Ok(()));
+        emit_decided(&queue, "a.b", Outcome::Ack, Ending::Done);
+    }
+    let mut lines = emf.lines(NOW);
+    let pickups = lines[0]["drumline_pickup_delay_seconds"].take();
+    assert!(pickups.as_array().is_some_and(|values| values.len() == 2), "{pickups}");
+    let expected = json!({
+        "queue": "jobs", "type": "a.b", "outcome": "ack",
+        "drumline_jobs_total": 2.0,
+        "drumline_job_duration_seconds": [0.25, 0.25],
+        "drumline_pickup_delay_seconds": null,
+        "_aws": { "Timestamp": 1_800_000_000_123_u64, "CloudWatchMetrics": [
+            { "Namespace": "Drumline", "Dimensions": [["outcome", "queue", "type"]],
+              "Metrics": [{ "Name": "drumline_jobs_total", "Unit": "Count" }] },
+            { "Namespace": "Drumline", "Dimensions": [["queue"]],
+              "Metrics": [{ "Name": "drumline_pickup_delay_seconds", "Unit": "Seconds" }] },
+            { "Namespace": "Drumline", "Dimensions": [["queue", "type"]],
+              "Metrics": [{ "Name": "drumline_job_duration_seconds", "Unit": "Seconds" }] },
+        ] },
+    });
+    assert_eq!(lines, [expected]);
+}
+
+#[test]
+fn labels_that_differ_are_on_lines_of_their_own() {
+    let emf = Arc::new(Emf::default());
+    let queue = of_queue(&emf);
+    emit_decided(&queue, "a", Outcome::Ack, Ending::Done);
+    let panicked = Ending::Panicked { reason: "!".to_owned() };
+    emit_decided(&queue, "b", Outcome::RetryAfter(Duration::ZERO), panicked);
+    queue.observe(&Event::SqsRequest {
+        action: SqsAction::ChangeMessageVisibilityBatch,
+        result: SqsResult::Ok,
+    });
+    let lines = emf.lines(NOW);
+    let told = |line: &Value| {
+        let of = |key: &str| line.get(key).and_then(Value::as_str).map(str::to_owned);
+        (of("type"), of("outcome"), of("class"), line.get("drumline_jobs_total").is_some())
+    };
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines.iter().any(|line| told(line) == (some("b"), some("retry"), some("panicked"), true)));
+}
+
+#[test]
+fn a_line_holds_a_hundred_values() {
+    let emf = Arc::new(Emf::default());
+    for _ in 0..250 {
+        emit_decided(&of_queue(&emf), "a", Outcome::Ack, Ending::Done);
+    }
+    let counts: Vec<usize> = emf
+        .lines(NOW)
+        .iter()
+        .map(|line| line["drumline_job_duration_seconds"].as_array().map_or(1, Vec::len))
+        .collect();
+    assert_eq!(counts, [100, 100, 50]);
+}
+
+#[test]
+fn nothing_counted_is_nothing_written() {
+    let mut out = Vec::new();
+    Emf::default().write_to(&mut out);
+    assert!(out.is_empty());
+}
+
+/// The values of a metric by its labels.
+fn counts(emf: &Emf, name: &str) -> BTreeMap<Vec<String>, f64> {
+    let metrics = emf.0.lock().unwrap();
+    let named = metrics.iter().filter(|((known, _), _)| *known == name);
+    named.map(|((_, labels), values)| (labels.values().cloned().collect(), values.iter().sum())).collect()
+}
+
+#[test]
+fn requests_to_the_store_are_counted_by_operation_and_result() {
+    let process = Arc::new(Emf::default());
+    let answered = |operation, result| process.observe(&Event::StoreRequest { operation, result });
+    answered(StoreOperation::Claim, StoreResult::Ok);
+    answered(StoreOperation::Claim, StoreResult::Ok);
+    answered(StoreOperation::Finish, StoreResult::Failed);
+    let line = |operation: &str, result: &str, count: f64| {
+        json!({
+            "operation": operation, "result": result, "drumline_store_requests_total": count,
+            "_aws": { "Timestamp": 1_800_000_000_123_u64, "CloudWatchMetrics": [
+                { "Namespace": "Drumline", "Dimensions": [["operation", "result"]],
+                  "Metrics": [{ "Name": "drumline_store_requests_total", "Unit": "Count" }] },
+            ] },
+        })
+    };
+    assert_eq!(process.lines(NOW), [line("claim", "ok", 2.0), line("finish", "failed", 1.0)]);
+}
+
+#[test]
+fn the_counts_of_the_process_are_written_once() {
+    let process = Emf::default();
+    let answered = || {
+        let (operation, result) = (StoreOperation::Claim, StoreResult::Ok);
+        process.observe(&Event::StoreRequest { operation, result });
+    };
+    let written = || {
+        let invocation = Emf::default();
+        invocation.absorb(&process);
+        counts(&invocation, "drumline_store_requests_total").into_values().next()
+    };
+    answered();
+    answered();
+    let first = written();
+    answered();
+    assert_eq!([first, written(), written()], [Some(2.0), Some(1.0), None]);
+}
+
+#[test]
+fn every_event_is_counted_once_by_the_queue_and_by_the_process() {
+    let (emf, process) = (Arc::new(Emf::default()), Arc::new(Emf::default()));
+    emit_every_event(&of_queue(&emf));
+    emit_every_event(&(Arc::clone(&process) as Arc<dyn Observer>));
+    for emf in [&emf, &process] {
+        let store = counts(emf, "drumline_store_requests_total");
+        assert_eq!(store.len(), StoreOperation::ALL.len() * StoreResult::ALL.len());
+        assert!(store.values().all(|count| (count - 1.0).abs() < 0.1), "{store:?}");
+    }
+    let renewals = counts(&emf, "drumline_lease_renewals_total").into_values().collect::<Vec<_>>();
+    assert_eq!(renewals, [1.0, 2.0], "not renewed, renewed");
+    assert_eq!(counts(&emf, "drumline_deduplicated_total").len(), 4, "by type and cause");
+    let names: BTreeSet<_> = process.0.lock().unwrap().keys().map(|(name, _)| *name).collect();
+    assert_eq!(names, BTreeSet::from(["drumline_sqs_requests_total", "drumline_store_requests_total"]));
+}
+
+#[test]
+fn a_run_that_fails_is_counted_when_the_ledger_decides() {
+    let emf = Arc::new(Emf::default());
+    emit_a_run(&of_queue(&emf), Err(Failure::retry("later")));
+    assert!(counts(&emf, "drumline_failures_total").is_empty());
+}
