@@ -6,7 +6,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_channel::oneshot;
 use serde::Serialize;
@@ -46,6 +46,12 @@ pub trait Host: Send + Sync + 'static {
     /// Passes an answer of the store to [`Ledger::claimed`](crate::Ledger::claimed), before the run's end.
     fn claimed(&self, _delivery: DeliveryId, _answer: Claimed) -> Answer<'_, ()> {
         Answer::now(())
+    }
+
+    /// Waits for `time`, and returns true; returns false at once if that would end after `deadline`. Without a clock, which is the
+    /// default, no step is [retried](Context::retry).
+    fn sleep(&self, _time: Duration, _deadline: Instant) -> Answer<'_, bool> {
+        Answer::now(false)
     }
 
     /// Keeps a value for the next attempt, soon.

@@ -74,6 +74,7 @@ mod recollection;
 mod requests;
 mod retry;
 mod router;
+mod step;
 mod trace;
 mod unwrapping;
 
@@ -114,3 +115,4 @@ pub use recollection::{Past, Recollection};
 pub use requests::{SqsAction, SqsErrorKind, SqsResult, StoreOperation, StoreResult};
 pub use retry::{InvalidRetryPolicy, Jitter, JitterMode, MAX_VISIBILITY, RetryPolicy};
 pub use router::{Handler, HandlerFuture, HandlerService, Invocation, RAW_TYPE, Router};
+pub use step::MAX_STEP_RETRIES;

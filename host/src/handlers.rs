@@ -1,7 +1,7 @@
 //! Where handlers run, and what is lent to them.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use std::any::Any;
 
@@ -52,6 +52,17 @@ impl Host for TokioHost {
                 Answer::later(async move { drop(self.inputs.send(event).await) })
             }
         }
+    }
+
+    fn sleep(&self, time: Duration, deadline: Instant) -> Answer<'_, bool> {
+        let end = tokio::time::Instant::now() + time;
+        if end.into_std() > deadline {
+            return Answer::now(false);
+        }
+        Answer::later(async move {
+            tokio::time::sleep_until(end).await;
+            true
+        })
     }
 
     fn checkpoint(&self, context: &Context, value: Box<RawValue>) {
