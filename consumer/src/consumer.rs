@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use drumline_host::aws::{AwsQueue, QueueFacts, connect, queue_name};
 use drumline_host::{
     Advice, Books, Driver, Grace, Listener, Nobody, Parts, QueueSettings, QueueStatus, Settings, SqsError,
-    advise, default_scope, intake, policy,
+    advise, default_scope, intake, policy, retry_limits, waits,
 };
 use drumline_store::OpenError;
 
@@ -186,6 +186,7 @@ impl Consumer {
         let scope = default_scope(settings, facts.arn.as_deref(), region.as_deref());
         let scope = scope.map_err(StartError::Settings)?;
         let policy = policy(&name, settings, Some(&facts));
+        let limits = retry_limits(settings, Some(&facts));
         match policy.dead_letter {
             DeadLetterPath::Redrive => {}
             // Found now, since a copy that cannot be sent is found out too late.
@@ -214,6 +215,8 @@ impl Consumer {
             lease_secs = policy.lease.as_secs(),
             fifo = policy.fifo,
             max_receive_count = facts.redrive.as_ref().map(|redrive| redrive.max_receive_count),
+            retry = %policy.retry,
+            waits = waits(&policy.retry, &limits),
             "consuming"
         );
         let probe = DepthProbe {

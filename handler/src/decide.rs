@@ -54,7 +54,10 @@ const STORE_WAIT: Duration = Duration::from_secs(60);
 /// ```
 pub fn decide(policy: &Policy, facts: &Facts<'_>, ending: &Ending, jitter: Jitter) -> Outcome {
     let backoff = || {
-        let delay = policy.retry_for(facts.job_type).delay(facts.attempt, jitter);
+        let retry = policy.retry_for(facts.job_type);
+        // What fits the redrive policy has to count what the redrive policy counts.
+        let number = if retry.is_auto() { facts.receives } else { facts.attempt };
+        let delay = retry.delay(number, jitter);
         Outcome::RetryAfter(delay.min(facts.longest_delay))
     };
     let later = |delay: Duration| Outcome::RetryAfter(delay.min(facts.longest_delay));

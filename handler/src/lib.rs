@@ -104,5 +104,7 @@ pub use policy::{
 };
 pub use receives::{MAX_RECEIVE, Receive, ReceiveId};
 pub use recollection::{Past, Recollection};
-pub use retry::{InvalidRetryPolicy, Jitter, JitterMode, MAX_VISIBILITY, RetryPolicy};
+pub use retry::{
+    InvalidRetryPolicy, Jitter, JitterMode, MAX_VISIBILITY, ReceiveLimit, RetryLimits, RetryPolicy, SPAN,
+};
 pub use router::{Handler, HandlerFuture, HandlerService, Invocation, RAW_TYPE, Router};

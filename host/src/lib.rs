@@ -20,6 +20,7 @@ mod memory;
 mod metrics;
 mod observe;
 mod policy;
+mod retries;
 mod settings;
 mod span_fields;
 mod sqs;
@@ -37,6 +38,7 @@ pub use memory::Memory;
 pub use metrics::QueueMetrics;
 pub use observe::QueueStatus;
 pub use policy::policy;
+pub use retries::{retry_limits, waits};
 pub use settings::{
     AllFailed, Effective, FifoStop, LogFormat, Origin, PermanentFailures, Problem, Problems, QueueSettings,
     SETTINGS, Setting, Settings,

@@ -5,25 +5,29 @@ use std::time::Duration;
 use drumline::{DeadLetterPath, MAX_VISIBILITY, Policy, Polling};
 
 use crate::aws::{QueueFacts, is_fifo};
+use crate::retries::retry_limits;
 use crate::settings::{PermanentFailures, QueueSettings};
 
 /// The policy of the queue called `name`.
 ///
 /// Without `facts`, leases are taken to outlast everything unless the settings say how long they are, and the queue to
-/// have a DLQ: a host that has not asked finds out later, with [`Ledger::lease_is`](drumline::Ledger::lease_is).
+/// have a DLQ: a host that has not asked finds out later, with [`Ledger::lease_is`](drumline::Ledger::lease_is). The waits of
+/// `auto` are fitted to what is known.
 pub fn policy(name: &str, settings: &QueueSettings, facts: Option<&QueueFacts>) -> Policy {
     let dead_letter = match (facts, settings.permanent_failures) {
         (Some(QueueFacts { redrive: None, .. }), _) => DeadLetterPath::Nowhere,
         (_, PermanentFailures::Redrive) => DeadLetterPath::Redrive,
         (_, PermanentFailures::DeadLetter) => DeadLetterPath::Copy,
     };
+    let limits = retry_limits(settings, facts);
+    let by_type = settings.retry_by_type.iter();
     let lease = settings.visibility_timeout.or(facts.map(|facts| facts.visibility_timeout));
     Policy {
         fifo: is_fifo(name),
         concurrency: settings.concurrency,
         handler_timeout: settings.handler_timeout,
-        retry: settings.retry.clone(),
-        retry_by_type: settings.retry_by_type.clone(),
+        retry: settings.retry.clone().fitted(&limits),
+        retry_by_type: by_type.map(|(name, retry)| (name.clone(), retry.clone().fitted(&limits))).collect(),
         max_attempts: settings.max_attempts,
         claims: true,
         unknown_type: settings.unknown_type,

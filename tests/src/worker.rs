@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use crate::binary::binary;
 use crate::eventually::{PATIENCE, eventually};
 use crate::http::get;
+use crate::local_queue::LocalQueue;
 use crate::output::{Lines, ShownOnFailure, entries};
 use crate::queues::{REGION, TestQueue, localstack};
 
@@ -50,13 +51,23 @@ impl Launch {
             .env("RUST_BACKTRACE", "1")
     }
 
-    /// A worker on `queue` that notices soon when it should stop, serves its metrics, and retries without chance.
+    /// A worker on `queue` that notices soon when it should stop, serves its metrics, and retries soon and without chance.
     pub fn run(queue: &TestQueue) -> Self {
+        Self::run_at(&queue.url).env("AWS_ENDPOINT_URL", &localstack())
+    }
+
+    /// The same on a queue that the test serves itself.
+    pub fn on(queue: &LocalQueue) -> Self {
+        let launch = Self::run_at(&queue.url);
+        launch.env("AWS_ENDPOINT_URL", &queue.endpoint_url())
+    }
+
+    fn run_at(queue_url: &str) -> Self {
         let addr = free_address();
         let launch = Self::new(&["run"])
-            .env("DRUMLINE_QUEUE_URL", &queue.url)
-            .env("AWS_ENDPOINT_URL", &localstack())
+            .env("DRUMLINE_QUEUE_URL", queue_url)
             .env("DRUMLINE_WAIT_TIME", "1s")
+            .env("DRUMLINE_RETRY", "exponential(1s,2,5m)")
             .env("DRUMLINE_RETRY_JITTER", "none")
             .env("DRUMLINE_LOG", "info,drumline_host=debug")
             .env("DRUMLINE_HTTP_ADDR", &addr.to_string());

@@ -6,5 +6,6 @@ mod function;
 mod identity;
 mod parity;
 mod pauses;
+mod retries;
 mod running;
 mod telemetry;
