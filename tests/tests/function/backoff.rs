@@ -197,7 +197,7 @@ async fn the_default_backoff_fits_the_redrive_policy_of_the_queue() {
         let function = FunctionLaunch::forwarding(&app, &queue).without("DRUMLINE_RETRY").spawn().await;
         let batch = queue.batch(&vec!["503 x"; expected.len()]).await.into_iter().zip(expected);
         let batch: Vec<Record> =
-            batch.map(|(record, (count, _))| record.attribute("ApproximateReceiveCount", *count)).collect();
+            batch.map(|(record, (count, _))| record.attribute("ApproximateReceiveCount", count)).collect();
         run(&function, &batch).await.expect_failed(&ids(&batch));
         for (record, (_, secs)) in batch.iter().zip(expected) {
             expect_back_in(&queue, record, *secs);
