@@ -11,7 +11,8 @@ use tracing::{info, warn};
 use drumline_host::aws::{AwsQueue, QueueFacts, connect, queue_name};
 use drumline_host::{
     Advice, Books, Driver, Grace, Listener, Nobody, Parts, QueueSettings, QueueStatus, Settings, SqsError,
-    advise, default_scope, intake, policy, retry_limits, waits,
+    advise, check_descriptors, default_scope, http_connections, intake, policy, raise_descriptor_limit,
+    retry_limits, waits,
 };
 use drumline_store::OpenError;
 
@@ -97,11 +98,14 @@ impl Consumer {
         self
     }
 
-    /// Consumes until `shutdown` completes, then drains. Tells per queue how the drain went.
+    /// Consumes until `shutdown` completes, then drains. Tells per queue how the drain went. Raises the process's limit of
+    /// open files to what the system allows.
     pub async fn run(
         self,
         shutdown: impl Future<Output = ()>,
     ) -> Result<Vec<(String, DrainSummary)>, StartError> {
+        let descriptors = raise_descriptor_limit();
+        check_descriptors(&self.settings, descriptors).map_err(StartError::Settings)?;
         let mut shutdown = std::pin::pin!(shutdown);
         let (books, loops) = tokio::select! {
             started = self.start() => started?,
@@ -123,8 +127,16 @@ impl Consumer {
             Some(addr) => {
                 let depths = Depths::new(probes, self.metrics.clone());
                 let store = Arc::clone(books.store());
-                let endpoint =
-                    Endpoint::serve(addr, self.metrics.clone(), depths, readiness.clone(), store).await;
+                let connections = http_connections(descriptors);
+                let endpoint = Endpoint::serve(
+                    addr,
+                    self.metrics.clone(),
+                    depths,
+                    readiness.clone(),
+                    store,
+                    connections,
+                )
+                .await;
                 Some(endpoint.map_err(|error| StartError::Http { addr, error })?)
             }
             None => None,

@@ -67,6 +67,7 @@ mod payload_hash;
 mod policy;
 mod receives;
 mod recollection;
+mod resources;
 mod retry;
 mod router;
 mod tenure;
@@ -104,6 +105,7 @@ pub use policy::{
 };
 pub use receives::{MAX_RECEIVE, Receive, ReceiveId};
 pub use recollection::{Past, Recollection};
+pub use resources::is_out_of_resources;
 pub use retry::{
     InvalidRetryPolicy, Jitter, JitterMode, MAX_VISIBILITY, ReceiveLimit, RetryLimits, RetryPolicy, SPAN,
 };

@@ -81,6 +81,13 @@ pub enum Note {
     },
     /// A claim ended under a running handler.
     ClaimLost(Arc<Message>),
+    /// A run lacked resources: its message waits in hand to run again, which costs no attempt and no receive.
+    KeptInHand {
+        /// The message.
+        message: Arc<Message>,
+        /// The run.
+        run: RunFacts,
+    },
     /// A message that may kill the process waits to run alone.
     Isolated(Arc<Message>),
     /// A receive brought messages, or none.

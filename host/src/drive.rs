@@ -22,7 +22,8 @@ use crate::listener::Listener;
 use crate::memory::Memory;
 use crate::metrics::QueueMetrics;
 use crate::observe::{QueueObserver, QueueStatus};
-use crate::sqs::{BoxFuture, Queue, SqsError};
+use crate::resources::ResourceProbe;
+use crate::sqs::{BoxFuture, Queue, SqsError, SqsErrorKind};
 use branches::{answer, change, now, sleep_until};
 
 /// Events taken from the channel at once. More than come together in practice; it only bounds one turn of the loop.
@@ -33,7 +34,7 @@ const CHANNEL: usize = 1024;
 
 /// Calls in the air at once. SQS answers one in milliseconds, and each has a connection: a Lambda function may have 1,024
 /// files open, all of its concurrent batches together.
-const MAX_CALLS: usize = 64;
+pub(crate) const MAX_CALLS: usize = 64;
 
 /// Those that run.
 type Runs = HashMap<DeliveryId, RunControl, RandomState>;
@@ -60,6 +61,7 @@ pub struct Driver {
     calls: Arc<Semaphore>,
     books: Option<Books>,
     memory: Option<Memory>,
+    resources: ResourceProbe,
     report: BatchReport,
 }
 
@@ -120,6 +122,7 @@ impl Driver {
         let observer = QueueObserver::new(name, metrics, listener, status, books.clone());
         let calls = Arc::new(Semaphore::new(MAX_CALLS));
         let report = BatchReport::default();
+        let resources = ResourceProbe::new(ledger.policy().concurrency.get());
         Self {
             ledger,
             queue,
@@ -132,6 +135,7 @@ impl Driver {
             calls,
             books,
             memory: None,
+            resources,
             report,
         }
     }
@@ -179,9 +183,11 @@ impl Driver {
                 self.calls.close();
                 return BatchReport { summary, ..std::mem::take(&mut self.report) };
             }
+            let lacks = self.ledger.pause_reasons().any(|reason| reason == PauseReason::OutOfResources);
+            self.resources.watch(now(), lacks);
             let timeout = self.ledger.timeout();
-            // Every branch is cancel-safe: `recv_many` takes nothing out before it completes, the shutdown and the lease
-            // are polled by reference, a change is seen the next time, and a sleep holds no state worth keeping.
+            // Every branch is cancel-safe: `recv_many` takes nothing out before it completes, the shutdown, the lease and the
+            // probe are polled by reference, a change is seen the next time, and a sleep holds no state worth keeping.
             tokio::select! {
                 biased;
                 _ = inbox.recv_many(&mut turn, MAX_TURN) => {
@@ -203,6 +209,10 @@ impl Driver {
                     }
                 }
                 answers = change(&mut store) => self.store_answers(answers),
+                () = self.resources.freed() => {
+                    self.ledger.resume(now(), PauseReason::OutOfResources);
+                    self.resources.ended(now());
+                }
                 () = sleep_until(timeout) => {}
             }
         }
@@ -230,7 +240,12 @@ impl Driver {
         let jitter = Jitter::new(fastrand::u32(..));
         match event {
             Event::Received(id, at, Ok(messages)) => self.ledger.received(at, id, messages),
-            Event::Received(id, _, Err(error)) => self.ledger.receive_failed(now, id, error.text, jitter),
+            Event::Received(id, _, Err(error)) => {
+                if error.kind == SqsErrorKind::OutOfResources {
+                    self.ledger.pause(now, Pause { reason: PauseReason::OutOfResources, probe: Probe::Host });
+                }
+                self.ledger.receive_failed(now, id, error.text, jitter);
+            }
             Event::Ended(id, report) => {
                 // A claim that is left is given up first.
                 if !report.claimed {

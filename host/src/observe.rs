@@ -200,6 +200,7 @@ impl QueueObserver {
                 message_id = &*message.id,
                 "claim lost: the job may be somebody else's by now, so its handler is stopped"
             ),
+            Note::KeptInHand { message, run } => self.kept_in_hand(&message, &run),
             Note::Isolated(message) => warn!(
                 queue,
                 message_id = &*message.id,
@@ -223,6 +224,19 @@ impl QueueObserver {
                 );
             }
         }
+    }
+
+    /// Counted as a run that failed, and neither as an outcome nor in the job's history: it was no attempt.
+    fn kept_in_hand(&self, message: &Message, run: &RunFacts) {
+        self.metrics.ran(run.job_type.as_deref(), run.took, run.ending.class());
+        warn!(
+            queue = &*self.queue,
+            message_id = &*message.id,
+            "type" = run.job_type.as_deref(),
+            class = run.ending.class(),
+            reason = run.ending.reason(),
+            "out of resources: kept in hand"
+        );
     }
 
     fn paused(&self, Pause { reason, probe }: Pause) {
@@ -288,6 +302,7 @@ impl QueueObserver {
                         return;
                     }
                     Some(Ending::Panicked { .. }) => "the handler panicked, trying again later",
+                    Some(Ending::OutOfResources { .. }) => "out of resources, trying again later",
                     Some(Ending::StoreUnavailable { .. }) => "not run without a claim, trying again later",
                     _ => "failed, trying again later",
                 };

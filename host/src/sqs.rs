@@ -43,6 +43,8 @@ pub enum SqsErrorKind {
     Throttled,
     /// SQS cannot be reached, or does not answer in time.
     Unreachable,
+    /// This process lacks file descriptors or memory to ask.
+    OutOfResources,
     /// A receipt handle that counts no longer.
     Gone,
     /// Anything else that SQS answers.
@@ -58,6 +60,7 @@ impl SqsErrorKind {
             Self::NoCredentials => "no_credentials",
             Self::Throttled => "throttled",
             Self::Unreachable => "unreachable",
+            Self::OutOfResources => "out_of_resources",
             Self::Gone => "gone",
             Self::Other => "error",
         }
@@ -65,7 +68,7 @@ impl SqsErrorKind {
 
     /// Whether the same request may succeed a little later without anybody mending anything.
     pub fn passes(self) -> bool {
-        matches!(self, Self::Throttled | Self::Unreachable)
+        matches!(self, Self::Throttled | Self::Unreachable | Self::OutOfResources)
     }
 }
 

@@ -60,6 +60,7 @@ impl Ledger {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         if std::mem::take(&mut delivery.surrendering) {
             self.queue_settlement(now, id);
+            self.ready_again(now, id);
         }
     }
 }

@@ -128,7 +128,7 @@ impl Ledger {
     fn begin(&mut self, now: Instant, id: DeliveryId) -> bool {
         let claim_length = self.claim_length(now);
         let Some(delivery) = self.deliveries.get_mut(&id) else { return false };
-        if !matches!(delivery.stage, Stage::Waiting) {
+        if !matches!(delivery.stage, Stage::Waiting) || delivery.surrendering {
             return false;
         }
         let message = Arc::clone(&delivery.message);
@@ -164,6 +164,12 @@ impl Ledger {
         let stopped = if run.lost { Some(CancelReason::LeaseLost) } else { run.cancelled };
         let receives = attempt(&message);
         let attempt = report.attempt.unwrap_or(receives);
+        let took = now.saturating_duration_since(run.started_at);
+        if self.keeps_for_resources(now, id, stopped, &report.ending) {
+            let Report { ending, job_type, identity, claimed, .. } = report;
+            return self.keep(now, id, RunFacts { job_type, identity, attempt, ending, took }, claimed);
+        }
+        let Some(delivery) = self.deliveries.get(&id) else { return };
         let facts = Facts {
             attempt,
             receives,
@@ -172,7 +178,6 @@ impl Ledger {
         };
         let decision = decide_run(&self.policy, &facts, stopped, report.ending, now, jitter);
         let RunDecision { ending, outcome, past, surrender } = decision;
-        let took = now.saturating_duration_since(run.started_at);
         self.learn(&message, past);
         if report.claimed {
             self.surrender(id, surrender);

@@ -120,6 +120,9 @@ impl Host {
         if claimed {
             self.watch.surrenders(run.delivery);
         }
+        if matches!(ending, Ending::OutOfResources { .. }) && !self.on_lambda {
+            self.watch.lacks_resources(run.delivery, self.now);
+        }
         let report = Report { claimed, ..Report::new(ending, job_type.map(Into::into)) };
         self.ledger.ended(self.now, run.delivery, report, jitter);
         self.act();

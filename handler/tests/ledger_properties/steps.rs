@@ -150,6 +150,7 @@ fn ending(how: u8, cancelled: Option<CancelReason>) -> Ending {
             Ending::Held { remaining: Duration::from_millis(u64::from(how) * 91), reason }
         }
         (8, _) => Ending::Panicked { reason },
+        (9, None) if how >= 128 => Ending::OutOfResources { reason },
         _ => Ending::Rejected { reason },
     }
 }

@@ -16,6 +16,8 @@ const KEPT_IN_HAND: Duration = Duration::from_secs(60);
 pub(crate) struct Watch {
     policy: Policy,
     started: HashSet<DeliveryId>,
+    /// Deliveries whose last run lacked resources: they may run again.
+    lacked: HashSet<DeliveryId>,
     decided: HashSet<DeliveryId>,
     finished: HashSet<DeliveryId>,
     /// Deliveries with an outcome whose disposition depends on a copy.
@@ -58,6 +60,7 @@ impl Watch {
         Self {
             policy,
             started: HashSet::new(),
+            lacked: HashSet::new(),
             decided: HashSet::new(),
             finished: HashSet::new(),
             copying: HashSet::new(),
@@ -93,6 +96,11 @@ impl Watch {
         assert!(!self.drains, "nothing starts during a drain");
         assert!(self.kept_since.is_none(), "nothing starts while a pause keeps it in hand");
         assert!(self.started.insert(start.delivery), "a delivery runs once");
+        assert!(
+            !self.surrendering.contains(&start.delivery),
+            "its claim from the run before is not free yet"
+        );
+        self.lacked.remove(&start.delivery);
         assert!(!self.decided.contains(&start.delivery), "an outcome is the end");
         assert!(
             self.running.insert(message, start.delivery).is_none(),
@@ -116,6 +124,15 @@ impl Watch {
         assert!(self.running.remove(&message).is_some());
         if success {
             self.done.insert(message);
+        }
+    }
+
+    /// A run lacked resources: the queue is paused, and the delivery may run again.
+    pub(crate) fn lacks_resources(&mut self, delivery: DeliveryId, now: Instant) {
+        self.started.remove(&delivery);
+        self.lacked.insert(delivery);
+        if !self.pauses.contains_key(&PauseReason::OutOfResources) {
+            self.pause(PauseReason::OutOfResources, now);
         }
     }
 
@@ -205,7 +222,8 @@ impl Watch {
         match note {
             Note::Decided { delivery, outcome, run, .. } => {
                 assert!(self.decided.insert(*delivery), "one outcome each");
-                assert_eq!(run.is_some(), self.started.contains(delivery), "runs have their facts");
+                let ran = self.started.contains(delivery);
+                assert!(run.is_some() == ran || self.lacked.contains(delivery), "runs have their facts");
                 self.undecided -= 1;
                 if !self.finished.contains(delivery) {
                     let copied = self.policy.dead_letter == DeadLetterPath::Copy;
@@ -306,6 +324,7 @@ fn name(note: &Note) -> &'static str {
         Note::ClaimRenewalFailed { .. } => "claim not renewed",
         Note::ClaimLost(_) => "claim lost",
         Note::Isolated(_) => "isolated",
+        Note::KeptInHand { .. } => "kept in hand",
         Note::Received(_) => "received",
         Note::ReceiveFailed { .. } => "receive failed",
         Note::Paused(_) => "paused",

@@ -414,6 +414,7 @@ fn words_of_note(note: &Note) -> Option<String> {
         Note::ClaimRenewalFailed { message, .. } => format!("{}'s claim was not renewed", message.id),
         Note::ClaimLost(message) => format!("{} lost its claim", message.id),
         Note::Isolated(message) => format!("{} waits to run alone", message.id),
+        Note::KeptInHand { message, .. } => format!("{} is kept in hand", message.id),
         Note::ReceiveFailed { retry_in, .. } => format!("receive failed, again in {retry_in:?}"),
         Note::Paused(pause) => format!("paused: {}", pause.reason.label()),
         Note::Resumed { pause, lasted } => format!("resumed after {lasted:?}: {}", pause.reason.label()),
