@@ -27,6 +27,7 @@ pub struct Launch {
     http: Option<SocketAddr>,
     home: TempDir,
     binary: Option<PathBuf>,
+    descriptors: Option<u32>,
 }
 
 impl Launch {
@@ -39,6 +40,7 @@ impl Launch {
             http: None,
             home: tempfile::tempdir().unwrap(),
             binary: None,
+            descriptors: None,
         };
         let home = launch.home.path().display().to_string();
         launch
@@ -97,6 +99,16 @@ impl Launch {
         self
     }
 
+    /// The same with at most so many file descriptors.
+    pub fn descriptors(self, limit: u32) -> Self {
+        Self { descriptors: Some(limit), ..self }
+    }
+
+    /// The address of its HTTP endpoint.
+    pub fn http_addr(&self) -> SocketAddr {
+        self.http.expect("its HTTP endpoint is on")
+    }
+
     /// The folder that the process takes for its user's home, and runs in.
     pub fn home(&self) -> &Path {
         self.home.path()
@@ -105,7 +117,14 @@ impl Launch {
     /// Starts the process.
     pub fn spawn(self) -> Worker {
         let program = self.binary.unwrap_or_else(|| binary("drumline-consumer", "drumline"));
-        let mut command = Command::new(program);
+        let mut command = match self.descriptors {
+            Some(limit) => {
+                let mut shell = Command::new("/bin/sh");
+                shell.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")]).arg(program);
+                shell
+            }
+            None => Command::new(program),
+        };
         command.args(&self.args).env_clear().envs(&self.env).current_dir(self.home.path());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();

@@ -1,10 +1,12 @@
 //! The connections of the HTTP endpoint: few, and none for longer than it is used, so that they take no descriptor that the
 //! worker needs.
 
-use std::sync::Arc;
+use std::fs::File;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
+use drumline::is_out_of_resources;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -27,13 +29,41 @@ pub(super) struct Bounds {
     pub(super) header_time: Duration,
 }
 
+/// A descriptor that is given up for one connection when none is left, so that `/readyz` can name the reason.
+#[derive(Clone)]
+struct Spare(Arc<Mutex<Option<File>>>);
+
+impl Spare {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(File::open("/dev/null").ok())))
+    }
+
+    /// Returns true if there was one.
+    fn give_up(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
+    }
+
+    fn take_back(&self) {
+        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.is_none() {
+            *spare = File::open("/dev/null").ok();
+        }
+    }
+}
+
 /// Serves `routes` until it is dropped. Connections beyond the bound are closed at once.
 pub(super) async fn serve(listener: TcpListener, routes: Router, bounds: Bounds) {
     let places = Arc::new(Semaphore::new(bounds.connections));
     let mut connections = JoinSet::new();
+    let spare = Spare::new();
+    let mut is_last = false;
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
+            Err(error) if is_out_of_resources(&error) && spare.give_up() => {
+                is_last = true;
+                continue;
+            }
             Err(error) => {
                 warn!(%error, "the HTTP endpoint cannot accept a connection");
                 tokio::time::sleep(ACCEPT_AGAIN).await;
@@ -49,12 +79,15 @@ pub(super) async fn serve(listener: TcpListener, routes: Router, bounds: Bounds)
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(bounds.header_time)
+            .keep_alive(!std::mem::take(&mut is_last))
             .serve_connection(TokioIo::new(stream), service);
+        let spare = spare.clone();
         connections.spawn(async move {
             if let Err(error) = connection.await {
                 debug!(%error, "a connection to the HTTP endpoint has ended");
             }
             drop(place);
+            spare.take_back();
         });
     }
 }
