@@ -26,7 +26,7 @@ const MOST_RECEIVES: u64 = 20;
 /// none.
 pub fn raise_descriptor_limit() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
-    let Some(soft) = limit.current else { return None };
+    let soft = limit.current?;
     if limit.maximum.is_some_and(|hard| hard <= soft) {
         debug!(limit = soft, "file descriptor limit");
         return Some(soft);
