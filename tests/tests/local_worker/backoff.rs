@@ -24,6 +24,17 @@ async fn the_default_backoff_fits_the_redrive_policy_and_is_shown_at_the_start()
 }
 
 #[tokio::test]
+async fn config_asks_the_queue_for_the_waits_that_fit_it() {
+    let setup = Setup { max_receive_count: Some(3), ..Setup::default() };
+    let queue = LocalQueue::create(setup).await;
+    let launch = Launch::new(&["config", "--ask", "--queue-url", &queue.url]);
+    let finished = launch.env("AWS_ENDPOINT_URL", &queue.endpoint_url()).finish().await;
+    assert_eq!(finished.status, Some(0), "{}", finished.errors());
+    let row = finished.stdout.iter().find(|line| line.trim_start().starts_with("retry_waits")).unwrap();
+    assert!(row.contains("1s, 9m 59s ") && !row.contains("maxReceiveCount"), "{row}");
+}
+
+#[tokio::test]
 async fn config_shows_the_waits_of_queues_that_may_be_meant() {
     let launch =
         Launch::new(&["config"]).env("DRUMLINE_QUEUE_URL", "http://127.0.0.1:9324/000000000000/jobs");
