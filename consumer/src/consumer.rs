@@ -11,7 +11,8 @@ use tracing::{info, warn};
 use drumline_host::aws::{AwsQueue, QueueFacts, connect, queue_name};
 use drumline_host::{
     Advice, Books, Driver, Grace, Logs, Parts, QueueSettings, QueueStatus, Settings, SqsError, advise,
-    default_scope, intake, policy,
+    check_descriptors, default_scope, http_connections, intake, policy, raise_descriptor_limit, retry_limits,
+    waits,
 };
 use drumline_store::OpenError;
 
@@ -97,11 +98,14 @@ impl Consumer {
         self
     }
 
-    /// Consumes until `shutdown` completes, then drains. Tells per queue how the drain went.
+    /// Consumes until `shutdown` completes, then drains. Tells per queue how the drain went. Raises the process's limit of
+    /// open files to what the system allows.
     pub async fn run(
         self,
         shutdown: impl Future<Output = ()>,
     ) -> Result<Vec<(String, DrainSummary)>, StartError> {
+        let descriptors = raise_descriptor_limit();
+        check_descriptors(&self.settings, descriptors).map_err(StartError::Settings)?;
         let mut shutdown = std::pin::pin!(shutdown);
         let (books, loops) = tokio::select! {
             started = self.start() => started?,
@@ -123,8 +127,16 @@ impl Consumer {
             Some(addr) => {
                 let depths = Depths::new(probes, self.metrics.clone(), self.of_the_process());
                 let store = Arc::clone(books.store());
-                let endpoint =
-                    Endpoint::serve(addr, self.metrics.clone(), depths, readiness.clone(), store).await;
+                let connections = http_connections(descriptors);
+                let endpoint = Endpoint::serve(
+                    addr,
+                    self.metrics.clone(),
+                    depths,
+                    readiness.clone(),
+                    store,
+                    connections,
+                )
+                .await;
                 Some(endpoint.map_err(|error| StartError::Http { addr, error })?)
             }
             None => None,
@@ -197,6 +209,7 @@ impl Consumer {
         let scope = default_scope(settings, facts.arn.as_deref(), region.as_deref());
         let scope = scope.map_err(StartError::Settings)?;
         let policy = policy(&name, settings, self.settings.store.outage, Some(&facts));
+        let limits = retry_limits(settings, Some(&facts));
         match policy.dead_letter {
             DeadLetterPath::Redrive => {}
             // Found now, since a copy that cannot be sent is found out too late.
@@ -225,6 +238,8 @@ impl Consumer {
             lease_secs = policy.lease.as_secs(),
             fifo = policy.fifo,
             max_receive_count = facts.redrive.as_ref().map(|redrive| redrive.max_receive_count),
+            retry = %policy.retry,
+            waits = waits(&policy.retry, &limits),
             "consuming"
         );
         let probe = DepthProbe {

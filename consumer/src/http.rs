@@ -1,6 +1,7 @@
 //! What the process answers about itself: alive, ready, and its metrics.
 
 mod jobs;
+mod serve;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use tokio::task::JoinHandle;
 
 use crate::depth::Depths;
 use crate::metrics::Metrics;
+use serve::{Bounds, HEADER_TIME, serve};
 
 /// Whether the process should be counted on.
 #[derive(Clone)]
@@ -83,6 +85,7 @@ impl Endpoint {
         depths: Depths,
         readiness: Readiness,
         store: Arc<dyn Store>,
+        connections: usize,
     ) -> std::io::Result<Self> {
         let listener = TcpListener::bind(addr).await?;
         let routes = Router::new()
@@ -90,12 +93,8 @@ impl Endpoint {
             .route("/readyz", get(ready).with_state(readiness))
             .route("/metrics", get(show).with_state((metrics, depths)))
             .merge(jobs::routes(store));
-        let server = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, routes).await {
-                tracing::error!(%error, "the HTTP endpoint has stopped");
-            }
-        });
-        Ok(Self { server })
+        let bounds = Bounds { connections, header_time: HEADER_TIME };
+        Ok(Self { server: tokio::spawn(serve(listener, routes, bounds)) })
     }
 }
 

@@ -38,6 +38,10 @@ const HELD_WAIT: Duration = Duration::from_secs(1);
 /// DLQ, and an outage is no failure of the job.
 const STORE_WAIT: Duration = Duration::from_secs(60);
 
+/// How long a message stays away at most if its run lacked resources and it cannot be kept in hand: another process may have
+/// them, and in this one whatever holds them may have ended.
+const RESOURCES_WAIT: Duration = Duration::from_secs(60);
+
 /// What follows from `ending`. Pure and total: it has no error, and nothing in it means success by default.
 ///
 /// ```
@@ -56,7 +60,10 @@ const STORE_WAIT: Duration = Duration::from_secs(60);
 /// ```
 pub fn decide(policy: &Policy, facts: &Facts<'_>, ending: &Ending, jitter: Jitter) -> Outcome {
     let backoff = || {
-        let delay = policy.retry_for(facts.job_type).delay(facts.attempt, jitter);
+        let retry = policy.retry_for(facts.job_type);
+        // What fits the redrive policy has to count what the redrive policy counts.
+        let number = if retry.is_auto() { facts.receives } else { facts.attempt };
+        let delay = retry.delay(number, jitter);
         Outcome::RetryAfter(delay.min(facts.longest_delay))
     };
     let later = |delay: Duration| Outcome::RetryAfter(delay.min(facts.longest_delay));
@@ -82,6 +89,7 @@ pub fn decide(policy: &Policy, facts: &Facts<'_>, ending: &Ending, jitter: Jitte
         }
         Ending::Held { remaining, .. } => later(held(policy, facts, *remaining, jitter)),
         Ending::StoreUnavailable { .. } => later(STORE_WAIT / 2 + jitter.of(STORE_WAIT / 2)),
+        Ending::OutOfResources { .. } => later(RESOURCES_WAIT / 2 + jitter.of(RESOURCES_WAIT / 2)),
         Ending::Interrupted => Outcome::Release,
         Ending::LeaseLost => Outcome::LeaseLost,
     }
@@ -143,6 +151,8 @@ mod tests {
             (1, None, held(0), secs(1)),
             (5, Some("slow"), held(40), secs(60)),
             (1, None, Ending::StoreUnavailable { reason: why() }, secs(30)),
+            // Also in an attempt after which other failures would be permanent.
+            (9, None, Ending::OutOfResources { reason: why() }, secs(30)),
         ];
         let facts = |attempt, job_type| Facts {
             attempt: NonZeroU32::new(attempt).unwrap(),

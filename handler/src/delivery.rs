@@ -43,6 +43,8 @@ pub(crate) struct Delivery {
     /// The claim is being released; the message must not go to another worker before that is done.
     pub(crate) releasing: Option<Releasing>,
     pub(crate) stage: Stage,
+    /// The number of its runs that ended for lack of resources, and after which it stayed in hand.
+    pub(crate) kept_runs: u8,
     /// Where it is given back unrun: for how long it stays hidden.
     pub(crate) hidden_for: Duration,
 }
@@ -134,6 +136,7 @@ impl Delivery {
             renewing: false,
             releasing: None,
             stage: Stage::Waiting,
+            kept_runs: 0,
             hidden_for: Duration::ZERO,
         }
     }
@@ -197,7 +200,8 @@ impl Delivery {
     /// When it needs a renewal; `None` while one is in the air, and once none will follow.
     pub(crate) fn renewal_due(&self) -> Option<Instant> {
         let beats = match &self.stage {
-            Stage::Waiting => true,
+            // While a claim is being given up that must not last: an answer that is lost holds a place for a lease.
+            Stage::Waiting => self.releasing.is_none(),
             Stage::Running(run) => !run.lost,
             Stage::Settling(_) => false,
         };

@@ -45,6 +45,11 @@ pub enum Ending {
     Interrupted,
     /// The lease, or the claim, ended under the running handler.
     LeaseLost,
+    /// The handler failed because the process, or its machine, lacks file descriptors or memory. No attempt is counted.
+    OutOfResources {
+        /// The error in words.
+        reason: String,
+    },
     /// The handler did not run: a run of the same identity has succeeded before, for another message or in another worker.
     DoneBefore(Box<Duplicate>),
     /// The handler did not run: the message has failed for good before.
@@ -79,6 +84,7 @@ impl Ending {
             Self::TimedOut => Some(FailureClass::TimedOut),
             Self::Interrupted => Some(FailureClass::Interrupted),
             Self::LeaseLost => Some(FailureClass::LeaseLost),
+            Self::OutOfResources { .. } => Some(FailureClass::OutOfResources),
             Self::StoreUnavailable { .. } => Some(FailureClass::StoreUnavailable),
         }
     }
@@ -94,7 +100,8 @@ impl Ending {
             | Self::Panicked { .. }
             | Self::TimedOut
             | Self::Interrupted
-            | Self::LeaseLost => true,
+            | Self::LeaseLost
+            | Self::OutOfResources { .. } => true,
             Self::DoneBefore(_)
             | Self::Condemned { .. }
             | Self::Held { .. }
@@ -113,6 +120,7 @@ impl Ending {
             | Self::Panicked { reason }
             | Self::Condemned { reason }
             | Self::Held { reason, .. }
+            | Self::OutOfResources { reason }
             | Self::StoreUnavailable { reason } => Some(reason),
             Self::TimedOut => Some("the attempt's time was over"),
             Self::Interrupted => Some("interrupted by the shutdown"),
@@ -140,6 +148,8 @@ pub enum FailureClass {
     Interrupted,
     /// The lease or the claim was lost.
     LeaseLost,
+    /// The process lacks file descriptors or memory.
+    OutOfResources,
     /// The store of claims does not answer.
     StoreUnavailable,
 }
@@ -156,6 +166,7 @@ impl FailureClass {
             Self::TimedOut => "timed_out",
             Self::Interrupted => "interrupted",
             Self::LeaseLost => "lease_lost",
+            Self::OutOfResources => "out_of_resources",
             Self::StoreUnavailable => "store_unavailable",
         }
     }

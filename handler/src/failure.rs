@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt::{self, Display, Write};
 use std::time::Duration;
 
+use crate::resources::is_out_of_resources;
+
 /// Longest failure reason that is kept, in bytes: enough for an error chain, small enough for logs and stores.
 pub const MAX_REASON_BYTES: usize = 1024;
 
@@ -39,6 +41,8 @@ pub enum Wish {
     Reject,
     /// The payload does not fit the job type: permanent like a rejection, counted apart.
     Undecodable,
+    /// Try again once the process has the file descriptors or the memory that this run lacked; no attempt is counted.
+    OutOfResources,
 }
 
 impl Failure {
@@ -59,8 +63,21 @@ impl Failure {
         Self::new(Wish::Reject, &reason)
     }
 
+    /// Says that the process, or its machine, lacks file descriptors or memory: the queue is paused until it has them, and
+    /// the run is no attempt. Every conversion from an error does so if one of its causes says so
+    /// ([`is_out_of_resources`](crate::is_out_of_resources)); this is for errors that hide their causes.
+    pub fn out_of_resources(reason: impl Display) -> Self {
+        Self::new(Wish::OutOfResources, &reason)
+    }
+
     pub(crate) fn undecodable(reason: impl Display) -> Self {
         Self::new(Wish::Undecodable, &reason)
+    }
+
+    /// Makes a failure of an error with its causes.
+    fn of(wish: Wish, error: &(dyn Error + 'static)) -> Self {
+        let wish = if is_out_of_resources(error) { Wish::OutOfResources } else { wish };
+        Self::new(wish, &Chain(error))
     }
 
     fn new(wish: Wish, reason: &dyn Display) -> Self {
@@ -104,12 +121,13 @@ impl fmt::Debug for Failure {
     }
 }
 
-/// Any error is a wish to retry; its whole chain becomes the reason.
+/// Any error is a wish to retry; its whole chain becomes the reason. An error of the operating system that file descriptors or
+/// memory are used up is [`Wish::OutOfResources`], and so it is in [`OrReject`].
 ///
 /// This is also why `Failure` is not itself an [`Error`].
 impl<E: Error + Send + Sync + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self::retry(Chain(&error))
+        Self::of(Wish::Retry, &error)
     }
 }
 
@@ -142,11 +160,11 @@ pub trait OrReject<T> {
 
 impl<T, E: Error + 'static> OrReject<T> for Result<T, E> {
     fn or_reject(self) -> Result<T, Failure> {
-        self.map_err(|error| Failure::reject(Chain(&error)))
+        self.map_err(|error| Failure::of(Wish::Reject, &error))
     }
 
     fn or_retry_after(self, delay: Duration) -> Result<T, Failure> {
-        self.map_err(|error| Failure::retry_after(delay, Chain(&error)))
+        self.map_err(|error| Failure::of(Wish::RetryAfter(delay), &error))
     }
 }
 
@@ -172,6 +190,15 @@ mod tests {
         let failure = Failure::from(Outer("x".parse::<u8>().unwrap_err()));
         assert_eq!(failure.wish(), Wish::Retry);
         assert_eq!(failure.reason(), "no age: invalid digit found in string");
+    }
+
+    #[test]
+    fn a_lack_of_descriptors_is_no_failure_of_the_job() {
+        let error = || std::io::Error::from_raw_os_error(24);
+        assert_eq!(Failure::from(error()).wish(), Wish::OutOfResources);
+        assert_eq!(Err::<(), _>(error()).or_reject().unwrap_err().wish(), Wish::OutOfResources);
+        let delayed = Err::<(), _>(error()).or_retry_after(Duration::from_secs(9));
+        assert_eq!(delayed.unwrap_err().wish(), Wish::OutOfResources);
     }
 
     #[test]

@@ -154,6 +154,7 @@ fn ending(result: Result<Result<(), Failure>, Box<dyn Any + Send>>) -> Ending {
                 Wish::RetryAfter(delay) => Ending::RetryAsked { after: Some(delay), reason },
                 Wish::Reject => Ending::Rejected { reason },
                 Wish::Undecodable => Ending::Undecodable { reason },
+                Wish::OutOfResources => Ending::OutOfResources { reason },
             }
         }
         Err(panic) => Ending::Panicked { reason: bounded(panic_message(panic.as_ref())) },

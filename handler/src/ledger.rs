@@ -16,6 +16,7 @@ mod dispositions;
 mod drain;
 mod flow;
 mod pausing;
+mod resources;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::num::NonZeroU32;

@@ -72,6 +72,7 @@ mod policy;
 mod receives;
 mod recollection;
 mod requests;
+mod resources;
 mod retry;
 mod router;
 mod step;
@@ -113,6 +114,9 @@ pub use policy::{
 pub use receives::{MAX_RECEIVE, Receive, ReceiveId};
 pub use recollection::{Past, Recollection};
 pub use requests::{SqsAction, SqsErrorKind, SqsResult, StoreOperation, StoreResult};
-pub use retry::{InvalidRetryPolicy, Jitter, JitterMode, MAX_VISIBILITY, RetryPolicy};
+pub use resources::is_out_of_resources;
+pub use retry::{
+    InvalidRetryPolicy, Jitter, JitterMode, MAX_VISIBILITY, ReceiveLimit, RetryLimits, RetryPolicy, SPAN,
+};
 pub use router::{Handler, HandlerFuture, HandlerService, Invocation, RAW_TYPE, Router};
 pub use step::MAX_STEP_RETRIES;

@@ -106,6 +106,13 @@ pub enum Note {
     },
     /// The claim of an ended run could not be released in time: it ends by itself.
     ClaimNotReleased(Arc<Message>),
+    /// A run lacked resources: its message waits in hand to run again, which costs no attempt and no receive.
+    KeptInHand {
+        /// The message.
+        message: Arc<Message>,
+        /// The run.
+        run: RunFacts,
+    },
     /// A message that may kill the process waits to run alone.
     Isolated(Arc<Message>),
     /// A receive brought messages, or none.
@@ -140,11 +147,15 @@ impl Note {
         (!failed_before).then(|| (run.as_ref().and_then(RunFacts::job_type), outcome))
     }
 
-    /// The run that was decided, if its handler ran: `drumline_job_duration_seconds`, and `drumline_failures_total` if it has
+    /// The run that is over, if its handler ran: `drumline_job_duration_seconds`, and `drumline_failures_total` if it has
     /// a class.
     pub fn finished_run(&self) -> Option<&RunFacts> {
-        let Self::Decided { run, .. } = self else { return None };
-        run.as_ref().filter(|run| run.ending.ran())
+        let run = match self {
+            Self::Decided { run, .. } => run.as_ref(),
+            Self::KeptInHand { run, .. } => Some(run),
+            _ => None,
+        };
+        run.filter(|run| run.ending.ran())
     }
 
     /// The cause for which a message is deleted without a run, with the job's type: `drumline_deduplicated_total`.

@@ -69,6 +69,8 @@ pub enum SqsErrorKind {
     Throttled,
     /// SQS cannot be reached, or does not answer in time.
     Unreachable,
+    /// This process lacks file descriptors or memory to ask.
+    OutOfResources,
     /// A receipt handle that counts no longer.
     Gone,
     /// Anything else that SQS answers.
@@ -77,12 +79,13 @@ pub enum SqsErrorKind {
 
 impl SqsErrorKind {
     /// All of them, in order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::NoQueue,
         Self::Denied,
         Self::NoCredentials,
         Self::Throttled,
         Self::Unreachable,
+        Self::OutOfResources,
         Self::Gone,
         Self::Other,
     ];
@@ -95,6 +98,7 @@ impl SqsErrorKind {
             Self::NoCredentials => "no_credentials",
             Self::Throttled => "throttled",
             Self::Unreachable => "unreachable",
+            Self::OutOfResources => "out_of_resources",
             Self::Gone => "gone",
             Self::Other => "error",
         }
@@ -102,7 +106,7 @@ impl SqsErrorKind {
 
     /// Returns true if the error is transient and the request can be retried.
     pub fn passes(self) -> bool {
-        matches!(self, Self::Throttled | Self::Unreachable)
+        matches!(self, Self::Throttled | Self::Unreachable | Self::OutOfResources)
     }
 }
 

@@ -3,10 +3,15 @@
 //! Invariants: a delay is never longer than the policy's longest, whatever the attempt and the jitter; without jitter
 //! it never shrinks from one attempt to the next within an exponential policy; nothing overflows.
 
+mod auto;
+
 use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
+
+use auto::{AutoBackoff, spread};
+pub use auto::{ReceiveLimit, RetryLimits, SPAN};
 
 /// The longest visibility that SQS knows, and so the longest delay: 12 hours. See
 /// [Visibility timeout](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html).
@@ -30,6 +35,11 @@ impl Jitter {
         let nanos = whole.as_nanos() * u128::from(self.0) / u128::from(u32::MAX);
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
+
+    /// This draw's whole number from 0 to `most`, each as likely.
+    fn up_to(self, most: u64) -> u64 {
+        u64::try_from((u128::from(self.0) * (u128::from(most) + 1)) >> u32::BITS).unwrap_or(most)
+    }
 }
 
 /// How a delay is spread, so that what failed together does not come back together.
@@ -42,13 +52,16 @@ pub enum JitterMode {
     Equal,
     /// The delay itself.
     None,
+    /// The delay and up to a quarter more, in whole seconds; at least a second more is possible. Never less than the delay.
+    Added,
 }
 
-/// The backoff of a queue or of a job type. Checked when made; see [`RetryPolicy::exponential`] and
-/// [`RetryPolicy::schedule`] for the invariants.
+/// The backoff of a queue or of a job type. Checked when made; see [`RetryPolicy::auto`], [`RetryPolicy::exponential`]
+/// and [`RetryPolicy::schedule`] for the invariants.
 ///
 /// ```
 /// use drumline::{JitterMode, RetryPolicy};
+/// assert_eq!("auto".parse::<RetryPolicy>()?, RetryPolicy::auto());
 /// let policy: RetryPolicy = "exponential(1s,2,5m)".parse()?;
 /// assert_eq!(policy, RetryPolicy::default());
 /// let policy: RetryPolicy = "schedule(1m,5m,30m)".parse()?;
@@ -65,6 +78,7 @@ pub struct RetryPolicy {
 enum Shape {
     Exponential { first: Duration, factor: f64, longest: Duration },
     Schedule(Vec<Duration>),
+    Auto(AutoBackoff),
 }
 
 /// Why a text or a set of numbers is no retry policy.
@@ -79,7 +93,8 @@ impl fmt::Display for InvalidRetryPolicy {
 
 impl std::error::Error for InvalidRetryPolicy {}
 
-/// `exponential(1s,2,5m)` with full jitter.
+/// `exponential(1s,2,5m)` with full jitter, which needs to know nothing of a queue. Hosts take [`RetryPolicy::auto`] unless
+/// their settings name another policy.
 impl Default for RetryPolicy {
     fn default() -> Self {
         let (first, longest) = (Duration::from_secs(1), Duration::from_secs(300));
@@ -88,6 +103,36 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// Waits from 1 s on that grow so that the receives of the redrive policy span at least 10 minutes ([`SPAN`]) in every
+    /// draw of its jitter, [`JitterMode::Added`]. Its delays depend on the number of the receive, which is what the redrive
+    /// policy counts, and not on the number of the attempt.
+    ///
+    /// It has to be [`fitted`](Self::fitted) to the queue; before that, five receives are assumed.
+    ///
+    /// ```
+    /// use std::num::NonZeroU32;
+    /// use drumline::{ReceiveLimit, RetryLimits, RetryPolicy};
+    /// let limits = RetryLimits { receives: ReceiveLimit::AtMost(NonZeroU32::new(5).unwrap()), ..Default::default() };
+    /// let waits = RetryPolicy::auto().fitted(&limits).waits(4);
+    /// assert_eq!(waits.iter().map(|wait| wait.as_secs()).collect::<Vec<_>>(), [1, 7, 42, 550]);
+    /// ```
+    pub fn auto() -> Self {
+        Self { shape: Shape::Auto(AutoBackoff::new(&RetryLimits::default())), jitter: JitterMode::Added }
+    }
+
+    /// Fits the waits of [`auto`](Self::auto) to a queue's limits; any other policy stays as it is.
+    pub fn fitted(self, limits: &RetryLimits) -> Self {
+        match self.shape {
+            Shape::Auto(_) => Self { shape: Shape::Auto(AutoBackoff::new(limits)), ..self },
+            Shape::Exponential { .. } | Shape::Schedule(_) => self,
+        }
+    }
+
+    /// Returns true for [`auto`](Self::auto), whose delays depend on the number of the receive.
+    pub fn is_auto(&self) -> bool {
+        matches!(self.shape, Shape::Auto(_))
+    }
+
     /// `first` after the first attempt, `factor` times as much after each further one, at most `longest`.
     ///
     /// `factor` is a finite number from 1; `first` is at most `longest`, `longest` at most [`MAX_VISIBILITY`].
@@ -131,16 +176,22 @@ impl RetryPolicy {
 
     /// The longest delay this policy can give.
     pub fn longest(&self) -> Duration {
-        match &self.shape {
+        self.longest_of(match &self.shape {
             Shape::Exponential { longest, .. } => *longest,
             Shape::Schedule(steps) => steps.iter().copied().max().unwrap_or_default(),
-        }
+            Shape::Auto(backoff) => backoff.longest(),
+        })
     }
 
-    /// How many delays a schedule names; `None` for an exponential policy, which names none.
+    /// Returns the first `count` waits, without what jitter adds or takes away.
+    pub fn waits(&self, count: u32) -> Vec<Duration> {
+        (1..=count).filter_map(NonZeroU32::new).map(|attempt| self.whole_delay(attempt)).collect()
+    }
+
+    /// How many delays a schedule names; `None` for any other policy, which names none.
     pub fn steps(&self) -> Option<usize> {
         match &self.shape {
-            Shape::Exponential { .. } => None,
+            Shape::Exponential { .. } | Shape::Auto(_) => None,
             Shape::Schedule(steps) => Some(steps.len()),
         }
     }
@@ -155,16 +206,26 @@ impl RetryPolicy {
     /// ```
     pub fn longest_wait(&self, attempts: u32) -> Duration {
         let attempts = (1..=attempts).filter_map(NonZeroU32::new);
-        attempts.fold(Duration::ZERO, |sum, attempt| sum.saturating_add(self.whole_delay(attempt)))
+        let longest = attempts.map(|attempt| self.longest_of(self.whole_delay(attempt)));
+        longest.fold(Duration::ZERO, Duration::saturating_add)
     }
 
-    /// How long to wait after `attempt` has failed.
+    /// The longest delay that jitter makes of `whole`.
+    fn longest_of(&self, whole: Duration) -> Duration {
+        match self.jitter {
+            JitterMode::Full | JitterMode::Equal | JitterMode::None => whole,
+            JitterMode::Added => added(whole, spread(whole.as_secs())),
+        }
+    }
+
+    /// How long to wait after `attempt` has failed; for [`auto`](Self::auto), after this receive.
     pub fn delay(&self, attempt: NonZeroU32, jitter: Jitter) -> Duration {
         let whole = self.whole_delay(attempt);
         match self.jitter {
             JitterMode::Full => jitter.of(whole),
             JitterMode::Equal => whole / 2 + jitter.of(whole / 2),
             JitterMode::None => whole,
+            JitterMode::Added => added(whole, jitter.up_to(spread(whole.as_secs()))),
         }
     }
 
@@ -183,16 +244,25 @@ impl RetryPolicy {
                 let index = usize::try_from(attempt.get() - 1).unwrap_or(usize::MAX);
                 steps.get(index).or(steps.last()).copied().unwrap_or_default()
             }
+            Shape::Auto(backoff) => backoff.after_receive(attempt),
         }
     }
+}
+
+fn added(whole: Duration, secs: u64) -> Duration {
+    // A delay of nothing is one that the policy means to have.
+    if whole.is_zero() { whole } else { (whole + Duration::from_secs(secs)).min(MAX_VISIBILITY) }
 }
 
 impl FromStr for RetryPolicy {
     type Err = InvalidRetryPolicy;
 
-    /// Reads `exponential(first,factor,longest)`, `schedule(step,…)`, or the steps of a schedule alone.
+    /// Reads `auto`, `exponential(first,factor,longest)`, `schedule(step,…)`, or the steps of a schedule alone.
     fn from_str(text: &str) -> Result<Self, InvalidRetryPolicy> {
         let text = text.trim();
+        if text == "auto" {
+            return Ok(Self::auto());
+        }
         let arguments = |name: &str| text.strip_prefix(name)?.trim().strip_prefix('(')?.strip_suffix(')');
         if let Some(arguments) = arguments("exponential") {
             let parts: Vec<&str> = arguments.split(',').map(str::trim).collect();
@@ -208,7 +278,7 @@ impl FromStr for RetryPolicy {
         let steps = arguments("schedule").unwrap_or(text);
         if steps.contains(['(', ')']) {
             return Err(InvalidRetryPolicy(format!(
-                "{text:?}: write exponential(1s,2,5m) or schedule(1m,5m,30m)"
+                "{text:?}: write auto, exponential(1s,2,5m) or schedule(1m,5m,30m)"
             )));
         }
         Self::schedule(steps.split(',').map(|step| duration(step.trim())).collect::<Result<_, _>>()?)
@@ -231,6 +301,7 @@ impl fmt::Display for RetryPolicy {
             Shape::Schedule(steps) => {
                 write!(f, "schedule({})", steps.iter().map(time).collect::<Vec<_>>().join(","))
             }
+            Shape::Auto(_) => f.write_str("auto"),
         }
     }
 }

@@ -32,6 +32,7 @@ fn jitter_spreads_over_its_whole_range() {
     assert_eq!(ends(JitterMode::Full), [0, 100]);
     assert_eq!(ends(JitterMode::Equal), [50, 100]);
     assert_eq!(ends(JitterMode::None), [100, 100]);
+    assert_eq!(ends(JitterMode::Added), [100, 125]);
 }
 
 #[test]
@@ -46,7 +47,7 @@ fn nonsense_is_refused_with_words() {
         ("exponential(1s,2,13h)", "12h"),
         ("schedule()", "not a duration"),
         ("schedule(13h)", "12h"),
-        ("linear(1s)", "write exponential"),
+        ("linear(1s)", "write auto, exponential"),
         ("5", "not a duration"),
         ("", "not a duration"),
     ];
@@ -59,7 +60,7 @@ fn nonsense_is_refused_with_words() {
 prop_compose! {
     fn any_policy()(
         first in 0u64..10_000, more in 0u64..43_190_000, factor in 1.0f64..1e9, steps in prop::collection::vec(0u64..43_200_000, 1..20),
-        exponential: bool, mode in prop::sample::select(vec![JitterMode::Full, JitterMode::Equal, JitterMode::None]),
+        exponential: bool, mode in prop::sample::select(vec![JitterMode::Full, JitterMode::Equal, JitterMode::None, JitterMode::Added]),
     ) -> RetryPolicy {
         let ms = Duration::from_millis;
         let policy = if exponential {
@@ -79,7 +80,11 @@ proptest! {
         let delay = policy.delay(attempt(n), Jitter::new(draw));
         prop_assert!(delay <= policy.longest());
         let whole = policy.clone().with_jitter(JitterMode::None).delay(attempt(n), Jitter::new(draw));
-        prop_assert!(delay <= whole);
+        if policy.jitter() == JitterMode::Added {
+            prop_assert!(delay >= whole);
+        } else {
+            prop_assert!(delay <= whole);
+        }
         if policy.jitter() == JitterMode::Equal {
             prop_assert!(delay + Duration::from_nanos(1) >= whole / 2);
         }

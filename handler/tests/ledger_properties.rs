@@ -164,7 +164,7 @@ fn the_scripts_lead_everywhere() {
     }
     let outcomes = ["ack", "retry", "dead_letter", "release", "lease_lost"];
     let calls = ["settled", "unsettled", "call failed", "done before", "moved", "no DLQ"];
-    let leases = ["renewed", "not renewed", "lease lost", "received again", "isolated"];
+    let leases = ["renewed", "not renewed", "lease lost", "received again", "isolated", "kept in hand"];
     let receives = ["received", "receive failed", "receive overdue"];
     let claims =
         ["claim not renewed", "claim lost", "claim not released", "runs unclaimed", "gave up on its claim"];

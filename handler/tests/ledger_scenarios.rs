@@ -33,6 +33,8 @@ mod order_of_exit;
 mod pauses;
 #[path = "ledger_scenarios/places.rs"]
 mod places;
+#[path = "ledger_scenarios/resources.rs"]
+mod resources;
 #[path = "ledger_scenarios/suspects.rs"]
 mod suspects;
 #[path = "ledger_scenarios/words.rs"]

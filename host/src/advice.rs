@@ -6,6 +6,7 @@ use drumline::{RetryPolicy, UnknownType};
 use serde::Serialize;
 
 use crate::aws::QueueFacts;
+use crate::retries::retry_limits;
 use crate::settings::QueueSettings;
 
 /// How long a rolling deploy may take, while which some workers know a type and others do not yet.
@@ -36,11 +37,14 @@ pub fn advise(settings: &QueueSettings, facts: &QueueFacts) -> Vec<Advice> {
     // Without a redrive policy a message is tried until it expires, so no number of tries is too small or too large.
     let Some(redrive) = &facts.redrive else { return Vec::new() };
     let waits = redrive.max_receive_count.saturating_sub(1);
-    let by_type =
-        settings.retry_by_type.iter().map(|(name, policy)| (format!("the retry policy of {name}"), policy));
-    let mut policies: Vec<(String, &RetryPolicy)> = by_type.collect();
+    let limits = retry_limits(settings, Some(facts));
+    let fitted = |policy: &RetryPolicy| policy.clone().fitted(&limits);
+    let by_type = settings.retry_by_type.iter();
+    let mut policies: Vec<(String, RetryPolicy)> =
+        by_type.map(|(name, policy)| (format!("the retry policy of {name}"), fitted(policy))).collect();
     policies.sort_by(|(a, _), (b, _)| a.cmp(b));
-    policies.insert(0, ("the retry policy".to_owned(), &settings.retry));
+    let patience = fitted(&settings.retry).longest_wait(waits);
+    policies.insert(0, ("the retry policy".to_owned(), fitted(&settings.retry)));
     let mut advice = Vec::new();
     for (name, policy) in policies {
         if policy.steps().is_some_and(|steps| steps > waits as usize) {
@@ -80,7 +84,6 @@ pub fn advise(settings: &QueueSettings, facts: &QueueFacts) -> Vec<Advice> {
             mend: "raise maxReceiveCount well above max_attempts, or lower max_attempts",
         });
     }
-    let patience = settings.retry.longest_wait(waits);
     if settings.unknown_type == UnknownType::Retry && patience < DEPLOY {
         advice.push(Advice {
             id: "R03",
@@ -133,10 +136,15 @@ mod tests {
 
     #[test]
     fn settings_and_queue_have_to_go_together() {
-        let table: [Row; 11] = [
+        const DOUBLING: (&str, &str) = ("retry", "exponential(1s,2,5m)");
+        let table: [Row; 15] = [
             (&[], Some(10), DAYS, &[]),
-            (&[], Some(5), DAYS, &["R03"]),
-            (&[REJECT], Some(5), DAYS, &[]),
+            (&[], Some(5), DAYS, &[]),
+            (&[], Some(2), DAYS, &[]),
+            (&[], Some(1000), DAYS, &[]),
+            (&[DOUBLING], Some(10), DAYS, &[]),
+            (&[DOUBLING], Some(5), DAYS, &["R03"]),
+            (&[DOUBLING, REJECT], Some(5), DAYS, &[]),
             (&[("max_attempts", "10")], Some(10), DAYS, &[]),
             (&[("max_attempts", "11")], Some(10), DAYS, &["R04"]),
             (&[], None, DAYS, &[]),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use drumline::{
     Attempt, CallId, Claim, Claimed, Claims, DeliveryId, Effect, Held, Host, Intake, Jitter, JobResult,
     Ledger, MarkError, Message, Observer, Pause, PauseReason, Probe, Receive, ReceiveId, Replies, Report,
-    Router, RunControl, SETTLE_TIME, Start,
+    Router, RunControl, SETTLE_TIME, SqsErrorKind, Start,
 };
 use foldhash::fast::RandomState;
 use tokio::runtime::Handle;
@@ -21,6 +21,7 @@ use crate::batch_report::BatchReport;
 use crate::books::Books;
 use crate::handlers::TokioHost;
 use crate::memory::Memory;
+use crate::resources::ResourceProbe;
 use crate::sqs::{BoxFuture, Queue, SqsError};
 use crate::status::QueueStatus;
 use branches::{answer, change, now, sleep_until};
@@ -34,7 +35,7 @@ const CHANNEL: usize = 1024;
 
 /// Calls in the air at once. SQS answers one in milliseconds, and each has a connection: a Lambda function may have 1,024
 /// files open, all of its concurrent batches together.
-const MAX_CALLS: usize = 64;
+pub(crate) const MAX_CALLS: usize = 64;
 
 /// Those that run.
 type Runs = HashMap<DeliveryId, RunControl, RandomState>;
@@ -63,6 +64,7 @@ pub struct Driver {
     calls: Arc<Semaphore>,
     books: Option<Books>,
     memory: Option<Memory>,
+    resources: ResourceProbe,
     report: BatchReport,
     inputs: mpsc::Sender<Input>,
     inbox: mpsc::Receiver<Input>,
@@ -128,6 +130,7 @@ impl Driver {
         let observer = Emitter::new(name, observer, status);
         let calls = Arc::new(Semaphore::new(MAX_CALLS));
         let report = BatchReport::default();
+        let resources = ResourceProbe::new(ledger.policy().concurrency.get());
         Self {
             ledger,
             queue,
@@ -140,6 +143,7 @@ impl Driver {
             calls,
             books,
             memory: None,
+            resources,
             report,
             inputs,
             inbox,
@@ -183,9 +187,11 @@ impl Driver {
                 self.calls.close();
                 return BatchReport { summary, ..std::mem::take(&mut self.report) };
             }
+            let lacks = self.ledger.pause_reasons().any(|reason| reason == PauseReason::OutOfResources);
+            self.resources.watch(now(), lacks);
             let timeout = self.ledger.timeout();
-            // Every branch is cancel-safe: `recv_many` takes nothing out before it completes, the shutdown and the lease
-            // are polled by reference, a change is seen the next time, and a sleep holds no state worth keeping.
+            // Every branch is cancel-safe: `recv_many` takes nothing out before it completes, the shutdown, the lease and the
+            // probe are polled by reference, a change is seen the next time, and a sleep holds no state worth keeping.
             tokio::select! {
                 biased;
                 _ = self.inbox.recv_many(&mut turn, MAX_TURN) => {
@@ -207,6 +213,10 @@ impl Driver {
                     }
                 }
                 answers = change(&mut store) => self.store_answers(answers),
+                () = self.resources.freed() => {
+                    self.ledger.resume(now(), PauseReason::OutOfResources);
+                    self.resources.ended(now());
+                }
                 () = sleep_until(timeout) => {}
             }
         }
@@ -252,7 +262,12 @@ impl Driver {
         let jitter = Jitter::new(fastrand::u32(..));
         match input {
             Input::Received(id, at, Ok(messages)) => self.ledger.received(at, id, messages),
-            Input::Received(id, _, Err(error)) => self.ledger.receive_failed(now, id, error.text, jitter),
+            Input::Received(id, _, Err(error)) => {
+                if error.kind == SqsErrorKind::OutOfResources {
+                    self.ledger.pause(now, Pause { reason: PauseReason::OutOfResources, probe: Probe::Host });
+                }
+                self.ledger.receive_failed(now, id, error.text, jitter);
+            }
             Input::Ended(id, report) => {
                 runs.remove(&id);
                 self.ledger.ended(now, id, report, jitter);

@@ -129,6 +129,7 @@ fn endings() -> Vec<Ending> {
         Ending::LeaseLost,
         Ending::Condemned { reason: reason() },
         Ending::Held { remaining: SECOND, reason: reason() },
+        Ending::OutOfResources { reason: reason() },
         Ending::StoreUnavailable { reason: reason() },
     ];
     endings.extend(duplicates);
@@ -136,15 +137,19 @@ fn endings() -> Vec<Ending> {
 }
 
 fn decided(delivery: DeliveryId, job_type: &str, outcome: Outcome, ending: Option<Ending>) -> Note {
+    let run = ending.map(|ending| run(job_type, ending));
+    Note::Decided { delivery, message: message(), outcome, run }
+}
+
+fn run(job_type: &str, ending: Ending) -> RunFacts {
     let identity = Identity::new("arn:jobs", job_type, None, "k");
-    let run = ending.map(|ending| RunFacts {
+    RunFacts {
         job_type: Some(job_type.into()),
         identity: Some(Arc::new(identity)),
         attempt: NonZeroU32::MIN,
         ending,
         took: SECOND / 4,
-    });
-    Note::Decided { delivery, message: message(), outcome, run }
+    }
 }
 
 /// Every note; a decision with every pair of an outcome and an ending.
@@ -186,6 +191,7 @@ fn notes() -> Vec<Note> {
         Note::ResultRefused { message: message(), error: error() },
         Note::Unmarked { message: message(), error: error() },
         Note::ClaimNotReleased(message()),
+        Note::KeptInHand { message: message(), run: run(TYPE, Ending::OutOfResources { reason: error() }) },
         Note::Isolated(message()),
         Note::Received(0),
         Note::Received(2),
@@ -233,7 +239,7 @@ fn kind(event: &Event<'_>) -> usize {
 }
 
 /// The kinds of notes that [`kind_of_note`] numbers.
-const NOTES: usize = 25;
+const NOTES: usize = 26;
 
 /// Numbers the kinds of notes, so that a new one does not compile until it is listed.
 fn kind_of_note(note: &Note) -> usize {
@@ -263,6 +269,7 @@ fn kind_of_note(note: &Note) -> usize {
         Note::ResultRefused { .. } => 22,
         Note::Unmarked { .. } => 23,
         Note::ClaimNotReleased(_) => 24,
+        Note::KeptInHand { .. } => 25,
     }
 }
 

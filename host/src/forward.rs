@@ -9,7 +9,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use drumline::{Context, Failure, MAX_REASON_BYTES, Router, escape_controls};
+use drumline::{Context, Failure, MAX_REASON_BYTES, Router, escape_controls, is_out_of_resources};
 use http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
@@ -52,7 +52,9 @@ async fn forward(client: HttpClient, target: String, context: Context) -> Result
         let response = client.request(request).await.map_err(|error| {
             let cause =
                 std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-            Failure::retry(format!("{target}: {error}{cause}"))
+            let text = format!("{target}: {error}{cause}");
+            // No word of the application's: this process could open no connection to it.
+            if is_out_of_resources(&error) { Failure::out_of_resources(text) } else { Failure::retry(text) }
         })?;
         verdict(response).await
     };

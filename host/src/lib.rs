@@ -9,6 +9,7 @@ mod advice;
 pub mod aws;
 mod batch_report;
 mod books;
+mod descriptors;
 mod drive;
 #[cfg(test)]
 mod every_event;
@@ -21,6 +22,8 @@ mod logs;
 mod memory;
 mod pickup;
 mod policy;
+mod resources;
+mod retries;
 mod settings;
 mod span_fields;
 mod sqs;
@@ -30,6 +33,7 @@ mod trace;
 pub use advice::{Advice, advise};
 pub use batch_report::BatchReport;
 pub use books::{Books, StoreOutage, StoreSettings, redacted};
+pub use descriptors::{check_descriptors, http_connections, raise_descriptor_limit};
 pub use drive::{Driver, Grace, Parts};
 pub use drumline::{Event, NoopObserver, Observer, SqsErrorKind};
 pub use forward::forward_to;
@@ -39,6 +43,7 @@ pub use logs::Logs;
 pub use memory::Memory;
 pub use pickup::pickup_delay;
 pub use policy::policy;
+pub use retries::{retry_limits, waits};
 pub use settings::{
     AllFailed, Effective, FifoStop, LogFormat, Origin, PermanentFailures, Problem, Problems, QueueSettings,
     SETTINGS, Setting, Settings,

@@ -100,6 +100,14 @@ impl Logs {
             | Note::ResultRefused { .. }
             | Note::Unmarked { .. }
             | Note::ClaimNotReleased(_) => claims::log(queue, note),
+            Note::KeptInHand { message, run } => warn!(
+                queue,
+                message_id = &*message.id,
+                "type" = run.job_type.as_deref(),
+                class = run.ending.class().map(FailureClass::label),
+                reason = run.ending.reason(),
+                "out of resources: kept in hand"
+            ),
             Note::Isolated(message) => warn!(
                 queue,
                 message_id = &*message.id,
@@ -193,6 +201,7 @@ fn decided(queue: &str, message: &Message, outcome: &Outcome, run: Option<&RunFa
                     return;
                 }
                 Some(Ending::Panicked { .. }) => "the handler panicked, trying again later",
+                Some(Ending::OutOfResources { .. }) => "out of resources, trying again later",
                 Some(Ending::StoreUnavailable { .. }) => "not run without a claim, trying again later",
                 _ => "failed, trying again later",
             };

@@ -6,12 +6,14 @@ use drumline::{DeadLetterPath, MAX_VISIBILITY, Policy, Polling};
 
 use crate::aws::{QueueFacts, is_fifo};
 use crate::books::StoreOutage;
+use crate::retries::retry_limits;
 use crate::settings::{PermanentFailures, QueueSettings};
 
 /// The policy of the queue called `name`, whose claims are in a store with this policy for its outages.
 ///
 /// Without `facts`, leases are taken to outlast everything unless the settings say how long they are, and the queue to
-/// have a DLQ: a host that has not asked finds out later, with [`Ledger::lease_is`](drumline::Ledger::lease_is).
+/// have a DLQ: a host that has not asked finds out later, with [`Ledger::lease_is`](drumline::Ledger::lease_is). The waits of
+/// `auto` are fitted to what is known.
 pub fn policy(
     name: &str,
     settings: &QueueSettings,
@@ -23,13 +25,15 @@ pub fn policy(
         (_, PermanentFailures::Redrive) => DeadLetterPath::Redrive,
         (_, PermanentFailures::DeadLetter) => DeadLetterPath::Copy,
     };
+    let limits = retry_limits(settings, facts);
+    let by_type = settings.retry_by_type.iter();
     let lease = settings.visibility_timeout.or(facts.map(|facts| facts.visibility_timeout));
     Policy {
         fifo: is_fifo(name),
         concurrency: settings.concurrency,
         handler_timeout: settings.handler_timeout,
-        retry: settings.retry.clone(),
-        retry_by_type: settings.retry_by_type.clone(),
+        retry: settings.retry.clone().fitted(&limits),
+        retry_by_type: by_type.map(|(name, retry)| (name.clone(), retry.clone().fitted(&limits))).collect(),
         max_attempts: settings.max_attempts,
         claims: outage.claims(),
         unknown_type: settings.unknown_type,

@@ -39,6 +39,7 @@ impl Batch {
     pub(crate) async fn run(&self, messages: Vec<Message>) -> Result<HashSet<Arc<str>>, InvalidPolicy> {
         let queue =
             Arc::new(BatchQueue { queue: Arc::clone(&self.queue), observer: Arc::clone(&self.observer) });
+        self.queue.ask_for_retries(&messages, Arc::clone(&self.observer)).await;
         let policy =
             policy(&self.queue.name, &self.queue.settings, self.common.store_outage, self.queue.facts());
         let past = self.queue.memory.about(messages.iter().map(|message| &*message.id));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Action, CallError, Intake, Message, Observer, Replies};
+use drumline::{Action, CallError, Intake, Message, Observer, Replies, RetryPolicy};
 use drumline_host::aws::{AwsQueue, QueueFacts, connect};
 use drumline_host::{BoxFuture, Logs, Memory, Queue, QueueSettings, QueueStatus, SqsError};
 use tokio::sync::OnceCell;
@@ -12,6 +12,10 @@ use tracing::warn;
 /// A batch that is through by then never needs to know how long its leases are; a lease that is shorter has lapsed before
 /// the function was invoked.
 const LEASE_MATTERS_AFTER: Duration = Duration::from_secs(1);
+
+/// The time that a batch waits for the queue's redrive policy, once in a process: long enough for a new connection to SQS,
+/// and short of what a function's timeout notices.
+const RETRIES_MATTER_FOR: Duration = Duration::from_secs(1);
 
 /// What is kept of a queue from one invocation to the next.
 pub(crate) struct KnownQueue {
@@ -72,6 +76,18 @@ impl KnownQueue {
             }
         };
         self.facts.get_or_init(ask).await.as_ref()
+    }
+
+    /// Asks SQS about the queue before a batch whose retries depend on it: its redrive policy decides how long `auto` waits
+    /// after a second receive. The first wait is a second on nearly every queue, so first receives are no reason to ask.
+    pub(crate) async fn ask_for_retries(&self, messages: &[Message], observer: Arc<dyn Observer>) {
+        let policies = std::iter::once(&self.settings.retry).chain(self.settings.retry_by_type.values());
+        let depends = policies.into_iter().any(RetryPolicy::is_auto);
+        let again = messages.iter().any(|message| message.receive_count > 1);
+        if depends && again && self.reachable && !self.facts.initialized() {
+            // Without an answer the waits are those of an assumed redrive policy.
+            let _ = tokio::time::timeout(RETRIES_MATTER_FOR, self.ask(observer)).await;
+        }
     }
 
     /// The length of leases, for a batch that takes its time; `None` where it is known already, or cannot be known.

@@ -62,6 +62,7 @@ impl FunctionLaunch {
     pub fn forwarding(app: &App, queue: &LocalQueue) -> Self {
         Self::new()
             .env("DRUMLINE_FORWARD_TO", &app.url())
+            .env("DRUMLINE_RETRY", "exponential(1s,2,5m)")
             .env("DRUMLINE_RETRY_JITTER", "none")
             .env("AWS_ENDPOINT_URL_SQS", &queue.endpoint_url())
     }

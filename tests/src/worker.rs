@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use crate::binary::binary;
 use crate::eventually::{PATIENCE, eventually};
 use crate::http::get;
+use crate::local_queue::LocalQueue;
 use crate::output::{Lines, ShownOnFailure, entries};
 use crate::queues::{REGION, TestQueue, localstack};
 
@@ -26,6 +27,7 @@ pub struct Launch {
     http: Option<SocketAddr>,
     home: TempDir,
     binary: Option<PathBuf>,
+    descriptors: Option<u32>,
 }
 
 impl Launch {
@@ -38,6 +40,7 @@ impl Launch {
             http: None,
             home: tempfile::tempdir().unwrap(),
             binary: None,
+            descriptors: None,
         };
         let home = launch.home.path().display().to_string();
         launch
@@ -50,13 +53,23 @@ impl Launch {
             .env("RUST_BACKTRACE", "1")
     }
 
-    /// A worker on `queue` that notices soon when it should stop, serves its metrics, and retries without chance.
+    /// A worker on `queue` that notices soon when it should stop, serves its metrics, and retries soon and without chance.
     pub fn run(queue: &TestQueue) -> Self {
+        Self::run_at(&queue.url).env("AWS_ENDPOINT_URL", &localstack())
+    }
+
+    /// The same on a queue that the test serves itself.
+    pub fn on(queue: &LocalQueue) -> Self {
+        let launch = Self::run_at(&queue.url);
+        launch.env("AWS_ENDPOINT_URL", &queue.endpoint_url())
+    }
+
+    fn run_at(queue_url: &str) -> Self {
         let addr = free_address();
         let launch = Self::new(&["run"])
-            .env("DRUMLINE_QUEUE_URL", &queue.url)
-            .env("AWS_ENDPOINT_URL", &localstack())
+            .env("DRUMLINE_QUEUE_URL", queue_url)
             .env("DRUMLINE_WAIT_TIME", "1s")
+            .env("DRUMLINE_RETRY", "exponential(1s,2,5m)")
             .env("DRUMLINE_RETRY_JITTER", "none")
             .env("DRUMLINE_LOG", "info,drumline_host=debug")
             .env("DRUMLINE_HTTP_ADDR", &addr.to_string());
@@ -86,6 +99,16 @@ impl Launch {
         self
     }
 
+    /// The same with at most so many file descriptors.
+    pub fn descriptors(self, limit: u32) -> Self {
+        Self { descriptors: Some(limit), ..self }
+    }
+
+    /// The address of its HTTP endpoint.
+    pub fn http_addr(&self) -> SocketAddr {
+        self.http.expect("its HTTP endpoint is on")
+    }
+
     /// The folder that the process takes for its user's home, and runs in.
     pub fn home(&self) -> &Path {
         self.home.path()
@@ -94,7 +117,14 @@ impl Launch {
     /// Starts the process.
     pub fn spawn(self) -> Worker {
         let program = self.binary.unwrap_or_else(|| binary("drumline-consumer", "drumline"));
-        let mut command = Command::new(program);
+        let mut command = match self.descriptors {
+            Some(limit) => {
+                let mut shell = Command::new("/bin/sh");
+                shell.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")]).arg(program);
+                shell
+            }
+            None => Command::new(program),
+        };
         command.args(&self.args).env_clear().envs(&self.env).current_dir(self.home.path());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();

@@ -3,19 +3,27 @@
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use comfy_table::{ContentArrangement, Table, presets};
 
-use drumline_host::Effective;
+use drumline_host::aws::{AwsQueue, connect, queue_name};
+use drumline_host::{Effective, Settings, retry_limits, waits};
 use serde_json::json;
 
 use super::exit::Failed;
 use super::{read_settings, settings_args};
+use crate::metrics::Metrics;
 
 pub(super) fn command() -> Command {
     Command::new("config")
         .about("Prints the settings in force and where each came from; all problems at once")
         .args(settings_args())
+        .arg(
+            Arg::new("ask")
+                .long("ask")
+                .action(ArgAction::SetTrue)
+                .help("Ask SQS for each queue's redrive policy and retention, and print the waits that fit them (sqs:GetQueueAttributes)"),
+        )
         .arg(
             Arg::new("output")
                 .long("output")
@@ -26,7 +34,11 @@ pub(super) fn command() -> Command {
 }
 
 pub(super) fn config(args: &ArgMatches) -> Result<ExitCode, Failed> {
-    let settings = read_settings(args).map_err(|problems| Failed::usage(problems.to_string()))?;
+    let mut settings = read_settings(args).map_err(|problems| Failed::usage(problems.to_string()))?;
+    if args.get_flag("ask") {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(fit_waits(&mut settings))?;
+    }
     let mut out = std::io::stdout().lock();
     if args.get_one::<String>("output").is_some_and(|output| output == "json") {
         for setting in &settings.effective {
@@ -52,4 +64,24 @@ pub(super) fn config(args: &ArgMatches) -> Result<ExitCode, Failed> {
     }
     writeln!(out, "{table}")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Replaces the waits of retries by those that fit the queues as they are.
+async fn fit_waits(settings: &mut Settings) -> Result<(), Failed> {
+    for queue in &settings.queues {
+        let name = queue_name(queue.url.as_str());
+        let clients = connect(&queue.url, queue.wait_time).await.map_err(Failed::usage)?;
+        let facts =
+            AwsQueue::new(clients, queue.url.to_string(), Metrics::new().queue(name)).describe().await;
+        let facts = facts
+            .map_err(|error| Failed::sqs(error.kind, format!("{name} cannot be asked: {}", error.text)))?;
+        let limits = retry_limits(queue, Some(&facts));
+        let shown = |row: &&mut Effective| {
+            row.key == "retry_waits" && row.queue.as_deref() == Some(queue.url.as_str())
+        };
+        if let Some(row) = settings.effective.iter_mut().find(shown) {
+            row.value = Some(waits(&queue.retry.clone().fitted(&limits), &limits));
+        }
+    }
+    Ok(())
 }

@@ -40,6 +40,7 @@ impl Failed {
             | SqsErrorKind::Denied
             | SqsErrorKind::NoCredentials
             | SqsErrorKind::Throttled
+            | SqsErrorKind::OutOfResources
             | SqsErrorKind::Unreachable => Self::unavailable(text),
         }
     }

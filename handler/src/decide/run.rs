@@ -68,6 +68,7 @@ fn is_firm(ending: &Ending) -> bool {
         | Ending::TimedOut
         | Ending::Interrupted
         | Ending::LeaseLost
+        | Ending::OutOfResources { .. }
         | Ending::Held { .. }
         | Ending::StoreUnavailable { .. } => false,
     }
@@ -86,6 +87,7 @@ fn has_succeeded(ending: &Ending) -> bool {
         | Ending::Interrupted
         | Ending::LeaseLost
         | Ending::Condemned { .. }
+        | Ending::OutOfResources { .. }
         | Ending::Held { .. }
         | Ending::StoreUnavailable { .. } => false,
     }
@@ -100,10 +102,10 @@ fn remembered(succeeded: bool, outcome: &Outcome, now: Instant) -> Past {
     }
 }
 
-/// Returns the way to give up the claim: an attempt that was stopped is not counted, and a permanent failure is recorded.
+/// Returns the way to give up the claim: an attempt that was stopped, or that lacked resources, is not counted, and a permanent failure is recorded.
 fn surrender(ending: &Ending, outcome: &Outcome) -> Surrender {
     Surrender {
-        spared: matches!(ending, Ending::Interrupted | Ending::LeaseLost),
+        spared: matches!(ending, Ending::Interrupted | Ending::LeaseLost | Ending::OutOfResources { .. }),
         verdict: match outcome {
             Outcome::DeadLetter(reason) => Some(reason.clone()),
             Outcome::Ack | Outcome::RetryAfter(_) | Outcome::Release | Outcome::LeaseLost => None,
@@ -139,6 +141,7 @@ mod tests {
             Ending::TimedOut,
             Ending::Interrupted,
             Ending::LeaseLost,
+            Ending::OutOfResources { reason: why() },
             Ending::Held { remaining: Duration::ZERO, reason: why() },
             Ending::StoreUnavailable { reason: why() },
         ]
@@ -209,6 +212,8 @@ mod tests {
         assert_eq!(decided(stopped, Ending::TimedOut), (Outcome::Release, "survived", spared.clone()));
         let timed = timed_out(decided(Some(CancelReason::TimedOut), Ending::Interrupted));
         assert_eq!(timed, ("survived", counts));
+        let lacked = timed_out(decided(None, Ending::OutOfResources { reason: why() }));
+        assert_eq!(lacked, ("survived", spared.clone()));
         let lost = Some(CancelReason::LeaseLost);
         assert_eq!(
             decided(lost, Ending::Done),

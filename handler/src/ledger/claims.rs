@@ -225,6 +225,7 @@ impl Ledger {
         }
         delivery.releasing = None;
         self.queue_settlement(now, id);
+        self.ready_again(now, id);
     }
 
     /// Does what is due for the claim of a delivery, except for its renewal.
@@ -236,7 +237,8 @@ impl Ledger {
                 delivery.releasing = None;
                 let message = Arc::clone(&delivery.message);
                 self.note(Note::ClaimNotReleased(message));
-                return self.queue_settlement(now, id);
+                self.queue_settlement(now, id);
+                return self.ready_again(now, id);
             }
             if releasing.again_at.is_some_and(|at| at <= now) {
                 releasing.again_at = None;

@@ -128,7 +128,7 @@ impl Ledger {
         let claim_length = self.claim_length(now);
         let claim = self.new_claim(now, claim_length);
         let Some(delivery) = self.deliveries.get_mut(&id) else { return false };
-        if !matches!(delivery.stage, Stage::Waiting) {
+        if !matches!(delivery.stage, Stage::Waiting) || delivery.releasing.is_some() {
             return false;
         }
         let message = Arc::clone(&delivery.message);
@@ -189,6 +189,12 @@ impl Ledger {
         let stopped = if run.lost { Some(CancelReason::LeaseLost) } else { run.cancelled };
         let receives = attempt(&message);
         let attempt = report.attempt.unwrap_or(receives);
+        let took = ended_at.saturating_duration_since(run.started_at);
+        if self.keeps_for_resources(now, id, stopped, &report.ending) {
+            let Report { ending, job_type, identity, .. } = report;
+            return self.keep(now, id, RunFacts { job_type, identity, attempt, ending, took });
+        }
+        let Some(delivery) = self.deliveries.get(&id) else { return };
         let facts = Facts {
             attempt,
             receives,
@@ -197,7 +203,6 @@ impl Ledger {
         };
         let decision = decide_run(&self.policy, &facts, stopped, report.ending, now, jitter);
         let RunDecision { ending, outcome, past, surrender } = decision;
-        let took = ended_at.saturating_duration_since(run.started_at);
         // The claim of a job that is done ends with its mark, or by itself.
         if !matches!(past, Past::Done { .. }) {
             self.release_claim(now, id, surrender);

@@ -138,6 +138,9 @@ impl Host {
             self.watch.needs_mark(run.delivery);
             self.marking.insert(run.delivery);
         }
+        if matches!(ending, Ending::OutOfResources { .. }) && !self.on_lambda {
+            self.watch.lacks_resources(run.delivery, self.now);
+        }
         let mut report = Report::new(ending, job_type.map(Into::into));
         // Half of the jobs leave a result.
         report.result = run.message.is_multiple_of(2).then(|| JobResult(RawValue::TRUE.to_owned().into()));

@@ -141,6 +141,7 @@ fn ending(how: u8, cancelled: Option<CancelReason>) -> Ending {
         (6, None) => Ending::NoHandler { reason },
         (7, None) => Ending::RetryAsked { after: None, reason },
         (8, _) => Ending::Panicked { reason },
+        (9, None) if how >= 128 => Ending::OutOfResources { reason },
         _ => Ending::Rejected { reason },
     }
 }

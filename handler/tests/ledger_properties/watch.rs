@@ -16,6 +16,8 @@ const KEPT_IN_HAND: Duration = Duration::from_secs(60);
 pub(crate) struct Watch {
     policy: Policy,
     started: HashSet<DeliveryId>,
+    /// Deliveries whose last run lacked resources: they may run again.
+    lacked: HashSet<DeliveryId>,
     decided: HashSet<DeliveryId>,
     finished: HashSet<DeliveryId>,
     /// Deliveries with an outcome whose disposition depends on a copy.
@@ -65,6 +67,7 @@ impl Watch {
         Self {
             policy,
             started: HashSet::new(),
+            lacked: HashSet::new(),
             decided: HashSet::new(),
             finished: HashSet::new(),
             copying: HashSet::new(),
@@ -104,6 +107,12 @@ impl Watch {
         assert!(!self.drains, "nothing starts during a drain");
         assert!(self.kept_since.is_none(), "nothing starts while a pause keeps it in hand");
         assert!(self.started.insert(start.delivery), "a delivery runs once");
+        let releasing = self.releasing.remove(&start.delivery);
+        assert!(
+            releasing.is_none_or(|since| since + Duration::from_secs(3) <= now),
+            "its claim is free, or could not be released in time"
+        );
+        self.lacked.remove(&start.delivery);
         assert!(!self.decided.contains(&start.delivery), "an outcome is the end");
         assert!(
             self.running.insert(message, start.delivery).is_none(),
@@ -124,6 +133,15 @@ impl Watch {
         assert!(self.running.remove(&message).is_some());
         if success {
             self.done.insert(message);
+        }
+    }
+
+    /// A run lacked resources: the queue is paused, and the delivery may run again.
+    pub(crate) fn lacks_resources(&mut self, delivery: DeliveryId, now: Instant) {
+        self.started.remove(&delivery);
+        self.lacked.insert(delivery);
+        if !self.pauses.contains_key(&PauseReason::OutOfResources) {
+            self.pause(PauseReason::OutOfResources, now);
         }
     }
 
@@ -242,7 +260,8 @@ impl Watch {
         match note {
             Note::Decided { delivery, outcome, run, .. } => {
                 assert!(self.decided.insert(*delivery), "one outcome each");
-                assert_eq!(run.is_some(), self.started.contains(delivery), "runs have their facts");
+                let ran = self.started.contains(delivery);
+                assert!(run.is_some() == ran || self.lacked.contains(delivery), "runs have their facts");
                 self.undecided -= 1;
                 if !self.finished.contains(delivery) {
                     let copied = self.policy.dead_letter == DeadLetterPath::Copy;
@@ -366,6 +385,7 @@ fn name(note: &Note) -> &'static str {
         Note::Unmarked { .. } => "unmarked",
         Note::ClaimNotReleased(_) => "claim not released",
         Note::Isolated(_) => "isolated",
+        Note::KeptInHand { .. } => "kept in hand",
         Note::Received(_) => "received",
         Note::ReceiveFailed { .. } => "receive failed",
         Note::Paused(_) => "paused",

@@ -46,6 +46,7 @@ pub(crate) fn words_of_note(note: &Note) -> Option<String> {
         Note::Unmarked { message, .. } => format!("{} is unmarked", message.id),
         Note::ClaimNotReleased(message) => format!("the claim of {} was not released", message.id),
         Note::Isolated(message) => format!("{} waits to run alone", message.id),
+        Note::KeptInHand { message, .. } => format!("{} is kept in hand", message.id),
         Note::ReceiveFailed { retry_in, .. } => format!("receive failed, again in {retry_in:?}"),
         Note::Paused(pause) => format!("paused: {}", pause.reason.label()),
         Note::Resumed { pause, lasted } => format!("resumed after {lasted:?}: {}", pause.reason.label()),

@@ -2,7 +2,7 @@
 
 use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use drumline::SqsErrorKind;
+use drumline::{SqsErrorKind, is_out_of_resources};
 
 use crate::sqs::SqsError;
 
@@ -42,6 +42,7 @@ where
         SdkError::ServiceError(service) => {
             by_code(error.code().unwrap_or_default(), service.raw().status().as_u16())
         }
+        _ if is_out_of_resources(error) => SqsErrorKind::OutOfResources,
         // The SDK says so in words only, at the end of a chain of sources.
         _ if DisplayErrorContext(error).to_string().to_lowercase().contains("credentials") => {
             SqsErrorKind::NoCredentials
@@ -105,6 +106,9 @@ fn advice(kind: SqsErrorKind) -> &'static str {
             "give the process a role, a profile (AWS_PROFILE), or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         }
         SqsErrorKind::Unreachable => "check the network, the queue's URL, AWS_REGION and AWS_ENDPOINT_URL",
+        SqsErrorKind::OutOfResources => {
+            "raise the process's limits, such as ulimit -n, or lower DRUMLINE_CONCURRENCY"
+        }
         SqsErrorKind::Throttled | SqsErrorKind::Gone | SqsErrorKind::Other => "",
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::num::NonZeroU32;
 
 use drumline::RetryPolicy;
 use drumline_store::Keep;
@@ -10,6 +11,7 @@ use super::by_name::{EVENT_TYPES, Entry, REQUIRE_BY_TYPE, RETRY_BY_TYPE, SCOPE_B
 use super::sources::{Origin, QueueSection, Sources};
 use super::{Effective, Problem, QueueSettings, SETTINGS, Settings, values};
 use crate::books::StoreSettings;
+use crate::retries::possible_waits;
 
 /// The URL of no queue: stands for all queues that the settings do not list.
 const NO_QUEUE: &str = "http://localhost/none";
@@ -135,16 +137,23 @@ impl Reader<'_> {
         let scope_by_type = self.by_name(&SCOPE_BY_TYPE, queue, values::scope);
         let require = self.get("require", queue, values::required_fields);
         let require_by_type = self.by_name(&REQUIRE_BY_TYPE, queue, values::required_fields);
-        let jitter = jitter?;
-        let with_jitter = |(name, policy): (String, RetryPolicy)| (name, policy.with_jitter(jitter));
+        let with_jitter = |policy: RetryPolicy| match jitter {
+            Some(jitter) => policy.with_jitter(jitter),
+            None => policy,
+        };
+        let retry = with_jitter(retry?);
+        self.show_retries(url, &retry, max_attempts);
         Some(QueueSettings {
             url: parsed.ok()?,
             concurrency: concurrency?,
             visibility_timeout,
             wait_time: wait_time?,
             handler_timeout: handler_timeout?,
-            retry: retry?.with_jitter(jitter),
-            retry_by_type: retry_by_type.into_iter().map(with_jitter).collect(),
+            retry,
+            retry_by_type: retry_by_type
+                .into_iter()
+                .map(|(name, policy)| (name, with_jitter(policy)))
+                .collect(),
             max_attempts,
             permanent_failures: permanent_failures?,
             unknown_type: unknown_type?,
@@ -155,6 +164,22 @@ impl Reader<'_> {
             require: require.unwrap_or_default(),
             require_by_type,
         })
+    }
+
+    /// Shows what follows from the retry policy: its jitter if none is set, and its waits.
+    fn show_retries(&mut self, url: &str, retry: &RetryPolicy, max_attempts: Option<NonZeroU32>) {
+        let is_unset = |setting: &&mut Effective| setting.key == "retry_jitter" && setting.value.is_none();
+        if let Some(setting) = self.effective.iter_mut().rev().find(is_unset) {
+            setting.value = Some(values::jitter_name(retry.jitter()).to_owned());
+        }
+        let origin = if retry.is_auto() { Origin::Queue } else { Origin::Default };
+        let value = Some(possible_waits(retry, max_attempts));
+        self.effective.push(Effective {
+            queue: Some(url.to_owned()),
+            key: "retry_waits".to_owned(),
+            value,
+            origin,
+        });
     }
 
     /// Returns a setting's value; `None` if it has none, or if a problem has been noted.

@@ -60,17 +60,17 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting(
         "retry",
-        Some("exponential(1s,2,5m)"),
+        Some("auto"),
         true,
         "POLICY",
-        "The wait after a failed attempt: exponential(first,factor,longest) or schedule(1m,5m,30m); single job types under [retry_by_type] in the file",
+        "The wait after a failed attempt: auto, exponential(first,factor,longest) or schedule(1m,5m,30m); single job types under [retry_by_type] in the file. auto starts at 1s and grows so that the receives that maxReceiveCount allows span at least 10 minutes",
     ),
     setting(
         "retry_jitter",
-        Some("full"),
+        None,
         true,
-        "full|equal|none",
-        "How that wait is spread: from nothing, from its half, or not at all",
+        "full|equal|none|added",
+        "The spread of that wait: from nothing, from its half, not at all, or up to a quarter on top. Default: added with auto, which any of the first two would shorten; full with the others",
     ),
     setting(
         "max_attempts",

@@ -103,7 +103,18 @@ fn duration(text: &str) -> Parsed<Duration> {
 }
 
 pub(super) fn jitter(text: &str) -> Parsed<JitterMode> {
-    one_of(text, &[("full", JitterMode::Full), ("equal", JitterMode::Equal), ("none", JitterMode::None)])
+    let modes = [JitterMode::Full, JitterMode::Equal, JitterMode::None, JitterMode::Added];
+    one_of(text, &modes.map(|mode| (jitter_name(mode), mode)))
+}
+
+/// Returns the value of `retry_jitter` that stands for this mode.
+pub(super) fn jitter_name(mode: JitterMode) -> &'static str {
+    match mode {
+        JitterMode::Full => "full",
+        JitterMode::Equal => "equal",
+        JitterMode::None => "none",
+        JitterMode::Added => "added",
+    }
 }
 
 pub(super) fn permanent_failures(text: &str) -> Parsed<PermanentFailures> {

@@ -183,3 +183,24 @@ async fn a_queue_that_does_not_answer_does_not_hold_up_the_answer() {
         assert_eq!((answered.end, app.count()), (End::Response, 4), "{fault:?}");
     }
 }
+
+#[tokio::test]
+async fn the_default_backoff_fits_the_redrive_policy_of_the_queue() {
+    let table: [(u32, &[(&str, u64)]); 3] = [
+        (5, &[("1", 1), ("2", 7), ("3", 42), ("4", 550), ("5", 1)]),
+        (10, &[("1", 1), ("4", 9), ("9", 307)]),
+        (3, &[("2", 599)]),
+    ];
+    for (max_receive_count, expected) in table {
+        let setup = Setup { max_receive_count: Some(max_receive_count), ..hidden() };
+        let (app, queue) = (obedient().await, LocalQueue::create(setup).await);
+        let function = FunctionLaunch::forwarding(&app, &queue).without("DRUMLINE_RETRY").spawn().await;
+        let batch = queue.batch(&vec!["503 x"; expected.len()]).await.into_iter().zip(expected);
+        let batch: Vec<Record> =
+            batch.map(|(record, (count, _))| record.attribute("ApproximateReceiveCount", count)).collect();
+        run(&function, &batch).await.expect_failed(&ids(&batch));
+        for (record, (_, secs)) in batch.iter().zip(expected) {
+            expect_back_in(&queue, record, *secs);
+        }
+    }
+}

@@ -8,5 +8,6 @@ mod identity;
 mod observers;
 mod parity;
 mod pauses;
+mod retries;
 mod running;
 mod telemetry;

@@ -1,0 +1,157 @@
+//! The connections of the HTTP endpoint: few, and none for longer than it is used, so that they take no descriptor that the
+//! worker needs.
+
+use std::fs::File;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use drumline::is_out_of_resources;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tracing::{debug, warn};
+
+/// The time that the head of a request may take, from the connection or the answer before on: also the longest that an idle
+/// connection is kept.
+pub(super) const HEADER_TIME: Duration = Duration::from_secs(10);
+
+/// The wait after a connection could not be accepted, mostly because no descriptor is left.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(500);
+
+/// Bounds of what connections may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) connections: usize,
+    pub(super) header_time: Duration,
+}
+
+/// A descriptor that is given up for one connection when none is left, so that `/readyz` can name the reason.
+#[derive(Clone)]
+struct Spare(Arc<Mutex<Option<File>>>);
+
+impl Spare {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(File::open("/dev/null").ok())))
+    }
+
+    /// Returns true if there was one.
+    fn give_up(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
+    }
+
+    fn take_back(&self) {
+        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.is_none() {
+            *spare = File::open("/dev/null").ok();
+        }
+    }
+}
+
+/// Serves `routes` until it is dropped. Connections beyond the bound are closed at once.
+pub(super) async fn serve(listener: TcpListener, routes: Router, bounds: Bounds) {
+    let places = Arc::new(Semaphore::new(bounds.connections));
+    let mut connections = JoinSet::new();
+    let spare = Spare::new();
+    let mut is_last = false;
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) if is_out_of_resources(&error) && spare.give_up() => {
+                is_last = true;
+                continue;
+            }
+            Err(error) => {
+                warn!(%error, "the HTTP endpoint cannot accept a connection");
+                tokio::time::sleep(ACCEPT_AGAIN).await;
+                continue;
+            }
+        };
+        while connections.try_join_next().is_some() {}
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            debug!(limit = bounds.connections, "the HTTP endpoint refuses a connection: there are too many");
+            continue;
+        };
+        let service = TowerToHyperService::new(routes.clone());
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(bounds.header_time)
+            .keep_alive(!std::mem::take(&mut is_last))
+            .serve_connection(TokioIo::new(stream), service);
+        let spare = spare.clone();
+        connections.spawn(async move {
+            if let Err(error) = connection.await {
+                debug!(%error, "a connection to the HTTP endpoint has ended");
+            }
+            drop(place);
+            spare.take_back();
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: here\r\n\r\n";
+
+    async fn endpoint(connections: usize, header_time: Duration) -> std::net::SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let routes = Router::new().route("/", get(|| async { "here" }));
+        tokio::spawn(serve(listener, routes, Bounds { connections, header_time }));
+        addr
+    }
+
+    /// Asks over a connection, and returns it with its whole answer read.
+    async fn ask(mut stream: TcpStream) -> TcpStream {
+        stream.write_all(REQUEST).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"here") {
+            assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0, "it is answered");
+        }
+        stream
+    }
+
+    /// Returns true once the other end has closed the connection.
+    async fn is_closed(mut stream: TcpStream) -> bool {
+        matches!(stream.read(&mut [0; 64]).await, Ok(0) | Err(_))
+    }
+
+    #[tokio::test]
+    async fn connections_beyond_the_bound_are_closed_at_once() {
+        let addr = endpoint(2, Duration::from_secs(3600)).await;
+        let first = ask(TcpStream::connect(addr).await.unwrap()).await;
+        let second = ask(TcpStream::connect(addr).await.unwrap()).await;
+        assert!(is_closed(TcpStream::connect(addr).await.unwrap()).await);
+        drop(first);
+        let second = ask(second).await;
+        // The place is free once the server has seen the end of the first connection.
+        loop {
+            let mut stream = TcpStream::connect(addr).await.unwrap();
+            if stream.write_all(REQUEST).await.is_ok() && !is_closed(stream).await {
+                break;
+            }
+        }
+        drop(second);
+    }
+
+    #[tokio::test]
+    async fn a_connection_without_a_request_is_closed_also_after_an_earlier_one() {
+        let addr = endpoint(2, Duration::from_millis(100)).await;
+        assert!(is_closed(TcpStream::connect(addr).await.unwrap()).await, "no request");
+        let mut half = TcpStream::connect(addr).await.unwrap();
+        half.write_all(&REQUEST[..10]).await.unwrap();
+        // Answered or not: it ends.
+        while !matches!(half.read(&mut [0; 64]).await, Ok(0) | Err(_)) {}
+        let idle = ask(TcpStream::connect(addr).await.unwrap()).await;
+        assert!(is_closed(idle).await, "kept alive, and idle");
+    }
+}

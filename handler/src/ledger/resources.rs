@@ -1,0 +1,65 @@
+//! Runs that failed because the process lacks resources: the queue is paused, and the messages stay in hand to run again.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Ledger;
+use crate::claim::Surrender;
+use crate::control::CancelReason;
+use crate::delivery::{DeliveryId, Stage};
+use crate::ending::Ending;
+use crate::note::{Note, RunFacts};
+use crate::pause::{Pause, PauseReason, Probe};
+use crate::recollection::Past;
+
+/// The number of runs that a message may end for lack of resources before it leaves this process, which costs it a receive.
+/// What exhausts the resources may be the message itself: so the redrive policy takes it in the end.
+const MAX_KEPT_RUNS: u8 = 3;
+
+impl Ledger {
+    /// Pauses the queue if a run lacked resources. Returns true if its message has to stay in hand as well, which costs no
+    /// receive: not if it was kept often enough, if the process ends, or if messages are handed in, for which there is no
+    /// later.
+    pub(super) fn keeps_for_resources(
+        &mut self,
+        now: Instant,
+        id: DeliveryId,
+        stopped: Option<CancelReason>,
+        ending: &Ending,
+    ) -> bool {
+        if stopped.is_some() || !matches!(ending, Ending::OutOfResources { .. }) || self.receives.is_none() {
+            return false;
+        }
+        self.pause(now, Pause { reason: PauseReason::OutOfResources, probe: Probe::Host });
+        let Some(delivery) = self.deliveries.get(&id) else { return false };
+        self.draining.is_none() && delivery.kept_runs < MAX_KEPT_RUNS
+    }
+
+    /// Has a delivery wait again as the head of its lane. Its claim is given up first, without counting the attempt.
+    pub(super) fn keep(&mut self, now: Instant, id: DeliveryId, run: RunFacts) {
+        self.release_claim(now, id, Surrender { spared: true, verdict: None });
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        delivery.stage = Stage::Waiting;
+        delivery.kept_runs += 1;
+        let message = Arc::clone(&delivery.message);
+        let next_check = delivery.next_check();
+        self.check_by(next_check);
+        self.running -= 1;
+        self.waiting += 1;
+        self.isolation.concluded(id);
+        self.learn(&message, Past::Survived);
+        self.note(Note::KeptInHand { message, run });
+        self.ready_again(now, id);
+    }
+
+    /// A delivery that was kept may run again, once its claim is free.
+    pub(super) fn ready_again(&mut self, now: Instant, id: DeliveryId) {
+        let Some(delivery) = self.deliveries.get(&id) else { return };
+        if matches!(delivery.stage, Stage::Waiting) && delivery.releasing.is_none() {
+            // Its lease was not renewed meanwhile.
+            let next_check = delivery.next_check();
+            self.check_by(next_check);
+            self.make_ready(now, id);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Errors that say that this process or its machine lacks something: file descriptors or memory.
+//!
+//! They say nothing about the job, so they count as no attempt; see [`PauseReason::OutOfResources`](crate::PauseReason).
+
+use std::error::Error;
+use std::io;
+
+/// `ENOMEM`, `ENFILE` and `EMFILE`: no memory, and no file descriptor left in the system or in the process. The same numbers
+/// on every Unix. See [errno(3)](https://man7.org/linux/man-pages/man3/errno.3.html).
+const ERRNOS: [i32; 3] = [12, 23, 24];
+
+/// Most causes of an error that are looked at: longer chains are circles.
+const MAX_CAUSES: usize = 32;
+
+/// Returns true if the error, or one of its causes, is the operating system's word that file descriptors or memory are used
+/// up.
+///
+/// ```
+/// let too_many_open_files = std::io::Error::from_raw_os_error(24);
+/// # #[cfg(unix)]
+/// assert!(drumline::is_out_of_resources(&too_many_open_files));
+/// ```
+pub fn is_out_of_resources(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    for _ in 0..MAX_CAUSES {
+        let Some(error) = cause else { return false };
+        let Some(io) = error.downcast_ref::<io::Error>() else {
+            cause = error.source();
+            continue;
+        };
+        let is_errno = cfg!(unix) && io.raw_os_error().is_some_and(|errno| ERRNOS.contains(&errno));
+        if is_errno || io.kind() == io::ErrorKind::OutOfMemory {
+            return true;
+        }
+        // An `io::Error` leaves out the error that it wraps, and names only the causes of that.
+        cause = io.get_ref().map(|inner| inner as &(dyn Error + 'static));
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt;
+
+    #[derive(Debug)]
+    struct Around(Box<dyn Error + Send + Sync>);
+
+    impl fmt::Display for Around {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("around")
+        }
+    }
+
+    impl Error for Around {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&*self.0)
+        }
+    }
+
+    #[test]
+    fn the_whole_chain_is_looked_at() {
+        for errno in ERRNOS {
+            let error = || io::Error::from_raw_os_error(errno);
+            assert!(is_out_of_resources(&error()), "{errno}");
+            assert!(is_out_of_resources(&Around(Box::new(error()))));
+            assert!(is_out_of_resources(&io::Error::other(error())));
+            assert!(is_out_of_resources(&Around(Box::new(io::Error::other(Around(Box::new(error())))))));
+        }
+        assert!(is_out_of_resources(&io::Error::from(io::ErrorKind::OutOfMemory)));
+    }
+
+    #[test]
+    fn other_errors_are_about_the_job() {
+        // ECONNREFUSED, and one in words only.
+        for error in [io::Error::from_raw_os_error(111), io::Error::other("Too many open files")] {
+            assert!(!is_out_of_resources(&error), "{error}");
+            assert!(!is_out_of_resources(&Around(Box::new(error))));
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The worker as a process, on a queue that the test serves itself.
+#![allow(clippy::unwrap_used)]
+
+mod backoff;
+mod resources;
