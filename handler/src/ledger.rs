@@ -35,6 +35,7 @@ use crate::message::Message;
 use crate::note::Note;
 use crate::pause::Pauses;
 use crate::policy::{InvalidPolicy, Policy, SHORTEST_LEASE};
+use crate::receive_backoff::ReceiveFailure;
 use crate::receives::{Receive, ReceiveId, Receives};
 use crate::recollection::{Past, Recollection};
 use crate::retry::{Jitter, MAX_VISIBILITY, RetryPolicy};
@@ -217,10 +218,17 @@ impl Ledger {
         }
     }
 
-    /// A receive failed.
-    pub fn receive_failed(&mut self, now: Instant, receive: ReceiveId, error: String, jitter: Jitter) {
-        if let Some(receives) = &mut self.receives {
-            let retry_in = receives.failed(now, receive, jitter);
+    /// A receive failed for this kind of reason; the error says it in words.
+    pub fn receive_failed(
+        &mut self,
+        now: Instant,
+        receive: ReceiveId,
+        failure: ReceiveFailure,
+        error: String,
+        jitter: Jitter,
+    ) {
+        let Some(receives) = &mut self.receives else { return };
+        if let Some(retry_in) = receives.failed(now, receive, failure, jitter) {
             self.note(Note::ReceiveFailed { error, retry_in });
         }
     }

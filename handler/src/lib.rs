@@ -65,6 +65,7 @@ mod outcome;
 mod pause;
 mod payload_hash;
 mod policy;
+mod receive_backoff;
 mod receives;
 mod recollection;
 mod retry;
@@ -102,6 +103,7 @@ pub use pause::{Pause, PauseReason, Probe};
 pub use policy::{
     Acknowledge, DeadLetterPath, InvalidPolicy, MAX_CONCURRENCY, MAX_WAIT_TIME, Policy, Polling, UnknownType,
 };
+pub use receive_backoff::ReceiveFailure;
 pub use receives::{MAX_RECEIVE, Receive, ReceiveId};
 pub use recollection::{Past, Recollection};
 pub use retry::{InvalidRetryPolicy, Jitter, JitterMode, MAX_VISIBILITY, RetryPolicy};

@@ -85,7 +85,8 @@ pub enum Note {
     Isolated(Arc<Message>),
     /// A receive brought messages, or none.
     Received(usize),
-    /// A receive failed; none is opened for this long.
+    /// A receive failed; none is opened for this long. One note for each failed round, and at most one a second for failures
+    /// beside successes.
     ReceiveFailed {
         /// The error.
         error: String,

@@ -75,21 +75,99 @@ fn one_place_is_asked_for_at_once_where_there_is_but_one() {
     assert_eq!(receives.next(now, 1, 1).unwrap().max, 1);
 }
 
+/// Fails a receive, as an endpoint that cannot be reached does.
+fn fail(receives: &mut Receives, now: Instant, id: ReceiveId) -> Option<Duration> {
+    receives.failed(now, id, ReceiveFailure::Unreachable, Jitter::new(u32::MAX))
+}
+
 #[test]
 fn failures_slow_the_asking_down() {
     let (mut receives, mut now) = (Receives::new(WAIT, 32), start());
     let mut waits = Vec::new();
-    for failure in 1..=7 {
+    for _ in 0..7 {
         let receive = receives.next(now, 32, 32).unwrap();
-        waits.push(receives.failed(now, receive.id, Jitter::new(u32::MAX)).as_secs());
+        waits.push(fail(&mut receives, now, receive.id).unwrap().as_millis());
         assert_eq!(receives.next(now, 32, 32), None);
-        assert_eq!(receives.healthy(), failure < 3);
         now = receives.timeout().unwrap();
+        receives.tick(now);
     }
-    assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30]);
+    assert_eq!(waits, [100, 200, 400, 800, 1_600, 3_200, 5_000]);
+    assert!(!receives.healthy());
     let receive = receives.next(now, 32, 32).unwrap();
     receives.landed(receive.id, 0);
     assert!(receives.healthy());
+}
+
+#[test]
+fn one_receive_probes_while_all_fail_and_the_others_follow_its_success() {
+    let (mut receives, mut now) = (Receives::new(WAIT, 100), start());
+    receives.width = 8;
+    let opened = open_all(&mut receives, now, 100, 100);
+    assert_eq!(opened.len(), 8);
+    let reports = opened.iter().filter_map(|receive| fail(&mut receives, now, receive.id)).count();
+    assert_eq!(reports, 1);
+    for _ in 0..4 {
+        now = receives.timeout().unwrap();
+        receives.tick(now);
+        let probes = open_all(&mut receives, now, 100, 100);
+        assert_eq!(probes.len(), 1, "one for each round");
+        fail(&mut receives, now, probes[0].id);
+    }
+    now = receives.timeout().unwrap();
+    receives.tick(now);
+    let probe = receives.next(now, 100, 100).unwrap();
+    receives.landed(probe.id, 10);
+    assert_eq!(open_all(&mut receives, now, 100, 100).len(), 9, "as many as before, and one more");
+}
+
+#[test]
+fn a_probe_goes_out_beside_receives_that_neither_fail_nor_end() {
+    let (mut receives, mut now) = (Receives::new(WAIT, 100), start());
+    receives.width = 3;
+    let opened = open_all(&mut receives, now, 100, 100);
+    fail(&mut receives, now, opened[0].id);
+    now += Duration::from_millis(100);
+    assert_eq!(receives.timeout(), Some(now));
+    receives.tick(now);
+    assert_eq!(open_all(&mut receives, now, 80, 100).len(), 1);
+}
+
+/// The messages that a minute of receives brings, each answered after a millisecond, `failing` of a hundred with a failure.
+fn brought_in_a_minute(failing: u64) -> usize {
+    let (mut receives, begun) = (Receives::new(WAIT, 40), start());
+    let (mut in_flight, mut brought, mut draw) = (Vec::new(), 0, 1_u64);
+    let mut now = begun;
+    while now < begun + Duration::from_secs(60) {
+        for receive in open_all(&mut receives, now, 40, 40) {
+            in_flight.push((now + Duration::from_millis(1), receive));
+        }
+        let answered = in_flight.iter().map(|(at, _)| *at).min();
+        now = [answered, receives.timeout()].into_iter().flatten().min().unwrap();
+        receives.tick(now);
+        let (answered, rest) = in_flight.into_iter().partition(|(at, _)| *at <= now);
+        in_flight = rest;
+        let answered: Vec<(Instant, Receive)> = answered;
+        for (_, receive) in answered {
+            draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            if (draw >> 33) % 100 < failing {
+                let jitter = Jitter::new(u32::try_from(draw >> 32).unwrap());
+                receives.failed(now, receive.id, ReceiveFailure::Unreachable, jitter);
+            } else {
+                receives.landed(receive.id, receive.max);
+                brought += receive.max;
+            }
+        }
+    }
+    brought
+}
+
+#[test]
+fn a_share_of_receives_that_works_keeps_the_worker_busy() {
+    let undisturbed = brought_in_a_minute(0);
+    for (failing, least) in [(10, 80), (30, 60), (50, 30)] {
+        let share = brought_in_a_minute(failing) * 100 / undisturbed;
+        assert!(share >= least, "{share} % of the messages at {failing} % failures");
+    }
 }
 
 #[test]

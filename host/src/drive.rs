@@ -230,7 +230,9 @@ impl Driver {
         let jitter = Jitter::new(fastrand::u32(..));
         match event {
             Event::Received(id, at, Ok(messages)) => self.ledger.received(at, id, messages),
-            Event::Received(id, _, Err(error)) => self.ledger.receive_failed(now, id, error.text, jitter),
+            Event::Received(id, _, Err(SqsError { kind, text })) => {
+                self.ledger.receive_failed(now, id, kind.receive_failure(), text, jitter);
+            }
             Event::Ended(id, report) => {
                 // A claim that is left is given up first.
                 if !report.claimed {

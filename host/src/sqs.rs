@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
-use drumline::{Action, Message, Replies};
+use drumline::{Action, Message, ReceiveFailure, Replies};
 
 /// A boxed future that lives on its own.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -60,6 +60,17 @@ impl SqsErrorKind {
             Self::Unreachable => "unreachable",
             Self::Gone => "gone",
             Self::Other => "error",
+        }
+    }
+
+    /// The kind of failure that a receive with this error is to the ledger.
+    pub fn receive_failure(self) -> ReceiveFailure {
+        match self {
+            Self::Unreachable => ReceiveFailure::Unreachable,
+            Self::Throttled => ReceiveFailure::Throttled,
+            Self::NoQueue | Self::Denied | Self::NoCredentials | Self::Gone | Self::Other => {
+                ReceiveFailure::Refused
+            }
         }
     }
 

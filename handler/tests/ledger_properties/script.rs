@@ -13,8 +13,8 @@ pub(crate) enum Step {
     Send { group: u8, receives: u32 },
     /// An open receive brings what SQS has; also a second copy of something, where `duplicate` says so.
     Land { pick: usize, duplicate: bool },
-    /// An open receive fails.
-    FailReceive { pick: usize },
+    /// An open receive fails, in one of the ways in which receives do.
+    FailReceive { pick: usize, how: u8 },
     /// Another consumer receives what is visible, and lets it lapse.
     Steal,
     /// A run ends.
@@ -48,7 +48,7 @@ impl From<[u8; 4]> for Step {
         match kind % 55 {
             0..5 => Self::Send { group: a % 3, receives: if b % 8 == 0 { 3 } else { 0 } },
             5..13 => Self::Land { pick, duplicate: a % 4 == 0 },
-            13 => Self::FailReceive { pick },
+            13 => Self::FailReceive { pick, how: a },
             14 => Self::Steal,
             15..22 => Self::End { pick, how: a },
             22..24 => Self::Arrive { pick, fates },

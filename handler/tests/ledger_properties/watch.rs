@@ -13,6 +13,9 @@ use crate::sqs::{Sqs, TWELVE_HOURS, index};
 /// For how long a pause keeps in hand what has not started.
 const KEPT_IN_HAND: Duration = Duration::from_secs(60);
 
+/// The longest wait after a failed receive, whatever the cause.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
+
 pub(crate) struct Watch {
     policy: Policy,
     started: HashSet<DeliveryId>,
@@ -217,6 +220,7 @@ impl Watch {
                 }
             }
             Note::ReceivedAgain(_) => self.undecided -= 1,
+            Note::ReceiveFailed { retry_in, .. } => assert!(*retry_in <= LONGEST_BACKOFF),
             Note::LeaseLost(message) => {
                 let newest = self.newest[&index(&message.id)].clone();
                 assert!(self.lost.insert(newest), "a lease is lost once");

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use drumline::{
     Action, Call, CallError, DeadLetterPath, DeliveryId, Disposition, Effect, Ending, Held, Jitter,
     JitterMode, Ledger, Message, Note, Outcome, Past, Pause, PauseReason, Policy, Probe, Receive,
-    Recollection, Replies, Report,
+    ReceiveFailure, Recollection, Replies, Report,
 };
 
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
@@ -146,7 +146,8 @@ impl World {
     #[track_caller]
     pub(crate) fn receive_fails(&mut self) {
         let receive = self.open.pop_front().expect("a receive is open");
-        self.ledger.receive_failed(self.now, receive.id, "no route".into(), Jitter::new(u32::MAX));
+        let (error, jitter) = ("no route".into(), Jitter::new(u32::MAX));
+        self.ledger.receive_failed(self.now, receive.id, ReceiveFailure::Unreachable, error, jitter);
         self.act();
     }
 
