@@ -73,11 +73,13 @@ pub(crate) struct Settling {
     pub(crate) again: bool,
     /// From when on the queue may hand the message out again, if it heeded the last call, whatever became of the answer.
     pub(crate) visible_from: Option<Instant>,
+    /// The lease has ended during a drain, and the delete is tried on.
+    pub(crate) past_lease: bool,
 }
 
 impl Settling {
     pub(crate) fn new(settlement: Settlement) -> Self {
-        Self { settlement, step: Step::Queued, tries: 0, again: false, visible_from: None }
+        Self { settlement, step: Step::Queued, tries: 0, again: false, visible_from: None, past_lease: false }
     }
 }
 
@@ -134,8 +136,9 @@ impl Delivery {
         self.received_at = at;
         self.leased_until = at + self.lease;
         self.renew_at = at + self.lease / 2;
-        if let Stage::Settling(Settling { again, step: Step::InCall, .. }) = &mut self.stage {
-            *again = true;
+        if let Stage::Settling(settling) = &mut self.stage {
+            settling.past_lease = false;
+            settling.again |= settling.step == Step::InCall;
         }
     }
 
@@ -166,6 +169,11 @@ impl Delivery {
     pub(crate) fn lost_at(&self) -> Instant {
         let margin = LOST_MARGIN.min(self.lease / 10);
         self.leased_until.checked_sub(margin).unwrap_or(self.leased_until)
+    }
+
+    /// Returns true if the end of its lease has been seen to, whatever it is in the middle of.
+    pub(crate) fn is_past_lease(&self) -> bool {
+        self.is_lost() || matches!(self.stage, Stage::Settling(Settling { past_lease: true, .. }))
     }
 
     pub(crate) fn is_lost(&self) -> bool {
@@ -202,7 +210,7 @@ impl Delivery {
     /// When this delivery needs looking at, at the latest; `None` for a lost and aborted run, which waits for nothing
     /// but its ending.
     pub(crate) fn next_check(&self) -> Option<Instant> {
-        let lost_at = if self.is_lost() { None } else { Some(self.lost_at()) };
+        let lost_at = if self.is_past_lease() { None } else { Some(self.lost_at()) };
         let own = match &self.stage {
             Stage::Waiting => [None; 3],
             Stage::Running(run) => {

@@ -22,6 +22,9 @@ pub(super) fn settle_retry() -> RetryPolicy {
     policy.expect("the numbers are in order").with_jitter(JitterMode::Equal)
 }
 
+/// The longest wait between the tries of a drain: it has little time, and ends with what it could not settle.
+const LONGEST_WAIT_IN_DRAIN: Duration = Duration::from_secs(1);
+
 /// How often a visibility is asked for where a whole batch waits for it with its response. The message is in the response
 /// all the same: it comes back a little later.
 const TRIES_BEFORE_RESPONSE: u32 = 3;
@@ -260,7 +263,9 @@ impl Ledger {
             Err(CallError::Failed(error) | CallError::Refused(error)) => {
                 settling.tries = settling.tries.saturating_add(1);
                 let tries = NonZeroU32::new(settling.tries).unwrap_or(NonZeroU32::MIN);
-                settling.step = Step::Backoff(now + self.settle_retry.delay(tries, jitter));
+                let longest = if self.draining.is_some() { LONGEST_WAIT_IN_DRAIN } else { Duration::MAX };
+                let delay = self.settle_retry.delay(tries, jitter).min(longest);
+                settling.step = Step::Backoff(now + delay);
                 let next_check = delivery.next_check();
                 self.check_by(next_check);
                 self.note(Note::CallFailed { message, error });
@@ -305,6 +310,13 @@ impl Ledger {
                 run.lost = true;
                 self.note(Note::LeaseLost(message));
                 self.cancel(now, id, CancelReason::LeaseLost);
+            }
+            // The message may be received elsewhere from now on, but its job is done: deleting it spares a second run. A
+            // standard queue accepts that after the lease's end as well.
+            Stage::Settling(settling)
+                if self.draining.is_some() && settling.settlement == Settlement::Delete =>
+            {
+                settling.past_lease = true;
             }
             Stage::Settling(settling) => {
                 let error = format!("the lease ended after {} tries", settling.tries);

@@ -1,4 +1,5 @@
-//! The end: nothing new, what runs may finish, the rest goes back.
+//! The end: nothing new, what runs may finish, the rest goes back. What SQS has not confirmed is tried until the end, a delete
+//! even past its lease.
 
 use std::time::{Duration, Instant};
 
@@ -86,6 +87,16 @@ impl Ledger {
         let waiting = self.deliveries.iter().filter(|(id, d)| free(id, d));
         for id in waiting.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.give_back(now, id, Duration::ZERO);
+        }
+        self.settle_what_failed(now);
+    }
+
+    /// Tries at once what waits for its next try: there is little time left for it.
+    fn settle_what_failed(&mut self, now: Instant) {
+        let failed = |stage: &Stage| matches!(stage, Stage::Settling(settling) if matches!(settling.step, Step::Backoff(_)));
+        let ids = self.deliveries.iter().filter(|(_, d)| failed(&d.stage)).map(|(id, _)| *id);
+        for id in ids.collect::<Vec<_>>() {
+            self.queue_settlement(now, id);
         }
     }
 

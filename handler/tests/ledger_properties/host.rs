@@ -211,6 +211,31 @@ impl Host {
         busy
     }
 
+    /// All goes well but SQS, which does nothing that it is asked to. Returns the deliveries of the deletes that failed, of
+    /// those that were asked for since then: of an older one the delivery may have left.
+    pub(crate) fn fails_every_call(&mut self, since: Instant) -> Vec<DeliveryId> {
+        for _ in 0..self.open.len() {
+            self.land(0, false);
+        }
+        while !self.asked.is_empty() {
+            self.answer_claim(0, 0);
+        }
+        while !self.runs.is_empty() {
+            self.end(0, Ending::Done, None);
+        }
+        let mut deletes = Vec::new();
+        while let Some(InAir { call, asked_at, replies }) = self.in_air.first_mut() {
+            let deliveries = call.action.deliveries();
+            // What has reached SQS before is answered as it was.
+            if replies.is_none() && *asked_at > since && matches!(call.action, Action::Delete(_)) {
+                deletes.extend(deliveries.clone());
+            }
+            replies.get_or_insert_with(|| vec![failed(); deliveries.len()]);
+            self.answer(0, 0, usize::MAX);
+        }
+        deletes
+    }
+
     /// Every run ends; no call is ever answered.
     pub(crate) fn falls_silent(&mut self) {
         self.in_air.clear();

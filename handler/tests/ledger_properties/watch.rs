@@ -37,6 +37,8 @@ pub(crate) struct Watch {
     leased_until: HashMap<String, Instant>,
     /// Receipts whose lease was told to be lost.
     lost: HashSet<String>,
+    /// Deliveries of confirmed deletes.
+    pub(crate) settled: HashSet<DeliveryId>,
     /// Deliveries of unanswered calls.
     in_air: HashSet<DeliveryId>,
     /// Until when the claim of a run lasts at least, as far as was said here.
@@ -72,6 +74,7 @@ impl Watch {
             received_at: HashMap::new(),
             leased_until: HashMap::new(),
             lost: HashSet::new(),
+            settled: HashSet::new(),
             in_air: HashSet::new(),
             claimed_until: HashMap::new(),
             surrendering: HashSet::new(),
@@ -156,7 +159,9 @@ impl Watch {
                     let message = index(&entry.receipt);
                     let safe = self.done.contains(&message) || self.moved.contains(&message);
                     assert!(safe, "m{message} is deleted, but neither done nor moved");
-                    self.uses(&entry.receipt, now);
+                    if !self.drains {
+                        self.uses(&entry.receipt, now);
+                    }
                 }
             }
             Action::ChangeVisibility(entries) => {
@@ -185,6 +190,10 @@ impl Watch {
     pub(crate) fn answered(&mut self, call: &Call, asked_at: Instant, results: &[bool]) {
         for delivery in call.action.deliveries() {
             self.in_air.remove(&delivery);
+        }
+        if let Action::Delete(_) = &call.action {
+            let deliveries = call.action.deliveries().into_iter();
+            self.settled.extend(deliveries.zip(results).filter(|(_, ok)| **ok).map(|(delivery, _)| delivery));
         }
         for (position, ok) in results.iter().enumerate().filter(|(_, ok)| **ok) {
             debug_assert!(ok);
