@@ -278,7 +278,12 @@ impl Driver {
                 tokio::spawn(async move {
                     // Closed once the ledger has ended: what has had no turn by then is too late.
                     let Ok(turn) = calls.acquire().await else { return };
-                    let replies = reply.await;
+                    // A call that hangs must not reach SQS after the loop's end: a function's process is frozen then, and goes
+                    // on with it at its next invocation.
+                    let replies = tokio::select! {
+                        replies = reply => replies,
+                        () = events.closed() => return,
+                    };
                     drop(turn);
                     send(&events, Event::Called(call.id, replies)).await;
                 });

@@ -100,15 +100,15 @@ impl Ledger {
         }
     }
 
-    /// How it went, once everything is over: nothing in hand, no answer outstanding, or no time left. Where messages are
-    /// handed in, none of them being left is the end without any drain.
+    /// How it went, once everything is over: nothing in hand, no answer outstanding that something depends on, or no time left.
+    /// Where messages are handed in, none of them being left is the end without any drain.
     pub fn drained(&self) -> Option<DrainSummary> {
         let (counts, over) = match &self.draining {
             Some(drain) => (drain.counts, drain.over),
             None if self.receives.is_none() => (DrainSummary::default(), false),
             None => return None,
         };
-        let nothing_left = self.deliveries.is_empty() && self.calls.is_empty() && !self.receiving();
+        let nothing_left = self.deliveries.is_empty() && self.copying.is_empty() && !self.receiving();
         (nothing_left || over).then_some(DrainSummary { abandoned: self.deliveries.len(), ..counts })
     }
 

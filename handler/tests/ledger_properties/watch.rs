@@ -13,6 +13,15 @@ use crate::sqs::{Sqs, TWELVE_HOURS, index};
 /// For how long a pause keeps in hand what has not started.
 const KEPT_IN_HAND: Duration = Duration::from_secs(60);
 
+/// For how long a settlement waits for the answer to a renewal.
+const BEAT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// No unanswered settlement is repeated before that, or a twelfth of the lease.
+const SHORTEST_PATIENCE: Duration = Duration::from_secs(1);
+
+/// One that failed is tried again no sooner, also beside one that is not answered.
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+
 /// The longest wait after a failed receive, whatever the cause.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 
@@ -39,8 +48,8 @@ pub(crate) struct Watch {
     lost: HashSet<String>,
     /// Deliveries of confirmed deletes.
     pub(crate) settled: HashSet<DeliveryId>,
-    /// Deliveries of unanswered calls.
-    in_air: HashSet<DeliveryId>,
+    /// The unanswered calls of each delivery: when they were asked for, and whether they renew its lease.
+    in_air: HashMap<DeliveryId, Vec<(Instant, bool)>>,
     /// Until when the claim of a run lasts at least, as far as was said here.
     claimed_until: HashMap<DeliveryId, Instant>,
     /// Deliveries whose claims are being given up.
@@ -75,7 +84,7 @@ impl Watch {
             leased_until: HashMap::new(),
             lost: HashSet::new(),
             settled: HashSet::new(),
-            in_air: HashSet::new(),
+            in_air: HashMap::new(),
             claimed_until: HashMap::new(),
             surrendering: HashSet::new(),
             undecided: 0,
@@ -149,8 +158,28 @@ impl Watch {
         assert!((1..=MAX_BATCH).contains(&deliveries.len()));
         for delivery in deliveries {
             assert!(!self.surrendering.contains(&delivery), "the claim of {delivery:?} is not free yet");
-            // So no delete and no backoff goes out before the answer to the last renewal.
-            assert!(self.in_air.insert(delivery), "one call at a time for {delivery:?}");
+            let renews =
+                matches!(call.action, Action::ChangeVisibility(_)) && !self.finished.contains(&delivery);
+            let in_air = self.in_air.entry(delivery).or_default();
+            let copies = matches!(call.action, Action::DeadLetter { .. });
+            for (asked_at, renewal) in &*in_air {
+                // No delete and no backoff goes out before the answer to a renewal, for a second; and a call that is not
+                // answered is repeated, but never at once.
+                let patience = match (renewal, renews) {
+                    (true, false) => BEAT_PATIENCE,
+                    (true, true) => self.policy.lease / 30,
+                    // A drain begins with another try.
+                    (false, false) if self.drains => Duration::ZERO,
+                    (false, false) if !copies => {
+                        SHORTEST_PATIENCE.min(self.policy.lease / 12).min(FIRST_RETRY)
+                    }
+                    (false, _) => {
+                        panic!("{delivery:?} is not renewed beside its settlement, nor copied twice")
+                    }
+                };
+                assert!(*asked_at + patience <= now, "{:?} is too soon for {delivery:?}", now - *asked_at);
+            }
+            in_air.push((now, renews));
         }
         match &call.action {
             Action::Delete(entries) => {
@@ -189,7 +218,8 @@ impl Watch {
     /// A call was answered; the time is that of its asking.
     pub(crate) fn answered(&mut self, call: &Call, asked_at: Instant, results: &[bool]) {
         for delivery in call.action.deliveries() {
-            self.in_air.remove(&delivery);
+            let in_air = self.in_air.get_mut(&delivery).expect("it was asked for");
+            in_air.retain(|(at, _)| *at != asked_at);
         }
         if let Action::Delete(_) = &call.action {
             let deliveries = call.action.deliveries().into_iter();
