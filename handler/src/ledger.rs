@@ -204,8 +204,10 @@ impl Ledger {
 
     /// A receive was answered at `at`, with these messages.
     pub fn received(&mut self, at: Instant, receive: ReceiveId, messages: Vec<Message>) {
-        if let Some(receives) = &mut self.receives {
-            receives.landed(receive, messages.len());
+        let paced =
+            self.receives.as_mut().is_some_and(|receives| receives.landed(at, receive, messages.len()));
+        if paced {
+            self.note(Note::EmptyAtOnce);
         }
         self.note(Note::Received(messages.len()));
         self.handed_in(at, messages);

@@ -62,6 +62,7 @@ mod message;
 mod note;
 mod objects;
 mod outcome;
+mod pace;
 mod pause;
 mod payload_hash;
 mod policy;

@@ -8,6 +8,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::pace::Pace;
 use crate::receive_backoff::{ReceiveBackoff, ReceiveFailure, Round};
 use crate::retry::Jitter;
 
@@ -60,6 +61,7 @@ pub(crate) struct Receives {
     more_waiting: bool,
     /// Since when free places wait for more to come free.
     gathering_since: Option<Instant>,
+    pace: Pace,
     stopped: bool,
 }
 
@@ -74,6 +76,7 @@ impl Receives {
             backoff: ReceiveBackoff::new(),
             more_waiting: false,
             gathering_since: None,
+            pace: Pace::default(),
             stopped: false,
         }
     }
@@ -85,6 +88,7 @@ impl Receives {
             || overdue >= MAX_OVERDUE
             || open >= self.width
             || self.backoff.not_before().is_some_and(|t| now < t)
+            || self.pace.forbids(now, open)
             || self.backoff.probes() && self.any_open_in(self.backoff.round())
         {
             return None;
@@ -111,16 +115,20 @@ impl Receives {
         Some(receive)
     }
 
-    /// A receive has brought `count` messages.
-    pub(crate) fn landed(&mut self, id: ReceiveId, count: usize) {
+    /// A receive has brought `count` messages. Returns true the first time that the pace slows the receives after it.
+    pub(crate) fn landed(&mut self, now: Instant, id: ReceiveId, count: usize) -> bool {
         self.backoff.succeeded();
-        let Some(open) = self.close(id) else { return };
+        let Some(open) = self.close(id) else { return false };
         self.more_waiting = count >= open.receive.max;
+        if count == 0 {
+            self.width = (self.width / 2).max(1);
+            return self.pace.brought_nothing(now, open.since);
+        }
+        self.pace.brought();
         if self.more_waiting {
             self.width = (self.width + 1).min(self.most);
-        } else if count == 0 {
-            self.width = (self.width / 2).max(1);
         }
+        false
     }
 
     /// A receive has failed. Returns the time until the next one, if the failure is worth a report.
@@ -142,6 +150,7 @@ impl Receives {
     /// Ends a pause, and marks what hangs; tells how many more do since the last time.
     pub(crate) fn tick(&mut self, now: Instant) -> usize {
         self.backoff.tick(now);
+        self.pace.tick(now);
         let limit = self.wait_time + RECEIVE_OVERDUE;
         let mut newly = 0;
         for open in self.open.iter_mut().filter(|open| !open.overdue && now >= open.since + limit) {
@@ -174,7 +183,7 @@ impl Receives {
         let overdue =
             self.open.iter().filter(|o| !o.overdue).map(|o| o.since + self.wait_time + RECEIVE_OVERDUE);
         let gathered = self.gathering_since.map(|since| since + GATHER);
-        overdue.chain(gathered).chain(self.backoff.not_before()).min()
+        overdue.chain(gathered).chain(self.backoff.not_before()).chain(self.pace.timeout()).min()
     }
 
     fn any_open_in(&self, round: Round) -> bool {

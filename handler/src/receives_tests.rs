@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
+use crate::pace::EMPTY_EVERY;
+use proptest::prelude::*;
 
 const WAIT: Duration = Duration::from_secs(20);
 
@@ -23,26 +25,28 @@ fn a_quiet_queue_has_one_open_receive() {
         assert_eq!(opened[0].max, 10);
         asked += 1;
         now += WAIT;
-        receives.landed(opened[0].id, 0);
+        receives.landed(now, opened[0].id, 0);
     }
     assert_eq!(asked, 3, "three receives in a minute");
 }
 
 #[test]
 fn full_answers_widen_and_empty_ones_narrow() {
-    let (mut receives, now) = (Receives::new(WAIT, 100), start());
+    let (mut receives, mut now) = (Receives::new(WAIT, 100), start());
     let mut widths = Vec::new();
     for _ in 0..4 {
         let opened = open_all(&mut receives, now, 100, 100);
         widths.push(opened.len());
         for receive in opened {
-            receives.landed(receive.id, receive.max);
+            receives.landed(now, receive.id, receive.max);
         }
     }
     assert_eq!(widths, [1, 2, 4, 8]);
     while receives.width > 1 {
-        for receive in open_all(&mut receives, now, 100, 100) {
-            receives.landed(receive.id, 0);
+        let opened = open_all(&mut receives, now, 100, 100);
+        now += WAIT;
+        for receive in opened {
+            receives.landed(now, receive.id, 0);
         }
     }
     assert_eq!(open_all(&mut receives, now, 100, 100).len(), 1);
@@ -61,7 +65,7 @@ fn free_places_are_never_exceeded() {
 fn few_free_places_gather_where_more_is_waiting() {
     let (mut receives, now) = (Receives::new(WAIT, 32), start());
     let first = receives.next(now, 32, 32).unwrap();
-    receives.landed(first.id, 10);
+    receives.landed(now, first.id, 10);
     assert_eq!(receives.next(now, 3, 32), None);
     assert_eq!(receives.timeout(), Some(now + GATHER));
     assert_eq!(receives.next(now + GATHER, 4, 32).unwrap().max, 4);
@@ -71,7 +75,7 @@ fn few_free_places_gather_where_more_is_waiting() {
 fn one_place_is_asked_for_at_once_where_there_is_but_one() {
     let (mut receives, now) = (Receives::new(WAIT, 1), start());
     let first = receives.next(now, 1, 1).unwrap();
-    receives.landed(first.id, 1);
+    receives.landed(now, first.id, 1);
     assert_eq!(receives.next(now, 1, 1).unwrap().max, 1);
 }
 
@@ -94,7 +98,7 @@ fn failures_slow_the_asking_down() {
     assert_eq!(waits, [100, 200, 400, 800, 1_600, 3_200, 5_000]);
     assert!(!receives.healthy());
     let receive = receives.next(now, 32, 32).unwrap();
-    receives.landed(receive.id, 0);
+    receives.landed(now, receive.id, 0);
     assert!(receives.healthy());
 }
 
@@ -116,7 +120,7 @@ fn one_receive_probes_while_all_fail_and_the_others_follow_its_success() {
     now = receives.timeout().unwrap();
     receives.tick(now);
     let probe = receives.next(now, 100, 100).unwrap();
-    receives.landed(probe.id, 10);
+    receives.landed(now, probe.id, 10);
     assert_eq!(open_all(&mut receives, now, 100, 100).len(), 9, "as many as before, and one more");
 }
 
@@ -153,7 +157,7 @@ fn brought_in_a_minute(failing: u64) -> usize {
                 let jitter = Jitter::new(u32::try_from(draw >> 32).unwrap());
                 receives.failed(now, receive.id, ReceiveFailure::Unreachable, jitter);
             } else {
-                receives.landed(receive.id, receive.max);
+                receives.landed(now, receive.id, receive.max);
                 brought += receive.max;
             }
         }
@@ -171,6 +175,52 @@ fn a_share_of_receives_that_works_keeps_the_worker_busy() {
 }
 
 #[test]
+fn an_endpoint_that_answers_with_nothing_at_once_is_asked_ten_times_a_second() {
+    for wait_time in [WAIT, Duration::ZERO] {
+        let (mut receives, begun) = (Receives::new(wait_time, 100), start());
+        receives.width = 8;
+        let (mut now, mut asked, mut reports) = (begun, 0, 0);
+        while now < begun + Duration::from_secs(10) {
+            receives.tick(now);
+            let opened = open_all(&mut receives, now, 100, 100);
+            assert!(opened.len() == 1 || now == begun, "one at a time");
+            asked += opened.len();
+            for receive in opened {
+                reports += usize::from(receives.landed(now, receive.id, 0));
+            }
+            now = receives.timeout().unwrap();
+        }
+        assert_eq!((asked, reports), (8 + 99, 1));
+    }
+}
+
+#[test]
+fn what_brings_messages_is_not_slowed() {
+    let (mut receives, mut now) = (Receives::new(Duration::ZERO, 32), start());
+    for _ in 0..1_000 {
+        let receive = receives.next(now, 32, 32).unwrap();
+        now += Duration::from_millis(1);
+        receives.landed(now, receive.id, 1);
+    }
+    let empty = receives.next(now, 32, 32).unwrap();
+    receives.landed(now, empty.id, 0);
+    assert_eq!(receives.next(now, 32, 32), None);
+    now += EMPTY_EVERY;
+    let receive = receives.next(now, 32, 32).unwrap();
+    receives.landed(now, receive.id, 1);
+    assert!(receives.next(now, 32, 32).is_some(), "at once");
+}
+
+#[test]
+fn a_long_poll_that_brings_nothing_is_followed_by_the_next_at_once() {
+    let (mut receives, mut now) = (Receives::new(WAIT, 32), start());
+    let receive = receives.next(now, 32, 32).unwrap();
+    now += EMPTY_EVERY;
+    assert!(!receives.landed(now, receive.id, 0));
+    assert!(receives.next(now, 32, 32).is_some());
+}
+
+#[test]
 fn a_hanging_receive_is_replaced_but_only_so_often() {
     let (mut receives, mut now) = (Receives::new(WAIT, 32), start());
     let first = receives.next(now, 32, 32).unwrap();
@@ -184,7 +234,7 @@ fn a_hanging_receive_is_replaced_but_only_so_often() {
     assert_eq!(receives.tick(now), 1);
     assert_eq!(receives.next(now, 32, 32), None);
     // Late is not never: what it brings is taken, and asking goes on.
-    receives.landed(first.id, 2);
+    receives.landed(now, first.id, 2);
     assert!(receives.next(now, 32, 32).is_some());
 }
 
@@ -195,7 +245,36 @@ fn a_stopped_machine_asks_no_more() {
     receives.stop();
     assert!(receives.any_open());
     assert_eq!(receives.timeout(), None);
-    receives.landed(receive.id, 0);
+    receives.landed(now, receive.id, 0);
     assert_eq!(receives.next(now, 32, 32), None);
     assert!(!receives.any_open());
+}
+
+proptest! {
+    /// Whatever the endpoint does within milliseconds: in any second, at most ten receives bring nothing at once beyond those
+    /// that follow messages, and those that were open when it began.
+    #[test]
+    fn the_pace_is_kept(answers in prop::collection::vec((0..4_usize, 0..30_u64), 1..400), width in 1..8_usize) {
+        let (mut receives, mut now) = (Receives::new(Duration::ZERO, 100), start());
+        receives.width = width;
+        let (mut open, mut empty, mut full) = (Vec::new(), Vec::new(), Vec::new());
+        for (messages, millis) in answers {
+            receives.tick(now);
+            open.extend(open_all(&mut receives, now, 100, 100));
+            if let Some(receive) = open.pop() {
+                let count = if messages == 3 { 2 } else { 0 };
+                receives.landed(now, receive.id, count);
+                if count > 0 { &mut full } else { &mut empty }.push(now);
+            } else {
+                now = receives.timeout().unwrap();
+            }
+            now += Duration::from_millis(millis / 10);
+        }
+        for from in &empty {
+            let within = |times: &[Instant]| times.iter().filter(|at| *from <= **at && **at < *from + Duration::from_secs(1)).count();
+            // Each answer with messages may be followed by as many receives as are open at once.
+            let allowed = 10 + (within(&full) + 1) * (width + full.len().min(8));
+            prop_assert!(within(&empty) <= allowed, "{} in a second, {} allowed", within(&empty), allowed);
+        }
+    }
 }

@@ -186,7 +186,7 @@ fn the_scripts_lead_everywhere() {
     let outcomes = ["ack", "retry", "dead_letter", "release", "lease_lost"];
     let calls = ["settled", "unsettled", "call failed", "done before", "moved", "no DLQ"];
     let leases = ["renewed", "not renewed", "lease lost", "received again", "isolated"];
-    let receives = ["received", "receive failed", "receive overdue"];
+    let receives = ["received", "receive failed", "receive overdue", "empty at once"];
     let claims = ["claim not renewed", "claim lost"];
     let pauses = ["paused", "resumed", "released by a pause"];
     for name in [&outcomes[..], &calls, &leases, &receives, &claims, &pauses].concat() {

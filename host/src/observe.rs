@@ -210,6 +210,7 @@ impl QueueObserver {
                 self.metrics.empty_receive();
             }
             Note::Received(count) => debug!(queue, count, "received"),
+            Note::EmptyAtOnce => self.empty_at_once(),
             Note::ReceiveFailed { error, retry_in } => {
                 let retry_in_secs = retry_in.as_secs_f64();
                 error!(queue, error, retry_in_secs, "receiving failed");
@@ -223,6 +224,14 @@ impl QueueObserver {
                 );
             }
         }
+    }
+
+    fn empty_at_once(&self) {
+        warn!(
+            queue = &*self.queue,
+            "empty receives do not wait: slowed to ten a second; set DRUMLINE_WAIT_TIME above 0, or check that the endpoint \
+             supports long polling"
+        );
     }
 
     fn paused(&self, Pause { reason, probe }: Pause) {

@@ -16,6 +16,9 @@ use crate::watch::Watch;
 /// Hosts give every call up in this time: what was not answered by then never is.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long a receive waits for messages.
+pub(crate) const WAIT_TIME: Duration = Duration::from_secs(20);
+
 /// Longer than the 20 s of a receive and the 15 s after which it counts as hanging.
 const OVERDUE: Duration = Duration::from_secs(35);
 
@@ -193,8 +196,16 @@ impl Host {
 
     /// All goes well for one round; tells whether there was anything to do.
     pub(crate) fn obliges(&mut self) -> bool {
-        for _ in 0..self.open.len().max(usize::from(self.on_lambda)) {
+        if self.on_lambda {
             self.land(0, false);
+        }
+        for _ in 0..self.open.len() {
+            // An empty queue answers when the wait time is over.
+            let is_over = |(_, since): &(Receive, Instant)| *since + WAIT_TIME <= self.now;
+            let has_message = self.sqs.has_message(self.now);
+            if let Some(pick) = self.open.iter().position(|open| has_message || is_over(open)) {
+                self.land(pick, false);
+            }
         }
         let busy = !self.runs.is_empty() || !self.in_air.is_empty() || !self.asked.is_empty();
         while !self.runs.is_empty() || !self.in_air.is_empty() || !self.asked.is_empty() {

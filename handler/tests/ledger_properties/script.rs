@@ -6,6 +6,8 @@ use std::time::Duration;
 use drumline::{Acknowledge, DeadLetterPath, JitterMode, Policy, Polling};
 use proptest::prelude::*;
 
+use crate::host::WAIT_TIME;
+
 /// One thing that happens. A `pick` chooses among what there is, so that every script is possible.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Step {
@@ -112,7 +114,7 @@ impl Setting {
         policy.retry_by_type.insert("spread".to_owned(), steps.with_jitter(JitterMode::Full));
         policy.dead_letter = self.dead_letter;
         policy.claims = self.claims;
-        policy.polling = (!self.on_lambda).then_some(Polling { wait_time: Duration::from_secs(20) });
+        policy.polling = (!self.on_lambda).then_some(Polling { wait_time: WAIT_TIME });
         policy.acknowledge = if self.on_lambda { Acknowledge::ByResponse } else { Acknowledge::ByDelete };
         policy
     }

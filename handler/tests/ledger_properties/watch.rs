@@ -350,6 +350,7 @@ fn name(note: &Note) -> &'static str {
         Note::ClaimLost(_) => "claim lost",
         Note::Isolated(_) => "isolated",
         Note::Received(_) => "received",
+        Note::EmptyAtOnce => "empty at once",
         Note::ReceiveFailed { .. } => "receive failed",
         Note::Paused(_) => "paused",
         Note::Resumed { .. } => "resumed",

@@ -65,6 +65,7 @@ fn a_failed_receive_is_followed_by_a_growing_pause() {
         world.wait(millis(1));
         assert_eq!(world.asked_for(), [10]);
     }
+    world.wait(secs(20));
     world.receives([]);
     assert!(world.ledger.healthy());
     assert_eq!(world.asked_for(), [10], "at once");
@@ -92,8 +93,23 @@ fn receives_that_fail_together_are_one_failure_and_one_success_brings_all_of_the
     assert_eq!(reports, ["receive failed, again in 0ns", "receive failed, again in 100ms"]);
     world.wait(millis(100));
     assert_eq!(world.asked_for(), [10], "one probes");
-    world.receives([]);
-    assert_eq!(world.asked_for(), [10], "an empty answer narrows");
+    world.receives(["x"]);
+    assert_eq!(world.asked_for(), [10, 10, 10], "and all of them follow");
+}
+
+#[test]
+fn empty_answers_that_come_at_once_are_followed_after_a_tenth_of_a_second() {
+    let mut world = World::new(standard());
+    for _ in 0..3 {
+        world.receives([]);
+        world.wait(millis(99));
+        assert_eq!(world.asked_for(), [0; 0]);
+        world.wait(millis(1));
+        assert_eq!(world.asked_for(), [10]);
+    }
+    assert_eq!(world.heard(), ["empty receives do not wait"], "said once");
+    world.receives(["a"]);
+    assert_eq!(world.asked_for(), [10], "messages are not slowed");
 }
 
 #[test]
