@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::call::CallId;
 use crate::claim::{Claim, Surrender};
 use crate::claim_lease::{RunClaim, Waits};
 use crate::control::CancelReason;
@@ -28,18 +29,35 @@ const LONGEST_RUN: Duration = Duration::from_secs(LONGEST_HOLD.as_secs() - 30);
 /// SQS counts visibility in whole seconds: a renewal that gains less is not worth asking for.
 const SMALLEST_GAIN: Duration = Duration::from_secs(1);
 
+/// A settlement is repeated after this time at the latest, whatever the lease: SQS answers in milliseconds.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often that time is doubled at most while calls are not answered.
+const MOST_DOUBLINGS: u32 = 6;
+
+/// No settlement is repeated before that, or a twelfth of the lease where that is shorter.
+const SHORTEST_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a call about a lease of this length may stay unanswered before it is repeated: a sixth, so that a renewal at the
+/// lease's half is repeated twice before its end.
+fn patience(lease: Duration) -> Duration {
+    lease / 6
+}
+
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) message: Arc<Message>,
     /// The receipt of a later delivery of the same message, which is the one that counts.
     pub(crate) newer_receipt: Option<String>,
+    /// The last call that can be about an older receipt.
+    superseded_after: Option<CallId>,
     pub(crate) lane: Arc<str>,
     received_at: Instant,
     lease: Duration,
     leased_until: Instant,
     renew_at: Instant,
-    /// A renewal is in the air; nothing else may be said about the visibility until it is answered.
-    pub(crate) renewing: bool,
+    /// Renewals in the air. What is said of the visibility next waits for their answers, but not for long.
+    renewals: u32,
     /// The claim is being released; the message must not go to another worker before that is done.
     pub(crate) releasing: Option<Releasing>,
     pub(crate) stage: Stage,
@@ -88,15 +106,33 @@ pub(crate) struct Settling {
     pub(crate) settlement: Settlement,
     pub(crate) step: Step,
     pub(crate) tries: u32,
-    /// The message was received again while the call was in the air: it is said once more, for the new receipt.
-    pub(crate) again: bool,
-    /// From when on the queue may hand the message out again, if it heeded the last call, whatever became of the answer.
+    /// Its calls that are not answered.
+    pub(crate) calls: u32,
+    /// When its call is repeated if it is not answered by then.
+    pub(crate) repeat_at: Option<Instant>,
+    /// When it is no longer waited for, if a response waits for it.
+    pub(crate) give_up_at: Option<Instant>,
+    /// Until when it waits for the answers to renewals.
+    pub(crate) beat_until: Option<Instant>,
+    /// From when on the queue may hand the message out again, if it heeded one of the calls, whatever became of the answers.
     pub(crate) visible_from: Option<Instant>,
+    /// The lease has ended during a drain, and the delete is tried on.
+    pub(crate) past_lease: bool,
 }
 
 impl Settling {
     pub(crate) fn new(settlement: Settlement) -> Self {
-        Self { settlement, step: Step::Queued, tries: 0, again: false, visible_from: None }
+        Self {
+            settlement,
+            step: Step::Queued,
+            tries: 0,
+            calls: 0,
+            repeat_at: None,
+            give_up_at: None,
+            beat_until: None,
+            visible_from: None,
+            past_lease: false,
+        }
     }
 }
 
@@ -111,7 +147,7 @@ pub(crate) enum Settlement {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// For the answer to the last renewal, and for the claim to be given up.
+    /// For the answers to renewals, a second at most, and for the claim to be given up.
     AfterBeat,
     /// For the open receives to land, which would fetch it right back.
     Held,
@@ -128,12 +164,13 @@ impl Delivery {
         Self {
             message,
             newer_receipt: None,
+            superseded_after: None,
             lane,
             received_at: at,
             lease,
             leased_until: at + lease,
             renew_at: at + lease / 2,
-            renewing: false,
+            renewals: 0,
             releasing: None,
             stage: Stage::Waiting,
             kept_runs: 0,
@@ -149,13 +186,14 @@ impl Delivery {
     }
 
     /// The same message was received again: its new receipt and lease take the place of the old ones.
-    pub(crate) fn superseded(&mut self, receipt: String, at: Instant) {
+    pub(crate) fn superseded(&mut self, receipt: String, at: Instant, last_call: CallId) {
         self.newer_receipt = Some(receipt);
+        self.superseded_after = Some(last_call);
         self.received_at = at;
         self.leased_until = at + self.lease;
         self.renew_at = at + self.lease / 2;
-        if let Stage::Settling(Settling { again, step: Step::InCall, .. }) = &mut self.stage {
-            *again = true;
+        if let Stage::Settling(settling) = &mut self.stage {
+            (settling.past_lease, settling.visible_from) = (false, None);
         }
     }
 
@@ -166,6 +204,34 @@ impl Delivery {
 
     pub(crate) fn receipt(&self) -> &str {
         self.newer_receipt.as_deref().unwrap_or(&self.message.receipt)
+    }
+
+    /// Its settlement is asked for, and a response waits for it so long. Returns true if it waited for its call.
+    pub(crate) fn settlement_asked(&mut self, now: Instant, within: Option<Duration>) -> bool {
+        let (lost_at, patience) = (self.lost_at(), patience(self.lease).min(LONGEST_PATIENCE));
+        let shortest = SHORTEST_PATIENCE.min(self.lease / 12);
+        let Stage::Settling(settling) = &mut self.stage else { return false };
+        if settling.step != Step::Queued {
+            return false;
+        }
+        match settling.settlement {
+            Settlement::Delete | Settlement::Copy(_) => {}
+            Settlement::Visibility(visibility) => {
+                let from = now + visibility;
+                settling.visible_from = Some(settling.visible_from.map_or(from, |known| known.min(from)));
+                settling.give_up_at = settling.give_up_at.or(within.map(|within| now + within));
+            }
+        }
+        // It is repeated before its time is over, and ever later the more of its calls are not answered.
+        let patience = patience * (1 << settling.calls.min(MOST_DOUBLINGS));
+        let left = settling.give_up_at.unwrap_or(lost_at).min(lost_at).saturating_duration_since(now);
+        let patience = if left.is_zero() { patience } else { patience.min(left / 2) };
+        // A copy that was sent twice would be in the DLQ twice.
+        let repeats = patience >= shortest && !matches!(settling.settlement, Settlement::Copy(_));
+        settling.repeat_at = repeats.then_some(now + patience);
+        settling.step = Step::InCall;
+        settling.calls += 1;
+        true
     }
 
     /// What can still be asked for at `now`, within the twelve hours.
@@ -193,11 +259,16 @@ impl Delivery {
         self.leased_until.checked_sub(margin).unwrap_or(self.leased_until)
     }
 
+    /// Returns true if the end of its lease has been seen to, whatever it is in the middle of.
+    pub(crate) fn is_past_lease(&self) -> bool {
+        self.is_lost() || matches!(self.stage, Stage::Settling(Settling { past_lease: true, .. }))
+    }
+
     pub(crate) fn is_lost(&self) -> bool {
         matches!(self.stage, Stage::Running(Run { lost: true, .. }))
     }
 
-    /// When it needs a renewal; `None` while one is in the air, and once none will follow.
+    /// When it needs a renewal, or one more beside those that are not answered; `None` once none will follow.
     pub(crate) fn renewal_due(&self) -> Option<Instant> {
         let beats = match &self.stage {
             // While a claim is being given up that must not last: an answer that is lost holds a place for a lease.
@@ -207,7 +278,12 @@ impl Delivery {
         };
         // Within the last of the twelve hours there is nothing left to ask for.
         let gains = self.leased_until + SMALLEST_GAIN <= self.total_end();
-        (beats && gains && !self.renewing).then_some(self.renew_at)
+        (beats && gains).then_some(self.renew_at)
+    }
+
+    /// Returns true if a call was about a receipt that has been replaced since.
+    pub(crate) fn is_superseded_since_call(&self, call: CallId) -> bool {
+        self.superseded_after.is_some_and(|last| call.0 <= last.0)
     }
 
     /// Whether a renewal asked for at `asked_at` was about a receipt that has been replaced since.
@@ -215,9 +291,41 @@ impl Delivery {
         asked_at <= self.received_at
     }
 
+    /// Returns true while a renewal is not answered.
+    pub(crate) fn is_renewing(&self) -> bool {
+        self.renewals > 0
+    }
+
+    /// Returns true if its settlement waits for a renewal's answer.
+    pub(crate) fn waits_for_beat(&self) -> bool {
+        matches!(self.stage, Stage::Settling(Settling { step: Step::AfterBeat, .. }))
+    }
+
+    /// A renewal was asked for. If it is not answered in time, another one follows beside it: while this one hangs, the lease
+    /// runs out.
+    pub(crate) fn renewal_asked(&mut self, now: Instant, visibility: Duration) {
+        self.renewals += 1;
+        self.renew_at = now + patience(visibility);
+    }
+
+    /// One of the renewals was answered, or counts as unanswered.
+    pub(crate) fn renewal_answered(&mut self) {
+        self.renewals = self.renewals.saturating_sub(1);
+    }
+
+    /// A call about it counts as unanswered, a renewal or a settlement.
+    pub(crate) fn call_unanswered(&mut self, is_renewal: bool) {
+        match &mut self.stage {
+            _ if is_renewal => self.renewal_answered(),
+            Stage::Settling(settling) => settling.calls = settling.calls.saturating_sub(1),
+            Stage::Waiting | Stage::Running(_) => {}
+        }
+    }
+
     pub(crate) fn renewed(&mut self, asked_at: Instant, visibility: Duration) {
         self.leased_until = self.leased_until.max(asked_at + visibility);
-        self.renew_at = asked_at + visibility / 2;
+        // An answer that comes late leaves the time of the renewal beside it.
+        self.renew_at = self.renew_at.max(asked_at + visibility / 2);
     }
 
     /// A renewal failed in passing: soon again, so that several tries fit into what is left.
@@ -225,10 +333,21 @@ impl Delivery {
         self.renew_at = now + (self.lease / 10).min(Duration::from_secs(2));
     }
 
+    /// When its settlement goes on without an answer.
+    pub(crate) fn settlement_due(&self) -> Option<Instant> {
+        let Stage::Settling(settling) = &self.stage else { return None };
+        match settling.step {
+            Step::Backoff(at) => Some(at),
+            Step::AfterBeat => settling.beat_until.filter(|_| self.releasing.is_none()),
+            Step::InCall => settling.repeat_at,
+            Step::Held | Step::Queued => None,
+        }
+    }
+
     /// When this delivery needs looking at, at the latest; `None` for a lost and aborted run, which waits for nothing
     /// but its ending.
     pub(crate) fn next_check(&self) -> Option<Instant> {
-        let lost_at = if self.is_lost() { None } else { Some(self.lost_at()) };
+        let lost_at = if self.is_past_lease() { None } else { Some(self.lost_at()) };
         let own = match &self.stage {
             Stage::Waiting => [None; 3],
             Stage::Running(run) => {
@@ -236,10 +355,7 @@ impl Delivery {
                 let claim = claim.into_iter().chain(run.marking.as_ref().map(Marking::ask_at)).min();
                 [run.cancelled.is_none().then_some(run.deadline), run.abort_at, claim]
             }
-            Stage::Settling(settling) => match settling.step {
-                Step::Backoff(at) => [Some(at), None, None],
-                Step::AfterBeat | Step::Held | Step::Queued | Step::InCall => [None; 3],
-            },
+            Stage::Settling(settling) => [self.settlement_due(), settling.give_up_at, None],
         };
         let releasing = self.releasing.as_ref();
         let releasing = releasing.map(|r| r.again_at.map_or(r.give_up_at, |at| at.min(r.give_up_at)));

@@ -36,6 +36,7 @@ use crate::message::Message;
 use crate::note::Note;
 use crate::pause::Pauses;
 use crate::policy::{InvalidPolicy, Policy, SHORTEST_LEASE};
+use crate::receive_backoff::ReceiveFailure;
 use crate::receives::{Receive, ReceiveId, Receives};
 use crate::recollection::{Past, Recollection};
 use crate::retry::{Jitter, MAX_VISIBILITY, RetryPolicy};
@@ -231,8 +232,10 @@ impl Ledger {
 
     /// A receive was answered at `at`, with these messages.
     pub fn received(&mut self, at: Instant, receive: ReceiveId, messages: Vec<Message>) {
-        if let Some(receives) = &mut self.receives {
-            receives.landed(receive, messages.len());
+        let paced =
+            self.receives.as_mut().is_some_and(|receives| receives.landed(at, receive, messages.len()));
+        if paced {
+            self.note(Note::EmptyAtOnce);
         }
         self.note(Note::Received(messages.len()));
         self.handed_in(at, messages);
@@ -245,10 +248,17 @@ impl Ledger {
         }
     }
 
-    /// A receive failed.
-    pub fn receive_failed(&mut self, now: Instant, receive: ReceiveId, error: String, jitter: Jitter) {
-        if let Some(receives) = &mut self.receives {
-            let retry_in = receives.failed(now, receive, jitter);
+    /// A receive failed for this kind of reason; the error says it in words.
+    pub fn receive_failed(
+        &mut self,
+        now: Instant,
+        receive: ReceiveId,
+        failure: ReceiveFailure,
+        error: String,
+        jitter: Jitter,
+    ) {
+        let Some(receives) = &mut self.receives else { return };
+        if let Some(retry_in) = receives.failed(now, receive, failure, jitter) {
             self.note(Note::ReceiveFailed { error, retry_in });
         }
     }

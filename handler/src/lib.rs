@@ -66,9 +66,11 @@ mod note;
 mod objects;
 mod observer;
 mod outcome;
+mod pace;
 mod pause;
 mod payload_hash;
 mod policy;
+mod receive_backoff;
 mod receives;
 mod recollection;
 mod requests;
@@ -111,6 +113,7 @@ pub use policy::{
     Acknowledge, Claims, DeadLetterPath, InvalidPolicy, MAX_CONCURRENCY, MAX_WAIT_TIME, Policy, Polling,
     UnknownType,
 };
+pub use receive_backoff::ReceiveFailure;
 pub use receives::{MAX_RECEIVE, Receive, ReceiveId};
 pub use recollection::{Past, Recollection};
 pub use requests::{SqsAction, SqsErrorKind, SqsResult, StoreOperation, StoreResult};

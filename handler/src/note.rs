@@ -117,7 +117,11 @@ pub enum Note {
     Isolated(Arc<Message>),
     /// A receive brought messages, or none.
     Received(usize),
-    /// A receive failed; none is opened for this long.
+    /// A receive was answered with nothing at once, by an endpoint that does not wait or because the wait time is 0: empty
+    /// receives are slowed down to ten a second. Noted once.
+    EmptyAtOnce,
+    /// A receive failed; none is opened for this long. One note for each failed round, and at most one a second for failures
+    /// beside successes.
     ReceiveFailed {
         /// The error.
         error: String,

@@ -12,6 +12,9 @@ pub const MAX_CONCURRENCY: usize = 10_000;
 /// The shortest lease that hides anything: SQS counts visibility in whole seconds.
 pub(crate) const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 
+/// Time for a call that hangs to be repeated, and for three that fail.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(2);
+
 /// How a queue's deliveries are treated. Fields are public because every combination that [`Policy::check`] passes
 /// is meaningful; [`Ledger::new`](crate::Ledger::new) checks.
 #[derive(Debug, Clone)]
@@ -42,6 +45,9 @@ pub struct Policy {
     pub dead_letter: DeadLetterPath,
     /// How an `Ack` is said to SQS.
     pub acknowledge: Acknowledge,
+    /// How long a batch that is acknowledged by its response waits for SQS to confirm a visibility: the message is in the
+    /// response all the same, and is redelivered a little later or earlier than its backoff says.
+    pub confirm_within: Duration,
     /// Whether the ledger asks for messages by itself; `None` where they are handed in, as on Lambda.
     pub polling: Option<Polling>,
 }
@@ -129,6 +135,7 @@ impl Policy {
             unknown_type: UnknownType::default(),
             dead_letter: DeadLetterPath::Redrive,
             acknowledge: Acknowledge::default(),
+            confirm_within: CONFIRM_WITHIN,
             polling: Some(Polling { wait_time: MAX_WAIT_TIME }),
         }
     }

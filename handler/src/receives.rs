@@ -2,14 +2,15 @@
 //!
 //! Decides the number of open receives: one while the queue is quiet, more while every answer is full. Invariants: the
 //! messages asked for never exceed the free places; a receive is asked for ten messages wherever ten places can be
-//! free, so that a busy queue costs 0.1 receives per message; a failing queue is asked ever more slowly.
+//! free, so that a busy queue costs 0.1 receives per message; a failing queue is asked ever more slowly, one receive at a time ([`ReceiveBackoff`]).
 //!
 //! Limits: [ReceiveMessage](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html).
 
-use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
-use crate::retry::{Jitter, JitterMode, RetryPolicy};
+use crate::pace::Pace;
+use crate::receive_backoff::{ReceiveBackoff, ReceiveFailure, Round};
+use crate::retry::Jitter;
 
 /// A receive brings at most ten messages.
 pub const MAX_RECEIVE: usize = 10;
@@ -26,12 +27,6 @@ pub(crate) const RECEIVE_OVERDUE: Duration = Duration::from_secs(15);
 
 /// Hanging receives cannot be dropped without losing what they bring; with this many, no further ones are opened.
 const MAX_OVERDUE: usize = 3;
-
-/// The first wait after a failed receive, and the longest.
-const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-
-/// Failures in a row from which on the queue counts as out of reach.
-const FAILURES_UNTIL_UNREADY: u32 = 3;
 
 /// One receive, open or hanging.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,6 +45,7 @@ pub struct Receive {
 struct Open {
     receive: Receive,
     since: Instant,
+    round: Round,
     overdue: bool,
 }
 
@@ -60,31 +56,27 @@ pub(crate) struct Receives {
     width: usize,
     open: Vec<Open>,
     next_id: u64,
-    backoff: RetryPolicy,
-    failures: u32,
-    not_before: Option<Instant>,
+    backoff: ReceiveBackoff,
     /// The last answer was full: there is more where it came from.
     more_waiting: bool,
     /// Since when free places wait for more to come free.
     gathering_since: Option<Instant>,
+    pace: Pace,
     stopped: bool,
 }
 
 impl Receives {
     pub(crate) fn new(wait_time: Duration, concurrency: usize) -> Self {
-        let backoff =
-            RetryPolicy::exponential(BACKOFF.0, 2.0, BACKOFF.1).expect("the constants are in order");
         Self {
             wait_time,
             most: concurrency.div_ceil(MAX_RECEIVE).min(MAX_OPEN),
             width: 1,
             open: Vec::new(),
             next_id: 0,
-            backoff: backoff.with_jitter(JitterMode::Equal),
-            failures: 0,
-            not_before: None,
+            backoff: ReceiveBackoff::new(),
             more_waiting: false,
             gathering_since: None,
+            pace: Pace::default(),
             stopped: false,
         }
     }
@@ -95,7 +87,9 @@ impl Receives {
         if self.stopped
             || overdue >= MAX_OVERDUE
             || open >= self.width
-            || self.not_before.is_some_and(|t| now < t)
+            || self.backoff.not_before().is_some_and(|t| now < t)
+            || self.pace.forbids(now, open)
+            || self.backoff.probes() && self.any_open_in(self.backoff.round())
         {
             return None;
         }
@@ -117,37 +111,46 @@ impl Receives {
         self.gathering_since = None;
         self.next_id += 1;
         let receive = Receive { id: ReceiveId(self.next_id), max: unreserved.min(MAX_RECEIVE) };
-        self.open.push(Open { receive, since: now, overdue: false });
+        self.open.push(Open { receive, since: now, round: self.backoff.round(), overdue: false });
         Some(receive)
     }
 
-    /// A receive has brought `count` messages.
-    pub(crate) fn landed(&mut self, id: ReceiveId, count: usize) {
-        self.failures = 0;
-        self.not_before = None;
-        let Some(open) = self.close(id) else { return };
+    /// A receive has brought `count` messages. Returns true the first time that the pace slows the receives after it.
+    pub(crate) fn landed(&mut self, now: Instant, id: ReceiveId, count: usize) -> bool {
+        self.backoff.succeeded();
+        let Some(open) = self.close(id) else { return false };
         self.more_waiting = count >= open.receive.max;
+        if count == 0 {
+            self.width = (self.width / 2).max(1);
+            return self.pace.brought_nothing(now, open.since);
+        }
+        self.pace.brought();
         if self.more_waiting {
             self.width = (self.width + 1).min(self.most);
-        } else if count == 0 {
-            self.width = (self.width / 2).max(1);
         }
+        false
     }
 
-    /// A receive has failed; tells how long none is opened.
-    pub(crate) fn failed(&mut self, now: Instant, id: ReceiveId, jitter: Jitter) -> Duration {
-        self.close(id);
-        self.width = 1;
-        self.failures = self.failures.saturating_add(1);
+    /// A receive has failed. Returns the time until the next one, if the failure is worth a report.
+    pub(crate) fn failed(
+        &mut self,
+        now: Instant,
+        id: ReceiveId,
+        failure: ReceiveFailure,
+        jitter: Jitter,
+    ) -> Option<Duration> {
+        let open = self.close(id)?;
         self.gathering_since = None;
-        let delay = self.backoff.delay(NonZeroU32::new(self.failures).unwrap_or(NonZeroU32::MIN), jitter);
-        self.not_before = Some(now + delay);
-        delay
+        if failure == ReceiveFailure::Throttled && open.round == self.backoff.round() {
+            self.width = (self.width / 2).max(1);
+        }
+        self.backoff.failed(now, open.round, failure, jitter)
     }
 
     /// Ends a pause, and marks what hangs; tells how many more do since the last time.
     pub(crate) fn tick(&mut self, now: Instant) -> usize {
-        self.not_before = self.not_before.filter(|at| now < *at);
+        self.backoff.tick(now);
+        self.pace.tick(now);
         let limit = self.wait_time + RECEIVE_OVERDUE;
         let mut newly = 0;
         for open in self.open.iter_mut().filter(|open| !open.overdue && now >= open.since + limit) {
@@ -169,7 +172,7 @@ impl Receives {
 
     /// Whether the queue can be reached, as far as is known.
     pub(crate) fn healthy(&self) -> bool {
-        self.failures < FAILURES_UNTIL_UNREADY && self.counts().1 == 0
+        self.backoff.healthy() && self.counts().1 == 0
     }
 
     /// When something changes here without an answer.
@@ -180,7 +183,11 @@ impl Receives {
         let overdue =
             self.open.iter().filter(|o| !o.overdue).map(|o| o.since + self.wait_time + RECEIVE_OVERDUE);
         let gathered = self.gathering_since.map(|since| since + GATHER);
-        overdue.chain(gathered).chain(self.not_before.filter(|_| !self.any_open())).min()
+        overdue.chain(gathered).chain(self.backoff.not_before()).chain(self.pace.timeout()).min()
+    }
+
+    fn any_open_in(&self, round: Round) -> bool {
+        self.open.iter().any(|open| open.round == round && !open.overdue)
     }
 
     fn counts(&self) -> (usize, usize) {

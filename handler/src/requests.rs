@@ -1,5 +1,7 @@
 //! The labels of requests to SQS and to the store.
 
+use crate::receive_backoff::ReceiveFailure;
+
 /// An API action of SQS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SqsAction {
@@ -101,6 +103,18 @@ impl SqsErrorKind {
             Self::OutOfResources => "out_of_resources",
             Self::Gone => "gone",
             Self::Other => "error",
+        }
+    }
+
+    /// Returns the kind of failure that a receive with this error is to the ledger.
+    pub fn receive_failure(self) -> ReceiveFailure {
+        match self {
+            // The queue is paused besides.
+            Self::Unreachable | Self::OutOfResources => ReceiveFailure::Unreachable,
+            Self::Throttled => ReceiveFailure::Throttled,
+            Self::NoQueue | Self::Denied | Self::NoCredentials | Self::Gone | Self::Other => {
+                ReceiveFailure::Refused
+            }
         }
     }
 

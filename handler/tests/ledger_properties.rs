@@ -14,7 +14,7 @@ mod store;
 #[path = "ledger_properties/watch.rs"]
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use drumline::DeadLetterPath;
@@ -114,6 +114,29 @@ fn drains_in_time(setting: &Setting, before: &[Step], grace: Duration, after: &[
     all_goes_well(&mut host, setting);
 }
 
+/// SQS fails from the drain's beginning on, and answers again before its end: what is done is deleted, and the drain has waited
+/// for that.
+fn drains_settle_what_they_can(setting: &Setting, before: &[Step], outage: Duration) {
+    let mut host = Host::new(setting);
+    host.play(before);
+    host.drain(outage + Duration::from_secs(10));
+    let (begun, end) = (host.now, host.now + outage);
+    let mut unconfirmed = HashSet::new();
+    while host.now < end {
+        unconfirmed.extend(host.fails_every_call(begun));
+        host.wait(Duration::from_millis(100));
+        if !unconfirmed.is_empty() {
+            assert_eq!(host.drained(), None, "it ends before {unconfirmed:?} are deleted");
+        }
+    }
+    for _ in 0..20 {
+        host.obliges();
+        host.wait(Duration::from_millis(100));
+    }
+    // A FIFO queue refuses a receipt whose lease has ended.
+    assert!(setting.fifo || unconfirmed.iter().all(|id| host.watch.settled.contains(id)), "{unconfirmed:?}");
+}
+
 /// Two hosts play the same script, and one of them drops every note: all else that they are asked to do is the same, and so
 /// is what becomes of the messages.
 fn depends_on_no_note(setting: &Setting, script: &[Step], grace: Duration) {
@@ -165,7 +188,7 @@ fn the_scripts_lead_everywhere() {
     let outcomes = ["ack", "retry", "dead_letter", "release", "lease_lost"];
     let calls = ["settled", "unsettled", "call failed", "done before", "moved", "no DLQ"];
     let leases = ["renewed", "not renewed", "lease lost", "received again", "isolated", "kept in hand"];
-    let receives = ["received", "receive failed", "receive overdue"];
+    let receives = ["received", "receive failed", "receive overdue", "empty at once"];
     let claims =
         ["claim not renewed", "claim lost", "claim not released", "runs unclaimed", "gave up on its claim"];
     let marks = ["not marked", "result refused", "unmarked", "marked"];
@@ -205,6 +228,15 @@ proptest! {
         after in script(LONGEST_SCRIPT / 4),
     ) {
         drains_in_time(&setting, &before, Duration::from_secs(grace), &after);
+    }
+
+    #[test]
+    fn drains_go_on_until_what_is_done_is_deleted(
+        setting in any::<bool>().prop_flat_map(|fifo| setting(fifo, false)),
+        before in scripts(),
+        outage in 0..40_u64,
+    ) {
+        drains_settle_what_they_can(&setting, &before, Duration::from_secs(outage));
     }
 
     #[test]

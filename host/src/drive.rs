@@ -46,9 +46,9 @@ pub(crate) enum Input {
     Ended(DeliveryId, Report),
     Called(CallId, Replies),
     Claimed(DeliveryId, Claimed),
-    ClaimRenewed(DeliveryId, Result<Held, String>),
+    ClaimRenewed(DeliveryId, Arc<Claim>, Result<Held, String>),
     Marked(DeliveryId, Result<Held, MarkError>),
-    ClaimReleased(DeliveryId, Result<Held, String>),
+    ClaimReleased(DeliveryId, Arc<Claim>, Result<Held, String>),
 }
 
 /// The loop of one queue, or of one batch.
@@ -185,6 +185,7 @@ impl Driver {
                 }
                 runs.values().for_each(RunControl::abort);
                 self.calls.close();
+                self.inbox.close();
                 return BatchReport { summary, ..std::mem::take(&mut self.report) };
             }
             let lacks = self.ledger.pause_reasons().any(|reason| reason == PauseReason::OutOfResources);
@@ -262,11 +263,11 @@ impl Driver {
         let jitter = Jitter::new(fastrand::u32(..));
         match input {
             Input::Received(id, at, Ok(messages)) => self.ledger.received(at, id, messages),
-            Input::Received(id, _, Err(error)) => {
-                if error.kind == SqsErrorKind::OutOfResources {
+            Input::Received(id, _, Err(SqsError { kind, text })) => {
+                if kind == SqsErrorKind::OutOfResources {
                     self.ledger.pause(now, Pause { reason: PauseReason::OutOfResources, probe: Probe::Host });
                 }
-                self.ledger.receive_failed(now, id, error.text, jitter);
+                self.ledger.receive_failed(now, id, kind.receive_failure(), text, jitter);
             }
             Input::Ended(id, report) => {
                 runs.remove(&id);
@@ -274,9 +275,9 @@ impl Driver {
             }
             Input::Called(id, replies) => self.ledger.called(now, id, replies, jitter),
             Input::Claimed(id, answer) => self.ledger.claimed(now, id, answer),
-            Input::ClaimRenewed(id, reply) => self.ledger.claim_renewed(now, id, reply),
+            Input::ClaimRenewed(id, claim, reply) => self.ledger.claim_renewed(now, id, &claim, reply),
             Input::Marked(id, reply) => self.ledger.marked(now, id, reply),
-            Input::ClaimReleased(id, reply) => self.ledger.claim_released(now, id, reply),
+            Input::ClaimReleased(id, claim, reply) => self.ledger.claim_released(now, id, &claim, reply),
         }
     }
 
@@ -312,10 +313,12 @@ impl Driver {
             }
             Effect::Mark { delivery, claim, result } => return self.mark(now, delivery, claim, result),
             Effect::RenewClaim { delivery, claim, length } => self.ask_store(async move |books| {
-                Input::ClaimRenewed(delivery, books.renew(&claim, length).await)
+                let reply = books.renew(&claim, length).await;
+                Input::ClaimRenewed(delivery, claim, reply)
             }),
             Effect::ReleaseClaim { delivery, claim, how } => self.ask_store(async move |books| {
-                Input::ClaimReleased(delivery, books.release(&claim, &how).await)
+                let reply = books.release(&claim, &how).await;
+                Input::ClaimReleased(delivery, claim, reply)
             }),
             Effect::Call(call) => {
                 let reply = self.queue.perform(call.action);
@@ -323,7 +326,12 @@ impl Driver {
                 tokio::spawn(async move {
                     // Closed once the ledger has ended: what has had no turn by then is too late.
                     let Ok(turn) = calls.acquire().await else { return };
-                    let replies = reply.await;
+                    // A call that hangs must not reach SQS after the loop's end: a function's process is frozen then, and goes
+                    // on with it at its next invocation.
+                    let replies = tokio::select! {
+                        replies = reply => replies,
+                        () = inputs.closed() => return,
+                    };
                     drop(turn);
                     send(&inputs, Input::Called(call.id, replies)).await;
                 });

@@ -197,6 +197,7 @@ fn notes() -> Vec<Note> {
         Note::Received(2),
         Note::ReceiveFailed { error: error(), retry_in: SECOND },
         Note::ReceiveOverdue,
+        Note::EmptyAtOnce,
     ]);
     notes
 }
@@ -239,7 +240,7 @@ fn kind(event: &Event<'_>) -> usize {
 }
 
 /// The kinds of notes that [`kind_of_note`] numbers.
-const NOTES: usize = 26;
+const NOTES: usize = 27;
 
 /// Numbers the kinds of notes, so that a new one does not compile until it is listed.
 fn kind_of_note(note: &Note) -> usize {
@@ -270,6 +271,7 @@ fn kind_of_note(note: &Note) -> usize {
         Note::Unmarked { .. } => 23,
         Note::ClaimNotReleased(_) => 24,
         Note::KeptInHand { .. } => 25,
+        Note::EmptyAtOnce => 26,
     }
 }
 

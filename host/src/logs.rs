@@ -116,6 +116,11 @@ impl Logs {
             ),
             Note::Received(0) => {}
             Note::Received(count) => debug!(queue, count, "received"),
+            Note::EmptyAtOnce => warn!(
+                queue,
+                "empty receives do not wait: slowed to ten a second; set DRUMLINE_WAIT_TIME above 0, or check that the \
+                 endpoint supports long polling"
+            ),
             Note::ReceiveFailed { error, retry_in } => {
                 let retry_in_secs = retry_in.as_secs_f64();
                 error!(queue, error, retry_in_secs, "receiving failed");

@@ -11,8 +11,8 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// One queue, as the driver sees it. It performs what it is told and decides nothing.
 ///
-/// Both futures are spawned as tasks of their own and never dropped half-way, so an implementation bounds their time by
-/// itself.
+/// Both futures are spawned as tasks of their own. A receive is never dropped half-way, a call only when its loop has ended, so
+/// an implementation bounds their time by itself.
 pub trait Queue: Send + Sync + 'static {
     /// One long poll for at most `max` messages.
     fn receive(&self, max: usize) -> BoxFuture<Result<Vec<Message>, SqsError>>;

@@ -13,6 +13,13 @@ use tracing::error;
 use crate::deadline::Deadline;
 use crate::queue::{BatchQueue, KnownQueue};
 
+/// How long a batch waits for the backoff of its failures if the queue did not answer the last time: enough for one call, and
+/// short, since the function is paid for meanwhile.
+const CONFIRM_BY_SILENT_QUEUE: Duration = Duration::from_millis(500);
+
+/// How long a response may be held up by the question for a DLQ, which only a warning depends on.
+const LOOK_FOR_DEAD_LETTERS: Duration = Duration::from_secs(1);
+
 /// What batches of a function have in common.
 #[derive(Clone)]
 pub(crate) struct Common {
@@ -40,8 +47,11 @@ impl Batch {
         let queue =
             Arc::new(BatchQueue { queue: Arc::clone(&self.queue), observer: Arc::clone(&self.observer) });
         self.queue.ask_for_retries(&messages, Arc::clone(&self.observer)).await;
-        let policy =
+        let mut policy =
             policy(&self.queue.name, &self.queue.settings, self.common.store_outage, self.queue.facts());
+        if !self.queue.answers() {
+            policy.confirm_within = CONFIRM_BY_SILENT_QUEUE;
+        }
         let past = self.queue.memory.about(messages.iter().map(|message| &*message.id));
         let mut driver = Driver::new(Parts {
             name: Arc::clone(&self.queue.name),
@@ -70,11 +80,13 @@ impl Batch {
 
     /// A permanent failure relies on a DLQ. Whether there is one is found out with the first, within the time left.
     async fn look_for_dead_letters(&self) {
-        if self.queue.facts().is_some() {
+        if self.queue.facts().is_some() || !self.queue.answers() {
             return;
         }
-        let end = self.begun + self.deadline.end;
+        let end = (self.begun + self.deadline.end).min(Instant::now() + LOOK_FOR_DEAD_LETTERS);
+        let question = self.queue.is_asked();
         let facts = tokio::time::timeout_at(end, self.queue.ask(Arc::clone(&self.observer))).await;
+        question.ended(facts.is_ok());
         if facts.is_ok_and(|facts| facts.is_some_and(|facts| facts.redrive.is_none())) {
             error!(
                 queue = &*self.queue.name,

@@ -1,6 +1,7 @@
 //! A queue as a function meets it: known by the ARN in its records, asked about only when there is a need.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use drumline::{Action, CallError, Intake, Message, Observer, Replies, RetryPolicy};
@@ -30,6 +31,8 @@ pub(crate) struct KnownQueue {
     reachable: bool,
     aws: OnceCell<AwsQueue>,
     facts: OnceCell<Option<QueueFacts>>,
+    /// The last call to the queue was not answered.
+    silent: AtomicBool,
 }
 
 impl KnownQueue {
@@ -51,7 +54,18 @@ impl KnownQueue {
             reachable,
             aws: OnceCell::new(),
             facts: OnceCell::new(),
+            silent: AtomicBool::new(false),
         }
+    }
+
+    /// Returns false if the last call to the queue failed, or was not answered for as long as a batch waited.
+    pub(crate) fn answers(&self) -> bool {
+        !self.silent.load(Ordering::Relaxed)
+    }
+
+    /// Counts as silent until a call is answered.
+    pub(crate) fn is_asked(self: &Arc<Self>) -> Question {
+        Question { queue: Arc::clone(self), answered: false }
     }
 
     /// What SQS has told of the queue so far.
@@ -118,6 +132,25 @@ impl KnownQueue {
     }
 }
 
+/// A call to the queue. One that is dropped without an answer leaves the queue silent.
+pub(crate) struct Question {
+    queue: Arc<KnownQueue>,
+    answered: bool,
+}
+
+impl Question {
+    /// The call ended, with an answer of SQS or without.
+    pub(crate) fn ended(mut self, answered: bool) {
+        self.answered = answered;
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        self.queue.silent.store(!self.answered, Ordering::Relaxed);
+    }
+}
+
 /// The queue of one batch.
 pub(crate) struct BatchQueue {
     pub(crate) queue: Arc<KnownQueue>,
@@ -139,6 +172,7 @@ impl Queue for BatchQueue {
                 Err(why) => return refused(why),
             };
             let Action::ChangeVisibility(entries) = action else { return aws.perform(action).await };
+            let question = queue.is_asked();
             // One empty handle would have SQS refuse the whole call.
             let has_receipt: Vec<bool> = entries.iter().map(|entry| !entry.receipt.is_empty()).collect();
             let known: Vec<_> = entries.into_iter().filter(|entry| !entry.receipt.is_empty()).collect();
@@ -146,6 +180,7 @@ impl Queue for BatchQueue {
             if !known.is_empty() {
                 replies = aws.perform(Action::ChangeVisibility(known)).await;
             }
+            question.ended(replies.is_empty() || replies.iter().any(is_an_answer));
             let mut replies = replies.into_iter();
             let no_receipt = || Err(CallError::Refused("the record has no receiptHandle".to_owned()));
             let missing = || Err(CallError::Failed("the answer does not mention this entry".to_owned()));
@@ -155,4 +190,9 @@ impl Queue for BatchQueue {
                 .collect()
         })
     }
+}
+
+/// Returns false for a failure that may be due to a queue that cannot be reached.
+fn is_an_answer(reply: &Result<(), CallError>) -> bool {
+    !matches!(reply, Err(CallError::Failed(_)))
 }

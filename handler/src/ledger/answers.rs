@@ -22,8 +22,16 @@ pub(super) fn settle_retry() -> RetryPolicy {
     policy.expect("the numbers are in order").with_jitter(JitterMode::Equal)
 }
 
-/// How often a visibility is asked for where a whole batch waits for it with its response. The message is in the response
-/// all the same: it comes back a little later.
+/// The longest wait between the tries of a drain: it has little time, and ends with what it could not settle.
+const LONGEST_WAIT_IN_DRAIN: Duration = Duration::from_secs(1);
+
+/// How long a settlement waits for the answers to renewals. One that SQS carries out after that makes the message visible a
+/// lease later, see ADR 0012; a settlement that waited longer could miss its lease.
+const BEAT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often a visibility is asked for if a whole batch waits for it with its response, see also [`Policy::confirm_within`].
+///
+/// [`Policy::confirm_within`]: crate::Policy::confirm_within
 const TRIES_BEFORE_RESPONSE: u32 = 3;
 
 /// A call in the air.
@@ -50,6 +58,7 @@ impl Ledger {
     pub(super) fn queue_settlement(&mut self, now: Instant, id: DeliveryId) {
         let held = self.holds_back(now);
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let renewing = delivery.is_renewing();
         let Stage::Settling(settling) = &mut delivery.stage else { return };
         if matches!(settling.settlement, Settlement::Copy(_))
             && matches!(self.recollection.of(&delivery.message.id), Some(Past::Done { .. }))
@@ -57,11 +66,18 @@ impl Ledger {
             // An earlier delivery's copy has been confirmed meanwhile.
             return self.delete_moved(now, id);
         }
-        if delivery.renewing || delivery.releasing.is_some() {
-            // A renewal that is answered later would overwrite what is said now; a claim that is not free yet would keep
-            // away whoever receives the message next.
+        if delivery.releasing.is_some() {
+            // A claim that is not free yet would keep away the worker that receives the message next.
             settling.step = Step::AfterBeat;
             return;
+        }
+        if renewing {
+            // A renewal that is carried out later would overwrite what is said now.
+            let until = *settling.beat_until.get_or_insert(now + BEAT_PATIENCE);
+            if now < until {
+                settling.step = Step::AfterBeat;
+                return self.check_by(Some(until));
+            }
         }
         if held && settling.settlement == Settlement::Visibility(Duration::ZERO) {
             settling.step = Step::Held;
@@ -127,21 +143,20 @@ impl Ledger {
         mut ids: Vec<DeliveryId>,
         entry: impl Fn(&Settlement, DeliveryId, &Delivery) -> E,
     ) -> (Vec<DeliveryId>, Vec<E>) {
-        let mut entries = Vec::with_capacity(ids.len());
+        let by_response = self.policy.acknowledge == Acknowledge::ByResponse;
+        let within = by_response.then_some(self.policy.confirm_within);
+        let (mut entries, mut checks) = (Vec::with_capacity(ids.len()), None);
         ids.retain(|id| {
             let Some(delivery) = self.deliveries.get_mut(id) else { return false };
-            let Stage::Settling(settling) = &mut delivery.stage else { return false };
-            if settling.step != Step::Queued {
+            if !delivery.settlement_asked(now, within) {
                 return false;
             }
-            settling.step = Step::InCall;
-            if let Settlement::Visibility(visibility) = settling.settlement {
-                settling.visible_from = Some(now + visibility);
-            }
+            checks = checks.into_iter().chain(delivery.next_check()).min();
             let Stage::Settling(settling) = &delivery.stage else { return false };
             entries.push(entry(&settling.settlement, *id, delivery));
             true
         });
+        self.check_by(checks);
         (ids, entries)
     }
 
@@ -166,9 +181,9 @@ impl Ledger {
                     self.renewal_answered(now, delivery, asked_at, visibility, reply);
                 }
                 About::Copy(message) if reply.is_ok() => self.moved(now, delivery, message),
-                About::Settlements => self.settlement_answered(now, delivery, reply, jitter),
+                About::Settlements => self.settlement_answered(now, id, delivery, reply, jitter),
                 About::Copy(_) => {
-                    self.settlement_answered(now, delivery, reply, jitter);
+                    self.settlement_answered(now, id, delivery, reply, jitter);
                     if !self.deliveries.contains_key(&delivery) {
                         self.copy_ended(delivery, Disposition::FailedPermanently);
                     }
@@ -189,7 +204,7 @@ impl Ledger {
         reply: Result<(), CallError>,
     ) {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
-        delivery.renewing = false;
+        delivery.renewal_answered();
         let message = Arc::clone(&delivery.message);
         // What SQS says of an old receipt tells nothing of the new one.
         let counts = !delivery.is_superseded_since(asked_at);
@@ -204,7 +219,8 @@ impl Ledger {
         }
         match self.deliveries.get(&id) {
             // Its job ended while the renewal was in the air. Its receipt may be gone: SQS will say so.
-            Some(delivery) if matches!(delivery.stage, Stage::Settling(_)) => self.queue_settlement(now, id),
+            Some(delivery) if delivery.waits_for_beat() => self.queue_settlement(now, id),
+            Some(delivery) if matches!(delivery.stage, Stage::Settling(_)) => {}
             Some(_) if gone => self.lose(now, id),
             Some(delivery) => {
                 let next_check = delivery.next_check();
@@ -217,6 +233,7 @@ impl Ledger {
     fn settlement_answered(
         &mut self,
         now: Instant,
+        call: CallId,
         id: DeliveryId,
         reply: Result<(), CallError>,
         jitter: Jitter,
@@ -224,14 +241,18 @@ impl Ledger {
         let waits_for_answer = self.policy.acknowledge == Acknowledge::ByResponse;
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         let message = Arc::clone(&delivery.message);
+        let superseded = delivery.is_superseded_since_call(call);
         let Stage::Settling(settling) = &mut delivery.stage else { return };
-        if settling.step != Step::InCall {
+        if settling.calls == 0 {
             return;
         }
-        let again = std::mem::take(&mut settling.again);
+        settling.calls -= 1;
+        // Another call is on its way, in the air or due: what comes of that counts.
+        let repeated = settling.calls > 0 || settling.step != Step::InCall;
         match reply {
             // The old receipt was answered; the message is here again under a new one.
-            Ok(()) | Err(CallError::Gone(_)) if again => self.queue_settlement(now, id),
+            Ok(()) | Err(CallError::Gone(_)) if superseded && repeated => {}
+            Ok(()) | Err(CallError::Gone(_)) if superseded => self.queue_settlement(now, id),
             Ok(()) => {
                 let deleted = settling.settlement == Settlement::Delete;
                 self.note(Note::Settled(message));
@@ -257,10 +278,15 @@ impl Ledger {
                 self.note(Note::Unsettled { message, error });
                 self.leave(now, id);
             }
+            Err(CallError::Failed(error) | CallError::Refused(error)) if settling.step != Step::InCall => {
+                self.note(Note::CallFailed { message, error });
+            }
             Err(CallError::Failed(error) | CallError::Refused(error)) => {
                 settling.tries = settling.tries.saturating_add(1);
                 let tries = NonZeroU32::new(settling.tries).unwrap_or(NonZeroU32::MIN);
-                settling.step = Step::Backoff(now + self.settle_retry.delay(tries, jitter));
+                let longest = if self.draining.is_some() { LONGEST_WAIT_IN_DRAIN } else { Duration::MAX };
+                let delay = self.settle_retry.delay(tries, jitter).min(longest);
+                settling.step = Step::Backoff(now + delay);
                 let next_check = delivery.next_check();
                 self.check_by(next_check);
                 self.note(Note::CallFailed { message, error });
@@ -306,11 +332,25 @@ impl Ledger {
                 self.note(Note::LeaseLost(message));
                 self.cancel(now, id, CancelReason::LeaseLost);
             }
+            // The message may be received elsewhere from now on, but its job is done: deleting it spares a second run. A
+            // standard queue accepts that after the lease's end as well.
+            Stage::Settling(settling)
+                if self.draining.is_some() && settling.settlement == Settlement::Delete =>
+            {
+                settling.past_lease = true;
+            }
             Stage::Settling(settling) => {
                 let error = format!("the lease ended after {} tries", settling.tries);
-                self.note(Note::Unsettled { message, error });
-                self.leave(now, id);
+                self.give_up(now, id, error);
             }
         }
+    }
+
+    /// A delivery leaves without SQS's confirmation.
+    pub(super) fn give_up(&mut self, now: Instant, id: DeliveryId, error: String) {
+        let Some(delivery) = self.deliveries.get(&id) else { return };
+        let message = Arc::clone(&delivery.message);
+        self.note(Note::Unsettled { message, error });
+        self.leave(now, id);
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Effect, Ledger, SETTLE_TIME, STOP_TIME};
-use crate::claim::{ClaimStep, Claimed, Held, MarkError, Surrender};
+use crate::claim::{Claim, ClaimStep, Claimed, Held, MarkError, Surrender};
 use crate::claim_lease::{Asking, RunClaim, Waits, claim_length};
 use crate::control::CancelReason;
 use crate::decide::{MarkDecision, decide_mark};
@@ -66,14 +66,24 @@ impl Ledger {
         self.check_by(next_check);
     }
 
-    /// A renewal of a claim was answered; the error is the store's, which does not answer as it should: the handler goes on.
-    pub fn claim_renewed(&mut self, now: Instant, id: DeliveryId, reply: Result<Held, String>) {
+    /// A renewal of this claim was answered; the error is the store's, which does not answer as it should: the handler goes on.
+    /// An answer about the claim of an earlier run is ignored.
+    pub fn claim_renewed(
+        &mut self,
+        now: Instant,
+        id: DeliveryId,
+        claim: &Claim,
+        reply: Result<Held, String>,
+    ) {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         let message = Arc::clone(&delivery.message);
         let Stage::Running(Run { claim: RunClaim::Held(lease), lost: false, .. }) = &mut delivery.stage
         else {
             return;
         };
+        if *lease.claim != *claim {
+            return;
+        }
         match reply {
             Ok(Held::Ours) => lease.renewed(),
             Ok(Held::Lost) => return self.lose_claim(now, id),
@@ -213,11 +223,21 @@ impl Ledger {
         self.effects.push_back(Effect::ReleaseClaim { delivery: id, claim, how });
     }
 
-    /// A claim was released; the error is the store's, which does not answer as it should.
+    /// This claim was released; the error is the store's, which does not answer as it should. An answer about the claim of an
+    /// earlier run is ignored.
     #[allow(clippy::needless_pass_by_value, reason = "as the other answers of the store")]
-    pub fn claim_released(&mut self, now: Instant, id: DeliveryId, reply: Result<Held, String>) {
+    pub fn claim_released(
+        &mut self,
+        now: Instant,
+        id: DeliveryId,
+        claim: &Claim,
+        reply: Result<Held, String>,
+    ) {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
-        let Some(releasing) = &mut delivery.releasing else { return };
+        let Some(releasing) = delivery.releasing.as_mut().filter(|releasing| *releasing.claim == *claim)
+        else {
+            return;
+        };
         if reply.is_err() {
             releasing.again_at = Some(now + releasing.waits.next());
             let next_check = delivery.next_check();

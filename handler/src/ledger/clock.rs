@@ -7,7 +7,7 @@ use super::{Effect, Ledger, STOP_TIME};
 use crate::call::{Action, MAX_BATCH, VisibilityEntry, visibility_secs};
 use crate::claim_lease::RunClaim;
 use crate::control::CancelReason;
-use crate::delivery::{Delivery, DeliveryId, Stage, Step};
+use crate::delivery::{Delivery, DeliveryId, Stage};
 
 /// A call that was not answered in this time never will be: hosts give up earlier. Its deliveries have long been
 /// looked after by their leases.
@@ -52,7 +52,7 @@ impl Ledger {
 
     fn check(&mut self, now: Instant, id: DeliveryId) {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
-        if !delivery.is_lost() && delivery.lost_at() <= now {
+        if !delivery.is_past_lease() && delivery.lost_at() <= now {
             self.lose(now, id);
         }
         self.check_claim(now, id);
@@ -71,7 +71,9 @@ impl Ledger {
                 }
             }
             Stage::Settling(settling) => {
-                if matches!(settling.step, Step::Backoff(at) if at <= now) {
+                if settling.give_up_at.is_some_and(|at| at <= now) {
+                    self.give_up(now, id, "SQS did not confirm it in time for the response".to_owned());
+                } else if delivery.settlement_due().is_some_and(|at| at <= now) {
                     self.queue_settlement(now, id);
                 }
             }
@@ -108,13 +110,14 @@ impl Ledger {
         let soon = now + self.policy.lease / 8;
         let mut entries = Vec::new();
         for (id, delivery) in &mut self.deliveries {
-            if !is_due(delivery, soon) {
+            // One that waits for an answer gets another call when it is due, and not to fill one.
+            if !is_due(delivery, if delivery.is_renewing() { now } else { soon }) {
                 continue;
             }
             // Rounded down to whole seconds, since SQS refuses what is over its twelve hours.
             let visibility =
                 Duration::from_secs(self.policy.lease.min(delivery.longest_visibility(now)).as_secs());
-            delivery.renewing = true;
+            delivery.renewal_asked(now, visibility);
             let receipt = delivery.receipt().to_owned();
             let visibility_secs = visibility_secs(visibility);
             entries.push((VisibilityEntry { delivery: *id, receipt, visibility_secs }, visibility));

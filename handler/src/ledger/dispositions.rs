@@ -97,9 +97,10 @@ impl Ledger {
     /// A call was not answered and never will be.
     pub(super) fn call_forgotten(&mut self, call: CallId) {
         let Some(call) = self.calls.remove(&call) else { return };
-        for delivery in call.deliveries {
-            if !self.deliveries.contains_key(&delivery) {
-                self.copy_ended(delivery, Disposition::FailedPermanently);
+        for id in call.deliveries {
+            match self.deliveries.get_mut(&id) {
+                Some(delivery) => delivery.call_unanswered(matches!(call.about, About::Renewals(_))),
+                None => self.copy_ended(id, Disposition::FailedPermanently),
             }
         }
     }

@@ -1,4 +1,5 @@
-//! The end: nothing new, what runs may finish, the rest goes back.
+//! The end: nothing new, what runs may finish, the rest goes back. What SQS has not confirmed is tried until the end, a delete
+//! even past its lease.
 
 use std::time::{Duration, Instant};
 
@@ -87,17 +88,27 @@ impl Ledger {
         for id in waiting.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.give_back(now, id, Duration::ZERO);
         }
+        self.settle_what_failed(now);
     }
 
-    /// How it went, once everything is over: nothing in hand, no answer outstanding, or no time left. Where messages are
-    /// handed in, none of them being left is the end without any drain.
+    /// Tries at once what waits for its next try: there is little time left for it.
+    fn settle_what_failed(&mut self, now: Instant) {
+        let failed = |stage: &Stage| matches!(stage, Stage::Settling(settling) if matches!(settling.step, Step::Backoff(_)));
+        let ids = self.deliveries.iter().filter(|(_, d)| failed(&d.stage)).map(|(id, _)| *id);
+        for id in ids.collect::<Vec<_>>() {
+            self.queue_settlement(now, id);
+        }
+    }
+
+    /// How it went, once everything is over: nothing in hand, no answer outstanding that something depends on, or no time left.
+    /// Where messages are handed in, none of them being left is the end without any drain.
     pub fn drained(&self) -> Option<DrainSummary> {
         let (counts, over) = match &self.draining {
             Some(drain) => (drain.counts, drain.over),
             None if self.receives.is_none() => (DrainSummary::default(), false),
             None => return None,
         };
-        let nothing_left = self.deliveries.is_empty() && self.calls.is_empty() && !self.receiving();
+        let nothing_left = self.deliveries.is_empty() && self.copying.is_empty() && !self.receiving();
         (nothing_left || over).then_some(DrainSummary { abandoned: self.deliveries.len(), ..counts })
     }
 

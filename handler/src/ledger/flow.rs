@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Effect, Ledger, Start};
+use crate::call::CallId;
 use crate::control::CancelReason;
 use crate::decide::{Facts, RunDecision, Unrun, decide_run, decide_start, decide_unrun};
 use crate::delivery::{Delivery, DeliveryId, Run, Settlement, Settling, Stage};
@@ -75,8 +76,9 @@ impl Ledger {
     }
 
     fn supersede(&mut self, at: Instant, id: DeliveryId, receipt: String) {
+        let last_call = CallId(self.last_id);
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
-        delivery.superseded(receipt, at);
+        delivery.superseded(receipt, at, last_call);
         let (next_check, message) = (delivery.next_check(), Arc::clone(&delivery.message));
         self.check_by(next_check);
         self.note(Note::ReceivedAgain(message));

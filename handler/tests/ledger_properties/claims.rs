@@ -25,9 +25,9 @@ pub(super) enum RunClaim {
 #[derive(Debug, Clone)]
 pub(super) enum Told {
     Claimed(Claimed),
-    Renewed(Result<Held, String>),
+    Renewed(Arc<Claim>, Result<Held, String>),
     Marked(Result<Held, MarkError>),
-    Released(Result<Held, String>),
+    Released(Arc<Claim>, Result<Held, String>),
 }
 
 impl Host {
@@ -95,21 +95,25 @@ impl Host {
         };
         let told = match request {
             Request::Claim { .. } => return self.admit(delivery, answer.filter(|_| !fails)),
-            Request::Renew { .. } => {
-                if held == Ok(Held::Lost) {
+            Request::Renew { claim, .. } => {
+                let is_current = !self.watch.is_kept(delivery)
+                    && self.runs.iter().all(|run| {
+                        run.delivery != delivery || run.claim == RunClaim::Held(Arc::clone(&claim))
+                    });
+                if held == Ok(Held::Lost) && is_current {
                     self.watch.claim_is_lost(delivery);
                 }
-                Told::Renewed(held)
+                Told::Renewed(claim, held)
             }
             Request::Mark { .. } => {
                 self.watch.mark_is_answered(delivery, &held, refuses);
                 Told::Marked(held.map_err(if refuses { MarkError::Refused } else { MarkError::Unanswered }))
             }
-            Request::Release { .. } => {
+            Request::Release { claim } => {
                 if held.is_ok() {
                     self.watch.released(delivery);
                 }
-                Told::Released(held)
+                Told::Released(claim, held)
             }
         };
         self.told.push((delivery, told.clone()));
@@ -145,9 +149,9 @@ impl Host {
     fn input(&mut self, delivery: DeliveryId, told: Told) {
         match told {
             Told::Claimed(answer) => self.ledger.claimed(self.now, delivery, answer),
-            Told::Renewed(reply) => self.ledger.claim_renewed(self.now, delivery, reply),
+            Told::Renewed(claim, reply) => self.ledger.claim_renewed(self.now, delivery, &claim, reply),
             Told::Marked(reply) => self.ledger.marked(self.now, delivery, reply),
-            Told::Released(reply) => self.ledger.claim_released(self.now, delivery, reply),
+            Told::Released(claim, reply) => self.ledger.claim_released(self.now, delivery, &claim, reply),
         }
         self.act();
     }
@@ -162,7 +166,7 @@ impl Host {
         let reports_anew = matches!(told, Told::Claimed(Claimed::Unanswered(_)))
             && self.runs.iter().any(|run| run.delivery == delivery && run.claim != RunClaim::Waits);
         if !reports_anew {
-            if matches!(told, Told::Released(Ok(_))) {
+            if matches!(told, Told::Released(_, Ok(_))) {
                 self.watch.released(delivery);
             }
             self.input(delivery, told);

@@ -22,6 +22,9 @@ use claims::{RunClaim, Told};
 /// Hosts give every call up in this time: what was not answered by then never is.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long a receive waits for messages.
+pub(crate) const WAIT_TIME: Duration = Duration::from_secs(20);
+
 /// Longer than the 20 s of a receive and the 15 s after which it counts as hanging.
 const OVERDUE: Duration = Duration::from_secs(35);
 
@@ -140,6 +143,8 @@ impl Host {
         }
         if matches!(ending, Ending::OutOfResources { .. }) && !self.on_lambda {
             self.watch.lacks_resources(run.delivery, self.now);
+            // What is answered twice is answered to the same run.
+            self.told.retain(|(delivery, _)| *delivery != run.delivery);
         }
         let mut report = Report::new(ending, job_type.map(Into::into));
         // Half of the jobs leave a result.
@@ -216,8 +221,16 @@ impl Host {
 
     /// All goes well for one round; tells whether there was anything to do.
     pub(crate) fn obliges(&mut self) -> bool {
-        for _ in 0..self.open.len().max(usize::from(self.on_lambda)) {
+        if self.on_lambda {
             self.land(0, false);
+        }
+        for _ in 0..self.open.len() {
+            // An empty queue answers when the wait time is over.
+            let is_over = |(_, since): &(Receive, Instant)| *since + WAIT_TIME <= self.now;
+            let has_message = self.sqs.has_message(self.now);
+            if let Some(pick) = self.open.iter().position(|open| has_message || is_over(open)) {
+                self.land(pick, false);
+            }
         }
         let busy = !self.runs.is_empty() || !self.in_air.is_empty() || !self.asked.is_empty();
         while !self.runs.is_empty() || !self.in_air.is_empty() || !self.asked.is_empty() {
@@ -230,6 +243,31 @@ impl Host {
             }
         }
         busy
+    }
+
+    /// All goes well but SQS, which does nothing that it is asked to. Returns the deliveries of the deletes that failed, of
+    /// those that were asked for since then: of an older one the delivery may have left.
+    pub(crate) fn fails_every_call(&mut self, since: Instant) -> Vec<DeliveryId> {
+        for _ in 0..self.open.len() {
+            self.land(0, false);
+        }
+        while !self.asked.is_empty() {
+            self.answer_claim(0, 0);
+        }
+        while !self.runs.is_empty() {
+            self.end(0, Ending::Done, None);
+        }
+        let mut deletes = Vec::new();
+        while let Some(InAir { call, asked_at, replies }) = self.in_air.first_mut() {
+            let deliveries = call.action.deliveries();
+            // What has reached SQS before is answered as it was.
+            if replies.is_none() && *asked_at > since && matches!(call.action, Action::Delete(_)) {
+                deletes.extend(deliveries.clone());
+            }
+            replies.get_or_insert_with(|| vec![failed(); deliveries.len()]);
+            self.answer(0, 0, usize::MAX);
+        }
+        deletes
     }
 
     /// Every run ends; no call is ever answered.

@@ -6,6 +6,8 @@ use std::time::Duration;
 use drumline::{Acknowledge, Claims, DeadLetterPath, JitterMode, Policy, Polling};
 use proptest::prelude::*;
 
+use crate::host::WAIT_TIME;
+
 /// One thing that happens. A `pick` chooses among what there is, so that every script is possible.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Step {
@@ -13,8 +15,8 @@ pub(crate) enum Step {
     Send { group: u8, receives: u32 },
     /// An open receive brings what SQS has; also a second copy of something, where `duplicate` says so.
     Land { pick: usize, duplicate: bool },
-    /// An open receive fails.
-    FailReceive { pick: usize },
+    /// An open receive fails, in one of the ways in which receives do.
+    FailReceive { pick: usize, how: u8 },
     /// Another consumer receives what is visible, and lets it lapse.
     Steal,
     /// A run ends.
@@ -56,7 +58,7 @@ impl From<[u8; 4]> for Step {
         match kind % 68 {
             0..5 => Self::Send { group: a % 3, receives: if b % 8 == 0 { 3 } else { 0 } },
             5..13 => Self::Land { pick, duplicate: a % 4 == 0 },
-            13 => Self::FailReceive { pick },
+            13 => Self::FailReceive { pick, how: a },
             14 => Self::Steal,
             15..22 => Self::End { pick, how: a },
             22..24 => Self::Arrive { pick, fates },
@@ -126,7 +128,7 @@ impl Setting {
         policy.retry_by_type.insert("spread".to_owned(), steps.with_jitter(JitterMode::Full));
         policy.dead_letter = self.dead_letter;
         policy.claims = self.claims;
-        policy.polling = (!self.on_lambda).then_some(Polling { wait_time: Duration::from_secs(20) });
+        policy.polling = (!self.on_lambda).then_some(Polling { wait_time: WAIT_TIME });
         policy.acknowledge = if self.on_lambda { Acknowledge::ByResponse } else { Acknowledge::ByDelete };
         policy
     }

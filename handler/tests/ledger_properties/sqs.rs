@@ -53,13 +53,22 @@ impl Sqs {
         self.messages.push(Stored { place, group, visible_at, received_at, receipt: 0, receives });
     }
 
+    /// The groups of which nothing is handed out, since one of their messages is in flight.
+    fn locked(&self, now: Instant) -> HashSet<u8> {
+        let in_flight = |m: &&Stored| self.fifo && m.place == Place::Queue && m.visible_at > now;
+        self.messages.iter().filter(in_flight).map(|m| m.group).collect()
+    }
+
+    /// Returns true if a receive would find something to hand out, or to move into the DLQ.
+    pub(crate) fn has_message(&self, now: Instant) -> bool {
+        let locked = self.locked(now);
+        let available =
+            |m: &Stored| m.place == Place::Queue && m.visible_at <= now && !locked.contains(&m.group);
+        self.messages.iter().any(available)
+    }
+
     pub(crate) fn receive(&mut self, now: Instant, max: usize) -> Vec<Message> {
-        let in_flight = |m: &&Stored| m.place == Place::Queue && m.visible_at > now;
-        let locked: HashSet<u8> = if self.fifo {
-            self.messages.iter().filter(in_flight).map(|m| m.group).collect()
-        } else {
-            HashSet::new()
-        };
+        let locked = self.locked(now);
         let mut brought = Vec::new();
         for index in 0..self.messages.len() {
             let message = &mut self.messages[index];

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drumline::{CancelReason, Ending, Pause, PauseReason, Probe};
+use drumline::{CancelReason, Ending, Pause, PauseReason, Probe, ReceiveFailure};
 
 use super::{Host, OVERDUE, take};
 use crate::script::Step;
@@ -18,10 +18,11 @@ impl Host {
         match step {
             Step::Send { group, receives } => self.sqs.send(self.now, group, receives),
             Step::Land { pick, duplicate } => self.land(pick, duplicate),
-            Step::FailReceive { pick } => {
+            Step::FailReceive { pick, how } => {
                 if let Some((receive, _)) = take(&mut self.open, pick) {
                     let jitter = self.jitter();
-                    self.ledger.receive_failed(self.now, receive.id, "no route".to_owned(), jitter);
+                    let error = "no route".to_owned();
+                    self.ledger.receive_failed(self.now, receive.id, failure(how), error, jitter);
                     self.act();
                 }
             }
@@ -126,6 +127,14 @@ impl Host {
             None => self.ledger.handed_in(self.now, messages),
         }
         self.act();
+    }
+}
+
+fn failure(how: u8) -> ReceiveFailure {
+    match how % 4 {
+        0 => ReceiveFailure::Throttled,
+        1 => ReceiveFailure::Refused,
+        _ => ReceiveFailure::Unreachable,
     }
 }
 

@@ -13,6 +13,18 @@ use crate::sqs::{Sqs, TWELVE_HOURS, index};
 /// For how long a pause keeps in hand what has not started.
 const KEPT_IN_HAND: Duration = Duration::from_secs(60);
 
+/// For how long a settlement waits for the answer to a renewal.
+const BEAT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// No unanswered settlement is repeated before that, or a twelfth of the lease.
+const SHORTEST_PATIENCE: Duration = Duration::from_secs(1);
+
+/// One that failed is tried again no sooner, also beside one that is not answered.
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+
+/// The longest wait after a failed receive, whatever the cause.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
+
 pub(crate) struct Watch {
     policy: Policy,
     started: HashSet<DeliveryId>,
@@ -36,8 +48,10 @@ pub(crate) struct Watch {
     leased_until: HashMap<String, Instant>,
     /// Receipts whose lease was told to be lost.
     lost: HashSet<String>,
-    /// Deliveries of unanswered calls.
-    in_air: HashSet<DeliveryId>,
+    /// Deliveries of confirmed deletes.
+    pub(crate) settled: HashSet<DeliveryId>,
+    /// The unanswered calls of each delivery: when they were asked for, and whether they renew its lease.
+    in_air: HashMap<DeliveryId, Vec<(Instant, bool)>>,
     /// Deliveries whose claims are being released: each since when.
     releasing: HashMap<DeliveryId, Instant>,
     /// Deliveries of jobs that must be marked as done.
@@ -79,7 +93,8 @@ impl Watch {
             received_at: HashMap::new(),
             leased_until: HashMap::new(),
             lost: HashSet::new(),
-            in_air: HashSet::new(),
+            settled: HashSet::new(),
+            in_air: HashMap::new(),
             releasing: HashMap::new(),
             needs_mark: HashSet::new(),
             marked: HashSet::new(),
@@ -145,6 +160,11 @@ impl Watch {
         }
     }
 
+    /// Returns true if the delivery waits for another run after one that lacked resources.
+    pub(crate) fn is_kept(&self, delivery: DeliveryId) -> bool {
+        self.lacked.contains(&delivery)
+    }
+
     /// The store answers that the claim of a run is another run's.
     pub(crate) fn claim_is_lost(&mut self, delivery: DeliveryId) {
         self.claim_lost.insert(delivery);
@@ -198,8 +218,28 @@ impl Watch {
                 since.is_none_or(|since| *since + patience <= now),
                 "the claim of {delivery:?} is not free yet"
             );
-            // So no delete and no backoff goes out before the answer to the last renewal.
-            assert!(self.in_air.insert(delivery), "one call at a time for {delivery:?}");
+            let renews =
+                matches!(call.action, Action::ChangeVisibility(_)) && !self.finished.contains(&delivery);
+            let in_air = self.in_air.entry(delivery).or_default();
+            let copies = matches!(call.action, Action::DeadLetter { .. });
+            for (asked_at, renewal) in &*in_air {
+                // No delete and no backoff goes out before the answer to a renewal, for a second; and a call that is not
+                // answered is repeated, but never at once.
+                let patience = match (renewal, renews) {
+                    (true, false) => BEAT_PATIENCE,
+                    (true, true) => self.policy.lease / 30,
+                    // A drain begins with another try.
+                    (false, false) if self.drains => Duration::ZERO,
+                    (false, false) if !copies => {
+                        SHORTEST_PATIENCE.min(self.policy.lease / 12).min(FIRST_RETRY)
+                    }
+                    (false, _) => {
+                        panic!("{delivery:?} is not renewed beside its settlement, nor copied twice")
+                    }
+                };
+                assert!(*asked_at + patience <= now, "{:?} is too soon for {delivery:?}", now - *asked_at);
+            }
+            in_air.push((now, renews));
         }
         match &call.action {
             Action::Delete(entries) => {
@@ -208,7 +248,9 @@ impl Watch {
                     let message = index(&entry.receipt);
                     let safe = self.done.contains(&message) || self.moved.contains(&message);
                     assert!(safe, "m{message} is deleted, but neither done nor moved");
-                    self.uses(&entry.receipt, now);
+                    if !self.drains {
+                        self.uses(&entry.receipt, now);
+                    }
                 }
             }
             Action::ChangeVisibility(entries) => {
@@ -236,7 +278,12 @@ impl Watch {
     /// A call was answered; the time is that of its asking.
     pub(crate) fn answered(&mut self, call: &Call, asked_at: Instant, results: &[bool]) {
         for delivery in call.action.deliveries() {
-            self.in_air.remove(&delivery);
+            let in_air = self.in_air.get_mut(&delivery).expect("it was asked for");
+            in_air.retain(|(at, _)| *at != asked_at);
+        }
+        if let Action::Delete(_) = &call.action {
+            let deliveries = call.action.deliveries().into_iter();
+            self.settled.extend(deliveries.zip(results).filter(|(_, ok)| **ok).map(|(delivery, _)| delivery));
         }
         for (position, ok) in results.iter().enumerate().filter(|(_, ok)| **ok) {
             debug_assert!(ok);
@@ -274,6 +321,7 @@ impl Watch {
             }
             Note::ReceivedAgain(_) => self.undecided -= 1,
             Note::Unmarked { message, .. } => drop(self.unmarked.insert(index(&message.id))),
+            Note::ReceiveFailed { retry_in, .. } => assert!(*retry_in <= LONGEST_BACKOFF),
             Note::LeaseLost(message) => {
                 let newest = self.newest[&index(&message.id)].clone();
                 assert!(self.lost.insert(newest), "a lease is lost once");
@@ -387,6 +435,7 @@ fn name(note: &Note) -> &'static str {
         Note::Isolated(_) => "isolated",
         Note::KeptInHand { .. } => "kept in hand",
         Note::Received(_) => "received",
+        Note::EmptyAtOnce => "empty at once",
         Note::ReceiveFailed { .. } => "receive failed",
         Note::Paused(_) => "paused",
         Note::Resumed { .. } => "resumed",

@@ -25,16 +25,48 @@ fn the_tenth_fills_the_call() {
 }
 
 #[test]
-fn fewer_go_after_a_tenth_of_a_second() {
-    let mut world = eleven_run();
-    world.ends("a", DONE);
+fn fewer_go_after_a_tenth_of_a_second_under_load() {
+    let mut world = World::new(with_places(40, standard()));
+    world.receives(TEN);
+    world.receives(["k", "l", "m", "n"]);
+    for name in TEN {
+        world.ends(name, DONE);
+    }
+    world.forget();
+    world.ends("k", DONE);
     world.wait(millis(60));
-    world.ends("b", DONE);
+    world.ends("l", DONE);
     world.forget();
     world.wait(millis(39));
     assert!(world.heard().is_empty());
     world.wait(millis(1));
+    assert_eq!(world.heard(), ["delete k#1 l#1"]);
+}
+
+#[test]
+fn without_load_only_those_that_end_together_share_a_call() {
+    let mut world = eleven_run();
+    world.ends("a", DONE);
+    world.wait(millis(4));
+    world.ends("b", DONE);
+    assert_eq!(world.heard(), ["a is ack", "b is ack"]);
+    world.wait(millis(1));
     assert_eq!(world.heard(), ["delete a#1 b#1"]);
+}
+
+#[test]
+fn load_that_is_over_is_waited_for_no_more() {
+    let mut world = World::new(with_places(40, standard()));
+    world.receives(TEN);
+    world.receives(["k", "l"]);
+    for name in TEN {
+        world.ends(name, DONE);
+    }
+    world.wait(millis(200));
+    world.forget();
+    world.ends("k", DONE);
+    world.wait(millis(5));
+    assert_eq!(world.heard(), ["k is ack", "delete k#1"]);
 }
 
 #[test]

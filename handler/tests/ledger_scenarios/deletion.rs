@@ -63,7 +63,7 @@ fn what_could_not_be_deleted_is_deleted_by_its_next_receipt_without_another_run(
     world.take_receive();
     world.wait(secs(29));
     assert_eq!(world.heard().last().unwrap(), "a is unsettled");
-    world.take_call();
+    world.answers_nothing();
     world.wait(secs(5));
     world.forget();
     world.is_handed(["a"]);
@@ -82,6 +82,47 @@ fn a_delete_whose_answer_is_lost_holds_its_place_no_longer_than_the_lease() {
     assert_eq!(world.ledger.in_hand(), 1);
     world.wait(secs(1));
     assert_eq!(world.ledger.in_hand(), 0);
+}
+
+#[test]
+fn an_unanswered_delete_is_repeated_before_its_lease_ends() {
+    let mut world = World::new(standard());
+    world.receives(["a"]);
+    world.ends("a", DONE);
+    let first = world.take_call();
+    world.forget();
+    world.wait(millis(4_999));
+    assert!(world.heard().is_empty());
+    world.wait(millis(1));
+    assert_eq!(world.heard(), ["delete a#1"], "after a sixth of the lease");
+    world.confirm();
+    assert_eq!((world.heard(), world.ledger.in_hand()), (vec!["a is settled".to_owned()], 0));
+    world.answer_call(&first, vec![gone()]);
+    assert!(world.heard().is_empty(), "the first one's answer counts no more");
+}
+
+#[test]
+fn a_delete_is_repeated_near_the_end_of_its_lease_too() {
+    let mut world = World::new(standard());
+    world.receives(["a"]);
+    world.wait(secs(14));
+    world.ends("a", DONE);
+    world.wait(secs(13));
+    let deletes = world.heard().into_iter().filter(|line| line == "delete a#1").count();
+    assert!((3..=6).contains(&deletes), "{deletes}");
+}
+
+#[test]
+fn a_repeated_delete_that_fails_leaves_the_other_one_its_chance() {
+    let mut world = World::new(standard());
+    world.receives(["a"]);
+    world.ends("a", DONE);
+    let first = world.take_call();
+    world.wait(secs(5));
+    world.answer(vec![failed()]);
+    world.forget();
+    world.answer_call(&first, vec![Ok(())]);
+    assert_eq!((world.heard(), world.ledger.in_hand()), (vec!["a is settled".to_owned()], 0));
 }
 
 #[test]

@@ -180,6 +180,59 @@ fn deletes_are_flushed_and_tried_again() {
 }
 
 #[test]
+fn a_delete_is_tried_until_the_end_even_past_its_lease() {
+    let mut world = handed(standard());
+    world.is_handed(["a"]);
+    world.ends("a", DONE);
+    for delay in [200, 400, 800, 1_600, 3_200, 5_000, 5_000, 5_000, 5_000] {
+        world.answer(vec![failed()]);
+        world.wait(millis(delay));
+    }
+    world.answer(vec![failed()]);
+    world.wait(millis(1_800));
+    // Its lease ends a second after the drain's beginning.
+    world.drain(secs(20));
+    world.forget();
+    for _ in 0..15 {
+        world.answer(vec![failed()]);
+        world.wait(secs(1));
+        assert_eq!(world.heard(), ["a's call failed", "delete a#1"]);
+        assert_eq!(world.ledger.drained(), None);
+    }
+    world.confirm();
+    assert_eq!(world.heard(), ["a is settled"]);
+    assert_eq!(world.ledger.drained(), Some(summary(0, 0, 0)));
+}
+
+#[test]
+fn a_delete_that_is_never_confirmed_is_abandoned_at_the_end_and_not_before() {
+    let mut world = handed(Policy { lease: secs(2), ..standard() });
+    world.is_handed(["a"]);
+    world.ends("a", DONE);
+    world.drain(secs(5));
+    while world.ledger.drained().is_none() {
+        world.answer(vec![failed()]);
+        world.wait(secs(1));
+    }
+    assert_eq!(world.elapsed(), secs(8));
+    assert_eq!(world.ledger.drained(), Some(summary(0, 0, 1)));
+}
+
+#[test]
+fn what_waits_for_its_next_try_is_tried_when_the_drain_begins() {
+    let mut world = handed(standard());
+    world.is_handed(["a"]);
+    world.ends("a", DONE);
+    for _ in 0..6 {
+        world.answer(vec![failed()]);
+        world.wait(secs(4));
+    }
+    world.forget();
+    world.drain(secs(5));
+    assert_eq!(world.heard(), ["delete a#1"], "its next try was a second away");
+}
+
+#[test]
 fn a_missing_answer_does_not_hold_the_end_up() {
     let mut world = handed(standard());
     world.is_handed(["a"]);

@@ -195,6 +195,7 @@ fn the_answer_to_an_earlier_delivery_says_nothing_of_a_later_one() {
     world.ends("a", DONE);
     let first = world.take_call();
     world.wait(secs(30));
+    world.answers_nothing();
     world.receives(["a"]);
     world.forget();
     world.answer_call(&first, vec![Ok(())]);

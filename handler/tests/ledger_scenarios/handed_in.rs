@@ -60,7 +60,7 @@ fn a_visibility_is_asked_for_three_times_and_a_copy_for_as_long_as_there_is_time
     world.forget();
     for _ in 0..2 {
         world.answer(vec![failed()]);
-        world.wait(secs(1));
+        world.wait(millis(400));
     }
     world.answer(vec![failed()]);
     assert_eq!(
@@ -79,6 +79,46 @@ fn a_visibility_is_asked_for_three_times_and_a_copy_for_as_long_as_there_is_time
     assert_eq!(world.ledger.drained(), None);
     world.answer(vec![refused()]);
     assert_eq!(world.ledger.drained(), None, "the permission may be given while the lease lasts");
+}
+
+#[test]
+fn a_response_waits_two_seconds_for_a_visibility_that_is_not_confirmed() {
+    let mut world = batch(standard());
+    world.is_handed(["a", "b"]);
+    world.ends("b", DONE);
+    world.ends("a", retry());
+    world.forget();
+    world.wait(millis(1_999));
+    assert_eq!(world.heard(), ["hide a#1=1"], "repeated once");
+    assert_eq!(world.ledger.drained(), None);
+    world.wait(millis(1));
+    assert_eq!(world.heard(), ["a is unsettled"]);
+    assert!(
+        world.ledger.drained().is_some(),
+        "what SQS still does with the calls is of no use to the response"
+    );
+}
+
+#[test]
+fn a_response_does_not_wait_for_a_queue_that_is_known_not_to_answer() {
+    let mut world = batch(Policy { confirm_within: millis(500), ..standard() });
+    world.is_handed(["a"]);
+    world.ends("a", retry());
+    world.wait(millis(500));
+    assert_eq!(world.heard(), ["start a", "a is retry after 1s", "hide a#1=1", "a is unsettled"]);
+    assert!(world.ledger.drained().is_some());
+}
+
+#[test]
+fn a_renewal_that_is_not_answered_holds_a_response_up_for_three_seconds_at_most() {
+    let mut world = batch(standard());
+    world.is_handed(["a"]);
+    world.wait(secs(16));
+    world.ends("a", retry());
+    world.wait(millis(2_999));
+    assert_eq!(world.ledger.drained(), None);
+    world.wait(millis(1));
+    assert!(world.ledger.drained().is_some());
 }
 
 #[test]

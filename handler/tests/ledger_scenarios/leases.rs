@@ -112,6 +112,47 @@ fn a_renewal_that_failed_in_passing_is_tried_again_while_the_lease_lasts() {
 }
 
 #[test]
+fn an_unanswered_renewal_is_repeated_beside_it() {
+    let mut world = World::new(Policy { lease: secs(15), ..standard() });
+    world.receives(["a"]);
+    world.wait(millis(7_500));
+    let hanging = world.take_call();
+    world.forget();
+    world.wait(millis(2_499));
+    assert!(world.heard().is_empty());
+    world.wait(millis(1));
+    assert_eq!(world.heard(), ["hide a#1=15"], "after a sixth of the lease");
+    world.confirm();
+    // The second one was asked for at 10 s: the lease holds until 25 s, and the first one's failure changes nothing of that.
+    world.wait(secs(6));
+    world.forget();
+    world.answer_call(&hanging, vec![failed()]);
+    world.wait(millis(1_500));
+    assert_eq!(world.heard(), ["a was not renewed", "hide a#1=15"]);
+    world.confirm();
+    world.ends("a", DONE);
+    assert_eq!(world.heard(), ["a is ack", "delete a#1"]);
+}
+
+#[test]
+fn a_renewal_that_is_answered_late_leaves_those_that_were_asked_for_after_it() {
+    let mut world = World::new(Policy { polling: None, ..standard() });
+    world.is_handed(["a"]);
+    world.wait(secs(15));
+    let first = world.take_call();
+    world.wait(secs(5));
+    world.confirm();
+    world.forget();
+    world.wait(secs(5));
+    world.answer_call(&first, vec![Ok(())]);
+    // Asked for at 20 s, so the next one is due at 35 s.
+    world.wait(millis(9_999));
+    assert!(world.heard().is_empty());
+    world.wait(millis(1));
+    assert_eq!(world.heard(), ["hide a#1=30"]);
+}
+
+#[test]
 fn a_renewal_that_the_answer_does_not_mention_is_tried_again() {
     let mut world = World::new(standard());
     world.receives(["a", "b"]);
@@ -128,7 +169,7 @@ fn a_lease_that_cannot_be_renewed_counts_as_lost_before_its_end() {
     let mut world = World::new(standard());
     world.receives(["a"]);
     world.wait(millis(28_999));
-    assert_eq!(world.heard(), ["start a", "hide a#1=30"], "the answer is lost");
+    assert_eq!(world.heard(), ["start a", "hide a#1=30", "hide a#1=30", "hide a#1=30"], "no answer comes");
     world.wait(millis(1));
     assert_eq!(world.heard(), ["a lost its lease", "cancel a LeaseLost"]);
     world.wait(secs(1));

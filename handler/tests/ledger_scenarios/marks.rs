@@ -102,8 +102,6 @@ fn a_drain_whose_grace_is_over_deletes_unmarked() {
     world.lands(receive, &[]);
     world.ends("a", DONE);
     world.drain(secs(5));
-    let receive = world.take_receive();
-    world.lands(receive, &[]);
     world.forget();
     world.wait(millis(4_999));
     world.mark_is(no_route());

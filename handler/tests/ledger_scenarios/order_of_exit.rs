@@ -1,6 +1,6 @@
 //! The beat stops and its last answer is awaited before anything else is said of the message.
 
-use crate::world::{DONE, World, failed, gone, retry, secs, standard};
+use crate::world::{DONE, World, failed, gone, millis, retry, secs, standard};
 
 /// A run with its renewal in the air.
 fn amid_a_renewal() -> World {
@@ -16,7 +16,7 @@ fn a_delete_waits_for_a_renewal_that_succeeds() {
     let mut world = amid_a_renewal();
     world.ends("a", DONE);
     assert_eq!(world.heard(), ["a is ack"]);
-    world.wait(secs(5));
+    world.wait(millis(999));
     assert!(world.heard().is_empty());
     world.confirm();
     assert_eq!(world.heard(), ["delete a#1"]);
@@ -59,19 +59,48 @@ fn a_done_job_is_deleted_even_if_its_renewal_was_refused() {
 }
 
 #[test]
-fn without_an_answer_to_the_renewal_nothing_is_said_and_the_place_is_free_at_the_leases_end() {
+fn without_an_answer_to_the_renewal_it_settles_after_a_second() {
+    for (ending, settlement) in [(DONE, "delete a#1"), (retry(), "hide a#1=1")] {
+        let mut world = amid_a_renewal();
+        let renewal = world.take_call();
+        world.ends("a", ending);
+        world.forget();
+        world.wait(millis(999));
+        assert!(world.heard().is_empty());
+        world.wait(millis(1));
+        assert_eq!(world.heard(), [settlement]);
+        world.confirm();
+        assert_eq!((world.heard(), world.ledger.in_hand()), (vec!["a is settled".to_owned()], 0));
+        world.answer_call(&renewal, vec![Ok(())]);
+        assert!(world.heard().is_empty());
+    }
+}
+
+#[test]
+fn a_renewal_that_is_answered_after_the_settlement_was_asked_for_changes_nothing() {
+    for reply in [Ok(()), failed(), gone()] {
+        let mut world = amid_a_renewal();
+        let renewal = world.take_call();
+        world.ends("a", retry());
+        world.wait(secs(1));
+        world.forget();
+        world.answer_call(&renewal, vec![reply]);
+        assert!(world.heard().iter().all(|line| line == "a was not renewed"));
+        world.confirm();
+        assert_eq!(world.heard().last().unwrap(), "a is settled");
+    }
+}
+
+#[test]
+fn what_failed_to_settle_waits_for_the_renewal_no_second_time() {
     let mut world = amid_a_renewal();
+    world.take_call();
     world.ends("a", DONE);
-    world.forget();
-    world.wait(secs(13));
-    assert_eq!(world.ledger.in_hand(), 1);
-    assert!(world.heard().is_empty());
     world.wait(secs(1));
-    assert_eq!(world.heard(), ["a is unsettled"]);
-    assert_eq!(world.ledger.in_hand(), 0);
-    // The job is done all the same.
-    world.receives(["a"]);
-    assert_eq!(world.heard(), ["a was done before", "a is ack", "delete a#2"]);
+    world.answer(vec![failed()]);
+    world.forget();
+    world.wait(millis(200));
+    assert_eq!(world.heard(), ["delete a#1"]);
 }
 
 #[test]
@@ -96,7 +125,6 @@ fn nothing_is_renewed_once_the_job_has_ended() {
     world.receives(["a"]);
     world.wait(secs(14));
     world.ends("a", DONE);
-    world.forget();
     world.wait(secs(10));
-    assert!(world.heard().is_empty());
+    assert!(world.heard().iter().all(|line| !line.starts_with("hide")));
 }

@@ -53,19 +53,63 @@ fn an_overdue_receive_is_replaced_and_what_it_brings_too_late_is_given_back() {
 #[test]
 fn a_failed_receive_is_followed_by_a_growing_pause() {
     let mut world = World::new(standard());
-    for (pause, healthy) in [(1, true), (2, true), (4, false), (8, false), (16, false), (30, false)] {
+    for (pause, healthy) in
+        [(100, true), (200, true), (400, true), (800, true), (1_600, false), (3_200, false)]
+    {
         world.forget();
         world.receive_fails();
-        assert_eq!(world.heard(), [format!("receive failed, again in {pause}s")]);
+        assert_eq!(world.heard(), [format!("receive failed, again in {:?}", millis(pause))]);
         assert_eq!(world.ledger.healthy(), healthy);
-        world.wait(millis(pause * 1_000 - 1));
+        world.wait(millis(pause - 1));
         assert_eq!(world.asked_for(), [0; 0]);
         world.wait(millis(1));
         assert_eq!(world.asked_for(), [10]);
     }
+    world.wait(secs(20));
     world.receives([]);
     assert!(world.ledger.healthy());
     assert_eq!(world.asked_for(), [10], "at once");
+}
+
+#[test]
+fn receives_that_fail_together_are_one_failure_and_one_success_brings_all_of_them_back() {
+    let mut world = World::new(with_places(40, standard()));
+    let ids: Vec<String> = (0..20).map(|n| format!("m{n}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    for chunk in ids.chunks(10) {
+        let receive = world.take_receive();
+        world.lands(receive, chunk);
+    }
+    for id in &ids {
+        world.ends(id, DONE);
+    }
+    assert_eq!(world.asked_for(), [10, 10, 10]);
+    world.forget();
+    // Two successes have paid for eight failures, so it takes three rounds of three until none is left.
+    while world.asked_for() != [0; 0] {
+        world.receive_fails();
+    }
+    let reports: Vec<_> = world.heard().into_iter().filter(|line| line.starts_with("receive")).collect();
+    assert_eq!(reports, ["receive failed, again in 0ns", "receive failed, again in 100ms"]);
+    world.wait(millis(100));
+    assert_eq!(world.asked_for(), [10], "one probes");
+    world.receives(["x"]);
+    assert_eq!(world.asked_for(), [10, 10, 10], "and all of them follow");
+}
+
+#[test]
+fn empty_answers_that_come_at_once_are_followed_after_a_tenth_of_a_second() {
+    let mut world = World::new(standard());
+    for _ in 0..3 {
+        world.receives([]);
+        world.wait(millis(99));
+        assert_eq!(world.asked_for(), [0; 0]);
+        world.wait(millis(1));
+        assert_eq!(world.asked_for(), [10]);
+    }
+    assert_eq!(world.heard(), ["empty receives do not wait"], "said once");
+    world.receives(["a"]);
+    assert_eq!(world.asked_for(), [10], "messages are not slowed");
 }
 
 #[test]

@@ -51,6 +51,7 @@ pub(crate) fn words_of_note(note: &Note) -> Option<String> {
         Note::Paused(pause) => format!("paused: {}", pause.reason.label()),
         Note::Resumed { pause, lasted } => format!("resumed after {lasted:?}: {}", pause.reason.label()),
         Note::ReceiveOverdue => "a receive is overdue".to_owned(),
+        Note::EmptyAtOnce => "empty receives do not wait".to_owned(),
         Note::Renewed(_) | Note::Received(_) => return None,
     };
     Some(words)

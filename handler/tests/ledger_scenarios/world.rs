@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use drumline::{
     Call, CallError, Claim, ClaimStep, Claimed, DeadLetterPath, DeliveryId, Disposition, Effect, Ending,
     Held, Identity, Jitter, JitterMode, JobResult, Ledger, MarkError, Message, Note, Outcome, Past, Pause,
-    PauseReason, Policy, Probe, Receive, Recollection, Replies, Report,
+    PauseReason, Policy, Probe, Receive, ReceiveFailure, Recollection, Replies, Report,
 };
 
 use crate::words::{words_of_call, words_of_note};
@@ -90,9 +90,9 @@ pub(crate) struct World {
     runs: HashMap<String, VecDeque<DeliveryId>>,
     receipts: HashMap<String, u32>,
     names: HashMap<DeliveryId, String>,
-    renewals: VecDeque<DeliveryId>,
+    renewals: VecDeque<(DeliveryId, Arc<Claim>)>,
     marks: VecDeque<DeliveryId>,
-    releases: VecDeque<DeliveryId>,
+    releases: VecDeque<(DeliveryId, Arc<Claim>)>,
     /// That of the last run that was started.
     pub(crate) claim_length: Duration,
     agreeable: bool,
@@ -153,7 +153,8 @@ impl World {
     #[track_caller]
     pub(crate) fn receive_fails(&mut self) {
         let receive = self.open.pop_front().expect("a receive is open");
-        self.ledger.receive_failed(self.now, receive.id, "no route".into(), Jitter::new(u32::MAX));
+        let (error, jitter) = ("no route".into(), Jitter::new(u32::MAX));
+        self.ledger.receive_failed(self.now, receive.id, ReceiveFailure::Unreachable, error, jitter);
         self.act();
     }
 
@@ -229,8 +230,8 @@ impl World {
     /// The store answers the oldest renewal of a claim.
     #[track_caller]
     pub(crate) fn claim_is(&mut self, reply: Result<Held, String>) {
-        let id = self.renewals.pop_front().expect("a renewal is in flight");
-        self.ledger.claim_renewed(self.now, id, reply);
+        let (id, claim) = self.renewals.pop_front().expect("a renewal is in flight");
+        self.ledger.claim_renewed(self.now, id, &claim, reply);
         self.act();
     }
 
@@ -245,8 +246,8 @@ impl World {
     /// The store has released the oldest claim, or does not answer.
     #[track_caller]
     pub(crate) fn release_is(&mut self, reply: Result<Held, String>) {
-        let id = self.releases.pop_front().expect("a claim is being released");
-        self.ledger.claim_released(self.now, id, reply);
+        let (id, claim) = self.releases.pop_front().expect("a claim is being released");
+        self.ledger.claim_released(self.now, id, &claim, reply);
         self.act();
     }
 
@@ -278,6 +279,11 @@ impl World {
     #[track_caller]
     pub(crate) fn take_call(&mut self) -> Call {
         self.in_air.pop_front().expect("a call is in the air")
+    }
+
+    /// The calls in the air are never answered.
+    pub(crate) fn answers_nothing(&mut self) {
+        self.in_air.clear();
     }
 
     pub(crate) fn drain(&mut self, grace: Duration) {
@@ -387,9 +393,10 @@ impl World {
                 ClaimStep::GiveUp => format!("end {} without a claim", self.names[&id]),
             }),
             Effect::RenewClaim { delivery, claim, length } => {
-                self.renewals.push_back(delivery);
                 assert_eq!(**claim.identity.id(), *self.names[&delivery]);
-                Some(format!("renew the claim of {} for {length:?}", claim.identity.id()))
+                let line = format!("renew the claim of {} for {length:?}", claim.identity.id());
+                self.renewals.push_back((delivery, claim));
+                Some(line)
             }
             Effect::Mark { delivery, claim, result } => {
                 self.marks.push_back(delivery);
@@ -398,11 +405,12 @@ impl World {
                 Some(format!("mark {} as done{result}", claim.identity.id()))
             }
             Effect::ReleaseClaim { delivery, claim, how } => {
-                self.releases.push_back(delivery);
                 assert_eq!(**claim.identity.id(), *self.names[&delivery]);
                 let spared = if how.spared { ", uncounted" } else { "" };
                 let verdict = how.verdict.map(|why| format!(": {why}")).unwrap_or_default();
-                Some(format!("release the claim of {}{spared}{verdict}", claim.identity.id()))
+                let line = format!("release the claim of {}{spared}{verdict}", claim.identity.id());
+                self.releases.push_back((delivery, claim));
+                Some(line)
             }
             Effect::Receive(receive) => {
                 self.open.push_back(receive);

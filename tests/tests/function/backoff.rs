@@ -204,3 +204,27 @@ async fn the_default_backoff_fits_the_redrive_policy_of_the_queue() {
         }
     }
 }
+
+/// The messages are in the response all the same: waiting for their backoff longer than that buys nothing.
+#[tokio::test]
+async fn a_queue_out_of_reach_costs_a_batch_seconds_and_the_next_one_less() {
+    for fault in [Fault::Hangs, Fault::Internal, Fault::Dropped] {
+        let (queue, proxy, function, _app) = proxied("DRUMLINE_RETRY", "schedule(90s)").await;
+        for action in [CHANGE, "GetQueueAttributes", "GetQueueUrl"] {
+            proxy.fail_always(action, fault);
+        }
+        for longest in [3_500, 1_500, 1_500] {
+            let batch = queue.batch(&["503 a", "200 b", "422 c"]).await;
+            let answered = run(&function, &batch).await;
+            answered.expect_failed(&ids_where(&batch, |body| body != "200 b"));
+            assert!(answered.after < Duration::from_millis(longest), "{fault:?}: {:?}", answered.after);
+        }
+        // Whether the queue is back is found out with the next failure.
+        for action in [CHANGE, "GetQueueAttributes", "GetQueueUrl"] {
+            proxy.heal(action);
+        }
+        let batch = queue.batch(&["503"]).await;
+        run(&function, &batch).await.expect_failed(&ids(&batch));
+        expect_back_in(&queue, &batch[0], 90);
+    }
+}
