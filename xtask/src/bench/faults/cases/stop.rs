@@ -1,0 +1,40 @@
+//! SIGTERM while deletes fail for 5 s: the grace is long enough to confirm them all.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::{Lab, Row};
+use crate::bench::faults::queue::Fault;
+
+const JOBS: usize = 10;
+const ACTIONS: [&str; 2] = ["DeleteMessageBatch", "DeleteMessage"];
+const FAILING: Duration = Duration::from_secs(5);
+/// The default grace is 25 s, and stopping takes some seconds more.
+const END: Duration = Duration::from_secs(40);
+
+pub(super) fn measure(lab: &Lab) -> Result<Vec<Row>> {
+    let scene = lab.scene("stop", 5, 30)?;
+    let mut worker = scene.worker().start_ready()?;
+    for action in ACTIONS {
+        scene.queue.fail(action, Fault::Internal, 100)?;
+    }
+    scene.send("job", JOBS, &json!({ "ms": 10 }))?;
+    lab.until(END, || Ok(scene.done()? == JOBS))?;
+    let stopped = Instant::now();
+    worker.terminate();
+    lab.pause(FAILING)?;
+    for action in ACTIONS {
+        scene.queue.heal(action)?;
+    }
+    let status = worker.ended_within(END)?;
+    let took = stopped.elapsed().as_secs_f64();
+    let left = usize::try_from(scene.queue.count()?)?;
+    // A worker that gave up before the deletes could succeed has ended during the pause.
+    let note = match status {
+        Some(status) => format!("of {JOBS}; ended within {took:.0} s with {status}"),
+        None => format!("of {JOBS}; still running after {took:.0} s"),
+    };
+    Ok(vec![Row::none_of("deletes fail for 5 s", "done jobs not deleted", left).note(note)])
+}

@@ -1,0 +1,72 @@
+//! Effects that happen twice since the store was away while jobs ended well.
+//!
+//! Two workers share the store. All of their jobs run when the store goes away, and end during the outage; as many wait behind
+//! them. A frozen server keeps its connections open and gives no answer; a killed one refuses, and returns with its data.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::{Lab, Row};
+use crate::bench::faults::say;
+use crate::service::lasting::{Kind, LastingServer};
+
+const OUTAGES_SECS: [u64; 3] = [15, 45, 90];
+const CONCURRENCY: usize = 8;
+const WORKERS: usize = 2;
+const JOB_MS: u64 = 5000;
+/// From the start of the last job to the outage.
+const BEFORE: Duration = Duration::from_secs(1);
+/// For all to be done, before and after the outage.
+const LIMIT: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    Frozen,
+    Killed,
+}
+
+pub(super) fn measure(lab: &Lab) -> Result<Vec<Row>> {
+    let mut variants = Vec::new();
+    for kind in [Kind::Redis, Kind::Postgres] {
+        for manner in [Manner::Frozen, Manner::Killed] {
+            variants.extend(OUTAGES_SECS.map(|secs| (kind, manner, secs)));
+        }
+    }
+    lab.together(&variants, |(kind, manner, secs)| measure_one(lab, *kind, *manner, *secs))
+}
+
+fn measure_one(lab: &Lab, kind: Kind, manner: Manner, secs: u64) -> Result<Vec<Row>> {
+    let label = format!("{kind} {}, {secs} s", if manner == Manner::Frozen { "frozen" } else { "killed" });
+    let name = format!("store-{kind}-{manner:?}-{secs}").to_lowercase();
+    let mut server = LastingServer::start(kind, &name)?;
+    let scene = lab.scene(&name, 10, 30)?;
+    let launch = scene.worker().set("DRUMLINE_STORE_URL", server.url());
+    let launch = launch.set("DRUMLINE_CONCURRENCY", CONCURRENCY);
+    let _workers = [launch.start_ready()?, launch.start_ready()?];
+    let running = CONCURRENCY * WORKERS;
+    scene.send("job", 2 * running, &json!({ "ms": JOB_MS }))?;
+    lab.until(LIMIT, || Ok(scene.effects.read()?.started() >= running))?;
+    lab.pause(BEFORE)?;
+    match manner {
+        Manner::Frozen => server.freeze()?,
+        Manner::Killed => server.kill(),
+    }
+    lab.pause(Duration::from_secs(secs))?;
+    let ended = scene.done()?;
+    match manner {
+        Manner::Frozen => server.thaw()?,
+        Manner::Killed => server.restart()?,
+    }
+    let drained = lab.until(LIMIT, || Ok(scene.queue.count()? == 0))?;
+    let dead = scene.queue.dead()?;
+    let twice = scene.effects.read()?.twice();
+    let settled = drained.map_or_else(
+        || "messages left after 60 s".to_owned(),
+        |time| format!("drained {:.0} s after the return", time.as_secs_f64()),
+    );
+    let note = format!("of {ended} that ended before the return; {settled}; {dead} dead");
+    say(&format!("    {label}: {twice} twice {note}"));
+    Ok(vec![Row::none_of(label, "effects twice", twice).note(note)])
+}

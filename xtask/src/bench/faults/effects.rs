@@ -1,0 +1,140 @@
+//! The file to which jobs append a line when they start, and one when they have had their effect.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+/// One line.
+#[derive(Debug, Clone, Deserialize)]
+pub(in crate::bench) struct Line {
+    pub(in crate::bench) event: Event,
+    pub(in crate::bench) job: String,
+    /// Milliseconds since 1970.
+    pub(in crate::bench) at_ms: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::bench) enum Event {
+    Start,
+    /// The effect has happened.
+    End,
+}
+
+/// The milliseconds since 1970, as jobs write them.
+pub(in crate::bench) fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The file.
+pub(in crate::bench) struct Effects {
+    path: PathBuf,
+}
+
+impl Effects {
+    pub(in crate::bench) fn at(path: PathBuf) -> Result<Self> {
+        fs::write(&path, "").with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Self { path })
+    }
+
+    pub(in crate::bench) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// All lines so far.
+    pub(in crate::bench) fn read(&self) -> Result<Lines> {
+        let text = fs::read_to_string(&self.path)?;
+        // A line that is being written has no end yet.
+        let complete = text.rfind('\n').map_or("", |end| &text[..end]);
+        let lines = complete.lines().map(|line| Ok(serde_json::from_str(line)?)).collect::<Result<_>>()?;
+        Ok(Lines(lines))
+    }
+}
+
+/// Lines of the file.
+#[derive(Debug, Default)]
+pub(in crate::bench) struct Lines(pub(in crate::bench) Vec<Line>);
+
+impl Lines {
+    fn of(&self, event: Event) -> impl Iterator<Item = &Line> {
+        self.0.iter().filter(move |line| line.event == event)
+    }
+
+    /// How many runs have started.
+    pub(in crate::bench) fn started(&self) -> usize {
+        self.of(Event::Start).count()
+    }
+
+    /// The jobs whose effect has happened.
+    pub(in crate::bench) fn done(&self) -> BTreeSet<&str> {
+        self.of(Event::End).map(|line| &*line.job).collect()
+    }
+
+    /// How many jobs had their effect more than once.
+    pub(in crate::bench) fn twice(&self) -> usize {
+        count_repeated(self.of(Event::End))
+    }
+
+    /// How many jobs were run more than once.
+    pub(in crate::bench) fn rerun(&self) -> usize {
+        count_repeated(self.of(Event::Start))
+    }
+
+    /// When the first run started from `since_ms` on.
+    pub(in crate::bench) fn first_start(&self, since_ms: u64) -> Option<u64> {
+        self.of(Event::Start).map(|line| line.at_ms).filter(|at_ms| *at_ms >= since_ms).min()
+    }
+
+    /// When the last job was done for the first time.
+    pub(in crate::bench) fn last_done(&self) -> Option<u64> {
+        let mut first_ends = BTreeMap::new();
+        for line in self.of(Event::End) {
+            first_ends.entry(&*line.job).or_insert(line.at_ms);
+        }
+        first_ends.into_values().max()
+    }
+
+    /// How many effects happened in a span of time.
+    pub(in crate::bench) fn ended_between(&self, from_ms: u64, to_ms: u64) -> usize {
+        self.of(Event::End).filter(|line| (from_ms..to_ms).contains(&line.at_ms)).count()
+    }
+}
+
+fn count_repeated<'a>(lines: impl Iterator<Item = &'a Line>) -> usize {
+    let mut counts = BTreeMap::new();
+    for line in lines {
+        *counts.entry(&*line.job).or_insert(0) += 1;
+    }
+    counts.into_values().filter(|count| *count > 1).count()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn effects_are_counted_by_job() {
+        let folder = tempfile::tempdir().unwrap();
+        let effects = Effects::at(folder.path().join("effects")).unwrap();
+        let lines = [("start", "a", 1), ("start", "b", 2), ("end", "a", 3), ("start", "a", 4), ("end", "a", 9)];
+        let text: String = lines
+            .iter()
+            .map(|(event, job, at)| {
+                format!("{{\"event\":\"{event}\",\"job\":\"{job}\",\"pid\":1,\"at_ms\":{at}}}\n")
+            })
+            .collect();
+        fs::write(effects.path(), text + "{\"event\":\"en").unwrap();
+        let lines = effects.read().unwrap();
+        assert_eq!((lines.started(), lines.twice(), lines.rerun()), (3, 1, 1));
+        assert_eq!(lines.done(), BTreeSet::from(["a"]));
+        assert_eq!((lines.first_start(2), lines.last_done()), (Some(2), Some(3)));
+        assert_eq!(lines.ended_between(3, 9), 1);
+    }
+}
