@@ -12,13 +12,13 @@ use crate::service::lasting::{Kind, LastingServer};
 
 const JOBS: usize = 60;
 const JOB_MS: u64 = 3000;
-const CONCURRENCY: usize = 6;
-/// A killed worker's messages return this late.
-const LEASE_SECS: u32 = 10;
-/// As many as make isolation matter, and few enough that three kills leave receives.
-const MAX_RECEIVE_COUNT: u32 = 5;
+const CONCURRENCY: usize = 8;
+/// A killed worker's messages return this late, and so run again when the next kill comes.
+const LEASE_SECS: u32 = 5;
+const BETWEEN_KILLS: Duration = Duration::from_secs(7);
 const KILLS: usize = 3;
-const BETWEEN_KILLS: Duration = Duration::from_secs(5);
+/// So few that what was killed three times runs with care.
+const MAX_RECEIVE_COUNT: u32 = 5;
 const LIMIT: Duration = Duration::from_secs(180);
 
 /// The store, and the goal.

@@ -71,7 +71,8 @@ fn measure_one(lab: &Lab, variant: Variant) -> Result<Vec<Row>> {
         Variant::Concurrent => Vec::new(),
     };
     let messages = variant.messages();
-    let ms = if matches!(variant, Variant::Concurrent) { 500 } else { 10 };
+    // Long enough for all 2,000 places to be taken at once.
+    let ms = if matches!(variant, Variant::Concurrent) { 5000 } else { 10 };
     scene.send("job", messages, &json!({ "ms": ms, "connect": target.address() }))?;
     let drained = lab.until(PATIENCE, || Ok(scene.queue.count()? == 0))?;
     let done = match variant {
