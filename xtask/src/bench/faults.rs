@@ -24,6 +24,7 @@ use self::row::Report;
 use super::report::Machine;
 
 #[derive(clap::Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Options {
     /// The cases to measure; see --list. Default: all
     #[arg(long, value_name = "NAME", value_delimiter = ',')]

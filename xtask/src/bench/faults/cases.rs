@@ -48,7 +48,11 @@ pub(super) const ALL: [Case; 11] = [
         about: "draining a queue after a dependency's outage and a restart",
         measure: deploy::measure,
     },
-    Case { name: "killers", about: "innocent jobs dead beside two that kill the process", measure: killers::measure },
+    Case {
+        name: "killers",
+        about: "innocent jobs dead beside two that kill the process",
+        measure: killers::measure,
+    },
     Case { name: "lock", about: "200 jobs of 1 ms on one lock", measure: lock::measure },
     Case { name: "linger", about: "reruns after SIGKILL of jobs that had ended", measure: linger::measure },
     Case { name: "stop", about: "SIGTERM while deletes fail for 5 s", measure: stop::measure },

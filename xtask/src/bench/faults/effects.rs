@@ -123,14 +123,12 @@ mod tests {
     fn effects_are_counted_by_job() {
         let folder = tempfile::tempdir().unwrap();
         let effects = Effects::at(folder.path().join("effects")).unwrap();
-        let lines = [("start", "a", 1), ("start", "b", 2), ("end", "a", 3), ("start", "a", 4), ("end", "a", 9)];
-        let text: String = lines
-            .iter()
-            .map(|(event, job, at)| {
-                format!("{{\"event\":\"{event}\",\"job\":\"{job}\",\"pid\":1,\"at_ms\":{at}}}\n")
-            })
-            .collect();
-        fs::write(effects.path(), text + "{\"event\":\"en").unwrap();
+        let lines =
+            [("start", "a", 1), ("start", "b", 2), ("end", "a", 3), ("start", "a", 4), ("end", "a", 9)];
+        let text = lines.map(|(event, job, at)| {
+            format!("{{\"event\":\"{event}\",\"job\":\"{job}\",\"pid\":1,\"at_ms\":{at}}}\n")
+        });
+        fs::write(effects.path(), text.concat() + "{\"event\":\"en").unwrap();
         let lines = effects.read().unwrap();
         assert_eq!((lines.started(), lines.twice(), lines.rerun()), (3, 1, 1));
         assert_eq!(lines.done(), BTreeSet::from(["a"]));

@@ -85,7 +85,8 @@ impl Lab {
         let results: Vec<Result<Vec<Row>>> = thread::scope(|scope| {
             let threads: Vec<_> =
                 variants.iter().map(|variant| scope.spawn(move || measure(variant))).collect();
-            let join = |thread: thread::ScopedJoinHandle<'_, _>| thread.join().expect("a case does not panic");
+            let join =
+                |thread: thread::ScopedJoinHandle<'_, _>| thread.join().expect("a case does not panic");
             threads.into_iter().map(join).collect()
         });
         self.check()?;
@@ -110,7 +111,7 @@ pub(in crate::bench) struct Scene {
 impl Scene {
     /// A worker of the queue, with the default settings.
     pub(in crate::bench) fn worker(&self) -> Launch {
-        let effects = self.effects.path().display();
+        let effects = self.effects.path().display().to_string();
         Launch {
             program: self.program.clone(),
             log: self.log.clone(),

@@ -31,7 +31,12 @@ pub(super) struct Row {
 }
 
 impl Row {
-    pub(super) fn new(variant: impl Into<String>, figure: &'static str, ideal: f64, actual: Option<f64>) -> Self {
+    pub(super) fn new(
+        variant: impl Into<String>,
+        figure: &'static str,
+        ideal: f64,
+        actual: Option<f64>,
+    ) -> Self {
         let (variant, note) = (variant.into(), String::new());
         Self { case: "", variant, figure, ideal, actual, goal: None, met: None, note }
     }

@@ -30,8 +30,8 @@ pub(in crate::bench) struct Launch {
 
 impl Launch {
     /// The same with an environment variable set, such as `DRUMLINE_CONCURRENCY`.
-    pub(in crate::bench) fn set(mut self, name: &str, value: impl ToString) -> Self {
-        self.settings.push((name.to_owned(), value.to_string()));
+    pub(in crate::bench) fn set(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.settings.push((name.to_owned(), value.into()));
         self
     }
 

@@ -33,7 +33,7 @@ fn measure_one(lab: &Lab, store: Option<Kind>, goal: f64) -> Result<Vec<Row>> {
     let name = format!("crashes-{}", label.trim_end_matches(':').to_lowercase());
     let server = store.map(|kind| LastingServer::start(kind, &name)).transpose()?;
     let scene = lab.scene(&name, MAX_RECEIVE_COUNT, LEASE_SECS)?;
-    let mut launch = scene.worker().set("DRUMLINE_CONCURRENCY", CONCURRENCY);
+    let mut launch = scene.worker().set("DRUMLINE_CONCURRENCY", CONCURRENCY.to_string());
     if let Some(server) = &server {
         launch = launch.set("DRUMLINE_STORE_URL", server.url());
     }

@@ -26,7 +26,7 @@ pub(super) fn measure(lab: &Lab) -> Result<Vec<Row>> {
     let down = scene.file("down");
     fs::write(&down, "")?;
     // The fourth run is late enough for the restart to come first.
-    let launch = scene.worker().set("DRUMLINE_CONCURRENCY", CONCURRENCY);
+    let launch = scene.worker().set("DRUMLINE_CONCURRENCY", CONCURRENCY.to_string());
     let launch = launch.set("DRUMLINE_RETRY", "schedule(1s,1s,5s)").set("DRUMLINE_RETRY_JITTER", "none");
     let launch = launch.set("DRUMLINE_WAIT_TIME", "1s");
     let mut worker = launch.start_ready()?;

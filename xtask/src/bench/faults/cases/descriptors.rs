@@ -57,13 +57,12 @@ pub(super) fn measure(lab: &Lab) -> Result<Vec<Row>> {
 
 fn measure_one(lab: &Lab, variant: Variant) -> Result<Vec<Row>> {
     let target = Target::start()?;
-    let scene =
-        lab.scene(&format!("descriptors-{variant:?}").to_lowercase(), MAX_RECEIVE_COUNT, 30)?;
+    let scene = lab.scene(&format!("descriptors-{variant:?}").to_lowercase(), MAX_RECEIVE_COUNT, 30)?;
     let launch = scene.worker().with_descriptors(LIMIT_PER_WORKER);
     let launch = match variant {
         Variant::Forwarded => launch.set("DRUMLINE_FORWARD_TO", target.url()),
         Variant::Handler => launch,
-        Variant::Concurrent => launch.set("DRUMLINE_CONCURRENCY", 2000),
+        Variant::Concurrent => launch.set("DRUMLINE_CONCURRENCY", "2000"),
     };
     let worker = launch.start_ready()?;
     let idle = match variant {

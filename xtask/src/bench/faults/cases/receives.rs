@@ -35,7 +35,8 @@ pub(super) fn measure(lab: &Lab) -> Result<Vec<Row>> {
             let effects = effects_in_window(lab, Some((fault, percent)))?;
             let share = 100.0 * effects / undisturbed;
             say(&format!("    {percent} % {name}: {share:.0} % of undisturbed throughput"));
-            let row = Row::new(format!("{percent} % {name}"), "% of undisturbed throughput", 100.0, Some(share));
+            let row =
+                Row::new(format!("{percent} % {name}"), "% of undisturbed throughput", 100.0, Some(share));
             let row = row.note(format!("{:.0} jobs/s", effects / WINDOW.as_secs_f64()));
             rows.push(if percent == GOAL_AT { row.goal(GOAL) } else { row });
         }

@@ -43,7 +43,7 @@ fn measure_one(lab: &Lab, kind: Kind, manner: Manner, secs: u64) -> Result<Vec<R
     let mut server = LastingServer::start(kind, &name)?;
     let scene = lab.scene(&name, 10, 30)?;
     let launch = scene.worker().set("DRUMLINE_STORE_URL", server.url());
-    let launch = launch.set("DRUMLINE_CONCURRENCY", CONCURRENCY);
+    let launch = launch.set("DRUMLINE_CONCURRENCY", CONCURRENCY.to_string());
     let _workers = [launch.start_ready()?, launch.start_ready()?];
     let running = CONCURRENCY * WORKERS;
     scene.send("job", 2 * running, &json!({ "ms": JOB_MS }))?;
