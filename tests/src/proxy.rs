@@ -254,3 +254,21 @@ fn answer(status: u16, body: &Value) -> Response<Full<Bytes>> {
         Response::builder().status(status).header(header::CONTENT_TYPE, "application/x-amz-json-1.0");
     response.body(Full::from(body.to_string())).unwrap()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_action_s_own_plan_comes_before_that_of_every_action() {
+        let plans = Plans::default();
+        let fault = |action| plans.next_fault(action, &Value::Null);
+        assert_eq!(fault("ReceiveMessage"), None);
+        plans.with(EVERY_ACTION, |plan| plan.share = Some((Fault::Internal, 100)));
+        plans.with("ReceiveMessage", |plan| plan.share = Some((Fault::Dropped, 0)));
+        assert_eq!(fault("ReceiveMessage"), Some(Fault::Internal), "none of a hundred is none");
+        plans.with("ReceiveMessage", |plan| plan.next.push_back(Fault::Throttled));
+        assert_eq!(fault("ReceiveMessage"), Some(Fault::Throttled));
+        assert_eq!(fault("DeleteMessage"), Some(Fault::Internal));
+    }
+}

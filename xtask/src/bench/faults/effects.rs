@@ -77,12 +77,24 @@ impl Lines {
 
     /// How many jobs had their effect more than once.
     pub(in crate::bench) fn twice(&self) -> usize {
-        count_repeated(self.of(Event::End))
+        let mut counts = BTreeMap::new();
+        for line in self.of(Event::End) {
+            *counts.entry(&*line.job).or_insert(0) += 1;
+        }
+        counts.into_values().filter(|count| *count > 1).count()
     }
 
-    /// How many jobs were run more than once.
-    pub(in crate::bench) fn rerun(&self) -> usize {
-        count_repeated(self.of(Event::Start))
+    /// How many jobs started again after a kill, although their effect had happened at least `before_ms` before it.
+    pub(in crate::bench) fn rerun_after(&self, kills_ms: &[u64], before_ms: u64) -> usize {
+        let mut first_ends = BTreeMap::new();
+        for line in self.of(Event::End) {
+            first_ends.entry(&*line.job).or_insert(line.at_ms);
+        }
+        let rerun = self.of(Event::Start).filter(|start| {
+            let end = first_ends.get(&*start.job).copied();
+            end.is_some_and(|end| kills_ms.iter().any(|kill| end + before_ms <= *kill && *kill < start.at_ms))
+        });
+        rerun.map(|line| &*line.job).collect::<BTreeSet<_>>().len()
     }
 
     /// When the first run started from `since_ms` on.
@@ -105,14 +117,6 @@ impl Lines {
     }
 }
 
-fn count_repeated<'a>(lines: impl Iterator<Item = &'a Line>) -> usize {
-    let mut counts = BTreeMap::new();
-    for line in lines {
-        *counts.entry(&*line.job).or_insert(0) += 1;
-    }
-    counts.into_values().filter(|count| *count > 1).count()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -130,7 +134,10 @@ mod tests {
         });
         fs::write(effects.path(), text.concat() + "{\"event\":\"en").unwrap();
         let lines = effects.read().unwrap();
-        assert_eq!((lines.started(), lines.twice(), lines.rerun()), (3, 1, 1));
+        assert_eq!((lines.started(), lines.twice()), (3, 1));
+        assert_eq!(lines.rerun_after(&[3], 0), 1);
+        assert_eq!(lines.rerun_after(&[3], 1), 0, "the kill came too soon after the end");
+        assert_eq!(lines.rerun_after(&[4], 0), 0, "it had started before the kill");
         assert_eq!(lines.done(), BTreeSet::from(["a"]));
         assert_eq!((lines.first_start(2), lines.last_done()), (Some(2), Some(3)));
         assert_eq!(lines.ended_between(3, 9), 1);
