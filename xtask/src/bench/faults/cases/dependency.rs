@@ -62,7 +62,9 @@ fn measure_one(lab: &Lab, variant: Variant) -> Result<Vec<Row>> {
     scene.send("job", MESSAGES, &json!({ "ms": 10, "fail_while": down }))?;
     lab.pause(DOWN)?;
     let returned = now_ms();
-    fs::remove_file(&down).or_else(|_| fs::metadata(scene.effects.path()).map(drop))?;
+    if matches!(variant, Variant::Handler) {
+        fs::remove_file(&down)?;
+    }
     target.behave(Behaviour::Ok);
     lab.until(PATIENCE, || Ok(scene.queue.count()? == 0))?;
     let dead = usize::try_from(scene.queue.dead()?)?;

@@ -21,7 +21,7 @@ const IDLE_KILLS: usize = 20;
 const AFTER_THE_END: Duration = Duration::from_millis(60);
 
 const BUSY_KILLS: usize = 8;
-const BUSY_JOBS: usize = 1200;
+const BUSY_JOBS: usize = 4000;
 const BUSY_TIME: Duration = Duration::from_secs(1);
 
 pub(super) fn measure(lab: &Lab) -> Result<Vec<Row>> {

@@ -14,9 +14,16 @@ const FAILING: Duration = Duration::from_secs(5);
 /// The default grace is 25 s, and stopping takes some seconds more.
 const END: Duration = Duration::from_secs(40);
 
+/// How long receives wait. A stop lasts until the open one is answered, so only a short one shows how long deletes are retried.
+const WAIT_TIMES: [&str; 2] = ["20s", "1s"];
+
 pub(super) fn measure(lab: &Lab) -> Result<Vec<Row>> {
-    let scene = lab.scene("stop", 5, 30)?;
-    let mut worker = scene.worker().start_ready()?;
+    lab.together(&WAIT_TIMES, |wait_time| measure_one(lab, wait_time))
+}
+
+fn measure_one(lab: &Lab, wait_time: &str) -> Result<Vec<Row>> {
+    let scene = lab.scene(&format!("stop-{wait_time}"), 5, 30)?;
+    let mut worker = scene.worker().set("DRUMLINE_WAIT_TIME", wait_time).start_ready()?;
     for action in ACTIONS {
         scene.queue.fail(action, Fault::Internal, 100)?;
     }
@@ -36,5 +43,5 @@ pub(super) fn measure(lab: &Lab) -> Result<Vec<Row>> {
         Some(status) => format!("of {JOBS}; ended within {took:.0} s with {status}"),
         None => format!("of {JOBS}; still running after {took:.0} s"),
     };
-    Ok(vec![Row::none_of("deletes fail for 5 s", "done jobs not deleted", left).note(note)])
+    Ok(vec![Row::none_of(format!("receives wait {wait_time}"), "done jobs not deleted", left).note(note)])
 }
