@@ -23,7 +23,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// The parts that both types of jobs share.
 #[derive(Deserialize)]
 struct Work {
-    /// How long the job takes.
+    /// The duration of the job.
     #[serde(default)]
     ms: u64,
     /// The job fails as long as this file exists: its dependency is down.

@@ -50,7 +50,7 @@ type Rewrite = Box<dyn Fn(&mut Value) + Send>;
 struct Plan {
     next: VecDeque<Fault>,
     always: Option<Fault>,
-    /// How many of a hundred requests fail, by chance.
+    /// The percentage of requests that fail, by chance.
     share: Option<(Fault, u8)>,
     rewrite: Option<Rewrite>,
     seen: Vec<(Instant, Value)>,

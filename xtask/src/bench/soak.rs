@@ -23,7 +23,7 @@ use super::faults::worker::Worker;
 use crate::service::lasting::{Kind, LastingServer};
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// How often jobs are sent, and faults begun and ended.
+/// The interval at which jobs are sent, and faults begin and end.
 const STEP: Duration = Duration::from_secs(1);
 const STEPS_PER_SAMPLE: u64 = 5;
 const JOB_MS: u64 = 100;
@@ -35,7 +35,7 @@ const DRAIN: Duration = Duration::from_secs(180);
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// How long, such as 90s, 2m or 1h
+    /// The duration, such as 90s, 2m or 1h
     #[arg(long = "for", value_name = "DURATION", value_parser = duration, default_value = "1h")]
     time: Duration,
     /// Jobs a second

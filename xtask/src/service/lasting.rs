@@ -18,7 +18,7 @@ use super::server::{self, Log};
 use super::{programs, redis};
 use crate::process::Process;
 
-/// How long a server may take to start or to recover.
+/// The longest time for a server to start or to recover.
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// The pause between two attempts to reach it.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -120,7 +120,7 @@ impl LastingServer {
         self.signal(Signal::STOP)
     }
 
-    /// Lets its processes go on.
+    /// Lets its processes continue.
     pub(crate) fn thaw(&self) -> Result<()> {
         self.signal(Signal::CONT)
     }

@@ -65,7 +65,7 @@ impl Lines {
         self.0.iter().filter(move |line| line.event == event)
     }
 
-    /// How many runs have started.
+    /// Counts the runs that have started.
     pub(in crate::bench) fn started(&self) -> usize {
         self.of(Event::Start).count()
     }
@@ -75,7 +75,7 @@ impl Lines {
         self.of(Event::End).map(|line| &*line.job).collect()
     }
 
-    /// How many jobs had their effect more than once.
+    /// Counts the jobs whose effect happened more than once.
     pub(in crate::bench) fn twice(&self) -> usize {
         let mut counts = BTreeMap::new();
         for line in self.of(Event::End) {
@@ -84,7 +84,7 @@ impl Lines {
         counts.into_values().filter(|count| *count > 1).count()
     }
 
-    /// How many jobs started again after a kill, although their effect had happened at least `before_ms` before it.
+    /// Counts the jobs that started again after a kill, although their effect had happened at least `before_ms` before it.
     pub(in crate::bench) fn rerun_after(&self, kills_ms: &[u64], before_ms: u64) -> usize {
         let mut first_ends = BTreeMap::new();
         for line in self.of(Event::End) {
@@ -97,12 +97,12 @@ impl Lines {
         rerun.map(|line| &*line.job).collect::<BTreeSet<_>>().len()
     }
 
-    /// When the first run started from `since_ms` on.
+    /// Returns the time of the first start from `since_ms` on.
     pub(in crate::bench) fn first_start(&self, since_ms: u64) -> Option<u64> {
         self.of(Event::Start).map(|line| line.at_ms).filter(|at_ms| *at_ms >= since_ms).min()
     }
 
-    /// When the last job was done for the first time.
+    /// Returns the time at which the last job was done for the first time.
     pub(in crate::bench) fn last_done(&self) -> Option<u64> {
         let mut first_ends = BTreeMap::new();
         for line in self.of(Event::End) {
@@ -111,7 +111,7 @@ impl Lines {
         first_ends.into_values().max()
     }
 
-    /// How many effects happened in a span of time.
+    /// Counts the effects that happened in a span of time.
     pub(in crate::bench) fn ended_between(&self, from_ms: u64, to_ms: u64) -> usize {
         self.of(Event::End).filter(|line| (from_ms..to_ms).contains(&line.at_ms)).count()
     }

@@ -9,7 +9,7 @@ use crossbeam_channel::Receiver;
 
 use crate::interrupt::Interrupted;
 
-/// How often a condition and an interruption are looked for.
+/// The interval at which conditions and interruptions are checked.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// The first signal that asked for the end.

@@ -1,4 +1,4 @@
-//! What all cases share: the builds, Ctrl-C, and scenes made of a queue, a file of effects, and workers.
+//! The common ground of all cases: the builds, Ctrl-C, and scenes made of a queue, a file of effects, and workers.
 
 use std::fs;
 use std::path::PathBuf;
@@ -140,7 +140,7 @@ impl Scene {
         self.queue.send(&(0..count).map(|n| body(n).to_string()).collect::<Vec<_>>())
     }
 
-    /// How many jobs have had their effect.
+    /// Counts the jobs that have had their effect.
     pub(in crate::bench) fn done(&self) -> Result<usize> {
         Ok(self.effects.read()?.done().len())
     }

@@ -15,7 +15,7 @@ use crate::process::Process;
 /// In place of an action's name: all actions.
 pub(in crate::bench) const EVERY_ACTION: &str = "*";
 
-/// How requests fail, in the server's words.
+/// A way in which requests fail.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::bench) enum Fault {
     /// Status 500.
@@ -88,12 +88,12 @@ impl FaultQueue {
         Ok(())
     }
 
-    /// How many messages there are, visible, in flight or delayed.
+    /// Counts the messages of the queue, visible, in flight or delayed.
     pub(in crate::bench) fn count(&self) -> Result<u64> {
         self.count_of(&self.url)
     }
 
-    /// How many messages are in the DLQ.
+    /// Counts the messages in the DLQ.
     pub(in crate::bench) fn dead(&self) -> Result<u64> {
         self.count_of(&self.dead_url)
     }

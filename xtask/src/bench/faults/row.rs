@@ -20,7 +20,7 @@ pub(super) struct Row {
     case: &'static str,
     /// The circumstances, such as `Redis, 45 s`.
     variant: String,
-    /// What is counted, with its unit.
+    /// The thing counted, with its unit.
     figure: &'static str,
     ideal: f64,
     /// `None` if the limit of the measurement came first.

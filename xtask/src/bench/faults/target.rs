@@ -15,12 +15,12 @@ use serde_json::Value;
 use super::effects::now_ms;
 use crate::bench::http::request;
 
-/// How often a connection is looked for.
+/// The interval at which connections are accepted.
 const LOOK: Duration = Duration::from_millis(2);
 /// Enough for a thread that reads one small request.
 const STACK_BYTES: usize = 128 * 1024;
 
-/// How the server behaves.
+/// The behaviour of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Behaviour {
@@ -42,7 +42,7 @@ pub(super) struct Target {
 
 struct State {
     behaviour: AtomicU8,
-    /// When each job was done, as often as it was.
+    /// The times at which each job was done, in milliseconds since 1970.
     done: Mutex<BTreeMap<String, Vec<u64>>>,
 }
 
@@ -75,12 +75,12 @@ impl Target {
         self.state.behaviour.store(behaviour as u8, Ordering::SeqCst);
     }
 
-    /// How many jobs were answered 200.
+    /// Counts the jobs that were answered 200.
     pub(super) fn done(&self) -> usize {
         self.state.done.lock().expect("nothing panics while it is locked").len()
     }
 
-    /// When the last job was done for the first time, in milliseconds since 1970.
+    /// Returns the time at which the last job was done for the first time, in milliseconds since 1970.
     pub(super) fn last_done(&self) -> Option<u64> {
         let done = self.state.done.lock().expect("nothing panics while it is locked");
         done.values().filter_map(|times| times.first().copied()).max()

@@ -15,7 +15,7 @@ use crate::bench::usage::forget_settings;
 use crate::process::Process;
 use crate::project;
 
-/// How long a worker may take until it is ready.
+/// The longest time until a worker is ready.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// A worker to be started, as often as is needed.
@@ -74,7 +74,7 @@ impl Launch {
 /// A running worker. Dropping kills it.
 pub(in crate::bench) struct Worker {
     process: Process,
-    /// Where its HTTP endpoint is.
+    /// The address of its HTTP endpoint.
     pub(in crate::bench) address: String,
 }
 

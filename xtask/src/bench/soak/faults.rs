@@ -10,7 +10,7 @@ const MINUTE: u64 = 60;
 const STORE: (u64, u64) = (15, 30);
 const SQS: (u64, u64) = (38, 50);
 
-/// What a fault of SQS is, in turn.
+/// The faults of SQS, in turn.
 const FAULTS_OF_SQS: [(Fault, u8); 3] = [(Fault::Internal, 50), (Fault::Dropped, 30), (Fault::Internal, 100)];
 
 /// The faults that last at present.

@@ -13,7 +13,7 @@ const DESCRIPTORS: u64 = 8;
 const THREADS: u64 = 4;
 const TASKS: u64 = 16;
 
-/// How one figure has changed from the second quarter to the last.
+/// The change of one figure from the second quarter to the last.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Change {
     name: &'static str,

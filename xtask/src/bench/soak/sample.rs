@@ -1,4 +1,4 @@
-//! What the workers hold: memory, descriptors, threads, and tasks if they expose them.
+//! The resources of workers: memory, descriptors, threads, and tasks if they expose them.
 
 use std::fmt;
 use std::fs;

@@ -22,13 +22,13 @@ pub(super) struct Counts {
     pub(super) twice: usize,
 }
 
-/// How often the effect of each job has happened, by its number.
+/// The number of times that the effect of each job has happened, by the job's number.
 pub(super) struct Tally {
     lines: BufReader<File>,
     /// A line that was being written when it was read.
     partial: String,
     effects: Vec<u8>,
-    /// How many jobs had been sent by when, oldest first.
+    /// The number of jobs sent by each time, oldest first.
     sent: Vec<(Instant, usize)>,
 }
 
