@@ -4,8 +4,10 @@
 
 use std::fmt;
 use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{self, Command};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -22,6 +24,9 @@ use crate::process::Process;
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// The pause between two attempts to reach it.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// Ports to be kept. No system takes them by itself for other sockets, as it does with ports above 32,767.
+const PORTS: std::ops::Range<u16> = 20_000..30_000;
 
 /// The kind of a shared store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +75,7 @@ impl LastingServer {
         if kind == Kind::Postgres {
             postgres::make(&installed, &files.path().join("data"), account, &log, &never())?;
         }
-        let port = server::free_port()?;
+        let port = port_to_keep()?;
         let mut server = Self { kind, installed, account, process: None, files, log, port };
         server.restart()?;
         Ok(server)
@@ -172,6 +177,23 @@ impl Drop for LastingServer {
     }
 }
 
+/// Returns a free port that is very likely still free when a server returns to it after an outage. A port that the system
+/// chose would soon be another process's, and workers would take that one for the server.
+pub(crate) fn port_to_keep() -> Result<u16> {
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let count = u32::from(PORTS.end - PORTS.start);
+    // Other runs begin elsewhere.
+    let first = process::id().wrapping_mul(101);
+    for _ in 0..count {
+        let offset = first.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) % count;
+        let port = PORTS.start + u16::try_from(offset).context("an offset within the range")?;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("none of the ports {PORTS:?} is free")
+}
+
 /// The processes that `parent` has started. PostgreSQL's lead sessions of their own, so its group does not have them.
 fn children(parent: Pid) -> Result<Vec<Pid>> {
     let parent = parent.as_raw_nonzero().to_string();
@@ -194,6 +216,13 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+
+    #[test]
+    fn ports_to_keep_differ_and_are_not_the_system_s_to_give() {
+        let (one, other) = (port_to_keep().unwrap(), port_to_keep().unwrap());
+        assert_ne!(one, other);
+        assert!(PORTS.contains(&one) && PORTS.contains(&other));
+    }
 
     #[test]
     fn children_are_found_and_strangers_are_not() {

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::effects::now_ms;
 use crate::bench::http::request;
+use crate::service::lasting::port_to_keep;
 
 /// The interval at which connections are accepted.
 const LOOK: Duration = Duration::from_millis(2);
@@ -54,7 +55,7 @@ impl State {
 
 impl Target {
     pub(super) fn start() -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").context("no free port on loopback")?;
+        let listener = TcpListener::bind(("127.0.0.1", port_to_keep()?)).context("the port is taken")?;
         let address = listener.local_addr()?;
         let behaviour = AtomicU8::new(Behaviour::Ok as u8);
         let state = Arc::new(State { behaviour, done: Mutex::default() });
