@@ -6,6 +6,7 @@
 pub(super) mod build;
 mod cases;
 pub(super) mod effects;
+mod impostor;
 pub(super) mod interruption;
 pub(super) mod lab;
 pub(super) mod queue;

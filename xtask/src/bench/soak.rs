@@ -41,7 +41,7 @@ pub(crate) struct Options {
     /// Jobs a second
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rate: u32,
-    /// Make lost jobs, effects that happened twice, and growth an error
+    /// Make jobs that are not done, effects that happened twice, and growth an error
     #[arg(long)]
     check: bool,
     /// Run the development build
@@ -95,14 +95,16 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     })?;
     tally.read()?;
     let counts = tally.counts();
-    let (dead, lost) = (scene.queue.dead()?, counts.sent - counts.done);
+    let (dead, left) = (scene.queue.dead()?, scene.queue.count()?);
+    let undone = counts.sent - counts.done;
+    let lost = undone.saturating_sub(usize::try_from(dead + left)?);
     println!(
-        "\n{} sent, {} done, {lost} lost ({dead} of them dead), {} effects twice",
+        "\n{} sent, {} done; of the others {left} left in the queue, {dead} dead, {lost} lost; {} effects twice",
         counts.sent, counts.done, counts.twice
     );
     let verdict = Verdict::of(&minutes);
     println!("{verdict}");
-    let good = lost == 0 && counts.twice == 0 && !verdict.has_growth();
+    let good = undone == 0 && counts.twice == 0 && !verdict.has_growth();
     Ok(if options.check && !good { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 

@@ -89,6 +89,11 @@ impl LastingServer {
         }
     }
 
+    /// The address at which it listens.
+    pub(crate) fn address(&self) -> (Ipv4Addr, u16) {
+        (Ipv4Addr::LOCALHOST, self.port)
+    }
+
     /// Starts it again with the data that it had, and returns once it answers.
     pub(crate) fn restart(&mut self) -> Result<()> {
         let mut command = self.command();

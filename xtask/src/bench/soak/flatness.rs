@@ -40,12 +40,15 @@ impl Verdict {
             let (before, after) = (mean(before, of), mean(after, of));
             Change { name, before, after, is_flat: after <= before + allowed(before) }
         };
-        Self::Compared(vec![
+        let mut changes = vec![
             change("RSS KiB", |sample| sample.rss_kib, |before| RSS_KIB.max(before * RSS_PERCENT / 100)),
             change("descriptors", |sample| sample.descriptors, |_| DESCRIPTORS),
             change("threads", |sample| sample.threads, |_| THREADS),
-            change("tasks", |sample| sample.tasks.unwrap_or_default(), |_| TASKS),
-        ])
+        ];
+        if samples.iter().all(|sample| sample.tasks.is_some()) {
+            changes.push(change("tasks", |sample| sample.tasks.unwrap_or_default(), |_| TASKS));
+        }
+        Self::Compared(changes)
     }
 
     pub(super) fn has_growth(&self) -> bool {

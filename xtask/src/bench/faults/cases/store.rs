@@ -1,7 +1,8 @@
 //! Effects that happen twice since the store was away while jobs ended well.
 //!
 //! Two workers share the store. All of their jobs run when the store goes away, and end during the outage; as many wait behind
-//! them. A frozen server keeps its connections open and gives no answer; a killed one refuses, and returns with its data.
+//! them. A frozen server keeps its connections open and gives no answer; a killed one refuses, and returns with its data. In place
+//! of a replaced one another server answers meanwhile, and not as a store: the workers have to notice the return all the same.
 
 use std::time::Duration;
 
@@ -9,10 +10,13 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::{Lab, Row};
+use crate::bench::faults::impostor::Impostor;
+use crate::bench::faults::row::Goal;
 use crate::bench::faults::say;
 use crate::service::lasting::{Kind, LastingServer};
 
 const OUTAGES_SECS: [u64; 3] = [15, 45, 90];
+const REPLACED_SECS: u64 = 15;
 const CONCURRENCY: usize = 8;
 const WORKERS: usize = 2;
 const JOB_MS: u64 = 5000;
@@ -25,6 +29,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 enum Manner {
     Frozen,
     Killed,
+    Replaced,
 }
 
 pub(super) fn measure(lab: &Lab) -> Result<Vec<Row>> {
@@ -33,13 +38,15 @@ pub(super) fn measure(lab: &Lab) -> Result<Vec<Row>> {
         for manner in [Manner::Frozen, Manner::Killed] {
             variants.extend(OUTAGES_SECS.map(|secs| (kind, manner, secs)));
         }
+        variants.push((kind, Manner::Replaced, REPLACED_SECS));
     }
     lab.together(&variants, |(kind, manner, secs)| measure_one(lab, *kind, *manner, *secs))
 }
 
 fn measure_one(lab: &Lab, kind: Kind, manner: Manner, secs: u64) -> Result<Vec<Row>> {
-    let label = format!("{kind} {}, {secs} s", if manner == Manner::Frozen { "frozen" } else { "killed" });
-    let name = format!("store-{kind}-{manner:?}-{secs}").to_lowercase();
+    let manner_name = format!("{manner:?}").to_lowercase();
+    let label = format!("{kind} {manner_name}, {secs} s");
+    let name = format!("store-{kind}-{manner_name}-{secs}").to_lowercase();
     let mut server = LastingServer::start(kind, &name)?;
     let scene = lab.scene(&name, 10, 30)?;
     let launch = scene.worker().set("DRUMLINE_STORE_URL", server.url());
@@ -49,15 +56,21 @@ fn measure_one(lab: &Lab, kind: Kind, manner: Manner, secs: u64) -> Result<Vec<R
     scene.send("job", 2 * running, &json!({ "ms": JOB_MS }))?;
     lab.until(LIMIT, || Ok(scene.effects.read()?.started() >= running))?;
     lab.pause(BEFORE)?;
+    let mut impostor = None;
     match manner {
         Manner::Frozen => server.freeze()?,
         Manner::Killed => server.kill(),
+        Manner::Replaced => {
+            server.kill();
+            impostor = Some(Impostor::start(server.address())?);
+        }
     }
     lab.pause(Duration::from_secs(secs))?;
     let ended = scene.done()?;
+    drop(impostor);
     match manner {
         Manner::Frozen => server.thaw()?,
-        Manner::Killed => server.restart()?,
+        Manner::Killed | Manner::Replaced => server.restart()?,
     }
     let drained = lab.until(LIMIT, || Ok(scene.queue.count()? == 0))?;
     let dead = scene.queue.dead()?;
@@ -68,5 +81,13 @@ fn measure_one(lab: &Lab, kind: Kind, manner: Manner, secs: u64) -> Result<Vec<R
     );
     let note = format!("of {ended} that ended before the return; {settled}; {dead} dead");
     say(&format!("    {label}: {twice} twice {note}"));
-    Ok(vec![Row::none_of(label, "effects twice", twice).note(note)])
+    let mut rows = vec![Row::none_of(label.clone(), "effects twice", twice).note(note)];
+    if manner == Manner::Replaced {
+        let secs = drained.map(|time| time.as_secs_f64());
+        rows.push(
+            Row::new(label, "s from the return to drained", 0.0, secs)
+                .goal(Goal::AtMost(LIMIT.as_secs_f64())),
+        );
+    }
+    Ok(rows)
 }
