@@ -35,7 +35,7 @@ pub use lambda_process::{FunctionLaunch, FunctionProcess};
 pub use local_queue::LocalQueue;
 pub use mail_server::MailServer;
 pub use model_queue::{ModelQueue, Requests};
-pub use proxy::{Fault, Proxy};
+pub use proxy::{EVERY_ACTION, Fault, Proxy};
 pub use queues::{Counts, REGION, Setup, TestQueue, client, localstack};
 pub use redis_commands::redis_command;
 pub use runtime_api::{Answered, End, FUNCTION_ARN, InitError, Invocation, Pending, RuntimeApi};

@@ -12,14 +12,19 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::http::exchange;
 
+/// In place of an action's name: all actions.
+pub const EVERY_ACTION: &str = "*";
+
 /// How a request fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// SQS wants fewer requests: status 400, `RequestThrottled`.
     Throttled,
@@ -45,16 +50,40 @@ type Rewrite = Box<dyn Fn(&mut Value) + Send>;
 struct Plan {
     next: VecDeque<Fault>,
     always: Option<Fault>,
+    /// The percentage of requests that fail, by chance.
+    share: Option<(Fault, u8)>,
     rewrite: Option<Rewrite>,
     seen: Vec<(Instant, Value)>,
 }
 
+impl Plan {
+    fn next_fault(&mut self) -> Option<Fault> {
+        let by_chance = || self.share.filter(|(_, percent)| fastrand::u8(..100) < *percent);
+        self.next.pop_front().or(self.always).or_else(|| by_chance().map(|(fault, _)| fault))
+    }
+}
+
 #[derive(Default)]
-struct Plans(Mutex<HashMap<String, Plan>>);
+struct Plans {
+    by_action: Mutex<HashMap<String, Plan>>,
+    /// Keeps no requests, and ends failed connections by a reset.
+    is_long_running: bool,
+}
 
 impl Plans {
     fn with<T>(&self, action: &str, change: impl FnOnce(&mut Plan) -> T) -> T {
-        change(self.0.lock().unwrap().entry(action.to_owned()).or_default())
+        change(self.by_action.lock().unwrap().entry(action.to_owned()).or_default())
+    }
+
+    /// Records a request, and returns how it fails: by the plan for its action, else by that for every action.
+    fn next_fault(&self, action: &str, request: &Value) -> Option<Fault> {
+        let fault = self.with(action, |plan| {
+            if !self.is_long_running {
+                plan.seen.push((Instant::now(), request.clone()));
+            }
+            plan.next_fault()
+        });
+        fault.or_else(|| self.with(EVERY_ACTION, Plan::next_fault))
     }
 }
 
@@ -74,9 +103,18 @@ impl Drop for Proxy {
 impl Proxy {
     /// A proxy before the SQS endpoint at `upstream`, on a free port of the loopback interface.
     pub async fn start(upstream: &str) -> Self {
+        Self::start_with(upstream, Plans::default()).await
+    }
+
+    /// The same for runs of hours: it keeps no requests, and connections end by a reset.
+    pub async fn start_long_running(upstream: &str) -> Self {
+        Self::start_with(upstream, Plans { is_long_running: true, ..Plans::default() }).await
+    }
+
+    async fn start_with(upstream: &str, plans: Plans) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let plans = Arc::<Plans>::default();
+        let plans = Arc::new(plans);
         let server = tokio::spawn(serve(listener, upstream.to_owned(), Arc::clone(&plans)));
         Self { addr, plans, server }
     }
@@ -96,11 +134,17 @@ impl Proxy {
         self.plans.with(action, |plan| plan.always = Some(fault));
     }
 
+    /// Has further requests of `action` fail by chance, `percent` of a hundred.
+    pub fn fail_share(&self, action: &str, fault: Fault, percent: u8) {
+        self.plans.with(action, |plan| plan.share = Some((fault, percent)));
+    }
+
     /// Lets requests of `action` through again.
     pub fn heal(&self, action: &str) {
         self.plans.with(action, |plan| {
             plan.next.clear();
             plan.always = None;
+            plan.share = None;
         });
     }
 
@@ -135,6 +179,9 @@ impl std::error::Error for Closed {}
 async fn serve(listener: TcpListener, upstream: String, plans: Arc<Plans>) {
     while let Ok((stream, _)) = listener.accept().await {
         let (upstream, plans) = (upstream.clone(), Arc::clone(&plans));
+        if plans.is_long_running {
+            stream.set_zero_linger().unwrap();
+        }
         let service = service_fn(move |request| pass(request, upstream.clone(), Arc::clone(&plans)));
         // Closing connections is what this proxy is for.
         tokio::spawn(async move {
@@ -152,10 +199,7 @@ async fn pass(
     let body = body.collect().await.map_err(|_| Closed)?.to_bytes();
     let action = action(&head.headers);
     let json: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let fault = plans.with(&action, |plan| {
-        plan.seen.push((Instant::now(), json.clone()));
-        plan.next.pop_front().or(plan.always)
-    });
+    let fault = plans.next_fault(&action, &json);
     match fault {
         Some(Fault::Throttled) => return Ok(error(400, "com.amazonaws.sqs#RequestThrottled")),
         Some(Fault::Internal) => return Ok(error(500, "com.amazonaws.sqs#InternalFailure")),
@@ -209,4 +253,22 @@ fn answer(status: u16, body: &Value) -> Response<Full<Bytes>> {
     let response =
         Response::builder().status(status).header(header::CONTENT_TYPE, "application/x-amz-json-1.0");
     response.body(Full::from(body.to_string())).unwrap()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_action_s_own_plan_comes_before_that_of_every_action() {
+        let plans = Plans::default();
+        let fault = |action| plans.next_fault(action, &Value::Null);
+        assert_eq!(fault("ReceiveMessage"), None);
+        plans.with(EVERY_ACTION, |plan| plan.share = Some((Fault::Internal, 100)));
+        plans.with("ReceiveMessage", |plan| plan.share = Some((Fault::Dropped, 0)));
+        assert_eq!(fault("ReceiveMessage"), Some(Fault::Internal), "none of a hundred is none");
+        plans.with("ReceiveMessage", |plan| plan.next.push_back(Fault::Throttled));
+        assert_eq!(fault("ReceiveMessage"), Some(Fault::Throttled));
+        assert_eq!(fault("DeleteMessage"), Some(Fault::Internal));
+    }
 }

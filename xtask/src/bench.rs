@@ -4,13 +4,16 @@
 //! worker on another. Only Linux tells what is measured here.
 
 mod against;
+mod faults;
 mod figures;
+mod http;
 mod idle;
 mod lambda;
 mod latency;
 mod queue;
 mod report;
 mod rounds;
+mod soak;
 mod usage;
 mod worker;
 
@@ -68,6 +71,10 @@ enum Other {
     Lambda(lambda::Options),
     /// Measure this build of the consumer beside another one, such as an earlier commit's
     Against(against::Options),
+    /// Measure a worker under faults: of SQS, of the store, of dependencies, of processes
+    Faults(faults::Options),
+    /// Run workers for hours under alternating faults, and watch their memory and descriptors
+    Soak(soak::Options),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -124,6 +131,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     match &options.other {
         Some(Other::Lambda(options)) => return lambda::run(options),
         Some(Other::Against(options)) => return against::run(options),
+        Some(Other::Faults(options)) => return faults::run(options),
+        Some(Other::Soak(options)) => return soak::run(options),
         None => {}
     }
     let machine = Machine::this()?;

@@ -83,6 +83,11 @@ impl Process {
         self.ended_before(&after(limit))
     }
 
+    /// Kills it, and its group, and waits for its end.
+    pub(crate) fn kill(mut self) {
+        self.stop_by(Signal::KILL);
+    }
+
     fn ended_before(&mut self, timer: &Receiver<Instant>) -> Result<Option<ExitStatus>> {
         if self.ended.is_none() {
             select! {

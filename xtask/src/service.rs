@@ -18,6 +18,7 @@
 mod aws;
 mod docker;
 mod dynamodb;
+pub(crate) mod lasting;
 pub(crate) mod localstack;
 pub(crate) mod peers;
 mod postgres;

@@ -3,8 +3,8 @@
 //! It is set to be fast and not to survive a crash of the machine. Tests share it, so each uses a database or tables of
 //! its own; the user may do anything.
 
-mod account;
-mod find;
+pub(super) mod account;
+pub(super) mod find;
 mod ready;
 
 use std::net::Ipv4Addr;
@@ -104,8 +104,7 @@ impl Postgres {
                     (command, Surroundings { container: None, files, port }, told)
                 }
             };
-            let probe = || ready::probe(port, USER, DATABASE);
-            let server = Server::start("PostgreSQL", &mut command, around, &log, probe, interrupts)?
+            let server = Server::start("PostgreSQL", &mut command, around, &log, || probe(port), interrupts)?
                 // SIGTERM waits for the clients to leave; this does not.
                 .stopped_by(Signal::INT);
             println!("    {} (log: {})", url(port), log.path().display());
@@ -131,12 +130,17 @@ impl Postgres {
     }
 }
 
-fn url(port: u16) -> String {
+pub(super) fn url(port: u16) -> String {
     format!("postgres://{USER}@{}:{port}/{DATABASE}", Ipv4Addr::LOCALHOST)
 }
 
+/// Fails unless the server at `port` answers a query.
+pub(super) fn probe(port: u16) -> Result<()> {
+    ready::probe(port, USER, DATABASE)
+}
+
 /// Makes the files of a new server.
-fn make(
+pub(super) fn make(
     programs: &Path,
     data: &Path,
     account: Option<Account>,
@@ -158,7 +162,7 @@ fn initdb(programs: &Path, data: &Path, account: Option<Account>) -> Command {
 }
 
 /// The command that runs a server in the foreground.
-fn run(programs: &Path, data: &Path, account: Option<Account>, port: u16) -> Command {
+pub(super) fn run(programs: &Path, data: &Path, account: Option<Account>, port: u16) -> Command {
     let mut command = program(programs, "postgres", account);
     command.arg("-D").arg(data);
     let port = format!("port={port}");

@@ -21,7 +21,7 @@ use crate::progress::phase;
 
 /// In folders, containers, and the compose file.
 const NAME: &str = "redis";
-const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
+pub(super) const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
 /// The program of the image that the compose file names.
 const IMAGE_PROGRAM: &str = "valkey-server";
 /// The server's port inside the container.
@@ -104,12 +104,12 @@ impl Redis {
     }
 }
 
-fn url(port: u16) -> String {
+pub(super) fn url(port: u16) -> String {
     format!("redis://{}:{port}", Ipv4Addr::LOCALHOST)
 }
 
 /// The command that runs a server in the foreground.
-fn run(program: &Path, files: &Path, port: u16) -> Command {
+pub(super) fn run(program: &Path, files: &Path, port: u16) -> Command {
     let mut command = Command::new(program);
     command.args(SETTINGS).args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
     command.arg("--dir").arg(files);
@@ -124,7 +124,7 @@ fn in_docker(container: &Container, image: &str, port: u16) -> Command {
     command
 }
 
-fn probe(port: u16) -> Result<()> {
+pub(super) fn probe(port: u16) -> Result<()> {
     const PONG: &[u8] = b"+PONG\r\n";
     let address = (Ipv4Addr::LOCALHOST, port).into();
     let mut stream = TcpStream::connect_timeout(&address, ANSWER_LIMIT).context("cannot connect")?;

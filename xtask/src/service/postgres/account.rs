@@ -33,7 +33,7 @@ impl fmt::Display for Account {
 }
 
 /// Nobody where this process is not root's: then PostgreSQL runs as itself.
-pub(super) fn needed() -> Result<Option<Account>> {
+pub(in crate::service) fn needed() -> Result<Option<Account>> {
     if !rustix::process::geteuid().is_root() {
         return Ok(None);
     }
@@ -64,7 +64,7 @@ impl Account {
     }
 
     /// A folder of its own, below the given one where it can reach that.
-    pub(super) fn files(self, within: &Path) -> Result<TempDir> {
+    pub(in crate::service) fn files(self, within: &Path) -> Result<TempDir> {
         let within = first_reachable(&[within.to_owned(), env::temp_dir(), PathBuf::from("/tmp")])?;
         let files = server::files(&within)?;
         chown(files.path(), Some(self.uid), Some(self.gid))

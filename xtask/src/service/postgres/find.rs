@@ -25,7 +25,7 @@ const PLACES: [Versions; 5] = [
 ];
 
 /// The folder that holds the server's programs: from the search path, else of the newest version of a package.
-pub(super) fn programs() -> Option<PathBuf> {
+pub(in crate::service) fn programs() -> Option<PathBuf> {
     let packaged = PLACES
         .iter()
         .flat_map(|place| newest_first(Path::new(place.within), place.prefix))

@@ -1,0 +1,53 @@
+//! Innocent jobs that die beside two jobs that kill the process, under a supervisor that restarts it.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::{Lab, Row};
+use crate::bench::faults::row::{Goal, as_f64};
+use crate::bench::faults::say;
+
+const INNOCENT: usize = 60;
+const KILLERS: usize = 2;
+/// Sixty of them, one after the other, take longer than any process is cautious.
+const INNOCENT_MS: u64 = 2000;
+const LEASE_SECS: u32 = 5;
+const LIMIT: Duration = Duration::from_secs(240);
+
+/// `maxReceiveCount`, and how many innocent jobs may die.
+const VARIANTS: [(u32, f64); 2] = [(4, 2.0), (10, 0.0)];
+
+pub(super) fn measure(lab: &Lab) -> Result<Vec<Row>> {
+    lab.together(&VARIANTS, |(max_receive_count, goal)| measure_one(lab, *max_receive_count, *goal))
+}
+
+fn measure_one(lab: &Lab, max_receive_count: u32, goal: f64) -> Result<Vec<Row>> {
+    let scene = lab.scene(&format!("killers-{max_receive_count}"), max_receive_count, LEASE_SECS)?;
+    let launch = scene.worker();
+    let mut worker = launch.start_ready()?;
+    // One among the first, one in the middle.
+    for half in ["first", "second"] {
+        scene.send(&format!("killer-{half}"), KILLERS / 2, &json!({ "ms": 500, "abort": true }))?;
+        scene.send(&format!("innocent-{half}"), INNOCENT / 2, &json!({ "ms": INNOCENT_MS }))?;
+    }
+    let mut restarts = 0;
+    let drained = lab.until(LIMIT, || {
+        restarts += usize::from(worker.revive(&launch)?);
+        Ok(scene.queue.count()? == 0)
+    })?;
+    let dead = scene.queue.dead_bodies()?;
+    let innocent = dead.iter().filter(|body| body.contains("innocent")).count();
+    let label = format!("maxReceiveCount {max_receive_count}");
+    let lines = scene.effects.read()?;
+    let time = drained.map_or_else(|| "over 240 s".to_owned(), |time| format!("{:.0} s", time.as_secs_f64()));
+    let note = format!(
+        "{} of {INNOCENT} done; {} killers dead; {restarts} restarts; {time}",
+        lines.done().len(),
+        dead.len() - innocent
+    );
+    say(&format!("    {label}: {innocent} innocent dead; {note}"));
+    let row = Row::new(label, "innocent jobs dead", 0.0, Some(as_f64(innocent)));
+    Ok(vec![row.goal(Goal::AtMost(goal)).note(note)])
+}

@@ -1,0 +1,31 @@
+//! Errors from SQS on every call for 30 s: the time from their end to the first job.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::{Lab, Row};
+use crate::bench::faults::effects::now_ms;
+use crate::bench::faults::queue::{EVERY_ACTION, Fault};
+use crate::bench::faults::row::{Goal, secs};
+
+const OUTAGE: Duration = Duration::from_secs(30);
+const GOAL: Goal = Goal::AtMost(5.0);
+const LIMIT: Duration = Duration::from_secs(90);
+
+pub(super) fn measure(lab: &Lab) -> Result<Vec<Row>> {
+    let scene = lab.scene("sqs500", 5, 30)?;
+    // A receive that is open already is answered after its wait: a short one, so that the outage is as long as it is said to be.
+    let _worker = scene.worker().set("DRUMLINE_WAIT_TIME", "1s").start_ready()?;
+    scene.send("before", 1, &json!({ "ms": 1 }))?;
+    lab.until(LIMIT, || Ok(scene.queue.count()? == 0))?;
+    scene.queue.fail(EVERY_ACTION, Fault::Internal, 100)?;
+    lab.pause(OUTAGE)?;
+    let healed = now_ms();
+    scene.queue.heal(EVERY_ACTION)?;
+    scene.send("after", 10, &json!({ "ms": 1 }))?;
+    lab.until(LIMIT, || Ok(scene.effects.read()?.first_start(healed).is_some()))?;
+    let first = scene.effects.read()?.first_start(healed).map(|at| secs(at - healed));
+    Ok(vec![Row::new("status 500 on every call, 30 s", "s to the first job", 0.0, first).goal(GOAL)])
+}

@@ -1,0 +1,135 @@
+//! The queue server that fails on command (`tests/src/bin/fault_queue.rs`), in a process of its own, and its control socket.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::process::Command;
+use std::sync::Mutex;
+
+use anyhow::{Context, Result, bail};
+use crossbeam_channel::never;
+use serde_json::{Value, json};
+
+use super::build::Profile;
+use crate::process::Process;
+
+/// In place of an action's name: all actions.
+pub(in crate::bench) const EVERY_ACTION: &str = "*";
+
+/// A way in which requests fail.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::bench) enum Fault {
+    /// Status 500.
+    Internal,
+    /// The connection is reset, and SQS has not seen the request.
+    Dropped,
+}
+
+impl Fault {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Internal => "internal",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
+/// The server with one queue and its DLQ. It ends with this value.
+pub(in crate::bench) struct FaultQueue {
+    pub(in crate::bench) endpoint: String,
+    pub(in crate::bench) url: String,
+    dead_url: String,
+    control: Mutex<BufReader<TcpStream>>,
+    _process: Process,
+}
+
+impl FaultQueue {
+    pub(in crate::bench) fn start(
+        profile: Profile,
+        max_receive_count: u32,
+        visibility_secs: u32,
+    ) -> Result<Self> {
+        let (output, input) = io::pipe()?;
+        let mut command = Command::new(profile.queue());
+        command.stdout(input);
+        let mut process = Process::spawn("fault_queue", &mut command, &never())?;
+        process.stop_by(rustix::process::Signal::KILL);
+        // This end of the pipe goes away, so that reading ends if the server does not start.
+        drop(command);
+        let mut line = String::new();
+        BufReader::new(output).read_line(&mut line)?;
+        let (endpoint, control) =
+            line.trim_end().split_once(' ').context("the queue server did not start")?;
+        let control = TcpStream::connect(control)?;
+        control.set_nodelay(true)?;
+        let mut queue = Self {
+            endpoint: endpoint.to_owned(),
+            url: String::new(),
+            dead_url: String::new(),
+            control: Mutex::new(BufReader::new(control)),
+            _process: process,
+        };
+        let created = queue.ask(&json!({
+            "command": "create",
+            "name": "jobs",
+            "max_receive_count": max_receive_count,
+            "visibility_secs": visibility_secs,
+        }))?;
+        let url = |name: &str| created[name].as_str().map(str::to_owned).context("no URL of a queue");
+        (queue.url, queue.dead_url) = (url("url")?, url("dead_url")?);
+        Ok(queue)
+    }
+
+    pub(in crate::bench) fn send(&self, bodies: &[String]) -> Result<()> {
+        /// Keeps a command's line at some hundred kilobytes.
+        const CHUNK: usize = 2000;
+        for bodies in bodies.chunks(CHUNK) {
+            self.ask(&json!({ "command": "send", "url": self.url, "bodies": bodies }))?;
+        }
+        Ok(())
+    }
+
+    /// Counts the messages of the queue, visible, in flight or delayed.
+    pub(in crate::bench) fn count(&self) -> Result<u64> {
+        self.count_of(&self.url)
+    }
+
+    /// Counts the messages in the DLQ.
+    pub(in crate::bench) fn dead(&self) -> Result<u64> {
+        self.count_of(&self.dead_url)
+    }
+
+    /// The bodies of the messages in the DLQ.
+    pub(in crate::bench) fn dead_bodies(&self) -> Result<Vec<String>> {
+        Ok(serde_json::from_value(self.ask(&json!({ "command": "peek", "url": self.dead_url }))?)?)
+    }
+
+    /// Has `percent` of a hundred requests of an action fail.
+    pub(in crate::bench) fn fail(&self, action: &str, fault: Fault, percent: u8) -> Result<()> {
+        let (command, fault) = ("fail", fault.word());
+        let command = json!({ "command": command, "action": action, "fault": fault, "percent": percent });
+        self.ask(&command).map(drop)
+    }
+
+    /// Lets requests of an action through again.
+    pub(in crate::bench) fn heal(&self, action: &str) -> Result<()> {
+        self.ask(&json!({ "command": "heal", "action": action })).map(drop)
+    }
+
+    fn count_of(&self, url: &str) -> Result<u64> {
+        self.ask(&json!({ "command": "count", "url": url }))?.as_u64().context("no number of messages")
+    }
+
+    fn ask(&self, command: &Value) -> Result<Value> {
+        let mut control = self.control.lock().expect("nothing panics while it is locked");
+        control.get_mut().write_all(format!("{command}\n").as_bytes())?;
+        let mut line = String::new();
+        if control.read_line(&mut line)? == 0 {
+            bail!("the queue server has ended");
+        }
+        let answer: Value = serde_json::from_str(&line)?;
+        match answer["error"].as_str() {
+            Some(error) => bail!("the queue server refused {}: {error}", command["command"]),
+            None => Ok(answer),
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Servers of shared stores that keep their data, so that a benchmark may stop, kill and restart them.
+//!
+//! Programs on this machine only: nothing in a container could be stopped by a signal.
+
+use std::fmt;
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+use std::process::{self, Command};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use crossbeam_channel::never;
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use super::postgres::{self, account::Account};
+use super::server::{self, Log};
+use super::{programs, redis};
+use crate::process::Process;
+
+/// The longest time for a server to start or to recover.
+const START_LIMIT: Duration = Duration::from_secs(30);
+/// The pause between two attempts to reach it.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Ports to be kept. No system takes them by itself for other sockets, as it does with ports above 32,767.
+const PORTS: std::ops::Range<u16> = 20_000..30_000;
+
+/// The kind of a shared store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Redis,
+    Postgres,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Redis => "Redis",
+            Self::Postgres => "PostgreSQL",
+        })
+    }
+}
+
+/// A server whose data outlive its process.
+pub(crate) struct LastingServer {
+    kind: Kind,
+    /// The program of Redis, or the folder of those of PostgreSQL.
+    installed: PathBuf,
+    account: Option<Account>,
+    // The order is the order of stopping: the process, then its files.
+    process: Option<Process>,
+    files: TempDir,
+    log: Log,
+    port: u16,
+}
+
+impl LastingServer {
+    /// Starts an empty server; `name` distinguishes its log from those of others.
+    pub(crate) fn start(kind: Kind, name: &str) -> Result<Self> {
+        let folder = server::folder("lasting")?;
+        let (installed, account) = match kind {
+            Kind::Redis => (programs::first(&redis::PROGRAMS, &programs::search_path()), None),
+            Kind::Postgres => (postgres::find::programs(), postgres::account::needed()?),
+        };
+        let installed =
+            installed.with_context(|| format!("{kind} is not installed; see `cargo xtask peers`"))?;
+        let files = match account {
+            Some(account) => account.files(&folder)?,
+            None => server::files(&folder)?,
+        };
+        let log = Log::create(folder.join(format!("{name}.log")))?;
+        if kind == Kind::Postgres {
+            postgres::make(&installed, &files.path().join("data"), account, &log, &never())?;
+        }
+        let port = port_to_keep()?;
+        let mut server = Self { kind, installed, account, process: None, files, log, port };
+        server.restart()?;
+        Ok(server)
+    }
+
+    /// The URL of its store.
+    pub(crate) fn url(&self) -> String {
+        match self.kind {
+            Kind::Redis => redis::url(self.port),
+            Kind::Postgres => postgres::url(self.port),
+        }
+    }
+
+    /// The address at which it listens.
+    pub(crate) fn address(&self) -> (Ipv4Addr, u16) {
+        (Ipv4Addr::LOCALHOST, self.port)
+    }
+
+    /// Starts it again with the data that it had, and returns once it answers.
+    pub(crate) fn restart(&mut self) -> Result<()> {
+        let mut command = self.command();
+        self.log.catch(&mut command)?;
+        let mut process = Process::spawn(&self.kind.to_string(), &mut command, &never())?;
+        process.stop_by(self.sudden());
+        let started = Instant::now();
+        loop {
+            if let Some(status) = process.ended_within(PAUSE)? {
+                bail!("{} ended with {status}; {}", self.kind, self.log.explanation());
+            }
+            let answer = match self.kind {
+                Kind::Redis => redis::probe(self.port),
+                Kind::Postgres => postgres::probe(self.port),
+            };
+            match answer {
+                Ok(()) => break,
+                Err(error) if started.elapsed() > START_LIMIT => return Err(error),
+                Err(_) => {} // It does not listen yet, or recovers.
+            }
+        }
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// Ends it without notice. It has to recover when it starts again.
+    pub(crate) fn kill(&mut self) {
+        // Dropping it sends the sudden signal.
+        self.process = None;
+    }
+
+    /// Stops all its processes where they are: connections stay open, and get no answer.
+    pub(crate) fn freeze(&self) -> Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets its processes continue.
+    pub(crate) fn thaw(&self) -> Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        let process = self.process.as_ref().context("the server does not run")?;
+        // First the one that starts the others, so that none is added afterwards.
+        kill_process(process.id(), signal)?;
+        for child in children(process.id())? {
+            // A child that has ended meanwhile needs no signal.
+            kill_process(child, signal).ok();
+        }
+        Ok(())
+    }
+
+    /// The signal that ends it at once. To PostgreSQL it is the "immediate shutdown": a kill would leave its other processes
+    /// behind for a moment, in which no other server can start on the same data.
+    fn sudden(&self) -> Signal {
+        match self.kind {
+            Kind::Redis => Signal::KILL,
+            Kind::Postgres => Signal::QUIT,
+        }
+    }
+
+    /// The usual command, save that all that was confirmed survives the process.
+    fn command(&self) -> Command {
+        match self.kind {
+            Kind::Redis => {
+                let mut command = redis::run(&self.installed, self.files.path(), self.port);
+                command.args(["--appendonly", "yes", "--appendfsync", "always"]);
+                command
+            }
+            Kind::Postgres => {
+                let data = self.files.path().join("data");
+                let mut command = postgres::run(&self.installed, &data, self.account, self.port);
+                command.args(["-c", "synchronous_commit=on"]);
+                command
+            }
+        }
+    }
+}
+
+impl Drop for LastingServer {
+    fn drop(&mut self) {
+        if self.process.is_some() {
+            // A stopped process would not take notice of any signal but a kill.
+            self.thaw().ok();
+        }
+    }
+}
+
+/// Returns a free port that is very likely still free when a server returns to it after an outage. A port that the system
+/// chose would soon be another process's, and workers would take that one for the server.
+pub(crate) fn port_to_keep() -> Result<u16> {
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let count = u32::from(PORTS.end - PORTS.start);
+    // Other runs begin elsewhere.
+    let first = process::id().wrapping_mul(101);
+    for _ in 0..count {
+        let offset = first.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) % count;
+        let port = PORTS.start + u16::try_from(offset).context("an offset within the range")?;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("none of the ports {PORTS:?} is free")
+}
+
+/// The processes that `parent` has started. PostgreSQL's lead sessions of their own, so its group does not have them.
+fn children(parent: Pid) -> Result<Vec<Pid>> {
+    let parent = parent.as_raw_nonzero().to_string();
+    let mut children = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let entry = entry?;
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        // The name in parentheses may contain anything; the state and the parent's id follow it.
+        let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let after_name = stat.rsplit(')').next().unwrap_or_default();
+        if after_name.split_whitespace().nth(1) == Some(&*parent) {
+            children.extend(Pid::from_raw(pid));
+        }
+    }
+    Ok(children)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn ports_to_keep_differ_and_are_not_the_system_s_to_give() {
+        let (one, other) = (port_to_keep().unwrap(), port_to_keep().unwrap());
+        assert_ne!(one, other);
+        assert!(PORTS.contains(&one) && PORTS.contains(&other));
+    }
+
+    #[test]
+    fn children_are_found_and_strangers_are_not() {
+        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+        let found = children(rustix::process::getpid()).unwrap();
+        assert!(found.contains(&Pid::from_child(&child)));
+        assert!(!found.contains(&rustix::process::getpid()));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
