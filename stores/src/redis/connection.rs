@@ -1,11 +1,13 @@
 //! The connection to Redis: one, shared by all calls, and made again when it was lost.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use ::redis::io::tcp::TcpSettings;
 use ::redis::{ConnectionInfo, FromRedisValue, IntoConnectionInfo, Pipeline, RedisError, ScriptInvocation};
-use tokio::time::timeout;
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, timeout};
 use url::Url;
 
 use crate::open::OpenError;
@@ -31,7 +33,19 @@ const RECONNECT_DELAY: Duration = Duration::from_millis(500);
 /// How many calls may wait to be written: more than a worker has jobs, so that they share their writes.
 const QUEUED_CALLS: usize = 1_000;
 
-pub(super) struct Connection(ConnectionManager);
+/// A connection is replaced this often at most, because of errors that the manager does not connect anew for.
+const REPLACE_EVERY: Duration = Duration::from_secs(1);
+
+pub(super) struct Connection {
+    client: ::redis::Client,
+    config: ConnectionManagerConfig,
+    current: Mutex<Current>,
+}
+
+struct Current {
+    manager: ConnectionManager,
+    since: Instant,
+}
 
 impl Connection {
     /// Connects, and asks whether the server answers.
@@ -49,12 +63,13 @@ impl Connection {
             .set_number_of_retries(RECONNECTS)
             .set_max_delay(RECONNECT_DELAY)
             .set_pipeline_buffer_size(QUEUED_CALLS);
-        let connect = ConnectionManager::new_with_config(client, config);
+        let connect = ConnectionManager::new_with_config(client.clone(), config.clone());
         let manager = match timeout(CALL, connect).await {
             Ok(connected) => connected.map_err(|error| OpenError::Unavailable(failed(&error)))?,
             Err(_) => return Err(OpenError::Unavailable(silent())),
         };
-        let connection = Self(manager);
+        let current = Mutex::new(Current { manager, since: Instant::now() });
+        let connection = Self { client, config, current };
         let mut ping = ::redis::pipe();
         ping.cmd("PING").ignore();
         connection.send::<()>(&ping).await.map_err(OpenError::Unavailable)?;
@@ -64,25 +79,60 @@ impl Connection {
     /// Runs a script.
     pub(super) async fn run<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, StoreError> {
         let calls = async {
-            let mut manager = self.0.clone();
+            let mut manager = self.manager();
             match call.invoke_async(&mut manager).await {
                 Err(error) if error.is_connection_dropped() => call.invoke_async(&mut manager).await,
                 answer => answer,
             }
         };
-        told(timeout(CALL, calls).await)
+        self.told(timeout(CALL, calls).await)
     }
 
     /// Sends commands, and reads all their answers.
     pub(super) async fn send<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, StoreError> {
         let calls = async {
-            let mut manager = self.0.clone();
+            let mut manager = self.manager();
             match commands.query_async(&mut manager).await {
                 Err(error) if error.is_connection_dropped() => commands.query_async(&mut manager).await,
                 answer => answer,
             }
         };
-        told(timeout(CALL, calls).await)
+        self.told(timeout(CALL, calls).await)
+    }
+
+    fn told<T>(&self, answer: Result<Result<T, RedisError>, Elapsed>) -> Result<T, StoreError> {
+        match answer {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => {
+                self.check(&error);
+                Err(failed(&error))
+            }
+            Err(_) => Err(silent()),
+        }
+    }
+
+    /// Replaces the connection after an error that may be that of its making. The manager connects anew after errors of
+    /// input and output only: it would keep a handshake that failed otherwise, such as with a server that is loading its
+    /// data, refuses a password for now, or is no Redis, and answer every call with it.
+    fn check(&self, error: &RedisError) {
+        if error.is_io_error() {
+            return;
+        }
+        let mut current = self.current();
+        if current.since.elapsed() >= REPLACE_EVERY
+            && let Ok(manager) =
+                ConnectionManager::new_lazy_with_config(self.client.clone(), self.config.clone())
+        {
+            *current = Current { manager, since: Instant::now() };
+        }
+    }
+
+    fn manager(&self) -> ConnectionManager {
+        self.current().manager.clone()
+    }
+
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -93,13 +143,6 @@ pub(super) fn info(url: &Url) -> Result<ConnectionInfo, String> {
     let tcp = tcp.set_user_timeout(UNACKNOWLEDGED);
     let info = url.clone().into_connection_info().map_err(|error| error.to_string())?;
     Ok(info.set_tcp_settings(tcp))
-}
-
-fn told<T>(answer: Result<Result<T, RedisError>, tokio::time::error::Elapsed>) -> Result<T, StoreError> {
-    match answer {
-        Ok(answer) => answer.map_err(|error| failed(&error)),
-        Err(_) => Err(silent()),
-    }
 }
 
 fn failed(error: &RedisError) -> StoreError {

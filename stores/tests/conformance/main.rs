@@ -185,6 +185,7 @@ mod redis {
         outages {
             a_server_that_is_not_there_is_unavailable,
             a_server_that_does_not_answer_is_unavailable,
+            another_server_on_its_port_is_forgotten_once_the_right_one_is_back,
             calls_fail_while_the_server_is_away_and_work_again_afterwards,
             a_claim_survives_a_restart,
         }
@@ -201,6 +202,7 @@ mod postgres {
         outages {
             a_server_that_is_not_there_is_unavailable,
             a_server_that_does_not_answer_is_unavailable,
+            another_server_on_its_port_is_forgotten_once_the_right_one_is_back,
             calls_fail_while_the_server_is_away_and_work_again_afterwards,
             a_claim_survives_a_restart,
         }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use drumline::{Admission, Held, Surrender};
 use drumline_store::{Keep, OpenError, Store};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
 use crate::assert_admission;
@@ -84,6 +85,30 @@ pub async fn calls_fail_while_the_server_is_away_and_work_again_afterwards(world
     for index in 0..20 {
         granted(&store, &world.request(&format!("after {index}"))).await;
     }
+}
+
+/// As after a move of a server, a port that is given out again, or a proxy's own error page.
+pub async fn another_server_on_its_port_is_forgotten_once_the_right_one_is_back(world: World) {
+    let Some(mut server) = Server::start(world.kind) else { return };
+    let world = world.moved_to(server.url());
+    let store = opened(&world, "one").await;
+    server.kill();
+    let other = TcpListener::bind(("127.0.0.1", server.port())).await.unwrap();
+    let other = tokio::spawn(async move {
+        loop {
+            let (mut connection, _) = other.accept().await.unwrap();
+            let _ = connection.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        }
+    });
+    for _ in 0..3 {
+        fails_soon("ping", store.ping()).await;
+        fails_soon("claim", store.claim(&world.request("other"))).await;
+    }
+    other.abort();
+    assert!(other.await.unwrap_err().is_cancelled());
+    server.start_again();
+    eventually("the store answers again", async || store.ping().await.is_ok()).await;
+    granted(&store, &world.request("after")).await;
 }
 
 pub async fn a_claim_survives_a_restart(world: World) {

@@ -97,6 +97,10 @@ impl Server {
     }
 
     /// Where its store is.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     pub fn url(&self) -> String {
         match self.kind {
             #[cfg(feature = "postgres")]
