@@ -2,19 +2,20 @@
 
 mod branches;
 mod emitter;
+mod store;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use drumline::{
-    Attempt, CallId, Claim, Claimed, Claims, DeliveryId, Effect, Held, Host, Intake, Jitter, JobResult,
-    Ledger, MarkError, Message, Observer, Pause, PauseReason, Probe, Receive, ReceiveId, Replies, Report,
-    Router, RunControl, SETTLE_TIME, SqsErrorKind, Start,
+    Attempt, CallId, Claim, Claimed, Claims, DeliveryId, Effect, Held, Host, Intake, Jitter, Ledger,
+    MarkError, Message, Observer, Pause, PauseReason, Probe, Receive, ReceiveId, Replies, Report, Router,
+    RunControl, SETTLE_TIME, SqsErrorKind, Start,
 };
 use foldhash::fast::RandomState;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc};
 use tracing::Instrument as _;
 
 use crate::batch_report::BatchReport;
@@ -241,24 +242,6 @@ impl Driver {
         self.launch(starts);
     }
 
-    /// The store's answers, if the queue is to be paused without them.
-    fn store_to_watch(&self) -> Option<watch::Receiver<bool>> {
-        let policy = self.ledger.policy();
-        let pauses = policy.polling.is_some() && policy.claims == Claims::Required;
-        let mut answers = self.books.as_ref().filter(|_| pauses)?.answers();
-        // It may have failed before this loop began.
-        answers.mark_changed();
-        Some(answers)
-    }
-
-    fn store_answers(&mut self, answers: bool) {
-        if answers {
-            self.ledger.resume(now(), PauseReason::StoreDown);
-        } else {
-            self.ledger.pause(now(), Pause { reason: PauseReason::StoreDown, probe: Probe::Host });
-        }
-    }
-
     fn tell(&mut self, now: Instant, input: Input, runs: &mut Runs) {
         let jitter = Jitter::new(fastrand::u32(..));
         match input {
@@ -370,27 +353,6 @@ impl Driver {
         };
         // Whatever this loop's logs are about, its runs' logs are too.
         Box::pin(run.in_current_span())
-    }
-
-    /// Marks a job as done. A store in memory answers at once, which spares short jobs a task.
-    fn mark(&mut self, now: Instant, id: DeliveryId, claim: Arc<Claim>, result: Option<JobResult>) -> bool {
-        let Some(books) = &self.books else { return false };
-        if let Some(reply) = books.mark(&claim, result.as_ref()).at_once() {
-            self.ledger.marked(now, id, reply);
-            return true;
-        }
-        self.ask_store(async move |books| Input::Marked(id, books.mark(&claim, result.as_ref()).await));
-        false
-    }
-
-    /// Asks the store in a task of its own, since it may take its time.
-    fn ask_store<F>(&self, ask: impl FnOnce(Books) -> F)
-    where
-        F: Future<Output = Input> + Send + 'static,
-    {
-        let Some(books) = self.books.clone() else { return };
-        let (inputs, answer) = (self.inputs.clone(), ask(books));
-        tokio::spawn(async move { send(&inputs, answer.await).await }.in_current_span());
     }
 
     /// Starts runs, each in a task of its own. They cross to the handlers' threads together, because waking a thread
