@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{DeadLetterPath, DrainSummary, Ledger, Observer, Router};
+use drumline::{DeadLetterPath, DrainSummary, Ledger, Observer, Policy, Router};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -208,7 +208,11 @@ impl Consumer {
         let region = clients.config.region().map(ToString::to_string);
         let scope = default_scope(settings, facts.arn.as_deref(), region.as_deref());
         let scope = scope.map_err(StartError::Settings)?;
-        let policy = policy(&name, settings, self.settings.store.outage, Some(&facts));
+        let store = &self.settings.store;
+        let policy = Policy {
+            crash_evidence: store.crash_evidence(),
+            ..policy(&name, settings, store.outage, Some(&facts))
+        };
         let limits = retry_limits(settings, Some(&facts));
         match policy.dead_letter {
             DeadLetterPath::Redrive => {}

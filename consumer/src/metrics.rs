@@ -55,6 +55,7 @@ struct Inner {
     renewals: Family<ByResult, Counter>,
     leases_lost: Family<ByQueue, Counter>,
     claims_lost: Family<ByQueue, Counter>,
+    stalled: Family<ByType, Counter>,
     unmarked: Family<ByQueue, Counter>,
     requests: Family<ByAction, Counter>,
     empty_receives: Family<ByQueue, Counter>,
@@ -96,6 +97,7 @@ impl Metrics {
             renewals: Family::default(),
             leases_lost: Family::default(),
             claims_lost: Family::default(),
+            stalled: Family::default(),
             unmarked: Family::default(),
             requests: Family::default(),
             empty_receives: Family::default(),
@@ -194,6 +196,11 @@ impl Inner {
         r.register("drumline_leases_lost", "Leases that ended under a delivery", self.leases_lost.clone());
         r.register("drumline_claims_lost", "Claims that another run has taken", self.claims_lost.clone());
         r.register(
+            "drumline_jobs_stalled",
+            "Jobs taken over from a worker that left them without an ending",
+            self.stalled.clone(),
+        );
+        r.register(
             "drumline_unmarked",
             "Messages of done jobs that were deleted although the store did not mark the job as done",
             self.unmarked.clone(),
@@ -248,6 +255,7 @@ struct OfQueue {
 struct OfType {
     running: Gauge,
     duration: Histogram,
+    stalled: Counter,
     acks: Counter,
     label: String,
 }
@@ -283,6 +291,7 @@ impl OfQueue {
         OfType {
             running: all.running.get_or_create(&by_type).clone(),
             duration: all.durations.get_or_create(&by_type).clone(),
+            stalled: all.stalled.get_or_create(&by_type).clone(),
             acks: self.jobs(label, &Outcome::Ack),
             label: label.to_owned(),
         }
@@ -309,6 +318,9 @@ impl OfQueue {
         }
         if let Some((job_type, cause)) = note.deduplicated() {
             self.deduplicated_by(&self.of_type(job_type).label, cause).inc();
+        }
+        if let Note::Stalled { claim, .. } = note {
+            self.of_type(Some(claim.identity.job_type())).stalled.inc();
         }
         match *note {
             Note::Renewed(count) => drop(self.renewed.inc_by(u64::try_from(count).unwrap_or(u64::MAX))),

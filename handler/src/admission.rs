@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::{Either, select};
 use serde_json::value::RawValue;
@@ -46,6 +46,8 @@ pub(crate) struct Admitted {
     pub(crate) attempt: NonZeroU32,
     pub(crate) claim: Option<Arc<Claim>>,
     pub(crate) checkpoint: Option<Box<RawValue>>,
+    /// The deadline, if the run had to wait before its handler.
+    pub(crate) deadline: Option<Instant>,
 }
 
 impl Work {
@@ -87,10 +89,18 @@ impl Work {
         let lock = request.lock;
         let id = self.identity.id();
         match admission {
-            Admission::Unclaimed => Ok(Admitted { attempt: attempt.number, claim: None, checkpoint: None }),
-            Admission::Granted(Grant { claim, attempt: number, checkpoint }) => {
-                attempt.host.claimed(attempt.delivery, Claimed::Granted(Arc::clone(&claim))).await;
-                Ok(Admitted { attempt: number, claim: Some(claim), checkpoint })
+            Admission::Unclaimed => {
+                Ok(Admitted { attempt: attempt.number, claim: None, checkpoint: None, deadline: None })
+            }
+            Admission::Granted(Grant { claim, attempt: number, checkpoint, takeover }) => {
+                let granted = Arc::clone(&claim);
+                let (answer, waits) = match takeover {
+                    None => (Claimed::Granted(granted), false),
+                    Some(takeover) => (Claimed::TakenOver(granted, takeover), true),
+                };
+                attempt.host.claimed(attempt.delivery, answer).await;
+                let deadline = if waits { Some(until_begin(attempt).await?) } else { None };
+                Ok(Admitted { attempt: number, claim: Some(claim), checkpoint, deadline })
             }
             Admission::Done(prior) => Err(self.done_before(*prior, &attempt.message)),
             Admission::Condemned(reason) => Err(Ending::Condemned { reason: bounded(reason) }),
@@ -206,11 +216,20 @@ async fn ask(request: &mut ClaimRequest, attempt: &Attempt) -> Result<Admission,
         match select(pin!(control.until_claim_step()), pin!(control.until_cancelled())).await {
             Either::Left((ClaimStep::Ask(length), _)) => request.length = length,
             Either::Left((ClaimStep::RunUnclaimed, _)) => return Ok(Admission::Unclaimed),
-            Either::Left((ClaimStep::GiveUp, _)) | Either::Right(_) => {
+            Either::Left((ClaimStep::GiveUp | ClaimStep::Begin(_), _)) | Either::Right(_) => {
                 let reason = bounded(format!("the store does not answer: {error}"));
                 return Err(Ending::StoreUnavailable { reason });
             }
         }
+    }
+}
+
+/// Waits until the ledger has a run begin whose claim was taken over. Returns its deadline.
+async fn until_begin(attempt: &Attempt) -> Result<Instant, Ending> {
+    let control = &attempt.control;
+    match select(pin!(control.until_claim_step()), pin!(control.until_cancelled())).await {
+        Either::Left((ClaimStep::Begin(deadline), _)) => Ok(deadline),
+        Either::Left(_) | Either::Right(_) => Err(Ending::Interrupted),
     }
 }
 

@@ -7,7 +7,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 
@@ -116,11 +116,13 @@ pub enum Admission {
 pub enum Claimed {
     /// The claim is ours, and the run goes on.
     Granted(Arc<Claim>),
+    /// The claim is ours, taken over from a run that never ended. The run waits for [`ClaimStep::Begin`].
+    TakenOver(Arc<Claim>, Takeover),
     /// The store does not answer, for this reason. The run waits for a [`ClaimStep`].
     Unanswered(String),
 }
 
-/// The next step of a run whose request for a claim was not answered: decided by the ledger.
+/// The next step of a run that waits for the ledger's decision about its claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClaimStep {
     /// Ask again, for a claim of this length.
@@ -129,6 +131,8 @@ pub enum ClaimStep {
     RunUnclaimed,
     /// End as [`StoreUnavailable`](crate::Ending::StoreUnavailable).
     GiveUp,
+    /// Begin under the claim that was taken over. The ledger cancels the run at this time.
+    Begin(Instant),
 }
 
 /// The reason why a job could not be marked as done.
@@ -169,6 +173,19 @@ pub struct Grant {
     pub attempt: NonZeroU32,
     /// What an earlier attempt kept for this one.
     pub checkpoint: Option<Box<RawValue>>,
+    /// The run that had the claim before and never ended, if there was one: its claim expired, and no process has
+    /// finished or surrendered it.
+    pub takeover: Option<Takeover>,
+}
+
+/// A run that never ended, and whose claim was taken over: mostly its worker has died.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Takeover {
+    /// The worker of that run. `None` if the store has been asked before, and its answer was lost.
+    pub former_owner: Option<Arc<str>>,
+    /// How many claims in a row for this message were taken over without an ending in between: 0 if the run that never
+    /// ended was of another message of the job.
+    pub unended: u32,
 }
 
 /// How a claim is given up without its job being done.

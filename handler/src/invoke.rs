@@ -105,14 +105,15 @@ enum Resolved<'a> {
     BuiltIn(Envelope),
 }
 
-async fn run(route: &Route, attempt: Attempt, envelope: Option<Envelope>) -> Report {
+async fn run(route: &Route, mut attempt: Attempt, envelope: Option<Envelope>) -> Report {
     let mut work = Work::new(route, &attempt.message, envelope, &attempt.intake);
-    let Admitted { attempt: number, claim, checkpoint } = match work.admit(route, &attempt).await {
+    let Admitted { attempt: number, claim, checkpoint, deadline } = match work.admit(route, &attempt).await {
         Ok(admitted) => admitted,
         Err(ending) => {
             return Report { identity: Some(work.identity), ..Report::new(ending, Some(work.job_type)) };
         }
     };
+    attempt.deadline = deadline.unwrap_or(attempt.deadline);
     let control = attempt.control.clone();
     let (context, payload) = context(attempt, work, number, claim, checkpoint);
     let told = context.clone();

@@ -17,6 +17,7 @@ mod drain;
 mod flow;
 mod pausing;
 mod resources;
+mod suspects;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::num::NonZeroU32;
@@ -203,14 +204,15 @@ impl Ledger {
     /// As [`new`](Self::new), with what an earlier ledger remembered: a Lambda function has one for each invocation.
     pub fn recalling(policy: Policy, recollection: Recollection) -> Result<Self, InvalidPolicy> {
         policy.check()?;
-        let receives = policy.polling.map(|p| Receives::new(p.wait_time, policy.concurrency.get()));
+        let concurrency = policy.concurrency.get();
+        let receives = policy.polling.map(|p| Receives::new(p.wait_time, concurrency));
         let (deletes, visibilities) = (Batch::new(policy.lease), Batch::new(policy.lease));
         Ok(Self {
             policy,
             deliveries: BTreeMap::new(),
             lanes: HashMap::default(),
             ready: VecDeque::new(),
-            isolation: Isolation::default(),
+            isolation: Isolation::new(concurrency),
             recollection,
             receives,
             deletes,
@@ -236,6 +238,11 @@ impl Ledger {
             self.receives.as_mut().is_some_and(|receives| receives.landed(at, receive, messages.len()));
         if paced {
             self.note(Note::EmptyAtOnce);
+        }
+        if messages.iter().any(|message| self.is_on_its_last_receives(message))
+            && let Some(receives) = &mut self.receives
+        {
+            receives.brought_last_receives(at);
         }
         self.note(Note::Received(messages.len()));
         self.handed_in(at, messages);
@@ -268,8 +275,7 @@ impl Ledger {
         self.check_due(now);
         self.tick_drain(now);
         self.tick_pauses(now);
-        let trusted = self.isolation.tick(now);
-        self.ready.extend(trusted);
+        self.isolation.tick(now);
         self.start_ready(now);
         // What has waited here for twelve hours starts with no time left.
         self.check_due(now);
@@ -346,7 +352,7 @@ impl Ledger {
     }
 
     fn ask_for_messages(&mut self, now: Instant) {
-        let demand = self.demand();
+        let demand = if self.is_judging() { 0 } else { self.demand() };
         let Some(receives) = &mut self.receives else { return };
         for _ in 0..receives.tick(now) {
             self.effects.push_back(Effect::Note(Note::ReceiveOverdue));

@@ -85,7 +85,7 @@ pub use answer::Answer;
 pub use call::{Action, Call, CallError, CallId, Entry, MAX_BATCH, Replies, VisibilityEntry};
 pub use claim::{
     Admission, Claim, ClaimRequest, ClaimStep, Claimed, Grant, Held, JobResult, MAX_CHECKPOINT_BYTES,
-    MAX_KEY_BYTES, MAX_RESULT_BYTES, MarkError, PriorRun, Surrender,
+    MAX_KEY_BYTES, MAX_RESULT_BYTES, MarkError, PriorRun, Surrender, Takeover,
 };
 pub use context::{Context, Host, Progress};
 pub use control::{CancelReason, RunControl};
@@ -110,8 +110,8 @@ pub use observer::{NoopObserver, Observer};
 pub use outcome::Outcome;
 pub use pause::{Pause, PauseReason, Probe};
 pub use policy::{
-    Acknowledge, Claims, DeadLetterPath, InvalidPolicy, MAX_CONCURRENCY, MAX_WAIT_TIME, Policy, Polling,
-    UnknownType,
+    Acknowledge, Claims, CrashEvidence, DeadLetterPath, InvalidPolicy, MAX_CONCURRENCY, MAX_WAIT_TIME,
+    Policy, Polling, UnknownType,
 };
 pub use receive_backoff::ReceiveFailure;
 pub use receives::{MAX_RECEIVE, Receive, ReceiveId};

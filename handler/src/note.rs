@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::claim::{Claim, Takeover};
 use crate::delivery::DeliveryId;
 use crate::ending::{DuplicateCause, Ending};
 use crate::identity::Identity;
@@ -115,6 +116,15 @@ pub enum Note {
     },
     /// A message that may kill the process waits to run alone.
     Isolated(Arc<Message>),
+    /// A job was taken over from a run that never ended: mostly its worker has died.
+    Stalled {
+        /// The message.
+        message: Arc<Message>,
+        /// The claim of the run that follows.
+        claim: Arc<Claim>,
+        /// The run that never ended.
+        takeover: Takeover,
+    },
     /// A receive brought messages, or none.
     Received(usize),
     /// A receive was answered with nothing at once, by an endpoint that does not wait or because the wait time is 0: empty

@@ -39,6 +39,10 @@ pub struct Policy {
     pub max_attempts: Option<NonZeroU32>,
     /// The claims of runs.
     pub claims: Claims,
+    /// What makes a message a suspect, which may kill the process.
+    pub crash_evidence: CrashEvidence,
+    /// After how many receives the redrive policy takes a message; `None` if that is unknown, or never.
+    pub max_receives: Option<NonZeroU32>,
     /// What a message without a handler is.
     pub unknown_type: UnknownType,
     /// Where permanent failures go.
@@ -63,6 +67,18 @@ pub enum Claims {
     Required,
     /// A run starts without a claim, and a message is deleted without a mark: an effect may happen twice.
     BestEffort,
+}
+
+/// What makes a message a suspect: one that may have killed the process that ran it. See ADR 0004.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CrashEvidence {
+    /// Its receives, if this process knows no ending of it: claims are in the memory of one process, or there are none. A
+    /// failure in another process counts like a crash.
+    #[default]
+    Receives,
+    /// Claims in a store that outlives the process: only those that were taken over without an ending count. A run without a
+    /// claim, while the store does not answer, is judged by its receives.
+    Store,
 }
 
 /// What a message of an unknown type, or of a newer version, is.
@@ -132,6 +148,8 @@ impl Policy {
             retry_by_type: HashMap::new(),
             max_attempts: None,
             claims: Claims::Off,
+            crash_evidence: CrashEvidence::default(),
+            max_receives: None,
             unknown_type: UnknownType::default(),
             dead_letter: DeadLetterPath::Redrive,
             acknowledge: Acknowledge::default(),

@@ -28,6 +28,13 @@ pub(crate) const RECEIVE_OVERDUE: Duration = Duration::from_secs(15);
 /// Hanging receives cannot be dropped without losing what they bring; with this many, no further ones are opened.
 const MAX_OVERDUE: usize = 3;
 
+/// How many messages the first receive of a process asks for; each that brings some doubles the next.
+const FIRST_RECEIVE: usize = 1;
+
+/// How long a process is careful, from its start and from each suspect on: it asks for few again as soon as the queue has no
+/// more for now. What a dead process had in hand comes back together, a lease later.
+const CAREFUL: Duration = Duration::from_secs(60);
+
 /// One receive, open or hanging.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ReceiveId(u64);
@@ -54,6 +61,10 @@ pub(crate) struct Receives {
     wait_time: Duration,
     most: usize,
     width: usize,
+    /// How many messages a receive asks for at most: few at first, and after a message that may kill the process, so that
+    /// few others are in hand if it does.
+    each: usize,
+    careful_until: Option<Instant>,
     open: Vec<Open>,
     next_id: u64,
     backoff: ReceiveBackoff,
@@ -71,6 +82,8 @@ impl Receives {
             wait_time,
             most: concurrency.div_ceil(MAX_RECEIVE).min(MAX_OPEN),
             width: 1,
+            each: FIRST_RECEIVE,
+            careful_until: None,
             open: Vec::new(),
             next_id: 0,
             backoff: ReceiveBackoff::new(),
@@ -87,18 +100,20 @@ impl Receives {
         if self.stopped
             || overdue >= MAX_OVERDUE
             || open >= self.width
+            || open > 0 && self.is_slow()
             || self.backoff.not_before().is_some_and(|t| now < t)
             || self.pace.forbids(now, open)
             || self.backoff.probes() && self.any_open_in(self.backoff.round())
         {
             return None;
         }
+        self.careful_until.get_or_insert(now + CAREFUL);
         let unreserved = free.saturating_sub(self.reserved());
         if unreserved == 0 {
             self.gathering_since = None;
             return None;
         }
-        if unreserved < MAX_RECEIVE.min(concurrency) {
+        if unreserved < self.each.min(concurrency) {
             // Only a lone receive may ask for few.
             if open > 0 {
                 return None;
@@ -110,7 +125,7 @@ impl Receives {
         }
         self.gathering_since = None;
         self.next_id += 1;
-        let receive = Receive { id: ReceiveId(self.next_id), max: unreserved.min(MAX_RECEIVE) };
+        let receive = Receive { id: ReceiveId(self.next_id), max: unreserved.min(self.each) };
         self.open.push(Open { receive, since: now, round: self.backoff.round(), overdue: false });
         Some(receive)
     }
@@ -120,12 +135,18 @@ impl Receives {
         self.backoff.succeeded();
         let Some(open) = self.close(id) else { return false };
         self.more_waiting = count >= open.receive.max;
+        let is_careful = self.is_careful(now);
+        if is_careful && !self.more_waiting {
+            self.each = FIRST_RECEIVE;
+        }
         if count == 0 {
             self.width = (self.width / 2).max(1);
             return self.pace.brought_nothing(now, open.since);
         }
         self.pace.brought();
-        if self.more_waiting {
+        if self.is_slow() && (self.more_waiting || !is_careful) {
+            self.each = (2 * self.each).min(MAX_RECEIVE);
+        } else if self.more_waiting {
             self.width = (self.width + 1).min(self.most);
         }
         false
@@ -158,6 +179,28 @@ impl Receives {
             newly += 1;
         }
         newly
+    }
+
+    /// Has the next receive ask for so many messages at most; each that brings as many doubles that.
+    pub(crate) fn slow_to(&mut self, now: Instant, most: usize) {
+        self.each = self.each.min(most);
+        self.careful_until = Some(now + CAREFUL);
+    }
+
+    /// Messages on their last receives have come: while the process is careful, it asks for one at a time.
+    pub(crate) fn brought_last_receives(&mut self, now: Instant) {
+        if self.is_careful(now) {
+            self.each = FIRST_RECEIVE;
+        }
+    }
+
+    fn is_careful(&self, now: Instant) -> bool {
+        self.careful_until.is_some_and(|until| now < until)
+    }
+
+    /// Returns true while receives ask for fewer messages than they could. Then one is open at a time.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.each < MAX_RECEIVE
     }
 
     /// No receive is opened any more.

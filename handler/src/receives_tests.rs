@@ -11,13 +11,18 @@ fn start() -> Instant {
     Instant::now()
 }
 
+/// As in a process that is no longer careful: its receives are as large as they can be.
+fn quick(wait_time: Duration, concurrency: usize) -> Receives {
+    Receives { each: MAX_RECEIVE, careful_until: Some(start()), ..Receives::new(wait_time, concurrency) }
+}
+
 fn open_all(receives: &mut Receives, now: Instant, free: usize, concurrency: usize) -> Vec<Receive> {
     std::iter::from_fn(|| receives.next(now, free, concurrency)).collect()
 }
 
 #[test]
 fn a_quiet_queue_has_one_open_receive() {
-    let (mut receives, mut now) = (Receives::new(WAIT, 32), start());
+    let (mut receives, mut now) = (quick(WAIT, 32), start());
     let mut asked = 0;
     for _ in 0..3 {
         let opened = open_all(&mut receives, now, 32, 32);
@@ -30,9 +35,60 @@ fn a_quiet_queue_has_one_open_receive() {
     assert_eq!(asked, 3, "three receives in a minute");
 }
 
+/// The messages that each of five receives asks for, if it brings that many less `missing`.
+fn asked_by_five(receives: &mut Receives, now: Instant, missing: usize) -> Vec<usize> {
+    let mut asked = Vec::new();
+    for _ in 0..5 {
+        let opened = open_all(receives, now, 32, 32);
+        asked.push(opened.iter().map(|receive| receive.max).sum());
+        receives.landed(now, opened[0].id, opened[0].max - missing.min(opened[0].max - 1));
+        for receive in &opened[1..] {
+            receives.landed(now, receive.id, 1);
+        }
+    }
+    asked
+}
+
+#[test]
+fn a_fresh_process_asks_for_few_and_for_twice_as_many_while_there_is_more() {
+    let (mut receives, now) = (Receives::new(WAIT, 32), start());
+    assert_eq!(asked_by_five(&mut receives, now, 0), [1, 2, 4, 8, 10]);
+    let (mut receives, now) = (Receives::new(WAIT, 32), start());
+    assert_eq!(
+        asked_by_five(&mut receives, now, 1),
+        [1, 2, 1, 2, 1],
+        "what comes next may be what a crash has left"
+    );
+    let later = now + CAREFUL;
+    assert_eq!(asked_by_five(&mut receives, later, 1), [2, 4, 8, 10, 10]);
+}
+
+#[test]
+fn after_a_suspect_and_early_after_the_start_messages_on_their_last_receives_come_alone() {
+    let (mut receives, now) = (Receives::new(WAIT, 32), start());
+    let max = |receives: &mut Receives, now| receives.next(now, 32, 32).unwrap();
+    let first = max(&mut receives, now);
+    receives.landed(now, first.id, 1);
+    receives.brought_last_receives(now);
+    let second = max(&mut receives, now);
+    assert_eq!(second.max, 1);
+    let later = now + CAREFUL;
+    receives.landed(later, second.id, 1);
+    receives.brought_last_receives(later);
+    let third = max(&mut receives, later);
+    assert_eq!(third.max, 2, "long after the start they need not be of a crash");
+    receives.landed(later, third.id, 2);
+    receives.slow_to(later, 1);
+    let fourth = max(&mut receives, later);
+    assert_eq!(fourth.max, 1);
+    receives.landed(later, fourth.id, 1);
+    receives.brought_last_receives(later);
+    assert_eq!(max(&mut receives, later).max, 1);
+}
+
 #[test]
 fn full_answers_widen_and_empty_ones_narrow() {
-    let (mut receives, mut now) = (Receives::new(WAIT, 100), start());
+    let (mut receives, mut now) = (quick(WAIT, 100), start());
     let mut widths = Vec::new();
     for _ in 0..4 {
         let opened = open_all(&mut receives, now, 100, 100);
@@ -54,7 +110,7 @@ fn full_answers_widen_and_empty_ones_narrow() {
 
 #[test]
 fn free_places_are_never_exceeded() {
-    let (mut receives, now) = (Receives::new(WAIT, 32), start());
+    let (mut receives, now) = (quick(WAIT, 32), start());
     receives.width = 4;
     let opened = open_all(&mut receives, now, 32, 32);
     assert_eq!(opened.iter().map(|r| r.max).collect::<Vec<_>>(), [10, 10, 10]);
@@ -63,7 +119,7 @@ fn free_places_are_never_exceeded() {
 
 #[test]
 fn few_free_places_gather_where_more_is_waiting() {
-    let (mut receives, now) = (Receives::new(WAIT, 32), start());
+    let (mut receives, now) = (quick(WAIT, 32), start());
     let first = receives.next(now, 32, 32).unwrap();
     receives.landed(now, first.id, 10);
     assert_eq!(receives.next(now, 3, 32), None);
@@ -73,7 +129,7 @@ fn few_free_places_gather_where_more_is_waiting() {
 
 #[test]
 fn one_place_is_asked_for_at_once_where_there_is_but_one() {
-    let (mut receives, now) = (Receives::new(WAIT, 1), start());
+    let (mut receives, now) = (quick(WAIT, 1), start());
     let first = receives.next(now, 1, 1).unwrap();
     receives.landed(now, first.id, 1);
     assert_eq!(receives.next(now, 1, 1).unwrap().max, 1);
@@ -86,7 +142,7 @@ fn fail(receives: &mut Receives, now: Instant, id: ReceiveId) -> Option<Duration
 
 #[test]
 fn failures_slow_the_asking_down() {
-    let (mut receives, mut now) = (Receives::new(WAIT, 32), start());
+    let (mut receives, mut now) = (quick(WAIT, 32), start());
     let mut waits = Vec::new();
     for _ in 0..7 {
         let receive = receives.next(now, 32, 32).unwrap();
@@ -104,7 +160,7 @@ fn failures_slow_the_asking_down() {
 
 #[test]
 fn one_receive_probes_while_all_fail_and_the_others_follow_its_success() {
-    let (mut receives, mut now) = (Receives::new(WAIT, 100), start());
+    let (mut receives, mut now) = (quick(WAIT, 100), start());
     receives.width = 8;
     let opened = open_all(&mut receives, now, 100, 100);
     assert_eq!(opened.len(), 8);
@@ -126,7 +182,7 @@ fn one_receive_probes_while_all_fail_and_the_others_follow_its_success() {
 
 #[test]
 fn a_probe_goes_out_beside_receives_that_neither_fail_nor_end() {
-    let (mut receives, mut now) = (Receives::new(WAIT, 100), start());
+    let (mut receives, mut now) = (quick(WAIT, 100), start());
     receives.width = 3;
     let opened = open_all(&mut receives, now, 100, 100);
     fail(&mut receives, now, opened[0].id);
@@ -138,7 +194,7 @@ fn a_probe_goes_out_beside_receives_that_neither_fail_nor_end() {
 
 /// The messages that a minute of receives brings, each answered after a millisecond, `failing` of a hundred with a failure.
 fn brought_in_a_minute(failing: u64) -> usize {
-    let (mut receives, begun) = (Receives::new(WAIT, 40), start());
+    let (mut receives, begun) = (quick(WAIT, 40), start());
     let (mut in_flight, mut brought, mut draw) = (Vec::new(), 0, 1_u64);
     let mut now = begun;
     while now < begun + Duration::from_secs(60) {
@@ -177,7 +233,7 @@ fn a_share_of_receives_that_works_keeps_the_worker_busy() {
 #[test]
 fn an_endpoint_that_answers_with_nothing_at_once_is_asked_ten_times_a_second() {
     for wait_time in [WAIT, Duration::ZERO] {
-        let (mut receives, begun) = (Receives::new(wait_time, 100), start());
+        let (mut receives, begun) = (quick(wait_time, 100), start());
         receives.width = 8;
         let (mut now, mut asked, mut reports) = (begun, 0, 0);
         while now < begun + Duration::from_secs(10) {
@@ -196,7 +252,7 @@ fn an_endpoint_that_answers_with_nothing_at_once_is_asked_ten_times_a_second() {
 
 #[test]
 fn what_brings_messages_is_not_slowed() {
-    let (mut receives, mut now) = (Receives::new(Duration::ZERO, 32), start());
+    let (mut receives, mut now) = (quick(Duration::ZERO, 32), start());
     for _ in 0..1_000 {
         let receive = receives.next(now, 32, 32).unwrap();
         now += Duration::from_millis(1);
@@ -213,7 +269,7 @@ fn what_brings_messages_is_not_slowed() {
 
 #[test]
 fn a_long_poll_that_brings_nothing_is_followed_by_the_next_at_once() {
-    let (mut receives, mut now) = (Receives::new(WAIT, 32), start());
+    let (mut receives, mut now) = (quick(WAIT, 32), start());
     let receive = receives.next(now, 32, 32).unwrap();
     now += EMPTY_EVERY;
     assert!(!receives.landed(now, receive.id, 0));
@@ -222,7 +278,7 @@ fn a_long_poll_that_brings_nothing_is_followed_by_the_next_at_once() {
 
 #[test]
 fn a_hanging_receive_is_replaced_but_only_so_often() {
-    let (mut receives, mut now) = (Receives::new(WAIT, 32), start());
+    let (mut receives, mut now) = (quick(WAIT, 32), start());
     let first = receives.next(now, 32, 32).unwrap();
     for _ in 1..MAX_OVERDUE {
         now = receives.timeout().unwrap();
@@ -240,7 +296,7 @@ fn a_hanging_receive_is_replaced_but_only_so_often() {
 
 #[test]
 fn a_stopped_machine_asks_no_more() {
-    let (mut receives, now) = (Receives::new(WAIT, 32), start());
+    let (mut receives, now) = (quick(WAIT, 32), start());
     let receive = receives.next(now, 32, 32).unwrap();
     receives.stop();
     assert!(receives.any_open());
@@ -255,7 +311,7 @@ proptest! {
     /// that follow messages, and those that were open when it began.
     #[test]
     fn the_pace_is_kept(answers in prop::collection::vec((0..4_usize, 0..30_u64), 1..400), width in 1..8_usize) {
-        let (mut receives, mut now) = (Receives::new(Duration::ZERO, 100), start());
+        let (mut receives, mut now) = (quick(Duration::ZERO, 100), start());
         receives.width = width;
         let (mut open, mut empty, mut full) = (Vec::new(), Vec::new(), Vec::new());
         for (messages, millis) in answers {

@@ -15,7 +15,7 @@ mod redact;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Claims, Event, Observer, StoreOperation, StoreResult};
+use drumline::{Claims, CrashEvidence, Event, Observer, StoreOperation, StoreResult};
 use drumline_store::{Keep, Location, OpenError, Store, StoreError, open};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -37,6 +37,16 @@ pub struct StoreSettings {
     pub outage: StoreOutage,
     /// For how long things are kept.
     pub keep: Keep,
+}
+
+impl StoreSettings {
+    /// What makes a message a suspect: a store that outlives the process knows whose runs never ended.
+    pub fn crash_evidence(&self) -> CrashEvidence {
+        match self.location {
+            Location::Memory => CrashEvidence::Receives,
+            _ => CrashEvidence::Store,
+        }
+    }
 }
 
 /// What happens to jobs while the store does not answer.

@@ -9,9 +9,9 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use drumline::{
-    Attempt, Context, DeliveryId, DrainSummary, Duplicate, DuplicateCause, Ending, Event, Failure, Host,
-    Identity, Intake, Message, Note, Observer, Outcome, Pause, PauseReason, PriorRun, Probe, Router,
-    RunControl, RunFacts, SqsAction, SqsErrorKind, SqsResult, StoreOperation, StoreResult,
+    Attempt, Claim, Context, DeliveryId, DrainSummary, Duplicate, DuplicateCause, Ending, Event, Failure,
+    Host, Identity, Intake, Message, Note, Observer, Outcome, Pause, PauseReason, PriorRun, Probe, Router,
+    RunControl, RunFacts, SqsAction, SqsErrorKind, SqsResult, StoreOperation, StoreResult, Takeover,
 };
 
 /// The queue of all events.
@@ -152,6 +152,18 @@ fn run(job_type: &str, ending: Ending) -> RunFacts {
     }
 }
 
+/// A job that was taken over from a dead worker.
+pub(crate) fn stalled() -> Note {
+    let claim = Claim {
+        identity: Arc::new(Identity::of_message("arn", TYPE, None, "m1")),
+        owner: "worker".into(),
+        counter: 2,
+        lock: None,
+    };
+    let takeover = Takeover { former_owner: Some("dead".into()), unended: 1 };
+    Note::Stalled { message: message(), claim: Arc::new(claim), takeover }
+}
+
 /// Every note; a decision with every pair of an outcome and an ending.
 fn notes() -> Vec<Note> {
     let error = || "an error".to_owned();
@@ -193,6 +205,7 @@ fn notes() -> Vec<Note> {
         Note::ClaimNotReleased(message()),
         Note::KeptInHand { message: message(), run: run(TYPE, Ending::OutOfResources { reason: error() }) },
         Note::Isolated(message()),
+        stalled(),
         Note::Received(0),
         Note::Received(2),
         Note::ReceiveFailed { error: error(), retry_in: SECOND },
@@ -240,7 +253,7 @@ fn kind(event: &Event<'_>) -> usize {
 }
 
 /// The kinds of notes that [`kind_of_note`] numbers.
-const NOTES: usize = 27;
+const NOTES: usize = 28;
 
 /// Numbers the kinds of notes, so that a new one does not compile until it is listed.
 fn kind_of_note(note: &Note) -> usize {
@@ -272,6 +285,7 @@ fn kind_of_note(note: &Note) -> usize {
         Note::ClaimNotReleased(_) => 24,
         Note::KeptInHand { .. } => 25,
         Note::EmptyAtOnce => 26,
+        Note::Stalled { .. } => 27,
     }
 }
 

@@ -95,6 +95,8 @@ impl Logs {
             }
             Note::ClaimRenewalFailed { .. }
             | Note::ClaimLost(_)
+            | Note::Stalled { .. }
+            | Note::Isolated(_)
             | Note::RunsUnclaimed(_)
             | Note::MarkFailed { .. }
             | Note::ResultRefused { .. }
@@ -107,12 +109,6 @@ impl Logs {
                 class = run.ending.class().map(FailureClass::label),
                 reason = run.ending.reason(),
                 "out of resources: kept in hand"
-            ),
-            Note::Isolated(message) => warn!(
-                queue,
-                message_id = &*message.id,
-                receive_count = message.receive_count,
-                "received several times without a known ending: runs alone, in case it kills the process"
             ),
             Note::Received(0) => {}
             Note::Received(count) => debug!(queue, count, "received"),

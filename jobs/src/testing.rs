@@ -80,6 +80,7 @@ impl Host for TestHost {
             lock: request.lock.clone().map(|lock| (lock, 1)),
         };
         let grant = Grant {
+            takeover: None,
             claim: Arc::new(claim),
             attempt: NonZeroU32::new(request.receive_count).unwrap_or(NonZeroU32::MIN),
             checkpoint: self.checkpoint.lock().unwrap().clone(),

@@ -175,6 +175,10 @@ impl OfQueue {
             let labels = self.labels([("type", job_type.unwrap_or(UNKNOWN)), ("cause", cause.label())]);
             self.emf.add("drumline_deduplicated_total", labels, 1.0);
         }
+        if let Note::Stalled { claim, .. } = note {
+            let labels = self.labels([("type", claim.identity.job_type())]);
+            self.emf.add("drumline_jobs_stalled_total", labels, 1.0);
+        }
         match *note {
             Note::Renewed(count) => self.renewals(count, "ok"),
             Note::RenewalFailed { .. } => self.renewals(1, "failed"),

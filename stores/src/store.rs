@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+#[cfg(any(feature = "redis", feature = "postgres", feature = "dynamodb"))]
+use drumline::Takeover;
 use drumline::{Admission, Answer, Claim, ClaimRequest, Held, Identity, Surrender};
 use serde_json::value::RawValue;
 
@@ -70,7 +72,9 @@ pub trait Store: Send + Sync + 'static {
     /// - its lock is held and not yet expired: [`Admission::Locked`] for what remains, and nothing is written;
     /// - else [`Admission::Granted`]. The counter grows, and never shrinks while the record exists. The attempts grow by
     ///   one, or begin with 1 where the message is another one (in memory: what SQS counts, see [`crate::memory`]). The
-    ///   checkpoint stays where the payload hash is the same.
+    ///   checkpoint stays where the payload hash is the same. If the record is of a claim that expired without being finished
+    ///   or surrendered, the grant has a [`Takeover`](drumline::Takeover): it names the owner, and counts such claims of this
+    ///   very message in a row. A store in memory has none, since it dies with its workers.
     ///
     /// If there is no record, the one that version 0.1 kept under [`legacy_key`](ClaimRequest::legacy_key) decides in the
     /// same way, provided that its queue's name, type and payload hash are those of the request: it can be done, have a
@@ -133,6 +137,13 @@ pub(crate) fn millis(duration: Duration) -> i64 {
     // A few thousand years: some of the stores compute with it.
     const FOR_EVER: i64 = 1 << 47;
     i64::try_from(duration.as_millis()).map_or(FOR_EVER, |millis| millis.min(FOR_EVER))
+}
+
+/// The claim that was taken over, if one was: `former_owner` is empty if it is not known.
+#[cfg(any(feature = "redis", feature = "postgres", feature = "dynamodb"))]
+pub(crate) fn takeover(former_owner: &str, unended: u32) -> Option<Takeover> {
+    let former_owner = (!former_owner.is_empty()).then(|| former_owner.into());
+    (former_owner.is_some() || unended > 0).then_some(Takeover { former_owner, unended })
 }
 
 /// What is shown to people, for stores that keep it as a text.

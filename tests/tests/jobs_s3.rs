@@ -98,7 +98,7 @@ impl Host for KeepingHost {
         let identity = Arc::clone(&request.identity);
         let claim = Claim { identity, owner: "test".into(), counter: 1, lock: None };
         let checkpoint = self.checkpoint.lock().unwrap().clone();
-        let grant = Grant { claim: Arc::new(claim), attempt: NonZeroU32::MIN, checkpoint };
+        let grant = Grant { claim: Arc::new(claim), attempt: NonZeroU32::MIN, checkpoint, takeover: None };
         Answer::now(Ok(Admission::Granted(grant)))
     }
 

@@ -1,7 +1,7 @@
 use drumline::{Ending, Failure, Pause, Probe, SqsErrorKind};
 
 use super::*;
-use crate::every_event::{QUEUE, TYPE, emit_a_run, emit_decided, emit_every_event, emit_note};
+use crate::every_event::{QUEUE, TYPE, emit_a_run, emit_decided, emit_every_event, emit_note, stalled};
 
 const THROTTLED: SqsResult = SqsResult::Failed(SqsErrorKind::Throttled);
 
@@ -18,6 +18,7 @@ fn names_are_those_of_the_contract() {
         Ending::Panicked { reason: "!".to_owned() },
     );
     emit_note(&queue, &Note::Renewed(1));
+    emit_note(&queue, &stalled());
     emit_note(&queue, &Note::Paused(Pause { reason: PauseReason::StoreDown, probe: Probe::Host }));
     for result in [SqsResult::Ok, THROTTLED] {
         queue.observe(&Event::SqsRequest { action, result });
@@ -35,6 +36,7 @@ fn names_are_those_of_the_contract() {
         r#"drumline_paused{queue="jobs",reason="store_down"} 1"#,
         r#"drumline_paused{queue="jobs",reason="operator"} 0"#,
         r#"drumline_pickup_delay_seconds_count{queue="jobs"} 0"#,
+        r#"drumline_jobs_stalled_total{queue="jobs",type="a.b"} 1"#,
     ] {
         assert!(text.contains(line), "{line} in\n{text}");
     }

@@ -48,11 +48,15 @@ impl Ledger {
         let RunClaim::Asking(asking) = &mut run.claim else { return };
         match answer {
             Claimed::Granted(claim) => run.claim = RunClaim::Held(asking.granted(claim)),
+            Claimed::TakenOver(claim, takeover) => {
+                run.claim = RunClaim::Held(asking.granted(Arc::clone(&claim)));
+                self.taken_over(now, id, claim, takeover);
+            }
             Claimed::Unanswered(_) if self.policy.claims == Claims::BestEffort => {
                 run.claim = RunClaim::None;
-                let message = Arc::clone(&delivery.message);
-                self.effects.push_back(Effect::Claim(id, ClaimStep::RunUnclaimed));
-                self.note(Note::RunsUnclaimed(message));
+                if !self.waits_unclaimed(now, id) {
+                    self.go_on(now, id);
+                }
             }
             Claimed::Unanswered(_) if run.cancelled.is_some() => asking.stop(),
             Claimed::Unanswered(_) => {

@@ -88,6 +88,7 @@ impl Ledger {
         for id in waiting.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.give_back(now, id, Duration::ZERO);
         }
+        self.release_suspects(now);
         self.settle_what_failed(now);
     }
 

@@ -11,11 +11,10 @@ use crate::control::CancelReason;
 use crate::decide::{Facts, RunDecision, Unrun, decide_run, decide_start, decide_unrun};
 use crate::delivery::{Delivery, DeliveryId, Run, Settlement, Settling, Stage};
 use crate::ending::Report;
-use crate::isolation::SUSPECT_RECEIVES;
 use crate::message::Message;
 use crate::note::{Note, RunFacts};
 use crate::outcome::Outcome;
-use crate::policy::{Acknowledge, DeadLetterPath};
+use crate::policy::{Acknowledge, CrashEvidence, DeadLetterPath};
 use crate::recollection::Past;
 use crate::retry::Jitter;
 
@@ -94,14 +93,7 @@ impl Ledger {
             // It was kept for as long as its predecessor ran.
             return self.give_back(now, id, Duration::ZERO);
         }
-        let message = Arc::clone(&delivery.message);
-        // Where messages are handed in, a process that is killed answers for none of them: a turn alone saves nobody.
-        let suspect = self.receives.is_some()
-            && message.receive_count >= SUSPECT_RECEIVES
-            && self.recollection.of(&message.id).is_none();
-        if suspect && self.isolation.takes(now, id) {
-            self.note(Note::Isolated(message));
-        } else {
+        if self.policy.crash_evidence == CrashEvidence::Store || !self.waits_by_receives(now, id, false) {
             self.ready.push_back(id);
         }
     }
@@ -111,22 +103,14 @@ impl Ledger {
             return;
         }
         while self.running < self.policy.concurrency.get() && !self.isolation.is_running() {
-            if let Some(id) = self.ready.pop_front() {
-                self.begin(now, id);
-                continue;
-            }
-            if self.running > 0 {
-                break;
-            }
-            let Some(id) = self.isolation.next_alone() else { break };
-            if self.begin(now, id) {
-                self.isolation.runs_alone(id);
-            }
+            let Some(id) = self.ready.pop_front() else { break };
+            self.begin(now, id);
         }
+        self.start_suspects(now);
     }
 
     /// Starts a delivery, unless it has been given back meanwhile or needs no run; tells whether it runs.
-    fn begin(&mut self, now: Instant, id: DeliveryId) -> bool {
+    pub(super) fn begin(&mut self, now: Instant, id: DeliveryId) -> bool {
         let claim_length = self.claim_length(now);
         let claim = self.new_claim(now, claim_length);
         let Some(delivery) = self.deliveries.get_mut(&id) else { return false };
@@ -228,7 +212,8 @@ impl Ledger {
             Stage::Running(_) => self.running -= 1,
             Stage::Settling(_) => return,
         }
-        self.isolation.concluded(id);
+        let ran = run.as_ref().is_some_and(|run| run.ending.ran());
+        self.isolation.concluded(now, id, ran);
         let (message, lane) = (Arc::clone(&delivery.message), Arc::clone(&delivery.lane));
         self.count_drained(&outcome, run.is_some());
         let job_type = run.as_ref().and_then(|run| run.job_type.clone());

@@ -46,7 +46,7 @@ impl Ledger {
         self.check_by(next_check);
         self.running -= 1;
         self.waiting += 1;
-        self.isolation.concluded(id);
+        self.isolation.concluded(now, id, true);
         self.learn(&message, Past::Survived);
         self.note(Note::KeptInHand { message, run });
         self.ready_again(now, id);

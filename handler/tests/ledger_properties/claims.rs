@@ -10,11 +10,13 @@ use crate::store::{Admitted, Answer, Asked, Request};
 
 /// How far a run is with its claim.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum RunClaim {
+pub(crate) enum RunClaim {
     /// Its request is on its way.
     Asked,
     /// The store did not answer: the ledger decides what follows.
     Waits,
+    /// It has one that was taken over, and waits for the ledger before its handler.
+    TakenOver(Arc<Claim>),
     /// The handler runs under it.
     Held(Arc<Claim>),
     /// The handler runs without.
@@ -39,8 +41,14 @@ impl Host {
     pub(super) fn step_of_claim(&mut self, delivery: DeliveryId, step: ClaimStep) {
         let pick = self.runs.iter().position(|run| run.delivery == delivery).expect("it runs");
         let run = &mut self.runs[pick];
+        if let (ClaimStep::Begin(deadline), RunClaim::TakenOver(claim)) = (step, &run.claim) {
+            assert!(run.cancelled.is_none() && deadline > self.now, "it has time to begin");
+            run.claim = RunClaim::Held(Arc::clone(claim));
+            return;
+        }
         assert_eq!(run.claim, RunClaim::Waits, "decided once for each answer that is missing");
         match step {
+            ClaimStep::Begin(_) => panic!("begins without a claim"),
             ClaimStep::Ask(length) => {
                 run.claim = RunClaim::Asked;
                 let message = run.message;
@@ -62,7 +70,7 @@ impl Host {
         }
     }
 
-    pub(super) fn answer_claim(&mut self, pick: usize, how: u8) {
+    pub(crate) fn answer_claim(&mut self, pick: usize, how: u8) {
         let Some(position) = pick.checked_rem(self.asked.len()) else { return };
         let fails = self.store_is_down || matches!(how % 8, 6 | 7);
         if !fails || how >= 128 {
@@ -97,9 +105,7 @@ impl Host {
             Request::Claim { .. } => return self.admit(delivery, answer.filter(|_| !fails)),
             Request::Renew { claim, .. } => {
                 let is_current = !self.watch.is_kept(delivery)
-                    && self.runs.iter().all(|run| {
-                        run.delivery != delivery || run.claim == RunClaim::Held(Arc::clone(&claim))
-                    });
+                    && self.runs.iter().all(|run| run.delivery != delivery || run.holds(&claim));
                 if held == Ok(Held::Lost) && is_current {
                     self.watch.claim_is_lost(delivery);
                 }
@@ -125,9 +131,13 @@ impl Host {
         let Some(pick) = self.runs.iter().position(|run| run.delivery == delivery) else { return };
         let run = &mut self.runs[pick];
         let told = match answer {
-            Some(Answer::Admitted(Admitted::Granted(claim))) => {
+            Some(Answer::Admitted(Admitted::Granted(claim, None))) => {
                 run.claim = RunClaim::Held(Arc::clone(&claim));
                 Claimed::Granted(claim)
+            }
+            Some(Answer::Admitted(Admitted::Granted(claim, Some(takeover)))) => {
+                run.claim = RunClaim::TakenOver(Arc::clone(&claim));
+                Claimed::TakenOver(claim, takeover)
             }
             Some(Answer::Admitted(Admitted::Done)) => {
                 run.claim = RunClaim::None;
@@ -178,6 +188,7 @@ impl Host {
         let unavailable = || Ending::StoreUnavailable { reason: "no route".to_owned() };
         self.runs.iter().enumerate().find_map(|(pick, run)| match run.claim {
             RunClaim::Waits if run.gives_up || run.cancelled.is_some() => Some((pick, unavailable())),
+            RunClaim::TakenOver(_) if run.cancelled.is_some() => Some((pick, Ending::Interrupted)),
             RunClaim::Asked | RunClaim::Waits if run.aborted => Some((pick, Ending::Interrupted)),
             RunClaim::Held(_) | RunClaim::None if run.aborted && !run.blocks => {
                 Some((pick, Ending::Interrupted))

@@ -5,10 +5,11 @@ mod looks;
 mod steps;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use drumline::{
-    Action, Call, CallError, CancelReason, Claims, DeliveryId, DrainSummary, Effect, Ending, Jitter,
+    Action, Call, CallError, CancelReason, Claim, Claims, DeliveryId, DrainSummary, Effect, Ending, Jitter,
     JobResult, Ledger, Note, Outcome, Policy, Receive, Replies, Report,
 };
 use serde_json::value::RawValue;
@@ -31,9 +32,9 @@ const OVERDUE: Duration = Duration::from_secs(35);
 /// What every drain gets beyond its grace.
 pub(crate) const LAST_SECONDS: Duration = Duration::from_secs(3);
 
-struct Run {
+pub(crate) struct Run {
     delivery: DeliveryId,
-    message: usize,
+    pub(crate) message: usize,
     cancelled: Option<CancelReason>,
     aborted: bool,
     /// Every fourth message's handler blocks its thread, and cannot be dropped.
@@ -45,12 +46,16 @@ struct Run {
 
 impl Run {
     /// Its handler has begun.
-    fn has_begun(&self) -> bool {
+    pub(crate) fn has_begun(&self) -> bool {
         matches!(self.claim, RunClaim::Held(_) | RunClaim::None)
+    }
+
+    fn holds(&self, claim: &Arc<Claim>) -> bool {
+        matches!(&self.claim, RunClaim::Held(held) | RunClaim::TakenOver(held) if held == claim)
     }
 }
 
-struct InAir {
+pub(crate) struct InAir {
     call: Call,
     asked_at: Instant,
     /// What SQS has answered, where the call has reached it.
@@ -63,16 +68,16 @@ pub(crate) struct Host {
     pub(crate) watch: Watch,
     pub(crate) now: Instant,
     on_lambda: bool,
-    runs: Vec<Run>,
-    in_air: Vec<InAir>,
+    pub(crate) runs: Vec<Run>,
+    pub(crate) in_air: Vec<InAir>,
     store: Store,
-    asked: Vec<Asked>,
+    pub(crate) asked: Vec<Asked>,
     told: Vec<(DeliveryId, Told)>,
     store_is_down: bool,
     /// Deliveries whose handlers have succeeded, and that have no outcome before their mark.
     marking: HashSet<DeliveryId>,
     answered: Vec<(Call, Replies)>,
-    open: Vec<(Receive, Instant)>,
+    pub(crate) open: Vec<(Receive, Instant)>,
     brought_too_late: usize,
     draws: u32,
     /// Drops every note, as a host without telemetry does.
@@ -93,13 +98,17 @@ impl Host {
 
     /// As [`new`](Self::new), on a clock that starts at `now`.
     pub(crate) fn at(now: Instant, setting: &Setting) -> Self {
-        let policy = setting.policy();
+        Self::with(now, setting.policy(), setting.max_receives())
+    }
+
+    /// A host of this policy, on a queue that allows so many receives.
+    pub(crate) fn with(now: Instant, policy: Policy, max_receives: u32) -> Self {
         let mut host = Self {
-            sqs: Sqs::new(setting.fifo, policy.lease, setting.max_receives()),
+            sqs: Sqs::new(policy.fifo, policy.lease, max_receives),
             watch: Watch::new(policy.clone()),
-            ledger: Ledger::new(policy).unwrap(),
             now,
-            on_lambda: setting.on_lambda,
+            on_lambda: policy.polling.is_none(),
+            ledger: Ledger::new(policy).unwrap(),
             runs: Vec::new(),
             in_air: Vec::new(),
             store: Store::default(),
@@ -120,7 +129,8 @@ impl Host {
 
     /// A new process takes over: it knows nothing of the old one, whose calls and receives are gone.
     pub(crate) fn restart(&mut self, policy: &Policy) {
-        self.watch = Watch::new(policy.clone());
+        self.watch = self.watch.of_next_process(policy.clone());
+        self.store.process += 1;
         self.ledger = Ledger::new(policy.clone()).unwrap();
         self.runs.clear();
         self.in_air.clear();
@@ -133,7 +143,7 @@ impl Host {
         self.act();
     }
 
-    fn end(&mut self, pick: usize, ending: Ending, job_type: Option<&str>) {
+    pub(crate) fn end(&mut self, pick: usize, ending: Ending, job_type: Option<&str>) {
         let run = self.runs.remove(pick);
         self.watch.ends(run.message, matches!(ending, Ending::Done | Ending::DoneBefore(_)));
         let jitter = self.jitter();
@@ -187,7 +197,7 @@ impl Host {
         });
     }
 
-    fn answer(&mut self, pick: usize, fates: u16, results: usize) {
+    pub(crate) fn answer(&mut self, pick: usize, fates: u16, results: usize) {
         let Some(position) = pick.checked_rem(self.in_air.len()) else { return };
         self.arrive(position, fates);
         let InAir { call, asked_at, replies } = self.in_air.remove(position);
@@ -337,9 +347,7 @@ impl Host {
             }
             Effect::Claim(delivery, step) => self.step_of_claim(delivery, step),
             Effect::RenewClaim { delivery, claim, length } => {
-                let holds = |run: &Run| {
-                    run.delivery == delivery && matches!(&run.claim, RunClaim::Held(held) if *held == claim)
-                };
+                let holds = |run: &Run| run.delivery == delivery && run.holds(&claim);
                 let is_held = self.marking.contains(&delivery) || self.runs.iter().any(holds);
                 assert!(is_held, "only a run has a claim, and its own");
                 self.ask(delivery, Request::Renew { claim, length });

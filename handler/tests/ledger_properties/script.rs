@@ -1,9 +1,9 @@
 //! Random scripts: what happens to a host, step by step.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use drumline::{Acknowledge, Claims, DeadLetterPath, JitterMode, Policy, Polling};
+use drumline::{Acknowledge, Claims, CrashEvidence, DeadLetterPath, JitterMode, Policy, Polling};
 use proptest::prelude::*;
 
 use crate::host::WAIT_TIME;
@@ -47,6 +47,8 @@ pub(crate) enum Step {
     TurnPause { pick: usize },
     /// Every pause ends.
     Resume,
+    /// The process dies, and another one takes its place.
+    Die,
     /// Time passes.
     Wait(Duration),
 }
@@ -76,6 +78,7 @@ impl From<[u8; 4]> for Step {
             64 => Self::TurnStore,
             58..61 => Self::TurnPause { pick },
             61 => Self::Resume,
+            62 if a % 8 == 0 => Self::Die,
             _ => Self::Wait(Duration::from_secs(u64::from(a) * u64::from(b % 8))),
         }
     }
@@ -128,6 +131,11 @@ impl Setting {
         policy.retry_by_type.insert("spread".to_owned(), steps.with_jitter(JitterMode::Full));
         policy.dead_letter = self.dead_letter;
         policy.claims = self.claims;
+        // The model of a store outlives the process; half of the queues of a store do not count on that.
+        if self.claims != Claims::Off && self.lease_secs != 7 {
+            policy.crash_evidence = CrashEvidence::Store;
+        }
+        policy.max_receives = NonZeroU32::new(self.max_receives());
         policy.polling = (!self.on_lambda).then_some(Polling { wait_time: WAIT_TIME });
         policy.acknowledge = if self.on_lambda { Acknowledge::ByResponse } else { Acknowledge::ByDelete };
         policy

@@ -75,6 +75,10 @@ impl Host {
             }
             Step::TurnPause { pick } => self.turn_pause(pick),
             Step::Resume => self.resume_all(),
+            Step::Die => {
+                let policy = self.ledger.policy().clone();
+                self.restart(&policy);
+            }
             Step::Wait(time) => self.wait(time),
         }
     }
@@ -104,7 +108,7 @@ impl Host {
     }
 
     /// Messages come: by an open receive, or as a batch of their own on Lambda.
-    pub(super) fn land(&mut self, pick: usize, duplicate: bool) {
+    pub(crate) fn land(&mut self, pick: usize, duplicate: bool) {
         let max = match (self.on_lambda, pick.checked_rem(self.open.len())) {
             (true, _) => 4,
             (false, Some(position)) => self.open[position].0.max,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use drumline::{Claim, DeliveryId, Held, Identity};
+use drumline::{Claim, DeliveryId, Held, Identity, Takeover};
 
 /// Where a job is, in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,12 +18,16 @@ enum State {
 struct Record {
     state: State,
     counter: u64,
+    /// The process that claimed it last; `None` if that was one of another message.
+    process: Option<u32>,
+    /// How many claims of the message in a row were taken over without an ending.
+    unended: u32,
 }
 
 /// An answer to a request for a claim.
 #[derive(Debug, Clone)]
 pub(crate) enum Admitted {
-    Granted(Arc<Claim>),
+    Granted(Arc<Claim>, Option<Takeover>),
     Done,
     Held(Duration),
 }
@@ -55,7 +59,11 @@ pub(crate) struct Asked {
 
 /// The records of all jobs, each found by the number of its message.
 #[derive(Debug, Default)]
-pub(crate) struct Store(HashMap<usize, Record>);
+pub(crate) struct Store {
+    records: HashMap<usize, Record>,
+    /// The number of the process that asks.
+    pub(crate) process: u32,
+}
 
 impl Store {
     /// Carries out a request.
@@ -78,24 +86,35 @@ impl Store {
     }
 
     fn claim(&mut self, now: Instant, message: usize, length: Duration) -> Admitted {
-        let record = self.0.entry(message).or_insert(Record { state: State::Released, counter: 0 });
-        match record.state {
+        let new = Record { state: State::Released, counter: 0, process: None, unended: 0 };
+        let record = self.records.entry(message).or_insert(new);
+        let takeover = match record.state {
             State::Done => return Admitted::Done,
             State::Claimed { until } if until > now => return Admitted::Held(until - now),
-            State::Claimed { .. } | State::Released => {}
-        }
-        *record = Record { state: State::Claimed { until: now + length }, counter: record.counter + 1 };
-        Admitted::Granted(Arc::new(Claim {
+            State::Claimed { .. } => Some(Takeover {
+                former_owner: Some(owner(record.process)),
+                unended: if record.process.is_some() { record.unended + 1 } else { 0 },
+            }),
+            State::Released => None,
+        };
+        *record = Record {
+            state: State::Claimed { until: now + length },
+            counter: record.counter + 1,
+            process: Some(self.process),
+            unended: takeover.as_ref().map_or(0, |takeover| takeover.unended),
+        };
+        let claim = Claim {
             identity: Arc::new(Identity::new("arn", "type", None, format!("m{message}"))),
-            owner: "worker".into(),
+            owner: owner(record.process),
             counter: record.counter,
             lock: None,
-        }))
+        };
+        Admitted::Granted(Arc::new(claim), takeover)
     }
 
     /// A write under a claim, which happens if the claim is still that of its owner.
     fn write(&mut self, claim: &Claim, change: impl FnOnce(State) -> Option<State>) -> Held {
-        let record = self.0.get_mut(&number(claim)).filter(|record| record.counter == claim.counter);
+        let record = self.records.get_mut(&number(claim)).filter(|record| record.counter == claim.counter);
         let Some(record) = record else { return Held::Lost };
         let Some(state) = change(record.state) else { return Held::Lost };
         record.state = state;
@@ -104,18 +123,25 @@ impl Store {
 
     /// Another worker claims the job under another message, for a short time: the claim has expired by the store's clock.
     pub(crate) fn claim_elsewhere(&mut self, now: Instant, message: usize) {
-        if let Some(record) = self.0.get_mut(&message)
+        if let Some(record) = self.records.get_mut(&message)
             && let State::Claimed { .. } = record.state
         {
             record.state = State::Released;
             self.claim(now, message, Duration::from_secs(10));
+            if let Some(record) = self.records.get_mut(&message) {
+                record.process = None;
+            }
         }
     }
 
     /// Returns true if a run of the job was marked as done.
     pub(crate) fn is_done(&self, message: usize) -> bool {
-        self.0.get(&message).is_some_and(|record| record.state == State::Done)
+        self.records.get(&message).is_some_and(|record| record.state == State::Done)
     }
+}
+
+fn owner(process: Option<u32>) -> Arc<str> {
+    process.map_or_else(|| "elsewhere".into(), |process| format!("worker {process}").into())
 }
 
 /// The number of the message whose job is claimed.

@@ -74,6 +74,8 @@ pub(crate) struct Watch {
     released: HashSet<usize>,
     /// What has been told at least once.
     pub(crate) heard: HashSet<&'static str>,
+    /// Messages that earlier processes may have deleted for a reason.
+    pub(crate) gone: HashSet<usize>,
 }
 
 impl Watch {
@@ -107,7 +109,15 @@ impl Watch {
             kept_since: None,
             released: HashSet::new(),
             heard: HashSet::new(),
+            gone: HashSet::new(),
         }
+    }
+
+    /// A new process begins with none of that, and what became of the messages stays so.
+    pub(crate) fn of_next_process(&mut self, policy: Policy) -> Self {
+        let mut gone = std::mem::take(&mut self.gone);
+        gone.extend(self.done.iter().chain(&self.moved));
+        Self { gone, heard: std::mem::take(&mut self.heard), ..Self::new(policy) }
     }
 
     pub(crate) fn comes(&mut self, now: Instant, message: &Message) {
@@ -433,6 +443,7 @@ fn name(note: &Note) -> &'static str {
         Note::Unmarked { .. } => "unmarked",
         Note::ClaimNotReleased(_) => "claim not released",
         Note::Isolated(_) => "isolated",
+        Note::Stalled { .. } => "stalled",
         Note::KeptInHand { .. } => "kept in hand",
         Note::Received(_) => "received",
         Note::EmptyAtOnce => "empty at once",

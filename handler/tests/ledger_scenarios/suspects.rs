@@ -1,6 +1,33 @@
-//! Messages that may have killed a process run alone, for a while.
+//! Messages that may have killed a process run in groups, with nothing beside them.
 
-use crate::world::{DONE, World, fifo, gone, retry, secs, standard};
+use std::num::NonZeroU32;
+
+use drumline::{Claims, CrashEvidence, Held, Policy};
+
+use crate::world::{DONE, World, fifo, gone, retry, secs, standard, with_places};
+
+/// Eight places, and a redrive policy that allows so many receives.
+fn eight(max_receives: u32) -> Policy {
+    Policy { max_receives: NonZeroU32::new(max_receives), ..with_places(8, standard()) }
+}
+
+/// The same with claims in a store that outlives the process.
+fn with_store(policy: Policy) -> Policy {
+    Policy { claims: Claims::Required, crash_evidence: CrashEvidence::Store, ..policy }
+}
+
+/// The names of those that began since the last time, by a start or by the end of their waiting.
+fn begun(world: &mut World) -> Vec<String> {
+    let words = ["start ", "begin "];
+    let name = |line: String| words.iter().find_map(|word| Some(line.strip_prefix(word)?.to_owned()));
+    world.heard().into_iter().filter_map(name).collect()
+}
+
+/// A run succeeds under its claim, and the store remembers that.
+fn is_done(world: &mut World, name: &str) {
+    world.ends(name, DONE);
+    world.mark_is(Ok(Held::Ours));
+}
 
 #[test]
 fn a_suspect_waits_until_it_is_alone_and_nothing_starts_beside_it() {
@@ -19,14 +46,137 @@ fn a_suspect_waits_until_it_is_alone_and_nothing_starts_beside_it() {
 }
 
 #[test]
-fn suspects_run_one_after_the_other() {
-    let mut world = World::new(standard());
-    world.receives(["s*3", "t*7"]);
-    assert_eq!(world.heard(), ["s waits to run alone", "t waits to run alone", "start s"]);
-    world.ends("s", retry());
-    assert!(world.heard().contains(&"start t".to_owned()));
+fn groups_are_the_smaller_the_more_receives_have_no_ending_and_double_after_each_that_ended() {
+    let mut world = World::new(eight(10));
+    world.receives(["s*4", "t*4", "u*3", "v*3", "w*3"]);
+    world.forget();
+    assert_eq!(world.ledger.running(), 2, "two of eight after two receives without an ending");
+    world.ends("u", DONE);
+    world.ends("v", retry());
+    assert_eq!(
+        begun(&mut world),
+        ["w", "s"],
+        "of the next group one may be with three others, one with one other"
+    );
+    world.ends("w", DONE);
+    world.ends("s", DONE);
+    assert_eq!(begun(&mut world), ["t"]);
     world.ends("t", DONE);
+    world.receives(["x*3", "y*3"]);
+    assert_eq!(
+        world.heard().iter().filter(|line| line.contains("waits to run alone")).count(),
+        0,
+        "trusted by now"
+    );
     assert!(world.ledger.demand() > 0);
+}
+
+#[test]
+fn on_its_last_receive_a_suspect_stays_alone() {
+    let mut world = World::new(eight(5));
+    for round in 0..6 {
+        let (one, other) = (format!("s{round}"), format!("t{round}"));
+        world.is_handed([format!("{one}*5").as_str(), format!("{other}*5").as_str()]);
+        assert_eq!(world.ledger.running(), 1);
+        world.ends(&one, DONE);
+        assert_eq!(world.ledger.running(), 1);
+        world.ends(&other, DONE);
+    }
+}
+
+#[test]
+fn on_its_last_but_one_receive_a_suspect_begins_alone() {
+    let mut world = World::new(eight(4));
+    world.receives(["s*3", "t*3", "u*3"]);
+    assert_eq!(world.ledger.running(), 1);
+    world.ends("s", DONE);
+    assert_eq!(world.ledger.running(), 2);
+}
+
+#[test]
+fn the_last_receive_alone_keeps_messages_alone_for_two_minutes_only() {
+    let mut world = World::new(eight(5));
+    world.agrees();
+    world.receives(["a*5"]);
+    world.ends("a", DONE);
+    world.wait(secs(121));
+    for name in ["b", "c", "d"] {
+        world.is_handed([format!("{name}*5").as_str()]);
+        world.ends(name, DONE);
+    }
+    world.is_handed(["e*5", "f*5"]);
+    assert_eq!(world.ledger.running(), 2, "a process that has lived for so long trusts them");
+}
+
+#[test]
+fn with_a_store_receives_alone_are_no_evidence() {
+    let mut world = World::new(with_store(eight(5)));
+    world.receives(["a*5", "b*4"]);
+    world.is_granted("a");
+    world.is_granted("b");
+    assert_eq!(world.heard(), ["start a", "start b"]);
+}
+
+#[test]
+fn a_job_whose_worker_died_waits_for_its_group_under_its_claim() {
+    let mut world = World::new(with_store(eight(10)));
+    world.receives(["a", "s*2", "t*2"]);
+    world.is_granted("a");
+    world.takes_over("s", 1);
+    assert!(world.heard().contains(&"s was left by dead, unended 1".to_owned()));
+    world.takes_over("t", 3);
+    assert_eq!(begun(&mut world), [""; 0]);
+    assert_eq!((world.ledger.running(), world.ledger.demand()), (3, 0));
+    world.wait(secs(20));
+    assert!(world.heard().iter().any(|line| line.starts_with("renew the claim of s")));
+    is_done(&mut world, "a");
+    assert_eq!(begun(&mut world), ["s"], "the less suspicious one, and not both: the other must be alone");
+    world.is_handed(["b"]);
+    assert_eq!(begun(&mut world), [""; 0]);
+}
+
+#[test]
+fn the_time_of_an_attempt_begins_with_its_handler() {
+    let mut world = World::new(with_store(Policy { handler_timeout: secs(10), ..eight(10) }));
+    world.agrees();
+    world.receives(["a", "s*2"]);
+    world.is_granted("a");
+    world.takes_over("s", 1);
+    world.wait(secs(9));
+    is_done(&mut world, "a");
+    world.forget();
+    world.wait(secs(9));
+    assert!(!world.heard().iter().any(|line| line.starts_with("cancel s")));
+    world.wait(secs(1));
+    assert!(world.heard().contains(&"cancel s TimedOut".to_owned()));
+}
+
+#[test]
+fn what_this_very_process_left_unended_is_no_suspect() {
+    let mut world = World::new(with_store(eight(3)));
+    world.receives(["a*2"]);
+    world.takes_over_own("a", 1);
+    assert_eq!(world.heard(), ["start a", "begin a"]);
+}
+
+#[test]
+fn what_is_handed_in_begins_at_once() {
+    let mut world = World::new(Policy { polling: None, ..with_store(eight(3)) });
+    world.is_handed(["a*2", "b*3"]);
+    world.takes_over("a", 1);
+    world.takes_over("b", 2);
+    assert_eq!(begun(&mut world), ["a", "b", "a", "b"]);
+}
+
+#[test]
+fn a_drain_releases_what_waits_for_its_group() {
+    let mut world = World::new(with_store(eight(10)));
+    world.receives(["a", "s*2"]);
+    world.is_granted("a");
+    world.takes_over("s", 1);
+    world.forget();
+    world.drain(secs(25));
+    assert_eq!(world.heard(), ["cancel s Shutdown"]);
 }
 
 #[test]
@@ -41,18 +191,17 @@ fn a_message_whose_ending_is_known_is_no_suspect() {
 }
 
 #[test]
-fn a_waiting_suspect_is_trusted_after_a_minute() {
+fn a_suspect_waits_for_a_minute_at_most_and_then_begins_beside_what_runs() {
     let mut world = World::new(standard());
     world.agrees();
     world.receives(["a"]);
-    world.receives(["s*3"]);
+    world.is_handed(["s*3"]);
     world.forget();
     world.wait(secs(59));
-    assert!(!world.heard().contains(&"start s".to_owned()));
+    assert_eq!(begun(&mut world), [""; 0]);
     world.wait(secs(1));
-    assert!(world.heard().contains(&"start s".to_owned()));
-    world.receives(["t*3"]);
-    assert_eq!(world.heard(), ["start t"]);
+    assert_eq!(begun(&mut world), ["s"]);
+    assert_eq!(world.ledger.demand(), 0);
 }
 
 #[test]
@@ -70,10 +219,10 @@ fn a_suspect_that_runs_for_long_stops_the_queue_for_a_minute_only() {
 }
 
 #[test]
-fn a_suspect_that_lost_its_lease_while_waiting_holds_nobody_up() {
+fn a_suspect_that_lost_its_lease_while_waiting_holds_nothing_up() {
     let mut world = World::new(standard());
     world.receives(["a"]);
-    world.receives(["s*3"]);
+    world.is_handed(["s*3"]);
     world.wait(secs(15));
     world.answer(vec![Ok(()), gone()]);
     assert_eq!(world.ledger.in_hand(), 1);
@@ -81,7 +230,7 @@ fn a_suspect_that_lost_its_lease_while_waiting_holds_nobody_up() {
 }
 
 #[test]
-fn a_suspect_that_goes_back_with_its_lane_holds_nobody_up() {
+fn a_suspect_that_goes_back_with_its_lane_holds_nothing_up() {
     let mut world = World::new(fifo());
     world.receives(["h/x", "g/a", "g/s*3"]);
     world.ends("a", retry());
@@ -90,4 +239,56 @@ fn a_suspect_that_goes_back_with_its_lane_holds_nobody_up() {
     world.confirm();
     assert_eq!(world.heard(), ["a is settled", "s is settled"]);
     assert_eq!(world.ledger.demand(), 31);
+}
+
+#[test]
+fn a_fresh_process_receives_few_until_it_knows_that_they_are_trusted() {
+    let mut world = World::fresh(with_store(eight(5)));
+    assert_eq!(world.asked_for(), [1]);
+    world.receives(["a"]);
+    assert_eq!(world.asked_for(), [0; 0], "the store has not said yet who had it");
+    world.is_granted("a");
+    assert_eq!(world.asked_for(), [2]);
+    world.receives(["b", "c"]);
+    world.is_granted("b");
+    world.is_granted("c");
+    assert_eq!(world.asked_for(), [4]);
+}
+
+#[test]
+fn beside_a_suspect_on_its_last_receives_nothing_is_received_and_then_one_at_a_time() {
+    let mut world = World::fresh(with_store(eight(3)));
+    for round in 0..4 {
+        let name = format!("s{round}");
+        let receive = world.take_receive();
+        assert_eq!(receive.max, 1);
+        world.lands(receive, &[&format!("{name}*3")]);
+        world.takes_over(&name, 2);
+        assert_eq!((world.asked_for(), world.ledger.demand()), (vec![], 0));
+        is_done(&mut world, &name);
+    }
+}
+
+#[test]
+fn those_of_a_run_without_a_claim_are_judged_by_their_receives() {
+    let mut world = World::new(Policy { claims: Claims::BestEffort, ..with_store(eight(10)) });
+    world.receives(["a", "s*4"]);
+    world.claim_is_unanswered("a");
+    world.claim_is_unanswered("s");
+    assert!(!world.heard().contains(&"run s without a claim".to_owned()));
+    world.ends("a", DONE);
+    assert!(world.heard().contains(&"run s without a claim".to_owned()));
+}
+
+#[test]
+fn suspects_that_wait_with_every_place_taken_begin_all_the_same() {
+    let mut world = World::new(with_store(eight(20)));
+    world.receives(["a", "b", "c", "d", "e", "f", "g", "h"]);
+    for (name, unended) in [("a", 1), ("b", 2), ("c", 2), ("d", 2), ("e", 2), ("f", 2), ("g", 2), ("h", 2)] {
+        world.takes_over(name, unended);
+    }
+    assert_eq!((world.ledger.running(), begun(&mut world).len()), (8, 8 + 2));
+    is_done(&mut world, "a");
+    is_done(&mut world, "b");
+    assert_eq!(begun(&mut world), ["c", "d", "e", "f"], "two of eight, doubled");
 }

@@ -46,6 +46,10 @@ pub(crate) fn words_of_note(note: &Note) -> Option<String> {
         Note::Unmarked { message, .. } => format!("{} is unmarked", message.id),
         Note::ClaimNotReleased(message) => format!("the claim of {} was not released", message.id),
         Note::Isolated(message) => format!("{} waits to run alone", message.id),
+        Note::Stalled { message, takeover, .. } => {
+            let worker = takeover.former_owner.as_deref().unwrap_or("a worker");
+            format!("{} was left by {worker}, unended {}", message.id, takeover.unended)
+        }
         Note::KeptInHand { message, .. } => format!("{} is kept in hand", message.id),
         Note::ReceiveFailed { retry_in, .. } => format!("receive failed, again in {retry_in:?}"),
         Note::Paused(pause) => format!("paused: {}", pause.reason.label()),

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use drumline::{
     Call, CallError, Claim, ClaimStep, Claimed, DeadLetterPath, DeliveryId, Disposition, Effect, Ending,
     Held, Identity, Jitter, JitterMode, JobResult, Ledger, MarkError, Message, Note, Outcome, Past, Pause,
-    PauseReason, Policy, Probe, Receive, ReceiveFailure, Recollection, Replies, Report,
+    PauseReason, Policy, Probe, Receive, ReceiveFailure, Recollection, Replies, Report, Takeover,
 };
 
 use crate::words::{words_of_call, words_of_note};
@@ -77,6 +77,15 @@ fn some_instant() -> Instant {
     Instant::now()
 }
 
+fn claim(name: &str) -> Arc<Claim> {
+    Arc::new(Claim {
+        identity: Arc::new(Identity::new("arn", "type", None, name)),
+        owner: "worker".into(),
+        counter: 1,
+        lock: None,
+    })
+}
+
 pub(crate) struct World {
     pub(crate) ledger: Ledger,
     pub(crate) now: Instant,
@@ -103,7 +112,35 @@ impl World {
         Self::recalling(policy, Recollection::default())
     }
 
+    /// A process that is no longer careful, and has done some jobs, so that its receives are as large as they can be.
     pub(crate) fn recalling(policy: Policy, past: Recollection) -> Self {
+        let mut world = Self::start(policy, past);
+        for _ in 0..3 {
+            let Some(receive) = world.open.pop_front() else { break };
+            world.wait(secs(20));
+            world.lands(receive, &[]);
+        }
+        for earlier in ["earlier 1", "earlier 2", "earlier 3", "earlier 4"] {
+            let Some(receive) = world.open.pop_front() else { break };
+            world.lands(receive, &[earlier]);
+            world.ends(earlier, DONE);
+            if !world.in_air.is_empty() {
+                world.confirm();
+            }
+        }
+        world.heard.clear();
+        world.learned.clear();
+        world.finished.clear();
+        world.born = world.now;
+        world
+    }
+
+    /// A process that has just started.
+    pub(crate) fn fresh(policy: Policy) -> Self {
+        Self::start(policy, Recollection::default())
+    }
+
+    fn start(policy: Policy, past: Recollection) -> Self {
         let now = some_instant();
         let mut world = Self {
             ledger: Ledger::recalling(policy, past).unwrap(),
@@ -205,13 +242,21 @@ impl World {
     /// The store grants the newest run of this message its claim.
     #[track_caller]
     pub(crate) fn is_granted(&mut self, name: &str) {
-        let claim = Claim {
-            identity: Arc::new(Identity::new("arn", "type", None, name)),
-            owner: "worker".into(),
-            counter: 1,
-            lock: None,
-        };
-        self.claim_is_answered(name, Claimed::Granted(Arc::new(claim)));
+        self.claim_is_answered(name, Claimed::Granted(claim(name)));
+    }
+
+    /// The store grants the newest run of this message a claim that was taken over from `dead`.
+    #[track_caller]
+    pub(crate) fn takes_over(&mut self, name: &str, unended: u32) {
+        let takeover = Takeover { former_owner: Some("dead".into()), unended };
+        self.claim_is_answered(name, Claimed::TakenOver(claim(name), takeover));
+    }
+
+    /// The same, left by this very process.
+    #[track_caller]
+    pub(crate) fn takes_over_own(&mut self, name: &str, unended: u32) {
+        let takeover = Takeover { former_owner: Some("worker".into()), unended };
+        self.claim_is_answered(name, Claimed::TakenOver(claim(name), takeover));
     }
 
     /// The store does not answer the newest run of this message.
@@ -391,6 +436,7 @@ impl World {
                 ClaimStep::Ask(length) => format!("ask for the claim of {} for {length:?}", self.names[&id]),
                 ClaimStep::RunUnclaimed => format!("run {} without a claim", self.names[&id]),
                 ClaimStep::GiveUp => format!("end {} without a claim", self.names[&id]),
+                ClaimStep::Begin(_) => format!("begin {}", self.names[&id]),
             }),
             Effect::RenewClaim { delivery, claim, length } => {
                 assert_eq!(**claim.identity.id(), *self.names[&delivery]);

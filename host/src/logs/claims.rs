@@ -1,9 +1,9 @@
-//! The log lines about claims.
+//! The log lines about claims, and about what became of the workers that had them.
 
 use drumline::Note;
 use tracing::{error, warn};
 
-/// Logs a note about a claim; any other is not its own.
+/// Logs a note about a claim or a suspect; any other is not its own.
 pub(super) fn log(queue: &str, note: &Note) {
     match note {
         Note::ClaimRenewalFailed { message, error } => {
@@ -13,6 +13,22 @@ pub(super) fn log(queue: &str, note: &Note) {
             queue,
             message_id = &*message.id,
             "claim lost: another run of the job has it by now, so this one is stopped, or its effect may happen twice"
+        ),
+        Note::Stalled { message, claim, takeover } => warn!(
+            queue,
+            message_id = &*message.id,
+            "type" = &**claim.identity.job_type(),
+            job_id = &**claim.identity.job_id(),
+            receive_count = message.receive_count,
+            former_worker = takeover.former_owner.as_deref(),
+            unended = takeover.unended,
+            "stalled job taken over: its worker left it without an ending"
+        ),
+        Note::Isolated(message) => warn!(
+            queue,
+            message_id = &*message.id,
+            receive_count = message.receive_count,
+            "suspect: earlier runs have no known ending, so it waits for its turn in case it kills the process"
         ),
         Note::RunsUnclaimed(message) => {
             warn!(queue, message_id = &*message.id, "runs without a claim, since the store does not answer");

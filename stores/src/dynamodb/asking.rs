@@ -10,7 +10,7 @@ use super::changes::Change;
 use super::items::{INPROGRESS, Id, Item, after, expiration, now_ms, number, raw, string};
 use super::job_ids;
 use super::table::{Failure, Table};
-use crate::store::{Keep, StoreError};
+use crate::store::{Keep, StoreError, takeover};
 
 /// How often what is there may change under the asking, until it is given up.
 const ROUNDS: usize = 10;
@@ -84,7 +84,7 @@ pub(super) async fn claim(
         if let Some(own) = own {
             let grant =
                 asked.grant(own.attempts_made, own.counter, own.lock_counter, own.checkpoint.clone())?;
-            return Ok(Admission::Granted(grant));
+            return Ok(Admission::Granted(Grant { takeover: takeover("", own.unended), ..grant }));
         }
         let written = asked.write(table, &seen);
         // Beside the claim's own write, so that it takes no time of its own.
@@ -192,6 +192,10 @@ impl Asked<'_> {
         let attempt = same_message.map_or(0, |before| before.attempts_made) + 1;
         let same_payload = before.filter(|before| before.validation == validation(request));
         let checkpoint = same_payload.and_then(|before| before.checkpoint.clone());
+        let takeover = before.filter(|before| before.is_unended(now)).and_then(|before| {
+            takeover(&before.owner, same_message.map_or(0, |before| before.unended.saturating_add(1)))
+        });
+        let unended = takeover.as_ref().map_or(0, |takeover| takeover.unended);
         // Those of items that only count as absent may as well go on.
         let next = |item: Option<&Item>| item.map_or(0, |item| item.counter) + 1;
         let counter = next(seen.claim.as_ref()).max(next(seen.old.as_ref()));
@@ -210,6 +214,7 @@ impl Asked<'_> {
             .set("attempts", number(u64::from(attempt)))
             .set("nonce", number(nonce))
             .set("lock_counter", number(lock_counter))
+            .set_or_remove("unended", (unended > 0).then(|| number(u64::from(unended))))
             .remove("finished_at")
             .remove("verdict")
             .remove("data");
@@ -222,7 +227,10 @@ impl Asked<'_> {
         let lock = request.lock.as_ref();
         let lock = lock.map(|lock| self.take(Id::Lock(lock), seen.lock.as_ref(), lock_counter));
         match table.write([Some(claim), lock].into_iter().flatten().collect()).await? {
-            Ok(()) => Ok(Ok(self.grant(attempt, counter, lock_counter, checkpoint)?)),
+            Ok(()) => {
+                let grant = self.grant(attempt, counter, lock_counter, checkpoint)?;
+                Ok(Ok(Grant { takeover, ..grant }))
+            }
             Err(failures) => Ok(Err(failures)),
         }
     }
@@ -259,6 +267,7 @@ impl Asked<'_> {
             claim: Arc::new(claim),
             attempt: NonZeroU32::new(attempt).unwrap_or(NonZeroU32::MIN),
             checkpoint: checkpoint.map(raw).transpose()?,
+            takeover: None,
         })
     }
 }

@@ -99,6 +99,8 @@ pub(super) struct Item {
     pub(super) attempts_made: u32,
     pub(super) nonce: u64,
     pub(super) lock_counter: u64,
+    /// How many claims of the message in a row were taken over without an ending.
+    pub(super) unended: u32,
     pub(super) verdict: Option<String>,
     pub(super) checkpoint: Option<String>,
     pub(super) data: Option<String>,
@@ -133,6 +135,7 @@ impl Item {
             attempts_made: u32::try_from(number("attempts")).unwrap_or(u32::MAX),
             nonce: number("nonce"),
             lock_counter: number("lock_counter"),
+            unended: u32::try_from(number("unended")).unwrap_or(u32::MAX),
             verdict: string("verdict"),
             checkpoint: string("checkpoint"),
             data: string("data"),
@@ -157,6 +160,11 @@ impl Item {
 
     pub(super) fn is_claimed(&self, now_ms: u64) -> bool {
         self.status == INPROGRESS && self.until > now_ms
+    }
+
+    /// Returns true if its claim has expired without an ending.
+    pub(super) fn is_unended(&self, now_ms: u64) -> bool {
+        self.status == INPROGRESS && self.until > 0 && self.until <= now_ms
     }
 
     pub(super) fn is_of(&self, claim: &Claim) -> bool {

@@ -131,7 +131,7 @@ impl Claims {
             counter: self.counter,
             lock: request.lock.clone().map(|lock| (lock, self.counter)),
         });
-        Grant { claim, attempt, checkpoint }
+        Grant { claim, attempt, checkpoint, takeover: None }
     }
 
     pub(super) fn renew(&mut self, claim: &Claim, length: Duration, now: Instant) -> Held {

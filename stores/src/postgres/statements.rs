@@ -12,12 +12,40 @@ use sqlx::{Error, Postgres, Row};
 
 use super::text::{decode, encode, was_unambiguous, writable};
 use crate::record::MAX_ATTEMPTS_KEPT;
-use crate::store::{Keep, millis};
+use crate::store::{Keep, millis, takeover};
 
 /// SQL has no unsigned numbers.
 fn signed(number: u64) -> i64 {
     number.cast_signed()
 }
+
+/// The bits of a nonce that count how many claims of a message in a row were taken over without an ending, and those that
+/// mark a nonce as one that counts: workers before this one draw all of its bits.
+///
+/// The count has no column of its own, since a role that may not change the tables would need help with an upgrade.
+const UNENDED: i64 = 0xffff_ffff;
+
+/// Asks for a claim. The row is read as it was before the statement: the function takes it over if the claim has expired,
+/// and then its state says if it was unended. Were it changed in between, the function would not take it over.
+const CLAIM: &str = "
+    SELECT asked.*, before.unended,
+        CASE WHEN before.is_running AND before.rest <> $14 THEN before.owner END AS former_owner
+    FROM (
+        SELECT now.owner, now.is_running, now.rest,
+            CASE
+                WHEN now.is_running AND now.rest = $14 THEN now.counted
+                WHEN now.is_running AND now.message_id = $13 THEN least(now.counted + 1, 255)
+                ELSE 0
+            END AS unended
+        FROM (SELECT 1) AS one LEFT JOIN (
+            SELECT owner, message_id, state = 'running' AND expires > clock_timestamp() AS is_running,
+                nonce & ~4294967295 AS rest,
+                CASE WHEN nonce & 4294967040 = 3735928320 THEN nonce & 255 ELSE 0 END AS counted
+            FROM drumline_claims_v2 WHERE key = $1
+        ) AS now ON true
+    ) AS before,
+    drumline_claim_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14 | 3735928320 | before.unended)
+        AS asked";
 
 pub(super) async fn claim(
     connection: &mut PgConnection,
@@ -27,25 +55,23 @@ pub(super) async fn claim(
     nonce: i64,
 ) -> Result<Admission, Error> {
     let identity = &request.identity;
-    let row = sqlx::query(
-        "SELECT * FROM drumline_claim_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
-    )
-    .bind(&**identity.key())
-    .bind(request.legacy_key.as_deref().filter(|key| was_unambiguous(key)))
-    .bind(format!("{:032x}", request.payload_hash))
-    .bind(request.lock.as_deref().map(writable))
-    .bind(millis(request.length))
-    .bind(millis(keep.history))
-    .bind(writable(owner))
-    .bind(encode(identity.scope()))
-    .bind(encode(identity.job_type()))
-    .bind(encode(identity.source().map_or("", |source| source)))
-    .bind(encode(identity.job_id()))
-    .bind(encode(&request.queue))
-    .bind(encode(&request.message_id))
-    .bind(nonce)
-    .fetch_one(connection)
-    .await?;
+    let row = sqlx::query(CLAIM)
+        .bind(&**identity.key())
+        .bind(request.legacy_key.as_deref().filter(|key| was_unambiguous(key)))
+        .bind(format!("{:032x}", request.payload_hash))
+        .bind(request.lock.as_deref().map(writable))
+        .bind(millis(request.length))
+        .bind(millis(keep.history))
+        .bind(writable(owner))
+        .bind(encode(identity.scope()))
+        .bind(encode(identity.job_type()))
+        .bind(encode(identity.source().map_or("", |source| source)))
+        .bind(encode(identity.job_id()))
+        .bind(encode(&request.queue))
+        .bind(encode(&request.message_id))
+        .bind(nonce & !UNENDED)
+        .fetch_one(connection)
+        .await?;
     let left = || -> Result<Duration, Error> {
         Ok(Duration::from_millis(u64::try_from(row.try_get::<i64, _>("number")?).unwrap_or_default()))
     };
@@ -66,6 +92,10 @@ pub(super) async fn claim(
                 claim: Arc::new(claim),
                 attempt: attempt.ok_or_else(|| unreadable("attempts"))?,
                 checkpoint: value()?,
+                takeover: takeover(
+                    row.try_get::<Option<&str>, _>("former_owner")?.unwrap_or_default(),
+                    u32::try_from(row.try_get::<i64, _>("unended")?).unwrap_or_default(),
+                ),
             })
         }
         "done" => {

@@ -12,17 +12,18 @@ use serde_json::value::RawValue;
 
 use crate::matches::{add_old, in_order};
 use crate::record::{AttemptRecord, ClaimRecord, JobRecord, JobState};
-use crate::store::StoreError;
+use crate::store::{StoreError, takeover};
 
-/// The answer of `claim.lua`: a word, two numbers, a text, another number, and the run of a job that is done.
-pub(super) type Asked = (String, u64, u32, Option<String>, u64, Vec<String>);
+/// The answer of `claim.lua`: a word, two numbers, a text, another number, the run of a job that is done, and the claim that
+/// was taken over.
+pub(super) type Asked = (String, u64, u32, Option<String>, u64, Vec<String>, u32, String);
 
 /// The keys of a job id; its alias, claim, progress and attempts in the format of version 0.1; and the time in seconds and
 /// microseconds.
 pub(super) type JobAnswer = (Vec<String>, Option<String>, Value, Value, Value, (u64, u64));
 
 pub(super) fn admission(
-    (word, number, attempts, text, lock_counter, run): Asked,
+    (word, number, attempts, text, lock_counter, run, unended, former_owner): Asked,
     request: &ClaimRequest,
     owner: &Arc<str>,
 ) -> Result<Admission, StoreError> {
@@ -38,6 +39,7 @@ pub(super) fn admission(
                 claim: Arc::new(claim),
                 attempt: NonZeroU32::new(attempts).ok_or_else(|| unreadable("attempts"))?,
                 checkpoint: text.map(|text| raw(text, "checkpoint")).transpose()?,
+                takeover: takeover(&former_owner, unended),
             })
         }
         "done" => {

@@ -46,6 +46,7 @@ mod races;
 #[cfg(any(feature = "redis", feature = "postgres", feature = "dynamodb"))]
 mod servers;
 mod surrenders;
+mod takeovers;
 mod values;
 mod world;
 
@@ -99,6 +100,12 @@ macro_rules! conformance {
                 a_checkpoint_outlives_its_owner,
                 a_checkpoint_is_not_for_another_payload,
                 a_checkpoint_ends_with_its_job,
+            }
+            takeovers {
+                claims_that_were_left_unended_are_counted_with_their_owner,
+                an_ending_ends_the_count,
+                another_message_of_the_job_begins_a_count_of_its_own,
+                a_renewed_claim_is_not_left,
             }
             locks {
                 a_lock_is_held_against_other_keys,

@@ -161,6 +161,11 @@ impl World {
         }
     }
 
+    /// Returns true for the store of one process, which dies with its workers.
+    pub fn is_memory(&self) -> bool {
+        self.kind == Kind::Memory
+    }
+
     /// A name that no other test has.
     pub fn name(&self, name: &str) -> String {
         format!("{name}-{}", self.mark)

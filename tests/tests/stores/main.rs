@@ -8,6 +8,7 @@ mod attempts;
 mod effects_once;
 mod outage;
 mod report;
+mod stalled;
 mod turns;
 
 use drumline_tests::{Launch, TestQueue};

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{Lab, Row};
 use crate::bench::faults::effects::now_ms;
 use crate::bench::faults::row::{Goal, as_f64, secs};
+use crate::service::lasting::{Kind, LastingServer};
 
 const JOBS: usize = 64;
 const JOB_MS: u64 = 2000;
@@ -22,13 +23,23 @@ const LIMIT: Duration = Duration::from_secs(90);
 const END: Duration = Duration::from_secs(40);
 
 pub(super) fn measure(lab: &Lab) -> Result<Vec<Row>> {
-    let scene = lab.scene("deploy", MAX_RECEIVE_COUNT, 30)?;
+    lab.together(&[Some(Kind::Redis), None], |store| measure_one(lab, *store))
+}
+
+fn measure_one(lab: &Lab, store: Option<Kind>) -> Result<Vec<Row>> {
+    let label = store.map_or_else(|| "memory:".to_owned(), |kind| kind.to_string());
+    let name = format!("deploy-{}", label.trim_end_matches(':').to_lowercase());
+    let server = store.map(|kind| LastingServer::start(kind, &name)).transpose()?;
+    let scene = lab.scene(&name, MAX_RECEIVE_COUNT, 30)?;
     let down = scene.file("down");
     fs::write(&down, "")?;
     // The fourth run is late enough for the restart to come first.
     let launch = scene.worker().set("DRUMLINE_CONCURRENCY", CONCURRENCY.to_string());
     let launch = launch.set("DRUMLINE_RETRY", "schedule(1s,1s,5s)").set("DRUMLINE_RETRY_JITTER", "none");
-    let launch = launch.set("DRUMLINE_WAIT_TIME", "1s");
+    let mut launch = launch.set("DRUMLINE_WAIT_TIME", "1s");
+    if let Some(server) = &server {
+        launch = launch.set("DRUMLINE_STORE_URL", server.url());
+    }
     let mut worker = launch.start_ready()?;
     scene.send("job", JOBS, &json!({ "ms": JOB_MS, "fail_while": down }))?;
     lab.until(LIMIT, || Ok(scene.effects.read()?.started() >= FAILURES * JOBS))?;
@@ -45,6 +56,6 @@ pub(super) fn measure(lab: &Lab) -> Result<Vec<Row>> {
     let took = span.filter(|_| lines.done().len() == JOBS).map(|(first, last)| secs(last - first));
     let dead = scene.queue.dead()?;
     let note = format!("{failures} failed runs before; {} of {JOBS} done, {dead} dead", lines.done().len());
-    let row = Row::new("memory:", "s to drain", ideal, took).goal(Goal::AtMost(GOAL * ideal));
+    let row = Row::new(label, "s to drain", ideal, took).goal(Goal::AtMost(GOAL * ideal));
     Ok(vec![row.note(note)])
 }

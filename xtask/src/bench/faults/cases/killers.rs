@@ -8,6 +8,7 @@ use serde_json::json;
 use super::{Lab, Row};
 use crate::bench::faults::row::{Goal, as_f64};
 use crate::bench::faults::say;
+use crate::service::lasting::{Kind, LastingServer};
 
 const INNOCENT: usize = 60;
 const KILLERS: usize = 2;
@@ -16,16 +17,25 @@ const INNOCENT_MS: u64 = 2000;
 const LEASE_SECS: u32 = 5;
 const LIMIT: Duration = Duration::from_secs(240);
 
-/// `maxReceiveCount`, and how many innocent jobs may die.
-const VARIANTS: [(u32, f64); 2] = [(4, 2.0), (10, 0.0)];
+/// The store, `maxReceiveCount`, and how many innocent jobs may die.
+const VARIANTS: [(Option<Kind>, u32, f64); 4] =
+    [(None, 4, 2.0), (None, 10, 0.0), (Some(Kind::Redis), 4, 2.0), (Some(Kind::Redis), 10, 0.0)];
 
 pub(super) fn measure(lab: &Lab) -> Result<Vec<Row>> {
-    lab.together(&VARIANTS, |(max_receive_count, goal)| measure_one(lab, *max_receive_count, *goal))
+    lab.together(&VARIANTS, |(store, max_receive_count, goal)| {
+        measure_one(lab, *store, *max_receive_count, *goal)
+    })
 }
 
-fn measure_one(lab: &Lab, max_receive_count: u32, goal: f64) -> Result<Vec<Row>> {
-    let scene = lab.scene(&format!("killers-{max_receive_count}"), max_receive_count, LEASE_SECS)?;
-    let launch = scene.worker();
+fn measure_one(lab: &Lab, store: Option<Kind>, max_receive_count: u32, goal: f64) -> Result<Vec<Row>> {
+    let kind = store.map_or_else(|| "memory:".to_owned(), |kind| kind.to_string());
+    let name = format!("killers-{max_receive_count}-{}", kind.trim_end_matches(':').to_lowercase());
+    let server = store.map(|kind| LastingServer::start(kind, &name)).transpose()?;
+    let scene = lab.scene(&name, max_receive_count, LEASE_SECS)?;
+    let mut launch = scene.worker();
+    if let Some(server) = &server {
+        launch = launch.set("DRUMLINE_STORE_URL", server.url());
+    }
     let mut worker = launch.start_ready()?;
     // One among the first, one in the middle.
     for half in ["first", "second"] {
@@ -39,7 +49,7 @@ fn measure_one(lab: &Lab, max_receive_count: u32, goal: f64) -> Result<Vec<Row>>
     })?;
     let dead = scene.queue.dead_bodies()?;
     let innocent = dead.iter().filter(|body| body.contains("innocent")).count();
-    let label = format!("maxReceiveCount {max_receive_count}");
+    let label = format!("maxReceiveCount {max_receive_count}, {kind}");
     let lines = scene.effects.read()?;
     let time = drained.map_or_else(|| "over 240 s".to_owned(), |time| format!("{:.0} s", time.as_secs_f64()));
     let note = format!(

@@ -1,0 +1,71 @@
+//! Claims whose worker has died, or seems to have: they expire without being finished or surrendered.
+
+use std::sync::Arc;
+
+use drumline::{ClaimRequest, Grant, Held, Surrender, Takeover};
+use drumline_store::Store;
+
+use crate::world::{World, again, fail, granted, granted_in_time, short};
+
+/// The takeover of a grant as its owner and count; in memory there never is one.
+fn of(grant: &Grant) -> Option<(Option<&str>, u32)> {
+    grant.takeover.as_ref().map(|Takeover { former_owner, unended }| (former_owner.as_deref(), *unended))
+}
+
+/// What a shared store says of a claim that `owner` has left.
+fn left_by(world: &World, owner: &str, unended: u32) -> Option<(Option<String>, u32)> {
+    (!world.is_memory()).then(|| (Some(world.name(owner)), unended))
+}
+
+fn assert_takeover(grant: &Grant, expected: Option<&(Option<String>, u32)>) {
+    assert_eq!(of(grant), expected.map(|(owner, unended)| (owner.as_deref(), *unended)));
+}
+
+/// The message is received again and again, and its worker dies each time.
+async fn dies(store: &Arc<dyn Store>, request: &ClaimRequest) -> Grant {
+    granted_in_time(store, &short(request.clone())).await
+}
+
+pub async fn claims_that_were_left_unended_are_counted_with_their_owner(world: World) {
+    let (one, other) = (world.worker("one").await, world.worker("other").await);
+    let request = world.request("job");
+    assert_takeover(&dies(&one, &request).await, None);
+    assert_takeover(&dies(&other, &again(&request)).await, left_by(&world, "one", 1).as_ref());
+    assert_takeover(&dies(&one, &again(&request)).await, left_by(&world, "other", 2).as_ref());
+    let grant = granted_in_time(&other, &again(&request)).await;
+    assert_takeover(&grant, left_by(&world, "one", 3).as_ref());
+}
+
+pub async fn an_ending_ends_the_count(world: World) {
+    let store = world.worker("one").await;
+    let request = world.locking("job", "lock");
+    for spared in [false, true] {
+        dies(&store, &request).await;
+        let grant = granted_in_time(&store, &again(&request)).await;
+        assert_takeover(&grant, left_by(&world, "one", 1).as_ref());
+        let how = Surrender { spared, verdict: None };
+        assert_eq!(store.surrender(&grant.claim, &how).await, Ok(Held::Ours));
+        let grant = granted(&store, &again(&request)).await;
+        assert_takeover(&grant, None);
+        fail(&store, &grant.claim).await;
+    }
+}
+
+pub async fn another_message_of_the_job_begins_a_count_of_its_own(world: World) {
+    let store = world.worker("one").await;
+    let request = world.request("job");
+    dies(&store, &request).await;
+    dies(&store, &again(&request)).await;
+    let other = ClaimRequest { message_id: "another".into(), ..request };
+    assert_takeover(&dies(&store, &other).await, left_by(&world, "one", 0).as_ref());
+    assert_takeover(&granted_in_time(&store, &again(&other)).await, left_by(&world, "one", 1).as_ref());
+}
+
+pub async fn a_renewed_claim_is_not_left(world: World) {
+    let store = world.worker("one").await;
+    let request = world.request("job");
+    let claim = dies(&store, &request).await.claim;
+    assert_eq!(store.renew(&claim, crate::world::LONG).await, Ok(Held::Ours));
+    fail(&store, &claim).await;
+    assert_takeover(&granted(&store, &again(&request)).await, None);
+}
