@@ -36,7 +36,7 @@ fn main() -> Result<(), AnyError> {
 
 async fn serve() -> Result<(), AnyError> {
     let server = Server::bind("127.0.0.1:0").await?;
-    let queue_url = server.endpoint().create_queue("bench", &[])?;
+    let (queue_url, _) = server.endpoint().create_queue_with_dead_letters("bench", "bench-dlq", 10)?;
     let control = TcpListener::bind("127.0.0.1:0").await?;
     println!("{queue_url} {}", control.local_addr()?);
 

@@ -215,10 +215,19 @@ impl Consumer {
         };
         let limits = retry_limits(settings, Some(&facts));
         match policy.dead_letter {
+            DeadLetterPath::Redrive if !facts.redrive_is_known => warn!(
+                queue = &*name,
+                "the queue's redrive policy is not known: give the worker sqs:GetQueueAttributes, and check that the queue \
+                 has a DLQ"
+            ),
             DeadLetterPath::Redrive => {}
             // Found now, since a copy that cannot be sent is found out too late.
             DeadLetterPath::Copy => drop(queue.dead_letter_url().await.map_err(failed)?),
             DeadLetterPath::Nowhere => {
+                // Nothing else would end its retries, and nothing of its failures would be left.
+                if !settings.allow_unbounded {
+                    return Err(StartError::Settings(no_dead_letter_queue(&name)));
+                }
                 warn!(
                     queue = &*name,
                     "the queue has no DLQ: what fails for good stays in it until it expires"
@@ -278,6 +287,15 @@ struct Loop {
     probe: DepthProbe,
 }
 
+/// The reason for which a queue without a DLQ is not consumed.
+fn no_dead_letter_queue(name: &str) -> String {
+    format!(
+        "{name}: the queue has no DLQ, so a job that always fails would be retried until its message expires: give the \
+         queue a redrive policy, or set DRUMLINE_ALLOW_UNBOUNDED=true (allow_unbounded = true in the file, \
+         --allow-unbounded) to have failures stay in the queue until its retention ends"
+    )
+}
+
 async fn patiently_describe(queue: &AwsQueue, name: &str) -> Result<QueueFacts, SqsError> {
     let mut tries = 1;
     loop {
@@ -286,6 +304,15 @@ async fn patiently_describe(queue: &AwsQueue, name: &str) -> Result<QueueFacts, 
                 warn!(queue = name, error = error.text, "the queue does not answer yet");
                 tries += 1;
                 tokio::time::sleep(START_WAIT).await;
+            }
+            // A missing permission of this one action; bad credentials end the start.
+            Err(error) if error.is_access_denied() => {
+                warn!(
+                    queue = name,
+                    error = error.text,
+                    "the queue's attributes cannot be read: the defaults of SQS are assumed"
+                );
+                return Ok(QueueFacts::unreadable());
             }
             result => return result,
         }

@@ -10,12 +10,14 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum ShownState {
     /// Somebody works on it.
     Running,
-    /// Nobody does: it waits for its next attempt, or for the redrive policy.
+    /// It waits for its next attempt. Or its worker was killed in its last one, and SQS moves its message to the DLQ.
     Waiting,
     /// It is done.
     Done,
     /// No attempt can succeed.
     Failed,
+    /// Its last attempt has failed: SQS moves its message to the DLQ.
+    Dead,
     /// There is history only: nobody has claimed it lately.
     Unknown,
 }
@@ -27,13 +29,14 @@ impl ShownState {
             Self::Waiting => "waiting",
             Self::Done => "done",
             Self::Failed => "failed",
+            Self::Dead => "dead",
             Self::Unknown => "unknown",
         }
     }
 
     /// Whether nothing more comes, unless somebody sends the job again.
     pub(crate) fn is_final(self) -> bool {
-        matches!(self, Self::Done | Self::Failed)
+        matches!(self, Self::Done | Self::Failed | Self::Dead)
     }
 }
 
@@ -166,8 +169,10 @@ fn state(job: &JobRecord) -> ShownState {
         Some(JobState::Waiting) => ShownState::Waiting,
         Some(JobState::Done) => ShownState::Done,
         Some(JobState::Failed) => ShownState::Failed,
+        Some(JobState::Dead) => ShownState::Dead,
         // What is no job at all is never claimed, and has failed for good all the same.
         None if was_dead_lettered(job) => ShownState::Failed,
+        None if job.attempts.last().is_some_and(|last| last.last_attempt) => ShownState::Dead,
         None => ShownState::Unknown,
     }
 }
@@ -205,6 +210,7 @@ pub(crate) mod examples {
             reason: reason.to_owned(),
             outcome: outcome.to_owned(),
             retry_in_ms: None,
+            last_attempt: false,
         }
     }
 
@@ -242,11 +248,16 @@ mod tests {
     fn the_claim_tells_how_far_a_job_is_and_without_one_its_history_does() {
         let failed = || attempt("retry", "no route");
         let condemned = || attempt("dead_letter", "no such user");
+        let last = || drumline_store::AttemptRecord { last_attempt: true, ..failed() };
         let table = [
             (job(Some(claim(JobState::Running)), vec![condemned()]), ShownState::Running),
             (job(Some(claim(JobState::Waiting)), vec![failed()]), ShownState::Waiting),
             (job(Some(claim(JobState::Done)), vec![condemned()]), ShownState::Done),
             (job(Some(claim(JobState::Failed)), Vec::new()), ShownState::Failed),
+            (job(Some(claim(JobState::Dead)), vec![failed()]), ShownState::Dead),
+            (job(Some(claim(JobState::Waiting)), vec![last()]), ShownState::Waiting),
+            (job(None, vec![failed(), last()]), ShownState::Dead),
+            (job(None, vec![last(), failed()]), ShownState::Unknown),
             (job(None, vec![failed(), condemned()]), ShownState::Failed),
             (job(None, vec![condemned(), failed()]), ShownState::Unknown),
             (job(None, Vec::new()), ShownState::Unknown),

@@ -34,6 +34,8 @@ pub(crate) struct Work {
     pub(crate) payload: Box<RawValue>,
     /// Before the job's own key is known, the identity by what the envelope says.
     pub(crate) identity: Arc<Identity>,
+    /// The lock that another job holds, once the store has said so.
+    pub(crate) busy_lock: Option<Arc<str>>,
     required: RequiredFields,
     is_replay: bool,
     is_named: bool,
@@ -76,6 +78,7 @@ impl Work {
             payload: envelope.payload,
             identity: Arc::new(identity),
             is_replay: envelope.is_replay,
+            busy_lock: None,
             required,
             is_named: envelope.is_named,
             is_raw,
@@ -106,6 +109,7 @@ impl Work {
             Admission::Condemned(reason) => Err(Ending::Condemned { reason: bounded(reason) }),
             Admission::Held(remaining) => Err(held(remaining, "another worker or message runs the job", id)),
             Admission::Locked(remaining) => {
+                self.busy_lock = lock.as_deref().map(Arc::from);
                 Err(held(remaining, "another job has the lock", &lock.unwrap_or_default()))
             }
             Admission::Mismatch => Err(Ending::Rejected {

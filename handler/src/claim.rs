@@ -195,6 +195,8 @@ pub struct Surrender {
     pub spared: bool,
     /// Why the message has failed for good, where it has.
     pub verdict: Option<String>,
+    /// The attempt was the message's last: SQS moves the message to the DLQ instead of handing it out again.
+    pub dead: bool,
 }
 
 /// What a store says to a write under a claim.

@@ -12,7 +12,7 @@ use crate::ending::Ending;
 use crate::failure::bounded;
 use crate::outcome::Outcome;
 use crate::policy::{Policy, UnknownType};
-use crate::retry::Jitter;
+use crate::retry::{Jitter, MAX_VISIBILITY};
 
 pub(crate) use mark::{MarkDecision, decide_mark};
 pub(crate) use run::{RunDecision, decide_run};
@@ -33,6 +33,9 @@ pub struct Facts<'a> {
 
 /// The shortest wait for a claim or a lock, and the shortest time over which those who wait are spread.
 const HELD_WAIT: Duration = Duration::from_secs(1);
+
+/// The shortest first time for which a permanent failure without a DLQ stays hidden.
+const UNDELIVERABLE_WAIT: Duration = Duration::from_secs(60);
 
 /// How long a message stays away at most while the store of claims does not answer: every receive counts towards the
 /// DLQ, and an outage is no failure of the job.
@@ -93,6 +96,14 @@ pub fn decide(policy: &Policy, facts: &Facts<'_>, ending: &Ending, jitter: Jitte
         Ending::Interrupted => Outcome::Release,
         Ending::LeaseLost => Outcome::LeaseLost,
     }
+}
+
+/// How long a permanent failure stays hidden in a queue without a DLQ: its handler runs no more, so each receive has less
+/// to gain than the one before.
+pub(crate) fn hidden_without_dlq(policy: &Policy, job_type: Option<&str>, receives: u32) -> Duration {
+    let doublings = receives.saturating_sub(1).min(16);
+    let first = policy.retry_for(job_type).longest().max(UNDELIVERABLE_WAIT);
+    first.saturating_mul(1 << doublings).min(MAX_VISIBILITY)
 }
 
 /// When to ask again for what is held: once it is free, unless it is renewed. Then the waits double, since every receive

@@ -7,6 +7,7 @@ use crate::call::CallId;
 use crate::claim::{Claim, Surrender};
 use crate::claim_lease::{RunClaim, Waits};
 use crate::control::CancelReason;
+use crate::lock_waits::LockWait;
 use crate::marking::Marking;
 use crate::message::Message;
 use crate::retry::MAX_VISIBILITY;
@@ -63,6 +64,8 @@ pub(crate) struct Delivery {
     pub(crate) stage: Stage,
     /// The number of its runs that ended for lack of resources, and after which it stayed in hand.
     pub(crate) kept_runs: u8,
+    /// Its wait for a lock, until it has the lock or leaves.
+    pub(crate) lock_wait: Option<LockWait>,
     /// Where it is given back unrun: for how long it stays hidden.
     pub(crate) hidden_for: Duration,
 }
@@ -174,6 +177,7 @@ impl Delivery {
             releasing: None,
             stage: Stage::Waiting,
             kept_runs: 0,
+            lock_wait: None,
             hidden_for: Duration::ZERO,
         }
     }
@@ -349,7 +353,7 @@ impl Delivery {
     pub(crate) fn next_check(&self) -> Option<Instant> {
         let lost_at = if self.is_past_lease() { None } else { Some(self.lost_at()) };
         let own = match &self.stage {
-            Stage::Waiting => [None; 3],
+            Stage::Waiting => [self.lock_wait.as_ref().and_then(LockWait::next_check), None, None],
             Stage::Running(run) => {
                 let claim = if run.lost { None } else { run.claim.next_check() };
                 let claim = claim.into_iter().chain(run.marking.as_ref().map(Marking::ask_at)).min();

@@ -215,6 +215,8 @@ pub struct Report {
     pub identity: Option<Arc<Identity>>,
     /// Which attempt it was, where the claim told; else receives are counted.
     pub attempt: Option<NonZeroU32>,
+    /// The lock that another job holds, if the run ended as [`Held`](Ending::Held) for it.
+    pub lock: Option<Arc<str>>,
     /// The result that the handler left: kept with the mark that its job is done.
     pub result: Option<JobResult>,
 }
@@ -222,6 +224,6 @@ pub struct Report {
 impl Report {
     /// The report of a run that left no result.
     pub fn new(ending: Ending, job_type: Option<Arc<str>>) -> Self {
-        Self { ending, job_type, identity: None, attempt: None, result: None }
+        Self { ending, job_type, identity: None, attempt: None, lock: None, result: None }
     }
 }

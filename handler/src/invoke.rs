@@ -110,7 +110,8 @@ async fn run(route: &Route, mut attempt: Attempt, envelope: Option<Envelope>) ->
     let Admitted { attempt: number, claim, checkpoint, deadline } = match work.admit(route, &attempt).await {
         Ok(admitted) => admitted,
         Err(ending) => {
-            return Report { identity: Some(work.identity), ..Report::new(ending, Some(work.job_type)) };
+            let (identity, lock) = (Some(work.identity), work.busy_lock);
+            return Report { identity, lock, ..Report::new(ending, Some(work.job_type)) };
         }
     };
     attempt.deadline = deadline.unwrap_or(attempt.deadline);

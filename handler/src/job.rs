@@ -42,7 +42,7 @@ pub trait Job: DeserializeOwned + Send + 'static {
     /// Within which other jobs [`IDEMPOTENCY_KEY`](Self::IDEMPOTENCY_KEY) is unique.
     const KEY_SCOPE: KeyScope = KeyScope::Job;
     /// What no two jobs may work on at once, whatever their types and keys: `account:42`, say. A job whose lock is held
-    /// comes back later, and that is no attempt. At most [`MAX_KEY_BYTES`](crate::MAX_KEY_BYTES).
+    /// waits in hand, for a minute at most before it is received again, and that is no attempt. At most [`MAX_KEY_BYTES`](crate::MAX_KEY_BYTES).
     const LOCK: Option<fn(&Self) -> String> = None;
 }
 

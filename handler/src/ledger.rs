@@ -15,6 +15,7 @@ mod clock;
 mod dispositions;
 mod drain;
 mod flow;
+mod locks;
 mod pausing;
 mod resources;
 mod suspects;
@@ -33,6 +34,7 @@ use crate::claim::{Claim, ClaimStep, JobResult, Surrender};
 use crate::control::CancelReason;
 use crate::delivery::{Delivery, DeliveryId};
 use crate::isolation::Isolation;
+use crate::lock_waits::LockWaits;
 use crate::message::Message;
 use crate::note::Note;
 use crate::pause::Pauses;
@@ -175,6 +177,7 @@ pub struct Ledger {
     /// Heads of lanes that may start.
     ready: VecDeque<DeliveryId>,
     isolation: Isolation,
+    lock_waits: LockWaits,
     recollection: Recollection,
     receives: Option<Receives>,
     deletes: Batch,
@@ -213,6 +216,7 @@ impl Ledger {
             lanes: HashMap::default(),
             ready: VecDeque::new(),
             isolation: Isolation::new(concurrency),
+            lock_waits: LockWaits::default(),
             recollection,
             receives,
             deletes,
@@ -279,6 +283,8 @@ impl Ledger {
         self.start_ready(now);
         // What has waited here for twelve hours starts with no time left.
         self.check_due(now);
+        // What left without a run may have been the next to ask for a lock.
+        self.start_ready(now);
         self.flush(now);
         self.ask_for_messages(now);
     }
@@ -311,7 +317,8 @@ impl Ledger {
         // Settlements have room of their own, so that polling overlaps with them; when it is full, SQS is slow to
         // confirm, and more messages would only lose their leases here.
         let for_work = places.saturating_sub(self.waiting + self.running);
-        let in_all = (2 * places).saturating_sub(self.deliveries.len());
+        // What waits for a lock is bounded by itself, and keeps no other message away.
+        let in_all = (2 * places + self.lock_waits.parked()).saturating_sub(self.deliveries.len());
         for_work.min(in_all)
     }
 

@@ -60,6 +60,7 @@ mod invoke;
 mod isolation;
 mod job;
 pub mod ledger;
+mod lock_waits;
 mod marking;
 mod message;
 mod note;

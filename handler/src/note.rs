@@ -114,6 +114,13 @@ pub enum Note {
         /// The run.
         run: RunFacts,
     },
+    /// A message waits in hand for a lock that another job holds, which takes no place and costs no receive.
+    WaitsForLock {
+        /// The message.
+        message: Arc<Message>,
+        /// The lock.
+        lock: Arc<str>,
+    },
     /// A message that may kill the process waits to run alone.
     Isolated(Arc<Message>),
     /// A job was taken over from a run that never ended: mostly its worker has died.
@@ -198,6 +205,8 @@ pub struct RunFacts {
     pub ending: Ending,
     /// From the start to the ending.
     pub took: Duration,
+    /// No other attempt follows: SQS moves the message to the DLQ instead of handing it out again.
+    pub last_attempt: bool,
 }
 
 impl RunFacts {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use crate::retry::{MAX_VISIBILITY, RetryPolicy};
+use crate::retry::{MAX_VISIBILITY, ReceiveLimit, RetryPolicy};
 
 /// Most places a queue may have: beyond this, memory and SQS's in-flight quota are the limit, not the setting.
 pub const MAX_CONCURRENCY: usize = 10_000;
@@ -37,6 +37,8 @@ pub struct Policy {
     /// After how many failed attempts a message has failed for good; `None` leaves that to the redrive policy, which
     /// counts receives.
     pub max_attempts: Option<NonZeroU32>,
+    /// The receives that the queue allows, after which SQS moves a message to the DLQ.
+    pub receives: ReceiveLimit,
     /// The claims of runs.
     pub claims: Claims,
     /// What makes a message a suspect, which may kill the process.
@@ -98,7 +100,8 @@ pub enum DeadLetterPath {
     Redrive,
     /// A copy with the reason is sent to the DLQ; the original is deleted when that is confirmed.
     Copy,
-    /// There is no DLQ. Nothing is deleted; the message comes back at the longest backoff until it expires.
+    /// There is no DLQ. Nothing is deleted; the message is received again after the longest backoff, and then after twice as
+    /// long each time, up to 12 hours, until it expires.
     Nowhere,
 }
 
@@ -147,6 +150,7 @@ impl Policy {
             retry: RetryPolicy::default(),
             retry_by_type: HashMap::new(),
             max_attempts: None,
+            receives: ReceiveLimit::Unknown,
             claims: Claims::Off,
             crash_evidence: CrashEvidence::default(),
             max_receives: None,

@@ -52,7 +52,8 @@ pub enum JitterMode {
     Equal,
     /// The delay itself.
     None,
-    /// The delay and up to a quarter more, in whole seconds; at least a second more is possible. Never less than the delay.
+    /// The delay and up to a quarter more, in whole seconds from a delay of a second on; then at least a second more is
+    /// possible. Never less than the delay.
     Added,
 }
 
@@ -151,7 +152,8 @@ impl RetryPolicy {
     }
 
     /// One delay after each attempt; the last one also after all further attempts. From 1 to 100 steps, each at most
-    /// [`MAX_VISIBILITY`].
+    /// [`MAX_VISIBILITY`]. Its steps are chosen times, so its jitter is [`JitterMode::Added`] and never makes a
+    /// wait shorter; [`with_jitter`](Self::with_jitter) takes any other mode at its word.
     pub fn schedule(steps: Vec<Duration>) -> Result<Self, InvalidRetryPolicy> {
         if steps.is_empty() || steps.len() > MAX_STEPS {
             return Err(InvalidRetryPolicy(format!("a schedule has 1 to {MAX_STEPS} steps")));
@@ -161,7 +163,7 @@ impl RetryPolicy {
                 "SQS hides a message for 12h at most, so no step can be longer".to_owned(),
             ));
         }
-        Ok(Self { shape: Shape::Schedule(steps), jitter: JitterMode::Full })
+        Ok(Self { shape: Shape::Schedule(steps), jitter: JitterMode::Added })
     }
 
     /// The same delays, spread in another way.
@@ -214,7 +216,7 @@ impl RetryPolicy {
     fn longest_of(&self, whole: Duration) -> Duration {
         match self.jitter {
             JitterMode::Full | JitterMode::Equal | JitterMode::None => whole,
-            JitterMode::Added => added(whole, spread(whole.as_secs())),
+            JitterMode::Added => added(whole, |most| most),
         }
     }
 
@@ -225,7 +227,7 @@ impl RetryPolicy {
             JitterMode::Full => jitter.of(whole),
             JitterMode::Equal => whole / 2 + jitter.of(whole / 2),
             JitterMode::None => whole,
-            JitterMode::Added => added(whole, jitter.up_to(spread(whole.as_secs()))),
+            JitterMode::Added => added(whole, |most| jitter.up_to(most)),
         }
     }
 
@@ -249,9 +251,14 @@ impl RetryPolicy {
     }
 }
 
-fn added(whole: Duration, secs: u64) -> Duration {
-    // A delay of nothing is one that the policy means to have.
-    if whole.is_zero() { whole } else { (whole + Duration::from_secs(secs)).min(MAX_VISIBILITY) }
+/// Adds a part of the spread, which `draw` selects. Waits below a second are those of a step inside one attempt
+/// ([`Context::retry`](crate::Context::retry)), so they are not spread over whole seconds. A delay of nothing stays that.
+fn added(whole: Duration, draw: impl Fn(u64) -> u64) -> Duration {
+    let more = match whole.as_secs() {
+        0 => Duration::from_nanos(draw(u64::from(whole.subsec_nanos()) / 4)),
+        secs => Duration::from_secs(draw(spread(secs))),
+    };
+    (whole + more).min(MAX_VISIBILITY)
 }
 
 impl FromStr for RetryPolicy {

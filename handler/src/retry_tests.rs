@@ -23,6 +23,17 @@ fn a_schedule_stays_at_its_last_step() {
 }
 
 #[test]
+fn a_schedule_is_never_ahead_of_its_times() {
+    let policy: RetryPolicy = "schedule(1m,5m,30m)".parse().unwrap();
+    let ends = |n| [0, u32::MAX].map(|draw| policy.delay(attempt(n), Jitter::new(draw)).as_secs());
+    assert_eq!([1, 2, 3].map(ends), [[60, 75], [300, 375], [1800, 2250]]);
+    let short: RetryPolicy = "schedule(200ms)".parse().unwrap();
+    assert_eq!(short.delay(attempt(1), Jitter::new(u32::MAX)), Duration::from_millis(250));
+    let at_once: RetryPolicy = "schedule(0s)".parse().unwrap();
+    assert_eq!(at_once.delay(attempt(1), Jitter::new(u32::MAX)), Duration::ZERO);
+}
+
+#[test]
 fn jitter_spreads_over_its_whole_range() {
     let policy: RetryPolicy = "schedule(100s)".parse().unwrap();
     let ends = |mode| {

@@ -197,7 +197,7 @@ fn the_scripts_lead_everywhere() {
     let receives = ["received", "receive failed", "receive overdue", "empty at once"];
     let claims =
         ["claim not renewed", "claim lost", "claim not released", "runs unclaimed", "gave up on its claim"];
-    let marks = ["not marked", "result refused", "unmarked", "marked"];
+    let marks = ["not marked", "result refused", "unmarked", "marked", "waits for a lock"];
     let pauses = ["paused", "resumed", "released by a pause"];
     for name in [&outcomes[..], &calls, &leases, &receives, &claims, &marks, &pauses].concat() {
         let often = heard.get(name).copied().unwrap_or_default();

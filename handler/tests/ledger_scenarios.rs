@@ -25,6 +25,8 @@ mod handed_in;
 mod lanes;
 #[path = "ledger_scenarios/leases.rs"]
 mod leases;
+#[path = "ledger_scenarios/locks.rs"]
+mod locks;
 #[path = "ledger_scenarios/marks.rs"]
 mod marks;
 #[path = "ledger_scenarios/order_of_exit.rs"]

@@ -33,9 +33,11 @@ pub struct Advice {
 /// | R02 | the retries may take longer than the queue keeps a message, so that it is deleted unfinished |
 /// | R03 | an unknown type is tried again, but in the DLQ before a deploy can have ended |
 /// | R04 | a job may fail more often than the redrive policy lets it be received, so that its limit never comes to pass |
+/// | R05 | the queue has no DLQ, and the settings do not allow that, so that a worker refuses it |
+/// | R06 | the queue has no DLQ, and no limit of attempts, so that a job that always fails runs until its message expires |
 pub fn advise(settings: &QueueSettings, facts: &QueueFacts) -> Vec<Advice> {
     // Without a redrive policy a message is tried until it expires, so no number of tries is too small or too large.
-    let Some(redrive) = &facts.redrive else { return Vec::new() };
+    let Some(redrive) = &facts.redrive else { return without_redrive(settings, facts) };
     let waits = redrive.max_receive_count.saturating_sub(1);
     let limits = retry_limits(settings, Some(facts));
     let fitted = |policy: &RetryPolicy| policy.clone().fitted(&limits);
@@ -100,6 +102,28 @@ pub fn advise(settings: &QueueSettings, facts: &QueueFacts) -> Vec<Advice> {
     advice
 }
 
+/// The advice for a queue without a redrive policy, if that is known.
+fn without_redrive(settings: &QueueSettings, facts: &QueueFacts) -> Vec<Advice> {
+    if !facts.is_unbounded() {
+        return Vec::new();
+    }
+    match (settings.allow_unbounded, settings.max_attempts) {
+        (false, _) => vec![Advice {
+            id: "R05",
+            found: "the queue has no DLQ, and allow_unbounded is false".to_owned(),
+            reason: "without a DLQ a job that always fails is retried until its message expires, so a worker does not start",
+            mend: "give the queue a redrive policy, or set allow_unbounded",
+        }],
+        (true, None) => vec![Advice {
+            id: "R06",
+            found: "the queue has no DLQ, and max_attempts is not set".to_owned(),
+            reason: "a job that always fails runs again and again until its message expires",
+            mend: "set max_attempts, or give the queue a redrive policy",
+        }],
+        (true, Some(_)) => Vec::new(),
+    }
+}
+
 fn words(time: Duration) -> String {
     humantime::format_duration(Duration::from_secs(time.as_secs())).to_string()
 }
@@ -123,7 +147,7 @@ mod tests {
         let settings = Settings::read(&BTreeMap::new(), environment, None).unwrap();
         let redrive = max_receive_count
             .map(|max_receive_count| Redrive { dead_letter_target_arn: "arn".to_owned(), max_receive_count });
-        let facts = QueueFacts { arn: None, visibility_timeout: Duration::from_secs(30), retention, redrive };
+        let facts = QueueFacts { retention, redrive, redrive_is_known: true, ..QueueFacts::unreadable() };
         advise(&settings.queues[0], &facts).into_iter().map(|advice| advice.id).collect()
     }
 
@@ -136,8 +160,9 @@ mod tests {
 
     #[test]
     fn settings_and_queue_have_to_go_together() {
+        const UNBOUNDED: (&str, &str) = ("allow_unbounded", "true");
         const DOUBLING: (&str, &str) = ("retry", "exponential(1s,2,5m)");
-        let table: [Row; 15] = [
+        let table: [Row; 19] = [
             (&[], Some(10), DAYS, &[]),
             (&[], Some(5), DAYS, &[]),
             (&[], Some(2), DAYS, &[]),
@@ -147,11 +172,15 @@ mod tests {
             (&[DOUBLING, REJECT], Some(5), DAYS, &[]),
             (&[("max_attempts", "10")], Some(10), DAYS, &[]),
             (&[("max_attempts", "11")], Some(10), DAYS, &["R04"]),
-            (&[], None, DAYS, &[]),
+            (&[], None, DAYS, &["R05"]),
+            (&[UNBOUNDED], None, DAYS, &["R06"]),
+            (&[UNBOUNDED, ("max_attempts", "5")], None, DAYS, &[]),
+            (&[UNBOUNDED], Some(5), DAYS, &[]),
             (&[("retry", "schedule(1m,5m,30m)")], Some(4), DAYS, &[]),
             (&[("retry", "schedule(1m,5m,30m)")], Some(3), DAYS, &["R01"]),
             (&[("retry", "schedule(20m,30m,10m)")], Some(4), HOUR, &["R02"]),
-            (&[("retry", "schedule(10m,30m,10m)")], Some(4), HOUR, &[]),
+            (&[("retry", "schedule(10m,30m,10m)")], Some(4), HOUR, &["R02"]),
+            (&[("retry", "schedule(10m,25m,10m)")], Some(4), HOUR, &[]),
             (&[("retry", "schedule(1h)"), REJECT], Some(1), HOUR, &["R01"]),
         ];
         for (set, max_receive_count, retention, expected) in table {

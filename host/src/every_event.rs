@@ -149,6 +149,7 @@ fn run(job_type: &str, ending: Ending) -> RunFacts {
         attempt: NonZeroU32::MIN,
         ending,
         took: SECOND / 4,
+        last_attempt: false,
     }
 }
 
@@ -162,6 +163,14 @@ pub(crate) fn stalled() -> Note {
     };
     let takeover = Takeover { former_owner: Some("dead".into()), unended: 1 };
     Note::Stalled { message: message(), claim: Arc::new(claim), takeover }
+}
+
+/// A failed attempt that no other follows.
+fn last_attempt() -> Note {
+    let ending = Ending::RetryAsked { after: None, reason: "no route".to_owned() };
+    let run = RunFacts { last_attempt: true, ..run(TYPE, ending) };
+    let outcome = Outcome::RetryAfter(SECOND);
+    Note::Decided { delivery: DeliveryId::default(), message: message(), outcome, run: Some(run) }
 }
 
 /// Every note; a decision with every pair of an outcome and an ending.
@@ -185,6 +194,7 @@ fn notes() -> Vec<Note> {
         notes.extend([Note::Paused(pause), Note::Resumed { pause, lasted: SECOND }]);
     }
     notes.extend([
+        last_attempt(),
         Note::Settled(message()),
         Note::Unsettled { message: message(), error: error() },
         Note::CallFailed { message: message(), error: error() },
@@ -204,6 +214,7 @@ fn notes() -> Vec<Note> {
         Note::Unmarked { message: message(), error: error() },
         Note::ClaimNotReleased(message()),
         Note::KeptInHand { message: message(), run: run(TYPE, Ending::OutOfResources { reason: error() }) },
+        Note::WaitsForLock { message: message(), lock: "account:42".into() },
         Note::Isolated(message()),
         stalled(),
         Note::Received(0),
@@ -253,7 +264,7 @@ fn kind(event: &Event<'_>) -> usize {
 }
 
 /// The kinds of notes that [`kind_of_note`] numbers.
-const NOTES: usize = 28;
+const NOTES: usize = 29;
 
 /// Numbers the kinds of notes, so that a new one does not compile until it is listed.
 fn kind_of_note(note: &Note) -> usize {
@@ -286,6 +297,7 @@ fn kind_of_note(note: &Note) -> usize {
         Note::KeptInHand { .. } => 25,
         Note::EmptyAtOnce => 26,
         Note::Stalled { .. } => 27,
+        Note::WaitsForLock { .. } => 28,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Logs of a queue, as an observer. Bodies are never logged.
 
 mod claims;
+mod receiving;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +9,7 @@ use std::time::Instant;
 
 use drumline::{
     DrainSummary, Duplicate, DuplicateCause, Ending, Event, FailureClass, Message, Note, Observer, Outcome,
-    Pause, RunFacts, S3_TEST_EVENT_TYPE,
+    RunFacts, S3_TEST_EVENT_TYPE,
 };
 use tracing::{debug, error, info, warn};
 
@@ -110,30 +111,15 @@ impl Logs {
                 reason = run.ending.reason(),
                 "out of resources: kept in hand"
             ),
-            Note::Received(0) => {}
-            Note::Received(count) => debug!(queue, count, "received"),
-            Note::EmptyAtOnce => warn!(
-                queue,
-                "empty receives do not wait: slowed to ten a second; set DRUMLINE_WAIT_TIME above 0, or check that the \
-                 endpoint supports long polling"
-            ),
-            Note::ReceiveFailed { error, retry_in } => {
-                let retry_in_secs = retry_in.as_secs_f64();
-                error!(queue, error, retry_in_secs, "receiving failed");
+            Note::WaitsForLock { message, lock } => {
+                info!(queue, message_id = &*message.id, lock = &**lock, "waiting for lock");
             }
-            Note::Paused(Pause { reason, probe }) => {
-                warn!(queue, reason = reason.label(), probe = probe.label(), "receiving paused");
-            }
-            Note::Resumed { pause, lasted } => {
-                let paused_secs = lasted.as_secs_f64();
-                info!(queue, reason = pause.reason.label(), paused_secs, "pause ended");
-            }
-            Note::ReceiveOverdue => {
-                error!(
-                    queue,
-                    "a receive does not end, another one takes its place: not ready until it is over"
-                );
-            }
+            Note::Received(_)
+            | Note::EmptyAtOnce
+            | Note::ReceiveFailed { .. }
+            | Note::Paused(_)
+            | Note::Resumed { .. }
+            | Note::ReceiveOverdue => receiving::log(queue, note),
         }
     }
 }
@@ -186,6 +172,23 @@ fn decided(queue: &str, message: &Message, outcome: &Outcome, run: Option<&RunFa
             info!(queue, message_id, "S3 test event: deleted");
         }
         Outcome::Ack => debug!(queue, message_id, job_id, "type" = job_type, attempt, took_secs, "done"),
+        Outcome::RetryAfter(_) | Outcome::Release | Outcome::LeaseLost
+            if run.is_some_and(|run| run.last_attempt) =>
+        {
+            error!(
+                queue,
+                message_id,
+                job_id,
+                "type" = job_type,
+                attempt,
+                took_secs,
+                class,
+                reason,
+                receive_count = message.receive_count,
+                last_attempt = true,
+                "last attempt failed: SQS moves the message to the DLQ"
+            );
+        }
         Outcome::RetryAfter(delay) => {
             let retry_in_secs = delay.as_secs_f64();
             let text = match ending {

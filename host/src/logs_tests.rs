@@ -105,11 +105,20 @@ fn every_event_is_logged_under_its_text() {
         ("ERROR", "a receive does not end, another one takes its place: not ready until it is over"),
         ("DEBUG", "done"),
         ("INFO", "waits its turn"),
+        ("INFO", "waiting for lock"),
         ("WARN", "the handler panicked, trying again later"),
         ("WARN", "not run without a claim, trying again later"),
         ("WARN", "failed, trying again later"),
+        ("WARN", "out of resources, trying again later"),
+        ("WARN", "out of resources: kept in hand"),
+        (
+            "WARN",
+            "empty receives do not wait: slowed to ten a second; set DRUMLINE_WAIT_TIME above 0, or check that the \
+             endpoint supports long polling",
+        ),
         ("DEBUG", "not run again: it has failed for good"),
         ("ERROR", "failed for good"),
+        ("ERROR", "last attempt failed: SQS moves the message to the DLQ"),
         ("INFO", "given back"),
         ("WARN", "left alone"),
     ]);
@@ -131,6 +140,15 @@ fn a_failure_is_logged_with_its_class_and_its_reason() {
         (&line["attempt"], &line["took_secs"], &line["retry_in_secs"]),
         (&1.into(), &0.25.into(), &2.0.into())
     );
+}
+
+#[test]
+fn a_last_attempt_is_logged_as_such() {
+    let lines = logged(emit_every_event);
+    let mut lines = lines.iter().filter(|line| text(line, "message").starts_with("last attempt"));
+    let (Some(line), None) = (lines.next(), lines.next()) else { panic!("one line") };
+    assert_eq!((text(line, "level"), &line["last_attempt"]), ("ERROR", &true.into()));
+    assert_eq!((text(line, "reason"), line.get("retry_in_secs")), ("no route", None));
 }
 
 #[test]

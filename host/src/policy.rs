@@ -22,7 +22,7 @@ pub fn policy(
     facts: Option<&QueueFacts>,
 ) -> Policy {
     let dead_letter = match (facts, settings.permanent_failures) {
-        (Some(QueueFacts { redrive: None, .. }), _) => DeadLetterPath::Nowhere,
+        (Some(facts), _) if facts.is_unbounded() => DeadLetterPath::Nowhere,
         (_, PermanentFailures::Redrive) => DeadLetterPath::Redrive,
         (_, PermanentFailures::DeadLetter) => DeadLetterPath::Copy,
     };
@@ -37,6 +37,7 @@ pub fn policy(
         retry: settings.retry.clone().fitted(&limits),
         retry_by_type: by_type.map(|(name, retry)| (name.clone(), retry.clone().fitted(&limits))).collect(),
         max_attempts: settings.max_attempts,
+        receives: limits.receives,
         claims: outage.claims(),
         max_receives: redrive.and_then(|redrive| NonZeroU32::new(redrive.max_receive_count)),
         unknown_type: settings.unknown_type,

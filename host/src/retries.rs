@@ -19,7 +19,8 @@ const EXAMPLES: [u32; 2] = [5, 10];
 pub fn retry_limits(settings: &QueueSettings, facts: Option<&QueueFacts>) -> RetryLimits {
     let receives = facts.map(|facts| match &facts.redrive {
         Some(redrive) => receives(redrive.max_receive_count),
-        None => ReceiveLimit::Unlimited,
+        None if facts.is_unbounded() => ReceiveLimit::Unlimited,
+        None => ReceiveLimit::Unknown,
     });
     RetryLimits {
         receives: receives.unwrap_or_default(),

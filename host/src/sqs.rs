@@ -39,6 +39,11 @@ impl fmt::Display for SqsError {
 impl std::error::Error for SqsError {}
 
 impl SqsError {
+    /// Returns true if the credentials are good, and lack the permission for the request.
+    pub fn is_access_denied(&self) -> bool {
+        self.kind == SqsErrorKind::Denied && self.text.contains("AccessDenied")
+    }
+
     /// Returns the result of a request, for its [`Event::SqsRequest`](drumline::Event::SqsRequest).
     pub fn result_of<T>(result: &Result<T, Self>) -> SqsResult {
         result.as_ref().map_or_else(|error| SqsResult::Failed(error.kind), |_| SqsResult::Ok)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drumline::{Acknowledge, InvalidPolicy, Ledger, Message, Observer, Policy, Router};
+use drumline_host::aws::QueueFacts;
 use drumline_host::{BatchReport, Books, Driver, FifoStop, Grace, Parts, Queue, StoreOutage, policy};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -87,7 +88,7 @@ impl Batch {
         let question = self.queue.is_asked();
         let facts = tokio::time::timeout_at(end, self.queue.ask(Arc::clone(&self.observer))).await;
         question.ended(facts.is_ok());
-        if facts.is_ok_and(|facts| facts.is_some_and(|facts| facts.redrive.is_none())) {
+        if facts.is_ok_and(|facts| facts.is_some_and(QueueFacts::is_unbounded)) {
             error!(
                 queue = &*self.queue.name,
                 "a permanent failure has no DLQ to go to, so it stays in the queue and comes back until it expires: \

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use drumline::{Action, CallError, Intake, Message, Observer, Replies, RetryPolicy};
+use drumline::{Action, CallError, Intake, Message, Observer, Replies};
 use drumline_host::aws::{AwsQueue, QueueFacts, connect};
 use drumline_host::{BoxFuture, Logs, Memory, Queue, QueueSettings, QueueStatus, SqsError};
 use tokio::sync::OnceCell;
@@ -77,7 +77,16 @@ impl KnownQueue {
     pub(crate) async fn ask(&self, observer: Arc<dyn Observer>) -> Option<&QueueFacts> {
         let ask = async || match self.aws(observer).await {
             Ok(queue) => match queue.describe().await {
-                Ok(facts) => Some(facts),
+                Ok(facts) => {
+                    if facts.is_unbounded() && !self.settings.allow_unbounded {
+                        warn!(
+                            queue = &*self.name,
+                            "the queue has no DLQ: a job that always fails is retried until its message expires; give the \
+                             queue a redrive policy, or set DRUMLINE_ALLOW_UNBOUNDED=true"
+                        );
+                    }
+                    Some(facts)
+                }
                 Err(error) => {
                     // The function works without: Lambda sees to it that the visibility outlasts the function's timeout.
                     warn!(queue = &*self.name, error = error.text, "the queue cannot be asked about itself");
@@ -92,13 +101,12 @@ impl KnownQueue {
         self.facts.get_or_init(ask).await.as_ref()
     }
 
-    /// Asks SQS about the queue before a batch whose retries depend on it: its redrive policy decides how long `auto` waits
-    /// after a second receive. The first wait is a second on nearly every queue, so first receives are no reason to ask.
+    /// Asks SQS about the queue before a batch with a message that was received before: its redrive policy decides how long
+    /// `auto` waits, and which attempt is the last. After a first receive the wait is a second on nearly every queue, so first
+    /// receives are no reason to ask.
     pub(crate) async fn ask_for_retries(&self, messages: &[Message], observer: Arc<dyn Observer>) {
-        let policies = std::iter::once(&self.settings.retry).chain(self.settings.retry_by_type.values());
-        let depends = policies.into_iter().any(RetryPolicy::is_auto);
         let again = messages.iter().any(|message| message.receive_count > 1);
-        if depends && again && self.reachable && !self.facts.initialized() {
+        if again && self.reachable && !self.facts.initialized() {
             // Without an answer the waits are those of an assumed redrive policy.
             let _ = tokio::time::timeout(RETRIES_MATTER_FOR, self.ask(observer)).await;
         }

@@ -15,7 +15,7 @@
 //!
 //! | `id` | Holds |
 //! | --- | --- |
-//! | `job#KEY` | `status` (INPROGRESS or COMPLETED), `in_progress_expiration` (ms; 0 once surrendered), `expiration` (s), `data` (the result), `validation` (the payload's hash), `finished_at` (ms), `owner`, `counter`, `job_id`, `scope`, `job_type`, `source`, `queue`, `message_id`, `attempts`, `verdict`, `checkpoint`, `nonce`, `lock_counter` |
+//! | `job#KEY` | `status` (INPROGRESS or COMPLETED), `in_progress_expiration` (ms; 0 once surrendered), `expiration` (s), `data` (the result), `validation` (the payload's hash), `finished_at` (ms), `owner`, `counter`, `job_id`, `scope`, `job_type`, `source`, `queue`, `message_id`, `attempts`, `verdict`, `dead` (1 after the message's last attempt), `checkpoint`, `nonce`, `lock_counter` |
 //! | `job-progress#KEY` | `data` |
 //! | `job-attempts#KEY` | `attempts`, the oldest first |
 //! | `jobs#JOBID` | `keys` of a job id, a set of at most 20 |
@@ -255,6 +255,7 @@ impl Store for DynamoStore {
                 .set("in_progress_expiration", number(0))
                 .set("expiration", number(expiration))
                 .lower("attempts", number(u64::from(how.spared)))
+                .set_or_remove("dead", how.dead.then(|| number(1)))
                 .set_or_remove("verdict", how.verdict.as_deref().map(string));
             let changes = [Some(given_up.clone()), self.unlock(claim)].into_iter().flatten();
             let mut written = self.table.write(changes.collect()).await?;

@@ -127,6 +127,7 @@ mod tests {
             reason: String::new(),
             outcome: "retry".to_owned(),
             retry_in_ms: None,
+            last_attempt: false,
         }
     }
 

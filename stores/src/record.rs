@@ -99,6 +99,8 @@ pub enum JobState {
     Done,
     /// No attempt can succeed.
     Failed,
+    /// Its last attempt has failed: the message was received as often as its queue allows, so SQS moves it to the DLQ.
+    Dead,
 }
 
 /// One attempt that did not succeed.
@@ -134,6 +136,9 @@ pub struct AttemptRecord {
     /// When it is to come back, where it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_in_ms: Option<u64>,
+    /// It was the message's last: SQS moves the message to the DLQ instead of handing it out again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub last_attempt: bool,
 }
 
 /// How far a job is, in units of its own work.

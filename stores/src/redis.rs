@@ -192,7 +192,7 @@ impl Store for RedisStore {
     fn surrender<'a>(&'a self, claim: &'a Claim, how: &'a Surrender) -> Answer<'a, Result<Held, StoreError>> {
         Answer::later(async move {
             let mut call = self.under(&self.scripts.surrender, claim);
-            call.arg(millis(self.keep.history)).arg(u8::from(how.spared));
+            call.arg(millis(self.keep.history)).arg(u8::from(how.spared)).arg(u8::from(how.dead));
             if let Some(verdict) = &how.verdict {
                 call.arg(verdict);
             }

@@ -81,6 +81,12 @@ impl Launch {
         Self { binary: Some(binary), ..self }
     }
 
+    /// The same with another argument.
+    pub fn arg(mut self, arg: &str) -> Self {
+        self.args.push(arg.to_owned());
+        self
+    }
+
     /// The same with a variable set.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.insert(name.to_owned(), value.to_owned());

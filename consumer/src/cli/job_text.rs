@@ -65,6 +65,9 @@ fn write_attempts(out: &mut impl Write, job: &JobRecord, now: u64, is_terminal: 
 }
 
 fn consequence(attempt: &AttemptRecord) -> String {
+    if attempt.last_attempt {
+        return "last attempt".to_owned();
+    }
     match (&*attempt.outcome, attempt.retry_in_ms) {
         ("retry", Some(delay)) => format!("again after {}", short(delay)),
         ("dead_letter", _) => "failed for good".to_owned(),
@@ -137,9 +140,8 @@ fn duplicate_of(original: &DuplicateOf, now: u64) -> String {
 fn state_in_words(state: ShownState) -> String {
     let more = match state {
         ShownState::Running | ShownState::Done => "",
-        ShownState::Waiting => {
-            ": nobody works on it; its next attempt is to come, unless it was received too often"
-        }
+        ShownState::Waiting => ": its next attempt is to come",
+        ShownState::Dead => ": its last attempt failed, and SQS moves the message to the DLQ",
         ShownState::Failed => ": no attempt can succeed",
         ShownState::Unknown => ": only what follows is known",
     };
@@ -184,7 +186,7 @@ pub(super) fn line(view: &JobView) -> String {
     if let (ShownState::Running | ShownState::Done, Some(progress)) = (state, &job.progress) {
         parts.push(in_units(progress));
     }
-    if let (ShownState::Waiting | ShownState::Failed | ShownState::Unknown, Some(last)) =
+    if let (ShownState::Waiting | ShownState::Failed | ShownState::Dead | ShownState::Unknown, Some(last)) =
         (state, job.attempts.last())
     {
         let reason = brief(&last.reason, LONGEST);
@@ -311,6 +313,10 @@ mod tests {
         assert_eq!(line(&running.into()), "running, attempt 2 by host-7, 33 % 1 of 3 records");
         let waiting = job(Some(claim(JobState::Waiting)), vec![attempt("retry", "no route")]);
         assert_eq!(line(&waiting.into()), "waiting, attempt 2 rejected: no route (retry)");
+        let mut last = attempt("retry", "no route");
+        last.last_attempt = true;
+        let dead = job(Some(claim(JobState::Dead)), vec![last]);
+        assert_eq!(line(&dead.into()), "dead, attempt 2 rejected: no route (last attempt)");
         let mut verdict = claim(JobState::Failed);
         verdict.verdict = Some("no such user".to_owned());
         assert_eq!(line(&job(Some(verdict), Vec::new()).into()), "failed, no such user");

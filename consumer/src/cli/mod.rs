@@ -122,11 +122,13 @@ fn args_of(is_wanted: impl Fn(&Setting) -> bool) -> Vec<Arg> {
         .help("Settings as TOML [env: DRUMLINE_CONFIG]");
     let settings = SETTINGS.iter().filter(|setting| is_wanted(setting)).map(|setting| {
         let default = setting.default.map(|text| format!(" [default: {text}]")).unwrap_or_default();
-        Arg::new(setting.key).long(setting.flag()).value_name(setting.value).help(format!(
-            "{} [env: {}]{default}",
-            setting.help,
-            setting.variable()
-        ))
+        let arg = Arg::new(setting.key).long(setting.flag()).value_name(setting.value);
+        let arg = arg.help(format!("{} [env: {}]{default}", setting.help, setting.variable()));
+        if setting.is_switch() {
+            arg.num_args(0..=1).require_equals(true).default_missing_value("true")
+        } else {
+            arg
+        }
     });
     std::iter::once(config).chain(settings).collect()
 }

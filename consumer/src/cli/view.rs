@@ -233,6 +233,9 @@ impl View {
                             }
                             Some(format!("done in {:.2} s", run.took.as_secs_f64()))
                         }
+                        Outcome::RetryAfter(_) if run.last_attempt => {
+                            Some(format!("{reason}; that was the last attempt, and SQS moves it to the DLQ"))
+                        }
                         Outcome::RetryAfter(delay) => {
                             Some(format!("{reason}; again in {:.1} s", delay.as_secs_f64()))
                         }

@@ -249,7 +249,10 @@ async fn places_are_bounded_and_come_free_when_a_watcher_goes_away() {
         assert!(begun.elapsed() < PATIENCE, "the place stays taken");
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
-    store.surrender(&claim, &Surrender { spared: false, verdict: Some("no".to_owned()) }).await.unwrap();
+    store
+        .surrender(&claim, &Surrender { spared: false, verdict: Some("no".to_owned()), dead: false })
+        .await
+        .unwrap();
     assert_eq!(next.events(2).await[1].1["state"], "failed");
 }
 

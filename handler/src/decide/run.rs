@@ -9,7 +9,7 @@ use crate::ending::Ending;
 use crate::outcome::Outcome;
 use crate::policy::Policy;
 use crate::recollection::Past;
-use crate::retry::Jitter;
+use crate::retry::{Jitter, ReceiveLimit};
 
 /// Everything that follows from the ending of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +22,8 @@ pub(crate) struct RunDecision {
     pub(crate) past: Past,
     /// The way to give up the claim, if the run still has it.
     pub(crate) surrender: Surrender,
+    /// No other attempt follows: SQS moves the message to the DLQ instead of handing it out again.
+    pub(crate) last_attempt: bool,
 }
 
 /// Decides about a run that reported this ending, and had been asked to stop for this reason, if at all. The loss of the
@@ -38,8 +40,25 @@ pub(crate) fn decide_run(
     let ending = counted(stopped, reported);
     let outcome = decide(policy, facts, &ending, jitter);
     let past = remembered(succeeded, &outcome, now);
-    let surrender = surrender(&ending, &outcome);
-    RunDecision { ending, outcome, past, surrender }
+    let last_attempt = leaves_alive(&outcome) && is_last_receive(policy, facts);
+    let surrender = Surrender { dead: last_attempt, ..surrender(&ending, &outcome) };
+    RunDecision { ending, outcome, past, surrender, last_attempt }
+}
+
+/// Returns true if the queue hands the message out no more. Unknown as long as the redrive policy is.
+fn is_last_receive(policy: &Policy, facts: &Facts<'_>) -> bool {
+    match policy.receives {
+        ReceiveLimit::AtMost(most) => facts.receives >= most,
+        ReceiveLimit::Unknown | ReceiveLimit::Unlimited => false,
+    }
+}
+
+/// Returns true if the message stays in the queue for another attempt.
+fn leaves_alive(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::RetryAfter(_) | Outcome::Release | Outcome::LeaseLost => true,
+        Outcome::Ack | Outcome::DeadLetter(_) => false,
+    }
 }
 
 /// The ending that counts. A stopped run mostly reports the echo of its cancellation; success and a firm failure are none.
@@ -110,6 +129,7 @@ fn surrender(ending: &Ending, outcome: &Outcome) -> Surrender {
             Outcome::DeadLetter(reason) => Some(reason.clone()),
             Outcome::Ack | Outcome::RetryAfter(_) | Outcome::Release | Outcome::LeaseLost => None,
         },
+        dead: false,
     }
 }
 
@@ -195,10 +215,43 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::disallowed_methods, reason = "a test's own clock")]
+    fn an_attempt_that_no_other_follows_is_the_last_one() {
+        let receives = |count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
+        let failed = || Ending::RetryAsked { after: None, reason: why() };
+        let rejected = || Ending::Rejected { reason: why() };
+        let at_most = ReceiveLimit::AtMost(receives(3));
+        let table = [
+            (at_most, 2, failed(), false),
+            (at_most, 3, failed(), true),
+            (at_most, 4, failed(), true),
+            (at_most, 3, Ending::Interrupted, true),
+            (at_most, 3, Ending::LeaseLost, true),
+            (at_most, 3, Ending::Held { remaining: Duration::ZERO, reason: why() }, true),
+            (at_most, 3, Ending::Done, false),
+            (at_most, 3, rejected(), false),
+            (ReceiveLimit::Unknown, 3, failed(), false),
+            (ReceiveLimit::Unlimited, 1000, failed(), false),
+        ];
+        for (limit, count, ending, is_last) in table {
+            let policy = Policy { receives: limit, ..Policy::new(Duration::from_secs(30)) };
+            let facts = Facts {
+                attempt: NonZeroU32::MIN,
+                receives: receives(count),
+                job_type: None,
+                longest_delay: Duration::from_secs(600),
+            };
+            let decision = decide_run(&policy, &facts, None, ending, Instant::now(), Jitter::new(0));
+            assert_eq!(decision.last_attempt, is_last, "{limit:?} {count} {:?}", decision.ending);
+            assert_eq!(decision.surrender.dead, is_last);
+        }
+    }
+
+    #[test]
     fn what_is_remembered_and_how_the_claim_is_given_up() {
-        let counts = Surrender { spared: false, verdict: None };
-        let spared = Surrender { spared: true, verdict: None };
-        let fails = Surrender { spared: false, verdict: Some(why()) };
+        let counts = Surrender { spared: false, verdict: None, dead: false };
+        let spared = Surrender { spared: true, verdict: None, dead: false };
+        let fails = Surrender { spared: false, verdict: Some(why()), dead: false };
         let rejected = Ending::Rejected { reason: why() };
         let timed_out = |(outcome, past, surrender)| {
             assert!(matches!(outcome, Outcome::RetryAfter(_)), "{outcome:?}");

@@ -47,9 +47,13 @@ impl Ledger {
         let Stage::Running(run) = &mut delivery.stage else { return };
         let RunClaim::Asking(asking) = &mut run.claim else { return };
         match answer {
-            Claimed::Granted(claim) => run.claim = RunClaim::Held(asking.granted(claim)),
+            Claimed::Granted(claim) => {
+                run.claim = RunClaim::Held(asking.granted(claim));
+                self.ends_lock_wait(now, id);
+            }
             Claimed::TakenOver(claim, takeover) => {
                 run.claim = RunClaim::Held(asking.granted(Arc::clone(&claim)));
+                self.ends_lock_wait(now, id);
                 self.taken_over(now, id, claim, takeover);
             }
             Claimed::Unanswered(_) if self.policy.claims == Claims::BestEffort => {
@@ -250,6 +254,7 @@ impl Ledger {
         delivery.releasing = None;
         self.queue_settlement(now, id);
         self.ready_again(now, id);
+        self.lock_is_free(now, claim);
     }
 
     /// Does what is due for the claim of a delivery, except for its renewal.
@@ -258,11 +263,13 @@ impl Ledger {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         if let Some(releasing) = &mut delivery.releasing {
             if releasing.give_up_at <= now {
+                let claim = Arc::clone(&releasing.claim);
                 delivery.releasing = None;
                 let message = Arc::clone(&delivery.message);
                 self.note(Note::ClaimNotReleased(message));
                 self.queue_settlement(now, id);
-                return self.ready_again(now, id);
+                self.ready_again(now, id);
+                return self.lock_is_free(now, &claim);
             }
             if releasing.again_at.is_some_and(|at| at <= now) {
                 releasing.again_at = None;

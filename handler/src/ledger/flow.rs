@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::{Effect, Ledger, Start};
 use crate::call::CallId;
 use crate::control::CancelReason;
-use crate::decide::{Facts, RunDecision, Unrun, decide_run, decide_start, decide_unrun};
+use crate::decide::{Facts, RunDecision, Unrun, decide_run, decide_start, decide_unrun, hidden_without_dlq};
 use crate::delivery::{Delivery, DeliveryId, Run, Settlement, Settling, Stage};
 use crate::ending::Report;
 use crate::message::Message;
@@ -50,7 +50,8 @@ impl Ledger {
         self.deliveries.insert(id, Box::new(delivery));
         self.waiting += 1;
         // A receive that was given up for lost may still bring messages for which there is no place any more.
-        let no_place = self.receives.is_some() && self.waiting + self.running > self.policy.concurrency.get();
+        let places = self.policy.concurrency.get() + self.lock_waits.asking();
+        let no_place = self.receives.is_some() && self.waiting + self.running > places;
         if no_place || self.gives_back_at_once(id) {
             self.give_back(at, id, Duration::ZERO);
         } else if is_head {
@@ -86,7 +87,7 @@ impl Ledger {
     /// The head of a lane may start, at once or when its turn alone has come.
     pub(super) fn make_ready(&mut self, now: Instant, id: DeliveryId) {
         let Some(delivery) = self.deliveries.get(&id) else { return };
-        if !matches!(delivery.stage, Stage::Waiting) {
+        if !matches!(delivery.stage, Stage::Waiting) || delivery.lock_wait.is_some() {
             return;
         }
         if self.draining.is_some() {
@@ -178,7 +179,14 @@ impl Ledger {
         let took = ended_at.saturating_duration_since(run.started_at);
         if self.keeps_for_resources(now, id, stopped, &report.ending) {
             let Report { ending, job_type, identity, .. } = report;
-            return self.keep(now, id, RunFacts { job_type, identity, attempt, ending, took });
+            return self.keep(
+                now,
+                id,
+                RunFacts { job_type, identity, attempt, ending, took, last_attempt: false },
+            );
+        }
+        if let Some(lock) = self.lock_to_wait_for(now, id, stopped, &report) {
+            return self.park(now, id, &lock, jitter);
         }
         let Some(delivery) = self.deliveries.get(&id) else { return };
         let facts = Facts {
@@ -188,13 +196,16 @@ impl Ledger {
             longest_delay: delivery.longest_visibility(now),
         };
         let decision = decide_run(&self.policy, &facts, stopped, report.ending, now, jitter);
-        let RunDecision { ending, outcome, past, surrender } = decision;
+        let RunDecision { ending, outcome, past, surrender, last_attempt } = decision;
         // The claim of a job that is done ends with its mark, or by itself.
-        if !matches!(past, Past::Done { .. }) {
+        if matches!(past, Past::Done { .. }) {
+            self.free_lock_of(now, id);
+        } else {
             self.release_claim(now, id, surrender);
         }
         self.learn(&message, past);
-        let facts = RunFacts { job_type: report.job_type, identity: report.identity, attempt, ending, took };
+        let Report { job_type, identity, .. } = report;
+        let facts = RunFacts { job_type, identity, attempt, ending, took, last_attempt };
         self.conclude(now, id, outcome, Some(facts));
     }
 
@@ -206,8 +217,10 @@ impl Ledger {
 
     /// A delivery has its outcome: SQS hears of it, and so does the rest of its lane.
     pub(super) fn conclude(&mut self, now: Instant, id: DeliveryId, outcome: Outcome, run: Option<RunFacts>) {
+        let was_parked = self.ends_lock_wait(now, id);
         let Some(delivery) = self.deliveries.get(&id) else { return };
         match delivery.stage {
+            Stage::Waiting if was_parked => {}
             Stage::Waiting => self.waiting -= 1,
             Stage::Running(_) => self.running -= 1,
             Stage::Settling(_) => return,
@@ -298,8 +311,9 @@ impl Ledger {
                 DeadLetterPath::Copy => Settlement::Copy(reason),
                 DeadLetterPath::Nowhere => {
                     let message = Arc::clone(&delivery.message);
+                    let hidden_for = hidden_without_dlq(&self.policy, job_type, message.receive_count);
                     self.note(Note::NoDeadLetterQueue(message));
-                    Settlement::Visibility(self.policy.retry_for(job_type).longest())
+                    Settlement::Visibility(hidden_for)
                 }
             },
         };
@@ -325,6 +339,10 @@ impl Ledger {
     pub(super) fn finish(&mut self, now: Instant, id: DeliveryId) {
         self.leaves_uncopied(id);
         let Some(delivery) = self.deliveries.remove(&id) else { return };
+        if let Some(releasing) = &delivery.releasing {
+            // No answer about it counts any more.
+            self.lock_is_free(now, &releasing.claim);
+        }
         let Entry::Occupied(mut entry) = self.lanes.entry(delivery.lane) else { return };
         let lane = entry.get_mut();
         let was_head = lane.first() == Some(&id);

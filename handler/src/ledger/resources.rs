@@ -37,7 +37,7 @@ impl Ledger {
 
     /// Has a delivery wait again as the head of its lane. Its claim is given up first, without counting the attempt.
     pub(super) fn keep(&mut self, now: Instant, id: DeliveryId, run: RunFacts) {
-        self.release_claim(now, id, Surrender { spared: true, verdict: None });
+        self.release_claim(now, id, Surrender { spared: true, verdict: None, dead: false });
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         delivery.stage = Stage::Waiting;
         delivery.kept_runs += 1;

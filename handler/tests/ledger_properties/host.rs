@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 
 use crate::script::Setting;
 use crate::sqs::{Sqs, index};
-use crate::store::{Asked, Request, Store};
+use crate::store::{Asked, Request, Store, lock_of};
 use crate::watch::Watch;
 use claims::{RunClaim, Told};
 
@@ -156,7 +156,13 @@ impl Host {
             // What is answered twice is answered to the same run.
             self.told.retain(|(delivery, _)| *delivery != run.delivery);
         }
-        let mut report = Report::new(ending, job_type.map(Into::into));
+        let lock = lock_of(run.message).filter(|_| matches!(ending, Ending::Held { .. }));
+        if lock.is_some() {
+            self.watch.is_locked(run.delivery);
+            self.told.retain(|(delivery, _)| *delivery != run.delivery);
+        }
+        let mut report =
+            Report { lock: lock.map(Into::into), ..Report::new(ending, job_type.map(Into::into)) };
         // Half of the jobs leave a result.
         report.result = run.message.is_multiple_of(2).then(|| JobResult(RawValue::TRUE.to_owned().into()));
         self.ledger.ended(self.now, run.delivery, report, jitter);
@@ -370,7 +376,7 @@ impl Host {
                 let asked_for: usize = lively.map(|(receive, _)| receive.max).sum();
                 let places = self.ledger.policy().concurrency.get();
                 assert!(
-                    self.drops_notes || self.watch.undecided + asked_for <= places,
+                    self.drops_notes || self.watch.undecided + asked_for <= places + self.watch.locked.len(),
                     "a place for all that is asked for"
                 );
                 assert!((1..=10).contains(&receive.max));

@@ -13,9 +13,14 @@ impl Host {
         }
         self.watch.all_finished();
         if !self.on_lambda {
-            assert!(self.watch.undecided <= places, "what has no place goes back");
+            let locked = self.watch.locked.len();
+            assert!(locked <= 9 * places, "what waits for locks is bounded");
+            assert!(self.watch.undecided <= places + locked, "what has no place goes back");
             let in_hand = self.ledger.in_hand();
-            assert!(in_hand <= 2 * places + self.brought_too_late, "{in_hand} in hand, {places} places");
+            assert!(
+                in_hand <= 2 * places + locked + self.brought_too_late,
+                "{in_hand} in hand, {places} places"
+            );
         }
         if self.watch.drains {
             assert_eq!(self.ledger.demand(), 0, "nothing is asked for during a drain");

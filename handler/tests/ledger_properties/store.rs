@@ -107,7 +107,7 @@ impl Store {
             identity: Arc::new(Identity::new("arn", "type", None, format!("m{message}"))),
             owner: owner(record.process),
             counter: record.counter,
-            lock: None,
+            lock: lock_of(message).map(|lock| (lock.to_owned(), record.counter)),
         };
         Admitted::Granted(Arc::new(claim), takeover)
     }
@@ -142,6 +142,11 @@ impl Store {
 
 fn owner(process: Option<u32>) -> Arc<str> {
     process.map_or_else(|| "elsewhere".into(), |process| format!("worker {process}").into())
+}
+
+/// The lock of a message's job: a third of them have one.
+pub(crate) fn lock_of(message: usize) -> Option<&'static str> {
+    (message % 3 == 1).then_some("lock")
 }
 
 /// The number of the message whose job is claimed.

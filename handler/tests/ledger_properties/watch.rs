@@ -65,6 +65,8 @@ pub(crate) struct Watch {
     unmarked: HashSet<usize>,
     /// Deliveries without an outcome, waiting or running.
     pub(crate) undecided: usize,
+    /// Deliveries that wait for a lock, or did before their last run.
+    pub(crate) locked: HashSet<DeliveryId>,
     pub(crate) drains: bool,
     /// The reasons to pause that hold, each since when.
     pub(crate) pauses: BTreeMap<PauseReason, Instant>,
@@ -104,6 +106,7 @@ impl Watch {
             claim_lost: HashSet::new(),
             unmarked: HashSet::new(),
             undecided: 0,
+            locked: HashSet::new(),
             drains: false,
             pauses: BTreeMap::new(),
             kept_since: None,
@@ -168,6 +171,12 @@ impl Watch {
         if !self.pauses.contains_key(&PauseReason::OutOfResources) {
             self.pause(PauseReason::OutOfResources, now);
         }
+    }
+
+    /// A run ended since its lock is held: the delivery may run again.
+    pub(crate) fn is_locked(&mut self, delivery: DeliveryId) {
+        self.started.remove(&delivery);
+        self.locked.insert(delivery);
     }
 
     /// Returns true if the delivery waits for another run after one that lacked resources.
@@ -318,8 +327,10 @@ impl Watch {
             Note::Decided { delivery, outcome, run, .. } => {
                 assert!(self.decided.insert(*delivery), "one outcome each");
                 let ran = self.started.contains(delivery);
-                assert!(run.is_some() == ran || self.lacked.contains(delivery), "runs have their facts");
+                let waited = self.lacked.contains(delivery) || self.locked.contains(delivery);
+                assert!(run.is_some() == ran || waited, "runs have their facts");
                 self.undecided -= 1;
+                self.locked.remove(delivery);
                 if !self.finished.contains(delivery) {
                     let copied = self.policy.dead_letter == DeadLetterPath::Copy;
                     assert!(
@@ -442,6 +453,7 @@ fn name(note: &Note) -> &'static str {
         Note::ResultRefused { .. } => "result refused",
         Note::Unmarked { .. } => "unmarked",
         Note::ClaimNotReleased(_) => "claim not released",
+        Note::WaitsForLock { .. } => "waits for a lock",
         Note::Isolated(_) => "isolated",
         Note::Stalled { .. } => "stalled",
         Note::KeptInHand { .. } => "kept in hand",

@@ -100,15 +100,19 @@ fn a_message_received_again_while_its_copy_is_in_the_air_is_deleted_by_the_new_r
 }
 
 #[test]
-fn without_a_dlq_nothing_is_deleted_and_it_comes_back_as_late_as_the_policy_knows() {
+fn without_a_dlq_nothing_is_deleted_and_it_stays_hidden_ever_longer() {
     let mut world = World::new(with_dlq(Nowhere, standard()));
     world.receives(["a"]);
     world.ends("a", rejected());
     assert_eq!(world.heard(), ["start a", "a is dead letter: why", "a has no DLQ", "hide a#1=300"]);
     world.confirm();
     world.forget();
-    world.receives(["a*2"]);
-    assert_eq!(world.heard(), ["a is dead letter: why", "a has no DLQ", "hide a#2=300"]);
+    for (message, hidden) in [("a*2", "hide a#2=600"), ("a*3", "hide a#3=1200"), ("a*30", "hide a#4=43195")] {
+        world.receives([message]);
+        assert_eq!(world.heard(), ["a is dead letter: why", "a has no DLQ", hidden], "it runs no more");
+        world.confirm();
+        world.forget();
+    }
 }
 
 #[test]

@@ -45,6 +45,7 @@ pub(crate) fn words_of_note(note: &Note) -> Option<String> {
         Note::ResultRefused { message, .. } => format!("the result of {} was refused", message.id),
         Note::Unmarked { message, .. } => format!("{} is unmarked", message.id),
         Note::ClaimNotReleased(message) => format!("the claim of {} was not released", message.id),
+        Note::WaitsForLock { message, lock } => format!("{} waits for {lock}", message.id),
         Note::Isolated(message) => format!("{} waits to run alone", message.id),
         Note::Stalled { message, takeover, .. } => {
             let worker = takeover.former_owner.as_deref().unwrap_or("a worker");

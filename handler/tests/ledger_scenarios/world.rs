@@ -234,6 +234,26 @@ impl World {
         self.reports(id, Report { result: Some(JobResult(result.into())), ..Report::new(DONE, None) });
     }
 
+    /// The oldest run of this message ends, since another job holds this lock for 27 s.
+    #[track_caller]
+    pub(crate) fn is_locked(&mut self, name: &str, lock: &str) {
+        let id = self.runs.get_mut(name).and_then(VecDeque::pop_front).expect("it runs");
+        let ending = Ending::Held { remaining: secs(27), reason: "another job has the lock".into() };
+        self.reports(id, Report { lock: Some(lock.into()), ..Report::new(ending, None) });
+    }
+
+    /// The store grants the newest run of this message its claim and this lock.
+    #[track_caller]
+    pub(crate) fn is_granted_with(&mut self, name: &str, lock: &str) {
+        let claim = Claim {
+            identity: Arc::new(Identity::new("arn", "type", None, name)),
+            owner: "worker".into(),
+            counter: 1,
+            lock: Some((lock.to_owned(), 1)),
+        };
+        self.claim_is_answered(name, Claimed::Granted(Arc::new(claim)));
+    }
+
     fn reports(&mut self, id: DeliveryId, report: Report) {
         self.ledger.ended(self.now, id, report, Jitter::new(u32::MAX));
         self.act();

@@ -26,8 +26,28 @@ pub struct QueueFacts {
     pub visibility_timeout: Duration,
     /// After which age SQS deletes a message.
     pub retention: Duration,
-    /// The redrive policy, where there is one.
+    /// The redrive policy, if there is one and it is known.
     pub redrive: Option<Redrive>,
+    /// SQS has reported the redrive policy or its absence, and the report could be read.
+    pub redrive_is_known: bool,
+}
+
+impl QueueFacts {
+    /// The facts of a queue that may not be asked: the defaults of SQS, and nothing about a redrive policy.
+    pub fn unreadable() -> Self {
+        Self {
+            arn: None,
+            visibility_timeout: Duration::from_secs(DEFAULT_VISIBILITY_SECS),
+            retention: Duration::from_secs(DEFAULT_RETENTION_SECS),
+            redrive: None,
+            redrive_is_known: false,
+        }
+    }
+
+    /// Returns true if the queue is known to have no DLQ, so that nothing limits its retries but its retention.
+    pub fn is_unbounded(&self) -> bool {
+        self.redrive.is_none() && self.redrive_is_known
+    }
 }
 
 /// A queue's redrive policy.
@@ -66,11 +86,13 @@ pub(super) async fn describe(client: &Client, queue_url: &str) -> Result<QueueFa
         let told = attributes.get(&name).and_then(|text| text.parse().ok());
         Duration::from_secs(told.unwrap_or(default))
     };
+    let redrive = attributes.get(&Name::RedrivePolicy).map(|policy| from_json(policy).ok());
     Ok(QueueFacts {
         arn: attributes.get(&Name::QueueArn).filter(|arn| !arn.is_empty()).cloned(),
         visibility_timeout: secs(Name::VisibilityTimeout, DEFAULT_VISIBILITY_SECS),
         retention: secs(Name::MessageRetentionPeriod, DEFAULT_RETENTION_SECS),
-        redrive: attributes.get(&Name::RedrivePolicy).and_then(|policy| from_json(policy).ok()),
+        redrive_is_known: !matches!(redrive, Some(None)),
+        redrive: redrive.flatten(),
     })
 }
 

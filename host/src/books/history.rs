@@ -45,7 +45,8 @@ impl HistoryWriter {
             class: run.ending.class().map(|class| class.label().to_owned()).unwrap_or_default(),
             reason: redacted(run.ending.reason().unwrap_or_default()).into_owned(),
             outcome: outcome.label().to_owned(),
-            retry_in_ms: retry_in,
+            retry_in_ms: retry_in.filter(|_| !run.last_attempt),
+            last_attempt: run.last_attempt,
         }
     }
 }

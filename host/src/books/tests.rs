@@ -148,7 +148,7 @@ async fn each_request_is_made_once_and_its_answer_passed_on() {
         assert_eq!(books.claim(&request()).await.map(|_| Held::Ours), unanswered());
         assert_eq!(books.renew(&claim, Duration::from_secs(9)).await, unanswered());
         assert_eq!(books.mark(&claim, None).await, Err(MarkError::Unanswered("no route".to_owned())));
-        let how = Surrender { spared: true, verdict: None };
+        let how = Surrender { spared: true, verdict: None, dead: false };
         assert_eq!(books.release(&claim, &how).await, unanswered());
         store.down.store(false, Ordering::SeqCst);
         tokio::time::advance(Duration::from_secs(600)).await;
@@ -228,7 +228,7 @@ async fn run(books: &Books, steps_to_do: u64, fails: bool) -> Report {
         if report.ending == Ending::Done {
             assert_eq!(books.mark(&claim, report.result.as_ref()).await, Ok(Held::Ours));
         } else {
-            let how = Surrender { spared: false, verdict: None };
+            let how = Surrender { spared: false, verdict: None, dead: false };
             assert_eq!(books.release(&claim, &how).await, Ok(Held::Ours));
         }
     }

@@ -88,6 +88,8 @@ pub struct QueueSettings {
     pub retry_by_type: HashMap<String, RetryPolicy>,
     /// After how many failed attempts a job has failed for good; `None` leaves that to the redrive policy.
     pub max_attempts: Option<NonZeroU32>,
+    /// Allows a queue without a DLQ: what fails stays in it until its retention ends.
+    pub allow_unbounded: bool,
     /// Where permanent failures go.
     pub permanent_failures: PermanentFailures,
     /// What a message without a handler is.

@@ -129,6 +129,7 @@ impl Reader<'_> {
         let jitter = self.get("retry_jitter", queue, values::jitter);
         let retry_by_type = self.by_name(&RETRY_BY_TYPE, queue, str::parse::<RetryPolicy>);
         let max_attempts = self.get("max_attempts", queue, values::max_attempts);
+        let allow_unbounded = self.get("allow_unbounded", queue, values::boolean);
         let permanent_failures = self.get("permanent_failures", queue, values::permanent_failures);
         let unknown_type = self.get("unknown_type", queue, values::unknown_type);
         let default_type = self.get("default_type", queue, values::job_type);
@@ -155,6 +156,7 @@ impl Reader<'_> {
                 .map(|(name, policy)| (name, with_jitter(policy)))
                 .collect(),
             max_attempts,
+            allow_unbounded: allow_unbounded?,
             permanent_failures: permanent_failures?,
             unknown_type: unknown_type?,
             default_type,

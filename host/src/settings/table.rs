@@ -70,7 +70,7 @@ pub const SETTINGS: &[Setting] = &[
         None,
         true,
         "full|equal|none|added",
-        "The spread of that wait: from nothing, from its half, not at all, or up to a quarter on top. Default: added with auto, which any of the first two would shorten; full with the others",
+        "The spread of that wait: from nothing, from its half, not at all, or up to a quarter on top. Default: added with auto and with a schedule, which any of the first two would shorten; full with exponential",
     ),
     setting(
         "max_attempts",
@@ -78,6 +78,13 @@ pub const SETTINGS: &[Setting] = &[
         true,
         "N",
         "After how many failed attempts a job has failed for good, from 1. Runs that a shutdown stopped do not count. Default: no limit but the redrive policy's maxReceiveCount, which counts every receive and stays the outer bound",
+    ),
+    setting(
+        "allow_unbounded",
+        Some("false"),
+        true,
+        "true|false",
+        "Consume a queue without a DLQ: what fails stays in it until its retention ends. A worker refuses such a queue otherwise. With max_attempts a job runs no more than that often, and its message is hidden for ever longer, up to 12h",
     ),
     setting(
         "permanent_failures",
@@ -231,6 +238,11 @@ impl Setting {
     const fn or_list(mut self) -> Self {
         self.lists = true;
         self
+    }
+
+    /// Returns true if the flag alone stands for `true`.
+    pub fn is_switch(&self) -> bool {
+        self.value == "true|false"
     }
 
     /// `DRUMLINE_WAIT_TIME` of `wait_time`.

@@ -171,6 +171,10 @@ pub(super) fn on_or_off(text: &str) -> Parsed<bool> {
     one_of(text, &[("on", true), ("off", false)])
 }
 
+pub(super) fn boolean(text: &str) -> Parsed<bool> {
+    one_of(text, &[("true", true), ("false", false)])
+}
+
 pub(super) fn log_format(text: &str) -> Parsed<LogFormat> {
     one_of(text, &[("auto", LogFormat::Auto), ("json", LogFormat::Json), ("pretty", LogFormat::Pretty)])
 }

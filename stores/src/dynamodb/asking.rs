@@ -217,6 +217,7 @@ impl Asked<'_> {
             .set_or_remove("unended", (unended > 0).then(|| number(u64::from(unended))))
             .remove("finished_at")
             .remove("verdict")
+            .remove("dead")
             .remove("data");
         if checkpoint.is_none() {
             claim = claim.remove("checkpoint");

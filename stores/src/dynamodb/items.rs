@@ -102,6 +102,7 @@ pub(super) struct Item {
     /// How many claims of the message in a row were taken over without an ending.
     pub(super) unended: u32,
     pub(super) verdict: Option<String>,
+    pub(super) is_dead: bool,
     pub(super) checkpoint: Option<String>,
     pub(super) data: Option<String>,
     pub(super) key: Option<String>,
@@ -137,6 +138,7 @@ impl Item {
             lock_counter: number("lock_counter"),
             unended: u32::try_from(number("unended")).unwrap_or(u32::MAX),
             verdict: string("verdict"),
+            is_dead: number("dead") == 1,
             checkpoint: string("checkpoint"),
             data: string("data"),
             key: string("key"),
@@ -199,6 +201,8 @@ fn claim_record(item: Item) -> Result<ClaimRecord, StoreError> {
         JobState::Running
     } else if item.is_surrendered() && item.verdict.is_some() {
         JobState::Failed
+    } else if item.is_surrendered() && item.is_dead {
+        JobState::Dead
     } else {
         JobState::Waiting
     };

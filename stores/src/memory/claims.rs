@@ -154,7 +154,8 @@ impl Claims {
     }
 
     pub(super) fn surrender(&mut self, claim: &Claim, how: &Surrender, now: Instant) -> Held {
-        self.end(claim, State::Waiting, now, |record| {
+        let state = if how.dead { State::Dead } else { State::Waiting };
+        self.end(claim, state, now, |record| {
             let verdict = how.verdict.as_deref().map(Box::from);
             record.change_rest(|rest| Rest { verdict, lock: None, ..rest });
             if how.spared {
@@ -209,7 +210,8 @@ impl Claims {
         let state = match record.state {
             State::Done => JobState::Done,
             State::Running if record.is_claimed(now) => JobState::Running,
-            State::Waiting if record.verdict().is_some() => JobState::Failed,
+            State::Waiting | State::Dead if record.verdict().is_some() => JobState::Failed,
+            State::Dead => JobState::Dead,
             State::Running | State::Waiting => JobState::Waiting,
         };
         let until = epoch_ms(record.until, now);

@@ -46,6 +46,8 @@ pub(super) enum State {
     Running,
     Waiting,
     Done,
+    /// Its last attempt has failed.
+    Dead,
 }
 
 impl Record {

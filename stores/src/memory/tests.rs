@@ -119,7 +119,7 @@ async fn attempts_are_counted_by_sqs_as_other_processes_make_some_too() {
     let third = ClaimRequest { receive_count: 3, ..request("a") };
     let Admission::Granted(grant) = store.claim(&third).await.unwrap() else { panic!() };
     assert_eq!(grant.attempt.get(), 3);
-    let how = Surrender { spared: true, verdict: None };
+    let how = Surrender { spared: true, verdict: None, dead: false };
     assert_eq!(store.surrender(&grant.claim, &how).await, Ok(Held::Ours));
     let fourth = ClaimRequest { receive_count: 4, ..third };
     let Admission::Granted(grant) = store.claim(&fourth).await.unwrap() else { panic!() };

@@ -83,7 +83,8 @@ fn claim_record(row: &PgRow) -> Result<ClaimRecord, Error> {
     let state = match row.try_get::<&str, _>("state")? {
         "done" => JobState::Done,
         "running" if is_claimed => JobState::Running,
-        "waiting" if verdict.is_some() => JobState::Failed,
+        "waiting" | "dead" if verdict.is_some() => JobState::Failed,
+        "dead" => JobState::Dead,
         "running" | "waiting" => JobState::Waiting,
         _ => return Err(unreadable("state")),
     };

@@ -159,10 +159,11 @@ pub(super) async fn surrender(
     how: &Surrender,
     keep: Keep,
 ) -> Result<bool, Error> {
-    let call = under("SELECT drumline_surrender_v2($1, $2, $3, $4, $5, $6, $7, $8)", claim)
+    let call = under("SELECT drumline_surrender_v2($1, $2, $3, $4, $5, $6, $7, $8, $9)", claim)
         .bind(i32::from(how.spared))
         .bind(how.verdict.as_deref().map(writable))
-        .bind(millis(keep.history));
+        .bind(millis(keep.history))
+        .bind(how.dead);
     call.fetch_one(connection).await?.try_get(0)
 }
 

@@ -118,7 +118,8 @@ fn claim_record(mut fields: HashMap<String, String>, now: u64) -> Result<ClaimRe
     let state = match take("state").as_deref() {
         Some("done") => JobState::Done,
         Some("running") if claimed_until_ms > now => JobState::Running,
-        Some("waiting") if verdict.is_some() => JobState::Failed,
+        Some("waiting" | "dead") if verdict.is_some() => JobState::Failed,
+        Some("dead") => JobState::Dead,
         Some("running" | "waiting") => JobState::Waiting,
         _ => return Err(unreadable("state")),
     };

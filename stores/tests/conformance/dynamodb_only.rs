@@ -79,7 +79,7 @@ pub async fn items_that_only_wait_to_be_removed_do_not_count(world: World) {
     let request = world.locking("job", "lock");
     let claim = granted(&store, &request).await.claim;
     assert_eq!(store.checkpoint(&claim, &json("1")).await, Ok(Held::Ours));
-    let how = Surrender { spared: false, verdict: Some("no".to_owned()) };
+    let how = Surrender { spared: false, verdict: Some("no".to_owned()), dead: false };
     assert_eq!(store.surrender(&claim, &how).await, Ok(Held::Ours));
     assert_admission!(store.claim(&again(&request)).await.unwrap(), Admission::Condemned(_));
     let client = Client::new(&config(world.at()).await);

@@ -70,7 +70,7 @@ pub async fn nothing_is_written_after_the_end(world: World) {
     let store = world.worker("one").await;
     let claim = granted(&store, &world.request("job")).await.claim;
     assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
-    let how = Surrender { spared: true, verdict: None };
+    let how = Surrender { spared: true, verdict: None, dead: false };
     assert_eq!(store.renew(&claim, LONG).await, Ok(Held::Lost));
     assert_eq!(store.checkpoint(&claim, &json("1")).await, Ok(Held::Lost));
     assert_eq!(store.surrender(&claim, &how).await, Ok(Held::Lost));
@@ -86,7 +86,7 @@ pub async fn what_is_finished_or_surrendered_twice_is_so_once(world: World) {
     let claim = granted(&store, &world.locking("other", "lock")).await.claim;
     fail(&store, &claim).await;
     let claim = granted(&store, &again(&world.locking("other", "lock"))).await.claim;
-    let how = Surrender { spared: true, verdict: None };
+    let how = Surrender { spared: true, verdict: None, dead: false };
     for _ in 0..2 {
         assert_eq!(store.surrender(&claim, &how).await, Ok(Held::Ours));
     }

@@ -156,7 +156,7 @@ pub async fn another_message_of_the_identity_has_a_budget_of_its_own(world: Worl
     let request = world.request("job");
     let condemned = async |request: &ClaimRequest| {
         let grant = granted(&store, request).await;
-        let how = Surrender { spared: false, verdict: Some("no".to_owned()) };
+        let how = Surrender { spared: false, verdict: Some("no".to_owned()), dead: false };
         assert_eq!(store.surrender(&grant.claim, &how).await, Ok(Held::Ours));
         assert_admission!(store.claim(&again(request)).await.unwrap(), Admission::Condemned(_));
         grant.attempt.get()

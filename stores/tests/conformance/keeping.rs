@@ -28,6 +28,7 @@ pub fn attempt(number: u32) -> AttemptRecord {
         reason: "it's \"odd\": ö \u{0}\n".to_owned(),
         outcome: "retry".to_owned(),
         retry_in_ms: Some(1000),
+        last_attempt: false,
     }
 }
 
@@ -58,7 +59,7 @@ pub async fn a_failed_job_is_forgotten_in_time(world: World) {
     assert_eq!(store.checkpoint(&claim, &json("1")).await, Ok(Held::Ours));
     assert_eq!(store.attempted(&request.identity, &attempt(1)).await, Ok(()));
     assert_eq!(store.progress(&request.identity, &progress(1)).await, Ok(()));
-    let how = Surrender { spared: false, verdict: Some("no".to_owned()) };
+    let how = Surrender { spared: false, verdict: Some("no".to_owned()), dead: false };
     assert_eq!(store.surrender(&claim, &how).await, Ok(Held::Ours));
     eventually("a failed job is forgotten", async || {
         store.jobs(request.identity.job_id()).await.unwrap().is_empty()

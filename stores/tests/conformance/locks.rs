@@ -72,7 +72,7 @@ pub async fn who_lost_the_lock_finishes_nothing(world: World) {
     assert_eq!(late.renew(&old, LONG).await, Ok(Held::Lost));
     assert_eq!(late.finish(&old, None).await, Ok(Held::Lost));
     // Its key is still its own to give back, but not the lock.
-    let how = Surrender { spared: false, verdict: None };
+    let how = Surrender { spared: false, verdict: None, dead: false };
     assert_eq!(late.surrender(&old, &how).await, Ok(Held::Ours));
     assert_admission!(late.claim(&world.locking("third", "lock")).await.unwrap(), Admission::Locked(_));
     granted(&late, &again(&world.request("job"))).await;

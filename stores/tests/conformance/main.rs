@@ -96,6 +96,7 @@ macro_rules! conformance {
                 a_takeover_is_another_attempt,
                 another_message_begins_anew,
                 a_verdict_is_about_one_message,
+                a_job_is_dead_after_its_last_attempt_until_it_runs_again,
                 a_checkpoint_is_there_for_the_next_attempt,
                 a_checkpoint_outlives_its_owner,
                 a_checkpoint_is_not_for_another_payload,

@@ -69,7 +69,7 @@ pub async fn calls_fail_while_the_server_is_away_and_work_again_afterwards(world
     let store = opened(&world, "one").await;
     let claim = granted(&store, &world.request("job")).await.claim;
     server.kill();
-    let how = Surrender { spared: false, verdict: None };
+    let how = Surrender { spared: false, verdict: None, dead: false };
     // Twice, since the first call may be the one to find out.
     for _ in 0..2 {
         fails_soon("claim", store.claim(&world.request("other"))).await;

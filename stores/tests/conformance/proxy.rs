@@ -71,7 +71,7 @@ pub async fn every_call_is_one_round_trip(world: World) {
     let world = world.moved_to(through.to_string());
     let store = world.worker("one").await;
 
-    let how = Surrender { spared: false, verdict: None };
+    let how = Surrender { spared: false, verdict: None, dead: false };
     for round in ["first", "second"] {
         let mut counted = Vec::new();
         proxy.turns();

@@ -14,7 +14,7 @@ pub async fn attempts_are_counted_unless_spared(world: World) {
     {
         let grant = granted(&store, &request).await;
         assert_eq!(grant.attempt.get(), attempt, "at receive {}", request.receive_count);
-        let how = Surrender { spared, verdict: None };
+        let how = Surrender { spared, verdict: None, dead: false };
         assert_eq!(store.surrender(&grant.claim, &how).await, Ok(Held::Ours));
         request = again(&request);
     }
@@ -43,7 +43,7 @@ pub async fn a_verdict_is_about_one_message(world: World) {
     let (one, other) = (world.worker("one").await, world.worker("other").await);
     let request = world.request("job");
     let claim = granted(&one, &request).await.claim;
-    let how = Surrender { spared: false, verdict: Some("no such image: \"ö\"".to_owned()) };
+    let how = Surrender { spared: false, verdict: Some("no such image: \"ö\"".to_owned()), dead: false };
     assert_eq!(one.surrender(&claim, &how).await, Ok(Held::Ours));
     let record = only(&one, request.identity.job_id()).await.claim.unwrap();
     assert_eq!((record.state, record.verdict.clone()), (JobState::Failed, how.verdict.clone()));
@@ -56,6 +56,30 @@ pub async fn a_verdict_is_about_one_message(world: World) {
     let record = only(&one, request.identity.job_id()).await.claim.unwrap();
     assert_eq!((record.state, record.verdict), (JobState::Waiting, None));
     granted(&one, &again(&redriven)).await;
+}
+
+pub async fn a_job_is_dead_after_its_last_attempt_until_it_runs_again(world: World) {
+    let (one, other) = (world.worker("one").await, world.worker("other").await);
+    let request = world.request("job");
+    let how = Surrender { spared: false, verdict: None, dead: true };
+    let claim = granted(&one, &request).await.claim;
+    for _ in 0..2 {
+        assert_eq!(one.surrender(&claim, &how).await, Ok(Held::Ours), "saying it twice changes nothing");
+    }
+    let state = async || only(&other, request.identity.job_id()).await.claim.unwrap().state;
+    assert_eq!(state().await, JobState::Dead);
+    assert_eq!(one.finish(&claim, None).await, Ok(Held::Lost));
+    // After a redrive it has a new message, or the old one if maxReceiveCount was raised.
+    let redriven = ClaimRequest { message_id: "another".into(), ..request.clone() };
+    let claim = granted(&other, &redriven).await.claim;
+    assert_eq!(state().await, JobState::Running);
+    fail(&other, &claim).await;
+    assert_eq!(state().await, JobState::Waiting);
+    let claim = granted(&one, &again(&redriven)).await.claim;
+    assert_eq!(one.surrender(&claim, &how).await, Ok(Held::Ours));
+    let claim = granted(&one, &again(&redriven)).await.claim;
+    assert_eq!(one.finish(&claim, None).await, Ok(Held::Ours));
+    assert_eq!(state().await, JobState::Done);
 }
 
 pub async fn a_checkpoint_is_there_for_the_next_attempt(world: World) {

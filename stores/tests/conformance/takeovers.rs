@@ -43,7 +43,7 @@ pub async fn an_ending_ends_the_count(world: World) {
         dies(&store, &request).await;
         let grant = granted_in_time(&store, &again(&request)).await;
         assert_takeover(&grant, left_by(&world, "one", 1).as_ref());
-        let how = Surrender { spared, verdict: None };
+        let how = Surrender { spared, verdict: None, dead: false };
         assert_eq!(store.surrender(&grant.claim, &how).await, Ok(Held::Ours));
         let grant = granted(&store, &again(&request)).await;
         assert_takeover(&grant, None);

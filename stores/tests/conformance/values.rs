@@ -103,7 +103,7 @@ pub async fn empty_texts_are_texts(world: World) {
         ..request_of(Identity::new("", "", Some(""), world.name("job")))
     };
     let claim = granted(&store, &request).await.claim;
-    let how = Surrender { spared: false, verdict: Some(String::new()) };
+    let how = Surrender { spared: false, verdict: Some(String::new()), dead: false };
     assert_eq!(store.surrender(&claim, &how).await, Ok(Held::Ours));
     assert_admission!(store.claim(&again(&request)).await.unwrap(), Admission::Condemned(why) if why.is_empty());
     let record = only(&store, request.identity.job_id()).await.claim.unwrap();

@@ -261,7 +261,7 @@ pub async fn expired(store: &Arc<dyn Store>, claim: &Claim) {
 
 /// Gives a claim up after a failure.
 pub async fn fail(store: &Arc<dyn Store>, claim: &Claim) {
-    let how = Surrender { spared: false, verdict: None };
+    let how = Surrender { spared: false, verdict: None, dead: false };
     assert_eq!(store.surrender(claim, &how).await, Ok(Held::Ours));
 }
 
@@ -284,7 +284,7 @@ macro_rules! assert_admission {
 
 /// That nothing can be written under a claim.
 pub async fn assert_lost(store: &Arc<dyn Store>, claim: &Claim) {
-    let how = Surrender { spared: false, verdict: Some("too late".to_owned()) };
+    let how = Surrender { spared: false, verdict: Some("too late".to_owned()), dead: false };
     assert_eq!(store.renew(claim, LONG).await, Ok(Held::Lost));
     assert_eq!(store.checkpoint(claim, &json("\"too late\"")).await, Ok(Held::Lost));
     assert_eq!(store.surrender(claim, &how).await, Ok(Held::Lost));

@@ -107,6 +107,11 @@ async fn without_a_dlq_it_is_kept_and_the_operator_is_told() {
         queue.settle(&batch, &answered);
         assert_eq!(queue.count(), 1, "{way}");
         assert!(function.log().iter().any(|entry| entry.to_string().contains("no DLQ")), "{way}");
+        let batch = queue.batch(&["422 c"]).await;
+        run(&function, &batch).await.expect_failed(&ids(&batch));
+        let log = function.log();
+        let warnings = log.iter().filter(|entry| entry.to_string().contains("DRUMLINE_ALLOW_UNBOUNDED"));
+        assert_eq!(warnings.count(), 1, "{way}: once in a process");
     }
 }
 

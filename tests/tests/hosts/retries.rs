@@ -1,14 +1,20 @@
-//! The default backoff and an outage of what all jobs depend on, on a paused clock.
+//! Retries on a paused clock: the default backoff and an outage of what all jobs depend on, and the last attempt.
 
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use drumline::{Context, Failure, Job, ReceiveLimit, RetryLimits, RetryPolicy, Router};
+use drumline::{
+    Context, Event, Failure, Intake, Job, Note, Observer, Policy, ReceiveLimit, RetryLimits, RetryPolicy,
+    Router,
+};
+use drumline_host::Books;
+use drumline_store::JobState;
 use drumline_tests::ModelQueue;
 use tokio::time::Instant;
 
-use crate::running::Consumer;
+use crate::function::TestFunction;
+use crate::running::{Consumer, in_memory};
 
 const LEASE: Duration = Duration::from_secs(30);
 const OUTAGE: Duration = Duration::from_secs(45);
@@ -67,5 +73,85 @@ async fn an_outage_of_ten_minutes_kills_no_message() {
         let model = ModelQueue::new("jobs", LEASE, max_receive_count);
         let done = done_after(Duration::from_secs(600), max_receive_count, &model).await;
         assert_eq!(done.len(), MESSAGES, "maxReceiveCount {max_receive_count}: none is dead");
+    }
+}
+
+/// The receives that the queue allows, in the tests of last attempts.
+const RECEIVES: u32 = 3;
+
+fn knows_its_limit(policy: &mut Policy) {
+    policy.receives = ReceiveLimit::AtMost(NonZeroU32::new(RECEIVES).unwrap());
+    policy.retry = "schedule(1s)".parse().unwrap();
+}
+
+fn always_fails() -> Router {
+    Router::new().handle(|_: Context, _: Depends| async { Err(Failure::retry("the dependency is down")) })
+}
+
+/// The attempts of each message that were the last one, as an observer is told.
+#[derive(Default)]
+struct LastAttempts(Mutex<Vec<u32>>);
+
+impl Observer for LastAttempts {
+    fn observe(&self, event: &Event<'_>) {
+        if let Event::Ledger { note: Note::Decided { run: Some(run), .. }, .. } = *event
+            && run.last_attempt
+        {
+            self.0.lock().unwrap().push(run.attempt.get());
+        }
+    }
+}
+
+async fn state(books: &Books) -> JobState {
+    let jobs = books.store().jobs("j-1").await.unwrap();
+    jobs[0].claim.as_ref().unwrap().state
+}
+
+const JOB: &str = r#"{"jobId":"j-1","type":"depends","payload":{}}"#;
+
+#[tokio::test(start_paused = true)]
+async fn a_job_is_dead_after_the_last_receive_in_both_hosts() {
+    for host in ["consumer", "function"] {
+        let (model, books) = (ModelQueue::new("jobs", LEASE, RECEIVES), in_memory());
+        let seen = Arc::new(LastAttempts::default());
+        let observer = Arc::clone(&seen);
+        model.send(JOB, None);
+        if host == "consumer" {
+            let intake = Intake::new("arn:test");
+            let change = knows_its_limit;
+            let consumer =
+                Consumer::of_service(&model, always_fails(), change, observer, books.clone(), intake);
+            model.drained().await;
+            consumer.stop().await;
+        } else {
+            let function = TestFunction {
+                queue: model.clone(),
+                router: always_fails(),
+                change: knows_its_limit,
+                observer,
+                books: books.clone(),
+                intake: Intake::new("arn:test"),
+            };
+            function.until_drained().await;
+        }
+        assert_eq!(model.dead().len(), 1, "{host}");
+        assert_eq!(*seen.0.lock().unwrap(), [RECEIVES], "{host}");
+        assert_eq!(state(&books).await, JobState::Dead, "{host}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_job_that_is_sent_again_runs_to_its_end() {
+    let (model, books) = (ModelQueue::new("jobs", LEASE, RECEIVES), in_memory());
+    for fails in [true, false] {
+        model.send(JOB, None);
+        let router = Router::new().handle(move |_: Context, _: Depends| async move {
+            if fails { Err(Failure::retry("the dependency is down")) } else { Ok(()) }
+        });
+        let (observer, intake) = (Arc::new(LastAttempts::default()), Intake::new("arn:test"));
+        let consumer = Consumer::of_service(&model, router, knows_its_limit, observer, books.clone(), intake);
+        model.drained().await;
+        consumer.stop().await;
+        assert_eq!(state(&books).await, if fails { JobState::Dead } else { JobState::Done });
     }
 }

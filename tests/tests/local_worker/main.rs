@@ -2,4 +2,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod backoff;
+mod last_attempt;
 mod resources;
+mod unbounded;

@@ -89,6 +89,7 @@ async fn without_a_dlq_nothing_is_deleted_and_the_operator_is_told() {
         let worker = Launch::run(&queue)
             .env("DRUMLINE_FORWARD_TO", &app.url())
             .env("DRUMLINE_PERMANENT_FAILURES", way)
+            .env("DRUMLINE_ALLOW_UNBOUNDED", "true")
             .spawn();
         let id = queue.send("poison").await;
         let begins = "a permanent failure has no DLQ to go to";

@@ -2,15 +2,16 @@
 --
 -- KEYS: the claim; the keys of its job id; its lock, if it has one.
 -- ARGV: owner, counter, lock's counter, key, the most keys of a job id, history (milliseconds), how many attempts are not
---       counted, and the verdict, if there is one.
+--       counted, 1 after the message's last attempt, and the verdict, if there is one.
 local owner, counter, lockcounter, key, most = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
-local history, spared, verdict = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
+local history, spared, verdict = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[9]
+local state = ARGV[8] == '1' and 'dead' or 'waiting'
 
 local claim = redis.call('HMGET', KEYS[1], 'state', 'owner', 'counter', 'attempts')
 if claim[2] ~= owner or claim[3] ~= counter then
   return 0
 end
-if claim[1] == 'waiting' then
+if claim[1] == 'waiting' or claim[1] == 'dead' then
   return 1
 end
 if claim[1] ~= 'running' then
@@ -18,7 +19,7 @@ if claim[1] ~= 'running' then
 end
 
 local now = server_time()
-redis.call('HSET', KEYS[1], 'state', 'waiting', 'until', now, 'attempts', tonumber(claim[4]) - spared)
+redis.call('HSET', KEYS[1], 'state', state, 'until', now, 'attempts', tonumber(claim[4]) - spared)
 if verdict then
   redis.call('HSET', KEYS[1], 'verdict', verdict)
 end
