@@ -102,6 +102,10 @@ impl Work {
                     Some(takeover) => (Claimed::TakenOver(granted, takeover), true),
                 };
                 attempt.host.claimed(attempt.delivery, answer).await;
+                if attempt.control.cancelled().is_some() {
+                    // The handler would begin only to be stopped.
+                    return Err(Ending::StoreUnavailable { reason: "the claim came too late".to_owned() });
+                }
                 let deadline = if waits { Some(until_begin(attempt).await?) } else { None };
                 Ok(Admitted { attempt: number, claim: Some(claim), checkpoint, deadline })
             }
@@ -214,7 +218,10 @@ async fn ask(request: &mut ClaimRequest, attempt: &Attempt) -> Result<Admission,
             Either::Left((Ok(admission), _)) => return Ok(admission),
             Either::Left((Err(error), _)) => error,
             // Should the claim be granted all the same, it expires.
-            Either::Right(((), _)) => return Err(Ending::Interrupted),
+            Either::Right(((), _)) => {
+                let reason = "the store did not answer in time".to_owned();
+                return Err(Ending::StoreUnavailable { reason });
+            }
         };
         host.claimed(*delivery, Claimed::Unanswered(error.clone())).await;
         match select(pin!(control.until_claim_step()), pin!(control.until_cancelled())).await {

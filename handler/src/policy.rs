@@ -43,8 +43,6 @@ pub struct Policy {
     pub claims: Claims,
     /// What makes a message a suspect, which may kill the process.
     pub crash_evidence: CrashEvidence,
-    /// After how many receives the redrive policy takes a message; `None` if that is unknown, or never.
-    pub max_receives: Option<NonZeroU32>,
     /// What a message without a handler is.
     pub unknown_type: UnknownType,
     /// Where permanent failures go.
@@ -153,7 +151,6 @@ impl Policy {
             receives: ReceiveLimit::Unknown,
             claims: Claims::Off,
             crash_evidence: CrashEvidence::default(),
-            max_receives: None,
             unknown_type: UnknownType::default(),
             dead_letter: DeadLetterPath::Redrive,
             acknowledge: Acknowledge::default(),

@@ -1,6 +1,5 @@
 //! From settings, and what SQS says of a queue, to the numbers that its ledger decides by.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use drumline::{DeadLetterPath, MAX_VISIBILITY, Policy, Polling};
@@ -26,7 +25,6 @@ pub fn policy(
         (_, PermanentFailures::Redrive) => DeadLetterPath::Redrive,
         (_, PermanentFailures::DeadLetter) => DeadLetterPath::Copy,
     };
-    let redrive = facts.and_then(|facts| facts.redrive.as_ref());
     let limits = retry_limits(settings, facts);
     let by_type = settings.retry_by_type.iter();
     let lease = settings.visibility_timeout.or(facts.map(|facts| facts.visibility_timeout));
@@ -39,7 +37,6 @@ pub fn policy(
         max_attempts: settings.max_attempts,
         receives: limits.receives,
         claims: outage.claims(),
-        max_receives: redrive.and_then(|redrive| NonZeroU32::new(redrive.max_receive_count)),
         unknown_type: settings.unknown_type,
         dead_letter,
         polling: Some(Polling { wait_time: settings.wait_time }),

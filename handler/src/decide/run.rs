@@ -9,7 +9,7 @@ use crate::ending::Ending;
 use crate::outcome::Outcome;
 use crate::policy::Policy;
 use crate::recollection::Past;
-use crate::retry::{Jitter, ReceiveLimit};
+use crate::retry::Jitter;
 
 /// Everything that follows from the ending of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,10 +47,7 @@ pub(crate) fn decide_run(
 
 /// Returns true if the queue hands the message out no more. Unknown as long as the redrive policy is.
 fn is_last_receive(policy: &Policy, facts: &Facts<'_>) -> bool {
-    match policy.receives {
-        ReceiveLimit::AtMost(most) => facts.receives >= most,
-        ReceiveLimit::Unknown | ReceiveLimit::Unlimited => false,
-    }
+    policy.receives.at_most().is_some_and(|most| facts.receives >= most)
 }
 
 /// Returns true if the message stays in the queue for another attempt.
@@ -68,6 +65,8 @@ fn counted(stopped: Option<CancelReason>, reported: Ending) -> Ending {
         None => reported,
         Some(CancelReason::LeaseLost) => Ending::LeaseLost,
         Some(CancelReason::TimedOut | CancelReason::Shutdown) if is_firm(&reported) => reported,
+        // No handler ran: the time went by while the run waited, such as for the store.
+        Some(CancelReason::TimedOut) if !reported.ran() => reported,
         Some(CancelReason::TimedOut) => Ending::TimedOut,
         Some(CancelReason::Shutdown) => Ending::Interrupted,
     }
@@ -124,7 +123,13 @@ fn remembered(succeeded: bool, outcome: &Outcome, now: Instant) -> Past {
 /// Returns the way to give up the claim: an attempt that was stopped, or that lacked resources, is not counted, and a permanent failure is recorded.
 fn surrender(ending: &Ending, outcome: &Outcome) -> Surrender {
     Surrender {
-        spared: matches!(ending, Ending::Interrupted | Ending::LeaseLost | Ending::OutOfResources { .. }),
+        spared: matches!(
+            ending,
+            Ending::Interrupted
+                | Ending::LeaseLost
+                | Ending::OutOfResources { .. }
+                | Ending::StoreUnavailable { .. }
+        ),
         verdict: match outcome {
             Outcome::DeadLetter(reason) => Some(reason.clone()),
             Outcome::Ack | Outcome::RetryAfter(_) | Outcome::Release | Outcome::LeaseLost => None,
@@ -136,6 +141,7 @@ fn surrender(ending: &Ending, outcome: &Outcome) -> Surrender {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::retry::ReceiveLimit;
     use std::num::NonZeroU32;
     use std::time::Duration;
 
@@ -183,7 +189,8 @@ mod tests {
         for ending in others() {
             let table = [
                 (None, ending.clone()),
-                (Some(CancelReason::TimedOut), Ending::TimedOut),
+                // What waited without a run, such as for the store, has not failed.
+                (Some(CancelReason::TimedOut), if ending.ran() { Ending::TimedOut } else { ending.clone() }),
                 (Some(CancelReason::Shutdown), Ending::Interrupted),
                 (Some(CancelReason::LeaseLost), Ending::LeaseLost),
             ];

@@ -85,15 +85,19 @@ impl Ledger {
     ) {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         let message = Arc::clone(&delivery.message);
-        let Stage::Running(Run { claim: RunClaim::Held(lease), lost: false, .. }) = &mut delivery.stage
-        else {
-            return;
-        };
-        if *lease.claim != *claim {
+        let Stage::Running(run) = &mut delivery.stage else { return };
+        let RunClaim::Held(lease) = &mut run.claim else { return };
+        if run.lost || *lease.claim != *claim {
             return;
         }
         match reply {
             Ok(Held::Ours) => lease.renewed(),
+            // The mark may be written and its answer lost: the claim of a done job cannot be renewed. Only the answer to a mark
+            // decides.
+            Ok(Held::Lost) if run.marking.is_some() => {
+                lease.renewed();
+                return self.ask_mark(now, id);
+            }
             Ok(Held::Lost) => return self.lose_claim(now, id),
             Err(error) => {
                 lease.renewal_failed(now);
@@ -127,6 +131,10 @@ impl Ledger {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return Some(report) };
         let last_moment = delivery.last_moment();
         let Stage::Running(run) = &mut delivery.stage else { return Some(report) };
+        if run.marking.is_some() {
+            // It has ended before.
+            return None;
+        }
         let RunClaim::Held(lease) = &run.claim else { return Some(report) };
         if report.ending != Ending::Done || lease.lost {
             return Some(report);

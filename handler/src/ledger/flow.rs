@@ -259,6 +259,10 @@ impl Ledger {
     /// Gives back what has not started. A job that is done needs no run any more, by whomever, but its deletion.
     pub(super) fn give_back(&mut self, now: Instant, id: DeliveryId, hidden_for: Duration) {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        if !matches!(delivery.stage, Stage::Waiting) {
+            // It went with its lane.
+            return;
+        }
         delivery.hidden_for = hidden_for;
         let message = Arc::clone(&delivery.message);
         let past = self.recollection.of(&message.id);

@@ -23,7 +23,7 @@ impl Ledger {
         if receives < SUSPECT_RECEIVES || self.recollection.of(&delivery.message.id).is_some() {
             return false;
         }
-        let evidence = Evidence::new(receives - 1, receives, self.policy.max_receives, false);
+        let evidence = Evidence::new(receives - 1, receives, self.policy.receives.at_most(), false);
         self.isolate(now, id, evidence, has_run)
     }
 
@@ -43,7 +43,7 @@ impl Ledger {
             self.note(Note::Stalled { message: Arc::clone(&message), claim, takeover });
         }
         let receives = message.receive_count;
-        let evidence = Evidence::new(unended, receives, self.policy.max_receives, true);
+        let evidence = Evidence::new(unended, receives, self.policy.receives.at_most(), true);
         let is_suspect = unended > 0 && !is_own && self.policy.crash_evidence == CrashEvidence::Store;
         if !is_suspect || !self.isolate(now, id, evidence, true) {
             return self.go_on(now, id);
@@ -133,7 +133,7 @@ impl Ledger {
 
     /// Returns true if the redrive policy takes the message after this receive, or after the next.
     pub(super) fn is_on_its_last_receives(&self, message: &Message) -> bool {
-        self.policy.max_receives.is_some_and(|max| message.receive_count + 1 >= max.get())
+        self.policy.receives.at_most().is_some_and(|max| message.receive_count + 1 >= max.get())
     }
 
     /// Returns true while receives are slow and what has arrived may still turn out to be suspect: it must be known before

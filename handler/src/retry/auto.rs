@@ -42,6 +42,16 @@ pub enum ReceiveLimit {
     AtMost(NonZeroU32),
 }
 
+impl ReceiveLimit {
+    /// Returns the number of receives after which SQS moves a message to the DLQ, if it is known and there is one.
+    pub fn at_most(self) -> Option<NonZeroU32> {
+        match self {
+            Self::AtMost(most) => Some(most),
+            Self::Unknown | Self::Unlimited => None,
+        }
+    }
+}
+
 /// The limits that [`RetryPolicy::auto`](super::RetryPolicy::auto) fits its waits to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RetryLimits {

@@ -104,7 +104,9 @@ impl Host {
         let told = match request {
             Request::Claim { .. } => return self.admit(delivery, answer.filter(|_| !fails)),
             Request::Renew { claim, .. } => {
+                // Only the answer to a mark decides about a done job.
                 let is_current = !self.watch.is_kept(delivery)
+                    && !self.marking.contains(&delivery)
                     && self.runs.iter().all(|run| run.delivery != delivery || run.holds(&claim));
                 if held == Ok(Held::Lost) && is_current {
                     self.watch.claim_is_lost(delivery);

@@ -3,7 +3,7 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use drumline::{Claims, CrashEvidence, Ending, Policy};
+use drumline::{Claims, CrashEvidence, Ending, Policy, ReceiveLimit};
 use proptest::prelude::*;
 
 use crate::host::{Host, Run, WAIT_TIME, some_instant};
@@ -39,7 +39,7 @@ impl Scene {
             CrashEvidence::Store => Claims::Required,
         };
         policy.crash_evidence = crash_evidence;
-        policy.max_receives = NonZeroU32::new(self.max_receives);
+        policy.receives = ReceiveLimit::AtMost(NonZeroU32::new(self.max_receives).unwrap());
         policy
     }
 

@@ -3,7 +3,9 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use drumline::{Acknowledge, Claims, CrashEvidence, DeadLetterPath, JitterMode, Policy, Polling};
+use drumline::{
+    Acknowledge, Claims, CrashEvidence, DeadLetterPath, JitterMode, Policy, Polling, ReceiveLimit,
+};
 use proptest::prelude::*;
 
 use crate::host::WAIT_TIME;
@@ -135,7 +137,8 @@ impl Setting {
         if self.claims != Claims::Off && self.lease_secs != 7 {
             policy.crash_evidence = CrashEvidence::Store;
         }
-        policy.max_receives = NonZeroU32::new(self.max_receives());
+        policy.receives =
+            NonZeroU32::new(self.max_receives()).map_or(ReceiveLimit::Unknown, ReceiveLimit::AtMost);
         policy.polling = (!self.on_lambda).then_some(Polling { wait_time: WAIT_TIME });
         policy.acknowledge = if self.on_lambda { Acknowledge::ByResponse } else { Acknowledge::ByDelete };
         policy

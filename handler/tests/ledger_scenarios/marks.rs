@@ -73,15 +73,25 @@ fn a_claim_that_was_taken_leaves_the_message_to_its_lease() {
     assert_eq!(world.ledger.in_hand(), 0);
 }
 
+/// The store has written the mark, and its answer was lost: the claim of a done job cannot be renewed.
 #[test]
-fn a_claim_that_was_taken_is_known_from_its_renewal_too() {
+fn a_renewal_that_finds_the_job_done_is_no_loss() {
     let mut world = running();
     world.agrees();
     world.ends("a", DONE);
     world.wait(secs(15));
     world.forget();
     world.claim_is(Ok(Held::Lost));
-    assert_eq!(world.heard(), ["a lost its claim", "a is lease lost"], "no handler is there to be cancelled");
+    assert_eq!(world.heard(), ["mark a as done"], "the answer to a mark decides");
+    world.mark_is(Ok(Held::Ours));
+    assert_eq!(world.heard()[0], "a is ack");
+}
+
+#[test]
+fn a_run_that_ends_twice_is_marked_once() {
+    let mut world = running();
+    world.ends_twice("a", DONE);
+    assert_eq!(world.heard(), ["mark a as done"]);
 }
 
 #[test]

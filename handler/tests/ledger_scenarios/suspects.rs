@@ -2,13 +2,16 @@
 
 use std::num::NonZeroU32;
 
-use drumline::{Claims, CrashEvidence, Held, Policy};
+use drumline::{Claims, CrashEvidence, Held, Policy, ReceiveLimit};
 
 use crate::world::{DONE, World, fifo, gone, retry, secs, standard, with_places};
 
 /// Eight places, and a redrive policy that allows so many receives.
 fn eight(max_receives: u32) -> Policy {
-    Policy { max_receives: NonZeroU32::new(max_receives), ..with_places(8, standard()) }
+    Policy {
+        receives: ReceiveLimit::AtMost(NonZeroU32::new(max_receives).unwrap()),
+        ..with_places(8, standard())
+    }
 }
 
 /// The same with claims in a store that outlives the process.

@@ -226,6 +226,15 @@ impl World {
         self.reports(id, report);
     }
 
+    /// The oldest run of this message is reported to end twice.
+    #[track_caller]
+    pub(crate) fn ends_twice(&mut self, name: &str, ending: Ending) {
+        let id = self.runs.get_mut(name).and_then(VecDeque::pop_front).expect("it runs");
+        for _ in 0..2 {
+            self.reports(id, Report::new(ending.clone(), None));
+        }
+    }
+
     /// The oldest run of this message succeeds, with a result.
     #[track_caller]
     pub(crate) fn succeeds_with(&mut self, name: &str, result: &str) {
