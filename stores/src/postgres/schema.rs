@@ -9,17 +9,27 @@ const FIRST: &str = include_str!("schema.sql");
 /// The part that was added since.
 const SECOND: &str = include_str!("schema_v2.sql");
 
+/// The part that was added after that.
+const THIRD: &str = include_str!("schema_v3.sql");
+
 /// Also for people who set the database up themselves.
-pub const SCHEMA: &str = concat!(include_str!("schema.sql"), "\n", include_str!("schema_v2.sql"));
+pub const SCHEMA: &str = concat!(
+    include_str!("schema.sql"),
+    "\n",
+    include_str!("schema_v2.sql"),
+    "\n",
+    include_str!("schema_v3.sql")
+);
 
 /// Keeps two workers that start at once from making the same. An arbitrary number.
 const ADVISORY_LOCK: i64 = 0x6472_756d_6c69_6e65;
 
-/// Checks for what the two parts make last.
+/// Checks for what each part makes last.
 const IS_THERE: &str = "SELECT to_regclass('drumline_attempts') IS NOT NULL
         AND to_regproc('drumline_surrender_v1') IS NOT NULL AS first,
     to_regclass('drumline_duplicates_v2') IS NOT NULL
-        AND to_regproc('drumline_surrender_v2') IS NOT NULL AS second";
+        AND to_regproc('drumline_surrender_v2') IS NOT NULL AS second,
+    to_regproc('drumline_surrender_v3') IS NOT NULL AS third";
 
 /// Makes what is missing. A role that may make nothing gets along where nothing is missing; one that may, where another
 /// one has made the first part.
@@ -41,7 +51,7 @@ async fn missing(connection: &mut PgConnection) -> Result<Vec<&'static str>, Err
     // Not kept prepared: it is asked once.
     let row = sqlx::query(IS_THERE).persistent(false).fetch_one(connection).await?;
     let mut missing = Vec::new();
-    for (name, part) in [("first", FIRST), ("second", SECOND)] {
+    for (name, part) in [("first", FIRST), ("second", SECOND), ("third", THIRD)] {
         if !row.try_get::<bool, _>(name)? {
             missing.push(part);
         }

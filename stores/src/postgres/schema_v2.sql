@@ -6,7 +6,7 @@
 -- One row per identity. A row that has expired counts as absent, and is removed at some later time.
 CREATE TABLE IF NOT EXISTS drumline_claims_v2 (
   key text COLLATE "C" PRIMARY KEY,
-  -- running, waiting, done, or dead: the last attempt has failed
+  -- running, waiting or done
   state text NOT NULL,
   owner text NOT NULL,
   counter bigint NOT NULL,
@@ -232,7 +232,7 @@ BEGIN
   SELECT state INTO v_state FROM drumline_claims_v2
   WHERE key = p_key AND owner = p_owner AND counter = p_counter AND expires > clock_timestamp()
   FOR UPDATE;
-  IF NOT FOUND OR v_state IN ('waiting', 'dead') THEN
+  IF NOT FOUND OR v_state = 'waiting' THEN
     RETURN false;
   ELSIF v_state = 'done' THEN
     RETURN true;
@@ -255,7 +255,7 @@ END $$;
 -- Gives a claim up, and its lock. Answers with whether the claim was the owner's.
 CREATE OR REPLACE FUNCTION drumline_surrender_v2(
   p_key text, p_owner text, p_counter bigint, p_lock text, p_lock_counter bigint, p_spared integer, p_verdict text,
-  p_history bigint, p_dead boolean
+  p_history bigint
 ) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SET lock_timeout = '2s' AS $$
 DECLARE
@@ -266,12 +266,12 @@ BEGIN
   FOR UPDATE;
   IF NOT FOUND OR v_state = 'done' THEN
     RETURN false;
-  ELSIF v_state IN ('waiting', 'dead') THEN
+  ELSIF v_state = 'waiting' THEN
     RETURN true;
   END IF;
   UPDATE drumline_claims_v2
-  SET state = CASE WHEN p_dead THEN 'dead' ELSE 'waiting' END, claimed_until = clock_timestamp(),
-    attempts = attempts - p_spared, verdict = p_verdict, expires = drumline_after_v1(p_history)
+  SET state = 'waiting', claimed_until = clock_timestamp(), attempts = attempts - p_spared, verdict = p_verdict,
+    expires = drumline_after_v1(p_history)
   WHERE key = p_key;
   IF p_lock IS NOT NULL THEN
     UPDATE drumline_locks

@@ -146,7 +146,7 @@ pub(super) async fn finish(
     result: Option<&RawValue>,
     keep: Keep,
 ) -> Result<bool, Error> {
-    let call = under("SELECT drumline_finish_v2($1, $2, $3, $4, $5, $6, $7, $8)", claim)
+    let call = under("SELECT drumline_finish_v3($1, $2, $3, $4, $5, $6, $7, $8)", claim)
         .bind(result.map(RawValue::get))
         .bind(millis(keep.done))
         .bind(millis(keep.history));
@@ -159,7 +159,7 @@ pub(super) async fn surrender(
     how: &Surrender,
     keep: Keep,
 ) -> Result<bool, Error> {
-    let call = under("SELECT drumline_surrender_v2($1, $2, $3, $4, $5, $6, $7, $8, $9)", claim)
+    let call = under("SELECT drumline_surrender_v3($1, $2, $3, $4, $5, $6, $7, $8, $9)", claim)
         .bind(i32::from(how.spared))
         .bind(how.verdict.as_deref().map(writable))
         .bind(millis(keep.history))

@@ -223,6 +223,7 @@ mod postgres {
             a_transaction_of_ones_own_has_the_mark_too,
             tables_are_made_once_by_all_who_start_at_once,
             a_database_of_version_0_1_gets_the_new_tables,
+            a_database_of_version_2_gets_the_new_functions,
             a_role_without_rights_gets_along_with_tables_that_are_there,
             expired_rows_are_removed,
             urls_are_checked,

@@ -248,6 +248,30 @@ pub async fn a_database_of_version_0_1_gets_the_new_tables(world: World) {
     old.granted(&old_format::Job::of(&new)).await;
 }
 
+/// By a role that did not make what is there, and may make more.
+pub async fn a_database_of_version_2_gets_the_new_functions(world: World) {
+    let mut url = own_database(&world).await;
+    let mut connection = connect(&url).await;
+    execute(&mut connection, SCHEMA).await;
+    execute(&mut connection, "DROP FUNCTION drumline_surrender_v3, drumline_finish_v3").await;
+    let role = world.name("role").replace('-', "_");
+    let grants = format!(
+        "CREATE ROLE {role} LOGIN; GRANT USAGE, CREATE ON SCHEMA public TO {role};
+        GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role};
+        GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}"
+    );
+    execute(&mut connection, &grants).await;
+    url.set_username(&role).unwrap();
+    let location: Location = url.as_str().parse().unwrap();
+    for job in ["first", "second"] {
+        let store = drumline_store::open(&location, "one".into(), Keep::default()).await.unwrap();
+        let request = world.request(job);
+        fail(&store, &granted(&store, &request).await.claim).await;
+        let claim = granted(&store, &again(&request)).await.claim;
+        assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
+    }
+}
+
 pub async fn expired_rows_are_removed(world: World) {
     let url = own_database(&world).await;
     let location: Location = url.as_str().parse().unwrap();
