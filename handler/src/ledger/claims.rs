@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::drain::Drain;
 use super::{Effect, Ledger, SETTLE_TIME, STOP_TIME};
 use crate::claim::{Claim, ClaimStep, Claimed, Held, MarkError, Surrender};
 use crate::claim_lease::{Asking, RunClaim, Waits, claim_length};
@@ -128,6 +129,7 @@ impl Ledger {
 
     /// Begins the mark of a job whose handler has succeeded under its claim; returns the report of any other run.
     pub(super) fn begin_marking(&mut self, now: Instant, id: DeliveryId, report: Report) -> Option<Report> {
+        let last_mark = self.draining.as_ref().map(Drain::last_mark);
         let Some(delivery) = self.deliveries.get_mut(&id) else { return Some(report) };
         let last_moment = delivery.last_moment();
         let Stage::Running(run) = &mut delivery.stage else { return Some(report) };
@@ -144,7 +146,8 @@ impl Ledger {
         if run.cancelled == Some(CancelReason::TimedOut) && !run.lost {
             run.cancelled = None;
         }
-        run.abort_at = run.cancelled.map(|_| now + STOP_TIME);
+        let give_up_at = last_mark.map_or(now + STOP_TIME, |last| last.min(now + STOP_TIME));
+        run.abort_at = run.cancelled.map(|_| give_up_at);
         run.marking = Some(Marking::new(now, report));
         self.ask_mark(now, id);
         None

@@ -16,6 +16,9 @@ const LAST_CALLS: Duration = Duration::from_secs(2);
 /// calls.
 pub const SETTLE_TIME: Duration = STOP_TIME.saturating_add(LAST_CALLS);
 
+/// What a drain keeps of its time for the deletes of done jobs that the store does not mark.
+const TIME_TO_DELETE: Duration = Duration::from_millis(500);
+
 #[derive(Debug)]
 pub(super) struct Drain {
     cancel_at: Instant,
@@ -48,6 +51,11 @@ impl Drain {
             (true, false) => self.empty_at().min(self.end_at),
             (true, true) => self.end_at,
         })
+    }
+
+    /// When a done job is waited for no longer to be marked, so that its message can be deleted before the end.
+    pub(super) fn last_mark(&self) -> Instant {
+        self.end_at.checked_sub(TIME_TO_DELETE).unwrap_or(self.end_at)
     }
 
     /// When runs that were cancelled should have stopped.
