@@ -209,6 +209,7 @@ impl Ledger {
         policy.check()?;
         let concurrency = policy.concurrency.get();
         let receives = policy.polling.map(|p| Receives::new(p.wait_time, concurrency));
+        let receives = if policy.fifo { receives.map(Receives::large_from_the_start) } else { receives };
         let (deletes, visibilities) = (Batch::new(policy.lease), Batch::new(policy.lease));
         Ok(Self {
             policy,

@@ -65,6 +65,7 @@ pub(crate) struct Receives {
     /// few others are in hand if it does.
     each: usize,
     careful_until: Option<Instant>,
+    starts_careful: bool,
     open: Vec<Open>,
     next_id: u64,
     backoff: ReceiveBackoff,
@@ -84,6 +85,7 @@ impl Receives {
             width: 1,
             each: FIRST_RECEIVE,
             careful_until: None,
+            starts_careful: true,
             open: Vec::new(),
             next_id: 0,
             backoff: ReceiveBackoff::new(),
@@ -92,6 +94,12 @@ impl Receives {
             pace: Pace::default(),
             stopped: false,
         }
+    }
+
+    /// Asks for as many as there are places from the start: a FIFO queue hands out the messages of a group in one receive, or
+    /// one after the other.
+    pub(crate) fn large_from_the_start(self) -> Self {
+        Self { each: MAX_RECEIVE, starts_careful: false, ..self }
     }
 
     /// The next receive to open for `free` places, if any.
@@ -107,7 +115,9 @@ impl Receives {
         {
             return None;
         }
-        self.careful_until.get_or_insert(now + CAREFUL);
+        if self.starts_careful {
+            self.careful_until.get_or_insert(now + CAREFUL);
+        }
         let unreserved = free.saturating_sub(self.reserved());
         if unreserved == 0 {
             self.gathering_since = None;

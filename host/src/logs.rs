@@ -87,14 +87,8 @@ impl Logs {
             Note::RenewalFailed { message, error } => {
                 warn!(queue, message_id = &*message.id, error, "a lease could not be renewed");
             }
-            Note::LeaseLost(message) => {
-                error!(
-                    queue,
-                    message_id = &*message.id,
-                    "lease lost: the message may be somebody else's by now"
-                );
-            }
-            Note::ClaimRenewalFailed { .. }
+            Note::LeaseLost(_)
+            | Note::ClaimRenewalFailed { .. }
             | Note::ClaimLost(_)
             | Note::Stalled { .. }
             | Note::Isolated(_)

@@ -90,13 +90,17 @@ fn every_event_is_logged_under_its_text() {
         ("WARN", "the job is done, and stays in hand until the store remembers that"),
         ("WARN", "the store refuses the result: marked without it"),
         ("WARN", "the claim could not be released in time: it ends by itself"),
-        ("WARN", "received several times without a known ending: runs alone, in case it kills the process"),
-        ("WARN", "out of resources: kept in hand"),
-        ("WARN", "out of resources, trying again later"),
         (
             "WARN",
-            "empty receives do not wait: slowed to ten a second; set DRUMLINE_WAIT_TIME above 0, or check that the endpoint \
-             supports long polling",
+            "suspect: earlier runs have no known ending, so it waits for its turn in case it kills the process",
+        ),
+        ("WARN", "stalled job taken over: its worker left it without an ending"),
+        ("WARN", "out of resources, trying again later"),
+        ("WARN", "out of resources: kept in hand"),
+        (
+            "WARN",
+            "empty receives do not wait: slowed to ten a second; set DRUMLINE_WAIT_TIME above 0, or check that the \
+             endpoint supports long polling",
         ),
         ("DEBUG", "received"),
         ("ERROR", "receiving failed"),

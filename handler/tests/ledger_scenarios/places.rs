@@ -143,8 +143,8 @@ fn an_answer_that_comes_twice_brings_its_messages_once_more_at_most() {
 #[test]
 fn a_lanes_tail_takes_places_too() {
     let mut world = World::fresh(with_places(4, fifo()));
-    world.receives(["g/a"]);
-    world.receives(["g/b"]);
+    assert_eq!(world.asked_for(), [4]);
+    world.receives(["g/a", "g/b", "g/c"]);
     assert_eq!(world.asked_for(), [1]);
     assert_eq!(world.ledger.running(), 1);
 }

@@ -1,11 +1,14 @@
-//! The log lines about claims, and about what became of the workers that had them.
+//! The log lines about leases and claims, and about what became of the workers that had them.
 
 use drumline::Note;
 use tracing::{error, warn};
 
-/// Logs a note about a claim or a suspect; any other is not its own.
+/// Logs a note about a lease that was lost, a claim or a suspect; any other is not its own.
 pub(super) fn log(queue: &str, note: &Note) {
     match note {
+        Note::LeaseLost(message) => {
+            error!(queue, message_id = &*message.id, "lease lost: the message may be somebody else's by now");
+        }
         Note::ClaimRenewalFailed { message, error } => {
             warn!(queue, message_id = &*message.id, error, "a claim could not be renewed");
         }
