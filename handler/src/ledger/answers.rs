@@ -221,7 +221,7 @@ impl Ledger {
             // Its job ended while the renewal was in the air. Its receipt may be gone: SQS will say so.
             Some(delivery) if delivery.waits_for_beat() => self.queue_settlement(now, id),
             Some(delivery) if matches!(delivery.stage, Stage::Settling(_)) => {}
-            Some(_) if gone => self.lose(now, id),
+            Some(_) if gone => self.lose_lease(now, id),
             Some(delivery) => {
                 let next_check = delivery.next_check();
                 self.check_by(next_check);
@@ -257,18 +257,18 @@ impl Ledger {
                 let deleted = settling.settlement == Settlement::Delete;
                 self.note(Note::Settled(message));
                 if deleted {
-                    self.finish(now, id);
+                    self.remove(now, id);
                 } else {
-                    self.leave(now, id);
+                    self.remove_unconfirmed(now, id);
                 }
             }
             Err(CallError::Gone(error)) => {
                 self.note(Note::Unsettled { message, error });
-                self.leave(now, id);
+                self.remove_unconfirmed(now, id);
             }
             Err(CallError::Refused(error)) if matches!(settling.settlement, Settlement::Visibility(_)) => {
                 self.note(Note::Refused { message, error });
-                self.leave(now, id);
+                self.remove_unconfirmed(now, id);
             }
             Err(CallError::Failed(error))
                 if waits_for_answer
@@ -276,7 +276,7 @@ impl Ledger {
                     && matches!(settling.settlement, Settlement::Visibility(_)) =>
             {
                 self.note(Note::Unsettled { message, error });
-                self.leave(now, id);
+                self.remove_unconfirmed(now, id);
             }
             Err(CallError::Failed(error) | CallError::Refused(error)) if settling.step != Step::InCall => {
                 self.note(Note::CallFailed { message, error });
@@ -311,12 +311,12 @@ impl Ledger {
                 *settling = Settling::new(Settlement::Delete);
                 self.queue_settlement(now, id);
             }
-            Acknowledge::ByResponse => self.finish(now, id),
+            Acknowledge::ByResponse => self.remove(now, id),
         }
     }
 
     /// The lease has ended under a delivery, or counts as ended.
-    pub(super) fn lose(&mut self, now: Instant, id: DeliveryId) {
+    pub(super) fn lose_lease(&mut self, now: Instant, id: DeliveryId) {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         let message = Arc::clone(&delivery.message);
         match &mut delivery.stage {
@@ -351,6 +351,6 @@ impl Ledger {
         let Some(delivery) = self.deliveries.get(&id) else { return };
         let message = Arc::clone(&delivery.message);
         self.note(Note::Unsettled { message, error });
-        self.leave(now, id);
+        self.remove_unconfirmed(now, id);
     }
 }

@@ -90,11 +90,12 @@ impl Ledger {
         });
         // What waits behind a running neighbour is kept until that has ended: nobody can have it before anyway, and a
         // queue that gave it to another process all the same would break the order of its group.
-        let free =
-            |id: &DeliveryId, d: &Delivery| matches!(d.stage, Stage::Waiting) && self.gives_back_at_once(*id);
+        let free = |id: &DeliveryId, d: &Delivery| {
+            matches!(d.stage, Stage::Waiting) && self.is_released_at_once(*id)
+        };
         let waiting = self.deliveries.iter().filter(|(id, d)| free(id, d));
         for id in waiting.map(|(id, _)| *id).collect::<Vec<_>>() {
-            self.give_back(now, id, Duration::ZERO);
+            self.conclude_released(now, id, Duration::ZERO);
         }
         self.release_suspects(now);
         self.settle_what_failed(now);
@@ -139,7 +140,7 @@ impl Ledger {
             // Hidden until this process and the run that does not stop are gone.
             let waiting = self.deliveries.iter().filter(|(_, d)| matches!(d.stage, Stage::Waiting));
             for id in waiting.map(|(id, _)| *id).collect::<Vec<_>>() {
-                self.give_back(now, id, LAST_CALLS);
+                self.conclude_released(now, id, LAST_CALLS);
             }
         }
         if cancels || !receiving {
@@ -158,7 +159,7 @@ impl Ledger {
     }
 
     /// Whether what has not started goes back now: during a drain, unless it waits for a neighbour that may yet stop.
-    pub(super) fn gives_back_at_once(&self, id: DeliveryId) -> bool {
+    pub(super) fn is_released_at_once(&self, id: DeliveryId) -> bool {
         self.draining.as_ref().is_some_and(|drain| drain.emptied || !self.is_behind_a_run(id))
     }
 

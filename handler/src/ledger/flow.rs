@@ -43,7 +43,7 @@ impl Ledger {
         let id = DeliveryId(self.next_id());
         let delivery = Delivery::new(Arc::new(message), Arc::clone(&lane), self.policy.lease, at);
         self.check_by(delivery.next_check());
-        let place = known.and_then(|known| self.vacate(at, &lane, known));
+        let place = known.and_then(|known| self.remove_superseded(at, &lane, known));
         let lane = self.lanes.entry(lane).or_default();
         lane.insert(place.unwrap_or(lane.len()), id);
         let is_head = lane.first() == Some(&id);
@@ -52,8 +52,8 @@ impl Ledger {
         // A receive that was given up for lost may still bring messages for which there is no place any more.
         let places = self.policy.concurrency.get() + self.lock_waits.asking();
         let no_place = self.receives.is_some() && self.waiting + self.running > places;
-        if no_place || self.gives_back_at_once(id) {
-            self.give_back(at, id, Duration::ZERO);
+        if no_place || self.is_released_at_once(id) {
+            self.conclude_released(at, id, Duration::ZERO);
         } else if is_head {
             self.make_ready(at, id);
         }
@@ -61,11 +61,11 @@ impl Ledger {
 
     /// A message is back before the answer to the call that gave it back: the earlier delivery leaves. Tells its place in
     /// the lane, unless others have joined the lane since: nobody knows whether those came before it in the group.
-    fn vacate(&mut self, at: Instant, lane: &str, earlier: DeliveryId) -> Option<usize> {
+    fn remove_superseded(&mut self, at: Instant, lane: &str, earlier: DeliveryId) -> Option<usize> {
         let message = Arc::clone(&self.deliveries.get(&earlier)?.message);
         self.note(Note::Settled(message));
         if self.next_waiting(lane, earlier).is_some() {
-            self.leave(at, earlier);
+            self.remove_unconfirmed(at, earlier);
             return None;
         }
         self.deliveries.remove(&earlier);
@@ -92,7 +92,7 @@ impl Ledger {
         }
         if self.draining.is_some() {
             // It was kept for as long as its predecessor ran.
-            return self.give_back(now, id, Duration::ZERO);
+            return self.conclude_released(now, id, Duration::ZERO);
         }
         if self.policy.crash_evidence == CrashEvidence::Store || !self.waits_by_receives(now, id, false) {
             self.ready.push_back(id);
@@ -237,7 +237,7 @@ impl Ledger {
         self.settle(now, id, outcome, job_type.as_deref());
         if stops_lane {
             let hidden_for = self.hidden_behind(id, released);
-            self.give_back_after(now, &lane, id, hidden_for);
+            self.conclude_lane_released(now, &lane, id, hidden_for);
         }
     }
 
@@ -257,7 +257,7 @@ impl Ledger {
     }
 
     /// Gives back what has not started. A job that is done needs no run any more, by whomever, but its deletion.
-    pub(super) fn give_back(&mut self, now: Instant, id: DeliveryId, hidden_for: Duration) {
+    pub(super) fn conclude_released(&mut self, now: Instant, id: DeliveryId, hidden_for: Duration) {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         if !matches!(delivery.stage, Stage::Waiting) {
             // It went with its lane.
@@ -287,9 +287,9 @@ impl Ledger {
     }
 
     /// Nothing may overtake what stays in the queue: all that wait behind it in its lane go back, in order.
-    fn give_back_after(&mut self, now: Instant, lane: &str, id: DeliveryId, hidden_for: Duration) {
+    fn conclude_lane_released(&mut self, now: Instant, lane: &str, id: DeliveryId, hidden_for: Duration) {
         while let Some(next) = self.next_waiting(lane, id) {
-            self.give_back(now, next, hidden_for);
+            self.conclude_released(now, next, hidden_for);
         }
     }
 
@@ -305,11 +305,11 @@ impl Ledger {
         let settlement = match outcome {
             Outcome::Ack => match self.policy.acknowledge {
                 Acknowledge::ByDelete => Settlement::Delete,
-                Acknowledge::ByResponse => return self.finish(now, id),
+                Acknowledge::ByResponse => return self.remove(now, id),
             },
             Outcome::RetryAfter(delay) => Settlement::Visibility(delay),
             Outcome::Release => Settlement::Visibility(delivery.hidden_for),
-            Outcome::LeaseLost => return self.leave(now, id),
+            Outcome::LeaseLost => return self.remove_unconfirmed(now, id),
             Outcome::DeadLetter(reason) => match self.policy.dead_letter {
                 DeadLetterPath::Redrive => Settlement::Visibility(Duration::ZERO),
                 DeadLetterPath::Copy => Settlement::Copy(reason),
@@ -329,18 +329,18 @@ impl Ledger {
 
     /// A delivery leaves while its message stays in the queue, as far as is known. What has joined its message group
     /// since it was concluded goes back too.
-    pub(super) fn leave(&mut self, now: Instant, id: DeliveryId) {
+    pub(super) fn remove_unconfirmed(&mut self, now: Instant, id: DeliveryId) {
         if self.policy.fifo
             && let Some(delivery) = self.deliveries.get(&id)
         {
             let lane = Arc::clone(&delivery.lane);
-            self.give_back_after(now, &lane, id, BEHIND);
+            self.conclude_lane_released(now, &lane, id, BEHIND);
         }
-        self.finish(now, id);
+        self.remove(now, id);
     }
 
     /// A delivery leaves; the next of its lane may start.
-    pub(super) fn finish(&mut self, now: Instant, id: DeliveryId) {
+    pub(super) fn remove(&mut self, now: Instant, id: DeliveryId) {
         self.leaves_uncopied(id);
         let Some(delivery) = self.deliveries.remove(&id) else { return };
         if let Some(releasing) = &delivery.releasing {

@@ -60,7 +60,7 @@ impl Ledger {
             self.pauses.releases(message);
         }
         for id in ids {
-            self.give_back(now, id, Duration::ZERO);
+            self.conclude_released(now, id, Duration::ZERO);
         }
     }
 

@@ -90,7 +90,7 @@ fn a_renewal_that_finds_the_job_done_is_no_loss() {
 #[test]
 fn a_run_that_ends_twice_is_marked_once() {
     let mut world = running();
-    world.ends_twice("a", DONE);
+    world.ends_twice("a", &DONE);
     assert_eq!(world.heard(), ["mark a as done"]);
 }
 

@@ -228,7 +228,7 @@ impl World {
 
     /// The oldest run of this message is reported to end twice.
     #[track_caller]
-    pub(crate) fn ends_twice(&mut self, name: &str, ending: Ending) {
+    pub(crate) fn ends_twice(&mut self, name: &str, ending: &Ending) {
         let id = self.runs.get_mut(name).and_then(VecDeque::pop_front).expect("it runs");
         for _ in 0..2 {
             self.reports(id, Report::new(ending.clone(), None));
