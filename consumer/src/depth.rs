@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::QueueAttributeName as Name;
+use futures_util::future::join_all;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use drumline::{Event, Observer, SqsAction};
@@ -17,6 +18,9 @@ use crate::metrics::Metrics;
 
 /// Figures younger than this are not asked for again, however many scrapers there are.
 const FRESH: Duration = Duration::from_secs(15);
+
+/// How long a scrape waits for SQS: the other metrics matter most while it does not answer.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Where a message can be, as the label says it.
 const STATES: [(&str, Name); 3] = [
@@ -53,11 +57,14 @@ impl Depths {
         if asked_at.is_some_and(|at| at.elapsed() < FRESH) {
             return;
         }
-        for probe in self.probes.iter() {
-            if let Err(error) = self.ask(probe).await {
+        let ask = async |probe: &DepthProbe| match timeout(PATIENCE, self.ask(probe)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
                 debug!(queue = probe.queue, error = error.text, "the queue's depth is not known");
             }
-        }
+            Err(_) => debug!(queue = probe.queue, "the queue's depth is not known in time"),
+        };
+        join_all(self.probes.iter().map(ask)).await;
         *asked_at = Some(Instant::now());
     }
 

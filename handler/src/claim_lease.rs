@@ -121,7 +121,7 @@ impl Asking {
     /// The claim was granted.
     pub(crate) fn granted(&self, claim: Arc<Claim>) -> ClaimLease {
         let renew_at = self.asked_at + renewal_after(self.length);
-        ClaimLease { claim, length: self.length, renew_at, asked: None, lost: false }
+        ClaimLease { claim, length: self.length, renew_at, asked: None, lost: false, is_failing: false }
     }
 }
 
@@ -132,8 +132,10 @@ pub(crate) struct ClaimLease {
     length: Duration,
     renew_at: Instant,
     asked: Option<Renewal>,
-    /// The store says that it is somebody else's.
+    /// The store answers that it is another run's.
     pub(crate) lost: bool,
+    /// The last renewal failed.
+    is_failing: bool,
 }
 
 /// Renewals in flight.
@@ -166,15 +168,17 @@ impl ClaimLease {
 
     /// The claim is ours for that length, counted from the first of the requests in flight.
     pub(crate) fn renewed(&mut self) {
+        self.is_failing = false;
         if let Some(Renewal { first_asked_at, length, .. }) = self.asked.take() {
             self.length = length;
             self.renew_at = first_asked_at + renewal_after(length);
         }
     }
 
-    /// A renewal failed: soon again.
-    pub(crate) fn renewal_failed(&mut self, now: Instant) {
+    /// A renewal failed: soon again. Returns true for the first in a row.
+    pub(crate) fn renewal_failed(&mut self, now: Instant) -> bool {
         self.asked = None;
         self.renew_at = now + (self.length / 10).min(Duration::from_secs(2));
+        !std::mem::replace(&mut self.is_failing, true)
     }
 }

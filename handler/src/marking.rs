@@ -19,13 +19,15 @@ pub(crate) struct Marking {
     ask_at: Instant,
     /// The last request was not answered yet.
     in_flight: bool,
+    /// A request has failed.
+    has_failed: bool,
     waits: Waits,
 }
 
 impl Marking {
     /// A mark to be asked for at once.
     pub(crate) fn new(now: Instant, report: Report) -> Self {
-        Self { report, ended_at: now, ask_at: now, in_flight: false, waits: Waits::new() }
+        Self { report, ended_at: now, ask_at: now, in_flight: false, has_failed: false, waits: Waits::new() }
     }
 
     /// When the store is asked, or asked once more.
@@ -38,11 +40,13 @@ impl Marking {
         (self.ask_at, self.in_flight) = (now + MARK_PATIENCE, true);
     }
 
-    /// The store did not answer as it should. A late answer to an earlier request changes nothing.
-    pub(crate) fn failed(&mut self, now: Instant) {
+    /// The store did not answer as it should; returns true the first time. A late answer to an earlier request changes
+    /// nothing.
+    pub(crate) fn failed(&mut self, now: Instant) -> bool {
         if std::mem::take(&mut self.in_flight) {
             self.ask_at = now + self.waits.next();
         }
+        !std::mem::replace(&mut self.has_failed, true)
     }
 
     /// The store refuses the result, so the mark is written without it, at once.

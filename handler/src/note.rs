@@ -73,7 +73,7 @@ pub enum Note {
     },
     /// A lease ended under a delivery.
     LeaseLost(Arc<Message>),
-    /// A claim could not be renewed this time.
+    /// A claim could not be renewed. Noted for the first of several failures in a row.
     ClaimRenewalFailed {
         /// Its message.
         message: Arc<Message>,
@@ -84,10 +84,12 @@ pub enum Note {
     ClaimLost(Arc<Message>),
     /// A run starts without a claim, since the store does not answer.
     RunsUnclaimed(Arc<Message>),
-    /// A done job could not be marked as done this time; its message is kept, and the mark is asked for again.
+    /// A done job could not be marked as done; its message is kept, and the mark is asked for again. Noted once for each message.
     MarkFailed {
         /// Its message.
         message: Arc<Message>,
+        /// The id of its job.
+        job_id: Arc<str>,
         /// The error.
         error: String,
     },
@@ -102,6 +104,8 @@ pub enum Note {
     Unmarked {
         /// The message.
         message: Arc<Message>,
+        /// The id of its job.
+        job_id: Arc<str>,
         /// The reason.
         error: String,
     },

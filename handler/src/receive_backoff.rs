@@ -124,15 +124,16 @@ impl ReceiveBackoff {
         self.throttles /= 2;
     }
 
-    /// A receive of this round failed. Returns the time until the next receive, if the failure is worth a report.
+    /// A receive of this round failed, quickly or after a time-out. Earlier successes pay for quick failures. Returns the time until the next receive, if the failure is worth a report.
     pub(crate) fn failed(
         &mut self,
         now: Instant,
         opened_in: Round,
         failure: ReceiveFailure,
+        is_quick: bool,
         jitter: Jitter,
     ) -> Option<Duration> {
-        if failure == ReceiveFailure::Unreachable && self.failures == 0 && self.credit > 0 {
+        if failure == ReceiveFailure::Unreachable && is_quick && self.failures == 0 && self.credit > 0 {
             self.credit -= 1;
             let reported = self.reported_at.is_some_and(|at| now < at + REPORT_EVERY);
             return (!reported).then(|| {

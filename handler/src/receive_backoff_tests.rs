@@ -14,7 +14,7 @@ fn start() -> Instant {
 fn waits(failure: ReceiveFailure, rounds: usize) -> Vec<u128> {
     let (mut backoff, mut now) = (ReceiveBackoff::new(), start());
     let mut wait = || {
-        let wait = backoff.failed(now, backoff.round(), failure, LONGEST).unwrap();
+        let wait = backoff.failed(now, backoff.round(), failure, true, LONGEST).unwrap();
         now += wait;
         backoff.tick(now);
         wait.as_millis()
@@ -32,7 +32,7 @@ fn waits_follow_the_cause() {
 #[test]
 fn a_throttled_queue_spreads_its_waits_over_the_whole_time() {
     let mut backoff = ReceiveBackoff::new();
-    let wait = backoff.failed(start(), backoff.round(), ReceiveFailure::Throttled, Jitter::new(0));
+    let wait = backoff.failed(start(), backoff.round(), ReceiveFailure::Throttled, true, Jitter::new(0));
     assert_eq!(wait, Some(Duration::ZERO));
 }
 
@@ -41,11 +41,11 @@ fn failures_of_receives_in_flight_together_are_one_round() {
     let (mut backoff, now) = (ReceiveBackoff::new(), start());
     let round = backoff.round();
     let waits: Vec<_> =
-        (0..20).map(|_| backoff.failed(now, round, ReceiveFailure::Unreachable, LONGEST)).collect();
+        (0..20).map(|_| backoff.failed(now, round, ReceiveFailure::Unreachable, true, LONGEST)).collect();
     assert_eq!(waits[0], Some(Duration::from_millis(100)));
     assert!(waits[1..].iter().all(Option::is_none), "reported once: {waits:?}");
     assert_eq!(backoff.not_before(), Some(now + Duration::from_millis(100)));
-    let next = backoff.failed(now, backoff.round(), ReceiveFailure::Unreachable, LONGEST);
+    let next = backoff.failed(now, backoff.round(), ReceiveFailure::Unreachable, true, LONGEST);
     assert_eq!(next, Some(Duration::from_millis(200)), "the second round");
 }
 
@@ -53,7 +53,7 @@ fn failures_of_receives_in_flight_together_are_one_round() {
 fn a_success_ends_the_wait() {
     let (mut backoff, now) = (ReceiveBackoff::new(), start());
     for _ in 0..5 {
-        backoff.failed(now, backoff.round(), ReceiveFailure::Unreachable, LONGEST);
+        backoff.failed(now, backoff.round(), ReceiveFailure::Unreachable, true, LONGEST);
     }
     backoff.succeeded();
     assert_eq!((backoff.not_before(), backoff.probes(), backoff.healthy()), (None, false, true));
@@ -63,13 +63,13 @@ fn a_success_ends_the_wait() {
 fn a_success_halves_what_throttling_has_grown_to() {
     let (mut backoff, now) = (ReceiveBackoff::new(), start());
     for _ in 0..4 {
-        backoff.failed(now, backoff.round(), ReceiveFailure::Throttled, LONGEST);
+        backoff.failed(now, backoff.round(), ReceiveFailure::Throttled, true, LONGEST);
     }
     let wait = backoff.not_before();
     backoff.succeeded();
     assert_eq!(backoff.not_before(), wait, "the rate is still too high");
     // Four rounds are two now, so this is the third.
-    let next = backoff.failed(now, backoff.round(), ReceiveFailure::Throttled, LONGEST);
+    let next = backoff.failed(now, backoff.round(), ReceiveFailure::Throttled, true, LONGEST);
     assert_eq!(next, Some(Duration::from_secs(4)));
 }
 
@@ -78,7 +78,7 @@ fn successes_pay_for_failures_beside_them() {
     let (mut backoff, now) = (ReceiveBackoff::new(), start());
     for _ in 0..50 {
         backoff.succeeded();
-        backoff.failed(now, backoff.round(), ReceiveFailure::Unreachable, LONGEST);
+        backoff.failed(now, backoff.round(), ReceiveFailure::Unreachable, true, LONGEST);
         assert_eq!(backoff.not_before(), None);
     }
 }
@@ -89,11 +89,19 @@ fn an_outage_is_noticed_however_much_went_well_before() {
     (0..1_000).for_each(|_| backoff.succeeded());
     let free = (0..100)
         .take_while(|_| {
-            backoff.failed(now, backoff.round(), ReceiveFailure::Unreachable, LONGEST);
+            backoff.failed(now, backoff.round(), ReceiveFailure::Unreachable, true, LONGEST);
             backoff.not_before().is_none()
         })
         .count();
     assert_eq!(free, 20);
+}
+
+#[test]
+fn no_success_pays_for_a_time_out() {
+    let (mut backoff, now) = (ReceiveBackoff::new(), start());
+    (0..10).for_each(|_| backoff.succeeded());
+    let wait = backoff.failed(now, backoff.round(), ReceiveFailure::Unreachable, false, LONGEST);
+    assert_eq!(wait, Some(Duration::from_millis(100)));
 }
 
 #[test]
@@ -103,7 +111,7 @@ fn failures_without_a_wait_are_reported_once_a_second() {
     for step in 0..5_000 {
         let now = begun + Duration::from_millis(step);
         backoff.succeeded();
-        let report = backoff.failed(now, backoff.round(), ReceiveFailure::Unreachable, LONGEST);
+        let report = backoff.failed(now, backoff.round(), ReceiveFailure::Unreachable, true, LONGEST);
         reported += usize::from(report.is_some());
     }
     assert_eq!(reported, 5);
@@ -114,7 +122,7 @@ fn a_blink_leaves_the_queue_healthy_and_an_outage_does_not() {
     let (mut backoff, mut now) = (ReceiveBackoff::new(), start());
     let mut healthy = Vec::new();
     for _ in 0..5 {
-        now += backoff.failed(now, backoff.round(), ReceiveFailure::Unreachable, LONGEST).unwrap();
+        now += backoff.failed(now, backoff.round(), ReceiveFailure::Unreachable, true, LONGEST).unwrap();
         healthy.push(backoff.healthy());
     }
     assert_eq!(healthy, [true, true, true, true, false], "1.5 s after the first failure");
@@ -167,7 +175,7 @@ proptest! {
                 Happens::Fails(pick, how, jitter) if !open.is_empty() => {
                     let (round, opened_at) = open.swap_remove(pick % open.len());
                     let before = backoff.not_before();
-                    backoff.failed(now, round, how, Jitter::new(jitter));
+                    backoff.failed(now, round, how, true, Jitter::new(jitter));
                     if opened_at > last_round && backoff.round() > round {
                         (rounds, last_round) = (rounds + 1, step);
                         let most = if how == ReceiveFailure::Refused { 30 } else { 5 };

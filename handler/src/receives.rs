@@ -25,6 +25,9 @@ const GATHER: Duration = Duration::from_millis(20);
 /// A receive that has not ended this long after its wait time hangs: its own time-out should have ended it 5 s ago.
 pub(crate) const RECEIVE_OVERDUE: Duration = Duration::from_secs(15);
 
+/// A receive that fails later than this has waited for an answer in vain.
+const QUICK_FAILURE: Duration = Duration::from_secs(1);
+
 /// Hanging receives cannot be dropped without losing what they bring; with this many, no further ones are opened.
 const MAX_OVERDUE: usize = 3;
 
@@ -175,7 +178,9 @@ impl Receives {
         if failure == ReceiveFailure::Throttled && open.round == self.backoff.round() {
             self.width = (self.width / 2).max(1);
         }
-        self.backoff.failed(now, open.round, failure, jitter)
+        // One that took long is no passing failure beside others that succeed: SQS hangs.
+        let is_quick = now < open.since + QUICK_FAILURE;
+        self.backoff.failed(now, open.round, failure, is_quick, jitter)
     }
 
     /// Ends a pause, and marks what hangs; tells how many more do since the last time.

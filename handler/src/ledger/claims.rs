@@ -101,8 +101,9 @@ impl Ledger {
             }
             Ok(Held::Lost) => return self.lose_claim(now, id),
             Err(error) => {
-                lease.renewal_failed(now);
-                self.note(Note::ClaimRenewalFailed { message, error });
+                if lease.renewal_failed(now) {
+                    self.note(Note::ClaimRenewalFailed { message, error });
+                }
             }
         }
         let next_check = self.deliveries.get(&id).and_then(|delivery| delivery.next_check());
@@ -172,17 +173,24 @@ impl Ledger {
     pub fn marked(&mut self, now: Instant, id: DeliveryId, reply: Result<Held, MarkError>) {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         let message = Arc::clone(&delivery.message);
-        let Stage::Running(Run { marking: Some(marking), .. }) = &mut delivery.stage else { return };
+        let Stage::Running(Run { marking: Some(marking), claim: RunClaim::Held(lease), .. }) =
+            &mut delivery.stage
+        else {
+            return;
+        };
+        let job_id = Arc::clone(lease.claim.identity.job_id());
         let decision = decide_mark(self.policy.claims, &reply, marking.report.result.is_some());
         let error = || reply.err().map(|error| error.to_string()).unwrap_or_default();
         match decision {
             MarkDecision::Marked => self.conclude_marking(now, id),
             MarkDecision::Lost => self.lose_claim(now, id),
             MarkDecision::Again => {
-                marking.failed(now);
+                let is_first = marking.failed(now);
                 let next_check = delivery.next_check();
                 self.check_by(next_check);
-                self.note(Note::MarkFailed { message, error: error() });
+                if is_first {
+                    self.note(Note::MarkFailed { message, job_id, error: error() });
+                }
             }
             MarkDecision::WithoutResult => {
                 marking.drop_result(now);
@@ -197,10 +205,11 @@ impl Ledger {
     /// the same identity is only possible.
     pub(super) fn conclude_unmarked(&mut self, now: Instant, id: DeliveryId, error: String) {
         if let Some(delivery) = self.deliveries.get(&id)
-            && !delivery.is_lost()
+            && let Stage::Running(Run { claim: RunClaim::Held(lease), lost: false, .. }) = &delivery.stage
         {
-            let message = Arc::clone(&delivery.message);
-            self.note(Note::Unmarked { message, error });
+            let (message, job_id) =
+                (Arc::clone(&delivery.message), Arc::clone(lease.claim.identity.job_id()));
+            self.note(Note::Unmarked { message, job_id, error });
         }
         self.conclude_marking(now, id);
     }

@@ -36,18 +36,20 @@ pub(super) fn log(queue: &str, note: &Note) {
         Note::RunsUnclaimed(message) => {
             warn!(queue, message_id = &*message.id, "runs without a claim, since the store does not answer");
         }
-        Note::MarkFailed { message, error } => warn!(
+        Note::MarkFailed { message, job_id, error } => warn!(
             queue,
             message_id = &*message.id,
+            job_id = &**job_id,
             error,
             "the job is done, and stays in hand until the store remembers that"
         ),
         Note::ResultRefused { message, error } => {
             warn!(queue, message_id = &*message.id, error, "the store refuses the result: marked without it");
         }
-        Note::Unmarked { message, error } => error!(
+        Note::Unmarked { message, job_id, error } => error!(
             queue,
             message_id = &*message.id,
+            job_id = &**job_id,
             error,
             "unmarked: the job is done and its message deleted, but the store does not know it, so a duplicate would run"
         ),
