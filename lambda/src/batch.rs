@@ -47,7 +47,8 @@ impl Batch {
     pub(crate) async fn run(&self, messages: Vec<Message>) -> Result<HashSet<Arc<str>>, InvalidPolicy> {
         let queue =
             Arc::new(BatchQueue { queue: Arc::clone(&self.queue), observer: Arc::clone(&self.observer) });
-        self.queue.ask_for_retries(&messages, Arc::clone(&self.observer)).await;
+        let (drain_at, end_at) = (self.begun + self.deadline.drain, self.begun + self.deadline.end);
+        self.queue.ask_for_retries(&messages, drain_at, Arc::clone(&self.observer)).await;
         let mut policy =
             policy(&self.queue.name, &self.queue.settings, self.common.store_outage, self.queue.facts());
         if !self.queue.answers() {
@@ -69,7 +70,6 @@ impl Batch {
         if let Some(lease) = self.queue.lease(Arc::clone(&self.observer)) {
             driver.learn_lease(lease);
         }
-        let (drain_at, end_at) = (self.begun + self.deadline.drain, self.begun + self.deadline.end);
         let report = run_batch(&mut driver, messages, drain_at, end_at).await;
         if report.failed_permanently {
             self.look_for_dead_letters().await;
@@ -81,14 +81,9 @@ impl Batch {
 
     /// A permanent failure relies on a DLQ. Whether there is one is found out with the first, within the time left.
     async fn look_for_dead_letters(&self) {
-        if self.queue.facts().is_some() || !self.queue.answers() {
-            return;
-        }
         let end = (self.begun + self.deadline.end).min(Instant::now() + LOOK_FOR_DEAD_LETTERS);
-        let question = self.queue.is_asked();
-        let facts = tokio::time::timeout_at(end, self.queue.ask(Arc::clone(&self.observer))).await;
-        question.ended(facts.is_ok());
-        if facts.is_ok_and(|facts| facts.is_some_and(QueueFacts::is_unbounded)) {
+        let facts = self.queue.ask_until(end, Arc::clone(&self.observer)).await;
+        if facts.is_some_and(QueueFacts::is_unbounded) {
             error!(
                 queue = &*self.queue.name,
                 "a permanent failure has no DLQ to go to, so it stays in the queue and comes back until it expires: \
@@ -119,7 +114,8 @@ pub async fn run_batch(
     driver.hand_in(messages, drain_at.into_std());
     let drain = async {
         tokio::time::sleep_until(drain_at).await;
-        Grace { finish: Duration::ZERO, end: end_at.saturating_duration_since(drain_at) }
+        // A batch may begin after its `drain_at`, and has less time left then.
+        Grace { finish: Duration::ZERO, end: end_at.saturating_duration_since(Instant::now().max(drain_at)) }
     };
     driver.run(drain).await
 }

@@ -29,8 +29,10 @@ mod event;
 #[cfg(test)]
 #[path = "../../host/src/every_event.rs"]
 mod every_event;
+mod facts;
 mod function;
 mod queue;
+mod silence;
 mod source;
 
 pub use app::App;

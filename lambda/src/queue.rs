@@ -1,27 +1,33 @@
 //! A queue as a function meets it: known by the ARN in its records, asked about only when there is a need.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use drumline::{Action, CallError, Intake, Message, Observer, Replies};
+use drumline::{Action, CallError, Intake, Message, Observer, Replies, SqsErrorKind};
 use drumline_host::aws::{AwsQueue, QueueFacts, connect};
 use drumline_host::{BoxFuture, Logs, Memory, Queue, QueueSettings, QueueStatus, SqsError};
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 use tracing::warn;
+
+use crate::facts::CachedFacts;
+use crate::silence::{Question, Silence};
 
 /// A batch that is through by then never needs to know how long its leases are; a lease that is shorter has lapsed before
 /// the function was invoked.
 const LEASE_MATTERS_AFTER: Duration = Duration::from_secs(1);
 
-/// The time that a batch waits for the queue's redrive policy, once in a process: long enough for a new connection to SQS,
-/// and short of what a function's timeout notices.
+/// The longest time that a batch waits for the queue's redrive policy: long enough for a new connection to SQS. No batch waits
+/// again within a minute if there was no answer.
 const RETRIES_MATTER_FOR: Duration = Duration::from_secs(1);
+
+/// The share of the handlers' time that this wait may take, as a divisor: a function with a timeout of a few seconds keeps most of
+/// it for its jobs.
+const SHARE_OF_HANDLERS: u32 = 4;
 
 /// What is kept of a queue from one invocation to the next.
 pub(crate) struct KnownQueue {
     pub(crate) name: Arc<str>,
-    /// `None` where the records do not tell their queue: nothing can be said to it then.
     pub(crate) settings: QueueSettings,
     pub(crate) intake: Arc<Intake>,
     pub(crate) status: Arc<QueueStatus>,
@@ -30,9 +36,8 @@ pub(crate) struct KnownQueue {
     pub(crate) logs: Arc<Logs>,
     reachable: bool,
     aws: OnceCell<AwsQueue>,
-    facts: OnceCell<Option<QueueFacts>>,
-    /// The last call to the queue was not answered.
-    silent: AtomicBool,
+    facts: CachedFacts,
+    silence: Arc<Silence>,
 }
 
 impl KnownQueue {
@@ -53,62 +58,82 @@ impl KnownQueue {
             logs,
             reachable,
             aws: OnceCell::new(),
-            facts: OnceCell::new(),
-            silent: AtomicBool::new(false),
+            facts: CachedFacts::default(),
+            silence: Arc::default(),
         }
     }
 
     /// Returns false if the last call to the queue failed, or was not answered for as long as a batch waited.
     pub(crate) fn answers(&self) -> bool {
-        !self.silent.load(Ordering::Relaxed)
+        !self.silence.lasts()
     }
 
-    /// Counts as silent until a call is answered.
-    pub(crate) fn is_asked(self: &Arc<Self>) -> Question {
-        Question { queue: Arc::clone(self), answered: false }
+    /// A call to the queue that begins now, and that shows if the queue answers.
+    fn is_asked(&self) -> Question {
+        self.silence.question()
     }
 
     /// What SQS has told of the queue so far.
     pub(crate) fn facts(&self) -> Option<&QueueFacts> {
-        self.facts.get()?.as_ref()
+        self.facts.get()
     }
 
-    /// Asks SQS about the queue, once.
-    pub(crate) async fn ask(&self, observer: Arc<dyn Observer>) -> Option<&QueueFacts> {
-        let ask = async || match self.aws(observer).await {
-            Ok(queue) => match queue.describe().await {
-                Ok(facts) => {
-                    if facts.is_unbounded() && !self.settings.allow_unbounded {
-                        warn!(
-                            queue = &*self.name,
-                            "the queue has no DLQ: a job that always fails is retried until its message expires; give the \
-                             queue a redrive policy, or set DRUMLINE_ALLOW_UNBOUNDED=true"
-                        );
-                    }
-                    Some(facts)
-                }
+    /// Asks SQS about the queue until it answers, and a minute after a transient error at the earliest.
+    async fn ask(&self, observer: Arc<dyn Observer>) -> Option<&QueueFacts> {
+        let ask = async || {
+            let of_settings = |text| SqsError { kind: SqsErrorKind::Other, text };
+            let result = match self.aws(observer).await.map_err(of_settings) {
+                Ok(queue) => queue.describe().await,
+                Err(error) => Err(error),
+            };
+            match &result {
+                Ok(facts) if facts.is_unbounded() && !self.settings.allow_unbounded => warn!(
+                    queue = &*self.name,
+                    "the queue has no DLQ: a job that always fails is retried until its message expires; give the \
+                     queue a redrive policy, or set DRUMLINE_ALLOW_UNBOUNDED=true"
+                ),
+                Ok(_) => {}
+                // The function works without: Lambda sees to it that the visibility outlasts the function's timeout.
                 Err(error) => {
-                    // The function works without: Lambda sees to it that the visibility outlasts the function's timeout.
                     warn!(queue = &*self.name, error = error.text, "the queue cannot be asked about itself");
-                    None
                 }
-            },
-            Err(error) => {
-                warn!(queue = &*self.name, error, "the queue cannot be asked about itself");
-                None
             }
+            result
         };
-        self.facts.get_or_init(ask).await.as_ref()
+        self.facts.get_or_ask(ask).await
+    }
+
+    /// Asks SQS about the queue while a batch waits, until `end`. Returns `None` without a wait if SQS has answered before, or
+    /// is not likely to answer.
+    pub(crate) async fn ask_until(&self, end: Instant, observer: Arc<dyn Observer>) -> Option<&QueueFacts> {
+        if !self.facts.are_worth_a_wait() || !self.answers() || end <= Instant::now() {
+            return None;
+        }
+        let question = self.is_asked();
+        let Ok(facts) = tokio::time::timeout_at(end, self.ask(observer)).await else {
+            self.facts.waited_in_vain();
+            return None;
+        };
+        // A refusal is an answer.
+        question.ended(self.facts.are_settled());
+        facts
     }
 
     /// Asks SQS about the queue before a batch with a message that was received before: its redrive policy decides how long
     /// `auto` waits, and which attempt is the last. After a first receive the wait is a second on nearly every queue, so first
-    /// receives are no reason to ask.
-    pub(crate) async fn ask_for_retries(&self, messages: &[Message], observer: Arc<dyn Observer>) {
+    /// receives are no reason to ask. Handlers have their time until `drain_at`.
+    pub(crate) async fn ask_for_retries(
+        &self,
+        messages: &[Message],
+        drain_at: Instant,
+        observer: Arc<dyn Observer>,
+    ) {
         let again = messages.iter().any(|message| message.receive_count > 1);
-        if again && self.reachable && !self.facts.initialized() {
+        if again && self.reachable {
+            let now = Instant::now();
+            let wait = RETRIES_MATTER_FOR.min(drain_at.saturating_duration_since(now) / SHARE_OF_HANDLERS);
             // Without an answer the waits are those of an assumed redrive policy.
-            let _ = tokio::time::timeout(RETRIES_MATTER_FOR, self.ask(observer)).await;
+            self.ask_until(now + wait, observer).await;
         }
     }
 
@@ -117,7 +142,7 @@ impl KnownQueue {
         self: &Arc<Self>,
         observer: Arc<dyn Observer>,
     ) -> Option<BoxFuture<Option<Duration>>> {
-        if self.settings.visibility_timeout.is_some() || self.facts.initialized() || !self.reachable {
+        if self.settings.visibility_timeout.is_some() || self.facts.are_settled() || !self.reachable {
             return None;
         }
         let queue = Arc::clone(self);
@@ -137,25 +162,6 @@ impl KnownQueue {
             Ok::<_, String>(AwsQueue::new(clients, url.to_string(), Arc::clone(&observer)))
         };
         Ok(self.aws.get_or_try_init(make).await?.observed_by(observer))
-    }
-}
-
-/// A call to the queue. One that is dropped without an answer leaves the queue silent.
-pub(crate) struct Question {
-    queue: Arc<KnownQueue>,
-    answered: bool,
-}
-
-impl Question {
-    /// The call ended, with an answer of SQS or without.
-    pub(crate) fn ended(mut self, answered: bool) {
-        self.answered = answered;
-    }
-}
-
-impl Drop for Question {
-    fn drop(&mut self) {
-        self.queue.silent.store(!self.answered, Ordering::Relaxed);
     }
 }
 

@@ -2,6 +2,7 @@
 //! worker needs.
 
 use std::fs::File;
+use std::io::{Error, ErrorKind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -64,6 +65,10 @@ pub(super) async fn serve(listener: TcpListener, routes: Router, bounds: Bounds)
                 is_last = true;
                 continue;
             }
+            Err(error) if is_of_one_client(&error) => {
+                debug!(%error, "a client has left before its connection was accepted");
+                continue;
+            }
             Err(error) => {
                 warn!(%error, "the HTTP endpoint cannot accept a connection");
                 tokio::time::sleep(ACCEPT_AGAIN).await;
@@ -90,6 +95,11 @@ pub(super) async fn serve(listener: TcpListener, routes: Router, bounds: Bounds)
             spare.take_back();
         });
     }
+}
+
+/// Returns true for an error of the connection that was to be accepted: the next one may be accepted at once.
+fn is_of_one_client(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset)
 }
 
 #[cfg(test)]
@@ -141,6 +151,16 @@ mod tests {
             }
         }
         drop(second);
+    }
+
+    #[test]
+    fn only_errors_of_a_single_client_are_followed_by_the_next_accept_at_once() {
+        let errors = [(ErrorKind::ConnectionAborted, true), (ErrorKind::ConnectionReset, true)];
+        for (kind, of_one_client) in errors.into_iter().chain([(ErrorKind::Other, false)]) {
+            assert_eq!(is_of_one_client(&kind.into()), of_one_client, "{kind:?}");
+        }
+        let too_many_open_files = Error::from_raw_os_error(24);
+        assert!(!is_of_one_client(&too_many_open_files));
     }
 
     #[tokio::test]

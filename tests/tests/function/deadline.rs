@@ -2,7 +2,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use drumline_tests::{Ended, FunctionLaunch, Invocation, LocalQueue, Setup, eventually, ids, sqs_event};
+use drumline_tests::{
+    Ended, Fault, FunctionLaunch, Invocation, LocalQueue, Proxy, Record, Setup, eventually, ids, sqs_event,
+};
 
 use crate::apps::{HANGS, bodies, ids_where, meeting, obedient, run, scene, sorted_bodies};
 
@@ -155,4 +157,49 @@ async fn the_application_is_told_a_deadline_that_leaves_time_for_the_answer() {
     let left = deadline.duration_since(SystemTime::now()).unwrap();
     assert!(left < Duration::from_secs(60), "{left:?}");
     assert!(left > Duration::from_secs(30), "{left:?}");
+}
+
+/// Messages that were received before have the queue asked about its redrive policy before they run.
+#[tokio::test]
+async fn a_question_without_an_answer_leaves_jobs_their_time_and_is_not_repeated_at_once() {
+    const DESCRIBE: &str = "GetQueueAttributes";
+    let (app, queue) = (obedient().await, LocalQueue::create(long_hidden()).await);
+    let proxy = Proxy::start(&queue.endpoint_url()).await;
+    proxy.fail_always(DESCRIBE, Fault::Hangs);
+    let launch = FunctionLaunch::forwarding(&app, &queue).env("AWS_ENDPOINT_URL_SQS", &proxy.url());
+    // With it, a slow batch does not ask for the length of leases.
+    let function = launch.env("DRUMLINE_VISIBILITY_TIMEOUT", "600s").spawn().await;
+    function.until_ready().await;
+    for runs in 1..=2 {
+        let batch = queue.batch(&["200 a"]).await;
+        let again = [batch[0].clone().attribute("ApproximateReceiveCount", "2")];
+        let invocation = Invocation::new(sqs_event(&again)).timeout(Duration::from_secs(3));
+        function.invoke(invocation).await.expect_all_done();
+        assert_eq!((app.count(), proxy.count(DESCRIBE)), (runs, 1));
+    }
+}
+
+#[tokio::test]
+async fn no_batch_waits_for_a_queue_that_does_not_answer() {
+    const CHANGE: &str = "ChangeMessageVisibilityBatch";
+    const DESCRIBE: &str = "GetQueueAttributes";
+    let (app, queue) = (obedient().await, LocalQueue::create(long_hidden()).await);
+    let proxy = Proxy::start(&queue.endpoint_url()).await;
+    proxy.fail_always(CHANGE, Fault::Internal);
+    let launch = FunctionLaunch::forwarding(&app, &queue).env("AWS_ENDPOINT_URL_SQS", &proxy.url());
+    // With it, a slow batch does not ask for the length of leases.
+    let function = launch.env("DRUMLINE_VISIBILITY_TIMEOUT", "600s").spawn().await;
+    let batch = queue.batch(&["503 a"]).await;
+    run(&function, &batch).await.expect_failed(&ids(&batch));
+    let again = |record: &Record| [record.clone().attribute("ApproximateReceiveCount", "2")];
+    let batch = queue.batch(&["200 b"]).await;
+    run(&function, &again(&batch[0])).await.expect_all_done();
+    assert_eq!(proxy.count(DESCRIBE), 0);
+    // The next call shows that the queue answers again.
+    proxy.heal(CHANGE);
+    let batch = queue.batch(&["503 c"]).await;
+    run(&function, &batch).await.expect_failed(&ids(&batch));
+    let batch = queue.batch(&["200 d"]).await;
+    run(&function, &again(&batch[0])).await.expect_all_done();
+    assert_eq!(proxy.count(DESCRIBE), 1);
 }
