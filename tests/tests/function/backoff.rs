@@ -213,7 +213,7 @@ async fn a_queue_out_of_reach_costs_a_batch_seconds_and_the_next_one_less() {
         for action in [CHANGE, "GetQueueAttributes", "GetQueueUrl"] {
             proxy.fail_always(action, fault);
         }
-        for longest in [3_500, 1_500, 1_500] {
+        for longest in [12_000, 10_000, 10_000] {
             let batch = queue.batch(&["503 a", "200 b", "422 c"]).await;
             let answered = run(&function, &batch).await;
             answered.expect_failed(&ids_where(&batch, |body| body != "200 b"));

@@ -173,7 +173,7 @@ async fn a_question_without_an_answer_leaves_jobs_their_time_and_is_not_repeated
     for runs in 1..=2 {
         let batch = queue.batch(&["200 a"]).await;
         let again = [batch[0].clone().attribute("ApproximateReceiveCount", "2")];
-        let invocation = Invocation::new(sqs_event(&again)).timeout(Duration::from_secs(3));
+        let invocation = Invocation::new(sqs_event(&again)).timeout(Duration::from_secs(12));
         function.invoke(invocation).await.expect_all_done();
         assert_eq!((app.count(), proxy.count(DESCRIBE)), (runs, 1));
     }
