@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 #[derive(Default)]
 pub(crate) struct TestHost {
     pub(crate) progress: Mutex<Vec<(u64, u64)>>,
-    /// Cancels the run once so much is done.
+    /// Cancels the run once so much is done; at its start, if that is nothing.
     pub(crate) cancel_at: Option<(u64, RunControl)>,
     /// The last checkpoint, which is what the next attempt resumes from.
     pub(crate) checkpoint: Mutex<Option<Box<RawValue>>>,
@@ -95,10 +95,16 @@ impl Host for TestHost {
 
 impl Observer for TestHost {
     fn observe(&self, event: &Event<'_>) {
-        let Event::Progress { progress, .. } = event else { return };
-        self.progress.lock().unwrap().push((progress.done, progress.total));
+        let done_now = match event {
+            Event::RunStarted { .. } => 0,
+            Event::Progress { progress, .. } => {
+                self.progress.lock().unwrap().push((progress.done, progress.total));
+                progress.done
+            }
+            _ => return,
+        };
         if let Some((done, control)) = &self.cancel_at
-            && *done == progress.done
+            && *done == done_now
         {
             control.cancel(drumline::CancelReason::Shutdown);
         }

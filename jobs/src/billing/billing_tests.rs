@@ -209,9 +209,9 @@ async fn what_was_never_sent_is_not() {
 async fn a_stopped_run_sends_nothing() {
     let mut provider = Provider::new(&[PAID]).await;
     let control = RunControl::new();
-    control.cancel(CancelReason::Shutdown);
+    let host = Arc::new(TestHost { cancel_at: Some((0, control.clone())), ..TestHost::default() });
     let router = provider.router(&[]);
-    let ending = testing::run_under(&router, "billing.charge", charge(), Arc::default(), control).await;
+    let ending = testing::run_under(&router, "billing.charge", charge(), host, control).await;
     assert!(retried(ending).contains("before the charge was sent"));
     assert!(provider.requests.try_recv().is_err());
 }
