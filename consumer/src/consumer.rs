@@ -98,7 +98,7 @@ impl Consumer {
         self
     }
 
-    /// Consumes until `shutdown` completes, then drains. Tells per queue how the drain went. Raises the process's limit of
+    /// Consumes until `shutdown` completes, then drains. Returns how the drain of each queue went. Raises the process's limit of
     /// open files to what the system allows.
     pub async fn run(
         self,

@@ -1,6 +1,6 @@
 //! The claim of one run, in time: asked for, held and renewed, as far as the ledger knows.
 //!
-//! A claim that is not renewed in time is not lost by that: the store says when it is somebody else's ([`Held::Lost`]), and
+//! A claim that is not renewed in time is not lost by that: the store answers [`Held::Lost`] when it is another run's, and
 //! renews an expired one that was not taken. See ADR 0011.
 //!
 //! [`Held::Lost`]: crate::Held::Lost

@@ -115,7 +115,7 @@ pub use policy::{
     Policy, Polling, UnknownType,
 };
 pub use receive_backoff::ReceiveFailure;
-pub use receives::{MAX_RECEIVE, Receive, ReceiveId};
+pub use receives::{MAX_RECEIVE, Receive, ReceiveId, most_open_receives};
 pub use recollection::{Past, Recollection};
 pub use requests::{SqsAction, SqsErrorKind, SqsResult, StoreOperation, StoreResult};
 pub use resources::is_out_of_resources;

@@ -48,10 +48,4 @@ impl Marking {
         }
         !std::mem::replace(&mut self.has_failed, true)
     }
-
-    /// The store refuses the result, so the mark is written without it, at once.
-    pub(crate) fn drop_result(&mut self, now: Instant) {
-        self.report.result = None;
-        (self.ask_at, self.in_flight) = (now, false);
-    }
 }

@@ -18,6 +18,11 @@ pub const MAX_RECEIVE: usize = 10;
 /// More open receives than this bring nothing: twenty already fetch thousands of messages a second.
 const MAX_OPEN: usize = 20;
 
+/// Returns how many receives a queue with this concurrency has open at most.
+pub fn most_open_receives(concurrency: usize) -> usize {
+    concurrency.div_ceil(MAX_RECEIVE).min(MAX_OPEN)
+}
+
 /// How long a busy queue's few free places wait for more to come free, so that one receive serves them all. Short
 /// against any job that takes long enough to leave places free one at a time.
 const GATHER: Duration = Duration::from_millis(20);
@@ -84,7 +89,7 @@ impl Receives {
     pub(crate) fn new(wait_time: Duration, concurrency: usize) -> Self {
         Self {
             wait_time,
-            most: concurrency.div_ceil(MAX_RECEIVE).min(MAX_OPEN),
+            most: most_open_receives(concurrency),
             width: 1,
             each: FIRST_RECEIVE,
             careful_until: None,

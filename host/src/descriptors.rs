@@ -1,5 +1,6 @@
 //! The file descriptors of the process: as many as the system allows, and enough for what the settings ask for.
 
+use drumline::most_open_receives;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::{debug, info, warn};
 
@@ -18,9 +19,6 @@ const BASE: u64 = 48;
 
 /// For the store: PostgreSQL has 16 connections unless its URL says otherwise, the others fewer.
 const STORE: u64 = 16;
-
-/// Receives that are open at once, at most.
-const MOST_RECEIVES: u64 = 20;
 
 /// Raises the limit of open files to what the system allows this process. Returns the limit in force; `None` if there is
 /// none.
@@ -86,8 +84,8 @@ fn concurrency(queue: &QueueSettings) -> u64 {
 
 /// Connections to SQS: for open receives and for the calls of settlements.
 fn for_sqs(queue: &QueueSettings) -> u64 {
-    let concurrency = concurrency(queue);
-    concurrency.div_ceil(10).min(MOST_RECEIVES) + concurrency.min(MAX_CALLS as u64)
+    let concurrency = queue.concurrency.get();
+    (most_open_receives(concurrency) + concurrency.min(MAX_CALLS)) as u64
 }
 
 #[cfg(test)]

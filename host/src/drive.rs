@@ -178,7 +178,8 @@ impl Driver {
         let mut draining = false;
         let mut store = self.store_to_watch();
         loop {
-            self.act(&mut runs);
+            let turn_began = now();
+            self.act(turn_began, &mut runs);
             self.observer.state(&self.ledger);
             if let Some(summary) = self.ledger.drained() {
                 if draining {
@@ -190,7 +191,7 @@ impl Driver {
                 return BatchReport { summary, ..std::mem::take(&mut self.report) };
             }
             let lacks = self.ledger.pause_reasons().any(|reason| reason == PauseReason::OutOfResources);
-            self.resources.watch(now(), lacks);
+            self.resources.watch(turn_began, lacks);
             let timeout = self.ledger.timeout();
             // Every branch is cancel-safe: `recv_many` takes nothing out before it completes, the shutdown, the lease and the
             // probe are polled by reference, a change is seen the next time, and a sleep holds no state worth keeping.
@@ -225,8 +226,7 @@ impl Driver {
     }
 
     /// Puts time in, and performs all that follows.
-    fn act(&mut self, runs: &mut Runs) {
-        let now = now();
+    fn act(&mut self, now: Instant, runs: &mut Runs) {
         let mut starts = Vec::new();
         loop {
             self.ledger.tick(now);

@@ -36,11 +36,7 @@ fn receives(max_receive_count: u32) -> ReceiveLimit {
 
 /// Returns the waits of a policy that is fitted to its queue, such as `1s, 7s, 42s, 9m 10s`, without jitter.
 pub fn waits(retry: &RetryPolicy, limits: &RetryLimits) -> String {
-    let receives = match limits.receives {
-        ReceiveLimit::AtMost(receives) => Some(receives),
-        ReceiveLimit::Unknown | ReceiveLimit::Unlimited => None,
-    };
-    let Some(attempts) = receives.into_iter().chain(limits.max_attempts).min() else {
+    let Some(attempts) = limits.receives.at_most().into_iter().chain(limits.max_attempts).min() else {
         return format!("{}, \u{2026}", list(retry, SHOWN));
     };
     match attempts.get() - 1 {

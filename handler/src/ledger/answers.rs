@@ -262,10 +262,7 @@ impl Ledger {
                     self.remove_unconfirmed(now, id);
                 }
             }
-            Err(CallError::Gone(error)) => {
-                self.note(Note::Unsettled { message, error });
-                self.remove_unconfirmed(now, id);
-            }
+            Err(CallError::Gone(error)) => self.give_up(now, id, error),
             Err(CallError::Refused(error)) if matches!(settling.settlement, Settlement::Visibility(_)) => {
                 self.note(Note::Refused { message, error });
                 self.remove_unconfirmed(now, id);
@@ -275,8 +272,7 @@ impl Ledger {
                     && settling.tries + 1 >= TRIES_BEFORE_RESPONSE
                     && matches!(settling.settlement, Settlement::Visibility(_)) =>
             {
-                self.note(Note::Unsettled { message, error });
-                self.remove_unconfirmed(now, id);
+                self.give_up(now, id, error);
             }
             Err(CallError::Failed(error) | CallError::Refused(error)) if settling.step != Step::InCall => {
                 self.note(Note::CallFailed { message, error });

@@ -193,7 +193,7 @@ impl Ledger {
                 }
             }
             MarkDecision::WithoutResult => {
-                marking.drop_result(now);
+                marking.report.result = None;
                 self.note(Note::ResultRefused { message, error: error() });
                 self.ask_mark(now, id);
             }
@@ -271,7 +271,14 @@ impl Ledger {
             let next_check = delivery.next_check();
             return self.check_by(next_check);
         }
-        delivery.releasing = None;
+        self.claim_is_free(now, id, claim);
+    }
+
+    /// The claim of an ended run keeps its message no longer from what follows.
+    fn claim_is_free(&mut self, now: Instant, id: DeliveryId, claim: &Claim) {
+        if let Some(delivery) = self.deliveries.get_mut(&id) {
+            delivery.releasing = None;
+        }
         self.queue_settlement(now, id);
         self.ready_again(now, id);
         self.lock_is_free(now, claim);
@@ -284,12 +291,9 @@ impl Ledger {
         if let Some(releasing) = &mut delivery.releasing {
             if releasing.give_up_at <= now {
                 let claim = Arc::clone(&releasing.claim);
-                delivery.releasing = None;
                 let message = Arc::clone(&delivery.message);
                 self.note(Note::ClaimNotReleased(message));
-                self.queue_settlement(now, id);
-                self.ready_again(now, id);
-                return self.lock_is_free(now, &claim);
+                return self.claim_is_free(now, id, &claim);
             }
             if releasing.again_at.is_some_and(|at| at <= now) {
                 releasing.again_at = None;

@@ -169,9 +169,6 @@ impl Ledger {
     ) {
         let Some(delivery) = self.deliveries.get(&id) else { return };
         let Stage::Running(run) = &delivery.stage else { return };
-        if run.marking.is_some() {
-            return;
-        }
         let message = Arc::clone(&delivery.message);
         let stopped = if run.lost { Some(CancelReason::LeaseLost) } else { run.cancelled };
         let receives = attempt(&message);
