@@ -4,15 +4,17 @@
 //! Messages are written as `group/id*count`, where the group and the receive count may be left out: `a`, `g/a`, `a*3`.
 //! The first receipt of `a` is `a#1`, the second `a#2`.
 
+mod store_answers;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use drumline::{
-    Call, CallError, Claim, ClaimStep, Claimed, DeadLetterPath, DeliveryId, Disposition, Effect, Ending,
-    Held, Identity, Jitter, JitterMode, JobResult, Ledger, MarkError, Message, Note, Outcome, Past, Pause,
-    PauseReason, Policy, Probe, Receive, ReceiveFailure, Recollection, Replies, Report, Takeover,
+    Call, CallError, Claim, ClaimStep, DeadLetterPath, DeliveryId, Disposition, Effect, Ending, Jitter,
+    JitterMode, JobResult, Ledger, Message, Note, Outcome, Past, Pause, PauseReason, Policy, Probe, Receive,
+    ReceiveFailure, Recollection, Replies, Report,
 };
 
 use crate::words::{words_of_call, words_of_note};
@@ -75,15 +77,6 @@ pub(crate) fn gone() -> Result<(), CallError> {
 #[allow(clippy::disallowed_methods)]
 fn some_instant() -> Instant {
     Instant::now()
-}
-
-fn claim(name: &str) -> Arc<Claim> {
-    Arc::new(Claim {
-        identity: Arc::new(Identity::new("arn", "type", None, name)),
-        owner: "worker".into(),
-        counter: 1,
-        lock: None,
-    })
 }
 
 pub(crate) struct World {
@@ -243,91 +236,9 @@ impl World {
         self.reports(id, Report { result: Some(JobResult(result.into())), ..Report::new(DONE, None) });
     }
 
-    /// The oldest run of this message ends, since another job holds this lock for 27 s.
-    #[track_caller]
-    pub(crate) fn is_locked(&mut self, name: &str, lock: &str) {
-        let id = self.runs.get_mut(name).and_then(VecDeque::pop_front).expect("it runs");
-        let ending = Ending::Held { remaining: secs(27), reason: "another job has the lock".into() };
-        self.reports(id, Report { lock: Some(lock.into()), ..Report::new(ending, None) });
-    }
-
-    /// The store grants the newest run of this message its claim and this lock.
-    #[track_caller]
-    pub(crate) fn is_granted_with(&mut self, name: &str, lock: &str) {
-        let claim = Claim {
-            identity: Arc::new(Identity::new("arn", "type", None, name)),
-            owner: "worker".into(),
-            counter: 1,
-            lock: Some((lock.to_owned(), 1)),
-        };
-        self.claim_is_answered(name, Claimed::Granted(Arc::new(claim)));
-    }
-
     fn reports(&mut self, id: DeliveryId, report: Report) {
         self.ledger.ended(self.now, id, report, Jitter::new(u32::MAX));
         self.act();
-    }
-
-    /// The store grants the newest run of this message its claim.
-    #[track_caller]
-    pub(crate) fn is_granted(&mut self, name: &str) {
-        self.claim_is_answered(name, Claimed::Granted(claim(name)));
-    }
-
-    /// The store grants the newest run of this message a claim that was taken over from `dead`.
-    #[track_caller]
-    pub(crate) fn takes_over(&mut self, name: &str, unended: u32) {
-        let takeover = Takeover { former_owner: Some("dead".into()), unended };
-        self.claim_is_answered(name, Claimed::TakenOver(claim(name), takeover));
-    }
-
-    /// The same, left by this very process.
-    #[track_caller]
-    pub(crate) fn takes_over_own(&mut self, name: &str, unended: u32) {
-        let takeover = Takeover { former_owner: Some("worker".into()), unended };
-        self.claim_is_answered(name, Claimed::TakenOver(claim(name), takeover));
-    }
-
-    /// The store does not answer the newest run of this message.
-    #[track_caller]
-    pub(crate) fn claim_is_unanswered(&mut self, name: &str) {
-        self.claim_is_answered(name, Claimed::Unanswered("no route".into()));
-    }
-
-    #[track_caller]
-    fn claim_is_answered(&mut self, name: &str, answer: Claimed) {
-        let id = *self.runs[name].back().expect("it runs");
-        self.ledger.claimed(self.now, id, answer);
-        self.act();
-    }
-
-    /// The store answers the oldest renewal of a claim.
-    #[track_caller]
-    pub(crate) fn claim_is(&mut self, reply: Result<Held, String>) {
-        let (id, claim) = self.renewals.pop_front().expect("a renewal is in flight");
-        self.ledger.claim_renewed(self.now, id, &claim, reply);
-        self.act();
-    }
-
-    /// The store answers the oldest mark.
-    #[track_caller]
-    pub(crate) fn mark_is(&mut self, reply: Result<Held, MarkError>) {
-        let id = self.marks.pop_front().expect("a mark is in flight");
-        self.ledger.marked(self.now, id, reply);
-        self.act();
-    }
-
-    /// The store has released the oldest claim, or does not answer.
-    #[track_caller]
-    pub(crate) fn release_is(&mut self, reply: Result<Held, String>) {
-        let (id, claim) = self.releases.pop_front().expect("a claim is being released");
-        self.ledger.claim_released(self.now, id, &claim, reply);
-        self.act();
-    }
-
-    #[track_caller]
-    pub(crate) fn claim_is_free(&mut self) {
-        self.release_is(Ok(Held::Ours));
     }
 
     /// The oldest call in the air is confirmed.
