@@ -1,5 +1,6 @@
 //! A consumer, whole: its queues, its handlers, its endpoint, from the start to the end of the drain.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use drumline_host::{
 use drumline_store::OpenError;
 
 use crate::depth::{DepthProbe, Depths};
-use crate::http::{Endpoint, Readiness};
+use crate::http::{Door, Endpoint, Readiness};
 use crate::metrics::Metrics;
 use crate::task_protection::TaskProtection;
 
@@ -72,7 +73,7 @@ pub enum StartError {
     )]
     Http {
         /// The address.
-        addr: std::net::SocketAddr,
+        addr: SocketAddr,
         /// Why.
         error: std::io::Error,
     },
@@ -130,6 +131,7 @@ impl Consumer {
                 let connections = http_connections(descriptors);
                 let endpoint = Endpoint::serve(
                     addr,
+                    self.door(addr),
                     self.metrics.clone(),
                     depths,
                     readiness.clone(),
@@ -161,6 +163,20 @@ impl Consumer {
         }
         books.settle(LAST_WRITES).await;
         Ok(summaries)
+    }
+
+    /// Who may read about jobs at the endpoint.
+    fn door(&self, addr: SocketAddr) -> Door {
+        let Settings { http_token, allow_remote, http_hosts, .. } = &self.settings;
+        let door = Door::new(addr, http_token.as_deref(), *allow_remote, http_hosts);
+        if door.is_closed() {
+            info!(
+                %addr,
+                "the HTTP endpoint is reachable beyond the loopback interface, so it serves /livez, /readyz and /metrics \
+                 only; for /jobs set DRUMLINE_HTTP_TOKEN, or DRUMLINE_ALLOW_REMOTE=on"
+            );
+        }
+        door
     }
 
     async fn start(&self) -> Result<(Books, Vec<Loop>), StartError> {

@@ -1,5 +1,6 @@
 //! What the process answers about itself: alive, ready, and its metrics.
 
+mod door;
 mod jobs;
 mod serve;
 
@@ -7,11 +8,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Router, middleware};
 use drumline::PauseReason;
 use drumline_host::QueueStatus;
 use drumline_store::Store;
@@ -21,6 +22,7 @@ use tokio::task::JoinHandle;
 
 use crate::depth::Depths;
 use crate::metrics::Metrics;
+pub(crate) use door::Door;
 use serve::{Bounds, HEADER_TIME, serve};
 
 /// Whether the process should be counted on.
@@ -81,6 +83,7 @@ pub(crate) struct Endpoint {
 impl Endpoint {
     pub(crate) async fn serve(
         addr: SocketAddr,
+        door: Door,
         metrics: Metrics,
         depths: Depths,
         readiness: Readiness,
@@ -92,7 +95,7 @@ impl Endpoint {
             .route("/livez", get(|| async { "ok\n" }))
             .route("/readyz", get(ready).with_state(readiness))
             .route("/metrics", get(show).with_state((metrics, depths)))
-            .merge(jobs::routes(store));
+            .merge(jobs::routes(store).route_layer(middleware::from_fn_with_state(door, door::guard)));
         let bounds = Bounds { connections, header_time: HEADER_TIME };
         Ok(Self { server: tokio::spawn(serve(listener, routes, bounds)) })
     }

@@ -144,7 +144,7 @@ fn is_unknown(name: &str) -> bool {
 
 fn queues(args: &ArgMatches) -> Result<Vec<Diagnosis>, Failed> {
     let settings = read_settings(args).map_err(|problems| Failed::usage(problems.to_string()))?;
-    let metrics = settings.http_addr.and_then(|addr| match own_endpoint::get(addr, "/metrics") {
+    let metrics = settings.http_addr.and_then(|addr| match own_endpoint::get(addr, "/metrics", None) {
         Ok(answer) if answer.is_ok() => Some(answer.body),
         _ => {
             note(&format!(

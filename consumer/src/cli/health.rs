@@ -38,7 +38,7 @@ pub(super) fn health(args: &ArgMatches) -> Result<ExitCode, Failed> {
             .ok_or_else(|| Failed::usage("DRUMLINE_HTTP_ADDR is off, so there is nothing to ask"))?,
     };
     let path = if args.get_flag("ready") { "/readyz" } else { "/livez" };
-    let answer = own_endpoint::get(addr, path)
+    let answer = own_endpoint::get(addr, path, None)
         .map_err(|error| Failed::unavailable(format!("http://{addr}{path} does not answer: {error}")))?;
     if answer.is_ok() {
         writeln!(std::io::stdout().lock(), "{}", answer.body.trim())?;

@@ -14,13 +14,13 @@ use super::own_endpoint;
 use crate::job_view::{JobFilter, JobView};
 
 /// The settings that say where.
-pub(super) const SETTINGS: [&str; 2] = ["store_url", "http_addr"];
+pub(super) const SETTINGS: [&str; 3] = ["store_url", "http_addr", "http_token"];
 
 /// Who is asked.
 #[derive(Clone)]
 pub(super) enum Histories {
     Store(Arc<dyn Store>),
-    Worker(SocketAddr),
+    Worker { addr: SocketAddr, token: Option<Arc<str>> },
 }
 
 /// Why nobody told.
@@ -59,7 +59,7 @@ impl Histories {
                             ask: give the worker an address, or a store that others can reach (DRUMLINE_STORE_URL)";
                 Silence::Settings(text.to_owned())
             })?;
-            return Ok(Self::Worker(addr));
+            return Ok(Self::Worker { addr, token: settings.http_token.as_deref().map(Arc::from) });
         }
         // It claims nothing, so nobody ever reads this name.
         let opened = open(location, Arc::from("drumline-cli"), settings.store.keep).await;
@@ -85,10 +85,11 @@ impl Histories {
                     .map_err(|error| Silence::Unavailable(format!("the store does not answer: {error}")))?;
                 Ok(filters.iter().find_map(|filter| JobView::newest(jobs.clone(), filter)))
             }
-            Self::Worker(addr) => {
+            Self::Worker { addr, token } => {
                 for filter in filters {
-                    let (addr, path) = (*addr, path(id, filter));
-                    let answer = tokio::task::spawn_blocking(move || own_endpoint::get(addr, &path)).await;
+                    let (addr, path, token) = (*addr, path(id, filter), token.clone());
+                    let ask = move || own_endpoint::get(addr, &path, token.as_deref());
+                    let answer = tokio::task::spawn_blocking(ask).await;
                     let answer = answer.map_err(|error| Silence::Unavailable(error.to_string()))?;
                     if let Some(job) = understood(addr, answer)? {
                         return Ok(Some(job));
@@ -103,7 +104,7 @@ impl Histories {
     pub(super) fn name(&self) -> String {
         match self {
             Self::Store(_) => "the store".to_owned(),
-            Self::Worker(addr) => format!("the worker at http://{addr}, whose store is its memory,"),
+            Self::Worker { addr, .. } => format!("the worker at http://{addr}, whose store is its memory,"),
         }
     }
 }

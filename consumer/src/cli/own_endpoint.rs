@@ -27,12 +27,15 @@ impl Answer {
 }
 
 /// A request without a runtime or a client: a health check runs every few seconds, for as long as its container lives.
-pub(super) fn get(addr: SocketAddr, path: &str) -> std::io::Result<Answer> {
+///
+/// With a token, that of `DRUMLINE_HTTP_TOKEN`: probes and metrics need none.
+pub(super) fn get(addr: SocketAddr, path: &str, token: Option<&str>) -> std::io::Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&reachable(addr), TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     // 1.0 has no chunks, and closes the connection at the end.
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {addr}\r\n\r\n")?;
+    let authorization = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {addr}\r\n{authorization}\r\n")?;
     let mut answer = String::new();
     stream.take(MAX_ANSWER_BYTES).read_to_string(&mut answer)?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));

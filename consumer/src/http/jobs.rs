@@ -180,7 +180,7 @@ fn error(status: StatusCode, text: &str) -> Response {
     json_body(status, json!({ "error": text }).to_string())
 }
 
-fn json_body(status: StatusCode, json: String) -> Response {
+pub(super) fn json_body(status: StatusCode, json: String) -> Response {
     // What is known of a job changes; a cache in between would tell what it was.
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     (status, headers, json).into_response()

@@ -61,6 +61,12 @@ pub struct Settings {
     pub task_protection: bool,
     /// Where the process answers about itself; `None` for nowhere.
     pub http_addr: Option<SocketAddr>,
+    /// The secret with which clients read about jobs at `http_addr`.
+    pub http_token: Option<String>,
+    /// Clients beyond the loopback interface read about jobs without a token.
+    pub allow_remote: bool,
+    /// The names by which clients reach `http_addr`, besides `localhost` and addresses.
+    pub http_hosts: Vec<String>,
     /// How logs look.
     pub log_format: LogFormat,
     /// What is logged.

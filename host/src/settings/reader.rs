@@ -63,6 +63,9 @@ impl Reader<'_> {
         let legacy_records = self.get("legacy_records", None, values::legacy_records);
         let task_protection = self.get("task_protection", None, values::on_or_off);
         let http_addr = self.get("http_addr", None, values::address_or_off);
+        let http_token = self.get("http_token", None, values::http_token);
+        let allow_remote = self.get("allow_remote", None, values::on_or_off);
+        let http_hosts = self.get("http_hosts", None, values::host_names);
         let log_format = self.get("log_format", None, values::log_format);
         let log = self.get("log", None, values::log_filter);
         Some(Settings {
@@ -78,6 +81,9 @@ impl Reader<'_> {
             legacy_records: legacy_records?,
             task_protection: task_protection?,
             http_addr: http_addr?,
+            http_token,
+            allow_remote: allow_remote?,
+            http_hosts: http_hosts.unwrap_or_default(),
             log_format: log_format?,
             log: log?,
             effective: Vec::new(),

@@ -211,8 +211,30 @@ pub const SETTINGS: &[Setting] = &[
         Some("127.0.0.1:9464"),
         false,
         "ADDRESS|off",
-        "Where /livez, /readyz, /metrics and /jobs/ID are served",
+        "Where /livez, /readyz, /metrics and /jobs/ID are served. Beyond the loopback interface /jobs needs http_token or allow_remote",
     ),
+    setting(
+        "http_token",
+        None,
+        false,
+        "TEXT",
+        "The secret with which clients read /jobs: Authorization: Bearer TEXT. At least 16 characters",
+    ),
+    setting(
+        "allow_remote",
+        Some("off"),
+        false,
+        "on|off",
+        "Serve /jobs without a token to every client that reaches http_addr, also beyond the loopback interface",
+    ),
+    setting(
+        "http_hosts",
+        None,
+        false,
+        "NAME[,NAME…]",
+        "Names, besides localhost and IP addresses, that the Host of a request for /jobs may have",
+    )
+    .or_list(),
     setting(
         "log_format",
         Some("auto"),

@@ -219,6 +219,20 @@ pub(super) fn address_or_off(text: &str) -> Parsed<Option<SocketAddr>> {
     text.parse().map(Some).map_err(|_| "must be an address such as 127.0.0.1:9464, or off".to_owned())
 }
 
+/// A secret short enough to be guessed protects nothing.
+pub(super) fn http_token(text: &str) -> Parsed<String> {
+    let fits = text.len() >= 16 && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits { Ok(text.to_owned()) } else { Err("must be at least 16 visible ASCII characters".to_owned()) }
+}
+
+pub(super) fn host_names(text: &str) -> Parsed<Vec<String>> {
+    let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
+    match names.iter().find(|name| !matches!(url::Host::parse(name), Ok(url::Host::Domain(_)))) {
+        None => Ok(names),
+        Some(name) => Err(format!("{name:?} is no host name; give names without a scheme or a port")),
+    }
+}
+
 fn one_of<T: Copy>(text: &str, choices: &[(&str, T)]) -> Parsed<T> {
     let found = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
     found.ok_or_else(|| {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod backoff;
+mod doors;
 mod last_attempt;
 mod resources;
 mod unbounded;
