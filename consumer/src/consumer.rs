@@ -167,8 +167,7 @@ impl Consumer {
 
     /// Who may read about jobs at the endpoint.
     fn door(&self, addr: SocketAddr) -> Door {
-        let Settings { http_token, allow_remote, http_hosts, .. } = &self.settings;
-        let door = Door::new(addr, http_token.as_deref(), *allow_remote, http_hosts);
+        let door = Door::new(addr, &self.settings.http_access);
         if door.is_closed() {
             info!(
                 %addr,

@@ -45,8 +45,8 @@ pub use pickup::pickup_delay;
 pub use policy::policy;
 pub use retries::{retry_limits, waits};
 pub use settings::{
-    AllFailed, Effective, FifoStop, LogFormat, Origin, PermanentFailures, Problem, Problems, QueueSettings,
-    SETTINGS, Setting, Settings,
+    AllFailed, Effective, FifoStop, HttpAccess, LogFormat, Origin, PermanentFailures, Problem, Problems,
+    QueueSettings, SETTINGS, Setting, Settings,
 };
 pub use sqs::{BoxFuture, Queue, SqsError};
 pub use status::QueueStatus;

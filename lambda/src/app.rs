@@ -8,12 +8,12 @@ use drumline::Router;
 use drumline_host::logging::{self, Spans};
 use drumline_host::{Settings, forward_to, runtimes};
 use http::{Method, Request};
-use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
+use lambda_runtime::Diagnostic;
 use lambda_runtime_api_client::{Client, build_request};
 use tracing::warn;
 
-use crate::event::Event;
-use crate::function::{Function, Invocation, InvocationError};
+use crate::conversation::{converse, leave_out_panics_of_the_library};
+use crate::function::{Function, InvocationError};
 
 /// `EX_USAGE`: bad configuration.
 const USAGE: u8 = 64;
@@ -59,6 +59,7 @@ impl App {
             }
         };
         logging::init(settings.log_format, &settings.log, Spans::All);
+        leave_out_panics_of_the_library();
         let router = match &settings.forward_to {
             Some(target) => Ok(forward_to(target)),
             None => (self.router)(),
@@ -68,30 +69,13 @@ impl App {
             Err(problems) => return io.block_on(refuse("Settings", &problems)),
         };
         let function = Arc::new(Function::new(settings, router, handlers.handle().clone()));
-        let result = io.block_on(serve(function));
+        let result = io.block_on(converse(function));
         handlers.shutdown_background();
         match result {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error) => say(&format!("Lambda cannot be talked to: {error}"), 1),
+            Err(text) => say(&text, 1),
         }
     }
-}
-
-async fn serve(function: Arc<Function>) -> Result<(), lambda_runtime::Error> {
-    let handle = move |event: LambdaEvent<Event>| {
-        let function = Arc::clone(&function);
-        async move {
-            let (event, context) = event.into_parts();
-            let invocation = Invocation {
-                request_id: context.request_id,
-                deadline_ms: context.deadline,
-                xray_trace_id: context.xray_trace_id,
-            };
-            // The runtime moves this future about, and it is a large one.
-            Box::pin(function.handle(event, invocation)).await
-        }
-    };
-    Runtime::new(service_fn(handle)).run_concurrent().await
 }
 
 /// Tells Lambda, and whoever reads the log, why the function cannot start.

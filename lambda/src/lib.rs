@@ -23,6 +23,7 @@
 
 mod app;
 mod batch;
+mod conversation;
 mod deadline;
 mod emf;
 mod event;

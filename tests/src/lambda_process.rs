@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -18,7 +19,7 @@ use crate::local_queue::LocalQueue;
 use crate::output::{Lines, ShownOnFailure};
 use crate::queues::REGION;
 use crate::runtime_api::{Answered, Invocation, Pending, RuntimeApi};
-use crate::worker::Finished;
+use crate::worker::{Finished, send_signal};
 
 /// A start of the function, being prepared. Nothing of the test's own environment reaches it.
 pub struct FunctionLaunch {
@@ -158,6 +159,11 @@ impl FunctionProcess {
     /// What it has written to standard error so far, line by line.
     pub fn stderr(&self) -> Vec<String> {
         self.stderr.all()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        send_signal(&self.child, signal);
     }
 
     /// Waits for the end of the process, which it is to find by itself.

@@ -174,9 +174,15 @@ struct Running {
     end: oneshot::Sender<Answered>,
 }
 
+/// What a question for the next invocation is answered with.
+enum Next {
+    Invocation(Waiting),
+    Odd(Response<Full<Bytes>>),
+}
+
 struct Desk {
-    queue: mpsc::UnboundedSender<Waiting>,
-    waiting: AsyncMutex<mpsc::UnboundedReceiver<Waiting>>,
+    queue: mpsc::UnboundedSender<Next>,
+    waiting: AsyncMutex<mpsc::UnboundedReceiver<Next>>,
     state: Mutex<State>,
 }
 
@@ -186,6 +192,7 @@ struct State {
     asked: Vec<Instant>,
     init_errors: Vec<InitError>,
     faults: Vec<String>,
+    post_status: Option<u16>,
 }
 
 impl RuntimeApi {
@@ -209,8 +216,22 @@ impl RuntimeApi {
         let request_id = uuid();
         let (end, ended) = oneshot::channel();
         let waiting = Waiting { request_id: request_id.clone(), invocation, end };
-        assert!(self.desk.queue.send(waiting).is_ok(), "the desk holds both ends of its queue");
+        self.queue(Next::Invocation(waiting));
         Pending { request_id, end: ended }
+    }
+
+    /// Answers one question for the next invocation with this in place of one.
+    pub fn answer_oddly(&self, answer: Response<&'static str>) {
+        self.queue(Next::Odd(answer.map(|body| Full::from(Bytes::from_static(body.as_bytes())))));
+    }
+
+    /// Answers what processes post with this status, and takes it all the same.
+    pub fn answer_posts_with(&self, status: u16) {
+        self.state(|state| state.post_status = Some(status));
+    }
+
+    fn queue(&self, next: Next) {
+        assert!(self.desk.queue.send(next).is_ok(), "the desk holds both ends of its queue");
     }
 
     /// When the process asked for the next invocation, each time.
@@ -275,7 +296,10 @@ impl Desk {
     async fn next(&self) -> Response<Full<Bytes>> {
         self.state.lock().unwrap().asked.push(Instant::now());
         let Waiting { request_id, invocation, end } =
-            self.waiting.lock().await.recv().await.expect("the desk holds the sender");
+            match self.waiting.lock().await.recv().await.expect("the desk holds the sender") {
+                Next::Invocation(waiting) => waiting,
+                Next::Odd(answer) => return answer,
+            };
         let Invocation { event, timeout, deadline } = invocation;
         let deadline = deadline.unwrap_or_else(|| {
             let epoch = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later than 1970");
@@ -306,7 +330,10 @@ impl Desk {
             Answered { request_id: id.to_owned(), end, body, error_type: error_type(headers), after };
         // A test need not wait for the end.
         drop(running.end.send(answered));
-        accepted()
+        match self.state.lock().unwrap().post_status {
+            Some(status) => Response::builder().status(status).body(Full::default()).unwrap(),
+            None => accepted(),
+        }
     }
 
     fn refuse(&self, status: u16, fault: String) -> Response<Full<Bytes>> {

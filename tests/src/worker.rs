@@ -182,11 +182,16 @@ impl Finished {
     }
 }
 
+/// Sends a signal to a process that has not ended.
+pub(crate) fn send_signal(child: &Child, signal: Signal) {
+    let id = child.id().and_then(|id| i32::try_from(id).ok()).expect("it has not ended");
+    kill_process(Pid::from_raw(id).expect("an id is not 0"), signal).unwrap();
+}
+
 impl Worker {
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
-        let id = self.child.id().and_then(|id| i32::try_from(id).ok()).expect("it has not ended");
-        kill_process(Pid::from_raw(id).expect("an id is not 0"), signal).unwrap();
+        send_signal(&self.child, signal);
     }
 
     /// Kills the process: no signal handler runs, nothing is given back.

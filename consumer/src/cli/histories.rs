@@ -59,7 +59,7 @@ impl Histories {
                             ask: give the worker an address, or a store that others can reach (DRUMLINE_STORE_URL)";
                 Silence::Settings(text.to_owned())
             })?;
-            return Ok(Self::Worker { addr, token: settings.http_token.as_deref().map(Arc::from) });
+            return Ok(Self::Worker { addr, token: settings.http_access.token.as_deref().map(Arc::from) });
         }
         // It claims nothing, so nobody ever reads this name.
         let opened = open(location, Arc::from("drumline-cli"), settings.store.keep).await;

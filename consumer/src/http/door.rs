@@ -12,6 +12,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use drumline_host::HttpAccess;
 use serde_json::json;
 use subtle::ConstantTimeEq as _;
 
@@ -35,10 +36,11 @@ enum Access {
 impl Door {
     /// The door of an endpoint at `addr`. A token is asked for at every address; without one, only the loopback interface is
     /// open, unless the operator allows all.
-    pub(crate) fn new(addr: SocketAddr, token: Option<&str>, allow_remote: bool, hosts: &[String]) -> Self {
+    pub(crate) fn new(addr: SocketAddr, access: &HttpAccess) -> Self {
+        let HttpAccess { token, allow_remote, hosts } = access;
         let access = match token {
-            Some(token) => Access::Token(token.into()),
-            None if addr.ip().is_loopback() || allow_remote => Access::Open,
+            Some(token) => Access::Token(token.as_str().into()),
+            None if addr.ip().is_loopback() || *allow_remote => Access::Open,
             None => Access::Closed,
         };
         Self { access, hosts: hosts.iter().map(|host| host.to_ascii_lowercase()).collect() }
@@ -111,7 +113,8 @@ mod tests {
     }
 
     fn door(addr: &str, token: Option<&str>, allow_remote: bool) -> Door {
-        Door::new(addr.parse().unwrap(), token, allow_remote, &["Worker.internal".to_owned()])
+        let (token, hosts) = (token.map(str::to_owned), vec!["Worker.internal".to_owned()]);
+        Door::new(addr.parse().unwrap(), &HttpAccess { token, allow_remote, hosts })
     }
 
     #[test]

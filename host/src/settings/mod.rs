@@ -61,18 +61,25 @@ pub struct Settings {
     pub task_protection: bool,
     /// Where the process answers about itself; `None` for nowhere.
     pub http_addr: Option<SocketAddr>,
-    /// The secret with which clients read about jobs at `http_addr`.
-    pub http_token: Option<String>,
-    /// Clients beyond the loopback interface read about jobs without a token.
-    pub allow_remote: bool,
-    /// The names by which clients reach `http_addr`, besides `localhost` and addresses.
-    pub http_hosts: Vec<String>,
+    /// Who reads about jobs at `http_addr`.
+    pub http_access: HttpAccess,
     /// How logs look.
     pub log_format: LogFormat,
     /// What is logged.
     pub log: String,
     /// Every setting's text and where it came from, for `drumline config`.
     pub effective: Vec<Effective>,
+}
+
+/// Who reads about jobs at the HTTP endpoint.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HttpAccess {
+    /// The secret that clients must give.
+    pub token: Option<String>,
+    /// Clients beyond the loopback interface need no token.
+    pub allow_remote: bool,
+    /// The names by which clients reach the endpoint, besides `localhost` and addresses.
+    pub hosts: Vec<String>,
 }
 
 /// What a queue is set to.

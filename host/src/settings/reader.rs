@@ -9,7 +9,7 @@ use drumline_store::Keep;
 
 use super::by_name::{EVENT_TYPES, Entry, REQUIRE_BY_TYPE, RETRY_BY_TYPE, SCOPE_BY_TYPE, TableByName};
 use super::sources::{Origin, QueueSection, Sources};
-use super::{Effective, Problem, QueueSettings, SETTINGS, Settings, values};
+use super::{Effective, HttpAccess, Problem, QueueSettings, SETTINGS, Settings, values};
 use crate::books::StoreSettings;
 use crate::retries::possible_waits;
 
@@ -63,9 +63,7 @@ impl Reader<'_> {
         let legacy_records = self.get("legacy_records", None, values::legacy_records);
         let task_protection = self.get("task_protection", None, values::on_or_off);
         let http_addr = self.get("http_addr", None, values::address_or_off);
-        let http_token = self.get("http_token", None, values::http_token);
-        let allow_remote = self.get("allow_remote", None, values::on_or_off);
-        let http_hosts = self.get("http_hosts", None, values::host_names);
+        let http_access = self.http_access();
         let log_format = self.get("log_format", None, values::log_format);
         let log = self.get("log", None, values::log_filter);
         Some(Settings {
@@ -81,13 +79,18 @@ impl Reader<'_> {
             legacy_records: legacy_records?,
             task_protection: task_protection?,
             http_addr: http_addr?,
-            http_token,
-            allow_remote: allow_remote?,
-            http_hosts: http_hosts.unwrap_or_default(),
+            http_access: http_access?,
             log_format: log_format?,
             log: log?,
             effective: Vec::new(),
         })
+    }
+
+    fn http_access(&mut self) -> Option<HttpAccess> {
+        let token = self.get("http_token", None, values::http_token);
+        let allow_remote = self.get("allow_remote", None, values::on_or_off);
+        let hosts = self.get("http_hosts", None, values::host_names);
+        Some(HttpAccess { token, allow_remote: allow_remote?, hosts: hosts.unwrap_or_default() })
     }
 
     fn store(&mut self) -> Option<StoreSettings> {

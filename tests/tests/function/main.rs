@@ -17,6 +17,7 @@ mod lease;
 mod logs;
 mod metrics;
 mod nameless;
+mod oddities;
 mod records;
 mod response;
 mod size;
