@@ -6,7 +6,7 @@
 mod against;
 mod faults;
 mod figures;
-mod http;
+pub(crate) mod http;
 mod idle;
 mod lambda;
 mod latency;

@@ -1,6 +1,7 @@
 //! Drumline's development tasks: `cargo xtask COMMAND`. One module per command; what they share sits beside them.
 #![allow(clippy::print_stdout, reason = "a terminal tool: its messages are its output")]
 
+mod aws_smoke;
 mod bench;
 mod deps;
 mod infra;
@@ -38,6 +39,8 @@ enum Command {
     Peers(peers::Options),
     /// Measure what the runtime costs beside a bare loop over AWS's SDK
     Bench(bench::Options),
+    /// Try the worker in a real AWS account: creates two queues, uses them and deletes them (never run by CI)
+    AwsSmoke(aws_smoke::Options),
     /// Build the Lambda function as zip files to upload
     PackageLambda(package_lambda::Options),
     /// Check the templates of infra/ with cfn-lint and Terraform
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Command::Localstack(options) => localstack::run(&options),
         Command::Peers(options) => peers::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::AwsSmoke(options) => aws_smoke::run(&options),
         Command::PackageLambda(options) => package_lambda::run(&options),
         Command::Infra => infra::run(),
         Command::Deps => deps::run(),

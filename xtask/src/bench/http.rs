@@ -3,7 +3,7 @@
 use std::io::{BufRead, Read};
 
 /// A request's path and body; `None` when the connection is closed.
-pub(super) fn request(reader: &mut impl BufRead) -> Option<(String, String)> {
+pub(crate) fn request(reader: &mut impl BufRead) -> Option<(String, String)> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|bytes| *bytes > 0)?;
     let path = line.split(' ').nth(1)?.to_owned();
