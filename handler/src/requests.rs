@@ -63,10 +63,20 @@ impl SqsResult {
 pub enum SqsErrorKind {
     /// The queue does not exist, or not in this account and region.
     NoQueue,
-    /// The credentials lack a permission, are wrong, or have expired.
+    /// The request went to another region than the queue's.
+    WrongRegion,
+    /// The credentials lack a permission.
     Denied,
+    /// AWS does not accept the credentials, or their provider refuses to issue any.
+    InvalidCredentials,
+    /// The credentials have expired.
+    ExpiredCredentials,
+    /// This machine's clock differs too much from AWS's.
+    ClockSkew,
     /// No credentials were found.
     NoCredentials,
+    /// The provider of the credentials cannot be reached, or has failed.
+    CredentialsUnavailable,
     /// Too many requests, or too many messages in flight.
     Throttled,
     /// SQS cannot be reached, or does not answer in time.
@@ -81,10 +91,15 @@ pub enum SqsErrorKind {
 
 impl SqsErrorKind {
     /// All of them, in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 13] = [
         Self::NoQueue,
+        Self::WrongRegion,
         Self::Denied,
+        Self::InvalidCredentials,
+        Self::ExpiredCredentials,
+        Self::ClockSkew,
         Self::NoCredentials,
+        Self::CredentialsUnavailable,
         Self::Throttled,
         Self::Unreachable,
         Self::OutOfResources,
@@ -96,8 +111,13 @@ impl SqsErrorKind {
     pub fn label(self) -> &'static str {
         match self {
             Self::NoQueue => "no_queue",
+            Self::WrongRegion => "wrong_region",
             Self::Denied => "denied",
+            Self::InvalidCredentials => "invalid_credentials",
+            Self::ExpiredCredentials => "expired_credentials",
+            Self::ClockSkew => "clock_skew",
             Self::NoCredentials => "no_credentials",
+            Self::CredentialsUnavailable => "credentials_unavailable",
             Self::Throttled => "throttled",
             Self::Unreachable => "unreachable",
             Self::OutOfResources => "out_of_resources",
@@ -110,17 +130,36 @@ impl SqsErrorKind {
     pub fn receive_failure(self) -> ReceiveFailure {
         match self {
             // The queue is paused besides.
-            Self::Unreachable | Self::OutOfResources => ReceiveFailure::Unreachable,
-            Self::Throttled => ReceiveFailure::Throttled,
-            Self::NoQueue | Self::Denied | Self::NoCredentials | Self::Gone | Self::Other => {
-                ReceiveFailure::Refused
+            Self::Unreachable | Self::OutOfResources | Self::CredentialsUnavailable => {
+                ReceiveFailure::Unreachable
             }
+            Self::Throttled => ReceiveFailure::Throttled,
+            Self::NoQueue
+            | Self::WrongRegion
+            | Self::Denied
+            | Self::InvalidCredentials
+            | Self::ExpiredCredentials
+            | Self::ClockSkew
+            | Self::NoCredentials
+            | Self::Gone
+            | Self::Other => ReceiveFailure::Refused,
         }
     }
 
     /// Returns true if the error is transient and the request can be retried.
     pub fn passes(self) -> bool {
-        matches!(self, Self::Throttled | Self::Unreachable | Self::OutOfResources)
+        match self {
+            Self::Throttled | Self::Unreachable | Self::OutOfResources | Self::CredentialsUnavailable => true,
+            // Credentials are rotated, and the SDK learns of the difference between the clocks.
+            Self::ExpiredCredentials | Self::ClockSkew => true,
+            Self::NoQueue
+            | Self::WrongRegion
+            | Self::Denied
+            | Self::InvalidCredentials
+            | Self::NoCredentials
+            | Self::Gone
+            | Self::Other => false,
+        }
     }
 }
 

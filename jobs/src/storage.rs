@@ -50,7 +50,7 @@ impl Storage {
         match from {
             Location::File(path) => file_stream::open(&self.files, ctx, path).await.map(Stream::File),
             Location::Object { bucket, key } => {
-                let client = self.objects.client().await.clone();
+                let client = self.objects.client().await?.clone();
                 object_stream::open(client, bucket, key).await.map(Stream::Object)
             }
         }
@@ -69,7 +69,7 @@ impl Storage {
                 file_stream::reopen(&self.files, ctx, path, version, offset).await?.map(Stream::File)
             }
             Location::Object { bucket, key } => {
-                let client = self.objects.client().await.clone();
+                let client = self.objects.client().await?.clone();
                 object_stream::reopen(client, bucket, key, version, offset).await?.map(Stream::Object)
             }
         })

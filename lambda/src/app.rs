@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use drumline::Router;
+use drumline_host::aws::check_environment;
 use drumline_host::logging::{self, Spans};
 use drumline_host::{Settings, forward_to, runtimes};
 use http::{Method, Request};
@@ -60,6 +61,10 @@ impl App {
         };
         logging::init(settings.log_format, &settings.log, Spans::All);
         leave_out_panics_of_the_library();
+        // A function meets its queues in its batches: what no queue could be reached with is found before.
+        if let Err(problem) = check_environment() {
+            return io.block_on(refuse("Settings", &problem));
+        }
         let router = match &settings.forward_to {
             Some(target) => Ok(forward_to(target)),
             None => (self.router)(),

@@ -5,6 +5,7 @@
 mod app;
 mod aws_api;
 mod binary;
+mod connect_proxy;
 mod deployed;
 mod eventually;
 mod held_object;
@@ -27,6 +28,7 @@ mod worker;
 
 pub use app::{Answer, App, Call, Ended};
 pub use binary::binary;
+pub use connect_proxy::{ConnectProxy, Tunnel};
 pub use deployed::{DeployedFunction, Deployment, can_deploy, upload_function_forwarding_to};
 pub use eventually::{PATIENCE, eventually, eventually_within};
 pub use held_object::HeldObject;

@@ -37,8 +37,13 @@ impl Failed {
         match kind {
             SqsErrorKind::Gone | SqsErrorKind::Other => Self::other(text),
             SqsErrorKind::NoQueue
+            | SqsErrorKind::WrongRegion
             | SqsErrorKind::Denied
+            | SqsErrorKind::InvalidCredentials
+            | SqsErrorKind::ExpiredCredentials
+            | SqsErrorKind::ClockSkew
             | SqsErrorKind::NoCredentials
+            | SqsErrorKind::CredentialsUnavailable
             | SqsErrorKind::Throttled
             | SqsErrorKind::OutOfResources
             | SqsErrorKind::Unreachable => Self::unavailable(text),

@@ -1,9 +1,10 @@
 //! The SDK's errors, in kinds and words that help.
 
-use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use drumline::{SqsErrorKind, is_out_of_resources};
 
+use super::credentials;
 use crate::sqs::SqsError;
 
 /// What an error of `action` is.
@@ -29,7 +30,7 @@ where
 }
 
 /// An error and what caused it. `DisplayErrorContext` would add their inner structure, which is of no use to an operator.
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
     let chain = std::iter::successors(Some(error), |error| error.source());
     chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
@@ -38,38 +39,40 @@ fn kind<E>(error: &SdkError<E, HttpResponse>) -> SqsErrorKind
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
-    match error {
-        SdkError::ServiceError(service) => {
-            by_code(error.code().unwrap_or_default(), service.raw().status().as_u16())
-        }
-        _ if is_out_of_resources(error) => SqsErrorKind::OutOfResources,
-        // The SDK says so in words only, at the end of a chain of sources.
-        _ if DisplayErrorContext(error).to_string().to_lowercase().contains("credentials") => {
-            SqsErrorKind::NoCredentials
-        }
-        SdkError::ConstructionFailure(_) => SqsErrorKind::Other,
-        _ => SqsErrorKind::Unreachable,
+    if let SdkError::ServiceError(service) = error {
+        let (code, message) = (error.code().unwrap_or_default(), error.message().unwrap_or_default());
+        return by_code(code, message, service.raw().status().as_u16());
+    }
+    if is_out_of_resources(error) {
+        return SqsErrorKind::OutOfResources;
+    }
+    match (credentials::kind(error), error) {
+        (Some(kind), _) => kind,
+        (None, SdkError::ConstructionFailure(_)) => SqsErrorKind::Other,
+        (None, _) => SqsErrorKind::Unreachable,
     }
 }
 
 /// By error code, in the notation of either protocol. See
 /// [Common errors](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html).
-fn by_code(code: &str, status: u16) -> SqsErrorKind {
+fn by_code(code: &str, message: &str, status: u16) -> SqsErrorKind {
     let code = code.rsplit(['#', '.']).next().unwrap_or(code);
     match code {
         "QueueDoesNotExist" | "NonExistentQueue" => SqsErrorKind::NoQueue,
+        "InvalidAddress" => SqsErrorKind::WrongRegion,
         "AccessDenied"
         | "AccessDeniedException"
-        | "InvalidClientTokenId"
-        | "UnrecognizedClientException"
-        | "SignatureDoesNotMatch"
-        | "ExpiredToken"
-        | "ExpiredTokenException"
         | "InvalidSecurity"
-        | "MissingAuthenticationToken"
         | "OptInRequired"
         | "KmsAccessDenied"
         | "KMS" => SqsErrorKind::Denied,
+        "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "IncompleteSignature"
+        | "MissingAuthenticationToken" => SqsErrorKind::InvalidCredentials,
+        "SignatureDoesNotMatch" | "InvalidSignatureException" => by_signature(message),
+        "RequestTimeTooSkewed" | "RequestExpired" => SqsErrorKind::ClockSkew,
+        "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" => SqsErrorKind::ExpiredCredentials,
         "RequestThrottled"
         | "Throttling"
         | "ThrottlingException"
@@ -82,6 +85,18 @@ fn by_code(code: &str, status: u16) -> SqsErrorKind {
         _ if status == 429 => SqsErrorKind::Throttled,
         _ if status >= 500 => SqsErrorKind::Unreachable,
         _ => SqsErrorKind::Other,
+    }
+}
+
+/// A signature is wrong by its date, by its region, or by its key: only the text says which.
+fn by_signature(message: &str) -> SqsErrorKind {
+    let says = |words: &[&str]| words.iter().any(|words| message.contains(words));
+    if says(&["Signature expired", "Signature not yet current", "is now earlier than", "is now later than"]) {
+        SqsErrorKind::ClockSkew
+    } else if says(&["scoped to a valid region", "scoped to correct service"]) {
+        SqsErrorKind::WrongRegion
+    } else {
+        SqsErrorKind::InvalidCredentials
     }
 }
 
@@ -98,6 +113,22 @@ pub(super) fn is_gone(code: &str, message: Option<&str>) -> bool {
 fn advice(kind: SqsErrorKind) -> &'static str {
     match kind {
         SqsErrorKind::NoQueue => "check DRUMLINE_QUEUE_URL, and that account and region are the queue's",
+        SqsErrorKind::WrongRegion => {
+            "use the queue's URL as SQS shows it, and let AWS_REGION and AWS_ENDPOINT_URL be of the queue's region or unset"
+        }
+        SqsErrorKind::InvalidCredentials => {
+            "check which credentials the process uses (`aws sts get-caller-identity` in its environment): the access key, \
+             the role's trust policy, and that AWS_SESSION_TOKEN belongs to the key"
+        }
+        SqsErrorKind::ExpiredCredentials => {
+            "credentials of a role are renewed by themselves; renew those of the environment or of a session \
+             (`aws sso login`, `aws login`)"
+        }
+        SqsErrorKind::ClockSkew => "set this machine's clock, such as by NTP",
+        SqsErrorKind::CredentialsUnavailable => {
+            "check that the source of the credentials can be reached from here: instance metadata, \
+             AWS_CONTAINER_CREDENTIALS_FULL_URI, STS, or the profile's process"
+        }
         SqsErrorKind::Denied => {
             "the consumer needs sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility and \
              sqs:GetQueueAttributes on the queue, and kms:Decrypt where it is encrypted with a key of yours"
@@ -123,8 +154,14 @@ mod tests {
             ("AWS.SimpleQueueService.NonExistentQueue", 400, SqsErrorKind::NoQueue),
             ("com.amazonaws.sqs#QueueDoesNotExist", 400, SqsErrorKind::NoQueue),
             ("QueueDoesNotExist", 400, SqsErrorKind::NoQueue),
+            ("com.amazonaws.sqs#InvalidAddress", 404, SqsErrorKind::WrongRegion),
             ("AccessDenied", 403, SqsErrorKind::Denied),
-            ("InvalidClientTokenId", 403, SqsErrorKind::Denied),
+            ("com.amazonaws.sqs#KmsAccessDenied", 400, SqsErrorKind::Denied),
+            ("InvalidClientTokenId", 403, SqsErrorKind::InvalidCredentials),
+            ("com.amazon.coral.service#UnrecognizedClientException", 403, SqsErrorKind::InvalidCredentials),
+            ("com.amazon.coral.service#ExpiredTokenException", 403, SqsErrorKind::ExpiredCredentials),
+            ("ExpiredToken", 403, SqsErrorKind::ExpiredCredentials),
+            ("RequestTimeTooSkewed", 403, SqsErrorKind::ClockSkew),
             ("RequestThrottled", 400, SqsErrorKind::Throttled),
             ("OverLimit", 403, SqsErrorKind::Throttled),
             ("ReceiptHandleIsInvalid", 404, SqsErrorKind::Gone),
@@ -135,7 +172,7 @@ mod tests {
             ("InvalidParameterValue", 400, SqsErrorKind::Other),
         ];
         for (code, status, kind) in table {
-            assert_eq!(by_code(code, status), kind, "{code}");
+            assert_eq!(by_code(code, "", status), kind, "{code}");
         }
         let words = "Value AQEB for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not \
                      available for visibility timeout change.";
@@ -144,5 +181,29 @@ mod tests {
             "InvalidParameterValue",
             Some("Total VisibilityTimeout for the message is beyond the limit")
         ));
+    }
+
+    #[test]
+    fn the_text_says_what_is_wrong_with_a_signature() {
+        let table = [
+            (
+                "Signature expired: 20261128T200000Z is now earlier than 20261128T205500Z (20261128T211000Z - 15 min.)",
+                SqsErrorKind::ClockSkew,
+            ),
+            (
+                "Signature not yet current: 20261128T230000Z is still later than 20261128T211500Z",
+                SqsErrorKind::ClockSkew,
+            ),
+            ("Credential should be scoped to a valid region.", SqsErrorKind::WrongRegion),
+            (
+                "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method.",
+                SqsErrorKind::InvalidCredentials,
+            ),
+        ];
+        for (message, kind) in table {
+            for code in ["SignatureDoesNotMatch", "com.amazon.coral.service#InvalidSignatureException"] {
+                assert_eq!(by_code(code, message, 403), kind, "{message}");
+            }
+        }
     }
 }

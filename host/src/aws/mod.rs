@@ -1,6 +1,8 @@
 //! SQS by AWS's own SDK. Translates one to one; whatever is decided, is decided elsewhere.
 
+mod address;
 mod client;
+mod credentials;
 mod describe;
 mod errors;
 mod translate;
@@ -14,7 +16,7 @@ use drumline::{
 };
 use tokio::sync::OnceCell;
 
-pub use client::{Clients, connect};
+pub use client::{Clients, check_environment, connect};
 use describe::describe;
 pub use describe::{QueueFacts, Redrive, is_fifo, queue_name, url_by_arn};
 
@@ -171,7 +173,7 @@ fn observe<T>(observer: &dyn Observer, action: SqsAction, result: &Result<T, Sqs
 fn call_error(error: SqsError) -> CallError {
     match error.kind {
         SqsErrorKind::Gone => CallError::Gone(error.text),
-        SqsErrorKind::Denied => CallError::Refused(error.text),
+        SqsErrorKind::Denied | SqsErrorKind::InvalidCredentials => CallError::Refused(error.text),
         _ => CallError::Failed(error.text),
     }
 }

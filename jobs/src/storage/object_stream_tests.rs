@@ -22,7 +22,7 @@ fn version() -> Version {
 #[tokio::test]
 async fn an_object_is_read_in_pieces() {
     let (objects, _requests) = s3_that_says(&[WHOLE]).await;
-    let mut stream = open(objects.client().await.clone(), "sales", "a.csv").await.unwrap();
+    let mut stream = open(objects.client().await.unwrap().clone(), "sales", "a.csv").await.unwrap();
     assert_eq!((stream.version.clone(), stream.size), (Some(version()), Some(10)));
     assert_eq!(rest(&mut stream, 4).await.unwrap(), ["0123", "4567", "89"]);
     assert_eq!(stream.position, 10);
@@ -32,7 +32,7 @@ async fn an_object_is_read_in_pieces() {
 async fn an_object_is_read_on_in_the_same_version() {
     let answer = "206 Partial\r\nContent-Length: 4\r\nContent-Range: bytes 6-9/10\r\n\r\n6789";
     let (objects, mut requests) = s3_that_says(&[answer]).await;
-    let client = objects.client().await.clone();
+    let client = objects.client().await.unwrap().clone();
     let mut stream = reopen(client, "sales", "a.csv", &version(), 7).await.unwrap().unwrap();
     assert_eq!((stream.position, stream.size), (7, Some(10)));
     assert_eq!(rest(&mut stream, 99).await.unwrap(), ["789"]);
@@ -47,7 +47,7 @@ async fn an_objects_end_and_beginning_are_places_too() {
     let begin = "206 Partial\r\nContent-Length: 10\r\nContent-Range: bytes 0-9/10\r\n\r\n0123456789";
     for (answer, offset, expected) in [(end, 10, &[][..]), (begin, 0, &["0123456789"])] {
         let (objects, _requests) = s3_that_says(&[answer]).await;
-        let client = objects.client().await.clone();
+        let client = objects.client().await.unwrap().clone();
         let mut stream = reopen(client, "sales", "a.csv", &version(), offset).await.unwrap().unwrap();
         assert_eq!(rest(&mut stream, 99).await.unwrap(), expected);
     }
@@ -68,13 +68,13 @@ async fn another_version_is_not_read_on() {
         "206 Partial\r\nContent-Length: 10\r\nContent-Range: bytes 0-9/10\r\n\r\n0123456789".to_owned(),
     ] {
         let (objects, _requests) = s3_that_says(&[&answer]).await;
-        let client = objects.client().await.clone();
+        let client = objects.client().await.unwrap().clone();
         assert!(reopen(client, "sales", "a.csv", &version(), 7).await.unwrap().is_none());
     }
     let gone = error("404 Not Found", "NoSuchKey");
     let (objects, _requests) = s3_that_says(&[&gone]).await;
     let failure =
-        reopen(objects.client().await.clone(), "sales", "a.csv", &version(), 7).await.err().unwrap();
+        reopen(objects.client().await.unwrap().clone(), "sales", "a.csv", &version(), 7).await.err().unwrap();
     assert_eq!(failure.wish(), Wish::Reject);
 }
 
@@ -84,7 +84,7 @@ const BROKEN: &str = "200 OK\r\nContent-Length: 10\r\nETag: \"v1\"\r\n\r\n012345
 async fn a_broken_connection_is_gone_on_with() {
     let on = "206 Partial\r\nContent-Length: 5\r\nContent-Range: bytes 5-9/10\r\n\r\n56789";
     let (objects, mut requests) = s3_that_says(&[BROKEN, on]).await;
-    let mut stream = open(objects.client().await.clone(), "sales", "a.csv").await.unwrap();
+    let mut stream = open(objects.client().await.unwrap().clone(), "sales", "a.csv").await.unwrap();
     assert_eq!(rest(&mut stream, 4).await.unwrap(), ["0123", "4567", "89"]);
     requests.recv().await.unwrap();
     assert!(requests.recv().await.unwrap().contains("range: bytes=5-"));
@@ -93,7 +93,7 @@ async fn a_broken_connection_is_gone_on_with() {
 #[tokio::test]
 async fn a_connection_that_gives_nothing_is_not_gone_on_with() {
     let (objects, _requests) = s3_that_says(&[BROKEN]).await;
-    let mut stream = open(objects.client().await.clone(), "sales", "a.csv").await.unwrap();
+    let mut stream = open(objects.client().await.unwrap().clone(), "sales", "a.csv").await.unwrap();
     let failure = rest(&mut stream, 8).await.unwrap_err();
     assert_eq!(failure.wish(), Wish::Retry);
     assert!(failure.reason().contains("broke off"), "{failure}");
@@ -104,7 +104,7 @@ async fn a_change_in_between_is_told() {
     let changed = "412 Precondition Failed\r\nConnection: close\r\nContent-Type: application/xml\r\n\r\n\
                    <Error><Code>PreconditionFailed</Code></Error>";
     let (objects, _requests) = s3_that_says(&[BROKEN, changed]).await;
-    let mut stream = open(objects.client().await.clone(), "sales", "a.csv").await.unwrap();
+    let mut stream = open(objects.client().await.unwrap().clone(), "sales", "a.csv").await.unwrap();
     let failure = rest(&mut stream, 4).await.unwrap_err();
     assert_eq!(failure.wish(), Wish::Retry);
     assert!(failure.reason().contains("was changed while it was read"), "{failure}");

@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::timeout::TimeoutConfig;
-use aws_types::service_config::ServiceConfigKey;
 use bytes::{Bytes, BytesMut};
 use drumline::Failure;
+use drumline_aws::Environment;
 use tokio::sync::OnceCell;
 
 use super::too_large;
+
+/// S3's name in the SDK's settings.
+const SERVICE: &str = "S3";
 
 /// One try at a request may take this long, so that a hung connection costs a minute and not the whole attempt. The
 /// SDK tries three times.
@@ -46,7 +47,7 @@ pub(crate) struct Objects {
 impl Objects {
     pub(crate) async fn read(&self, bucket: &str, key: &str, max_bytes: u64) -> Result<Bytes, Failure> {
         let what = format!("s3://{bucket}/{key}");
-        let request = self.client().await.get_object().bucket(bucket).key(key);
+        let request = self.client().await?.get_object().bucket(bucket).key(key);
         let mut object = request.send().await.map_err(|error| failure("read", &what, &error))?;
         let told = u64::try_from(object.content_length().unwrap_or(0)).unwrap_or(0);
         if told > max_bytes {
@@ -70,7 +71,7 @@ impl Objects {
         bytes: Vec<u8>,
         content_type: &'static str,
     ) -> Result<(), Failure> {
-        let request = self.client().await.put_object().bucket(bucket).key(key);
+        let request = self.client().await?.put_object().bucket(bucket).key(key);
         let request = request.content_type(content_type).body(ByteStream::from(bytes));
         match request.send().await {
             Ok(_) => Ok(()),
@@ -78,26 +79,21 @@ impl Objects {
         }
     }
 
-    pub(super) async fn client(&self) -> &Client {
-        self.client.get_or_init(connect).await
+    pub(super) async fn client(&self) -> Result<&Client, Failure> {
+        // A setting can be corrected without sending the job again.
+        let unusable = |problem| Failure::retry(format_args!("S3 cannot be reached: {problem}"));
+        self.client.get_or_try_init(connect).await.map_err(unusable)
     }
 }
 
-async fn connect() -> Client {
-    let http =
-        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+async fn connect() -> Result<Client, String> {
+    let environment = Environment::of_process();
+    drumline_aws::check(&environment, &[SERVICE])?;
     let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
-    let shared = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(http)
-        .timeout_config(timeouts)
-        .load()
-        .await;
+    let shared = drumline_aws::loader(&environment)?.timeout_config(timeouts).load().await;
     // Buckets as host names need AWS's own DNS; any other endpoint is asked by path.
-    let key =
-        ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
-    let of_s3 = shared.service_config().zip(key.ok()).and_then(|(config, key)| config.load_config(key));
-    let elsewhere = of_s3.is_some() || shared.endpoint_url().is_some();
-    Client::from_conf(aws_sdk_s3::config::Builder::from(&shared).force_path_style(elsewhere).build())
+    let elsewhere = drumline_aws::endpoint(&environment, &shared, SERVICE)?.is_some();
+    Ok(Client::from_conf(aws_sdk_s3::config::Builder::from(&shared).force_path_style(elsewhere).build()))
 }
 
 pub(super) fn broken_off(what: &str, error: impl std::error::Error) -> Failure {

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_config::{Region, SdkConfig};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{Builder, StalledStreamProtectionConfig};
-use aws_smithy_http_client::{Builder as HttpBuilder, tls};
-use url::{Host, Url};
+use drumline_aws::{Environment, is_loopback, local_credentials};
+use url::Url;
 
 use crate::open::Location;
+
+/// DynamoDB's name in the SDK's settings.
+const SERVICE: &str = "DynamoDB";
 
 /// How long the service may take to answer a request. It answers in milliseconds.
 const ATTEMPT: Duration = Duration::from_secs(2);
@@ -44,44 +45,32 @@ pub(crate) fn location(url: &Url) -> Result<Location, String> {
 ///
 /// On the loopback interface there is no account to have credentials for, so made-up ones will do.
 pub(super) async fn config(region: Option<String>) -> Result<SdkConfig, String> {
-    let http = HttpBuilder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring));
-    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http.build_https());
-    let is_set = |names: [&str; 2]| names.iter().any(|name| std::env::var_os(name).is_some());
-    let is_local = is_loopback();
+    let environment = Environment::of_process();
+    drumline_aws::check(&environment, &[SERVICE])?;
+    let mut loader = drumline_aws::loader(&environment)?;
+    let is_local = has_loopback_endpoint(&environment);
     if let Some(region) = region {
         loader = loader.region(Region::new(region));
-    } else if is_local && !is_set(["AWS_REGION", "AWS_DEFAULT_REGION"]) {
+    } else if is_local && environment.first(["AWS_REGION", "AWS_DEFAULT_REGION"]).is_none() {
         // Signatures name a region; an endpoint of somebody's own does not care which.
         loader = loader.region(Region::from_static("us-east-1"));
     }
-    if is_local && !is_set(["AWS_ACCESS_KEY_ID", "AWS_PROFILE"]) {
-        let made_up = Credentials::new(
-            "drumline-local",
-            "drumline-local",
-            None,
-            None,
-            "made up for the loopback interface",
-        );
-        loader = loader.credentials_provider(SharedCredentialsProvider::new(made_up));
+    if is_local && !environment.has_credentials() {
+        loader = loader.credentials_provider(local_credentials());
     }
     let config = loader.load().await;
     if config.region().is_none() {
         return Err("no AWS region is set: set AWS_REGION, or dynamodb://TABLE?region=REGION".to_owned());
     }
+    // An endpoint of the shared config file is found only now.
+    drumline_aws::endpoint(&environment, &config, SERVICE)?;
     Ok(config)
 }
 
-/// Whether the environment has an endpoint on this machine.
-fn is_loopback() -> bool {
-    let endpoint =
-        ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"].iter().find_map(|name| std::env::var(name).ok());
-    let Some(url) = endpoint.and_then(|endpoint| Url::parse(&endpoint).ok()) else { return false };
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
+/// Returns true if the environment has an endpoint on this machine.
+fn has_loopback_endpoint(environment: &Environment) -> bool {
+    let endpoint = environment.first(["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"]);
+    endpoint.and_then(|(_, endpoint)| Url::parse(endpoint).ok()).is_some_and(|url| is_loopback(&url))
 }
 
 pub(super) fn client(config: &SdkConfig) -> Client {

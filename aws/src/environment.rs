@@ -1,0 +1,65 @@
+//! The process's environment, as AWS's settings are read from it.
+
+use std::collections::HashMap;
+
+use aws_types::os_shim_internal::Env;
+
+/// A snapshot of environment variables. Empty ones count as unset: templates and shells set variables that way when they mean
+/// none, and the SDK takes an empty `AWS_ENDPOINT_URL` for a URL.
+#[derive(Clone)]
+pub struct Environment(HashMap<String, String>);
+
+impl Environment {
+    /// The process's own. Variables that are not UTF-8 are left out.
+    pub fn of_process() -> Self {
+        let utf8 = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        std::env::vars_os().filter_map(utf8).collect()
+    }
+
+    /// Returns the value of a variable that is set and not empty.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// Returns the first of these variables that is set, with its name.
+    pub fn first<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Option<(&'a str, &str)> {
+        names.into_iter().find_map(|name| Some((name, self.get(name)?)))
+    }
+
+    /// Returns true if variables name credentials or a profile that has some.
+    pub fn has_credentials(&self) -> bool {
+        self.first(["AWS_ACCESS_KEY_ID", "AWS_PROFILE"]).is_some()
+    }
+
+    pub(crate) fn for_sdk(&self) -> Env {
+        Env::from(self.0.clone())
+    }
+}
+
+impl FromIterator<(String, String)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
+        Self(variables.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect())
+    }
+}
+
+/// For tests: an environment of these variables only.
+impl<const N: usize> From<[(&str, &str); N]> for Environment {
+    fn from(variables: [(&str, &str); N]) -> Self {
+        variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_variable_is_none() {
+        let environment = Environment::from([("AWS_ENDPOINT_URL", ""), ("AWS_REGION", " "), ("HOME", "/")]);
+        assert_eq!(environment.get("AWS_ENDPOINT_URL"), None);
+        assert!(environment.for_sdk().get("AWS_REGION").is_err(), "nor for the SDK");
+        assert_eq!(environment.first(["AWS_REGION", "HOME"]), Some(("HOME", "/")));
+    }
+}

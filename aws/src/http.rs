@@ -1,0 +1,142 @@
+//! The HTTP client of every client of AWS: TLS, and a proxy if the environment names one.
+
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext};
+use aws_smithy_http_client::{Builder, Connector};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use url::Url;
+
+use crate::environment::Environment;
+use crate::trust::tls_context;
+
+/// Never behind a proxy: what is on this machine, and the addresses at which EC2, ECS and EKS serve metadata and credentials.
+/// A proxy would answer with its own, or not at all.
+const DIRECT: &str =
+    "localhost,127.0.0.0/8,::1,169.254.169.254,fd00:ec2::254,169.254.170.2,169.254.170.23,fd00:ec2::23";
+
+/// Returns the client that `environment` asks for.
+pub(crate) fn client(environment: &Environment) -> Result<SharedHttpClient, String> {
+    let context = tls_context(environment)?;
+    let https = proxy(environment, ["HTTPS_PROXY", "https_proxy"])?;
+    let http = proxy(environment, ["HTTP_PROXY", "http_proxy"])?;
+    if https.is_none() && http.is_none() {
+        return Ok(Builder::new().tls_provider(provider()).tls_context(context).build_https());
+    }
+    let direct =
+        [environment.first(["NO_PROXY", "no_proxy"]).map_or("", |(_, hosts)| hosts), DIRECT].join(",");
+    let client = |config: Option<ProxyConfig>| {
+        let config = config.map_or_else(ProxyConfig::disabled, |config| config.no_proxy(&direct));
+        through(config, context.clone())
+    };
+    let https = client(https.map(ProxyConfig::https).transpose().map_err(|error| error.to_string())?);
+    let http = client(http.map(ProxyConfig::http).transpose().map_err(|error| error.to_string())?);
+    Ok(SharedHttpClient::new(ByScheme { http, https }))
+}
+
+fn provider() -> Provider {
+    Provider::Rustls(CryptoMode::Ring)
+}
+
+/// Returns a proxy's URL. Its user and password are never part of an error.
+fn proxy(environment: &Environment, names: [&str; 2]) -> Result<Option<String>, String> {
+    let Some((name, text)) = environment.first(names) else { return Ok(None) };
+    // As curl has it: a proxy's protocol is HTTP unless it says otherwise.
+    let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let is_proxy = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+    match Url::parse(&text) {
+        Ok(url) if is_proxy(&url) && text.parse::<::http::Uri>().is_ok() => Ok(Some(text)),
+        _ => Err(format!(
+            "{name} is not the URL of an HTTP proxy: it looks like http://proxy.example.com:3128"
+        )),
+    }
+}
+
+fn through(proxy: ProxyConfig, context: TlsContext) -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = Connector::builder()
+            .tls_provider(provider())
+            .tls_context(context.clone())
+            .proxy_config(proxy.clone());
+        connector.set_connector_settings(settings.cloned());
+        if let Some(components) = components {
+            connector.set_sleep_impl(components.sleep_impl());
+        }
+        connector.build()
+    })
+}
+
+/// Two clients, since a client has one proxy.
+#[derive(Debug)]
+struct ByScheme {
+    http: SharedHttpClient,
+    https: SharedHttpClient,
+}
+
+impl HttpClient for ByScheme {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(ConnectorByScheme {
+            http: self.http.http_connector(settings, components),
+            https: self.https.http_connector(settings, components),
+        })
+    }
+}
+
+#[derive(Debug)]
+struct ConnectorByScheme {
+    http: SharedHttpConnector,
+    https: SharedHttpConnector,
+}
+
+impl HttpConnector for ConnectorByScheme {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let is_plain = request.uri().starts_with("http://");
+        if is_plain { self.http.call(request) } else { self.https.call(request) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_is_read_by_either_name() {
+        let read = |variables: [(&str, &str); 2]| {
+            proxy(&Environment::from(variables), ["HTTPS_PROXY", "https_proxy"])
+        };
+        let table = [
+            ([("HTTPS_PROXY", "http://p:3128"), ("https_proxy", "http://q:3128")], Some("http://p:3128")),
+            ([("HTTPS_PROXY", ""), ("https_proxy", "http://q:3128")], Some("http://q:3128")),
+            ([("HTTPS_PROXY", "p:3128"), ("HTTP_PROXY", "x")], Some("http://p:3128")),
+            ([("HTTPS_PROXY", "https://u:s%40@p"), ("HTTP_PROXY", "x")], Some("https://u:s%40@p")),
+            ([("HTTP_PROXY", "http://p:3128"), ("http_proxy", "")], None),
+        ];
+        for (variables, expected) in table {
+            assert_eq!(read(variables).as_ref().map(Option::as_deref), Ok(expected), "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn an_unusable_proxy_is_named_without_its_password() {
+        for text in [
+            "socks5://u:secret@p:1080",
+            "http://",
+            "http://u:secret@:1",
+            "u:secret@p:port",
+            "http://u:secret@p a",
+        ] {
+            let problem = client(&Environment::from([("https_proxy", text)])).err();
+            let problem = problem.unwrap_or_else(|| panic!("{text}"));
+            assert!(problem.contains("https_proxy") && !problem.contains("secret"), "{problem}");
+        }
+    }
+}

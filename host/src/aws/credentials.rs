@@ -1,0 +1,82 @@
+//! Errors of the providers of credentials. They occur inside a request to SQS, as a cause of its failure.
+
+use std::error::Error;
+
+use aws_credential_types::provider::error::CredentialsError;
+use drumline::SqsErrorKind;
+
+use super::errors::with_causes;
+
+/// Words by which services refuse to issue credentials for good; every other failure of theirs may pass.
+const REFUSALS: [&str; 6] = [
+    "AccessDenied",
+    "InvalidIdentityToken",
+    "InvalidClientTokenId",
+    "SignatureDoesNotMatch",
+    "UnauthorizedException",
+    "ValidationError",
+];
+
+/// Returns the kind of an error that a provider of credentials has caused.
+pub(super) fn kind(error: &(dyn Error + 'static)) -> Option<SqsErrorKind> {
+    let mut chain = std::iter::successors(Some(error), |error| Error::source(*error));
+    let cause = chain.find_map(|error| error.downcast_ref::<CredentialsError>());
+    let Some(cause) = cause else {
+        // Without any provider the SDK has words only.
+        let is_missing = with_causes(error).to_lowercase().contains("credentials");
+        return is_missing.then_some(SqsErrorKind::NoCredentials);
+    };
+    Some(match cause {
+        CredentialsError::CredentialsNotLoaded(_) => SqsErrorKind::NoCredentials,
+        CredentialsError::InvalidConfiguration(_) => SqsErrorKind::InvalidCredentials,
+        _ => {
+            let words = with_causes(cause);
+            if words.to_lowercase().contains("expired") {
+                SqsErrorKind::ExpiredCredentials
+            } else if REFUSALS.iter().any(|refusal| words.contains(refusal)) {
+                SqsErrorKind::InvalidCredentials
+            } else {
+                SqsErrorKind::CredentialsUnavailable
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+
+    use super::*;
+
+    #[test]
+    fn what_may_pass_is_told_from_what_has_to_be_corrected() {
+        let table = [
+            (CredentialsError::not_loaded("nothing is set"), SqsErrorKind::NoCredentials),
+            (CredentialsError::invalid_configuration("a loop of profiles"), SqsErrorKind::InvalidCredentials),
+            (CredentialsError::provider_error("connection refused"), SqsErrorKind::CredentialsUnavailable),
+            (CredentialsError::unhandled("status 503"), SqsErrorKind::CredentialsUnavailable),
+            (
+                CredentialsError::provider_timed_out(Duration::from_secs(1)),
+                SqsErrorKind::CredentialsUnavailable,
+            ),
+            (
+                CredentialsError::provider_error("(AccessDenied): not authorized"),
+                SqsErrorKind::InvalidCredentials,
+            ),
+            (CredentialsError::provider_error("(ExpiredTokenException)"), SqsErrorKind::ExpiredCredentials),
+            (CredentialsError::provider_error("the SSO token has expired"), SqsErrorKind::ExpiredCredentials),
+        ];
+        for (error, expected) in table {
+            let words = with_causes(&error);
+            assert_eq!(kind(&error), Some(expected), "{words}");
+            assert_eq!(
+                kind(&ConnectorError::other(error.into(), None)),
+                Some(expected),
+                "{words}, as a cause"
+            );
+        }
+        assert_eq!(kind(&std::io::Error::other("connection refused")), None);
+    }
+}

@@ -1,0 +1,49 @@
+//! Proxies and certificates.
+
+use drumline_tests::{ConnectProxy, Launch, LocalQueue, Setup, eventually};
+
+const USAGE: i32 = 64;
+const QUEUE: &str = "https://sqs.eu-west-1.amazonaws.com/123456789012/jobs";
+
+fn run(queue_url: &str) -> Launch {
+    Launch::new(&["run"]).env("DRUMLINE_QUEUE_URL", queue_url).env("DRUMLINE_WAIT_TIME", "1s")
+}
+
+#[tokio::test]
+async fn the_proxy_s_password_goes_to_the_proxy_and_into_no_log() {
+    let proxy = ConnectProxy::start().await;
+    let url = format!("http://drum:hunter%402@{}", proxy.address());
+    let worker = run(QUEUE).env("https_proxy", &url).env("DRUMLINE_LOG", "trace").spawn();
+    eventually("the proxy is asked", async || !proxy.seen().is_empty()).await;
+    // "drum:hunter@2", in base64.
+    assert_eq!(proxy.seen()[0].authorization.as_deref(), Some("Basic ZHJ1bTpodW50ZXJAMg=="));
+    let finished = worker.finish().await;
+    for secret in ["hunter", "ZHJ1bTpodW50ZXJAMg"] {
+        assert!(!finished.errors().contains(secret), "{secret} is in the log");
+    }
+}
+
+#[tokio::test]
+async fn this_machine_is_never_behind_a_proxy() {
+    let (proxy, queue) = (ConnectProxy::start().await, LocalQueue::create(Setup::default()).await);
+    let launch = Launch::on(&queue).env("HTTP_PROXY", &proxy.url()).env("HTTPS_PROXY", &proxy.url());
+    let worker = launch.spawn();
+    worker.until_logged("consuming", 1).await;
+    worker.stop().await;
+    assert_eq!(proxy.seen(), []);
+}
+
+#[tokio::test]
+async fn an_unusable_proxy_or_bundle_is_a_wrong_setting() {
+    for (name, value) in [
+        ("HTTPS_PROXY", "socks5://user:hunter2@proxy:1080"),
+        ("http_proxy", "http://"),
+        ("AWS_CA_BUNDLE", "/nowhere/bundle.pem"),
+        ("AWS_CA_BUNDLE", "/dev/null"),
+    ] {
+        let finished = run(QUEUE).env(name, value).finish().await;
+        let errors = finished.errors();
+        assert_eq!(finished.status, Some(USAGE), "{errors}");
+        assert!(errors.contains(name) && !errors.contains("hunter2"), "{errors}");
+    }
+}
