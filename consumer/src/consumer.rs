@@ -36,7 +36,7 @@ const LAST_WRITES: Duration = Duration::from_secs(1);
 /// # async fn example(router: drumline::Router) -> Result<(), Box<dyn std::error::Error>> {
 /// use drumline_consumer::{Consumer, Settings};
 ///
-/// let settings = Settings::read(&Default::default(), |name| std::env::var(name).ok(), None)?;
+/// let settings = Settings::read(&Default::default(), drumline_consumer::variable, None)?;
 /// let stop = async { let _ = tokio::signal::ctrl_c().await; };
 /// let summaries = Consumer::new(settings, router).run(stop).await?;
 /// println!("{summaries:?}");
@@ -105,6 +105,7 @@ impl Consumer {
         self,
         shutdown: impl Future<Output = ()>,
     ) -> Result<Vec<(String, DrainSummary)>, StartError> {
+        self.settings.log_warnings(&self.router);
         let descriptors = raise_descriptor_limit();
         check_descriptors(&self.settings, descriptors).map_err(StartError::Settings)?;
         let mut shutdown = std::pin::pin!(shutdown);

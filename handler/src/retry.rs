@@ -282,8 +282,11 @@ impl FromStr for RetryPolicy {
                 factor.parse().map_err(|_| InvalidRetryPolicy(format!("{factor:?} is not a number")))?;
             return Self::exponential(duration(first)?, factor, duration(longest)?);
         }
-        let steps = arguments("schedule").unwrap_or(text);
-        if steps.contains(['(', ')']) {
+        let schedule = arguments("schedule");
+        let steps = schedule.unwrap_or(text);
+        // A word or another function is not meant to be a duration.
+        let is_bare_word = schedule.is_none() && !text.starts_with(|first: char| first.is_ascii_digit());
+        if is_bare_word || steps.contains(['(', ')']) {
             return Err(InvalidRetryPolicy(format!(
                 "{text:?}: write auto, exponential(1s,2,5m) or schedule(1m,5m,30m)"
             )));

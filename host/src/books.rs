@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drumline::{Claims, CrashEvidence, Event, Observer, StoreOperation, StoreResult};
-use drumline_store::{Keep, Location, OpenError, Store, StoreError, open};
+use drumline_store::{Keep, Location, OpenError, Store, StoreError, open, variable};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -167,7 +167,7 @@ fn heard<T>(
 fn worker_name() -> Arc<str> {
     let node = rustix::system::uname();
     let node = node.nodename().to_string_lossy().into_owned();
-    let node = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or(node);
+    let node = variable("AWS_LAMBDA_FUNCTION_NAME").unwrap_or(node);
     Arc::from(format!("{node}-{}-{:08x}", std::process::id(), fastrand::u32(..)))
 }
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use drumline::{Context, Failure, MAX_REASON_BYTES, Router, escape_controls, is_out_of_resources};
+use drumline_store::SecretUrl;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
@@ -17,7 +18,6 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use url::Url;
 
 use crate::handlers::since_epoch;
 use crate::trace::traceparent;
@@ -34,7 +34,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(45);
 type HttpClient = Client<HttpConnector, Full<Bytes>>;
 
 /// A router that forwards every message to `target`.
-pub fn forward_to(target: &Url) -> Router {
+pub fn forward_to(target: &SecretUrl) -> Router {
     let mut connector = HttpConnector::new();
     connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
     connector.set_nodelay(true);
@@ -42,12 +42,12 @@ pub fn forward_to(target: &Url) -> Router {
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(KEEP_ALIVE)
         .build(connector);
-    let target = target.to_string();
+    let target = target.clone();
     Router::undecoded(move |context| forward(client.clone(), target.clone(), context))
 }
 
-async fn forward(client: HttpClient, target: String, context: Context) -> Result<(), Failure> {
-    let request = request(&target, &context)?;
+async fn forward(client: HttpClient, target: SecretUrl, context: Context) -> Result<(), Failure> {
+    let request = request(target.expose().as_str(), &context)?;
     let exchange = async {
         let response = client.request(request).await.map_err(|error| {
             let cause =

@@ -3,6 +3,7 @@ use super::*;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use url::Url;
 
 use axum::extract::State;
 use axum::routing::post;
@@ -85,7 +86,7 @@ fn message() -> Message {
 #[tokio::test]
 async fn the_status_answers_for_the_job() {
     let application = Application::default();
-    let router = forward_to(&application.start().await);
+    let router = forward_to(&application.start().await.into());
     let retry = |after: Option<u64>, reason: &str| Ending::RetryAsked {
         after: after.map(Duration::from_secs),
         reason: reason.to_owned(),
@@ -124,7 +125,7 @@ async fn the_status_answers_for_the_job() {
 async fn the_message_travels_whole() {
     let application = Application::default();
     application.answer(200, &[], "");
-    let router = forward_to(&application.start().await);
+    let router = forward_to(&application.start().await.into());
     let mut message = message();
     message.body = "not JSON \u{1F600}".to_owned();
     message.first_received_at = Some(Duration::from_millis(1_700_000_000_123));
@@ -159,7 +160,7 @@ async fn the_message_travels_whole() {
 async fn keys_that_differ_arrive_as_different_ones() {
     let application = Application::default();
     application.answer(200, &[], "");
-    let router = forward_to(&application.start().await);
+    let router = forward_to(&application.start().await.into());
     let ids = [
         "a", "a\u{0}", "a\u{1}", "a ", " a", "  ", "a%20", "a\n", "a%00", "a%{0}", "a%{20}", "a%0", "a%",
         "a\u{80}", "ä",
@@ -184,7 +185,7 @@ async fn keys_that_differ_arrive_as_different_ones() {
 async fn a_trace_goes_on_from_inside_an_envelope() {
     let application = Application::default();
     application.answer(200, &[], "");
-    let router = forward_to(&application.start().await);
+    let router = forward_to(&application.start().await.into());
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let body = format!(r#"{{"specversion":"1.0","id":"1","source":"s","type":"t","traceparent":"{trace}"}}"#);
     run(&router, Message { body, ..message() }, RunControl::new()).await;
@@ -194,17 +195,18 @@ async fn a_trace_goes_on_from_inside_an_envelope() {
 #[tokio::test]
 async fn a_refused_connection_is_tried_again() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+    let address = listener.local_addr().unwrap();
+    let url = Url::parse(&format!("http://user:s3cret@{address}/?key=s3cret")).unwrap();
     drop(listener);
-    let ending = run(&forward_to(&url), message(), RunControl::new()).await.ending;
+    let ending = run(&forward_to(&url.into()), message(), RunControl::new()).await.ending;
     let Ending::RetryAsked { after: None, reason } = ending else { panic!("{ending:?}") };
-    assert!(reason.contains(url.as_str()), "{reason}");
+    assert!(reason.contains(&format!("http://***@{address}/?***")) && !reason.contains("s3cret"), "{reason}");
 }
 
 #[tokio::test]
 async fn a_long_answer_is_cut_and_a_cancelled_one_given_up() {
     let application = Application::default();
-    let router = forward_to(&application.start().await);
+    let router = forward_to(&application.start().await.into());
     application.answer(500, &[], &"x".repeat(10_000));
     let Ending::RetryAsked { reason, .. } = run(&router, message(), RunControl::new()).await.ending else {
         panic!()

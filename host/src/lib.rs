@@ -36,6 +36,7 @@ pub use books::{Books, StoreOutage, StoreSettings, redacted};
 pub use descriptors::{check_descriptors, http_connections, raise_descriptor_limit};
 pub use drive::{Driver, Grace, Parts};
 pub use drumline::{Event, NoopObserver, Observer, SqsErrorKind};
+pub use drumline_store::{SecretUrl, variable};
 pub use forward::forward_to;
 pub use handlers::runtimes;
 pub use intake::{default_scope, intake};
@@ -45,8 +46,8 @@ pub use pickup::pickup_delay;
 pub use policy::policy;
 pub use retries::{retry_limits, waits};
 pub use settings::{
-    AllFailed, Effective, FifoStop, HttpAccess, LogFormat, Origin, PermanentFailures, Problem, Problems,
-    QueueSettings, SETTINGS, Setting, Settings,
+    AllFailed, Effective, Environment, FifoStop, HttpAccess, LogFormat, Origin, PermanentFailures, Problem,
+    Problems, QueueSettings, SETTINGS, Setting, Settings, Shown,
 };
 pub use sqs::{BoxFuture, Queue, SqsError};
 pub use status::QueueStatus;

@@ -2,13 +2,20 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
-use crate::settings::LogFormat;
+use crate::settings::{LogFormat, directives};
 use crate::span_fields::SpanFields;
+
+/// Libraries whose lines below `info` show requests, signatures and bodies, by how their targets begin. A filter that names
+/// no target raises none of them above `info`.
+const CAPPED: [&str; 12] = [
+    "aws_", "h2", "hyper", "lambda_", "lettre", "redis", "reqwest", "rustls", "sqlx", "tokio_", "tonic",
+    "tower",
+];
 
 /// Which spans a JSON line shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,16 +40,28 @@ pub fn init(format: LogFormat, filter: &str, spans: Spans) {
         let layer = fmt::layer().json().flatten_event(true).with_span_list(all).with_current_span(!all);
         layer.fmt_fields(SpanFields).with_writer(std::io::stderr).boxed()
     };
+    let named = filter;
     let filter = match by_target(filter) {
         Some(targets) => targets.boxed(),
         // The settings have checked it.
         None => EnvFilter::new(filter).boxed(),
     };
-    let _ = tracing_subscriber::registry().with(layer).with(filter).try_init();
+    let _ = tracing_subscriber::registry().with(layer).with(filter).with(capped(named)).try_init();
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
         tracing::error!(place, message = panic.payload_as_str(), "panicked");
     }));
+}
+
+/// What else a line must pass: [`CAPPED`] libraries speak below `info` only if `filter` names them.
+fn capped(filter: &str) -> Targets {
+    let named = directives(filter).filter_map(|directive| {
+        let target = directive.split(['=', '[']).next().unwrap_or_default().trim();
+        let is_level = target.parse::<LevelFilter>().is_ok();
+        (!target.is_empty() && !is_level).then(|| (target.to_owned(), LevelFilter::TRACE))
+    });
+    let capped = CAPPED.iter().map(|&target| (target.to_owned(), LevelFilter::INFO));
+    Targets::new().with_default(LevelFilter::TRACE).with_targets(capped).with_targets(named)
 }
 
 /// What says levels and targets only, as nearly all filters do. A filter that may look at spans takes a lock whenever one is
@@ -74,6 +93,25 @@ mod tests {
         for (filter, target, level, is_enabled) in table {
             let targets = by_target(filter).expect(filter);
             assert_eq!(targets.would_enable(target, &level), is_enabled, "{filter}: {target} {level}");
+        }
+    }
+
+    #[test]
+    fn libraries_speak_below_info_only_if_they_are_named() {
+        let table = [
+            ("trace", "aws_smithy_runtime::client", Level::DEBUG, false),
+            ("trace", "aws_smithy_runtime::client", Level::INFO, true),
+            ("trace", "hyper_util::client", Level::TRACE, false),
+            ("trace", "drumline::ledger", Level::TRACE, true),
+            ("trace", "acme_jobs", Level::TRACE, true),
+            ("[attempt]=trace", "aws_sigv4", Level::TRACE, false),
+            ("info,aws_sigv4=trace", "aws_sigv4::http_request", Level::TRACE, true),
+            ("info,aws_sigv4=trace", "aws_config", Level::DEBUG, false),
+            ("debug,hyper=debug", "hyper::proto", Level::DEBUG, true),
+            ("debug,hyper[{a=b}]=debug", "hyper::proto", Level::DEBUG, true),
+        ];
+        for (filter, target, level, is_enabled) in table {
+            assert_eq!(capped(filter).would_enable(target, &level), is_enabled, "{filter}: {target} {level}");
         }
     }
 

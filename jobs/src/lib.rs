@@ -143,7 +143,7 @@ use storage::Storage;
 
 pub use settings::{
     BILLING_TIMEOUT, BILLING_TOKEN, BILLING_URL, FILE_ROOT, InvalidSetting, MAIL_FROM, MAIL_OUTBOX,
-    MAIL_TEMPLATES, MAX_PIXELS, MAX_SOURCE_BYTES, SMTP_URL, Settings,
+    MAIL_TEMPLATES, MAX_PIXELS, MAX_SOURCE_BYTES, SAMPLE_JOBS, SMTP_URL, Settings, VARIABLES,
 };
 
 /// The handlers of all jobs above.
@@ -157,6 +157,29 @@ pub fn router(settings: &Settings) -> Router {
         .handle(image::ImageProcessor::new(settings, Arc::clone(&storage)))
         .handle(report::ReportGenerator::new(storage))
 }
+
+/// The router of this repository's binaries: the jobs above, if [`SAMPLE_JOBS`] is `on`.
+///
+/// # Errors
+/// All problems with the settings of the jobs, in words, or that the binary has nothing to run: its messages would be
+/// taken for jobs that no one has written.
+pub fn router_if_enabled(lookup: impl Fn(&str) -> Option<String>) -> Result<Router, String> {
+    let switch = lookup(SAMPLE_JOBS).unwrap_or_default();
+    match switch.trim() {
+        "on" => {}
+        "" | "off" => return Err(NOTHING_TO_RUN.to_owned()),
+        _ => return Err(format!("{SAMPLE_JOBS}: must be one of on, off")),
+    }
+    let settings = Settings::from_lookup(lookup).map_err(|problems| {
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        problems.join("\n  ")
+    })?;
+    Ok(router(&settings))
+}
+
+/// The two ways to give this repository's binaries something to run.
+const NOTHING_TO_RUN: &str = "nothing to run: set DRUMLINE_FORWARD_TO (--forward-to) to the http:// address of your application to \
+     have it handle the messages, or DRUMLINE_SAMPLE_JOBS=on to run the sample jobs of this repository";
 
 #[cfg(test)]
 mod testing;

@@ -12,6 +12,8 @@ pub(crate) use billing::{BillingSettings, Token};
 pub(crate) use mail::{MailRoute, MailSettings};
 use reader::Reader;
 
+/// The switch that lets this repository's binaries run the jobs of this crate: `on` or `off`.
+pub const SAMPLE_JOBS: &str = "DRUMLINE_SAMPLE_JOBS";
 /// The folder below which `file://` sources and targets must lie.
 pub const FILE_ROOT: &str = "DRUMLINE_FILE_ROOT";
 /// The most pixels of a source image.
@@ -32,6 +34,21 @@ pub const BILLING_URL: &str = "DRUMLINE_BILLING_URL";
 pub const BILLING_TOKEN: &str = "DRUMLINE_BILLING_TOKEN";
 /// How long the payment provider may take to answer.
 pub const BILLING_TIMEOUT: &str = "DRUMLINE_BILLING_TIMEOUT";
+
+/// All variables that the jobs read.
+pub const VARIABLES: &[&str] = &[
+    SAMPLE_JOBS,
+    FILE_ROOT,
+    MAX_PIXELS,
+    MAX_SOURCE_BYTES,
+    SMTP_URL,
+    MAIL_FROM,
+    MAIL_TEMPLATES,
+    MAIL_OUTBOX,
+    BILLING_URL,
+    BILLING_TOKEN,
+    BILLING_TIMEOUT,
+];
 
 /// 100 megapixels: above any camera in common use. Decoded, that is 300 to 400 MB; as many sources are in memory at
 /// once as there are processors.
@@ -85,7 +102,7 @@ pub struct InvalidSetting {
 
 impl Settings {
     /// Reads the settings by their variables' names, from the environment or wherever the caller has them. A variable
-    /// that is set but empty counts as unset.
+    /// that is set but blank counts as unset.
     ///
     /// # Errors
     /// All the values that cannot be used, not only the first.

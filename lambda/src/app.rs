@@ -7,7 +7,7 @@ use bytes::Bytes;
 use drumline::Router;
 use drumline_host::aws::check_environment;
 use drumline_host::logging::{self, Spans};
-use drumline_host::{Settings, forward_to, runtimes};
+use drumline_host::{Environment, forward_to, runtimes, variable};
 use http::{Method, Request};
 use lambda_runtime::Diagnostic;
 use lambda_runtime_api_client::{Client, build_request};
@@ -26,6 +26,7 @@ const INIT_ERROR: &str = "/2018-06-01/runtime/init/error";
 /// A program around a router, for Lambda to start.
 pub struct App {
     router: Box<dyn FnOnce() -> Result<Router, String>>,
+    known: Vec<&'static str>,
 }
 
 impl From<InvocationError> for Diagnostic {
@@ -37,7 +38,14 @@ impl From<InvocationError> for Diagnostic {
 impl App {
     /// A program with the handlers that `router` makes. An error is a wrong setting of theirs, in words.
     pub fn new(router: impl FnOnce() -> Result<Router, String> + 'static) -> Self {
-        Self { router: Box::new(router) }
+        Self { router: Box::new(router), known: Vec::new() }
+    }
+
+    /// Declares `DRUMLINE_` variables that the handlers read. Other names are reported as unknown, or as misspelt if they
+    /// resemble a known one.
+    pub fn known_variables(mut self, names: &[&'static str]) -> Self {
+        self.known.extend(names);
+        self
     }
 
     /// Handles events until Lambda ends the process.
@@ -46,14 +54,14 @@ impl App {
             Ok(runtimes) => runtimes,
             Err(error) => return say(&error.to_string(), 1),
         };
-        if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
+        if variable("AWS_LAMBDA_RUNTIME_API").is_none() {
             return say(
                 "AWS_LAMBDA_RUNTIME_API is not set: this program is started by Lambda, as a function's bootstrap. \
                  To consume a queue elsewhere use `drumline run`",
                 USAGE,
             );
         }
-        let settings = match Settings::read_for_function(|name| std::env::var(name).ok()) {
+        let settings = match Environment::of_process().declare(&self.known).settings_of_function() {
             Ok(settings) => settings,
             Err(problems) => {
                 return io.block_on(refuse("Settings", &problems.with_those_of(self.router)));

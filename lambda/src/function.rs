@@ -71,6 +71,7 @@ impl std::error::Error for InvocationError {}
 impl Function {
     /// A function with these handlers, which run on `handlers`.
     pub fn new(settings: Settings, router: Router, handlers: Handle) -> Self {
+        settings.log_warnings(&router);
         let of_process = Arc::new(Emf::default());
         let observer =
             if settings.emf { Arc::clone(&of_process) as Arc<dyn Observer> } else { Arc::new(NoopObserver) };

@@ -2,16 +2,9 @@
 
 use std::process::ExitCode;
 
-use drumline_jobs::{Settings, router};
-use drumline_lambda::App;
+use drumline_jobs::{VARIABLES, router_if_enabled};
+use drumline_lambda::{App, variable};
 
 fn main() -> ExitCode {
-    App::new(|| {
-        let settings = Settings::from_lookup(|name| std::env::var(name).ok());
-        settings.map(|settings| router(&settings)).map_err(|problems| {
-            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            problems.join("\n  ")
-        })
-    })
-    .main()
+    App::new(|| router_if_enabled(variable)).known_variables(VARIABLES).main()
 }

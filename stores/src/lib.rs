@@ -17,6 +17,7 @@
 
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
+mod environment;
 mod matches;
 pub mod memory;
 mod open;
@@ -25,12 +26,15 @@ pub mod postgres;
 mod record;
 #[cfg(feature = "redis")]
 pub mod redis;
+mod secret_url;
 mod store;
 
+pub use environment::{set_value, variable};
 pub use memory::MemoryStore;
-pub use open::{Location, OpenError, ServerUrl, open};
+pub use open::{Location, OpenError, open};
 pub use record::{
     AttemptRecord, ClaimRecord, DuplicateOf, JobRecord, JobState, MAX_ATTEMPTS_KEPT, MAX_MATCHES,
     ProgressRecord,
 };
+pub use secret_url::SecretUrl;
 pub use store::{Keep, Store, StoreError};

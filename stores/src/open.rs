@@ -7,11 +7,12 @@ use std::sync::Arc;
 use url::Url;
 
 use crate::memory::MemoryStore;
+use crate::secret_url::SecretUrl;
 use crate::store::{Keep, Store, StoreError};
 
 /// Where a store is. Checked as far as that is possible without asking it.
 ///
-/// What is shown of it leaves out passwords, and all that follows a `?`, where PostgreSQL takes them too.
+/// It is shown without user, password, and all that follows a `?`, where PostgreSQL takes them too.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Location {
@@ -19,9 +20,9 @@ pub enum Location {
     Memory,
     /// `redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE][?prefix=NAME]`, or `rediss://` with TLS; `valkey` for `redis`
     /// means the same.
-    Redis(ServerUrl),
+    Redis(SecretUrl),
     /// `postgres://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE[?pool=CONNECTIONS]`, and more after the `?` as `libpq` has it.
-    Postgres(ServerUrl),
+    Postgres(SecretUrl),
     /// `dynamodb://TABLE[?region=REGION]`.
     DynamoDb {
         /// The table's name.
@@ -29,34 +30,6 @@ pub enum Location {
         /// Its region, where that is not the process's own.
         region: Option<String>,
     },
-}
-
-/// The URL of a server, whose password is not shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ServerUrl(Url);
-
-impl ServerUrl {
-    /// The URL itself, with the password.
-    pub fn url(&self) -> &Url {
-        &self.0
-    }
-}
-
-impl fmt::Display for ServerUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = self.0.clone();
-        shown.set_query(None);
-        shown.set_fragment(None);
-        // Cannot fail: where a URL cannot have a password, there is none.
-        let _ = shown.set_password(None);
-        shown.fmt(f)
-    }
-}
-
-impl fmt::Debug for ServerUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ServerUrl({self})")
-    }
 }
 
 impl fmt::Display for Location {
@@ -120,7 +93,7 @@ fn missing(name: &str) -> String {
 #[cfg(feature = "redis")]
 fn redis(url: Url) -> Result<Location, String> {
     crate::redis::check(&url)?;
-    Ok(Location::Redis(ServerUrl(url)))
+    Ok(Location::Redis(url.into()))
 }
 
 #[cfg(not(feature = "redis"))]
@@ -131,7 +104,7 @@ fn redis(_: Url) -> Result<Location, String> {
 #[cfg(feature = "postgres")]
 fn postgres(url: Url) -> Result<Location, String> {
     crate::postgres::check(&url)?;
-    Ok(Location::Postgres(ServerUrl(url)))
+    Ok(Location::Postgres(url.into()))
 }
 
 #[cfg(not(feature = "postgres"))]
@@ -159,11 +132,11 @@ pub async fn open(location: &Location, owner: Arc<str>, keep: Keep) -> Result<Ar
         Location::Memory => Ok(Arc::new(MemoryStore::new(owner, keep))),
         #[cfg(feature = "redis")]
         Location::Redis(server) => {
-            Ok(Arc::new(crate::redis::RedisStore::connect(server.url(), owner, keep).await?))
+            Ok(Arc::new(crate::redis::RedisStore::connect(server.expose(), owner, keep).await?))
         }
         #[cfg(feature = "postgres")]
         Location::Postgres(server) => {
-            Ok(Arc::new(crate::postgres::PostgresStore::connect(server.url(), owner, keep).await?))
+            Ok(Arc::new(crate::postgres::PostgresStore::connect(server.expose(), owner, keep).await?))
         }
         #[cfg(feature = "dynamodb")]
         Location::DynamoDb { table, region } => {

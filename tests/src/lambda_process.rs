@@ -55,6 +55,7 @@ impl FunctionLaunch {
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("AWS_SESSION_TOKEN", "test")
+            .env("DRUMLINE_SAMPLE_JOBS", "on")
             .env("RUST_BACKTRACE", "1")
     }
 

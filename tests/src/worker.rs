@@ -50,6 +50,7 @@ impl Launch {
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("DRUMLINE_HTTP_ADDR", "off")
+            .env("DRUMLINE_SAMPLE_JOBS", "on")
             .env("RUST_BACKTRACE", "1")
     }
 
@@ -78,7 +79,7 @@ impl Launch {
 
     /// The same with another program: one of the same commands around handlers of its own.
     pub fn program(self, binary: PathBuf) -> Self {
-        Self { binary: Some(binary), ..self }
+        Self { binary: Some(binary), ..self.without("DRUMLINE_SAMPLE_JOBS") }
     }
 
     /// The same with another argument.

@@ -7,10 +7,11 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use comfy_table::{ContentArrangement, Table, presets};
 
 use drumline_host::aws::{AwsQueue, connect, queue_name};
-use drumline_host::{Effective, Settings, retry_limits, waits};
+use drumline_host::{Effective, Environment, Settings, Shown, retry_limits, waits};
 use serde_json::json;
 
 use super::exit::Failed;
+use super::words::note;
 use super::{read_settings, settings_args};
 use crate::metrics::Metrics;
 
@@ -33,8 +34,12 @@ pub(super) fn command() -> Command {
         )
 }
 
-pub(super) fn config(args: &ArgMatches) -> Result<ExitCode, Failed> {
-    let mut settings = read_settings(args).map_err(|problems| Failed::usage(problems.to_string()))?;
+pub(super) fn config(args: &ArgMatches, environment: &Environment) -> Result<ExitCode, Failed> {
+    let settings = read_settings(args, environment);
+    let mut settings = settings.map_err(|problems| Failed::usage(problems.to_string()))?;
+    for variable in &settings.unknown_variables {
+        note(&format!("{variable}: no setting of this version, and ignored"));
+    }
     if args.get_flag("ask") {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(fit_waits(&mut settings))?;
@@ -77,7 +82,7 @@ async fn fit_waits(settings: &mut Settings) -> Result<(), Failed> {
             .map_err(|error| Failed::sqs(error.kind, format!("{name} cannot be asked: {}", error.text)))?;
         let limits = retry_limits(queue, Some(&facts));
         let shown = |row: &&mut Effective| {
-            row.key == "retry_waits" && row.queue.as_deref() == Some(queue.url.as_str())
+            row.key == "retry_waits" && row.queue.as_ref() == Some(&Shown::Urls.of(queue.url.as_str()))
         };
         if let Some(row) = settings.effective.iter_mut().find(shown) {
             row.value = Some(waits(&queue.retry.clone().fitted(&limits), &limits));

@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use drumline::{Observer, Router};
 use drumline_host::logging::{self, Spans};
-use drumline_host::{Settings, runtimes};
+use drumline_host::{Environment, Settings, runtimes};
 use drumline_queue::{Endpoint, Server};
 
 use super::exit::Failed;
@@ -65,6 +65,7 @@ pub(super) fn command() -> Command {
 
 pub(super) fn dev(
     args: &ArgMatches,
+    environment: &Environment,
     router: MakeRouter,
     prepare: Option<MakeDev>,
 ) -> Result<ExitCode, Failed> {
@@ -82,7 +83,7 @@ pub(super) fn dev(
             Some(prepare) => prepare(&folder).map_err(Failed::other)?,
             None => (router().map_err(Failed::usage)?, Vec::new()),
         };
-        let settings = dev.settings(args)?;
+        let settings = dev.settings(args, environment)?;
         logging::init(settings.log_format, &settings.log, Spans::Innermost);
         let once = args.get_flag("once");
         // A large future, moved about by whoever holds it.
@@ -114,7 +115,7 @@ impl Dev {
         Ok(Self { server, queue_url, dead_letter_url, view: Arc::new(View::new()) })
     }
 
-    fn settings(&self, args: &ArgMatches) -> Result<Settings, Failed> {
+    fn settings(&self, args: &ArgMatches, environment: &Environment) -> Result<Settings, Failed> {
         let once = args.get_flag("once");
         let mut flags: BTreeMap<String, String> = BTreeMap::new();
         let mut set = |key: &str, value: &str| flags.insert(key.to_owned(), value.to_owned());
@@ -128,8 +129,7 @@ impl Dev {
         if once {
             set("http_addr", "off");
         }
-        Settings::read(&flags, |name| std::env::var(name).ok(), None)
-            .map_err(|error| Failed::usage(error.to_string()))
+        environment.settings(&flags, None).map_err(|error| Failed::usage(error.to_string()))
     }
 
     #[allow(clippy::too_many_arguments, reason = "called once, with what `dev` has put together")]

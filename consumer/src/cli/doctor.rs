@@ -10,10 +10,11 @@ use clap::{Arg, ArgMatches, Command};
 use comfy_table::{ContentArrangement, Table, presets};
 use drumline::NoopObserver;
 use drumline_host::aws::{AwsQueue, connect, queue_name};
-use drumline_host::{QueueSettings, Settings, advise};
+use drumline_host::{Environment, QueueSettings, Settings, advise};
 use drumline_infra_rules::{Host, Options, Template, check, terraform};
 
 use super::exit::Failed;
+use super::words::note;
 use super::{own_endpoint, read_settings, settings_args};
 use crate::doctor::{Diagnosis, Examined, examine, observe};
 
@@ -65,10 +66,10 @@ pub(super) fn command() -> Command {
         )
 }
 
-pub(super) fn doctor(args: &ArgMatches) -> Result<ExitCode, Failed> {
+pub(super) fn doctor(args: &ArgMatches, environment: &Environment) -> Result<ExitCode, Failed> {
     let (args, diagnoses) = match args.subcommand() {
-        Some(("template", args)) => (args, templates(args)?),
-        Some(("queue", args)) => (args, queues(args)?),
+        Some(("template", args)) => (args, templates(args, environment)?),
+        Some(("queue", args)) => (args, queues(args, environment)?),
         other => unreachable!("clap knows no other command: {other:?}"),
     };
     let json = args.get_one::<String>("output").is_some_and(|output| output == "json");
@@ -76,7 +77,7 @@ pub(super) fn doctor(args: &ArgMatches) -> Result<ExitCode, Failed> {
     Ok(if diagnoses.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn templates(args: &ArgMatches) -> Result<Vec<Diagnosis>, Failed> {
+fn templates(args: &ArgMatches, environment: &Environment) -> Result<Vec<Diagnosis>, Failed> {
     let mut templates = Vec::new();
     for path in args.get_many::<PathBuf>("files").into_iter().flatten() {
         for file in files_of(path)? {
@@ -84,6 +85,7 @@ fn templates(args: &ArgMatches) -> Result<Vec<Diagnosis>, Failed> {
             templates.push(template.map_err(|error| Failed::usage(error.to_string()))?);
         }
     }
+    let loads = |variables: &BTreeMap<String, String>, host| loads(variables, host, environment);
     let options = Options { environment: Some(&loads) };
     Ok(check(&templates, &options).into_iter().map(Diagnosis::in_template).collect())
 }
@@ -113,37 +115,22 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>, Failed> {
     Ok(files)
 }
 
-/// Reads an environment as the runtime does.
-fn loads(variables: &BTreeMap<String, String>, host: Host) -> Result<(), Vec<String>> {
-    let environment = |name: &str| variables.get(name).cloned();
+/// Reads the environment of a template as the runtime does, which knows the names that `own` declares.
+fn loads(variables: &BTreeMap<String, String>, host: Host, own: &Environment) -> Result<(), Vec<String>> {
+    let environment = own.with_values_of(variables);
     let settings = match host {
-        Host::Consumer => Settings::read(&BTreeMap::new(), environment, None),
-        Host::Lambda => Settings::read_for_function(environment),
+        Host::Consumer => environment.settings(&BTreeMap::new(), None),
+        Host::Lambda => environment.settings_of_function(),
     };
-    let problems = settings.map(drop).err().map(|problems| problems.0).unwrap_or_default();
-    let mut words: Vec<String> =
+    let problems = settings.map(drop).err().map(|problems| problems.list).unwrap_or_default();
+    let words: Vec<String> =
         problems.iter().map(|problem| format!("{}: {}", problem.place, problem.text)).collect();
-    words.extend(
-        variables
-            .keys()
-            .filter(|name| is_unknown(name))
-            .map(|name| format!("{name}: is no setting of this version")),
-    );
     if words.is_empty() { Ok(()) } else { Err(words) }
 }
 
-/// Settings of the jobs are their own business, so only names that look like the runtime's and are not are told.
-fn is_unknown(name: &str) -> bool {
-    let Some(key) = name.strip_prefix("DRUMLINE_") else { return false };
-    let key = key.to_lowercase();
-    let similar = |known: &str| known != key && strsim::damerau_levenshtein(known, &key) <= 2;
-    let known = |setting: &&drumline_host::Setting| setting.key == key;
-    !drumline_host::SETTINGS.iter().any(|setting| known(&setting))
-        && drumline_host::SETTINGS.iter().any(|setting| similar(setting.key))
-}
-
-fn queues(args: &ArgMatches) -> Result<Vec<Diagnosis>, Failed> {
-    let settings = read_settings(args).map_err(|problems| Failed::usage(problems.to_string()))?;
+fn queues(args: &ArgMatches, environment: &Environment) -> Result<Vec<Diagnosis>, Failed> {
+    let settings = read_settings(args, environment);
+    let settings = settings.map_err(|problems| Failed::usage(problems.to_string()))?;
     let metrics = settings.http_addr.and_then(|addr| match own_endpoint::get(addr, "/metrics", None) {
         Ok(answer) if answer.is_ok() => Some(answer.body),
         _ => {
@@ -224,10 +211,4 @@ fn print(diagnoses: &[Diagnosis], json: bool) -> Result<(), Failed> {
         count => format!("{count} findings"),
     });
     Ok(())
-}
-
-/// Beside the findings, which may go into a pipe.
-#[allow(clippy::print_stderr, reason = "what a command tells besides its output")]
-fn note(text: &str) {
-    eprintln!("drumline: {text}");
 }

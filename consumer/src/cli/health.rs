@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use drumline_host::Settings;
+use drumline_host::Environment;
 
 use super::exit::Failed;
 use super::own_endpoint;
@@ -26,13 +26,14 @@ pub(super) fn command() -> Command {
         ))
 }
 
-pub(super) fn health(args: &ArgMatches) -> Result<ExitCode, Failed> {
+pub(super) fn health(args: &ArgMatches, environment: &Environment) -> Result<ExitCode, Failed> {
     let addr = match args.get_one::<String>("http_addr") {
         Some(addr) => {
             addr.parse().map_err(|error| Failed::usage(format!("--http-addr {addr:?}: {error}")))?
         }
         // The queues may have been given to `run` on its command line, so none need be known here.
-        None => Settings::read_for_function(|name| std::env::var(name).ok())
+        None => environment
+            .settings_of_function()
             .map_err(|problems| Failed::usage(problems.to_string()))?
             .http_addr
             .ok_or_else(|| Failed::usage("DRUMLINE_HTTP_ADDR is off, so there is nothing to ask"))?,

@@ -6,6 +6,7 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{Arg, ArgMatches, Command};
+use drumline_host::Environment;
 
 use super::exit::Failed;
 use super::histories::{self, Histories, output_arg};
@@ -85,12 +86,12 @@ pub(super) fn command() -> Command {
         )
 }
 
-pub(super) fn jobs(args: &ArgMatches) -> Result<ExitCode, Failed> {
+pub(super) fn jobs(args: &ArgMatches, environment: &Environment) -> Result<ExitCode, Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         match args.subcommand() {
-            Some(("show", args)) => show(args).await,
-            Some(("watch", args)) => watch::watch(args).await,
+            Some(("show", args)) => show(args, environment).await,
+            Some(("watch", args)) => watch::watch(args, environment).await,
             other => unreachable!("clap knows no other command: {other:?}"),
         }
     });
@@ -99,8 +100,8 @@ pub(super) fn jobs(args: &ArgMatches) -> Result<ExitCode, Failed> {
     result
 }
 
-async fn show(args: &ArgMatches) -> Result<ExitCode, Failed> {
-    let (id, filter, histories) = asked(args).await?;
+async fn show(args: &ArgMatches, environment: &Environment) -> Result<ExitCode, Failed> {
+    let (id, filter, histories) = asked(args, environment).await?;
     let Some(job) = histories.job(id, &filter).await? else {
         return Err(unknown(id, &filter, &histories).await);
     };
@@ -116,7 +117,10 @@ async fn show(args: &ArgMatches) -> Result<ExitCode, Failed> {
 }
 
 /// The job that is meant, and whom to ask.
-async fn asked(args: &ArgMatches) -> Result<(&str, JobFilter, Histories), Failed> {
+async fn asked<'a>(
+    args: &'a ArgMatches,
+    environment: &Environment,
+) -> Result<(&'a str, JobFilter, Histories), Failed> {
     let id = args.get_one::<String>("id").map(String::as_str).unwrap_or_default();
     let text = |name: &str| args.get_one::<String>(name).cloned();
     let filter = JobFilter {
@@ -128,7 +132,7 @@ async fn asked(args: &ArgMatches) -> Result<(&str, JobFilter, Histories), Failed
     if id.is_empty() {
         return Err(Failed::usage("the job's id is empty".to_owned()));
     }
-    let settings = read_tool_settings(args)?;
+    let settings = read_tool_settings(args, environment)?;
     Ok((id, filter, Histories::open(&settings).await?))
 }
 

@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgMatches, Command};
 use drumline::Router;
 
-use drumline_host::{Problems, SETTINGS, Setting, Settings};
+use drumline_host::{Environment, Problems, SETTINGS, Setting, Settings};
 use exit::Failed;
 
 /// Makes the router, once it is known to be needed.
@@ -35,6 +35,7 @@ type MakeDev = Box<dyn FnOnce(&Path) -> Result<(Router, Vec<DevJob>), String>>;
 pub struct App {
     router: MakeRouter,
     dev: Option<MakeDev>,
+    known: Vec<&'static str>,
 }
 
 /// A job that `dev` sends to show something.
@@ -51,7 +52,7 @@ pub struct DevJob {
 impl App {
     /// A program with the handlers that `router` makes. An error is a wrong setting of theirs, in words.
     pub fn new(router: impl FnOnce() -> Result<Router, String> + 'static) -> Self {
-        Self { router: Box::new(router), dev: None }
+        Self { router: Box::new(router), dev: None, known: Vec::new() }
     }
 
     /// Has `dev` run another router and send these jobs; both may use the folder they are given.
@@ -63,21 +64,30 @@ impl App {
         self
     }
 
+    /// Declares `DRUMLINE_` variables that the handlers read. Other names are reported as unknown, or as misspelt if they
+    /// resemble a known one.
+    pub fn known_variables(mut self, names: &[&'static str]) -> Self {
+        self.known.extend(names);
+        self
+    }
+
     /// Does what the command line says.
     pub fn main(self) -> ExitCode {
         let matches = match command().try_get_matches() {
             Ok(matches) => matches,
             Err(error) => return exit::usage(&error),
         };
+        let environment = Environment::of_process().declare(&self.known);
+        let environment = &environment;
         let result = match matches.subcommand() {
-            Some(("run", args)) => run::run(args, self.router),
-            Some(("dev", args)) => dev::dev(args, self.router, self.dev),
-            Some(("send", args)) => send::send(args),
-            Some(("jobs", args)) => jobs::jobs(args),
-            Some(("dlq", args)) => dlq::dlq(args),
-            Some(("config", args)) => config::config(args),
-            Some(("doctor", args)) => doctor::doctor(args),
-            Some(("health", args)) => health::health(args),
+            Some(("run", args)) => run::run(args, environment, self.router),
+            Some(("dev", args)) => dev::dev(args, environment, self.router, self.dev),
+            Some(("send", args)) => send::send(args, environment),
+            Some(("jobs", args)) => jobs::jobs(args, environment),
+            Some(("dlq", args)) => dlq::dlq(args, environment),
+            Some(("config", args)) => config::config(args, environment),
+            Some(("doctor", args)) => doctor::doctor(args, environment),
+            Some(("health", args)) => health::health(args, environment),
             other => unreachable!("clap knows no other command: {other:?}"),
         };
         result.unwrap_or_else(|failed: Failed| failed.report())
@@ -134,13 +144,14 @@ fn args_of(is_wanted: impl Fn(&Setting) -> bool) -> Vec<Arg> {
 }
 
 /// The settings that a command line and its surroundings tell.
-fn read_settings(args: &ArgMatches) -> Result<Settings, Problems> {
-    Settings::read(&flags(args), |name| std::env::var(name).ok(), config_file(args))
+fn read_settings(args: &ArgMatches, environment: &Environment) -> Result<Settings, Problems> {
+    environment.settings(&flags(args), config_file(args))
 }
 
 /// The same for a command that has flags for some of them only, and may need no queue.
-fn read_tool_settings(args: &ArgMatches) -> Result<Settings, Failed> {
-    Settings::read_for_tool(&flags(args), |name| std::env::var(name).ok(), config_file(args))
+fn read_tool_settings(args: &ArgMatches, environment: &Environment) -> Result<Settings, Failed> {
+    environment
+        .settings_of_tool(&flags(args), config_file(args))
         .map_err(|problems| Failed::usage(problems.to_string()))
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{ArgMatches, Command};
 use drumline::{DrainSummary, Router};
 use drumline_host::logging::{self, Spans};
-use drumline_host::{Settings, forward_to, runtimes};
+use drumline_host::{Environment, Settings, forward_to, runtimes};
 use tracing::info;
 
 use super::exit::Failed;
@@ -25,8 +25,12 @@ pub(super) fn command() -> Command {
         .args(settings_args())
 }
 
-pub(super) fn run(args: &ArgMatches, router: MakeRouter) -> Result<ExitCode, Failed> {
-    let settings = match read_settings(args) {
+pub(super) fn run(
+    args: &ArgMatches,
+    environment: &Environment,
+    router: MakeRouter,
+) -> Result<ExitCode, Failed> {
+    let settings = match read_settings(args, environment) {
         Ok(settings) => settings,
         Err(problems) => return Err(Failed::usage(problems.with_those_of(router))),
     };

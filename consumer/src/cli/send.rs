@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use drumline_host::aws::{Clients, connect, is_fifo};
+use drumline_host::{Environment, Shown};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::value::RawValue;
 use url::Url;
@@ -14,6 +15,9 @@ use crate::producer::{NewJob, Outgoing, Packer, SendOptions, check, send_batch};
 
 /// The longest input line: a message of 1 MiB, all of it escaped.
 const MAX_LINE_BYTES: usize = 8 * 1024 * 1024;
+
+/// The variable of the queue where no flag names one.
+const QUEUE_URL: &str = "DRUMLINE_QUEUE_URL";
 
 pub(super) fn command() -> Command {
     let text = |name: &'static str, value: &'static str, help: &'static str| {
@@ -31,7 +35,7 @@ pub(super) fn command() -> Command {
              69 the queue cannot be reached, 1 SQS did not take some.",
         )
         .args([
-            text("queue-url", "URL", "The queue").env("DRUMLINE_QUEUE_URL").required(true),
+            text("queue-url", "URL", "The queue [env: DRUMLINE_QUEUE_URL]"),
             text("type", "TYPE", "The job's type; on standard input, of every line"),
             text("payload", "JSON|-|@FILE", "The payload: JSON, - for standard input, @ for a file. Without it, standard input holds a job a line"),
             text("schema-version", "N", "The payload's version").value_parser(value_parser!(u32)).default_value("1"),
@@ -47,9 +51,9 @@ pub(super) fn command() -> Command {
         ])
 }
 
-pub(super) fn send(args: &ArgMatches) -> Result<ExitCode, Failed> {
+pub(super) fn send(args: &ArgMatches, environment: &Environment) -> Result<ExitCode, Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(Sender::new(args)?.send(args))
+    runtime.block_on(Sender::new(args, environment)?.send(args))
 }
 
 struct Sender<'a> {
@@ -72,11 +76,13 @@ struct Tally {
 }
 
 impl<'a> Sender<'a> {
-    fn new(args: &'a ArgMatches) -> Result<Self, Failed> {
+    fn new(args: &'a ArgMatches, environment: &Environment) -> Result<Self, Failed> {
         let get = |name: &str| args.get_one::<String>(name).map(String::as_str);
-        let url = get("queue-url").unwrap_or_default();
-        let queue_url =
-            Url::parse(url).map_err(|error| Failed::usage(format!("--queue-url {url:?}: {error}")))?;
+        let given = get("queue-url").map(str::to_owned).or_else(|| environment.value(QUEUE_URL));
+        let url = given
+            .ok_or_else(|| Failed::usage(format!("no queue is given: set --queue-url or {QUEUE_URL}")))?;
+        let queue_url = Url::parse(&url)
+            .map_err(|error| Failed::usage(format!("the queue's URL {:?}: {error}", Shown::Urls.of(&url))))?;
         let fifo = is_fifo(queue_url.path());
         let group = get("group").map(str::to_owned);
         if fifo && group.is_none() {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use drumline_host::variable;
 use http::header::CONTENT_TYPE;
 use http::{Method, Request, Uri};
 use http_body_util::{BodyExt, Full, Limited};
@@ -53,7 +54,7 @@ struct AgentError {
 
 impl Agent {
     pub(super) fn of_this_task() -> Result<Self, String> {
-        let agent = std::env::var(AGENT_URI).map_err(|_| {
+        let agent = variable(AGENT_URI).ok_or_else(|| {
             format!("task_protection is on, but {AGENT_URI} is not set: only tasks on ECS have it")
         })?;
         let uri = format!("{}/task-protection/v1/state", agent.trim_end_matches('/'));

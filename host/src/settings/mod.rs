@@ -1,11 +1,16 @@
 //! The settings: read from every source and parsed, with all problems reported at once.
 
 mod by_name;
+mod environment;
+mod kubernetes;
+mod log_filter;
+mod names;
 mod problem;
 mod reader;
 mod sources;
 mod table;
 mod values;
+mod warnings;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -18,11 +23,15 @@ use drumline::{RequiredFields, RetryPolicy, UnknownType};
 use url::Url;
 
 use crate::books::StoreSettings;
+use drumline_store::{SecretUrl, set_value};
+pub use environment::Environment;
+pub(crate) use log_filter::directives;
+use names::CONFIG;
 pub use problem::{Problem, Problems};
 use reader::{Reader, Reading};
 pub use sources::Origin;
 use sources::Sources;
-pub use table::{SETTINGS, Setting};
+pub use table::{SETTINGS, Setting, Shown};
 
 pub use values::{AllFailed, FifoStop, LogFormat, PermanentFailures};
 
@@ -51,8 +60,8 @@ pub struct Settings {
     pub all_failed: AllFailed,
     /// Whether a Lambda function writes metrics to its log.
     pub emf: bool,
-    /// Where messages are forwarded to, where they are.
-    pub forward_to: Option<Url>,
+    /// The application that messages are forwarded to, in forward mode.
+    pub forward_to: Option<SecretUrl>,
     /// Where claims and histories are kept.
     pub store: StoreSettings,
     /// Records of version 0.1 are looked up under their old keys.
@@ -67,8 +76,10 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// What is logged.
     pub log: String,
-    /// Every setting's text and where it came from, for `drumline config`.
+    /// Every setting's text without secrets and where it came from, for `drumline config`.
     pub effective: Vec<Effective>,
+    /// Variables that look like settings and are none, in the order of their names.
+    pub unknown_variables: Vec<String>,
 }
 
 /// Who reads about jobs at the HTTP endpoint.
@@ -128,7 +139,7 @@ pub struct Effective {
     pub queue: Option<String>,
     /// The setting's key, or an entry of a table, such as `retry_by_type.email.send`.
     pub key: String,
-    /// Its value, or nothing.
+    /// Its value without secrets, or nothing.
     pub value: Option<String>,
     /// Where that came from.
     pub origin: Origin,
@@ -141,7 +152,7 @@ impl Settings {
         environment: impl Fn(&str) -> Option<String>,
         file: Option<&Path>,
     ) -> Result<Self, Problems> {
-        Self::read_for(Reading::Consumer, flags, environment, file)
+        Self::read_for(Reading::Consumer, flags, environment, None, file)
     }
 
     /// Reads the settings of a command that needs no queue, or none of the settings': the queues are those that are given.
@@ -150,13 +161,13 @@ impl Settings {
         environment: impl Fn(&str) -> Option<String>,
         file: Option<&Path>,
     ) -> Result<Self, Problems> {
-        Self::read_for(Reading::Tool, flags, environment, file)
+        Self::read_for(Reading::Tool, flags, environment, None, file)
     }
 
     /// Reads the settings of a Lambda function, whose queues need not be known: from the environment, and the file that it
     /// names.
     pub fn read_for_function(environment: impl Fn(&str) -> Option<String>) -> Result<Self, Problems> {
-        Self::read_for(Reading::Function, &BTreeMap::new(), environment, None)
+        Self::read_for(Reading::Function, &BTreeMap::new(), environment, None, None)
     }
 
     /// The settings of the queue at `url`: its own, where it is given by account and name, else those of all queues.
@@ -172,33 +183,39 @@ impl Settings {
     fn read_for(
         reading: Reading,
         flags: &BTreeMap<String, String>,
-        environment: impl Fn(&str) -> Option<String>,
+        variable: impl Fn(&str) -> Option<String>,
+        environment: Option<&Environment>,
         file: Option<&Path>,
     ) -> Result<Self, Problems> {
+        let variable = |name: &str| set_value(&variable(name)?);
         let mut problems = Vec::new();
-        let file = file.map(PathBuf::from).or_else(|| given_path(environment("DRUMLINE_CONFIG")));
+        let file = file.map(PathBuf::from).or_else(|| variable(CONFIG).map(PathBuf::from));
         let table = file.and_then(|path| read_file(&path, &mut problems));
-        let sources = Sources::read(flags, environment, table, &mut problems);
+        let unknown_variables = environment.map(|environment| environment.unknown(&mut problems));
+        let sources = Sources::read(flags, variable, table, &mut problems);
         let mut reader = Reader { reading, sources: &sources, problems, effective: Vec::new() };
         let settings = reader.settings();
         let (problems, effective) = (reader.problems, reader.effective);
         match settings {
-            Some(settings) if problems.is_empty() => Ok(Self { effective, ..settings }),
-            _ => Err(Problems(problems)),
+            Some(settings) if problems.is_empty() => {
+                Ok(Self { effective, unknown_variables: unknown_variables.unwrap_or_default(), ..settings })
+            }
+            _ => Err(Problems { list: problems, forwards: sources.forwards() }),
         }
     }
-}
-
-/// The path in a variable; an empty variable counts as unset.
-fn given_path(text: Option<String>) -> Option<PathBuf> {
-    text.filter(|text| !text.is_empty()).map(PathBuf::from)
 }
 
 fn read_file(path: &Path, problems: &mut Vec<Problem>) -> Option<toml::Table> {
     let mut problem = |text: String| problems.push(Problem::new(path.display().to_string(), text));
     let text =
         std::fs::read_to_string(path).map_err(|error| problem(format!("cannot be read: {error}"))).ok()?;
-    text.parse().map_err(|error: toml::de::Error| problem(format!("is not TOML: {error}"))).ok()
+    text.parse().map_err(|error: toml::de::Error| problem(not_toml(&text, &error))).ok()
+}
+
+/// The error's own text would quote the line, which may hold a password.
+fn not_toml(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    format!("is not TOML: line {}: {}", before.matches('\n').count() + 1, error.message())
 }
 
 #[cfg(test)]

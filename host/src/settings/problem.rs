@@ -21,21 +21,30 @@ impl Problem {
 
 /// All problems with the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problems(pub Vec<Problem>);
+pub struct Problems {
+    /// The problems, in the order in which they were found.
+    pub list: Vec<Problem>,
+    /// Forward mode is asked for, so that no handlers are needed.
+    pub(super) forwards: bool,
+}
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.0.len();
+        let count = self.list.len();
         write!(f, "{count} problem{} with the settings:", if count == 1 { "" } else { "s" })?;
-        self.0.iter().try_for_each(|problem| write!(f, "\n  {}: {}", problem.place, problem.text))
+        self.list.iter().try_for_each(|problem| write!(f, "\n  {}: {}", problem.place, problem.text))
     }
 }
 
 impl std::error::Error for Problems {}
 
 impl Problems {
-    /// Returns all problems as text, together with those of the handlers' own settings, which `router` reads.
+    /// Returns all problems as text, together with those of the handlers' own settings, which `router` reads. Forward mode
+    /// has no handlers.
     pub fn with_those_of(&self, router: impl FnOnce() -> Result<Router, String>) -> String {
+        if self.forwards {
+            return self.to_string();
+        }
         match router() {
             Ok(_) => self.to_string(),
             Err(more) => format!("{self}\nand with the handlers':\n  {more}"),

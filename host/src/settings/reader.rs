@@ -8,8 +8,9 @@ use drumline::RetryPolicy;
 use drumline_store::Keep;
 
 use super::by_name::{EVENT_TYPES, Entry, REQUIRE_BY_TYPE, RETRY_BY_TYPE, SCOPE_BY_TYPE, TableByName};
+use super::log_filter::log_filter;
 use super::sources::{Origin, QueueSection, Sources};
-use super::{Effective, HttpAccess, Problem, QueueSettings, SETTINGS, Settings, values};
+use super::{Effective, HttpAccess, Problem, QueueSettings, SETTINGS, Setting, Settings, Shown, values};
 use crate::books::StoreSettings;
 use crate::retries::possible_waits;
 
@@ -65,7 +66,7 @@ impl Reader<'_> {
         let http_addr = self.get("http_addr", None, values::address_or_off);
         let http_access = self.http_access();
         let log_format = self.get("log_format", None, values::log_format);
-        let log = self.get("log", None, values::log_filter);
+        let log = self.get("log", None, log_filter);
         Some(Settings {
             queues: queues.into_iter().collect::<Option<_>>()?,
             other_queues: other_queues?,
@@ -83,6 +84,7 @@ impl Reader<'_> {
             log_format: log_format?,
             log: log?,
             effective: Vec::new(),
+            unknown_variables: Vec::new(),
         })
     }
 
@@ -104,6 +106,7 @@ impl Reader<'_> {
 
     /// Returns the queues of the flag or the variable, else those of the file.
     fn queue_urls(&mut self) -> Vec<String> {
+        let place = self.place_of_queues();
         let listed = self.get("queue_url", None, |text| Ok::<_, String>(text.to_owned()));
         let urls: Vec<String> = match listed {
             Some(text) => {
@@ -117,10 +120,22 @@ impl Reader<'_> {
         }
         for (index, url) in urls.iter().enumerate() {
             if urls[..index].contains(url) {
-                self.problems.push(Problem::new("queue_url".to_owned(), format!("{url} is given twice")));
+                let text = format!("{} is given twice", Shown::Urls.of(url));
+                self.problems.push(Problem::new(place.clone(), text));
             }
         }
         urls
+    }
+
+    /// The name that the operator has used to give the queues.
+    fn place_of_queues(&self) -> String {
+        let setting = setting("queue_url");
+        match self.sources.get(setting, None) {
+            Some((_, Origin::Environment)) => setting.variable(),
+            Some((_, Origin::Flag)) => format!("--{}", setting.flag()),
+            None if !self.sources.queues.is_empty() => "[[queue]] url".to_owned(),
+            _ => setting.key.to_owned(),
+        }
     }
 
     fn queue(&mut self, url: &str) -> Option<QueueSettings> {
@@ -128,7 +143,7 @@ impl Reader<'_> {
         let queue = Some(ForQueue { url, section });
         let parsed = values::queue_url(url);
         if let Err(text) = &parsed {
-            self.problems.push(Problem::new("queue_url".to_owned(), text.clone()));
+            self.problems.push(Problem::new(self.place_of_queues(), text.clone()));
         }
         let concurrency = self.get("concurrency", queue, values::concurrency);
         let visibility_timeout = self.get("visibility_timeout", queue, values::visibility_timeout);
@@ -186,7 +201,7 @@ impl Reader<'_> {
         let origin = if retry.is_auto() { Origin::Queue } else { Origin::Default };
         let value = Some(possible_waits(retry, max_attempts));
         self.effective.push(Effective {
-            queue: Some(url.to_owned()),
+            queue: Some(Shown::Urls.of(url)),
             key: "retry_waits".to_owned(),
             value,
             origin,
@@ -200,17 +215,17 @@ impl Reader<'_> {
         queue: Option<ForQueue<'_>>,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
-        let setting =
-            SETTINGS.iter().find(|setting| setting.key == key).expect("asked for by its key in the table");
+        let setting = setting(key);
         let given = self.sources.get(setting, queue.and_then(|queue| queue.section));
         let (value, origin) = match given {
             Some((text, origin)) => (Some(text), origin),
             None if DEFAULTS_OF_THE_QUEUE.contains(&key) => (None, Origin::Queue),
             None => (None, Origin::Default),
         };
-        let place = format!("{} = {:?} ({origin})", setting.key, value.as_deref().unwrap_or_default());
         let result = value.as_deref().map(parse).transpose();
-        let queue = queue.map(|queue| queue.url.to_owned());
+        let value = value.map(|value| setting.shown.of(&value));
+        let place = place(setting, value.as_deref().unwrap_or_default(), &origin);
+        let queue = queue.map(|queue| Shown::Urls.of(queue.url));
         self.effective.push(Effective { queue, key: key.to_owned(), value, origin });
         result.unwrap_or_else(|error| {
             self.note(place, &error);
@@ -234,19 +249,32 @@ impl Reader<'_> {
                 Ok(value) => {
                     values.insert(name, value);
                 }
-                Err(error) => self.note(format!("{place} = {text:?}"), &error),
+                Err(error) => self.note(format!("{place} = {:?}", Shown::Text.of(&text)), &error),
             }
-            let queue = queue.map(|queue| queue.url.to_owned());
-            self.effective.push(Effective { queue, key, value: Some(text), origin });
+            let queue = queue.map(|queue| Shown::Urls.of(queue.url));
+            self.effective.push(Effective { queue, key, value: Some(Shown::Text.of(&text)), origin });
         }
         values
     }
 
     /// Notes a problem once, although it is found again for each queue.
     fn note(&mut self, place: String, error: &dyn fmt::Display) {
-        let problem = Problem::new(place, error.to_string());
+        let problem = Problem::new(place, Shown::Text.of(&error.to_string()));
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
+    }
+}
+
+fn setting(key: &str) -> &'static Setting {
+    SETTINGS.iter().find(|setting| setting.key == key).expect("asked for by its key in the table")
+}
+
+/// The setting with its value, by the name that the operator has used.
+fn place(setting: &Setting, shown: &str, origin: &Origin) -> String {
+    match origin {
+        Origin::Environment => format!("{} = {shown:?}", setting.variable()),
+        Origin::Flag => format!("--{} = {shown:?}", setting.flag()),
+        _ => format!("{} = {shown:?} ({origin})", setting.key),
     }
 }

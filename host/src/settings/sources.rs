@@ -7,6 +7,7 @@ use toml::{Table, Value};
 
 use super::Problem;
 use super::by_name::{Entries, TABLES, TableByName};
+use super::names::Names;
 use super::table::{SETTINGS, Setting, variable};
 
 /// The source of a value.
@@ -70,11 +71,10 @@ impl Sources {
         problems: &mut Vec<Problem>,
     ) -> Self {
         let mut sources = Self::default();
-        // An empty variable is how many tools unset one.
-        let environment = |key: &str| environment(&variable(key)).filter(|text| !text.is_empty());
+        let environment = |key: &str| environment(&variable(key));
         for setting in SETTINGS {
             if let Some(text) = flags.get(setting.key) {
-                sources.flags.insert(setting.key, text.clone());
+                sources.flags.insert(setting.key, text.trim().to_owned());
             }
             if let Some(text) = environment(setting.key) {
                 sources.environment.insert(setting.key, text);
@@ -106,6 +106,12 @@ impl Sources {
         given.or_else(|| Some((setting.default?.to_owned(), Origin::Default)))
     }
 
+    /// Returns true if a target of forward mode is given, usable or not.
+    pub(super) fn forwards(&self) -> bool {
+        let maps = [&self.flags, &self.environment, &self.file.values];
+        maps.into_iter().any(|values| values.contains_key("forward_to"))
+    }
+
     /// Returns the entries of a table that are in force for a queue: its own over those of the top level.
     pub(super) fn table(&self, table: &TableByName, queue: Option<&QueueSection>) -> Entries {
         let sections = [Some(&self.file), queue.map(|queue| &queue.section)];
@@ -119,6 +125,8 @@ impl Section {
     fn read(table: Table, origin: &Origin, prefix: &str, problems: &mut Vec<Problem>) -> Self {
         let mut section = Self::default();
         let allowed = |setting: &&Setting| *origin == Origin::File || setting.per_queue;
+        let tables = TABLES.iter().map(|table| table.key);
+        let names = Names::of(SETTINGS.iter().filter(allowed).map(|setting| setting.key).chain(tables));
         for (key, value) in table {
             if let Some(table) = TABLES.iter().find(|table| table.key == key) {
                 section.tables.insert(table.key, table.read(value, origin, prefix, problems));
@@ -129,7 +137,10 @@ impl Section {
                 let settings = SETTINGS.iter().filter(allowed).map(|setting| setting.key.to_owned());
                 let tables = TABLES.iter().map(|table| format!("[{}]", table.key));
                 let known: Vec<String> = settings.chain(tables).collect();
-                problems.push(Problem::new(at, format!("no such setting; there are {}", known.join(", "))));
+                let meant = names.meant(&key).map(|meant| format!("did you mean {meant}? "));
+                let text =
+                    format!("no such setting; {}there are {}", meant.unwrap_or_default(), known.join(", "));
+                problems.push(Problem::new(at, text));
                 continue;
             };
             match text_of(&value, setting.lists) {
@@ -200,7 +211,7 @@ fn item(value: &Value) -> Option<&str> {
 
 fn text(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) => Some(text.clone()),
+        Value::String(text) => Some(text.trim().to_owned()),
         Value::Integer(number) => Some(number.to_string()),
         Value::Float(number) => Some(number.to_string()),
         Value::Boolean(truth) => Some(truth.to_string()),

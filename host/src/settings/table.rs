@@ -1,5 +1,9 @@
 //! Every setting, once: flags, environment, file, help and `drumline config` are all made from this table.
 
+use drumline_store::SecretUrl;
+
+use crate::books::redacted;
+
 /// One setting.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting {
@@ -15,7 +19,41 @@ pub struct Setting {
     pub value: &'static str,
     /// Its effect, its unit and its bounds.
     pub help: &'static str,
+    /// How much of a value may be shown.
+    pub shown: Shown,
 }
+
+/// How much of a setting's value may be shown: by `drumline config`, and in error texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// The value, without what looks like a secret.
+    Text,
+    /// A list of URLs without userinfo and query. An item that is no URL is shown as [`Text`](Self::Text).
+    Urls,
+    /// A URL without userinfo and query. A value that is no URL is hidden.
+    SecretUrl,
+    /// Nothing.
+    Nothing,
+}
+
+impl Shown {
+    /// Returns what may be shown of a value.
+    pub fn of(self, value: &str) -> String {
+        let item = |text: &str| match SecretUrl::shown(text) {
+            shown if shown == HIDDEN && !text.contains(['@', '?', '#']) => redacted(text).into_owned(),
+            shown => shown,
+        };
+        match self {
+            Self::Text => redacted(value).into_owned(),
+            Self::Urls => value.split(',').map(|text| item(text.trim())).collect::<Vec<_>>().join(", "),
+            Self::SecretUrl => SecretUrl::shown(value),
+            Self::Nothing => HIDDEN.to_owned(),
+        }
+    }
+}
+
+/// What is shown of a value that may be a secret as a whole.
+const HIDDEN: &str = "***";
 
 const fn setting(
     key: &'static str,
@@ -24,7 +62,7 @@ const fn setting(
     value: &'static str,
     help: &'static str,
 ) -> Setting {
-    Setting { key, default, per_queue, lists: false, value, help }
+    Setting { key, default, per_queue, lists: false, value, help, shown: Shown::Text }
 }
 
 /// All settings, in the order in which they are explained.
@@ -35,7 +73,8 @@ pub const SETTINGS: &[Setting] = &[
         false,
         "URL[,URL…]",
         "The queue, or several with commas. They replace the list of [[queue]] tables in the file: of those, only the tables of the named queues count, and there they override flags and variables",
-    ),
+    )
+    .showing(Shown::Urls),
     setting("concurrency", Some("32"), true, "N", "Handlers running at once per queue, 1 to 10000"),
     setting(
         "visibility_timeout",
@@ -163,14 +202,16 @@ pub const SETTINGS: &[Setting] = &[
         false,
         "URL",
         "POST every message to this address instead of running handlers of this program",
-    ),
+    )
+    .showing(Shown::SecretUrl),
     setting(
         "store_url",
         Some("memory:"),
         false,
         "URL",
         "Where claims, verdicts, histories and progress are kept: memory: (this process alone), redis://HOST:6379/0, postgres://USER@HOST/DB, or dynamodb://TABLE. Several workers need one of the last three for effects to happen once",
-    ),
+    )
+    .showing(Shown::SecretUrl),
     setting(
         "store_outage",
         Some("retry"),
@@ -257,6 +298,11 @@ pub(super) fn variable(key: &str) -> String {
 }
 
 impl Setting {
+    const fn showing(mut self, shown: Shown) -> Self {
+        self.shown = shown;
+        self
+    }
+
     const fn or_list(mut self) -> Self {
         self.lists = true;
         self

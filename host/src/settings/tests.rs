@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
+mod environment;
 mod identity;
+mod secrets;
 
 use super::*;
 use drumline::JitterMode;
@@ -74,35 +76,38 @@ fn all_problems_are_told_at_once() {
         ("DRUMLINE_QUEUE_URL", "jobs"),
         ("DRUMLINE_PERMANENT_FAILURES", "dlq"),
     ];
-    let Problems(problems) = read(&[], &environment, file).unwrap_err();
-    let all = Problems(problems.clone()).to_string();
+    let problems = read(&[], &environment, file).unwrap_err();
+    let all = problems.to_string();
     for says in [
         "concurency: no such setting",
         "url: is missing",
         "http_addr: no such setting",
-        "concurrency = \"0\" (environment): must be a whole number from 1 to 10000",
-        "wait_time = \"21s\"",
-        "visibility_timeout = \"1500ms\" (environment): must be whole seconds",
-        "handler_timeout = \"5\" (environment): is not a duration",
-        "store_url",
-        "store_outage = \"open\" (environment): must be one of retry, run",
-        "done_ttl = \"7\" (environment): must be a duration from 1m to 365d",
-        "max_attempts = \"0\" (environment): must be a whole number from 1",
-        "forward_to",
-        "http_addr = \"9464\"",
-        "\"jobs\" is not a URL",
-        "permanent_failures = \"dlq\" (environment): must be one of redrive, dead-letter",
+        "DRUMLINE_CONCURRENCY = \"0\": must be a whole number from 1 to 10000",
+        "DRUMLINE_WAIT_TIME = \"21s\"",
+        "DRUMLINE_VISIBILITY_TIMEOUT = \"1500ms\": must be whole seconds",
+        "DRUMLINE_HANDLER_TIMEOUT = \"5\": is not a duration",
+        "DRUMLINE_STORE_URL = \"mysql://localhost\"",
+        "DRUMLINE_STORE_OUTAGE = \"open\": must be one of retry, run",
+        "DRUMLINE_DONE_TTL = \"7\": must be a duration from 1m to 365d",
+        "DRUMLINE_MAX_ATTEMPTS = \"0\": must be a whole number from 1",
+        "DRUMLINE_FORWARD_TO = \"***\"",
+        "DRUMLINE_HTTP_ADDR = \"9464\"",
+        "DRUMLINE_QUEUE_URL: \"jobs\" is not a URL",
+        "DRUMLINE_PERMANENT_FAILURES = \"dlq\": must be one of redrive, dead-letter",
         "retry = \"linear(1s)\" (file)",
     ] {
         assert!(all.contains(says), "{says} in\n{all}");
     }
-    assert_eq!(problems.len(), 16, "{all}");
+    assert_eq!(problems.list.len(), 16, "{all}");
 }
 
 #[test]
 fn a_queue_is_needed_and_only_once() {
     let problems = read(&[], &[("DRUMLINE_CONCURRENCY", "0")], "").unwrap_err().to_string();
-    assert!(problems.contains("no queue is given") && problems.contains("concurrency"), "{problems}");
+    assert!(
+        problems.contains("no queue is given") && problems.contains("DRUMLINE_CONCURRENCY"),
+        "{problems}"
+    );
     let twice = format!("{JOBS},{JOBS}");
     assert!(read(&[("queue_url", &twice)], &[], "").unwrap_err().to_string().contains("given twice"));
 }
@@ -122,7 +127,7 @@ fn a_function_needs_no_queue_and_knows_those_it_was_given() {
     assert_eq!((queue.url, queue.concurrency.get()), (other, 3));
     assert!(Settings::read_for_function(|_| None).unwrap().queues.is_empty());
     let wrong = |name: &str| (name == "DRUMLINE_FIFO_STOP").then(|| "never".to_owned());
-    assert!(Settings::read_for_function(wrong).unwrap_err().to_string().contains("fifo_stop"));
+    assert!(Settings::read_for_function(wrong).unwrap_err().to_string().contains("DRUMLINE_FIFO_STOP"));
 }
 
 #[test]
@@ -133,7 +138,9 @@ fn a_tool_needs_no_queue_and_reads_every_source() {
     assert!(settings.queues.is_empty());
     assert_eq!(settings.http_addr.unwrap().port(), 9999);
     let wrong = |name: &str| (name == "DRUMLINE_STORE_URL").then(|| "file:///tmp".to_owned());
-    assert!(Settings::read_for_tool(&flags, wrong, None).unwrap_err().to_string().contains("store_url"));
+    assert!(
+        Settings::read_for_tool(&flags, wrong, None).unwrap_err().to_string().contains("DRUMLINE_STORE_URL")
+    );
 }
 
 #[test]

@@ -9,9 +9,10 @@ use drumline::{
     JitterMode, MAX_CONCURRENCY, MAX_SCOPE_BYTES, MAX_TYPE_BYTES, MAX_VISIBILITY, MAX_WAIT_TIME,
     RequiredFields, UnknownType,
 };
-use drumline_store::{Location, OpenError};
+use drumline_store::{Location, OpenError, SecretUrl};
 use url::Url;
 
+use super::Shown;
 use crate::books::StoreOutage;
 
 /// Where permanent failures go.
@@ -55,13 +56,18 @@ pub enum LogFormat {
 type Parsed<T> = Result<T, String>;
 
 pub(super) fn queue_url(text: &str) -> Parsed<Url> {
-    let url = Url::parse(text).map_err(|error| format!("{text:?} is not a URL: {error}"))?;
+    let shown = Shown::Urls.of(text);
+    let url = Url::parse(text).map_err(|error| format!("{shown:?} is not a URL: {error}"))?;
     let has_name =
         url.path_segments().is_some_and(|mut parts| parts.next_back().is_some_and(|name| !name.is_empty()));
     if !matches!(url.scheme(), "http" | "https") || !has_name {
         return Err(format!(
-            "{text:?} is not a queue's URL; it looks like https://sqs.REGION.amazonaws.com/ACCOUNT/NAME"
+            "{shown:?} is not a queue's URL; it looks like https://sqs.REGION.amazonaws.com/ACCOUNT/NAME"
         ));
+    }
+    let is_secret = !url.username().is_empty() || url.password().is_some();
+    if is_secret || url.query().is_some() || url.fragment().is_some() {
+        return Err(format!("{shown:?}: a queue's URL has no user, password, query or fragment"));
     }
     Ok(url)
 }
@@ -179,17 +185,12 @@ pub(super) fn log_format(text: &str) -> Parsed<LogFormat> {
     one_of(text, &[("auto", LogFormat::Auto), ("json", LogFormat::Json), ("pretty", LogFormat::Pretty)])
 }
 
-pub(super) fn log_filter(text: &str) -> Parsed<String> {
-    text.parse::<tracing_subscriber::EnvFilter>().map_err(|error| format!("is not a log filter: {error}"))?;
-    Ok(text.to_owned())
-}
-
-pub(super) fn http_url(text: &str) -> Parsed<Url> {
+pub(super) fn http_url(text: &str) -> Parsed<SecretUrl> {
     let url = Url::parse(text).map_err(|error| format!("is not a URL: {error}"))?;
     if url.scheme() != "http" || url.host().is_none() {
         return Err("must be an http:// address of the application beside this process".to_owned());
     }
-    Ok(url)
+    Ok(url.into())
 }
 
 pub(super) fn store_url(text: &str) -> Parsed<Location> {

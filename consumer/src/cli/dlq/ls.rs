@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
 use comfy_table::Table;
+use drumline_host::Environment;
 
 use super::filter::Filter;
 use super::letter::{Done, Letter};
@@ -40,8 +41,8 @@ pub(super) fn command() -> Command {
         .arg(output_arg())
 }
 
-pub(super) async fn ls(args: &ArgMatches) -> Result<ExitCode, Failed> {
-    let settings = read_tool_settings(args)?;
+pub(super) async fn ls(args: &ArgMatches, environment: &Environment) -> Result<ExitCode, Failed> {
+    let settings = read_tool_settings(args, environment)?;
     let filter = Filter::read(args);
     let queue = DeadLetterQueue::find(args, &settings).await?;
     let mut reasons = Reasons::open(&settings).await?;

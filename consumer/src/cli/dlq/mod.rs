@@ -15,6 +15,7 @@ mod show;
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use drumline_host::Environment;
 
 use super::exit::Failed;
 use super::{histories, some_settings_args};
@@ -41,13 +42,13 @@ pub(super) fn command() -> Command {
         .subcommand(show::command())
 }
 
-pub(super) fn dlq(args: &ArgMatches) -> Result<ExitCode, Failed> {
+pub(super) fn dlq(args: &ArgMatches, environment: &Environment) -> Result<ExitCode, Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         match args.subcommand() {
             // Large futures, with all that the SDK does in them.
-            Some(("ls", args)) => Box::pin(ls::ls(args)).await,
-            Some(("show", args)) => Box::pin(show::show(args)).await,
+            Some(("ls", args)) => Box::pin(ls::ls(args, environment)).await,
+            Some(("show", args)) => Box::pin(show::show(args, environment)).await,
             other => unreachable!("clap knows no other command: {other:?}"),
         }
     });

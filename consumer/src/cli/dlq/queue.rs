@@ -7,7 +7,7 @@ use aws_sdk_sqs::types::QueueAttributeName as Name;
 use clap::ArgMatches;
 use drumline::{Intake, NoopObserver, RAW_TYPE};
 use drumline_host::aws::{AwsQueue, Clients, Redrive, connect, explain, queue_name, url_by_arn};
-use drumline_host::{Settings, SqsError, intake};
+use drumline_host::{Settings, Shown, SqsError, intake};
 use url::Url;
 
 use crate::cli::exit::Failed;
@@ -32,7 +32,8 @@ impl DeadLetterQueue {
     /// The one that the command line names, or the DLQ of the only queue of the settings.
     pub(super) async fn find(args: &ArgMatches, settings: &Settings) -> Result<Self, Failed> {
         let given = args.get_one::<String>("dlq-url").map(|text| {
-            Url::parse(text).map_err(|error| Failed::usage(format!("--dlq-url {text:?}: {error}")))
+            Url::parse(text)
+                .map_err(|error| Failed::usage(format!("--dlq-url {:?}: {error}", Shown::Urls.of(text))))
         });
         let given = given.transpose()?;
         let named = given.as_ref().map_or_else(|| only_queue(settings), Ok)?;

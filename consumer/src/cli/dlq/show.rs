@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgMatches, Command};
 use drumline::{Attribute, AttributeValue};
+use drumline_host::Environment;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -40,8 +41,8 @@ pub(super) fn command() -> Command {
         .arg(output_arg())
 }
 
-pub(super) async fn show(args: &ArgMatches) -> Result<ExitCode, Failed> {
-    let settings = read_tool_settings(args)?;
+pub(super) async fn show(args: &ArgMatches, environment: &Environment) -> Result<ExitCode, Failed> {
+    let settings = read_tool_settings(args, environment)?;
     let id = args.get_one::<String>("id").map(String::as_str).unwrap_or_default();
     let queue = DeadLetterQueue::find(args, &settings).await?;
     let mut reasons = Reasons::open(&settings).await?;

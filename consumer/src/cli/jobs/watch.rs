@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::ArgMatches;
+use drumline_host::Environment;
 use drumline_store::ProgressRecord;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -24,9 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What shells give to what Ctrl-C has ended: 128 and the signal's number.
 const INTERRUPTED: u8 = 130;
 
-pub(super) async fn watch(args: &ArgMatches) -> Result<ExitCode, Failed> {
+pub(super) async fn watch(args: &ArgMatches, environment: &Environment) -> Result<ExitCode, Failed> {
     tokio::select! {
-        result = follow(args) => result,
+        result = follow(args, environment) => result,
         signal = tokio::signal::ctrl_c() => {
             signal?;
             Ok(ExitCode::from(INTERRUPTED))
@@ -34,8 +35,8 @@ pub(super) async fn watch(args: &ArgMatches) -> Result<ExitCode, Failed> {
     }
 }
 
-async fn follow(args: &ArgMatches) -> Result<ExitCode, Failed> {
-    let (id, mut filter, histories) = asked(args).await?;
+async fn follow(args: &ArgMatches, environment: &Environment) -> Result<ExitCode, Failed> {
+    let (id, mut filter, histories) = asked(args, environment).await?;
     let Some(mut job) = histories.job(id, &filter).await? else {
         return Err(unknown(id, &filter, &histories).await);
     };

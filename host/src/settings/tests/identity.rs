@@ -16,8 +16,8 @@ fn read_jobs(flags: &[(&str, &str)], environment: &[(&str, &str)], file: &str) -
 /// Returns the problems with a file's settings, each as `place: text`.
 fn problems(environment: &[(&str, &str)], file: &str) -> Vec<String> {
     let environment = [environment, &[("DRUMLINE_QUEUE_URL", JOBS)]].concat();
-    let Problems(problems) = read(&[], &environment, file).unwrap_err();
-    problems.into_iter().map(|problem| format!("{}: {}", problem.place, problem.text)).collect()
+    let problems = read(&[], &environment, file).unwrap_err();
+    problems.list.into_iter().map(|problem| format!("{}: {}", problem.place, problem.text)).collect()
 }
 
 /// Returns the entries of `drumline config` whose key begins with `prefix`, as queue, key, value and origin.
@@ -286,7 +286,7 @@ fn a_problem_in_a_queues_table_names_the_queue() {
 fn a_problem_at_the_top_level_is_reported_once_for_all_queues() {
     let file =
         format!("[event_types]\nuploads = \"\"\n[[queue]]\nurl = \"{JOBS}\"\n[[queue]]\nurl = \"{MAIL}\"\n");
-    let Problems(problems) = read(&[], &[], &file).unwrap_err();
+    let problems = read(&[], &[], &file).unwrap_err().list;
     assert_eq!(problems.len(), 1, "{problems:?}");
 }
 
@@ -294,12 +294,25 @@ fn a_problem_at_the_top_level_is_reported_once_for_all_queues() {
 fn a_bad_variable_is_a_problem() {
     let text = "must be 1 to 256 bytes without control characters";
     let table = [
-        ("SCOPE", "a\n", format!("scope = \"a\\n\" (environment): {text}")),
-        ("DEFAULT_TYPE", "\u{7f}", format!("default_type = \"\\u{{7f}}\" (environment): {text}")),
-        ("REQUIRE", "key", "require = \"key\" (environment): must be idempotencyKey, jobId, or both with a comma between them".into()),
-        ("LEGACY_RECORDS", "true", "legacy_records = \"true\" (environment): must be one of read, ignore".into()),
-        ("EVENT_TYPES", "a=b", "DRUMLINE_EVENT_TYPES: a table cannot be a variable; write [event_types] in the file".into()),
-        ("SCOPE_BY_TYPE", "x", "DRUMLINE_SCOPE_BY_TYPE: a table cannot be a variable; write [scope_by_type] in the file".into()),
+        ("SCOPE", "a\nb", format!("DRUMLINE_SCOPE = \"a\\nb\": {text}")),
+        ("DEFAULT_TYPE", "\u{7f}", format!("DRUMLINE_DEFAULT_TYPE = \"\\u{{7f}}\": {text}")),
+        (
+            "REQUIRE",
+            "key",
+            "DRUMLINE_REQUIRE = \"key\": must be idempotencyKey, jobId, or both with a comma between them"
+                .into(),
+        ),
+        ("LEGACY_RECORDS", "true", "DRUMLINE_LEGACY_RECORDS = \"true\": must be one of read, ignore".into()),
+        (
+            "EVENT_TYPES",
+            "a=b",
+            "DRUMLINE_EVENT_TYPES: a table cannot be a variable; write [event_types] in the file".into(),
+        ),
+        (
+            "SCOPE_BY_TYPE",
+            "x",
+            "DRUMLINE_SCOPE_BY_TYPE: a table cannot be a variable; write [scope_by_type] in the file".into(),
+        ),
     ];
     for (name, value, expected) in table {
         assert_eq!(problems(&[(&format!("DRUMLINE_{name}"), value)], ""), [expected], "{name}");

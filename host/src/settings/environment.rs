@@ -1,0 +1,110 @@
+//! The variables of a process, as the settings read them.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::path::Path;
+
+use drumline_store::set_value;
+
+use super::names::{Names, PREFIX};
+use super::reader::Reading;
+use super::{Problem, Problems, Settings, kubernetes};
+
+/// The `DRUMLINE_` variables of a process. A blank variable counts as unset, and values are read without surrounding
+/// whitespace.
+#[derive(Clone, Default)]
+pub struct Environment {
+    /// `None` stands for a value that is not Unicode.
+    values: BTreeMap<String, Option<String>>,
+    declared: Vec<&'static str>,
+}
+
+/// Names only: values may be secret.
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.values.keys()).finish()
+    }
+}
+
+impl Environment {
+    /// The variables of this process.
+    #[allow(clippy::disallowed_methods, reason = "the one place that asks for all variables")]
+    pub fn of_process() -> Self {
+        Self::of(std::env::vars_os())
+    }
+
+    /// An environment of these variables.
+    pub fn of<N: Into<OsString>, V: Into<OsString>>(variables: impl IntoIterator<Item = (N, V)>) -> Self {
+        let ours = variables.into_iter().filter_map(|(name, value)| {
+            let name = name.into().into_string().ok()?;
+            let value = value.into().into_string().ok();
+            let is_set = value.as_deref().is_none_or(|value| set_value(value).is_some());
+            (name.starts_with(PREFIX) && is_set).then_some((name, value))
+        });
+        Self { values: ours.collect(), declared: Vec::new() }
+    }
+
+    /// Adds names that are read by others than the settings, such as the handlers: they are no misspelt settings.
+    pub fn declare(mut self, names: &[&'static str]) -> Self {
+        self.declared.extend(names);
+        self
+    }
+
+    /// Returns an environment of these variables with the same declared names.
+    pub fn with_values_of(&self, variables: &BTreeMap<String, String>) -> Self {
+        Self { declared: self.declared.clone(), ..Self::of(variables) }
+    }
+
+    /// Reads the settings of a consumer from this environment, from the command line's flags (by key) and from a file.
+    /// Misspelt names are problems.
+    pub fn settings(
+        &self,
+        flags: &BTreeMap<String, String>,
+        file: Option<&Path>,
+    ) -> Result<Settings, Problems> {
+        Settings::read_for(Reading::Consumer, flags, |name| self.value(name), Some(self), file)
+    }
+
+    /// Reads the settings of a command that needs no queue.
+    pub fn settings_of_tool(
+        &self,
+        flags: &BTreeMap<String, String>,
+        file: Option<&Path>,
+    ) -> Result<Settings, Problems> {
+        Settings::read_for(Reading::Tool, flags, |name| self.value(name), Some(self), file)
+    }
+
+    /// Reads the settings of a Lambda function.
+    pub fn settings_of_function(&self) -> Result<Settings, Problems> {
+        Settings::read_for(Reading::Function, &BTreeMap::new(), |name| self.value(name), Some(self), None)
+    }
+
+    /// Returns the value of a variable; `None` if it is not set.
+    pub fn value(&self, name: &str) -> Option<String> {
+        set_value(self.values.get(name)?.as_deref()?)
+    }
+
+    /// Finds variables that cannot be read or that misspell a known name. Returns the names that are unknown otherwise.
+    pub(super) fn unknown(&self, problems: &mut Vec<Problem>) -> Vec<String> {
+        let names = Names::of_variables().with(&self.declared);
+        let mut unknown = Vec::new();
+        for (name, value) in &self.values {
+            let Some(value) = value else {
+                problems.push(Problem::new(name.clone(), "is not Unicode".to_owned()));
+                continue;
+            };
+            if names.contains(name) || kubernetes::injects(name, value.trim()) {
+                continue;
+            }
+            match names.meant(name) {
+                Some(meant) => {
+                    let text = format!("no such setting; did you mean {meant}?");
+                    problems.push(Problem::new(name.clone(), text));
+                }
+                None => unknown.push(name.clone()),
+            }
+        }
+        unknown
+    }
+}

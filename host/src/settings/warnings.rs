@@ -1,0 +1,38 @@
+//! What is odd about settings and no error.
+
+use std::collections::BTreeSet;
+
+use drumline::Router;
+use tracing::warn;
+
+use super::{QueueSettings, Settings};
+
+impl Settings {
+    /// Logs the variables that are no settings, and the job types of tables that `router` has no handler for.
+    pub fn log_warnings(&self, router: &Router) {
+        for variable in &self.unknown_variables {
+            warn!(variable, "unknown variable ignored: no setting of this version");
+        }
+        for (table, job_type) in self.types_without_handler(router) {
+            warn!(table, r#type = job_type, "settings for a job type without a handler");
+        }
+    }
+
+    /// Returns the tables of the settings with each job type in them that `router` has no handler for. In forward mode
+    /// the application knows its types.
+    fn types_without_handler(&self, router: &Router) -> BTreeSet<(&'static str, &str)> {
+        let handled: BTreeSet<&str> = router.types().collect();
+        if handled.is_empty() {
+            return BTreeSet::new();
+        }
+        let queues = self.queues.iter().chain([&self.other_queues]);
+        queues.flat_map(types_of_tables).filter(|(_, job_type)| !handled.contains(job_type)).collect()
+    }
+}
+
+fn types_of_tables(queue: &QueueSettings) -> impl Iterator<Item = (&'static str, &str)> {
+    let retry = queue.retry_by_type.keys().map(|name| ("retry_by_type", name));
+    let scope = queue.scope_by_type.keys().map(|name| ("scope_by_type", name));
+    let require = queue.require_by_type.keys().map(|name| ("require_by_type", name));
+    retry.chain(scope).chain(require).map(|(table, name)| (table, name.as_str()))
+}
