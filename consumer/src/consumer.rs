@@ -11,9 +11,9 @@ use tracing::{info, warn};
 
 use drumline_host::aws::{AwsQueue, QueueFacts, connect, queue_name};
 use drumline_host::{
-    Advice, Books, Driver, Grace, Logs, Parts, QueueSettings, QueueStatus, Settings, SqsError, advise,
-    check_descriptors, default_scope, http_connections, intake, policy, raise_descriptor_limit, retry_limits,
-    waits,
+    Advice, Books, Driver, Grace, Logs, Parts, QueueSettings, QueueStatus, Settings, SqsError, TargetHealth,
+    advise, check_descriptors, default_scope, http_connections, intake, policy, raise_descriptor_limit,
+    retry_limits, waits,
 };
 use drumline_store::OpenError;
 
@@ -48,6 +48,7 @@ pub struct Consumer {
     observers: Vec<Arc<dyn Observer>>,
     metrics: Metrics,
     handlers: Option<Handle>,
+    target: Option<TargetHealth>,
 }
 
 /// Why a consumer did not start.
@@ -83,7 +84,14 @@ impl Consumer {
     /// A consumer for these queues and handlers.
     pub fn new(settings: Settings, router: Router) -> Self {
         let metrics = Metrics::new();
-        Self { settings, router: Arc::new(router), observers: Vec::new(), metrics, handlers: None }
+        Self {
+            settings,
+            router: Arc::new(router),
+            observers: Vec::new(),
+            metrics,
+            handlers: None,
+            target: None,
+        }
     }
 
     /// Adds an observer of everything that happens in the queues, and of the requests to SQS and to the store.
@@ -96,6 +104,13 @@ impl Consumer {
     /// no renewal. The `drumline` binary does so.
     pub fn handlers_on(mut self, handlers: Handle) -> Self {
         self.handlers = Some(handlers);
+        self
+    }
+
+    /// Pauses the queues while this target is unhealthy: that of [`forward_to`](drumline_host::forward_to). Nothing is received
+    /// before it answers.
+    pub fn target(mut self, target: TargetHealth) -> Self {
+        self.target = Some(target);
         self
     }
 
@@ -181,6 +196,9 @@ impl Consumer {
 
     async fn start(&self) -> Result<(Books, Vec<Loop>), StartError> {
         let books = self.patiently_open().await.map_err(StartError::Store)?;
+        if let Some(target) = &self.target {
+            target.check().await;
+        }
         let mut loops = Vec::new();
         for queue in &self.settings.queues {
             loops.push(self.one(queue, &books).await?);
@@ -280,7 +298,7 @@ impl Consumer {
         let queue = queue.receiving(settings.wait_time, policy.lease);
         let ledger = Ledger::new(policy).map_err(|error| StartError::Settings(format!("{name}: {error}")))?;
         let status = Arc::new(QueueStatus::default());
-        let driver = Driver::new(Parts {
+        let mut driver = Driver::new(Parts {
             name: Arc::clone(&name),
             intake: Arc::new(intake(settings, scope, self.settings.legacy_records)),
             ledger,
@@ -291,6 +309,9 @@ impl Consumer {
             books: Some(books.clone()),
             handlers: self.handlers.clone().unwrap_or_else(Handle::current),
         });
+        if let Some(target) = &self.target {
+            driver.watch_target(target.clone());
+        }
         Ok(Loop { name, driver, status, probe })
     }
 }

@@ -67,7 +67,13 @@ impl Readiness {
     fn paused(&self, counts: impl Fn(PauseReason) -> bool) -> Option<String> {
         let paused = self.queues.iter().filter_map(|(name, status)| {
             let reasons = status.pauses().into_iter().filter(|reason| counts(*reason));
-            let reasons: Vec<&str> = reasons.map(PauseReason::label).collect();
+            let label = |reason: PauseReason| match status.target_problem() {
+                Some(problem) if reason == PauseReason::TargetUnhealthy => {
+                    format!("{}: {problem}", reason.label())
+                }
+                _ => reason.label().to_owned(),
+            };
+            let reasons: Vec<String> = reasons.map(label).collect();
             (!reasons.is_empty()).then(|| format!("{name} ({})", reasons.join(", ")))
         });
         let paused: Vec<String> = paused.collect();
@@ -139,6 +145,10 @@ mod tests {
         let problem = readiness.problem();
         let all = "out of reach: jobs, the store; paused: jobs (store_down, breaker_open)";
         assert_eq!(problem.as_deref(), Some(all));
+        status.set_pauses(std::iter::once(PauseReason::TargetUnhealthy));
+        status.set_target_problem(Some(&"connection refused (111)".into()));
+        let problem = readiness.problem().unwrap_or_default();
+        assert!(problem.ends_with("paused: jobs (target_unhealthy: connection refused (111))"), "{problem}");
         readiness.drain();
         assert_eq!(readiness.problem().as_deref(), Some("draining"));
     }

@@ -45,6 +45,10 @@ const STORE_WAIT: Duration = Duration::from_secs(60);
 /// them, and in this one whatever holds them may have ended.
 const RESOURCES_WAIT: Duration = Duration::from_secs(60);
 
+/// How long a message stays away at least if its target is unhealthy and it cannot be kept in hand, half of it without jitter:
+/// most restarts are over by then.
+const TARGET_WAIT: Duration = Duration::from_secs(60);
+
 /// What follows from `ending`. Pure and total: it has no error, and nothing in it means success by default.
 ///
 /// ```
@@ -93,6 +97,11 @@ pub fn decide(policy: &Policy, facts: &Facts<'_>, ending: &Ending, jitter: Jitte
         Ending::Held { remaining, .. } => later(held(policy, facts, *remaining, jitter)),
         Ending::StoreUnavailable { .. } => later(STORE_WAIT / 2 + jitter.of(STORE_WAIT / 2)),
         Ending::OutOfResources { .. } => later(RESOURCES_WAIT / 2 + jitter.of(RESOURCES_WAIT / 2)),
+        // Every receive counts towards the DLQ, so the waits also grow as the policy says.
+        Ending::TargetUnhealthy { .. } => {
+            let delay = policy.retry_for(facts.job_type).delay(facts.receives, jitter);
+            later(delay.max(TARGET_WAIT / 2 + jitter.of(TARGET_WAIT / 2)))
+        }
         Ending::Interrupted => Outcome::Release,
         Ending::LeaseLost => Outcome::LeaseLost,
     }
@@ -164,6 +173,8 @@ mod tests {
             (1, None, Ending::StoreUnavailable { reason: why() }, secs(30)),
             // Also in an attempt after which other failures would be permanent.
             (9, None, Ending::OutOfResources { reason: why() }, secs(30)),
+            (1, None, Ending::TargetUnhealthy { reason: why() }, secs(30)),
+            (1, Some("slow"), Ending::TargetUnhealthy { reason: why() }, secs(60)),
         ];
         let facts = |attempt, job_type| Facts {
             attempt: NonZeroU32::new(attempt).unwrap(),

@@ -62,8 +62,10 @@ pub(crate) struct Delivery {
     /// The claim is being released; the message must not go to another worker before that is done.
     pub(crate) releasing: Option<Releasing>,
     pub(crate) stage: Stage,
-    /// The number of its runs that ended for lack of resources, and after which it stayed in hand.
+    /// The number of its runs that were no attempts, and after which it stayed in hand.
     pub(crate) kept_runs: u8,
+    /// The number of its runs as the probe of a pause.
+    pub(crate) probes: u32,
     /// Its wait for a lock, until it has the lock or leaves.
     pub(crate) lock_wait: Option<LockWait>,
     /// Where it is given back unrun: for how long it stays hidden.
@@ -177,6 +179,7 @@ impl Delivery {
             releasing: None,
             stage: Stage::Waiting,
             kept_runs: 0,
+            probes: 0,
             lock_wait: None,
             hidden_for: Duration::ZERO,
         }

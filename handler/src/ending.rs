@@ -50,6 +50,11 @@ pub enum Ending {
         /// The error in words.
         reason: String,
     },
+    /// The handler failed because the target that it calls is unhealthy as a whole. No attempt is counted.
+    TargetUnhealthy {
+        /// The target's problem in words.
+        reason: String,
+    },
     /// The handler did not run: a run of the same identity has succeeded before, for another message or in another worker.
     DoneBefore(Box<Duplicate>),
     /// The handler did not run: the message has failed for good before.
@@ -85,6 +90,7 @@ impl Ending {
             Self::Interrupted => Some(FailureClass::Interrupted),
             Self::LeaseLost => Some(FailureClass::LeaseLost),
             Self::OutOfResources { .. } => Some(FailureClass::OutOfResources),
+            Self::TargetUnhealthy { .. } => Some(FailureClass::TargetUnhealthy),
             Self::StoreUnavailable { .. } => Some(FailureClass::StoreUnavailable),
         }
     }
@@ -101,7 +107,8 @@ impl Ending {
             | Self::TimedOut
             | Self::Interrupted
             | Self::LeaseLost
-            | Self::OutOfResources { .. } => true,
+            | Self::OutOfResources { .. }
+            | Self::TargetUnhealthy { .. } => true,
             Self::DoneBefore(_)
             | Self::Condemned { .. }
             | Self::Held { .. }
@@ -121,6 +128,7 @@ impl Ending {
             | Self::Condemned { reason }
             | Self::Held { reason, .. }
             | Self::OutOfResources { reason }
+            | Self::TargetUnhealthy { reason }
             | Self::StoreUnavailable { reason } => Some(reason),
             Self::TimedOut => Some("the attempt's time was over"),
             Self::Interrupted => Some("interrupted by the shutdown"),
@@ -150,6 +158,8 @@ pub enum FailureClass {
     LeaseLost,
     /// The process lacks file descriptors or memory.
     OutOfResources,
+    /// The target that the handler calls is unhealthy as a whole.
+    TargetUnhealthy,
     /// The store of claims does not answer.
     StoreUnavailable,
 }
@@ -167,6 +177,7 @@ impl FailureClass {
             Self::Interrupted => "interrupted",
             Self::LeaseLost => "lease_lost",
             Self::OutOfResources => "out_of_resources",
+            Self::TargetUnhealthy => "target_unhealthy",
             Self::StoreUnavailable => "store_unavailable",
         }
     }

@@ -43,6 +43,8 @@ pub enum Wish {
     Undecodable,
     /// Try again once the process has the file descriptors or the memory that this run lacked; no attempt is counted.
     OutOfResources,
+    /// Try again once the target that the handler calls is healthy; no attempt is counted.
+    TargetUnhealthy,
 }
 
 impl Failure {
@@ -68,6 +70,13 @@ impl Failure {
     /// ([`is_out_of_resources`](crate::is_out_of_resources)); this is for errors that hide their causes.
     pub fn out_of_resources(reason: impl Display) -> Self {
         Self::new(Wish::OutOfResources, &reason)
+    }
+
+    /// Reports that the service which the handlers of the queue depend on is unhealthy as a whole, such as one that refuses
+    /// connections: the queue is paused until a run succeeds or fails otherwise, and the run is no attempt. Not for the failure
+    /// of one request, which may be the message's own.
+    pub fn target_unhealthy(reason: impl Display) -> Self {
+        Self::new(Wish::TargetUnhealthy, &reason)
     }
 
     pub(crate) fn undecodable(reason: impl Display) -> Self {

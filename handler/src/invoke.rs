@@ -157,6 +157,7 @@ fn ending(result: Result<Result<(), Failure>, Box<dyn Any + Send>>) -> Ending {
                 Wish::Reject => Ending::Rejected { reason },
                 Wish::Undecodable => Ending::Undecodable { reason },
                 Wish::OutOfResources => Ending::OutOfResources { reason },
+                Wish::TargetUnhealthy => Ending::TargetUnhealthy { reason },
             }
         }
         Err(panic) => Ending::Panicked { reason: bounded(panic_message(panic.as_ref())) },

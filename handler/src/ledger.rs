@@ -17,6 +17,7 @@ mod drain;
 mod flow;
 mod locks;
 mod pausing;
+mod probing;
 mod resources;
 mod suspects;
 
@@ -311,16 +312,17 @@ impl Ledger {
 
     /// How many more messages could be started: the free places.
     pub fn demand(&self) -> usize {
-        if self.draining.is_some() || self.pauses.any() || self.isolation.is_active() {
+        if self.draining.is_some() || self.isolation.is_active() {
             return 0;
         }
+        let most = if self.pauses.any() { usize::from(self.pauses.needs_fresh()) } else { usize::MAX };
         let places = self.policy.concurrency.get();
         // Settlements have room of their own, so that polling overlaps with them; when it is full, SQS is slow to
         // confirm, and more messages would only lose their leases here.
         let for_work = places.saturating_sub(self.waiting + self.running);
         // What waits for a lock is bounded by itself, and keeps no other message away.
         let in_all = (2 * places + self.lock_waits.parked()).saturating_sub(self.deliveries.len());
-        for_work.min(in_all)
+        for_work.min(in_all).min(most)
     }
 
     /// Deliveries in hand: waiting, running, or not yet confirmed.

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::delivery::DeliveryId;
+
 /// How long messages that have not started are kept under renewal, if a pause keeps them from starting: longer than the 20 s
 /// of the longest receive, so that those that were open have ended and fetch nothing back, and long enough for what
 /// failed to be restarted, which then costs no message a receive.
@@ -37,11 +39,14 @@ pub enum PauseReason {
     Operator,
 }
 
-/// The sign that the reason for a pause is gone. A message is never the probe: it would pay with a receive.
+/// The sign that the reason for a pause is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {
     /// The host asks the failed dependency until it answers, and then resumes the queue.
     Host,
+    /// A message that is in hand runs, one at a time ([`Ledger::probe`](crate::Ledger::probe)): nothing else can show that the
+    /// target is healthy.
+    Message,
     /// An operator resumes the queue.
     Operator,
 }
@@ -77,6 +82,7 @@ impl Probe {
     pub fn label(self) -> &'static str {
         match self {
             Self::Host => "host",
+            Self::Message => "message",
             Self::Operator => "operator",
         }
     }
@@ -93,6 +99,18 @@ pub(crate) struct Pauses {
     releases: bool,
     /// The messages that were released in this episode. As many as were in hand, since none are received in it.
     released: HashSet<Arc<str>>,
+    probing: Probing,
+}
+
+/// The probes of a pause that a message has to end.
+#[derive(Debug, Default)]
+struct Probing {
+    /// A probe is due.
+    wanted: bool,
+    /// A message that has not been a probe is to be received.
+    needs_fresh: bool,
+    /// The delivery that runs as the probe.
+    runs: Option<DeliveryId>,
 }
 
 impl Pauses {
@@ -111,6 +129,9 @@ impl Pauses {
     /// Ends a pause; returns it with its length.
     pub(crate) fn end(&mut self, now: Instant, reason: PauseReason) -> Option<(Pause, Duration)> {
         let (pause, since) = self.held.remove(&reason)?;
+        if reason == PauseReason::TargetUnhealthy {
+            self.probing = Probing::default();
+        }
         if self.held.keys().all(|reason| reason.keeps_in_hand().is_none()) {
             self.kept_until = None;
             self.releases = false;
@@ -129,6 +150,56 @@ impl Pauses {
     /// Returns true if no receive may be opened.
     pub(crate) fn any(&self) -> bool {
         !self.held.is_empty()
+    }
+
+    /// The delivery that runs as a probe.
+    pub(crate) fn probe(&self) -> Option<DeliveryId> {
+        self.probing.runs
+    }
+
+    /// A probe is due, unless another reason than an unhealthy target keeps messages in hand as well.
+    pub(crate) fn ask_for_probe(&mut self) {
+        let mut keeps = self.held.keys().filter(|reason| reason.keeps_in_hand().is_some());
+        let is_target = keeps.next() == Some(&PauseReason::TargetUnhealthy) && keeps.next().is_none();
+        self.probing.wanted = is_target;
+    }
+
+    /// Returns true if a delivery should start as a probe.
+    pub(crate) fn wants_probe(&self) -> bool {
+        self.probing.wanted
+    }
+
+    /// Returns true if a message is to be received although the queue is paused, since those in hand have been probes.
+    pub(crate) fn needs_fresh(&self) -> bool {
+        self.probing.needs_fresh && self.held.len() == 1
+    }
+
+    /// No delivery is ready to be a probe, or only those that have been one.
+    pub(crate) fn ask_for_fresh(&mut self) {
+        self.probing.needs_fresh = true;
+    }
+
+    /// A message that is received to be a probe pays with one receive, and not with a second one: it stays in hand.
+    pub(crate) fn keep_fresh(&mut self, message_id: &Arc<str>) {
+        if std::mem::take(&mut self.probing.needs_fresh) {
+            self.released.insert(Arc::clone(message_id));
+        }
+    }
+
+    /// The delivery runs as a probe.
+    pub(crate) fn probe_runs(&mut self, id: DeliveryId) {
+        self.probing.wanted = false;
+        self.probing.runs = Some(id);
+    }
+
+    /// No further delivery has to start for the probe that is due.
+    pub(crate) fn probe_is_done(&mut self) {
+        self.probing.wanted = false;
+    }
+
+    /// Returns true if the run that has ended was a probe.
+    pub(crate) fn probe_ended(&mut self, id: DeliveryId) -> bool {
+        self.probing.runs.take_if(|probe| *probe == id).is_some()
     }
 
     /// Returns true if nothing may start.

@@ -59,7 +59,7 @@ impl Context {
     /// The wait before a step runs again; `None` if it must not.
     fn wait_before(&self, policy: &RetryPolicy, tries: u32, failure: &Failure) -> Option<Duration> {
         let own = match failure.wish() {
-            Wish::Retry | Wish::OutOfResources => Duration::ZERO,
+            Wish::Retry | Wish::OutOfResources | Wish::TargetUnhealthy => Duration::ZERO,
             Wish::RetryAfter(delay) => delay,
             Wish::Reject | Wish::Undecodable => return None,
         };

@@ -198,7 +198,7 @@ fn the_scripts_lead_everywhere() {
     let claims =
         ["claim not renewed", "claim lost", "claim not released", "runs unclaimed", "gave up on its claim"];
     let marks = ["not marked", "result refused", "unmarked", "marked", "waits for a lock"];
-    let pauses = ["paused", "resumed", "released by a pause"];
+    let pauses = ["paused", "resumed", "released by a pause", "probed"];
     for name in [&outcomes[..], &calls, &leases, &receives, &claims, &marks, &pauses].concat() {
         let often = heard.get(name).copied().unwrap_or_default();
         assert!(often >= 10, "{name:?} is heard in {often} of {SCRIPTS} scripts only");

@@ -39,6 +39,8 @@ mod places;
 mod resources;
 #[path = "ledger_scenarios/suspects.rs"]
 mod suspects;
+#[path = "ledger_scenarios/target.rs"]
+mod target;
 #[path = "ledger_scenarios/words.rs"]
 mod words;
 #[path = "ledger_scenarios/world.rs"]

@@ -3,6 +3,7 @@
 mod branches;
 mod emitter;
 mod store;
+mod target;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,8 +26,10 @@ use crate::memory::Memory;
 use crate::resources::ResourceProbe;
 use crate::sqs::{BoxFuture, Queue, SqsError};
 use crate::status::QueueStatus;
+use crate::target::TargetHealth;
 use branches::{answer, change, now, sleep_until};
 use emitter::Emitter;
+use target::Target;
 
 /// Events taken from the channel at once. More than come together in practice; it only bounds one turn of the loop.
 const MAX_TURN: usize = 256;
@@ -66,6 +69,7 @@ pub struct Driver {
     books: Option<Books>,
     memory: Option<Memory>,
     resources: ResourceProbe,
+    target: Target,
     report: BatchReport,
     inputs: mpsc::Sender<Input>,
     inbox: mpsc::Receiver<Input>,
@@ -145,6 +149,7 @@ impl Driver {
             books,
             memory: None,
             resources,
+            target: Target::new(TargetHealth::of_handlers()),
             report,
             inputs,
             inbox,
@@ -177,7 +182,9 @@ impl Driver {
         let mut shutdown = std::pin::pin!(shutdown);
         let mut draining = false;
         let mut store = self.store_to_watch();
+        self.probe_target();
         loop {
+            self.follow_target();
             let turn_began = now();
             self.act(turn_began, &mut runs);
             self.observer.state(&self.ledger);
@@ -194,7 +201,7 @@ impl Driver {
             self.resources.watch(turn_began, lacks);
             let timeout = self.ledger.timeout();
             // Every branch is cancel-safe: `recv_many` takes nothing out before it completes, the shutdown, the lease and the
-            // probe are polled by reference, a change is seen the next time, and a sleep holds no state worth keeping.
+            // probe are polled by reference, changes are seen the next time, and a sleep holds no state worth keeping.
             tokio::select! {
                 biased;
                 _ = self.inbox.recv_many(&mut turn, MAX_TURN) => {
@@ -220,6 +227,7 @@ impl Driver {
                     self.ledger.resume(now(), PauseReason::OutOfResources);
                     self.resources.ended(now());
                 }
+                () = self.target.changed() => {}
                 () = sleep_until(timeout) => {}
             }
         }
@@ -254,6 +262,7 @@ impl Driver {
             }
             Input::Ended(id, report) => {
                 runs.remove(&id);
+                self.learn_of_target(&report);
                 self.ledger.ended(now, id, report, jitter);
             }
             Input::Called(id, replies) => self.ledger.called(now, id, replies, jitter),

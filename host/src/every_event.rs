@@ -130,6 +130,7 @@ fn endings() -> Vec<Ending> {
         Ending::Condemned { reason: reason() },
         Ending::Held { remaining: SECOND, reason: reason() },
         Ending::OutOfResources { reason: reason() },
+        Ending::TargetUnhealthy { reason: reason() },
         Ending::StoreUnavailable { reason: reason() },
     ];
     endings.extend(duplicates);

@@ -28,6 +28,7 @@ mod settings;
 mod span_fields;
 mod sqs;
 mod status;
+mod target;
 mod trace;
 
 pub use advice::{Advice, advise};
@@ -37,7 +38,7 @@ pub use descriptors::{check_descriptors, http_connections, raise_descriptor_limi
 pub use drive::{Driver, Grace, Parts};
 pub use drumline::{Event, NoopObserver, Observer, SqsErrorKind};
 pub use drumline_store::{SecretUrl, variable};
-pub use forward::forward_to;
+pub use forward::{Forward, forward_to};
 pub use handlers::runtimes;
 pub use intake::{default_scope, intake};
 pub use logs::Logs;
@@ -51,3 +52,4 @@ pub use settings::{
 };
 pub use sqs::{BoxFuture, Queue, SqsError};
 pub use status::QueueStatus;
+pub use target::TargetHealth;

@@ -97,6 +97,16 @@ impl Logs {
             | Note::ResultRefused { .. }
             | Note::Unmarked { .. }
             | Note::ClaimNotReleased(_) => claims::log(queue, note),
+            // The target's trouble is logged once, and not for each message.
+            Note::KeptInHand { message, run } if matches!(run.ending, Ending::TargetUnhealthy { .. }) => {
+                debug!(
+                    queue,
+                    message_id = &*message.id,
+                    "type" = run.job_type.as_deref(),
+                    reason = run.ending.reason(),
+                    "target unhealthy: kept in hand"
+                )
+            }
             Note::KeptInHand { message, run } => warn!(
                 queue,
                 message_id = &*message.id,
@@ -195,6 +205,18 @@ fn decided(queue: &str, message: &Message, outcome: &Outcome, run: Option<&RunFa
                         reason,
                         retry_in_secs,
                         "waits its turn"
+                    );
+                    return;
+                }
+                Some(Ending::TargetUnhealthy { .. }) => {
+                    debug!(
+                        queue,
+                        message_id,
+                        job_id,
+                        "type" = job_type,
+                        reason,
+                        retry_in_secs,
+                        "target unhealthy, trying again later"
                     );
                     return;
                 }

@@ -1,5 +1,6 @@
 //! What readiness and scale-in protection need to know of a queue.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use drumline::{Ledger, PauseReason};
@@ -12,6 +13,7 @@ pub struct QueueStatus {
     healthy: AtomicBool,
     busy: watch::Sender<bool>,
     pauses: watch::Sender<Vec<PauseReason>>,
+    target_problem: watch::Sender<Option<Arc<str>>>,
 }
 
 impl QueueStatus {
@@ -25,6 +27,11 @@ impl QueueStatus {
         self.pauses.borrow().clone()
     }
 
+    /// The reason for which the target is unhealthy, in one line.
+    pub fn target_problem(&self) -> Option<Arc<str>> {
+        self.target_problem.borrow().clone()
+    }
+
     /// Watches if messages are in hand. Ends with the status.
     pub fn busy(&self) -> watch::Receiver<bool> {
         self.busy.subscribe()
@@ -36,6 +43,17 @@ impl QueueStatus {
             let changes = !reasons.clone().eq(known.iter().copied());
             if changes {
                 *known = reasons.collect();
+            }
+            changes
+        });
+    }
+
+    /// Sets the reason for which the target is unhealthy.
+    pub fn set_target_problem(&self, problem: Option<&Arc<str>>) {
+        self.target_problem.send_if_modified(|known| {
+            let changes = known.as_ref() != problem;
+            if changes {
+                *known = problem.cloned();
             }
             changes
         });

@@ -74,7 +74,7 @@ impl App {
             return io.block_on(refuse("Settings", &problem));
         }
         let router = match &settings.forward_to {
-            Some(target) => Ok(forward_to(target)),
+            Some(target) => Ok(forward_to(target, None).router),
             None => (self.router)(),
         };
         let router = match router {

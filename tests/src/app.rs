@@ -14,7 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 /// What the application answers.
 #[derive(Debug, Clone)]
@@ -156,6 +156,12 @@ impl App {
         Self::start(|_| async { Answer::ok() }).await
     }
 
+    /// Ends it as a process does: its connections are closed, and its port is free.
+    pub async fn shut_down(mut self) {
+        self.server.abort();
+        drop((&mut self.server).await);
+    }
+
     /// Where to forward to.
     pub fn url(&self) -> String {
         format!("{}/jobs", self.root())
@@ -187,14 +193,17 @@ where
     A: Fn(Call) -> F + Send + Sync + 'static,
     F: Future<Output = Answer> + Send + 'static,
 {
+    // They end with the application.
+    let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
+        while connections.try_join_next().is_some() {}
         let (record, answer) = (Arc::clone(&record), Arc::clone(&answer));
         let service = service_fn(move |request: Request<Incoming>| {
             let (record, answer) = (Arc::clone(&record), Arc::clone(&answer));
             async move { Ok::<_, Infallible>(respond(request, record, &*answer).await) }
         });
         // A worker that goes away is what some tests are about, so a broken connection is no error here.
-        tokio::spawn(async move {
+        connections.spawn(async move {
             drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
         });
     }

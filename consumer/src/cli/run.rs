@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
-use drumline::{DrainSummary, Router};
+use drumline::DrainSummary;
 use drumline_host::logging::{self, Spans};
-use drumline_host::{Environment, Settings, forward_to, runtimes};
+use drumline_host::{Environment, Forward, Settings, forward_to, runtimes};
 use tracing::info;
 
 use super::exit::Failed;
@@ -35,11 +35,10 @@ pub(super) fn run(
         Err(problems) => return Err(Failed::usage(problems.with_those_of(router))),
     };
     logging::init(settings.log_format, &settings.log, Spans::Innermost);
-    let router = router_for(&settings, router)?;
     let (io, handlers) = runtimes()?;
     let summaries = io.block_on(async {
         let signals = Signals::catch()?;
-        let consumer = Consumer::new(settings, router).handlers_on(handlers.handle().clone());
+        let consumer = consumer_for(settings, router)?.handlers_on(handlers.handle().clone());
         consumer.run(signals.first()).await.map_err(Failed::from)
     })?;
     let mut all = DrainSummary::default();
@@ -55,9 +54,12 @@ pub(super) fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-fn router_for(settings: &Settings, router: MakeRouter) -> Result<Router, Failed> {
+fn consumer_for(settings: Settings, router: MakeRouter) -> Result<Consumer, Failed> {
     match &settings.forward_to {
-        Some(target) => Ok(forward_to(target)),
-        None => router().map_err(Failed::usage),
+        Some(target) => {
+            let Forward { router, target } = forward_to(target, settings.forward_health.as_deref());
+            Ok(Consumer::new(settings, router).target(target))
+        }
+        None => Ok(Consumer::new(settings, router().map_err(Failed::usage)?)),
     }
 }

@@ -87,6 +87,7 @@ fn is_firm(ending: &Ending) -> bool {
         | Ending::Interrupted
         | Ending::LeaseLost
         | Ending::OutOfResources { .. }
+        | Ending::TargetUnhealthy { .. }
         | Ending::Held { .. }
         | Ending::StoreUnavailable { .. } => false,
     }
@@ -106,6 +107,7 @@ fn has_succeeded(ending: &Ending) -> bool {
         | Ending::LeaseLost
         | Ending::Condemned { .. }
         | Ending::OutOfResources { .. }
+        | Ending::TargetUnhealthy { .. }
         | Ending::Held { .. }
         | Ending::StoreUnavailable { .. } => false,
     }
@@ -120,7 +122,7 @@ fn remembered(succeeded: bool, outcome: &Outcome, now: Instant) -> Past {
     }
 }
 
-/// Returns the way to give up the claim: an attempt that was stopped, or that lacked resources, is not counted, and a permanent failure is recorded.
+/// Returns the way to give up the claim: an attempt that was stopped, or that failed through no fault of its job, is not counted, and a permanent failure is recorded.
 fn surrender(ending: &Ending, outcome: &Outcome) -> Surrender {
     Surrender {
         spared: matches!(
@@ -128,6 +130,7 @@ fn surrender(ending: &Ending, outcome: &Outcome) -> Surrender {
             Ending::Interrupted
                 | Ending::LeaseLost
                 | Ending::OutOfResources { .. }
+                | Ending::TargetUnhealthy { .. }
                 | Ending::StoreUnavailable { .. }
         ),
         verdict: match outcome {
@@ -168,6 +171,7 @@ mod tests {
             Ending::Interrupted,
             Ending::LeaseLost,
             Ending::OutOfResources { reason: why() },
+            Ending::TargetUnhealthy { reason: why() },
             Ending::Held { remaining: Duration::ZERO, reason: why() },
             Ending::StoreUnavailable { reason: why() },
         ]

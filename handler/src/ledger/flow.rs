@@ -49,6 +49,9 @@ impl Ledger {
         let is_head = lane.first() == Some(&id);
         self.deliveries.insert(id, Box::new(delivery));
         self.waiting += 1;
+        if let Some(delivery) = self.deliveries.get(&id) {
+            self.pauses.keep_fresh(&delivery.message.id);
+        }
         // A receive that was given up for lost may still bring messages for which there is no place any more.
         let places = self.policy.concurrency.get() + self.lock_waits.asking();
         let no_place = self.receives.is_some() && self.waiting + self.running > places;
@@ -101,7 +104,7 @@ impl Ledger {
 
     pub(super) fn start_ready(&mut self, now: Instant) {
         if self.pauses.keeps_in_hand() {
-            return;
+            return self.start_probe(now);
         }
         while self.running < self.policy.concurrency.get() && !self.isolation.is_running() {
             let Some(id) = self.ready.pop_front() else { break };
@@ -174,12 +177,14 @@ impl Ledger {
         let receives = attempt(&message);
         let attempt = report.attempt.unwrap_or(receives);
         let took = ended_at.saturating_duration_since(run.started_at);
-        if self.keeps_for_resources(now, id, stopped, &report.ending) {
+        let was_probe = self.pauses.probe_ended(id);
+        if self.keeps_unattempted(now, id, stopped, &report.ending, was_probe) {
             let Report { ending, job_type, identity, .. } = report;
             return self.keep(
                 now,
                 id,
                 RunFacts { job_type, identity, attempt, ending, took, last_attempt: false },
+                was_probe,
             );
         }
         if let Some(lock) = self.lock_to_wait_for(now, id, stopped, &report) {
@@ -339,6 +344,7 @@ impl Ledger {
     /// A delivery leaves; the next of its lane may start.
     pub(super) fn remove(&mut self, now: Instant, id: DeliveryId) {
         self.leaves_uncopied(id);
+        self.pauses.probe_ended(id);
         let Some(delivery) = self.deliveries.remove(&id) else { return };
         if let Some(releasing) = &delivery.releasing {
             // No answer about it counts any more.

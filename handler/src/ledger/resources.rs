@@ -1,4 +1,5 @@
-//! Runs that failed because the process lacks resources: the queue is paused, and the messages stay in hand to run again.
+//! Runs that failed because the process lacks resources, or because their target is unhealthy: the queue is paused, and the
+//! messages stay in hand to run again.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,35 +13,41 @@ use crate::note::{Note, RunFacts};
 use crate::pause::{Pause, PauseReason, Probe};
 use crate::recollection::Past;
 
-/// The number of runs that a message may end for lack of resources before it leaves this process, which costs it a receive.
-/// What exhausts the resources may be the message itself: so the redrive policy takes it in the end.
+/// The number of runs that a message may end so before it leaves this process, which costs it a receive. What exhausts the
+/// resources or harms the target may be the message itself: so the redrive policy takes it in the end. Probes do not count.
 const MAX_KEPT_RUNS: u8 = 3;
 
 impl Ledger {
-    /// Pauses the queue if a run lacked resources. Returns true if its message has to stay in hand as well, which costs no
-    /// receive: not if it was kept often enough, if the process ends, or if messages are handed in, for which there is no
-    /// later.
-    pub(super) fn keeps_for_resources(
+    /// Pauses the queue if a run lacked resources or a healthy target. Returns true if its message has to stay in hand as well,
+    /// which costs no receive: not if it was kept often enough, if the process ends, or if messages are handed in, for which
+    /// there is no later.
+    pub(super) fn keeps_unattempted(
         &mut self,
         now: Instant,
         id: DeliveryId,
         stopped: Option<CancelReason>,
         ending: &Ending,
+        was_probe: bool,
     ) -> bool {
-        if stopped.is_some() || !matches!(ending, Ending::OutOfResources { .. }) || self.receives.is_none() {
+        let reason = match ending {
+            Ending::OutOfResources { .. } => PauseReason::OutOfResources,
+            Ending::TargetUnhealthy { .. } => PauseReason::TargetUnhealthy,
+            _ => return false,
+        };
+        if stopped.is_some() || self.receives.is_none() {
             return false;
         }
-        self.pause(now, Pause { reason: PauseReason::OutOfResources, probe: Probe::Host });
+        self.pause(now, Pause { reason, probe: Probe::Host });
         let Some(delivery) = self.deliveries.get(&id) else { return false };
-        self.draining.is_none() && delivery.kept_runs < MAX_KEPT_RUNS
+        self.draining.is_none() && (was_probe || delivery.kept_runs < MAX_KEPT_RUNS)
     }
 
     /// Has a delivery wait again as the head of its lane. Its claim is given up first, without counting the attempt.
-    pub(super) fn keep(&mut self, now: Instant, id: DeliveryId, run: RunFacts) {
+    pub(super) fn keep(&mut self, now: Instant, id: DeliveryId, run: RunFacts, was_probe: bool) {
         self.release_claim(now, id, Surrender { spared: true, verdict: None, dead: false });
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         delivery.stage = Stage::Waiting;
-        delivery.kept_runs += 1;
+        delivery.kept_runs += u8::from(!was_probe);
         let message = Arc::clone(&delivery.message);
         let next_check = delivery.next_check();
         self.check_by(next_check);

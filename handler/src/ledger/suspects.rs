@@ -74,8 +74,12 @@ impl Ledger {
 
     /// Has the next group begin, if nothing else runs.
     pub(super) fn start_suspects(&mut self, now: Instant) {
+        self.start_suspects_in(now, self.policy.concurrency.get().saturating_sub(self.running));
+    }
+
+    /// The same with so many places.
+    pub(super) fn start_suspects_in(&mut self, now: Instant, places: usize) {
         let others_run = self.running > self.isolation.waiting_runs().len();
-        let places = self.policy.concurrency.get().saturating_sub(self.running);
         loop {
             let mut group = self.isolation.next_group(now, others_run, places);
             if group.is_empty() {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use drumline::{
     Action, Call, CallError, CancelReason, Claim, Claims, DeliveryId, DrainSummary, Effect, Ending, Jitter,
-    JobResult, Ledger, Note, Outcome, Policy, Receive, Replies, Report,
+    JobResult, Ledger, Note, Outcome, PauseReason, Policy, Receive, Replies, Report,
 };
 use serde_json::value::RawValue;
 
@@ -151,8 +151,13 @@ impl Host {
             self.watch.needs_mark(run.delivery);
             self.marking.insert(run.delivery);
         }
-        if matches!(ending, Ending::OutOfResources { .. }) && !self.on_lambda {
-            self.watch.lacks_resources(run.delivery, self.now);
+        let reason = match ending {
+            Ending::OutOfResources { .. } => Some(PauseReason::OutOfResources),
+            Ending::TargetUnhealthy { .. } => Some(PauseReason::TargetUnhealthy),
+            _ => None,
+        };
+        if let Some(reason) = reason.filter(|_| !self.on_lambda) {
+            self.watch.is_no_attempt(run.delivery, reason, self.now);
             // What is answered twice is answered to the same run.
             self.told.retain(|(delivery, _)| *delivery != run.delivery);
         }
@@ -370,7 +375,11 @@ impl Host {
             }
             Effect::Receive(receive) => {
                 assert!(!self.watch.drains, "nothing is received during a drain");
-                assert!(self.watch.pauses.is_empty(), "nothing is received during a pause");
+                let is_probe = receive.max == 1 && self.watch.may_receive_probe();
+                assert!(
+                    self.watch.pauses.is_empty() || is_probe,
+                    "nothing but a probe is received in a pause"
+                );
                 self.open.push((receive, self.now));
                 let lively = self.open.iter().filter(|(_, since)| *since + OVERDUE > self.now);
                 let asked_for: usize = lively.map(|(receive, _)| receive.max).sum();

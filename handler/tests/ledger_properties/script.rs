@@ -47,6 +47,8 @@ pub(crate) enum Step {
     ClaimElsewhere { pick: usize },
     /// A reason to pause begins, or ends if it holds.
     TurnPause { pick: usize },
+    /// A probe of an unhealthy target is due.
+    Probe,
     /// Every pause ends.
     Resume,
     /// The process dies, and another one takes its place.
@@ -81,6 +83,7 @@ impl From<[u8; 4]> for Step {
             58..61 => Self::TurnPause { pick },
             61 => Self::Resume,
             62 if a % 8 == 0 => Self::Die,
+            65..67 => Self::Probe,
             _ => Self::Wait(Duration::from_secs(u64::from(a) * u64::from(b % 8))),
         }
     }

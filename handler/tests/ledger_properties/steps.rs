@@ -74,6 +74,11 @@ impl Host {
                 }
             }
             Step::TurnPause { pick } => self.turn_pause(pick),
+            Step::Probe => {
+                self.watch.probes();
+                self.ledger.probe();
+                self.act();
+            }
             Step::Resume => self.resume_all(),
             Step::Die => {
                 let policy = self.ledger.policy().clone();
@@ -154,6 +159,7 @@ fn ending(how: u8, cancelled: Option<CancelReason>) -> Ending {
         (6, None) => Ending::NoHandler { reason },
         (7, None) => Ending::RetryAsked { after: None, reason },
         (8, _) => Ending::Panicked { reason },
+        (9, None) if how >= 192 => Ending::TargetUnhealthy { reason },
         (9, None) if how >= 128 => Ending::OutOfResources { reason },
         _ => Ending::Rejected { reason },
     }

@@ -28,7 +28,11 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 pub(crate) struct Watch {
     policy: Policy,
     started: HashSet<DeliveryId>,
-    /// Deliveries whose last run lacked resources: they may run again.
+    /// A message may run as the probe of a pause.
+    probe_is_due: bool,
+    /// A probe was due in this pause: a message may be received for the next one.
+    probes: bool,
+    /// Deliveries whose last run was no attempt: they may run again.
     lacked: HashSet<DeliveryId>,
     decided: HashSet<DeliveryId>,
     finished: HashSet<DeliveryId>,
@@ -85,6 +89,8 @@ impl Watch {
         Self {
             policy,
             started: HashSet::new(),
+            probe_is_due: false,
+            probes: false,
             lacked: HashSet::new(),
             decided: HashSet::new(),
             finished: HashSet::new(),
@@ -133,7 +139,11 @@ impl Watch {
     pub(crate) fn starts(&mut self, start: &Start, now: Instant, sqs: &Sqs) {
         let message = index(&start.message.id);
         assert!(!self.drains, "nothing starts during a drain");
-        assert!(self.kept_since.is_none(), "nothing starts while a pause keeps it in hand");
+        if self.kept_since.is_some() {
+            let probes = std::mem::take(&mut self.probe_is_due);
+            assert!(probes, "only a probe starts while a pause keeps it in hand, one for each that is due");
+            self.heard.insert("probed");
+        }
         assert!(self.started.insert(start.delivery), "a delivery runs once");
         let releasing = self.releasing.remove(&start.delivery);
         assert!(
@@ -164,12 +174,12 @@ impl Watch {
         }
     }
 
-    /// A run lacked resources: the queue is paused, and the delivery may run again.
-    pub(crate) fn lacks_resources(&mut self, delivery: DeliveryId, now: Instant) {
+    /// A run was no attempt, for this reason: the queue is paused, and the delivery may run again.
+    pub(crate) fn is_no_attempt(&mut self, delivery: DeliveryId, reason: PauseReason, now: Instant) {
         self.started.remove(&delivery);
         self.lacked.insert(delivery);
-        if !self.pauses.contains_key(&PauseReason::OutOfResources) {
-            self.pause(PauseReason::OutOfResources, now);
+        if !self.pauses.contains_key(&reason) {
+            self.pause(reason, now);
         }
     }
 
@@ -351,6 +361,17 @@ impl Watch {
         }
     }
 
+    /// A probe of the target is due.
+    pub(crate) fn probes(&mut self) {
+        self.probe_is_due = true;
+        self.probes |= self.pauses.contains_key(&PauseReason::TargetUnhealthy);
+    }
+
+    /// A message may be received in a pause, as a probe.
+    pub(crate) fn may_receive_probe(&self) -> bool {
+        self.probes && self.pauses.keys().eq([&PauseReason::TargetUnhealthy])
+    }
+
     /// A reason to pause begins to hold.
     pub(crate) fn pause(&mut self, reason: PauseReason, now: Instant) {
         self.pauses.insert(reason, now);
@@ -362,6 +383,9 @@ impl Watch {
     /// A reason to pause holds no more.
     pub(crate) fn resume(&mut self, reason: PauseReason) {
         self.pauses.remove(&reason);
+        if reason == PauseReason::TargetUnhealthy {
+            (self.probe_is_due, self.probes) = (false, false);
+        }
         if self.pauses.keys().all(|reason| reason.keeps_in_hand().is_none()) {
             self.kept_since = None;
         }

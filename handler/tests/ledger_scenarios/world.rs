@@ -287,6 +287,11 @@ impl World {
         self.act();
     }
 
+    pub(crate) fn probes(&mut self) {
+        self.ledger.probe();
+        self.act();
+    }
+
     pub(crate) fn drain_until(&mut self, end: Duration) {
         self.ledger.drain_until(self.now, Duration::ZERO, self.now + end);
         self.act();

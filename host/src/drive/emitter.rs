@@ -32,6 +32,11 @@ impl Emitter {
         }
     }
 
+    /// Updates what is wrong with the target.
+    pub(super) fn target(&self, problem: Option<&Arc<str>>) {
+        self.status.set_target_problem(problem);
+    }
+
     pub(super) fn draining(&self, ledger: &Ledger, grace: Duration) {
         let (in_hand, running) = (ledger.in_hand(), ledger.running());
         self.observer.observe(&Event::Draining { queue: &self.queue, in_hand, running, grace });

@@ -62,6 +62,8 @@ pub struct Settings {
     pub emf: bool,
     /// The application that messages are forwarded to, in forward mode.
     pub forward_to: Option<SecretUrl>,
+    /// The path of the application's health check.
+    pub forward_health: Option<String>,
     /// Where claims and histories are kept.
     pub store: StoreSettings,
     /// Records of version 0.1 are looked up under their old keys.

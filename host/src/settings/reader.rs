@@ -60,6 +60,7 @@ impl Reader<'_> {
         let all_failed = self.get("all_failed", None, values::all_failed);
         let emf = self.get("emf", None, values::on_or_off);
         let forward_to = self.get("forward_to", None, values::http_url);
+        let forward_health = self.get("forward_health", None, values::url_path);
         let store = self.store();
         let legacy_records = self.get("legacy_records", None, values::legacy_records);
         let task_protection = self.get("task_protection", None, values::on_or_off);
@@ -76,6 +77,7 @@ impl Reader<'_> {
             all_failed: all_failed?,
             emf: emf?,
             forward_to,
+            forward_health,
             store: store?,
             legacy_records: legacy_records?,
             task_protection: task_protection?,

@@ -205,6 +205,13 @@ pub const SETTINGS: &[Setting] = &[
     )
     .showing(Shown::SecretUrl),
     setting(
+        "forward_health",
+        None,
+        false,
+        "PATH",
+        "Forward mode: the path that answers a GET with 2xx while the application is healthy. Without it, a paused worker tries connections, and after failing statuses one message at a time",
+    ),
+    setting(
         "store_url",
         Some("memory:"),
         false,

@@ -193,6 +193,14 @@ pub(super) fn http_url(text: &str) -> Parsed<SecretUrl> {
     Ok(url.into())
 }
 
+/// A path of the application that forward mode calls, with or without a query.
+pub(super) fn url_path(text: &str) -> Parsed<String> {
+    if !text.starts_with('/') || text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '#') {
+        return Err("must be a path such as /health".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 pub(super) fn store_url(text: &str) -> Parsed<Location> {
     text.parse().map_err(|error: OpenError| error.to_string())
 }

@@ -5,4 +5,5 @@ mod backoff;
 mod doors;
 mod last_attempt;
 mod resources;
+mod target;
 mod unbounded;

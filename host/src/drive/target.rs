@@ -1,0 +1,88 @@
+//! The target's part of the loop: the pause while it is unhealthy, and the messages that probe it.
+
+use std::time::Duration;
+
+use drumline::{Ending, Pause, PauseReason, Report};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::Driver;
+use super::branches::now;
+use crate::target::{State, TargetHealth};
+
+/// Runs that end within this time after the trouble's beginning may have begun before it, and say nothing of it.
+const OLDER_RUNS: Duration = Duration::from_secs(1);
+
+/// The health of the target as the loop has seen it.
+pub(super) struct Target {
+    pub(super) health: TargetHealth,
+    state: watch::Receiver<State>,
+    /// The probes by message that were due before.
+    probes: u64,
+}
+
+impl Target {
+    pub(super) fn new(health: TargetHealth) -> Self {
+        let state = health.watch();
+        Self { health, state, probes: 0 }
+    }
+
+    /// Completes when the health has changed, or a probe is due. Cancel-safe.
+    pub(super) async fn changed(&mut self) {
+        if self.state.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
+}
+
+impl Driver {
+    /// Has the queue paused while this target is unhealthy, instead of one that only the handlers know.
+    pub fn watch_target(&mut self, health: TargetHealth) {
+        self.target = Target::new(health);
+    }
+
+    /// The target is probed from now on, if the queue can be paused.
+    pub(super) fn probe_target(&mut self) {
+        if self.ledger.policy().polling.is_some() {
+            self.target.health.probe_on(Handle::current());
+        }
+    }
+
+    /// Brings the pause in line with the target's health.
+    pub(super) fn follow_target(&mut self) {
+        if self.ledger.policy().polling.is_none() {
+            return;
+        }
+        let reason = PauseReason::TargetUnhealthy;
+        let is_paused = self.ledger.pause_reasons().any(|held| held == reason);
+        let state = self.target.state.borrow_and_update();
+        match &state.trouble {
+            Some(trouble) if !is_paused => self.ledger.pause(now(), Pause { reason, probe: trouble.probe }),
+            None if is_paused => self.ledger.resume(now(), reason),
+            Some(_) | None => {}
+        }
+        self.observer.target(state.trouble.as_ref().map(|trouble| &trouble.reason));
+        if std::mem::replace(&mut self.target.probes, state.message_probes) != state.message_probes {
+            self.ledger.probe();
+        }
+    }
+
+    /// What the ending of a run says of a target that only handlers know.
+    pub(super) fn learn_of_target(&self, report: &Report) {
+        let health = &self.target.health;
+        if !health.is_of_handlers() {
+            return;
+        }
+        match &report.ending {
+            Ending::TargetUnhealthy { reason } => health.unreachable(reason),
+            Ending::Done | Ending::RetryAsked { .. } | Ending::Rejected { .. } | Ending::Panicked { .. }
+                if health.is_unhealthy() =>
+            {
+                let begun = Instant::now().checked_sub(OLDER_RUNS).unwrap_or_else(Instant::now);
+                health.answered(report.job_type.as_deref().unwrap_or_default(), begun);
+            }
+            _ => {}
+        }
+    }
+}

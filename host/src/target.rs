@@ -1,0 +1,187 @@
+//! The health of the target: the application that forward mode calls, or the service that handlers depend on.
+//!
+//! It is one for all queues of a process. While it is unhealthy, they are paused ([`PauseReason::TargetUnhealthy`]
+//! (drumline::PauseReason)) and probed. Decides what makes a target unhealthy, what a probe is and when the next one is due:
+//!
+//! - *Nothing was sent* (connection refused, no such host, no connection in time): unhealthy at once. The probe is a connection.
+//! - *Nothing well came back* (401, 403, 404, 5xx, a connection that closed, a time-out): unhealthy once several messages in a
+//!   row have failed so, of several types, or of the only type there is. One route that fails is that type's failure. The
+//!   probe is a message.
+//! - With a path for health checks, the probe is a `GET` of it in both cases.
+
+mod probes;
+mod window;
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use drumline::Probe;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::sqs::BoxFuture;
+use window::Window;
+
+/// How long a failure that may be the target's waits for others: those of the same moment are decided together. Short
+/// against any backoff.
+const DECIDED_WITHIN: Duration = Duration::from_millis(500);
+
+/// Asks the target; the error says in one line why it is not healthy.
+pub(crate) type Check = Arc<dyn Fn() -> BoxFuture<Result<(), String>> + Send + Sync>;
+
+/// The health of a process's target. Cheap to clone.
+#[derive(Clone)]
+pub struct TargetHealth(Arc<Inner>);
+
+struct Inner {
+    /// The target as logs show it.
+    name: String,
+    /// Opens a connection; `None` for a target that only handlers know.
+    connect: Option<Check>,
+    /// Asks the path for health checks, if there is one.
+    path: Option<Check>,
+    state: watch::Sender<State>,
+    window: Mutex<Window>,
+    /// The runtime that probes; without one, only answers show that the target is healthy again.
+    probes: OnceLock<Handle>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct State {
+    pub(crate) trouble: Option<Trouble>,
+    /// The number of probes by message that have been due.
+    pub(crate) message_probes: u64,
+}
+
+/// A reason for which the target is unhealthy.
+#[derive(Debug, Clone)]
+pub(crate) struct Trouble {
+    pub(crate) reason: Arc<str>,
+    pub(crate) probe: Probe,
+    since: Instant,
+}
+
+impl TargetHealth {
+    /// The health of a target that is called `name`, with its checks.
+    pub(crate) fn new(name: String, connect: Option<Check>, path: Option<Check>) -> Self {
+        Self(Arc::new(Inner {
+            name,
+            connect,
+            path,
+            state: watch::Sender::default(),
+            window: Mutex::default(),
+            probes: OnceLock::new(),
+        }))
+    }
+
+    /// The health of what handlers depend on, as their failures report it.
+    pub(crate) fn of_handlers() -> Self {
+        Self::new("the handlers' target".to_owned(), None, None)
+    }
+
+    /// Returns true if only the endings of runs show the health.
+    pub(crate) fn is_of_handlers(&self) -> bool {
+        self.0.connect.is_none()
+    }
+
+    /// Asks the target before anything is received. A worker that starts before its application waits for it.
+    pub async fn check(&self) {
+        let Some(check) = self.0.path.as_ref().or(self.0.connect.as_ref()) else { return };
+        if let Err(reason) = check().await {
+            self.unreachable(&reason);
+        }
+    }
+
+    /// From now on the target is probed while it is unhealthy, on this runtime.
+    pub(crate) fn probe_on(&self, runtime: Handle) {
+        if self.0.probes.set(runtime).is_ok() && self.is_unhealthy() {
+            self.start_probes();
+        }
+    }
+
+    pub(crate) fn watch(&self) -> watch::Receiver<State> {
+        self.0.state.subscribe()
+    }
+
+    pub(crate) fn is_unhealthy(&self) -> bool {
+        self.0.state.borrow().trouble.is_some()
+    }
+
+    /// A request could not be sent.
+    pub(crate) fn unreachable(&self, reason: &str) {
+        let probe = if self.is_of_handlers() { Probe::Message } else { Probe::Host };
+        self.is_in_trouble(reason, probe);
+    }
+
+    /// A request of this message failed in a way that may be the target's. Returns true if the target is unhealthy, for which
+    /// it waits for a moment.
+    pub(crate) async fn failed(&self, job_type: &str, message_id: &str, reason: &str) -> bool {
+        self.record_failure(job_type, message_id, reason);
+        if self.is_unhealthy() || self.window().answered_recently(Instant::now()) {
+            return self.is_unhealthy();
+        }
+        let mut state = self.watch();
+        let decided = state.wait_for(|state| state.trouble.is_some());
+        tokio::time::timeout(DECIDED_WITHIN, decided).await.is_ok()
+    }
+
+    /// The same without a wait, if the message's ending is decided already.
+    pub(crate) fn record_failure(&self, job_type: &str, message_id: &str, reason: &str) {
+        let is_target = self.window().failed(Instant::now(), job_type, message_id);
+        if is_target {
+            let probe = if self.0.path.is_some() { Probe::Host } else { Probe::Message };
+            self.is_in_trouble(reason, probe);
+        }
+    }
+
+    /// A request that began at `begun` was answered in a way that is the message's own.
+    pub(crate) fn answered(&self, job_type: &str, begun: Instant) {
+        self.window().answered(Instant::now(), job_type);
+        // An old connection may answer while the target accepts no new one.
+        let ends = |trouble: &Trouble| trouble.probe == Probe::Message && trouble.since <= begun;
+        if self.0.state.borrow().trouble.as_ref().is_some_and(ends) {
+            self.is_healthy();
+        }
+    }
+
+    fn is_in_trouble(&self, reason: &str, probe: Probe) {
+        let mut begins = false;
+        self.0.state.send_if_modified(|state| {
+            let since = state.trouble.as_ref().map_or_else(Instant::now, |trouble| trouble.since);
+            begins = state.trouble.is_none();
+            // A target that refuses connections is not asked by messages any longer.
+            let changes =
+                state.trouble.as_ref().is_none_or(|known| known.probe != probe && probe == Probe::Host);
+            if changes {
+                state.trouble = Some(Trouble { reason: reason.into(), probe, since });
+            }
+            changes
+        });
+        if begins {
+            warn!(url = self.0.name, reason, "target unhealthy");
+            self.start_probes();
+        }
+    }
+
+    fn is_healthy(&self) {
+        let mut ended = None;
+        self.0.state.send_if_modified(|state| {
+            ended = state.trouble.take();
+            ended.is_some()
+        });
+        if let Some(Trouble { since, .. }) = ended {
+            self.window().forget();
+            info!(url = self.0.name, unhealthy_secs = since.elapsed().as_secs_f64(), "target healthy again");
+        }
+    }
+
+    fn window(&self) -> MutexGuard<'_, Window> {
+        self.0.window.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+#[path = "target_tests.rs"]
+mod tests;

@@ -1,0 +1,61 @@
+//! The probes of an unhealthy target: when the next one is due.
+
+use std::time::Duration;
+
+use drumline::Probe;
+use tokio::time::{Instant, timeout};
+
+use super::{State, TargetHealth};
+
+/// The wait before the first probe by the host, and the longest: a connection or a health check costs the target nothing,
+/// and the worker has to go on within seconds.
+const HOST_WAITS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
+
+/// The same for a message as the probe, which is work for the target.
+const MESSAGE_WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// How long a probe may take.
+const PROBE_TIME: Duration = Duration::from_secs(5);
+
+impl TargetHealth {
+    /// Probes in the background until the target is healthy.
+    pub(super) fn start_probes(&self) {
+        let since = self.0.state.borrow().trouble.as_ref().map(|trouble| trouble.since);
+        if let (Some(runtime), Some(since)) = (self.0.probes.get(), since) {
+            let health = self.clone();
+            runtime.spawn(async move { health.probe_until_healthy(since).await });
+        }
+    }
+
+    /// Probes while the trouble lasts that began at `since`.
+    async fn probe_until_healthy(&self, since: Instant) {
+        let mut state = self.watch();
+        let mut waits: Option<(Probe, Duration)> = None;
+        loop {
+            let current = probe(&state.borrow_and_update(), since);
+            let Some(probe) = current else { return };
+            let (first, longest) = if probe == Probe::Message { MESSAGE_WAITS } else { HOST_WAITS };
+            let wait = match waits {
+                Some((same, wait)) if same == probe => (wait * 2).min(longest),
+                _ => first,
+            };
+            waits = Some((probe, wait));
+            let changes = state.wait_for(|state| self::probe(state, since) != Some(probe));
+            if timeout(wait, changes).await.is_ok() {
+                continue;
+            }
+            if probe == Probe::Message {
+                self.0.state.send_modify(|state| state.message_probes += 1);
+            } else if let Some(check) = self.0.path.as_ref().or(self.0.connect.as_ref())
+                && let Ok(Ok(())) = timeout(PROBE_TIME, check()).await
+            {
+                self.is_healthy();
+            }
+        }
+    }
+}
+
+/// The probe that can end the trouble; `None` if it is over.
+fn probe(state: &State, since: Instant) -> Option<Probe> {
+    state.trouble.as_ref().filter(|trouble| trouble.since == since).map(|trouble| trouble.probe)
+}
