@@ -3,6 +3,7 @@
 mod compose;
 mod payload;
 mod route;
+mod templates;
 
 use std::sync::Arc;
 
@@ -14,6 +15,8 @@ use crate::settings::Settings;
 use compose::Composer;
 use payload::EmailSend;
 use route::Route;
+
+pub(crate) use compose::USERS;
 
 /// The handler of `email.send`.
 pub(crate) struct EmailSender {

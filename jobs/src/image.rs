@@ -1,8 +1,12 @@
 //! `image.process`: makes smaller versions of an image, in other formats.
 
 mod colour;
+mod cost;
 mod decode;
+mod deep_png;
 mod encode;
+mod jpeg;
+mod memory;
 mod outcome;
 mod payload;
 mod render;
@@ -16,8 +20,12 @@ use tokio::sync::Semaphore;
 
 use crate::settings::{ImageLimits, Settings};
 use crate::storage::Storage;
+use memory::Memory;
 use payload::ImageProcess;
 use render::Steps;
+
+/// The fewest places for sources, which are read at once from a store that may be slow.
+const MIN_SOURCES: usize = 16;
 
 /// The handler of `image.process`.
 ///
@@ -27,29 +35,50 @@ use render::Steps;
 pub(crate) struct ImageProcessor {
     storage: Arc<Storage>,
     limits: ImageLimits,
-    /// Places for decoded images. More of them than processors would not make anything faster; each could cost
-    /// hundreds of megabytes.
+    /// Places for sources as they are read, each of which holds one until its images are made.
+    sources: Arc<Semaphore>,
+    /// Places for work on pixels. More of them than processors would not make anything faster.
     decoded: Arc<Semaphore>,
+    memory: Memory,
 }
 
 impl ImageProcessor {
     pub(crate) fn new(settings: &Settings, storage: Arc<Storage>) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        Self { storage, limits: settings.limits, decoded: Arc::new(Semaphore::new(processors)) }
+        Self {
+            storage,
+            limits: settings.limits,
+            sources: Arc::new(Semaphore::new(MIN_SOURCES.max(2 * processors))),
+            decoded: Arc::new(Semaphore::new(processors)),
+            memory: Memory::new(settings.limits.memory),
+        }
     }
 }
 
 impl Handler<ImageProcess> for ImageProcessor {
     async fn handle(&self, ctx: Context, job: ImageProcess) -> Result<(), Failure> {
         let steps = Steps::of(&ctx, &job.outputs);
+        let held = Arc::clone(&self.sources).acquire_owned().await?;
         let source = self.storage.read(&ctx, &job.source, self.limits.source_bytes).await?;
         steps.check()?;
-        let place = Arc::clone(&self.decoded).acquire_owned().await?;
         let limits = self.limits;
-        let (mut steps, images) = ctx
+        let (source, header) = ctx
             .blocking(move || {
-                let _place = place;
-                render::render(steps, &source, job.outputs, limits)
+                let header = decode::header(&source, limits)?;
+                Ok((source, header))
+            })
+            .await?;
+        render::check(&header, &job.outputs)?;
+        let needed = cost::of_job(&header, source.len() as u64, &job.outputs);
+        // First the memory, then the place: no place is held by a job that cannot begin.
+        let mut share = self.memory.take(&ctx, needed).await?;
+        let place = Arc::clone(&self.decoded).acquire_owned().await?;
+        let (mut steps, images, share) = ctx
+            .blocking(move || {
+                let (_held, _place) = (held, place);
+                let (steps, images) = render::render(steps, &source, &header, job.outputs)?;
+                share.shrink_to(images.iter().map(|(_, image)| image.bytes.len() as u64).sum());
+                Ok((steps, images, share))
             })
             .await?;
         // Set before anything is written: a result that is refused must not fail images that exist.
@@ -59,12 +88,17 @@ impl Handler<ImageProcess> for ImageProcessor {
             self.storage.write(&ctx, &target.location, image.bytes, image.content_type).await?;
             steps.done();
         }
+        drop(share);
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod key_tests;
+#[cfg(test)]
+mod memory_figures;
+#[cfg(test)]
+mod memory_tests;
 #[cfg(test)]
 mod refusal_tests;
 #[cfg(test)]

@@ -55,6 +55,7 @@
 //! - The mail is made from `TEMPLATE.subject.txt`, `TEMPLATE.txt` and, where there is one, `TEMPLATE.html`, in
 //!   [Jinja's syntax](https://docs.rs/minijinja/latest/minijinja/syntax/index.html). They know `user.id`,
 //!   `user.name`, `user.email` and `deliveryId`; any other name is an error, never an empty text. HTML is escaped.
+//!   `include`, `import` and `extends` reach the files of that folder only.
 //! - The user is looked up in `users.json` beside the templates: `{"42": {"name": "Ada", "email": "ada@example.com"}}`.
 //! - `delivery:DELIVERY_ID` is the job's idempotency key: where claims are kept, there is one mail for each `deliveryId`,
 //!   even if the jobs' own ids differ. To send a mail again, give it a new one. Another template or user under a `deliveryId` that
@@ -62,8 +63,8 @@
 //! - The `Message-ID` is made of the `deliveryId`, so that mail systems recognise a second copy; in an outbox the
 //!   second copy replaces the first. It is the job's result: `{"messageId": "<welcome-42@example.com>"}`.
 //!
-//! Rejected: an unknown user or template, a template that fails, an address that is none, a mail server's final no
-//! (5xx). Retried: 4xx, an unreachable server, and a refused login, because then the settings are at fault, not the job.
+//! Rejected: an unknown user or template, a template that fails, an address that is none, control characters (such as line
+//! ends) in a name, an address or a subject, a mail server's final no (5xx). Retried: 4xx, an unreachable server, and a refused login, because then the settings are at fault, not the job.
 //!
 //! # `billing.charge`
 //! ```json
@@ -110,6 +111,8 @@
 //!   name needs a `revision` here as well, such as the day of a daily report.
 //! - Sums are exact. A value has up to 12 digits before the decimal point and up to 6 after it, such as `-1234.56`: no
 //!   exponent, no separators of thousands. A mean is rounded to two digits more than the values have.
+//! - A name that a spreadsheet would run as a formula (it begins with `=`, `+`, `-` or `@`, and is no plain number) gets a
+//!   leading `'` in `TARGET.csv`; `DRUMLINE_CSV_FORMULAS=keep` leaves it as it is.
 //! - CSV is as in RFC 4180: UTF-8 with commas; quoted fields may hold commas and line ends; lines end by LF, CRLF or CR; a
 //!   byte order mark and empty lines are skipped. A record has up to 1 MiB.
 //! - The source is streamed: an attempt holds a megabyte or two of it, whatever its size.
@@ -142,8 +145,9 @@ use drumline::Router;
 use storage::Storage;
 
 pub use settings::{
-    BILLING_TIMEOUT, BILLING_TOKEN, BILLING_URL, FILE_ROOT, InvalidSetting, MAIL_FROM, MAIL_OUTBOX,
-    MAIL_TEMPLATES, MAX_PIXELS, MAX_SOURCE_BYTES, SAMPLE_JOBS, SMTP_URL, Settings, VARIABLES,
+    BILLING_TIMEOUT, BILLING_TOKEN, BILLING_URL, CSV_FORMULAS, FILE_ROOT, IMAGE_MEMORY, InvalidSetting,
+    MAIL_FROM, MAIL_OUTBOX, MAIL_TEMPLATES, MAX_PIXELS, MAX_SOURCE_BYTES, SAMPLE_JOBS, SMTP_URL, Settings,
+    VARIABLES,
 };
 
 /// The handlers of all jobs above.
@@ -155,7 +159,7 @@ pub fn router(settings: &Settings) -> Router {
         .handle(billing::Biller::new(settings))
         .handle(email::EmailSender::new(settings))
         .handle(image::ImageProcessor::new(settings, Arc::clone(&storage)))
-        .handle(report::ReportGenerator::new(storage))
+        .handle(report::ReportGenerator::new(storage, settings.formulas))
 }
 
 /// The router of this repository's binaries: the jobs above, if [`SAMPLE_JOBS`] is `on`.

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::location::Target;
+use crate::settings::Formulas;
 use crate::storage::{Storage, Stream};
 use payload::ReportGenerate;
 use summary::Summary;
@@ -35,12 +36,13 @@ const KEEP_EVERY: Duration = Duration::from_secs(1);
 /// twice writes the same bytes twice.
 pub(crate) struct ReportGenerator {
     storage: Arc<Storage>,
+    formulas: Formulas,
     piece_bytes: usize,
 }
 
 impl ReportGenerator {
-    pub(crate) fn new(storage: Arc<Storage>) -> Self {
-        Self { storage, piece_bytes: PIECE_BYTES }
+    pub(crate) fn new(storage: Arc<Storage>, formulas: Formulas) -> Self {
+        Self { storage, formulas, piece_bytes: PIECE_BYTES }
     }
 }
 
@@ -52,7 +54,8 @@ impl Handler<ReportGenerate> for ReportGenerator {
         let (csv, html) = (job.csv.clone(), job.html.clone());
         // Set before anything is written: a result that is refused must not fail a report that exists.
         ctx.set_result(&result(&csv, &html, &tally.summary))?;
-        let making = move || Ok((table::csv(&tally.summary), page::html(&job, &tally.summary)?));
+        let formulas = self.formulas;
+        let making = move || Ok((table::csv(&tally.summary, formulas), page::html(&job, &tally.summary)?));
         let (table, page) = ctx.blocking(making).await?;
         if let Some(reason) = ctx.cancel_reason() {
             return Err(stopped(reason));

@@ -57,10 +57,10 @@ pub enum Expect {
 
 /// Every committed file of the samples, by where it goes.
 const FILES: [(&str, &[u8]); 8] = [
-    ("images/lake.jpg", include_bytes!("../samples/lake.jpg")),
-    ("images/portrait.jpg", include_bytes!("../samples/portrait.jpg")),
-    ("images/drum.png", include_bytes!("../samples/drum.png")),
-    ("images/bomb.png", include_bytes!("../samples/bomb.png")),
+    ("data/images/lake.jpg", include_bytes!("../samples/lake.jpg")),
+    ("data/images/portrait.jpg", include_bytes!("../samples/portrait.jpg")),
+    ("data/images/drum.png", include_bytes!("../samples/drum.png")),
+    ("data/images/bomb.png", include_bytes!("../samples/bomb.png")),
     ("mail-templates/users.json", include_bytes!("../samples/mail-templates/users.json")),
     ("mail-templates/welcome.subject.txt", include_bytes!("../samples/mail-templates/welcome.subject.txt")),
     ("mail-templates/welcome.txt", include_bytes!("../samples/mail-templates/welcome.txt")),
@@ -82,8 +82,9 @@ pub fn prepare(folder: &Path) -> io::Result<Vec<Sample>> {
         fs::create_dir_all(path.parent().unwrap_or(&folder))?;
         fs::write(path, bytes)?;
     }
-    let mut samples = images(&folder);
-    samples.push(report(&folder)?);
+    let data = folder.join("data");
+    let mut samples = images(&data);
+    samples.push(report(&data)?);
     samples.push(Sample {
         label: "a welcome mail, into the outbox".into(),
         body: job(
@@ -108,7 +109,7 @@ pub fn prepare(folder: &Path) -> io::Result<Vec<Sample>> {
         expect: Expect::Done,
         outputs: vec![],
     });
-    samples.extend(poison(&folder));
+    samples.extend(poison(&data));
     Ok(samples)
 }
 

@@ -3,6 +3,7 @@
 
 mod billing;
 mod mail;
+mod places;
 mod reader;
 
 use std::num::NonZeroU64;
@@ -16,8 +17,14 @@ use reader::Reader;
 pub const SAMPLE_JOBS: &str = "DRUMLINE_SAMPLE_JOBS";
 /// The folder below which `file://` sources and targets must lie.
 pub const FILE_ROOT: &str = "DRUMLINE_FILE_ROOT";
+/// The hosts' settings file, which no job may reach.
+const CONFIG: &str = "DRUMLINE_CONFIG";
+/// The treatment of formulas in CSV reports.
+pub const CSV_FORMULAS: &str = "DRUMLINE_CSV_FORMULAS";
 /// The most pixels of a source image.
 pub const MAX_PIXELS: &str = "DRUMLINE_MAX_PIXELS";
+/// The memory of all decoded images together.
+pub const IMAGE_MEMORY: &str = "DRUMLINE_IMAGE_MEMORY";
 /// The most bytes of a source image.
 pub const MAX_SOURCE_BYTES: &str = "DRUMLINE_MAX_SOURCE_BYTES";
 /// The mail server.
@@ -39,6 +46,8 @@ pub const BILLING_TIMEOUT: &str = "DRUMLINE_BILLING_TIMEOUT";
 pub const VARIABLES: &[&str] = &[
     SAMPLE_JOBS,
     FILE_ROOT,
+    CSV_FORMULAS,
+    IMAGE_MEMORY,
     MAX_PIXELS,
     MAX_SOURCE_BYTES,
     SMTP_URL,
@@ -50,20 +59,30 @@ pub const VARIABLES: &[&str] = &[
     BILLING_TIMEOUT,
 ];
 
-/// 100 megapixels: above any camera in common use. Decoded, that is 300 to 400 MB; as many sources are in memory at
-/// once as there are processors.
+/// 100 megapixels: above any camera in common use. Decoded, that is 300 to 400 MB.
 const DEFAULT_MAX_PIXELS: NonZeroU64 = NonZeroU64::new(100_000_000).expect("not zero");
 
 /// 32 MiB: a JPEG of 100 megapixels fits.
 const DEFAULT_MAX_SOURCE_BYTES: NonZeroU64 = NonZeroU64::new(32 * 1024 * 1024).expect("not zero");
+
+/// 512 MiB: a source of the most pixels fits, with four channels, and what is made of it if that is small.
+const DEFAULT_IMAGE_MEMORY: u64 = 512 * 1024 * 1024;
+
+/// The least memory for images: below it, not even a decoder's tables and a thumbnail fit.
+const MIN_IMAGE_MEMORY: u64 = 32 * 1024 * 1024;
+
+/// The most memory for images: far beyond any machine's.
+const MAX_IMAGE_MEMORY: u64 = 1024 * 1024 * 1024 * 1024;
 
 /// How the jobs of this crate are set up. Made by [`Settings::from_lookup`] or [`Settings::for_folder`], so that every
 /// value in it has been checked.
 ///
 /// | variable | default | meaning |
 /// |---|---|---|
-/// | `DRUMLINE_FILE_ROOT` | the current folder | `file://` sources and targets must lie below it |
+/// | `DRUMLINE_FILE_ROOT` | `./data` | `file://` sources and targets must lie below it; apart from the templates, the outbox and the settings file |
+/// | `DRUMLINE_CSV_FORMULAS` | `escape` | in CSV reports, text that a spreadsheet would run as a formula gets a leading `'`; `keep` writes it as it is |
 /// | `DRUMLINE_MAX_PIXELS` | 100000000 | larger source images are refused before they are decoded |
+/// | `DRUMLINE_IMAGE_MEMORY` | 536870912 | bytes of all decoded images at once, 33554432 to 1099511627776: jobs wait for their share, and one that needs more is rejected |
 /// | `DRUMLINE_MAX_SOURCE_BYTES` | 33554432 | larger source files are refused before they are read whole |
 /// | `DRUMLINE_SMTP_URL` | – | `smtps://USER:PASSWORD@HOST`, or `smtp://HOST?tls=required`; `smtp://HOST` is unencrypted |
 /// | `DRUMLINE_MAIL_OUTBOX` | – | a folder to write mail to; not together with a mail server |
@@ -78,9 +97,20 @@ const DEFAULT_MAX_SOURCE_BYTES: NonZeroU64 = NonZeroU64::new(32 * 1024 * 1024).e
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub(crate) file_root: PathBuf,
+    pub(crate) formulas: Formulas,
     pub(crate) limits: ImageLimits,
     pub(crate) mail: MailSettings,
     pub(crate) billing: BillingSettings,
+}
+
+/// The treatment of text in CSV reports that a spreadsheet would run as a formula.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Formulas {
+    /// It gets a leading `'`, which spreadsheets read as "this is text".
+    #[default]
+    Escape,
+    /// It is written as it is, for programs that compare names.
+    Keep,
 }
 
 /// How large a source image may be.
@@ -88,6 +118,8 @@ pub struct Settings {
 pub(crate) struct ImageLimits {
     pub(crate) pixels: u64,
     pub(crate) source_bytes: u64,
+    /// Of all decoded images at once.
+    pub(crate) memory: u64,
 }
 
 /// A setting that cannot be used.
@@ -120,27 +152,45 @@ impl Settings {
     /// ```
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<InvalidSetting>> {
         let mut read = Reader::new(lookup);
-        let file_root = read.folder(FILE_ROOT, ".");
+        let file_root = read.folder(FILE_ROOT, "data");
+        let formulas = match read.get(CSV_FORMULAS).as_deref() {
+            None | Some("escape") => Formulas::Escape,
+            Some("keep") => Formulas::Keep,
+            Some(other) => {
+                read.problem(CSV_FORMULAS, format!("neither escape nor keep: {other}"));
+                Formulas::default()
+            }
+        };
         let pixels = read.count(MAX_PIXELS, DEFAULT_MAX_PIXELS);
         let source_bytes = read.count(MAX_SOURCE_BYTES, DEFAULT_MAX_SOURCE_BYTES);
+        let memory = read.within(IMAGE_MEMORY, DEFAULT_IMAGE_MEMORY, MIN_IMAGE_MEMORY..=MAX_IMAGE_MEMORY);
         let mail = MailSettings::read(&mut read);
         let billing = BillingSettings::read(&mut read);
+        if let Some(mail) = &mail {
+            places::check(&mut read, &file_root, mail);
+        }
         match (mail, read.problems) {
-            (Some(mail), problems) if problems.is_empty() => {
-                Ok(Self { file_root, limits: ImageLimits { pixels, source_bytes }, mail, billing })
-            }
+            (Some(mail), problems) if problems.is_empty() => Ok(Self {
+                file_root,
+                formulas,
+                limits: ImageLimits { pixels, source_bytes, memory },
+                mail,
+                billing,
+            }),
             (_, problems) => Err(problems),
         }
     }
 
-    /// Settings for trying the jobs out inside `folder`: files anywhere below it, templates from `mail-templates`,
+    /// Settings for trying the jobs out inside `folder`: files in `data`, templates from `mail-templates`,
     /// and mail written to `outbox`. What [`samples::prepare`](crate::samples::prepare) puts there fits these.
     pub fn for_folder(folder: &Path) -> Self {
         Self {
-            file_root: folder.to_owned(),
+            file_root: folder.join("data"),
+            formulas: Formulas::default(),
             limits: ImageLimits {
                 pixels: DEFAULT_MAX_PIXELS.get(),
                 source_bytes: DEFAULT_MAX_SOURCE_BYTES.get(),
+                memory: DEFAULT_IMAGE_MEMORY,
             },
             mail: MailSettings::for_folder(folder),
             billing: BillingSettings::UNSET,
@@ -163,7 +213,8 @@ mod tests {
     fn nothing_has_to_be_set() {
         for values in [&[][..], &[(MAX_PIXELS, ""), (SMTP_URL, "")]] {
             let settings = read(values).unwrap();
-            assert_eq!(settings.file_root, std::env::current_dir().unwrap());
+            assert_eq!(settings.file_root, std::env::current_dir().unwrap().join("data"));
+            assert_eq!(settings.formulas, Formulas::Escape);
             assert_eq!((settings.limits.pixels, settings.limits.source_bytes), (100_000_000, 33_554_432));
             assert!(matches!(settings.mail.route, MailRoute::Unset));
         }
@@ -174,12 +225,14 @@ mod tests {
         let problems = read(&[
             (MAX_PIXELS, "0"),
             (MAX_SOURCE_BYTES, "-1"),
+            (CSV_FORMULAS, "yes"),
+            (IMAGE_MEMORY, "1000"),
             (SMTP_URL, "http://mail.example.com"),
             (MAIL_FROM, "nobody"),
         ])
         .unwrap_err();
         let names: Vec<&str> = problems.iter().map(|problem| problem.name).collect();
-        assert_eq!(names, [MAX_PIXELS, MAX_SOURCE_BYTES, SMTP_URL, MAIL_FROM]);
+        assert_eq!(names, [CSV_FORMULAS, MAX_PIXELS, MAX_SOURCE_BYTES, IMAGE_MEMORY, SMTP_URL, MAIL_FROM]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 use std::num::NonZeroU32;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,15 @@ use drumline::{
 };
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+
+use crate::Settings;
+
+impl Settings {
+    /// Returns settings whose files lie in `folder` itself.
+    pub(crate) fn with_files_in(folder: &Path) -> Self {
+        Self { file_root: folder.to_owned(), ..Self::for_folder(folder) }
+    }
+}
 
 /// Runs blocking work on tokio's threads, and remembers what it is told. It grants every claim of a job that it has not
 /// seen done.
@@ -197,7 +207,16 @@ where
     F: FnOnce(Context) -> Fut + Send + 'static,
     Fut: Future<Output = Result<(), drumline::Failure>> + Send + 'static,
 {
+    within_control(RunControl::new(), body).await
+}
+
+/// Runs something that wants a context, once, under a control of the test's own.
+pub(crate) async fn within_control<F, Fut>(control: RunControl, body: F) -> Ending
+where
+    F: FnOnce(Context) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<(), drumline::Failure>> + Send + 'static,
+{
     let body = Mutex::new(Some(body));
     let router = Router::undecoded(move |ctx| body.lock().unwrap().take().unwrap()(ctx));
-    attempt(&router, String::new(), 1, Arc::<TestHost>::default(), RunControl::new()).await
+    attempt(&router, String::new(), 1, Arc::<TestHost>::default(), control).await
 }

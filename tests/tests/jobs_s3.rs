@@ -133,7 +133,7 @@ async fn bucket(folder: &std::path::Path) -> (Client, String) {
         .location_constraint(BucketLocationConstraint::from(REGION))
         .build();
     client.create_bucket().bucket(&bucket).create_bucket_configuration(place).send().await.unwrap();
-    let photo = std::fs::read(folder.join("images/lake.jpg")).unwrap();
+    let photo = std::fs::read(folder.join("data/images/lake.jpg")).unwrap();
     let put = client.put_object().bucket(&bucket).key("in/a photo+ü.jpg").body(ByteStream::from(photo));
     put.send().await.unwrap();
     (client, bucket)

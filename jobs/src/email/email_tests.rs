@@ -163,6 +163,42 @@ async fn what_cannot_be_composed_is_rejected() {
 }
 
 #[tokio::test]
+async fn control_characters_do_not_reach_a_header() {
+    let folder = templates();
+    fs::write(folder.path().join("odd.subject.txt"), "To {{ user.name }}\u{7}").unwrap();
+    fs::write(folder.path().join("odd.txt"), "x").unwrap();
+    let users = json!({
+        "crlf": { "name": "Eve\r\nBcc: all@example.com", "email": "eve@example.com" },
+        "lf": { "name": "Eve\nBcc: all@example.com", "email": "eve@example.com" },
+        "nul": { "name": "Eve\u{0}", "email": "eve@example.com" },
+        "c1": { "name": "Eve\u{85}Bcc: all@example.com", "email": "eve@example.com" },
+        "address": { "name": "Eve", "email": "eve@example.com\r\nBcc: all@example.com" },
+        "fine": { "name": "Eve, \"Bcc: all@example.com\" <x@example.com>", "email": "eve@example.com" },
+    });
+    fs::write(folder.path().join("users.json"), users.to_string()).unwrap();
+    let outbox = folder.path().join("out");
+    let router = router(folder.path(), &[(MAIL_OUTBOX, outbox.to_str().unwrap())]);
+    for (template, user, part) in [
+        ("hello", "crlf", "name has the control character U+000D"),
+        ("hello", "lf", "name has the control character U+000A"),
+        ("hello", "nul", "name has the control character U+0000"),
+        ("hello", "c1", "name has the control character U+0085"),
+        ("hello", "address", "address has the control character U+000D"),
+        ("odd", "fine", "subject has the control character U+0007"),
+    ] {
+        let ending = send(&router, mail(template, user)).await;
+        let Ending::Rejected { reason } = ending else { panic!("{template}, {user}: {ending:?}") };
+        assert!(reason.contains(part), "{reason}");
+        assert!(!outbox.join("d-1.eml").exists());
+    }
+    assert_eq!(send(&router, mail("hello", "fine")).await, Ending::Done);
+    let text = fs::read_to_string(outbox.join("d-1.eml")).unwrap();
+    let (header, _) = text.split_once("\r\n\r\n").unwrap();
+    assert!(!header.lines().any(|line| line.to_lowercase().starts_with("bcc:")), "{header}");
+    assert_eq!(header.lines().filter(|line| line.starts_with("To: ")).count(), 1, "{header}");
+}
+
+#[tokio::test]
 async fn what_an_operator_has_to_mend_is_retried() {
     let folder = templates();
     let outbox = (MAIL_OUTBOX, folder.path().to_str().unwrap());

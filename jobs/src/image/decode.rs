@@ -4,14 +4,44 @@ use std::io::Cursor;
 
 use drumline::Failure;
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
+use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
 use super::colour::ToSrgb;
+use super::{deep_png, jpeg};
 use crate::settings::{ImageLimits, MAX_PIXELS};
 
 /// What a decoder may take beside the pixels: for its tables, a row of pixels, and metadata such as colour profiles,
 /// which may be compressed and so be bombs of their own.
-const DECODER_BYTES: u64 = 64 * 1024 * 1024;
+pub(super) const DECODER_BYTES: u64 = 16 * 1024 * 1024;
+
+/// What a source says of itself, before any of its pixels is decoded.
+pub(crate) struct Header {
+    pub(crate) format: ImageFormat,
+    /// In pixels, as stored: not yet turned.
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) has_alpha: bool,
+    /// Sixteen bits a channel in the source.
+    pub(crate) is_sixteen_bits: bool,
+    /// The most that is held while it is decoded, with its pixels, and without the bytes of the source.
+    pub(crate) decoder_bytes: u64,
+    /// How it has to be turned to stand upright.
+    pub(crate) orientation: Orientation,
+    /// The colour profile, if it has one.
+    pub(crate) profile: Option<Vec<u8>>,
+}
+
+impl Header {
+    /// Returns the bytes of a decoded pixel: eight bits a channel, RGB or RGBA.
+    pub(crate) fn channels(&self) -> u64 {
+        if self.has_alpha { 4 } else { 3 }
+    }
+
+    /// Returns the bytes of all decoded pixels.
+    pub(crate) fn pixel_bytes(&self) -> u64 {
+        u64::from(self.width) * u64::from(self.height) * self.channels()
+    }
+}
 
 /// A source image.
 pub(crate) struct Source {
@@ -24,26 +54,20 @@ pub(crate) struct Source {
     pub(crate) to_srgb: Option<ToSrgb>,
 }
 
-/// Decodes a JPEG, PNG, WebP or GIF (its first frame).
+/// Reads the header of a JPEG, PNG, WebP or GIF.
 ///
-/// An image that claims more pixels than allowed is refused by its header, before any memory is taken for it. Every
-/// failure is a rejection, since the same bytes fail the same way again.
-pub(crate) fn decode(bytes: &[u8], limits: ImageLimits) -> Result<Source, Failure> {
-    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
-    let format = reader.format().ok_or_else(|| Failure::reject("the source is in no known image format"))?;
-    reader.limits(allowing(DECODER_BYTES));
-
-    let mut decoder = reader.into_decoder().map_err(|error| undecodable(&error))?;
+/// An image that claims more pixels than allowed is refused by it, before any memory is taken for it. Every failure is a
+/// rejection, since the same bytes fail the same way again.
+pub(crate) fn header(bytes: &[u8], limits: ImageLimits) -> Result<Header, Failure> {
+    let (mut decoder, format) = open(bytes)?;
     let (width, height) = decoder.dimensions();
-    if u64::from(width) * u64::from(height) > limits.pixels {
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels > limits.pixels {
         let most = limits.pixels;
         return Err(Failure::reject(format_args!(
             "the source claims {width} x {height} pixels, more than {most} in all ({MAX_PIXELS})"
         )));
     }
-    decoder
-        .set_limits(allowing(decoder.total_bytes().saturating_add(DECODER_BYTES)))
-        .map_err(|error| undecodable(&error))?;
     let orientation = decoder.orientation().unwrap_or_else(|error| {
         // Damaged metadata around a sound image is no reason to fail it.
         tracing::debug!(%error, "the source's EXIF data can't be read; it is taken as upright");
@@ -53,9 +77,75 @@ pub(crate) fn decode(bytes: &[u8], limits: ImageLimits) -> Result<Source, Failur
         tracing::debug!(%error, "the source's colour profile can't be read; it is taken as sRGB");
         None
     });
-    let pixels = to_eight_bits(DynamicImage::from_decoder(decoder).map_err(|error| undecodable(&error))?);
-    let to_srgb = profile.and_then(|profile| ToSrgb::from_profile(&profile, pixels.color().has_alpha()));
-    Ok(Source { pixels, orientation, format, to_srgb })
+    let colour = decoder.color_type();
+    let mut header = Header {
+        format,
+        width,
+        height,
+        has_alpha: colour.has_alpha(),
+        is_sixteen_bits: is_sixteen_bits(colour),
+        decoder_bytes: 0,
+        orientation,
+        profile,
+    };
+    header.decoder_bytes = decoder_bytes(bytes, &header, colour);
+    Ok(header)
+}
+
+/// Decodes the image, of an animation the first frame.
+pub(crate) fn decode(bytes: &[u8], header: &Header) -> Result<Source, Failure> {
+    let pixels = if header.format == ImageFormat::Png && header.is_sixteen_bits {
+        deep_png::decode(bytes, header)?
+    } else {
+        let (mut decoder, _) = open(bytes)?;
+        decoder
+            .set_limits(allowing(header.decoder_bytes.saturating_add(DECODER_BYTES)))
+            .map_err(|error| undecodable(&error))?;
+        to_eight_bits(DynamicImage::from_decoder(decoder).map_err(|error| undecodable(&error))?)
+    };
+    let profile = header.profile.as_deref();
+    let to_srgb = profile.and_then(|profile| ToSrgb::from_profile(profile, header.has_alpha));
+    Ok(Source { pixels, orientation: header.orientation, format: header.format, to_srgb })
+}
+
+fn open(bytes: &[u8]) -> Result<(impl ImageDecoder, ImageFormat), Failure> {
+    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
+    let format = reader.format().ok_or_else(|| Failure::reject("the source is in no known image format"))?;
+    reader.limits(allowing(DECODER_BYTES));
+    Ok((reader.into_decoder().map_err(|error| undecodable(&error))?, format))
+}
+
+/// Returns the most that is held while an image is decoded: what its decoder keeps, what that gives, and, if that has other
+/// channels, the same as RGB or RGBA.
+fn decoder_bytes(bytes: &[u8], header: &Header, colour: ColorType) -> u64 {
+    let pixels = u64::from(header.width) * u64::from(header.height);
+    let given = u64::from(colour.bytes_per_pixel());
+    let converted = if given == header.channels() { 0 } else { header.channels() };
+    let by_pixel = match header.format {
+        // Row by row. An interlaced one is decoded whole, which is more only if it is grey.
+        ImageFormat::Png if header.is_sixteen_bits => {
+            header.channels() + if colour.has_color() { 0 } else { given / 2 }
+        }
+        // A frame that does not cover the canvas.
+        ImageFormat::Gif => given + 4,
+        // The canvas, the frame, and of a lossy one its planes.
+        ImageFormat::WebP if is_animated_webp(bytes) => given + 11,
+        // Planes and the alpha channel, which is an image of its own; or RGBA of which RGB is taken.
+        ImageFormat::WebP => given + if header.has_alpha { 7 } else { 4 },
+        _ => given + converted,
+    };
+    let coefficients =
+        if header.format == ImageFormat::Jpeg { jpeg::coefficient_bytes(bytes).unwrap_or(0) } else { 0 };
+    pixels * by_pixel + coefficients
+}
+
+/// See [the container's header](https://developers.google.com/speed/webp/docs/riff_container#extended_file_format).
+fn is_animated_webp(bytes: &[u8]) -> bool {
+    bytes.get(12..16) == Some(b"VP8X") && bytes.get(20).is_some_and(|flags| flags & 0b10 != 0)
+}
+
+fn is_sixteen_bits(colour: ColorType) -> bool {
+    matches!(colour, ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16)
 }
 
 fn undecodable(error: &ImageError) -> Failure {

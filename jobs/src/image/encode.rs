@@ -3,7 +3,7 @@
 use drumline::{Failure, OrReject};
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
-use image::{DynamicImage, ImageFormat, RgbImage};
+use image::{DynamicImage, GenericImageView, ImageFormat, RgbImage};
 use ravif::{Img, RGB8, RGBA8};
 use webp::PixelLayout;
 
@@ -12,6 +12,9 @@ use super::payload::Convert;
 /// AVIF's trade of time against size, 1 (slow) to 10 (fast). Slower than 8 takes several times as long for a few per
 /// cent of a thumbnail's size.
 const AVIF_SPEED: u8 = 8;
+
+/// The most pixels of an AVIF. Its encoder cannot be stopped half-way, and takes some seconds for so many.
+const AVIF_MAX_PIXELS: u64 = 16_000_000;
 
 /// The longest side of a [WebP](https://developers.google.com/speed/webp/faq#what_is_the_maximum_size_a_webp_image_can_be)
 /// in pixels.
@@ -41,6 +44,17 @@ pub(crate) fn same_format(format: ImageFormat) -> Result<Convert, Failure> {
     }
 }
 
+/// Rejects an image that is too large for its format, before it is made.
+pub(super) fn check_size((width, height): (u32, u32), convert: Option<Convert>) -> Result<(), Failure> {
+    let pixels = u64::from(width) * u64::from(height);
+    if matches!(convert, Some(Convert::Avif { .. })) && pixels > AVIF_MAX_PIXELS {
+        return Err(Failure::reject(format_args!(
+            "an AVIF has at most {AVIF_MAX_PIXELS} pixels, not {width} x {height}: add a resize operation"
+        )));
+    }
+    Ok(())
+}
+
 /// Encodes an image of eight bits a channel. A failure is a rejection: the same pixels fail the same way again.
 pub(crate) fn encode(pixels: &DynamicImage, convert: Convert) -> Result<Encoded, Failure> {
     let (bytes, content_type) = match convert {
@@ -65,7 +79,6 @@ fn jpeg(pixels: &DynamicImage, quality: u8) -> Result<Vec<u8>, Failure> {
 
 /// JPEG knows no transparency: the image is laid on white.
 fn on_white(pixels: &DynamicImage) -> RgbImage {
-    let pixels = pixels.to_rgba8();
     RgbImage::from_fn(pixels.width(), pixels.height(), |x, y| {
         let [red, green, blue, alpha] = pixels.get_pixel(x, y).0;
         image::Rgb([red, green, blue].map(|channel| over_white(channel, alpha)))

@@ -24,7 +24,7 @@ pub(super) struct Room {
 impl Room {
     pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let settings = Settings::for_folder(dir.path());
+        let settings = Settings::with_files_in(dir.path());
         Self { dir, settings }
     }
 

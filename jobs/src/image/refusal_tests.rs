@@ -103,7 +103,7 @@ async fn files_outside_the_root_are_refused() {
     fs::create_dir(room.path("root")).unwrap();
     room.put("outside.png", &bytes_of(quarters(8, 8), ImageFormat::Png));
     room.put("root/in.png", &bytes_of(quarters(8, 8), ImageFormat::Png));
-    let inner = Room { settings: Settings::for_folder(&room.path("root")), dir: room.dir };
+    let inner = Room { settings: Settings::with_files_in(&room.path("root")), dir: room.dir };
     let outputs = |target| vec![inner.output(target, &convert("jpeg"))];
     assert_eq!(inner.run("root/in.png", outputs("root/out.jpg")).await, Ending::Done);
     for (source, target) in [("outside.png", "root/out2.jpg"), ("root/in.png", "stolen.jpg")] {

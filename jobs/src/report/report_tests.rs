@@ -18,8 +18,12 @@ struct Desk {
 impl Desk {
     fn new(source: impl AsRef<[u8]>, piece_bytes: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let storage = Arc::new(Storage::new(&Settings::for_folder(folder.path())));
-        let router = Router::new().handle(ReportGenerator { storage, piece_bytes });
+        let storage = Arc::new(Storage::new(&Settings::with_files_in(folder.path())));
+        let router = Router::new().handle(ReportGenerator {
+            storage,
+            formulas: crate::settings::Formulas::Escape,
+            piece_bytes,
+        });
         fs::write(folder.path().join("source.csv"), source).unwrap();
         Self { folder, router }
     }
@@ -182,7 +186,7 @@ async fn a_large_source_is_streamed() {
 #[tokio::test]
 async fn a_source_that_changes_meanwhile_is_tried_again() {
     let desk = Desk::new(records(50), PIECE_BYTES);
-    let storage = Storage::new(&Settings::for_folder(desk.folder.path()));
+    let storage = Storage::new(&Settings::with_files_in(desk.folder.path()));
     let source = serde_json::from_value(desk.payload()["source"].clone()).unwrap();
     let path = desk.path("source.csv");
     let reading = move |ctx: Context| async move {

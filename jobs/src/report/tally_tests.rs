@@ -21,7 +21,10 @@ fn version() -> Version {
 
 fn outputs(mut tally: Tally) -> (String, String) {
     tally.end().unwrap();
-    (table::csv(&tally.summary), page::html(&job(), &tally.summary).unwrap())
+    (
+        table::csv(&tally.summary, crate::settings::Formulas::Escape),
+        page::html(&job(), &tally.summary).unwrap(),
+    )
 }
 
 /// A tally as another process has it.

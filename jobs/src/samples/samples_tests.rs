@@ -38,7 +38,7 @@ async fn every_sample_ends_as_it_says() {
         let flaky = sample.body.contains("sample.flaky");
         assert_eq!(attempts, if flaky { FLAKY_SUCCEEDS_AT } else { 1 }, "{}", sample.label);
     }
-    assert!(!folder.path().join("thumbnails/never.webp").exists());
+    assert!(!folder.path().join("data/thumbnails/never.webp").exists());
     // All of it again: the folder may be an old one.
     assert_eq!(prepare(folder.path()).unwrap().len(), samples.len());
 }

@@ -1,6 +1,7 @@
 //! Reads settings one by one, and keeps what is wrong with them.
 
 use std::num::NonZeroU64;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -43,6 +44,21 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
                 default
             })
             .get()
+    }
+
+    /// A whole number of a range.
+    pub(super) fn within(&mut self, name: &'static str, default: u64, range: RangeInclusive<u64>) -> u64 {
+        let Some(value) = self.get(name) else { return default };
+        match value.parse() {
+            Ok(number) if range.contains(&number) => number,
+            _ => {
+                self.problem(
+                    name,
+                    format!("not a number from {} to {}: {value}", range.start(), range.end()),
+                );
+                default
+            }
+        }
     }
 
     /// A time such as `10s`, more than none and at most `max`.

@@ -65,9 +65,16 @@ impl FileRoot {
 
     /// The opened folder, and the path within it.
     fn open(&self, path: &Path) -> Result<(Dir, PathBuf), Failure> {
-        // A missing or unreadable root is a volume not mounted yet: that passes, and no job is to blame.
+        // A missing or unreadable root is a volume not mounted yet: that passes, and no job is to blame. It is not made, since
+        // what is written below an empty mount point would be hidden by the volume.
         let unusable = |error: io::Error| {
-            Failure::retry(format_args!("{FILE_ROOT} {} is not usable: {error}", self.root.display()))
+            let what_to_do = if error.kind() == ErrorKind::NotFound {
+                "; make the folder or mount it, or set another one"
+            } else {
+                ""
+            };
+            let root = self.root.display();
+            Failure::retry(format_args!("{FILE_ROOT} {root} is not usable: {error}{what_to_do}"))
         };
         // A producer may name a file by the root's own path or by the one that links lead to.
         let inside = if let Ok(inside) = path.strip_prefix(&self.root) {

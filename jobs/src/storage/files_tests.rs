@@ -122,7 +122,12 @@ fn the_root_may_be_named_through_a_link() {
 fn a_missing_root_is_waited_for() {
     let dir = tempfile::tempdir().unwrap();
     let root = FileRoot::new(dir.path().join("not-mounted"));
-    assert_eq!(root.read(&dir.path().join("not-mounted/a"), 9).unwrap_err().wish(), Wish::Retry);
+    let path = dir.path().join("not-mounted/a");
+    for failure in [root.read(&path, 9).unwrap_err(), root.write(&path, b"x").unwrap_err()] {
+        assert_eq!(failure.wish(), Wish::Retry, "{failure:?}");
+        assert!(failure.reason().contains("make the folder or mount it"), "{failure:?}");
+    }
+    assert!(!dir.path().join("not-mounted").exists());
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn with_samples(queue: &LocalQueue) -> (FunctionLaunch, PathBuf) {
     let under = |name: &str| folder.join(name).display().to_string();
     let launch = launch
         .env("AWS_ENDPOINT_URL_SQS", &queue.endpoint_url())
-        .env("DRUMLINE_FILE_ROOT", &folder.display().to_string())
+        .env("DRUMLINE_FILE_ROOT", &under("data"))
         .env("DRUMLINE_MAIL_OUTBOX", &under("outbox"))
         .env("DRUMLINE_MAIL_TEMPLATES", &under("mail-templates"));
     (launch, folder)
@@ -30,8 +30,8 @@ fn thumbnail(folder: &Path) -> String {
     let file = |name: &str| format!("file://{}", folder.join(name).display());
     let resize = json!({ "resize": { "width": 64, "height": 64 } });
     let payload = json!({
-        "source": file("images/lake.jpg"),
-        "outputs": [{ "target": file("small.png"), "operations": [resize, { "convert": { "format": "png" } }] }],
+        "source": file("data/images/lake.jpg"),
+        "outputs": [{ "target": file("data/small.png"), "operations": [resize, { "convert": { "format": "png" } }] }],
     });
     json!({ "type": "image.process", "payload": payload }).to_string()
 }
@@ -54,7 +54,7 @@ async fn bodies_that_are_no_jobs_are_listed_and_the_jobs_beside_them_are_done() 
     let failed = ids_where(&batch, |body| !good.contains(&body));
     assert_eq!(failed.len(), 6);
     answered.expect_failed(&failed);
-    for name in ["outbox/d-1.eml", "outbox/d-2.eml", "small.png"] {
+    for name in ["outbox/d-1.eml", "outbox/d-2.eml", "data/small.png"] {
         assert!(folder.join(name).exists(), "{name}");
     }
     for record in batch.iter().filter(|record| failed.contains(&record.id())) {

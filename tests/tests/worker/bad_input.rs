@@ -9,7 +9,7 @@ const LONGEST: usize = 1_048_576;
 /// A worker with the jobs of the binary itself.
 fn typed(queue: &TestQueue) -> Launch {
     let launch = Launch::run(queue);
-    let (root, outbox) = (launch.home().display().to_string(), launch.home().join("outbox"));
+    let (root, outbox) = (launch.home().join("data").display().to_string(), launch.home().join("outbox"));
     launch.env("DRUMLINE_FILE_ROOT", &root).env("DRUMLINE_MAIL_OUTBOX", &outbox.display().to_string())
 }
 

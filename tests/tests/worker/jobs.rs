@@ -17,7 +17,7 @@ fn with_samples(queue: &TestQueue) -> (Launch, std::path::PathBuf) {
     samples::prepare(&folder).unwrap();
     let under = |name: &str| folder.join(name).display().to_string();
     let launch = launch
-        .env("DRUMLINE_FILE_ROOT", &folder.display().to_string())
+        .env("DRUMLINE_FILE_ROOT", &under("data"))
         .env("DRUMLINE_MAIL_OUTBOX", &under("outbox"))
         .env("DRUMLINE_MAIL_TEMPLATES", &under("mail-templates"));
     (launch, folder)
@@ -40,13 +40,14 @@ async fn an_image_is_made_small_and_converted() {
         })
     };
     let payload = json!({
-        "source": file("images/lake.jpg"),
-        "outputs": [output("small/320.webp", 320, "webp"), output("small/64.png", 64, "png")],
+        "source": file("data/images/lake.jpg"),
+        "outputs": [output("data/small/320.webp", 320, "webp"), output("data/small/64.png", 64, "png")],
     });
     queue.send(&job("image.process", &payload)).await;
-    eventually("it is done", async || folder.join("small/64.png").exists() && queue.is_empty().await).await;
-    let (width, height) = dimensions(&folder.join("images/lake.jpg"));
-    for (name, side) in [("small/320.webp", 320), ("small/64.png", 64)] {
+    eventually("it is done", async || folder.join("data/small/64.png").exists() && queue.is_empty().await)
+        .await;
+    let (width, height) = dimensions(&folder.join("data/images/lake.jpg"));
+    for (name, side) in [("data/small/320.webp", 320), ("data/small/64.png", 64)] {
         let (w, h) = dimensions(&folder.join(name));
         assert_eq!(w.max(h), side, "{name}");
         assert!((f64::from(w) / f64::from(h) - f64::from(width) / f64::from(height)).abs() < 0.05, "{name}");

@@ -61,14 +61,14 @@ async fn dev_once_does_the_sample_jobs_and_ends() {
         ("portrait-200.jpeg", 200),
     ];
     for (name, side) in made {
-        assert_eq!(longest_side(&folder.path().join("thumbnails").join(name)), side, "{name}");
+        assert_eq!(longest_side(&folder.path().join("data/thumbnails").join(name)), side, "{name}");
     }
-    assert!(folder.path().join("thumbnails/lake-320.avif").exists());
+    assert!(folder.path().join("data/thumbnails/lake-320.avif").exists());
     assert!(folder.path().join("outbox/welcome-ada.eml").exists());
-    let report = std::fs::read_to_string(folder.path().join("reports/sales-by-country.csv")).unwrap();
+    let report = std::fs::read_to_string(folder.path().join("data/reports/sales-by-country.csv")).unwrap();
     assert!(report.starts_with("country,count,sum,") && report.lines().count() == 13, "{report}");
-    assert!(folder.path().join("reports/sales-by-country.html").exists());
-    assert!(!folder.path().join("thumbnails/never.webp").exists());
+    assert!(folder.path().join("data/reports/sales-by-country.html").exists());
+    assert!(!folder.path().join("data/thumbnails/never.webp").exists());
     let table = finished.stdout.join("\n");
     for words in ["a photo in three sizes", "fails twice", "3 messages in jobs-dlq"] {
         assert!(table.contains(words), "{words:?} in\n{table}");
