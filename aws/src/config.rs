@@ -1,8 +1,8 @@
 //! What every client of AWS has in common.
 
-use aws_config::{BehaviorVersion, ConfigLoader};
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
 
 use crate::environment::Environment;
 use crate::http;
@@ -31,4 +31,26 @@ pub fn local_credentials() -> SharedCredentialsProvider {
         "made up for the loopback interface",
     );
     SharedCredentialsProvider::new(made_up)
+}
+
+/// Returns the name of the provider that the credentials come from, for messages. `None` if there are none now.
+pub async fn credentials_source(config: &SdkConfig) -> Option<String> {
+    let credentials = config.credentials_provider()?.provide_credentials().await.ok()?;
+    // The name has no other way out than this text, which has no secrets in it.
+    let text = format!("{credentials:?}");
+    let (_, rest) = text.split_once("provider_name: \"")?;
+    rest.split_once('"').map(|(name, _)| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[tokio::test]
+    async fn the_source_of_credentials_is_named() {
+        let set = [("AWS_REGION", "eu-west-1"), ("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "s")];
+        let config = loader(&Environment::from(set)).unwrap().load().await;
+        assert_eq!(credentials_source(&config).await.as_deref(), Some("EnvironmentVariable"));
+    }
 }

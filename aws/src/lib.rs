@@ -9,6 +9,6 @@ mod environment;
 mod http;
 mod trust;
 
-pub use config::{loader, local_credentials};
+pub use config::{credentials_source, loader, local_credentials};
 pub use endpoint::{check, endpoint, is_loopback};
 pub use environment::Environment;

@@ -7,9 +7,9 @@ use std::time::Duration;
 use drumline::{DeadLetterPath, DrainSummary, Ledger, Observer, Policy, Router};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
-use drumline_host::aws::{AwsQueue, QueueFacts, connect, queue_name};
+use drumline_host::aws::{AwsQueue, connect, queue_name};
 use drumline_host::{
     Advice, Books, Driver, Grace, Logs, Parts, QueueSettings, QueueStatus, Settings, SqsError, TargetHealth,
     advise, check_descriptors, default_scope, http_connections, intake, policy, raise_descriptor_limit,
@@ -20,10 +20,11 @@ use drumline_store::OpenError;
 use crate::depth::{DepthProbe, Depths};
 use crate::http::{Door, Endpoint, Readiness};
 use crate::metrics::Metrics;
+use crate::queue_start::{MISSING_QUEUE_CHECK, describe_with_retry, is_missing, start_once_created};
 use crate::task_protection::TaskProtection;
 
-/// How often a queue and the store are asked at the start, and the wait between: long enough for a container's network
-/// to come up, short enough for a wrong setting to show.
+/// How often the store is asked at the start, and the wait between: long enough for a container's network to come up,
+/// short enough for a wrong setting to show.
 const START_TRIES: u32 = 3;
 const START_WAIT: Duration = Duration::from_secs(1);
 
@@ -124,32 +125,31 @@ impl Consumer {
         let descriptors = raise_descriptor_limit();
         check_descriptors(&self.settings, descriptors).map_err(StartError::Settings)?;
         let mut shutdown = std::pin::pin!(shutdown);
-        let (books, loops) = tokio::select! {
-            started = self.start() => started?,
+        // Shared with the tasks that wait for missing queues.
+        let consumer = Arc::new(self);
+        let (books, queues) = tokio::select! {
+            started = consumer.start() => started?,
             // Nothing has been received yet, so there is nothing to drain; a question that is dropped changes nothing.
             () = &mut shutdown => return Ok(Vec::new()),
         };
-        let queues = loops.iter().map(|l| (l.name.to_string(), Arc::clone(&l.status))).collect();
-        let readiness = Readiness::new(queues, books.answers());
-        let statuses = || loops.iter().map(|l| Arc::clone(&l.status)).collect();
-        let _protection = self.settings.task_protection.then(|| TaskProtection::start(statuses())).flatten();
-        let grace = Grace::of(self.settings.shutdown_grace);
+        let statuses: Vec<_> =
+            queues.iter().map(|queue| (queue.name.to_string(), Arc::clone(&queue.status))).collect();
+        let to_protect = statuses.iter().map(|(_, status)| Arc::clone(status)).collect();
+        let _protection =
+            consumer.settings.task_protection.then(|| TaskProtection::start(to_protect)).flatten();
+        let readiness = Readiness::new(statuses, books.answers());
+        let depths = Depths::new(consumer.metrics.clone(), consumer.of_the_process());
+        let grace = Grace::of(consumer.settings.shutdown_grace);
         let (stop, stopped) = watch::channel(false);
-        let (mut probes, mut waiting) = (Vec::new(), Vec::new());
-        for Loop { name, driver, probe, .. } in loops {
-            probes.push(probe);
-            waiting.push((name.to_string(), driver));
-        }
-        let _endpoint = match self.settings.http_addr {
+        let _endpoint = match consumer.settings.http_addr {
             Some(addr) => {
-                let depths = Depths::new(probes, self.metrics.clone(), self.of_the_process());
                 let store = Arc::clone(books.store());
                 let connections = http_connections(descriptors);
                 let endpoint = Endpoint::serve(
                     addr,
-                    self.door(addr),
-                    self.metrics.clone(),
-                    depths,
+                    consumer.door(addr),
+                    consumer.metrics.clone(),
+                    depths.clone(),
                     readiness.clone(),
                     store,
                     connections,
@@ -160,14 +160,28 @@ impl Consumer {
             None => None,
         };
         let mut running = Vec::new();
-        for (name, mut driver) in waiting {
-            let mut stopped = stopped.clone();
+        for StartedQueue { name, settings, status, found } in queues {
+            let (mut stopping, mut stopped) = (stopped.clone(), stopped.clone());
             // The sender lives until every driver has ended, so waiting can only end with the stop.
             let shutdown = async move {
                 drop(stopped.wait_for(|stop| *stop).await);
                 grace
             };
-            running.push((name, tokio::spawn(async move { driver.run(shutdown).await.summary })));
+            let (consumer, books, depths) = (Arc::clone(&consumer), books.clone(), depths.clone());
+            let summary_name = name.to_string();
+            let task = tokio::spawn(async move {
+                let found = match found {
+                    Some(found) => found,
+                    None => tokio::select! {
+                        found = start_once_created(&name, || consumer.one(&settings, &status, &books)) => found,
+                        _ = stopping.wait_for(|stop| *stop) => return DrainSummary::default(),
+                    },
+                };
+                depths.add(found.probe);
+                let mut driver = found.driver;
+                driver.run(shutdown).await.summary
+            });
+            running.push((summary_name, task));
         }
         shutdown.await;
         readiness.drain();
@@ -194,16 +208,35 @@ impl Consumer {
         door
     }
 
-    async fn start(&self) -> Result<(Books, Vec<Loop>), StartError> {
+    async fn start(&self) -> Result<(Books, Vec<StartedQueue>), StartError> {
         let books = self.patiently_open().await.map_err(StartError::Store)?;
         if let Some(target) = &self.target {
             target.check().await;
         }
-        let mut loops = Vec::new();
-        for queue in &self.settings.queues {
-            loops.push(self.one(queue, &books).await?);
+        let (mut queues, mut missing) = (Vec::new(), None);
+        for settings in &self.settings.queues {
+            let status = Arc::new(QueueStatus::default());
+            let found = match self.one(settings, &status, &books).await {
+                Ok(found) => Some(found),
+                Err(error) if is_missing(&error) => {
+                    missing.get_or_insert(error);
+                    None
+                }
+                Err(error) => return Err(error),
+            };
+            let name = Arc::from(queue_name(settings.url.path()));
+            queues.push(StartedQueue { name, settings: settings.clone(), status, found });
         }
-        Ok((books, loops))
+        if queues.iter().all(|queue| queue.found.is_none())
+            && let Some(error) = missing
+        {
+            return Err(error);
+        }
+        for StartedQueue { name, .. } in queues.iter().filter(|queue| queue.found.is_none()) {
+            let check_every_secs = MISSING_QUEUE_CHECK.as_secs();
+            error!(queue = &**name, check_every_secs, "queue does not exist: consumed once it is created");
+        }
+        Ok((books, queues))
     }
 
     async fn patiently_open(&self) -> Result<Books, OpenError> {
@@ -232,13 +265,18 @@ impl Consumer {
         Arc::new([vec![self.metrics.queue(name), logs], self.observers.clone()].concat())
     }
 
-    async fn one(&self, settings: &QueueSettings, books: &Books) -> Result<Loop, StartError> {
+    async fn one(
+        &self,
+        settings: &QueueSettings,
+        status: &Arc<QueueStatus>,
+        books: &Books,
+    ) -> Result<Loop, StartError> {
         let name: Arc<str> = Arc::from(queue_name(settings.url.path()));
         let observer = self.of_queue(&name, books);
         let clients = connect(&settings.url, settings.wait_time).await.map_err(StartError::Settings)?;
         let queue = AwsQueue::new(clients.clone(), settings.url.to_string(), Arc::clone(&observer));
         let failed = |error| StartError::Queue { queue: name.to_string(), error };
-        let facts = patiently_describe(&queue, &name).await.map_err(failed)?;
+        let facts = describe_with_retry(&name, || queue.describe()).await.map_err(failed)?;
         let region = clients.config.region().map(ToString::to_string);
         let scope = default_scope(settings, facts.arn.as_deref(), region.as_deref());
         let scope = scope.map_err(StartError::Settings)?;
@@ -297,30 +335,36 @@ impl Consumer {
         };
         let queue = queue.receiving(settings.wait_time, policy.lease);
         let ledger = Ledger::new(policy).map_err(|error| StartError::Settings(format!("{name}: {error}")))?;
-        let status = Arc::new(QueueStatus::default());
         let mut driver = Driver::new(Parts {
-            name: Arc::clone(&name),
+            name,
             intake: Arc::new(intake(settings, scope, self.settings.legacy_records)),
             ledger,
             queue: Arc::new(queue),
             router: Arc::clone(&self.router),
             observer,
-            status: Arc::clone(&status),
+            status: Arc::clone(status),
             books: Some(books.clone()),
             handlers: self.handlers.clone().unwrap_or_else(Handle::current),
         });
         if let Some(target) = &self.target {
             driver.watch_target(target.clone());
         }
-        Ok(Loop { name, driver, status, probe })
+        Ok(Loop { driver, probe })
     }
+}
+
+/// A queue of the settings at the end of the start.
+struct StartedQueue {
+    name: Arc<str>,
+    settings: QueueSettings,
+    status: Arc<QueueStatus>,
+    /// `None` if the queue does not exist.
+    found: Option<Loop>,
 }
 
 /// A queue that is ready to be consumed.
 struct Loop {
-    name: Arc<str>,
     driver: Driver,
-    status: Arc<QueueStatus>,
     probe: DepthProbe,
 }
 
@@ -331,27 +375,4 @@ fn no_dead_letter_queue(name: &str) -> String {
          queue a redrive policy, or set DRUMLINE_ALLOW_UNBOUNDED=true (allow_unbounded = true in the file, \
          --allow-unbounded) to have failures stay in the queue until its retention ends"
     )
-}
-
-async fn patiently_describe(queue: &AwsQueue, name: &str) -> Result<QueueFacts, SqsError> {
-    let mut tries = 1;
-    loop {
-        match queue.describe().await {
-            Err(error) if error.kind.passes() && tries < START_TRIES => {
-                warn!(queue = name, error = error.text, "the queue does not answer yet");
-                tries += 1;
-                tokio::time::sleep(START_WAIT).await;
-            }
-            // A missing permission of this one action; bad credentials end the start.
-            Err(error) if error.is_access_denied() => {
-                warn!(
-                    queue = name,
-                    error = error.text,
-                    "the queue's attributes cannot be read: the defaults of SQS are assumed"
-                );
-                return Ok(QueueFacts::unreadable());
-            }
-            result => return result,
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! How many messages a queue and its DLQ hold, asked only when somebody reads the metrics.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
@@ -40,15 +40,21 @@ pub(crate) struct DepthProbe {
 /// The depths of all queues of a process.
 #[derive(Clone)]
 pub(crate) struct Depths {
-    probes: Arc<[DepthProbe]>,
+    probes: Arc<StdMutex<Vec<Arc<DepthProbe>>>>,
     asked_at: Arc<Mutex<Option<Instant>>>,
     metrics: Metrics,
     observer: Arc<dyn Observer>,
 }
 
 impl Depths {
-    pub(crate) fn new(probes: Vec<DepthProbe>, metrics: Metrics, observer: Arc<dyn Observer>) -> Self {
-        Self { probes: probes.into(), asked_at: Arc::default(), metrics, observer }
+    /// The depths of no queue yet.
+    pub(crate) fn new(metrics: Metrics, observer: Arc<dyn Observer>) -> Self {
+        Self { probes: Arc::default(), asked_at: Arc::default(), metrics, observer }
+    }
+
+    /// Adds a queue.
+    pub(crate) fn add(&self, probe: DepthProbe) {
+        self.probes.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(probe));
     }
 
     /// Brings the figures up to date. One that cannot be had stays as it is: the other metrics are worth more.
@@ -57,14 +63,15 @@ impl Depths {
         if asked_at.is_some_and(|at| at.elapsed() < FRESH) {
             return;
         }
-        let ask = async |probe: &DepthProbe| match timeout(PATIENCE, self.ask(probe)).await {
+        let ask = async |probe: Arc<DepthProbe>| match timeout(PATIENCE, self.ask(&probe)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 debug!(queue = probe.queue, error = error.text, "the queue's depth is not known");
             }
             Err(_) => debug!(queue = probe.queue, "the queue's depth is not known in time"),
         };
-        join_all(self.probes.iter().map(ask)).await;
+        let probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        join_all(probes.into_iter().map(ask)).await;
         *asked_at = Some(Instant::now());
     }
 

@@ -27,6 +27,7 @@ mod http;
 mod job_view;
 mod metrics;
 mod producer;
+mod queue_start;
 mod signals;
 mod task_protection;
 

@@ -6,12 +6,17 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{Region, SdkConfig};
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::endpoint::{DefaultResolver, Params, ResolveEndpoint as _};
 use aws_sdk_sqs::config::{Builder, StalledStreamProtectionConfig};
-use drumline_aws::{Environment, is_loopback, local_credentials};
+use drumline::SqsErrorKind;
+use drumline_aws::{Environment, credentials_source, is_loopback, local_credentials};
+use futures_util::FutureExt as _;
+use tokio::time::timeout;
 use tracing::warn;
 use url::Url;
 
 use super::address::Address;
+use crate::sqs::SqsError;
 
 /// SQS's name in the SDK's settings.
 const SERVICE: &str = "SQS";
@@ -25,6 +30,9 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long an error message waits for the name of the credentials' provider.
+const SOURCE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Two clients over one connection pool, because their calls may take differently long.
 #[derive(Clone, Debug)]
 pub struct Clients {
@@ -34,6 +42,30 @@ pub struct Clients {
     pub polls: Client,
     /// For everything else.
     pub calls: Client,
+    /// The host that they ask.
+    pub host: String,
+}
+
+impl Clients {
+    /// Returns the error of a request with what it depends on: the host, and where the credentials come from.
+    pub async fn in_context(&self, error: SqsError) -> SqsError {
+        let depends_on_credentials = matches!(
+            error.kind,
+            SqsErrorKind::Denied
+                | SqsErrorKind::InvalidCredentials
+                | SqsErrorKind::ExpiredCredentials
+                | SqsErrorKind::ClockSkew
+        );
+        let mut source = None;
+        if depends_on_credentials {
+            source = timeout(SOURCE_TIMEOUT, credentials_source(&self.config)).await.ok().flatten();
+        }
+        let text = match source {
+            Some(source) => format!("{} (host {}, credentials of {source})", error.text, self.host),
+            None => format!("{} (host {})", error.text, self.host),
+        };
+        SqsError { text, ..error }
+    }
 }
 
 /// Sets the clients up for the queue at `queue_url`, with AWS's own settings (`AWS_REGION`, `AWS_PROFILE`, `AWS_ENDPOINT_URL`, …).
@@ -100,7 +132,30 @@ async fn connect_in(
         Client::from_conf(config.build())
     };
     let (polls, calls) = (client(wait_time + RECEIVE_SLACK), client(CALL_TIMEOUT));
-    Ok(Clients { config: base, polls, calls })
+    let host = host(&base, endpoint.as_deref());
+    Ok(Clients { config: base, polls, calls, host })
+}
+
+/// The host that requests go to, by the SDK's rules if no endpoint is given.
+fn host(config: &SdkConfig, endpoint: Option<&str>) -> String {
+    let given = endpoint.and_then(|endpoint| Url::parse(endpoint).ok());
+    let resolve = || {
+        let region = config.region().map(ToString::to_string);
+        let parameters = Params::builder()
+            .set_region(region)
+            .set_use_fips(config.use_fips())
+            .set_use_dual_stack(config.use_dual_stack())
+            .build();
+        let endpoint = DefaultResolver::new().resolve_endpoint(&parameters.ok()?).now_or_never()?;
+        Url::parse(endpoint.ok()?.url()).ok()
+    };
+    let url = given.or_else(resolve);
+    let host = url.as_ref().and_then(|url| Some((url.host_str()?, url.port())));
+    match host {
+        Some((host, Some(port))) => format!("{host}:{port}"),
+        Some((host, None)) => host.to_owned(),
+        None => "unknown".to_owned(),
+    }
 }
 
 async fn load(environment: &Environment, queue_url: &Url, address: &Address) -> Result<SdkConfig, String> {

@@ -68,7 +68,10 @@ impl AwsQueue {
     pub async fn describe(&self) -> Result<QueueFacts, SqsError> {
         let result = describe(&self.clients.calls, &self.queue_url).await;
         observe(&*self.observer, SqsAction::GetQueueAttributes, &result);
-        result
+        match result {
+            Err(error) => Err(self.clients.in_context(error).await),
+            facts => facts,
+        }
     }
 
     /// The URL of the queue's DLQ: asked for once, when a copy is to be sent there, or before.

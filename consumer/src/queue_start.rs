@@ -1,0 +1,130 @@
+//! The start of a queue that does not answer yet, or that does not exist yet.
+
+use std::time::Duration;
+
+use drumline_host::aws::QueueFacts;
+use drumline_host::{SqsError, SqsErrorKind};
+use tokio::time::{Instant, sleep};
+use tracing::{error, info, warn};
+
+use crate::consumer::StartError;
+
+/// How long a start waits out transient errors: a machine's network and DNS, its role's credentials, an endpoint that starts beside
+/// the worker.
+const START_PATIENCE: Duration = Duration::from_secs(60);
+
+/// The first wait between two requests of a start, and the longest.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// How often a missing queue is asked for while the worker consumes others.
+pub(crate) const MISSING_QUEUE_CHECK: Duration = Duration::from_secs(10);
+
+/// Asks for a queue's facts, again after transient errors for [`START_PATIENCE`].
+pub(crate) async fn describe_with_retry<F>(
+    name: &str,
+    mut describe: impl FnMut() -> F,
+) -> Result<QueueFacts, SqsError>
+where
+    F: Future<Output = Result<QueueFacts, SqsError>>,
+{
+    let (end, mut wait) = (Instant::now() + START_PATIENCE, FIRST_WAIT);
+    loop {
+        match describe().await {
+            Err(error) if error.kind.passes() && Instant::now() + wait <= end => {
+                let retry_in_secs = wait.as_secs();
+                warn!(queue = name, error = error.text, retry_in_secs, "the queue does not answer yet");
+                sleep(wait).await;
+                wait = (wait * 2).min(LONGEST_WAIT);
+            }
+            // A missing permission of this one action; bad credentials end the start.
+            Err(error) if error.is_access_denied() => {
+                warn!(
+                    queue = name,
+                    error = error.text,
+                    "the queue's attributes cannot be read: the defaults of SQS are assumed"
+                );
+                return Ok(QueueFacts::unreadable());
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Returns true if the worker can go without the queue for now: a queue that is created late is no reason to stop consuming others.
+pub(crate) fn is_missing(error: &StartError) -> bool {
+    matches!(error, StartError::Queue { error, .. } if error.kind == SqsErrorKind::NoQueue)
+}
+
+/// Starts a queue that was missing, once it exists.
+pub(crate) async fn start_once_created<T, F>(name: &str, mut start: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Result<T, StartError>>,
+{
+    loop {
+        sleep(MISSING_QUEUE_CHECK).await;
+        match start().await {
+            Ok(started) => {
+                info!(queue = name, "missing queue found");
+                return started;
+            }
+            Err(error) if is_missing(&error) => {}
+            Err(error) => error!(queue = name, %error, "queue cannot be consumed"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn error(kind: SqsErrorKind) -> SqsError {
+        SqsError { kind, text: "no answer".to_owned() }
+    }
+
+    /// Starts with `failures` errors of this kind first. Returns how it ended, and after which time.
+    async fn start(kind: SqsErrorKind, failures: usize) -> (Result<QueueFacts, SqsErrorKind>, Duration) {
+        let (begun, mut left) = (Instant::now(), failures);
+        let describe = || {
+            let result = if left > 0 { Err(error(kind)) } else { Ok(QueueFacts::unreadable()) };
+            left = left.saturating_sub(1);
+            async { result }
+        };
+        let result = describe_with_retry("jobs", describe).await;
+        (result.map_err(|error| error.kind), begun.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn transient_errors_are_waited_out_for_a_minute() {
+        for kind in SqsErrorKind::ALL.into_iter().filter(|kind| kind.passes()) {
+            let (result, after) = start(kind, 5).await;
+            assert!(result.is_ok(), "{kind:?}");
+            assert_eq!(after, Duration::from_secs(1 + 2 + 4 + 8 + 10), "{kind:?}");
+            let (result, after) = start(kind, usize::MAX).await;
+            assert_eq!(result, Err(kind));
+            assert!(after <= START_PATIENCE && after > START_PATIENCE - LONGEST_WAIT, "{kind:?}: {after:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_to_be_corrected_ends_the_start_at_once() {
+        for kind in SqsErrorKind::ALL.into_iter().filter(|kind| !kind.passes()) {
+            assert_eq!(start(kind, usize::MAX).await, (Err(kind), Duration::ZERO));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_missing_queue_is_asked_for_until_it_exists() {
+        let (begun, mut asked) = (Instant::now(), 0);
+        let start = || {
+            asked += 1;
+            let kind = if asked == 2 { SqsErrorKind::Denied } else { SqsErrorKind::NoQueue };
+            let failed = StartError::Queue { queue: "jobs".to_owned(), error: error(kind) };
+            let result = if asked < 4 { Err(failed) } else { Ok(asked) };
+            async { result }
+        };
+        assert_eq!(start_once_created("jobs", start).await, 4);
+        assert_eq!(begun.elapsed(), MISSING_QUEUE_CHECK * 4);
+    }
+}
