@@ -105,6 +105,11 @@ impl TargetHealth {
         self.0.state.subscribe()
     }
 
+    /// Returns the reason for which the target is unhealthy, in one line.
+    pub fn trouble(&self) -> Option<String> {
+        self.0.state.borrow().trouble.as_ref().map(|trouble| trouble.reason.to_string())
+    }
+
     pub(crate) fn is_unhealthy(&self) -> bool {
         self.0.state.borrow().trouble.is_some()
     }

@@ -10,6 +10,7 @@ use drumline_host::aws::{AwsQueue, connect, queue_name};
 use drumline_host::{Effective, Environment, Settings, Shown, retry_limits, waits};
 use serde_json::json;
 
+use super::check;
 use super::exit::Failed;
 use super::words::note;
 use super::{read_settings, settings_args};
@@ -23,7 +24,14 @@ pub(super) fn command() -> Command {
             Arg::new("ask")
                 .long("ask")
                 .action(ArgAction::SetTrue)
+                .conflicts_with("check")
                 .help("Ask SQS for each queue's redrive policy and retention, and print the waits that fit them (sqs:GetQueueAttributes)"),
+        )
+        .arg(
+            Arg::new("check")
+                .long("check")
+                .action(ArgAction::SetTrue)
+                .help("Check what a worker with these settings needs, by requests that touch no message: endpoint, region, credentials, queue, DLQ, permissions, store, application. Exit status 69 if something failed"),
         )
         .arg(
             Arg::new("output")
@@ -44,8 +52,12 @@ pub(super) fn config(args: &ArgMatches, environment: &Environment) -> Result<Exi
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(fit_waits(&mut settings))?;
     }
+    let json = args.get_one::<String>("output").is_some_and(|output| output == "json");
+    if args.get_flag("check") {
+        return check::run(&settings, json);
+    }
     let mut out = std::io::stdout().lock();
-    if args.get_one::<String>("output").is_some_and(|output| output == "json") {
+    if json {
         for setting in &settings.effective {
             let Effective { queue, key, value, origin } = setting;
             writeln!(

@@ -4,19 +4,17 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::{Arg, ArgMatches, Command};
 use comfy_table::{ContentArrangement, Table, presets};
-use drumline::NoopObserver;
-use drumline_host::aws::{AwsQueue, connect, queue_name};
+use drumline_host::aws::queue_name;
 use drumline_host::{Environment, QueueSettings, Settings, advise};
 use drumline_infra_rules::{Host, Options, Template, check, terraform};
 
 use super::exit::Failed;
 use super::words::note;
 use super::{own_endpoint, read_settings, settings_args};
-use crate::doctor::{Diagnosis, Examined, examine, observe};
+use crate::doctor::{Diagnosis, Examined, Preflight, check_queue, examine, observe};
 
 /// What CloudFormation's files are called.
 const TEMPLATE_ENDINGS: [&str; 4] = ["yaml", "yml", "json", "template"];
@@ -154,16 +152,17 @@ async fn one(
     metrics: Option<&str>,
 ) -> Result<Vec<Diagnosis>, Failed> {
     let name = queue_name(queue.url.as_str());
-    let clients = connect(&queue.url, queue.wait_time).await.map_err(Failed::usage)?;
     let unavailable = |error: drumline_host::SqsError| {
         Failed::sqs(error.kind, format!("{name} cannot be looked at: {}", error.text))
     };
-    let facts = AwsQueue::new(clients.clone(), queue.url.to_string(), Arc::new(NoopObserver))
-        .describe()
-        .await
-        .map_err(unavailable)?;
+    let Preflight { checks, found, error } = check_queue(queue).await.map_err(Failed::usage)?;
+    if let Some(error) = error {
+        return Err(unavailable(error));
+    }
+    let Some((clients, facts)) = found else { return Ok(Vec::new()) };
     let Examined { mut diagnoses, unseen } =
         examine(&clients, queue.url.as_str()).await.map_err(unavailable)?;
+    diagnoses.extend(Diagnosis::of_permissions(name, checks));
     for unseen in unseen {
         note(&format!("not looked at: {unseen}"));
     }

@@ -1,5 +1,6 @@
 //! The command line of `drumline`, and of every service built on this crate.
 
+mod check;
 mod config;
 mod dev;
 mod dlq;

@@ -3,6 +3,7 @@
 mod lambda_api;
 mod live;
 mod observed;
+mod preflight;
 
 use drumline_host::Advice;
 use drumline_infra_rules::Finding;
@@ -10,6 +11,7 @@ use serde::Serialize;
 
 pub(crate) use live::{Examined, examine};
 pub(crate) use observed::observe;
+pub(crate) use preflight::{Check, Preflight, Verdict, check_process, check_queue};
 
 /// Something that is wrong, wherever it was found.
 #[derive(Debug, Serialize)]
@@ -44,6 +46,19 @@ impl Diagnosis {
     pub(crate) fn of_settings(queue: &str, advice: Advice) -> Self {
         let Advice { id, found, reason, mend } = advice;
         Self { rule: id, place: queue.to_owned(), part: String::new(), found, reason, mend }
+    }
+
+    /// The permissions that the worker lacks, of what was checked.
+    pub(crate) fn of_permissions(queue: &str, checks: Vec<Check>) -> impl Iterator<Item = Self> {
+        let lacking = |check: &Check| check.verdict == Verdict::Failed && check.check.starts_with("sqs:");
+        checks.into_iter().filter(lacking).map(|Check { check, detail, .. }| Self {
+            rule: "A01",
+            place: queue.to_owned(),
+            part: check.to_owned(),
+            found: detail,
+            reason: "a message that cannot be deleted or hidden is run again and again, until it is in the DLQ",
+            mend: "allow the action on this queue in the policy of the worker's role",
+        })
     }
 
     fn of_finding(place: String, finding: Finding) -> Self {

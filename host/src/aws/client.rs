@@ -47,6 +47,11 @@ pub struct Clients {
 }
 
 impl Clients {
+    /// Returns the name of the provider that the credentials come from. `None` if none has any now.
+    pub async fn credentials_source(&self) -> Option<String> {
+        timeout(SOURCE_TIMEOUT, credentials_source(&self.config)).await.ok().flatten()
+    }
+
     /// Returns the error of a request with what it depends on: the host, and where the credentials come from.
     pub async fn in_context(&self, error: SqsError) -> SqsError {
         let depends_on_credentials = matches!(
@@ -58,7 +63,7 @@ impl Clients {
         );
         let mut source = None;
         if depends_on_credentials {
-            source = timeout(SOURCE_TIMEOUT, credentials_source(&self.config)).await.ok().flatten();
+            source = self.credentials_source().await;
         }
         let text = match source {
             Some(source) => format!("{} (host {}, credentials of {source})", error.text, self.host),

@@ -1,5 +1,6 @@
 //! SQS by AWS's own SDK. Translates one to one; whatever is decided, is decided elsewhere.
 
+mod access;
 mod address;
 mod client;
 mod credentials;
@@ -16,6 +17,7 @@ use drumline::{
 };
 use tokio::sync::OnceCell;
 
+pub use access::Access;
 pub use client::{Clients, check_environment, connect};
 use describe::describe;
 pub use describe::{QueueFacts, Redrive, is_fifo, queue_name, url_by_arn};

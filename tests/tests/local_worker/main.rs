@@ -4,6 +4,7 @@
 mod backoff;
 mod doors;
 mod last_attempt;
+mod preflight;
 mod resources;
 mod target;
 mod unbounded;

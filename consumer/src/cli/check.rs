@@ -1,0 +1,49 @@
+//! `drumline config --check`: what a worker with these settings needs, each with a verdict.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use drumline_host::Settings;
+use drumline_host::aws::queue_name;
+use serde_json::json;
+
+use super::exit::Failed;
+use super::words::table;
+use crate::doctor::{Verdict, check_process, check_queue};
+
+pub(super) fn run(settings: &Settings, json: bool) -> Result<ExitCode, Failed> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let checks = runtime.block_on(checks(settings))?;
+    let mut out = std::io::stdout().lock();
+    if json {
+        for (queue, check) in &checks {
+            let mut line = serde_json::to_value(check).map_err(|error| Failed::other(error.to_string()))?;
+            line["queue"] = json!(queue);
+            writeln!(out, "{line}")?;
+        }
+    } else {
+        let mut table = table(["CHECK", "VERDICT", "DETAIL", "QUEUE"], out.is_terminal());
+        for (queue, check) in &checks {
+            let queue = queue.as_deref().unwrap_or_default();
+            table.add_row([check.check, check.verdict.label(), &check.detail, queue]);
+        }
+        writeln!(out, "{table}")?;
+    }
+    let failed = checks.iter().filter(|(_, check)| check.verdict == Verdict::Failed).count();
+    match failed {
+        0 => Ok(ExitCode::SUCCESS),
+        1 => Err(Failed::unavailable("1 check failed")),
+        _ => Err(Failed::unavailable(format!("{failed} checks failed"))),
+    }
+}
+
+/// All checks, each with its queue if it has one.
+async fn checks(settings: &Settings) -> Result<Vec<(Option<String>, crate::doctor::Check)>, Failed> {
+    let mut all: Vec<_> = check_process(settings).await.into_iter().map(|check| (None, check)).collect();
+    for queue in &settings.queues {
+        let name = queue_name(queue.url.path()).to_owned();
+        let preflight = check_queue(queue).await.map_err(Failed::usage)?;
+        all.extend(preflight.checks.into_iter().map(|check| (Some(name.clone()), check)));
+    }
+    Ok(all)
+}

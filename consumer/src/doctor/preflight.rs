@@ -1,0 +1,166 @@
+//! What a worker needs before it starts, each with a verdict: as far as requests that touch no message show it.
+
+use std::sync::Arc;
+
+use drumline::NoopObserver;
+
+use drumline_host::aws::{AwsQueue, Clients, QueueFacts, connect, url_by_arn};
+use drumline_host::{PermanentFailures, QueueSettings, Settings, SqsError, forward_to};
+use drumline_store::open;
+use serde::Serialize;
+
+/// What a check came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Verdict {
+    /// As it should be.
+    Ok,
+    /// The worker starts, and lacks something.
+    Warning,
+    /// The worker does not start, or cannot settle messages.
+    Failed,
+    /// No request shows it without touching a message.
+    NotChecked,
+}
+
+impl Verdict {
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Failed => "FAILED",
+            Self::NotChecked => "not checked",
+        }
+    }
+}
+
+/// One thing that was checked.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Check {
+    pub(crate) check: &'static str,
+    pub(crate) verdict: Verdict,
+    /// What was found, and what to do about it.
+    pub(crate) detail: String,
+}
+
+impl Check {
+    fn new(check: &'static str, verdict: Verdict, detail: impl Into<String>) -> Self {
+        Self { check, verdict, detail: detail.into() }
+    }
+}
+
+/// What the checks of a queue came to, and what they found for further ones.
+pub(crate) struct Preflight {
+    pub(crate) checks: Vec<Check>,
+    /// The clients and the queue's facts, if the queue can be asked.
+    pub(crate) found: Option<(Clients, QueueFacts)>,
+    /// Why not, if not.
+    pub(crate) error: Option<SqsError>,
+}
+
+/// Checks what belongs to no queue: the store and the application.
+pub(crate) async fn check_process(settings: &Settings) -> Vec<Check> {
+    let location = &settings.store.location;
+    // It claims nothing, so no worker ever reads this name.
+    let store = match open(location, Arc::from("drumline-check"), settings.store.keep).await {
+        Ok(_) => Check::new("store", Verdict::Ok, location.to_string()),
+        Err(error) => Check::new("store", Verdict::Failed, error.to_string()),
+    };
+    let mut checks = vec![store];
+    if let Some(target) = &settings.forward_to {
+        let health = forward_to(target, settings.forward_health.as_deref()).target;
+        health.check().await;
+        checks.push(match health.trouble() {
+            None => Check::new("forward_to", Verdict::Ok, target.to_string()),
+            Some(reason) => Check::new(
+                "forward_to",
+                Verdict::Warning,
+                format!("{target}: {reason}; a worker receives nothing before the application answers"),
+            ),
+        });
+    }
+    checks
+}
+
+/// Checks a queue: endpoint, region, credentials, the queue itself, its DLQ, and the permissions on it.
+///
+/// # Errors
+/// If a setting cannot be used, in words for the user.
+pub(crate) async fn check_queue(settings: &QueueSettings) -> Result<Preflight, String> {
+    let clients = connect(&settings.url, settings.wait_time).await?;
+    let region = clients.config.region().map_or_else(|| "none".to_owned(), ToString::to_string);
+    let mut checks = vec![
+        Check::new("endpoint", Verdict::Ok, clients.host.clone()),
+        Check::new("region", Verdict::Ok, region),
+    ];
+    let source = clients.credentials_source().await;
+    let is_missing = source.is_none();
+    checks.push(match source {
+        Some(source) => Check::new("credentials", Verdict::Ok, format!("from {source}")),
+        None => Check::new("credentials", Verdict::Failed, "no provider has any now"),
+    });
+    let queue = AwsQueue::new(clients.clone(), settings.url.to_string(), Arc::new(NoopObserver));
+    let facts = match queue.describe().await {
+        Ok(facts) => {
+            let (arn, visibility) = (facts.arn.as_deref().unwrap_or("the queue"), facts.visibility_timeout);
+            checks.push(Check::new(
+                "queue",
+                Verdict::Ok,
+                format!("{arn}, visible again after {visibility:?}"),
+            ));
+            facts
+        }
+        Err(error) if error.is_access_denied() => {
+            checks.push(Check::new("sqs:GetQueueAttributes", Verdict::Warning, error.text));
+            QueueFacts::unreadable()
+        }
+        Err(error) => {
+            // Without credentials the same is said twice.
+            if !is_missing {
+                checks.push(Check::new("queue", Verdict::Failed, error.text.clone()));
+            } else if let Some(credentials) = checks.last_mut() {
+                credentials.detail.clone_from(&error.text);
+            }
+            return Ok(Preflight { checks, found: None, error: Some(error) });
+        }
+    };
+    checks.push(dead_letter_queue(settings, &clients, &facts).await);
+    let access = queue.access().await;
+    for (check, result) in
+        [("sqs:DeleteMessage", access.delete), ("sqs:ChangeMessageVisibility", access.change_visibility)]
+    {
+        checks.push(match result {
+            Ok(()) => Check::new(check, Verdict::Ok, "permitted"),
+            Err(error) => Check::new(check, Verdict::Failed, clients.in_context(error).await.text),
+        });
+    }
+    checks.push(Check::new("sqs:ReceiveMessage", Verdict::NotChecked, "a receive would cost messages one"));
+    if settings.permanent_failures == PermanentFailures::DeadLetter {
+        let detail = "on the DLQ, for permanent_failures = dead-letter: a message would stay there";
+        checks.push(Check::new("sqs:SendMessage", Verdict::NotChecked, detail));
+    }
+    Ok(Preflight { checks, found: Some((clients, facts)), error: None })
+}
+
+async fn dead_letter_queue(settings: &QueueSettings, clients: &Clients, facts: &QueueFacts) -> Check {
+    let check = |verdict, detail: String| Check::new("dead_letter_queue", verdict, detail);
+    let Some(redrive) = &facts.redrive else {
+        return match (facts.redrive_is_known, settings.allow_unbounded) {
+            (false, _) => check(Verdict::NotChecked, "the redrive policy cannot be read".to_owned()),
+            (true, true) => check(Verdict::Warning, "none, which allow_unbounded permits".to_owned()),
+            (true, false) => check(
+                Verdict::Failed,
+                "none: give the queue a redrive policy, or set allow_unbounded".to_owned(),
+            ),
+        };
+    };
+    let text = format!("{} after {} receives", redrive.dead_letter_target_arn, redrive.max_receive_count);
+    match url_by_arn(&clients.calls, &redrive.dead_letter_target_arn).await {
+        Ok(_) => check(Verdict::Ok, text),
+        // `redrive` needs no access to it: SQS moves the messages.
+        Err(error) if settings.permanent_failures == PermanentFailures::Redrive => {
+            check(Verdict::Warning, format!("{text}, whose depth is unknown: {}", error.text))
+        }
+        Err(error) => check(Verdict::Failed, format!("{text}: {}", error.text)),
+    }
+}

@@ -1,0 +1,41 @@
+//! Permissions, as far as requests that touch no message show them.
+
+use drumline::SqsErrorKind;
+
+use super::{AwsQueue, Clients, explain};
+use crate::sqs::SqsError;
+
+/// A receipt handle that SQS has never issued: a request about it deletes and hides nothing.
+const NO_RECEIPT: &str = "drumline-checks-a-permission";
+
+/// The permissions of a worker on its queue that can be tried.
+#[derive(Debug)]
+pub struct Access {
+    /// `sqs:DeleteMessage`.
+    pub delete: Result<(), SqsError>,
+    /// `sqs:ChangeMessageVisibility`.
+    pub change_visibility: Result<(), SqsError>,
+}
+
+impl AwsQueue {
+    /// Tries the permissions by requests with a receipt handle that no message has: SQS checks the permission first, and then
+    /// refuses the handle.
+    pub async fn access(&self) -> Access {
+        let Clients { calls, .. } = &self.clients;
+        let delete = calls.delete_message().queue_url(&self.queue_url).receipt_handle(NO_RECEIPT);
+        let hide = calls.change_message_visibility().queue_url(&self.queue_url).receipt_handle(NO_RECEIPT);
+        let (delete, hide) = tokio::join!(delete.send(), hide.visibility_timeout(0).send());
+        Access {
+            delete: permitted(delete.map_err(|error| explain("DeleteMessage", &error))),
+            change_visibility: permitted(hide.map_err(|error| explain("ChangeMessageVisibility", &error))),
+        }
+    }
+}
+
+/// An answer about the receipt handle is one that only a permitted request gets.
+fn permitted<T>(result: Result<T, SqsError>) -> Result<(), SqsError> {
+    match result {
+        Err(error) if error.kind != SqsErrorKind::Gone => Err(error),
+        _ => Ok(()),
+    }
+}
