@@ -59,7 +59,7 @@ struct Effects(File);
 
 impl Effects {
     fn open() -> Result<Self, String> {
-        let path = std::env::var_os("FAULTY_EFFECTS").ok_or("FAULTY_EFFECTS is not set")?;
+        let path = drumline_consumer::variable("FAULTY_EFFECTS").ok_or("FAULTY_EFFECTS is not set")?;
         let file = OpenOptions::new().create(true).append(true).open(path);
         file.map(Self).map_err(|error| format!("cannot open FAULTY_EFFECTS: {error}"))
     }

@@ -116,6 +116,22 @@ impl Ending {
         }
     }
 
+    /// Returns the reason that the run's own words are, for a host to take secrets out of it.
+    pub fn reason_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::RetryAsked { reason, .. }
+            | Self::Rejected { reason }
+            | Self::Undecodable { reason }
+            | Self::NoHandler { reason }
+            | Self::Panicked { reason }
+            | Self::Condemned { reason }
+            | Self::Held { reason, .. }
+            | Self::OutOfResources { reason }
+            | Self::StoreUnavailable { reason } => Some(reason),
+            Self::Done | Self::DoneBefore(_) | Self::TimedOut | Self::Interrupted | Self::LeaseLost => None,
+        }
+    }
+
     /// What was in the way, in words; `None` where the job is done.
     pub fn reason(&self) -> Option<&str> {
         match self {

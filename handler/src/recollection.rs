@@ -14,6 +14,9 @@ use foldhash::fast::RandomState;
 /// back until the redrive policy takes it; both do so within seconds, which ten thousand messages cover.
 const GENERATION: usize = 10_000;
 
+/// How many bytes of ids and reasons a generation has at most: ten thousand of SQS's ids with the longest reasons fit.
+const GENERATION_BYTES: usize = 16 * 1024 * 1024;
+
 /// What became of a message here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Past {
@@ -47,6 +50,8 @@ pub enum Past {
 pub struct Recollection {
     recent: HashMap<Arc<str>, Past, RandomState>,
     older: HashMap<Arc<str>, Past, RandomState>,
+    /// The bytes of the newer generation.
+    bytes: usize,
 }
 
 impl Recollection {
@@ -68,12 +73,17 @@ impl Recollection {
     /// Remembers the latest state of a message, as a ledger asks for with
     /// [`Effect::Remember`](crate::Effect::Remember).
     pub fn learn(&mut self, message_id: impl Into<Arc<str>>, past: Past) {
-        if self.recent.len() == GENERATION {
+        let message_id = message_id.into();
+        let bytes = message_id.len() + if let Past::Condemned(reason) = &past { reason.len() } else { 0 };
+        if self.recent.len() == GENERATION || self.bytes + bytes > GENERATION_BYTES {
             mem::swap(&mut self.recent, &mut self.older);
             // Its room stays for the next generation.
             self.recent.clear();
+            self.bytes = 0;
         }
-        self.recent.insert(message_id.into(), past);
+        // One that is learned again counts twice, which only makes the generation shorter.
+        self.bytes += bytes;
+        self.recent.insert(message_id, past);
     }
 }
 
@@ -108,6 +118,18 @@ mod tests {
             if let Some(gone) = n.checked_sub(2 * GENERATION) {
                 assert_eq!(recollection.of(&gone.to_string()), None, "{n}");
             }
+        }
+    }
+
+    #[test]
+    fn long_ids_and_reasons_make_generations_shorter() {
+        let mut recollection = Recollection::default();
+        for n in 0..2_000 {
+            let reason = Past::Condemned("r".repeat(20_000));
+            recollection.learn(format!("{n:0>20000}"), reason.clone());
+            assert_eq!(recollection.of(&format!("{n:0>20000}")), Some(&reason));
+            let bytes = (recollection.recent.len() + recollection.older.len()) * 40_000;
+            assert!(bytes <= 2 * GENERATION_BYTES, "{n}: {bytes}");
         }
     }
 

@@ -26,6 +26,7 @@ use journal::Journal;
 use lazy::LazyStore;
 
 pub(crate) use journal::millis;
+pub(crate) use redact::redact;
 pub use redact::redacted;
 
 /// Where claims and histories are kept, and how.

@@ -21,6 +21,7 @@ use tracing::Instrument as _;
 
 use crate::batch_report::BatchReport;
 use crate::books::Books;
+use crate::books::redact;
 use crate::handlers::TokioHost;
 use crate::memory::Memory;
 use crate::resources::ResourceProbe;
@@ -357,7 +358,8 @@ impl Driver {
         };
         let router = Arc::clone(&self.router);
         let run = async move {
-            let report = router.run(attempt).await;
+            let mut report = router.run(attempt).await;
+            redact(&mut report.ending);
             send(&inputs, Input::Ended(start.delivery, report)).await;
         };
         // Whatever this loop's logs are about, its runs' logs are too.

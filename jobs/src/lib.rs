@@ -169,16 +169,16 @@ pub fn router(settings: &Settings) -> Router {
 /// taken for jobs that no one has written.
 pub fn router_if_enabled(lookup: impl Fn(&str) -> Option<String>) -> Result<Router, String> {
     let switch = lookup(SAMPLE_JOBS).unwrap_or_default();
-    match switch.trim() {
-        "on" => {}
+    let switch = match switch.trim() {
+        "on" => None,
         "" | "off" => return Err(NOTHING_TO_RUN.to_owned()),
-        _ => return Err(format!("{SAMPLE_JOBS}: must be one of on, off")),
-    }
-    let settings = Settings::from_lookup(lookup).map_err(|problems| {
-        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        problems.join("\n  ")
-    })?;
-    Ok(router(&settings))
+        _ => Some(InvalidSetting { name: SAMPLE_JOBS, problem: "must be one of on, off".to_owned() }),
+    };
+    let problems = match (switch, Settings::from_lookup(lookup)) {
+        (None, Ok(settings)) => return Ok(router(&settings)),
+        (switch, settings) => switch.into_iter().chain(settings.err().unwrap_or_default()),
+    };
+    Err(problems.map(|problem| problem.to_string()).collect::<Vec<_>>().join("\n  "))
 }
 
 /// The two ways to give this repository's binaries something to run.

@@ -9,7 +9,7 @@ mod reader;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
-pub(crate) use billing::{BillingSettings, Token};
+pub(crate) use billing::{BillingSettings, SecretUri, Token};
 pub(crate) use mail::{MailRoute, MailSettings};
 use reader::Reader;
 
@@ -250,6 +250,63 @@ mod tests {
         let settings = read(&[(SMTP_URL, "smtps://u:secret@localhost"), (MAIL_FROM, "a@b.example")]).unwrap();
         assert!(matches!(settings.mail.route, MailRoute::Smtp(_)));
         assert!(!format!("{settings:?}").contains("secret"));
+    }
+
+    #[test]
+    fn every_variable_is_among_those_that_are_known() {
+        let asked = std::cell::RefCell::new(std::collections::BTreeSet::new());
+        for route in [SMTP_URL, MAIL_OUTBOX] {
+            drop(Settings::from_lookup(|name| {
+                asked.borrow_mut().insert(name.to_owned());
+                (name == route).then(|| "smtp://localhost".to_owned())
+            }));
+        }
+        let known = VARIABLES.iter().filter(|name| **name != SAMPLE_JOBS).map(|&name| name.to_owned());
+        assert_eq!(asked.into_inner(), known.collect());
+    }
+
+    #[test]
+    fn a_blank_variable_is_unset_and_values_are_trimmed() {
+        let blank = Settings::from_lookup(|_| Some(" \t\n".to_owned())).unwrap();
+        assert!(matches!(blank.mail.route, MailRoute::Unset) && blank.billing.url.is_none());
+        assert_eq!(read(&[(MAX_PIXELS, " 7\n")]).unwrap().limits.pixels, 7);
+    }
+
+    #[test]
+    fn sample_jobs_run_only_if_they_are_asked_for() {
+        let run = |switch: &str, pixels: &str| {
+            crate::router_if_enabled(|name| match name {
+                SAMPLE_JOBS => Some(switch.to_owned()),
+                MAX_PIXELS => Some(pixels.to_owned()),
+                _ => None,
+            })
+        };
+        assert!(run(" on ", "").is_ok_and(|router| router.types().any(|job_type| job_type == "email.send")));
+        for switch in ["", " ", "off"] {
+            let error = run(switch, "many").err().unwrap();
+            assert!(
+                error.contains("DRUMLINE_FORWARD_TO") && error.contains("DRUMLINE_SAMPLE_JOBS=on"),
+                "{error}"
+            );
+        }
+        let error = run("yes", "many").err().unwrap();
+        assert!(error.contains(SAMPLE_JOBS) && error.contains(MAX_PIXELS), "{error}");
+    }
+
+    proptest::proptest! {
+        /// No text makes a setting panic.
+        #[test]
+        fn any_text_is_a_value_or_a_problem(
+            index in 0..VARIABLES.len(),
+            text in proptest::prop_oneof![
+                proptest::prelude::any::<String>(),
+                r"(smtps?|https?|file)?:?/{0,3}[\w.:@\[\]]{0,12}[/?#=&%\w]{0,12}",
+                r"[0-9]{1,40}[a-zµ ]{0,6}",
+                r"[\w <>@.,;\x22]{0,20}",
+            ],
+        ) {
+            drop(Settings::from_lookup(|name| (name == VARIABLES[index]).then(|| text.clone())));
+        }
     }
 
     #[test]

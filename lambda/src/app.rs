@@ -7,7 +7,7 @@ use bytes::Bytes;
 use drumline::Router;
 use drumline_host::aws::check_environment;
 use drumline_host::logging::{self, Spans};
-use drumline_host::{Environment, forward_to, runtimes, variable};
+use drumline_host::{Environment, forward_to, redacted, runtimes, variable};
 use http::{Method, Request};
 use lambda_runtime::Diagnostic;
 use lambda_runtime_api_client::{Client, build_request};
@@ -79,7 +79,7 @@ impl App {
         };
         let router = match router {
             Ok(router) => router,
-            Err(problems) => return io.block_on(refuse("Settings", &problems)),
+            Err(problems) => return io.block_on(refuse("Settings", &redacted(&problems))),
         };
         let function = Arc::new(Function::new(settings, router, handlers.handle().clone()));
         let result = io.block_on(converse(function));

@@ -145,5 +145,7 @@ fn epoch_ms(at: Instant, now: Instant) -> u64 {
 }
 
 #[cfg(test)]
+mod figures;
+#[cfg(test)]
 #[path = "memory/tests.rs"]
 mod tests;

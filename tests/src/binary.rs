@@ -20,7 +20,7 @@ pub fn binary(package: &str, name: &str) -> PathBuf {
 }
 
 fn build(package: &str, name: &str, profile: &Path) {
-    let cargo = std::env::var("CARGO").expect("cargo says where it is when it runs a test");
+    let cargo = drumline_store::variable("CARGO").expect("cargo says where it is when it runs a test");
     let profile =
         profile.file_name().and_then(|name| name.to_str()).expect("cargo's folders have plain names");
     let profile = if profile == "debug" { "dev" } else { profile };

@@ -36,7 +36,7 @@ const ROLE: &str = "arn:aws:iam::000000000000:role/function";
 /// the tests. `cargo xtask test` sets `DRUMLINE_TEST_LAMBDA` where they can.
 #[allow(clippy::explicit_write, reason = "`eprintln` is what the test runner keeps back")]
 pub fn can_deploy() -> bool {
-    let can = std::env::var_os("DRUMLINE_TEST_LAMBDA").is_some();
+    let can = drumline_store::variable("DRUMLINE_TEST_LAMBDA").is_some();
     if !can {
         // The test runner names threads after their tests. It keeps back what a test prints that succeeds, but not what
         // goes straight to the stream.

@@ -18,7 +18,7 @@ pub const REGION: &str = "eu-central-1";
 /// # Panics
 /// Where `DRUMLINE_TEST_LOCALSTACK` does not tell it.
 pub fn localstack() -> String {
-    std::env::var("DRUMLINE_TEST_LOCALSTACK").expect(
+    drumline_store::variable("DRUMLINE_TEST_LOCALSTACK").expect(
         "DRUMLINE_TEST_LOCALSTACK must be the URL of a running LocalStack: `cargo xtask test` starts one",
     )
 }

@@ -17,7 +17,7 @@ use crate::worker::free_address;
 /// the calling test is left out.
 #[allow(clippy::explicit_write, reason = "`eprintln` is what the test runner keeps back")]
 pub fn shared_store(variable: &str) -> Option<String> {
-    let url = std::env::var(variable).ok();
+    let url = drumline_store::variable(variable);
     if url.is_none() {
         let thread = std::thread::current();
         let test = thread.name().unwrap_or("a test");

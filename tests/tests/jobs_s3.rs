@@ -25,9 +25,9 @@ const LOCALSTACK: &str = "DRUMLINE_TEST_LOCALSTACK";
 /// The SDK takes its endpoint from the environment, which a running test must not change. So the test runs itself
 /// once more, in a process that has it.
 fn within_localstack(test: &str, body: impl Future<Output = ()>) {
-    let endpoint = std::env::var(LOCALSTACK)
-        .unwrap_or_else(|_| panic!("{LOCALSTACK} is not set: run this test by `cargo xtask test`"));
-    if std::env::var("AWS_ENDPOINT_URL").as_deref() == Ok(&endpoint) {
+    let endpoint = drumline_store::variable(LOCALSTACK)
+        .unwrap_or_else(|| panic!("{LOCALSTACK} is not set: run this test by `cargo xtask test`"));
+    if drumline_store::variable("AWS_ENDPOINT_URL").as_ref() == Some(&endpoint) {
         tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(body);
         return;
     }

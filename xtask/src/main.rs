@@ -1,5 +1,6 @@
 //! Drumline's development tasks: `cargo xtask COMMAND`. One module per command; what they share sits beside them.
 #![allow(clippy::print_stdout, reason = "a terminal tool: its messages are its output")]
+#![allow(clippy::disallowed_methods, reason = "a terminal tool has no settings: it hands its environment on")]
 
 mod aws_smoke;
 mod bench;

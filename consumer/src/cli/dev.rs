@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use drumline::{Observer, Router};
 use drumline_host::logging::{self, Spans};
-use drumline_host::{Environment, Settings, runtimes};
+use drumline_host::{Environment, Settings, raise_descriptor_limit, runtimes};
 use drumline_queue::{Endpoint, Server};
 
 use super::exit::Failed;
@@ -47,6 +47,10 @@ pub(super) fn command() -> Command {
                 .value_parser(value_parser!(SocketAddr))
                 .default_value("127.0.0.1:9324")
                 .help("Where the queue is served; port 0 takes a free one"),
+            Arg::new("allow-remote")
+                .long("allow-remote")
+                .action(ArgAction::SetTrue)
+                .help("Let other machines reach the queue, which takes any credentials"),
             Arg::new("once").long("once").action(ArgAction::SetTrue).help("Exit when the sample jobs are through"),
             Arg::new("queue-only")
                 .long("queue-only")
@@ -105,6 +109,13 @@ struct Dev {
 impl Dev {
     async fn start(args: &ArgMatches) -> Result<Self, Failed> {
         let addr = args.get_one::<SocketAddr>("sqs-addr").expect("it has a default");
+        if !addr.ip().to_canonical().is_loopback() && !args.get_flag("allow-remote") {
+            return Err(Failed::usage(format!(
+                "--sqs-addr {addr} can be reached from other machines, and the queue takes any credentials: use 127.0.0.1, or add \
+                 --allow-remote if all who reach the address may send, read and delete messages"
+            )));
+        }
+        raise_descriptor_limit();
         let server = Server::bind(addr).await.map_err(|error| {
             Failed::unavailable(format!(
                 "cannot serve the queue on {addr}: {error}; --sqs-addr takes another address"

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{ArgMatches, Command};
 use drumline::DrainSummary;
 use drumline_host::logging::{self, Spans};
-use drumline_host::{Environment, Forward, Settings, forward_to, runtimes};
+use drumline_host::{Environment, Forward, Settings, forward_to, redacted, runtimes};
 use tracing::info;
 
 use super::exit::Failed;
@@ -60,6 +60,6 @@ fn consumer_for(settings: Settings, router: MakeRouter) -> Result<Consumer, Fail
             let Forward { router, target } = forward_to(target, settings.forward_health.as_deref());
             Ok(Consumer::new(settings, router).target(target))
         }
-        None => Ok(Consumer::new(settings, router().map_err(Failed::usage)?)),
+        None => Ok(Consumer::new(settings, router().map_err(|text| Failed::usage(redacted(&text)))?)),
     }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use drumline::Ending;
 use regex_lite::Regex;
 
 /// What stands in the place of a secret.
@@ -28,6 +29,15 @@ static SECRETS: LazyLock<Vec<(Regex, String)>> = LazyLock::new(|| {
     let compiled = patterns.map(|(pattern, left)| (Regex::new(pattern).expect("the pattern is sound"), left));
     compiled.into()
 });
+
+/// Takes what looks like a secret out of a run's reason, before it is logged, kept, or sent along with a dead letter.
+pub(crate) fn redact(ending: &mut Ending) {
+    if let Some(reason) = ending.reason_mut()
+        && let Cow::Owned(clean) = redacted(reason)
+    {
+        *reason = clean;
+    }
+}
 
 /// `text` without what looks like a secret. No promise: a handler does best not to put one into its reasons.
 pub fn redacted(text: &str) -> Cow<'_, str> {

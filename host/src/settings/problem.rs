@@ -4,6 +4,8 @@ use std::fmt;
 
 use drumline::Router;
 
+use crate::books::redacted;
+
 /// A problem with one setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -47,7 +49,7 @@ impl Problems {
         }
         match router() {
             Ok(_) => self.to_string(),
-            Err(more) => format!("{self}\nand with the handlers':\n  {more}"),
+            Err(more) => format!("{self}\nand with the handlers':\n  {}", redacted(&more)),
         }
     }
 }

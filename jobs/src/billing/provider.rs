@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use drumline::{CancelReason, Context, Failure};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
-use http::{HeaderValue, Request, Uri};
+use http::{HeaderValue, Request};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 
 use super::answer::{AMBIGUOUS, Answer, Receipt, retry_after, verdict};
 use super::payload::Charge;
-use crate::settings::{BillingSettings, Token};
+use crate::settings::{BillingSettings, SecretUri, Token};
 
 /// How long the TCP connection may take. A connection that is not there has charged nobody, which is worth knowing apart.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,7 +38,7 @@ type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 /// The payment provider. Nothing is connected to before the first charge.
 pub(super) struct Provider {
-    url: Uri,
+    url: SecretUri,
     token: Option<Token>,
     timeout: Duration,
     client: OnceLock<HttpClient>,
@@ -74,7 +74,7 @@ impl Provider {
 
     fn request(&self, charge: &Charge) -> Result<Request<Full<Bytes>>, Failure> {
         let body = Full::new(Bytes::from(serde_json::to_vec(charge)?));
-        let mut request = Request::post(self.url.clone())
+        let mut request = Request::post(self.url.expose().clone())
             .header(CONTENT_TYPE, "application/json")
             .header(ACCEPT, "application/json")
             .header(USER_AGENT, concat!("drumline/", env!("CARGO_PKG_VERSION")))
@@ -104,7 +104,7 @@ impl Provider {
     }
 
     fn unanswered(&self, error: Error) -> Failure {
-        let provider = self.url.authority().map_or("the provider", |authority| authority.as_str());
+        let provider = self.url.expose().authority().map_or("the provider", |authority| authority.as_str());
         let before = error.is_connect();
         // As a failure it has its causes in its words.
         let error = Failure::from(error);

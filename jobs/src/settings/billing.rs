@@ -18,7 +18,7 @@ const MAX_TIMEOUT: Duration = Duration::from_mins(10);
 #[derive(Debug, Clone)]
 pub(crate) struct BillingSettings {
     /// `None` where nobody said.
-    pub(crate) url: Option<Uri>,
+    pub(crate) url: Option<SecretUri>,
     pub(crate) token: Option<Token>,
     /// How long one request may take, from connecting to the answer's last byte.
     pub(crate) timeout: Duration,
@@ -33,7 +33,7 @@ impl BillingSettings {
             if let Err(problem) = &parsed {
                 read.problem(BILLING_URL, *problem);
             }
-            parsed.ok()
+            parsed.ok().map(SecretUri)
         });
         let token = read.get(BILLING_TOKEN).and_then(|value| {
             let token = Token::new(value);
@@ -58,6 +58,25 @@ fn parse_url(value: &str) -> Result<Uri, &'static str> {
         return Err("credentials do not belong into the URL: DRUMLINE_BILLING_TOKEN is for them");
     }
     url.as_str().parse().map_err(|_| NO_URL)
+}
+
+/// An address whose query may hold a key.
+#[derive(Clone)]
+pub(crate) struct SecretUri(Uri);
+
+impl SecretUri {
+    /// The address as a whole, for the request.
+    pub(crate) fn expose(&self) -> &Uri {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for SecretUri {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let query = if self.0.query().is_some() { "?***" } else { "" };
+        let authority = self.0.authority().map_or("", |authority| authority.as_str());
+        write!(f, "{}://{authority}{}{query}", self.0.scheme_str().unwrap_or_default(), self.0.path())
+    }
 }
 
 /// A secret that goes out as `Authorization: Bearer`, and nowhere else.
@@ -105,12 +124,12 @@ mod tests {
         assert!(unset.url.is_none() && unset.token.is_none());
         assert_eq!(unset.timeout, Duration::from_secs(10));
         let set = read(&[
-            (BILLING_URL, "https://payments.example.com/v1/charges"),
+            (BILLING_URL, "https://payments.example.com/v1/charges?key=secret"),
             (BILLING_TOKEN, "sk_secret"),
             (BILLING_TIMEOUT, "1m 30s"),
         ]);
         let set = set.unwrap();
-        assert_eq!(set.url.as_ref().unwrap().path(), "/v1/charges");
+        assert_eq!(set.url.as_ref().unwrap().expose().path(), "/v1/charges");
         assert_eq!(set.timeout, Duration::from_secs(90));
         assert_eq!(set.token.as_ref().unwrap().header(), "Bearer sk_secret");
         let header = set.token.as_ref().unwrap().header();

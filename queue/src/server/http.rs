@@ -3,6 +3,7 @@
 //! <https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html>
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -11,6 +12,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use super::endpoint::Endpoint;
 use crate::error::{ErrorCode, SqsError};
@@ -18,6 +20,9 @@ use crate::object::from_object;
 
 /// The largest request body read: a full batch whose every byte is escaped to six in JSON, and some for the rest.
 const MAX_REQUEST_BYTES: usize = 8 << 20;
+
+/// The time that a request's body may take to arrive.
+const BODY_TIME: Duration = Duration::from_secs(30);
 
 const JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.0");
 
@@ -36,7 +41,9 @@ pub(super) async fn answer(
     let (head, body) = request.into_parts();
     let Some(target) = head.headers.get("x-amz-target") else { return Ok(old_protocol()) };
     let action = target.to_str().ok().and_then(|target| target.strip_prefix("AmazonSQS."));
-    let result = match (action, Limited::new(body, MAX_REQUEST_BYTES).collect().await) {
+    let body = timeout(BODY_TIME, Limited::new(body, MAX_REQUEST_BYTES).collect());
+    let body = body.await.unwrap_or_else(|_| Err("it did not arrive in time".into()));
+    let result = match (action, body) {
         (Some(action), Ok(body)) => act(&endpoint, action, &body.to_bytes()).await,
         (None, _) => Err(unknown_action(target)),
         (_, Err(error)) => {

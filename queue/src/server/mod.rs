@@ -1,27 +1,26 @@
 //! The HTTP front: an SQS endpoint on a socket.
 
 mod clock;
+mod connections;
 mod endpoint;
 mod http;
 mod waiting;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::net::{TcpListener, ToSocketAddrs};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 pub use endpoint::Endpoint;
 
 use crate::sqs::Identity;
 
-/// Connections served at once; further ones wait in the operating system's backlog. An SDK client keeps about as many
-/// connections as it has requests in the air, so this is ten busy consumers.
+/// Connections served at once. Beyond it the one that has been idle longest is closed for the next one; if all are busy, that
+/// waits in the operating system's backlog. An SDK client keeps about as many connections as it has requests in flight, so
+/// this is ten busy consumers.
 pub const MAX_CONNECTIONS: usize = 1_024;
 
 /// How long [`Server::shutdown`] lets requests finish. Without long polls they take milliseconds.
@@ -58,11 +57,15 @@ impl Server {
     ///
     /// Those of binding the socket.
     pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
+        Self::bind_with(addr, MAX_CONNECTIONS).await
+    }
+
+    async fn bind_with(addr: impl ToSocketAddrs, connections: usize) -> io::Result<Self> {
         let listener = TcpListener::bind(addr).await?;
         let local_addr = listener.local_addr()?;
         let endpoint = Endpoint::new(Identity::at(format!("http://{local_addr}")));
         let (stop, stopped) = watch::channel(false);
-        let accepting = tokio::spawn(accept(listener, endpoint.clone(), stopped));
+        let accepting = tokio::spawn(connections::accept(listener, endpoint.clone(), connections, stopped));
         Ok(Self { local_addr, endpoint, stop, accepting })
     }
 
@@ -101,54 +104,4 @@ impl Drop for Server {
         // The connections belong to this task and end with it.
         self.accepting.abort();
     }
-}
-
-async fn accept(listener: TcpListener, endpoint: Endpoint, mut stopped: watch::Receiver<bool>) {
-    let mut alarm = JoinSet::new();
-    alarm.spawn(endpoint.clone().ring());
-    let mut connections = JoinSet::new();
-    let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    loop {
-        let permit = Arc::clone(&free).acquire_owned();
-        // Cancel-safe: a permit or a connection that is not yet there is not lost, `join_next` and `changed` are
-        // documented to be.
-        let accepted = tokio::select! {
-            _ = stopped.changed() => break,
-            Some(_) = connections.join_next() => continue,
-            accepted = async { (permit.await, listener.accept().await) } => accepted,
-        };
-        match accepted {
-            (Ok(permit), Ok((stream, _))) => {
-                let serving = serve(stream, endpoint.clone(), stopped.clone());
-                connections.spawn(async move {
-                    serving.await;
-                    drop(permit);
-                });
-            }
-            // The semaphore is never closed. Accepting fails when the process has no file descriptor left or the client
-            // was faster to leave; both pass, and yielding keeps this from starving what frees descriptors.
-            (_, Err(_)) | (Err(_), _) => tokio::task::yield_now().await,
-        }
-    }
-    drop(listener);
-    while connections.join_next().await.is_some() {}
-}
-
-/// Serves one connection until the client closes it or the server stops.
-async fn serve(stream: TcpStream, endpoint: Endpoint, mut stopped: watch::Receiver<bool>) {
-    // Answers are written whole, so waiting for more to send only adds delay. If the option cannot be set the
-    // connection is broken, and serving it will say so.
-    let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| http::answer(endpoint.clone(), request));
-    // No timeout on idle connections: clients keep them for their next request, and closing one races with that request.
-    let connection = hyper::server::conn::http1::Builder::new()
-        .header_read_timeout(None)
-        .serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
-    // A connection's error concerns its client alone, who sees it as well.
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        _ = stopped.changed() => connection.as_mut().graceful_shutdown(),
-    }
-    let _ = connection.await;
 }

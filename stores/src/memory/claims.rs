@@ -28,9 +28,11 @@ pub const MAX_BYTES: usize = 128 * 1024 * 1024;
 /// are records, and each that is passed over is then the last to be forgotten: more than this means that all of them run.
 const MAX_PASSED_OVER: usize = 1_000;
 
-/// How many duplicates are found by their own job ids. They are few, and only people ask for them; with the longest ids
-/// and keys, they take 20 MB.
+/// How many duplicates are found by their own job ids. They are few, and only people ask for them.
 const MAX_DUPLICATES: usize = 10_000;
+
+/// How many bytes the job ids of duplicates have, with the keys that they lead to.
+const MAX_DUPLICATES_BYTES: usize = 16 * 1024 * 1024;
 
 /// All claims of this process.
 #[derive(Debug)]
@@ -62,7 +64,7 @@ impl Claims {
             keep,
             records: Records::new(MAX_RECORDS),
             locks: HashMap::new(),
-            duplicates: JobIds::new(MAX_DUPLICATES),
+            duplicates: JobIds::new(MAX_DUPLICATES, MAX_DUPLICATES_BYTES),
             counter: 0,
             bytes: 0,
         }

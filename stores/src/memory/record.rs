@@ -106,7 +106,13 @@ impl Record {
 
     /// The bytes that producers and jobs choose.
     pub(super) fn weight(&self) -> usize {
-        self.name.weight() + self.message_id.len() + self.rest.as_ref().map_or(0, |rest| rest.weight())
+        let name = self.name.weight();
+        let rest = self.rest.as_ref().map_or(0, |rest| {
+            // Its holder is kept by the lock's name, and has the key.
+            let holder = rest.lock.as_ref().map_or(0, |lock| lock.len() + name);
+            rest.weight() + holder
+        });
+        name + self.message_id.len() + rest
     }
 }
 

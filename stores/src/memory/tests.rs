@@ -5,7 +5,7 @@ use super::*;
 
 const ARN: &str = "arn:aws:sqs:eu-west-1:123456789012:jobs";
 
-fn request(id: &str) -> ClaimRequest {
+pub(super) fn request(id: &str) -> ClaimRequest {
     ClaimRequest {
         identity: Arc::new(Identity::new(ARN, "image.process", None, id)),
         legacy_key: None,
@@ -18,11 +18,11 @@ fn request(id: &str) -> ClaimRequest {
     }
 }
 
-fn store() -> MemoryStore {
+pub(super) fn store() -> MemoryStore {
     MemoryStore::new("worker-1".into(), Keep::default())
 }
 
-async fn granted(store: &MemoryStore, request: &ClaimRequest) -> Arc<Claim> {
+pub(super) async fn granted(store: &MemoryStore, request: &ClaimRequest) -> Arc<Claim> {
     match store.claim(request).await.unwrap() {
         Admission::Granted(grant) => grant.claim,
         other => panic!("{other:?}"),

@@ -11,6 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Error};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
+use tracing::subscriber::{NoSubscriber, with_default};
 use url::Url;
 
 use crate::store::StoreError;
@@ -37,6 +38,28 @@ pub(super) struct Options {
     connections: usize,
 }
 
+/// The parameters that `sqlx` reads, besides `options[NAME]`.
+const PARAMETERS: [&str; 18] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
+
 impl Options {
     /// What a URL says.
     pub(super) fn read(url: &Url) -> Result<Self, String> {
@@ -51,12 +74,22 @@ impl Options {
                 })?
             }
         };
+        for (name, _) in &theirs {
+            if !PARAMETERS.contains(&name.as_str()) && !name.starts_with("options[") {
+                tracing::warn!(
+                    parameter = name,
+                    "ignoring a parameter of the store's URL that is not understood"
+                );
+            }
+        }
         let mut url = url.clone();
         url.set_query(None);
         if !theirs.is_empty() {
             url.query_pairs_mut().extend_pairs(theirs);
         }
-        let connect = PgConnectOptions::from_url(&url).map_err(|error| error.to_string())?;
+        // It would log such parameters with their values.
+        let connect = with_default(NoSubscriber::default(), || PgConnectOptions::from_url(&url));
+        let connect = connect.map_err(|error| error.to_string())?;
         let connect = match connect.get_application_name() {
             None => connect.application_name("drumline"),
             Some(_) => connect,

@@ -141,7 +141,7 @@ impl Drop for Server {
 /// `UID:GID`: PostgreSQL refuses to run as root.
 #[cfg(feature = "postgres")]
 fn account() -> Option<(u32, u32)> {
-    let account = std::env::var("DRUMLINE_TEST_POSTGRES_AS").ok()?;
+    let account = drumline_store::variable("DRUMLINE_TEST_POSTGRES_AS")?;
     let (uid, gid) = account.split_once(':').expect("DRUMLINE_TEST_POSTGRES_AS is UID:GID");
     Some((uid.parse().unwrap(), gid.parse().unwrap()))
 }

@@ -94,7 +94,7 @@ fn place(kind: Kind) -> Option<String> {
 /// What the environment names; where it does not, says that the calling test is left out.
 #[allow(clippy::explicit_write, reason = "`eprintln` is what the test runner keeps back")]
 pub fn variable(name: &str) -> Option<String> {
-    let value = std::env::var(name).ok();
+    let value = drumline_store::variable(name);
     if value.is_none() {
         let thread = std::thread::current();
         let test = thread.name().unwrap_or("a test");

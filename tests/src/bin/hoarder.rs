@@ -42,7 +42,7 @@ fn hoard(addr: &str) -> std::io::Result<()> {
 }
 
 fn main() -> ExitCode {
-    if let Ok(addr) = std::env::var(HOARDS_FOR) {
+    if let Some(addr) = drumline_consumer::variable(HOARDS_FOR) {
         thread::spawn(move || hoard(&addr));
     }
     drumline_consumer::App::new(|| Ok(Router::new().handle(need))).main()

@@ -35,7 +35,7 @@ async fn write(ctx: Context, job: RowWrite) -> Result<(), Failure> {
 
 fn main() -> ExitCode {
     let router = || Ok(Router::new().handle(write));
-    if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
+    if drumline_consumer::variable("AWS_LAMBDA_RUNTIME_API").is_some() {
         drumline_lambda::App::new(router).main()
     } else {
         drumline_consumer::App::new(router).main()

@@ -45,14 +45,14 @@ async fn wrong_settings_are_all_told_at_once() {
     let (finished, api) = refused(launch).await;
     let words = [
         "8 problems",
-        "forward_to",
-        "concurrency = \"none\" (environment): must be a whole number",
-        "deadline_margin = \"soon\" (environment): is not a duration",
-        "fifo_stop = \"never\" (environment): must be one of group, batch",
-        "all_failed = \"throw\" (environment): must be one of list, error",
-        "retry = \"linear(1s)\" (environment)",
-        "visibility_timeout = \"1500ms\" (environment)",
-        "permanent_failures = \"drop\" (environment)",
+        "DRUMLINE_FORWARD_TO = \"***\"",
+        "DRUMLINE_CONCURRENCY = \"none\": must be a whole number",
+        "DRUMLINE_DEADLINE_MARGIN = \"soon\": is not a duration",
+        "DRUMLINE_FIFO_STOP = \"never\": must be one of group, batch",
+        "DRUMLINE_ALL_FAILED = \"throw\": must be one of list, error",
+        "DRUMLINE_RETRY = \"linear(1s)\"",
+        "DRUMLINE_VISIBILITY_TIMEOUT = \"1500ms\"",
+        "DRUMLINE_PERMANENT_FAILURES = \"drop\"",
     ];
     expect_told(&finished, &api, &words);
 }
@@ -64,7 +64,7 @@ async fn wrong_settings_of_the_jobs_are_told_with_them() {
         .env("DRUMLINE_MAX_PIXELS", "many")
         .env("DRUMLINE_SMTP_URL", "smtp://mail.example.com");
     let (finished, api) = refused(launch).await;
-    expect_told(&finished, &api, &["concurrency", "DRUMLINE_MAX_PIXELS", "DRUMLINE_MAIL_FROM"]);
+    expect_told(&finished, &api, &["DRUMLINE_CONCURRENCY", "DRUMLINE_MAX_PIXELS", "DRUMLINE_MAIL_FROM"]);
 }
 
 #[tokio::test]

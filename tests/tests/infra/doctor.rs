@@ -61,8 +61,8 @@ async fn an_environment_that_the_runtime_would_refuse_is_found_in_its_template()
     let path = folder.path().join("worker.yaml");
     let text = std::fs::read_to_string(infra("cloudformation/worker-fargate.yaml")).unwrap();
     for (setting, broken, words) in [
-        ("${ShutdownGraceSeconds}s", "soon", "shutdown_grace = \"soon\""),
-        ("DRUMLINE_CONCURRENCY", "DRUMLINE_CONCURENCY", "DRUMLINE_CONCURENCY: is no setting"),
+        ("${ShutdownGraceSeconds}s", "soon", "DRUMLINE_SHUTDOWN_GRACE = \"soon\""),
+        ("DRUMLINE_CONCURRENCY", "DRUMLINE_CONCURENCY", "DRUMLINE_CONCURENCY: no such setting"),
     ] {
         assert!(text.contains(setting), "{setting}");
         std::fs::write(&path, text.replace(setting, broken)).unwrap();

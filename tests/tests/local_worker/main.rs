@@ -3,8 +3,10 @@
 
 mod backoff;
 mod doors;
+mod environment;
 mod last_attempt;
 mod preflight;
 mod resources;
 mod target;
+mod secrets;
 mod unbounded;

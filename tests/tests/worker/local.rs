@@ -1,8 +1,10 @@
 //! What needs no queue of anybody's: `drumline config` and `drumline dev`.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use drumline_tests::{Launch, Signal, client, eventually};
+use drumline_tests::{Launch, Signal, Worker, client, eventually};
+use tokio::io::AsyncWriteExt;
 
 #[tokio::test]
 async fn config_tells_where_every_setting_comes_from() {
@@ -75,17 +77,23 @@ async fn dev_once_does_the_sample_jobs_and_ends() {
     }
 }
 
-#[tokio::test]
-async fn dev_queue_only_serves_until_it_is_interrupted() {
+/// Starts a queue that nothing consumes. Returns its process, its endpoint and its URL.
+async fn queue_only() -> (Worker, String, String) {
     let worker = Launch::new(&["dev", "--queue-only", "--sqs-addr", "127.0.0.1:0"]).spawn();
-    let told = |worker: &drumline_tests::Worker| {
+    let shown = |worker: &Worker| {
         let text = worker.stdout().join("\n");
         let endpoint = text.split_once("SQS endpoint ")?.1.split_once(',')?.0.to_owned();
         let url = text.split_once("queue ")?.1.split_once(',')?.0.to_owned();
         Some((endpoint, url))
     };
-    eventually("it tells its endpoint", async || told(&worker).is_some()).await;
-    let (endpoint, url) = told(&worker).unwrap();
+    eventually("it shows its endpoint", async || shown(&worker).is_some()).await;
+    let (endpoint, url) = shown(&worker).unwrap();
+    (worker, endpoint, url)
+}
+
+#[tokio::test]
+async fn dev_queue_only_serves_until_it_is_interrupted() {
+    let (worker, endpoint, url) = queue_only().await;
     let sqs = client(&endpoint);
     assert_eq!(sqs.get_queue_url().queue_name("jobs").send().await.unwrap().queue_url(), Some(&*url));
     let sent = sqs.send_message().queue_url(&url).message_body("hello").send().await.unwrap();
@@ -115,4 +123,42 @@ async fn dev_on_an_address_in_use_tells_the_way_out() {
     let finished = Launch::new(&["dev", "--sqs-addr", &address]).finish().await;
     assert_eq!(finished.status, Some(69), "{}", finished.errors());
     assert!(finished.errors().contains("--sqs-addr"), "{}", finished.errors());
+}
+
+#[tokio::test]
+async fn dev_works_beside_more_idle_connections_than_it_keeps() {
+    drumline_host::raise_descriptor_limit();
+    let (worker, endpoint, url) = queue_only().await;
+    let address = endpoint.strip_prefix("http://").unwrap();
+    let mut idle = Vec::new();
+    for number in 0..1_100 {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        // Some of them with half a request.
+        if number % 2 == 0 {
+            stream.write_all(b"POST / HTTP/1.1\r\nhost:").await.unwrap();
+        }
+        idle.push(stream);
+    }
+    let begun = Instant::now();
+    let sqs = client(&endpoint);
+    let sent = sqs.send_message().queue_url(&url).message_body("hello").send().await.unwrap();
+    let received = sqs.receive_message().queue_url(&url).send().await.unwrap().messages.unwrap();
+    assert_eq!(received[0].message_id, sent.message_id);
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    worker.signal(Signal::INT);
+    assert_eq!(worker.finish().await.status, Some(0));
+    drop(idle);
+}
+
+#[tokio::test]
+async fn dev_is_open_to_other_machines_only_if_it_is_allowed_to() {
+    for address in ["0.0.0.0:0", "[::]:0", "[::ffff:0.0.0.0]:0", "192.0.2.1:9324"] {
+        let finished = Launch::new(&["dev", "--queue-only", "--sqs-addr", address]).finish().await;
+        assert_eq!(finished.status, Some(64), "{address}: {}", finished.errors());
+        assert!(finished.errors().contains("--allow-remote"), "{address}: {}", finished.errors());
+    }
+    let open = Launch::new(&["dev", "--queue-only", "--sqs-addr", "0.0.0.0:0", "--allow-remote"]).spawn();
+    eventually("it serves", async || open.stdout().join("\n").contains("SQS endpoint")).await;
+    open.signal(Signal::INT);
+    assert_eq!(open.finish().await.status, Some(0));
 }

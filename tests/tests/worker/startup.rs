@@ -48,11 +48,11 @@ async fn wrong_settings_are_all_told_at_once() {
     let words = [
         "6 problems",
         "\"jobs\" is not a URL",
-        "concurrency = \"none\" (environment): must be a whole number",
-        "wait_time = \"21s\" (environment): must be whole seconds",
-        "handler_timeout = \"soon\" (flag): is not a duration",
-        "retry = \"linear(1s)\" (environment)",
-        "http_addr = \"9464\" (environment)",
+        "DRUMLINE_CONCURRENCY = \"none\": must be a whole number",
+        "DRUMLINE_WAIT_TIME = \"21s\": must be whole seconds",
+        "--handler-timeout = \"soon\": is not a duration",
+        "DRUMLINE_RETRY = \"linear(1s)\"",
+        "DRUMLINE_HTTP_ADDR = \"9464\"",
     ];
     expect(&finished, USAGE, &words);
 }
@@ -71,7 +71,7 @@ async fn wrong_settings_of_the_jobs_are_told_too() {
     };
     expect(&launch().finish().await, USAGE, &["DRUMLINE_MAX_PIXELS", "DRUMLINE_MAIL_FROM"]);
     let both = launch().env("DRUMLINE_CONCURRENCY", "none").finish().await;
-    expect(&both, USAGE, &["concurrency", "DRUMLINE_MAX_PIXELS", "DRUMLINE_MAIL_FROM"]);
+    expect(&both, USAGE, &["DRUMLINE_CONCURRENCY", "DRUMLINE_MAX_PIXELS", "DRUMLINE_MAIL_FROM"]);
 }
 
 #[tokio::test]

@@ -53,6 +53,12 @@ pub(crate) const RULES: &[Rule] = &[
         banned: &["tokio*", "async-std", "smol", "mio", "socket2", "hyper*", "axum*", "aws-*"],
         reason: "without its HTTP endpoint the queue is plain data that any runtime can hold",
     },
+    Rule {
+        package: "drumline-lambda",
+        features: "--all-features",
+        banned: &["aws-sdk-sso", "aws-sdk-ssooidc", "aws-sdk-signin"],
+        reason: "a function has its role's credentials, and its size is part of every cold start",
+    },
 ];
 
 impl Rule {

@@ -6,7 +6,7 @@ const SECRET: &str = "s3cret-9f2b";
 
 /// Expects the secret in nothing that anyone sees of these settings, right or wrong.
 fn expect_hidden(result: Result<Settings, Problems>, case: &str) {
-    let shown = match &result {
+    let shown = match result {
         Ok(settings) => format!("{settings:?}"),
         Err(problems) => format!("{problems}\n{problems:?}"),
     };

@@ -86,6 +86,9 @@ impl Function {
             .env("AWS_SECRET_ACCESS_KEY", "none")
             .stdout(Stdio::from(log.try_clone()?))
             .stderr(log);
+        if kind == Kind::WithJobs {
+            command.env("DRUMLINE_SAMPLE_JOBS", "on");
+        }
         let started_at = Instant::now();
         let process = Process::spawn(kind.label(), &mut command, interrupts)?;
         Ok(Self { process, api, started_at })

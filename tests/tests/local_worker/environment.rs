@@ -1,0 +1,131 @@
+//! The start of the real binaries in environments as they are: blank, misspelt, injected, with nothing to run.
+
+use drumline_tests::{App, Finished, FunctionLaunch, Launch, LocalQueue, Proxy, Setup};
+
+/// `EX_USAGE`.
+const USAGE: i32 = 64;
+
+/// Variables that stop a start, each with words that the message must have.
+const REFUSED: [(&str, &str, &[&str]); 12] = [
+    (
+        "DRUMLINE_FORWARD_URL",
+        "http://127.0.0.1:8080/",
+        &["DRUMLINE_FORWARD_URL", "did you mean DRUMLINE_FORWARD_TO?"],
+    ),
+    ("DRUMLINE_CONCURENCY", "3", &["did you mean DRUMLINE_CONCURRENCY?"]),
+    ("DRUMLINE_LOG_LEVEL", "debug", &["did you mean DRUMLINE_LOG?"]),
+    ("DRUMLINE_SMPT_URL", "smtp://a", &["did you mean DRUMLINE_SMTP_URL?"]),
+    ("DRUMLINE_LOG", "inof", &["DRUMLINE_LOG", "did you mean info?"]),
+    ("DRUMLINE_LOG", "warn,drumline=loud", &["DRUMLINE_LOG", "the levels are off, error"]),
+    ("DRUMLINE_RETRY", "foo", &["DRUMLINE_RETRY", "exponential(1s,2,5m)"]),
+    ("DRUMLINE_FORWARD_TO", "app:8080", &["DRUMLINE_FORWARD_TO", "http:// address"]),
+    ("DRUMLINE_STORE_URL", "localhost:6379", &["DRUMLINE_STORE_URL", "a store is memory:"]),
+    ("DRUMLINE_SMTP_URL", "mail:25", &["DRUMLINE_SMTP_URL"]),
+    ("DRUMLINE_BILLING_URL", "payments", &["DRUMLINE_BILLING_URL"]),
+    ("DRUMLINE_SAMPLE_JOBS", "yes", &["DRUMLINE_SAMPLE_JOBS", "on, off"]),
+];
+
+fn expect_refused(finished: &Finished, words: &[&str]) {
+    let errors = finished.errors();
+    assert_eq!(finished.status, Some(USAGE), "{errors}");
+    assert!(!errors.contains("panicked"), "{errors}");
+    for word in words {
+        assert!(errors.contains(word), "{word:?} in\n{errors}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_variable_stops_a_worker_before_it_asks_for_anything() {
+    let queue = LocalQueue::create(Setup::default()).await;
+    let proxy = Proxy::start(&queue.endpoint_url()).await;
+    for (name, value, words) in REFUSED {
+        let launch = Launch::on(&queue).env("AWS_ENDPOINT_URL", &proxy.url()).env(name, value);
+        expect_refused(&launch.finish().await, words);
+    }
+    assert_eq!(proxy.count(""), 0, "no request is made");
+}
+
+#[tokio::test]
+async fn a_wrong_variable_is_an_initialisation_error_of_a_function() {
+    for (name, value, words) in REFUSED {
+        let (finished, api) = FunctionLaunch::new().env(name, value).spawn().await.finish().await;
+        expect_refused(&finished, words);
+        assert!(api.asked().is_empty(), "{name}: it does not ask for work");
+        let errors = api.init_errors();
+        assert_eq!(errors.len(), 1, "{name}: {errors:?}");
+        let message = errors[0].body["errorMessage"].as_str().unwrap();
+        assert!(words.iter().all(|word| message.contains(word)), "{name}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn without_anything_to_run_no_message_is_touched_and_both_ways_out_are_said() {
+    let queue = LocalQueue::create(Setup::default()).await;
+    let proxy = Proxy::start(&queue.endpoint_url()).await;
+    let id = queue.send(r#"{"type":"email.send","payload":{}}"#);
+    let ways_out = ["nothing to run", "DRUMLINE_FORWARD_TO", "DRUMLINE_SAMPLE_JOBS=on"];
+    for switch in ["", " ", "off"] {
+        let launch = Launch::on(&queue).env("AWS_ENDPOINT_URL", &proxy.url());
+        expect_refused(&launch.env("DRUMLINE_SAMPLE_JOBS", switch).finish().await, &ways_out);
+        let (finished, api) =
+            FunctionLaunch::new().env("DRUMLINE_SAMPLE_JOBS", switch).spawn().await.finish().await;
+        expect_refused(&finished, &ways_out);
+        assert_eq!(api.init_errors().len(), 1);
+    }
+    assert_eq!(proxy.count(""), 0, "no request is made");
+    assert_eq!(queue.find(&id).unwrap().receive_count, 0);
+    // A wrong setting beside forward mode is the only problem: forward mode has no handlers.
+    let launch = Launch::on(&queue).env("DRUMLINE_SAMPLE_JOBS", "").env("DRUMLINE_CONCURRENCY", "0");
+    let finished = launch.env("DRUMLINE_FORWARD_TO", "http://127.0.0.1:9/").finish().await;
+    expect_refused(&finished, &["DRUMLINE_CONCURRENCY"]);
+    assert!(!finished.errors().contains("nothing to run"), "{}", finished.errors());
+}
+
+#[tokio::test]
+async fn a_worker_runs_among_blank_injected_and_foreign_variables() {
+    let (app, queue) = (App::always_ok().await, LocalQueue::create(Setup::default()).await);
+    queue.send(r#"{"type":"a.b","payload":{}}"#);
+    let mut launch = Launch::on(&queue).env("DRUMLINE_FORWARD_TO", &format!(" {} ", app.url()));
+    for (name, value) in [
+        ("DRUMLINE_CONFIG", ""),
+        ("DRUMLINE_STORE_URL", " "),
+        ("DRUMLINE_VISIBILITY_TIMEOUT", "\t"),
+        ("DRUMLINE_SMTP_URL", ""),
+        ("DRUMLINE_SERVICE_HOST", "10.0.0.11"),
+        ("DRUMLINE_SERVICE_PORT", "9464"),
+        ("DRUMLINE_SERVICE_PORT_HTTP", "9464"),
+        ("DRUMLINE_PORT", "tcp://10.0.0.11:9464"),
+        ("DRUMLINE_PORT_9464_TCP", "tcp://10.0.0.11:9464"),
+        ("DRUMLINE_PORT_9464_TCP_PROTO", "tcp"),
+        ("DRUMLINE_PORT_9464_TCP_PORT", "9464"),
+        ("DRUMLINE_PORT_9464_TCP_ADDR", "10.0.0.11"),
+        ("DRUMLINE_METRICS_SERVICE_HOST", "10.0.0.11"),
+        ("DRUMLINE_MAX_PIXELS", "1000"),
+        ("DRUMLINE_DEPLOYED_BY", "pipeline"),
+    ] {
+        launch = launch.env(name, value);
+    }
+    let worker = launch.spawn();
+    worker.until_logged("done", 1).await;
+    let unknown = worker.logged_beginning("unknown variable ignored");
+    assert_eq!(unknown.len(), 1, "{unknown:?}");
+    assert_eq!(unknown[0]["variable"], "DRUMLINE_DEPLOYED_BY");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn settings_for_types_without_a_handler_are_a_warning() {
+    let queue = LocalQueue::create(Setup::default()).await;
+    let launch = Launch::on(&queue);
+    let path = launch.home().join("drumline.toml");
+    std::fs::write(&path, "[retry_by_type]\n\"email.send\" = \"10s\"\n\"email.sent\" = \"10s\"\n").unwrap();
+    let worker = launch.env("DRUMLINE_CONFIG", &path.display().to_string()).spawn();
+    worker.until_logged("consuming", 1).await;
+    let warnings = worker.logged("settings for a job type without a handler");
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert_eq!(
+        (&warnings[0]["table"], &warnings[0]["type"]),
+        (&"retry_by_type".into(), &"email.sent".into())
+    );
+    worker.stop().await;
+}
