@@ -1,6 +1,7 @@
 //! What a handler is told about its run, and what it can say back.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
@@ -72,7 +73,7 @@ pub struct Progress {
     /// Units in all.
     pub total: u64,
     /// What is counted, such as `images` or `records`.
-    pub unit: &'static str,
+    pub unit: Cow<'static, str>,
 }
 
 /// One attempt at one job. Cheap to clone.
@@ -208,8 +209,8 @@ impl Context {
     }
 
     /// Tells how far the job is.
-    pub fn progress(&self, done: u64, total: u64, unit: &'static str) {
-        let progress = Progress { done, total, unit };
+    pub fn progress(&self, done: u64, total: u64, unit: impl Into<Cow<'static, str>>) {
+        let progress = Progress { done, total, unit: unit.into() };
         self.0.host.observer().observe(&Event::Progress { context: self, progress: &progress });
     }
 

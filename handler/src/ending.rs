@@ -127,6 +127,7 @@ impl Ending {
             | Self::Condemned { reason }
             | Self::Held { reason, .. }
             | Self::OutOfResources { reason }
+            | Self::TargetUnhealthy { reason }
             | Self::StoreUnavailable { reason } => Some(reason),
             Self::Done | Self::DoneBefore(_) | Self::TimedOut | Self::Interrupted | Self::LeaseLost => None,
         }

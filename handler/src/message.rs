@@ -30,6 +30,8 @@ pub struct Message {
     pub deduplication_id: Option<String>,
     /// FIFO: the position in the queue.
     pub sequence_number: Option<String>,
+    /// The id of the AWS account, user or role that sent it (`SenderId`).
+    pub sender_id: Option<String>,
     /// The X-Ray header (`AWSTraceHeader`).
     pub trace_header: Option<String>,
     /// The producer's own attributes, at most ten.

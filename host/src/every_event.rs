@@ -215,6 +215,7 @@ fn notes() -> Vec<Note> {
         Note::Unmarked { message: message(), job_id: "k".into(), error: error() },
         Note::ClaimNotReleased(message()),
         Note::KeptInHand { message: message(), run: run(TYPE, Ending::OutOfResources { reason: error() }) },
+        Note::KeptInHand { message: message(), run: run(TYPE, Ending::TargetUnhealthy { reason: error() }) },
         Note::WaitsForLock { message: message(), lock: "account:42".into() },
         Note::Isolated(message()),
         stalled(),

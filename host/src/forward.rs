@@ -8,25 +8,40 @@
 //! queues ([`TargetHealth`]), and costs no message an attempt.
 
 mod answer;
+mod attempts;
 mod connection;
+mod error_text;
+mod headers;
+mod job_endpoint;
 mod request;
+mod target;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::Bytes;
 use drumline::{CancelReason, Context, Failure, Router, is_out_of_resources};
 use drumline_store::SecretUrl;
-use http_body_util::Full;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
+use http::HeaderMap;
 use tokio::time::Instant;
-use url::Url;
 
 use crate::target::TargetHealth;
 use answer::{Verdict, verdict};
-use connection::{Checks, client, error_text};
+use error_text::error_text;
+pub(crate) use headers::read_headers;
+use job_endpoint::JobEndpoint;
+use target::Target;
 
-type HttpClient = Client<HttpConnector, Full<Bytes>>;
+/// How long after a closed connection a dead application may still accept another: its sockets are closed one by one.
+const DIES_WITHIN: Duration = Duration::from_millis(100);
+
+/// Options of forward mode.
+#[derive(Debug, Clone, Default)]
+pub struct ForwardOptions {
+    /// The path of the application's health check.
+    pub health: Option<String>,
+    /// Headers of every request. They replace those of the same name.
+    pub headers: HeaderMap,
+}
 
 /// A router that forwards every message to an application, and the application's health.
 pub struct Forward {
@@ -36,37 +51,37 @@ pub struct Forward {
     pub target: TargetHealth,
 }
 
-/// The application and the way to it.
+/// The application and what is known of it.
 struct Application {
-    client: HttpClient,
-    target: Url,
-    shown: String,
-    checks: Checks,
+    target: Target,
     health: TargetHealth,
+    jobs: JobEndpoint,
 }
 
-/// A router that forwards every message to `target`, whose health is asked at the path `health`.
-pub fn forward_to(target: &SecretUrl, health: Option<&str>) -> Forward {
-    let client = client();
-    let (shown, target) = (target.to_string(), target.expose());
-    let checks = Checks::new(client.clone(), target.clone());
-    let path = health.map(|path| checks.path(path));
-    let health = TargetHealth::new(shown.clone(), Some(checks.connection()), path);
-    let application = Application { client, target: target.clone(), shown, checks, health: health.clone() };
-    let application = Arc::new(application);
+/// Returns a router that forwards every message to `target`.
+///
+/// # Errors
+/// In words, if the address cannot be used, or if no certificate is trusted that https needs.
+pub fn forward_to(target: &SecretUrl, options: &ForwardOptions) -> Result<Forward, String> {
+    let target = Target::new(target, &options.headers)?;
+    let path = options.health.as_deref().map(|path| target.path_check(path)).transpose()?;
+    let health = TargetHealth::new(target.shown.clone(), Some(target.connection_check()), path);
+    let application = Arc::new(Application { target, health: health.clone(), jobs: JobEndpoint::default() });
     let router = Router::undecoded(move |context| {
         let application = Arc::clone(&application);
         async move { application.forward(&context).await }
     });
-    Forward { router, target: health }
+    Ok(Forward { router, target: health })
 }
 
 impl Application {
     async fn forward(&self, context: &Context) -> Result<(), Failure> {
         let begun = Instant::now();
-        let request = request::request(&self.target, context)?;
+        // Until the end of this function, what the application reports is taken.
+        let (_attempt, job_url) = self.jobs.open(context).await.unzip();
+        let request = request::request(&self.target, context, job_url.as_deref())?;
         tokio::select! {
-            result = self.client.request(request) => match result {
+            result = self.target.client.request(request) => match result {
                 Ok(response) => self.answered(context, begun, verdict(response).await).await,
                 Err(error) => Err(self.unanswered(context, &error).await),
             },
@@ -97,12 +112,17 @@ impl Application {
 
     async fn unanswered(&self, context: &Context, error: &hyper_util::client::legacy::Error) -> Failure {
         let reason = error_text(error);
-        let text = format!("{}: {reason}", self.shown);
+        let text = format!("{}: {reason}", self.target.shown);
         // This process could open no connection, which says nothing of the application.
         if is_out_of_resources(error) {
             return Failure::out_of_resources(text);
         }
-        let unreachable = if error.is_connect() { Some(reason) } else { self.checks.connects().await.err() };
+        let unreachable = if error.is_connect() {
+            Some(reason)
+        } else {
+            tokio::time::sleep(DIES_WITHIN).await;
+            self.target.connector.check(&self.target.uri).await.err()
+        };
         match unreachable {
             Some(reason) => {
                 self.health.unreachable(&reason);
@@ -115,7 +135,7 @@ impl Application {
 
     fn cancelled(&self, context: &Context, reason: CancelReason) -> Failure {
         let text = match reason {
-            CancelReason::TimedOut => format!("{}: no answer before the deadline", self.shown),
+            CancelReason::TimedOut => format!("{}: no answer before the deadline", self.target.shown),
             _ => format!("cancelled ({reason:?}) before the application answered"),
         };
         if reason == CancelReason::TimedOut {

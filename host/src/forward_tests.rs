@@ -4,14 +4,15 @@ use std::num::NonZeroU32;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use url::Url;
 
 use axum::extract::State;
 use axum::routing::post;
+use bytes::Bytes;
 use drumline::{
     Attempt, Attribute, AttributeValue, CancelReason, DeliveryId, Ending, Host, Intake, Message, Report,
     RunControl,
 };
-use http::HeaderMap;
 use tokio::net::TcpListener;
 
 struct NoHost;
@@ -80,6 +81,10 @@ async fn run(router: &Router, message: Message, control: RunControl) -> Report {
     router.run(attempt).await
 }
 
+fn router_to(url: &Url) -> Router {
+    forward_to(&url.clone().into(), &ForwardOptions::default()).unwrap().router
+}
+
 fn message() -> Message {
     Message { id: "m1".into(), body: "{\"any\":\"thing\"}".into(), receive_count: 3, ..Message::default() }
 }
@@ -87,7 +92,7 @@ fn message() -> Message {
 #[tokio::test]
 async fn the_status_answers_for_the_job() {
     let application = Application::default();
-    let router = forward_to(&application.start().await.into(), None).router;
+    let router = router_to(&application.start().await);
     let retry = |after: Option<u64>, reason: &str| Ending::RetryAsked {
         after: after.map(Duration::from_secs),
         reason: reason.to_owned(),
@@ -126,10 +131,12 @@ async fn the_status_answers_for_the_job() {
 async fn the_message_travels_whole() {
     let application = Application::default();
     application.answer(200, &[], "");
-    let router = forward_to(&application.start().await.into(), None).router;
+    let router = router_to(&application.start().await);
     let mut message = message();
     message.body = "not JSON \u{1F600}".to_owned();
     message.first_received_at = Some(Duration::from_millis(1_700_000_000_123));
+    message.sent_at = Some(Duration::from_millis(1_700_000_000_001));
+    message.sender_id = Some("AIDAEXAMPLE".into());
     message.attributes.insert("tenant".into(), Attribute::text("a\nb"));
     message
         .attributes
@@ -143,15 +150,22 @@ async fn the_message_travels_whole() {
         ("x-aws-sqsd-queue", "jobs"),
         ("x-aws-sqsd-receive-count", "3"),
         ("x-aws-sqsd-first-received-at", "2023-11-14T22:13:20.123Z"),
+        ("x-aws-sqsd-sent-at", "2023-11-14T22:13:20.001Z"),
+        ("x-aws-sqsd-sender-id", "AIDAEXAMPLE"),
+        ("x-aws-sqsd-attr-blob", "AA=="),
         ("x-aws-sqsd-attr-tenant", "a b"),
         ("x-drumline-attr-type-blob", "Binary.Protobuf"),
         ("idempotency-key", "m1"),
         ("x-drumline-identity", "8:arn:jobs,3:raw,0:,m2:m1"),
-        ("content-type", "application/json"),
+        ("x-drumline-type", "raw"),
+        ("x-drumline-job-id", "m1"),
+        ("x-drumline-correlation-id", "m1"),
+        ("x-drumline-attempt", "1"),
+        ("content-type", "text/plain; charset=utf-8"),
     ] {
         assert_eq!(headers[name], value, "{name}");
     }
-    assert!(!headers.contains_key("x-aws-sqsd-attr-blob"));
+    assert!(headers["user-agent"].to_str().unwrap().starts_with("aws-sqsd/2.0 drumline/"));
     assert!(!headers.contains_key("x-drumline-attr-type-tenant"), "a plain text needs no type");
     assert!(headers["x-drumline-deadline"].to_str().unwrap().ends_with('Z'));
     assert_eq!(headers["traceparent"].len(), 55);
@@ -161,7 +175,7 @@ async fn the_message_travels_whole() {
 async fn keys_that_differ_arrive_as_different_ones() {
     let application = Application::default();
     application.answer(200, &[], "");
-    let router = forward_to(&application.start().await.into(), None).router;
+    let router = router_to(&application.start().await);
     let ids = [
         "a", "a\u{0}", "a\u{1}", "a ", " a", "  ", "a%20", "a\n", "a%00", "a%{0}", "a%{20}", "a%0", "a%",
         "a\u{80}", "ä",
@@ -186,7 +200,7 @@ async fn keys_that_differ_arrive_as_different_ones() {
 async fn a_trace_goes_on_from_inside_an_envelope() {
     let application = Application::default();
     application.answer(200, &[], "");
-    let router = forward_to(&application.start().await.into(), None).router;
+    let router = router_to(&application.start().await);
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let body = format!(r#"{{"specversion":"1.0","id":"1","source":"s","type":"t","traceparent":"{trace}"}}"#);
     run(&router, Message { body, ..message() }, RunControl::new()).await;
@@ -198,7 +212,8 @@ async fn a_refused_connection_is_no_attempt() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://user:hunter2@{}/jobs?key=hunter3", listener.local_addr().unwrap());
     drop(listener);
-    let Forward { router, target } = forward_to(&Url::parse(&url).unwrap().into(), None);
+    let Forward { router, target } =
+        forward_to(&Url::parse(&url).unwrap().into(), &ForwardOptions::default()).unwrap();
     let ending = run(&router, message(), RunControl::new()).await.ending;
     let Ending::TargetUnhealthy { reason } = ending else { panic!("{ending:?}") };
     assert!(reason.ends_with("/jobs: connection refused (111)") && !reason.contains("hunter"), "{reason}");
@@ -210,7 +225,7 @@ async fn a_closed_connection_is_an_attempt_while_others_are_accepted() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
     tokio::spawn(async move { while listener.accept().await.is_ok() {} });
-    let ending = run(&forward_to(&url.into(), None).router, message(), RunControl::new()).await.ending;
+    let ending = run(&router_to(&url), message(), RunControl::new()).await.ending;
     assert!(matches!(ending, Ending::RetryAsked { after: None, .. }), "{ending:?}");
 }
 
@@ -218,7 +233,7 @@ async fn a_closed_connection_is_an_attempt_while_others_are_accepted() {
 async fn several_messages_that_fail_alike_are_the_application() {
     let application = Application::default();
     application.answer(503, &[], "maintenance");
-    let router = forward_to(&application.start().await.into(), None).router;
+    let router = router_to(&application.start().await);
     let message = |id: &str| Message { id: id.into(), ..message() };
     let (a, b, c) = tokio::join!(
         run(&router, message("a"), RunControl::new()),
@@ -234,7 +249,7 @@ async fn several_messages_that_fail_alike_are_the_application() {
 #[tokio::test]
 async fn a_long_answer_is_cut_and_a_cancelled_one_given_up() {
     let application = Application::default();
-    let router = forward_to(&application.start().await.into(), None).router;
+    let router = router_to(&application.start().await);
     application.answer(500, &[], &"x".repeat(10_000));
     let Ending::RetryAsked { reason, .. } = run(&router, message(), RunControl::new()).await.ending else {
         panic!()
@@ -246,4 +261,119 @@ async fn a_long_answer_is_cut_and_a_cancelled_one_given_up() {
     control.cancel(CancelReason::TimedOut);
     let Ending::RetryAsked { reason, .. } = run(&router, message(), control).await.ending else { panic!() };
     assert!(reason.ends_with("no answer before the deadline"), "{reason}");
+}
+
+#[tokio::test]
+async fn the_content_type_is_the_attributes_or_the_bodys() {
+    let application = Application::default();
+    application.answer(200, &[], "");
+    let router = router_to(&application.start().await);
+    let table = [
+        (r#" {"a":1}"#, None, "application/json"),
+        ("[1]", None, "application/json"),
+        ("{not JSON", None, "text/plain; charset=utf-8"),
+        ("42", None, "text/plain; charset=utf-8"),
+        ("<?xml version='1.0'?><a/>", None, "application/xml"),
+        (
+            "a=1&b=2",
+            Some(("contentType", "application/x-www-form-urlencoded")),
+            "application/x-www-form-urlencoded",
+        ),
+        ("a,b", Some(("Content-Type", "text/csv")), "text/csv"),
+    ];
+    for (body, attribute, content_type) in table {
+        let mut message = Message { body: body.into(), ..message() };
+        message.attributes.extend(attribute.map(|(name, value)| (name.into(), Attribute::text(value))));
+        run(&router, message, RunControl::new()).await;
+        assert_eq!(application.seen.lock().unwrap().pop().unwrap().0["content-type"], content_type, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_notification_of_sns_has_its_own_headers_and_attributes() {
+    let application = Application::default();
+    application.answer(200, &[], "");
+    let router = router_to(&application.start().await);
+    let body = serde_json::json!({
+        "Type": "Notification", "MessageId": "sns-1", "TopicArn": "arn:aws:sns:eu-west-1:1:orders", "Subject": "New\norder",
+        "Message": r#"{"type":"order.created","payload":{}}"#,
+        "MessageAttributes": { "tenant": { "Type": "String", "Value": "ada" }, "n": { "Type": "Number", "Value": "7" } },
+    });
+    run(&router, Message { body: body.to_string(), ..message() }, RunControl::new()).await;
+    let (headers, sent) = application.seen.lock().unwrap().pop().unwrap();
+    assert_eq!(sent, body.to_string().as_bytes(), "the body stays whole");
+    for (name, value) in [
+        ("x-amz-sns-message-type", "Notification"),
+        ("x-amz-sns-message-id", "sns-1"),
+        ("x-amz-sns-topic-arn", "arn:aws:sns:eu-west-1:1:orders"),
+        ("x-drumline-sns-subject", "New order"),
+        ("x-drumline-type", "order.created"),
+        ("x-aws-sqsd-attr-tenant", "ada"),
+        ("x-aws-sqsd-attr-n", "7"),
+        ("x-drumline-attr-type-n", "Number"),
+    ] {
+        assert_eq!(headers[name], value, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_periodic_task_goes_to_its_path_with_its_name_and_time() {
+    let application = Application::default();
+    let url = application.start().await;
+    let router = router_to(&url);
+    let mut message = message();
+    for (name, value) in
+        [("path", "/nowhere"), ("task_name", "nightly"), ("scheduled_time", "2026-01-01T00:00:00Z")]
+    {
+        message.attributes.insert(format!("beanstalk.sqsd.{name}"), Attribute::text(value));
+    }
+    application.answer(200, &[], "");
+    let ending = run(&router, message.clone(), RunControl::new()).await.ending;
+    assert_eq!(ending, Ending::RetryAsked { after: None, reason: "404 Not Found".into() }, "another path");
+    message.attributes.insert("beanstalk.sqsd.path".into(), Attribute::text("/work"));
+    run(&router, message, RunControl::new()).await;
+    let headers = application.seen.lock().unwrap().pop().unwrap().0;
+    for (name, value) in [
+        ("x-aws-sqsd-path", "/work"),
+        ("x-aws-sqsd-taskname", "nightly"),
+        ("x-aws-sqsd-scheduled-at", "2026-01-01T00:00:00Z"),
+    ] {
+        assert_eq!(headers[name], value, "{name}");
+    }
+    assert!(!headers.keys().any(|name| name.as_str().contains("beanstalk")));
+}
+
+#[tokio::test]
+async fn headers_of_the_settings_replace_others() {
+    let application = Application::default();
+    application.answer(200, &[], "");
+    let headers = read_headers("X-Api-Key: s3cret\nUser-Agent: mine").unwrap();
+    let options = ForwardOptions { headers, ..ForwardOptions::default() };
+    let url = application.start().await.to_string().replace("127", "user:p%40ss@127");
+    let router = forward_to(&Url::parse(&url).unwrap().into(), &options).unwrap().router;
+    assert_eq!(run(&router, message(), RunControl::new()).await.ending, Ending::Done);
+    let headers = application.seen.lock().unwrap().pop().unwrap().0;
+    let names =
+        ["x-api-key", "user-agent", "authorization"].map(|name| headers[name].to_str().unwrap().to_owned());
+    assert_eq!(names, ["s3cret", "mine", "Basic dXNlcjpwQHNz"]);
+}
+
+#[tokio::test]
+async fn a_unix_socket_is_an_address_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("app.sock");
+    let url = Url::parse(&format!("unix:{}:/work", path.display())).unwrap();
+    let Forward { router, target } = forward_to(&url.into(), &ForwardOptions::default()).unwrap();
+    let ending = run(&router, message(), RunControl::new()).await.ending;
+    let Ending::TargetUnhealthy { reason } = ending else { panic!("{ending:?}") };
+    assert!(reason.ends_with("no such file or directory (2)"), "{reason}");
+    assert!(target.is_unhealthy());
+    let application = Application::default();
+    application.answer(200, &[], "");
+    let routes =
+        axum::Router::new().route("/work", post(Application::handle)).with_state(application.clone());
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    assert_eq!(run(&router, message(), RunControl::new()).await.ending, Ending::Done);
+    assert_eq!(application.seen.lock().unwrap().len(), 1);
 }

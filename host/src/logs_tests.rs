@@ -95,6 +95,8 @@ fn every_event_is_logged_under_its_text() {
             "suspect: earlier runs have no known ending, so it waits for its turn in case it kills the process",
         ),
         ("WARN", "stalled job taken over: its worker left it without an ending"),
+        ("DEBUG", "target unhealthy, trying again later"),
+        ("DEBUG", "target unhealthy: kept in hand"),
         ("WARN", "out of resources, trying again later"),
         ("WARN", "out of resources: kept in hand"),
         (

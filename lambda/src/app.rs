@@ -74,7 +74,9 @@ impl App {
             return io.block_on(refuse("Settings", &problem));
         }
         let router = match &settings.forward_to {
-            Some(target) => Ok(forward_to(target, None).router),
+            Some(target) => forward_to(target, &settings.forward)
+                .map(|forward| forward.router)
+                .map_err(|error| format!("DRUMLINE_FORWARD_TO: {error}")),
             None => (self.router)(),
         };
         let router = match router {

@@ -124,6 +124,7 @@ fn record(mut record: SqsMessage) -> Record {
         group: take("MessageGroupId"),
         deduplication_id: take("MessageDeduplicationId"),
         sequence_number: take("SequenceNumber"),
+        sender_id: take("SenderId"),
         trace_header: take("AWSTraceHeader"),
         id: record.message_id.unwrap_or_default().into(),
         receipt: record.receipt_handle.unwrap_or_default(),

@@ -30,7 +30,7 @@ impl SecretUrl {
     /// ```
     pub fn shown(text: &str) -> String {
         match Url::parse(text) {
-            Ok(url) if url.has_authority() => Self(url).to_string(),
+            Ok(url) if url.has_authority() || is_socket(&url) => Self(url).to_string(),
             Ok(url) if url.scheme() == "memory" && url.path().is_empty() && url.query().is_none() => {
                 "memory:".to_owned()
             }
@@ -48,10 +48,13 @@ impl From<Url> for SecretUrl {
 impl fmt::Display for SecretUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let url = &self.0;
-        if !url.has_authority() {
+        if is_socket(url) {
+            write!(f, "{}:", url.scheme())?;
+        } else if url.has_authority() {
+            write!(f, "{}://", url.scheme())?;
+        } else {
             return write!(f, "{}:{BLOT}", url.scheme());
         }
-        write!(f, "{}://", url.scheme())?;
         if !url.username().is_empty() || url.password().is_some() {
             write!(f, "{BLOT}@")?;
         }
@@ -68,6 +71,11 @@ impl fmt::Display for SecretUrl {
         }
         Ok(())
     }
+}
+
+/// Returns true for the path of a Unix socket, such as `unix:/run/app.sock`.
+fn is_socket(url: &Url) -> bool {
+    url.scheme() == "unix" && !url.has_authority() && url.path().starts_with('/')
 }
 
 impl fmt::Debug for SecretUrl {
@@ -90,6 +98,7 @@ mod tests {
             ("redis://:s3cret@[::1]:6380/3?prefix=a", "redis://***@[::1]:6380/3?***"),
             ("rediss://localhost", "rediss://localhost"),
             ("postgres:///jobs?host=/run&password=s3cret", "postgres:///jobs?***"),
+            ("unix:/run/app.sock:/jobs?key=s3cret", "unix:/run/app.sock:/jobs?***"),
             ("memory:", "memory:"),
             ("memory:s3cret", "***"),
             ("localhost:s3cret", "***"),

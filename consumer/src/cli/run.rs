@@ -57,7 +57,9 @@ pub(super) fn run(
 fn consumer_for(settings: Settings, router: MakeRouter) -> Result<Consumer, Failed> {
     match &settings.forward_to {
         Some(target) => {
-            let Forward { router, target } = forward_to(target, settings.forward_health.as_deref());
+            let forward = forward_to(target, &settings.forward);
+            let Forward { router, target } =
+                forward.map_err(|error| Failed::usage(format!("DRUMLINE_FORWARD_TO: {error}")))?;
             Ok(Consumer::new(settings, router).target(target))
         }
         None => Ok(Consumer::new(settings, router().map_err(|text| Failed::usage(redacted(&text)))?)),

@@ -68,9 +68,14 @@ pub(crate) async fn check_process(settings: &Settings) -> Vec<Check> {
     };
     let mut checks = vec![store];
     if let Some(target) = &settings.forward_to {
-        let health = forward_to(target, settings.forward_health.as_deref()).target;
-        health.check().await;
-        checks.push(match health.trouble() {
+        let trouble = match forward_to(target, &settings.forward) {
+            Ok(forward) => {
+                forward.target.check().await;
+                forward.target.trouble()
+            }
+            Err(problem) => Some(problem),
+        };
+        checks.push(match trouble {
             None => Check::new("forward_to", Verdict::Ok, target.to_string()),
             Some(reason) => Check::new(
                 "forward_to",

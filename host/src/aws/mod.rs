@@ -26,13 +26,14 @@ use crate::sqs::{BoxFuture, Queue, SqsError};
 pub use errors::explain;
 
 /// What the ledger and the handlers need of a message; every further attribute would be sent and parsed for nothing.
-const SYSTEM_ATTRIBUTES: [SystemAttribute; 7] = [
+const SYSTEM_ATTRIBUTES: [SystemAttribute; 8] = [
     SystemAttribute::ApproximateReceiveCount,
     SystemAttribute::SentTimestamp,
     SystemAttribute::ApproximateFirstReceiveTimestamp,
     SystemAttribute::MessageGroupId,
     SystemAttribute::MessageDeduplicationId,
     SystemAttribute::SequenceNumber,
+    SystemAttribute::SenderId,
     SystemAttribute::AwsTraceHeader,
 ];
 

@@ -38,6 +38,7 @@ pub(super) fn message(message: SqsMessage) -> Message {
             SystemAttribute::MessageGroupId => translated.group = Some(value),
             SystemAttribute::MessageDeduplicationId => translated.deduplication_id = Some(value),
             SystemAttribute::SequenceNumber => translated.sequence_number = Some(value),
+            SystemAttribute::SenderId => translated.sender_id = Some(value),
             SystemAttribute::AwsTraceHeader => translated.trace_header = Some(value),
             _ => {}
         }

@@ -63,7 +63,7 @@ impl Journal {
             at_ms: now_ms(),
             done: progress.done,
             total: progress.total,
-            unit: progress.unit.to_owned(),
+            unit: progress.unit.clone().into_owned(),
         };
         self.tell(context.identity(), |pending| pending.progress = Some(record));
     }

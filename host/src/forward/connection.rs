@@ -1,22 +1,24 @@
-//! Connections to the application, and the checks that use them.
+//! Connections to the application: plain, by TLS, or over a unix socket.
 
-use std::error::Error;
-use std::io;
+use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request};
+use http::Uri;
 use http_body_util::Full;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::net::TcpStream;
+use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::UnixStream;
 use tokio::time::timeout;
-use url::Url;
+use tower_service::Service;
 
-use super::HttpClient;
-use crate::target::Check;
+use super::error_text::error_text;
 
 /// How long connecting may take: the application is on this machine, or near.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -24,89 +26,162 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an idle connection is kept: less than the minute after which common servers close theirs.
 const KEEP_ALIVE: Duration = Duration::from_secs(45);
 
-/// Most causes of an error that are looked at: longer chains are circles.
-const MAX_CAUSES: usize = 32;
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-pub(super) fn client() -> HttpClient {
-    let mut connector = HttpConnector::new();
-    connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-    connector.set_nodelay(true);
+pub(super) type HttpClient = Client<Connector, Full<Bytes>>;
+
+pub(super) fn client(connector: Connector) -> HttpClient {
     Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(KEEP_ALIVE)
         .build(connector)
 }
 
-/// Ways to ask if the application is there.
+/// Opens connections to the application.
 #[derive(Clone)]
-pub(super) struct Checks {
-    client: HttpClient,
-    target: Url,
+pub(super) enum Connector {
+    Tcp(HttpConnector),
+    Tls(HttpsConnector<HttpConnector>),
+    Unix(Arc<Path>),
 }
 
-impl Checks {
-    pub(super) fn new(client: HttpClient, target: Url) -> Self {
-        Self { client, target }
+impl Connector {
+    pub(super) fn tcp() -> Self {
+        Self::Tcp(http_connector())
     }
 
-    /// Opens a connection, and closes it.
-    pub(super) async fn connects(&self) -> Result<(), String> {
-        let host = self.target.host_str().unwrap_or_default().trim_matches(['[', ']']);
-        let port = self.target.port_or_known_default().unwrap_or(80);
-        match timeout(CONNECT_TIMEOUT, TcpStream::connect((host, port))).await {
+    /// By TLS, with the certificates that the system trusts, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
+    pub(super) fn tls() -> Result<Self, String> {
+        let mut http = http_connector();
+        http.enforce_http(false);
+        let provider = rustls::crypto::ring::default_provider();
+        let builder = HttpsConnectorBuilder::new().with_provider_and_native_roots(provider);
+        let builder = builder.map_err(|error| format!("no trusted certificates for https: {error}"))?;
+        Ok(Self::Tls(builder.https_only().enable_http1().wrap_connector(http)))
+    }
+
+    /// Opens a connection, and closes it. The error says in one line why there is none.
+    pub(super) async fn check(&self, uri: &Uri) -> Result<(), String> {
+        let connection = self.clone().call(uri.clone());
+        match timeout(CONNECT_TIMEOUT, connection).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(error_text(&error)),
+            Ok(Err(error)) => Err(error_text(&*error)),
             Err(_) => Err(format!("no connection within {CONNECT_TIMEOUT:?}")),
         }
     }
+}
 
-    /// The check by a connection.
-    pub(super) fn connection(&self) -> Check {
-        let checks = self.clone();
-        Arc::new(move || {
-            let checks = checks.clone();
-            Box::pin(async move { checks.connects().await })
-        })
+fn http_connector() -> HttpConnector {
+    let mut connector = HttpConnector::new();
+    connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    connector.set_nodelay(true);
+    connector
+}
+
+impl Service<Uri> for Connector {
+    type Response = Stream;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Stream, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        // None of them limits its connections.
+        Poll::Ready(Ok(()))
     }
 
-    /// The check by a `GET` of this path: 2xx is healthy.
-    pub(super) fn path(&self, path: &str) -> Check {
-        let (client, mut target) = (self.client.clone(), self.target.clone());
-        let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
-        target.set_path(path);
-        target.set_query(query);
-        Arc::new(move || {
-            let (client, target) = (client.clone(), target.to_string());
-            Box::pin(async move {
-                let request =
-                    Request::builder().method(Method::GET).uri(target).body(Full::<Bytes>::default());
-                let request = request.map_err(|error| error.to_string())?;
-                let status = client.request(request).await.map_err(|error| error_text(&error))?.status();
-                if status.is_success() { Ok(()) } else { Err(format!("its health check answers {status}")) }
-            })
-        })
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        match self {
+            Self::Tcp(connector) => {
+                let connecting = connector.call(uri);
+                Box::pin(async move { Ok(Stream(Box::new(connecting.await?))) })
+            }
+            Self::Tls(connector) => {
+                let connecting = connector.call(uri);
+                Box::pin(async move { Ok(Stream(Box::new(connecting.await?))) })
+            }
+            Self::Unix(path) => {
+                let path = Arc::clone(path);
+                Box::pin(async move {
+                    Ok(Stream(Box::new(Local(TokioIo::new(UnixStream::connect(path).await?)))))
+                })
+            }
+        }
     }
 }
 
-/// The innermost cause of a failed request: `connection refused (111)`.
-pub(super) fn error_text(error: &(dyn Error + 'static)) -> String {
-    let mut innermost = error;
-    for _ in 0..MAX_CAUSES {
-        if let Some(io) = innermost.downcast_ref::<io::Error>() {
-            if let Some(errno) = io.raw_os_error() {
-                let text = io.to_string().replace(&format!(" (os error {errno})"), "");
-                return format!("{} ({errno})", text.to_lowercase());
-            }
-            // An `io::Error` leaves out the error that it wraps, and names only the causes of that.
-            if let Some(inner) = io.get_ref() {
-                innermost = inner;
-                continue;
-            }
-        }
-        match innermost.source() {
-            Some(cause) => innermost = cause,
-            None => break,
-        }
+/// A connection of any kind.
+pub(super) struct Stream(Box<dyn Io>);
+
+trait Io: Read + Write + Connection + Send + Unpin {}
+
+impl<T: Read + Write + Connection + Send + Unpin> Io for T {}
+
+impl Connection for Stream {
+    fn connected(&self) -> Connected {
+        self.0.connected()
     }
-    innermost.to_string()
+}
+
+impl Read for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        to: ReadBufCursor<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut *self.0).poll_read(cx, to)
+    }
+}
+
+impl Write for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut *self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut *self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut *self.0).poll_shutdown(cx)
+    }
+}
+
+/// A connection over a unix socket.
+struct Local(TokioIo<UnixStream>);
+
+impl Connection for Local {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}
+
+impl Read for Local {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        to: ReadBufCursor<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, to)
+    }
+}
+
+impl Write for Local {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
 }

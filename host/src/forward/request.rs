@@ -1,55 +1,159 @@
 //! The request that a message becomes.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use drumline::{Context, Failure, escape_controls};
+use drumline::{Attribute, AttributeValue, Context, Failure, Message, escape_controls};
 use http::header::{CONTENT_TYPE, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
-use url::Url;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
+use super::target::Target;
 use crate::handlers::since_epoch;
 use crate::trace::traceparent;
 
-pub(super) fn request(target: &Url, context: &Context) -> Result<Request<Full<Bytes>>, Failure> {
+/// Applications recognise the worker of Elastic Beanstalk by the first product.
+const AGENT: &str = concat!("aws-sqsd/2.0 drumline/", env!("CARGO_PKG_VERSION"));
+
+/// The attributes of a periodic task of Elastic Beanstalk, which have headers of their own. See
+/// [Periodic tasks](https://docs.aws.amazon.com/elasticbeanstalk/latest/dg/using-features-managing-env-tiers.html#worker-periodictasks).
+const TASK: &str = "beanstalk.sqsd.";
+const TASK_PATH: &str = "beanstalk.sqsd.path";
+const TASK_NAME: &str = "beanstalk.sqsd.task_name";
+const TASK_TIME: &str = "beanstalk.sqsd.scheduled_time";
+
+/// The attributes that name the type of the body.
+const CONTENT_TYPES: [&str; 3] = ["Content-Type", "content-type", "contentType"];
+
+pub(super) fn request(
+    target: &Target,
+    context: &Context,
+    job_url: Option<&str>,
+) -> Result<Request<Full<Bytes>>, Failure> {
     let body = Full::new(Bytes::from(context.message().body.clone()));
-    let mut request = Request::builder().method(Method::POST).uri(target.as_str()).body(body)?;
-    *request.headers_mut() = headers(context);
+    let mut request =
+        Request::builder().method(Method::POST).uri(uri(target, context.message())).body(body)?;
+    *request.headers_mut() = headers(context, job_url);
+    for (name, value) in &target.headers {
+        request.headers_mut().insert(name, value.clone());
+    }
     Ok(request)
 }
 
-fn headers(context: &Context) -> HeaderMap {
-    let message = context.message();
-    let mut headers = HeaderMap::new();
-    let mut add = |name: &str, value: &str| {
+/// The address; a periodic task names the path itself.
+fn uri(target: &Target, message: &Message) -> Uri {
+    let path = message.attribute(TASK_PATH).filter(|path| path.starts_with('/'));
+    path.and_then(|path| target.at(path)).unwrap_or_else(|| target.uri.clone())
+}
+
+/// Collects headers.
+struct Headers(HeaderMap);
+
+impl Headers {
+    fn add(&mut self, name: &str, value: &str) {
         // Attribute names are within what HTTP allows but for the rare odd one, which is left out.
         if let Ok(name) = HeaderName::try_from(name) {
-            headers.append(name, header_value(value));
-        }
-    };
-    add(CONTENT_TYPE.as_str(), "application/json");
-    add(USER_AGENT.as_str(), concat!("drumline/", env!("CARGO_PKG_VERSION")));
-    add("x-aws-sqsd-msgid", &message.id);
-    add("x-aws-sqsd-queue", context.queue());
-    add("x-aws-sqsd-receive-count", &message.receive_count.to_string());
-    if let Some(at) = message.first_received_at {
-        add("x-aws-sqsd-first-received-at", &rfc3339(at));
-    }
-    for (name, attribute) in &message.attributes {
-        if let Some(text) = attribute.as_text() {
-            add(&format!("x-aws-sqsd-attr-{name}"), text);
-        }
-        if attribute.data_type() != "String" {
-            add(&format!("x-drumline-attr-type-{name}"), attribute.data_type());
+            self.0.append(name, header_value(value));
         }
     }
-    add("idempotency-key", &header_key(context.idempotency_key()));
-    add("x-drumline-identity", &edges_escaped(context.identity().key()));
-    add("traceparent", &traceparent(context));
+
+    fn add_some(&mut self, name: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.add(name, value);
+        }
+    }
+
+    fn add_attributes(
+        &mut self,
+        attributes: &BTreeMap<String, Attribute>,
+        but: &BTreeMap<String, Attribute>,
+    ) {
+        let attributes =
+            attributes.iter().filter(|(name, _)| !but.contains_key(*name) && !name.starts_with(TASK));
+        for (name, attribute) in attributes {
+            let header = format!("x-aws-sqsd-attr-{name}");
+            match attribute.value() {
+                AttributeValue::Text(text) => self.add(&header, text),
+                AttributeValue::Binary(bytes) => self.add(&header, &STANDARD.encode(bytes)),
+            }
+            if attribute.data_type() != "String" {
+                self.add(&format!("x-drumline-attr-type-{name}"), attribute.data_type());
+            }
+        }
+    }
+}
+
+fn headers(context: &Context, job_url: Option<&str>) -> HeaderMap {
+    let message = context.message();
+    let mut headers = Headers(HeaderMap::new());
+    headers.add(CONTENT_TYPE.as_str(), content_type(message));
+    headers.add(USER_AGENT.as_str(), AGENT);
+    headers.add("x-aws-sqsd-msgid", &message.id);
+    headers.add("x-aws-sqsd-queue", context.queue());
+    headers.add("x-aws-sqsd-receive-count", &message.receive_count.to_string());
+    headers.add_some("x-aws-sqsd-first-received-at", message.first_received_at.map(rfc3339).as_deref());
+    headers.add_some("x-aws-sqsd-sent-at", message.sent_at.map(rfc3339).as_deref());
+    headers.add_some("x-aws-sqsd-sender-id", message.sender_id.as_deref());
+    headers.add_some("x-aws-sqsd-path", message.attribute(TASK_PATH));
+    headers.add_some("x-aws-sqsd-taskname", message.attribute(TASK_NAME));
+    headers.add_some("x-aws-sqsd-scheduled-at", message.attribute(TASK_TIME));
+    let none = BTreeMap::new();
+    headers.add_attributes(&message.attributes, &none);
+    headers.add_attributes(context.envelope_attributes(), &message.attributes);
+    headers.add("idempotency-key", &header_key(context.idempotency_key()));
+    headers.add("x-drumline-identity", &edges_escaped(context.identity().key()));
+    headers.add("x-drumline-type", &header_key(context.job_type()));
+    headers.add("x-drumline-job-id", &header_key(context.job_id()));
+    headers.add("x-drumline-correlation-id", &header_key(context.correlation_id()));
+    headers.add("x-drumline-attempt", &context.attempt().to_string());
+    headers.add_some("x-drumline-job-url", job_url);
+    headers.add_some("x-drumline-group", message.group.as_deref());
+    headers.add("traceparent", &traceparent(context));
     let left = context.deadline().saturating_duration_since(Instant::now());
-    add("x-drumline-deadline", &rfc3339(since_epoch() + left));
-    headers
+    headers.add("x-drumline-deadline", &rfc3339(since_epoch() + left));
+    if let Some(notification) = notification(&message.body) {
+        headers.add("x-amz-sns-message-type", "Notification");
+        headers.add_some("x-amz-sns-message-id", notification.message_id.as_deref());
+        headers.add("x-amz-sns-topic-arn", &notification.topic_arn);
+        headers.add_some("x-drumline-sns-subject", notification.subject.as_deref());
+    }
+    headers.0
+}
+
+/// What a notification of SNS says of itself, under the names of its own HTTP deliveries. See
+/// [HTTP/HTTPS headers](https://docs.aws.amazon.com/sns/latest/dg/http-header.html).
+#[derive(Deserialize)]
+struct Notification {
+    #[serde(rename = "MessageId")]
+    message_id: Option<String>,
+    #[serde(rename = "TopicArn")]
+    topic_arn: String,
+    #[serde(rename = "Subject")]
+    subject: Option<String>,
+}
+
+fn notification(body: &str) -> Option<Notification> {
+    // Most bodies are none, and are not read.
+    let seems = body.trim_start().starts_with('{') && body.contains("\"TopicArn\"");
+    seems.then(|| serde_json::from_str(body).ok()).flatten()
+}
+
+/// The type of the body: what its attribute says, else what it is.
+fn content_type(message: &Message) -> &str {
+    if let Some(named) = CONTENT_TYPES.iter().find_map(|name| message.attribute(name)) {
+        return named;
+    }
+    let body = message.body.trim_start();
+    match body.as_bytes().first() {
+        Some(b'{' | b'[') if serde_json::from_str::<IgnoredAny>(body).is_ok() => "application/json",
+        Some(b'<') if body.starts_with("<?xml") => "application/xml",
+        _ => "text/plain; charset=utf-8",
+    }
 }
 
 /// A key as the value of a header: keys that differ arrive as different ones.

@@ -23,6 +23,7 @@ use drumline::{RequiredFields, RetryPolicy, UnknownType};
 use url::Url;
 
 use crate::books::StoreSettings;
+use crate::forward::ForwardOptions;
 use drumline_store::{SecretUrl, set_value};
 pub use environment::Environment;
 pub(crate) use log_filter::directives;
@@ -62,8 +63,8 @@ pub struct Settings {
     pub emf: bool,
     /// The application that messages are forwarded to, in forward mode.
     pub forward_to: Option<SecretUrl>,
-    /// The path of the application's health check.
-    pub forward_health: Option<String>,
+    /// Options of forward mode.
+    pub forward: ForwardOptions,
     /// Where claims and histories are kept.
     pub store: StoreSettings,
     /// Records of version 0.1 are looked up under their old keys.

@@ -12,6 +12,7 @@ use super::log_filter::log_filter;
 use super::sources::{Origin, QueueSection, Sources};
 use super::{Effective, HttpAccess, Problem, QueueSettings, SETTINGS, Setting, Settings, Shown, values};
 use crate::books::StoreSettings;
+use crate::forward::{ForwardOptions, read_headers};
 use crate::retries::possible_waits;
 
 /// The URL of no queue: stands for all queues that the settings do not list.
@@ -60,7 +61,10 @@ impl Reader<'_> {
         let all_failed = self.get("all_failed", None, values::all_failed);
         let emf = self.get("emf", None, values::on_or_off);
         let forward_to = self.get("forward_to", None, values::http_url);
-        let forward_health = self.get("forward_health", None, values::url_path);
+        let forward = ForwardOptions {
+            health: self.get("forward_health", None, values::url_path),
+            headers: self.get("forward_headers", None, read_headers).unwrap_or_default(),
+        };
         let store = self.store();
         let legacy_records = self.get("legacy_records", None, values::legacy_records);
         let task_protection = self.get("task_protection", None, values::on_or_off);
@@ -77,7 +81,7 @@ impl Reader<'_> {
             all_failed: all_failed?,
             emf: emf?,
             forward_to,
-            forward_health,
+            forward,
             store: store?,
             legacy_records: legacy_records?,
             task_protection: task_protection?,

@@ -212,6 +212,14 @@ pub const SETTINGS: &[Setting] = &[
         "Forward mode: the path that answers a GET with 2xx while the application is healthy. Without it, a paused worker tries connections, and after failing statuses one message at a time",
     ),
     setting(
+        "forward_headers",
+        None,
+        false,
+        "HEADERS",
+        "Forward mode: headers of every request, one in a line: Name: value. A value @/path is read from that file, and so is a text @/path of such lines. No value is ever shown",
+    )
+    .showing(Shown::Nothing),
+    setting(
         "store_url",
         Some("memory:"),
         false,
@@ -267,7 +275,8 @@ pub const SETTINGS: &[Setting] = &[
         false,
         "TEXT",
         "The secret with which clients read /jobs: Authorization: Bearer TEXT. At least 16 characters",
-    ),
+    )
+    .showing(Shown::Nothing),
     setting(
         "allow_remote",
         Some("off"),

@@ -187,8 +187,15 @@ pub(super) fn log_format(text: &str) -> Parsed<LogFormat> {
 
 pub(super) fn http_url(text: &str) -> Parsed<SecretUrl> {
     let url = Url::parse(text).map_err(|error| format!("is not a URL: {error}"))?;
-    if url.scheme() != "http" || url.host().is_none() {
-        return Err("must be an http:// address of the application beside this process".to_owned());
+    let is_address = match url.scheme() {
+        "http" | "https" => url.host().is_some(),
+        "unix" => url.path().starts_with('/'),
+        _ => false,
+    };
+    if !is_address {
+        return Err(
+            "must be the application's http:// or https:// address, or unix:/run/app.sock:/path".to_owned()
+        );
     }
     Ok(url.into())
 }

@@ -4,9 +4,10 @@
 mod backoff;
 mod doors;
 mod environment;
+mod examples;
 mod last_attempt;
 mod preflight;
 mod resources;
-mod target;
 mod secrets;
+mod target;
 mod unbounded;

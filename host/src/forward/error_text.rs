@@ -1,0 +1,30 @@
+//! The errors of connections, as reasons.
+
+use std::error::Error;
+use std::io;
+
+/// Most causes of an error that are looked at: longer chains are circles.
+const MAX_CAUSES: usize = 32;
+
+/// The innermost cause of a failed request: `connection refused (111)`.
+pub(super) fn error_text(error: &(dyn Error + 'static)) -> String {
+    let mut innermost = error;
+    for _ in 0..MAX_CAUSES {
+        if let Some(io) = innermost.downcast_ref::<io::Error>() {
+            if let Some(errno) = io.raw_os_error() {
+                let text = io.to_string().replace(&format!(" (os error {errno})"), "");
+                return format!("{} ({errno})", text.to_lowercase());
+            }
+            // An `io::Error` leaves out the error that it wraps, and names only the causes of that.
+            if let Some(inner) = io.get_ref() {
+                innermost = inner;
+                continue;
+            }
+        }
+        match innermost.source() {
+            Some(cause) => innermost = cause,
+            None => break,
+        }
+    }
+    innermost.to_string()
+}

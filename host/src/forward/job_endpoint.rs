@@ -1,0 +1,123 @@
+//! The endpoint by which the application reports progress, checkpoints and a result, in any language. It listens on the
+//! loopback interface alone.
+
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OnceCell, Semaphore};
+use tokio::time::timeout;
+use tracing::{debug, warn};
+
+use super::attempts::{Attempts, MAX_BODY, OpenAttempt, Reply, text};
+use drumline::Context;
+
+/// The time that the head of a request may take: also the longest that an idle connection is kept.
+const HEADER_TIME: Duration = Duration::from_secs(10);
+
+/// The time that the body of a request may take.
+const BODY_TIME: Duration = Duration::from_secs(10);
+
+/// Connections at once: each takes a descriptor. Reports are short.
+const MOST_CONNECTIONS: usize = 64;
+
+/// The wait after a connection could not be accepted, mostly because no descriptor is left.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(500);
+
+/// The endpoint of a process, which listens from the first message on.
+#[derive(Default)]
+pub(super) struct JobEndpoint {
+    attempts: Attempts,
+    addr: OnceCell<Option<SocketAddr>>,
+}
+
+impl JobEndpoint {
+    /// Opens an attempt, and returns it with its URL. `None` if the endpoint cannot listen, which is logged once: jobs do without.
+    pub(super) async fn open(&self, context: &Context) -> Option<(OpenAttempt, String)> {
+        let addr = (*self.addr.get_or_init(|| listen(self.attempts.clone())).await)?;
+        let attempt = self.attempts.open(context)?;
+        let url = format!("http://{addr}/attempt/{}", attempt.token);
+        Some((attempt, url))
+    }
+}
+
+async fn listen(attempts: Attempts) -> Option<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
+    let bound = listener.and_then(|listener| Ok((listener.local_addr()?, listener)));
+    match bound {
+        Ok((addr, listener)) => {
+            tokio::spawn(serve(listener, attempts));
+            Some(addr)
+        }
+        Err(error) => {
+            warn!(%error, "requests have no X-Drumline-Job-Url: nothing can listen on the loopback interface");
+            None
+        }
+    }
+}
+
+async fn serve(listener: TcpListener, attempts: Attempts) {
+    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    loop {
+        // Never closed.
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let connection = serve_connection(stream, attempts.clone());
+                tokio::spawn(async move {
+                    connection.await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                debug!(%error, "the job endpoint cannot accept a connection");
+                tokio::time::sleep(ACCEPT_AGAIN).await;
+            }
+        }
+    }
+}
+
+async fn serve_connection(stream: TcpStream, attempts: Attempts) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let attempts = attempts.clone();
+        async move { Ok::<_, Infallible>(response(answer(request, &attempts).await)) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIME)
+        .serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = connection.await {
+        debug!(%error, "a connection to the job endpoint has ended");
+    }
+}
+
+async fn answer(request: Request<Incoming>, attempts: &Attempts) -> Reply {
+    let (head, body) = request.into_parts();
+    match timeout(BODY_TIME, Limited::new(body, MAX_BODY).collect()).await {
+        Ok(Ok(body)) => attempts.answer(&head.method, head.uri.path(), &body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            text(StatusCode::PAYLOAD_TOO_LARGE, &format!("at most {MAX_BODY} bytes fit"))
+        }
+        Ok(Err(_)) => text(StatusCode::BAD_REQUEST, "the body is broken off"),
+        Err(_) => text(StatusCode::REQUEST_TIMEOUT, "the body takes too long"),
+    }
+}
+
+fn response((status, body): Reply) -> Response<Full<Bytes>> {
+    let content_type =
+        if status == StatusCode::OK { "application/json" } else { "text/plain; charset=utf-8" };
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
