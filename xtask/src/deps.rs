@@ -2,8 +2,9 @@
 //!
 //! Done here, over `cargo metadata`, and not with cargo-deny: installing that costs a fresh clone as much as all
 //! other checks together (six minutes of processor time), and of its checks only licences, sources and a few bans apply
-//! here; an advisory database needs a network that a check must not depend on.
+//! here. Advisories are asked for where the network allows it.
 
+mod advisories;
 mod packages;
 mod purity;
 
@@ -13,6 +14,7 @@ use anyhow::{Context, Result};
 use cargo_metadata::MetadataCommand;
 
 use crate::project;
+use advisories::Advisories;
 
 pub(crate) fn run() -> Result<ExitCode> {
     let metadata =
@@ -21,6 +23,14 @@ pub(crate) fn run() -> Result<ExitCode> {
     for rule in purity::RULES {
         violations.extend(rule.check()?);
     }
+    let checked = match advisories::check(&metadata) {
+        Advisories::Known(found) => {
+            violations.extend(found);
+            "advisories were checked".to_owned()
+        }
+        Advisories::NotChecked(reason) => format!("ADVISORIES WERE NOT CHECKED: {reason}"),
+    };
+    println!("{checked}");
     if violations.is_empty() {
         println!(
             "{} packages: licences, sources and bans hold; {} pure crates are pure",

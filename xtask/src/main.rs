@@ -13,6 +13,7 @@ mod peers;
 mod process;
 mod progress;
 mod project;
+mod sbom;
 mod service;
 mod test;
 mod venv;
@@ -46,8 +47,10 @@ enum Command {
     PackageLambda(package_lambda::Options),
     /// Check the templates of infra/ with cfn-lint and Terraform
     Infra,
-    /// Check what the crates depend on: purity, licences, sources
+    /// Check what the crates depend on: purity, licences, sources, and advisories where the network allows it
     Deps,
+    /// Print what a program is made of, as a `CycloneDX` document
+    Sbom(sbom::Options),
 }
 
 fn main() -> ExitCode {
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Command::PackageLambda(options) => package_lambda::run(&options),
         Command::Infra => infra::run(),
         Command::Deps => deps::run(),
+        Command::Sbom(options) => sbom::run(&options),
     };
     result.unwrap_or_else(|error| {
         if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
