@@ -83,6 +83,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    type Variables = [(&'static str, &'static str)];
+
     async fn of_sqs(environment: &Environment) -> Result<Option<String>, String> {
         let config = crate::loader(environment).unwrap().region("eu-west-1").load().await;
         endpoint(environment, &config, "SQS")
@@ -97,7 +99,7 @@ mod tests {
                        [profile plain]\nendpoint_url = http://plain\n";
         std::fs::write(&file, profile).unwrap();
         let file = file.to_str().unwrap();
-        let table: [(&[(&str, &str)], Option<&str>); 7] = [
+        let table: [(&Variables, Option<&str>); 7] = [
             (&[], Some("http://profile-sqs")),
             (&[("AWS_PROFILE", "")], Some("http://profile-sqs")),
             (&[("AWS_PROFILE", "plain")], Some("http://plain")),

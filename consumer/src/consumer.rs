@@ -170,12 +170,15 @@ impl Consumer {
             let (consumer, books, depths) = (Arc::clone(&consumer), books.clone(), depths.clone());
             let summary_name = name.to_string();
             let task = tokio::spawn(async move {
-                let found = match found {
-                    Some(found) => found,
-                    None => tokio::select! {
-                        found = start_once_created(&name, || consumer.one(&settings, &status, &books)) => found,
+                let missing =
+                    async { start_once_created(&name, || consumer.one(&settings, &status, &books)).await };
+                let found = if let Some(found) = found {
+                    found
+                } else {
+                    tokio::select! {
+                        found = missing => found,
                         _ = stopping.wait_for(|stop| *stop) => return DrainSummary::default(),
-                    },
+                    }
                 };
                 depths.add(found.probe);
                 let mut driver = found.driver;

@@ -1,5 +1,5 @@
 <?php
-// The same in plain PHP: `PHP_CLI_SERVER_WORKERS=4 php -S 127.0.0.1:8080 app.php`.
+// The same in plain PHP: `php -S 127.0.0.1:8080 app.php`, which serves one request at a time: `DRUMLINE_CONCURRENCY=1`.
 
 class Stopped extends Exception {}
 

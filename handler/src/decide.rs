@@ -45,9 +45,9 @@ const STORE_WAIT: Duration = Duration::from_secs(60);
 /// them, and in this one whatever holds them may have ended.
 const RESOURCES_WAIT: Duration = Duration::from_secs(60);
 
-/// How long a message stays away at least if its target is unhealthy and it cannot be kept in hand, half of it without jitter:
-/// most restarts are over by then.
-const TARGET_WAIT: Duration = Duration::from_secs(60);
+/// How long a message stays away at least if its target is unhealthy and it cannot be kept in hand: most restarts are over by
+/// then.
+const TARGET_WAIT: Duration = Duration::from_secs(30);
 
 /// What follows from `ending`. Pure and total: it has no error, and nothing in it means success by default.
 ///
@@ -100,7 +100,7 @@ pub fn decide(policy: &Policy, facts: &Facts<'_>, ending: &Ending, jitter: Jitte
         // Every receive counts towards the DLQ, so the waits also grow as the policy says.
         Ending::TargetUnhealthy { .. } => {
             let delay = policy.retry_for(facts.job_type).delay(facts.receives, jitter);
-            later(delay.max(TARGET_WAIT / 2 + jitter.of(TARGET_WAIT / 2)))
+            later(delay.max(TARGET_WAIT))
         }
         Ending::Interrupted => Outcome::Release,
         Ending::LeaseLost => Outcome::LeaseLost,

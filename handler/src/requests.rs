@@ -149,9 +149,13 @@ impl SqsErrorKind {
     /// Returns true if the error is transient and the request can be retried.
     pub fn passes(self) -> bool {
         match self {
-            Self::Throttled | Self::Unreachable | Self::OutOfResources | Self::CredentialsUnavailable => true,
+            Self::Throttled
+            | Self::Unreachable
+            | Self::OutOfResources
+            | Self::CredentialsUnavailable
             // Credentials are rotated, and the SDK learns of the difference between the clocks.
-            Self::ExpiredCredentials | Self::ClockSkew => true,
+            | Self::ExpiredCredentials
+            | Self::ClockSkew => true,
             Self::NoQueue
             | Self::WrongRegion
             | Self::Denied

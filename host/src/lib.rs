@@ -30,6 +30,7 @@ mod sqs;
 mod status;
 mod target;
 mod trace;
+mod unseen;
 
 pub use advice::{Advice, advise};
 pub use batch_report::BatchReport;
@@ -53,3 +54,4 @@ pub use settings::{
 pub use sqs::{BoxFuture, Queue, SqsError};
 pub use status::QueueStatus;
 pub use target::TargetHealth;
+pub use unseen::{is_unseen, write_json};

@@ -2,13 +2,16 @@
 
 use std::io::IsTerminal;
 
+use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::format::debug_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use crate::settings::{LogFormat, directives};
 use crate::span_fields::SpanFields;
+use crate::unseen::log_field;
 
 /// Libraries whose lines below `info` show requests, signatures and bodies, by how their targets begin. A filter that names
 /// no target raises none of them above `info`.
@@ -34,7 +37,8 @@ pub fn init(format: LogFormat, filter: &str, spans: Spans) {
         LogFormat::Pretty => true,
     };
     let layer = if pretty {
-        fmt::layer().with_writer(std::io::stderr).with_target(false).boxed()
+        let fields = debug_fn(log_field).delimited(" ");
+        fmt::layer().with_writer(std::io::stderr).with_target(false).fmt_fields(fields).boxed()
     } else {
         let all = spans == Spans::All;
         let layer = fmt::layer().json().flatten_event(true).with_span_list(all).with_current_span(!all);

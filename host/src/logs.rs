@@ -99,13 +99,14 @@ impl Logs {
             | Note::ClaimNotReleased(_) => claims::log(queue, note),
             // The target's trouble is logged once, and not for each message.
             Note::KeptInHand { message, run } if matches!(run.ending, Ending::TargetUnhealthy { .. }) => {
+                let (job_type, reason) = (run.job_type.as_deref(), run.ending.reason());
                 debug!(
                     queue,
                     message_id = &*message.id,
-                    "type" = run.job_type.as_deref(),
-                    reason = run.ending.reason(),
+                    "type" = job_type,
+                    reason,
                     "target unhealthy: kept in hand"
-                )
+                );
             }
             Note::KeptInHand { message, run } => warn!(
                 queue,

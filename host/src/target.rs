@@ -1,7 +1,8 @@
 //! The health of the target: the application that forward mode calls, or the service that handlers depend on.
 //!
-//! It is one for all queues of a process. While it is unhealthy, they are paused ([`PauseReason::TargetUnhealthy`]
-//! (drumline::PauseReason)) and probed. Decides what makes a target unhealthy, what a probe is and when the next one is due:
+//! It is one for all queues of a process. While it is unhealthy, they are paused
+//! ([`TargetUnhealthy`](drumline::PauseReason::TargetUnhealthy)) and probed. Decides what makes a target
+//! unhealthy, what a probe is and when the next one is due:
 //!
 //! - *Nothing was sent* (connection refused, no such host, no connection in time): unhealthy at once. The probe is a connection.
 //! - *Nothing well came back* (401, 403, 404, 5xx, a connection that closed, a time-out): unhealthy once several messages in a
@@ -18,7 +19,7 @@ use std::time::Duration;
 use drumline::Probe;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
 use crate::sqs::BoxFuture;
@@ -123,19 +124,32 @@ impl TargetHealth {
     /// A request of this message failed in a way that may be the target's. Returns true if the target is unhealthy, for which
     /// it waits for a moment.
     pub(crate) async fn failed(&self, job_type: &str, message_id: &str, reason: &str) -> bool {
-        self.record_failure(job_type, message_id, reason);
-        if self.is_unhealthy() || self.window().answered_recently(Instant::now()) {
+        let is_decided = {
+            let mut window = self.window();
+            window.failed(Instant::now(), job_type, message_id);
+            window.answered_recently(Instant::now())
+        };
+        if is_decided || self.is_unhealthy() {
             return self.is_unhealthy();
         }
         let mut state = self.watch();
-        let decided = state.wait_for(|state| state.trouble.is_some());
-        tokio::time::timeout(DECIDED_WITHIN, decided).await.is_ok()
+        let trouble = state.wait_for(|state| state.trouble.is_some());
+        if timeout(DECIDED_WITHIN, trouble).await.is_err() {
+            // An answer that has come meanwhile has cleared the window.
+            self.judge(reason);
+        }
+        self.is_unhealthy()
     }
 
     /// The same without a wait, if the message's ending is decided already.
     pub(crate) fn record_failure(&self, job_type: &str, message_id: &str, reason: &str) {
-        let is_target = self.window().failed(Instant::now(), job_type, message_id);
-        if is_target {
+        self.window().failed(Instant::now(), job_type, message_id);
+        self.judge(reason);
+    }
+
+    /// The target is unhealthy if the latest failures say so.
+    fn judge(&self, reason: &str) {
+        if self.window().is_target(Instant::now()) {
             let probe = if self.0.path.is_some() { Probe::Host } else { Probe::Message };
             self.is_in_trouble(reason, probe);
         }

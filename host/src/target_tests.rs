@@ -75,6 +75,22 @@ async fn failures_of_the_same_moment_are_decided_together() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_of_the_same_moment_shows_that_the_target_works() {
+    let health = of_application(&Arc::default(), false);
+    let answer = async {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        health.answered("t", Instant::now());
+    };
+    let (a, b, c, ()) = tokio::join!(
+        health.failed("t", "a", "503"),
+        health.failed("t", "b", "503"),
+        health.failed("t", "c", "503"),
+        answer
+    );
+    assert!(!a && !b && !c);
+}
+
+#[tokio::test(start_paused = true)]
 async fn messages_probe_ever_more_rarely_and_a_refused_one_leaves_it_to_the_host() {
     let answers = Arc::<AtomicBool>::default();
     let health = of_application(&answers, false);

@@ -43,8 +43,11 @@
 //!   belongs to `schemaVersion` 2, so that a worker of an older build retries the message.
 //! - The result names what was made: `{"outputs": [{"url": URL, "contentType": "image/webp", "width": 320, "height": 213,
 //!   "bytes": 9876}]}`. Outputs that do not fit into a result are counted as `omitted`.
+//! - All decoded images of the process share `DRUMLINE_IMAGE_MEMORY`: a job waits until its part is free. A full-size WebP of a
+//!   photo of 48 megapixels with a colour profile needs 820 MB, a thumbnail of it 170 MB. An AVIF has at most 16 megapixels.
 //!
-//! Rejected: a source that does not exist, is no image, is damaged or too large; a file outside `DRUMLINE_FILE_ROOT`.
+//! Rejected: a source that does not exist, is no image, is damaged or too large; images that need more than
+//! `DRUMLINE_IMAGE_MEMORY`; a file outside `DRUMLINE_FILE_ROOT`.
 //! Undecodable: operations that do not fit together. Retried: everything that may pass, such as network faults,
 //! throttling, a full disk, and denied access, since permissions are mended without sending the job again.
 //!
@@ -187,3 +190,27 @@ const NOTHING_TO_RUN: &str = "nothing to run: set DRUMLINE_FORWARD_TO (--forward
 
 #[cfg(test)]
 mod testing;
+
+#[cfg(test)]
+mod deep_tests {
+    use drumline::Ending;
+
+    use super::*;
+
+    /// What is nested deeper than 128 levels is refused before it fills the stack.
+    #[tokio::test]
+    async fn a_payload_that_is_nested_too_deep_is_undecodable() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let router = router(&Settings::for_folder(folder.path()));
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        for job_type in ["billing.charge", "email.send", "image.process", "report.generate"] {
+            let in_field = format!(r#"{{"source":{deep},"chargeId":{deep},"deliveryId":{deep}}}"#);
+            for payload in [&deep, &in_field] {
+                let body = format!(r#"{{"type":"{job_type}","payload":{payload}}}"#);
+                let ending =
+                    testing::attempt(&router, body, 1, Arc::default(), drumline::RunControl::new()).await;
+                assert!(matches!(ending, Ending::Undecodable { .. }), "{job_type}: {ending:?}");
+            }
+        }
+    }
+}

@@ -3,12 +3,12 @@
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
-use drumline_host::Settings;
 use drumline_host::aws::queue_name;
+use drumline_host::{Settings, write_json};
 use serde_json::json;
 
 use super::exit::Failed;
-use super::words::table;
+use super::words::{one_line, table};
 use crate::doctor::{Verdict, check_process, check_queue};
 
 pub(super) fn run(settings: &Settings, json: bool) -> Result<ExitCode, Failed> {
@@ -19,13 +19,14 @@ pub(super) fn run(settings: &Settings, json: bool) -> Result<ExitCode, Failed> {
         for (queue, check) in &checks {
             let mut line = serde_json::to_value(check).map_err(|error| Failed::other(error.to_string()))?;
             line["queue"] = json!(queue);
-            writeln!(out, "{line}")?;
+            write_json(&mut out, &line).map_err(|error| Failed::other(error.to_string()))?;
+            writeln!(out)?;
         }
     } else {
         let mut table = table(["CHECK", "VERDICT", "DETAIL", "QUEUE"], out.is_terminal());
         for (queue, check) in &checks {
             let queue = queue.as_deref().unwrap_or_default();
-            table.add_row([check.check, check.verdict.label(), &check.detail, queue]);
+            table.add_row([check.check, check.verdict.label(), &one_line(&check.detail), queue]);
         }
         writeln!(out, "{table}")?;
     }

@@ -6,13 +6,14 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use comfy_table::{ContentArrangement, Table, presets};
 
-use drumline_host::aws::{AwsQueue, connect, queue_name};
-use drumline_host::{Effective, Environment, Settings, Shown, retry_limits, waits};
+use drumline_host::aws::{AwsQueue, queue_name};
+use drumline_host::{Effective, Environment, Settings, Shown, retry_limits, waits, write_json};
 use serde_json::json;
 
 use super::check;
+use super::connection::connect_to;
 use super::exit::Failed;
-use super::words::note;
+use super::words::{note, one_line};
 use super::{read_settings, settings_args};
 use crate::metrics::Metrics;
 
@@ -60,11 +61,9 @@ pub(super) fn config(args: &ArgMatches, environment: &Environment) -> Result<Exi
     if json {
         for setting in &settings.effective {
             let Effective { queue, key, value, origin } = setting;
-            writeln!(
-                out,
-                "{}",
-                json!({ "queue": queue, "key": key, "value": value, "origin": origin.to_string() })
-            )?;
+            let row = json!({ "queue": queue, "key": key, "value": value, "origin": origin.to_string() });
+            write_json(&mut out, &row).map_err(|error| Failed::other(error.to_string()))?;
+            writeln!(out)?;
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -74,7 +73,8 @@ pub(super) fn config(args: &ArgMatches, environment: &Environment) -> Result<Exi
     for Effective { queue, key, value, origin } in &settings.effective {
         // An empty text is a list without items, such as a queue's `require = []`.
         let value = value.as_deref().filter(|value| !value.is_empty()).unwrap_or("-");
-        table.add_row([key, value, &origin.to_string(), queue.as_deref().unwrap_or_default()]);
+        let queue = queue.as_deref().unwrap_or_default();
+        table.add_row([key, value, &origin.to_string(), queue].map(one_line));
     }
     if out.is_terminal() {
         table.set_content_arrangement(ContentArrangement::Dynamic);
@@ -87,7 +87,7 @@ pub(super) fn config(args: &ArgMatches, environment: &Environment) -> Result<Exi
 async fn fit_waits(settings: &mut Settings) -> Result<(), Failed> {
     for queue in &settings.queues {
         let name = queue_name(queue.url.as_str());
-        let clients = connect(&queue.url, queue.wait_time).await.map_err(Failed::usage)?;
+        let clients = connect_to(&queue.url, queue.wait_time).await?;
         let facts =
             AwsQueue::new(clients, queue.url.to_string(), Metrics::new().queue(name)).describe().await;
         let facts = facts

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgMatches, Command};
 use comfy_table::{ContentArrangement, Table, presets};
 use drumline_host::aws::queue_name;
-use drumline_host::{Environment, QueueSettings, Settings, advise};
+use drumline_host::{Environment, QueueSettings, Settings, advise, write_json};
 use drumline_infra_rules::{Host, Options, Template, check, terraform};
 
 use super::exit::Failed;
@@ -184,7 +184,7 @@ fn print(diagnoses: &[Diagnosis], json: bool) -> Result<(), Failed> {
     let mut out = std::io::stdout().lock();
     if json {
         for diagnosis in diagnoses {
-            serde_json::to_writer(&mut out, diagnosis).map_err(|error| Failed::other(error.to_string()))?;
+            write_json(&mut out, diagnosis).map_err(|error| Failed::other(error.to_string()))?;
             writeln!(out)?;
         }
         return Ok(());

@@ -8,6 +8,8 @@ use std::process::ExitCode;
 use clap::{Arg, ArgMatches, Command};
 use drumline_host::Environment;
 
+use drumline_host::write_json;
+
 use super::exit::Failed;
 use super::histories::{self, Histories, output_arg};
 use super::job_text::write_job;
@@ -107,7 +109,7 @@ async fn show(args: &ArgMatches, environment: &Environment) -> Result<ExitCode, 
     };
     let mut out = std::io::stdout().lock();
     if args.get_one::<String>("output").is_some_and(|output| output == "json") {
-        serde_json::to_writer(&mut out, &job).map_err(|error| Failed::other(error.to_string()))?;
+        write_json(&mut out, &job).map_err(|error| Failed::other(error.to_string()))?;
         writeln!(out)?;
     } else {
         let is_terminal = out.is_terminal();

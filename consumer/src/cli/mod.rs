@@ -2,6 +2,7 @@
 
 mod check;
 mod config;
+mod connection;
 mod dev;
 mod dlq;
 mod doctor;

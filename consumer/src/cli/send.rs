@@ -4,12 +4,13 @@ use std::io::{BufRead, IsTerminal, Read, Write};
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use drumline_host::aws::{Clients, connect, is_fifo};
+use drumline_host::aws::{Clients, is_fifo};
 use drumline_host::{Environment, Shown};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::value::RawValue;
 use url::Url;
 
+use super::connection::connect_to;
 use super::exit::Failed;
 use crate::producer::{NewJob, Outgoing, Packer, SendOptions, check, send_batch};
 
@@ -109,7 +110,7 @@ impl<'a> Sender<'a> {
     }
 
     async fn send(&self, args: &ArgMatches) -> Result<ExitCode, Failed> {
-        let clients = connect(&self.queue_url, std::time::Duration::ZERO).await.map_err(Failed::usage)?;
+        let clients = connect_to(&self.queue_url, std::time::Duration::ZERO).await?;
         let tally = match args.get_one::<String>("payload") {
             Some(payload) => self.one(&clients, payload).await?,
             None => self.many(&clients).await?,
@@ -205,10 +206,14 @@ impl<'a> Sender<'a> {
         bar: &ProgressBar,
     ) -> Result<(), Failed> {
         let results = send_batch(&clients.calls, self.queue_url.as_str(), &self.options, batch).await;
-        let results = results.map_err(|error| {
-            bar.finish_and_clear();
-            Failed::sqs(error.kind, format!("{} sent before this: {error}", tally.sent))
-        })?;
+        let results = match results {
+            Ok(results) => results,
+            Err(error) => {
+                bar.finish_and_clear();
+                let error = clients.in_context(error).await;
+                return Err(Failed::sqs(error.kind, format!("{} sent before this: {error}", tally.sent)));
+            }
+        };
         for (message, result) in results {
             match result {
                 Ok(id) => {

@@ -11,6 +11,8 @@ use comfy_table::{Cell, Color, Table, presets};
 use drumline::{Context, Ending, Event, Note, Observer, Outcome, Progress};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use super::words::one_line;
+
 /// Finished jobs that are kept; a `dev` that runs for days forgets the oldest.
 const MAX_JOBS: usize = 1000;
 
@@ -198,7 +200,7 @@ impl View {
 
     fn ended(&self, context: &Context, ending: &Ending) {
         self.change(&context.message().id, |job| {
-            job.reason = ending.reason().map(str::to_owned);
+            job.reason = ending.reason().map(one_line);
             None
         });
     }
@@ -222,7 +224,7 @@ impl View {
                 );
                 self.change(&message.id, |job| {
                     job.attempts = run.attempt.get();
-                    job.reason = run.ending.reason().map(str::to_owned);
+                    job.reason = run.ending.reason().map(one_line);
                     let reason = job.reason.clone().unwrap_or_default();
                     match outcome {
                         Outcome::Ack => {

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use comfy_table::{ContentArrangement, Table, presets};
+use drumline_host::is_unseen;
 
 /// Beside a command's output, which may go into a pipe.
 #[allow(clippy::print_stderr, reason = "what a command tells besides its output")]
@@ -72,11 +73,6 @@ pub(super) fn many_lines(text: &str) -> String {
     text.chars().map(|c| if is_unseen(c) && c != '\n' && c != '\t' { '\u{FFFD}' } else { c }).collect()
 }
 
-/// Controls, and the marks that turn the direction of what follows.
-fn is_unseen(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
-}
-
 /// A table without lines, as wide as a terminal, or as its content where there is none.
 pub(super) fn table<'a>(header: impl IntoIterator<Item = &'a str>, is_terminal: bool) -> Table {
     let mut table = Table::new();
@@ -132,6 +128,7 @@ mod tests {
     fn other_peoples_words_cannot_move_the_cursor() {
         assert_eq!(one_line("a\u{1b}[2Jb\r\n  c\u{202E}d"), "a [2Jb c d");
         assert_eq!(many_lines("a\u{1b}[2J\n\tb"), "a\u{FFFD}[2J\n\tb");
+        assert_eq!(one_line("a\u{200E}b\u{2067}c\u{9b}d\u{7f}e"), "a b c d e");
         assert_eq!(brief("äöü  xyz", 5), "äöü x…");
         assert_eq!(brief("äöü", 3), "äöü");
     }

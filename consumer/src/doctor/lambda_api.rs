@@ -8,7 +8,7 @@ use aws_credential_types::provider::ProvideCredentials as _;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use bytes::Bytes;
-use drumline_host::variable;
+use drumline_aws::Environment;
 use http::Request;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -53,12 +53,9 @@ impl LambdaApi {
             .enable_http1()
             .build();
         let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-        let endpoint = match variable("AWS_ENDPOINT_URL_LAMBDA") {
-            Some(endpoint) => endpoint,
-            None => config
-                .endpoint_url()
-                .map_or_else(|| format!("https://lambda.{region}.{suffix}"), str::to_owned),
-        };
+        let endpoint = drumline_aws::endpoint(&Environment::of_process(), config, "Lambda")?
+            .or_else(|| config.endpoint_url().map(str::to_owned))
+            .unwrap_or_else(|| format!("https://lambda.{region}.{suffix}"));
         let client = Client::builder(TokioExecutor::new()).build(connector);
         Ok(Self { client, config: config.clone(), region, endpoint })
     }

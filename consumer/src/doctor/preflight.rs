@@ -98,6 +98,7 @@ pub(crate) async fn check_queue(settings: &QueueSettings) -> Result<Preflight, S
         Check::new("endpoint", Verdict::Ok, clients.host.clone()),
         Check::new("region", Verdict::Ok, region),
     ];
+    checks.extend(clients.warnings.iter().map(|warning| Check::new("region", Verdict::Warning, warning)));
     let source = clients.credentials_source().await;
     let is_missing = source.is_none();
     checks.push(match source {

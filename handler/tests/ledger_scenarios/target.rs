@@ -98,7 +98,7 @@ fn probes_are_no_runs_of_which_too_many_make_a_message_leave() {
     world.ends("a", unhealthy());
     assert_eq!(
         world.heard()[..2],
-        ["paused: target_unhealthy", "a is retry after 60s"],
+        ["paused: target_unhealthy", "a is retry after 30s"],
         "it may be its own doing"
     );
 }

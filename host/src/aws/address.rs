@@ -57,7 +57,7 @@ fn is_region(name: &str) -> bool {
     let Some((number, words)) = parts.split_last() else { return false };
     let is_word = |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
     words.len() >= 2
-        && words.iter().all(|word| is_word(word))
+        && words.iter().all(is_word)
         && !number.is_empty()
         && number.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -30,6 +30,9 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The variables that name a region.
+const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
+
 /// How long an error message waits for the name of the credentials' provider.
 const SOURCE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -44,6 +47,8 @@ pub struct Clients {
     pub calls: Client,
     /// The host that they ask.
     pub host: String,
+    /// What is odd about the settings, in words for the user. It is in the log too.
+    pub warnings: Vec<String>,
 }
 
 impl Clients {
@@ -110,15 +115,18 @@ async fn connect_in(
         // An emulator serves all of AWS at one address.
         base = base.to_builder().endpoint_url(endpoint).build();
     }
-    let endpoint = configured.or(address.endpoint);
+    let endpoint = configured.or_else(|| address.endpoint.clone());
+    let mut warnings: Vec<String> = other_region(environment, &address).into_iter().collect();
     if let Some(endpoint) = &endpoint
         && base.use_fips() == Some(true)
         && !endpoint.contains("fips")
     {
-        warn!(
-            endpoint,
-            "AWS_USE_FIPS_ENDPOINT has no effect on an endpoint that is set or named by the queue's URL"
-        );
+        warnings.push(format!(
+            "AWS_USE_FIPS_ENDPOINT has no effect on an endpoint that is set or named by the queue's URL: {endpoint}"
+        ));
+    }
+    for warning in &warnings {
+        warn!(queue_url = queue_url.as_str(), "{warning}");
     }
     let client = |timeout| {
         let timeouts =
@@ -138,7 +146,7 @@ async fn connect_in(
     };
     let (polls, calls) = (client(wait_time + RECEIVE_SLACK), client(CALL_TIMEOUT));
     let host = host(&base, endpoint.as_deref());
-    Ok(Clients { config: base, polls, calls, host })
+    Ok(Clients { config: base, polls, calls, host, warnings })
 }
 
 /// The host that requests go to, by the SDK's rules if no endpoint is given.
@@ -165,17 +173,9 @@ fn host(config: &SdkConfig, endpoint: Option<&str>) -> String {
 
 async fn load(environment: &Environment, queue_url: &Url, address: &Address) -> Result<SdkConfig, String> {
     let mut loader = drumline_aws::loader(environment)?;
-    let set = environment.first(["AWS_REGION", "AWS_DEFAULT_REGION"]);
     if let Some(region) = &address.region {
         loader = loader.region(Region::new(region.clone()));
-        if let Some((variable, other)) = set.filter(|(_, set)| set != region) {
-            warn!(
-                queue_url = queue_url.as_str(),
-                region,
-                "the queue's URL is of another region than {variable} ({other}): requests are signed for the URL's"
-            );
-        }
-    } else if set.is_none() && !address.is_aws {
+    } else if environment.first(REGIONS).is_none() && !address.is_aws {
         // Signatures name a region; an endpoint of one's own does not care which.
         loader = loader.region(Region::from_static("us-east-1"));
     }
@@ -183,6 +183,15 @@ async fn load(environment: &Environment, queue_url: &Url, address: &Address) -> 
         loader = loader.credentials_provider(local_credentials());
     }
     Ok(loader.load().await)
+}
+
+/// A warning if the settings name another region than the queue's URL.
+fn other_region(environment: &Environment, address: &Address) -> Option<String> {
+    let region = address.region.as_deref()?;
+    let (variable, other) = environment.first(REGIONS).filter(|(_, set)| *set != region)?;
+    Some(format!(
+        "the queue's URL is of another region than {variable} ({other}): requests are signed for {region}"
+    ))
 }
 
 #[cfg(test)]

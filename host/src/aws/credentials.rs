@@ -19,9 +19,7 @@ const REFUSALS: [&str; 6] = [
 
 /// Returns the kind of an error that a provider of credentials has caused.
 pub(super) fn kind(error: &(dyn Error + 'static)) -> Option<SqsErrorKind> {
-    let mut chain = std::iter::successors(Some(error), |error| Error::source(*error));
-    let cause = chain.find_map(|error| error.downcast_ref::<CredentialsError>());
-    let Some(cause) = cause else {
+    let Some(cause) = of_provider(error) else {
         // Without any provider the SDK has words only.
         let is_missing = with_causes(error).to_lowercase().contains("credentials");
         return is_missing.then_some(SqsErrorKind::NoCredentials);
@@ -40,6 +38,10 @@ pub(super) fn kind(error: &(dyn Error + 'static)) -> Option<SqsErrorKind> {
             }
         }
     })
+}
+
+fn of_provider<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a CredentialsError> {
+    error.downcast_ref().or_else(|| of_provider(error.source()?))
 }
 
 #[cfg(test)]

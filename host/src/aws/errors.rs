@@ -136,7 +136,9 @@ fn advice(kind: SqsErrorKind) -> &'static str {
         SqsErrorKind::NoCredentials => {
             "give the process a role, a profile (AWS_PROFILE), or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         }
-        SqsErrorKind::Unreachable => "check the network, the queue's URL, AWS_REGION and AWS_ENDPOINT_URL",
+        SqsErrorKind::Unreachable => {
+            "check the network, the queue's URL, AWS_REGION, AWS_ENDPOINT_URL, HTTPS_PROXY and AWS_CA_BUNDLE"
+        }
         SqsErrorKind::OutOfResources => {
             "raise the process's limits, such as ulimit -n, or lower DRUMLINE_CONCURRENCY"
         }

@@ -31,7 +31,7 @@ impl Target {
     /// Completes when the health has changed, or a probe is due. Cancel-safe.
     pub(super) async fn changed(&mut self) {
         if self.state.changed().await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }
@@ -71,7 +71,7 @@ impl Driver {
     /// What the ending of a run says of a target that only handlers know.
     pub(super) fn learn_of_target(&self, report: &Report) {
         let health = &self.target.health;
-        if !health.is_of_handlers() {
+        if !health.is_of_handlers() || self.ledger.policy().polling.is_none() {
             return;
         }
         match &report.ending {

@@ -60,7 +60,7 @@ impl Attempts {
     pub(super) fn open(&self, context: &Context) -> Option<OpenAttempt> {
         let mut bytes = [0; TOKEN_BYTES];
         rustls::crypto::ring::default_provider().secure_random.fill(&mut bytes).ok()?;
-        let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let token = format!("{:032x}", u128::from_be_bytes(bytes));
         let attempt = Attempt { context: context.clone(), checkpoint: None };
         self.known().open.insert(token.clone(), attempt);
         Some(OpenAttempt { attempts: self.clone(), token })

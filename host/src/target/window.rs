@@ -35,14 +35,19 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// Records a failure. Returns true if the target as a whole is unhealthy.
-    pub(super) fn failed(&mut self, now: Instant, job_type: &str, message_id: &str) -> bool {
+    /// Records a failure.
+    pub(super) fn failed(&mut self, now: Instant, job_type: &str, message_id: &str) {
         let job_type = self.knows(job_type);
-        self.failures.retain(|failed| failed.at + LASTS > now && *failed.message_id != *message_id);
+        self.failures.retain(|failed| *failed.message_id != *message_id);
         if self.failures.len() == MOST {
             self.failures.pop_front();
         }
         self.failures.push_back(Failed { at: now, job_type, message_id: message_id.into() });
+    }
+
+    /// Returns true if the failures say that the target as a whole is unhealthy.
+    pub(super) fn is_target(&mut self, now: Instant) -> bool {
+        self.failures.retain(|failed| failed.at + LASTS > now);
         let failing: BTreeSet<&str> = self.failures.iter().map(|failed| &*failed.job_type).collect();
         self.failures.len() >= FEWEST && (failing.len() > 1 || self.types.len() == 1)
     }
@@ -86,23 +91,28 @@ mod tests {
         Duration::from_secs(secs)
     }
 
+    /// Records a failure, and returns true if it is the target's.
+    fn fails(window: &mut Window, now: Instant, job_type: &str, message_id: &str) -> bool {
+        window.failed(now, job_type, message_id);
+        window.is_target(now)
+    }
+
     #[tokio::test(start_paused = true)]
     async fn several_messages_of_several_types_are_the_target() {
         let (mut window, now) = (Window::default(), Instant::now());
-        assert!(!window.failed(now, "a", "1"));
-        assert!(!window.failed(now, "b", "2"));
-        assert!(!window.failed(now, "b", "2"), "the same message again");
-        assert!(window.failed(now, "a", "3"));
+        assert!(!fails(&mut window, now, "a", "1"));
+        assert!(!fails(&mut window, now, "b", "2"));
+        assert!(!fails(&mut window, now, "b", "2"), "the same message again");
+        assert!(fails(&mut window, now, "a", "3"));
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_failing_type_is_the_target_only_if_there_is_no_other() {
         let (mut window, now) = (Window::default(), Instant::now());
-        let failed: Vec<bool> = ["1", "2", "3"].map(|id| window.failed(now, "a", id)).into();
-        assert_eq!(failed, [false, false, true]);
+        assert_eq!(["1", "2", "3"].map(|id| fails(&mut window, now, "a", id)), [false, false, true]);
         window.answered(now, "b");
-        assert!(["4", "5", "6", "7"].iter().all(|id| !window.failed(now, "a", id)));
-        assert!(window.failed(now, "b", "8"));
+        assert!(["4", "5", "6", "7"].iter().all(|id| !fails(&mut window, now, "a", id)));
+        assert!(fails(&mut window, now, "b", "8"));
     }
 
     #[tokio::test(start_paused = true)]
@@ -111,9 +121,9 @@ mod tests {
         window.failed(now, "a", "1");
         window.failed(now, "a", "2");
         window.answered(now, "a");
-        assert!(!window.failed(now, "a", "3"));
+        assert!(!fails(&mut window, now, "a", "3"));
         assert!(window.answered_recently(now + secs(4)) && !window.answered_recently(now + secs(5)));
         window.failed(now, "a", "4");
-        assert!(!window.failed(now + secs(31), "a", "5"), "the others are too long ago");
+        assert!(!fails(&mut window, now + secs(31), "a", "5"), "the others are too long ago");
     }
 }

@@ -188,6 +188,21 @@ async fn what_is_lost_after_the_request_is_ambiguous() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_too_long_or_too_deep_is_ambiguous() {
+    let long = format!(r#"{{"id":"ch_1","status":"succeeded","more":"{}"}}"#, "x".repeat(64 * 1024));
+    let deep = format!(
+        r#"{{"id":"ch_1","status":"succeeded","more":{}{}}}"#,
+        "[".repeat(10_000),
+        "]".repeat(10_000)
+    );
+    for (body, part) in [(long, "length limit exceeded"), (deep, "tells neither an id")] {
+        let acts = vec![Act::Answer("200 OK", "", body.leak())].leak();
+        let reason = retried(run(&Provider::new(acts).await.router(&[])).await);
+        assert!(reason.contains(part) && reason.contains(AMBIGUOUS), "{reason}");
+    }
+}
+
+#[tokio::test]
 async fn what_was_never_sent_is_not() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", free.local_addr().unwrap());

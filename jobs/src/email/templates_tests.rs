@@ -80,3 +80,14 @@ fn a_failure_shows_no_value() {
     let error = render(&folder, "{% set card = 'visa 4242' %}{{ user.shoe_size.x }}").unwrap_err();
     assert!(!format!("{error:#}").contains("4242"), "{error:#}");
 }
+
+#[test]
+fn the_list_of_users_is_bounded() {
+    let (_dir, folder) = folder();
+    let file = fs::File::create(folder.path().join("users.json")).unwrap();
+    file.set_len(MAX_USERS_BYTES).unwrap();
+    assert!(folder.users("users.json").is_ok());
+    file.set_len(MAX_USERS_BYTES + 1).unwrap();
+    assert!(folder.users("users.json").unwrap_err().to_string().contains("more than"));
+    assert!(folder.users("below").unwrap_err().to_string().contains("not a file"));
+}

@@ -57,7 +57,10 @@ fn of_output(header: &Header, output: &Output) -> OfOutput {
         // On white there is no alpha: a copy.
         (Some(Convert::Jpeg { .. }) | None, _) => (if header.has_alpha { pixels * 3 } else { 0 }, bytes / 2),
     };
-    OfOutput { temporary: resizer + copies * bytes + in_encoder, encoded }
+    // Of two copies, one is made of the other, and one of them is encoded.
+    let finishing = copies * bytes;
+    let encoding = copies.min(1) * bytes + in_encoder;
+    OfOutput { temporary: resizer + finishing.max(encoding), encoded }
 }
 
 #[cfg(test)]
@@ -110,6 +113,7 @@ mod tests {
             (&alpha, None, Convert::JPEG, 400 + 300 + 200),
             (&alpha, None, Convert::Png, 400 + 400),
             (&turned, None, Convert::JPEG, 300 + 600 + 150),
+            (&turned, None, Convert::WEBP, 300 + 300 + 900 + 150),
             (&profile, None, Convert::JPEG, 300 + 300 + 150),
             (&plain, Some(1_000), Convert::AVIF, 300 + 30 + 3 + 60 + 1),
         ] {

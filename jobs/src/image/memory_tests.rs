@@ -123,3 +123,21 @@ async fn outputs_in_any_order_of_sizes_are_what_was_asked_for() {
         assert!(differ.max() <= Some(2), "{name}");
     }
 }
+
+#[test]
+fn a_colour_profile_that_is_a_bomb_is_not_unpacked() {
+    let mut bytes = Vec::new();
+    let mut info = png::Info::with_size(8, 8);
+    info.color_type = png::ColorType::Rgb;
+    info.bit_depth = png::BitDepth::Eight;
+    info.icc_profile = Some(vec![0; 64 * 1024 * 1024].into());
+    let mut writer = png::Encoder::with_info(&mut bytes, info).unwrap().write_header().unwrap();
+    writer.write_image_data(&[7; 8 * 8 * 3]).unwrap();
+    drop(writer);
+    assert!(bytes.len() < 128 * 1024, "{} bytes", bytes.len());
+    // Rejected or read without it: in neither case is it in memory.
+    if let Ok(header) = header(&bytes, limits()) {
+        assert!(header.profile.as_ref().is_none_or(Vec::is_empty), "{:?}", header.profile.map(|p| p.len()));
+        assert_eq!(decode(&bytes, &header).unwrap().pixels.as_bytes()[..3], [7; 3]);
+    }
+}

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use aws_sdk_s3::config::retry::RetryConfig;
-use aws_sdk_s3::config::{Config, Region};
+use aws_sdk_s3::config::{BehaviorVersion, Config, Region};
 use drumline::Wish;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};

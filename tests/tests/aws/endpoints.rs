@@ -5,7 +5,7 @@ use drumline_tests::{
 };
 use futures_util::future::join_all;
 
-const USAGE: i32 = 64;
+use crate::{UNAVAILABLE, USAGE};
 
 /// A queue's URL with AWS's settings around it, and the host that is asked about it.
 struct Case {
@@ -71,6 +71,7 @@ const CASES: [Case; 22] = [
 
 /// The region of a function is always set, so it may differ from the one in a URL, which is then the one that counts.
 const REGION_WARNING: &str = "the queue's URL is of another region than";
+const FIPS_WARNING: &str = "AWS_USE_FIPS_ENDPOINT has no effect";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_worker_asks_the_endpoint_of_the_settings_then_of_the_url_then_of_the_region() {
@@ -82,8 +83,8 @@ async fn a_worker_asks_the_endpoint_of_the_settings_then_of_the_url_then_of_the_
         }
         let worker = launch.env("DRUMLINE_QUEUE_URL", &case.url()).spawn();
         expect_host(&proxy, case).await;
-        let warnings = worker.logged_beginning(REGION_WARNING).len()
-            + worker.logged_beginning("AWS_USE_FIPS_ENDPOINT has no effect").len();
+        let warnings =
+            worker.logged_beginning(REGION_WARNING).len() + worker.logged_beginning(FIPS_WARNING).len();
         assert_eq!(warnings, usize::from(case.warns), "{}", case.url());
         worker.kill().await;
     }))
@@ -100,9 +101,11 @@ async fn a_command_asks_the_same_endpoints() {
         for (name, value) in case.env {
             launch = launch.env(name, value);
         }
-        let command = launch.spawn();
+        let finished = launch.finish().await;
         expect_host(&proxy, case).await;
-        command.kill().await;
+        assert_eq!(finished.status, Some(UNAVAILABLE), "{}", finished.errors());
+        let warns = finished.errors().contains(REGION_WARNING) || finished.errors().contains(FIPS_WARNING);
+        assert_eq!(warns, case.warns, "{url}: {}", finished.errors());
     }))
     .await;
 }

@@ -1,7 +1,16 @@
-//! Drumline's binaries in the environments that AWS's settings describe: endpoints, proxies, credentials.
+//! Drumline's binaries in the environments that AWS's settings describe: endpoints, proxies, credentials, errors at the start.
 //!
 //! Needs no server but those that the tests start themselves.
 #![allow(clippy::unwrap_used)]
 
+mod credentials;
 mod endpoints;
 mod proxies;
+mod start;
+mod trust;
+
+const USAGE: i32 = 64;
+const UNAVAILABLE: i32 = 69;
+
+/// The region's usual host, and a queue there.
+const QUEUE: &str = "https://sqs.eu-west-1.amazonaws.com/123456789012/jobs";

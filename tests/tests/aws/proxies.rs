@@ -2,8 +2,7 @@
 
 use drumline_tests::{ConnectProxy, Launch, LocalQueue, Setup, eventually};
 
-const USAGE: i32 = 64;
-const QUEUE: &str = "https://sqs.eu-west-1.amazonaws.com/123456789012/jobs";
+use crate::{QUEUE, USAGE};
 
 fn run(queue_url: &str) -> Launch {
     Launch::new(&["run"]).env("DRUMLINE_QUEUE_URL", queue_url).env("DRUMLINE_WAIT_TIME", "1s")
@@ -17,7 +16,8 @@ async fn the_proxy_s_password_goes_to_the_proxy_and_into_no_log() {
     eventually("the proxy is asked", async || !proxy.seen().is_empty()).await;
     // "drum:hunter@2", in base64.
     assert_eq!(proxy.seen()[0].authorization.as_deref(), Some("Basic ZHJ1bTpodW50ZXJAMg=="));
-    let finished = worker.finish().await;
+    worker.until_logged("the queue does not answer yet", 1).await;
+    let finished = worker.stop().await;
     for secret in ["hunter", "ZHJ1bTpodW50ZXJAMg"] {
         assert!(!finished.errors().contains(secret), "{secret} is in the log");
     }

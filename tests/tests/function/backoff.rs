@@ -63,6 +63,22 @@ async fn an_application_that_is_not_there_has_everything_tried_again() {
     for record in &batch {
         expect_back_in(&queue, record, 90);
     }
+    assert_eq!(function.logged("target unhealthy").len(), 1, "once, and not for each message");
+    assert!(function.logged("failed, trying again later").is_empty());
+}
+
+#[tokio::test]
+async fn an_application_that_fails_everything_has_its_messages_wait_for_half_a_minute() {
+    let (_app, queue, function) = scene(hidden()).await;
+    let batch = queue.batch(&["503 a", "401 b", "500 c", "404 d"]).await;
+    run(&function, &batch).await.expect_failed(&ids(&batch));
+    for record in &batch {
+        expect_back_in(&queue, record, 30);
+    }
+    assert_eq!(function.logged("target unhealthy").len(), 1);
+    let batch = queue.batch(&["200 e", "422 f"]).await;
+    run(&function, &batch).await.expect_failed(&ids(&batch[1..]));
+    assert_eq!(function.logged("target healthy again").len(), 1);
 }
 
 #[tokio::test]
@@ -195,7 +211,7 @@ async fn the_default_backoff_fits_the_redrive_policy_of_the_queue() {
         let setup = Setup { max_receive_count: Some(max_receive_count), ..hidden() };
         let (app, queue) = (obedient().await, LocalQueue::create(setup).await);
         let function = FunctionLaunch::forwarding(&app, &queue).without("DRUMLINE_RETRY").spawn().await;
-        let batch = queue.batch(&vec!["503 x"; expected.len()]).await.into_iter().zip(expected);
+        let batch = queue.batch(&vec!["429 x"; expected.len()]).await.into_iter().zip(expected);
         let batch: Vec<Record> =
             batch.map(|(record, (count, _))| record.attribute("ApproximateReceiveCount", count)).collect();
         run(&function, &batch).await.expect_failed(&ids(&batch));

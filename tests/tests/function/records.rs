@@ -137,7 +137,7 @@ async fn the_example_of_aws_lambda_events_reaches_the_application_whole() {
     assert_eq!(call.header("x-aws-sqsd-first-received-at"), Some("2018-03-09T18:53:54.884Z"));
     assert_eq!(call.header("x-aws-sqsd-attr-attribute1"), Some("AttributeValue1"));
     assert_eq!(call.header("x-aws-sqsd-attr-attribute2"), Some("123"));
-    assert_eq!(call.header("x-aws-sqsd-attr-attribute3"), None, "bytes are no header");
+    assert_eq!(call.header("x-aws-sqsd-attr-attribute3"), Some("MTEwMA=="), "bytes are base64");
 
     let json = r#"{"a":"Test","b":123}"#;
     run(&function, &[example().with("messageId", "MessageID_2").with("body", json)]).await.expect_all_done();

@@ -12,4 +12,5 @@ mod parity;
 mod pauses;
 mod retries;
 mod running;
+mod targets;
 mod telemetry;

@@ -29,7 +29,7 @@ fn expect_headers(call: &Call) {
         assert_eq!(call.header(&format!("x-drumline-attr-type-{name}")), expected, "{name}");
     }
     assert_eq!(call.header("x-drumline-attr-type-image"), Some("Binary.png"));
-    assert_eq!(call.header("x-aws-sqsd-attr-image"), None, "bytes are no header");
+    assert_eq!(call.header("x-aws-sqsd-attr-image"), Some("AJ//"), "bytes are base64");
 }
 
 #[tokio::test]

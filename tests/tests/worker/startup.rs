@@ -1,9 +1,8 @@
 //! What a worker says when it cannot start, and with which status it ends.
 
 use std::net::TcpListener;
-use std::time::{Duration, Instant};
 
-use drumline_tests::{Finished, Launch, Setup, TestQueue, free_address, localstack};
+use drumline_tests::{Finished, Launch, Setup, TestQueue, localstack};
 
 const USAGE: i32 = 64;
 const UNAVAILABLE: i32 = 69;
@@ -75,6 +74,23 @@ async fn wrong_settings_of_the_jobs_are_told_too() {
 }
 
 #[tokio::test]
+async fn a_folder_of_the_jobs_that_holds_templates_or_settings_is_refused() {
+    let launch = || {
+        let launch = run("http://127.0.0.1:1/000000000000/jobs");
+        let home = launch.home().display().to_string();
+        std::fs::write(launch.home().join("drumline.toml"), "").unwrap();
+        launch.env("DRUMLINE_FILE_ROOT", &home)
+    };
+    expect(
+        &launch().finish().await,
+        USAGE,
+        &["DRUMLINE_FILE_ROOT", "DRUMLINE_MAIL_TEMPLATES", "folder of their own"],
+    );
+    let with_config = launch().env("DRUMLINE_CONFIG", "drumline.toml").finish().await;
+    expect(&with_config, USAGE, &["DRUMLINE_FILE_ROOT", "the settings file", "DRUMLINE_CONFIG"]);
+}
+
+#[tokio::test]
 async fn an_unknown_flag_is_wrong_usage() {
     expect(
         &Launch::new(&["run", "--concurency", "3"]).finish().await,
@@ -101,16 +117,6 @@ async fn missing_credentials_are_told_with_the_ways_to_give_some() {
         .await;
     let words = ["jobs", "a role", "AWS_PROFILE", "AWS_ACCESS_KEY_ID"];
     expect(&finished, UNAVAILABLE, &words);
-}
-
-#[tokio::test]
-async fn a_queue_that_nobody_serves_is_given_up_after_some_tries() {
-    let address = free_address();
-    let begun = Instant::now();
-    let finished = run(&format!("http://{address}/000000000000/jobs")).finish().await;
-    expect(&finished, UNAVAILABLE, &["jobs", "onnect", "the queue does not answer yet"]);
-    assert_eq!(finished.logged("the queue does not answer yet").len(), 2);
-    assert!(begun.elapsed() >= Duration::from_secs(2), "a network may take some seconds to come up");
 }
 
 #[tokio::test]

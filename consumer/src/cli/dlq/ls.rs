@@ -7,6 +7,8 @@ use clap::{ArgMatches, Command};
 use comfy_table::Table;
 use drumline_host::Environment;
 
+use drumline_host::write_json;
+
 use super::filter::Filter;
 use super::letter::{Done, Letter};
 use super::look::{Look, limit_arg};
@@ -113,7 +115,7 @@ impl List {
 }
 
 fn json_line(out: &mut StdoutLock<'_>, letter: &Letter) -> std::io::Result<()> {
-    serde_json::to_writer(&mut *out, &letter.summary())?;
+    write_json(&mut *out, &letter.summary())?;
     writeln!(out)
 }
 

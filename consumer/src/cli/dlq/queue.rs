@@ -6,10 +6,11 @@ use std::time::Duration;
 use aws_sdk_sqs::types::QueueAttributeName as Name;
 use clap::ArgMatches;
 use drumline::{Intake, NoopObserver, RAW_TYPE};
-use drumline_host::aws::{AwsQueue, Clients, Redrive, connect, explain, queue_name, url_by_arn};
+use drumline_host::aws::{AwsQueue, Clients, Redrive, explain, queue_name, url_by_arn};
 use drumline_host::{Settings, Shown, SqsError, intake};
 use url::Url;
 
+use crate::cli::connection::connect_to;
 use crate::cli::exit::Failed;
 
 /// How long a receive waits. A wait at all has SQS ask all of its servers instead of some; more of it only delays the end.
@@ -38,7 +39,7 @@ impl DeadLetterQueue {
         let given = given.transpose()?;
         let named = given.as_ref().map_or_else(|| only_queue(settings), Ok)?;
         let (url, clients) = if given.is_some() {
-            (named.to_string(), connect(named, WAIT).await.map_err(Failed::usage)?)
+            (named.to_string(), connect_to(named, WAIT).await?)
         } else {
             of_queue(named).await?
         };
@@ -67,7 +68,10 @@ impl DeadLetterQueue {
         let request =
             clients.calls.get_queue_attributes().queue_url(&url).set_attribute_names(Some(names.to_vec()));
         let reply = request.send().await.map_err(|error| explain("GetQueueAttributes", &error));
-        let attributes = reply.map_err(|error| unavailable(&name, &error))?.attributes.unwrap_or_default();
+        let attributes = match reply {
+            Ok(reply) => reply.attributes.unwrap_or_default(),
+            Err(error) => return Err(unavailable(&name, &clients.in_context(error).await)),
+        };
         let number = |name: &Name| attributes.get(name).and_then(|text| text.parse().ok()).unwrap_or(0);
         let visible = number(&Name::ApproximateNumberOfMessages);
         let hidden = number(&Name::ApproximateNumberOfMessagesNotVisible);
@@ -103,7 +107,7 @@ fn only_queue(settings: &Settings) -> Result<&Url, Failed> {
 }
 
 async fn of_queue(url: &Url) -> Result<(String, Clients), Failed> {
-    let clients = connect(url, WAIT).await.map_err(Failed::usage)?;
+    let clients = connect_to(url, WAIT).await?;
     let name = queue_name(url.as_str());
     let queue = AwsQueue::new(clients.clone(), url.to_string(), Arc::new(NoopObserver));
     let facts = queue.describe().await.map_err(|error| unavailable(name, &error))?;

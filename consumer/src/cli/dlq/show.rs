@@ -10,6 +10,8 @@ use drumline_host::Environment;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use drumline_host::write_json;
+
 use super::letter::{Letter, Summary, millis};
 use super::look::{Look, limit_arg};
 use super::pretty::pretty;
@@ -76,7 +78,7 @@ pub(super) async fn show(args: &ArgMatches, environment: &Environment) -> Result
     let mut out = io::stdout().lock();
     if args.get_one::<String>("output").is_some_and(|output| output == "json") {
         let all = All::of(&letter);
-        serde_json::to_writer(&mut out, &all).map_err(|error| Failed::other(error.to_string()))?;
+        write_json(&mut out, &all).map_err(|error| Failed::other(error.to_string()))?;
         writeln!(out)?;
     } else {
         let is_terminal = out.is_terminal();

@@ -50,6 +50,7 @@ resource "aws_ecs_task_definition" "worker" {
       # in a deployment. Spot interruptions come all the same.
       { name = "DRUMLINE_TASK_PROTECTION", value = "on" },
       { name = "DRUMLINE_LOG_FORMAT", value = "json" },
+      { name = "DRUMLINE_SAMPLE_JOBS", value = var.sample_jobs },
     ]
     stopTimeout            = var.stop_timeout_seconds
     user                   = "65532"

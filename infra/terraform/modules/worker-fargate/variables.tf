@@ -239,6 +239,18 @@ variable "task_memory_mb" {
   }
 }
 
+variable "sample_jobs" {
+  description = "Whether Drumline's own image runs the sample jobs of Drumline's repository. Empty for an image with handlers of its own."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = contains(["", "on"], var.sample_jobs)
+    error_message = "sample_jobs is on, or empty."
+  }
+}
+
 variable "log_retention_days" {
   description = "How long the log is kept."
   type        = number

@@ -83,6 +83,7 @@ resource "aws_lambda_function" "worker" {
       DRUMLINE_VISIBILITY_TIMEOUT = "${var.visibility_timeout_seconds}s"
       DRUMLINE_CONCURRENCY        = tostring(var.concurrency)
       DRUMLINE_LOG_FORMAT         = "json"
+      DRUMLINE_SAMPLE_JOBS        = var.sample_jobs
     }
   }
 

@@ -176,6 +176,18 @@ variable "tracing_mode" {
   }
 }
 
+variable "sample_jobs" {
+  description = "Whether Drumline's own function runs the sample jobs of Drumline's repository. Empty for a function with handlers of its own."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = contains(["", "on"], var.sample_jobs)
+    error_message = "sample_jobs is on, or empty."
+  }
+}
+
 variable "log_retention_days" {
   description = "How long the log is kept."
   type        = number

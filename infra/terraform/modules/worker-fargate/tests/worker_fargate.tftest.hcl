@@ -77,6 +77,7 @@ run "the_worker_is_told_what_its_variables_say" {
       DRUMLINE_HANDLER_TIMEOUT    = "900s"
       DRUMLINE_TASK_PROTECTION    = "on"
       DRUMLINE_LOG_FORMAT         = "json"
+      DRUMLINE_SAMPLE_JOBS        = ""
     }
     error_message = "The settings come from the variables."
   }

@@ -79,6 +79,7 @@ run "the_function_is_told_what_the_queue_is" {
       DRUMLINE_VISIBILITY_TIMEOUT = "600s"
       DRUMLINE_CONCURRENCY        = "8"
       DRUMLINE_LOG_FORMAT         = "json"
+      DRUMLINE_SAMPLE_JOBS        = ""
     })
     error_message = "The settings are the queue's."
   }

@@ -1,0 +1,143 @@
+//! Errors of AWS at the start of a worker: what it waits out, what ends it, and what it says.
+
+use std::time::Duration;
+
+use drumline_queue::Server;
+use drumline_tests::{Answer, App, Finished, Launch, Worker, eventually_within, free_address, status_of};
+use serde_json::json;
+
+use crate::{QUEUE, UNAVAILABLE};
+
+const NOT_YET: &str = "the queue does not answer yet";
+
+fn run(queue_url: &str) -> Launch {
+    Launch::new(&["run"])
+        .env("DRUMLINE_QUEUE_URL", queue_url)
+        .env("DRUMLINE_WAIT_TIME", "1s")
+        .env("DRUMLINE_ALLOW_UNBOUNDED", "true")
+}
+
+/// An SQS that answers every request with this error.
+async fn sqs_with(status: u16, code: &'static str, message: &'static str) -> App {
+    App::start(move |_| async move {
+        Answer::status(status).body(&json!({ "__type": code, "message": message }).to_string())
+    })
+    .await
+}
+
+#[track_caller]
+fn expect_end(finished: &Finished, words: &[&str]) {
+    let errors = finished.errors();
+    assert_eq!(finished.status, Some(UNAVAILABLE), "{errors}");
+    assert!(finished.logged(NOT_YET).is_empty(), "it waited for what does not pass:\n{errors}");
+    for word in words {
+        assert!(errors.contains(word), "{word:?} in\n{errors}");
+    }
+}
+
+#[tokio::test]
+async fn errors_that_have_to_be_corrected_end_the_start_at_once_each_with_its_advice() {
+    let table = [
+        (
+            "com.amazonaws.sqs#QueueDoesNotExist",
+            400,
+            "The specified queue does not exist.",
+            "check DRUMLINE_QUEUE_URL",
+        ),
+        (
+            "com.amazonaws.sqs#InvalidAddress",
+            404,
+            "The address is not valid for this endpoint.",
+            "AWS_REGION",
+        ),
+        (
+            "com.amazon.coral.service#UnrecognizedClientException",
+            403,
+            "The security token included in the request is invalid.",
+            "get-caller-identity",
+        ),
+        (
+            "InvalidSignatureException",
+            403,
+            "Credential should be scoped to a valid region.",
+            "queue's region",
+        ),
+    ];
+    for (code, status, message, advice) in table {
+        let sqs = sqs_with(status, code, message).await;
+        let finished = run(QUEUE).env("AWS_ENDPOINT_URL_SQS", &sqs.root()).finish().await;
+        let host = sqs.root().replace("http://", "");
+        expect_end(&finished, &["jobs", message, advice, &host]);
+        assert_eq!(sqs.count(), 1, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_names_where_the_credentials_come_from() {
+    let sqs =
+        sqs_with(403, "InvalidClientTokenId", "The security token included in the request is invalid.").await;
+    let finished = run(QUEUE).env("AWS_ENDPOINT_URL_SQS", &sqs.root()).finish().await;
+    expect_end(&finished, &["credentials of EnvironmentVariable"]);
+}
+
+#[tokio::test]
+async fn errors_that_pass_are_waited_out() {
+    let table = [
+        ("com.amazonaws.sqs#RequestThrottled", 400, "Request is throttled."),
+        (
+            "com.amazon.coral.service#ExpiredTokenException",
+            403,
+            "The security token included in the request is expired",
+        ),
+        (
+            "InvalidSignatureException",
+            403,
+            "Signature expired: 20261128T200000Z is now earlier than 20261128T205500Z",
+        ),
+        ("com.amazonaws.sqs#InternalFailure", 500, "try again"),
+    ];
+    for (code, status, message) in table {
+        let sqs = sqs_with(status, code, message).await;
+        let worker = run(QUEUE).env("AWS_ENDPOINT_URL_SQS", &sqs.root()).spawn();
+        let logged = worker.until_logged(NOT_YET, 2).await;
+        assert!(logged[0]["error"].as_str().unwrap().contains(message), "{logged:?}");
+        let finished = worker.stop().await;
+        assert!(finished.logged("consuming").is_empty());
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_comes_up_late_is_waited_for() {
+    let address = free_address().to_string();
+    let worker = run(&format!("http://{address}/000000000000/jobs")).spawn();
+    worker.until_logged(NOT_YET, 2).await;
+    let server = Server::bind(&address).await.unwrap();
+    server.endpoint().create_queue("jobs", &[]).unwrap();
+    worker.until_logged("consuming", 1).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_missing_queue_of_several_is_named_and_consumed_once_it_is_created() {
+    let server = Server::bind("127.0.0.1:0").await.unwrap();
+    let url = server.endpoint().create_queue("jobs", &[]).unwrap();
+    let late = url.replace("/jobs", "/late");
+    let address = free_address();
+    let worker = run(&format!("{late},{url}")).env("DRUMLINE_HTTP_ADDR", &address.to_string()).spawn();
+    worker.until_logged("consuming", 1).await;
+    assert_eq!(worker.logged("consuming")[0]["queue"], "jobs");
+    let ready = format!("http://{address}/readyz");
+    let missing = worker.logged_beginning("queue does not exist");
+    assert_eq!(missing[0]["queue"], "late", "{missing:?}");
+    assert_eq!(status_of(&ready).await, Some(503));
+    server.endpoint().create_queue("late", &[]).unwrap();
+    // It is asked for every ten seconds.
+    let patience = Duration::from_secs(30);
+    eventually_within(patience, "the other is consumed too", async || is_consuming(&worker, "late")).await;
+    eventually_within(patience, "it is ready", async || status_of(&ready).await == Some(200)).await;
+    worker.stop().await;
+}
+
+fn is_consuming(worker: &Worker, queue: &str) -> bool {
+    worker.logged("consuming").iter().any(|entry| entry["queue"] == queue)
+}
