@@ -11,6 +11,10 @@ pub struct Environment(HashMap<String, String>);
 
 impl Environment {
     /// The process's own. Variables that are not UTF-8 are left out.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the SDK reads variables of its own, of which only their prefix is known"
+    )]
     pub fn of_process() -> Self {
         let utf8 = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))

@@ -1,6 +1,6 @@
 //! The HTTP client of every client of AWS: TLS, and a proxy if the environment names one.
 
-use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::proxy::{ProxyConfig, ProxyError};
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext};
 use aws_smithy_http_client::{Builder, Connector};
@@ -20,23 +20,66 @@ use crate::trust::tls_context;
 const DIRECT: &str =
     "localhost,127.0.0.0/8,::1,169.254.169.254,fd00:ec2::254,169.254.170.2,169.254.170.23,fd00:ec2::23";
 
+/// The way to the network that an environment describes.
+struct Way {
+    context: TlsContext,
+    http: ProxyConfig,
+    https: ProxyConfig,
+}
+
+impl Way {
+    fn of(environment: &Environment) -> Result<Self, String> {
+        let context = tls_context(environment)?;
+        let exceptions = environment.first(["NO_PROXY", "no_proxy"]).map_or("", |(_, hosts)| hosts);
+        let direct = [exceptions, DIRECT].join(",");
+        let config = |config: Option<Result<ProxyConfig, _>>| match config {
+            Some(config) => {
+                config.map(|config| config.no_proxy(&direct)).map_err(|error: ProxyError| error.to_string())
+            }
+            None => Ok(ProxyConfig::disabled()),
+        };
+        let https = config(proxy(environment, ["HTTPS_PROXY", "https_proxy"])?.map(ProxyConfig::https))?;
+        let http = config(proxy(environment, ["HTTP_PROXY", "http_proxy"])?.map(ProxyConfig::http))?;
+        Ok(Self { context, http, https })
+    }
+}
+
 /// Returns the client that `environment` asks for.
 pub(crate) fn client(environment: &Environment) -> Result<SharedHttpClient, String> {
-    let context = tls_context(environment)?;
-    let https = proxy(environment, ["HTTPS_PROXY", "https_proxy"])?;
-    let http = proxy(environment, ["HTTP_PROXY", "http_proxy"])?;
-    if https.is_none() && http.is_none() {
+    let Way { context, http, https } = Way::of(environment)?;
+    if http.is_disabled() && https.is_disabled() {
         return Ok(Builder::new().tls_provider(provider()).tls_context(context).build_https());
     }
-    let direct =
-        [environment.first(["NO_PROXY", "no_proxy"]).map_or("", |(_, hosts)| hosts), DIRECT].join(",");
-    let client = |config: Option<ProxyConfig>| {
-        let config = config.map_or_else(ProxyConfig::disabled, |config| config.no_proxy(&direct));
-        through(config, context.clone())
+    let client = |proxy: ProxyConfig| {
+        let context = context.clone();
+        Builder::new().build_with_connector_fn(move |settings, components| {
+            connector(&context, &proxy, settings, components)
+        })
     };
-    let https = client(https.map(ProxyConfig::https).transpose().map_err(|error| error.to_string())?);
-    let http = client(http.map(ProxyConfig::http).transpose().map_err(|error| error.to_string())?);
-    Ok(SharedHttpClient::new(ByScheme { http, https }))
+    Ok(SharedHttpClient::new(ByScheme { http: client(http), https: client(https) }))
+}
+
+/// Returns what sends a single request on the same way as the clients do, without retries or time-outs.
+///
+/// # Errors
+/// If a proxy or `AWS_CA_BUNDLE` cannot be used, in words for the user.
+pub fn connector_of(environment: &Environment) -> Result<SharedHttpConnector, String> {
+    let Way { context, http, https } = Way::of(environment)?;
+    let shared = |proxy| SharedHttpConnector::new(connector(&context, proxy, None, None));
+    Ok(SharedHttpConnector::new(ConnectorByScheme { http: shared(&http), https: shared(&https) }))
+}
+
+fn connector(
+    context: &TlsContext,
+    proxy: &ProxyConfig,
+    settings: Option<&HttpConnectorSettings>,
+    components: Option<&RuntimeComponents>,
+) -> Connector {
+    let connector = Connector::builder().tls_provider(provider()).tls_context(context.clone());
+    let mut connector = connector.proxy_config(proxy.clone());
+    connector.set_connector_settings(settings.cloned());
+    connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+    connector.build()
 }
 
 fn provider() -> Provider {
@@ -55,20 +98,6 @@ fn proxy(environment: &Environment, names: [&str; 2]) -> Result<Option<String>, 
             "{name} is not the URL of an HTTP proxy: it looks like http://proxy.example.com:3128"
         )),
     }
-}
-
-fn through(proxy: ProxyConfig, context: TlsContext) -> SharedHttpClient {
-    Builder::new().build_with_connector_fn(move |settings, components| {
-        let mut connector = Connector::builder()
-            .tls_provider(provider())
-            .tls_context(context.clone())
-            .proxy_config(proxy.clone());
-        connector.set_connector_settings(settings.cloned());
-        if let Some(components) = components {
-            connector.set_sleep_impl(components.sleep_impl());
-        }
-        connector.build()
-    })
 }
 
 /// Two clients, since a client has one proxy.

@@ -12,3 +12,4 @@ mod trust;
 pub use config::{credentials_source, loader, local_credentials};
 pub use endpoint::{check, endpoint, is_loopback};
 pub use environment::Environment;
+pub use http::connector_of;

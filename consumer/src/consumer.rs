@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use drumline_host::aws::{AwsQueue, connect, queue_name};
+use drumline_host::aws::{AwsQueue, connect, queue_labels};
 use drumline_host::{
     Advice, Books, Driver, Grace, Logs, Parts, QueueSettings, QueueStatus, Settings, SqsError, TargetHealth,
     advise, check_descriptors, default_scope, http_connections, intake, policy, raise_descriptor_limit,
@@ -170,8 +170,9 @@ impl Consumer {
             let (consumer, books, depths) = (Arc::clone(&consumer), books.clone(), depths.clone());
             let summary_name = name.to_string();
             let task = tokio::spawn(async move {
-                let missing =
-                    async { start_once_created(&name, || consumer.one(&settings, &status, &books)).await };
+                let missing = async {
+                    start_once_created(&name, || consumer.one(&name, &settings, &status, &books)).await
+                };
                 let found = if let Some(found) = found {
                     found
                 } else {
@@ -217,9 +218,10 @@ impl Consumer {
             target.check().await;
         }
         let (mut queues, mut missing) = (Vec::new(), None);
-        for settings in &self.settings.queues {
+        let urls: Vec<_> = self.settings.queues.iter().map(|queue| &queue.url).collect();
+        for (settings, name) in self.settings.queues.iter().zip(queue_labels(&urls)) {
             let status = Arc::new(QueueStatus::default());
-            let found = match self.one(settings, &status, &books).await {
+            let found = match self.one(&name, settings, &status, &books).await {
                 Ok(found) => Some(found),
                 Err(error) if is_missing(&error) => {
                     missing.get_or_insert(error);
@@ -227,7 +229,6 @@ impl Consumer {
                 }
                 Err(error) => return Err(error),
             };
-            let name = Arc::from(queue_name(settings.url.path()));
             queues.push(StartedQueue { name, settings: settings.clone(), status, found });
         }
         if queues.iter().all(|queue| queue.found.is_none())
@@ -270,11 +271,12 @@ impl Consumer {
 
     async fn one(
         &self,
+        name: &Arc<str>,
         settings: &QueueSettings,
         status: &Arc<QueueStatus>,
         books: &Books,
     ) -> Result<Loop, StartError> {
-        let name: Arc<str> = Arc::from(queue_name(settings.url.path()));
+        let name = Arc::clone(name);
         let observer = self.of_queue(&name, books);
         let clients = connect(&settings.url, settings.wait_time).await.map_err(StartError::Settings)?;
         let queue = AwsQueue::new(clients.clone(), settings.url.to_string(), Arc::clone(&observer));

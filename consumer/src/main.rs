@@ -11,7 +11,7 @@ use drumline_jobs::{Settings, VARIABLES, router_if_enabled, samples};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    App::new(|| router_if_enabled(variable))
+    App::new(|| router_if_enabled(setting))
         .known_variables(VARIABLES)
         .dev(|folder| {
             let jobs = samples::prepare(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
@@ -20,4 +20,22 @@ fn main() -> ExitCode {
             Ok((samples::router(&Settings::for_folder(folder)), jobs.collect()))
         })
         .main()
+}
+
+/// Returns a setting of the jobs. The settings file may be named by a flag, and must be apart from the jobs' files all the same.
+fn setting(name: &str) -> Option<String> {
+    let by_flag = if name == "DRUMLINE_CONFIG" { config_flag(std::env::args()) } else { None };
+    by_flag.or_else(|| variable(name))
+}
+
+fn config_flag(mut args: impl Iterator<Item = String>) -> Option<String> {
+    while let Some(arg) = args.next() {
+        if arg == "--config" {
+            return args.next();
+        }
+        if let Some(path) = arg.strip_prefix("--config=") {
+            return Some(path.to_owned());
+        }
+    }
+    None
 }

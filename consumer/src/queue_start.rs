@@ -32,9 +32,11 @@ where
     loop {
         match describe().await {
             Err(error) if error.kind.passes() && Instant::now() + wait <= end => {
-                let retry_in_secs = wait.as_secs();
+                // No longer than the start's own waits, whatever an endpoint asks for.
+                let this_wait = error.retry_after.map_or(wait, |asked| asked.clamp(wait, LONGEST_WAIT));
+                let retry_in_secs = this_wait.as_secs();
                 warn!(queue = name, error = error.text, retry_in_secs, "the queue does not answer yet");
-                sleep(wait).await;
+                sleep(this_wait).await;
                 wait = (wait * 2).min(LONGEST_WAIT);
             }
             // A missing permission of this one action; bad credentials end the start.
@@ -80,7 +82,7 @@ mod tests {
     use super::*;
 
     fn error(kind: SqsErrorKind) -> SqsError {
-        SqsError { kind, text: "no answer".to_owned() }
+        SqsError::new(kind, "no answer")
     }
 
     /// Starts with `failures` errors of this kind first. Returns how it ended, and after which time.

@@ -8,7 +8,7 @@ function job(string $what, mixed $value = null): mixed
 {
     $http = ['timeout' => 5, 'ignore_errors' => true];
     if ($value !== null) {
-        $http += ['method' => 'POST', 'content' => json_encode($value)];
+        $http += ['method' => 'POST', 'header' => 'Content-Type: application/json', 'content' => json_encode($value)];
     }
     $url = $_SERVER['HTTP_X_DRUMLINE_JOB_URL'] . '/' . $what;
     $text = file_get_contents($url, false, stream_context_create(['http' => $http]));

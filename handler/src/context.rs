@@ -55,6 +55,11 @@ pub trait Host: Send + Sync + 'static {
         Answer::now(false)
     }
 
+    /// The receives after which the queue moves a message to its DLQ, if that is known.
+    fn max_receives(&self) -> Option<NonZeroU32> {
+        None
+    }
+
     /// Keeps a value for the next attempt, soon.
     #[allow(clippy::boxed_local, reason = "those that keep it want it whole")]
     fn checkpoint(&self, _context: &Context, _value: Box<RawValue>) {}
@@ -126,6 +131,12 @@ impl Context {
     /// When this attempt is cancelled at the latest: the handler timeout, or what remains of SQS's twelve hours.
     pub fn deadline(&self) -> Instant {
         self.0.deadline
+    }
+
+    /// The receives after which the queue moves the message to its DLQ; `None` if the redrive policy is not known, or if there
+    /// is none. The message says how many there have been.
+    pub fn max_receives(&self) -> Option<NonZeroU32> {
+        self.0.host.max_receives()
     }
 
     /// The name of the queue.

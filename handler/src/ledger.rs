@@ -261,6 +261,13 @@ impl Ledger {
         }
     }
 
+    /// Opens no receive for `wait`, as SQS has asked for; at most for 30 seconds.
+    pub fn hold_receives(&mut self, now: Instant, wait: Duration) {
+        if let Some(receives) = &mut self.receives {
+            receives.hold(now, wait);
+        }
+    }
+
     /// A receive failed for this kind of reason; the error says it in words.
     pub fn receive_failed(
         &mut self,

@@ -30,6 +30,9 @@ const THROTTLED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_
 /// The first wait and the longest one while SQS refuses: long, since a person has to act.
 const REFUSED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
+/// The longest time for which a service may ask for no request: no answer, however odd, stops a queue for longer than a refusal.
+const LONGEST_HOLD: Duration = Duration::from_secs(30);
+
 /// Failures without a wait that each success pays for: receives of which half fail go on nearly without a pause.
 const CREDIT_PER_SUCCESS: u32 = 4;
 
@@ -99,6 +102,11 @@ impl ReceiveBackoff {
     /// Until when no receive is opened.
     pub(crate) fn not_before(&self) -> Option<Instant> {
         self.not_before
+    }
+
+    /// Opens no receive for `wait`, if that is longer than the own wait.
+    pub(crate) fn hold(&mut self, now: Instant, wait: Duration) {
+        self.not_before = self.not_before.max(Some(now + wait.min(LONGEST_HOLD)));
     }
 
     /// Ends a wait that is over.

@@ -188,6 +188,11 @@ impl Receives {
         self.backoff.failed(now, open.round, failure, is_quick, jitter)
     }
 
+    /// Opens no receive for `wait`, within bounds.
+    pub(crate) fn hold(&mut self, now: Instant, wait: Duration) {
+        self.backoff.hold(now, wait);
+    }
+
     /// Ends a pause, and marks what hangs; tells how many more do since the last time.
     pub(crate) fn tick(&mut self, now: Instant) -> usize {
         self.backoff.tick(now);

@@ -141,6 +141,19 @@ fn fail(receives: &mut Receives, now: Instant, id: ReceiveId) -> Option<Duration
 }
 
 #[test]
+fn the_time_that_sqs_asks_for_is_a_least_wait_within_bounds() {
+    let table = [(50, 100), (7_000, 7_000), (86_400_000, 30_000)];
+    for (asked, waited) in table {
+        let (mut receives, now) = (quick(WAIT, 32), start());
+        let receive = receives.next(now, 32, 32).unwrap();
+        receives.hold(now, Duration::from_millis(asked));
+        fail(&mut receives, now, receive.id);
+        assert_eq!(receives.timeout(), Some(now + Duration::from_millis(waited)), "{asked}");
+        assert_eq!(receives.next(now, 32, 32), None);
+    }
+}
+
+#[test]
 fn failures_slow_the_asking_down() {
     let (mut receives, mut now) = (quick(WAIT, 32), start());
     let mut waits = Vec::new();

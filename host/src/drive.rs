@@ -132,6 +132,7 @@ impl Driver {
             books: books.clone(),
             inputs: inputs.clone(),
             observer: Arc::clone(&observer),
+            max_receives: ledger.policy().receives.at_most(),
         });
         let observer = Emitter::new(name, observer, status);
         let calls = Arc::new(Semaphore::new(MAX_CALLS));
@@ -255,7 +256,10 @@ impl Driver {
         let jitter = Jitter::new(fastrand::u32(..));
         match input {
             Input::Received(id, at, Ok(messages)) => self.ledger.received(at, id, messages),
-            Input::Received(id, _, Err(SqsError { kind, text })) => {
+            Input::Received(id, _, Err(SqsError { kind, text, retry_after })) => {
+                if let Some(wait) = retry_after {
+                    self.ledger.hold_receives(now, wait);
+                }
                 if kind == SqsErrorKind::OutOfResources {
                     self.ledger.pause(now, Pause { reason: PauseReason::OutOfResources, probe: Probe::Host });
                 }

@@ -1,5 +1,6 @@
 //! Where handlers run, and what is lent to them.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -26,6 +27,7 @@ pub(crate) struct TokioHost {
     pub(crate) books: Option<Books>,
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) max_receives: Option<NonZeroU32>,
 }
 
 impl Host for TokioHost {
@@ -63,6 +65,10 @@ impl Host for TokioHost {
             tokio::time::sleep_until(end).await;
             true
         })
+    }
+
+    fn max_receives(&self) -> Option<NonZeroU32> {
+        self.max_receives
     }
 
     fn checkpoint(&self, context: &Context, value: Box<RawValue>) {

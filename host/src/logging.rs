@@ -57,7 +57,7 @@ pub fn init(format: LogFormat, filter: &str, spans: Spans) {
     }));
 }
 
-/// What else a line must pass: [`CAPPED`] libraries speak below `info` only if `filter` names them.
+/// A second filter: [`CAPPED`] libraries log below `info` only if `filter` names them.
 fn capped(filter: &str) -> Targets {
     let named = directives(filter).filter_map(|directive| {
         let target = directive.split(['=', '[']).next().unwrap_or_default().trim();

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use drumline::{Action, Message, Replies, SqsErrorKind, SqsResult};
 
@@ -28,6 +29,8 @@ pub struct SqsError {
     pub kind: SqsErrorKind,
     /// What happened and what to do about it, in words.
     pub text: String,
+    /// The time after which SQS wants the next request, if its answer names one.
+    pub retry_after: Option<Duration>,
 }
 
 impl fmt::Display for SqsError {
@@ -39,6 +42,11 @@ impl fmt::Display for SqsError {
 impl std::error::Error for SqsError {}
 
 impl SqsError {
+    /// An error of this kind.
+    pub fn new(kind: SqsErrorKind, text: impl Into<String>) -> Self {
+        Self { kind, text: text.into(), retry_after: None }
+    }
+
     /// Returns true if the credentials are good, and lack the permission for the request.
     pub fn is_access_denied(&self) -> bool {
         self.kind == SqsErrorKind::Denied && self.text.contains("AccessDenied")

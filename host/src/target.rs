@@ -23,6 +23,7 @@ use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
 use crate::sqs::BoxFuture;
+use probes::PROBE_TIME;
 use window::Window;
 
 /// How long a failure that may be the target's waits for others: those of the same moment are decided together. Short
@@ -90,8 +91,10 @@ impl TargetHealth {
     /// Asks the target before anything is received. A worker that starts before its application waits for it.
     pub async fn check(&self) {
         let Some(check) = self.0.path.as_ref().or(self.0.connect.as_ref()) else { return };
-        if let Err(reason) = check().await {
-            self.unreachable(&reason);
+        match timeout(PROBE_TIME, check()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(reason)) => self.unreachable(&reason),
+            Err(_) => self.unreachable(&format!("no answer within {PROBE_TIME:?}")),
         }
     }
 
@@ -158,8 +161,10 @@ impl TargetHealth {
     /// A request that began at `begun` was answered in a way that is the message's own.
     pub(crate) fn answered(&self, job_type: &str, begun: Instant) {
         self.window().answered(Instant::now(), job_type);
-        // An old connection may answer while the target accepts no new one.
-        let ends = |trouble: &Trouble| trouble.probe == Probe::Message && trouble.since <= begun;
+        // An old connection may answer while the target accepts no new one, which a probe has to show.
+        let is_probed = self.0.probes.get().is_some();
+        let ends =
+            |trouble: &Trouble| trouble.since <= begun && (trouble.probe == Probe::Message || !is_probed);
         if self.0.state.borrow().trouble.as_ref().is_some_and(ends) {
             self.is_healthy();
         }

@@ -51,6 +51,17 @@ async fn a_refused_connection_is_trouble_until_a_connection_succeeds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_check_that_hangs_is_trouble_too() {
+    let hangs: Check = Arc::new(|| Box::pin(std::future::pending()));
+    let health = TargetHealth::new("http://app/".to_owned(), Some(hangs), None);
+    health.check().await;
+    assert_eq!(
+        health.watch().borrow().trouble.as_ref().map(|trouble| &*trouble.reason),
+        Some("no answer within 5s")
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn failing_answers_are_trouble_until_one_is_proper() {
     let health = of_application(&Arc::default(), false);
     let begun = Instant::now();
@@ -128,6 +139,11 @@ async fn a_function_learns_it_from_answers_alone() {
     fails(&health, 3).await;
     tokio::time::sleep(secs(60)).await;
     assert!(fails(&health, 1).await, "the next failure is decided at once");
+    health.answered("t", Instant::now());
+    assert!(!health.is_unhealthy());
+    health.unreachable("connection refused (111)");
+    tokio::time::sleep(secs(60)).await;
+    assert!(health.is_unhealthy());
     health.answered("t", Instant::now());
     assert!(!health.is_unhealthy());
 }

@@ -67,7 +67,8 @@
 //!   second copy replaces the first. It is the job's result: `{"messageId": "<welcome-42@example.com>"}`.
 //!
 //! Rejected: an unknown user or template, a template that fails, an address that is none, control characters (such as line
-//! ends) in a name, an address or a subject, a mail server's final no (5xx). Retried: 4xx, an unreachable server, and a refused login, because then the settings are at fault, not the job.
+//! ends) in a name, an address or a subject, a mail server's final no (5xx). Retried: 4xx, an unreachable server, and a
+//! refused login, because then the settings are at fault, not the job.
 //!
 //! # `billing.charge`
 //! ```json
@@ -168,8 +169,8 @@ pub fn router(settings: &Settings) -> Router {
 /// The router of this repository's binaries: the jobs above, if [`SAMPLE_JOBS`] is `on`.
 ///
 /// # Errors
-/// All problems with the settings of the jobs, in words, or that the binary has nothing to run: its messages would be
-/// taken for jobs that no one has written.
+/// All problems with the settings of the jobs as text; or that there is nothing to run, so that an application's messages
+/// are not taken for sample jobs.
 pub fn router_if_enabled(lookup: impl Fn(&str) -> Option<String>) -> Result<Router, String> {
     let switch = lookup(SAMPLE_JOBS).unwrap_or_default();
     let switch = match switch.trim() {
@@ -197,7 +198,7 @@ mod deep_tests {
 
     use super::*;
 
-    /// What is nested deeper than 128 levels is refused before it fills the stack.
+    /// A nesting of more than 128 levels is refused before it fills the stack.
     #[tokio::test]
     async fn a_payload_that_is_nested_too_deep_is_undecodable() {
         let folder = tempfile::tempdir().expect("a folder");

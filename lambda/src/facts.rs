@@ -93,7 +93,7 @@ mod tests {
         let asked = Cell::new(false);
         let ask = async || {
             asked.set(true);
-            reply.map_err(|kind| SqsError { kind, text: String::new() })
+            reply.map_err(|kind| SqsError::new(kind, ""))
         };
         facts.get_or_ask(ask).await;
         asked.get()

@@ -81,7 +81,7 @@ impl KnownQueue {
     /// Asks SQS about the queue until it answers, and a minute after a transient error at the earliest.
     async fn ask(&self, observer: Arc<dyn Observer>) -> Option<&QueueFacts> {
         let ask = async || {
-            let of_settings = |text| SqsError { kind: SqsErrorKind::Other, text };
+            let of_settings = |text: String| SqsError::new(SqsErrorKind::Other, text);
             let result = match self.aws(observer).await.map_err(of_settings) {
                 Ok(queue) => queue.describe().await,
                 Err(error) => Err(error),

@@ -1,5 +1,6 @@
 //! The queue that a record came from.
 
+use drumline_host::aws::{queue_name, url_of_arn};
 use url::Url;
 
 /// A queue's ARN, taken apart: `arn:aws:sqs:eu-west-1:123456789012:jobs`. See
@@ -13,11 +14,8 @@ pub(crate) struct Source {
 impl Source {
     /// `None` of a text that is no ARN of a queue.
     pub(crate) fn of_arn(arn: &str) -> Option<Self> {
-        let parts: Vec<&str> = arn.split(':').collect();
-        let ["arn", partition, "sqs", region, account, name] = parts[..] else { return None };
-        let domain = if partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
-        let url = Url::parse(&format!("https://sqs.{region}.{domain}/{account}/{name}")).ok()?;
-        Some(Self { name: name.to_owned(), url })
+        let url = url_of_arn(arn)?;
+        Some(Self { name: queue_name(url.path()).to_owned(), url })
     }
 
     /// Of records that do not tell their queue.

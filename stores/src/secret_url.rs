@@ -4,7 +4,7 @@ use std::fmt;
 
 use url::Url;
 
-/// What stands in the place of a secret.
+/// The text in place of a secret.
 const BLOT: &str = "***";
 
 /// A URL whose userinfo, query and fragment may be secret.

@@ -180,7 +180,7 @@ impl ModelQueue {
             std::future::pending::<()>().await;
         }
         if take_one(&self.failing_receives) {
-            return Err(SqsError { kind: SqsErrorKind::Unreachable, text: "no network today".into() });
+            return Err(SqsError::new(SqsErrorKind::Unreachable, "no network today"));
         }
         let end = Instant::now() + self.wait_time;
         loop {

@@ -179,7 +179,7 @@ fn images_go_between_files_and_s3() {
         let folder = tempfile::tempdir().unwrap();
         let (client, bucket) = bucket(folder.path()).await;
         let router = drumline_jobs::router(&Settings::for_folder(folder.path()));
-        let root = folder.path().canonicalize().unwrap();
+        let root = folder.path().canonicalize().unwrap().join("data");
         let down = json!({
             "source": format!("s3://{bucket}/in/a photo+ü.jpg"),
             "outputs": [resize(&format!("file://{}/down.png", root.display()), "png")],

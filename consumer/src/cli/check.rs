@@ -26,7 +26,7 @@ pub(super) fn run(settings: &Settings, json: bool) -> Result<ExitCode, Failed> {
         let mut table = table(["CHECK", "VERDICT", "DETAIL", "QUEUE"], out.is_terminal());
         for (queue, check) in &checks {
             let queue = queue.as_deref().unwrap_or_default();
-            table.add_row([check.check, check.verdict.label(), &one_line(&check.detail), queue]);
+            table.add_row([check.name, check.verdict.label(), &one_line(&check.detail), queue]);
         }
         writeln!(out, "{table}")?;
     }

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use comfy_table::{ContentArrangement, Table, presets};
 
-use drumline_host::aws::{AwsQueue, queue_name};
-use drumline_host::{Effective, Environment, Settings, Shown, retry_limits, waits, write_json};
+use drumline_host::aws::{AwsQueue, queue_name, queue_url};
+use drumline_host::{Effective, Environment, Settings, retry_limits, waits, write_json};
 use serde_json::json;
 
 use super::check;
@@ -94,7 +94,8 @@ async fn fit_waits(settings: &mut Settings) -> Result<(), Failed> {
             .map_err(|error| Failed::sqs(error.kind, format!("{name} cannot be asked: {}", error.text)))?;
         let limits = retry_limits(queue, Some(&facts));
         let shown = |row: &&mut Effective| {
-            row.key == "retry_waits" && row.queue.as_ref() == Some(&Shown::Urls.of(queue.url.as_str()))
+            let is_of = |text: &str| queue_url(text).is_ok_and(|url| url == queue.url);
+            row.key == "retry_waits" && row.queue.as_deref().is_some_and(is_of)
         };
         if let Some(row) = settings.effective.iter_mut().find(shown) {
             row.value = Some(waits(&queue.retry.clone().fitted(&limits), &limits));

@@ -11,7 +11,7 @@ use super::exit::Failed;
 #[allow(clippy::print_stderr, reason = "what a command tells besides its output")]
 pub(super) async fn connect_to(url: &Url, wait_time: Duration) -> Result<Clients, Failed> {
     let clients = connect(url, wait_time).await.map_err(Failed::usage)?;
-    for warning in &clients.warnings {
+    for warning in &*clients.warnings {
         eprintln!("drumline: {warning}");
     }
     Ok(clients)

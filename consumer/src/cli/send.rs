@@ -4,8 +4,8 @@ use std::io::{BufRead, IsTerminal, Read, Write};
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use drumline_host::aws::{Clients, is_fifo};
-use drumline_host::{Environment, Shown};
+use drumline_host::Environment;
+use drumline_host::aws::{Clients, is_fifo, queue_url};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::value::RawValue;
 use url::Url;
@@ -82,8 +82,7 @@ impl<'a> Sender<'a> {
         let given = get("queue-url").map(str::to_owned).or_else(|| environment.value(QUEUE_URL));
         let url = given
             .ok_or_else(|| Failed::usage(format!("no queue is given: set --queue-url or {QUEUE_URL}")))?;
-        let queue_url = Url::parse(&url)
-            .map_err(|error| Failed::usage(format!("the queue's URL {:?}: {error}", Shown::Urls.of(&url))))?;
+        let queue_url = queue_url(&url).map_err(|error| Failed::usage(format!("the queue: {error}")))?;
         let fifo = is_fifo(queue_url.path());
         let group = get("group").map(str::to_owned);
         if fifo && group.is_none() {

@@ -7,14 +7,13 @@ use aws_config::SdkConfig;
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
-use bytes::Bytes;
+use aws_smithy_runtime_api::client::http::{HttpConnector as _, SharedHttpConnector};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::body::SdkBody;
 use drumline_aws::Environment;
+use drumline_host::aws::with_causes;
 use http::Request;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use http_body_util::{BodyExt, Limited};
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 use url::Url;
@@ -37,7 +36,7 @@ pub(super) struct Mapping {
 
 /// Lambda's API, as far as it is asked.
 pub(super) struct LambdaApi {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    connector: SharedHttpConnector,
     config: SdkConfig,
     region: String,
     endpoint: String,
@@ -46,18 +45,13 @@ pub(super) struct LambdaApi {
 impl LambdaApi {
     pub(super) fn new(config: &SdkConfig) -> Result<Self, String> {
         let region = config.region().ok_or("no AWS region is known")?.to_string();
-        let connector = HttpsConnectorBuilder::new()
-            .with_native_roots()
-            .map_err(|error| format!("no root certificates: {error}"))?
-            .https_or_http()
-            .enable_http1()
-            .build();
+        let environment = Environment::of_process();
         let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-        let endpoint = drumline_aws::endpoint(&Environment::of_process(), config, "Lambda")?
+        let endpoint = drumline_aws::endpoint(&environment, config, "Lambda")?
             .or_else(|| config.endpoint_url().map(str::to_owned))
             .unwrap_or_else(|| format!("https://lambda.{region}.{suffix}"));
-        let client = Client::builder(TokioExecutor::new()).build(connector);
-        Ok(Self { client, config: config.clone(), region, endpoint })
+        let connector = drumline_aws::connector_of(&environment)?;
+        Ok(Self { connector, config: config.clone(), region, endpoint })
     }
 
     /// See [ListEventSourceMappings](https://docs.aws.amazon.com/lambda/latest/api/API_ListEventSourceMappings.html).
@@ -113,22 +107,22 @@ impl LambdaApi {
             url.query_pairs_mut().extend_pairs(query);
         }
         let request = self.signed(&url).await?;
-        let response = timeout(TIMEOUT, self.client.request(request))
+        let response = timeout(TIMEOUT, self.connector.call(request))
             .await
             .map_err(|_| format!("no answer within {} s", TIMEOUT.as_secs()))?
-            .map_err(|error| format!("{}: {error}", self.endpoint))?;
-        let status = response.status();
+            .map_err(|error| format!("{}: {}", self.endpoint, with_causes(&error)))?;
+        let status = response.status().as_u16();
         let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
         let body = body.map_err(|error| error.to_string())?.to_bytes();
         let said: Value = serde_json::from_slice(&body).unwrap_or_default();
-        if status.is_success() {
+        if (200..300).contains(&status) {
             return Ok(said);
         }
         let message = said["Message"].as_str().or_else(|| said["message"].as_str()).unwrap_or_default();
         Err(format!("Lambda answers {status} {message}"))
     }
 
-    async fn signed(&self, url: &Url) -> Result<Request<Full<Bytes>>, String> {
+    async fn signed(&self, url: &Url) -> Result<HttpRequest, String> {
         let provider = self.config.credentials_provider().ok_or("no credentials are set")?;
         let credentials = provider.provide_credentials().await.map_err(|error| error.to_string())?;
         let identity = credentials.into();
@@ -142,13 +136,13 @@ impl LambdaApi {
             .map_err(|error| error.to_string())?
             .into();
         let mut request =
-            Request::get(url.as_str()).body(Full::default()).map_err(|error| error.to_string())?;
+            Request::get(url.as_str()).body(SdkBody::empty()).map_err(|error| error.to_string())?;
         let signable =
             SignableRequest::new("GET", url.as_str(), std::iter::empty(), SignableBody::Bytes(&[]))
                 .map_err(|error| error.to_string())?;
         let (instructions, _) = sign(signable, &parameters).map_err(|error| error.to_string())?.into_parts();
         instructions.apply_to_request_http1x(&mut request);
-        Ok(request)
+        HttpRequest::try_from(request).map_err(|error| error.to_string())
     }
 }
 

@@ -50,11 +50,11 @@ impl Diagnosis {
 
     /// The permissions that the worker lacks, of what was checked.
     pub(crate) fn of_permissions(queue: &str, checks: Vec<Check>) -> impl Iterator<Item = Self> {
-        let lacking = |check: &Check| check.verdict == Verdict::Failed && check.check.starts_with("sqs:");
-        checks.into_iter().filter(lacking).map(|Check { check, detail, .. }| Self {
+        let lacking = |check: &Check| check.verdict == Verdict::Failed && check.name.starts_with("sqs:");
+        checks.into_iter().filter(lacking).map(|Check { name, detail, .. }| Self {
             rule: "A01",
             place: queue.to_owned(),
-            part: check.to_owned(),
+            part: name.to_owned(),
             found: detail,
             reason: "a message that cannot be deleted or hidden is run again and again, until it is in the DLQ",
             mend: "allow the action on this queue in the policy of the worker's role",

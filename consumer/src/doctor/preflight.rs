@@ -37,15 +37,17 @@ impl Verdict {
 /// One thing that was checked.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Check {
-    pub(crate) check: &'static str,
+    /// What was checked.
+    #[serde(rename = "check")]
+    pub(crate) name: &'static str,
     pub(crate) verdict: Verdict,
     /// What was found, and what to do about it.
     pub(crate) detail: String,
 }
 
 impl Check {
-    fn new(check: &'static str, verdict: Verdict, detail: impl Into<String>) -> Self {
-        Self { check, verdict, detail: detail.into() }
+    fn new(name: &'static str, verdict: Verdict, detail: impl Into<String>) -> Self {
+        Self { name, verdict, detail: detail.into() }
     }
 }
 
@@ -95,7 +97,7 @@ pub(crate) async fn check_queue(settings: &QueueSettings) -> Result<Preflight, S
     let clients = connect(&settings.url, settings.wait_time).await?;
     let region = clients.config.region().map_or_else(|| "none".to_owned(), ToString::to_string);
     let mut checks = vec![
-        Check::new("endpoint", Verdict::Ok, clients.host.clone()),
+        Check::new("endpoint", Verdict::Ok, &*clients.host),
         Check::new("region", Verdict::Ok, region),
     ];
     checks.extend(clients.warnings.iter().map(|warning| Check::new("region", Verdict::Warning, warning)));

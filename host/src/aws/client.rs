@@ -1,5 +1,6 @@
 //! The SDK's clients, set up for long polling.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
@@ -46,9 +47,9 @@ pub struct Clients {
     /// For everything else.
     pub calls: Client,
     /// The host that they ask.
-    pub host: String,
+    pub host: Arc<str>,
     /// What is odd about the settings, in words for the user. It is in the log too.
-    pub warnings: Vec<String>,
+    pub warnings: Arc<[String]>,
 }
 
 impl Clients {
@@ -146,7 +147,7 @@ async fn connect_in(
     };
     let (polls, calls) = (client(wait_time + RECEIVE_SLACK), client(CALL_TIMEOUT));
     let host = host(&base, endpoint.as_deref());
-    Ok(Clients { config: base, polls, calls, host, warnings })
+    Ok(Clients { config: base, polls, calls, host: host.into(), warnings: warnings.into() })
 }
 
 /// The host that requests go to, by the SDK's rules if no endpoint is given.

@@ -1,5 +1,7 @@
 //! The SDK's errors, in kinds and words that help.
 
+use std::time::Duration;
+
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use drumline::{SqsErrorKind, is_out_of_resources};
@@ -26,13 +28,22 @@ where
     let advice = advice(kind);
     let text =
         if advice.is_empty() { format!("{action}: {what}") } else { format!("{action}: {what}; {advice}") };
-    SqsError { kind, text }
+    SqsError { retry_after: retry_after(error), ..SqsError::new(kind, text) }
 }
 
-/// An error and what caused it. `DisplayErrorContext` would add their inner structure, which is of no use to an operator.
-pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
+/// Returns an error and what caused it, in words. `DisplayErrorContext` would add their inner structure, which is of no use to an operator.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
     let chain = std::iter::successors(Some(error), |error| error.source());
     chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// The header by which an answer names the time until the next request, in milliseconds.
+const RETRY_AFTER: &str = "x-amz-retry-after";
+
+/// The SDK honours it in retries of its own, of which there are none here.
+fn retry_after<E>(error: &SdkError<E, HttpResponse>) -> Option<Duration> {
+    let value = error.raw_response()?.headers().get(RETRY_AFTER)?;
+    value.trim().parse().ok().map(Duration::from_millis)
 }
 
 fn kind<E>(error: &SdkError<E, HttpResponse>) -> SqsErrorKind

@@ -6,6 +6,7 @@ mod client;
 mod credentials;
 mod describe;
 mod errors;
+mod naming;
 mod translate;
 
 use std::sync::Arc;
@@ -23,7 +24,8 @@ use describe::describe;
 pub use describe::{QueueFacts, Redrive, is_fifo, queue_name, url_by_arn};
 
 use crate::sqs::{BoxFuture, Queue, SqsError};
-pub use errors::explain;
+pub use errors::{explain, with_causes};
+pub use naming::{queue_labels, queue_url, url_of_arn};
 
 /// What the ledger and the handlers need of a message; every further attribute would be sent and parsed for nothing.
 const SYSTEM_ATTRIBUTES: [SystemAttribute; 8] = [
@@ -85,7 +87,7 @@ impl AwsQueue {
         let find = async || {
             let Some(redrive) = self.describe().await?.redrive else {
                 let text = "the queue has no redrive policy, so there is no DLQ to copy to".to_owned();
-                return Err(SqsError { kind: SqsErrorKind::Other, text });
+                return Err(SqsError::new(SqsErrorKind::Other, text));
             };
             url_by_arn(&self.clients.calls, &redrive.dead_letter_target_arn).await
         };

@@ -206,7 +206,8 @@ async fn steps(ctx: Context, job: Steps) -> Result<(), Failure> {
 #[allow(clippy::disallowed_methods, reason = "a test's own clock")]
 async fn run(books: &Books, steps_to_do: u64, fails: bool) -> Report {
     let (inputs, mut reported) = mpsc::channel(8);
-    let host = TokioHost { books: Some(books.clone()), inputs, observer: Arc::new(books.history_writer()) };
+    let observer = Arc::new(books.history_writer());
+    let host = TokioHost { books: Some(books.clone()), inputs, observer, max_receives: None };
     let body = serde_json::json!({
         "type": "steps", "jobId": "j", "payload": { "steps": steps_to_do, "fails": fails },
     });

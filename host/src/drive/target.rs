@@ -69,7 +69,15 @@ impl Driver {
     }
 
     /// What the ending of a run says of a target that only handlers know.
-    pub(super) fn learn_of_target(&self, report: &Report) {
+    pub(super) fn learn_of_target(&mut self, report: &Report) {
+        self.report_to_target(report);
+        if matches!(report.ending, Ending::TargetUnhealthy { .. }) {
+            // The pause begins with the probe that can end it.
+            self.follow_target();
+        }
+    }
+
+    fn report_to_target(&self, report: &Report) {
         let health = &self.target.health;
         if !health.is_of_handlers() || self.ledger.policy().polling.is_none() {
             return;

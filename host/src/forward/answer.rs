@@ -122,7 +122,7 @@ fn title(page: &str) -> String {
 }
 
 /// One line of at most [`MAX_REASON_CHARS`]: control characters and runs of white space become one space.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     let words: Vec<&str> =
         text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect();
     let line = words.join(" ");

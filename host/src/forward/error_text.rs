@@ -3,10 +3,12 @@
 use std::error::Error;
 use std::io;
 
+use super::answer::one_line;
+
 /// Most causes of an error that are looked at: longer chains are circles.
 const MAX_CAUSES: usize = 32;
 
-/// The innermost cause of a failed request: `connection refused (111)`.
+/// The innermost cause of a failed request in one line: `connection refused (111)`.
 pub(super) fn error_text(error: &(dyn Error + 'static)) -> String {
     let mut innermost = error;
     for _ in 0..MAX_CAUSES {
@@ -26,5 +28,5 @@ pub(super) fn error_text(error: &(dyn Error + 'static)) -> String {
             None => break,
         }
     }
-    innermost.to_string()
+    one_line(&innermost.to_string())
 }

@@ -111,6 +111,8 @@ fn headers(context: &Context, job_url: Option<&str>) -> HeaderMap {
     headers.add("x-drumline-job-id", &header_key(context.job_id()));
     headers.add("x-drumline-correlation-id", &header_key(context.correlation_id()));
     headers.add("x-drumline-attempt", &context.attempt().to_string());
+    let max_receives = context.max_receives().map(|most| most.to_string());
+    headers.add_some("x-drumline-max-receives", max_receives.as_deref());
     headers.add_some("x-drumline-job-url", job_url);
     headers.add_some("x-drumline-group", message.group.as_deref());
     headers.add("traceparent", &traceparent(context));

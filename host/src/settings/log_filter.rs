@@ -1,7 +1,7 @@
-//! What a log filter may say.
+//! The check of log filters.
 //!
 //! `EnvFilter` takes any word for the name of a module, so that `inof` would silence the log. Here a bare word is a level,
-//! or a module that can be told from a misspelt level.
+//! or a module whose name no misspelt level has.
 
 use tracing_subscriber::EnvFilter;
 

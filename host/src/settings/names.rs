@@ -1,4 +1,4 @@
-//! Names of settings that are known, and what an unknown one was probably meant to be.
+//! The known names, and the search for the one that an unknown name was meant to be.
 
 use std::collections::BTreeSet;
 
@@ -18,10 +18,10 @@ const MOST_SUGGESTED: usize = 3;
 const MOST_SLIPS: usize = 3;
 
 /// Words that people add to the name of a setting, or write in place of one of its words.
-const GENERIC: [&str; 24] = [
+const GENERIC: [&str; 25] = [
     "addr", "address", "count", "dir", "enabled", "endpoint", "file", "host", "level", "limit", "max",
-    "mode", "ms", "name", "path", "policy", "port", "secs", "seconds", "target", "time", "timeout", "uri",
-    "url",
+    "mode", "ms", "name", "path", "policy", "port", "secs", "seconds", "target", "time", "timeout", "to",
+    "uri", "url",
 ];
 
 /// A set of known names, and the words that they are made of.
@@ -50,7 +50,8 @@ impl Names {
         self.0.contains(name)
     }
 
-    /// Returns the known names, at most three, that an unknown one is near: by one letter, else by its words, else by some letters.
+    /// Returns the known names, at most three, that an unknown one is near: by one letter, else by its words, else by some
+    /// letters.
     pub(super) fn meant(&self, name: &str) -> Option<String> {
         let near = [self.by_letters(name, 1), self.by_words(name), self.by_letters(name, MOST_SLIPS)];
         let near = near.into_iter().find(|near| !near.is_empty())?;
@@ -70,7 +71,7 @@ impl Names {
     }
 
     /// The names that share most words with this one, if each of its words is known: `FORWARD_URL` was meant to be a
-    /// setting, while `HISTORY_BUCKET` is a variable of somebody else.
+    /// setting, while `HISTORY_BUCKET` belongs to another program.
     fn by_words(&self, name: &str) -> Vec<&str> {
         let all: BTreeSet<String> = self.0.iter().flat_map(|name| words_of(name)).collect();
         let words = words_of(name);
@@ -82,12 +83,13 @@ impl Names {
         }
         self.best(|known| {
             let known = words_of(known);
-            let shared = words.iter().filter(|word| known.iter().any(|known| is_same_word(known, word)));
             // A word that says much counts for more than `URL`.
             let weight = |word: &String| if GENERIC.contains(&word.as_str()) { 1 } else { 10 };
-            let shared = shared.map(weight).sum::<usize>();
-            // Of two that share as much, the shorter one is nearer.
-            (shared > 0).then(|| shared * 100 - known.len())
+            let among = |word: &String, all: &[String]| all.iter().any(|other| is_same_word(other, word));
+            let shared: usize = words.iter().filter(|word| among(word, &known)).map(weight).sum();
+            // Of two that share as much, the one that says less besides is nearer.
+            let besides: usize = known.iter().filter(|word| !among(word, &words)).map(weight).sum();
+            (shared > 0).then(|| shared * 1000 - besides)
         })
     }
 
@@ -96,10 +98,9 @@ impl Names {
         let scored: Vec<(usize, &str)> =
             self.0.iter().filter_map(|name| Some((score(name)?, &**name))).collect();
         let Some(highest) = scored.iter().map(|(score, _)| *score).max() else { return Vec::new() };
-        let mut best: Vec<&str> =
+        let best: Vec<&str> =
             scored.into_iter().filter(|(score, _)| *score == highest).map(|(_, name)| name).collect();
-        best.truncate(MOST_SUGGESTED);
-        best
+        if best.len() > MOST_SUGGESTED { Vec::new() } else { best }
     }
 }
 
@@ -147,7 +148,10 @@ mod tests {
             ("DRUMLINE_LOG_LEVEL", "DRUMLINE_LOG"),
             ("DRUMLINE_LOGFORMAT", "DRUMLINE_LOG_FORMAT"),
             ("DRUMLINE_LOGS", "DRUMLINE_LOG"),
-            ("DRUMLINE_STORE", "DRUMLINE_STORE_OUTAGE or DRUMLINE_STORE_URL"),
+            ("DRUMLINE_STORE", "DRUMLINE_STORE_URL"),
+            ("DRUMLINE_TTL", "DRUMLINE_DONE_TTL or DRUMLINE_HISTORY_TTL"),
+            ("DRUMLINE_HTTP", "DRUMLINE_HTTP_ADDR"),
+            ("DRUMLINE_TIMEOUT", "DRUMLINE_HANDLER_TIMEOUT or DRUMLINE_VISIBILITY_TIMEOUT"),
             ("DRUMLINE_VISIBILTY_TIMEOUT", "DRUMLINE_VISIBILITY_TIMEOUT"),
             ("DRUMLINE_VISIBILITY", "DRUMLINE_VISIBILITY_TIMEOUT"),
             ("DRUMLINE_WAIT_TIME_SECONDS", "DRUMLINE_WAIT_TIME"),
@@ -163,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_variable_of_others_is_no_misspelt_setting() {
-        let names = Names::of_variables();
+        let names = Names::of_variables().with(&["DRUMLINE_BILLING_URL", "DRUMLINE_SMTP_URL"]);
         for name in [
             "DRUMLINE_HISTORY_BUCKET",
             "DRUMLINE_TEST_LOCALSTACK",
@@ -174,6 +178,7 @@ mod tests {
             "DRUMLINE_ENV",
             "DRUMLINE_STAGE",
             "DRUMLINE_NAME",
+            "DRUMLINE_URL",
             "DRUMLINE_WRITE_RULES",
         ] {
             assert_eq!(names.meant(name), None, "{name}");

@@ -52,7 +52,7 @@ impl Shown {
     }
 }
 
-/// What is shown of a value that may be a secret as a whole.
+/// The text in place of a value that may be a secret as a whole.
 const HIDDEN: &str = "***";
 
 const fn setting(

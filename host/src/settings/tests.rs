@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 mod environment;
+mod forward;
 mod identity;
 mod secrets;
 

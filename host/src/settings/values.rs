@@ -12,7 +12,6 @@ use drumline::{
 use drumline_store::{Location, OpenError, SecretUrl};
 use url::Url;
 
-use super::Shown;
 use crate::books::StoreOutage;
 
 /// Where permanent failures go.
@@ -56,20 +55,7 @@ pub enum LogFormat {
 type Parsed<T> = Result<T, String>;
 
 pub(super) fn queue_url(text: &str) -> Parsed<Url> {
-    let shown = Shown::Urls.of(text);
-    let url = Url::parse(text).map_err(|error| format!("{shown:?} is not a URL: {error}"))?;
-    let has_name =
-        url.path_segments().is_some_and(|mut parts| parts.next_back().is_some_and(|name| !name.is_empty()));
-    if !matches!(url.scheme(), "http" | "https") || !has_name {
-        return Err(format!(
-            "{shown:?} is not a queue's URL; it looks like https://sqs.REGION.amazonaws.com/ACCOUNT/NAME"
-        ));
-    }
-    let is_secret = !url.username().is_empty() || url.password().is_some();
-    if is_secret || url.query().is_some() || url.fragment().is_some() {
-        return Err(format!("{shown:?}: a queue's URL has no user, password, query or fragment"));
-    }
-    Ok(url)
+    crate::aws::queue_url(text)
 }
 
 pub(super) fn concurrency(text: &str) -> Parsed<NonZeroUsize> {

@@ -1,4 +1,4 @@
-//! What is odd about settings and no error.
+//! Warnings about settings that are odd but usable.
 
 use std::collections::BTreeSet;
 

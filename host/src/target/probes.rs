@@ -15,7 +15,7 @@ const HOST_WAITS: (Duration, Duration) = (Duration::from_millis(250), Duration::
 const MESSAGE_WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
 /// How long a probe may take.
-const PROBE_TIME: Duration = Duration::from_secs(5);
+pub(super) const PROBE_TIME: Duration = Duration::from_secs(5);
 
 impl TargetHealth {
     /// Probes in the background until the target is healthy.

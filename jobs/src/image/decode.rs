@@ -14,7 +14,7 @@ use crate::settings::{ImageLimits, MAX_PIXELS};
 /// which may be compressed and so be bombs of their own.
 pub(super) const DECODER_BYTES: u64 = 16 * 1024 * 1024;
 
-/// What a source says of itself, before any of its pixels is decoded.
+/// The claims of a source's header, before any of its pixels is decoded.
 pub(crate) struct Header {
     pub(crate) format: ImageFormat,
     /// In pixels, as stored: not yet turned.

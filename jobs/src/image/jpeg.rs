@@ -1,8 +1,8 @@
-//! What a JPEG's header says of its decoder's memory.
+//! The memory of a JPEG's decoder, by the JPEG's header.
 
 /// Returns the bytes of coefficients that the decoder keeps until all scans are read: none, if one scan holds everything.
 ///
-/// `None` if the header is not understood; the decoder will say why.
+/// `None` if the header is not understood; the decoder reports why.
 pub(super) fn coefficient_bytes(bytes: &[u8]) -> Option<u64> {
     let mut at = 2;
     let mut frame: Option<Frame> = None;

@@ -72,6 +72,7 @@ fn peak_mb() -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement"]
+#[allow(clippy::disallowed_methods, reason = "its arguments, given by hand")]
 async fn memory_figure() {
     let figure = std::env::var("FIGURE").unwrap();
     let (figure, jobs) = figure.split_once('*').map_or((&*figure, 1), |(name, n)| (name, n.parse().unwrap()));

@@ -1,4 +1,4 @@
-//! What large and deep sources may take.
+//! Limits of large and deep sources.
 #![allow(clippy::unwrap_used)]
 
 use drumline::Ending;

@@ -22,7 +22,7 @@ const HEADER_TIME: Duration = Duration::from_secs(120);
 /// The wait after a connection could not be accepted, mostly because no descriptor is left.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 
-/// The wait for an evicted connection to be closed, if nothing else tells.
+/// The wait for an evicted connection to be closed.
 const EVICTED: Duration = Duration::from_millis(1);
 
 /// Accepts connections and serves them until the server stops. No more than `most` are open at once.

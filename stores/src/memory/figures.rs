@@ -18,7 +18,7 @@ fn resident_mb() -> u64 {
 #[tokio::test]
 #[ignore = "a measurement"]
 async fn memory_figure() {
-    let bytes: usize = std::env::var("ID_BYTES").unwrap().parse().unwrap();
+    let bytes: usize = crate::variable("ID_BYTES").unwrap().parse().unwrap();
     let before = resident_mb();
     let store = store();
     let id = |name: &str, number: u32| format!("{number:0>width$}", width = bytes - name.len()) + name;

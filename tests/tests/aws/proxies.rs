@@ -1,6 +1,7 @@
 //! Proxies and certificates.
 
-use drumline_tests::{ConnectProxy, Launch, LocalQueue, Setup, eventually};
+use drumline_tests::{Answer, App, ConnectProxy, Launch, LocalQueue, Setup, eventually};
+use serde_json::json;
 
 use crate::{QUEUE, USAGE};
 
@@ -31,6 +32,44 @@ async fn this_machine_is_never_behind_a_proxy() {
     worker.until_logged("consuming", 1).await;
     worker.stop().await;
     assert_eq!(proxy.seen(), []);
+}
+
+#[tokio::test]
+async fn a_container_s_credentials_are_never_behind_a_proxy() {
+    let proxy = ConnectProxy::start().await;
+    let worker = run(QUEUE)
+        .without("AWS_ACCESS_KEY_ID")
+        .without("AWS_SECRET_ACCESS_KEY")
+        .env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials")
+        .env("HTTP_PROXY", &proxy.url())
+        .spawn();
+    worker.until_logged("the queue does not answer yet", 1).await;
+    worker.kill().await;
+    assert_eq!(proxy.seen(), [], "the address of ECS's agent is asked without the proxy");
+}
+
+#[tokio::test]
+async fn the_doctor_s_questions_for_lambda_take_the_same_way() {
+    let sqs = App::start(async |_| {
+        let arn = "arn:aws:sqs:eu-west-1:123456789012:jobs";
+        Answer::ok().body(&json!({ "Attributes": { "QueueArn": arn } }).to_string())
+    })
+    .await;
+    let lambda = App::start(async |_| Answer::ok().body(r#"{"EventSourceMappings":[]}"#)).await;
+    let doctor = || {
+        let launch = Launch::new(&["doctor", "queue"]).env("DRUMLINE_QUEUE_URL", QUEUE);
+        launch.env("AWS_ENDPOINT_URL_SQS", &sqs.root())
+    };
+    let finished = doctor().env("AWS_ENDPOINT_URL_LAMBDA", &lambda.root()).finish().await;
+    assert!(!finished.errors().contains("not looked at"), "{}", finished.errors());
+    let asked = &lambda.calls()[0];
+    assert!(asked.line.starts_with("GET /2015-03-31/event-source-mappings?"), "{asked:?}");
+    assert!(asked.header("authorization").unwrap().contains("/eu-west-1/lambda/"), "{asked:?}");
+
+    let proxy = ConnectProxy::start().await;
+    let finished = doctor().env("HTTPS_PROXY", &proxy.url()).finish().await;
+    assert!(finished.errors().contains("not looked at"), "{}", finished.errors());
+    assert_eq!(proxy.seen()[0].target, "lambda.eu-west-1.amazonaws.com:443");
 }
 
 #[tokio::test]

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use drumline_queue::Server;
-use drumline_tests::{Answer, App, Finished, Launch, Worker, eventually_within, free_address, status_of};
+use drumline_tests::{
+    Answer, App, Call, Finished, Launch, LocalQueue, Setup, Worker, eventually, eventually_within,
+    free_address, status_of,
+};
 use serde_json::json;
 
 use crate::{QUEUE, UNAVAILABLE};
@@ -135,6 +138,50 @@ async fn a_missing_queue_of_several_is_named_and_consumed_once_it_is_created() {
     let patience = Duration::from_secs(30);
     eventually_within(patience, "the other is consumed too", async || is_consuming(&worker, "late")).await;
     eventually_within(patience, "it is ready", async || status_of(&ready).await == Some(200)).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn the_time_that_sqs_asks_for_is_waited() {
+    let asked_for = Duration::from_secs(3);
+    let sqs = App::start(async |call: Call| match call.header("x-amz-target") {
+        Some("AmazonSQS.ReceiveMessage") => {
+            let body = json!({ "__type": "com.amazonaws.sqs#RequestThrottled", "message": "slower" });
+            Answer::status(400).header("x-amz-retry-after", "3000").body(&body.to_string())
+        }
+        _ => Answer::ok().body("{}"),
+    })
+    .await;
+    let worker = run(QUEUE).env("AWS_ENDPOINT_URL_SQS", &sqs.root()).spawn();
+    let receives = || {
+        let is_receive = |call: &Call| call.header("x-amz-target") == Some("AmazonSQS.ReceiveMessage");
+        sqs.calls().into_iter().filter(is_receive).map(|call| call.begun).collect::<Vec<_>>()
+    };
+    eventually("it asks again", async || receives().len() >= 3).await;
+    let begun = receives();
+    assert!(begun[2] - begun[1] >= asked_for && begun[1] - begun[0] >= asked_for, "{begun:?}");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_queue_is_found_by_its_arn() {
+    let (app, queue) = (App::always_ok().await, LocalQueue::create(Setup::default()).await);
+    let id = queue.send("a");
+    let launch = Launch::on(&queue).env("DRUMLINE_QUEUE_URL", &queue.arn);
+    let worker = launch.env("DRUMLINE_FORWARD_TO", &app.url()).spawn();
+    eventually("its message is done", async || queue.count() == 0).await;
+    assert_eq!(app.ids(), [id]);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn queues_of_one_name_are_told_apart() {
+    let (one, other) =
+        (Server::bind("127.0.0.1:0").await.unwrap(), Server::bind("127.0.0.1:0").await.unwrap());
+    let urls = [&one, &other].map(|server| server.endpoint().create_queue("jobs", &[]).unwrap());
+    let worker = run(&urls.join(",")).spawn();
+    let logged = worker.until_logged("consuming", 2).await;
+    assert_ne!(logged[0]["queue"], logged[1]["queue"]);
     worker.stop().await;
 }
 

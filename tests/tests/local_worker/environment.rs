@@ -18,12 +18,19 @@ const REFUSED: [(&str, &str, &[&str]); 12] = [
     ("DRUMLINE_LOG", "inof", &["DRUMLINE_LOG", "did you mean info?"]),
     ("DRUMLINE_LOG", "warn,drumline=loud", &["DRUMLINE_LOG", "the levels are off, error"]),
     ("DRUMLINE_RETRY", "foo", &["DRUMLINE_RETRY", "exponential(1s,2,5m)"]),
-    ("DRUMLINE_FORWARD_TO", "app:8080", &["DRUMLINE_FORWARD_TO", "http:// address"]),
+    ("DRUMLINE_FORWARD_TO", "app:8080", &["DRUMLINE_FORWARD_TO", "http:// or https:// address"]),
     ("DRUMLINE_STORE_URL", "localhost:6379", &["DRUMLINE_STORE_URL", "a store is memory:"]),
     ("DRUMLINE_SMTP_URL", "mail:25", &["DRUMLINE_SMTP_URL"]),
     ("DRUMLINE_BILLING_URL", "payments", &["DRUMLINE_BILLING_URL"]),
     ("DRUMLINE_SAMPLE_JOBS", "yes", &["DRUMLINE_SAMPLE_JOBS", "on, off"]),
 ];
+
+/// Expects that SQS was asked for nothing. The last action is that of a request that names none.
+fn expect_no_request(proxy: &Proxy) {
+    for action in ["GetQueueAttributes", "GetQueueUrl", "ReceiveMessage", "ListQueues", ""] {
+        assert_eq!(proxy.count(action), 0, "{action}");
+    }
+}
 
 fn expect_refused(finished: &Finished, words: &[&str]) {
     let errors = finished.errors();
@@ -42,7 +49,7 @@ async fn a_wrong_variable_stops_a_worker_before_it_asks_for_anything() {
         let launch = Launch::on(&queue).env("AWS_ENDPOINT_URL", &proxy.url()).env(name, value);
         expect_refused(&launch.finish().await, words);
     }
-    assert_eq!(proxy.count(""), 0, "no request is made");
+    expect_no_request(&proxy);
 }
 
 #[tokio::test]
@@ -72,7 +79,7 @@ async fn without_anything_to_run_no_message_is_touched_and_both_ways_out_are_sai
         expect_refused(&finished, &ways_out);
         assert_eq!(api.init_errors().len(), 1);
     }
-    assert_eq!(proxy.count(""), 0, "no request is made");
+    expect_no_request(&proxy);
     assert_eq!(queue.find(&id).unwrap().receive_count, 0);
     // A wrong setting beside forward mode is the only problem: forward mode has no handlers.
     let launch = Launch::on(&queue).env("DRUMLINE_SAMPLE_JOBS", "").env("DRUMLINE_CONCURRENCY", "0");
@@ -105,8 +112,10 @@ async fn a_worker_runs_among_blank_injected_and_foreign_variables() {
     ] {
         launch = launch.env(name, value);
     }
-    let worker = launch.spawn();
+    let proxy = Proxy::start(&queue.endpoint_url()).await;
+    let worker = launch.env("AWS_ENDPOINT_URL", &proxy.url()).spawn();
     worker.until_logged("done", 1).await;
+    assert!(proxy.count("GetQueueAttributes") > 0 && proxy.count("ReceiveMessage") > 0);
     let unknown = worker.logged_beginning("unknown variable ignored");
     assert_eq!(unknown.len(), 1, "{unknown:?}");
     assert_eq!(unknown[0]["variable"], "DRUMLINE_DEPLOYED_BY");

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-use drumline_tests::{Answer, App, Launch, LocalQueue, Setup, Worker, eventually, free_address, get};
+use drumline_tests::{
+    Answer, App, Launch, LocalQueue, PATIENCE, Setup, Worker, eventually, eventually_within, free_address,
+    get,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -104,26 +107,39 @@ async fn goes_away_for(outage: Duration) {
     worker.stop().await;
 }
 
-async fn all_are_done_after(status: u16, max_receive_count: u32, problem: &str) {
+async fn all_are_done_after(status: u16, outage: Duration, max_receive_count: u32, problem: &str) {
     let ((app, answer), queue) = (answering(status).await, queue(max_receive_count).await);
     let ids = send(&queue, 40);
     let worker = Launch::on(&queue).env("DRUMLINE_FORWARD_TO", &app.url()).spawn();
     until_paused(&worker, problem).await;
-    tokio::time::sleep(OUTAGE).await;
+    tokio::time::sleep(outage).await;
     assert!(most_receives(&queue, &ids) < max_receive_count);
     answer.store(200, Ordering::SeqCst);
-    until_done(&queue).await;
+    eventually_within(2 * PATIENCE, "all messages are done", async || queue.count() == 0).await;
+    assert_eq!(queue.dead().len(), 0);
     worker.stop().await;
 }
 
 #[tokio::test]
 async fn an_application_that_answers_everything_with_503_is_waited_for() {
-    all_are_done_after(503, 5, "503 Service Unavailable").await;
+    all_are_done_after(503, OUTAGE, 5, "503 Service Unavailable").await;
 }
 
 #[tokio::test]
 async fn an_application_that_lets_nobody_in_is_waited_for() {
-    all_are_done_after(401, 3, "401 Unauthorized").await;
+    all_are_done_after(401, OUTAGE, 3, "401 Unauthorized").await;
+}
+
+#[tokio::test]
+#[ignore = "takes a minute"]
+async fn outages_of_most_of_a_minute_are_waited_for() {
+    let (unavailable, unauthorized) = (Duration::from_secs(45), Duration::from_secs(30));
+    tokio::join!(
+        goes_away_for(Duration::from_secs(25)),
+        goes_away_for(Duration::from_secs(45)),
+        all_are_done_after(503, unavailable, 5, "503 Service Unavailable"),
+        all_are_done_after(401, unauthorized, 3, "401 Unauthorized"),
+    );
 }
 
 #[tokio::test]

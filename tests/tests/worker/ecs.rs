@@ -47,9 +47,11 @@ async fn its_health_is_told_until_it_has_ended() {
 
 #[tokio::test]
 async fn a_health_check_that_cannot_be_made_is_wrong_usage() {
-    for (args, addr, word) in
-        [(&[][..], "off", "is off"), (&[], "9464", "http_addr"), (&["--http-addr", "here"], "off", "here")]
-    {
+    for (args, addr, word) in [
+        (&[][..], "off", "is off"),
+        (&[], "9464", "DRUMLINE_HTTP_ADDR"),
+        (&["--http-addr", "here"], "off", "here"),
+    ] {
         let finished = health(args, addr).await;
         assert_eq!(finished.status, Some(USAGE), "{args:?} {addr}: {}", finished.errors());
         assert!(finished.errors().contains(word), "{}", finished.errors());

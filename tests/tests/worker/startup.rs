@@ -75,19 +75,21 @@ async fn wrong_settings_of_the_jobs_are_told_too() {
 
 #[tokio::test]
 async fn a_folder_of_the_jobs_that_holds_templates_or_settings_is_refused() {
-    let launch = || {
-        let launch = run("http://127.0.0.1:1/000000000000/jobs");
+    let launch_with = |flags: &[&str]| {
+        let launch = Launch::new(&[&["run"], flags].concat())
+            .env("DRUMLINE_QUEUE_URL", "http://127.0.0.1:1/000000000000/jobs");
         let home = launch.home().display().to_string();
         std::fs::write(launch.home().join("drumline.toml"), "").unwrap();
         launch.env("DRUMLINE_FILE_ROOT", &home)
     };
-    expect(
-        &launch().finish().await,
-        USAGE,
-        &["DRUMLINE_FILE_ROOT", "DRUMLINE_MAIL_TEMPLATES", "folder of their own"],
-    );
-    let with_config = launch().env("DRUMLINE_CONFIG", "drumline.toml").finish().await;
-    expect(&with_config, USAGE, &["DRUMLINE_FILE_ROOT", "the settings file", "DRUMLINE_CONFIG"]);
+    let without = launch_with(&[]).finish().await;
+    expect(&without, USAGE, &["DRUMLINE_FILE_ROOT", "DRUMLINE_MAIL_TEMPLATES", "folder of their own"]);
+    let words = ["DRUMLINE_FILE_ROOT", "the settings file", "DRUMLINE_CONFIG"];
+    let by_variable = launch_with(&[]).env("DRUMLINE_CONFIG", "drumline.toml").finish().await;
+    expect(&by_variable, USAGE, &words);
+    for flags in [&["--config", "drumline.toml"][..], &["--config=drumline.toml"]] {
+        expect(&launch_with(flags).finish().await, USAGE, &words);
+    }
 }
 
 #[tokio::test]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use aws_sdk_sqs::types::QueueAttributeName as Name;
 use clap::ArgMatches;
 use drumline::{Intake, NoopObserver, RAW_TYPE};
-use drumline_host::aws::{AwsQueue, Clients, Redrive, explain, queue_name, url_by_arn};
-use drumline_host::{Settings, Shown, SqsError, intake};
+use drumline_host::aws::{AwsQueue, Clients, Redrive, explain, queue_name, queue_url, url_by_arn};
+use drumline_host::{Settings, SqsError, intake};
 use url::Url;
 
 use crate::cli::connection::connect_to;
@@ -32,10 +32,9 @@ pub(super) struct DeadLetterQueue {
 impl DeadLetterQueue {
     /// The one that the command line names, or the DLQ of the only queue of the settings.
     pub(super) async fn find(args: &ArgMatches, settings: &Settings) -> Result<Self, Failed> {
-        let given = args.get_one::<String>("dlq-url").map(|text| {
-            Url::parse(text)
-                .map_err(|error| Failed::usage(format!("--dlq-url {:?}: {error}", Shown::Urls.of(text))))
-        });
+        let given = args
+            .get_one::<String>("dlq-url")
+            .map(|text| queue_url(text).map_err(|error| Failed::usage(format!("--dlq-url: {error}"))));
         let given = given.transpose()?;
         let named = given.as_ref().map_or_else(|| only_queue(settings), Ok)?;
         let (url, clients) = if given.is_some() {

@@ -95,7 +95,7 @@ fn a_wrong_value_names_its_source_and_what_would_be_right() {
     let table = [
         ("DRUMLINE_QUEUE_URL", "jobs/", "is not a URL"),
         ("DRUMLINE_QUEUE_URL", "ftp://a/b", "looks like https://sqs.REGION.amazonaws.com/ACCOUNT/NAME"),
-        ("DRUMLINE_FORWARD_TO", "app:8080", "must be an http:// address"),
+        ("DRUMLINE_FORWARD_TO", "app:8080", "the application's http:// or https:// address"),
         ("DRUMLINE_FORWARD_TO", "http://", "is not a URL"),
         ("DRUMLINE_STORE_URL", "mysql://a", "a store is memory:, redis://"),
         ("DRUMLINE_STORE_URL", "nonsense", "not a URL"),

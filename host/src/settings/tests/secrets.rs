@@ -72,16 +72,17 @@ fn a_url_in_the_wrong_setting_is_not_shown_with_its_password() {
 
 #[test]
 fn the_settings_in_force_show_where_a_url_points() {
-    let environment = [
-        ("DRUMLINE_QUEUE_URL", JOBS),
-        ("DRUMLINE_FORWARD_TO", "http://user:pw@app:8080/jobs?key=pw"),
-        ("DRUMLINE_STORE_URL", "redis://:pw@cache/1?prefix=a"),
-    ];
+    let environment =
+        [("DRUMLINE_QUEUE_URL", JOBS), ("DRUMLINE_FORWARD_TO", "http://user:pw@app:8080/jobs?key=pw")];
     let settings = read(&[], &environment, "").unwrap();
     let shown =
         |key: &str| settings.effective.iter().find(|row| row.key == key).unwrap().value.clone().unwrap();
     assert_eq!(shown("forward_to"), "http://***@app:8080/jobs?***");
     assert_eq!(shown("queue_url"), JOBS);
-    assert_eq!(shown("store_url"), "redis://***@cache/1?***");
+    assert_eq!(shown("store_url"), "memory:");
+    assert_eq!(Shown::SecretUrl.of("redis://:pw@cache/1?prefix=a"), "redis://***@cache/1?***");
+    assert_eq!(Shown::Urls.of("jobs, https://u:pw@host/1/q,u:pw@host"), "jobs, https://***@host/1/q, ***");
+    assert_eq!(Shown::Text.of("info"), "info");
+    assert_eq!(Shown::Nothing.of("pw"), "***");
     assert_eq!(settings.forward_to.unwrap().expose().password(), Some("pw"));
 }
