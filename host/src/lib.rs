@@ -38,7 +38,7 @@ pub use books::{Books, StoreOutage, StoreSettings, redacted};
 pub use descriptors::{check_descriptors, http_connections, raise_descriptor_limit};
 pub use drive::{Driver, Grace, Parts};
 pub use drumline::{Event, NoopObserver, Observer, SqsErrorKind};
-pub use drumline_store::{SecretUrl, variable};
+pub use drumline_store::{SecretText, SecretUrl, variable};
 pub use forward::{Forward, ForwardOptions, forward_to};
 pub use handlers::runtimes;
 pub use intake::{default_scope, intake};

@@ -26,15 +26,17 @@ pub mod postgres;
 mod record;
 #[cfg(feature = "redis")]
 pub mod redis;
+mod secret_text;
 mod secret_url;
 mod store;
 
 pub use environment::{set_value, variable};
 pub use memory::MemoryStore;
-pub use open::{Location, OpenError, open};
+pub use open::{Location, OpenError, open, reach};
 pub use record::{
     AttemptRecord, ClaimRecord, DuplicateOf, JobRecord, JobState, MAX_ATTEMPTS_KEPT, MAX_MATCHES,
     ProgressRecord,
 };
+pub use secret_text::SecretText;
 pub use secret_url::SecretUrl;
 pub use store::{Keep, Store, StoreError};

@@ -148,6 +148,16 @@ pub async fn open(location: &Location, owner: Arc<str>, keep: Keep) -> Result<Ar
     }
 }
 
+/// Asks the store at `location` whether it answers, and changes nothing in it: unlike [`open`], it makes no tables.
+pub async fn reach(location: &Location) -> Result<(), OpenError> {
+    #[cfg(feature = "postgres")]
+    if let Location::Postgres(server) = location {
+        return crate::postgres::PostgresStore::reach(server.expose()).await;
+    }
+    // The owner's name marks claims, and this claims nothing.
+    open(location, Arc::from("drumline"), Keep::default()).await.map(drop)
+}
+
 #[cfg(test)]
 #[path = "open_tests.rs"]
 mod tests;

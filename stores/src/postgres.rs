@@ -86,20 +86,30 @@ pub(crate) fn check(url: &Url) -> Result<(), String> {
 impl PostgresStore {
     /// Connects to the server at `url` and makes the tables where they are missing, as [`open`](crate::open) does.
     pub async fn connect(url: &Url, owner: Arc<str>, keep: Keep) -> Result<Self, OpenError> {
-        let options = Options::read(url).map_err(OpenError::Url)?;
-        let store = Self {
-            connections: Arc::new(Connections::new(&options)),
-            for_transactions: Arc::new(Connections::new(&options)),
-            owner,
-            keep,
-            removal: Due::new(),
-        };
+        let store = Self::unconnected(url, owner, keep)?;
         let ensured = store
             .connections
             .call(|mut loan| async { (schema::ensure(&mut loan.connection).await, loan) })
             .await;
         ensured.map_err(OpenError::Unavailable)?;
         Ok(store)
+    }
+
+    /// Connects to the server at `url`, and looks for no tables.
+    pub(crate) async fn reach(url: &Url) -> Result<(), OpenError> {
+        let store = Self::unconnected(url, Arc::from("drumline"), Keep::default())?;
+        store.ping().await.map_err(OpenError::Unavailable)
+    }
+
+    fn unconnected(url: &Url, owner: Arc<str>, keep: Keep) -> Result<Self, OpenError> {
+        let options = Options::read(url).map_err(OpenError::Url)?;
+        Ok(Self {
+            connections: Arc::new(Connections::new(&options)),
+            for_transactions: Arc::new(Connections::new(&options)),
+            owner,
+            keep,
+            removal: Due::new(),
+        })
     }
 
     /// Begins a transaction for an effect that is to happen together with the job's mark.

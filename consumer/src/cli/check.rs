@@ -7,13 +7,14 @@ use drumline_host::aws::queue_name;
 use drumline_host::{Settings, write_json};
 use serde_json::json;
 
+use super::MakeRouter;
 use super::exit::Failed;
 use super::words::{one_line, table};
-use crate::doctor::{Verdict, check_process, check_queue};
+use crate::doctor::{Check, Verdict, check_process, check_queue};
 
-pub(super) fn run(settings: &Settings, json: bool) -> Result<ExitCode, Failed> {
+pub(super) fn run(settings: &Settings, router: MakeRouter, json: bool) -> Result<ExitCode, Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let checks = runtime.block_on(checks(settings))?;
+    let checks = runtime.block_on(checks(settings, router))?;
     let mut out = std::io::stdout().lock();
     if json {
         for (queue, check) in &checks {
@@ -39,8 +40,9 @@ pub(super) fn run(settings: &Settings, json: bool) -> Result<ExitCode, Failed> {
 }
 
 /// All checks, each with its queue if it has one.
-async fn checks(settings: &Settings) -> Result<Vec<(Option<String>, crate::doctor::Check)>, Failed> {
-    let mut all: Vec<_> = check_process(settings).await.into_iter().map(|check| (None, check)).collect();
+async fn checks(settings: &Settings, router: MakeRouter) -> Result<Vec<(Option<String>, Check)>, Failed> {
+    let mut all: Vec<_> =
+        check_process(settings, router).await.into_iter().map(|check| (None, check)).collect();
     for queue in &settings.queues {
         let name = queue_name(queue.url.path()).to_owned();
         let preflight = check_queue(queue).await.map_err(Failed::usage)?;

@@ -14,7 +14,7 @@ use super::check;
 use super::connection::connect_to;
 use super::exit::Failed;
 use super::words::{note, one_line};
-use super::{read_settings, settings_args};
+use super::{MakeRouter, read_settings, settings_args};
 use crate::metrics::Metrics;
 
 pub(super) fn command() -> Command {
@@ -43,7 +43,11 @@ pub(super) fn command() -> Command {
         )
 }
 
-pub(super) fn config(args: &ArgMatches, environment: &Environment) -> Result<ExitCode, Failed> {
+pub(super) fn config(
+    args: &ArgMatches,
+    environment: &Environment,
+    router: MakeRouter,
+) -> Result<ExitCode, Failed> {
     let settings = read_settings(args, environment);
     let mut settings = settings.map_err(|problems| Failed::usage(problems.to_string()))?;
     for variable in &settings.unknown_variables {
@@ -55,7 +59,7 @@ pub(super) fn config(args: &ArgMatches, environment: &Environment) -> Result<Exi
     }
     let json = args.get_one::<String>("output").is_some_and(|output| output == "json");
     if args.get_flag("check") {
-        return check::run(&settings, json);
+        return check::run(&settings, router, json);
     }
     let mut out = std::io::stdout().lock();
     if json {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use clap::Arg;
-use drumline_host::Settings;
+use drumline_host::{SecretText, Settings};
 use drumline_store::{Location, OpenError, Store, open};
 use serde::Deserialize;
 
@@ -20,7 +20,7 @@ pub(super) const SETTINGS: [&str; 3] = ["store_url", "http_addr", "http_token"];
 #[derive(Clone)]
 pub(super) enum Histories {
     Store(Arc<dyn Store>),
-    Worker { addr: SocketAddr, token: Option<Arc<str>> },
+    Worker { addr: SocketAddr, token: Option<SecretText> },
 }
 
 /// Why nobody told.
@@ -59,7 +59,7 @@ impl Histories {
                             ask: give the worker an address, or a store that others can reach (DRUMLINE_STORE_URL)";
                 Silence::Settings(text.to_owned())
             })?;
-            return Ok(Self::Worker { addr, token: settings.http_access.token.as_deref().map(Arc::from) });
+            return Ok(Self::Worker { addr, token: settings.http_access.token.clone() });
         }
         // It claims nothing, so nobody ever reads this name.
         let opened = open(location, Arc::from("drumline-cli"), settings.store.keep).await;
@@ -88,7 +88,7 @@ impl Histories {
             Self::Worker { addr, token } => {
                 for filter in filters {
                     let (addr, path, token) = (*addr, path(id, filter), token.clone());
-                    let ask = move || own_endpoint::get(addr, &path, token.as_deref());
+                    let ask = move || own_endpoint::get(addr, &path, token.as_ref());
                     let answer = tokio::task::spawn_blocking(ask).await;
                     let answer = answer.map_err(|error| Silence::Unavailable(error.to_string()))?;
                     if let Some(job) = understood(addr, answer)? {

@@ -87,7 +87,7 @@ impl App {
             Some(("send", args)) => send::send(args, environment),
             Some(("jobs", args)) => jobs::jobs(args, environment),
             Some(("dlq", args)) => dlq::dlq(args, environment),
-            Some(("config", args)) => config::config(args, environment),
+            Some(("config", args)) => config::config(args, environment, self.router),
             Some(("doctor", args)) => doctor::doctor(args, environment),
             Some(("health", args)) => health::health(args, environment),
             other => unreachable!("clap knows no other command: {other:?}"),

@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use drumline_host::SecretText;
+
 /// How long each step may take. Container runtimes give a health check five seconds unless told otherwise.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -29,12 +31,13 @@ impl Answer {
 /// A request without a runtime or a client: a health check runs every few seconds, for as long as its container lives.
 ///
 /// With a token, that of `DRUMLINE_HTTP_TOKEN`: probes and metrics need none.
-pub(super) fn get(addr: SocketAddr, path: &str, token: Option<&str>) -> std::io::Result<Answer> {
+pub(super) fn get(addr: SocketAddr, path: &str, token: Option<&SecretText>) -> std::io::Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&reachable(addr), TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     // 1.0 has no chunks, and closes the connection at the end.
-    let authorization = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    let authorization =
+        token.map(|token| format!("Authorization: Bearer {}\r\n", token.expose())).unwrap_or_default();
     write!(stream, "GET {path} HTTP/1.0\r\nHost: {addr}\r\n{authorization}\r\n")?;
     let mut answer = String::new();
     stream.take(MAX_ANSWER_BYTES).read_to_string(&mut answer)?;

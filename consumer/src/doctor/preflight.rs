@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use drumline::NoopObserver;
+use drumline::{NoopObserver, Router};
 
 use drumline_host::aws::{AwsQueue, Clients, QueueFacts, connect, url_by_arn};
-use drumline_host::{PermanentFailures, QueueSettings, Settings, SqsError, forward_to};
-use drumline_store::open;
+use drumline_host::{PermanentFailures, QueueSettings, Settings, SqsError, forward_to, redacted};
+use drumline_store::reach;
 use serde::Serialize;
 
 /// What a check came to.
@@ -60,33 +60,39 @@ pub(crate) struct Preflight {
     pub(crate) error: Option<SqsError>,
 }
 
-/// Checks what belongs to no queue: the store and the application.
-pub(crate) async fn check_process(settings: &Settings) -> Vec<Check> {
+/// Checks what belongs to no queue: the store, and the application or the handlers that `router` makes.
+pub(crate) async fn check_process(
+    settings: &Settings,
+    router: impl FnOnce() -> Result<Router, String>,
+) -> Vec<Check> {
     let location = &settings.store.location;
-    // It claims nothing, so no worker ever reads this name.
-    let store = match open(location, Arc::from("drumline-check"), settings.store.keep).await {
-        Ok(_) => Check::new("store", Verdict::Ok, location.to_string()),
+    let store = match reach(location).await {
+        Ok(()) => Check::new("store", Verdict::Ok, location.to_string()),
         Err(error) => Check::new("store", Verdict::Failed, error.to_string()),
     };
-    let mut checks = vec![store];
-    if let Some(target) = &settings.forward_to {
-        let trouble = match forward_to(target, &settings.forward) {
-            Ok(forward) => {
-                forward.target.check().await;
-                forward.target.trouble()
-            }
-            Err(problem) => Some(problem),
+    let Some(target) = &settings.forward_to else {
+        let handlers = match router() {
+            Ok(_) => Check::new("handlers", Verdict::Ok, "those of this program"),
+            Err(problems) => Check::new("handlers", Verdict::Failed, redacted(&problems)),
         };
-        checks.push(match trouble {
-            None => Check::new("forward_to", Verdict::Ok, target.to_string()),
-            Some(reason) => Check::new(
-                "forward_to",
-                Verdict::Warning,
-                format!("{target}: {reason}; a worker receives nothing before the application answers"),
-            ),
-        });
-    }
-    checks
+        return vec![store, handlers];
+    };
+    let trouble = match forward_to(target, &settings.forward) {
+        Ok(forward) => {
+            forward.target.check().await;
+            forward.target.trouble()
+        }
+        Err(problem) => Some(problem),
+    };
+    let application = match trouble {
+        None => Check::new("forward_to", Verdict::Ok, target.to_string()),
+        Some(reason) => Check::new(
+            "forward_to",
+            Verdict::Warning,
+            format!("{target}: {reason}; a worker receives nothing before the application answers"),
+        ),
+    };
+    vec![store, application]
 }
 
 /// Checks a queue: endpoint, region, credentials, the queue itself, its DLQ, and the permissions on it.
@@ -96,10 +102,8 @@ pub(crate) async fn check_process(settings: &Settings) -> Vec<Check> {
 pub(crate) async fn check_queue(settings: &QueueSettings) -> Result<Preflight, String> {
     let clients = connect(&settings.url, settings.wait_time).await?;
     let region = clients.config.region().map_or_else(|| "none".to_owned(), ToString::to_string);
-    let mut checks = vec![
-        Check::new("endpoint", Verdict::Ok, &*clients.host),
-        Check::new("region", Verdict::Ok, region),
-    ];
+    let mut checks =
+        vec![Check::new("endpoint", Verdict::Ok, &*clients.host), Check::new("region", Verdict::Ok, region)];
     checks.extend(clients.warnings.iter().map(|warning| Check::new("region", Verdict::Warning, warning)));
     let source = clients.credentials_source().await;
     let is_missing = source.is_none();

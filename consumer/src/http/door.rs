@@ -12,7 +12,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use drumline_host::HttpAccess;
+use drumline_host::{HttpAccess, SecretText};
 use serde_json::json;
 use subtle::ConstantTimeEq as _;
 
@@ -29,7 +29,7 @@ pub(crate) struct Door {
 #[derive(Clone, PartialEq, Eq)]
 enum Access {
     Open,
-    Token(Arc<str>),
+    Token(Arc<SecretText>),
     Closed,
 }
 
@@ -39,7 +39,7 @@ impl Door {
     pub(crate) fn new(addr: SocketAddr, access: &HttpAccess) -> Self {
         let HttpAccess { token, allow_remote, hosts } = access;
         let access = match token {
-            Some(token) => Access::Token(token.as_str().into()),
+            Some(token) => Access::Token(Arc::new(token.clone())),
             None if addr.ip().is_loopback() || *allow_remote => Access::Open,
             None => Access::Closed,
         };
@@ -79,10 +79,11 @@ impl Door {
     }
 }
 
-fn has_token(headers: &HeaderMap, token: &str) -> bool {
+fn has_token(headers: &HeaderMap, token: &SecretText) -> bool {
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let Some((scheme, given)) = given.and_then(|given| given.split_once(' ')) else { return false };
-    scheme.eq_ignore_ascii_case("bearer") && bool::from(given.trim().as_bytes().ct_eq(token.as_bytes()))
+    scheme.eq_ignore_ascii_case("bearer")
+        && bool::from(given.trim().as_bytes().ct_eq(token.expose().as_bytes()))
 }
 
 /// Answers in place of a route that the request may not reach.
@@ -113,7 +114,7 @@ mod tests {
     }
 
     fn door(addr: &str, token: Option<&str>, allow_remote: bool) -> Door {
-        let (token, hosts) = (token.map(str::to_owned), vec!["Worker.internal".to_owned()]);
+        let (token, hosts) = (token.map(|token| token.to_owned().into()), vec!["Worker.internal".to_owned()]);
         Door::new(addr.parse().unwrap(), &HttpAccess { token, allow_remote, hosts })
     }
 

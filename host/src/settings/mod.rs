@@ -24,7 +24,7 @@ use url::Url;
 
 use crate::books::StoreSettings;
 use crate::forward::ForwardOptions;
-use drumline_store::{SecretUrl, set_value};
+use drumline_store::{SecretText, SecretUrl, set_value};
 pub use environment::Environment;
 pub(crate) use log_filter::directives;
 use names::CONFIG;
@@ -89,7 +89,7 @@ pub struct Settings {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HttpAccess {
     /// The secret that clients must give.
-    pub token: Option<String>,
+    pub token: Option<SecretText>,
     /// Clients beyond the loopback interface need no token.
     pub allow_remote: bool,
     /// The names by which clients reach the endpoint, besides `localhost` and addresses.

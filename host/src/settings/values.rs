@@ -9,7 +9,7 @@ use drumline::{
     JitterMode, MAX_CONCURRENCY, MAX_SCOPE_BYTES, MAX_TYPE_BYTES, MAX_VISIBILITY, MAX_WAIT_TIME,
     RequiredFields, UnknownType,
 };
-use drumline_store::{Location, OpenError, SecretUrl};
+use drumline_store::{Location, OpenError, SecretText, SecretUrl};
 use url::Url;
 
 use crate::books::StoreOutage;
@@ -222,9 +222,13 @@ pub(super) fn address_or_off(text: &str) -> Parsed<Option<SocketAddr>> {
 }
 
 /// A secret short enough to be guessed protects nothing.
-pub(super) fn http_token(text: &str) -> Parsed<String> {
+pub(super) fn http_token(text: &str) -> Parsed<SecretText> {
     let fits = text.len() >= 16 && text.bytes().all(|byte| byte.is_ascii_graphic());
-    if fits { Ok(text.to_owned()) } else { Err("must be at least 16 visible ASCII characters".to_owned()) }
+    if fits {
+        Ok(text.to_owned().into())
+    } else {
+        Err("must be at least 16 visible ASCII characters".to_owned())
+    }
 }
 
 pub(super) fn host_names(text: &str) -> Parsed<Vec<String>> {

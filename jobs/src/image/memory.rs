@@ -26,7 +26,8 @@ pub(super) struct Share(OwnedSemaphorePermit);
 impl Memory {
     pub(super) fn new(bytes: u64) -> Self {
         let units = usize::try_from(bytes / UNIT).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        Self { free: Arc::new(Semaphore::new(units)), bytes }
+        // Whole units only: a job that may ask for more than there are would wait for ever.
+        Self { free: Arc::new(Semaphore::new(units)), bytes: units as u64 * UNIT }
     }
 
     /// Waits for `bytes`, in the order of asking: a large share is not overtaken for ever by small ones.

@@ -55,7 +55,7 @@ async fn wrong_settings_are_all_told_to_whoever_invokes() {
         .await;
     let error = function.invoke(sqs_event([&Record::hand_made("good")])).await.unwrap_err();
     let text = error.to_string();
-    for word in ["concurrency", "none", "deadline_margin", "soon"] {
+    for word in ["DRUMLINE_CONCURRENCY", "none", "DRUMLINE_DEADLINE_MARGIN", "soon"] {
         assert!(text.contains(word), "{word:?} in {text}");
     }
     assert_eq!(app.count(), 0);

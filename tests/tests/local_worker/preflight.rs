@@ -79,6 +79,16 @@ async fn each_thing_that_is_missing_is_named() {
 }
 
 #[tokio::test]
+async fn a_program_without_anything_to_run_fails() {
+    let queue = queue(Some(5)).await;
+    let finished = check(&queue, &queue.endpoint_url()).without("DRUMLINE_SAMPLE_JOBS").finish().await;
+    let verdicts = verdicts(&finished);
+    let (verdict, detail) = &verdicts["handlers"];
+    assert!(verdict == "failed" && detail.contains("DRUMLINE_FORWARD_TO"), "{detail}");
+    assert_eq!(finished.status, Some(UNAVAILABLE));
+}
+
+#[tokio::test]
 async fn a_queue_that_is_missing_or_out_of_reach_fails() {
     let queue = queue(Some(5)).await;
     let missing = check(&queue, &queue.endpoint_url())

@@ -26,6 +26,9 @@ fn with_secrets(launch: Launch, forward_to: &str) -> Launch {
                 .replace("://", &format!("://user:{SET}@"))
                 .replace("/jobs", &format!("/jobs?key={SET}")),
         )
+        .env("DRUMLINE_FORWARD_HEADERS", &format!("X-Api-Key: {SET}"))
+        .env("DRUMLINE_HTTP_TOKEN", SET)
+        .env("HTTPS_PROXY", &format!("http://user:{SET}@127.0.0.1:9"))
         .env("DRUMLINE_SMTP_URL", &format!("smtp://user:{SET}@127.0.0.1:9"))
         .env("DRUMLINE_MAIL_FROM", "a@b.example")
         .env("DRUMLINE_BILLING_URL", &format!("http://127.0.0.1:9/charges?key={SET}"))
@@ -65,6 +68,10 @@ async fn no_output_of_a_running_worker_or_of_its_commands_holds_a_secret() {
         (&["config"], &[SET, SENT]),
         (&["config", "--output", "json"], &[SET, SENT]),
         (&["config", "--ask"], &[SET, SENT]),
+        (&["config", "--check"], &[SET, SENT]),
+        (&["config", "--check", "--output", "json"], &[SET, SENT]),
+        (&["jobs", "watch", "j-secret"], &[SET, SENT]),
+        (&["send", "--type", "a.b", "--payload", "{}"], &[SET, SENT]),
         (&["doctor", "queue"], &[SET, SENT]),
         (&["dlq", "ls"], &[SET, SENT]),
         (&["dlq", "ls", "--output", "json"], &[SET, SENT]),
@@ -92,8 +99,13 @@ async fn a_target_that_cannot_be_reached_is_named_without_its_secrets() {
         worker.logged_beginning("").iter().any(|line| line.to_string().contains("/jobs?***"))
     })
     .await;
-    let (_, text) = get(&worker.endpoint("/jobs/j-down")).await.unwrap();
-    expect_hidden(&text, &[SET], "/jobs");
+    let mut readiness = String::new();
+    eventually("readiness names the target's problem", async || {
+        readiness = get(&worker.endpoint("/readyz")).await.map(|(_, text)| text).unwrap_or_default();
+        readiness.contains("target_unhealthy")
+    })
+    .await;
+    expect_hidden(&readiness, &[SET], "/readyz");
     expect_hidden(&worker.stop().await.errors(), &[SET], "the log");
 }
 
@@ -120,6 +132,8 @@ async fn a_wrong_setting_is_reported_without_its_secret() {
         ("DRUMLINE_STORE_URL", format!("postgres://u:{SET}@localhost:port/db")),
         ("DRUMLINE_STORE_URL", format!("mysql://u:{SET}@localhost")),
         ("DRUMLINE_QUEUE_URL", format!("https://u:{SET}@sqs.eu-west-1.amazonaws.com/1/jobs")),
+        ("DRUMLINE_HTTP_TOKEN", format!("{SET} {SET}")),
+        ("DRUMLINE_FORWARD_HEADERS", format!("no header {SET}")),
         ("DRUMLINE_SMTP_URL", format!("http://u:{SET}@mail")),
         ("DRUMLINE_BILLING_URL", format!("https://u:{SET}@payments/")),
         ("DRUMLINE_BILLING_TOKEN", format!("{SET} {SET}")),
