@@ -1,4 +1,4 @@
-//! What every client of AWS has in common.
+//! The setup that all clients of AWS share.
 
 use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_credential_types::Credentials;

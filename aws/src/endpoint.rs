@@ -65,7 +65,21 @@ fn usable(text: &str) -> Result<(), String> {
     if Url::parse(text).is_ok_and(is_endpoint) && text.parse::<::http::Uri>().is_ok() {
         return Ok(());
     }
-    Err(format!("{text:?} is not the URL of an endpoint: it looks like https://sqs.eu-west-1.amazonaws.com"))
+    let shown = without_secrets(text);
+    Err(format!("{shown:?} is not the URL of an endpoint: it looks like https://sqs.eu-west-1.amazonaws.com"))
+}
+
+/// Returns the text without what may be a secret in it: user and password, query and fragment.
+fn without_secrets(text: &str) -> String {
+    // A password that is not encoded may contain any other character, so the last `@` is the end of it.
+    let text = match text.rsplit_once('@') {
+        Some((before, host)) => {
+            let scheme = before.find("://").map_or("", |end| &before[..end + 3]);
+            format!("{scheme}***@{host}")
+        }
+        None => text.to_owned(),
+    };
+    text.split(['?', '#']).next().unwrap_or_default().to_owned()
 }
 
 /// Returns true if the URL is one of this machine, by its loopback interface.
@@ -135,6 +149,21 @@ mod tests {
         }
         let of_tokens = Environment::from([("AWS_ENDPOINT_URL_SSO_OIDC", "x")]);
         assert!(check(&of_tokens, &["SQS"]).unwrap_err().contains("AWS_ENDPOINT_URL_SSO_OIDC"));
+    }
+
+    #[test]
+    fn an_unusable_endpoint_is_named_without_its_secrets() {
+        let table = [
+            ("ftp://user:s3cret@sqs/?token=s3cret", "ftp://***@sqs/"),
+            ("user:s3cret@sqs:4566", "***@sqs:4566"),
+            ("http://user:s3cret?s3cret@a b", "http://***@a b"),
+            ("sqs.example?token=s3cret", "sqs.example"),
+            ("sqs.example#s3cret", "sqs.example"),
+        ];
+        for (text, shown) in table {
+            let problem = usable(text).unwrap_err();
+            assert!(problem.starts_with(&format!("{shown:?} is not")), "{problem}");
+        }
     }
 
     #[test]

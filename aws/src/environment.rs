@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use aws_types::os_shim_internal::Env;
 
 /// A snapshot of environment variables. Empty ones count as unset: templates and shells set variables that way when they mean
-/// none, and the SDK takes an empty `AWS_ENDPOINT_URL` for a URL.
+/// none, and the SDK takes an empty `AWS_ENDPOINT_URL` for a URL. Values are without the whitespace around them, such as the line
+/// break at the end of a secret's file.
 #[derive(Clone)]
 pub struct Environment(HashMap<String, String>);
 
@@ -44,7 +45,8 @@ impl Environment {
 
 impl FromIterator<(String, String)> for Environment {
     fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
-        Self(variables.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect())
+        let trimmed = variables.into_iter().map(|(name, value)| (name, value.trim().to_owned()));
+        Self(trimmed.filter(|(_, value)| !value.is_empty()).collect())
     }
 }
 
@@ -65,5 +67,12 @@ mod tests {
         assert_eq!(environment.get("AWS_ENDPOINT_URL"), None);
         assert!(environment.for_sdk().get("AWS_REGION").is_err(), "nor for the SDK");
         assert_eq!(environment.first(["AWS_REGION", "HOME"]), Some(("HOME", "/")));
+    }
+
+    #[test]
+    fn values_are_trimmed() {
+        let environment = Environment::from([("AWS_REGION", " eu-west-1\n")]);
+        assert_eq!(environment.get("AWS_REGION"), Some("eu-west-1"));
+        assert_eq!(environment.for_sdk().get("AWS_REGION").as_deref(), Ok("eu-west-1"), "for the SDK too");
     }
 }

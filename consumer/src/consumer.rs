@@ -20,7 +20,9 @@ use drumline_store::OpenError;
 use crate::depth::{DepthProbe, Depths};
 use crate::http::{Door, Endpoint, Readiness};
 use crate::metrics::Metrics;
-use crate::queue_start::{MISSING_QUEUE_CHECK, describe_with_retry, is_missing, start_once_created};
+use crate::queue_start::{
+    MISSING_QUEUE_CHECK, describe_with_retry, is_missing, start_once_created, with_retry,
+};
 use crate::task_protection::TaskProtection;
 
 /// How often the store is asked at the start, and the wait between: long enough for a container's network to come up,
@@ -62,6 +64,14 @@ pub enum StartError {
     #[error("the queue {queue} cannot be used: {error}")]
     Queue {
         /// Its name.
+        queue: String,
+        /// Why.
+        error: SqsError,
+    },
+    /// Permanent failures go to a DLQ that cannot be used.
+    #[error("the DLQ of the queue {queue} cannot be used: {error}")]
+    DeadLetterQueue {
+        /// The queue's name.
         queue: String,
         /// Why.
         error: SqsError,
@@ -299,7 +309,10 @@ impl Consumer {
             ),
             DeadLetterPath::Redrive => {}
             // Found now, since a copy that cannot be sent is found out too late.
-            DeadLetterPath::Copy => drop(queue.dead_letter_url().await.map_err(failed)?),
+            DeadLetterPath::Copy => {
+                let found = with_retry(&name, "DLQ", || queue.dead_letter_url()).await;
+                found.map_err(|error| StartError::DeadLetterQueue { queue: name.to_string(), error })?;
+            }
             DeadLetterPath::Nowhere => {
                 // Nothing else would end its retries, and nothing of its failures would be left.
                 if !settings.allow_unbounded {

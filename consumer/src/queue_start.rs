@@ -23,30 +23,44 @@ pub(crate) const MISSING_QUEUE_CHECK: Duration = Duration::from_secs(10);
 /// Asks for a queue's facts, again after transient errors for [`START_PATIENCE`].
 pub(crate) async fn describe_with_retry<F>(
     name: &str,
-    mut describe: impl FnMut() -> F,
+    describe: impl FnMut() -> F,
 ) -> Result<QueueFacts, SqsError>
 where
     F: Future<Output = Result<QueueFacts, SqsError>>,
 {
+    match with_retry(name, "queue", describe).await {
+        // A missing permission of this one action; bad credentials end the start.
+        Err(error) if error.is_access_denied() => {
+            warn!(
+                queue = name,
+                error = error.text,
+                "the queue's attributes cannot be read: the defaults of SQS are assumed"
+            );
+            Ok(QueueFacts::unreadable())
+        }
+        result => result,
+    }
+}
+
+/// Makes a request of the start about `subject`, again after transient errors for [`START_PATIENCE`].
+pub(crate) async fn with_retry<T, F>(
+    name: &str,
+    subject: &str,
+    mut request: impl FnMut() -> F,
+) -> Result<T, SqsError>
+where
+    F: Future<Output = Result<T, SqsError>>,
+{
     let (end, mut wait) = (Instant::now() + START_PATIENCE, FIRST_WAIT);
     loop {
-        match describe().await {
+        match request().await {
             Err(error) if error.kind.passes() && Instant::now() + wait <= end => {
                 // No longer than the start's own waits, whatever an endpoint asks for.
                 let this_wait = error.retry_after.map_or(wait, |asked| asked.clamp(wait, LONGEST_WAIT));
                 let retry_in_secs = this_wait.as_secs();
-                warn!(queue = name, error = error.text, retry_in_secs, "the queue does not answer yet");
+                warn!(queue = name, error = error.text, retry_in_secs, "the {subject} does not answer yet");
                 sleep(this_wait).await;
                 wait = (wait * 2).min(LONGEST_WAIT);
-            }
-            // A missing permission of this one action; bad credentials end the start.
-            Err(error) if error.is_access_denied() => {
-                warn!(
-                    queue = name,
-                    error = error.text,
-                    "the queue's attributes cannot be read: the defaults of SQS are assumed"
-                );
-                return Ok(QueueFacts::unreadable());
             }
             result => return result,
         }
@@ -54,6 +68,7 @@ where
 }
 
 /// Returns true if the worker can go without the queue for now: a queue that is created late is no reason to stop consuming others.
+/// A queue whose DLQ is missing exists itself, and has to be corrected.
 pub(crate) fn is_missing(error: &StartError) -> bool {
     matches!(error, StartError::Queue { error, .. } if error.kind == SqsErrorKind::NoQueue)
 }
@@ -114,6 +129,13 @@ mod tests {
         for kind in SqsErrorKind::ALL.into_iter().filter(|kind| !kind.passes()) {
             assert_eq!(start(kind, usize::MAX).await, (Err(kind), Duration::ZERO));
         }
+    }
+
+    #[test]
+    fn a_queue_without_its_dlq_is_not_missing() {
+        let (queue, error) = ("jobs".to_owned(), error(SqsErrorKind::NoQueue));
+        assert!(is_missing(&StartError::Queue { queue: queue.clone(), error: error.clone() }));
+        assert!(!is_missing(&StartError::DeadLetterQueue { queue, error }));
     }
 
     #[tokio::test(start_paused = true)]

@@ -139,9 +139,10 @@ impl Context {
         self.0.host.max_receives()
     }
 
-    /// The name of the queue.
+    /// The name of the queue, which a queue of another region or account may share.
     pub fn queue(&self) -> &str {
-        &self.0.queue
+        // No name contains a slash, while a label has one after what tells namesakes apart.
+        self.0.queue.rsplit('/').next().unwrap_or_default()
     }
 
     /// The message as received.

@@ -31,7 +31,7 @@ use crate::trace::traceparent;
 pub struct Attempt {
     /// The delivery that it is about.
     pub delivery: DeliveryId,
-    /// The queue's name.
+    /// The queue's label in logs: its name, after its region or account and a slash if others share the name.
     pub queue: Arc<str>,
     /// The rules by which the queue's messages become jobs.
     pub intake: Arc<Intake>,

@@ -48,7 +48,7 @@ fn start(router: Router, body: &str) -> Running {
     let (control, shelf) = (RunControl::new(), Arc::new(Shelf::default()));
     let attempt = Attempt {
         delivery: DeliveryId(1),
-        queue: "jobs".into(),
+        queue: "eu-west-1/jobs".into(),
         intake: Arc::new(Intake::new("arn:jobs")),
         message: Arc::new(Message { id: "m1".into(), body: body.into(), ..Message::default() }),
         number: NonZeroU32::MIN,

@@ -97,7 +97,7 @@ pub(crate) struct Pauses {
     kept_until: Option<Instant>,
     /// That time is over.
     releases: bool,
-    /// The messages that were released in this episode. As many as were in hand, since none are received in it.
+    /// The messages that were released in this episode: at most those in hand at its beginning, and those received as probes.
     released: HashSet<Arc<str>>,
     probing: Probing,
 }

@@ -2,10 +2,10 @@
 
 mod branches;
 mod emitter;
+mod runs;
 mod store;
 mod target;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,6 @@ use drumline::{
     MarkError, Message, Observer, Pause, PauseReason, Probe, Receive, ReceiveId, Replies, Report, Router,
     RunControl, SETTLE_TIME, SqsErrorKind, Start,
 };
-use foldhash::fast::RandomState;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use tracing::Instrument as _;
@@ -30,6 +29,7 @@ use crate::status::QueueStatus;
 use crate::target::TargetHealth;
 use branches::{answer, change, now, sleep_until};
 use emitter::Emitter;
+use runs::{Run, Runs};
 use target::Target;
 
 /// Events taken from the channel at once. More than come together in practice; it only bounds one turn of the loop.
@@ -41,9 +41,6 @@ const CHANNEL: usize = 1024;
 /// Calls in the air at once. SQS answers one in milliseconds, and each has a connection: a Lambda function may have 1,024
 /// files open, all of its concurrent batches together.
 pub(crate) const MAX_CALLS: usize = 64;
-
-/// Those that run.
-type Runs = HashMap<DeliveryId, RunControl, RandomState>;
 
 /// What happened outside.
 pub(crate) enum Input {
@@ -194,7 +191,7 @@ impl Driver {
                 if draining {
                     self.observer.drained(summary);
                 }
-                runs.values().for_each(RunControl::abort);
+                runs.values().map(|run| &run.control).for_each(RunControl::abort);
                 self.calls.close();
                 self.inbox.close();
                 return BatchReport { summary, ..std::mem::take(&mut self.report) };
@@ -266,8 +263,8 @@ impl Driver {
                 self.ledger.receive_failed(now, id, kind.receive_failure(), text, jitter);
             }
             Input::Ended(id, report) => {
-                runs.remove(&id);
-                self.learn_of_target(&report);
+                let began_at = runs.remove(&id).map(|run| run.began_at);
+                self.learn_of_target(&report, began_at);
                 self.ledger.ended(now, id, report, jitter);
             }
             Input::Called(id, replies) => self.ledger.called(now, id, replies, jitter),
@@ -289,23 +286,23 @@ impl Driver {
         match effect {
             Effect::Start(start) => {
                 let control = RunControl::new();
-                runs.insert(start.delivery, control.clone());
+                runs.insert(start.delivery, Run { control: control.clone(), began_at: now });
                 starts.push(self.start(start, control));
             }
             Effect::Cancel(id, reason) => {
-                if let Some(control) = runs.get(&id) {
-                    control.cancel(reason);
+                if let Some(run) = runs.get(&id) {
+                    run.control.cancel(reason);
                 }
             }
             Effect::Abort(id) => {
-                if let Some(control) = runs.get(&id) {
-                    control.abort();
+                if let Some(run) = runs.get(&id) {
+                    run.control.abort();
                 }
             }
             Effect::Receive(receive) => self.receive(receive),
             Effect::Claim(id, step) => {
-                if let Some(control) = runs.get(&id) {
-                    control.claim_step(step);
+                if let Some(run) = runs.get(&id) {
+                    run.control.claim_step(step);
                 }
             }
             Effect::Mark { delivery, claim, result } => return self.mark(now, delivery, claim, result),

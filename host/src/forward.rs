@@ -15,6 +15,7 @@ mod headers;
 mod job_endpoint;
 mod request;
 mod target;
+mod task_path;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -15,6 +15,8 @@ use drumline::{
 };
 use tokio::net::TcpListener;
 
+#[path = "forward_tests/attributes.rs"]
+mod attributes;
 #[path = "forward_tests/job_endpoint.rs"]
 mod job_endpoint;
 
@@ -49,7 +51,8 @@ impl Application {
         let listener = axum::serve::ListenerExt::tap_io(listener, move |_| {
             connections.fetch_add(1, Ordering::SeqCst);
         });
-        let routes = axum::Router::new().route("/work", post(Self::handle)).with_state(self.clone());
+        let routes = axum::Router::new().route("/work", post(Self::handle));
+        let routes = routes.route("/work/nightly", post(Self::handle)).with_state(self.clone());
         tokio::spawn(async move { axum::serve(listener, routes).await });
         url
     }
@@ -295,60 +298,6 @@ async fn the_content_type_is_the_attributes_or_the_bodys() {
         run(&router, message, RunControl::new()).await;
         assert_eq!(application.seen.lock().unwrap().pop().unwrap().0["content-type"], content_type, "{body}");
     }
-}
-
-#[tokio::test]
-async fn a_notification_of_sns_has_its_own_headers_and_attributes() {
-    let application = Application::default();
-    application.answer(200, &[], "");
-    let router = router_to(&application.start().await);
-    let body = serde_json::json!({
-        "Type": "Notification", "MessageId": "sns-1", "TopicArn": "arn:aws:sns:eu-west-1:1:orders", "Subject": "New\norder",
-        "Message": r#"{"type":"order.created","payload":{}}"#,
-        "MessageAttributes": { "tenant": { "Type": "String", "Value": "ada" }, "n": { "Type": "Number", "Value": "7" } },
-    });
-    run(&router, Message { body: body.to_string(), ..message() }, RunControl::new()).await;
-    let (headers, sent) = application.seen.lock().unwrap().pop().unwrap();
-    assert_eq!(sent, body.to_string().as_bytes(), "the body stays whole");
-    for (name, value) in [
-        ("x-amz-sns-message-type", "Notification"),
-        ("x-amz-sns-message-id", "sns-1"),
-        ("x-amz-sns-topic-arn", "arn:aws:sns:eu-west-1:1:orders"),
-        ("x-drumline-sns-subject", "New order"),
-        ("x-drumline-type", "order.created"),
-        ("x-aws-sqsd-attr-tenant", "ada"),
-        ("x-aws-sqsd-attr-n", "7"),
-        ("x-drumline-attr-type-n", "Number"),
-    ] {
-        assert_eq!(headers[name], value, "{name}");
-    }
-}
-
-#[tokio::test]
-async fn a_periodic_task_goes_to_its_path_with_its_name_and_time() {
-    let application = Application::default();
-    let url = application.start().await;
-    let router = router_to(&url);
-    let mut message = message();
-    for (name, value) in
-        [("path", "/nowhere"), ("task_name", "nightly"), ("scheduled_time", "2026-01-01T00:00:00Z")]
-    {
-        message.attributes.insert(format!("beanstalk.sqsd.{name}"), Attribute::text(value));
-    }
-    application.answer(200, &[], "");
-    let ending = run(&router, message.clone(), RunControl::new()).await.ending;
-    assert_eq!(ending, Ending::RetryAsked { after: None, reason: "404 Not Found".into() }, "another path");
-    message.attributes.insert("beanstalk.sqsd.path".into(), Attribute::text("/work"));
-    run(&router, message, RunControl::new()).await;
-    let headers = application.seen.lock().unwrap().pop().unwrap().0;
-    for (name, value) in [
-        ("x-aws-sqsd-path", "/work"),
-        ("x-aws-sqsd-taskname", "nightly"),
-        ("x-aws-sqsd-scheduled-at", "2026-01-01T00:00:00Z"),
-    ] {
-        assert_eq!(headers[name], value, "{name}");
-    }
-    assert!(!headers.keys().any(|name| name.as_str().contains("beanstalk")));
 }
 
 #[tokio::test]

@@ -49,7 +49,7 @@ pub use policy::policy;
 pub use retries::{retry_limits, waits};
 pub use settings::{
     AllFailed, Effective, Environment, FifoStop, HttpAccess, LogFormat, Origin, PermanentFailures, Problem,
-    Problems, QueueSettings, SETTINGS, Setting, Settings, Shown,
+    Problems, QueueSettings, SETTINGS, Setting, Settings, Shown, UnknownVariable,
 };
 pub use sqs::{BoxFuture, Queue, SqsError};
 pub use status::QueueStatus;

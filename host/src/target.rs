@@ -8,8 +8,10 @@
 //! - *Nothing well came back* (401, 403, 404, 5xx, a connection that closed, a time-out): unhealthy once several messages in a
 //!   row have failed so, of several types, or of the only type there is. One route that fails is that type's failure. The
 //!   probe is a message.
-//! - With a path for health checks, the probe is a `GET` of it in both cases.
+//! - With a path for health checks, the probe is a `GET` of it in both cases, until failing answers come back soon after a
+//!   healthy one ([`Flapping`]).
 
+mod flapping;
 mod probes;
 mod window;
 
@@ -23,6 +25,7 @@ use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
 use crate::sqs::BoxFuture;
+use flapping::Flapping;
 use probes::PROBE_TIME;
 use window::Window;
 
@@ -46,6 +49,7 @@ struct Inner {
     path: Option<Check>,
     state: watch::Sender<State>,
     window: Mutex<Window>,
+    flapping: Mutex<Flapping>,
     /// The runtime that probes; without one, only answers show that the target is healthy again.
     probes: OnceLock<Handle>,
 }
@@ -74,6 +78,7 @@ impl TargetHealth {
             path,
             state: watch::Sender::default(),
             window: Mutex::default(),
+            flapping: Mutex::default(),
             probes: OnceLock::new(),
         }))
     }
@@ -121,18 +126,21 @@ impl TargetHealth {
     /// A request could not be sent.
     pub(crate) fn unreachable(&self, reason: &str) {
         let probe = if self.is_of_handlers() { Probe::Message } else { Probe::Host };
-        self.is_in_trouble(reason, probe);
+        if self.is_in_trouble(reason, probe) {
+            self.flapping().start_over();
+            self.start_probes();
+        }
     }
 
     /// A request of this message failed in a way that may be the target's. Returns true if the target is unhealthy, for which
     /// it waits for a moment.
     pub(crate) async fn failed(&self, job_type: &str, message_id: &str, reason: &str) -> bool {
-        let is_decided = {
+        let works = {
             let mut window = self.window();
             window.failed(Instant::now(), job_type, message_id);
-            window.answered_recently(Instant::now())
+            window.works(Instant::now())
         };
-        if is_decided || self.is_unhealthy() {
+        if works || self.is_unhealthy() {
             return self.is_unhealthy();
         }
         let mut state = self.watch();
@@ -153,8 +161,15 @@ impl TargetHealth {
     /// The target is unhealthy if the latest failures say so.
     fn judge(&self, reason: &str) {
         if self.window().is_target(Instant::now()) {
-            let probe = if self.0.path.is_some() { Probe::Host } else { Probe::Message };
-            self.is_in_trouble(reason, probe);
+            // A health check that was fine a moment ago does not show whether jobs are.
+            let returns = self.flapping().returns(Instant::now());
+            let probe = if self.0.path.is_some() && !returns { Probe::Host } else { Probe::Message };
+            if self.is_in_trouble(reason, probe) {
+                if !returns {
+                    self.flapping().start_over();
+                }
+                self.start_probes();
+            }
         }
     }
 
@@ -170,7 +185,8 @@ impl TargetHealth {
         }
     }
 
-    fn is_in_trouble(&self, reason: &str, probe: Probe) {
+    /// Records trouble. Returns true if it begins.
+    fn is_in_trouble(&self, reason: &str, probe: Probe) -> bool {
         let mut begins = false;
         self.0.state.send_if_modified(|state| {
             let since = state.trouble.as_ref().map_or_else(Instant::now, |trouble| trouble.since);
@@ -185,8 +201,8 @@ impl TargetHealth {
         });
         if begins {
             warn!(url = self.0.name, reason, "target unhealthy");
-            self.start_probes();
         }
+        begins
     }
 
     fn is_healthy(&self) {
@@ -197,12 +213,17 @@ impl TargetHealth {
         });
         if let Some(Trouble { since, .. }) = ended {
             self.window().forget();
+            self.flapping().ended(Instant::now());
             info!(url = self.0.name, unhealthy_secs = since.elapsed().as_secs_f64(), "target healthy again");
         }
     }
 
     fn window(&self) -> MutexGuard<'_, Window> {
         self.0.window.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn flapping(&self) -> MutexGuard<'_, Flapping> {
+        self.0.flapping.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -6,7 +6,7 @@ fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
-/// A check that fails until it is told otherwise.
+/// A check that fails until `answers` is set.
 fn check(answers: &Arc<AtomicBool>) -> Check {
     let answers = Arc::clone(answers);
     Arc::new(move || {
@@ -86,6 +86,17 @@ async fn failures_of_the_same_moment_are_decided_together() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_outage_right_after_an_answer_is_recognised() {
+    let health = of_application(&Arc::default(), false);
+    health.answered("a", Instant::now());
+    let mut is_target = Vec::new();
+    for (id, job_type) in ["a", "b", "a", "b"].iter().enumerate() {
+        is_target.push(health.failed(job_type, &id.to_string(), "503").await);
+    }
+    assert_eq!(is_target, [false, false, true, true]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_of_the_same_moment_shows_that_the_target_works() {
     let health = of_application(&Arc::default(), false);
     let answer = async {
@@ -131,6 +142,34 @@ async fn a_health_check_takes_the_place_of_messages() {
     tokio::time::sleep(secs(3)).await;
     assert!(!health.is_unhealthy());
     assert_eq!(health.0.state.borrow().message_probes, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_soon_after_a_healthy_check_are_probed_by_messages_ever_more_rarely() {
+    let health = of_application(&Arc::new(AtomicBool::new(true)), true);
+    let mut state = health.watch();
+    assert!(fails(&health, 3).await);
+    assert_eq!(probe(&health), Some(Probe::Host));
+    state.wait_for(|state| state.trouble.is_none()).await.unwrap();
+    // Every job fails, whatever the health check says.
+    let mut probes = 0;
+    for waits in [[1, 3, 7], [8, 24, 54]] {
+        tokio::time::sleep(secs(50)).await;
+        assert!(fails(&health, 3).await);
+        assert_eq!(probe(&health), Some(Probe::Message));
+        let begun = Instant::now();
+        for wait in waits {
+            probes += 1;
+            state.wait_for(|state| state.message_probes == probes).await.unwrap();
+            assert_eq!(begun.elapsed().as_secs(), wait);
+            assert!(fails(&health, 1).await, "still unhealthy");
+        }
+        health.answered("t", Instant::now());
+        assert!(!health.is_unhealthy());
+    }
+    tokio::time::sleep(secs(61)).await;
+    assert!(fails(&health, 3).await);
+    assert_eq!(probe(&health), Some(Probe::Host), "long after, a health check is enough again");
 }
 
 #[tokio::test(start_paused = true)]

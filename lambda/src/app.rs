@@ -41,8 +41,8 @@ impl App {
         Self { router: Box::new(router), known: Vec::new() }
     }
 
-    /// Declares `DRUMLINE_` variables that the handlers read. Other names are reported as unknown, or as misspelt if they
-    /// resemble a known one.
+    /// Declares `DRUMLINE_` variables that the handlers read. Other names are warnings in the log, with the name
+    /// that was meant if they resemble a known one.
     pub fn known_variables(mut self, names: &[&'static str]) -> Self {
         self.known.extend(names);
         self
@@ -81,7 +81,12 @@ impl App {
         };
         let router = match router {
             Ok(router) => router,
-            Err(problems) => return io.block_on(refuse("Settings", &redacted(&problems))),
+            Err(problems) => {
+                let misspelt = settings.unknown_variables.iter().filter(|variable| variable.meant.is_some());
+                let lines = misspelt.map(|variable| format!("\n  {variable}"));
+                let text = redacted(&problems).into_owned() + &lines.collect::<String>();
+                return io.block_on(refuse("Settings", &text));
+            }
         };
         let function = Arc::new(Function::new(settings, router, handlers.handle().clone()));
         let result = io.block_on(converse(function));

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
-use drumline_host::aws::queue_name;
+use drumline_host::aws::queue_labels;
 use drumline_host::{Settings, write_json};
 use serde_json::json;
 
@@ -43,10 +43,10 @@ pub(super) fn run(settings: &Settings, router: MakeRouter, json: bool) -> Result
 async fn checks(settings: &Settings, router: MakeRouter) -> Result<Vec<(Option<String>, Check)>, Failed> {
     let mut all: Vec<_> =
         check_process(settings, router).await.into_iter().map(|check| (None, check)).collect();
-    for queue in &settings.queues {
-        let name = queue_name(queue.url.path()).to_owned();
+    let urls: Vec<_> = settings.queues.iter().map(|queue| &queue.url).collect();
+    for (queue, label) in settings.queues.iter().zip(queue_labels(&urls)) {
         let preflight = check_queue(queue).await.map_err(Failed::usage)?;
-        all.extend(preflight.checks.into_iter().map(|check| (Some(name.clone()), check)));
+        all.extend(preflight.checks.into_iter().map(|check| (Some(label.to_string()), check)));
     }
     Ok(all)
 }

@@ -51,7 +51,7 @@ pub(super) fn config(
     let settings = read_settings(args, environment);
     let mut settings = settings.map_err(|problems| Failed::usage(problems.to_string()))?;
     for variable in &settings.unknown_variables {
-        note(&format!("{variable}: no setting of this version, and ignored"));
+        note(&variable.to_string());
     }
     if args.get_flag("ask") {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

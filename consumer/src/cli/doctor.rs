@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgMatches, Command};
 use comfy_table::{ContentArrangement, Table, presets};
-use drumline_host::aws::queue_name;
+use drumline_host::aws::queue_labels;
 use drumline_host::{Environment, QueueSettings, Settings, advise, write_json};
 use drumline_infra_rules::{Host, Options, Template, check, terraform};
 
@@ -140,18 +140,19 @@ fn queues(args: &ArgMatches, environment: &Environment) -> Result<Vec<Diagnosis>
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut all = Vec::new();
-    for queue in &settings.queues {
-        all.extend(runtime.block_on(one(queue, &settings, metrics.as_deref()))?);
+    let urls: Vec<_> = settings.queues.iter().map(|queue| &queue.url).collect();
+    for (queue, label) in settings.queues.iter().zip(queue_labels(&urls)) {
+        all.extend(runtime.block_on(one(queue, &label, &settings, metrics.as_deref()))?);
     }
     Ok(all)
 }
 
 async fn one(
     queue: &QueueSettings,
+    name: &str,
     settings: &Settings,
     metrics: Option<&str>,
 ) -> Result<Vec<Diagnosis>, Failed> {
-    let name = queue_name(queue.url.as_str());
     let unavailable = |error: drumline_host::SqsError| {
         Failed::sqs(error.kind, format!("{name} cannot be looked at: {}", error.text))
     };
@@ -161,7 +162,7 @@ async fn one(
     }
     let Some((clients, facts)) = found else { return Ok(Vec::new()) };
     let Examined { mut diagnoses, unseen } =
-        examine(&clients, queue.url.as_str()).await.map_err(unavailable)?;
+        examine(&clients, name, queue.url.as_str()).await.map_err(unavailable)?;
     diagnoses.extend(Diagnosis::of_permissions(name, checks));
     for unseen in unseen {
         note(&format!("not looked at: {unseen}"));

@@ -63,6 +63,7 @@ impl From<StartError> for Failed {
         match error {
             StartError::Settings(_) | StartError::Store(OpenError::Url(_)) => Self::usage(text),
             StartError::Queue { .. }
+            | StartError::DeadLetterQueue { .. }
             | StartError::Store(OpenError::Unavailable(_))
             | StartError::Http { .. } => Self::unavailable(text),
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_sqs::types::QueueAttributeName as Name;
 use drumline_host::SqsError;
-use drumline_host::aws::{Clients, explain, queue_name, url_by_arn};
+use drumline_host::aws::{Clients, explain, url_by_arn};
 use drumline_infra_rules::model::{Resource, Stack, queue_arn};
 use drumline_infra_rules::{Options, Source, Template, check};
 use serde_json::{Map, Value, json};
@@ -40,7 +40,7 @@ pub(crate) struct Examined {
 }
 
 /// Looks at a queue, its DLQ, and the event source mappings from it.
-pub(crate) async fn examine(clients: &Clients, queue_url: &str) -> Result<Examined, SqsError> {
+pub(crate) async fn examine(clients: &Clients, label: &str, queue_url: &str) -> Result<Examined, SqsError> {
     let mut unseen = Vec::new();
     let attributes = attributes(clients, queue_url).await?;
     let arn = attributes.get(&Name::QueueArn).cloned().unwrap_or_default();
@@ -62,11 +62,10 @@ pub(crate) async fn examine(clients: &Clients, queue_url: &str) -> Result<Examin
     }
     let template = Template::from_source(stack);
     let findings = check(&[template], &Options::default());
-    let queue = queue_name(queue_url);
     let diagnoses = findings
         .into_iter()
         .filter(|finding| RULES.contains(&finding.rule))
-        .map(|finding| Diagnosis::in_queue(queue, finding))
+        .map(|finding| Diagnosis::in_queue(label, finding))
         .collect();
     Ok(Examined { diagnoses, unseen })
 }

@@ -34,13 +34,16 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The variables that name a region.
 const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
-/// How long an error message waits for the name of the credentials' provider.
-const SOURCE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the name of the credentials' provider is waited for: a profile's process or a role may take some seconds.
+const SOURCE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The same for an error message.
+const SOURCE_TIMEOUT_OF_ERRORS: Duration = Duration::from_secs(2);
 
 /// Two clients over one connection pool, because their calls may take differently long.
 #[derive(Clone, Debug)]
 pub struct Clients {
-    /// What they were made of: region, credentials, endpoint.
+    /// Their region, credentials and endpoint.
     pub config: SdkConfig,
     /// For receives.
     pub polls: Client,
@@ -48,14 +51,18 @@ pub struct Clients {
     pub calls: Client,
     /// The host that they ask.
     pub host: Arc<str>,
-    /// What is odd about the settings, in words for the user. It is in the log too.
+    /// Warnings about the settings, in words for the user. They are in the log too.
     pub warnings: Arc<[String]>,
 }
 
 impl Clients {
     /// Returns the name of the provider that the credentials come from. `None` if none has any now.
     pub async fn credentials_source(&self) -> Option<String> {
-        timeout(SOURCE_TIMEOUT, credentials_source(&self.config)).await.ok().flatten()
+        self.source_within(SOURCE_TIMEOUT).await
+    }
+
+    async fn source_within(&self, limit: Duration) -> Option<String> {
+        timeout(limit, credentials_source(&self.config)).await.ok().flatten()
     }
 
     /// Returns the error of a request with what it depends on: the host, and where the credentials come from.
@@ -69,7 +76,7 @@ impl Clients {
         );
         let mut source = None;
         if depends_on_credentials {
-            source = self.credentials_source().await;
+            source = self.source_within(SOURCE_TIMEOUT_OF_ERRORS).await;
         }
         let text = match source {
             Some(source) => format!("{} (host {}, credentials of {source})", error.text, self.host),
@@ -117,13 +124,14 @@ async fn connect_in(
         base = base.to_builder().endpoint_url(endpoint).build();
     }
     let endpoint = configured.or_else(|| address.endpoint.clone());
+    let host = host(&base, endpoint.as_deref());
     let mut warnings: Vec<String> = other_region(environment, &address).into_iter().collect();
     if let Some(endpoint) = &endpoint
         && base.use_fips() == Some(true)
         && !endpoint.contains("fips")
     {
         warnings.push(format!(
-            "AWS_USE_FIPS_ENDPOINT has no effect on an endpoint that is set or named by the queue's URL: {endpoint}"
+            "AWS_USE_FIPS_ENDPOINT has no effect on an endpoint that is set or named by the queue's URL: {host}"
         ));
     }
     for warning in &warnings {
@@ -146,7 +154,6 @@ async fn connect_in(
         Client::from_conf(config.build())
     };
     let (polls, calls) = (client(wait_time + RECEIVE_SLACK), client(CALL_TIMEOUT));
-    let host = host(&base, endpoint.as_deref());
     Ok(Clients { config: base, polls, calls, host: host.into(), warnings: warnings.into() })
 }
 

@@ -7,7 +7,7 @@ use aws_sdk_sqs::types::QueueAttributeName as Name;
 use serde::Deserialize;
 
 use super::errors::explain;
-use drumline::from_json;
+use drumline::{SqsErrorKind, from_json};
 
 use crate::sqs::SqsError;
 
@@ -96,12 +96,19 @@ pub(super) async fn describe(client: &Client, queue_url: &str) -> Result<QueueFa
     })
 }
 
-/// The URL of the queue with this ARN.
+/// Returns the URL of the DLQ with this ARN.
 pub async fn url_by_arn(client: &Client, arn: &str) -> Result<String, SqsError> {
     let mut parts = arn.rsplit(':');
     let (name, account) = (parts.next().unwrap_or(arn), parts.next().map(str::to_owned));
     let request = client.get_queue_url().queue_name(name).set_queue_owner_aws_account_id(account);
-    let reply = request.send().await.map_err(|error| explain("GetQueueUrl of the DLQ", &error))?;
+    let reply = request.send().await.map_err(|error| match explain("GetQueueUrl of the DLQ", &error) {
+        // The usual advice is about the queue itself.
+        SqsError { kind: kind @ SqsErrorKind::NoQueue, .. } => SqsError::new(
+            kind,
+            format!("the DLQ {arn} does not exist; create it, or correct the redrive policy"),
+        ),
+        error => error,
+    })?;
     Ok(reply.queue_url.unwrap_or_default())
 }
 

@@ -1,18 +1,14 @@
 //! The target's part of the loop: the pause while it is unhealthy, and the messages that probe it.
 
-use std::time::Duration;
+use std::time::Instant;
 
 use drumline::{Ending, Pause, PauseReason, Report};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use super::Driver;
 use super::branches::now;
 use crate::target::{State, TargetHealth};
-
-/// Runs that end within this time after the trouble's beginning may have begun before it, and say nothing of it.
-const OLDER_RUNS: Duration = Duration::from_secs(1);
 
 /// The health of the target as the loop has seen it.
 pub(super) struct Target {
@@ -68,16 +64,16 @@ impl Driver {
         }
     }
 
-    /// What the ending of a run says of a target that only handlers know.
-    pub(super) fn learn_of_target(&mut self, report: &Report) {
-        self.report_to_target(report);
+    /// Learns about a target that only handlers know from the ending of a run, and from the time of its beginning.
+    pub(super) fn learn_of_target(&mut self, report: &Report, began_at: Option<Instant>) {
+        self.report_to_target(report, began_at);
         if matches!(report.ending, Ending::TargetUnhealthy { .. }) {
             // The pause begins with the probe that can end it.
             self.follow_target();
         }
     }
 
-    fn report_to_target(&self, report: &Report) {
+    fn report_to_target(&self, report: &Report, began_at: Option<Instant>) {
         let health = &self.target.health;
         if !health.is_of_handlers() || self.ledger.policy().polling.is_none() {
             return;
@@ -87,8 +83,10 @@ impl Driver {
             Ending::Done | Ending::RetryAsked { .. } | Ending::Rejected { .. } | Ending::Panicked { .. }
                 if health.is_unhealthy() =>
             {
-                let begun = Instant::now().checked_sub(OLDER_RUNS).unwrap_or_else(Instant::now);
-                health.answered(report.job_type.as_deref().unwrap_or_default(), begun);
+                // A run that began before the trouble says nothing of it.
+                if let Some(began_at) = began_at {
+                    health.answered(report.job_type.as_deref().unwrap_or_default(), began_at.into());
+                }
             }
             _ => {}
         }

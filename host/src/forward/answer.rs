@@ -28,7 +28,7 @@ const REJECT: &str = "x-drumline-reject";
 /// The time after which the job is tried again, whatever the status.
 const RETRY: &str = "x-drumline-retry-after";
 
-/// What an answer says.
+/// The meaning of an answer.
 pub(super) enum Verdict {
     /// The job is done.
     Done,
@@ -66,6 +66,7 @@ fn judge(status: StatusCode, headers: &HeaderMap, body: &[u8], now: SystemTime) 
         None => Failure::retry(reason),
     };
     match status.as_u16() {
+        200..=299 => Verdict::Done,
         400 | 410 | 413 | 415 | 422 => Verdict::Failed(Failure::reject(reason)),
         401 | 403 | 404 | 500..=599 => Verdict::Suspicious(retry(reason)),
         _ => Verdict::Failed(retry(reason)),
@@ -162,7 +163,7 @@ mod tests {
         let status = StatusCode::from_u16(status).unwrap();
         match judge(status, &headers(pairs), body.as_bytes(), SystemTime::now()) {
             Verdict::Failed(failure) | Verdict::Suspicious(failure) => failure,
-            Verdict::Done => unreachable!("a body is read of failures only"),
+            Verdict::Done => unreachable!("{status} is no failure"),
         }
     }
 
@@ -209,6 +210,8 @@ mod tests {
             Wish::Reject,
             "what cannot be read says nothing"
         );
+        let done = judge(StatusCode::OK, &headers(&[(RETRY, "soon")]), b"", SystemTime::now());
+        assert!(matches!(done, Verdict::Done), "what cannot be read says nothing");
         assert_eq!(failure(500, &[(REJECT, "")], "why").reason(), "500 Internal Server Error: why");
     }
 

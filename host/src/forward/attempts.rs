@@ -90,7 +90,7 @@ impl Attempts {
             ("POST", "checkpoint", None) => self.keep(token, &attempt.context, body),
             ("GET", "checkpoint", None) => kept(attempt),
             ("POST", "result", None) => {
-                json(body).map_or_else(|reply| reply, |value| told(attempt.context.set_result(&value)))
+                json(body).map_or_else(|reply| reply, |value| reply_to(attempt.context.set_result(&value)))
             }
             (_, "" | "progress" | "checkpoint" | "result", None) => {
                 text(StatusCode::METHOD_NOT_ALLOWED, "POST progress, checkpoint or result; GET checkpoint")
@@ -104,7 +104,7 @@ impl Attempts {
             Ok(value) => value,
             Err(reply) => return reply,
         };
-        let reply = told(context.checkpoint(&value));
+        let reply = reply_to(context.checkpoint(&value));
         if reply.0.is_success()
             && let Some(attempt) = self.known().open.get_mut(token)
         {
@@ -158,7 +158,7 @@ fn json(body: &[u8]) -> Result<Box<RawValue>, Reply> {
     serde_json::from_slice(body).map_err(|error| text(StatusCode::BAD_REQUEST, &format!("not JSON: {error}")))
 }
 
-fn told(result: Result<(), Failure>) -> Reply {
+fn reply_to(result: Result<(), Failure>) -> Reply {
     match result {
         Ok(()) => done(),
         Err(failure) => text(StatusCode::PAYLOAD_TOO_LARGE, failure.reason()),

@@ -2,8 +2,10 @@
 //! loopback interface alone.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,11 +24,11 @@ use tracing::{debug, warn};
 use super::attempts::{Attempts, MAX_BODY, OpenAttempt, Reply, text};
 use drumline::Context;
 
-/// The time that the head of a request may take: also the longest that an idle connection is kept.
-const HEADER_TIME: Duration = Duration::from_secs(10);
+/// The time that the head of a request may take. A connection has one request, so that idle ones make room.
+const HEADER_TIME: Duration = Duration::from_secs(2);
 
 /// The time that the body of a request may take.
-const BODY_TIME: Duration = Duration::from_secs(10);
+const BODY_TIME: Duration = Duration::from_secs(5);
 
 /// Connections at once: each takes a descriptor. Reports are short.
 const MOST_CONNECTIONS: usize = 64;
@@ -38,32 +40,40 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(500);
 #[derive(Default)]
 pub(super) struct JobEndpoint {
     attempts: Attempts,
-    addr: OnceCell<Option<SocketAddr>>,
+    addr: OnceCell<SocketAddr>,
+    /// A warning was logged.
+    has_warned: AtomicBool,
 }
 
 impl JobEndpoint {
-    /// Opens an attempt, and returns it with its URL. `None` if the endpoint cannot listen, which is logged once: jobs do without.
+    /// Opens an attempt, and returns it with its URL. `None` if the endpoint cannot listen, which is logged once: jobs do without, and
+    /// the next one tries again.
     pub(super) async fn open(&self, context: &Context) -> Option<(OpenAttempt, String)> {
-        let addr = (*self.addr.get_or_init(|| listen(self.attempts.clone())).await)?;
+        let addr = self.addr(listen(self.attempts.clone())).await?;
         let attempt = self.attempts.open(context)?;
         let url = format!("http://{addr}/attempt/{}", attempt.token);
         Some((attempt, url))
     }
-}
 
-async fn listen(attempts: Attempts) -> Option<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
-    let bound = listener.and_then(|listener| Ok((listener.local_addr()?, listener)));
-    match bound {
-        Ok((addr, listener)) => {
-            tokio::spawn(serve(listener, attempts));
-            Some(addr)
-        }
-        Err(error) => {
-            warn!(%error, "requests have no X-Drumline-Job-Url: nothing can listen on the loopback interface");
-            None
+    /// Returns the address, for which `listen` is asked until it has one.
+    async fn addr(&self, listen: impl Future<Output = io::Result<SocketAddr>>) -> Option<SocketAddr> {
+        match self.addr.get_or_try_init(|| listen).await {
+            Ok(addr) => Some(*addr),
+            Err(error) => {
+                if !self.has_warned.swap(true, Ordering::Relaxed) {
+                    warn!(%error, "requests have no X-Drumline-Job-Url: nothing can listen on the loopback interface");
+                }
+                None
+            }
         }
     }
+}
+
+async fn listen(attempts: Attempts) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let addr = listener.local_addr()?;
+    tokio::spawn(serve(listener, attempts));
+    Ok(addr)
 }
 
 async fn serve(listener: TcpListener, attempts: Attempts) {
@@ -94,6 +104,7 @@ async fn serve_connection(stream: TcpStream, attempts: Attempts) {
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        .keep_alive(false)
         .header_read_timeout(HEADER_TIME)
         .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = connection.await {
@@ -120,4 +131,19 @@ fn response((status, body): Reply) -> Response<Full<Bytes>> {
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_endpoint_that_could_not_listen_tries_again_with_the_next_job() {
+        let endpoint = JobEndpoint::default();
+        let fails = async || Err(io::Error::from_raw_os_error(24));
+        assert_eq!(endpoint.addr(fails()).await, None);
+        let addr = SocketAddr::from(([127, 0, 0, 1], 1));
+        assert_eq!(endpoint.addr(async { Ok(addr) }).await, Some(addr));
+        assert_eq!(endpoint.addr(fails()).await, Some(addr), "it listens once");
+    }
 }

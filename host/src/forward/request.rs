@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::target::Target;
+use super::task_path::task_path;
 use crate::handlers::since_epoch;
 use crate::trace::traceparent;
 
@@ -26,6 +27,10 @@ const TASK: &str = "beanstalk.sqsd.";
 const TASK_PATH: &str = "beanstalk.sqsd.path";
 const TASK_NAME: &str = "beanstalk.sqsd.task_name";
 const TASK_TIME: &str = "beanstalk.sqsd.scheduled_time";
+
+/// The most attributes of an envelope that become headers, of which each may need two. A message itself has ten at most; a
+/// notification of SNS in the body has room for thousands, and common servers refuse more than a hundred headers.
+const MAX_ATTRIBUTES: usize = 32;
 
 /// The attributes that name the type of the body.
 const CONTENT_TYPES: [&str; 3] = ["Content-Type", "content-type", "contentType"];
@@ -45,10 +50,11 @@ pub(super) fn request(
     Ok(request)
 }
 
-/// The address; a periodic task names the path itself.
+/// The address; a periodic task may name a path below it.
 fn uri(target: &Target, message: &Message) -> Uri {
-    let path = message.attribute(TASK_PATH).filter(|path| path.starts_with('/'));
-    path.and_then(|path| target.at(path)).unwrap_or_else(|| target.uri.clone())
+    let task = message.attribute(TASK_PATH);
+    let path = task.and_then(|task| task_path(target.uri.path(), target.uri.query(), task));
+    path.and_then(|path| target.at(&path)).unwrap_or_else(|| target.uri.clone())
 }
 
 /// Collects headers.
@@ -58,7 +64,8 @@ impl Headers {
     fn add(&mut self, name: &str, value: &str) {
         // Attribute names are within what HTTP allows but for the rare odd one, which is left out.
         if let Ok(name) = HeaderName::try_from(name) {
-            self.0.append(name, header_value(value));
+            // Far fewer are added than fit.
+            let _ = self.0.try_append(name, header_value(value));
         }
     }
 
@@ -75,7 +82,7 @@ impl Headers {
     ) {
         let attributes =
             attributes.iter().filter(|(name, _)| !but.contains_key(*name) && !name.starts_with(TASK));
-        for (name, attribute) in attributes {
+        for (name, attribute) in attributes.take(MAX_ATTRIBUTES) {
             let header = format!("x-aws-sqsd-attr-{name}");
             match attribute.value() {
                 AttributeValue::Text(text) => self.add(&header, text),
@@ -127,7 +134,7 @@ fn headers(context: &Context, job_url: Option<&str>) -> HeaderMap {
     headers.0
 }
 
-/// What a notification of SNS says of itself, under the names of its own HTTP deliveries. See
+/// The fields of an SNS notification that become headers, under the names of its own HTTP deliveries. See
 /// [HTTP/HTTPS headers](https://docs.aws.amazon.com/sns/latest/dg/http-header.html).
 #[derive(Deserialize)]
 struct Notification {

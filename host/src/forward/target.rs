@@ -32,20 +32,21 @@ impl Target {
     /// Reads an address such as `https://user:password@app:8443/jobs?key=1`, or `unix:/run/app.sock:/jobs`.
     pub(super) fn new(target: &SecretUrl, headers: &HeaderMap) -> Result<Self, String> {
         let (shown, target) = (target.to_string(), target.expose());
+        let query = target.query().map(|query| format!("?{query}")).unwrap_or_default();
         let (connector, authority, path) = match target.scheme() {
             "unix" => {
                 let (socket, path) =
                     unix_parts(target).ok_or("a unix address looks like unix:/run/app.sock:/path")?;
-                (Connector::Unix(Path::new(socket).into()), "localhost".to_owned(), path.to_owned())
+                (Connector::Unix(Path::new(socket).into()), "localhost".to_owned(), path)
             }
             scheme => {
                 let port = target.port().map(|port| format!(":{port}")).unwrap_or_default();
                 let authority = format!("{}{port}", target.host_str().unwrap_or_default());
-                let query = target.query().map(|query| format!("?{query}")).unwrap_or_default();
                 let connector = if scheme == "https" { Connector::tls()? } else { Connector::tcp() };
-                (connector, authority, format!("{}{query}", target.path()))
+                (connector, authority, target.path())
             }
         };
+        let path = format!("{path}{query}");
         let scheme = if target.scheme() == "https" { Scheme::HTTPS } else { Scheme::HTTP };
         let authority: Authority =
             authority.parse().map_err(|error| format!("its host is no authority: {error}"))?;
@@ -153,7 +154,7 @@ mod tests {
     #[tokio::test]
     async fn a_unix_address_names_a_socket_and_a_path() {
         for (url, socket, uri) in [
-            ("unix:/run/app.sock:/jobs?a=1", "/run/app.sock", "http://localhost/jobs"),
+            ("unix:/run/app.sock:/jobs?a=1", "/run/app.sock", "http://localhost/jobs?a=1"),
             ("unix:/run/app.sock", "/run/app.sock", "http://localhost/"),
         ] {
             let target = target(url);

@@ -65,6 +65,32 @@ async fn the_application_reports_on_its_attempt_by_the_job_url() {
 }
 
 #[tokio::test]
+async fn idle_connections_make_room_for_reports() {
+    let (_running, url) = waiting(RunControl::new()).await;
+    let addr = Url::parse(&url).unwrap().socket_addrs(|| None).unwrap()[0];
+    let mut idle = Vec::new();
+    for _ in 0..100 {
+        idle.push(tokio::net::TcpStream::connect(addr).await.unwrap());
+    }
+    let answer = tokio::time::timeout(Duration::from_secs(9), ask(&url, Method::GET, ""));
+    assert_eq!(answer.await.expect("they are closed after two seconds").0, 204);
+}
+
+#[tokio::test]
+async fn a_connection_is_closed_after_its_answer() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let (_running, url) = waiting(RunControl::new()).await;
+    let url = Url::parse(&url).unwrap();
+    let addr = url.socket_addrs(|| None).unwrap()[0];
+    let mut connection = tokio::net::TcpStream::connect(addr).await.unwrap();
+    let request = format!("GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n", url.path());
+    connection.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 204 ") && answer.contains("connection: close"), "{answer}");
+}
+
+#[tokio::test]
 async fn an_attempt_that_is_over_is_answered_with_409() {
     for reason in [CancelReason::LeaseLost, CancelReason::Shutdown] {
         let control = RunControl::new();

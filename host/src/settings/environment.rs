@@ -9,7 +9,7 @@ use drumline_store::set_value;
 
 use super::names::{Names, PREFIX};
 use super::reader::Reading;
-use super::{Problem, Problems, Settings, kubernetes};
+use super::{Problem, Problems, Settings, UnknownVariable, kubernetes};
 
 /// The `DRUMLINE_` variables of a process. A blank variable counts as unset, and values are read without surrounding
 /// whitespace.
@@ -75,7 +75,8 @@ impl Environment {
         Settings::read_for(Reading::Tool, flags, |name| self.value(name), Some(self), file)
     }
 
-    /// Reads the settings of a Lambda function.
+    /// Reads the settings of a Lambda function. Misspelt names are no problems, so that none of them fails a batch: they are
+    /// among [`Settings::unknown_variables`].
     pub fn settings_of_function(&self) -> Result<Settings, Problems> {
         Settings::read_for(Reading::Function, &BTreeMap::new(), |name| self.value(name), Some(self), None)
     }
@@ -85,8 +86,8 @@ impl Environment {
         set_value(self.values.get(name)?.as_deref()?)
     }
 
-    /// Finds variables that cannot be read or that misspell a known name. Returns the names that are unknown otherwise.
-    pub(super) fn unknown(&self, problems: &mut Vec<Problem>) -> Vec<String> {
+    /// Finds variables that cannot be read. Returns those whose names are unknown.
+    pub(super) fn unknown(&self, problems: &mut Vec<Problem>) -> Vec<UnknownVariable> {
         let names = Names::of_variables().with(&self.declared);
         let mut unknown = Vec::new();
         for (name, value) in &self.values {
@@ -97,13 +98,7 @@ impl Environment {
             if names.contains(name) || kubernetes::injects(name, value.trim()) {
                 continue;
             }
-            match names.meant(name) {
-                Some(meant) => {
-                    let text = format!("no such setting; did you mean {meant}?");
-                    problems.push(Problem::new(name.clone(), text));
-                }
-                None => unknown.push(name.clone()),
-            }
+            unknown.push(UnknownVariable { name: name.clone(), meant: names.meant(name) });
         }
         unknown
     }

@@ -9,6 +9,7 @@ mod problem;
 mod reader;
 mod sources;
 mod table;
+mod unknown;
 mod values;
 mod warnings;
 
@@ -33,6 +34,7 @@ use reader::{Reader, Reading};
 pub use sources::Origin;
 use sources::Sources;
 pub use table::{SETTINGS, Setting, Shown};
+pub use unknown::UnknownVariable;
 
 pub use values::{AllFailed, FifoStop, LogFormat, PermanentFailures};
 
@@ -81,8 +83,8 @@ pub struct Settings {
     pub log: String,
     /// Every setting's text without secrets and where it came from, for `drumline config`.
     pub effective: Vec<Effective>,
-    /// Variables that look like settings and are none, in the order of their names.
-    pub unknown_variables: Vec<String>,
+    /// Variables that look like settings and are none, in the order of their names. Misspelt ones only in a Lambda function.
+    pub unknown_variables: Vec<UnknownVariable>,
 }
 
 /// Who reads about jobs at the HTTP endpoint.
@@ -194,15 +196,18 @@ impl Settings {
         let mut problems = Vec::new();
         let file = file.map(PathBuf::from).or_else(|| variable(CONFIG).map(PathBuf::from));
         let table = file.and_then(|path| read_file(&path, &mut problems));
-        let unknown_variables = environment.map(|environment| environment.unknown(&mut problems));
+        let unknown_variables =
+            environment.map(|environment| environment.unknown(&mut problems)).unwrap_or_default();
         let sources = Sources::read(flags, variable, table, &mut problems);
         let mut reader = Reader { reading, sources: &sources, problems, effective: Vec::new() };
         let settings = reader.settings();
-        let (problems, effective) = (reader.problems, reader.effective);
+        let (mut problems, effective) = (reader.problems, reader.effective);
+        // A function that starts with a misspelt name fails no batch; one that does not start reports all that is wrong.
+        if reading != Reading::Function || !problems.is_empty() {
+            problems.extend(unknown_variables.iter().filter_map(UnknownVariable::problem));
+        }
         match settings {
-            Some(settings) if problems.is_empty() => {
-                Ok(Self { effective, unknown_variables: unknown_variables.unwrap_or_default(), ..settings })
-            }
+            Some(settings) if problems.is_empty() => Ok(Self { effective, unknown_variables, ..settings }),
             _ => Err(Problems { list: problems, forwards: sources.forwards() }),
         }
     }

@@ -125,7 +125,7 @@ impl Reader<'_> {
             self.problems.push(Problem::new("queue_url".to_owned(), text.to_owned()));
         }
         for (index, url) in urls.iter().enumerate() {
-            if urls[..index].contains(url) {
+            if urls[..index].iter().any(|other| is_same_queue(other, url)) {
                 let text = format!("{} is given twice", Shown::Urls.of(url));
                 self.problems.push(Problem::new(place.clone(), text));
             }
@@ -145,7 +145,7 @@ impl Reader<'_> {
     }
 
     fn queue(&mut self, url: &str) -> Option<QueueSettings> {
-        let section = self.sources.queues.iter().find(|queue| queue.url == url);
+        let section = self.sources.queues.iter().find(|queue| is_same_queue(&queue.url, url));
         let queue = Some(ForQueue { url, section });
         let parsed = values::queue_url(url);
         if let Err(text) = &parsed {
@@ -270,6 +270,12 @@ impl Reader<'_> {
             self.problems.push(problem);
         }
     }
+}
+
+/// Compares two texts by the queues that they name: one can be an ARN, the other a URL.
+fn is_same_queue(a: &str, b: &str) -> bool {
+    let url = |text| values::queue_url(text).ok();
+    a == b || url(a).is_some_and(|a| url(b) == Some(a))
 }
 
 fn setting(key: &str) -> &'static Setting {

@@ -114,6 +114,23 @@ fn a_queue_is_needed_and_only_once() {
 }
 
 #[test]
+fn an_arn_and_a_url_of_one_queue_are_one_queue() {
+    let (arn, url) =
+        ("arn:aws:sqs:eu-west-1:123456789012:jobs", "https://sqs.eu-west-1.amazonaws.com/123456789012/jobs");
+    let problems = read(&[("queue_url", &format!("{arn},{url}"))], &[], "").unwrap_err().to_string();
+    assert!(problems.contains(&format!("{url} is given twice")), "{problems}");
+    for (listed, in_file) in [(arn, url), (url, arn)] {
+        let file = format!("[[queue]]\nurl = \"{in_file}\"\nconcurrency = 7\n");
+        let settings = read(&[], &[("DRUMLINE_QUEUE_URL", listed)], &file).unwrap();
+        let queue = &settings.queues[0];
+        assert_eq!((queue.url.as_str(), queue.concurrency.get()), (url, 7), "{listed}");
+    }
+    let file = format!("[[queue]]\nurl = \"{url}\"\n[[queue]]\nurl = \"{arn}\"\n");
+    let problems = read(&[], &[], &file).unwrap_err().to_string();
+    assert!(problems.contains(&format!("{arn} is given twice")), "{problems}");
+}
+
+#[test]
 fn a_function_needs_no_queue_and_knows_those_it_was_given() {
     let environment = |name: &str| match name {
         "DRUMLINE_QUEUE_URL" => Some(JOBS.to_owned()),

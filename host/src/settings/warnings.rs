@@ -5,13 +5,17 @@ use std::collections::BTreeSet;
 use drumline::Router;
 use tracing::warn;
 
-use super::{QueueSettings, Settings};
+use super::{QueueSettings, Settings, UnknownVariable};
 
 impl Settings {
     /// Logs the variables that are no settings, and the job types of tables that `router` has no handler for.
     pub fn log_warnings(&self, router: &Router) {
-        for variable in &self.unknown_variables {
-            warn!(variable, "unknown variable ignored: no setting of this version");
+        for UnknownVariable { name: variable, meant } in &self.unknown_variables {
+            if let Some(meant) = meant {
+                warn!(variable, meant, "misspelt variable ignored: did you mean {meant}?");
+            } else {
+                warn!(variable, "unknown variable ignored: no setting of this version");
+            }
         }
         for (table, job_type) in self.types_without_handler(router) {
             warn!(table, r#type = job_type, "settings for a job type without a handler");

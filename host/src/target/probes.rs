@@ -11,9 +11,6 @@ use super::{State, TargetHealth};
 /// and the worker has to go on within seconds.
 const HOST_WAITS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
 
-/// The same for a message as the probe, which is work for the target.
-const MESSAGE_WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-
 /// How long a probe may take.
 pub(super) const PROBE_TIME: Duration = Duration::from_secs(5);
 
@@ -30,21 +27,21 @@ impl TargetHealth {
     /// Probes while the trouble lasts that began at `since`.
     async fn probe_until_healthy(&self, since: Instant) {
         let mut state = self.watch();
-        let mut waits: Option<(Probe, Duration)> = None;
+        let mut host_wait = None;
         loop {
             let current = probe(&state.borrow_and_update(), since);
             let Some(probe) = current else { return };
-            let (first, longest) = if probe == Probe::Message { MESSAGE_WAITS } else { HOST_WAITS };
-            let wait = match waits {
-                Some((same, wait)) if same == probe => (wait * 2).min(longest),
-                _ => first,
+            let wait = if probe == Probe::Message {
+                self.flapping().next_wait()
+            } else {
+                *host_wait.insert(next_wait(host_wait, HOST_WAITS))
             };
-            waits = Some((probe, wait));
             let changes = state.wait_for(|state| self::probe(state, since) != Some(probe));
             if timeout(wait, changes).await.is_ok() {
                 continue;
             }
             if probe == Probe::Message {
+                self.flapping().probed(wait);
                 self.0.state.send_modify(|state| state.message_probes += 1);
             } else if let Some(check) = self.0.path.as_ref().or(self.0.connect.as_ref())
                 && let Ok(Ok(())) = timeout(PROBE_TIME, check()).await
@@ -53,6 +50,11 @@ impl TargetHealth {
             }
         }
     }
+}
+
+/// The wait after `last`, within the first and the longest one.
+pub(super) fn next_wait(last: Option<Duration>, (first, longest): (Duration, Duration)) -> Duration {
+    last.map_or(first, |last| (last * 2).min(longest))
 }
 
 /// The probe that can end the trouble; `None` if it is over.

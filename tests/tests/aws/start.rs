@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use aws_sdk_sqs::types::QueueAttributeName as Name;
 use drumline_queue::Server;
 use drumline_tests::{
-    Answer, App, Call, Finished, Launch, LocalQueue, Setup, Worker, eventually, eventually_within,
-    free_address, status_of,
+    Answer, App, Call, Fault, Finished, Launch, LocalQueue, Proxy, Setup, Worker, client, eventually,
+    eventually_within, free_address, status_of,
 };
 use serde_json::json;
 
@@ -138,6 +139,39 @@ async fn a_missing_queue_of_several_is_named_and_consumed_once_it_is_created() {
     let patience = Duration::from_secs(30);
     eventually_within(patience, "the other is consumed too", async || is_consuming(&worker, "late")).await;
     eventually_within(patience, "it is ready", async || status_of(&ready).await == Some(200)).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_missing_dlq_ends_the_start_with_its_name_and_is_no_missing_queue() {
+    let queue = LocalQueue::create(Setup::default()).await;
+    let client = client(&queue.endpoint_url());
+    let dead = client.create_queue().queue_name("sick-dlq").send().await.unwrap().queue_url.unwrap();
+    let policy = json!({
+        "deadLetterTargetArn": queue.arn.replace("jobs", "sick-dlq"),
+        "maxReceiveCount": 3,
+    });
+    let sick = client.create_queue().queue_name("sick").attributes(Name::RedrivePolicy, policy.to_string());
+    let sick = sick.send().await.unwrap().queue_url.unwrap();
+    client.delete_queue().queue_url(dead).send().await.unwrap();
+    let both = format!("{},{sick}", queue.url);
+    let finished = run(&both).env("DRUMLINE_PERMANENT_FAILURES", "dead-letter").finish().await;
+    expect_end(&finished, &["the DLQ of the queue sick cannot be used", ":sick-dlq does not exist"]);
+    assert!(!finished.errors().contains("queue does not exist"), "{}", finished.errors());
+    assert!(!finished.errors().contains("check DRUMLINE_QUEUE_URL"), "{}", finished.errors());
+}
+
+#[tokio::test]
+async fn a_dlq_that_does_not_answer_is_waited_for() {
+    let queue = LocalQueue::create(Setup::default()).await;
+    let proxy = Proxy::start(&queue.endpoint_url()).await;
+    proxy.fail("GetQueueUrl", Fault::Internal, 1);
+    let launch = run(&queue.url).env("AWS_ENDPOINT_URL_SQS", &proxy.url());
+    let worker = launch.env("DRUMLINE_PERMANENT_FAILURES", "dead-letter").spawn();
+    worker.until_logged("consuming", 1).await;
+    let waits = worker.logged("the DLQ does not answer yet");
+    assert_eq!(waits.len(), 1, "{waits:?}");
+    assert_eq!(waits[0]["queue"], "jobs");
     worker.stop().await;
 }
 

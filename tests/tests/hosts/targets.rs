@@ -18,6 +18,9 @@ struct Work {
     /// Its run alone says that the target is unhealthy.
     #[serde(default)]
     is_bad: bool,
+    /// How long its run takes, if the target was healthy at its beginning.
+    #[serde(default)]
+    secs: u64,
 }
 
 impl Job for Work {
@@ -42,6 +45,7 @@ impl Target {
                 if target.is_down.load(Ordering::SeqCst) || work.is_bad {
                     return Err(Failure::target_unhealthy("maintenance"));
                 }
+                sleep(Duration::from_secs(work.secs)).await;
                 target.receives.lock().unwrap().push(context.message().receive_count);
                 Ok(())
             }
@@ -66,6 +70,23 @@ async fn an_outage_of_an_hour_costs_messages_one_receive_and_no_attempt() {
     assert!(queue.dead().is_empty());
     let receives = target.receives.lock().unwrap().clone();
     assert_eq!((receives.len(), receives.iter().max()), (200, Some(&2)));
+    consumer.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_began_before_an_outage_does_not_end_it() {
+    let (queue, target) = (ModelQueue::new("jobs", LEASE, MAX_RECEIVE_COUNT), Target::default());
+    let consumer = Consumer::start(&queue, target.router(), |_| {});
+    queue.send(r#"{"type":"work","payload":{"secs":20}}"#, None);
+    sleep(Duration::from_secs(5)).await;
+    target.is_down.store(true, Ordering::SeqCst);
+    for _ in 0..50 {
+        queue.send(r#"{"type":"work","payload":{}}"#, None);
+    }
+    sleep(Duration::from_secs(25)).await;
+    assert_eq!(target.receives.lock().unwrap().len(), 1, "the earlier run has ended well");
+    let runs = target.runs.load(Ordering::SeqCst);
+    assert!(runs < 20, "one message at a time is a probe: {runs}");
     consumer.stop().await;
 }
 

@@ -1,12 +1,13 @@
 //! The start of the real binaries in environments as they are: blank, misspelt, injected, with nothing to run.
 
-use drumline_tests::{App, Finished, FunctionLaunch, Launch, LocalQueue, Proxy, Setup};
+use drumline_tests::sqs_event;
+use drumline_tests::{App, Finished, FunctionLaunch, Invocation, Launch, LocalQueue, Proxy, Record, Setup};
 
 /// `EX_USAGE`.
 const USAGE: i32 = 64;
 
-/// Variables that stop a start, each with words that the message must have.
-const REFUSED: [(&str, &str, &[&str]); 12] = [
+/// Misspelt names, each with words that the message must have.
+const MISSPELT: [(&str, &str, &[&str]); 4] = [
     (
         "DRUMLINE_FORWARD_URL",
         "http://127.0.0.1:8080/",
@@ -15,6 +16,10 @@ const REFUSED: [(&str, &str, &[&str]); 12] = [
     ("DRUMLINE_CONCURENCY", "3", &["did you mean DRUMLINE_CONCURRENCY?"]),
     ("DRUMLINE_LOG_LEVEL", "debug", &["did you mean DRUMLINE_LOG?"]),
     ("DRUMLINE_SMPT_URL", "smtp://a", &["did you mean DRUMLINE_SMTP_URL?"]),
+];
+
+/// Wrong values, each with words that the message must have.
+const WRONG: [(&str, &str, &[&str]); 8] = [
     ("DRUMLINE_LOG", "inof", &["DRUMLINE_LOG", "did you mean info?"]),
     ("DRUMLINE_LOG", "warn,drumline=loud", &["DRUMLINE_LOG", "the levels are off, error"]),
     ("DRUMLINE_RETRY", "foo", &["DRUMLINE_RETRY", "exponential(1s,2,5m)"]),
@@ -45,7 +50,7 @@ fn expect_refused(finished: &Finished, words: &[&str]) {
 async fn a_wrong_variable_stops_a_worker_before_it_asks_for_anything() {
     let queue = LocalQueue::create(Setup::default()).await;
     let proxy = Proxy::start(&queue.endpoint_url()).await;
-    for (name, value, words) in REFUSED {
+    for (name, value, words) in MISSPELT.into_iter().chain(WRONG) {
         let launch = Launch::on(&queue).env("AWS_ENDPOINT_URL", &proxy.url()).env(name, value);
         expect_refused(&launch.finish().await, words);
     }
@@ -53,8 +58,8 @@ async fn a_wrong_variable_stops_a_worker_before_it_asks_for_anything() {
 }
 
 #[tokio::test]
-async fn a_wrong_variable_is_an_initialisation_error_of_a_function() {
-    for (name, value, words) in REFUSED {
+async fn a_wrong_value_is_an_initialisation_error_of_a_function() {
+    for (name, value, words) in WRONG {
         let (finished, api) = FunctionLaunch::new().env(name, value).spawn().await.finish().await;
         expect_refused(&finished, words);
         assert!(api.asked().is_empty(), "{name}: it does not ask for work");
@@ -63,6 +68,32 @@ async fn a_wrong_variable_is_an_initialisation_error_of_a_function() {
         let message = errors[0].body["errorMessage"].as_str().unwrap();
         assert!(words.iter().all(|word| message.contains(word)), "{name}: {message}");
     }
+}
+
+#[tokio::test]
+async fn a_misspelt_name_is_a_warning_of_a_function_and_fails_no_batch() {
+    let (app, queue) = (App::always_ok().await, LocalQueue::create(Setup::default()).await);
+    let mut launch = FunctionLaunch::forwarding(&app, &queue);
+    for (name, value, _) in MISSPELT {
+        launch = launch.env(name, value);
+    }
+    let function = launch.spawn().await;
+    let batch = sqs_event(&[Record::hand_made("a")]);
+    function.invoke(Invocation::new(batch)).await.expect_all_done();
+    assert!(function.api().init_errors().is_empty());
+    let log = function.log();
+    for (name, _, words) in MISSPELT {
+        let warned = |entry: &&serde_json::Value| entry["variable"] == name;
+        let entry = log.iter().find(warned).unwrap_or_else(|| panic!("{name} in {log:?}"));
+        let message = entry["message"].as_str().unwrap();
+        assert!(message.contains(words[words.len() - 1]), "{message}");
+    }
+    // Without anything to run the name that was meant is part of the error.
+    let (name, value, words) = MISSPELT[0];
+    let launch = FunctionLaunch::new().env("DRUMLINE_SAMPLE_JOBS", "").env(name, value);
+    let (finished, api) = launch.spawn().await.finish().await;
+    expect_refused(&finished, &[&["nothing to run"], words].concat());
+    assert!(api.init_errors()[0].body["errorMessage"].as_str().unwrap().contains(words[1]));
 }
 
 #[tokio::test]

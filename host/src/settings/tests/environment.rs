@@ -65,7 +65,26 @@ fn a_misspelt_variable_is_an_error_and_any_other_unknown_one_a_warning() {
         ]
     );
     let declared = given.declare(&["DRUMLINE_FORWARD_URL", "DRUMLINE_BILLING_ADDRESS"]);
-    assert_eq!(read_from(&declared).unwrap().unknown_variables, ["DRUMLINE_VERSION"]);
+    let unknown = read_from(&declared).unwrap().unknown_variables;
+    assert_eq!(unknown, [UnknownVariable { name: "DRUMLINE_VERSION".to_owned(), meant: None }]);
+}
+
+#[test]
+fn a_misspelt_variable_stops_no_function_and_is_named_beside_what_does() {
+    let misspelt = [("DRUMLINE_VISIBILTY_TIMEOUT", "30s"), ("DRUMLINE_VERSION", "1")];
+    let settings = environment(&misspelt).settings_of_function().unwrap();
+    let texts: Vec<String> = settings.unknown_variables.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        texts,
+        [
+            "DRUMLINE_VERSION: no setting of this version, and ignored",
+            "DRUMLINE_VISIBILTY_TIMEOUT: no such setting; did you mean DRUMLINE_VISIBILITY_TIMEOUT?",
+        ]
+    );
+    let wrong = environment(&[misspelt[0], ("DRUMLINE_CONCURRENCY", "0")]);
+    let problems = wrong.settings_of_function().unwrap_err();
+    let places: Vec<&str> = problems.list.iter().map(|problem| &*problem.place).collect();
+    assert_eq!(places, ["DRUMLINE_CONCURRENCY = \"0\"", "DRUMLINE_VISIBILTY_TIMEOUT"]);
 }
 
 #[test]

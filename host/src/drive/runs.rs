@@ -1,0 +1,16 @@
+//! The runs of a loop, each with the time of its beginning.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use drumline::{DeliveryId, RunControl};
+use foldhash::fast::RandomState;
+
+/// The runs that have not ended.
+pub(super) type Runs = HashMap<DeliveryId, Run, RandomState>;
+
+/// A run that has not ended.
+pub(super) struct Run {
+    pub(super) control: RunControl,
+    pub(super) began_at: Instant,
+}
