@@ -78,12 +78,15 @@ pub fn forward_to(target: &SecretUrl, options: &ForwardOptions) -> Result<Forwar
 impl Application {
     async fn forward(&self, context: &Context) -> Result<(), Failure> {
         let begun = Instant::now();
-        // Until the end of this function, what the application reports is taken.
-        let (_attempt, job_url) = self.jobs.open(context).await.unzip();
+        // Until the application has answered, what it reports is taken.
+        let (attempt, job_url) = self.jobs.open(context).await.unzip();
         let request = request::request(&self.target, context, job_url.as_deref())?;
         tokio::select! {
             result = self.target.client.request(request) => match result {
-                Ok(response) => self.answered(context, begun, verdict(response).await).await,
+                Ok(response) => {
+                    drop(attempt);
+                    self.answered(context, begun, verdict(response).await).await
+                }
                 Err(error) => Err(self.unanswered(context, &error).await),
             },
             // Dropping the exchange closes its connection, which tells the application to stop.
@@ -141,6 +144,9 @@ impl Application {
         };
         if reason == CancelReason::TimedOut {
             self.health.record_failure(context.job_type(), &context.message().id, "no answer in time");
+            if self.health.is_unhealthy() {
+                return Failure::target_unhealthy(text);
+            }
         }
         Failure::retry(text)
     }

@@ -24,7 +24,9 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
+use crate::books::redacted;
 use crate::sqs::BoxFuture;
+use crate::unseen::is_unseen;
 use flapping::Flapping;
 use probes::PROBE_TIME;
 use window::Window;
@@ -187,6 +189,9 @@ impl TargetHealth {
 
     /// Records trouble. Returns true if it begins.
     fn is_in_trouble(&self, reason: &str, probe: Probe) -> bool {
+        // The application's own words reach logs and `/readyz`.
+        let reason = redacted(reason);
+        let reason: &str = &reason.chars().map(|c| if is_unseen(c) { ' ' } else { c }).collect::<String>();
         let mut begins = false;
         self.0.state.send_if_modified(|state| {
             let since = state.trouble.as_ref().map_or_else(Instant::now, |trouble| trouble.since);

@@ -1,7 +1,7 @@
 //! The conversation with Lambda's Runtime API: held by `lambda_runtime`, with an end that says what went wrong.
 
 use std::any::Any;
-use std::panic::PanicHookInfo;
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -37,8 +37,10 @@ pub(crate) async fn converse(function: Arc<Function>) -> Result<(), String> {
         }
     };
     let (open, mut count) = watch::channel(0);
-    // In a task of its own, since the library panics over answers that lack a header.
-    let mut runtime = tokio::spawn(Runtime::new(service_fn(handle)).layer(CountOpen(open)).run_concurrent());
+    // The library panics over variables and headers that are missing.
+    let runtime = catch_unwind(AssertUnwindSafe(|| Runtime::new(service_fn(handle)).layer(CountOpen(open))));
+    let runtime = runtime.map_err(|panic| unlike_documented(&text_of(&*panic)))?;
+    let mut runtime = tokio::spawn(runtime.run_concurrent());
     let ended = tokio::select! {
         ended = &mut runtime => ended,
         _ = terminated.recv() => {
@@ -52,10 +54,11 @@ pub(crate) async fn converse(function: Arc<Function>) -> Result<(), String> {
     match ended {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(format!("Lambda's Runtime API cannot be used: {error}")),
-        Err(error) => Err(format!(
-            "Lambda's Runtime API answered with something that is no invocation: {}",
-            error.try_into_panic().map_or_else(|error| error.to_string(), |panic| text_of(&*panic))
-        )),
+        Err(error) => {
+            let text =
+                error.try_into_panic().map_or_else(|error| error.to_string(), |panic| text_of(&*panic));
+            Err(unlike_documented(&text))
+        }
     }
 }
 
@@ -68,6 +71,10 @@ pub(crate) fn leave_out_panics_of_the_library() {
             report(panic);
         }
     }));
+}
+
+fn unlike_documented(text: &str) -> String {
+    format!("Lambda's environment or its Runtime API is not as documented, so there is no invocation: {text}")
 }
 
 fn text_of(panic: &(dyn Any + Send)) -> String {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use drumline::{NoopObserver, Router};
 
 use drumline_host::aws::{AwsQueue, Clients, QueueFacts, connect, url_by_arn};
-use drumline_host::{PermanentFailures, QueueSettings, Settings, SqsError, forward_to, redacted};
+use drumline_host::{
+    PermanentFailures, QueueSettings, Settings, SqsError, SqsErrorKind, forward_to, redacted,
+};
 use drumline_store::reach;
 use serde::Serialize;
 
@@ -169,6 +171,10 @@ async fn dead_letter_queue(settings: &QueueSettings, clients: &Clients, facts: &
     let text = format!("{} after {} receives", redrive.dead_letter_target_arn, redrive.max_receive_count);
     match url_by_arn(&clients.calls, &redrive.dead_letter_target_arn).await {
         Ok(_) => check(Verdict::Ok, text),
+        Err(error) if error.kind == SqsErrorKind::NoQueue => check(
+            Verdict::Failed,
+            format!("{text}, which does not exist: jobs that fail for good stay in the queue"),
+        ),
         // `redrive` needs no access to it: SQS moves the messages.
         Err(error) if settings.permanent_failures == PermanentFailures::Redrive => {
             check(Verdict::Warning, format!("{text}, whose depth is unknown: {}", error.text))

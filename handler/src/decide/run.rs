@@ -65,6 +65,8 @@ fn counted(stopped: Option<CancelReason>, reported: Ending) -> Ending {
         None => reported,
         Some(CancelReason::LeaseLost) => Ending::LeaseLost,
         Some(CancelReason::TimedOut | CancelReason::Shutdown) if is_firm(&reported) => reported,
+        // The time went by at the target, which has let others wait as well.
+        Some(CancelReason::TimedOut) if matches!(reported, Ending::TargetUnhealthy { .. }) => reported,
         // No handler ran: the time went by while the run waited, such as for the store.
         Some(CancelReason::TimedOut) if !reported.ran() => reported,
         Some(CancelReason::TimedOut) => Ending::TimedOut,
@@ -191,10 +193,11 @@ mod tests {
             }
         }
         for ending in others() {
+            let has_failed = ending.ran() && !matches!(ending, Ending::TargetUnhealthy { .. });
             let table = [
                 (None, ending.clone()),
-                // What waited without a run, such as for the store, has not failed.
-                (Some(CancelReason::TimedOut), if ending.ran() { Ending::TimedOut } else { ending.clone() }),
+                // What waited without a run, such as for the store, has not failed; nor what waited for an unhealthy target.
+                (Some(CancelReason::TimedOut), if has_failed { Ending::TimedOut } else { ending.clone() }),
                 (Some(CancelReason::Shutdown), Ending::Interrupted),
                 (Some(CancelReason::LeaseLost), Ending::LeaseLost),
             ];

@@ -45,7 +45,7 @@ impl Ledger {
     }
 
     /// Releases a message and all that wait behind it, in order, unless one of them was released before: a receive that was
-    /// still open brought it back, and it is kept from then on.
+    /// still open brought it back, and it is kept from then on. So is one on its last receive, which would be in the DLQ.
     fn release_lane(&mut self, now: Instant, head: DeliveryId) {
         let Some(lane) = self.deliveries.get(&head).and_then(|head| self.lanes.get(&head.lane)) else {
             return;
@@ -53,7 +53,8 @@ impl Ledger {
         let ids: Vec<DeliveryId> = lane.iter().copied().filter(|id| self.waits(*id)).collect();
         let messages = ids.iter().filter_map(|id| Some(&self.deliveries.get(id)?.message.id)).cloned();
         let messages: Vec<_> = messages.collect();
-        if messages.iter().any(|id| self.pauses.has_released(id)) {
+        if messages.iter().any(|id| self.pauses.has_released(id)) || ids.iter().any(|id| self.would_die(*id))
+        {
             return;
         }
         for message in &messages {
@@ -62,6 +63,12 @@ impl Ledger {
         for id in ids {
             self.conclude_released(now, id, Duration::ZERO);
         }
+    }
+
+    /// Returns true if the message is in the DLQ once it is released.
+    fn would_die(&self, id: DeliveryId) -> bool {
+        let receives = self.deliveries.get(&id).map_or(0, |delivery| delivery.message.receive_count);
+        self.policy.receives.at_most().is_some_and(|max| receives >= max.get())
     }
 
     fn waits(&self, id: DeliveryId) -> bool {

@@ -34,7 +34,9 @@ impl Ledger {
             Ending::TargetUnhealthy { .. } => PauseReason::TargetUnhealthy,
             _ => return false,
         };
-        if stopped.is_some() || self.receives.is_none() {
+        if matches!(stopped, Some(CancelReason::Shutdown | CancelReason::LeaseLost))
+            || self.receives.is_none()
+        {
             return false;
         }
         self.pause(now, Pause { reason, probe: Probe::Host });

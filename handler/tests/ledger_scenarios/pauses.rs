@@ -1,6 +1,8 @@
 //! While a reason holds, a queue is not received from; what is in hand is kept, and released at most once.
 
-use drumline::{DrainSummary, PauseReason};
+use std::num::NonZeroU32;
+
+use drumline::{DrainSummary, PauseReason, Policy, ReceiveLimit};
 
 use crate::world::{DONE, World, fifo, retry, secs, standard, with_places};
 
@@ -101,6 +103,22 @@ fn after_its_time_each_message_is_released_once_in_an_episode() {
     assert_eq!(world.ledger.in_hand(), 1);
     world.resumes(PauseReason::BreakerOpen);
     assert_eq!(world.heard()[1..], ["start a"]);
+}
+
+#[test]
+fn a_message_on_its_last_receive_is_kept_since_a_release_would_kill_it() {
+    let three = ReceiveLimit::AtMost(NonZeroU32::new(3).unwrap());
+    let mut world = World::new(Policy { receives: three, ..standard() });
+    world.agrees();
+    world.pauses(PauseReason::TargetUnhealthy);
+    world.is_handed(["a*3", "b*2"]);
+    world.forget();
+    world.wait(secs(KEPT + 600));
+    let heard = world.heard();
+    assert!(heard.contains(&"b is release".to_owned()) && !heard.contains(&"a is release".to_owned()));
+    assert_eq!(world.ledger.in_hand(), 1);
+    world.resumes(PauseReason::TargetUnhealthy);
+    assert_eq!(world.heard().last().map(String::as_str), Some("start a"));
 }
 
 #[test]

@@ -38,6 +38,16 @@ async fn an_answer_that_is_no_invocation_ends_the_process_with_its_reason() {
 }
 
 #[tokio::test]
+async fn an_environment_that_is_not_lambdas_ends_the_process_with_its_reason() {
+    let (app, queue) = (obedient().await, LocalQueue::create(Setup::default()).await);
+    let launch = FunctionLaunch::forwarding(&app, &queue).without("AWS_LAMBDA_FUNCTION_NAME");
+    let (finished, _) = launch.spawn().await.finish().await;
+    let errors = finished.errors();
+    assert_eq!(finished.status, Some(1), "{errors}");
+    assert!(errors.contains("AWS_LAMBDA_FUNCTION_NAME") && !errors.contains("panicked"), "{errors}");
+}
+
+#[tokio::test]
 async fn a_response_that_is_refused_leaves_the_function_at_work() {
     let (app, queue) = (obedient().await, LocalQueue::create(Setup::default()).await);
     for status in [410, 500] {

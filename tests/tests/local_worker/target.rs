@@ -42,13 +42,21 @@ async fn until_paused(worker: &Worker, problem: &str) {
     assert_eq!(worker.metric(r#"drumline_paused{queue="jobs",reason="target_unhealthy"}"#).await, 1);
 }
 
+/// In place of a status: no answer at all.
+const HANGS: u16 = 0;
+
 /// An application that answers with this status, until the test says otherwise.
 async fn answering(status: u16) -> (App, Arc<AtomicU16>) {
     let answer = Arc::new(AtomicU16::new(status));
     let shared = Arc::clone(&answer);
     let app = App::start(move |_| {
         let status = shared.load(Ordering::SeqCst);
-        async move { Answer::status(status) }
+        async move {
+            if status == HANGS {
+                std::future::pending::<()>().await;
+            }
+            Answer::status(status)
+        }
     })
     .await;
     (app, answer)
@@ -66,7 +74,7 @@ async fn a_worker_that_starts_before_its_application_receives_nothing_until_it_a
     let back = Instant::now();
     let app = App::start_on(addr, async |_| Answer::ok()).await;
     until_done(&queue).await;
-    assert!(back.elapsed() < Duration::from_secs(5), "{:?}", back.elapsed());
+    assert!(back.elapsed() < Duration::from_secs(15), "{:?}", back.elapsed());
     assert_eq!(app.count(), 100, "each at its first attempt");
     eventually("it is ready", async || readiness(&worker).await == "ready\n").await;
     for line in ["receiving paused", "pause ended", "target unhealthy", "target healthy again"] {
@@ -110,7 +118,8 @@ async fn goes_away_for(outage: Duration) {
 async fn all_are_done_after(status: u16, outage: Duration, max_receive_count: u32, problem: &str) {
     let ((app, answer), queue) = (answering(status).await, queue(max_receive_count).await);
     let ids = send(&queue, 40);
-    let worker = Launch::on(&queue).env("DRUMLINE_FORWARD_TO", &app.url()).spawn();
+    let launch = Launch::on(&queue).env("DRUMLINE_HANDLER_TIMEOUT", "2s");
+    let worker = launch.env("DRUMLINE_FORWARD_TO", &app.url()).spawn();
     until_paused(&worker, problem).await;
     tokio::time::sleep(outage).await;
     assert!(most_receives(&queue, &ids) <= 1, "messages stay in hand for a minute");
@@ -128,6 +137,11 @@ async fn an_application_that_answers_everything_with_503_is_waited_for() {
 #[tokio::test]
 async fn an_application_that_lets_nobody_in_is_waited_for() {
     all_are_done_after(401, OUTAGE, 3, "401 Unauthorized").await;
+}
+
+#[tokio::test]
+async fn an_application_that_answers_nothing_is_waited_for() {
+    all_are_done_after(HANGS, OUTAGE, 3, "no answer in time").await;
 }
 
 #[tokio::test]
