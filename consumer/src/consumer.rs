@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use drumline_host::aws::{AwsQueue, connect, queue_labels};
+use drumline_host::aws::{AwsQueue, connect, queue_labels, resolve};
 use drumline_host::{
     Advice, Books, Driver, Grace, Logs, Parts, QueueSettings, QueueStatus, Settings, SqsError, TargetHealth,
     advise, check_descriptors, default_scope, http_connections, intake, policy, raise_descriptor_limit,
@@ -231,7 +231,7 @@ impl Consumer {
         let urls: Vec<_> = self.settings.queues.iter().map(|queue| &queue.url).collect();
         for (settings, name) in self.settings.queues.iter().zip(queue_labels(&urls)) {
             let status = Arc::new(QueueStatus::default());
-            let found = match self.one(&name, settings, &status, &books).await {
+            let found = match Box::pin(self.one(&name, settings, &status, &books)).await {
                 Ok(found) => Some(found),
                 Err(error) if is_missing(&error) => {
                     missing.get_or_insert(error);
@@ -289,8 +289,11 @@ impl Consumer {
         let name = Arc::clone(name);
         let observer = self.of_queue(&name, books);
         let clients = connect(&settings.url, settings.wait_time).await.map_err(StartError::Settings)?;
-        let queue = AwsQueue::new(clients.clone(), settings.url.to_string(), Arc::clone(&observer));
         let failed = |error| StartError::Queue { queue: name.to_string(), error };
+        let found = with_retry(&name, "queue", || resolve(&clients, &settings.url)).await;
+        let url = found.map_err(failed)?;
+        let settings = &QueueSettings { url, ..settings.clone() };
+        let queue = AwsQueue::new(clients.clone(), settings.url.to_string(), Arc::clone(&observer));
         let facts = describe_with_retry(&name, || queue.describe()).await.map_err(failed)?;
         let region = clients.config.region().map(ToString::to_string);
         let scope = default_scope(settings, facts.arn.as_deref(), region.as_deref());

@@ -8,6 +8,7 @@ use drumline_host::{Settings, write_json};
 use serde_json::json;
 
 use super::MakeRouter;
+use super::connection::with_url;
 use super::exit::Failed;
 use super::words::{one_line, table};
 use crate::doctor::{Check, Verdict, check_process, check_queue};
@@ -45,7 +46,7 @@ async fn checks(settings: &Settings, router: MakeRouter) -> Result<Vec<(Option<S
         check_process(settings, router).await.into_iter().map(|check| (None, check)).collect();
     let urls: Vec<_> = settings.queues.iter().map(|queue| &queue.url).collect();
     for (queue, label) in settings.queues.iter().zip(queue_labels(&urls)) {
-        let preflight = check_queue(queue).await.map_err(Failed::usage)?;
+        let preflight = check_queue(&with_url(queue).await?).await.map_err(Failed::usage)?;
         all.extend(preflight.checks.into_iter().map(|check| (Some(label.to_string()), check)));
     }
     Ok(all)

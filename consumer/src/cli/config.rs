@@ -91,9 +91,8 @@ pub(super) fn config(
 async fn fit_waits(settings: &mut Settings) -> Result<(), Failed> {
     for queue in &settings.queues {
         let name = queue_name(queue.url.as_str());
-        let clients = connect_to(&queue.url, queue.wait_time).await?;
-        let facts =
-            AwsQueue::new(clients, queue.url.to_string(), Metrics::new().queue(name)).describe().await;
+        let (clients, url) = connect_to(&queue.url, queue.wait_time).await?;
+        let facts = AwsQueue::new(clients, url.to_string(), Metrics::new().queue(name)).describe().await;
         let facts = facts
             .map_err(|error| Failed::sqs(error.kind, format!("{name} cannot be asked: {}", error.text)))?;
         let limits = retry_limits(queue, Some(&facts));

@@ -2,17 +2,31 @@
 
 use std::time::Duration;
 
-use drumline_host::aws::{Clients, connect};
+use drumline_host::QueueSettings;
+use drumline_host::aws::{Clients, connect, name_of, queue_name, resolve};
 use url::Url;
 
 use super::exit::Failed;
 
-/// Sets the clients up for the queue at `url`.
+/// Sets the clients up for the queue at `url`, and returns them with the queue's URL, which SQS is asked for if its name is given.
 #[allow(clippy::print_stderr, reason = "what a command tells besides its output")]
-pub(super) async fn connect_to(url: &Url, wait_time: Duration) -> Result<Clients, Failed> {
+pub(super) async fn connect_to(url: &Url, wait_time: Duration) -> Result<(Clients, Url), Failed> {
     let clients = connect(url, wait_time).await.map_err(Failed::usage)?;
     for warning in &*clients.warnings {
         eprintln!("drumline: {warning}");
     }
-    Ok(clients)
+    let found = resolve(&clients, url).await;
+    let found = found.map_err(|error| {
+        Failed::sqs(error.kind, format!("{} cannot be found: {}", queue_name(url.as_str()), error.text))
+    })?;
+    Ok((clients, found))
+}
+
+/// Returns the settings of a queue with its URL, which SQS is asked for if its name is given.
+pub(super) async fn with_url(settings: &QueueSettings) -> Result<QueueSettings, Failed> {
+    let mut settings = settings.clone();
+    if name_of(&settings.url).is_some() {
+        settings.url = connect_to(&settings.url, settings.wait_time).await?.1;
+    }
+    Ok(settings)
 }

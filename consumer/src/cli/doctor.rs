@@ -11,6 +11,7 @@ use drumline_host::aws::queue_labels;
 use drumline_host::{Environment, QueueSettings, Settings, advise, write_json};
 use drumline_infra_rules::{Host, Options, Template, check, terraform};
 
+use super::connection::with_url;
 use super::exit::Failed;
 use super::words::note;
 use super::{own_endpoint, read_settings, settings_args};
@@ -153,6 +154,7 @@ async fn one(
     settings: &Settings,
     metrics: Option<&str>,
 ) -> Result<Vec<Diagnosis>, Failed> {
+    let queue = &with_url(queue).await?;
     let unavailable = |error: drumline_host::SqsError| {
         Failed::sqs(error.kind, format!("{name} cannot be looked at: {}", error.text))
     };

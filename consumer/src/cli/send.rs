@@ -108,8 +108,9 @@ impl<'a> Sender<'a> {
         })
     }
 
-    async fn send(&self, args: &ArgMatches) -> Result<ExitCode, Failed> {
-        let clients = connect_to(&self.queue_url, std::time::Duration::ZERO).await?;
+    async fn send(mut self, args: &ArgMatches) -> Result<ExitCode, Failed> {
+        let (clients, url) = connect_to(&self.queue_url, std::time::Duration::ZERO).await?;
+        self.queue_url = url;
         let tally = match args.get_one::<String>("payload") {
             Some(payload) => self.one(&clients, payload).await?,
             None => self.many(&clients).await?,

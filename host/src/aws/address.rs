@@ -6,6 +6,8 @@
 
 use url::Url;
 
+use super::naming::name_of;
+
 /// The region of the oldest queue URLs, which name none.
 const LEGACY_REGION: &str = "us-east-1";
 
@@ -23,6 +25,9 @@ pub(super) struct Address {
 
 impl Address {
     pub(super) fn of(queue_url: &Url) -> Self {
+        if name_of(queue_url).is_some() {
+            return Self { region: None, endpoint: None, is_aws: true };
+        }
         let host = queue_url.host_str().unwrap_or_default().trim_end_matches('.');
         let labels: Vec<&str> = host.split('.').collect();
         let region = region(&labels).map(str::to_owned);

@@ -17,6 +17,7 @@ use tracing::warn;
 use url::Url;
 
 use super::address::Address;
+use super::naming::name_of;
 use crate::sqs::SqsError;
 
 /// SQS's name in the SDK's settings.
@@ -114,7 +115,10 @@ async fn connect_in(
     let address = Address::of(queue_url);
     let mut base = load(environment, queue_url, &address).await?;
     if base.region().is_none() {
-        return Err(format!("no AWS region is set, and {queue_url} names none: set AWS_REGION"));
+        return Err(format!(
+            "no AWS region is set, and {} names none: set AWS_REGION",
+            name_of(queue_url).unwrap_or(queue_url.as_str())
+        ));
     }
     let configured = drumline_aws::endpoint(environment, &base, SERVICE)?;
     if base.endpoint_url().is_none()

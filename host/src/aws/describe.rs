@@ -124,7 +124,8 @@ pub fn is_fifo(name: &str) -> bool {
 
 /// The last part of a queue's URL.
 pub fn queue_name(queue_url: &str) -> &str {
-    queue_url.trim_end_matches('/').rsplit('/').next().unwrap_or(queue_url)
+    // A colon is part of a URL that stands for a queue's name, and of no name.
+    queue_url.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or(queue_url)
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub use describe::{QueueFacts, Redrive, is_fifo, queue_name, url_by_arn};
 
 use crate::sqs::{BoxFuture, Queue, SqsError};
 pub use errors::{explain, with_causes};
-pub use naming::{queue_labels, queue_url, url_of_arn};
+pub use naming::{name_of, queue_labels, queue_url, resolve, url_of_arn};
 
 /// What the ledger and the handlers need of a message; every further attribute would be sent and parsed for nothing.
 const SYSTEM_ATTRIBUTES: [SystemAttribute; 8] = [

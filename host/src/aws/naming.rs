@@ -2,18 +2,36 @@
 
 use std::sync::Arc;
 
+use drumline::SqsErrorKind;
 use url::{Position, Url};
 
 use super::address::Address;
+use super::client::Clients;
 use super::describe::queue_name;
+use super::errors::explain;
 use crate::settings::Shown;
+use crate::sqs::SqsError;
 
-/// Reads a queue's URL, or its ARN: `arn:aws:sqs:eu-west-1:123456789012:jobs`.
+/// The scheme of URLs that stand for a queue that is given by its name, until [`resolve`] finds its URL.
+const NAME_SCHEME: &str = "sqs-name";
+
+/// The end of the error of a request for the URL that is not permitted.
+const NEEDS_GET_QUEUE_URL: &str =
+    "; a queue that is given by its name also needs sqs:GetQueueUrl, one by its URL or ARN does not";
+
+/// The most characters of a queue's name.
+const MAX_NAME: usize = 80;
+
+/// Reads a queue's URL, its ARN (`arn:aws:sqs:eu-west-1:123456789012:jobs`), or its name. A name becomes a URL that only [`resolve`]
+/// understands.
 ///
 /// # Errors
-/// If the text is neither, in words for the user.
+/// If the text is none of them, in words for the user.
 pub fn queue_url(text: &str) -> Result<Url, String> {
     if let Some(url) = url_of_arn(text) {
+        return Ok(url);
+    }
+    if let Some(url) = url_of_name(text) {
         return Ok(url);
     }
     let shown = Shown::Urls.of(text);
@@ -23,7 +41,7 @@ pub fn queue_url(text: &str) -> Result<Url, String> {
     if !matches!(url.scheme(), "http" | "https") || !has_name {
         return Err(format!(
             "{shown:?} is not a queue's URL; it looks like https://sqs.REGION.amazonaws.com/ACCOUNT/NAME \
-             (or, as an ARN, arn:aws:sqs:REGION:ACCOUNT:NAME)"
+             (or, as an ARN, arn:aws:sqs:REGION:ACCOUNT:NAME; or it is the queue's name)"
         ));
     }
     let is_secret = !url.username().is_empty() || url.password().is_some();
@@ -55,6 +73,36 @@ pub fn url_of_arn(arn: &str) -> Option<Url> {
     [region, account, name].into_iter().all(is_name).then_some(url.ok()?)
 }
 
+fn url_of_name(text: &str) -> Option<Url> {
+    let base = text.strip_suffix(".fifo").unwrap_or(text);
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    let is_name = !base.is_empty() && text.len() <= MAX_NAME && base.bytes().all(is_allowed);
+    is_name.then(|| Url::parse(&format!("{NAME_SCHEME}:{text}")).ok()).flatten()
+}
+
+/// Returns the name if the URL stands for a queue that is given by its name.
+pub fn name_of(url: &Url) -> Option<&str> {
+    (url.scheme() == NAME_SCHEME).then(|| url.path())
+}
+
+/// Returns the queue's URL. A queue that is given by its name is asked for, in the region and the account of `clients`.
+///
+/// # Errors
+/// If there is no queue of this name, or SQS does not answer.
+pub async fn resolve(clients: &Clients, url: &Url) -> Result<Url, SqsError> {
+    let Some(name) = name_of(url) else { return Ok(url.clone()) };
+    let reply = match clients.calls.get_queue_url().queue_name(name).send().await {
+        Ok(reply) => reply.queue_url.unwrap_or_default(),
+        Err(error) => {
+            let error = clients.in_context(explain("GetQueueUrl", &error)).await;
+            let advice = if error.is_access_denied() { NEEDS_GET_QUEUE_URL } else { "" };
+            return Err(SqsError { text: error.text + advice, ..error });
+        }
+    };
+    let unusable = |error| SqsError::new(SqsErrorKind::Other, format!("GetQueueUrl: {reply:?}: {error}"));
+    Url::parse(&reply).map_err(unusable)
+}
+
 /// Returns a label for each queue, for logs and metrics: its name, and before it what tells queues of one name apart, its region or
 /// its account, such as `eu-west-1/jobs`.
 pub fn queue_labels(urls: &[&Url]) -> Vec<Arc<str>> {
@@ -72,7 +120,8 @@ pub fn queue_labels(urls: &[&Url]) -> Vec<Arc<str>> {
         } else {
             vec![region, account, name]
         };
-        Arc::from(words.into_iter().map(String::as_str).collect::<Vec<_>>().join("/"))
+        let words = words.into_iter().map(String::as_str).filter(|word| !word.is_empty());
+        Arc::from(words.collect::<Vec<_>>().join("/"))
     };
     parts.iter().map(label).collect()
 }
@@ -120,10 +169,26 @@ mod tests {
             "arn:aws:sqs:eu-west-1/x:123456789012:jobs",
             "ftp://host/1/jobs",
             "https://sqs.eu-west-1.amazonaws.com/",
-            "jobs",
+            "jobs:1",
+            "jobs.lifo",
+            "",
         ] {
             assert!(queue_url(text).unwrap_err().contains(text), "{text}");
         }
+    }
+
+    #[test]
+    fn a_name_stands_for_the_queue_of_the_region() {
+        for name in ["jobs", "jobs.fifo", "a-b_C1"] {
+            let url = queue_url(name).unwrap();
+            assert_eq!((name_of(&url), queue_name(url.as_str())), (Some(name), name));
+            assert_eq!(&*queue_labels(&[&url])[0], name);
+        }
+        assert!(queue_url(&"a".repeat(81)).is_err());
+        let (by_name, by_arn) =
+            (queue_url("jobs").unwrap(), queue_url("arn:aws:sqs:eu-west-1:1:jobs").unwrap());
+        let labels = queue_labels(&[&by_name, &by_arn]);
+        assert_eq!(labels.iter().map(|label| &**label).collect::<Vec<_>>(), ["jobs", "eu-west-1/jobs"]);
     }
 
     #[test]

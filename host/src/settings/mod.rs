@@ -23,6 +23,7 @@ use std::time::Duration;
 use drumline::{RequiredFields, RetryPolicy, UnknownType};
 use url::Url;
 
+use crate::aws::{name_of, queue_name};
 use crate::books::StoreSettings;
 use crate::forward::ForwardOptions;
 use drumline_store::{SecretText, SecretUrl, set_value};
@@ -175,14 +176,20 @@ impl Settings {
         Self::read_for(Reading::Function, &BTreeMap::new(), environment, None, None)
     }
 
-    /// The settings of the queue at `url`: its own, where it is given by account and name, else those of all queues.
+    /// Returns the settings of the queue at `url`: its own if the settings have it by account and name, or by its name alone; else
+    /// those of all queues.
     pub fn of_queue(&self, url: &Url) -> QueueSettings {
         let path = |url: &Url| -> Vec<String> {
             let parts = url.path().trim_end_matches('/').rsplit('/').take(2);
             parts.map(str::to_owned).collect()
         };
         let own = self.queues.iter().find(|queue| path(&queue.url) == path(url));
-        own.cloned().unwrap_or_else(|| QueueSettings { url: url.clone(), ..self.other_queues.clone() })
+        let name = queue_name(url.path());
+        let by_name = || self.queues.iter().find(|queue| name_of(&queue.url) == Some(name));
+        let by_name = || by_name().map(|queue| QueueSettings { url: url.clone(), ..queue.clone() });
+        own.cloned()
+            .or_else(by_name)
+            .unwrap_or_else(|| QueueSettings { url: url.clone(), ..self.other_queues.clone() })
     }
 
     fn read_for(

@@ -74,7 +74,7 @@ fn all_problems_are_told_at_once() {
         ("DRUMLINE_MAX_ATTEMPTS", "0"),
         ("DRUMLINE_FORWARD_TO", "localhost:8080"),
         ("DRUMLINE_HTTP_ADDR", "9464"),
-        ("DRUMLINE_QUEUE_URL", "jobs"),
+        ("DRUMLINE_QUEUE_URL", "jobs/"),
         ("DRUMLINE_PERMANENT_FAILURES", "dlq"),
     ];
     let problems = read(&[], &environment, file).unwrap_err();
@@ -93,7 +93,7 @@ fn all_problems_are_told_at_once() {
         "DRUMLINE_MAX_ATTEMPTS = \"0\": must be a whole number from 1",
         "DRUMLINE_FORWARD_TO = \"***\"",
         "DRUMLINE_HTTP_ADDR = \"9464\"",
-        "DRUMLINE_QUEUE_URL: \"jobs\" is not a URL",
+        "DRUMLINE_QUEUE_URL: \"jobs/\" is not a URL",
         "DRUMLINE_PERMANENT_FAILURES = \"dlq\": must be one of redrive, dead-letter",
         "retry = \"linear(1s)\" (file)",
     ] {
@@ -143,6 +143,9 @@ fn a_function_needs_no_queue_and_knows_those_it_was_given() {
     let other = Url::parse("https://sqs.eu-west-1.amazonaws.com/111111111111/jobs").unwrap();
     let queue = settings.of_queue(&other);
     assert_eq!((queue.url, queue.concurrency.get()), (other, 3));
+    let by_name = |name: &str| (name == "DRUMLINE_QUEUE_URL").then(|| "jobs".to_owned());
+    let settings = Settings::read_for_function(by_name).unwrap();
+    assert_eq!(settings.of_queue(&url).url, url, "a name is that of the event's queue");
     assert!(Settings::read_for_function(|_| None).unwrap().queues.is_empty());
     let wrong = |name: &str| (name == "DRUMLINE_FIFO_STOP").then(|| "never".to_owned());
     assert!(Settings::read_for_function(wrong).unwrap_err().to_string().contains("DRUMLINE_FIFO_STOP"));

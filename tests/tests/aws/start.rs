@@ -12,6 +12,9 @@ use serde_json::json;
 
 use crate::{QUEUE, UNAVAILABLE};
 
+/// As many runs as `doctor` judges a handler by.
+const ENOUGH: usize = 20;
+
 const NOT_YET: &str = "the queue does not answer yet";
 
 fn run(queue_url: &str) -> Launch {
@@ -198,6 +201,36 @@ async fn the_time_that_sqs_asks_for_is_waited() {
 }
 
 #[tokio::test]
+async fn a_queue_is_found_by_its_name() {
+    let (app, queue) = (App::always_ok().await, LocalQueue::create(Setup::default()).await);
+    let launch = Launch::on(&queue).env("DRUMLINE_QUEUE_URL", "jobs");
+    let launch = launch.env("AWS_ENDPOINT_URL_SQS", &queue.endpoint_url());
+    let worker = launch.env("DRUMLINE_FORWARD_TO", &app.url()).spawn();
+    let started = worker.until_logged("consuming", 1).await;
+    assert_eq!((&started[0]["queue"], &started[0]["scope"]), (&json!("jobs"), &json!(queue.arn)));
+    let commands: [&[&str]; 5] = [
+        &["send", "--queue-url", "jobs", "--type", "a.b", "--payload", "{}"],
+        &["dlq", "ls", "--dlq-url", "jobs-dlq"],
+        &["dlq", "ls"],
+        &["config", "--check"],
+        &["doctor", "queue"],
+    ];
+    for command in commands {
+        let launch = Launch::new(command).env("DRUMLINE_QUEUE_URL", "jobs");
+        let finished = launch.env("AWS_ENDPOINT_URL_SQS", &queue.endpoint_url()).finish().await;
+        assert!(matches!(finished.status, Some(0 | 1)), "{command:?}: {}", finished.errors());
+        assert!(!finished.errors().contains("sqs-name"), "{}", finished.errors());
+    }
+    eventually("the job that was sent is done", async || !app.ids().is_empty()).await;
+    worker.stop().await;
+    let missing = run("no-such-queue").env("AWS_ENDPOINT_URL_SQS", &queue.endpoint_url()).finish().await;
+    expect_end(&missing, &["no-such-queue", "does not exist", "check DRUMLINE_QUEUE_URL"]);
+    let no_region = run("jobs").without("AWS_REGION").finish().await;
+    assert_eq!(no_region.status, Some(crate::USAGE), "{}", no_region.errors());
+    assert!(no_region.errors().contains("jobs names none: set AWS_REGION"), "{}", no_region.errors());
+}
+
+#[tokio::test]
 async fn a_queue_is_found_by_its_arn() {
     let (app, queue) = (App::always_ok().await, LocalQueue::create(Setup::default()).await);
     let id = queue.send("a");
@@ -209,14 +242,42 @@ async fn a_queue_is_found_by_its_arn() {
 }
 
 #[tokio::test]
-async fn queues_of_one_name_are_told_apart() {
+async fn queues_of_one_name_are_told_apart_and_jobs_see_the_name() {
     let (one, other) =
         (Server::bind("127.0.0.1:0").await.unwrap(), Server::bind("127.0.0.1:0").await.unwrap());
     let urls = [&one, &other].map(|server| server.endpoint().create_queue("jobs", &[]).unwrap());
-    let worker = run(&urls.join(",")).spawn();
-    let logged = worker.until_logged("consuming", 2).await;
-    assert_ne!(logged[0]["queue"], logged[1]["queue"]);
+    let (app, address) = (App::always_ok().await, free_address().to_string());
+    let worker =
+        run(&urls.join(",")).env("DRUMLINE_HTTP_ADDR", &address).env("DRUMLINE_FORWARD_TO", &app.url());
+    let worker = worker.env("DRUMLINE_LOG", "debug").spawn();
+    let labels = urls.each_ref().map(|url| url.replace("http://", "").replace("000000000000/", ""));
+    worker.until_logged("consuming", 2).await;
+    assert!(labels.iter().all(|label| is_consuming(&worker, label)), "{labels:?}");
+    let client = client(&one.endpoint_url());
+    for _ in 0..ENOUGH {
+        client.send_message().queue_url(&urls[0]).message_body("a").send().await.unwrap();
+    }
+    worker.until_logged("done", ENOUGH).await;
+    assert_eq!(app.calls()[0].header("x-aws-sqsd-queue"), Some("jobs"));
+    let doctor = launch_on(&["doctor", "queue"], &urls, &address).finish().await;
+    let too_little = |label: &str| doctor.errors().contains(&format!("has run too little of {label} "));
+    assert_eq!(labels.each_ref().map(|label| too_little(label)), [false, true], "{}", doctor.errors());
+    let check = launch_on(&["config", "--check", "--output", "json"], &urls, &address).finish().await;
+    for label in labels {
+        assert!(
+            check.stdout.iter().any(|line| line.contains(&format!("\"queue\":\"{label}\""))),
+            "{check:?}"
+        );
+    }
     worker.stop().await;
+}
+
+/// A command about these queues and the worker at `address`.
+fn launch_on(command: &[&str], urls: &[String], address: &str) -> Launch {
+    Launch::new(command)
+        .env("DRUMLINE_QUEUE_URL", &urls.join(","))
+        .env("DRUMLINE_ALLOW_UNBOUNDED", "true")
+        .env("DRUMLINE_HTTP_ADDR", address)
 }
 
 fn is_consuming(worker: &Worker, queue: &str) -> bool {

@@ -135,6 +135,24 @@ async fn an_application_that_answers_everything_with_503_is_waited_for() {
 }
 
 #[tokio::test]
+async fn an_application_that_begins_to_fail_amid_its_work_is_waited_for() {
+    let ((app, answer), queue) = (answering(200).await, queue(3).await);
+    let launch = Launch::on(&queue).env("DRUMLINE_FORWARD_TO", &app.url());
+    let worker = launch.spawn();
+    send(&queue, 10);
+    eventually("the application works", async || queue.count() == 0).await;
+    answer.store(503, Ordering::SeqCst);
+    let ids = send(&queue, 40);
+    until_paused(&worker, "503 Service Unavailable").await;
+    tokio::time::sleep(OUTAGE).await;
+    assert!(most_receives(&queue, &ids) <= 2, "the first failures may be attempts");
+    answer.store(200, Ordering::SeqCst);
+    eventually_within(2 * PATIENCE, "all messages are done", async || queue.count() == 0).await;
+    assert_eq!(queue.dead().len(), 0);
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn an_application_that_lets_nobody_in_is_waited_for() {
     all_are_done_after(401, OUTAGE, 3, "401 Unauthorized").await;
 }
@@ -184,6 +202,7 @@ async fn jobs_that_all_fail_beside_a_healthy_health_check_are_waited_for() {
     let worker = launch.env("DRUMLINE_FORWARD_HEALTH", "/health").spawn();
     worker.until_logged("target unhealthy", 2).await;
     tokio::time::sleep(2 * OUTAGE).await;
+    assert_eq!(worker.logged("target unhealthy").len(), 2, "a health check ends it no more");
     assert!(most_receives(&queue, &ids) <= 1, "messages stay in hand for a minute");
     answer.store(200, Ordering::SeqCst);
     eventually_within(2 * PATIENCE, "all messages are done", async || queue.count() == 0).await;

@@ -37,7 +37,7 @@ async fn a_missing_queue_is_named_with_what_to_check() {
 #[tokio::test]
 async fn wrong_settings_are_all_told_at_once() {
     let finished = Launch::new(&["run", "--handler-timeout", "soon"])
-        .env("DRUMLINE_QUEUE_URL", "jobs")
+        .env("DRUMLINE_QUEUE_URL", "jobs/")
         .env("DRUMLINE_CONCURRENCY", "none")
         .env("DRUMLINE_WAIT_TIME", "21s")
         .env("DRUMLINE_RETRY", "linear(1s)")
@@ -46,7 +46,7 @@ async fn wrong_settings_are_all_told_at_once() {
         .await;
     let words = [
         "6 problems",
-        "\"jobs\" is not a URL",
+        "\"jobs/\" is not a URL",
         "DRUMLINE_CONCURRENCY = \"none\": must be a whole number",
         "DRUMLINE_WAIT_TIME = \"21s\": must be whole seconds",
         "--handler-timeout = \"soon\": is not a duration",

@@ -38,7 +38,8 @@ impl DeadLetterQueue {
         let given = given.transpose()?;
         let named = given.as_ref().map_or_else(|| only_queue(settings), Ok)?;
         let (url, clients) = if given.is_some() {
-            (named.to_string(), connect_to(named, WAIT).await?)
+            let (clients, url) = connect_to(named, WAIT).await?;
+            (url.to_string(), clients)
         } else {
             of_queue(named).await?
         };
@@ -106,7 +107,7 @@ fn only_queue(settings: &Settings) -> Result<&Url, Failed> {
 }
 
 async fn of_queue(url: &Url) -> Result<(String, Clients), Failed> {
-    let clients = connect_to(url, WAIT).await?;
+    let (clients, url) = connect_to(url, WAIT).await?;
     let name = queue_name(url.as_str());
     let queue = AwsQueue::new(clients.clone(), url.to_string(), Arc::new(NoopObserver));
     let facts = queue.describe().await.map_err(|error| unavailable(name, &error))?;
