@@ -7,13 +7,13 @@ use drumline_host::aws::{Clients, connect, name_of, queue_name, resolve};
 use url::Url;
 
 use super::exit::Failed;
+use super::words::note;
 
 /// Sets the clients up for the queue at `url`, and returns them with the queue's URL, which SQS is asked for if its name is given.
-#[allow(clippy::print_stderr, reason = "what a command tells besides its output")]
 pub(super) async fn connect_to(url: &Url, wait_time: Duration) -> Result<(Clients, Url), Failed> {
     let clients = connect(url, wait_time).await.map_err(Failed::usage)?;
     for warning in &*clients.warnings {
-        eprintln!("drumline: {warning}");
+        note(warning);
     }
     let found = resolve(&clients, url).await;
     let found = found.map_err(|error| {

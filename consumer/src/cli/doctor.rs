@@ -158,11 +158,8 @@ async fn one(
     let unavailable = |error: drumline_host::SqsError| {
         Failed::sqs(error.kind, format!("{name} cannot be looked at: {}", error.text))
     };
-    let Preflight { checks, found, error } = check_queue(queue).await.map_err(Failed::usage)?;
-    if let Some(error) = error {
-        return Err(unavailable(error));
-    }
-    let Some((clients, facts)) = found else { return Ok(Vec::new()) };
+    let Preflight { checks, found } = check_queue(queue).await.map_err(Failed::usage)?;
+    let (clients, facts) = found.map_err(unavailable)?;
     let Examined { mut diagnoses, unseen } =
         examine(&clients, name, queue.url.as_str()).await.map_err(unavailable)?;
     diagnoses.extend(Diagnosis::of_permissions(name, checks));

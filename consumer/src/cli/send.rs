@@ -12,6 +12,7 @@ use url::Url;
 
 use super::connection::connect_to;
 use super::exit::Failed;
+use super::words::note;
 use crate::producer::{NewJob, Outgoing, Packer, SendOptions, check, send_batch};
 
 /// The longest input line: a message of 1 MiB, all of it escaped.
@@ -261,9 +262,4 @@ fn progress_bar() -> ProgressBar {
     let style =
         ProgressStyle::with_template("{spinner} {pos} sent, {per_sec}").expect("the template is sound");
     ProgressBar::new_spinner().with_style(style)
-}
-
-#[allow(clippy::print_stderr, reason = "standard output is for the ids")]
-fn note(text: &str) {
-    eprintln!("drumline: {text}");
 }

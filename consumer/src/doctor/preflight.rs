@@ -56,10 +56,8 @@ impl Check {
 /// What the checks of a queue came to, and what they found for further ones.
 pub(crate) struct Preflight {
     pub(crate) checks: Vec<Check>,
-    /// The clients and the queue's facts, if the queue can be asked.
-    pub(crate) found: Option<(Clients, QueueFacts)>,
-    /// Why not, if not.
-    pub(crate) error: Option<SqsError>,
+    /// The clients and the queue's facts, or the reason why the queue cannot be asked.
+    pub(crate) found: Result<(Clients, QueueFacts), SqsError>,
 }
 
 /// Checks what belongs to no queue: the store, and the application or the handlers that `router` makes.
@@ -135,7 +133,7 @@ pub(crate) async fn check_queue(settings: &QueueSettings) -> Result<Preflight, S
             } else if let Some(credentials) = checks.last_mut() {
                 credentials.detail.clone_from(&error.text);
             }
-            return Ok(Preflight { checks, found: None, error: Some(error) });
+            return Ok(Preflight { checks, found: Err(error) });
         }
     };
     checks.push(dead_letter_queue(settings, &clients, &facts).await);
@@ -153,7 +151,7 @@ pub(crate) async fn check_queue(settings: &QueueSettings) -> Result<Preflight, S
         let detail = "on the DLQ, for permanent_failures = dead-letter: a message would stay there";
         checks.push(Check::new("sqs:SendMessage", Verdict::NotChecked, detail));
     }
-    Ok(Preflight { checks, found: Some((clients, facts)), error: None })
+    Ok(Preflight { checks, found: Ok((clients, facts)) })
 }
 
 async fn dead_letter_queue(settings: &QueueSettings, clients: &Clients, facts: &QueueFacts) -> Check {
