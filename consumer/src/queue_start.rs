@@ -55,7 +55,7 @@ where
     loop {
         match request().await {
             Err(error) if error.kind.passes() && Instant::now() + wait <= end => {
-                // No longer than the start's own waits, whatever an endpoint asks for.
+                // No longer than the start's own waits, even if an endpoint asks for more.
                 let this_wait = error.retry_after.map_or(wait, |asked| asked.clamp(wait, LONGEST_WAIT));
                 let retry_in_secs = this_wait.as_secs();
                 warn!(queue = name, error = error.text, retry_in_secs, "the {subject} does not answer yet");
