@@ -38,89 +38,51 @@
 //! Nothing in this crate reads a clock, draws randomness, looks at the environment, or knows an SDK or a runtime: all of
 //! that is handed in. The loop that moves a ledger is shown, as a test, in [`Ledger`]'s documentation.
 
-mod admission;
-mod answer;
-mod batches;
-mod call;
-mod claim;
-mod claim_lease;
-mod cloud_event;
-mod context;
-mod control;
-mod decide;
-mod decoding;
-mod delivery;
-mod ending;
-mod envelope;
-mod event;
-mod failure;
-mod identity;
-mod intake;
-mod invoke;
-mod isolation;
-mod job;
-pub mod ledger;
-mod lock_waits;
-mod marking;
+mod api;
+mod core;
 mod message;
-mod note;
-mod objects;
-mod observer;
-mod outcome;
-mod pace;
-mod pause;
-mod payload_hash;
-mod policy;
-mod receive_backoff;
-mod receives;
-mod recollection;
-mod requests;
-mod resources;
-mod retry;
-mod router;
-mod step;
-mod trace;
-mod unwrapping;
+mod run;
 
-pub use answer::Answer;
-pub use call::{Action, Call, CallError, CallId, Entry, MAX_BATCH, Replies, VisibilityEntry};
-pub use claim::{
+pub use api::context::{Context, Host, Progress};
+pub use api::failure::{Failure, MAX_REASON_BYTES, OrReject, Wish};
+pub use api::job::{Job, Upcaster};
+pub use api::router::{Handler, HandlerFuture, HandlerService, Invocation, RAW_TYPE, Router};
+pub use api::step::MAX_STEP_RETRIES;
+pub use core::call::{Action, Call, CallError, CallId, Entry, MAX_BATCH, Replies, VisibilityEntry};
+pub use core::claim::{
     Admission, Claim, ClaimRequest, ClaimStep, Claimed, Grant, Held, JobResult, MAX_CHECKPOINT_BYTES,
     MAX_KEY_BYTES, MAX_RESULT_BYTES, MarkError, PriorRun, Surrender, Takeover,
 };
-pub use context::{Context, Host, Progress};
-pub use control::{CancelReason, RunControl};
-pub use decide::{Facts, decide};
-pub use delivery::DeliveryId;
-pub use ending::{Duplicate, DuplicateCause, Ending, FailureClass, Report};
-pub use envelope::{Envelope, S3_EVENT_TYPE, S3_TEST_EVENT_TYPE, TYPE_ATTRIBUTE, Undecodable};
-pub use event::Event;
-pub use failure::{Failure, MAX_REASON_BYTES, OrReject, Wish};
-pub use identity::{
-    Identity, KeyScope, MAX_IDENTITY_KEY_BYTES, MAX_SCOPE_BYTES, MAX_SOURCE_BYTES, MAX_TYPE_BYTES,
-    escape_controls,
-};
-pub use intake::{Intake, RequiredFields};
-pub use invoke::Attempt;
-pub use job::{Job, Upcaster};
-pub use ledger::{Disposition, DrainSummary, Effect, Ledger, SETTLE_TIME, Start};
-pub use message::{Attribute, AttributeValue, Message};
-pub use note::{Note, RunFacts};
-pub use objects::from_json;
-pub use observer::{NoopObserver, Observer};
-pub use outcome::Outcome;
-pub use pause::{Pause, PauseReason, Probe};
-pub use policy::{
+pub use core::control::{CancelReason, RunControl};
+pub use core::decide::{Facts, decide};
+pub use core::delivery::DeliveryId;
+pub use core::ending::{Duplicate, DuplicateCause, Ending, FailureClass, Report};
+pub use core::ledger;
+pub use core::ledger::{Disposition, DrainSummary, Effect, Ledger, SETTLE_TIME, Start};
+pub use core::note::{Note, RunFacts};
+pub use core::outcome::Outcome;
+pub use core::pause::{Pause, PauseReason, Probe};
+pub use core::policy::{
     Acknowledge, Claims, CrashEvidence, DeadLetterPath, InvalidPolicy, MAX_CONCURRENCY, MAX_WAIT_TIME,
     Policy, Polling, UnknownType,
 };
-pub use receive_backoff::ReceiveFailure;
-pub use receives::{MAX_RECEIVE, Receive, ReceiveId, most_open_receives};
-pub use recollection::{Past, Recollection};
-pub use requests::{SqsAction, SqsErrorKind, SqsResult, StoreOperation, StoreResult};
-pub use resources::is_out_of_resources;
-pub use retry::{
+pub use core::receive_backoff::ReceiveFailure;
+pub use core::receives::{MAX_RECEIVE, Receive, ReceiveId, most_open_receives};
+pub use core::recollection::{Past, Recollection};
+pub use core::requests::{SqsAction, SqsErrorKind, SqsResult, StoreOperation, StoreResult};
+pub use core::retry::{
     InvalidRetryPolicy, Jitter, JitterMode, MAX_VISIBILITY, ReceiveLimit, RetryLimits, RetryPolicy, SPAN,
 };
-pub use router::{Handler, HandlerFuture, HandlerService, Invocation, RAW_TYPE, Router};
-pub use step::MAX_STEP_RETRIES;
+pub use message::envelope::{Envelope, S3_EVENT_TYPE, S3_TEST_EVENT_TYPE, TYPE_ATTRIBUTE, Undecodable};
+pub use message::identity::{
+    Identity, KeyScope, MAX_IDENTITY_KEY_BYTES, MAX_SCOPE_BYTES, MAX_SOURCE_BYTES, MAX_TYPE_BYTES,
+    escape_controls,
+};
+pub use message::intake::{Intake, RequiredFields};
+pub use message::objects::from_json;
+pub use message::sqs_message::{Attribute, AttributeValue, Message};
+pub use run::answer::Answer;
+pub use run::event::Event;
+pub use run::invoke::Attempt;
+pub use run::observer::{NoopObserver, Observer};
+pub use run::resources::is_out_of_resources;

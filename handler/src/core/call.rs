@@ -1,0 +1,103 @@
+//! What a host is asked to say to SQS, and what it answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::core::delivery::DeliveryId;
+use crate::message::sqs_message::Message;
+
+/// SQS takes at most ten entries a batch. See
+/// [Batch actions](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-batch-api-actions.html).
+pub const MAX_BATCH: usize = 10;
+
+/// A call in the air.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallId(pub(crate) u64);
+
+/// One request to SQS, told as data. The host carries it out as it is, and answers with [`Replies`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// By which it is answered.
+    pub id: CallId,
+    /// What to say.
+    pub action: Action,
+}
+
+/// What a call says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// `DeleteMessageBatch` of these, 1 to 10.
+    Delete(Vec<Entry>),
+    /// `ChangeMessageVisibilityBatch` of these, 1 to 10.
+    ChangeVisibility(Vec<VisibilityEntry>),
+    /// `SendMessage` of a copy of this message to the DLQ, with the reason as attributes.
+    DeadLetter {
+        /// The delivery it is about.
+        delivery: DeliveryId,
+        /// What to copy.
+        message: Arc<Message>,
+        /// Why, at most 1 KiB.
+        reason: String,
+    },
+}
+
+/// One message of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The delivery it is about.
+    pub delivery: DeliveryId,
+    /// The newest receipt handle.
+    pub receipt: String,
+}
+
+/// One message of a batch that changes visibilities.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VisibilityEntry {
+    /// The delivery it is about.
+    pub delivery: DeliveryId,
+    /// The newest receipt handle.
+    pub receipt: String,
+    /// From now, in whole seconds; within what SQS still allows for this message.
+    pub visibility_secs: u32,
+}
+
+/// One result per entry, in the order of the entries. A missing result counts as a failure in passing.
+pub type Replies = Vec<Result<(), CallError>>;
+
+/// Why an entry of a call failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallError {
+    /// The receipt handle counts no longer: the message is visible again, somebody else's, or deleted.
+    Gone(String),
+    /// A missing permission. A visibility that may not be changed stays as it is, and the message comes back when its
+    /// lease ends; anything else is tried again as where it failed.
+    Refused(String),
+    /// Anything else, such as throttling or the network. It is tried again while the lease lasts.
+    Failed(String),
+}
+
+impl std::fmt::Display for CallError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Gone(why) => write!(f, "the receipt handle is no longer valid: {why}"),
+            Self::Refused(why) | Self::Failed(why) => f.write_str(why),
+        }
+    }
+}
+
+impl Action {
+    /// The deliveries it is about, in the order of its results.
+    pub fn deliveries(&self) -> Vec<DeliveryId> {
+        match self {
+            Self::Delete(entries) => entries.iter().map(|entry| entry.delivery).collect(),
+            Self::ChangeVisibility(entries) => entries.iter().map(|entry| entry.delivery).collect(),
+            Self::DeadLetter { delivery, .. } => vec![*delivery],
+        }
+    }
+}
+
+/// SQS counts in whole seconds: rounded up, so that nothing comes back before it was asked to.
+pub(crate) fn visibility_secs(visibility: Duration) -> u32 {
+    let secs = visibility.as_secs() + u64::from(visibility.subsec_nanos() > 0);
+    u32::try_from(secs).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,184 @@
+//! The claim of one run, in time: asked for, held and renewed, as far as the ledger knows.
+//!
+//! A claim that is not renewed in time is not lost by that: the store answers [`Held::Lost`] when it is another run's, and
+//! renews an expired one that was not taken. See ADR 0011.
+//!
+//! [`Held::Lost`]: crate::Held::Lost
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::core::claim::Claim;
+
+/// The longest that a claim is asked for, whatever the lease: so long a crashed worker's job waits, although its message
+/// may be in another queue or under another id.
+const LONGEST_CLAIM: Duration = Duration::from_secs(60);
+
+/// The shortest, where a drain is near: time for a store to answer in.
+const SHORTEST_CLAIM: Duration = Duration::from_secs(1);
+
+/// The time for which a run waits for a store that does not answer, its lease renewed: longer than a restart takes, so
+/// that one costs no message a receive.
+const CLAIM_PATIENCE: Duration = Duration::from_secs(20);
+
+/// The waits between two requests to a store that does not answer: doubled from the first to the longest.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
+
+/// How long a claim is asked for, and renewed: nine tenths of the lease, so that what a crashed worker leaves is free by
+/// the time its message comes back. No longer than until `over_in`, where everything here is to be over then: what has not
+/// stopped by that time, such as blocking work of a function whose process is frozen, is not waited for.
+pub(crate) fn claim_length(lease: Duration, over_in: Option<Duration>) -> Duration {
+    let length = lease.min(LONGEST_CLAIM) * 9 / 10;
+    over_in.map_or(length, |over_in| length.min(over_in.max(SHORTEST_CLAIM)))
+}
+
+/// When it is renewed: together with the lease, at half of that.
+fn renewal_after(length: Duration) -> Duration {
+    length * 5 / 9
+}
+
+/// Waits that double.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Waits(Duration);
+
+impl Waits {
+    pub(crate) fn new() -> Self {
+        Self(FIRST_WAIT)
+    }
+
+    pub(crate) fn next(&mut self) -> Duration {
+        let wait = self.0;
+        self.0 = (wait * 2).min(LONGEST_WAIT);
+        wait
+    }
+}
+
+/// The claim of a run.
+#[derive(Debug)]
+pub(crate) enum RunClaim {
+    /// The run has none: none are kept, or it runs without.
+    None,
+    /// The run asks for one, or has not come so far.
+    Asking(Asking),
+    /// The run has one.
+    Held(ClaimLease),
+}
+
+impl RunClaim {
+    /// When the ledger has something to do for it.
+    pub(crate) fn next_check(&self) -> Option<Instant> {
+        match self {
+            Self::None => None,
+            Self::Asking(asking) => asking.again_at,
+            Self::Held(lease) => lease.renewal_due(),
+        }
+    }
+}
+
+/// A claim that is asked for.
+#[derive(Debug)]
+pub(crate) struct Asking {
+    asked_at: Instant,
+    length: Duration,
+    /// When the store first did not answer.
+    unanswered_since: Option<Instant>,
+    /// When the run asks again; `None` while it asks.
+    again_at: Option<Instant>,
+    waits: Waits,
+}
+
+impl Asking {
+    /// A request at `now` for a claim of this length.
+    pub(crate) fn new(now: Instant, length: Duration) -> Self {
+        Self { asked_at: now, length, unanswered_since: None, again_at: None, waits: Waits::new() }
+    }
+
+    /// The store does not answer. Returns false if the patience with it is over, and does nothing if that is known.
+    pub(crate) fn unanswered(&mut self, now: Instant) -> bool {
+        let since = *self.unanswered_since.get_or_insert(now);
+        if self.again_at.is_none() {
+            self.again_at = Some(now + self.waits.next());
+        }
+        now < since + CLAIM_PATIENCE
+    }
+
+    /// Returns true if the run must ask again now.
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
+        self.again_at.is_some_and(|at| at <= now)
+    }
+
+    /// The run asks again.
+    pub(crate) fn ask(&mut self, now: Instant, length: Duration) {
+        (self.asked_at, self.length, self.again_at) = (now, length, None);
+    }
+
+    /// The run asks no more.
+    pub(crate) fn stop(&mut self) {
+        self.again_at = None;
+    }
+
+    /// The claim was granted.
+    pub(crate) fn granted(&self, claim: Arc<Claim>) -> ClaimLease {
+        let renew_at = self.asked_at + renewal_after(self.length);
+        ClaimLease { claim, length: self.length, renew_at, asked: None, lost: false, is_failing: false }
+    }
+}
+
+/// A claim that a run holds.
+#[derive(Debug)]
+pub(crate) struct ClaimLease {
+    pub(crate) claim: Arc<Claim>,
+    length: Duration,
+    renew_at: Instant,
+    asked: Option<Renewal>,
+    /// The store answers that it is another run's.
+    pub(crate) lost: bool,
+    /// The last renewal failed.
+    is_failing: bool,
+}
+
+/// Renewals in flight.
+#[derive(Debug, Clone, Copy)]
+struct Renewal {
+    first_asked_at: Instant,
+    last_asked_at: Instant,
+    length: Duration,
+}
+
+impl ClaimLease {
+    /// When a renewal is due; one that is not answered for a sixth of the claim's length is repeated beside it. `None` for a
+    /// claim that is lost.
+    pub(crate) fn renewal_due(&self) -> Option<Instant> {
+        let due = self.asked.map_or(self.renew_at, |asked| asked.last_asked_at + self.length / 6);
+        (!self.lost).then_some(due)
+    }
+
+    /// Returns true if a renewal is due now, or `soon` and none is in flight.
+    pub(crate) fn is_due(&self, now: Instant, soon: Instant) -> bool {
+        let by = if self.asked.is_some() { now } else { soon };
+        self.renewal_due().is_some_and(|due| due <= by)
+    }
+
+    /// A renewal for `length` is asked for.
+    pub(crate) fn ask(&mut self, now: Instant, length: Duration) {
+        let first_asked_at = self.asked.map_or(now, |asked| asked.first_asked_at);
+        self.asked = Some(Renewal { first_asked_at, last_asked_at: now, length });
+    }
+
+    /// The claim is ours for that length, counted from the first of the requests in flight.
+    pub(crate) fn renewed(&mut self) {
+        self.is_failing = false;
+        if let Some(Renewal { first_asked_at, length, .. }) = self.asked.take() {
+            self.length = length;
+            self.renew_at = first_asked_at + renewal_after(length);
+        }
+    }
+
+    /// A renewal failed: soon again. Returns true for the first in a row.
+    pub(crate) fn renewal_failed(&mut self, now: Instant) -> bool {
+        self.asked = None;
+        self.renew_at = now + (self.length / 10).min(Duration::from_secs(2));
+        !std::mem::replace(&mut self.is_failing, true)
+    }
+}

@@ -1,0 +1,159 @@
+//! How a host stops a run, and how it knows that the run has stopped.
+
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use event_listener::Event;
+
+use crate::core::claim::ClaimStep;
+
+/// Why a run was cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CancelReason {
+    /// The attempt's time is over.
+    TimedOut,
+    /// The process is shutting down and its grace is over.
+    Shutdown,
+    /// The message or the claim may be somebody else's by now: whatever is done from here on may be done twice.
+    LeaseLost,
+}
+
+/// The host's hold on one run: it asks the run to stop, then makes it.
+///
+/// Cloning gives another hold on the same run.
+#[derive(Debug, Clone, Default)]
+pub struct RunControl(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// 0, or a [`CancelReason`] plus one; [`ABORTED`] is added once the run is to be dropped.
+    stage: AtomicU8,
+    /// Pieces of blocking work that cannot be dropped with their future.
+    blocking: AtomicUsize,
+    /// The step that the run waits for, until it takes it.
+    claim_step: Mutex<Option<ClaimStep>>,
+    changed: Event,
+}
+
+const ABORTED: u8 = 0x80;
+
+impl RunControl {
+    /// A run that goes on.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks the handler to stop. The first reason stands.
+    pub fn cancel(&self, reason: CancelReason) {
+        let code = match reason {
+            CancelReason::TimedOut => 1,
+            CancelReason::Shutdown => 2,
+            CancelReason::LeaseLost => 3,
+        };
+        let first = self.0.stage.compare_exchange(0, code, Ordering::AcqRel, Ordering::Acquire);
+        if first.is_ok() {
+            self.0.changed.notify(usize::MAX);
+        }
+    }
+
+    /// Drops the handler at its next await point. Blocking work goes on to its end, since no thread can be stopped.
+    pub fn abort(&self) {
+        self.0.stage.fetch_or(ABORTED, Ordering::AcqRel);
+        self.0.changed.notify(usize::MAX);
+    }
+
+    /// Why the run is to stop, once it is.
+    pub fn cancelled(&self) -> Option<CancelReason> {
+        match self.0.stage.load(Ordering::Acquire) & !ABORTED {
+            1 => Some(CancelReason::TimedOut),
+            2 => Some(CancelReason::Shutdown),
+            3 => Some(CancelReason::LeaseLost),
+            _ => None,
+        }
+    }
+
+    /// Passes the ledger's decision to a run that waits for its claim: [`Effect::Claim`](crate::Effect::Claim).
+    pub fn claim_step(&self, step: ClaimStep) {
+        *self.0.claim_step.lock().unwrap_or_else(PoisonError::into_inner) = Some(step);
+        self.0.changed.notify(usize::MAX);
+    }
+
+    /// Waits for the next step of a run that waits for its claim, and takes it.
+    pub(crate) async fn until_claim_step(&self) -> ClaimStep {
+        let take = |c: &Self| c.0.claim_step.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.until(take).await
+    }
+
+    /// Waits until the run is to stop. Cancel-safe.
+    pub async fn until_cancelled(&self) -> CancelReason {
+        self.until(Self::cancelled).await
+    }
+
+    pub(crate) async fn until_aborted(&self) {
+        self.until(|c| (c.0.stage.load(Ordering::Acquire) & ABORTED != 0).then_some(())).await;
+    }
+
+    /// Waits for the blocking work that outlives its handler.
+    pub(crate) async fn until_no_blocking(&self) {
+        self.until(|c| (c.0.blocking.load(Ordering::Acquire) == 0).then_some(())).await;
+    }
+
+    async fn until<T>(&self, reached: impl Fn(&Self) -> Option<T>) -> T {
+        loop {
+            if let Some(value) = reached(self) {
+                return value;
+            }
+            let listener = self.0.changed.listen();
+            // Looked at again after listening: the change may have come in between.
+            if let Some(value) = reached(self) {
+                return value;
+            }
+            listener.await;
+        }
+    }
+
+    pub(crate) fn begin_blocking(&self) -> BlockingWork {
+        self.0.blocking.fetch_add(1, Ordering::AcqRel);
+        BlockingWork(self.clone())
+    }
+}
+
+/// Held by a piece of blocking work for as long as it runs, or waits to.
+pub(crate) struct BlockingWork(RunControl);
+
+impl Drop for BlockingWork {
+    fn drop(&mut self) {
+        if self.0.0.blocking.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.0.changed.notify(usize::MAX);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+
+    #[test]
+    fn the_first_reason_stands() {
+        let control = RunControl::new();
+        assert!(control.until_cancelled().now_or_never().is_none());
+        control.cancel(CancelReason::LeaseLost);
+        control.cancel(CancelReason::Shutdown);
+        assert_eq!(control.until_cancelled().now_or_never(), Some(CancelReason::LeaseLost));
+        assert!(control.until_aborted().now_or_never().is_none());
+        control.abort();
+        assert!(control.until_aborted().now_or_never().is_some());
+        assert_eq!(control.cancelled(), Some(CancelReason::LeaseLost));
+    }
+
+    #[test]
+    fn blocking_work_is_waited_for() {
+        let control = RunControl::new();
+        let work = control.begin_blocking();
+        let mut wait = Box::pin(control.until_no_blocking());
+        assert!(wait.as_mut().now_or_never().is_none());
+        drop(work);
+        assert!(wait.now_or_never().is_some());
+    }
+}

@@ -1,0 +1,235 @@
+//! The one place where outcomes are decided: from the ending of a run ([`decide`]), whether it was stopped or not
+//! (`run`), and of a message that does not run (`unrun`).
+
+mod mark;
+mod run;
+mod unrun;
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::api::failure::bounded;
+use crate::core::ending::Ending;
+use crate::core::outcome::Outcome;
+use crate::core::policy::{Policy, UnknownType};
+use crate::core::retry::{Jitter, MAX_VISIBILITY};
+
+pub(crate) use mark::{MarkDecision, decide_mark};
+pub(crate) use run::{RunDecision, decide_run};
+pub(crate) use unrun::{Unrun, decide_start, decide_unrun};
+
+/// What a decision depends on besides the policy and the ending.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// Which attempt has ended.
+    pub attempt: NonZeroU32,
+    /// How often the message has been received.
+    pub receives: NonZeroU32,
+    /// The job's type, where it is known.
+    pub job_type: Option<&'a str>,
+    /// The longest delay that can still be expressed: what remains of SQS's twelve hours.
+    pub longest_delay: Duration,
+}
+
+/// The shortest wait for a claim or a lock, and the shortest time over which those who wait are spread.
+const HELD_WAIT: Duration = Duration::from_secs(1);
+
+/// The shortest first time for which a permanent failure without a DLQ stays hidden.
+const UNDELIVERABLE_WAIT: Duration = Duration::from_secs(60);
+
+/// How long a message stays away at most while the store of claims does not answer: every receive counts towards the
+/// DLQ, and an outage is no failure of the job.
+const STORE_WAIT: Duration = Duration::from_secs(60);
+
+/// How long a message stays away at most if its run lacked resources and it cannot be kept in hand: another process may have
+/// them, and in this one whatever holds them may have ended.
+const RESOURCES_WAIT: Duration = Duration::from_secs(60);
+
+/// How long a message stays away at least if its target is unhealthy and it cannot be kept in hand: most restarts are over by
+/// then.
+const TARGET_WAIT: Duration = Duration::from_secs(30);
+
+/// What follows from `ending`. Pure and total: it has no error, and nothing in it means success by default.
+///
+/// ```
+/// use std::{num::NonZeroU32, time::Duration};
+/// use drumline::{Ending, Facts, Jitter, Outcome, Policy, decide};
+///
+/// let policy = Policy::new(Duration::from_secs(30));
+/// let facts = Facts {
+///     attempt: NonZeroU32::MIN,
+///     receives: NonZeroU32::MIN,
+///     job_type: None,
+///     longest_delay: Duration::from_secs(43_000),
+/// };
+/// assert_eq!(decide(&policy, &facts, &Ending::Done, Jitter::new(0)), Outcome::Ack);
+/// assert_eq!(decide(&policy, &facts, &Ending::Interrupted, Jitter::new(0)), Outcome::Release);
+/// ```
+pub fn decide(policy: &Policy, facts: &Facts<'_>, ending: &Ending, jitter: Jitter) -> Outcome {
+    let backoff = || {
+        let retry = policy.retry_for(facts.job_type);
+        // What fits the redrive policy has to count what the redrive policy counts.
+        let number = if retry.is_auto() { facts.receives } else { facts.attempt };
+        let delay = retry.delay(number, jitter);
+        Outcome::RetryAfter(delay.min(facts.longest_delay))
+    };
+    let later = |delay: Duration| Outcome::RetryAfter(delay.min(facts.longest_delay));
+    match ending {
+        Ending::Done | Ending::DoneBefore(_) => Outcome::Ack,
+        Ending::RetryAsked { .. } | Ending::Panicked { .. } | Ending::TimedOut
+            if policy.max_attempts.is_some_and(|most| facts.attempt >= most) =>
+        {
+            let reason = ending.reason().unwrap_or_default();
+            Outcome::DeadLetter(bounded(format!(
+                "failed in all of {} attempts, at last: {reason}",
+                facts.attempt
+            )))
+        }
+        Ending::RetryAsked { after: Some(delay), .. } => later(*delay),
+        Ending::RetryAsked { after: None, .. } | Ending::Panicked { .. } | Ending::TimedOut => backoff(),
+        Ending::NoHandler { reason } => match policy.unknown_type {
+            UnknownType::Retry => backoff(),
+            UnknownType::Reject => Outcome::DeadLetter(reason.clone()),
+        },
+        Ending::Rejected { reason } | Ending::Undecodable { reason } | Ending::Condemned { reason } => {
+            Outcome::DeadLetter(reason.clone())
+        }
+        Ending::Held { remaining, .. } => later(held(policy, facts, *remaining, jitter)),
+        Ending::StoreUnavailable { .. } => later(STORE_WAIT / 2 + jitter.of(STORE_WAIT / 2)),
+        Ending::OutOfResources { .. } => later(RESOURCES_WAIT / 2 + jitter.of(RESOURCES_WAIT / 2)),
+        // Every receive counts towards the DLQ, so the waits also grow as the policy says.
+        Ending::TargetUnhealthy { .. } => {
+            let delay = policy.retry_for(facts.job_type).delay(facts.receives, jitter);
+            later(delay.max(TARGET_WAIT))
+        }
+        Ending::Interrupted => Outcome::Release,
+        Ending::LeaseLost => Outcome::LeaseLost,
+    }
+}
+
+/// How long a permanent failure stays hidden in a queue without a DLQ: its handler runs no more, so each receive has less
+/// to gain than the one before.
+pub(crate) fn hidden_without_dlq(policy: &Policy, job_type: Option<&str>, receives: u32) -> Duration {
+    let doublings = receives.saturating_sub(1).min(16);
+    let first = policy.retry_for(job_type).longest().max(UNDELIVERABLE_WAIT);
+    first.saturating_mul(1 << doublings).min(MAX_VISIBILITY)
+}
+
+/// When to ask again for what is held: once it is free, unless it is renewed. Then the waits double, since every receive
+/// counts towards the DLQ, and a job that waits for another has not failed. Spread by a quarter, so that those who wait
+/// for the same thing do not all come back at once.
+fn held(policy: &Policy, facts: &Facts<'_>, remaining: Duration, jitter: Jitter) -> Duration {
+    let doublings = (facts.receives.get() - 1).min(16);
+    let longest = policy.retry_for(facts.job_type).longest().max(remaining);
+    let wait = remaining.max(HELD_WAIT).saturating_mul(1 << doublings).min(longest);
+    wait.saturating_add(jitter.of((wait / 4).max(HELD_WAIT)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::core::retry::JitterMode;
+
+    fn why() -> String {
+        "why".to_owned()
+    }
+
+    #[test]
+    fn every_ending_has_its_outcome() {
+        let mut policy = Policy::new(Duration::from_secs(30));
+        policy.retry = policy.retry.with_jitter(JitterMode::None);
+        let slow: crate::RetryPolicy = "schedule(1m)".parse().unwrap();
+        policy.retry_by_type.insert("slow".into(), slow.with_jitter(JitterMode::None));
+        let secs = |s| Outcome::RetryAfter(Duration::from_secs(s));
+        let retry = Ending::RetryAsked { after: None, reason: why() };
+        let after = |s| Ending::RetryAsked { after: Some(Duration::from_secs(s)), reason: why() };
+        let unknown = Ending::NoHandler { reason: why() };
+        let held = |s| Ending::Held { remaining: Duration::from_secs(s), reason: why() };
+        let table = [
+            (1, None, Ending::Done, Outcome::Ack),
+            (1, None, retry.clone(), secs(1)),
+            (4, None, retry.clone(), secs(8)),
+            (4, Some("slow"), retry.clone(), secs(60)),
+            (4, Some("other"), retry.clone(), secs(8)),
+            (30, None, retry, secs(200)),
+            (1, None, after(90), secs(90)),
+            (1, None, after(90_000), secs(200)),
+            (2, None, Ending::Panicked { reason: why() }, secs(2)),
+            (2, None, Ending::TimedOut, secs(2)),
+            (2, None, unknown.clone(), secs(2)),
+            (1, None, Ending::Rejected { reason: why() }, Outcome::DeadLetter(why())),
+            (1, None, Ending::Undecodable { reason: why() }, Outcome::DeadLetter(why())),
+            (1, None, Ending::Interrupted, Outcome::Release),
+            (1, None, Ending::LeaseLost, Outcome::LeaseLost),
+            (1, None, Ending::DoneBefore(Box::default()), Outcome::Ack),
+            (1, None, Ending::Condemned { reason: why() }, Outcome::DeadLetter(why())),
+            // With no jitter drawn: exactly what remains, then twice that, up to the longest delay of the policy.
+            (1, None, held(40), secs(40)),
+            (2, None, held(40), secs(80)),
+            (9, None, held(40), secs(200)),
+            (1, None, held(0), secs(1)),
+            (5, Some("slow"), held(40), secs(60)),
+            (1, None, Ending::StoreUnavailable { reason: why() }, secs(30)),
+            // Also in an attempt after which other failures would be permanent.
+            (9, None, Ending::OutOfResources { reason: why() }, secs(30)),
+            (1, None, Ending::TargetUnhealthy { reason: why() }, secs(30)),
+            (1, Some("slow"), Ending::TargetUnhealthy { reason: why() }, secs(60)),
+        ];
+        let facts = |attempt, job_type| Facts {
+            attempt: NonZeroU32::new(attempt).unwrap(),
+            receives: NonZeroU32::new(attempt).unwrap(),
+            job_type,
+            longest_delay: Duration::from_secs(200),
+        };
+        for (attempt, job_type, ending, outcome) in table {
+            assert_eq!(
+                decide(&policy, &facts(attempt, job_type), &ending, Jitter::new(0)),
+                outcome,
+                "{ending:?}"
+            );
+        }
+        assert_eq!(
+            decide(&policy, &facts(1, None), &held(40), Jitter::new(u32::MAX)),
+            secs(50),
+            "spread by a quarter"
+        );
+        policy.unknown_type = UnknownType::Reject;
+        assert_eq!(decide(&policy, &facts(1, None), &unknown, Jitter::new(0)), Outcome::DeadLetter(why()));
+    }
+
+    #[test]
+    fn the_last_attempt_that_is_allowed_is_the_last() {
+        let mut policy = Policy::new(Duration::from_secs(30));
+        policy.max_attempts = NonZeroU32::new(3);
+        let facts = |attempt| Facts {
+            attempt: NonZeroU32::new(attempt).unwrap(),
+            receives: NonZeroU32::new(20).unwrap(),
+            job_type: None,
+            longest_delay: Duration::from_secs(200),
+        };
+        let failures = [
+            Ending::RetryAsked { after: None, reason: why() },
+            Ending::RetryAsked { after: Some(Duration::ZERO), reason: why() },
+            Ending::Panicked { reason: why() },
+            Ending::TimedOut,
+        ];
+        for ending in failures {
+            let outcome = |attempt| decide(&policy, &facts(attempt), &ending, Jitter::new(0));
+            assert!(matches!(outcome(2), Outcome::RetryAfter(_)), "{ending:?}");
+            let Outcome::DeadLetter(reason) = outcome(3) else { panic!("{ending:?}") };
+            assert_eq!(reason, format!("failed in all of 3 attempts, at last: {}", ending.reason().unwrap()));
+        }
+        let no_failures = [
+            Ending::Interrupted,
+            Ending::LeaseLost,
+            Ending::NoHandler { reason: why() },
+            Ending::Held { remaining: Duration::ZERO, reason: why() },
+            Ending::StoreUnavailable { reason: why() },
+        ];
+        for ending in no_failures {
+            let outcome = decide(&policy, &facts(3), &ending, Jitter::new(0));
+            assert!(!matches!(outcome, Outcome::DeadLetter(_)), "{ending:?}");
+        }
+    }
+}

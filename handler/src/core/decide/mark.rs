@@ -1,0 +1,61 @@
+//! The decision about a done job whose mark was answered, and about one that gets no answer in time.
+
+use crate::core::claim::{Held, MarkError};
+use crate::core::policy::Claims;
+
+/// What follows from the answer to a mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MarkDecision {
+    /// The job is marked as done: its message is deleted.
+    Marked,
+    /// Another run has taken the expired claim: the message is left to its lease.
+    Lost,
+    /// The mark is asked for again, and the message is kept meanwhile.
+    Again,
+    /// The mark is written without the result.
+    WithoutResult,
+    /// The message is deleted without a mark.
+    Unmarked,
+}
+
+/// Decides about an answer to the mark of a done job.
+pub(crate) fn decide_mark(
+    claims: Claims,
+    answer: &Result<Held, MarkError>,
+    has_result: bool,
+) -> MarkDecision {
+    match (answer, claims) {
+        (Ok(Held::Ours), _) => MarkDecision::Marked,
+        (Ok(Held::Lost), _) => MarkDecision::Lost,
+        (Err(MarkError::Refused(_)), _) if has_result => MarkDecision::WithoutResult,
+        (Err(MarkError::Unanswered(_)), Claims::Required) => MarkDecision::Again,
+        // No later request would be answered otherwise, or none is needed.
+        (Err(MarkError::Refused(_) | MarkError::Unanswered(_)), _) => MarkDecision::Unmarked,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_answer_has_its_decision() {
+        let refused = || Err(MarkError::Refused("too large".to_owned()));
+        let unanswered = || Err(MarkError::Unanswered("no route".to_owned()));
+        let table = [
+            (Claims::Required, Ok(Held::Ours), true, MarkDecision::Marked),
+            (Claims::Required, Ok(Held::Lost), true, MarkDecision::Lost),
+            (Claims::Required, unanswered(), true, MarkDecision::Again),
+            (Claims::Required, refused(), true, MarkDecision::WithoutResult),
+            (Claims::Required, refused(), false, MarkDecision::Unmarked),
+            (Claims::BestEffort, Ok(Held::Ours), true, MarkDecision::Marked),
+            (Claims::BestEffort, Ok(Held::Lost), true, MarkDecision::Lost),
+            (Claims::BestEffort, unanswered(), true, MarkDecision::Unmarked),
+            (Claims::BestEffort, refused(), true, MarkDecision::WithoutResult),
+            (Claims::BestEffort, refused(), false, MarkDecision::Unmarked),
+        ];
+        for (claims, answer, has_result, decision) in table {
+            assert_eq!(decide_mark(claims, &answer, has_result), decision, "{claims:?} {answer:?}");
+        }
+    }
+}

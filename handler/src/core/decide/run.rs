@@ -1,0 +1,292 @@
+//! The decision about a run: how its ending counts if it was stopped, and what follows from that.
+
+use std::time::Instant;
+
+use super::{Facts, decide};
+use crate::core::claim::Surrender;
+use crate::core::control::CancelReason;
+use crate::core::ending::Ending;
+use crate::core::outcome::Outcome;
+use crate::core::policy::Policy;
+use crate::core::recollection::Past;
+use crate::core::retry::Jitter;
+
+/// Everything that follows from the ending of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct RunDecision {
+    /// The ending that counts.
+    pub(crate) ending: Ending,
+    /// The outcome of the message.
+    pub(crate) outcome: Outcome,
+    /// The state of the message to remember.
+    pub(crate) past: Past,
+    /// The way to give up the claim, if the run still has it.
+    pub(crate) surrender: Surrender,
+    /// No other attempt follows: SQS moves the message to the DLQ instead of handing it out again.
+    pub(crate) last_attempt: bool,
+}
+
+/// Decides about a run that reported this ending, and had been asked to stop for this reason, if at all. The loss of the
+/// lease or the claim outweighs every other reason.
+pub(crate) fn decide_run(
+    policy: &Policy,
+    facts: &Facts<'_>,
+    stopped: Option<CancelReason>,
+    reported: Ending,
+    now: Instant,
+    jitter: Jitter,
+) -> RunDecision {
+    let succeeded = has_succeeded(&reported);
+    let ending = counted(stopped, reported);
+    let outcome = decide(policy, facts, &ending, jitter);
+    let past = remembered(succeeded, &outcome, now);
+    let last_attempt = leaves_alive(&outcome) && is_last_receive(policy, facts);
+    let surrender = Surrender { dead: last_attempt, ..surrender(&ending, &outcome) };
+    RunDecision { ending, outcome, past, surrender, last_attempt }
+}
+
+/// Returns true if the queue hands the message out no more. Unknown as long as the redrive policy is.
+fn is_last_receive(policy: &Policy, facts: &Facts<'_>) -> bool {
+    policy.receives.at_most().is_some_and(|most| facts.receives >= most)
+}
+
+/// Returns true if the message stays in the queue for another attempt.
+fn leaves_alive(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::RetryAfter(_) | Outcome::Release | Outcome::LeaseLost => true,
+        Outcome::Ack | Outcome::DeadLetter(_) => false,
+    }
+}
+
+/// The ending that counts. A stopped run mostly reports the echo of its cancellation; success and a firm failure are none.
+/// Without its lease or its claim nothing that a run reports decides about the message.
+fn counted(stopped: Option<CancelReason>, reported: Ending) -> Ending {
+    match stopped {
+        None => reported,
+        Some(CancelReason::LeaseLost) => Ending::LeaseLost,
+        Some(CancelReason::TimedOut | CancelReason::Shutdown) if is_firm(&reported) => reported,
+        // The time went by at the target, which has let others wait as well.
+        Some(CancelReason::TimedOut) if matches!(reported, Ending::TargetUnhealthy { .. }) => reported,
+        // No handler ran: the time went by while the run waited, such as for the store.
+        Some(CancelReason::TimedOut) if !reported.ran() => reported,
+        Some(CancelReason::TimedOut) => Ending::TimedOut,
+        Some(CancelReason::Shutdown) => Ending::Interrupted,
+    }
+}
+
+/// Returns true if the ending cannot be the effect of a cancellation.
+fn is_firm(ending: &Ending) -> bool {
+    match ending {
+        Ending::Done
+        | Ending::DoneBefore(_)
+        | Ending::Rejected { .. }
+        | Ending::Condemned { .. }
+        | Ending::Panicked { .. } => true,
+        Ending::RetryAsked { .. }
+        | Ending::Undecodable { .. }
+        | Ending::NoHandler { .. }
+        | Ending::TimedOut
+        | Ending::Interrupted
+        | Ending::LeaseLost
+        | Ending::OutOfResources { .. }
+        | Ending::TargetUnhealthy { .. }
+        | Ending::Held { .. }
+        | Ending::StoreUnavailable { .. } => false,
+    }
+}
+
+/// Returns true if the job is done, regardless of the message's outcome.
+fn has_succeeded(ending: &Ending) -> bool {
+    match ending {
+        Ending::Done | Ending::DoneBefore(_) => true,
+        Ending::RetryAsked { .. }
+        | Ending::Rejected { .. }
+        | Ending::Undecodable { .. }
+        | Ending::NoHandler { .. }
+        | Ending::Panicked { .. }
+        | Ending::TimedOut
+        | Ending::Interrupted
+        | Ending::LeaseLost
+        | Ending::Condemned { .. }
+        | Ending::OutOfResources { .. }
+        | Ending::TargetUnhealthy { .. }
+        | Ending::Held { .. }
+        | Ending::StoreUnavailable { .. } => false,
+    }
+}
+
+/// Returns the state to remember. A job that is done needs no other run, even if its lease was lost before.
+fn remembered(succeeded: bool, outcome: &Outcome, now: Instant) -> Past {
+    match outcome {
+        _ if succeeded => Past::Done { at: now },
+        Outcome::DeadLetter(reason) => Past::Condemned(reason.clone()),
+        Outcome::Ack | Outcome::RetryAfter(_) | Outcome::Release | Outcome::LeaseLost => Past::Survived,
+    }
+}
+
+/// Returns the way to give up the claim: an attempt that was stopped, or that failed through no fault of its job, is not counted, and a permanent failure is recorded.
+fn surrender(ending: &Ending, outcome: &Outcome) -> Surrender {
+    Surrender {
+        spared: matches!(
+            ending,
+            Ending::Interrupted
+                | Ending::LeaseLost
+                | Ending::OutOfResources { .. }
+                | Ending::TargetUnhealthy { .. }
+                | Ending::StoreUnavailable { .. }
+        ),
+        verdict: match outcome {
+            Outcome::DeadLetter(reason) => Some(reason.clone()),
+            Outcome::Ack | Outcome::RetryAfter(_) | Outcome::Release | Outcome::LeaseLost => None,
+        },
+        dead: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::retry::ReceiveLimit;
+    use std::num::NonZeroU32;
+    use std::time::Duration;
+
+    fn why() -> String {
+        "why".to_owned()
+    }
+
+    fn firm() -> Vec<Ending> {
+        vec![
+            Ending::Done,
+            Ending::DoneBefore(Box::default()),
+            Ending::Rejected { reason: why() },
+            Ending::Condemned { reason: why() },
+            Ending::Panicked { reason: why() },
+        ]
+    }
+
+    fn others() -> Vec<Ending> {
+        vec![
+            Ending::RetryAsked { after: None, reason: why() },
+            Ending::Undecodable { reason: why() },
+            Ending::NoHandler { reason: why() },
+            Ending::TimedOut,
+            Ending::Interrupted,
+            Ending::LeaseLost,
+            Ending::OutOfResources { reason: why() },
+            Ending::TargetUnhealthy { reason: why() },
+            Ending::Held { remaining: Duration::ZERO, reason: why() },
+            Ending::StoreUnavailable { reason: why() },
+        ]
+    }
+
+    #[test]
+    fn a_stopped_runs_ending_counts_unless_it_is_an_echo() {
+        for ending in firm() {
+            let table = [
+                (None, ending.clone()),
+                (Some(CancelReason::TimedOut), ending.clone()),
+                (Some(CancelReason::Shutdown), ending.clone()),
+                (Some(CancelReason::LeaseLost), Ending::LeaseLost),
+            ];
+            for (stopped, counts) in table {
+                assert_eq!(counted(stopped, ending.clone()), counts, "{stopped:?} {ending:?}");
+            }
+        }
+        for ending in others() {
+            let has_failed = ending.ran() && !matches!(ending, Ending::TargetUnhealthy { .. });
+            let table = [
+                (None, ending.clone()),
+                // What waited without a run, such as for the store, has not failed; nor what waited for an unhealthy target.
+                (Some(CancelReason::TimedOut), if has_failed { Ending::TimedOut } else { ending.clone() }),
+                (Some(CancelReason::Shutdown), Ending::Interrupted),
+                (Some(CancelReason::LeaseLost), Ending::LeaseLost),
+            ];
+            for (stopped, counts) in table {
+                assert_eq!(counted(stopped, ending.clone()), counts, "{stopped:?} {ending:?}");
+            }
+        }
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "a test's own clock")]
+    fn decided(stopped: Option<CancelReason>, reported: Ending) -> (Outcome, &'static str, Surrender) {
+        let policy = Policy::new(Duration::from_secs(30));
+        let facts = Facts {
+            attempt: NonZeroU32::MIN,
+            receives: NonZeroU32::MIN,
+            job_type: None,
+            longest_delay: Duration::from_secs(600),
+        };
+        let decision = decide_run(&policy, &facts, stopped, reported, Instant::now(), Jitter::new(0));
+        let past = match decision.past {
+            Past::Done { .. } => "done",
+            Past::Condemned(reason) => {
+                assert_eq!(reason, why());
+                "condemned"
+            }
+            Past::Survived => "survived",
+        };
+        (decision.outcome, past, decision.surrender)
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "a test's own clock")]
+    fn an_attempt_that_no_other_follows_is_the_last_one() {
+        let receives = |count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
+        let failed = || Ending::RetryAsked { after: None, reason: why() };
+        let rejected = || Ending::Rejected { reason: why() };
+        let at_most = ReceiveLimit::AtMost(receives(3));
+        let table = [
+            (at_most, 2, failed(), false),
+            (at_most, 3, failed(), true),
+            (at_most, 4, failed(), true),
+            (at_most, 3, Ending::Interrupted, true),
+            (at_most, 3, Ending::LeaseLost, true),
+            (at_most, 3, Ending::Held { remaining: Duration::ZERO, reason: why() }, true),
+            (at_most, 3, Ending::Done, false),
+            (at_most, 3, rejected(), false),
+            (ReceiveLimit::Unknown, 3, failed(), false),
+            (ReceiveLimit::Unlimited, 1000, failed(), false),
+        ];
+        for (limit, count, ending, is_last) in table {
+            let policy = Policy { receives: limit, ..Policy::new(Duration::from_secs(30)) };
+            let facts = Facts {
+                attempt: NonZeroU32::MIN,
+                receives: receives(count),
+                job_type: None,
+                longest_delay: Duration::from_secs(600),
+            };
+            let decision = decide_run(&policy, &facts, None, ending, Instant::now(), Jitter::new(0));
+            assert_eq!(decision.last_attempt, is_last, "{limit:?} {count} {:?}", decision.ending);
+            assert_eq!(decision.surrender.dead, is_last);
+        }
+    }
+
+    #[test]
+    fn what_is_remembered_and_how_the_claim_is_given_up() {
+        let counts = Surrender { spared: false, verdict: None, dead: false };
+        let spared = Surrender { spared: true, verdict: None, dead: false };
+        let fails = Surrender { spared: false, verdict: Some(why()), dead: false };
+        let rejected = Ending::Rejected { reason: why() };
+        let timed_out = |(outcome, past, surrender)| {
+            assert!(matches!(outcome, Outcome::RetryAfter(_)), "{outcome:?}");
+            (past, surrender)
+        };
+        assert_eq!(decided(None, Ending::Done), (Outcome::Ack, "done", counts.clone()));
+        assert_eq!(decided(None, rejected.clone()), (Outcome::DeadLetter(why()), "condemned", fails.clone()));
+        let stopped = Some(CancelReason::Shutdown);
+        assert_eq!(decided(stopped, Ending::Done), (Outcome::Ack, "done", counts.clone()));
+        assert_eq!(decided(stopped, rejected.clone()), (Outcome::DeadLetter(why()), "condemned", fails));
+        assert_eq!(decided(stopped, Ending::TimedOut), (Outcome::Release, "survived", spared.clone()));
+        let timed = timed_out(decided(Some(CancelReason::TimedOut), Ending::Interrupted));
+        assert_eq!(timed, ("survived", counts));
+        let lacked = timed_out(decided(None, Ending::OutOfResources { reason: why() }));
+        assert_eq!(lacked, ("survived", spared.clone()));
+        let lost = Some(CancelReason::LeaseLost);
+        assert_eq!(
+            decided(lost, Ending::Done),
+            (Outcome::LeaseLost, "done", spared.clone()),
+            "done all the same"
+        );
+        assert_eq!(decided(lost, rejected), (Outcome::LeaseLost, "survived", spared));
+    }
+}

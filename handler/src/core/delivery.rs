@@ -1,0 +1,371 @@
+//! One receipt of a message: the message, its lease, and how far we are with it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::core::call::CallId;
+use crate::core::claim::{Claim, Surrender};
+use crate::core::claim_lease::{RunClaim, Waits};
+use crate::core::control::CancelReason;
+use crate::core::lock_waits::LockWait;
+use crate::core::marking::Marking;
+use crate::core::retry::MAX_VISIBILITY;
+use crate::message::sqs_message::Message;
+
+/// A delivery in the ledger. The default belongs to none: for runs without a ledger, such as those of a handler's test.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeliveryId(pub(crate) u64);
+
+/// SQS counts its twelve hours from its own receipt, and refuses a longer visibility instead of clamping it: asked for
+/// is always this much less.
+const LONGEST_HOLD: Duration = Duration::from_secs(MAX_VISIBILITY.as_secs() - 5);
+
+/// A lease counts as lost this much before its end, or a tenth of it where that is shorter: the handler is told while
+/// nobody else can have the message yet.
+const LOST_MARGIN: Duration = Duration::from_secs(1);
+
+/// A job is told to end half a minute before the twelve hours are over, to have time for it.
+const LONGEST_RUN: Duration = Duration::from_secs(LONGEST_HOLD.as_secs() - 30);
+
+/// SQS counts visibility in whole seconds: a renewal that gains less is not worth asking for.
+const SMALLEST_GAIN: Duration = Duration::from_secs(1);
+
+/// A settlement is repeated after this time at the latest, whatever the lease: SQS answers in milliseconds.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often that time is doubled at most while calls are not answered.
+const MOST_DOUBLINGS: u32 = 6;
+
+/// No settlement is repeated before that, or a twelfth of the lease where that is shorter.
+const SHORTEST_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a call about a lease of this length may stay unanswered before it is repeated: a sixth, so that a renewal at the
+/// lease's half is repeated twice before its end.
+fn patience(lease: Duration) -> Duration {
+    lease / 6
+}
+
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) message: Arc<Message>,
+    /// The receipt of a later delivery of the same message, which is the one that counts.
+    pub(crate) newer_receipt: Option<String>,
+    /// The last call that can be about an older receipt.
+    superseded_after: Option<CallId>,
+    pub(crate) lane: Arc<str>,
+    received_at: Instant,
+    lease: Duration,
+    leased_until: Instant,
+    renew_at: Instant,
+    /// Renewals in the air. What is said of the visibility next waits for their answers, but not for long.
+    renewals: u32,
+    /// The claim is being released; the message must not go to another worker before that is done.
+    pub(crate) releasing: Option<Releasing>,
+    pub(crate) stage: Stage,
+    /// The number of its runs that were no attempts, and after which it stayed in hand.
+    pub(crate) kept_runs: u8,
+    /// The number of its runs as the probe of a pause.
+    pub(crate) probes: u32,
+    /// Its wait for a lock, until it has the lock or leaves.
+    pub(crate) lock_wait: Option<LockWait>,
+    /// Where it is given back unrun: for how long it stays hidden.
+    pub(crate) hidden_for: Duration,
+}
+
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "a delivery is boxed as a whole, and most of them run")]
+pub(crate) enum Stage {
+    Waiting,
+    Running(Run),
+    Settling(Settling),
+}
+
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) started_at: Instant,
+    pub(crate) deadline: Instant,
+    pub(crate) cancelled: Option<CancelReason>,
+    pub(crate) abort_at: Option<Instant>,
+    /// The lease or the claim is lost.
+    pub(crate) lost: bool,
+    /// Its claim.
+    pub(crate) claim: RunClaim,
+    /// The handler has succeeded, and the job is being marked as done.
+    pub(crate) marking: Option<Marking>,
+}
+
+/// The claim of an ended run, while it is being released.
+#[derive(Debug)]
+pub(crate) struct Releasing {
+    pub(crate) claim: Arc<Claim>,
+    pub(crate) how: Surrender,
+    /// When the store is asked again.
+    pub(crate) again_at: Option<Instant>,
+    /// When the message goes back all the same: the claim ends by itself, a little later.
+    pub(crate) give_up_at: Instant,
+    pub(crate) waits: Waits,
+}
+
+#[derive(Debug)]
+pub(crate) struct Settling {
+    pub(crate) settlement: Settlement,
+    pub(crate) step: Step,
+    pub(crate) tries: u32,
+    /// Its calls that are not answered.
+    pub(crate) calls: u32,
+    /// When its call is repeated if it is not answered by then.
+    pub(crate) repeat_at: Option<Instant>,
+    /// When it is no longer waited for, if a response waits for it.
+    pub(crate) give_up_at: Option<Instant>,
+    /// Until when it waits for the answers to renewals.
+    pub(crate) beat_until: Option<Instant>,
+    /// From when on the queue may hand the message out again, if it heeded one of the calls, whatever became of the answers.
+    pub(crate) visible_from: Option<Instant>,
+    /// The lease has ended during a drain, and the delete is tried on.
+    pub(crate) past_lease: bool,
+}
+
+impl Settling {
+    pub(crate) fn new(settlement: Settlement) -> Self {
+        Self {
+            settlement,
+            step: Step::Queued,
+            tries: 0,
+            calls: 0,
+            repeat_at: None,
+            give_up_at: None,
+            beat_until: None,
+            visible_from: None,
+            past_lease: false,
+        }
+    }
+}
+
+/// What is to be said to SQS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Settlement {
+    Delete,
+    Visibility(Duration),
+    /// A copy into the DLQ with this reason, then `Delete`.
+    Copy(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// For the answers to renewals, a second at most, and for the claim to be given up.
+    AfterBeat,
+    /// For the open receives to land, which would fetch it right back.
+    Held,
+    /// For its batch.
+    Queued,
+    /// For the answer.
+    InCall,
+    /// To be tried again.
+    Backoff(Instant),
+}
+
+impl Delivery {
+    pub(crate) fn new(message: Arc<Message>, lane: Arc<str>, lease: Duration, at: Instant) -> Self {
+        Self {
+            message,
+            newer_receipt: None,
+            superseded_after: None,
+            lane,
+            received_at: at,
+            lease,
+            leased_until: at + lease,
+            renew_at: at + lease / 2,
+            renewals: 0,
+            releasing: None,
+            stage: Stage::Waiting,
+            kept_runs: 0,
+            probes: 0,
+            lock_wait: None,
+            hidden_for: Duration::ZERO,
+        }
+    }
+
+    /// The lease, learned after the receipt.
+    pub(crate) fn lease_is(&mut self, lease: Duration) {
+        self.lease = lease;
+        self.leased_until = self.received_at + lease;
+        self.renew_at = self.received_at + lease / 2;
+    }
+
+    /// The same message was received again: its new receipt and lease take the place of the old ones.
+    pub(crate) fn superseded(&mut self, receipt: String, at: Instant, last_call: CallId) {
+        self.newer_receipt = Some(receipt);
+        self.superseded_after = Some(last_call);
+        self.received_at = at;
+        self.leased_until = at + self.lease;
+        self.renew_at = at + self.lease / 2;
+        if let Stage::Settling(settling) = &mut self.stage {
+            (settling.past_lease, settling.visible_from) = (false, None);
+        }
+    }
+
+    /// Whether a receipt at `at` shows that the queue has heeded what was said of the visibility.
+    pub(crate) fn is_back(&self, at: Instant) -> bool {
+        matches!(self.stage, Stage::Settling(Settling { visible_from: Some(visible), .. }) if visible <= at)
+    }
+
+    pub(crate) fn receipt(&self) -> &str {
+        self.newer_receipt.as_deref().unwrap_or(&self.message.receipt)
+    }
+
+    /// Its settlement is asked for, and a response waits for it so long. Returns true if it waited for its call.
+    pub(crate) fn settlement_asked(&mut self, now: Instant, within: Option<Duration>) -> bool {
+        let (lost_at, patience) = (self.lost_at(), patience(self.lease).min(LONGEST_PATIENCE));
+        let shortest = SHORTEST_PATIENCE.min(self.lease / 12);
+        let Stage::Settling(settling) = &mut self.stage else { return false };
+        if settling.step != Step::Queued {
+            return false;
+        }
+        match settling.settlement {
+            Settlement::Delete | Settlement::Copy(_) => {}
+            Settlement::Visibility(visibility) => {
+                let from = now + visibility;
+                settling.visible_from = Some(settling.visible_from.map_or(from, |known| known.min(from)));
+                settling.give_up_at = settling.give_up_at.or(within.map(|within| now + within));
+            }
+        }
+        // It is repeated before its time is over, and ever later the more of its calls are not answered.
+        let patience = patience * (1 << settling.calls.min(MOST_DOUBLINGS));
+        let left = settling.give_up_at.unwrap_or(lost_at).min(lost_at).saturating_duration_since(now);
+        let patience = if left.is_zero() { patience } else { patience.min(left / 2) };
+        // A copy that was sent twice would be in the DLQ twice.
+        let repeats = patience >= shortest && !matches!(settling.settlement, Settlement::Copy(_));
+        settling.repeat_at = repeats.then_some(now + patience);
+        settling.step = Step::InCall;
+        settling.calls += 1;
+        true
+    }
+
+    /// What can still be asked for at `now`, within the twelve hours.
+    pub(crate) fn longest_visibility(&self, now: Instant) -> Duration {
+        self.total_end().saturating_duration_since(now)
+    }
+
+    fn total_end(&self) -> Instant {
+        self.received_at + LONGEST_HOLD
+    }
+
+    pub(crate) fn deadline(&self, now: Instant, handler_timeout: Duration) -> Instant {
+        let total = self.last_moment();
+        now.checked_add(handler_timeout).map_or(total, |deadline| deadline.min(total))
+    }
+
+    /// When a run must end, for its message to be settled within the twelve hours.
+    pub(crate) fn last_moment(&self) -> Instant {
+        self.received_at + LONGEST_RUN
+    }
+
+    /// From when on the lease counts as lost.
+    pub(crate) fn lost_at(&self) -> Instant {
+        let margin = LOST_MARGIN.min(self.lease / 10);
+        self.leased_until.checked_sub(margin).unwrap_or(self.leased_until)
+    }
+
+    /// Returns true if the end of its lease has been seen to, whatever it is in the middle of.
+    pub(crate) fn is_past_lease(&self) -> bool {
+        self.is_lost() || matches!(self.stage, Stage::Settling(Settling { past_lease: true, .. }))
+    }
+
+    pub(crate) fn is_lost(&self) -> bool {
+        matches!(self.stage, Stage::Running(Run { lost: true, .. }))
+    }
+
+    /// When it needs a renewal, or one more beside those that are not answered; `None` once none will follow.
+    pub(crate) fn renewal_due(&self) -> Option<Instant> {
+        let beats = match &self.stage {
+            // While a claim is being given up that must not last: an answer that is lost holds a place for a lease.
+            Stage::Waiting => self.releasing.is_none(),
+            Stage::Running(run) => !run.lost,
+            Stage::Settling(_) => false,
+        };
+        // Within the last of the twelve hours there is nothing left to ask for.
+        let gains = self.leased_until + SMALLEST_GAIN <= self.total_end();
+        (beats && gains).then_some(self.renew_at)
+    }
+
+    /// Returns true if a call was about a receipt that has been replaced since.
+    pub(crate) fn is_superseded_since_call(&self, call: CallId) -> bool {
+        self.superseded_after.is_some_and(|last| call.0 <= last.0)
+    }
+
+    /// Whether a renewal asked for at `asked_at` was about a receipt that has been replaced since.
+    pub(crate) fn is_superseded_since(&self, asked_at: Instant) -> bool {
+        asked_at <= self.received_at
+    }
+
+    /// Returns true while a renewal is not answered.
+    pub(crate) fn is_renewing(&self) -> bool {
+        self.renewals > 0
+    }
+
+    /// Returns true if its settlement waits for a renewal's answer.
+    pub(crate) fn waits_for_beat(&self) -> bool {
+        matches!(self.stage, Stage::Settling(Settling { step: Step::AfterBeat, .. }))
+    }
+
+    /// A renewal was asked for. If it is not answered in time, another one follows beside it: while this one hangs, the lease
+    /// runs out.
+    pub(crate) fn renewal_asked(&mut self, now: Instant, visibility: Duration) {
+        self.renewals += 1;
+        self.renew_at = now + patience(visibility);
+    }
+
+    /// One of the renewals was answered, or counts as unanswered.
+    pub(crate) fn renewal_answered(&mut self) {
+        self.renewals = self.renewals.saturating_sub(1);
+    }
+
+    /// A call about it counts as unanswered, a renewal or a settlement.
+    pub(crate) fn call_unanswered(&mut self, is_renewal: bool) {
+        match &mut self.stage {
+            _ if is_renewal => self.renewal_answered(),
+            Stage::Settling(settling) => settling.calls = settling.calls.saturating_sub(1),
+            Stage::Waiting | Stage::Running(_) => {}
+        }
+    }
+
+    pub(crate) fn renewed(&mut self, asked_at: Instant, visibility: Duration) {
+        self.leased_until = self.leased_until.max(asked_at + visibility);
+        // An answer that comes late leaves the time of the renewal beside it.
+        self.renew_at = self.renew_at.max(asked_at + visibility / 2);
+    }
+
+    /// A renewal failed in passing: soon again, so that several tries fit into what is left.
+    pub(crate) fn renewal_failed(&mut self, now: Instant) {
+        self.renew_at = now + (self.lease / 10).min(Duration::from_secs(2));
+    }
+
+    /// When its settlement goes on without an answer.
+    pub(crate) fn settlement_due(&self) -> Option<Instant> {
+        let Stage::Settling(settling) = &self.stage else { return None };
+        match settling.step {
+            Step::Backoff(at) => Some(at),
+            Step::AfterBeat => settling.beat_until.filter(|_| self.releasing.is_none()),
+            Step::InCall => settling.repeat_at,
+            Step::Held | Step::Queued => None,
+        }
+    }
+
+    /// When this delivery needs looking at, at the latest; `None` for a lost and aborted run, which waits for nothing
+    /// but its ending.
+    pub(crate) fn next_check(&self) -> Option<Instant> {
+        let lost_at = if self.is_past_lease() { None } else { Some(self.lost_at()) };
+        let own = match &self.stage {
+            Stage::Waiting => [self.lock_wait.as_ref().and_then(LockWait::next_check), None, None],
+            Stage::Running(run) => {
+                let claim = if run.lost { None } else { run.claim.next_check() };
+                let claim = claim.into_iter().chain(run.marking.as_ref().map(Marking::ask_at)).min();
+                [run.cancelled.is_none().then_some(run.deadline), run.abort_at, claim]
+            }
+            Stage::Settling(settling) => [self.settlement_due(), settling.give_up_at, None],
+        };
+        let releasing = self.releasing.as_ref();
+        let releasing = releasing.map(|r| r.again_at.map_or(r.give_up_at, |at| at.min(r.give_up_at)));
+        own.into_iter().chain([lost_at, self.renewal_due(), releasing]).flatten().min()
+    }
+}

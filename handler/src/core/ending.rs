@@ -1,0 +1,257 @@
+//! How a run ended.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::core::claim::{JobResult, PriorRun};
+use crate::message::identity::Identity;
+
+/// How one run of a handler ended. What follows from it is decided by [`decide`](crate::decide()).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// The handler returned `Ok`.
+    Done,
+    /// The handler failed, and wants to be tried again.
+    RetryAsked {
+        /// The delay it asked for; `None` leaves it to the policy.
+        after: Option<Duration>,
+        /// Its words.
+        reason: String,
+    },
+    /// The handler knows that no attempt can succeed.
+    Rejected {
+        /// Its words.
+        reason: String,
+    },
+    /// The body is no job, or the payload does not fit its type.
+    Undecodable {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Nobody here handles this type, or not yet in this version.
+    NoHandler {
+        /// Which type and version.
+        reason: String,
+    },
+    /// The handler panicked.
+    Panicked {
+        /// The panic's message.
+        reason: String,
+    },
+    /// The attempt's time was over, and the handler has stopped.
+    TimedOut,
+    /// The process shuts down, and the handler has stopped.
+    Interrupted,
+    /// The lease, or the claim, ended under the running handler.
+    LeaseLost,
+    /// The handler failed because the process, or its machine, lacks file descriptors or memory. No attempt is counted.
+    OutOfResources {
+        /// The error in words.
+        reason: String,
+    },
+    /// The handler failed because the target that it calls is unhealthy as a whole. No attempt is counted.
+    TargetUnhealthy {
+        /// The target's problem in words.
+        reason: String,
+    },
+    /// The handler did not run: a run of the same identity has succeeded before, for another message or in another worker.
+    DoneBefore(Box<Duplicate>),
+    /// The handler did not run: the message has failed for good before.
+    Condemned {
+        /// Why it has.
+        reason: String,
+    },
+    /// The handler did not run: the job's claim or its lock is held elsewhere.
+    Held {
+        /// For how long, unless it is renewed.
+        remaining: Duration,
+        /// What is held, in words.
+        reason: String,
+    },
+    /// The handler did not run: the store of claims does not answer.
+    StoreUnavailable {
+        /// What it answers instead.
+        reason: String,
+    },
+}
+
+impl Ending {
+    /// The class of the failure; `None` if nothing has failed here.
+    pub fn class(&self) -> Option<FailureClass> {
+        match self {
+            Self::Done | Self::DoneBefore(_) | Self::Condemned { .. } | Self::Held { .. } => None,
+            Self::RetryAsked { .. } => Some(FailureClass::RetryAsked),
+            Self::Rejected { .. } => Some(FailureClass::Rejected),
+            Self::Undecodable { .. } => Some(FailureClass::Undecodable),
+            Self::NoHandler { .. } => Some(FailureClass::NoHandler),
+            Self::Panicked { .. } => Some(FailureClass::Panicked),
+            Self::TimedOut => Some(FailureClass::TimedOut),
+            Self::Interrupted => Some(FailureClass::Interrupted),
+            Self::LeaseLost => Some(FailureClass::LeaseLost),
+            Self::OutOfResources { .. } => Some(FailureClass::OutOfResources),
+            Self::TargetUnhealthy { .. } => Some(FailureClass::TargetUnhealthy),
+            Self::StoreUnavailable { .. } => Some(FailureClass::StoreUnavailable),
+        }
+    }
+
+    /// Whether a handler was run, to whatever end.
+    pub fn ran(&self) -> bool {
+        match self {
+            Self::Done
+            | Self::RetryAsked { .. }
+            | Self::Rejected { .. }
+            | Self::Undecodable { .. }
+            | Self::NoHandler { .. }
+            | Self::Panicked { .. }
+            | Self::TimedOut
+            | Self::Interrupted
+            | Self::LeaseLost
+            | Self::OutOfResources { .. }
+            | Self::TargetUnhealthy { .. } => true,
+            Self::DoneBefore(_)
+            | Self::Condemned { .. }
+            | Self::Held { .. }
+            | Self::StoreUnavailable { .. } => false,
+        }
+    }
+
+    /// Returns the reason that the run's own words are, for a host to take secrets out of it.
+    pub fn reason_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::RetryAsked { reason, .. }
+            | Self::Rejected { reason }
+            | Self::Undecodable { reason }
+            | Self::NoHandler { reason }
+            | Self::Panicked { reason }
+            | Self::Condemned { reason }
+            | Self::Held { reason, .. }
+            | Self::OutOfResources { reason }
+            | Self::TargetUnhealthy { reason }
+            | Self::StoreUnavailable { reason } => Some(reason),
+            Self::Done | Self::DoneBefore(_) | Self::TimedOut | Self::Interrupted | Self::LeaseLost => None,
+        }
+    }
+
+    /// What was in the way, in words; `None` where the job is done.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Done | Self::DoneBefore(_) => None,
+            Self::RetryAsked { reason, .. }
+            | Self::Rejected { reason }
+            | Self::Undecodable { reason }
+            | Self::NoHandler { reason }
+            | Self::Panicked { reason }
+            | Self::Condemned { reason }
+            | Self::Held { reason, .. }
+            | Self::OutOfResources { reason }
+            | Self::TargetUnhealthy { reason }
+            | Self::StoreUnavailable { reason } => Some(reason),
+            Self::TimedOut => Some("the attempt's time was over"),
+            Self::Interrupted => Some("interrupted by the shutdown"),
+            Self::LeaseLost => Some("the lease or the claim was lost"),
+        }
+    }
+}
+
+/// The class of a failed attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailureClass {
+    /// The handler wants to be tried again.
+    RetryAsked,
+    /// The handler knows that no attempt can succeed.
+    Rejected,
+    /// The body is no job, or the payload does not fit its type.
+    Undecodable,
+    /// This build has no handler for the type, or not in this version.
+    NoHandler,
+    /// The handler panicked.
+    Panicked,
+    /// The attempt's time was over.
+    TimedOut,
+    /// The process shuts down.
+    Interrupted,
+    /// The lease or the claim was lost.
+    LeaseLost,
+    /// The process lacks file descriptors or memory.
+    OutOfResources,
+    /// The target that the handler calls is unhealthy as a whole.
+    TargetUnhealthy,
+    /// The store of claims does not answer.
+    StoreUnavailable,
+}
+
+impl FailureClass {
+    /// Returns the `class` label of `drumline_failures_total`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::RetryAsked => "retry_asked",
+            Self::Rejected => "rejected",
+            Self::Undecodable => "undecodable",
+            Self::NoHandler => "no_handler",
+            Self::Panicked => "panicked",
+            Self::TimedOut => "timed_out",
+            Self::Interrupted => "interrupted",
+            Self::LeaseLost => "lease_lost",
+            Self::OutOfResources => "out_of_resources",
+            Self::TargetUnhealthy => "target_unhealthy",
+            Self::StoreUnavailable => "store_unavailable",
+        }
+    }
+}
+
+/// A job that was not run because a run of its identity has succeeded before.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Duplicate {
+    /// Why the job was there again.
+    pub cause: DuplicateCause,
+    /// The run that has done it.
+    pub prior: PriorRun,
+}
+
+/// Why a job that is done was received again: the `cause` label of `drumline_deduplicated_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DuplicateCause {
+    /// SQS delivered the message again whose run succeeded.
+    #[default]
+    Redelivered,
+    /// Another message has the same identity.
+    Duplicate,
+    /// Another message has the same identity, and its event comes from an archive's replay (SNS, EventBridge).
+    Replayed,
+}
+
+impl DuplicateCause {
+    /// The label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Redelivered => "redelivered",
+            Self::Duplicate => "duplicate",
+            Self::Replayed => "replayed",
+        }
+    }
+}
+
+/// What a finished run reports to the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// How it ended.
+    pub ending: Ending,
+    /// The job's type where it was told and has a handler: policies and metrics go by it.
+    pub job_type: Option<Arc<str>>,
+    /// The job's identity, as far as it is known: histories are kept under it.
+    pub identity: Option<Arc<Identity>>,
+    /// Which attempt it was, where the claim told; else receives are counted.
+    pub attempt: Option<NonZeroU32>,
+    /// The lock that another job holds, if the run ended as [`Held`](Ending::Held) for it.
+    pub lock: Option<Arc<str>>,
+    /// The result that the handler left: kept with the mark that its job is done.
+    pub result: Option<JobResult>,
+}
+
+impl Report {
+    /// The report of a run that left no result.
+    pub fn new(ending: Ending, job_type: Option<Arc<str>>) -> Self {
+        Self { ending, job_type, identity: None, attempt: None, lock: None, result: None }
+    }
+}

@@ -1,0 +1,352 @@
+//! What is said to SQS, and what becomes of the answers.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Disposition, Effect, Ledger};
+use crate::core::call::{Action, Call, CallError, CallId, Entry, Replies, VisibilityEntry, visibility_secs};
+use crate::core::control::CancelReason;
+use crate::core::decide::{Unrun, decide_unrun};
+use crate::core::delivery::{Delivery, DeliveryId, Settlement, Settling, Stage, Step};
+use crate::core::note::Note;
+use crate::core::policy::Acknowledge;
+use crate::core::recollection::Past;
+use crate::core::retry::{Jitter, JitterMode, RetryPolicy};
+use crate::message::sqs_message::Message;
+
+/// How failed settlements are tried again: several tries fit into the shortest sensible lease, and a throttled queue is
+/// not pressed.
+pub(super) fn settle_retry() -> RetryPolicy {
+    let policy = RetryPolicy::exponential(Duration::from_millis(200), 2.0, Duration::from_secs(5));
+    policy.expect("the numbers are in order").with_jitter(JitterMode::Equal)
+}
+
+/// The longest wait between the tries of a drain: it has little time, and ends with what it could not settle.
+const LONGEST_WAIT_IN_DRAIN: Duration = Duration::from_secs(1);
+
+/// How long a settlement waits for the answers to renewals. One that SQS carries out after that makes the message visible a
+/// lease later, see ADR 0012; a settlement that waited longer could miss its lease.
+const BEAT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often a visibility is asked for if a whole batch waits for it with its response, see also [`Policy::confirm_within`].
+///
+/// [`Policy::confirm_within`]: crate::Policy::confirm_within
+const TRIES_BEFORE_RESPONSE: u32 = 3;
+
+/// A call in the air.
+#[derive(Debug)]
+pub(super) struct InAir {
+    pub(super) deliveries: Vec<DeliveryId>,
+    pub(super) asked_at: Instant,
+    pub(super) about: About,
+}
+
+/// What the answer to a call is about.
+#[derive(Debug)]
+pub(super) enum About {
+    /// Leases, renewed for this long each.
+    Renewals(Vec<Duration>),
+    /// Deletes, or visibilities of what has ended.
+    Settlements,
+    /// A copy of this message in the DLQ.
+    Copy(Arc<Message>),
+}
+
+impl Ledger {
+    /// Has the settlement said to SQS, as soon as nothing speaks against it.
+    pub(super) fn queue_settlement(&mut self, now: Instant, id: DeliveryId) {
+        let held = self.holds_back(now);
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let renewing = delivery.is_renewing();
+        let Stage::Settling(settling) = &mut delivery.stage else { return };
+        if matches!(settling.settlement, Settlement::Copy(_))
+            && matches!(self.recollection.of(&delivery.message.id), Some(Past::Done { .. }))
+        {
+            // An earlier delivery's copy has been confirmed meanwhile.
+            return self.delete_moved(now, id);
+        }
+        if delivery.releasing.is_some() {
+            // A claim that is not free yet would keep away the worker that receives the message next.
+            settling.step = Step::AfterBeat;
+            return;
+        }
+        if renewing {
+            // A renewal that is carried out later would overwrite what is said now.
+            let until = *settling.beat_until.get_or_insert(now + BEAT_PATIENCE);
+            if now < until {
+                settling.step = Step::AfterBeat;
+                return self.check_by(Some(until));
+            }
+        }
+        if held && settling.settlement == Settlement::Visibility(Duration::ZERO) {
+            settling.step = Step::Held;
+            return;
+        }
+        settling.step = Step::Queued;
+        // Whatever waits behind in its lane cannot start before.
+        let urgent = self.lanes.get(&delivery.lane).is_some_and(|lane| lane.len() > 1);
+        match settling.settlement {
+            Settlement::Delete => self.deletes.push(now, id, urgent),
+            Settlement::Visibility(_) => self.visibilities.push(now, id, urgent),
+            Settlement::Copy(_) => self.copies.push_back(id),
+        }
+    }
+
+    /// Makes calls of what waits for them.
+    pub(super) fn flush(&mut self, now: Instant) {
+        // With nothing running, nothing will come soon to fill a batch.
+        let idle = self.running == 0;
+        while let Some(ids) = self.deletes.take(now, idle) {
+            let entry = |_: &Settlement, id, delivery: &Delivery| Entry {
+                delivery: id,
+                receipt: delivery.receipt().to_owned(),
+            };
+            let (ids, entries) = self.entries_of(now, ids, entry);
+            if !ids.is_empty() {
+                self.call(now, ids, About::Settlements, Action::Delete(entries));
+            }
+        }
+        while let Some(ids) = self.visibilities.take(now, idle) {
+            let entry = |settlement: &Settlement, id, delivery: &Delivery| {
+                let asked = if let Settlement::Visibility(visibility) = settlement {
+                    *visibility
+                } else {
+                    Duration::ZERO
+                };
+                let visibility_secs = visibility_secs(asked.min(delivery.longest_visibility(now)));
+                VisibilityEntry { delivery: id, receipt: delivery.receipt().to_owned(), visibility_secs }
+            };
+            let (ids, entries) = self.entries_of(now, ids, entry);
+            if !ids.is_empty() {
+                self.call(now, ids, About::Settlements, Action::ChangeVisibility(entries));
+            }
+        }
+        while let Some(id) = self.copies.pop_front() {
+            let copy = |settlement: &Settlement, _, delivery: &Delivery| {
+                let reason =
+                    if let Settlement::Copy(reason) = settlement { reason.clone() } else { String::new() };
+                (Arc::clone(&delivery.message), reason)
+            };
+            let (ids, copies) = self.entries_of(now, vec![id], copy);
+            for (message, reason) in copies {
+                let about = About::Copy(Arc::clone(&message));
+                self.call(now, ids.clone(), about, Action::DeadLetter { delivery: id, message, reason });
+            }
+        }
+    }
+
+    /// Those of `ids` that still wait for their call, and what it says of them.
+    fn entries_of<E>(
+        &mut self,
+        now: Instant,
+        mut ids: Vec<DeliveryId>,
+        entry: impl Fn(&Settlement, DeliveryId, &Delivery) -> E,
+    ) -> (Vec<DeliveryId>, Vec<E>) {
+        let by_response = self.policy.acknowledge == Acknowledge::ByResponse;
+        let within = by_response.then_some(self.policy.confirm_within);
+        let (mut entries, mut checks) = (Vec::with_capacity(ids.len()), None);
+        ids.retain(|id| {
+            let Some(delivery) = self.deliveries.get_mut(id) else { return false };
+            if !delivery.settlement_asked(now, within) {
+                return false;
+            }
+            checks = checks.into_iter().chain(delivery.next_check()).min();
+            let Stage::Settling(settling) = &delivery.stage else { return false };
+            entries.push(entry(&settling.settlement, *id, delivery));
+            true
+        });
+        self.check_by(checks);
+        (ids, entries)
+    }
+
+    pub(super) fn call(&mut self, now: Instant, ids: Vec<DeliveryId>, about: About, action: Action) {
+        let id = CallId(self.next_id());
+        self.calls.insert(id, InAir { deliveries: ids, asked_at: now, about });
+        self.effects.push_back(Effect::Call(Call { id, action }));
+    }
+
+    /// A call was answered. Answers may come in any order; one that comes twice is ignored.
+    pub fn called(&mut self, now: Instant, id: CallId, replies: Replies, jitter: Jitter) {
+        let Some(InAir { deliveries, asked_at, about }) = self.calls.remove(&id) else { return };
+        let unanswered = || Err(CallError::Failed("the answer does not mention this entry".to_owned()));
+        let mut replies = replies.into_iter().chain(std::iter::repeat_with(unanswered));
+        let mut renewed = 0;
+        for (index, delivery) in deliveries.into_iter().enumerate() {
+            let reply = replies.next().unwrap_or_else(unanswered);
+            match &about {
+                About::Renewals(visibilities) => {
+                    renewed += usize::from(reply.is_ok());
+                    let visibility = visibilities.get(index).copied().unwrap_or_default();
+                    self.renewal_answered(now, delivery, asked_at, visibility, reply);
+                }
+                About::Copy(message) if reply.is_ok() => self.moved(now, delivery, message),
+                About::Settlements => self.settlement_answered(now, id, delivery, reply, jitter),
+                About::Copy(_) => {
+                    self.settlement_answered(now, id, delivery, reply, jitter);
+                    if !self.deliveries.contains_key(&delivery) {
+                        self.copy_ended(delivery, Disposition::FailedPermanently);
+                    }
+                }
+            }
+        }
+        if renewed > 0 {
+            self.note(Note::Renewed(renewed));
+        }
+    }
+
+    fn renewal_answered(
+        &mut self,
+        now: Instant,
+        id: DeliveryId,
+        asked_at: Instant,
+        visibility: Duration,
+        reply: Result<(), CallError>,
+    ) {
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        delivery.renewal_answered();
+        let message = Arc::clone(&delivery.message);
+        // What SQS says of an old receipt tells nothing of the new one.
+        let counts = !delivery.is_superseded_since(asked_at);
+        let gone = counts && matches!(reply, Err(CallError::Gone(_)));
+        match &reply {
+            Ok(()) if counts => delivery.renewed(asked_at, visibility),
+            Err(_) if counts => delivery.renewal_failed(now),
+            Ok(()) | Err(_) => {}
+        }
+        if let Err(error) = reply {
+            self.note(Note::RenewalFailed { message, error: error.to_string() });
+        }
+        match self.deliveries.get(&id) {
+            // Its job ended while the renewal was in the air. Its receipt may be gone: SQS will say so.
+            Some(delivery) if delivery.waits_for_beat() => self.queue_settlement(now, id),
+            Some(delivery) if matches!(delivery.stage, Stage::Settling(_)) => {}
+            Some(_) if gone => self.lose_lease(now, id),
+            Some(delivery) => {
+                let next_check = delivery.next_check();
+                self.check_by(next_check);
+            }
+            None => {}
+        }
+    }
+
+    fn settlement_answered(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        id: DeliveryId,
+        reply: Result<(), CallError>,
+        jitter: Jitter,
+    ) {
+        let waits_for_answer = self.policy.acknowledge == Acknowledge::ByResponse;
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let message = Arc::clone(&delivery.message);
+        let superseded = delivery.is_superseded_since_call(call);
+        let Stage::Settling(settling) = &mut delivery.stage else { return };
+        if settling.calls == 0 {
+            return;
+        }
+        settling.calls -= 1;
+        // Another call is on its way, in the air or due: what comes of that counts.
+        let repeated = settling.calls > 0 || settling.step != Step::InCall;
+        match reply {
+            // The old receipt was answered; the message is here again under a new one.
+            Ok(()) | Err(CallError::Gone(_)) if superseded && repeated => {}
+            Ok(()) | Err(CallError::Gone(_)) if superseded => self.queue_settlement(now, id),
+            Ok(()) => {
+                let deleted = settling.settlement == Settlement::Delete;
+                self.note(Note::Settled(message));
+                if deleted {
+                    self.remove(now, id);
+                } else {
+                    self.remove_unconfirmed(now, id);
+                }
+            }
+            Err(CallError::Gone(error)) => self.give_up(now, id, error),
+            Err(CallError::Refused(error)) if matches!(settling.settlement, Settlement::Visibility(_)) => {
+                self.note(Note::Refused { message, error });
+                self.remove_unconfirmed(now, id);
+            }
+            Err(CallError::Failed(error))
+                if waits_for_answer
+                    && settling.tries + 1 >= TRIES_BEFORE_RESPONSE
+                    && matches!(settling.settlement, Settlement::Visibility(_)) =>
+            {
+                self.give_up(now, id, error);
+            }
+            Err(CallError::Failed(error) | CallError::Refused(error)) if settling.step != Step::InCall => {
+                self.note(Note::CallFailed { message, error });
+            }
+            Err(CallError::Failed(error) | CallError::Refused(error)) => {
+                settling.tries = settling.tries.saturating_add(1);
+                let tries = NonZeroU32::new(settling.tries).unwrap_or(NonZeroU32::MIN);
+                let longest = if self.draining.is_some() { LONGEST_WAIT_IN_DRAIN } else { Duration::MAX };
+                let delay = self.settle_retry.delay(tries, jitter).min(longest);
+                settling.step = Step::Backoff(now + delay);
+                let next_check = delivery.next_check();
+                self.check_by(next_check);
+                self.note(Note::CallFailed { message, error });
+            }
+        }
+    }
+
+    /// The copy is in the DLQ: what is left of the message is to be deleted, also where it comes back once more, and
+    /// where its lease has ended meanwhile.
+    fn moved(&mut self, now: Instant, id: DeliveryId, message: &Arc<Message>) {
+        self.learn(message, Past::Done { at: now });
+        self.note(Note::Moved(Arc::clone(message)));
+        self.delete_moved(now, id);
+    }
+
+    fn delete_moved(&mut self, now: Instant, id: DeliveryId) {
+        self.copy_ended(id, Disposition::DeadLettered);
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Stage::Settling(settling) = &mut delivery.stage else { return };
+        match self.policy.acknowledge {
+            Acknowledge::ByDelete => {
+                *settling = Settling::new(Settlement::Delete);
+                self.queue_settlement(now, id);
+            }
+            Acknowledge::ByResponse => self.remove(now, id),
+        }
+    }
+
+    /// The lease has ended under a delivery, or counts as ended.
+    pub(super) fn lose_lease(&mut self, now: Instant, id: DeliveryId) {
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let message = Arc::clone(&delivery.message);
+        match &mut delivery.stage {
+            Stage::Waiting => {
+                let outcome = decide_unrun(Unrun::LeaseLost, self.recollection.of(&message.id));
+                self.note(Note::LeaseLost(message));
+                self.conclude_unrun(now, id, outcome);
+            }
+            // Told already, by time or by SQS.
+            Stage::Running(run) if run.lost => {}
+            Stage::Running(run) => {
+                run.lost = true;
+                self.note(Note::LeaseLost(message));
+                self.cancel(now, id, CancelReason::LeaseLost);
+            }
+            // The message may be received elsewhere from now on, but its job is done: deleting it spares a second run. A
+            // standard queue accepts that after the lease's end as well.
+            Stage::Settling(settling)
+                if self.draining.is_some() && settling.settlement == Settlement::Delete =>
+            {
+                settling.past_lease = true;
+            }
+            Stage::Settling(settling) => {
+                let error = format!("the lease ended after {} tries", settling.tries);
+                self.give_up(now, id, error);
+            }
+        }
+    }
+
+    /// A delivery leaves without SQS's confirmation.
+    pub(super) fn give_up(&mut self, now: Instant, id: DeliveryId, error: String) {
+        let Some(delivery) = self.deliveries.get(&id) else { return };
+        let message = Arc::clone(&delivery.message);
+        self.note(Note::Unsettled { message, error });
+        self.remove_unconfirmed(now, id);
+    }
+}

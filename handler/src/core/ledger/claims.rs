@@ -1,0 +1,334 @@
+//! The life of a claim: granted to a run, renewed with the lease, and ended by the mark that the job is done or by its
+//! release, before the message goes back.
+//!
+//! A store that does not answer ends no run and undoes no success: the ledger asks again, and only the store's
+//! [`Lost`](Held::Lost) takes a claim away. See ADR 0011.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::drain::Drain;
+use super::{Effect, Ledger, SETTLE_TIME, STOP_TIME};
+use crate::core::claim::{Claim, ClaimStep, Claimed, Held, MarkError, Surrender};
+use crate::core::claim_lease::{Asking, RunClaim, Waits, claim_length};
+use crate::core::control::CancelReason;
+use crate::core::decide::{MarkDecision, decide_mark};
+use crate::core::delivery::{DeliveryId, Releasing, Run, Stage};
+use crate::core::ending::{Ending, Report};
+use crate::core::marking::Marking;
+use crate::core::note::Note;
+use crate::core::policy::Claims;
+use crate::core::retry::Jitter;
+
+/// How long a message waits for its claim to be released: longer than an answer takes, and short against any backoff.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(3);
+
+/// The same during a drain, whose last calls have little time.
+const RELEASE_PATIENCE_IN_DRAIN: Duration = Duration::from_secs(1);
+
+impl Ledger {
+    /// For how long a claim that is asked for now is to last.
+    pub(super) fn claim_length(&self, now: Instant) -> Duration {
+        let over_in = self.drain_expected_at.map(|at| at.saturating_duration_since(now) + SETTLE_TIME);
+        claim_length(self.policy.lease, over_in)
+    }
+
+    /// The claim of a run that starts.
+    pub(super) fn new_claim(&self, now: Instant, length: Duration) -> RunClaim {
+        match self.policy.claims {
+            Claims::Off => RunClaim::None,
+            Claims::Required | Claims::BestEffort => RunClaim::Asking(Asking::new(now, length)),
+        }
+    }
+
+    /// The store answered a run's request for a claim, or did not; the run goes on with a claim, and waits for
+    /// [`Effect::Claim`] without an answer. Answers that come twice or late are ignored.
+    pub fn claimed(&mut self, now: Instant, id: DeliveryId, answer: Claimed) {
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Stage::Running(run) = &mut delivery.stage else { return };
+        let RunClaim::Asking(asking) = &mut run.claim else { return };
+        match answer {
+            Claimed::Granted(claim) => {
+                run.claim = RunClaim::Held(asking.granted(claim));
+                self.ends_lock_wait(now, id);
+            }
+            Claimed::TakenOver(claim, takeover) => {
+                run.claim = RunClaim::Held(asking.granted(Arc::clone(&claim)));
+                self.ends_lock_wait(now, id);
+                self.taken_over(now, id, claim, takeover);
+            }
+            Claimed::Unanswered(_) if self.policy.claims == Claims::BestEffort => {
+                run.claim = RunClaim::None;
+                if !self.waits_unclaimed(now, id) {
+                    self.go_on(now, id);
+                }
+            }
+            Claimed::Unanswered(_) if run.cancelled.is_some() => asking.stop(),
+            Claimed::Unanswered(_) => {
+                if !asking.unanswered(now) {
+                    asking.stop();
+                    self.effects.push_back(Effect::Claim(id, ClaimStep::GiveUp));
+                }
+            }
+        }
+        let next_check = self.deliveries.get(&id).and_then(|delivery| delivery.next_check());
+        self.check_by(next_check);
+    }
+
+    /// A renewal of this claim was answered; the error is the store's, which does not answer as it should: the handler goes on.
+    /// An answer about the claim of an earlier run is ignored.
+    pub fn claim_renewed(
+        &mut self,
+        now: Instant,
+        id: DeliveryId,
+        claim: &Claim,
+        reply: Result<Held, String>,
+    ) {
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let message = Arc::clone(&delivery.message);
+        let Stage::Running(run) = &mut delivery.stage else { return };
+        let RunClaim::Held(lease) = &mut run.claim else { return };
+        if run.lost || *lease.claim != *claim {
+            return;
+        }
+        match reply {
+            Ok(Held::Ours) => lease.renewed(),
+            // The mark may be written and its answer lost: the claim of a done job cannot be renewed. Only the answer to a mark
+            // decides.
+            Ok(Held::Lost) if run.marking.is_some() => {
+                lease.renewed();
+                return self.ask_mark(now, id);
+            }
+            Ok(Held::Lost) => return self.lose_claim(now, id),
+            Err(error) => {
+                if lease.renewal_failed(now) {
+                    self.note(Note::ClaimRenewalFailed { message, error });
+                }
+            }
+        }
+        let next_check = self.deliveries.get(&id).and_then(|delivery| delivery.next_check());
+        self.check_by(next_check);
+    }
+
+    /// The claim is another run's: its own run is stopped like one whose lease was lost.
+    fn lose_claim(&mut self, now: Instant, id: DeliveryId) {
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Stage::Running(run) = &mut delivery.stage else { return };
+        run.lost = true;
+        if let RunClaim::Held(lease) = &mut run.claim {
+            lease.lost = true;
+        }
+        let is_marking = run.marking.is_some();
+        let message = Arc::clone(&delivery.message);
+        self.note(Note::ClaimLost(message));
+        if is_marking {
+            self.conclude_marking(now, id);
+        } else {
+            self.cancel(now, id, CancelReason::LeaseLost);
+        }
+    }
+
+    /// Begins the mark of a job whose handler has succeeded under its claim; returns the report of any other run.
+    pub(super) fn begin_marking(&mut self, now: Instant, id: DeliveryId, report: Report) -> Option<Report> {
+        let last_mark = self.draining.as_ref().map(Drain::last_mark);
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return Some(report) };
+        let last_moment = delivery.last_moment();
+        let Stage::Running(run) = &mut delivery.stage else { return Some(report) };
+        if run.marking.is_some() {
+            // It has ended before.
+            return None;
+        }
+        let RunClaim::Held(lease) = &run.claim else { return Some(report) };
+        if report.ending != Ending::Done || lease.lost {
+            return Some(report);
+        }
+        // The time-out of the attempt ends with its handler. A shutdown and a lost lease leave little time for the mark.
+        run.deadline = last_moment;
+        if run.cancelled == Some(CancelReason::TimedOut) && !run.lost {
+            run.cancelled = None;
+        }
+        let give_up_at = last_mark.map_or(now + STOP_TIME, |last| last.min(now + STOP_TIME));
+        run.abort_at = run.cancelled.map(|_| give_up_at);
+        run.marking = Some(Marking::new(now, report));
+        self.ask_mark(now, id);
+        None
+    }
+
+    /// Asks the store to mark the job as done, and asks again later.
+    pub(super) fn ask_mark(&mut self, now: Instant, id: DeliveryId) {
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Stage::Running(Run { marking: Some(marking), claim: RunClaim::Held(lease), .. }) =
+            &mut delivery.stage
+        else {
+            return;
+        };
+        marking.ask(now);
+        let (claim, result) = (Arc::clone(&lease.claim), marking.report.result.clone());
+        let next_check = delivery.next_check();
+        self.effects.push_back(Effect::Mark { delivery: id, claim, result });
+        self.check_by(next_check);
+    }
+
+    /// The mark of a done job was answered. Answers that come twice or late are ignored.
+    pub fn marked(&mut self, now: Instant, id: DeliveryId, reply: Result<Held, MarkError>) {
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let message = Arc::clone(&delivery.message);
+        let Stage::Running(Run { marking: Some(marking), claim: RunClaim::Held(lease), .. }) =
+            &mut delivery.stage
+        else {
+            return;
+        };
+        let job_id = Arc::clone(lease.claim.identity.job_id());
+        let decision = decide_mark(self.policy.claims, &reply, marking.report.result.is_some());
+        let error = || reply.err().map(|error| error.to_string()).unwrap_or_default();
+        match decision {
+            MarkDecision::Marked => self.conclude_marking(now, id),
+            MarkDecision::Lost => self.lose_claim(now, id),
+            MarkDecision::Again => {
+                let is_first = marking.failed(now);
+                let next_check = delivery.next_check();
+                self.check_by(next_check);
+                if is_first {
+                    self.note(Note::MarkFailed { message, job_id, error: error() });
+                }
+            }
+            MarkDecision::WithoutResult => {
+                marking.report.result = None;
+                self.note(Note::ResultRefused { message, error: error() });
+                self.ask_mark(now, id);
+            }
+            MarkDecision::Unmarked => self.conclude_unmarked(now, id, error()),
+        }
+    }
+
+    /// The message of a done job leaves without its mark. A rerun would be certain without the deletion; a duplicate under
+    /// the same identity is only possible.
+    pub(super) fn conclude_unmarked(&mut self, now: Instant, id: DeliveryId, error: String) {
+        if let Some(delivery) = self.deliveries.get(&id)
+            && let Stage::Running(Run { claim: RunClaim::Held(lease), lost: false, .. }) = &delivery.stage
+        {
+            let (message, job_id) =
+                (Arc::clone(&delivery.message), Arc::clone(lease.claim.identity.job_id()));
+            self.note(Note::Unmarked { message, job_id, error });
+        }
+        self.conclude_marking(now, id);
+    }
+
+    /// The ledger's time is over: what is done needs no other run.
+    pub(super) fn conclude_all_unmarked(&mut self, now: Instant) {
+        let is_marking = |stage: &Stage| matches!(stage, Stage::Running(Run { marking: Some(_), .. }));
+        let ids = self.deliveries.iter().filter(|(_, delivery)| is_marking(&delivery.stage));
+        for id in ids.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.conclude_unmarked(now, id, "the time is over".to_owned());
+        }
+    }
+
+    fn conclude_marking(&mut self, now: Instant, id: DeliveryId) {
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Stage::Running(run) = &mut delivery.stage else { return };
+        let Some(Marking { report, ended_at, .. }) = run.marking.take() else { return };
+        // No backoff follows from a success.
+        self.conclude_run(now, id, report, ended_at, Jitter::new(0));
+    }
+
+    /// Releases the claim of an ended run. No call about its message is made before that is done: the worker that receives
+    /// it next must find the claim free.
+    pub(super) fn release_claim(&mut self, now: Instant, id: DeliveryId, how: Surrender) {
+        let draining = self.draining.is_some();
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Stage::Running(Run { claim: RunClaim::Held(lease), .. }) = &delivery.stage else { return };
+        let claim = Arc::clone(&lease.claim);
+        let patience = if draining { RELEASE_PATIENCE_IN_DRAIN } else { RELEASE_PATIENCE };
+        delivery.releasing = Some(Releasing {
+            claim: Arc::clone(&claim),
+            how: how.clone(),
+            again_at: None,
+            give_up_at: now + patience,
+            waits: Waits::new(),
+        });
+        let next_check = delivery.next_check();
+        self.check_by(next_check);
+        self.effects.push_back(Effect::ReleaseClaim { delivery: id, claim, how });
+    }
+
+    /// This claim was released; the error is the store's, which does not answer as it should. An answer about the claim of an
+    /// earlier run is ignored.
+    #[allow(clippy::needless_pass_by_value, reason = "as the other answers of the store")]
+    pub fn claim_released(
+        &mut self,
+        now: Instant,
+        id: DeliveryId,
+        claim: &Claim,
+        reply: Result<Held, String>,
+    ) {
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Some(releasing) = delivery.releasing.as_mut().filter(|releasing| *releasing.claim == *claim)
+        else {
+            return;
+        };
+        if reply.is_err() {
+            releasing.again_at = Some(now + releasing.waits.next());
+            let next_check = delivery.next_check();
+            return self.check_by(next_check);
+        }
+        self.claim_is_free(now, id, claim);
+    }
+
+    /// The claim of an ended run keeps its message no longer from what follows.
+    fn claim_is_free(&mut self, now: Instant, id: DeliveryId, claim: &Claim) {
+        if let Some(delivery) = self.deliveries.get_mut(&id) {
+            delivery.releasing = None;
+        }
+        self.queue_settlement(now, id);
+        self.ready_again(now, id);
+        self.lock_is_free(now, claim);
+    }
+
+    /// Does what is due for the claim of a delivery, except for its renewal.
+    pub(super) fn check_claim(&mut self, now: Instant, id: DeliveryId) {
+        let length = self.claim_length(now);
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        if let Some(releasing) = &mut delivery.releasing {
+            if releasing.give_up_at <= now {
+                let claim = Arc::clone(&releasing.claim);
+                let message = Arc::clone(&delivery.message);
+                self.note(Note::ClaimNotReleased(message));
+                return self.claim_is_free(now, id, &claim);
+            }
+            if releasing.again_at.is_some_and(|at| at <= now) {
+                releasing.again_at = None;
+                let (claim, how) = (Arc::clone(&releasing.claim), releasing.how.clone());
+                self.effects.push_back(Effect::ReleaseClaim { delivery: id, claim, how });
+            }
+            return;
+        }
+        let Stage::Running(run) = &mut delivery.stage else { return };
+        match &mut run.claim {
+            RunClaim::Asking(asking) if asking.is_due(now) => {
+                asking.ask(now, length);
+                self.effects.push_back(Effect::Claim(id, ClaimStep::Ask(length)));
+            }
+            RunClaim::Held(_) if run.marking.as_ref().is_some_and(|marking| marking.ask_at() <= now) => {
+                self.ask_mark(now, id);
+            }
+            RunClaim::None | RunClaim::Asking(_) | RunClaim::Held(_) => {}
+        }
+    }
+
+    /// Renews every claim that is due; those that would be soon go along with the leases.
+    pub(super) fn renew_claims(&mut self, now: Instant, with_leases: bool) {
+        let soon = if with_leases { now + self.policy.lease / 8 } else { now };
+        let length = self.claim_length(now);
+        for (id, delivery) in &mut self.deliveries {
+            let Stage::Running(Run { claim: RunClaim::Held(lease), lost: false, .. }) = &mut delivery.stage
+            else {
+                continue;
+            };
+            if lease.is_due(now, soon) {
+                lease.ask(now, length);
+                let claim = Arc::clone(&lease.claim);
+                self.effects.push_back(Effect::RenewClaim { delivery: *id, claim, length });
+            }
+        }
+    }
+}

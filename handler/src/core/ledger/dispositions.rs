@@ -1,0 +1,115 @@
+//! The final disposition of each delivery's message: the one result that a host's own answer depends on.
+//!
+//! It is final with the outcome, except for a message that is copied into the DLQ: whether its original may be deleted
+//! depends on SQS's answer, which may arrive after the delivery has left.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::answers::{About, InAir};
+use super::clock::CALL_PATIENCE;
+use super::{Effect, Ledger};
+use crate::core::call::CallId;
+use crate::core::delivery::DeliveryId;
+use crate::core::outcome::Outcome;
+use crate::core::policy::DeadLetterPath;
+use crate::message::sqs_message::Message;
+
+/// The final disposition of a message, for the host of its ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Disposition {
+    /// Its job is done: the message may be deleted. A ledger that acknowledges by deletes asks for that itself.
+    Done,
+    /// It failed permanently, and SQS has confirmed a copy in the DLQ: the message may be deleted.
+    DeadLettered,
+    /// It failed permanently and must stay in the queue: only the redrive policy may take it.
+    FailedPermanently,
+    /// It must stay in the queue, and is redelivered.
+    Returned,
+}
+
+impl Disposition {
+    /// Returns true if the host may delete the message.
+    pub fn may_be_deleted(self) -> bool {
+        match self {
+            Self::Done | Self::DeadLettered => true,
+            Self::FailedPermanently | Self::Returned => false,
+        }
+    }
+
+    /// Returns true if no attempt at the message can succeed.
+    pub fn failed_permanently(self) -> bool {
+        match self {
+            Self::DeadLettered | Self::FailedPermanently => true,
+            Self::Done | Self::Returned => false,
+        }
+    }
+}
+
+impl Ledger {
+    /// Reports the disposition that follows from an outcome, unless a copy decides about it.
+    pub(super) fn dispose(&mut self, delivery: DeliveryId, message: &Arc<Message>, outcome: &Outcome) {
+        let message = Arc::clone(message);
+        let disposition = match outcome {
+            Outcome::Ack => Disposition::Done,
+            Outcome::RetryAfter(_) | Outcome::Release | Outcome::LeaseLost => Disposition::Returned,
+            Outcome::DeadLetter(_) => match self.policy.dead_letter {
+                DeadLetterPath::Redrive | DeadLetterPath::Nowhere => Disposition::FailedPermanently,
+                DeadLetterPath::Copy => {
+                    self.copying.insert(delivery, message);
+                    return;
+                }
+            },
+        };
+        self.effects.push_back(Effect::Finished { delivery, message, disposition });
+    }
+
+    /// Reports the disposition of a message that was to be copied, once.
+    pub(super) fn copy_ended(&mut self, delivery: DeliveryId, disposition: Disposition) {
+        if let Some(message) = self.copying.remove(&delivery) {
+            self.effects.push_back(Effect::Finished { delivery, message, disposition });
+        }
+    }
+
+    /// A delivery leaves. An answer that is still to come decides about its copy.
+    pub(super) fn leaves_uncopied(&mut self, delivery: DeliveryId) {
+        if self.copying.is_empty() {
+            return;
+        }
+        let copies =
+            |call: &InAir| matches!(call.about, About::Copy(_)) && call.deliveries.contains(&delivery);
+        if self.calls.values().any(copies) {
+            self.check_by(self.next_copy_check());
+        } else {
+            self.copy_ended(delivery, Disposition::FailedPermanently);
+        }
+    }
+
+    /// When the oldest copy that is still in flight counts as unanswered.
+    pub(super) fn next_copy_check(&self) -> Option<Instant> {
+        if self.copying.is_empty() {
+            return None;
+        }
+        let copies = self.calls.values().filter(|call| matches!(call.about, About::Copy(_)));
+        copies.map(|call| call.asked_at + CALL_PATIENCE).min()
+    }
+
+    /// A call was not answered and never will be.
+    pub(super) fn call_forgotten(&mut self, call: CallId) {
+        let Some(call) = self.calls.remove(&call) else { return };
+        for id in call.deliveries {
+            match self.deliveries.get_mut(&id) {
+                Some(delivery) => delivery.call_unanswered(matches!(call.about, About::Renewals(_))),
+                None => self.copy_ended(id, Disposition::FailedPermanently),
+            }
+        }
+    }
+
+    /// The ledger's time is over: no answer counts any more.
+    pub(super) fn no_more_copies(&mut self) {
+        while let Some((delivery, message)) = self.copying.pop_first() {
+            let disposition = Disposition::FailedPermanently;
+            self.effects.push_back(Effect::Finished { delivery, message, disposition });
+        }
+    }
+}

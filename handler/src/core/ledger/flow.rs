@@ -1,0 +1,370 @@
+//! The message's way: taken in, started, ended, concluded.
+
+use std::collections::hash_map::Entry;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Effect, Ledger, Start};
+use crate::core::call::CallId;
+use crate::core::control::CancelReason;
+use crate::core::decide::{
+    Facts, RunDecision, Unrun, decide_run, decide_start, decide_unrun, hidden_without_dlq,
+};
+use crate::core::delivery::{Delivery, DeliveryId, Run, Settlement, Settling, Stage};
+use crate::core::ending::Report;
+use crate::core::note::{Note, RunFacts};
+use crate::core::outcome::Outcome;
+use crate::core::policy::{Acknowledge, CrashEvidence, DeadLetterPath};
+use crate::core::recollection::Past;
+use crate::core::retry::Jitter;
+use crate::message::sqs_message::Message;
+
+/// How much longer than its predecessor a message of a FIFO group stays hidden: time enough for the predecessor to be
+/// received alone, and for the redrive policy to take one that has failed for good.
+const BEHIND: Duration = Duration::from_secs(2);
+
+impl Ledger {
+    pub(super) fn take_in(&mut self, at: Instant, message: Message) {
+        let lane: Arc<str> = match &message.group {
+            _ if self.policy.fifo && self.policy.one_lane => Arc::default(),
+            Some(group) if self.policy.fifo => group.as_str().into(),
+            // SQS always tells the group. Where somebody else does not, each may be the next one's predecessor.
+            None if self.policy.fifo => Arc::default(),
+            _ => Arc::clone(&message.id),
+        };
+        let deliveries = &self.deliveries;
+        let same =
+            |id: &&DeliveryId| deliveries.get(id).is_some_and(|d| d.message.id == message.id && !d.is_lost());
+        let known = self.lanes.get(&lane).and_then(|ids| ids.iter().find(same).copied());
+        if let Some(known) = known
+            && !deliveries.get(&known).is_some_and(|delivery| delivery.is_back(at))
+        {
+            return self.supersede(at, known, message.receipt);
+        }
+        let id = DeliveryId(self.next_id());
+        let delivery = Delivery::new(Arc::new(message), Arc::clone(&lane), self.policy.lease, at);
+        self.check_by(delivery.next_check());
+        let place = known.and_then(|known| self.remove_superseded(at, &lane, known));
+        let lane = self.lanes.entry(lane).or_default();
+        lane.insert(place.unwrap_or(lane.len()), id);
+        let is_head = lane.first() == Some(&id);
+        self.deliveries.insert(id, Box::new(delivery));
+        self.waiting += 1;
+        if let Some(delivery) = self.deliveries.get(&id) {
+            self.pauses.keep_fresh(&delivery.message.id);
+        }
+        // A receive that was given up for lost may still bring messages for which there is no place any more.
+        let places = self.policy.concurrency.get() + self.lock_waits.asking();
+        let no_place = self.receives.is_some() && self.waiting + self.running > places;
+        if no_place || self.is_released_at_once(id) {
+            self.conclude_released(at, id, Duration::ZERO);
+        } else if is_head {
+            self.make_ready(at, id);
+        }
+    }
+
+    /// A message is back before the answer to the call that gave it back: the earlier delivery leaves. Tells its place in
+    /// the lane, unless others have joined the lane since: nobody knows whether those came before it in the group.
+    fn remove_superseded(&mut self, at: Instant, lane: &str, earlier: DeliveryId) -> Option<usize> {
+        let message = Arc::clone(&self.deliveries.get(&earlier)?.message);
+        self.note(Note::Settled(message));
+        if self.next_waiting(lane, earlier).is_some() {
+            self.remove_unconfirmed(at, earlier);
+            return None;
+        }
+        self.deliveries.remove(&earlier);
+        let ids = self.lanes.get_mut(lane)?;
+        let place = ids.iter().position(|id| *id == earlier)?;
+        ids.remove(place);
+        Some(place)
+    }
+
+    fn supersede(&mut self, at: Instant, id: DeliveryId, receipt: String) {
+        let last_call = CallId(self.last_id);
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        delivery.superseded(receipt, at, last_call);
+        let (next_check, message) = (delivery.next_check(), Arc::clone(&delivery.message));
+        self.check_by(next_check);
+        self.note(Note::ReceivedAgain(message));
+    }
+
+    /// The head of a lane may start, at once or when its turn alone has come.
+    pub(super) fn make_ready(&mut self, now: Instant, id: DeliveryId) {
+        let Some(delivery) = self.deliveries.get(&id) else { return };
+        if !matches!(delivery.stage, Stage::Waiting) || delivery.lock_wait.is_some() {
+            return;
+        }
+        if self.draining.is_some() {
+            // It was kept for as long as its predecessor ran.
+            return self.conclude_released(now, id, Duration::ZERO);
+        }
+        if self.policy.crash_evidence == CrashEvidence::Store || !self.waits_by_receives(now, id, false) {
+            self.ready.push_back(id);
+        }
+    }
+
+    pub(super) fn start_ready(&mut self, now: Instant) {
+        if self.pauses.keeps_in_hand() {
+            return self.start_probe(now);
+        }
+        while self.running < self.policy.concurrency.get() && !self.isolation.is_running() {
+            let Some(id) = self.ready.pop_front() else { break };
+            self.begin(now, id);
+        }
+        self.start_suspects(now);
+    }
+
+    /// Starts a delivery, unless it has been given back meanwhile or needs no run; tells whether it runs.
+    pub(super) fn begin(&mut self, now: Instant, id: DeliveryId) -> bool {
+        let claim_length = self.claim_length(now);
+        let claim = self.new_claim(now, claim_length);
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return false };
+        if !matches!(delivery.stage, Stage::Waiting) || delivery.releasing.is_some() {
+            return false;
+        }
+        let message = Arc::clone(&delivery.message);
+        if let Some(outcome) = decide_start(self.recollection.of(&message.id)) {
+            self.conclude_unrun(now, id, outcome);
+            return false;
+        }
+        let deadline = delivery.deadline(now, self.policy.handler_timeout);
+        let run = Run {
+            started_at: now,
+            deadline,
+            cancelled: None,
+            abort_at: None,
+            lost: false,
+            claim,
+            marking: None,
+        };
+        delivery.stage = Stage::Running(run);
+        let next_check = delivery.next_check();
+        self.check_by(next_check);
+        self.waiting -= 1;
+        self.running += 1;
+        let attempt = attempt(&message);
+        let deadline = self.drain_expected_at.map_or(deadline, |drain| deadline.min(drain));
+        self.effects.push_back(Effect::Start(Start {
+            delivery: id,
+            message,
+            attempt,
+            deadline,
+            claim_length,
+        }));
+        true
+    }
+
+    /// A run has ended. Told once for every start; anything else is ignored. A job that succeeded under a claim is marked as
+    /// done first.
+    pub fn ended(&mut self, now: Instant, id: DeliveryId, report: Report, jitter: Jitter) {
+        if let Some(report) = self.begin_marking(now, id, report) {
+            self.conclude_run(now, id, report, now, jitter);
+        }
+    }
+
+    /// Decides about a run whose handler ended at `ended_at`.
+    pub(super) fn conclude_run(
+        &mut self,
+        now: Instant,
+        id: DeliveryId,
+        report: Report,
+        ended_at: Instant,
+        jitter: Jitter,
+    ) {
+        let Some(delivery) = self.deliveries.get(&id) else { return };
+        let Stage::Running(run) = &delivery.stage else { return };
+        let message = Arc::clone(&delivery.message);
+        let stopped = if run.lost { Some(CancelReason::LeaseLost) } else { run.cancelled };
+        let receives = attempt(&message);
+        let attempt = report.attempt.unwrap_or(receives);
+        let took = ended_at.saturating_duration_since(run.started_at);
+        let was_probe = self.pauses.probe_ended(id);
+        if self.keeps_unattempted(now, id, stopped, &report.ending, was_probe) {
+            let Report { ending, job_type, identity, .. } = report;
+            return self.keep(
+                now,
+                id,
+                RunFacts { job_type, identity, attempt, ending, took, last_attempt: false },
+                was_probe,
+            );
+        }
+        if let Some(lock) = self.lock_to_wait_for(now, id, stopped, &report) {
+            return self.park(now, id, &lock, jitter);
+        }
+        let Some(delivery) = self.deliveries.get(&id) else { return };
+        let facts = Facts {
+            attempt,
+            receives,
+            job_type: report.job_type.as_deref(),
+            longest_delay: delivery.longest_visibility(now),
+        };
+        let decision = decide_run(&self.policy, &facts, stopped, report.ending, now, jitter);
+        let RunDecision { ending, outcome, past, surrender, last_attempt } = decision;
+        // The claim of a job that is done ends with its mark, or by itself.
+        if matches!(past, Past::Done { .. }) {
+            self.free_lock_of(now, id);
+        } else {
+            self.release_claim(now, id, surrender);
+        }
+        self.learn(&message, past);
+        let Report { job_type, identity, .. } = report;
+        let facts = RunFacts { job_type, identity, attempt, ending, took, last_attempt };
+        self.conclude(now, id, outcome, Some(facts));
+    }
+
+    /// Remembers the latest state of a message, here and in the host.
+    pub(super) fn learn(&mut self, message: &Arc<Message>, past: Past) {
+        self.recollection.learn(Arc::clone(&message.id), past.clone());
+        self.effects.push_back(Effect::Remember { message: Arc::clone(message), past });
+    }
+
+    /// A delivery has its outcome: SQS hears of it, and so does the rest of its lane.
+    pub(super) fn conclude(&mut self, now: Instant, id: DeliveryId, outcome: Outcome, run: Option<RunFacts>) {
+        let was_parked = self.ends_lock_wait(now, id);
+        let Some(delivery) = self.deliveries.get(&id) else { return };
+        match delivery.stage {
+            Stage::Waiting if was_parked => {}
+            Stage::Waiting => self.waiting -= 1,
+            Stage::Running(_) => self.running -= 1,
+            Stage::Settling(_) => return,
+        }
+        let ran = run.as_ref().is_some_and(|run| run.ending.ran());
+        self.isolation.concluded(now, id, ran);
+        let (message, lane) = (Arc::clone(&delivery.message), Arc::clone(&delivery.lane));
+        self.count_drained(&outcome, run.is_some());
+        let job_type = run.as_ref().and_then(|run| run.job_type.clone());
+        let stops_lane = self.policy.fifo && outcome != Outcome::Ack;
+        let released = outcome == Outcome::Release;
+        self.dispose(id, &message, &outcome);
+        self.note(Note::Decided { delivery: id, message, outcome: outcome.clone(), run });
+        self.settle(now, id, outcome, job_type.as_deref());
+        if stops_lane {
+            let hidden_for = self.hidden_behind(id, released);
+            self.conclude_lane_released(now, &lane, id, hidden_for);
+        }
+    }
+
+    /// How long what was behind `id` in its lane stays hidden when it is given back.
+    ///
+    /// A little longer than what it was behind: visible before that, it could overtake it; visible together with it, it
+    /// would be received with it every time, and follow it into the DLQ without ever having been run. See ADR 0005.
+    fn hidden_behind(&self, id: DeliveryId, released: bool) -> Duration {
+        let Some(delivery) = self.deliveries.get(&id) else { return BEHIND };
+        match &delivery.stage {
+            _ if released => delivery.hidden_for,
+            Stage::Settling(Settling { settlement: Settlement::Visibility(delay), .. }) => {
+                delay.saturating_add(BEHIND)
+            }
+            _ => BEHIND,
+        }
+    }
+
+    /// Gives back what has not started. A job that is done needs no run any more, by whomever, but its deletion.
+    pub(super) fn conclude_released(&mut self, now: Instant, id: DeliveryId, hidden_for: Duration) {
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        if !matches!(delivery.stage, Stage::Waiting) {
+            // It went with its lane.
+            return;
+        }
+        delivery.hidden_for = hidden_for;
+        let message = Arc::clone(&delivery.message);
+        let past = self.recollection.of(&message.id);
+        let outcome = decide_unrun(Unrun::GivenBack, past);
+        if past.is_none() {
+            // Its receives are accounted for from here on: it did not come back because it killed anything.
+            self.learn(&message, Past::Survived);
+        }
+        self.conclude_unrun(now, id, outcome);
+    }
+
+    /// A delivery has its outcome without a run.
+    pub(super) fn conclude_unrun(&mut self, now: Instant, id: DeliveryId, outcome: Outcome) {
+        let Some(delivery) = self.deliveries.get(&id) else { return };
+        if let (Outcome::Ack, Some(Past::Done { at })) =
+            (&outcome, self.recollection.of(&delivery.message.id))
+        {
+            let (message, done_at) = (Arc::clone(&delivery.message), *at);
+            self.note(Note::Deduplicated { message, done_at });
+        }
+        self.conclude(now, id, outcome, None);
+    }
+
+    /// Nothing may overtake what stays in the queue: all that wait behind it in its lane go back, in order.
+    fn conclude_lane_released(&mut self, now: Instant, lane: &str, id: DeliveryId, hidden_for: Duration) {
+        while let Some(next) = self.next_waiting(lane, id) {
+            self.conclude_released(now, next, hidden_for);
+        }
+    }
+
+    fn next_waiting(&self, lane: &str, after: DeliveryId) -> Option<DeliveryId> {
+        let waits =
+            |id: &&DeliveryId| self.deliveries.get(id).is_some_and(|d| matches!(d.stage, Stage::Waiting));
+        self.lanes.get(lane)?.iter().skip_while(|id| **id != after).skip(1).find(waits).copied()
+    }
+
+    /// Turns an outcome into what is to be said to SQS.
+    fn settle(&mut self, now: Instant, id: DeliveryId, outcome: Outcome, job_type: Option<&str>) {
+        let Some(delivery) = self.deliveries.get(&id) else { return };
+        let settlement = match outcome {
+            Outcome::Ack => match self.policy.acknowledge {
+                Acknowledge::ByDelete => Settlement::Delete,
+                Acknowledge::ByResponse => return self.remove(now, id),
+            },
+            Outcome::RetryAfter(delay) => Settlement::Visibility(delay),
+            Outcome::Release => Settlement::Visibility(delivery.hidden_for),
+            Outcome::LeaseLost => return self.remove_unconfirmed(now, id),
+            Outcome::DeadLetter(reason) => match self.policy.dead_letter {
+                DeadLetterPath::Redrive => Settlement::Visibility(Duration::ZERO),
+                DeadLetterPath::Copy => Settlement::Copy(reason),
+                DeadLetterPath::Nowhere => {
+                    let message = Arc::clone(&delivery.message);
+                    let hidden_for = hidden_without_dlq(&self.policy, job_type, message.receive_count);
+                    self.note(Note::NoDeadLetterQueue(message));
+                    Settlement::Visibility(hidden_for)
+                }
+            },
+        };
+        if let Some(delivery) = self.deliveries.get_mut(&id) {
+            delivery.stage = Stage::Settling(Settling::new(settlement));
+            self.queue_settlement(now, id);
+        }
+    }
+
+    /// A delivery leaves while its message stays in the queue, as far as is known. What has joined its message group
+    /// since it was concluded goes back too.
+    pub(super) fn remove_unconfirmed(&mut self, now: Instant, id: DeliveryId) {
+        if self.policy.fifo
+            && let Some(delivery) = self.deliveries.get(&id)
+        {
+            let lane = Arc::clone(&delivery.lane);
+            self.conclude_lane_released(now, &lane, id, BEHIND);
+        }
+        self.remove(now, id);
+    }
+
+    /// A delivery leaves; the next of its lane may start.
+    pub(super) fn remove(&mut self, now: Instant, id: DeliveryId) {
+        self.leaves_uncopied(id);
+        self.pauses.probe_ended(id);
+        let Some(delivery) = self.deliveries.remove(&id) else { return };
+        if let Some(releasing) = &delivery.releasing {
+            // No answer about it counts any more.
+            self.lock_is_free(now, &releasing.claim);
+        }
+        let Entry::Occupied(mut entry) = self.lanes.entry(delivery.lane) else { return };
+        let lane = entry.get_mut();
+        let was_head = lane.first() == Some(&id);
+        lane.retain(|other| *other != id);
+        match lane.first().copied() {
+            None => drop(entry.remove()),
+            Some(head) if was_head => self.make_ready(now, head),
+            Some(_) => {}
+        }
+    }
+}
+
+/// The attempt's number is the receive count; an emulator that does not count says 0.
+fn attempt(message: &Message) -> NonZeroU32 {
+    NonZeroU32::new(message.receive_count).unwrap_or(NonZeroU32::MIN)
+}

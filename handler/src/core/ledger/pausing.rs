@@ -1,0 +1,77 @@
+//! Pauses: while a reason holds, no receive is opened; what is in hand is kept, and released at most once.
+
+use std::time::{Duration, Instant};
+
+use super::Ledger;
+use crate::core::delivery::{DeliveryId, Stage};
+use crate::core::note::Note;
+use crate::core::pause::{Pause, PauseReason};
+
+impl Ledger {
+    /// Opens no further receive until [`resume`](Self::resume) ends every reason. Runs go on. What has not started starts as
+    /// well, unless the reason [keeps it in hand](PauseReason::keeps_in_hand): its leases are renewed for that time, and
+    /// then each message is released to the queue, once in an episode. A second pause of the same reason changes nothing.
+    pub fn pause(&mut self, now: Instant, pause: Pause) {
+        if self.pauses.begin(now, pause) {
+            self.note(Note::Paused(pause));
+        }
+    }
+
+    /// Ends the pause of this reason.
+    pub fn resume(&mut self, now: Instant, reason: PauseReason) {
+        if let Some((pause, lasted)) = self.pauses.end(now, reason) {
+            self.note(Note::Resumed { pause, lasted });
+        }
+    }
+
+    /// The reasons for which the queue is not received from now, in order.
+    pub fn pause_reasons(&self) -> impl Iterator<Item = PauseReason> + Clone + '_ {
+        self.pauses.reasons()
+    }
+
+    /// Releases what was kept for long enough.
+    pub(super) fn tick_pauses(&mut self, now: Instant) {
+        if !self.pauses.tick(now) || self.draining.is_some() {
+            return;
+        }
+        let waiting = self.deliveries.iter().filter(|(_, d)| matches!(d.stage, Stage::Waiting));
+        for id in waiting.map(|(id, _)| *id).collect::<Vec<_>>() {
+            // It was released with its lane, or waits for a neighbour that runs and must not be overtaken.
+            if !self.waits(id) || self.is_behind_a_run(id) {
+                continue;
+            }
+            self.release_lane(now, id);
+        }
+    }
+
+    /// Releases a message and all that wait behind it, in order, unless one of them was released before: a receive that was
+    /// still open brought it back, and it is kept from then on. So is one on its last receive, which would be in the DLQ.
+    fn release_lane(&mut self, now: Instant, head: DeliveryId) {
+        let Some(lane) = self.deliveries.get(&head).and_then(|head| self.lanes.get(&head.lane)) else {
+            return;
+        };
+        let ids: Vec<DeliveryId> = lane.iter().copied().filter(|id| self.waits(*id)).collect();
+        let messages = ids.iter().filter_map(|id| Some(&self.deliveries.get(id)?.message.id)).cloned();
+        let messages: Vec<_> = messages.collect();
+        if messages.iter().any(|id| self.pauses.has_released(id)) || ids.iter().any(|id| self.would_die(*id))
+        {
+            return;
+        }
+        for message in &messages {
+            self.pauses.releases(message);
+        }
+        for id in ids {
+            self.conclude_released(now, id, Duration::ZERO);
+        }
+    }
+
+    /// Returns true if the message is in the DLQ once it is released.
+    fn would_die(&self, id: DeliveryId) -> bool {
+        let receives = self.deliveries.get(&id).map_or(0, |delivery| delivery.message.receive_count);
+        self.policy.receives.at_most().is_some_and(|max| receives >= max.get())
+    }
+
+    fn waits(&self, id: DeliveryId) -> bool {
+        self.deliveries.get(&id).is_some_and(|delivery| matches!(delivery.stage, Stage::Waiting))
+    }
+}

@@ -1,0 +1,61 @@
+//! Probes: one message runs although a pause keeps it in hand, since nothing else shows that the target is healthy.
+
+use std::time::Instant;
+
+use super::Ledger;
+use crate::core::delivery::{DeliveryId, Stage};
+
+impl Ledger {
+    /// Has one message run although the queue is paused for an unhealthy target, as the probe of it: one at a time, and the one
+    /// that has been a probe least often. If all in hand have been one, a further message is received, one at a time as well.
+    /// A probe that ends in [`TargetUnhealthy`](crate::Ending::TargetUnhealthy) stays in hand, without an attempt.
+    ///
+    /// Without effect if nothing is paused for that reason, or if another reason keeps messages in hand as well.
+    pub fn probe(&mut self) {
+        self.pauses.ask_for_probe();
+    }
+
+    /// Starts the probe that is due, once a message is ready for it.
+    pub(super) fn start_probe(&mut self, now: Instant) {
+        while self.pauses.wants_probe() && self.draining.is_none() {
+            let waits = |probe| self.isolation.waiting_runs().contains(&probe);
+            if let Some(probe) = self.pauses.probe() {
+                if waits(probe) {
+                    self.start_suspects_in(now, 1);
+                }
+                return self.pauses.probe_is_done();
+            }
+            if self.running >= self.policy.concurrency.get() {
+                return;
+            }
+            let Some((probes, position)) = self.next_probe() else {
+                self.start_suspects_in(now, 1);
+                if self.isolation.is_running() {
+                    return self.pauses.probe_is_done();
+                }
+                return self.pauses.ask_for_fresh();
+            };
+            if probes > 0 {
+                self.pauses.ask_for_fresh();
+            }
+            let Some(id) = self.ready.remove(position) else { return };
+            if self.begin(now, id) {
+                self.pauses.probe_runs(id);
+                if let Some(delivery) = self.deliveries.get_mut(&id) {
+                    delivery.probes = delivery.probes.saturating_add(1);
+                }
+            }
+        }
+    }
+
+    /// The delivery that has been a probe least often: how often, and its position among those that are ready.
+    fn next_probe(&self) -> Option<(u32, usize)> {
+        let may_start = |id: &DeliveryId| {
+            let delivery = self.deliveries.get(id)?;
+            let waits = matches!(delivery.stage, Stage::Waiting) && delivery.releasing.is_none();
+            waits.then_some(delivery.probes)
+        };
+        let ready = self.ready.iter().enumerate();
+        ready.filter_map(|(position, id)| Some((may_start(id)?, position))).min()
+    }
+}

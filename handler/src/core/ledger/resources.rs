@@ -1,0 +1,74 @@
+//! Runs that failed because the process lacks resources, or because their target is unhealthy: the queue is paused, and the
+//! messages stay in hand to run again.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Ledger;
+use crate::core::claim::Surrender;
+use crate::core::control::CancelReason;
+use crate::core::delivery::{DeliveryId, Stage};
+use crate::core::ending::Ending;
+use crate::core::note::{Note, RunFacts};
+use crate::core::pause::{Pause, PauseReason, Probe};
+use crate::core::recollection::Past;
+
+/// The number of runs that a message may end so before it leaves this process, which costs it a receive. What exhausts the
+/// resources or harms the target may be the message itself: so the redrive policy takes it in the end. Probes do not count.
+const MAX_KEPT_RUNS: u8 = 3;
+
+impl Ledger {
+    /// Pauses the queue if a run lacked resources or a healthy target. Returns true if its message has to stay in hand as well,
+    /// which costs no receive: not if it was kept often enough, if the process ends, or if messages are handed in, for which
+    /// there is no later.
+    pub(super) fn keeps_unattempted(
+        &mut self,
+        now: Instant,
+        id: DeliveryId,
+        stopped: Option<CancelReason>,
+        ending: &Ending,
+        was_probe: bool,
+    ) -> bool {
+        let reason = match ending {
+            Ending::OutOfResources { .. } => PauseReason::OutOfResources,
+            Ending::TargetUnhealthy { .. } => PauseReason::TargetUnhealthy,
+            _ => return false,
+        };
+        if matches!(stopped, Some(CancelReason::Shutdown | CancelReason::LeaseLost))
+            || self.receives.is_none()
+        {
+            return false;
+        }
+        self.pause(now, Pause { reason, probe: Probe::Host });
+        let Some(delivery) = self.deliveries.get(&id) else { return false };
+        self.draining.is_none() && (was_probe || delivery.kept_runs < MAX_KEPT_RUNS)
+    }
+
+    /// Has a delivery wait again as the head of its lane. Its claim is given up first, without counting the attempt.
+    pub(super) fn keep(&mut self, now: Instant, id: DeliveryId, run: RunFacts, was_probe: bool) {
+        self.release_claim(now, id, Surrender { spared: true, verdict: None, dead: false });
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        delivery.stage = Stage::Waiting;
+        delivery.kept_runs += u8::from(!was_probe);
+        let message = Arc::clone(&delivery.message);
+        let next_check = delivery.next_check();
+        self.check_by(next_check);
+        self.running -= 1;
+        self.waiting += 1;
+        self.isolation.concluded(now, id, true);
+        self.learn(&message, Past::Survived);
+        self.note(Note::KeptInHand { message, run });
+        self.ready_again(now, id);
+    }
+
+    /// A delivery that was kept may run again, once its claim is free.
+    pub(super) fn ready_again(&mut self, now: Instant, id: DeliveryId) {
+        let Some(delivery) = self.deliveries.get(&id) else { return };
+        if matches!(delivery.stage, Stage::Waiting) && delivery.releasing.is_none() {
+            // Its lease was not renewed meanwhile.
+            let next_check = delivery.next_check();
+            self.check_by(next_check);
+            self.make_ready(now, id);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Suspects: which messages may kill the process, and when they begin. See [`isolation`](crate::isolation) and ADR 0004.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Effect, Ledger};
+use crate::core::claim::{Claim, ClaimStep, Takeover};
+use crate::core::claim_lease::RunClaim;
+use crate::core::control::CancelReason;
+use crate::core::delivery::{DeliveryId, Run, Stage};
+use crate::core::isolation::{Evidence, SUSPECT_RECEIVES};
+use crate::core::note::Note;
+use crate::core::policy::CrashEvidence;
+use crate::core::receives::Receives;
+use crate::message::sqs_message::Message;
+
+impl Ledger {
+    /// Has a message wait for its group that was received several times without an ending known here. Returns true if it
+    /// waits.
+    pub(super) fn waits_by_receives(&mut self, now: Instant, id: DeliveryId, has_run: bool) -> bool {
+        let Some(delivery) = self.deliveries.get(&id) else { return false };
+        let receives = delivery.message.receive_count;
+        if receives < SUSPECT_RECEIVES || self.recollection.of(&delivery.message.id).is_some() {
+            return false;
+        }
+        let evidence = Evidence::new(receives - 1, receives, self.policy.receives.at_most(), false);
+        self.isolate(now, id, evidence, has_run)
+    }
+
+    /// Has a run wait for its group that begins without a claim, since the store does not answer: it has no evidence either.
+    pub(super) fn waits_unclaimed(&mut self, now: Instant, id: DeliveryId) -> bool {
+        self.policy.crash_evidence == CrashEvidence::Store && self.waits_by_receives(now, id, true)
+    }
+
+    /// A run has taken over the claim of one that never ended. It begins now, or with its group.
+    pub(super) fn taken_over(&mut self, now: Instant, id: DeliveryId, claim: Arc<Claim>, takeover: Takeover) {
+        let Some(delivery) = self.deliveries.get(&id) else { return };
+        let message = Arc::clone(&delivery.message);
+        // A claim that this very process could not release says nothing: it lives.
+        let is_own = takeover.former_owner.as_ref() == Some(&claim.owner);
+        let unended = takeover.unended;
+        if !is_own {
+            self.note(Note::Stalled { message: Arc::clone(&message), claim, takeover });
+        }
+        let receives = message.receive_count;
+        let evidence = Evidence::new(unended, receives, self.policy.receives.at_most(), true);
+        let is_suspect = unended > 0 && !is_own && self.policy.crash_evidence == CrashEvidence::Store;
+        if !is_suspect || !self.isolate(now, id, evidence, true) {
+            return self.go_on(now, id);
+        }
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let last_moment = delivery.last_moment();
+        if let Stage::Running(run) = &mut delivery.stage {
+            // The time of its attempt begins with its handler.
+            run.deadline = last_moment;
+        }
+        if self.draining.is_some() {
+            self.cancel(now, id, CancelReason::Shutdown);
+        }
+    }
+
+    /// Returns true if the delivery waits for its group. Messages that are handed in never do: a process that is killed
+    /// answers for none of its batch.
+    fn isolate(&mut self, now: Instant, id: DeliveryId, evidence: Evidence, has_run: bool) -> bool {
+        let Some(receives) = &mut self.receives else { return false };
+        let Some(size) = self.isolation.takes(now, id, evidence, has_run) else { return false };
+        receives.slow_to(now, size);
+        if let Some(delivery) = self.deliveries.get(&id) {
+            let message = Arc::clone(&delivery.message);
+            self.note(Note::Isolated(message));
+        }
+        true
+    }
+
+    /// Has the next group begin, if nothing else runs.
+    pub(super) fn start_suspects(&mut self, now: Instant) {
+        self.start_suspects_in(now, self.policy.concurrency.get().saturating_sub(self.running));
+    }
+
+    /// The same with so many places.
+    pub(super) fn start_suspects_in(&mut self, now: Instant, places: usize) {
+        let others_run = self.running > self.isolation.waiting_runs().len();
+        loop {
+            let mut group = self.isolation.next_group(now, others_run, places);
+            if group.is_empty() {
+                return;
+            }
+            group.retain(|id| self.begin_suspect(now, *id));
+            // One that needs no run makes place for the next.
+            if !group.is_empty() {
+                return self.isolation.runs(now, group);
+            }
+        }
+    }
+
+    /// Begins a run, or has it go on. Returns false if it needs none.
+    fn begin_suspect(&mut self, now: Instant, id: DeliveryId) -> bool {
+        match self.deliveries.get(&id).map(|delivery| &delivery.stage) {
+            Some(Stage::Running(run)) if run.cancelled.is_none() => {
+                self.go_on(now, id);
+                true
+            }
+            // It ends by itself, without its handler.
+            Some(Stage::Running(_)) => true,
+            Some(Stage::Waiting) => self.begin(now, id),
+            Some(Stage::Settling(_)) | None => false,
+        }
+    }
+
+    /// Has a run that waits before its handler go on, unless it must stop.
+    pub(super) fn go_on(&mut self, now: Instant, id: DeliveryId) {
+        let handler_timeout = self.policy.handler_timeout;
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let deadline = delivery.deadline(now, handler_timeout);
+        let message = Arc::clone(&delivery.message);
+        let Stage::Running(run) = &mut delivery.stage else { return };
+        if matches!(run.claim, RunClaim::None) {
+            self.effects.push_back(Effect::Claim(id, ClaimStep::RunUnclaimed));
+            return self.note(Note::RunsUnclaimed(message));
+        }
+        if run.cancelled.is_some() {
+            return;
+        }
+        (run.started_at, run.deadline) = (now, deadline);
+        let next_check = delivery.next_check();
+        self.check_by(next_check);
+        let deadline = self.drain_expected_at.map_or(deadline, |drain| deadline.min(drain));
+        self.effects.push_back(Effect::Claim(id, ClaimStep::Begin(deadline)));
+    }
+
+    /// Stops the runs that wait for their group: during a drain none begins any more.
+    pub(super) fn release_suspects(&mut self, now: Instant) {
+        for id in self.isolation.waiting_runs() {
+            self.cancel(now, id, CancelReason::Shutdown);
+        }
+    }
+
+    /// Returns true if the redrive policy takes the message after this receive, or after the next.
+    pub(super) fn is_on_its_last_receives(&self, message: &Message) -> bool {
+        self.policy.receives.at_most().is_some_and(|max| message.receive_count + 1 >= max.get())
+    }
+
+    /// Returns true while receives are slow and what has arrived may still turn out to be suspect: it must be known before
+    /// the next messages come.
+    pub(super) fn is_judging(&self) -> bool {
+        let asks = |stage: &Stage| matches!(stage, Stage::Running(Run { claim: RunClaim::Asking(_), .. }));
+        self.policy.crash_evidence == CrashEvidence::Store
+            && self.receives.as_ref().is_some_and(Receives::is_slow)
+            && self.deliveries.values().any(|delivery| asks(&delivery.stage))
+    }
+}

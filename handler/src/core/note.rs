@@ -1,0 +1,221 @@
+//! Telemetry: events of the ledger for logs and metrics. Results are effects of their own: no response and no
+//! settlement depends on a note.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::core::claim::{Claim, Takeover};
+use crate::core::delivery::DeliveryId;
+use crate::core::ending::{DuplicateCause, Ending};
+use crate::core::outcome::Outcome;
+use crate::core::pause::Pause;
+use crate::message::identity::Identity;
+use crate::message::sqs_message::Message;
+
+/// Something worth logging or counting.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Note {
+    /// A delivery has its outcome.
+    Decided {
+        /// Which one.
+        delivery: DeliveryId,
+        /// Its message.
+        message: Arc<Message>,
+        /// What becomes of it.
+        outcome: Outcome,
+        /// How its run ended; `None` where it was not run at all.
+        run: Option<RunFacts>,
+    },
+    /// The outcome is confirmed by SQS.
+    Settled(Arc<Message>),
+    /// What was to be said to SQS could not be, until the lease ended. The message comes back.
+    Unsettled {
+        /// Its message.
+        message: Arc<Message>,
+        /// The last error.
+        error: String,
+    },
+    /// A call failed for this message, and is tried again.
+    CallFailed {
+        /// Its message.
+        message: Arc<Message>,
+        /// The error.
+        error: String,
+    },
+    /// The visibility may not be changed, so the message comes back when its lease ends and not when it was to.
+    Refused {
+        /// Its message.
+        message: Arc<Message>,
+        /// What permission is missing.
+        error: String,
+    },
+    /// SQS delivered a message again whose job is done: it is deleted without another run.
+    Deduplicated {
+        /// The message.
+        message: Arc<Message>,
+        /// Since when its job is done.
+        done_at: Instant,
+    },
+    /// The message was received again while it is in hand: it keeps its place, with the new receipt.
+    ReceivedAgain(Arc<Message>),
+    /// A copy of the message is in the DLQ.
+    Moved(Arc<Message>),
+    /// A permanent failure has no DLQ to go to. The message stays, and comes back.
+    NoDeadLetterQueue(Arc<Message>),
+    /// This many leases were renewed.
+    Renewed(usize),
+    /// A lease could not be renewed this time.
+    RenewalFailed {
+        /// Its message.
+        message: Arc<Message>,
+        /// The error.
+        error: String,
+    },
+    /// A lease ended under a delivery.
+    LeaseLost(Arc<Message>),
+    /// A claim could not be renewed. Noted for the first of several failures in a row.
+    ClaimRenewalFailed {
+        /// Its message.
+        message: Arc<Message>,
+        /// The error.
+        error: String,
+    },
+    /// The store answered that the claim of a run is another run's.
+    ClaimLost(Arc<Message>),
+    /// A run starts without a claim, since the store does not answer.
+    RunsUnclaimed(Arc<Message>),
+    /// A done job could not be marked as done; its message is kept, and the mark is asked for again. Noted once for each message.
+    MarkFailed {
+        /// Its message.
+        message: Arc<Message>,
+        /// The id of its job.
+        job_id: Arc<str>,
+        /// The error.
+        error: String,
+    },
+    /// The store refuses the result of a done job: the mark is written without it.
+    ResultRefused {
+        /// Its message.
+        message: Arc<Message>,
+        /// The error.
+        error: String,
+    },
+    /// The message of a done job is deleted without a mark: a duplicate of the job would run.
+    Unmarked {
+        /// The message.
+        message: Arc<Message>,
+        /// The id of its job.
+        job_id: Arc<str>,
+        /// The reason.
+        error: String,
+    },
+    /// The claim of an ended run could not be released in time: it ends by itself.
+    ClaimNotReleased(Arc<Message>),
+    /// A run lacked resources: its message waits in hand to run again, which costs no attempt and no receive.
+    KeptInHand {
+        /// The message.
+        message: Arc<Message>,
+        /// The run.
+        run: RunFacts,
+    },
+    /// A message waits in hand for a lock that another job holds, which takes no place and costs no receive.
+    WaitsForLock {
+        /// The message.
+        message: Arc<Message>,
+        /// The lock.
+        lock: Arc<str>,
+    },
+    /// A message that may kill the process waits to run alone.
+    Isolated(Arc<Message>),
+    /// A job was taken over from a run that never ended: mostly its worker has died.
+    Stalled {
+        /// The message.
+        message: Arc<Message>,
+        /// The claim of the run that follows.
+        claim: Arc<Claim>,
+        /// The run that never ended.
+        takeover: Takeover,
+    },
+    /// A receive brought messages, or none.
+    Received(usize),
+    /// A receive was answered with nothing at once, by an endpoint that does not wait or because the wait time is 0: empty
+    /// receives are slowed down to ten a second. Noted once.
+    EmptyAtOnce,
+    /// A receive failed; none is opened for this long. One note for each failed round, and at most one a second for failures
+    /// beside successes.
+    ReceiveFailed {
+        /// The error.
+        error: String,
+        /// The wait.
+        retry_in: Duration,
+    },
+    /// The queue is not received from until this ends.
+    Paused(Pause),
+    /// A pause has ended; the queue is received from again unless another one holds.
+    Resumed {
+        /// The pause.
+        pause: Pause,
+        /// From its beginning.
+        lasted: Duration,
+    },
+    /// A receive does not end; another one takes its place.
+    ReceiveOverdue,
+}
+
+impl Note {
+    /// The outcome that `drumline_jobs_total` counts, with the job's type. `None` for a message that failed permanently
+    /// before: it was counted then, and is received again until the redrive policy takes it.
+    pub fn counted_outcome(&self) -> Option<(Option<&str>, &Outcome)> {
+        let Self::Decided { outcome, run, .. } = self else { return None };
+        let failed_before = matches!(outcome, Outcome::DeadLetter(_))
+            && run.as_ref().is_none_or(|run| matches!(run.ending, Ending::Condemned { .. }));
+        (!failed_before).then(|| (run.as_ref().and_then(RunFacts::job_type), outcome))
+    }
+
+    /// The run that is over, if its handler ran: `drumline_job_duration_seconds`, and `drumline_failures_total` if it has
+    /// a class.
+    pub fn finished_run(&self) -> Option<&RunFacts> {
+        let run = match self {
+            Self::Decided { run, .. } => run.as_ref(),
+            Self::KeptInHand { run, .. } => Some(run),
+            _ => None,
+        };
+        run.filter(|run| run.ending.ran())
+    }
+
+    /// The cause for which a message is deleted without a run, with the job's type: `drumline_deduplicated_total`.
+    pub fn deduplicated(&self) -> Option<(Option<&str>, DuplicateCause)> {
+        match self {
+            Self::Deduplicated { .. } => Some((None, DuplicateCause::Redelivered)),
+            Self::Decided { outcome: Outcome::Ack, run: Some(run), .. } => match &run.ending {
+                Ending::DoneBefore(duplicate) => Some((run.job_type(), duplicate.cause)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+/// What is known of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunFacts {
+    /// The job's type, where it has a handler.
+    pub job_type: Option<Arc<str>>,
+    /// The job's identity, as far as it is known.
+    pub identity: Option<Arc<Identity>>,
+    /// Which attempt it was.
+    pub attempt: std::num::NonZeroU32,
+    /// How it ended.
+    pub ending: Ending,
+    /// From the start to the ending.
+    pub took: Duration,
+    /// No other attempt follows: SQS moves the message to the DLQ instead of handing it out again.
+    pub last_attempt: bool,
+}
+
+impl RunFacts {
+    /// The job's type, if it has a handler.
+    pub fn job_type(&self) -> Option<&str> {
+        self.job_type.as_deref()
+    }
+}

@@ -1,0 +1,183 @@
+//! The validated numbers by which a ledger decides.
+
+use std::collections::HashMap;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
+
+use crate::core::retry::{MAX_VISIBILITY, ReceiveLimit, RetryPolicy};
+
+/// Most places a queue may have: beyond this, memory and SQS's in-flight quota are the limit, not the setting.
+pub const MAX_CONCURRENCY: usize = 10_000;
+
+/// The shortest lease that hides anything: SQS counts visibility in whole seconds.
+pub(crate) const SHORTEST_LEASE: Duration = Duration::from_secs(1);
+
+/// Time for a call that hangs to be repeated, and for three that fail.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(2);
+
+/// How a queue's deliveries are treated. Fields are public because every combination that [`Policy::check`] passes
+/// is meaningful; [`Ledger::new`](crate::Ledger::new) checks.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Whether message groups are ordered lanes. Decided by the queue's `.fifo` suffix alone.
+    pub fifo: bool,
+    /// Whether all of a FIFO queue's messages are one lane: one after the other, and none after one that failed. For
+    /// Lambda batches whose groups depend on each other; of no effect on a standard queue.
+    pub one_lane: bool,
+    /// Handlers running at once, 1 to 10,000.
+    pub concurrency: NonZeroUsize,
+    /// How long a lease is asked for: whole seconds, 1 s to 12 h.
+    pub lease: Duration,
+    /// How long one attempt may take, more than nothing.
+    pub handler_timeout: Duration,
+    /// The backoff where a job type has none of its own.
+    pub retry: RetryPolicy,
+    /// The backoff of single job types.
+    pub retry_by_type: HashMap<String, RetryPolicy>,
+    /// After how many failed attempts a message has failed for good; `None` leaves that to the redrive policy, which
+    /// counts receives.
+    pub max_attempts: Option<NonZeroU32>,
+    /// The receives that the queue allows, after which SQS moves a message to the DLQ.
+    pub receives: ReceiveLimit,
+    /// The claims of runs.
+    pub claims: Claims,
+    /// What makes a message a suspect, which may kill the process.
+    pub crash_evidence: CrashEvidence,
+    /// What a message without a handler is.
+    pub unknown_type: UnknownType,
+    /// Where permanent failures go.
+    pub dead_letter: DeadLetterPath,
+    /// How an `Ack` is said to SQS.
+    pub acknowledge: Acknowledge,
+    /// How long a batch that is acknowledged by its response waits for SQS to confirm a visibility: the message is in the
+    /// response all the same, and is redelivered a little later or earlier than its backoff says.
+    pub confirm_within: Duration,
+    /// Whether the ledger asks for messages by itself; `None` where they are handed in, as on Lambda.
+    pub polling: Option<Polling>,
+}
+
+/// The claims of runs, and the behaviour while their store does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Claims {
+    /// None are kept.
+    #[default]
+    Off,
+    /// No run starts without its claim, and no message of a done job is deleted without its mark while there is time:
+    /// no effect happens twice.
+    Required,
+    /// A run starts without a claim, and a message is deleted without a mark: an effect may happen twice.
+    BestEffort,
+}
+
+/// What makes a message a suspect: one that may have killed the process that ran it. See ADR 0004.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CrashEvidence {
+    /// Its receives, if this process knows no ending of it: claims are in the memory of one process, or there are none. A
+    /// failure in another process counts like a crash.
+    #[default]
+    Receives,
+    /// Claims in a store that outlives the process: only those that were taken over without an ending count. A run without a
+    /// claim, while the store does not answer, is judged by its receives.
+    Store,
+}
+
+/// What a message of an unknown type, or of a newer version, is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UnknownType {
+    /// Another instance may know it already: a rolling deploy is under way.
+    #[default]
+    Retry,
+    /// A permanent failure.
+    Reject,
+}
+
+/// Where permanent failures go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeadLetterPath {
+    /// The queue's redrive policy moves the original, once it has been received often enough.
+    Redrive,
+    /// A copy with the reason is sent to the DLQ; the original is deleted when that is confirmed.
+    Copy,
+    /// There is no DLQ. Nothing is deleted; the message is received again after the longest backoff, and then after twice as
+    /// long each time, up to 12 hours, until it expires.
+    Nowhere,
+}
+
+/// How an `Ack` is said to SQS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Acknowledge {
+    /// By deleting the message.
+    #[default]
+    ByDelete,
+    /// By leaving it out of the batch response: the caller deletes it.
+    ByResponse,
+}
+
+/// How messages are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Polling {
+    /// How long one receive waits for messages: 0 to 20 s.
+    pub wait_time: Duration,
+}
+
+/// Why a set of numbers is no policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidPolicy(&'static str);
+
+impl std::fmt::Display for InvalidPolicy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for InvalidPolicy {}
+
+/// SQS's long polls wait this long at most. See
+/// [ReceiveMessage](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html).
+pub const MAX_WAIT_TIME: Duration = Duration::from_secs(20);
+
+impl Policy {
+    /// The defaults of a consumer on a standard queue with a DLQ.
+    pub fn new(lease: Duration) -> Self {
+        Self {
+            fifo: false,
+            one_lane: false,
+            concurrency: NonZeroUsize::new(32).expect("32 is not 0"),
+            lease,
+            handler_timeout: Duration::from_secs(15 * 60),
+            retry: RetryPolicy::default(),
+            retry_by_type: HashMap::new(),
+            max_attempts: None,
+            receives: ReceiveLimit::Unknown,
+            claims: Claims::Off,
+            crash_evidence: CrashEvidence::default(),
+            unknown_type: UnknownType::default(),
+            dead_letter: DeadLetterPath::Redrive,
+            acknowledge: Acknowledge::default(),
+            confirm_within: CONFIRM_WITHIN,
+            polling: Some(Polling { wait_time: MAX_WAIT_TIME }),
+        }
+    }
+
+    /// Whether the numbers are within their bounds.
+    pub fn check(&self) -> Result<(), InvalidPolicy> {
+        if self.concurrency.get() > MAX_CONCURRENCY {
+            return Err(InvalidPolicy("concurrency is at most 10000"));
+        }
+        if self.lease < SHORTEST_LEASE || self.lease > MAX_VISIBILITY || self.lease.subsec_nanos() != 0 {
+            return Err(InvalidPolicy("the visibility timeout is a whole number of seconds, 1s to 12h"));
+        }
+        if self.handler_timeout.is_zero() {
+            return Err(InvalidPolicy("the handler timeout is more than nothing"));
+        }
+        if self.polling.is_some_and(|polling| polling.wait_time > MAX_WAIT_TIME) {
+            return Err(InvalidPolicy("the wait time is at most 20s"));
+        }
+        Ok(())
+    }
+
+    /// The backoff for a job type.
+    pub fn retry_for(&self, job_type: Option<&str>) -> &RetryPolicy {
+        job_type.and_then(|name| self.retry_by_type.get(name)).unwrap_or(&self.retry)
+    }
+}

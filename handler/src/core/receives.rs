@@ -1,0 +1,278 @@
+//! When to ask for messages, and for how many.
+//!
+//! Decides the number of open receives: one while the queue is quiet, more while every answer is full. Invariants: the
+//! messages asked for never exceed the free places; a receive is asked for ten messages wherever ten places can be
+//! free, so that a busy queue costs 0.1 receives per message; a failing queue is asked ever more slowly, one receive at a time ([`ReceiveBackoff`]).
+//!
+//! Limits: [ReceiveMessage](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html).
+
+use std::time::{Duration, Instant};
+
+use crate::core::pace::Pace;
+use crate::core::receive_backoff::{ReceiveBackoff, ReceiveFailure, Round};
+use crate::core::retry::Jitter;
+
+/// A receive brings at most ten messages.
+pub const MAX_RECEIVE: usize = 10;
+
+/// More open receives than this bring nothing: twenty already fetch thousands of messages a second.
+const MAX_OPEN: usize = 20;
+
+/// Returns how many receives a queue with this concurrency has open at most.
+pub fn most_open_receives(concurrency: usize) -> usize {
+    concurrency.div_ceil(MAX_RECEIVE).min(MAX_OPEN)
+}
+
+/// How long a busy queue's few free places wait for more to come free, so that one receive serves them all. Short
+/// against any job that takes long enough to leave places free one at a time.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// A receive that has not ended this long after its wait time hangs: its own time-out should have ended it 5 s ago.
+pub(crate) const RECEIVE_OVERDUE: Duration = Duration::from_secs(15);
+
+/// A receive that fails later than this has waited for an answer in vain.
+const QUICK_FAILURE: Duration = Duration::from_secs(1);
+
+/// Hanging receives cannot be dropped without losing what they bring; with this many, no further ones are opened.
+const MAX_OVERDUE: usize = 3;
+
+/// How many messages the first receive of a process asks for; each that brings some doubles the next.
+const FIRST_RECEIVE: usize = 1;
+
+/// How long a process is careful, from its start and from each suspect on: it asks for few again as soon as the queue has no
+/// more for now. What a dead process had in hand comes back together, a lease later.
+const CAREFUL: Duration = Duration::from_secs(60);
+
+/// One receive, open or hanging.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ReceiveId(u64);
+
+/// A receive to open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receive {
+    /// By which its answer is told.
+    pub id: ReceiveId,
+    /// How many messages to ask for, 1 to 10.
+    pub max: usize,
+}
+
+#[derive(Debug)]
+struct Open {
+    receive: Receive,
+    since: Instant,
+    round: Round,
+    overdue: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Receives {
+    wait_time: Duration,
+    most: usize,
+    width: usize,
+    /// How many messages a receive asks for at most: few at first, and after a message that may kill the process, so that
+    /// few others are in hand if it does.
+    each: usize,
+    careful_until: Option<Instant>,
+    starts_careful: bool,
+    open: Vec<Open>,
+    next_id: u64,
+    backoff: ReceiveBackoff,
+    /// The last answer was full: there is more where it came from.
+    more_waiting: bool,
+    /// Since when free places wait for more to come free.
+    gathering_since: Option<Instant>,
+    pace: Pace,
+    stopped: bool,
+}
+
+impl Receives {
+    pub(crate) fn new(wait_time: Duration, concurrency: usize) -> Self {
+        Self {
+            wait_time,
+            most: most_open_receives(concurrency),
+            width: 1,
+            each: FIRST_RECEIVE,
+            careful_until: None,
+            starts_careful: true,
+            open: Vec::new(),
+            next_id: 0,
+            backoff: ReceiveBackoff::new(),
+            more_waiting: false,
+            gathering_since: None,
+            pace: Pace::default(),
+            stopped: false,
+        }
+    }
+
+    /// Asks for as many as there are places from the start: a FIFO queue hands out the messages of a group in one receive, or
+    /// one after the other.
+    pub(crate) fn large_from_the_start(self) -> Self {
+        Self { each: MAX_RECEIVE, starts_careful: false, ..self }
+    }
+
+    /// The next receive to open for `free` places, if any.
+    pub(crate) fn next(&mut self, now: Instant, free: usize, concurrency: usize) -> Option<Receive> {
+        let (open, overdue) = self.counts();
+        if self.stopped
+            || overdue >= MAX_OVERDUE
+            || open >= self.width
+            || open > 0 && self.is_slow()
+            || self.backoff.not_before().is_some_and(|t| now < t)
+            || self.pace.forbids(now, open)
+            || self.backoff.probes() && self.any_open_in(self.backoff.round())
+        {
+            return None;
+        }
+        if self.starts_careful {
+            self.careful_until.get_or_insert(now + CAREFUL);
+        }
+        let unreserved = free.saturating_sub(self.reserved());
+        if unreserved == 0 {
+            self.gathering_since = None;
+            return None;
+        }
+        if unreserved < self.each.min(concurrency) {
+            // Only a lone receive may ask for few.
+            if open > 0 {
+                return None;
+            }
+            let since = *self.gathering_since.get_or_insert(now);
+            if self.more_waiting && now < since + GATHER {
+                return None;
+            }
+        }
+        self.gathering_since = None;
+        self.next_id += 1;
+        let receive = Receive { id: ReceiveId(self.next_id), max: unreserved.min(self.each) };
+        self.open.push(Open { receive, since: now, round: self.backoff.round(), overdue: false });
+        Some(receive)
+    }
+
+    /// A receive has brought `count` messages. Returns true the first time that the pace slows the receives after it.
+    pub(crate) fn landed(&mut self, now: Instant, id: ReceiveId, count: usize) -> bool {
+        self.backoff.succeeded();
+        let Some(open) = self.close(id) else { return false };
+        self.more_waiting = count >= open.receive.max;
+        let is_careful = self.is_careful(now);
+        if is_careful && !self.more_waiting {
+            self.each = FIRST_RECEIVE;
+        }
+        if count == 0 {
+            self.width = (self.width / 2).max(1);
+            return self.pace.brought_nothing(now, open.since);
+        }
+        self.pace.brought();
+        if self.is_slow() && (self.more_waiting || !is_careful) {
+            self.each = (2 * self.each).min(MAX_RECEIVE);
+        } else if self.more_waiting {
+            self.width = (self.width + 1).min(self.most);
+        }
+        false
+    }
+
+    /// A receive has failed. Returns the time until the next one, if the failure is worth a report.
+    pub(crate) fn failed(
+        &mut self,
+        now: Instant,
+        id: ReceiveId,
+        failure: ReceiveFailure,
+        jitter: Jitter,
+    ) -> Option<Duration> {
+        let open = self.close(id)?;
+        self.gathering_since = None;
+        if failure == ReceiveFailure::Throttled && open.round == self.backoff.round() {
+            self.width = (self.width / 2).max(1);
+        }
+        // One that took long is no passing failure beside others that succeed: SQS hangs.
+        let is_quick = now < open.since + QUICK_FAILURE;
+        self.backoff.failed(now, open.round, failure, is_quick, jitter)
+    }
+
+    /// Opens no receive for `wait`, within bounds.
+    pub(crate) fn hold(&mut self, now: Instant, wait: Duration) {
+        self.backoff.hold(now, wait);
+    }
+
+    /// Ends a pause, and marks what hangs; tells how many more do since the last time.
+    pub(crate) fn tick(&mut self, now: Instant) -> usize {
+        self.backoff.tick(now);
+        self.pace.tick(now);
+        let limit = self.wait_time + RECEIVE_OVERDUE;
+        let mut newly = 0;
+        for open in self.open.iter_mut().filter(|open| !open.overdue && now >= open.since + limit) {
+            open.overdue = true;
+            newly += 1;
+        }
+        newly
+    }
+
+    /// Has the next receive ask for so many messages at most; each that brings as many doubles that.
+    pub(crate) fn slow_to(&mut self, now: Instant, most: usize) {
+        self.each = self.each.min(most);
+        self.careful_until = Some(now + CAREFUL);
+    }
+
+    /// Messages on their last receives have come: while the process is careful, it asks for one at a time.
+    pub(crate) fn brought_last_receives(&mut self, now: Instant) {
+        if self.is_careful(now) {
+            self.each = FIRST_RECEIVE;
+        }
+    }
+
+    fn is_careful(&self, now: Instant) -> bool {
+        self.careful_until.is_some_and(|until| now < until)
+    }
+
+    /// Returns true while receives ask for fewer messages than they could. Then one is open at a time.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.each < MAX_RECEIVE
+    }
+
+    /// No receive is opened any more.
+    pub(crate) fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    /// Whether receives are open that may still bring messages.
+    pub(crate) fn any_open(&self) -> bool {
+        self.counts().0 > 0
+    }
+
+    /// Whether the queue can be reached, as far as is known.
+    pub(crate) fn healthy(&self) -> bool {
+        self.backoff.healthy() && self.counts().1 == 0
+    }
+
+    /// When something changes here without an answer.
+    pub(crate) fn timeout(&self) -> Option<Instant> {
+        if self.stopped {
+            return None;
+        }
+        let overdue =
+            self.open.iter().filter(|o| !o.overdue).map(|o| o.since + self.wait_time + RECEIVE_OVERDUE);
+        let gathered = self.gathering_since.map(|since| since + GATHER);
+        overdue.chain(gathered).chain(self.backoff.not_before()).chain(self.pace.timeout()).min()
+    }
+
+    fn any_open_in(&self, round: Round) -> bool {
+        self.open.iter().any(|open| open.round == round && !open.overdue)
+    }
+
+    fn counts(&self) -> (usize, usize) {
+        let overdue = self.open.iter().filter(|open| open.overdue).count();
+        (self.open.len() - overdue, overdue)
+    }
+
+    fn reserved(&self) -> usize {
+        self.open.iter().filter(|open| !open.overdue).map(|open| open.receive.max).sum()
+    }
+
+    fn close(&mut self, id: ReceiveId) -> Option<Open> {
+        let index = self.open.iter().position(|open| open.receive.id == id)?;
+        Some(self.open.swap_remove(index))
+    }
+}
+
+#[cfg(test)]
+#[path = "receives_tests.rs"]
+mod tests;

@@ -1,0 +1,320 @@
+//! From a message's body to a job's type, version and payload.
+//!
+//! Understood are the native envelope, [CloudEvents 1.0](https://github.com/cloudevents/spec) JSON, and a raw body whose
+//! type comes from the message attribute `messageType` or from the queue's settings. Around any of these may be an SNS
+//! notification or an EventBridge event; S3's own events are understood too. Envelopes are JSON objects, never arrays.
+//! Any other body is undecodable, never a crash.
+//!
+//! A type that is given beside the body, by `messageType` or by the settings' `event_types`, wins over the type that the
+//! body seems to have: the body is opened only if it is an envelope of that same type, and is the payload otherwise.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::message::cloud_event;
+use crate::message::envelope::{Envelope, S3_EVENT_TYPE, S3_TEST_EVENT_TYPE, TYPE_ATTRIBUTE, Undecodable};
+use crate::message::intake::Intake;
+use crate::message::objects::from_json;
+use crate::message::sqs_message::Message;
+use crate::message::unwrapping;
+
+/// Envelopes around envelopes are opened this deep: S3 in EventBridge in SNS is the deepest that AWS makes.
+const MAX_WRAPPINGS: u8 = 3;
+
+/// Some Windows producers put it before their JSON, where JSON does not allow it.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// All keys by which the formats are distinguished. What belongs to one format only is read when that one is known,
+/// so that a stray `id` or `data` in another format does no harm.
+#[derive(Deserialize)]
+#[serde(expecting = "an object")]
+struct Keys<'a> {
+    #[serde(borrow, rename = "type")]
+    job_type: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "even_null")]
+    payload: Option<&'a RawValue>,
+    #[serde(borrow, rename = "schemaVersion")]
+    version: Option<&'a RawValue>,
+    #[serde(borrow, rename = "jobId")]
+    job_id: Option<&'a RawValue>,
+    #[serde(borrow, rename = "idempotencyKey")]
+    idempotency_key: Option<&'a RawValue>,
+    #[serde(borrow, rename = "correlationId")]
+    correlation_id: Option<&'a RawValue>,
+    #[serde(borrow, rename = "createdAt")]
+    created_at: Option<&'a RawValue>,
+
+    #[serde(borrow)]
+    specversion: Option<&'a RawValue>,
+    #[serde(borrow, rename = "Type")]
+    sns_type: Option<&'a RawValue>,
+    #[serde(borrow, rename = "TopicArn")]
+    sns_topic: Option<&'a RawValue>,
+    #[serde(borrow, rename = "detail-type")]
+    detail_type: Option<&'a RawValue>,
+    #[serde(borrow)]
+    detail: Option<&'a RawValue>,
+    #[serde(borrow, rename = "Records")]
+    records: Option<&'a RawValue>,
+    #[serde(borrow, rename = "Service")]
+    service: Option<&'a RawValue>,
+    #[serde(borrow, rename = "Event")]
+    event: Option<&'a RawValue>,
+    #[serde(borrow, rename = "Bucket")]
+    bucket: Option<&'a RawValue>,
+}
+
+impl Keys<'_> {
+    /// Whether it is the message that S3 sends once when a notification is set up. See
+    /// [the test event](https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html).
+    fn is_s3_test(&self) -> bool {
+        let is = |value: Option<&RawValue>, text: &str| value.is_some_and(|value| value.get() == text);
+        is(self.service, "\"Amazon S3\"") && is(self.event, "\"s3:TestEvent\"") && self.bucket.is_some()
+    }
+}
+
+/// A payload of `null` is a payload, for jobs that need none.
+fn even_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// Decodes a message's body by the rules of its queue; a body that names no type has the default one.
+pub(crate) fn decode(
+    intake: &Intake,
+    message: &Message,
+    default_type: Option<&str>,
+) -> Result<Envelope, Undecodable> {
+    let decoding = Decoding { intake, default_type, depth: 0 };
+    decoding.open(&message.body, message.attribute(TYPE_ATTRIBUTE))
+}
+
+/// One level of envelopes.
+#[derive(Clone, Copy)]
+struct Decoding<'a> {
+    intake: &'a Intake,
+    /// The type of a body that names none.
+    default_type: Option<&'a str>,
+    depth: u8,
+}
+
+impl Decoding<'_> {
+    fn inside(self) -> Self {
+        Self { depth: self.depth + 1, ..self }
+    }
+
+    /// Decodes a body; `given_type` is its type if something beside it says so.
+    fn open(self, body: &str, given_type: Option<&str>) -> Result<Envelope, Undecodable> {
+        let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+        let keys = match object(body) {
+            Ok(keys) => keys,
+            Err(error) => {
+                return match given_type.or(self.default_type) {
+                    Some(job_type) => Ok(raw(job_type, body)),
+                    None => Err(not_a_job(body, &error)),
+                };
+            }
+        };
+        match given_type {
+            Some(job_type) => self.open_as(job_type, &keys, body),
+            None => self.open_by_itself(&keys, body),
+        }
+    }
+
+    /// Opens a body only if it is an envelope of this type. Of such an envelope nothing may be wrong.
+    fn open_as(self, job_type: &str, keys: &Keys<'_>, body: &str) -> Result<Envelope, Undecodable> {
+        let own_type: Option<String> = filled("type", keys.job_type).unwrap_or_default();
+        if own_type.as_deref() == Some(job_type) {
+            if keys.specversion.is_some() {
+                return cloud_event::read(body);
+            }
+            if keys.payload.is_some() {
+                return native(keys);
+            }
+        }
+        match self.open_by_itself(keys, body) {
+            Ok(envelope) if envelope.job_type == job_type => Ok(envelope),
+            Ok(_) | Err(_) => Ok(raw(job_type, body)),
+        }
+    }
+
+    /// Decodes an object that nothing but itself gives a type.
+    fn open_by_itself(self, keys: &Keys<'_>, body: &str) -> Result<Envelope, Undecodable> {
+        if self.depth < MAX_WRAPPINGS {
+            if let (Some(kind), Some(_)) = (keys.sns_type, keys.sns_topic) {
+                return self.sns(kind, body);
+            }
+            if let (Some(_), Some(detail)) = (keys.detail_type, keys.detail) {
+                return self.event_bridge(detail, body);
+            }
+        }
+        if keys.specversion.is_some() {
+            return cloud_event::read(body);
+        }
+        let own_type: Result<Option<String>, Undecodable> = filled("type", keys.job_type);
+        if keys.payload.is_some() && matches!(own_type, Ok(Some(_))) {
+            return native(keys);
+        }
+        let names_nothing = keys.payload.is_none() && matches!(own_type, Ok(None));
+        if names_nothing && keys.is_s3_test() {
+            return Ok(Envelope { is_s3_test: true, ..Envelope::bare(S3_TEST_EVENT_TYPE, null()) });
+        }
+        let s3 = (names_nothing && keys.records.is_some()).then(|| self.s3(body));
+        let error = match (s3, self.default_type, own_type) {
+            (Some(Ok(envelope)), _, _) => return Ok(envelope),
+            (_, Some(job_type), _) => return Ok(raw(job_type, body)),
+            (Some(Err(error)), None, _) | (None, None, Err(error)) => error,
+            (None, None, Ok(Some(_))) => Undecodable("the envelope has a `type` but no `payload`".to_owned()),
+            (None, None, Ok(None)) => Undecodable(
+                "the body has no `type`, the message has no attribute `messageType`, and the queue has no \
+                 default_type: it is not known which job this is"
+                    .to_owned(),
+            ),
+        };
+        Err(error)
+    }
+
+    fn sns(self, kind: &RawValue, body: &str) -> Result<Envelope, Undecodable> {
+        let kind: String = text("Type", kind)?;
+        let notification = unwrapping::sns(&kind, body)?;
+        let by_topic = || {
+            let name = notification.topic_arn.rsplit(':').next();
+            self.intake.event_type([notification.topic_arn.as_str()].into_iter().chain(name))
+        };
+        let given_type = notification.message_type().or_else(by_topic);
+        let mut inner = self
+            .inside()
+            .open(&notification.message, given_type)
+            .map_err(|e| Undecodable(format!("in the SNS notification: {e}")))?;
+        // The notification's id survives a redrive of the SQS message; the SQS id does not.
+        if inner.job_id.is_none() {
+            inner.job_id = notification.message_id.map(Into::into);
+        }
+        if inner.source.is_none() && !notification.topic_arn.is_empty() {
+            inner.source = Some(notification.topic_arn.into());
+        }
+        inner.is_replay |= notification.is_replay;
+        for (name, attribute) in notification.attributes {
+            inner.attributes.entry(name).or_insert(attribute);
+        }
+        Ok(inner)
+    }
+
+    fn event_bridge(self, detail: &RawValue, body: &str) -> Result<Envelope, Undecodable> {
+        let frame = unwrapping::event_bridge(body)?;
+        let names = [frame.detail_type.as_str()].into_iter().chain(frame.source.as_deref());
+        // An event names its type itself, so the queue's default type says nothing of it.
+        let detail_decoding = Self { default_type: None, ..self.inside() };
+        let mut inner = match self.intake.event_type(names) {
+            Some(job_type) => detail_decoding.open(detail.get(), Some(job_type))?,
+            // A job put on the bus whole is found in `detail`; any other event is a job named by its detail-type.
+            None => match detail_decoding.open(detail.get(), None) {
+                Ok(job) => job,
+                Err(_) => Envelope::bare(frame.detail_type, detail.to_owned()),
+            },
+        };
+        if inner.job_id.is_none() {
+            inner.job_id = frame.id.map(Into::into);
+        }
+        if inner.source.is_none() {
+            inner.source = frame.source.map(Into::into);
+        }
+        inner.created_at = inner.created_at.or(frame.time);
+        inner.is_replay |= frame.is_replay;
+        Ok(inner)
+    }
+
+    fn s3(self, body: &str) -> Result<Envelope, Undecodable> {
+        let records = unwrapping::s3(body)?;
+        // One notification is of one bucket.
+        let bucket = records.first().map(|record| record.bucket.clone());
+        let job_type = self.intake.event_type(bucket.as_deref()).unwrap_or(S3_EVENT_TYPE);
+        let payload = raw_value(&json!({ "records": records }));
+        let source = bucket.filter(|bucket| !bucket.is_empty()).map(Into::into);
+        Ok(Envelope { source, ..Envelope::bare(job_type, payload) })
+    }
+}
+
+/// Reads the keys of a body that is a JSON object.
+fn object(body: &str) -> Result<Keys<'_>, serde_json::Error> {
+    // The keys hold raw values only, so an object is read as fast as can be; anything else is an error.
+    if body.trim_ascii_start().starts_with('{') { serde_json::from_str(body) } else { from_json(body) }
+}
+
+fn native(keys: &Keys<'_>) -> Result<Envelope, Undecodable> {
+    let job_type: Option<String> = filled("type", keys.job_type)?;
+    let job_id = id("jobId", keys.job_id)?;
+    let payload = keys.payload.map_or_else(null, ToOwned::to_owned);
+    Ok(Envelope {
+        version: keys.version.map(|version| field("schemaVersion", version)).transpose()?.unwrap_or(1),
+        is_named: job_id.is_some(),
+        job_id,
+        idempotency_key: id("idempotencyKey", keys.idempotency_key)?,
+        correlation_id: id("correlationId", keys.correlation_id)?,
+        created_at: filled("createdAt", keys.created_at)?,
+        ..Envelope::bare(job_type.unwrap_or_default(), payload)
+    })
+}
+
+/// A body that gives no type itself: JSON stays JSON, anything else becomes a JSON string.
+fn raw(job_type: &str, body: &str) -> Envelope {
+    let payload = match RawValue::from_string(body.to_owned()) {
+        Ok(json) => json,
+        Err(_) => raw_value(&Value::String(body.to_owned())),
+    };
+    Envelope::bare(job_type, payload)
+}
+
+fn not_a_job(body: &str, error: &serde_json::Error) -> Undecodable {
+    let hint = if body.trim_ascii_start().starts_with('{') {
+        ""
+    } else {
+        " (a raw body needs the message attribute `messageType`, or a default_type of its queue)"
+    };
+    Undecodable(format!("the body is not a JSON object: {error}{hint}"))
+}
+
+pub(crate) fn field<'a, T: Deserialize<'a>>(name: &str, value: &'a RawValue) -> Result<T, Undecodable> {
+    from_json(value.get()).map_err(|e| Undecodable(format!("the envelope's `{name}`: {e}")))
+}
+
+/// As [`field`], of a text: hardly any has an escape in it, and the others are what they look like.
+fn text<T: for<'t> From<&'t str>>(name: &str, value: &RawValue) -> Result<T, Undecodable> {
+    let quoted = value.get().strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    match quoted.filter(|text| !text.contains('\\')) {
+        Some(text) => Ok(text.into()),
+        None => field::<String>(name, value).map(|text| text.as_str().into()),
+    }
+}
+
+/// A text that is missing, `null` or empty is absent: to most producers' languages these are one.
+pub(crate) fn filled<T: for<'t> From<&'t str>>(
+    name: &str,
+    value: Option<&RawValue>,
+) -> Result<Option<T>, Undecodable> {
+    match value {
+        None => Ok(None),
+        Some(value) if matches!(value.get(), "null" | "\"\"") => Ok(None),
+        Some(value) => text(name, value).map(Some),
+    }
+}
+
+/// As [`filled`], of an id, which may be written as a whole number: `7` is the id "7".
+pub(crate) fn id<T: for<'t> From<&'t str>>(
+    name: &str,
+    value: Option<&RawValue>,
+) -> Result<Option<T>, Undecodable> {
+    let is_whole = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match value {
+        Some(value) if is_whole(value.get()) => Ok(Some(value.get().into())),
+        value => filled(name, value),
+    }
+}
+
+pub(crate) fn null() -> Box<RawValue> {
+    RawValue::NULL.to_owned()
+}
+
+pub(crate) fn raw_value(value: &Value) -> Box<RawValue> {
+    serde_json::value::to_raw_value(value).expect("a JSON value is always JSON text")
+}

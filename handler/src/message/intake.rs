@@ -1,0 +1,107 @@
+//! The rules by which the messages of a queue become jobs: their scope, the type of bodies that name none, the types of
+//! AWS's events, and the fields that a message must have.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::message::decoding::decode;
+use crate::message::envelope::{Envelope, Undecodable};
+use crate::message::sqs_message::Message;
+
+/// The rules by which the messages of a queue become jobs.
+///
+/// ```
+/// use drumline::{Intake, Message};
+///
+/// let mut intake = Intake::new("arn:aws:sqs:eu-west-1:123456789012:reports");
+/// intake.default_type = Some("report.nightly".into());
+/// let message = Message { body: r#"{"day":"2026-11-28"}"#.into(), ..Message::default() };
+/// assert_eq!(intake.decode(&message)?.job_type, "report.nightly");
+/// # Ok::<(), drumline::Undecodable>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Intake {
+    /// The scope within which the identity of a job holds: the queue's ARN unless a setting names another.
+    pub scope: Arc<str>,
+    /// The scope of single job types, by type.
+    pub scope_by_type: HashMap<String, Arc<str>>,
+    /// The type of a body that names none and comes without the attribute `messageType`.
+    pub default_type: Option<Arc<str>>,
+    /// The job types of AWS's events: by topic ARN or topic name, EventBridge detail-type or source, or bucket.
+    pub event_types: HashMap<String, Arc<str>>,
+    /// The fields that every message must have.
+    pub require: RequiredFields,
+    /// The fields that messages of single job types must have instead, by type.
+    pub require_by_type: HashMap<String, RequiredFields>,
+    /// Whether claims that were kept by version 0.1 are looked up.
+    pub legacy_keys: bool,
+}
+
+impl Intake {
+    /// The rules of a queue without settings of its own: jobs have this scope.
+    pub fn new(scope: impl Into<Arc<str>>) -> Self {
+        Self { scope: scope.into(), legacy_keys: true, ..Self::default() }
+    }
+
+    /// Decodes a message by these rules.
+    ///
+    /// # Errors
+    /// Why the message is no job.
+    pub fn decode(&self, message: &Message) -> Result<Envelope, Undecodable> {
+        decode(self, message, self.default_type.as_deref())
+    }
+
+    /// As [`decode`](Self::decode), with a default type for queues that have none.
+    pub(crate) fn decode_or(&self, message: &Message, default_type: &str) -> Result<Envelope, Undecodable> {
+        decode(self, message, Some(self.default_type.as_deref().unwrap_or(default_type)))
+    }
+
+    /// The scope of jobs of this type.
+    pub fn scope_of(&self, job_type: &str) -> &Arc<str> {
+        self.scope_by_type.get(job_type).unwrap_or(&self.scope)
+    }
+
+    /// The fields that messages of this type must have.
+    pub fn required_of(&self, job_type: &str) -> RequiredFields {
+        self.require_by_type.get(job_type).copied().unwrap_or(self.require)
+    }
+
+    /// The job type that a setting gives to events of this origin; the first name that has one counts.
+    pub(crate) fn event_type<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Option<&str> {
+        if self.event_types.is_empty() {
+            return None;
+        }
+        names.into_iter().find_map(|name| self.event_types.get(name)).map(|job_type| &**job_type)
+    }
+}
+
+/// The fields that a message must have to be run. Without them it fails permanently.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RequiredFields {
+    /// `idempotencyKey`, or a key that the job's code computes.
+    pub idempotency_key: bool,
+    /// `jobId`, or the `id` of a `CloudEvent`.
+    pub job_id: bool,
+}
+
+impl RequiredFields {
+    /// The first required field that is missing, as the producer writes it.
+    pub(crate) fn missing(self, has_idempotency_key: bool, has_job_id: bool) -> Option<&'static str> {
+        if self.idempotency_key && !has_idempotency_key {
+            return Some("idempotencyKey");
+        }
+        (self.job_id && !has_job_id).then_some("jobId")
+    }
+}
+
+impl fmt::Display for RequiredFields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (self.idempotency_key, self.job_id) {
+            (true, true) => "idempotencyKey,jobId",
+            (true, false) => "idempotencyKey",
+            (false, true) => "jobId",
+            (false, false) => "",
+        })
+    }
+}

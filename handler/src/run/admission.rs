@@ -1,0 +1,273 @@
+//! Before the handler: the identity of a job, its claim, and what follows if the claim is not granted.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::{Either, select};
+use serde_json::value::RawValue;
+
+use crate::api::failure::bounded;
+use crate::api::router::{Keys, Route, undecoded_type};
+use crate::core::claim::{
+    Admission, Claim, ClaimRequest, ClaimStep, Claimed, Grant, MAX_KEY_BYTES, PriorRun,
+};
+use crate::core::ending::{Duplicate, DuplicateCause, Ending};
+use crate::message::envelope::Envelope;
+use crate::message::identity::{Identity, KeyScope, MAX_SOURCE_BYTES, MAX_TYPE_BYTES};
+use crate::message::intake::{Intake, RequiredFields};
+use crate::message::payload_hash::payload_hash;
+use crate::message::sqs_message::{Attribute, Message};
+use crate::message::unwrapping::SNS_REPLAYED;
+use crate::run::invoke::{Attempt, panic_message};
+
+/// A job that is understood as far as can be without its handler.
+pub(crate) struct Work {
+    pub(crate) job_type: Arc<str>,
+    pub(crate) version: u32,
+    pub(crate) job_id: Option<Arc<str>>,
+    pub(crate) idempotency_key: Option<Arc<str>>,
+    pub(crate) source: Option<Arc<str>>,
+    pub(crate) correlation_id: Option<String>,
+    pub(crate) attributes: BTreeMap<String, Attribute>,
+    pub(crate) payload: Box<RawValue>,
+    /// Before the job's own key is known, the identity by what the envelope says.
+    pub(crate) identity: Arc<Identity>,
+    /// The lock that another job holds, once the store has said so.
+    pub(crate) busy_lock: Option<Arc<str>>,
+    required: RequiredFields,
+    is_replay: bool,
+    is_named: bool,
+    /// The message is handed on as it is, and its body is the payload.
+    is_raw: bool,
+}
+
+/// What a handler starts with.
+pub(crate) struct Admitted {
+    pub(crate) attempt: NonZeroU32,
+    pub(crate) claim: Option<Arc<Claim>>,
+    pub(crate) checkpoint: Option<Box<RawValue>>,
+    /// The deadline, if the run had to wait before its handler.
+    pub(crate) deadline: Option<Instant>,
+}
+
+impl Work {
+    pub(crate) fn new(route: &Route, message: &Message, envelope: Option<Envelope>, intake: &Intake) -> Self {
+        let is_raw = envelope.is_none();
+        let envelope = envelope
+            .unwrap_or_else(|| Envelope::bare(&*undecoded_type(message, route), RawValue::NULL.to_owned()));
+        // A known type shares the route's name; an undecoded message brings its own.
+        let job_type = if *route.job_type == envelope.job_type {
+            Arc::clone(&route.job_type)
+        } else {
+            envelope.job_type.as_str().into()
+        };
+        let identity = identity(intake, &job_type, &envelope, message);
+        // S3's test event comes from no producer who could add a field.
+        let required =
+            if envelope.is_s3_test { RequiredFields::default() } else { intake.required_of(&job_type) };
+        Self {
+            job_type,
+            version: envelope.version,
+            job_id: envelope.job_id,
+            idempotency_key: envelope.idempotency_key,
+            source: envelope.source,
+            correlation_id: envelope.correlation_id,
+            attributes: envelope.attributes,
+            payload: envelope.payload,
+            identity: Arc::new(identity),
+            is_replay: envelope.is_replay,
+            busy_lock: None,
+            required,
+            is_named: envelope.is_named,
+            is_raw,
+        }
+    }
+
+    /// Asks the host for the job's claim.
+    pub(crate) async fn admit(&mut self, route: &Route, attempt: &Attempt) -> Result<Admitted, Ending> {
+        let mut request = self.request(route, attempt)?;
+        let admission = ask(&mut request, attempt).await?;
+        let lock = request.lock;
+        let id = self.identity.id();
+        match admission {
+            Admission::Unclaimed => {
+                Ok(Admitted { attempt: attempt.number, claim: None, checkpoint: None, deadline: None })
+            }
+            Admission::Granted(Grant { claim, attempt: number, checkpoint, takeover }) => {
+                let granted = Arc::clone(&claim);
+                let (answer, waits) = match takeover {
+                    None => (Claimed::Granted(granted), false),
+                    Some(takeover) => (Claimed::TakenOver(granted, takeover), true),
+                };
+                attempt.host.claimed(attempt.delivery, answer).await;
+                if attempt.control.cancelled().is_some() {
+                    // The handler would begin only to be stopped.
+                    return Err(Ending::StoreUnavailable { reason: "the claim came too late".to_owned() });
+                }
+                let deadline = if waits { Some(until_begin(attempt).await?) } else { None };
+                Ok(Admitted { attempt: number, claim: Some(claim), checkpoint, deadline })
+            }
+            Admission::Done(prior) => Err(self.done_before(*prior, &attempt.message)),
+            Admission::Condemned(reason) => Err(Ending::Condemned { reason: bounded(reason) }),
+            Admission::Held(remaining) => Err(held(remaining, "another worker or message runs the job", id)),
+            Admission::Locked(remaining) => {
+                self.busy_lock = lock.as_deref().map(Arc::from);
+                Err(held(remaining, "another job has the lock", &lock.unwrap_or_default()))
+            }
+            Admission::Mismatch => Err(Ending::Rejected {
+                reason: bounded(format!(
+                    "the job {id:?} of this type and scope runs or has run with another payload: a new job needs an \
+                     idempotencyKey or jobId of its own"
+                )),
+            }),
+        }
+    }
+
+    fn done_before(&self, prior: PriorRun, message: &Message) -> Ending {
+        let cause = if prior.message_id == *message.id {
+            DuplicateCause::Redelivered
+        } else if self.is_replay || message.attribute(SNS_REPLAYED).is_some() {
+            DuplicateCause::Replayed
+        } else {
+            DuplicateCause::Duplicate
+        };
+        Ending::DoneBefore(Box::new(Duplicate { cause, prior }))
+    }
+
+    fn request(&mut self, route: &Route, attempt: &Attempt) -> Result<ClaimRequest, Ending> {
+        let message = &attempt.message;
+        // The code of a job and of its upcasters runs here too, and may panic as its handler may.
+        let keys = catch_unwind(AssertUnwindSafe(|| route.keys(self.version, &self.payload)));
+        let Keys { idempotency_key, scope, lock } = keys
+            .map_err(|panic| Ending::Panicked { reason: bounded(panic_message(panic.as_ref())) })?
+            .map_err(|failure| Ending::Undecodable { reason: failure.into_parts().1 })?;
+        let computed: Option<Arc<str>> = idempotency_key.map(Arc::from);
+        let is_global = computed.is_some() && scope == KeyScope::Global;
+        if computed.is_some() {
+            self.idempotency_key.clone_from(&computed);
+        }
+        self.check(lock.as_deref())?;
+        if let Some(key) = computed {
+            let job_id = Arc::clone(self.identity.job_id());
+            let job_scope = Arc::clone(self.identity.scope());
+            let identity = match scope {
+                KeyScope::Job => {
+                    Identity::new(job_scope, Arc::clone(&self.job_type), self.source.as_deref(), key)
+                }
+                KeyScope::Global => Identity::global(job_scope, Arc::clone(&self.job_type), key),
+            };
+            self.identity = Arc::new(identity.with_job_id(job_id));
+        }
+        // Version 0.1 knew no scope but the queue's name. Under a scope that means something else, nothing of it counts.
+        let is_of_queue = self.identity.scope().rsplit(':').next() == Some(&attempt.queue);
+        let looks_up_old = attempt.intake.legacy_keys && is_of_queue;
+        // A message does not change: under its own id the payload is always the same. A global key is shared by payloads
+        // of several types.
+        let id = self.identity.id();
+        let is_message = self.idempotency_key.is_none() && self.job_id.is_none();
+        let payload_hash = if is_message || is_global {
+            0
+        } else {
+            payload_hash(&self.job_type, if self.is_raw { &message.body } else { self.payload.get() })
+        };
+        Ok(ClaimRequest {
+            legacy_key: (looks_up_old && !is_global).then(|| Arc::clone(id)),
+            identity: Arc::clone(&self.identity),
+            payload_hash,
+            lock,
+            length: attempt.claim_length,
+            queue: Arc::clone(&attempt.queue),
+            message_id: Arc::clone(&message.id),
+            receive_count: message.receive_count,
+        })
+    }
+
+    /// Whether the message has what its queue requires, and nothing that is too long to be kept.
+    fn check(&self, lock: Option<&str>) -> Result<(), Ending> {
+        if let Some(missing) = self.required.missing(self.idempotency_key.is_some(), self.is_named) {
+            let has_aws_id = !self.is_named && self.job_id.is_some();
+            let hint =
+                if missing == "jobId" && has_aws_id { ": AWS assigned the id that it has" } else { "" };
+            return Err(Ending::Undecodable {
+                reason: format!("the message has no `{missing}`, which its queue or type requires{hint}"),
+            });
+        }
+        let texts = [
+            ("type", Some(&*self.job_type), MAX_TYPE_BYTES),
+            ("source", self.source.as_deref(), MAX_SOURCE_BYTES),
+            ("jobId", self.job_id.as_deref(), MAX_KEY_BYTES),
+            ("idempotency key", self.idempotency_key.as_deref(), MAX_KEY_BYTES),
+            ("lock", lock, MAX_KEY_BYTES),
+        ];
+        for (name, text, most) in texts {
+            if text.is_some_and(|text| text.len() > most) {
+                return Err(Ending::Undecodable { reason: format!("the {name} has more than {most} bytes") });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Asks for a claim until the store answers. The ledger decides if the run asks again, runs without or gives up.
+async fn ask(request: &mut ClaimRequest, attempt: &Attempt) -> Result<Admission, Ending> {
+    let Attempt { host, control, delivery, .. } = attempt;
+    loop {
+        let error = match select(host.claim(request), pin!(control.until_aborted())).await {
+            Either::Left((Ok(admission), _)) => return Ok(admission),
+            Either::Left((Err(error), _)) => error,
+            // Should the claim be granted all the same, it expires.
+            Either::Right(((), _)) => {
+                let reason = "the store did not answer in time".to_owned();
+                return Err(Ending::StoreUnavailable { reason });
+            }
+        };
+        host.claimed(*delivery, Claimed::Unanswered(error.clone())).await;
+        match select(pin!(control.until_claim_step()), pin!(control.until_cancelled())).await {
+            Either::Left((ClaimStep::Ask(length), _)) => request.length = length,
+            Either::Left((ClaimStep::RunUnclaimed, _)) => return Ok(Admission::Unclaimed),
+            Either::Left((ClaimStep::GiveUp | ClaimStep::Begin(_), _)) | Either::Right(_) => {
+                let reason = bounded(format!("the store does not answer: {error}"));
+                return Err(Ending::StoreUnavailable { reason });
+            }
+        }
+    }
+}
+
+/// Waits until the ledger has a run begin whose claim was taken over. Returns its deadline.
+async fn until_begin(attempt: &Attempt) -> Result<Instant, Ending> {
+    let control = &attempt.control;
+    match select(pin!(control.until_claim_step()), pin!(control.until_cancelled())).await {
+        Either::Left((ClaimStep::Begin(deadline), _)) => Ok(deadline),
+        Either::Left(_) | Either::Right(_) => Err(Ending::Interrupted),
+    }
+}
+
+/// The identity of a job by what its envelope says; the key that the job's code computes comes later.
+pub(crate) fn identity(
+    intake: &Intake,
+    job_type: &Arc<str>,
+    envelope: &Envelope,
+    message: &Message,
+) -> Identity {
+    // One that is too long to be kept fails the job, and its history is found by the message's id.
+    let kept = |id: &Option<Arc<str>>| id.as_ref().filter(|id| id.len() <= MAX_KEY_BYTES).cloned();
+    let (job_id, key) = (kept(&envelope.job_id), kept(&envelope.idempotency_key));
+    let (scope, source) = (Arc::clone(intake.scope_of(job_type)), envelope.source.as_deref());
+    let identity = match key.or_else(|| job_id.clone()) {
+        Some(id) => Identity::new(scope, Arc::clone(job_type), source, id),
+        None => Identity::of_message(scope, Arc::clone(job_type), source, Arc::clone(&message.id)),
+    };
+    identity.with_job_id(job_id.unwrap_or_else(|| Arc::clone(&message.id)))
+}
+
+fn held(remaining: Duration, what: &str, key: &str) -> Ending {
+    Ending::Held { remaining, reason: bounded(format!("{what} {key:?}")) }
+}
+
+#[cfg(test)]
+#[path = "admission_tests.rs"]
+mod tests;

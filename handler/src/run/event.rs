@@ -1,0 +1,89 @@
+//! The events of a host, as observers receive them.
+
+use std::time::Duration;
+
+use crate::api::context::{Context, Progress};
+use crate::core::ending::Ending;
+use crate::core::ledger::DrainSummary;
+use crate::core::note::Note;
+use crate::core::requests::{SqsAction, SqsResult, StoreOperation, StoreResult};
+
+/// Something that happened in a host. It borrows all it carries, so that an event costs nothing if no observer needs it.
+///
+/// All but the requests belong to one queue. What becomes a label of a metric is an enum with a `label()`; only an observer
+/// turns it into text.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// A run has found its handler, got its claim, and is about to begin.
+    RunStarted {
+        /// The run.
+        context: &'a Context,
+    },
+    /// A run that began has ended.
+    RunEnded {
+        /// The run.
+        context: &'a Context,
+        /// How its handler ended. The outcome follows from the ledger, as [`Note::Decided`].
+        ending: &'a Ending,
+    },
+    /// A handler has reported its progress.
+    Progress {
+        /// The run.
+        context: &'a Context,
+        /// The progress.
+        progress: &'a Progress,
+    },
+    /// The ledger of a queue has emitted a note.
+    Ledger {
+        /// The queue's name.
+        queue: &'a str,
+        /// The note.
+        note: &'a Note,
+    },
+    /// The number of deliveries in hand, after each turn of a queue's loop.
+    InHand {
+        /// The queue's name.
+        queue: &'a str,
+        /// Deliveries that wait, run or are being settled.
+        count: usize,
+    },
+    /// A queue that is polled can be reached from now on, or cannot.
+    Reachability {
+        /// The queue's name.
+        queue: &'a str,
+        /// True if it can be reached.
+        reachable: bool,
+    },
+    /// A queue's drain begins.
+    Draining {
+        /// The queue's name.
+        queue: &'a str,
+        /// Deliveries in hand.
+        in_hand: usize,
+        /// Handlers that run.
+        running: usize,
+        /// How long they may continue.
+        grace: Duration,
+    },
+    /// A queue's drain is over.
+    Drained {
+        /// The queue's name.
+        queue: &'a str,
+        /// Its result.
+        summary: DrainSummary,
+    },
+    /// A request to SQS has ended.
+    SqsRequest {
+        /// The API action.
+        action: SqsAction,
+        /// The result.
+        result: SqsResult,
+    },
+    /// A request to the store of claims and histories has ended. It belongs to the process, since queues share the store.
+    StoreRequest {
+        /// The operation.
+        operation: StoreOperation,
+        /// The result.
+        result: StoreResult,
+    },
+}

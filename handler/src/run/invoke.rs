@@ -1,0 +1,217 @@
+//! One run of one handler, from a message to an ending. The only async code of the crate.
+
+use std::any::Any;
+use std::num::NonZeroU32;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use futures_util::future::{Either, select};
+use serde_json::value::RawValue;
+use tracing::{Instrument, Span, field, info_span};
+
+use crate::api::context::{Context, Host, Inner};
+use crate::api::failure::{Failure, Wish, bounded};
+use crate::api::router::{Invocation, Route, Router};
+use crate::core::claim::{Claim, JobResult};
+use crate::core::control::RunControl;
+use crate::core::delivery::DeliveryId;
+use crate::core::ending::{Ending, Report};
+use crate::message::envelope::Envelope;
+use crate::message::identity::Identity;
+use crate::message::intake::Intake;
+use crate::message::sqs_message::Message;
+use crate::message::trace::traceparent;
+use crate::run::admission::{self, Admitted, Work};
+use crate::run::event::Event;
+
+/// What a run is made of.
+pub struct Attempt {
+    /// The delivery that it is about.
+    pub delivery: DeliveryId,
+    /// The queue's label in logs: its name, after its region or account and a slash if others share the name.
+    pub queue: Arc<str>,
+    /// The rules by which the queue's messages become jobs.
+    pub intake: Arc<Intake>,
+    /// The message.
+    pub message: Arc<Message>,
+    /// Which attempt it is, counted in receives; a claim may know better.
+    pub number: NonZeroU32,
+    /// When it will be cancelled.
+    pub deadline: Instant,
+    /// For how long a claim is asked for; the ledger renews it.
+    pub claim_length: Duration,
+    /// By which the host stops it.
+    pub control: RunControl,
+    /// What the host lends.
+    pub host: Arc<dyn Host>,
+}
+
+impl Router {
+    /// Makes one attempt: decodes, routes, claims the job's key, runs the handler, and tells how it ended. A panic is an
+    /// ending, not a crash. An aborted run ends once its handler is dropped and its blocking work has stopped.
+    ///
+    /// Dropping the returned future is only right when the process ends.
+    pub async fn run(&self, attempt: Attempt) -> Report {
+        match self.resolve(&attempt) {
+            Ok(Resolved::Run(route, envelope)) => run(route, attempt, envelope).await,
+            Ok(Resolved::BuiltIn(envelope)) => Report::new(Ending::Done, Some(Arc::from(envelope.job_type))),
+            Err(report) => report,
+        }
+    }
+
+    fn resolve(&self, attempt: &Attempt) -> Result<Resolved<'_>, Report> {
+        let Attempt { message, intake, .. } = attempt;
+        if let Some(route) = self.undecoded_route() {
+            return Ok(Resolved::Run(route, intake.decode_or(message, &route.job_type).ok()));
+        }
+        let envelope = intake.decode(message).map_err(|error| Report {
+            identity: Some(Arc::new(Identity::of_message(
+                Arc::clone(&intake.scope),
+                "",
+                None,
+                Arc::clone(&message.id),
+            ))),
+            ..Report::new(Ending::Undecodable { reason: bounded(error.0) }, None)
+        })?;
+        let no_handler = |reason, job_type: Option<Arc<str>>, envelope: &Envelope| {
+            let own_type = job_type.clone().unwrap_or_else(|| envelope.job_type.as_str().into());
+            let identity = admission::identity(intake, &own_type, envelope, message);
+            let report = Report::new(Ending::NoHandler { reason }, job_type);
+            Report { identity: Some(Arc::new(identity)), ..report }
+        };
+        let Some(route) = self.route(&envelope.job_type) else {
+            if envelope.is_s3_test {
+                return Ok(Resolved::BuiltIn(envelope));
+            }
+            return Err(no_handler(bounded(self.missing(&envelope.job_type)), None, &envelope));
+        };
+        if envelope.version > route.version {
+            let (job_type, version, newest) = (&route.job_type, envelope.version, route.version);
+            let reason =
+                format!("{job_type} version {version} is newer than {newest}, the newest this build handles");
+            return Err(no_handler(reason, Some(Arc::clone(job_type)), &envelope));
+        }
+        Ok(Resolved::Run(route, Some(envelope)))
+    }
+}
+
+enum Resolved<'a> {
+    /// No envelope where the route takes messages undecoded.
+    Run(&'a Route, Option<Envelope>),
+    /// Nothing to do but to finish it.
+    BuiltIn(Envelope),
+}
+
+async fn run(route: &Route, mut attempt: Attempt, envelope: Option<Envelope>) -> Report {
+    let mut work = Work::new(route, &attempt.message, envelope, &attempt.intake);
+    let Admitted { attempt: number, claim, checkpoint, deadline } = match work.admit(route, &attempt).await {
+        Ok(admitted) => admitted,
+        Err(ending) => {
+            let (identity, lock) = (Some(work.identity), work.busy_lock);
+            return Report { identity, lock, ..Report::new(ending, Some(work.job_type)) };
+        }
+    };
+    attempt.deadline = deadline.unwrap_or(attempt.deadline);
+    let control = attempt.control.clone();
+    let (context, payload) = context(attempt, work, number, claim, checkpoint);
+    let told = context.clone();
+    let (job_type, span) = (&told.0.job_type, &told.0.span);
+    told.0.host.observer().observe(&Event::RunStarted { context: &told });
+
+    // The call itself is inside, since an upcaster or a layer may panic before it returns its future.
+    let handling =
+        AssertUnwindSafe(async { route.call(Invocation { context, payload }).await }).catch_unwind();
+    let ending = {
+        let handling = pin!(handling.instrument(span.clone()));
+        match select(handling, pin!(control.until_aborted())).await {
+            Either::Left((result, _)) => ending(result),
+            Either::Right(((), _)) => Ending::Interrupted,
+        }
+    };
+    control.until_no_blocking().await;
+    // Only of failures: subscribers that keep a span's fields as text read and write all of them again for this.
+    if let Some(class) = ending.class() {
+        span.record("ending", class.label());
+    }
+    told.0.host.observer().observe(&Event::RunEnded { context: &told, ending: &ending });
+    let result = told.take_result().filter(|_| ending == Ending::Done);
+    Report {
+        identity: Some(Arc::clone(told.identity())),
+        attempt: Some(number),
+        result: result.map(|result| JobResult(result.into())),
+        ..Report::new(ending, Some(Arc::clone(job_type)))
+    }
+}
+
+fn ending(result: Result<Result<(), Failure>, Box<dyn Any + Send>>) -> Ending {
+    match result {
+        Ok(Ok(())) => Ending::Done,
+        Ok(Err(failure)) => {
+            let (wish, reason) = failure.into_parts();
+            match wish {
+                Wish::Retry => Ending::RetryAsked { after: None, reason },
+                Wish::RetryAfter(delay) => Ending::RetryAsked { after: Some(delay), reason },
+                Wish::Reject => Ending::Rejected { reason },
+                Wish::Undecodable => Ending::Undecodable { reason },
+                Wish::OutOfResources => Ending::OutOfResources { reason },
+                Wish::TargetUnhealthy => Ending::TargetUnhealthy { reason },
+            }
+        }
+        Err(panic) => Ending::Panicked { reason: bounded(panic_message(panic.as_ref())) },
+    }
+}
+
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without a message").to_owned()
+}
+
+fn context(
+    attempt: Attempt,
+    work: Work,
+    number: NonZeroU32,
+    claim: Option<Arc<Claim>>,
+    checkpoint: Option<Box<RawValue>>,
+) -> (Context, Box<RawValue>) {
+    let Attempt { queue, message, deadline, control, host, .. } = attempt;
+    let span = span(&queue, &message, number, &work);
+    let inner = Inner {
+        queue,
+        message,
+        attempt: number,
+        deadline,
+        control,
+        host,
+        span,
+        job_type: work.job_type,
+        version: work.version,
+        identity: work.identity,
+        attributes: work.attributes,
+        correlation_id: work.correlation_id,
+        claim,
+        checkpoint,
+        result: Mutex::new(None),
+    };
+    (Context(Arc::new(inner)), work.payload)
+}
+
+fn span(queue: &str, message: &Message, attempt: NonZeroU32, work: &Work) -> Span {
+    info_span!(
+        "attempt",
+        queue,
+        "type" = &*work.job_type,
+        message_id = &*message.id,
+        attempt,
+        correlation_id = work.correlation_id.as_deref(),
+        trace_link = traceparent(message, &work.attributes),
+        ending = field::Empty,
+    )
+}
+
+#[cfg(test)]
+#[path = "invoke_tests.rs"]
+mod tests;
