@@ -9,8 +9,8 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use drumline_host::aws::{AwsQueue, connect, queue_labels, resolve};
-use drumline_host::{
+use drumline_runtime::aws::{AwsQueue, connect, queue_labels, resolve};
+use drumline_runtime::{
     Advice, Books, Driver, Grace, Logs, Parts, QueueSettings, QueueStatus, Settings, SqsError, TargetHealth,
     advise, check_descriptors, default_scope, http_connections, intake, policy, raise_descriptor_limit,
     retry_limits, waits,
@@ -118,7 +118,7 @@ impl Consumer {
         self
     }
 
-    /// Pauses the queues while this target is unhealthy: that of [`forward_to`](drumline_host::forward_to). Nothing is received
+    /// Pauses the queues while this target is unhealthy: that of [`forward_to`](drumline_runtime::forward_to). Nothing is received
     /// before it answers.
     pub fn target(mut self, target: TargetHealth) -> Self {
         self.target = Some(target);

@@ -11,8 +11,8 @@ use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use drumline::{Event, Observer, SqsAction};
-use drumline_host::SqsError;
-use drumline_host::aws::{explain, url_by_arn};
+use drumline_runtime::SqsError;
+use drumline_runtime::aws::{explain, url_by_arn};
 
 use crate::metrics::Metrics;
 

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, middleware};
 use drumline::PauseReason;
-use drumline_host::QueueStatus;
+use drumline_runtime::QueueStatus;
 use drumline_store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::watch;

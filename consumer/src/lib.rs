@@ -33,7 +33,7 @@ mod task_protection;
 
 pub use cli::{App, DevJob};
 pub use consumer::{Consumer, StartError};
-pub use drumline_host::{
+pub use drumline_runtime::{
     Effective, Environment, Event, LogFormat, NoopObserver, Observer, Origin, PermanentFailures, Problem,
     Problems, QueueSettings, SETTINGS, SecretUrl, Setting, Settings, Shown, forward_to, variable,
 };

@@ -10,7 +10,7 @@ use drumline::{
     DuplicateCause, Event, FailureClass, Note, Observer, Outcome, PauseReason, SqsAction, SqsResult,
     StoreOperation, StoreResult,
 };
-use drumline_host::pickup_delay;
+use drumline_runtime::pickup_delay;
 use foldhash::fast::RandomState;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;

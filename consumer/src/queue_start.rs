@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use drumline_host::aws::QueueFacts;
-use drumline_host::{SqsError, SqsErrorKind};
+use drumline_runtime::aws::QueueFacts;
+use drumline_runtime::{SqsError, SqsErrorKind};
 use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline_host::QueueStatus;
+use drumline_runtime::QueueStatus;
 use futures_util::future::select_all;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;

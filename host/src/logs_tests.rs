@@ -49,7 +49,7 @@ fn every_event_is_logged_under_its_text() {
     let lines = logged(emit_every_event);
     let texts: BTreeSet<(&str, &str)> = lines
         .iter()
-        .filter(|line| text(line, "target").starts_with("drumline_host::logs"))
+        .filter(|line| text(line, "target").starts_with("drumline_runtime::logs"))
         .map(|line| (text(line, "level"), text(line, "message")))
         .collect();
     let expected = BTreeSet::from([

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use drumline::Router;
-use drumline_host::aws::check_environment;
-use drumline_host::logging::{self, Spans};
-use drumline_host::{Environment, forward_to, redacted, runtimes, variable};
+use drumline_runtime::aws::check_environment;
+use drumline_runtime::logging::{self, Spans};
+use drumline_runtime::{Environment, forward_to, redacted, runtimes, variable};
 use http::{Method, Request};
 use lambda_runtime::Diagnostic;
 use lambda_runtime_api_client::{Client, build_request};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drumline::{Acknowledge, InvalidPolicy, Ledger, Message, Observer, Policy, Router};
-use drumline_host::aws::QueueFacts;
-use drumline_host::{BatchReport, Books, Driver, FifoStop, Grace, Parts, Queue, StoreOutage, policy};
+use drumline_runtime::aws::QueueFacts;
+use drumline_runtime::{BatchReport, Books, Driver, FifoStop, Grace, Parts, Queue, StoreOutage, policy};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tracing::error;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use drumline::{Event, Note, Observer, RunFacts};
-use drumline_host::pickup_delay;
+use drumline_runtime::pickup_delay;
 use serde_json::{Map, Value, json};
 use tracing::warn;
 

@@ -3,8 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use drumline_host::SqsError;
-use drumline_host::aws::QueueFacts;
+use drumline_runtime::SqsError;
+use drumline_runtime::aws::QueueFacts;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 

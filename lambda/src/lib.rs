@@ -38,6 +38,6 @@ mod source;
 
 pub use app::App;
 pub use batch::{batch_policy, run_batch};
-pub use drumline_host::variable;
+pub use drumline_runtime::variable;
 pub use event::Event;
 pub use function::{Function, Invocation, InvocationError, Response};

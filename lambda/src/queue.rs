@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drumline::{Action, CallError, Intake, Message, Observer, Replies, SqsErrorKind};
-use drumline_host::aws::{AwsQueue, QueueFacts, connect};
-use drumline_host::{BoxFuture, Logs, Memory, Queue, QueueSettings, QueueStatus, SqsError};
+use drumline_runtime::aws::{AwsQueue, QueueFacts, connect};
+use drumline_runtime::{BoxFuture, Logs, Memory, Queue, QueueSettings, QueueStatus, SqsError};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use tracing::warn;

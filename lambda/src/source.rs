@@ -1,6 +1,6 @@
 //! The queue that a record came from.
 
-use drumline_host::aws::{queue_name, url_of_arn};
+use drumline_runtime::aws::{queue_name, url_of_arn};
 use url::Url;
 
 /// A queue's ARN, taken apart: `arn:aws:sqs:eu-west-1:123456789012:jobs`. See

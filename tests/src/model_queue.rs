@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use drumline::{Action, Attribute, CallError, Message, Replies};
-use drumline_host::aws::is_fifo;
-use drumline_host::{BoxFuture, Queue, SqsError, SqsErrorKind};
 use drumline_queue::api::{
     ChangeMessageVisibilityBatch, ChangeMessageVisibilityBatchEntry, CreateQueue, DeleteMessage,
     DeleteMessageBatch, DeleteMessageBatchEntry, ReceiveMessage, ReceivedMessage, SendMessage,
     SettledBatchReply,
 };
 use drumline_queue::{Identity, PeekedMessage, Sqs, Timestamp};
+use drumline_runtime::aws::is_fifo;
+use drumline_runtime::{BoxFuture, Queue, SqsError, SqsErrorKind};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 

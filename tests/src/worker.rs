@@ -72,7 +72,7 @@ impl Launch {
             .env("DRUMLINE_WAIT_TIME", "1s")
             .env("DRUMLINE_RETRY", "exponential(1s,2,5m)")
             .env("DRUMLINE_RETRY_JITTER", "none")
-            .env("DRUMLINE_LOG", "info,drumline_host=debug")
+            .env("DRUMLINE_LOG", "info,drumline_runtime=debug")
             .env("DRUMLINE_HTTP_ADDR", &addr.to_string());
         Self { http: Some(addr), ..launch }
     }

@@ -3,8 +3,8 @@
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
-use drumline_host::aws::queue_labels;
-use drumline_host::{Settings, write_json};
+use drumline_runtime::aws::queue_labels;
+use drumline_runtime::{Settings, write_json};
 use serde_json::json;
 
 use super::MakeRouter;

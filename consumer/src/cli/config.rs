@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use comfy_table::{ContentArrangement, Table, presets};
 
-use drumline_host::aws::{AwsQueue, queue_name, queue_url};
-use drumline_host::{Effective, Environment, Settings, retry_limits, waits, write_json};
+use drumline_runtime::aws::{AwsQueue, queue_name, queue_url};
+use drumline_runtime::{Effective, Environment, Settings, retry_limits, waits, write_json};
 use serde_json::json;
 
 use super::check;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use drumline_host::QueueSettings;
-use drumline_host::aws::{Clients, connect, name_of, queue_name, resolve};
+use drumline_runtime::QueueSettings;
+use drumline_runtime::aws::{Clients, connect, name_of, queue_name, resolve};
 use url::Url;
 
 use super::exit::Failed;

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use drumline::{Observer, Router};
-use drumline_host::logging::{self, Spans};
-use drumline_host::{Environment, Settings, raise_descriptor_limit, runtimes};
 use drumline_queue::{Endpoint, Server};
+use drumline_runtime::logging::{self, Spans};
+use drumline_runtime::{Environment, Settings, raise_descriptor_limit, runtimes};
 
 use super::exit::Failed;
 use super::view::View;

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgMatches, Command};
 use comfy_table::{ContentArrangement, Table, presets};
-use drumline_host::aws::queue_labels;
-use drumline_host::{Environment, QueueSettings, Settings, advise, write_json};
 use drumline_infra_rules::{Host, Options, Template, check, terraform};
+use drumline_runtime::aws::queue_labels;
+use drumline_runtime::{Environment, QueueSettings, Settings, advise, write_json};
 
 use super::connection::with_url;
 use super::exit::Failed;
@@ -155,7 +155,7 @@ async fn one(
     metrics: Option<&str>,
 ) -> Result<Vec<Diagnosis>, Failed> {
     let queue = &with_url(queue).await?;
-    let unavailable = |error: drumline_host::SqsError| {
+    let unavailable = |error: drumline_runtime::SqsError| {
         Failed::sqs(error.kind, format!("{name} cannot be looked at: {}", error.text))
     };
     let Preflight { checks, found } = check_queue(queue).await.map_err(Failed::usage)?;

@@ -1,6 +1,6 @@
 //! How a command ends: what it says, and with which status.
 
-use drumline_host::SqsErrorKind;
+use drumline_runtime::SqsErrorKind;
 use drumline_store::OpenError;
 use std::process::ExitCode;
 

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use drumline_host::Environment;
+use drumline_runtime::Environment;
 
 use super::exit::Failed;
 use super::own_endpoint;

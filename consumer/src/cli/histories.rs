@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use clap::Arg;
-use drumline_host::{SecretText, Settings};
+use drumline_runtime::{SecretText, Settings};
 use drumline_store::{Location, OpenError, Store, open};
 use serde::Deserialize;
 

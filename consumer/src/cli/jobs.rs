@@ -6,9 +6,9 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{Arg, ArgMatches, Command};
-use drumline_host::Environment;
+use drumline_runtime::Environment;
 
-use drumline_host::write_json;
+use drumline_runtime::write_json;
 
 use super::exit::Failed;
 use super::histories::{self, Histories, output_arg};

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgMatches, Command};
 use drumline::Router;
 
-use drumline_host::{Environment, Problems, SETTINGS, Setting, Settings};
+use drumline_runtime::{Environment, Problems, SETTINGS, Setting, Settings};
 use exit::Failed;
 
 /// Makes the router, once it is known to be needed.

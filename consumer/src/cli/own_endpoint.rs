@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use drumline_host::SecretText;
+use drumline_runtime::SecretText;
 
 /// How long each step may take. Container runtimes give a health check five seconds unless told otherwise.
 const TIMEOUT: Duration = Duration::from_secs(2);

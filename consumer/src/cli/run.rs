@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
 use drumline::DrainSummary;
-use drumline_host::logging::{self, Spans};
-use drumline_host::{Environment, Forward, Settings, forward_to, redacted, runtimes};
+use drumline_runtime::logging::{self, Spans};
+use drumline_runtime::{Environment, Forward, Settings, forward_to, redacted, runtimes};
 use tracing::info;
 
 use super::exit::Failed;

@@ -4,8 +4,8 @@ use std::io::{BufRead, IsTerminal, Read, Write};
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use drumline_host::Environment;
-use drumline_host::aws::{Clients, is_fifo, queue_url};
+use drumline_runtime::Environment;
+use drumline_runtime::aws::{Clients, is_fifo, queue_url};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::value::RawValue;
 use url::Url;

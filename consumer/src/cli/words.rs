@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use comfy_table::{ContentArrangement, Table, presets};
-use drumline_host::is_unseen;
+use drumline_runtime::is_unseen;
 
 /// Beside a command's output, which may go into a pipe.
 #[allow(clippy::print_stderr, reason = "what a command tells besides its output")]

@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::client::http::{HttpConnector as _, SharedHttpConnect
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use drumline_aws::Environment;
-use drumline_host::aws::with_causes;
+use drumline_runtime::aws::with_causes;
 use http::Request;
 use http_body_util::{BodyExt, Limited};
 use serde_json::{Map, Value};

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_sqs::types::QueueAttributeName as Name;
-use drumline_host::SqsError;
-use drumline_host::aws::{Clients, explain, url_by_arn};
 use drumline_infra_rules::model::{Resource, Stack, queue_arn};
 use drumline_infra_rules::{Options, Source, Template, check};
+use drumline_runtime::SqsError;
+use drumline_runtime::aws::{Clients, explain, url_by_arn};
 use serde_json::{Map, Value, json};
 
 use super::Diagnosis;

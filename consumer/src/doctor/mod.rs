@@ -5,8 +5,8 @@ mod live;
 mod observed;
 mod preflight;
 
-use drumline_host::Advice;
 use drumline_infra_rules::Finding;
+use drumline_runtime::Advice;
 use serde::Serialize;
 
 pub(crate) use live::{Examined, examine};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drumline_host::{Advice, QueueSettings};
+use drumline_runtime::{Advice, QueueSettings};
 
 /// The part of all runs that is to be within a limit.
 const MOST: f64 = 0.95;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use drumline::{NoopObserver, Router};
 
-use drumline_host::aws::{AwsQueue, Clients, QueueFacts, connect, url_by_arn};
-use drumline_host::{
+use drumline_runtime::aws::{AwsQueue, Clients, QueueFacts, connect, url_by_arn};
+use drumline_runtime::{
     PermanentFailures, QueueSettings, Settings, SqsError, SqsErrorKind, forward_to, redacted,
 };
 use drumline_store::reach;

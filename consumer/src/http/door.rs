@@ -12,7 +12,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use drumline_host::{HttpAccess, SecretText};
+use drumline_runtime::{HttpAccess, SecretText};
 use serde_json::json;
 use subtle::ConstantTimeEq as _;
 

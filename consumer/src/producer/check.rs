@@ -1,7 +1,7 @@
 //! Whether a body may be sent: what SQS refuses, what no consumer understands, and what does not belong in a queue.
 
 use drumline::{Envelope, Message};
-use drumline_host::limits::{MAX_MESSAGE_BYTES, is_allowed};
+use drumline_runtime::limits::{MAX_MESSAGE_BYTES, is_allowed};
 use serde_json::Value;
 
 /// Keys that name secrets, in lower case and without separators.

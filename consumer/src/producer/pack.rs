@@ -1,6 +1,6 @@
 //! Messages into batches: ten to a batch, and no more bytes than SQS takes at once.
 
-use drumline_host::limits::MAX_MESSAGE_BYTES;
+use drumline_runtime::limits::MAX_MESSAGE_BYTES;
 
 /// A batch holds ten messages at most, and 1 MiB in all. See
 /// [SendMessageBatch](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html).

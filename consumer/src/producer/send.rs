@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use drumline::{Jitter, JitterMode, RetryPolicy};
-use drumline_host::aws::explain;
-use drumline_host::{SqsError, SqsErrorKind};
+use drumline_runtime::aws::explain;
+use drumline_runtime::{SqsError, SqsErrorKind};
 
 use super::pack::Outgoing;
 

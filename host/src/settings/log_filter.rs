@@ -92,7 +92,7 @@ mod tests {
             "info,drumline=debug",
             "warn,foo=debug",
             "drumline",
-            "drumline_host",
+            "drumline_runtime",
             "a::b",
             "[attempt]=debug",
             "info,drumline[{type=a}]=trace",

@@ -42,11 +42,11 @@ pub use values::{AllFailed, FifoStop, LogFormat, PermanentFailures};
 /// What a process is set to.
 ///
 /// ```
-/// use drumline_host::Settings;
+/// use drumline_runtime::Settings;
 /// let environment = |name: &str| (name == "DRUMLINE_QUEUE_URL").then(|| "http://127.0.0.1:9324/000000000000/jobs".to_owned());
 /// let settings = Settings::read(&Default::default(), environment, None)?;
 /// assert_eq!(settings.queues[0].concurrency.get(), 32);
-/// # Ok::<(), drumline_host::Problems>(())
+/// # Ok::<(), drumline_runtime::Problems>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Settings {

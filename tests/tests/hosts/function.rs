@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drumline::{Claims, Intake, Ledger, Message, Observer, Policy, Router};
-use drumline_host::aws::is_fifo;
-use drumline_host::{Books, Driver, FifoStop, Memory, Parts, Queue};
 use drumline_lambda::{batch_policy, run_batch};
+use drumline_runtime::aws::is_fifo;
+use drumline_runtime::{Books, Driver, FifoStop, Memory, Parts, Queue};
 use drumline_tests::ModelQueue;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};

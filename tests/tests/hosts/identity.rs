@@ -11,7 +11,7 @@ use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use drumline::{Context, Failure, Intake, JitterMode, Job, NoopObserver, Policy, RetryPolicy, Router};
-use drumline_host::Books;
+use drumline_runtime::Books;
 use drumline_store::dynamodb::DynamoStore;
 use drumline_store::{Keep, Store, open};
 use drumline_tests::{ModelQueue, REGION, create_table, shared_store};

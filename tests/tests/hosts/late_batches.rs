@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drumline::{Action, Context, Intake, Job, Ledger, Message, NoopObserver, Policy, Replies, Router};
-use drumline_host::{BoxFuture, Driver, FifoStop, Parts, Queue, SqsError};
 use drumline_lambda::{batch_policy, run_batch};
+use drumline_runtime::{BoxFuture, Driver, FifoStop, Parts, Queue, SqsError};
 use drumline_tests::ModelQueue;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, advance};

@@ -8,7 +8,7 @@ use drumline::{
     Context, Event, Failure, FailureClass, Intake, Job, NoopObserver, Observer, Router, SqsAction, SqsResult,
     StoreOperation, StoreResult,
 };
-use drumline_host::{Books, Settings};
+use drumline_runtime::{Books, Settings};
 use drumline_tests::{LocalQueue, ModelQueue, Setup};
 use tokio::sync::watch;
 

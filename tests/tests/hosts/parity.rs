@@ -9,7 +9,7 @@ use drumline::{
     Context, Event, Failure, FailureClass, Intake, JitterMode, Job, Note, Observer, Policy, RetryPolicy,
     Router, UnknownType,
 };
-use drumline_host::aws::is_fifo;
+use drumline_runtime::aws::is_fifo;
 use drumline_tests::ModelQueue;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};

@@ -9,7 +9,7 @@ use drumline::{
     Admission, Answer, Claim, ClaimRequest, Claims, Context, Event, Failure, Held, Identity, Intake, Job,
     NoopObserver, Note, Observer, PauseReason, Policy, Router, Surrender,
 };
-use drumline_host::{Books, StoreOutage};
+use drumline_runtime::{Books, StoreOutage};
 use drumline_store::{AttemptRecord, JobRecord, Keep, MemoryStore, ProgressRecord, Store, StoreError};
 use drumline_tests::ModelQueue;
 use serde_json::value::RawValue;

@@ -8,7 +8,7 @@ use drumline::{
     Context, Event, Failure, Intake, Job, Note, Observer, Policy, ReceiveLimit, RetryLimits, RetryPolicy,
     Router,
 };
-use drumline_host::Books;
+use drumline_runtime::Books;
 use drumline_store::JobState;
 use drumline_tests::ModelQueue;
 use tokio::time::Instant;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use drumline::{Claims, Intake, Ledger, NoopObserver, Observer, Policy, Router};
 use drumline_consumer::Metrics;
-use drumline_host::aws::is_fifo;
-use drumline_host::{Books, Driver, Grace, Parts, StoreOutage, StoreSettings};
+use drumline_runtime::aws::is_fifo;
+use drumline_runtime::{Books, Driver, Grace, Parts, StoreOutage, StoreSettings};
 use drumline_store::{Keep, Location};
 use drumline_tests::ModelQueue;
 use tokio::runtime::Handle;

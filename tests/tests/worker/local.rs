@@ -127,7 +127,7 @@ async fn dev_on_an_address_in_use_tells_the_way_out() {
 
 #[tokio::test]
 async fn dev_works_beside_more_idle_connections_than_it_keeps() {
-    drumline_host::raise_descriptor_limit();
+    drumline_runtime::raise_descriptor_limit();
     let (worker, endpoint, url) = queue_only().await;
     let address = endpoint.strip_prefix("http://").unwrap();
     let mut idle = Vec::new();

@@ -11,7 +11,7 @@ use crate::cli::histories::{Histories, Silence};
 use crate::cli::words::rfc3339;
 use crate::job_view::{self, JobFilter, JobView, ShownState};
 
-/// What a copy says of itself: see `drumline_host`'s `copy_attributes`.
+/// What a copy says of itself: see `drumline_runtime`'s `copy_attributes`.
 const REASON_ATTRIBUTE: &str = "DrumlineReason";
 const ORIGINAL_ATTRIBUTE: &str = "DrumlineMessageId";
 

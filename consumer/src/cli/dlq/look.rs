@@ -10,8 +10,8 @@ use std::time::Duration;
 use aws_sdk_sqs::types::ChangeMessageVisibilityBatchRequestEntry;
 use clap::{Arg, value_parser};
 use drumline::{MAX_BATCH, Message, NoopObserver};
-use drumline_host::aws::{AwsQueue, explain, is_fifo};
-use drumline_host::{Queue, SqsError};
+use drumline_runtime::aws::{AwsQueue, explain, is_fifo};
+use drumline_runtime::{Queue, SqsError};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
 use comfy_table::Table;
-use drumline_host::Environment;
+use drumline_runtime::Environment;
 
-use drumline_host::write_json;
+use drumline_runtime::write_json;
 
 use super::filter::Filter;
 use super::letter::{Done, Letter};

@@ -15,7 +15,7 @@ mod show;
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use drumline_host::Environment;
+use drumline_runtime::Environment;
 
 use super::exit::Failed;
 use super::{histories, some_settings_args};

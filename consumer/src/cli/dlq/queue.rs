@@ -6,8 +6,8 @@ use std::time::Duration;
 use aws_sdk_sqs::types::QueueAttributeName as Name;
 use clap::ArgMatches;
 use drumline::{Intake, NoopObserver, RAW_TYPE};
-use drumline_host::aws::{AwsQueue, Clients, Redrive, explain, queue_name, queue_url, url_by_arn};
-use drumline_host::{Settings, SqsError, intake};
+use drumline_runtime::aws::{AwsQueue, Clients, Redrive, explain, queue_name, queue_url, url_by_arn};
+use drumline_runtime::{Settings, SqsError, intake};
 use url::Url;
 
 use crate::cli::connection::connect_to;

@@ -1,6 +1,6 @@
 //! Asks for the histories of dead letters, for as long as somebody answers: a list without reasons is better than none.
 
-use drumline_host::Settings;
+use drumline_runtime::Settings;
 use drumline_store::Location;
 use futures_util::future::join_all;
 

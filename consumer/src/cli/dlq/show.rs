@@ -6,11 +6,11 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgMatches, Command};
 use drumline::{Attribute, AttributeValue};
-use drumline_host::Environment;
+use drumline_runtime::Environment;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use drumline_host::write_json;
+use drumline_runtime::write_json;
 
 use super::letter::{Letter, Summary, millis};
 use super::look::{Look, limit_arg};

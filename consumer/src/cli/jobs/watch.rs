@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::ArgMatches;
-use drumline_host::Environment;
+use drumline_runtime::Environment;
 use drumline_store::ProgressRecord;
 use indicatif::{ProgressBar, ProgressStyle};
 
