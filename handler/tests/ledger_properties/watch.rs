@@ -1,5 +1,6 @@
 //! What must hold at every moment, kept by counting alone.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
@@ -71,6 +72,8 @@ pub(crate) struct Watch {
     pub(crate) undecided: usize,
     /// Deliveries that wait for a lock, or did before their last run.
     pub(crate) locked: HashSet<DeliveryId>,
+    /// How many waited for locks at most since there were last as many messages in hand as without any lock.
+    pub(crate) most_locked: Cell<usize>,
     pub(crate) drains: bool,
     /// The reasons to pause that hold, each since when.
     pub(crate) pauses: BTreeMap<PauseReason, Instant>,
@@ -113,6 +116,7 @@ impl Watch {
             unmarked: HashSet::new(),
             undecided: 0,
             locked: HashSet::new(),
+            most_locked: Cell::new(0),
             drains: false,
             pauses: BTreeMap::new(),
             kept_since: None,
