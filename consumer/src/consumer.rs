@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{DeadLetterPath, DrainSummary, Ledger, Observer, Policy, Router};
+use drumline::Router;
+use drumline::core::{DeadLetterPath, DrainSummary, Ledger, Policy};
+use drumline::run::Observer;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::{error, info, warn};

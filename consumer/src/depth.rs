@@ -10,7 +10,8 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
-use drumline::{Event, Observer, SqsAction};
+use drumline::core::SqsAction;
+use drumline::run::{Event, Observer};
 use drumline_runtime::SqsError;
 use drumline_runtime::aws::{explain, url_by_arn};
 

@@ -13,7 +13,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, middleware};
-use drumline::PauseReason;
+use drumline::core::PauseReason;
 use drumline_runtime::QueueStatus;
 use drumline_store::Store;
 use tokio::net::TcpListener;

@@ -1,6 +1,6 @@
 //! A job as it is shown: what the store knows of it, under one word for how far it is.
 
-use drumline::Outcome;
+use drumline::core::Outcome;
 use drumline_store::{JobRecord, JobState};
 use serde::{Deserialize, Serialize};
 

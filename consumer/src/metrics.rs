@@ -6,10 +6,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use drumline::{
-    DuplicateCause, Event, FailureClass, Note, Observer, Outcome, PauseReason, SqsAction, SqsResult,
-    StoreOperation, StoreResult,
+use drumline::core::{
+    DuplicateCause, FailureClass, Note, Outcome, PauseReason, SqsAction, SqsResult, StoreOperation,
+    StoreResult,
 };
+use drumline::run::{Event, Observer};
 use drumline_runtime::pickup_delay;
 use foldhash::fast::RandomState;
 use prometheus_client::encoding::text::encode;
@@ -356,13 +357,13 @@ impl OfQueue {
 impl Observer for OfQueue {
     fn observe(&self, event: &Event<'_>) {
         match *event {
-            Event::RunStarted { context } => {
-                if let Some(pickup) = pickup_delay(context) {
+            Event::RunStarted { attempt } => {
+                if let Some(pickup) = pickup_delay(attempt) {
                     self.pickup.observe(pickup.as_secs_f64());
                 }
-                self.of_type(Some(context.job_type())).running.inc();
+                self.of_type(Some(attempt.job_type())).running.inc();
             }
-            Event::RunEnded { context, .. } => drop(self.of_type(Some(context.job_type())).running.dec()),
+            Event::RunEnded { attempt, .. } => drop(self.of_type(Some(attempt.job_type())).running.dec()),
             Event::InHand { count, .. } => drop(self.in_hand.set(i64::try_from(count).unwrap_or(i64::MAX))),
             Event::Ledger { note, .. } => self.note(note),
             Event::SqsRequest { .. } | Event::StoreRequest { .. } => self.all.observe(event),

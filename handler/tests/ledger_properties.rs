@@ -19,7 +19,7 @@ mod watch;
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use drumline::{CrashEvidence, DeadLetterPath};
+use drumline::core::{CrashEvidence, DeadLetterPath};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;

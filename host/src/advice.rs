@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use drumline::{RetryPolicy, UnknownType};
+use drumline::RetryPolicy;
+use drumline::core::UnknownType;
 use serde::Serialize;
 
 use crate::aws::QueueFacts;

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use drumline::{Disposition, DrainSummary, Message};
+use drumline::core::{Disposition, DrainSummary};
+use drumline::message::Message;
 
 /// The result of a driver's run: how it ended, and what became of the messages that were handed in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -15,7 +15,8 @@ mod redact;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Claims, CrashEvidence, Event, Observer, StoreOperation, StoreResult};
+use drumline::core::{Claims, CrashEvidence, StoreOperation, StoreResult};
+use drumline::run::{Event, Observer};
 use drumline_store::{Keep, Location, OpenError, Store, StoreError, open, variable};
 use tokio::runtime::Handle;
 use tokio::sync::watch;

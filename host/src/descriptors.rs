@@ -1,6 +1,6 @@
 //! The file descriptors of the process: as many as the system allows, and enough for what the settings ask for.
 
-use drumline::most_open_receives;
+use drumline::core::most_open_receives;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::{debug, info, warn};
 

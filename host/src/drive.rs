@@ -9,11 +9,13 @@ mod target;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use drumline::{
-    Attempt, CallId, Claim, Claimed, Claims, DeliveryId, Effect, Held, Host, Intake, Jitter, Ledger,
-    MarkError, Message, Observer, Pause, PauseReason, Probe, Receive, ReceiveId, Replies, Report, Router,
-    RunControl, SETTLE_TIME, SqsErrorKind, Start,
+use drumline::Router;
+use drumline::core::{
+    CallId, Claim, Claimed, Claims, DeliveryId, Effect, Held, Jitter, Ledger, MarkError, Pause, PauseReason,
+    Probe, Receive, ReceiveId, Replies, Report, RunControl, SETTLE_TIME, SqsErrorKind, Start,
 };
+use drumline::message::{Intake, Message};
+use drumline::run::{Attempt, Host, Observer};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use tracing::Instrument as _;

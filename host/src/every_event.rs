@@ -8,11 +8,14 @@ use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use drumline::{
-    Attempt, Claim, Context, DeliveryId, DrainSummary, Duplicate, DuplicateCause, Ending, Event, Failure,
-    Host, Identity, Intake, Message, Note, Observer, Outcome, Pause, PauseReason, PriorRun, Probe, Router,
-    RunControl, RunFacts, SqsAction, SqsErrorKind, SqsResult, StoreOperation, StoreResult, Takeover,
+use drumline::core::{
+    Claim, DeliveryId, DrainSummary, Duplicate, DuplicateCause, Ending, Note, Outcome, Pause, PauseReason,
+    PriorRun, Probe, RunControl, RunFacts, SqsAction, SqsErrorKind, SqsResult, StoreOperation, StoreResult,
+    Takeover,
 };
+use drumline::message::{Identity, Intake, Message};
+use drumline::run::{Attempt, Event, Host, Observer};
+use drumline::{Context, Failure, Router};
 
 /// The queue of all events.
 pub(crate) const QUEUE: &str = "jobs";

@@ -20,7 +20,8 @@ mod task_path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{CancelReason, Context, Failure, Router, is_out_of_resources};
+use drumline::core::{CancelReason, is_out_of_resources};
+use drumline::{Context, Failure, Router};
 use drumline_store::SecretUrl;
 use http::HeaderMap;
 use tokio::time::Instant;

@@ -9,10 +9,9 @@ use url::Url;
 use axum::extract::State;
 use axum::routing::post;
 use bytes::Bytes;
-use drumline::{
-    Attempt, Attribute, AttributeValue, CancelReason, DeliveryId, Ending, Host, Intake, Message, Report,
-    RunControl,
-};
+use drumline::core::{CancelReason, DeliveryId, Ending, Report, RunControl};
+use drumline::message::{Attribute, AttributeValue, Intake, Message};
+use drumline::run::{Attempt, Host};
 use tokio::net::TcpListener;
 
 #[path = "forward_tests/attributes.rs"]

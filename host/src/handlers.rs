@@ -6,7 +6,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use std::any::Any;
 
-use drumline::{Admission, Answer, ClaimRequest, Claimed, Context, DeliveryId, Host, Observer};
+use drumline::core::{Admission, Answer, ClaimRequest, Claimed, DeliveryId};
+use drumline::run::{AttemptInfo, Host, Observer};
 use serde_json::value::RawValue;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{self, error::TrySendError};
@@ -71,9 +72,9 @@ impl Host for TokioHost {
         self.max_receives
     }
 
-    fn checkpoint(&self, context: &Context, value: Box<RawValue>) {
+    fn checkpoint(&self, attempt: &AttemptInfo, value: Box<RawValue>) {
         if let Some(books) = &self.books {
-            books.journal().checkpoint(context, value);
+            books.journal().checkpoint(attempt, value);
         }
     }
 

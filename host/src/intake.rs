@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use drumline::{Intake, MAX_SCOPE_BYTES};
+use drumline::message::{Intake, MAX_SCOPE_BYTES};
 use url::Url;
 
 use crate::settings::QueueSettings;

@@ -2,7 +2,7 @@
 //! ledger, the store as hosts use it, HTTP forward mode, trace context and logs.
 //!
 //! Services use one of the hosts, `drumline-consumer` or `drumline-lambda`; this crate is what a further host is made
-//! of. [`Driver`] is the heart: it tells the [ledger](drumline::Ledger) what happened and carries out its effects on a
+//! of. [`Driver`] is the heart: it tells the [ledger](drumline::core::Ledger) what happened and carries out its effects on a
 //! [`Queue`], and holds no policy of its own.
 
 mod advice;
@@ -37,7 +37,8 @@ pub use batch_report::BatchReport;
 pub use books::{Books, StoreOutage, StoreSettings, redacted};
 pub use descriptors::{check_descriptors, http_connections, raise_descriptor_limit};
 pub use drive::{Driver, Grace, Parts};
-pub use drumline::{Event, NoopObserver, Observer, SqsErrorKind};
+pub use drumline::core::SqsErrorKind;
+pub use drumline::run::{Event, NoopObserver, Observer};
 pub use drumline_store::{SecretText, SecretUrl, variable};
 pub use forward::{Forward, ForwardOptions, forward_to};
 pub use handlers::runtimes;

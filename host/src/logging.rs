@@ -88,7 +88,7 @@ mod tests {
         let table = [
             ("info", "drumline", Level::INFO, true),
             ("info", "drumline", Level::DEBUG, false),
-            ("warn,drumline=debug", "drumline::ledger", Level::DEBUG, true),
+            ("warn,drumline=debug", "drumline::run", Level::DEBUG, true),
             ("warn,drumline=debug", "hyper", Level::INFO, false),
             ("drumline", "drumline", Level::TRACE, true),
             ("drumline", "hyper", Level::ERROR, false),
@@ -106,7 +106,7 @@ mod tests {
             ("trace", "aws_smithy_runtime::client", Level::DEBUG, false),
             ("trace", "aws_smithy_runtime::client", Level::INFO, true),
             ("trace", "hyper_util::client", Level::TRACE, false),
-            ("trace", "drumline::ledger", Level::TRACE, true),
+            ("trace", "drumline::run", Level::TRACE, true),
             ("trace", "acme_jobs", Level::TRACE, true),
             ("[attempt]=trace", "aws_sigv4", Level::TRACE, false),
             ("info,aws_sigv4=trace", "aws_sigv4::http_request", Level::TRACE, true),

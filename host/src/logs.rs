@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use drumline::{
-    DrainSummary, Duplicate, DuplicateCause, Ending, Event, FailureClass, Message, Note, Observer, Outcome,
-    RunFacts, S3_TEST_EVENT_TYPE,
+use drumline::core::{
+    DrainSummary, Duplicate, DuplicateCause, Ending, FailureClass, Note, Outcome, RunFacts,
 };
+use drumline::message::{Message, S3_TEST_EVENT_TYPE};
+use drumline::run::{Event, Observer};
 use tracing::{debug, error, info, warn};
 
 use crate::books::{Books, millis};

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use drumline::{Past, Recollection};
+use drumline::core::{Past, Recollection};
 
 /// A cache of outcomes shared by the ledgers of a process that outlives them, such as those of a function's batches. Cheap
 /// to clone.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drumline::{DeadLetterPath, MAX_VISIBILITY, Policy, Polling};
+use drumline::core::{DeadLetterPath, MAX_VISIBILITY, Policy, Polling};
 
 use crate::aws::{QueueFacts, is_fifo};
 use crate::books::StoreOutage;
@@ -12,7 +12,7 @@ use crate::settings::{PermanentFailures, QueueSettings};
 /// The policy of the queue called `name`, whose claims are in a store with this policy for its outages.
 ///
 /// Without `facts`, leases are taken to outlast everything unless the settings say how long they are, and the queue to
-/// have a DLQ: a host that has not asked finds out later, with [`Ledger::lease_is`](drumline::Ledger::lease_is). The waits of
+/// have a DLQ: a host that has not asked finds out later, with [`Ledger::lease_is`](drumline::core::Ledger::lease_is). The waits of
 /// `auto` are fitted to what is known.
 pub fn policy(
     name: &str,

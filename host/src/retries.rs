@@ -3,7 +3,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use drumline::{ReceiveLimit, RetryLimits, RetryPolicy};
+use drumline::RetryPolicy;
+use drumline::core::{ReceiveLimit, RetryLimits};
 
 use crate::aws::QueueFacts;
 use crate::settings::QueueSettings;

@@ -5,7 +5,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use drumline::{Action, Message, Replies, SqsErrorKind, SqsResult};
+use drumline::core::{Action, Replies, SqsErrorKind, SqsResult};
+use drumline::message::Message;
 
 /// A boxed future that lives on its own.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -52,7 +53,7 @@ impl SqsError {
         self.kind == SqsErrorKind::Denied && self.text.contains("AccessDenied")
     }
 
-    /// Returns the result of a request, for its [`Event::SqsRequest`](drumline::Event::SqsRequest).
+    /// Returns the result of a request, for its [`Event::SqsRequest`](drumline::run::Event::SqsRequest).
     pub fn result_of<T>(result: &Result<T, Self>) -> SqsResult {
         result.as_ref().map_or_else(|error| SqsResult::Failed(error.kind), |_| SqsResult::Ok)
     }

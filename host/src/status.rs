@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use drumline::{Ledger, PauseReason};
+use drumline::core::{Ledger, PauseReason};
 use tokio::sync::watch;
 
 /// The health of a queue, its pauses, and if messages are in hand. It belongs to the queue's loop, which updates it after each

@@ -1,7 +1,7 @@
 //! The health of the target: the application that forward mode calls, or the service that handlers depend on.
 //!
 //! It is one for all queues of a process. While it is unhealthy, they are paused
-//! ([`TargetUnhealthy`](drumline::PauseReason::TargetUnhealthy)) and probed. Decides what makes a target
+//! ([`TargetUnhealthy`](drumline::core::PauseReason::TargetUnhealthy)) and probed. Decides what makes a target
 //! unhealthy, what a probe is and when the next one is due:
 //!
 //! - *Nothing was sent* (connection refused, no such host, no connection in time): unhealthy at once. The probe is a connection.
@@ -18,7 +18,7 @@ mod window;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use drumline::Probe;
+use drumline::core::Probe;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};

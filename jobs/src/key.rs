@@ -60,7 +60,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Optional<T> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use drumline::MAX_KEY_BYTES;
+    use drumline::core::MAX_KEY_BYTES;
     use serde_json::json;
 
     use super::*;

@@ -194,7 +194,7 @@ mod testing;
 
 #[cfg(test)]
 mod deep_tests {
-    use drumline::Ending;
+    use drumline::core::Ending;
 
     use super::*;
 
@@ -209,7 +209,8 @@ mod deep_tests {
             for payload in [&deep, &in_field] {
                 let body = format!(r#"{{"type":"{job_type}","payload":{payload}}}"#);
                 let ending =
-                    testing::attempt(&router, body, 1, Arc::default(), drumline::RunControl::new()).await;
+                    testing::attempt(&router, body, 1, Arc::default(), drumline::core::RunControl::new())
+                        .await;
                 assert!(matches!(ending, Ending::Undecodable { .. }), "{job_type}: {ending:?}");
             }
         }

@@ -12,7 +12,8 @@ mod totals;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{CancelReason, Context, Failure, Handler};
+use drumline::core::CancelReason;
+use drumline::{Context, Failure, Handler};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 

@@ -8,10 +8,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use drumline::{
-    Admission, Answer, Attempt, Claim, ClaimRequest, Context, DeliveryId, Ending, Event, Grant, Host, Intake,
-    Message, Observer, PriorRun, Report, Router, RunControl,
+use drumline::core::{
+    Admission, Answer, Claim, ClaimRequest, DeliveryId, Ending, Grant, PriorRun, Report, RunControl,
 };
+use drumline::message::{Intake, Message};
+use drumline::run::{Attempt, AttemptInfo, Event, Host, Observer};
+use drumline::{Context, Router};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -98,7 +100,7 @@ impl Host for TestHost {
         Answer::now(Ok(Admission::Granted(grant)))
     }
 
-    fn checkpoint(&self, _: &Context, value: Box<RawValue>) {
+    fn checkpoint(&self, _: &AttemptInfo, value: Box<RawValue>) {
         *self.checkpoint.lock().unwrap() = Some(value);
     }
 }
@@ -116,7 +118,7 @@ impl Observer for TestHost {
         if let Some((done, control)) = &self.cancel_at
             && *done == done_now
         {
-            control.cancel(drumline::CancelReason::Shutdown);
+            control.cancel(drumline::core::CancelReason::Shutdown);
         }
     }
 }

@@ -4,7 +4,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Acknowledge, InvalidPolicy, Ledger, Message, Observer, Policy, Router};
+use drumline::Router;
+use drumline::core::{Acknowledge, InvalidPolicy, Ledger, Policy};
+use drumline::message::Message;
+use drumline::run::Observer;
 use drumline_runtime::aws::QueueFacts;
 use drumline_runtime::{BatchReport, Books, Driver, FifoStop, Grace, Parts, Queue, StoreOutage, policy};
 use tokio::runtime::Handle;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drumline::SETTLE_TIME;
+use drumline::core::SETTLE_TIME;
 
 /// No function runs longer. See
 /// [Lambda quotas](https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).

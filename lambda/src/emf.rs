@@ -6,7 +6,8 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use drumline::{Event, Note, Observer, RunFacts};
+use drumline::core::{Note, RunFacts};
+use drumline::run::{Event, Observer};
 use drumline_runtime::pickup_delay;
 use serde_json::{Map, Value, json};
 use tracing::warn;
@@ -208,8 +209,8 @@ impl OfQueue {
 impl Observer for OfQueue {
     fn observe(&self, event: &Event<'_>) {
         match *event {
-            Event::RunStarted { context } => {
-                if let Some(pickup) = pickup_delay(context) {
+            Event::RunStarted { attempt } => {
+                if let Some(pickup) = pickup_delay(attempt) {
                     self.emf.add("drumline_pickup_delay_seconds", self.labels([]), pickup.as_secs_f64());
                 }
             }

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
-use drumline::{Ending, Failure, Outcome, SqsAction, SqsResult, StoreOperation, StoreResult};
+use drumline::Failure;
+use drumline::core::{Ending, Outcome, SqsAction, SqsResult, StoreOperation, StoreResult};
 
 use super::*;
 use crate::every_event::{QUEUE, emit_a_run, emit_decided, emit_every_event};

@@ -84,7 +84,7 @@ impl Pause {
 mod tests {
     use std::cell::Cell;
 
-    use drumline::SqsErrorKind;
+    use drumline::core::SqsErrorKind;
 
     use super::*;
 

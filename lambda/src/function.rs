@@ -13,7 +13,9 @@ use crate::event::{Event, Record};
 use crate::queue::KnownQueue;
 use crate::source::Source;
 use aws_lambda_events::event::sqs::SqsBatchResponse;
-use drumline::{Message, NoopObserver, Observer, Router};
+use drumline::Router;
+use drumline::message::Message;
+use drumline::run::{NoopObserver, Observer};
 use drumline_runtime::aws::is_fifo;
 use drumline_runtime::{AllFailed, Books, Logs, Settings, default_scope, intake};
 use tokio::runtime::Handle;
@@ -197,8 +199,10 @@ impl Function {
         let observer = Arc::new(if self.settings.emf { vec![metrics, logs] } else { vec![logs] });
         let Time { begun, deadline } = time;
         let batch = Batch { common: self.common.clone(), queue, observer, begun, deadline };
-        let invalid =
-            |error: drumline::InvalidPolicy| InvocationError { kind: "Settings", text: error.to_string() };
+        let invalid = |error: drumline::core::InvalidPolicy| InvocationError {
+            kind: "Settings",
+            text: error.to_string(),
+        };
         batch.run(messages).await.map_err(invalid)
     }
 

@@ -13,7 +13,7 @@
 //! }
 //! ```
 //!
-//! Each batch goes through a [ledger](drumline::ledger) of its own. What it cannot finish before the invocation's
+//! Each batch goes through a [ledger](drumline::core::Ledger) of its own. What it cannot finish before the invocation's
 //! deadline is given back, so that a slow message costs nobody else's work; the response lists what is to come back, and
 //! Lambda deletes the rest. `ReportBatchItemFailures` has to be on in the event source mapping: without it, Lambda deletes
 //! what failed too. See [Handling errors for an SQS event

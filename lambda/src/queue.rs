@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Action, CallError, Intake, Message, Observer, Replies, SqsErrorKind};
+use drumline::core::{Action, CallError, Replies, SqsErrorKind};
+use drumline::message::{Intake, Message};
+use drumline::run::Observer;
 use drumline_runtime::aws::{AwsQueue, QueueFacts, connect};
 use drumline_runtime::{BoxFuture, Logs, Memory, Queue, QueueSettings, QueueStatus, SqsError};
 use tokio::sync::OnceCell;

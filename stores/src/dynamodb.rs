@@ -64,7 +64,8 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::types::AttributeValue;
-use drumline::{Admission, Answer, Claim, ClaimRequest, Held, Identity, Surrender};
+use drumline::core::{Admission, Answer, Claim, ClaimRequest, Held, Surrender};
+use drumline::message::Identity;
 use serde_json::value::RawValue;
 
 use self::changes::Change;

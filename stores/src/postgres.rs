@@ -46,7 +46,8 @@ mod transaction;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Admission, Answer, Claim, ClaimRequest, Held, Identity, Surrender};
+use drumline::core::{Admission, Answer, Claim, ClaimRequest, Held, Surrender};
+use drumline::message::Identity;
 use serde_json::value::RawValue;
 use url::Url;
 

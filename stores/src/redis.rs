@@ -38,7 +38,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::{Pipeline, Script, ScriptInvocation, Value};
-use drumline::{Admission, Answer, Claim, ClaimRequest, Held, Identity, Surrender};
+use drumline::core::{Admission, Answer, Claim, ClaimRequest, Held, Surrender};
+use drumline::message::Identity;
 use serde_json::value::RawValue;
 use url::Url;
 

@@ -4,8 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 #[cfg(any(feature = "redis", feature = "postgres", feature = "dynamodb"))]
-use drumline::Takeover;
-use drumline::{Admission, Answer, Claim, ClaimRequest, Held, Identity, Surrender};
+use drumline::core::Takeover;
+use drumline::core::{Admission, Answer, Claim, ClaimRequest, Held, Surrender};
+use drumline::message::Identity;
 use serde_json::value::RawValue;
 
 use crate::record::{AttemptRecord, JobRecord, ProgressRecord};
@@ -73,7 +74,7 @@ pub trait Store: Send + Sync + 'static {
     /// - else [`Admission::Granted`]. The counter grows, and never shrinks while the record exists. The attempts grow by
     ///   one, or begin with 1 where the message is another one (in memory: what SQS counts, see [`crate::memory`]). The
     ///   checkpoint stays where the payload hash is the same. If the record is of a claim that expired without being finished
-    ///   or surrendered, the grant has a [`Takeover`](drumline::Takeover): it names the owner, and counts such claims of this
+    ///   or surrendered, the grant has a [`Takeover`](drumline::core::Takeover): it names the owner, and counts such claims of this
     ///   very message in a row. A store in memory has none, since it dies with its workers.
     ///
     /// If there is no record, the one that version 0.1 kept under [`legacy_key`](ClaimRequest::legacy_key) decides in the

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use drumline::{Action, Attribute, CallError, Message, Replies};
+use drumline::core::{Action, CallError, Replies};
+use drumline::message::{Attribute, Message};
 use drumline_queue::api::{
     ChangeMessageVisibilityBatch, ChangeMessageVisibilityBatchEntry, CreateQueue, DeleteMessage,
     DeleteMessageBatch, DeleteMessageBatchEntry, ReceiveMessage, ReceivedMessage, SendMessage,
@@ -213,7 +214,7 @@ impl ModelQueue {
         }
     }
 
-    fn delete(&self, entries: Vec<drumline::Entry>) -> Replies {
+    fn delete(&self, entries: Vec<drumline::core::Entry>) -> Replies {
         self.requests.deletes.fetch_add(1, Ordering::SeqCst);
         if take_one(&self.failing_deletes) {
             return entries.iter().map(|_| Err(CallError::Failed("throttled".into()))).collect();
@@ -230,7 +231,7 @@ impl ModelQueue {
         replies(count, &reply)
     }
 
-    fn change_visibility(&self, entries: Vec<drumline::VisibilityEntry>) -> Replies {
+    fn change_visibility(&self, entries: Vec<drumline::core::VisibilityEntry>) -> Replies {
         self.requests.visibilities.fetch_add(1, Ordering::SeqCst);
         if take_one(&self.failing_renewals) {
             return entries.iter().map(|_| Err(CallError::Failed("throttled".into()))).collect();

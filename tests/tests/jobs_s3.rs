@@ -11,10 +11,12 @@ use aws_config::BehaviorVersion;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
-use drumline::{
-    Admission, Answer, Attempt, CancelReason, Claim, ClaimRequest, Context, DeliveryId, Ending, Event, Grant,
-    Host, Intake, Message, Observer, Router, RunControl,
+use drumline::Router;
+use drumline::core::{
+    Admission, Answer, CancelReason, Claim, ClaimRequest, DeliveryId, Ending, Grant, RunControl,
 };
+use drumline::message::{Intake, Message};
+use drumline::run::{Attempt, AttemptInfo, Event, Host, Observer};
 use drumline_jobs::{Settings, samples};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -102,7 +104,7 @@ impl Host for KeepingHost {
         Answer::now(Ok(Admission::Granted(grant)))
     }
 
-    fn checkpoint(&self, _: &Context, value: Box<RawValue>) {
+    fn checkpoint(&self, _: &AttemptInfo, value: Box<RawValue>) {
         *self.checkpoint.lock().unwrap() = Some(value);
     }
 }

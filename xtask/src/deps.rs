@@ -1,10 +1,11 @@
-//! `cargo xtask deps`: what the crates may depend on.
+//! `cargo xtask deps`: the packages that the crates may depend on, and the order in which their files know each other.
 //!
 //! Done here, over `cargo metadata`, and not with cargo-deny: installing that costs a fresh clone as much as all
 //! other checks together (six minutes of processor time), and of its checks only licences, sources and a few bans apply
 //! here. Advisories are asked for where the network allows it.
 
 mod advisories;
+mod arrows;
 mod packages;
 mod purity;
 
@@ -20,6 +21,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     let metadata =
         MetadataCommand::new().current_dir(project::root()).exec().context("cargo metadata failed")?;
     let mut violations = packages::violations(&metadata);
+    violations.extend(arrows::violations(&metadata)?);
     for rule in purity::RULES {
         violations.extend(rule.check()?);
     }
@@ -33,7 +35,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     println!("{checked}");
     if violations.is_empty() {
         println!(
-            "{} packages: licences, sources and bans hold; {} pure crates are pure",
+            "{} packages: licences, sources and bans hold; {} pure crates are pure; no new circles of files",
             metadata.packages.len(),
             purity::RULES.len()
         );

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use drumline::{Observer, Router};
+use drumline::Router;
+use drumline::run::Observer;
 use drumline_queue::{Endpoint, Server};
 use drumline_runtime::logging::{self, Spans};
 use drumline_runtime::{Environment, Settings, raise_descriptor_limit, runtimes};

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
-use drumline::DrainSummary;
+use drumline::core::DrainSummary;
 use drumline_runtime::logging::{self, Spans};
 use drumline_runtime::{Environment, Forward, Settings, forward_to, redacted, runtimes};
 use tracing::info;

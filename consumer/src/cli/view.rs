@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use comfy_table::{Cell, Color, Table, presets};
 
-use drumline::{Context, Ending, Event, Note, Observer, Outcome, Progress};
+use drumline::core::{Ending, Note, Outcome};
+use drumline::run::{AttemptInfo, Event, Observer, Progress};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::words::one_line;
@@ -179,9 +180,9 @@ impl Watched {
 impl Observer for View {
     fn observe(&self, event: &Event<'_>) {
         match *event {
-            Event::RunStarted { context } => self.started(context),
-            Event::RunEnded { context, ending } => self.ended(context, ending),
-            Event::Progress { context, progress } => self.progress(context, progress),
+            Event::RunStarted { attempt } => self.started(attempt),
+            Event::RunEnded { attempt, ending } => self.ended(attempt, ending),
+            Event::Progress { attempt, progress } => self.progress(attempt, progress),
             Event::Ledger { note, .. } => self.note(note),
             _ => {}
         }
@@ -189,25 +190,25 @@ impl Observer for View {
 }
 
 impl View {
-    fn started(&self, context: &Context) {
-        let label = format!("{} {}", context.job_type(), context.job_id());
-        self.add(&context.message().id, &label, &[]);
-        self.change(&context.message().id, |job| {
-            job.attempts = context.attempt().get();
+    fn started(&self, attempt: &AttemptInfo) {
+        let label = format!("{} {}", attempt.job_type(), attempt.job_id());
+        self.add(&attempt.message().id, &label, &[]);
+        self.change(&attempt.message().id, |job| {
+            job.attempts = attempt.attempt().get();
             Some(format!("attempt {} runs", job.attempts))
         });
     }
 
-    fn ended(&self, context: &Context, ending: &Ending) {
-        self.change(&context.message().id, |job| {
+    fn ended(&self, attempt: &AttemptInfo, ending: &Ending) {
+        self.change(&attempt.message().id, |job| {
             job.reason = ending.reason().map(one_line);
             None
         });
     }
 
-    fn progress(&self, context: &Context, progress: &Progress) {
+    fn progress(&self, attempt: &AttemptInfo, progress: &Progress) {
         let Progress { done, total, unit } = progress;
-        self.change(&context.message().id, |job| {
+        self.change(&attempt.message().id, |job| {
             // A moving line shows every step; a log would only be long.
             job.bar.is_some().then(|| format!("attempt {} runs: {done} of {total} {unit}", job.attempts))
         });

@@ -4,7 +4,8 @@ use std::any::Any;
 use std::time::Instant;
 
 use bytes::Bytes;
-use drumline::{Admission, Answer, Claim, ClaimRequest, Held, Identity, Surrender};
+use drumline::core::{Admission, Answer, Claim, ClaimRequest, Held, Surrender};
+use drumline::message::Identity;
 use drumline_store::{AttemptRecord, JobRecord, Keep, MemoryStore, ProgressRecord, StoreError};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty};

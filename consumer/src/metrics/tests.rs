@@ -1,4 +1,5 @@
-use drumline::{Ending, Failure, Pause, Probe, SqsErrorKind};
+use drumline::Failure;
+use drumline::core::{Ending, Pause, Probe, SqsErrorKind};
 
 use super::*;
 use crate::every_event::{QUEUE, TYPE, emit_a_run, emit_decided, emit_every_event, emit_note, stalled};

@@ -1,6 +1,6 @@
 //! Whether a body may be sent: what SQS refuses, what no consumer understands, and what does not belong in a queue.
 
-use drumline::{Envelope, Message};
+use drumline::message::{Envelope, Message};
 use drumline_runtime::limits::{MAX_MESSAGE_BYTES, is_allowed};
 use serde_json::Value;
 

@@ -4,7 +4,8 @@ use std::num::NonZeroU32;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
-use drumline::{Jitter, JitterMode, RetryPolicy};
+use drumline::RetryPolicy;
+use drumline::core::{Jitter, JitterMode};
 use drumline_runtime::aws::explain;
 use drumline_runtime::{SqsError, SqsErrorKind};
 

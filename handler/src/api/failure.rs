@@ -4,10 +4,8 @@ use std::error::Error;
 use std::fmt::{self, Display, Write};
 use std::time::Duration;
 
-use crate::run::resources::is_out_of_resources;
-
-/// Longest failure reason that is kept, in bytes: enough for an error chain, small enough for logs and stores.
-pub const MAX_REASON_BYTES: usize = 1024;
+use crate::core::reason::bounded;
+use crate::core::resources::is_out_of_resources;
 
 /// Why a handler did not succeed, and what it asks for: *retry*, *retry after a delay*, or *reject*.
 ///
@@ -67,7 +65,7 @@ impl Failure {
 
     /// Says that the process, or its machine, lacks file descriptors or memory: the queue is paused until it has them, and
     /// the run is no attempt. Every conversion from an error does so if one of its causes says so
-    /// ([`is_out_of_resources`](crate::is_out_of_resources)); this is for errors that hide their causes.
+    /// ([`is_out_of_resources`](crate::core::is_out_of_resources)); this is for errors that hide their causes.
     pub fn out_of_resources(reason: impl Display) -> Self {
         Self::new(Wish::OutOfResources, &reason)
     }
@@ -98,7 +96,7 @@ impl Failure {
         self.wish
     }
 
-    /// The reason in words, at most [`MAX_REASON_BYTES`].
+    /// The reason in words, at most [`MAX_REASON_BYTES`](crate::core::MAX_REASON_BYTES).
     pub fn reason(&self) -> &str {
         &self.reason
     }
@@ -106,16 +104,6 @@ impl Failure {
     pub(crate) fn into_parts(self) -> (Wish, String) {
         (self.wish, self.reason)
     }
-}
-
-/// Cuts a text to [`MAX_REASON_BYTES`], at a character's edge.
-pub(crate) fn bounded(mut text: String) -> String {
-    if text.len() > MAX_REASON_BYTES {
-        let end = (0..=MAX_REASON_BYTES - '…'.len_utf8()).rev().find(|&i| text.is_char_boundary(i));
-        text.truncate(end.unwrap_or(0));
-        text.push('…');
-    }
-    text
 }
 
 impl Display for Failure {
@@ -181,6 +169,7 @@ impl<T, E: Error + 'static> OrReject<T> for Result<T, E> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::core::reason::MAX_REASON_BYTES;
 
     #[test]
     fn any_error_means_retry_and_keeps_its_causes() {

@@ -37,12 +37,12 @@ pub trait Job: DeserializeOwned + Send + 'static {
     const UPCASTERS: &'static [Upcaster] = &[];
     /// The idempotency key derived from the payload. Overrides the envelope's `idempotencyKey`. It is unique within the
     /// job's scope, type and source, see [`KEY_SCOPE`](Self::KEY_SCOPE); an empty one counts as none. At most
-    /// [`MAX_KEY_BYTES`](crate::MAX_KEY_BYTES).
+    /// [`MAX_KEY_BYTES`](crate::core::MAX_KEY_BYTES).
     const IDEMPOTENCY_KEY: Option<fn(&Self) -> String> = None;
     /// Within which other jobs [`IDEMPOTENCY_KEY`](Self::IDEMPOTENCY_KEY) is unique.
     const KEY_SCOPE: KeyScope = KeyScope::Job;
     /// What no two jobs may work on at once, whatever their types and keys: `account:42`, say. A job whose lock is held
-    /// waits in hand, for a minute at most before it is received again, and that is no attempt. At most [`MAX_KEY_BYTES`](crate::MAX_KEY_BYTES).
+    /// waits in hand, for a minute at most before it is received again, and that is no attempt. At most [`MAX_KEY_BYTES`](crate::core::MAX_KEY_BYTES).
     const LOCK: Option<fn(&Self) -> String> = None;
 }
 

@@ -1,7 +1,12 @@
-//! The types that teams write against: jobs, their handlers, and what a handler is given.
+//! The types that teams write against: jobs, their handlers, and the host as a handler sees it.
 
+pub(crate) mod attempt_info;
 pub(crate) mod context;
+pub(crate) mod event;
 pub(crate) mod failure;
+pub(crate) mod host;
 pub(crate) mod job;
+pub(crate) mod observer;
+pub(crate) mod progress;
 pub(crate) mod router;
 pub(crate) mod step;

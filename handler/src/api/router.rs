@@ -16,6 +16,7 @@ use crate::api::failure::Failure;
 use crate::api::job::{self, Job};
 use crate::message::envelope::TYPE_ATTRIBUTE;
 use crate::message::identity::KeyScope;
+use crate::message::sqs_message::Message;
 
 /// The type of messages that a router takes as they are, if nothing names another.
 pub const RAW_TYPE: &str = "raw";
@@ -152,7 +153,7 @@ impl Router {
         let handler = Arc::new(handler);
         self.add::<J>(Arc::new(move |invocation: Invocation| {
             let handler = Arc::clone(&handler);
-            match job::decode::<J>(invocation.context.0.version, &invocation.payload) {
+            match job::decode::<J>(invocation.context.version, &invocation.payload) {
                 Ok(job) => Box::pin(async move { handler.handle(invocation.context, job).await }),
                 Err(failure) => Box::pin(std::future::ready(Err(failure))),
             }
@@ -246,6 +247,6 @@ where
 }
 
 /// The type of a message that is not decoded: what its attribute says.
-pub(crate) fn undecoded_type(message: &crate::Message, route: &Route) -> Arc<str> {
+pub(crate) fn undecoded_type(message: &Message, route: &Route) -> Arc<str> {
     message.attribute(TYPE_ATTRIBUTE).map_or_else(|| Arc::clone(&route.job_type), Arc::from)
 }

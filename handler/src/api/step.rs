@@ -20,9 +20,9 @@ impl Context {
     /// each of a schedule's steps once, or without such an end for an exponential policy. It costs the message no receive.
     ///
     /// Returns the last failure once the schedule is over, the next wait would outlast the attempt's
-    /// [`deadline`](Self::deadline), the run is cancelled, or after [`MAX_STEP_RETRIES`]. A rejection is returned at once. A
-    /// failure's own delay ([`Failure::retry_after`]) counts instead of the policy's if it is longer. The step should be
-    /// safe to repeat; a cancellation does not interrupt it, only the waits.
+    /// [`deadline`](crate::run::AttemptInfo::deadline), the run is cancelled, or after [`MAX_STEP_RETRIES`]. A rejection is
+    /// returned at once. A failure's own delay ([`Failure::retry_after`]) counts instead of the policy's if it is longer. The
+    /// step should be safe to repeat; a cancellation does not interrupt it, only the waits.
     ///
     /// ```
     /// # use drumline::{Context, Failure, Job, RetryPolicy};

@@ -6,9 +6,12 @@ use futures_util::FutureExt;
 use serde_json::json;
 
 use super::*;
+use crate::Router;
+use crate::core::answer::Answer;
 use crate::core::control::{CancelReason, RunControl};
-use crate::run::answer::Answer;
-use crate::{Attempt, DeliveryId, Ending, Host, Intake, Message, Router};
+use crate::core::{DeliveryId, Ending};
+use crate::message::{Intake, Message};
+use crate::run::{Attempt, Host};
 
 /// A host whose clock stands still: a wait is over at once, and is kept.
 struct Clock {
@@ -44,7 +47,7 @@ fn retried(
     cancel_at: Option<usize>,
 ) -> (Ending, Vec<u128>) {
     let policy: RetryPolicy = policy.parse().unwrap();
-    let policy = policy.with_jitter(crate::JitterMode::None);
+    let policy = policy.with_jitter(crate::core::JitterMode::None);
     let results = Arc::new(Mutex::new(results.into_iter()));
     let router = Router::undecoded(move |ctx: Context| {
         let (policy, results) = (policy.clone(), Arc::clone(&results));

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::core::call::MAX_BATCH;
-use crate::core::delivery::DeliveryId;
+use crate::core::ids::DeliveryId;
 
 /// How long a settlement waits for others to fill its batch, if a whole batch can be expected within that time: while jobs end
 /// at a hundred a second or more.

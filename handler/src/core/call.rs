@@ -3,16 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::core::delivery::DeliveryId;
+use crate::core::ids::{CallId, DeliveryId};
 use crate::message::sqs_message::Message;
 
 /// SQS takes at most ten entries a batch. See
 /// [Batch actions](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-batch-api-actions.html).
 pub const MAX_BATCH: usize = 10;
-
-/// A call in the air.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct CallId(pub(crate) u64);
 
 /// One request to SQS, told as data. The host carries it out as it is, and answers with [`Replies`].
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The idempotency claim: what a run asks for before its handler starts, so that one effect happens once.
 //!
-//! A claim is a lease on an idempotency key: it has an owner, an expiry that the [ledger](crate::Ledger)'s beat renews,
+//! A claim is a lease on an idempotency key: it has an owner, an expiry that the [ledger](crate::core::Ledger)'s beat renews,
 //! and a counter that grows with every grant. Everything written under a claim is conditional on owner and counter, so
 //! an owner that was paused and wakes up late can write nothing any more: the counter is the fencing token that an SQS
 //! receipt handle is not. See ADR 0008.
@@ -111,7 +111,7 @@ pub enum Admission {
 }
 
 /// An answer to a run's request for a claim that the run does not end with: what it reports to
-/// [`Ledger::claimed`](crate::Ledger::claimed).
+/// [`Ledger::claimed`](crate::core::Ledger::claimed).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claimed {
     /// The claim is ours, and the run goes on.
@@ -129,7 +129,7 @@ pub enum ClaimStep {
     Ask(Duration),
     /// Run without a claim.
     RunUnclaimed,
-    /// End as [`StoreUnavailable`](crate::Ending::StoreUnavailable).
+    /// End as [`StoreUnavailable`](crate::core::Ending::StoreUnavailable).
     GiveUp,
     /// Begin under the claim that was taken over. The ledger cancels the run at this time.
     Begin(Instant),

@@ -3,7 +3,7 @@
 //! A claim that is not renewed in time is not lost by that: the store answers [`Held::Lost`] when it is another run's, and
 //! renews an expired one that was not taken. See ADR 0011.
 //!
-//! [`Held::Lost`]: crate::Held::Lost
+//! [`Held::Lost`]: crate::core::Held::Lost
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -2,10 +2,14 @@
 
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use event_listener::Event;
 
 use crate::core::claim::ClaimStep;
+
+/// How long a cancelled handler has to return by itself before it is dropped.
+pub(crate) const STOP_TIME: Duration = Duration::from_secs(1);
 
 /// Why a run was cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +76,7 @@ impl RunControl {
         }
     }
 
-    /// Passes the ledger's decision to a run that waits for its claim: [`Effect::Claim`](crate::Effect::Claim).
+    /// Passes the ledger's decision to a run that waits for its claim: [`Effect::Claim`](crate::core::Effect::Claim).
     pub fn claim_step(&self, step: ClaimStep) {
         *self.0.claim_step.lock().unwrap_or_else(PoisonError::into_inner) = Some(step);
         self.0.changed.notify(usize::MAX);

@@ -3,18 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::core::call::CallId;
 use crate::core::claim::{Claim, Surrender};
 use crate::core::claim_lease::{RunClaim, Waits};
 use crate::core::control::CancelReason;
+use crate::core::ids::CallId;
 use crate::core::lock_waits::LockWait;
 use crate::core::marking::Marking;
 use crate::core::retry::MAX_VISIBILITY;
 use crate::message::sqs_message::Message;
-
-/// A delivery in the ledger. The default belongs to none: for runs without a ledger, such as those of a handler's test.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct DeliveryId(pub(crate) u64);
 
 /// SQS counts its twelve hours from its own receipt, and refuses a longer visibility instead of clamping it: asked for
 /// is always this much less.

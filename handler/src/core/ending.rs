@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::core::claim::{JobResult, PriorRun};
 use crate::message::identity::Identity;
 
-/// How one run of a handler ended. What follows from it is decided by [`decide`](crate::decide()).
+/// How one run of a handler ended. What follows from it is decided by [`decide`](crate::core::decide()).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
     /// The handler returned `Ok`.

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
-use crate::core::delivery::DeliveryId;
+use crate::core::ids::DeliveryId;
 
 /// From this receive on, a message without a known ending is a suspect, if only its receives are known. Two crashes may be
 /// chance; the redrive policy takes a message away after five receives or more, so this leaves it attempts to be found out in.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 
-use crate::core::delivery::DeliveryId;
+use crate::core::ids::DeliveryId;
 use crate::core::retry::Jitter;
 
 /// The time for which a delivery waits for a lock in hand: one receive a minute is what it costs then.

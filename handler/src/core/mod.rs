@@ -1,5 +1,9 @@
-//! The I/O-free core, which owns every decision about a delivery.
+//! The I/O-free core, which owns every decision about a delivery: the [`Ledger`], what it decides by and what it emits.
+//!
+//! Hosts move a ledger, and stores keep its claims. A handler needs little of this: [`RetryPolicy`], which is at the
+//! crate's root too, and [`CancelReason`].
 
+pub(crate) mod answer;
 pub(crate) mod batches;
 pub(crate) mod call;
 pub(crate) mod claim;
@@ -8,8 +12,9 @@ pub(crate) mod control;
 pub(crate) mod decide;
 pub(crate) mod delivery;
 pub(crate) mod ending;
+pub(crate) mod ids;
 pub(crate) mod isolation;
-pub mod ledger;
+pub(crate) mod ledger;
 pub(crate) mod lock_waits;
 pub(crate) mod marking;
 pub(crate) mod note;
@@ -17,8 +22,38 @@ pub(crate) mod outcome;
 pub(crate) mod pace;
 pub(crate) mod pause;
 pub(crate) mod policy;
+pub(crate) mod reason;
 pub(crate) mod receive_backoff;
 pub(crate) mod receives;
 pub(crate) mod recollection;
 pub(crate) mod requests;
+pub(crate) mod resources;
 pub(crate) mod retry;
+
+pub use answer::Answer;
+pub use call::{Action, Call, CallError, Entry, MAX_BATCH, Replies, VisibilityEntry};
+pub use claim::{
+    Admission, Claim, ClaimRequest, ClaimStep, Claimed, Grant, Held, JobResult, MAX_CHECKPOINT_BYTES,
+    MAX_KEY_BYTES, MAX_RESULT_BYTES, MarkError, PriorRun, Surrender, Takeover,
+};
+pub use control::{CancelReason, RunControl};
+pub use decide::{Facts, decide};
+pub use ending::{Duplicate, DuplicateCause, Ending, FailureClass, Report};
+pub use ids::{CallId, DeliveryId};
+pub use ledger::{Disposition, DrainSummary, Effect, Ledger, SETTLE_TIME, Start};
+pub use note::{Note, RunFacts};
+pub use outcome::Outcome;
+pub use pause::{Pause, PauseReason, Probe};
+pub use policy::{
+    Acknowledge, Claims, CrashEvidence, DeadLetterPath, InvalidPolicy, MAX_CONCURRENCY, MAX_WAIT_TIME,
+    Policy, Polling, UnknownType,
+};
+pub use reason::MAX_REASON_BYTES;
+pub use receive_backoff::ReceiveFailure;
+pub use receives::{MAX_RECEIVE, Receive, ReceiveId, most_open_receives};
+pub use recollection::{Past, Recollection};
+pub use requests::{SqsAction, SqsErrorKind, SqsResult, StoreOperation, StoreResult};
+pub use resources::is_out_of_resources;
+pub use retry::{
+    InvalidRetryPolicy, Jitter, JitterMode, MAX_VISIBILITY, ReceiveLimit, RetryLimits, RetryPolicy, SPAN,
+};

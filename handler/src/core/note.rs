@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::core::claim::{Claim, Takeover};
-use crate::core::delivery::DeliveryId;
 use crate::core::ending::{DuplicateCause, Ending};
+use crate::core::ids::DeliveryId;
 use crate::core::outcome::Outcome;
 use crate::core::pause::Pause;
 use crate::message::identity::Identity;

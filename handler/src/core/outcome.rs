@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// What becomes of a delivery. Decided once, in [`decide`](crate::decide()), for every host.
+/// What becomes of a delivery. Decided once, in [`decide`](crate::core::decide()), for every host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The job is done: the message is deleted.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::core::delivery::DeliveryId;
+use crate::core::ids::DeliveryId;
 
 /// How long messages that have not started are kept under renewal, if a pause keeps them from starting: longer than the 20 s
 /// of the longest receive, so that those that were open have ended and fetch nothing back, and long enough for what
@@ -44,7 +44,7 @@ pub enum PauseReason {
 pub enum Probe {
     /// The host asks the failed dependency until it answers, and then resumes the queue.
     Host,
-    /// A message that is in hand runs, one at a time ([`Ledger::probe`](crate::Ledger::probe)): nothing else can show that the
+    /// A message that is in hand runs, one at a time ([`Ledger::probe`](crate::core::Ledger::probe)): nothing else can show that the
     /// target is healthy.
     Message,
     /// An operator resumes the queue.

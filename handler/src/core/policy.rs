@@ -16,7 +16,7 @@ pub(crate) const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 const CONFIRM_WITHIN: Duration = Duration::from_secs(2);
 
 /// How a queue's deliveries are treated. Fields are public because every combination that [`Policy::check`] passes
-/// is meaningful; [`Ledger::new`](crate::Ledger::new) checks.
+/// is meaningful; [`Ledger::new`](crate::core::Ledger::new) checks.
 #[derive(Debug, Clone)]
 pub struct Policy {
     /// Whether message groups are ordered lanes. Decided by the queue's `.fifo` suffix alone.

@@ -35,7 +35,7 @@ pub enum Past {
 /// 10,000 for sure, of at most 20,000. A ledger has its own; a host with a ledger for each batch keeps one beside them.
 ///
 /// ```
-/// use drumline::{Ledger, Past, Policy, Recollection};
+/// use drumline::core::{Ledger, Past, Policy, Recollection};
 /// use std::time::{Duration, Instant};
 ///
 /// let mut memory = Recollection::default();
@@ -44,7 +44,7 @@ pub enum Past {
 /// let ledger = Ledger::recalling(policy, memory.about(["m1", "m2"]))?;
 /// // … a batch of m1 and m2, which returns what to learn as effects …
 /// # drop(ledger);
-/// # Ok::<(), drumline::InvalidPolicy>(())
+/// # Ok::<(), drumline::core::InvalidPolicy>(())
 /// ```
 #[derive(Debug, Default)]
 pub struct Recollection {
@@ -71,7 +71,7 @@ impl Recollection {
     }
 
     /// Remembers the latest state of a message, as a ledger asks for with
-    /// [`Effect::Remember`](crate::Effect::Remember).
+    /// [`Effect::Remember`](crate::core::Effect::Remember).
     pub fn learn(&mut self, message_id: impl Into<Arc<str>>, past: Past) {
         let message_id = message_id.into();
         let bytes = message_id.len() + if let Past::Condemned(reason) = &past { reason.len() } else { 0 };

@@ -61,13 +61,14 @@ pub enum JitterMode {
 /// and [`RetryPolicy::schedule`] for the invariants.
 ///
 /// ```
-/// use drumline::{JitterMode, RetryPolicy};
+/// use drumline::core::JitterMode;
+/// use drumline::RetryPolicy;
 /// assert_eq!("auto".parse::<RetryPolicy>()?, RetryPolicy::auto());
 /// let policy: RetryPolicy = "exponential(1s,2,5m)".parse()?;
 /// assert_eq!(policy, RetryPolicy::default());
 /// let policy: RetryPolicy = "schedule(1m,5m,30m)".parse()?;
 /// assert_eq!(policy.with_jitter(JitterMode::None).to_string(), "schedule(1m,5m,30m)");
-/// # Ok::<(), drumline::InvalidRetryPolicy>(())
+/// # Ok::<(), drumline::core::InvalidRetryPolicy>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct RetryPolicy {
@@ -112,7 +113,8 @@ impl RetryPolicy {
     ///
     /// ```
     /// use std::num::NonZeroU32;
-    /// use drumline::{ReceiveLimit, RetryLimits, RetryPolicy};
+    /// use drumline::core::{ReceiveLimit, RetryLimits};
+    /// use drumline::RetryPolicy;
     /// let limits = RetryLimits { receives: ReceiveLimit::AtMost(NonZeroU32::new(5).unwrap()), ..Default::default() };
     /// let waits = RetryPolicy::auto().fitted(&limits).waits(4);
     /// assert_eq!(waits.iter().map(|wait| wait.as_secs()).collect::<Vec<_>>(), [1, 7, 42, 550]);

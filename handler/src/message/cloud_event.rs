@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::message::decoding::{field, filled, id, null, raw_value};
-use crate::message::envelope::{Envelope, Undecodable};
+use crate::message::envelope::Envelope;
+use crate::message::fields::{field, filled, id, null, raw_value};
 use crate::message::sqs_message::{Attribute, AttributeValue};
+use crate::message::undecodable::Undecodable;
 
 /// The attributes that the specification defines; all others are extensions.
 const DEFINED: [&str; 10] = [

@@ -13,10 +13,12 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::message::cloud_event;
-use crate::message::envelope::{Envelope, S3_EVENT_TYPE, S3_TEST_EVENT_TYPE, TYPE_ATTRIBUTE, Undecodable};
+use crate::message::envelope::{Envelope, S3_EVENT_TYPE, S3_TEST_EVENT_TYPE, TYPE_ATTRIBUTE};
+use crate::message::fields::{field, filled, id, null, raw_value, text};
 use crate::message::intake::Intake;
 use crate::message::objects::from_json;
 use crate::message::sqs_message::Message;
+use crate::message::undecodable::Undecodable;
 use crate::message::unwrapping;
 
 /// Envelopes around envelopes are opened this deep: S3 in EventBridge in SNS is the deepest that AWS makes.
@@ -79,12 +81,30 @@ fn even_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
+impl Envelope {
+    /// Decodes a message of a queue without settings of its own; see [`Intake::decode`] for others.
+    pub fn decode(message: &Message) -> Result<Self, Undecodable> {
+        Intake::default().decode(message)
+    }
+}
+
+impl Intake {
+    /// Decodes a message by these rules.
+    ///
+    /// # Errors
+    /// Why the message is no job.
+    pub fn decode(&self, message: &Message) -> Result<Envelope, Undecodable> {
+        decode(self, message, self.default_type.as_deref())
+    }
+
+    /// As [`decode`](Self::decode), with a default type for queues that have none.
+    pub(crate) fn decode_or(&self, message: &Message, default_type: &str) -> Result<Envelope, Undecodable> {
+        decode(self, message, Some(self.default_type.as_deref().unwrap_or(default_type)))
+    }
+}
+
 /// Decodes a message's body by the rules of its queue; a body that names no type has the default one.
-pub(crate) fn decode(
-    intake: &Intake,
-    message: &Message,
-    default_type: Option<&str>,
-) -> Result<Envelope, Undecodable> {
+fn decode(intake: &Intake, message: &Message, default_type: Option<&str>) -> Result<Envelope, Undecodable> {
     let decoding = Decoding { intake, default_type, depth: 0 };
     decoding.open(&message.body, message.attribute(TYPE_ATTRIBUTE))
 }
@@ -274,47 +294,6 @@ fn not_a_job(body: &str, error: &serde_json::Error) -> Undecodable {
     Undecodable(format!("the body is not a JSON object: {error}{hint}"))
 }
 
-pub(crate) fn field<'a, T: Deserialize<'a>>(name: &str, value: &'a RawValue) -> Result<T, Undecodable> {
-    from_json(value.get()).map_err(|e| Undecodable(format!("the envelope's `{name}`: {e}")))
-}
-
-/// As [`field`], of a text: hardly any has an escape in it, and the others are what they look like.
-fn text<T: for<'t> From<&'t str>>(name: &str, value: &RawValue) -> Result<T, Undecodable> {
-    let quoted = value.get().strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    match quoted.filter(|text| !text.contains('\\')) {
-        Some(text) => Ok(text.into()),
-        None => field::<String>(name, value).map(|text| text.as_str().into()),
-    }
-}
-
-/// A text that is missing, `null` or empty is absent: to most producers' languages these are one.
-pub(crate) fn filled<T: for<'t> From<&'t str>>(
-    name: &str,
-    value: Option<&RawValue>,
-) -> Result<Option<T>, Undecodable> {
-    match value {
-        None => Ok(None),
-        Some(value) if matches!(value.get(), "null" | "\"\"") => Ok(None),
-        Some(value) => text(name, value).map(Some),
-    }
-}
-
-/// As [`filled`], of an id, which may be written as a whole number: `7` is the id "7".
-pub(crate) fn id<T: for<'t> From<&'t str>>(
-    name: &str,
-    value: Option<&RawValue>,
-) -> Result<Option<T>, Undecodable> {
-    let is_whole = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    match value {
-        Some(value) if is_whole(value.get()) => Ok(Some(value.get().into())),
-        value => filled(name, value),
-    }
-}
-
-pub(crate) fn null() -> Box<RawValue> {
-    RawValue::NULL.to_owned()
-}
-
-pub(crate) fn raw_value(value: &Value) -> Box<RawValue> {
-    serde_json::value::to_raw_value(value).expect("a JSON value is always JSON text")
-}
+#[cfg(test)]
+#[path = "decoding_tests.rs"]
+mod tests;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use crate::message::intake::Intake;
-use crate::message::sqs_message::{Attribute, Message, text_of};
+use crate::message::sqs_message::{Attribute, text_of};
 
 /// The message attribute that names the job type. It wins over the type that a body seems to have.
 pub const TYPE_ATTRIBUTE: &str = "messageType";
@@ -20,11 +19,11 @@ pub const S3_TEST_EVENT_TYPE: &str = "s3.testEvent";
 /// A job, decoded as far as its type allows: the payload is still JSON. Empty texts and nulls count as absent in all of it.
 ///
 /// ```
-/// use drumline::{Envelope, Message};
+/// use drumline::message::{Envelope, Message};
 /// let body = r#"{"type":"email.send","schemaVersion":2,"jobId":"01J","payload":{"userId":7}}"#;
 /// let envelope = Envelope::decode(&Message { body: body.into(), ..Message::default() })?;
 /// assert_eq!((envelope.job_type.as_str(), envelope.version), ("email.send", 2));
-/// # Ok::<(), drumline::Undecodable>(())
+/// # Ok::<(), drumline::message::Undecodable>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Envelope {
@@ -54,24 +53,7 @@ pub struct Envelope {
     pub payload: Box<RawValue>,
 }
 
-/// Why a body is not a job, in words for those who fix the producer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Undecodable(pub(crate) String);
-
-impl std::fmt::Display for Undecodable {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Undecodable {}
-
 impl Envelope {
-    /// Decodes a message of a queue without settings of its own; see [`Intake::decode`] for others.
-    pub fn decode(message: &Message) -> Result<Self, Undecodable> {
-        Intake::default().decode(message)
-    }
-
     /// Returns the text of an attribute that came inside the envelope: of an SNS notification, or a `CloudEvent`'s extension.
     pub fn attribute(&self, name: &str) -> Option<&str> {
         text_of(&self.attributes, name)
@@ -95,7 +77,3 @@ impl Envelope {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "envelope_tests.rs"]
-mod tests;

@@ -36,7 +36,7 @@ pub enum KeyScope {
 /// The identity of a job.
 ///
 /// ```
-/// use drumline::Identity;
+/// use drumline::message::Identity;
 ///
 /// let shop_a = Identity::new("arn:aws:sqs:eu-west-1:123456789012:orders", "order.created", Some("/shop-a"), "1");
 /// let shop_b = Identity::new("arn:aws:sqs:eu-west-1:123456789012:orders", "order.created", Some("/shop-b"), "1");
@@ -167,7 +167,7 @@ fn push_part(key: &mut String, text: &str) {
 /// are.
 ///
 /// ```
-/// assert_eq!(drumline::escape_controls("a\u{0}b 100% %41 %{0}"), "a%{0}b 100% %41 %{25}{0}");
+/// assert_eq!(drumline::message::escape_controls("a\u{0}b 100% %41 %{0}"), "a%{0}b 100% %41 %{25}{0}");
 /// ```
 pub fn escape_controls(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 8);

@@ -5,20 +5,16 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::message::decoding::decode;
-use crate::message::envelope::{Envelope, Undecodable};
-use crate::message::sqs_message::Message;
-
 /// The rules by which the messages of a queue become jobs.
 ///
 /// ```
-/// use drumline::{Intake, Message};
+/// use drumline::message::{Intake, Message};
 ///
 /// let mut intake = Intake::new("arn:aws:sqs:eu-west-1:123456789012:reports");
 /// intake.default_type = Some("report.nightly".into());
 /// let message = Message { body: r#"{"day":"2026-11-28"}"#.into(), ..Message::default() };
 /// assert_eq!(intake.decode(&message)?.job_type, "report.nightly");
-/// # Ok::<(), drumline::Undecodable>(())
+/// # Ok::<(), drumline::message::Undecodable>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Intake {
@@ -42,19 +38,6 @@ impl Intake {
     /// The rules of a queue without settings of its own: jobs have this scope.
     pub fn new(scope: impl Into<Arc<str>>) -> Self {
         Self { scope: scope.into(), legacy_keys: true, ..Self::default() }
-    }
-
-    /// Decodes a message by these rules.
-    ///
-    /// # Errors
-    /// Why the message is no job.
-    pub fn decode(&self, message: &Message) -> Result<Envelope, Undecodable> {
-        decode(self, message, self.default_type.as_deref())
-    }
-
-    /// As [`decode`](Self::decode), with a default type for queues that have none.
-    pub(crate) fn decode_or(&self, message: &Message, default_type: &str) -> Result<Envelope, Undecodable> {
-        decode(self, message, Some(self.default_type.as_deref().unwrap_or(default_type)))
     }
 
     /// The scope of jobs of this type.

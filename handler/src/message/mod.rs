@@ -3,10 +3,22 @@
 pub(crate) mod cloud_event;
 pub(crate) mod decoding;
 pub(crate) mod envelope;
+pub(crate) mod fields;
 pub(crate) mod identity;
 pub(crate) mod intake;
 pub(crate) mod objects;
 pub(crate) mod payload_hash;
 pub(crate) mod sqs_message;
 pub(crate) mod trace;
+pub(crate) mod undecodable;
 pub(crate) mod unwrapping;
+
+pub use envelope::{Envelope, S3_EVENT_TYPE, S3_TEST_EVENT_TYPE, TYPE_ATTRIBUTE};
+pub use identity::{
+    Identity, KeyScope, MAX_IDENTITY_KEY_BYTES, MAX_SCOPE_BYTES, MAX_SOURCE_BYTES, MAX_TYPE_BYTES,
+    escape_controls,
+};
+pub use intake::{Intake, RequiredFields};
+pub use objects::from_json;
+pub use sqs_message::{Attribute, AttributeValue, Message};
+pub use undecodable::Undecodable;

@@ -14,10 +14,10 @@ use serde::{Deserialize, de};
 /// #[derive(serde::Deserialize)]
 /// struct Point { x: i64, y: i64 }
 ///
-/// assert!(drumline::from_json::<Point>(r#"{"x":1,"y":2}"#).is_ok());
-/// let error = drumline::from_json::<Vec<Point>>("[[1,2]]").err().map(|error| error.to_string());
+/// assert!(drumline::message::from_json::<Point>(r#"{"x":1,"y":2}"#).is_ok());
+/// let error = drumline::message::from_json::<Vec<Point>>("[[1,2]]").err().map(|error| error.to_string());
 /// assert_eq!(error.as_deref(), Some("invalid type: sequence, expected a JSON object at line 1 column 1"));
-/// # let point: Point = drumline::from_json(r#"{"x":1,"y":2}"#)?;
+/// # let point: Point = drumline::message::from_json(r#"{"x":1,"y":2}"#)?;
 /// # assert_eq!(point.x + point.y, 3);
 /// # Ok::<(), serde_json::Error>(())
 /// ```

@@ -43,7 +43,7 @@ pub struct Message {
 /// [Message attribute data types](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html).
 ///
 /// ```
-/// use drumline::{Attribute, AttributeValue};
+/// use drumline::message::{Attribute, AttributeValue};
 /// let count = Attribute::new("Number.int", AttributeValue::Text("7".into()));
 /// assert_eq!((count.as_text(), count.data_type()), (Some("7"), "Number.int"));
 /// assert_eq!(Attribute::text("x").data_type(), "String");
@@ -113,7 +113,7 @@ impl Message {
     /// Returns the text of the attribute called `name`. An empty text counts as absent.
     ///
     /// ```
-    /// use drumline::{Attribute, Message};
+    /// use drumline::message::{Attribute, Message};
     /// let mut message = Message::default();
     /// message.attributes.insert("messageType".into(), Attribute::text("email.send"));
     /// assert_eq!(message.attribute("messageType"), Some("email.send"));

@@ -9,7 +9,7 @@ impl Message {
     /// [Trace Context](https://www.w3.org/TR/trace-context/#traceparent-header).
     ///
     /// ```
-    /// use drumline::Message;
+    /// use drumline::message::Message;
     /// let header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
     /// let message = Message { trace_header: Some(header.into()), ..Message::default() };
     /// let traceparent = "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01";

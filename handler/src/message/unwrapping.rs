@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use crate::message::envelope::{TYPE_ATTRIBUTE, Undecodable};
+use crate::message::envelope::TYPE_ATTRIBUTE;
 use crate::message::objects::from_json;
 use crate::message::sqs_message::{Attribute, AttributeValue, text_of};
+use crate::message::undecodable::Undecodable;
 
 /// The attribute by which SNS marks a message that comes from an archive's replay; its `MessageId` is the original's. With
 /// raw delivery it is an attribute of the SQS message. See

@@ -10,19 +10,19 @@ use std::time::{Duration, Instant};
 use futures_util::future::{Either, select};
 use serde_json::value::RawValue;
 
-use crate::api::failure::bounded;
 use crate::api::router::{Keys, Route, undecoded_type};
 use crate::core::claim::{
     Admission, Claim, ClaimRequest, ClaimStep, Claimed, Grant, MAX_KEY_BYTES, PriorRun,
 };
 use crate::core::ending::{Duplicate, DuplicateCause, Ending};
+use crate::core::reason::{bounded, panic_message};
 use crate::message::envelope::Envelope;
 use crate::message::identity::{Identity, KeyScope, MAX_SOURCE_BYTES, MAX_TYPE_BYTES};
 use crate::message::intake::{Intake, RequiredFields};
 use crate::message::payload_hash::payload_hash;
 use crate::message::sqs_message::{Attribute, Message};
 use crate::message::unwrapping::SNS_REPLAYED;
-use crate::run::invoke::{Attempt, panic_message};
+use crate::run::attempt::Attempt;
 
 /// A job that is understood as far as can be without its handler.
 pub(crate) struct Work {

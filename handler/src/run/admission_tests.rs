@@ -7,14 +7,15 @@ use futures_util::FutureExt;
 use serde_json::json;
 
 use super::*;
-use crate::api::context::{Context, Host};
+use crate::api::context::Context;
+use crate::api::host::Host;
 use crate::api::job::Job;
 use crate::api::router::Router;
+use crate::core::answer::Answer;
 use crate::core::control::{CancelReason, RunControl};
-use crate::core::delivery::DeliveryId;
 use crate::core::ending::Report;
+use crate::core::ids::DeliveryId;
 use crate::message::intake::RequiredFields;
-use crate::run::answer::Answer;
 
 const ARN: &str = "arn:aws:sqs:eu-west-1:123456789012:jobs";
 

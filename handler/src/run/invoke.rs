@@ -5,49 +5,26 @@ use std::num::NonZeroU32;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use serde_json::value::RawValue;
 use tracing::{Instrument, Span, field, info_span};
 
-use crate::api::context::{Context, Host, Inner};
-use crate::api::failure::{Failure, Wish, bounded};
+use crate::api::attempt_info::AttemptInfo;
+use crate::api::context::{Context, Inner};
+use crate::api::event::Event;
+use crate::api::failure::{Failure, Wish};
 use crate::api::router::{Invocation, Route, Router};
 use crate::core::claim::{Claim, JobResult};
-use crate::core::control::RunControl;
-use crate::core::delivery::DeliveryId;
 use crate::core::ending::{Ending, Report};
+use crate::core::reason::{bounded, panic_message};
 use crate::message::envelope::Envelope;
 use crate::message::identity::Identity;
-use crate::message::intake::Intake;
 use crate::message::sqs_message::Message;
 use crate::message::trace::traceparent;
 use crate::run::admission::{self, Admitted, Work};
-use crate::run::event::Event;
-
-/// What a run is made of.
-pub struct Attempt {
-    /// The delivery that it is about.
-    pub delivery: DeliveryId,
-    /// The queue's label in logs: its name, after its region or account and a slash if others share the name.
-    pub queue: Arc<str>,
-    /// The rules by which the queue's messages become jobs.
-    pub intake: Arc<Intake>,
-    /// The message.
-    pub message: Arc<Message>,
-    /// Which attempt it is, counted in receives; a claim may know better.
-    pub number: NonZeroU32,
-    /// When it will be cancelled.
-    pub deadline: Instant,
-    /// For how long a claim is asked for; the ledger renews it.
-    pub claim_length: Duration,
-    /// By which the host stops it.
-    pub control: RunControl,
-    /// What the host lends.
-    pub host: Arc<dyn Host>,
-}
+use crate::run::attempt::Attempt;
 
 impl Router {
     /// Makes one attempt: decodes, routes, claims the job's key, runs the handler, and tells how it ended. A panic is an
@@ -118,8 +95,8 @@ async fn run(route: &Route, mut attempt: Attempt, envelope: Option<Envelope>) ->
     let control = attempt.control.clone();
     let (context, payload) = context(attempt, work, number, claim, checkpoint);
     let told = context.clone();
-    let (job_type, span) = (&told.0.job_type, &told.0.span);
-    told.0.host.observer().observe(&Event::RunStarted { context: &told });
+    let (job_type, span) = (&told.job_type, &told.span);
+    told.0.host.observer().observe(&Event::RunStarted { attempt: &told });
 
     // The call itself is inside, since an upcaster or a layer may panic before it returns its future.
     let handling =
@@ -136,7 +113,7 @@ async fn run(route: &Route, mut attempt: Attempt, envelope: Option<Envelope>) ->
     if let Some(class) = ending.class() {
         span.record("ending", class.label());
     }
-    told.0.host.observer().observe(&Event::RunEnded { context: &told, ending: &ending });
+    told.0.host.observer().observe(&Event::RunEnded { attempt: &told, ending: &ending });
     let result = told.take_result().filter(|_| ending == Ending::Done);
     Report {
         identity: Some(Arc::clone(told.identity())),
@@ -164,12 +141,6 @@ fn ending(result: Result<Result<(), Failure>, Box<dyn Any + Send>>) -> Ending {
     }
 }
 
-pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("a panic without a message").to_owned()
-}
-
 fn context(
     attempt: Attempt,
     work: Work,
@@ -179,13 +150,11 @@ fn context(
 ) -> (Context, Box<RawValue>) {
     let Attempt { queue, message, deadline, control, host, .. } = attempt;
     let span = span(&queue, &message, number, &work);
-    let inner = Inner {
+    let info = AttemptInfo {
         queue,
         message,
         attempt: number,
         deadline,
-        control,
-        host,
         span,
         job_type: work.job_type,
         version: work.version,
@@ -193,9 +162,8 @@ fn context(
         attributes: work.attributes,
         correlation_id: work.correlation_id,
         claim,
-        checkpoint,
-        result: Mutex::new(None),
     };
+    let inner = Inner { info, control, host, checkpoint, result: Mutex::new(None) };
     (Context(Arc::new(inner)), work.payload)
 }
 

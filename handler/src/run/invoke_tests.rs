@@ -1,12 +1,16 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
-use crate::{CancelReason, Job, Upcaster};
+use crate::core::control::{CancelReason, RunControl};
+use crate::core::ids::DeliveryId;
+use crate::message::intake::Intake;
+use crate::run::Host;
+use crate::{Job, Upcaster};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::json;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[derive(serde::Deserialize)]
 struct Greet {
@@ -198,15 +202,15 @@ fn a_panic_in_blocking_work_is_the_handlers() {
 #[test]
 fn layers_wrap_handlers() {
     #[derive(Clone)]
-    struct Refuse(crate::HandlerService);
+    struct Refuse(crate::run::HandlerService);
     impl tower_service::Service<Invocation> for Refuse {
         type Response = ();
         type Error = Failure;
-        type Future = crate::HandlerFuture;
+        type Future = crate::run::HandlerFuture;
         fn poll_ready(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Failure>> {
             self.0.poll_ready(cx)
         }
-        fn call(&mut self, invocation: Invocation) -> crate::HandlerFuture {
+        fn call(&mut self, invocation: Invocation) -> crate::run::HandlerFuture {
             if invocation.payload.get().contains("Ann") {
                 return Box::pin(async { Err(Failure::reject("not Ann")) });
             }
@@ -214,9 +218,9 @@ fn layers_wrap_handlers() {
         }
     }
     struct Layer;
-    impl tower_layer::Layer<crate::HandlerService> for Layer {
+    impl tower_layer::Layer<crate::run::HandlerService> for Layer {
         type Service = Refuse;
-        fn layer(&self, inner: crate::HandlerService) -> Refuse {
+        fn layer(&self, inner: crate::run::HandlerService) -> Refuse {
             Refuse(inner)
         }
     }

@@ -1,8 +1,18 @@
-//! The run of one attempt: admission, the handler, and what it is observed by.
+//! The run of one attempt: its admission, its handler, and what surrounds both.
+//!
+//! A host makes an [`Attempt`] and has a [`Router`](crate::Router) run it; it lends a [`Host`] to the handler, and observers
+//! receive the [`Event`]s. Tower layers see each [`Invocation`] of a handler.
 
 pub(crate) mod admission;
-pub(crate) mod answer;
-pub(crate) mod event;
+pub(crate) mod attempt;
 pub(crate) mod invoke;
-pub(crate) mod observer;
-pub(crate) mod resources;
+
+pub use crate::api::attempt_info::AttemptInfo;
+pub use crate::api::event::Event;
+pub use crate::api::failure::Wish;
+pub use crate::api::host::Host;
+pub use crate::api::observer::{NoopObserver, Observer};
+pub use crate::api::progress::Progress;
+pub use crate::api::router::{HandlerFuture, HandlerService, Invocation, RAW_TYPE};
+pub use crate::api::step::MAX_STEP_RETRIES;
+pub use attempt::Attempt;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Claim, ClaimStep, Claimed, DeliveryId, Ending, Held, MarkError};
+use drumline::core::{Claim, ClaimStep, Claimed, DeliveryId, Ending, Held, MarkError};
 
 use super::Host;
 use crate::store::{Admitted, Answer, Asked, Request};

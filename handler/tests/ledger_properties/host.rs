@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use drumline::{
+use drumline::core::{
     Action, Call, CallError, CancelReason, Claim, Claims, DeliveryId, DrainSummary, Effect, Ending, Jitter,
     JobResult, Ledger, Note, Outcome, PauseReason, Policy, Receive, Replies, Report,
 };

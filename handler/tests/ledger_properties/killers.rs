@@ -3,7 +3,7 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use drumline::{Claims, CrashEvidence, Ending, Policy, ReceiveLimit};
+use drumline::core::{Claims, CrashEvidence, Ending, Policy, ReceiveLimit};
 use proptest::prelude::*;
 
 use crate::host::{Host, Run, WAIT_TIME, some_instant};

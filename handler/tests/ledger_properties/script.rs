@@ -3,7 +3,7 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use drumline::{
+use drumline::core::{
     Acknowledge, Claims, CrashEvidence, DeadLetterPath, JitterMode, Policy, Polling, ReceiveLimit,
 };
 use proptest::prelude::*;

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use drumline::{CallError, Message};
+use drumline::core::CallError;
+use drumline::message::Message;
 
 /// SQS's twelve hours. See
 /// [Visibility timeout](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html).

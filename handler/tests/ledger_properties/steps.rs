@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drumline::{CancelReason, Ending, Pause, PauseReason, Probe, ReceiveFailure};
+use drumline::core::{CancelReason, Ending, Pause, PauseReason, Probe, ReceiveFailure};
 
 use super::{Host, OVERDUE, take};
 use crate::script::Step;

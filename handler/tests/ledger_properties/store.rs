@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use drumline::{Claim, DeliveryId, Held, Identity, Takeover};
+use drumline::core::{Claim, DeliveryId, Held, Takeover};
+use drumline::message::Identity;
 
 /// Where a job is, in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,10 +4,11 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use drumline::{
-    Acknowledge, Action, Call, Claims, DeadLetterPath, DeliveryId, Disposition, Held, MAX_BATCH, Message,
-    Note, Outcome, Past, PauseReason, Policy, Start,
+use drumline::core::{
+    Acknowledge, Action, Call, Claims, DeadLetterPath, DeliveryId, Disposition, Held, MAX_BATCH, Note,
+    Outcome, Past, PauseReason, Policy, Start,
 };
+use drumline::message::Message;
 
 use crate::sqs::{Sqs, TWELVE_HOURS, index};
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use drumline::{Ending, JitterMode, Policy, RetryPolicy, UnknownType};
+use drumline::RetryPolicy;
+use drumline::core::{Ending, JitterMode, Policy, UnknownType};
 
 use crate::world::{World, failed, gone, millis, rejected, retry, retry_after, secs, standard};
 

@@ -82,7 +82,7 @@ fn nothing_lingers_when_nothing_runs() {
 
 #[test]
 fn more_than_ten_go_in_several_calls() {
-    let policy = drumline::Policy { polling: None, ..with_places(1, standard()) };
+    let policy = drumline::core::Policy { polling: None, ..with_places(1, standard()) };
     let mut world = World::new(policy);
     world.is_handed(TEN);
     world.is_handed(["k", "l", "m", "n"]);
@@ -95,7 +95,7 @@ fn more_than_ten_go_in_several_calls() {
 
 #[test]
 fn a_short_lease_does_not_end_by_lingering() {
-    let policy = drumline::Policy { lease: secs(1), ..standard() };
+    let policy = drumline::core::Policy { lease: secs(1), ..standard() };
     let mut world = World::new(policy);
     world.receives(["a", "b"]);
     world.ends("a", DONE);

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use drumline::{Claims, Ending, Held, Policy};
+use drumline::core::{Claims, Ending, Held, Policy};
 
 use crate::world::{DONE, World, fifo, millis, rejected, retry, secs, standard};
 

@@ -1,7 +1,7 @@
 //! Permanent failures: condemned once, never run again, and deleted only once a copy of theirs is safe.
 
-use drumline::DeadLetterPath::{Copy, Nowhere, Redrive};
-use drumline::{Ending, Policy};
+use drumline::core::DeadLetterPath::{Copy, Nowhere, Redrive};
+use drumline::core::{Ending, Policy};
 
 use crate::world::{World, failed, fifo, gone, rejected, secs, standard, with_dlq};
 
@@ -145,7 +145,7 @@ fn a_condemned_head_gives_its_lane_back_and_a_moved_one_lets_it_go_on_later() {
 #[test]
 fn on_lambda_a_moved_message_is_left_to_the_response() {
     let policy = Policy {
-        acknowledge: drumline::Acknowledge::ByResponse,
+        acknowledge: drumline::core::Acknowledge::ByResponse,
         polling: None,
         ..with_dlq(Copy, standard())
     };

@@ -9,7 +9,7 @@ fn only_success_deletes() {
     world.forget();
     world.ends("a", retry());
     world.ends("b", rejected());
-    world.ends("c", drumline::Ending::Panicked { reason: "boo".into() });
+    world.ends("c", drumline::core::Ending::Panicked { reason: "boo".into() });
     world.ends("d", DONE);
     let deletes: Vec<_> = world.heard().into_iter().filter(|line| line.starts_with("delete")).collect();
     assert_eq!(deletes, ["delete d#1"]);

@@ -1,6 +1,6 @@
 //! Each message has one final disposition: with its outcome, or with the answer about its copy.
 
-use drumline::{Acknowledge, DeadLetterPath, Disposition, Policy};
+use drumline::core::{Acknowledge, DeadLetterPath, Disposition, Policy};
 
 use crate::world::{
     DONE, LEASE, World, failed, gone, rejected, retry, secs, standard, with_dlq, with_places,

@@ -1,6 +1,6 @@
 //! The end: nothing new is begun, what runs may finish, the rest goes back, and it is over in time.
 
-use drumline::{Acknowledge, DrainSummary, Ending, Policy};
+use drumline::core::{Acknowledge, DrainSummary, Ending, Policy};
 
 use crate::world::{DONE, World, failed, fifo, millis, retry, secs, standard, with_places};
 

@@ -1,6 +1,6 @@
 //! The same message twice: one run at a time, and the newest receipt counts.
 
-use drumline::CallError;
+use drumline::core::CallError;
 
 use crate::world::{DONE, World, failed, fifo, gone, retry, retry_after, secs, standard};
 

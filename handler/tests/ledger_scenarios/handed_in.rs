@@ -1,6 +1,6 @@
 //! A batch that is handed in and acknowledged by a response, as on Lambda: over when none is left, or when time is.
 
-use drumline::{Acknowledge, DeadLetterPath, DrainSummary, MAX_VISIBILITY, Past, Policy, Recollection};
+use drumline::core::{Acknowledge, DeadLetterPath, DrainSummary, MAX_VISIBILITY, Past, Policy, Recollection};
 
 use crate::world::{
     DONE, World, failed, fifo, millis, refused, rejected, retry, secs, standard, with_dlq, with_places,

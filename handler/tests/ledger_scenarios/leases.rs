@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use drumline::Policy;
+use drumline::core::Policy;
 
 use crate::world::{DONE, World, failed, fifo, gone, millis, secs, standard, with_places};
 
@@ -255,7 +255,7 @@ fn a_deadline_cancels_and_then_aborts() {
     assert_eq!(world.heard(), ["start a", "cancel a TimedOut"]);
     world.wait(secs(1));
     assert_eq!(world.heard(), ["abort a"]);
-    world.ends("a", drumline::Ending::Interrupted);
+    world.ends("a", drumline::core::Ending::Interrupted);
     assert_eq!(world.heard(), ["a is retry after 1s", "hide a#1=1"]);
 }
 

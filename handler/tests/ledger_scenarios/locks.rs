@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use drumline::{Ending, Held, Policy};
+use drumline::core::{Ending, Held, Policy};
 use proptest::prelude::*;
 
 use crate::claims::claiming;

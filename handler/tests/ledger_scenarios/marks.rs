@@ -1,6 +1,6 @@
 //! A done job is marked as done before its message is deleted, however long the store takes to answer.
 
-use drumline::{CallError, Claims, Held, MarkError, Policy};
+use drumline::core::{CallError, Claims, Held, MarkError, Policy};
 
 use crate::claims::{claiming, running};
 use crate::world::{DONE, World, fifo, millis, retry, secs, standard};

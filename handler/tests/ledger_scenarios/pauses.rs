@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use drumline::{DrainSummary, PauseReason, Policy, ReceiveLimit};
+use drumline::core::{DrainSummary, PauseReason, Policy, ReceiveLimit};
 
 use crate::world::{DONE, World, fifo, retry, secs, standard, with_places};
 

@@ -1,6 +1,6 @@
 //! A run that lacks file descriptors or memory is no attempt: the queue is paused, and its message runs again in hand.
 
-use drumline::{Claims, Ending, PauseReason, Policy};
+use drumline::core::{Claims, Ending, PauseReason, Policy};
 
 use crate::world::{DONE, World, fifo, secs, standard, with_places};
 

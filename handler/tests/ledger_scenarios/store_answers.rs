@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use drumline::{Claim, Claimed, Ending, Held, Identity, MarkError, Report, Takeover};
+use drumline::core::{Claim, Claimed, Ending, Held, MarkError, Report, Takeover};
+use drumline::message::Identity;
 
 use super::{World, secs};
 

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use drumline::{Claims, CrashEvidence, Held, Policy, ReceiveLimit};
+use drumline::core::{Claims, CrashEvidence, Held, Policy, ReceiveLimit};
 
 use crate::world::{DONE, World, fifo, gone, retry, secs, standard, with_places};
 

@@ -1,6 +1,6 @@
 //! A run whose target is unhealthy is no attempt: the queue is paused, and one message at a time shows if that is over.
 
-use drumline::{Ending, PauseReason, Policy};
+use drumline::core::{Ending, PauseReason, Policy};
 
 use crate::world::{DONE, World, fifo, retry, secs, standard, with_places};
 

@@ -1,6 +1,6 @@
 //! What a host is asked to do, and what it is notified of, as lines.
 
-use drumline::{Action, Note, Outcome};
+use drumline::core::{Action, Note, Outcome};
 
 pub(crate) fn words_of_call(action: &Action) -> String {
     match action {

@@ -11,11 +11,12 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use drumline::{
+use drumline::core::{
     Call, CallError, Claim, ClaimStep, DeadLetterPath, DeliveryId, Disposition, Effect, Ending, Jitter,
-    JitterMode, JobResult, Ledger, Message, Note, Outcome, Past, Pause, PauseReason, Policy, Probe, Receive,
+    JitterMode, JobResult, Ledger, Note, Outcome, Past, Pause, PauseReason, Policy, Probe, Receive,
     ReceiveFailure, Recollection, Replies, Report,
 };
+use drumline::message::Message;
 
 use crate::words::{words_of_call, words_of_note};
 

@@ -1,6 +1,6 @@
 //! Permissions, as far as requests that touch no message show them.
 
-use drumline::SqsErrorKind;
+use drumline::core::SqsErrorKind;
 
 use super::{AwsQueue, Clients, explain};
 use crate::sqs::SqsError;

@@ -9,7 +9,7 @@ use aws_config::{Region, SdkConfig};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::endpoint::{DefaultResolver, Params, ResolveEndpoint as _};
 use aws_sdk_sqs::config::{Builder, StalledStreamProtectionConfig};
-use drumline::SqsErrorKind;
+use drumline::core::SqsErrorKind;
 use drumline_aws::{Environment, credentials_source, is_loopback, local_credentials};
 use futures_util::FutureExt as _;
 use tokio::time::timeout;

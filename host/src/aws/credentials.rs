@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use aws_credential_types::provider::error::CredentialsError;
-use drumline::SqsErrorKind;
+use drumline::core::SqsErrorKind;
 
 use super::errors::with_causes;
 

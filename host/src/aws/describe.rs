@@ -7,7 +7,8 @@ use aws_sdk_sqs::types::QueueAttributeName as Name;
 use serde::Deserialize;
 
 use super::errors::explain;
-use drumline::{SqsErrorKind, from_json};
+use drumline::core::SqsErrorKind;
+use drumline::message::from_json;
 
 use crate::sqs::SqsError;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use drumline::{SqsErrorKind, is_out_of_resources};
+use drumline::core::{SqsErrorKind, is_out_of_resources};
 
 use super::credentials;
 use crate::sqs::SqsError;

@@ -13,9 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::types::MessageSystemAttributeName as SystemAttribute;
-use drumline::{
-    Action, CallError, Entry, Event, Message, Observer, Replies, SqsAction, SqsErrorKind, VisibilityEntry,
-};
+use drumline::core::{Action, CallError, Entry, Replies, SqsAction, SqsErrorKind, VisibilityEntry};
+use drumline::message::Message;
+use drumline::run::{Event, Observer};
 use tokio::sync::OnceCell;
 
 pub use access::Access;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use drumline::SqsErrorKind;
+use drumline::core::SqsErrorKind;
 use url::{Position, Url};
 
 use super::address::Address;

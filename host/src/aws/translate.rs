@@ -7,7 +7,8 @@ use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
     Message as SqsMessage, MessageAttributeValue, MessageSystemAttributeName as SystemAttribute,
 };
-use drumline::{Attribute, AttributeValue, CallError, Entry, Message, Replies, VisibilityEntry};
+use drumline::core::{CallError, Entry, Replies, VisibilityEntry};
+use drumline::message::{Attribute, AttributeValue, Message};
 
 use crate::limits::{MAX_MESSAGE_BYTES, is_allowed};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Admission, Answer, Claim, ClaimRequest, Held, JobResult, MarkError, Surrender};
+use drumline::core::{Admission, Answer, Claim, ClaimRequest, Held, JobResult, MarkError, Surrender};
 use drumline_store::StoreError;
 
 use super::{Books, StoreOperation};

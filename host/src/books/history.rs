@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use drumline::{Ending, Event, Message, Note, Observer, Outcome, RunFacts};
+use drumline::core::{Ending, Note, Outcome, RunFacts};
+use drumline::message::Message;
+use drumline::run::{Event, Observer};
 use drumline_store::AttemptRecord;
 
 use super::journal::{Journal, millis, now_ms};
@@ -54,8 +56,8 @@ impl HistoryWriter {
 impl Observer for HistoryWriter {
     fn observe(&self, event: &Event<'_>) {
         match *event {
-            Event::Progress { context, progress } => self.journal.progress(context, progress),
-            Event::RunEnded { context, ending: Ending::Done } => self.journal.done(context.identity()),
+            Event::Progress { attempt, progress } => self.journal.progress(attempt, progress),
+            Event::RunEnded { attempt, ending: Ending::Done } => self.journal.done(attempt.identity()),
             Event::Ledger { queue, note: note @ Note::Decided { message, outcome, .. } } => {
                 if let Some(run) = note.finished_run() {
                     self.decided(queue, message, outcome, run);

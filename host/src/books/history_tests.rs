@@ -1,7 +1,9 @@
 #![allow(clippy::unwrap_used)]
 use std::time::Duration;
 
-use drumline::{Failure, NoopObserver, Outcome};
+use drumline::Failure;
+use drumline::core::Outcome;
+use drumline::run::NoopObserver;
 use drumline_store::{Keep, MemoryStore};
 use tokio::runtime::Handle;
 

@@ -5,7 +5,9 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use drumline::{Claim, Context, Identity, Observer, Progress, StoreOperation};
+use drumline::core::{Claim, StoreOperation};
+use drumline::message::Identity;
+use drumline::run::{AttemptInfo, Observer, Progress};
 use drumline_store::{AttemptRecord, ProgressRecord, Store, StoreError};
 use serde_json::value::RawValue;
 use tokio::runtime::Handle;
@@ -58,21 +60,21 @@ impl Journal {
         Self(Arc::new(Inner { store, health, observer, runtime, pending: Mutex::default(), writes }))
     }
 
-    pub(crate) fn progress(&self, context: &Context, progress: &Progress) {
+    pub(crate) fn progress(&self, attempt: &AttemptInfo, progress: &Progress) {
         let record = ProgressRecord {
             at_ms: now_ms(),
             done: progress.done,
             total: progress.total,
             unit: progress.unit.clone().into_owned(),
         };
-        self.tell(context.identity(), |pending| pending.progress = Some(record));
+        self.tell(attempt.identity(), |pending| pending.progress = Some(record));
     }
 
-    pub(crate) fn checkpoint(&self, context: &Context, value: Box<RawValue>) {
+    pub(crate) fn checkpoint(&self, attempt: &AttemptInfo, value: Box<RawValue>) {
         // A run without a claim could overwrite what another one keeps.
-        if let Some(claim) = context.claim() {
+        if let Some(claim) = attempt.claim() {
             let claim = Arc::clone(claim);
-            self.tell(context.identity(), |pending| pending.checkpoint = Some((claim, value)));
+            self.tell(attempt.identity(), |pending| pending.checkpoint = Some((claim, value)));
         }
     }
 

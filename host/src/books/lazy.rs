@@ -4,7 +4,8 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Admission, Answer, Claim, ClaimRequest, Held, Identity, Surrender};
+use drumline::core::{Admission, Answer, Claim, ClaimRequest, Held, Surrender};
+use drumline::message::Identity;
 use drumline_store::{AttemptRecord, JobRecord, Keep, Location, ProgressRecord, Store, StoreError, open};
 use serde_json::value::RawValue;
 use tokio::sync::OnceCell;

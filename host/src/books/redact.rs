@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use drumline::Ending;
+use drumline::core::Ending;
 use regex_lite::Regex;
 
 /// What stands in the place of a secret.

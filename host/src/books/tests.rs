@@ -4,11 +4,13 @@ use std::num::NonZeroU32;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use drumline::{
-    Admission, Answer, Attempt, Claim, ClaimRequest, Claimed, Context, DeliveryId, Ending, Failure, Grant,
-    Held, Host, Identity, Intake, Job, MarkError, Message, NoopObserver, Report, Router, RunControl,
-    Surrender,
+use drumline::core::{
+    Admission, Answer, Claim, ClaimRequest, Claimed, DeliveryId, Ending, Grant, Held, MarkError, Report,
+    RunControl, Surrender,
 };
+use drumline::message::{Identity, Intake, Message};
+use drumline::run::{Attempt, Host, NoopObserver};
+use drumline::{Context, Failure, Job, Router};
 use drumline_store::{AttemptRecord, JobRecord, JobState, MemoryStore, ProgressRecord};
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;

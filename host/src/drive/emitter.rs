@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{DrainSummary, Event, Ledger, Note, Observer};
+use drumline::core::{DrainSummary, Ledger, Note};
+use drumline::run::{Event, Observer};
 
 use crate::status::QueueStatus;
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use drumline::{DeliveryId, RunControl};
+use drumline::core::{DeliveryId, RunControl};
 use foldhash::fast::RandomState;
 
 /// The runs that have not ended.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use drumline::{Claim, Claims, DeliveryId, JobResult, Pause, PauseReason, Probe};
+use drumline::core::{Claim, Claims, DeliveryId, JobResult, Pause, PauseReason, Probe};
 use tokio::sync::watch;
 use tracing::Instrument as _;
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use drumline::{Ending, Pause, PauseReason, Report};
+use drumline::core::{Ending, Pause, PauseReason, Report};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 

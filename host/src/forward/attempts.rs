@@ -4,7 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use drumline::{Context, Failure, MAX_CHECKPOINT_BYTES};
+use drumline::core::MAX_CHECKPOINT_BYTES;
+use drumline::{Context, Failure};
 use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;

@@ -1,6 +1,6 @@
 //! The log lines about leases and claims, and about what became of the workers that had them.
 
-use drumline::Note;
+use drumline::core::Note;
 use tracing::{error, warn};
 
 /// Logs a note about a lease that was lost, a claim or a suspect; any other is not its own.

@@ -1,6 +1,6 @@
 //! Log lines about receives and their pauses.
 
-use drumline::{Note, Pause};
+use drumline::core::{Note, Pause};
 use tracing::{debug, error, info, warn};
 
 /// Logs a note about a receive or a pause; any other is not logged here.

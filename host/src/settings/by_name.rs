@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use drumline::{MAX_SOURCE_BYTES, MAX_TYPE_BYTES};
+use drumline::message::{MAX_SOURCE_BYTES, MAX_TYPE_BYTES};
 use toml::Value;
 
 use super::sources::{Origin, text_of};

@@ -20,7 +20,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{RequiredFields, RetryPolicy, UnknownType};
+use drumline::RetryPolicy;
+use drumline::core::UnknownType;
+use drumline::message::RequiredFields;
 use url::Url;
 
 use crate::aws::{name_of, queue_name};

@@ -5,7 +5,7 @@ mod identity;
 mod secrets;
 
 use super::*;
-use drumline::JitterMode;
+use drumline::core::JitterMode;
 use std::io::Write;
 
 const JOBS: &str = "http://127.0.0.1:9324/000000000000/jobs";

@@ -5,10 +5,8 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{
-    JitterMode, MAX_CONCURRENCY, MAX_SCOPE_BYTES, MAX_TYPE_BYTES, MAX_VISIBILITY, MAX_WAIT_TIME,
-    RequiredFields, UnknownType,
-};
+use drumline::core::{JitterMode, MAX_CONCURRENCY, MAX_VISIBILITY, MAX_WAIT_TIME, UnknownType};
+use drumline::message::{MAX_SCOPE_BYTES, MAX_TYPE_BYTES, RequiredFields};
 use drumline_store::{Location, OpenError, SecretText, SecretUrl};
 use url::Url;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drumline::Probe;
+use drumline::core::Probe;
 use tokio::time::{Instant, timeout};
 
 use super::{State, TargetHealth};

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{CancelReason, Ending, Router, RunControl};
+use drumline::Router;
+use drumline::core::{CancelReason, Ending, RunControl};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};

@@ -4,7 +4,8 @@ use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use drumline::{CancelReason, Context, Failure};
+use drumline::core::CancelReason;
+use drumline::{Context, Failure};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderValue, Request};
 use http_body_util::{BodyExt, Full, Limited};

@@ -32,7 +32,7 @@ impl Job for EmailSend {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use drumline::MAX_KEY_BYTES;
+    use drumline::core::MAX_KEY_BYTES;
     use serde_json::json;
 
     use super::*;

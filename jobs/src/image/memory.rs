@@ -76,7 +76,8 @@ fn megabytes(bytes: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use drumline::{Ending, Wish};
+    use drumline::core::Ending;
+    use drumline::run::Wish;
 
     use super::*;
     use crate::testing::within;
@@ -120,11 +121,11 @@ mod tests {
     async fn a_cancelled_job_does_not_wait() {
         let memory = Memory::new(MIB);
         let all = memory.clone();
-        let control = drumline::RunControl::new();
+        let control = drumline::core::RunControl::new();
         let canceller = control.clone();
         let ending = crate::testing::within_control(control, async move |ctx| {
             let _all = all.take(&ctx, MIB).await?;
-            canceller.cancel(drumline::CancelReason::TimedOut);
+            canceller.cancel(drumline::core::CancelReason::TimedOut);
             let failure = all.take(&ctx, 1).await.map(drop).unwrap_err();
             assert_eq!(failure.wish(), Wish::Retry, "{failure:?}");
             assert!(failure.reason().contains("waited for memory"), "{failure:?}");

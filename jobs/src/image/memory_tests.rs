@@ -1,7 +1,7 @@
 //! Limits of large and deep sources.
 #![allow(clippy::unwrap_used)]
 
-use drumline::Ending;
+use drumline::core::Ending;
 use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, LumaA, Rgb, Rgba};
 
 use super::decode::{decode, header};

@@ -1,6 +1,6 @@
 //! The result of an `image.process` job: references to the images that it made.
 
-use drumline::MAX_RESULT_BYTES;
+use drumline::core::MAX_RESULT_BYTES;
 use serde_json::{Value, json};
 
 use super::encode::Encoded;

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use drumline::Ending;
+use drumline::core::Ending;
 use image::{ImageFormat, RgbImage};
 use serde_json::json;
 

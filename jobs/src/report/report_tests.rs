@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use super::*;
 use crate::Settings;
 use crate::testing::{self, TestHost};
-use drumline::{Ending, Router, RunControl};
+use drumline::Router;
+use drumline::core::{Ending, RunControl};
 
 /// A folder with a source in it, and a generator that reads in pieces of a size.
 struct Desk {

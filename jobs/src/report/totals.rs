@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use aws_smithy_types::base64;
-use drumline::{Failure, MAX_CHECKPOINT_BYTES};
+use drumline::Failure;
+use drumline::core::MAX_CHECKPOINT_BYTES;
 
 /// The most groups of a report: far more than anybody reads.
 pub(super) const MAX_GROUPS: usize = 1_000;

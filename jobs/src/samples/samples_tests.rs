@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use drumline::{Ending, RunControl};
+use drumline::core::{Ending, RunControl};
 
 use super::*;
 use crate::testing::{self, TestHost};

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use drumline::Ending;
+use drumline::core::Ending;
 
 use super::*;
 use crate::testing;

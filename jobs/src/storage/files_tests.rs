@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
-use drumline::Wish;
+use drumline::run::Wish;
 use std::fs;
 
 /// A root with a neighbour that nobody may reach.

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use drumline::Wish;
+use drumline::run::Wish;
 
 use super::super::objects::tests::s3_that_says;
 use super::*;

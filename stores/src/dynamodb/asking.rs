@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Admission, Claim, ClaimRequest, Grant, PriorRun};
+use drumline::core::{Admission, Claim, ClaimRequest, Grant, PriorRun};
 
 use super::changes::Change;
 use super::items::{INPROGRESS, Id, Item, after, expiration, now_ms, number, raw, string};

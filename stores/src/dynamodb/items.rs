@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use drumline::Claim;
+use drumline::core::Claim;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use drumline::Identity;
+use drumline::message::Identity;
 use tokio::time::timeout;
 
 use super::changes::Change;

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Admission, Claim, ClaimRequest, Grant, Held, Surrender};
+use drumline::core::{Admission, Claim, ClaimRequest, Grant, Held, Surrender};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 

@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use drumline::Identity;
+use drumline::message::Identity;
 
 use super::tests::{granted, request, store};
 use super::*;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::Identity;
+use drumline::message::Identity;
 use lru::LruCache;
 use tokio::time::Instant;
 

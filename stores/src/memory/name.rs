@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use drumline::Identity;
+use drumline::message::Identity;
 
 use super::text::Text;
 

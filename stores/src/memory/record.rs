@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use drumline::{Admission, ClaimRequest, PriorRun};
+use drumline::core::{Admission, ClaimRequest, PriorRun};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 

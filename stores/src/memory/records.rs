@@ -154,7 +154,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::memory::record::State;
-    use drumline::Identity;
+    use drumline::message::Identity;
     use tokio::time::Instant;
 
     fn identity(name: &str) -> Identity {

@@ -4,7 +4,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Admission, Claim, ClaimRequest, Grant, Identity, PriorRun, Surrender};
+use drumline::core::{Admission, Claim, ClaimRequest, Grant, PriorRun, Surrender};
+use drumline::message::Identity;
 use serde_json::value::RawValue;
 use sqlx::postgres::{PgArguments, PgConnection};
 use sqlx::query::Query;

@@ -3,7 +3,7 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use drumline::{Claim, Held};
+use drumline::core::{Claim, Held};
 use serde_json::value::RawValue;
 use sqlx::Error;
 use sqlx::postgres::PgConnection;
@@ -18,7 +18,7 @@ use crate::store::{Keep, StoreError};
 /// It derefs to a connection, for `sqlx`. What is dropped without [`commit`](Self::commit) is rolled back.
 ///
 /// ```no_run
-/// # use drumline::{Claim, Held};
+/// # use drumline::core::{Claim, Held};
 /// # use drumline_store::{StoreError, postgres::{PostgresStore, sqlx}};
 /// # async fn handler(store: &PostgresStore, claim: &Claim) -> Result<(), Box<dyn std::error::Error>> {
 /// let mut transaction = store.begin(claim).await?;

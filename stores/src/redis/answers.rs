@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::{Value, from_redis_value};
-use drumline::{Admission, Claim, ClaimRequest, Grant, PriorRun};
+use drumline::core::{Admission, Claim, ClaimRequest, Grant, PriorRun};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 

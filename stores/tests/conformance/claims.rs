@@ -1,6 +1,6 @@
 //! Who gets a claim, and what the others are told.
 
-use drumline::{Admission, ClaimRequest, Held};
+use drumline::core::{Admission, ClaimRequest, Held};
 
 use crate::assert_admission;
 use crate::world::{
@@ -89,7 +89,7 @@ pub async fn what_is_asked_first_is_answered_first(world: World) {
     let store = world.worker("one").await;
     let request = world.locking("job", "lock");
     let claim = granted(&store, &request).await.claim;
-    let how = drumline::Surrender { spared: false, verdict: Some("no".to_owned()), dead: false };
+    let how = drumline::core::Surrender { spared: false, verdict: Some("no".to_owned()), dead: false };
     store.surrender(&claim, &how).await.unwrap();
     granted(&store, &world.locking("other", "lock")).await;
     // Condemned before locked, though both are so.

@@ -3,7 +3,7 @@
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use drumline::{Admission, Held, Surrender};
+use drumline::core::{Admission, Held, Surrender};
 use drumline_store::dynamodb::DynamoStore;
 use drumline_store::dynamodb::aws_sdk_dynamodb::Client;
 use drumline_store::dynamodb::aws_sdk_dynamodb::types::{

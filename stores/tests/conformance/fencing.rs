@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use drumline::{Admission, Claim, Held, Identity, Surrender};
+use drumline::core::{Admission, Claim, Held, Surrender};
+use drumline::message::Identity;
 
 use crate::assert_admission;
 use crate::world::{

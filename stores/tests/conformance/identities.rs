@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use drumline::{Admission, ClaimRequest, Held, Identity, Surrender};
+use drumline::core::{Admission, ClaimRequest, Held, Surrender};
+use drumline::message::Identity;
 use drumline_store::{JobState, MAX_MATCHES};
 
 use crate::assert_admission;

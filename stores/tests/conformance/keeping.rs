@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drumline::{Admission, ClaimRequest, Held, Surrender};
+use drumline::core::{Admission, ClaimRequest, Held, Surrender};
 use drumline_store::{AttemptRecord, JobState, Keep, MAX_ATTEMPTS_KEPT, ProgressRecord};
 
 use crate::assert_admission;

@@ -1,6 +1,6 @@
 //! What no two jobs work on at once.
 
-use drumline::{Admission, ClaimRequest, Held, Surrender};
+use drumline::core::{Admission, ClaimRequest, Held, Surrender};
 
 use crate::assert_admission;
 use crate::world::{LONG, MOST_OF_IT, World, again, expired, fail, granted, granted_in_time, short};

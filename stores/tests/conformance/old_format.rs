@@ -10,7 +10,7 @@ mod redis;
 
 use std::time::Duration;
 
-use drumline::ClaimRequest;
+use drumline::core::ClaimRequest;
 use drumline_store::{AttemptRecord, ProgressRecord};
 
 use crate::world::{Kind, LONG, World};

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Admission, ClaimRequest, Held, Identity};
+use drumline::core::{Admission, ClaimRequest, Held};
+use drumline::message::Identity;
 use drumline_store::{AttemptRecord, JobState};
 
 use crate::assert_admission;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use drumline::{Admission, Held, Surrender};
+use drumline::core::{Admission, Held, Surrender};
 use drumline_store::{Keep, OpenError, Store};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Admission, Held, Identity};
+use drumline::core::{Admission, Held};
+use drumline::message::Identity;
 use drumline_store::postgres::sqlx::postgres::PgConnection;
 use drumline_store::postgres::sqlx::{self, AssertSqlSafe, Connection, Row};
 use drumline_store::postgres::{PostgresStore, SCHEMA, finish_in};

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use drumline::{Admission, ClaimRequest, Held, Identity, Surrender};
+use drumline::core::{Admission, ClaimRequest, Held, Surrender};
+use drumline::message::Identity;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;

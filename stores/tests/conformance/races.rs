@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use drumline::{Admission, ClaimRequest, Grant, Held};
+use drumline::core::{Admission, ClaimRequest, Grant, Held};
 use drumline_store::Store;
 use tokio::sync::Barrier;
 

@@ -1,6 +1,6 @@
 //! What is left for the next attempt.
 
-use drumline::{Admission, ClaimRequest, Held, Surrender};
+use drumline::core::{Admission, ClaimRequest, Held, Surrender};
 use drumline_store::JobState;
 
 use crate::assert_admission;

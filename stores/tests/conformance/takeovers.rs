@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use drumline::{ClaimRequest, Grant, Held, Surrender, Takeover};
+use drumline::core::{ClaimRequest, Grant, Held, Surrender, Takeover};
 use drumline_store::Store;
 
 use crate::world::{World, again, fail, granted, granted_in_time, short};

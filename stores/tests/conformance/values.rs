@@ -1,8 +1,9 @@
 //! Large values, and odd ones.
 
-use drumline::{
-    Admission, ClaimRequest, Held, Identity, MAX_CHECKPOINT_BYTES, MAX_KEY_BYTES, MAX_RESULT_BYTES, Surrender,
+use drumline::core::{
+    Admission, ClaimRequest, Held, MAX_CHECKPOINT_BYTES, MAX_KEY_BYTES, MAX_RESULT_BYTES, Surrender,
 };
+use drumline::message::Identity;
 
 use crate::assert_admission;
 use crate::world::{SCOPE, TYPE, World, again, fail, granted, json, only, request_of, text};

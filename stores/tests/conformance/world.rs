@@ -5,7 +5,8 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Admission, Claim, ClaimRequest, Grant, Held, Identity, Surrender};
+use drumline::core::{Admission, Claim, ClaimRequest, Grant, Held, Surrender};
+use drumline::message::Identity;
 use drumline_store::{JobRecord, Keep, MemoryStore, Store};
 use serde_json::value::RawValue;
 use tokio::time::Instant;

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Claims, Intake, Ledger, Message, Observer, Policy, Router};
+use drumline::Router;
+use drumline::core::{Claims, Ledger, Policy};
+use drumline::message::{Intake, Message};
+use drumline::run::Observer;
 use drumline_lambda::{batch_policy, run_batch};
 use drumline_runtime::aws::is_fifo;
 use drumline_runtime::{Books, Driver, FifoStop, Memory, Parts, Queue};

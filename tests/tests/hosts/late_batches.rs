@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Action, Context, Intake, Job, Ledger, Message, NoopObserver, Policy, Replies, Router};
+use drumline::core::{Action, Ledger, Policy, Replies};
+use drumline::message::{Intake, Message};
+use drumline::run::NoopObserver;
+use drumline::{Context, Job, Router};
 use drumline_lambda::{batch_policy, run_batch};
 use drumline_runtime::{BoxFuture, Driver, FifoStop, Parts, Queue, SqsError};
 use drumline_tests::ModelQueue;

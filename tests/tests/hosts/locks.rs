@@ -4,7 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use drumline::{Context, Intake, Job, NoopObserver, Policy, Router};
+use drumline::core::Policy;
+use drumline::message::Intake;
+use drumline::run::NoopObserver;
+use drumline::{Context, Job, Router};
 use drumline_tests::ModelQueue;
 use tokio::time::{Instant, sleep};
 

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use drumline::{
-    Context, Event, Failure, FailureClass, Intake, Job, NoopObserver, Observer, Router, SqsAction, SqsResult,
-    StoreOperation, StoreResult,
-};
+use drumline::core::{FailureClass, SqsAction, SqsResult, StoreOperation, StoreResult};
+use drumline::message::Intake;
+use drumline::run::{Event, NoopObserver, Observer};
+use drumline::{Context, Failure, Job, Router};
 use drumline_runtime::{Books, Settings};
 use drumline_tests::{LocalQueue, ModelQueue, Setup};
 use tokio::sync::watch;

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use drumline::{
-    Context, Event, Failure, FailureClass, Intake, JitterMode, Job, Note, Observer, Policy, RetryPolicy,
-    Router, UnknownType,
-};
+use drumline::core::{FailureClass, JitterMode, Note, Policy, UnknownType};
+use drumline::message::Intake;
+use drumline::run::{Event, Observer};
+use drumline::{Context, Failure, Job, RetryPolicy, Router};
 use drumline_runtime::aws::is_fifo;
 use drumline_tests::ModelQueue;
 use proptest::prelude::*;

@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use drumline::{
-    Admission, Answer, Claim, ClaimRequest, Claims, Context, Event, Failure, Held, Identity, Intake, Job,
-    NoopObserver, Note, Observer, PauseReason, Policy, Router, Surrender,
+use drumline::core::{
+    Admission, Answer, Claim, ClaimRequest, Claims, Held, Note, PauseReason, Policy, Surrender,
 };
+use drumline::message::{Identity, Intake};
+use drumline::run::{Event, NoopObserver, Observer};
+use drumline::{Context, Failure, Job, Router};
 use drumline_runtime::{Books, StoreOutage};
 use drumline_store::{AttemptRecord, JobRecord, Keep, MemoryStore, ProgressRecord, Store, StoreError};
 use drumline_tests::ModelQueue;

@@ -4,10 +4,10 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use drumline::{
-    Context, Event, Failure, Intake, Job, Note, Observer, Policy, ReceiveLimit, RetryLimits, RetryPolicy,
-    Router,
-};
+use drumline::core::{Note, Policy, ReceiveLimit, RetryLimits};
+use drumline::message::Intake;
+use drumline::run::{Event, Observer};
+use drumline::{Context, Failure, Job, RetryPolicy, Router};
 use drumline_runtime::Books;
 use drumline_store::JobState;
 use drumline_tests::ModelQueue;

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use drumline::{Claims, Intake, Ledger, NoopObserver, Observer, Policy, Router};
+use drumline::Router;
+use drumline::core::{Claims, Ledger, Policy};
+use drumline::message::Intake;
+use drumline::run::{NoopObserver, Observer};
 use drumline_consumer::Metrics;
 use drumline_runtime::aws::is_fifo;
 use drumline_runtime::{Books, Driver, Grace, Parts, StoreOutage, StoreSettings};
@@ -17,7 +20,7 @@ use tokio::task::JoinHandle;
 /// A consumer that runs.
 pub(crate) struct Consumer {
     stop: Option<oneshot::Sender<()>>,
-    running: JoinHandle<drumline::DrainSummary>,
+    running: JoinHandle<drumline::core::DrainSummary>,
     pub(crate) metrics: Metrics,
     alive: Arc<AtomicBool>,
 }
@@ -51,7 +54,7 @@ impl Consumer {
         let name = model.queue_url.rsplit('/').next().unwrap();
         policy.fifo = is_fifo(name);
         policy.claims = Claims::Required;
-        policy.retry = policy.retry.with_jitter(drumline::JitterMode::None);
+        policy.retry = policy.retry.with_jitter(drumline::core::JitterMode::None);
         change(&mut policy);
         let metrics = Metrics::new();
         let (queue, alive) = model.for_a_process();
@@ -81,7 +84,7 @@ impl Consumer {
     }
 
     /// Stops it and tells how the drain went.
-    pub(crate) async fn stop(mut self) -> drumline::DrainSummary {
+    pub(crate) async fn stop(mut self) -> drumline::core::DrainSummary {
         self.begin_stop();
         self.running.await.unwrap()
     }

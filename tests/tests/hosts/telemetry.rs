@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use drumline::{Event, Intake, NoopObserver, Observer};
+use drumline::message::Intake;
+use drumline::run::{Event, NoopObserver, Observer};
 use drumline_tests::ModelQueue;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};

@@ -67,7 +67,7 @@ impl Filter {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use clap::Command;
-    use drumline::{Intake, Message};
+    use drumline::message::{Intake, Message};
 
     use super::*;
     use crate::job_view::examples::{attempt, job};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use drumline::{Envelope, Intake, Message, TYPE_ATTRIBUTE};
+use drumline::message::{Envelope, Intake, Message, TYPE_ATTRIBUTE};
 use drumline_store::JobRecord;
 use serde::Serialize;
 

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use drumline::{Attribute, Intake};
+use drumline::message::{Attribute, Intake};
 use drumline_store::JobState;
 
 use super::*;

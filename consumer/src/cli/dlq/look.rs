@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use aws_sdk_sqs::types::ChangeMessageVisibilityBatchRequestEntry;
 use clap::{Arg, value_parser};
-use drumline::{MAX_BATCH, Message, NoopObserver};
+use drumline::core::MAX_BATCH;
+use drumline::message::Message;
+use drumline::run::NoopObserver;
 use drumline_runtime::aws::{AwsQueue, explain, is_fifo};
 use drumline_runtime::{Queue, SqsError};
 use indicatif::{ProgressBar, ProgressStyle};

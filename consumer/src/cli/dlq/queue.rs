@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName as Name;
 use clap::ArgMatches;
-use drumline::{Intake, NoopObserver, RAW_TYPE};
+use drumline::message::Intake;
+use drumline::run::{NoopObserver, RAW_TYPE};
 use drumline_runtime::aws::{AwsQueue, Clients, Redrive, explain, queue_name, queue_url, url_by_arn};
 use drumline_runtime::{Settings, SqsError, intake};
 use url::Url;
@@ -76,7 +77,7 @@ impl DeadLetterQueue {
         let visible = number(&Name::ApproximateNumberOfMessages);
         let hidden = number(&Name::ApproximateNumberOfMessagesNotVisible);
         let redrive =
-            attributes.get(&Name::RedrivePolicy).and_then(|policy| drumline::from_json(policy).ok());
+            attributes.get(&Name::RedrivePolicy).and_then(|policy| drumline::message::from_json(policy).ok());
         Ok((Self { name, url, clients, visible, hidden, intake }, redrive))
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{Arg, ArgMatches, Command};
-use drumline::{Attribute, AttributeValue};
+use drumline::message::{Attribute, AttributeValue};
 use drumline_runtime::Environment;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -189,7 +189,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::time::Duration;
 
-    use drumline::{Intake, Message};
+    use drumline::message::{Intake, Message};
     use drumline_store::JobState;
 
     use super::*;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Facts, decide};
+use super::ending::{Facts, decide};
 use crate::core::claim::Surrender;
 use crate::core::control::CancelReason;
 use crate::core::ending::Ending;

@@ -4,23 +4,19 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Disposition, Effect, Ledger};
-use crate::core::call::{Action, Call, CallError, CallId, Entry, Replies, VisibilityEntry, visibility_secs};
+use super::effect::{Disposition, Effect};
+use super::in_air::{About, InAir};
+use super::state::Ledger;
+use crate::core::call::{Action, Call, CallError, Entry, Replies, VisibilityEntry, visibility_secs};
 use crate::core::control::CancelReason;
 use crate::core::decide::{Unrun, decide_unrun};
-use crate::core::delivery::{Delivery, DeliveryId, Settlement, Settling, Stage, Step};
+use crate::core::delivery::{Delivery, Settlement, Settling, Stage, Step};
+use crate::core::ids::{CallId, DeliveryId};
 use crate::core::note::Note;
 use crate::core::policy::Acknowledge;
 use crate::core::recollection::Past;
-use crate::core::retry::{Jitter, JitterMode, RetryPolicy};
+use crate::core::retry::Jitter;
 use crate::message::sqs_message::Message;
-
-/// How failed settlements are tried again: several tries fit into the shortest sensible lease, and a throttled queue is
-/// not pressed.
-pub(super) fn settle_retry() -> RetryPolicy {
-    let policy = RetryPolicy::exponential(Duration::from_millis(200), 2.0, Duration::from_secs(5));
-    policy.expect("the numbers are in order").with_jitter(JitterMode::Equal)
-}
 
 /// The longest wait between the tries of a drain: it has little time, and ends with what it could not settle.
 const LONGEST_WAIT_IN_DRAIN: Duration = Duration::from_secs(1);
@@ -31,27 +27,8 @@ const BEAT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How often a visibility is asked for if a whole batch waits for it with its response, see also [`Policy::confirm_within`].
 ///
-/// [`Policy::confirm_within`]: crate::Policy::confirm_within
+/// [`Policy::confirm_within`]: crate::core::Policy::confirm_within
 const TRIES_BEFORE_RESPONSE: u32 = 3;
-
-/// A call in the air.
-#[derive(Debug)]
-pub(super) struct InAir {
-    pub(super) deliveries: Vec<DeliveryId>,
-    pub(super) asked_at: Instant,
-    pub(super) about: About,
-}
-
-/// What the answer to a call is about.
-#[derive(Debug)]
-pub(super) enum About {
-    /// Leases, renewed for this long each.
-    Renewals(Vec<Duration>),
-    /// Deletes, or visibilities of what has ended.
-    Settlements,
-    /// A copy of this message in the DLQ.
-    Copy(Arc<Message>),
-}
 
 impl Ledger {
     /// Has the settlement said to SQS, as soon as nothing speaks against it.

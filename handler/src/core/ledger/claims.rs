@@ -7,14 +7,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::drain::Drain;
-use super::{Effect, Ledger, SETTLE_TIME, STOP_TIME};
+use super::drain_plan::{Drain, SETTLE_TIME};
+use super::effect::Effect;
+use super::state::Ledger;
 use crate::core::claim::{Claim, ClaimStep, Claimed, Held, MarkError, Surrender};
 use crate::core::claim_lease::{Asking, RunClaim, Waits, claim_length};
-use crate::core::control::CancelReason;
+use crate::core::control::{CancelReason, STOP_TIME};
 use crate::core::decide::{MarkDecision, decide_mark};
-use crate::core::delivery::{DeliveryId, Releasing, Run, Stage};
+use crate::core::delivery::{Releasing, Run, Stage};
 use crate::core::ending::{Ending, Report};
+use crate::core::ids::DeliveryId;
 use crate::core::marking::Marking;
 use crate::core::note::Note;
 use crate::core::policy::Claims;

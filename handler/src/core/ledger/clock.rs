@@ -2,16 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::answers::About;
-use super::{Effect, Ledger, STOP_TIME};
+use super::effect::Effect;
+use super::in_air::{About, CALL_PATIENCE};
+use super::state::Ledger;
 use crate::core::call::{Action, MAX_BATCH, VisibilityEntry, visibility_secs};
 use crate::core::claim_lease::RunClaim;
-use crate::core::control::CancelReason;
-use crate::core::delivery::{Delivery, DeliveryId, Stage};
-
-/// A call that was not answered in this time never will be: hosts give up earlier. Its deliveries have long been
-/// looked after by their leases.
-pub(super) const CALL_PATIENCE: Duration = Duration::from_secs(120);
+use crate::core::control::{CancelReason, STOP_TIME};
+use crate::core::delivery::{Delivery, Stage};
+use crate::core::ids::DeliveryId;
 
 impl Ledger {
     /// Looks at the deliveries, if one is due.

@@ -6,45 +6,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::answers::{About, InAir};
-use super::clock::CALL_PATIENCE;
-use super::{Effect, Ledger};
-use crate::core::call::CallId;
-use crate::core::delivery::DeliveryId;
+use super::effect::{Disposition, Effect};
+use super::in_air::{About, CALL_PATIENCE, InAir};
+use super::state::Ledger;
+use crate::core::ids::{CallId, DeliveryId};
 use crate::core::outcome::Outcome;
 use crate::core::policy::DeadLetterPath;
 use crate::message::sqs_message::Message;
-
-/// The final disposition of a message, for the host of its ledger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Disposition {
-    /// Its job is done: the message may be deleted. A ledger that acknowledges by deletes asks for that itself.
-    Done,
-    /// It failed permanently, and SQS has confirmed a copy in the DLQ: the message may be deleted.
-    DeadLettered,
-    /// It failed permanently and must stay in the queue: only the redrive policy may take it.
-    FailedPermanently,
-    /// It must stay in the queue, and is redelivered.
-    Returned,
-}
-
-impl Disposition {
-    /// Returns true if the host may delete the message.
-    pub fn may_be_deleted(self) -> bool {
-        match self {
-            Self::Done | Self::DeadLettered => true,
-            Self::FailedPermanently | Self::Returned => false,
-        }
-    }
-
-    /// Returns true if no attempt at the message can succeed.
-    pub fn failed_permanently(self) -> bool {
-        match self {
-            Self::DeadLettered | Self::FailedPermanently => true,
-            Self::Done | Self::Returned => false,
-        }
-    }
-}
 
 impl Ledger {
     /// Reports the disposition that follows from an outcome, unless a copy decides about it.

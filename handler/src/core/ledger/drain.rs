@@ -3,66 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Ledger, STOP_TIME};
+use super::drain_plan::{Drain, DrainSummary, LAST_CALLS, SETTLE_TIME};
+use super::state::Ledger;
 use crate::core::control::CancelReason;
-use crate::core::delivery::{Delivery, DeliveryId, Stage, Step};
+use crate::core::delivery::{Delivery, Stage, Step};
+use crate::core::ids::DeliveryId;
 use crate::core::outcome::Outcome;
 use crate::core::receives::Receives;
-
-/// What aborted runs and last calls get, after which the process ends whatever is left.
-const LAST_CALLS: Duration = Duration::from_secs(2);
-
-/// How long a drain takes at most once running handlers were cancelled: the time they have to stop, and that of the last
-/// calls.
-pub const SETTLE_TIME: Duration = STOP_TIME.saturating_add(LAST_CALLS);
-
-/// What a drain keeps of its time for the deletes of done jobs that the store does not mark.
-const TIME_TO_DELETE: Duration = Duration::from_millis(500);
-
-#[derive(Debug)]
-pub(super) struct Drain {
-    cancel_at: Instant,
-    end_at: Instant,
-    cancelled: bool,
-    /// What waited for a run that does not stop has been given back.
-    emptied: bool,
-    over: bool,
-    counts: DrainSummary,
-}
-
-/// How a drain went.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct DrainSummary {
-    /// Runs that ended by themselves during the drain.
-    pub drained: usize,
-    /// Deliveries given back.
-    pub released: usize,
-    /// Deliveries left behind, still running or without SQS's confirmation. Their leases run out by themselves.
-    pub abandoned: usize,
-}
-
-impl Drain {
-    pub(super) fn timeout(&self) -> Option<Instant> {
-        if self.over {
-            return None;
-        }
-        Some(match (self.cancelled, self.emptied) {
-            (false, _) => self.cancel_at.min(self.end_at),
-            (true, false) => self.empty_at().min(self.end_at),
-            (true, true) => self.end_at,
-        })
-    }
-
-    /// When a done job is waited for no longer to be marked, so that its message can be deleted before the end.
-    pub(super) fn last_mark(&self) -> Instant {
-        self.end_at.checked_sub(TIME_TO_DELETE).unwrap_or(self.end_at)
-    }
-
-    /// When runs that were cancelled should have stopped.
-    fn empty_at(&self) -> Instant {
-        self.cancel_at + STOP_TIME
-    }
-}
 
 impl Ledger {
     /// Begins the end: no further receive is opened, what has not started is given back, what runs has `grace` to
@@ -79,15 +26,7 @@ impl Ledger {
         if let Some(receives) = &mut self.receives {
             receives.stop();
         }
-        let cancel_at = now + grace;
-        self.draining = Some(Drain {
-            cancel_at,
-            end_at,
-            cancelled: false,
-            emptied: false,
-            over: false,
-            counts: DrainSummary::default(),
-        });
+        self.draining = Some(Drain::new(now + grace, end_at));
         // What waits behind a running neighbour is kept until that has ended: nobody can have it before anyway, and a
         // queue that gave it to another process all the same would break the order of its group.
         let free = |id: &DeliveryId, d: &Delivery| {

@@ -5,14 +5,15 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Effect, Ledger, Start};
-use crate::core::call::CallId;
+use super::effect::{Effect, Start};
+use super::state::Ledger;
 use crate::core::control::CancelReason;
 use crate::core::decide::{
     Facts, RunDecision, Unrun, decide_run, decide_start, decide_unrun, hidden_without_dlq,
 };
-use crate::core::delivery::{Delivery, DeliveryId, Run, Settlement, Settling, Stage};
+use crate::core::delivery::{Delivery, Run, Settlement, Settling, Stage};
 use crate::core::ending::Report;
+use crate::core::ids::{CallId, DeliveryId};
 use crate::core::note::{Note, RunFacts};
 use crate::core::outcome::Outcome;
 use crate::core::policy::{Acknowledge, CrashEvidence, DeadLetterPath};

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Ledger;
+use super::state::Ledger;
 use crate::core::claim::Claim;
 use crate::core::claim_lease::RunClaim;
 use crate::core::control::CancelReason;
-use crate::core::delivery::{DeliveryId, Run, Stage};
+use crate::core::delivery::{Run, Stage};
 use crate::core::ending::{Ending, Report};
+use crate::core::ids::DeliveryId;
 use crate::core::lock_waits::{LOCK_PATIENCE, LOCK_PATIENCE_OF_BATCH, LockWait, WAITERS_PER_PLACE};
 use crate::core::note::Note;
 use crate::core::recollection::Past;

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::Ledger;
-use crate::core::delivery::{DeliveryId, Stage};
+use super::state::Ledger;
+use crate::core::delivery::Stage;
+use crate::core::ids::DeliveryId;
 use crate::core::note::Note;
 use crate::core::pause::{Pause, PauseReason};
 

@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
-use super::Ledger;
-use crate::core::delivery::{DeliveryId, Stage};
+use super::state::Ledger;
+use crate::core::delivery::Stage;
+use crate::core::ids::DeliveryId;
 
 impl Ledger {
     /// Has one message run although the queue is paused for an unhealthy target, as the probe of it: one at a time, and the one
     /// that has been a probe least often. If all in hand have been one, a further message is received, one at a time as well.
-    /// A probe that ends in [`TargetUnhealthy`](crate::Ending::TargetUnhealthy) stays in hand, without an attempt.
+    /// A probe that ends in [`TargetUnhealthy`](crate::core::Ending::TargetUnhealthy) stays in hand, without an attempt.
     ///
     /// Without effect if nothing is paused for that reason, or if another reason keeps messages in hand as well.
     pub fn probe(&mut self) {

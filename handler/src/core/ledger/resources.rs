@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Ledger;
+use super::state::Ledger;
 use crate::core::claim::Surrender;
 use crate::core::control::CancelReason;
-use crate::core::delivery::{DeliveryId, Stage};
+use crate::core::delivery::Stage;
 use crate::core::ending::Ending;
+use crate::core::ids::DeliveryId;
 use crate::core::note::{Note, RunFacts};
 use crate::core::pause::{Pause, PauseReason, Probe};
 use crate::core::recollection::Past;

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Effect, Ledger};
+use super::effect::Effect;
+use super::state::Ledger;
 use crate::core::claim::{Claim, ClaimStep, Takeover};
 use crate::core::claim_lease::RunClaim;
 use crate::core::control::CancelReason;
-use crate::core::delivery::{DeliveryId, Run, Stage};
+use crate::core::delivery::{Run, Stage};
+use crate::core::ids::DeliveryId;
 use crate::core::isolation::{Evidence, SUSPECT_RECEIVES};
 use crate::core::note::Note;
 use crate::core::policy::CrashEvidence;

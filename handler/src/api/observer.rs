@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::run::event::Event;
+use crate::api::event::Event;
 
 /// An observer of what a host does. Metrics, logs and live views are observers; so is the writer of the histories of failed
 /// attempts.
@@ -12,7 +12,7 @@ use crate::run::event::Event;
 ///
 /// ```
 /// use std::sync::atomic::{AtomicUsize, Ordering};
-/// use drumline::{Event, Observer};
+/// use drumline::run::{Event, Observer};
 ///
 /// #[derive(Default)]
 /// struct Running(AtomicUsize);

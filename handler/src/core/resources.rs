@@ -1,6 +1,6 @@
 //! Errors that say that this process or its machine lacks something: file descriptors or memory.
 //!
-//! They say nothing about the job, so they count as no attempt; see [`PauseReason::OutOfResources`](crate::PauseReason).
+//! They say nothing about the job, so they count as no attempt; see [`PauseReason::OutOfResources`](crate::core::PauseReason).
 
 use std::error::Error;
 use std::io;
@@ -18,7 +18,7 @@ const MAX_CAUSES: usize = 32;
 /// ```
 /// let too_many_open_files = std::io::Error::from_raw_os_error(24);
 /// # #[cfg(unix)]
-/// assert!(drumline::is_out_of_resources(&too_many_open_files));
+/// assert!(drumline::core::is_out_of_resources(&too_many_open_files));
 /// ```
 pub fn is_out_of_resources(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);

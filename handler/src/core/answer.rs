@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 /// nothing before it is polled.
 ///
 /// ```
-/// use drumline::{Answer, Held};
+/// use drumline::core::{Answer, Held};
 /// # async fn example() {
 /// assert_eq!(Answer::now(Held::Ours).await, Held::Ours);
 /// assert_eq!(Answer::later(async { Held::Lost }).await, Held::Lost);
@@ -40,7 +40,7 @@ impl<'a, T> Answer<'a, T> {
     /// The answer, if it is here. Where it is not, nothing has been done for it, and asking again does no harm.
     ///
     /// ```
-    /// use drumline::{Answer, Held};
+    /// use drumline::core::{Answer, Held};
     /// assert_eq!(Answer::now(Held::Ours).at_once(), Some(Held::Ours));
     /// assert_eq!(Answer::later(async { Held::Ours }).at_once(), None);
     /// ```

@@ -1,22 +1,13 @@
-//! The one place where outcomes are decided: from the ending of a run ([`decide`]), whether it was stopped or not
-//! (`run`), and of a message that does not run (`unrun`).
-
-mod mark;
-mod run;
-mod unrun;
+//! The outcome that follows from the ending of a run.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::api::failure::bounded;
 use crate::core::ending::Ending;
 use crate::core::outcome::Outcome;
 use crate::core::policy::{Policy, UnknownType};
+use crate::core::reason::bounded;
 use crate::core::retry::{Jitter, MAX_VISIBILITY};
-
-pub(crate) use mark::{MarkDecision, decide_mark};
-pub(crate) use run::{RunDecision, decide_run};
-pub(crate) use unrun::{Unrun, decide_start, decide_unrun};
 
 /// What a decision depends on besides the policy and the ending.
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +44,7 @@ const TARGET_WAIT: Duration = Duration::from_secs(30);
 ///
 /// ```
 /// use std::{num::NonZeroU32, time::Duration};
-/// use drumline::{Ending, Facts, Jitter, Outcome, Policy, decide};
+/// use drumline::core::{Ending, Facts, Jitter, Outcome, Policy, decide};
 ///
 /// let policy = Policy::new(Duration::from_secs(30));
 /// let facts = Facts {

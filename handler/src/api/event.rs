@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::api::context::{Context, Progress};
+use crate::api::attempt_info::AttemptInfo;
+use crate::api::progress::Progress;
 use crate::core::ending::Ending;
 use crate::core::ledger::DrainSummary;
 use crate::core::note::Note;
@@ -16,20 +17,20 @@ use crate::core::requests::{SqsAction, SqsResult, StoreOperation, StoreResult};
 pub enum Event<'a> {
     /// A run has found its handler, got its claim, and is about to begin.
     RunStarted {
-        /// The run.
-        context: &'a Context,
+        /// The attempt that runs.
+        attempt: &'a AttemptInfo,
     },
     /// A run that began has ended.
     RunEnded {
-        /// The run.
-        context: &'a Context,
+        /// The attempt that runs.
+        attempt: &'a AttemptInfo,
         /// How its handler ended. The outcome follows from the ledger, as [`Note::Decided`].
         ending: &'a Ending,
     },
     /// A handler has reported its progress.
     Progress {
-        /// The run.
-        context: &'a Context,
+        /// The attempt that runs.
+        attempt: &'a AttemptInfo,
         /// The progress.
         progress: &'a Progress,
     },

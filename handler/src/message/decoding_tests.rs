@@ -2,6 +2,7 @@
 use serde_json::Value;
 
 use super::*;
+use crate::message::sqs_message::Attribute;
 
 fn decode(body: &str) -> Result<Envelope, Undecodable> {
     Envelope::decode(&Message { body: body.to_owned(), ..Message::default() })

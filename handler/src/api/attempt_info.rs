@@ -1,0 +1,128 @@
+//! The facts of one attempt, as its handler, its host and the observers read them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tracing::Span;
+
+use crate::core::claim::Claim;
+use crate::message::identity::Identity;
+use crate::message::sqs_message::{Attribute, Message, text_of};
+use crate::message::trace::traceparent;
+
+/// The facts of one attempt at one job: its message, its type, its identity, its deadline. A handler reads them from its
+/// [`Context`](crate::Context).
+pub struct AttemptInfo {
+    pub(crate) queue: Arc<str>,
+    pub(crate) message: Arc<Message>,
+    pub(crate) attempt: NonZeroU32,
+    pub(crate) deadline: Instant,
+    pub(crate) span: Span,
+    pub(crate) job_type: Arc<str>,
+    pub(crate) version: u32,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) attributes: BTreeMap<String, Attribute>,
+    pub(crate) correlation_id: Option<String>,
+    pub(crate) claim: Option<Arc<Claim>>,
+}
+
+impl AttemptInfo {
+    /// Which attempt at this message this is, from 1. A run that was stopped, by a deploy say, does not count; a crash
+    /// does.
+    pub fn attempt(&self) -> NonZeroU32 {
+        self.attempt
+    }
+
+    /// When this attempt is cancelled at the latest: the handler timeout, or what remains of SQS's twelve hours.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// The name of the queue, which a queue of another region or account may share.
+    pub fn queue(&self) -> &str {
+        // No name contains a slash, while a label has one after what tells namesakes apart.
+        self.queue.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// The message as received.
+    pub fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// The job's type, such as `image.process`.
+    pub fn job_type(&self) -> &str {
+        &self.job_type
+    }
+
+    /// The payload's version as the producer wrote it, before any upcaster.
+    pub fn schema_version(&self) -> u32 {
+        self.version
+    }
+
+    /// The producer's id of the job, else the envelope's own, else the message id.
+    pub fn job_id(&self) -> &str {
+        self.identity.job_id()
+    }
+
+    /// The idempotency key of the job: the one that its code computes, else the producer's, else the job id. Hand it to
+    /// the service that has the effect. It is unique among jobs of one scope, type and source; a service that several job
+    /// types use should be given [`identity().key()`](Identity::key) instead.
+    pub fn idempotency_key(&self) -> &str {
+        self.identity.id()
+    }
+
+    /// The identity of the job: the claim, its history and its progress are kept under it.
+    pub fn identity(&self) -> &Arc<Identity> {
+        &self.identity
+    }
+
+    /// Returns the text of an attribute: of the message, else of the envelope inside it (an SNS notification's attributes,
+    /// a `CloudEvent`'s extensions).
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.message.attribute(name).or_else(|| text_of(&self.attributes, name))
+    }
+
+    /// The attributes that came inside the envelope: of an SNS notification, or a `CloudEvent`'s extensions.
+    pub fn envelope_attributes(&self) -> &BTreeMap<String, Attribute> {
+        &self.attributes
+    }
+
+    /// The W3C `traceparent` of the job: the message's, else the one inside the envelope. See
+    /// [`Message::traceparent`].
+    pub fn traceparent(&self) -> Option<String> {
+        traceparent(&self.message, &self.attributes)
+    }
+
+    /// What ties the job to the request that caused it, else the job id.
+    pub fn correlation_id(&self) -> &str {
+        self.correlation_id.as_deref().unwrap_or(self.job_id())
+    }
+
+    /// The span of this attempt; the handler already runs inside it.
+    pub fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// The claim under which this attempt runs: nobody else has the job's idempotency key meanwhile. `None` where the host
+    /// keeps no claims.
+    ///
+    /// Its counter is a fencing token: where what is written to takes one, an owner that was paused and wakes up late is
+    /// refused by it.
+    pub fn claim(&self) -> Option<&Arc<Claim>> {
+        self.claim.as_ref()
+    }
+}
+
+impl fmt::Debug for AttemptInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AttemptInfo")
+            .field("queue", &self.queue)
+            .field("job_type", &self.job_type)
+            .field("job_id", &self.job_id())
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,57 @@
+//! The host as a run uses it: threads, observers, claims, a clock.
+
+use std::any::Any;
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
+
+use serde_json::value::RawValue;
+
+use crate::api::attempt_info::AttemptInfo;
+use crate::api::observer::{NoopObserver, Observer};
+use crate::core::answer::Answer;
+use crate::core::claim::{Admission, ClaimRequest, Claimed};
+use crate::core::ids::DeliveryId;
+
+/// What a host lends to the handlers it runs.
+///
+/// All but the blocking work may be left out: then no events are observed, and jobs run without a claim.
+pub trait Host: Send + Sync + 'static {
+    /// Runs work that would hold up the async threads, on a thread made for that.
+    fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>);
+
+    /// Returns the observer of the run's events: its start, its progress, its end.
+    fn observer(&self) -> &dyn Observer {
+        &NoopObserver
+    }
+
+    /// Asks the store for the claim of a job, once; the error is the store's, which does not answer. It must end in a bounded
+    /// time: the ledger decides whether the run asks again.
+    fn claim<'a>(&'a self, _request: &'a ClaimRequest) -> Answer<'a, Result<Admission, String>> {
+        Answer::now(Ok(Admission::Unclaimed))
+    }
+
+    /// Passes an answer of the store to [`Ledger::claimed`](crate::core::Ledger::claimed), before the run's end.
+    fn claimed(&self, _delivery: DeliveryId, _answer: Claimed) -> Answer<'_, ()> {
+        Answer::now(())
+    }
+
+    /// Waits for `time`, and returns true; returns false at once if that would end after `deadline`. Without a clock, which is the
+    /// default, no step is [retried](crate::Context::retry).
+    fn sleep(&self, _time: Duration, _deadline: Instant) -> Answer<'_, bool> {
+        Answer::now(false)
+    }
+
+    /// The receives after which the queue moves a message to its DLQ, if that is known.
+    fn max_receives(&self) -> Option<NonZeroU32> {
+        None
+    }
+
+    /// Keeps a value for the next attempt, soon.
+    #[allow(clippy::boxed_local, reason = "those that keep it want it whole")]
+    fn checkpoint(&self, _attempt: &AttemptInfo, _value: Box<RawValue>) {}
+
+    /// Whatever else the host has for handlers, by its type: such as its store.
+    fn extension(&self) -> Option<&(dyn Any + Send + Sync)> {
+        None
+    }
+}

@@ -1,0 +1,23 @@
+//! The ledger, in three floors: its state and the nouns that it is made of (`state`, `effect`, `in_air`, `drain_plan`); a file
+//! for each thing that happens to deliveries; and the turn that calls them (`turn`).
+
+mod answers;
+mod claims;
+mod clock;
+mod dispositions;
+mod drain;
+mod drain_plan;
+mod effect;
+mod flow;
+mod in_air;
+mod locks;
+mod pausing;
+mod probing;
+mod resources;
+mod state;
+mod suspects;
+mod turn;
+
+pub use drain_plan::{DrainSummary, SETTLE_TIME};
+pub use effect::{Disposition, Effect, Start};
+pub use state::Ledger;

@@ -1,0 +1,187 @@
+//! The state of a ledger, what it answers about itself, and how it is made.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use foldhash::fast::RandomState;
+use smallvec::SmallVec;
+
+use super::drain_plan::Drain;
+use super::effect::Effect;
+use super::in_air::InAir;
+use crate::core::batches::Batch;
+use crate::core::delivery::Delivery;
+use crate::core::ids::{CallId, DeliveryId};
+use crate::core::isolation::Isolation;
+use crate::core::lock_waits::LockWaits;
+use crate::core::note::Note;
+use crate::core::pause::Pauses;
+use crate::core::policy::{InvalidPolicy, Policy};
+use crate::core::receives::Receives;
+use crate::core::recollection::Recollection;
+use crate::core::retry::{JitterMode, RetryPolicy};
+use crate::message::sqs_message::Message;
+
+/// Every delivery in hand, from its receipt to its settlement, for any host.
+///
+/// It performs nothing. A host reports what happened ([`received`](Self::received), [`ended`](Self::ended),
+/// [`called`](Self::called), [`drain`](Self::drain)), calls [`tick`](Self::tick), carries out the
+/// [`effects`](Self::next_effect), and calls `tick` again at the [`timeout`](Self::timeout) at the latest.
+///
+/// Invariants, each a property test: every delivery ends in exactly one outcome, or is reported as abandoned; a message
+/// is deleted only after its handler's success or a confirmed copy in the DLQ; at most `concurrency` runs at once, and
+/// at most as many deliveries again wait for SQS to confirm them; no call is made for a lease that has ended; within a
+/// lane nothing starts before its predecessor is settled; a lost reply holds a place no longer than its lease.
+///
+/// The loop of any host, whole:
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use drumline::core::{Effect, Ending, Jitter, Ledger, Policy, Report};
+/// use drumline::message::Message;
+///
+/// # fn main() -> Result<(), drumline::core::InvalidPolicy> {
+/// # #[allow(clippy::disallowed_methods)]
+/// let now = Instant::now();
+/// let mut ledger = Ledger::new(Policy::new(Duration::from_secs(30)))?;
+/// let mut to_receive = vec![Message { id: "m1".into(), receipt: "r1".into(), ..Message::default() }];
+/// let mut deleted = 0;
+/// ledger.tick(now);
+/// while let Some(effect) = ledger.next_effect() {
+///     match effect {
+///         Effect::Receive(receive) => ledger.received(now, receive.id, std::mem::take(&mut to_receive)),
+///         Effect::Start(start) => {
+///             let report = Report::new(Ending::Done, None);
+///             ledger.ended(now, start.delivery, report, Jitter::new(0));
+///         }
+///         Effect::Call(call) => {
+///             deleted += call.action.deliveries().len();
+///             ledger.called(now, call.id, vec![Ok(())], Jitter::new(0));
+///         }
+///         Effect::Cancel(..) | Effect::Abort(_) | Effect::Note(_) => {}
+///         Effect::Finished { .. } | Effect::Remember { .. } => {}
+///         Effect::Claim(..) | Effect::RenewClaim { .. } | Effect::Mark { .. } | Effect::ReleaseClaim { .. } => {
+///             unreachable!("this host keeps no claims")
+///         }
+///     }
+///     if deleted == 1 {
+///         ledger.drain(now, Duration::from_secs(25));
+///     }
+///     ledger.tick(now);
+/// }
+/// assert_eq!(deleted, 1);
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Ledger {
+    pub(super) policy: Policy,
+    /// Boxed, because the map moves its entries about.
+    pub(super) deliveries: BTreeMap<DeliveryId, Box<Delivery>>,
+    /// The deliveries of each message group, or of each message on a standard queue, in the order of their receipt. Every
+    /// message is looked up here several times, hence the fast hash; nearly all lanes have one, hence the small vector.
+    pub(super) lanes: HashMap<Arc<str>, SmallVec<[DeliveryId; 2]>, RandomState>,
+    /// Heads of lanes that may start.
+    pub(super) ready: VecDeque<DeliveryId>,
+    pub(super) isolation: Isolation,
+    pub(super) lock_waits: LockWaits,
+    pub(super) recollection: Recollection,
+    pub(super) receives: Option<Receives>,
+    pub(super) deletes: Batch,
+    pub(super) visibilities: Batch,
+    pub(super) copies: VecDeque<DeliveryId>,
+    /// Messages on their way into the DLQ: their disposition depends on SQS's answer.
+    pub(super) copying: BTreeMap<DeliveryId, Arc<Message>>,
+    pub(super) settle_retry: RetryPolicy,
+    pub(super) calls: HashMap<CallId, InAir, RandomState>,
+    pub(super) effects: VecDeque<Effect>,
+    pub(super) last_id: u64,
+    pub(super) waiting: usize,
+    pub(super) running: usize,
+    /// No delivery needs looking at before this; a lower bound, made exact whenever it passes.
+    pub(super) next_check: Option<Instant>,
+    pub(super) draining: Option<Drain>,
+    pub(super) drain_expected_at: Option<Instant>,
+    pub(super) pauses: Pauses,
+}
+
+impl Ledger {
+    /// An empty ledger for one queue.
+    pub fn new(policy: Policy) -> Result<Self, InvalidPolicy> {
+        Self::recalling(policy, Recollection::default())
+    }
+
+    /// As [`new`](Self::new), with what an earlier ledger remembered: a Lambda function has one for each invocation.
+    pub fn recalling(policy: Policy, recollection: Recollection) -> Result<Self, InvalidPolicy> {
+        policy.check()?;
+        let concurrency = policy.concurrency.get();
+        let receives = policy.polling.map(|p| Receives::new(p.wait_time, concurrency));
+        let receives = if policy.fifo { receives.map(Receives::large_from_the_start) } else { receives };
+        let (deletes, visibilities) = (Batch::new(policy.lease), Batch::new(policy.lease));
+        Ok(Self {
+            policy,
+            deliveries: BTreeMap::new(),
+            lanes: HashMap::default(),
+            ready: VecDeque::new(),
+            isolation: Isolation::new(concurrency),
+            lock_waits: LockWaits::default(),
+            recollection,
+            receives,
+            deletes,
+            visibilities,
+            copies: VecDeque::new(),
+            copying: BTreeMap::new(),
+            settle_retry: settle_retry(),
+            calls: HashMap::default(),
+            effects: VecDeque::new(),
+            last_id: 0,
+            waiting: 0,
+            running: 0,
+            next_check: None,
+            draining: None,
+            drain_expected_at: None,
+            pauses: Pauses::default(),
+        })
+    }
+
+    /// Deliveries in hand: waiting, running, or not yet confirmed.
+    pub fn in_hand(&self) -> usize {
+        self.deliveries.len()
+    }
+
+    /// Runs that have not ended.
+    pub fn running(&self) -> usize {
+        self.running
+    }
+
+    /// Whether the queue can be reached and every receive ends in time.
+    pub fn healthy(&self) -> bool {
+        self.receives.as_ref().is_none_or(Receives::healthy)
+    }
+
+    /// The policy it decides by.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    pub(super) fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    pub(super) fn note(&mut self, note: Note) {
+        self.effects.push_back(Effect::Note(note));
+    }
+
+    /// Has the delivery looked at by `at`, where it has such a time.
+    pub(super) fn check_by(&mut self, at: Option<Instant>) {
+        self.next_check = self.next_check.into_iter().chain(at).min();
+    }
+}
+
+/// How failed settlements are tried again: several tries fit into the shortest sensible lease, and a throttled queue is
+/// not pressed.
+fn settle_retry() -> RetryPolicy {
+    let policy = RetryPolicy::exponential(Duration::from_millis(200), 2.0, Duration::from_secs(5));
+    policy.expect("the numbers are in order").with_jitter(JitterMode::Equal)
+}

@@ -1,0 +1,136 @@
+//! The turn of a ledger: it takes in what happened, lets time pass, and says what to do next.
+
+use std::time::{Duration, Instant};
+
+use super::drain_plan::Drain;
+use super::effect::Effect;
+use super::state::Ledger;
+use crate::core::note::Note;
+use crate::core::policy::SHORTEST_LEASE;
+use crate::core::receive_backoff::ReceiveFailure;
+use crate::core::receives::{ReceiveId, Receives};
+use crate::core::retry::{Jitter, MAX_VISIBILITY};
+use crate::message::sqs_message::Message;
+
+impl Ledger {
+    /// A receive was answered at `at`, with these messages.
+    pub fn received(&mut self, at: Instant, receive: ReceiveId, messages: Vec<Message>) {
+        let paced =
+            self.receives.as_mut().is_some_and(|receives| receives.landed(at, receive, messages.len()));
+        if paced {
+            self.note(Note::EmptyAtOnce);
+        }
+        if messages.iter().any(|message| self.is_on_its_last_receives(message))
+            && let Some(receives) = &mut self.receives
+        {
+            receives.brought_last_receives(at);
+        }
+        self.note(Note::Received(messages.len()));
+        self.handed_in(at, messages);
+    }
+
+    /// Messages that nobody here asked for, such as those of a Lambda event, came at `at`.
+    pub fn handed_in(&mut self, at: Instant, messages: Vec<Message>) {
+        for message in messages {
+            self.take_in(at, message);
+        }
+    }
+
+    /// Opens no receive for `wait`, as SQS has asked for; at most for 30 seconds.
+    pub fn hold_receives(&mut self, now: Instant, wait: Duration) {
+        if let Some(receives) = &mut self.receives {
+            receives.hold(now, wait);
+        }
+    }
+
+    /// A receive failed for this kind of reason; the error says it in words.
+    pub fn receive_failed(
+        &mut self,
+        now: Instant,
+        receive: ReceiveId,
+        failure: ReceiveFailure,
+        error: String,
+        jitter: Jitter,
+    ) {
+        let Some(receives) = &mut self.receives else { return };
+        if let Some(retry_in) = receives.failed(now, receive, failure, jitter) {
+            self.note(Note::ReceiveFailed { error, retry_in });
+        }
+    }
+
+    /// Puts time in: what is due becomes an effect. Called after every input, and when the timeout has come.
+    pub fn tick(&mut self, now: Instant) {
+        self.check_due(now);
+        self.tick_drain(now);
+        self.tick_pauses(now);
+        self.isolation.tick(now);
+        self.start_ready(now);
+        // What has waited here for twelve hours starts with no time left.
+        self.check_due(now);
+        // What left without a run may have been the next to ask for a lock.
+        self.start_ready(now);
+        self.flush(now);
+        self.ask_for_messages(now);
+    }
+
+    /// What the host is to do next.
+    pub fn next_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// When to call [`tick`](Self::tick) at the latest; `None` where nothing will happen by itself.
+    pub fn timeout(&self) -> Option<Instant> {
+        if self.drained().is_some() {
+            return None;
+        }
+        let receives = self.receives.as_ref().and_then(Receives::timeout);
+        let drain = self.draining.as_ref().and_then(Drain::timeout);
+        let batches = [self.deletes.timeout(), self.visibilities.timeout()];
+        let pauses = self.pauses.timeout();
+        let times =
+            batches.into_iter().chain([self.next_check, self.isolation.timeout(), receives, drain, pauses]);
+        times.flatten().min()
+    }
+
+    /// How many more messages could be started: the free places.
+    pub fn demand(&self) -> usize {
+        if self.draining.is_some() || self.isolation.is_active() {
+            return 0;
+        }
+        let most = if self.pauses.any() { usize::from(self.pauses.needs_fresh()) } else { usize::MAX };
+        let places = self.policy.concurrency.get();
+        // Settlements have room of their own, so that polling overlaps with them; when it is full, SQS is slow to
+        // confirm, and more messages would only lose their leases here.
+        let for_work = places.saturating_sub(self.waiting + self.running);
+        // What waits for a lock is bounded by itself, and keeps no other message away.
+        let in_all = (2 * places + self.lock_waits.parked()).saturating_sub(self.deliveries.len());
+        for_work.min(in_all).min(most)
+    }
+
+    /// Tells when a drain is to come, where that is known: handlers are told of it as their deadline.
+    pub fn expect_drain(&mut self, at: Instant) {
+        self.drain_expected_at = Some(at);
+    }
+
+    /// Tells how long leases are, where that was not known when the messages were handed in: theirs run from then on,
+    /// and are renewed where they are too short. Kept within 1 s and 12 h.
+    pub fn lease_is(&mut self, lease: Duration) {
+        let lease = Duration::from_secs(lease.as_secs()).clamp(SHORTEST_LEASE, MAX_VISIBILITY);
+        self.policy.lease = lease;
+        for delivery in self.deliveries.values_mut() {
+            delivery.lease_is(lease);
+        }
+        self.find_next_check();
+    }
+
+    fn ask_for_messages(&mut self, now: Instant) {
+        let demand = if self.is_judging() { 0 } else { self.demand() };
+        let Some(receives) = &mut self.receives else { return };
+        for _ in 0..receives.tick(now) {
+            self.effects.push_back(Effect::Note(Note::ReceiveOverdue));
+        }
+        while let Some(receive) = receives.next(now, demand, self.policy.concurrency.get()) {
+            self.effects.push_back(Effect::Receive(receive));
+        }
+    }
+}

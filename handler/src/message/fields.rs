@@ -1,0 +1,53 @@
+//! The fields of envelopes, read one by one.
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::message::objects::from_json;
+use crate::message::undecodable::Undecodable;
+
+pub(crate) fn field<'a, T: Deserialize<'a>>(name: &str, value: &'a RawValue) -> Result<T, Undecodable> {
+    from_json(value.get()).map_err(|e| Undecodable(format!("the envelope's `{name}`: {e}")))
+}
+
+/// As [`field`], of a text: hardly any has an escape in it, and the others are what they look like.
+pub(crate) fn text<T: for<'t> From<&'t str>>(name: &str, value: &RawValue) -> Result<T, Undecodable> {
+    let quoted = value.get().strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    match quoted.filter(|text| !text.contains('\\')) {
+        Some(text) => Ok(text.into()),
+        None => field::<String>(name, value).map(|text| text.as_str().into()),
+    }
+}
+
+/// A text that is missing, `null` or empty is absent: to most producers' languages these are one.
+pub(crate) fn filled<T: for<'t> From<&'t str>>(
+    name: &str,
+    value: Option<&RawValue>,
+) -> Result<Option<T>, Undecodable> {
+    match value {
+        None => Ok(None),
+        Some(value) if matches!(value.get(), "null" | "\"\"") => Ok(None),
+        Some(value) => text(name, value).map(Some),
+    }
+}
+
+/// As [`filled`], of an id, which may be written as a whole number: `7` is the id "7".
+pub(crate) fn id<T: for<'t> From<&'t str>>(
+    name: &str,
+    value: Option<&RawValue>,
+) -> Result<Option<T>, Undecodable> {
+    let is_whole = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match value {
+        Some(value) if is_whole(value.get()) => Ok(Some(value.get().into())),
+        value => filled(name, value),
+    }
+}
+
+pub(crate) fn null() -> Box<RawValue> {
+    RawValue::NULL.to_owned()
+}
+
+pub(crate) fn raw_value(value: &Value) -> Box<RawValue> {
+    serde_json::value::to_raw_value(value).expect("a JSON value is always JSON text")
+}

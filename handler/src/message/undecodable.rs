@@ -1,0 +1,13 @@
+//! The error of a message that is no job.
+
+/// Why a body is not a job, in words for those who fix the producer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undecodable(pub(crate) String);
+
+impl std::fmt::Display for Undecodable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Undecodable {}

@@ -1,0 +1,33 @@
+//! One attempt at a message, before its run.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::api::host::Host;
+use crate::core::control::RunControl;
+use crate::core::ids::DeliveryId;
+use crate::message::intake::Intake;
+use crate::message::sqs_message::Message;
+
+/// What a run is made of.
+pub struct Attempt {
+    /// The delivery that it is about.
+    pub delivery: DeliveryId,
+    /// The queue's label in logs: its name, after its region or account and a slash if others share the name.
+    pub queue: Arc<str>,
+    /// The rules by which the queue's messages become jobs.
+    pub intake: Arc<Intake>,
+    /// The message.
+    pub message: Arc<Message>,
+    /// Which attempt it is, counted in receives; a claim may know better.
+    pub number: NonZeroU32,
+    /// When it will be cancelled.
+    pub deadline: Instant,
+    /// For how long a claim is asked for; the ledger renews it.
+    pub claim_length: Duration,
+    /// By which the host stops it.
+    pub control: RunControl,
+    /// What the host lends.
+    pub host: Arc<dyn Host>,
+}

@@ -1,0 +1,319 @@
+//! The arrows between the source files of a crate: no circle, and none against the order of the handler's parts.
+//!
+//! A file has an arrow to another if one of its paths leads there, such as `crate::message::Message`. Imports are followed to
+//! the file that defines the name, so that a file which only passes names on is in no circle. Tests do not count.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow};
+use cargo_metadata::Metadata;
+use petgraph::algo::tarjan_scc;
+use petgraph::graphmap::DiGraphMap;
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
+
+use crate::project;
+
+/// The parts of the handler crate. Each knows those before it.
+const PARTS: [&str; 4] = ["message", "core", "api", "run"];
+
+/// The files of each package that still are in a circle. The numbers may only fall; a package that is not listed has none.
+const STILL_IN_CIRCLES: &[(&str, usize)] = &[
+    ("consumer", 17),
+    ("host", 23),
+    ("infra/rules", 31),
+    ("jobs", 14),
+    ("queue", 3),
+    ("stores", 10),
+    ("xtask", 43),
+];
+
+/// Imports that lead to each other are followed so far.
+const MAX_IMPORTS: u8 = 16;
+
+/// The files of a circle, each with those of them that it knows.
+type Circle<'a> = BTreeMap<&'a str, Vec<&'a str>>;
+
+/// A module, by the names that lead to it from the crate's root.
+type ModulePath = Vec<String>;
+
+/// A module and what it says of others.
+#[derive(Default)]
+struct Module {
+    file: String,
+    imports: HashMap<String, Vec<String>>,
+    paths: BTreeSet<Vec<String>>,
+}
+
+/// One line for each arrow that runs the wrong way, and for each package with new circles.
+pub(crate) fn violations(metadata: &Metadata) -> Result<Vec<String>> {
+    let mut arrows = BTreeSet::new();
+    for package in metadata.workspace_packages() {
+        let folder = package.manifest_path.with_file_name("src");
+        let mut files = Vec::new();
+        read(folder.as_std_path(), &mut files)?;
+        arrows.extend(arrows_of(folder.strip_prefix(project::root())?.as_str(), &files)?);
+    }
+    let mut found: Vec<String> = arrows
+        .iter()
+        .filter(|arrow| runs_up(arrow))
+        .map(|(from, to)| {
+            format!(
+                "{from} knows {to}: the handler's parts know each other in the order {}",
+                PARTS.join(", ")
+            )
+        })
+        .collect();
+    found.extend(unexpected(&circles(&arrows), STILL_IN_CIRCLES));
+    Ok(found)
+}
+
+/// Reads the sources below a folder, but for tests and binaries.
+fn read(folder: &Path, files: &mut Vec<(String, String)>) -> Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if path.is_dir() {
+            if name != "bin" {
+                read(&path, files)?;
+            }
+        } else if name.ends_with(".rs") && name != "tests.rs" && !name.ends_with("_tests.rs") {
+            files.push((
+                path.strip_prefix(project::root())?.display().to_string(),
+                fs::read_to_string(&path)?,
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The arrows between the files of the crate whose sources lie in `folder`.
+fn arrows_of(folder: &str, files: &[(String, String)]) -> Result<BTreeSet<(String, String)>> {
+    let mut modules = HashMap::new();
+    let has_library = files.iter().any(|(file, _)| *file == format!("{folder}/lib.rs"));
+    for (file, text) in files {
+        let path = file.trim_start_matches(folder).trim_start_matches('/').trim_end_matches(".rs");
+        let path = match path {
+            // A binary beside its library is a crate of its own.
+            "main" if has_library => continue,
+            "lib" | "main" => "",
+            path => path.strip_suffix("/mod").unwrap_or(path),
+        };
+        let path: ModulePath = path.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        let tokens = text.parse().map_err(|error| anyhow!("{file} is no Rust: {error}"))?;
+        scan(file, &path, tokens, &mut modules);
+    }
+    let mut arrows = BTreeSet::new();
+    for (path, module) in &modules {
+        let targets = module.paths.iter().filter_map(|names| target(&modules, path, names, 0));
+        let targets = targets.filter(|target| *target != module.file);
+        arrows.extend(targets.map(|target| (module.file.clone(), target.to_owned())));
+    }
+    Ok(arrows)
+}
+
+/// Adds a module of a file with all that is inside it.
+fn scan(file: &str, path: &[String], tokens: TokenStream, modules: &mut HashMap<ModulePath, Module>) {
+    let module = modules.entry(path.to_vec()).or_default();
+    file.clone_into(&mut module.file);
+    let mut inner = Vec::new();
+    collect(tokens, module, &mut inner);
+    for (name, tokens) in inner {
+        scan(file, &[path, &[name]].concat(), tokens, modules);
+    }
+}
+
+/// Collects the paths, the imports and the inline modules among these tokens.
+fn collect(tokens: TokenStream, module: &mut Module, inner: &mut Vec<(String, TokenStream)>) {
+    let mut rest = tokens.into_iter();
+    let mut names: Vec<String> = Vec::new();
+    let mut colons = 0;
+    while let Some(token) = rest.next() {
+        let follows = std::mem::take(&mut colons);
+        match token {
+            TokenTree::Punct(punct) if punct.as_char() == ':' => colons = follows + 1,
+            TokenTree::Ident(name) if follows == 2 && !names.is_empty() => names.push(name.to_string()),
+            TokenTree::Ident(name) if name == "use" => {
+                let tree: Vec<TokenTree> = rest.by_ref().take_while(|token| !is_punct(token, ';')).collect();
+                import(&[], &tree, module);
+            }
+            TokenTree::Ident(name) if name == "mod" => {
+                let (name, body) = (rest.next(), rest.next());
+                if let (Some(name), Some(TokenTree::Group(body))) = (name, body) {
+                    inner.push((name.to_string(), body.stream()));
+                }
+            }
+            TokenTree::Ident(name) => {
+                keep(&mut names, module);
+                // After two colons without a name before them comes no name of this crate.
+                if follows != 2 {
+                    names.push(name.to_string());
+                }
+            }
+            TokenTree::Group(group) => {
+                keep(&mut names, module);
+                if is_test(&group) {
+                    let ends = |token: &TokenTree| match token {
+                        TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
+                        token => is_punct(token, ';'),
+                    };
+                    rest.by_ref().find(ends);
+                } else {
+                    collect(group.stream(), module, inner);
+                }
+            }
+            TokenTree::Punct(_) | TokenTree::Literal(_) => keep(&mut names, module),
+        }
+    }
+    keep(&mut names, module);
+}
+
+/// Keeps a path that is read to its end; a single name is no path.
+fn keep(names: &mut Vec<String>, module: &mut Module) {
+    let path = std::mem::take(names);
+    if path.len() > 1 {
+        module.paths.insert(path);
+    }
+}
+
+/// Keeps what an import leads to, and the names that it gives to it.
+fn import(before: &[String], tree: &[TokenTree], module: &mut Module) {
+    let mut path = before.to_vec();
+    let mut tokens = tree.iter();
+    while let Some(token) = tokens.next() {
+        match token {
+            TokenTree::Ident(name) if name == "as" => {
+                let name = tokens.next().map(ToString::to_string).unwrap_or_default();
+                module.paths.insert(path.clone());
+                module.imports.insert(name, path);
+                return;
+            }
+            TokenTree::Ident(name) if name == "self" && !path.is_empty() => {}
+            TokenTree::Ident(name) => path.push(name.to_string()),
+            TokenTree::Group(group) => {
+                let tokens: Vec<TokenTree> = group.stream().into_iter().collect();
+                return tokens
+                    .split(|token| is_punct(token, ','))
+                    .for_each(|tree| import(&path, tree, module));
+            }
+            token if is_punct(token, '*') => {
+                module.paths.insert(path);
+                return;
+            }
+            TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+        }
+    }
+    if let Some(name) = path.last().cloned() {
+        module.paths.insert(path.clone());
+        module.imports.insert(name, path);
+    }
+}
+
+fn is_punct(token: &TokenTree, char: char) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == char)
+}
+
+/// Returns true for the inside of `#[cfg(test)]`.
+fn is_test(group: &proc_macro2::Group) -> bool {
+    group.delimiter() == Delimiter::Bracket && group.stream().to_string().replace(' ', "") == "cfg(test)"
+}
+
+/// Returns the file to which a path leads; `None` if that is another crate's.
+fn target<'a>(
+    modules: &'a HashMap<ModulePath, Module>,
+    from: &ModulePath,
+    path: &[String],
+    imports: u8,
+) -> Option<&'a str> {
+    let mut at = from.clone();
+    let mut names = path;
+    let first = names.first()?.as_str();
+    match first {
+        "crate" => at.clear(),
+        "self" => {}
+        "super" => drop(at.pop()),
+        first => {
+            let is_child = modules.contains_key(&[at.as_slice(), &[first.to_owned()]].concat());
+            if !is_child && modules.get(&at)?.imports.get(first).is_none_or(|path| path[0] == first) {
+                return None;
+            }
+        }
+    }
+    if matches!(first, "crate" | "self" | "super") {
+        names = &names[1..];
+    }
+    while let Some((name, rest)) = names.split_first() {
+        let module = modules.get(&at)?;
+        if name == "super" {
+            at.pop();
+        } else if modules.contains_key(&[at.as_slice(), std::slice::from_ref(name)].concat()) {
+            at.push(name.clone());
+        } else if let Some(path) = module.imports.get(name).filter(|_| imports < MAX_IMPORTS) {
+            let path = [path, rest].concat();
+            return target(modules, &at, &path, imports + 1);
+        } else {
+            return Some(&module.file);
+        }
+        names = rest;
+    }
+    Some(&modules.get(&at)?.file)
+}
+
+/// Returns true for an arrow against the order of the handler's parts.
+fn runs_up((from, to): &(String, String)) -> bool {
+    let part = |file: &str| {
+        let name = file.strip_prefix("handler/src/")?.split('/').next()?;
+        PARTS.iter().position(|part| *part == name)
+    };
+    matches!((part(from), part(to)), (Some(from), Some(to)) if to > from)
+}
+
+/// The circles among the arrows.
+fn circles(arrows: &BTreeSet<(String, String)>) -> Vec<Circle<'_>> {
+    let graph: DiGraphMap<&str, ()> = arrows.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
+    let circles = tarjan_scc(&graph).into_iter().filter(|files| files.len() > 1);
+    let mut found = Vec::new();
+    for files in circles {
+        let inside = |file| graph.neighbors(file).filter(|to| files.contains(to)).collect();
+        found.push(files.iter().map(|file| (*file, inside(*file))).collect());
+    }
+    found
+}
+
+/// One line for each package that has more files in circles than it may, or fewer than the list says.
+fn unexpected(circles: &[Circle<'_>], allowed: &[(&str, usize)]) -> Vec<String> {
+    let mut packages: BTreeMap<&str, Vec<&Circle<'_>>> =
+        allowed.iter().map(|(package, _)| (*package, Vec::new())).collect();
+    for circle in circles {
+        let package = circle.keys().next().and_then(|file| file.split("/src/").next()).unwrap_or_default();
+        packages.entry(package).or_default().push(circle);
+    }
+    let check = |(package, circles): (&str, Vec<&Circle<'_>>)| {
+        let allowed = allowed.iter().find(|(name, _)| *name == package).map_or(0, |(_, files)| *files);
+        let files: usize = circles.iter().map(|circle| circle.len()).sum();
+        match files.cmp(&allowed) {
+            Ordering::Equal => None,
+            Ordering::Less => {
+                Some(format!("{package} has {files} files in circles: lower its {allowed} in the list"))
+            }
+            Ordering::Greater => {
+                let circles: String = circles.into_iter().map(show).collect();
+                Some(format!(
+                    "{package} has {files} files in circles, {allowed} at most are allowed:{circles}"
+                ))
+            }
+        }
+    };
+    packages.into_iter().filter_map(check).collect()
+}
+
+fn show(circle: &Circle<'_>) -> String {
+    let arrows = circle.iter().map(|(from, to)| format!("\n  {from} -> {}", to.join(", ")));
+    format!("\n a circle of {}{}", circle.len(), arrows.collect::<String>())
+}
+
+#[cfg(test)]
+#[path = "arrows_tests.rs"]
+mod tests;
