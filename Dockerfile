@@ -8,12 +8,14 @@
 # whose C library it is linked to.
 FROM rust:1.95.0-bookworm AS build
 ENV RUSTUP_TOOLCHAIN=1.95.0
+# `demo` has the sample jobs with image codecs, mail and S3 as well.
+ARG FEATURES=bin
 WORKDIR /build
 COPY . .
 # The cache mounts keep what is built from one build of the image to the next.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/build/target \
-    cargo build --release --locked --bin drumline && \
+    cargo build --release --locked --package drumline-cli --no-default-features --features "$FEATURES" && \
     cp target/release/drumline /drumline
 
 # C library and root certificates, and nothing to run but what is put there.

@@ -3,25 +3,26 @@
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
+use drumline_consumer::ExitError;
 use drumline_runtime::aws::queue_labels;
 use drumline_runtime::{Settings, write_json};
 use serde_json::json;
 
-use super::MakeRouter;
-use super::connection::with_url;
-use super::exit::Failed;
-use super::words::{one_line, table};
-use crate::doctor::{Check, Verdict, check_process, check_queue};
+use crate::connection::with_url;
+use crate::preflight::{Check, Verdict, check_process, check_queue};
+use crate::service::MakeRouter;
+use crate::words::{one_line, table};
 
-pub(super) fn run(settings: &Settings, router: MakeRouter, json: bool) -> Result<ExitCode, Failed> {
+pub(crate) fn run(settings: &Settings, router: MakeRouter, json: bool) -> Result<ExitCode, ExitError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let checks = runtime.block_on(checks(settings, router))?;
     let mut out = std::io::stdout().lock();
     if json {
         for (queue, check) in &checks {
-            let mut line = serde_json::to_value(check).map_err(|error| Failed::other(error.to_string()))?;
+            let mut line =
+                serde_json::to_value(check).map_err(|error| ExitError::other(error.to_string()))?;
             line["queue"] = json!(queue);
-            write_json(&mut out, &line).map_err(|error| Failed::other(error.to_string()))?;
+            write_json(&mut out, &line).map_err(|error| ExitError::other(error.to_string()))?;
             writeln!(out)?;
         }
     } else {
@@ -35,18 +36,18 @@ pub(super) fn run(settings: &Settings, router: MakeRouter, json: bool) -> Result
     let failed = checks.iter().filter(|(_, check)| check.verdict == Verdict::Failed).count();
     match failed {
         0 => Ok(ExitCode::SUCCESS),
-        1 => Err(Failed::unavailable("1 check failed")),
-        _ => Err(Failed::unavailable(format!("{failed} checks failed"))),
+        1 => Err(ExitError::unavailable("1 check failed")),
+        _ => Err(ExitError::unavailable(format!("{failed} checks failed"))),
     }
 }
 
 /// All checks, each with its queue if it has one.
-async fn checks(settings: &Settings, router: MakeRouter) -> Result<Vec<(Option<String>, Check)>, Failed> {
+async fn checks(settings: &Settings, router: MakeRouter) -> Result<Vec<(Option<String>, Check)>, ExitError> {
     let mut all: Vec<_> =
         check_process(settings, router).await.into_iter().map(|check| (None, check)).collect();
     let urls: Vec<_> = settings.queues.iter().map(|queue| &queue.url).collect();
     for (queue, label) in settings.queues.iter().zip(queue_labels(&urls)) {
-        let preflight = check_queue(&with_url(queue).await?).await.map_err(Failed::usage)?;
+        let preflight = check_queue(&with_url(queue).await?).await.map_err(ExitError::usage)?;
         all.extend(preflight.checks.into_iter().map(|check| (Some(label.to_string()), check)));
     }
     Ok(all)

@@ -2,63 +2,55 @@
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
 use comfy_table::{ContentArrangement, Table, presets};
-
+use drumline::run::NoopObserver;
+use drumline_consumer::ExitError;
 use drumline_runtime::aws::{AwsQueue, queue_name, queue_url};
 use drumline_runtime::{Effective, Environment, Settings, retry_limits, waits, write_json};
 use serde_json::json;
 
-use super::check;
-use super::connection::connect_to;
-use super::exit::Failed;
-use super::words::{note, one_line};
-use super::{MakeRouter, read_settings, settings_args};
-use crate::metrics::Metrics;
+use crate::check;
+use crate::connection::connect_to;
+use crate::output::Output;
+use crate::service::MakeRouter;
+use crate::settings_args::{Every, SettingsArgs};
+use crate::words::{note, one_line};
 
-pub(super) fn command() -> Command {
-    Command::new("config")
-        .about("Prints the settings in force and where each came from; all problems at once")
-        .args(settings_args())
-        .arg(
-            Arg::new("ask")
-                .long("ask")
-                .action(ArgAction::SetTrue)
-                .conflicts_with("check")
-                .help("Ask SQS for each queue's redrive policy and retention, and print the waits that fit them (sqs:GetQueueAttributes)"),
-        )
-        .arg(
-            Arg::new("check")
-                .long("check")
-                .action(ArgAction::SetTrue)
-                .help("Check what a worker with these settings needs, by requests that touch no message: endpoint, region, credentials, queue, DLQ, permissions, store, application. Exit status 69 if something failed"),
-        )
-        .arg(
-            Arg::new("output")
-                .long("output")
-                .value_parser(["table", "json"])
-                .default_value("table")
-                .help("Format of the output: columns for people, or one JSON object per line"),
-        )
+/// Prints the settings in force and where each came from; all problems at once
+#[derive(Debug, clap::Args)]
+pub(crate) struct ConfigArgs {
+    #[command(flatten)]
+    settings: SettingsArgs<Every>,
+    /// Ask SQS for each queue's redrive policy and retention, and print the waits that fit them (sqs:GetQueueAttributes)
+    #[arg(long, conflicts_with = "check")]
+    ask: bool,
+    /// Check what a worker with these settings needs, by requests that touch no message: endpoint, region, credentials, queue,
+    /// DLQ, permissions, store, application. Exit status 69 if something failed
+    #[arg(long)]
+    check: bool,
+    /// Format of the output: columns for people, or one JSON object per line
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
 }
 
-pub(super) fn config(
-    args: &ArgMatches,
+pub(crate) fn config(
+    args: &ConfigArgs,
     environment: &Environment,
     router: MakeRouter,
-) -> Result<ExitCode, Failed> {
-    let settings = read_settings(args, environment);
-    let mut settings = settings.map_err(|problems| Failed::usage(problems.to_string()))?;
+) -> Result<ExitCode, ExitError> {
+    let settings = args.settings.read(environment);
+    let mut settings = settings.map_err(|problems| ExitError::usage(problems.to_string()))?;
     for variable in &settings.unknown_variables {
         note(&variable.to_string());
     }
-    if args.get_flag("ask") {
+    if args.ask {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(fit_waits(&mut settings))?;
     }
-    let json = args.get_one::<String>("output").is_some_and(|output| output == "json");
-    if args.get_flag("check") {
+    let json = args.output == Output::Json;
+    if args.check {
         return check::run(&settings, router, json);
     }
     let mut out = std::io::stdout().lock();
@@ -66,7 +58,7 @@ pub(super) fn config(
         for setting in &settings.effective {
             let Effective { queue, key, value, origin } = setting;
             let row = json!({ "queue": queue, "key": key, "value": value, "origin": origin.to_string() });
-            write_json(&mut out, &row).map_err(|error| Failed::other(error.to_string()))?;
+            write_json(&mut out, &row).map_err(|error| ExitError::other(error.to_string()))?;
             writeln!(out)?;
         }
         return Ok(ExitCode::SUCCESS);
@@ -88,13 +80,13 @@ pub(super) fn config(
 }
 
 /// Replaces the waits of retries by those that fit the queues as they are.
-async fn fit_waits(settings: &mut Settings) -> Result<(), Failed> {
+async fn fit_waits(settings: &mut Settings) -> Result<(), ExitError> {
     for queue in &settings.queues {
         let name = queue_name(queue.url.as_str());
         let (clients, url) = connect_to(&queue.url, queue.wait_time).await?;
-        let facts = AwsQueue::new(clients, url.to_string(), Metrics::new().queue(name)).describe().await;
+        let facts = AwsQueue::new(clients, url.to_string(), Arc::new(NoopObserver)).describe().await;
         let facts = facts
-            .map_err(|error| Failed::sqs(error.kind, format!("{name} cannot be asked: {}", error.text)))?;
+            .map_err(|error| ExitError::sqs(error.kind, format!("{name} cannot be asked: {}", error.text)))?;
         let limits = retry_limits(queue, Some(&facts));
         let shown = |row: &&mut Effective| {
             let is_of = |text: &str| queue_url(text).is_ok_and(|url| url == queue.url);

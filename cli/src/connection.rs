@@ -2,28 +2,28 @@
 
 use std::time::Duration;
 
+use drumline_consumer::ExitError;
 use drumline_runtime::QueueSettings;
 use drumline_runtime::aws::{Clients, connect, name_of, queue_name, resolve};
 use url::Url;
 
-use super::exit::Failed;
-use super::words::note;
+use crate::words::note;
 
 /// Sets the clients up for the queue at `url`, and returns them with the queue's URL, which SQS is asked for if its name is given.
-pub(super) async fn connect_to(url: &Url, wait_time: Duration) -> Result<(Clients, Url), Failed> {
-    let clients = connect(url, wait_time).await.map_err(Failed::usage)?;
+pub(crate) async fn connect_to(url: &Url, wait_time: Duration) -> Result<(Clients, Url), ExitError> {
+    let clients = connect(url, wait_time).await.map_err(ExitError::usage)?;
     for warning in &*clients.warnings {
         note(warning);
     }
     let found = resolve(&clients, url).await;
     let found = found.map_err(|error| {
-        Failed::sqs(error.kind, format!("{} cannot be found: {}", queue_name(url.as_str()), error.text))
+        ExitError::sqs(error.kind, format!("{} cannot be found: {}", queue_name(url.as_str()), error.text))
     })?;
     Ok((clients, found))
 }
 
 /// Returns the settings of a queue with its URL, which SQS is asked for if its name is given.
-pub(super) async fn with_url(settings: &QueueSettings) -> Result<QueueSettings, Failed> {
+pub(crate) async fn with_url(settings: &QueueSettings) -> Result<QueueSettings, ExitError> {
     let mut settings = settings.clone();
     if name_of(&settings.url).is_some() {
         settings.url = connect_to(&settings.url, settings.wait_time).await?.1;

@@ -8,18 +8,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use drumline::Router;
-use drumline::run::Observer;
+use drumline::{Router, run::Observer};
+use drumline_consumer::Consumer;
+use drumline_consumer::ExitError;
+use drumline_consumer::Signals;
 use drumline_queue::{Endpoint, Server};
 use drumline_runtime::logging::{self, Spans};
 use drumline_runtime::{Environment, Settings, raise_descriptor_limit, runtimes};
 
-use super::exit::Failed;
-use super::view::View;
-use super::{DevJob, MakeDev, MakeRouter};
-use crate::consumer::Consumer;
-use crate::signals::Signals;
+use crate::service::{DevJob, MakeDev, MakeRouter};
+use crate::view::View;
 
 /// The queue and its DLQ.
 const QUEUE: &str = "jobs";
@@ -34,69 +32,88 @@ const VISIBILITY_TIMEOUT: &str = "2s";
 /// How often the queues are looked at: often enough to look immediate.
 const LOOK: Duration = Duration::from_millis(50);
 
-pub(super) fn command() -> Command {
-    Command::new("dev")
-        .about("Runs everything on this machine, without an AWS account: a queue, its DLQ, a consumer, sample jobs")
-        .after_help(
-            "The queue speaks the SQS protocol, so every SDK and the AWS CLI can talk to it; it keeps nothing on disk, and\n\
-             is for laptops and tests. With --queue-only nothing consumes it: start your own worker on it.",
-        )
-        .args([
-            Arg::new("sqs-addr")
-                .long("sqs-addr")
-                .value_name("ADDRESS")
-                .value_parser(value_parser!(SocketAddr))
-                .default_value("127.0.0.1:9324")
-                .help("Where the queue is served; port 0 takes a free one"),
-            Arg::new("allow-remote")
-                .long("allow-remote")
-                .action(ArgAction::SetTrue)
-                .help("Let other machines reach the queue, which takes any credentials"),
-            Arg::new("once").long("once").action(ArgAction::SetTrue).help("Exit when the sample jobs are through"),
-            Arg::new("queue-only")
-                .long("queue-only")
-                .action(ArgAction::SetTrue)
-                .conflicts_with("once")
-                .help("Serve just the queue and its DLQ, both empty"),
-            Arg::new("dir")
-                .long("dir")
-                .value_name("FOLDER")
-                .value_parser(value_parser!(PathBuf))
-                .default_value("drumline-dev")
-                .help("Where sample files and results go"),
-            Arg::new("log").long("log").value_name("FILTER").default_value("off").help("What the consumer logs"),
-        ])
+/// Runs everything on this machine, without an AWS account: a queue, its DLQ, a consumer, sample jobs
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The queue speaks the SQS protocol, so every SDK and the AWS CLI can talk to it; it keeps nothing on disk, and
+is for laptops and tests. With --queue-only nothing consumes it: start your own worker on it.")]
+pub(crate) struct DevArgs {
+    /// Where the queue is served; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9324")]
+    sqs_addr: SocketAddr,
+    /// Let other machines reach the queue, which takes any credentials
+    #[arg(long)]
+    allow_remote: bool,
+    /// Exit when the sample jobs are through
+    #[arg(long)]
+    once: bool,
+    /// Serve just the queue and its DLQ, both empty
+    #[arg(long, conflicts_with = "once")]
+    queue_only: bool,
+    /// Where sample files and results go
+    #[arg(long, value_name = "FOLDER", default_value = "drumline-dev")]
+    dir: PathBuf,
+    /// What the consumer logs
+    #[arg(long, value_name = "FILTER", default_value = "off")]
+    log: String,
 }
 
-pub(super) fn dev(
-    args: &ArgMatches,
+pub(crate) fn dev(
+    args: &DevArgs,
     environment: &Environment,
     router: MakeRouter,
     prepare: Option<MakeDev>,
-) -> Result<ExitCode, Failed> {
-    let folder = args.get_one::<PathBuf>("dir").cloned().unwrap_or_default();
+) -> Result<ExitCode, ExitError> {
     let (io, handlers) = runtimes()?;
     let result = io.block_on(async {
         let signals = Signals::catch()?;
         let dev = Dev::start(args).await?;
-        if args.get_flag("queue-only") {
-            dev.explain(false)?;
+        if args.queue_only {
+            dev.explain(None)?;
             signals.first().await;
             return Ok(ExitCode::SUCCESS);
         }
         let (router, jobs) = match prepare {
-            Some(prepare) => prepare(&folder).map_err(Failed::other)?,
-            None => (router().map_err(Failed::usage)?, Vec::new()),
+            Some(prepare) => prepare(&args.dir).map_err(ExitError::other)?,
+            None => (router().map_err(ExitError::usage)?, Vec::new()),
         };
         let settings = dev.settings(args, environment)?;
         logging::init(settings.log_format, &settings.log, Spans::Innermost);
-        let once = args.get_flag("once");
-        // A large future, moved about by whoever holds it.
-        Box::pin(dev.run(settings, router, jobs, handlers.handle().clone(), &folder, once, signals)).await
+        // A large future, moved about by its holder.
+        Box::pin(dev.run(args, settings, router, jobs, handlers.handle().clone(), signals)).await
     });
     handlers.shutdown_background();
     io.shutdown_background();
     result
+}
+
+/// A job to send by hand.
+struct Example {
+    job_type: &'static str,
+    /// Of two jobs, so that the second is no duplicate of the first.
+    payloads: [&'static str; 2],
+}
+
+impl Example {
+    /// Of the samples with all jobs.
+    const MAIL: Self = Self {
+        job_type: "email.send",
+        payloads: [
+            r#"{"deliveryId":"d1","templateId":"welcome","userId":"ada"}"#,
+            r#"{"deliveryId":"d2","templateId":"welcome","userId":"ada"}"#,
+        ],
+    };
+
+    /// Of the samples in builds without mail.
+    const FLAKY: Self =
+        Self { job_type: "sample.flaky", payloads: [r#"{"succeedsAt":2}"#, r#"{"succeedsAt":1}"#] };
+
+    fn of(router: &Router) -> Self {
+        let mut types = router.types();
+        let is_light = types.any(|job_type| job_type == Self::FLAKY.job_type)
+            && !router.types().any(|job_type| job_type == Self::MAIL.job_type);
+        if is_light { Self::FLAKY } else { Self::MAIL }
+    }
 }
 
 /// The queue, served.
@@ -108,27 +125,26 @@ struct Dev {
 }
 
 impl Dev {
-    async fn start(args: &ArgMatches) -> Result<Self, Failed> {
-        let addr = args.get_one::<SocketAddr>("sqs-addr").expect("it has a default");
-        if !addr.ip().to_canonical().is_loopback() && !args.get_flag("allow-remote") {
-            return Err(Failed::usage(format!(
+    async fn start(args: &DevArgs) -> Result<Self, ExitError> {
+        let addr = args.sqs_addr;
+        if !addr.ip().to_canonical().is_loopback() && !args.allow_remote {
+            return Err(ExitError::usage(format!(
                 "--sqs-addr {addr} can be reached from other machines, and the queue takes any credentials: use 127.0.0.1, or add \
                  --allow-remote if all who reach the address may send, read and delete messages"
             )));
         }
         raise_descriptor_limit();
         let server = Server::bind(addr).await.map_err(|error| {
-            Failed::unavailable(format!(
+            ExitError::unavailable(format!(
                 "cannot serve the queue on {addr}: {error}; --sqs-addr takes another address"
             ))
         })?;
         let urls = server.endpoint().create_queue_with_dead_letters(QUEUE, DEAD_LETTERS, MAX_RECEIVE_COUNT);
-        let (queue_url, dead_letter_url) = urls.map_err(|error| Failed::other(error.to_string()))?;
+        let (queue_url, dead_letter_url) = urls.map_err(|error| ExitError::other(error.to_string()))?;
         Ok(Self { server, queue_url, dead_letter_url, view: Arc::new(View::new()) })
     }
 
-    fn settings(&self, args: &ArgMatches, environment: &Environment) -> Result<Settings, Failed> {
-        let once = args.get_flag("once");
+    fn settings(&self, args: &DevArgs, environment: &Environment) -> Result<Settings, ExitError> {
         let mut flags: BTreeMap<String, String> = BTreeMap::new();
         let mut set = |key: &str, value: &str| flags.insert(key.to_owned(), value.to_owned());
         set("queue_url", &self.queue_url);
@@ -137,43 +153,42 @@ impl Dev {
         set("wait_time", "1s");
         set("retry", "exponential(1s,2,5s)");
         set("retry_jitter", "none");
-        set("log", args.get_one::<String>("log").map_or("off", String::as_str));
-        if once {
+        set("log", &args.log);
+        if args.once {
             set("http_addr", "off");
         }
-        environment.settings(&flags, None).map_err(|error| Failed::usage(error.to_string()))
+        environment.settings(&flags, None).map_err(|error| ExitError::usage(error.to_string()))
     }
 
-    #[allow(clippy::too_many_arguments, reason = "called once, with what `dev` has put together")]
     async fn run(
         self,
+        args: &DevArgs,
         settings: Settings,
         router: Router,
         jobs: Vec<DevJob>,
         handlers: tokio::runtime::Handle,
-        folder: &Path,
-        once: bool,
         signals: Signals,
-    ) -> Result<ExitCode, Failed> {
+    ) -> Result<ExitCode, ExitError> {
+        let example = Example::of(&router);
         for job in &jobs {
             let id = self
                 .endpoint()
                 .send(&self.queue_url, &job.body)
-                .map_err(|error| Failed::other(error.to_string()))?;
+                .map_err(|error| ExitError::other(error.to_string()))?;
             self.view.add(&id, &job.label, &job.outputs);
         }
         let stopped = async {
             let mut signal = std::pin::pin!(signals.first());
             let drained = async {
                 self.watch(false).await;
-                self.show(folder)
+                self.show(&args.dir)
             };
             tokio::select! {
                 () = &mut signal => return Ok(()),
                 shown = drained => shown?,
             }
-            if !once {
-                self.explain(true)?;
+            if !args.once {
+                self.explain(Some(&example))?;
                 tokio::select! {
                     () = &mut signal => {}
                     () = self.watch(true) => {}
@@ -229,18 +244,20 @@ impl Dev {
         Ok(())
     }
 
-    fn explain(&self, consumed: bool) -> std::io::Result<()> {
+    /// Prints where the queue is, and how to send a job: `example`, unless nothing consumes it.
+    fn explain(&self, example: Option<&Example>) -> std::io::Result<()> {
         let (endpoint, queue_url) = (self.server.endpoint_url(), &self.queue_url);
-        let send = if consumed { "Send a job:" } else { "Nothing consumes it. Send a job:" };
+        let send = if example.is_some() { "Send a job:" } else { "Nothing consumes it. Send a job:" };
+        let Example { job_type, payloads: [payload, other] } = example.unwrap_or(&Example::MAIL);
         let mut out = std::io::stdout().lock();
         writeln!(
             out,
             "\nSQS endpoint {endpoint}, queue {queue_url}, until Ctrl-C. {send}\n  \
-             drumline send --queue-url {queue_url} --type email.send \\\n    \
-             --payload '{{\"deliveryId\":\"d1\",\"templateId\":\"welcome\",\"userId\":\"ada\"}}'\n  \
+             drumline send --queue-url {queue_url} --type {job_type} \\\n    \
+             --payload '{payload}'\n  \
              AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x aws sqs send-message --region us-east-1 \\\n    \
              --endpoint-url {endpoint} --queue-url {queue_url} \\\n    \
-             --message-body '{{\"type\":\"email.send\",\"payload\":{{\"deliveryId\":\"d2\",\"templateId\":\"welcome\",\"userId\":\"ada\"}}}}'"
+             --message-body '{{\"type\":\"{job_type}\",\"payload\":{other}}}'"
         )?;
         out.flush()
     }

@@ -1,87 +1,99 @@
 //! `drumline doctor`: what will go wrong, before it does.
 
+mod diagnosis;
+mod lambda_api;
+mod live;
+mod observed;
+
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Arg, ArgMatches, Command};
+use clap::Subcommand;
 use comfy_table::{ContentArrangement, Table, presets};
+use drumline_consumer::ExitError;
 use drumline_infra_rules::{Host, Options, Template, check, terraform};
 use drumline_runtime::aws::queue_labels;
 use drumline_runtime::{Environment, QueueSettings, Settings, advise, write_json};
 
-use super::connection::with_url;
-use super::exit::Failed;
-use super::words::note;
-use super::{own_endpoint, read_settings, settings_args};
-use crate::doctor::{Diagnosis, Examined, Preflight, check_queue, examine, observe};
+use crate::connection::with_url;
+use crate::output::Output;
+use crate::own_endpoint;
+use crate::preflight::{Preflight, check_queue};
+use crate::settings_args::{Every, SettingsArgs};
+use crate::words::note;
+use diagnosis::Diagnosis;
+use live::{Examined, examine};
+use observed::observe;
 
 /// What CloudFormation's files are called.
 const TEMPLATE_ENDINGS: [&str; 4] = ["yaml", "yml", "json", "template"];
 
-pub(super) fn command() -> Command {
-    let output = || {
-        Arg::new("output")
-            .long("output")
-            .value_parser(["table", "json"])
-            .default_value("table")
-            .help("A table, or JSON: an object for each finding, a line each")
-    };
-    Command::new("doctor")
-        .about("Finds what will go wrong with a template or a live queue, and says why and what to do")
-        .after_help("Exit status: 0 where nothing was found, 1 where something was, 64 and 69 where it could not look.")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .subcommand(
-            Command::new("template")
-                .about("Checks CloudFormation and SAM templates, and Terraform modules")
-                .after_help(
-                    "Files that are used together are given together: a worker is judged with its queue.\n\
-                     A folder is a Terraform module where it holds .tf files, else all the templates in it.\n\n\
-                     Examples:\n  drumline doctor template queue.yaml worker-fargate.yaml\n  \
-                     drumline doctor template infra/terraform/modules/queue --output json | jq .mend",
-                )
-                .arg(
-                    Arg::new("files")
-                        .value_name("FILE")
-                        .num_args(1..)
-                        .required(true)
-                        .value_parser(clap::value_parser!(PathBuf)),
-                )
-                .arg(output()),
-        )
-        .subcommand(
-            Command::new("queue")
-                .about("Checks the live queues of the settings, with their DLQs and event source mappings")
-                .after_help(
-                    "The settings are read as `run` reads them, and held against the queues. Where a consumer of these \
-                     queues runs on this machine, its handlers' times are looked at too (DRUMLINE_HTTP_ADDR).\n\
-                     It needs sqs:GetQueueAttributes and sqs:GetQueueUrl, also on the DLQ, and if it is to see functions \
-                     lambda:ListEventSourceMappings and lambda:GetFunctionConfiguration. It changes nothing.",
-                )
-                .args(settings_args())
-                .arg(output()),
-        )
+/// Finds what will go wrong with a template or a live queue, and says why and what to do
+#[derive(Debug, clap::Args)]
+#[command(
+    arg_required_else_help = true,
+    after_help = "Exit status: 0 if nothing was found, 1 if something was, 64 and 69 if it could not look."
+)]
+pub(crate) struct DoctorArgs {
+    #[command(subcommand)]
+    subject: Subject,
 }
 
-pub(super) fn doctor(args: &ArgMatches, environment: &Environment) -> Result<ExitCode, Failed> {
-    let (args, diagnoses) = match args.subcommand() {
-        Some(("template", args)) => (args, templates(args, environment)?),
-        Some(("queue", args)) => (args, queues(args, environment)?),
-        other => unreachable!("clap knows no other command: {other:?}"),
+#[derive(Debug, Subcommand)]
+enum Subject {
+    Template(TemplateArgs),
+    Queue(QueueArgs),
+}
+
+/// Checks CloudFormation and SAM templates, and Terraform modules
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Files that are used together are given together: a worker is judged with its queue.
+A folder is a Terraform module if it holds .tf files, else all the templates in it.
+
+Examples:
+  drumline doctor template queue.yaml worker-fargate.yaml
+  drumline doctor template infra/terraform/modules/queue --output json | jq .mend")]
+struct TemplateArgs {
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// A table, or JSON: an object for each finding, a line each
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+/// Checks the live queues of the settings, with their DLQs and event source mappings
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The settings are read as `run` reads them, and held against the queues. If a consumer of these queues runs on this machine, \
+its handlers' times are looked at too (DRUMLINE_HTTP_ADDR).
+It needs sqs:GetQueueAttributes and sqs:GetQueueUrl, also on the DLQ, and if it is to see functions \
+lambda:ListEventSourceMappings and lambda:GetFunctionConfiguration. It changes nothing.")]
+struct QueueArgs {
+    #[command(flatten)]
+    settings: SettingsArgs<Every>,
+    /// A table, or JSON: an object for each finding, a line each
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+pub(crate) fn doctor(args: &DoctorArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
+    let (diagnoses, output) = match &args.subject {
+        Subject::Template(args) => (templates(&args.files, environment)?, args.output),
+        Subject::Queue(args) => (queues(&args.settings, environment)?, args.output),
     };
-    let json = args.get_one::<String>("output").is_some_and(|output| output == "json");
-    print(&diagnoses, json)?;
+    print(&diagnoses, output == Output::Json)?;
     Ok(if diagnoses.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn templates(args: &ArgMatches, environment: &Environment) -> Result<Vec<Diagnosis>, Failed> {
+fn templates(paths: &[PathBuf], environment: &Environment) -> Result<Vec<Diagnosis>, ExitError> {
     let mut templates = Vec::new();
-    for path in args.get_many::<PathBuf>("files").into_iter().flatten() {
+    for path in paths {
         for file in files_of(path)? {
             let template = if file.is_dir() { terraform::load(&file) } else { Template::load(&file) };
-            templates.push(template.map_err(|error| Failed::usage(error.to_string()))?);
+            templates.push(template.map_err(|error| ExitError::usage(error.to_string()))?);
         }
     }
     let loads = |variables: &BTreeMap<String, String>, host| loads(variables, host, environment);
@@ -90,12 +102,12 @@ fn templates(args: &ArgMatches, environment: &Environment) -> Result<Vec<Diagnos
 }
 
 /// A file, a module, or the templates of a folder in the order of their names.
-fn files_of(path: &Path) -> Result<Vec<PathBuf>, Failed> {
+fn files_of(path: &Path) -> Result<Vec<PathBuf>, ExitError> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
     let unreadable =
-        |error: std::io::Error| Failed::usage(format!("{} cannot be read: {error}", path.display()));
+        |error: std::io::Error| ExitError::usage(format!("{} cannot be read: {error}", path.display()));
     let mut files = Vec::new();
     for entry in std::fs::read_dir(path).map_err(unreadable)? {
         files.push(entry.map_err(unreadable)?.path());
@@ -109,7 +121,10 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>, Failed> {
     files.retain(|file| ends(file, &TEMPLATE_ENDINGS));
     files.sort();
     if files.is_empty() {
-        return Err(Failed::usage(format!("{} holds no template and no Terraform module", path.display())));
+        return Err(ExitError::usage(format!(
+            "{} holds no template and no Terraform module",
+            path.display()
+        )));
     }
     Ok(files)
 }
@@ -127,9 +142,8 @@ fn loads(variables: &BTreeMap<String, String>, host: Host, own: &Environment) ->
     if words.is_empty() { Ok(()) } else { Err(words) }
 }
 
-fn queues(args: &ArgMatches, environment: &Environment) -> Result<Vec<Diagnosis>, Failed> {
-    let settings = read_settings(args, environment);
-    let settings = settings.map_err(|problems| Failed::usage(problems.to_string()))?;
+fn queues(settings: &SettingsArgs<Every>, environment: &Environment) -> Result<Vec<Diagnosis>, ExitError> {
+    let settings = settings.read(environment).map_err(|problems| ExitError::usage(problems.to_string()))?;
     let metrics = settings.http_addr.and_then(|addr| match own_endpoint::get(addr, "/metrics", None) {
         Ok(answer) if answer.is_ok() => Some(answer.body),
         _ => {
@@ -153,12 +167,12 @@ async fn one(
     name: &str,
     settings: &Settings,
     metrics: Option<&str>,
-) -> Result<Vec<Diagnosis>, Failed> {
+) -> Result<Vec<Diagnosis>, ExitError> {
     let queue = &with_url(queue).await?;
     let unavailable = |error: drumline_runtime::SqsError| {
-        Failed::sqs(error.kind, format!("{name} cannot be looked at: {}", error.text))
+        ExitError::sqs(error.kind, format!("{name} cannot be looked at: {}", error.text))
     };
-    let Preflight { checks, found } = check_queue(queue).await.map_err(Failed::usage)?;
+    let Preflight { checks, found } = check_queue(queue).await.map_err(ExitError::usage)?;
     let (clients, facts) = found.map_err(unavailable)?;
     let Examined { mut diagnoses, unseen } =
         examine(&clients, name, queue.url.as_str()).await.map_err(unavailable)?;
@@ -180,11 +194,11 @@ async fn one(
     Ok(diagnoses)
 }
 
-fn print(diagnoses: &[Diagnosis], json: bool) -> Result<(), Failed> {
+fn print(diagnoses: &[Diagnosis], json: bool) -> Result<(), ExitError> {
     let mut out = std::io::stdout().lock();
     if json {
         for diagnosis in diagnoses {
-            write_json(&mut out, diagnosis).map_err(|error| Failed::other(error.to_string()))?;
+            write_json(&mut out, diagnosis).map_err(|error| ExitError::other(error.to_string()))?;
             writeln!(out)?;
         }
         return Ok(());

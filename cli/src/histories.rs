@@ -4,28 +4,35 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use clap::Arg;
+use drumline_consumer::ExitError;
+use drumline_consumer::job_view::{JobFilter, JobView};
 use drumline_runtime::{SecretText, Settings};
 use drumline_store::{Location, OpenError, Store, open};
 use serde::Deserialize;
 
-use super::exit::Failed;
-use super::own_endpoint;
-use crate::job_view::{JobFilter, JobView};
+use crate::own_endpoint;
+use crate::settings_args::Choice;
 
 /// The settings that say where.
-pub(super) const SETTINGS: [&str; 3] = ["store_url", "http_addr", "http_token"];
+#[derive(Debug)]
+pub(crate) enum HistorySettings {}
+
+impl Choice for HistorySettings {
+    fn includes(key: &str) -> bool {
+        matches!(key, "store_url" | "http_addr" | "http_token")
+    }
+}
 
 /// Who is asked.
 #[derive(Clone)]
-pub(super) enum Histories {
+pub(crate) enum Histories {
     Store(Arc<dyn Store>),
     Worker { addr: SocketAddr, token: Option<SecretText> },
 }
 
 /// Why nobody told.
 #[derive(Debug)]
-pub(super) enum Silence {
+pub(crate) enum Silence {
     /// The settings cannot work.
     Settings(String),
     /// Nobody answers, or not as a worker does.
@@ -33,14 +40,14 @@ pub(super) enum Silence {
 }
 
 impl Silence {
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         match self {
             Self::Settings(text) | Self::Unavailable(text) => text,
         }
     }
 }
 
-impl From<Silence> for Failed {
+impl From<Silence> for ExitError {
     fn from(silence: Silence) -> Self {
         match silence {
             Silence::Settings(text) => Self::usage(text),
@@ -51,7 +58,7 @@ impl From<Silence> for Failed {
 
 impl Histories {
     /// Whoever the settings name. A worker is not asked before the first question.
-    pub(super) async fn open(settings: &Settings) -> Result<Self, Silence> {
+    pub(crate) async fn open(settings: &Settings) -> Result<Self, Silence> {
         let location = &settings.store.location;
         if *location == Location::Memory {
             let addr = settings.http_addr.ok_or_else(|| {
@@ -72,12 +79,12 @@ impl Histories {
     }
 
     /// Returns the job of this id that the filter accepts and that changed last.
-    pub(super) async fn job(&self, id: &str, filter: &JobFilter) -> Result<Option<JobView>, Silence> {
+    pub(crate) async fn job(&self, id: &str, filter: &JobFilter) -> Result<Option<JobView>, Silence> {
         self.first(id, std::slice::from_ref(filter)).await
     }
 
     /// As [`job`](Self::job), by the first of these filters that accepts any. A store is read once for all of them.
-    pub(super) async fn first(&self, id: &str, filters: &[JobFilter]) -> Result<Option<JobView>, Silence> {
+    pub(crate) async fn first(&self, id: &str, filters: &[JobFilter]) -> Result<Option<JobView>, Silence> {
         match self {
             Self::Store(store) => {
                 let jobs = store.jobs(id).await;
@@ -101,7 +108,7 @@ impl Histories {
     }
 
     /// Whom a job is not known to, in words.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         match self {
             Self::Store(_) => "the store".to_owned(),
             Self::Worker { addr, .. } => format!("the worker at http://{addr}, whose store is its memory,"),
@@ -176,15 +183,6 @@ fn percent_encoded(id: &str) -> String {
         }
     }
     path
-}
-
-/// `--output`.
-pub(super) fn output_arg() -> Arg {
-    Arg::new("output")
-        .long("output")
-        .value_parser(["table", "json"])
-        .default_value("table")
-        .help("For people, or JSON for programs")
 }
 
 #[cfg(test)]

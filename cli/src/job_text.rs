@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::io::{self, Write};
 
+use drumline_consumer::job_view::{JobView, ShownState, job_type, queue};
 use drumline_store::{AttemptRecord, DuplicateOf, JobRecord, ProgressRecord};
 
-use super::words::{brief, one_line, rfc3339, short, table, when};
-use crate::job_view::{JobView, ShownState, job_type, queue};
+use crate::words::{brief, one_line, rfc3339, short, table, when};
 
 /// How wide a bar of progress is.
 const BAR: u64 = 30;
@@ -15,7 +15,7 @@ const BAR: u64 = 30;
 const LONGEST: usize = 400;
 
 /// Everything that is known of a job.
-pub(super) fn write_job(out: &mut impl Write, view: &JobView, now: u64, is_terminal: bool) -> io::Result<()> {
+pub(crate) fn write_job(out: &mut impl Write, view: &JobView, now: u64, is_terminal: bool) -> io::Result<()> {
     for (name, value) in facts(view, now) {
         writeln!(out, "{name:<10}{value}")?;
     }
@@ -171,7 +171,7 @@ fn portion(progress: &ProgressRecord, whole: u64) -> u64 {
 }
 
 /// A job on one line, for those who watch it.
-pub(super) fn line(view: &JobView) -> String {
+pub(crate) fn line(view: &JobView) -> String {
     let JobView { state, job, .. } = view;
     let mut parts = vec![state.label().to_owned()];
     if let Some(claim) = &job.claim {
@@ -196,7 +196,7 @@ pub(super) fn line(view: &JobView) -> String {
 }
 
 /// When a line of what is watched was seen.
-pub(super) fn stamped(view: &JobView, now: u64) -> String {
+pub(crate) fn stamped(view: &JobView, now: u64) -> String {
     format!("{} {}", rfc3339(now), line(view))
 }
 
@@ -206,7 +206,7 @@ mod tests {
     use drumline_store::JobState;
 
     use super::*;
-    use crate::job_view::examples::{attempt, claim, job};
+    use crate::examples::{attempt, claim, job};
 
     const NOW: u64 = 1_700_000_010_000;
 

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use drumline_consumer::{App, DevJob, variable};
+use drumline_cli::{App, DevJob};
+use drumline_consumer::variable;
 use drumline_jobs::{Settings, VARIABLES, router_if_enabled, samples};
 
 /// Jobs cross between threads, and so does the memory they are made of: what one thread allocates another frees. The

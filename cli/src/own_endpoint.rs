@@ -13,17 +13,17 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 const MAX_ANSWER_BYTES: u64 = 16 * 1024 * 1024;
 
 /// What was answered.
-pub(super) struct Answer {
-    pub(super) status_line: String,
-    pub(super) body: String,
+pub(crate) struct Answer {
+    pub(crate) status_line: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub(super) fn status(&self) -> Option<u16> {
+    pub(crate) fn status(&self) -> Option<u16> {
         self.status_line.split(' ').nth(1)?.parse().ok()
     }
 
-    pub(super) fn is_ok(&self) -> bool {
+    pub(crate) fn is_ok(&self) -> bool {
         self.status() == Some(200)
     }
 }
@@ -31,7 +31,7 @@ impl Answer {
 /// A request without a runtime or a client: a health check runs every few seconds, for as long as its container lives.
 ///
 /// With a token, that of `DRUMLINE_HTTP_TOKEN`: probes and metrics need none.
-pub(super) fn get(addr: SocketAddr, path: &str, token: Option<&SecretText>) -> std::io::Result<Answer> {
+pub(crate) fn get(addr: SocketAddr, path: &str, token: Option<&SecretText>) -> std::io::Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&reachable(addr), TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;

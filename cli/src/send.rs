@@ -3,17 +3,16 @@
 use std::io::{BufRead, IsTerminal, Read, Write};
 use std::process::ExitCode;
 
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use drumline_consumer::ExitError;
+use drumline_producer::{NewJob, Outgoing, Packer, SendOptions, check, send_batch};
 use drumline_runtime::Environment;
 use drumline_runtime::aws::{Clients, is_fifo, queue_url};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::value::RawValue;
 use url::Url;
 
-use super::connection::connect_to;
-use super::exit::Failed;
-use super::words::note;
-use crate::producer::{NewJob, Outgoing, Packer, SendOptions, check, send_batch};
+use crate::connection::connect_to;
+use crate::words::note;
 
 /// The longest input line: a message of 1 MiB, all of it escaped.
 const MAX_LINE_BYTES: usize = 8 * 1024 * 1024;
@@ -21,39 +20,51 @@ const MAX_LINE_BYTES: usize = 8 * 1024 * 1024;
 /// The variable of the queue where no flag names one.
 const QUEUE_URL: &str = "DRUMLINE_QUEUE_URL";
 
-pub(super) fn command() -> Command {
-    let text = |name: &'static str, value: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name(value).help(help)
-    };
-    Command::new("send")
-        .about("Sends jobs to a queue")
-        .after_help(
-            "Examples:\n  \
-             drumline send --queue-url URL --type email.send --payload '{\"userId\":7}'\n  \
-             drumline send --queue-url URL --type email.send --payload @payload.json\n  \
-             drumline send --queue-url URL < jobs.jsonl            (a whole job a line)\n  \
-             drumline send --queue-url URL --type email.send < payloads.jsonl\n\n\
-             Prints the message ids, one a line. Exit status: 0 all sent, 64 some input was refused before sending,\n\
-             69 the queue cannot be reached, 1 SQS did not take some.",
-        )
-        .args([
-            text("queue-url", "URL", "The queue [env: DRUMLINE_QUEUE_URL]"),
-            text("type", "TYPE", "The job's type; on standard input, of every line"),
-            text("payload", "JSON|-|@FILE", "The payload: JSON, - for standard input, @ for a file. Without it, standard input holds a job a line"),
-            text("schema-version", "N", "The payload's version").value_parser(value_parser!(u32)).default_value("1"),
-            text("idempotency-key", "KEY", "Under which the effect happens once [default: the job's id]"),
-            text("correlation-id", "ID", "What the job belongs to"),
-            text("delay", "DURATION", "SQS hides the message first, for at most 15m; not on FIFO queues"),
-            text("group", "GROUP", "The message group: required on FIFO queues, a fair-queue tenant on others"),
-            text("deduplication-id", "ID", "By which a FIFO queue drops a second sending [default: a new one]"),
-            Arg::new("allow-secrets")
-                .long("allow-secrets")
-                .action(ArgAction::SetTrue)
-                .help("Send what looks like a secret all the same"),
-        ])
+/// Sends jobs to a queue
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  drumline send --queue-url URL --type email.send --payload '{\"userId\":7}'
+  drumline send --queue-url URL --type email.send --payload @payload.json
+  drumline send --queue-url URL < jobs.jsonl            (a whole job a line)
+  drumline send --queue-url URL --type email.send < payloads.jsonl
+
+Prints the message ids, one a line. Exit status: 0 all sent, 64 some input was refused before sending,
+69 the queue cannot be reached, 1 SQS did not take some.")]
+pub(crate) struct SendArgs {
+    /// The queue [env: DRUMLINE_QUEUE_URL]
+    #[arg(long, value_name = "URL")]
+    queue_url: Option<String>,
+    /// The job's type; on standard input, of every line
+    #[arg(long = "type", value_name = "TYPE")]
+    job_type: Option<String>,
+    /// The payload: JSON, - for standard input, @ for a file. Without it, standard input holds a job a line
+    #[arg(long, value_name = "JSON|-|@FILE")]
+    payload: Option<String>,
+    /// The payload's version
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    schema_version: u32,
+    /// The key under which the effect happens once [default: the job's id]
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+    /// What the job belongs to
+    #[arg(long, value_name = "ID")]
+    correlation_id: Option<String>,
+    /// SQS hides the message first, for at most 15m; not on FIFO queues
+    #[arg(long, value_name = "DURATION")]
+    delay: Option<String>,
+    /// The message group: required on FIFO queues, a fair-queue tenant on others
+    #[arg(long, value_name = "GROUP")]
+    group: Option<String>,
+    /// The id by which a FIFO queue drops a second sending [default: a new one]
+    #[arg(long, value_name = "ID")]
+    deduplication_id: Option<String>,
+    /// Send what looks like a secret all the same
+    #[arg(long)]
+    allow_secrets: bool,
 }
 
-pub(super) fn send(args: &ArgMatches, environment: &Environment) -> Result<ExitCode, Failed> {
+pub(crate) fn send(args: &SendArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(Sender::new(args, environment)?.send(args))
 }
@@ -78,41 +89,40 @@ struct Tally {
 }
 
 impl<'a> Sender<'a> {
-    fn new(args: &'a ArgMatches, environment: &Environment) -> Result<Self, Failed> {
-        let get = |name: &str| args.get_one::<String>(name).map(String::as_str);
-        let given = get("queue-url").map(str::to_owned).or_else(|| environment.value(QUEUE_URL));
+    fn new(args: &'a SendArgs, environment: &Environment) -> Result<Self, ExitError> {
+        let given = args.queue_url.clone().or_else(|| environment.value(QUEUE_URL));
         let url = given
-            .ok_or_else(|| Failed::usage(format!("no queue is given: set --queue-url or {QUEUE_URL}")))?;
-        let queue_url = queue_url(&url).map_err(|error| Failed::usage(format!("the queue: {error}")))?;
+            .ok_or_else(|| ExitError::usage(format!("no queue is given: set --queue-url or {QUEUE_URL}")))?;
+        let queue_url = queue_url(&url).map_err(|error| ExitError::usage(format!("the queue: {error}")))?;
         let fifo = is_fifo(queue_url.path());
-        let group = get("group").map(str::to_owned);
+        let group = args.group.clone();
         if fifo && group.is_none() {
-            return Err(Failed::usage(
+            return Err(ExitError::usage(
                 "a FIFO queue needs --group: jobs of one group are done one after the other",
             ));
         }
-        let delay_secs = get("delay").map(delay_secs).transpose().map_err(Failed::usage)?;
+        let delay_secs = args.delay.as_deref().map(delay_secs).transpose().map_err(ExitError::usage)?;
         if fifo && delay_secs.is_some() {
-            return Err(Failed::usage(
+            return Err(ExitError::usage(
                 "a FIFO queue takes no --delay for single messages, only for the whole queue",
             ));
         }
         Ok(Self {
             queue_url,
             options: SendOptions { delay_secs, group, fifo },
-            job_type: get("type"),
-            version: args.get_one("schema-version").copied().unwrap_or(1),
-            idempotency_key: get("idempotency-key"),
-            correlation_id: get("correlation-id"),
-            deduplication_id: get("deduplication-id"),
-            allow_secrets: args.get_flag("allow-secrets"),
+            job_type: args.job_type.as_deref(),
+            version: args.schema_version,
+            idempotency_key: args.idempotency_key.as_deref(),
+            correlation_id: args.correlation_id.as_deref(),
+            deduplication_id: args.deduplication_id.as_deref(),
+            allow_secrets: args.allow_secrets,
         })
     }
 
-    async fn send(mut self, args: &ArgMatches) -> Result<ExitCode, Failed> {
+    async fn send(mut self, args: &SendArgs) -> Result<ExitCode, ExitError> {
         let (clients, url) = connect_to(&self.queue_url, std::time::Duration::ZERO).await?;
         self.queue_url = url;
-        let tally = match args.get_one::<String>("payload") {
+        let tally = match &args.payload {
             Some(payload) => self.one(&clients, payload).await?,
             None => self.many(&clients).await?,
         };
@@ -123,22 +133,22 @@ impl<'a> Sender<'a> {
         }))
     }
 
-    async fn one(&self, clients: &Clients, payload: &str) -> Result<Tally, Failed> {
-        let text =
-            read_payload(payload).map_err(|error| Failed::usage(format!("--payload {payload}: {error}")))?;
+    async fn one(&self, clients: &Clients, payload: &str) -> Result<Tally, ExitError> {
+        let text = read_payload(payload)
+            .map_err(|error| ExitError::usage(format!("--payload {payload}: {error}")))?;
         if self.job_type.is_none() {
-            return Err(Failed::usage("--payload needs --type: which job is it?"));
+            return Err(ExitError::usage("--payload needs --type: which job is it?"));
         }
         let message =
-            self.message(1, &text).map_err(|error| Failed::usage(format!("the payload: {error}")))?;
+            self.message(1, &text).map_err(|error| ExitError::usage(format!("the payload: {error}")))?;
         let mut tally = Tally::default();
         self.batch(clients, vec![message], &mut tally, &ProgressBar::hidden()).await?;
         Ok(tally)
     }
 
-    async fn many(&self, clients: &Clients) -> Result<Tally, Failed> {
+    async fn many(&self, clients: &Clients) -> Result<Tally, ExitError> {
         if self.idempotency_key.is_some() || self.deduplication_id.is_some() {
-            return Err(Failed::usage(
+            return Err(ExitError::usage(
                 "--idempotency-key and --deduplication-id are for one job, given by --payload",
             ));
         }
@@ -205,14 +215,14 @@ impl<'a> Sender<'a> {
         batch: Vec<Outgoing>,
         tally: &mut Tally,
         bar: &ProgressBar,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), ExitError> {
         let results = send_batch(&clients.calls, self.queue_url.as_str(), &self.options, batch).await;
         let results = match results {
             Ok(results) => results,
             Err(error) => {
                 bar.finish_and_clear();
                 let error = clients.in_context(error).await;
-                return Err(Failed::sqs(error.kind, format!("{} sent before this: {error}", tally.sent)));
+                return Err(ExitError::sqs(error.kind, format!("{} sent before this: {error}", tally.sent)));
             }
         };
         for (message, result) in results {

@@ -7,18 +7,19 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use comfy_table::{Cell, Color, Table, presets};
-
-use drumline::core::{Ending, Note, Outcome};
-use drumline::run::{AttemptInfo, Event, Observer, Progress};
+use drumline::{
+    core::{Ending, Note, Outcome},
+    run::{AttemptInfo, Event, Observer, Progress},
+};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::words::one_line;
+use crate::words::one_line;
 
 /// Finished jobs that are kept; a `dev` that runs for days forgets the oldest.
 const MAX_JOBS: usize = 1000;
 
 /// Watches all jobs of a consumer.
-pub(super) struct View {
+pub(crate) struct View {
     state: Mutex<State>,
     /// Lines that move where standard error is a terminal; else one line a change.
     bars: Option<MultiProgress>,
@@ -44,7 +45,7 @@ struct Watched {
 
 /// How a job's message left the queue.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
     /// Deleted after its success.
     Done,
     /// Moved to the DLQ.
@@ -52,13 +53,13 @@ pub(super) enum End {
 }
 
 impl View {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let bars = std::io::stderr().is_terminal().then(MultiProgress::new);
         Self { state: Mutex::default(), bars }
     }
 
     /// A job that is about to be sent, or was just seen for the first time.
-    pub(super) fn add(&self, message_id: &str, label: &str, outputs: &[PathBuf]) {
+    pub(crate) fn add(&self, message_id: &str, label: &str, outputs: &[PathBuf]) {
         let mut state = self.lock();
         if state.jobs.contains_key(message_id) {
             return;
@@ -89,7 +90,7 @@ impl View {
     }
 
     /// The redrive policy has taken a message.
-    pub(super) fn dead_lettered(&self, message_id: &str) {
+    pub(crate) fn dead_lettered(&self, message_id: &str) {
         self.change(message_id, |job| {
             if job.end.is_some() {
                 return None;
@@ -100,17 +101,17 @@ impl View {
     }
 
     /// Why a message failed, where it is known here.
-    pub(super) fn reason(&self, message_id: &str) -> Option<String> {
+    pub(crate) fn reason(&self, message_id: &str) -> Option<String> {
         self.lock().jobs.get(message_id)?.reason.clone()
     }
 
     /// Whether every job has left the queue.
-    pub(super) fn is_drained(&self) -> bool {
+    pub(crate) fn is_drained(&self) -> bool {
         self.lock().jobs.values().all(|job| job.end.is_some())
     }
 
     /// Takes the moving lines away.
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         if let Some(bars) = &self.bars {
             for job in self.lock().jobs.values_mut() {
                 if let Some(bar) = job.bar.take() {
@@ -123,7 +124,7 @@ impl View {
     }
 
     /// Every job: outcome, attempts, time, output.
-    pub(super) fn table(&self, folder: &Path) -> Table {
+    pub(crate) fn table(&self, folder: &Path) -> Table {
         let state = self.lock();
         let mut table = Table::new();
         table.load_style(presets::NOTHING);

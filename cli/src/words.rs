@@ -7,18 +7,18 @@ use drumline_runtime::is_unseen;
 
 /// Beside a command's output, which may go into a pipe.
 #[allow(clippy::print_stderr, reason = "what a command tells besides its output")]
-pub(super) fn note(text: &str) {
+pub(crate) fn note(text: &str) {
     eprintln!("drumline: {text}");
 }
 
 /// The wall clock in milliseconds.
-pub(super) fn now_ms() -> u64 {
+pub(crate) fn now_ms() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// `2026-11-21T10:00:00Z, 3m ago`.
-pub(super) fn when(at_ms: u64, now_ms: u64) -> String {
+pub(crate) fn when(at_ms: u64, now_ms: u64) -> String {
     let relative = if at_ms <= now_ms {
         format!("{} ago", short(now_ms - at_ms))
     } else {
@@ -28,13 +28,13 @@ pub(super) fn when(at_ms: u64, now_ms: u64) -> String {
 }
 
 /// To the second, in UTC as logs are.
-pub(super) fn rfc3339(at_ms: u64) -> String {
+pub(crate) fn rfc3339(at_ms: u64) -> String {
     let secs = i64::try_from(at_ms / 1000).unwrap_or(i64::MAX);
     jiff::Timestamp::from_second(secs).map_or_else(|_| "-".to_owned(), |time| time.to_string())
 }
 
 /// A duration in its two largest units: `2d 3h`, `1m 5s`, `1.25s`, `80ms`.
-pub(super) fn short(millis: u64) -> String {
+pub(crate) fn short(millis: u64) -> String {
     let secs = millis / 1000;
     let (days, hours, minutes) = (secs / 86_400, secs / 3_600, secs / 60);
     let pair = |large: u64, unit: &str, small: u64, small_unit: &str| {
@@ -54,13 +54,13 @@ pub(super) fn short(millis: u64) -> String {
 }
 
 /// On one line and without what a terminal would obey: ids and reasons are other people's words.
-pub(super) fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let plain: String = text.chars().map(|c| if is_unseen(c) { ' ' } else { c }).collect();
     plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The same, of at most so many characters.
-pub(super) fn brief(text: &str, longest: usize) -> String {
+pub(crate) fn brief(text: &str, longest: usize) -> String {
     let text = one_line(text);
     match text.char_indices().nth(longest) {
         None => text,
@@ -69,12 +69,12 @@ pub(super) fn brief(text: &str, longest: usize) -> String {
 }
 
 /// With its lines and tabs, and without what a terminal would obey.
-pub(super) fn many_lines(text: &str) -> String {
+pub(crate) fn many_lines(text: &str) -> String {
     text.chars().map(|c| if is_unseen(c) && c != '\n' && c != '\t' { '\u{FFFD}' } else { c }).collect()
 }
 
 /// A table without lines, as wide as a terminal, or as its content where there is none.
-pub(super) fn table<'a>(header: impl IntoIterator<Item = &'a str>, is_terminal: bool) -> Table {
+pub(crate) fn table<'a>(header: impl IntoIterator<Item = &'a str>, is_terminal: bool) -> Table {
     let mut table = Table::new();
     let arrangement = if is_terminal { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };
     table
@@ -85,12 +85,12 @@ pub(super) fn table<'a>(header: impl IntoIterator<Item = &'a str>, is_terminal: 
 }
 
 /// `1 message`, `2 messages`.
-pub(super) fn count(number: usize, what: &str) -> String {
+pub(crate) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// An age or a wait of the command line.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| "is not a duration; write it like 30m, 12h or 2d".to_owned())
 }
 

@@ -1,4 +1,4 @@
-//! The worker of `cargo xtask bench faults`: takes the settings of `run`, and its one job does whatever its payload asks for.
+//! The worker of `cargo xtask bench faults`: takes the settings of its environment, and its one job does whatever its payload asks for.
 //!
 //! Each run appends a line of JSON to the file `FAULTY_EFFECTS` when it starts, and one when it has had its effect. Appending is
 //! one write, so lines of several processes do not mix.
@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use drumline::{Context, Failure, Job, Router};
-use drumline_consumer::App;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::net::TcpStream;
@@ -109,5 +108,5 @@ fn router() -> Result<Router, String> {
 }
 
 fn main() -> ExitCode {
-    App::new(router).main()
+    drumline_consumer::run(router)
 }

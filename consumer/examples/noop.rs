@@ -1,9 +1,8 @@
-//! The least a handler can do: for measuring what the runtime around it costs. Takes the settings of `run`.
+//! The least a handler can do: for measuring what the runtime around it costs. Takes the settings of its environment.
 
 use std::process::ExitCode;
 
 use drumline::{Context, Failure, Job, Router};
-use drumline_consumer::App;
 
 /// As in the `drumline` binary.
 #[global_allocator]
@@ -25,5 +24,5 @@ async fn noop(_context: Context, _job: Noop) -> Result<(), Failure> {
 }
 
 fn main() -> ExitCode {
-    App::new(|| Ok(Router::new().handle(noop))).main()
+    drumline_consumer::run(|| Ok(Router::new().handle(noop)))
 }

@@ -13,9 +13,9 @@ use tracing::{error, info, warn};
 
 use drumline_runtime::aws::{AwsQueue, connect, queue_labels, resolve};
 use drumline_runtime::{
-    Advice, Books, Driver, Grace, Logs, Parts, QueueSettings, QueueStatus, Settings, SqsError, TargetHealth,
-    advise, check_descriptors, default_scope, http_connections, intake, policy, raise_descriptor_limit,
-    retry_limits, waits,
+    Advice, Books, Driver, Grace, Logs, Parts, QueueSettings, QueueStatus, Settings, TargetHealth, advise,
+    check_descriptors, default_scope, http_connections, intake, policy, raise_descriptor_limit, retry_limits,
+    waits,
 };
 use drumline_store::OpenError;
 
@@ -25,6 +25,7 @@ use crate::metrics::Metrics;
 use crate::queue_start::{
     MISSING_QUEUE_CHECK, describe_with_retry, is_missing, start_once_created, with_retry,
 };
+use crate::start_error::StartError;
 use crate::task_protection::TaskProtection;
 
 /// How often the store is asked at the start, and the wait between: long enough for a container's network to come up,
@@ -54,43 +55,6 @@ pub struct Consumer {
     metrics: Metrics,
     handlers: Option<Handle>,
     target: Option<TargetHealth>,
-}
-
-/// Why a consumer did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The settings do not go together with what SQS says of a queue, or say too little.
-    #[error("{0}")]
-    Settings(String),
-    /// A queue cannot be used.
-    #[error("the queue {queue} cannot be used: {error}")]
-    Queue {
-        /// Its name.
-        queue: String,
-        /// Why.
-        error: SqsError,
-    },
-    /// Permanent failures go to a DLQ that cannot be used.
-    #[error("the DLQ of the queue {queue} cannot be used: {error}")]
-    DeadLetterQueue {
-        /// The queue's name.
-        queue: String,
-        /// Why.
-        error: SqsError,
-    },
-    /// The store of claims and histories cannot be used.
-    #[error("the store of DRUMLINE_STORE_URL cannot be used: {0}")]
-    Store(OpenError),
-    /// The address of the HTTP endpoint cannot be listened on.
-    #[error(
-        "cannot serve /livez, /readyz and /metrics on {addr}: {error}; set DRUMLINE_HTTP_ADDR to another address, or to off"
-    )]
-    Http {
-        /// The address.
-        addr: SocketAddr,
-        /// Why.
-        error: std::io::Error,
-    },
 }
 
 impl Consumer {

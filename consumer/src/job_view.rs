@@ -4,11 +4,11 @@ use drumline::core::Outcome;
 use drumline_store::{JobRecord, JobState};
 use serde::{Deserialize, Serialize};
 
-/// How far a job is, as programs and people are told.
+/// How far a job is, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum ShownState {
-    /// Somebody works on it.
+pub enum ShownState {
+    /// A worker runs it.
     Running,
     /// It waits for its next attempt. Or its worker was killed in its last one, and SQS moves its message to the DLQ.
     Waiting,
@@ -18,12 +18,13 @@ pub(crate) enum ShownState {
     Failed,
     /// Its last attempt has failed: SQS moves its message to the DLQ.
     Dead,
-    /// There is history only: nobody has claimed it lately.
+    /// There is history only: no worker has claimed it lately.
     Unknown,
 }
 
 impl ShownState {
-    pub(crate) fn label(self) -> &'static str {
+    /// Returns the word for it.
+    pub fn label(self) -> &'static str {
         match self {
             Self::Running => "running",
             Self::Waiting => "waiting",
@@ -34,60 +35,68 @@ impl ShownState {
         }
     }
 
-    /// Whether nothing more comes, unless somebody sends the job again.
-    pub(crate) fn is_final(self) -> bool {
+    /// Returns true if nothing more comes, unless the job is sent again.
+    pub fn is_final(self) -> bool {
         matches!(self, Self::Done | Self::Failed | Self::Dead)
     }
 }
 
 /// The answer of `/jobs/{id}`, and what `drumline jobs` shows: the job of this id that changed last, and the others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct JobView {
-    pub(crate) state: ShownState,
+pub struct JobView {
+    /// How far it is.
+    pub state: ShownState,
+    /// The records of the store.
     #[serde(flatten)]
-    pub(crate) job: JobRecord,
+    pub job: JobRecord,
     /// Further jobs of the same id: in other queues, of other types, or from other sources.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) others: Vec<OtherJob>,
+    pub others: Vec<OtherJob>,
 }
 
 /// A job that has its id in common with the one that is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct OtherJob {
-    pub(crate) state: ShownState,
+pub struct OtherJob {
+    /// How far it is.
+    pub state: ShownState,
+    /// Its type.
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
-    pub(crate) job_type: Option<String>,
+    pub job_type: Option<String>,
+    /// Its queue's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) queue: Option<String>,
+    pub queue: Option<String>,
+    /// The scope of its identity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) scope: Option<String>,
+    pub scope: Option<String>,
+    /// The source of its event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) source: Option<String>,
+    pub source: Option<String>,
+    /// The id of the message that it came in last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) message_id: Option<String>,
+    pub message_id: Option<String>,
 }
 
 /// Selects among the jobs of one id.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-pub(crate) struct JobFilter {
+pub struct JobFilter {
     /// The queue's name.
-    pub(crate) queue: Option<String>,
+    pub queue: Option<String>,
     /// The job's type.
     #[serde(rename = "type")]
-    pub(crate) job_type: Option<String>,
+    pub job_type: Option<String>,
     /// The source of its event.
-    pub(crate) source: Option<String>,
+    pub source: Option<String>,
     /// The id of a message that it came in.
-    pub(crate) message: Option<String>,
+    pub message: Option<String>,
     /// The key of its identity.
-    pub(crate) key: Option<String>,
+    pub key: Option<String>,
 }
 
 impl JobFilter {
     /// Returns a filter that accepts this job alone, for watchers: another job of its id may change later. A job that was
     /// never claimed cannot be distinguished from others yet.
-    pub(crate) fn narrowed_to(&self, view: &JobView) -> Self {
+    pub fn narrowed_to(&self, view: &JobView) -> Self {
         match &view.job.claim {
             Some(claim) => Self { key: Some(claim.key.clone()), ..Self::default() },
             None => self.clone(),
@@ -114,7 +123,7 @@ impl JobFilter {
 
 impl JobView {
     /// The view of all that a store knows by one id, the newest first. `None` if the filter accepts none of it.
-    pub(crate) fn newest(jobs: Vec<JobRecord>, filter: &JobFilter) -> Option<Self> {
+    pub fn newest(jobs: Vec<JobRecord>, filter: &JobFilter) -> Option<Self> {
         let mut jobs = jobs.into_iter().filter(|job| filter.accepts(job));
         let newest = Self::from(jobs.next()?);
         Some(Self { others: jobs.map(OtherJob::from).collect(), ..newest })
@@ -149,13 +158,13 @@ impl From<JobRecord> for OtherJob {
 }
 
 /// The queue that a job came from last, if it is known.
-pub(crate) fn queue(job: &JobRecord) -> Option<&str> {
+pub fn queue(job: &JobRecord) -> Option<&str> {
     let claimed = job.claim.as_ref().map(|claim| claim.queue.as_str());
     claimed.or_else(|| Some(job.attempts.last()?.queue.as_str()))
 }
 
 /// The type of a job, if it is known.
-pub(crate) fn job_type(job: &JobRecord) -> Option<&str> {
+pub fn job_type(job: &JobRecord) -> Option<&str> {
     let claimed = job.claim.as_ref().map(|claim| claim.job_type.as_str());
     claimed.or_else(|| job.attempts.last()?.job_type.as_deref())
 }
@@ -190,51 +199,7 @@ fn was_dead_lettered(job: &JobRecord) -> bool {
 }
 
 #[cfg(test)]
-pub(crate) mod examples {
-    //! Records for tests.
-
-    use drumline_store::{AttemptRecord, ClaimRecord, JobRecord, JobState};
-
-    pub(crate) fn attempt(outcome: &str, reason: &str) -> AttemptRecord {
-        AttemptRecord {
-            at_ms: 1_700_000_000_000,
-            message_id: "m-1".to_owned(),
-            job_id: None,
-            queue: "jobs".to_owned(),
-            job_type: Some("email.send".to_owned()),
-            attempt: 2,
-            receive_count: 3,
-            worker: "host-7".to_owned(),
-            took_ms: 1_250,
-            class: "rejected".to_owned(),
-            reason: reason.to_owned(),
-            outcome: outcome.to_owned(),
-            retry_in_ms: None,
-            last_attempt: false,
-        }
-    }
-
-    pub(crate) fn claim(state: JobState) -> ClaimRecord {
-        ClaimRecord {
-            state,
-            key: "8:arn:jobs,10:email.send,0:,3:j-1".to_owned(),
-            job_id: "j-1".to_owned(),
-            job_type: "email.send".to_owned(),
-            queue: "jobs".to_owned(),
-            message_id: "m-1".to_owned(),
-            owner: "host-7".to_owned(),
-            attempts: 2,
-            claimed_until_ms: 1_700_000_030_000,
-            finished_at_ms: None,
-            verdict: None,
-            result: None,
-        }
-    }
-
-    pub(crate) fn job(claim: Option<ClaimRecord>, attempts: Vec<AttemptRecord>) -> JobRecord {
-        JobRecord { job_id: "j-1".to_owned(), claim, attempts, ..JobRecord::default() }
-    }
-}
+pub(crate) mod examples;
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@ use drumline_runtime::{SqsError, SqsErrorKind};
 use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
 
-use crate::consumer::StartError;
+use crate::start_error::StartError;
 
 /// How long a start waits out transient errors: a machine's network and DNS, its role's credentials, an endpoint that starts beside
 /// the worker.

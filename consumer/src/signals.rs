@@ -3,20 +3,20 @@
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info};
 
-/// The signals that end the process, caught from here on.
-pub(crate) struct Signals {
+/// SIGTERM and SIGINT, caught instead of ending the process.
+pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    /// Catches the signals.
-    pub(crate) fn catch() -> std::io::Result<Self> {
+    /// Catches the signals from now on. To be called within a tokio runtime.
+    pub fn catch() -> std::io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
     /// Completes with the first signal. From then on another one ends the process with status 1.
-    pub(crate) async fn first(mut self) {
+    pub async fn first(mut self) {
         let name = self.next().await;
         info!(signal = name, "stopping; once more to stop at once");
         tokio::spawn(async move {

@@ -2,6 +2,9 @@
 //! `report.generate`. A team replaces this crate with its own; until then it shows what handlers look like when they do
 //! real work.
 //!
+//! `image.process` comes with the feature `images`, `email.send` with `mail`, and sources and targets in S3 with `s3`: all
+//! are on by default. Without them the crate needs no image codec, no mail client and no client of S3.
+//!
 //! ```
 //! use drumline_jobs::Settings;
 //! # fn main() -> Result<(), Vec<drumline_jobs::InvalidSetting>> {
@@ -132,7 +135,9 @@
 //! cannot read would look right and be wrong. Retried: all else, as for images, and a source that changes while it is read.
 
 mod billing;
+#[cfg(feature = "mail")]
 mod email;
+#[cfg(feature = "images")]
 mod image;
 mod key;
 mod location;
@@ -154,16 +159,17 @@ pub use settings::{
     VARIABLES,
 };
 
-/// The handlers of all jobs above.
+/// The handlers of all jobs above that are built in.
 ///
 /// Nothing is connected to before the first job needs it. The handlers expect to run on tokio, as both hosts do.
 pub fn router(settings: &Settings) -> Router {
     let storage = Arc::new(Storage::new(settings));
-    Router::new()
-        .handle(billing::Biller::new(settings))
-        .handle(email::EmailSender::new(settings))
-        .handle(image::ImageProcessor::new(settings, Arc::clone(&storage)))
-        .handle(report::ReportGenerator::new(storage, settings.formulas))
+    let router = Router::new().handle(billing::Biller::new(settings));
+    #[cfg(feature = "mail")]
+    let router = router.handle(email::EmailSender::new(settings));
+    #[cfg(feature = "images")]
+    let router = router.handle(image::ImageProcessor::new(settings, Arc::clone(&storage)));
+    router.handle(report::ReportGenerator::new(storage, settings.formulas))
 }
 
 /// The router of this repository's binaries: the jobs above, if [`SAMPLE_JOBS`] is `on`.
@@ -192,7 +198,7 @@ const NOTHING_TO_RUN: &str = "nothing to run: set DRUMLINE_FORWARD_TO (--forward
 #[cfg(test)]
 mod testing;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "images", feature = "mail"))]
 mod deep_tests {
     use drumline::core::Ending;
 

@@ -13,6 +13,8 @@
 //! ```
 
 mod handlers;
+#[cfg(feature = "images")]
+mod images;
 mod sales;
 
 use std::fs;
@@ -56,14 +58,22 @@ pub enum Expect {
 }
 
 /// Every committed file of the samples, by where it goes.
-const FILES: [(&str, &[u8]); 8] = [
+const FILES: &[(&str, &[u8])] = &[
+    #[cfg(feature = "images")]
     ("data/images/lake.jpg", include_bytes!("../samples/lake.jpg")),
+    #[cfg(feature = "images")]
     ("data/images/portrait.jpg", include_bytes!("../samples/portrait.jpg")),
+    #[cfg(feature = "images")]
     ("data/images/drum.png", include_bytes!("../samples/drum.png")),
+    #[cfg(feature = "images")]
     ("data/images/bomb.png", include_bytes!("../samples/bomb.png")),
+    #[cfg(feature = "mail")]
     ("mail-templates/users.json", include_bytes!("../samples/mail-templates/users.json")),
+    #[cfg(feature = "mail")]
     ("mail-templates/welcome.subject.txt", include_bytes!("../samples/mail-templates/welcome.subject.txt")),
+    #[cfg(feature = "mail")]
     ("mail-templates/welcome.txt", include_bytes!("../samples/mail-templates/welcome.txt")),
+    #[cfg(feature = "mail")]
     ("mail-templates/welcome.html", include_bytes!("../samples/mail-templates/welcome.html")),
 ];
 
@@ -72,8 +82,8 @@ pub fn router(settings: &Settings) -> Router {
     crate::router(settings).handle(handlers::flaky).handle(handlers::slow)
 }
 
-/// Writes the sample images, mail templates and sales into `folder`, which is made where it is missing, and tells the jobs
-/// to send. They fit a router made with [`Settings::for_folder`] of the same folder.
+/// Writes the sample images, mail templates and sales into `folder`, which is made if it is missing. Returns the jobs
+/// to send: of the job types that are built in. They fit a router made with [`Settings::for_folder`] of the same folder.
 pub fn prepare(folder: &Path) -> io::Result<Vec<Sample>> {
     fs::create_dir_all(folder)?;
     let folder = folder.canonicalize()?;
@@ -83,20 +93,12 @@ pub fn prepare(folder: &Path) -> io::Result<Vec<Sample>> {
         fs::write(path, bytes)?;
     }
     let data = folder.join("data");
-    let mut samples = images(&data);
+    let mut samples = Vec::new();
+    #[cfg(feature = "images")]
+    samples.extend(images::made(&data));
     samples.push(report(&data)?);
-    samples.push(Sample {
-        label: "a welcome mail, into the outbox".into(),
-        body: job(
-            "welcome-mail",
-            "email.send",
-            &json!({
-                "deliveryId": "welcome-ada", "templateId": "welcome", "userId": "ada",
-            }),
-        ),
-        expect: Expect::Done,
-        outputs: vec![folder.join("outbox/welcome-ada.eml")],
-    });
+    #[cfg(feature = "mail")]
+    samples.push(mail(&folder));
     samples.push(Sample {
         label: format!("fails twice, succeeds at attempt {FLAKY_SUCCEEDS_AT}"),
         body: job("flaky", "sample.flaky", &json!({ "succeedsAt": FLAKY_SUCCEEDS_AT })),
@@ -109,32 +111,11 @@ pub fn prepare(folder: &Path) -> io::Result<Vec<Sample>> {
         expect: Expect::Done,
         outputs: vec![],
     });
+    #[cfg(feature = "images")]
+    samples.extend(images::poison(&data));
+    #[cfg(not(feature = "images"))]
     samples.extend(poison(&data));
     Ok(samples)
-}
-
-fn images(folder: &Path) -> Vec<Sample> {
-    let widths = [(960, "webp"), (480, "webp"), (240, "jpeg")];
-    let lake: Vec<_> = widths.map(|(width, format)| (format!("lake-{width}.{format}"), width, format)).into();
-    let drum = ["webp", "png", "jpeg"].map(|format| (format!("drum-128.{format}"), 128, format)).into();
-    vec![
-        image(folder, "a photo in three sizes", "lake", "lake.jpg", lake),
-        image(
-            folder,
-            "a photo as AVIF",
-            "lake-avif",
-            "lake.jpg",
-            vec![("lake-320.avif".into(), 320, "avif")],
-        ),
-        image(folder, "a transparent logo in three formats", "drum", "drum.png", drum),
-        image(
-            folder,
-            "a photo that its EXIF data turns upright",
-            "portrait",
-            "portrait.jpg",
-            vec![("portrait-200.jpeg".into(), 200, "jpeg")],
-        ),
-    ]
 }
 
 /// Writes the table that the report is made of.
@@ -158,40 +139,39 @@ fn report(folder: &Path) -> io::Result<Sample> {
     })
 }
 
-/// Messages that no attempt can mend.
+#[cfg(feature = "mail")]
+fn mail(folder: &Path) -> Sample {
+    let payload = json!({ "deliveryId": "welcome-ada", "templateId": "welcome", "userId": "ada" });
+    Sample {
+        label: "a welcome mail, into the outbox".into(),
+        body: job("welcome-mail", "email.send", &payload),
+        expect: Expect::Done,
+        outputs: vec![folder.join("outbox/welcome-ada.eml")],
+    }
+}
+
+/// Messages that no attempt can fix, of the one job that every build has.
+#[cfg(not(feature = "images"))]
 fn poison(folder: &Path) -> Vec<Sample> {
-    let thumbnail = || vec![("never.webp".into(), 64, "webp")];
-    let dead = |sample: Sample| Sample { expect: Expect::DeadLettered, outputs: vec![], ..sample };
+    let reports = folder.join("reports");
+    let missing = json!({
+        "source": file_url(&reports.join("missing.csv")),
+        "target": file_url(&reports.join("never")),
+        "groupBy": "country",
+        "value": "amount",
+    });
     vec![
-        dead(image(folder, "an image that is not there", "missing", "missing.jpg", thumbnail())),
-        dead(image(folder, "an image bomb of 50,000 x 50,000 pixels", "bomb", "bomb.png", thumbnail())),
-        Sample {
-            label: "a payload that does not fit its type".into(),
-            body: job("misfit", "image.process", &json!({ "source": 42 })),
-            expect: Expect::DeadLettered,
-            outputs: vec![],
-        },
+        dead("a report of a table that is not there", job("missing", "report.generate", &missing)),
+        dead(
+            "a payload that does not fit its type",
+            job("misfit", "report.generate", &json!({ "source": 42 })),
+        ),
     ]
 }
 
-/// A job that makes files in `thumbnails`, each by its name, the longest side, and the format.
-fn image(folder: &Path, label: &str, id: &str, source: &str, made: Vec<(String, u32, &str)>) -> Sample {
-    let mut outputs = Vec::new();
-    let mut written = Vec::new();
-    for (name, side, format) in made {
-        let path = folder.join("thumbnails").join(name);
-        written.push(json!({
-            "target": file_url(&path),
-            "operations": [
-                { "resize": { "width": side, "height": side, "fit": "inside" } },
-                { "convert": { "format": format } },
-            ],
-        }));
-        outputs.push(path);
-    }
-    let source = file_url(&folder.join("images").join(source));
-    let body = job(id, "image.process", &json!({ "source": source, "outputs": written }));
-    Sample { label: label.to_owned(), body, expect: Expect::Done, outputs }
+/// A job that cannot succeed.
+fn dead(label: &str, body: String) -> Sample {
+    Sample { label: label.to_owned(), body, expect: Expect::DeadLettered, outputs: vec![] }
 }
 
 fn job(id: &str, job_type: &str, payload: &Value) -> String {

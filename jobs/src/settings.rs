@@ -2,14 +2,19 @@
 //! who charges.
 
 mod billing;
+#[cfg(feature = "images")]
+mod image_limits;
+#[cfg(feature = "mail")]
 mod mail;
 mod places;
 mod reader;
 
-use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 pub(crate) use billing::{BillingSettings, SecretUri, Token};
+#[cfg(feature = "images")]
+pub(crate) use image_limits::ImageLimits;
+#[cfg(feature = "mail")]
 pub(crate) use mail::{MailRoute, MailSettings};
 use reader::Reader;
 
@@ -59,20 +64,24 @@ pub const VARIABLES: &[&str] = &[
     BILLING_TIMEOUT,
 ];
 
-/// 100 megapixels: above any camera in common use. Decoded, that is 300 to 400 MB.
-const DEFAULT_MAX_PIXELS: NonZeroU64 = NonZeroU64::new(100_000_000).expect("not zero");
-
-/// 32 MiB: a JPEG of 100 megapixels fits.
-const DEFAULT_MAX_SOURCE_BYTES: NonZeroU64 = NonZeroU64::new(32 * 1024 * 1024).expect("not zero");
-
-/// 512 MiB: a source of the most pixels fits, with four channels, and what is made of it if that is small.
-const DEFAULT_IMAGE_MEMORY: u64 = 512 * 1024 * 1024;
-
-/// The least memory for images: below it, not even a decoder's tables and a thumbnail fit.
-const MIN_IMAGE_MEMORY: u64 = 32 * 1024 * 1024;
-
-/// The most memory for images: far beyond any machine's.
-const MAX_IMAGE_MEMORY: u64 = 1024 * 1024 * 1024 * 1024;
+/// The variables of jobs that are not built in, each with the feature that brings them. They are problems: a job type that is
+/// set up is expected to run.
+const NOT_BUILT_IN: &[(&str, &str)] = &[
+    #[cfg(not(feature = "images"))]
+    (IMAGE_MEMORY, "images"),
+    #[cfg(not(feature = "images"))]
+    (MAX_PIXELS, "images"),
+    #[cfg(not(feature = "images"))]
+    (MAX_SOURCE_BYTES, "images"),
+    #[cfg(not(feature = "mail"))]
+    (SMTP_URL, "mail"),
+    #[cfg(not(feature = "mail"))]
+    (MAIL_FROM, "mail"),
+    #[cfg(not(feature = "mail"))]
+    (MAIL_TEMPLATES, "mail"),
+    #[cfg(not(feature = "mail"))]
+    (MAIL_OUTBOX, "mail"),
+];
 
 /// How the jobs of this crate are set up. Made by [`Settings::from_lookup`] or [`Settings::for_folder`], so that every
 /// value in it has been checked.
@@ -98,7 +107,9 @@ const MAX_IMAGE_MEMORY: u64 = 1024 * 1024 * 1024 * 1024;
 pub struct Settings {
     pub(crate) file_root: PathBuf,
     pub(crate) formulas: Formulas,
+    #[cfg(feature = "images")]
     pub(crate) limits: ImageLimits,
+    #[cfg(feature = "mail")]
     pub(crate) mail: MailSettings,
     pub(crate) billing: BillingSettings,
 }
@@ -111,15 +122,6 @@ pub(crate) enum Formulas {
     Escape,
     /// It is written as it is, for programs that compare names.
     Keep,
-}
-
-/// How large a source image may be.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ImageLimits {
-    pub(crate) pixels: u64,
-    pub(crate) source_bytes: u64,
-    /// Of all decoded images at once.
-    pub(crate) memory: u64,
 }
 
 /// A setting that cannot be used.
@@ -161,24 +163,36 @@ impl Settings {
                 Formulas::default()
             }
         };
-        let pixels = read.count(MAX_PIXELS, DEFAULT_MAX_PIXELS);
-        let source_bytes = read.count(MAX_SOURCE_BYTES, DEFAULT_MAX_SOURCE_BYTES);
-        let memory = read.within(IMAGE_MEMORY, DEFAULT_IMAGE_MEMORY, MIN_IMAGE_MEMORY..=MAX_IMAGE_MEMORY);
+        #[cfg(feature = "images")]
+        let limits = ImageLimits::read(&mut read);
+        #[cfg(feature = "mail")]
         let mail = MailSettings::read(&mut read);
         let billing = BillingSettings::read(&mut read);
+        for &(name, feature) in NOT_BUILT_IN {
+            if read.get(name).is_some() {
+                read.problem(
+                    name,
+                    format!("this program is built without the feature `{feature}` of drumline-jobs"),
+                );
+            }
+        }
+        #[cfg(feature = "mail")]
         if let Some(mail) = &mail {
-            places::check(&mut read, &file_root, mail);
+            places::check_mail(&mut read, &file_root, mail);
         }
-        match (mail, read.problems) {
-            (Some(mail), problems) if problems.is_empty() => Ok(Self {
-                file_root,
-                formulas,
-                limits: ImageLimits { pixels, source_bytes, memory },
-                mail,
-                billing,
-            }),
-            (_, problems) => Err(problems),
+        places::check_config(&mut read, &file_root);
+        if !read.problems.is_empty() {
+            return Err(read.problems);
         }
+        Ok(Self {
+            file_root,
+            formulas,
+            #[cfg(feature = "images")]
+            limits,
+            #[cfg(feature = "mail")]
+            mail: mail.expect("without a sender there is a problem"),
+            billing,
+        })
     }
 
     /// Settings for trying the jobs out inside `folder`: files in `data`, templates from `mail-templates`,
@@ -187,18 +201,16 @@ impl Settings {
         Self {
             file_root: folder.join("data"),
             formulas: Formulas::default(),
-            limits: ImageLimits {
-                pixels: DEFAULT_MAX_PIXELS.get(),
-                source_bytes: DEFAULT_MAX_SOURCE_BYTES.get(),
-                memory: DEFAULT_IMAGE_MEMORY,
-            },
+            #[cfg(feature = "images")]
+            limits: ImageLimits::DEFAULT,
+            #[cfg(feature = "mail")]
             mail: MailSettings::for_folder(folder),
             billing: BillingSettings::UNSET,
         }
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "images", feature = "mail"))]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;

@@ -3,7 +3,12 @@
 pub(crate) mod atomic;
 mod file_stream;
 mod files;
+#[cfg(feature = "s3")]
 mod object_stream;
+#[cfg(feature = "s3")]
+mod objects;
+#[cfg(not(feature = "s3"))]
+#[path = "storage/without_s3.rs"]
 mod objects;
 mod stream;
 
@@ -29,7 +34,8 @@ impl Storage {
         Self { files: Arc::new(FileRoot::new(settings.file_root.clone())), objects: Objects::default() }
     }
 
-    /// Reads what is there, where it has at most `max_bytes`.
+    /// Reads what is there, if it has at most `max_bytes`.
+    #[cfg_attr(not(feature = "images"), allow(dead_code, reason = "only images are read whole"))]
     pub(crate) async fn read(
         &self,
         ctx: &Context,
@@ -49,10 +55,7 @@ impl Storage {
     pub(crate) async fn open(&self, ctx: &Context, from: &Location) -> Result<Stream, Failure> {
         match from {
             Location::File(path) => file_stream::open(&self.files, ctx, path).await.map(Stream::File),
-            Location::Object { bucket, key } => {
-                let client = self.objects.client().await?.clone();
-                object_stream::open(client, bucket, key).await.map(Stream::Object)
-            }
+            Location::Object { bucket, key } => self.objects.open(bucket, key).await.map(Stream::Object),
         }
     }
 
@@ -69,8 +72,7 @@ impl Storage {
                 file_stream::reopen(&self.files, ctx, path, version, offset).await?.map(Stream::File)
             }
             Location::Object { bucket, key } => {
-                let client = self.objects.client().await?.clone();
-                object_stream::reopen(client, bucket, key, version, offset).await?.map(Stream::Object)
+                self.objects.reopen(bucket, key, version, offset).await?.map(Stream::Object)
             }
         })
     }

@@ -1,4 +1,4 @@
-//! Whether a body may be sent: what SQS refuses, what no consumer understands, and what does not belong in a queue.
+//! The check of a body before it is sent: what SQS refuses, what no consumer understands, and what does not belong in a queue.
 
 use drumline::message::{Envelope, Message};
 use drumline_runtime::limits::{MAX_MESSAGE_BYTES, is_allowed};
@@ -25,8 +25,11 @@ const SECRET_BEGINNINGS: [&str; 8] =
 /// Shorter values that begin like a secret are words.
 const SHORTEST_SECRET: usize = 16;
 
-/// Whether `body` may be sent as a job; else why not.
-pub(crate) fn check(body: &str, secrets_allowed: bool) -> Result<(), String> {
+/// Accepts a body that may be sent as a job.
+///
+/// # Errors
+/// The reason for which it may not be sent, in words.
+pub fn check(body: &str, secrets_allowed: bool) -> Result<(), String> {
     if body.len() > MAX_MESSAGE_BYTES {
         return Err(format!(
             "{} bytes are more than SQS's 1,048,576: put the data into S3 and send a reference",

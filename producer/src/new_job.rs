@@ -1,36 +1,34 @@
-//! The sending side: a job becomes a message that SQS will take and a consumer will understand, or is refused with
-//! words before anything is sent.
-
-mod check;
-mod pack;
-mod send;
+//! A new job as a message body: the native envelope.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-pub(crate) use check::check;
-pub(crate) use pack::{Outgoing, Packer};
-pub(crate) use send::{SendOptions, send_batch};
-
 /// A job to send: the native envelope.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct NewJob<'a> {
-    pub(crate) job_id: String,
+pub struct NewJob<'a> {
+    /// Its id: new for every job.
+    pub job_id: String,
+    /// Its type.
     #[serde(rename = "type")]
-    pub(crate) job_type: &'a str,
-    pub(crate) schema_version: u32,
+    pub job_type: &'a str,
+    /// The version of the payload's schema.
+    pub schema_version: u32,
+    /// The key under which its effect happens once; by default its id.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) idempotency_key: Option<&'a str>,
+    pub idempotency_key: Option<&'a str>,
+    /// The id of what it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) correlation_id: Option<&'a str>,
-    pub(crate) created_at: String,
-    pub(crate) payload: &'a RawValue,
+    pub correlation_id: Option<&'a str>,
+    /// The time of its creation, as in RFC 3339.
+    pub created_at: String,
+    /// Its payload.
+    pub payload: &'a RawValue,
 }
 
 impl<'a> NewJob<'a> {
-    /// A job of now, with a new id.
-    pub(crate) fn new(job_type: &'a str, payload: &'a RawValue) -> Self {
+    /// Returns a job that is created now, with a new id.
+    pub fn new(job_type: &'a str, payload: &'a RawValue) -> Self {
         Self {
             job_id: ulid::Ulid::generate().to_string(),
             job_type,
@@ -42,8 +40,8 @@ impl<'a> NewJob<'a> {
         }
     }
 
-    /// The message body.
-    pub(crate) fn to_body(&self) -> String {
+    /// Returns the message body.
+    pub fn to_body(&self) -> String {
         serde_json::to_string(self).expect("texts, numbers and JSON are JSON")
     }
 }

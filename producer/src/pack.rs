@@ -8,25 +8,25 @@ const MAX_ENTRIES: usize = 10;
 
 /// A message on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Outgoing {
-    /// Where it came from: the line of the input, from 1.
-    pub(crate) line: usize,
+pub struct Outgoing {
+    /// The line of the input that it came from, from 1.
+    pub line: usize,
     /// The message body.
-    pub(crate) body: String,
-    /// By which a FIFO queue drops a second sending.
-    pub(crate) deduplication_id: String,
+    pub body: String,
+    /// The id by which a FIFO queue drops a second sending.
+    pub deduplication_id: String,
 }
 
 /// Fills batches one after the other, in order.
 #[derive(Debug, Default)]
-pub(crate) struct Packer {
+pub struct Packer {
     batch: Vec<Outgoing>,
     bytes: usize,
 }
 
 impl Packer {
-    /// Adds a message; returns the batch that was full before it.
-    pub(crate) fn push(&mut self, message: Outgoing) -> Option<Vec<Outgoing>> {
+    /// Adds a message. Returns the batch that was full before it.
+    pub fn push(&mut self, message: Outgoing) -> Option<Vec<Outgoing>> {
         let bytes = message.body.len();
         let full = self.batch.len() == MAX_ENTRIES || self.bytes + bytes > MAX_MESSAGE_BYTES;
         let done = (full && !self.batch.is_empty()).then(|| self.take());
@@ -35,8 +35,8 @@ impl Packer {
         done
     }
 
-    /// What is left, if anything.
-    pub(crate) fn finish(mut self) -> Option<Vec<Outgoing>> {
+    /// Returns the last batch, if anything is left.
+    pub fn finish(mut self) -> Option<Vec<Outgoing>> {
         (!self.batch.is_empty()).then(|| self.take())
     }
 

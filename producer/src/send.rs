@@ -9,30 +9,30 @@ use drumline::core::{Jitter, JitterMode};
 use drumline_runtime::aws::explain;
 use drumline_runtime::{SqsError, SqsErrorKind};
 
-use super::pack::Outgoing;
+use crate::pack::Outgoing;
 
 /// A message that could not be sent after this many tries will not be by another one soon.
 const TRIES: u32 = 5;
 
-/// What all messages of a call have in common.
+/// The options that all messages of a call have in common.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct SendOptions {
+pub struct SendOptions {
     /// SQS's delay in seconds, standard queues only.
-    pub(crate) delay_secs: Option<i32>,
+    pub delay_secs: Option<i32>,
     /// The message group: needed on FIFO queues, a fair-queue tenant elsewhere.
-    pub(crate) group: Option<String>,
-    /// Whether entries need an id for SQS's deduplication.
-    pub(crate) fifo: bool,
+    pub group: Option<String>,
+    /// The queue is a FIFO queue: entries need an id for its deduplication.
+    pub fifo: bool,
 }
 
-/// A message that was sent, or why it was not.
-pub(crate) type Sent = (Outgoing, Result<String, String>);
+/// A message with its id, or with the reason for which it was not sent.
+pub type Sent = (Outgoing, Result<String, String>);
 
 /// Sends a batch. An entry that fails in passing is tried again; one that SQS refuses is not.
 ///
 /// # Errors
-/// Where no try can succeed: no queue, no permission, no credentials.
-pub(crate) async fn send_batch(
+/// If no try can succeed: no queue, no permission, no credentials.
+pub async fn send_batch(
     client: &Client,
     queue_url: &str,
     options: &SendOptions,

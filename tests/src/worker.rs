@@ -123,7 +123,7 @@ impl Launch {
 
     /// Starts the process.
     pub fn spawn(self) -> Worker {
-        let program = self.binary.unwrap_or_else(|| binary("drumline-consumer", "drumline"));
+        let program = self.binary.unwrap_or_else(|| binary("drumline-cli", "drumline"));
         let mut command = match self.descriptors {
             Some(limit) => {
                 let mut shell = Command::new("/bin/sh");

@@ -18,6 +18,8 @@ use crate::progress::phase;
 use crate::{project, venv};
 
 const PACKAGE: &str = "drumline-lambda";
+/// What is released: without the sample jobs that need image codecs, mail or S3.
+const FEATURES: &str = "bin";
 /// See the workspace's `Cargo.toml` for what it is made for.
 const PROFILE: &str = "lambda";
 
@@ -87,7 +89,16 @@ fn package(arch: Arch, tools: &Tools, interrupts: &Receiver<Interrupted>) -> Res
     let mut build = tools.cargo();
     build
         .args(["lambda", "build", "--profile", PROFILE, "--output-format", "zip", "--target", arch.target()])
-        .args(["--package", PACKAGE, "--bin", PACKAGE, "--lambda-dir"])
+        .args([
+            "--package",
+            PACKAGE,
+            "--bin",
+            PACKAGE,
+            "--no-default-features",
+            "--features",
+            FEATURES,
+            "--lambda-dir",
+        ])
         .arg(&folder);
     let status = Process::spawn("cargo lambda build", &mut build, interrupts)?.wait()?;
     ensure!(status.success(), "cargo lambda build failed with {status}");

@@ -13,7 +13,7 @@ use crate::project;
 #[derive(Args)]
 pub(crate) struct Options {
     /// The package whose program is described
-    #[arg(long, default_value = "drumline-consumer")]
+    #[arg(long, default_value = "drumline-cli")]
     package: String,
     /// The system that it is built for
     #[arg(long, value_name = "TRIPLE", default_value = "x86_64-unknown-linux-gnu")]
@@ -119,7 +119,7 @@ mod tests {
     fn the_document_names_what_is_linked_with_licence_and_checksum() {
         let metadata = MetadataCommand::new().current_dir(project::root()).exec().unwrap();
         let lock = std::fs::read_to_string(project::root().join("Cargo.lock")).unwrap();
-        let document = document(&metadata, "drumline-consumer", &checksums(&lock)).unwrap();
+        let document = document(&metadata, "drumline-cli", &checksums(&lock)).unwrap();
         let components = document["components"].as_array().unwrap();
         let find = |name: &str| components.iter().find(|component| component["name"] == name);
         let tokio = find("tokio").unwrap();

@@ -1,49 +1,34 @@
 //! Which dead letters are meant.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
-use clap::{Arg, ArgAction, ArgMatches};
-
 use super::letter::Letter;
-use crate::cli::words::duration;
+use crate::words::duration;
 
-/// All of it has to hold; what is not said holds.
-#[derive(Debug, Default)]
+/// All of it has to hold; what is not given holds.
+#[derive(Debug, Default, clap::Args)]
 pub(super) struct Filter {
+    /// Only jobs of this type; several may be named
+    #[arg(long = "type", value_name = "TYPE")]
     types: Vec<String>,
-    /// In lower case.
+    /// Only if the class or the reason holds this text, in whatever case
+    #[arg(long, value_name = "TEXT", value_parser = lower_case)]
     reason: Option<String>,
+    /// Only what was sent at least so long ago, such as 12h or 2d
+    #[arg(long, value_name = "AGE", value_parser = duration)]
     older_than: Option<Duration>,
+    /// Only this message or job; several may be named
+    #[arg(long = "id", value_name = "ID")]
     ids: Vec<String>,
 }
 
+fn lower_case(text: &str) -> Result<String, Infallible> {
+    Ok(text.to_lowercase())
+}
+
 impl Filter {
-    pub(super) fn args() -> [Arg; 4] {
-        let arg = |name: &'static str, value: &'static str| Arg::new(name).long(name).value_name(value);
-        [
-            arg("type", "TYPE")
-                .action(ArgAction::Append)
-                .help("Only jobs of this type; several may be named"),
-            arg("reason", "TEXT")
-                .help("Only where the class or the reason holds this text, in whatever case"),
-            arg("older-than", "AGE")
-                .value_parser(duration)
-                .help("Only what was sent at least so long ago, such as 12h or 2d"),
-            arg("id", "ID").action(ArgAction::Append).help("Only this message or job; several may be named"),
-        ]
-    }
-
-    pub(super) fn read(args: &ArgMatches) -> Self {
-        let all = |name: &str| args.get_many::<String>(name).into_iter().flatten().cloned().collect();
-        Self {
-            types: all("type"),
-            reason: args.get_one::<String>("reason").map(|text| text.to_lowercase()),
-            older_than: args.get_one("older-than").copied(),
-            ids: all("id"),
-        }
-    }
-
-    /// Whether anything is said.
+    /// Returns true if nothing is given.
     pub(super) fn is_open(&self) -> bool {
         let Self { types, reason, older_than, ids } = self;
         types.is_empty() && reason.is_none() && older_than.is_none() && ids.is_empty()
@@ -66,11 +51,11 @@ impl Filter {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use clap::Command;
+    use clap::{Args, Command, FromArgMatches};
     use drumline::message::{Intake, Message};
 
     use super::*;
-    use crate::job_view::examples::{attempt, job};
+    use crate::examples::{attempt, job};
 
     const NOW: u64 = 1_700_000_000_000;
 
@@ -87,8 +72,8 @@ mod tests {
     }
 
     fn filter(args: &[&str]) -> Filter {
-        let command = Command::new("ls").no_binary_name(true).args(Filter::args());
-        Filter::read(&command.try_get_matches_from(args).unwrap())
+        let command = Filter::augment_args(Command::new("ls").no_binary_name(true));
+        Filter::from_arg_matches(&command.try_get_matches_from(args).unwrap()).unwrap()
     }
 
     #[test]
@@ -118,7 +103,7 @@ mod tests {
 
     #[test]
     fn an_age_is_a_duration() {
-        let command = Command::new("ls").no_binary_name(true).args(Filter::args());
+        let command = Filter::augment_args(Command::new("ls").no_binary_name(true));
         let error = command.try_get_matches_from(["--older-than", "yesterday"]).unwrap_err();
         assert!(error.to_string().contains("2d"), "{error}");
     }

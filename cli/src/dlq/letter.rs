@@ -4,12 +4,12 @@ use std::fmt;
 use std::time::Duration;
 
 use drumline::message::{Envelope, Intake, Message, TYPE_ATTRIBUTE};
+use drumline_consumer::job_view::{self, JobFilter, JobView, ShownState};
 use drumline_store::JobRecord;
 use serde::Serialize;
 
-use crate::cli::histories::{Histories, Silence};
-use crate::cli::words::rfc3339;
-use crate::job_view::{self, JobFilter, JobView, ShownState};
+use crate::histories::{Histories, Silence};
+use crate::words::rfc3339;
 
 /// What a copy says of itself: see `drumline_runtime`'s `copy_attributes`.
 const REASON_ATTRIBUTE: &str = "DrumlineReason";

@@ -4,7 +4,7 @@ use drumline::message::{Attribute, Intake};
 use drumline_store::JobState;
 
 use super::*;
-use crate::job_view::examples::{attempt, claim, job};
+use crate::examples::{attempt, claim, job};
 
 fn message(body: &str) -> Message {
     Message {

@@ -8,18 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::types::ChangeMessageVisibilityBatchRequestEntry;
-use clap::{Arg, value_parser};
-use drumline::core::MAX_BATCH;
-use drumline::message::Message;
-use drumline::run::NoopObserver;
+use drumline::{core::MAX_BATCH, message::Message, run::NoopObserver};
+use drumline_consumer::ExitError;
 use drumline_runtime::aws::{AwsQueue, explain, is_fifo};
 use drumline_runtime::{Queue, SqsError};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 
 use super::queue::{DeadLetterQueue, WAIT, unavailable};
-use crate::cli::exit::Failed;
-use crate::cli::words::{count, note, short};
+use crate::words::{count, note, short};
 
 /// For how long a look of few messages hides them: what a killed look leaves hidden, and several times what it takes.
 const SHORTEST: Duration = Duration::from_secs(30);
@@ -39,16 +36,6 @@ const TRIES: u32 = 3;
 
 /// The wait in between.
 const RETRY_WAIT: Duration = Duration::from_millis(200);
-
-/// `--limit`.
-pub(super) fn limit_arg(default: &'static str) -> Arg {
-    Arg::new("limit")
-        .long("limit")
-        .value_name("N")
-        .value_parser(value_parser!(u32).range(1..))
-        .default_value(default)
-        .help("Look at so many messages at most, whether they match or not")
-}
 
 /// A look that has begun.
 pub(super) struct Look<'a> {
@@ -90,7 +77,7 @@ impl<'a> Look<'a> {
     }
 
     /// Messages that were not seen before, ten at most; none at the end.
-    pub(super) async fn more(&mut self) -> Result<Vec<Message>, Failed> {
+    pub(super) async fn more(&mut self) -> Result<Vec<Message>, ExitError> {
         let mut fruitless = 0;
         while self.seen() < self.limit {
             let max = MAX_BATCH.min(self.limit - self.seen());
@@ -130,13 +117,13 @@ impl<'a> Look<'a> {
 
     /// Does `work` unless Ctrl-C comes first; what is hidden is put back in either case.
     pub(super) async fn unless_interrupted<T>(
-        work: impl Future<Output = Result<T, Failed>>,
-    ) -> Result<T, Failed> {
+        work: impl Future<Output = Result<T, ExitError>>,
+    ) -> Result<T, ExitError> {
         tokio::select! {
             result = work => result,
             signal = tokio::signal::ctrl_c() => {
                 signal?;
-                Err(Failed::other("interrupted"))
+                Err(ExitError::other("interrupted"))
             }
         }
     }

@@ -3,54 +3,58 @@
 use std::io::{IsTerminal, StdoutLock, Write};
 use std::process::ExitCode;
 
-use clap::{ArgMatches, Command};
+use clap::value_parser;
 use comfy_table::Table;
+use drumline_consumer::ExitError;
 use drumline_runtime::Environment;
-
 use drumline_runtime::write_json;
 
+use super::common::{A_LOOK_IS_A_RECEIVE, QueueArgs};
 use super::filter::Filter;
 use super::letter::{Done, Letter};
-use super::look::{Look, limit_arg};
+use super::look::Look;
 use super::queue::DeadLetterQueue;
 use super::reasons::Reasons;
-use super::{A_LOOK_IS_A_RECEIVE, common_args};
-use crate::cli::exit::Failed;
-use crate::cli::histories::output_arg;
-use crate::cli::read_tool_settings;
-use crate::cli::words::{brief, now_ms, one_line, table, when};
+use crate::output::Output;
+use crate::words::{brief, now_ms, one_line, table, when};
 
 /// How much of a reason is in the table; JSON has all of it.
 const LONGEST_REASON: usize = 160;
 
-pub(super) fn command() -> Command {
-    Command::new("ls")
-        .about("Lists the dead letters: which jobs, since when, received how often, and why")
-        .after_help(format!(
-            "Examples:\n  \
-             drumline dlq ls --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs\n  \
-             drumline dlq ls --type email.send --reason 'no such user'\n  \
-             drumline dlq ls --older-than 10d --limit 5000\n  \
-             drumline dlq ls --dlq-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs-dlq --output json \\\n    \
-             | jq -r '.why.reason' | sort | uniq -c | sort -rn\n\n\
-             {A_LOOK_IS_A_RECEIVE}\n\n\
-             Receives are told as they were before this look.\n\
-             Exit status: 0 listed, also where nothing was found, 64 bad usage, 69 the queue cannot be reached, 1 anything else."
-        ))
-        .args(common_args())
-        .args(Filter::args())
-        .arg(limit_arg("100"))
-        .arg(output_arg())
+/// Lists the dead letters: which jobs, since when, received how often, and why
+#[derive(Debug, clap::Args)]
+#[command(after_help = format!("\
+Examples:
+  drumline dlq ls --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs
+  drumline dlq ls --type email.send --reason 'no such user'
+  drumline dlq ls --older-than 10d --limit 5000
+  drumline dlq ls --dlq-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs-dlq --output json \\
+    | jq -r '.why.reason' | sort | uniq -c | sort -rn
+
+{A_LOOK_IS_A_RECEIVE}
+
+Receives are counted as they were before this look.
+Exit status: 0 listed, also if nothing was found, 64 bad usage, 69 the queue cannot be reached, 1 anything else."))]
+pub(super) struct LsArgs {
+    #[command(flatten)]
+    queue: QueueArgs,
+    #[command(flatten)]
+    filter: Filter,
+    /// Look at so many messages at most, whether they match or not
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..), default_value = "100")]
+    limit: u32,
+    /// For people, or JSON for programs
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
 }
 
-pub(super) async fn ls(args: &ArgMatches, environment: &Environment) -> Result<ExitCode, Failed> {
-    let settings = read_tool_settings(args, environment)?;
-    let filter = Filter::read(args);
-    let queue = DeadLetterQueue::find(args, &settings).await?;
+pub(super) async fn ls(args: &LsArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
+    let LsArgs { queue, filter, limit, output } = args;
+    let settings = queue.settings.read_for_tool(environment)?;
+    let queue = DeadLetterQueue::find(queue, &settings).await?;
     let mut reasons = Reasons::open(&settings).await?;
-    let limit = args.get_one::<u32>("limit").copied().unwrap_or(1) as usize;
-    let mut look = Look::begin(&queue, limit);
-    let mut list = List::new(args.get_one::<String>("output").is_some_and(|output| output == "json"));
+    let mut look = Look::begin(&queue, *limit as usize);
+    let mut list = List::new(*output == Output::Json);
     let listed = Look::unless_interrupted(async {
         loop {
             let messages = look.more().await?;

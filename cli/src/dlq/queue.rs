@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName as Name;
-use clap::ArgMatches;
-use drumline::message::Intake;
-use drumline::run::{NoopObserver, RAW_TYPE};
+use drumline::{
+    message::Intake,
+    run::{NoopObserver, RAW_TYPE},
+};
+use drumline_consumer::ExitError;
 use drumline_runtime::aws::{AwsQueue, Clients, Redrive, explain, queue_name, queue_url, url_by_arn};
 use drumline_runtime::{Settings, SqsError, intake};
 use url::Url;
 
-use crate::cli::connection::connect_to;
-use crate::cli::exit::Failed;
+use super::common::QueueArgs;
+use crate::connection::connect_to;
 
 /// How long a receive waits. A wait at all has SQS ask all of its servers instead of some; more of it only delays the end.
 pub(super) const WAIT: Duration = Duration::from_secs(1);
@@ -32,10 +34,11 @@ pub(super) struct DeadLetterQueue {
 
 impl DeadLetterQueue {
     /// The one that the command line names, or the DLQ of the only queue of the settings.
-    pub(super) async fn find(args: &ArgMatches, settings: &Settings) -> Result<Self, Failed> {
+    pub(super) async fn find(args: &QueueArgs, settings: &Settings) -> Result<Self, ExitError> {
         let given = args
-            .get_one::<String>("dlq-url")
-            .map(|text| queue_url(text).map_err(|error| Failed::usage(format!("--dlq-url: {error}"))));
+            .dlq_url
+            .as_ref()
+            .map(|text| queue_url(text).map_err(|error| ExitError::usage(format!("--dlq-url: {error}"))));
         let given = given.transpose()?;
         let named = given.as_ref().map_or_else(|| only_queue(settings), Ok)?;
         let (url, clients) = if given.is_some() {
@@ -50,7 +53,7 @@ impl DeadLetterQueue {
             intake.default_type.get_or_insert_with(|| Arc::from(RAW_TYPE));
         }
         match Self::examine(url, clients, intake).await? {
-            (queue, Some(redrive)) if !args.get_flag("force") => Err(refuse_chain(&queue.name, &redrive)),
+            (queue, Some(redrive)) if !args.force => Err(refuse_chain(&queue.name, &redrive)),
             (queue, _) => Ok(queue),
         }
     }
@@ -59,7 +62,7 @@ impl DeadLetterQueue {
         url: String,
         clients: Clients,
         intake: Intake,
-    ) -> Result<(Self, Option<Redrive>), Failed> {
+    ) -> Result<(Self, Option<Redrive>), ExitError> {
         let name = queue_name(&url).to_owned();
         let names = [
             Name::ApproximateNumberOfMessages,
@@ -83,23 +86,23 @@ impl DeadLetterQueue {
 }
 
 /// Looking into a queue with a redrive policy moves messages on, some time.
-fn refuse_chain(name: &str, redrive: &Redrive) -> Failed {
-    Failed::usage(format!(
+fn refuse_chain(name: &str, redrive: &Redrive) -> ExitError {
+    ExitError::usage(format!(
         "{name} has a redrive policy of its own: what is received more than {} times moves on to {}, and a look is a \
          receive. --force looks all the same",
         redrive.max_receive_count, redrive.dead_letter_target_arn
     ))
 }
 
-fn only_queue(settings: &Settings) -> Result<&Url, Failed> {
+fn only_queue(settings: &Settings) -> Result<&Url, ExitError> {
     match &settings.queues[..] {
         [queue] => Ok(&queue.url),
-        [] => Err(Failed::usage(
+        [] => Err(ExitError::usage(
             "no queue is given: name the queue by --queue-url or DRUMLINE_QUEUE_URL, or its DLQ by --dlq-url",
         )),
         many => {
             let names: Vec<&str> = many.iter().map(|queue| queue_name(queue.url.as_str())).collect();
-            Err(Failed::usage(format!(
+            Err(ExitError::usage(format!(
                 "the settings name several queues ({}): say by --queue-url whose DLQ is meant",
                 names.join(", ")
             )))
@@ -107,13 +110,13 @@ fn only_queue(settings: &Settings) -> Result<&Url, Failed> {
     }
 }
 
-async fn of_queue(url: &Url) -> Result<(String, Clients), Failed> {
+async fn of_queue(url: &Url) -> Result<(String, Clients), ExitError> {
     let (clients, url) = connect_to(url, WAIT).await?;
     let name = queue_name(url.as_str());
     let queue = AwsQueue::new(clients.clone(), url.to_string(), Arc::new(NoopObserver));
     let facts = queue.describe().await.map_err(|error| unavailable(name, &error))?;
     let Some(redrive) = facts.redrive else {
-        return Err(Failed::usage(format!(
+        return Err(ExitError::usage(format!(
             "{name} has no redrive policy, so it has no DLQ; where it is the DLQ itself, name it by --dlq-url"
         )));
     };
@@ -121,6 +124,6 @@ async fn of_queue(url: &Url) -> Result<(String, Clients), Failed> {
     Ok((url.map_err(|error| unavailable(name, &error))?, clients))
 }
 
-pub(super) fn unavailable(name: &str, error: &SqsError) -> Failed {
-    Failed::sqs(error.kind, format!("{name} cannot be looked into: {}", error.text))
+pub(super) fn unavailable(name: &str, error: &SqsError) -> ExitError {
+    ExitError::sqs(error.kind, format!("{name} cannot be looked into: {}", error.text))
 }

@@ -1,13 +1,13 @@
 //! Asks for the histories of dead letters, for as long as somebody answers: a list without reasons is better than none.
 
+use drumline_consumer::ExitError;
 use drumline_runtime::Settings;
 use drumline_store::Location;
 use futures_util::future::join_all;
 
 use super::letter::Letter;
-use crate::cli::exit::Failed;
-use crate::cli::histories::{Histories, Silence};
-use crate::cli::words::note;
+use crate::histories::{Histories, Silence};
+use crate::words::note;
 
 /// Who is asked for histories.
 pub(super) struct Reasons {
@@ -17,12 +17,12 @@ pub(super) struct Reasons {
 }
 
 impl Reasons {
-    pub(super) async fn open(settings: &Settings) -> Result<Self, Failed> {
+    pub(super) async fn open(settings: &Settings) -> Result<Self, ExitError> {
         match Histories::open(settings).await {
             Ok(histories) => Ok(Self { histories: Some(histories), silence: None }),
             // With memory: nobody can be asked where the worker has no address, and that is right for a worker.
             Err(Silence::Settings(text)) if settings.store.location != Location::Memory => {
-                Err(Failed::usage(text))
+                Err(ExitError::usage(text))
             }
             Err(silence) => Ok(Self { histories: None, silence: Some(silence.text().to_owned()) }),
         }

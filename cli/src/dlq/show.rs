@@ -4,52 +4,58 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::{Arg, ArgMatches, Command};
+use clap::value_parser;
 use drumline::message::{Attribute, AttributeValue};
+use drumline_consumer::ExitError;
+use drumline_consumer::job_view::JobView;
 use drumline_runtime::Environment;
+use drumline_runtime::write_json;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use drumline_runtime::write_json;
-
+use super::common::{A_LOOK_IS_A_RECEIVE, QueueArgs};
 use super::letter::{Letter, Summary, millis};
-use super::look::{Look, limit_arg};
+use super::look::Look;
 use super::pretty::pretty;
 use super::queue::DeadLetterQueue;
 use super::reasons::Reasons;
-use super::{A_LOOK_IS_A_RECEIVE, common_args};
-use crate::cli::exit::Failed;
-use crate::cli::histories::output_arg;
-use crate::cli::job_text::write_job;
-use crate::cli::read_tool_settings;
-use crate::cli::words::{count, now_ms, one_line, rfc3339, when};
-use crate::job_view::JobView;
+use crate::job_text::write_job;
+use crate::output::Output;
+use crate::words::{count, now_ms, one_line, rfc3339, when};
 
-pub(super) fn command() -> Command {
-    Command::new("show")
-        .about("Everything of one dead letter: body, attributes, history")
-        .after_help(format!(
-            "Examples:\n  \
-             drumline dlq show 7ae2c3f4-0f6c-4a3e-9d0f-5a7f0f8f2b11 --queue-url https://sqs.…/jobs\n  \
-             drumline dlq show 01JQ3ZC5T8M1Y4 --output json | jq -r .body > body.json\n\n\
-             It shows the body, because it is asked for. Bodies should hold no secrets; this one may.\n\n\
-             SQS finds nothing by id, so messages are looked at until it is found.\n\n\
-             {A_LOOK_IS_A_RECEIVE}\n\n\
-             Exit status: 0 shown, 1 not found, 64 bad usage, 69 the queue cannot be reached."
-        ))
-        .arg(Arg::new("id").value_name("ID").required(true).help("The message's id, or the job's"))
-        .args(common_args())
-        .arg(limit_arg("1000"))
-        .arg(output_arg())
+/// Everything of one dead letter: body, attributes, history
+#[derive(Debug, clap::Args)]
+#[command(after_help = format!("\
+Examples:
+  drumline dlq show 7ae2c3f4-0f6c-4a3e-9d0f-5a7f0f8f2b11 --queue-url https://sqs.…/jobs
+  drumline dlq show 01JQ3ZC5T8M1Y4 --output json | jq -r .body > body.json
+
+It shows the body, because it is asked for. Bodies should hold no secrets; this one may.
+
+SQS finds nothing by id, so messages are looked at until it is found.
+
+{A_LOOK_IS_A_RECEIVE}
+
+Exit status: 0 shown, 1 not found, 64 bad usage, 69 the queue cannot be reached."))]
+pub(super) struct ShowArgs {
+    /// The message's id, or the job's
+    id: String,
+    #[command(flatten)]
+    queue: QueueArgs,
+    /// Look at so many messages at most, whether they match or not
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..), default_value = "1000")]
+    limit: u32,
+    /// For people, or JSON for programs
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
 }
 
-pub(super) async fn show(args: &ArgMatches, environment: &Environment) -> Result<ExitCode, Failed> {
-    let settings = read_tool_settings(args, environment)?;
-    let id = args.get_one::<String>("id").map(String::as_str).unwrap_or_default();
-    let queue = DeadLetterQueue::find(args, &settings).await?;
+pub(super) async fn show(args: &ShowArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
+    let ShowArgs { id, queue, limit, output } = args;
+    let settings = queue.settings.read_for_tool(environment)?;
+    let queue = DeadLetterQueue::find(queue, &settings).await?;
     let mut reasons = Reasons::open(&settings).await?;
-    let limit = args.get_one::<u32>("limit").copied().unwrap_or(1) as usize;
-    let mut look = Look::begin(&queue, limit);
+    let mut look = Look::begin(&queue, *limit as usize);
     let found = Look::unless_interrupted(async {
         loop {
             let messages = look.more().await?;
@@ -69,16 +75,16 @@ pub(super) async fn show(args: &ArgMatches, environment: &Environment) -> Result
     let seen = look.seen();
     look.end(found.is_ok(), None).await;
     let Some(letter) = found? else {
-        return Err(Failed::other(format!(
+        return Err(ExitError::other(format!(
             "no message and no job {id} among the {} of {} that were looked at",
             count(seen, "message"),
             queue.name
         )));
     };
     let mut out = io::stdout().lock();
-    if args.get_one::<String>("output").is_some_and(|output| output == "json") {
+    if *output == Output::Json {
         let all = All::of(&letter);
-        write_json(&mut out, &all).map_err(|error| Failed::other(error.to_string()))?;
+        write_json(&mut out, &all).map_err(|error| ExitError::other(error.to_string()))?;
         writeln!(out)?;
     } else {
         let is_terminal = out.is_terminal();
@@ -193,7 +199,7 @@ mod tests {
     use drumline_store::JobState;
 
     use super::*;
-    use crate::job_view::examples::{attempt, claim, job};
+    use crate::examples::{attempt, claim, job};
 
     const NOW: u64 = 1_700_000_000_000;
 

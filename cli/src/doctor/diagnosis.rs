@@ -1,17 +1,10 @@
 //! What is wrong with templates and with live queues, by one set of rules.
 
-mod lambda_api;
-mod live;
-mod observed;
-mod preflight;
-
 use drumline_infra_rules::Finding;
 use drumline_runtime::Advice;
 use serde::Serialize;
 
-pub(crate) use live::{Examined, examine};
-pub(crate) use observed::observe;
-pub(crate) use preflight::{Check, Preflight, Verdict, check_process, check_queue};
+use crate::preflight::{Check, Verdict};
 
 /// Something that is wrong, wherever it was found.
 #[derive(Debug, Serialize)]

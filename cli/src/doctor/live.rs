@@ -9,7 +9,7 @@ use drumline_runtime::SqsError;
 use drumline_runtime::aws::{Clients, explain, url_by_arn};
 use serde_json::{Map, Value, json};
 
-use super::Diagnosis;
+use super::diagnosis::Diagnosis;
 use super::lambda_api::{LambdaApi, Mapping};
 
 /// The rules whose facts SQS and Lambda tell. The others are about how a template is written, or about what is not asked.

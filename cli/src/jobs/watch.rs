@@ -4,17 +4,16 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use clap::ArgMatches;
+use drumline_consumer::ExitError;
+use drumline_consumer::job_view::{JobView, ShownState};
 use drumline_runtime::Environment;
 use drumline_store::ProgressRecord;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{asked, unknown};
-use crate::cli::exit::Failed;
-use crate::cli::histories::Silence;
-use crate::cli::job_text::{line, stamped};
-use crate::cli::words::{note, now_ms, one_line};
-use crate::job_view::{JobView, ShownState};
+use super::lookup::{JobArgs, WHO_IS_ASKED, unknown};
+use crate::histories::Silence;
+use crate::job_text::{line, stamped};
+use crate::words::{note, now_ms, one_line};
 
 /// How often is asked. Progress is written once a second.
 const LOOK: Duration = Duration::from_millis(500);
@@ -25,7 +24,27 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What shells give to what Ctrl-C has ended: 128 and the signal's number.
 const INTERRUPTED: u8 = 130;
 
-pub(super) async fn watch(args: &ArgMatches, environment: &Environment) -> Result<ExitCode, Failed> {
+/// Follows a job to its end
+#[derive(Debug, clap::Args)]
+#[command(after_help = format!("\
+On a terminal the last line moves; elsewhere there is a line for each change.
+
+Examples:
+  drumline jobs watch 01JQ3ZC5T8M1Y4
+  drumline jobs watch 01JQ3ZC5T8M1Y4 && echo done || echo failed
+
+{WHO_IS_ASKED}
+
+A message that the redrive policy takes because it was received too often leaves its job waiting, since SQS notifies no worker \
+of it: see `drumline dlq ls`.
+
+Exit status: 0 it is done, 1 it has failed or nothing is known of it, 64 bad usage, 69 nothing answers, 130 after Ctrl-C."))]
+pub(super) struct WatchArgs {
+    #[command(flatten)]
+    job: JobArgs,
+}
+
+pub(super) async fn watch(args: &WatchArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
     tokio::select! {
         result = follow(args, environment) => result,
         signal = tokio::signal::ctrl_c() => {
@@ -35,8 +54,8 @@ pub(super) async fn watch(args: &ArgMatches, environment: &Environment) -> Resul
     }
 }
 
-async fn follow(args: &ArgMatches, environment: &Environment) -> Result<ExitCode, Failed> {
-    let (id, mut filter, histories) = asked(args, environment).await?;
+async fn follow(args: &WatchArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
+    let (id, mut filter, histories) = args.job.open(environment).await?;
     let Some(mut job) = histories.job(id, &filter).await? else {
         return Err(unknown(id, &filter, &histories).await);
     };
@@ -97,7 +116,7 @@ impl Screen {
     }
 
     /// Goes on without an answer, for a while.
-    fn wait(&mut self, since: &mut Option<Instant>, silence: Silence) -> Result<(), Failed> {
+    fn wait(&mut self, since: &mut Option<Instant>, silence: Silence) -> Result<(), ExitError> {
         let first = since.is_none();
         let since = since.get_or_insert_with(Instant::now);
         if since.elapsed() > PATIENCE || matches!(silence, Silence::Settings(_)) {

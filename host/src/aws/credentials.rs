@@ -40,6 +40,14 @@ pub(super) fn kind(error: &(dyn Error + 'static)) -> Option<SqsErrorKind> {
     })
 }
 
+/// The words by which the SDK reports a profile that it is built without support for.
+const FEATURE_MISSING: &str = "following cargo feature(s) enabled";
+
+/// Returns true for the words of an error that the feature `sign-in` would have prevented.
+pub(super) fn is_sign_in_missing(words: &str) -> bool {
+    words.contains(FEATURE_MISSING)
+}
+
 fn of_provider<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a CredentialsError> {
     error.downcast_ref().or_else(|| of_provider(error.source()?))
 }

@@ -25,7 +25,7 @@ where
         }
         _ => with_causes(error),
     };
-    let advice = advice(kind);
+    let advice = if credentials::is_sign_in_missing(&what) { SIGN_IN_MISSING } else { advice(kind) };
     let text =
         if advice.is_empty() { format!("{action}: {what}") } else { format!("{action}: {what}; {advice}") };
     SqsError { retry_after: retry_after(error), ..SqsError::new(kind, text) }
@@ -120,6 +120,10 @@ pub(super) fn is_gone(code: &str, message: Option<&str>) -> bool {
     let by_words = || code == "InvalidParameterValue" && message.is_some_and(|text| text.contains(NOT_OURS));
     matches!(code, "ReceiptHandleIsInvalid" | "MessageNotInflight") || by_words()
 }
+
+/// The advice for a profile that this build cannot read.
+const SIGN_IN_MISSING: &str = "this program is built without what the profile needs: build it with the feature `sign-in` of \
+     drumline-cli or drumline-consumer, or give it a profile with a role or keys";
 
 fn advice(kind: SqsErrorKind) -> &'static str {
     match kind {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use aws_smithy_types::base64;
-use drumline::Failure;
-use drumline::core::MAX_CHECKPOINT_BYTES;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use drumline::{Failure, core::MAX_CHECKPOINT_BYTES};
 
 /// The most groups of a report: far more than anybody reads.
 pub(super) const MAX_GROUPS: usize = 1_000;
@@ -91,12 +91,12 @@ impl Totals {
     pub(super) fn pack(&self) -> (Vec<String>, String) {
         let names = self.groups.keys().map(|name| name.clone().into_string()).collect();
         let packed: Vec<u8> = self.groups.values().copied().flat_map(pack).collect();
-        (names, base64::encode(packed))
+        (names, STANDARD.encode(packed))
     }
 
     /// `None` where the two are not what [`pack`](Self::pack) made.
     pub(super) fn unpack(names: Vec<String>, packed: &str) -> Option<Self> {
-        let packed = base64::decode(packed).ok()?;
+        let packed = STANDARD.decode(packed).ok()?;
         let (totals, rest) = packed.as_chunks::<PACKED_BYTES>();
         if totals.len() != names.len() || !rest.is_empty() {
             return None;

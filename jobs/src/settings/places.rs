@@ -7,12 +7,16 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::reader::Reader;
-use super::{CONFIG, FILE_ROOT, MAIL_OUTBOX, MAIL_TEMPLATES, MailRoute, MailSettings};
+use super::{CONFIG, FILE_ROOT};
+#[cfg(feature = "mail")]
+use super::{MAIL_OUTBOX, MAIL_TEMPLATES, MailRoute, MailSettings};
+#[cfg(feature = "mail")]
 use crate::email::USERS;
 
-/// Adds a problem for each of the operator's places that the file root contains or lies in. Paths are compared without
-/// symbolic links.
-pub(super) fn check(
+/// Adds a problem for each of the mail's places that the file root contains or lies in. Paths are compared without symbolic
+/// links.
+#[cfg(feature = "mail")]
+pub(super) fn check_mail(
     read: &mut Reader<impl Fn(&str) -> Option<String>>,
     file_root: &Path,
     mail: &MailSettings,
@@ -40,19 +44,14 @@ pub(super) fn check(
     if let MailRoute::Outbox(outbox) = &mail.route {
         apart(MAIL_OUTBOX, "the outbox", outbox, false);
     }
-    // The folder of the file may be the one that the jobs' folder lies in, as `./drumline.toml` and `./data`.
-    if let Some(config) = read.get(CONFIG).and_then(|path| std::path::absolute(path).ok()) {
-        apart_from_config(read, file_root, &root, &config);
-    }
 }
 
-fn apart_from_config(
-    read: &mut Reader<impl Fn(&str) -> Option<String>>,
-    file_root: &Path,
-    root: &Path,
-    config: &Path,
-) {
-    if spellings(config).iter().any(|path| path.starts_with(root)) {
+/// Adds a problem if the file root contains the settings file. The folder of the file may be the one that the jobs' folder
+/// lies in, as `./drumline.toml` and `./data`.
+pub(super) fn check_config(read: &mut Reader<impl Fn(&str) -> Option<String>>, file_root: &Path) {
+    let Some(config) = read.get(CONFIG).and_then(|path| std::path::absolute(path).ok()) else { return };
+    let root = real(file_root);
+    if spellings(&config).iter().any(|path| path.starts_with(&root)) {
         read.problem(
             FILE_ROOT,
             format!(
@@ -87,7 +86,7 @@ fn real(path: &Path) -> PathBuf {
     path.to_owned()
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "mail"))]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use std::fs;

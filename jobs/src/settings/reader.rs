@@ -1,8 +1,11 @@
 //! Reads settings one by one, and keeps what is wrong with them.
 
+#[cfg(feature = "images")]
 use std::num::NonZeroU64;
+#[cfg(feature = "images")]
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+#[cfg(feature = "images")]
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -36,6 +39,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         })
     }
 
+    #[cfg(feature = "images")]
     pub(super) fn count(&mut self, name: &'static str, default: NonZeroU64) -> u64 {
         let Some(value) = self.get(name) else { return default.get() };
         NonZeroU64::from_str(&value)
@@ -47,6 +51,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     }
 
     /// A whole number of a range.
+    #[cfg(feature = "images")]
     pub(super) fn within(&mut self, name: &'static str, default: u64, range: RangeInclusive<u64>) -> u64 {
         let Some(value) = self.get(name) else { return default };
         match value.parse() {

@@ -7,7 +7,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use bytes::{Bytes, BytesMut};
 use drumline::Failure;
 
-use super::objects::{broken_off, failure};
+use super::objects::{Objects, broken_off, failure};
 use super::stream::Version;
 
 /// The longest `ETag` that is kept, in bytes: S3's have 34 and a little.
@@ -33,7 +33,23 @@ pub(crate) struct ObjectStream {
     fruitful: bool,
 }
 
-pub(super) async fn open(client: Client, bucket: &str, key: &str) -> Result<ObjectStream, Failure> {
+impl Objects {
+    pub(super) async fn open(&self, bucket: &str, key: &str) -> Result<ObjectStream, Failure> {
+        open(self.client().await?.clone(), bucket, key).await
+    }
+
+    pub(super) async fn reopen(
+        &self,
+        bucket: &str,
+        key: &str,
+        version: &Version,
+        offset: u64,
+    ) -> Result<Option<ObjectStream>, Failure> {
+        reopen(self.client().await?.clone(), bucket, key, version, offset).await
+    }
+}
+
+async fn open(client: Client, bucket: &str, key: &str) -> Result<ObjectStream, Failure> {
     let request = client.get_object().bucket(bucket).key(key);
     let object = request.send().await.map_err(|error| failure("read", &name(bucket, key), &error))?;
     let etag = object.e_tag().filter(|etag| etag.len() <= MAX_ETAG_BYTES);
@@ -51,7 +67,7 @@ pub(super) async fn open(client: Client, bucket: &str, key: &str) -> Result<Obje
     })
 }
 
-pub(super) async fn reopen(
+async fn reopen(
     client: Client,
     bucket: &str,
     key: &str,

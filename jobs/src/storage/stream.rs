@@ -5,7 +5,10 @@ use drumline::{Context, Failure};
 use serde::{Deserialize, Serialize};
 
 use super::file_stream::FileStream;
+#[cfg(feature = "s3")]
 use super::object_stream::ObjectStream;
+#[cfg(not(feature = "s3"))]
+use super::objects::ObjectStream;
 
 /// What tells a source from what it was before or will be later: an object's `ETag`; a file's length and modification
 /// time.

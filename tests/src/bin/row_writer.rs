@@ -38,6 +38,6 @@ fn main() -> ExitCode {
     if drumline_consumer::variable("AWS_LAMBDA_RUNTIME_API").is_some() {
         drumline_lambda::App::new(router).main()
     } else {
-        drumline_consumer::App::new(router).main()
+        drumline_cli::App::new(router).main()
     }
 }

@@ -102,12 +102,12 @@ impl Worker {
             Some(concurrency) => {
                 let http_addr = free_address()?;
                 let mut command = Command::new(noop);
-                forget_settings(&mut command).args(["run", "--queue-url", queue_url]).args([
-                    "--concurrency",
-                    concurrency,
-                    "--http-addr",
-                    &http_addr,
-                ]);
+                // The other build may have a command line: then it takes the argument.
+                forget_settings(&mut command)
+                    .arg("run")
+                    .env("DRUMLINE_QUEUE_URL", queue_url)
+                    .env("DRUMLINE_CONCURRENCY", concurrency)
+                    .env("DRUMLINE_HTTP_ADDR", &http_addr);
                 (command, Counts::Metrics(format!("http://{http_addr}/metrics")))
             }
         };

@@ -1,4 +1,5 @@
-//! The crates that must stay free of runtimes and I/O, also through what they depend on.
+//! The crates that must stay free of runtimes and I/O, and the arrows between crates: what none may depend on, also through
+//! other crates.
 //!
 //! `cargo tree` answers this exactly: it resolves features for the one crate that is asked about, while
 //! `cargo metadata` unites those of the whole workspace.
@@ -10,17 +11,26 @@ use crate::project;
 /// What one crate may not have in its tree of normal and build dependencies, on any platform.
 pub(crate) struct Rule {
     package: &'static str,
-    features: &'static str,
+    features: &'static [&'static str],
     /// Names; one that ends in `*` stands for all that begin so.
     banned: &'static [&'static str],
     reason: &'static str,
 }
 
+const ALL_FEATURES: &[&str] = &["--all-features"];
+const NO_FEATURES: &[&str] = &["--no-default-features"];
+/// What only sample jobs need.
+const HEAVY: &[&str] = &["image", "ravif", "webp", "lettre", "aws-sdk-s3"];
+const HEAVY_REASON: &str = "what is released runs no image codec, no mail client and no client of S3";
+/// What is released: `bin` without `demo`.
+const RELEASED: &[&str] = &["--no-default-features", "--features", "bin"];
+
 pub(crate) const RULES: &[Rule] = &[
     Rule {
         package: "drumline",
-        features: "--all-features",
+        features: ALL_FEATURES,
         banned: &[
+            "drumline-*",
             "tokio*",
             "async-std",
             "async-io",
@@ -49,16 +59,74 @@ pub(crate) const RULES: &[Rule] = &[
     },
     Rule {
         package: "drumline-queue",
-        features: "--no-default-features",
+        features: NO_FEATURES,
         banned: &["tokio*", "async-std", "smol", "mio", "socket2", "hyper*", "axum*", "aws-*"],
         reason: "without its HTTP endpoint the queue is plain data that any runtime can hold",
     },
     Rule {
         package: "drumline-lambda",
-        features: "--all-features",
+        features: ALL_FEATURES,
         banned: &["aws-sdk-sso", "aws-sdk-ssooidc", "aws-sdk-signin"],
         reason: "a function has its role's credentials, and its size is part of every cold start",
     },
+    Rule {
+        package: "drumline-store",
+        features: ALL_FEATURES,
+        banned: &["drumline-runtime", "drumline-consumer", "drumline-lambda", "drumline-cli"],
+        reason: "arrows point inward: a store knows no host",
+    },
+    Rule {
+        package: "drumline-runtime",
+        features: ALL_FEATURES,
+        banned: &[
+            "drumline-consumer",
+            "drumline-lambda",
+            "drumline-cli",
+            "drumline-producer",
+            "drumline-queue",
+        ],
+        reason: "arrows point inward: what the hosts share knows no host",
+    },
+    Rule {
+        package: "drumline-consumer",
+        features: ALL_FEATURES,
+        banned: &[
+            "drumline-cli",
+            "drumline-producer",
+            "drumline-lambda",
+            "drumline-jobs",
+            "drumline-infra-rules",
+            "drumline-queue",
+            "clap*",
+            "comfy-table",
+            "indicatif",
+            "hcl-rs",
+            "ulid",
+            "axum-macros",
+        ],
+        reason: "a service that links the consumer gets no command line, no rules and no embedded queue",
+    },
+    Rule {
+        package: "drumline-producer",
+        features: ALL_FEATURES,
+        banned: &["drumline-consumer", "drumline-lambda", "drumline-cli", "drumline-queue", "clap*"],
+        reason: "what sends jobs does not consume them",
+    },
+    Rule {
+        package: "drumline-cli",
+        features: NO_FEATURES,
+        banned: &[
+            "drumline-infra-rules",
+            "drumline-queue",
+            "drumline-jobs",
+            "drumline-lambda",
+            "hcl-rs",
+            "aws-sdk-sso",
+        ],
+        reason: "a service chooses what its command line brings: `doctor`, `dev`, `sign-in`, stores",
+    },
+    Rule { package: "drumline-cli", features: RELEASED, banned: HEAVY, reason: HEAVY_REASON },
+    Rule { package: "drumline-lambda", features: RELEASED, banned: HEAVY, reason: HEAVY_REASON },
 ];
 
 impl Rule {
@@ -76,7 +144,8 @@ impl Rule {
 
     fn tree(&self, more: &[&str]) -> Result<String> {
         let output = project::cargo()
-            .args(["tree", "--package", self.package, self.features])
+            .args(["tree", "--package", self.package])
+            .args(self.features)
             .args(["--edges", "normal,build", "--target", "all", "--format", "{p}"])
             .args(more)
             .output()
@@ -122,7 +191,7 @@ mod tests {
 
     const RULE: Rule = Rule {
         package: "core",
-        features: "--all-features",
+        features: ALL_FEATURES,
         banned: &["tokio*", "aws-*", "time"],
         reason: "it is a test",
     };
@@ -144,7 +213,7 @@ mod tests {
     #[test]
     fn a_real_tree_is_read_and_its_chain_shown() {
         // xtask's own tree certainly holds clap.
-        let rule = Rule { package: "xtask", features: "--all-features", banned: &["clap"], reason: "a test" };
+        let rule = Rule { package: "xtask", features: ALL_FEATURES, banned: &["clap"], reason: "a test" };
         let violations = rule.check().unwrap();
         assert_eq!(violations.len(), 1, "{violations:?}");
         assert!(violations[0].starts_with("xtask depends on clap@"), "{violations:?}");

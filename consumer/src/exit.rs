@@ -1,10 +1,11 @@
-//! How a command ends: what it says, and with which status.
+//! The end of a program: its exit status, and its last words.
+
+use std::process::ExitCode;
 
 use drumline_runtime::SqsErrorKind;
 use drumline_store::OpenError;
-use std::process::ExitCode;
 
-use crate::consumer::StartError;
+use crate::start_error::StartError;
 
 /// `EX_USAGE`: bad configuration or usage.
 const USAGE: u8 = 64;
@@ -12,28 +13,33 @@ const USAGE: u8 = 64;
 /// `EX_UNAVAILABLE`: a service is unavailable.
 const UNAVAILABLE: u8 = 69;
 
-/// A command that did not do what it was to do.
-#[derive(Debug)]
-pub(super) struct Failed {
+/// An error that ends the program, with the exit status that it stands for.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub struct ExitError {
     status: u8,
     text: String,
 }
 
-impl Failed {
-    pub(super) fn usage(text: impl Into<String>) -> Self {
+impl ExitError {
+    /// Bad configuration or usage: status 64.
+    pub fn usage(text: impl Into<String>) -> Self {
         Self { status: USAGE, text: text.into() }
     }
 
-    pub(super) fn unavailable(text: impl Into<String>) -> Self {
+    /// An unavailable service: status 69.
+    pub fn unavailable(text: impl Into<String>) -> Self {
         Self { status: UNAVAILABLE, text: text.into() }
     }
 
-    pub(super) fn other(text: impl Into<String>) -> Self {
+    /// Any other error: status 1.
+    pub fn other(text: impl Into<String>) -> Self {
         Self { status: 1, text: text.into() }
     }
 
-    /// By what kind of SQS error it is: no queue and no access are as unavailable as no network.
-    pub(super) fn sqs(kind: SqsErrorKind, text: impl Into<String>) -> Self {
+    /// An error of SQS of this kind. A missing queue and a missing permission count as unavailable, as a missing network
+    /// does.
+    pub fn sqs(kind: SqsErrorKind, text: impl Into<String>) -> Self {
         match kind {
             SqsErrorKind::Gone | SqsErrorKind::Other => Self::other(text),
             SqsErrorKind::NoQueue
@@ -50,14 +56,15 @@ impl Failed {
         }
     }
 
-    #[allow(clippy::print_stderr, reason = "the last word of a command")]
-    pub(super) fn report(self) -> ExitCode {
+    /// Prints the error to standard error. Returns its exit status.
+    #[allow(clippy::print_stderr, reason = "the last word of a program")]
+    pub fn report(self) -> ExitCode {
         eprintln!("drumline: {}", self.text);
         ExitCode::from(self.status)
     }
 }
 
-impl From<StartError> for Failed {
+impl From<StartError> for ExitError {
     fn from(error: StartError) -> Self {
         let text = error.to_string();
         match error {
@@ -70,18 +77,8 @@ impl From<StartError> for Failed {
     }
 }
 
-impl From<std::io::Error> for Failed {
+impl From<std::io::Error> for ExitError {
     fn from(error: std::io::Error) -> Self {
         Self::other(error.to_string())
-    }
-}
-
-/// Help and version are answers; anything else that clap stops at is bad usage.
-pub(super) fn usage(error: &clap::Error) -> ExitCode {
-    // Where even that cannot be printed, the status has to do.
-    let _ = error.print();
-    match error.kind() {
-        clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion => ExitCode::SUCCESS,
-        _ => ExitCode::from(USAGE),
     }
 }

@@ -1,0 +1,39 @@
+//! The common part of the commands: which DLQ, and who knows its messages' histories.
+
+use crate::histories::HistorySettings;
+use crate::settings_args::{Choice, SettingsArgs};
+
+/// The end of every command's help. Paragraphs are lines, since a terminal is as wide as it is.
+pub(super) const A_LOOK_IS_A_RECEIVE: &str = "\
+SQS has no way to look into a queue but to receive from it. So every look adds one to the receive count of the messages it \
+shows, and hides them from everybody else until it ends, when they are put back. It deletes and moves nothing. Where the \
+DLQ has a redrive policy of its own, looks can move its messages on: then nothing is done without --force. A FIFO queue \
+shows no more than the first ten messages of each group at a time.\n\n\
+Why a message is there comes from the history in the store (DRUMLINE_STORE_URL). Where that is memory:, the history is in \
+the worker's memory, and the worker at DRUMLINE_HTTP_ADDR is asked, if it answers. Messages that were copied \
+(DRUMLINE_PERMANENT_FAILURES=dead-letter) carry their reason with them.\n\n\
+It needs sqs:ReceiveMessage, sqs:ChangeMessageVisibility and sqs:GetQueueAttributes on the DLQ, and without --dlq-url also \
+sqs:GetQueueUrl there and sqs:GetQueueAttributes on its queue.";
+
+/// A dead-letter queue that is looked into.
+#[derive(Debug, clap::Args)]
+pub(super) struct QueueArgs {
+    /// The DLQ itself, if it is not to be found by its queue's redrive policy
+    #[arg(long, value_name = "URL")]
+    pub(super) dlq_url: Option<String>,
+    /// Look also if the DLQ has a redrive policy, so that looks may move its messages on
+    #[arg(long)]
+    pub(super) force: bool,
+    #[command(flatten)]
+    pub(super) settings: SettingsArgs<QueueAndHistories>,
+}
+
+/// The settings by which a queue and its messages' histories are found.
+#[derive(Debug)]
+pub(super) enum QueueAndHistories {}
+
+impl Choice for QueueAndHistories {
+    fn includes(key: &str) -> bool {
+        key == "queue_url" || HistorySettings::includes(key)
+    }
+}

@@ -1,0 +1,100 @@
+//! The settings as flags of a command: one for each row of the table of settings, and `--config`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::path::PathBuf;
+
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
+use drumline_consumer::ExitError;
+use drumline_runtime::{Environment, Problems, SETTINGS, Setting, Settings};
+
+/// Chooses the settings for which a command has flags.
+pub(crate) trait Choice {
+    /// Returns true if the command has a flag for the setting with this key.
+    fn includes(key: &str) -> bool;
+}
+
+/// Every setting, as `run` takes them.
+#[derive(Debug)]
+pub(crate) enum Every {}
+
+impl Choice for Every {
+    fn includes(_key: &str) -> bool {
+        true
+    }
+}
+
+/// The flags that a command line sets.
+pub(crate) struct SettingsArgs<C> {
+    /// By the key of the setting.
+    flags: BTreeMap<String, String>,
+    file: Option<PathBuf>,
+    choice: PhantomData<fn() -> C>,
+}
+
+/// Keys only: values may be secret.
+impl<C> fmt::Debug for SettingsArgs<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.flags.keys()).finish()
+    }
+}
+
+impl<C> SettingsArgs<C> {
+    /// Reads the settings of a consumer from these flags, the environment and the file.
+    pub(crate) fn read(&self, environment: &Environment) -> Result<Settings, Problems> {
+        environment.settings(&self.flags, self.file.as_deref())
+    }
+
+    /// Reads the settings of a command that may need no queue.
+    pub(crate) fn read_for_tool(&self, environment: &Environment) -> Result<Settings, ExitError> {
+        environment
+            .settings_of_tool(&self.flags, self.file.as_deref())
+            .map_err(|problems| ExitError::usage(problems.to_string()))
+    }
+}
+
+impl<C: Choice> Args for SettingsArgs<C> {
+    fn augment_args(command: Command) -> Command {
+        let config = Arg::new("config")
+            .long("config")
+            .value_name("FILE")
+            .value_parser(value_parser!(PathBuf))
+            .help("Settings as TOML [env: DRUMLINE_CONFIG]");
+        command.arg(config).args(SETTINGS.iter().filter(|setting| C::includes(setting.key)).map(flag))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<C: Choice> FromArgMatches for SettingsArgs<C> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let chosen = SETTINGS.iter().filter(|setting| C::includes(setting.key));
+        let given = |setting: &Setting| {
+            Some((setting.key.to_owned(), matches.get_one::<String>(setting.key)?.clone()))
+        };
+        Ok(Self {
+            flags: chosen.filter_map(given).collect(),
+            file: matches.get_one("config").cloned(),
+            choice: PhantomData,
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+fn flag(setting: &Setting) -> Arg {
+    let default = setting.default.map(|text| format!(" [default: {text}]")).unwrap_or_default();
+    let arg = Arg::new(setting.key).long(setting.flag()).value_name(setting.value);
+    let arg = arg.help(format!("{} [env: {}]{default}", setting.help, setting.variable()));
+    if setting.is_switch() {
+        arg.num_args(0..=1).require_equals(true).default_missing_value("true")
+    } else {
+        arg
+    }
+}

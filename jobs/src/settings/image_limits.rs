@@ -1,0 +1,45 @@
+//! The bounds of source images, and of the memory that decoded ones take.
+
+use std::num::NonZeroU64;
+
+use super::reader::Reader;
+use super::{IMAGE_MEMORY, MAX_PIXELS, MAX_SOURCE_BYTES};
+
+/// 100 megapixels: above any camera in common use. Decoded, that is 300 to 400 MB.
+const DEFAULT_MAX_PIXELS: NonZeroU64 = NonZeroU64::new(100_000_000).expect("not zero");
+
+/// 32 MiB: a JPEG of 100 megapixels fits.
+const DEFAULT_MAX_SOURCE_BYTES: NonZeroU64 = NonZeroU64::new(32 * 1024 * 1024).expect("not zero");
+
+/// 512 MiB: a source of the most pixels fits, with four channels, and what is made of it if that is small.
+const DEFAULT_IMAGE_MEMORY: u64 = 512 * 1024 * 1024;
+
+/// The least memory for images: below it, not even a decoder's tables and a thumbnail fit.
+const MIN_IMAGE_MEMORY: u64 = 32 * 1024 * 1024;
+
+/// The most memory for images: far beyond any machine's.
+const MAX_IMAGE_MEMORY: u64 = 1024 * 1024 * 1024 * 1024;
+
+/// How large a source image may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ImageLimits {
+    pub(crate) pixels: u64,
+    pub(crate) source_bytes: u64,
+    /// Of all decoded images at once.
+    pub(crate) memory: u64,
+}
+
+impl ImageLimits {
+    pub(super) const DEFAULT: Self = Self {
+        pixels: DEFAULT_MAX_PIXELS.get(),
+        source_bytes: DEFAULT_MAX_SOURCE_BYTES.get(),
+        memory: DEFAULT_IMAGE_MEMORY,
+    };
+
+    pub(super) fn read(read: &mut Reader<impl Fn(&str) -> Option<String>>) -> Self {
+        let pixels = read.count(MAX_PIXELS, DEFAULT_MAX_PIXELS);
+        let source_bytes = read.count(MAX_SOURCE_BYTES, DEFAULT_MAX_SOURCE_BYTES);
+        let memory = read.within(IMAGE_MEMORY, DEFAULT_IMAGE_MEMORY, MIN_IMAGE_MEMORY..=MAX_IMAGE_MEMORY);
+        Self { pixels, source_bytes, memory }
+    }
+}
