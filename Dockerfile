@@ -15,8 +15,8 @@ COPY . .
 # The cache mounts keep what is built from one build of the image to the next.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/build/target \
-    cargo build --release --locked --package drumline-cli --no-default-features --features "$FEATURES" && \
-    cp target/release/drumline /drumline
+    cargo build --profile dist --locked --package drumline-cli --no-default-features --features "$FEATURES" && \
+    cp target/dist/drumline /drumline
 
 # C library and root certificates, and nothing to run but what is put there.
 FROM gcr.io/distroless/cc-debian12:nonroot

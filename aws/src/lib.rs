@@ -1,7 +1,4 @@
-//! How a process reaches AWS, the same for every client in it: SQS, DynamoDB, S3, and what credentials are fetched with.
-//!
-//! It reads AWS's own settings (`AWS_*`, the shared config file, `HTTPS_PROXY`) and refuses unusable ones with the name of the
-//! variable, where the SDK would ignore them, fail at the first request, or panic.
+#![doc = include_str!("../README.md")]
 
 mod config;
 mod endpoint;

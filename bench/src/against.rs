@@ -13,21 +13,23 @@ use anyhow::{Result, ensure};
 use crossbeam_channel::Receiver;
 use serde::Serialize;
 
-use super::figures::Spread;
-use super::queue::Queue;
-use super::report::{Machine, right_align, table};
-use super::worker::{Kind, NOOP, Worker};
-use super::{Output, WARM_UP, build, needs_two_cores};
-use crate::interrupt::{self, Interrupted};
-use crate::project;
+use xtask::interrupt::{self, Interrupted};
+
+use crate::cores;
+use crate::figures::Spread;
+use crate::machine::Machine;
+use crate::output::Output;
+use crate::queue::Queue;
+use crate::tables::{right_align, table};
+use crate::worker::{self, Kind, WARM_UP, Worker};
 
 /// What is compared, one after the other.
 const KINDS: [Kind; 2] = [Kind::Drumline100, Kind::Drumline32];
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// The other build's worker. It comes of `cargo build --release --package drumline-consumer --no-default-features
-    /// --example noop` in another work tree, as target/release/examples/noop
+    /// The other build's worker. It comes of `cargo build --profile dist --package drumline-bench --no-default-features
+    /// --features worker --example noop` in another work tree, as target/dist/examples/noop
     #[arg(value_name = "NOOP")]
     other: PathBuf,
     /// How often both builds are started
@@ -67,11 +69,11 @@ struct Report {
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let machine = Machine::this()?;
-    needs_two_cores(&machine)?;
+    cores::check(&machine)?;
     ensure!(options.other.is_file(), "there is no worker at {}", options.other.display());
     let interrupts = interrupt::catch()?;
     let step = |name: &str, work: &mut dyn FnMut() -> Result<()>| options.output.step(name, work);
-    step("build the server and this worker", &mut || build(&interrupts))?;
+    step("build the server and this worker", &mut || worker::build(&interrupts))?;
     let mut report = Report { machine, messages: options.messages, comparisons: Vec::new() };
     for kind in KINDS {
         for start in 1..=options.starts {
@@ -87,7 +89,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
 
 fn compare(worker: Kind, options: &Options, interrupts: &Receiver<Interrupted>) -> Result<Comparison> {
     let mut other = Side::start(worker, &options.other, interrupts)?;
-    let mut this = Side::start(worker, &project::example(NOOP), interrupts)?;
+    let mut this = Side::start(worker, &worker::noop(), interrupts)?;
     let mut comparison = Comparison { worker, other: Vec::new(), this: Vec::new() };
     for slice in 0..options.slices {
         // Each goes first as often as the other.

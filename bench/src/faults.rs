@@ -1,14 +1,13 @@
 //! `cargo xtask bench faults`: a worker under faults, ideal beside actual. See `docs/benchmark.md`.
 //!
 //! Each case has a queue server, workers and stores of its own, and makes rows. A missed goal is no error unless asked for.
-#![allow(clippy::print_stderr, reason = "standard output has the report alone")]
 
-pub(super) mod build;
 mod cases;
 pub(super) mod effects;
 mod impostor;
 pub(super) mod interruption;
 pub(super) mod lab;
+mod progress;
 pub(super) mod queue;
 mod row;
 mod target;
@@ -21,8 +20,9 @@ use anyhow::{Result, bail};
 
 use self::cases::Case;
 use self::lab::Lab;
+use self::progress::say;
 use self::row::Report;
-use super::report::Machine;
+use crate::machine::Machine;
 
 #[derive(clap::Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
@@ -72,11 +72,6 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
     let failed = report.has_failures() || (options.check && report.misses() > 0);
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-/// Reports progress.
-pub(super) fn say(text: &str) {
-    eprintln!("{text}");
 }
 
 fn chosen(names: &[String]) -> Result<Vec<&'static Case>> {

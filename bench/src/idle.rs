@@ -6,9 +6,10 @@ use anyhow::Result;
 use crossbeam_channel::Receiver;
 use serde::Serialize;
 
-use super::queue::Queue;
-use super::worker::{Kind, Requests, Worker};
-use crate::interrupt::Interrupted;
+use xtask::interrupt::Interrupted;
+
+use crate::queue::Queue;
+use crate::worker::{Kind, Requests, Worker};
 
 /// After the start: until credentials are cached and the first receive waits.
 const SETTLE: Duration = Duration::from_secs(1);

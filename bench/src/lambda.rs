@@ -1,25 +1,21 @@
 //! `cargo xtask bench lambda`: what the function costs beside the least that the Lambda runtime can do, which is to decode
 //! the event. See `docs/benchmark.md`.
 
+mod event;
 mod function;
 mod report;
 mod runtime_api;
 
 use std::process::ExitCode;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use crossbeam_channel::Receiver;
 
 use self::function::{Function, Kind};
 use self::report::{Report, Round};
-use super::Output;
-use crate::bench::report::Machine;
-use crate::interrupt::{self, Interrupted};
-use crate::process::Process;
-use crate::project;
-
-/// Messages of an event: SQS's default batch size.
-const BATCH: usize = 10;
+use crate::machine::Machine;
+use crate::output::Output;
+use xtask::interrupt::{self, Interrupted};
 
 /// Invocations before the first that counts: caches are filled, and the first connection is made.
 const WARM_UP: usize = 50;
@@ -61,7 +57,7 @@ fn measure(kind: Kind, batches: usize, interrupts: &Receiver<Interrupted>) -> Re
     // The whole binary, with all of this repository's jobs, is of interest for its start alone.
     let mut round = Round { init_ms, ..Round::default() };
     if kind != Kind::WithJobs {
-        let event = event();
+        let event = event::event();
         for _ in 0..WARM_UP {
             function.invoke(&event)?;
         }
@@ -79,37 +75,21 @@ fn measure(kind: Kind, batches: usize, interrupts: &Receiver<Interrupted>) -> Re
 
 /// The profile that functions are packaged with.
 fn build(interrupts: &Receiver<Interrupted>) -> Result<()> {
-    let mut cargo = project::cargo();
-    cargo.args(["build", "--quiet", "--profile", function::PROFILE, "--package", "drumline-lambda"]);
-    cargo.args(["--bin", function::WITH_JOBS, "--example", function::MINIMAL, "--example", function::NOOP]);
-    let status = Process::spawn("cargo build", &mut cargo, interrupts)?.wait()?;
-    ensure!(status.success(), "cargo build failed with {status}");
-    Ok(())
-}
-
-/// An event as Lambda sends it.
-fn event() -> String {
-    let records: Vec<serde_json::Value> = (0..BATCH)
-        .map(|n| {
-            let body =
-                serde_json::json!({ "type": "noop", "payload": { "n": n, "filler": "x".repeat(200) } });
-            serde_json::json!({
-                "messageId": format!("059f36b4-87a3-44ab-83d2-66197{n:07}"),
-                "receiptHandle": "AQEB".repeat(40),
-                "body": body.to_string(),
-                "attributes": {
-                    "ApproximateReceiveCount": "1",
-                    "SentTimestamp": "1545082649183",
-                    "SenderId": "AIDAIENQZJOLO23YVJ4VO",
-                    "ApproximateFirstReceiveTimestamp": "1545082649185",
-                },
-                "messageAttributes": {},
-                "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3",
-                "eventSource": "aws:sqs",
-                "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:jobs",
-                "awsRegion": "eu-central-1",
-            })
-        })
-        .collect();
-    serde_json::json!({ "Records": records }).to_string()
+    let own = [
+        "--features",
+        "drumline-bench/function",
+        "--example",
+        function::MINIMAL,
+        "--example",
+        function::NOOP,
+    ];
+    let with_jobs = [
+        "--package",
+        "drumline-lambda",
+        "--features",
+        "drumline-lambda/default",
+        "--bin",
+        function::WITH_JOBS,
+    ];
+    function::PROFILE.build(&[&own[..], &with_jobs].concat(), interrupts)
 }

@@ -6,10 +6,11 @@ use anyhow::Result;
 use crossbeam_channel::Receiver;
 use serde::Serialize;
 
-use super::figures::{percentile, sorted};
-use super::queue::Queue;
-use super::worker::{Kind, Worker};
-use crate::interrupt::Interrupted;
+use xtask::interrupt::Interrupted;
+
+use crate::figures::{percentile, sorted};
+use crate::queue::Queue;
+use crate::worker::{Kind, Worker};
 
 /// Twenty messages a second, for fifteen seconds.
 const EVERY: Duration = Duration::from_millis(50);

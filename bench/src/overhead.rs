@@ -3,50 +3,22 @@
 //! Each worker in turn, round by round, drains the same queue: a server in a process of its own on one core, the
 //! worker on another. Only Linux tells what is measured here.
 
-mod against;
-mod faults;
-mod figures;
-pub(crate) mod http;
-mod idle;
-mod lambda;
-mod latency;
-mod queue;
-mod report;
-mod rounds;
-mod soak;
-mod usage;
-mod worker;
-
-use std::fmt::Display;
 use std::process::ExitCode;
 
-use anyhow::{Result, ensure};
-use crossbeam_channel::Receiver;
-use serde::Serialize;
+use anyhow::Result;
+use xtask::interrupt;
 
-use crate::bench::report::{Machine, Report};
-use crate::interrupt::{self, Interrupted};
-use crate::process::Process;
-use crate::progress::phase;
-use crate::project;
-
-/// The server has a core to itself, and so has the worker; whoever waits for both shares the server's.
-const SERVER_CORE: usize = 0;
-const WORKER_CORE: usize = 1;
-
-/// What a worker drains before it is measured: more jobs than the memory store remembers (100,000). From then on it is as it
-/// will be for as long as it lives, its memory grown and its connections open.
-const WARM_UP: usize = 110_000;
+use crate::machine::Machine;
+use crate::output::Output;
+use crate::report::Report;
+use crate::{cores, idle, latency, rounds, worker};
 
 /// What `--quick` does: enough to see that everything runs, too little for figures worth keeping.
 const QUICK_ROUNDS: usize = 2;
 const QUICK_MESSAGES: usize = 10_000;
 
 #[derive(clap::Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Options {
-    #[command(subcommand)]
-    other: Option<Other>,
     /// How often each worker drains the queue
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
@@ -62,44 +34,6 @@ pub(crate) struct Options {
     /// What is printed at the end
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
-}
-
-/// What else can be measured.
-#[derive(clap::Subcommand)]
-enum Other {
-    /// Measure what the Lambda function costs beside one that only decodes the event
-    Lambda(lambda::Options),
-    /// Measure this build of the consumer beside another one, such as an earlier commit's
-    Against(against::Options),
-    /// Measure a worker under faults: of SQS, of the store, of dependencies, of processes
-    Faults(faults::Options),
-    /// Run workers for hours under alternating faults, and watch their memory and descriptors
-    Soak(soak::Options),
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
-    Table,
-    /// On standard output alone; progress goes elsewhere than that
-    Json,
-}
-
-impl Output {
-    /// Does a part of the work, and tells of it. Nothing but the report may stand on standard output where a program reads it.
-    fn step(self, name: &str, work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
-        match self {
-            Self::Table => phase(name, work),
-            Self::Json => work(),
-        }
-    }
-
-    fn print(self, report: &(impl Display + Serialize)) -> Result<()> {
-        match self {
-            Self::Table => println!("\n{report}"),
-            Self::Json => println!("{}", serde_json::to_string_pretty(report)?),
-        }
-        Ok(())
-    }
 }
 
 /// How much is measured.
@@ -119,7 +53,7 @@ impl Plan {
         }
         Self {
             rounds: options.rounds as usize,
-            warm_up: WARM_UP,
+            warm_up: worker::WARM_UP,
             messages: options.messages as usize,
             idle_secs: options.idle_secs,
             latency: true,
@@ -128,19 +62,12 @@ impl Plan {
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    match &options.other {
-        Some(Other::Lambda(options)) => return lambda::run(options),
-        Some(Other::Against(options)) => return against::run(options),
-        Some(Other::Faults(options)) => return faults::run(options),
-        Some(Other::Soak(options)) => return soak::run(options),
-        None => {}
-    }
     let machine = Machine::this()?;
-    needs_two_cores(&machine)?;
+    cores::check(&machine)?;
     let interrupts = interrupt::catch()?;
     let step = |name: &str, work: &mut dyn FnMut() -> Result<()>| options.output.step(name, work);
 
-    step("build the server and the workers", &mut || build(&interrupts))?;
+    step("build the server and the workers", &mut || worker::build(&interrupts))?;
     let plan = Plan::of(options);
     let mut report = Report::new(machine, plan.messages);
     for round in 1..=plan.rounds {
@@ -163,21 +90,4 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
     options.output.print(&report)?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn needs_two_cores(machine: &Machine) -> Result<()> {
-    ensure!(machine.cores > WORKER_CORE, "the server and the worker need a core each; this machine has one");
-    Ok(())
-}
-
-/// All three are examples of one crate, and built without this repository's jobs, which nothing here runs.
-fn build(interrupts: &Receiver<Interrupted>) -> Result<()> {
-    let mut cargo = project::cargo();
-    cargo.args(["build", "--release", "--quiet", "--package", "drumline-consumer", "--no-default-features"]);
-    for program in [queue::PROGRAM, worker::NOOP, worker::BARE_LOOP] {
-        cargo.args(["--example", program]);
-    }
-    let status = Process::spawn("cargo build", &mut cargo, interrupts)?.wait()?;
-    ensure!(status.success(), "cargo build failed with {status}");
-    Ok(())
 }

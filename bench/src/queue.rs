@@ -1,4 +1,4 @@
-//! The queue that all workers drain: `consumer/examples/bench_queue.rs` in a process of its own, and its control
+//! The queue that all workers drain: `bench/examples/bench_queue.rs` in a process of its own, and its control
 //! socket.
 
 use std::io::{self, BufRead, BufReader, Write};
@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use crossbeam_channel::Receiver;
 
-use super::SERVER_CORE;
-use super::usage::on_core;
-use crate::interrupt::Interrupted;
-use crate::process::Process;
-use crate::project;
+use xtask::interrupt::Interrupted;
+use xtask::process::Process;
+
+use crate::cores;
+use crate::programs::Profile;
+use crate::usage::on_core;
 
 pub(super) const PROGRAM: &str = "bench_queue";
 
@@ -33,9 +34,9 @@ pub(super) struct Queue {
 impl Queue {
     pub(super) fn start(interrupts: &Receiver<Interrupted>) -> Result<Self> {
         let (output, input) = io::pipe()?;
-        let mut command = std::process::Command::new(project::example(PROGRAM));
+        let mut command = std::process::Command::new(Profile::Dist.example(PROGRAM));
         command.stdout(input);
-        let process = on_core(SERVER_CORE, || Process::spawn(PROGRAM, &mut command, interrupts))?;
+        let process = on_core(cores::SERVER, || Process::spawn(PROGRAM, &mut command, interrupts))?;
         // This end of the pipe goes away, so that reading ends where the server does not start.
         drop(command);
         let mut line = String::new();

@@ -2,38 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::thread::available_parallelism;
 
-use anyhow::Result;
-use comfy_table::presets::ASCII_MARKDOWN;
-use comfy_table::{CellAlignment, Table};
+use comfy_table::Table;
 use serde::{Serialize, Serializer};
 
-use super::figures::{self, Figure, Figures, Spread};
-use super::idle::Idle;
-use super::latency::Latency;
-use super::usage::processor_name;
-use super::worker::Kind;
-
-/// Where it was measured.
-#[derive(Debug, Serialize)]
-pub(super) struct Machine {
-    pub(super) cores: usize,
-    processor: Option<String>,
-}
-
-impl Machine {
-    pub(super) fn this() -> Result<Self> {
-        Ok(Self { cores: available_parallelism()?.get(), processor: processor_name() })
-    }
-}
-
-impl fmt::Display for Machine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let processor = self.processor.as_deref().unwrap_or("unknown processor");
-        write!(f, "{} cores ({processor})", self.cores)
-    }
-}
+use crate::figures::{self, Figure, Figures, Spread};
+use crate::idle::Idle;
+use crate::latency::Latency;
+use crate::machine::Machine;
+use crate::tables::{right_align, table};
+use crate::worker::Kind;
 
 /// Everything that was measured.
 #[derive(Debug)]
@@ -155,20 +133,6 @@ impl Serialize for Report {
         };
         whole.serialize(serializer)
     }
-}
-
-/// Markdown, so that it can go into `docs/benchmark.md` as it is.
-pub(super) fn table() -> Table {
-    let mut table = Table::new();
-    table.load_style(ASCII_MARKDOWN);
-    table
-}
-
-pub(super) fn right_align(mut table: Table) -> Table {
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
 }
 
 #[cfg(test)]

@@ -6,10 +6,11 @@ use std::time::Duration;
 use anyhow::Result;
 use crossbeam_channel::Receiver;
 
-use super::figures::Figures;
-use super::queue::Queue;
-use super::worker::{Kind, Worker};
-use crate::interrupt::Interrupted;
+use xtask::interrupt::Interrupted;
+
+use crate::figures::Figures;
+use crate::queue::Queue;
+use crate::worker::{Kind, Worker};
 
 /// From the last open receive until a worker has nothing left to do of its start and its warming up.
 const SETTLE: Duration = Duration::from_millis(300);

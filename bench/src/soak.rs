@@ -20,7 +20,7 @@ use self::sample::{Minute, Sample};
 use self::tally::Tally;
 use super::faults::lab::{Lab, Scene};
 use super::faults::worker::Worker;
-use crate::service::lasting::{Kind, LastingServer};
+use xtask::service::lasting::{Kind, LastingServer};
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// The interval at which jobs are sent, and faults begin and end.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, PipeReader, Read};
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -13,15 +13,21 @@ use crossbeam_channel::Receiver;
 use rustix::process::Pid;
 use serde::Serialize;
 
-use super::WORKER_CORE;
-use super::queue::Queue;
-use super::usage::{forget_settings, on_core, peak_memory_kib, processor_time};
-use crate::interrupt::Interrupted;
-use crate::process::Process;
-use crate::project;
+use xtask::interrupt::Interrupted;
+use xtask::process::Process;
+use xtask::project;
 
-pub(super) const NOOP: &str = "noop";
-pub(super) const BARE_LOOP: &str = "bare_loop";
+use crate::cores;
+use crate::programs::Profile;
+use crate::queue::{self, Queue};
+use crate::usage::{forget_settings, on_core, peak_memory_kib, processor_time};
+
+const NOOP: &str = "noop";
+const BARE_LOOP: &str = "bare_loop";
+
+/// What a worker drains before it is measured: more jobs than the memory store remembers (100,000). From then on it is as it
+/// will be for as long as it lives, its memory grown and its connections open.
+pub(crate) const WARM_UP: usize = 110_000;
 
 /// How long a worker may take to end after SIGTERM, without any job or receive to wait for.
 const END: Duration = Duration::from_secs(10);
@@ -62,6 +68,17 @@ impl Kind {
 /// Requests to SQS since the worker's start, by action.
 pub(super) type Requests = BTreeMap<String, u64>;
 
+/// Builds the queue and the workers, without the jobs of this repository, which nothing here runs.
+pub(crate) fn build(interrupts: &Receiver<Interrupted>) -> Result<()> {
+    let examples = ["--example", queue::PROGRAM, "--example", NOOP, "--example", BARE_LOOP];
+    Profile::Dist.build(&[&["--features", "worker"], &examples[..]].concat(), interrupts)
+}
+
+/// The path of this build's worker.
+pub(crate) fn noop() -> PathBuf {
+    Profile::Dist.example(NOOP)
+}
+
 /// A running worker.
 pub(super) struct Worker {
     process: Process,
@@ -78,7 +95,7 @@ enum Counts {
 
 impl Worker {
     pub(super) fn start(kind: Kind, queue_url: &str, interrupts: &Receiver<Interrupted>) -> Result<Self> {
-        Self::start_build(kind, &project::example(NOOP), queue_url, interrupts)
+        Self::start_build(kind, &noop(), queue_url, interrupts)
     }
 
     /// The runtime is the one at `noop`.
@@ -94,7 +111,7 @@ impl Worker {
         let log = File::create(folder.join("worker.log"))?;
         let (mut command, counts) = match kind.concurrency() {
             None => {
-                let mut command = Command::new(project::example(BARE_LOOP));
+                let mut command = Command::new(Profile::Dist.example(BARE_LOOP));
                 let (output, input) = io::pipe()?;
                 command.args(["--queue-url", queue_url]).stdout(input);
                 (command, Counts::AtTheEnd(output))
@@ -112,7 +129,7 @@ impl Worker {
             }
         };
         project::forget_aws(&mut command).stderr(log);
-        let process = on_core(WORKER_CORE, || Process::spawn(kind.label(), &mut command, interrupts))?;
+        let process = on_core(cores::WORKER, || Process::spawn(kind.label(), &mut command, interrupts))?;
         Ok(Self { process, counts })
     }
 

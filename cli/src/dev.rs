@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::{Router, run::Observer};
+use drumline::Router;
+use drumline::run::Observer;
 use drumline_consumer::Consumer;
 use drumline_consumer::ExitError;
 use drumline_consumer::Signals;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use drumline::{Router, run::NoopObserver};
+use drumline::Router;
+use drumline::run::NoopObserver;
 use drumline_runtime::aws::{AwsQueue, Clients, QueueFacts, connect, url_by_arn};
 use drumline_runtime::{
     PermanentFailures, QueueSettings, Settings, SqsError, SqsErrorKind, forward_to, redacted,

@@ -7,10 +7,8 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use comfy_table::{Cell, Color, Table, presets};
-use drumline::{
-    core::{Ending, Note, Outcome},
-    run::{AttemptInfo, Event, Observer, Progress},
-};
+use drumline::core::{Ending, Note, Outcome};
+use drumline::run::{AttemptInfo, Event, Observer, Progress};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::words::one_line;

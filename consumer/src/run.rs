@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use drumline::{Router, core::DrainSummary};
+use drumline::Router;
+use drumline::core::DrainSummary;
 use drumline_runtime::logging::{self, Spans};
 use drumline_runtime::{Environment, Forward, Problems, Settings, forward_to, redacted, runtimes};
 use tracing::info;

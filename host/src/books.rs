@@ -5,30 +5,27 @@
 //! waits for its mark; every queue is paused until the store answers again, unless jobs may run without claims. What only people read (progress, checkpoints, failed attempts) is kept open: it is
 //! logged and counted, and the jobs go on. See ADR 0008.
 
+mod answers;
 mod claims;
 mod health;
 mod history;
 mod journal;
 mod lazy;
-mod redact;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::core::{Claims, CrashEvidence, StoreOperation, StoreResult};
-use drumline::run::{Event, Observer};
+use drumline::core::{Claims, CrashEvidence, StoreOperation};
+use drumline::run::Observer;
 use drumline_store::{Keep, Location, OpenError, Store, StoreError, open, variable};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use answers::heard;
 use health::Health;
 use history::HistoryWriter;
 use journal::Journal;
 use lazy::LazyStore;
-
-pub(crate) use journal::millis;
-pub(crate) use redact::redact;
-pub use redact::redacted;
 
 /// Where claims and histories are kept, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,19 +146,6 @@ impl Inner {
     /// Counts an answer, and notes if there was one. A refusal of a single item is an answer.
     fn heard<T>(&self, operation: StoreOperation, answer: &Result<T, StoreError>) {
         heard(&self.health, &*self.observer, operation, answer);
-    }
-}
-
-fn heard<T>(
-    health: &Arc<Health>,
-    observer: &dyn Observer,
-    operation: StoreOperation,
-    answer: &Result<T, StoreError>,
-) {
-    observer.observe(&Event::StoreRequest { operation, result: StoreResult::from(answer) });
-    match answer {
-        Ok(_) | Err(StoreError::Refused(_)) => health.answered(),
-        Err(StoreError::Unanswered(error)) => health.failed(error),
     }
 }
 

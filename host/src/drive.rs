@@ -2,6 +2,8 @@
 
 mod branches;
 mod emitter;
+mod follow_target;
+pub(crate) mod input;
 mod runs;
 mod store;
 mod target;
@@ -11,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use drumline::Router;
 use drumline::core::{
-    CallId, Claim, Claimed, Claims, DeliveryId, Effect, Held, Jitter, Ledger, MarkError, Pause, PauseReason,
-    Probe, Receive, ReceiveId, Replies, Report, RunControl, SETTLE_TIME, SqsErrorKind, Start,
+    Claims, Effect, Jitter, Ledger, Pause, PauseReason, Probe, Receive, RunControl, SETTLE_TIME,
+    SqsErrorKind, Start,
 };
 use drumline::message::{Intake, Message};
 use drumline::run::{Attempt, Host, Observer};
@@ -22,15 +24,16 @@ use tracing::Instrument as _;
 
 use crate::batch_report::BatchReport;
 use crate::books::Books;
-use crate::books::redact;
 use crate::handlers::TokioHost;
 use crate::memory::Memory;
+use crate::redact::redact;
 use crate::resources::ResourceProbe;
 use crate::sqs::{BoxFuture, Queue, SqsError};
 use crate::status::QueueStatus;
 use crate::target::TargetHealth;
 use branches::{answer, change, now, sleep_until};
 use emitter::Emitter;
+use input::{Input, send};
 use runs::{Run, Runs};
 use target::Target;
 
@@ -43,17 +46,6 @@ const CHANNEL: usize = 1024;
 /// Calls in the air at once. SQS answers one in milliseconds, and each has a connection: a Lambda function may have 1,024
 /// files open, all of its concurrent batches together.
 pub(crate) const MAX_CALLS: usize = 64;
-
-/// What happened outside.
-pub(crate) enum Input {
-    Received(ReceiveId, Instant, Result<Vec<Message>, SqsError>),
-    Ended(DeliveryId, Report),
-    Called(CallId, Replies),
-    Claimed(DeliveryId, Claimed),
-    ClaimRenewed(DeliveryId, Arc<Claim>, Result<Held, String>),
-    Marked(DeliveryId, Result<Held, MarkError>),
-    ClaimReleased(DeliveryId, Arc<Claim>, Result<Held, String>),
-}
 
 /// The loop of one queue, or of one batch.
 pub struct Driver {
@@ -394,9 +386,4 @@ impl Driver {
             .in_current_span(),
         );
     }
-}
-
-/// The loop only goes away when the queue is drained; what comes after that is of no use to anybody.
-async fn send(inputs: &mpsc::Sender<Input>, input: Input) {
-    let _ = inputs.send(input).await;
 }

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use std::any::Any;
 
@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::books::Books;
-use crate::drive::Input;
+use crate::drive::input::Input;
 
 /// One runtime on one thread for SQS and the ledgers, and one on threads of its own for handlers: a handler that blocks
 /// its thread delays no renewal, and no response.
@@ -81,9 +81,4 @@ impl Host for TokioHost {
     fn extension(&self) -> Option<&(dyn Any + Send + Sync)> {
         self.books.as_ref().map(|books| books.store().as_any())
     }
-}
-
-/// The wall clock. A clock before 1970 reads as 1970.
-pub(crate) fn since_epoch() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -14,8 +14,8 @@ use drumline::message::{Message, S3_TEST_EVENT_TYPE};
 use drumline::run::{Event, Observer};
 use tracing::{debug, error, info, warn};
 
-use crate::books::{Books, millis};
-use crate::handlers::since_epoch;
+use crate::books::Books;
+use crate::clock::{millis, since_epoch};
 
 /// An observer that logs what happens in a queue. One for each queue, which lasts as long as the process.
 pub struct Logs {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use drumline::run::AttemptInfo;
 
-use crate::handlers::since_epoch;
+use crate::clock::since_epoch;
 
 /// Returns the time from the sending of a run's message until now, if it is known when it was sent:
 /// `drumline_pickup_delay_seconds`.

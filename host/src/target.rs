@@ -12,6 +12,7 @@
 //!   healthy one ([`Flapping`]).
 
 mod flapping;
+mod pace;
 mod probes;
 mod window;
 
@@ -24,11 +25,11 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
-use crate::books::redacted;
+use crate::redact::redacted;
 use crate::sqs::BoxFuture;
 use crate::unseen::is_unseen;
 use flapping::Flapping;
-use probes::PROBE_TIME;
+use pace::PROBE_TIME;
 use window::Window;
 
 /// How long a failure that may be the target's waits for others: those of the same moment are decided together. Short

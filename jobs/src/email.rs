@@ -16,8 +16,6 @@ use compose::Composer;
 use payload::EmailSend;
 use route::Route;
 
-pub(crate) use compose::USERS;
-
 /// The handler of `email.send`.
 pub(crate) struct EmailSender {
     composer: Arc<Composer>,

@@ -5,6 +5,7 @@ mod cost;
 mod decode;
 mod deep_png;
 mod encode;
+mod header;
 mod jpeg;
 mod memory;
 mod outcome;

@@ -15,7 +15,7 @@ pub(crate) use billing::{BillingSettings, SecretUri, Token};
 #[cfg(feature = "images")]
 pub(crate) use image_limits::ImageLimits;
 #[cfg(feature = "mail")]
-pub(crate) use mail::{MailRoute, MailSettings};
+pub(crate) use mail::{MailRoute, MailSettings, USERS};
 use reader::Reader;
 
 /// The switch that lets this repository's binaries run the jobs of this crate: `on` or `off`.

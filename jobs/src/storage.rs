@@ -11,6 +11,8 @@ mod objects;
 #[path = "storage/without_s3.rs"]
 mod objects;
 mod stream;
+mod too_large;
+mod version;
 
 use std::sync::Arc;
 
@@ -21,7 +23,8 @@ use crate::location::Location;
 use crate::settings::Settings;
 use files::FileRoot;
 use objects::Objects;
-pub(crate) use stream::{Stream, Version};
+pub(crate) use stream::Stream;
+pub(crate) use version::Version;
 
 /// Files below one folder, and S3 objects.
 pub(crate) struct Storage {
@@ -93,12 +96,4 @@ impl Storage {
             Location::Object { bucket, key } => self.objects.write(bucket, key, bytes, content_type).await,
         }
     }
-}
-
-/// A source that is larger than a job may read.
-fn too_large(what: impl std::fmt::Display, max_bytes: u64) -> Failure {
-    Failure::reject(format_args!(
-        "{what} is larger than {max_bytes} bytes ({})",
-        crate::settings::MAX_SOURCE_BYTES
-    ))
 }

@@ -13,6 +13,7 @@
 //! The clock is tokio's, so that a test may pause it. Every call is answered at once, under one lock.
 
 mod claims;
+mod clock;
 mod histories;
 mod job_ids;
 mod name;
@@ -22,7 +23,7 @@ mod text;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use drumline::core::{Admission, Answer, Claim, ClaimRequest, Held, Surrender};
 use drumline::message::Identity;
@@ -136,13 +137,6 @@ impl Store for MemoryStore {
     fn as_any(&self) -> &(dyn std::any::Any + Send + Sync) {
         self
     }
-}
-
-/// Converts `at` to milliseconds since the Unix epoch, given that it is `now`.
-fn epoch_ms(at: Instant, now: Instant) -> u64 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let at = if at >= now { since_epoch + (at - now) } else { since_epoch.saturating_sub(now - at) };
-    u64::try_from(at.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -4,8 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 #[cfg(any(feature = "redis", feature = "postgres", feature = "dynamodb"))]
-use drumline::core::Takeover;
-use drumline::core::{Admission, Answer, Claim, ClaimRequest, Held, Surrender};
+use drumline::core::{Admission, Answer, Claim, ClaimRequest, Held, Surrender, Takeover};
 use drumline::message::Identity;
 use serde_json::value::RawValue;
 

@@ -17,11 +17,11 @@ use clap::Args;
 use crossbeam_channel::Receiver;
 use serde_json::{Value, json};
 
-use crate::interrupt::{self, Interrupted};
-use crate::process::Process;
-use crate::progress::{note, phase};
-use crate::project::{cargo, target};
 use application::Application;
+use xtask::interrupt::{self, Interrupted};
+use xtask::process::Process;
+use xtask::progress::{note, phase};
+use xtask::project::{cargo, target};
 
 /// The time that each step may take. SQS's counts are approximate and lag behind by up to a minute.
 const STEP_LIMIT: Duration = Duration::from_secs(180);

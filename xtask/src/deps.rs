@@ -14,8 +14,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use cargo_metadata::MetadataCommand;
 
-use crate::project;
 use advisories::Advisories;
+use xtask::project;
 
 pub(crate) fn run() -> Result<ExitCode> {
     let metadata =

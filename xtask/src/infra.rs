@@ -8,10 +8,10 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, bail, ensure};
 use crossbeam_channel::Receiver;
 
-use crate::interrupt::{self, Interrupted};
-use crate::process::Process;
-use crate::progress::phase;
-use crate::{project, venv};
+use xtask::interrupt::{self, Interrupted};
+use xtask::process::Process;
+use xtask::progress::phase;
+use xtask::{project, venv};
 
 /// Where CloudFormation's templates are, SAM's among them.
 const TEMPLATES: [&str; 3] = ["cloudformation", "cloudformation/examples", "sam"];

@@ -10,15 +10,15 @@ use signal_hook::iterator::Signals;
 /// A signal asked for the end. Returned as an error, it unwinds to `main` and stops every process on the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("interrupted by signal {signal}")]
-pub(crate) struct Interrupted {
+pub struct Interrupted {
     /// Its number, such as 2 for SIGINT.
-    pub(crate) signal: u8,
+    pub signal: u8,
 }
 
 /// Yields each SIGINT, SIGTERM or SIGHUP once, to whichever holder waits.
 ///
 /// From this call on those signals no longer end the process by themselves.
-pub(crate) fn catch() -> io::Result<Receiver<Interrupted>> {
+pub fn catch() -> io::Result<Receiver<Interrupted>> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     let (sender, receiver) = unbounded();
     thread::spawn(move || {

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
-use crate::interrupt::{self, Interrupted};
-use crate::service::localstack::{self, LocalStack};
+use xtask::interrupt::{self, Interrupted};
+use xtask::service::localstack::{self, LocalStack};
 
 #[derive(clap::Args)]
 pub(crate) struct Options {

@@ -1,4 +1,4 @@
-//! Drumline's development tasks: `cargo xtask COMMAND`. One module per command; what they share sits beside them.
+//! Drumline's development tasks: `cargo xtask COMMAND`. One module per command; the library holds what they share.
 #![allow(clippy::print_stdout, reason = "a terminal tool: its messages are its output")]
 #![allow(clippy::disallowed_methods, reason = "a terminal tool has no settings: it hands its environment on")]
 
@@ -6,23 +6,17 @@ mod aws_smoke;
 mod bench;
 mod deps;
 mod infra;
-mod interrupt;
 mod localstack;
 mod package_lambda;
 mod peers;
-mod process;
-mod progress;
-mod project;
 mod sbom;
-mod service;
 mod test;
-mod venv;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::interrupt::Interrupted;
+use xtask::status;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Drumline's development tasks")]
@@ -65,13 +59,5 @@ fn main() -> ExitCode {
         Command::Deps => deps::run(),
         Command::Sbom(options) => sbom::run(&options),
     };
-    result.unwrap_or_else(|error| {
-        if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
-            println!("{interrupted}");
-            // 128 + the signal's number is how shells report a command that a signal ended.
-            return ExitCode::from(128 + interrupted.signal);
-        }
-        println!("error: {error:#}");
-        ExitCode::FAILURE
-    })
+    status::of(result)
 }

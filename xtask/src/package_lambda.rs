@@ -12,10 +12,10 @@ use anyhow::{Context, Result, bail, ensure};
 use crossbeam_channel::Receiver;
 use zip::ZipArchive;
 
-use crate::interrupt::{self, Interrupted};
-use crate::process::Process;
-use crate::progress::phase;
-use crate::{project, venv};
+use xtask::interrupt::{self, Interrupted};
+use xtask::process::Process;
+use xtask::progress::phase;
+use xtask::{project, venv};
 
 const PACKAGE: &str = "drumline-lambda";
 /// What is released: without the sample jobs that need image codecs, mail or S3.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use crate::interrupt::{self, Interrupted};
-use crate::service::peers::{self, Peers};
+use xtask::interrupt::{self, Interrupted};
+use xtask::service::peers::{self, Peers};
 
 /// How long each server is watched before the next one.
 const WATCH: Duration = Duration::from_millis(200);

@@ -21,7 +21,7 @@ use crate::progress::note;
 const STOP_GRACE: Duration = Duration::from_secs(10);
 
 /// A running child. Dropping it stops it: SIGTERM to its group unless told otherwise, then SIGKILL to what is left.
-pub(crate) struct Process {
+pub struct Process {
     name: String,
     group: Pid,
     exits: Receiver<io::Result<ExitStatus>>,
@@ -32,11 +32,7 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts the command without an input of its own (a group in the background must not read the terminal).
-    pub(crate) fn spawn(
-        name: &str,
-        command: &mut Command,
-        interrupts: &Receiver<Interrupted>,
-    ) -> Result<Self> {
+    pub fn spawn(name: &str, command: &mut Command, interrupts: &Receiver<Interrupted>) -> Result<Self> {
         let mut child = command
             .stdin(Stdio::null())
             .process_group(0)
@@ -59,32 +55,32 @@ impl Process {
     }
 
     /// Its id, for looking it up in the operating system's accounts.
-    pub(crate) fn id(&self) -> Pid {
+    pub fn id(&self) -> Pid {
         self.group
     }
 
     /// Asks it to end, and its group; returns at once.
-    pub(crate) fn terminate(&self) {
+    pub fn terminate(&self) {
         self.signal(Signal::TERM);
     }
 
     /// Lets dropping it begin with another signal than SIGTERM.
-    pub(crate) fn stop_by(&mut self, signal: Signal) {
+    pub fn stop_by(&mut self, signal: Signal) {
         self.stop_signal = signal;
     }
 
     /// Waits for the end; a signal to this process ends the wait with [`Interrupted`].
-    pub(crate) fn wait(&mut self) -> Result<ExitStatus> {
+    pub fn wait(&mut self) -> Result<ExitStatus> {
         self.ended_before(&never()).map(|ended| ended.expect("the timer never fires"))
     }
 
     /// Waits for the end for some time; `None` while the process still runs.
-    pub(crate) fn ended_within(&mut self, limit: Duration) -> Result<Option<ExitStatus>> {
+    pub fn ended_within(&mut self, limit: Duration) -> Result<Option<ExitStatus>> {
         self.ended_before(&after(limit))
     }
 
     /// Kills it, and its group, and waits for its end.
-    pub(crate) fn kill(mut self) {
+    pub fn kill(mut self) {
         self.stop_by(Signal::KILL);
     }
 

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::time::Instant;
 
 /// Runs one phase, announced by name, and says how long it took, however it ended.
-pub(crate) fn phase<T>(name: &str, work: impl FnOnce() -> T) -> T {
+pub fn phase<T>(name: &str, work: impl FnOnce() -> T) -> T {
     println!("==> {name}");
     let started = Instant::now();
     let result = work();
@@ -13,6 +13,6 @@ pub(crate) fn phase<T>(name: &str, work: impl FnOnce() -> T) -> T {
 }
 
 /// One line from a destructor, which must go on when the terminal is gone; `println!` would panic there.
-pub(crate) fn note(text: &str) {
+pub fn note(text: &str) {
     writeln!(io::stdout(), "    {text}").ok();
 }

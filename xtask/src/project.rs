@@ -6,18 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The workspace's root folder.
-pub(crate) fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the xtask crate lies in the workspace's root")
 }
 
 /// The folder for everything that is built or installed and can be deleted at any time.
-pub(crate) fn target() -> PathBuf {
+pub fn target() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |folder| root().join(folder))
-}
-
-/// An example, as a release build leaves it.
-pub(crate) fn example(name: &str) -> PathBuf {
-    target().join("release").join("examples").join(name)
 }
 
 /// `cargo`, in the workspace's root.
@@ -25,7 +20,7 @@ pub(crate) fn example(name: &str) -> PathBuf {
 /// What `cargo run` told this process about the xtask crate is taken out again: build scripts that watch such a
 /// variable (ring's does) would run again, and all that depends on them be compiled again, on each change between
 /// `cargo test` and `cargo xtask test`.
-pub(crate) fn cargo() -> Command {
+pub fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
     command.current_dir(root());
     for (name, _) in env::vars_os() {
@@ -44,7 +39,7 @@ fn is_about_this_crate(variable: &str) -> bool {
 
 /// Removes every inherited `AWS_` variable: no test may reach a developer's own account, and LocalStack fails on a
 /// certificate bundle meant for the outside (`AWS_CA_BUNDLE`).
-pub(crate) fn forget_aws(command: &mut Command) -> &mut Command {
+pub fn forget_aws(command: &mut Command) -> &mut Command {
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(|name| name.starts_with("AWS_")) {
             command.env_remove(name);

@@ -8,7 +8,7 @@ use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand, Packag
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::project;
+use xtask::project;
 
 #[derive(Args)]
 pub(crate) struct Options {

@@ -18,9 +18,10 @@
 mod aws;
 mod docker;
 mod dynamodb;
-pub(crate) mod lasting;
-pub(crate) mod localstack;
-pub(crate) mod peers;
+pub mod lasting;
+pub mod localstack;
+pub mod peers;
+mod pins;
 mod postgres;
 mod programs;
 mod redis;

@@ -6,12 +6,12 @@ use std::thread;
 use anyhow::Result;
 use crossbeam_channel::Receiver;
 
-use crate::interrupt::{self, Interrupted};
-use crate::process::Process;
-use crate::progress::phase;
-use crate::project;
-use crate::service::localstack::{self, LocalStack};
-use crate::service::peers::{self, Peers};
+use xtask::interrupt::{self, Interrupted};
+use xtask::process::Process;
+use xtask::progress::phase;
+use xtask::project;
+use xtask::service::localstack::{self, LocalStack};
+use xtask::service::peers::{self, Peers};
 
 /// The crate whose tests talk to services.
 const SERVICE_TESTS: &str = "drumline-tests";

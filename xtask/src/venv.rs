@@ -19,7 +19,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(500);
 const CAN_MAKE: &str = "import sys, venv, ensurepip; sys.exit(sys.version_info[:2] < (3, 11))";
 
 /// Any Python that can make environments.
-pub(crate) fn python() -> Result<PathBuf> {
+pub fn python() -> Result<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let names = ["python3", "python3.14", "python3.13", "python3.12", "python3.11"];
     let candidates = env::split_paths(&path).flat_map(|folder| names.map(|name| folder.join(name)));
@@ -41,7 +41,7 @@ pub(crate) fn python() -> Result<PathBuf> {
 
 /// The Python of an environment in `folder` in which the first of these files is installed, a file of requirements; a
 /// change of any of them makes it anew.
-pub(crate) fn make(
+pub fn make(
     python: &Path,
     folder: &Path,
     files: &[PathBuf],
@@ -101,11 +101,7 @@ fn lock(path: &Path, interrupts: &Receiver<Interrupted>) -> Result<File> {
 }
 
 /// Runs a command that has to succeed.
-pub(crate) fn run_to_success(
-    name: &str,
-    command: &mut Command,
-    interrupts: &Receiver<Interrupted>,
-) -> Result<()> {
+pub fn run_to_success(name: &str, command: &mut Command, interrupts: &Receiver<Interrupted>) -> Result<()> {
     let status = Process::spawn(name, command, interrupts)?.wait()?;
     ensure!(status.success(), "{name} failed with {status}");
     Ok(())

@@ -10,44 +10,44 @@ use serde::Deserialize;
 
 /// One line.
 #[derive(Debug, Clone, Deserialize)]
-pub(in crate::bench) struct Line {
-    pub(in crate::bench) event: Event,
-    pub(in crate::bench) job: String,
+pub(crate) struct Line {
+    pub(crate) event: Event,
+    pub(crate) job: String,
     /// Milliseconds since 1970.
-    pub(in crate::bench) at_ms: u64,
+    pub(crate) at_ms: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::bench) enum Event {
+pub(crate) enum Event {
     Start,
     /// The effect has happened.
     End,
 }
 
 /// The milliseconds since 1970, as jobs write them.
-pub(in crate::bench) fn now_ms() -> u64 {
+pub(crate) fn now_ms() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The file.
-pub(in crate::bench) struct Effects {
+pub(crate) struct Effects {
     path: PathBuf,
 }
 
 impl Effects {
-    pub(in crate::bench) fn at(path: PathBuf) -> Result<Self> {
+    pub(crate) fn at(path: PathBuf) -> Result<Self> {
         fs::write(&path, "").with_context(|| format!("cannot write {}", path.display()))?;
         Ok(Self { path })
     }
 
-    pub(in crate::bench) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// All lines so far.
-    pub(in crate::bench) fn read(&self) -> Result<Lines> {
+    pub(crate) fn read(&self) -> Result<Lines> {
         let text = fs::read_to_string(&self.path)?;
         // A line that is being written has no end yet.
         let complete = text.rfind('\n').map_or("", |end| &text[..end]);
@@ -58,7 +58,7 @@ impl Effects {
 
 /// Lines of the file.
 #[derive(Debug, Default)]
-pub(in crate::bench) struct Lines(pub(in crate::bench) Vec<Line>);
+pub(crate) struct Lines(pub(crate) Vec<Line>);
 
 impl Lines {
     fn of(&self, event: Event) -> impl Iterator<Item = &Line> {
@@ -66,17 +66,17 @@ impl Lines {
     }
 
     /// Counts the runs that have started.
-    pub(in crate::bench) fn started(&self) -> usize {
+    pub(crate) fn started(&self) -> usize {
         self.of(Event::Start).count()
     }
 
     /// The jobs whose effect has happened.
-    pub(in crate::bench) fn done(&self) -> BTreeSet<&str> {
+    pub(crate) fn done(&self) -> BTreeSet<&str> {
         self.of(Event::End).map(|line| &*line.job).collect()
     }
 
     /// Counts the jobs whose effect happened more than once.
-    pub(in crate::bench) fn twice(&self) -> usize {
+    pub(crate) fn twice(&self) -> usize {
         let mut counts = BTreeMap::new();
         for line in self.of(Event::End) {
             *counts.entry(&*line.job).or_insert(0) += 1;
@@ -85,7 +85,7 @@ impl Lines {
     }
 
     /// Counts the jobs that started again after a kill, although their effect had happened at least `before_ms` before it.
-    pub(in crate::bench) fn rerun_after(&self, kills_ms: &[u64], before_ms: u64) -> usize {
+    pub(crate) fn rerun_after(&self, kills_ms: &[u64], before_ms: u64) -> usize {
         let mut first_ends = BTreeMap::new();
         for line in self.of(Event::End) {
             first_ends.entry(&*line.job).or_insert(line.at_ms);
@@ -98,12 +98,12 @@ impl Lines {
     }
 
     /// Returns the time of the first start from `since_ms` on.
-    pub(in crate::bench) fn first_start(&self, since_ms: u64) -> Option<u64> {
+    pub(crate) fn first_start(&self, since_ms: u64) -> Option<u64> {
         self.of(Event::Start).map(|line| line.at_ms).filter(|at_ms| *at_ms >= since_ms).min()
     }
 
     /// Returns the time at which the last job was done for the first time.
-    pub(in crate::bench) fn last_done(&self) -> Option<u64> {
+    pub(crate) fn last_done(&self) -> Option<u64> {
         let mut first_ends = BTreeMap::new();
         for line in self.of(Event::End) {
             first_ends.entry(&*line.job).or_insert(line.at_ms);
@@ -112,7 +112,7 @@ impl Lines {
     }
 
     /// Counts the effects that happened in a span of time.
-    pub(in crate::bench) fn ended_between(&self, from_ms: u64, to_ms: u64) -> usize {
+    pub(crate) fn ended_between(&self, from_ms: u64, to_ms: u64) -> usize {
         self.of(Event::End).filter(|line| (from_ms..to_ms).contains(&line.at_ms)).count()
     }
 }

@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use crossbeam_channel::Receiver;
 
-use crate::interrupt::Interrupted;
+use xtask::interrupt::Interrupted;
 
 /// The interval at which conditions and interruptions are checked.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// The first signal that asked for the end.
 #[derive(Clone)]
-pub(in crate::bench) struct Interruption(Arc<OnceLock<Interrupted>>);
+pub(crate) struct Interruption(Arc<OnceLock<Interrupted>>);
 
 impl Interruption {
     /// Takes all further signals.
-    pub(in crate::bench) fn watch(interrupts: Receiver<Interrupted>) -> Self {
+    pub(crate) fn watch(interrupts: Receiver<Interrupted>) -> Self {
         let first = Arc::new(OnceLock::new());
         let seen = Arc::clone(&first);
         thread::spawn(move || {
@@ -31,17 +31,17 @@ impl Interruption {
     }
 
     /// Fails if there was a signal.
-    pub(in crate::bench) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         self.0.get().map_or(Ok(()), |interrupted| Err((*interrupted).into()))
     }
 
     /// Waits for some time.
-    pub(in crate::bench) fn pause(&self, time: Duration) -> Result<()> {
+    pub(crate) fn pause(&self, time: Duration) -> Result<()> {
         self.until(time, || Ok(false)).map(drop)
     }
 
     /// Waits until `condition` holds. Returns how long that took; `None` if the limit came first.
-    pub(in crate::bench) fn until(
+    pub(crate) fn until(
         &self,
         limit: Duration,
         mut condition: impl FnMut() -> Result<bool>,

@@ -6,19 +6,22 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use crossbeam_channel::Receiver;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::build::Profile;
 use super::effects::Effects;
 use super::interruption::Interruption;
-use super::queue::FaultQueue;
+use super::progress::say;
+use super::queue::{self, FaultQueue};
 use super::row::Row;
-use super::worker::Launch;
-use crate::{interrupt, project};
+use super::worker::{self, Launch};
+use crate::programs::Profile;
+use xtask::interrupt::{self, Interrupted};
+use xtask::project;
 
 /// The builds, and Ctrl-C.
-pub(in crate::bench) struct Lab {
+pub(crate) struct Lab {
     profile: Profile,
     interruption: Interruption,
     /// For logs.
@@ -27,27 +30,27 @@ pub(in crate::bench) struct Lab {
 
 impl Lab {
     /// Builds what is measured.
-    pub(in crate::bench) fn prepare(dev: bool) -> Result<Self> {
-        let profile = if dev { Profile::Dev } else { Profile::Release };
+    pub(crate) fn prepare(dev: bool) -> Result<Self> {
+        let profile = if dev { Profile::Dev } else { Profile::Dist };
         let interrupts = interrupt::catch()?;
-        super::say("==> build the worker and the queue server");
-        profile.build(&interrupts)?;
+        say("==> build the worker and the queue server");
+        build(profile, &interrupts)?;
         let folder = project::target().join("bench").join("faults");
         fs::create_dir_all(&folder)?;
         Ok(Self { profile, interruption: Interruption::watch(interrupts), folder })
     }
 
     /// Fails if a signal asked for the end.
-    pub(in crate::bench) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         self.interruption.check()
     }
 
-    pub(in crate::bench) fn pause(&self, time: Duration) -> Result<()> {
+    pub(crate) fn pause(&self, time: Duration) -> Result<()> {
         self.interruption.pause(time)
     }
 
     /// See [`Interruption::until`].
-    pub(in crate::bench) fn until(
+    pub(crate) fn until(
         &self,
         limit: Duration,
         condition: impl FnMut() -> Result<bool>,
@@ -56,19 +59,14 @@ impl Lab {
     }
 
     /// A queue, and a file of effects. `name` distinguishes its log from those of others.
-    pub(in crate::bench) fn scene(
-        &self,
-        name: &str,
-        max_receive_count: u32,
-        visibility_secs: u32,
-    ) -> Result<Scene> {
+    pub(crate) fn scene(&self, name: &str, max_receive_count: u32, visibility_secs: u32) -> Result<Scene> {
         let files = TempDir::new().context("cannot make a temporary folder")?;
         let log = self.folder.join(format!("{name}.log"));
         fs::write(&log, "")?;
         Ok(Scene {
             queue: FaultQueue::start(self.profile, max_receive_count, visibility_secs)?,
             effects: Effects::at(files.path().join("effects"))?,
-            program: self.profile.worker(),
+            program: self.profile.example(worker::PROGRAM),
             log,
             interruption: self.interruption.clone(),
             files,
@@ -98,10 +96,17 @@ impl Lab {
     }
 }
 
+/// Builds the worker, an example of this crate, and the queue server, a binary of the tests' crate.
+fn build(profile: Profile, interrupts: &Receiver<Interrupted>) -> Result<()> {
+    let worker = ["--features", "drumline-bench/worker,drumline-bench/stores", "--example", worker::PROGRAM];
+    let queue = ["--package", "drumline-tests", "--bin", queue::PROGRAM];
+    profile.build(&[&worker[..], &queue].concat(), interrupts)
+}
+
 /// A queue, the effects of its jobs, and the worker to start.
-pub(in crate::bench) struct Scene {
-    pub(in crate::bench) queue: FaultQueue,
-    pub(in crate::bench) effects: Effects,
+pub(crate) struct Scene {
+    pub(crate) queue: FaultQueue,
+    pub(crate) effects: Effects,
     program: PathBuf,
     log: PathBuf,
     interruption: Interruption,
@@ -110,7 +115,7 @@ pub(in crate::bench) struct Scene {
 
 impl Scene {
     /// A worker of the queue, with the default settings.
-    pub(in crate::bench) fn worker(&self) -> Launch {
+    pub(crate) fn worker(&self) -> Launch {
         let effects = self.effects.path().display().to_string();
         Launch {
             program: self.program.clone(),
@@ -129,19 +134,19 @@ impl Scene {
     }
 
     /// A path for a file of the scene.
-    pub(in crate::bench) fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.files.path().join(name)
     }
 
     /// Sends `count` jobs with this payload; their ids are numbered from `prefix`.
-    pub(in crate::bench) fn send(&self, prefix: &str, count: usize, payload: &Value) -> Result<()> {
+    pub(crate) fn send(&self, prefix: &str, count: usize, payload: &Value) -> Result<()> {
         let kind = if payload.get("lock").is_some() { "faulty.locked" } else { "faulty" };
         let body = |n| json!({ "type": kind, "jobId": format!("{prefix}-{n}"), "payload": payload });
         self.queue.send(&(0..count).map(|n| body(n).to_string()).collect::<Vec<_>>())
     }
 
     /// Counts the jobs that have had their effect.
-    pub(in crate::bench) fn done(&self) -> Result<usize> {
+    pub(crate) fn done(&self) -> Result<usize> {
         Ok(self.effects.read()?.done().len())
     }
 }

@@ -9,15 +9,18 @@ use anyhow::{Context, Result, bail};
 use crossbeam_channel::never;
 use serde_json::{Value, json};
 
-use super::build::Profile;
-use crate::process::Process;
+use crate::programs::Profile;
+use xtask::process::Process;
+
+/// Its name.
+pub(super) const PROGRAM: &str = "fault_queue";
 
 /// In place of an action's name: all actions.
-pub(in crate::bench) const EVERY_ACTION: &str = "*";
+pub(crate) const EVERY_ACTION: &str = "*";
 
 /// A way in which requests fail.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::bench) enum Fault {
+pub(crate) enum Fault {
     /// Status 500.
     Internal,
     /// The connection is reset, and SQS has not seen the request.
@@ -34,24 +37,20 @@ impl Fault {
 }
 
 /// The server with one queue and its DLQ. It ends with this value.
-pub(in crate::bench) struct FaultQueue {
-    pub(in crate::bench) endpoint: String,
-    pub(in crate::bench) url: String,
+pub(crate) struct FaultQueue {
+    pub(crate) endpoint: String,
+    pub(crate) url: String,
     dead_url: String,
     control: Mutex<BufReader<TcpStream>>,
     _process: Process,
 }
 
 impl FaultQueue {
-    pub(in crate::bench) fn start(
-        profile: Profile,
-        max_receive_count: u32,
-        visibility_secs: u32,
-    ) -> Result<Self> {
+    pub(crate) fn start(profile: Profile, max_receive_count: u32, visibility_secs: u32) -> Result<Self> {
         let (output, input) = io::pipe()?;
-        let mut command = Command::new(profile.queue());
+        let mut command = Command::new(profile.binary(PROGRAM));
         command.stdout(input);
-        let mut process = Process::spawn("fault_queue", &mut command, &never())?;
+        let mut process = Process::spawn(PROGRAM, &mut command, &never())?;
         process.stop_by(rustix::process::Signal::KILL);
         // This end of the pipe goes away, so that reading ends if the server does not start.
         drop(command);
@@ -79,7 +78,7 @@ impl FaultQueue {
         Ok(queue)
     }
 
-    pub(in crate::bench) fn send(&self, bodies: &[String]) -> Result<()> {
+    pub(crate) fn send(&self, bodies: &[String]) -> Result<()> {
         /// Keeps a command's line at some hundred kilobytes.
         const CHUNK: usize = 2000;
         for bodies in bodies.chunks(CHUNK) {
@@ -89,29 +88,29 @@ impl FaultQueue {
     }
 
     /// Counts the messages of the queue, visible, in flight or delayed.
-    pub(in crate::bench) fn count(&self) -> Result<u64> {
+    pub(crate) fn count(&self) -> Result<u64> {
         self.count_of(&self.url)
     }
 
     /// Counts the messages in the DLQ.
-    pub(in crate::bench) fn dead(&self) -> Result<u64> {
+    pub(crate) fn dead(&self) -> Result<u64> {
         self.count_of(&self.dead_url)
     }
 
     /// The bodies of the messages in the DLQ.
-    pub(in crate::bench) fn dead_bodies(&self) -> Result<Vec<String>> {
+    pub(crate) fn dead_bodies(&self) -> Result<Vec<String>> {
         Ok(serde_json::from_value(self.ask(&json!({ "command": "peek", "url": self.dead_url }))?)?)
     }
 
     /// Has `percent` of a hundred requests of an action fail.
-    pub(in crate::bench) fn fail(&self, action: &str, fault: Fault, percent: u8) -> Result<()> {
+    pub(crate) fn fail(&self, action: &str, fault: Fault, percent: u8) -> Result<()> {
         let (command, fault) = ("fail", fault.word());
         let command = json!({ "command": command, "action": action, "fault": fault, "percent": percent });
         self.ask(&command).map(drop)
     }
 
     /// Lets requests of an action through again.
-    pub(in crate::bench) fn heal(&self, action: &str) -> Result<()> {
+    pub(crate) fn heal(&self, action: &str) -> Result<()> {
         self.ask(&json!({ "command": "heal", "action": action })).map(drop)
     }
 

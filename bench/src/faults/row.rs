@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::bench::report::{Machine, table};
+use crate::machine::Machine;
+use crate::tables::table;
 
 /// The bound that a figure should keep.
 #[derive(Debug, Clone, Copy, Serialize)]

@@ -13,8 +13,8 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::effects::now_ms;
-use crate::bench::http::request;
-use crate::service::lasting::port_to_keep;
+use xtask::http::request;
+use xtask::service::lasting::port_to_keep;
 
 /// The interval at which connections are accepted.
 const LOOK: Duration = Duration::from_millis(2);

@@ -1,4 +1,4 @@
-//! The worker under test, `consumer/examples/faulty.rs`: its settings, and a running one.
+//! The worker under test, `bench/examples/faulty.rs`: its settings, and a running one.
 
 use std::fs::OpenOptions;
 use std::net::TcpListener;
@@ -11,16 +11,19 @@ use crossbeam_channel::never;
 use rustix::process::{Pid, Signal};
 
 use super::interruption::Interruption;
-use crate::bench::usage::forget_settings;
-use crate::process::Process;
-use crate::project;
+use crate::usage::forget_settings;
+use xtask::process::Process;
+use xtask::project;
+
+/// Its name.
+pub(super) const PROGRAM: &str = "faulty";
 
 /// The longest time until a worker is ready.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// A worker to be started, as often as is needed.
 #[derive(Clone)]
-pub(in crate::bench) struct Launch {
+pub(crate) struct Launch {
     pub(super) program: PathBuf,
     pub(super) log: PathBuf,
     pub(super) settings: Vec<(String, String)>,
@@ -30,19 +33,19 @@ pub(in crate::bench) struct Launch {
 
 impl Launch {
     /// The same with an environment variable set, such as `DRUMLINE_CONCURRENCY`.
-    pub(in crate::bench) fn set(mut self, name: &str, value: impl Into<String>) -> Self {
+    pub(crate) fn set(mut self, name: &str, value: impl Into<String>) -> Self {
         self.settings.push((name.to_owned(), value.into()));
         self
     }
 
     /// The same with so many file descriptors at most.
-    pub(in crate::bench) fn with_descriptors(mut self, limit: u32) -> Self {
+    pub(crate) fn with_descriptors(mut self, limit: u32) -> Self {
         self.descriptors = Some(limit);
         self
     }
 
     /// Starts it.
-    pub(in crate::bench) fn start(&self) -> Result<Worker> {
+    pub(crate) fn start(&self) -> Result<Worker> {
         let mut command = match self.descriptors {
             None => Command::new(&self.program),
             Some(limit) => {
@@ -62,7 +65,7 @@ impl Launch {
     }
 
     /// Starts it and returns once it is ready.
-    pub(in crate::bench) fn start_ready(&self) -> Result<Worker> {
+    pub(crate) fn start_ready(&self) -> Result<Worker> {
         let worker = self.start()?;
         let url = format!("http://{}/readyz", worker.address);
         let ready = self.interruption.until(START_LIMIT, || Ok(ureq::get(&url).call().is_ok()))?;
@@ -72,33 +75,33 @@ impl Launch {
 }
 
 /// A running worker. Dropping kills it.
-pub(in crate::bench) struct Worker {
+pub(crate) struct Worker {
     process: Process,
     /// The address of its HTTP endpoint.
-    pub(in crate::bench) address: String,
+    pub(crate) address: String,
 }
 
 impl Worker {
-    pub(in crate::bench) fn id(&self) -> Pid {
+    pub(crate) fn id(&self) -> Pid {
         self.process.id()
     }
 
-    pub(in crate::bench) fn kill(self) {
+    pub(crate) fn kill(self) {
         self.process.kill();
     }
 
     /// Sends SIGTERM.
-    pub(in crate::bench) fn terminate(&self) {
+    pub(crate) fn terminate(&self) {
         self.process.terminate();
     }
 
     /// Waits for its end for some time; `None` while it still runs.
-    pub(in crate::bench) fn ended_within(&mut self, limit: Duration) -> Result<Option<ExitStatus>> {
+    pub(crate) fn ended_within(&mut self, limit: Duration) -> Result<Option<ExitStatus>> {
         self.process.ended_within(limit)
     }
 
     /// Starts it again if it has ended, as a supervisor does.
-    pub(in crate::bench) fn revive(&mut self, launch: &Launch) -> Result<bool> {
+    pub(crate) fn revive(&mut self, launch: &Launch) -> Result<bool> {
         let ended = self.ended_within(Duration::ZERO)?.is_some();
         if ended {
             *self = launch.start()?;

@@ -10,13 +10,14 @@ use crossbeam_channel::Receiver;
 use serde::Serialize;
 
 use super::runtime_api::RuntimeApi;
-use crate::bench::usage::{forget_settings, peak_memory_kib, processor_time};
-use crate::interrupt::Interrupted;
-use crate::process::Process;
-use crate::project;
+use crate::programs::Profile;
+use crate::usage::{forget_settings, peak_memory_kib, processor_time};
+use xtask::interrupt::Interrupted;
+use xtask::process::Process;
+use xtask::project;
 
 /// The profile that functions are packaged with.
-pub(super) const PROFILE: &str = "lambda";
+pub(super) const PROFILE: Profile = Profile::Lambda;
 pub(super) const MINIMAL: &str = "minimal";
 pub(super) const NOOP: &str = "noop_function";
 pub(super) const WITH_JOBS: &str = "drumline-lambda";
@@ -45,11 +46,10 @@ impl Kind {
     }
 
     fn program(self) -> PathBuf {
-        let folder = project::target().join(PROFILE);
         match self {
-            Self::Minimal => folder.join("examples").join(MINIMAL),
-            Self::Noop => folder.join("examples").join(NOOP),
-            Self::WithJobs => folder.join(WITH_JOBS),
+            Self::Minimal => PROFILE.example(MINIMAL),
+            Self::Noop => PROFILE.example(NOOP),
+            Self::WithJobs => PROFILE.binary(WITH_JOBS),
         }
     }
 

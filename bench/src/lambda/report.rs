@@ -5,9 +5,11 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+use super::event::BATCH;
 use super::function::Kind;
-use crate::bench::figures::{Spread, percentile, sorted};
-use crate::bench::report::{Machine, right_align, table};
+use crate::figures::{Spread, percentile, sorted};
+use crate::machine::Machine;
+use crate::tables::{right_align, table};
 
 /// One life of a function.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -78,7 +80,7 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rounds = self.rounds.values().map(Vec::len).max().unwrap_or_default();
-        writeln!(f, "{}, {rounds} rounds of {} batches of {}\n", self.machine, self.batches, super::BATCH)?;
+        writeln!(f, "{}, {rounds} rounds of {} batches of {}\n", self.machine, self.batches, BATCH)?;
         let mut table = table();
         let mut head = vec!["median (least to most), ratio".to_owned()];
         head.extend(Kind::ALL.map(|kind| kind.label().to_owned()));

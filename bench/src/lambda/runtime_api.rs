@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, bail};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::bench::http::request;
+use xtask::http::request;
 
 /// How long a function may take to start, and for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);

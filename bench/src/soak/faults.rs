@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 
-use crate::bench::faults::queue::{EVERY_ACTION, Fault, FaultQueue};
-use crate::service::lasting::LastingServer;
+use crate::faults::queue::{EVERY_ACTION, Fault, FaultQueue};
+use xtask::service::lasting::LastingServer;
 
 const MINUTE: u64 = 60;
 /// Seconds of each minute.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::bench::faults::effects::{Effects, Event, Line};
+use crate::faults::effects::{Effects, Event, Line};
 
 /// A job that is not done by then counts as lost until it is: longer than any lease, outage and pause.
 const OVERDUE: Duration = Duration::from_secs(180);

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::types::ChangeMessageVisibilityBatchRequestEntry;
-use drumline::{core::MAX_BATCH, message::Message, run::NoopObserver};
+use drumline::core::MAX_BATCH;
+use drumline::message::Message;
+use drumline::run::NoopObserver;
 use drumline_consumer::ExitError;
 use drumline_runtime::aws::{AwsQueue, explain, is_fifo};
 use drumline_runtime::{Queue, SqsError};

@@ -4,10 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName as Name;
-use drumline::{
-    message::Intake,
-    run::{NoopObserver, RAW_TYPE},
-};
+use drumline::message::Intake;
+use drumline::run::{NoopObserver, RAW_TYPE};
 use drumline_consumer::ExitError;
 use drumline_runtime::aws::{AwsQueue, Clients, Redrive, explain, queue_name, queue_url, url_by_arn};
 use drumline_runtime::{Settings, SqsError, intake};

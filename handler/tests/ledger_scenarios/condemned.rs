@@ -1,7 +1,9 @@
 //! Permanent failures: condemned once, never run again, and deleted only once a copy of theirs is safe.
 
-use drumline::core::DeadLetterPath::{Copy, Nowhere, Redrive};
-use drumline::core::{Ending, Policy};
+use drumline::core::{
+    DeadLetterPath::{Copy, Nowhere, Redrive},
+    Ending, Policy,
+};
 
 use crate::world::{World, failed, fifo, gone, rejected, secs, standard, with_dlq};
 

@@ -2,7 +2,9 @@
 
 use drumline::core::SqsErrorKind;
 
-use super::{AwsQueue, Clients, explain};
+use super::client::Clients;
+use super::errors::explain;
+use super::queue::AwsQueue;
 use crate::sqs::SqsError;
 
 /// A receipt handle that SQS has never issued: a request about it deletes and hides nothing.

@@ -6,7 +6,7 @@
 
 use url::Url;
 
-use super::naming::name_of;
+use super::queue_url::name_of;
 
 /// The region of the oldest queue URLs, which name none.
 const LEGACY_REGION: &str = "us-east-1";

@@ -17,7 +17,7 @@ use tracing::warn;
 use url::Url;
 
 use super::address::Address;
-use super::naming::name_of;
+use super::queue_url::name_of;
 use crate::sqs::SqsError;
 
 /// SQS's name in the SDK's settings.

@@ -6,6 +6,7 @@ use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use drumline::core::{SqsErrorKind, is_out_of_resources};
 
+use super::causes::with_causes;
 use super::credentials;
 use crate::sqs::SqsError;
 
@@ -29,12 +30,6 @@ where
     let text =
         if advice.is_empty() { format!("{action}: {what}") } else { format!("{action}: {what}; {advice}") };
     SqsError { retry_after: retry_after(error), ..SqsError::new(kind, text) }
-}
-
-/// Returns an error and what caused it, in words. `DisplayErrorContext` would add their inner structure, which is of no use to an operator.
-pub fn with_causes(error: &dyn std::error::Error) -> String {
-    let chain = std::iter::successors(Some(error), |error| error.source());
-    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// The header by which an answer names the time until the next request, in milliseconds.

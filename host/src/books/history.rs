@@ -7,8 +7,9 @@ use drumline::message::Message;
 use drumline::run::{Event, Observer};
 use drumline_store::AttemptRecord;
 
-use super::journal::{Journal, millis, now_ms};
-use super::redacted;
+use super::journal::Journal;
+use crate::clock::{millis, now_ms};
+use crate::redact::redacted;
 
 /// An observer that writes the progress and the failed attempts of jobs to the store.
 pub(crate) struct HistoryWriter {

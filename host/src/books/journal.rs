@@ -15,9 +15,9 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 
+use super::answers::heard;
 use super::health::Health;
-use super::heard;
-use crate::handlers::since_epoch;
+use crate::clock::now_ms;
 
 /// How often progress and checkpoints are written: what a killed process may lose of its work, and often enough to watch.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -174,14 +174,4 @@ impl Journal {
     fn pending(&self) -> MutexGuard<'_, HashMap<Arc<Identity>, Pending>> {
         self.0.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The wall clock in milliseconds.
-pub(crate) fn now_ms() -> u64 {
-    millis(since_epoch())
-}
-
-/// In milliseconds.
-pub(crate) fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::*;
-use crate::drive::Input;
+use crate::drive::input::Input;
 use crate::handlers::TokioHost;
 
 /// A store in memory that may be out of reach, and writes down what it is asked.

@@ -7,8 +7,9 @@ use drumline::core::{Claim, Claims, DeliveryId, JobResult, Pause, PauseReason, P
 use tokio::sync::watch;
 use tracing::Instrument as _;
 
+use super::Driver;
 use super::branches::now;
-use super::{Driver, Input, send};
+use super::input::{Input, send};
 use crate::books::Books;
 
 impl Driver {

@@ -16,7 +16,7 @@ use serde::de::IgnoredAny;
 
 use super::target::Target;
 use super::task_path::task_path;
-use crate::handlers::since_epoch;
+use crate::clock::since_epoch;
 use crate::trace::traceparent;
 
 /// Applications recognise the worker of Elastic Beanstalk by the first product.

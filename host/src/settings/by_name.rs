@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 use drumline::message::{MAX_SOURCE_BYTES, MAX_TYPE_BYTES};
 use toml::Value;
 
-use super::sources::{Origin, text_of};
-use super::{Problem, values};
+use super::file_text::text_of;
+use super::origin::Origin;
+use super::problem::Problem;
+use super::values;
 
 /// A table of texts by name.
 #[derive(Debug)]

@@ -2,9 +2,11 @@
 
 mod by_name;
 mod environment;
+mod file_text;
 mod kubernetes;
 mod log_filter;
 mod names;
+mod origin;
 mod problem;
 mod reader;
 mod sources;
@@ -32,11 +34,11 @@ use drumline_store::{SecretText, SecretUrl, set_value};
 pub use environment::Environment;
 pub(crate) use log_filter::directives;
 use names::CONFIG;
+pub use origin::Origin;
 pub use problem::{Problem, Problems};
 use reader::{Reader, Reading};
-pub use sources::Origin;
 use sources::Sources;
-pub use table::{SETTINGS, Setting, Shown};
+pub use table::{SETTINGS, Setting};
 pub use unknown::UnknownVariable;
 
 pub use values::{AllFailed, FifoStop, LogFormat, PermanentFailures};

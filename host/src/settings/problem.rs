@@ -4,7 +4,7 @@ use std::fmt;
 
 use drumline::Router;
 
-use crate::books::redacted;
+use crate::redact::redacted;
 
 /// A problem with one setting.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,11 +9,13 @@ use drumline_store::Keep;
 
 use super::by_name::{EVENT_TYPES, Entry, REQUIRE_BY_TYPE, RETRY_BY_TYPE, SCOPE_BY_TYPE, TableByName};
 use super::log_filter::log_filter;
-use super::sources::{Origin, QueueSection, Sources};
-use super::{Effective, HttpAccess, Problem, QueueSettings, SETTINGS, Setting, Settings, Shown, values};
+use super::origin::Origin;
+use super::sources::{QueueSection, Sources};
+use super::{Effective, HttpAccess, Problem, QueueSettings, SETTINGS, Setting, Settings, values};
 use crate::books::StoreSettings;
 use crate::forward::{ForwardOptions, read_headers};
-use crate::retries::possible_waits;
+use crate::shown::Shown;
+use crate::waits::possible_waits;
 
 /// The URL of no queue: stands for all queues that the settings do not list.
 const NO_QUEUE: &str = "http://localhost/none";

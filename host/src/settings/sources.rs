@@ -1,44 +1,15 @@
 //! Where a setting's text comes from: flags over environment over file over default.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use toml::{Table, Value};
 
-use super::Problem;
 use super::by_name::{Entries, TABLES, TableByName};
+use super::file_text::{text, text_of};
 use super::names::Names;
+use super::origin::Origin;
+use super::problem::Problem;
 use super::table::{SETTINGS, Setting, variable};
-
-/// The source of a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// A flag of the command line.
-    Flag,
-    /// An environment variable.
-    Environment,
-    /// The file's top level.
-    File,
-    /// A `[[queue]]` table of the file.
-    QueueTable,
-    /// The setting's default.
-    Default,
-    /// The queue's own attribute, known once SQS reports it.
-    Queue,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Flag => "flag",
-            Self::Environment => "environment",
-            Self::File => "file",
-            Self::QueueTable => "file, [[queue]]",
-            Self::Default => "default",
-            Self::Queue => "the queue",
-        })
-    }
-}
 
 /// All texts that were given, before any is parsed.
 #[derive(Debug, Default)]
@@ -188,33 +159,4 @@ fn read_queues(queues: Option<Value>, problems: &mut Vec<Problem>) -> Vec<QueueS
         }
     }
     sections
-}
-
-/// Returns the text of a value of the file, or what it must be. A list becomes the text that the environment takes: its
-/// items with commas between them.
-pub(super) fn text_of(value: &Value, lists: bool) -> Result<String, &'static str> {
-    match value {
-        Value::Array(items) if lists => {
-            let items: Option<Vec<&str>> = items.iter().map(item).collect();
-            let items = items.ok_or("must be a list of texts, each neither empty nor with a comma")?;
-            Ok(items.join(", "))
-        }
-        _ if lists => text(value).ok_or("must be a text or a list of texts"),
-        _ => text(value).ok_or("must be a text or a number"),
-    }
-}
-
-/// An item of a list. An empty one would vanish in the joined text, and one with a comma would become two.
-fn item(value: &Value) -> Option<&str> {
-    value.as_str().filter(|text| !text.trim().is_empty() && !text.contains(','))
-}
-
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.trim().to_owned()),
-        Value::Integer(number) => Some(number.to_string()),
-        Value::Float(number) => Some(number.to_string()),
-        Value::Boolean(truth) => Some(truth.to_string()),
-        Value::Datetime(_) | Value::Array(_) | Value::Table(_) => None,
-    }
 }

@@ -1,8 +1,6 @@
 //! Every setting, once: flags, environment, file, help and `drumline config` are all made from this table.
 
-use drumline_store::SecretUrl;
-
-use crate::books::redacted;
+use crate::shown::Shown;
 
 /// One setting.
 #[derive(Debug, Clone, Copy)]
@@ -22,38 +20,6 @@ pub struct Setting {
     /// How much of a value may be shown.
     pub shown: Shown,
 }
-
-/// How much of a setting's value may be shown: by `drumline config`, and in error texts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shown {
-    /// The value, without what looks like a secret.
-    Text,
-    /// A list of URLs without userinfo and query. An item that is no URL is shown as [`Text`](Self::Text).
-    Urls,
-    /// A URL without userinfo and query. A value that is no URL is hidden.
-    SecretUrl,
-    /// Nothing.
-    Nothing,
-}
-
-impl Shown {
-    /// Returns what may be shown of a value.
-    pub fn of(self, value: &str) -> String {
-        let item = |text: &str| match SecretUrl::shown(text) {
-            shown if shown == HIDDEN && !text.contains(['@', '?', '#']) => redacted(text).into_owned(),
-            shown => shown,
-        };
-        match self {
-            Self::Text => redacted(value).into_owned(),
-            Self::Urls => value.split(',').map(|text| item(text.trim())).collect::<Vec<_>>().join(", "),
-            Self::SecretUrl => SecretUrl::shown(value),
-            Self::Nothing => HIDDEN.to_owned(),
-        }
-    }
-}
-
-/// The text in place of a value that may be a secret as a whole.
-const HIDDEN: &str = "***";
 
 const fn setting(
     key: &'static str,

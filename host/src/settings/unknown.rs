@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Problem;
+use super::problem::Problem;
 
 /// A `DRUMLINE_` variable that this version does not know.
 #[derive(Debug, Clone, PartialEq, Eq)]

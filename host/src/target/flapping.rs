@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::probes::next_wait;
+use super::pace::next_wait;
 
 /// Failing answers within this time after the end of a trouble are the same trouble.
 const SOON: Duration = Duration::from_secs(60);

@@ -5,14 +5,12 @@ use std::time::Duration;
 use drumline::core::Probe;
 use tokio::time::{Instant, timeout};
 
+use super::pace::{PROBE_TIME, next_wait};
 use super::{State, TargetHealth};
 
 /// The wait before the first probe by the host, and the longest: a connection or a health check costs the target nothing,
 /// and the worker has to go on within seconds.
 const HOST_WAITS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
-
-/// How long a probe may take.
-pub(super) const PROBE_TIME: Duration = Duration::from_secs(5);
 
 impl TargetHealth {
     /// Probes in the background until the target is healthy.
@@ -50,11 +48,6 @@ impl TargetHealth {
             }
         }
     }
-}
-
-/// The wait after `last`, within the first and the longest one.
-pub(super) fn next_wait(last: Option<Duration>, (first, longest): (Duration, Duration)) -> Duration {
-    last.map_or(first, |last| (last * 2).min(longest))
 }
 
 /// The probe that can end the trouble; `None` if it is over.

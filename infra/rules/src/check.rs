@@ -4,44 +4,17 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::case::{Case, Options};
 use crate::finding::{Finding, Report};
 use crate::model::{Parameter, Stack};
-use crate::rules::{Rule, rules};
+use crate::rule::Rule;
+use crate::rules::rules;
 use crate::template::Template;
 use crate::views::dashboards::dashboards;
 use crate::views::functions::mappings;
 use crate::views::metrics::alarms;
 use crate::views::policies::queue_policies;
 use crate::views::tasks::tasks;
-
-/// Who reads the environment of a process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Host {
-    /// The consumer, in a container.
-    Consumer,
-    /// The Lambda function.
-    Lambda,
-}
-
-/// Reads an environment as the runtime does; the error is all problems. What only the deployment knows is not among the
-/// variables, except for queue URLs, which are made up.
-pub type EnvironmentCheck<'a> = &'a dyn Fn(&BTreeMap<String, String>, Host) -> Result<(), Vec<String>>;
-
-/// How to check.
-#[derive(Default, Clone, Copy)]
-pub struct Options<'a> {
-    /// The runtime's own parser, for rule E09. Without it that part of the rule is not checked.
-    pub environment: Option<EnvironmentCheck<'a>>,
-}
-
-/// What a rule is asked about.
-pub(crate) struct Case<'a> {
-    /// The stack to judge.
-    pub(crate) stack: &'a Stack,
-    /// All stacks that are used together, at their defaults, the one to judge among them.
-    pub(crate) together: &'a [Stack],
-    pub(crate) options: &'a Options<'a>,
-}
 
 /// Judges templates that are used together: of one service, say. Findings are in the order of templates and rules. A
 /// template without queues, their workers or their metrics has none.

@@ -14,10 +14,7 @@ use serde::Deserialize;
 use super::payload::EmailSend;
 use super::templates::Folder;
 use crate::name::Name;
-use crate::settings::MAIL_TEMPLATES;
-
-/// The file of the users, beside the templates.
-pub(crate) const USERS: &str = "users.json";
+use crate::settings::{MAIL_TEMPLATES, USERS};
 
 /// Makes mails from the templates and users of one folder.
 pub(crate) struct Composer {

@@ -4,7 +4,7 @@
 use image::ImageFormat;
 use image::metadata::Orientation;
 
-use super::decode::{DECODER_BYTES, Header};
+use super::header::{DECODER_BYTES, Header};
 use super::payload::{Convert, Output};
 use super::render::size_of;
 

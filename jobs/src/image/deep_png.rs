@@ -6,7 +6,7 @@ use drumline::Failure;
 use image::{DynamicImage, RgbImage, RgbaImage};
 use png::{ColorType, Decoder, Limits, Transformations};
 
-use super::decode::{DECODER_BYTES, Header};
+use super::header::{DECODER_BYTES, Header};
 
 /// Decodes the image that the header belongs to.
 pub(super) fn decode(bytes: &[u8], header: &Header) -> Result<DynamicImage, Failure> {

@@ -5,8 +5,9 @@ use fast_image_resize::{MulDiv, ResizeOptions, Resizer};
 use image::DynamicImage;
 use image::metadata::Orientation;
 
-use super::decode::{Header, Source, decode};
+use super::decode::{Source, decode};
 use super::encode::{Encoded, check_size, encode, same_format};
+use super::header::Header;
 use super::payload::{Output, Resize};
 use super::size::fit_inside;
 use crate::location::Target;

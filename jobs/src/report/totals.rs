@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use drumline::{Failure, core::MAX_CHECKPOINT_BYTES};
+use drumline::Failure;
+use drumline::core::MAX_CHECKPOINT_BYTES;
 
 /// The most groups of a report: far more than anybody reads.
 pub(super) const MAX_GROUPS: usize = 1_000;

@@ -17,6 +17,9 @@ const SMTP_TIMEOUT: Duration = Duration::from_secs(30);
 /// The sender where mail only goes to a folder.
 const OUTBOX_SENDER: &str = "Drumline <drumline@localhost>";
 
+/// The file of the users, beside the templates.
+pub(crate) const USERS: &str = "users.json";
+
 /// How mail is made and where it goes.
 #[derive(Debug, Clone)]
 pub(crate) struct MailSettings {

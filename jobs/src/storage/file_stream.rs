@@ -10,7 +10,7 @@ use cap_std::fs::{File, Metadata};
 use drumline::{Context, Failure};
 
 use super::files::{FileRoot, failure};
-use super::stream::Version;
+use super::version::Version;
 
 /// An opened file. It stays the same one where another is put in its place by renaming.
 pub(crate) struct FileStream {

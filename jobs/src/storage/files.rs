@@ -8,7 +8,8 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, File, Metadata};
 use drumline::Failure;
 
-use super::{atomic, too_large};
+use super::atomic;
+use super::too_large::too_large;
 use crate::settings::FILE_ROOT;
 
 /// The folder that a job's files must lie below.

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use drumline::Failure;
 
 use super::objects::{Objects, broken_off, failure};
-use super::stream::Version;
+use super::version::Version;
 
 /// The longest `ETag` that is kept, in bytes: S3's have 34 and a little.
 const MAX_ETAG_BYTES: usize = 256;

@@ -12,7 +12,7 @@ use drumline::Failure;
 use drumline_aws::Environment;
 use tokio::sync::OnceCell;
 
-use super::too_large;
+use super::too_large::too_large;
 
 /// S3's name in the SDK's settings.
 const SERVICE: &str = "S3";

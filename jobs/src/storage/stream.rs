@@ -2,18 +2,13 @@
 
 use bytes::Bytes;
 use drumline::{Context, Failure};
-use serde::{Deserialize, Serialize};
 
 use super::file_stream::FileStream;
 #[cfg(feature = "s3")]
 use super::object_stream::ObjectStream;
 #[cfg(not(feature = "s3"))]
 use super::objects::ObjectStream;
-
-/// What tells a source from what it was before or will be later: an object's `ETag`; a file's length and modification
-/// time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Version(pub(super) String);
+use super::version::Version;
 
 /// An opened source. All that is read from it is of one version.
 pub(crate) enum Stream {

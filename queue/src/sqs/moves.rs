@@ -3,35 +3,21 @@
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html>
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::Sqs;
+use super::machine::Sqs;
+use super::move_task::MoveTask;
 use crate::api::{
     CancelMessageMoveTask, CancelMessageMoveTaskReply, ListMessageMoveTasks, ListMessageMoveTasksReply,
-    ListedMoveTask, MoveTaskStatus, StartMessageMoveTask, StartMessageMoveTaskReply,
+    MoveTaskStatus, StartMessageMoveTask, StartMessageMoveTaskReply,
 };
 use crate::error::{ErrorCode, SqsError};
 use crate::limits::{MAX_LISTED_MOVE_TASKS, MOVE_RATE};
 use crate::message::{Message, State};
 use crate::time::Timestamp;
-
-/// One task, running or done.
-#[derive(Debug)]
-pub(super) struct MoveTask {
-    handle: String,
-    source_arn: String,
-    destination_arn: Option<String>,
-    rate: Option<i64>,
-    started_at: Timestamp,
-    moved: u64,
-    to_move: u64,
-    status: MoveTaskStatus,
-    failure: Option<String>,
-}
 
 /// What a task handle says, in the form SQS gives it: JSON in base64.
 #[derive(Serialize, Deserialize)]
@@ -39,38 +25,6 @@ pub(super) struct MoveTask {
 struct TaskHandle {
     task_id: String,
     source_arn: String,
-}
-
-impl MoveTask {
-    fn is_running(&self) -> bool {
-        self.status == MoveTaskStatus::Running
-    }
-
-    /// When the next message is due: message n moves n intervals after the start.
-    pub(super) fn next_move_at(&self) -> Option<Timestamp> {
-        let rate = self.rate.unwrap_or(*MOVE_RATE.end()).unsigned_abs();
-        let due = Duration::from_millis(((self.moved + 1) * 1000).div_ceil(rate));
-        self.is_running().then(|| self.started_at.plus(due))
-    }
-
-    fn fail(&mut self, reason: &str) {
-        self.status = MoveTaskStatus::Failed;
-        self.failure = Some(reason.to_owned());
-    }
-
-    fn listed(&self) -> ListedMoveTask {
-        ListedMoveTask {
-            task_handle: self.is_running().then(|| self.handle.clone()),
-            status: self.status,
-            source_arn: self.source_arn.clone(),
-            destination_arn: self.destination_arn.clone(),
-            max_number_of_messages_per_second: self.rate,
-            approximate_number_of_messages_moved: self.moved,
-            approximate_number_of_messages_to_move: self.to_move,
-            failure_reason: self.failure.clone(),
-            started_timestamp: self.started_at,
-        }
-    }
 }
 
 impl Sqs {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Sqs;
+use super::machine::Sqs;
 use crate::api::MessageAttributes;
 use crate::error::SqsError;
 use crate::message::{Message, State};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use super::{FIRST_SEQUENCE_NUMBER, Queue, Sqs, no_such_queue, queue_name};
+use super::machine::{FIRST_SEQUENCE_NUMBER, Queue, Sqs, no_such_queue, queue_name};
 use crate::api::{
     CreateQueue, GetQueueAttributes, GetQueueAttributesReply, GetQueueUrl, ListDeadLetterSourceQueues,
     ListDeadLetterSourceQueuesReply, ListQueueTagsReply, ListQueues, ListQueuesReply, OneQueue,

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Queue, Sqs, queue_name};
+use super::machine::{Queue, Sqs, no_such_queue, queue_name};
 use crate::api::{MessageAttributes, ReceiveMessage, ReceiveMessageReply, ReceivedMessage, SystemAttributes};
 use crate::checks;
 use crate::checksum::md5_of_attributes;
@@ -38,7 +38,7 @@ impl Sqs {
         }
         let dead_letter_queue = self.dead_letter_queue_of(name);
 
-        let queue = self.queues.get_mut(name).ok_or_else(super::no_such_queue)?;
+        let queue = self.queues.get_mut(name).ok_or_else(no_such_queue)?;
         let room = MAX_IN_FLIGHT.saturating_sub(queue.store.counts().in_flight);
         if room == 0 && !queue.settings.fifo {
             let message = format!("The maximum number of in flight messages ({MAX_IN_FLIGHT}) is reached.");
@@ -69,7 +69,7 @@ impl Sqs {
     ///
     /// `InvalidParameterValue` outside 0 to 20 seconds, `QueueDoesNotExist`.
     pub fn receive_wait(&self, request: &ReceiveMessage) -> Result<Duration, SqsError> {
-        let queue = self.queues.get(queue_name(&request.queue_url)).ok_or_else(super::no_such_queue)?;
+        let queue = self.queues.get(queue_name(&request.queue_url)).ok_or_else(no_such_queue)?;
         match request.wait_time_seconds {
             None => Ok(queue.settings.wait),
             Some(secs) if WAIT_SECS.contains(&secs) => Ok(Duration::from_secs(secs.unsigned_abs())),

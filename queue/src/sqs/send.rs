@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Queue, Sqs};
+use super::machine::{Queue, Sqs, no_such_queue, queue_name};
 use crate::api::{
     BatchErrorEntry, MessageAttributes, SendMessage, SendMessageBatch, SendMessageBatchEntry,
     SendMessageBatchReply, SendMessageReply, SentBatchEntry,
@@ -120,7 +120,7 @@ impl Sqs {
 
     fn queue_and_ids(&mut self, now: Timestamp, url: &str) -> Result<(&mut Queue, &mut IdSource), SqsError> {
         self.queue_at(now, url)?;
-        let queue = self.queues.get_mut(super::queue_name(url)).ok_or_else(super::no_such_queue)?;
+        let queue = self.queues.get_mut(queue_name(url)).ok_or_else(no_such_queue)?;
         Ok((queue, &mut self.ids))
     }
 }

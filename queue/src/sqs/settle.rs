@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{Queue, Sqs};
+use super::machine::{Queue, Sqs};
 use crate::api::{
     BatchErrorEntry, ChangeMessageVisibility, ChangeMessageVisibilityBatch, DeleteMessage,
     DeleteMessageBatch, SettledBatchEntry, SettledBatchReply,

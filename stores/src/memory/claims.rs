@@ -9,7 +9,7 @@ use drumline::core::{Admission, Claim, ClaimRequest, Grant, Held, Surrender};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::epoch_ms;
+use super::clock::epoch_ms;
 use super::job_ids::JobIds;
 use super::record::{Record, Rest, State};
 use super::records::Records;

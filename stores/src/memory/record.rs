@@ -7,7 +7,7 @@ use drumline::core::{Admission, ClaimRequest, PriorRun};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::epoch_ms;
+use super::clock::epoch_ms;
 use super::name::Name;
 use super::text::Text;
 use crate::store::Keep;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::Value;
 
-use crate::bench::http::request;
+use xtask::http::request;
 
 /// The time that a slow job takes: long enough for a SIGTERM to come first.
 const SLOW: Duration = Duration::from_secs(5);

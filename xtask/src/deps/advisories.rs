@@ -80,7 +80,7 @@ mod tests {
     use cargo_metadata::MetadataCommand;
 
     use super::*;
-    use crate::bench::http::request;
+    use xtask::http::request;
 
     /// A service that answers once, with an advisory of this id for each package.
     fn service(id: &'static str) -> String {
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn advisories_are_named_with_their_package_unless_they_are_accepted() {
-        let metadata = MetadataCommand::new().current_dir(crate::project::root()).exec().unwrap();
+        let metadata = MetadataCommand::new().current_dir(xtask::project::root()).exec().unwrap();
         let package = metadata.packages.iter().find(|package| package.name.as_str() == "serde").unwrap();
         let found = ask(&service("RUSTSEC-2099-0001"), &[package]).unwrap();
         assert!(found[0].starts_with("serde ") && found[0].contains("RUSTSEC-2099-0001"), "{found:?}");

@@ -14,7 +14,7 @@ use petgraph::algo::tarjan_scc;
 use petgraph::graphmap::DiGraphMap;
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-use crate::project;
+use xtask::project;
 
 /// The parts of the handler crate. Each knows those before it.
 const PARTS: [&str; 4] = ["message", "core", "api", "run"];

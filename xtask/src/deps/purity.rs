@@ -6,7 +6,7 @@
 
 use anyhow::{Context, Result, ensure};
 
-use crate::project;
+use xtask::project;
 
 /// What one crate may not have in its tree of normal and build dependencies, on any platform.
 pub(crate) struct Rule {

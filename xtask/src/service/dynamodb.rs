@@ -10,7 +10,7 @@ use anyhow::Result;
 use crossbeam_channel::Receiver;
 
 use super::aws::{self, REGION};
-use super::peers;
+use super::pins;
 use super::server::{self, Log, Server, Surroundings};
 use crate::interrupt::Interrupted;
 use crate::process::Process;
@@ -36,7 +36,7 @@ pub(super) fn prepare(interrupts: &Receiver<Interrupted>) -> Result<Installation
     phase("prepare DynamoDB", || {
         let python = venv::python()?;
         println!("    with Python: {}", python.display());
-        let pins = ["requirements.txt", "constraints.txt"].map(|name| peers::pins().join(name));
+        let pins = ["requirements.txt", "constraints.txt"].map(|name| pins::folder().join(name));
         let python = venv::make(&python, &server::folder(NAME)?, &pins, interrupts)?;
         Ok(Installation { python })
     })

@@ -30,8 +30,10 @@ const PORTS: std::ops::Range<u16> = 20_000..30_000;
 
 /// The kind of a shared store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// Redis, or Valkey.
     Redis,
+    /// `PostgreSQL`.
     Postgres,
 }
 
@@ -45,7 +47,7 @@ impl fmt::Display for Kind {
 }
 
 /// A server whose data outlive its process.
-pub(crate) struct LastingServer {
+pub struct LastingServer {
     kind: Kind,
     /// The program of Redis, or the folder of those of PostgreSQL.
     installed: PathBuf,
@@ -59,7 +61,7 @@ pub(crate) struct LastingServer {
 
 impl LastingServer {
     /// Starts an empty server; `name` distinguishes its log from those of others.
-    pub(crate) fn start(kind: Kind, name: &str) -> Result<Self> {
+    pub fn start(kind: Kind, name: &str) -> Result<Self> {
         let folder = server::folder("lasting")?;
         let (installed, account) = match kind {
             Kind::Redis => (programs::first(&redis::PROGRAMS, &programs::search_path()), None),
@@ -82,7 +84,7 @@ impl LastingServer {
     }
 
     /// The URL of its store.
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         match self.kind {
             Kind::Redis => redis::url(self.port),
             Kind::Postgres => postgres::url(self.port),
@@ -90,12 +92,12 @@ impl LastingServer {
     }
 
     /// The address at which it listens.
-    pub(crate) fn address(&self) -> (Ipv4Addr, u16) {
+    pub fn address(&self) -> (Ipv4Addr, u16) {
         (Ipv4Addr::LOCALHOST, self.port)
     }
 
     /// Starts it again with the data that it had, and returns once it answers.
-    pub(crate) fn restart(&mut self) -> Result<()> {
+    pub fn restart(&mut self) -> Result<()> {
         let mut command = self.command();
         self.log.catch(&mut command)?;
         let mut process = Process::spawn(&self.kind.to_string(), &mut command, &never())?;
@@ -120,18 +122,18 @@ impl LastingServer {
     }
 
     /// Ends it without notice. It has to recover when it starts again.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         // Dropping it sends the sudden signal.
         self.process = None;
     }
 
     /// Stops all its processes where they are: connections stay open, and get no answer.
-    pub(crate) fn freeze(&self) -> Result<()> {
+    pub fn freeze(&self) -> Result<()> {
         self.signal(Signal::STOP)
     }
 
     /// Lets its processes continue.
-    pub(crate) fn thaw(&self) -> Result<()> {
+    pub fn thaw(&self) -> Result<()> {
         self.signal(Signal::CONT)
     }
 
@@ -184,7 +186,7 @@ impl Drop for LastingServer {
 
 /// Returns a free port that is very likely still free when a server returns to it after an outage. A port that the system
 /// chose would soon be another process's, and workers would take that one for the server.
-pub(crate) fn port_to_keep() -> Result<u16> {
+pub fn port_to_keep() -> Result<u16> {
     static GIVEN: AtomicU32 = AtomicU32::new(0);
     let count = u32::from(PORTS.end - PORTS.start);
     // Other runs begin elsewhere.

@@ -1,6 +1,7 @@
 //! LocalStack, the reference for what AWS does: in Docker where an engine answers, else from a Python environment.
 
 mod docker;
+mod pins;
 mod python;
 mod ready;
 
@@ -18,19 +19,24 @@ use crate::progress::phase;
 use crate::project;
 
 /// What LocalStack runs on; made once by [`prepare`], which may download it.
-pub(crate) enum Installation {
-    Docker { image: String },
+pub enum Installation {
+    /// A Docker engine, and the image that it runs.
+    Docker {
+        /// Its name, with the pinned version.
+        image: String,
+    },
+    /// The Python of an environment that has it.
     Python(PathBuf),
 }
 
 /// A LocalStack that answers, on a loopback port of its own.
-pub(crate) struct LocalStack {
+pub struct LocalStack {
     server: Server,
     runs_functions: bool,
 }
 
 /// Finds Docker or Python 3.13 and downloads LocalStack where it is missing.
-pub(crate) fn prepare(interrupts: &Receiver<Interrupted>) -> Result<Installation> {
+pub fn prepare(interrupts: &Receiver<Interrupted>) -> Result<Installation> {
     let folder = server::folder(NAME)?;
     phase("prepare LocalStack", || {
         if engine::answers(interrupts)? {
@@ -46,7 +52,7 @@ pub(crate) fn prepare(interrupts: &Receiver<Interrupted>) -> Result<Installation
 }
 
 /// Tests the package that runs Lambda functions, where `LocalStack` uses it.
-pub(crate) fn test_executor(installation: &Installation, interrupts: &Receiver<Interrupted>) -> Result<()> {
+pub fn test_executor(installation: &Installation, interrupts: &Receiver<Interrupted>) -> Result<()> {
     let Installation::Python(python) = installation else {
         println!(
             "==> no Lambda functions in Docker's LocalStack: the tests that deploy one leave themselves out"
@@ -64,7 +70,7 @@ pub(crate) fn test_executor(installation: &Installation, interrupts: &Receiver<I
 impl LocalStack {
     /// Starts LocalStack and returns once a queue could be created in it: its health page answers earlier, and
     /// also when every call fails.
-    pub(crate) fn start(installation: &Installation, interrupts: &Receiver<Interrupted>) -> Result<Self> {
+    pub fn start(installation: &Installation, interrupts: &Receiver<Interrupted>) -> Result<Self> {
         let log = Log::create(log_file())?;
         let files = server::files(&server::folder(NAME)?)?;
         let port = server::free_port()?;
@@ -89,12 +95,12 @@ impl LocalStack {
     }
 
     /// Where it listens, as `http://127.0.0.1:PORT`.
-    pub(crate) fn endpoint(&self) -> String {
+    pub fn endpoint(&self) -> String {
         server::http(self.server.port())
     }
 
     /// What the tests get to know; the credentials are LocalStack's own, accepted by it alone.
-    pub(crate) fn env(&self) -> Vec<(&'static str, String)> {
+    pub fn env(&self) -> Vec<(&'static str, String)> {
         let mut env = vec![
             ("DRUMLINE_TEST_LOCALSTACK", self.endpoint()),
             ("AWS_ACCESS_KEY_ID", "test".to_owned()),
@@ -113,7 +119,7 @@ impl LocalStack {
     }
 
     /// The running process, to wait on.
-    pub(crate) fn process(&mut self) -> &mut Process {
+    pub fn process(&mut self) -> &mut Process {
         self.server.process()
     }
 }
@@ -122,11 +128,6 @@ impl LocalStack {
 const NAME: &str = "localstack";
 
 /// The log of the last start.
-pub(crate) fn log_file() -> PathBuf {
+pub fn log_file() -> PathBuf {
     project::target().join(NAME).join("log")
-}
-
-/// The folder of this repository that pins LocalStack's version and settings.
-fn pins() -> PathBuf {
-    project::root().join("infra/localstack")
 }

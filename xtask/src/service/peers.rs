@@ -1,6 +1,5 @@
 //! The servers of shared stores together: Redis, PostgreSQL, `DynamoDB`.
 
-use std::path::PathBuf;
 use std::thread;
 
 use anyhow::Result;
@@ -11,24 +10,23 @@ use super::postgres::{self, Postgres};
 use super::redis::{self, Redis};
 use crate::interrupt::Interrupted;
 use crate::process::Process;
-use crate::project;
 
 /// What they run on; made once by [`prepare`], which may download it.
-pub(crate) struct Installations {
+pub struct Installations {
     redis: redis::Installation,
     postgres: postgres::Installation,
     dynamodb: dynamodb::Installation,
 }
 
 /// Servers that answer; dropping stops them.
-pub(crate) struct Peers {
+pub struct Peers {
     redis: Redis,
     postgres: Postgres,
     dynamodb: DynamoDb,
 }
 
 /// Finds what the machine has and downloads what is missing.
-pub(crate) fn prepare(interrupts: &Receiver<Interrupted>) -> Result<Installations> {
+pub fn prepare(interrupts: &Receiver<Interrupted>) -> Result<Installations> {
     Ok(Installations {
         redis: redis::prepare(interrupts)?,
         postgres: postgres::prepare(interrupts)?,
@@ -38,7 +36,7 @@ pub(crate) fn prepare(interrupts: &Receiver<Interrupted>) -> Result<Installation
 
 impl Peers {
     /// Starts all at once, since each is mostly waited for, and returns once all answer.
-    pub(crate) fn start(installations: &Installations, interrupts: &Receiver<Interrupted>) -> Result<Self> {
+    pub fn start(installations: &Installations, interrupts: &Receiver<Interrupted>) -> Result<Self> {
         let Installations { redis, postgres, dynamodb } = installations;
         thread::scope(|scope| {
             let postgres = scope.spawn(|| Postgres::start(postgres, interrupts));
@@ -51,21 +49,16 @@ impl Peers {
     }
 
     /// What the tests get to know.
-    pub(crate) fn env(&self) -> Vec<(&'static str, String)> {
+    pub fn env(&self) -> Vec<(&'static str, String)> {
         [self.redis.env(), self.postgres.env(), self.dynamodb.env()].concat()
     }
 
     /// The running processes by name, to wait on.
-    pub(crate) fn processes(&mut self) -> [(&'static str, &mut Process); 3] {
+    pub fn processes(&mut self) -> [(&'static str, &mut Process); 3] {
         [
             ("Redis", self.redis.process()),
             ("PostgreSQL", self.postgres.process()),
             ("DynamoDB", self.dynamodb.process()),
         ]
     }
-}
-
-/// The folder of this repository that pins their versions.
-pub(super) fn pins() -> PathBuf {
-    project::root().join("infra/peers")
 }

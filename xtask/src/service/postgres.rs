@@ -17,7 +17,7 @@ use rustix::process::Signal;
 
 use self::account::Account;
 use super::docker::{self, Container};
-use super::peers;
+use super::pins;
 use super::server::{self, Log, Server, Surroundings};
 use crate::interrupt::Interrupted;
 use crate::process::Process;
@@ -63,7 +63,7 @@ pub(super) fn prepare(interrupts: &Receiver<Interrupted>) -> Result<Installation
             return Ok(Installation::Programs { folder, account: account::needed()? });
         }
         if docker::answers(interrupts)? {
-            let image = docker::pinned_image(&peers::pins().join("compose.yaml"), NAME)?;
+            let image = docker::pinned_image(&pins::folder().join("compose.yaml"), NAME)?;
             println!("    with Docker: {image}");
             docker::pull(&image, interrupts)?;
             return Ok(Installation::Docker { image });
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn in_docker_it_has_the_same_user_and_speed() {
-        let image = docker::pinned_image(&peers::pins().join("compose.yaml"), NAME).unwrap();
+        let image = docker::pinned_image(&pins::folder().join("compose.yaml"), NAME).unwrap();
         // Not dropped: no container of this name exists, and perhaps no Docker.
         let container = std::mem::ManuallyDrop::new(Container::named_for(NAME, 5433));
         let command = in_docker(&container, &image, 5433);

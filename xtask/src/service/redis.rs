@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crossbeam_channel::Receiver;
 
 use super::docker::{self, Container};
-use super::peers;
+use super::pins;
 use super::programs;
 use super::server::{self, Log, Server, Surroundings};
 use crate::interrupt::Interrupted;
@@ -52,7 +52,7 @@ pub(super) fn prepare(interrupts: &Receiver<Interrupted>) -> Result<Installation
             return Ok(Installation::Program(program));
         }
         if docker::answers(interrupts)? {
-            let image = docker::pinned_image(&peers::pins().join("compose.yaml"), NAME)?;
+            let image = docker::pinned_image(&pins::folder().join("compose.yaml"), NAME)?;
             println!("    with Docker: {image}");
             docker::pull(&image, interrupts)?;
             return Ok(Installation::Docker { image });
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn in_docker_it_keeps_nothing_either() {
-        let image = docker::pinned_image(&peers::pins().join("compose.yaml"), NAME).unwrap();
+        let image = docker::pinned_image(&pins::folder().join("compose.yaml"), NAME).unwrap();
         // Not dropped: no container of this name exists, and perhaps no Docker.
         let container = std::mem::ManuallyDrop::new(Container::named_for(NAME, 6400));
         let command = in_docker(&container, &image, 6400);

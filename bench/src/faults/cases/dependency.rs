@@ -6,11 +6,11 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::json;
 
-use super::{Lab, Row};
-use crate::bench::faults::effects::now_ms;
-use crate::bench::faults::row::{Goal, secs};
-use crate::bench::faults::say;
-use crate::bench::faults::target::{Behaviour, Target};
+use crate::faults::effects::now_ms;
+use crate::faults::lab::Lab;
+use crate::faults::progress::say;
+use crate::faults::row::{Goal, Row, secs};
+use crate::faults::target::{Behaviour, Target};
 
 const DOWN: Duration = Duration::from_secs(45);
 const MESSAGES: usize = 40;

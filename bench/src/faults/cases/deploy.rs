@@ -6,10 +6,10 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::json;
 
-use super::{Lab, Row};
-use crate::bench::faults::effects::now_ms;
-use crate::bench::faults::row::{Goal, as_f64, secs};
-use crate::service::lasting::{Kind, LastingServer};
+use crate::faults::effects::now_ms;
+use crate::faults::lab::Lab;
+use crate::faults::row::{Goal, Row, as_f64, secs};
+use xtask::service::lasting::{Kind, LastingServer};
 
 const JOBS: usize = 64;
 const JOB_MS: u64 = 2000;

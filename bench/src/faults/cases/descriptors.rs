@@ -7,10 +7,10 @@ use anyhow::{Context, Result};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 
-use super::{Lab, Row};
-use crate::bench::faults::lab::Scene;
-use crate::bench::faults::say;
-use crate::bench::faults::target::Target;
+use crate::faults::lab::{Lab, Scene};
+use crate::faults::progress::say;
+use crate::faults::row::Row;
+use crate::faults::target::Target;
 
 const LIMIT_PER_WORKER: u32 = 1024;
 /// To the worker's HTTP endpoint.

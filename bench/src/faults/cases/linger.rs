@@ -5,10 +5,9 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::json;
 
-use super::{Lab, Row};
-use crate::bench::faults::effects::now_ms;
-use crate::bench::faults::lab::Scene;
-use crate::bench::faults::row::{Goal, as_f64};
+use crate::faults::effects::now_ms;
+use crate::faults::lab::{Lab, Scene};
+use crate::faults::row::{Goal, Row, as_f64};
 
 /// By then a job that has ended should be safe from a kill.
 const BEFORE_MS: u64 = 50;

@@ -5,11 +5,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::json;
 
-use super::{Lab, Row};
-use crate::bench::faults::effects::now_ms;
-use crate::bench::faults::queue::Fault;
-use crate::bench::faults::row::{Goal, as_f64};
-use crate::bench::faults::say;
+use crate::faults::effects::now_ms;
+use crate::faults::lab::Lab;
+use crate::faults::progress::say;
+use crate::faults::queue::Fault;
+use crate::faults::row::{Goal, Row, as_f64};
 
 const ACTION: &str = "ReceiveMessage";
 const PERCENTAGES: [u8; 4] = [10, 30, 50, 80];

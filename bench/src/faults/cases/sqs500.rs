@@ -5,10 +5,10 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::json;
 
-use super::{Lab, Row};
-use crate::bench::faults::effects::now_ms;
-use crate::bench::faults::queue::{EVERY_ACTION, Fault};
-use crate::bench::faults::row::{Goal, secs};
+use crate::faults::effects::now_ms;
+use crate::faults::lab::Lab;
+use crate::faults::queue::{EVERY_ACTION, Fault};
+use crate::faults::row::{Goal, Row, secs};
 
 const OUTAGE: Duration = Duration::from_secs(30);
 const GOAL: Goal = Goal::AtMost(5.0);

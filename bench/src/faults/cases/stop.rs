@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde_json::json;
 
-use super::{Lab, Row};
-use crate::bench::faults::queue::Fault;
+use crate::faults::lab::Lab;
+use crate::faults::queue::Fault;
+use crate::faults::row::Row;
 
 const JOBS: usize = 10;
 const ACTIONS: [&str; 2] = ["DeleteMessageBatch", "DeleteMessage"];

@@ -9,11 +9,11 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::json;
 
-use super::{Lab, Row};
-use crate::bench::faults::impostor::Impostor;
-use crate::bench::faults::row::Goal;
-use crate::bench::faults::say;
-use crate::service::lasting::{Kind, LastingServer};
+use crate::faults::impostor::Impostor;
+use crate::faults::lab::Lab;
+use crate::faults::progress::say;
+use crate::faults::row::{Goal, Row};
+use xtask::service::lasting::{Kind, LastingServer};
 
 const OUTAGES_SECS: [u64; 3] = [15, 45, 90];
 const REPLACED_SECS: u64 = 15;

@@ -1,5 +1,7 @@
 //! Secrets in settings: none of them is shown.
 
+use crate::shown::Shown;
+
 use super::*;
 
 const SECRET: &str = "s3cret-9f2b";

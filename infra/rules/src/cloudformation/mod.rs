@@ -5,6 +5,7 @@ mod parameters;
 mod references;
 mod resolve;
 pub(crate) mod sam;
+mod sections;
 pub(crate) mod yaml;
 
 use std::collections::BTreeMap;
@@ -12,9 +13,10 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::model::{Dialect, Output, Resource, Stack};
-use crate::template::{Source, TemplateError};
+use crate::source::{Source, TemplateError};
 use references::{Made, Names};
 use resolve::Resolver;
+use sections::{section, text_of};
 use yaml::{Document, Problem};
 
 /// A parsed template.
@@ -124,16 +126,6 @@ fn output(raw: &Value, names: &Names, resolver: &Resolver) -> Output {
         description: text_of(raw, "Description"),
         references,
     }
-}
-
-/// A part of a template that maps names; empty if it is something else.
-fn section<'a>(root: &'a Value, name: &str) -> &'a Map<String, Value> {
-    static EMPTY: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
-    root[name].as_object().unwrap_or(&EMPTY)
-}
-
-fn text_of(value: &Value, key: &str) -> String {
-    value[key].as_str().unwrap_or_default().to_owned()
 }
 
 /// Where cfn-lint is told to ignore something: in the template's metadata or a resource's.

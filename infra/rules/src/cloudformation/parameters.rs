@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::sections::{section, text_of};
 use super::yaml::{Document, escape};
-use super::{section, text_of};
 use crate::model::Parameter;
 use crate::value::{int, number};
 

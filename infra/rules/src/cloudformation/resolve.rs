@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::section;
+use super::sections::section;
 use crate::model::{Parameter, queue_arn};
 use crate::value::{int, is_known, plain};
 

@@ -1,9 +1,9 @@
 //! A01 to A10: alarms.
 
-use crate::check::Case;
+use crate::case::Case;
 use crate::finding::Report;
 use crate::model::{Resource, Target};
-use crate::rules::Rule;
+use crate::rule::Rule;
 use crate::value::{has_token, is_token, items, number, token_name};
 use crate::views::functions::mappings;
 use crate::views::known_metrics::exists;

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::check::Case;
+use crate::case::Case;
 use crate::finding::Report;
-use crate::rules::Rule;
+use crate::rule::Rule;
 use crate::value::{has_token, int, is_known, items, number, plain, token_name, truth};
 use crate::views::tasks::{Task, tasks};
 

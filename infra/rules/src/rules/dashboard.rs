@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::check::Case;
+use crate::case::Case;
 use crate::finding::Report;
-use crate::rules::Rule;
+use crate::rule::Rule;
 use crate::value::{has_token, int};
 use crate::views::dashboards::{Shown, dashboards};
 use crate::views::known_metrics::{CATALOGUE, exists};

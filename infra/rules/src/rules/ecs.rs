@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::check::{Case, Host};
+use crate::case::{Case, Host};
 use crate::finding::Report;
 use crate::model::{Resource, Target};
-use crate::rules::Rule;
+use crate::rule::Rule;
 use crate::value::{has_token, int, is_known, items, number, plain, token_name, truth};
 use crate::views::functions::consuming_functions;
 use crate::views::scaling::targets;

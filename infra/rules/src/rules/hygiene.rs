@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::check::Case;
+use crate::case::Case;
 use crate::cloudformation::sam::MADE;
 use crate::finding::Report;
 use crate::model::{Output, Resource, Stack, Target};
-use crate::rules::Rule;
+use crate::rule::Rule;
 use crate::value::one_or_many;
 use crate::views::functions::{consuming_functions, mappings};
 use crate::views::metrics::alarms;

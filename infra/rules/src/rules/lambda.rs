@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::check::Case;
+use crate::case::Case;
 use crate::finding::Report;
 use crate::model::Target;
-use crate::rules::Rule;
+use crate::rule::Rule;
 use crate::value::{int, is_known, items, number, truth};
 use crate::views::functions::{Function, consuming_functions, mappings};
 use crate::views::metrics::{alarms, may_be_any};

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::check::Case;
+use crate::case::Case;
 use crate::finding::Report;
 use crate::model::{Parameter, Target};
-use crate::rules::Rule;
+use crate::rule::Rule;
 use crate::value::{number, plain};
 use crate::views::tasks::VISIBILITY_PARAMETER;
 

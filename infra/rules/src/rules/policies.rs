@@ -1,8 +1,8 @@
 //! P01 to P04: queue policies.
 
-use crate::check::Case;
+use crate::case::Case;
 use crate::finding::Report;
-use crate::rules::Rule;
+use crate::rule::Rule;
 use crate::value::is_token;
 use crate::views::policies::{QueuePolicy, Statement, queue_policies};
 use crate::views::queues::{Queue, queues};

@@ -1,8 +1,8 @@
 //! Q06, Q09 to Q15: a queue by itself.
 
-use crate::check::Case;
+use crate::case::Case;
 use crate::finding::Report;
-use crate::rules::Rule;
+use crate::rule::Rule;
 use crate::value::{has_token, int, items, one_or_many, plain, truth};
 use crate::views::consumers::consumers;
 use crate::views::queues::queues;

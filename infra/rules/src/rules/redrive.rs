@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::check::Case;
+use crate::case::Case;
 use crate::finding::Report;
 use crate::model::{Dialect, Target};
-use crate::rules::Rule;
+use crate::rule::Rule;
 use crate::value::{has_token, int, is_known, is_token};
 use crate::views::queues::{Queue, queues};
 

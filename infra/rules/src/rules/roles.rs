@@ -1,9 +1,9 @@
 //! I01 to I08: roles and what they may do.
 
-use crate::check::Case;
+use crate::case::Case;
 use crate::finding::Report;
 use crate::model::{Parameter, Resource, Target};
-use crate::rules::Rule;
+use crate::rule::Rule;
 use crate::value::{has_token, is_token, plain};
 use crate::views::consumers::consumers;
 use crate::views::policies::{Role, identity_statements, matches, role_at};

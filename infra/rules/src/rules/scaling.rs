@@ -1,8 +1,8 @@
 //! S01 and S06 to S10: how many tasks there are.
 
-use crate::check::Case;
+use crate::case::Case;
 use crate::finding::Report;
-use crate::rules::Rule;
+use crate::rule::Rule;
 use crate::value::{int, is_unclear, number};
 use crate::views::metrics::{alarms, may_be_any};
 use crate::views::scaling::{Policy, Target, targets};

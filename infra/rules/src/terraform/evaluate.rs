@@ -13,8 +13,7 @@ use hcl::{Body, ObjectKey, Template};
 use serde_json::Value;
 
 use super::evaluated::{Evaluated, MAX_TEXT};
-use super::module::Module;
-use super::variables::parameters;
+use super::module::{Module, Use};
 use super::{functions, operators};
 use crate::model::{Parameter, Reference};
 use crate::value::{is_known, plain, truth};
@@ -61,17 +60,21 @@ impl<'a> Evaluator<'a> {
         Self { module, parameters, prefix: String::new(), user: None, effort: Rc::default() }
     }
 
-    /// For a module that this one uses, if that is known.
-    pub(super) fn used(&'a self, name: &str) -> Option<Self> {
-        let used = self.module.uses.get(name)?;
-        let module = used.module.as_ref()?;
-        Some(Self {
+    /// For a module that this one uses, with its parameters there.
+    pub(super) fn inside(
+        &'a self,
+        name: &str,
+        used: &'a Use,
+        module: &'a Module,
+        parameters: BTreeMap<String, Parameter>,
+    ) -> Self {
+        Self {
             module,
-            parameters: parameters(module, &BTreeMap::new()),
+            parameters,
             prefix: format!("{}module.{name}.", self.prefix),
             user: Some((self, &used.block)),
             effort: Rc::clone(&self.effort),
-        })
+        }
     }
 
     pub(super) fn evaluate(&self, expression: &Expression) -> Evaluated {
@@ -183,7 +186,7 @@ impl<'a> Evaluator<'a> {
             return self.named(root.as_str(), &traversal.operators, scope);
         }
         let from = self.within(&traversal.expr, scope);
-        operators::apply(self, from, &traversal.operators, scope)
+        operators::apply(from, &traversal.operators, &|index| self.within(index, scope))
     }
 
     fn call(&self, call: &FuncCall, scope: &Scope) -> Evaluated {

@@ -19,6 +19,7 @@ mod module;
 mod names;
 mod operators;
 mod policy_document;
+mod uses;
 mod variables;
 
 use std::collections::BTreeMap;
@@ -27,7 +28,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::model::{Dialect, Resource, Stack};
-use crate::template::{Source, Template, TemplateError};
+use crate::source::{Source, TemplateError};
+use crate::template::Template;
 use evaluate::Evaluator;
 use gather::Gathered;
 use mapping::{Draft, cloudformation_type};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use hcl::{Block, Body, Expression};
 
-use crate::template::TemplateError;
+use crate::source::TemplateError;
 
 /// What a module declares.
 #[derive(Debug, Default)]

@@ -52,7 +52,7 @@ impl Evaluator<'_> {
             }
             _ => return Evaluated::unknown(root, &[]),
         };
-        apply(self, found, rest, scope)
+        apply(found, rest, &|index| self.within(index, scope))
     }
 
     fn variable(&self, name: &str) -> Evaluated {

@@ -2,31 +2,29 @@
 
 use std::cmp::Ordering;
 
-use hcl::expr::{BinaryOperator, TraversalOperator};
+use hcl::expr::{BinaryOperator, Expression, TraversalOperator};
 use serde_json::Value;
 
-use super::evaluate::{Evaluator, Scope};
 use super::evaluated::Evaluated;
 use crate::value::{int, number, plain, truth};
 
-/// Attributes, indices and splats, one after the other.
+/// Attributes, indices and splats, one after the other. `within` works an index out.
 pub(super) fn apply(
-    evaluator: &Evaluator<'_>,
     from: Evaluated,
     operators: &[TraversalOperator],
-    scope: &Scope,
+    within: &dyn Fn(&Expression) -> Evaluated,
 ) -> Evaluated {
     let Some((first, rest)) = operators.split_first() else { return from };
     let part = match first {
         TraversalOperator::GetAttr(name) => from.get(name.as_str()),
-        TraversalOperator::Index(index) => from.get(&plain(&evaluator.within(index, scope).value)),
+        TraversalOperator::Index(index) => from.get(&plain(&within(index).value)),
         TraversalOperator::LegacyIndex(index) => from.get(&index.to_string()),
         TraversalOperator::AttrSplat | TraversalOperator::FullSplat => {
-            return splat(evaluator, &from, rest, scope);
+            return splat(&from, rest, within);
         }
     };
     match part {
-        Some(part) => apply(evaluator, part, rest, scope),
+        Some(part) => apply(part, rest, within),
         None if from.is_null() => from,
         None => Evaluated::unknown("part", &[from]),
     }
@@ -34,10 +32,9 @@ pub(super) fn apply(
 
 /// A value that is no list is a list of one, and nothing is an empty one.
 fn splat(
-    evaluator: &Evaluator<'_>,
     from: &Evaluated,
     rest: &[TraversalOperator],
-    scope: &Scope,
+    within: &dyn Fn(&Expression) -> Evaluated,
 ) -> Evaluated {
     let items = match &from.value {
         Value::Array(_) => from.items(),
@@ -45,7 +42,7 @@ fn splat(
         Value::String(_) => return Evaluated::unknown("splat", std::slice::from_ref(from)),
         _ => vec![from.clone()],
     };
-    Evaluated::array(items.into_iter().map(|item| apply(evaluator, item, rest, scope)))
+    Evaluated::array(items.into_iter().map(|item| apply(item, rest, within)))
 }
 
 pub(super) fn negated(value: &Value) -> Option<Value> {

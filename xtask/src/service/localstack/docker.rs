@@ -4,19 +4,20 @@ use std::process::Command;
 
 use anyhow::Result;
 
+use super::pins;
 use crate::service::docker::{self, Container};
 
 /// The gateway's port inside the container.
 const INNER_PORT: u16 = 4566;
 
 pub(super) fn pinned_image() -> Result<String> {
-    docker::pinned_image(&super::pins().join("compose.yaml"), "localstack")
+    docker::pinned_image(&pins::folder().join("compose.yaml"), "localstack")
 }
 
 /// The command that runs it in the foreground.
 pub(super) fn run(container: &Container, image: &str, port: u16) -> Command {
     let mut command = container.run(port, INNER_PORT);
-    command.arg("--env-file").arg(super::pins().join("settings.env"));
+    command.arg("--env-file").arg(pins::folder().join("settings.env"));
     command.args(["--env", &format!("LOCALSTACK_HOST=127.0.0.1:{port}")]);
     command.arg(image);
     command
@@ -34,7 +35,7 @@ mod tests {
     fn both_ways_run_the_same_version() {
         let image = pinned_image().unwrap();
         let version = image.strip_prefix("localstack/localstack:").unwrap();
-        let requirements = fs::read_to_string(super::super::pins().join("requirements.txt")).unwrap();
+        let requirements = fs::read_to_string(pins::folder().join("requirements.txt")).unwrap();
         let pin = format!("localstack-core[base-runtime]=={version}");
         assert!(requirements.lines().any(|line| line == pin), "requirements.txt lacks {pin}");
     }

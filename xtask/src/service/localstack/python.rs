@@ -11,6 +11,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use crossbeam_channel::Receiver;
 
+use super::pins;
 use crate::interrupt::Interrupted;
 use crate::{project, venv};
 
@@ -65,14 +66,14 @@ pub(super) fn environment(
     folder: &Path,
     interrupts: &Receiver<Interrupted>,
 ) -> Result<PathBuf> {
-    let requirements = super::pins().join("requirements.txt");
-    let constraints = super::pins().join("constraints.txt");
+    let requirements = pins::folder().join("requirements.txt");
+    let constraints = pins::folder().join("constraints.txt");
     venv::make(python, folder, &[requirements, constraints], interrupts)
 }
 
 /// The command that runs LocalStack in the foreground.
 pub(super) fn run(python: &Path, files: &Path, port: u16) -> Result<Command> {
-    let settings = super::pins().join("settings.env");
+    let settings = pins::folder().join("settings.env");
     let text =
         fs::read_to_string(&settings).with_context(|| format!("cannot read {}", settings.display()))?;
     let mut command = Command::new(python);
@@ -93,7 +94,7 @@ pub(super) fn run(python: &Path, files: &Path, port: u16) -> Result<Command> {
 
 /// The project's own Python package that runs functions without Docker.
 fn executor() -> PathBuf {
-    super::pins().join("executor")
+    pins::folder().join("executor")
 }
 
 /// The command that tests that package.

@@ -1,7 +1,6 @@
 //! Functions, tasks, services, and what scales and surrounds them.
 
-use super::Type;
-use super::shape::{Default, How, PLAIN, Shape, TAGS, field, named, shape};
+use super::shape::{Default, How, PLAIN, Shape, TAGS, Type, field, named, shape};
 
 const FUNCTION: Shape = shape(&[
     named("s3_bucket", "Code/S3Bucket"),

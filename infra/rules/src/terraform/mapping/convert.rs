@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use hcl::{Body, Expression};
 use serde_json::Value;
 
-use super::find;
 use super::shape::{Default, How, PLAIN, Shape};
+use super::types::find;
 use crate::terraform::evaluate::Evaluator;
 use crate::terraform::evaluated::Evaluated;
 use crate::terraform::module::{attribute, block};

@@ -1,7 +1,6 @@
 //! Queues, topics, and who may do what with them.
 
-use super::Type;
-use super::shape::{How, PLAIN, Shape, TAGS, field, named, shape};
+use super::shape::{How, PLAIN, Shape, TAGS, Type, field, named, shape};
 
 const QUEUE: Shape = shape(&[
     named("name", "QueueName"),

@@ -1,7 +1,6 @@
 //! Logs, alarms and dashboards.
 
-use super::Type;
-use super::shape::{Default, How, Shape, TAGS, field, named, shape};
+use super::shape::{Default, How, Shape, TAGS, Type, field, named, shape};
 
 const LOG_GROUP: Shape =
     shape(&[named("name", "LogGroupName"), field("name_prefix", "", How::Nothing), TAGS]);

@@ -65,3 +65,14 @@ pub(super) const fn shape(fields: &'static [Field]) -> Shape {
 
 /// Tags are a map here and a list there.
 pub(super) const TAGS: Field = field("tags", "Tags", How::KeysAndValues);
+
+/// How a type of Terraform's is one of CloudFormation's.
+pub(super) struct Type {
+    /// Such as `aws_sqs_queue`.
+    pub(super) terraform: &'static str,
+    /// Such as `AWS::SQS::Queue`.
+    pub(super) cloudformation: &'static str,
+    /// The attribute that is its name, and its id.
+    pub(super) name: &'static str,
+    pub(super) shape: &'static Shape,
+}

@@ -1,9 +1,9 @@
-//! HTTP requests as the benchmarks' servers read them: a thread per connection, and blocking reads.
+//! HTTP requests as small servers of tools read them: a thread per connection, and blocking reads.
 
 use std::io::{BufRead, Read};
 
 /// A request's path and body; `None` when the connection is closed.
-pub(crate) fn request(reader: &mut impl BufRead) -> Option<(String, String)> {
+pub fn request(reader: &mut impl BufRead) -> Option<(String, String)> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|bytes| *bytes > 0)?;
     let path = line.split(' ').nth(1)?.to_owned();

@@ -1,0 +1,61 @@
+#![doc = include_str!("../README.md")]
+#![allow(clippy::print_stdout, reason = "a terminal tool: its messages are its output")]
+#![allow(clippy::disallowed_methods, reason = "a terminal tool has no settings: it hands its environment on")]
+
+mod against;
+mod cores;
+mod faults;
+mod figures;
+mod idle;
+mod lambda;
+mod latency;
+mod machine;
+mod output;
+mod overhead;
+mod programs;
+mod queue;
+mod report;
+mod rounds;
+mod soak;
+mod tables;
+mod usage;
+mod worker;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use xtask::status;
+
+/// Measure what the runtime costs beside a bare loop over AWS's SDK
+#[derive(Parser)]
+#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench", args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    other: Option<Other>,
+    #[command(flatten)]
+    overhead: overhead::Options,
+}
+
+/// What else can be measured.
+#[derive(Subcommand)]
+enum Other {
+    /// Measure what the Lambda function costs beside one that only decodes the event
+    Lambda(lambda::Options),
+    /// Measure this build of the consumer beside another one, such as an earlier commit's
+    Against(against::Options),
+    /// Measure a worker under faults: of SQS, of the store, of dependencies, of processes
+    Faults(faults::Options),
+    /// Run workers for hours under alternating faults, and watch their memory and descriptors
+    Soak(soak::Options),
+}
+
+fn main() -> ExitCode {
+    let Arguments { other, overhead } = Arguments::parse();
+    status::of(match other {
+        None => overhead::run(&overhead),
+        Some(Other::Lambda(options)) => lambda::run(&options),
+        Some(Other::Against(options)) => against::run(&options),
+        Some(Other::Faults(options)) => faults::run(&options),
+        Some(Other::Soak(options)) => soak::run(&options),
+    })
+}

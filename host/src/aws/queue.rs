@@ -1,0 +1,180 @@
+//! One queue of SQS. Translates one to one; all decisions are made elsewhere.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_sqs::types::MessageSystemAttributeName as SystemAttribute;
+use drumline::core::{Action, CallError, Entry, Replies, SqsAction, SqsErrorKind, VisibilityEntry};
+use drumline::message::Message;
+use drumline::run::{Event, Observer};
+use tokio::sync::OnceCell;
+
+use super::client::Clients;
+use super::describe::{QueueFacts, describe, is_fifo, queue_name, url_by_arn};
+use super::errors::explain;
+use super::translate;
+use crate::sqs::{BoxFuture, Queue, SqsError};
+
+/// What the ledger and the handlers need of a message; every further attribute would be sent and parsed for nothing.
+const SYSTEM_ATTRIBUTES: [SystemAttribute; 8] = [
+    SystemAttribute::ApproximateReceiveCount,
+    SystemAttribute::SentTimestamp,
+    SystemAttribute::ApproximateFirstReceiveTimestamp,
+    SystemAttribute::MessageGroupId,
+    SystemAttribute::MessageDeduplicationId,
+    SystemAttribute::SequenceNumber,
+    SystemAttribute::SenderId,
+    SystemAttribute::AwsTraceHeader,
+];
+
+/// One queue of SQS. Cheap to clone.
+#[derive(Clone)]
+pub struct AwsQueue {
+    pub(super) clients: Clients,
+    pub(super) queue_url: String,
+    wait_time: Duration,
+    visibility: Duration,
+    /// Where copies of permanent failures go, once it was needed.
+    dead_letter_url: Arc<OnceCell<String>>,
+    observer: Arc<dyn Observer>,
+}
+
+impl AwsQueue {
+    /// The queue at this URL. Its receives do not wait, and hide what they bring for as long as the queue says. `observer`
+    /// receives an [`Event::SqsRequest`] for each request.
+    pub fn new(clients: Clients, queue_url: String, observer: Arc<dyn Observer>) -> Self {
+        let (wait_time, visibility) = (Duration::ZERO, Duration::ZERO);
+        Self { clients, queue_url, wait_time, visibility, dead_letter_url: Arc::default(), observer }
+    }
+
+    /// Has receives wait for `wait_time`, and hide what they bring for `visibility`.
+    pub fn receiving(self, wait_time: Duration, visibility: Duration) -> Self {
+        Self { wait_time, visibility, ..self }
+    }
+
+    /// The same queue with another observer.
+    pub fn observed_by(&self, observer: Arc<dyn Observer>) -> Self {
+        Self { observer, ..self.clone() }
+    }
+
+    /// Asks SQS about the queue.
+    pub async fn describe(&self) -> Result<QueueFacts, SqsError> {
+        let result = describe(&self.clients.calls, &self.queue_url).await;
+        observe(&*self.observer, SqsAction::GetQueueAttributes, &result);
+        match result {
+            Err(error) => Err(self.clients.in_context(error).await),
+            facts => facts,
+        }
+    }
+
+    /// The URL of the queue's DLQ: asked for once, when a copy is to be sent there, or before.
+    ///
+    /// # Errors
+    /// Where the queue has none, or it may not be asked for.
+    pub async fn dead_letter_url(&self) -> Result<&str, SqsError> {
+        let find = async || {
+            let Some(redrive) = self.describe().await?.redrive else {
+                let text = "the queue has no redrive policy, so there is no DLQ to copy to".to_owned();
+                return Err(SqsError::new(SqsErrorKind::Other, text));
+            };
+            url_by_arn(&self.clients.calls, &redrive.dead_letter_target_arn).await
+        };
+        self.dead_letter_url.get_or_try_init(find).await.map(String::as_str)
+    }
+
+    async fn delete(&self, entries: Vec<Entry>) -> Result<Replies, SqsError> {
+        let count = entries.len();
+        let entries = entries.into_iter().enumerate();
+        let entries = entries.map(|(index, entry)| translate::delete_entry(index, entry)).collect();
+        let request = self.clients.calls.delete_message_batch().queue_url(&self.queue_url);
+        let reply = request.set_entries(Some(entries)).send().await;
+        let reply = reply.map_err(|error| explain("DeleteMessageBatch", &error))?;
+        let successful = reply.successful.iter().map(|entry| entry.id.as_str());
+        Ok(translate::replies(count, successful, &reply.failed))
+    }
+
+    async fn change_visibility(&self, entries: Vec<VisibilityEntry>) -> Result<Replies, SqsError> {
+        let count = entries.len();
+        let entries = entries.into_iter().enumerate();
+        let entries = entries.map(|(index, entry)| translate::visibility_entry(index, entry)).collect();
+        let request = self.clients.calls.change_message_visibility_batch().queue_url(&self.queue_url);
+        let reply = request.set_entries(Some(entries)).send().await;
+        let reply = reply.map_err(|error| explain("ChangeMessageVisibilityBatch", &error))?;
+        let successful = reply.successful.iter().map(|entry| entry.id.as_str());
+        Ok(translate::replies(count, successful, &reply.failed))
+    }
+
+    async fn copy(&self, message: &Message, reason: &str) -> Result<Replies, SqsError> {
+        let dead_letter_url = self.dead_letter_url().await?;
+        let attributes = translate::copy_attributes(message, queue_name(&self.queue_url), reason);
+        let request = self
+            .clients
+            .calls
+            .send_message()
+            .queue_url(dead_letter_url)
+            .message_body(&message.body)
+            .set_message_attributes(Some(attributes))
+            .set_message_group_id(message.group.clone())
+            // The message's own id, so that a copy sent twice within five minutes arrives once.
+            .set_message_deduplication_id(is_fifo(dead_letter_url).then(|| message.id.to_string()));
+        request.send().await.map_err(|error| explain("SendMessage to the DLQ", &error))?;
+        Ok(vec![Ok(())])
+    }
+}
+
+impl Queue for AwsQueue {
+    fn receive(&self, max: usize) -> BoxFuture<Result<Vec<Message>, SqsError>> {
+        let visibility = whole_secs(self.visibility);
+        let request = self
+            .clients
+            .polls
+            .receive_message()
+            .queue_url(&self.queue_url)
+            .max_number_of_messages(i32::try_from(max).unwrap_or(1))
+            .wait_time_seconds(whole_secs(self.wait_time))
+            .set_visibility_timeout((visibility > 0).then_some(visibility))
+            .set_message_system_attribute_names(Some(SYSTEM_ATTRIBUTES.to_vec()))
+            .message_attribute_names("All");
+        let observer = Arc::clone(&self.observer);
+        Box::pin(async move {
+            let result = request.send().await.map_err(|error| explain("ReceiveMessage", &error));
+            observe(&*observer, SqsAction::ReceiveMessage, &result);
+            Ok(result?.messages.unwrap_or_default().into_iter().map(translate::message).collect())
+        })
+    }
+
+    fn perform(&self, action: Action) -> BoxFuture<Replies> {
+        let queue = self.clone();
+        Box::pin(async move {
+            let count = action.deliveries().len();
+            let (requested, result) = match action {
+                Action::Delete(entries) => (SqsAction::DeleteMessageBatch, queue.delete(entries).await),
+                Action::ChangeVisibility(entries) => {
+                    (SqsAction::ChangeMessageVisibilityBatch, queue.change_visibility(entries).await)
+                }
+                Action::DeadLetter { message, reason, .. } => {
+                    (SqsAction::SendMessage, queue.copy(&message, &reason).await)
+                }
+            };
+            observe(&*queue.observer, requested, &result);
+            result.unwrap_or_else(|error| vec![Err(call_error(error)); count])
+        })
+    }
+}
+
+fn observe<T>(observer: &dyn Observer, action: SqsAction, result: &Result<T, SqsError>) {
+    observer.observe(&Event::SqsRequest { action, result: SqsError::result_of(result) });
+}
+
+fn call_error(error: SqsError) -> CallError {
+    match error.kind {
+        SqsErrorKind::Gone => CallError::Gone(error.text),
+        SqsErrorKind::Denied | SqsErrorKind::InvalidCredentials => CallError::Refused(error.text),
+        _ => CallError::Failed(error.text),
+    }
+}
+
+/// Settings are checked to be whole seconds within SQS's bounds.
+fn whole_secs(duration: Duration) -> i32 {
+    i32::try_from(duration.as_secs()).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,18 @@
+//! The wall clock.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The wall clock. A clock before 1970 reads as 1970.
+pub(crate) fn since_epoch() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// The wall clock in milliseconds.
+pub(crate) fn now_ms() -> u64 {
+    millis(since_epoch())
+}
+
+/// In milliseconds.
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

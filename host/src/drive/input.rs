@@ -1,0 +1,26 @@
+//! What a loop is told.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use drumline::core::{CallId, Claim, Claimed, DeliveryId, Held, MarkError, ReceiveId, Replies, Report};
+use drumline::message::Message;
+use tokio::sync::mpsc;
+
+use crate::sqs::SqsError;
+
+/// What happened outside.
+pub(crate) enum Input {
+    Received(ReceiveId, Instant, Result<Vec<Message>, SqsError>),
+    Ended(DeliveryId, Report),
+    Called(CallId, Replies),
+    Claimed(DeliveryId, Claimed),
+    ClaimRenewed(DeliveryId, Arc<Claim>, Result<Held, String>),
+    Marked(DeliveryId, Result<Held, MarkError>),
+    ClaimReleased(DeliveryId, Arc<Claim>, Result<Held, String>),
+}
+
+/// The loop only goes away when the queue is drained; what comes after that is of no use to anybody.
+pub(super) async fn send(inputs: &mpsc::Sender<Input>, input: Input) {
+    let _ = inputs.send(input).await;
+}

@@ -1,0 +1,11 @@
+//! The pace of probes.
+
+use std::time::Duration;
+
+/// How long a probe may take.
+pub(super) const PROBE_TIME: Duration = Duration::from_secs(5);
+
+/// The wait after `last`, within the first and the longest one.
+pub(super) fn next_wait(last: Option<Duration>, (first, longest): (Duration, Duration)) -> Duration {
+    last.map_or(first, |last| (last * 2).min(longest))
+}

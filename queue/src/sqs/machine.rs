@@ -1,0 +1,175 @@
+//! The machine's state, and what its calls have in common; each group of calls is in a file of its own.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::move_task::MoveTask;
+use crate::dedup::Deduplication;
+use crate::error::{ErrorCode, SqsError};
+use crate::ids::IdSource;
+use crate::limits::{DEDUPLICATION_ENTRY_BYTES, MAX_STORED_BYTES};
+use crate::settings::Settings;
+use crate::store::Store;
+use crate::time::Timestamp;
+
+/// Who and where the endpoint pretends to be.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// What queue URLs begin with, without a slash at the end: `http://127.0.0.1:9324`.
+    pub endpoint_url: String,
+    /// The region in ARNs.
+    pub region: String,
+    /// The account in ARNs and queue URLs: twelve digits.
+    pub account: String,
+}
+
+impl Identity {
+    /// An endpoint at `endpoint_url` in region `us-east-1` and account `000000000000`.
+    pub fn at(endpoint_url: impl Into<String>) -> Self {
+        Self { endpoint_url: endpoint_url.into(), region: "us-east-1".into(), account: "000000000000".into() }
+    }
+}
+
+/// All queues of one endpoint, as a state machine.
+///
+/// It does no I/O, reads no clock and has no threads. Every method is told what time it is; time must not go backwards
+/// between calls (if it does, nothing breaks, but nothing un-happens either). Identifiers come from the seed, so equal
+/// calls on an equal machine give equal answers.
+///
+/// ```
+/// use drumline_queue::api::{CreateQueue, ReceiveMessage, SendMessage};
+/// use drumline_queue::{Identity, Sqs, Timestamp};
+///
+/// let mut sqs = Sqs::new(Identity::at("http://127.0.0.1:9324"), 1);
+/// let noon = Timestamp::from_secs(43_200);
+/// let url = sqs.create_queue(noon, CreateQueue { queue_name: "jobs".into(), ..Default::default() })?.queue_url;
+/// sqs.send_message(noon, SendMessage { queue_url: url.clone(), message_body: "hello".into(), ..Default::default() })?;
+/// let received = sqs.receive_message(noon, &ReceiveMessage { queue_url: url, ..Default::default() })?;
+/// assert_eq!(&*received.messages[0].body, "hello");
+/// # Ok::<(), drumline_queue::SqsError>(())
+/// ```
+#[derive(Debug)]
+pub struct Sqs {
+    pub(super) identity: Identity,
+    pub(super) ids: IdSource,
+    pub(super) queues: BTreeMap<String, Queue>,
+    /// When queues were deleted whose names are still blocked.
+    pub(super) deleted: HashMap<String, Timestamp>,
+    pub(super) tasks: Vec<MoveTask>,
+    /// [`MAX_STORED_BYTES`], smaller in the test that fills it.
+    pub(super) max_stored_bytes: usize,
+}
+
+/// One queue.
+#[derive(Debug)]
+pub(super) struct Queue {
+    /// Distinguishes this queue from an earlier one of the same name, in receipt handles.
+    pub(super) instance: u64,
+    pub(super) arn: Arc<str>,
+    pub(super) settings: Settings,
+    pub(super) tags: BTreeMap<String, String>,
+    pub(super) created_at: Timestamp,
+    pub(super) modified_at: Timestamp,
+    pub(super) purged_at: Option<Timestamp>,
+    pub(super) deduplication: Deduplication,
+    pub(super) next_sequence_number: u64,
+    pub(super) store: Store,
+}
+
+impl Queue {
+    pub(super) fn advance(&mut self, now: Timestamp) {
+        self.store.advance(now, self.settings.retention);
+        self.deduplication.forget_expired(now);
+    }
+
+    /// FIFO sequence numbers have 20 digits and grow by one.
+    pub(super) fn sequence_number(&mut self) -> Arc<str> {
+        let number = self.next_sequence_number;
+        self.next_sequence_number += 1;
+        number.to_string().into()
+    }
+}
+
+/// The first sequence number of a FIFO queue: the smallest with the 20 digits of SQS's.
+pub(super) const FIRST_SEQUENCE_NUMBER: u64 = 10_000_000_000_000_000_000;
+
+impl Sqs {
+    /// An endpoint without queues. Message ids and task handles follow from `seed`.
+    pub fn new(identity: Identity, seed: u64) -> Self {
+        Self {
+            identity,
+            ids: IdSource::new(seed),
+            queues: BTreeMap::new(),
+            deleted: HashMap::new(),
+            tasks: Vec::new(),
+            max_stored_bytes: MAX_STORED_BYTES,
+        }
+    }
+
+    /// Who and where the endpoint pretends to be.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The URL a queue called `name` has or would have.
+    pub fn queue_url(&self, name: &str) -> String {
+        format!("{}/{}/{name}", self.identity.endpoint_url, self.identity.account)
+    }
+
+    /// The ARN a queue called `name` has or would have; redrive policies name queues by it.
+    pub fn queue_arn(&self, name: &str) -> String {
+        format!("arn:aws:sqs:{}:{}:{name}", self.identity.region, self.identity.account)
+    }
+
+    /// The queue's name in one of this endpoint's ARNs.
+    pub(super) fn name_in_arn<'a>(&self, arn: &'a str) -> Option<&'a str> {
+        let name = arn.rsplit(':').next()?;
+        (arn == self.queue_arn(name)).then_some(name)
+    }
+
+    /// The queue at `url`, with time advanced to `now`.
+    pub(super) fn queue_at(&mut self, now: Timestamp, url: &str) -> Result<&mut Queue, SqsError> {
+        self.run_moves(now);
+        let queue = self.queues.get_mut(queue_name(url)).ok_or_else(no_such_queue)?;
+        queue.advance(now);
+        Ok(queue)
+    }
+
+    /// Whether a receive on the queue would find something at `now`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorCode::QueueDoesNotExist`].
+    pub fn has_receivable(&mut self, now: Timestamp, queue_url: &str) -> Result<bool, SqsError> {
+        Ok(self.queue_at(now, queue_url)?.store.has_receivable())
+    }
+
+    /// The next time at which a receive that finds nothing now could find something without any call in between: a
+    /// visibility timeout or delay ends, a message expires that holds up its group, a move task moves.
+    ///
+    /// `None` when there is no such time, or no such queue.
+    pub fn next_change(&self, queue_url: &str) -> Option<Timestamp> {
+        let queue = self.queues.get(queue_name(queue_url))?;
+        let expiry = queue.store.oldest_sent_at().map(|sent_at| sent_at.plus(queue.settings.retention));
+        let expiry = expiry.filter(|_| queue.settings.fifo);
+        let moves = self.tasks.iter().filter_map(MoveTask::next_move_at);
+        moves.chain(expiry).chain(queue.store.next_visible_at()).min()
+    }
+
+    /// Bytes charged for everything held.
+    pub(super) fn stored_bytes(&self) -> usize {
+        self.queues
+            .values()
+            .map(|queue| queue.store.charge() + queue.deduplication.len() * DEDUPLICATION_ENTRY_BYTES)
+            .sum()
+    }
+}
+
+/// The queue's name in a queue URL; a bare name is its own.
+pub(crate) fn queue_name(url: &str) -> &str {
+    url.trim_end_matches('/').rsplit('/').next().unwrap_or(url)
+}
+
+pub(super) fn no_such_queue() -> SqsError {
+    SqsError::new(ErrorCode::QueueDoesNotExist, "The specified queue does not exist.")
+}

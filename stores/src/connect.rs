@@ -1,0 +1,103 @@
+//! From a URL to a store.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use url::Url;
+
+use crate::memory::MemoryStore;
+use crate::open::{Location, OpenError};
+use crate::store::{Keep, Store};
+
+impl FromStr for Location {
+    type Err = OpenError;
+
+    fn from_str(text: &str) -> Result<Self, OpenError> {
+        let url = Url::parse(text).map_err(|error| OpenError::Url(format!("not a URL: {error}")))?;
+        let location = match url.scheme() {
+            "memory" => Ok(Self::Memory),
+            "redis" | "rediss" | "valkey" | "valkeys" => redis(url),
+            "postgres" | "postgresql" => postgres(url),
+            "dynamodb" => dynamodb(&url),
+            _ => Err("a store is memory:, redis://…, postgres://… or dynamodb://TABLE".to_owned()),
+        };
+        location.map_err(OpenError::Url)
+    }
+}
+
+#[cfg(not(all(feature = "redis", feature = "postgres", feature = "dynamodb")))]
+fn missing(name: &str) -> String {
+    format!("this build has no {name}: compile with the feature `{name}`")
+}
+
+#[cfg(feature = "redis")]
+fn redis(url: Url) -> Result<Location, String> {
+    crate::redis::check(&url)?;
+    Ok(Location::Redis(url.into()))
+}
+
+#[cfg(not(feature = "redis"))]
+fn redis(_: Url) -> Result<Location, String> {
+    Err(missing("redis"))
+}
+
+#[cfg(feature = "postgres")]
+fn postgres(url: Url) -> Result<Location, String> {
+    crate::postgres::check(&url)?;
+    Ok(Location::Postgres(url.into()))
+}
+
+#[cfg(not(feature = "postgres"))]
+fn postgres(_: Url) -> Result<Location, String> {
+    Err(missing("postgres"))
+}
+
+#[cfg(feature = "dynamodb")]
+fn dynamodb(url: &Url) -> Result<Location, String> {
+    crate::dynamodb::location(url)
+}
+
+#[cfg(not(feature = "dynamodb"))]
+fn dynamodb(_: &Url) -> Result<Location, String> {
+    Err(missing("dynamodb"))
+}
+
+/// Opens the store at `location`. What it keeps is marked as `owner`'s, a name of this process that no other process has.
+///
+/// It asks the store whether it answers, and returns when it has: after one connection and a few round trips, usually
+/// some milliseconds, or with [`OpenError::Unavailable`] after a few seconds. A store that is opened connects by itself
+/// again whenever it has to.
+pub async fn open(location: &Location, owner: Arc<str>, keep: Keep) -> Result<Arc<dyn Store>, OpenError> {
+    match location {
+        Location::Memory => Ok(Arc::new(MemoryStore::new(owner, keep))),
+        #[cfg(feature = "redis")]
+        Location::Redis(server) => {
+            Ok(Arc::new(crate::redis::RedisStore::connect(server.expose(), owner, keep).await?))
+        }
+        #[cfg(feature = "postgres")]
+        Location::Postgres(server) => {
+            Ok(Arc::new(crate::postgres::PostgresStore::connect(server.expose(), owner, keep).await?))
+        }
+        #[cfg(feature = "dynamodb")]
+        Location::DynamoDb { table, region } => {
+            let region = region.clone();
+            Ok(Arc::new(crate::dynamodb::DynamoStore::connect(table, region, owner, keep).await?))
+        }
+        #[cfg(not(all(feature = "redis", feature = "postgres", feature = "dynamodb")))]
+        other => Err(OpenError::Url(format!("this build has no store for {other}"))),
+    }
+}
+
+/// Asks the store at `location` whether it answers, and changes nothing in it: unlike [`open`], it makes no tables.
+pub async fn reach(location: &Location) -> Result<(), OpenError> {
+    #[cfg(feature = "postgres")]
+    if let Location::Postgres(server) = location {
+        return crate::postgres::PostgresStore::reach(server.expose()).await;
+    }
+    // The owner's name marks claims, and this claims nothing.
+    open(location, Arc::from("drumline"), Keep::default()).await.map(drop)
+}
+
+#[cfg(test)]
+#[path = "open_tests.rs"]
+mod tests;

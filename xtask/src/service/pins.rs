@@ -1,0 +1,10 @@
+//! The versions of the servers of shared stores.
+
+use std::path::PathBuf;
+
+use crate::project;
+
+/// The folder of this repository that pins them.
+pub(super) fn folder() -> PathBuf {
+    project::root().join("infra/peers")
+}
