@@ -4,7 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 #[cfg(any(feature = "redis", feature = "postgres", feature = "dynamodb"))]
-use drumline::core::{Admission, Answer, Claim, ClaimRequest, Held, Surrender, Takeover};
+use drumline::core::Takeover;
+use drumline::core::{Admission, Answer, Claim, ClaimRequest, Held, Surrender};
 use drumline::message::Identity;
 use serde_json::value::RawValue;
 
