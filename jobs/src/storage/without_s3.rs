@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use bytes::Bytes;
 use drumline::Failure;
 
-use super::stream::Version;
+use super::version::Version;
 
 #[derive(Default)]
 pub(crate) struct Objects;
