@@ -19,8 +19,11 @@ pub(crate) struct HealthArgs {
     /// for a check that restarts it: a restart fixes no queue
     #[arg(long)]
     ready: bool,
-    /// The address at which the consumer serves, if not at that of DRUMLINE_HTTP_ADDR [default: 127.0.0.1:9464]
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        help = "The address at which the consumer serves, if not at that of DRUMLINE_HTTP_ADDR [default: 127.0.0.1:9464]"
+    )]
     http_addr: Option<String>,
 }
 

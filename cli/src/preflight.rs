@@ -57,7 +57,7 @@ impl Check {
 pub(crate) struct Preflight {
     pub(crate) checks: Vec<Check>,
     /// The clients and the queue's facts, or the reason why the queue cannot be asked.
-    #[cfg_attr(not(feature = "doctor"), allow(dead_code, reason = "only `doctor` checks further"))]
+    #[cfg_attr(not(feature = "doctor"), allow(dead_code, reason = "only `doctor` asks further"))]
     pub(crate) found: Result<(Clients, QueueFacts), SqsError>,
 }
 

@@ -32,8 +32,7 @@ Examples:
 Prints the message ids, one a line. Exit status: 0 all sent, 64 some input was refused before sending,
 69 the queue cannot be reached, 1 SQS did not take some.")]
 pub(crate) struct SendArgs {
-    /// The queue [env: DRUMLINE_QUEUE_URL]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", help = "The queue [env: DRUMLINE_QUEUE_URL]")]
     queue_url: Option<String>,
     /// The job's type; on standard input, of every line
     #[arg(long = "type", value_name = "TYPE")]

@@ -1,6 +1,5 @@
 //! Which dead letters are meant.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use super::letter::Letter;
@@ -13,7 +12,7 @@ pub(super) struct Filter {
     #[arg(long = "type", value_name = "TYPE")]
     types: Vec<String>,
     /// Only if the class or the reason holds this text, in whatever case
-    #[arg(long, value_name = "TEXT", value_parser = lower_case)]
+    #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     /// Only what was sent at least so long ago, such as 12h or 2d
     #[arg(long, value_name = "AGE", value_parser = duration)]
@@ -21,10 +20,6 @@ pub(super) struct Filter {
     /// Only this message or job; several may be named
     #[arg(long = "id", value_name = "ID")]
     ids: Vec<String>,
-}
-
-fn lower_case(text: &str) -> Result<String, Infallible> {
-    Ok(text.to_lowercase())
 }
 
 impl Filter {
@@ -37,7 +32,8 @@ impl Filter {
     pub(super) fn matches(&self, letter: &Letter, now_ms: u64) -> bool {
         let type_matches =
             || letter.job_type().is_some_and(|known| self.types.iter().any(|wanted| wanted == known));
-        let reason_matches = |wanted: &String| letter.why().to_string().to_lowercase().contains(wanted);
+        let reason_matches =
+            |wanted: &String| letter.why().to_string().to_lowercase().contains(&wanted.to_lowercase());
         let is_old = |age: Duration| {
             letter.sent_ms().is_some_and(|sent| u128::from(now_ms.saturating_sub(sent)) >= age.as_millis())
         };
