@@ -51,7 +51,10 @@ struct Locked {
 
 impl Job for Locked {
     const TYPE: &'static str = "faulty.locked";
-    const LOCK: Option<fn(&Self) -> String> = Some(|job| job.lock.clone());
+
+    fn lock(&self) -> Option<String> {
+        Some(self.lock.clone())
+    }
 }
 
 struct Effects(File);

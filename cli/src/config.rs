@@ -8,7 +8,10 @@ use comfy_table::{ContentArrangement, Table, presets};
 use drumline::run::NoopObserver;
 use drumline_consumer::ExitError;
 use drumline_runtime::aws::{AwsQueue, queue_name, queue_url};
-use drumline_runtime::{Effective, Environment, Settings, retry_limits, waits, write_json};
+use drumline_runtime::{
+    Effective, EffectiveType, Environment, Origin, Settings, TypeValue, redacted, retry_limits, waits,
+    write_json,
+};
 use serde_json::json;
 
 use crate::check;
@@ -16,7 +19,7 @@ use crate::connection::connect_to;
 use crate::output::Output;
 use crate::service::MakeRouter;
 use crate::settings_args::{Every, SettingsArgs};
-use crate::words::{note, one_line};
+use crate::words::{note, one_line, table};
 
 /// Prints the settings in force and where each came from; all problems at once
 #[derive(Debug, clap::Args)]
@@ -53,10 +56,11 @@ pub(crate) fn config(
     if args.check {
         return check::run(&settings, router, json);
     }
+    let types = job_types(&settings, router)?;
     let mut out = std::io::stdout().lock();
     if json {
-        for setting in &settings.effective {
-            let Effective { queue, key, value, origin } = setting;
+        for row in settings.effective.iter().chain(&rows_of_types(&settings, &types)) {
+            let Effective { queue, key, value, origin } = row;
             let row = json!({ "queue": queue, "key": key, "value": value, "origin": origin.to_string() });
             write_json(&mut out, &row).map_err(|error| ExitError::other(error.to_string()))?;
             writeln!(out)?;
@@ -76,7 +80,65 @@ pub(crate) fn config(
         table.set_content_arrangement(ContentArrangement::Dynamic);
     }
     writeln!(out, "{table}")?;
+    if !types.is_empty() {
+        writeln!(out, "\n{}", table_of_types(&types, out.is_terminal()))?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the values of the handlers' job types; none in forward mode, and none if the handlers' own settings are wrong.
+fn job_types(settings: &Settings, router: MakeRouter) -> Result<Vec<EffectiveType>, ExitError> {
+    if settings.forward_to.is_some() {
+        return Ok(Vec::new());
+    }
+    match router() {
+        Ok(router) => {
+            router.check().map_err(|error| ExitError::usage(error.to_string()))?;
+            Ok(settings.effective_types(&router))
+        }
+        Err(problems) => {
+            note(&format!(
+                "no job types are shown, for the handlers cannot be made: {}",
+                redacted(&problems)
+            ));
+            Ok(Vec::new())
+        }
+    }
+}
+
+/// The values of job types as rows of settings, without those that are rows already because a setting of the type has them.
+fn rows_of_types(settings: &Settings, types: &[EffectiveType]) -> Vec<Effective> {
+    let is_shown = |row: &Effective| {
+        settings.effective.iter().any(|other| other.key == row.key && other.queue == row.queue)
+    };
+    let rows = types.iter().flat_map(|of| {
+        let row = |key: &str, TypeValue { value, origin }: TypeValue| {
+            let key = format!("{key}_by_type.{}", of.name);
+            Effective { queue: of.queue.clone(), key, value, origin }
+        };
+        let version = TypeValue { value: Some(of.version.to_string()), origin: Origin::Code };
+        [
+            row("version", version),
+            row("handler_timeout", of.handler_timeout.clone()),
+            row("max_attempts", of.max_attempts.clone()),
+            row("retry", of.retry.clone()),
+        ]
+    });
+    rows.filter(|row| !is_shown(row)).collect()
+}
+
+fn table_of_types(types: &[EffectiveType], is_terminal: bool) -> Table {
+    let mut table =
+        table(["TYPE", "VERSION", "HANDLER TIMEOUT", "MAX ATTEMPTS", "RETRY", "QUEUE"], is_terminal);
+    for of in types {
+        let cell = |TypeValue { value, origin }: &TypeValue| {
+            format!("{} ({origin})", value.as_deref().unwrap_or("-"))
+        };
+        let [timeout, attempts, retry] = [&of.handler_timeout, &of.max_attempts, &of.retry].map(cell);
+        let queue = of.queue.as_deref().unwrap_or_default();
+        table.add_row([&of.name, &*of.version.to_string(), &timeout, &attempts, &retry, queue].map(one_line));
+    }
+    table
 }
 
 /// Replaces the waits of retries by those that fit the queues as they are.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use drumline_consumer::ExitError;
 use drumline_consumer::job_view::{JobFilter, JobView};
 use drumline_runtime::{SecretText, Settings};
-use drumline_store::{Location, OpenError, Store, open};
+use drumline_store::{Location, Store, open};
 use serde::Deserialize;
 
 use crate::own_endpoint;
@@ -70,9 +70,10 @@ impl Histories {
         }
         // It claims nothing, so nobody ever reads this name.
         let opened = open(location, Arc::from("drumline-cli"), settings.store.keep).await;
-        opened.map(Self::Store).map_err(|error| match error {
-            OpenError::Url(text) => Silence::Settings(format!("store_url: {text}")),
-            OpenError::Unavailable(error) => {
+        opened.map(Self::Store).map_err(|error| {
+            if error.is_wrong_setting() {
+                Silence::Settings(format!("store_url: {error}"))
+            } else {
                 Silence::Unavailable(format!("the store {location} does not answer: {error}"))
             }
         })

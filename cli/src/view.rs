@@ -180,7 +180,7 @@ impl Observer for View {
     fn observe(&self, event: &Event<'_>) {
         match *event {
             Event::RunStarted { attempt } => self.started(attempt),
-            Event::RunEnded { attempt, ending } => self.ended(attempt, ending),
+            Event::RunEnded { attempt, ending, .. } => self.ended(attempt, ending),
             Event::Progress { attempt, progress } => self.progress(attempt, progress),
             Event::Ledger { note, .. } => self.note(note),
             _ => {}

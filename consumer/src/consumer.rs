@@ -97,6 +97,7 @@ impl Consumer {
         self,
         shutdown: impl Future<Output = ()>,
     ) -> Result<Vec<(String, DrainSummary)>, StartError> {
+        self.router.check().map_err(|error| StartError::Settings(error.to_string()))?;
         self.settings.log_warnings(&self.router);
         let descriptors = raise_descriptor_limit();
         check_descriptors(&self.settings, descriptors).map_err(StartError::Settings)?;
@@ -258,7 +259,7 @@ impl Consumer {
         let failed = |error| StartError::Queue { queue: name.to_string(), error };
         let found = with_retry(&name, "queue", || resolve(&clients, &settings.url)).await;
         let url = found.map_err(failed)?;
-        let settings = &QueueSettings { url, ..settings.clone() };
+        let settings = &QueueSettings { url, ..settings.with_types_of(&self.router) };
         let queue = AwsQueue::new(clients.clone(), settings.url.to_string(), Arc::clone(&observer));
         let facts = describe_with_retry(&name, || queue.describe()).await.map_err(failed)?;
         let region = clients.config.region().map(ToString::to_string);

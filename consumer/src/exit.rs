@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use drumline_runtime::SqsErrorKind;
-use drumline_store::OpenError;
 
 use crate::start_error::StartError;
 
@@ -40,20 +39,7 @@ impl ExitError {
     /// An error of SQS of this kind. A missing queue and a missing permission count as unavailable, as a missing network
     /// does.
     pub fn sqs(kind: SqsErrorKind, text: impl Into<String>) -> Self {
-        match kind {
-            SqsErrorKind::Gone | SqsErrorKind::Other => Self::other(text),
-            SqsErrorKind::NoQueue
-            | SqsErrorKind::WrongRegion
-            | SqsErrorKind::Denied
-            | SqsErrorKind::InvalidCredentials
-            | SqsErrorKind::ExpiredCredentials
-            | SqsErrorKind::ClockSkew
-            | SqsErrorKind::NoCredentials
-            | SqsErrorKind::CredentialsUnavailable
-            | SqsErrorKind::Throttled
-            | SqsErrorKind::OutOfResources
-            | SqsErrorKind::Unreachable => Self::unavailable(text),
-        }
+        if kind.is_unavailability() { Self::unavailable(text) } else { Self::other(text) }
     }
 
     /// Prints the error to standard error. Returns its exit status.
@@ -67,13 +53,7 @@ impl ExitError {
 impl From<StartError> for ExitError {
     fn from(error: StartError) -> Self {
         let text = error.to_string();
-        match error {
-            StartError::Settings(_) | StartError::Store(OpenError::Url(_)) => Self::usage(text),
-            StartError::Queue { .. }
-            | StartError::DeadLetterQueue { .. }
-            | StartError::Store(OpenError::Unavailable(_))
-            | StartError::Http { .. } => Self::unavailable(text),
-        }
+        if error.is_wrong_setting() { Self::usage(text) } else { Self::unavailable(text) }
     }
 }
 

@@ -7,6 +7,7 @@ use drumline_store::OpenError;
 
 /// The reason for which a consumer did not start.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StartError {
     /// The settings do not go together with what SQS says of a queue, or say too little.
     #[error("{0}")]
@@ -40,4 +41,15 @@ pub enum StartError {
         /// Why.
         error: std::io::Error,
     },
+}
+
+impl StartError {
+    /// Returns true if a setting or the program must be corrected, and false if a service is unavailable.
+    pub fn is_wrong_setting(&self) -> bool {
+        match self {
+            Self::Settings(_) => true,
+            Self::Store(error) => error.is_wrong_setting(),
+            Self::Queue { .. } | Self::DeadLetterQueue { .. } | Self::Http { .. } => false,
+        }
+    }
 }

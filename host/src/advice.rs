@@ -1,5 +1,6 @@
 //! Settings that do not go together with the queue they are for: nothing fails at the start, and much does later.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use drumline::RetryPolicy;
@@ -7,7 +8,7 @@ use drumline::core::UnknownType;
 use serde::Serialize;
 
 use crate::aws::QueueFacts;
-use crate::retries::retry_limits;
+use crate::retries::{retries_by_type, retry_limits};
 use crate::settings::QueueSettings;
 
 /// How long a rolling deploy may take, while which some workers know a type and others do not yet.
@@ -42,9 +43,11 @@ pub fn advise(settings: &QueueSettings, facts: &QueueFacts) -> Vec<Advice> {
     let waits = redrive.max_receive_count.saturating_sub(1);
     let limits = retry_limits(settings, Some(facts));
     let fitted = |policy: &RetryPolicy| policy.clone().fitted(&limits);
-    let by_type = settings.retry_by_type.iter();
-    let mut policies: Vec<(String, RetryPolicy)> =
-        by_type.map(|(name, policy)| (format!("the retry policy of {name}"), fitted(policy))).collect();
+    let by_type = retries_by_type(settings, &limits).into_iter();
+    let mut policies: Vec<(String, RetryPolicy)> = by_type
+        .filter(|(name, _)| settings.retry_by_type.contains_key(name))
+        .map(|(name, policy)| (format!("the retry policy of {name}"), policy))
+        .collect();
     policies.sort_by(|(a, _), (b, _)| a.cmp(b));
     let patience = fitted(&settings.retry).longest_wait(waits);
     policies.insert(0, ("the retry policy".to_owned(), fitted(&settings.retry)));
@@ -75,11 +78,15 @@ pub fn advise(settings: &QueueSettings, facts: &QueueFacts) -> Vec<Advice> {
             });
         }
     }
-    if let Some(most) = settings.max_attempts.filter(|most| most.get() > redrive.max_receive_count) {
+    let by_type: BTreeMap<_, _> = settings.max_attempts_by_type.iter().collect();
+    let by_type = by_type.into_iter().map(|(name, most)| (format!("max_attempts of {name}"), *most));
+    let of_queue = settings.max_attempts.map(|most| ("max_attempts".to_owned(), most));
+    let limits = of_queue.into_iter().chain(by_type);
+    for (name, most) in limits.filter(|(_, most)| most.get() > redrive.max_receive_count) {
         advice.push(Advice {
             id: "R04",
             found: format!(
-                "max_attempts is {most}, and maxReceiveCount {}: the redrive policy takes a message before",
+                "{name} is {most}, and maxReceiveCount {}: the redrive policy takes a message before",
                 redrive.max_receive_count
             ),
             reason: "every attempt costs a receive, and a message that waits for a claim or a lock, or that a shutdown \

@@ -50,6 +50,7 @@ impl StoreSettings {
 
 /// What happens to jobs while the store does not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum StoreOutage {
     /// They are tried again later: no effect happens twice.
     #[default]

@@ -124,6 +124,7 @@ impl Driver {
             inputs: inputs.clone(),
             observer: Arc::clone(&observer),
             max_receives: ledger.policy().receives.at_most(),
+            handler_timeout_by_type: ledger.policy().handler_timeout_by_type.clone(),
         });
         let observer = Emitter::new(name, observer, status);
         let calls = Arc::new(Semaphore::new(MAX_CALLS));
@@ -262,6 +263,7 @@ impl Driver {
                 self.ledger.ended(now, id, report, jitter);
             }
             Input::Called(id, replies) => self.ledger.called(now, id, replies, jitter),
+            Input::Typed(id, job_type) => self.ledger.set_job_type(id, &job_type),
             Input::Claimed(id, answer) => self.ledger.claimed(now, id, answer),
             Input::ClaimRenewed(id, claim, reply) => self.ledger.claim_renewed(now, id, &claim, reply),
             Input::Marked(id, reply) => self.ledger.marked(now, id, reply),
@@ -346,7 +348,9 @@ impl Driver {
             intake: Arc::clone(&self.intake),
             message: start.message,
             number: start.attempt,
+            started_at: start.started_at,
             deadline: start.deadline,
+            latest_deadline: start.latest_deadline,
             claim_length: start.claim_length,
             control,
             host: Arc::clone(&self.host),

@@ -30,8 +30,8 @@ pub(crate) fn emit_every_event(observer: &Arc<dyn Observer>) {
     let kinds = Arc::new(Kinds { seen: Mutex::default(), observer: Arc::clone(observer) });
     emit_each(&(Arc::clone(&kinds) as Arc<dyn Observer>));
     let (events, notes) = &*kinds.seen.lock().unwrap();
-    assert!(events.iter().copied().eq(0..EVENTS), "an event is missing: {events:?}");
-    assert!(notes.iter().copied().eq(0..NOTES), "a note is missing: {notes:?}");
+    assert!(events.iter().copied().eq(0..Event::KINDS), "an event is missing: {events:?}");
+    assert!(notes.iter().copied().eq(0..Note::KINDS), "a note is missing: {notes:?}");
 }
 
 fn emit_each(observer: &Arc<dyn Observer>) {
@@ -97,7 +97,9 @@ pub(crate) fn emit_a_run(observer: &Arc<dyn Observer>, result: Result<(), Failur
         intake: Arc::new(Intake::new("arn:jobs")),
         message: message(),
         number: NonZeroU32::MIN,
+        started_at: now(),
         deadline: now() + SECOND,
+        latest_deadline: now() + SECOND,
         claim_length: SECOND,
         control: RunControl::new(),
         host: Arc::new(Observed(Arc::clone(observer))),
@@ -240,69 +242,12 @@ struct Kinds {
 impl Observer for Kinds {
     fn observe(&self, event: &Event<'_>) {
         let mut seen = self.seen.lock().unwrap();
-        seen.0.insert(kind(event));
+        seen.0.insert(event.kind());
         if let Event::Ledger { note, .. } = event {
-            seen.1.insert(kind_of_note(note));
+            seen.1.insert(note.kind());
         }
         drop(seen);
         self.observer.observe(event);
-    }
-}
-
-/// The kinds of events that [`kind`] numbers.
-const EVENTS: usize = 10;
-
-/// Numbers the kinds of events, so that a new one does not compile until it is listed.
-fn kind(event: &Event<'_>) -> usize {
-    match event {
-        Event::RunStarted { .. } => 0,
-        Event::RunEnded { .. } => 1,
-        Event::Progress { .. } => 2,
-        Event::Ledger { .. } => 3,
-        Event::InHand { .. } => 4,
-        Event::Reachability { .. } => 5,
-        Event::Draining { .. } => 6,
-        Event::Drained { .. } => 7,
-        Event::SqsRequest { .. } => 8,
-        Event::StoreRequest { .. } => 9,
-    }
-}
-
-/// The kinds of notes that [`kind_of_note`] numbers.
-const NOTES: usize = 29;
-
-/// Numbers the kinds of notes, so that a new one does not compile until it is listed.
-fn kind_of_note(note: &Note) -> usize {
-    match note {
-        Note::Decided { .. } => 0,
-        Note::Settled(_) => 1,
-        Note::Unsettled { .. } => 2,
-        Note::CallFailed { .. } => 3,
-        Note::Refused { .. } => 4,
-        Note::Deduplicated { .. } => 5,
-        Note::ReceivedAgain(_) => 6,
-        Note::Moved(_) => 7,
-        Note::NoDeadLetterQueue(_) => 8,
-        Note::Renewed(_) => 9,
-        Note::RenewalFailed { .. } => 10,
-        Note::LeaseLost(_) => 11,
-        Note::ClaimRenewalFailed { .. } => 12,
-        Note::ClaimLost(_) => 13,
-        Note::Isolated(_) => 14,
-        Note::Received(_) => 15,
-        Note::ReceiveFailed { .. } => 16,
-        Note::Paused(_) => 17,
-        Note::Resumed { .. } => 18,
-        Note::ReceiveOverdue => 19,
-        Note::RunsUnclaimed(_) => 20,
-        Note::MarkFailed { .. } => 21,
-        Note::ResultRefused { .. } => 22,
-        Note::Unmarked { .. } => 23,
-        Note::ClaimNotReleased(_) => 24,
-        Note::KeptInHand { .. } => 25,
-        Note::EmptyAtOnce => 26,
-        Note::Stalled { .. } => 27,
-        Note::WaitsForLock { .. } => 28,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where handlers run, and what is lent to them.
 
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,6 +30,22 @@ pub(crate) struct TokioHost {
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) max_receives: Option<NonZeroU32>,
+    /// The timeouts of job types that have their own.
+    pub(crate) handler_timeout_by_type: HashMap<String, Duration>,
+}
+
+impl TokioHost {
+    /// Passes an input to the loop, at once if there is room, and then answers.
+    fn send<T: Send + 'static>(&self, input: Input, answer: T) -> Answer<'_, T> {
+        match self.inputs.try_send(input) {
+            // The loop only goes away when the queue is drained.
+            Ok(()) | Err(TrySendError::Closed(_)) => Answer::now(answer),
+            Err(TrySendError::Full(input)) => Answer::later(async move {
+                drop(self.inputs.send(input).await);
+                answer
+            }),
+        }
+    }
 }
 
 impl Host for TokioHost {
@@ -40,6 +57,11 @@ impl Host for TokioHost {
         &*self.observer
     }
 
+    fn started(&self, delivery: DeliveryId, job_type: &Arc<str>) -> Answer<'_, Option<Duration>> {
+        let Some(&timeout) = self.handler_timeout_by_type.get(&**job_type) else { return Answer::now(None) };
+        self.send(Input::Typed(delivery, Arc::clone(job_type)), Some(timeout))
+    }
+
     fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, String>> {
         match &self.books {
             Some(books) => books.claim(request),
@@ -48,13 +70,7 @@ impl Host for TokioHost {
     }
 
     fn claimed(&self, delivery: DeliveryId, answer: Claimed) -> Answer<'_, ()> {
-        match self.inputs.try_send(Input::Claimed(delivery, answer)) {
-            // The loop only goes away when the queue is drained.
-            Ok(()) | Err(TrySendError::Closed(_)) => Answer::now(()),
-            Err(TrySendError::Full(event)) => {
-                Answer::later(async move { drop(self.inputs.send(event).await) })
-            }
-        }
+        self.send(Input::Claimed(delivery, answer), ())
     }
 
     fn sleep(&self, time: Duration, deadline: Instant) -> Answer<'_, bool> {

@@ -49,8 +49,9 @@ pub use policy::policy;
 pub use redact::redacted;
 pub use retries::retry_limits;
 pub use settings::{
-    AllFailed, Effective, Environment, FifoStop, HttpAccess, LogFormat, Origin, PermanentFailures, Problem,
-    Problems, QueueSettings, SETTINGS, Setting, Settings, UnknownVariable,
+    AllFailed, Effective, EffectiveType, Environment, FifoStop, HttpAccess, LogFormat, Origin,
+    PermanentFailures, Problem, Problems, QueueSettings, SETTINGS, Setting, Settings, TypeValue,
+    UnknownVariable,
 };
 pub use shown::Shown;
 pub use sqs::{BoxFuture, Queue, SqsError};

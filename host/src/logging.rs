@@ -22,6 +22,7 @@ const CAPPED: [&str; 12] = [
 
 /// Which spans a JSON line shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Spans {
     /// The innermost, as `span`: an attempt stands for itself.
     Innermost,

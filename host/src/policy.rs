@@ -6,7 +6,7 @@ use drumline::core::{DeadLetterPath, MAX_VISIBILITY, Policy, Polling};
 
 use crate::aws::{QueueFacts, is_fifo};
 use crate::books::StoreOutage;
-use crate::retries::retry_limits;
+use crate::retries::{retries_by_type, retry_limits};
 use crate::settings::{PermanentFailures, QueueSettings};
 
 /// The policy of the queue called `name`, whose claims are in a store with this policy for its outages.
@@ -26,15 +26,16 @@ pub fn policy(
         (_, PermanentFailures::DeadLetter) => DeadLetterPath::Copy,
     };
     let limits = retry_limits(settings, facts);
-    let by_type = settings.retry_by_type.iter();
     let lease = settings.visibility_timeout.or(facts.map(|facts| facts.visibility_timeout));
     Policy {
         fifo: is_fifo(name),
         concurrency: settings.concurrency,
         handler_timeout: settings.handler_timeout,
+        handler_timeout_by_type: settings.handler_timeout_by_type.clone(),
         retry: settings.retry.clone().fitted(&limits),
-        retry_by_type: by_type.map(|(name, retry)| (name.clone(), retry.clone().fitted(&limits))).collect(),
+        retry_by_type: retries_by_type(settings, &limits),
         max_attempts: settings.max_attempts,
+        max_attempts_by_type: settings.max_attempts_by_type.clone(),
         receives: limits.receives,
         claims: outage.claims(),
         unknown_type: settings.unknown_type,

@@ -1,5 +1,8 @@
 //! The limits of a queue that its retries have to fit.
 
+use std::collections::HashMap;
+
+use drumline::RetryPolicy;
 use drumline::core::{ReceiveLimit, RetryLimits};
 
 use crate::aws::QueueFacts;
@@ -18,4 +21,19 @@ pub fn retry_limits(settings: &QueueSettings, facts: Option<&QueueFacts>) -> Ret
         max_attempts: settings.max_attempts,
         retention: facts.map(|facts| facts.retention),
     }
+}
+
+/// Returns the retry policies of the job types that have their own, or an own number of attempts, fitted to a queue with these
+/// limits.
+pub(crate) fn retries_by_type(
+    settings: &QueueSettings,
+    limits: &RetryLimits,
+) -> HashMap<String, RetryPolicy> {
+    let names = settings.retry_by_type.keys().chain(settings.max_attempts_by_type.keys());
+    let fitted = |name: &String| {
+        let retry = settings.retry_by_type.get(name).unwrap_or(&settings.retry);
+        let max_attempts = settings.max_attempts_by_type.get(name).copied().or(limits.max_attempts);
+        retry.clone().fitted(&RetryLimits { max_attempts, ..*limits })
+    };
+    names.map(|name| (name.clone(), fitted(name))).collect()
 }

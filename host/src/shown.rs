@@ -6,6 +6,7 @@ use crate::redact::redacted;
 
 /// How much of a setting's value may be shown: by `drumline config`, and in error texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Shown {
     /// The value, without what looks like a secret.
     Text,

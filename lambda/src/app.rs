@@ -79,7 +79,11 @@ impl App {
                 .map_err(|error| format!("DRUMLINE_FORWARD_TO: {error}")),
             None => (self.router)(),
         };
-        let router = match router {
+        let checked = router.and_then(|router| match router.check() {
+            Ok(()) => Ok(router),
+            Err(error) => Err(error.to_string()),
+        });
+        let router = match checked {
             Ok(router) => router,
             Err(problems) => {
                 let misspelt = settings.unknown_variables.iter().filter(|variable| variable.meant.is_some());

@@ -15,7 +15,7 @@ use crate::source::Source;
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use drumline::Router;
 use drumline::message::Message;
-use drumline::run::{NoopObserver, Observer};
+use drumline::run::{InvalidRouter, NoopObserver, Observer};
 use drumline_runtime::aws::is_fifo;
 use drumline_runtime::{AllFailed, Books, Logs, Settings, default_scope, intake};
 use tokio::runtime::Handle;
@@ -117,6 +117,8 @@ impl Function {
         begun: Instant,
         deadline: Deadline,
     ) -> Result<Response, InvocationError> {
+        let invalid = |error: InvalidRouter| InvocationError { kind: "Settings", text: error.to_string() };
+        self.common.router.check().map_err(invalid)?;
         let not_sqs = |text| InvocationError { kind: "NotAnSqsEvent", text };
         let records = event.into_records().map_err(not_sqs)?;
         let emf = Arc::new(Emf::default());
@@ -218,7 +220,7 @@ impl Function {
         let source = Source::of_arn(arn);
         let reachable = source.is_some();
         let source = source.unwrap_or_else(Source::unknown);
-        let settings = self.settings.of_queue(&source.url);
+        let settings = self.settings.of_queue(&source.url).with_types_of(&self.common.router);
         // The ARN is the same text that SQS reports to a consumer.
         let arn_of_queue = reachable.then_some(arn);
         let scope = default_scope(&settings, arn_of_queue, None).unwrap_or_else(|_| UNKNOWN_SCOPE.into());

@@ -46,11 +46,22 @@ impl fmt::Debug for Location {
 
 /// Why there is no store.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OpenError {
     /// The URL is none of a store, or of one that this build has not.
     Url(String),
     /// The store does not answer, or not as one.
     Unavailable(StoreError),
+}
+
+impl OpenError {
+    /// Returns true if a setting must be corrected, and false if the store may answer later.
+    pub fn is_wrong_setting(&self) -> bool {
+        match self {
+            Self::Url(_) => true,
+            Self::Unavailable(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for OpenError {
@@ -62,4 +73,12 @@ impl fmt::Display for OpenError {
     }
 }
 
-impl std::error::Error for OpenError {}
+impl std::error::Error for OpenError {
+    /// The error of the store's client: the text is that of the [`StoreError`] already.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Url(_) => None,
+            Self::Unavailable(error) => error.source(),
+        }
+    }
+}

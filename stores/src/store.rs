@@ -1,6 +1,8 @@
 //! What every store can do.
 
+use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(any(feature = "redis", feature = "postgres", feature = "dynamodb"))]
@@ -12,20 +14,67 @@ use serde_json::value::RawValue;
 use crate::record::{AttemptRecord, JobRecord, ProgressRecord};
 
 /// The reason why a store did not do what was asked.
+///
+/// Its text is whole: it contains those of the causes. Its [`source`](Error::source) is the error of the store's client, for code
+/// that distinguishes errors.
+///
+/// A host must do one of two things, repeat the request or not, so this enum is matched without a wildcard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreError {
     /// The store did not answer as it should. Whether the write has happened all the same is not known.
-    Unanswered(String),
+    Unanswered(StoreErrorText),
     /// The store works, and refuses this one item: too large, or with characters that it cannot keep. It would refuse it
     /// again.
-    Refused(String),
+    Refused(StoreErrorText),
 }
+
+/// The text of a [`StoreError`], with the error of the store's client behind it.
+#[derive(Clone)]
+pub struct StoreErrorText {
+    text: String,
+    source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+impl StoreErrorText {
+    /// A text about this error, whose own text it contains.
+    pub fn about(source: impl Into<Box<dyn Error + Send + Sync>>, text: impl Into<String>) -> Self {
+        Self { text: text.into(), source: Some(source.into().into()) }
+    }
+}
+
+impl<T: Into<String>> From<T> for StoreErrorText {
+    fn from(text: T) -> Self {
+        Self { text: text.into(), source: None }
+    }
+}
+
+impl fmt::Display for StoreErrorText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Without the source, which may be long, and whose text may have secrets.
+impl fmt::Debug for StoreErrorText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(f)
+    }
+}
+
+/// Compares the texts.
+impl PartialEq for StoreErrorText {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for StoreErrorText {}
 
 impl StoreError {
     /// Returns the text of either.
     pub fn into_text(self) -> String {
         match self {
-            Self::Unanswered(text) | Self::Refused(text) => text,
+            Self::Unanswered(error) | Self::Refused(error) => error.text,
         }
     }
 }
@@ -33,12 +82,17 @@ impl StoreError {
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unanswered(text) | Self::Refused(text) => f.write_str(text),
+            Self::Unanswered(error) | Self::Refused(error) => error.fmt(f),
         }
     }
 }
 
-impl std::error::Error for StoreError {}
+impl Error for StoreError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        let (Self::Unanswered(error) | Self::Refused(error)) = self;
+        error.source.as_deref().map(|source| source as &(dyn Error + 'static))
+    }
+}
 
 /// For how long things are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

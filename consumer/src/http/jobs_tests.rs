@@ -273,7 +273,7 @@ async fn send(
 struct Silent;
 
 fn silence<T>() -> Result<T, StoreError> {
-    Err(StoreError::Unanswered("no route to host".to_owned()))
+    Err(StoreError::Unanswered("no route to host".into()))
 }
 
 impl Store for Silent {

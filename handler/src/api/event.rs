@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::api::attempt_info::AttemptInfo;
+use crate::api::failure::Failure;
 use crate::api::progress::Progress;
 use crate::core::ending::Ending;
 use crate::core::ledger::DrainSummary;
@@ -14,6 +15,7 @@ use crate::core::requests::{SqsAction, SqsResult, StoreOperation, StoreResult};
 /// All but the requests belong to one queue. What becomes a label of a metric is an enum with a `label()`; only an observer
 /// turns it into text.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub enum Event<'a> {
     /// A run has found its handler, got its claim, and is about to begin.
     RunStarted {
@@ -26,6 +28,8 @@ pub enum Event<'a> {
         attempt: &'a AttemptInfo,
         /// How its handler ended. The outcome follows from the ledger, as [`Note::Decided`].
         ending: &'a Ending,
+        /// The failure that its handler returned, with the error that it was made of.
+        failure: Option<&'a Failure>,
     },
     /// A handler has reported its progress.
     Progress {
@@ -87,4 +91,28 @@ pub enum Event<'a> {
         /// The result.
         result: StoreResult,
     },
+}
+
+impl Event<'_> {
+    /// The number of kinds.
+    #[doc(hidden)]
+    pub const KINDS: usize = 10;
+
+    /// Numbers the kinds from 0, for tests of observers: they emit events of all [`KINDS`](Self::KINDS), and a new event does not
+    /// compile until it is numbered here.
+    #[doc(hidden)]
+    pub fn kind(&self) -> usize {
+        match self {
+            Self::RunStarted { .. } => 0,
+            Self::RunEnded { .. } => 1,
+            Self::Progress { .. } => 2,
+            Self::Ledger { .. } => 3,
+            Self::InHand { .. } => 4,
+            Self::Reachability { .. } => 5,
+            Self::Draining { .. } => 6,
+            Self::Drained { .. } => 7,
+            Self::SqsRequest { .. } => 8,
+            Self::StoreRequest { .. } => 9,
+        }
+    }
 }

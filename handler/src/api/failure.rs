@@ -23,13 +23,35 @@ use crate::core::resources::is_out_of_resources;
 /// assert!(parse("9").is_ok());
 /// assert_eq!(parse("x").unwrap_err().to_string(), "invalid digit found in string");
 /// ```
+///
+/// `?` works on every error type, on `anyhow::Error`, on `Box<dyn Error + Send + Sync>` and on texts. The failure keeps the
+/// error: layers and observers reach it through [`source`](Self::source) and [`chain`](Self::chain).
+///
+/// ```
+/// use anyhow::Context as _;
+/// use drumline::Failure;
+/// fn read(path: &str) -> anyhow::Result<String> {
+///     std::fs::read_to_string(path).with_context(|| format!("no template {path}"))
+/// }
+/// fn render() -> Result<String, Failure> {
+///     Ok(read("missing.txt")?)
+/// }
+/// let failure = render().unwrap_err();
+/// assert!(failure.reason().starts_with("no template missing.txt: "));
+/// assert!(failure.chain().any(|cause| cause.is::<std::io::Error>()));
+/// ```
 pub struct Failure {
     wish: Wish,
     reason: String,
+    source: Option<BoxError>,
 }
+
+/// An error of any type, as a failure keeps it.
+type BoxError = Box<dyn Error + Send + Sync + 'static>;
 
 /// What a failed handler asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Wish {
     /// Try again, after the queue's or the job type's backoff.
     Retry,
@@ -82,13 +104,14 @@ impl Failure {
     }
 
     /// Makes a failure of an error with its causes.
-    fn of(wish: Wish, error: &(dyn Error + 'static)) -> Self {
-        let wish = if is_out_of_resources(error) { Wish::OutOfResources } else { wish };
-        Self::new(wish, &Chain(error))
+    fn of(wish: Wish, error: BoxError) -> Self {
+        let wish = if is_out_of_resources(&*error) { Wish::OutOfResources } else { wish };
+        let failure = Self::new(wish, &Chain(&*error));
+        Self { source: Some(error), ..failure }
     }
 
     fn new(wish: Wish, reason: &dyn Display) -> Self {
-        Self { wish, reason: bounded(reason.to_string()) }
+        Self { wish, reason: bounded(reason.to_string()), source: None }
     }
 
     /// What the handler asks for.
@@ -101,8 +124,16 @@ impl Failure {
         &self.reason
     }
 
-    pub(crate) fn into_parts(self) -> (Wish, String) {
-        (self.wish, self.reason)
+    /// Returns the error that the failure was made of; `None` if it was made of a reason, as by [`retry`](Self::retry). Unlike
+    /// the reason in logs and stores, the texts of errors are not free of secrets.
+    pub fn source(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
+        self.source.as_deref()
+    }
+
+    /// Returns the error that the failure was made of, and its causes from the outermost to the innermost.
+    pub fn chain(&self) -> impl Iterator<Item = &(dyn Error + 'static)> {
+        let first = self.source().map(|error| error as &(dyn Error + 'static));
+        std::iter::successors(first, |&error| error.source())
     }
 }
 
@@ -122,9 +153,9 @@ impl fmt::Debug for Failure {
 /// memory are used up is [`Wish::OutOfResources`], and so it is in [`OrReject`].
 ///
 /// This is also why `Failure` is not itself an [`Error`].
-impl<E: Error + Send + Sync + 'static> From<E> for Failure {
+impl<E: Into<Box<dyn Error + Send + Sync + 'static>>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self::of(Wish::Retry, &error)
+        Self::of(Wish::Retry, error.into())
     }
 }
 
@@ -147,7 +178,8 @@ impl Display for Chain<'_> {
     }
 }
 
-/// Turns the error of a result into a rejection or a delayed retry, keeping its chain as the reason.
+/// Turns the error of a result into a rejection or a delayed retry, keeping the error with its chain as the reason. Takes the
+/// same kinds of errors as `?`.
 pub trait OrReject<T> {
     /// No later attempt can succeed.
     fn or_reject(self) -> Result<T, Failure>;
@@ -155,13 +187,13 @@ pub trait OrReject<T> {
     fn or_retry_after(self, delay: Duration) -> Result<T, Failure>;
 }
 
-impl<T, E: Error + 'static> OrReject<T> for Result<T, E> {
+impl<T, E: Into<Box<dyn Error + Send + Sync + 'static>>> OrReject<T> for Result<T, E> {
     fn or_reject(self) -> Result<T, Failure> {
-        self.map_err(|error| Failure::of(Wish::Reject, &error))
+        self.map_err(|error| Failure::of(Wish::Reject, error.into()))
     }
 
     fn or_retry_after(self, delay: Duration) -> Result<T, Failure> {
-        self.map_err(|error| Failure::of(Wish::RetryAfter(delay), &error))
+        self.map_err(|error| Failure::of(Wish::RetryAfter(delay), error.into()))
     }
 }
 
@@ -170,6 +202,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::core::reason::MAX_REASON_BYTES;
+    use std::io;
 
     #[test]
     fn any_error_means_retry_and_keeps_its_causes() {
@@ -191,12 +224,73 @@ mod tests {
     }
 
     #[test]
+    fn every_kind_of_error_keeps_its_chain() {
+        use anyhow::Context as _;
+        let not_found = || io::Error::from(io::ErrorKind::NotFound);
+        let boxed: BoxError = Box::new(not_found());
+        let context = Err::<(), _>(not_found()).context("no template").context("no mail").unwrap_err();
+        let table = [
+            (Failure::from(not_found()), "entity not found", 1),
+            (Failure::from(boxed), "entity not found", 1),
+            (Failure::from(anyhow::Error::from(not_found())), "entity not found", 1),
+            (Failure::from(context), "no mail: no template: entity not found", 3),
+            (Failure::from(anyhow::anyhow!("no {}", "route")), "no route", 1),
+            (Failure::from("no route".to_owned()), "no route", 1),
+            (Failure::from("no route"), "no route", 1),
+            (Failure::retry("no route"), "no route", 0),
+        ];
+        for (failure, reason, errors) in table {
+            assert_eq!((failure.wish(), failure.reason()), (Wish::Retry, reason));
+            assert_eq!(failure.chain().count(), errors, "{reason}");
+            assert_eq!(failure.source().is_some(), errors > 0, "{reason}");
+        }
+        let failure =
+            Err::<(), _>(anyhow::Error::from(not_found()).context("no mail")).or_reject().unwrap_err();
+        assert_eq!(failure.wish(), Wish::Reject);
+        let io = failure.chain().find_map(|cause| cause.downcast_ref::<io::Error>());
+        assert_eq!(io.unwrap().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_question_mark_takes_every_kind_of_error() {
+        fn run(kind: u8) -> Result<u8, Failure> {
+            let boxed = |text: &str| Err::<(), BoxError>(text.into());
+            match kind {
+                0 => Err(io::Error::other("io"))?,
+                1 => boxed("boxed")?,
+                2 => Err::<(), _>(anyhow::anyhow!("anyhow"))?,
+                3 => Err::<(), _>("text")?,
+                4 => Err::<(), _>(Failure::reject("failure"))?,
+                _ => {}
+            }
+            Ok("7".parse()?)
+        }
+        let reasons = (0..5).map(|kind| run(kind).unwrap_err().to_string());
+        assert_eq!(reasons.collect::<Vec<_>>(), ["io", "boxed", "anyhow", "text", "failure"]);
+        assert_eq!(run(9).unwrap(), 7);
+    }
+
+    #[test]
     fn a_lack_of_descriptors_is_no_failure_of_the_job() {
-        let error = || std::io::Error::from_raw_os_error(24);
-        assert_eq!(Failure::from(error()).wish(), Wish::OutOfResources);
-        assert_eq!(Err::<(), _>(error()).or_reject().unwrap_err().wish(), Wish::OutOfResources);
-        let delayed = Err::<(), _>(error()).or_retry_after(Duration::from_secs(9));
-        assert_eq!(delayed.unwrap_err().wish(), Wish::OutOfResources);
+        use anyhow::Context as _;
+        let error = || io::Error::from_raw_os_error(24);
+        let boxed: BoxError = Box::new(error());
+        let context = Err::<(), _>(error()).context("no mail").unwrap_err();
+        for failure in [
+            Failure::from(error()),
+            Failure::from(boxed),
+            Failure::from(anyhow::Error::from(error())),
+            Failure::from(context),
+            Err::<(), _>(error()).or_reject().unwrap_err(),
+            Err::<(), _>(error()).or_retry_after(Duration::from_secs(9)).unwrap_err(),
+        ] {
+            assert_eq!(failure.wish(), Wish::OutOfResources, "{failure}");
+        }
+    }
+
+    #[test]
+    fn a_failure_is_small_enough_for_every_result() {
+        assert!(size_of::<Failure>() <= 64, "{}", size_of::<Failure>());
     }
 
     #[test]

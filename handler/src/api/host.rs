@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
@@ -22,6 +23,12 @@ pub trait Host: Send + Sync + 'static {
     /// Returns the observer of the run's events: its start, its progress, its end.
     fn observer(&self) -> &dyn Observer {
         &NoopObserver
+    }
+
+    /// Reports the type of a run that has just begun to [`Ledger::set_job_type`](crate::core::Ledger::set_job_type), and returns
+    /// the timeout of its attempts. `None` for a type without a timeout of its own, of which the ledger need not know.
+    fn started(&self, _delivery: DeliveryId, _job_type: &Arc<str>) -> Answer<'_, Option<Duration>> {
+        Answer::now(None)
     }
 
     /// Asks the store for the claim of a job, once; the error is the store's, which does not answer. It must end in a bounded

@@ -1,17 +1,24 @@
 //! The payload contract: a job type's name, its version, and how older payloads become current ones.
 
+use std::time::Duration;
+
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::api::failure::Failure;
+use crate::core::retry::RetryPolicy;
 use crate::message::identity::KeyScope;
 use crate::message::objects::{from_json, from_value};
 
-/// A kind of work, told by its payload.
+/// A kind of work, and the payload of one job of it.
+///
+/// Only `TYPE` is required. What a type says about its timeout, attempts and retries overrides the settings of the queue, and
+/// is overridden by the settings of the type (`handler_timeout_by_type` and so on). `drumline config` shows both.
 ///
 /// ```
-/// use drumline::{Job, Upcaster};
+/// use std::time::Duration;
+/// use drumline::{Job, RetryPolicy, Upcaster};
 /// use serde_json::json;
 ///
 /// #[derive(serde::Deserialize)]
@@ -25,25 +32,54 @@ use crate::message::objects::{from_json, from_value};
 ///     // Version 1 called the field `user`.
 ///     const UPCASTERS: &'static [Upcaster] =
 ///         &[Upcaster { from: 1, up: |old| Ok(json!({ "user_id": old["user"] })) }];
+///     const TIMEOUT: Option<Duration> = Some(Duration::from_secs(30));
+///     const MAX_ATTEMPTS: Option<u32> = Some(5);
+///
+///     fn retry() -> Option<RetryPolicy> {
+///         Some("schedule(10s,1m,10m)".parse().expect("a valid policy"))
+///     }
+///
+///     fn idempotency_key(&self) -> Option<String> {
+///         Some(format!("welcome:{}", self.user_id))
+///     }
 /// }
 /// ```
 pub trait Job: DeserializeOwned + Send + 'static {
-    /// The `type` of the envelope, such as `image.process`: lower case, dots between words.
+    /// The `type` of the envelope, such as `image.process`: lower case, dots between words. A router has one handler for each
+    /// type.
     const TYPE: &'static str;
     /// The newest payload version this code understands, from 1. A newer message is retried, since a rolling
     /// deploy may be under way; it is not rejected.
     const VERSION: u32 = 1;
     /// The steps from older versions, each to the next one. A message older than the steps reach is undecodable.
     const UPCASTERS: &'static [Upcaster] = &[];
-    /// The idempotency key derived from the payload. Overrides the envelope's `idempotencyKey`. It is unique within the
-    /// job's scope, type and source, see [`KEY_SCOPE`](Self::KEY_SCOPE); an empty one counts as none. At most
-    /// [`MAX_KEY_BYTES`](crate::core::MAX_KEY_BYTES).
-    const IDEMPOTENCY_KEY: Option<fn(&Self) -> String> = None;
-    /// Within which other jobs [`IDEMPOTENCY_KEY`](Self::IDEMPOTENCY_KEY) is unique.
+    /// Within which other jobs the [`idempotency_key`](Self::idempotency_key) is unique.
     const KEY_SCOPE: KeyScope = KeyScope::Job;
-    /// What no two jobs may work on at once, whatever their types and keys: `account:42`, say. A job whose lock is held
-    /// waits in hand, for a minute at most before it is received again, and that is no attempt. At most [`MAX_KEY_BYTES`](crate::core::MAX_KEY_BYTES).
-    const LOCK: Option<fn(&Self) -> String> = None;
+    /// The time that one attempt may take, up to 12 hours. `None` leaves it to the setting `handler_timeout`.
+    const TIMEOUT: Option<Duration> = None;
+    /// The number of failed attempts, from 1, after which a message fails permanently. Runs that a shutdown or a pause stopped do
+    /// not count. The redrive policy, which counts receives, stays the outer bound. `None` leaves it to the setting
+    /// `max_attempts`.
+    const MAX_ATTEMPTS: Option<u32> = None;
+
+    /// Returns the wait after a failed attempt. `None` leaves it to the setting `retry`.
+    fn retry() -> Option<RetryPolicy> {
+        None
+    }
+
+    /// Returns the idempotency key derived from the payload, which overrides the envelope's `idempotencyKey`. It is unique within
+    /// the job's scope, type and source, see [`KEY_SCOPE`](Self::KEY_SCOPE); an empty one counts as none. At most
+    /// [`MAX_KEY_BYTES`](crate::core::MAX_KEY_BYTES).
+    fn idempotency_key(&self) -> Option<String> {
+        None
+    }
+
+    /// Returns the name of a lock that no two jobs may hold at once, whatever their types and keys: `account:42`, say; an empty
+    /// one counts as none. A job whose lock is held waits in hand, for a minute at most before it is received again, and that is
+    /// no attempt. At most [`MAX_KEY_BYTES`](crate::core::MAX_KEY_BYTES).
+    fn lock(&self) -> Option<String> {
+        None
+    }
 }
 
 /// One step from a payload version to the next.
@@ -126,7 +162,7 @@ mod tests {
         for (version, payload, says) in table {
             let failure = read(version, &payload).unwrap_err();
             assert_eq!(failure.wish(), Wish::Undecodable);
-            let reason = failure.into_parts().1;
+            let reason = failure.reason();
             assert!(reason.contains(says), "{payload}: {reason}");
         }
     }

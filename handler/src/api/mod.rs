@@ -2,10 +2,12 @@
 
 pub(crate) mod attempt_info;
 pub(crate) mod context;
+pub(crate) mod decoded;
 pub(crate) mod event;
 pub(crate) mod failure;
 pub(crate) mod host;
 pub(crate) mod job;
+pub(crate) mod job_type;
 pub(crate) mod observer;
 pub(crate) mod progress;
 pub(crate) mod router;

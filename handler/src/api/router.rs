@@ -1,9 +1,11 @@
 //! From a job's type to its handler.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, ready};
 
 use foldhash::fast::RandomState;
@@ -12,10 +14,11 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::api::context::Context;
+use crate::api::decoded::{self, Decode, Decoded, Panic, TypedJob};
 use crate::api::failure::Failure;
-use crate::api::job::{self, Job};
+use crate::api::job::Job;
+use crate::api::job_type::{JobType, problems_of};
 use crate::message::envelope::TYPE_ATTRIBUTE;
-use crate::message::identity::KeyScope;
 use crate::message::sqs_message::Message;
 
 /// The type of messages that a router takes as they are, if nothing names another.
@@ -59,13 +62,52 @@ where
     }
 }
 
-/// One attempt on its way to a handler: what tower layers see.
-#[derive(Debug, Clone)]
+/// One attempt on its way to a handler, as tower layers receive it.
+///
+/// Its payload has been decoded once. A clone, such as that of a layer that retries, decodes it again if it is called.
 pub struct Invocation {
     /// The attempt.
     pub context: Context,
-    /// The payload as JSON, not yet read as the job's type.
-    pub payload: Box<RawValue>,
+    payload: Box<RawValue>,
+    /// In a mutex only for layers that share an invocation between threads: nothing but the handler takes the job.
+    job: Mutex<TypedJob>,
+}
+
+impl Invocation {
+    pub(crate) fn new(context: Context, payload: Box<RawValue>, job: TypedJob) -> Self {
+        Self { context, payload, job: Mutex::new(job) }
+    }
+
+    /// The payload as JSON.
+    pub fn payload(&self) -> &RawValue {
+        &self.payload
+    }
+
+    /// Replaces the payload: the handler's job is decoded from this one, such as by a layer that decrypts. The job's keys stay those
+    /// of the payload as it was received.
+    pub fn set_payload(&mut self, payload: Box<RawValue>) {
+        self.payload = payload;
+        self.job = Mutex::default();
+    }
+
+    /// Splits it into what a handler takes.
+    fn into_job<J: Job>(self) -> (Context, Result<Box<J>, Failure>) {
+        let job = self.job.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let job = job.into_job(self.context.version, &self.payload);
+        (self.context, job)
+    }
+}
+
+impl Clone for Invocation {
+    fn clone(&self) -> Self {
+        Self::new(self.context.clone(), self.payload.clone(), TypedJob::Undecoded)
+    }
+}
+
+impl fmt::Debug for Invocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Invocation").field("context", &self.context).finish_non_exhaustive()
+    }
 }
 
 type Erased = Arc<dyn Fn(Invocation) -> HandlerFuture + Send + Sync>;
@@ -90,27 +132,15 @@ impl Service<Invocation> for HandlerService {
 
 #[derive(Clone)]
 pub(crate) struct Route {
-    pub(crate) job_type: Arc<str>,
-    pub(crate) version: u32,
-    keys: Option<ReadKeys>,
+    pub(crate) job_type: JobType,
+    decode: Decode,
     handler: Erased,
 }
 
-/// Reads a payload for the keys that only the job itself knows.
-type ReadKeys = fn(u32, &RawValue) -> Result<Keys, Failure>;
-
-/// The keys that a job makes of its payload.
-#[derive(Debug, Default)]
-pub(crate) struct Keys {
-    pub(crate) idempotency_key: Option<String>,
-    pub(crate) scope: KeyScope,
-    pub(crate) lock: Option<String>,
-}
-
 impl Route {
-    /// The keys that the job makes of its payload; none where its type has none of its own.
-    pub(crate) fn keys(&self, version: u32, payload: &RawValue) -> Result<Keys, Failure> {
-        self.keys.map_or_else(|| Ok(Keys::default()), |read| read(version, payload))
+    /// Decodes a payload, for the handler and for the keys that only the job itself knows.
+    pub(crate) fn decode(&self, version: u32, payload: &RawValue) -> Result<Decoded, Panic> {
+        (self.decode)(version, payload)
     }
 
     pub(crate) fn call(&self, invocation: Invocation) -> HandlerFuture {
@@ -123,7 +153,20 @@ impl Route {
 pub struct Router {
     routes: HashMap<Arc<str>, Route, RandomState>,
     undecoded: Option<Route>,
+    problems: Vec<String>,
 }
+
+/// The reasons why no host can run a router's handlers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidRouter(Vec<String>);
+
+impl fmt::Display for InvalidRouter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+impl std::error::Error for InvalidRouter {}
 
 impl Router {
     /// A router without any handler.
@@ -141,30 +184,54 @@ impl Router {
         Fut: Future<Output = Result<(), Failure>> + Send + 'static,
     {
         let handler: Erased = Arc::new(move |invocation| Box::pin(handler(invocation.context)));
-        let route = Route { job_type: Arc::from(RAW_TYPE), version: u32::MAX, keys: None, handler };
-        Self { routes: HashMap::default(), undecoded: Some(route) }
+        let route = Route { job_type: JobType::undecoded(RAW_TYPE), decode: decoded::undecoded, handler };
+        Self { undecoded: Some(route), ..Self::default() }
     }
 
-    /// Adds the handler of `J`.
-    ///
-    /// # Panics
-    /// Where `J::TYPE` already has a handler: two handlers of one type are a mistake in the program.
-    pub fn handle<J: Job, H: Handler<J>>(self, handler: H) -> Self {
+    /// Adds the handler of `J`. A second handler of the same type is a mistake in the program, and so is a `J` with impossible
+    /// values: hosts refuse to start then, see [`check`](Self::check).
+    pub fn handle<J: Job, H: Handler<J>>(mut self, handler: H) -> Self {
         let handler = Arc::new(handler);
-        self.add::<J>(Arc::new(move |invocation: Invocation| {
+        let handler: Erased = Arc::new(move |invocation: Invocation| {
             let handler = Arc::clone(&handler);
-            match job::decode::<J>(invocation.context.version, &invocation.payload) {
-                Ok(job) => Box::pin(async move { handler.handle(invocation.context, job).await }),
-                Err(failure) => Box::pin(std::future::ready(Err(failure))),
+            match invocation.into_job::<J>() {
+                (context, Ok(job)) => Box::pin(async move { handler.handle(context, *job).await }),
+                (_, Err(failure)) => Box::pin(std::future::ready(Err(failure))),
             }
-        }))
+        });
+        self.problems.extend(problems_of::<J>());
+        let route = Route { job_type: JobType::of::<J>(), decode: decoded::decode::<J>, handler };
+        match self.routes.entry(Arc::clone(&route.job_type.name)) {
+            Entry::Vacant(entry) => drop(entry.insert(route)),
+            Entry::Occupied(_) => self.problems.push(format!(
+                "job type {}: two handlers are registered, the second for {}; a type has one handler",
+                J::TYPE,
+                std::any::type_name::<J>()
+            )),
+        }
+        self
+    }
+
+    /// Checks the handlers, as hosts do at their start.
+    ///
+    /// # Errors
+    /// If a type has two handlers, or impossible values.
+    ///
+    /// ```
+    /// # use drumline::{Context, Failure, Job, Router};
+    /// # #[derive(serde::Deserialize)] struct Welcome {}
+    /// # impl Job for Welcome { const TYPE: &'static str = "welcome"; }
+    /// # async fn welcome(_: Context, _: Welcome) -> Result<(), Failure> { Ok(()) }
+    /// assert!(Router::new().handle(welcome).check().is_ok());
+    /// let error = Router::new().handle(welcome).handle(welcome).check().unwrap_err();
+    /// assert!(error.to_string().starts_with("job type welcome: two handlers are registered"));
+    /// ```
+    pub fn check(&self) -> Result<(), InvalidRouter> {
+        if self.problems.is_empty() { Ok(()) } else { Err(InvalidRouter(self.problems.clone())) }
     }
 
     /// Adds a handler of `J` that is plain blocking code, such as image work. It runs on a thread made for that; see
     /// [`Context::blocking`].
-    ///
-    /// # Panics
-    /// As [`handle`](Self::handle).
     pub fn handle_blocking<J, F>(self, handler: F) -> Self
     where
         J: Job,
@@ -180,21 +247,10 @@ impl Router {
         })
     }
 
-    fn add<J: Job>(mut self, handler: Erased) -> Self {
-        assert!(J::VERSION >= 1, "the version of job type {} starts at 1", J::TYPE);
-        let job_type: Arc<str> = Arc::from(J::TYPE);
-        let has_keys = J::IDEMPOTENCY_KEY.is_some() || J::LOCK.is_some();
-        let keys = has_keys.then_some(read_keys::<J> as ReadKeys);
-        let route = Route { job_type: Arc::clone(&job_type), version: J::VERSION, keys, handler };
-        let before = self.routes.insert(job_type, route);
-        assert!(before.is_none(), "job type {} has two handlers", J::TYPE);
-        self
-    }
-
     /// Wraps every handler added so far in a tower layer: limits, timing, tracing.
     ///
-    /// A layer that fails a request by an error of its own (a limit, say) says with it what [`Failure`] says: any
-    /// [`std::error::Error`] means *retry*.
+    /// A layer that fails a request by an error of its own (a limit, say) fails the attempt with it: as with `?`, any error means
+    /// *retry*.
     pub fn layer<L>(mut self, layer: L) -> Self
     where
         L: Layer<HandlerService>,
@@ -216,6 +272,13 @@ impl Router {
         types.into_iter()
     }
 
+    /// The job types that have a handler, with what their code sets, in the order of their names.
+    pub fn job_types(&self) -> impl Iterator<Item = &JobType> {
+        let mut types: Vec<&JobType> = self.routes.values().map(|route| &route.job_type).collect();
+        types.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        types.into_iter()
+    }
+
     pub(crate) fn undecoded_route(&self) -> Option<&Route> {
         self.undecoded.as_ref()
     }
@@ -231,12 +294,6 @@ impl Router {
     }
 }
 
-fn read_keys<J: Job>(version: u32, payload: &RawValue) -> Result<Keys, Failure> {
-    let job: J = job::decode(version, payload)?;
-    let key = |compute: Option<fn(&J) -> String>| compute.map(|key| key(&job)).filter(|key| !key.is_empty());
-    Ok(Keys { idempotency_key: key(J::IDEMPOTENCY_KEY), scope: J::KEY_SCOPE, lock: key(J::LOCK) })
-}
-
 async fn oneshot<S>(mut service: S, invocation: Invocation) -> Result<(), Failure>
 where
     S: Service<Invocation, Response = ()>,
@@ -248,5 +305,5 @@ where
 
 /// The type of a message that is not decoded: what its attribute says.
 pub(crate) fn undecoded_type(message: &Message, route: &Route) -> Arc<str> {
-    message.attribute(TYPE_ATTRIBUTE).map_or_else(|| Arc::clone(&route.job_type), Arc::from)
+    message.attribute(TYPE_ATTRIBUTE).map_or_else(|| Arc::clone(&route.job_type.name), Arc::from)
 }

@@ -19,7 +19,9 @@ pub struct Call {
     pub action: Action,
 }
 
-/// What a call says.
+/// The request of a call.
+///
+/// A host must make each, so it matches them without a wildcard, and a new one is meant to break its build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// `DeleteMessageBatch` of these, 1 to 10.

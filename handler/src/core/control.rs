@@ -13,6 +13,7 @@ pub(crate) const STOP_TIME: Duration = Duration::from_secs(1);
 
 /// Why a run was cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CancelReason {
     /// The attempt's time is over.
     TimedOut,

@@ -79,6 +79,8 @@ pub(crate) enum Stage {
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) started_at: Instant,
+    /// The timeout of its type, once that is known.
+    pub(crate) timeout: Duration,
     pub(crate) deadline: Instant,
     pub(crate) cancelled: Option<CancelReason>,
     pub(crate) abort_at: Option<Instant>,

@@ -9,6 +9,7 @@ use crate::message::identity::Identity;
 
 /// How one run of a handler ended. What follows from it is decided by [`decide`](crate::core::decide()).
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Ending {
     /// The handler returned `Ok`.
     Done,
@@ -156,6 +157,7 @@ impl Ending {
 
 /// The class of a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum FailureClass {
     /// The handler wants to be tried again.
     RetryAsked,
@@ -211,6 +213,7 @@ pub struct Duplicate {
 
 /// Why a job that is done was received again: the `cause` label of `drumline_deduplicated_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum DuplicateCause {
     /// SQS delivered the message again whose run succeeded.
     #[default]

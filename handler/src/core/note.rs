@@ -14,6 +14,7 @@ use crate::message::sqs_message::Message;
 
 /// Something worth logging or counting.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Note {
     /// A delivery has its outcome.
     Decided {
@@ -163,6 +164,47 @@ pub enum Note {
 }
 
 impl Note {
+    /// The number of kinds.
+    #[doc(hidden)]
+    pub const KINDS: usize = 29;
+
+    /// Numbers the kinds from 0, for tests of observers: they emit notes of all [`KINDS`](Self::KINDS), and a new note does not
+    /// compile until it is numbered here.
+    #[doc(hidden)]
+    pub fn kind(&self) -> usize {
+        match self {
+            Self::Decided { .. } => 0,
+            Self::Settled(_) => 1,
+            Self::Unsettled { .. } => 2,
+            Self::CallFailed { .. } => 3,
+            Self::Refused { .. } => 4,
+            Self::Deduplicated { .. } => 5,
+            Self::ReceivedAgain(_) => 6,
+            Self::Moved(_) => 7,
+            Self::NoDeadLetterQueue(_) => 8,
+            Self::Renewed(_) => 9,
+            Self::RenewalFailed { .. } => 10,
+            Self::LeaseLost(_) => 11,
+            Self::ClaimRenewalFailed { .. } => 12,
+            Self::ClaimLost(_) => 13,
+            Self::Isolated(_) => 14,
+            Self::Received(_) => 15,
+            Self::ReceiveFailed { .. } => 16,
+            Self::Paused(_) => 17,
+            Self::Resumed { .. } => 18,
+            Self::ReceiveOverdue => 19,
+            Self::RunsUnclaimed(_) => 20,
+            Self::MarkFailed { .. } => 21,
+            Self::ResultRefused { .. } => 22,
+            Self::Unmarked { .. } => 23,
+            Self::ClaimNotReleased(_) => 24,
+            Self::KeptInHand { .. } => 25,
+            Self::EmptyAtOnce => 26,
+            Self::Stalled { .. } => 27,
+            Self::WaitsForLock { .. } => 28,
+        }
+    }
+
     /// The outcome that `drumline_jobs_total` counts, with the job's type. `None` for a message that failed permanently
     /// before: it was counted then, and is received again until the redrive policy takes it.
     pub fn counted_outcome(&self) -> Option<(Option<&str>, &Outcome)> {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-/// What becomes of a delivery. Decided once, in [`decide`](crate::core::decide()), for every host.
+/// The outcome of a delivery. Decided once, in [`decide`](crate::core::decide()), for every host.
+///
+/// A host must settle each, so it matches them without a wildcard, and a new one is meant to break its build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The job is done: the message is deleted.

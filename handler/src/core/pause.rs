@@ -25,6 +25,7 @@ pub struct Pause {
 
 /// The reason for a pause. Several may hold at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum PauseReason {
     /// The store of claims does not answer. What is in hand starts: its run waits for the store itself, and is retried later
     /// if that takes too long.
@@ -41,6 +42,7 @@ pub enum PauseReason {
 
 /// The sign that the reason for a pause is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Probe {
     /// The host asks the failed dependency until it answers, and then resumes the queue.
     Host,

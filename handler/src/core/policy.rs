@@ -30,6 +30,8 @@ pub struct Policy {
     pub lease: Duration,
     /// How long one attempt may take, more than nothing.
     pub handler_timeout: Duration,
+    /// How long one attempt of single job types may take.
+    pub handler_timeout_by_type: HashMap<String, Duration>,
     /// The backoff where a job type has none of its own.
     pub retry: RetryPolicy,
     /// The backoff of single job types.
@@ -37,6 +39,8 @@ pub struct Policy {
     /// After how many failed attempts a message has failed for good; `None` leaves that to the redrive policy, which
     /// counts receives.
     pub max_attempts: Option<NonZeroU32>,
+    /// The same for single job types.
+    pub max_attempts_by_type: HashMap<String, NonZeroU32>,
     /// The receives that the queue allows, after which SQS moves a message to the DLQ.
     pub receives: ReceiveLimit,
     /// The claims of runs.
@@ -145,9 +149,11 @@ impl Policy {
             concurrency: NonZeroUsize::new(32).expect("32 is not 0"),
             lease,
             handler_timeout: Duration::from_secs(15 * 60),
+            handler_timeout_by_type: HashMap::new(),
             retry: RetryPolicy::default(),
             retry_by_type: HashMap::new(),
             max_attempts: None,
+            max_attempts_by_type: HashMap::new(),
             receives: ReceiveLimit::Unknown,
             claims: Claims::Off,
             crash_evidence: CrashEvidence::default(),
@@ -167,13 +173,24 @@ impl Policy {
         if self.lease < SHORTEST_LEASE || self.lease > MAX_VISIBILITY || self.lease.subsec_nanos() != 0 {
             return Err(InvalidPolicy("the visibility timeout is a whole number of seconds, 1s to 12h"));
         }
-        if self.handler_timeout.is_zero() {
+        let mut timeouts = self.handler_timeout_by_type.values().chain([&self.handler_timeout]);
+        if timeouts.any(Duration::is_zero) {
             return Err(InvalidPolicy("the handler timeout is more than nothing"));
         }
         if self.polling.is_some_and(|polling| polling.wait_time > MAX_WAIT_TIME) {
             return Err(InvalidPolicy("the wait time is at most 20s"));
         }
         Ok(())
+    }
+
+    /// The timeout of attempts of a job type.
+    pub(crate) fn handler_timeout_for(&self, job_type: &str) -> Duration {
+        self.handler_timeout_by_type.get(job_type).copied().unwrap_or(self.handler_timeout)
+    }
+
+    /// The number of failed attempts of a job type after which a message fails permanently.
+    pub fn max_attempts_for(&self, job_type: Option<&str>) -> Option<NonZeroU32> {
+        job_type.and_then(|name| self.max_attempts_by_type.get(name)).copied().or(self.max_attempts)
     }
 
     /// The backoff for a job type.

@@ -11,6 +11,7 @@ use crate::core::retry::{Jitter, JitterMode, RetryPolicy};
 
 /// The kind of a receive's failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ReceiveFailure {
     /// SQS could not be reached, did not answer in time, or answered with an error of its own (5xx). It passes by itself.
     Unreachable,

@@ -4,6 +4,7 @@ use crate::core::receive_backoff::ReceiveFailure;
 
 /// An API action of SQS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum SqsAction {
     /// Messages are received.
     ReceiveMessage,
@@ -16,6 +17,13 @@ pub enum SqsAction {
     /// A queue's settings or depth are asked for.
     GetQueueAttributes,
 }
+
+/// A variant that is missing in a list of all does not compile, unless it is the last one.
+const _: () = {
+    assert!(SqsAction::ALL.len() == SqsAction::GetQueueAttributes as usize + 1);
+    assert!(SqsErrorKind::ALL.len() == SqsErrorKind::Other as usize + 1);
+    assert!(StoreOperation::ALL.len() == StoreOperation::Attempted as usize + 1);
+};
 
 impl SqsAction {
     /// All of them, in order.
@@ -60,6 +68,7 @@ impl SqsResult {
 
 /// Failures of requests to SQS that call for different measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum SqsErrorKind {
     /// The queue does not exist, or not in this account and region.
     NoQueue,
@@ -146,6 +155,25 @@ impl SqsErrorKind {
         }
     }
 
+    /// Returns true if the queue is unavailable: it is missing, or the way to it is. False for an error about a message, or of
+    /// an unknown kind.
+    pub fn is_unavailability(self) -> bool {
+        match self {
+            Self::NoQueue
+            | Self::WrongRegion
+            | Self::Denied
+            | Self::InvalidCredentials
+            | Self::ExpiredCredentials
+            | Self::ClockSkew
+            | Self::NoCredentials
+            | Self::CredentialsUnavailable
+            | Self::Throttled
+            | Self::Unreachable
+            | Self::OutOfResources => true,
+            Self::Gone | Self::Other => false,
+        }
+    }
+
     /// Returns true if the error is transient and the request can be retried.
     pub fn passes(self) -> bool {
         match self {
@@ -169,6 +197,7 @@ impl SqsErrorKind {
 
 /// An operation of the store of claims and histories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum StoreOperation {
     /// A claim is asked for.
     Claim,

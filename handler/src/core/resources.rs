@@ -25,6 +25,9 @@ pub fn is_out_of_resources(error: &(dyn Error + 'static)) -> bool {
     for _ in 0..MAX_CAUSES {
         let Some(error) = cause else { return false };
         let Some(io) = error.downcast_ref::<io::Error>() else {
+            if is_hidden_errno(error) {
+                return true;
+            }
             cause = error.source();
             continue;
         };
@@ -36,6 +39,20 @@ pub fn is_out_of_resources(error: &(dyn Error + 'static)) -> bool {
         cause = io.get_ref().map(|inner| inner as &(dyn Error + 'static));
     }
     false
+}
+
+/// Recognises an `io::Error` whose type is hidden, as that of the outermost error in a boxed `anyhow::Error` is: it is its own
+/// innermost error, and its text is the one that the operating system's error has.
+fn is_hidden_errno(error: &(dyn Error + 'static)) -> bool {
+    if cfg!(not(unix)) || error.source().is_some() {
+        return false;
+    }
+    let text = error.to_string();
+    let is = |errno: i32| {
+        text.ends_with(&format!("(os error {errno})"))
+            && text == io::Error::from_raw_os_error(errno).to_string()
+    };
+    ERRNOS.into_iter().any(is)
 }
 
 #[cfg(test)]

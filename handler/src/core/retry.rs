@@ -44,6 +44,7 @@ impl Jitter {
 
 /// How a delay is spread, so that what failed together does not come back together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum JitterMode {
     /// Anything from nothing to the delay.
     #[default]
@@ -55,6 +56,21 @@ pub enum JitterMode {
     /// The delay and up to a quarter more, in whole seconds from a delay of a second on; then at least a second more is
     /// possible. Never less than the delay.
     Added,
+}
+
+impl JitterMode {
+    /// Every mode.
+    pub const ALL: [Self; 4] = [Self::Full, Self::Equal, Self::None, Self::Added];
+
+    /// Returns the value of the setting `retry_jitter` that stands for this mode.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Equal => "equal",
+            Self::None => "none",
+            Self::Added => "added",
+        }
+    }
 }
 
 /// The backoff of a queue or of a job type. Checked when made; see [`RetryPolicy::auto`], [`RetryPolicy::exponential`]

@@ -24,6 +24,7 @@ pub const MAX_SOURCE_BYTES: usize = 1024;
 
 /// Within which other jobs an idempotency key that the job's code computes is unique.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum KeyScope {
     /// Within the job's scope, type and source, as every other id. The default.
     #[default]

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,12 +9,13 @@ use std::time::{Duration, Instant};
 use futures_util::future::{Either, select};
 use serde_json::value::RawValue;
 
-use crate::api::router::{Keys, Route, undecoded_type};
+use crate::api::decoded::Keys;
+use crate::api::router::{Route, undecoded_type};
 use crate::core::claim::{
     Admission, Claim, ClaimRequest, ClaimStep, Claimed, Grant, MAX_KEY_BYTES, PriorRun,
 };
 use crate::core::ending::{Duplicate, DuplicateCause, Ending};
-use crate::core::reason::{bounded, panic_message};
+use crate::core::reason::bounded;
 use crate::message::envelope::Envelope;
 use crate::message::identity::{Identity, KeyScope, MAX_SOURCE_BYTES, MAX_TYPE_BYTES};
 use crate::message::intake::{Intake, RequiredFields};
@@ -60,8 +60,8 @@ impl Work {
         let envelope = envelope
             .unwrap_or_else(|| Envelope::bare(&*undecoded_type(message, route), RawValue::NULL.to_owned()));
         // A known type shares the route's name; an undecoded message brings its own.
-        let job_type = if *route.job_type == envelope.job_type {
-            Arc::clone(&route.job_type)
+        let job_type = if *route.job_type.name == envelope.job_type {
+            Arc::clone(&route.job_type.name)
         } else {
             envelope.job_type.as_str().into()
         };
@@ -87,9 +87,9 @@ impl Work {
         }
     }
 
-    /// Asks the host for the job's claim.
-    pub(crate) async fn admit(&mut self, route: &Route, attempt: &Attempt) -> Result<Admitted, Ending> {
-        let mut request = self.request(route, attempt)?;
+    /// Asks the host for the job's claim. `keys` are those that its code computes, `None` if its payload could not be decoded.
+    pub(crate) async fn admit(&mut self, keys: Option<Keys>, attempt: &Attempt) -> Result<Admitted, Ending> {
+        let mut request = self.request(keys, attempt)?;
         let admission = ask(&mut request, attempt).await?;
         let lock = request.lock;
         let id = self.identity.id();
@@ -138,19 +138,17 @@ impl Work {
         Ending::DoneBefore(Box::new(Duplicate { cause, prior }))
     }
 
-    fn request(&mut self, route: &Route, attempt: &Attempt) -> Result<ClaimRequest, Ending> {
+    fn request(&mut self, keys: Option<Keys>, attempt: &Attempt) -> Result<ClaimRequest, Ending> {
         let message = &attempt.message;
-        // The code of a job and of its upcasters runs here too, and may panic as its handler may.
-        let keys = catch_unwind(AssertUnwindSafe(|| route.keys(self.version, &self.payload)));
-        let Keys { idempotency_key, scope, lock } = keys
-            .map_err(|panic| Ending::Panicked { reason: bounded(panic_message(panic.as_ref())) })?
-            .map_err(|failure| Ending::Undecodable { reason: failure.into_parts().1 })?;
+        // The code of a job whose payload does not fit might have computed a key: it is not said to be missing.
+        let may_have_key = keys.is_none();
+        let Keys { idempotency_key, scope, lock } = keys.unwrap_or_default();
         let computed: Option<Arc<str>> = idempotency_key.map(Arc::from);
         let is_global = computed.is_some() && scope == KeyScope::Global;
         if computed.is_some() {
             self.idempotency_key.clone_from(&computed);
         }
-        self.check(lock.as_deref())?;
+        self.check(lock.as_deref(), may_have_key)?;
         if let Some(key) = computed {
             let job_id = Arc::clone(self.identity.job_id());
             let job_scope = Arc::clone(self.identity.scope());
@@ -187,8 +185,9 @@ impl Work {
     }
 
     /// Whether the message has what its queue requires, and nothing that is too long to be kept.
-    fn check(&self, lock: Option<&str>) -> Result<(), Ending> {
-        if let Some(missing) = self.required.missing(self.idempotency_key.is_some(), self.is_named) {
+    fn check(&self, lock: Option<&str>, may_have_key: bool) -> Result<(), Ending> {
+        let has_key = self.idempotency_key.is_some() || may_have_key;
+        if let Some(missing) = self.required.missing(has_key, self.is_named) {
             let has_aws_id = !self.is_named && self.job_id.is_some();
             let hint =
                 if missing == "jobId" && has_aws_id { ": AWS assigned the id that it has" } else { "" };

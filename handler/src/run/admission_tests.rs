@@ -70,7 +70,10 @@ struct Mail {
 
 impl Job for Mail {
     const TYPE: &'static str = "mail";
-    const IDEMPOTENCY_KEY: Option<fn(&Self) -> String> = Some(|mail| mail.delivery.clone());
+
+    fn idempotency_key(&self) -> Option<String> {
+        Some(self.delivery.clone())
+    }
 }
 
 #[derive(serde::Deserialize)]
@@ -80,8 +83,11 @@ struct Charge {
 
 impl Job for Charge {
     const TYPE: &'static str = "charge";
-    const IDEMPOTENCY_KEY: Option<fn(&Self) -> String> = Some(|charge| charge.invoice.clone());
     const KEY_SCOPE: KeyScope = KeyScope::Global;
+
+    fn idempotency_key(&self) -> Option<String> {
+        Some(self.invoice.clone())
+    }
 }
 
 fn router() -> Router {
@@ -102,7 +108,9 @@ fn attempt(host: &Arc<Asked>, intake: &Intake, message: Message) -> Attempt {
         intake: Arc::new(intake.clone()),
         message: Arc::new(message),
         number: NonZeroU32::MIN,
+        started_at: Instant::now(),
         deadline: Instant::now() + Duration::from_secs(60),
+        latest_deadline: Instant::now() + Duration::from_secs(60),
         claim_length: Duration::from_secs(27),
         control: RunControl::new(),
         host: Arc::clone(host) as Arc<dyn Host>,
@@ -268,6 +276,29 @@ fn a_message_without_a_required_field_is_not_run() {
 }
 
 #[test]
+fn a_payload_that_does_not_fit_fails_unless_its_job_is_done() {
+    let mail = json!({ "type": "mail", "jobId": "j", "payload": { "delivery": 7 } });
+    let order = json!({ "type": "order", "jobId": "j", "payload": { "number": "seven" } });
+    for body in [mail, order] {
+        let host = Arc::new(Asked::default());
+        let report = run(&host, &Intake::new(ARN), message(&body));
+        assert!(matches!(&report.ending, Ending::Undecodable { reason } if reason.contains("does not fit")));
+        let asked: Vec<String> =
+            host.requests.lock().unwrap().iter().map(|request| request.identity.id().to_string()).collect();
+        assert_eq!(asked, ["j"], "claimed under what its envelope says");
+        let host = Arc::new(Asked { prior: Some(PriorRun::default()), ..Asked::default() });
+        let ending = run(&host, &Intake::new(ARN), message(&body)).ending;
+        assert!(matches!(ending, Ending::DoneBefore(_)), "{ending:?}");
+    }
+    // Its code might have computed the key that is required.
+    let mut intake = Intake::new(ARN);
+    intake.require = RequiredFields { idempotency_key: true, ..RequiredFields::default() };
+    let body = json!({ "type": "mail", "payload": { "delivery": 7 } });
+    let ending = run(&Arc::new(Asked::default()), &intake, message(&body)).ending;
+    assert!(ending.reason().unwrap().contains("does not fit"), "{ending:?}");
+}
+
+#[test]
 fn what_is_too_long_to_be_kept_is_not_run() {
     let intake = Intake::new(ARN);
     let long = "x".repeat(MAX_KEY_BYTES + 1);
@@ -428,7 +459,10 @@ fn a_panic_of_a_jobs_key_is_an_ending() {
 
     impl Job for Broken {
         const TYPE: &'static str = "broken";
-        const IDEMPOTENCY_KEY: Option<fn(&Self) -> String> = Some(|_| panic!("no key"));
+
+        fn idempotency_key(&self) -> Option<String> {
+            panic!("no key")
+        }
     }
 
     let host = Arc::new(Asked::default());

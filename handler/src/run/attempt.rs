@@ -22,8 +22,12 @@ pub struct Attempt {
     pub message: Arc<Message>,
     /// Which attempt it is, counted in receives; a claim may know better.
     pub number: NonZeroU32,
-    /// When it will be cancelled.
+    /// When it began.
+    pub started_at: Instant,
+    /// When it will be cancelled, unless its type has a timeout of its own.
     pub deadline: Instant,
+    /// When it will be cancelled at the latest, whatever the timeout of its type.
+    pub latest_deadline: Instant,
     /// For how long a claim is asked for; the ledger renews it.
     pub claim_length: Duration,
     /// By which the host stops it.

@@ -1,6 +1,5 @@
 //! One run of one handler, from a message to an ending. The only async code of the crate.
 
-use std::any::Any;
 use std::num::NonZeroU32;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -13,8 +12,10 @@ use tracing::{Instrument, Span, field, info_span};
 
 use crate::api::attempt_info::AttemptInfo;
 use crate::api::context::{Context, Inner};
+use crate::api::decoded::Decoded;
 use crate::api::event::Event;
 use crate::api::failure::{Failure, Wish};
+use crate::api::job_type::JobType;
 use crate::api::router::{Invocation, Route, Router};
 use crate::core::claim::{Claim, JobResult};
 use crate::core::ending::{Ending, Report};
@@ -42,7 +43,7 @@ impl Router {
     fn resolve(&self, attempt: &Attempt) -> Result<Resolved<'_>, Report> {
         let Attempt { message, intake, .. } = attempt;
         if let Some(route) = self.undecoded_route() {
-            return Ok(Resolved::Run(route, intake.decode_or(message, &route.job_type).ok()));
+            return Ok(Resolved::Run(route, intake.decode_or(message, &route.job_type.name).ok()));
         }
         let envelope = intake.decode(message).map_err(|error| Report {
             identity: Some(Arc::new(Identity::of_message(
@@ -65,8 +66,9 @@ impl Router {
             }
             return Err(no_handler(bounded(self.missing(&envelope.job_type)), None, &envelope));
         };
-        if envelope.version > route.version {
-            let (job_type, version, newest) = (&route.job_type, envelope.version, route.version);
+        let JobType { name: job_type, version: newest, .. } = &route.job_type;
+        if envelope.version > *newest {
+            let version = envelope.version;
             let reason =
                 format!("{job_type} version {version} is newer than {newest}, the newest this build handles");
             return Err(no_handler(reason, Some(Arc::clone(job_type)), &envelope));
@@ -84,7 +86,16 @@ enum Resolved<'a> {
 
 async fn run(route: &Route, mut attempt: Attempt, envelope: Option<Envelope>) -> Report {
     let mut work = Work::new(route, &attempt.message, envelope, &attempt.intake);
-    let Admitted { attempt: number, claim, checkpoint, deadline } = match work.admit(route, &attempt).await {
+    if let Some(timeout) = attempt.host.started(attempt.delivery, &work.job_type).await {
+        let deadline = attempt.started_at.checked_add(timeout);
+        attempt.deadline = deadline.unwrap_or(attempt.latest_deadline).min(attempt.latest_deadline);
+    }
+    let decoded = route.decode(work.version, &work.payload);
+    let admitted = match decoded {
+        Ok(Decoded { job, keys }) => work.admit(keys, &attempt).await.map(|admitted| (admitted, job)),
+        Err(panic) => Err(Ending::Panicked { reason: bounded(panic_message(panic.as_ref())) }),
+    };
+    let (Admitted { attempt: number, claim, checkpoint, deadline }, job) = match admitted {
         Ok(admitted) => admitted,
         Err(ending) => {
             let (identity, lock) = (Some(work.identity), work.busy_lock);
@@ -98,22 +109,29 @@ async fn run(route: &Route, mut attempt: Attempt, envelope: Option<Envelope>) ->
     let (job_type, span) = (&told.job_type, &told.span);
     told.0.host.observer().observe(&Event::RunStarted { attempt: &told });
 
-    // The call itself is inside, since an upcaster or a layer may panic before it returns its future.
-    let handling =
-        AssertUnwindSafe(async { route.call(Invocation { context, payload }).await }).catch_unwind();
-    let ending = {
+    // The call itself is inside, since a layer may panic before it returns its future.
+    let invocation = Invocation::new(context, payload, job);
+    let handling = AssertUnwindSafe(async { route.call(invocation).await }).catch_unwind();
+    let result = {
         let handling = pin!(handling.instrument(span.clone()));
         match select(handling, pin!(control.until_aborted())).await {
-            Either::Left((result, _)) => ending(result),
-            Either::Right(((), _)) => Ending::Interrupted,
+            Either::Left((result, _)) => Some(result),
+            Either::Right(((), _)) => None,
         }
+    };
+    let (ending, failure) = match result {
+        Some(Ok(Ok(()))) => (Ending::Done, None),
+        Some(Ok(Err(failure))) => (failed(&failure), Some(failure)),
+        Some(Err(panic)) => (Ending::Panicked { reason: bounded(panic_message(panic.as_ref())) }, None),
+        None => (Ending::Interrupted, None),
     };
     control.until_no_blocking().await;
     // Only of failures: subscribers that keep a span's fields as text read and write all of them again for this.
     if let Some(class) = ending.class() {
         span.record("ending", class.label());
     }
-    told.0.host.observer().observe(&Event::RunEnded { attempt: &told, ending: &ending });
+    let failure = failure.as_ref();
+    told.0.host.observer().observe(&Event::RunEnded { attempt: &told, ending: &ending, failure });
     let result = told.take_result().filter(|_| ending == Ending::Done);
     Report {
         identity: Some(Arc::clone(told.identity())),
@@ -123,21 +141,15 @@ async fn run(route: &Route, mut attempt: Attempt, envelope: Option<Envelope>) ->
     }
 }
 
-fn ending(result: Result<Result<(), Failure>, Box<dyn Any + Send>>) -> Ending {
-    match result {
-        Ok(Ok(())) => Ending::Done,
-        Ok(Err(failure)) => {
-            let (wish, reason) = failure.into_parts();
-            match wish {
-                Wish::Retry => Ending::RetryAsked { after: None, reason },
-                Wish::RetryAfter(delay) => Ending::RetryAsked { after: Some(delay), reason },
-                Wish::Reject => Ending::Rejected { reason },
-                Wish::Undecodable => Ending::Undecodable { reason },
-                Wish::OutOfResources => Ending::OutOfResources { reason },
-                Wish::TargetUnhealthy => Ending::TargetUnhealthy { reason },
-            }
-        }
-        Err(panic) => Ending::Panicked { reason: bounded(panic_message(panic.as_ref())) },
+fn failed(failure: &Failure) -> Ending {
+    let reason = failure.reason().to_owned();
+    match failure.wish() {
+        Wish::Retry => Ending::RetryAsked { after: None, reason },
+        Wish::RetryAfter(delay) => Ending::RetryAsked { after: Some(delay), reason },
+        Wish::Reject => Ending::Rejected { reason },
+        Wish::Undecodable => Ending::Undecodable { reason },
+        Wish::OutOfResources => Ending::OutOfResources { reason },
+        Wish::TargetUnhealthy => Ending::TargetUnhealthy { reason },
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::json;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use tower_service::Service as _;
 
 #[derive(serde::Deserialize)]
 struct Greet {
@@ -48,19 +49,27 @@ struct Running {
 }
 
 #[allow(clippy::disallowed_methods)]
-fn start(router: Router, body: &str) -> Running {
-    let (control, shelf) = (RunControl::new(), Arc::new(Shelf::default()));
-    let attempt = Attempt {
+fn attempt(body: &str) -> Attempt {
+    let now = Instant::now();
+    Attempt {
         delivery: DeliveryId(1),
         queue: "eu-west-1/jobs".into(),
         intake: Arc::new(Intake::new("arn:jobs")),
         message: Arc::new(Message { id: "m1".into(), body: body.into(), ..Message::default() }),
         number: NonZeroU32::MIN,
-        deadline: Instant::now() + Duration::from_secs(60),
+        started_at: now,
+        deadline: now + Duration::from_secs(60),
+        latest_deadline: now + Duration::from_secs(120),
         claim_length: Duration::from_secs(27),
-        control: control.clone(),
-        host: Arc::clone(&shelf) as Arc<dyn Host>,
-    };
+        control: RunControl::new(),
+        host: Arc::new(Shelf::default()),
+    }
+}
+
+fn start(router: Router, body: &str) -> Running {
+    let shelf = Arc::new(Shelf::default());
+    let attempt = Attempt { host: Arc::clone(&shelf) as Arc<dyn Host>, ..attempt(body) };
+    let control = attempt.control.clone();
     Running { future: async move { router.run(attempt).await }.boxed(), control, shelf }
 }
 
@@ -199,39 +208,180 @@ fn a_panic_in_blocking_work_is_the_handlers() {
     );
 }
 
+/// A layer that hands every invocation to `call`, with the service that it wraps.
+#[derive(Clone)]
+struct Around<F>(F, Option<crate::run::HandlerService>);
+
+impl<F: Clone> tower_layer::Layer<crate::run::HandlerService> for Around<F> {
+    type Service = Self;
+    fn layer(&self, inner: crate::run::HandlerService) -> Self {
+        Self(self.0.clone(), Some(inner))
+    }
+}
+
+impl<F> tower_service::Service<Invocation> for Around<F>
+where
+    F: Fn(crate::run::HandlerService, Invocation) -> crate::run::HandlerFuture,
+{
+    type Response = ();
+    type Error = Failure;
+    type Future = crate::run::HandlerFuture;
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Failure>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+    fn call(&mut self, invocation: Invocation) -> crate::run::HandlerFuture {
+        (self.0)(self.1.clone().unwrap(), invocation)
+    }
+}
+
 #[test]
 fn layers_wrap_handlers() {
-    #[derive(Clone)]
-    struct Refuse(crate::run::HandlerService);
-    impl tower_service::Service<Invocation> for Refuse {
-        type Response = ();
-        type Error = Failure;
-        type Future = crate::run::HandlerFuture;
-        fn poll_ready(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Failure>> {
-            self.0.poll_ready(cx)
-        }
-        fn call(&mut self, invocation: Invocation) -> crate::run::HandlerFuture {
-            if invocation.payload.get().contains("Ann") {
+    let refuse =
+        |mut inner: crate::run::HandlerService, invocation: Invocation| -> crate::run::HandlerFuture {
+            if invocation.payload().get().contains("Ann") {
                 return Box::pin(async { Err(Failure::reject("not Ann")) });
             }
-            self.0.call(invocation)
-        }
-    }
-    struct Layer;
-    impl tower_layer::Layer<crate::run::HandlerService> for Layer {
-        type Service = Refuse;
-        fn layer(&self, inner: crate::run::HandlerService) -> Refuse {
-            Refuse(inner)
-        }
-    }
-    let router = Router::new().handle(|_, _: Greet| async { Ok(()) }).layer(Layer);
+            inner.call(invocation)
+        };
+    let router = Router::new().handle(|_, _: Greet| async { Ok(()) }).layer(Around(refuse, None));
     assert_eq!(ending(router.clone(), &greet()), Ending::Rejected { reason: "not Ann".into() });
     assert_eq!(ending(router, &greet().replace("Ann", "Bob")), Ending::Done);
 }
 
+/// The number of times that a [`Counted`] was decoded.
+static DECODED: AtomicUsize = AtomicUsize::new(0);
+
+struct Counted(String);
+
+impl<'de> serde::Deserialize<'de> for Counted {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        DECODED.fetch_add(1, Ordering::SeqCst);
+        Ok(Self(Greet::deserialize(deserializer)?.name))
+    }
+}
+
+impl Job for Counted {
+    const TYPE: &'static str = "counted";
+
+    fn idempotency_key(&self) -> Option<String> {
+        Some(self.0.clone())
+    }
+}
+
 #[test]
-#[should_panic(expected = "two handlers")]
-fn two_handlers_of_one_type_are_a_mistake() {
-    let handler = |_, _: Greet| async { Ok(()) };
-    let _ = Router::new().handle(handler).handle(handler);
+fn a_payload_is_decoded_once_unless_a_layer_repeats_or_replaces_it() {
+    let name = |ctx: &Context, job: &Counted| (ctx.idempotency_key().to_owned(), job.0.clone());
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let runs = Arc::clone(&seen);
+    let router = Router::new().handle(move |ctx: Context, job: Counted| {
+        runs.lock().unwrap().push(name(&ctx, &job));
+        async { Ok(()) }
+    });
+    let body =
+        greet().replace("\"greet\"", "\"counted\"").replace("\"schemaVersion\":2", "\"schemaVersion\":1");
+    let took = |router: Router| {
+        let before = DECODED.load(Ordering::SeqCst);
+        assert_eq!(ending(router, &body), Ending::Done);
+        (DECODED.load(Ordering::SeqCst) - before, std::mem::take(&mut *seen.lock().unwrap()))
+    };
+    let run = |key: &str, name: &str| (key.to_owned(), name.to_owned());
+    assert_eq!(took(router.clone()), (1, vec![run("Ann", "Ann")]));
+    let twice =
+        |mut inner: crate::run::HandlerService, invocation: Invocation| -> crate::run::HandlerFuture {
+            let (first, second) = (inner.call(invocation.clone()), inner.call(invocation));
+            Box::pin(async { first.await.and(second.await) })
+        };
+    assert_eq!(took(router.clone().layer(Around(twice, None))), (2, vec![run("Ann", "Ann"); 2]));
+    let replace =
+        |mut inner: crate::run::HandlerService, mut invocation: Invocation| -> crate::run::HandlerFuture {
+            invocation.set_payload(RawValue::from_string(r#"{"name":"Bob"}"#.to_owned()).unwrap());
+            inner.call(invocation)
+        };
+    assert_eq!(took(router.layer(Around(replace, None))), (2, vec![run("Ann", "Bob")]));
+}
+
+#[test]
+fn an_observer_receives_the_error_behind_an_ending() {
+    #[derive(Default)]
+    struct Errors(Mutex<Vec<std::io::ErrorKind>>);
+    impl crate::run::Observer for Errors {
+        fn observe(&self, event: &Event<'_>) {
+            let Event::RunEnded { failure: Some(failure), .. } = event else { return };
+            let io = failure.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
+            self.0.lock().unwrap().push(io.unwrap().kind());
+        }
+    }
+    impl Host for Errors {
+        fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
+            work();
+        }
+        fn observer(&self) -> &dyn crate::run::Observer {
+            self
+        }
+    }
+    let router = Router::new().handle(|_, _: Greet| async {
+        let error = std::io::Error::from(std::io::ErrorKind::NotFound);
+        Err(anyhow::Error::from(error).context("no template"))?;
+        Ok(())
+    });
+    let host = Arc::new(Errors::default());
+    let attempt = Attempt { host: Arc::clone(&host) as Arc<dyn Host>, ..attempt(&greet()) };
+    let ending = router.run(attempt).now_or_never().unwrap().ending;
+    let reason = "no template: entity not found".to_owned();
+    assert_eq!(ending, Ending::RetryAsked { after: None, reason });
+    assert_eq!(*host.0.lock().unwrap(), [std::io::ErrorKind::NotFound]);
+}
+
+#[test]
+fn a_host_may_know_the_timeout_of_a_type() {
+    struct Timeouts(Duration);
+    impl Host for Timeouts {
+        fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
+            work();
+        }
+        fn started(&self, _: DeliveryId, job_type: &Arc<str>) -> crate::core::Answer<'_, Option<Duration>> {
+            crate::core::Answer::now((**job_type == *"greet").then_some(self.0))
+        }
+    }
+    for (timeout, expected) in [(5, 5), (90, 90), (500, 120)] {
+        let attempt = Attempt { host: Arc::new(Timeouts(Duration::from_secs(timeout))), ..attempt(&greet()) };
+        let deadline = attempt.started_at + Duration::from_secs(expected);
+        let router = Router::new().handle(move |ctx: Context, _: Greet| async move {
+            assert_eq!(ctx.deadline(), deadline);
+            Ok(())
+        });
+        assert_eq!(router.run(attempt).now_or_never().unwrap().ending, Ending::Done);
+    }
+}
+
+#[test]
+fn mistakes_in_a_program_are_collected() {
+    #[derive(serde::Deserialize)]
+    struct Impossible {}
+    impl Job for Impossible {
+        const TYPE: &'static str = "impossible";
+        const VERSION: u32 = 0;
+        const TIMEOUT: Option<Duration> = Some(Duration::ZERO);
+        const MAX_ATTEMPTS: Option<u32> = Some(0);
+    }
+    #[derive(serde::Deserialize)]
+    struct Other {}
+    impl Job for Other {
+        const TYPE: &'static str = "greet";
+    }
+    let router = Router::new()
+        .handle(|_, _: Greet| async { Ok(()) })
+        .handle(|_, _: Other| async { Err(Failure::reject("the other one")) })
+        .handle(|_, _: Impossible| async { Ok(()) });
+    let error = router.check().unwrap_err().to_string();
+    let problems: Vec<&str> = error.lines().collect();
+    assert!(problems[0].starts_with("job type greet: two handlers are registered"), "{error}");
+    assert!(problems[0].contains("Other"), "{error}");
+    let of_impossible = [
+        "job type impossible: VERSION starts at 1",
+        "job type impossible: TIMEOUT must be more than nothing, and at most 12h",
+        "job type impossible: MAX_ATTEMPTS starts at 1",
+    ];
+    assert_eq!(problems[1..], of_impossible);
+    assert_eq!(ending(router, &greet()), Ending::Done, "the first handler stays");
 }

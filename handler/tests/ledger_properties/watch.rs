@@ -492,5 +492,6 @@ fn name(note: &Note) -> &'static str {
         Note::Paused(_) => "paused",
         Note::Resumed { .. } => "resumed",
         Note::ReceiveOverdue => "receive overdue",
+        other => panic!("a note without a name: {other:?}"),
     }
 }

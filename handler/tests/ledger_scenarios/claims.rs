@@ -255,7 +255,7 @@ fn the_last_attempt_has_a_verdict_too() {
     world.is_granted("a");
     world.forget();
     world.ends("a", retry());
-    let why = "failed in all of 2 attempts, at last: later";
+    let why = "attempt 2 of 2: later";
     assert_eq!(world.heard(), [format!("release the claim of a: {why}"), format!("a is dead letter: {why}")]);
 }
 

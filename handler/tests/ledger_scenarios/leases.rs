@@ -260,6 +260,26 @@ fn a_deadline_cancels_and_then_aborts() {
 }
 
 #[test]
+fn a_type_may_have_a_timeout_of_its_own() {
+    let by_type = [("quick".to_owned(), secs(3)), ("slow".to_owned(), secs(20))];
+    let policy = Policy { handler_timeout: secs(10), handler_timeout_by_type: by_type.into(), ..standard() };
+    for (job_type, cancelled_after) in [("quick", 3), ("slow", 20), ("other", 10)] {
+        let mut world = World::new(policy.clone());
+        world.agrees();
+        world.receives(["a"]);
+        world.is_of_type("a", job_type);
+        world.wait(secs(cancelled_after - 1));
+        assert!(!world.heard().contains(&"cancel a TimedOut".to_owned()), "{job_type}");
+        world.wait(secs(1));
+        assert!(world.heard().contains(&"cancel a TimedOut".to_owned()), "{job_type}");
+        // Too late to have more time.
+        world.is_of_type("a", "slow");
+        world.wait(secs(1));
+        assert!(world.heard().contains(&"abort a".to_owned()), "{job_type}");
+    }
+}
+
+#[test]
 fn what_succeeds_after_its_deadline_has_succeeded() {
     let policy = Policy { handler_timeout: secs(10), ..standard() };
     let mut world = World::new(policy);

@@ -155,6 +155,25 @@ fn the_time_of_an_attempt_begins_with_its_handler() {
 }
 
 #[test]
+fn the_time_of_an_attempt_that_waited_is_that_of_its_type() {
+    let by_type = [("slow".to_owned(), secs(20))].into();
+    let policy = Policy { handler_timeout: secs(10), handler_timeout_by_type: by_type, ..eight(10) };
+    let mut world = World::new(with_store(policy));
+    world.agrees();
+    world.receives(["a", "s*2"]);
+    world.is_granted("a");
+    world.is_of_type("s", "slow");
+    world.takes_over("s", 1);
+    world.wait(secs(9));
+    is_done(&mut world, "a");
+    world.forget();
+    world.wait(secs(19));
+    assert!(!world.heard().iter().any(|line| line.starts_with("cancel s")));
+    world.wait(secs(1));
+    assert!(world.heard().contains(&"cancel s TimedOut".to_owned()));
+}
+
+#[test]
 fn what_this_very_process_left_unended_is_no_suspect() {
     let mut world = World::new(with_store(eight(3)));
     world.receives(["a*2"]);

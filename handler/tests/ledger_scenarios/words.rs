@@ -58,6 +58,7 @@ pub(crate) fn words_of_note(note: &Note) -> Option<String> {
         Note::ReceiveOverdue => "a receive is overdue".to_owned(),
         Note::EmptyAtOnce => "empty receives do not wait".to_owned(),
         Note::Renewed(_) | Note::Received(_) => return None,
+        other => format!("{other:?}"),
     };
     Some(words)
 }

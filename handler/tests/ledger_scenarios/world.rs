@@ -229,6 +229,14 @@ impl World {
         }
     }
 
+    /// The type of the run of this message becomes known.
+    #[track_caller]
+    pub(crate) fn is_of_type(&mut self, name: &str, job_type: &str) {
+        let id = *self.runs[name].front().expect("it runs");
+        self.ledger.set_job_type(id, job_type);
+        self.act();
+    }
+
     /// The oldest run of this message succeeds, with a result.
     #[track_caller]
     pub(crate) fn succeeds_with(&mut self, name: &str, result: &str) {

@@ -48,8 +48,8 @@ impl Books {
                 let answer = self.0.store.finish(claim, result).await;
                 self.0.heard(StoreOperation::Finish, &answer);
                 answer.map_err(|error| match error {
-                    StoreError::Unanswered(why) => MarkError::Unanswered(why),
-                    StoreError::Refused(why) => MarkError::Refused(why),
+                    StoreError::Unanswered(why) => MarkError::Unanswered(why.to_string()),
+                    StoreError::Refused(why) => MarkError::Refused(why.to_string()),
                 })
             }),
         }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use drumline_store::Store;
+use drumline_store::{Store, StoreErrorText};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::{error, info};
@@ -36,9 +36,9 @@ impl Health {
     }
 
     /// It has not; from now on it is asked until it does.
-    pub(super) fn failed(self: &Arc<Self>, failure: &str) {
+    pub(super) fn failed(self: &Arc<Self>, failure: &StoreErrorText) {
         if self.set(false) {
-            error!(error = failure, "the store does not answer: not ready until it does");
+            error!(error = %failure, "the store does not answer: not ready until it does");
             let health = Arc::clone(self);
             self.runtime.spawn(async move { health.ask_again().await });
         }

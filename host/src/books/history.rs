@@ -58,7 +58,7 @@ impl Observer for HistoryWriter {
     fn observe(&self, event: &Event<'_>) {
         match *event {
             Event::Progress { attempt, progress } => self.journal.progress(attempt, progress),
-            Event::RunEnded { attempt, ending: Ending::Done } => self.journal.done(attempt.identity()),
+            Event::RunEnded { attempt, ending: Ending::Done, .. } => self.journal.done(attempt.identity()),
             Event::Ledger { queue, note: note @ Note::Decided { message, outcome, .. } } => {
                 if let Some(run) = note.finished_run() {
                     self.decided(queue, message, outcome, run);

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use drumline::core::{Admission, Answer, Claim, ClaimRequest, Held, Surrender};
 use drumline::message::Identity;
-use drumline_store::{AttemptRecord, JobRecord, Keep, Location, ProgressRecord, Store, StoreError, open};
+use drumline_store::{
+    AttemptRecord, JobRecord, Keep, Location, ProgressRecord, Store, StoreError, StoreErrorText, open,
+};
 use serde_json::value::RawValue;
 use tokio::sync::OnceCell;
 
@@ -25,7 +27,10 @@ impl LazyStore {
     async fn get(&self) -> Result<&Arc<dyn Store>, StoreError> {
         let open = async || {
             let opened = open(&self.location, Arc::clone(&self.owner), self.keep).await;
-            opened.map_err(|error| StoreError::Unanswered(error.to_string()))
+            opened.map_err(|error| {
+                let text = error.to_string();
+                StoreError::Unanswered(StoreErrorText::about(error, text))
+            })
         };
         self.opened.get_or_try_init(open).await
     }

@@ -209,7 +209,13 @@ async fn steps(ctx: Context, job: Steps) -> Result<(), Failure> {
 async fn run(books: &Books, steps_to_do: u64, fails: bool) -> Report {
     let (inputs, mut reported) = mpsc::channel(8);
     let observer = Arc::new(books.history_writer());
-    let host = TokioHost { books: Some(books.clone()), inputs, observer, max_receives: None };
+    let host = TokioHost {
+        books: Some(books.clone()),
+        inputs,
+        observer,
+        max_receives: None,
+        handler_timeout_by_type: std::collections::HashMap::new(),
+    };
     let body = serde_json::json!({
         "type": "steps", "jobId": "j", "payload": { "steps": steps_to_do, "fails": fails },
     });
@@ -220,7 +226,9 @@ async fn run(books: &Books, steps_to_do: u64, fails: bool) -> Report {
         intake: Arc::new(Intake::new("arn:jobs")),
         message: Arc::new(message),
         number: NonZeroU32::MIN,
+        started_at: std::time::Instant::now(),
         deadline: std::time::Instant::now() + Duration::from_secs(600),
+        latest_deadline: std::time::Instant::now() + Duration::from_secs(600),
         claim_length: Duration::from_secs(600),
         control: RunControl::new(),
         host: Arc::new(host) as Arc<dyn Host>,

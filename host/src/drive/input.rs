@@ -14,6 +14,7 @@ pub(crate) enum Input {
     Received(ReceiveId, Instant, Result<Vec<Message>, SqsError>),
     Ended(DeliveryId, Report),
     Called(CallId, Replies),
+    Typed(DeliveryId, Arc<str>),
     Claimed(DeliveryId, Claimed),
     ClaimRenewed(DeliveryId, Arc<Claim>, Result<Held, String>),
     Marked(DeliveryId, Result<Held, MarkError>),

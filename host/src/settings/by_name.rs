@@ -26,6 +26,12 @@ pub(super) struct TableByName {
 
 pub(super) const RETRY_BY_TYPE: TableByName = by_type("retry_by_type", "job types and their retry policies");
 
+pub(super) const HANDLER_TIMEOUT_BY_TYPE: TableByName =
+    by_type("handler_timeout_by_type", "job types and the times that one attempt may take");
+
+pub(super) const MAX_ATTEMPTS_BY_TYPE: TableByName =
+    by_type("max_attempts_by_type", "job types and their numbers of attempts");
+
 pub(super) const SCOPE_BY_TYPE: TableByName = by_type("scope_by_type", "job types and their scopes");
 
 pub(super) const REQUIRE_BY_TYPE: TableByName =
@@ -37,7 +43,14 @@ pub(super) const EVENT_TYPES: TableByName = TableByName {
 };
 
 /// All of them, in the order in which they are explained.
-pub(super) const TABLES: [&TableByName; 4] = [&RETRY_BY_TYPE, &SCOPE_BY_TYPE, &REQUIRE_BY_TYPE, &EVENT_TYPES];
+pub(super) const TABLES: [&TableByName; 6] = [
+    &HANDLER_TIMEOUT_BY_TYPE,
+    &RETRY_BY_TYPE,
+    &MAX_ATTEMPTS_BY_TYPE,
+    &SCOPE_BY_TYPE,
+    &REQUIRE_BY_TYPE,
+    &EVENT_TYPES,
+];
 
 const fn by_type(key: &'static str, holds: &'static str) -> TableByName {
     TableByName { key, holds, lists: false, longest_name: MAX_TYPE_BYTES }

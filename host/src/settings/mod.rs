@@ -1,6 +1,7 @@
 //! The settings: read from every source and parsed, with all problems reported at once.
 
 mod by_name;
+mod by_type;
 mod environment;
 mod file_text;
 mod kubernetes;
@@ -30,6 +31,7 @@ use url::Url;
 use crate::aws::{name_of, queue_name};
 use crate::books::StoreSettings;
 use crate::forward::ForwardOptions;
+pub use by_type::{EffectiveType, TypeValue};
 use drumline_store::{SecretText, SecretUrl, set_value};
 pub use environment::Environment;
 pub(crate) use log_filter::directives;
@@ -116,12 +118,16 @@ pub struct QueueSettings {
     pub wait_time: Duration,
     /// How long one attempt may take.
     pub handler_timeout: Duration,
+    /// How long one attempt of single job types may take.
+    pub handler_timeout_by_type: HashMap<String, Duration>,
     /// The backoff.
     pub retry: RetryPolicy,
     /// The backoff of single job types.
     pub retry_by_type: HashMap<String, RetryPolicy>,
     /// After how many failed attempts a job has failed for good; `None` leaves that to the redrive policy.
     pub max_attempts: Option<NonZeroU32>,
+    /// The same for single job types.
+    pub max_attempts_by_type: HashMap<String, NonZeroU32>,
     /// Allows a queue without a DLQ: what fails stays in it until its retention ends.
     pub allow_unbounded: bool,
     /// Where permanent failures go.

@@ -4,6 +4,7 @@ use std::fmt;
 
 /// The source of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Origin {
     /// A flag of the command line.
     Flag,
@@ -13,6 +14,8 @@ pub enum Origin {
     File,
     /// A `[[queue]]` table of the file.
     QueueTable,
+    /// The code of a job type.
+    Code,
     /// The setting's default.
     Default,
     /// The queue's own attribute, known once SQS reports it.
@@ -26,6 +29,7 @@ impl fmt::Display for Origin {
             Self::Environment => "environment",
             Self::File => "file",
             Self::QueueTable => "file, [[queue]]",
+            Self::Code => "code",
             Self::Default => "default",
             Self::Queue => "the queue",
         })

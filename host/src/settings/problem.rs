@@ -41,14 +41,14 @@ impl fmt::Display for Problems {
 impl std::error::Error for Problems {}
 
 impl Problems {
-    /// Returns all problems as text, together with those of the handlers' own settings, which `router` reads. Forward mode
+    /// Returns all problems as text, together with those of the handlers and of their own settings, which `router` reads. Forward mode
     /// has no handlers.
     pub fn with_those_of(&self, router: impl FnOnce() -> Result<Router, String>) -> String {
         if self.forwards {
             return self.to_string();
         }
-        match router() {
-            Ok(_) => self.to_string(),
+        match router().and_then(|router| router.check().map_err(|error| error.to_string())) {
+            Ok(()) => self.to_string(),
             Err(more) => format!("{self}\nand with the handlers':\n  {}", redacted(&more)),
         }
     }

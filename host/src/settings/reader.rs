@@ -7,7 +7,10 @@ use std::num::NonZeroU32;
 use drumline::RetryPolicy;
 use drumline_store::Keep;
 
-use super::by_name::{EVENT_TYPES, Entry, REQUIRE_BY_TYPE, RETRY_BY_TYPE, SCOPE_BY_TYPE, TableByName};
+use super::by_name::{
+    EVENT_TYPES, Entry, HANDLER_TIMEOUT_BY_TYPE, MAX_ATTEMPTS_BY_TYPE, REQUIRE_BY_TYPE, RETRY_BY_TYPE,
+    SCOPE_BY_TYPE, TableByName,
+};
 use super::log_filter::log_filter;
 use super::origin::Origin;
 use super::sources::{QueueSection, Sources};
@@ -157,10 +160,13 @@ impl Reader<'_> {
         let visibility_timeout = self.get("visibility_timeout", queue, values::visibility_timeout);
         let wait_time = self.get("wait_time", queue, values::wait_time);
         let handler_timeout = self.get("handler_timeout", queue, values::positive_duration);
+        let handler_timeout_by_type =
+            self.by_name(&HANDLER_TIMEOUT_BY_TYPE, queue, values::positive_duration);
         let retry = self.get("retry", queue, str::parse::<RetryPolicy>);
         let jitter = self.get("retry_jitter", queue, values::jitter);
         let retry_by_type = self.by_name(&RETRY_BY_TYPE, queue, str::parse::<RetryPolicy>);
         let max_attempts = self.get("max_attempts", queue, values::max_attempts);
+        let max_attempts_by_type = self.by_name(&MAX_ATTEMPTS_BY_TYPE, queue, values::max_attempts);
         let allow_unbounded = self.get("allow_unbounded", queue, values::boolean);
         let permanent_failures = self.get("permanent_failures", queue, values::permanent_failures);
         let unknown_type = self.get("unknown_type", queue, values::unknown_type);
@@ -182,12 +188,14 @@ impl Reader<'_> {
             visibility_timeout,
             wait_time: wait_time?,
             handler_timeout: handler_timeout?,
+            handler_timeout_by_type,
             retry,
             retry_by_type: retry_by_type
                 .into_iter()
                 .map(|(name, policy)| (name, with_jitter(policy)))
                 .collect(),
             max_attempts,
+            max_attempts_by_type,
             allow_unbounded: allow_unbounded?,
             permanent_failures: permanent_failures?,
             unknown_type: unknown_type?,
@@ -204,7 +212,7 @@ impl Reader<'_> {
     fn show_retries(&mut self, url: &str, retry: &RetryPolicy, max_attempts: Option<NonZeroU32>) {
         let is_unset = |setting: &&mut Effective| setting.key == "retry_jitter" && setting.value.is_none();
         if let Some(setting) = self.effective.iter_mut().rev().find(is_unset) {
-            setting.value = Some(values::jitter_name(retry.jitter()).to_owned());
+            setting.value = Some(retry.jitter().label().to_owned());
         }
         let origin = if retry.is_auto() { Origin::Queue } else { Origin::Default };
         let value = Some(possible_waits(retry, max_attempts));

@@ -61,14 +61,14 @@ pub const SETTINGS: &[Setting] = &[
         Some("15m"),
         true,
         "DURATION",
-        "How long one attempt may take before it is cancelled and tried again",
+        "How long one attempt may take before it is cancelled and tried again. Single job types have their own in code (Job::TIMEOUT), or under [handler_timeout_by_type] in the file, which comes first",
     ),
     setting(
         "retry",
         Some("auto"),
         true,
         "POLICY",
-        "The wait after a failed attempt: auto, exponential(first,factor,longest) or schedule(1m,5m,30m); single job types under [retry_by_type] in the file. auto starts at 1s and grows so that the receives that maxReceiveCount allows span at least 10 minutes",
+        "The wait after a failed attempt: auto, exponential(first,factor,longest) or schedule(1m,5m,30m); single job types have their own in code (Job::retry), or under [retry_by_type] in the file, which comes first. auto starts at 1s and grows so that the receives that maxReceiveCount allows span at least 10 minutes",
     ),
     setting(
         "retry_jitter",
@@ -82,7 +82,7 @@ pub const SETTINGS: &[Setting] = &[
         None,
         true,
         "N",
-        "After how many failed attempts a job has failed for good, from 1. Runs that a shutdown stopped do not count. Default: no limit but the redrive policy's maxReceiveCount, which counts every receive and stays the outer bound",
+        "After how many failed attempts a job has failed for good, from 1. Runs that a shutdown stopped do not count. Single job types have their own in code (Job::MAX_ATTEMPTS), or under [max_attempts_by_type] in the file, which comes first. Default: no limit but the redrive policy's maxReceiveCount, which counts every receive and stays the outer bound",
     ),
     setting(
         "allow_unbounded",

@@ -14,6 +14,7 @@ use crate::books::StoreOutage;
 
 /// Where permanent failures go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PermanentFailures {
     /// The queue's redrive policy moves the original.
     Redrive,
@@ -23,6 +24,7 @@ pub enum PermanentFailures {
 
 /// What a failed FIFO message takes back with it in a Lambda batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FifoStop {
     /// The rest of its message group.
     Group,
@@ -32,6 +34,7 @@ pub enum FifoStop {
 
 /// What a Lambda batch is in which every message failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AllFailed {
     /// A response that lists them.
     List,
@@ -41,6 +44,7 @@ pub enum AllFailed {
 
 /// How logs look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LogFormat {
     /// Pretty on a terminal, JSON elsewhere.
     Auto,
@@ -93,18 +97,7 @@ fn duration(text: &str) -> Parsed<Duration> {
 }
 
 pub(super) fn jitter(text: &str) -> Parsed<JitterMode> {
-    let modes = [JitterMode::Full, JitterMode::Equal, JitterMode::None, JitterMode::Added];
-    one_of(text, &modes.map(|mode| (jitter_name(mode), mode)))
-}
-
-/// Returns the value of `retry_jitter` that stands for this mode.
-pub(super) fn jitter_name(mode: JitterMode) -> &'static str {
-    match mode {
-        JitterMode::Full => "full",
-        JitterMode::Equal => "equal",
-        JitterMode::None => "none",
-        JitterMode::Added => "added",
-    }
+    one_of(text, &JitterMode::ALL.map(|mode| (mode.label(), mode)))
 }
 
 pub(super) fn permanent_failures(text: &str) -> Parsed<PermanentFailures> {

@@ -35,8 +35,11 @@ impl Settings {
 }
 
 fn types_of_tables(queue: &QueueSettings) -> impl Iterator<Item = (&'static str, &str)> {
+    let timeout = queue.handler_timeout_by_type.keys().map(|name| ("handler_timeout_by_type", name));
+    let attempts = queue.max_attempts_by_type.keys().map(|name| ("max_attempts_by_type", name));
     let retry = queue.retry_by_type.keys().map(|name| ("retry_by_type", name));
     let scope = queue.scope_by_type.keys().map(|name| ("scope_by_type", name));
     let require = queue.require_by_type.keys().map(|name| ("require_by_type", name));
-    retry.chain(scope).chain(require).map(|(table, name)| (table, name.as_str()))
+    let tables = timeout.chain(attempts).chain(retry).chain(scope).chain(require);
+    tables.map(|(table, name)| (table, name.as_str()))
 }

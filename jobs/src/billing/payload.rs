@@ -29,10 +29,16 @@ impl Charge {
 
 impl Job for Charge {
     const TYPE: &'static str = "billing.charge";
-    const IDEMPOTENCY_KEY: Option<fn(&Self) -> String> = Some(Self::key);
+
+    fn idempotency_key(&self) -> Option<String> {
+        Some(self.key())
+    }
+
     /// Two charges of one customer do not run at once: what a provider decides by the customer's balance or limit is
     /// decided one after the other.
-    const LOCK: Option<fn(&Self) -> String> = Some(|charge| format!("customer:{}", charge.customer_id));
+    fn lock(&self) -> Option<String> {
+        Some(format!("customer:{}", self.customer_id))
+    }
 }
 
 /// The most that is charged at once, in minor units: eight digits, as at common providers. More is a mistake.
@@ -116,8 +122,8 @@ mod tests {
     fn a_charge_has_its_keys_and_is_written_as_it_came() {
         let written = payload("description", json!("Drum, snare"));
         let charge = read(written.clone()).unwrap();
-        assert_eq!(Charge::IDEMPOTENCY_KEY.unwrap()(&charge), "charge:inv-2026-42");
-        assert_eq!(Charge::LOCK.unwrap()(&charge), "customer:c-7");
+        assert_eq!(charge.idempotency_key().unwrap(), "charge:inv-2026-42");
+        assert_eq!(charge.lock().unwrap(), "customer:c-7");
         assert_eq!(serde_json::to_value(&charge).unwrap(), written);
         let plain = payload("amount", json!(1));
         assert_eq!(serde_json::to_value(read(plain.clone()).unwrap()).unwrap(), plain);

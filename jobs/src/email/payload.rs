@@ -26,7 +26,10 @@ impl EmailSend {
 
 impl Job for EmailSend {
     const TYPE: &'static str = "email.send";
-    const IDEMPOTENCY_KEY: Option<fn(&Self) -> String> = Some(Self::key);
+
+    fn idempotency_key(&self) -> Option<String> {
+        Some(self.key())
+    }
 }
 
 #[cfg(test)]
@@ -40,7 +43,7 @@ mod tests {
     fn key(delivery: &str, template: &str, user: &str) -> String {
         let payload = json!({ "deliveryId": delivery, "templateId": template, "userId": user });
         let mail: EmailSend = serde_json::from_value(payload).unwrap();
-        EmailSend::IDEMPOTENCY_KEY.unwrap()(&mail)
+        mail.idempotency_key().unwrap()
     }
 
     #[test]

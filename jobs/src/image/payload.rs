@@ -27,7 +27,10 @@ impl Job for ImageProcess {
     const VERSION: u32 = 2;
     /// Version 1 had no `revision`.
     const UPCASTERS: &'static [Upcaster] = &[Upcaster { from: 1, up: Ok }];
-    const IDEMPOTENCY_KEY: Option<fn(&Self) -> String> = Some(|job| job.key.clone());
+
+    fn idempotency_key(&self) -> Option<String> {
+        Some(self.key.clone())
+    }
 }
 
 /// One image to write.

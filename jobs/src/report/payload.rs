@@ -30,7 +30,10 @@ impl Job for ReportGenerate {
     const VERSION: u32 = 2;
     /// Version 1 had no `revision`.
     const UPCASTERS: &'static [Upcaster] = &[Upcaster { from: 1, up: Ok }];
-    const IDEMPOTENCY_KEY: Option<fn(&Self) -> String> = Some(|report| report.key.clone());
+
+    fn idempotency_key(&self) -> Option<String> {
+        Some(self.key.clone())
+    }
 }
 
 /// The payload as it is written, before what has to fit together has been checked. The key is made of its JSON: see

@@ -105,7 +105,7 @@ pub(super) async fn claim(
         seen = Seen { old: seen.old, ..found };
     }
     let key = request.identity.key();
-    Err(StoreError::Unanswered(format!("DynamoDB: the item of the key {key:?} changes all the time")))
+    Err(StoreError::Unanswered(format!("DynamoDB: the item of the key {key:?} changes all the time").into()))
 }
 
 async fn look(table: &Table, request: &ClaimRequest, lock: &str) -> Result<Seen, StoreError> {

@@ -232,5 +232,5 @@ fn read<T: DeserializeOwned>(text: &str, what: &str) -> Result<T, StoreError> {
 
 /// Another program has written there, or a newer version of this one.
 fn unreadable(what: &str) -> StoreError {
-    StoreError::Refused(format!("DynamoDB holds an item whose {what} cannot be read"))
+    StoreError::Refused(format!("DynamoDB holds an item whose {what} cannot be read").into())
 }

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure, 
 
 use super::changes::Change;
 use super::items::{Id, Item, now_ms};
-use crate::store::StoreError;
+use crate::store::{StoreError, StoreErrorText};
 
 /// How often a write is made that another transaction was in the way of. The SDK does not see to that.
 const TRIES: u32 = 6;
@@ -47,7 +47,7 @@ impl Table {
 
     pub(super) async fn read_even_expired(&self, id: Id<'_>) -> Result<Option<Item>, StoreError> {
         let read = self.client.get_item().table_name(&self.name).key("id", id.attribute());
-        let answer = read.consistent_read(true).send().await.map_err(|error| failed(&error))?;
+        let answer = read.consistent_read(true).send().await.map_err(failed)?;
         Ok(answer.item.as_ref().map(Item::read))
     }
 
@@ -107,7 +107,7 @@ impl Table {
                 Some(UpdateItemError::TransactionConflictException(_)) if tried < TRIES => {
                     back_off(tried).await;
                 }
-                _ => return Err(failed(&error)),
+                _ => return Err(failed(error)),
             }
         }
         unreachable!("the loop ends by returning")
@@ -132,7 +132,7 @@ impl Table {
             let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) =
                 error.as_service_error()
             else {
-                return Err(failed(&error));
+                return Err(failed(error));
             };
             let reasons = canceled.cancellation_reasons();
             let is = |code: &str| reasons.iter().any(|reason| reason.code() == Some(code));
@@ -146,7 +146,7 @@ impl Table {
                 return Ok(Err(failures.collect()));
             }
             if !is("TransactionConflict") || tried >= TRIES {
-                return Err(failed(&error));
+                return Err(failed(error));
             }
             back_off(tried).await;
         }
@@ -159,14 +159,18 @@ async fn back_off(tried: u32) {
     tokio::time::sleep(longest.mul_f64(fastrand::f64())).await;
 }
 
-fn failed<E>(error: &SdkError<E>) -> StoreError
+fn failed<E>(error: SdkError<E>) -> StoreError
 where
-    E: ProvideErrorMetadata,
-    SdkError<E>: std::error::Error,
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    let text = format!("DynamoDB: {}", DisplayErrorContext(error));
+    let text = format!("DynamoDB: {}", DisplayErrorContext(&error));
     // "Item size has exceeded the maximum allowed size", and the same of an update.
     let is_too_large = error.code() == Some("ValidationException")
         && error.message().is_some_and(|message| message.contains("maximum allowed size"));
+    // Without the response, whose headers and body nothing asks for.
+    let text = match error.into_source() {
+        Ok(source) => StoreErrorText::about(source, text),
+        Err(_) => text.into(),
+    };
     if is_too_large { StoreError::Refused(text) } else { StoreError::Unanswered(text) }
 }

@@ -290,7 +290,7 @@ impl Claims {
             if oldest.is_claimed(now) {
                 if passed_over == MAX_PASSED_OVER {
                     return Err(StoreError::Unanswered(
-                        "there are more running jobs than fit into the memory store".to_owned(),
+                        "there are more running jobs than fit into the memory store".into(),
                     ));
                 }
                 passed_over += 1;

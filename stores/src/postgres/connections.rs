@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tracing::subscriber::{NoSubscriber, with_default};
 use url::Url;
 
-use crate::store::StoreError;
+use crate::store::{StoreError, StoreErrorText};
 
 /// How many connections a process has at most, if its URL does not say. A call takes a millisecond or so, and
 /// PostgreSQL has 100 connections for everybody.
@@ -144,7 +144,7 @@ impl Connections {
             answer
         };
         match timeout(CALL, calls).await {
-            Ok(answer) => answer.map_err(|error| failed(&error)),
+            Ok(answer) => answer.map_err(failed),
             Err(_) => Err(silent()),
         }
     }
@@ -195,19 +195,16 @@ fn is_lost(error: &Error) -> bool {
     }
 }
 
-pub(super) fn failed(error: &Error) -> StoreError {
+pub(super) fn failed(error: Error) -> StoreError {
+    // Class 22: data that no column can hold; class 54: more of it than PostgreSQL can.
+    let is_refusal = |code: &str| code.starts_with("22") || code.starts_with("54");
+    let is_refused =
+        error.as_database_error().and_then(|error| error.code()).is_some_and(|code| is_refusal(&code));
     let text = format!("PostgreSQL: {error}");
-    match error {
-        // Class 22: data that no column can hold; class 54: more of it than PostgreSQL can.
-        Error::Database(error)
-            if error.code().is_some_and(|code| code.starts_with("22") || code.starts_with("54")) =>
-        {
-            StoreError::Refused(text)
-        }
-        _ => StoreError::Unanswered(text),
-    }
+    let text = StoreErrorText::about(error, text);
+    if is_refused { StoreError::Refused(text) } else { StoreError::Unanswered(text) }
 }
 
 pub(super) fn silent() -> StoreError {
-    StoreError::Unanswered(format!("PostgreSQL does not answer within {} seconds", CALL.as_secs()))
+    StoreError::Unanswered(format!("PostgreSQL does not answer within {} seconds", CALL.as_secs()).into())
 }

@@ -63,7 +63,7 @@ impl Transaction {
             Ok::<_, Error>(loan)
         };
         let loan = match timeout(CALL, begin).await {
-            Ok(loan) => loan.map_err(|error| failed(&error))?,
+            Ok(loan) => loan.map_err(failed)?,
             Err(_) => return Err(silent()),
         };
         Ok(Self { loan, connections, claim: claim.clone(), keep })
@@ -86,7 +86,7 @@ impl Transaction {
                 self.connections.give_back(self.loan);
                 Ok(if is_ours { Held::Ours } else { Held::Lost })
             }
-            Ok(Err(error)) => Err(failed(&error)),
+            Ok(Err(error)) => Err(failed(error)),
             Err(_) => Err(silent()),
         }
     }
@@ -98,7 +98,7 @@ impl Transaction {
                 self.connections.give_back(self.loan);
                 Ok(())
             }
-            Ok(Err(error)) => Err(failed(&error)),
+            Ok(Err(error)) => Err(failed(error)),
             Err(_) => Err(silent()),
         }
     }
@@ -131,6 +131,6 @@ pub async fn finish_in(
     match statements::finish(connection, claim, result, keep).await {
         Ok(true) => Ok(Held::Ours),
         Ok(false) => Ok(Held::Lost),
-        Err(error) => Err(failed(&error)),
+        Err(error) => Err(failed(error)),
     }
 }

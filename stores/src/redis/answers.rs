@@ -149,5 +149,5 @@ fn read<T: DeserializeOwned>(text: &str, what: &str) -> Result<T, StoreError> {
 
 /// Somebody else has written there, or a newer version of this.
 fn unreadable(what: &str) -> StoreError {
-    StoreError::Refused(format!("Redis holds a record whose {what} cannot be read"))
+    StoreError::Refused(format!("Redis holds a record whose {what} cannot be read").into())
 }

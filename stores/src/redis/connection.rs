@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 use url::Url;
 
 use crate::open::OpenError;
-use crate::store::StoreError;
+use crate::store::{StoreError, StoreErrorText};
 
 /// How long the server may take to answer a call, or to accept a connection. It answers in less than a millisecond.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -65,7 +65,7 @@ impl Connection {
             .set_pipeline_buffer_size(QUEUED_CALLS);
         let connect = ConnectionManager::new_with_config(client.clone(), config.clone());
         let manager = match timeout(CALL, connect).await {
-            Ok(connected) => connected.map_err(|error| OpenError::Unavailable(failed(&error)))?,
+            Ok(connected) => connected.map_err(|error| OpenError::Unavailable(failed(error)))?,
             Err(_) => return Err(OpenError::Unavailable(silent())),
         };
         let current = Mutex::new(Current { manager, since: Instant::now() });
@@ -105,7 +105,7 @@ impl Connection {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
                 self.check(&error);
-                Err(failed(&error))
+                Err(failed(error))
             }
             Err(_) => Err(silent()),
         }
@@ -145,10 +145,11 @@ pub(super) fn info(url: &Url) -> Result<ConnectionInfo, String> {
     Ok(info.set_tcp_settings(tcp))
 }
 
-fn failed(error: &RedisError) -> StoreError {
-    StoreError::Unanswered(format!("Redis: {error}"))
+fn failed(error: RedisError) -> StoreError {
+    let text = format!("Redis: {error}");
+    StoreError::Unanswered(StoreErrorText::about(error, text))
 }
 
 fn silent() -> StoreError {
-    StoreError::Unanswered(format!("Redis does not answer within {} seconds", CALL.as_secs()))
+    StoreError::Unanswered(format!("Redis does not answer within {} seconds", CALL.as_secs()).into())
 }

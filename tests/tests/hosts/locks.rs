@@ -24,7 +24,10 @@ struct Locked {
 
 impl Job for Locked {
     const TYPE: &'static str = "locked";
-    const LOCK: Option<fn(&Self) -> String> = Some(|job| job.lock.clone().unwrap_or_default());
+
+    fn lock(&self) -> Option<String> {
+        self.lock.clone()
+    }
 }
 
 fn job(number: usize, lock: &str, ms: u64) -> String {

@@ -5,6 +5,7 @@
 mod consumer;
 mod function;
 mod identity;
+mod job_types;
 mod late_batches;
 mod locks;
 mod observers;

@@ -51,7 +51,7 @@ async fn a_shutdown_costs_no_attempt() {
     // A receive that is open while a worker stops may bring the message once more, for nothing.
     assert!(runs.last().unwrap().receive_count >= 5);
     let reason = &worker.until_logged("failed for good", 1).await[0]["reason"];
-    assert!(reason.as_str().unwrap().starts_with("failed in all of 2 attempts"), "{reason}");
+    assert!(reason.as_str().unwrap().starts_with("attempt 2 of 2: "), "{reason}");
     worker.stop().await;
 }
 

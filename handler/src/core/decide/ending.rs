@@ -65,16 +65,14 @@ pub fn decide(policy: &Policy, facts: &Facts<'_>, ending: &Ending, jitter: Jitte
         Outcome::RetryAfter(delay.min(facts.longest_delay))
     };
     let later = |delay: Duration| Outcome::RetryAfter(delay.min(facts.longest_delay));
+    let max_attempts = policy.max_attempts_for(facts.job_type);
+    let is_last_attempt = max_attempts.is_some_and(|most| facts.attempt >= most);
     match ending {
         Ending::Done | Ending::DoneBefore(_) => Outcome::Ack,
-        Ending::RetryAsked { .. } | Ending::Panicked { .. } | Ending::TimedOut
-            if policy.max_attempts.is_some_and(|most| facts.attempt >= most) =>
-        {
+        Ending::RetryAsked { .. } | Ending::Panicked { .. } | Ending::TimedOut if is_last_attempt => {
             let reason = ending.reason().unwrap_or_default();
-            Outcome::DeadLetter(bounded(format!(
-                "failed in all of {} attempts, at last: {reason}",
-                facts.attempt
-            )))
+            let most = max_attempts.unwrap_or(facts.attempt);
+            Outcome::DeadLetter(bounded(format!("attempt {} of {most}: {reason}", facts.attempt)))
         }
         Ending::RetryAsked { after: Some(delay), .. } => later(*delay),
         Ending::RetryAsked { after: None, .. } | Ending::Panicked { .. } | Ending::TimedOut => backoff(),
@@ -209,9 +207,14 @@ mod tests {
             let outcome = |attempt| decide(&policy, &facts(attempt), &ending, Jitter::new(0));
             assert!(matches!(outcome(2), Outcome::RetryAfter(_)), "{ending:?}");
             let Outcome::DeadLetter(reason) = outcome(3) else { panic!("{ending:?}") };
-            assert_eq!(reason, format!("failed in all of 3 attempts, at last: {}", ending.reason().unwrap()));
+            assert_eq!(reason, format!("attempt 3 of 3: {}", ending.reason().unwrap()));
+            // A limit that was lowered since.
+            let Outcome::DeadLetter(reason) = outcome(5) else { panic!("{ending:?}") };
+            assert_eq!(reason, format!("attempt 5 of 3: {}", ending.reason().unwrap()));
         }
         let no_failures = [
+            Ending::OutOfResources { reason: why() },
+            Ending::TargetUnhealthy { reason: why() },
             Ending::Interrupted,
             Ending::LeaseLost,
             Ending::NoHandler { reason: why() },
@@ -221,6 +224,37 @@ mod tests {
         for ending in no_failures {
             let outcome = decide(&policy, &facts(3), &ending, Jitter::new(0));
             assert!(!matches!(outcome, Outcome::DeadLetter(_)), "{ending:?}");
+        }
+    }
+
+    #[test]
+    fn a_type_may_have_a_limit_of_its_own() {
+        let failed = Ending::RetryAsked { after: None, reason: why() };
+        let is_last = |of_queue, job_type, attempt| {
+            let mut policy = Policy::new(Duration::from_secs(30));
+            policy.max_attempts = NonZeroU32::new(of_queue);
+            policy.max_attempts_by_type.insert("quick".to_owned(), NonZeroU32::new(2).unwrap());
+            policy.max_attempts_by_type.insert("patient".to_owned(), NonZeroU32::new(9).unwrap());
+            let facts = Facts {
+                attempt: NonZeroU32::new(attempt).unwrap(),
+                receives: NonZeroU32::new(20).unwrap(),
+                job_type,
+                longest_delay: Duration::from_secs(200),
+            };
+            matches!(decide(&policy, &facts, &failed, Jitter::new(0)), Outcome::DeadLetter(_))
+        };
+        // The queue's limit, 0 for none; the type; and the attempt that is the last.
+        let table = [
+            (0, Some("quick"), Some(2)),
+            (5, Some("quick"), Some(2)),
+            (5, Some("patient"), Some(9)),
+            (5, Some("other"), Some(5)),
+            (5, None, Some(5)),
+            (0, Some("other"), None),
+        ];
+        for (of_queue, job_type, last) in table {
+            let first = (1..20).find(|attempt| is_last(of_queue, job_type, *attempt));
+            assert_eq!(first, last, "{of_queue} {job_type:?}");
         }
     }
 }

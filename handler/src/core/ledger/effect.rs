@@ -14,6 +14,8 @@ use crate::core::recollection::Past;
 use crate::message::sqs_message::Message;
 
 /// An action for the host to perform. Effects contain no decisions.
+///
+/// A host must perform every one, so it matches them without a wildcard, and a new one is meant to break its build.
 #[derive(Debug, PartialEq)]
 pub enum Effect {
     /// Run the handler of this delivery, and report to [`Ledger::ended`](crate::core::Ledger::ended).
@@ -89,13 +91,18 @@ pub struct Start {
     pub message: Arc<Message>,
     /// Which attempt it is.
     pub attempt: NonZeroU32,
-    /// When the ledger will cancel it.
+    /// When it begins.
+    pub started_at: Instant,
+    /// When the ledger will cancel it, unless its type has a timeout of its own: [`Ledger::set_job_type`](crate::core::Ledger::set_job_type).
     pub deadline: Instant,
+    /// When the ledger will cancel it at the latest, whatever the timeout of its type.
+    pub latest_deadline: Instant,
     /// For how long its claim is to be asked for, where claims are kept.
     pub claim_length: Duration,
 }
 
-/// The final disposition of a message, for the host of its ledger.
+/// The final disposition of a message, for the host of its ledger. A host matches it without a wildcard, and a new one is
+/// meant to break its build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Disposition {
     /// Its job is done: the message may be deleted. A ledger that acknowledges by deletes asks for that itself.

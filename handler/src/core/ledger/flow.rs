@@ -129,9 +129,11 @@ impl Ledger {
             self.conclude_unrun(now, id, outcome);
             return false;
         }
-        let deadline = delivery.deadline(now, self.policy.handler_timeout);
+        let timeout = self.policy.handler_timeout;
+        let (deadline, latest_deadline) = (delivery.deadline(now, timeout), delivery.last_moment());
         let run = Run {
             started_at: now,
+            timeout,
             deadline,
             cancelled: None,
             abort_at: None,
@@ -145,15 +147,32 @@ impl Ledger {
         self.waiting -= 1;
         self.running += 1;
         let attempt = attempt(&message);
-        let deadline = self.drain_expected_at.map_or(deadline, |drain| deadline.min(drain));
+        let or_drain = |at: Instant| self.drain_expected_at.map_or(at, |drain| at.min(drain));
         self.effects.push_back(Effect::Start(Start {
             delivery: id,
             message,
             attempt,
-            deadline,
+            started_at: now,
+            deadline: or_drain(deadline),
+            latest_deadline: or_drain(latest_deadline),
             claim_length,
         }));
         true
+    }
+
+    /// The type of a run that has just begun is known: its attempt may take as long as the policy allows that type, from its start.
+    /// A host need not report types without a timeout of their own. Too late once the run was asked to stop.
+    pub fn set_job_type(&mut self, id: DeliveryId, job_type: &str) {
+        let timeout = self.policy.handler_timeout_for(job_type);
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Stage::Running(Run { started_at, cancelled: None, marking: None, .. }) = &delivery.stage else {
+            return;
+        };
+        let deadline = delivery.deadline(*started_at, timeout);
+        let Stage::Running(run) = &mut delivery.stage else { return };
+        (run.timeout, run.deadline) = (timeout, deadline);
+        let next_check = delivery.next_check();
+        self.check_by(next_check);
     }
 
     /// A run has ended. Told once for every start; anything else is ignored. A job that succeeded under a claim is marked as

@@ -111,9 +111,9 @@ impl Ledger {
 
     /// Has a run that waits before its handler go on, unless it must stop.
     pub(super) fn go_on(&mut self, now: Instant, id: DeliveryId) {
-        let handler_timeout = self.policy.handler_timeout;
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
-        let deadline = delivery.deadline(now, handler_timeout);
+        let Stage::Running(run) = &delivery.stage else { return };
+        let deadline = delivery.deadline(now, run.timeout);
         let message = Arc::clone(&delivery.message);
         let Stage::Running(run) = &mut delivery.stage else { return };
         if matches!(run.claim, RunClaim::None) {

@@ -279,7 +279,9 @@ fn a_problem_in_a_queues_table_names_the_queue() {
     for (problem, begin) in problems.iter().zip(begins) {
         assert!(problem.starts_with(begin), "{begin} in {problems:#?}");
     }
-    assert!(problems[0].ends_with("[retry_by_type], [scope_by_type], [require_by_type], [event_types]"));
+    let tables = "[handler_timeout_by_type], [retry_by_type], [max_attempts_by_type], [scope_by_type], \
+                  [require_by_type], [event_types]";
+    assert!(problems[0].ends_with(tables), "{}", problems[0]);
 }
 
 #[test]
