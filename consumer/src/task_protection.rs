@@ -15,14 +15,12 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info};
 
 use agent::Agent;
+use protector::{EXPIRES_IN_MINUTES, Protector};
 
 mod agent;
+mod protector;
 #[cfg(test)]
 mod tests;
-
-/// How long a task is protected by one request, in minutes: what a task that hangs can hold up a scale-in. ECS takes 1 to
-/// 2,880.
-const EXPIRES_IN_MINUTES: u64 = 20;
 
 /// How long after a request it is made again, so that one more may fail before the protection has expired.
 const RENEW: Duration = Duration::from_secs(EXPIRES_IN_MINUTES * 60 / 3);
@@ -56,12 +54,6 @@ impl Drop for TaskProtection {
     fn drop(&mut self) {
         self.keeper.abort();
     }
-}
-
-/// Who protects the task.
-trait Protector {
-    /// Asks for protection, or for none.
-    async fn protect(&self, protected: bool) -> Result<(), String>;
 }
 
 async fn keep(queues: Vec<Arc<QueueStatus>>, protector: impl Protector) {

@@ -83,7 +83,7 @@ struct Inner {
 
 impl Books {
     /// Opens the store, which has to answer. What is written beside the runs is written on `runtime`; `observer` receives
-    /// the process's [`Event::StoreRequest`]s.
+    /// the process's [`StoreRequest`](drumline::run::Event::StoreRequest)s.
     pub async fn open(
         settings: &StoreSettings,
         observer: Arc<dyn Observer>,

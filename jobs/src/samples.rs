@@ -16,17 +16,22 @@ mod handlers;
 #[cfg(feature = "images")]
 mod images;
 mod sales;
+mod sample;
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use drumline::Router;
-use serde_json::{Value, json};
-use url::Url;
+use serde_json::json;
 
 use crate::settings::Settings;
+#[cfg(not(feature = "images"))]
+use sample::dead;
+use sample::{file_url, job};
+
+pub use sample::{Expect, Sample};
 
 /// How long the slow sample runs: choose a visibility timeout of a few seconds below it, and it outlives its lease
 /// several times over.
@@ -34,28 +39,6 @@ pub const SLOW_JOB: Duration = Duration::from_secs(8);
 
 /// The attempt at which the flaky sample succeeds: a queue's `maxReceiveCount` must not be less.
 pub const FLAKY_SUCCEEDS_AT: u32 = 3;
-
-/// A job to send, and what is to become of it.
-#[derive(Debug, Clone)]
-pub struct Sample {
-    /// What it shows, in a few words.
-    pub label: String,
-    /// The message body: a job in the native envelope.
-    pub body: String,
-    /// How it ends.
-    pub expect: Expect,
-    /// The files that are there once it is done, and not before.
-    pub outputs: Vec<PathBuf>,
-}
-
-/// How a sample ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expect {
-    /// Its handler succeeds, and the message is deleted.
-    Done,
-    /// It can't succeed, and the message ends in the dead-letter queue.
-    DeadLettered,
-}
 
 /// Every committed file of the samples, by where it goes.
 const FILES: &[(&str, &[u8])] = &[
@@ -167,20 +150,6 @@ fn poison(folder: &Path) -> Vec<Sample> {
             job("misfit", "report.generate", &json!({ "source": 42 })),
         ),
     ]
-}
-
-/// A job that cannot succeed.
-fn dead(label: &str, body: String) -> Sample {
-    Sample { label: label.to_owned(), body, expect: Expect::DeadLettered, outputs: vec![] }
-}
-
-fn job(id: &str, job_type: &str, payload: &Value) -> String {
-    json!({ "jobId": format!("sample-{id}"), "type": job_type, "schemaVersion": 1, "payload": payload })
-        .to_string()
-}
-
-fn file_url(path: &Path) -> String {
-    Url::from_file_path(path).expect("a canonical path is absolute").into()
 }
 
 #[cfg(test)]

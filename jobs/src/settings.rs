@@ -4,65 +4,26 @@
 mod billing;
 #[cfg(feature = "images")]
 mod image_limits;
+mod invalid;
 #[cfg(feature = "mail")]
 mod mail;
 mod places;
 mod reader;
+mod variables;
 
 use std::path::{Path, PathBuf};
 
 pub(crate) use billing::{BillingSettings, SecretUri, Token};
 #[cfg(feature = "images")]
 pub(crate) use image_limits::ImageLimits;
+pub use invalid::InvalidSetting;
 #[cfg(feature = "mail")]
 pub(crate) use mail::{MailRoute, MailSettings, USERS};
 use reader::Reader;
-
-/// The switch that lets this repository's binaries run the jobs of this crate: `on` or `off`.
-pub const SAMPLE_JOBS: &str = "DRUMLINE_SAMPLE_JOBS";
-/// The folder below which `file://` sources and targets must lie.
-pub const FILE_ROOT: &str = "DRUMLINE_FILE_ROOT";
-/// The hosts' settings file, which no job may reach.
-const CONFIG: &str = "DRUMLINE_CONFIG";
-/// The treatment of formulas in CSV reports.
-pub const CSV_FORMULAS: &str = "DRUMLINE_CSV_FORMULAS";
-/// The most pixels of a source image.
-pub const MAX_PIXELS: &str = "DRUMLINE_MAX_PIXELS";
-/// The memory of all decoded images together.
-pub const IMAGE_MEMORY: &str = "DRUMLINE_IMAGE_MEMORY";
-/// The most bytes of a source image.
-pub const MAX_SOURCE_BYTES: &str = "DRUMLINE_MAX_SOURCE_BYTES";
-/// The mail server.
-pub const SMTP_URL: &str = "DRUMLINE_SMTP_URL";
-/// The sender of all mail.
-pub const MAIL_FROM: &str = "DRUMLINE_MAIL_FROM";
-/// The folder of the mail templates and of `users.json`.
-pub const MAIL_TEMPLATES: &str = "DRUMLINE_MAIL_TEMPLATES";
-/// The folder that mail is written to in place of a mail server.
-pub const MAIL_OUTBOX: &str = "DRUMLINE_MAIL_OUTBOX";
-/// The payment provider's address for charges.
-pub const BILLING_URL: &str = "DRUMLINE_BILLING_URL";
-/// The secret that the payment provider knows us by.
-pub const BILLING_TOKEN: &str = "DRUMLINE_BILLING_TOKEN";
-/// How long the payment provider may take to answer.
-pub const BILLING_TIMEOUT: &str = "DRUMLINE_BILLING_TIMEOUT";
-
-/// All variables that the jobs read.
-pub const VARIABLES: &[&str] = &[
-    SAMPLE_JOBS,
-    FILE_ROOT,
-    CSV_FORMULAS,
-    IMAGE_MEMORY,
-    MAX_PIXELS,
-    MAX_SOURCE_BYTES,
-    SMTP_URL,
-    MAIL_FROM,
-    MAIL_TEMPLATES,
-    MAIL_OUTBOX,
-    BILLING_URL,
-    BILLING_TOKEN,
-    BILLING_TIMEOUT,
-];
+pub use variables::{
+    BILLING_TIMEOUT, BILLING_TOKEN, BILLING_URL, CSV_FORMULAS, FILE_ROOT, IMAGE_MEMORY, MAIL_FROM,
+    MAIL_OUTBOX, MAIL_TEMPLATES, MAX_PIXELS, MAX_SOURCE_BYTES, SAMPLE_JOBS, SMTP_URL, VARIABLES,
+};
 
 /// The variables of jobs that are not built in, each with the feature that brings them. They are problems: a job type that is
 /// set up is expected to run.
@@ -122,16 +83,6 @@ pub(crate) enum Formulas {
     Escape,
     /// It is written as it is, for programs that compare names.
     Keep,
-}
-
-/// A setting that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{name}: {problem}")]
-pub struct InvalidSetting {
-    /// The variable's name, such as `DRUMLINE_MAX_PIXELS`.
-    pub name: &'static str,
-    /// What is wrong with its value; never the value itself where that may hold a password.
-    pub problem: String,
 }
 
 impl Settings {

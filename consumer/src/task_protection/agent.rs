@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::{EXPIRES_IN_MINUTES, Protector};
+use super::protector::{EXPIRES_IN_MINUTES, Protector};
 
 /// The variable by which ECS tells a container of its agent.
 const AGENT_URI: &str = "ECS_AGENT_URI";

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{Expect, Sample, file_url, job};
+use super::sample::{self, Expect, Sample, file_url, job};
 
 /// Images in several sizes and formats.
 pub(super) fn made(folder: &Path) -> Vec<Sample> {
@@ -38,7 +38,7 @@ pub(super) fn poison(folder: &Path) -> Vec<Sample> {
     vec![
         dead(image(folder, "an image that is not there", "missing", "missing.jpg", thumbnail())),
         dead(image(folder, "an image bomb of 50,000 x 50,000 pixels", "bomb", "bomb.png", thumbnail())),
-        super::dead(
+        sample::dead(
             "a payload that does not fit its type",
             job("misfit", "image.process", &json!({ "source": 42 })),
         ),

@@ -6,7 +6,7 @@ use http::{HeaderValue, Uri};
 use url::Url;
 
 use super::reader::Reader;
-use super::{BILLING_TIMEOUT, BILLING_TOKEN, BILLING_URL};
+use super::variables::{BILLING_TIMEOUT, BILLING_TOKEN, BILLING_URL};
 
 /// Providers answer within a second or two. Whoever waits ten has had bad luck, and the same key makes another try safe.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 
 use super::reader::Reader;
-use super::{IMAGE_MEMORY, MAX_PIXELS, MAX_SOURCE_BYTES};
+use super::variables::{IMAGE_MEMORY, MAX_PIXELS, MAX_SOURCE_BYTES};
 
 /// 100 megapixels: above any camera in common use. Decoded, that is 300 to 400 MB.
 const DEFAULT_MAX_PIXELS: NonZeroU64 = NonZeroU64::new(100_000_000).expect("not zero");

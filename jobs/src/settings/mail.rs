@@ -8,7 +8,7 @@ use lettre::transport::smtp::AsyncSmtpTransportBuilder;
 use lettre::{AsyncSmtpTransport, Tokio1Executor};
 
 use super::reader::Reader;
-use super::{MAIL_FROM, MAIL_OUTBOX, MAIL_TEMPLATES, SMTP_URL};
+use super::variables::{MAIL_FROM, MAIL_OUTBOX, MAIL_TEMPLATES, SMTP_URL};
 
 /// A mail server that says nothing for this long is given up, and the mail retried. Shorter than the RFC's five
 /// minutes for a reply, because a retry costs less than a held place.

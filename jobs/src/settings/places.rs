@@ -7,11 +7,11 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 #[cfg(feature = "mail")]
-use super::mail::USERS;
+use super::mail::{MailRoute, MailSettings, USERS};
 use super::reader::Reader;
-use super::{CONFIG, FILE_ROOT};
+use super::variables::{CONFIG, FILE_ROOT};
 #[cfg(feature = "mail")]
-use super::{MAIL_OUTBOX, MAIL_TEMPLATES, MailRoute, MailSettings};
+use super::variables::{MAIL_OUTBOX, MAIL_TEMPLATES};
 
 /// Adds a problem for each of the mail's places that the file root contains or lies in. Paths are compared without symbolic
 /// links.

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::InvalidSetting;
+use super::invalid::InvalidSetting;
 
 pub(super) struct Reader<L> {
     lookup: L,

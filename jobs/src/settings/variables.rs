@@ -1,0 +1,47 @@
+//! The variables that the jobs read.
+
+/// The switch that lets this repository's binaries run the jobs of this crate: `on` or `off`.
+pub const SAMPLE_JOBS: &str = "DRUMLINE_SAMPLE_JOBS";
+/// The folder below which `file://` sources and targets must lie.
+pub const FILE_ROOT: &str = "DRUMLINE_FILE_ROOT";
+/// The hosts' settings file, which no job may reach.
+pub(super) const CONFIG: &str = "DRUMLINE_CONFIG";
+/// The treatment of formulas in CSV reports.
+pub const CSV_FORMULAS: &str = "DRUMLINE_CSV_FORMULAS";
+/// The most pixels of a source image.
+pub const MAX_PIXELS: &str = "DRUMLINE_MAX_PIXELS";
+/// The memory of all decoded images together.
+pub const IMAGE_MEMORY: &str = "DRUMLINE_IMAGE_MEMORY";
+/// The most bytes of a source image.
+pub const MAX_SOURCE_BYTES: &str = "DRUMLINE_MAX_SOURCE_BYTES";
+/// The mail server.
+pub const SMTP_URL: &str = "DRUMLINE_SMTP_URL";
+/// The sender of all mail.
+pub const MAIL_FROM: &str = "DRUMLINE_MAIL_FROM";
+/// The folder of the mail templates and of `users.json`.
+pub const MAIL_TEMPLATES: &str = "DRUMLINE_MAIL_TEMPLATES";
+/// The folder that mail is written to in place of a mail server.
+pub const MAIL_OUTBOX: &str = "DRUMLINE_MAIL_OUTBOX";
+/// The payment provider's address for charges.
+pub const BILLING_URL: &str = "DRUMLINE_BILLING_URL";
+/// The secret that the payment provider knows us by.
+pub const BILLING_TOKEN: &str = "DRUMLINE_BILLING_TOKEN";
+/// How long the payment provider may take to answer.
+pub const BILLING_TIMEOUT: &str = "DRUMLINE_BILLING_TIMEOUT";
+
+/// All variables that the jobs read.
+pub const VARIABLES: &[&str] = &[
+    SAMPLE_JOBS,
+    FILE_ROOT,
+    CSV_FORMULAS,
+    IMAGE_MEMORY,
+    MAX_PIXELS,
+    MAX_SOURCE_BYTES,
+    SMTP_URL,
+    MAIL_FROM,
+    MAIL_TEMPLATES,
+    MAIL_OUTBOX,
+    BILLING_URL,
+    BILLING_TOKEN,
+    BILLING_TIMEOUT,
+];
