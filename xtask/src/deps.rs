@@ -35,7 +35,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     println!("{checked}");
     if violations.is_empty() {
         println!(
-            "{} packages: licences, sources and bans hold; so do {} rules about dependencies; no new circles of files",
+            "{} packages: licences, sources and bans hold; so do {} rules about dependencies; no circles of files",
             metadata.packages.len(),
             purity::RULES.len()
         );

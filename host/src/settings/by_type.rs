@@ -3,7 +3,8 @@
 use drumline::Router;
 use drumline::run::JobType;
 
-use super::{Effective, Origin, QueueSettings, Settings};
+use super::in_force::{Effective, QueueSettings, Settings};
+use super::origin::Origin;
 use crate::shown::Shown;
 
 /// The values in force for a job type on a queue, for `drumline config`.

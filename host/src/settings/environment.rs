@@ -7,9 +7,12 @@ use std::path::Path;
 
 use drumline_store::set_value;
 
+use super::in_force::Settings;
+use super::kubernetes;
 use super::names::{Names, PREFIX};
+use super::problem::{Problem, Problems};
 use super::reader::Reading;
-use super::{Problem, Problems, Settings, UnknownVariable, kubernetes};
+use super::unknown::UnknownVariable;
 
 /// The `DRUMLINE_` variables of a process. A blank variable counts as unset, and values are read without surrounding
 /// whitespace.
@@ -63,7 +66,13 @@ impl Environment {
         flags: &BTreeMap<String, String>,
         file: Option<&Path>,
     ) -> Result<Settings, Problems> {
-        Settings::read_for(Reading::Consumer, flags, |name| self.value(name), Some(self), file)
+        Settings::read_for(
+            Reading::Consumer,
+            flags,
+            |name| self.value(name),
+            |problems| self.unknown(problems),
+            file,
+        )
     }
 
     /// Reads the settings of a command that needs no queue.
@@ -72,13 +81,25 @@ impl Environment {
         flags: &BTreeMap<String, String>,
         file: Option<&Path>,
     ) -> Result<Settings, Problems> {
-        Settings::read_for(Reading::Tool, flags, |name| self.value(name), Some(self), file)
+        Settings::read_for(
+            Reading::Tool,
+            flags,
+            |name| self.value(name),
+            |problems| self.unknown(problems),
+            file,
+        )
     }
 
     /// Reads the settings of a Lambda function. Misspelt names are no problems, so that none of them fails a batch: they are
     /// among [`Settings::unknown_variables`].
     pub fn settings_of_function(&self) -> Result<Settings, Problems> {
-        Settings::read_for(Reading::Function, &BTreeMap::new(), |name| self.value(name), Some(self), None)
+        Settings::read_for(
+            Reading::Function,
+            &BTreeMap::new(),
+            |name| self.value(name),
+            |problems| self.unknown(problems),
+            None,
+        )
     }
 
     /// Returns the value of a variable; `None` if it is not set.
@@ -87,7 +108,7 @@ impl Environment {
     }
 
     /// Finds variables that cannot be read. Returns those whose names are unknown.
-    pub(super) fn unknown(&self, problems: &mut Vec<Problem>) -> Vec<UnknownVariable> {
+    fn unknown(&self, problems: &mut Vec<Problem>) -> Vec<UnknownVariable> {
         let names = Names::of_variables().with(&self.declared);
         let mut unknown = Vec::new();
         for (name, value) in &self.values {

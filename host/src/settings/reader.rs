@@ -11,10 +11,13 @@ use super::by_name::{
     EVENT_TYPES, Entry, HANDLER_TIMEOUT_BY_TYPE, MAX_ATTEMPTS_BY_TYPE, REQUIRE_BY_TYPE, RETRY_BY_TYPE,
     SCOPE_BY_TYPE, TableByName,
 };
+use super::in_force::{Effective, HttpAccess, QueueSettings, Settings};
 use super::log_filter::log_filter;
 use super::origin::Origin;
+use super::problem::Problem;
 use super::sources::{QueueSection, Sources};
-use super::{Effective, HttpAccess, Problem, QueueSettings, SETTINGS, Setting, Settings, values};
+use super::table::{SETTINGS, Setting};
+use super::values;
 use crate::books::StoreSettings;
 use crate::forward::{ForwardOptions, read_headers};
 use crate::shown::Shown;

@@ -5,8 +5,14 @@ mod identity;
 mod secrets;
 
 use super::*;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
 use drumline::core::JitterMode;
+use drumline::message::RequiredFields;
 use std::io::Write;
+use url::Url;
 
 const JOBS: &str = "http://127.0.0.1:9324/000000000000/jobs";
 const MAIL: &str = "http://127.0.0.1:9324/000000000000/mail";
