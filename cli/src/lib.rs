@@ -1,21 +1,4 @@
-//! The command line of `drumline`, and of every service built on this crate.
-//!
-//! A service of one's own is a router and a line:
-//!
-//! ```no_run
-//! use std::process::ExitCode;
-//! use drumline::Router;
-//! use drumline_cli::App;
-//!
-//! # fn router() -> Router { Router::new() }
-//! fn main() -> ExitCode {
-//!     App::new(|| Ok(router())).main()
-//! }
-//! ```
-//!
-//! That is a whole `drumline` binary with these handlers: `run`, `send`, `jobs`, `dlq`, `config` and `health`; with the
-//! feature `dev` also `dev`, and with the feature `doctor` also `doctor`. A service that needs no command line takes
-//! `drumline_consumer::run` instead, which links much less.
+#![doc = include_str!("../README.md")]
 
 mod app;
 mod check;

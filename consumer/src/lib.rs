@@ -1,20 +1,4 @@
-//! The long-polling consumer: AWS's SDK, the loop that moves the ledger, and the HTTP endpoint.
-//!
-//! A service of one's own is a router and a line:
-//!
-//! ```no_run
-//! use std::process::ExitCode;
-//! use drumline::Router;
-//!
-//! # fn router() -> Router { Router::new() }
-//! fn main() -> ExitCode {
-//!     drumline_consumer::run(|| Ok(router()))
-//! }
-//! ```
-//!
-//! It is set up by the `DRUMLINE_` variables of its environment. [`Consumer`] is the same for programs that have settings,
-//! logs and signals of their own. With the crate `drumline-cli` in its place, the service has the command line of
-//! `drumline` with these handlers: `run`, `send`, `jobs`, `dlq`, `config` and `health`, and by features `dev` and `doctor`.
+#![doc = include_str!("../README.md")]
 
 mod consumer;
 mod depth;

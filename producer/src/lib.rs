@@ -1,8 +1,4 @@
-//! The sending side: a job becomes a message that SQS takes and a consumer understands, or is refused with words before
-//! anything is sent.
-//!
-//! [`NewJob`] makes the body, [`check`] accepts or refuses it, [`Packer`] fills batches, and [`send_batch`] sends them until
-//! every entry is sent or refused.
+#![doc = include_str!("../README.md")]
 
 mod check;
 mod new_job;

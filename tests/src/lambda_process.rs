@@ -2,7 +2,7 @@
 //! test's own.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,7 @@ use crate::worker::{Finished, send_signal};
 pub struct FunctionLaunch {
     env: BTreeMap<String, String>,
     home: TempDir,
+    binary: Option<PathBuf>,
 }
 
 impl Default for FunctionLaunch {
@@ -40,7 +41,7 @@ impl FunctionLaunch {
     pub fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
         let task_root = home.path().display().to_string();
-        let launch = Self { env: BTreeMap::new(), home };
+        let launch = Self { env: BTreeMap::new(), home, binary: None };
         launch
             .env("_HANDLER", "bootstrap")
             .env("AWS_LAMBDA_FUNCTION_NAME", "drumline")
@@ -75,6 +76,11 @@ impl FunctionLaunch {
         self
     }
 
+    /// The same with another program: a function around handlers of its own.
+    pub fn program(self, binary: PathBuf) -> Self {
+        Self { binary: Some(binary), ..self.without("DRUMLINE_SAMPLE_JOBS") }
+    }
+
     /// The same without a variable.
     pub fn without(mut self, name: &str) -> Self {
         self.env.remove(name);
@@ -89,7 +95,8 @@ impl FunctionLaunch {
     /// Starts the process, with a Runtime API of its own.
     pub async fn spawn(self) -> FunctionProcess {
         let api = RuntimeApi::start().await;
-        let mut command = Command::new(binary("drumline-lambda", "drumline-lambda"));
+        let program = self.binary.unwrap_or_else(|| binary("drumline-lambda", "drumline-lambda"));
+        let mut command = Command::new(program);
         command.env_clear().envs(&self.env).env("AWS_LAMBDA_RUNTIME_API", api.address());
         command.current_dir(self.home.path()).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -1,0 +1,7 @@
+//! The service as a long-polling worker.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    drumline_consumer::run(|| Ok(service::router()))
+}
