@@ -109,7 +109,7 @@ impl App {
             Command::Dlq(args) => dlq::dlq(&args, environment),
             Command::Config(args) => config::config(&args, environment, self.router),
             #[cfg(feature = "doctor")]
-            Command::Doctor(args) => doctor::doctor(&args, environment),
+            Command::Doctor(args) => doctor::doctor(&args, environment, self.router),
             Command::Health(args) => health::health(&args, environment),
         };
         result.unwrap_or_else(ExitError::report)

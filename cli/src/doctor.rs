@@ -21,11 +21,12 @@ use crate::connection::with_url;
 use crate::output::Output;
 use crate::own_endpoint;
 use crate::preflight::{Preflight, check_queue};
+use crate::service::MakeRouter;
 use crate::settings_args::{Every, SettingsArgs};
 use crate::words::note;
 use diagnosis::Diagnosis;
 use live::{Examined, examine};
-use observed::observe;
+use observed::{advise_timeouts, observe};
 
 /// What CloudFormation's files are called.
 const TEMPLATE_ENDINGS: [&str; 4] = ["yaml", "yml", "json", "template"];
@@ -79,10 +80,14 @@ struct QueueArgs {
     output: Output,
 }
 
-pub(crate) fn doctor(args: &DoctorArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
+pub(crate) fn doctor(
+    args: &DoctorArgs,
+    environment: &Environment,
+    router: MakeRouter,
+) -> Result<ExitCode, ExitError> {
     let (diagnoses, output) = match &args.subject {
         Subject::Template(args) => (templates(&args.files, environment)?, args.output),
-        Subject::Queue(args) => (queues(&args.settings, environment)?, args.output),
+        Subject::Queue(args) => (queues(&args.settings, environment, router)?, args.output),
     };
     print(&diagnoses, output == Output::Json)?;
     Ok(if diagnoses.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -142,7 +147,11 @@ fn loads(variables: &BTreeMap<String, String>, host: Host, own: &Environment) ->
     if words.is_empty() { Ok(()) } else { Err(words) }
 }
 
-fn queues(settings: &SettingsArgs<Every>, environment: &Environment) -> Result<Vec<Diagnosis>, ExitError> {
+fn queues(
+    settings: &SettingsArgs<Every>,
+    environment: &Environment,
+    router: MakeRouter,
+) -> Result<Vec<Diagnosis>, ExitError> {
     let settings = settings.read(environment).map_err(|problems| ExitError::usage(problems.to_string()))?;
     let metrics = settings.http_addr.and_then(|addr| match own_endpoint::get(addr, "/metrics", None) {
         Ok(answer) if answer.is_ok() => Some(answer.body),
@@ -154,9 +163,13 @@ fn queues(settings: &SettingsArgs<Every>, environment: &Environment) -> Result<V
         }
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // Without the handlers, such as in forward mode, the settings alone are judged.
+    let router = if settings.forward_to.is_none() { router().ok() } else { None };
+    let router = router.unwrap_or_default();
     let mut all = Vec::new();
     let urls: Vec<_> = settings.queues.iter().map(|queue| &queue.url).collect();
     for (queue, label) in settings.queues.iter().zip(queue_labels(&urls)) {
+        let queue = &queue.with_types_of(&router);
         all.extend(runtime.block_on(one(queue, &label, &settings, metrics.as_deref()))?);
     }
     Ok(all)
@@ -181,7 +194,7 @@ async fn one(
         note(&format!("not looked at: {unseen}"));
     }
     let mut advice = advise(queue, &facts);
-    match metrics.map(|metrics| observe(metrics, name)) {
+    match metrics.map(|metrics| observe(metrics, name, |_| true)) {
         Some(Some(observed)) => {
             advice.extend(observed.advise(queue, facts.visibility_timeout, settings.shutdown_grace));
         }
@@ -190,6 +203,7 @@ async fn one(
         }
         None => {}
     }
+    advice.extend(metrics.into_iter().flat_map(|metrics| advise_timeouts(metrics, name, queue)));
     diagnoses.extend(advice.into_iter().map(|advice| Diagnosis::of_settings(name, advice)));
     Ok(diagnoses)
 }

@@ -56,6 +56,7 @@ pub mod run;
 
 pub use api::context::Context;
 pub use api::failure::{Failure, OrReject};
+pub use api::handler::Handler;
 pub use api::job::{Job, Upcaster};
-pub use api::router::{Handler, Router};
+pub use api::router::Router;
 pub use core::retry::RetryPolicy;

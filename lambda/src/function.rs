@@ -255,3 +255,30 @@ fn by_queue(records: Vec<Record>) -> BTreeMap<Option<String>, Vec<Message>> {
     }
     parts
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use drumline::{Context, Job};
+
+    use super::*;
+
+    #[derive(serde::Deserialize)]
+    struct Twice {}
+
+    impl Job for Twice {
+        const TYPE: &'static str = "twice";
+    }
+
+    #[tokio::test]
+    async fn a_function_with_two_handlers_of_one_type_runs_nothing() {
+        let handler = |_: Context, _: Twice| async { Ok(()) };
+        let router = Router::new().handle(handler).handle(handler);
+        let settings = Settings::read_for_function(|_| None).unwrap();
+        let function = Function::new(settings, router, Handle::current());
+        let event = serde_json::from_str(r#"{"Records":[]}"#).unwrap();
+        let error = function.handle(event, Invocation::default()).await.unwrap_err();
+        assert_eq!(error.kind, "Settings");
+        assert!(error.text.starts_with("job type twice: two handlers are registered"), "{}", error.text);
+    }
+}

@@ -1,5 +1,6 @@
 //! What a running consumer has seen of its queues: its handlers' times, from its own metrics.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use drumline_runtime::{Advice, QueueSettings};
@@ -19,14 +20,15 @@ pub(crate) struct Observed {
     pub(crate) runs: u64,
 }
 
-/// Reads a queue's histogram out of the text of `/metrics`; `None` where too little has run.
-pub(crate) fn observe(metrics: &str, queue: &str) -> Option<Observed> {
+/// Reads the histogram of a queue's job types that `counts_type` accepts out of the text of `/metrics`; `None` if too little has run.
+pub(crate) fn observe(metrics: &str, queue: &str, counts_type: impl Fn(&str) -> bool) -> Option<Observed> {
     let label = format!("queue=\"{queue}\"");
     // By limit, in the order of the text, which is the order of the limits; added up over the job types.
     let mut counts: Vec<(String, u64)> = Vec::new();
     for line in metrics.lines().filter(|line| line.starts_with("drumline_job_duration_seconds_bucket{")) {
         let (labels, count) = line.rsplit_once("} ")?;
-        if !labels.contains(&label) {
+        let job_type = labels.split("type=\"").nth(1).and_then(|rest| rest.split('"').next());
+        if !labels.contains(&label) || !job_type.is_some_and(&counts_type) {
             continue;
         }
         let limit = labels.split("le=\"").nth(1)?.split('"').next()?.to_owned();
@@ -53,7 +55,6 @@ impl Observed {
     /// |---|---|
     /// | D01 | handlers take longer than a lease, so that every job costs renewals |
     /// | D02 | handlers take longer than the shutdown grace, so that every deploy interrupts some |
-    /// | D03 | handlers come near their own time limit |
     pub(crate) fn advise(
         &self,
         settings: &QueueSettings,
@@ -61,40 +62,67 @@ impl Observed {
         grace: Duration,
     ) -> Vec<Advice> {
         let mut advice = Vec::new();
-        let Self { most_within, runs } = self;
         let lease = settings.visibility_timeout.unwrap_or(visibility);
-        let longer = |limit: Duration| most_within.is_none_or(|most| most > limit);
-        let found = |limit: &str, time: Duration| {
-            let took =
-                most_within.map_or("longer than is measured".to_owned(), |most| format!("up to {most:?}"));
-            format!("95 of 100 runs took {took} ({runs} runs), and {limit} is {time:?}")
-        };
-        if longer(lease) {
+        if self.is_longer(lease) {
             advice.push(Advice {
                 id: "D01",
-                found: found("the visibility timeout", lease),
+                found: self.found("the visibility timeout", lease),
                 reason: "every job costs renewals, and a slow moment of SQS costs leases",
                 mend: "raise the queue's visibility timeout above the usual time of a handler",
             });
         }
-        if longer(grace) {
+        if self.is_longer(grace) {
             advice.push(Advice {
                 id: "D02",
-                found: found("the shutdown grace", grace),
+                found: self.found("the shutdown grace", grace),
                 reason: "every deploy and every scale-in interrupts running handlers, whose work is done again",
                 mend: "raise DRUMLINE_SHUTDOWN_GRACE and the platform's stop timeout; on ECS set DRUMLINE_TASK_PROTECTION=on",
             });
         }
-        if longer(settings.handler_timeout.mul_f64(0.8)) {
-            advice.push(Advice {
-                id: "D03",
-                found: found("the handler timeout", settings.handler_timeout),
-                reason: "what takes a little longer is cancelled and done again, in vain each time",
-                mend: "raise DRUMLINE_HANDLER_TIMEOUT, or make the jobs smaller",
-            });
-        }
         advice
     }
+
+    /// Whether handlers come near their timeout: D03.
+    fn advise_timeout(&self, name: &str, timeout: Duration, mend: &'static str) -> Option<Advice> {
+        self.is_longer(timeout.mul_f64(0.8)).then(|| Advice {
+            id: "D03",
+            found: self.found(name, timeout),
+            reason: "what takes a little longer is cancelled and done again, in vain each time",
+            mend,
+        })
+    }
+
+    fn is_longer(&self, limit: Duration) -> bool {
+        self.most_within.is_none_or(|most| most > limit)
+    }
+
+    fn found(&self, limit: &str, time: Duration) -> String {
+        let Self { most_within, runs } = self;
+        let took = most_within.map_or("longer than is measured".to_owned(), |most| format!("up to {most:?}"));
+        format!("95 of 100 runs took {took} ({runs} runs), and {limit} is {time:?}")
+    }
+}
+
+/// Compares the times of a queue's handlers with their timeouts: those of job types that have their own with it, and all others with
+/// the queue's.
+///
+/// | id | told where |
+/// |---|---|
+/// | D03 | handlers come near their own time limit |
+pub(crate) fn advise_timeouts(metrics: &str, queue: &str, settings: &QueueSettings) -> Vec<Advice> {
+    let by_type: BTreeMap<&String, &Duration> = settings.handler_timeout_by_type.iter().collect();
+    let others = observe(metrics, queue, |name| !settings.handler_timeout_by_type.contains_key(name));
+    let of_queue = others.and_then(|observed| {
+        let mend = "raise DRUMLINE_HANDLER_TIMEOUT, or make the jobs smaller";
+        observed.advise_timeout("the handler timeout", settings.handler_timeout, mend)
+    });
+    let of_types = by_type.into_iter().filter_map(|(name, timeout)| {
+        let mend =
+            "raise the type's TIMEOUT or its entry in [handler_timeout_by_type], or make the jobs smaller";
+        let observed = observe(metrics, queue, |other| other == name)?;
+        observed.advise_timeout(&format!("the handler timeout of {name}"), *timeout, mend)
+    });
+    of_queue.into_iter().chain(of_types).collect()
 }
 
 #[cfg(test)]
@@ -102,6 +130,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use drumline_runtime::Settings;
 
     fn text(counts: &[(&str, u64)]) -> String {
         let line = |(limit, count): &(&str, u64)| {
@@ -116,20 +145,39 @@ mod tests {
     #[test]
     fn the_time_of_most_runs_is_read_from_the_histogram() {
         let few = text(&[("0.1", 3), ("+Inf", 19)]);
-        assert_eq!(observe(&few, "jobs"), None, "nineteen runs say nothing");
+        assert_eq!(observe(&few, "jobs", |_| true), None, "nineteen runs say nothing");
         let quick = text(&[("0.1", 95), ("1.0", 99), ("+Inf", 100)]);
         let most_within = Some(Duration::from_millis(100));
-        assert_eq!(observe(&quick, "jobs"), Some(Observed { most_within, runs: 100 }));
+        assert_eq!(observe(&quick, "jobs", |_| true), Some(Observed { most_within, runs: 100 }));
         let slow = text(&[("0.1", 10), ("1.0", 94), ("+Inf", 100)]);
-        assert_eq!(observe(&slow, "jobs"), Some(Observed { most_within: None, runs: 100 }));
-        assert_eq!(observe(&quick, "missing"), None);
-        assert_eq!(observe("", "jobs"), None);
+        assert_eq!(observe(&slow, "jobs", |_| true), Some(Observed { most_within: None, runs: 100 }));
+        assert_eq!(observe(&quick, "missing", |_| true), None);
+        assert_eq!(observe("", "jobs", |_| true), None);
+    }
+
+    #[test]
+    fn a_type_is_compared_with_its_own_timeout() {
+        let environment =
+            |name: &str| (name == "DRUMLINE_QUEUE_URL").then(|| "http://localhost/1/jobs".to_owned());
+        let mut settings = Settings::read(&BTreeMap::new(), environment, None).unwrap().queues.remove(0);
+        let metrics = text(&[("1.0", 10), ("10.0", 100), ("+Inf", 100)]);
+        let found = |settings: &QueueSettings| {
+            let advice = advise_timeouts(&metrics, "jobs", settings);
+            advice.into_iter().map(|advice| advice.found).collect::<Vec<_>>()
+        };
+        assert_eq!(found(&settings), [""; 0]);
+        settings.handler_timeout_by_type.insert("a".to_owned(), Duration::from_secs(11));
+        let of_type = "95 of 100 runs took up to 10s (100 runs), and the handler timeout of a is 11s";
+        assert_eq!(found(&settings), [of_type]);
+        settings.handler_timeout = Duration::from_secs(5);
+        settings.handler_timeout_by_type.insert("a".to_owned(), Duration::from_secs(60));
+        assert_eq!(found(&settings), [""; 0]);
     }
 
     #[test]
     fn types_are_added_up() {
         let both = format!("{}\n{}", text(&[("1.0", 10), ("+Inf", 10)]), text(&[("1.0", 10), ("+Inf", 10)]));
         let most_within = Some(Duration::from_secs(1));
-        assert_eq!(observe(&both, "jobs"), Some(Observed { most_within, runs: 20 }));
+        assert_eq!(observe(&both, "jobs", |_| true), Some(Observed { most_within, runs: 20 }));
     }
 }

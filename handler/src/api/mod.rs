@@ -5,6 +5,7 @@ pub(crate) mod context;
 pub(crate) mod decoded;
 pub(crate) mod event;
 pub(crate) mod failure;
+pub(crate) mod handler;
 pub(crate) mod host;
 pub(crate) mod job;
 pub(crate) mod job_type;

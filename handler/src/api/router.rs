@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, ready};
 
@@ -16,6 +15,7 @@ use tower_service::Service;
 use crate::api::context::Context;
 use crate::api::decoded::{self, Decode, Decoded, Panic, TypedJob};
 use crate::api::failure::Failure;
+use crate::api::handler::{Handler, HandlerFuture};
 use crate::api::job::Job;
 use crate::api::job_type::{JobType, problems_of};
 use crate::message::envelope::TYPE_ATTRIBUTE;
@@ -23,44 +23,6 @@ use crate::message::sqs_message::Message;
 
 /// The type of messages that a router takes as they are, if nothing names another.
 pub const RAW_TYPE: &str = "raw";
-
-/// A handler's future, type erased.
-pub type HandlerFuture = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
-
-/// Handles jobs of one type. Implemented by every `async fn(Context, J) -> Result<(), Failure>`.
-///
-/// A handler with state implements it on its own type, or is a closure over it:
-///
-/// ```
-/// use std::sync::Arc;
-/// use drumline::{Context, Failure, Handler, Job, Router};
-///
-/// # #[derive(serde::Deserialize)] struct Welcome { user_id: u64 }
-/// # impl Job for Welcome { const TYPE: &'static str = "welcome"; }
-/// struct Mailer { /* connections */ }
-///
-/// impl Handler<Welcome> for Mailer {
-///     async fn handle(&self, ctx: Context, job: Welcome) -> Result<(), Failure> {
-///         Ok(())
-///     }
-/// }
-/// let router = Router::new().handle(Mailer {});
-/// assert_eq!(router.types().collect::<Vec<_>>(), ["welcome"]);
-/// ```
-pub trait Handler<J>: Send + Sync + 'static {
-    /// Makes one attempt at the job. It may run again for the same job at any time: its effects have to bear that.
-    fn handle(&self, context: Context, job: J) -> impl Future<Output = Result<(), Failure>> + Send;
-}
-
-impl<J, F, Fut> Handler<J> for F
-where
-    F: Fn(Context, J) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<(), Failure>> + Send,
-{
-    fn handle(&self, context: Context, job: J) -> impl Future<Output = Result<(), Failure>> + Send {
-        self(context, job)
-    }
-}
 
 /// One attempt on its way to a handler, as tower layers receive it.
 ///
@@ -90,11 +52,10 @@ impl Invocation {
         self.job = Mutex::default();
     }
 
-    /// Splits it into what a handler takes.
-    fn into_job<J: Job>(self) -> (Context, Result<Box<J>, Failure>) {
+    /// Passes the job to its handler.
+    fn start(self, decode: &Decode) -> HandlerFuture {
         let job = self.job.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let job = job.into_job(self.context.version, &self.payload);
-        (self.context, job)
+        job.start(self.context, &self.payload, decode)
     }
 }
 
@@ -184,7 +145,7 @@ impl Router {
         Fut: Future<Output = Result<(), Failure>> + Send + 'static,
     {
         let handler: Erased = Arc::new(move |invocation| Box::pin(handler(invocation.context)));
-        let route = Route { job_type: JobType::undecoded(RAW_TYPE), decode: decoded::undecoded, handler };
+        let route = Route { job_type: JobType::undecoded(RAW_TYPE), decode: decoded::undecoded(), handler };
         Self { undecoded: Some(route), ..Self::default() }
     }
 
@@ -192,15 +153,12 @@ impl Router {
     /// values: hosts refuse to start then, see [`check`](Self::check).
     pub fn handle<J: Job, H: Handler<J>>(mut self, handler: H) -> Self {
         let handler = Arc::new(handler);
-        let handler: Erased = Arc::new(move |invocation: Invocation| {
-            let handler = Arc::clone(&handler);
-            match invocation.into_job::<J>() {
-                (context, Ok(job)) => Box::pin(async move { handler.handle(context, *job).await }),
-                (_, Err(failure)) => Box::pin(std::future::ready(Err(failure))),
-            }
-        });
+        let decode: Decode =
+            Arc::new(move |version, payload| decoded::decode::<J, H>(version, payload, &handler));
+        let again = Arc::clone(&decode);
+        let handler: Erased = Arc::new(move |invocation: Invocation| invocation.start(&again));
         self.problems.extend(problems_of::<J>());
-        let route = Route { job_type: JobType::of::<J>(), decode: decoded::decode::<J>, handler };
+        let route = Route { job_type: JobType::of::<J>(), decode, handler };
         match self.routes.entry(Arc::clone(&route.job_type.name)) {
             Entry::Vacant(entry) => drop(entry.insert(route)),
             Entry::Occupied(_) => self.problems.push(format!(

@@ -11,7 +11,7 @@ fn folder() -> &'static Path {
 }
 
 /// Returns the path of one of its programs, which are built by the first test that asks.
-pub fn program(name: &str) -> PathBuf {
+pub(crate) fn program(name: &str) -> PathBuf {
     static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
         let test = std::env::current_exe().unwrap();
         let target = test.ancestors().nth(3).expect("tests lie in target/PROFILE/deps");
@@ -24,7 +24,7 @@ pub fn program(name: &str) -> PathBuf {
 
 /// A cargo command in the service's folder, with the versions of this repository: what CI has built is not built again if it
 /// has the same features.
-pub fn cargo(arguments: &[&str]) -> Command {
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
     static LOCKED: LazyLock<()> = LazyLock::new(|| {
         let lock = folder().join("../../Cargo.lock");
         fs::copy(lock, folder().join("Cargo.lock")).unwrap();
