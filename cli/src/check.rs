@@ -9,9 +9,9 @@ use drumline_runtime::{Settings, write_json};
 use serde_json::json;
 
 use crate::connection::with_url;
+use crate::format::{one_line, table};
 use crate::preflight::{Check, Verdict, check_process, check_queue};
 use crate::service::MakeRouter;
-use crate::words::{one_line, table};
 
 pub(crate) fn run(settings: &Settings, router: MakeRouter, json: bool) -> Result<ExitCode, ExitError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

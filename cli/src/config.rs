@@ -16,10 +16,10 @@ use serde_json::json;
 
 use crate::check;
 use crate::connection::connect_to;
+use crate::format::{note, one_line, table};
 use crate::output::Output;
 use crate::service::MakeRouter;
 use crate::settings_args::{Every, SettingsArgs};
-use crate::words::{note, one_line, table};
 
 /// Prints the settings in force and where each came from; all problems at once
 #[derive(Debug, clap::Args)]

@@ -7,7 +7,7 @@ use drumline_runtime::QueueSettings;
 use drumline_runtime::aws::{Clients, connect, name_of, queue_name, resolve};
 use url::Url;
 
-use crate::words::note;
+use crate::format::note;
 
 /// Sets the clients up for the queue at `url`, and returns them with the queue's URL, which SQS is asked for if its name is given.
 pub(crate) async fn connect_to(url: &Url, wait_time: Duration) -> Result<(Clients, Url), ExitError> {

@@ -15,15 +15,15 @@ use comfy_table::{ContentArrangement, Table, presets};
 use drumline_consumer::ExitError;
 use drumline_infra_rules::{Host, Options, Template, check, terraform};
 use drumline_runtime::aws::queue_labels;
-use drumline_runtime::{Environment, QueueSettings, Settings, advise, write_json};
+use drumline_runtime::{Environment, QueueSettings, Settings, diagnose, write_json};
 
 use crate::connection::with_url;
+use crate::format::note;
 use crate::output::Output;
 use crate::own_endpoint;
 use crate::preflight::{Preflight, check_queue};
 use crate::service::MakeRouter;
 use crate::settings_args::{Every, SettingsArgs};
-use crate::words::note;
 use diagnosis::Diagnosis;
 use live::{Examined, examine};
 use observed::{advise_timeouts, observe};
@@ -170,12 +170,12 @@ fn queues(
     let urls: Vec<_> = settings.queues.iter().map(|queue| &queue.url).collect();
     for (queue, label) in settings.queues.iter().zip(queue_labels(&urls)) {
         let queue = &queue.with_types_of(&router);
-        all.extend(runtime.block_on(one(queue, &label, &settings, metrics.as_deref()))?);
+        all.extend(runtime.block_on(diagnose_queue(queue, &label, &settings, metrics.as_deref()))?);
     }
     Ok(all)
 }
 
-async fn one(
+async fn diagnose_queue(
     queue: &QueueSettings,
     name: &str,
     settings: &Settings,
@@ -193,10 +193,10 @@ async fn one(
     for unseen in unseen {
         note(&format!("not looked at: {unseen}"));
     }
-    let mut advice = advise(queue, &facts);
+    let mut advice = diagnose(queue, &facts);
     match metrics.map(|metrics| observe(metrics, name, |_| true)) {
         Some(Some(observed)) => {
-            advice.extend(observed.advise(queue, facts.visibility_timeout, settings.shutdown_grace));
+            advice.extend(observed.diagnose(queue, facts.visibility_timeout, settings.shutdown_grace));
         }
         Some(None) => {
             note(&format!("the consumer has run too little of {name} to judge its handlers' times"));
@@ -220,9 +220,9 @@ fn print(diagnoses: &[Diagnosis], json: bool) -> Result<(), ExitError> {
     if !diagnoses.is_empty() {
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_header(["RULE", "WHERE", "FOUND", "WHY", "DO"]);
-        for Diagnosis { rule, place, part, found, reason, mend } in diagnoses {
+        for Diagnosis { rule, place, part, problem, reason, fix } in diagnoses {
             let place = if part.is_empty() { place.clone() } else { format!("{place} {part}") };
-            table.add_row([rule, &*place, found, reason, mend]);
+            table.add_row([rule, &*place, problem, reason, fix]);
         }
         let terminal = out.is_terminal();
         table.set_content_arrangement(if terminal {

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use drumline_consumer::job_view::{JobView, ShownState, job_type, queue};
 use drumline_store::{AttemptRecord, DuplicateOf, JobRecord, ProgressRecord};
 
-use crate::words::{brief, one_line, rfc3339, short, table, when};
+use crate::format::{brief, one_line, rfc3339, short, table, when};
 
 /// How wide a bar of progress is.
 const BAR: u64 = 30;
@@ -119,7 +119,7 @@ fn facts(view: &JobView, now: u64) -> Vec<(&'static str, String)> {
         }),
     );
     if let Some(claim) = claim {
-        add("VERDICT", claim.verdict.as_ref().map(|verdict| brief(verdict, LONGEST)));
+        add("VERDICT", claim.failure_reason.as_ref().map(|failure_reason| brief(failure_reason, LONGEST)));
         add("RESULT", claim.result.as_ref().map(|result| brief(&result.to_string(), LONGEST)));
     }
     facts
@@ -178,8 +178,8 @@ pub(crate) fn line(view: &JobView) -> String {
         if *state == ShownState::Running {
             parts.push(format!("attempt {} by {}", claim.attempts, one_line(&claim.owner)));
         }
-        if let (ShownState::Failed, Some(verdict)) = (state, &claim.verdict) {
-            parts.push(brief(verdict, LONGEST));
+        if let (ShownState::Failed, Some(failure_reason)) = (state, &claim.failure_reason) {
+            parts.push(brief(failure_reason, LONGEST));
             return parts.join(", ");
         }
     }
@@ -245,7 +245,7 @@ mod tests {
         let mut retried = attempt("retry", "no route\nto host\u{1b}[2J");
         retried.retry_in_ms = Some(5_000);
         let mut claim = claim(JobState::Failed);
-        claim.verdict = Some("no such user".to_owned());
+        claim.failure_reason = Some("no such user".to_owned());
         claim.key = "mail:7".to_owned();
         let text = text(&job(Some(claim), vec![retried, attempt("dead_letter", "no such user")]).into());
         for words in [
@@ -317,8 +317,8 @@ mod tests {
         last.last_attempt = true;
         let dead = job(Some(claim(JobState::Dead)), vec![last]);
         assert_eq!(line(&dead.into()), "dead, attempt 2 rejected: no route (last attempt)");
-        let mut verdict = claim(JobState::Failed);
-        verdict.verdict = Some("no such user".to_owned());
-        assert_eq!(line(&job(Some(verdict), Vec::new()).into()), "failed, no such user");
+        let mut failure_reason = claim(JobState::Failed);
+        failure_reason.failure_reason = Some("no such user".to_owned());
+        assert_eq!(line(&job(Some(failure_reason), Vec::new()).into()), "failed, no such user");
     }
 }

@@ -10,9 +10,9 @@ use clap::Subcommand;
 use drumline_consumer::ExitError;
 use drumline_runtime::{Environment, write_json};
 
+use crate::format::now_ms;
 use crate::job_text::write_job;
 use crate::output::Output;
-use crate::words::now_ms;
 use lookup::{JobArgs, WHO_IS_ASKED, unknown};
 use watch::WatchArgs;
 

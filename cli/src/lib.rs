@@ -15,8 +15,9 @@ mod every_event;
 #[cfg(test)]
 #[path = "../../consumer/src/job_view/examples.rs"]
 mod examples;
+mod format;
 mod health;
-mod histories;
+mod job_lookup;
 mod job_text;
 mod jobs;
 mod output;
@@ -29,7 +30,6 @@ mod settings_args;
 mod usage;
 #[cfg(feature = "dev")]
 mod view;
-mod words;
 
 pub use app::App;
 #[cfg(feature = "dev")]

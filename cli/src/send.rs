@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use url::Url;
 
 use crate::connection::connect_to;
-use crate::words::note;
+use crate::format::note;
 
 /// The longest input line: a message of 1 MiB, all of it escaped.
 const MAX_LINE_BYTES: usize = 8 * 1024 * 1024;
@@ -122,7 +122,7 @@ impl<'a> Sender<'a> {
         let (clients, url) = connect_to(&self.queue_url, std::time::Duration::ZERO).await?;
         self.queue_url = url;
         let tally = match &args.payload {
-            Some(payload) => self.one(&clients, payload).await?,
+            Some(payload) => self.send_payload(&clients, payload).await?,
             None => self.many(&clients).await?,
         };
         Ok(ExitCode::from(match tally {
@@ -132,7 +132,7 @@ impl<'a> Sender<'a> {
         }))
     }
 
-    async fn one(&self, clients: &Clients, payload: &str) -> Result<Tally, ExitError> {
+    async fn send_payload(&self, clients: &Clients, payload: &str) -> Result<Tally, ExitError> {
         let text = read_payload(payload)
             .map_err(|error| ExitError::usage(format!("--payload {payload}: {error}")))?;
         if self.job_type.is_none() {

@@ -7,11 +7,11 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use comfy_table::{Cell, Color, Table, presets};
-use drumline::core::{Ending, Note, Outcome};
+use drumline::core::{Ending, LedgerEvent, Outcome};
 use drumline::run::{AttemptInfo, Event, Observer, Progress};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::words::one_line;
+use crate::format::one_line;
 
 /// Finished jobs that are kept; a `dev` that runs for days forgets the oldest.
 const MAX_JOBS: usize = 1000;
@@ -213,9 +213,9 @@ impl View {
         });
     }
 
-    fn note(&self, note: &Note) {
+    fn note(&self, note: &LedgerEvent) {
         match note {
-            Note::Decided { message, outcome, run: Some(run), .. } => {
+            LedgerEvent::Decided { message, outcome, run: Some(run), .. } => {
                 // What never reached a handler is seen here for the first time.
                 self.add(
                     &message.id,
@@ -242,12 +242,12 @@ impl View {
                             Some(format!("{reason}; again in {:.1} s", delay.as_secs_f64()))
                         }
                         Outcome::DeadLetter(_) => Some(format!("{reason}; on its way to the DLQ")),
-                        Outcome::Release => Some("given back".to_owned()),
+                        Outcome::Requeue => Some("given back".to_owned()),
                         Outcome::LeaseLost => Some("lease lost".to_owned()),
                     }
                 });
             }
-            Note::Renewed(count) if self.bars.is_none() => {
+            LedgerEvent::Renewed(count) if self.bars.is_none() => {
                 line(&format!("{count} lease(s) renewed for running jobs"));
             }
             _ => {}

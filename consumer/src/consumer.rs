@@ -13,9 +13,9 @@ use tracing::{error, info, warn};
 
 use drumline_runtime::aws::{AwsQueue, connect, queue_labels, resolve};
 use drumline_runtime::{
-    Advice, Books, Driver, Grace, Logs, Parts, QueueSettings, QueueStatus, Settings, TargetHealth, advise,
-    check_descriptors, default_scope, http_connections, intake, policy, raise_descriptor_limit, retry_limits,
-    waits,
+    ClaimStoreClient, Diagnostic, Driver, DriverConfig, Grace, Logs, QueueSettings, QueueStatus, Settings,
+    TargetHealth, check_descriptors, default_scope, diagnose, http_connections, intake, policy,
+    raise_descriptor_limit, retry_limits, waits,
 };
 use drumline_store::OpenError;
 
@@ -104,7 +104,7 @@ impl Consumer {
         let mut shutdown = std::pin::pin!(shutdown);
         // Shared with the tasks that wait for missing queues.
         let consumer = Arc::new(self);
-        let (books, queues) = tokio::select! {
+        let (claim_store, queues) = tokio::select! {
             started = consumer.start() => started?,
             // Nothing has been received yet, so there is nothing to drain; a question that is dropped changes nothing.
             () = &mut shutdown => return Ok(Vec::new()),
@@ -114,13 +114,13 @@ impl Consumer {
         let to_protect = statuses.iter().map(|(_, status)| Arc::clone(status)).collect();
         let _protection =
             consumer.settings.task_protection.then(|| TaskProtection::start(to_protect)).flatten();
-        let readiness = Readiness::new(statuses, books.answers());
+        let readiness = Readiness::new(statuses, claim_store.answers());
         let depths = Depths::new(consumer.metrics.clone(), consumer.of_the_process());
         let grace = Grace::of(consumer.settings.shutdown_grace);
         let (stop, stopped) = watch::channel(false);
         let _endpoint = match consumer.settings.http_addr {
             Some(addr) => {
-                let store = Arc::clone(books.store());
+                let store = Arc::clone(claim_store.store());
                 let connections = http_connections(descriptors);
                 let endpoint = Endpoint::serve(
                     addr,
@@ -144,11 +144,15 @@ impl Consumer {
                 drop(stopped.wait_for(|stop| *stop).await);
                 grace
             };
-            let (consumer, books, depths) = (Arc::clone(&consumer), books.clone(), depths.clone());
+            let (consumer, claim_store, depths) =
+                (Arc::clone(&consumer), claim_store.clone(), depths.clone());
             let summary_name = name.to_string();
             let task = tokio::spawn(async move {
                 let missing = async {
-                    start_once_created(&name, || consumer.one(&name, &settings, &status, &books)).await
+                    start_once_created(&name, || {
+                        consumer.start_queue(&name, &settings, &status, &claim_store)
+                    })
+                    .await
                 };
                 let found = if let Some(found) = found {
                     found
@@ -172,7 +176,7 @@ impl Consumer {
             let summary = driver.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
             summaries.push((name, summary));
         }
-        books.settle(LAST_WRITES).await;
+        claim_store.settle(LAST_WRITES).await;
         Ok(summaries)
     }
 
@@ -189,8 +193,8 @@ impl Consumer {
         door
     }
 
-    async fn start(&self) -> Result<(Books, Vec<StartedQueue>), StartError> {
-        let books = self.patiently_open().await.map_err(StartError::Store)?;
+    async fn start(&self) -> Result<(ClaimStoreClient, Vec<StartedQueue>), StartError> {
+        let claim_store = self.open_with_retry().await.map_err(StartError::Store)?;
         if let Some(target) = &self.target {
             target.check().await;
         }
@@ -198,7 +202,7 @@ impl Consumer {
         let urls: Vec<_> = self.settings.queues.iter().map(|queue| &queue.url).collect();
         for (settings, name) in self.settings.queues.iter().zip(queue_labels(&urls)) {
             let status = Arc::new(QueueStatus::default());
-            let found = match Box::pin(self.one(&name, settings, &status, &books)).await {
+            let found = match Box::pin(self.start_queue(&name, settings, &status, &claim_store)).await {
                 Ok(found) => Some(found),
                 Err(error) if is_missing(&error) => {
                     missing.get_or_insert(error);
@@ -217,13 +221,14 @@ impl Consumer {
             let check_every_secs = MISSING_QUEUE_CHECK.as_secs();
             error!(queue = &**name, check_every_secs, "queue does not exist: consumed once it is created");
         }
-        Ok((books, queues))
+        Ok((claim_store, queues))
     }
 
-    async fn patiently_open(&self) -> Result<Books, OpenError> {
+    async fn open_with_retry(&self) -> Result<ClaimStoreClient, OpenError> {
         let mut tries = 1;
         loop {
-            match Books::open(&self.settings.store, self.of_the_process(), Handle::current()).await {
+            match ClaimStoreClient::open(&self.settings.store, self.of_the_process(), Handle::current()).await
+            {
                 Err(OpenError::Unavailable(error)) if tries < START_TRIES => {
                     warn!(%error, "the store does not answer yet");
                     tries += 1;
@@ -241,20 +246,20 @@ impl Consumer {
     }
 
     /// The observer of a queue.
-    fn of_queue(&self, name: &str, books: &Books) -> Arc<dyn Observer> {
-        let logs: Arc<dyn Observer> = Arc::new(Logs::new(Some(books)));
+    fn for_queue(&self, name: &str, claim_store: &ClaimStoreClient) -> Arc<dyn Observer> {
+        let logs: Arc<dyn Observer> = Arc::new(Logs::new(Some(claim_store)));
         Arc::new([vec![self.metrics.queue(name), logs], self.observers.clone()].concat())
     }
 
-    async fn one(
+    async fn start_queue(
         &self,
         name: &Arc<str>,
         settings: &QueueSettings,
         status: &Arc<QueueStatus>,
-        books: &Books,
+        claim_store: &ClaimStoreClient,
     ) -> Result<Loop, StartError> {
         let name = Arc::clone(name);
-        let observer = self.of_queue(&name, books);
+        let observer = self.for_queue(&name, claim_store);
         let clients = connect(&settings.url, settings.wait_time).await.map_err(StartError::Settings)?;
         let failed = |error| StartError::Queue { queue: name.to_string(), error };
         let found = with_retry(&name, "queue", || resolve(&clients, &settings.url)).await;
@@ -301,8 +306,8 @@ impl Consumer {
                  messages too late, and they stay hidden until their visibility ends"
             );
         }
-        for Advice { id, found, reason, mend } in advise(settings, &facts) {
-            warn!(queue = &*name, rule = id, reason, mend, "{found}");
+        for Diagnostic { id, problem, reason, fix } in diagnose(settings, &facts) {
+            warn!(queue = &*name, rule = id, reason, fix, "{problem}");
         }
         info!(
             queue = &*name,
@@ -323,7 +328,7 @@ impl Consumer {
         };
         let queue = queue.receiving(settings.wait_time, policy.lease);
         let ledger = Ledger::new(policy).map_err(|error| StartError::Settings(format!("{name}: {error}")))?;
-        let mut driver = Driver::new(Parts {
+        let mut driver = Driver::new(DriverConfig {
             name,
             intake: Arc::new(intake(settings, scope, self.settings.legacy_records)),
             ledger,
@@ -331,7 +336,7 @@ impl Consumer {
             router: Arc::clone(&self.router),
             observer,
             status: Arc::clone(status),
-            books: Some(books.clone()),
+            claim_store: Some(claim_store.clone()),
             handlers: self.handlers.clone().unwrap_or_else(Handle::current),
         });
         if let Some(target) = &self.target {

@@ -7,7 +7,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use drumline::core::{
-    DuplicateCause, FailureClass, Note, Outcome, PauseReason, SqsAction, SqsResult, StoreOperation,
+    DuplicateCause, FailureClass, LedgerEvent, Outcome, PauseReason, SqsAction, SqsResult, StoreOperation,
     StoreResult,
 };
 use drumline::run::{Event, Observer};
@@ -137,16 +137,16 @@ impl Metrics {
 
     /// Returns the observer that counts for one queue.
     pub fn queue(&self, queue: &str) -> Arc<dyn Observer> {
-        Arc::new(self.of_queue(queue))
+        Arc::new(self.for_queue(queue))
     }
 
-    fn of_queue(&self, queue: &str) -> OfQueue {
+    fn for_queue(&self, queue: &str) -> QueueMetrics {
         // Present from the start, so that an alert can rely on them.
         for reason in PauseReason::ALL {
             self.0.set_paused(queue, reason, false);
         }
         let by_queue = ByQueue { queue: queue.to_owned() };
-        OfQueue {
+        QueueMetrics {
             pickup: self.0.pickups.get_or_create(&by_queue).clone(),
             in_hand: self.0.in_hand.get_or_create(&by_queue).clone(),
             leases_lost: self.0.leases_lost.get_or_create(&by_queue).clone(),
@@ -238,7 +238,7 @@ impl Observer for Metrics {
 }
 
 /// The metrics of one queue, looked up once.
-struct OfQueue {
+struct QueueMetrics {
     pickup: Histogram,
     in_hand: Gauge,
     leases_lost: Counter,
@@ -261,7 +261,7 @@ struct OfType {
     label: String,
 }
 
-impl OfQueue {
+impl QueueMetrics {
     /// The metrics of a type, `None` being an unknown one.
     fn of_type(&self, job_type: Option<&str>) -> Arc<OfType> {
         let name = job_type.unwrap_or(UNKNOWN);
@@ -310,7 +310,7 @@ impl OfQueue {
         self.all.0.jobs.get_or_create(&labels).clone()
     }
 
-    fn note(&self, note: &Note) {
+    fn note(&self, note: &LedgerEvent) {
         if let Some((job_type, outcome)) = note.counted_outcome() {
             self.outcome(job_type, outcome);
         }
@@ -320,18 +320,20 @@ impl OfQueue {
         if let Some((job_type, cause)) = note.deduplicated() {
             self.deduplicated_by(&self.of_type(job_type).label, cause).inc();
         }
-        if let Note::Stalled { claim, .. } = note {
+        if let LedgerEvent::Stalled { claim, .. } = note {
             self.of_type(Some(claim.identity.job_type())).stalled.inc();
         }
         match *note {
-            Note::Renewed(count) => drop(self.renewed.inc_by(u64::try_from(count).unwrap_or(u64::MAX))),
-            Note::RenewalFailed { .. } => drop(self.not_renewed.inc()),
-            Note::LeaseLost(_) => drop(self.leases_lost.inc()),
-            Note::ClaimLost(_) => drop(self.claims_lost.inc()),
-            Note::Unmarked { .. } => drop(self.unmarked.inc()),
-            Note::Received(0) => drop(self.empty_receives.inc()),
-            Note::Paused(pause) => self.all.0.set_paused(&self.queue, pause.reason, true),
-            Note::Resumed { pause, .. } => self.all.0.set_paused(&self.queue, pause.reason, false),
+            LedgerEvent::Renewed(count) => {
+                drop(self.renewed.inc_by(u64::try_from(count).unwrap_or(u64::MAX)))
+            }
+            LedgerEvent::RenewalFailed { .. } => drop(self.not_renewed.inc()),
+            LedgerEvent::LeaseLost(_) => drop(self.leases_lost.inc()),
+            LedgerEvent::ClaimLost(_) => drop(self.claims_lost.inc()),
+            LedgerEvent::Unmarked { .. } => drop(self.unmarked.inc()),
+            LedgerEvent::Received(0) => drop(self.empty_receives.inc()),
+            LedgerEvent::Paused(pause) => self.all.0.set_paused(&self.queue, pause.reason, true),
+            LedgerEvent::Resumed { pause, .. } => self.all.0.set_paused(&self.queue, pause.reason, false),
             _ => {}
         }
     }
@@ -354,7 +356,7 @@ impl OfQueue {
     }
 }
 
-impl Observer for OfQueue {
+impl Observer for QueueMetrics {
     fn observe(&self, event: &Event<'_>) {
         match *event {
             Event::RunStarted { attempt } => {

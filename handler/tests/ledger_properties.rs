@@ -68,10 +68,12 @@ fn all_goes_well(host: &mut Host, setting: &Setting) {
 
 /// Without a DLQ a condemned message stays where it is, and before its message group.
 fn stays(host: &Host, setting: &Setting, index: usize) -> bool {
-    let condemned = &host.watch.condemned;
-    let blocks =
-        |other: usize| setting.fifo && condemned.contains(&other) && host.sqs.is_before(other, index);
-    setting.dead_letter == DeadLetterPath::Nowhere && (condemned.contains(&index) || (0..index).any(blocks))
+    let failed_permanently = &host.watch.failed_permanently;
+    let blocks = |other: usize| {
+        setting.fifo && failed_permanently.contains(&other) && host.sqs.is_before(other, index)
+    };
+    setting.dead_letter == DeadLetterPath::Nowhere
+        && (failed_permanently.contains(&index) || (0..index).any(blocks))
 }
 
 /// Every message that left did so for a reason.
@@ -153,8 +155,8 @@ fn depends_on_no_note(setting: &Setting, script: &[Step], grace: Duration) {
         host.play(script);
         host.drain(grace);
         host.wait(grace + LAST_SECONDS);
-        let places: Vec<Place> = host.sqs.messages.iter().map(|message| message.place).collect();
-        (host.trace, places, host.ledger.drained())
+        let slots: Vec<Place> = host.sqs.messages.iter().map(|message| message.place).collect();
+        (host.trace, slots, host.ledger.drained())
     };
     assert_eq!(play(false), play(true));
 }
@@ -181,13 +183,13 @@ fn leaks_no_place(setting: &Setting, script: &[Step]) {
 #[test]
 fn the_scripts_lead_everywhere() {
     let mut runner = TestRunner::deterministic();
-    let mut heard = BTreeMap::<&str, usize>::new();
+    let mut seen = BTreeMap::<&str, usize>::new();
     for round in 0..SCRIPTS {
         let setting = setting(round % 2 == 0, false).new_tree(&mut runner).unwrap().current();
         let mut host = Host::new(&setting);
         host.play(&scripts().new_tree(&mut runner).unwrap().current());
-        for name in &host.watch.heard {
-            *heard.entry(name).or_default() += 1;
+        for name in &host.watch.seen {
+            *seen.entry(name).or_default() += 1;
         }
     }
     let outcomes = ["ack", "retry", "dead_letter", "release", "lease_lost"];
@@ -200,7 +202,7 @@ fn the_scripts_lead_everywhere() {
     let marks = ["not marked", "result refused", "unmarked", "marked", "waits for a lock"];
     let pauses = ["paused", "resumed", "released by a pause", "probed"];
     for name in [&outcomes[..], &calls, &leases, &receives, &claims, &marks, &pauses].concat() {
-        let often = heard.get(name).copied().unwrap_or_default();
+        let often = seen.get(name).copied().unwrap_or_default();
         assert!(often >= 10, "{name:?} is heard in {often} of {SCRIPTS} scripts only");
     }
 }
@@ -263,7 +265,7 @@ proptest! {
     }
 
     #[test]
-    fn silence_leaks_no_place(
+    fn silence_leaks_no_slot(
         setting in any::<(bool, bool)>().prop_flat_map(|(fifo, on_lambda)| setting(fifo, on_lambda)),
         script in scripts(),
     ) {

@@ -9,18 +9,18 @@ mod backoff;
 mod batching;
 #[path = "ledger_scenarios/claims.rs"]
 mod claims;
-#[path = "ledger_scenarios/condemned.rs"]
-mod condemned;
 #[path = "ledger_scenarios/deletion.rs"]
 mod deletion;
+#[path = "ledger_scenarios/delivered.rs"]
+mod delivered;
 #[path = "ledger_scenarios/dispositions.rs"]
 mod dispositions;
 #[path = "ledger_scenarios/drain.rs"]
 mod drain;
 #[path = "ledger_scenarios/duplicates.rs"]
 mod duplicates;
-#[path = "ledger_scenarios/handed_in.rs"]
-mod handed_in;
+#[path = "ledger_scenarios/failed_permanently.rs"]
+mod failed_permanently;
 #[path = "ledger_scenarios/lanes.rs"]
 mod lanes;
 #[path = "ledger_scenarios/leases.rs"]
@@ -33,12 +33,12 @@ mod marks;
 mod order_of_exit;
 #[path = "ledger_scenarios/pauses.rs"]
 mod pauses;
-#[path = "ledger_scenarios/places.rs"]
-mod places;
+#[path = "ledger_scenarios/quarantine.rs"]
+mod quarantined;
 #[path = "ledger_scenarios/resources.rs"]
 mod resources;
-#[path = "ledger_scenarios/suspects.rs"]
-mod suspects;
+#[path = "ledger_scenarios/slots.rs"]
+mod slots;
 #[path = "ledger_scenarios/target.rs"]
 mod target;
 #[path = "ledger_scenarios/words.rs"]

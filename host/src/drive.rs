@@ -17,15 +17,15 @@ use drumline::core::{
     SqsErrorKind, Start,
 };
 use drumline::message::{Intake, Message};
-use drumline::run::{Attempt, Host, Observer};
+use drumline::run::{Attempt, Observer, RunEnvironment};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use tracing::Instrument as _;
 
 use crate::batch_report::BatchReport;
-use crate::books::Books;
+use crate::claims::ClaimStoreClient;
 use crate::handlers::TokioHost;
-use crate::memory::Memory;
+use crate::outcome_cache::SharedOutcomeCache;
 use crate::redact::redact;
 use crate::resources::ResourceProbe;
 use crate::sqs::{BoxFuture, Queue, SqsError};
@@ -53,13 +53,13 @@ pub struct Driver {
     queue: Arc<dyn Queue>,
     router: Arc<Router>,
     intake: Arc<Intake>,
-    host: Arc<dyn Host>,
+    host: Arc<dyn RunEnvironment>,
     observer: Emitter,
     handlers: Handle,
     lease: Option<BoxFuture<Option<Duration>>>,
     calls: Arc<Semaphore>,
-    books: Option<Books>,
-    memory: Option<Memory>,
+    claim_store: Option<ClaimStoreClient>,
+    memory: Option<SharedOutcomeCache>,
     resources: ResourceProbe,
     target: Target,
     report: BatchReport,
@@ -68,7 +68,7 @@ pub struct Driver {
 }
 
 /// What a loop works with.
-pub struct Parts {
+pub struct DriverConfig {
     /// The queue's name, for logs and metrics.
     pub name: Arc<str>,
     /// The rules by which its messages become jobs.
@@ -84,7 +84,7 @@ pub struct Parts {
     /// What is kept of the queue from one loop to the next.
     pub status: Arc<QueueStatus>,
     /// Where claims and histories are kept; without, jobs run without claims. The ledger's policy says the same.
-    pub books: Option<Books>,
+    pub claim_store: Option<ClaimStoreClient>,
     /// Where handlers run. Apart from this loop, so that a handler that blocks its thread delays no renewal.
     pub handlers: Handle,
 }
@@ -107,20 +107,23 @@ impl Grace {
 
 impl Driver {
     /// A loop made of these.
-    pub fn new(parts: Parts) -> Self {
-        let Parts { name, intake, ledger, queue, router, observer, status, books, handlers } = parts;
+    pub fn new(parts: DriverConfig) -> Self {
+        let DriverConfig { name, intake, ledger, queue, router, observer, status, claim_store, handlers } =
+            parts;
         debug_assert_eq!(
-            books.is_some(),
+            claim_store.is_some(),
             ledger.policy().claims != Claims::Off,
             "claims are asked for and renewed, or neither"
         );
-        let observer = match &books {
-            Some(books) => Arc::new(vec![Arc::new(books.history_writer()) as Arc<dyn Observer>, observer]),
+        let observer = match &claim_store {
+            Some(claim_store) => {
+                Arc::new(vec![Arc::new(claim_store.history_observer()) as Arc<dyn Observer>, observer])
+            }
             None => observer,
         };
         let (inputs, inbox) = mpsc::channel(CHANNEL);
         let host = Arc::new(TokioHost {
-            books: books.clone(),
+            claim_store: claim_store.clone(),
             inputs: inputs.clone(),
             observer: Arc::clone(&observer),
             max_receives: ledger.policy().receives.at_most(),
@@ -140,7 +143,7 @@ impl Driver {
             handlers,
             lease: None,
             calls,
-            books,
+            claim_store,
             memory: None,
             resources,
             target: Target::new(TargetHealth::of_handlers()),
@@ -152,19 +155,19 @@ impl Driver {
 
     /// Has the loop find out how long leases are, where the ledger does not know: the future's answer counts, `None`
     /// leaves them as they are.
-    pub fn learn_lease(&mut self, lease: BoxFuture<Option<Duration>>) {
+    pub fn resolve_lease(&mut self, lease: BoxFuture<Option<Duration>>) {
         self.lease = Some(lease);
     }
 
     /// Keeps the ledger's outcomes in `memory`, each as soon as it is known, for the ledgers after this one and beside it.
-    pub fn remember_in(&mut self, memory: Memory) {
+    pub fn remember_in(&mut self, memory: SharedOutcomeCache) {
         self.memory = Some(memory);
     }
 
     /// Hands in messages that came without a receive, and that have time until `drain_at`.
     pub fn hand_in(&mut self, messages: Vec<Message>, drain_at: Instant) {
-        self.ledger.expect_drain(drain_at);
-        self.ledger.handed_in(now(), messages);
+        self.ledger.set_deadline(drain_at);
+        self.ledger.deliver(now(), messages);
     }
 
     /// Consumes the queue until `shutdown` completes and the drain after it is over; where messages were handed in, until
@@ -202,7 +205,7 @@ impl Driver {
                     // They happened together, and a clock takes longer to read than most of them to tell.
                     let now = now();
                     for input in turn.drain(..) {
-                        self.tell(now, input, &mut runs);
+                        self.handle_event(now, input, &mut runs);
                     }
                 }
                 grace = &mut shutdown, if !draining => {
@@ -213,7 +216,7 @@ impl Driver {
                 lease = answer(&mut self.lease), if self.lease.is_some() => {
                     self.lease = None;
                     if let Some(lease) = lease {
-                        self.ledger.lease_is(lease);
+                        self.ledger.set_lease(lease);
                     }
                 }
                 answers = change(&mut store) => self.store_answers(answers),
@@ -244,7 +247,7 @@ impl Driver {
         self.launch(starts);
     }
 
-    fn tell(&mut self, now: Instant, input: Input, runs: &mut Runs) {
+    fn handle_event(&mut self, now: Instant, input: Input, runs: &mut Runs) {
         let jitter = Jitter::new(fastrand::u32(..));
         match input {
             Input::Received(id, at, Ok(messages)) => self.ledger.received(at, id, messages),
@@ -302,12 +305,12 @@ impl Driver {
                 }
             }
             Effect::Mark { delivery, claim, result } => return self.mark(now, delivery, claim, result),
-            Effect::RenewClaim { delivery, claim, length } => self.ask_store(async move |books| {
-                let reply = books.renew(&claim, length).await;
+            Effect::RenewClaim { delivery, claim, length } => self.ask_store(async move |claim_store| {
+                let reply = claim_store.renew(&claim, length).await;
                 Input::ClaimRenewed(delivery, claim, reply)
             }),
-            Effect::ReleaseClaim { delivery, claim, how } => self.ask_store(async move |books| {
-                let reply = books.release(&claim, &how).await;
+            Effect::ReleaseClaim { delivery, claim, how } => self.ask_store(async move |claim_store| {
+                let reply = claim_store.release(&claim, &how).await;
                 Input::ClaimReleased(delivery, claim, reply)
             }),
             Effect::Call(call) => {
@@ -330,12 +333,12 @@ impl Driver {
                 let handed_in = self.ledger.policy().polling.is_none();
                 self.report.finished(&message, disposition, handed_in);
             }
-            Effect::Remember { message, past } => {
+            Effect::Remember { message, prior } => {
                 if let Some(memory) = &self.memory {
-                    memory.learn(Arc::clone(&message.id), past);
+                    memory.learn(Arc::clone(&message.id), prior);
                 }
             }
-            Effect::Note(note) => self.observer.note(&note),
+            Effect::Event(note) => self.observer.note(&note),
         }
         false
     }

@@ -9,12 +9,12 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use drumline::core::{
-    Claim, DeliveryId, DrainSummary, Duplicate, DuplicateCause, Ending, Note, Outcome, Pause, PauseReason,
-    PriorRun, Probe, RunControl, RunFacts, SqsAction, SqsErrorKind, SqsResult, StoreOperation, StoreResult,
-    Takeover,
+    Claim, DeliveryId, DrainSummary, Duplicate, DuplicateCause, Ending, LedgerEvent, Outcome, Pause,
+    PauseReason, PriorRun, Probe, RunControl, RunFacts, SqsAction, SqsErrorKind, SqsResult, StoreOperation,
+    StoreResult, Takeover,
 };
 use drumline::message::{Identity, Intake, Message};
-use drumline::run::{Attempt, Event, Host, Observer};
+use drumline::run::{Attempt, Event, Observer, RunEnvironment};
 use drumline::{Context, Failure, Router};
 
 /// The queue of all events.
@@ -31,7 +31,7 @@ pub(crate) fn emit_every_event(observer: &Arc<dyn Observer>) {
     emit_each(&(Arc::clone(&kinds) as Arc<dyn Observer>));
     let (events, notes) = &*kinds.seen.lock().unwrap();
     assert!(events.iter().copied().eq(0..Event::KINDS), "an event is missing: {events:?}");
-    assert!(notes.iter().copied().eq(0..Note::KINDS), "a note is missing: {notes:?}");
+    assert!(notes.iter().copied().eq(0..LedgerEvent::KINDS), "a note is missing: {notes:?}");
 }
 
 fn emit_each(observer: &Arc<dyn Observer>) {
@@ -68,13 +68,13 @@ pub(crate) fn emit_decided(observer: &Arc<dyn Observer>, job_type: &str, outcome
 }
 
 /// Passes a note of the queue's ledger to `observer`.
-pub(crate) fn emit_note(observer: &Arc<dyn Observer>, note: &Note) {
+pub(crate) fn emit_note(observer: &Arc<dyn Observer>, note: &LedgerEvent) {
     observer.observe(&Event::Ledger { queue: QUEUE, note });
 }
 
 struct Observed(Arc<dyn Observer>);
 
-impl Host for Observed {
+impl RunEnvironment for Observed {
     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
         work();
     }
@@ -87,7 +87,7 @@ impl Host for Observed {
 /// Runs a job that reports progress and ends like this: its start, its progress and its end are events.
 pub(crate) fn emit_a_run(observer: &Arc<dyn Observer>, result: Result<(), Failure>) {
     let result = Mutex::new(Some(result));
-    let router = Router::undecoded(move |ctx: Context| {
+    let router = Router::passthrough(move |ctx: Context| {
         ctx.progress(1, 2, "steps");
         std::future::ready(result.lock().unwrap().take().unwrap())
     });
@@ -126,14 +126,14 @@ fn endings() -> Vec<Ending> {
         Ending::Done,
         Ending::RetryAsked { after: None, reason: reason() },
         Ending::Rejected { reason: reason() },
-        Ending::Undecodable { reason: reason() },
+        Ending::InvalidPayload { reason: reason() },
         Ending::NoHandler { reason: reason() },
         Ending::Panicked { reason: reason() },
         Ending::TimedOut,
         Ending::Interrupted,
         Ending::LeaseLost,
-        Ending::Condemned { reason: reason() },
-        Ending::Held { remaining: SECOND, reason: reason() },
+        Ending::FailedPermanently { reason: reason() },
+        Ending::Busy { remaining: SECOND, reason: reason() },
         Ending::OutOfResources { reason: reason() },
         Ending::TargetUnhealthy { reason: reason() },
         Ending::StoreUnavailable { reason: reason() },
@@ -142,9 +142,9 @@ fn endings() -> Vec<Ending> {
     endings
 }
 
-fn decided(delivery: DeliveryId, job_type: &str, outcome: Outcome, ending: Option<Ending>) -> Note {
+fn decided(delivery: DeliveryId, job_type: &str, outcome: Outcome, ending: Option<Ending>) -> LedgerEvent {
     let run = ending.map(|ending| run(job_type, ending));
-    Note::Decided { delivery, message: message(), outcome, run }
+    LedgerEvent::Decided { delivery, message: message(), outcome, run }
 }
 
 fn run(job_type: &str, ending: Ending) -> RunFacts {
@@ -160,33 +160,33 @@ fn run(job_type: &str, ending: Ending) -> RunFacts {
 }
 
 /// A job that was taken over from a dead worker.
-pub(crate) fn stalled() -> Note {
+pub(crate) fn stalled() -> LedgerEvent {
     let claim = Claim {
         identity: Arc::new(Identity::of_message("arn", TYPE, None, "m1")),
         owner: "worker".into(),
-        counter: 2,
+        fencing_token: 2,
         lock: None,
     };
     let takeover = Takeover { former_owner: Some("dead".into()), unended: 1 };
-    Note::Stalled { message: message(), claim: Arc::new(claim), takeover }
+    LedgerEvent::Stalled { message: message(), claim: Arc::new(claim), takeover }
 }
 
 /// A failed attempt that no other follows.
-fn last_attempt() -> Note {
+fn last_attempt() -> LedgerEvent {
     let ending = Ending::RetryAsked { after: None, reason: "no route".to_owned() };
     let run = RunFacts { last_attempt: true, ..run(TYPE, ending) };
     let outcome = Outcome::RetryAfter(SECOND);
-    Note::Decided { delivery: DeliveryId::default(), message: message(), outcome, run: Some(run) }
+    LedgerEvent::Decided { delivery: DeliveryId::default(), message: message(), outcome, run: Some(run) }
 }
 
 /// Every note; a decision with every pair of an outcome and an ending.
-fn notes() -> Vec<Note> {
+fn notes() -> Vec<LedgerEvent> {
     let error = || "an error".to_owned();
     let outcomes = [
         Outcome::Ack,
         Outcome::RetryAfter(SECOND),
         Outcome::DeadLetter("because".to_owned()),
-        Outcome::Release,
+        Outcome::Requeue,
         Outcome::LeaseLost,
     ];
     let mut notes = Vec::new();
@@ -197,38 +197,44 @@ fn notes() -> Vec<Note> {
     }
     for reason in PauseReason::ALL {
         let pause = Pause { reason, probe: Probe::Host };
-        notes.extend([Note::Paused(pause), Note::Resumed { pause, lasted: SECOND }]);
+        notes.extend([LedgerEvent::Paused(pause), LedgerEvent::Resumed { pause, lasted: SECOND }]);
     }
     notes.extend([
         last_attempt(),
-        Note::Settled(message()),
-        Note::Unsettled { message: message(), error: error() },
-        Note::CallFailed { message: message(), error: error() },
-        Note::Refused { message: message(), error: error() },
-        Note::Deduplicated { message: message(), done_at: now() },
-        Note::ReceivedAgain(message()),
-        Note::Moved(message()),
-        Note::NoDeadLetterQueue(message()),
-        Note::Renewed(2),
-        Note::RenewalFailed { message: message(), error: error() },
-        Note::LeaseLost(message()),
-        Note::ClaimRenewalFailed { message: message(), error: error() },
-        Note::ClaimLost(message()),
-        Note::RunsUnclaimed(message()),
-        Note::MarkFailed { message: message(), job_id: "k".into(), error: error() },
-        Note::ResultRefused { message: message(), error: error() },
-        Note::Unmarked { message: message(), job_id: "k".into(), error: error() },
-        Note::ClaimNotReleased(message()),
-        Note::KeptInHand { message: message(), run: run(TYPE, Ending::OutOfResources { reason: error() }) },
-        Note::KeptInHand { message: message(), run: run(TYPE, Ending::TargetUnhealthy { reason: error() }) },
-        Note::WaitsForLock { message: message(), lock: "account:42".into() },
-        Note::Isolated(message()),
+        LedgerEvent::Settled(message()),
+        LedgerEvent::Unsettled { message: message(), error: error() },
+        LedgerEvent::CallFailed { message: message(), error: error() },
+        LedgerEvent::Refused { message: message(), error: error() },
+        LedgerEvent::Deduplicated { message: message(), done_at: now() },
+        LedgerEvent::ReceivedAgain(message()),
+        LedgerEvent::Moved(message()),
+        LedgerEvent::NoDeadLetterQueue(message()),
+        LedgerEvent::Renewed(2),
+        LedgerEvent::RenewalFailed { message: message(), error: error() },
+        LedgerEvent::LeaseLost(message()),
+        LedgerEvent::ClaimRenewalFailed { message: message(), error: error() },
+        LedgerEvent::ClaimLost(message()),
+        LedgerEvent::RunsUnclaimed(message()),
+        LedgerEvent::MarkFailed { message: message(), job_id: "k".into(), error: error() },
+        LedgerEvent::ResultRefused { message: message(), error: error() },
+        LedgerEvent::Unmarked { message: message(), job_id: "k".into(), error: error() },
+        LedgerEvent::ClaimNotReleased(message()),
+        LedgerEvent::KeptInHand {
+            message: message(),
+            run: run(TYPE, Ending::OutOfResources { reason: error() }),
+        },
+        LedgerEvent::KeptInHand {
+            message: message(),
+            run: run(TYPE, Ending::TargetUnhealthy { reason: error() }),
+        },
+        LedgerEvent::WaitsForLock { message: message(), lock: "account:42".into() },
+        LedgerEvent::Isolated(message()),
         stalled(),
-        Note::Received(0),
-        Note::Received(2),
-        Note::ReceiveFailed { error: error(), retry_in: SECOND },
-        Note::ReceiveOverdue,
-        Note::EmptyAtOnce,
+        LedgerEvent::Received(0),
+        LedgerEvent::Received(2),
+        LedgerEvent::ReceiveFailed { error: error(), retry_in: SECOND },
+        LedgerEvent::ReceiveOverdue,
+        LedgerEvent::EmptyAtOnce,
     ]);
     notes
 }

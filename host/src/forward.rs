@@ -69,7 +69,7 @@ pub fn forward_to(target: &SecretUrl, options: &ForwardOptions) -> Result<Forwar
     let path = options.health.as_deref().map(|path| target.path_check(path)).transpose()?;
     let health = TargetHealth::new(target.shown.clone(), Some(target.connection_check()), path);
     let application = Arc::new(Application { target, health: health.clone(), jobs: JobEndpoint::default() });
-    let router = Router::undecoded(move |context| {
+    let router = Router::passthrough(move |context| {
         let application = Arc::clone(&application);
         async move { application.forward(&context).await }
     });

@@ -9,9 +9,9 @@ use url::Url;
 use axum::extract::State;
 use axum::routing::post;
 use bytes::Bytes;
-use drumline::core::{CancelReason, DeliveryId, Ending, Report, RunControl};
+use drumline::core::{CancelReason, DeliveryId, Ending, RunControl, RunReport};
 use drumline::message::{Attribute, AttributeValue, Intake, Message};
-use drumline::run::{Attempt, Host};
+use drumline::run::{Attempt, RunEnvironment};
 use tokio::net::TcpListener;
 
 #[path = "forward_tests/attributes.rs"]
@@ -21,7 +21,7 @@ mod job_endpoint;
 
 struct NoHost;
 
-impl Host for NoHost {
+impl RunEnvironment for NoHost {
     fn spawn_blocking(&self, _: Box<dyn FnOnce() + Send>) {
         panic!("forwarding blocks nothing");
     }
@@ -75,7 +75,7 @@ impl Application {
     }
 }
 
-async fn run(router: &Router, message: Message, control: RunControl) -> Report {
+async fn run(router: &Router, message: Message, control: RunControl) -> RunReport {
     let attempt = Attempt {
         delivery: DeliveryId::default(),
         queue: "jobs".into(),

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use std::any::Any;
 
-use drumline::core::{Admission, Answer, ClaimRequest, Claimed, DeliveryId};
-use drumline::run::{AttemptInfo, Host, Observer};
+use drumline::core::{ClaimRequest, ClaimResult, Claimed, DeliveryId, MaybeReady};
+use drumline::run::{AttemptInfo, Observer, RunEnvironment};
 use serde_json::value::RawValue;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{self, error::TrySendError};
 
-use crate::books::Books;
+use crate::claims::ClaimStoreClient;
 use crate::drive::input::Input;
 
 /// One runtime on one thread for SQS and the ledgers, and one on threads of its own for handlers: a handler that blocks
@@ -26,7 +26,7 @@ pub fn runtimes() -> std::io::Result<(Runtime, Runtime)> {
 
 /// Runs blocking work on tokio's blocking threads, and lends runs the books and the queue's observer.
 pub(crate) struct TokioHost {
-    pub(crate) books: Option<Books>,
+    pub(crate) claim_store: Option<ClaimStoreClient>,
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) max_receives: Option<NonZeroU32>,
@@ -36,11 +36,11 @@ pub(crate) struct TokioHost {
 
 impl TokioHost {
     /// Passes an input to the loop, at once if there is room, and then answers.
-    fn send<T: Send + 'static>(&self, input: Input, answer: T) -> Answer<'_, T> {
+    fn send<T: Send + 'static>(&self, input: Input, answer: T) -> MaybeReady<'_, T> {
         match self.inputs.try_send(input) {
             // The loop only goes away when the queue is drained.
-            Ok(()) | Err(TrySendError::Closed(_)) => Answer::now(answer),
-            Err(TrySendError::Full(input)) => Answer::later(async move {
+            Ok(()) | Err(TrySendError::Closed(_)) => MaybeReady::now(answer),
+            Err(TrySendError::Full(input)) => MaybeReady::later(async move {
                 drop(self.inputs.send(input).await);
                 answer
             }),
@@ -48,7 +48,7 @@ impl TokioHost {
     }
 }
 
-impl Host for TokioHost {
+impl RunEnvironment for TokioHost {
     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
         tokio::task::spawn_blocking(work);
     }
@@ -57,28 +57,30 @@ impl Host for TokioHost {
         &*self.observer
     }
 
-    fn started(&self, delivery: DeliveryId, job_type: &Arc<str>) -> Answer<'_, Option<Duration>> {
-        let Some(&timeout) = self.handler_timeout_by_type.get(&**job_type) else { return Answer::now(None) };
+    fn started(&self, delivery: DeliveryId, job_type: &Arc<str>) -> MaybeReady<'_, Option<Duration>> {
+        let Some(&timeout) = self.handler_timeout_by_type.get(&**job_type) else {
+            return MaybeReady::now(None);
+        };
         self.send(Input::Typed(delivery, Arc::clone(job_type)), Some(timeout))
     }
 
-    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, String>> {
-        match &self.books {
-            Some(books) => books.claim(request),
-            None => Answer::now(Ok(Admission::Unclaimed)),
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> MaybeReady<'a, Result<ClaimResult, String>> {
+        match &self.claim_store {
+            Some(claim_store) => claim_store.claim(request),
+            None => MaybeReady::now(Ok(ClaimResult::Unclaimed)),
         }
     }
 
-    fn claimed(&self, delivery: DeliveryId, answer: Claimed) -> Answer<'_, ()> {
+    fn claimed(&self, delivery: DeliveryId, answer: Claimed) -> MaybeReady<'_, ()> {
         self.send(Input::Claimed(delivery, answer), ())
     }
 
-    fn sleep(&self, time: Duration, deadline: Instant) -> Answer<'_, bool> {
+    fn sleep(&self, time: Duration, deadline: Instant) -> MaybeReady<'_, bool> {
         let end = tokio::time::Instant::now() + time;
         if end.into_std() > deadline {
-            return Answer::now(false);
+            return MaybeReady::now(false);
         }
-        Answer::later(async move {
+        MaybeReady::later(async move {
             tokio::time::sleep_until(end).await;
             true
         })
@@ -89,12 +91,12 @@ impl Host for TokioHost {
     }
 
     fn checkpoint(&self, attempt: &AttemptInfo, value: Box<RawValue>) {
-        if let Some(books) = &self.books {
-            books.journal().checkpoint(attempt, value);
+        if let Some(claim_store) = &self.claim_store {
+            claim_store.history_writer().checkpoint(attempt, value);
         }
     }
 
     fn extension(&self) -> Option<&(dyn Any + Send + Sync)> {
-        self.books.as_ref().map(|books| books.store().as_any())
+        self.claim_store.as_ref().map(|claim_store| claim_store.store().as_any())
     }
 }

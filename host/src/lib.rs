@@ -1,11 +1,11 @@
 #![doc = include_str!("../README.md")]
 
-mod advice;
 pub mod aws;
 mod batch_report;
-mod books;
+mod claims;
 mod clock;
 mod descriptors;
+mod diagnostics;
 mod drive;
 #[cfg(test)]
 mod every_event;
@@ -15,7 +15,7 @@ mod intake;
 pub mod limits;
 pub mod logging;
 mod logs;
-mod memory;
+mod outcome_cache;
 mod pickup;
 mod policy;
 mod redact;
@@ -31,11 +31,11 @@ mod trace;
 mod unseen;
 mod waits;
 
-pub use advice::{Advice, advise};
 pub use batch_report::BatchReport;
-pub use books::{Books, StoreOutage, StoreSettings};
+pub use claims::{ClaimStoreClient, StoreOutage, StoreSettings};
 pub use descriptors::{check_descriptors, http_connections, raise_descriptor_limit};
-pub use drive::{Driver, Grace, Parts};
+pub use diagnostics::{Diagnostic, diagnose};
+pub use drive::{Driver, DriverConfig, Grace};
 pub use drumline::core::SqsErrorKind;
 pub use drumline::run::{Event, NoopObserver, Observer};
 pub use drumline_store::{SecretText, SecretUrl, variable};
@@ -43,7 +43,7 @@ pub use forward::{Forward, ForwardOptions, forward_to};
 pub use handlers::runtimes;
 pub use intake::{default_scope, intake};
 pub use logs::Logs;
-pub use memory::Memory;
+pub use outcome_cache::SharedOutcomeCache;
 pub use pickup::pickup_delay;
 pub use policy::policy;
 pub use redact::redacted;

@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use drumline::core::{
-    DrainSummary, Duplicate, DuplicateCause, Ending, FailureClass, Note, Outcome, RunFacts,
+    DrainSummary, Duplicate, DuplicateCause, Ending, FailureClass, LedgerEvent, Outcome, RunFacts,
 };
 use drumline::message::{Message, S3_TEST_EVENT_TYPE};
 use drumline::run::{Event, Observer};
 use tracing::{debug, error, info, warn};
 
-use crate::books::Books;
+use crate::claims::ClaimStoreClient;
 use crate::clock::{millis, since_epoch};
 
 /// An observer that logs what happens in a queue. One for each queue, which lasts as long as the process.
@@ -26,18 +26,20 @@ pub struct Logs {
 
 impl Logs {
     /// Logs of a queue whose jobs are kept in these books.
-    pub fn new(books: Option<&Books>) -> Self {
+    pub fn new(claim_store: Option<&ClaimStoreClient>) -> Self {
         Self {
-            worker: books.map(|books| Arc::clone(books.worker())),
+            worker: claim_store.map(|claim_store| Arc::clone(claim_store.worker())),
             refusal_is_logged: AtomicBool::new(false),
         }
     }
 
-    fn note(&self, queue: &str, note: &Note) {
+    fn note(&self, queue: &str, note: &LedgerEvent) {
         match note {
-            Note::Decided { message, outcome, run, .. } => decided(queue, message, outcome, run.as_ref()),
-            Note::Settled(message) => debug!(queue, message_id = &*message.id, "settled"),
-            Note::Unsettled { message, error } => {
+            LedgerEvent::Decided { message, outcome, run, .. } => {
+                decided(queue, message, outcome, run.as_ref())
+            }
+            LedgerEvent::Settled(message) => debug!(queue, message_id = &*message.id, "settled"),
+            LedgerEvent::Unsettled { message, error } => {
                 warn!(
                     queue,
                     message_id = &*message.id,
@@ -45,7 +47,7 @@ impl Logs {
                     "SQS did not confirm the outcome: the message comes back"
                 );
             }
-            Note::Refused { message, error } => {
+            LedgerEvent::Refused { message, error } => {
                 // Every failure of a function without the permission would say it again.
                 if !self.refusal_is_logged.swap(true, Ordering::Relaxed) {
                     error!(
@@ -58,10 +60,10 @@ impl Logs {
                     );
                 }
             }
-            Note::CallFailed { message, error } => {
+            LedgerEvent::CallFailed { message, error } => {
                 warn!(queue, message_id = &*message.id, error, "a call failed, trying again");
             }
-            Note::Deduplicated { message, done_at } => {
+            LedgerEvent::Deduplicated { message, done_at } => {
                 let cause = DuplicateCause::Redelivered;
                 info!(
                     queue,
@@ -74,32 +76,34 @@ impl Logs {
                     "already done: deleted without a run"
                 );
             }
-            Note::ReceivedAgain(message) => {
+            LedgerEvent::ReceivedAgain(message) => {
                 info!(queue, message_id = &*message.id, "received again while in hand");
             }
-            Note::Moved(message) => warn!(queue, message_id = &*message.id, "copied to the DLQ"),
-            Note::NoDeadLetterQueue(message) => error!(
+            LedgerEvent::Moved(message) => warn!(queue, message_id = &*message.id, "copied to the DLQ"),
+            LedgerEvent::NoDeadLetterQueue(message) => error!(
                 queue,
                 message_id = &*message.id,
                 "a permanent failure has no DLQ to go to, so it stays in the queue and comes back until it expires: \
                  give the queue a redrive policy"
             ),
-            Note::Renewed(count) => debug!(queue, count, "renewed leases"),
-            Note::RenewalFailed { message, error } => {
+            LedgerEvent::Renewed(count) => debug!(queue, count, "renewed leases"),
+            LedgerEvent::RenewalFailed { message, error } => {
                 warn!(queue, message_id = &*message.id, error, "a lease could not be renewed");
             }
-            Note::LeaseLost(_)
-            | Note::ClaimRenewalFailed { .. }
-            | Note::ClaimLost(_)
-            | Note::Stalled { .. }
-            | Note::Isolated(_)
-            | Note::RunsUnclaimed(_)
-            | Note::MarkFailed { .. }
-            | Note::ResultRefused { .. }
-            | Note::Unmarked { .. }
-            | Note::ClaimNotReleased(_) => claims::log(queue, note),
+            LedgerEvent::LeaseLost(_)
+            | LedgerEvent::ClaimRenewalFailed { .. }
+            | LedgerEvent::ClaimLost(_)
+            | LedgerEvent::Stalled { .. }
+            | LedgerEvent::Isolated(_)
+            | LedgerEvent::RunsUnclaimed(_)
+            | LedgerEvent::MarkFailed { .. }
+            | LedgerEvent::ResultRefused { .. }
+            | LedgerEvent::Unmarked { .. }
+            | LedgerEvent::ClaimNotReleased(_) => claims::log(queue, note),
             // The target's trouble is logged once, and not for each message.
-            Note::KeptInHand { message, run } if matches!(run.ending, Ending::TargetUnhealthy { .. }) => {
+            LedgerEvent::KeptInHand { message, run }
+                if matches!(run.ending, Ending::TargetUnhealthy { .. }) =>
+            {
                 let (job_type, reason) = (run.job_type.as_deref(), run.ending.reason());
                 debug!(
                     queue,
@@ -109,7 +113,7 @@ impl Logs {
                     "target unhealthy: kept in hand"
                 );
             }
-            Note::KeptInHand { message, run } => warn!(
+            LedgerEvent::KeptInHand { message, run } => warn!(
                 queue,
                 message_id = &*message.id,
                 "type" = run.job_type.as_deref(),
@@ -117,15 +121,15 @@ impl Logs {
                 reason = run.ending.reason(),
                 "out of resources: kept in hand"
             ),
-            Note::WaitsForLock { message, lock } => {
+            LedgerEvent::WaitsForLock { message, lock } => {
                 info!(queue, message_id = &*message.id, lock = &**lock, "waiting for lock");
             }
-            Note::Received(_)
-            | Note::EmptyAtOnce
-            | Note::ReceiveFailed { .. }
-            | Note::Paused(_)
-            | Note::Resumed { .. }
-            | Note::ReceiveOverdue => receiving::log(queue, note),
+            LedgerEvent::Received(_)
+            | LedgerEvent::EmptyAtOnce
+            | LedgerEvent::ReceiveFailed { .. }
+            | LedgerEvent::Paused(_)
+            | LedgerEvent::Resumed { .. }
+            | LedgerEvent::ReceiveOverdue => receiving::log(queue, note),
             // A test has every note logged under a text of its own.
             note => debug!(queue, ?note, "note without a text"),
         }
@@ -163,7 +167,7 @@ fn drained(queue: &str, summary: DrainSummary) {
 
 fn decided(queue: &str, message: &Message, outcome: &Outcome, run: Option<&RunFacts>) {
     let job_type = run.and_then(RunFacts::job_type);
-    let known_before = run.is_none_or(|run| matches!(run.ending, Ending::Condemned { .. }));
+    let known_before = run.is_none_or(|run| matches!(run.ending, Ending::FailedPermanently { .. }));
     let message_id = &*message.id;
     let job_id = run.and_then(|run| run.identity.as_ref()).map(|identity| &**identity.job_id());
     let attempt = run.map(|run| run.attempt);
@@ -180,7 +184,7 @@ fn decided(queue: &str, message: &Message, outcome: &Outcome, run: Option<&RunFa
             info!(queue, message_id, "S3 test event: deleted");
         }
         Outcome::Ack => debug!(queue, message_id, job_id, "type" = job_type, attempt, took_secs, "done"),
-        Outcome::RetryAfter(_) | Outcome::Release | Outcome::LeaseLost
+        Outcome::RetryAfter(_) | Outcome::Requeue | Outcome::LeaseLost
             if run.is_some_and(|run| run.last_attempt) =>
         {
             error!(
@@ -200,7 +204,7 @@ fn decided(queue: &str, message: &Message, outcome: &Outcome, run: Option<&RunFa
         Outcome::RetryAfter(delay) => {
             let retry_in_secs = delay.as_secs_f64();
             let text = match ending {
-                Some(Ending::Held { .. }) => {
+                Some(Ending::Busy { .. }) => {
                     info!(
                         queue,
                         message_id,
@@ -258,7 +262,7 @@ fn decided(queue: &str, message: &Message, outcome: &Outcome, run: Option<&RunFa
                 "failed for good"
             );
         }
-        Outcome::Release => info!(queue, message_id, job_id, "type" = job_type, attempt, "given back"),
+        Outcome::Requeue => info!(queue, message_id, job_id, "type" = job_type, attempt, "given back"),
         Outcome::LeaseLost => {
             warn!(queue, message_id, job_id, "type" = job_type, attempt, took_secs, "left alone");
         }

@@ -5,14 +5,14 @@ use std::time::Duration;
 use drumline::core::{DeadLetterPath, MAX_VISIBILITY, Policy, Polling};
 
 use crate::aws::{QueueFacts, is_fifo};
-use crate::books::StoreOutage;
+use crate::claims::StoreOutage;
 use crate::retries::{retries_by_type, retry_limits};
 use crate::settings::{PermanentFailures, QueueSettings};
 
 /// The policy of the queue called `name`, whose claims are in a store with this policy for its outages.
 ///
 /// Without `facts`, leases are taken to outlast everything unless the settings say how long they are, and the queue to
-/// have a DLQ: a host that has not asked finds out later, with [`Ledger::lease_is`](drumline::core::Ledger::lease_is). The waits of
+/// have a DLQ: a host that has not asked finds out later, with [`Ledger::set_lease`](drumline::core::Ledger::set_lease). The waits of
 /// `auto` are fitted to what is known.
 pub fn policy(
     name: &str,

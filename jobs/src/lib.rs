@@ -83,7 +83,7 @@ mod deep_tests {
                 let ending =
                     testing::attempt(&router, body, 1, Arc::default(), drumline::core::RunControl::new())
                         .await;
-                assert!(matches!(ending, Ending::Undecodable { .. }), "{job_type}: {ending:?}");
+                assert!(matches!(ending, Ending::InvalidPayload { .. }), "{job_type}: {ending:?}");
             }
         }
     }

@@ -102,7 +102,7 @@ impl ReportGenerator {
                 }
             };
             tally = ctx.blocking(move || tally.read(&piece).map(|()| tally)).await?;
-            tell(ctx, &source, &tally);
+            report_progress(ctx, &source, &tally);
             if kept_at.elapsed() >= KEEP_EVERY {
                 keep(ctx, &source, &tally)?;
                 kept_at = Instant::now();
@@ -130,7 +130,7 @@ fn result(csv: &Target, html: &Target, summary: &Summary) -> Value {
 
 /// Tells how many records are done. How many there are is only known at the end; until then it is estimated from the
 /// bytes, as if all records were as long as those so far.
-fn tell(ctx: &Context, source: &Stream, tally: &Tally) {
+fn report_progress(ctx: &Context, source: &Stream, tally: &Tally) {
     let (done, offset) = (tally.summary.records, u128::from(tally.offset()));
     let size = source.size().map_or(offset, u128::from).max(offset);
     let total = u128::from(done) * size / offset.max(1);

@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use drumline::core::{
-    Admission, Answer, Claim, ClaimRequest, DeliveryId, Ending, Grant, PriorRun, Report, RunControl,
+    Claim, ClaimRequest, ClaimResult, DeliveryId, Ending, Grant, MaybeReady, PriorRun, RunControl, RunReport,
 };
 use drumline::message::{Intake, Message};
-use drumline::run::{Attempt, AttemptInfo, Event, Host, Observer};
+use drumline::run::{Attempt, AttemptInfo, Event, Observer, RunEnvironment};
 use drumline::{Context, Router};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -54,7 +54,7 @@ impl TestHost {
     }
 
     /// Marks a job as done, as the ledger asks for it.
-    fn mark(&self, report: &Report) {
+    fn mark(&self, report: &RunReport) {
         if report.ending == Ending::Done {
             let result = report.result.as_ref().map(|result| result.0.get().to_owned());
             *self.result.lock().unwrap() = result.map(|result| RawValue::from_string(result).unwrap());
@@ -64,7 +64,7 @@ impl TestHost {
     }
 }
 
-impl Host for TestHost {
+impl RunEnvironment for TestHost {
     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
         tokio::task::spawn_blocking(work);
     }
@@ -73,10 +73,10 @@ impl Host for TestHost {
         self
     }
 
-    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, String>> {
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> MaybeReady<'a, Result<ClaimResult, String>> {
         self.claims.lock().unwrap().push((request.identity.id().to_string(), request.lock.clone()));
         if self.done.lock().unwrap().contains(request.identity.key()) {
-            return Answer::now(Ok(Admission::Done(Box::new(PriorRun {
+            return MaybeReady::now(Ok(ClaimResult::Done(Box::new(PriorRun {
                 result: self.result.lock().unwrap().clone(),
                 job_id: request.identity.job_id().to_string(),
                 message_id: request.message_id.to_string(),
@@ -88,7 +88,7 @@ impl Host for TestHost {
         let claim = Claim {
             identity: Arc::clone(&request.identity),
             owner: "test".into(),
-            counter: 1,
+            fencing_token: 1,
             lock: request.lock.clone().map(|lock| (lock, 1)),
         };
         let grant = Grant {
@@ -97,7 +97,7 @@ impl Host for TestHost {
             attempt: NonZeroU32::new(request.receive_count).unwrap_or(NonZeroU32::MIN),
             checkpoint: self.checkpoint.lock().unwrap().clone(),
         };
-        Answer::now(Ok(Admission::Granted(grant)))
+        MaybeReady::now(Ok(ClaimResult::Granted(grant)))
     }
 
     fn checkpoint(&self, _: &AttemptInfo, value: Box<RawValue>) {
@@ -157,9 +157,9 @@ async fn report(
     router: &Router,
     body: String,
     number: u32,
-    host: Arc<impl Host>,
+    host: Arc<impl RunEnvironment>,
     control: RunControl,
-) -> Report {
+) -> RunReport {
     let message = Message { id: "m-1".into(), body, receive_count: number, ..Message::default() };
     let attempt = Attempt {
         delivery: DeliveryId::default(),
@@ -181,14 +181,14 @@ async fn report(
 #[derive(Default)]
 struct Refusal(Mutex<Option<ClaimRequest>>);
 
-impl Host for Refusal {
+impl RunEnvironment for Refusal {
     fn spawn_blocking(&self, _: Box<dyn FnOnce() + Send>) {
         panic!("no handler runs without its claim");
     }
 
-    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, String>> {
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> MaybeReady<'a, Result<ClaimResult, String>> {
         *self.0.lock().unwrap() = Some(request.clone());
-        Answer::now(Ok(Admission::Held(Duration::from_secs(1))))
+        MaybeReady::now(Ok(ClaimResult::Busy(Duration::from_secs(1))))
     }
 }
 
@@ -221,6 +221,6 @@ where
     Fut: Future<Output = Result<(), drumline::Failure>> + Send + 'static,
 {
     let body = Mutex::new(Some(body));
-    let router = Router::undecoded(move |ctx| body.lock().unwrap().take().unwrap()(ctx));
+    let router = Router::passthrough(move |ctx| body.lock().unwrap().take().unwrap()(ctx));
     attempt(&router, String::new(), 1, Arc::<TestHost>::default(), control).await
 }

@@ -52,10 +52,10 @@ impl App {
     pub fn main(self) -> ExitCode {
         let (io, handlers) = match runtimes() {
             Ok(runtimes) => runtimes,
-            Err(error) => return say(&error.to_string(), 1),
+            Err(error) => return eprint_error(&error.to_string(), 1),
         };
         if variable("AWS_LAMBDA_RUNTIME_API").is_none() {
-            return say(
+            return eprint_error(
                 "AWS_LAMBDA_RUNTIME_API is not set: this program is started by Lambda, as a function's bootstrap. \
                  To consume a queue elsewhere use `drumline run`",
                 USAGE,
@@ -97,7 +97,7 @@ impl App {
         handlers.shutdown_background();
         match result {
             Ok(()) => ExitCode::SUCCESS,
-            Err(text) => say(&text, 1),
+            Err(text) => eprint_error(&text, 1),
         }
     }
 }
@@ -107,7 +107,7 @@ async fn refuse(kind: &str, text: &str) -> ExitCode {
     if let Err(error) = post_init_error(kind, text).await {
         warn!(error, "Lambda could not be told");
     }
-    say(text, USAGE)
+    eprint_error(text, USAGE)
 }
 
 async fn post_init_error(kind: &str, text: &str) -> Result<(), String> {
@@ -124,7 +124,7 @@ async fn post_init_error(kind: &str, text: &str) -> Result<(), String> {
 }
 
 #[allow(clippy::print_stderr, reason = "the last word of a program whose log may not be set up")]
-fn say(text: &str, status: u8) -> ExitCode {
+fn eprint_error(text: &str, status: u8) -> ExitCode {
     eprintln!("drumline-lambda: {text}");
     ExitCode::from(status)
 }

@@ -9,7 +9,9 @@ use drumline::core::{Acknowledge, InvalidPolicy, Ledger, Policy};
 use drumline::message::Message;
 use drumline::run::Observer;
 use drumline_runtime::aws::QueueFacts;
-use drumline_runtime::{BatchReport, Books, Driver, FifoStop, Grace, Parts, Queue, StoreOutage, policy};
+use drumline_runtime::{
+    BatchReport, ClaimStoreClient, Driver, DriverConfig, FifoStop, Grace, Queue, StoreOutage, policy,
+};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tracing::error;
@@ -26,17 +28,17 @@ const LOOK_FOR_DEAD_LETTERS: Duration = Duration::from_secs(1);
 
 /// What batches of a function have in common.
 #[derive(Clone)]
-pub(crate) struct Common {
+pub(crate) struct BatchContext {
     pub(crate) router: Arc<Router>,
     pub(crate) handlers: Handle,
     pub(crate) fifo_stop: FifoStop,
-    pub(crate) books: Books,
+    pub(crate) claim_store: ClaimStoreClient,
     pub(crate) store_outage: StoreOutage,
 }
 
 /// A queue's part of an invocation.
 pub(crate) struct Batch {
-    pub(crate) common: Common,
+    pub(crate) common: BatchContext,
     pub(crate) queue: Arc<KnownQueue>,
     /// The observer of this invocation's part in the queue.
     pub(crate) observer: Arc<dyn Observer>,
@@ -58,7 +60,7 @@ impl Batch {
             policy.confirm_within = CONFIRM_BY_SILENT_QUEUE;
         }
         let past = self.queue.memory.about(messages.iter().map(|message| &*message.id));
-        let mut driver = Driver::new(Parts {
+        let mut driver = Driver::new(DriverConfig {
             name: Arc::clone(&self.queue.name),
             intake: Arc::clone(&self.queue.intake),
             ledger: Ledger::recalling(batch_policy(policy, self.common.fifo_stop), past)?,
@@ -66,19 +68,19 @@ impl Batch {
             router: Arc::clone(&self.common.router),
             observer: Arc::clone(&self.observer),
             status: Arc::clone(&self.queue.status),
-            books: Some(self.common.books.clone()),
+            claim_store: Some(self.common.claim_store.clone()),
             handlers: self.common.handlers.clone(),
         });
         driver.remember_in(self.queue.memory.clone());
         if let Some(lease) = self.queue.lease(Arc::clone(&self.observer)) {
-            driver.learn_lease(lease);
+            driver.resolve_lease(lease);
         }
         let report = run_batch(&mut driver, messages, drain_at, end_at).await;
         if report.failed_permanently {
             self.look_for_dead_letters().await;
         }
         // A process that has answered is frozen, and what it was writing with it.
-        self.common.books.settle(end_at.saturating_duration_since(Instant::now())).await;
+        self.common.claim_store.settle(end_at.saturating_duration_since(Instant::now())).await;
         Ok(report.deletable)
     }
 

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use drumline::core::{Note, RunFacts};
+use drumline::core::{LedgerEvent, RunFacts};
 use drumline::run::{Event, Observer};
 use drumline_runtime::pickup_delay;
 use serde_json::{Map, Value, json};
@@ -30,8 +30,8 @@ pub(crate) struct Emf(Mutex<BTreeMap<(&'static str, Labels), Vec<f64>>>);
 
 impl Emf {
     /// Counts for one queue.
-    pub(crate) fn of_queue(self: &Arc<Self>, queue: &str) -> OfQueue {
-        OfQueue { queue: queue.to_owned(), emf: Arc::clone(self) }
+    pub(crate) fn for_queue(self: &Arc<Self>, queue: &str) -> QueueMetrics {
+        QueueMetrics { queue: queue.to_owned(), emf: Arc::clone(self) }
     }
 
     /// Takes over all counts of `other`, which is empty then.
@@ -131,7 +131,7 @@ impl Line {
 }
 
 /// The metrics of one queue.
-pub(crate) struct OfQueue {
+pub(crate) struct QueueMetrics {
     queue: String,
     emf: Arc<Emf>,
 }
@@ -157,14 +157,14 @@ fn labels<const N: usize>(labels: [(&'static str, &str); N]) -> Labels {
     labels.into_iter().map(|(label, value)| (label, value.to_owned())).collect()
 }
 
-impl OfQueue {
+impl QueueMetrics {
     fn labels<const N: usize>(&self, more: [(&'static str, &str); N]) -> Labels {
         let mut labels = labels(more);
         labels.insert("queue", self.queue.clone());
         labels
     }
 
-    fn note(&self, note: &Note) {
+    fn note(&self, note: &LedgerEvent) {
         if let Some((job_type, outcome)) = note.counted_outcome() {
             let labels = self.labels([("type", job_type.unwrap_or(UNKNOWN)), ("outcome", outcome.label())]);
             self.emf.add("drumline_jobs_total", labels, 1.0);
@@ -176,16 +176,16 @@ impl OfQueue {
             let labels = self.labels([("type", job_type.unwrap_or(UNKNOWN)), ("cause", cause.label())]);
             self.emf.add("drumline_deduplicated_total", labels, 1.0);
         }
-        if let Note::Stalled { claim, .. } = note {
+        if let LedgerEvent::Stalled { claim, .. } = note {
             let labels = self.labels([("type", claim.identity.job_type())]);
             self.emf.add("drumline_jobs_stalled_total", labels, 1.0);
         }
         match *note {
-            Note::Renewed(count) => self.renewals(count, "ok"),
-            Note::RenewalFailed { .. } => self.renewals(1, "failed"),
-            Note::LeaseLost(_) => self.emf.add("drumline_leases_lost_total", self.labels([]), 1.0),
-            Note::ClaimLost(_) => self.emf.add("drumline_claims_lost_total", self.labels([]), 1.0),
-            Note::Unmarked { .. } => self.emf.add("drumline_unmarked_total", self.labels([]), 1.0),
+            LedgerEvent::Renewed(count) => self.renewals(count, "ok"),
+            LedgerEvent::RenewalFailed { .. } => self.renewals(1, "failed"),
+            LedgerEvent::LeaseLost(_) => self.emf.add("drumline_leases_lost_total", self.labels([]), 1.0),
+            LedgerEvent::ClaimLost(_) => self.emf.add("drumline_claims_lost_total", self.labels([]), 1.0),
+            LedgerEvent::Unmarked { .. } => self.emf.add("drumline_unmarked_total", self.labels([]), 1.0),
             _ => {}
         }
     }
@@ -206,7 +206,7 @@ impl OfQueue {
     }
 }
 
-impl Observer for OfQueue {
+impl Observer for QueueMetrics {
     fn observe(&self, event: &Event<'_>) {
         match *event {
             Event::RunStarted { attempt } => {

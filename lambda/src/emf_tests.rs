@@ -7,14 +7,14 @@ use crate::every_event::{QUEUE, emit_a_run, emit_decided, emit_every_event};
 
 const NOW: Duration = Duration::from_millis(1_800_000_000_123);
 
-fn of_queue(emf: &Arc<Emf>) -> Arc<dyn Observer> {
-    Arc::new(emf.of_queue(QUEUE))
+fn for_queue(emf: &Arc<Emf>) -> Arc<dyn Observer> {
+    Arc::new(emf.for_queue(QUEUE))
 }
 
 #[test]
 fn a_common_batch_is_one_line() {
     let emf = Arc::new(Emf::default());
-    let queue = of_queue(&emf);
+    let queue = for_queue(&emf);
     for _ in 0..2 {
         emit_a_run(&queue, Ok(()));
         emit_decided(&queue, "a.b", Outcome::Ack, Ending::Done);
@@ -42,7 +42,7 @@ fn a_common_batch_is_one_line() {
 #[test]
 fn labels_that_differ_are_on_lines_of_their_own() {
     let emf = Arc::new(Emf::default());
-    let queue = of_queue(&emf);
+    let queue = for_queue(&emf);
     emit_decided(&queue, "a", Outcome::Ack, Ending::Done);
     let panicked = Ending::Panicked { reason: "!".to_owned() };
     emit_decided(&queue, "b", Outcome::RetryAfter(Duration::ZERO), panicked);
@@ -64,7 +64,7 @@ fn labels_that_differ_are_on_lines_of_their_own() {
 fn a_line_holds_a_hundred_values() {
     let emf = Arc::new(Emf::default());
     for _ in 0..250 {
-        emit_decided(&of_queue(&emf), "a", Outcome::Ack, Ending::Done);
+        emit_decided(&for_queue(&emf), "a", Outcome::Ack, Ending::Done);
     }
     let counts: Vec<usize> = emf
         .lines(NOW)
@@ -129,7 +129,7 @@ fn the_counts_of_the_process_are_written_once() {
 #[test]
 fn every_event_is_counted_once_by_the_queue_and_by_the_process() {
     let (emf, process) = (Arc::new(Emf::default()), Arc::new(Emf::default()));
-    emit_every_event(&of_queue(&emf));
+    emit_every_event(&for_queue(&emf));
     emit_every_event(&(Arc::clone(&process) as Arc<dyn Observer>));
     for emf in [&emf, &process] {
         let store = counts(emf, "drumline_store_requests_total");
@@ -146,6 +146,6 @@ fn every_event_is_counted_once_by_the_queue_and_by_the_process() {
 #[test]
 fn a_run_that_fails_is_counted_when_the_ledger_decides() {
     let emf = Arc::new(Emf::default());
-    emit_a_run(&of_queue(&emf), Err(Failure::retry("later")));
+    emit_a_run(&for_queue(&emf), Err(Failure::retry("later")));
     assert!(counts(&emf, "drumline_failures_total").is_empty());
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::batch::{Batch, Common};
+use crate::batch::{Batch, BatchContext};
 use crate::deadline::Deadline;
 use crate::emf::Emf;
 use crate::event::{Event, Record};
@@ -17,7 +17,7 @@ use drumline::Router;
 use drumline::message::Message;
 use drumline::run::{InvalidRouter, NoopObserver, Observer};
 use drumline_runtime::aws::is_fifo;
-use drumline_runtime::{AllFailed, Books, Logs, Settings, default_scope, intake};
+use drumline_runtime::{AllFailed, ClaimStoreClient, Logs, Settings, default_scope, intake};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tracing::{Instrument, error, info_span};
@@ -35,7 +35,7 @@ const MAX_QUEUES: usize = 100;
 /// of them.
 pub struct Function {
     settings: Settings,
-    common: Common,
+    common: BatchContext,
     queues: Mutex<HashMap<String, Arc<KnownQueue>>>,
     /// Counts of the process, such as requests to the store: written with those of the next invocation that ends.
     of_process: Arc<Emf>,
@@ -77,10 +77,15 @@ impl Function {
         let of_process = Arc::new(Emf::default());
         let observer =
             if settings.emf { Arc::clone(&of_process) as Arc<dyn Observer> } else { Arc::new(NoopObserver) };
-        let books = Books::open_lazily(&settings.store, observer, handlers.clone());
+        let claim_store = ClaimStoreClient::open_lazily(&settings.store, observer, handlers.clone());
         let store_outage = settings.store.outage;
-        let common =
-            Common { router: Arc::new(router), handlers, fifo_stop: settings.fifo_stop, books, store_outage };
+        let common = BatchContext {
+            router: Arc::new(router),
+            handlers,
+            fifo_stop: settings.fifo_stop,
+            claim_store,
+            store_outage,
+        };
         Self { settings, common, queues: Mutex::default(), of_process, is_cold: AtomicBool::new(true) }
     }
 
@@ -137,10 +142,10 @@ impl Function {
         time: Time,
         emf: &Arc<Emf>,
     ) -> Result<Response, InvocationError> {
-        let (named, nameless): (Vec<_>, Vec<_>) =
+        let (named, without_message_id): (Vec<_>, Vec<_>) =
             records.into_iter().partition(|record| !record.message.id.is_empty());
         // Before anything else, since their failure can only be told by failing the invocation.
-        for (arn, messages) in by_queue(nameless) {
+        for (arn, messages) in by_queue(without_message_id) {
             self.run_nameless(arn.as_deref(), messages, time, emf).await?;
         }
         let ids = distinct_ids(&named);
@@ -196,7 +201,7 @@ impl Function {
         emf: &Arc<Emf>,
     ) -> Result<HashSet<Arc<str>>, InvocationError> {
         let queue = self.queue(arn);
-        let metrics: Arc<dyn Observer> = Arc::new(emf.of_queue(&queue.name));
+        let metrics: Arc<dyn Observer> = Arc::new(emf.for_queue(&queue.name));
         let logs = Arc::clone(&queue.logs) as Arc<dyn Observer>;
         let observer = Arc::new(if self.settings.emf { vec![metrics, logs] } else { vec![logs] });
         let Time { begun, deadline } = time;
@@ -220,12 +225,12 @@ impl Function {
         let source = Source::of_arn(arn);
         let reachable = source.is_some();
         let source = source.unwrap_or_else(Source::unknown);
-        let settings = self.settings.of_queue(&source.url).with_types_of(&self.common.router);
+        let settings = self.settings.for_queue(&source.url).with_types_of(&self.common.router);
         // The ARN is the same text that SQS reports to a consumer.
         let arn_of_queue = reachable.then_some(arn);
         let scope = default_scope(&settings, arn_of_queue, None).unwrap_or_else(|_| UNKNOWN_SCOPE.into());
         let intake = intake(&settings, scope, self.settings.legacy_records);
-        let logs = Arc::new(Logs::new(Some(&self.common.books)));
+        let logs = Arc::new(Logs::new(Some(&self.common.claim_store)));
         let queue = KnownQueue::new(Arc::from(source.name), settings, Arc::new(intake), logs, reachable);
         let queue = Arc::new(queue);
         queues.insert(arn.to_owned(), Arc::clone(&queue));

@@ -7,7 +7,7 @@ use drumline::core::{Action, CallError, Replies, SqsErrorKind};
 use drumline::message::{Intake, Message};
 use drumline::run::Observer;
 use drumline_runtime::aws::{AwsQueue, QueueFacts, connect};
-use drumline_runtime::{BoxFuture, Logs, Memory, Queue, QueueSettings, QueueStatus, SqsError};
+use drumline_runtime::{BoxFuture, Logs, Queue, QueueSettings, QueueStatus, SharedOutcomeCache, SqsError};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use tracing::warn;
@@ -33,7 +33,7 @@ pub(crate) struct KnownQueue {
     pub(crate) settings: QueueSettings,
     pub(crate) intake: Arc<Intake>,
     pub(crate) status: Arc<QueueStatus>,
-    pub(crate) memory: Memory,
+    pub(crate) memory: SharedOutcomeCache,
     /// Kept, since some lines are logged once only.
     pub(crate) logs: Arc<Logs>,
     reachable: bool,
@@ -56,7 +56,7 @@ impl KnownQueue {
             settings,
             intake,
             status: Arc::default(),
-            memory: Memory::default(),
+            memory: SharedOutcomeCache::default(),
             logs,
             reachable,
             aws: OnceCell::new(),

@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::memory::MemoryStore;
 use crate::open::{Location, OpenError};
-use crate::store::{Keep, Store};
+use crate::store::{Retention, Store};
 
 impl FromStr for Location {
     type Err = OpenError;
@@ -67,7 +67,11 @@ fn dynamodb(_: &Url) -> Result<Location, String> {
 /// It asks the store whether it answers, and returns when it has: after one connection and a few round trips, usually
 /// some milliseconds, or with [`OpenError::Unavailable`] after a few seconds. A store that is opened connects by itself
 /// again whenever it has to.
-pub async fn open(location: &Location, owner: Arc<str>, keep: Keep) -> Result<Arc<dyn Store>, OpenError> {
+pub async fn open(
+    location: &Location,
+    owner: Arc<str>,
+    keep: Retention,
+) -> Result<Arc<dyn Store>, OpenError> {
     match location {
         Location::Memory => Ok(Arc::new(MemoryStore::new(owner, keep))),
         #[cfg(feature = "redis")]
@@ -95,7 +99,7 @@ pub async fn reach(location: &Location) -> Result<(), OpenError> {
         return crate::postgres::PostgresStore::reach(server.expose()).await;
     }
     // The owner's name marks claims, and this claims nothing.
-    open(location, Arc::from("drumline"), Keep::default()).await.map(drop)
+    open(location, Arc::from("drumline"), Retention::default()).await.map(drop)
 }
 
 #[cfg(test)]

@@ -15,11 +15,11 @@
 //!
 //! | `id` | Holds |
 //! | --- | --- |
-//! | `job#KEY` | `status` (INPROGRESS or COMPLETED), `in_progress_expiration` (ms; 0 once surrendered), `expiration` (s), `data` (the result), `validation` (the payload's hash), `finished_at` (ms), `owner`, `counter`, `job_id`, `scope`, `job_type`, `source`, `queue`, `message_id`, `attempts`, `verdict`, `dead` (1 after the message's last attempt), `checkpoint`, `nonce`, `lock_counter` |
+//! | `job#KEY` | `status` (INPROGRESS or COMPLETED), `in_progress_expiration` (ms; 0 once surrendered), `expiration` (s), `data` (the result), `validation` (the payload's hash), `finished_at` (ms), `owner`, `fencing_token`, `job_id`, `scope`, `job_type`, `source`, `queue`, `message_id`, `attempts`, `failure_reason`, `dead` (1 after the message's last attempt), `checkpoint`, `nonce`, `lock_token` |
 //! | `job-progress#KEY` | `data` |
 //! | `job-attempts#KEY` | `attempts`, the oldest first |
 //! | `jobs#JOBID` | `keys` of a job id, a set of at most 20 |
-//! | `lock#NAME` | `owner`, `counter`, `in_progress_expiration`, `expiration` |
+//! | `lock#NAME` | `owner`, `fencing_token`, `in_progress_expiration`, `expiration` |
 //!
 //! `KEY` is the key of an identity. Version 0.1 kept claims under `claim#KEY`, `alias#JOBID`, `progress#JOBID` and
 //! `attempts#JOBID`, whose names a producer could choose: those are read, and never written. It has the same locks.
@@ -64,7 +64,7 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::types::AttributeValue;
-use drumline::core::{Admission, Answer, Claim, ClaimRequest, Held, Surrender};
+use drumline::core::{Claim, ClaimRequest, ClaimResult, MaybeReady, Ownership, ReleaseClaim};
 use drumline::message::Identity;
 use serde_json::value::RawValue;
 
@@ -74,7 +74,7 @@ use self::table::{Failure, Table};
 use crate::matches::{add_old, in_order};
 use crate::open::OpenError;
 use crate::record::{AttemptRecord, JobRecord, MAX_ATTEMPTS_KEPT, ProgressRecord};
-use crate::store::{Keep, Store, StoreError, to_json};
+use crate::store::{Retention, Store, StoreError, to_json};
 
 pub use aws_sdk_dynamodb;
 
@@ -85,7 +85,7 @@ pub(crate) use self::client::location;
 pub struct DynamoStore {
     table: Table,
     owner: Arc<str>,
-    keep: Keep,
+    keep: Retention,
 }
 
 impl DynamoStore {
@@ -94,7 +94,7 @@ impl DynamoStore {
         table: &str,
         region: Option<String>,
         owner: Arc<str>,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<Self, OpenError> {
         let config = client::config(region).await.map_err(OpenError::Url)?;
         Self::with_config(&config, table, owner, keep).await
@@ -105,7 +105,7 @@ impl DynamoStore {
         config: &SdkConfig,
         table: &str,
         owner: Arc<str>,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<Self, OpenError> {
         let store = Self { table: Table::new(client::client(config), table.to_owned()), owner, keep };
         store.ping().await.map_err(OpenError::Unavailable)?;
@@ -117,7 +117,7 @@ impl DynamoStore {
         Change::of(Id::Job(claim.identity.key()))
             .only_if("status", "=", string(INPROGRESS))
             .only_if("owner", "=", string(&claim.owner))
-            .only_if("counter", "=", number(claim.counter))
+            .only_if("counter", "=", number(claim.fencing_token))
             // It was not surrendered.
             .only_if("in_progress_expiration", "<>", number(0))
             .only_if("expiration", ">", number(items::now_ms() / 1000))
@@ -125,11 +125,11 @@ impl DynamoStore {
 
     /// A change of the item of a claim's lock, if that is still its own.
     fn lock_under(claim: &Claim) -> Option<Change> {
-        let (name, counter) = claim.lock.as_ref()?;
+        let (name, fencing_token) = claim.lock.as_ref()?;
         Some(Change::of(Id::Lock(name)).only_if("owner", "=", string(&claim.owner)).only_if(
             "counter",
             "=",
-            number(*counter),
+            number(*fencing_token),
         ))
     }
 
@@ -140,16 +140,20 @@ impl DynamoStore {
     }
 
     /// Whether a write has happened, or had happened before: `before` is how the claim's item then looks.
-    fn held(claim: &Claim, written: &Result<(), Vec<Failure>>, before: impl FnOnce(&Item) -> bool) -> Held {
+    fn held(
+        claim: &Claim,
+        written: &Result<(), Vec<Failure>>,
+        before: impl FnOnce(&Item) -> bool,
+    ) -> Ownership {
         match written {
-            Ok(()) => Held::Ours,
+            Ok(()) => Ownership::Kept,
             Err(failures) => match failures.first() {
                 Some(Failure::Unmet(Some(item)))
                     if item.is_of(claim) && !item.is_expired(items::now_ms()) && before(item) =>
                 {
-                    Held::Ours
+                    Ownership::Kept
                 }
-                _ => Held::Lost,
+                _ => Ownership::Lost,
             },
         }
     }
@@ -211,12 +215,16 @@ impl DynamoStore {
 }
 
 impl Store for DynamoStore {
-    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, StoreError>> {
-        Answer::later(asking::claim(&self.table, request, &self.owner, self.keep))
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> MaybeReady<'a, Result<ClaimResult, StoreError>> {
+        MaybeReady::later(asking::claim(&self.table, request, &self.owner, self.keep))
     }
 
-    fn renew<'a>(&'a self, claim: &'a Claim, length: Duration) -> Answer<'a, Result<Held, StoreError>> {
-        Answer::later(async move {
+    fn renew<'a>(
+        &'a self,
+        claim: &'a Claim,
+        length: Duration,
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        MaybeReady::later(async move {
             let now = items::now_ms();
             let until = number(items::after(now, length));
             let expiration = number(items::expiration(now, length + self.keep.history));
@@ -233,8 +241,8 @@ impl Store for DynamoStore {
         &'a self,
         claim: &'a Claim,
         result: Option<&'a RawValue>,
-    ) -> Answer<'a, Result<Held, StoreError>> {
-        Answer::later(async move {
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        MaybeReady::later(async move {
             let now = items::now_ms();
             let expiration = items::expiration(now, self.keep.done);
             let done = Self::under(claim)
@@ -249,15 +257,19 @@ impl Store for DynamoStore {
         })
     }
 
-    fn surrender<'a>(&'a self, claim: &'a Claim, how: &'a Surrender) -> Answer<'a, Result<Held, StoreError>> {
-        Answer::later(async move {
+    fn release_claim<'a>(
+        &'a self,
+        claim: &'a Claim,
+        how: &'a ReleaseClaim,
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        MaybeReady::later(async move {
             let expiration = items::expiration(items::now_ms(), self.keep.history);
             let given_up = Self::under(claim)
                 .set("in_progress_expiration", number(0))
                 .set("expiration", number(expiration))
-                .lower("attempts", number(u64::from(how.spared)))
+                .lower("attempts", number(u64::from(!how.count_attempt)))
                 .set_or_remove("dead", how.dead.then(|| number(1)))
-                .set_or_remove("verdict", how.verdict.as_deref().map(string));
+                .set_or_remove("verdict", how.failure_reason.as_deref().map(string));
             let changes = [Some(given_up.clone()), self.unlock(claim)].into_iter().flatten();
             let mut written = self.table.write(changes.collect()).await?;
             if let Err(failures) = &written
@@ -274,8 +286,8 @@ impl Store for DynamoStore {
         &'a self,
         claim: &'a Claim,
         value: &'a RawValue,
-    ) -> Answer<'a, Result<Held, StoreError>> {
-        Answer::later(async move {
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        MaybeReady::later(async move {
             let change = Self::under(claim).set("checkpoint", string(value.get()));
             let written = self.table.write(vec![change]).await?;
             Ok(Self::held(claim, &written, |_| false))
@@ -286,8 +298,8 @@ impl Store for DynamoStore {
         &'a self,
         identity: &'a Identity,
         progress: &'a ProgressRecord,
-    ) -> Answer<'a, Result<(), StoreError>> {
-        Answer::later(async move {
+    ) -> MaybeReady<'a, Result<(), StoreError>> {
+        MaybeReady::later(async move {
             let expiration = items::expiration(items::now_ms(), self.keep.history);
             let last = Change::of(Id::JobProgress(identity.key())).set("data", string(&to_json(progress)));
             if !self.table.put_over(last.set("expiration", number(expiration))).await? {
@@ -301,19 +313,19 @@ impl Store for DynamoStore {
         &'a self,
         identity: &'a Identity,
         attempt: &'a AttemptRecord,
-    ) -> Answer<'a, Result<(), StoreError>> {
-        Answer::later(async move {
+    ) -> MaybeReady<'a, Result<(), StoreError>> {
+        MaybeReady::later(async move {
             let added = self.add_attempt(identity.key(), attempt);
             tokio::join!(added, job_ids::add(&self.table, identity, self.keep)).0
         })
     }
 
-    fn jobs<'a>(&'a self, job_id: &'a str) -> Answer<'a, Result<Vec<JobRecord>, StoreError>> {
-        Answer::later(self.find(job_id))
+    fn jobs<'a>(&'a self, job_id: &'a str) -> MaybeReady<'a, Result<Vec<JobRecord>, StoreError>> {
+        MaybeReady::later(self.find(job_id))
     }
 
-    fn ping(&self) -> Answer<'_, Result<(), StoreError>> {
-        Answer::later(async move { self.table.read(Id::Job("")).await.map(|_| ()) })
+    fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>> {
+        MaybeReady::later(async move { self.table.read(Id::Job("")).await.map(|_| ()) })
     }
 
     fn as_any(&self) -> &(dyn std::any::Any + Send + Sync) {

@@ -26,4 +26,4 @@ pub use record::{
 };
 pub use secret_text::SecretText;
 pub use secret_url::SecretUrl;
-pub use store::{Keep, Store, StoreError, StoreErrorText};
+pub use store::{Retention, Store, StoreError, StoreErrorText};

@@ -107,7 +107,7 @@ mod tests {
             attempts: 1,
             claimed_until_ms: 5,
             finished_at_ms: (state == JobState::Done).then_some(3),
-            verdict: None,
+            failure_reason: None,
             result: None,
         }
     }

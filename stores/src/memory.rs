@@ -25,7 +25,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use drumline::core::{Admission, Answer, Claim, ClaimRequest, Held, Surrender};
+use drumline::core::{Claim, ClaimRequest, ClaimResult, MaybeReady, Ownership, ReleaseClaim};
 use drumline::message::Identity;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -34,7 +34,7 @@ use self::claims::Claims;
 use self::histories::Histories;
 use crate::matches::in_order;
 use crate::record::{AttemptRecord, JobRecord, ProgressRecord};
-use crate::store::{Keep, Store, StoreError};
+use crate::store::{Retention, Store, StoreError};
 
 pub use self::claims::{MAX_BYTES, MAX_RECORDS};
 
@@ -52,7 +52,7 @@ struct State {
 
 impl MemoryStore {
     /// An empty store, of which `owner` owns all claims.
-    pub fn new(owner: Arc<str>, keep: Keep) -> Self {
+    pub fn new(owner: Arc<str>, keep: Retention) -> Self {
         let state = State { claims: Claims::new(owner, keep), histories: Histories::new(keep.history) };
         Self { state: Mutex::new(state) }
     }
@@ -80,58 +80,66 @@ impl State {
 }
 
 impl Store for MemoryStore {
-    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, StoreError>> {
-        Answer::now(self.state().claims.claim(request, Instant::now()))
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> MaybeReady<'a, Result<ClaimResult, StoreError>> {
+        MaybeReady::now(self.state().claims.claim(request, Instant::now()))
     }
 
-    fn renew<'a>(&'a self, claim: &'a Claim, length: Duration) -> Answer<'a, Result<Held, StoreError>> {
-        Answer::now(Ok(self.state().claims.renew(claim, length, Instant::now())))
+    fn renew<'a>(
+        &'a self,
+        claim: &'a Claim,
+        length: Duration,
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        MaybeReady::now(Ok(self.state().claims.renew(claim, length, Instant::now())))
     }
 
     fn finish<'a>(
         &'a self,
         claim: &'a Claim,
         result: Option<&'a RawValue>,
-    ) -> Answer<'a, Result<Held, StoreError>> {
-        Answer::now(Ok(self.state().claims.finish(claim, result, Instant::now())))
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        MaybeReady::now(Ok(self.state().claims.finish(claim, result, Instant::now())))
     }
 
-    fn surrender<'a>(&'a self, claim: &'a Claim, how: &'a Surrender) -> Answer<'a, Result<Held, StoreError>> {
-        Answer::now(Ok(self.state().claims.surrender(claim, how, Instant::now())))
+    fn release_claim<'a>(
+        &'a self,
+        claim: &'a Claim,
+        how: &'a ReleaseClaim,
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        MaybeReady::now(Ok(self.state().claims.release_claim(claim, how, Instant::now())))
     }
 
     fn checkpoint<'a>(
         &'a self,
         claim: &'a Claim,
         value: &'a RawValue,
-    ) -> Answer<'a, Result<Held, StoreError>> {
-        Answer::now(Ok(self.state().claims.checkpoint(claim, value, Instant::now())))
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        MaybeReady::now(Ok(self.state().claims.checkpoint(claim, value, Instant::now())))
     }
 
     fn progress<'a>(
         &'a self,
         identity: &'a Identity,
         progress: &'a ProgressRecord,
-    ) -> Answer<'a, Result<(), StoreError>> {
+    ) -> MaybeReady<'a, Result<(), StoreError>> {
         self.state().histories.progress(identity, progress, Instant::now());
-        Answer::now(Ok(()))
+        MaybeReady::now(Ok(()))
     }
 
     fn attempted<'a>(
         &'a self,
         identity: &'a Identity,
         attempt: &'a AttemptRecord,
-    ) -> Answer<'a, Result<(), StoreError>> {
+    ) -> MaybeReady<'a, Result<(), StoreError>> {
         self.state().histories.attempted(identity, attempt, Instant::now());
-        Answer::now(Ok(()))
+        MaybeReady::now(Ok(()))
     }
 
-    fn jobs<'a>(&'a self, job_id: &'a str) -> Answer<'a, Result<Vec<JobRecord>, StoreError>> {
-        Answer::now(Ok(self.state().jobs(job_id, Instant::now())))
+    fn jobs<'a>(&'a self, job_id: &'a str) -> MaybeReady<'a, Result<Vec<JobRecord>, StoreError>> {
+        MaybeReady::now(Ok(self.state().jobs(job_id, Instant::now())))
     }
 
-    fn ping(&self) -> Answer<'_, Result<(), StoreError>> {
-        Answer::now(Ok(()))
+    fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>> {
+        MaybeReady::now(Ok(()))
     }
 
     fn as_any(&self) -> &(dyn std::any::Any + Send + Sync) {

@@ -46,7 +46,7 @@ mod transaction;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::core::{Admission, Answer, Claim, ClaimRequest, Held, Surrender};
+use drumline::core::{Claim, ClaimRequest, ClaimResult, MaybeReady, Ownership, ReleaseClaim};
 use drumline::message::Identity;
 use serde_json::value::RawValue;
 use url::Url;
@@ -55,7 +55,7 @@ use self::connections::{Connections, Options};
 use self::removal::Due;
 use crate::open::OpenError;
 use crate::record::{AttemptRecord, JobRecord, ProgressRecord};
-use crate::store::{Keep, Store, StoreError, to_json};
+use crate::store::{Retention, Store, StoreError, to_json};
 
 pub use self::schema::SCHEMA;
 pub use self::transaction::{Transaction, finish_in};
@@ -68,7 +68,7 @@ pub struct PostgresStore {
     /// Apart from the others, see the module.
     for_transactions: Arc<Connections>,
     owner: Arc<str>,
-    keep: Keep,
+    keep: Retention,
     removal: Due,
 }
 
@@ -86,7 +86,7 @@ pub(crate) fn check(url: &Url) -> Result<(), String> {
 
 impl PostgresStore {
     /// Connects to the server at `url` and makes the tables where they are missing, as [`open`](crate::open) does.
-    pub async fn connect(url: &Url, owner: Arc<str>, keep: Keep) -> Result<Self, OpenError> {
+    pub async fn connect(url: &Url, owner: Arc<str>, keep: Retention) -> Result<Self, OpenError> {
         let store = Self::unconnected(url, owner, keep)?;
         let ensured = store
             .connections
@@ -98,11 +98,11 @@ impl PostgresStore {
 
     /// Connects to the server at `url`, and looks for no tables.
     pub(crate) async fn reach(url: &Url) -> Result<(), OpenError> {
-        let store = Self::unconnected(url, Arc::from("drumline"), Keep::default())?;
+        let store = Self::unconnected(url, Arc::from("drumline"), Retention::default())?;
         store.ping().await.map_err(OpenError::Unavailable)
     }
 
-    fn unconnected(url: &Url, owner: Arc<str>, keep: Keep) -> Result<Self, OpenError> {
+    fn unconnected(url: &Url, owner: Arc<str>, keep: Retention) -> Result<Self, OpenError> {
         let options = Options::read(url).map_err(OpenError::Url)?;
         Ok(Self {
             connections: Arc::new(Connections::new(&options)),
@@ -138,13 +138,13 @@ impl PostgresStore {
     }
 }
 
-fn held(is_ours: bool) -> Held {
-    if is_ours { Held::Ours } else { Held::Lost }
+fn held(is_ours: bool) -> Ownership {
+    if is_ours { Ownership::Kept } else { Ownership::Lost }
 }
 
 impl Store for PostgresStore {
-    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, StoreError>> {
-        Answer::later(async move {
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> MaybeReady<'a, Result<ClaimResult, StoreError>> {
+        MaybeReady::later(async move {
             self.remove_expired_if_due();
             // What tells this call from all others, so that it may be repeated.
             let nonce = fastrand::i64(..);
@@ -157,8 +157,12 @@ impl Store for PostgresStore {
         })
     }
 
-    fn renew<'a>(&'a self, claim: &'a Claim, length: Duration) -> Answer<'a, Result<Held, StoreError>> {
-        Answer::later(async move {
+    fn renew<'a>(
+        &'a self,
+        claim: &'a Claim,
+        length: Duration,
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        MaybeReady::later(async move {
             let keep = self.keep;
             self.connections
                 .call(move |mut loan| async move {
@@ -173,8 +177,8 @@ impl Store for PostgresStore {
         &'a self,
         claim: &'a Claim,
         result: Option<&'a RawValue>,
-    ) -> Answer<'a, Result<Held, StoreError>> {
-        Answer::later(async move {
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        MaybeReady::later(async move {
             let keep = self.keep;
             self.connections
                 .call(move |mut loan| async move {
@@ -185,12 +189,16 @@ impl Store for PostgresStore {
         })
     }
 
-    fn surrender<'a>(&'a self, claim: &'a Claim, how: &'a Surrender) -> Answer<'a, Result<Held, StoreError>> {
-        Answer::later(async move {
+    fn release_claim<'a>(
+        &'a self,
+        claim: &'a Claim,
+        how: &'a ReleaseClaim,
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        MaybeReady::later(async move {
             let keep = self.keep;
             self.connections
                 .call(move |mut loan| async move {
-                    (statements::surrender(&mut loan.connection, claim, how, keep).await, loan)
+                    (statements::release_claim(&mut loan.connection, claim, how, keep).await, loan)
                 })
                 .await
                 .map(held)
@@ -201,8 +209,8 @@ impl Store for PostgresStore {
         &'a self,
         claim: &'a Claim,
         value: &'a RawValue,
-    ) -> Answer<'a, Result<Held, StoreError>> {
-        Answer::later(async move {
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        MaybeReady::later(async move {
             self.connections
                 .call(move |mut loan| async move {
                     (statements::checkpoint(&mut loan.connection, claim, value).await, loan)
@@ -216,8 +224,8 @@ impl Store for PostgresStore {
         &'a self,
         identity: &'a Identity,
         progress: &'a ProgressRecord,
-    ) -> Answer<'a, Result<(), StoreError>> {
-        Answer::later(async move {
+    ) -> MaybeReady<'a, Result<(), StoreError>> {
+        MaybeReady::later(async move {
             let progress = to_json(progress);
             let (progress, keep) = (&*progress, self.keep);
             self.connections
@@ -232,8 +240,8 @@ impl Store for PostgresStore {
         &'a self,
         identity: &'a Identity,
         attempt: &'a AttemptRecord,
-    ) -> Answer<'a, Result<(), StoreError>> {
-        Answer::later(async move {
+    ) -> MaybeReady<'a, Result<(), StoreError>> {
+        MaybeReady::later(async move {
             let attempt = to_json(attempt);
             let (attempt, keep) = (&*attempt, self.keep);
             self.connections
@@ -244,16 +252,16 @@ impl Store for PostgresStore {
         })
     }
 
-    fn jobs<'a>(&'a self, job_id: &'a str) -> Answer<'a, Result<Vec<JobRecord>, StoreError>> {
-        Answer::later(async move {
+    fn jobs<'a>(&'a self, job_id: &'a str) -> MaybeReady<'a, Result<Vec<JobRecord>, StoreError>> {
+        MaybeReady::later(async move {
             self.connections
                 .call(move |mut loan| async move { (jobs::jobs(&mut loan.connection, job_id).await, loan) })
                 .await
         })
     }
 
-    fn ping(&self) -> Answer<'_, Result<(), StoreError>> {
-        Answer::later(async move {
+    fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>> {
+        MaybeReady::later(async move {
             self.connections
                 .call(
                     move |mut loan| async move { (sqlx::Connection::ping(&mut loan.connection).await, loan) },

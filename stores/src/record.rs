@@ -80,8 +80,8 @@ pub struct ClaimRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at_ms: Option<u64>,
     /// Why it has failed for good.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub verdict: Option<String>,
+    #[serde(rename = "verdict", skip_serializing_if = "Option::is_none")]
+    pub failure_reason: Option<String>,
     /// What it left.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,

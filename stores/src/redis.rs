@@ -38,17 +38,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::{Pipeline, Script, ScriptInvocation, Value};
-use drumline::core::{Admission, Answer, Claim, ClaimRequest, Held, Surrender};
+use drumline::core::{Claim, ClaimRequest, ClaimResult, MaybeReady, Ownership, ReleaseClaim};
 use drumline::message::Identity;
 use serde_json::value::RawValue;
 use url::Url;
 
-use self::answers::{Asked, JobAnswer};
+use self::answers::{ClaimReply, JobAnswer};
 use self::connection::Connection;
 use self::scripts::Scripts;
 use crate::open::OpenError;
 use crate::record::{AttemptRecord, JobRecord, MAX_ATTEMPTS_KEPT, MAX_MATCHES, ProgressRecord};
-use crate::store::{Keep, Store, StoreError, millis, to_json};
+use crate::store::{Retention, Store, StoreError, millis, to_json};
 
 /// The prefix of all keys, where the URL names none.
 const PREFIX: &str = "drumline";
@@ -60,7 +60,7 @@ pub struct RedisStore {
     /// `{drumline}:`.
     prefix: String,
     owner: Arc<str>,
-    keep: Keep,
+    keep: Retention,
 }
 
 impl std::fmt::Debug for RedisStore {
@@ -75,7 +75,7 @@ impl std::fmt::Debug for RedisStore {
 
 impl RedisStore {
     /// Connects to the server at `url`, as [`open`](crate::open) does.
-    pub async fn connect(url: &Url, owner: Arc<str>, keep: Keep) -> Result<Self, OpenError> {
+    pub async fn connect(url: &Url, owner: Arc<str>, keep: Retention) -> Result<Self, OpenError> {
         let prefix = prefix(url).map_err(OpenError::Url)?;
         let connection = Connection::open(url).await?;
         Ok(Self { connection, scripts: Scripts::new(), prefix: format!("{{{prefix}}}:"), owner, keep })
@@ -98,8 +98,8 @@ impl RedisStore {
         if let Some((lock, _)) = &claim.lock {
             call.key(self.key("lock", lock));
         }
-        let lock_counter = claim.lock.as_ref().map_or(0, |(_, counter)| *counter);
-        call.arg(&*claim.owner).arg(claim.counter).arg(lock_counter);
+        let lock_token = claim.lock.as_ref().map_or(0, |(_, fencing_token)| *fencing_token);
+        call.arg(&*claim.owner).arg(claim.fencing_token).arg(lock_token);
         call.arg(&**claim.identity.key()).arg(MAX_MATCHES);
         call
     }
@@ -111,9 +111,9 @@ impl RedisStore {
         call.cmd("LRANGE").arg(self.key(attempts, name)).arg(0).arg(-1);
     }
 
-    async fn held(&self, call: &ScriptInvocation<'_>) -> Result<Held, StoreError> {
+    async fn held(&self, call: &ScriptInvocation<'_>) -> Result<Ownership, StoreError> {
         let is_ours: bool = self.connection.run(call).await?;
-        Ok(if is_ours { Held::Ours } else { Held::Lost })
+        Ok(if is_ours { Ownership::Kept } else { Ownership::Lost })
     }
 }
 
@@ -134,8 +134,8 @@ fn prefix(url: &Url) -> Result<String, String> {
 }
 
 impl Store for RedisStore {
-    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, StoreError>> {
-        Answer::later(async move {
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> MaybeReady<'a, Result<ClaimResult, StoreError>> {
+        MaybeReady::later(async move {
             let identity = &request.identity;
             let mut call = self.of(&self.scripts.claim, "job", identity);
             if let Some(lock) = &request.lock {
@@ -162,13 +162,17 @@ impl Store for RedisStore {
                 .arg(MAX_MATCHES)
                 .arg(u8::from(request.lock.is_some()))
                 .arg(u8::from(request.legacy_key.is_some()));
-            let answer: Asked = self.connection.run(&call).await?;
+            let answer: ClaimReply = self.connection.run(&call).await?;
             answers::admission(answer, request, &self.owner)
         })
     }
 
-    fn renew<'a>(&'a self, claim: &'a Claim, length: Duration) -> Answer<'a, Result<Held, StoreError>> {
-        Answer::later(async move {
+    fn renew<'a>(
+        &'a self,
+        claim: &'a Claim,
+        length: Duration,
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        MaybeReady::later(async move {
             let mut call = self.under(&self.scripts.renew, claim);
             call.arg(millis(length)).arg(millis(self.keep.history));
             self.held(&call).await
@@ -179,8 +183,8 @@ impl Store for RedisStore {
         &'a self,
         claim: &'a Claim,
         result: Option<&'a RawValue>,
-    ) -> Answer<'a, Result<Held, StoreError>> {
-        Answer::later(async move {
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        MaybeReady::later(async move {
             let mut call = self.under(&self.scripts.finish, claim);
             call.arg(millis(self.keep.done)).arg(millis(self.keep.history));
             if let Some(result) = result {
@@ -190,12 +194,16 @@ impl Store for RedisStore {
         })
     }
 
-    fn surrender<'a>(&'a self, claim: &'a Claim, how: &'a Surrender) -> Answer<'a, Result<Held, StoreError>> {
-        Answer::later(async move {
+    fn release_claim<'a>(
+        &'a self,
+        claim: &'a Claim,
+        how: &'a ReleaseClaim,
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        MaybeReady::later(async move {
             let mut call = self.under(&self.scripts.surrender, claim);
-            call.arg(millis(self.keep.history)).arg(u8::from(how.spared)).arg(u8::from(how.dead));
-            if let Some(verdict) = &how.verdict {
-                call.arg(verdict);
+            call.arg(millis(self.keep.history)).arg(u8::from(!how.count_attempt)).arg(u8::from(how.dead));
+            if let Some(failure_reason) = &how.failure_reason {
+                call.arg(failure_reason);
             }
             self.held(&call).await
         })
@@ -205,10 +213,10 @@ impl Store for RedisStore {
         &'a self,
         claim: &'a Claim,
         value: &'a RawValue,
-    ) -> Answer<'a, Result<Held, StoreError>> {
-        Answer::later(async move {
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        MaybeReady::later(async move {
             let mut call = self.scripts.checkpoint.key(self.key("job", claim.identity.key()));
-            call.arg(&*claim.owner).arg(claim.counter).arg(value.get());
+            call.arg(&*claim.owner).arg(claim.fencing_token).arg(value.get());
             self.held(&call).await
         })
     }
@@ -217,8 +225,8 @@ impl Store for RedisStore {
         &'a self,
         identity: &'a Identity,
         progress: &'a ProgressRecord,
-    ) -> Answer<'a, Result<(), StoreError>> {
-        Answer::later(async move {
+    ) -> MaybeReady<'a, Result<(), StoreError>> {
+        MaybeReady::later(async move {
             let mut call = self.of(&self.scripts.progress, "job-progress", identity);
             call.arg(&**identity.key()).arg(MAX_MATCHES).arg(millis(self.keep.history));
             call.arg(to_json(progress));
@@ -230,8 +238,8 @@ impl Store for RedisStore {
         &'a self,
         identity: &'a Identity,
         attempt: &'a AttemptRecord,
-    ) -> Answer<'a, Result<(), StoreError>> {
-        Answer::later(async move {
+    ) -> MaybeReady<'a, Result<(), StoreError>> {
+        MaybeReady::later(async move {
             let mut call = self.of(&self.scripts.attempted, "job-attempts", identity);
             call.arg(&**identity.key()).arg(MAX_MATCHES).arg(millis(self.keep.history));
             call.arg(to_json(attempt)).arg(MAX_ATTEMPTS_KEPT);
@@ -239,8 +247,8 @@ impl Store for RedisStore {
         })
     }
 
-    fn jobs<'a>(&'a self, job_id: &'a str) -> Answer<'a, Result<Vec<JobRecord>, StoreError>> {
-        Answer::later(async move {
+    fn jobs<'a>(&'a self, job_id: &'a str) -> MaybeReady<'a, Result<Vec<JobRecord>, StoreError>> {
+        MaybeReady::later(async move {
             let mut call = ::redis::pipe();
             call.cmd("ZREVRANGE").arg(self.key("jobs", job_id)).arg(0).arg(-1);
             call.cmd("GET").arg(self.key("alias", job_id));
@@ -263,8 +271,8 @@ impl Store for RedisStore {
         })
     }
 
-    fn ping(&self) -> Answer<'_, Result<(), StoreError>> {
-        Answer::later(async move {
+    fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>> {
+        MaybeReady::later(async move {
             let mut call = ::redis::pipe();
             call.cmd("PING").ignore();
             self.connection.send(&call).await

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 #[cfg(any(feature = "redis", feature = "postgres", feature = "dynamodb"))]
 use drumline::core::Takeover;
-use drumline::core::{Admission, Answer, Claim, ClaimRequest, Held, Surrender};
+use drumline::core::{Claim, ClaimRequest, ClaimResult, MaybeReady, Ownership, ReleaseClaim};
 use drumline::message::Identity;
 use serde_json::value::RawValue;
 
@@ -96,14 +96,14 @@ impl Error for StoreError {
 
 /// For how long things are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Keep {
+pub struct Retention {
     /// That a job is done, and its result. Default: 7 days.
     pub done: Duration,
     /// Failed attempts, verdicts, progress and checkpoints. Default: 14 days.
     pub history: Duration,
 }
 
-impl Default for Keep {
+impl Default for Retention {
     fn default() -> Self {
         const DAY: u64 = 24 * 60 * 60;
         Self { done: Duration::from_secs(7 * DAY), history: Duration::from_secs(14 * DAY) }
@@ -119,13 +119,13 @@ pub trait Store: Send + Sync + 'static {
     /// Asks for a claim, and for the lock with it: both or neither.
     ///
     /// In this order, of the record of the identity (one that has expired counts as absent):
-    /// - it is done or claimed, with another payload hash: [`Admission::Mismatch`];
-    /// - it is done: [`Admission::Done`] with the run that did it. A request under another job id is then found by that
+    /// - it is done or claimed, with another payload hash: [`ClaimResult::Mismatch`];
+    /// - it is done: [`ClaimResult::Done`] with the run that did it. A request under another job id is then found by that
     ///   one, too;
-    /// - it has a verdict about this very message: [`Admission::Condemned`];
-    /// - it is claimed and not yet expired: [`Admission::Held`] for what remains, whoever asks;
-    /// - its lock is held and not yet expired: [`Admission::Locked`] for what remains, and nothing is written;
-    /// - else [`Admission::Granted`]. The counter grows, and never shrinks while the record exists. The attempts grow by
+    /// - it has a verdict about this very message: [`ClaimResult::FailedPermanently`];
+    /// - it is claimed and not yet expired: [`ClaimResult::Busy`] for what remains, whoever asks;
+    /// - its lock is held and not yet expired: [`ClaimResult::Locked`] for what remains, and nothing is written;
+    /// - else [`ClaimResult::Granted`]. The counter grows, and never shrinks while the record exists. The attempts grow by
     ///   one, or begin with 1 where the message is another one (in memory: what SQS counts, see [`crate::memory`]). The
     ///   checkpoint stays where the payload hash is the same. If the record is of a claim that expired without being finished
     ///   or surrendered, the grant has a [`Takeover`](drumline::core::Takeover): it names the owner, and counts such claims of this
@@ -134,52 +134,60 @@ pub trait Store: Send + Sync + 'static {
     /// If there is no record, the one that version 0.1 kept under [`legacy_key`](ClaimRequest::legacy_key) decides in the
     /// same way, provided that its queue's name, type and payload hash are those of the request: it can be done, have a
     /// verdict, be held, or lend its counter, attempts and checkpoint to the new record. It is only read.
-    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, StoreError>>;
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> MaybeReady<'a, Result<ClaimResult, StoreError>>;
 
     /// Has a claim, and its lock, last for `length` from now. An expired claim that nobody has taken meanwhile is
-    /// renewed all the same; one that is done or given up is [`Held::Lost`], and so is one whose lock was taken.
-    fn renew<'a>(&'a self, claim: &'a Claim, length: Duration) -> Answer<'a, Result<Held, StoreError>>;
+    /// renewed all the same; one that is done or given up is [`Ownership::Lost`], and so is one whose lock was taken.
+    fn renew<'a>(
+        &'a self,
+        claim: &'a Claim,
+        length: Duration,
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>>;
 
     /// Marks the job as done with its result, and gives the lock back. An expired claim that nobody has taken meanwhile
-    /// is finished all the same. [`Held::Lost`] also where its lock was taken: two have worked on one thing. Finishing
-    /// again what this very claim has finished is [`Held::Ours`].
+    /// is finished all the same. [`Ownership::Lost`] also where its lock was taken: two have worked on one thing. Finishing
+    /// again what this very claim has finished is [`Ownership::Kept`].
     fn finish<'a>(
         &'a self,
         claim: &'a Claim,
         result: Option<&'a RawValue>,
-    ) -> Answer<'a, Result<Held, StoreError>>;
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>>;
 
     /// Gives a claim up, and its lock if that is still its own: the next one to ask gets them at once. Surrendering again
-    /// what this very claim has surrendered changes nothing, and is [`Held::Ours`].
-    fn surrender<'a>(&'a self, claim: &'a Claim, how: &'a Surrender) -> Answer<'a, Result<Held, StoreError>>;
+    /// what this very claim has surrendered changes nothing, and is [`Ownership::Kept`].
+    fn release_claim<'a>(
+        &'a self,
+        claim: &'a Claim,
+        how: &'a ReleaseClaim,
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>>;
 
     /// Keeps a value for the next attempt.
     fn checkpoint<'a>(
         &'a self,
         claim: &'a Claim,
         value: &'a RawValue,
-    ) -> Answer<'a, Result<Held, StoreError>>;
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>>;
 
     /// Keeps how far a job is; the last report counts.
     fn progress<'a>(
         &'a self,
         identity: &'a Identity,
         progress: &'a ProgressRecord,
-    ) -> Answer<'a, Result<(), StoreError>>;
+    ) -> MaybeReady<'a, Result<(), StoreError>>;
 
     /// Adds a failed attempt to a job's history, of which [`MAX_ATTEMPTS_KEPT`](crate::MAX_ATTEMPTS_KEPT) are kept.
     fn attempted<'a>(
         &'a self,
         identity: &'a Identity,
         attempt: &'a AttemptRecord,
-    ) -> Answer<'a, Result<(), StoreError>>;
+    ) -> MaybeReady<'a, Result<(), StoreError>>;
 
     /// Returns the jobs known by a job id, the one changed last first, at most [`MAX_MATCHES`](crate::MAX_MATCHES). Jobs of
     /// different identities may have one job id.
-    fn jobs<'a>(&'a self, job_id: &'a str) -> Answer<'a, Result<Vec<JobRecord>, StoreError>>;
+    fn jobs<'a>(&'a self, job_id: &'a str) -> MaybeReady<'a, Result<Vec<JobRecord>, StoreError>>;
 
     /// Checks that the store answers.
-    fn ping(&self) -> Answer<'_, Result<(), StoreError>>;
+    fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>>;
 
     /// The store as its own type, for handlers that want more of it: see the module `postgres` for an effect and its
     /// mark in one transaction.

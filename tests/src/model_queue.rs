@@ -269,8 +269,8 @@ impl Queue for ModelQueue {
     }
 }
 
-fn take_one(counter: &AtomicUsize) -> bool {
-    counter.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok()
+fn take_one(fencing_token: &AtomicUsize) -> bool {
+    fencing_token.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok()
 }
 
 fn replies(count: usize, reply: &SettledBatchReply) -> Replies {

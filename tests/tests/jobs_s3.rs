@@ -13,10 +13,10 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use drumline::Router;
 use drumline::core::{
-    Admission, Answer, CancelReason, Claim, ClaimRequest, DeliveryId, Ending, Grant, RunControl,
+    CancelReason, Claim, ClaimRequest, ClaimResult, DeliveryId, Ending, Grant, MaybeReady, RunControl,
 };
 use drumline::message::{Intake, Message};
-use drumline::run::{Attempt, AttemptInfo, Event, Host, Observer};
+use drumline::run::{Attempt, AttemptInfo, Event, Observer, RunEnvironment};
 use drumline_jobs::{Settings, samples};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -46,7 +46,7 @@ const REGION: &str = "eu-central-1";
 
 struct TokioHost;
 
-impl Host for TokioHost {
+impl RunEnvironment for TokioHost {
     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
         tokio::task::spawn_blocking(work);
     }
@@ -60,7 +60,7 @@ async fn run_under(
     router: &Router,
     job_type: &str,
     payload: Value,
-    host: Arc<dyn Host>,
+    host: Arc<dyn RunEnvironment>,
     control: RunControl,
 ) -> Ending {
     let body = json!({ "type": job_type, "payload": payload }).to_string();
@@ -89,7 +89,7 @@ struct KeepingHost {
     stop: Mutex<Option<RunControl>>,
 }
 
-impl Host for KeepingHost {
+impl RunEnvironment for KeepingHost {
     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
         tokio::task::spawn_blocking(work);
     }
@@ -98,12 +98,12 @@ impl Host for KeepingHost {
         self
     }
 
-    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, String>> {
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> MaybeReady<'a, Result<ClaimResult, String>> {
         let identity = Arc::clone(&request.identity);
-        let claim = Claim { identity, owner: "test".into(), counter: 1, lock: None };
+        let claim = Claim { identity, owner: "test".into(), fencing_token: 1, lock: None };
         let checkpoint = self.checkpoint.lock().unwrap().clone();
         let grant = Grant { claim: Arc::new(claim), attempt: NonZeroU32::MIN, checkpoint, takeover: None };
-        Answer::now(Ok(Admission::Granted(grant)))
+        MaybeReady::now(Ok(ClaimResult::Granted(grant)))
     }
 
     fn checkpoint(&self, _: &AttemptInfo, value: Box<RawValue>) {
@@ -250,7 +250,7 @@ fn a_report_from_s3_is_gone_on_with() {
             })
         };
         let attempt = async |target: &str, host: &Arc<KeepingHost>, control: RunControl| {
-            let host = Arc::clone(host) as Arc<dyn Host>;
+            let host = Arc::clone(host) as Arc<dyn RunEnvironment>;
             run_under(&router, "report.generate", payload(target), host, control).await
         };
         let output = async |name: &str| {

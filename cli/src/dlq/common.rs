@@ -1,6 +1,6 @@
 //! The common part of the commands: which DLQ, and who knows its messages' histories.
 
-use crate::histories::HistorySettings;
+use crate::job_lookup::HistorySettings;
 use crate::settings_args::{Choice, SettingsArgs};
 
 /// The end of every command's help. Paragraphs are lines, since a terminal is as wide as it is.

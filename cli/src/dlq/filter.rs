@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::letter::Letter;
-use crate::words::duration;
+use super::dead_letter::DeadLetter;
+use crate::format::duration;
 
 /// All of it has to hold; what is not given holds.
 #[derive(Debug, Default, clap::Args)]
@@ -29,7 +29,7 @@ impl Filter {
         types.is_empty() && reason.is_none() && older_than.is_none() && ids.is_empty()
     }
 
-    pub(super) fn matches(&self, letter: &Letter, now_ms: u64) -> bool {
+    pub(super) fn matches(&self, letter: &DeadLetter, now_ms: u64) -> bool {
         let type_matches =
             || letter.job_type().is_some_and(|known| self.types.iter().any(|wanted| wanted == known));
         let reason_matches =
@@ -55,14 +55,14 @@ mod tests {
 
     const NOW: u64 = 1_700_000_000_000;
 
-    fn letter() -> Letter {
+    fn letter() -> DeadLetter {
         let message = Message {
             id: "m-1".into(),
             body: r#"{"type":"email.send","jobId":"j-1","payload":{}}"#.to_owned(),
             sent_at: Some(Duration::from_millis(NOW - 3 * 86_400_000)),
             ..Message::default()
         };
-        let mut letter = Letter::new(message, &Intake::default());
+        let mut letter = DeadLetter::new(message, &Intake::default());
         letter.learn(Some(job(None, vec![attempt("dead_letter", "No such user")]).into()));
         letter
     }
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn what_tells_no_time_or_type_is_not_picked_by_it() {
-        let letter = Letter::new(
+        let letter = DeadLetter::new(
             Message { id: "m".into(), body: "not a job".to_owned(), ..Message::default() },
             &Intake::default(),
         );

@@ -9,14 +9,14 @@ use drumline_consumer::ExitError;
 use drumline_runtime::Environment;
 use drumline_runtime::write_json;
 
+use super::browse::Browse;
 use super::common::{A_LOOK_IS_A_RECEIVE, QueueArgs};
+use super::dead_letter::{DeadLetter, Done};
 use super::filter::Filter;
-use super::letter::{Done, Letter};
-use super::look::Look;
 use super::queue::DeadLetterQueue;
-use super::reasons::Reasons;
+use super::reasons::ReasonLookup;
+use crate::format::{brief, now_ms, one_line, table, when};
 use crate::output::Output;
-use crate::words::{brief, now_ms, one_line, table, when};
 
 /// How much of a reason is in the table; JSON has all of it.
 const LONGEST_REASON: usize = 160;
@@ -52,17 +52,17 @@ pub(super) async fn ls(args: &LsArgs, environment: &Environment) -> Result<ExitC
     let LsArgs { queue, filter, limit, output } = args;
     let settings = queue.settings.read_for_tool(environment)?;
     let queue = DeadLetterQueue::find(queue, &settings).await?;
-    let mut reasons = Reasons::open(&settings).await?;
-    let mut look = Look::begin(&queue, *limit as usize);
+    let mut reasons = ReasonLookup::open(&settings).await?;
+    let mut look = Browse::begin(&queue, *limit as usize);
     let mut list = List::new(*output == Output::Json);
-    let listed = Look::unless_interrupted(async {
+    let listed = Browse::unless_interrupted(async {
         loop {
             let messages = look.more().await?;
             if messages.is_empty() {
                 return Ok(());
             }
-            let mut letters: Vec<Letter> =
-                messages.into_iter().map(|message| Letter::new(message, &queue.intake)).collect();
+            let mut letters: Vec<DeadLetter> =
+                messages.into_iter().map(|message| DeadLetter::new(message, &queue.intake)).collect();
             reasons.add(&mut letters).await;
             let now = now_ms();
             for letter in letters.iter().filter(|letter| filter.matches(letter, now)) {
@@ -75,7 +75,7 @@ pub(super) async fn ls(args: &LsArgs, environment: &Environment) -> Result<ExitC
     let matching = (!filter.is_open()).then_some(list.count);
     let shown = list.end();
     look.end(listed.is_ok(), matching).await;
-    reasons.tell();
+    reasons.eprint_notes();
     listed?;
     shown?;
     Ok(ExitCode::SUCCESS)
@@ -93,7 +93,7 @@ impl List {
         Self { table: (!json).then(|| table(header, std::io::stdout().is_terminal())), count: 0 }
     }
 
-    fn add(&mut self, letter: &Letter, now: u64) -> std::io::Result<()> {
+    fn add(&mut self, letter: &DeadLetter, now: u64) -> std::io::Result<()> {
         self.count += 1;
         let Some(table) = &mut self.table else {
             let mut out = std::io::stdout().lock();
@@ -118,12 +118,12 @@ impl List {
     }
 }
 
-fn json_line(out: &mut StdoutLock<'_>, letter: &Letter) -> std::io::Result<()> {
+fn json_line(out: &mut StdoutLock<'_>, letter: &DeadLetter) -> std::io::Result<()> {
     write_json(&mut *out, &letter.summary())?;
     writeln!(out)
 }
 
-fn why(letter: &Letter) -> String {
+fn why(letter: &DeadLetter) -> String {
     match letter.done_since() {
         Some(Done::Here) => {
             "its job is done, and SQS did not confirm the delete: nothing is left to do".to_owned()

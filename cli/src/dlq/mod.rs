@@ -3,10 +3,10 @@
 //! [`queue`] finds it, [`look`] takes its messages into view and puts them back, [`letter`] tells what each one is and why
 //! it is there, [`filter`] picks some of them. A command is what it does with those.
 
+mod browse;
 mod common;
+mod dead_letter;
 mod filter;
-mod letter;
-mod look;
 mod ls;
 mod pretty;
 mod queue;

@@ -2,7 +2,7 @@
 
 use serde::de::IgnoredAny;
 
-use crate::words::many_lines;
+use crate::format::many_lines;
 
 /// One step to the right.
 const STEP: &str = "  ";

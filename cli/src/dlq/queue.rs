@@ -43,10 +43,10 @@ impl DeadLetterQueue {
             let (clients, url) = connect_to(named, WAIT).await?;
             (url.to_string(), clients)
         } else {
-            of_queue(named).await?
+            for_queue(named).await?
         };
         // No scope is needed: a job is looked up by its id.
-        let mut intake = intake(&settings.of_queue(named), Arc::from(""), settings.legacy_records);
+        let mut intake = intake(&settings.for_queue(named), Arc::from(""), settings.legacy_records);
         if settings.forward_to.is_some() {
             intake.default_type.get_or_insert_with(|| Arc::from(RAW_TYPE));
         }
@@ -108,7 +108,7 @@ fn only_queue(settings: &Settings) -> Result<&Url, ExitError> {
     }
 }
 
-async fn of_queue(url: &Url) -> Result<(String, Clients), ExitError> {
+async fn for_queue(url: &Url) -> Result<(String, Clients), ExitError> {
     let (clients, url) = connect_to(url, WAIT).await?;
     let name = queue_name(url.as_str());
     let queue = AwsQueue::new(clients.clone(), url.to_string(), Arc::new(NoopObserver));

@@ -5,23 +5,23 @@ use drumline_runtime::Settings;
 use drumline_store::Location;
 use futures_util::future::join_all;
 
-use super::letter::Letter;
-use crate::histories::{Histories, Silence};
-use crate::words::note;
+use super::dead_letter::DeadLetter;
+use crate::format::note;
+use crate::job_lookup::{Histories, LookupError};
 
 /// Who is asked for histories.
-pub(super) struct Reasons {
+pub(super) struct ReasonLookup {
     histories: Option<Histories>,
     /// Why nobody is asked any more.
     silence: Option<String>,
 }
 
-impl Reasons {
+impl ReasonLookup {
     pub(super) async fn open(settings: &Settings) -> Result<Self, ExitError> {
         match Histories::open(settings).await {
             Ok(histories) => Ok(Self { histories: Some(histories), silence: None }),
             // With memory: nobody can be asked where the worker has no address, and that is right for a worker.
-            Err(Silence::Settings(text)) if settings.store.location != Location::Memory => {
+            Err(LookupError::Settings(text)) if settings.store.location != Location::Memory => {
                 Err(ExitError::usage(text))
             }
             Err(silence) => Ok(Self { histories: None, silence: Some(silence.text().to_owned()) }),
@@ -29,7 +29,7 @@ impl Reasons {
     }
 
     /// Gives the letters their histories.
-    pub(super) async fn add(&mut self, letters: &mut [Letter]) {
+    pub(super) async fn add(&mut self, letters: &mut [DeadLetter]) {
         let Some(histories) = &self.histories else { return };
         let asked = letters.iter().map(|letter| letter.history_in(histories));
         let answers = join_all(asked).await;
@@ -45,7 +45,7 @@ impl Reasons {
     }
 
     /// Tells why reasons are missing, where they are.
-    pub(super) fn tell(&self) {
+    pub(super) fn eprint_notes(&self) {
         if let Some(silence) = &self.silence {
             note(&format!("no histories, so reasons are known of copied messages only: {silence}"));
         }

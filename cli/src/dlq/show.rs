@@ -13,15 +13,15 @@ use drumline_runtime::write_json;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::browse::Browse;
 use super::common::{A_LOOK_IS_A_RECEIVE, QueueArgs};
-use super::letter::{Letter, Summary, millis};
-use super::look::Look;
+use super::dead_letter::{DeadLetter, Summary, millis};
 use super::pretty::pretty;
 use super::queue::DeadLetterQueue;
-use super::reasons::Reasons;
+use super::reasons::ReasonLookup;
+use crate::format::{count, now_ms, one_line, rfc3339, when};
 use crate::job_text::write_job;
 use crate::output::Output;
-use crate::words::{count, now_ms, one_line, rfc3339, when};
 
 /// Everything of one dead letter: body, attributes, history
 #[derive(Debug, clap::Args)]
@@ -54,15 +54,15 @@ pub(super) async fn show(args: &ShowArgs, environment: &Environment) -> Result<E
     let ShowArgs { id, queue, limit, output } = args;
     let settings = queue.settings.read_for_tool(environment)?;
     let queue = DeadLetterQueue::find(queue, &settings).await?;
-    let mut reasons = Reasons::open(&settings).await?;
-    let mut look = Look::begin(&queue, *limit as usize);
-    let found = Look::unless_interrupted(async {
+    let mut reasons = ReasonLookup::open(&settings).await?;
+    let mut look = Browse::begin(&queue, *limit as usize);
+    let found = Browse::unless_interrupted(async {
         loop {
             let messages = look.more().await?;
             if messages.is_empty() {
                 return Ok(None);
             }
-            let mut letters = messages.into_iter().map(|message| Letter::new(message, &queue.intake));
+            let mut letters = messages.into_iter().map(|message| DeadLetter::new(message, &queue.intake));
             let letter = letters.find(|letter| letter.is_called(id));
             if let Some(letter) = letter {
                 let mut found = [letter];
@@ -90,7 +90,7 @@ pub(super) async fn show(args: &ShowArgs, environment: &Environment) -> Result<E
         let is_terminal = out.is_terminal();
         write_letter(&mut out, &letter, now_ms(), is_terminal)?;
     }
-    reasons.tell();
+    reasons.eprint_notes();
     Ok(ExitCode::SUCCESS)
 }
 
@@ -120,7 +120,7 @@ struct All<'a> {
 }
 
 impl<'a> All<'a> {
-    fn of(letter: &'a Letter) -> Self {
+    fn of(letter: &'a DeadLetter) -> Self {
         let message = letter.message();
         let attribute = |attribute: &Attribute| match attribute.value() {
             AttributeValue::Text(text) => json!(text),
@@ -144,7 +144,7 @@ impl<'a> All<'a> {
     }
 }
 
-fn write_letter(out: &mut impl Write, letter: &Letter, now: u64, is_terminal: bool) -> io::Result<()> {
+fn write_letter(out: &mut impl Write, letter: &DeadLetter, now: u64, is_terminal: bool) -> io::Result<()> {
     let message = letter.message();
     let mut fact = |name: &str, value: Option<String>| match value {
         Some(value) => writeln!(out, "{name:<10}{value}"),
@@ -203,7 +203,7 @@ mod tests {
 
     const NOW: u64 = 1_700_000_000_000;
 
-    fn letter() -> Letter {
+    fn letter() -> DeadLetter {
         let message = Message {
             id: "m-1".into(),
             body: r#"{"type":"email.send","payload":{"n":12345678901234567890123}}"#.to_owned(),
@@ -217,9 +217,9 @@ mod tests {
             .into(),
             ..Message::default()
         };
-        let mut letter = Letter::new(message, &Intake::default());
+        let mut letter = DeadLetter::new(message, &Intake::default());
         let mut claim = claim(JobState::Failed);
-        claim.verdict = Some("no such user".to_owned());
+        claim.failure_reason = Some("no such user".to_owned());
         letter.learn(Some(job(Some(claim), vec![attempt("dead_letter", "no such user")]).into()));
         letter
     }

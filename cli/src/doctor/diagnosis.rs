@@ -1,7 +1,7 @@
 //! What is wrong with templates and with live queues, by one set of rules.
 
 use drumline_infra_rules::Finding;
-use drumline_runtime::Advice;
+use drumline_runtime::Diagnostic;
 use serde::Serialize;
 
 use crate::preflight::{Check, Verdict};
@@ -16,11 +16,13 @@ pub(crate) struct Diagnosis {
     /// Which resource and property, where it is known.
     pub(crate) part: String,
     /// What is so.
-    pub(crate) found: String,
+    #[serde(rename = "found")]
+    pub(crate) problem: String,
     /// Why that is bad.
     pub(crate) reason: &'static str,
     /// What to do.
-    pub(crate) mend: &'static str,
+    #[serde(rename = "mend")]
+    pub(crate) fix: &'static str,
 }
 
 impl Diagnosis {
@@ -36,9 +38,9 @@ impl Diagnosis {
     }
 
     /// What settings and a queue make of each other.
-    pub(crate) fn of_settings(queue: &str, advice: Advice) -> Self {
-        let Advice { id, found, reason, mend } = advice;
-        Self { rule: id, place: queue.to_owned(), part: String::new(), found, reason, mend }
+    pub(crate) fn of_settings(queue: &str, advice: Diagnostic) -> Self {
+        let Diagnostic { id, problem, reason, fix } = advice;
+        Self { rule: id, place: queue.to_owned(), part: String::new(), problem, reason, fix }
     }
 
     /// The permissions that the worker lacks, of what was checked.
@@ -48,16 +50,16 @@ impl Diagnosis {
             rule: "A01",
             place: queue.to_owned(),
             part: name.to_owned(),
-            found: detail,
+            problem: detail,
             reason: "a message that cannot be deleted or hidden is run again and again, until it is in the DLQ",
-            mend: "allow the action on this queue in the policy of the worker's role",
+            fix: "allow the action on this queue in the policy of the worker's role",
         })
     }
 
     fn of_finding(place: String, finding: Finding) -> Self {
-        let Finding { rule, place: within, found, reason, mend, .. } = finding;
+        let Finding { rule, place: within, problem, reason, fix, .. } = finding;
         let name = within.name.unwrap_or_default();
         let part = if within.path.is_empty() { name } else { format!("{name}.{}", within.path) };
-        Self { rule, place, part, found, reason, mend }
+        Self { rule, place, part, problem, reason, fix }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use drumline_runtime::{Advice, QueueSettings};
+use drumline_runtime::{Diagnostic, QueueSettings};
 
 /// The part of all runs that is to be within a limit.
 const MOST: f64 = 0.95;
@@ -55,40 +55,40 @@ impl Observed {
     /// |---|---|
     /// | D01 | handlers take longer than a lease, so that every job costs renewals |
     /// | D02 | handlers take longer than the shutdown grace, so that every deploy interrupts some |
-    pub(crate) fn advise(
+    pub(crate) fn diagnose(
         &self,
         settings: &QueueSettings,
         visibility: Duration,
         grace: Duration,
-    ) -> Vec<Advice> {
+    ) -> Vec<Diagnostic> {
         let mut advice = Vec::new();
         let lease = settings.visibility_timeout.unwrap_or(visibility);
         if self.is_longer(lease) {
-            advice.push(Advice {
+            advice.push(Diagnostic {
                 id: "D01",
-                found: self.found("the visibility timeout", lease),
+                problem: self.problem("the visibility timeout", lease),
                 reason: "every job costs renewals, and a slow moment of SQS costs leases",
-                mend: "raise the queue's visibility timeout above the usual time of a handler",
+                fix: "raise the queue's visibility timeout above the usual time of a handler",
             });
         }
         if self.is_longer(grace) {
-            advice.push(Advice {
+            advice.push(Diagnostic {
                 id: "D02",
-                found: self.found("the shutdown grace", grace),
+                problem: self.problem("the shutdown grace", grace),
                 reason: "every deploy and every scale-in interrupts running handlers, whose work is done again",
-                mend: "raise DRUMLINE_SHUTDOWN_GRACE and the platform's stop timeout; on ECS set DRUMLINE_TASK_PROTECTION=on",
+                fix: "raise DRUMLINE_SHUTDOWN_GRACE and the platform's stop timeout; on ECS set DRUMLINE_TASK_PROTECTION=on",
             });
         }
         advice
     }
 
     /// Whether handlers come near their timeout: D03.
-    fn advise_timeout(&self, name: &str, timeout: Duration, mend: &'static str) -> Option<Advice> {
-        self.is_longer(timeout.mul_f64(0.8)).then(|| Advice {
+    fn advise_timeout(&self, name: &str, timeout: Duration, fix: &'static str) -> Option<Diagnostic> {
+        self.is_longer(timeout.mul_f64(0.8)).then(|| Diagnostic {
             id: "D03",
-            found: self.found(name, timeout),
+            problem: self.problem(name, timeout),
             reason: "what takes a little longer is cancelled and done again, in vain each time",
-            mend,
+            fix,
         })
     }
 
@@ -96,7 +96,7 @@ impl Observed {
         self.most_within.is_none_or(|most| most > limit)
     }
 
-    fn found(&self, limit: &str, time: Duration) -> String {
+    fn problem(&self, limit: &str, time: Duration) -> String {
         let Self { most_within, runs } = self;
         let took = most_within.map_or("longer than is measured".to_owned(), |most| format!("up to {most:?}"));
         format!("95 of 100 runs took {took} ({runs} runs), and {limit} is {time:?}")
@@ -109,20 +109,20 @@ impl Observed {
 /// | id | told where |
 /// |---|---|
 /// | D03 | handlers come near their own time limit |
-pub(crate) fn advise_timeouts(metrics: &str, queue: &str, settings: &QueueSettings) -> Vec<Advice> {
+pub(crate) fn advise_timeouts(metrics: &str, queue: &str, settings: &QueueSettings) -> Vec<Diagnostic> {
     let by_type: BTreeMap<&String, &Duration> = settings.handler_timeout_by_type.iter().collect();
     let others = observe(metrics, queue, |name| !settings.handler_timeout_by_type.contains_key(name));
-    let of_queue = others.and_then(|observed| {
-        let mend = "raise DRUMLINE_HANDLER_TIMEOUT, or make the jobs smaller";
-        observed.advise_timeout("the handler timeout", settings.handler_timeout, mend)
+    let for_queue = others.and_then(|observed| {
+        let fix = "raise DRUMLINE_HANDLER_TIMEOUT, or make the jobs smaller";
+        observed.advise_timeout("the handler timeout", settings.handler_timeout, fix)
     });
     let of_types = by_type.into_iter().filter_map(|(name, timeout)| {
-        let mend =
+        let fix =
             "raise the type's TIMEOUT or its entry in [handler_timeout_by_type], or make the jobs smaller";
         let observed = observe(metrics, queue, |other| other == name)?;
-        observed.advise_timeout(&format!("the handler timeout of {name}"), *timeout, mend)
+        observed.advise_timeout(&format!("the handler timeout of {name}"), *timeout, fix)
     });
-    of_queue.into_iter().chain(of_types).collect()
+    for_queue.into_iter().chain(of_types).collect()
 }
 
 #[cfg(test)]
@@ -161,17 +161,17 @@ mod tests {
             |name: &str| (name == "DRUMLINE_QUEUE_URL").then(|| "http://localhost/1/jobs".to_owned());
         let mut settings = Settings::read(&BTreeMap::new(), environment, None).unwrap().queues.remove(0);
         let metrics = text(&[("1.0", 10), ("10.0", 100), ("+Inf", 100)]);
-        let found = |settings: &QueueSettings| {
+        let problem = |settings: &QueueSettings| {
             let advice = advise_timeouts(&metrics, "jobs", settings);
-            advice.into_iter().map(|advice| advice.found).collect::<Vec<_>>()
+            advice.into_iter().map(|advice| advice.problem).collect::<Vec<_>>()
         };
-        assert_eq!(found(&settings), [""; 0]);
+        assert_eq!(problem(&settings), [""; 0]);
         settings.handler_timeout_by_type.insert("a".to_owned(), Duration::from_secs(11));
         let of_type = "95 of 100 runs took up to 10s (100 runs), and the handler timeout of a is 11s";
-        assert_eq!(found(&settings), [of_type]);
+        assert_eq!(problem(&settings), [of_type]);
         settings.handler_timeout = Duration::from_secs(5);
         settings.handler_timeout_by_type.insert("a".to_owned(), Duration::from_secs(60));
-        assert_eq!(found(&settings), [""; 0]);
+        assert_eq!(problem(&settings), [""; 0]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use drumline_consumer::ExitError;
 use drumline_consumer::job_view::{self, JobFilter, JobView};
 use drumline_runtime::Environment;
 
-use crate::histories::{Histories, HistorySettings};
+use crate::job_lookup::{Histories, HistorySettings};
 use crate::settings_args::SettingsArgs;
 
 /// Who is asked. Paragraphs are lines, since a terminal is as wide as it is.

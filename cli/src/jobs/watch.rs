@@ -11,9 +11,9 @@ use drumline_store::ProgressRecord;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::lookup::{JobArgs, WHO_IS_ASKED, unknown};
-use crate::histories::Silence;
+use crate::format::{note, now_ms, one_line};
+use crate::job_lookup::LookupError;
 use crate::job_text::{line, stamped};
-use crate::words::{note, now_ms, one_line};
 
 /// How often is asked. Progress is written once a second.
 const LOOK: Duration = Duration::from_millis(500);
@@ -116,10 +116,10 @@ impl Screen {
     }
 
     /// Goes on without an answer, for a while.
-    fn wait(&mut self, since: &mut Option<Instant>, silence: Silence) -> Result<(), ExitError> {
+    fn wait(&mut self, since: &mut Option<Instant>, silence: LookupError) -> Result<(), ExitError> {
         let first = since.is_none();
         let since = since.get_or_insert_with(Instant::now);
-        if since.elapsed() > PATIENCE || matches!(silence, Silence::Settings(_)) {
+        if since.elapsed() > PATIENCE || matches!(silence, LookupError::Settings(_)) {
             return Err(silence.into());
         }
         if first {

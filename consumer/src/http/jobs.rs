@@ -42,7 +42,7 @@ const LAST_EVENT: &str = "end";
 #[derive(Clone)]
 struct Jobs {
     store: Arc<dyn Store>,
-    places: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
 }
 
 /// `GET /jobs/{id}` and `GET /jobs/{id}/events`.
@@ -51,7 +51,7 @@ pub(crate) fn routes(store: Arc<dyn Store>) -> Router {
 }
 
 fn routes_with(store: Arc<dyn Store>, watchers: usize) -> Router {
-    let jobs = Jobs { store, places: Arc::new(Semaphore::new(watchers)) };
+    let jobs = Jobs { store, slots: Arc::new(Semaphore::new(watchers)) };
     Router::new().route("/jobs/{id}", get(show)).route("/jobs/{id}/events", get(events)).with_state(jobs)
 }
 
@@ -70,7 +70,7 @@ async fn events(
     Query(filter): Query<JobFilter>,
     headers: HeaderMap,
 ) -> Response {
-    let Ok(place) = Arc::clone(&jobs.places).try_acquire_owned() else {
+    let Ok(slot) = Arc::clone(&jobs.slots).try_acquire_owned() else {
         let busy = error(StatusCode::SERVICE_UNAVAILABLE, "too many jobs are being watched here already");
         return ([(header::RETRY_AFTER, RETRY_AFTER_SECS)], busy).into_response();
     };
@@ -85,7 +85,7 @@ async fn events(
     }
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
     let filter = filter.narrowed_to(&job);
-    Sse::new(watch(jobs.store, job, filter, place)).keep_alive(keep_alive).into_response()
+    Sse::new(watch(jobs.store, job, filter, slot)).keep_alive(keep_alive).into_response()
 }
 
 impl Jobs {
@@ -115,7 +115,7 @@ struct Watcher {
     filter: JobFilter,
     looks: Interval,
     begun: bool,
-    _place: OwnedSemaphorePermit,
+    _slot: OwnedSemaphorePermit,
 }
 
 /// The job now, and whenever it has changed, until it is over or forgotten.
@@ -123,13 +123,13 @@ fn watch(
     store: Arc<dyn Store>,
     job: JobView,
     filter: JobFilter,
-    place: OwnedSemaphorePermit,
+    slot: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     looks.reset();
     let job_id = job.job.job_id.clone();
-    let watcher = Watcher { store, job_id, job, filter, looks, begun: false, _place: place };
+    let watcher = Watcher { store, job_id, job, filter, looks, begun: false, _slot: slot };
     unfold(Some(watcher), |watcher| async move {
         let mut watcher = watcher?;
         if std::mem::replace(&mut watcher.begun, true) {

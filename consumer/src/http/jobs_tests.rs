@@ -4,9 +4,9 @@ use std::any::Any;
 use std::time::Instant;
 
 use bytes::Bytes;
-use drumline::core::{Admission, Answer, Claim, ClaimRequest, Held, Surrender};
+use drumline::core::{Claim, ClaimRequest, ClaimResult, MaybeReady, Ownership, ReleaseClaim};
 use drumline::message::Identity;
-use drumline_store::{AttemptRecord, JobRecord, Keep, MemoryStore, ProgressRecord, StoreError};
+use drumline_store::{AttemptRecord, JobRecord, MemoryStore, ProgressRecord, Retention, StoreError};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client;
@@ -23,7 +23,7 @@ use crate::job_view::examples::attempt;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn memory() -> Arc<MemoryStore> {
-    Arc::new(MemoryStore::new(Arc::from("worker-1"), Keep::default()))
+    Arc::new(MemoryStore::new(Arc::from("worker-1"), Retention::default()))
 }
 
 fn identity(job_id: &str) -> Arc<Identity> {
@@ -41,7 +41,7 @@ async fn claim(store: &MemoryStore, job_id: &str) -> Arc<Claim> {
         message_id: "m-1".into(),
         receive_count: 1,
     };
-    let Admission::Granted(grant) = store.claim(&request).await.unwrap() else {
+    let ClaimResult::Granted(grant) = store.claim(&request).await.unwrap() else {
         panic!("nobody else claims it")
     };
     grant.claim
@@ -122,7 +122,7 @@ async fn one_id_in_two_queues_is_two_jobs() {
             receive_count: 1,
         };
         let granted = store.claim(&request).await.unwrap();
-        assert!(matches!(granted, Admission::Granted(_)), "{granted:?}");
+        assert!(matches!(granted, ClaimResult::Granted(_)), "{granted:?}");
     }
     let (status, job) = get_json(&format!("{url}/jobs/o-1")).await;
     assert_eq!((status, &job["jobId"]), (200, &"o-1".into()));
@@ -251,7 +251,10 @@ async fn places_are_bounded_and_come_free_when_a_watcher_goes_away() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
     store
-        .surrender(&claim, &Surrender { spared: false, verdict: Some("no".to_owned()), dead: false })
+        .release_claim(
+            &claim,
+            &ReleaseClaim { count_attempt: true, failure_reason: Some("no".to_owned()), dead: false },
+        )
         .await
         .unwrap();
     assert_eq!(next.events(2).await[1].1["state"], "failed");
@@ -277,40 +280,60 @@ fn silence<T>() -> Result<T, StoreError> {
 }
 
 impl Store for Silent {
-    fn claim<'a>(&'a self, _: &'a ClaimRequest) -> Answer<'a, Result<Admission, StoreError>> {
-        Answer::now(silence())
+    fn claim<'a>(&'a self, _: &'a ClaimRequest) -> MaybeReady<'a, Result<ClaimResult, StoreError>> {
+        MaybeReady::now(silence())
     }
 
-    fn renew<'a>(&'a self, _: &'a Claim, _: Duration) -> Answer<'a, Result<Held, StoreError>> {
-        Answer::now(silence())
+    fn renew<'a>(&'a self, _: &'a Claim, _: Duration) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        MaybeReady::now(silence())
     }
 
-    fn finish<'a>(&'a self, _: &'a Claim, _: Option<&'a RawValue>) -> Answer<'a, Result<Held, StoreError>> {
-        Answer::now(silence())
+    fn finish<'a>(
+        &'a self,
+        _: &'a Claim,
+        _: Option<&'a RawValue>,
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        MaybeReady::now(silence())
     }
 
-    fn surrender<'a>(&'a self, _: &'a Claim, _: &'a Surrender) -> Answer<'a, Result<Held, StoreError>> {
-        Answer::now(silence())
+    fn release_claim<'a>(
+        &'a self,
+        _: &'a Claim,
+        _: &'a ReleaseClaim,
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        MaybeReady::now(silence())
     }
 
-    fn checkpoint<'a>(&'a self, _: &'a Claim, _: &'a RawValue) -> Answer<'a, Result<Held, StoreError>> {
-        Answer::now(silence())
+    fn checkpoint<'a>(
+        &'a self,
+        _: &'a Claim,
+        _: &'a RawValue,
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        MaybeReady::now(silence())
     }
 
-    fn progress<'a>(&'a self, _: &'a Identity, _: &'a ProgressRecord) -> Answer<'a, Result<(), StoreError>> {
-        Answer::now(silence())
+    fn progress<'a>(
+        &'a self,
+        _: &'a Identity,
+        _: &'a ProgressRecord,
+    ) -> MaybeReady<'a, Result<(), StoreError>> {
+        MaybeReady::now(silence())
     }
 
-    fn attempted<'a>(&'a self, _: &'a Identity, _: &'a AttemptRecord) -> Answer<'a, Result<(), StoreError>> {
-        Answer::now(silence())
+    fn attempted<'a>(
+        &'a self,
+        _: &'a Identity,
+        _: &'a AttemptRecord,
+    ) -> MaybeReady<'a, Result<(), StoreError>> {
+        MaybeReady::now(silence())
     }
 
-    fn jobs<'a>(&'a self, _: &'a str) -> Answer<'a, Result<Vec<JobRecord>, StoreError>> {
-        Answer::now(silence())
+    fn jobs<'a>(&'a self, _: &'a str) -> MaybeReady<'a, Result<Vec<JobRecord>, StoreError>> {
+        MaybeReady::now(silence())
     }
 
-    fn ping(&self) -> Answer<'_, Result<(), StoreError>> {
-        Answer::now(silence())
+    fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>> {
+        MaybeReady::now(silence())
     }
 
     fn as_any(&self) -> &(dyn Any + Send + Sync) {

@@ -54,7 +54,7 @@ impl Spare {
 
 /// Serves `routes` until it is dropped. Connections beyond the bound are closed at once.
 pub(super) async fn serve(listener: TcpListener, routes: Router, bounds: Bounds) {
-    let places = Arc::new(Semaphore::new(bounds.connections));
+    let slots = Arc::new(Semaphore::new(bounds.connections));
     let mut connections = JoinSet::new();
     let spare = Spare::new();
     let mut is_last = false;
@@ -76,7 +76,7 @@ pub(super) async fn serve(listener: TcpListener, routes: Router, bounds: Bounds)
             }
         };
         while connections.try_join_next().is_some() {}
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
             debug!(limit = bounds.connections, "the HTTP endpoint refuses a connection: there are too many");
             continue;
         };
@@ -91,7 +91,7 @@ pub(super) async fn serve(listener: TcpListener, routes: Router, bounds: Bounds)
             if let Err(error) = connection.await {
                 debug!(%error, "a connection to the HTTP endpoint has ended");
             }
-            drop(place);
+            drop(slot);
             spare.take_back();
         });
     }

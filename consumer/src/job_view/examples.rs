@@ -33,7 +33,7 @@ pub(crate) fn claim(state: JobState) -> ClaimRecord {
         attempts: 2,
         claimed_until_ms: 1_700_000_030_000,
         finished_at_ms: None,
-        verdict: None,
+        failure_reason: None,
         result: None,
     }
 }

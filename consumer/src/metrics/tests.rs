@@ -18,9 +18,9 @@ fn names_are_those_of_the_contract() {
         Outcome::RetryAfter(Duration::ZERO),
         Ending::Panicked { reason: "!".to_owned() },
     );
-    emit_note(&queue, &Note::Renewed(1));
+    emit_note(&queue, &LedgerEvent::Renewed(1));
     emit_note(&queue, &stalled());
-    emit_note(&queue, &Note::Paused(Pause { reason: PauseReason::StoreDown, probe: Probe::Host }));
+    emit_note(&queue, &LedgerEvent::Paused(Pause { reason: PauseReason::StoreDown, probe: Probe::Host }));
     for result in [SqsResult::Ok, THROTTLED] {
         queue.observe(&Event::SqsRequest { action, result });
     }
@@ -87,7 +87,7 @@ fn a_message_that_failed_before_is_not_counted_again() {
     let (outcome, reason) = (Outcome::DeadLetter("never".to_owned()), "never".to_owned());
     emit_decided(&queue, TYPE, outcome.clone(), Ending::Rejected { reason: reason.clone() });
     for _ in 0..3 {
-        emit_decided(&queue, TYPE, outcome.clone(), Ending::Condemned { reason: reason.clone() });
+        emit_decided(&queue, TYPE, outcome.clone(), Ending::FailedPermanently { reason: reason.clone() });
     }
     let line = r#"drumline_jobs_total{queue="jobs",type="a.b",outcome="dead_letter"} 1"#;
     assert!(metrics.encode().contains(line), "{}", metrics.encode());
@@ -96,8 +96,8 @@ fn a_message_that_failed_before_is_not_counted_again() {
 #[test]
 fn every_event_is_counted_once_by_the_queue_and_by_the_process() {
     let metrics = Metrics::new();
-    let of_queue = metrics.queue(QUEUE);
-    emit_every_event(&of_queue);
+    let for_queue = metrics.queue(QUEUE);
+    emit_every_event(&for_queue);
     let text = metrics.encode();
     for line in [
         r#"drumline_deliveries_in_hand{queue="jobs"} 3"#,

@@ -17,8 +17,8 @@ use tracing::warn;
 use crate::api::attempt_info::AttemptInfo;
 use crate::api::event::Event;
 use crate::api::failure::Failure;
-use crate::api::host::Host;
 use crate::api::progress::Progress;
+use crate::api::run_environment::RunEnvironment;
 use crate::core::claim::{MAX_CHECKPOINT_BYTES, MAX_RESULT_BYTES};
 use crate::core::control::{CancelReason, RunControl};
 
@@ -48,7 +48,7 @@ pub struct Context(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) info: AttemptInfo,
     pub(crate) control: RunControl,
-    pub(crate) host: Arc<dyn Host>,
+    pub(crate) host: Arc<dyn RunEnvironment>,
     pub(crate) checkpoint: Option<Box<RawValue>>,
     pub(crate) result: Mutex<Option<Box<RawValue>>>,
 }

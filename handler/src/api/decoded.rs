@@ -141,6 +141,6 @@ pub(crate) fn decode<J: Job, H: Handler<J>>(
 }
 
 /// The [`Decode`] of messages that are handed on as they are.
-pub(crate) fn undecoded() -> Decode {
+pub(crate) fn passthrough() -> Decode {
     Arc::new(|_, _| Ok(Decoded { job: TypedJob::Undecoded, keys: Some(Keys::default()) }))
 }

@@ -7,7 +7,7 @@ use crate::api::failure::Failure;
 use crate::api::progress::Progress;
 use crate::core::ending::Ending;
 use crate::core::ledger::DrainSummary;
-use crate::core::note::Note;
+use crate::core::ledger_event::LedgerEvent;
 use crate::core::requests::{SqsAction, SqsResult, StoreOperation, StoreResult};
 
 /// Something that happened in a host. It borrows all it carries, so that an event costs nothing if no observer needs it.
@@ -26,7 +26,7 @@ pub enum Event<'a> {
     RunEnded {
         /// The attempt that runs.
         attempt: &'a AttemptInfo,
-        /// How its handler ended. The outcome follows from the ledger, as [`Note::Decided`].
+        /// How its handler ended. The outcome follows from the ledger, as [`LedgerEvent::Decided`].
         ending: &'a Ending,
         /// The failure that its handler returned, with the error that it was made of.
         failure: Option<&'a Failure>,
@@ -43,7 +43,7 @@ pub enum Event<'a> {
         /// The queue's name.
         queue: &'a str,
         /// The note.
-        note: &'a Note,
+        note: &'a LedgerEvent,
     },
     /// The number of deliveries in hand, after each turn of a queue's loop.
     InHand {

@@ -41,7 +41,7 @@ use crate::core::resources::is_out_of_resources;
 /// assert!(failure.chain().any(|cause| cause.is::<std::io::Error>()));
 /// ```
 pub struct Failure {
-    wish: Wish,
+    kind: FailureKind,
     reason: String,
     source: Option<BoxError>,
 }
@@ -52,7 +52,7 @@ type BoxError = Box<dyn Error + Send + Sync + 'static>;
 /// What a failed handler asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Wish {
+pub enum FailureKind {
     /// Try again, after the queue's or the job type's backoff.
     Retry,
     /// Try again after this long; the backoff policy is not asked.
@@ -60,7 +60,7 @@ pub enum Wish {
     /// Never try again: the message belongs into the DLQ.
     Reject,
     /// The payload does not fit the job type: permanent like a rejection, counted apart.
-    Undecodable,
+    InvalidPayload,
     /// Try again once the process has the file descriptors or the memory that this run lacked; no attempt is counted.
     OutOfResources,
     /// Try again once the target that the handler calls is healthy; no attempt is counted.
@@ -70,53 +70,53 @@ pub enum Wish {
 impl Failure {
     /// Asks for another attempt after the usual backoff.
     pub fn retry(reason: impl Display) -> Self {
-        Self::new(Wish::Retry, &reason)
+        Self::new(FailureKind::Retry, &reason)
     }
 
     /// Asks for another attempt after `delay`, such as a server's `Retry-After`.
     ///
     /// SQS counts in whole seconds and to twelve hours: the delay is rounded up, and clamped to what remains.
     pub fn retry_after(delay: Duration, reason: impl Display) -> Self {
-        Self::new(Wish::RetryAfter(delay), &reason)
+        Self::new(FailureKind::RetryAfter(delay), &reason)
     }
 
     /// Says that no attempt can ever succeed: the message goes to the DLQ without another run.
     pub fn reject(reason: impl Display) -> Self {
-        Self::new(Wish::Reject, &reason)
+        Self::new(FailureKind::Reject, &reason)
     }
 
     /// Says that the process, or its machine, lacks file descriptors or memory: the queue is paused until it has them, and
     /// the run is no attempt. Every conversion from an error does so if one of its causes says so
     /// ([`is_out_of_resources`](crate::core::is_out_of_resources)); this is for errors that hide their causes.
     pub fn out_of_resources(reason: impl Display) -> Self {
-        Self::new(Wish::OutOfResources, &reason)
+        Self::new(FailureKind::OutOfResources, &reason)
     }
 
     /// Reports that the service which the handlers of the queue depend on is unhealthy as a whole, such as one that refuses
     /// connections: the queue is paused until a run succeeds or fails otherwise, and the run is no attempt. Not for the failure
     /// of one request, which may be the message's own.
     pub fn target_unhealthy(reason: impl Display) -> Self {
-        Self::new(Wish::TargetUnhealthy, &reason)
+        Self::new(FailureKind::TargetUnhealthy, &reason)
     }
 
-    pub(crate) fn undecodable(reason: impl Display) -> Self {
-        Self::new(Wish::Undecodable, &reason)
+    pub(crate) fn invalid_payload(reason: impl Display) -> Self {
+        Self::new(FailureKind::InvalidPayload, &reason)
     }
 
     /// Makes a failure of an error with its causes.
-    fn of(wish: Wish, error: BoxError) -> Self {
-        let wish = if is_out_of_resources(&*error) { Wish::OutOfResources } else { wish };
-        let failure = Self::new(wish, &Chain(&*error));
+    fn of(kind: FailureKind, error: BoxError) -> Self {
+        let kind = if is_out_of_resources(&*error) { FailureKind::OutOfResources } else { kind };
+        let failure = Self::new(kind, &Chain(&*error));
         Self { source: Some(error), ..failure }
     }
 
-    fn new(wish: Wish, reason: &dyn Display) -> Self {
-        Self { wish, reason: bounded(reason.to_string()), source: None }
+    fn new(kind: FailureKind, reason: &dyn Display) -> Self {
+        Self { kind, reason: bounded(reason.to_string()), source: None }
     }
 
     /// What the handler asks for.
-    pub fn wish(&self) -> Wish {
-        self.wish
+    pub fn kind(&self) -> FailureKind {
+        self.kind
     }
 
     /// The reason in words, at most [`MAX_REASON_BYTES`](crate::core::MAX_REASON_BYTES).
@@ -145,17 +145,17 @@ impl Display for Failure {
 
 impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.wish, self.reason)
+        write!(f, "{:?}: {}", self.kind, self.reason)
     }
 }
 
 /// Any error is a wish to retry; its whole chain becomes the reason. An error of the operating system that file descriptors or
-/// memory are used up is [`Wish::OutOfResources`], and so it is in [`OrReject`].
+/// memory are used up is [`FailureKind::OutOfResources`], and so it is in [`OrReject`].
 ///
 /// This is also why `Failure` is not itself an [`Error`].
 impl<E: Into<Box<dyn Error + Send + Sync + 'static>>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self::of(Wish::Retry, error.into())
+        Self::of(FailureKind::Retry, error.into())
     }
 }
 
@@ -189,11 +189,11 @@ pub trait OrReject<T> {
 
 impl<T, E: Into<Box<dyn Error + Send + Sync + 'static>>> OrReject<T> for Result<T, E> {
     fn or_reject(self) -> Result<T, Failure> {
-        self.map_err(|error| Failure::of(Wish::Reject, error.into()))
+        self.map_err(|error| Failure::of(FailureKind::Reject, error.into()))
     }
 
     fn or_retry_after(self, delay: Duration) -> Result<T, Failure> {
-        self.map_err(|error| Failure::of(Wish::RetryAfter(delay), error.into()))
+        self.map_err(|error| Failure::of(FailureKind::RetryAfter(delay), error.into()))
     }
 }
 
@@ -219,7 +219,7 @@ mod tests {
             }
         }
         let failure = Failure::from(Outer("x".parse::<u8>().unwrap_err()));
-        assert_eq!(failure.wish(), Wish::Retry);
+        assert_eq!(failure.kind(), FailureKind::Retry);
         assert_eq!(failure.reason(), "no age: invalid digit found in string");
     }
 
@@ -240,13 +240,13 @@ mod tests {
             (Failure::retry("no route"), "no route", 0),
         ];
         for (failure, reason, errors) in table {
-            assert_eq!((failure.wish(), failure.reason()), (Wish::Retry, reason));
+            assert_eq!((failure.kind(), failure.reason()), (FailureKind::Retry, reason));
             assert_eq!(failure.chain().count(), errors, "{reason}");
             assert_eq!(failure.source().is_some(), errors > 0, "{reason}");
         }
         let failure =
             Err::<(), _>(anyhow::Error::from(not_found()).context("no mail")).or_reject().unwrap_err();
-        assert_eq!(failure.wish(), Wish::Reject);
+        assert_eq!(failure.kind(), FailureKind::Reject);
         let io = failure.chain().find_map(|cause| cause.downcast_ref::<io::Error>());
         assert_eq!(io.unwrap().kind(), io::ErrorKind::NotFound);
     }
@@ -284,7 +284,7 @@ mod tests {
             Err::<(), _>(error()).or_reject().unwrap_err(),
             Err::<(), _>(error()).or_retry_after(Duration::from_secs(9)).unwrap_err(),
         ] {
-            assert_eq!(failure.wish(), Wish::OutOfResources, "{failure}");
+            assert_eq!(failure.kind(), FailureKind::OutOfResources, "{failure}");
         }
     }
 

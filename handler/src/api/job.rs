@@ -94,7 +94,7 @@ pub struct Upcaster {
 /// Reads a payload of `version` as a `J`. A newer version is the router's to refuse before.
 pub(crate) fn decode<J: Job>(version: u32, payload: &RawValue) -> Result<J, Failure> {
     let error = |e: serde_json::Error| {
-        Failure::undecodable(format_args!("the payload does not fit {}: {e}", J::TYPE))
+        Failure::invalid_payload(format_args!("the payload does not fit {}: {e}", J::TYPE))
     };
     if version == J::VERSION {
         return from_json(payload.get()).map_err(error);
@@ -102,13 +102,13 @@ pub(crate) fn decode<J: Job>(version: u32, payload: &RawValue) -> Result<J, Fail
     let mut value: Value = serde_json::from_str(payload.get()).map_err(error)?;
     for from in version..J::VERSION {
         let step = J::UPCASTERS.iter().find(|step| step.from == from).ok_or_else(|| {
-            Failure::undecodable(format_args!(
+            Failure::invalid_payload(format_args!(
                 "{} version {version} is too old: no step from {from}",
                 J::TYPE
             ))
         })?;
         value = (step.up)(value).map_err(|e| {
-            Failure::undecodable(format_args!("{} version {from} -> {}: {e}", J::TYPE, from + 1))
+            Failure::invalid_payload(format_args!("{} version {from} -> {}: {e}", J::TYPE, from + 1))
         })?;
     }
     from_value(value).map_err(error)
@@ -118,7 +118,7 @@ pub(crate) fn decode<J: Job>(version: u32, payload: &RawValue) -> Result<J, Fail
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::api::failure::Wish;
+    use crate::api::failure::FailureKind;
     use serde_json::json;
 
     #[derive(serde::Deserialize, Debug, PartialEq)]
@@ -161,7 +161,7 @@ mod tests {
         ];
         for (version, payload, says) in table {
             let failure = read(version, &payload).unwrap_err();
-            assert_eq!(failure.wish(), Wish::Undecodable);
+            assert_eq!(failure.kind(), FailureKind::InvalidPayload);
             let reason = failure.reason();
             assert!(reason.contains(says), "{payload}: {reason}");
         }

@@ -35,7 +35,7 @@ impl JobType {
     }
 
     /// A type whose messages are handed on as they are.
-    pub(crate) fn undecoded(name: &str) -> Self {
+    pub(crate) fn passthrough(name: &str) -> Self {
         Self { name: Arc::from(name), version: u32::MAX, timeout: None, max_attempts: None, retry: None }
     }
 }

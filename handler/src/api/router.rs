@@ -113,7 +113,7 @@ impl Route {
 #[derive(Clone, Default)]
 pub struct Router {
     routes: HashMap<Arc<str>, Route, RandomState>,
-    undecoded: Option<Route>,
+    passthrough: Option<Route>,
     problems: Vec<String>,
 }
 
@@ -139,14 +139,15 @@ impl Router {
     ///
     /// If the body happens to be an envelope, the context has its type and ids. Otherwise the type is the message attribute
     /// `messageType`, the queue's default type, or [`RAW_TYPE`].
-    pub fn undecoded<F, Fut>(handler: F) -> Self
+    pub fn passthrough<F, Fut>(handler: F) -> Self
     where
         F: Fn(Context) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), Failure>> + Send + 'static,
     {
         let handler: Erased = Arc::new(move |invocation| Box::pin(handler(invocation.context)));
-        let route = Route { job_type: JobType::undecoded(RAW_TYPE), decode: decoded::undecoded(), handler };
-        Self { undecoded: Some(route), ..Self::default() }
+        let route =
+            Route { job_type: JobType::passthrough(RAW_TYPE), decode: decoded::passthrough(), handler };
+        Self { passthrough: Some(route), ..Self::default() }
     }
 
     /// Adds the handler of `J`. A second handler of the same type is a mistake in the program, and so is a `J` with impossible
@@ -216,7 +217,7 @@ impl Router {
         <L::Service as Service<Invocation>>::Error: Into<Failure>,
         <L::Service as Service<Invocation>>::Future: Send + 'static,
     {
-        for route in self.routes.values_mut().chain(&mut self.undecoded) {
+        for route in self.routes.values_mut().chain(&mut self.passthrough) {
             let service = layer.layer(HandlerService(Arc::clone(&route.handler)));
             route.handler = Arc::new(move |invocation| Box::pin(oneshot(service.clone(), invocation)));
         }
@@ -237,8 +238,8 @@ impl Router {
         types.into_iter()
     }
 
-    pub(crate) fn undecoded_route(&self) -> Option<&Route> {
-        self.undecoded.as_ref()
+    pub(crate) fn passthrough_route(&self) -> Option<&Route> {
+        self.passthrough.as_ref()
     }
 
     pub(crate) fn route(&self, job_type: &str) -> Option<&Route> {
@@ -262,6 +263,6 @@ where
 }
 
 /// The type of a message that is not decoded: what its attribute says.
-pub(crate) fn undecoded_type(message: &Message, route: &Route) -> Arc<str> {
+pub(crate) fn passthrough_type(message: &Message, route: &Route) -> Arc<str> {
     message.attribute(TYPE_ATTRIBUTE).map_or_else(|| Arc::clone(&route.job_type.name), Arc::from)
 }

@@ -9,7 +9,7 @@ use futures_util::future::{Either, select};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::api::context::Context;
-use crate::api::failure::{Failure, Wish};
+use crate::api::failure::{Failure, FailureKind};
 use crate::core::retry::{Jitter, RetryPolicy};
 
 /// The most retries of one step: a policy such as `exponential(0s,1,0s)` would never end.
@@ -58,10 +58,10 @@ impl Context {
 
     /// The wait before a step runs again; `None` if it must not.
     fn wait_before(&self, policy: &RetryPolicy, tries: u32, failure: &Failure) -> Option<Duration> {
-        let own = match failure.wish() {
-            Wish::Retry | Wish::OutOfResources | Wish::TargetUnhealthy => Duration::ZERO,
-            Wish::RetryAfter(delay) => delay,
-            Wish::Reject | Wish::Undecodable => return None,
+        let own = match failure.kind() {
+            FailureKind::Retry | FailureKind::OutOfResources | FailureKind::TargetUnhealthy => Duration::ZERO,
+            FailureKind::RetryAfter(delay) => delay,
+            FailureKind::Reject | FailureKind::InvalidPayload => return None,
         };
         Some(policy.delay(NonZeroU32::new(tries)?, self.jitter(tries)).max(own))
     }

@@ -7,11 +7,11 @@ use serde_json::json;
 
 use super::*;
 use crate::Router;
-use crate::core::answer::Answer;
 use crate::core::control::{CancelReason, RunControl};
+use crate::core::maybe_ready::MaybeReady;
 use crate::core::{DeliveryId, Ending};
 use crate::message::{Intake, Message};
-use crate::run::{Attempt, Host};
+use crate::run::{Attempt, RunEnvironment};
 
 /// A host whose clock stands still: a wait is over at once, and is kept.
 struct Clock {
@@ -22,19 +22,19 @@ struct Clock {
     control: RunControl,
 }
 
-impl Host for Clock {
+impl RunEnvironment for Clock {
     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
         work();
     }
 
-    fn sleep(&self, time: Duration, _deadline: Instant) -> Answer<'_, bool> {
+    fn sleep(&self, time: Duration, _deadline: Instant) -> MaybeReady<'_, bool> {
         let mut waits = self.waits.lock().unwrap();
         waits.push(time);
         if self.cancel_at == Some(waits.len()) {
             self.control.cancel(CancelReason::Shutdown);
-            return Answer::later(std::future::pending());
+            return MaybeReady::later(std::future::pending());
         }
-        Answer::now(waits.iter().sum::<Duration>() <= self.left)
+        MaybeReady::now(waits.iter().sum::<Duration>() <= self.left)
     }
 }
 
@@ -49,7 +49,7 @@ fn retried(
     let policy: RetryPolicy = policy.parse().unwrap();
     let policy = policy.with_jitter(crate::core::JitterMode::None);
     let results = Arc::new(Mutex::new(results.into_iter()));
-    let router = Router::undecoded(move |ctx: Context| {
+    let router = Router::passthrough(move |ctx: Context| {
         let (policy, results) = (policy.clone(), Arc::clone(&results));
         async move { ctx.retry(&policy, || std::future::ready(results.lock().unwrap().next().unwrap())).await }
     });
@@ -67,7 +67,7 @@ fn retried(
         latest_deadline: Instant::now() + Duration::from_secs(60),
         claim_length: Duration::from_secs(27),
         control,
-        host: Arc::clone(&clock) as Arc<dyn Host>,
+        host: Arc::clone(&clock) as Arc<dyn RunEnvironment>,
     };
     let ending = router.run(attempt).now_or_never().expect("nothing to wait for").ending;
     let waits = clock.waits.lock().unwrap().iter().map(Duration::as_millis).collect();

@@ -56,7 +56,7 @@ pub struct Claim {
     /// Who holds it: a name of this process.
     pub owner: Arc<str>,
     /// The fencing token: larger than that of any earlier claim of the identity.
-    pub counter: u64,
+    pub fencing_token: u64,
     /// The lock that was acquired with it, and its own fencing token.
     pub lock: Option<(String, u64)>,
 }
@@ -93,7 +93,7 @@ impl Eq for PriorRun {}
 
 /// What a store says to a request.
 #[derive(Debug, Clone)]
-pub enum Admission {
+pub enum ClaimResult {
     /// Nobody keeps claims here: the job runs without one.
     Unclaimed,
     /// The claim is ours.
@@ -101,9 +101,9 @@ pub enum Admission {
     /// A run of the same identity has succeeded before.
     Done(Box<PriorRun>),
     /// This message has failed for good before, for this reason.
-    Condemned(String),
+    FailedPermanently(String),
     /// The identity is claimed elsewhere, for this long unless it is renewed.
-    Held(Duration),
+    Busy(Duration),
     /// The lock is held elsewhere, for this long unless it is renewed.
     Locked(Duration),
     /// The identity stands for another payload, which is done or being worked on.
@@ -190,20 +190,20 @@ pub struct Takeover {
 
 /// How a claim is given up without its job being done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Surrender {
+pub struct ReleaseClaim {
     /// Whether the attempt is not counted: the run was stopped, and has not failed.
-    pub spared: bool,
+    pub count_attempt: bool,
     /// Why the message has failed for good, where it has.
-    pub verdict: Option<String>,
+    pub failure_reason: Option<String>,
     /// The attempt was the message's last: SQS moves the message to the DLQ instead of handing it out again.
     pub dead: bool,
 }
 
 /// What a store says to a write under a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Held {
+pub enum Ownership {
     /// It was ours, and the write has happened.
-    Ours,
+    Kept,
     /// Somebody else's, or nobody's: nothing was written.
     Lost,
 }

@@ -1,9 +1,9 @@
 //! The claim of one run, in time: asked for, held and renewed, as far as the ledger knows.
 //!
-//! A claim that is not renewed in time is not lost by that: the store answers [`Held::Lost`] when it is another run's, and
+//! A claim that is not renewed in time is not lost by that: the store answers [`Ownership::Lost`] when it is another run's, and
 //! renews an expired one that was not taken. See ADR 0011.
 //!
-//! [`Held::Lost`]: crate::core::Held::Lost
+//! [`Ownership::Lost`]: crate::core::Ownership::Lost
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -62,7 +62,7 @@ pub(crate) enum RunClaim {
     /// The run asks for one, or has not come so far.
     Asking(Asking),
     /// The run has one.
-    Held(ClaimLease),
+    Kept(ClaimLease),
 }
 
 impl RunClaim {
@@ -71,7 +71,7 @@ impl RunClaim {
         match self {
             Self::None => None,
             Self::Asking(asking) => asking.again_at,
-            Self::Held(lease) => lease.renewal_due(),
+            Self::Kept(lease) => lease.renewal_due(),
         }
     }
 }

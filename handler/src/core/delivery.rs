@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::core::claim::{Claim, Surrender};
+use crate::core::claim::{Claim, ReleaseClaim};
 use crate::core::claim_lease::{RunClaim, Waits};
 use crate::core::control::CancelReason;
 use crate::core::ids::CallId;
@@ -96,7 +96,7 @@ pub(crate) struct Run {
 #[derive(Debug)]
 pub(crate) struct Releasing {
     pub(crate) claim: Arc<Claim>,
-    pub(crate) how: Surrender,
+    pub(crate) how: ReleaseClaim,
     /// When the store is asked again.
     pub(crate) again_at: Option<Instant>,
     /// When the message goes back all the same: the claim ends by itself, a little later.
@@ -116,7 +116,7 @@ pub(crate) struct Settling {
     /// When it is no longer waited for, if a response waits for it.
     pub(crate) give_up_at: Option<Instant>,
     /// Until when it waits for the answers to renewals.
-    pub(crate) beat_until: Option<Instant>,
+    pub(crate) heartbeat_until: Option<Instant>,
     /// From when on the queue may hand the message out again, if it heeded one of the calls, whatever became of the answers.
     pub(crate) visible_from: Option<Instant>,
     /// The lease has ended during a drain, and the delete is tried on.
@@ -132,7 +132,7 @@ impl Settling {
             calls: 0,
             repeat_at: None,
             give_up_at: None,
-            beat_until: None,
+            heartbeat_until: None,
             visible_from: None,
             past_lease: false,
         }
@@ -153,7 +153,7 @@ pub(crate) enum Step {
     /// For the answers to renewals, a second at most, and for the claim to be given up.
     AfterBeat,
     /// For the open receives to land, which would fetch it right back.
-    Held,
+    Deferred,
     /// For its batch.
     Queued,
     /// For the answer.
@@ -184,7 +184,7 @@ impl Delivery {
     }
 
     /// The lease, learned after the receipt.
-    pub(crate) fn lease_is(&mut self, lease: Duration) {
+    pub(crate) fn set_lease(&mut self, lease: Duration) {
         self.lease = lease;
         self.leased_until = self.received_at + lease;
         self.renew_at = self.received_at + lease / 2;
@@ -302,7 +302,7 @@ impl Delivery {
     }
 
     /// Returns true if its settlement waits for a renewal's answer.
-    pub(crate) fn waits_for_beat(&self) -> bool {
+    pub(crate) fn waits_for_heartbeat(&self) -> bool {
         matches!(self.stage, Stage::Settling(Settling { step: Step::AfterBeat, .. }))
     }
 
@@ -343,9 +343,9 @@ impl Delivery {
         let Stage::Settling(settling) = &self.stage else { return None };
         match settling.step {
             Step::Backoff(at) => Some(at),
-            Step::AfterBeat => settling.beat_until.filter(|_| self.releasing.is_none()),
+            Step::AfterBeat => settling.heartbeat_until.filter(|_| self.releasing.is_none()),
             Step::InCall => settling.repeat_at,
-            Step::Held | Step::Queued => None,
+            Step::Deferred | Step::Queued => None,
         }
     }
 

@@ -26,7 +26,7 @@ pub enum Ending {
         reason: String,
     },
     /// The body is no job, or the payload does not fit its type.
-    Undecodable {
+    InvalidPayload {
         /// What is wrong with it.
         reason: String,
     },
@@ -59,12 +59,12 @@ pub enum Ending {
     /// The handler did not run: a run of the same identity has succeeded before, for another message or in another worker.
     DoneBefore(Box<Duplicate>),
     /// The handler did not run: the message has failed for good before.
-    Condemned {
+    FailedPermanently {
         /// Why it has.
         reason: String,
     },
     /// The handler did not run: the job's claim or its lock is held elsewhere.
-    Held {
+    Busy {
         /// For how long, unless it is renewed.
         remaining: Duration,
         /// What is held, in words.
@@ -81,10 +81,10 @@ impl Ending {
     /// The class of the failure; `None` if nothing has failed here.
     pub fn class(&self) -> Option<FailureClass> {
         match self {
-            Self::Done | Self::DoneBefore(_) | Self::Condemned { .. } | Self::Held { .. } => None,
+            Self::Done | Self::DoneBefore(_) | Self::FailedPermanently { .. } | Self::Busy { .. } => None,
             Self::RetryAsked { .. } => Some(FailureClass::RetryAsked),
             Self::Rejected { .. } => Some(FailureClass::Rejected),
-            Self::Undecodable { .. } => Some(FailureClass::Undecodable),
+            Self::InvalidPayload { .. } => Some(FailureClass::InvalidPayload),
             Self::NoHandler { .. } => Some(FailureClass::NoHandler),
             Self::Panicked { .. } => Some(FailureClass::Panicked),
             Self::TimedOut => Some(FailureClass::TimedOut),
@@ -102,7 +102,7 @@ impl Ending {
             Self::Done
             | Self::RetryAsked { .. }
             | Self::Rejected { .. }
-            | Self::Undecodable { .. }
+            | Self::InvalidPayload { .. }
             | Self::NoHandler { .. }
             | Self::Panicked { .. }
             | Self::TimedOut
@@ -111,8 +111,8 @@ impl Ending {
             | Self::OutOfResources { .. }
             | Self::TargetUnhealthy { .. } => true,
             Self::DoneBefore(_)
-            | Self::Condemned { .. }
-            | Self::Held { .. }
+            | Self::FailedPermanently { .. }
+            | Self::Busy { .. }
             | Self::StoreUnavailable { .. } => false,
         }
     }
@@ -122,11 +122,11 @@ impl Ending {
         match self {
             Self::RetryAsked { reason, .. }
             | Self::Rejected { reason }
-            | Self::Undecodable { reason }
+            | Self::InvalidPayload { reason }
             | Self::NoHandler { reason }
             | Self::Panicked { reason }
-            | Self::Condemned { reason }
-            | Self::Held { reason, .. }
+            | Self::FailedPermanently { reason }
+            | Self::Busy { reason, .. }
             | Self::OutOfResources { reason }
             | Self::TargetUnhealthy { reason }
             | Self::StoreUnavailable { reason } => Some(reason),
@@ -140,11 +140,11 @@ impl Ending {
             Self::Done | Self::DoneBefore(_) => None,
             Self::RetryAsked { reason, .. }
             | Self::Rejected { reason }
-            | Self::Undecodable { reason }
+            | Self::InvalidPayload { reason }
             | Self::NoHandler { reason }
             | Self::Panicked { reason }
-            | Self::Condemned { reason }
-            | Self::Held { reason, .. }
+            | Self::FailedPermanently { reason }
+            | Self::Busy { reason, .. }
             | Self::OutOfResources { reason }
             | Self::TargetUnhealthy { reason }
             | Self::StoreUnavailable { reason } => Some(reason),
@@ -164,7 +164,7 @@ pub enum FailureClass {
     /// The handler knows that no attempt can succeed.
     Rejected,
     /// The body is no job, or the payload does not fit its type.
-    Undecodable,
+    InvalidPayload,
     /// This build has no handler for the type, or not in this version.
     NoHandler,
     /// The handler panicked.
@@ -189,7 +189,7 @@ impl FailureClass {
         match self {
             Self::RetryAsked => "retry_asked",
             Self::Rejected => "rejected",
-            Self::Undecodable => "undecodable",
+            Self::InvalidPayload => "undecodable",
             Self::NoHandler => "no_handler",
             Self::Panicked => "panicked",
             Self::TimedOut => "timed_out",
@@ -237,7 +237,7 @@ impl DuplicateCause {
 
 /// What a finished run reports to the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
+pub struct RunReport {
     /// How it ended.
     pub ending: Ending,
     /// The job's type where it was told and has a handler: policies and metrics go by it.
@@ -246,13 +246,13 @@ pub struct Report {
     pub identity: Option<Arc<Identity>>,
     /// Which attempt it was, where the claim told; else receives are counted.
     pub attempt: Option<NonZeroU32>,
-    /// The lock that another job holds, if the run ended as [`Held`](Ending::Held) for it.
+    /// The lock that another job holds, if the run ended as [`Busy`](Ending::Busy) for it.
     pub lock: Option<Arc<str>>,
     /// The result that the handler left: kept with the mark that its job is done.
     pub result: Option<JobResult>,
 }
 
-impl Report {
+impl RunReport {
     /// The report of a run that left no result.
     pub fn new(ending: Ending, job_type: Option<Arc<str>>) -> Self {
         Self { ending, job_type, identity: None, attempt: None, lock: None, result: None }

@@ -20,7 +20,7 @@ pub(crate) const LOCK_PATIENCE_OF_BATCH: Duration = Duration::from_secs(20);
 
 /// The waiting deliveries for each place of a running one: a burst for one lock fits, and renewing the leases of all takes few
 /// calls.
-pub(crate) const WAITERS_PER_PLACE: usize = 8;
+pub(crate) const WAITERS_PER_SLOT: usize = 8;
 
 /// The waits between two requests for a lock of another process: doubled from the first to the longest, and spread.
 const FIRST_WAIT: Duration = Duration::from_millis(100);

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::core::claim_lease::Waits;
-use crate::core::ending::Report;
+use crate::core::ending::RunReport;
 
 /// A mark that is not answered for this long is asked for once more: it may be repeated without harm.
 const MARK_PATIENCE: Duration = Duration::from_secs(5);
@@ -13,7 +13,7 @@ const MARK_PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Marking {
     /// The run's report.
-    pub(crate) report: Report,
+    pub(crate) report: RunReport,
     /// When the handler ended.
     pub(crate) ended_at: Instant,
     ask_at: Instant,
@@ -26,7 +26,7 @@ pub(crate) struct Marking {
 
 impl Marking {
     /// A mark to be asked for at once.
-    pub(crate) fn new(now: Instant, report: Report) -> Self {
+    pub(crate) fn new(now: Instant, report: RunReport) -> Self {
         Self { report, ended_at: now, ask_at: now, in_flight: false, has_failed: false, waits: Waits::new() }
     }
 

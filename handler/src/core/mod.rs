@@ -3,7 +3,6 @@
 //! Hosts move a ledger, and stores keep its claims. A handler needs little of this: [`RetryPolicy`], which is at the
 //! crate's root too, and [`CancelReason`].
 
-pub(crate) mod answer;
 pub(crate) mod batches;
 pub(crate) mod call;
 pub(crate) mod claim;
@@ -13,36 +12,38 @@ pub(crate) mod decide;
 pub(crate) mod delivery;
 pub(crate) mod ending;
 pub(crate) mod ids;
-pub(crate) mod isolation;
 pub(crate) mod ledger;
+pub(crate) mod ledger_event;
 pub(crate) mod lock_waits;
 pub(crate) mod marking;
-pub(crate) mod note;
+pub(crate) mod maybe_ready;
 pub(crate) mod outcome;
+pub(crate) mod outcome_cache;
 pub(crate) mod pace;
 pub(crate) mod pause;
 pub(crate) mod policy;
+pub(crate) mod quarantine;
 pub(crate) mod reason;
 pub(crate) mod receive_backoff;
 pub(crate) mod receives;
-pub(crate) mod recollection;
 pub(crate) mod requests;
 pub(crate) mod resources;
 pub(crate) mod retry;
 
-pub use answer::Answer;
 pub use call::{Action, Call, CallError, Entry, MAX_BATCH, Replies, VisibilityEntry};
 pub use claim::{
-    Admission, Claim, ClaimRequest, ClaimStep, Claimed, Grant, Held, JobResult, MAX_CHECKPOINT_BYTES,
-    MAX_KEY_BYTES, MAX_RESULT_BYTES, MarkError, PriorRun, Surrender, Takeover,
+    Claim, ClaimRequest, ClaimResult, ClaimStep, Claimed, Grant, JobResult, MAX_CHECKPOINT_BYTES,
+    MAX_KEY_BYTES, MAX_RESULT_BYTES, MarkError, Ownership, PriorRun, ReleaseClaim, Takeover,
 };
 pub use control::{CancelReason, RunControl};
-pub use decide::{Facts, decide};
-pub use ending::{Duplicate, DuplicateCause, Ending, FailureClass, Report};
+pub use decide::{DecisionInput, decide};
+pub use ending::{Duplicate, DuplicateCause, Ending, FailureClass, RunReport};
 pub use ids::{CallId, DeliveryId};
 pub use ledger::{Disposition, DrainSummary, Effect, Ledger, SETTLE_TIME, Start};
-pub use note::{Note, RunFacts};
+pub use ledger_event::{LedgerEvent, RunFacts};
+pub use maybe_ready::MaybeReady;
 pub use outcome::Outcome;
+pub use outcome_cache::{OutcomeCache, PriorOutcome};
 pub use pause::{Pause, PauseReason, Probe};
 pub use policy::{
     Acknowledge, Claims, CrashEvidence, DeadLetterPath, InvalidPolicy, MAX_CONCURRENCY, MAX_WAIT_TIME,
@@ -51,7 +52,6 @@ pub use policy::{
 pub use reason::MAX_REASON_BYTES;
 pub use receive_backoff::ReceiveFailure;
 pub use receives::{MAX_RECEIVE, Receive, ReceiveId, most_open_receives};
-pub use recollection::{Past, Recollection};
 pub use requests::{SqsAction, SqsErrorKind, SqsResult, StoreOperation, StoreResult};
 pub use resources::is_out_of_resources;
 pub use retry::{

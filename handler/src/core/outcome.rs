@@ -14,7 +14,7 @@ pub enum Outcome {
     /// No attempt can succeed, for this reason: the message belongs into the DLQ.
     DeadLetter(String),
     /// The message is given back untouched and comes back at once.
-    Release,
+    Requeue,
     /// The message may be somebody else's: nothing is said to SQS any more.
     LeaseLost,
 }
@@ -26,7 +26,7 @@ impl Outcome {
             Self::Ack => "ack",
             Self::RetryAfter(_) => "retry",
             Self::DeadLetter(_) => "dead_letter",
-            Self::Release => "release",
+            Self::Requeue => "release",
             Self::LeaseLost => "lease_lost",
         }
     }

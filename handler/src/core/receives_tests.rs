@@ -64,7 +64,7 @@ fn a_fresh_process_asks_for_few_and_for_twice_as_many_while_there_is_more() {
 }
 
 #[test]
-fn after_a_suspect_and_early_after_the_start_messages_on_their_last_receives_come_alone() {
+fn after_a_quarantined_and_early_after_the_start_messages_on_their_last_receives_come_alone() {
     let (mut receives, now) = (Receives::new(WAIT, 32), start());
     let max = |receives: &mut Receives, now| receives.next(now, 32, 32).unwrap();
     let first = max(&mut receives, now);

@@ -206,7 +206,7 @@ pub enum StoreOperation {
     /// A job is marked as done.
     Finish,
     /// A claim is given up.
-    Surrender,
+    ReleaseClaim,
     /// A value is kept for the next attempt.
     Checkpoint,
     /// A job's progress is kept.
@@ -221,7 +221,7 @@ impl StoreOperation {
         Self::Claim,
         Self::Renew,
         Self::Finish,
-        Self::Surrender,
+        Self::ReleaseClaim,
         Self::Checkpoint,
         Self::Progress,
         Self::Attempted,
@@ -233,7 +233,7 @@ impl StoreOperation {
             Self::Claim => "claim",
             Self::Renew => "renew",
             Self::Finish => "finish",
-            Self::Surrender => "surrender",
+            Self::ReleaseClaim => "surrender",
             Self::Checkpoint => "checkpoint",
             Self::Progress => "progress",
             Self::Attempted => "attempted",

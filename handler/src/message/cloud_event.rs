@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 
 use crate::message::envelope::Envelope;
 use crate::message::fields::{field, filled, id, null, raw_value};
+use crate::message::invalid_payload::InvalidPayload;
 use crate::message::sqs_message::{Attribute, AttributeValue};
-use crate::message::undecodable::Undecodable;
 
 /// The attributes that the specification defines; all others are extensions.
 const DEFINED: [&str; 10] = [
@@ -25,18 +25,18 @@ const DEFINED: [&str; 10] = [
 ];
 
 /// Reads a body that is a JSON object with a `specversion`.
-pub(crate) fn read(body: &str) -> Result<Envelope, Undecodable> {
+pub(crate) fn read(body: &str) -> Result<Envelope, InvalidPayload> {
     let event: BTreeMap<String, &RawValue> =
-        serde_json::from_str(body).map_err(|e| Undecodable(format!("not a CloudEvent: {e}")))?;
+        serde_json::from_str(body).map_err(|e| InvalidPayload(format!("not a CloudEvent: {e}")))?;
     let get = |name: &str| event.get(name).copied();
     let specversion: Option<String> = filled("specversion", get("specversion"))?;
     let specversion = specversion.unwrap_or_default();
     if !specversion.starts_with("1.") {
-        return Err(Undecodable(format!("CloudEvents {specversion} is not supported, only 1.0")));
+        return Err(InvalidPayload(format!("CloudEvents {specversion} is not supported, only 1.0")));
     }
     let job_type: Option<String> = filled("type", get("type"))?;
     let Some(job_type) = job_type else {
-        return Err(Undecodable("not a CloudEvent: it has no `type`".to_owned()));
+        return Err(InvalidPayload("not a CloudEvent: it has no `type`".to_owned()));
     };
     // Binary data stays the base64 text that it is; the job type says what is in it.
     let payload = match (get("data"), get("data_base64")) {

@@ -12,14 +12,14 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::message::aws_events;
 use crate::message::cloud_event;
 use crate::message::envelope::{Envelope, S3_EVENT_TYPE, S3_TEST_EVENT_TYPE, TYPE_ATTRIBUTE};
 use crate::message::fields::{field, filled, id, null, raw_value, text};
 use crate::message::intake::Intake;
+use crate::message::invalid_payload::InvalidPayload;
 use crate::message::objects::from_json;
 use crate::message::sqs_message::Message;
-use crate::message::undecodable::Undecodable;
-use crate::message::unwrapping;
 
 /// Envelopes around envelopes are opened this deep: S3 in EventBridge in SNS is the deepest that AWS makes.
 const MAX_WRAPPINGS: u8 = 3;
@@ -83,7 +83,7 @@ fn even_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option
 
 impl Envelope {
     /// Decodes a message of a queue without settings of its own; see [`Intake::decode`] for others.
-    pub fn decode(message: &Message) -> Result<Self, Undecodable> {
+    pub fn decode(message: &Message) -> Result<Self, InvalidPayload> {
         Intake::default().decode(message)
     }
 }
@@ -93,18 +93,26 @@ impl Intake {
     ///
     /// # Errors
     /// Why the message is no job.
-    pub fn decode(&self, message: &Message) -> Result<Envelope, Undecodable> {
+    pub fn decode(&self, message: &Message) -> Result<Envelope, InvalidPayload> {
         decode(self, message, self.default_type.as_deref())
     }
 
     /// As [`decode`](Self::decode), with a default type for queues that have none.
-    pub(crate) fn decode_or(&self, message: &Message, default_type: &str) -> Result<Envelope, Undecodable> {
+    pub(crate) fn decode_or(
+        &self,
+        message: &Message,
+        default_type: &str,
+    ) -> Result<Envelope, InvalidPayload> {
         decode(self, message, Some(self.default_type.as_deref().unwrap_or(default_type)))
     }
 }
 
 /// Decodes a message's body by the rules of its queue; a body that names no type has the default one.
-fn decode(intake: &Intake, message: &Message, default_type: Option<&str>) -> Result<Envelope, Undecodable> {
+fn decode(
+    intake: &Intake,
+    message: &Message,
+    default_type: Option<&str>,
+) -> Result<Envelope, InvalidPayload> {
     let decoding = Decoding { intake, default_type, depth: 0 };
     decoding.open(&message.body, message.attribute(TYPE_ATTRIBUTE))
 }
@@ -124,7 +132,7 @@ impl Decoding<'_> {
     }
 
     /// Decodes a body; `given_type` is its type if something beside it says so.
-    fn open(self, body: &str, given_type: Option<&str>) -> Result<Envelope, Undecodable> {
+    fn open(self, body: &str, given_type: Option<&str>) -> Result<Envelope, InvalidPayload> {
         let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
         let keys = match object(body) {
             Ok(keys) => keys,
@@ -142,7 +150,7 @@ impl Decoding<'_> {
     }
 
     /// Opens a body only if it is an envelope of this type. Of such an envelope nothing may be wrong.
-    fn open_as(self, job_type: &str, keys: &Keys<'_>, body: &str) -> Result<Envelope, Undecodable> {
+    fn open_as(self, job_type: &str, keys: &Keys<'_>, body: &str) -> Result<Envelope, InvalidPayload> {
         let own_type: Option<String> = filled("type", keys.job_type).unwrap_or_default();
         if own_type.as_deref() == Some(job_type) {
             if keys.specversion.is_some() {
@@ -159,7 +167,7 @@ impl Decoding<'_> {
     }
 
     /// Decodes an object that nothing but itself gives a type.
-    fn open_by_itself(self, keys: &Keys<'_>, body: &str) -> Result<Envelope, Undecodable> {
+    fn open_by_itself(self, keys: &Keys<'_>, body: &str) -> Result<Envelope, InvalidPayload> {
         if self.depth < MAX_WRAPPINGS {
             if let (Some(kind), Some(_)) = (keys.sns_type, keys.sns_topic) {
                 return self.sns(kind, body);
@@ -171,7 +179,7 @@ impl Decoding<'_> {
         if keys.specversion.is_some() {
             return cloud_event::read(body);
         }
-        let own_type: Result<Option<String>, Undecodable> = filled("type", keys.job_type);
+        let own_type: Result<Option<String>, InvalidPayload> = filled("type", keys.job_type);
         if keys.payload.is_some() && matches!(own_type, Ok(Some(_))) {
             return native(keys);
         }
@@ -184,8 +192,10 @@ impl Decoding<'_> {
             (Some(Ok(envelope)), _, _) => return Ok(envelope),
             (_, Some(job_type), _) => return Ok(raw(job_type, body)),
             (Some(Err(error)), None, _) | (None, None, Err(error)) => error,
-            (None, None, Ok(Some(_))) => Undecodable("the envelope has a `type` but no `payload`".to_owned()),
-            (None, None, Ok(None)) => Undecodable(
+            (None, None, Ok(Some(_))) => {
+                InvalidPayload("the envelope has a `type` but no `payload`".to_owned())
+            }
+            (None, None, Ok(None)) => InvalidPayload(
                 "the body has no `type`, the message has no attribute `messageType`, and the queue has no \
                  default_type: it is not known which job this is"
                     .to_owned(),
@@ -194,9 +204,9 @@ impl Decoding<'_> {
         Err(error)
     }
 
-    fn sns(self, kind: &RawValue, body: &str) -> Result<Envelope, Undecodable> {
+    fn sns(self, kind: &RawValue, body: &str) -> Result<Envelope, InvalidPayload> {
         let kind: String = text("Type", kind)?;
-        let notification = unwrapping::sns(&kind, body)?;
+        let notification = aws_events::sns(&kind, body)?;
         let by_topic = || {
             let name = notification.topic_arn.rsplit(':').next();
             self.intake.event_type([notification.topic_arn.as_str()].into_iter().chain(name))
@@ -205,7 +215,7 @@ impl Decoding<'_> {
         let mut inner = self
             .inside()
             .open(&notification.message, given_type)
-            .map_err(|e| Undecodable(format!("in the SNS notification: {e}")))?;
+            .map_err(|e| InvalidPayload(format!("in the SNS notification: {e}")))?;
         // The notification's id survives a redrive of the SQS message; the SQS id does not.
         if inner.job_id.is_none() {
             inner.job_id = notification.message_id.map(Into::into);
@@ -220,8 +230,8 @@ impl Decoding<'_> {
         Ok(inner)
     }
 
-    fn event_bridge(self, detail: &RawValue, body: &str) -> Result<Envelope, Undecodable> {
-        let frame = unwrapping::event_bridge(body)?;
+    fn event_bridge(self, detail: &RawValue, body: &str) -> Result<Envelope, InvalidPayload> {
+        let frame = aws_events::event_bridge(body)?;
         let names = [frame.detail_type.as_str()].into_iter().chain(frame.source.as_deref());
         // An event names its type itself, so the queue's default type says nothing of it.
         let detail_decoding = Self { default_type: None, ..self.inside() };
@@ -244,8 +254,8 @@ impl Decoding<'_> {
         Ok(inner)
     }
 
-    fn s3(self, body: &str) -> Result<Envelope, Undecodable> {
-        let records = unwrapping::s3(body)?;
+    fn s3(self, body: &str) -> Result<Envelope, InvalidPayload> {
+        let records = aws_events::s3(body)?;
         // One notification is of one bucket.
         let bucket = records.first().map(|record| record.bucket.clone());
         let job_type = self.intake.event_type(bucket.as_deref()).unwrap_or(S3_EVENT_TYPE);
@@ -261,7 +271,7 @@ fn object(body: &str) -> Result<Keys<'_>, serde_json::Error> {
     if body.trim_ascii_start().starts_with('{') { serde_json::from_str(body) } else { from_json(body) }
 }
 
-fn native(keys: &Keys<'_>) -> Result<Envelope, Undecodable> {
+fn native(keys: &Keys<'_>) -> Result<Envelope, InvalidPayload> {
     let job_type: Option<String> = filled("type", keys.job_type)?;
     let job_id = id("jobId", keys.job_id)?;
     let payload = keys.payload.map_or_else(null, ToOwned::to_owned);
@@ -285,13 +295,13 @@ fn raw(job_type: &str, body: &str) -> Envelope {
     Envelope::bare(job_type, payload)
 }
 
-fn not_a_job(body: &str, error: &serde_json::Error) -> Undecodable {
+fn not_a_job(body: &str, error: &serde_json::Error) -> InvalidPayload {
     let hint = if body.trim_ascii_start().starts_with('{') {
         ""
     } else {
         " (a raw body needs the message attribute `messageType`, or a default_type of its queue)"
     };
-    Undecodable(format!("the body is not a JSON object: {error}{hint}"))
+    InvalidPayload(format!("the body is not a JSON object: {error}{hint}"))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use serde_json::Value;
 use super::*;
 use crate::message::sqs_message::Attribute;
 
-fn decode(body: &str) -> Result<Envelope, Undecodable> {
+fn decode(body: &str) -> Result<Envelope, InvalidPayload> {
     Envelope::decode(&Message { body: body.to_owned(), ..Message::default() })
 }
 

@@ -23,7 +23,7 @@ pub const S3_TEST_EVENT_TYPE: &str = "s3.testEvent";
 /// let body = r#"{"type":"email.send","schemaVersion":2,"jobId":"01J","payload":{"userId":7}}"#;
 /// let envelope = Envelope::decode(&Message { body: body.into(), ..Message::default() })?;
 /// assert_eq!((envelope.job_type.as_str(), envelope.version), ("email.send", 2));
-/// # Ok::<(), drumline::message::Undecodable>(())
+/// # Ok::<(), drumline::message::InvalidPayload>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Envelope {

@@ -4,15 +4,15 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::message::invalid_payload::InvalidPayload;
 use crate::message::objects::from_json;
-use crate::message::undecodable::Undecodable;
 
-pub(crate) fn field<'a, T: Deserialize<'a>>(name: &str, value: &'a RawValue) -> Result<T, Undecodable> {
-    from_json(value.get()).map_err(|e| Undecodable(format!("the envelope's `{name}`: {e}")))
+pub(crate) fn field<'a, T: Deserialize<'a>>(name: &str, value: &'a RawValue) -> Result<T, InvalidPayload> {
+    from_json(value.get()).map_err(|e| InvalidPayload(format!("the envelope's `{name}`: {e}")))
 }
 
 /// As [`field`], of a text: hardly any has an escape in it, and the others are what they look like.
-pub(crate) fn text<T: for<'t> From<&'t str>>(name: &str, value: &RawValue) -> Result<T, Undecodable> {
+pub(crate) fn text<T: for<'t> From<&'t str>>(name: &str, value: &RawValue) -> Result<T, InvalidPayload> {
     let quoted = value.get().strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     match quoted.filter(|text| !text.contains('\\')) {
         Some(text) => Ok(text.into()),
@@ -24,7 +24,7 @@ pub(crate) fn text<T: for<'t> From<&'t str>>(name: &str, value: &RawValue) -> Re
 pub(crate) fn filled<T: for<'t> From<&'t str>>(
     name: &str,
     value: Option<&RawValue>,
-) -> Result<Option<T>, Undecodable> {
+) -> Result<Option<T>, InvalidPayload> {
     match value {
         None => Ok(None),
         Some(value) if matches!(value.get(), "null" | "\"\"") => Ok(None),
@@ -36,7 +36,7 @@ pub(crate) fn filled<T: for<'t> From<&'t str>>(
 pub(crate) fn id<T: for<'t> From<&'t str>>(
     name: &str,
     value: Option<&RawValue>,
-) -> Result<Option<T>, Undecodable> {
+) -> Result<Option<T>, InvalidPayload> {
     let is_whole = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match value {
         Some(value) if is_whole(value.get()) => Ok(Some(value.get().into())),

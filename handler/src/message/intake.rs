@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// intake.default_type = Some("report.nightly".into());
 /// let message = Message { body: r#"{"day":"2026-11-28"}"#.into(), ..Message::default() };
 /// assert_eq!(intake.decode(&message)?.job_type, "report.nightly");
-/// # Ok::<(), drumline::message::Undecodable>(())
+/// # Ok::<(), drumline::message::InvalidPayload>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Intake {

@@ -1,17 +1,17 @@
 //! Messages and what is in them: envelopes, payloads, and the identity of a job.
 
+pub(crate) mod aws_events;
 pub(crate) mod cloud_event;
 pub(crate) mod decoding;
 pub(crate) mod envelope;
 pub(crate) mod fields;
 pub(crate) mod identity;
 pub(crate) mod intake;
+pub(crate) mod invalid_payload;
 pub(crate) mod objects;
 pub(crate) mod payload_hash;
 pub(crate) mod sqs_message;
 pub(crate) mod trace;
-pub(crate) mod undecodable;
-pub(crate) mod unwrapping;
 
 pub use envelope::{Envelope, S3_EVENT_TYPE, S3_TEST_EVENT_TYPE, TYPE_ATTRIBUTE};
 pub use identity::{
@@ -19,6 +19,6 @@ pub use identity::{
     escape_controls,
 };
 pub use intake::{Intake, RequiredFields};
+pub use invalid_payload::InvalidPayload;
 pub use objects::from_json;
 pub use sqs_message::{Attribute, AttributeValue, Message};
-pub use undecodable::Undecodable;

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::api::host::Host;
+use crate::api::run_environment::RunEnvironment;
 use crate::core::control::RunControl;
 use crate::core::ids::DeliveryId;
 use crate::message::intake::Intake;
@@ -33,5 +33,5 @@ pub struct Attempt {
     /// By which the host stops it.
     pub control: RunControl,
     /// What the host lends.
-    pub host: Arc<dyn Host>,
+    pub host: Arc<dyn RunEnvironment>,
 }

@@ -14,51 +14,53 @@ use crate::api::attempt_info::AttemptInfo;
 use crate::api::context::{Context, Inner};
 use crate::api::decoded::Decoded;
 use crate::api::event::Event;
-use crate::api::failure::{Failure, Wish};
+use crate::api::failure::{Failure, FailureKind};
 use crate::api::job_type::JobType;
 use crate::api::router::{Invocation, Route, Router};
 use crate::core::claim::{Claim, JobResult};
-use crate::core::ending::{Ending, Report};
+use crate::core::ending::{Ending, RunReport};
 use crate::core::reason::{bounded, panic_message};
 use crate::message::envelope::Envelope;
 use crate::message::identity::Identity;
 use crate::message::sqs_message::Message;
 use crate::message::trace::traceparent;
-use crate::run::admission::{self, Admitted, Work};
 use crate::run::attempt::Attempt;
+use crate::run::claiming::{self, Admitted, Work};
 
 impl Router {
     /// Makes one attempt: decodes, routes, claims the job's key, runs the handler, and tells how it ended. A panic is an
     /// ending, not a crash. An aborted run ends once its handler is dropped and its blocking work has stopped.
     ///
     /// Dropping the returned future is only right when the process ends.
-    pub async fn run(&self, attempt: Attempt) -> Report {
+    pub async fn run(&self, attempt: Attempt) -> RunReport {
         match self.resolve(&attempt) {
             Ok(Resolved::Run(route, envelope)) => run(route, attempt, envelope).await,
-            Ok(Resolved::BuiltIn(envelope)) => Report::new(Ending::Done, Some(Arc::from(envelope.job_type))),
+            Ok(Resolved::BuiltIn(envelope)) => {
+                RunReport::new(Ending::Done, Some(Arc::from(envelope.job_type)))
+            }
             Err(report) => report,
         }
     }
 
-    fn resolve(&self, attempt: &Attempt) -> Result<Resolved<'_>, Report> {
+    fn resolve(&self, attempt: &Attempt) -> Result<Resolved<'_>, RunReport> {
         let Attempt { message, intake, .. } = attempt;
-        if let Some(route) = self.undecoded_route() {
+        if let Some(route) = self.passthrough_route() {
             return Ok(Resolved::Run(route, intake.decode_or(message, &route.job_type.name).ok()));
         }
-        let envelope = intake.decode(message).map_err(|error| Report {
+        let envelope = intake.decode(message).map_err(|error| RunReport {
             identity: Some(Arc::new(Identity::of_message(
                 Arc::clone(&intake.scope),
                 "",
                 None,
                 Arc::clone(&message.id),
             ))),
-            ..Report::new(Ending::Undecodable { reason: bounded(error.0) }, None)
+            ..RunReport::new(Ending::InvalidPayload { reason: bounded(error.0) }, None)
         })?;
         let no_handler = |reason, job_type: Option<Arc<str>>, envelope: &Envelope| {
             let own_type = job_type.clone().unwrap_or_else(|| envelope.job_type.as_str().into());
-            let identity = admission::identity(intake, &own_type, envelope, message);
-            let report = Report::new(Ending::NoHandler { reason }, job_type);
-            Report { identity: Some(Arc::new(identity)), ..report }
+            let identity = claiming::identity(intake, &own_type, envelope, message);
+            let report = RunReport::new(Ending::NoHandler { reason }, job_type);
+            RunReport { identity: Some(Arc::new(identity)), ..report }
         };
         let Some(route) = self.route(&envelope.job_type) else {
             if envelope.is_s3_test {
@@ -84,7 +86,7 @@ enum Resolved<'a> {
     BuiltIn(Envelope),
 }
 
-async fn run(route: &Route, mut attempt: Attempt, envelope: Option<Envelope>) -> Report {
+async fn run(route: &Route, mut attempt: Attempt, envelope: Option<Envelope>) -> RunReport {
     let mut work = Work::new(route, &attempt.message, envelope, &attempt.intake);
     if let Some(timeout) = attempt.host.started(attempt.delivery, &work.job_type).await {
         let deadline = attempt.started_at.checked_add(timeout);
@@ -99,7 +101,7 @@ async fn run(route: &Route, mut attempt: Attempt, envelope: Option<Envelope>) ->
         Ok(admitted) => admitted,
         Err(ending) => {
             let (identity, lock) = (Some(work.identity), work.busy_lock);
-            return Report { identity, lock, ..Report::new(ending, Some(work.job_type)) };
+            return RunReport { identity, lock, ..RunReport::new(ending, Some(work.job_type)) };
         }
     };
     attempt.deadline = deadline.unwrap_or(attempt.deadline);
@@ -133,23 +135,23 @@ async fn run(route: &Route, mut attempt: Attempt, envelope: Option<Envelope>) ->
     let failure = failure.as_ref();
     told.0.host.observer().observe(&Event::RunEnded { attempt: &told, ending: &ending, failure });
     let result = told.take_result().filter(|_| ending == Ending::Done);
-    Report {
+    RunReport {
         identity: Some(Arc::clone(told.identity())),
         attempt: Some(number),
         result: result.map(|result| JobResult(result.into())),
-        ..Report::new(ending, Some(Arc::clone(job_type)))
+        ..RunReport::new(ending, Some(Arc::clone(job_type)))
     }
 }
 
 fn failed(failure: &Failure) -> Ending {
     let reason = failure.reason().to_owned();
-    match failure.wish() {
-        Wish::Retry => Ending::RetryAsked { after: None, reason },
-        Wish::RetryAfter(delay) => Ending::RetryAsked { after: Some(delay), reason },
-        Wish::Reject => Ending::Rejected { reason },
-        Wish::Undecodable => Ending::Undecodable { reason },
-        Wish::OutOfResources => Ending::OutOfResources { reason },
-        Wish::TargetUnhealthy => Ending::TargetUnhealthy { reason },
+    match failure.kind() {
+        FailureKind::Retry => Ending::RetryAsked { after: None, reason },
+        FailureKind::RetryAfter(delay) => Ending::RetryAsked { after: Some(delay), reason },
+        FailureKind::Reject => Ending::Rejected { reason },
+        FailureKind::InvalidPayload => Ending::InvalidPayload { reason },
+        FailureKind::OutOfResources => Ending::OutOfResources { reason },
+        FailureKind::TargetUnhealthy => Ending::TargetUnhealthy { reason },
     }
 }
 

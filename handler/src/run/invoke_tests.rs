@@ -3,7 +3,7 @@ use super::*;
 use crate::core::control::{CancelReason, RunControl};
 use crate::core::ids::DeliveryId;
 use crate::message::intake::Intake;
-use crate::run::Host;
+use crate::run::RunEnvironment;
 use crate::{Job, Upcaster};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -28,7 +28,7 @@ impl Job for Greet {
 #[derive(Default)]
 struct Shelf(Mutex<Vec<Box<dyn FnOnce() + Send>>>);
 
-impl Host for Shelf {
+impl RunEnvironment for Shelf {
     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
         self.0.lock().unwrap().push(work);
     }
@@ -43,7 +43,7 @@ impl Shelf {
 }
 
 struct Running {
-    future: BoxFuture<'static, Report>,
+    future: BoxFuture<'static, RunReport>,
     control: RunControl,
     shelf: Arc<Shelf>,
 }
@@ -68,7 +68,7 @@ fn attempt(body: &str) -> Attempt {
 
 fn start(router: Router, body: &str) -> Running {
     let shelf = Arc::new(Shelf::default());
-    let attempt = Attempt { host: Arc::clone(&shelf) as Arc<dyn Host>, ..attempt(body) };
+    let attempt = Attempt { host: Arc::clone(&shelf) as Arc<dyn RunEnvironment>, ..attempt(body) };
     let control = attempt.control.clone();
     Running { future: async move { router.run(attempt).await }.boxed(), control, shelf }
 }
@@ -114,14 +114,14 @@ fn every_word_of_a_handler_is_an_ending() {
 #[test]
 fn bad_input_is_an_ending() {
     let router = || Router::new().handle(|_, _: Greet| async { Ok(()) });
-    assert!(matches!(ending(router(), "nonsense"), Ending::Undecodable { .. }));
+    assert!(matches!(ending(router(), "nonsense"), Ending::InvalidPayload { .. }));
     assert!(matches!(
         ending(router(), r#"{"type":"greet","schemaVersion":2,"payload":{}}"#),
-        Ending::Undecodable { .. }
+        Ending::InvalidPayload { .. }
     ));
     assert!(matches!(
         ending(router(), r#"{"type":"greet","schemaVersion":0,"payload":{}}"#),
-        Ending::Undecodable { .. }
+        Ending::InvalidPayload { .. }
     ));
     assert!(matches!(ending(router(), r#"{"type":"greet","payload":{}}"#), Ending::Panicked { .. }));
     for body in [r#"{"type":"leave","payload":{}}"#, r#"{"type":"greet","schemaVersion":3,"payload":{}}"#] {
@@ -138,7 +138,7 @@ fn bad_input_is_an_ending() {
 fn an_undecoded_router_takes_whatever_comes() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let taken = Arc::clone(&seen);
-    let router = Router::undecoded(move |ctx: Context| {
+    let router = Router::passthrough(move |ctx: Context| {
         taken.lock().unwrap().push((ctx.job_type().to_owned(), ctx.message().body.clone()));
         async { Ok(()) }
     });
@@ -311,7 +311,7 @@ fn an_observer_receives_the_error_behind_an_ending() {
             self.0.lock().unwrap().push(io.unwrap().kind());
         }
     }
-    impl Host for Errors {
+    impl RunEnvironment for Errors {
         fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
             work();
         }
@@ -325,7 +325,7 @@ fn an_observer_receives_the_error_behind_an_ending() {
         Ok(())
     });
     let host = Arc::new(Errors::default());
-    let attempt = Attempt { host: Arc::clone(&host) as Arc<dyn Host>, ..attempt(&greet()) };
+    let attempt = Attempt { host: Arc::clone(&host) as Arc<dyn RunEnvironment>, ..attempt(&greet()) };
     let ending = router.run(attempt).now_or_never().unwrap().ending;
     let reason = "no template: entity not found".to_owned();
     assert_eq!(ending, Ending::RetryAsked { after: None, reason });
@@ -335,12 +335,16 @@ fn an_observer_receives_the_error_behind_an_ending() {
 #[test]
 fn a_host_may_know_the_timeout_of_a_type() {
     struct Timeouts(Duration);
-    impl Host for Timeouts {
+    impl RunEnvironment for Timeouts {
         fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
             work();
         }
-        fn started(&self, _: DeliveryId, job_type: &Arc<str>) -> crate::core::Answer<'_, Option<Duration>> {
-            crate::core::Answer::now((**job_type == *"greet").then_some(self.0))
+        fn started(
+            &self,
+            _: DeliveryId,
+            job_type: &Arc<str>,
+        ) -> crate::core::MaybeReady<'_, Option<Duration>> {
+            crate::core::MaybeReady::now((**job_type == *"greet").then_some(self.0))
         }
     }
     for (timeout, expected) in [(5, 5), (90, 90), (500, 120)] {

@@ -1,20 +1,20 @@
 //! The run of one attempt: its admission, its handler, and what surrounds both.
 //!
-//! A host makes an [`Attempt`] and has a [`Router`](crate::Router) run it; it lends a [`Host`] to the handler, and observers
+//! A host makes an [`Attempt`] and has a [`Router`](crate::Router) run it; it lends a [`RunEnvironment`] to the handler, and observers
 //! receive the [`Event`]s. Tower layers see each [`Invocation`] of a handler.
 
-pub(crate) mod admission;
 pub(crate) mod attempt;
+pub(crate) mod claiming;
 pub(crate) mod invoke;
 
 pub use crate::api::attempt_info::AttemptInfo;
 pub use crate::api::event::Event;
-pub use crate::api::failure::Wish;
+pub use crate::api::failure::FailureKind;
 pub use crate::api::handler::HandlerFuture;
-pub use crate::api::host::Host;
 pub use crate::api::job_type::JobType;
 pub use crate::api::observer::{NoopObserver, Observer};
 pub use crate::api::progress::Progress;
 pub use crate::api::router::{HandlerService, InvalidRouter, Invocation, RAW_TYPE};
+pub use crate::api::run_environment::RunEnvironment;
 pub use crate::api::step::MAX_STEP_RETRIES;
 pub use attempt::Attempt;

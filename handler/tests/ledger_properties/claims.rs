@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::core::{Claim, ClaimStep, Claimed, DeliveryId, Ending, Held, MarkError};
+use drumline::core::{Claim, ClaimStep, Claimed, DeliveryId, Ending, MarkError, Ownership};
 
 use super::Host;
 use crate::store::{Admitted, Answer, Asked, Request};
@@ -18,18 +18,18 @@ pub(crate) enum RunClaim {
     /// It has one that was taken over, and waits for the ledger before its handler.
     TakenOver(Arc<Claim>),
     /// The handler runs under it.
-    Held(Arc<Claim>),
+    Kept(Arc<Claim>),
     /// The handler runs without.
     None,
 }
 
 /// What the ledger was told, to be told it again.
 #[derive(Debug, Clone)]
-pub(super) enum Told {
+pub(super) enum Reply {
     Claimed(Claimed),
-    Renewed(Arc<Claim>, Result<Held, String>),
-    Marked(Result<Held, MarkError>),
-    Released(Arc<Claim>, Result<Held, String>),
+    Renewed(Arc<Claim>, Result<Ownership, String>),
+    Marked(Result<Ownership, MarkError>),
+    Released(Arc<Claim>, Result<Ownership, String>),
 }
 
 impl Host {
@@ -43,7 +43,7 @@ impl Host {
         let run = &mut self.runs[pick];
         if let (ClaimStep::Begin(deadline), RunClaim::TakenOver(claim)) = (step, &run.claim) {
             assert!(run.cancelled.is_none() && deadline > self.now, "it has time to begin");
-            run.claim = RunClaim::Held(Arc::clone(claim));
+            run.claim = RunClaim::Kept(Arc::clone(claim));
             return;
         }
         assert_eq!(run.claim, RunClaim::Waits, "decided once for each answer that is missing");
@@ -56,7 +56,7 @@ impl Host {
             }
             ClaimStep::RunUnclaimed => run.claim = RunClaim::None,
             ClaimStep::GiveUp => {
-                self.watch.heard.insert("gave up on its claim");
+                self.watch.seen.insert("gave up on its claim");
                 run.gives_up = true;
             }
         }
@@ -80,7 +80,7 @@ impl Host {
         // An item that is too large is refused every time.
         let is_refused = how % 8 == 6 || self.watch.is_refused(asked.delivery);
         let refuses = matches!(asked.request, Request::Mark { .. }) && !self.store_is_down && is_refused;
-        self.tell(asked, fails || refuses, refuses);
+        self.reply(asked, fails || refuses, refuses);
     }
 
     /// An answer is lost. Each request for a claim is answered, if only by a time-out.
@@ -91,14 +91,14 @@ impl Host {
         }
         let asked = self.asked.remove(position);
         if matches!(asked.request, Request::Claim { .. }) {
-            self.tell(asked, true, false);
+            self.reply(asked, true, false);
         }
     }
 
-    fn tell(&mut self, Asked { delivery, request, answer }: Asked, fails: bool, refuses: bool) {
+    fn reply(&mut self, Asked { delivery, request, answer }: Asked, fails: bool, refuses: bool) {
         let no_route = || "no route".to_owned();
         let held = match &answer {
-            Some(Answer::Held(held)) if !fails => Ok(*held),
+            Some(Answer::Written(held)) if !fails => Ok(*held),
             _ => Err(no_route()),
         };
         let told = match request {
@@ -108,20 +108,20 @@ impl Host {
                 let is_current = !self.watch.is_kept(delivery)
                     && !self.marking.contains(&delivery)
                     && self.runs.iter().all(|run| run.delivery != delivery || run.holds(&claim));
-                if held == Ok(Held::Lost) && is_current {
+                if held == Ok(Ownership::Lost) && is_current {
                     self.watch.claim_is_lost(delivery);
                 }
-                Told::Renewed(claim, held)
+                Reply::Renewed(claim, held)
             }
             Request::Mark { .. } => {
                 self.watch.mark_is_answered(delivery, &held, refuses);
-                Told::Marked(held.map_err(if refuses { MarkError::Refused } else { MarkError::Unanswered }))
+                Reply::Marked(held.map_err(if refuses { MarkError::Refused } else { MarkError::Unanswered }))
             }
             Request::Release { claim } => {
                 if held.is_ok() {
                     self.watch.released(delivery);
                 }
-                Told::Released(claim, held)
+                Reply::Released(claim, held)
             }
         };
         self.told.push((delivery, told.clone()));
@@ -134,7 +134,7 @@ impl Host {
         let run = &mut self.runs[pick];
         let told = match answer {
             Some(Answer::Admitted(Admitted::Granted(claim, None))) => {
-                run.claim = RunClaim::Held(Arc::clone(&claim));
+                run.claim = RunClaim::Kept(Arc::clone(&claim));
                 Claimed::Granted(claim)
             }
             Some(Answer::Admitted(Admitted::Granted(claim, Some(takeover)))) => {
@@ -145,25 +145,25 @@ impl Host {
                 run.claim = RunClaim::None;
                 return self.end(pick, Ending::DoneBefore(Box::default()), None);
             }
-            Some(Answer::Admitted(Admitted::Held(remaining))) => {
+            Some(Answer::Admitted(Admitted::Busy(remaining))) => {
                 run.claim = RunClaim::None;
-                return self.end(pick, Ending::Held { remaining, reason: "held".to_owned() }, None);
+                return self.end(pick, Ending::Busy { remaining, reason: "held".to_owned() }, None);
             }
-            Some(Answer::Held(_)) | None => {
+            Some(Answer::Written(_)) | None => {
                 run.claim = RunClaim::Waits;
                 Claimed::Unanswered("no route".to_owned())
             }
         };
-        self.told.push((delivery, Told::Claimed(told.clone())));
-        self.input(delivery, Told::Claimed(told));
+        self.told.push((delivery, Reply::Claimed(told.clone())));
+        self.input(delivery, Reply::Claimed(told));
     }
 
-    fn input(&mut self, delivery: DeliveryId, told: Told) {
+    fn input(&mut self, delivery: DeliveryId, told: Reply) {
         match told {
-            Told::Claimed(answer) => self.ledger.claimed(self.now, delivery, answer),
-            Told::Renewed(claim, reply) => self.ledger.claim_renewed(self.now, delivery, &claim, reply),
-            Told::Marked(reply) => self.ledger.marked(self.now, delivery, reply),
-            Told::Released(claim, reply) => self.ledger.claim_released(self.now, delivery, &claim, reply),
+            Reply::Claimed(answer) => self.ledger.claimed(self.now, delivery, answer),
+            Reply::Renewed(claim, reply) => self.ledger.claim_renewed(self.now, delivery, &claim, reply),
+            Reply::Marked(reply) => self.ledger.marked(self.now, delivery, reply),
+            Reply::Released(claim, reply) => self.ledger.claim_released(self.now, delivery, &claim, reply),
         }
         self.act();
     }
@@ -175,10 +175,10 @@ impl Host {
             return;
         };
         // A run waits for a decision after each answer that is missing, and reports no further one before.
-        let reports_anew = matches!(told, Told::Claimed(Claimed::Unanswered(_)))
+        let reports_anew = matches!(told, Reply::Claimed(Claimed::Unanswered(_)))
             && self.runs.iter().any(|run| run.delivery == delivery && run.claim != RunClaim::Waits);
         if !reports_anew {
-            if matches!(told, Told::Released(_, Ok(_))) {
+            if matches!(told, Reply::Released(_, Ok(_))) {
                 self.watch.released(delivery);
             }
             self.input(delivery, told);
@@ -192,7 +192,7 @@ impl Host {
             RunClaim::Waits if run.gives_up || run.cancelled.is_some() => Some((pick, unavailable())),
             RunClaim::TakenOver(_) if run.cancelled.is_some() => Some((pick, Ending::Interrupted)),
             RunClaim::Asked | RunClaim::Waits if run.aborted => Some((pick, Ending::Interrupted)),
-            RunClaim::Held(_) | RunClaim::None if run.aborted && !run.blocks => {
+            RunClaim::Kept(_) | RunClaim::None if run.aborted && !run.blocks => {
                 Some((pick, Ending::Interrupted))
             }
             _ => None,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use drumline::core::{
     Action, Call, CallError, CancelReason, Claim, Claims, DeliveryId, DrainSummary, Effect, Ending, Jitter,
-    JobResult, Ledger, Note, Outcome, PauseReason, Policy, Receive, Replies, Report,
+    JobResult, Ledger, LedgerEvent, Outcome, PauseReason, Policy, Receive, Replies, RunReport,
 };
 use serde_json::value::RawValue;
 
@@ -18,7 +18,7 @@ use crate::script::Setting;
 use crate::sqs::{Sqs, index};
 use crate::store::{Asked, Request, Store, lock_of};
 use crate::watch::Watch;
-use claims::{RunClaim, Told};
+use claims::{Reply, RunClaim};
 
 /// Hosts give every call up in this time: what was not answered by then never is.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
@@ -47,15 +47,15 @@ pub(crate) struct Run {
 impl Run {
     /// Its handler has begun.
     pub(crate) fn has_begun(&self) -> bool {
-        matches!(self.claim, RunClaim::Held(_) | RunClaim::None)
+        matches!(self.claim, RunClaim::Kept(_) | RunClaim::None)
     }
 
     fn holds(&self, claim: &Arc<Claim>) -> bool {
-        matches!(&self.claim, RunClaim::Held(held) | RunClaim::TakenOver(held) if held == claim)
+        matches!(&self.claim, RunClaim::Kept(held) | RunClaim::TakenOver(held) if held == claim)
     }
 }
 
-pub(crate) struct InAir {
+pub(crate) struct InFlight {
     call: Call,
     asked_at: Instant,
     /// What SQS has answered, where the call has reached it.
@@ -69,10 +69,10 @@ pub(crate) struct Host {
     pub(crate) now: Instant,
     on_lambda: bool,
     pub(crate) runs: Vec<Run>,
-    pub(crate) in_air: Vec<InAir>,
+    pub(crate) in_flight: Vec<InFlight>,
     store: Store,
     pub(crate) asked: Vec<Asked>,
-    told: Vec<(DeliveryId, Told)>,
+    told: Vec<(DeliveryId, Reply)>,
     store_is_down: bool,
     /// Deliveries whose handlers have succeeded, and that have no outcome before their mark.
     marking: HashSet<DeliveryId>,
@@ -110,7 +110,7 @@ impl Host {
             on_lambda: policy.polling.is_none(),
             ledger: Ledger::new(policy).unwrap(),
             runs: Vec::new(),
-            in_air: Vec::new(),
+            in_flight: Vec::new(),
             store: Store::default(),
             asked: Vec::new(),
             told: Vec::new(),
@@ -133,7 +133,7 @@ impl Host {
         self.store.process += 1;
         self.ledger = Ledger::new(policy.clone()).unwrap();
         self.runs.clear();
-        self.in_air.clear();
+        self.in_flight.clear();
         self.asked.clear();
         self.told.clear();
         self.marking.clear();
@@ -147,7 +147,7 @@ impl Host {
         let run = self.runs.remove(pick);
         self.watch.ends(run.message, matches!(ending, Ending::Done | Ending::DoneBefore(_)));
         let jitter = self.jitter();
-        if ending == Ending::Done && matches!(run.claim, RunClaim::Held(_)) {
+        if ending == Ending::Done && matches!(run.claim, RunClaim::Kept(_)) {
             self.watch.needs_mark(run.delivery);
             self.marking.insert(run.delivery);
         }
@@ -161,13 +161,13 @@ impl Host {
             // What is answered twice is answered to the same run.
             self.told.retain(|(delivery, _)| *delivery != run.delivery);
         }
-        let lock = lock_of(run.message).filter(|_| matches!(ending, Ending::Held { .. }));
+        let lock = lock_of(run.message).filter(|_| matches!(ending, Ending::Busy { .. }));
         if lock.is_some() {
             self.watch.is_locked(run.delivery);
             self.told.retain(|(delivery, _)| *delivery != run.delivery);
         }
         let mut report =
-            Report { lock: lock.map(Into::into), ..Report::new(ending, job_type.map(Into::into)) };
+            RunReport { lock: lock.map(Into::into), ..RunReport::new(ending, job_type.map(Into::into)) };
         // Half of the jobs leave a result.
         report.result = run.message.is_multiple_of(2).then(|| JobResult(RawValue::TRUE.to_owned().into()));
         self.ledger.ended(self.now, run.delivery, report, jitter);
@@ -177,7 +177,7 @@ impl Host {
     /// A call reaches SQS. Two bits of `fates` for each entry: mostly it is done and said so; one in four fails with or
     /// without being done.
     fn arrive(&mut self, position: usize, fates: u16) {
-        let InAir { call, replies, .. } = &mut self.in_air[position];
+        let InFlight { call, replies, .. } = &mut self.in_flight[position];
         if replies.is_some() {
             return;
         }
@@ -209,9 +209,9 @@ impl Host {
     }
 
     pub(crate) fn answer(&mut self, pick: usize, fates: u16, results: usize) {
-        let Some(position) = pick.checked_rem(self.in_air.len()) else { return };
+        let Some(position) = pick.checked_rem(self.in_flight.len()) else { return };
         self.arrive(position, fates);
-        let InAir { call, asked_at, replies } = self.in_air.remove(position);
+        let InFlight { call, asked_at, replies } = self.in_flight.remove(position);
         let mut replies = replies.unwrap();
         replies.truncate(results);
         let results: Vec<bool> = replies.iter().map(Result::is_ok).collect();
@@ -236,7 +236,7 @@ impl Host {
             self.act();
         }
         self.now = end;
-        self.in_air.retain(|call| self.now <= call.asked_at + CALL_TIMEOUT);
+        self.in_flight.retain(|call| self.now <= call.asked_at + CALL_TIMEOUT);
         self.act();
     }
 
@@ -253,13 +253,13 @@ impl Host {
                 self.land(pick, false);
             }
         }
-        let busy = !self.runs.is_empty() || !self.in_air.is_empty() || !self.asked.is_empty();
-        while !self.runs.is_empty() || !self.in_air.is_empty() || !self.asked.is_empty() {
+        let busy = !self.runs.is_empty() || !self.in_flight.is_empty() || !self.asked.is_empty();
+        while !self.runs.is_empty() || !self.in_flight.is_empty() || !self.asked.is_empty() {
             self.store_obliges();
             while let Some(pick) = self.runs.iter().position(Run::has_begun) {
                 self.end(pick, Ending::Done, None);
             }
-            while !self.in_air.is_empty() {
+            while !self.in_flight.is_empty() {
                 self.answer(0, 0, usize::MAX);
             }
         }
@@ -279,7 +279,7 @@ impl Host {
             self.end(0, Ending::Done, None);
         }
         let mut deletes = Vec::new();
-        while let Some(InAir { call, asked_at, replies }) = self.in_air.first_mut() {
+        while let Some(InFlight { call, asked_at, replies }) = self.in_flight.first_mut() {
             let deliveries = call.action.deliveries();
             // What has reached SQS before is answered as it was.
             if replies.is_none() && *asked_at > since && matches!(call.action, Action::Delete(_)) {
@@ -293,7 +293,7 @@ impl Host {
 
     /// Every run ends; no call is ever answered.
     pub(crate) fn falls_silent(&mut self) {
-        self.in_air.clear();
+        self.in_flight.clear();
         self.asked.clear();
         while !self.runs.is_empty() {
             let reason = "no route".to_owned();
@@ -319,7 +319,7 @@ impl Host {
     }
 
     fn perform(&mut self, effect: Effect) {
-        if let Some(trace) = self.trace.as_mut().filter(|_| !matches!(effect, Effect::Note(_))) {
+        if let Some(trace) = self.trace.as_mut().filter(|_| !matches!(effect, Effect::Event(_))) {
             trace.push(format!("{effect:?}"));
         }
         match effect {
@@ -383,18 +383,18 @@ impl Host {
                 self.open.push((receive, self.now));
                 let lively = self.open.iter().filter(|(_, since)| *since + OVERDUE > self.now);
                 let asked_for: usize = lively.map(|(receive, _)| receive.max).sum();
-                let places = self.ledger.policy().concurrency.get();
+                let slots = self.ledger.policy().concurrency.get();
                 assert!(
-                    self.drops_notes || self.watch.undecided + asked_for <= places + self.watch.locked.len(),
+                    self.drops_notes || self.watch.undecided + asked_for <= slots + self.watch.locked.len(),
                     "a place for all that is asked for"
                 );
                 assert!((1..=10).contains(&receive.max));
             }
             Effect::Call(call) => {
                 self.watch.calls(&call, self.now);
-                self.in_air.push(InAir { call, asked_at: self.now, replies: None });
+                self.in_flight.push(InFlight { call, asked_at: self.now, replies: None });
             }
-            Effect::Note(note) => {
+            Effect::Event(note) => {
                 if !self.drops_notes {
                     self.watch.notes(&note);
                     if let Some(message) = self.released_by_a_pause(&note) {
@@ -411,16 +411,16 @@ impl Host {
                     self.sqs.delete_by_response(index(&message.id));
                 }
             }
-            Effect::Remember { message, past } => self.watch.remembers(&message, &past),
+            Effect::Remember { message, prior } => self.watch.remembers(&message, &prior),
         }
     }
 
     /// The message that goes back without a run, if neither a drain, nor its message group, nor the lack of a place can be
     /// the cause.
-    fn released_by_a_pause(&self, note: &Note) -> Option<usize> {
+    fn released_by_a_pause(&self, note: &LedgerEvent) -> Option<usize> {
         let other_causes = self.watch.drains || self.ledger.policy().fifo || self.brought_too_late > 0;
         match note {
-            Note::Decided { message, outcome: Outcome::Release, run: None, .. } if !other_causes => {
+            LedgerEvent::Decided { message, outcome: Outcome::Requeue, run: None, .. } if !other_causes => {
                 Some(index(&message.id))
             }
             _ => None,

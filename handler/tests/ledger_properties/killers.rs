@@ -103,7 +103,7 @@ impl Host {
         while !self.asked.is_empty() {
             self.answer_claim(0, 0);
         }
-        while !self.in_air.is_empty() {
+        while !self.in_flight.is_empty() {
             self.answer(0, 0, usize::MAX);
         }
     }

@@ -4,7 +4,7 @@ use super::Host;
 
 impl Host {
     pub(super) fn looks_right(&self) {
-        let places = self.ledger.policy().concurrency.get();
+        let slots = self.ledger.policy().concurrency.get();
         assert!(self.ledger.timeout().is_none_or(|at| at > self.now), "the timeout lies ahead");
         assert_eq!(self.ledger.running(), self.runs.len() + self.marking.len());
         assert!(self.ledger.pause_reasons().eq(self.watch.pauses.keys().copied()));
@@ -14,16 +14,16 @@ impl Host {
         self.watch.all_finished();
         if !self.on_lambda {
             let locked = self.watch.locked.len();
-            assert!(locked <= 9 * places, "what waits for locks is bounded");
-            assert!(self.watch.undecided <= places + locked, "what has no place goes back");
+            assert!(locked <= 9 * slots, "what waits for locks is bounded");
+            assert!(self.watch.undecided <= slots + locked, "what has no place goes back");
             let in_hand = self.ledger.in_hand();
             // A message that waited for a lock counts until it has left, also while SQS confirms its settlement.
-            let most_locked = if in_hand <= 2 * places { 0 } else { self.watch.most_locked.get() };
+            let most_locked = if in_hand <= 2 * slots { 0 } else { self.watch.most_locked.get() };
             let most_locked = most_locked.max(locked);
             self.watch.most_locked.set(most_locked);
             assert!(
-                in_hand <= 2 * places + most_locked + self.brought_too_late,
-                "{in_hand} in hand, {places} places"
+                in_hand <= 2 * slots + most_locked + self.brought_too_late,
+                "{in_hand} in hand, {slots} places"
             );
         }
         if self.watch.drains {

@@ -36,18 +36,18 @@ impl Host {
                 }
             }
             Step::Arrive { pick, fates } => {
-                if let Some(position) = pick.checked_rem(self.in_air.len()) {
+                if let Some(position) = pick.checked_rem(self.in_flight.len()) {
                     self.arrive(position, fates);
                 }
             }
             Step::Answer { pick, fates } => self.answer(pick, fates, usize::MAX),
             Step::AnswerInPart { pick } => self.answer(pick, 0, pick % 3),
             Step::Lose { pick, arrives } => {
-                if let Some(position) = pick.checked_rem(self.in_air.len()) {
+                if let Some(position) = pick.checked_rem(self.in_flight.len()) {
                     if arrives {
                         self.arrive(position, 0);
                     }
-                    self.in_air.remove(position);
+                    self.in_flight.remove(position);
                 }
             }
             Step::AnswerAgain { pick } => {
@@ -133,7 +133,7 @@ impl Host {
                 }
                 self.ledger.received(self.now, receive.id, messages);
             }
-            None => self.ledger.handed_in(self.now, messages),
+            None => self.ledger.deliver(self.now, messages),
         }
         self.act();
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use drumline::core::{Claim, DeliveryId, Held, Takeover};
+use drumline::core::{Claim, DeliveryId, Ownership, Takeover};
 use drumline::message::Identity;
 
 /// Where a job is, in the store.
@@ -18,7 +18,7 @@ enum State {
 #[derive(Debug, Clone, Copy)]
 struct Record {
     state: State,
-    counter: u64,
+    fencing_token: u64,
     /// The process that claimed it last; `None` if that was one of another message.
     process: Option<u32>,
     /// How many claims of the message in a row were taken over without an ending.
@@ -30,7 +30,7 @@ struct Record {
 pub(crate) enum Admitted {
     Granted(Arc<Claim>, Option<Takeover>),
     Done,
-    Held(Duration),
+    Busy(Duration),
 }
 
 /// A request of the worker.
@@ -46,7 +46,7 @@ pub(crate) enum Request {
 #[derive(Debug, Clone)]
 pub(crate) enum Answer {
     Admitted(Admitted),
-    Held(Held),
+    Written(Ownership),
 }
 
 /// A request that was not answered yet.
@@ -71,15 +71,15 @@ impl Store {
     pub(crate) fn perform(&mut self, now: Instant, request: &Request) -> Answer {
         match request {
             Request::Claim { message, length } => Answer::Admitted(self.claim(now, *message, *length)),
-            Request::Renew { claim, length } => Answer::Held(self.write(claim, |state| match state {
+            Request::Renew { claim, length } => Answer::Written(self.write(claim, |state| match state {
                 State::Claimed { .. } => Some(State::Claimed { until: now + *length }),
                 State::Released | State::Done => None,
             })),
-            Request::Mark { claim } => Answer::Held(self.write(claim, |state| match state {
+            Request::Mark { claim } => Answer::Written(self.write(claim, |state| match state {
                 State::Claimed { .. } | State::Done => Some(State::Done),
                 State::Released => None,
             })),
-            Request::Release { claim } => Answer::Held(self.write(claim, |state| match state {
+            Request::Release { claim } => Answer::Written(self.write(claim, |state| match state {
                 State::Claimed { .. } | State::Released => Some(State::Released),
                 State::Done => None,
             })),
@@ -87,11 +87,11 @@ impl Store {
     }
 
     fn claim(&mut self, now: Instant, message: usize, length: Duration) -> Admitted {
-        let new = Record { state: State::Released, counter: 0, process: None, unended: 0 };
+        let new = Record { state: State::Released, fencing_token: 0, process: None, unended: 0 };
         let record = self.records.entry(message).or_insert(new);
         let takeover = match record.state {
             State::Done => return Admitted::Done,
-            State::Claimed { until } if until > now => return Admitted::Held(until - now),
+            State::Claimed { until } if until > now => return Admitted::Busy(until - now),
             State::Claimed { .. } => Some(Takeover {
                 former_owner: Some(owner(record.process)),
                 unended: if record.process.is_some() { record.unended + 1 } else { 0 },
@@ -100,26 +100,27 @@ impl Store {
         };
         *record = Record {
             state: State::Claimed { until: now + length },
-            counter: record.counter + 1,
+            fencing_token: record.fencing_token + 1,
             process: Some(self.process),
             unended: takeover.as_ref().map_or(0, |takeover| takeover.unended),
         };
         let claim = Claim {
             identity: Arc::new(Identity::new("arn", "type", None, format!("m{message}"))),
             owner: owner(record.process),
-            counter: record.counter,
-            lock: lock_of(message).map(|lock| (lock.to_owned(), record.counter)),
+            fencing_token: record.fencing_token,
+            lock: lock_of(message).map(|lock| (lock.to_owned(), record.fencing_token)),
         };
         Admitted::Granted(Arc::new(claim), takeover)
     }
 
     /// A write under a claim, which happens if the claim is still that of its owner.
-    fn write(&mut self, claim: &Claim, change: impl FnOnce(State) -> Option<State>) -> Held {
-        let record = self.records.get_mut(&number(claim)).filter(|record| record.counter == claim.counter);
-        let Some(record) = record else { return Held::Lost };
-        let Some(state) = change(record.state) else { return Held::Lost };
+    fn write(&mut self, claim: &Claim, change: impl FnOnce(State) -> Option<State>) -> Ownership {
+        let record =
+            self.records.get_mut(&number(claim)).filter(|record| record.fencing_token == claim.fencing_token);
+        let Some(record) = record else { return Ownership::Lost };
+        let Some(state) = change(record.state) else { return Ownership::Lost };
         record.state = state;
-        Held::Ours
+        Ownership::Kept
     }
 
     /// Another worker claims the job under another message, for a short time: the claim has expired by the store's clock.

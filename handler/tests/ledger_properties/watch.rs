@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use drumline::core::{
-    Acknowledge, Action, Call, Claims, DeadLetterPath, DeliveryId, Disposition, Held, MAX_BATCH, Note,
-    Outcome, Past, PauseReason, Policy, Start,
+    Acknowledge, Action, Call, Claims, DeadLetterPath, DeliveryId, Disposition, LedgerEvent, MAX_BATCH,
+    Outcome, Ownership, PauseReason, Policy, PriorOutcome, Start,
 };
 use drumline::message::Message;
 
@@ -46,7 +46,7 @@ pub(crate) struct Watch {
     /// Messages whose copy is confirmed.
     pub(crate) moved: HashSet<usize>,
     /// Messages with a verdict.
-    pub(crate) condemned: HashSet<usize>,
+    pub(crate) failed_permanently: HashSet<usize>,
     /// The newest receipt of each message that has come here.
     newest: HashMap<usize, String>,
     received_at: HashMap<String, Instant>,
@@ -57,7 +57,7 @@ pub(crate) struct Watch {
     /// Deliveries of confirmed deletes.
     pub(crate) settled: HashSet<DeliveryId>,
     /// The unanswered calls of each delivery: when they were asked for, and whether they renew its lease.
-    in_air: HashMap<DeliveryId, Vec<(Instant, bool)>>,
+    in_flight: HashMap<DeliveryId, Vec<(Instant, bool)>>,
     /// Deliveries whose claims are being released: each since when.
     releasing: HashMap<DeliveryId, Instant>,
     /// Deliveries of jobs that must be marked as done.
@@ -83,7 +83,7 @@ pub(crate) struct Watch {
     /// Messages that this episode of pauses has released.
     released: HashSet<usize>,
     /// What has been told at least once.
-    pub(crate) heard: HashSet<&'static str>,
+    pub(crate) seen: HashSet<&'static str>,
     /// Messages that earlier processes may have deleted for a reason.
     pub(crate) gone: HashSet<usize>,
 }
@@ -102,13 +102,13 @@ impl Watch {
             running: HashMap::new(),
             done: HashSet::new(),
             moved: HashSet::new(),
-            condemned: HashSet::new(),
+            failed_permanently: HashSet::new(),
             newest: HashMap::new(),
             received_at: HashMap::new(),
             leased_until: HashMap::new(),
             lost: HashSet::new(),
             settled: HashSet::new(),
-            in_air: HashMap::new(),
+            in_flight: HashMap::new(),
             releasing: HashMap::new(),
             needs_mark: HashSet::new(),
             marked: HashSet::new(),
@@ -122,7 +122,7 @@ impl Watch {
             pauses: BTreeMap::new(),
             kept_since: None,
             released: HashSet::new(),
-            heard: HashSet::new(),
+            seen: HashSet::new(),
             gone: HashSet::new(),
         }
     }
@@ -131,7 +131,7 @@ impl Watch {
     pub(crate) fn of_next_process(&mut self, policy: Policy) -> Self {
         let mut gone = std::mem::take(&mut self.gone);
         gone.extend(self.done.iter().chain(&self.moved));
-        Self { gone, heard: std::mem::take(&mut self.heard), ..Self::new(policy) }
+        Self { gone, seen: std::mem::take(&mut self.seen), ..Self::new(policy) }
     }
 
     pub(crate) fn comes(&mut self, now: Instant, message: &Message) {
@@ -147,7 +147,7 @@ impl Watch {
         if self.kept_since.is_some() {
             let probes = std::mem::take(&mut self.probe_is_due);
             assert!(probes, "only a probe starts while a pause keeps it in hand, one for each that is due");
-            self.heard.insert("probed");
+            self.seen.insert("probed");
         }
         assert!(self.started.insert(start.delivery), "a delivery runs once");
         let releasing = self.releasing.remove(&start.delivery);
@@ -163,7 +163,7 @@ impl Watch {
         );
         assert!(self.running.len() <= self.policy.concurrency.get(), "no more runs than places");
         assert!(!self.done.contains(&message), "m{message} is done and needs no other run");
-        assert!(!self.condemned.contains(&message), "m{message} has its verdict");
+        assert!(!self.failed_permanently.contains(&message), "m{message} has its verdict");
         assert!(!self.policy.fifo || sqs.is_first_of_group(message), "m{message} overtakes in its group");
         let receipt = &self.newest[&message];
         assert!(now < self.leased_until[receipt], "the lease of {receipt} is over");
@@ -219,12 +219,12 @@ impl Watch {
     pub(crate) fn mark_is_answered(
         &mut self,
         delivery: DeliveryId,
-        held: &Result<Held, String>,
+        held: &Result<Ownership, String>,
         refuses: bool,
     ) {
         match held {
-            Ok(Held::Ours) => drop(self.marked.insert(delivery)),
-            Ok(Held::Lost) => drop(self.claim_lost.insert(delivery)),
+            Ok(Ownership::Kept) => drop(self.marked.insert(delivery)),
+            Ok(Ownership::Lost) => drop(self.claim_lost.insert(delivery)),
             Err(_) if refuses => drop(self.refused.insert(delivery)),
             Err(_) => {}
         }
@@ -254,9 +254,9 @@ impl Watch {
             );
             let renews =
                 matches!(call.action, Action::ChangeVisibility(_)) && !self.finished.contains(&delivery);
-            let in_air = self.in_air.entry(delivery).or_default();
+            let in_flight = self.in_flight.entry(delivery).or_default();
             let copies = matches!(call.action, Action::DeadLetter { .. });
-            for (asked_at, renewal) in &*in_air {
+            for (asked_at, renewal) in &*in_flight {
                 // No delete and no backoff goes out before the answer to a renewal, for a second; and a call that is not
                 // answered is repeated, but never at once.
                 let patience = match (renewal, renews) {
@@ -273,7 +273,7 @@ impl Watch {
                 };
                 assert!(*asked_at + patience <= now, "{:?} is too soon for {delivery:?}", now - *asked_at);
             }
-            in_air.push((now, renews));
+            in_flight.push((now, renews));
         }
         match &call.action {
             Action::Delete(entries) => {
@@ -297,7 +297,7 @@ impl Watch {
             Action::DeadLetter { message, .. } => {
                 let message = index(&message.id);
                 assert_eq!(self.policy.dead_letter, DeadLetterPath::Copy);
-                assert!(self.condemned.contains(&message), "m{message} has no verdict");
+                assert!(self.failed_permanently.contains(&message), "m{message} has no verdict");
                 assert!(!self.moved.contains(&message), "m{message} is in the DLQ already");
             }
         }
@@ -312,8 +312,8 @@ impl Watch {
     /// A call was answered; the time is that of its asking.
     pub(crate) fn answered(&mut self, call: &Call, asked_at: Instant, results: &[bool]) {
         for delivery in call.action.deliveries() {
-            let in_air = self.in_air.get_mut(&delivery).expect("it was asked for");
-            in_air.retain(|(at, _)| *at != asked_at);
+            let in_flight = self.in_flight.get_mut(&delivery).expect("it was asked for");
+            in_flight.retain(|(at, _)| *at != asked_at);
         }
         if let Action::Delete(_) = &call.action {
             let deliveries = call.action.deliveries().into_iter();
@@ -336,10 +336,10 @@ impl Watch {
         }
     }
 
-    pub(crate) fn notes(&mut self, note: &Note) {
-        self.heard.insert(name(note));
+    pub(crate) fn notes(&mut self, note: &LedgerEvent) {
+        self.seen.insert(name(note));
         match note {
-            Note::Decided { delivery, outcome, run, .. } => {
+            LedgerEvent::Decided { delivery, outcome, run, .. } => {
                 assert!(self.decided.insert(*delivery), "one outcome each");
                 let ran = self.started.contains(delivery);
                 let waited = self.lacked.contains(delivery) || self.locked.contains(delivery);
@@ -355,10 +355,10 @@ impl Watch {
                     self.copying.insert(*delivery);
                 }
             }
-            Note::ReceivedAgain(_) => self.undecided -= 1,
-            Note::Unmarked { message, .. } => drop(self.unmarked.insert(index(&message.id))),
-            Note::ReceiveFailed { retry_in, .. } => assert!(*retry_in <= LONGEST_BACKOFF),
-            Note::LeaseLost(message) => {
+            LedgerEvent::ReceivedAgain(_) => self.undecided -= 1,
+            LedgerEvent::Unmarked { message, .. } => drop(self.unmarked.insert(index(&message.id))),
+            LedgerEvent::ReceiveFailed { retry_in, .. } => assert!(*retry_in <= LONGEST_BACKOFF),
+            LedgerEvent::LeaseLost(message) => {
                 let newest = self.newest[&index(&message.id)].clone();
                 assert!(self.lost.insert(newest), "a lease is lost once");
             }
@@ -403,7 +403,7 @@ impl Watch {
     pub(crate) fn is_released(&mut self, message: usize, now: Instant) {
         let since = self.kept_since.expect("a pause keeps it in hand");
         assert!(now >= since + KEPT_IN_HAND, "m{message} is kept for its time");
-        self.heard.insert("released by a pause");
+        self.seen.insert("released by a pause");
         assert!(self.released.insert(message), "m{message} is released once in an episode");
     }
 
@@ -430,18 +430,18 @@ impl Watch {
                 || self.unmarked.contains(&message);
             assert!(is_marked || is_unmarked, "m{message} is deleted without its mark");
             if self.marked.contains(&delivery) {
-                self.heard.insert("marked");
+                self.seen.insert("marked");
             }
         }
         if disposition.failed_permanently() {
-            assert!(self.condemned.contains(&message), "m{message} has no verdict");
+            assert!(self.failed_permanently.contains(&message), "m{message} has no verdict");
         }
     }
 
     /// A host that outlives the ledger is to remember this.
-    pub(crate) fn remembers(&mut self, message: &Message, past: &Past) {
-        if let Past::Condemned(_) = past {
-            self.condemned.insert(index(&message.id));
+    pub(crate) fn remembers(&mut self, message: &Message, prior: &PriorOutcome) {
+        if let PriorOutcome::FailedPermanently(_) = prior {
+            self.failed_permanently.insert(index(&message.id));
         }
     }
 
@@ -461,37 +461,37 @@ impl Watch {
     }
 }
 
-fn name(note: &Note) -> &'static str {
+fn name(note: &LedgerEvent) -> &'static str {
     match note {
-        Note::Decided { outcome, .. } => outcome.label(),
-        Note::Refused { .. } => "refused",
-        Note::Settled(_) => "settled",
-        Note::Unsettled { .. } => "unsettled",
-        Note::CallFailed { .. } => "call failed",
-        Note::Deduplicated { .. } => "done before",
-        Note::ReceivedAgain(_) => "received again",
-        Note::Moved(_) => "moved",
-        Note::NoDeadLetterQueue(_) => "no DLQ",
-        Note::Renewed(_) => "renewed",
-        Note::RenewalFailed { .. } => "not renewed",
-        Note::LeaseLost(_) => "lease lost",
-        Note::ClaimRenewalFailed { .. } => "claim not renewed",
-        Note::ClaimLost(_) => "claim lost",
-        Note::RunsUnclaimed(_) => "runs unclaimed",
-        Note::MarkFailed { .. } => "not marked",
-        Note::ResultRefused { .. } => "result refused",
-        Note::Unmarked { .. } => "unmarked",
-        Note::ClaimNotReleased(_) => "claim not released",
-        Note::WaitsForLock { .. } => "waits for a lock",
-        Note::Isolated(_) => "isolated",
-        Note::Stalled { .. } => "stalled",
-        Note::KeptInHand { .. } => "kept in hand",
-        Note::Received(_) => "received",
-        Note::EmptyAtOnce => "empty at once",
-        Note::ReceiveFailed { .. } => "receive failed",
-        Note::Paused(_) => "paused",
-        Note::Resumed { .. } => "resumed",
-        Note::ReceiveOverdue => "receive overdue",
+        LedgerEvent::Decided { outcome, .. } => outcome.label(),
+        LedgerEvent::Refused { .. } => "refused",
+        LedgerEvent::Settled(_) => "settled",
+        LedgerEvent::Unsettled { .. } => "unsettled",
+        LedgerEvent::CallFailed { .. } => "call failed",
+        LedgerEvent::Deduplicated { .. } => "done before",
+        LedgerEvent::ReceivedAgain(_) => "received again",
+        LedgerEvent::Moved(_) => "moved",
+        LedgerEvent::NoDeadLetterQueue(_) => "no DLQ",
+        LedgerEvent::Renewed(_) => "renewed",
+        LedgerEvent::RenewalFailed { .. } => "not renewed",
+        LedgerEvent::LeaseLost(_) => "lease lost",
+        LedgerEvent::ClaimRenewalFailed { .. } => "claim not renewed",
+        LedgerEvent::ClaimLost(_) => "claim lost",
+        LedgerEvent::RunsUnclaimed(_) => "runs unclaimed",
+        LedgerEvent::MarkFailed { .. } => "not marked",
+        LedgerEvent::ResultRefused { .. } => "result refused",
+        LedgerEvent::Unmarked { .. } => "unmarked",
+        LedgerEvent::ClaimNotReleased(_) => "claim not released",
+        LedgerEvent::WaitsForLock { .. } => "waits for a lock",
+        LedgerEvent::Isolated(_) => "isolated",
+        LedgerEvent::Stalled { .. } => "stalled",
+        LedgerEvent::KeptInHand { .. } => "kept in hand",
+        LedgerEvent::Received(_) => "received",
+        LedgerEvent::EmptyAtOnce => "empty at once",
+        LedgerEvent::ReceiveFailed { .. } => "receive failed",
+        LedgerEvent::Paused(_) => "paused",
+        LedgerEvent::Resumed { .. } => "resumed",
+        LedgerEvent::ReceiveOverdue => "receive overdue",
         other => panic!("a note without a name: {other:?}"),
     }
 }

@@ -14,7 +14,7 @@ fn said_after(policy: Policy, count: u32, ending: Ending) -> Vec<String> {
     world.receives([format!("a*{count}").as_str()]);
     world.forget();
     world.ends("a", ending);
-    world.heard()
+    world.emitted()
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn no_delay_goes_beyond_the_twelve_hours() {
     world.wait(secs(600));
     world.forget();
     world.ends("a", retry_after(Duration::MAX));
-    assert_eq!(world.heard()[..2], ["a is retry after 42595s", "hide a#1=42595"]);
+    assert_eq!(world.emitted()[..2], ["a is retry after 42595s", "hide a#1=42595"]);
 }
 
 #[test]
@@ -62,12 +62,12 @@ fn a_delay_that_is_said_late_is_clamped_again() {
     world.answer(vec![failed()]);
     world.forget();
     world.wait(secs(1));
-    assert_eq!(world.heard(), ["hide a#1=43195"]);
+    assert_eq!(world.emitted(), ["hide a#1=43195"]);
     world.wait(secs(2));
     world.answer(vec![failed()]);
     world.forget();
     world.wait(secs(1));
-    assert_eq!(world.heard(), ["hide a#1=43192"]);
+    assert_eq!(world.emitted(), ["hide a#1=43192"]);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn job_types_have_their_own_schedule() {
     world.forget();
     world.ends_as("a", retry(), Some("mail"));
     world.ends_as("b", retry(), Some("other"));
-    assert_eq!(world.heard(), ["a is retry after 300s", "b is retry after 2s", "hide a#1=300 b#1=2"]);
+    assert_eq!(world.emitted(), ["a is retry after 300s", "b is retry after 2s", "hide a#1=300 b#1=2"]);
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn a_failed_message_is_run_again_when_it_returns() {
     world.forget();
     world.wait(secs(1));
     world.receives(["a*2"]);
-    assert_eq!(world.heard(), ["start a"]);
+    assert_eq!(world.emitted(), ["start a"]);
 }
 
 #[test]
@@ -117,10 +117,10 @@ fn a_backoff_that_cannot_be_said_is_left_to_the_lease() {
     world.ends("b", rejected());
     world.forget();
     world.answer(vec![gone(), failed()]);
-    assert_eq!(world.heard(), ["a is unsettled", "b's call failed"]);
+    assert_eq!(world.emitted(), ["a is unsettled", "b's call failed"]);
     world.wait(millis(200));
-    assert_eq!(world.heard(), ["hide b#1=0"]);
+    assert_eq!(world.emitted(), ["hide b#1=0"]);
     world.wait(secs(29));
-    assert_eq!(world.heard().last().unwrap(), "b is unsettled");
+    assert_eq!(world.emitted().last().unwrap(), "b is unsettled");
     assert_eq!(world.ledger.in_hand(), 0);
 }

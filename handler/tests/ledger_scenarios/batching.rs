@@ -1,6 +1,6 @@
 //! What is said to SQS goes ten at a time where it can, and never waits for long.
 
-use crate::world::{DONE, World, millis, retry, secs, standard, with_places};
+use crate::world::{DONE, World, millis, retry, secs, standard, with_slots};
 
 const TEN: [&str; 10] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
 
@@ -19,14 +19,14 @@ fn the_tenth_fills_the_call() {
     for name in &TEN[..9] {
         world.ends(name, DONE);
     }
-    assert!(world.heard().iter().all(|line| !line.starts_with("delete")));
+    assert!(world.emitted().iter().all(|line| !line.starts_with("delete")));
     world.ends("j", DONE);
-    assert_eq!(world.heard(), ["j is ack", "delete a#1 b#1 c#1 d#1 e#1 f#1 g#1 h#1 i#1 j#1"]);
+    assert_eq!(world.emitted(), ["j is ack", "delete a#1 b#1 c#1 d#1 e#1 f#1 g#1 h#1 i#1 j#1"]);
 }
 
 #[test]
 fn fewer_go_after_a_tenth_of_a_second_under_load() {
-    let mut world = World::new(with_places(40, standard()));
+    let mut world = World::new(with_slots(40, standard()));
     world.receives(TEN);
     world.receives(["k", "l", "m", "n"]);
     for name in TEN {
@@ -38,9 +38,9 @@ fn fewer_go_after_a_tenth_of_a_second_under_load() {
     world.ends("l", DONE);
     world.forget();
     world.wait(millis(39));
-    assert!(world.heard().is_empty());
+    assert!(world.emitted().is_empty());
     world.wait(millis(1));
-    assert_eq!(world.heard(), ["delete k#1 l#1"]);
+    assert_eq!(world.emitted(), ["delete k#1 l#1"]);
 }
 
 #[test]
@@ -49,14 +49,14 @@ fn without_load_only_those_that_end_together_share_a_call() {
     world.ends("a", DONE);
     world.wait(millis(4));
     world.ends("b", DONE);
-    assert_eq!(world.heard(), ["a is ack", "b is ack"]);
+    assert_eq!(world.emitted(), ["a is ack", "b is ack"]);
     world.wait(millis(1));
-    assert_eq!(world.heard(), ["delete a#1 b#1"]);
+    assert_eq!(world.emitted(), ["delete a#1 b#1"]);
 }
 
 #[test]
 fn load_that_is_over_is_waited_for_no_more() {
-    let mut world = World::new(with_places(40, standard()));
+    let mut world = World::new(with_slots(40, standard()));
     world.receives(TEN);
     world.receives(["k", "l"]);
     for name in TEN {
@@ -66,7 +66,7 @@ fn load_that_is_over_is_waited_for_no_more() {
     world.forget();
     world.ends("k", DONE);
     world.wait(millis(5));
-    assert_eq!(world.heard(), ["k is ack", "delete k#1"]);
+    assert_eq!(world.emitted(), ["k is ack", "delete k#1"]);
 }
 
 #[test]
@@ -75,21 +75,21 @@ fn nothing_lingers_when_nothing_runs() {
     world.receives(["a", "b"]);
     world.forget();
     world.ends("a", DONE);
-    assert_eq!(world.heard(), ["a is ack"]);
+    assert_eq!(world.emitted(), ["a is ack"]);
     world.ends("b", retry());
-    assert_eq!(world.heard(), ["b is retry after 1s", "delete a#1", "hide b#1=1"]);
+    assert_eq!(world.emitted(), ["b is retry after 1s", "delete a#1", "hide b#1=1"]);
 }
 
 #[test]
 fn more_than_ten_go_in_several_calls() {
-    let policy = drumline::core::Policy { polling: None, ..with_places(1, standard()) };
+    let policy = drumline::core::Policy { polling: None, ..with_slots(1, standard()) };
     let mut world = World::new(policy);
     world.is_handed(TEN);
     world.is_handed(["k", "l", "m", "n"]);
     world.forget();
     world.drain(secs(25));
     world.ends("a", DONE);
-    let calls: Vec<_> = world.heard().into_iter().filter(|line| line.starts_with("hide")).collect();
+    let calls: Vec<_> = world.emitted().into_iter().filter(|line| line.starts_with("hide")).collect();
     assert_eq!(calls.iter().map(|call| call.matches('=').count()).collect::<Vec<_>>(), [10, 3]);
 }
 
@@ -101,5 +101,5 @@ fn a_short_lease_does_not_end_by_lingering() {
     world.ends("a", DONE);
     world.forget();
     world.wait(millis(100));
-    assert_eq!(world.heard(), ["delete a#1"]);
+    assert_eq!(world.emitted(), ["delete a#1"]);
 }

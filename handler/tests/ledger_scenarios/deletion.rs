@@ -11,7 +11,7 @@ fn only_success_deletes() {
     world.ends("b", rejected());
     world.ends("c", drumline::core::Ending::Panicked { reason: "boo".into() });
     world.ends("d", DONE);
-    let deletes: Vec<_> = world.heard().into_iter().filter(|line| line.starts_with("delete")).collect();
+    let deletes: Vec<_> = world.emitted().into_iter().filter(|line| line.starts_with("delete")).collect();
     assert_eq!(deletes, ["delete d#1"]);
 }
 
@@ -23,13 +23,13 @@ fn failed_deletes_are_tried_again_one_by_one() {
     for name in ["a", "b", "c"] {
         world.ends(name, DONE);
     }
-    assert_eq!(world.heard(), ["a is ack", "b is ack", "c is ack", "delete a#1 b#1 c#1"]);
+    assert_eq!(world.emitted(), ["a is ack", "b is ack", "c is ack", "delete a#1 b#1 c#1"]);
     world.answer(vec![Ok(()), failed(), Ok(())]);
-    assert_eq!(world.heard(), ["a is settled", "b's call failed", "c is settled"]);
+    assert_eq!(world.emitted(), ["a is settled", "b's call failed", "c is settled"]);
     world.wait(millis(199));
-    assert!(world.heard().is_empty());
+    assert!(world.emitted().is_empty());
     world.wait(millis(1));
-    assert_eq!(world.heard(), ["delete b#1"]);
+    assert_eq!(world.emitted(), ["delete b#1"]);
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn the_delay_between_tries_grows_until_the_lease_ends() {
         world.forget();
         world.answer(vec![failed()]);
         let since = world.now;
-        while world.heard().iter().all(|line| !line.starts_with("delete")) && world.ledger.in_hand() > 0 {
+        while world.emitted().iter().all(|line| !line.starts_with("delete")) && world.ledger.in_hand() > 0 {
             world.wait(millis(100));
         }
         if world.ledger.in_hand() == 0 {
@@ -62,14 +62,14 @@ fn what_could_not_be_deleted_is_deleted_by_its_next_receipt_without_another_run(
     world.answer(vec![failed()]);
     world.take_receive();
     world.wait(secs(29));
-    assert_eq!(world.heard().last().unwrap(), "a is unsettled");
+    assert_eq!(world.emitted().last().unwrap(), "a is unsettled");
     world.answers_nothing();
     world.wait(secs(5));
     world.forget();
     world.is_handed(["a"]);
-    assert_eq!(world.heard(), ["a was done before", "a is ack", "delete a#2"]);
+    assert_eq!(world.emitted(), ["a was done before", "a is ack", "delete a#2"]);
     world.confirm();
-    assert_eq!(world.heard(), ["a is settled"]);
+    assert_eq!(world.emitted(), ["a is settled"]);
 }
 
 #[test]
@@ -92,13 +92,13 @@ fn an_unanswered_delete_is_repeated_before_its_lease_ends() {
     let first = world.take_call();
     world.forget();
     world.wait(millis(4_999));
-    assert!(world.heard().is_empty());
+    assert!(world.emitted().is_empty());
     world.wait(millis(1));
-    assert_eq!(world.heard(), ["delete a#1"], "after a sixth of the lease");
+    assert_eq!(world.emitted(), ["delete a#1"], "after a sixth of the lease");
     world.confirm();
-    assert_eq!((world.heard(), world.ledger.in_hand()), (vec!["a is settled".to_owned()], 0));
+    assert_eq!((world.emitted(), world.ledger.in_hand()), (vec!["a is settled".to_owned()], 0));
     world.answer_call(&first, vec![gone()]);
-    assert!(world.heard().is_empty(), "the first one's answer counts no more");
+    assert!(world.emitted().is_empty(), "the first one's answer counts no more");
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn a_delete_is_repeated_near_the_end_of_its_lease_too() {
     world.wait(secs(14));
     world.ends("a", DONE);
     world.wait(secs(13));
-    let deletes = world.heard().into_iter().filter(|line| line == "delete a#1").count();
+    let deletes = world.emitted().into_iter().filter(|line| line == "delete a#1").count();
     assert!((3..=6).contains(&deletes), "{deletes}");
 }
 
@@ -122,7 +122,7 @@ fn a_repeated_delete_that_fails_leaves_the_other_one_its_chance() {
     world.answer(vec![failed()]);
     world.forget();
     world.answer_call(&first, vec![Ok(())]);
-    assert_eq!((world.heard(), world.ledger.in_hand()), (vec!["a is settled".to_owned()], 0));
+    assert_eq!((world.emitted(), world.ledger.in_hand()), (vec!["a is settled".to_owned()], 0));
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn a_refused_delete_is_over_at_once() {
     world.ends("a", DONE);
     world.forget();
     world.answer(vec![gone()]);
-    assert_eq!(world.heard(), ["a is unsettled"]);
+    assert_eq!(world.emitted(), ["a is unsettled"]);
     assert_eq!(world.ledger.in_hand(), 0);
 }
 
@@ -144,7 +144,7 @@ fn a_deleted_message_that_is_delivered_once_more_is_deleted_once_more() {
     world.confirm();
     world.forget();
     world.receives(["a"]);
-    assert_eq!(world.heard(), ["a was done before", "a is ack", "delete a#2"]);
+    assert_eq!(world.emitted(), ["a was done before", "a is ack", "delete a#2"]);
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn a_done_message_that_returns_while_draining_is_deleted_not_given_back() {
     world.drain(secs(25));
     world.forget();
     world.receives(["a"]);
-    assert_eq!(world.heard(), ["a was done before", "a is ack", "delete a#2"]);
+    assert_eq!(world.emitted(), ["a was done before", "a is ack", "delete a#2"]);
 }
 
 #[test]
@@ -168,5 +168,5 @@ fn a_lane_is_given_back_if_the_delete_of_its_head_cannot_be_confirmed() {
     world.ends("a", DONE);
     world.forget();
     world.answer(vec![gone()]);
-    assert_eq!(world.heard(), ["a is unsettled", "b is release", "c is release", "hide b#1=2 c#1=2"]);
+    assert_eq!(world.emitted(), ["a is unsettled", "b is release", "c is release", "hide b#1=2 c#1=2"]);
 }

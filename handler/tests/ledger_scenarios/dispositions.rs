@@ -2,9 +2,7 @@
 
 use drumline::core::{Acknowledge, DeadLetterPath, Disposition, Policy};
 
-use crate::world::{
-    DONE, LEASE, World, failed, gone, rejected, retry, secs, standard, with_dlq, with_places,
-};
+use crate::world::{DONE, LEASE, World, failed, gone, rejected, retry, secs, standard, with_dlq, with_slots};
 
 fn batch(policy: Policy) -> World {
     World::new(Policy { polling: None, acknowledge: Acknowledge::ByResponse, ..policy })
@@ -40,7 +38,7 @@ fn an_outcome_is_final_whatever_sqs_answers() {
 
 #[test]
 fn what_never_ran_is_returned_by_a_drain() {
-    let mut world = batch(with_places(1, standard()));
+    let mut world = batch(with_slots(1, standard()));
     world.is_handed(["a", "b"]);
     world.drain(secs(5));
     assert_eq!(world.finished(), [of("b", Disposition::Returned)]);

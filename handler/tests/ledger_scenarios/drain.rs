@@ -2,7 +2,7 @@
 
 use drumline::core::{Acknowledge, DrainSummary, Ending, Policy};
 
-use crate::world::{DONE, World, failed, fifo, millis, retry, secs, standard, with_places};
+use crate::world::{DONE, World, failed, fifo, millis, retry, secs, standard, with_slots};
 
 fn summary(drained: usize, released: usize, abandoned: usize) -> DrainSummary {
     DrainSummary { drained, released, abandoned }
@@ -33,13 +33,13 @@ fn a_receive_that_fails_has_landed_too() {
 
 #[test]
 fn what_waits_is_given_back_at_once() {
-    let mut world = handed(with_places(1, standard()));
+    let mut world = handed(with_slots(1, standard()));
     world.is_handed(["a", "b", "c"]);
     world.forget();
     world.drain(secs(25));
-    assert_eq!(world.heard(), ["b is release", "c is release"]);
+    assert_eq!(world.emitted(), ["b is release", "c is release"]);
     world.wait(millis(100));
-    assert_eq!(world.heard(), ["hide b#1=0 c#1=0"]);
+    assert_eq!(world.emitted(), ["hide b#1=0 c#1=0"]);
     world.confirm();
     world.ends("a", DONE);
     world.confirm();
@@ -54,13 +54,13 @@ fn what_waits_is_held_while_an_open_receive_would_fetch_it_right_back() {
     world.is_handed(["s*3"]);
     world.forget();
     world.drain(secs(25));
-    assert_eq!(world.heard(), ["s is release"]);
+    assert_eq!(world.emitted(), ["s is release"]);
     world.wait(secs(3));
-    assert!(world.heard().is_empty());
+    assert!(world.emitted().is_empty());
     world.lands(open, &["c"]);
-    assert_eq!(world.heard(), ["c is release"]);
+    assert_eq!(world.emitted(), ["c is release"]);
     world.wait(millis(100));
-    assert_eq!(world.heard(), ["hide c#1=0 s#1=0"], "what the receive brought goes back with it");
+    assert_eq!(world.emitted(), ["hide c#1=0 s#1=0"], "what the receive brought goes back with it");
 }
 
 #[test]
@@ -71,9 +71,9 @@ fn nothing_is_held_beyond_the_grace() {
     world.drain(secs(5));
     world.forget();
     world.wait(secs(5));
-    assert_eq!(world.heard(), ["cancel a Shutdown"]);
+    assert_eq!(world.emitted(), ["cancel a Shutdown"]);
     world.wait(millis(100));
-    assert_eq!(world.heard(), ["hide s#1=0"]);
+    assert_eq!(world.emitted(), ["hide s#1=0"]);
 }
 
 #[test]
@@ -82,11 +82,11 @@ fn lane_tails_are_kept_until_their_head_has_ended_and_go_back_in_order() {
     world.is_handed(["g/a", "g/b", "g/c"]);
     world.forget();
     world.drain(secs(25));
-    assert!(world.heard().is_empty());
+    assert!(world.emitted().is_empty());
     world.ends("a", DONE);
-    assert_eq!(world.heard(), ["a is ack", "delete a#1"]);
+    assert_eq!(world.emitted(), ["a is ack", "delete a#1"]);
     world.confirm();
-    assert_eq!(world.heard(), ["a is settled", "b is release", "c is release", "hide b#1=0 c#1=0"]);
+    assert_eq!(world.emitted(), ["a is settled", "b is release", "c is release", "hide b#1=0 c#1=0"]);
 }
 
 #[test]
@@ -96,10 +96,10 @@ fn what_runs_finishes_within_the_grace_as_ever() {
     world.forget();
     world.drain(secs(25));
     world.wait(secs(10));
-    assert!(world.heard().is_empty());
+    assert!(world.emitted().is_empty());
     world.ends("a", DONE);
     world.ends("b", retry());
-    assert_eq!(world.heard(), ["a is ack", "b is retry after 1s", "delete a#1", "hide b#1=1"]);
+    assert_eq!(world.emitted(), ["a is ack", "b is retry after 1s", "delete a#1", "hide b#1=1"]);
     world.confirm();
     world.confirm();
     assert_eq!(world.ledger.drained(), Some(summary(2, 0, 0)));
@@ -112,7 +112,7 @@ fn a_long_grace_renews_what_runs() {
     world.drain(secs(60));
     world.forget();
     world.wait(secs(15));
-    assert_eq!(world.heard(), ["hide a#1=30"]);
+    assert_eq!(world.emitted(), ["hide a#1=30"]);
 }
 
 #[test]
@@ -122,13 +122,13 @@ fn after_the_grace_what_runs_is_cancelled_and_given_back() {
     world.forget();
     world.drain(secs(5));
     world.wait(secs(5));
-    assert_eq!(world.heard(), ["cancel a Shutdown", "cancel b Shutdown"]);
+    assert_eq!(world.emitted(), ["cancel a Shutdown", "cancel b Shutdown"]);
     world.ends("a", Ending::Interrupted);
-    assert_eq!(world.heard(), ["a is release"]);
+    assert_eq!(world.emitted(), ["a is release"]);
     world.wait(secs(1));
-    assert_eq!(world.heard(), ["hide a#1=0", "abort b"]);
+    assert_eq!(world.emitted(), ["hide a#1=0", "abort b"]);
     world.ends("b", Ending::Interrupted);
-    assert_eq!(world.heard(), ["b is release", "hide b#1=0"]);
+    assert_eq!(world.emitted(), ["b is release", "hide b#1=0"]);
     world.confirm();
     world.confirm();
     assert_eq!(world.ledger.drained(), Some(summary(0, 2, 0)));
@@ -143,7 +143,7 @@ fn a_cancelled_run_that_asks_for_a_retry_was_interrupted_but_success_counts() {
     world.forget();
     world.ends("a", retry());
     world.ends("b", DONE);
-    assert_eq!(world.heard(), ["a is release", "b is ack", "delete b#1", "hide a#1=0"]);
+    assert_eq!(world.emitted(), ["a is release", "b is ack", "delete b#1", "hide a#1=0"]);
 }
 
 #[test]
@@ -153,12 +153,12 @@ fn a_blocking_run_is_left_behind_and_not_given_back() {
     world.forget();
     world.drain(secs(5));
     world.wait(secs(7));
-    assert_eq!(world.heard(), ["cancel a Shutdown", "abort a"]);
+    assert_eq!(world.emitted(), ["cancel a Shutdown", "abort a"]);
     assert_eq!(world.ledger.drained(), None);
     world.wait(secs(1));
     assert_eq!(world.ledger.drained(), Some(summary(0, 0, 1)));
     assert_eq!(world.ledger.timeout(), None);
-    assert!(world.heard().is_empty());
+    assert!(world.emitted().is_empty());
 }
 
 #[test]
@@ -170,9 +170,9 @@ fn deletes_are_flushed_and_tried_again() {
     world.wait(millis(100));
     world.forget();
     world.answer(vec![failed()]);
-    assert_eq!(world.heard(), ["a's call failed"]);
+    assert_eq!(world.emitted(), ["a's call failed"]);
     world.wait(millis(300));
-    assert_eq!(world.heard(), ["delete a#1"]);
+    assert_eq!(world.emitted(), ["delete a#1"]);
     world.confirm();
     world.ends("b", DONE);
     world.confirm();
@@ -196,11 +196,11 @@ fn a_delete_is_tried_until_the_end_even_past_its_lease() {
     for _ in 0..15 {
         world.answer(vec![failed()]);
         world.wait(secs(1));
-        assert_eq!(world.heard(), ["a's call failed", "delete a#1"]);
+        assert_eq!(world.emitted(), ["a's call failed", "delete a#1"]);
         assert_eq!(world.ledger.drained(), None);
     }
     world.confirm();
-    assert_eq!(world.heard(), ["a is settled"]);
+    assert_eq!(world.emitted(), ["a is settled"]);
     assert_eq!(world.ledger.drained(), Some(summary(0, 0, 0)));
 }
 
@@ -229,7 +229,7 @@ fn what_waits_for_its_next_try_is_tried_when_the_drain_begins() {
     }
     world.forget();
     world.drain(secs(5));
-    assert_eq!(world.heard(), ["delete a#1"], "its next try was a second away");
+    assert_eq!(world.emitted(), ["delete a#1"], "its next try was a second away");
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn a_second_drain_changes_nothing() {
     world.drain(secs(60));
     world.forget();
     world.wait(secs(1));
-    assert_eq!(world.heard(), ["cancel a Shutdown"]);
+    assert_eq!(world.emitted(), ["cancel a Shutdown"]);
 }
 
 #[test]
@@ -263,39 +263,39 @@ fn what_is_handed_in_during_a_drain_goes_back() {
     world.drain(secs(25));
     world.forget();
     world.is_handed(["b"]);
-    assert_eq!(world.heard(), ["b is release"]);
+    assert_eq!(world.emitted(), ["b is release"]);
 }
 
 #[test]
 fn a_renewal_in_the_air_is_awaited_before_anything_goes_back() {
-    let mut world = handed(with_places(1, standard()));
+    let mut world = handed(with_slots(1, standard()));
     world.is_handed(["a", "b"]);
     world.wait(secs(15));
     world.drain(secs(25));
     world.forget();
     world.wait(secs(1));
-    assert!(world.heard().is_empty());
+    assert!(world.emitted().is_empty());
     world.answer(vec![Ok(()), Ok(())]);
     world.wait(millis(100));
-    assert_eq!(world.heard(), ["hide b#1=0"]);
+    assert_eq!(world.emitted(), ["hide b#1=0"]);
 }
 
 #[test]
 fn a_lambda_batch_deletes_nothing_and_gives_the_rest_back_when_its_time_is_over() {
-    let policy = Policy { acknowledge: Acknowledge::ByResponse, ..with_places(2, standard()) };
+    let policy = Policy { acknowledge: Acknowledge::ByResponse, ..with_slots(2, standard()) };
     let mut world = handed(policy);
     world.is_handed(["a", "b", "c"]);
     world.ends("a", DONE);
-    assert_eq!(world.heard(), ["start a", "start b", "a is ack", "start c"]);
+    assert_eq!(world.emitted(), ["start a", "start b", "a is ack", "start c"]);
     world.ends("b", retry());
     world.wait(millis(100));
-    assert_eq!(world.heard(), ["b is retry after 1s", "hide b#1=1"]);
+    assert_eq!(world.emitted(), ["b is retry after 1s", "hide b#1=1"]);
     world.confirm();
     world.forget();
     world.drain(secs(0));
-    assert_eq!(world.heard(), ["cancel c Shutdown"]);
+    assert_eq!(world.emitted(), ["cancel c Shutdown"]);
     world.ends("c", Ending::Interrupted);
-    assert_eq!(world.heard(), ["c is release", "hide c#1=0"]);
+    assert_eq!(world.emitted(), ["c is release", "hide c#1=0"]);
     world.confirm();
     assert_eq!(world.ledger.drained(), Some(summary(0, 1, 0)));
 }

@@ -8,11 +8,11 @@ use crate::world::{DONE, World, failed, fifo, gone, retry, retry_after, secs, st
 fn twice_in_one_receive_is_one_delivery_by_the_second_receipt() {
     let mut world = World::new(standard());
     world.receives(["a", "a", "b"]);
-    assert_eq!(world.heard(), ["a is here again", "start a", "start b"]);
+    assert_eq!(world.emitted(), ["a is here again", "start a", "start b"]);
     assert_eq!(world.ledger.in_hand(), 2);
     world.ends("a", DONE);
     world.ends("b", DONE);
-    assert_eq!(world.heard().last().unwrap(), "delete a#2 b#1");
+    assert_eq!(world.emitted().last().unwrap(), "delete a#2 b#1");
 }
 
 #[test]
@@ -21,14 +21,14 @@ fn received_again_while_it_runs_it_goes_on_by_the_new_receipt() {
     world.receives(["a"]);
     world.wait(secs(10));
     world.receives(["a"]);
-    assert_eq!(world.heard(), ["start a", "a is here again"]);
+    assert_eq!(world.emitted(), ["start a", "a is here again"]);
     world.wait(secs(14));
-    assert!(world.heard().is_empty(), "the new lease began 14 s ago");
+    assert!(world.emitted().is_empty(), "the new lease began 14 s ago");
     world.wait(secs(1));
-    assert_eq!(world.heard(), ["hide a#2=30"]);
+    assert_eq!(world.emitted(), ["hide a#2=30"]);
     world.confirm();
     world.ends("a", DONE);
-    assert_eq!(world.heard(), ["a is ack", "delete a#2"]);
+    assert_eq!(world.emitted(), ["a is ack", "delete a#2"]);
 }
 
 #[test]
@@ -39,10 +39,10 @@ fn a_refusal_of_the_old_receipt_says_nothing_of_the_new_one() {
     world.receives(["a"]);
     world.forget();
     world.answer(vec![gone()]);
-    let heard = world.heard();
-    assert!(!heard.contains(&"a lost its lease".to_owned()), "{heard:?}");
+    let emitted = world.emitted();
+    assert!(!emitted.contains(&"a lost its lease".to_owned()), "{emitted:?}");
     world.wait(secs(15));
-    assert_eq!(world.heard(), ["hide a#2=30"]);
+    assert_eq!(world.emitted(), ["hide a#2=30"]);
 }
 
 #[test]
@@ -51,13 +51,13 @@ fn received_again_while_its_delete_is_in_the_air_it_is_deleted_again() {
         let mut world = World::new(standard());
         world.receives(["a"]);
         world.ends("a", DONE);
-        assert_eq!(world.heard(), ["start a", "a is ack", "delete a#1"]);
+        assert_eq!(world.emitted(), ["start a", "a is ack", "delete a#1"]);
         world.receives(["a"]);
-        assert_eq!(world.heard(), ["a is here again"]);
+        assert_eq!(world.emitted(), ["a is here again"]);
         world.answer(vec![answer]);
-        assert_eq!(world.heard(), ["delete a#2"]);
+        assert_eq!(world.emitted(), ["delete a#2"]);
         world.confirm();
-        assert_eq!(world.heard(), ["a is settled"]);
+        assert_eq!(world.emitted(), ["a is settled"]);
     }
 }
 
@@ -70,7 +70,7 @@ fn received_again_before_its_delete_is_tried_again_the_new_receipt_is_used() {
     world.receives(["a"]);
     world.forget();
     world.wait(secs(1));
-    assert_eq!(world.heard(), ["delete a#2"]);
+    assert_eq!(world.emitted(), ["delete a#2"]);
 }
 
 #[test]
@@ -82,9 +82,9 @@ fn received_again_while_its_failing_delete_is_in_the_air_the_new_receipt_is_used
     world.answer(vec![failed()]);
     world.forget();
     world.wait(secs(1));
-    assert_eq!(world.heard(), ["delete a#2"]);
+    assert_eq!(world.emitted(), ["delete a#2"]);
     world.confirm();
-    assert_eq!(world.heard(), ["a is settled"], "and not once more");
+    assert_eq!(world.emitted(), ["a is settled"], "and not once more");
 }
 
 #[test]
@@ -95,9 +95,9 @@ fn received_again_while_its_backoff_is_in_the_air_the_backoff_is_said_again() {
     world.receives(["a"]);
     world.forget();
     world.confirm();
-    assert_eq!(world.heard(), ["hide a#2=1"]);
+    assert_eq!(world.emitted(), ["hide a#2=1"]);
     world.confirm();
-    assert_eq!(world.heard(), ["a is settled"]);
+    assert_eq!(world.emitted(), ["a is settled"]);
 }
 
 #[test]
@@ -107,13 +107,13 @@ fn received_before_the_answer_to_its_release_it_runs_again() {
         let mut world = World::new(standard());
         world.receives(["a"]);
         world.ends("a", retry_after(secs(0)));
-        assert_eq!(world.heard(), ["start a", "a is retry after 0ns", "hide a#1=0"]);
+        assert_eq!(world.emitted(), ["start a", "a is retry after 0ns", "hide a#1=0"]);
         world.receives(["a"]);
-        assert_eq!(world.heard(), ["a is settled", "start a"]);
+        assert_eq!(world.emitted(), ["a is settled", "start a"]);
         world.answer(vec![answer]);
-        assert!(world.heard().is_empty());
+        assert!(world.emitted().is_empty());
         world.ends("a", DONE);
-        assert_eq!(world.heard(), ["a is ack", "delete a#2"]);
+        assert_eq!(world.emitted(), ["a is ack", "delete a#2"]);
         world.confirm();
         assert_eq!(world.ledger.in_hand(), 0);
     }
@@ -127,7 +127,7 @@ fn received_after_its_backoff_has_passed_it_runs_again_though_no_answer_told_so(
     world.forget();
     world.wait(secs(1));
     world.receives(["a"]);
-    assert_eq!(world.heard(), ["a is settled", "start a"]);
+    assert_eq!(world.emitted(), ["a is settled", "start a"]);
 }
 
 #[test]
@@ -137,11 +137,11 @@ fn in_a_group_it_runs_again_in_its_place() {
     world.ends("a", retry_after(secs(0)));
     world.forget();
     world.receives(["g/a", "g/c"]);
-    assert_eq!(world.heard(), ["a is settled", "start a"]);
+    assert_eq!(world.emitted(), ["a is settled", "start a"]);
     world.confirm();
-    assert_eq!(world.heard(), ["b is settled", "c is release", "hide c#1=2"], "c would overtake b");
+    assert_eq!(world.emitted(), ["b is settled", "c is release", "hide c#1=2"], "c would overtake b");
     world.ends("a", DONE);
-    assert_eq!(world.heard(), ["a is ack", "delete a#2"]);
+    assert_eq!(world.emitted(), ["a is ack", "delete a#2"]);
 }
 
 #[test]
@@ -152,13 +152,13 @@ fn received_again_after_its_lease_was_lost_it_waits_for_the_first_run_to_end() {
     world.answer(vec![gone()]);
     world.forget();
     world.receives(["a"]);
-    assert!(world.heard().is_empty(), "never two at once");
+    assert!(world.emitted().is_empty(), "never two at once");
     world.wait(secs(1));
-    assert_eq!(world.heard(), ["abort a"]);
+    assert_eq!(world.emitted(), ["abort a"]);
     world.ends("a", retry());
-    assert_eq!(world.heard(), ["a is lease lost", "start a"]);
+    assert_eq!(world.emitted(), ["a is lease lost", "start a"]);
     world.ends("a", DONE);
-    assert_eq!(world.heard(), ["a is ack", "delete a#2"]);
+    assert_eq!(world.emitted(), ["a is ack", "delete a#2"]);
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn received_again_after_its_lease_was_lost_it_is_deleted_if_the_first_run_succee
     world.receives(["a"]);
     world.forget();
     world.ends("a", DONE);
-    assert_eq!(world.heard(), ["a is lease lost", "a was done before", "a is ack", "delete a#2"]);
+    assert_eq!(world.emitted(), ["a is lease lost", "a was done before", "a is ack", "delete a#2"]);
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn the_third_receipt_joins_the_second_while_the_first_run_is_lost() {
     world.ends("a", retry());
     world.forget();
     world.ends("a", DONE);
-    assert_eq!(world.heard(), ["a is ack", "delete a#3"]);
+    assert_eq!(world.emitted(), ["a is ack", "delete a#3"]);
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn the_answer_to_an_earlier_delivery_says_nothing_of_a_later_one() {
     world.receives(["a"]);
     world.forget();
     world.answer_call(&first, vec![Ok(())]);
-    assert!(world.heard().is_empty());
+    assert!(world.emitted().is_empty());
     assert_eq!(world.ledger.in_hand(), 1, "the new receipt's delete is not yet answered");
     world.confirm();
     assert_eq!(world.ledger.in_hand(), 0);

@@ -4,20 +4,20 @@ use std::num::NonZeroUsize;
 
 use drumline::core::Policy;
 
-use crate::world::{DONE, World, failed, fifo, gone, millis, secs, standard, with_places};
+use crate::world::{DONE, World, failed, fifo, gone, millis, secs, standard, with_slots};
 
 #[test]
 fn is_renewed_at_half_its_length_for_its_whole_length() {
     let mut world = World::new(standard());
     world.receives(["a"]);
-    assert_eq!(world.heard(), ["start a"]);
+    assert_eq!(world.emitted(), ["start a"]);
     world.wait(millis(14_999));
-    assert!(world.heard().is_empty());
+    assert!(world.emitted().is_empty());
     world.wait(millis(1));
-    assert_eq!(world.heard(), ["hide a#1=30"]);
+    assert_eq!(world.emitted(), ["hide a#1=30"]);
     world.confirm();
     world.wait(secs(15));
-    assert_eq!(world.heard(), ["hide a#1=30"]);
+    assert_eq!(world.emitted(), ["hide a#1=30"]);
 }
 
 #[test]
@@ -29,9 +29,9 @@ fn is_counted_from_the_asking_not_from_the_answer() {
     world.forget();
     // Asked at 15 s, so it ends at 45 s, and the next renewal was to come at 30 s.
     world.wait(secs(4));
-    assert!(world.heard().is_empty());
+    assert!(world.emitted().is_empty());
     world.wait(secs(1));
-    assert_eq!(world.heard(), ["hide a#1=30"]);
+    assert_eq!(world.emitted(), ["hide a#1=30"]);
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn is_renewed_for_what_waits_too() {
     let mut world = World::new(fifo());
     world.receives(["g/a", "g/b"]);
     world.wait(secs(15));
-    assert_eq!(world.heard(), ["start a", "hide a#1=30 b#1=30"]);
+    assert_eq!(world.emitted(), ["start a", "hide a#1=30 b#1=30"]);
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn renewals_go_ten_to_a_call() {
     world.is_handed(["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"]);
     world.forget();
     world.wait(secs(15));
-    let renewals = world.heard();
+    let renewals = world.emitted();
     assert_eq!(renewals[0].matches("=30").count(), 10);
     assert_eq!(renewals[1], "hide k#1=30 l#1=30");
     assert_eq!(renewals.len(), 2);
@@ -66,7 +66,7 @@ fn takes_along_what_would_be_due_soon() {
     world.forget();
     world.wait(secs(8));
     // `b` is due 3 s later, within an eighth of the lease; `c` is not.
-    assert_eq!(world.heard(), ["hide a#1=30 b#1=30"]);
+    assert_eq!(world.emitted(), ["hide a#1=30 b#1=30"]);
 }
 
 #[test]
@@ -76,11 +76,11 @@ fn a_refused_renewal_cancels_the_run_and_nothing_is_said_any_more() {
     world.wait(secs(15));
     world.forget();
     world.answer(vec![gone()]);
-    assert_eq!(world.heard(), ["a was not renewed", "a lost its lease", "cancel a LeaseLost"]);
+    assert_eq!(world.emitted(), ["a was not renewed", "a lost its lease", "cancel a LeaseLost"]);
     world.ends("a", DONE);
-    assert_eq!(world.heard(), ["a is lease lost"]);
+    assert_eq!(world.emitted(), ["a is lease lost"]);
     world.wait(secs(100));
-    assert!(world.heard().is_empty());
+    assert!(world.emitted().is_empty());
     assert_eq!(world.ledger.in_hand(), 0);
 }
 
@@ -91,9 +91,9 @@ fn one_refusal_of_a_batch_is_one_lease_lost() {
     world.wait(secs(15));
     world.forget();
     world.answer(vec![Ok(()), gone()]);
-    assert_eq!(world.heard(), ["b was not renewed", "b lost its lease", "cancel b LeaseLost"]);
+    assert_eq!(world.emitted(), ["b was not renewed", "b lost its lease", "cancel b LeaseLost"]);
     world.ends("a", DONE);
-    assert_eq!(world.heard(), ["a is ack"]);
+    assert_eq!(world.emitted(), ["a is ack"]);
 }
 
 #[test]
@@ -103,12 +103,12 @@ fn a_renewal_that_failed_in_passing_is_tried_again_while_the_lease_lasts() {
     world.wait(secs(15));
     world.forget();
     world.answer(vec![failed()]);
-    assert_eq!(world.heard(), ["a was not renewed"]);
+    assert_eq!(world.emitted(), ["a was not renewed"]);
     world.wait(secs(2));
-    assert_eq!(world.heard(), ["hide a#1=30"]);
+    assert_eq!(world.emitted(), ["hide a#1=30"]);
     world.confirm();
     world.wait(secs(14));
-    assert!(world.heard().is_empty(), "the lease holds again");
+    assert!(world.emitted().is_empty(), "the lease holds again");
 }
 
 #[test]
@@ -119,19 +119,19 @@ fn an_unanswered_renewal_is_repeated_beside_it() {
     let hanging = world.take_call();
     world.forget();
     world.wait(millis(2_499));
-    assert!(world.heard().is_empty());
+    assert!(world.emitted().is_empty());
     world.wait(millis(1));
-    assert_eq!(world.heard(), ["hide a#1=15"], "after a sixth of the lease");
+    assert_eq!(world.emitted(), ["hide a#1=15"], "after a sixth of the lease");
     world.confirm();
     // The second one was asked for at 10 s: the lease holds until 25 s, and the first one's failure changes nothing of that.
     world.wait(secs(6));
     world.forget();
     world.answer_call(&hanging, vec![failed()]);
     world.wait(millis(1_500));
-    assert_eq!(world.heard(), ["a was not renewed", "hide a#1=15"]);
+    assert_eq!(world.emitted(), ["a was not renewed", "hide a#1=15"]);
     world.confirm();
     world.ends("a", DONE);
-    assert_eq!(world.heard(), ["a is ack", "delete a#1"]);
+    assert_eq!(world.emitted(), ["a is ack", "delete a#1"]);
 }
 
 #[test]
@@ -147,9 +147,9 @@ fn a_renewal_that_is_answered_late_leaves_those_that_were_asked_for_after_it() {
     world.answer_call(&first, vec![Ok(())]);
     // Asked for at 20 s, so the next one is due at 35 s.
     world.wait(millis(9_999));
-    assert!(world.heard().is_empty());
+    assert!(world.emitted().is_empty());
     world.wait(millis(1));
-    assert_eq!(world.heard(), ["hide a#1=30"]);
+    assert_eq!(world.emitted(), ["hide a#1=30"]);
 }
 
 #[test]
@@ -159,9 +159,9 @@ fn a_renewal_that_the_answer_does_not_mention_is_tried_again() {
     world.wait(secs(15));
     world.forget();
     world.answer(vec![Ok(())]);
-    assert_eq!(world.heard(), ["b was not renewed"]);
+    assert_eq!(world.emitted(), ["b was not renewed"]);
     world.wait(secs(2));
-    assert_eq!(world.heard(), ["hide b#1=30"]);
+    assert_eq!(world.emitted(), ["hide b#1=30"]);
 }
 
 #[test]
@@ -169,13 +169,13 @@ fn a_lease_that_cannot_be_renewed_counts_as_lost_before_its_end() {
     let mut world = World::new(standard());
     world.receives(["a"]);
     world.wait(millis(28_999));
-    assert_eq!(world.heard(), ["start a", "hide a#1=30", "hide a#1=30", "hide a#1=30"], "no answer comes");
+    assert_eq!(world.emitted(), ["start a", "hide a#1=30", "hide a#1=30", "hide a#1=30"], "no answer comes");
     world.wait(millis(1));
-    assert_eq!(world.heard(), ["a lost its lease", "cancel a LeaseLost"]);
+    assert_eq!(world.emitted(), ["a lost its lease", "cancel a LeaseLost"]);
     world.wait(secs(1));
-    assert_eq!(world.heard(), ["abort a"]);
+    assert_eq!(world.emitted(), ["abort a"]);
     world.ends("a", DONE);
-    assert_eq!(world.heard(), ["a is lease lost"]);
+    assert_eq!(world.emitted(), ["a is lease lost"]);
 }
 
 #[test]
@@ -185,37 +185,37 @@ fn a_lease_is_lost_once_however_it_is_told() {
     world.wait(secs(29));
     world.forget();
     world.answer(vec![gone()]);
-    assert_eq!(world.heard(), ["a was not renewed"]);
+    assert_eq!(world.emitted(), ["a was not renewed"]);
 }
 
 #[test]
 fn a_waiting_delivery_that_lost_its_lease_is_not_started() {
-    let mut world = World::new(Policy { polling: None, ..with_places(1, standard()) });
+    let mut world = World::new(Policy { polling: None, ..with_slots(1, standard()) });
     world.is_handed(["a", "b"]);
     world.wait(secs(15));
     world.answer(vec![Ok(()), gone()]);
     assert_eq!(
-        world.heard(),
+        world.emitted(),
         ["start a", "hide a#1=30 b#1=30", "b was not renewed", "b lost its lease", "b is lease lost"]
     );
     world.ends("a", DONE);
-    assert_eq!(world.heard(), ["a is ack", "delete a#1"]);
+    assert_eq!(world.emitted(), ["a is ack", "delete a#1"]);
 }
 
 #[test]
 fn a_lane_whose_waiting_head_lost_its_lease_is_given_back() {
-    let policy = Policy { polling: None, ..with_places(1, fifo()) };
+    let policy = Policy { polling: None, ..with_slots(1, fifo()) };
     let mut world = World::new(policy);
     world.is_handed(["g/a"]);
     world.is_handed(["h/b", "h/c"]);
     world.wait(secs(15));
     world.forget();
     world.answer(vec![Ok(()), gone(), Ok(())]);
-    assert_eq!(world.heard(), ["b was not renewed", "b lost its lease", "b is lease lost", "c is release"]);
+    assert_eq!(world.emitted(), ["b was not renewed", "b lost its lease", "b is lease lost", "c is release"]);
     world.wait(millis(100));
-    assert_eq!(world.heard(), ["hide c#1=2"]);
+    assert_eq!(world.emitted(), ["hide c#1=2"]);
     world.confirm();
-    assert_eq!(world.heard(), ["c is settled"]);
+    assert_eq!(world.emitted(), ["c is settled"]);
     assert_eq!(world.ledger.in_hand(), 1);
 }
 
@@ -226,13 +226,13 @@ fn twelve_hours_are_the_end_of_every_lease() {
     world.agrees();
     world.is_handed(["a"]);
     world.wait(secs(43_164));
-    let renewals = world.heard();
+    let renewals = world.emitted();
     assert!(renewals[1..].iter().all(|line| line == "hide a#1=30"), "{renewals:?}");
     // Told half a minute before; this one does not listen.
     world.wait(secs(1));
-    assert_eq!(world.heard(), ["cancel a TimedOut"]);
+    assert_eq!(world.emitted(), ["cancel a TimedOut"]);
     world.wait(secs(29));
-    assert_eq!(world.heard(), ["abort a", "hide a#1=25", "a lost its lease"]);
+    assert_eq!(world.emitted(), ["abort a", "hide a#1=25", "a lost its lease"]);
     assert_eq!(world.elapsed(), secs(43_194), "a second before the twelve hours less five");
 }
 
@@ -252,11 +252,11 @@ fn a_deadline_cancels_and_then_aborts() {
     let mut world = World::new(policy);
     world.receives(["a"]);
     world.wait(secs(10));
-    assert_eq!(world.heard(), ["start a", "cancel a TimedOut"]);
+    assert_eq!(world.emitted(), ["start a", "cancel a TimedOut"]);
     world.wait(secs(1));
-    assert_eq!(world.heard(), ["abort a"]);
+    assert_eq!(world.emitted(), ["abort a"]);
     world.ends("a", drumline::core::Ending::Interrupted);
-    assert_eq!(world.heard(), ["a is retry after 1s", "hide a#1=1"]);
+    assert_eq!(world.emitted(), ["a is retry after 1s", "hide a#1=1"]);
 }
 
 #[test]
@@ -269,13 +269,13 @@ fn a_type_may_have_a_timeout_of_its_own() {
         world.receives(["a"]);
         world.is_of_type("a", job_type);
         world.wait(secs(cancelled_after - 1));
-        assert!(!world.heard().contains(&"cancel a TimedOut".to_owned()), "{job_type}");
+        assert!(!world.emitted().contains(&"cancel a TimedOut".to_owned()), "{job_type}");
         world.wait(secs(1));
-        assert!(world.heard().contains(&"cancel a TimedOut".to_owned()), "{job_type}");
+        assert!(world.emitted().contains(&"cancel a TimedOut".to_owned()), "{job_type}");
         // Too late to have more time.
         world.is_of_type("a", "slow");
         world.wait(secs(1));
-        assert!(world.heard().contains(&"abort a".to_owned()), "{job_type}");
+        assert!(world.emitted().contains(&"abort a".to_owned()), "{job_type}");
     }
 }
 
@@ -287,5 +287,5 @@ fn what_succeeds_after_its_deadline_has_succeeded() {
     world.wait(secs(10));
     world.forget();
     world.ends("a", DONE);
-    assert_eq!(world.heard(), ["a is ack", "delete a#1"]);
+    assert_eq!(world.emitted(), ["a is ack", "delete a#1"]);
 }

@@ -3,17 +3,17 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use drumline::core::{Ending, Held, Policy};
+use drumline::core::{Ending, Ownership, Policy};
 use proptest::prelude::*;
 
 use crate::claims::claiming;
-use crate::world::{DONE, World, millis, retry, secs, with_places};
+use crate::world::{DONE, World, millis, retry, secs, with_slots};
 
 const LOCK: &str = "account:42";
 
 /// Two places, `a` with the lock, and `b` and `c` waiting for it in this order.
 fn contended() -> World {
-    let mut world = World::new(with_places(2, claiming()));
+    let mut world = World::new(with_slots(2, claiming()));
     world.receives(["a", "b"]);
     world.is_granted_with("a", LOCK);
     world.is_locked("b", LOCK);
@@ -21,7 +21,7 @@ fn contended() -> World {
     world.receives(["c"]);
     world.is_locked("c", LOCK);
     assert_eq!(
-        world.heard(),
+        world.emitted(),
         ["start a", "start b", "b waits for account:42", "start c", "c waits for account:42"]
     );
     world
@@ -31,34 +31,34 @@ fn contended() -> World {
 fn the_one_that_waits_longest_starts_at_once_when_a_done_job_gives_the_lock_up() {
     let mut world = contended();
     world.ends("a", DONE);
-    assert_eq!(world.heard(), ["mark a as done"], "the lock is held until the mark");
-    world.mark_is(Ok(Held::Ours));
-    assert!(world.heard().contains(&"start b".to_owned()));
+    assert_eq!(world.emitted(), ["mark a as done"], "the lock is held until the mark");
+    world.mark_is(Ok(Ownership::Kept));
+    assert!(world.emitted().contains(&"start b".to_owned()));
     world.is_granted_with("b", LOCK);
     world.ends("b", DONE);
-    world.mark_is(Ok(Held::Ours));
-    assert!(world.heard().contains(&"start c".to_owned()));
+    world.mark_is(Ok(Ownership::Kept));
+    assert!(world.emitted().contains(&"start c".to_owned()));
 }
 
 #[test]
 fn a_failed_job_gives_the_lock_up_with_its_claim() {
     let mut world = contended();
     world.ends("a", retry());
-    assert!(!world.heard().contains(&"start b".to_owned()));
+    assert!(!world.emitted().contains(&"start b".to_owned()));
     world.claim_is_free();
-    assert!(world.heard().contains(&"start b".to_owned()));
+    assert!(world.emitted().contains(&"start b".to_owned()));
 }
 
 #[test]
 fn a_lock_that_was_given_up_during_the_request_is_asked_for_again_at_once() {
     let mut world = contended();
     world.wait(millis(125));
-    assert_eq!(world.heard(), ["start b"], "a poll");
+    assert_eq!(world.emitted(), ["start b"], "a poll");
     world.ends("a", DONE);
-    world.mark_is(Ok(Held::Ours));
+    world.mark_is(Ok(Ownership::Kept));
     world.forget();
     world.is_locked("b", LOCK);
-    assert_eq!(world.heard(), ["start b"]);
+    assert_eq!(world.emitted(), ["start b"]);
 }
 
 #[test]
@@ -67,13 +67,13 @@ fn those_that_wait_take_no_place() {
     assert_eq!(world.ledger.demand(), 1);
     world.wait(millis(25));
     world.receives(["d"]);
-    assert_eq!(world.heard(), ["start d"]);
+    assert_eq!(world.emitted(), ["start d"]);
     assert_eq!(world.ledger.running(), 2);
 }
 
 #[test]
 fn the_lock_of_another_process_is_polled_by_one_at_a_time_and_ever_slower() {
-    let mut world = World::new(with_places(2, claiming()));
+    let mut world = World::new(with_slots(2, claiming()));
     world.agrees();
     world.receives(["a", "b"]);
     world.is_locked("a", LOCK);
@@ -82,7 +82,7 @@ fn the_lock_of_another_process_is_polled_by_one_at_a_time_and_ever_slower() {
     world.forget();
     while world.elapsed() < secs(20) {
         world.wait(millis(10));
-        for line in world.heard() {
+        for line in world.emitted() {
             assert_ne!(line, "start b", "the other one has waited longer");
             if line == "start a" {
                 polls.push_back(world.elapsed());
@@ -96,14 +96,14 @@ fn the_lock_of_another_process_is_polled_by_one_at_a_time_and_ever_slower() {
 
 #[test]
 fn a_minute_of_waiting_costs_one_receive() {
-    let mut world = World::new(with_places(1, claiming()));
+    let mut world = World::new(with_slots(1, claiming()));
     world.agrees();
     world.receives(["a"]);
     world.is_locked("a", LOCK);
     world.forget();
     while world.ledger.in_hand() > 0 {
         world.wait(millis(10));
-        if world.heard().contains(&"start a".to_owned()) {
+        if world.emitted().contains(&"start a".to_owned()) {
             world.is_locked("a", LOCK);
         }
         assert!(world.elapsed() < secs(62));
@@ -113,11 +113,11 @@ fn a_minute_of_waiting_costs_one_receive() {
 
 #[test]
 fn what_waits_is_bounded_and_the_rest_goes_back() {
-    let mut world = World::new(with_places(1, claiming()));
+    let mut world = World::new(with_slots(1, claiming()));
     let waits = |world: &mut World, name: &'static str| {
         world.receives([name]);
         world.is_locked(name, LOCK);
-        world.heard().iter().any(|line| line.ends_with("waits for account:42"))
+        world.emitted().iter().any(|line| line.ends_with("waits for account:42"))
     };
     for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
         assert!(waits(&mut world, name), "{name}");
@@ -129,24 +129,24 @@ fn what_waits_is_bounded_and_the_rest_goes_back() {
 fn a_drain_gives_back_what_waits() {
     let mut world = contended();
     world.drain(secs(5));
-    let heard = world.heard().join("; ");
-    assert_eq!(heard, "b is release; c is release");
+    let emitted = world.emitted().join("; ");
+    assert_eq!(emitted, "b is release; c is release");
     world.ends("a", DONE);
-    world.mark_is(Ok(Held::Ours));
-    assert!(!world.heard().iter().any(|line| line.starts_with("start")));
+    world.mark_is(Ok(Ownership::Kept));
+    assert!(!world.emitted().iter().any(|line| line.starts_with("start")));
 }
 
 #[test]
 fn the_wait_of_a_batch_ends_with_time_to_settle() {
     let mut world = World::new(Policy { polling: None, ..claiming() });
-    world.ledger.expect_drain(world.now + secs(10));
+    world.ledger.set_deadline(world.now + secs(10));
     world.agrees();
     world.is_handed(["a"]);
     world.is_locked("a", LOCK);
     world.forget();
     while world.ledger.in_hand() > 0 {
         world.wait(millis(10));
-        if world.heard().contains(&"start a".to_owned()) {
+        if world.emitted().contains(&"start a".to_owned()) {
             world.is_locked("a", LOCK);
         }
         assert!(world.elapsed() <= secs(9));
@@ -159,22 +159,22 @@ fn a_message_group_waits_as_a_whole_and_in_order() {
     let mut world = World::new(Policy { fifo: true, ..claiming() });
     world.receives(["g/a", "g/b"]);
     world.is_locked("a", LOCK);
-    assert_eq!(world.heard(), ["start a", "a waits for account:42"]);
+    assert_eq!(world.emitted(), ["start a", "a waits for account:42"]);
     world.wait(millis(130));
-    assert_eq!(world.heard(), ["start a"]);
+    assert_eq!(world.emitted(), ["start a"]);
     world.is_granted_with("a", LOCK);
     world.ends("a", DONE);
-    world.mark_is(Ok(Held::Ours));
+    world.mark_is(Ok(Ownership::Kept));
     world.confirm();
-    assert!(world.heard().contains(&"start b".to_owned()));
+    assert!(world.emitted().contains(&"start b".to_owned()));
 }
 
 #[test]
 fn a_held_identity_goes_back_as_before() {
     let mut world = World::new(claiming());
     world.receives(["a"]);
-    world.ends("a", Ending::Held { remaining: secs(5), reason: "another worker runs the job".into() });
-    assert!(!world.heard().iter().any(|line| line.ends_with("waits for account:42")));
+    world.ends("a", Ending::Busy { remaining: secs(5), reason: "another worker runs the job".into() });
+    assert!(!world.emitted().iter().any(|line| line.ends_with("waits for account:42")));
 }
 
 /// The places of the property.
@@ -225,13 +225,13 @@ impl Jobs {
             if let Some(lock) = self.script[job].0 {
                 self.holders.remove(&lock);
             }
-            world.mark_is(Ok(Held::Ours));
+            world.mark_is(Ok(Ownership::Kept));
         }
     }
 
     fn follow(&mut self, world: &mut World) {
-        let heard = world.heard();
-        for job in heard.iter().filter_map(|line| line.strip_prefix("start ")?.parse().ok()) {
+        let emitted = world.emitted();
+        for job in emitted.iter().filter_map(|line| line.strip_prefix("start ")?.parse().ok()) {
             self.starts(world, job);
         }
     }
@@ -245,7 +245,7 @@ proptest! {
         script in prop::collection::vec((prop::option::weighted(0.8, 0u8..3), 1u64..400), 1..20),
         others_ms in prop_oneof![Just(0u64), 0u64..20_000],
     ) {
-        let mut world = World::new(with_places(PLACES, claiming()));
+        let mut world = World::new(with_slots(PLACES, claiming()));
         world.agrees();
         let mut jobs = Jobs {
             others_until: Duration::from_millis(others_ms),

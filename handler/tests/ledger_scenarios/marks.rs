@@ -1,15 +1,15 @@
 //! A done job is marked as done before its message is deleted, however long the store takes to answer.
 
-use drumline::core::{CallError, Claims, Held, MarkError, Policy};
+use drumline::core::{CallError, Claims, MarkError, Ownership, Policy};
 
 use crate::claims::{claiming, running};
 use crate::world::{DONE, World, fifo, millis, retry, secs, standard};
 
-fn no_route() -> Result<Held, MarkError> {
+fn no_route() -> Result<Ownership, MarkError> {
     Err(MarkError::Unanswered("no route".into()))
 }
 
-fn refused() -> Result<Held, MarkError> {
+fn refused() -> Result<Ownership, MarkError> {
     Err(MarkError::Refused("too large".into()))
 }
 
@@ -17,9 +17,9 @@ fn refused() -> Result<Held, MarkError> {
 fn the_message_is_deleted_after_the_mark() {
     let mut world = running();
     world.succeeds_with("a", "7");
-    assert_eq!(world.heard(), ["mark a as done with 7"]);
-    world.mark_is(Ok(Held::Ours));
-    assert_eq!(world.heard(), ["a is ack", "delete a#1"]);
+    assert_eq!(world.emitted(), ["mark a as done with 7"]);
+    world.mark_is(Ok(Ownership::Kept));
+    assert_eq!(world.emitted(), ["a is ack", "delete a#1"]);
 }
 
 #[test]
@@ -30,24 +30,24 @@ fn the_message_is_kept_and_renewed_while_the_store_is_away() {
     world.forget();
     let mut renewals = 0;
     world.mark_is(no_route());
-    assert_eq!(world.heard(), ["a was not marked"], "noted once");
+    assert_eq!(world.emitted(), ["a was not marked"], "noted once");
     world.wait(millis(100));
-    assert_eq!(world.heard(), ["mark a as done"]);
+    assert_eq!(world.emitted(), ["mark a as done"]);
     while world.elapsed() < secs(600) {
         world.mark_is(no_route());
-        let mut heard = world.heard();
-        while !heard.contains(&"mark a as done".to_owned()) {
+        let mut emitted = world.emitted();
+        while !emitted.contains(&"mark a as done".to_owned()) {
             world.wait(millis(10));
-            heard.append(&mut world.heard());
+            emitted.append(&mut world.emitted());
         }
-        renewals += heard.iter().filter(|line| *line == "hide a#1=30").count();
+        renewals += emitted.iter().filter(|line| *line == "hide a#1=30").count();
         let known = ["mark a as done", "hide a#1=30", "renew the claim of a for 27s", "a receive is overdue"];
-        assert!(heard.iter().all(|line| known.contains(&line.as_str())), "{heard:?}");
+        assert!(emitted.iter().all(|line| known.contains(&line.as_str())), "{emitted:?}");
     }
     assert!((38..=41).contains(&renewals), "{renewals}");
     assert_eq!(world.ledger.running(), 1, "it keeps its place");
-    world.mark_is(Ok(Held::Ours));
-    assert_eq!(world.heard()[0], "a is ack");
+    world.mark_is(Ok(Ownership::Kept));
+    assert_eq!(world.emitted()[0], "a is ack");
 }
 
 #[test]
@@ -56,14 +56,14 @@ fn a_mark_that_is_not_answered_is_asked_for_again() {
     world.ends("a", DONE);
     world.forget();
     world.wait(secs(5));
-    assert_eq!(world.heard(), ["mark a as done"]);
+    assert_eq!(world.emitted(), ["mark a as done"]);
     world.mark_is(no_route());
     world.mark_is(no_route());
-    assert_eq!(world.heard(), ["a was not marked"]);
+    assert_eq!(world.emitted(), ["a was not marked"]);
     world.wait(millis(100));
-    assert_eq!(world.heard(), ["mark a as done"], "once for both");
-    world.mark_is(Ok(Held::Ours));
-    assert_eq!(world.heard(), ["a is ack", "delete a#1"]);
+    assert_eq!(world.emitted(), ["mark a as done"], "once for both");
+    world.mark_is(Ok(Ownership::Kept));
+    assert_eq!(world.emitted(), ["a is ack", "delete a#1"]);
 }
 
 #[test]
@@ -71,8 +71,8 @@ fn a_claim_that_was_taken_leaves_the_message_to_its_lease() {
     let mut world = running();
     world.ends("a", DONE);
     world.forget();
-    world.mark_is(Ok(Held::Lost));
-    assert_eq!(world.heard(), ["a lost its claim", "a is lease lost"]);
+    world.mark_is(Ok(Ownership::Lost));
+    assert_eq!(world.emitted(), ["a lost its claim", "a is lease lost"]);
     assert_eq!(world.ledger.in_hand(), 0);
 }
 
@@ -84,17 +84,17 @@ fn a_renewal_that_finds_the_job_done_is_no_loss() {
     world.ends("a", DONE);
     world.wait(secs(15));
     world.forget();
-    world.claim_is(Ok(Held::Lost));
-    assert_eq!(world.heard(), ["mark a as done"], "the answer to a mark decides");
-    world.mark_is(Ok(Held::Ours));
-    assert_eq!(world.heard()[0], "a is ack");
+    world.claim_is(Ok(Ownership::Lost));
+    assert_eq!(world.emitted(), ["mark a as done"], "the answer to a mark decides");
+    world.mark_is(Ok(Ownership::Kept));
+    assert_eq!(world.emitted()[0], "a is ack");
 }
 
 #[test]
 fn a_run_that_ends_twice_is_marked_once() {
     let mut world = running();
     world.ends_twice("a", &DONE);
-    assert_eq!(world.heard(), ["mark a as done"]);
+    assert_eq!(world.emitted(), ["mark a as done"]);
 }
 
 #[test]
@@ -103,9 +103,9 @@ fn a_result_that_is_refused_is_left_out() {
     world.succeeds_with("a", "7");
     world.forget();
     world.mark_is(refused());
-    assert_eq!(world.heard(), ["the result of a was refused", "mark a as done"]);
+    assert_eq!(world.emitted(), ["the result of a was refused", "mark a as done"]);
     world.mark_is(refused());
-    assert_eq!(world.heard(), ["a is unmarked", "a is ack", "delete a#1"]);
+    assert_eq!(world.emitted(), ["a is unmarked", "a is ack", "delete a#1"]);
 }
 
 #[test]
@@ -120,9 +120,9 @@ fn a_drain_whose_grace_is_over_deletes_unmarked() {
     world.mark_is(no_route());
     world.forget();
     world.wait(millis(1_000));
-    assert!(!world.heard().iter().any(|line| line.starts_with("cancel")), "its handler has ended");
+    assert!(!world.emitted().iter().any(|line| line.starts_with("cancel")), "its handler has ended");
     world.wait(millis(1));
-    assert_eq!(world.heard(), ["a is unmarked", "a is ack", "delete a#1"]);
+    assert_eq!(world.emitted(), ["a is unmarked", "a is ack", "delete a#1"]);
     world.confirm();
     assert_eq!(world.ledger.drained().map(|summary| (summary.drained, summary.abandoned)), Some((1, 0)));
 }
@@ -135,7 +135,7 @@ fn a_drain_that_ends_before_that_deletes_unmarked_too() {
     world.drain_until(millis(500));
     world.forget();
     world.wait(millis(500));
-    assert_eq!(world.heard(), ["a is unmarked", "a is ack", "delete a#1"]);
+    assert_eq!(world.emitted(), ["a is unmarked", "a is ack", "delete a#1"]);
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn the_end_of_twelve_hours_deletes_unmarked() {
     }
     world.forget();
     world.wait(secs(3));
-    assert!(world.heard().contains(&"a is unmarked".to_owned()));
+    assert!(world.emitted().contains(&"a is unmarked".to_owned()));
     assert_eq!(world.ledger.in_hand(), 0);
 }
 
@@ -163,9 +163,9 @@ fn a_handler_that_ends_after_its_time_is_marked_all_the_same() {
     world.ends("a", DONE);
     world.forget();
     world.wait(secs(600));
-    assert!(!world.heard().iter().any(|line| line.starts_with("a is")), "no time-out ends the mark");
-    world.mark_is(Ok(Held::Ours));
-    assert_eq!(world.heard(), ["a is ack", "delete a#1", "a is settled"]);
+    assert!(!world.emitted().iter().any(|line| line.starts_with("a is")), "no time-out ends the mark");
+    world.mark_is(Ok(Ownership::Kept));
+    assert_eq!(world.emitted(), ["a is ack", "delete a#1", "a is settled"]);
 }
 
 #[test]
@@ -174,11 +174,11 @@ fn a_lost_lease_leaves_a_moment_for_the_mark() {
     world.ends("a", DONE);
     world.forget();
     world.wait(secs(29));
-    assert!(world.heard().contains(&"a lost its lease".to_owned()));
+    assert!(world.emitted().contains(&"a lost its lease".to_owned()));
     world.wait(secs(1));
-    assert!(world.heard().contains(&"a is lease lost".to_owned()));
+    assert!(world.emitted().contains(&"a is lease lost".to_owned()));
     world.receives(["a*2"]);
-    assert!(world.heard().contains(&"a was done before".to_owned()), "here it is known to be done");
+    assert!(world.emitted().contains(&"a was done before".to_owned()), "here it is known to be done");
 }
 
 #[test]
@@ -188,9 +188,9 @@ fn a_lease_that_was_lost_before_does_not_keep_the_mark_from_being_written() {
     world.answer(vec![Err(CallError::Gone("expired".into()))]);
     world.forget();
     world.ends("a", DONE);
-    assert_eq!(world.heard(), ["mark a as done"]);
-    world.mark_is(Ok(Held::Ours));
-    assert_eq!(world.heard(), ["a is lease lost"]);
+    assert_eq!(world.emitted(), ["mark a as done"]);
+    world.mark_is(Ok(Ownership::Kept));
+    assert_eq!(world.emitted(), ["a is lease lost"]);
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn without_need_of_a_mark_a_message_is_deleted_at_once() {
     world.ends("a", DONE);
     world.forget();
     world.mark_is(no_route());
-    assert_eq!(world.heard(), ["a is unmarked", "a is ack", "delete a#1"]);
+    assert_eq!(world.emitted(), ["a is unmarked", "a is ack", "delete a#1"]);
 }
 
 #[test]
@@ -212,15 +212,15 @@ fn a_lane_waits_for_the_mark_of_its_head() {
     world.ends("a", DONE);
     world.forget();
     world.wait(secs(10));
-    assert!(!world.heard().contains(&"start b".to_owned()));
-    world.mark_is(Ok(Held::Ours));
+    assert!(!world.emitted().contains(&"start b".to_owned()));
+    world.mark_is(Ok(Ownership::Kept));
     world.confirm();
-    assert!(world.heard().contains(&"start b".to_owned()));
+    assert!(world.emitted().contains(&"start b".to_owned()));
 }
 
 #[test]
 fn a_failure_is_not_marked() {
     let mut world = running();
     world.ends("a", retry());
-    assert!(!world.heard().iter().any(|line| line.starts_with("mark")));
+    assert!(!world.emitted().iter().any(|line| line.starts_with("mark")));
 }

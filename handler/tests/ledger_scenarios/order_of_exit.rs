@@ -7,7 +7,7 @@ fn amid_a_renewal() -> World {
     let mut world = World::new(standard());
     world.receives(["a"]);
     world.wait(secs(15));
-    assert_eq!(world.heard(), ["start a", "hide a#1=30"]);
+    assert_eq!(world.emitted(), ["start a", "hide a#1=30"]);
     world
 }
 
@@ -15,24 +15,24 @@ fn amid_a_renewal() -> World {
 fn a_delete_waits_for_a_renewal_that_succeeds() {
     let mut world = amid_a_renewal();
     world.ends("a", DONE);
-    assert_eq!(world.heard(), ["a is ack"]);
+    assert_eq!(world.emitted(), ["a is ack"]);
     world.wait(millis(999));
-    assert!(world.heard().is_empty());
+    assert!(world.emitted().is_empty());
     world.confirm();
-    assert_eq!(world.heard(), ["delete a#1"]);
+    assert_eq!(world.emitted(), ["delete a#1"]);
     world.confirm();
-    assert_eq!(world.heard(), ["a is settled"]);
+    assert_eq!(world.emitted(), ["a is settled"]);
 }
 
 #[test]
 fn a_backoff_waits_for_a_renewal_that_succeeds() {
     let mut world = amid_a_renewal();
     world.ends("a", retry());
-    assert_eq!(world.heard(), ["a is retry after 1s"]);
+    assert_eq!(world.emitted(), ["a is retry after 1s"]);
     world.confirm();
-    assert_eq!(world.heard(), ["hide a#1=1"]);
+    assert_eq!(world.emitted(), ["hide a#1=1"]);
     world.wait(secs(20));
-    assert!(world.heard().iter().all(|line| line != "hide a#1=30"), "the beat has stopped");
+    assert!(world.emitted().iter().all(|line| line != "hide a#1=30"), "the beat has stopped");
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn a_delete_waits_for_a_renewal_that_fails() {
     world.ends("a", DONE);
     world.forget();
     world.answer(vec![failed()]);
-    assert_eq!(world.heard(), ["a was not renewed", "delete a#1"]);
+    assert_eq!(world.emitted(), ["a was not renewed", "delete a#1"]);
 }
 
 #[test]
@@ -51,11 +51,11 @@ fn a_done_job_is_deleted_even_if_its_renewal_was_refused() {
     world.ends("a", DONE);
     world.forget();
     world.answer(vec![gone()]);
-    assert_eq!(world.heard(), ["a was not renewed", "delete a#1"]);
+    assert_eq!(world.emitted(), ["a was not renewed", "delete a#1"]);
     world.answer(vec![gone()]);
-    assert_eq!(world.heard(), ["a is unsettled"]);
+    assert_eq!(world.emitted(), ["a is unsettled"]);
     world.receives(["a"]);
-    assert_eq!(world.heard(), ["a was done before", "a is ack", "delete a#2"]);
+    assert_eq!(world.emitted(), ["a was done before", "a is ack", "delete a#2"]);
 }
 
 #[test]
@@ -66,13 +66,13 @@ fn without_an_answer_to_the_renewal_it_settles_after_a_second() {
         world.ends("a", ending);
         world.forget();
         world.wait(millis(999));
-        assert!(world.heard().is_empty());
+        assert!(world.emitted().is_empty());
         world.wait(millis(1));
-        assert_eq!(world.heard(), [settlement]);
+        assert_eq!(world.emitted(), [settlement]);
         world.confirm();
-        assert_eq!((world.heard(), world.ledger.in_hand()), (vec!["a is settled".to_owned()], 0));
+        assert_eq!((world.emitted(), world.ledger.in_hand()), (vec!["a is settled".to_owned()], 0));
         world.answer_call(&renewal, vec![Ok(())]);
-        assert!(world.heard().is_empty());
+        assert!(world.emitted().is_empty());
     }
 }
 
@@ -85,9 +85,9 @@ fn a_renewal_that_is_answered_after_the_settlement_was_asked_for_changes_nothing
         world.wait(secs(1));
         world.forget();
         world.answer_call(&renewal, vec![reply]);
-        assert!(world.heard().iter().all(|line| line == "a was not renewed"));
+        assert!(world.emitted().iter().all(|line| line == "a was not renewed"));
         world.confirm();
-        assert_eq!(world.heard().last().unwrap(), "a is settled");
+        assert_eq!(world.emitted().last().unwrap(), "a is settled");
     }
 }
 
@@ -100,7 +100,7 @@ fn what_failed_to_settle_waits_for_the_renewal_no_second_time() {
     world.answer(vec![failed()]);
     world.forget();
     world.wait(millis(200));
-    assert_eq!(world.heard(), ["delete a#1"]);
+    assert_eq!(world.emitted(), ["delete a#1"]);
 }
 
 #[test]
@@ -110,13 +110,13 @@ fn an_answer_that_comes_twice_counts_once() {
     world.ends("a", DONE);
     world.forget();
     world.answer_call(&renewal, vec![Ok(())]);
-    assert_eq!(world.heard(), ["delete a#1"]);
+    assert_eq!(world.emitted(), ["delete a#1"]);
     world.answer_call(&renewal, vec![gone()]);
-    assert!(world.heard().is_empty());
+    assert!(world.emitted().is_empty());
     let delete = world.take_call();
     world.answer_call(&delete, vec![Ok(())]);
     world.answer_call(&delete, vec![failed()]);
-    assert_eq!(world.heard(), ["a is settled"]);
+    assert_eq!(world.emitted(), ["a is settled"]);
 }
 
 #[test]
@@ -126,5 +126,5 @@ fn nothing_is_renewed_once_the_job_has_ended() {
     world.wait(secs(14));
     world.ends("a", DONE);
     world.wait(secs(10));
-    assert!(world.heard().iter().all(|line| !line.starts_with("hide")));
+    assert!(world.emitted().iter().all(|line| !line.starts_with("hide")));
 }

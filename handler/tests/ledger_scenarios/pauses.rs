@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use drumline::core::{DrainSummary, PauseReason, Policy, ReceiveLimit};
 
-use crate::world::{DONE, World, fifo, retry, secs, standard, with_places};
+use crate::world::{DONE, World, fifo, retry, secs, standard, with_slots};
 
 const KEPT: u64 = 60;
 
@@ -15,11 +15,11 @@ fn a_pause_opens_no_receive_and_starts_what_is_there() {
         world.pauses(reason);
         world.receives(["a"]);
         world.wait(secs(10));
-        assert_eq!(world.heard(), [format!("paused: {}", reason.label()), "start a".to_owned()]);
+        assert_eq!(world.emitted(), [format!("paused: {}", reason.label()), "start a".to_owned()]);
         assert!(world.asked_for().is_empty() && world.ledger.demand() == 0);
         assert_eq!(world.ledger.pause_reasons().collect::<Vec<_>>(), [reason]);
         world.resumes(reason);
-        assert_eq!(world.heard(), [format!("resumed after 10s: {}", reason.label())]);
+        assert_eq!(world.emitted(), [format!("resumed after 10s: {}", reason.label())]);
         assert!(!world.asked_for().is_empty());
         assert_eq!(world.ledger.pause_reasons().next(), None);
     }
@@ -42,10 +42,10 @@ fn every_reason_has_to_end() {
     assert!(world.asked_for().is_empty());
     world.resumes(PauseReason::Operator);
     assert!(!world.asked_for().is_empty());
-    let mut heard = world.heard();
-    heard.retain(|line| line != "a receive is overdue");
+    let mut emitted = world.emitted();
+    emitted.retain(|line| line != "a receive is overdue");
     assert_eq!(
-        heard,
+        emitted,
         [
             "paused: store_down",
             "paused: operator",
@@ -63,19 +63,19 @@ fn what_has_not_started_is_kept_under_renewal_and_starts_with_the_end() {
     world.agrees();
     world.forget();
     world.wait(secs(KEPT - 1));
-    assert_eq!(world.heard(), ["hide a#1=30", "hide a#1=30", "hide a#1=30"]);
+    assert_eq!(world.emitted(), ["hide a#1=30", "hide a#1=30", "hide a#1=30"]);
     world.resumes(PauseReason::TargetUnhealthy);
-    assert_eq!(world.heard(), ["resumed after 59s: target_unhealthy", "start a"]);
+    assert_eq!(world.emitted(), ["resumed after 59s: target_unhealthy", "start a"]);
 }
 
 #[test]
 fn what_runs_goes_on_and_its_place_stays_empty() {
-    let mut world = World::new(with_places(1, standard()));
+    let mut world = World::new(with_slots(1, standard()));
     world.receives(["a"]);
     world.pauses(PauseReason::OutOfResources);
     world.forget();
     world.ends("a", retry());
-    assert_eq!(world.heard(), ["a is retry after 1s", "hide a#1=1"]);
+    assert_eq!(world.emitted(), ["a is retry after 1s", "hide a#1=1"]);
     world.confirm();
     assert_eq!((world.ledger.in_hand(), world.ledger.demand()), (0, 0));
 }
@@ -90,19 +90,19 @@ fn after_its_time_each_message_is_released_once_in_an_episode() {
     world.wait(secs(KEPT - 1));
     world.forget();
     world.wait(secs(1));
-    let mut heard = world.heard();
-    heard.retain(|line| !line.ends_with("settled"));
+    let mut emitted = world.emitted();
+    emitted.retain(|line| !line.ends_with("settled"));
     let renewed_and_then_released =
         ["hide a#1=30 b#1=30", "a is release", "b is release", "hide a#1=0 b#1=0"];
-    assert_eq!(heard, renewed_and_then_released);
+    assert_eq!(emitted, renewed_and_then_released);
     world.lands(straggler, &["a*2", "c"]);
     world.forget();
     world.wait(secs(600));
-    let heard = world.heard();
-    assert!(heard.iter().all(|line| line == "hide a#2=30"), "kept from now on: {heard:?}");
+    let emitted = world.emitted();
+    assert!(emitted.iter().all(|line| line == "hide a#2=30"), "kept from now on: {emitted:?}");
     assert_eq!(world.ledger.in_hand(), 1);
     world.resumes(PauseReason::BreakerOpen);
-    assert_eq!(world.heard()[1..], ["start a"]);
+    assert_eq!(world.emitted()[1..], ["start a"]);
 }
 
 #[test]
@@ -114,11 +114,11 @@ fn a_message_on_its_last_receive_is_kept_since_a_release_would_kill_it() {
     world.is_handed(["a*3", "b*2"]);
     world.forget();
     world.wait(secs(KEPT + 600));
-    let heard = world.heard();
-    assert!(heard.contains(&"b is release".to_owned()) && !heard.contains(&"a is release".to_owned()));
+    let emitted = world.emitted();
+    assert!(emitted.contains(&"b is release".to_owned()) && !emitted.contains(&"a is release".to_owned()));
     assert_eq!(world.ledger.in_hand(), 1);
     world.resumes(PauseReason::TargetUnhealthy);
-    assert_eq!(world.heard().last().map(String::as_str), Some("start a"));
+    assert_eq!(world.emitted().last().map(String::as_str), Some("start a"));
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_new_episode_releases_again() {
         world.is_handed(["a"]);
         world.forget();
         world.wait(secs(KEPT));
-        assert!(world.heard().contains(&"a is release".to_owned()));
+        assert!(world.emitted().contains(&"a is release".to_owned()));
         world.resumes(PauseReason::TargetUnhealthy);
     }
 }
@@ -146,9 +146,9 @@ fn a_lane_is_released_in_order_and_not_past_a_running_neighbour() {
     world.forget();
     world.wait(secs(1));
     let released = |world: &mut World| {
-        let mut heard = world.heard();
-        heard.retain(|line| line.ends_with("release"));
-        heard
+        let mut emitted = world.emitted();
+        emitted.retain(|line| line.ends_with("release"));
+        emitted
     };
     assert_eq!(released(&mut world), ["x is release", "y is release"]);
     world.ends("a", DONE);
@@ -176,6 +176,6 @@ fn one_reason_may_keep_in_hand_what_another_would_start() {
     world.is_handed(["a"]);
     world.forget();
     world.resumes(PauseReason::TargetUnhealthy);
-    assert_eq!(world.heard()[1..], ["start a"]);
+    assert_eq!(world.emitted()[1..], ["start a"]);
     assert_eq!(world.ledger.demand(), 0);
 }

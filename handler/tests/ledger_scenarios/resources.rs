@@ -2,7 +2,7 @@
 
 use drumline::core::{Claims, Ending, PauseReason, Policy};
 
-use crate::world::{DONE, World, fifo, secs, standard, with_places};
+use crate::world::{DONE, World, fifo, secs, standard, with_slots};
 
 fn lacks() -> Ending {
     Ending::OutOfResources { reason: "too many open files".into() }
@@ -16,14 +16,14 @@ fn pauses_the_queue_and_keeps_the_message_which_runs_again() {
     world.forget();
     world.ends("a", lacks());
     world.ends("b", lacks());
-    assert_eq!(world.heard(), ["paused: out_of_resources", "a is kept in hand", "b is kept in hand"]);
+    assert_eq!(world.emitted(), ["paused: out_of_resources", "a is kept in hand", "b is kept in hand"]);
     assert_eq!((world.ledger.in_hand(), world.ledger.running(), world.ledger.demand()), (2, 0, 0));
     world.wait(secs(20));
-    assert_eq!(world.heard(), ["hide a#1=30 b#1=30"], "their leases are renewed");
+    assert_eq!(world.emitted(), ["hide a#1=30 b#1=30"], "their leases are renewed");
     world.resumes(PauseReason::OutOfResources);
-    assert_eq!(world.heard(), ["resumed after 20s: out_of_resources", "start a", "start b"]);
+    assert_eq!(world.emitted(), ["resumed after 20s: out_of_resources", "start a", "start b"]);
     world.ends("a", DONE);
-    assert_eq!(world.heard()[0], "a is ack");
+    assert_eq!(world.emitted()[0], "a is ack");
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn leaves_after_a_minute_and_after_too_many_runs() {
     world.ends("a", lacks());
     world.forget();
     world.wait(secs(60));
-    assert!(world.heard().contains(&"a is release".to_owned()), "another process may have what it needs");
+    assert!(world.emitted().contains(&"a is release".to_owned()), "another process may have what it needs");
 
     let mut world = World::new(standard());
     world.receives(["a"]);
@@ -44,9 +44,9 @@ fn leaves_after_a_minute_and_after_too_many_runs() {
     }
     world.forget();
     world.ends("a", lacks());
-    let heard = world.heard();
+    let emitted = world.emitted();
     assert_eq!(
-        heard,
+        emitted,
         ["paused: out_of_resources", "a is retry after 60s", "hide a#1=60"],
         "it may be its own doing"
     );
@@ -59,25 +59,28 @@ fn runs_again_once_its_claim_is_free() {
     world.is_granted("a");
     world.forget();
     world.ends("a", lacks());
-    let heard = world.heard();
-    assert_eq!(heard, ["paused: out_of_resources", "release the claim of a, uncounted", "a is kept in hand"]);
+    let emitted = world.emitted();
+    assert_eq!(
+        emitted,
+        ["paused: out_of_resources", "release the claim of a, uncounted", "a is kept in hand"]
+    );
     world.resumes(PauseReason::OutOfResources);
-    assert_eq!(world.heard(), ["resumed after 0ns: out_of_resources"]);
+    assert_eq!(world.emitted(), ["resumed after 0ns: out_of_resources"]);
     world.claim_is_free();
-    assert_eq!(world.heard(), ["start a"]);
+    assert_eq!(world.emitted(), ["start a"]);
 }
 
 #[test]
 fn stays_the_first_of_its_group() {
-    let mut world = World::new(with_places(4, fifo()));
+    let mut world = World::new(with_slots(4, fifo()));
     world.receives(["g/a", "g/b", "h/c"]);
     world.forget();
     world.ends("a", lacks());
     world.resumes(PauseReason::OutOfResources);
-    let heard = world.heard();
-    assert_eq!(heard[heard.len() - 2..], ["resumed after 0ns: out_of_resources", "start a"]);
+    let emitted = world.emitted();
+    assert_eq!(emitted[emitted.len() - 2..], ["resumed after 0ns: out_of_resources", "start a"]);
     world.ends("a", DONE);
-    assert!(!world.heard().contains(&"start b".to_owned()), "not before it is deleted");
+    assert!(!world.emitted().contains(&"start b".to_owned()), "not before it is deleted");
 }
 
 #[test]
@@ -86,7 +89,7 @@ fn is_not_kept_where_messages_are_handed_in_nor_during_a_drain() {
     world.is_handed(["a"]);
     world.forget();
     world.ends("a", lacks());
-    assert_eq!(world.heard(), ["a is retry after 60s", "hide a#1=60"], "a function has no later");
+    assert_eq!(world.emitted(), ["a is retry after 60s", "hide a#1=60"], "a function has no later");
     assert_eq!(world.ledger.pause_reasons().next(), None);
 
     let mut world = World::new(standard());
@@ -94,5 +97,5 @@ fn is_not_kept_where_messages_are_handed_in_nor_during_a_drain() {
     world.drain(secs(25));
     world.forget();
     world.ends("a", lacks());
-    assert!(world.heard().contains(&"a is retry after 60s".to_owned()));
+    assert!(world.emitted().contains(&"a is retry after 60s".to_owned()));
 }

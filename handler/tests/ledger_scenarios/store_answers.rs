@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use drumline::core::{Claim, Claimed, Ending, Held, MarkError, Report, Takeover};
+use drumline::core::{Claim, Claimed, Ending, MarkError, Ownership, RunReport, Takeover};
 use drumline::message::Identity;
 
 use super::{World, secs};
@@ -13,8 +13,8 @@ impl World {
     #[track_caller]
     pub(crate) fn is_locked(&mut self, name: &str, lock: &str) {
         let id = self.runs.get_mut(name).and_then(VecDeque::pop_front).expect("it runs");
-        let ending = Ending::Held { remaining: secs(27), reason: "another job has the lock".into() };
-        self.reports(id, Report { lock: Some(lock.into()), ..Report::new(ending, None) });
+        let ending = Ending::Busy { remaining: secs(27), reason: "another job has the lock".into() };
+        self.reports(id, RunReport { lock: Some(lock.into()), ..RunReport::new(ending, None) });
     }
 
     /// The store grants the newest run of this message its claim and this lock.
@@ -59,7 +59,7 @@ impl World {
 
     /// The store answers the oldest renewal of a claim.
     #[track_caller]
-    pub(crate) fn claim_is(&mut self, reply: Result<Held, String>) {
+    pub(crate) fn claim_is(&mut self, reply: Result<Ownership, String>) {
         let (id, claim) = self.renewals.pop_front().expect("a renewal is in flight");
         self.ledger.claim_renewed(self.now, id, &claim, reply);
         self.act();
@@ -67,7 +67,7 @@ impl World {
 
     /// The store answers the oldest mark.
     #[track_caller]
-    pub(crate) fn mark_is(&mut self, reply: Result<Held, MarkError>) {
+    pub(crate) fn mark_is(&mut self, reply: Result<Ownership, MarkError>) {
         let id = self.marks.pop_front().expect("a mark is in flight");
         self.ledger.marked(self.now, id, reply);
         self.act();
@@ -75,7 +75,7 @@ impl World {
 
     /// The store has released the oldest claim, or does not answer.
     #[track_caller]
-    pub(crate) fn release_is(&mut self, reply: Result<Held, String>) {
+    pub(crate) fn release_is(&mut self, reply: Result<Ownership, String>) {
         let (id, claim) = self.releases.pop_front().expect("a claim is being released");
         self.ledger.claim_released(self.now, id, &claim, reply);
         self.act();
@@ -83,7 +83,7 @@ impl World {
 
     #[track_caller]
     pub(crate) fn claim_is_free(&mut self) {
-        self.release_is(Ok(Held::Ours));
+        self.release_is(Ok(Ownership::Kept));
     }
 }
 
@@ -91,7 +91,7 @@ fn claim(name: &str) -> Arc<Claim> {
     Arc::new(Claim {
         identity: Arc::new(Identity::new("arn", "type", None, name)),
         owner: "worker".into(),
-        counter: 1,
+        fencing_token: 1,
         lock: None,
     })
 }

@@ -2,7 +2,7 @@
 
 use drumline::core::{Ending, PauseReason, Policy};
 
-use crate::world::{DONE, World, fifo, retry, secs, standard, with_places};
+use crate::world::{DONE, World, fifo, retry, secs, standard, with_slots};
 
 fn unhealthy() -> Ending {
     Ending::TargetUnhealthy { reason: "connection refused (111)".into() }
@@ -29,12 +29,12 @@ fn pauses_the_queue_and_keeps_the_message_without_an_attempt() {
     world.receives(["a", "b"]);
     world.forget();
     world.ends("a", unhealthy());
-    assert_eq!(world.heard(), ["paused: target_unhealthy", "a is kept in hand"]);
+    assert_eq!(world.emitted(), ["paused: target_unhealthy", "a is kept in hand"]);
     world.ends("b", unhealthy());
-    assert_eq!(world.heard(), ["b is kept in hand"]);
+    assert_eq!(world.emitted(), ["b is kept in hand"]);
     assert_eq!((world.ledger.in_hand(), world.ledger.demand()), (2, 0));
     world.resumes(PauseReason::TargetUnhealthy);
-    assert_eq!(world.heard()[1..], ["start a", "start b"]);
+    assert_eq!(world.emitted()[1..], ["start a", "start b"]);
 }
 
 #[test]
@@ -42,42 +42,42 @@ fn one_message_at_a_time_is_the_probe_and_each_in_its_turn() {
     let mut world = paused_with(standard(), ["a", "b"]);
     world.probes();
     world.probes();
-    assert_eq!(world.heard(), ["start a"], "one at a time");
+    assert_eq!(world.emitted(), ["start a"], "one at a time");
     world.ends("a", unhealthy());
-    assert_eq!(world.heard(), ["a is kept in hand"]);
+    assert_eq!(world.emitted(), ["a is kept in hand"]);
     world.probes();
-    assert_eq!(world.heard(), ["start b"]);
+    assert_eq!(world.emitted(), ["start b"]);
     world.ends("b", unhealthy());
     world.forget();
     assert!(world.asked_for().is_empty());
     world.probes();
-    assert_eq!(world.heard(), ["start a"]);
+    assert_eq!(world.emitted(), ["start a"]);
     assert_eq!(world.asked_for(), [1], "all in hand have been the probe, so a further message comes");
     world.receives(["c"]);
     assert!(world.asked_for().is_empty(), "one, and not the whole queue");
     world.ends("a", unhealthy());
     world.forget();
     world.probes();
-    assert_eq!(world.heard(), ["start c"]);
+    assert_eq!(world.emitted(), ["start c"]);
     world.ends("c", DONE);
     world.resumes(PauseReason::TargetUnhealthy);
-    let heard = world.heard();
-    assert_eq!(heard[heard.len() - 2..], ["start b", "start a"]);
+    let emitted = world.emitted();
+    assert_eq!(emitted[emitted.len() - 2..], ["start b", "start a"]);
 }
 
 #[test]
 fn a_probe_is_received_if_nothing_is_in_hand_and_pays_with_one_receive() {
     let mut world = paused_with(standard(), ["a"]);
     world.wait(secs(60));
-    assert!(world.heard().contains(&"a is release".to_owned()));
+    assert!(world.emitted().contains(&"a is release".to_owned()));
     world.probes();
     assert_eq!(world.asked_for(), [1]);
     world.receives(["b"]);
-    assert_eq!(world.heard().last().unwrap(), "start b");
+    assert_eq!(world.emitted().last().unwrap(), "start b");
     world.ends("b", unhealthy());
     world.forget();
     world.wait(secs(600));
-    assert!(world.heard().iter().all(|line| line.starts_with("hide b#1=30")), "it stays in hand");
+    assert!(world.emitted().iter().all(|line| line.starts_with("hide b#1=30")), "it stays in hand");
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn probes_are_no_runs_of_which_too_many_make_a_message_leave() {
     world.forget();
     world.ends("a", unhealthy());
     assert_eq!(
-        world.heard()[..2],
+        world.emitted()[..2],
         ["paused: target_unhealthy", "a is retry after 30s"],
         "it may be its own doing"
     );
@@ -108,12 +108,12 @@ fn a_probe_that_fails_otherwise_is_an_ordinary_attempt() {
     let mut world = paused_with(standard(), ["a", "b"]);
     world.probes();
     world.ends("a", retry());
-    assert!(world.heard().contains(&"a is retry after 1s".to_owned()));
+    assert!(world.emitted().contains(&"a is retry after 1s".to_owned()));
 }
 
 #[test]
 fn no_probe_starts_without_such_a_pause_beside_another_or_during_a_drain() {
-    let mut world = World::new(with_places(1, standard()));
+    let mut world = World::new(with_slots(1, standard()));
     world.probes();
     world.receives(["a"]);
     world.pauses(PauseReason::OutOfResources);
@@ -121,16 +121,16 @@ fn no_probe_starts_without_such_a_pause_beside_another_or_during_a_drain() {
     world.pauses(PauseReason::TargetUnhealthy);
     world.forget();
     world.probes();
-    assert!(world.heard().is_empty());
+    assert!(world.emitted().is_empty());
     world.resumes(PauseReason::OutOfResources);
     world.forget();
     world.probes();
-    assert_eq!(world.heard(), ["start a"]);
+    assert_eq!(world.emitted(), ["start a"]);
     world.ends("a", unhealthy());
     world.drain(secs(5));
     world.forget();
     world.probes();
-    assert!(!world.heard().contains(&"start a".to_owned()));
+    assert!(!world.emitted().contains(&"start a".to_owned()));
 }
 
 #[test]
@@ -142,20 +142,20 @@ fn the_probe_of_a_fifo_queue_is_the_first_of_its_group() {
     world.forget();
     for _ in 0..3 {
         world.probes();
-        assert_eq!(world.heard()[0], "start a");
+        assert_eq!(world.emitted()[0], "start a");
         world.ends("a", unhealthy());
         world.forget();
     }
 }
 
 #[test]
-fn a_suspect_can_be_the_probe() {
+fn a_quarantined_can_be_the_probe() {
     let mut world = World::new(standard());
     world.pauses(PauseReason::TargetUnhealthy);
     world.receives(["a*4", "b*4"]);
     world.agrees();
     world.forget();
     world.probes();
-    let heard = world.heard();
-    assert_eq!(heard.iter().filter(|line| line.starts_with("start")).count(), 1, "{heard:?}");
+    let emitted = world.emitted();
+    assert_eq!(emitted.iter().filter(|line| line.starts_with("start")).count(), 1, "{emitted:?}");
 }

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use drumline::core::{
     Call, CallError, Claim, ClaimStep, DeadLetterPath, DeliveryId, Disposition, Effect, Ending, Jitter,
-    JitterMode, JobResult, Ledger, Note, Outcome, Past, Pause, PauseReason, Policy, Probe, Receive,
-    ReceiveFailure, Recollection, Replies, Report,
+    JitterMode, JobResult, Ledger, LedgerEvent, Outcome, OutcomeCache, Pause, PauseReason, Policy,
+    PriorOutcome, Probe, Receive, ReceiveFailure, Replies, RunReport,
 };
 use drumline::message::Message;
 
@@ -33,8 +33,8 @@ pub(crate) fn fifo() -> Policy {
     Policy { fifo: true, ..standard() }
 }
 
-pub(crate) fn with_places(places: usize, policy: Policy) -> Policy {
-    Policy { concurrency: NonZeroUsize::new(places).unwrap(), ..policy }
+pub(crate) fn with_slots(slots: usize, policy: Policy) -> Policy {
+    Policy { concurrency: NonZeroUsize::new(slots).unwrap(), ..policy }
 }
 
 pub(crate) fn with_dlq(dead_letter: DeadLetterPath, policy: Policy) -> Policy {
@@ -84,12 +84,12 @@ pub(crate) struct World {
     pub(crate) ledger: Ledger,
     pub(crate) now: Instant,
     born: Instant,
-    heard: Vec<String>,
-    learned: Vec<(String, Past)>,
+    emitted: Vec<String>,
+    learned: Vec<(String, PriorOutcome)>,
     finished: Vec<(String, Disposition)>,
     finishes: HashSet<DeliveryId>,
     open: VecDeque<Receive>,
-    in_air: VecDeque<Call>,
+    in_flight: VecDeque<Call>,
     runs: HashMap<String, VecDeque<DeliveryId>>,
     receipts: HashMap<String, u32>,
     names: HashMap<DeliveryId, String>,
@@ -103,12 +103,12 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(policy: Policy) -> Self {
-        Self::recalling(policy, Recollection::default())
+        Self::recalling(policy, OutcomeCache::default())
     }
 
     /// A process that is no longer careful, and has done some jobs, so that its receives are as large as they can be.
-    pub(crate) fn recalling(policy: Policy, past: Recollection) -> Self {
-        let mut world = Self::start(policy, past);
+    pub(crate) fn recalling(policy: Policy, prior: OutcomeCache) -> Self {
+        let mut world = Self::start(policy, prior);
         for _ in 0..3 {
             let Some(receive) = world.open.pop_front() else { break };
             world.wait(secs(20));
@@ -118,11 +118,11 @@ impl World {
             let Some(receive) = world.open.pop_front() else { break };
             world.lands(receive, &[earlier]);
             world.ends(earlier, DONE);
-            if !world.in_air.is_empty() {
+            if !world.in_flight.is_empty() {
                 world.confirm();
             }
         }
-        world.heard.clear();
+        world.emitted.clear();
         world.learned.clear();
         world.finished.clear();
         world.born = world.now;
@@ -131,21 +131,21 @@ impl World {
 
     /// A process that has just started.
     pub(crate) fn fresh(policy: Policy) -> Self {
-        Self::start(policy, Recollection::default())
+        Self::start(policy, OutcomeCache::default())
     }
 
-    fn start(policy: Policy, past: Recollection) -> Self {
+    fn start(policy: Policy, prior: OutcomeCache) -> Self {
         let now = some_instant();
         let mut world = Self {
-            ledger: Ledger::recalling(policy, past).unwrap(),
+            ledger: Ledger::recalling(policy, prior).unwrap(),
             now,
             born: now,
-            heard: Vec::new(),
+            emitted: Vec::new(),
             learned: Vec::new(),
             finished: Vec::new(),
             finishes: HashSet::new(),
             open: VecDeque::new(),
-            in_air: VecDeque::new(),
+            in_flight: VecDeque::new(),
             runs: HashMap::new(),
             receipts: HashMap::new(),
             names: HashMap::new(),
@@ -162,7 +162,7 @@ impl World {
     /// From now on every call is answered with success at once.
     pub(crate) fn agrees(&mut self) {
         self.agreeable = true;
-        while !self.in_air.is_empty() {
+        while !self.in_flight.is_empty() {
             self.confirm();
         }
     }
@@ -203,7 +203,7 @@ impl World {
     /// Messages come that nobody asked for.
     pub(crate) fn is_handed<const N: usize>(&mut self, messages: [&str; N]) {
         let messages = messages.iter().map(|text| self.message(text)).collect();
-        self.ledger.handed_in(self.now, messages);
+        self.ledger.deliver(self.now, messages);
         self.act();
     }
 
@@ -216,7 +216,7 @@ impl World {
     #[track_caller]
     pub(crate) fn ends_as(&mut self, name: &str, ending: Ending, job_type: Option<&str>) {
         let id = self.runs.get_mut(name).and_then(VecDeque::pop_front).expect("it runs");
-        let report = Report::new(ending, job_type.map(Into::into));
+        let report = RunReport::new(ending, job_type.map(Into::into));
         self.reports(id, report);
     }
 
@@ -225,7 +225,7 @@ impl World {
     pub(crate) fn ends_twice(&mut self, name: &str, ending: &Ending) {
         let id = self.runs.get_mut(name).and_then(VecDeque::pop_front).expect("it runs");
         for _ in 0..2 {
-            self.reports(id, Report::new(ending.clone(), None));
+            self.reports(id, RunReport::new(ending.clone(), None));
         }
     }
 
@@ -242,10 +242,10 @@ impl World {
     pub(crate) fn succeeds_with(&mut self, name: &str, result: &str) {
         let id = self.runs.get_mut(name).and_then(VecDeque::pop_front).expect("it runs");
         let result = serde_json::value::RawValue::from_string(result.to_owned()).unwrap();
-        self.reports(id, Report { result: Some(JobResult(result.into())), ..Report::new(DONE, None) });
+        self.reports(id, RunReport { result: Some(JobResult(result.into())), ..RunReport::new(DONE, None) });
     }
 
-    fn reports(&mut self, id: DeliveryId, report: Report) {
+    fn reports(&mut self, id: DeliveryId, report: RunReport) {
         self.ledger.ended(self.now, id, report, Jitter::new(u32::MAX));
         self.act();
     }
@@ -253,7 +253,7 @@ impl World {
     /// The oldest call in the air is confirmed.
     #[track_caller]
     pub(crate) fn confirm(&mut self) {
-        let entries = self.in_air.front().expect("a call is in the air").action.deliveries().len();
+        let entries = self.in_flight.front().expect("a call is in the air").action.deliveries().len();
         self.answer(vec![Ok(()); entries]);
     }
 
@@ -272,12 +272,12 @@ impl World {
     /// Takes the oldest call out of the air, to be answered later or never.
     #[track_caller]
     pub(crate) fn take_call(&mut self) -> Call {
-        self.in_air.pop_front().expect("a call is in the air")
+        self.in_flight.pop_front().expect("a call is in the air")
     }
 
     /// The calls in the air are never answered.
     pub(crate) fn answers_nothing(&mut self) {
-        self.in_air.clear();
+        self.in_flight.clear();
     }
 
     pub(crate) fn drain(&mut self, grace: Duration) {
@@ -307,7 +307,7 @@ impl World {
     }
 
     pub(crate) fn learns_lease(&mut self, lease: Duration) {
-        self.ledger.lease_is(lease);
+        self.ledger.set_lease(lease);
         self.act();
     }
 
@@ -330,13 +330,13 @@ impl World {
     }
 
     /// What the host was asked to do since the last time.
-    pub(crate) fn heard(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.heard)
+    pub(crate) fn emitted(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.emitted)
     }
 
     /// What a host is to remember.
-    pub(crate) fn learned(&self) -> Vec<(&str, Past)> {
-        self.learned.iter().map(|(id, past)| (id.as_str(), past.clone())).collect()
+    pub(crate) fn learned(&self) -> Vec<(&str, PriorOutcome)> {
+        self.learned.iter().map(|(id, prior)| (id.as_str(), prior.clone())).collect()
     }
 
     /// The dispositions since the last time.
@@ -346,7 +346,7 @@ impl World {
 
     /// Forgets what was heard so far.
     pub(crate) fn forget(&mut self) {
-        self.heard.clear();
+        self.emitted.clear();
     }
 
     pub(crate) fn message(&mut self, text: &str) -> Message {
@@ -367,9 +367,9 @@ impl World {
         self.ledger.tick(self.now);
         while let Some(effect) = self.ledger.next_effect() {
             if let Some(line) = self.perform(effect) {
-                self.heard.push(line);
+                self.emitted.push(line);
             }
-            if self.agreeable && !self.in_air.is_empty() {
+            if self.agreeable && !self.in_flight.is_empty() {
                 self.confirm();
             }
         }
@@ -406,9 +406,9 @@ impl World {
             }
             Effect::ReleaseClaim { delivery, claim, how } => {
                 assert_eq!(**claim.identity.id(), *self.names[&delivery]);
-                let spared = if how.spared { ", uncounted" } else { "" };
-                let verdict = how.verdict.map(|why| format!(": {why}")).unwrap_or_default();
-                let line = format!("release the claim of {}{spared}{verdict}", claim.identity.id());
+                let spared = if !how.count_attempt { ", uncounted" } else { "" };
+                let failure_reason = how.failure_reason.map(|why| format!(": {why}")).unwrap_or_default();
+                let line = format!("release the claim of {}{spared}{failure_reason}", claim.identity.id());
                 self.releases.push_back((delivery, claim));
                 Some(line)
             }
@@ -418,7 +418,7 @@ impl World {
             }
             Effect::Call(call) => {
                 let line = words_of_call(&call.action);
-                self.in_air.push_back(call);
+                self.in_flight.push_back(call);
                 Some(line)
             }
             Effect::Finished { delivery, message, disposition } => {
@@ -428,12 +428,12 @@ impl World {
                 self.finished.push((message.id.to_string(), disposition));
                 None
             }
-            Effect::Remember { message, past } => {
-                self.learned.push((message.id.to_string(), past));
+            Effect::Remember { message, prior } => {
+                self.learned.push((message.id.to_string(), prior));
                 None
             }
-            Effect::Note(note) => {
-                if let Note::Decided { delivery, outcome, message, .. } = &note {
+            Effect::Event(note) => {
+                if let LedgerEvent::Decided { delivery, outcome, message, .. } = &note {
                     let copied = self.ledger.policy().dead_letter == DeadLetterPath::Copy;
                     let later = copied && matches!(outcome, Outcome::DeadLetter(_));
                     assert_eq!(self.finishes.contains(delivery), !later, "{}", message.id);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::core::{DrainSummary, Ledger, Note};
+use drumline::core::{DrainSummary, Ledger, LedgerEvent};
 use drumline::run::{Event, Observer};
 
 use crate::status::QueueStatus;
@@ -47,7 +47,7 @@ impl Emitter {
         self.observer.observe(&Event::Drained { queue: &self.queue, summary });
     }
 
-    pub(super) fn note(&self, note: &Note) {
+    pub(super) fn note(&self, note: &LedgerEvent) {
         self.observer.observe(&Event::Ledger { queue: &self.queue, note });
     }
 }

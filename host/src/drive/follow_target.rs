@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use drumline::core::{Ending, Pause, PauseReason, Report};
+use drumline::core::{Ending, Pause, PauseReason, RunReport};
 use tokio::runtime::Handle;
 
 use super::Driver;
@@ -43,7 +43,7 @@ impl Driver {
     }
 
     /// Learns about a target that only handlers know from the ending of a run, and from the time of its beginning.
-    pub(super) fn learn_of_target(&mut self, report: &Report, began_at: Option<Instant>) {
+    pub(super) fn learn_of_target(&mut self, report: &RunReport, began_at: Option<Instant>) {
         self.report_to_target(report, began_at);
         if matches!(report.ending, Ending::TargetUnhealthy { .. }) {
             // The pause begins with the probe that can end it.
@@ -51,7 +51,7 @@ impl Driver {
         }
     }
 
-    fn report_to_target(&self, report: &Report, began_at: Option<Instant>) {
+    fn report_to_target(&self, report: &RunReport, began_at: Option<Instant>) {
         let health = &self.target.health;
         if !health.is_of_handlers() || self.ledger.policy().polling.is_none() {
             return;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use drumline::core::{CallId, Claim, Claimed, DeliveryId, Held, MarkError, ReceiveId, Replies, Report};
+use drumline::core::{
+    CallId, Claim, Claimed, DeliveryId, MarkError, Ownership, ReceiveId, Replies, RunReport,
+};
 use drumline::message::Message;
 use tokio::sync::mpsc;
 
@@ -12,13 +14,13 @@ use crate::sqs::SqsError;
 /// What happened outside.
 pub(crate) enum Input {
     Received(ReceiveId, Instant, Result<Vec<Message>, SqsError>),
-    Ended(DeliveryId, Report),
+    Ended(DeliveryId, RunReport),
     Called(CallId, Replies),
     Typed(DeliveryId, Arc<str>),
     Claimed(DeliveryId, Claimed),
-    ClaimRenewed(DeliveryId, Arc<Claim>, Result<Held, String>),
-    Marked(DeliveryId, Result<Held, MarkError>),
-    ClaimReleased(DeliveryId, Arc<Claim>, Result<Held, String>),
+    ClaimRenewed(DeliveryId, Arc<Claim>, Result<Ownership, String>),
+    Marked(DeliveryId, Result<Ownership, MarkError>),
+    ClaimReleased(DeliveryId, Arc<Claim>, Result<Ownership, String>),
 }
 
 /// The loop only goes away when the queue is drained; what comes after that is of no use to anybody.

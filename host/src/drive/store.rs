@@ -10,14 +10,14 @@ use tracing::Instrument as _;
 use super::Driver;
 use super::branches::now;
 use super::input::{Input, send};
-use crate::books::Books;
+use crate::claims::ClaimStoreClient;
 
 impl Driver {
     /// The store's answers, if the queue is to be paused without them.
     pub(super) fn store_to_watch(&self) -> Option<watch::Receiver<bool>> {
         let policy = self.ledger.policy();
         let pauses = policy.polling.is_some() && policy.claims == Claims::Required;
-        let mut answers = self.books.as_ref().filter(|_| pauses)?.answers();
+        let mut answers = self.claim_store.as_ref().filter(|_| pauses)?.answers();
         // It may have failed before this loop began.
         answers.mark_changed();
         Some(answers)
@@ -39,22 +39,24 @@ impl Driver {
         claim: Arc<Claim>,
         result: Option<JobResult>,
     ) -> bool {
-        let Some(books) = &self.books else { return false };
-        if let Some(reply) = books.mark(&claim, result.as_ref()).at_once() {
+        let Some(claim_store) = &self.claim_store else { return false };
+        if let Some(reply) = claim_store.mark(&claim, result.as_ref()).at_once() {
             self.ledger.marked(now, id, reply);
             return true;
         }
-        self.ask_store(async move |books| Input::Marked(id, books.mark(&claim, result.as_ref()).await));
+        self.ask_store(async move |claim_store| {
+            Input::Marked(id, claim_store.mark(&claim, result.as_ref()).await)
+        });
         false
     }
 
     /// Asks the store in a task of its own, since it may take its time.
-    pub(super) fn ask_store<F>(&self, ask: impl FnOnce(Books) -> F)
+    pub(super) fn ask_store<F>(&self, ask: impl FnOnce(ClaimStoreClient) -> F)
     where
         F: Future<Output = Input> + Send + 'static,
     {
-        let Some(books) = self.books.clone() else { return };
-        let (inputs, answer) = (self.inputs.clone(), ask(books));
+        let Some(claim_store) = self.claim_store.clone() else { return };
+        let (inputs, answer) = (self.inputs.clone(), ask(claim_store));
         tokio::spawn(async move { send(&inputs, answer.await).await }.in_current_span());
     }
 }

@@ -153,7 +153,7 @@ fn delay(text: &str, now: SystemTime) -> Option<Duration> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use drumline::run::Wish;
+    use drumline::run::FailureKind;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
@@ -201,13 +201,17 @@ mod tests {
     fn explicit_words_win_over_the_status() {
         for status in [200, 302, 400, 404, 429, 500, 503] {
             let rejected = failure(status, &[(REJECT, "no such user"), (RETRY, "5s")], "body");
-            assert_eq!((rejected.wish(), rejected.reason()), (Wish::Reject, "no such user"), "{status}");
+            assert_eq!(
+                (rejected.kind(), rejected.reason()),
+                (FailureKind::Reject, "no such user"),
+                "{status}"
+            );
             let delayed = failure(status, &[(RETRY, "5m"), ("retry-after", "7")], "");
-            assert_eq!(delayed.wish(), Wish::RetryAfter(Duration::from_secs(300)), "{status}");
+            assert_eq!(delayed.kind(), FailureKind::RetryAfter(Duration::from_secs(300)), "{status}");
         }
         assert_eq!(
-            failure(422, &[(RETRY, "soon")], "").wish(),
-            Wish::Reject,
+            failure(422, &[(RETRY, "soon")], "").kind(),
+            FailureKind::Reject,
             "what cannot be read says nothing"
         );
         let done = judge(StatusCode::OK, &headers(&[(RETRY, "soon")]), b"", SystemTime::now());

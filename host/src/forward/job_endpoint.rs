@@ -77,16 +77,16 @@ async fn listen(attempts: Attempts) -> io::Result<SocketAddr> {
 }
 
 async fn serve(listener: TcpListener, attempts: Attempts) {
-    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let slots = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     loop {
         // Never closed.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
                 let connection = serve_connection(stream, attempts.clone());
                 tokio::spawn(async move {
                     connection.await;
-                    drop(place);
+                    drop(slot);
                 });
             }
             Err(error) => {

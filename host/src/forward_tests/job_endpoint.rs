@@ -14,7 +14,7 @@ async fn ask(url: &str, method: Method, body: &str) -> (u16, String) {
 }
 
 /// A run that waits for its answer, with its job's URL. It is cancelled by the control.
-async fn waiting(control: RunControl) -> (tokio::task::JoinHandle<Report>, String) {
+async fn waiting(control: RunControl) -> (tokio::task::JoinHandle<RunReport>, String) {
     let application = Application::default();
     application.answer(0, &[], "");
     let router = router_to(&application.start().await);

@@ -1,23 +1,23 @@
 //! The log lines about leases and claims, and about what became of the workers that had them.
 
-use drumline::core::Note;
+use drumline::core::LedgerEvent;
 use tracing::{error, warn};
 
 /// Logs a note about a lease that was lost, a claim or a suspect; any other is not its own.
-pub(super) fn log(queue: &str, note: &Note) {
+pub(super) fn log(queue: &str, note: &LedgerEvent) {
     match note {
-        Note::LeaseLost(message) => {
+        LedgerEvent::LeaseLost(message) => {
             error!(queue, message_id = &*message.id, "lease lost: the message may be somebody else's by now");
         }
-        Note::ClaimRenewalFailed { message, error } => {
+        LedgerEvent::ClaimRenewalFailed { message, error } => {
             warn!(queue, message_id = &*message.id, error, "a claim could not be renewed");
         }
-        Note::ClaimLost(message) => error!(
+        LedgerEvent::ClaimLost(message) => error!(
             queue,
             message_id = &*message.id,
             "claim lost: another run of the job has it by now, so this one is stopped, or its effect may happen twice"
         ),
-        Note::Stalled { message, claim, takeover } => warn!(
+        LedgerEvent::Stalled { message, claim, takeover } => warn!(
             queue,
             message_id = &*message.id,
             "type" = &**claim.identity.job_type(),
@@ -27,33 +27,33 @@ pub(super) fn log(queue: &str, note: &Note) {
             unended = takeover.unended,
             "stalled job taken over: its worker left it without an ending"
         ),
-        Note::Isolated(message) => warn!(
+        LedgerEvent::Isolated(message) => warn!(
             queue,
             message_id = &*message.id,
             receive_count = message.receive_count,
             "suspect: earlier runs have no known ending, so it waits for its turn in case it kills the process"
         ),
-        Note::RunsUnclaimed(message) => {
+        LedgerEvent::RunsUnclaimed(message) => {
             warn!(queue, message_id = &*message.id, "runs without a claim, since the store does not answer");
         }
-        Note::MarkFailed { message, job_id, error } => warn!(
+        LedgerEvent::MarkFailed { message, job_id, error } => warn!(
             queue,
             message_id = &*message.id,
             job_id = &**job_id,
             error,
             "the job is done, and stays in hand until the store remembers that"
         ),
-        Note::ResultRefused { message, error } => {
+        LedgerEvent::ResultRefused { message, error } => {
             warn!(queue, message_id = &*message.id, error, "the store refuses the result: marked without it");
         }
-        Note::Unmarked { message, job_id, error } => error!(
+        LedgerEvent::Unmarked { message, job_id, error } => error!(
             queue,
             message_id = &*message.id,
             job_id = &**job_id,
             error,
             "unmarked: the job is done and its message deleted, but the store does not know it, so a duplicate would run"
         ),
-        Note::ClaimNotReleased(message) => {
+        LedgerEvent::ClaimNotReleased(message) => {
             warn!(
                 queue,
                 message_id = &*message.id,

@@ -1,30 +1,30 @@
 //! Log lines about receives and their pauses.
 
-use drumline::core::{Note, Pause};
+use drumline::core::{LedgerEvent, Pause};
 use tracing::{debug, error, info, warn};
 
 /// Logs a note about a receive or a pause; any other is not logged here.
-pub(super) fn log(queue: &str, note: &Note) {
+pub(super) fn log(queue: &str, note: &LedgerEvent) {
     match note {
-        Note::Received(0) => {}
-        Note::Received(count) => debug!(queue, count, "received"),
-        Note::EmptyAtOnce => warn!(
+        LedgerEvent::Received(0) => {}
+        LedgerEvent::Received(count) => debug!(queue, count, "received"),
+        LedgerEvent::EmptyAtOnce => warn!(
             queue,
             "empty receives do not wait: slowed to ten a second; set DRUMLINE_WAIT_TIME above 0, or check that the \
              endpoint supports long polling"
         ),
-        Note::ReceiveFailed { error, retry_in } => {
+        LedgerEvent::ReceiveFailed { error, retry_in } => {
             let retry_in_secs = retry_in.as_secs_f64();
             error!(queue, error, retry_in_secs, "receiving failed");
         }
-        Note::Paused(Pause { reason, probe }) => {
+        LedgerEvent::Paused(Pause { reason, probe }) => {
             warn!(queue, reason = reason.label(), probe = probe.label(), "receiving paused");
         }
-        Note::Resumed { pause, lasted } => {
+        LedgerEvent::Resumed { pause, lasted } => {
             let paused_secs = lasted.as_secs_f64();
             info!(queue, reason = pause.reason.label(), paused_secs, "pause ended");
         }
-        Note::ReceiveOverdue => {
+        LedgerEvent::ReceiveOverdue => {
             error!(queue, "a receive does not end, another one takes its place: not ready until it is over");
         }
         _ => {}

@@ -57,9 +57,9 @@ impl Settings {
     /// Returns the values in force for each job type of the router on each queue.
     pub fn effective_types(&self, router: &Router) -> Vec<EffectiveType> {
         let queues = self.queues.iter().map(|queue| Shown::Urls.of(queue.url.as_str()));
-        let of_queue =
+        let for_queue =
             |queue: String| router.job_types().map(move |job_type| self.effective_type(&queue, job_type));
-        queues.flat_map(of_queue).collect()
+        queues.flat_map(for_queue).collect()
     }
 
     fn effective_type(&self, queue: &str, job_type: &JobType) -> EffectiveType {
@@ -95,7 +95,7 @@ mod tests {
     use drumline::{Context, Job, RetryPolicy};
 
     use super::*;
-    use crate::books::StoreOutage;
+    use crate::claims::StoreOutage;
     use crate::policy;
 
     #[derive(serde::Deserialize)]
@@ -113,15 +113,15 @@ mod tests {
     }
 
     #[derive(serde::Deserialize)]
-    struct Report {}
+    struct RunReport {}
 
-    impl Job for Report {
+    impl Job for RunReport {
         const TYPE: &'static str = "report";
     }
 
     fn router() -> Router {
         let router = Router::new().handle(|_: Context, _: Mail| async { Ok(()) });
-        router.handle(|_: Context, _: Report| async { Ok(()) })
+        router.handle(|_: Context, _: RunReport| async { Ok(()) })
     }
 
     fn settings(file: &str) -> Settings {

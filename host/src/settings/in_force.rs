@@ -16,7 +16,7 @@ use super::origin::Origin;
 use super::unknown::UnknownVariable;
 use super::values::{AllFailed, FifoStop, LogFormat, PermanentFailures};
 use crate::aws::{name_of, queue_name};
-use crate::books::StoreSettings;
+use crate::claims::StoreSettings;
 use crate::forward::ForwardOptions;
 
 /// What a process is set to.
@@ -138,7 +138,7 @@ pub struct Effective {
 impl Settings {
     /// Returns the settings of the queue at `url`: its own if the settings have it by account and name, or by its name alone; else
     /// those of all queues.
-    pub fn of_queue(&self, url: &Url) -> QueueSettings {
+    pub fn for_queue(&self, url: &Url) -> QueueSettings {
         let path = |url: &Url| -> Vec<String> {
             let parts = url.path().trim_end_matches('/').rsplit('/').take(2);
             parts.map(str::to_owned).collect()

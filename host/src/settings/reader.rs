@@ -5,7 +5,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 
 use drumline::RetryPolicy;
-use drumline_store::Keep;
+use drumline_store::Retention;
 
 use super::by_name::{
     EVENT_TYPES, Entry, HANDLER_TIMEOUT_BY_TYPE, MAX_ATTEMPTS_BY_TYPE, REQUIRE_BY_TYPE, RETRY_BY_TYPE,
@@ -18,7 +18,7 @@ use super::problem::Problem;
 use super::sources::{QueueSection, Sources};
 use super::table::{SETTINGS, Setting};
 use super::values;
-use crate::books::StoreSettings;
+use crate::claims::StoreSettings;
 use crate::forward::{ForwardOptions, read_headers};
 use crate::shown::Shown;
 use crate::waits::possible_waits;
@@ -114,7 +114,7 @@ impl Reader<'_> {
         let outage = self.get("store_outage", None, values::store_outage);
         let done = self.get("done_ttl", None, values::ttl);
         let history = self.get("history_ttl", None, values::ttl);
-        let keep = Keep { done: done?, history: history? };
+        let keep = Retention { done: done?, history: history? };
         Some(StoreSettings { location: location?, outage: outage?, keep })
     }
 

@@ -145,13 +145,13 @@ fn a_function_needs_no_queue_and_knows_those_it_was_given() {
     };
     let settings = Settings::read_for_function(environment).unwrap();
     let url = Url::parse("https://sqs.eu-west-1.amazonaws.com/000000000000/jobs").unwrap();
-    assert_eq!(settings.of_queue(&url).url.as_str(), JOBS, "same account and name");
+    assert_eq!(settings.for_queue(&url).url.as_str(), JOBS, "same account and name");
     let other = Url::parse("https://sqs.eu-west-1.amazonaws.com/111111111111/jobs").unwrap();
-    let queue = settings.of_queue(&other);
+    let queue = settings.for_queue(&other);
     assert_eq!((queue.url, queue.concurrency.get()), (other, 3));
     let by_name = |name: &str| (name == "DRUMLINE_QUEUE_URL").then(|| "jobs".to_owned());
     let settings = Settings::read_for_function(by_name).unwrap();
-    assert_eq!(settings.of_queue(&url).url, url, "a name is that of the event's queue");
+    assert_eq!(settings.for_queue(&url).url, url, "a name is that of the event's queue");
     assert!(Settings::read_for_function(|_| None).unwrap().queues.is_empty());
     let wrong = |name: &str| (name == "DRUMLINE_FIFO_STOP").then(|| "never".to_owned());
     assert!(Settings::read_for_function(wrong).unwrap_err().to_string().contains("DRUMLINE_FIFO_STOP"));

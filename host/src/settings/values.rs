@@ -10,7 +10,7 @@ use drumline::message::{MAX_SCOPE_BYTES, MAX_TYPE_BYTES, RequiredFields};
 use drumline_store::{Location, OpenError, SecretText, SecretUrl};
 use url::Url;
 
-use crate::books::StoreOutage;
+use crate::claims::StoreOutage;
 
 /// Where permanent failures go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

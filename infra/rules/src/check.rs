@@ -56,18 +56,18 @@ fn judge(rule: &Rule, case: &Case<'_>, bound: Option<(&str, &Value)>, findings: 
     let mut report = Report::new(case.stack);
     (rule.check)(case, &mut report);
     let before = findings.len();
-    for (place, mut found) in report.found {
+    for (place, mut problem) in report.found {
         // What is wrong at the default too, or at another bound, is told once.
         let is_told = |finding: &Finding| finding.rule == rule.id && finding.place == place;
         if bound.is_some() && findings[..before].iter().any(is_told) {
             continue;
         }
         if let Some((name, value)) = bound {
-            found = format!("{found} (where {name} is {value})");
+            problem = format!("{problem} (where {name} is {value})");
         }
         let file = case.stack.file.clone();
-        let Rule { id, title, reason, mend, .. } = *rule;
-        findings.push(Finding { rule: id, title, file, place, found, reason, mend });
+        let Rule { id, title, reason, fix, .. } = *rule;
+        findings.push(Finding { rule: id, title, file, place, problem, reason, fix });
     }
 }
 

@@ -20,11 +20,13 @@ pub struct Finding {
     /// Where in it.
     pub place: Place,
     /// What is there.
-    pub found: String,
+    #[serde(rename = "found")]
+    pub problem: String,
     /// Why it matters.
     pub reason: &'static str,
     /// What to do about it.
-    pub mend: &'static str,
+    #[serde(rename = "mend")]
+    pub fix: &'static str,
 }
 
 /// Where something is in a template.
@@ -52,7 +54,7 @@ impl fmt::Display for Finding {
         if !self.place.path.is_empty() {
             write!(f, ".{}", self.place.path)?;
         }
-        write!(f, ": {}\n    {}\n    Mend: {}", self.found, self.reason, self.mend)
+        write!(f, ": {}\n    {}\n    Fix: {}", self.problem, self.reason, self.fix)
     }
 }
 

@@ -260,7 +260,8 @@ fn what_only_a_deployment_knows_breaks_no_rule() {
                 let findings = check(&[template], &options());
                 let findings = findings.iter().filter(|finding| !certain.contains(finding.rule));
                 wrong.extend(
-                    findings.map(|finding| format!("{file} {id}{place}: {} {}", finding.rule, finding.found)),
+                    findings
+                        .map(|finding| format!("{file} {id}{place}: {} {}", finding.rule, finding.problem)),
                 );
             }
         }

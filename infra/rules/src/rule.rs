@@ -15,7 +15,7 @@ pub struct Rule {
     /// Why.
     pub reason: &'static str,
     /// What to do where it is not so.
-    pub mend: &'static str,
+    pub fix: &'static str,
     /// Whether it has to hold at each parameter's bounds too, one at a time, the others at their defaults.
     pub at_bounds: bool,
     pub(crate) check: fn(&Case<'_>, &mut Report<'_>),

@@ -33,7 +33,7 @@ fn a_finding_says_where_what_why_and_how_to_mend_it() {
     assert_eq!((&json["file"], &json["found"]), (&json!("short.yaml"), &json!("it is 5")));
     let text = polling.to_string();
     assert!(text.starts_with("short.yaml:8: Q11 Queue.ReceiveMessageWaitTimeSeconds: it is 5\n"), "{text}");
-    assert!(text.contains(polling.reason) && text.contains(polling.mend), "{text}");
+    assert!(text.contains(polling.reason) && text.contains(polling.fix), "{text}");
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn what_is_wrong_at_a_bound_names_the_bound() {
     let of_rule: Vec<&str> = findings
         .iter()
         .filter(|finding| finding.rule == "Q10")
-        .map(|finding| finding.found.as_str())
+        .map(|finding| finding.problem.as_str())
         .collect();
     assert_eq!(of_rule, ["90000 s is out of SQS's range (where Timeout is 90000)"]);
 }
@@ -83,7 +83,7 @@ fn every_problem_of_the_callers_parser_is_a_finding() {
     };
     let findings = check(&[template("worker-fargate.yaml")], &Options { environment: Some(&environment) });
     let found: Vec<(&str, &str)> =
-        findings.iter().map(|finding| (finding.rule, finding.found.as_str())).collect();
+        findings.iter().map(|finding| (finding.rule, finding.problem.as_str())).collect();
     assert_eq!(found, [("E09", "one"), ("E09", "two")], "each once, though it is so at every bound");
 }
 

@@ -35,7 +35,7 @@ fn list() -> String {
             let (first, rest) = rule.title.split_at(1);
             writeln!(text, "- **{}{star}** {}{rest}.", rule.id, first.to_ascii_uppercase()).unwrap();
             writeln!(text, "  {}", rule.reason).unwrap();
-            writeln!(text, "  *Mend:* {}", rule.mend).unwrap();
+            writeln!(text, "  *Fix:* {}", rule.fix).unwrap();
         }
     }
     text
@@ -61,7 +61,7 @@ fn there_are_85_and_each_says_why() {
     let ids: BTreeSet<&str> = rules().map(|rule| rule.id).collect();
     assert_eq!((ids.len(), rules().count()), (85, 85));
     for rule in rules() {
-        for text in [rule.reason, rule.mend] {
+        for text in [rule.reason, rule.fix] {
             assert!(text.len() > 1 && text.ends_with('.'), "{}: {text}", rule.id);
         }
         assert!(!rule.title.ends_with('.'), "{}", rule.id);

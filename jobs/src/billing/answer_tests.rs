@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use drumline::run::Wish;
+use drumline::run::FailureKind;
 
 use super::*;
 
@@ -36,12 +36,12 @@ fn a_success_that_says_something_else_is_none() {
         &long,
     ] {
         let failure = failure(200, body);
-        assert_eq!(failure.wish(), Wish::Retry, "{body}");
+        assert_eq!(failure.kind(), FailureKind::Retry, "{body}");
         assert!(failure.reason().contains(AMBIGUOUS), "{failure}");
     }
     let unread = Answer { body: Err("broke off".into()), ..answer(200, "") };
     let failure = verdict(&unread).unwrap_err();
-    assert_eq!(failure.wish(), Wish::Retry);
+    assert_eq!(failure.kind(), FailureKind::Retry);
     assert!(failure.reason().contains("broke off") && failure.reason().contains(AMBIGUOUS), "{failure}");
 }
 
@@ -58,7 +58,7 @@ fn a_decline_is_final_and_has_its_reason() {
         (200, r#"{"status":"declined","message":"  ","reason":""}"#, r#"{"status":"declined""#),
     ] {
         let failure = failure(status, body);
-        assert_eq!(failure.wish(), Wish::Reject, "{body}");
+        assert_eq!(failure.kind(), FailureKind::Reject, "{body}");
         let expected = format!("the provider declines the charge: {words}");
         assert!(failure.reason().starts_with(&expected), "{failure}");
     }
@@ -70,7 +70,7 @@ fn a_decline_is_final_and_has_its_reason() {
 fn the_status_decides() {
     for status in [400, 410, 413, 415, 422] {
         let failure = failure(status, r#"{"message":"bad currency"}"#);
-        assert_eq!(failure.wish(), Wish::Reject, "{status}");
+        assert_eq!(failure.kind(), FailureKind::Reject, "{status}");
         assert!(failure.reason().contains("bad currency"), "{failure}");
     }
     for (status, part) in [
@@ -90,14 +90,18 @@ fn the_status_decides() {
         (504, AMBIGUOUS),
     ] {
         let now = failure(status, r#"{"message":"in words"}"#);
-        assert_eq!(now.wish(), Wish::Retry, "{status}");
+        assert_eq!(now.kind(), FailureKind::Retry, "{status}");
         assert!(now.reason().contains(part) && now.reason().contains("in words"), "{now}");
         let later = Answer { retry_after: Some(Duration::from_secs(7)), ..answer(status, "") };
-        assert_eq!(verdict(&later).unwrap_err().wish(), Wish::RetryAfter(Duration::from_secs(7)), "{status}");
+        assert_eq!(
+            verdict(&later).unwrap_err().kind(),
+            FailureKind::RetryAfter(Duration::from_secs(7)),
+            "{status}"
+        );
     }
     // A final no stays one, whatever else it says.
     let later = Answer { retry_after: Some(Duration::from_secs(7)), ..answer(402, "") };
-    assert_eq!(verdict(&later).unwrap_err().wish(), Wish::Reject);
+    assert_eq!(verdict(&later).unwrap_err().kind(), FailureKind::Reject);
 }
 
 #[test]

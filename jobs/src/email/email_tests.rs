@@ -159,7 +159,7 @@ async fn what_cannot_be_composed_is_rejected() {
     }
     for payload in [json!({}), json!({ "deliveryId": "../x", "templateId": "hello", "userId": "7" })] {
         let ending = send(&router, payload).await;
-        assert!(matches!(ending, Ending::Undecodable { .. }), "{ending:?}");
+        assert!(matches!(ending, Ending::InvalidPayload { .. }), "{ending:?}");
     }
 }
 

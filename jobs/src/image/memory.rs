@@ -77,7 +77,7 @@ fn megabytes(bytes: u64) -> u64 {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use drumline::core::Ending;
-    use drumline::run::Wish;
+    use drumline::run::FailureKind;
 
     use super::*;
     use crate::testing::within;
@@ -127,7 +127,7 @@ mod tests {
             let _all = all.take(&ctx, MIB).await?;
             canceller.cancel(drumline::core::CancelReason::TimedOut);
             let failure = all.take(&ctx, 1).await.map(drop).unwrap_err();
-            assert_eq!(failure.wish(), Wish::Retry, "{failure:?}");
+            assert_eq!(failure.kind(), FailureKind::Retry, "{failure:?}");
             assert!(failure.reason().contains("waited for memory"), "{failure:?}");
             Ok(())
         })

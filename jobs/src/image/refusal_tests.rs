@@ -122,6 +122,6 @@ async fn operations_that_do_not_fit_are_undecodable() {
     for operations in [json!([]), json!([{ "resize": { "width": 0, "height": 1 } }]), json!([{ "spin": {} }])]
     {
         let ending = room.run("any", vec![room.output("made", &operations)]).await;
-        assert!(matches!(ending, Ending::Undecodable { .. }), "{operations}: {ending:?}");
+        assert!(matches!(ending, Ending::InvalidPayload { .. }), "{operations}: {ending:?}");
     }
 }

@@ -143,7 +143,7 @@ fn what_does_not_fit_is_told_with_its_place() {
         let mut tally = Tally::new(&job());
         let failure = tally.read(text.as_bytes()).and_then(|()| tally.end()).unwrap_err();
         assert!(failure.reason().starts_with(reason), "{failure}");
-        assert_eq!(failure.wish(), drumline::run::Wish::Reject);
+        assert_eq!(failure.kind(), drumline::run::FailureKind::Reject);
     }
     let failure = Tally::new(&job()).read(b"who,n\n\xff,1\n").unwrap_err();
     assert!(failure.reason().contains("is not UTF-8"), "{failure}");

@@ -31,7 +31,7 @@ async fn every_sample_ends_as_it_says() {
         let (ending, attempts) = work(&router, sample).await;
         let expected = match sample.expect {
             Expect::Done => matches!(ending, Ending::Done),
-            Expect::DeadLettered => matches!(ending, Ending::Rejected { .. } | Ending::Undecodable { .. }),
+            Expect::DeadLettered => matches!(ending, Ending::Rejected { .. } | Ending::InvalidPayload { .. }),
         };
         assert!(expected, "{}: {ending:?}", sample.label);
         assert!(sample.outputs.iter().all(|path| path.is_file()), "{}", sample.label);

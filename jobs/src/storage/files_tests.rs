@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
-use drumline::run::Wish;
+use drumline::run::FailureKind;
 use std::fs;
 
 /// A root with a neighbour that nobody may reach.
@@ -38,7 +38,7 @@ fn a_failed_write_leaves_no_trace() {
     let (dir, root) = rooms();
     let taken = dir.path().join("root/taken");
     fs::create_dir(&taken).unwrap();
-    assert_eq!(root.write(&taken, b"x").unwrap_err().wish(), Wish::Reject);
+    assert_eq!(root.write(&taken, b"x").unwrap_err().kind(), FailureKind::Reject);
     assert_eq!(names(&dir.path().join("root")), ["taken"]);
     assert_eq!(names(&taken), Vec::<String>::new());
 }
@@ -56,7 +56,7 @@ fn what_is_too_large_or_no_file_is_rejected() {
         (&path.join("below"), "Not a directory"),
     ] {
         let failure = root.read(path, 6).unwrap_err();
-        assert_eq!(failure.wish(), Wish::Reject, "{failure:?}");
+        assert_eq!(failure.kind(), FailureKind::Reject, "{failure:?}");
         assert!(failure.reason().contains(part), "{failure:?}");
     }
 }
@@ -66,7 +66,7 @@ fn nothing_outside_is_reached() {
     let (dir, root) = rooms();
     for path in [dir.path().join("secret"), dir.path().join("root/../secret"), "/etc/hostname".into()] {
         for failure in [root.read(&path, 100).unwrap_err(), root.write(&path, b"x").unwrap_err()] {
-            assert_eq!(failure.wish(), Wish::Reject, "{failure:?}");
+            assert_eq!(failure.kind(), FailureKind::Reject, "{failure:?}");
             assert!(failure.reason().contains("is not below"), "{failure:?}");
         }
     }
@@ -84,11 +84,11 @@ fn links_do_not_lead_outside() {
     symlink("..", inside.join("up")).unwrap();
     for path in ["file", "absolute/secret", "up/secret"] {
         let failure = root.read(&inside.join(path), 100).unwrap_err();
-        assert_eq!(failure.wish(), Wish::Reject, "{failure:?}");
+        assert_eq!(failure.kind(), FailureKind::Reject, "{failure:?}");
         assert!(failure.reason().contains("is not below"), "{failure:?}");
     }
     for path in ["absolute/new", "up/new", "up/deep/new"] {
-        assert_eq!(root.write(&inside.join(path), b"x").unwrap_err().wish(), Wish::Reject, "{path}");
+        assert_eq!(root.write(&inside.join(path), b"x").unwrap_err().kind(), FailureKind::Reject, "{path}");
     }
     // Writing to a link replaces the link, never what it points to.
     root.write(&inside.join("file"), b"mine").unwrap();
@@ -124,7 +124,7 @@ fn a_missing_root_is_waited_for() {
     let root = FileRoot::new(dir.path().join("not-mounted"));
     let path = dir.path().join("not-mounted/a");
     for failure in [root.read(&path, 9).unwrap_err(), root.write(&path, b"x").unwrap_err()] {
-        assert_eq!(failure.wish(), Wish::Retry, "{failure:?}");
+        assert_eq!(failure.kind(), FailureKind::Retry, "{failure:?}");
         assert!(failure.reason().contains("make the folder or mount it"), "{failure:?}");
     }
     assert!(!dir.path().join("not-mounted").exists());
@@ -133,15 +133,18 @@ fn a_missing_root_is_waited_for() {
 #[test]
 fn errors_are_told_apart() {
     for (error, wish) in [
-        (io::Error::from(ErrorKind::NotFound), Wish::Reject),
-        (io::Error::from(ErrorKind::IsADirectory), Wish::Reject),
-        (io::Error::from(ErrorKind::InvalidFilename), Wish::Reject),
-        (io::Error::from(ErrorKind::StorageFull), Wish::Retry),
-        (io::Error::from(ErrorKind::TimedOut), Wish::Retry),
-        (io::Error::from(ErrorKind::ReadOnlyFilesystem), Wish::Retry),
-        (io::Error::from_raw_os_error(13), Wish::Retry),
-        (io::Error::new(ErrorKind::PermissionDenied, "a path led outside of the filesystem"), Wish::Reject),
+        (io::Error::from(ErrorKind::NotFound), FailureKind::Reject),
+        (io::Error::from(ErrorKind::IsADirectory), FailureKind::Reject),
+        (io::Error::from(ErrorKind::InvalidFilename), FailureKind::Reject),
+        (io::Error::from(ErrorKind::StorageFull), FailureKind::Retry),
+        (io::Error::from(ErrorKind::TimedOut), FailureKind::Retry),
+        (io::Error::from(ErrorKind::ReadOnlyFilesystem), FailureKind::Retry),
+        (io::Error::from_raw_os_error(13), FailureKind::Retry),
+        (
+            io::Error::new(ErrorKind::PermissionDenied, "a path led outside of the filesystem"),
+            FailureKind::Reject,
+        ),
     ] {
-        assert_eq!(failure("read", Path::new("a"), &error).wish(), wish, "{error}");
+        assert_eq!(failure("read", Path::new("a"), &error).kind(), wish, "{error}");
     }
 }

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use drumline::run::Wish;
+use drumline::run::FailureKind;
 
 use super::super::objects::tests::s3_that_says;
 use super::*;
@@ -75,7 +75,7 @@ async fn another_version_is_not_read_on() {
     let (objects, _requests) = s3_that_says(&[&gone]).await;
     let failure =
         reopen(objects.client().await.unwrap().clone(), "sales", "a.csv", &version(), 7).await.err().unwrap();
-    assert_eq!(failure.wish(), Wish::Reject);
+    assert_eq!(failure.kind(), FailureKind::Reject);
 }
 
 const BROKEN: &str = "200 OK\r\nContent-Length: 10\r\nETag: \"v1\"\r\n\r\n012345";
@@ -95,7 +95,7 @@ async fn a_connection_that_gives_nothing_is_not_gone_on_with() {
     let (objects, _requests) = s3_that_says(&[BROKEN]).await;
     let mut stream = open(objects.client().await.unwrap().clone(), "sales", "a.csv").await.unwrap();
     let failure = rest(&mut stream, 8).await.unwrap_err();
-    assert_eq!(failure.wish(), Wish::Retry);
+    assert_eq!(failure.kind(), FailureKind::Retry);
     assert!(failure.reason().contains("broke off"), "{failure}");
 }
 
@@ -106,6 +106,6 @@ async fn a_change_in_between_is_told() {
     let (objects, _requests) = s3_that_says(&[BROKEN, changed]).await;
     let mut stream = open(objects.client().await.unwrap().clone(), "sales", "a.csv").await.unwrap();
     let failure = rest(&mut stream, 4).await.unwrap_err();
-    assert_eq!(failure.wish(), Wish::Retry);
+    assert_eq!(failure.kind(), FailureKind::Retry);
     assert!(failure.reason().contains("was changed while it was read"), "{failure}");
 }

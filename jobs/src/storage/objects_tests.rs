@@ -2,7 +2,7 @@
 
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::{BehaviorVersion, Config, Region};
-use drumline::run::Wish;
+use drumline::run::FailureKind;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -61,7 +61,7 @@ async fn objects_are_read_up_to_their_limit() {
     assert_eq!(objects.read("photos", "a b/ü.jpg", 5).await.unwrap(), "12345");
     assert!(requests.recv().await.unwrap().starts_with("GET /photos/a%20b/%C3%BC.jpg"));
     let failure = objects.read("photos", "a", 4).await.unwrap_err();
-    assert_eq!(failure.wish(), Wish::Reject);
+    assert_eq!(failure.kind(), FailureKind::Reject);
     assert!(failure.reason().contains("s3://photos/a is larger than 4 bytes"), "{failure}");
 }
 
@@ -70,14 +70,14 @@ async fn an_object_that_hides_its_length_is_bounded_as_well() {
     let body = "3\r\n123\r\n2\r\n45\r\n0\r\n\r\n";
     let (objects, _requests) = s3("200 OK", "Transfer-Encoding: chunked\r\n", body).await;
     assert_eq!(objects.read("photos", "a", 5).await.unwrap(), "12345");
-    assert_eq!(objects.read("photos", "a", 4).await.unwrap_err().wish(), Wish::Reject);
+    assert_eq!(objects.read("photos", "a", 4).await.unwrap_err().kind(), FailureKind::Reject);
 }
 
 #[tokio::test]
 async fn an_object_that_breaks_off_is_retried() {
     let (objects, _requests) = s3("200 OK", "Content-Length: 9\r\n", "123").await;
     let failure = objects.read("photos", "a", 99).await.unwrap_err();
-    assert_eq!(failure.wish(), Wish::Retry);
+    assert_eq!(failure.kind(), FailureKind::Retry);
     assert!(failure.reason().contains("broke off"), "{failure}");
 }
 
@@ -94,22 +94,22 @@ async fn objects_are_written_with_their_type() {
 #[tokio::test]
 async fn s3s_answer_decides() {
     for (status, code, wish) in [
-        ("404 Not Found", "NoSuchKey", Wish::Reject),
-        ("404 Not Found", "NoSuchBucket", Wish::Reject),
-        ("400 Bad Request", "InvalidBucketName", Wish::Reject),
-        ("403 Forbidden", "InvalidObjectState", Wish::Reject),
-        ("403 Forbidden", "AccessDenied", Wish::Retry),
-        ("403 Forbidden", "ExpiredToken", Wish::Retry),
-        ("503 Slow Down", "SlowDown", Wish::Retry),
-        ("500 Internal", "InternalError", Wish::Retry),
-        ("400 Bad Request", "SomethingNew", Wish::Retry),
+        ("404 Not Found", "NoSuchKey", FailureKind::Reject),
+        ("404 Not Found", "NoSuchBucket", FailureKind::Reject),
+        ("400 Bad Request", "InvalidBucketName", FailureKind::Reject),
+        ("403 Forbidden", "InvalidObjectState", FailureKind::Reject),
+        ("403 Forbidden", "AccessDenied", FailureKind::Retry),
+        ("403 Forbidden", "ExpiredToken", FailureKind::Retry),
+        ("503 Slow Down", "SlowDown", FailureKind::Retry),
+        ("500 Internal", "InternalError", FailureKind::Retry),
+        ("400 Bad Request", "SomethingNew", FailureKind::Retry),
     ] {
         let body = format!("<Error><Code>{code}</Code><Message>in words</Message></Error>");
         let (objects, _requests) = s3(status, "Content-Type: application/xml\r\n", &body).await;
         let read = objects.read("photos", "a", 9).await.unwrap_err();
         let write = objects.write("photos", "a", Vec::new(), "image/png").await.unwrap_err();
         for failure in [read, write] {
-            assert_eq!(failure.wish(), wish, "{code}: {failure}");
+            assert_eq!(failure.kind(), wish, "{code}: {failure}");
             assert!(failure.reason().contains(&format!("s3://photos/a: {code}: in words")), "{failure}");
         }
     }
@@ -118,6 +118,9 @@ async fn s3s_answer_decides() {
 #[tokio::test]
 async fn an_unreachable_s3_is_tried_again() {
     let (objects, _requests) = s3("garbage", "", "").await;
-    assert_eq!(objects.read("photos", "a", 9).await.unwrap_err().wish(), Wish::Retry);
-    assert_eq!(objects.write("photos", "a", Vec::new(), "image/png").await.unwrap_err().wish(), Wish::Retry);
+    assert_eq!(objects.read("photos", "a", 9).await.unwrap_err().kind(), FailureKind::Retry);
+    assert_eq!(
+        objects.write("photos", "a", Vec::new(), "image/png").await.unwrap_err().kind(),
+        FailureKind::Retry
+    );
 }

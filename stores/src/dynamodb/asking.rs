@@ -4,27 +4,27 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::core::{Admission, Claim, ClaimRequest, Grant, PriorRun};
+use drumline::core::{Claim, ClaimRequest, ClaimResult, Grant, PriorRun};
 
 use super::changes::Change;
 use super::items::{INPROGRESS, Id, Item, after, expiration, now_ms, number, raw, string};
 use super::job_ids;
 use super::table::{Failure, Table};
-use crate::store::{Keep, StoreError, takeover};
+use crate::store::{Retention, StoreError, takeover};
 
 /// How often what is there may change under the asking, until it is given up.
 const ROUNDS: usize = 10;
 
 /// What is in the table, as far as it is known.
 #[derive(Debug, Default)]
-struct Seen {
+struct Observed {
     claim: Option<Item>,
     lock: Option<Item>,
     /// The claim of version 0.1, if it counts.
     old: Option<Item>,
 }
 
-impl Seen {
+impl Observed {
     /// The record that decides; one that has expired counts as absent.
     ///
     /// A worker of version 0.1 that runs beside this one may have taken over the job of a newer record: what it has done, runs
@@ -35,7 +35,7 @@ impl Seen {
         let is_settled = claim.is_some_and(|claim| claim.is_done() || claim.is_claimed(now));
         let decides = |old: &&Item| {
             let is_same_message = *old.message_id == *request.message_id;
-            old.is_done() || old.is_claimed(now) || (old.verdict.is_some() && is_same_message)
+            old.is_done() || old.is_claimed(now) || (old.failure_reason.is_some() && is_same_message)
         };
         match claim {
             Some(claim) if is_settled => Some(claim),
@@ -49,8 +49,8 @@ pub(super) async fn claim(
     table: &Table,
     request: &ClaimRequest,
     owner: &Arc<str>,
-    keep: Keep,
-) -> Result<Admission, StoreError> {
+    keep: Retention,
+) -> Result<ClaimResult, StoreError> {
     // Distinguishes this call from all others: a write of it that was repeated meets its own item.
     let nonce = fastrand::u64(..);
     // A key without a lock is new, most likely. If not, the write fails and brings what is there.
@@ -58,7 +58,7 @@ pub(super) async fn claim(
         async {
             match &request.lock {
                 Some(lock) => look(table, request, lock).await,
-                None => Ok(Seen::default()),
+                None => Ok(Observed::default()),
             }
         },
         look_at_old(table, request),
@@ -73,18 +73,18 @@ pub(super) async fn claim(
         let now = now_ms();
         if let Some(refusal) = refusal(&seen, request, nonce, now)? {
             let is_duplicate =
-                matches!(&refusal, Admission::Done(run) if *run.job_id != **request.identity.job_id());
+                matches!(&refusal, ClaimResult::Done(run) if *run.job_id != **request.identity.job_id());
             if is_duplicate && !is_indexed && seen.claim.is_some() {
                 job_ids::add(table, &request.identity, keep).await;
             }
             return Ok(refusal);
         }
-        let asked = Asked { request, owner, keep, nonce, now };
+        let asked = ClaimAttempt { request, owner, keep, nonce, now };
         let own = seen.claim.as_ref().filter(|claim| claim.is_claimed(now) && claim.nonce == nonce);
         if let Some(own) = own {
             let grant =
-                asked.grant(own.attempts_made, own.counter, own.lock_counter, own.checkpoint.clone())?;
-            return Ok(Admission::Granted(Grant { takeover: takeover("", own.unended), ..grant }));
+                asked.grant(own.attempts_made, own.fencing_token, own.lock_token, own.checkpoint.clone())?;
+            return Ok(ClaimResult::Granted(Grant { takeover: takeover("", own.unended), ..grant }));
         }
         let written = asked.write(table, &seen);
         // Beside the claim's own write, so that it takes no time of its own.
@@ -95,25 +95,27 @@ pub(super) async fn claim(
             tokio::join!(written, job_ids::add(table, &request.identity, keep)).0?
         };
         let failures = match written {
-            Ok(grant) => return Ok(Admission::Granted(grant)),
+            Ok(grant) => return Ok(ClaimResult::Granted(grant)),
             Err(failures) => failures,
         };
         let found = match (&request.lock, failures.into_iter().next()) {
-            (None, Some(Failure::Unmet(item))) => Seen { claim: item.map(|item| *item), ..Seen::default() },
+            (None, Some(Failure::Unmet(item))) => {
+                Observed { claim: item.map(|item| *item), ..Observed::default() }
+            }
             (lock, _) => look(table, request, lock.as_deref().unwrap_or_default()).await?,
         };
-        seen = Seen { old: seen.old, ..found };
+        seen = Observed { old: seen.old, ..found };
     }
     let key = request.identity.key();
     Err(StoreError::Unanswered(format!("DynamoDB: the item of the key {key:?} changes all the time").into()))
 }
 
-async fn look(table: &Table, request: &ClaimRequest, lock: &str) -> Result<Seen, StoreError> {
+async fn look(table: &Table, request: &ClaimRequest, lock: &str) -> Result<Observed, StoreError> {
     let (claim, lock) = tokio::try_join!(
         table.read_even_expired(Id::Job(request.identity.key())),
         table.read_even_expired(Id::Lock(lock)),
     )?;
-    Ok(Seen { claim, lock, old: None })
+    Ok(Observed { claim, lock, old: None })
 }
 
 /// Returns the claim of version 0.1, if it counts: one that a producer may have chosen in another place does not, nor does
@@ -132,29 +134,31 @@ async fn look_at_old(table: &Table, request: &ClaimRequest) -> Result<Option<Ite
 
 /// Why the claim is not granted.
 fn refusal(
-    seen: &Seen,
+    seen: &Observed,
     request: &ClaimRequest,
     nonce: u64,
     now: u64,
-) -> Result<Option<Admission>, StoreError> {
+) -> Result<Option<ClaimResult>, StoreError> {
     if let Some(claim) = seen.known(request, now) {
         let is_claimed = claim.is_claimed(now);
         if (is_claimed || claim.is_done()) && claim.validation != validation(request) {
-            return Ok(Some(Admission::Mismatch));
+            return Ok(Some(ClaimResult::Mismatch));
         }
         if claim.is_done() {
-            return Ok(Some(Admission::Done(Box::new(run(claim)?))));
+            return Ok(Some(ClaimResult::Done(Box::new(run(claim)?))));
         }
-        if let Some(verdict) = claim.verdict.as_ref().filter(|_| *claim.message_id == *request.message_id) {
-            return Ok(Some(Admission::Condemned(verdict.clone())));
+        if let Some(failure_reason) =
+            claim.failure_reason.as_ref().filter(|_| *claim.message_id == *request.message_id)
+        {
+            return Ok(Some(ClaimResult::FailedPermanently(failure_reason.clone())));
         }
         if is_claimed {
             let left = Duration::from_millis(claim.until - now);
-            return Ok((claim.nonce != nonce).then_some(Admission::Held(left)));
+            return Ok((claim.nonce != nonce).then_some(ClaimResult::Busy(left)));
         }
     }
     let locked = seen.lock.as_ref().filter(|lock| lock.until > now);
-    Ok(locked.map(|lock| Admission::Locked(Duration::from_millis(lock.until - now))))
+    Ok(locked.map(|lock| ClaimResult::Locked(Duration::from_millis(lock.until - now))))
 }
 
 /// The run of a job that is done.
@@ -174,17 +178,17 @@ fn validation(request: &ClaimRequest) -> String {
 }
 
 /// A request, and who makes it when.
-struct Asked<'a> {
+struct ClaimAttempt<'a> {
     request: &'a ClaimRequest,
     owner: &'a Arc<str>,
-    keep: Keep,
+    keep: Retention,
     nonce: u64,
     now: u64,
 }
 
-impl Asked<'_> {
+impl ClaimAttempt<'_> {
     /// Writes the claim and its lock, if what was seen is still so.
-    async fn write(&self, table: &Table, seen: &Seen) -> Result<Result<Grant, Vec<Failure>>, StoreError> {
+    async fn write(&self, table: &Table, seen: &Observed) -> Result<Result<Grant, Vec<Failure>>, StoreError> {
         let Self { request, nonce, now, .. } = *self;
         let identity = &request.identity;
         let before = seen.known(request, now);
@@ -197,12 +201,12 @@ impl Asked<'_> {
         });
         let unended = takeover.as_ref().map_or(0, |takeover| takeover.unended);
         // Those of items that only count as absent may as well go on.
-        let next = |item: Option<&Item>| item.map_or(0, |item| item.counter) + 1;
-        let counter = next(seen.claim.as_ref()).max(next(seen.old.as_ref()));
-        let lock_counter = if request.lock.is_some() { next(seen.lock.as_ref()) } else { 0 };
+        let next = |item: Option<&Item>| item.map_or(0, |item| item.fencing_token) + 1;
+        let fencing_token = next(seen.claim.as_ref()).max(next(seen.old.as_ref()));
+        let lock_token = if request.lock.is_some() { next(seen.lock.as_ref()) } else { 0 };
 
         let mut claim = self
-            .take(Id::Job(identity.key()), seen.claim.as_ref(), counter)
+            .take(Id::Job(identity.key()), seen.claim.as_ref(), fencing_token)
             .set("status", string(INPROGRESS))
             .set("validation", string(&validation(request)))
             .set("job_id", string(identity.job_id()))
@@ -213,7 +217,7 @@ impl Asked<'_> {
             .set("message_id", string(&request.message_id))
             .set("attempts", number(u64::from(attempt)))
             .set("nonce", number(nonce))
-            .set("lock_counter", number(lock_counter))
+            .set("lock_counter", number(lock_token))
             .set_or_remove("unended", (unended > 0).then(|| number(u64::from(unended))))
             .remove("finished_at")
             .remove("verdict")
@@ -226,10 +230,10 @@ impl Asked<'_> {
             claim = claim.set_or_remove("checkpoint", checkpoint.as_deref().map(string));
         }
         let lock = request.lock.as_ref();
-        let lock = lock.map(|lock| self.take(Id::Lock(lock), seen.lock.as_ref(), lock_counter));
+        let lock = lock.map(|lock| self.take(Id::Lock(lock), seen.lock.as_ref(), lock_token));
         match table.write([Some(claim), lock].into_iter().flatten().collect()).await? {
             Ok(()) => {
-                let grant = self.grant(attempt, counter, lock_counter, checkpoint)?;
+                let grant = self.grant(attempt, fencing_token, lock_token, checkpoint)?;
                 Ok(Ok(Grant { takeover, ..grant }))
             }
             Err(failures) => Ok(Err(failures)),
@@ -237,7 +241,7 @@ impl Asked<'_> {
     }
 
     /// What claims and locks have in common.
-    fn take(&self, id: Id<'_>, seen: Option<&Item>, counter: u64) -> Change {
+    fn take(&self, id: Id<'_>, seen: Option<&Item>, fencing_token: u64) -> Change {
         let change = Change::of(id);
         let change = match seen {
             Some(seen) => change.only_if_still(seen),
@@ -246,7 +250,7 @@ impl Asked<'_> {
         let length = self.request.length;
         change
             .set("owner", string(self.owner))
-            .set("counter", number(counter))
+            .set("counter", number(fencing_token))
             .set("in_progress_expiration", number(after(self.now, length)))
             .set("expiration", number(expiration(self.now, length + self.keep.history)))
     }
@@ -254,15 +258,15 @@ impl Asked<'_> {
     fn grant(
         &self,
         attempt: u32,
-        counter: u64,
-        lock_counter: u64,
+        fencing_token: u64,
+        lock_token: u64,
         checkpoint: Option<String>,
     ) -> Result<Grant, StoreError> {
         let claim = Claim {
             identity: Arc::clone(&self.request.identity),
             owner: Arc::clone(self.owner),
-            counter,
-            lock: self.request.lock.clone().map(|lock| (lock, lock_counter)),
+            fencing_token,
+            lock: self.request.lock.clone().map(|lock| (lock, lock_token)),
         };
         Ok(Grant {
             claim: Arc::new(claim),

@@ -123,7 +123,7 @@ impl Change {
 
     /// Only if nobody has claimed, renewed, finished or surrendered it since it looked like this.
     pub(super) fn only_if_still(self, seen: &Item) -> Self {
-        self.only_if("counter", "=", number(seen.counter))
+        self.only_if("counter", "=", number(seen.fencing_token))
             .only_if("in_progress_expiration", "=", number(seen.until))
             .only_if("expiration", "=", number(seen.expiration))
     }

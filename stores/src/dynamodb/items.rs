@@ -81,7 +81,7 @@ pub(super) struct Item {
     pub(super) id: String,
     pub(super) status: String,
     pub(super) owner: String,
-    pub(super) counter: u64,
+    pub(super) fencing_token: u64,
     /// In milliseconds.
     pub(super) until: u64,
     /// In seconds.
@@ -98,10 +98,10 @@ pub(super) struct Item {
     /// The attempts of a claim, which are a number.
     pub(super) attempts_made: u32,
     pub(super) nonce: u64,
-    pub(super) lock_counter: u64,
+    pub(super) lock_token: u64,
     /// How many claims of the message in a row were taken over without an ending.
     pub(super) unended: u32,
-    pub(super) verdict: Option<String>,
+    pub(super) failure_reason: Option<String>,
     pub(super) is_dead: bool,
     pub(super) checkpoint: Option<String>,
     pub(super) data: Option<String>,
@@ -122,7 +122,7 @@ impl Item {
             id: string("id").unwrap_or_default(),
             status: string("status").unwrap_or_default(),
             owner: string("owner").unwrap_or_default(),
-            counter: number("counter"),
+            fencing_token: number("counter"),
             until: number("in_progress_expiration"),
             expiration: number("expiration"),
             validation: string("validation").unwrap_or_default(),
@@ -135,9 +135,9 @@ impl Item {
             message_id: string("message_id").unwrap_or_default(),
             attempts_made: u32::try_from(number("attempts")).unwrap_or(u32::MAX),
             nonce: number("nonce"),
-            lock_counter: number("lock_counter"),
+            lock_token: number("lock_counter"),
             unended: u32::try_from(number("unended")).unwrap_or(u32::MAX),
-            verdict: string("verdict"),
+            failure_reason: string("verdict"),
             is_dead: number("dead") == 1,
             checkpoint: string("checkpoint"),
             data: string("data"),
@@ -170,7 +170,7 @@ impl Item {
     }
 
     pub(super) fn is_of(&self, claim: &Claim) -> bool {
-        self.owner == *claim.owner && self.counter == claim.counter
+        self.owner == *claim.owner && self.fencing_token == claim.fencing_token
     }
 }
 
@@ -199,7 +199,7 @@ fn claim_record(item: Item) -> Result<ClaimRecord, StoreError> {
         JobState::Done
     } else if item.is_claimed(now_ms()) {
         JobState::Running
-    } else if item.is_surrendered() && item.verdict.is_some() {
+    } else if item.is_surrendered() && item.failure_reason.is_some() {
         JobState::Failed
     } else if item.is_surrendered() && item.is_dead {
         JobState::Dead
@@ -217,7 +217,7 @@ fn claim_record(item: Item) -> Result<ClaimRecord, StoreError> {
         attempts: item.attempts_made,
         claimed_until_ms: item.until,
         finished_at_ms: item.finished_at,
-        verdict: item.verdict,
+        failure_reason: item.failure_reason,
         result: item.data.map(|data| read(&data, "result")).transpose()?,
     })
 }

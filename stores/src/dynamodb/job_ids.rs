@@ -10,7 +10,7 @@ use super::changes::Change;
 use super::items::{Id, expiration, now_ms, number, string};
 use super::table::Table;
 use crate::record::MAX_MATCHES;
-use crate::store::{Keep, StoreError};
+use crate::store::{Retention, StoreError};
 
 /// The longest job id that fits into a partition key, of 2,048 bytes. A job with a longer one is not found by it.
 pub(super) const MAX_JOB_ID_BYTES: usize = 2_000;
@@ -23,7 +23,7 @@ const WRITE: Duration = Duration::from_millis(250);
 const LONGEST_RUN: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// Has the key of an identity be found by its job id. Of too many keys, only the newest one stays.
-pub(super) async fn add(table: &Table, identity: &Identity, keep: Keep) {
+pub(super) async fn add(table: &Table, identity: &Identity, keep: Retention) {
     if identity.job_id().len() > MAX_JOB_ID_BYTES {
         return;
     }
@@ -34,7 +34,7 @@ pub(super) async fn add(table: &Table, identity: &Identity, keep: Keep) {
     }
 }
 
-async fn write(table: &Table, identity: &Identity, keep: Keep) -> Result<(), StoreError> {
+async fn write(table: &Table, identity: &Identity, keep: Retention) -> Result<(), StoreError> {
     let until = number(expiration(now_ms(), LONGEST_RUN + keep.history.max(keep.done)));
     let keys = AttributeValue::Ss(vec![identity.key().to_string()]);
     let change = || Change::of(Id::JobIds(identity.job_id())).set("expiration", until.clone());

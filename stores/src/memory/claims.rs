@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::core::{Admission, Claim, ClaimRequest, Grant, Held, Surrender};
+use drumline::core::{Claim, ClaimRequest, ClaimResult, Grant, Ownership, ReleaseClaim};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
@@ -14,7 +14,7 @@ use super::job_ids::JobIds;
 use super::record::{Record, Rest, State};
 use super::records::Records;
 use crate::record::{ClaimRecord, JobState};
-use crate::store::{Keep, StoreError};
+use crate::store::{Retention, StoreError};
 
 /// How many claims the memory store remembers. Beyond that it forgets the one granted longest ago, and a duplicate of that
 /// job runs again. At 1,000 jobs a second that is after 100 seconds, when nearly all duplicates of SQS's own making have
@@ -38,14 +38,14 @@ const MAX_DUPLICATES_BYTES: usize = 16 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Claims {
     owner: Arc<str>,
-    keep: Keep,
+    keep: Retention,
     records: Records,
     /// Who acquired each lock last. Whether it still holds is for its record to tell, so there are never more of them.
     locks: HashMap<String, Holder>,
     /// The keys of the jobs that others duplicate, by the job ids of those.
     duplicates: JobIds,
     /// The last counter. One for all keys, so that it grows even where a key was forgotten in between.
-    counter: u64,
+    fencing_token: u64,
     /// What the records weigh, see [`Record::weight`].
     bytes: usize,
 }
@@ -53,30 +53,30 @@ pub(super) struct Claims {
 #[derive(Debug)]
 struct Holder {
     key: Arc<str>,
-    counter: u64,
+    fencing_token: u64,
 }
 
 impl Claims {
     /// None, of which `owner` will own all.
-    pub(super) fn new(owner: Arc<str>, keep: Keep) -> Self {
+    pub(super) fn new(owner: Arc<str>, keep: Retention) -> Self {
         Self {
             owner,
             keep,
             records: Records::new(MAX_RECORDS),
             locks: HashMap::new(),
             duplicates: JobIds::new(MAX_DUPLICATES, MAX_DUPLICATES_BYTES),
-            counter: 0,
+            fencing_token: 0,
             bytes: 0,
         }
     }
 
-    pub(super) fn claim(&mut self, request: &ClaimRequest, now: Instant) -> Result<Admission, StoreError> {
+    pub(super) fn claim(&mut self, request: &ClaimRequest, now: Instant) -> Result<ClaimResult, StoreError> {
         let key = request.identity.key();
         let found = self.records.get(key);
         let is_new = found.is_none();
         let known = found.filter(|record| record.is_kept(self.keep, now));
         if let Some(refusal) = known.and_then(|record| record.refusal(request, &self.owner, now)) {
-            if let Admission::Done(run) = &refusal
+            if let ClaimResult::Done(run) = &refusal
                 && *run.job_id != **request.identity.job_id()
             {
                 self.duplicates.add(request.identity.job_id(), key);
@@ -84,11 +84,11 @@ impl Claims {
             return Ok(refusal);
         }
         if let Some(holder) = request.lock.as_deref().and_then(|lock| self.holder(lock, now)) {
-            return Ok(Admission::Locked(holder.until - now));
+            return Ok(ClaimResult::Locked(holder.until - now));
         }
         self.make_room(now)?;
         let before = if is_new { None } else { self.records.remove(key) };
-        Ok(Admission::Granted(self.grant(request, before, now)))
+        Ok(ClaimResult::Granted(self.grant(request, before, now)))
     }
 
     fn grant(&mut self, request: &ClaimRequest, before: Option<Record>, now: Instant) -> Grant {
@@ -103,9 +103,10 @@ impl Claims {
         let same_payload = before.filter(|before| before.payload_hash == request.payload_hash);
         let checkpoint = same_payload.and_then(|before| before.rest?.checkpoint);
 
-        self.counter += 1;
+        self.fencing_token += 1;
         if let Some(lock) = &request.lock {
-            let holder = Holder { key: Arc::clone(request.identity.key()), counter: self.counter };
+            let holder =
+                Holder { key: Arc::clone(request.identity.key()), fencing_token: self.fencing_token };
             self.locks.insert(lock.clone(), holder);
         }
         let rest = Rest {
@@ -115,7 +116,7 @@ impl Claims {
         };
         let record = Record {
             name: (&*request.identity).into(),
-            counter: self.counter,
+            fencing_token: self.fencing_token,
             state: State::Running,
             payload_hash: request.payload_hash,
             queue: Arc::clone(&request.queue),
@@ -130,37 +131,37 @@ impl Claims {
         let claim = Arc::new(Claim {
             identity: Arc::clone(&request.identity),
             owner: Arc::clone(&self.owner),
-            counter: self.counter,
-            lock: request.lock.clone().map(|lock| (lock, self.counter)),
+            fencing_token: self.fencing_token,
+            lock: request.lock.clone().map(|lock| (lock, self.fencing_token)),
         });
         Grant { claim, attempt, checkpoint, takeover: None }
     }
 
-    pub(super) fn renew(&mut self, claim: &Claim, length: Duration, now: Instant) -> Held {
+    pub(super) fn renew(&mut self, claim: &Claim, length: Duration, now: Instant) -> Ownership {
         if !self.has_lock(claim) {
-            return Held::Lost;
+            return Ownership::Lost;
         }
         self.change(claim, now, |record| record.until = now + length)
     }
 
-    pub(super) fn finish(&mut self, claim: &Claim, result: Option<&RawValue>, now: Instant) -> Held {
+    pub(super) fn finish(&mut self, claim: &Claim, result: Option<&RawValue>, now: Instant) -> Ownership {
         let held = self.end(claim, State::Done, now, |record| {
             let result = result.map(ToOwned::to_owned);
             record.change_rest(|rest| Rest { result, checkpoint: None, lock: None, ..rest });
         });
         // What took long would be forgotten soon. Only a claim that is ours has a counter of this store's.
-        if held == Held::Ours && self.counter - claim.counter > MAX_RECORDS as u64 / 2 {
+        if held == Ownership::Kept && self.fencing_token - claim.fencing_token > MAX_RECORDS as u64 / 2 {
             self.records.move_to_end(claim.identity.key());
         }
         held
     }
 
-    pub(super) fn surrender(&mut self, claim: &Claim, how: &Surrender, now: Instant) -> Held {
+    pub(super) fn release_claim(&mut self, claim: &Claim, how: &ReleaseClaim, now: Instant) -> Ownership {
         let state = if how.dead { State::Dead } else { State::Waiting };
         self.end(claim, state, now, |record| {
-            let verdict = how.verdict.as_deref().map(Box::from);
-            record.change_rest(|rest| Rest { verdict, lock: None, ..rest });
-            if how.spared {
+            let failure_reason = how.failure_reason.as_deref().map(Box::from);
+            record.change_rest(|rest| Rest { failure_reason, lock: None, ..rest });
+            if !how.count_attempt {
                 record.spared += 1;
                 record.attempts = record.attempts.saturating_sub(1);
             }
@@ -168,15 +169,21 @@ impl Claims {
     }
 
     /// Ends a claim. What is said twice counts once.
-    fn end(&mut self, claim: &Claim, state: State, now: Instant, write: impl FnOnce(&mut Record)) -> Held {
+    fn end(
+        &mut self,
+        claim: &Claim,
+        state: State,
+        now: Instant,
+        write: impl FnOnce(&mut Record),
+    ) -> Ownership {
         // A job is not done under a lock that somebody else has by now, but may well be given up.
         let is_fenced = state == State::Done && !self.has_lock(claim);
-        let Some(record) = self.record_of(claim, now) else { return Held::Lost };
+        let Some(record) = self.record_of(claim, now) else { return Ownership::Lost };
         if record.state == state {
-            return Held::Ours;
+            return Ownership::Kept;
         }
         if record.state != State::Running || is_fenced {
-            return Held::Lost;
+            return Ownership::Lost;
         }
         let before = record.weight();
         write(record);
@@ -184,13 +191,13 @@ impl Claims {
         record.until = now;
         let after = record.weight();
         self.bytes = self.bytes - before + after;
-        if let Some((lock, counter)) = &claim.lock {
-            self.unlock(lock, *counter);
+        if let Some((lock, fencing_token)) = &claim.lock {
+            self.unlock(lock, *fencing_token);
         }
-        Held::Ours
+        Ownership::Kept
     }
 
-    pub(super) fn checkpoint(&mut self, claim: &Claim, value: &RawValue, now: Instant) -> Held {
+    pub(super) fn checkpoint(&mut self, claim: &Claim, value: &RawValue, now: Instant) -> Ownership {
         self.change(claim, now, |record| {
             record.change_rest(|rest| Rest { checkpoint: Some(value.to_owned()), ..rest });
         })
@@ -212,7 +219,7 @@ impl Claims {
         let state = match record.state {
             State::Done => JobState::Done,
             State::Running if record.is_claimed(now) => JobState::Running,
-            State::Waiting | State::Dead if record.verdict().is_some() => JobState::Failed,
+            State::Waiting | State::Dead if record.failure_reason().is_some() => JobState::Failed,
             State::Dead => JobState::Dead,
             State::Running | State::Waiting => JobState::Waiting,
         };
@@ -228,26 +235,26 @@ impl Claims {
             attempts: record.attempts,
             claimed_until_ms: until,
             finished_at_ms: (state == JobState::Done).then_some(until),
-            verdict: record.verdict().map(str::to_owned),
+            failure_reason: record.failure_reason().map(str::to_owned),
             result: record.result().and_then(|result| serde_json::from_str(result.get()).ok()),
         }
     }
 
     /// Writes into the record of a running claim, whether or not it has expired, unless somebody else has it.
-    fn change(&mut self, claim: &Claim, now: Instant, write: impl FnOnce(&mut Record)) -> Held {
+    fn change(&mut self, claim: &Claim, now: Instant, write: impl FnOnce(&mut Record)) -> Ownership {
         let record = self.record_of(claim, now).filter(|record| record.state == State::Running);
-        let Some(record) = record else { return Held::Lost };
+        let Some(record) = record else { return Ownership::Lost };
         let before = record.weight();
         write(record);
         let after = record.weight();
         self.bytes = self.bytes - before + after;
-        Held::Ours
+        Ownership::Kept
     }
 
     /// The record of a claim, as long as it is the last one of its key.
     fn record_of(&mut self, claim: &Claim, now: Instant) -> Option<&mut Record> {
         let record = self.records.get_mut(claim.identity.key())?;
-        let is_last = record.counter == claim.counter && self.owner == claim.owner;
+        let is_last = record.fencing_token == claim.fencing_token && self.owner == claim.owner;
         (is_last && record.is_kept(self.keep, now)).then_some(record)
     }
 
@@ -255,20 +262,20 @@ impl Claims {
     fn holder(&self, lock: &str, now: Instant) -> Option<&Record> {
         let holder = self.locks.get(lock)?;
         let record = self.records.get(&holder.key)?;
-        (record.counter == holder.counter && record.is_claimed(now)).then_some(record)
+        (record.fencing_token == holder.fencing_token && record.is_claimed(now)).then_some(record)
     }
 
     /// Whether nobody has taken the claim's lock, if it has one.
     fn has_lock(&self, claim: &Claim) -> bool {
-        claim.lock.as_ref().is_none_or(|(name, counter)| self.is_locked_by(name, *counter))
+        claim.lock.as_ref().is_none_or(|(name, fencing_token)| self.is_locked_by(name, *fencing_token))
     }
 
-    fn is_locked_by(&self, lock: &str, counter: u64) -> bool {
-        self.locks.get(lock).is_some_and(|holder| holder.counter == counter)
+    fn is_locked_by(&self, lock: &str, fencing_token: u64) -> bool {
+        self.locks.get(lock).is_some_and(|holder| holder.fencing_token == fencing_token)
     }
 
-    fn unlock(&mut self, lock: &str, counter: u64) {
-        if self.is_locked_by(lock, counter) {
+    fn unlock(&mut self, lock: &str, fencing_token: u64) {
+        if self.is_locked_by(lock, fencing_token) {
             self.locks.remove(lock);
         }
     }
@@ -277,7 +284,7 @@ impl Claims {
     fn forget(&mut self, record: &Record) {
         self.bytes -= record.weight();
         if let Some(lock) = record.rest.as_ref().and_then(|rest| rest.lock.as_deref()) {
-            self.unlock(lock, record.counter);
+            self.unlock(lock, record.fencing_token);
         }
     }
 

@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use drumline::core::{Admission, ClaimRequest, PriorRun};
+use drumline::core::{ClaimRequest, ClaimResult, PriorRun};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::clock::epoch_ms;
 use super::name::Name;
 use super::text::Text;
-use crate::store::Keep;
+use crate::store::Retention;
 
 /// As long as a UUID and a little more: SQS's ids are UUIDs.
 const SHORT_ID: usize = 38;
@@ -19,7 +19,7 @@ const SHORT_ID: usize = 38;
 pub(super) struct Record {
     pub(super) name: Name,
     /// Of the claim, or the last one.
-    pub(super) counter: u64,
+    pub(super) fencing_token: u64,
     pub(super) state: State,
     pub(super) payload_hash: u128,
     pub(super) queue: Arc<str>,
@@ -36,7 +36,7 @@ pub(super) struct Record {
 #[derive(Debug, Default)]
 pub(super) struct Rest {
     pub(super) lock: Option<Box<str>>,
-    pub(super) verdict: Option<Box<str>>,
+    pub(super) failure_reason: Option<Box<str>>,
     pub(super) checkpoint: Option<Box<RawValue>>,
     pub(super) result: Option<Box<RawValue>>,
 }
@@ -52,7 +52,7 @@ pub(super) enum State {
 
 impl Record {
     /// Whether it has not expired: an expired one counts as absent.
-    pub(super) fn is_kept(&self, keep: Keep, now: Instant) -> bool {
+    pub(super) fn is_kept(&self, keep: Retention, now: Instant) -> bool {
         let kept = if self.state == State::Done { keep.done } else { keep.history };
         self.until + kept > now
     }
@@ -62,20 +62,20 @@ impl Record {
     }
 
     /// Why the claim is not granted, as far as this record can tell.
-    pub(super) fn refusal(&self, request: &ClaimRequest, owner: &str, now: Instant) -> Option<Admission> {
+    pub(super) fn refusal(&self, request: &ClaimRequest, owner: &str, now: Instant) -> Option<ClaimResult> {
         let is_claimed = self.is_claimed(now);
         if (is_claimed || self.state == State::Done) && self.payload_hash != request.payload_hash {
-            return Some(Admission::Mismatch);
+            return Some(ClaimResult::Mismatch);
         }
         if self.state == State::Done {
-            return Some(Admission::Done(Box::new(self.run(owner, now))));
+            return Some(ClaimResult::Done(Box::new(self.run(owner, now))));
         }
-        if let Some(verdict) = self.verdict()
+        if let Some(failure_reason) = self.failure_reason()
             && self.message_id.is(&request.message_id)
         {
-            return Some(Admission::Condemned(verdict.to_owned()));
+            return Some(ClaimResult::FailedPermanently(failure_reason.to_owned()));
         }
-        is_claimed.then(|| Admission::Held(self.until - now))
+        is_claimed.then(|| ClaimResult::Busy(self.until - now))
     }
 
     /// The run of a job that is done.
@@ -90,8 +90,8 @@ impl Record {
         }
     }
 
-    pub(super) fn verdict(&self) -> Option<&str> {
-        self.rest.as_ref()?.verdict.as_deref()
+    pub(super) fn failure_reason(&self) -> Option<&str> {
+        self.rest.as_ref()?.failure_reason.as_deref()
     }
 
     pub(super) fn result(&self) -> Option<&RawValue> {
@@ -119,13 +119,13 @@ impl Record {
 impl Rest {
     /// Only where there is something.
     pub(super) fn boxed(self) -> Option<Box<Self>> {
-        let Self { lock, verdict, checkpoint, result } = &self;
-        let is_empty = lock.is_none() && verdict.is_none() && checkpoint.is_none() && result.is_none();
+        let Self { lock, failure_reason, checkpoint, result } = &self;
+        let is_empty = lock.is_none() && failure_reason.is_none() && checkpoint.is_none() && result.is_none();
         (!is_empty).then(|| Box::new(self))
     }
 
     fn weight(&self) -> usize {
-        let texts = [&self.lock, &self.verdict].map(|text| text.as_ref().map_or(0, |text| text.len()));
+        let texts = [&self.lock, &self.failure_reason].map(|text| text.as_ref().map_or(0, |text| text.len()));
         let values =
             [&self.checkpoint, &self.result].map(|value| value.as_ref().map_or(0, |value| value.get().len()));
         texts.iter().chain(&values).sum::<usize>()

@@ -169,7 +169,7 @@ mod tests {
                 _ => identity(name),
             })
                 .into(),
-            counter: 0,
+            fencing_token: 0,
             state: State::Running,
             payload_hash: 0,
             queue: "".into(),

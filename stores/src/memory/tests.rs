@@ -19,12 +19,12 @@ pub(super) fn request(id: &str) -> ClaimRequest {
 }
 
 pub(super) fn store() -> MemoryStore {
-    MemoryStore::new("worker-1".into(), Keep::default())
+    MemoryStore::new("worker-1".into(), Retention::default())
 }
 
 pub(super) async fn granted(store: &MemoryStore, request: &ClaimRequest) -> Arc<Claim> {
     match store.claim(request).await.unwrap() {
-        Admission::Granted(grant) => grant.claim,
+        ClaimResult::Granted(grant) => grant.claim,
         other => panic!("{other:?}"),
     }
 }
@@ -35,13 +35,13 @@ async fn the_job_claimed_longest_ago_is_forgotten_first_and_a_running_one_never(
     let running = granted(&store, &request("running")).await;
     for index in 0..=MAX_RECORDS {
         let claim = granted(&store, &request(&format!("job-{index}"))).await;
-        assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
+        assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
     }
     let answers = [("job-0", false), ("job-1", false), ("job-2", true)];
     for (key, is_known) in answers {
         assert_eq!(!store.jobs(key).await.unwrap().is_empty(), is_known, "{key}");
     }
-    assert_eq!(store.renew(&running, Duration::from_secs(30)).await, Ok(Held::Ours));
+    assert_eq!(store.renew(&running, Duration::from_secs(30)).await, Ok(Ownership::Kept));
 }
 
 #[tokio::test(start_paused = true)]
@@ -50,14 +50,14 @@ async fn what_took_long_is_not_forgotten_as_soon_as_it_is_done() {
     let others = async |range: std::ops::Range<usize>| {
         for index in range {
             let claim = granted(&store, &request(&format!("job-{index}"))).await;
-            assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
+            assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
         }
     };
     let long = granted(&store, &request("long")).await;
     others(0..MAX_RECORDS - 1).await;
-    assert_eq!(store.finish(&long, None).await, Ok(Held::Ours));
+    assert_eq!(store.finish(&long, None).await, Ok(Ownership::Kept));
     others(MAX_RECORDS..MAX_RECORDS + MAX_RECORDS / 2).await;
-    assert!(matches!(store.claim(&request("long")).await, Ok(Admission::Done(_))));
+    assert!(matches!(store.claim(&request("long")).await, Ok(ClaimResult::Done(_))));
 }
 
 #[tokio::test(start_paused = true)]
@@ -67,7 +67,7 @@ async fn what_jobs_leave_is_bounded_in_bytes() {
     let fitting = MAX_BYTES / result.get().len();
     for index in 0..fitting + 10 {
         let claim = granted(&store, &request(&format!("job-{index}"))).await;
-        assert_eq!(store.finish(&claim, Some(&result)).await, Ok(Held::Ours));
+        assert_eq!(store.finish(&claim, Some(&result)).await, Ok(Ownership::Kept));
     }
     assert!(store.jobs("job-0").await.unwrap().is_empty());
     assert!(!store.jobs(&format!("job-{fitting}")).await.unwrap().is_empty());
@@ -85,7 +85,7 @@ async fn what_producers_choose_is_bounded_in_bytes() {
     let fitting = MAX_BYTES / 3_000;
     for index in 0..=fitting {
         let claim = granted(&store, &of(index)).await;
-        assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
+        assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
     }
     for (index, is_known) in [(0, false), (fitting, true)] {
         let jobs = store.jobs(of(index).identity.job_id()).await.unwrap();
@@ -106,23 +106,23 @@ async fn where_all_claims_run_the_next_one_has_to_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn the_counter_grows_even_over_what_was_forgotten() {
-    let keep = Keep { done: Duration::from_secs(1), history: Duration::from_secs(1) };
+    let keep = Retention { done: Duration::from_secs(1), history: Duration::from_secs(1) };
     let store = MemoryStore::new("worker-1".into(), keep);
     let first = granted(&store, &request("a")).await;
     tokio::time::advance(Duration::from_secs(60)).await;
-    assert!(granted(&store, &request("a")).await.counter > first.counter);
+    assert!(granted(&store, &request("a")).await.fencing_token > first.fencing_token);
 }
 
 #[tokio::test(start_paused = true)]
 async fn attempts_are_counted_by_sqs_as_other_processes_make_some_too() {
     let store = store();
     let third = ClaimRequest { receive_count: 3, ..request("a") };
-    let Admission::Granted(grant) = store.claim(&third).await.unwrap() else { panic!() };
+    let ClaimResult::Granted(grant) = store.claim(&third).await.unwrap() else { panic!() };
     assert_eq!(grant.attempt.get(), 3);
-    let how = Surrender { spared: true, verdict: None, dead: false };
-    assert_eq!(store.surrender(&grant.claim, &how).await, Ok(Held::Ours));
+    let how = ReleaseClaim { count_attempt: false, failure_reason: None, dead: false };
+    assert_eq!(store.release_claim(&grant.claim, &how).await, Ok(Ownership::Kept));
     let fourth = ClaimRequest { receive_count: 4, ..third };
-    let Admission::Granted(grant) = store.claim(&fourth).await.unwrap() else { panic!() };
+    let ClaimResult::Granted(grant) = store.claim(&fourth).await.unwrap() else { panic!() };
     assert_eq!(grant.attempt.get(), 3);
 }
 

@@ -109,7 +109,7 @@ pub(super) struct Connections {
 }
 
 /// A connection on loan. It is closed when dropped, unless it was given back.
-pub(super) struct Loan {
+pub(super) struct PooledConnection {
     pub(super) connection: PgConnection,
     permit: OwnedSemaphorePermit,
 }
@@ -126,9 +126,9 @@ impl Connections {
     /// Makes a call over some connection, which it hands back; once more over a new one, where the first one was lost.
     ///
     /// Calls may be repeated, see [`Store`](crate::Store).
-    pub(super) async fn call<T, F>(&self, work: impl Fn(Loan) -> F) -> Result<T, StoreError>
+    pub(super) async fn call<T, F>(&self, work: impl Fn(PooledConnection) -> F) -> Result<T, StoreError>
     where
-        F: Future<Output = (Result<T, Error>, Loan)>,
+        F: Future<Output = (Result<T, Error>, PooledConnection)>,
     {
         let calls = async {
             let (mut answer, mut loan) = work(self.lend().await?).await;
@@ -139,7 +139,7 @@ impl Connections {
             }
             // What the server itself refuses leaves the connection as it was.
             if matches!(&answer, Ok(_) | Err(Error::Database(_))) {
-                self.give_back(loan);
+                self.return_connection(loan);
             }
             answer
         };
@@ -150,7 +150,7 @@ impl Connections {
     }
 
     /// An idle connection, or a new one; waits where there are too many.
-    pub(super) async fn lend(&self) -> Result<Loan, Error> {
+    pub(super) async fn lend(&self) -> Result<PooledConnection, Error> {
         let permit = Arc::clone(&self.permits).acquire_owned().await;
         let permit = permit.expect("the semaphore is never closed");
         let idle = {
@@ -165,12 +165,12 @@ impl Connections {
                 Err(_) => return Err(Error::Io(std::io::ErrorKind::TimedOut.into())),
             },
         };
-        Ok(Loan { connection, permit })
+        Ok(PooledConnection { connection, permit })
     }
 
     /// For the next call.
-    pub(super) fn give_back(&self, loan: Loan) {
-        let Loan { connection, permit } = loan;
+    pub(super) fn return_connection(&self, loan: PooledConnection) {
+        let PooledConnection { connection, permit } = loan;
         self.idle().push((connection, Instant::now()));
         drop(permit);
     }

@@ -78,12 +78,12 @@ fn job(job_id: &str, claim: Option<ClaimRecord>, history: &PgRow) -> Result<Opti
 }
 
 fn claim_record(row: &PgRow) -> Result<ClaimRecord, Error> {
-    let verdict: Option<String> = row.try_get("verdict")?;
+    let failure_reason: Option<String> = row.try_get("verdict")?;
     let is_claimed: bool = row.try_get("is_claimed")?;
     let state = match row.try_get::<&str, _>("state")? {
         "done" => JobState::Done,
         "running" if is_claimed => JobState::Running,
-        "waiting" | "dead" if verdict.is_some() => JobState::Failed,
+        "waiting" | "dead" if failure_reason.is_some() => JobState::Failed,
         "dead" => JobState::Dead,
         "running" | "waiting" => JobState::Waiting,
         _ => return Err(unreadable("state")),
@@ -101,7 +101,7 @@ fn claim_record(row: &PgRow) -> Result<ClaimRecord, Error> {
         attempts: u32::try_from(row.try_get::<i32, _>("attempts")?).unwrap_or_default(),
         claimed_until_ms: u64::try_from(row.try_get::<i64, _>("claimed_until_ms")?).unwrap_or_default(),
         finished_at_ms: finished_at_ms.and_then(|finished| u64::try_from(finished).ok()),
-        verdict,
+        failure_reason,
         result: result.map(|result| read(result, "result")).transpose()?,
     })
 }

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use super::connections::{Connections, Loan};
+use super::connections::{Connections, PooledConnection};
 use crate::store::StoreError;
 
 /// How often a process looks for expired rows. They count as absent anyway.
@@ -60,8 +60,9 @@ impl Due {
 pub(super) async fn remove_expired(connections: &Connections) -> Result<(), StoreError> {
     for statement in STATEMENTS {
         for _ in 0..BATCHES {
-            let remove =
-                async |mut loan: Loan| (sqlx::query(statement).execute(&mut loan.connection).await, loan);
+            let remove = async |mut loan: PooledConnection| {
+                (sqlx::query(statement).execute(&mut loan.connection).await, loan)
+            };
             if connections.call(remove).await?.rows_affected() < BATCH {
                 break;
             }

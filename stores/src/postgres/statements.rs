@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::core::{Admission, Claim, ClaimRequest, Grant, PriorRun, Surrender};
+use drumline::core::{Claim, ClaimRequest, ClaimResult, Grant, PriorRun, ReleaseClaim};
 use drumline::message::Identity;
 use serde_json::value::RawValue;
 use sqlx::postgres::{PgArguments, PgConnection};
@@ -13,7 +13,7 @@ use sqlx::{Error, Postgres, Row};
 
 use super::text::{decode, encode, was_unambiguous, writable};
 use crate::record::MAX_ATTEMPTS_KEPT;
-use crate::store::{Keep, millis, takeover};
+use crate::store::{Retention, millis, takeover};
 
 /// SQL has no unsigned numbers.
 fn signed(number: u64) -> i64 {
@@ -52,9 +52,9 @@ pub(super) async fn claim(
     connection: &mut PgConnection,
     request: &ClaimRequest,
     owner: &Arc<str>,
-    keep: Keep,
+    keep: Retention,
     nonce: i64,
-) -> Result<Admission, Error> {
+) -> Result<ClaimResult, Error> {
     let identity = &request.identity;
     let row = sqlx::query(CLAIM)
         .bind(&**identity.key())
@@ -81,15 +81,15 @@ pub(super) async fn claim(
     };
     Ok(match row.try_get::<&str, _>("answer")? {
         "granted" => {
-            let lock_counter = row.try_get::<i64, _>("lock_counter")?.cast_unsigned();
+            let lock_token = row.try_get::<i64, _>("lock_counter")?.cast_unsigned();
             let claim = Claim {
                 identity: Arc::clone(identity),
                 owner: Arc::clone(owner),
-                counter: row.try_get::<i64, _>("number")?.cast_unsigned(),
-                lock: request.lock.clone().map(|lock| (lock, lock_counter)),
+                fencing_token: row.try_get::<i64, _>("number")?.cast_unsigned(),
+                lock: request.lock.clone().map(|lock| (lock, lock_token)),
             };
             let attempt = u32::try_from(row.try_get::<i32, _>("attempt")?).ok().and_then(NonZeroU32::new);
-            Admission::Granted(Grant {
+            ClaimResult::Granted(Grant {
                 claim: Arc::new(claim),
                 attempt: attempt.ok_or_else(|| unreadable("attempts"))?,
                 checkpoint: value()?,
@@ -101,7 +101,7 @@ pub(super) async fn claim(
         }
         "done" => {
             let finished: Option<i64> = row.try_get("run_finished")?;
-            Admission::Done(Box::new(PriorRun {
+            ClaimResult::Done(Box::new(PriorRun {
                 result: value()?,
                 job_id: decode(row.try_get("run_job_id")?),
                 message_id: decode(row.try_get("run_message_id")?),
@@ -110,10 +110,10 @@ pub(super) async fn claim(
                 finished_at_ms: finished.map(i64::cast_unsigned),
             }))
         }
-        "condemned" => Admission::Condemned(row.try_get("value")?),
-        "held" => Admission::Held(left()?),
-        "locked" => Admission::Locked(left()?),
-        "mismatch" => Admission::Mismatch,
+        "condemned" => ClaimResult::FailedPermanently(row.try_get("value")?),
+        "held" => ClaimResult::Busy(left()?),
+        "locked" => ClaimResult::Locked(left()?),
+        "mismatch" => ClaimResult::Mismatch,
         _ => return Err(unreadable("answer")),
     })
 }
@@ -124,16 +124,16 @@ fn under<'q>(function: &'static str, claim: &'q Claim) -> Query<'q, Postgres, Pg
     sqlx::query(function)
         .bind(&**claim.identity.key())
         .bind(writable(&claim.owner))
-        .bind(signed(claim.counter))
+        .bind(signed(claim.fencing_token))
         .bind(lock.map(|(name, _)| writable(name)))
-        .bind(lock.map_or(0, |(_, counter)| signed(*counter)))
+        .bind(lock.map_or(0, |(_, fencing_token)| signed(*fencing_token)))
 }
 
 pub(super) async fn renew(
     connection: &mut PgConnection,
     claim: &Claim,
     length: Duration,
-    keep: Keep,
+    keep: Retention,
 ) -> Result<bool, Error> {
     let call = under("SELECT drumline_renew_v2($1, $2, $3, $4, $5, $6, $7)", claim)
         .bind(millis(length))
@@ -145,7 +145,7 @@ pub(super) async fn finish(
     connection: &mut PgConnection,
     claim: &Claim,
     result: Option<&RawValue>,
-    keep: Keep,
+    keep: Retention,
 ) -> Result<bool, Error> {
     let call = under("SELECT drumline_finish_v3($1, $2, $3, $4, $5, $6, $7, $8)", claim)
         .bind(result.map(RawValue::get))
@@ -154,15 +154,15 @@ pub(super) async fn finish(
     call.fetch_one(connection).await?.try_get(0)
 }
 
-pub(super) async fn surrender(
+pub(super) async fn release_claim(
     connection: &mut PgConnection,
     claim: &Claim,
-    how: &Surrender,
-    keep: Keep,
+    how: &ReleaseClaim,
+    keep: Retention,
 ) -> Result<bool, Error> {
     let call = under("SELECT drumline_surrender_v3($1, $2, $3, $4, $5, $6, $7, $8, $9)", claim)
-        .bind(i32::from(how.spared))
-        .bind(how.verdict.as_deref().map(writable))
+        .bind(i32::from(!how.count_attempt))
+        .bind(how.failure_reason.as_deref().map(writable))
         .bind(millis(keep.history))
         .bind(how.dead);
     call.fetch_one(connection).await?.try_get(0)
@@ -177,7 +177,8 @@ pub(super) async fn checkpoint(
         "UPDATE drumline_claims_v2 SET checkpoint = $4
         WHERE key = $1 AND owner = $2 AND counter = $3 AND state = 'running' AND expires > clock_timestamp()",
     );
-    let call = call.bind(&**claim.identity.key()).bind(writable(&claim.owner)).bind(signed(claim.counter));
+    let call =
+        call.bind(&**claim.identity.key()).bind(writable(&claim.owner)).bind(signed(claim.fencing_token));
     Ok(call.bind(value.get()).execute(connection).await?.rows_affected() == 1)
 }
 
@@ -185,7 +186,7 @@ pub(super) async fn progress(
     connection: &mut PgConnection,
     identity: &Identity,
     progress: &str,
-    keep: Keep,
+    keep: Retention,
 ) -> Result<(), Error> {
     let call = sqlx::query(
         "INSERT INTO drumline_progress_v2 (key, job_id, progress, expires) VALUES ($1, $2, $3, drumline_after_v1($4))
@@ -201,7 +202,7 @@ pub(super) async fn attempted(
     connection: &mut PgConnection,
     identity: &Identity,
     attempt: &str,
-    keep: Keep,
+    keep: Retention,
 ) -> Result<(), Error> {
     // The new one is not among those that the second statement sees.
     let call = sqlx::query(

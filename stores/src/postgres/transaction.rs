@@ -3,40 +3,40 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use drumline::core::{Claim, Held};
+use drumline::core::{Claim, Ownership};
 use serde_json::value::RawValue;
 use sqlx::Error;
 use sqlx::postgres::PgConnection;
 use tokio::time::timeout;
 
-use super::connections::{CALL, Connections, Loan, failed, silent};
+use super::connections::{CALL, Connections, PooledConnection, failed, silent};
 use super::statements;
-use crate::store::{Keep, StoreError};
+use crate::store::{Retention, StoreError};
 
 /// A transaction in which a handler writes its effect, and that also marks the job as done: both happen or neither.
 ///
 /// It derefs to a connection, for `sqlx`. What is dropped without [`commit`](Self::commit) is rolled back.
 ///
 /// ```no_run
-/// # use drumline::core::{Claim, Held};
+/// # use drumline::core::{Claim, Ownership};
 /// # use drumline_store::{StoreError, postgres::{PostgresStore, sqlx}};
 /// # async fn handler(store: &PostgresStore, claim: &Claim) -> Result<(), Box<dyn std::error::Error>> {
 /// let mut transaction = store.begin(claim).await?;
 /// sqlx::query("UPDATE accounts SET balance = balance - 10 WHERE id = 7").execute(&mut *transaction).await?;
 /// match transaction.commit(None).await? {
-///     Held::Ours => Ok(()),
+///     Ownership::Kept => Ok(()),
 ///     // Somebody else does the job. Nothing was written here.
-///     Held::Lost => Err("the claim was lost".into()),
+///     Ownership::Lost => Err("the claim was lost".into()),
 /// }
 /// # }
 /// ```
 ///
 /// The claim's row stays untouched until the commit, so that it can be renewed meanwhile.
 pub struct Transaction {
-    loan: Loan,
+    loan: PooledConnection,
     connections: Arc<Connections>,
     claim: Claim,
-    keep: Keep,
+    keep: Retention,
 }
 
 impl std::fmt::Debug for Transaction {
@@ -49,7 +49,7 @@ impl Transaction {
     pub(super) async fn begin(
         connections: Arc<Connections>,
         claim: &Claim,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<Self, StoreError> {
         let begin = async {
             let mut loan = connections.lend().await?;
@@ -73,7 +73,7 @@ impl Transaction {
     ///
     /// The runtime's own mark at the end of the run then finds that it has been made. After an error it is not known
     /// whether the commit has happened: the next attempt will be told.
-    pub async fn commit(mut self, result: Option<&RawValue>) -> Result<Held, StoreError> {
+    pub async fn commit(mut self, result: Option<&RawValue>) -> Result<Ownership, StoreError> {
         let end = async {
             let connection = &mut self.loan.connection;
             let is_ours = statements::finish(connection, &self.claim, result, self.keep).await?;
@@ -83,8 +83,8 @@ impl Transaction {
         };
         match timeout(CALL, end).await {
             Ok(Ok(is_ours)) => {
-                self.connections.give_back(self.loan);
-                Ok(if is_ours { Held::Ours } else { Held::Lost })
+                self.connections.return_connection(self.loan);
+                Ok(if is_ours { Ownership::Kept } else { Ownership::Lost })
             }
             Ok(Err(error)) => Err(failed(error)),
             Err(_) => Err(silent()),
@@ -95,7 +95,7 @@ impl Transaction {
     pub async fn rollback(mut self) -> Result<(), StoreError> {
         match timeout(CALL, sqlx::raw_sql("ROLLBACK").execute(&mut self.loan.connection)).await {
             Ok(Ok(_)) => {
-                self.connections.give_back(self.loan);
+                self.connections.return_connection(self.loan);
                 Ok(())
             }
             Ok(Err(error)) => Err(failed(error)),
@@ -119,18 +119,18 @@ impl DerefMut for Transaction {
 }
 
 /// Marks a job as done within a transaction of the handler's own, on the same database: `connection` has begun one, and
-/// commits it on [`Held::Ours`]. On [`Held::Lost`] it must be rolled back, because somebody else does the job.
+/// commits it on [`Ownership::Kept`]. On [`Ownership::Lost`] it must be rolled back, because somebody else does the job.
 ///
 /// Its `search_path` must find Drumline's functions. `keep` is for how long the store keeps things.
 pub async fn finish_in(
     connection: &mut PgConnection,
     claim: &Claim,
     result: Option<&RawValue>,
-    keep: Keep,
-) -> Result<Held, StoreError> {
+    keep: Retention,
+) -> Result<Ownership, StoreError> {
     match statements::finish(connection, claim, result, keep).await {
-        Ok(true) => Ok(Held::Ours),
-        Ok(false) => Ok(Held::Lost),
+        Ok(true) => Ok(Ownership::Kept),
+        Ok(false) => Ok(Ownership::Lost),
         Err(error) => Err(failed(error)),
     }
 }

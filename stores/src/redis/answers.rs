@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::{Value, from_redis_value};
-use drumline::core::{Admission, Claim, ClaimRequest, Grant, PriorRun};
+use drumline::core::{Claim, ClaimRequest, ClaimResult, Grant, PriorRun};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
@@ -16,26 +16,26 @@ use crate::store::{StoreError, takeover};
 
 /// The answer of `claim.lua`: a word, two numbers, a text, another number, the run of a job that is done, and the claim that
 /// was taken over.
-pub(super) type Asked = (String, u64, u32, Option<String>, u64, Vec<String>, u32, String);
+pub(super) type ClaimReply = (String, u64, u32, Option<String>, u64, Vec<String>, u32, String);
 
 /// The keys of a job id; its alias, claim, progress and attempts in the format of version 0.1; and the time in seconds and
 /// microseconds.
 pub(super) type JobAnswer = (Vec<String>, Option<String>, Value, Value, Value, (u64, u64));
 
 pub(super) fn admission(
-    (word, number, attempts, text, lock_counter, run, unended, former_owner): Asked,
+    (word, number, attempts, text, lock_token, run, unended, former_owner): ClaimReply,
     request: &ClaimRequest,
     owner: &Arc<str>,
-) -> Result<Admission, StoreError> {
+) -> Result<ClaimResult, StoreError> {
     Ok(match word.as_str() {
         "granted" => {
             let claim = Claim {
                 identity: Arc::clone(&request.identity),
                 owner: Arc::clone(owner),
-                counter: number,
-                lock: request.lock.clone().map(|lock| (lock, lock_counter)),
+                fencing_token: number,
+                lock: request.lock.clone().map(|lock| (lock, lock_token)),
             };
-            Admission::Granted(Grant {
+            ClaimResult::Granted(Grant {
                 claim: Arc::new(claim),
                 attempt: NonZeroU32::new(attempts).ok_or_else(|| unreadable("attempts"))?,
                 checkpoint: text.map(|text| raw(text, "checkpoint")).transpose()?,
@@ -47,12 +47,19 @@ pub(super) fn admission(
                 <[String; 5]>::try_from(run).map_err(|_| unreadable("run"))?;
             let result = text.map(|text| raw(text, "result")).transpose()?;
             let finished_at_ms = finished.parse().ok();
-            Admission::Done(Box::new(PriorRun { result, job_id, message_id, queue, worker, finished_at_ms }))
+            ClaimResult::Done(Box::new(PriorRun {
+                result,
+                job_id,
+                message_id,
+                queue,
+                worker,
+                finished_at_ms,
+            }))
         }
-        "condemned" => Admission::Condemned(text.unwrap_or_default()),
-        "held" => Admission::Held(Duration::from_millis(number)),
-        "locked" => Admission::Locked(Duration::from_millis(number)),
-        "mismatch" => Admission::Mismatch,
+        "condemned" => ClaimResult::FailedPermanently(text.unwrap_or_default()),
+        "held" => ClaimResult::Busy(Duration::from_millis(number)),
+        "locked" => ClaimResult::Locked(Duration::from_millis(number)),
+        "mismatch" => ClaimResult::Mismatch,
         _ => return Err(unreadable("answer")),
     })
 }
@@ -114,11 +121,11 @@ fn claim_record(mut fields: HashMap<String, String>, now: u64) -> Result<ClaimRe
         text.and_then(|text| text.parse().ok()).ok_or_else(|| unreadable(name))
     };
     let claimed_until_ms = number(take("until"), "expiry")?;
-    let verdict = take("verdict");
+    let failure_reason = take("verdict");
     let state = match take("state").as_deref() {
         Some("done") => JobState::Done,
         Some("running") if claimed_until_ms > now => JobState::Running,
-        Some("waiting" | "dead") if verdict.is_some() => JobState::Failed,
+        Some("waiting" | "dead") if failure_reason.is_some() => JobState::Failed,
         Some("dead") => JobState::Dead,
         Some("running" | "waiting") => JobState::Waiting,
         _ => return Err(unreadable("state")),
@@ -134,7 +141,7 @@ fn claim_record(mut fields: HashMap<String, String>, now: u64) -> Result<ClaimRe
         attempts: u32::try_from(number(take("attempts"), "attempts")?).unwrap_or(u32::MAX),
         claimed_until_ms,
         finished_at_ms: take("finished").and_then(|finished| finished.parse().ok()),
-        verdict,
+        failure_reason,
         result: take("result").map(|result| read(&result, "result")).transpose()?,
     })
 }

@@ -1,6 +1,6 @@
 //! Who gets a claim, and what the others are told.
 
-use drumline::core::{Admission, ClaimRequest, Held};
+use drumline::core::{ClaimRequest, ClaimResult, Ownership};
 
 use crate::assert_admission;
 use crate::world::{
@@ -18,7 +18,7 @@ pub async fn a_free_key_is_granted_and_then_held(world: World) {
     assert_eq!(&*claim.owner, world.name("one"));
     for store in [&one, &other] {
         let admission = store.claim(&again(&request)).await.unwrap();
-        assert_admission!(admission, Admission::Held(left) if *left <= LONG && *left > MOST_OF_IT);
+        assert_admission!(admission, ClaimResult::Busy(left) if *left <= LONG && *left > MOST_OF_IT);
     }
 }
 
@@ -27,30 +27,30 @@ pub async fn a_finished_job_answers_with_its_result(world: World) {
     let request = world.request("job");
     let claim = granted(&one, &request).await.claim;
     let result = r#"{"big": 12345678901234567890, "odd":  [1,  null, "\u0000"]}"#;
-    assert_eq!(one.finish(&claim, Some(&json(result))).await, Ok(Held::Ours));
+    assert_eq!(one.finish(&claim, Some(&json(result))).await, Ok(Ownership::Kept));
     for store in [&one, &other] {
         let admission = store.claim(&again(&request)).await.unwrap();
-        assert_admission!(admission, Admission::Done(run) if text(run.result.as_deref()) == Some(result));
+        assert_admission!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some(result));
     }
     // Another message of the job gets the same answer.
     let redriven = ClaimRequest { message_id: "another".into(), ..request };
-    assert_admission!(other.claim(&redriven).await.unwrap(), Admission::Done(run) if run.result.is_some());
+    assert_admission!(other.claim(&redriven).await.unwrap(), ClaimResult::Done(run) if run.result.is_some());
 }
 
 pub async fn a_finished_job_may_have_no_result(world: World) {
     let store = world.worker("one").await;
     let request = world.request("job");
     let claim = granted(&store, &request).await.claim;
-    assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
-    assert_admission!(store.claim(&again(&request)).await.unwrap(), Admission::Done(run) if run.result.is_none());
+    assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
+    assert_admission!(store.claim(&again(&request)).await.unwrap(), ClaimResult::Done(run) if run.result.is_none());
 }
 
 pub async fn an_expired_claim_is_taken_over_with_a_larger_counter(world: World) {
     let (one, other) = (world.worker("one").await, world.worker("other").await);
     let first = granted(&one, &short(world.request("job"))).await.claim;
     let second = granted_in_time(&other, &world.request("job")).await.claim;
-    assert!(second.counter > first.counter, "{second:?} after {first:?}");
-    assert_admission!(one.claim(&world.request("job")).await.unwrap(), Admission::Held(left) if *left > MOST_OF_IT);
+    assert!(second.fencing_token > first.fencing_token, "{second:?} after {first:?}");
+    assert_admission!(one.claim(&world.request("job")).await.unwrap(), ClaimResult::Busy(left) if *left > MOST_OF_IT);
 }
 
 pub async fn a_surrendered_claim_is_granted_at_once_with_a_larger_counter(world: World) {
@@ -58,7 +58,7 @@ pub async fn a_surrendered_claim_is_granted_at_once_with_a_larger_counter(world:
     let first = granted(&one, &world.request("job")).await.claim;
     fail(&one, &first).await;
     let second = granted(&other, &again(&world.request("job"))).await.claim;
-    assert!(second.counter > first.counter, "{second:?} after {first:?}");
+    assert!(second.fencing_token > first.fencing_token, "{second:?} after {first:?}");
 }
 
 pub async fn another_payload_does_not_match_what_runs_or_is_done(world: World) {
@@ -66,10 +66,10 @@ pub async fn another_payload_does_not_match_what_runs_or_is_done(world: World) {
     let request = world.request("job");
     let other = ClaimRequest { payload_hash: 1, message_id: "another".into(), ..request.clone() };
     let claim = granted(&store, &request).await.claim;
-    assert_admission!(store.claim(&other).await.unwrap(), Admission::Mismatch);
+    assert_admission!(store.claim(&other).await.unwrap(), ClaimResult::Mismatch);
     store.finish(&claim, None).await.unwrap();
-    assert_admission!(store.claim(&other).await.unwrap(), Admission::Mismatch);
-    assert_admission!(store.claim(&request).await.unwrap(), Admission::Done(run) if run.result.is_none());
+    assert_admission!(store.claim(&other).await.unwrap(), ClaimResult::Mismatch);
+    assert_admission!(store.claim(&request).await.unwrap(), ClaimResult::Done(run) if run.result.is_none());
 }
 
 pub async fn another_payload_may_follow_what_failed(world: World) {
@@ -78,8 +78,8 @@ pub async fn another_payload_may_follow_what_failed(world: World) {
     let other = ClaimRequest { payload_hash: 1, message_id: "another".into(), ..request.clone() };
     fail(&store, &granted(&store, &request).await.claim).await;
     let claim = granted(&store, &other).await.claim;
-    assert_admission!(store.claim(&request).await.unwrap(), Admission::Mismatch);
-    assert_eq!(store.renew(&claim, SHORT).await, Ok(Held::Ours));
+    assert_admission!(store.claim(&request).await.unwrap(), ClaimResult::Mismatch);
+    assert_eq!(store.renew(&claim, SHORT).await, Ok(Ownership::Kept));
     // Nor does one that has run out stand for its payload any more.
     expired(&store, &claim).await;
     granted(&store, &request).await;
@@ -89,11 +89,15 @@ pub async fn what_is_asked_first_is_answered_first(world: World) {
     let store = world.worker("one").await;
     let request = world.locking("job", "lock");
     let claim = granted(&store, &request).await.claim;
-    let how = drumline::core::Surrender { spared: false, verdict: Some("no".to_owned()), dead: false };
-    store.surrender(&claim, &how).await.unwrap();
+    let how = drumline::core::ReleaseClaim {
+        count_attempt: true,
+        failure_reason: Some("no".to_owned()),
+        dead: false,
+    };
+    store.release_claim(&claim, &how).await.unwrap();
     granted(&store, &world.locking("other", "lock")).await;
     // Condemned before locked, though both are so.
-    assert_admission!(store.claim(&again(&request)).await.unwrap(), Admission::Condemned(why) if why == "no");
+    assert_admission!(store.claim(&again(&request)).await.unwrap(), ClaimResult::FailedPermanently(why) if why == "no");
     let redriven = ClaimRequest { message_id: "another".into(), ..request };
-    assert_admission!(store.claim(&redriven).await.unwrap(), Admission::Locked(_));
+    assert_admission!(store.claim(&redriven).await.unwrap(), ClaimResult::Locked(_));
 }

@@ -3,13 +3,13 @@
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use drumline::core::{Admission, Held, Surrender};
+use drumline::core::{ClaimResult, Ownership, ReleaseClaim};
 use drumline_store::dynamodb::DynamoStore;
 use drumline_store::dynamodb::aws_sdk_dynamodb::Client;
 use drumline_store::dynamodb::aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
-use drumline_store::{Keep, Location, OpenError};
+use drumline_store::{Location, OpenError, Retention};
 
 use crate::assert_admission;
 use crate::world::{LONG, World, again, fail, granted, json};
@@ -56,7 +56,7 @@ pub async fn items_look_like_those_of_powertools(world: World) {
     let until = number(&item["in_progress_expiration"]);
     assert!(u128::from(until) > now.as_millis() && u128::from(until) <= (now + LONG).as_millis());
     let expiration = number(&item["expiration"]);
-    let keep = Keep::default();
+    let keep = Retention::default();
     assert!(
         expiration > (now + keep.history).as_secs()
             && expiration <= (now + LONG + keep.history).as_secs() + 1
@@ -66,7 +66,7 @@ pub async fn items_look_like_those_of_powertools(world: World) {
     assert_eq!(number(&attributes(&world, &id).await["in_progress_expiration"]), 0);
 
     let claim = granted(&store, &again(&request)).await.claim;
-    assert_eq!(store.finish(&claim, Some(&json("[7]"))).await, Ok(Held::Ours));
+    assert_eq!(store.finish(&claim, Some(&json("[7]"))).await, Ok(Ownership::Kept));
     let item = attributes(&world, &id).await;
     assert_eq!(item["status"], AttributeValue::S("COMPLETED".to_owned()));
     assert_eq!(item["data"], AttributeValue::S("[7]".to_owned()));
@@ -78,10 +78,10 @@ pub async fn items_that_only_wait_to_be_removed_do_not_count(world: World) {
     let store = world.worker("one").await;
     let request = world.locking("job", "lock");
     let claim = granted(&store, &request).await.claim;
-    assert_eq!(store.checkpoint(&claim, &json("1")).await, Ok(Held::Ours));
-    let how = Surrender { spared: false, verdict: Some("no".to_owned()), dead: false };
-    assert_eq!(store.surrender(&claim, &how).await, Ok(Held::Ours));
-    assert_admission!(store.claim(&again(&request)).await.unwrap(), Admission::Condemned(_));
+    assert_eq!(store.checkpoint(&claim, &json("1")).await, Ok(Ownership::Kept));
+    let how = ReleaseClaim { count_attempt: true, failure_reason: Some("no".to_owned()), dead: false };
+    assert_eq!(store.release_claim(&claim, &how).await, Ok(Ownership::Kept));
+    assert_admission!(store.claim(&again(&request)).await.unwrap(), ClaimResult::FailedPermanently(_));
     let client = Client::new(&config(world.at()).await);
     let expire = client
         .update_item()
@@ -102,7 +102,7 @@ fn now_secs() -> u64 {
 
 pub async fn a_table_that_is_missing_is_named(world: World) {
     let config = config(world.at()).await;
-    let opened = DynamoStore::with_config(&config, "no-such-table", "one".into(), Keep::default()).await;
+    let opened = DynamoStore::with_config(&config, "no-such-table", "one".into(), Retention::default()).await;
     let error = opened.err().unwrap();
     assert!(
         matches!(&error, OpenError::Unavailable(why) if why.to_string().contains("ResourceNotFound")),

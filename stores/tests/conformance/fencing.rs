@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use drumline::core::{Admission, Claim, Held, Surrender};
+use drumline::core::{Claim, ClaimResult, Ownership, ReleaseClaim};
 use drumline::message::Identity;
 
 use crate::assert_admission;
@@ -15,14 +15,14 @@ pub async fn an_owner_that_was_overtaken_writes_nothing(world: World) {
     let old = granted(&late, &short(world.request("job"))).await.claim;
     let new = granted_in_time(&heir, &world.request("job")).await.claim;
     assert_lost(&late, &old).await;
-    assert_admission!(late.claim(&world.request("job")).await.unwrap(), Admission::Held(left) if *left > MOST_OF_IT);
+    assert_admission!(late.claim(&world.request("job")).await.unwrap(), ClaimResult::Busy(left) if *left > MOST_OF_IT);
 
-    assert_eq!(heir.checkpoint(&new, &json("1")).await, Ok(Held::Ours));
-    assert_eq!(heir.renew(&new, LONG).await, Ok(Held::Ours));
-    assert_eq!(heir.finish(&new, Some(&json("\"the heir's\""))).await, Ok(Held::Ours));
+    assert_eq!(heir.checkpoint(&new, &json("1")).await, Ok(Ownership::Kept));
+    assert_eq!(heir.renew(&new, LONG).await, Ok(Ownership::Kept));
+    assert_eq!(heir.finish(&new, Some(&json("\"the heir's\""))).await, Ok(Ownership::Kept));
     assert_lost(&late, &old).await;
     let admission = late.claim(&again(&world.request("job"))).await.unwrap();
-    assert_admission!(admission, Admission::Done(run) if text(run.result.as_deref()) == Some("\"the heir's\""));
+    assert_admission!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some("\"the heir's\""));
 }
 
 pub async fn an_owner_is_overtaken_by_its_own_process_too(world: World) {
@@ -35,34 +35,34 @@ pub async fn an_owner_is_overtaken_by_its_own_process_too(world: World) {
     for claim in [&old, &new] {
         assert_lost(&store, claim).await;
     }
-    assert_eq!(store.finish(&newer, None).await, Ok(Held::Ours));
+    assert_eq!(store.finish(&newer, None).await, Ok(Ownership::Kept));
 }
 
 pub async fn an_expired_claim_that_nobody_took_can_be_renewed_and_written_to(world: World) {
     let (one, other) = (world.worker("one").await, world.worker("other").await);
     let claim = granted(&one, &short(world.locking("job", "lock"))).await.claim;
     expired(&one, &claim).await;
-    assert_eq!(one.checkpoint(&claim, &json("1")).await, Ok(Held::Ours));
-    assert_eq!(one.renew(&claim, LONG).await, Ok(Held::Ours));
+    assert_eq!(one.checkpoint(&claim, &json("1")).await, Ok(Ownership::Kept));
+    assert_eq!(one.renew(&claim, LONG).await, Ok(Ownership::Kept));
     let admission = other.claim(&world.request("job")).await.unwrap();
-    assert_admission!(admission, Admission::Held(left) if *left > MOST_OF_IT);
+    assert_admission!(admission, ClaimResult::Busy(left) if *left > MOST_OF_IT);
 }
 
 pub async fn an_expired_claim_that_nobody_took_can_be_finished(world: World) {
     let store = world.worker("one").await;
     let claim = granted(&store, &short(world.locking("job", "lock"))).await.claim;
     expired(&store, &claim).await;
-    assert_eq!(store.finish(&claim, Some(&json("1"))).await, Ok(Held::Ours));
-    assert_admission!(store.claim(&world.request("job")).await.unwrap(), Admission::Done(run) if run.result.is_some());
+    assert_eq!(store.finish(&claim, Some(&json("1"))).await, Ok(Ownership::Kept));
+    assert_admission!(store.claim(&world.request("job")).await.unwrap(), ClaimResult::Done(run) if run.result.is_some());
 }
 
 pub async fn nothing_is_written_after_a_surrender(world: World) {
     let store = world.worker("one").await;
     let claim = granted(&store, &world.request("job")).await.claim;
     fail(&store, &claim).await;
-    assert_eq!(store.renew(&claim, LONG).await, Ok(Held::Lost));
-    assert_eq!(store.checkpoint(&claim, &json("1")).await, Ok(Held::Lost));
-    assert_eq!(store.finish(&claim, None).await, Ok(Held::Lost));
+    assert_eq!(store.renew(&claim, LONG).await, Ok(Ownership::Lost));
+    assert_eq!(store.checkpoint(&claim, &json("1")).await, Ok(Ownership::Lost));
+    assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Lost));
     let grant = granted(&store, &again(&world.request("job"))).await;
     assert_eq!(text(grant.checkpoint.as_deref()), None);
 }
@@ -70,26 +70,26 @@ pub async fn nothing_is_written_after_a_surrender(world: World) {
 pub async fn nothing_is_written_after_the_end(world: World) {
     let store = world.worker("one").await;
     let claim = granted(&store, &world.request("job")).await.claim;
-    assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
-    let how = Surrender { spared: true, verdict: None, dead: false };
-    assert_eq!(store.renew(&claim, LONG).await, Ok(Held::Lost));
-    assert_eq!(store.checkpoint(&claim, &json("1")).await, Ok(Held::Lost));
-    assert_eq!(store.surrender(&claim, &how).await, Ok(Held::Lost));
-    assert_admission!(store.claim(&again(&world.request("job"))).await.unwrap(), Admission::Done(run) if run.result.is_none());
+    assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
+    let how = ReleaseClaim { count_attempt: false, failure_reason: None, dead: false };
+    assert_eq!(store.renew(&claim, LONG).await, Ok(Ownership::Lost));
+    assert_eq!(store.checkpoint(&claim, &json("1")).await, Ok(Ownership::Lost));
+    assert_eq!(store.release_claim(&claim, &how).await, Ok(Ownership::Lost));
+    assert_admission!(store.claim(&again(&world.request("job"))).await.unwrap(), ClaimResult::Done(run) if run.result.is_none());
 }
 
 pub async fn what_is_finished_or_surrendered_twice_is_so_once(world: World) {
     let store = world.worker("one").await;
     let claim = granted(&store, &world.locking("job", "lock")).await.claim;
     for _ in 0..2 {
-        assert_eq!(store.finish(&claim, Some(&json("1"))).await, Ok(Held::Ours));
+        assert_eq!(store.finish(&claim, Some(&json("1"))).await, Ok(Ownership::Kept));
     }
     let claim = granted(&store, &world.locking("other", "lock")).await.claim;
     fail(&store, &claim).await;
     let claim = granted(&store, &again(&world.locking("other", "lock"))).await.claim;
-    let how = Surrender { spared: true, verdict: None, dead: false };
+    let how = ReleaseClaim { count_attempt: false, failure_reason: None, dead: false };
     for _ in 0..2 {
-        assert_eq!(store.surrender(&claim, &how).await, Ok(Held::Ours));
+        assert_eq!(store.release_claim(&claim, &how).await, Ok(Ownership::Kept));
     }
     let grant = granted(&store, &again(&again(&world.locking("other", "lock")))).await;
     assert_eq!(grant.attempt.get(), 2);
@@ -98,9 +98,9 @@ pub async fn what_is_finished_or_surrendered_twice_is_so_once(world: World) {
 pub async fn a_renewal_lasts(world: World) {
     let (one, other) = (world.worker("one").await, world.worker("other").await);
     let claim = granted(&one, &short(world.request("job"))).await.claim;
-    assert_eq!(one.renew(&claim, LONG).await, Ok(Held::Ours));
+    assert_eq!(one.renew(&claim, LONG).await, Ok(Ownership::Kept));
     let admission = other.claim(&world.request("job")).await.unwrap();
-    assert_admission!(admission, Admission::Held(left) if *left > MOST_OF_IT);
+    assert_admission!(admission, ClaimResult::Busy(left) if *left > MOST_OF_IT);
 }
 
 pub async fn who_never_had_the_claim_writes_nothing(world: World) {
@@ -108,11 +108,11 @@ pub async fn who_never_had_the_claim_writes_nothing(world: World) {
     let made_up = |identity: Arc<Identity>| Claim {
         identity,
         owner: "nobody".into(),
-        counter: 1,
+        fencing_token: 1,
         lock: Some((world.name("lock"), 1)),
     };
     assert_lost(&store, &made_up(Arc::new(world.identity("unknown")))).await;
     let claim = granted(&store, &world.request("job")).await.claim;
     assert_lost(&store, &made_up(Arc::clone(&claim.identity))).await;
-    assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
+    assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drumline::core::{Admission, ClaimRequest, Held, Surrender};
+use drumline::core::{ClaimRequest, ClaimResult, Ownership, ReleaseClaim};
 use drumline::message::Identity;
 use drumline_store::{JobState, MAX_MATCHES};
 
@@ -40,12 +40,12 @@ pub async fn identities_that_differ_in_one_part_never_meet(world: World) {
         let (number, result) = (u32::try_from(index).unwrap(), index.to_string());
         assert_eq!(store.attempted(&request.identity, &attempt(number)).await, Ok(()));
         assert_eq!(store.progress(&request.identity, &progress(u64::from(number))).await, Ok(()));
-        assert_eq!(store.finish(&claim, Some(&json(&result))).await, Ok(Held::Ours));
+        assert_eq!(store.finish(&claim, Some(&json(&result))).await, Ok(Ownership::Kept));
     }
     for (index, request) in requests.iter().enumerate() {
         let (number, identity) = (u32::try_from(index).unwrap(), &request.identity);
         let admission = store.claim(&again(request)).await.unwrap();
-        assert_admission!(admission, Admission::Done(run) if text(run.result.as_deref()) == Some(&*index.to_string()));
+        assert_admission!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some(&*index.to_string()));
         let jobs = store.jobs(identity.job_id()).await.unwrap();
         let others = requests.iter().filter(|other| other.identity.job_id() == identity.job_id());
         assert_eq!(jobs.len(), others.count(), "{identity:?}");
@@ -65,14 +65,14 @@ pub async fn an_empty_source_is_no_source(world: World) {
     let store = world.worker("one").await;
     let [none, empty] = [None, Some("")].map(|source| Identity::new(SCOPE, TYPE, source, world.name("1")));
     granted(&store, &request_of(none)).await;
-    assert_admission!(store.claim(&request_of(empty)).await.unwrap(), Admission::Held(_));
+    assert_admission!(store.claim(&request_of(empty)).await.unwrap(), ClaimResult::Busy(_));
 }
 
 pub async fn an_id_that_looks_like_a_key_is_an_id(world: World) {
     let store = world.worker("one").await;
     let victim = world.request("victim");
     let claim = granted(&store, &victim).await.claim;
-    assert_eq!(store.finish(&claim, Some(&json("1"))).await, Ok(Held::Ours));
+    assert_eq!(store.finish(&claim, Some(&json("1"))).await, Ok(Ownership::Kept));
     let key = victim.identity.key();
     for id in
         [key.to_string(), format!("job:{key}"), format!("job#{key}"), format!(",{key}"), format!("{key}\0")]
@@ -87,7 +87,7 @@ pub async fn an_id_that_looks_like_a_key_is_an_id(world: World) {
         }
     }
     let admission = store.claim(&again(&victim)).await.unwrap();
-    assert_admission!(admission, Admission::Done(run) if text(run.result.as_deref()) == Some("1"));
+    assert_admission!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some("1"));
     let record = only(&store, victim.identity.job_id()).await;
     assert_eq!((record.claim.unwrap().state, record.attempts.len()), (JobState::Done, 0));
 }
@@ -102,7 +102,7 @@ pub async fn jobs_of_one_id_are_listed_newest_first_and_bounded(world: World) {
     let id = world.name("1");
     for scope in 0..MAX_MATCHES + 3 {
         let claim = granted(&store, &request(scope)).await.claim;
-        assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
+        assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
         // They end in different milliseconds.
         tokio::time::sleep(Duration::from_millis(3)).await;
         let queues: Vec<_> =
@@ -126,11 +126,11 @@ pub async fn a_duplicate_is_done_and_shows_what_it_duplicates(world: World) {
     let duplicate =
         ClaimRequest { message_id: "another".into(), queue: "mirror".into(), ..with_job_id("duplicate") };
     let claim = granted(&one, &original).await.claim;
-    assert_admission!(other.claim(&duplicate).await.unwrap(), Admission::Held(_));
-    assert_eq!(one.finish(&claim, Some(&json("[7]"))).await, Ok(Held::Ours));
+    assert_admission!(other.claim(&duplicate).await.unwrap(), ClaimResult::Busy(_));
+    assert_eq!(one.finish(&claim, Some(&json("[7]"))).await, Ok(Ownership::Kept));
 
     for request in [&duplicate, &again(&duplicate), &again(&original)] {
-        let Admission::Done(run) = other.claim(request).await.unwrap() else { panic!("is not done") };
+        let ClaimResult::Done(run) = other.claim(request).await.unwrap() else { panic!("is not done") };
         assert_eq!(text(run.result.as_deref()), Some("[7]"));
         assert_eq!((run.job_id, &*run.message_id), (world.name("original"), &*original.message_id));
         assert_eq!((&*run.queue, &*run.worker), (QUEUE, &*claim.owner));
@@ -157,9 +157,9 @@ pub async fn another_message_of_the_identity_has_a_budget_of_its_own(world: Worl
     let request = world.request("job");
     let condemned = async |request: &ClaimRequest| {
         let grant = granted(&store, request).await;
-        let how = Surrender { spared: false, verdict: Some("no".to_owned()), dead: false };
-        assert_eq!(store.surrender(&grant.claim, &how).await, Ok(Held::Ours));
-        assert_admission!(store.claim(&again(request)).await.unwrap(), Admission::Condemned(_));
+        let how = ReleaseClaim { count_attempt: true, failure_reason: Some("no".to_owned()), dead: false };
+        assert_eq!(store.release_claim(&grant.claim, &how).await, Ok(Ownership::Kept));
+        assert_admission!(store.claim(&again(request)).await.unwrap(), ClaimResult::FailedPermanently(_));
         grant.attempt.get()
     };
     fail(&store, &granted(&store, &request).await.claim).await;

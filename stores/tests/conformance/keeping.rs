@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use drumline::core::{Admission, ClaimRequest, Held, Surrender};
-use drumline_store::{AttemptRecord, JobState, Keep, MAX_ATTEMPTS_KEPT, ProgressRecord};
+use drumline::core::{ClaimRequest, ClaimResult, Ownership, ReleaseClaim};
+use drumline_store::{AttemptRecord, JobState, MAX_ATTEMPTS_KEPT, ProgressRecord, Retention};
 
 use crate::assert_admission;
 use crate::world::{
@@ -37,11 +37,11 @@ pub fn progress(done: u64) -> ProgressRecord {
 }
 
 pub async fn a_done_job_is_forgotten_in_time(world: World) {
-    let keep = Keep { done: SHORT, history: LONG_KEPT };
+    let keep = Retention { done: SHORT, history: LONG_KEPT };
     let store = world.worker_keeping("one", keep).await;
     let request = world.request("job");
     let claim = granted(&store, &request).await.claim;
-    assert_eq!(store.finish(&claim, Some(&json("1"))).await, Ok(Held::Ours));
+    assert_eq!(store.finish(&claim, Some(&json("1"))).await, Ok(Ownership::Kept));
     eventually("a done job is forgotten", async || {
         store.jobs(request.identity.job_id()).await.unwrap().is_empty()
     })
@@ -52,15 +52,15 @@ pub async fn a_done_job_is_forgotten_in_time(world: World) {
 
 pub async fn a_failed_job_is_forgotten_in_time(world: World) {
     // Long enough to look at what came after it.
-    let keep = Keep { done: LONG_KEPT, history: Duration::from_secs(1) };
+    let keep = Retention { done: LONG_KEPT, history: Duration::from_secs(1) };
     let store = world.worker_keeping("one", keep).await;
     let request = world.request("job");
     let claim = granted(&store, &request).await.claim;
-    assert_eq!(store.checkpoint(&claim, &json("1")).await, Ok(Held::Ours));
+    assert_eq!(store.checkpoint(&claim, &json("1")).await, Ok(Ownership::Kept));
     assert_eq!(store.attempted(&request.identity, &attempt(1)).await, Ok(()));
     assert_eq!(store.progress(&request.identity, &progress(1)).await, Ok(()));
-    let how = Surrender { spared: false, verdict: Some("no".to_owned()), dead: false };
-    assert_eq!(store.surrender(&claim, &how).await, Ok(Held::Ours));
+    let how = ReleaseClaim { count_attempt: true, failure_reason: Some("no".to_owned()), dead: false };
+    assert_eq!(store.release_claim(&claim, &how).await, Ok(Ownership::Kept));
     eventually("a failed job is forgotten", async || {
         store.jobs(request.identity.job_id()).await.unwrap().is_empty()
     })
@@ -74,7 +74,7 @@ pub async fn a_failed_job_is_forgotten_in_time(world: World) {
 }
 
 pub async fn a_running_job_is_never_forgotten(world: World) {
-    let store = world.worker_keeping("one", Keep { done: SHORT, history: SHORT }).await;
+    let store = world.worker_keeping("one", Retention { done: SHORT, history: SHORT }).await;
     let request = world.locking("job", "lock");
     let claim = granted(&store, &request).await.claim;
     let brief = world.request("brief");
@@ -84,9 +84,9 @@ pub async fn a_running_job_is_never_forgotten(world: World) {
         store.jobs(brief.identity.job_id()).await.unwrap().is_empty()
     })
     .await;
-    assert_admission!(store.claim(&again(&request)).await.unwrap(), Admission::Held(_));
-    assert_admission!(store.claim(&world.locking("other", "lock")).await.unwrap(), Admission::Locked(_));
-    assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
+    assert_admission!(store.claim(&again(&request)).await.unwrap(), ClaimResult::Busy(_));
+    assert_admission!(store.claim(&world.locking("other", "lock")).await.unwrap(), ClaimResult::Locked(_));
+    assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
 }
 
 pub async fn a_history_is_in_order_and_bounded(world: World) {
@@ -125,14 +125,14 @@ pub async fn a_job_is_found_by_its_id(world: World) {
     assert_eq!((claim.state, claim.attempts), (JobState::Running, 1));
     assert_eq!((&*claim.key, &*claim.owner), (&**request.identity.key(), &*first.owner));
     assert_eq!((&*claim.job_type, &*claim.queue), (TYPE, QUEUE));
-    assert_eq!((&*claim.message_id, claim.verdict, claim.result), (&*request.message_id, None, None));
+    assert_eq!((&*claim.message_id, claim.failure_reason, claim.result), (&*request.message_id, None, None));
     assert_eq!((&*claim.job_id, claim.finished_at_ms), (&**request.identity.job_id(), None));
     assert_eq!((record.scope.as_deref(), record.source, record.duplicate_of), (Some(SCOPE), None, None));
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let until = Duration::from_millis(claim.claimed_until_ms);
     assert!(until > now + MOST_OF_IT && until < now + LONG + Duration::from_mins(1));
 
-    assert_eq!(one.renew(&first, SHORT).await, Ok(Held::Ours));
+    assert_eq!(one.renew(&first, SHORT).await, Ok(Ownership::Kept));
     let claim = granted_in_time(&other, &again(&request)).await.claim;
     fail(&other, &claim).await;
     let record = only(&one, request.identity.job_id()).await.claim.unwrap();
@@ -142,7 +142,7 @@ pub async fn a_job_is_found_by_its_id(world: World) {
     );
 
     let claim = granted(&other, &again(&again(&request))).await.claim;
-    assert_eq!(other.finish(&claim, Some(&json(r#"{"a":1}"#))).await, Ok(Held::Ours));
+    assert_eq!(other.finish(&claim, Some(&json(r#"{"a":1}"#))).await, Ok(Ownership::Kept));
     let record = only(&one, request.identity.job_id()).await.claim.unwrap();
     assert_eq!((record.state, record.attempts), (JobState::Done, 3));
     assert_eq!(record.result, Some(serde_json::json!({ "a": 1 })));
@@ -156,7 +156,7 @@ pub async fn a_job_with_another_id_is_found_by_its_job_id(world: World) {
     let claim = granted(&store, &request).await.claim;
     assert_eq!(claim.identity, request.identity);
     assert_eq!(store.attempted(&request.identity, &attempt(1)).await, Ok(()));
-    assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
+    assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
     let record = only(&store, &world.name("id")).await;
     assert_eq!((record.job_id, record.attempts.len()), (world.name("id"), 1));
     let claim = record.claim.unwrap();
@@ -178,7 +178,7 @@ pub async fn a_job_that_runs_under_another_job_id_is_found_by_both(world: World)
         let claim = record.claim.unwrap();
         assert_eq!((claim.state, &*claim.job_id), (JobState::Running, &**second.identity.job_id()));
     }
-    assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
+    assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
     let record = only(&store, first.identity.job_id()).await;
     assert_eq!(record.duplicate_of.unwrap().job_id, **second.identity.job_id());
 }

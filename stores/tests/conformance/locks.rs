@@ -1,6 +1,6 @@
 //! What no two jobs work on at once.
 
-use drumline::core::{Admission, ClaimRequest, Held, Surrender};
+use drumline::core::{ClaimRequest, ClaimResult, Ownership, ReleaseClaim};
 
 use crate::assert_admission;
 use crate::world::{LONG, MOST_OF_IT, World, again, expired, fail, granted, granted_in_time, short};
@@ -11,7 +11,7 @@ pub async fn a_lock_is_held_against_other_keys(world: World) {
     assert_eq!(claim.lock.as_ref().map(|(name, _)| name), Some(&world.name("lock")));
     for store in [&one, &other] {
         let admission = store.claim(&world.locking("other", "lock")).await.unwrap();
-        assert_admission!(admission, Admission::Locked(left) if *left <= LONG && *left > MOST_OF_IT);
+        assert_admission!(admission, ClaimResult::Locked(left) if *left <= LONG && *left > MOST_OF_IT);
     }
 }
 
@@ -19,7 +19,7 @@ pub async fn a_lock_that_is_held_leaves_nothing_of_the_claim(world: World) {
     let (one, other) = (world.worker("one").await, world.worker("other").await);
     granted(&one, &world.locking("job", "lock")).await;
     let request = world.locking("other", "lock");
-    assert_admission!(other.claim(&request).await.unwrap(), Admission::Locked(_));
+    assert_admission!(other.claim(&request).await.unwrap(), ClaimResult::Locked(_));
     assert_eq!(other.jobs(request.identity.job_id()).await, Ok(Vec::new()));
     let grant = granted(&other, &ClaimRequest { lock: None, ..request }).await;
     assert_eq!(grant.attempt.get(), 1);
@@ -28,12 +28,12 @@ pub async fn a_lock_that_is_held_leaves_nothing_of_the_claim(world: World) {
 pub async fn a_lock_is_free_after_the_end(world: World) {
     let (one, other) = (world.worker("one").await, world.worker("other").await);
     let first = granted(&one, &world.locking("job", "lock")).await.claim;
-    assert_eq!(one.finish(&first, None).await, Ok(Held::Ours));
+    assert_eq!(one.finish(&first, None).await, Ok(Ownership::Kept));
     let second = granted(&other, &world.locking("other", "lock")).await.claim;
     assert!(second.lock.as_ref().unwrap().1 > first.lock.as_ref().unwrap().1);
     // Finishing again does not take it away from the next one.
-    assert_eq!(one.finish(&first, None).await, Ok(Held::Ours));
-    assert_admission!(one.claim(&world.locking("third", "lock")).await.unwrap(), Admission::Locked(_));
+    assert_eq!(one.finish(&first, None).await, Ok(Ownership::Kept));
+    assert_admission!(one.claim(&world.locking("third", "lock")).await.unwrap(), ClaimResult::Locked(_));
 }
 
 pub async fn a_lock_is_free_after_a_surrender(world: World) {
@@ -44,7 +44,7 @@ pub async fn a_lock_is_free_after_a_surrender(world: World) {
     assert!(second.lock.as_ref().unwrap().1 > first.lock.as_ref().unwrap().1);
     fail(&one, &first).await;
     let request = again(&world.locking("job", "lock"));
-    assert_admission!(one.claim(&request).await.unwrap(), Admission::Locked(_));
+    assert_admission!(one.claim(&request).await.unwrap(), ClaimResult::Locked(_));
     fail(&other, &second).await;
     granted(&one, &request).await;
 }
@@ -59,9 +59,9 @@ pub async fn a_lock_is_free_after_its_expiry(world: World) {
 pub async fn a_renewal_is_one_of_the_lock_too(world: World) {
     let (one, other) = (world.worker("one").await, world.worker("other").await);
     let claim = granted(&one, &short(world.locking("job", "lock"))).await.claim;
-    assert_eq!(one.renew(&claim, LONG).await, Ok(Held::Ours));
+    assert_eq!(one.renew(&claim, LONG).await, Ok(Ownership::Kept));
     let admission = other.claim(&world.locking("other", "lock")).await.unwrap();
-    assert_admission!(admission, Admission::Locked(left) if *left > MOST_OF_IT);
+    assert_admission!(admission, ClaimResult::Locked(left) if *left > MOST_OF_IT);
 }
 
 pub async fn who_lost_the_lock_finishes_nothing(world: World) {
@@ -69,15 +69,15 @@ pub async fn who_lost_the_lock_finishes_nothing(world: World) {
     let old = granted(&late, &short(world.locking("job", "lock"))).await.claim;
     expired(&late, &old).await;
     let new = granted(&heir, &world.locking("other", "lock")).await.claim;
-    assert_eq!(late.renew(&old, LONG).await, Ok(Held::Lost));
-    assert_eq!(late.finish(&old, None).await, Ok(Held::Lost));
+    assert_eq!(late.renew(&old, LONG).await, Ok(Ownership::Lost));
+    assert_eq!(late.finish(&old, None).await, Ok(Ownership::Lost));
     // Its key is still its own to give back, but not the lock.
-    let how = Surrender { spared: false, verdict: None, dead: false };
-    assert_eq!(late.surrender(&old, &how).await, Ok(Held::Ours));
-    assert_admission!(late.claim(&world.locking("third", "lock")).await.unwrap(), Admission::Locked(_));
+    let how = ReleaseClaim { count_attempt: true, failure_reason: None, dead: false };
+    assert_eq!(late.release_claim(&old, &how).await, Ok(Ownership::Kept));
+    assert_admission!(late.claim(&world.locking("third", "lock")).await.unwrap(), ClaimResult::Locked(_));
     granted(&late, &again(&world.request("job"))).await;
-    assert_eq!(heir.renew(&new, LONG).await, Ok(Held::Ours));
-    assert_eq!(heir.finish(&new, None).await, Ok(Held::Ours));
+    assert_eq!(heir.renew(&new, LONG).await, Ok(Ownership::Kept));
+    assert_eq!(heir.finish(&new, None).await, Ok(Ownership::Kept));
 }
 
 pub async fn locks_of_other_names_do_not_matter(world: World) {
@@ -93,10 +93,10 @@ pub async fn a_key_is_held_before_its_lock_is_locked(world: World) {
     let store = world.worker("one").await;
     let request = world.locking("job", "lock");
     let claim = granted(&store, &request).await.claim;
-    assert_admission!(store.claim(&again(&request)).await.unwrap(), Admission::Held(_));
+    assert_admission!(store.claim(&again(&request)).await.unwrap(), ClaimResult::Busy(_));
     let mismatch = ClaimRequest { payload_hash: 1, ..again(&request) };
-    assert_admission!(store.claim(&mismatch).await.unwrap(), Admission::Mismatch);
-    assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
+    assert_admission!(store.claim(&mismatch).await.unwrap(), ClaimResult::Mismatch);
+    assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
     granted(&store, &world.locking("other", "lock")).await;
-    assert_admission!(store.claim(&again(&request)).await.unwrap(), Admission::Done(run) if run.result.is_none());
+    assert_admission!(store.claim(&again(&request)).await.unwrap(), ClaimResult::Done(run) if run.result.is_none());
 }

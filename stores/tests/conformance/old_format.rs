@@ -101,21 +101,21 @@ impl Worker {
 
     /// Asks for a claim that is granted, and returns its counter.
     pub async fn granted(&mut self, job: &Job) -> u64 {
-        let (word, counter, _) = self.claim(job).await;
+        let (word, fencing_token, _) = self.claim(job).await;
         assert_eq!(word, "granted");
-        counter
+        fencing_token
     }
 
-    pub async fn checkpoint(&mut self, job: &Job, counter: u64, value: &str) {
-        assert!(each!(self, worker => worker.checkpoint(job, counter, value).await));
+    pub async fn checkpoint(&mut self, job: &Job, fencing_token: u64, value: &str) {
+        assert!(each!(self, worker => worker.checkpoint(job, fencing_token, value).await));
     }
 
-    pub async fn finish(&mut self, job: &Job, counter: u64, result: &str) {
-        assert!(each!(self, worker => worker.finish(job, counter, result).await));
+    pub async fn finish(&mut self, job: &Job, fencing_token: u64, result: &str) {
+        assert!(each!(self, worker => worker.finish(job, fencing_token, result).await));
     }
 
-    pub async fn surrender(&mut self, job: &Job, counter: u64, verdict: Option<&str>) {
-        assert!(each!(self, worker => worker.surrender(job, counter, verdict).await));
+    pub async fn release_claim(&mut self, job: &Job, fencing_token: u64, failure_reason: Option<&str>) {
+        assert!(each!(self, worker => worker.release_claim(job, fencing_token, failure_reason).await));
     }
 
     pub async fn attempted(&mut self, job: &Job, attempt: &AttemptRecord) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::core::{Admission, ClaimRequest, Held};
+use drumline::core::{ClaimRequest, ClaimResult, Ownership};
 use drumline::message::Identity;
 use drumline_store::{AttemptRecord, JobState};
 
@@ -19,12 +19,12 @@ use crate::world::{
 const STATES: [&str; 4] = ["running", "waiting", "condemned", "done"];
 
 async fn leave(old: &mut Worker, job: &Job, state: &str) {
-    let counter = old.granted(job).await;
-    old.checkpoint(job, counter, "[1]").await;
+    let fencing_token = old.granted(job).await;
+    old.checkpoint(job, fencing_token, "[1]").await;
     match state {
-        "waiting" => old.surrender(job, counter, None).await,
-        "condemned" => old.surrender(job, counter, Some("no")).await,
-        "done" => old.finish(job, counter, "[7]").await,
+        "waiting" => old.release_claim(job, fencing_token, None).await,
+        "condemned" => old.release_claim(job, fencing_token, Some("no")).await,
+        "done" => old.finish(job, fencing_token, "[7]").await,
         _ => {}
     }
 }
@@ -33,7 +33,7 @@ async fn leave(old: &mut Worker, job: &Job, state: &str) {
 async fn is_granted_anew(world: &World, request: &ClaimRequest) {
     let store = world.worker("one").await;
     let grant = granted(&store, request).await;
-    assert_eq!((grant.claim.counter, grant.attempt.get()), (1, 1), "{request:?}");
+    assert_eq!((grant.claim.fencing_token, grant.attempt.get()), (1, 1), "{request:?}");
     assert!(grant.checkpoint.is_none());
     fail(&store, &grant.claim).await;
 }
@@ -46,7 +46,7 @@ pub async fn an_old_done_job_answers_with_its_run(world: World) {
     let duplicate = Identity::clone(&request.identity).with_job_id(world.name("duplicate"));
     let duplicate = ClaimRequest { message_id: "another".into(), ..request_of(duplicate) };
     for request in [&again(&request), &duplicate, &world.locking("job", "lock")] {
-        let Admission::Done(run) = store.claim(request).await.unwrap() else { panic!("is not done") };
+        let ClaimResult::Done(run) = store.claim(request).await.unwrap() else { panic!("is not done") };
         assert_eq!(text(run.result.as_deref()), Some("[7]"));
         assert_eq!((run.job_id, &*run.message_id), (world.name("job"), &*world.request("job").message_id));
         assert_eq!((&*run.queue, &*run.worker, run.finished_at_ms), (QUEUE, OWNER, None));
@@ -59,11 +59,11 @@ pub async fn an_old_running_job_is_held_until_it_expires(world: World) {
     let request = world.request("job");
     leave(&mut old, &Job::of(&request), "running").await;
     let admission = store.claim(&request).await.unwrap();
-    assert_admission!(admission, Admission::Held(left) if *left <= LONG && *left > MOST_OF_IT);
+    assert_admission!(admission, ClaimResult::Busy(left) if *left <= LONG && *left > MOST_OF_IT);
     let request = world.request("brief");
     leave(&mut old, &Job::of(&short(request.clone())), "running").await;
     let grant = granted_in_time(&store, &again(&request)).await;
-    assert_eq!((grant.claim.counter, grant.attempt.get()), (2, 2));
+    assert_eq!((grant.claim.fencing_token, grant.attempt.get()), (2, 2));
     assert_eq!(text(grant.checkpoint.as_deref()), Some("[1]"));
 }
 
@@ -71,10 +71,10 @@ pub async fn an_old_verdict_is_about_its_message(world: World) {
     let (store, mut old) = (world.worker("one").await, Worker::start(&world).await);
     let request = world.request("job");
     leave(&mut old, &Job::of(&request), "condemned").await;
-    assert_admission!(store.claim(&again(&request)).await.unwrap(), Admission::Condemned(why) if why == "no");
+    assert_admission!(store.claim(&again(&request)).await.unwrap(), ClaimResult::FailedPermanently(why) if why == "no");
     let redriven = ClaimRequest { message_id: "another".into(), ..request };
     let grant = granted(&store, &redriven).await;
-    assert_eq!((grant.claim.counter, grant.attempt.get()), (2, 1));
+    assert_eq!((grant.claim.fencing_token, grant.attempt.get()), (2, 1));
 }
 
 pub async fn an_old_waiting_job_goes_on_where_it_was(world: World) {
@@ -85,15 +85,15 @@ pub async fn an_old_waiting_job_goes_on_where_it_was(world: World) {
         leave(&mut old, &job, "waiting").await;
         leave(&mut old, &job, "waiting").await;
         let grant = granted(&store, &again(&again(&request))).await;
-        assert_eq!((grant.claim.counter, grant.attempt.get()), (3, 3));
+        assert_eq!((grant.claim.fencing_token, grant.attempt.get()), (3, 3));
         assert_eq!(text(grant.checkpoint.as_deref()), Some("[1]"));
         fail(&store, &grant.claim).await;
         // From here on, the new record counts.
         let grant = granted(&store, &again(&again(&again(&request)))).await;
-        assert_eq!((grant.claim.counter, grant.attempt.get()), (4, 4));
+        assert_eq!((grant.claim.fencing_token, grant.attempt.get()), (4, 4));
         assert_eq!(text(grant.checkpoint.as_deref()), Some("[1]"));
-        assert_eq!(store.finish(&grant.claim, None).await, Ok(Held::Ours));
-        assert_admission!(store.claim(&request).await.unwrap(), Admission::Done(run) if run.result.is_none());
+        assert_eq!(store.finish(&grant.claim, None).await, Ok(Ownership::Kept));
+        assert_admission!(store.claim(&request).await.unwrap(), ClaimResult::Done(run) if run.result.is_none());
         // And the old one is as it was.
         assert_eq!(old.granted(&job).await, 3);
     }
@@ -125,23 +125,23 @@ pub async fn what_an_old_worker_does_beside_a_new_one_counts(world: World) {
         let first = granted(&store, &request).await;
         fail(&store, &first.claim).await;
         for _ in 0..3 {
-            let counter = old.granted(&Job::of(&request)).await;
-            old.surrender(&Job::of(&request), counter, None).await;
+            let fencing_token = old.granted(&Job::of(&request)).await;
+            old.release_claim(&Job::of(&request), fencing_token, None).await;
         }
         leave(&mut old, &Job::of(&request), state).await;
         let answer = store.claim(&again(&request)).await.unwrap();
         match state {
-            "done" => assert!(matches!(answer, Admission::Done(_)), "{answer:?}"),
-            "running" => assert!(matches!(answer, Admission::Held(_)), "{answer:?}"),
-            "condemned" => assert!(matches!(answer, Admission::Condemned(_)), "{answer:?}"),
+            "done" => assert!(matches!(answer, ClaimResult::Done(_)), "{answer:?}"),
+            "running" => assert!(matches!(answer, ClaimResult::Busy(_)), "{answer:?}"),
+            "condemned" => assert!(matches!(answer, ClaimResult::FailedPermanently(_)), "{answer:?}"),
             _ => {
-                let Admission::Granted(grant) = answer else { panic!("{answer:?}") };
-                assert_eq!(grant.claim.counter, 5, "larger than those of both");
+                let ClaimResult::Granted(grant) = answer else { panic!("{answer:?}") };
+                assert_eq!(grant.claim.fencing_token, 5, "larger than those of both");
                 assert_eq!(grant.attempt.get(), 2, "those of the newer record go on");
             }
         }
         let done = store.claim(&request).await.unwrap();
-        assert!(!matches!(done, Admission::Mismatch), "{done:?}");
+        assert!(!matches!(done, ClaimResult::Mismatch), "{done:?}");
     }
 }
 
@@ -156,7 +156,7 @@ pub async fn an_old_record_may_be_of_another_source(world: World) {
         leave(&mut old, &Job::of(&from("same message")), state).await;
         let store = world.worker("one").await;
         let answer = store.claim(&from("same message")).await.unwrap();
-        let is_new = matches!(&answer, Admission::Granted(grant) if grant.claim.counter == 1);
+        let is_new = matches!(&answer, ClaimResult::Granted(grant) if grant.claim.fencing_token == 1);
         assert!(!is_new, "{state}: {answer:?}");
     }
 }
@@ -228,7 +228,7 @@ pub async fn old_workers_go_on_after_new_ones(world: World) {
         assert_eq!(store.attempted(&request.identity, &attempt(1)).await, Ok(()));
         assert_eq!(store.progress(&request.identity, &progress(1)).await, Ok(()));
         if state == "done" {
-            assert_eq!(store.finish(&claim, Some(&json("1"))).await, Ok(Held::Ours));
+            assert_eq!(store.finish(&claim, Some(&json("1"))).await, Ok(Ownership::Kept));
         }
         // By the same id, and by others that a producer may choose.
         let job = Job::of(&request);
@@ -243,9 +243,9 @@ pub async fn old_workers_go_on_after_new_ones(world: World) {
         match state {
             "done" => {
                 let admission = store.claim(&again(&request)).await.unwrap();
-                assert_admission!(admission, Admission::Done(run) if text(run.result.as_deref()) == Some("1"));
+                assert_admission!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some("1"));
             }
-            _ => assert_eq!(store.renew(&claim, LONG).await, Ok(Held::Ours)),
+            _ => assert_eq!(store.renew(&claim, LONG).await, Ok(Ownership::Kept)),
         }
     }
 }
@@ -254,7 +254,7 @@ pub async fn locks_are_held_against_workers_of_both_versions(world: World) {
     let (store, mut old) = (world.worker("one").await, Worker::start(&world).await);
     let claim = granted(&store, &world.locking("new", "lock")).await.claim;
     assert_eq!(old.claim(&Job::of(&world.locking("old", "lock"))).await.0, "locked");
-    assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
+    assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
     old.granted(&Job::of(&world.locking("old", "lock"))).await;
-    assert_admission!(store.claim(&world.locking("other", "lock")).await.unwrap(), Admission::Locked(_));
+    assert_admission!(store.claim(&world.locking("other", "lock")).await.unwrap(), ClaimResult::Locked(_));
 }

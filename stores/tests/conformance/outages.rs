@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use drumline::core::{Admission, Held, Surrender};
-use drumline_store::{Keep, OpenError, Store};
+use drumline::core::{ClaimResult, Ownership, ReleaseClaim};
+use drumline_store::{OpenError, Retention, Store};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
@@ -31,7 +31,7 @@ fn at_port(kind: Kind, port: u16) -> String {
 async fn fails_to_open(world: &World, port: u16) {
     let world = world.moved_to(at_port(world.kind, port));
     let begun = Instant::now();
-    let error = world.open("one".into(), Keep::default()).await.err().unwrap();
+    let error = world.open("one".into(), Retention::default()).await.err().unwrap();
     assert!(matches!(error, OpenError::Unavailable(_)), "{error}");
     assert!(begun.elapsed() < SOON, "after {:?}", begun.elapsed());
 }
@@ -56,7 +56,7 @@ async fn fails_soon<T>(what: &str, call: impl Future<Output = Result<T, drumline
 async fn opened(world: &World, owner: &str) -> Arc<dyn Store> {
     let mut store = None;
     eventually("the server has started", async || {
-        store = world.open(world.name(owner).into(), Keep::default()).await.ok();
+        store = world.open(world.name(owner).into(), Retention::default()).await.ok();
         store.is_some()
     })
     .await;
@@ -69,13 +69,13 @@ pub async fn calls_fail_while_the_server_is_away_and_work_again_afterwards(world
     let store = opened(&world, "one").await;
     let claim = granted(&store, &world.request("job")).await.claim;
     server.kill();
-    let how = Surrender { spared: false, verdict: None, dead: false };
+    let how = ReleaseClaim { count_attempt: true, failure_reason: None, dead: false };
     // Twice, since the first call may be the one to find out.
     for _ in 0..2 {
         fails_soon("claim", store.claim(&world.request("other"))).await;
         fails_soon("renew", store.renew(&claim, LONG)).await;
         fails_soon("finish", store.finish(&claim, None)).await;
-        fails_soon("surrender", store.surrender(&claim, &how)).await;
+        fails_soon("surrender", store.release_claim(&claim, &how)).await;
         fails_soon("ping", store.ping()).await;
         fails_soon("jobs", store.jobs(claim.identity.job_id())).await;
     }
@@ -118,19 +118,19 @@ pub async fn a_claim_survives_a_restart(world: World) {
     let request = world.locking("job", "lock");
     let claim = granted(&one, &request).await.claim;
     let old = granted(&one, &short(world.request("brief"))).await.claim;
-    assert_eq!(one.checkpoint(&claim, &json("1")).await, Ok(Held::Ours));
+    assert_eq!(one.checkpoint(&claim, &json("1")).await, Ok(Ownership::Kept));
     server.kill();
     server.start_again();
     eventually("the store answers again", async || other.ping().await.is_ok()).await;
 
-    assert_admission!(other.claim(&again(&request)).await.unwrap(), Admission::Held(_));
-    assert_admission!(other.claim(&world.locking("other", "lock")).await.unwrap(), Admission::Locked(_));
+    assert_admission!(other.claim(&again(&request)).await.unwrap(), ClaimResult::Busy(_));
+    assert_admission!(other.claim(&world.locking("other", "lock")).await.unwrap(), ClaimResult::Locked(_));
     // The first call of its own that finds the connection closed.
-    assert_eq!(one.renew(&claim, LONG).await, Ok(Held::Ours));
-    assert_eq!(one.finish(&claim, Some(&json("7"))).await, Ok(Held::Ours));
+    assert_eq!(one.renew(&claim, LONG).await, Ok(Ownership::Kept));
+    assert_eq!(one.finish(&claim, Some(&json("7"))).await, Ok(Ownership::Kept));
     let admission = other.claim(&again(&request)).await.unwrap();
-    assert_admission!(admission, Admission::Done(run) if text(run.result.as_deref()) == Some("7"));
+    assert_admission!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some("7"));
     let new = crate::world::granted_in_time(&other, &world.request("brief")).await.claim;
-    assert!(new.counter > old.counter);
+    assert!(new.fencing_token > old.fencing_token);
     crate::world::assert_lost(&one, &old).await;
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::core::{Admission, Held};
+use drumline::core::{ClaimResult, Ownership};
 use drumline::message::Identity;
 use drumline_store::postgres::sqlx::postgres::PgConnection;
 use drumline_store::postgres::sqlx::{self, AssertSqlSafe, Connection, Row};
 use drumline_store::postgres::{PostgresStore, SCHEMA, finish_in};
-use drumline_store::{Keep, Location, OpenError, Store};
+use drumline_store::{Location, OpenError, Retention, Store};
 use url::Url;
 
 use crate::assert_admission;
@@ -45,7 +45,7 @@ async fn count(connection: &mut PgConnection, table: &str) -> i64 {
 async fn store_with_effects(world: &World) -> (Arc<dyn Store>, PgConnection, Url) {
     let url = own_database(world).await;
     let location: Location = url.as_str().parse().unwrap();
-    let store = drumline_store::open(&location, "one".into(), Keep::default()).await.unwrap();
+    let store = drumline_store::open(&location, "one".into(), Retention::default()).await.unwrap();
     let mut connection = connect(&url).await;
     execute(&mut connection, "CREATE TABLE effects (id integer)").await;
     (store, connection, url)
@@ -64,12 +64,12 @@ pub async fn a_transaction_has_the_effect_and_the_mark(world: World) {
     let mut transaction = postgres(&store).begin(&claim).await.unwrap();
     sqlx::query(EFFECT).execute(&mut *transaction).await.unwrap();
     assert_eq!(count(&mut connection, "effects").await, 0);
-    assert_eq!(transaction.commit(Some(&json("7"))).await, Ok(Held::Ours));
+    assert_eq!(transaction.commit(Some(&json("7"))).await, Ok(Ownership::Kept));
     assert_eq!(count(&mut connection, "effects").await, 1);
     // As the runtime does it at the end of the run.
-    assert_eq!(store.finish(&claim, Some(&json("7"))).await, Ok(Held::Ours));
+    assert_eq!(store.finish(&claim, Some(&json("7"))).await, Ok(Ownership::Kept));
     let admission = store.claim(&again(&request)).await.unwrap();
-    assert_admission!(admission, Admission::Done(run) if text(run.result.as_deref()) == Some("7"));
+    assert_admission!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some("7"));
     granted(&store, &world.locking("other", "lock")).await;
 }
 
@@ -79,16 +79,16 @@ pub async fn a_transaction_of_a_lost_claim_leaves_nothing(world: World) {
     let mut transaction = postgres(&store).begin(&old).await.unwrap();
     sqlx::query(EFFECT).execute(&mut *transaction).await.unwrap();
     let new = granted_in_time(&store, &world.request("job")).await.claim;
-    assert_eq!(transaction.commit(None).await, Ok(Held::Lost));
+    assert_eq!(transaction.commit(None).await, Ok(Ownership::Lost));
     assert_eq!(count(&mut connection, "effects").await, 0);
-    assert_eq!(store.renew(&new, LONG).await, Ok(Held::Ours));
+    assert_eq!(store.renew(&new, LONG).await, Ok(Ownership::Kept));
 
     // The same where its lock was lost and the key was not.
     let old = granted(&store, &short(world.locking("locking", "lock"))).await.claim;
     let mut transaction = postgres(&store).begin(&old).await.unwrap();
     sqlx::query(EFFECT).execute(&mut *transaction).await.unwrap();
     granted_in_time(&store, &world.locking("other", "lock")).await;
-    assert_eq!(transaction.commit(None).await, Ok(Held::Lost));
+    assert_eq!(transaction.commit(None).await, Ok(Ownership::Lost));
     assert_eq!(count(&mut connection, "effects").await, 0);
 }
 
@@ -112,7 +112,7 @@ pub async fn a_transaction_that_is_dropped_leaves_nothing(world: World) {
     })
     .await;
     assert_eq!(count(&mut connection, "effects").await, 0);
-    assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
+    assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
 }
 
 pub async fn a_claim_is_renewed_while_its_transaction_is_open(world: World) {
@@ -120,11 +120,11 @@ pub async fn a_claim_is_renewed_while_its_transaction_is_open(world: World) {
     let claim = granted(&store, &short(world.request("job"))).await.claim;
     let mut transaction = postgres(&store).begin(&claim).await.unwrap();
     sqlx::query(EFFECT).execute(&mut *transaction).await.unwrap();
-    assert_eq!(store.renew(&claim, LONG).await, Ok(Held::Ours));
-    assert_eq!(store.checkpoint(&claim, &json("1")).await, Ok(Held::Ours));
+    assert_eq!(store.renew(&claim, LONG).await, Ok(Ownership::Kept));
+    assert_eq!(store.checkpoint(&claim, &json("1")).await, Ok(Ownership::Kept));
     let admission = store.claim(&world.request("job")).await.unwrap();
-    assert_admission!(admission, Admission::Held(left) if *left > MOST_OF_IT);
-    assert_eq!(transaction.commit(None).await, Ok(Held::Ours));
+    assert_admission!(admission, ClaimResult::Busy(left) if *left > MOST_OF_IT);
+    assert_eq!(transaction.commit(None).await, Ok(Ownership::Kept));
     assert_eq!(count(&mut connection, "effects").await, 1);
 }
 
@@ -134,11 +134,11 @@ pub async fn transactions_do_not_use_up_the_connections(world: World) {
     let first = postgres(&store).begin(&claim).await.unwrap();
     let second = postgres(&store).begin(&claim).await.unwrap();
     assert!(postgres(&store).begin(&claim).await.is_err(), "its pool is of two connections");
-    assert_eq!(store.renew(&claim, LONG).await, Ok(Held::Ours));
+    assert_eq!(store.renew(&claim, LONG).await, Ok(Ownership::Kept));
     first.rollback().await.unwrap();
     let third = postgres(&store).begin(&claim).await.unwrap();
     drop((second, third));
-    assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
+    assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
 }
 
 pub async fn a_transaction_of_ones_own_has_the_mark_too(world: World) {
@@ -148,16 +148,16 @@ pub async fn a_transaction_of_ones_own_has_the_mark_too(world: World) {
     let mut own = connect(&url).await;
     let mut transaction = own.begin().await.unwrap();
     sqlx::query(EFFECT).execute(&mut *transaction).await.unwrap();
-    let held = finish_in(&mut transaction, &claim, Some(&json("7")), Keep::default()).await;
-    assert_eq!(held, Ok(Held::Ours));
+    let held = finish_in(&mut transaction, &claim, Some(&json("7")), Retention::default()).await;
+    assert_eq!(held, Ok(Ownership::Kept));
     assert_eq!(count(&mut connection, "effects").await, 0);
     transaction.commit().await.unwrap();
     assert_eq!(count(&mut connection, "effects").await, 1);
-    assert_admission!(store.claim(&again(&request)).await.unwrap(), Admission::Done(run) if run.result.is_some());
+    assert_admission!(store.claim(&again(&request)).await.unwrap(), ClaimResult::Done(run) if run.result.is_some());
 
     let claim = granted(&store, &world.request("other")).await.claim;
     fail(&store, &claim).await;
-    assert_eq!(finish_in(&mut own, &claim, None, Keep::default()).await, Ok(Held::Lost));
+    assert_eq!(finish_in(&mut own, &claim, None, Retention::default()).await, Ok(Ownership::Lost));
 }
 
 pub async fn tables_are_made_once_by_all_who_start_at_once(world: World) {
@@ -167,7 +167,7 @@ pub async fn tables_are_made_once_by_all_who_start_at_once(world: World) {
         .map(|index| {
             let location = location.clone();
             tokio::spawn(async move {
-                drumline_store::open(&location, format!("worker {index}").into(), Keep::default()).await
+                drumline_store::open(&location, format!("worker {index}").into(), Retention::default()).await
             })
         })
         .collect();
@@ -188,7 +188,7 @@ pub async fn a_role_without_rights_gets_along_with_tables_that_are_there(world: 
     .await;
     url.set_username(&role).unwrap();
     let location: Location = url.as_str().parse().unwrap();
-    let error = drumline_store::open(&location, "one".into(), Keep::default()).await.err().unwrap();
+    let error = drumline_store::open(&location, "one".into(), Retention::default()).await.err().unwrap();
     assert!(
         matches!(&error, OpenError::Unavailable(why) if why.to_string().contains("permission denied")),
         "{error}"
@@ -202,11 +202,11 @@ pub async fn a_role_without_rights_gets_along_with_tables_that_are_there(world: 
             drumline_claims_v2, drumline_progress_v2, drumline_attempts_v2, drumline_duplicates_v2 TO {role}"
     );
     execute(&mut connection, &grants).await;
-    let store = drumline_store::open(&location, "one".into(), Keep::default()).await.unwrap();
+    let store = drumline_store::open(&location, "one".into(), Retention::default()).await.unwrap();
     let claim = granted(&store, &world.locking("job", "lock")).await.claim;
     assert_eq!(store.attempted(&claim.identity, &attempt(1)).await, Ok(()));
     assert_eq!(store.progress(&claim.identity, &progress(1)).await, Ok(()));
-    assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
+    assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
     duplicate(&world, &store, &claim.identity).await;
     assert_eq!(store.jobs(claim.identity.job_id()).await.map(|jobs| jobs.len()), Ok(1));
 }
@@ -215,7 +215,7 @@ pub async fn a_role_without_rights_gets_along_with_tables_that_are_there(world: 
 async fn duplicate(world: &World, store: &Arc<dyn Store>, identity: &Identity) {
     let duplicate = identity.clone().with_job_id(world.name("duplicate"));
     let admission = store.claim(&request_of(duplicate)).await.unwrap();
-    assert_admission!(admission, Admission::Done(_));
+    assert_admission!(admission, ClaimResult::Done(_));
 }
 
 pub async fn a_database_of_version_0_1_gets_the_new_tables(world: World) {
@@ -225,8 +225,8 @@ pub async fn a_database_of_version_0_1_gets_the_new_tables(world: World) {
     let mut old = old_format::Worker::Postgres(old_format::postgres::Worker::start(url.as_str()).await);
     let (done, new) = (world.request("done"), world.request("new"));
     let job = old_format::Job::of(&done);
-    let counter = old.granted(&job).await;
-    old.finish(&job, counter, "7").await;
+    let fencing_token = old.granted(&job).await;
+    old.finish(&job, fencing_token, "7").await;
 
     // By a role that did not make what is there, and may make more.
     let role = world.name("role").replace('-', "_");
@@ -240,9 +240,9 @@ pub async fn a_database_of_version_0_1_gets_the_new_tables(world: World) {
     url.set_username(&role).unwrap();
     let location: Location = url.as_str().parse().unwrap();
     for _ in 0..2 {
-        let store = drumline_store::open(&location, "one".into(), Keep::default()).await.unwrap();
+        let store = drumline_store::open(&location, "one".into(), Retention::default()).await.unwrap();
         let admission = store.claim(&done).await.unwrap();
-        assert_admission!(admission, Admission::Done(run) if text(run.result.as_deref()) == Some("7"));
+        assert_admission!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some("7"));
         fail(&store, &granted(&store, &new).await.claim).await;
     }
     // Those of version 0.1 are there still.
@@ -265,18 +265,18 @@ pub async fn a_database_of_version_2_gets_the_new_functions(world: World) {
     url.set_username(&role).unwrap();
     let location: Location = url.as_str().parse().unwrap();
     for job in ["first", "second"] {
-        let store = drumline_store::open(&location, "one".into(), Keep::default()).await.unwrap();
+        let store = drumline_store::open(&location, "one".into(), Retention::default()).await.unwrap();
         let request = world.request(job);
         fail(&store, &granted(&store, &request).await.claim).await;
         let claim = granted(&store, &again(&request)).await.claim;
-        assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
+        assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
     }
 }
 
 pub async fn expired_rows_are_removed(world: World) {
     let url = own_database(&world).await;
     let location: Location = url.as_str().parse().unwrap();
-    let keep = Keep { done: Duration::from_millis(50), history: Duration::from_millis(50) };
+    let keep = Retention { done: Duration::from_millis(50), history: Duration::from_millis(50) };
     let store = drumline_store::open(&location, "one".into(), keep).await.unwrap();
     let kept = granted(&store, &world.locking("kept", "kept")).await.claim;
     let claim = granted(&store, &world.locking("done", "lock")).await.claim;
@@ -293,7 +293,7 @@ pub async fn expired_rows_are_removed(world: World) {
         INSERT INTO drumline_jobs (job_id, progress, expires) VALUES ('a', '', now())",
     )
     .await;
-    assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
+    assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
     let tables = [
         ("drumline_claims_v2", 1),
         ("drumline_progress_v2", 0),
@@ -310,7 +310,7 @@ pub async fn expired_rows_are_removed(world: World) {
         })
         .await;
     }
-    assert_eq!(store.renew(&kept, LONG).await, Ok(Held::Ours));
+    assert_eq!(store.renew(&kept, LONG).await, Ok(Ownership::Kept));
 }
 
 pub async fn urls_are_checked(_: World) {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use drumline::core::{Admission, ClaimRequest, Held, Surrender};
+use drumline::core::{ClaimRequest, ClaimResult, Ownership, ReleaseClaim};
 use drumline::message::Identity;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -72,7 +72,7 @@ pub async fn every_call_is_one_round_trip(world: World) {
     let world = world.moved_to(through.to_string());
     let store = world.worker("one").await;
 
-    let how = Surrender { spared: false, verdict: None, dead: false };
+    let how = ReleaseClaim { count_attempt: true, failure_reason: None, dead: false };
     for round in ["first", "second"] {
         let mut counted = Vec::new();
         proxy.turns();
@@ -80,11 +80,11 @@ pub async fn every_call_is_one_round_trip(world: World) {
         let request = world.locking(round, "lock");
         let claim = granted(&store, &request).await.claim;
         count("claim");
-        assert_eq!(store.renew(&claim, LONG).await, Ok(Held::Ours));
+        assert_eq!(store.renew(&claim, LONG).await, Ok(Ownership::Kept));
         count("renew");
-        assert_eq!(store.checkpoint(&claim, &json("1")).await, Ok(Held::Ours));
+        assert_eq!(store.checkpoint(&claim, &json("1")).await, Ok(Ownership::Kept));
         count("checkpoint");
-        assert_eq!(store.surrender(&claim, &how).await, Ok(Held::Ours));
+        assert_eq!(store.release_claim(&claim, &how).await, Ok(Ownership::Kept));
         count("surrender");
         let claim = granted(&store, &again(&request)).await.claim;
         count("claim again");
@@ -92,10 +92,10 @@ pub async fn every_call_is_one_round_trip(world: World) {
         count("attempted");
         assert_eq!(store.progress(&claim.identity, &progress(1)).await, Ok(()));
         count("progress");
-        assert_eq!(store.finish(&claim, None).await, Ok(Held::Ours));
+        assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
         count("finish");
         let duplicate = Identity::clone(&claim.identity).with_job_id(world.name("duplicate"));
-        assert_admission!(store.claim(&request_of(duplicate)).await.unwrap(), Admission::Done(_));
+        assert_admission!(store.claim(&request_of(duplicate)).await.unwrap(), ClaimResult::Done(_));
         count("claim of a duplicate");
         // Records of version 0.1 are looked for by all of these, and not by this one.
         let request = ClaimRequest { legacy_key: None, ..world.request(&format!("new {round}")) };

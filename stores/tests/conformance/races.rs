@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use drumline::core::{Admission, ClaimRequest, Grant, Held};
+use drumline::core::{ClaimRequest, ClaimResult, Grant, Ownership};
 use drumline_store::Store;
 use tokio::sync::Barrier;
 
@@ -26,7 +26,7 @@ async fn workers(world: &World) -> Vec<Arc<dyn Store>> {
 async fn race(
     workers: &[Arc<dyn Store>],
     request: impl Fn(usize) -> ClaimRequest,
-) -> (Vec<(Grant, Arc<dyn Store>)>, Vec<Admission>) {
+) -> (Vec<(Grant, Arc<dyn Store>)>, Vec<ClaimResult>) {
     let start = Arc::new(Barrier::new(CLAIMERS));
     let tasks: Vec<_> = (0..CLAIMERS)
         .map(|index| {
@@ -41,7 +41,7 @@ async fn race(
     let (mut granted, mut others) = (Vec::new(), Vec::new());
     for task in tasks {
         match task.await.unwrap() {
-            (Admission::Granted(grant), store) => granted.push((grant, store)),
+            (ClaimResult::Granted(grant), store) => granted.push((grant, store)),
             (other, _) => others.push(other),
         }
     }
@@ -55,30 +55,34 @@ pub async fn one_of_fifty_claimers_is_granted(world: World) {
         let (granted, others) = race(&workers, |_| request.clone()).await;
         let [(grant, store)] = &granted[..] else { panic!("granted {}", granted.len()) };
         for other in others {
-            assert_admission!(other, Admission::Held(_));
+            assert_admission!(other, ClaimResult::Busy(_));
         }
-        assert_eq!(store.finish(&grant.claim, None).await, Ok(Held::Ours));
+        assert_eq!(store.finish(&grant.claim, None).await, Ok(Ownership::Kept));
     }
 }
 
 pub async fn one_of_fifty_heirs_is_granted(world: World) {
     let workers = workers(&world).await;
     let mut request = world.request("job");
-    let mut counter = 0;
+    let mut fencing_token = 0;
     for round in 0..ROUNDS {
         let (granted, others) = race(&workers, |_| request.clone()).await;
         let [(grant, store)] = &granted[..] else { panic!("granted {}", granted.len()) };
         for other in others {
-            assert_admission!(other, Admission::Held(_));
+            assert_admission!(other, ClaimResult::Busy(_));
         }
-        assert!(grant.claim.counter > counter, "{} after {counter}", grant.claim.counter);
+        assert!(
+            grant.claim.fencing_token > fencing_token,
+            "{} after {fencing_token}",
+            grant.claim.fencing_token
+        );
         assert_eq!(grant.attempt.get(), request.receive_count);
-        counter = grant.claim.counter;
+        fencing_token = grant.claim.fencing_token;
         if round % 2 == 0 {
             fail(store, &grant.claim).await;
         } else {
             // As if it had been asked for so long only; the race itself may take longer than that.
-            assert_eq!(store.renew(&grant.claim, SHORT).await, Ok(Held::Ours));
+            assert_eq!(store.renew(&grant.claim, SHORT).await, Ok(Ownership::Kept));
             expired(store, &grant.claim).await;
         }
         request = again(&request);
@@ -87,18 +91,18 @@ pub async fn one_of_fifty_heirs_is_granted(world: World) {
 
 pub async fn one_of_fifty_keys_gets_the_lock(world: World) {
     let workers = workers(&world).await;
-    let mut counter = 0;
+    let mut fencing_token = 0;
     for round in 0..ROUNDS {
         let (granted, others) =
             race(&workers, |index| world.locking(&format!("job {round} {index}"), "lock")).await;
         let [(grant, store)] = &granted[..] else { panic!("granted {}", granted.len()) };
         for other in others {
-            assert_admission!(other, Admission::Locked(_));
+            assert_admission!(other, ClaimResult::Locked(_));
         }
-        let lock_counter = grant.claim.lock.as_ref().unwrap().1;
-        assert!(lock_counter > counter, "{lock_counter} after {counter}");
-        counter = lock_counter;
-        assert_eq!(store.finish(&grant.claim, None).await, Ok(Held::Ours));
+        let lock_token = grant.claim.lock.as_ref().unwrap().1;
+        assert!(lock_token > fencing_token, "{lock_token} after {fencing_token}");
+        fencing_token = lock_token;
+        assert_eq!(store.finish(&grant.claim, None).await, Ok(Ownership::Kept));
     }
 }
 
@@ -116,9 +120,9 @@ pub async fn keys_do_not_hinder_each_other(world: World) {
                     let request = if with_lock { world.locking(&name, &lock) } else { world.request(&name) };
                     let claim = granted(&store, &request).await.claim;
                     let result = index.to_string();
-                    assert_eq!(store.finish(&claim, Some(&json(&result))).await, Ok(Held::Ours));
+                    assert_eq!(store.finish(&claim, Some(&json(&result))).await, Ok(Ownership::Kept));
                     let admission = store.claim(&again(&request)).await.unwrap();
-                    assert_admission!(admission, Admission::Done(run) if text(run.result.as_deref()) == Some(&*result));
+                    assert_admission!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some(&*result));
                 }
             })
         })

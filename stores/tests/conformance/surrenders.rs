@@ -1,6 +1,6 @@
 //! What is left for the next attempt.
 
-use drumline::core::{Admission, ClaimRequest, Held, Surrender};
+use drumline::core::{ClaimRequest, ClaimResult, Ownership, ReleaseClaim};
 use drumline_store::JobState;
 
 use crate::assert_admission;
@@ -14,8 +14,8 @@ pub async fn attempts_are_counted_unless_spared(world: World) {
     {
         let grant = granted(&store, &request).await;
         assert_eq!(grant.attempt.get(), attempt, "at receive {}", request.receive_count);
-        let how = Surrender { spared, verdict: None, dead: false };
-        assert_eq!(store.surrender(&grant.claim, &how).await, Ok(Held::Ours));
+        let how = ReleaseClaim { count_attempt: !spared, failure_reason: None, dead: false };
+        assert_eq!(store.release_claim(&grant.claim, &how).await, Ok(Ownership::Kept));
         request = again(&request);
     }
 }
@@ -43,32 +43,40 @@ pub async fn a_verdict_is_about_one_message(world: World) {
     let (one, other) = (world.worker("one").await, world.worker("other").await);
     let request = world.request("job");
     let claim = granted(&one, &request).await.claim;
-    let how = Surrender { spared: false, verdict: Some("no such image: \"ö\"".to_owned()), dead: false };
-    assert_eq!(one.surrender(&claim, &how).await, Ok(Held::Ours));
+    let how = ReleaseClaim {
+        count_attempt: true,
+        failure_reason: Some("no such image: \"ö\"".to_owned()),
+        dead: false,
+    };
+    assert_eq!(one.release_claim(&claim, &how).await, Ok(Ownership::Kept));
     let record = only(&one, request.identity.job_id()).await.claim.unwrap();
-    assert_eq!((record.state, record.verdict.clone()), (JobState::Failed, how.verdict.clone()));
+    assert_eq!((record.state, record.failure_reason.clone()), (JobState::Failed, how.failure_reason.clone()));
     for store in [&one, &other] {
         let admission = store.claim(&again(&request)).await.unwrap();
-        assert_admission!(admission, Admission::Condemned(why) if Some(why) == how.verdict.as_ref());
+        assert_admission!(admission, ClaimResult::FailedPermanently(why) if Some(why) == how.failure_reason.as_ref());
     }
     let redriven = ClaimRequest { message_id: "another".into(), ..request.clone() };
     fail(&other, &granted(&other, &redriven).await.claim).await;
     let record = only(&one, request.identity.job_id()).await.claim.unwrap();
-    assert_eq!((record.state, record.verdict), (JobState::Waiting, None));
+    assert_eq!((record.state, record.failure_reason), (JobState::Waiting, None));
     granted(&one, &again(&redriven)).await;
 }
 
 pub async fn a_job_is_dead_after_its_last_attempt_until_it_runs_again(world: World) {
     let (one, other) = (world.worker("one").await, world.worker("other").await);
     let request = world.request("job");
-    let how = Surrender { spared: false, verdict: None, dead: true };
+    let how = ReleaseClaim { count_attempt: true, failure_reason: None, dead: true };
     let claim = granted(&one, &request).await.claim;
     for _ in 0..2 {
-        assert_eq!(one.surrender(&claim, &how).await, Ok(Held::Ours), "saying it twice changes nothing");
+        assert_eq!(
+            one.release_claim(&claim, &how).await,
+            Ok(Ownership::Kept),
+            "saying it twice changes nothing"
+        );
     }
     let state = async || only(&other, request.identity.job_id()).await.claim.unwrap().state;
     assert_eq!(state().await, JobState::Dead);
-    assert_eq!(one.finish(&claim, None).await, Ok(Held::Lost));
+    assert_eq!(one.finish(&claim, None).await, Ok(Ownership::Lost));
     // After a redrive it has a new message, or the old one if maxReceiveCount was raised.
     let redriven = ClaimRequest { message_id: "another".into(), ..request.clone() };
     let claim = granted(&other, &redriven).await.claim;
@@ -76,9 +84,9 @@ pub async fn a_job_is_dead_after_its_last_attempt_until_it_runs_again(world: Wor
     fail(&other, &claim).await;
     assert_eq!(state().await, JobState::Waiting);
     let claim = granted(&one, &again(&redriven)).await.claim;
-    assert_eq!(one.surrender(&claim, &how).await, Ok(Held::Ours));
+    assert_eq!(one.release_claim(&claim, &how).await, Ok(Ownership::Kept));
     let claim = granted(&one, &again(&redriven)).await.claim;
-    assert_eq!(one.finish(&claim, None).await, Ok(Held::Ours));
+    assert_eq!(one.finish(&claim, None).await, Ok(Ownership::Kept));
     assert_eq!(state().await, JobState::Done);
 }
 
@@ -87,7 +95,7 @@ pub async fn a_checkpoint_is_there_for_the_next_attempt(world: World) {
     let request = world.request("job");
     let grant = granted(&one, &request).await;
     for value in ["1", r#"{"row":  2, "sum": 1.50}"#] {
-        assert_eq!(one.checkpoint(&grant.claim, &json(value)).await, Ok(Held::Ours));
+        assert_eq!(one.checkpoint(&grant.claim, &json(value)).await, Ok(Ownership::Kept));
     }
     fail(&one, &grant.claim).await;
     let grant = granted(&other, &again(&request)).await;
@@ -102,7 +110,7 @@ pub async fn a_checkpoint_is_there_for_the_next_attempt(world: World) {
 pub async fn a_checkpoint_outlives_its_owner(world: World) {
     let (one, other) = (world.worker("one").await, world.worker("other").await);
     let claim = granted(&one, &short(world.request("job"))).await.claim;
-    assert_eq!(one.checkpoint(&claim, &json("[1]")).await, Ok(Held::Ours));
+    assert_eq!(one.checkpoint(&claim, &json("[1]")).await, Ok(Ownership::Kept));
     let grant = granted_in_time(&other, &again(&world.request("job"))).await;
     assert_eq!(text(grant.checkpoint.as_deref()), Some("[1]"));
 }
@@ -111,7 +119,7 @@ pub async fn a_checkpoint_is_not_for_another_payload(world: World) {
     let store = world.worker("one").await;
     let request = world.request("job");
     let claim = granted(&store, &request).await.claim;
-    assert_eq!(store.checkpoint(&claim, &json("1")).await, Ok(Held::Ours));
+    assert_eq!(store.checkpoint(&claim, &json("1")).await, Ok(Ownership::Kept));
     fail(&store, &claim).await;
     let other = ClaimRequest { payload_hash: 1, ..again(&request) };
     let grant = granted(&store, &other).await;
@@ -124,8 +132,8 @@ pub async fn a_checkpoint_is_not_for_another_payload(world: World) {
 pub async fn a_checkpoint_ends_with_its_job(world: World) {
     let store = world.worker("one").await;
     let claim = granted(&store, &world.request("job")).await.claim;
-    assert_eq!(store.checkpoint(&claim, &json("1")).await, Ok(Held::Ours));
-    assert_eq!(store.finish(&claim, Some(&json("2"))).await, Ok(Held::Ours));
+    assert_eq!(store.checkpoint(&claim, &json("1")).await, Ok(Ownership::Kept));
+    assert_eq!(store.finish(&claim, Some(&json("2"))).await, Ok(Ownership::Kept));
     let admission = store.claim(&again(&world.request("job"))).await.unwrap();
-    assert_admission!(admission, Admission::Done(run) if text(run.result.as_deref()) == Some("2"));
+    assert_admission!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some("2"));
 }

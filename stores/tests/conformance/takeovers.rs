@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use drumline::core::{ClaimRequest, Grant, Held, Surrender, Takeover};
+use drumline::core::{ClaimRequest, Grant, Ownership, ReleaseClaim, Takeover};
 use drumline_store::Store;
 
 use crate::world::{World, again, fail, granted, granted_in_time, short};
@@ -43,8 +43,8 @@ pub async fn an_ending_ends_the_count(world: World) {
         dies(&store, &request).await;
         let grant = granted_in_time(&store, &again(&request)).await;
         assert_takeover(&grant, left_by(&world, "one", 1).as_ref());
-        let how = Surrender { spared, verdict: None, dead: false };
-        assert_eq!(store.surrender(&grant.claim, &how).await, Ok(Held::Ours));
+        let how = ReleaseClaim { count_attempt: !spared, failure_reason: None, dead: false };
+        assert_eq!(store.release_claim(&grant.claim, &how).await, Ok(Ownership::Kept));
         let grant = granted(&store, &again(&request)).await;
         assert_takeover(&grant, None);
         fail(&store, &grant.claim).await;
@@ -65,7 +65,7 @@ pub async fn a_renewed_claim_is_not_left(world: World) {
     let store = world.worker("one").await;
     let request = world.request("job");
     let claim = dies(&store, &request).await.claim;
-    assert_eq!(store.renew(&claim, crate::world::LONG).await, Ok(Held::Ours));
+    assert_eq!(store.renew(&claim, crate::world::LONG).await, Ok(Ownership::Kept));
     fail(&store, &claim).await;
     assert_takeover(&granted(&store, &again(&request)).await, None);
 }

@@ -1,7 +1,7 @@
 //! Large values, and odd ones.
 
 use drumline::core::{
-    Admission, ClaimRequest, Held, MAX_CHECKPOINT_BYTES, MAX_KEY_BYTES, MAX_RESULT_BYTES, Surrender,
+    ClaimRequest, ClaimResult, MAX_CHECKPOINT_BYTES, MAX_KEY_BYTES, MAX_RESULT_BYTES, Ownership, ReleaseClaim,
 };
 use drumline::message::Identity;
 
@@ -28,15 +28,15 @@ pub async fn large_values_fit(world: World) {
     };
     let (checkpoint, result) = (json_of(MAX_CHECKPOINT_BYTES), json_of(MAX_RESULT_BYTES));
     let claim = granted(&store, &request).await.claim;
-    assert_eq!(store.checkpoint(&claim, &json(&checkpoint)).await, Ok(Held::Ours));
-    assert_eq!(store.renew(&claim, request.length).await, Ok(Held::Ours));
+    assert_eq!(store.checkpoint(&claim, &json(&checkpoint)).await, Ok(Ownership::Kept));
+    assert_eq!(store.renew(&claim, request.length).await, Ok(Ownership::Kept));
     fail(&store, &claim).await;
     let grant = granted(&store, &again(&request)).await;
     assert_eq!(text(grant.checkpoint.as_deref()), Some(&*checkpoint));
-    assert_eq!(store.checkpoint(&grant.claim, &json(&checkpoint)).await, Ok(Held::Ours));
-    assert_eq!(store.finish(&grant.claim, Some(&json(&result))).await, Ok(Held::Ours));
+    assert_eq!(store.checkpoint(&grant.claim, &json(&checkpoint)).await, Ok(Ownership::Kept));
+    assert_eq!(store.finish(&grant.claim, Some(&json(&result))).await, Ok(Ownership::Kept));
     let admission = store.claim(&again(&request)).await.unwrap();
-    assert_admission!(admission, Admission::Done(run) if text(run.result.as_deref()) == Some(&*result));
+    assert_admission!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some(&*result));
     let record = only(&store, request.identity.job_id()).await;
     assert_eq!(*record.claim.unwrap().key, **request.identity.key());
 }
@@ -84,9 +84,9 @@ pub async fn odd_keys_are_keys_of_their_own(world: World) {
         claims.push(claim);
     }
     for (claim, request) in claims.iter().zip(&requests) {
-        assert_admission!(store.claim(&again(request)).await.unwrap(), Admission::Held(_));
+        assert_admission!(store.claim(&again(request)).await.unwrap(), ClaimResult::Busy(_));
         let result = serde_json::to_string(&**request.identity.key()).unwrap();
-        assert_eq!(store.finish(claim, Some(&json(&result))).await, Ok(Held::Ours));
+        assert_eq!(store.finish(claim, Some(&json(&result))).await, Ok(Ownership::Kept));
     }
     for request in &requests {
         let record = only(&store, request.identity.job_id()).await.claim.unwrap();
@@ -104,9 +104,9 @@ pub async fn empty_texts_are_texts(world: World) {
         ..request_of(Identity::new("", "", Some(""), world.name("job")))
     };
     let claim = granted(&store, &request).await.claim;
-    let how = Surrender { spared: false, verdict: Some(String::new()), dead: false };
-    assert_eq!(store.surrender(&claim, &how).await, Ok(Held::Ours));
-    assert_admission!(store.claim(&again(&request)).await.unwrap(), Admission::Condemned(why) if why.is_empty());
+    let how = ReleaseClaim { count_attempt: true, failure_reason: Some(String::new()), dead: false };
+    assert_eq!(store.release_claim(&claim, &how).await, Ok(Ownership::Kept));
+    assert_admission!(store.claim(&again(&request)).await.unwrap(), ClaimResult::FailedPermanently(why) if why.is_empty());
     let record = only(&store, request.identity.job_id()).await.claim.unwrap();
     assert_eq!((&*record.job_type, &*record.message_id), ("", ""));
 }

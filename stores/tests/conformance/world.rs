@@ -5,9 +5,9 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::core::{Admission, Claim, ClaimRequest, Grant, Held, Surrender};
+use drumline::core::{Claim, ClaimRequest, ClaimResult, Grant, Ownership, ReleaseClaim};
 use drumline::message::Identity;
-use drumline_store::{JobRecord, Keep, MemoryStore, Store};
+use drumline_store::{JobRecord, MemoryStore, Retention, Store};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
@@ -123,10 +123,10 @@ impl World {
 
     /// A process' own connection to the store. In memory there is one process.
     pub async fn worker(&self, owner: &str) -> Arc<dyn Store> {
-        self.worker_keeping(owner, Keep::default()).await
+        self.worker_keeping(owner, Retention::default()).await
     }
 
-    pub async fn worker_keeping(&self, owner: &str, keep: Keep) -> Arc<dyn Store> {
+    pub async fn worker_keeping(&self, owner: &str, keep: Retention) -> Arc<dyn Store> {
         let owner: Arc<str> = self.name(owner).into();
         if self.kind == Kind::Memory {
             return Arc::clone(self.memory.get_or_init(|| Arc::new(MemoryStore::new(owner, keep))));
@@ -137,7 +137,7 @@ impl World {
     pub async fn open(
         &self,
         owner: Arc<str>,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<Arc<dyn Store>, drumline_store::OpenError> {
         match self.kind {
             Kind::Memory => unreachable!("is never opened anew"),
@@ -213,7 +213,7 @@ pub fn short(request: ClaimRequest) -> ClaimRequest {
 
 pub async fn granted(store: &Arc<dyn Store>, request: &ClaimRequest) -> Grant {
     match store.claim(request).await.unwrap() {
-        Admission::Granted(grant) => grant,
+        ClaimResult::Granted(grant) => grant,
         other => panic!("not granted but {other:?}"),
     }
 }
@@ -230,8 +230,8 @@ pub async fn granted_in_time(store: &Arc<dyn Store>, request: &ClaimRequest) -> 
     let begun = Instant::now();
     loop {
         match store.claim(request).await.unwrap() {
-            Admission::Granted(grant) => return grant,
-            Admission::Held(left) | Admission::Locked(left) => {
+            ClaimResult::Granted(grant) => return grant,
+            ClaimResult::Busy(left) | ClaimResult::Locked(left) => {
                 assert!(left <= request.length.max(SHORT), "{left:?}");
                 assert!(begun.elapsed() < PATIENCE, "is still held");
             }
@@ -262,8 +262,8 @@ pub async fn expired(store: &Arc<dyn Store>, claim: &Claim) {
 
 /// Gives a claim up after a failure.
 pub async fn fail(store: &Arc<dyn Store>, claim: &Claim) {
-    let how = Surrender { spared: false, verdict: None, dead: false };
-    assert_eq!(store.surrender(claim, &how).await, Ok(Held::Ours));
+    let how = ReleaseClaim { count_attempt: true, failure_reason: None, dead: false };
+    assert_eq!(store.release_claim(claim, &how).await, Ok(Ownership::Kept));
 }
 
 pub fn json(text: &str) -> Box<RawValue> {
@@ -285,9 +285,9 @@ macro_rules! assert_admission {
 
 /// That nothing can be written under a claim.
 pub async fn assert_lost(store: &Arc<dyn Store>, claim: &Claim) {
-    let how = Surrender { spared: false, verdict: Some("too late".to_owned()), dead: false };
-    assert_eq!(store.renew(claim, LONG).await, Ok(Held::Lost));
-    assert_eq!(store.checkpoint(claim, &json("\"too late\"")).await, Ok(Held::Lost));
-    assert_eq!(store.surrender(claim, &how).await, Ok(Held::Lost));
-    assert_eq!(store.finish(claim, Some(&json("\"too late\""))).await, Ok(Held::Lost));
+    let how = ReleaseClaim { count_attempt: true, failure_reason: Some("too late".to_owned()), dead: false };
+    assert_eq!(store.renew(claim, LONG).await, Ok(Ownership::Lost));
+    assert_eq!(store.checkpoint(claim, &json("\"too late\"")).await, Ok(Ownership::Lost));
+    assert_eq!(store.release_claim(claim, &how).await, Ok(Ownership::Lost));
+    assert_eq!(store.finish(claim, Some(&json("\"too late\""))).await, Ok(Ownership::Lost));
 }

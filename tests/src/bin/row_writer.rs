@@ -28,8 +28,8 @@ async fn write(ctx: Context, job: RowWrite) -> Result<(), Failure> {
     sqlx::query(sqlx::AssertSqlSafe(insert)).bind(&job.row).execute(&mut *transaction).await?;
     tokio::time::sleep(WORK).await;
     match transaction.commit(None).await? {
-        drumline::core::Held::Ours => Ok(()),
-        drumline::core::Held::Lost => Err(Failure::retry("somebody else has the claim by now")),
+        drumline::core::Ownership::Kept => Ok(()),
+        drumline::core::Ownership::Lost => Err(Failure::retry("somebody else has the claim by now")),
     }
 }
 

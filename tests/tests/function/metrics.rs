@@ -101,13 +101,13 @@ async fn a_batch_is_counted_under_the_names_of_the_consumer() {
         let unit = if metric.name.ends_with("_seconds") { "Seconds" } else { "Count" };
         assert_eq!(metric.unit, unit, "{}", metric.name);
     }
-    let of_queue = ("queue", &*queue.name);
+    let for_queue = ("queue", &*queue.name);
     let total =
-        |outcome| sum(&metrics, "drumline_jobs_total", &[of_queue, ("type", "raw"), ("outcome", outcome)]);
+        |outcome| sum(&metrics, "drumline_jobs_total", &[for_queue, ("type", "raw"), ("outcome", outcome)]);
     assert!((total("ack") - 3.0).abs() < 0.1, "{metrics:?}");
     assert!((total("retry") - 1.0).abs() < 0.1, "{metrics:?}");
-    assert!((sum(&metrics, "drumline_jobs_total", &[of_queue]) - 5.0).abs() < 0.1, "{metrics:?}");
-    let failures = |class| sum(&metrics, "drumline_failures_total", &[of_queue, ("class", class)]);
+    assert!((sum(&metrics, "drumline_jobs_total", &[for_queue]) - 5.0).abs() < 0.1, "{metrics:?}");
+    let failures = |class| sum(&metrics, "drumline_failures_total", &[for_queue, ("class", class)]);
     assert!((failures("retry_asked") - 1.0).abs() < 0.1, "{metrics:?}");
     assert!((failures("rejected") - 1.0).abs() < 0.1, "{metrics:?}");
     let durations = metrics.iter().filter(|metric| metric.name == "drumline_job_duration_seconds");

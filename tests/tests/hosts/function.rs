@@ -9,7 +9,7 @@ use drumline::message::{Intake, Message};
 use drumline::run::Observer;
 use drumline_lambda::{batch_policy, run_batch};
 use drumline_runtime::aws::is_fifo;
-use drumline_runtime::{Books, Driver, FifoStop, Memory, Parts, Queue};
+use drumline_runtime::{ClaimStoreClient, Driver, DriverConfig, FifoStop, Queue, SharedOutcomeCache};
 use drumline_tests::ModelQueue;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
@@ -24,7 +24,7 @@ pub(crate) struct TestFunction {
     pub(crate) router: Router,
     pub(crate) change: fn(&mut Policy),
     pub(crate) observer: Arc<dyn Observer>,
-    pub(crate) books: Books,
+    pub(crate) claim_store: ClaimStoreClient,
     pub(crate) intake: Intake,
 }
 
@@ -45,7 +45,7 @@ struct Process {
     function: TestFunction,
     router: Arc<Router>,
     intake: Arc<Intake>,
-    memory: Memory,
+    memory: SharedOutcomeCache,
 }
 
 impl TestFunction {
@@ -58,7 +58,7 @@ impl TestFunction {
             name: Arc::from(name),
             router: Arc::new(self.router.clone()),
             intake: Arc::new(self.intake.clone()),
-            memory: Memory::default(),
+            memory: SharedOutcomeCache::default(),
             function: self,
         });
         let queue = &process.function.queue;
@@ -86,16 +86,16 @@ impl Process {
         policy.fifo = is_fifo(&self.name);
         policy.claims = Claims::Required;
         (function.change)(&mut policy);
-        let past = self.memory.about(messages.iter().map(|message| &*message.id));
-        let mut driver = Driver::new(Parts {
+        let prior = self.memory.about(messages.iter().map(|message| &*message.id));
+        let mut driver = Driver::new(DriverConfig {
             name: Arc::clone(&self.name),
             intake: Arc::clone(&self.intake),
-            ledger: Ledger::recalling(batch_policy(policy, FifoStop::Group), past).unwrap(),
+            ledger: Ledger::recalling(batch_policy(policy, FifoStop::Group), prior).unwrap(),
             queue: Arc::new(function.queue.clone()) as Arc<dyn Queue>,
             router: Arc::clone(&self.router),
             observer: Arc::clone(&function.observer),
             status: Arc::default(),
-            books: Some(function.books.clone()),
+            claim_store: Some(function.claim_store.clone()),
             handlers: Handle::current(),
         });
         driver.remember_in(self.memory.clone());

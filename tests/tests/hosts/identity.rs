@@ -14,9 +14,9 @@ use drumline::core::{JitterMode, Policy};
 use drumline::message::Intake;
 use drumline::run::NoopObserver;
 use drumline::{Context, Failure, Job, RetryPolicy, Router};
-use drumline_runtime::Books;
+use drumline_runtime::ClaimStoreClient;
 use drumline_store::dynamodb::DynamoStore;
-use drumline_store::{Keep, Store, open};
+use drumline_store::{Retention, Store, open};
 use drumline_tests::{ModelQueue, REGION, create_table, shared_store};
 use futures_util::future::join_all;
 use proptest::prelude::*;
@@ -214,7 +214,7 @@ enum Host {
 async fn run(
     host: Host,
     script: Vec<Planned>,
-    books: Books,
+    claim_store: ClaimStoreClient,
     prefix: &str,
     lease: Duration,
 ) -> Result<(), String> {
@@ -229,19 +229,27 @@ async fn run(
     }
     let services = queues.iter().zip(QUEUES).map(|(queue, (_, scope))| {
         let intake = Intake::new(format!("{prefix}{scope}"));
-        let (router, books) = (router(&script, &done), books.clone());
+        let (router, claim_store) = (router(&script, &done), claim_store.clone());
         async move {
             match host {
                 Host::Consumer => {
-                    let consumer =
-                        Consumer::of_service(queue, router, change, Arc::new(NoopObserver), books, intake);
+                    let consumer = Consumer::of_service(
+                        queue,
+                        router,
+                        change,
+                        Arc::new(NoopObserver),
+                        claim_store,
+                        intake,
+                    );
                     queue.drained().await;
                     consumer.stop().await;
                 }
                 Host::Function => {
                     let queue = queue.clone();
                     let observer = Arc::new(NoopObserver);
-                    TestFunction { queue, router, change, observer, books, intake }.until_drained().await;
+                    TestFunction { queue, router, change, observer, claim_store, intake }
+                        .until_drained()
+                        .await;
                 }
             }
         }
@@ -311,24 +319,24 @@ fn a_function_deletes_nothing_without_its_own_run() {
     on_a_paused_clock(Host::Function);
 }
 
-async fn books_at(url: &str) -> Books {
-    let store = open(&url.parse().unwrap(), WORKER.into(), Keep::default()).await.unwrap();
-    books_of(store)
+async fn claims_at(url: &str) -> ClaimStoreClient {
+    let store = open(&url.parse().unwrap(), WORKER.into(), Retention::default()).await.unwrap();
+    claims_of(store)
 }
 
-fn books_of(store: Arc<dyn Store>) -> Books {
-    Books::new(store, WORKER.into(), Arc::new(NoopObserver), Handle::current())
+fn claims_of(store: Arc<dyn Store>) -> ClaimStoreClient {
+    ClaimStoreClient::new(store, WORKER.into(), Arc::new(NoopObserver), Handle::current())
 }
 
 /// Half of the scripts in each host, all at once.
-async fn on_a_shared_store(books: Books) {
+async fn on_a_shared_store(claim_store: ClaimStoreClient) {
     let mut runner = TestRunner::new(Config::default());
     let unique = fastrand::u64(..);
     let runs = (0..SHARED_CASES).map(|case| {
         let script = script().new_tree(&mut runner).unwrap().current();
         let host = if case % 2 == 0 { Host::Consumer } else { Host::Function };
-        let books = books.clone();
-        async move { run(host, script, books, &format!("{unique:x}-{case}-"), REAL_LEASE).await }
+        let claim_store = claim_store.clone();
+        async move { run(host, script, claim_store, &format!("{unique:x}-{case}-"), REAL_LEASE).await }
     });
     let wrong: Vec<String> = join_all(runs).await.into_iter().filter_map(Result::err).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -337,14 +345,14 @@ async fn on_a_shared_store(books: Books) {
 #[tokio::test]
 async fn redis_has_nothing_deleted_without_its_own_run() {
     if let Some(url) = shared_store("DRUMLINE_TEST_REDIS") {
-        on_a_shared_store(books_at(&url).await).await;
+        on_a_shared_store(claims_at(&url).await).await;
     }
 }
 
 #[tokio::test]
 async fn postgres_has_nothing_deleted_without_its_own_run() {
     if let Some(url) = shared_store("DRUMLINE_TEST_POSTGRES") {
-        on_a_shared_store(books_at(&url).await).await;
+        on_a_shared_store(claims_at(&url).await).await;
     }
 }
 
@@ -361,6 +369,6 @@ async fn dynamodb_has_nothing_deleted_without_its_own_run() {
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .load()
         .await;
-    let store = DynamoStore::with_config(&config, &table, WORKER.into(), Keep::default()).await.unwrap();
-    on_a_shared_store(books_of(Arc::new(store))).await;
+    let store = DynamoStore::with_config(&config, &table, WORKER.into(), Retention::default()).await.unwrap();
+    on_a_shared_store(claims_of(Arc::new(store))).await;
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use drumline::core::{Note, Outcome, Policy};
+use drumline::core::{LedgerEvent, Outcome, Policy};
 use drumline::message::Intake;
 use drumline::run::{Event, Observer};
 use drumline::{Context, Failure, Job, RetryPolicy, Router};
@@ -75,7 +75,7 @@ struct Runs(Mutex<Vec<(String, u32, u64, Outcome)>>);
 
 impl Observer for Runs {
     fn observe(&self, event: &Event<'_>) {
-        if let Event::Ledger { note: Note::Decided { run: Some(run), outcome, .. }, .. } = *event
+        if let Event::Ledger { note: LedgerEvent::Decided { run: Some(run), outcome, .. }, .. } = *event
             && run.ending.ran()
         {
             let job_type = run.job_type.as_deref().unwrap_or_default().to_owned();
@@ -92,14 +92,14 @@ async fn a_types_code_sets_its_timeout_its_attempts_and_its_waits_in_both_hosts(
     let quick = |attempt, outcome| ("quick".to_owned(), attempt, 6, outcome);
     let plain = |attempt, outcome| ("plain".to_owned(), attempt, 0, outcome);
     for host in ["consumer", "function"] {
-        let (model, books) = (ModelQueue::new("jobs", LEASE, RECEIVES), in_memory());
+        let (model, claim_store) = (ModelQueue::new("jobs", LEASE, RECEIVES), in_memory());
         let seen = Arc::new(Runs::default());
         let observer = Arc::clone(&seen);
         let intake = Intake::new("arn:test");
         model.send(r#"{"type":"quick","payload":{}}"#, None);
         model.send(r#"{"type":"plain","payload":{}}"#, None);
         if host == "consumer" {
-            let consumer = Consumer::of_service(&model, router(), as_set, observer, books, intake);
+            let consumer = Consumer::of_service(&model, router(), as_set, observer, claim_store, intake);
             model.drained().await;
             consumer.stop().await;
         } else {
@@ -108,7 +108,7 @@ async fn a_types_code_sets_its_timeout_its_attempts_and_its_waits_in_both_hosts(
                 router: router(),
                 change: as_set,
                 observer,
-                books,
+                claim_store,
                 intake,
             };
             function.until_drained().await;

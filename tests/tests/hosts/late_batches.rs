@@ -8,7 +8,7 @@ use drumline::message::{Intake, Message};
 use drumline::run::NoopObserver;
 use drumline::{Context, Job, Router};
 use drumline_lambda::{batch_policy, run_batch};
-use drumline_runtime::{BoxFuture, Driver, FifoStop, Parts, Queue, SqsError};
+use drumline_runtime::{BoxFuture, Driver, DriverConfig, FifoStop, Queue, SqsError};
 use drumline_tests::ModelQueue;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, advance};
@@ -44,7 +44,7 @@ async fn a_batch_that_begins_after_its_handlers_time_is_over_at_its_end() {
         std::future::pending::<()>().await;
         Ok(())
     });
-    let mut driver = Driver::new(Parts {
+    let mut driver = Driver::new(DriverConfig {
         name: Arc::from("jobs"),
         intake: Arc::new(Intake::new("arn:test")),
         ledger: Ledger::new(batch_policy(Policy::new(LEASE), FifoStop::Group)).unwrap(),
@@ -52,7 +52,7 @@ async fn a_batch_that_begins_after_its_handlers_time_is_over_at_its_end() {
         router: Arc::new(router),
         observer: Arc::new(NoopObserver),
         status: Arc::default(),
-        books: None,
+        claim_store: None,
         handlers: Handle::current(),
     });
     let begun = Instant::now();

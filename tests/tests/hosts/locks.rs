@@ -108,7 +108,7 @@ async fn a_batch_of_one_lock_is_done_within_its_invocation() {
         router: router(&seen),
         change: unchanged,
         observer: Arc::new(NoopObserver),
-        books: in_memory(),
+        claim_store: in_memory(),
         intake: Intake::new("arn:test"),
     };
     let responses = function.until_drained().await;

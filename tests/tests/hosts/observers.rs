@@ -8,7 +8,7 @@ use drumline::core::{FailureClass, SqsAction, SqsResult, StoreOperation, StoreRe
 use drumline::message::Intake;
 use drumline::run::{Event, NoopObserver, Observer};
 use drumline::{Context, Failure, Job, Router};
-use drumline_runtime::{Books, Settings};
+use drumline_runtime::{ClaimStoreClient, Settings};
 use drumline_tests::{LocalQueue, ModelQueue, Setup};
 use tokio::sync::watch;
 
@@ -99,9 +99,9 @@ fn fails_once() -> Router {
     })
 }
 
-async fn failed_attempts(books: &Books) -> Vec<(u32, String, String)> {
-    books.settle(Duration::from_secs(5)).await;
-    let jobs = books.store().jobs("j-1").await.unwrap();
+async fn failed_attempts(claim_store: &ClaimStoreClient) -> Vec<(u32, String, String)> {
+    claim_store.settle(Duration::from_secs(5)).await;
+    let jobs = claim_store.store().jobs("j-1").await.unwrap();
     let attempts = jobs.into_iter().flat_map(|job| job.attempts);
     attempts.map(|attempt| (attempt.attempt, attempt.class, attempt.reason)).collect()
 }
@@ -114,28 +114,28 @@ fn assert_is_kept(attempts: &[(u32, String, String)]) {
 
 #[tokio::test(start_paused = true)]
 async fn failed_attempts_are_kept_by_a_consumer_without_observers() {
-    let (queue, books) = (ModelQueue::new("jobs", Duration::from_secs(30), 5), in_memory());
+    let (queue, claim_store) = (ModelQueue::new("jobs", Duration::from_secs(30), 5), in_memory());
     queue.send(BODY, None);
     let intake = Intake::new("arn:test");
     let observer = Arc::new(NoopObserver);
-    let consumer = Consumer::of_service(&queue, fails_once(), |_| {}, observer, books.clone(), intake);
+    let consumer = Consumer::of_service(&queue, fails_once(), |_| {}, observer, claim_store.clone(), intake);
     queue.drained().await;
     consumer.stop().await;
-    assert_is_kept(&failed_attempts(&books).await);
+    assert_is_kept(&failed_attempts(&claim_store).await);
 }
 
 #[tokio::test(start_paused = true)]
 async fn failed_attempts_are_kept_by_a_function_without_observers() {
-    let (queue, books) = (ModelQueue::new("jobs", Duration::from_secs(3600), 5), in_memory());
+    let (queue, claim_store) = (ModelQueue::new("jobs", Duration::from_secs(3600), 5), in_memory());
     queue.send(BODY, None);
     let function = TestFunction {
         queue,
         router: fails_once(),
         change: |_| {},
         observer: Arc::new(NoopObserver),
-        books: books.clone(),
+        claim_store: claim_store.clone(),
         intake: Intake::new("arn:test"),
     };
     function.until_drained().await;
-    assert_is_kept(&failed_attempts(&books).await);
+    assert_is_kept(&failed_attempts(&claim_store).await);
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use drumline::core::{FailureClass, JitterMode, Note, Policy, UnknownType};
+use drumline::core::{FailureClass, JitterMode, LedgerEvent, Policy, UnknownType};
 use drumline::message::Intake;
 use drumline::run::{Event, Observer};
 use drumline::{Context, Failure, Job, RetryPolicy, Router};
@@ -151,7 +151,8 @@ struct Scribe(Mutex<BTreeMap<String, Vec<(String, String)>>>);
 
 impl Observer for Scribe {
     fn observe(&self, event: &Event<'_>) {
-        if let Event::Ledger { queue, note: Note::Decided { message, outcome, run: Some(run), .. } } = *event
+        if let Event::Ledger { queue, note: LedgerEvent::Decided { message, outcome, run: Some(run), .. } } =
+            *event
         {
             let ending = run.ending.class().map_or("done", FailureClass::label).to_owned();
             // The backoff grows with the receives, so on a FIFO queue it depends on the moment too.
@@ -190,7 +191,7 @@ async fn by_the_function(name: &str, script: &Script) -> Vec<Story> {
         router: router(script),
         change,
         observer: scribe.clone(),
-        books: in_memory(),
+        claim_store: in_memory(),
         intake: Intake::new("arn:test"),
     };
     function.until_drained().await;

@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use drumline::core::{
-    Admission, Answer, Claim, ClaimRequest, Claims, Held, Note, PauseReason, Policy, Surrender,
+    Claim, ClaimRequest, ClaimResult, Claims, LedgerEvent, MaybeReady, Ownership, PauseReason, Policy,
+    ReleaseClaim,
 };
 use drumline::message::{Identity, Intake};
 use drumline::run::{Event, NoopObserver, Observer};
 use drumline::{Context, Failure, Job, Router};
-use drumline_runtime::{Books, StoreOutage};
-use drumline_store::{AttemptRecord, JobRecord, Keep, MemoryStore, ProgressRecord, Store, StoreError};
+use drumline_runtime::{ClaimStoreClient, StoreOutage};
+use drumline_store::{AttemptRecord, JobRecord, MemoryStore, ProgressRecord, Retention, Store, StoreError};
 use drumline_tests::ModelQueue;
 use serde_json::value::RawValue;
 use tokio::runtime::Handle;
@@ -32,10 +33,10 @@ struct Unreliable {
 impl Unreliable {
     fn ask<'a, T: Send + 'a>(
         &'a self,
-        question: impl FnOnce(&'a MemoryStore) -> Answer<'a, Result<T, StoreError>>,
-    ) -> Answer<'a, Result<T, StoreError>> {
+        question: impl FnOnce(&'a MemoryStore) -> MaybeReady<'a, Result<T, StoreError>>,
+    ) -> MaybeReady<'a, Result<T, StoreError>> {
         if self.down.load(Ordering::SeqCst) {
-            Answer::now(Err(StoreError::Unanswered("no route".into())))
+            MaybeReady::now(Err(StoreError::Unanswered("no route".into())))
         } else {
             question(&self.store)
         }
@@ -43,47 +44,55 @@ impl Unreliable {
 }
 
 impl Store for Unreliable {
-    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, StoreError>> {
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> MaybeReady<'a, Result<ClaimResult, StoreError>> {
         self.ask(|store| store.claim(request))
     }
-    fn renew<'a>(&'a self, claim: &'a Claim, length: Duration) -> Answer<'a, Result<Held, StoreError>> {
+    fn renew<'a>(
+        &'a self,
+        claim: &'a Claim,
+        length: Duration,
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
         self.ask(|store| store.renew(claim, length))
     }
     fn finish<'a>(
         &'a self,
         claim: &'a Claim,
         result: Option<&'a RawValue>,
-    ) -> Answer<'a, Result<Held, StoreError>> {
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
         self.ask(|store| store.finish(claim, result))
     }
-    fn surrender<'a>(&'a self, claim: &'a Claim, how: &'a Surrender) -> Answer<'a, Result<Held, StoreError>> {
-        self.ask(|store| store.surrender(claim, how))
+    fn release_claim<'a>(
+        &'a self,
+        claim: &'a Claim,
+        how: &'a ReleaseClaim,
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        self.ask(|store| store.release_claim(claim, how))
     }
     fn checkpoint<'a>(
         &'a self,
         claim: &'a Claim,
         value: &'a RawValue,
-    ) -> Answer<'a, Result<Held, StoreError>> {
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
         self.ask(|store| store.checkpoint(claim, value))
     }
     fn progress<'a>(
         &'a self,
         identity: &'a Identity,
         progress: &'a ProgressRecord,
-    ) -> Answer<'a, Result<(), StoreError>> {
+    ) -> MaybeReady<'a, Result<(), StoreError>> {
         self.ask(|store| store.progress(identity, progress))
     }
     fn attempted<'a>(
         &'a self,
         identity: &'a Identity,
         attempt: &'a AttemptRecord,
-    ) -> Answer<'a, Result<(), StoreError>> {
+    ) -> MaybeReady<'a, Result<(), StoreError>> {
         self.ask(|store| store.attempted(identity, attempt))
     }
-    fn jobs<'a>(&'a self, job_id: &'a str) -> Answer<'a, Result<Vec<JobRecord>, StoreError>> {
+    fn jobs<'a>(&'a self, job_id: &'a str) -> MaybeReady<'a, Result<Vec<JobRecord>, StoreError>> {
         self.ask(|store| store.jobs(job_id))
     }
-    fn ping(&self) -> Answer<'_, Result<(), StoreError>> {
+    fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>> {
         self.ask(Store::ping)
     }
     fn as_any(&self) -> &(dyn Any + Send + Sync) {
@@ -99,8 +108,8 @@ impl Observer for Pauses {
     fn observe(&self, event: &Event<'_>) {
         let Event::Ledger { note, .. } = *event else { return };
         match note {
-            Note::Paused(pause) => self.0.lock().unwrap().push((pause.reason, true)),
-            Note::Resumed { pause, .. } => self.0.lock().unwrap().push((pause.reason, false)),
+            LedgerEvent::Paused(pause) => self.0.lock().unwrap().push((pause.reason, true)),
+            LedgerEvent::Resumed { pause, .. } => self.0.lock().unwrap().push((pause.reason, false)),
             _ => {}
         }
     }
@@ -117,7 +126,7 @@ impl Job for Work {
 struct Site {
     queue: ModelQueue,
     store: Arc<Unreliable>,
-    books: Books,
+    claim_store: ClaimStoreClient,
     runs: Arc<AtomicUsize>,
     pauses: Arc<Pauses>,
     claims: Claims,
@@ -127,15 +136,16 @@ struct Site {
 
 impl Site {
     fn new(outage: StoreOutage) -> Self {
-        let store = MemoryStore::new("worker".into(), Keep::default());
+        let store = MemoryStore::new("worker".into(), Retention::default());
         let store = Arc::new(Unreliable { store, down: AtomicBool::new(false) });
         let shared = Arc::clone(&store) as Arc<dyn Store>;
-        let books = Books::new(shared, "worker".into(), Arc::new(NoopObserver), Handle::current());
+        let claim_store =
+            ClaimStoreClient::new(shared, "worker".into(), Arc::new(NoopObserver), Handle::current());
         let queue = ModelQueue::new("jobs", LEASE, 5);
         Self {
             queue,
             store,
-            books,
+            claim_store,
             runs: Arc::default(),
             pauses: Arc::default(),
             claims: outage.claims(),
@@ -155,9 +165,17 @@ impl Site {
     }
 
     fn consumer(&self) -> Consumer {
-        let (books, observer) = (self.books.clone(), Arc::clone(&self.pauses) as Arc<dyn Observer>);
+        let (claim_store, observer) =
+            (self.claim_store.clone(), Arc::clone(&self.pauses) as Arc<dyn Observer>);
         let change = |policy: &mut Policy| policy.claims = self.claims;
-        Consumer::of_service(&self.queue, self.router(), change, observer, books, Intake::new("arn:test"))
+        Consumer::of_service(
+            &self.queue,
+            self.router(),
+            change,
+            observer,
+            claim_store,
+            Intake::new("arn:test"),
+        )
     }
 
     fn send(&self, count: usize) {
@@ -283,7 +301,7 @@ async fn a_function_does_not_receive_so_it_is_not_paused() {
         router: site.router(),
         change: |_| {},
         observer: Arc::clone(&site.pauses) as Arc<dyn Observer>,
-        books: site.books.clone(),
+        claim_store: site.claim_store.clone(),
         intake: Intake::new("arn:test"),
     };
     let recovers = async {

@@ -4,11 +4,11 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use drumline::core::{Note, Policy, ReceiveLimit, RetryLimits};
+use drumline::core::{LedgerEvent, Policy, ReceiveLimit, RetryLimits};
 use drumline::message::Intake;
 use drumline::run::{Event, Observer};
 use drumline::{Context, Failure, Job, RetryPolicy, Router};
-use drumline_runtime::Books;
+use drumline_runtime::ClaimStoreClient;
 use drumline_store::JobState;
 use drumline_tests::ModelQueue;
 use tokio::time::Instant;
@@ -94,7 +94,7 @@ struct LastAttempts(Mutex<Vec<u32>>);
 
 impl Observer for LastAttempts {
     fn observe(&self, event: &Event<'_>) {
-        if let Event::Ledger { note: Note::Decided { run: Some(run), .. }, .. } = *event
+        if let Event::Ledger { note: LedgerEvent::Decided { run: Some(run), .. }, .. } = *event
             && run.last_attempt
         {
             self.0.lock().unwrap().push(run.attempt.get());
@@ -102,8 +102,8 @@ impl Observer for LastAttempts {
     }
 }
 
-async fn state(books: &Books) -> JobState {
-    let jobs = books.store().jobs("j-1").await.unwrap();
+async fn state(claim_store: &ClaimStoreClient) -> JobState {
+    let jobs = claim_store.store().jobs("j-1").await.unwrap();
     jobs[0].claim.as_ref().unwrap().state
 }
 
@@ -112,7 +112,7 @@ const JOB: &str = r#"{"jobId":"j-1","type":"depends","payload":{}}"#;
 #[tokio::test(start_paused = true)]
 async fn a_job_is_dead_after_the_last_receive_in_both_hosts() {
     for host in ["consumer", "function"] {
-        let (model, books) = (ModelQueue::new("jobs", LEASE, RECEIVES), in_memory());
+        let (model, claim_store) = (ModelQueue::new("jobs", LEASE, RECEIVES), in_memory());
         let seen = Arc::new(LastAttempts::default());
         let observer = Arc::clone(&seen);
         model.send(JOB, None);
@@ -120,7 +120,7 @@ async fn a_job_is_dead_after_the_last_receive_in_both_hosts() {
             let intake = Intake::new("arn:test");
             let change = knows_its_limit;
             let consumer =
-                Consumer::of_service(&model, always_fails(), change, observer, books.clone(), intake);
+                Consumer::of_service(&model, always_fails(), change, observer, claim_store.clone(), intake);
             model.drained().await;
             consumer.stop().await;
         } else {
@@ -129,29 +129,30 @@ async fn a_job_is_dead_after_the_last_receive_in_both_hosts() {
                 router: always_fails(),
                 change: knows_its_limit,
                 observer,
-                books: books.clone(),
+                claim_store: claim_store.clone(),
                 intake: Intake::new("arn:test"),
             };
             function.until_drained().await;
         }
         assert_eq!(model.dead().len(), 1, "{host}");
         assert_eq!(*seen.0.lock().unwrap(), [RECEIVES], "{host}");
-        assert_eq!(state(&books).await, JobState::Dead, "{host}");
+        assert_eq!(state(&claim_store).await, JobState::Dead, "{host}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_dead_job_that_is_sent_again_runs_to_its_end() {
-    let (model, books) = (ModelQueue::new("jobs", LEASE, RECEIVES), in_memory());
+    let (model, claim_store) = (ModelQueue::new("jobs", LEASE, RECEIVES), in_memory());
     for fails in [true, false] {
         model.send(JOB, None);
         let router = Router::new().handle(move |_: Context, _: Depends| async move {
             if fails { Err(Failure::retry("the dependency is down")) } else { Ok(()) }
         });
         let (observer, intake) = (Arc::new(LastAttempts::default()), Intake::new("arn:test"));
-        let consumer = Consumer::of_service(&model, router, knows_its_limit, observer, books.clone(), intake);
+        let consumer =
+            Consumer::of_service(&model, router, knows_its_limit, observer, claim_store.clone(), intake);
         model.drained().await;
         consumer.stop().await;
-        assert_eq!(state(&books).await, if fails { JobState::Dead } else { JobState::Done });
+        assert_eq!(state(&claim_store).await, if fails { JobState::Dead } else { JobState::Done });
     }
 }

@@ -10,8 +10,8 @@ use drumline::message::Intake;
 use drumline::run::{NoopObserver, Observer};
 use drumline_consumer::Metrics;
 use drumline_runtime::aws::is_fifo;
-use drumline_runtime::{Books, Driver, Grace, Parts, StoreOutage, StoreSettings};
-use drumline_store::{Keep, Location};
+use drumline_runtime::{ClaimStoreClient, Driver, DriverConfig, Grace, StoreOutage, StoreSettings};
+use drumline_store::{Location, Retention};
 use drumline_tests::ModelQueue;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -47,7 +47,7 @@ impl Consumer {
         router: Router,
         change: impl FnOnce(&mut Policy),
         observer: Arc<dyn Observer>,
-        books: Books,
+        claim_store: ClaimStoreClient,
         intake: Intake,
     ) -> Self {
         let mut policy = Policy::new(model.visibility);
@@ -58,7 +58,7 @@ impl Consumer {
         change(&mut policy);
         let metrics = Metrics::new();
         let (queue, alive) = model.for_a_process();
-        let mut driver = Driver::new(Parts {
+        let mut driver = Driver::new(DriverConfig {
             name: Arc::from(name),
             intake: Arc::new(intake),
             ledger: Ledger::new(policy).unwrap(),
@@ -66,7 +66,7 @@ impl Consumer {
             router: Arc::new(router),
             observer: Arc::new(vec![metrics.queue(name), observer]),
             status: Arc::default(),
-            books: Some(books),
+            claim_store: Some(claim_store),
             handlers: Handle::current(),
         });
         let (stop, stopped) = oneshot::channel::<()>();
@@ -97,8 +97,8 @@ impl Consumer {
 }
 
 /// The books of one process, in its memory.
-pub(crate) fn in_memory() -> Books {
+pub(crate) fn in_memory() -> ClaimStoreClient {
     let settings =
-        StoreSettings { location: Location::Memory, outage: StoreOutage::Retry, keep: Keep::default() };
-    Books::open_lazily(&settings, Arc::new(NoopObserver), Handle::current())
+        StoreSettings { location: Location::Memory, outage: StoreOutage::Retry, keep: Retention::default() };
+    ClaimStoreClient::open_lazily(&settings, Arc::new(NoopObserver), Handle::current())
 }

@@ -62,7 +62,7 @@ async fn by_the_function(name: &str, script: &Script, observer: Arc<dyn Observer
         router: router(script),
         change,
         observer,
-        books: in_memory(),
+        claim_store: in_memory(),
         intake: Intake::new("arn:test"),
     };
     let responses = function.until_drained().await;
@@ -86,9 +86,9 @@ fn same_without_telemetry(run: &impl AsyncFn(&Script, Arc<dyn Observer>) -> Seen
             let runtime = builder.enable_all().start_paused(true).build().unwrap();
             runtime.block_on(run(&script, observer))
         };
-        let counter = Arc::new(Counter::default());
-        let observed = on_a_new_clock(Arc::clone(&counter) as Arc<dyn Observer>);
-        prop_assert!(counter.0.load(Ordering::Relaxed) > 0);
+        let fencing_token = Arc::new(Counter::default());
+        let observed = on_a_new_clock(Arc::clone(&fencing_token) as Arc<dyn Observer>);
+        prop_assert!(fencing_token.0.load(Ordering::Relaxed) > 0);
         prop_assert_eq!(observed, on_a_new_clock(Arc::new(NoopObserver)));
         Ok(())
     });

@@ -48,8 +48,8 @@ async fn a_function_behind_two_queues_runs_an_event_of_each() {
         }
         for arn in &arns {
             let calls = app.calls();
-            let of_queue = calls.iter().filter(|call| identity_of(call)[0] == *arn);
-            assert_eq!(of_queue.count(), bodies.len(), "the scope is the queue's ARN");
+            let for_queue = calls.iter().filter(|call| identity_of(call)[0] == *arn);
+            assert_eq!(for_queue.count(), bodies.len(), "the scope is the queue's ARN");
         }
         assert_eq!(function.logged(UNRUN).len(), 2 * bodies.len());
     }

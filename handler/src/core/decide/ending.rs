@@ -11,7 +11,7 @@ use crate::core::retry::{Jitter, MAX_VISIBILITY};
 
 /// What a decision depends on besides the policy and the ending.
 #[derive(Debug, Clone, Copy)]
-pub struct Facts<'a> {
+pub struct DecisionInput<'a> {
     /// Which attempt has ended.
     pub attempt: NonZeroU32,
     /// How often the message has been received.
@@ -44,19 +44,19 @@ const TARGET_WAIT: Duration = Duration::from_secs(30);
 ///
 /// ```
 /// use std::{num::NonZeroU32, time::Duration};
-/// use drumline::core::{Ending, Facts, Jitter, Outcome, Policy, decide};
+/// use drumline::core::{Ending, DecisionInput, Jitter, Outcome, Policy, decide};
 ///
 /// let policy = Policy::new(Duration::from_secs(30));
-/// let facts = Facts {
+/// let facts = DecisionInput {
 ///     attempt: NonZeroU32::MIN,
 ///     receives: NonZeroU32::MIN,
 ///     job_type: None,
 ///     longest_delay: Duration::from_secs(43_000),
 /// };
 /// assert_eq!(decide(&policy, &facts, &Ending::Done, Jitter::new(0)), Outcome::Ack);
-/// assert_eq!(decide(&policy, &facts, &Ending::Interrupted, Jitter::new(0)), Outcome::Release);
+/// assert_eq!(decide(&policy, &facts, &Ending::Interrupted, Jitter::new(0)), Outcome::Requeue);
 /// ```
-pub fn decide(policy: &Policy, facts: &Facts<'_>, ending: &Ending, jitter: Jitter) -> Outcome {
+pub fn decide(policy: &Policy, facts: &DecisionInput<'_>, ending: &Ending, jitter: Jitter) -> Outcome {
     let backoff = || {
         let retry = policy.retry_for(facts.job_type);
         // What fits the redrive policy has to count what the redrive policy counts.
@@ -80,10 +80,10 @@ pub fn decide(policy: &Policy, facts: &Facts<'_>, ending: &Ending, jitter: Jitte
             UnknownType::Retry => backoff(),
             UnknownType::Reject => Outcome::DeadLetter(reason.clone()),
         },
-        Ending::Rejected { reason } | Ending::Undecodable { reason } | Ending::Condemned { reason } => {
-            Outcome::DeadLetter(reason.clone())
-        }
-        Ending::Held { remaining, .. } => later(held(policy, facts, *remaining, jitter)),
+        Ending::Rejected { reason }
+        | Ending::InvalidPayload { reason }
+        | Ending::FailedPermanently { reason } => Outcome::DeadLetter(reason.clone()),
+        Ending::Busy { remaining, .. } => later(held(policy, facts, *remaining, jitter)),
         Ending::StoreUnavailable { .. } => later(STORE_WAIT / 2 + jitter.of(STORE_WAIT / 2)),
         Ending::OutOfResources { .. } => later(RESOURCES_WAIT / 2 + jitter.of(RESOURCES_WAIT / 2)),
         // Every receive counts towards the DLQ, so the waits also grow as the policy says.
@@ -91,7 +91,7 @@ pub fn decide(policy: &Policy, facts: &Facts<'_>, ending: &Ending, jitter: Jitte
             let delay = policy.retry_for(facts.job_type).delay(facts.receives, jitter);
             later(delay.max(TARGET_WAIT))
         }
-        Ending::Interrupted => Outcome::Release,
+        Ending::Interrupted => Outcome::Requeue,
         Ending::LeaseLost => Outcome::LeaseLost,
     }
 }
@@ -107,7 +107,7 @@ pub(crate) fn hidden_without_dlq(policy: &Policy, job_type: Option<&str>, receiv
 /// When to ask again for what is held: once it is free, unless it is renewed. Then the waits double, since every receive
 /// counts towards the DLQ, and a job that waits for another has not failed. Spread by a quarter, so that those who wait
 /// for the same thing do not all come back at once.
-fn held(policy: &Policy, facts: &Facts<'_>, remaining: Duration, jitter: Jitter) -> Duration {
+fn held(policy: &Policy, facts: &DecisionInput<'_>, remaining: Duration, jitter: Jitter) -> Duration {
     let doublings = (facts.receives.get() - 1).min(16);
     let longest = policy.retry_for(facts.job_type).longest().max(remaining);
     let wait = remaining.max(HELD_WAIT).saturating_mul(1 << doublings).min(longest);
@@ -134,7 +134,7 @@ mod tests {
         let retry = Ending::RetryAsked { after: None, reason: why() };
         let after = |s| Ending::RetryAsked { after: Some(Duration::from_secs(s)), reason: why() };
         let unknown = Ending::NoHandler { reason: why() };
-        let held = |s| Ending::Held { remaining: Duration::from_secs(s), reason: why() };
+        let held = |s| Ending::Busy { remaining: Duration::from_secs(s), reason: why() };
         let table = [
             (1, None, Ending::Done, Outcome::Ack),
             (1, None, retry.clone(), secs(1)),
@@ -148,11 +148,11 @@ mod tests {
             (2, None, Ending::TimedOut, secs(2)),
             (2, None, unknown.clone(), secs(2)),
             (1, None, Ending::Rejected { reason: why() }, Outcome::DeadLetter(why())),
-            (1, None, Ending::Undecodable { reason: why() }, Outcome::DeadLetter(why())),
-            (1, None, Ending::Interrupted, Outcome::Release),
+            (1, None, Ending::InvalidPayload { reason: why() }, Outcome::DeadLetter(why())),
+            (1, None, Ending::Interrupted, Outcome::Requeue),
             (1, None, Ending::LeaseLost, Outcome::LeaseLost),
             (1, None, Ending::DoneBefore(Box::default()), Outcome::Ack),
-            (1, None, Ending::Condemned { reason: why() }, Outcome::DeadLetter(why())),
+            (1, None, Ending::FailedPermanently { reason: why() }, Outcome::DeadLetter(why())),
             // With no jitter drawn: exactly what remains, then twice that, up to the longest delay of the policy.
             (1, None, held(40), secs(40)),
             (2, None, held(40), secs(80)),
@@ -165,7 +165,7 @@ mod tests {
             (1, None, Ending::TargetUnhealthy { reason: why() }, secs(30)),
             (1, Some("slow"), Ending::TargetUnhealthy { reason: why() }, secs(60)),
         ];
-        let facts = |attempt, job_type| Facts {
+        let facts = |attempt, job_type| DecisionInput {
             attempt: NonZeroU32::new(attempt).unwrap(),
             receives: NonZeroU32::new(attempt).unwrap(),
             job_type,
@@ -191,7 +191,7 @@ mod tests {
     fn the_last_attempt_that_is_allowed_is_the_last() {
         let mut policy = Policy::new(Duration::from_secs(30));
         policy.max_attempts = NonZeroU32::new(3);
-        let facts = |attempt| Facts {
+        let facts = |attempt| DecisionInput {
             attempt: NonZeroU32::new(attempt).unwrap(),
             receives: NonZeroU32::new(20).unwrap(),
             job_type: None,
@@ -218,7 +218,7 @@ mod tests {
             Ending::Interrupted,
             Ending::LeaseLost,
             Ending::NoHandler { reason: why() },
-            Ending::Held { remaining: Duration::ZERO, reason: why() },
+            Ending::Busy { remaining: Duration::ZERO, reason: why() },
             Ending::StoreUnavailable { reason: why() },
         ];
         for ending in no_failures {
@@ -235,7 +235,7 @@ mod tests {
             policy.max_attempts = NonZeroU32::new(of_queue);
             policy.max_attempts_by_type.insert("quick".to_owned(), NonZeroU32::new(2).unwrap());
             policy.max_attempts_by_type.insert("patient".to_owned(), NonZeroU32::new(9).unwrap());
-            let facts = Facts {
+            let facts = DecisionInput {
                 attempt: NonZeroU32::new(attempt).unwrap(),
                 receives: NonZeroU32::new(20).unwrap(),
                 job_type,

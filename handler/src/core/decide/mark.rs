@@ -1,6 +1,6 @@
 //! The decision about a done job whose mark was answered, and about one that gets no answer in time.
 
-use crate::core::claim::{Held, MarkError};
+use crate::core::claim::{MarkError, Ownership};
 use crate::core::policy::Claims;
 
 /// What follows from the answer to a mark.
@@ -21,12 +21,12 @@ pub(crate) enum MarkDecision {
 /// Decides about an answer to the mark of a done job.
 pub(crate) fn decide_mark(
     claims: Claims,
-    answer: &Result<Held, MarkError>,
+    answer: &Result<Ownership, MarkError>,
     has_result: bool,
 ) -> MarkDecision {
     match (answer, claims) {
-        (Ok(Held::Ours), _) => MarkDecision::Marked,
-        (Ok(Held::Lost), _) => MarkDecision::Lost,
+        (Ok(Ownership::Kept), _) => MarkDecision::Marked,
+        (Ok(Ownership::Lost), _) => MarkDecision::Lost,
         (Err(MarkError::Refused(_)), _) if has_result => MarkDecision::WithoutResult,
         (Err(MarkError::Unanswered(_)), Claims::Required) => MarkDecision::Again,
         // No later request would be answered otherwise, or none is needed.
@@ -43,13 +43,13 @@ mod tests {
         let refused = || Err(MarkError::Refused("too large".to_owned()));
         let unanswered = || Err(MarkError::Unanswered("no route".to_owned()));
         let table = [
-            (Claims::Required, Ok(Held::Ours), true, MarkDecision::Marked),
-            (Claims::Required, Ok(Held::Lost), true, MarkDecision::Lost),
+            (Claims::Required, Ok(Ownership::Kept), true, MarkDecision::Marked),
+            (Claims::Required, Ok(Ownership::Lost), true, MarkDecision::Lost),
             (Claims::Required, unanswered(), true, MarkDecision::Again),
             (Claims::Required, refused(), true, MarkDecision::WithoutResult),
             (Claims::Required, refused(), false, MarkDecision::Unmarked),
-            (Claims::BestEffort, Ok(Held::Ours), true, MarkDecision::Marked),
-            (Claims::BestEffort, Ok(Held::Lost), true, MarkDecision::Lost),
+            (Claims::BestEffort, Ok(Ownership::Kept), true, MarkDecision::Marked),
+            (Claims::BestEffort, Ok(Ownership::Lost), true, MarkDecision::Lost),
             (Claims::BestEffort, unanswered(), true, MarkDecision::Unmarked),
             (Claims::BestEffort, refused(), true, MarkDecision::WithoutResult),
             (Claims::BestEffort, refused(), false, MarkDecision::Unmarked),

@@ -7,7 +7,7 @@ mod run;
 mod unrun;
 
 pub(crate) use ending::hidden_without_dlq;
-pub use ending::{Facts, decide};
+pub use ending::{DecisionInput, decide};
 pub(crate) use mark::{MarkDecision, decide_mark};
 pub(crate) use run::{RunDecision, decide_run};
 pub(crate) use unrun::{Unrun, decide_start, decide_unrun};

@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use super::ending::{Facts, decide};
-use crate::core::claim::Surrender;
+use super::ending::{DecisionInput, decide};
+use crate::core::claim::ReleaseClaim;
 use crate::core::control::CancelReason;
 use crate::core::ending::Ending;
 use crate::core::outcome::Outcome;
+use crate::core::outcome_cache::PriorOutcome;
 use crate::core::policy::Policy;
-use crate::core::recollection::Past;
 use crate::core::retry::Jitter;
 
 /// Everything that follows from the ending of a run.
@@ -19,9 +19,9 @@ pub(crate) struct RunDecision {
     /// The outcome of the message.
     pub(crate) outcome: Outcome,
     /// The state of the message to remember.
-    pub(crate) past: Past,
+    pub(crate) prior: PriorOutcome,
     /// The way to give up the claim, if the run still has it.
-    pub(crate) surrender: Surrender,
+    pub(crate) release_claim: ReleaseClaim,
     /// No other attempt follows: SQS moves the message to the DLQ instead of handing it out again.
     pub(crate) last_attempt: bool,
 }
@@ -30,7 +30,7 @@ pub(crate) struct RunDecision {
 /// lease or the claim outweighs every other reason.
 pub(crate) fn decide_run(
     policy: &Policy,
-    facts: &Facts<'_>,
+    facts: &DecisionInput<'_>,
     stopped: Option<CancelReason>,
     reported: Ending,
     now: Instant,
@@ -39,21 +39,21 @@ pub(crate) fn decide_run(
     let succeeded = has_succeeded(&reported);
     let ending = counted(stopped, reported);
     let outcome = decide(policy, facts, &ending, jitter);
-    let past = remembered(succeeded, &outcome, now);
+    let prior = remembered(succeeded, &outcome, now);
     let last_attempt = leaves_alive(&outcome) && is_last_receive(policy, facts);
-    let surrender = Surrender { dead: last_attempt, ..surrender(&ending, &outcome) };
-    RunDecision { ending, outcome, past, surrender, last_attempt }
+    let release_claim = ReleaseClaim { dead: last_attempt, ..release_claim(&ending, &outcome) };
+    RunDecision { ending, outcome, prior, release_claim, last_attempt }
 }
 
 /// Returns true if the queue hands the message out no more. Unknown as long as the redrive policy is.
-fn is_last_receive(policy: &Policy, facts: &Facts<'_>) -> bool {
+fn is_last_receive(policy: &Policy, facts: &DecisionInput<'_>) -> bool {
     policy.receives.at_most().is_some_and(|most| facts.receives >= most)
 }
 
 /// Returns true if the message stays in the queue for another attempt.
 fn leaves_alive(outcome: &Outcome) -> bool {
     match outcome {
-        Outcome::RetryAfter(_) | Outcome::Release | Outcome::LeaseLost => true,
+        Outcome::RetryAfter(_) | Outcome::Requeue | Outcome::LeaseLost => true,
         Outcome::Ack | Outcome::DeadLetter(_) => false,
     }
 }
@@ -80,17 +80,17 @@ fn is_firm(ending: &Ending) -> bool {
         Ending::Done
         | Ending::DoneBefore(_)
         | Ending::Rejected { .. }
-        | Ending::Condemned { .. }
+        | Ending::FailedPermanently { .. }
         | Ending::Panicked { .. } => true,
         Ending::RetryAsked { .. }
-        | Ending::Undecodable { .. }
+        | Ending::InvalidPayload { .. }
         | Ending::NoHandler { .. }
         | Ending::TimedOut
         | Ending::Interrupted
         | Ending::LeaseLost
         | Ending::OutOfResources { .. }
         | Ending::TargetUnhealthy { .. }
-        | Ending::Held { .. }
+        | Ending::Busy { .. }
         | Ending::StoreUnavailable { .. } => false,
     }
 }
@@ -101,33 +101,35 @@ fn has_succeeded(ending: &Ending) -> bool {
         Ending::Done | Ending::DoneBefore(_) => true,
         Ending::RetryAsked { .. }
         | Ending::Rejected { .. }
-        | Ending::Undecodable { .. }
+        | Ending::InvalidPayload { .. }
         | Ending::NoHandler { .. }
         | Ending::Panicked { .. }
         | Ending::TimedOut
         | Ending::Interrupted
         | Ending::LeaseLost
-        | Ending::Condemned { .. }
+        | Ending::FailedPermanently { .. }
         | Ending::OutOfResources { .. }
         | Ending::TargetUnhealthy { .. }
-        | Ending::Held { .. }
+        | Ending::Busy { .. }
         | Ending::StoreUnavailable { .. } => false,
     }
 }
 
 /// Returns the state to remember. A job that is done needs no other run, even if its lease was lost before.
-fn remembered(succeeded: bool, outcome: &Outcome, now: Instant) -> Past {
+fn remembered(succeeded: bool, outcome: &Outcome, now: Instant) -> PriorOutcome {
     match outcome {
-        _ if succeeded => Past::Done { at: now },
-        Outcome::DeadLetter(reason) => Past::Condemned(reason.clone()),
-        Outcome::Ack | Outcome::RetryAfter(_) | Outcome::Release | Outcome::LeaseLost => Past::Survived,
+        _ if succeeded => PriorOutcome::Done { at: now },
+        Outcome::DeadLetter(reason) => PriorOutcome::FailedPermanently(reason.clone()),
+        Outcome::Ack | Outcome::RetryAfter(_) | Outcome::Requeue | Outcome::LeaseLost => {
+            PriorOutcome::Returned
+        }
     }
 }
 
 /// Returns the way to give up the claim: an attempt that was stopped, or that failed through no fault of its job, is not counted, and a permanent failure is recorded.
-fn surrender(ending: &Ending, outcome: &Outcome) -> Surrender {
-    Surrender {
-        spared: matches!(
+fn release_claim(ending: &Ending, outcome: &Outcome) -> ReleaseClaim {
+    ReleaseClaim {
+        count_attempt: !matches!(
             ending,
             Ending::Interrupted
                 | Ending::LeaseLost
@@ -135,9 +137,9 @@ fn surrender(ending: &Ending, outcome: &Outcome) -> Surrender {
                 | Ending::TargetUnhealthy { .. }
                 | Ending::StoreUnavailable { .. }
         ),
-        verdict: match outcome {
+        failure_reason: match outcome {
             Outcome::DeadLetter(reason) => Some(reason.clone()),
-            Outcome::Ack | Outcome::RetryAfter(_) | Outcome::Release | Outcome::LeaseLost => None,
+            Outcome::Ack | Outcome::RetryAfter(_) | Outcome::Requeue | Outcome::LeaseLost => None,
         },
         dead: false,
     }
@@ -159,7 +161,7 @@ mod tests {
             Ending::Done,
             Ending::DoneBefore(Box::default()),
             Ending::Rejected { reason: why() },
-            Ending::Condemned { reason: why() },
+            Ending::FailedPermanently { reason: why() },
             Ending::Panicked { reason: why() },
         ]
     }
@@ -167,14 +169,14 @@ mod tests {
     fn others() -> Vec<Ending> {
         vec![
             Ending::RetryAsked { after: None, reason: why() },
-            Ending::Undecodable { reason: why() },
+            Ending::InvalidPayload { reason: why() },
             Ending::NoHandler { reason: why() },
             Ending::TimedOut,
             Ending::Interrupted,
             Ending::LeaseLost,
             Ending::OutOfResources { reason: why() },
             Ending::TargetUnhealthy { reason: why() },
-            Ending::Held { remaining: Duration::ZERO, reason: why() },
+            Ending::Busy { remaining: Duration::ZERO, reason: why() },
             Ending::StoreUnavailable { reason: why() },
         ]
     }
@@ -208,24 +210,24 @@ mod tests {
     }
 
     #[allow(clippy::disallowed_methods, reason = "a test's own clock")]
-    fn decided(stopped: Option<CancelReason>, reported: Ending) -> (Outcome, &'static str, Surrender) {
+    fn decided(stopped: Option<CancelReason>, reported: Ending) -> (Outcome, &'static str, ReleaseClaim) {
         let policy = Policy::new(Duration::from_secs(30));
-        let facts = Facts {
+        let facts = DecisionInput {
             attempt: NonZeroU32::MIN,
             receives: NonZeroU32::MIN,
             job_type: None,
             longest_delay: Duration::from_secs(600),
         };
         let decision = decide_run(&policy, &facts, stopped, reported, Instant::now(), Jitter::new(0));
-        let past = match decision.past {
-            Past::Done { .. } => "done",
-            Past::Condemned(reason) => {
+        let prior = match decision.prior {
+            PriorOutcome::Done { .. } => "done",
+            PriorOutcome::FailedPermanently(reason) => {
                 assert_eq!(reason, why());
                 "condemned"
             }
-            Past::Survived => "survived",
+            PriorOutcome::Returned => "survived",
         };
-        (decision.outcome, past, decision.surrender)
+        (decision.outcome, prior, decision.release_claim)
     }
 
     #[test]
@@ -241,7 +243,7 @@ mod tests {
             (at_most, 4, failed(), true),
             (at_most, 3, Ending::Interrupted, true),
             (at_most, 3, Ending::LeaseLost, true),
-            (at_most, 3, Ending::Held { remaining: Duration::ZERO, reason: why() }, true),
+            (at_most, 3, Ending::Busy { remaining: Duration::ZERO, reason: why() }, true),
             (at_most, 3, Ending::Done, false),
             (at_most, 3, rejected(), false),
             (ReceiveLimit::Unknown, 3, failed(), false),
@@ -249,7 +251,7 @@ mod tests {
         ];
         for (limit, count, ending, is_last) in table {
             let policy = Policy { receives: limit, ..Policy::new(Duration::from_secs(30)) };
-            let facts = Facts {
+            let facts = DecisionInput {
                 attempt: NonZeroU32::MIN,
                 receives: receives(count),
                 job_type: None,
@@ -257,26 +259,26 @@ mod tests {
             };
             let decision = decide_run(&policy, &facts, None, ending, Instant::now(), Jitter::new(0));
             assert_eq!(decision.last_attempt, is_last, "{limit:?} {count} {:?}", decision.ending);
-            assert_eq!(decision.surrender.dead, is_last);
+            assert_eq!(decision.release_claim.dead, is_last);
         }
     }
 
     #[test]
     fn what_is_remembered_and_how_the_claim_is_given_up() {
-        let counts = Surrender { spared: false, verdict: None, dead: false };
-        let spared = Surrender { spared: true, verdict: None, dead: false };
-        let fails = Surrender { spared: false, verdict: Some(why()), dead: false };
+        let counts = ReleaseClaim { count_attempt: true, failure_reason: None, dead: false };
+        let spared = ReleaseClaim { count_attempt: false, failure_reason: None, dead: false };
+        let fails = ReleaseClaim { count_attempt: true, failure_reason: Some(why()), dead: false };
         let rejected = Ending::Rejected { reason: why() };
-        let timed_out = |(outcome, past, surrender)| {
+        let timed_out = |(outcome, prior, release_claim)| {
             assert!(matches!(outcome, Outcome::RetryAfter(_)), "{outcome:?}");
-            (past, surrender)
+            (prior, release_claim)
         };
         assert_eq!(decided(None, Ending::Done), (Outcome::Ack, "done", counts.clone()));
         assert_eq!(decided(None, rejected.clone()), (Outcome::DeadLetter(why()), "condemned", fails.clone()));
         let stopped = Some(CancelReason::Shutdown);
         assert_eq!(decided(stopped, Ending::Done), (Outcome::Ack, "done", counts.clone()));
         assert_eq!(decided(stopped, rejected.clone()), (Outcome::DeadLetter(why()), "condemned", fails));
-        assert_eq!(decided(stopped, Ending::TimedOut), (Outcome::Release, "survived", spared.clone()));
+        assert_eq!(decided(stopped, Ending::TimedOut), (Outcome::Requeue, "survived", spared.clone()));
         let timed = timed_out(decided(Some(CancelReason::TimedOut), Ending::Interrupted));
         assert_eq!(timed, ("survived", counts));
         let lacked = timed_out(decided(None, Ending::OutOfResources { reason: why() }));

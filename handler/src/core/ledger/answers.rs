@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::effect::{Disposition, Effect};
-use super::in_air::{About, InAir};
+use super::in_flight::{About, InFlight};
 use super::state::Ledger;
 use crate::core::call::{Action, Call, CallError, Entry, Replies, VisibilityEntry, visibility_secs};
 use crate::core::control::CancelReason;
 use crate::core::decide::{Unrun, decide_unrun};
 use crate::core::delivery::{Delivery, Settlement, Settling, Stage, Step};
 use crate::core::ids::{CallId, DeliveryId};
-use crate::core::note::Note;
+use crate::core::ledger_event::LedgerEvent;
+use crate::core::outcome_cache::PriorOutcome;
 use crate::core::policy::Acknowledge;
-use crate::core::recollection::Past;
 use crate::core::retry::Jitter;
 use crate::message::sqs_message::Message;
 
@@ -38,7 +38,7 @@ impl Ledger {
         let renewing = delivery.is_renewing();
         let Stage::Settling(settling) = &mut delivery.stage else { return };
         if matches!(settling.settlement, Settlement::Copy(_))
-            && matches!(self.recollection.of(&delivery.message.id), Some(Past::Done { .. }))
+            && matches!(self.outcome_cache.of(&delivery.message.id), Some(PriorOutcome::Done { .. }))
         {
             // An earlier delivery's copy has been confirmed meanwhile.
             return self.delete_moved(now, id);
@@ -50,14 +50,14 @@ impl Ledger {
         }
         if renewing {
             // A renewal that is carried out later would overwrite what is said now.
-            let until = *settling.beat_until.get_or_insert(now + BEAT_PATIENCE);
+            let until = *settling.heartbeat_until.get_or_insert(now + BEAT_PATIENCE);
             if now < until {
                 settling.step = Step::AfterBeat;
                 return self.check_by(Some(until));
             }
         }
         if held && settling.settlement == Settlement::Visibility(Duration::ZERO) {
-            settling.step = Step::Held;
+            settling.step = Step::Deferred;
             return;
         }
         settling.step = Step::Queued;
@@ -139,13 +139,13 @@ impl Ledger {
 
     pub(super) fn call(&mut self, now: Instant, ids: Vec<DeliveryId>, about: About, action: Action) {
         let id = CallId(self.next_id());
-        self.calls.insert(id, InAir { deliveries: ids, asked_at: now, about });
+        self.calls.insert(id, InFlight { deliveries: ids, asked_at: now, about });
         self.effects.push_back(Effect::Call(Call { id, action }));
     }
 
     /// A call was answered. Answers may come in any order; one that comes twice is ignored.
     pub fn called(&mut self, now: Instant, id: CallId, replies: Replies, jitter: Jitter) {
-        let Some(InAir { deliveries, asked_at, about }) = self.calls.remove(&id) else { return };
+        let Some(InFlight { deliveries, asked_at, about }) = self.calls.remove(&id) else { return };
         let unanswered = || Err(CallError::Failed("the answer does not mention this entry".to_owned()));
         let mut replies = replies.into_iter().chain(std::iter::repeat_with(unanswered));
         let mut renewed = 0;
@@ -168,7 +168,7 @@ impl Ledger {
             }
         }
         if renewed > 0 {
-            self.note(Note::Renewed(renewed));
+            self.emit(LedgerEvent::Renewed(renewed));
         }
     }
 
@@ -192,11 +192,11 @@ impl Ledger {
             Ok(()) | Err(_) => {}
         }
         if let Err(error) = reply {
-            self.note(Note::RenewalFailed { message, error: error.to_string() });
+            self.emit(LedgerEvent::RenewalFailed { message, error: error.to_string() });
         }
         match self.deliveries.get(&id) {
             // Its job ended while the renewal was in the air. Its receipt may be gone: SQS will say so.
-            Some(delivery) if delivery.waits_for_beat() => self.queue_settlement(now, id),
+            Some(delivery) if delivery.waits_for_heartbeat() => self.queue_settlement(now, id),
             Some(delivery) if matches!(delivery.stage, Stage::Settling(_)) => {}
             Some(_) if gone => self.lose_lease(now, id),
             Some(delivery) => {
@@ -232,7 +232,7 @@ impl Ledger {
             Ok(()) | Err(CallError::Gone(_)) if superseded => self.queue_settlement(now, id),
             Ok(()) => {
                 let deleted = settling.settlement == Settlement::Delete;
-                self.note(Note::Settled(message));
+                self.emit(LedgerEvent::Settled(message));
                 if deleted {
                     self.remove(now, id);
                 } else {
@@ -241,7 +241,7 @@ impl Ledger {
             }
             Err(CallError::Gone(error)) => self.give_up(now, id, error),
             Err(CallError::Refused(error)) if matches!(settling.settlement, Settlement::Visibility(_)) => {
-                self.note(Note::Refused { message, error });
+                self.emit(LedgerEvent::Refused { message, error });
                 self.remove_unconfirmed(now, id);
             }
             Err(CallError::Failed(error))
@@ -252,7 +252,7 @@ impl Ledger {
                 self.give_up(now, id, error);
             }
             Err(CallError::Failed(error) | CallError::Refused(error)) if settling.step != Step::InCall => {
-                self.note(Note::CallFailed { message, error });
+                self.emit(LedgerEvent::CallFailed { message, error });
             }
             Err(CallError::Failed(error) | CallError::Refused(error)) => {
                 settling.tries = settling.tries.saturating_add(1);
@@ -262,7 +262,7 @@ impl Ledger {
                 settling.step = Step::Backoff(now + delay);
                 let next_check = delivery.next_check();
                 self.check_by(next_check);
-                self.note(Note::CallFailed { message, error });
+                self.emit(LedgerEvent::CallFailed { message, error });
             }
         }
     }
@@ -270,8 +270,8 @@ impl Ledger {
     /// The copy is in the DLQ: what is left of the message is to be deleted, also where it comes back once more, and
     /// where its lease has ended meanwhile.
     fn moved(&mut self, now: Instant, id: DeliveryId, message: &Arc<Message>) {
-        self.learn(message, Past::Done { at: now });
-        self.note(Note::Moved(Arc::clone(message)));
+        self.learn(message, PriorOutcome::Done { at: now });
+        self.emit(LedgerEvent::Moved(Arc::clone(message)));
         self.delete_moved(now, id);
     }
 
@@ -294,15 +294,15 @@ impl Ledger {
         let message = Arc::clone(&delivery.message);
         match &mut delivery.stage {
             Stage::Waiting => {
-                let outcome = decide_unrun(Unrun::LeaseLost, self.recollection.of(&message.id));
-                self.note(Note::LeaseLost(message));
+                let outcome = decide_unrun(Unrun::LeaseLost, self.outcome_cache.of(&message.id));
+                self.emit(LedgerEvent::LeaseLost(message));
                 self.conclude_unrun(now, id, outcome);
             }
             // Told already, by time or by SQS.
             Stage::Running(run) if run.lost => {}
             Stage::Running(run) => {
                 run.lost = true;
-                self.note(Note::LeaseLost(message));
+                self.emit(LedgerEvent::LeaseLost(message));
                 self.cancel(now, id, CancelReason::LeaseLost);
             }
             // The message may be received elsewhere from now on, but its job is done: deleting it spares a second run. A
@@ -323,7 +323,7 @@ impl Ledger {
     pub(super) fn give_up(&mut self, now: Instant, id: DeliveryId, error: String) {
         let Some(delivery) = self.deliveries.get(&id) else { return };
         let message = Arc::clone(&delivery.message);
-        self.note(Note::Unsettled { message, error });
+        self.emit(LedgerEvent::Unsettled { message, error });
         self.remove_unconfirmed(now, id);
     }
 }

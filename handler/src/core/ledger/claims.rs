@@ -2,7 +2,7 @@
 //! release, before the message goes back.
 //!
 //! A store that does not answer ends no run and undoes no success: the ledger asks again, and only the store's
-//! [`Lost`](Held::Lost) takes a claim away. See ADR 0011.
+//! [`Lost`](Ownership::Lost) takes a claim away. See ADR 0011.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 use super::drain_plan::{Drain, SETTLE_TIME};
 use super::effect::Effect;
 use super::state::Ledger;
-use crate::core::claim::{Claim, ClaimStep, Claimed, Held, MarkError, Surrender};
+use crate::core::claim::{Claim, ClaimStep, Claimed, MarkError, Ownership, ReleaseClaim};
 use crate::core::claim_lease::{Asking, RunClaim, Waits, claim_length};
 use crate::core::control::{CancelReason, STOP_TIME};
 use crate::core::decide::{MarkDecision, decide_mark};
 use crate::core::delivery::{Releasing, Run, Stage};
-use crate::core::ending::{Ending, Report};
+use crate::core::ending::{Ending, RunReport};
 use crate::core::ids::DeliveryId;
+use crate::core::ledger_event::LedgerEvent;
 use crate::core::marking::Marking;
-use crate::core::note::Note;
 use crate::core::policy::Claims;
 use crate::core::retry::Jitter;
 
@@ -51,11 +51,11 @@ impl Ledger {
         let RunClaim::Asking(asking) = &mut run.claim else { return };
         match answer {
             Claimed::Granted(claim) => {
-                run.claim = RunClaim::Held(asking.granted(claim));
+                run.claim = RunClaim::Kept(asking.granted(claim));
                 self.ends_lock_wait(now, id);
             }
             Claimed::TakenOver(claim, takeover) => {
-                run.claim = RunClaim::Held(asking.granted(Arc::clone(&claim)));
+                run.claim = RunClaim::Kept(asking.granted(Arc::clone(&claim)));
                 self.ends_lock_wait(now, id);
                 self.taken_over(now, id, claim, takeover);
             }
@@ -84,27 +84,27 @@ impl Ledger {
         now: Instant,
         id: DeliveryId,
         claim: &Claim,
-        reply: Result<Held, String>,
+        reply: Result<Ownership, String>,
     ) {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         let message = Arc::clone(&delivery.message);
         let Stage::Running(run) = &mut delivery.stage else { return };
-        let RunClaim::Held(lease) = &mut run.claim else { return };
+        let RunClaim::Kept(lease) = &mut run.claim else { return };
         if run.lost || *lease.claim != *claim {
             return;
         }
         match reply {
-            Ok(Held::Ours) => lease.renewed(),
+            Ok(Ownership::Kept) => lease.renewed(),
             // The mark may be written and its answer lost: the claim of a done job cannot be renewed. Only the answer to a mark
             // decides.
-            Ok(Held::Lost) if run.marking.is_some() => {
+            Ok(Ownership::Lost) if run.marking.is_some() => {
                 lease.renewed();
                 return self.ask_mark(now, id);
             }
-            Ok(Held::Lost) => return self.lose_claim(now, id),
+            Ok(Ownership::Lost) => return self.lose_claim(now, id),
             Err(error) => {
                 if lease.renewal_failed(now) {
-                    self.note(Note::ClaimRenewalFailed { message, error });
+                    self.emit(LedgerEvent::ClaimRenewalFailed { message, error });
                 }
             }
         }
@@ -117,12 +117,12 @@ impl Ledger {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         let Stage::Running(run) = &mut delivery.stage else { return };
         run.lost = true;
-        if let RunClaim::Held(lease) = &mut run.claim {
+        if let RunClaim::Kept(lease) = &mut run.claim {
             lease.lost = true;
         }
         let is_marking = run.marking.is_some();
         let message = Arc::clone(&delivery.message);
-        self.note(Note::ClaimLost(message));
+        self.emit(LedgerEvent::ClaimLost(message));
         if is_marking {
             self.conclude_marking(now, id);
         } else {
@@ -131,7 +131,12 @@ impl Ledger {
     }
 
     /// Begins the mark of a job whose handler has succeeded under its claim; returns the report of any other run.
-    pub(super) fn begin_marking(&mut self, now: Instant, id: DeliveryId, report: Report) -> Option<Report> {
+    pub(super) fn begin_marking(
+        &mut self,
+        now: Instant,
+        id: DeliveryId,
+        report: RunReport,
+    ) -> Option<RunReport> {
         let last_mark = self.draining.as_ref().map(Drain::last_mark);
         let Some(delivery) = self.deliveries.get_mut(&id) else { return Some(report) };
         let last_moment = delivery.last_moment();
@@ -140,7 +145,7 @@ impl Ledger {
             // It has ended before.
             return None;
         }
-        let RunClaim::Held(lease) = &run.claim else { return Some(report) };
+        let RunClaim::Kept(lease) = &run.claim else { return Some(report) };
         if report.ending != Ending::Done || lease.lost {
             return Some(report);
         }
@@ -159,7 +164,7 @@ impl Ledger {
     /// Asks the store to mark the job as done, and asks again later.
     pub(super) fn ask_mark(&mut self, now: Instant, id: DeliveryId) {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
-        let Stage::Running(Run { marking: Some(marking), claim: RunClaim::Held(lease), .. }) =
+        let Stage::Running(Run { marking: Some(marking), claim: RunClaim::Kept(lease), .. }) =
             &mut delivery.stage
         else {
             return;
@@ -172,10 +177,10 @@ impl Ledger {
     }
 
     /// The mark of a done job was answered. Answers that come twice or late are ignored.
-    pub fn marked(&mut self, now: Instant, id: DeliveryId, reply: Result<Held, MarkError>) {
+    pub fn marked(&mut self, now: Instant, id: DeliveryId, reply: Result<Ownership, MarkError>) {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         let message = Arc::clone(&delivery.message);
-        let Stage::Running(Run { marking: Some(marking), claim: RunClaim::Held(lease), .. }) =
+        let Stage::Running(Run { marking: Some(marking), claim: RunClaim::Kept(lease), .. }) =
             &mut delivery.stage
         else {
             return;
@@ -191,12 +196,12 @@ impl Ledger {
                 let next_check = delivery.next_check();
                 self.check_by(next_check);
                 if is_first {
-                    self.note(Note::MarkFailed { message, job_id, error: error() });
+                    self.emit(LedgerEvent::MarkFailed { message, job_id, error: error() });
                 }
             }
             MarkDecision::WithoutResult => {
                 marking.report.result = None;
-                self.note(Note::ResultRefused { message, error: error() });
+                self.emit(LedgerEvent::ResultRefused { message, error: error() });
                 self.ask_mark(now, id);
             }
             MarkDecision::Unmarked => self.conclude_unmarked(now, id, error()),
@@ -207,11 +212,11 @@ impl Ledger {
     /// the same identity is only possible.
     pub(super) fn conclude_unmarked(&mut self, now: Instant, id: DeliveryId, error: String) {
         if let Some(delivery) = self.deliveries.get(&id)
-            && let Stage::Running(Run { claim: RunClaim::Held(lease), lost: false, .. }) = &delivery.stage
+            && let Stage::Running(Run { claim: RunClaim::Kept(lease), lost: false, .. }) = &delivery.stage
         {
             let (message, job_id) =
                 (Arc::clone(&delivery.message), Arc::clone(lease.claim.identity.job_id()));
-            self.note(Note::Unmarked { message, job_id, error });
+            self.emit(LedgerEvent::Unmarked { message, job_id, error });
         }
         self.conclude_marking(now, id);
     }
@@ -235,10 +240,10 @@ impl Ledger {
 
     /// Releases the claim of an ended run. No call about its message is made before that is done: the worker that receives
     /// it next must find the claim free.
-    pub(super) fn release_claim(&mut self, now: Instant, id: DeliveryId, how: Surrender) {
+    pub(super) fn release_claim(&mut self, now: Instant, id: DeliveryId, how: ReleaseClaim) {
         let draining = self.draining.is_some();
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
-        let Stage::Running(Run { claim: RunClaim::Held(lease), .. }) = &delivery.stage else { return };
+        let Stage::Running(Run { claim: RunClaim::Kept(lease), .. }) = &delivery.stage else { return };
         let claim = Arc::clone(&lease.claim);
         let patience = if draining { RELEASE_PATIENCE_IN_DRAIN } else { RELEASE_PATIENCE };
         delivery.releasing = Some(Releasing {
@@ -261,7 +266,7 @@ impl Ledger {
         now: Instant,
         id: DeliveryId,
         claim: &Claim,
-        reply: Result<Held, String>,
+        reply: Result<Ownership, String>,
     ) {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         let Some(releasing) = delivery.releasing.as_mut().filter(|releasing| *releasing.claim == *claim)
@@ -294,7 +299,7 @@ impl Ledger {
             if releasing.give_up_at <= now {
                 let claim = Arc::clone(&releasing.claim);
                 let message = Arc::clone(&delivery.message);
-                self.note(Note::ClaimNotReleased(message));
+                self.emit(LedgerEvent::ClaimNotReleased(message));
                 return self.claim_is_free(now, id, &claim);
             }
             if releasing.again_at.is_some_and(|at| at <= now) {
@@ -310,10 +315,10 @@ impl Ledger {
                 asking.ask(now, length);
                 self.effects.push_back(Effect::Claim(id, ClaimStep::Ask(length)));
             }
-            RunClaim::Held(_) if run.marking.as_ref().is_some_and(|marking| marking.ask_at() <= now) => {
+            RunClaim::Kept(_) if run.marking.as_ref().is_some_and(|marking| marking.ask_at() <= now) => {
                 self.ask_mark(now, id);
             }
-            RunClaim::None | RunClaim::Asking(_) | RunClaim::Held(_) => {}
+            RunClaim::None | RunClaim::Asking(_) | RunClaim::Kept(_) => {}
         }
     }
 
@@ -322,7 +327,7 @@ impl Ledger {
         let soon = if with_leases { now + self.policy.lease / 8 } else { now };
         let length = self.claim_length(now);
         for (id, delivery) in &mut self.deliveries {
-            let Stage::Running(Run { claim: RunClaim::Held(lease), lost: false, .. }) = &mut delivery.stage
+            let Stage::Running(Run { claim: RunClaim::Kept(lease), lost: false, .. }) = &mut delivery.stage
             else {
                 continue;
             };

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::effect::Effect;
-use super::in_air::{About, CALL_PATIENCE};
+use super::in_flight::{About, CALL_PATIENCE};
 use super::state::Ledger;
 use crate::core::call::{Action, MAX_BATCH, VisibilityEntry, visibility_secs};
 use crate::core::claim_lease::RunClaim;

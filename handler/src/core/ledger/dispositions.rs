@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::effect::{Disposition, Effect};
-use super::in_air::{About, CALL_PATIENCE, InAir};
+use super::in_flight::{About, CALL_PATIENCE, InFlight};
 use super::state::Ledger;
 use crate::core::ids::{CallId, DeliveryId};
 use crate::core::outcome::Outcome;
@@ -20,7 +20,7 @@ impl Ledger {
         let message = Arc::clone(message);
         let disposition = match outcome {
             Outcome::Ack => Disposition::Done,
-            Outcome::RetryAfter(_) | Outcome::Release | Outcome::LeaseLost => Disposition::Returned,
+            Outcome::RetryAfter(_) | Outcome::Requeue | Outcome::LeaseLost => Disposition::Returned,
             Outcome::DeadLetter(_) => match self.policy.dead_letter {
                 DeadLetterPath::Redrive | DeadLetterPath::Nowhere => Disposition::FailedPermanently,
                 DeadLetterPath::Copy => {
@@ -45,7 +45,7 @@ impl Ledger {
             return;
         }
         let copies =
-            |call: &InAir| matches!(call.about, About::Copy(_)) && call.deliveries.contains(&delivery);
+            |call: &InFlight| matches!(call.about, About::Copy(_)) && call.deliveries.contains(&delivery);
         if self.calls.values().any(copies) {
             self.check_by(self.next_copy_check());
         } else {

@@ -36,7 +36,7 @@ impl Ledger {
         for id in waiting.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.conclude_released(now, id, Duration::ZERO);
         }
-        self.release_suspects(now);
+        self.release_quarantined(now);
         self.settle_what_failed(now);
     }
 
@@ -110,7 +110,8 @@ impl Ledger {
     }
 
     fn let_go(&mut self, now: Instant) {
-        let held = |stage: &Stage| matches!(stage, Stage::Settling(settling) if settling.step == Step::Held);
+        let held =
+            |stage: &Stage| matches!(stage, Stage::Settling(settling) if settling.step == Step::Deferred);
         let ids: Vec<DeliveryId> =
             self.deliveries.iter().filter(|(_, d)| held(&d.stage)).map(|(id, _)| *id).collect();
         for id in ids {
@@ -121,7 +122,7 @@ impl Ledger {
     pub(super) fn count_drained(&mut self, outcome: &Outcome, ran: bool) {
         let Some(drain) = &mut self.draining else { return };
         match outcome {
-            Outcome::Release => drain.counts.released += 1,
+            Outcome::Requeue => drain.counts.released += 1,
             Outcome::Ack | Outcome::RetryAfter(_) | Outcome::DeadLetter(_) => {
                 drain.counts.drained += usize::from(ran);
             }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::core::call::Call;
-use crate::core::claim::{Claim, ClaimStep, JobResult, Surrender};
+use crate::core::claim::{Claim, ClaimStep, JobResult, ReleaseClaim};
 use crate::core::control::CancelReason;
 use crate::core::ids::DeliveryId;
-use crate::core::note::Note;
+use crate::core::ledger_event::LedgerEvent;
+use crate::core::outcome_cache::PriorOutcome;
 use crate::core::receives::Receive;
-use crate::core::recollection::Past;
 use crate::message::sqs_message::Message;
 
 /// An action for the host to perform. Effects contain no decisions.
@@ -55,7 +55,7 @@ pub enum Effect {
         /// The claim.
         claim: Arc<Claim>,
         /// How the attempt counts.
-        how: Surrender,
+        how: ReleaseClaim,
     },
     /// Make this call, and report to [`Ledger::called`](crate::core::Ledger::called).
     Call(Call),
@@ -70,16 +70,16 @@ pub enum Effect {
         disposition: Disposition,
     },
     /// Remember the latest state of a message, if the host outlives this ledger
-    /// ([`Recollection::learn`](crate::core::Recollection::learn)). At once and not at the ledger's end: SQS may redeliver
+    /// ([`OutcomeCache::learn`](crate::core::OutcomeCache::learn)). At once and not at the ledger's end: SQS may redeliver
     /// the message to another ledger before.
     Remember {
         /// The message.
         message: Arc<Message>,
         /// Its state.
-        past: Past,
+        prior: PriorOutcome,
     },
     /// Log or count this. No response and no settlement depends on a note: a host may drop them all.
-    Note(Note),
+    Event(LedgerEvent),
 }
 
 /// A run to start.

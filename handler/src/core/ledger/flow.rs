@@ -9,15 +9,15 @@ use super::effect::{Effect, Start};
 use super::state::Ledger;
 use crate::core::control::CancelReason;
 use crate::core::decide::{
-    Facts, RunDecision, Unrun, decide_run, decide_start, decide_unrun, hidden_without_dlq,
+    DecisionInput, RunDecision, Unrun, decide_run, decide_start, decide_unrun, hidden_without_dlq,
 };
 use crate::core::delivery::{Delivery, Run, Settlement, Settling, Stage};
-use crate::core::ending::Report;
+use crate::core::ending::RunReport;
 use crate::core::ids::{CallId, DeliveryId};
-use crate::core::note::{Note, RunFacts};
+use crate::core::ledger_event::{LedgerEvent, RunFacts};
 use crate::core::outcome::Outcome;
+use crate::core::outcome_cache::PriorOutcome;
 use crate::core::policy::{Acknowledge, CrashEvidence, DeadLetterPath};
-use crate::core::recollection::Past;
 use crate::core::retry::Jitter;
 use crate::message::sqs_message::Message;
 
@@ -26,7 +26,7 @@ use crate::message::sqs_message::Message;
 const BEHIND: Duration = Duration::from_secs(2);
 
 impl Ledger {
-    pub(super) fn take_in(&mut self, at: Instant, message: Message) {
+    pub(super) fn accept(&mut self, at: Instant, message: Message) {
         let lane: Arc<str> = match &message.group {
             _ if self.policy.fifo && self.policy.one_lane => Arc::default(),
             Some(group) if self.policy.fifo => group.as_str().into(),
@@ -41,7 +41,7 @@ impl Ledger {
         if let Some(known) = known
             && !deliveries.get(&known).is_some_and(|delivery| delivery.is_back(at))
         {
-            return self.supersede(at, known, message.receipt);
+            return self.replace_receipt(at, known, message.receipt);
         }
         let id = DeliveryId(self.next_id());
         let delivery = Delivery::new(Arc::new(message), Arc::clone(&lane), self.policy.lease, at);
@@ -56,9 +56,9 @@ impl Ledger {
             self.pauses.keep_fresh(&delivery.message.id);
         }
         // A receive that was given up for lost may still bring messages for which there is no place any more.
-        let places = self.policy.concurrency.get() + self.lock_waits.asking();
-        let no_place = self.receives.is_some() && self.waiting + self.running > places;
-        if no_place || self.is_released_at_once(id) {
+        let slots = self.policy.concurrency.get() + self.lock_waits.asking();
+        let no_slot = self.receives.is_some() && self.waiting + self.running > slots;
+        if no_slot || self.is_released_at_once(id) {
             self.conclude_released(at, id, Duration::ZERO);
         } else if is_head {
             self.make_ready(at, id);
@@ -69,7 +69,7 @@ impl Ledger {
     /// the lane, unless others have joined the lane since: nobody knows whether those came before it in the group.
     fn remove_superseded(&mut self, at: Instant, lane: &str, earlier: DeliveryId) -> Option<usize> {
         let message = Arc::clone(&self.deliveries.get(&earlier)?.message);
-        self.note(Note::Settled(message));
+        self.emit(LedgerEvent::Settled(message));
         if self.next_waiting(lane, earlier).is_some() {
             self.remove_unconfirmed(at, earlier);
             return None;
@@ -81,13 +81,13 @@ impl Ledger {
         Some(place)
     }
 
-    fn supersede(&mut self, at: Instant, id: DeliveryId, receipt: String) {
+    fn replace_receipt(&mut self, at: Instant, id: DeliveryId, receipt: String) {
         let last_call = CallId(self.last_id);
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         delivery.superseded(receipt, at, last_call);
         let (next_check, message) = (delivery.next_check(), Arc::clone(&delivery.message));
         self.check_by(next_check);
-        self.note(Note::ReceivedAgain(message));
+        self.emit(LedgerEvent::ReceivedAgain(message));
     }
 
     /// The head of a lane may start, at once or when its turn alone has come.
@@ -109,11 +109,11 @@ impl Ledger {
         if self.pauses.keeps_in_hand() {
             return self.start_probe(now);
         }
-        while self.running < self.policy.concurrency.get() && !self.isolation.is_running() {
+        while self.running < self.policy.concurrency.get() && !self.quarantine.is_running() {
             let Some(id) = self.ready.pop_front() else { break };
             self.begin(now, id);
         }
-        self.start_suspects(now);
+        self.start_quarantined(now);
     }
 
     /// Starts a delivery, unless it has been given back meanwhile or needs no run; tells whether it runs.
@@ -125,7 +125,7 @@ impl Ledger {
             return false;
         }
         let message = Arc::clone(&delivery.message);
-        if let Some(outcome) = decide_start(self.recollection.of(&message.id)) {
+        if let Some(outcome) = decide_start(self.outcome_cache.of(&message.id)) {
             self.conclude_unrun(now, id, outcome);
             return false;
         }
@@ -177,7 +177,7 @@ impl Ledger {
 
     /// A run has ended. Told once for every start; anything else is ignored. A job that succeeded under a claim is marked as
     /// done first.
-    pub fn ended(&mut self, now: Instant, id: DeliveryId, report: Report, jitter: Jitter) {
+    pub fn ended(&mut self, now: Instant, id: DeliveryId, report: RunReport, jitter: Jitter) {
         if let Some(report) = self.begin_marking(now, id, report) {
             self.conclude_run(now, id, report, now, jitter);
         }
@@ -188,7 +188,7 @@ impl Ledger {
         &mut self,
         now: Instant,
         id: DeliveryId,
-        report: Report,
+        report: RunReport,
         ended_at: Instant,
         jitter: Jitter,
     ) {
@@ -201,7 +201,7 @@ impl Ledger {
         let took = ended_at.saturating_duration_since(run.started_at);
         let was_probe = self.pauses.probe_ended(id);
         if self.keeps_unattempted(now, id, stopped, &report.ending, was_probe) {
-            let Report { ending, job_type, identity, .. } = report;
+            let RunReport { ending, job_type, identity, .. } = report;
             return self.keep(
                 now,
                 id,
@@ -213,30 +213,30 @@ impl Ledger {
             return self.park(now, id, &lock, jitter);
         }
         let Some(delivery) = self.deliveries.get(&id) else { return };
-        let facts = Facts {
+        let facts = DecisionInput {
             attempt,
             receives,
             job_type: report.job_type.as_deref(),
             longest_delay: delivery.longest_visibility(now),
         };
         let decision = decide_run(&self.policy, &facts, stopped, report.ending, now, jitter);
-        let RunDecision { ending, outcome, past, surrender, last_attempt } = decision;
+        let RunDecision { ending, outcome, prior, release_claim, last_attempt } = decision;
         // The claim of a job that is done ends with its mark, or by itself.
-        if matches!(past, Past::Done { .. }) {
+        if matches!(prior, PriorOutcome::Done { .. }) {
             self.free_lock_of(now, id);
         } else {
-            self.release_claim(now, id, surrender);
+            self.release_claim(now, id, release_claim);
         }
-        self.learn(&message, past);
-        let Report { job_type, identity, .. } = report;
+        self.learn(&message, prior);
+        let RunReport { job_type, identity, .. } = report;
         let facts = RunFacts { job_type, identity, attempt, ending, took, last_attempt };
         self.conclude(now, id, outcome, Some(facts));
     }
 
     /// Remembers the latest state of a message, here and in the host.
-    pub(super) fn learn(&mut self, message: &Arc<Message>, past: Past) {
-        self.recollection.learn(Arc::clone(&message.id), past.clone());
-        self.effects.push_back(Effect::Remember { message: Arc::clone(message), past });
+    pub(super) fn learn(&mut self, message: &Arc<Message>, prior: PriorOutcome) {
+        self.outcome_cache.learn(Arc::clone(&message.id), prior.clone());
+        self.effects.push_back(Effect::Remember { message: Arc::clone(message), prior });
     }
 
     /// A delivery has its outcome: SQS hears of it, and so does the rest of its lane.
@@ -250,14 +250,14 @@ impl Ledger {
             Stage::Settling(_) => return,
         }
         let ran = run.as_ref().is_some_and(|run| run.ending.ran());
-        self.isolation.concluded(now, id, ran);
+        self.quarantine.concluded(now, id, ran);
         let (message, lane) = (Arc::clone(&delivery.message), Arc::clone(&delivery.lane));
         self.count_drained(&outcome, run.is_some());
         let job_type = run.as_ref().and_then(|run| run.job_type.clone());
         let stops_lane = self.policy.fifo && outcome != Outcome::Ack;
-        let released = outcome == Outcome::Release;
+        let released = outcome == Outcome::Requeue;
         self.dispose(id, &message, &outcome);
-        self.note(Note::Decided { delivery: id, message, outcome: outcome.clone(), run });
+        self.emit(LedgerEvent::Decided { delivery: id, message, outcome: outcome.clone(), run });
         self.settle(now, id, outcome, job_type.as_deref());
         if stops_lane {
             let hidden_for = self.hidden_behind(id, released);
@@ -289,11 +289,11 @@ impl Ledger {
         }
         delivery.hidden_for = hidden_for;
         let message = Arc::clone(&delivery.message);
-        let past = self.recollection.of(&message.id);
-        let outcome = decide_unrun(Unrun::GivenBack, past);
-        if past.is_none() {
+        let prior = self.outcome_cache.of(&message.id);
+        let outcome = decide_unrun(Unrun::GivenBack, prior);
+        if prior.is_none() {
             // Its receives are accounted for from here on: it did not come back because it killed anything.
-            self.learn(&message, Past::Survived);
+            self.learn(&message, PriorOutcome::Returned);
         }
         self.conclude_unrun(now, id, outcome);
     }
@@ -301,11 +301,11 @@ impl Ledger {
     /// A delivery has its outcome without a run.
     pub(super) fn conclude_unrun(&mut self, now: Instant, id: DeliveryId, outcome: Outcome) {
         let Some(delivery) = self.deliveries.get(&id) else { return };
-        if let (Outcome::Ack, Some(Past::Done { at })) =
-            (&outcome, self.recollection.of(&delivery.message.id))
+        if let (Outcome::Ack, Some(PriorOutcome::Done { at })) =
+            (&outcome, self.outcome_cache.of(&delivery.message.id))
         {
             let (message, done_at) = (Arc::clone(&delivery.message), *at);
-            self.note(Note::Deduplicated { message, done_at });
+            self.emit(LedgerEvent::Deduplicated { message, done_at });
         }
         self.conclude(now, id, outcome, None);
     }
@@ -332,7 +332,7 @@ impl Ledger {
                 Acknowledge::ByResponse => return self.remove(now, id),
             },
             Outcome::RetryAfter(delay) => Settlement::Visibility(delay),
-            Outcome::Release => Settlement::Visibility(delivery.hidden_for),
+            Outcome::Requeue => Settlement::Visibility(delivery.hidden_for),
             Outcome::LeaseLost => return self.remove_unconfirmed(now, id),
             Outcome::DeadLetter(reason) => match self.policy.dead_letter {
                 DeadLetterPath::Redrive => Settlement::Visibility(Duration::ZERO),
@@ -340,7 +340,7 @@ impl Ledger {
                 DeadLetterPath::Nowhere => {
                     let message = Arc::clone(&delivery.message);
                     let hidden_for = hidden_without_dlq(&self.policy, job_type, message.receive_count);
-                    self.note(Note::NoDeadLetterQueue(message));
+                    self.emit(LedgerEvent::NoDeadLetterQueue(message));
                     Settlement::Visibility(hidden_for)
                 }
             },

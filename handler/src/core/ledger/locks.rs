@@ -8,11 +8,11 @@ use crate::core::claim::Claim;
 use crate::core::claim_lease::RunClaim;
 use crate::core::control::CancelReason;
 use crate::core::delivery::{Run, Stage};
-use crate::core::ending::{Ending, Report};
+use crate::core::ending::{Ending, RunReport};
 use crate::core::ids::DeliveryId;
-use crate::core::lock_waits::{LOCK_PATIENCE, LOCK_PATIENCE_OF_BATCH, LockWait, WAITERS_PER_PLACE};
-use crate::core::note::Note;
-use crate::core::recollection::Past;
+use crate::core::ledger_event::LedgerEvent;
+use crate::core::lock_waits::{LOCK_PATIENCE, LOCK_PATIENCE_OF_BATCH, LockWait, WAITERS_PER_SLOT};
+use crate::core::outcome_cache::PriorOutcome;
 use crate::core::retry::Jitter;
 
 /// What a batch keeps of its time for the last request and the visibility that follows from it.
@@ -25,9 +25,9 @@ impl Ledger {
         now: Instant,
         id: DeliveryId,
         stopped: Option<CancelReason>,
-        report: &Report,
+        report: &RunReport,
     ) -> Option<Arc<str>> {
-        let lock = report.lock.as_ref().filter(|_| matches!(report.ending, Ending::Held { .. }))?;
+        let lock = report.lock.as_ref().filter(|_| matches!(report.ending, Ending::Busy { .. }))?;
         if stopped.is_some() || self.draining.is_some() {
             return None;
         }
@@ -35,7 +35,7 @@ impl Ledger {
             now < wait.until
         } else {
             let waiting = self.lock_waits.parked() + self.lock_waits.asking();
-            now < self.waits_until(now) && waiting < WAITERS_PER_PLACE * self.policy.concurrency.get()
+            now < self.waits_until(now) && waiting < WAITERS_PER_SLOT * self.policy.concurrency.get()
         };
         has_time.then(|| Arc::clone(lock))
     }
@@ -70,10 +70,10 @@ impl Ledger {
         let next_check = delivery.next_check();
         self.check_by(next_check);
         self.running -= 1;
-        self.isolation.concluded(now, id, false);
-        self.learn(&message, Past::Survived);
+        self.quarantine.concluded(now, id, false);
+        self.learn(&message, PriorOutcome::Returned);
         if is_first {
-            self.note(Note::WaitsForLock { message, lock: Arc::clone(lock) });
+            self.emit(LedgerEvent::WaitsForLock { message, lock: Arc::clone(lock) });
         }
         self.appoint(now, lock, jitter);
     }
@@ -119,7 +119,7 @@ impl Ledger {
     /// The job of a run is done, which gave its lock up.
     pub(super) fn free_lock_of(&mut self, now: Instant, id: DeliveryId) {
         let claim = self.deliveries.get(&id).and_then(|delivery| match &delivery.stage {
-            Stage::Running(Run { claim: RunClaim::Held(lease), .. }) => Some(Arc::clone(&lease.claim)),
+            Stage::Running(Run { claim: RunClaim::Kept(lease), .. }) => Some(Arc::clone(&lease.claim)),
             Stage::Running(_) | Stage::Waiting | Stage::Settling(_) => None,
         });
         if let Some(claim) = claim {

@@ -1,4 +1,4 @@
-//! The ledger, in three floors: its state and the nouns that it is made of (`state`, `effect`, `in_air`, `drain_plan`); a file
+//! The ledger, in three floors: its state and the nouns that it is made of (`state`, `effect`, `in_flight`, `drain_plan`); a file
 //! for each thing that happens to deliveries; and the turn that calls them (`turn`).
 
 mod answers;
@@ -9,13 +9,13 @@ mod drain;
 mod drain_plan;
 mod effect;
 mod flow;
-mod in_air;
+mod in_flight;
 mod locks;
 mod pausing;
 mod probing;
+mod quarantined;
 mod resources;
 mod state;
-mod suspects;
 mod turn;
 
 pub use drain_plan::{DrainSummary, SETTLE_TIME};

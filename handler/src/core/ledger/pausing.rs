@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::state::Ledger;
 use crate::core::delivery::Stage;
 use crate::core::ids::DeliveryId;
-use crate::core::note::Note;
+use crate::core::ledger_event::LedgerEvent;
 use crate::core::pause::{Pause, PauseReason};
 
 impl Ledger {
@@ -14,14 +14,14 @@ impl Ledger {
     /// then each message is released to the queue, once in an episode. A second pause of the same reason changes nothing.
     pub fn pause(&mut self, now: Instant, pause: Pause) {
         if self.pauses.begin(now, pause) {
-            self.note(Note::Paused(pause));
+            self.emit(LedgerEvent::Paused(pause));
         }
     }
 
     /// Ends the pause of this reason.
     pub fn resume(&mut self, now: Instant, reason: PauseReason) {
         if let Some((pause, lasted)) = self.pauses.end(now, reason) {
-            self.note(Note::Resumed { pause, lasted });
+            self.emit(LedgerEvent::Resumed { pause, lasted });
         }
     }
 

@@ -19,10 +19,10 @@ impl Ledger {
     /// Starts the probe that is due, once a message is ready for it.
     pub(super) fn start_probe(&mut self, now: Instant) {
         while self.pauses.wants_probe() && self.draining.is_none() {
-            let waits = |probe| self.isolation.waiting_runs().contains(&probe);
+            let waits = |probe| self.quarantine.waiting_runs().contains(&probe);
             if let Some(probe) = self.pauses.probe() {
                 if waits(probe) {
-                    self.start_suspects_in(now, 1);
+                    self.start_quarantined_in(now, 1);
                 }
                 return self.pauses.probe_is_done();
             }
@@ -30,8 +30,8 @@ impl Ledger {
                 return;
             }
             let Some((probes, position)) = self.next_probe() else {
-                self.start_suspects_in(now, 1);
-                if self.isolation.is_running() {
+                self.start_quarantined_in(now, 1);
+                if self.quarantine.is_running() {
                     return self.pauses.probe_is_done();
                 }
                 return self.pauses.ask_for_fresh();

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::state::Ledger;
-use crate::core::claim::Surrender;
+use crate::core::claim::ReleaseClaim;
 use crate::core::control::CancelReason;
 use crate::core::delivery::Stage;
 use crate::core::ending::Ending;
 use crate::core::ids::DeliveryId;
-use crate::core::note::{Note, RunFacts};
+use crate::core::ledger_event::{LedgerEvent, RunFacts};
+use crate::core::outcome_cache::PriorOutcome;
 use crate::core::pause::{Pause, PauseReason, Probe};
-use crate::core::recollection::Past;
 
 /// The number of runs that a message may end so before it leaves this process, which costs it a receive. What exhausts the
 /// resources or harms the target may be the message itself: so the redrive policy takes it in the end. Probes do not count.
@@ -47,7 +47,7 @@ impl Ledger {
 
     /// Has a delivery wait again as the head of its lane. Its claim is given up first, without counting the attempt.
     pub(super) fn keep(&mut self, now: Instant, id: DeliveryId, run: RunFacts, was_probe: bool) {
-        self.release_claim(now, id, Surrender { spared: true, verdict: None, dead: false });
+        self.release_claim(now, id, ReleaseClaim { count_attempt: false, failure_reason: None, dead: false });
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         delivery.stage = Stage::Waiting;
         delivery.kept_runs += u8::from(!was_probe);
@@ -56,9 +56,9 @@ impl Ledger {
         self.check_by(next_check);
         self.running -= 1;
         self.waiting += 1;
-        self.isolation.concluded(now, id, true);
-        self.learn(&message, Past::Survived);
-        self.note(Note::KeptInHand { message, run });
+        self.quarantine.concluded(now, id, true);
+        self.learn(&message, PriorOutcome::Returned);
+        self.emit(LedgerEvent::KeptInHand { message, run });
         self.ready_again(now, id);
     }
 

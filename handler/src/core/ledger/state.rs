@@ -9,17 +9,17 @@ use smallvec::SmallVec;
 
 use super::drain_plan::Drain;
 use super::effect::Effect;
-use super::in_air::InAir;
+use super::in_flight::InFlight;
 use crate::core::batches::Batch;
 use crate::core::delivery::Delivery;
 use crate::core::ids::{CallId, DeliveryId};
-use crate::core::isolation::Isolation;
+use crate::core::ledger_event::LedgerEvent;
 use crate::core::lock_waits::LockWaits;
-use crate::core::note::Note;
+use crate::core::outcome_cache::OutcomeCache;
 use crate::core::pause::Pauses;
 use crate::core::policy::{InvalidPolicy, Policy};
+use crate::core::quarantine::Quarantine;
 use crate::core::receives::Receives;
-use crate::core::recollection::Recollection;
 use crate::core::retry::{JitterMode, RetryPolicy};
 use crate::message::sqs_message::Message;
 
@@ -38,7 +38,7 @@ use crate::message::sqs_message::Message;
 ///
 /// ```
 /// use std::time::{Duration, Instant};
-/// use drumline::core::{Effect, Ending, Jitter, Ledger, Policy, Report};
+/// use drumline::core::{Effect, Ending, Jitter, Ledger, Policy, RunReport};
 /// use drumline::message::Message;
 ///
 /// # fn main() -> Result<(), drumline::core::InvalidPolicy> {
@@ -52,14 +52,14 @@ use crate::message::sqs_message::Message;
 ///     match effect {
 ///         Effect::Receive(receive) => ledger.received(now, receive.id, std::mem::take(&mut to_receive)),
 ///         Effect::Start(start) => {
-///             let report = Report::new(Ending::Done, None);
+///             let report = RunReport::new(Ending::Done, None);
 ///             ledger.ended(now, start.delivery, report, Jitter::new(0));
 ///         }
 ///         Effect::Call(call) => {
 ///             deleted += call.action.deliveries().len();
 ///             ledger.called(now, call.id, vec![Ok(())], Jitter::new(0));
 ///         }
-///         Effect::Cancel(..) | Effect::Abort(_) | Effect::Note(_) => {}
+///         Effect::Cancel(..) | Effect::Abort(_) | Effect::Event(_) => {}
 ///         Effect::Finished { .. } | Effect::Remember { .. } => {}
 ///         Effect::Claim(..) | Effect::RenewClaim { .. } | Effect::Mark { .. } | Effect::ReleaseClaim { .. } => {
 ///             unreachable!("this host keeps no claims")
@@ -83,9 +83,9 @@ pub struct Ledger {
     pub(super) lanes: HashMap<Arc<str>, SmallVec<[DeliveryId; 2]>, RandomState>,
     /// Heads of lanes that may start.
     pub(super) ready: VecDeque<DeliveryId>,
-    pub(super) isolation: Isolation,
+    pub(super) quarantine: Quarantine,
     pub(super) lock_waits: LockWaits,
-    pub(super) recollection: Recollection,
+    pub(super) outcome_cache: OutcomeCache,
     pub(super) receives: Option<Receives>,
     pub(super) deletes: Batch,
     pub(super) visibilities: Batch,
@@ -93,7 +93,7 @@ pub struct Ledger {
     /// Messages on their way into the DLQ: their disposition depends on SQS's answer.
     pub(super) copying: BTreeMap<DeliveryId, Arc<Message>>,
     pub(super) settle_retry: RetryPolicy,
-    pub(super) calls: HashMap<CallId, InAir, RandomState>,
+    pub(super) calls: HashMap<CallId, InFlight, RandomState>,
     pub(super) effects: VecDeque<Effect>,
     pub(super) last_id: u64,
     pub(super) waiting: usize,
@@ -108,11 +108,11 @@ pub struct Ledger {
 impl Ledger {
     /// An empty ledger for one queue.
     pub fn new(policy: Policy) -> Result<Self, InvalidPolicy> {
-        Self::recalling(policy, Recollection::default())
+        Self::recalling(policy, OutcomeCache::default())
     }
 
     /// As [`new`](Self::new), with what an earlier ledger remembered: a Lambda function has one for each invocation.
-    pub fn recalling(policy: Policy, recollection: Recollection) -> Result<Self, InvalidPolicy> {
+    pub fn recalling(policy: Policy, outcome_cache: OutcomeCache) -> Result<Self, InvalidPolicy> {
         policy.check()?;
         let concurrency = policy.concurrency.get();
         let receives = policy.polling.map(|p| Receives::new(p.wait_time, concurrency));
@@ -123,9 +123,9 @@ impl Ledger {
             deliveries: BTreeMap::new(),
             lanes: HashMap::default(),
             ready: VecDeque::new(),
-            isolation: Isolation::new(concurrency),
+            quarantine: Quarantine::new(concurrency),
             lock_waits: LockWaits::default(),
-            recollection,
+            outcome_cache,
             receives,
             deletes,
             visibilities,
@@ -169,8 +169,8 @@ impl Ledger {
         self.last_id
     }
 
-    pub(super) fn note(&mut self, note: Note) {
-        self.effects.push_back(Effect::Note(note));
+    pub(super) fn emit(&mut self, event: LedgerEvent) {
+        self.effects.push_back(Effect::Event(event));
     }
 
     /// Has the delivery looked at by `at`, where it has such a time.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::drain_plan::Drain;
 use super::effect::Effect;
 use super::state::Ledger;
-use crate::core::note::Note;
+use crate::core::ledger_event::LedgerEvent;
 use crate::core::policy::SHORTEST_LEASE;
 use crate::core::receive_backoff::ReceiveFailure;
 use crate::core::receives::{ReceiveId, Receives};
@@ -18,21 +18,21 @@ impl Ledger {
         let paced =
             self.receives.as_mut().is_some_and(|receives| receives.landed(at, receive, messages.len()));
         if paced {
-            self.note(Note::EmptyAtOnce);
+            self.emit(LedgerEvent::EmptyAtOnce);
         }
         if messages.iter().any(|message| self.is_on_its_last_receives(message))
             && let Some(receives) = &mut self.receives
         {
             receives.brought_last_receives(at);
         }
-        self.note(Note::Received(messages.len()));
-        self.handed_in(at, messages);
+        self.emit(LedgerEvent::Received(messages.len()));
+        self.deliver(at, messages);
     }
 
     /// Messages that nobody here asked for, such as those of a Lambda event, came at `at`.
-    pub fn handed_in(&mut self, at: Instant, messages: Vec<Message>) {
+    pub fn deliver(&mut self, at: Instant, messages: Vec<Message>) {
         for message in messages {
-            self.take_in(at, message);
+            self.accept(at, message);
         }
     }
 
@@ -54,7 +54,7 @@ impl Ledger {
     ) {
         let Some(receives) = &mut self.receives else { return };
         if let Some(retry_in) = receives.failed(now, receive, failure, jitter) {
-            self.note(Note::ReceiveFailed { error, retry_in });
+            self.emit(LedgerEvent::ReceiveFailed { error, retry_in });
         }
     }
 
@@ -63,7 +63,7 @@ impl Ledger {
         self.check_due(now);
         self.tick_drain(now);
         self.tick_pauses(now);
-        self.isolation.tick(now);
+        self.quarantine.tick(now);
         self.start_ready(now);
         // What has waited here for twelve hours starts with no time left.
         self.check_due(now);
@@ -88,37 +88,37 @@ impl Ledger {
         let batches = [self.deletes.timeout(), self.visibilities.timeout()];
         let pauses = self.pauses.timeout();
         let times =
-            batches.into_iter().chain([self.next_check, self.isolation.timeout(), receives, drain, pauses]);
+            batches.into_iter().chain([self.next_check, self.quarantine.timeout(), receives, drain, pauses]);
         times.flatten().min()
     }
 
     /// How many more messages could be started: the free places.
     pub fn demand(&self) -> usize {
-        if self.draining.is_some() || self.isolation.is_active() {
+        if self.draining.is_some() || self.quarantine.is_active() {
             return 0;
         }
         let most = if self.pauses.any() { usize::from(self.pauses.needs_fresh()) } else { usize::MAX };
-        let places = self.policy.concurrency.get();
+        let slots = self.policy.concurrency.get();
         // Settlements have room of their own, so that polling overlaps with them; when it is full, SQS is slow to
         // confirm, and more messages would only lose their leases here.
-        let for_work = places.saturating_sub(self.waiting + self.running);
+        let for_work = slots.saturating_sub(self.waiting + self.running);
         // What waits for a lock is bounded by itself, and keeps no other message away.
-        let in_all = (2 * places + self.lock_waits.parked()).saturating_sub(self.deliveries.len());
+        let in_all = (2 * slots + self.lock_waits.parked()).saturating_sub(self.deliveries.len());
         for_work.min(in_all).min(most)
     }
 
     /// Tells when a drain is to come, where that is known: handlers are told of it as their deadline.
-    pub fn expect_drain(&mut self, at: Instant) {
+    pub fn set_deadline(&mut self, at: Instant) {
         self.drain_expected_at = Some(at);
     }
 
     /// Tells how long leases are, where that was not known when the messages were handed in: theirs run from then on,
     /// and are renewed where they are too short. Kept within 1 s and 12 h.
-    pub fn lease_is(&mut self, lease: Duration) {
+    pub fn set_lease(&mut self, lease: Duration) {
         let lease = Duration::from_secs(lease.as_secs()).clamp(SHORTEST_LEASE, MAX_VISIBILITY);
         self.policy.lease = lease;
         for delivery in self.deliveries.values_mut() {
-            delivery.lease_is(lease);
+            delivery.set_lease(lease);
         }
         self.find_next_check();
     }
@@ -127,7 +127,7 @@ impl Ledger {
         let demand = if self.is_judging() { 0 } else { self.demand() };
         let Some(receives) = &mut self.receives else { return };
         for _ in 0..receives.tick(now) {
-            self.effects.push_back(Effect::Note(Note::ReceiveOverdue));
+            self.effects.push_back(Effect::Event(LedgerEvent::ReceiveOverdue));
         }
         while let Some(receive) = receives.next(now, demand, self.policy.concurrency.get()) {
             self.effects.push_back(Effect::Receive(receive));

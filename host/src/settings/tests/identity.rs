@@ -178,7 +178,7 @@ fn a_queue_that_the_settings_do_not_list_has_the_top_levels_tables() {
     );
     let settings = read(&[], &[], &file).unwrap();
     let scopes = |url: &str| {
-        let queue = settings.of_queue(&Url::parse(url).unwrap());
+        let queue = settings.for_queue(&Url::parse(url).unwrap());
         (queue.scope.unwrap().to_string(), queue.scope_by_type["a.b"].to_string())
     };
     assert_eq!(scopes(JOBS), ("own".to_owned(), "own".to_owned()));

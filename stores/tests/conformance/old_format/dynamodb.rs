@@ -48,7 +48,7 @@ impl Worker {
         if known("in_progress_expiration").is_some_and(|until: u128| until > now().as_millis()) {
             return ("held".to_owned(), 0, 0);
         }
-        let counter = known("counter").unwrap_or(0) + 1;
+        let fencing_token = known("counter").unwrap_or(0) + 1;
         let same_message = before.as_ref().is_some_and(|item| item["message_id"] == string(&job.message_id));
         let attempt = if same_message { known("attempts").unwrap_or(0) + 1 } else { 1 };
         let put = self.client.put_item().table_name(&self.table).item("id", id);
@@ -57,7 +57,7 @@ impl Worker {
             .item("expiration", expiration(job.length + job.history))
             .item("validation", string(&payload(job)))
             .item("owner", string(OWNER))
-            .item("counter", number(counter))
+            .item("counter", number(fencing_token))
             .item("job_id", string(&job.job_id))
             .item("job_type", string(&job.job_type))
             .item("queue", string(&job.queue))
@@ -74,10 +74,10 @@ impl Worker {
                 alias.item("id", string(&format!("alias#{}", job.job_id))).item("key", string(&job.key));
             alias.item("expiration", expiration(job.length + job.history)).send().await.unwrap();
         }
-        ("granted".to_owned(), u64::try_from(counter).unwrap(), u32::try_from(attempt).unwrap())
+        ("granted".to_owned(), u64::try_from(fencing_token).unwrap(), u32::try_from(attempt).unwrap())
     }
 
-    async fn change(&mut self, job: &Job, counter: u64, changes: &[(&str, AttributeValue)]) -> bool {
+    async fn change(&mut self, job: &Job, fencing_token: u64, changes: &[(&str, AttributeValue)]) -> bool {
         let update = self.client.update_item().table_name(&self.table);
         let mut update = update.key("id", string(&format!("claim#{}", job.key)));
         let sets: Vec<_> = (0..changes.len()).map(|index| format!("#n{index} = :v{index}")).collect();
@@ -89,27 +89,32 @@ impl Worker {
             .update_expression(format!("SET {}", sets.join(", ")))
             .condition_expression("#counter = :counter")
             .expression_attribute_names("#counter", "counter")
-            .expression_attribute_values(":counter", number(u128::from(counter)))
+            .expression_attribute_values(":counter", number(u128::from(fencing_token)))
             .send()
             .await
             .is_ok()
     }
 
-    pub async fn checkpoint(&mut self, job: &Job, counter: u64, value: &str) -> bool {
-        self.change(job, counter, &[("checkpoint", string(value))]).await
+    pub async fn checkpoint(&mut self, job: &Job, fencing_token: u64, value: &str) -> bool {
+        self.change(job, fencing_token, &[("checkpoint", string(value))]).await
     }
 
-    pub async fn finish(&mut self, job: &Job, counter: u64, result: &str) -> bool {
+    pub async fn finish(&mut self, job: &Job, fencing_token: u64, result: &str) -> bool {
         let expiration = expiration(job.history);
         let done = [("status", string("COMPLETED")), ("data", string(result)), ("expiration", expiration)];
-        self.change(job, counter, &done).await
+        self.change(job, fencing_token, &done).await
     }
 
-    pub async fn surrender(&mut self, job: &Job, counter: u64, verdict: Option<&str>) -> bool {
+    pub async fn release_claim(
+        &mut self,
+        job: &Job,
+        fencing_token: u64,
+        failure_reason: Option<&str>,
+    ) -> bool {
         let mut changes =
             vec![("in_progress_expiration", number(0)), ("expiration", expiration(job.history))];
-        changes.extend(verdict.map(|verdict| ("verdict", string(verdict))));
-        self.change(job, counter, &changes).await
+        changes.extend(failure_reason.map(|failure_reason| ("verdict", string(failure_reason))));
+        self.change(job, fencing_token, &changes).await
     }
 
     pub async fn attempted(&mut self, job: &Job, attempt: &str) {

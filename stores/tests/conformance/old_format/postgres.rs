@@ -31,28 +31,33 @@ impl Worker {
                 .fetch_one(&mut self.connection)
                 .await
                 .unwrap();
-        let (counter, attempt) = (row.get::<i64, _>("number"), row.get::<i32, _>("attempt"));
-        (row.get("answer"), u64::try_from(counter).unwrap(), u32::try_from(attempt).unwrap())
+        let (fencing_token, attempt) = (row.get::<i64, _>("number"), row.get::<i32, _>("attempt"));
+        (row.get("answer"), u64::try_from(fencing_token).unwrap(), u32::try_from(attempt).unwrap())
     }
 
-    pub async fn checkpoint(&mut self, job: &Job, counter: u64, value: &str) -> bool {
+    pub async fn checkpoint(&mut self, job: &Job, fencing_token: u64, value: &str) -> bool {
         let call = sqlx::query(
             "UPDATE drumline_claims SET checkpoint = $4
             WHERE key = $1 AND owner = $2 AND counter = $3 AND state = 'running' AND expires > clock_timestamp()",
         );
-        let call = call.bind(&job.key).bind(OWNER).bind(counter.cast_signed()).bind(value);
+        let call = call.bind(&job.key).bind(OWNER).bind(fencing_token.cast_signed()).bind(value);
         call.execute(&mut self.connection).await.unwrap().rows_affected() == 1
     }
 
-    pub async fn finish(&mut self, job: &Job, counter: u64, result: &str) -> bool {
+    pub async fn finish(&mut self, job: &Job, fencing_token: u64, result: &str) -> bool {
         let call = sqlx::query("SELECT drumline_finish_v1($1, $2, $3, NULL, 0, $4, $5, $5)");
-        let call = call.bind(&job.key).bind(OWNER).bind(counter.cast_signed()).bind(result);
+        let call = call.bind(&job.key).bind(OWNER).bind(fencing_token.cast_signed()).bind(result);
         call.bind(millis(job.history)).fetch_one(&mut self.connection).await.unwrap().get(0)
     }
 
-    pub async fn surrender(&mut self, job: &Job, counter: u64, verdict: Option<&str>) -> bool {
+    pub async fn release_claim(
+        &mut self,
+        job: &Job,
+        fencing_token: u64,
+        failure_reason: Option<&str>,
+    ) -> bool {
         let call = sqlx::query("SELECT drumline_surrender_v1($1, $2, $3, NULL, 0, 0, $4, $5)");
-        let call = call.bind(&job.key).bind(OWNER).bind(counter.cast_signed()).bind(verdict);
+        let call = call.bind(&job.key).bind(OWNER).bind(fencing_token.cast_signed()).bind(failure_reason);
         call.bind(millis(job.history)).fetch_one(&mut self.connection).await.unwrap().get(0)
     }
 

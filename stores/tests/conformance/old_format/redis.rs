@@ -33,9 +33,9 @@ impl Worker {
         call.arg(millis(job.history)).arg(millis(job.history));
         call.arg(&job.key).arg(&job.job_id).arg(&job.job_type).arg(&job.queue).arg(&job.message_id);
         call.arg(fastrand::u64(..)).arg(u8::from(job.lock.is_some())).arg(u8::from(has_alias));
-        let (word, counter, attempt, _, _): (String, u64, u32, Option<String>, u64) =
+        let (word, fencing_token, attempt, _, _): (String, u64, u32, Option<String>, u64) =
             call.invoke_async(&mut self.connection).await.unwrap();
-        (word, counter, attempt)
+        (word, fencing_token, attempt)
     }
 
     async fn run(&mut self, script: &str, job: &Job, args: &[String]) -> bool {
@@ -47,22 +47,34 @@ impl Worker {
         call.invoke_async(&mut self.connection).await.unwrap()
     }
 
-    pub async fn checkpoint(&mut self, job: &Job, counter: u64, value: &str) -> bool {
-        let args = [OWNER.to_owned(), counter.to_string(), value.to_owned()];
+    pub async fn checkpoint(&mut self, job: &Job, fencing_token: u64, value: &str) -> bool {
+        let args = [OWNER.to_owned(), fencing_token.to_string(), value.to_owned()];
         self.run(include_str!("checkpoint.lua"), job, &args).await
     }
 
-    pub async fn finish(&mut self, job: &Job, counter: u64, result: &str) -> bool {
+    pub async fn finish(&mut self, job: &Job, fencing_token: u64, result: &str) -> bool {
         let keep = millis(job.history).to_string();
-        let args =
-            [OWNER.to_owned(), counter.to_string(), "0".to_owned(), keep.clone(), keep, result.to_owned()];
+        let args = [
+            OWNER.to_owned(),
+            fencing_token.to_string(),
+            "0".to_owned(),
+            keep.clone(),
+            keep,
+            result.to_owned(),
+        ];
         self.run(include_str!("finish.lua"), job, &args).await
     }
 
-    pub async fn surrender(&mut self, job: &Job, counter: u64, verdict: Option<&str>) -> bool {
+    pub async fn release_claim(
+        &mut self,
+        job: &Job,
+        fencing_token: u64,
+        failure_reason: Option<&str>,
+    ) -> bool {
         let keep = millis(job.history).to_string();
-        let mut args = vec![OWNER.to_owned(), counter.to_string(), "0".to_owned(), keep, "0".to_owned()];
-        args.extend(verdict.map(str::to_owned));
+        let mut args =
+            vec![OWNER.to_owned(), fencing_token.to_string(), "0".to_owned(), keep, "0".to_owned()];
+        args.extend(failure_reason.map(str::to_owned));
         self.run(include_str!("surrender.lua"), job, &args).await
     }
 

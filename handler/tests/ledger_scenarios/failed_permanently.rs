@@ -12,11 +12,11 @@ fn redrive_makes_it_visible_at_once_until_sqs_takes_it_away() {
     let mut world = World::new(with_dlq(Redrive, standard()));
     world.receives(["a"]);
     world.ends("a", rejected());
-    assert_eq!(world.heard(), ["start a", "a is dead letter: why", "hide a#1=0"]);
+    assert_eq!(world.emitted(), ["start a", "a is dead letter: why", "hide a#1=0"]);
     world.confirm();
     world.forget();
     world.receives(["a*2"]);
-    assert_eq!(world.heard(), ["a is dead letter: why", "hide a#2=0"], "it does not run again");
+    assert_eq!(world.emitted(), ["a is dead letter: why", "hide a#2=0"], "it does not run again");
 }
 
 #[test]
@@ -24,8 +24,8 @@ fn undecodable_messages_are_condemned_too() {
     let mut world = World::new(standard());
     world.receives(["a"]);
     world.forget();
-    world.ends("a", Ending::Undecodable { reason: "no JSON".into() });
-    assert_eq!(world.heard(), ["a is dead letter: no JSON", "hide a#1=0"]);
+    world.ends("a", Ending::InvalidPayload { reason: "no JSON".into() });
+    assert_eq!(world.emitted(), ["a is dead letter: no JSON", "hide a#1=0"]);
 }
 
 #[test]
@@ -33,13 +33,13 @@ fn a_copy_comes_first_and_the_delete_after_its_confirmation() {
     let mut world = World::new(with_dlq(Copy, standard()));
     world.receives(["a"]);
     world.ends("a", rejected());
-    assert_eq!(world.heard(), ["start a", "a is dead letter: why", "copy a: why"]);
+    assert_eq!(world.emitted(), ["start a", "a is dead letter: why", "copy a: why"]);
     world.wait(secs(5));
-    assert!(world.heard().is_empty());
+    assert!(world.emitted().is_empty());
     world.confirm();
-    assert_eq!(world.heard(), ["a is moved", "delete a#1"]);
+    assert_eq!(world.emitted(), ["a is moved", "delete a#1"]);
     world.confirm();
-    assert_eq!(world.heard(), ["a is settled"]);
+    assert_eq!(world.emitted(), ["a is settled"]);
 }
 
 #[test]
@@ -49,15 +49,15 @@ fn a_copy_that_fails_is_tried_again_and_nothing_is_deleted() {
     world.ends("a", rejected());
     world.forget();
     world.answer(vec![failed()]);
-    assert_eq!(world.heard(), ["a's call failed"]);
+    assert_eq!(world.emitted(), ["a's call failed"]);
     world.wait(secs(1));
-    assert_eq!(world.heard(), ["copy a: why"]);
+    assert_eq!(world.emitted(), ["copy a: why"]);
     world.take_call();
     world.wait(secs(28));
-    assert_eq!(world.heard(), ["a is unsettled"]);
+    assert_eq!(world.emitted(), ["a is unsettled"]);
     // Condemned still, it is copied when it returns, without a run.
     world.receives(["a*2"]);
-    assert_eq!(world.heard(), ["a is dead letter: why", "copy a: why"]);
+    assert_eq!(world.emitted(), ["a is dead letter: why", "copy a: why"]);
 }
 
 #[test]
@@ -69,11 +69,11 @@ fn a_delete_that_fails_after_the_copy_makes_no_second_copy() {
     world.answer(vec![failed()]);
     world.forget();
     world.wait(secs(1));
-    assert_eq!(world.heard(), ["delete a#1"]);
+    assert_eq!(world.emitted(), ["delete a#1"]);
     world.answer(vec![gone()]);
     world.forget();
     world.receives(["a*2"]);
-    assert_eq!(world.heard(), ["a was done before", "a is ack", "delete a#2"]);
+    assert_eq!(world.emitted(), ["a was done before", "a is ack", "delete a#2"]);
 }
 
 #[test]
@@ -85,9 +85,9 @@ fn a_copy_that_is_confirmed_after_the_leases_end_is_remembered() {
     world.wait(secs(29));
     world.forget();
     world.answer_call(&copy, vec![Ok(())]);
-    assert_eq!(world.heard(), ["a is moved"]);
+    assert_eq!(world.emitted(), ["a is moved"]);
     world.receives(["a*2"]);
-    assert_eq!(world.heard(), ["a was done before", "a is ack", "delete a#2"]);
+    assert_eq!(world.emitted(), ["a was done before", "a is ack", "delete a#2"]);
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn a_message_received_again_while_its_copy_is_in_the_air_is_deleted_by_the_new_r
     world.receives(["a*2"]);
     world.forget();
     world.confirm();
-    assert_eq!(world.heard(), ["a is moved", "delete a#2"]);
+    assert_eq!(world.emitted(), ["a is moved", "delete a#2"]);
 }
 
 #[test]
@@ -106,12 +106,12 @@ fn without_a_dlq_nothing_is_deleted_and_it_stays_hidden_ever_longer() {
     let mut world = World::new(with_dlq(Nowhere, standard()));
     world.receives(["a"]);
     world.ends("a", rejected());
-    assert_eq!(world.heard(), ["start a", "a is dead letter: why", "a has no DLQ", "hide a#1=300"]);
+    assert_eq!(world.emitted(), ["start a", "a is dead letter: why", "a has no DLQ", "hide a#1=300"]);
     world.confirm();
     world.forget();
     for (message, hidden) in [("a*2", "hide a#2=600"), ("a*3", "hide a#3=1200"), ("a*30", "hide a#4=43195")] {
         world.receives([message]);
-        assert_eq!(world.heard(), ["a is dead letter: why", "a has no DLQ", hidden], "it runs no more");
+        assert_eq!(world.emitted(), ["a is dead letter: why", "a has no DLQ", hidden], "it runs no more");
         world.confirm();
         world.forget();
     }
@@ -124,7 +124,7 @@ fn a_condemned_head_is_received_without_its_lane_until_the_redrive_policy_takes_
     world.forget();
     world.ends("a", rejected());
     assert_eq!(
-        world.heard(),
+        world.emitted(),
         ["a is dead letter: why", "b is release", "c is release", "hide a#1=0 b#1=2 c#1=2"]
     );
 }
@@ -135,13 +135,13 @@ fn a_condemned_head_gives_its_lane_back_and_a_moved_one_lets_it_go_on_later() {
     world.receives(["g/a", "g/b"]);
     world.ends("a", rejected());
     assert_eq!(
-        world.heard(),
+        world.emitted(),
         ["start a", "a is dead letter: why", "b is release", "hide b#1=2", "copy a: why"]
     );
     world.agrees();
     world.forget();
     world.receives(["g/b*2"]);
-    assert_eq!(world.heard(), ["start b"]);
+    assert_eq!(world.emitted(), ["start b"]);
 }
 
 #[test]
@@ -155,11 +155,11 @@ fn on_lambda_a_moved_message_is_left_to_the_response() {
     world.is_handed(["a", "b"]);
     world.forget();
     world.ends("a", crate::world::DONE);
-    assert_eq!(world.heard(), ["a is ack"], "deleted by Lambda");
+    assert_eq!(world.emitted(), ["a is ack"], "deleted by Lambda");
     world.ends("b", rejected());
     world.forget();
     world.confirm();
-    assert_eq!(world.heard(), ["b is moved"]);
+    assert_eq!(world.emitted(), ["b is moved"]);
     assert_eq!(world.ledger.in_hand(), 0);
 }
 
@@ -174,7 +174,7 @@ fn a_copy_that_waits_for_another_try_is_not_made_once_an_earlier_one_is_confirme
     world.answer(vec![failed()]);
     world.forget();
     world.answer_call(&first, vec![Ok(())]);
-    assert_eq!(world.heard(), ["a is moved"]);
+    assert_eq!(world.emitted(), ["a is moved"]);
     world.wait(secs(1));
-    assert_eq!(world.heard(), ["delete a#2"]);
+    assert_eq!(world.emitted(), ["delete a#2"]);
 }

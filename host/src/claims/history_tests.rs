@@ -4,32 +4,33 @@ use std::time::Duration;
 use drumline::Failure;
 use drumline::core::Outcome;
 use drumline::run::NoopObserver;
-use drumline_store::{Keep, MemoryStore};
+use drumline_store::{MemoryStore, Retention};
 use tokio::runtime::Handle;
 
 use super::*;
-use crate::books::Books;
+use crate::claims::ClaimStoreClient;
 use crate::every_event::{TYPE, emit_a_run, emit_decided, emit_every_event};
 
-fn history() -> (Arc<dyn Observer>, Books) {
-    let store = Arc::new(MemoryStore::new("worker".into(), Keep::default()));
-    let books = Books::new(store, "worker".into(), Arc::new(NoopObserver), Handle::current());
-    (Arc::new(books.history_writer()), books)
+fn history() -> (Arc<dyn Observer>, ClaimStoreClient) {
+    let store = Arc::new(MemoryStore::new("worker".into(), Retention::default()));
+    let claim_store =
+        ClaimStoreClient::new(store, "worker".into(), Arc::new(NoopObserver), Handle::current());
+    (Arc::new(claim_store.history_observer()), claim_store)
 }
 
-async fn attempts(books: &Books, job_id: &str) -> Vec<AttemptRecord> {
-    books.settle(Duration::from_secs(5)).await;
-    let jobs = books.store().jobs(job_id).await.unwrap();
+async fn attempts(claim_store: &ClaimStoreClient, job_id: &str) -> Vec<AttemptRecord> {
+    claim_store.settle(Duration::from_secs(5)).await;
+    let jobs = claim_store.store().jobs(job_id).await.unwrap();
     jobs.into_iter().flat_map(|job| job.attempts).collect()
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_failed_attempt_is_written_with_all_that_is_known_and_redacted() {
-    let (observer, books) = history();
+    let (observer, claim_store) = history();
     let reason = "password=hunter2".to_owned();
     let outcome = Outcome::RetryAfter(Duration::from_millis(1500));
     emit_decided(&observer, TYPE, outcome, Ending::RetryAsked { after: None, reason: reason.clone() });
-    let record = attempts(&books, "k").await.remove(0);
+    let record = attempts(&claim_store, "k").await.remove(0);
     let expected = AttemptRecord {
         at_ms: record.at_ms,
         message_id: "m1".to_owned(),
@@ -52,21 +53,21 @@ async fn a_failed_attempt_is_written_with_all_that_is_known_and_redacted() {
 
 #[tokio::test(start_paused = true)]
 async fn what_succeeds_or_does_not_run_is_no_failed_attempt() {
-    let (observer, books) = history();
+    let (observer, claim_store) = history();
     emit_decided(&observer, TYPE, Outcome::Ack, Ending::Done);
     let (remaining, reason) = (Duration::from_secs(1), "held".to_owned());
-    emit_decided(&observer, TYPE, Outcome::RetryAfter(remaining), Ending::Held { remaining, reason });
-    assert_eq!(attempts(&books, "k").await, []);
+    emit_decided(&observer, TYPE, Outcome::RetryAfter(remaining), Ending::Busy { remaining, reason });
+    assert_eq!(attempts(&claim_store, "k").await, []);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_progress_of_a_run_is_written_unless_it_succeeds_at_once() {
-    let (observer, books) = history();
+    let (observer, claim_store) = history();
     emit_a_run(&observer, Ok(()));
     let shown = async || {
         tokio::time::sleep(Duration::from_secs(2)).await;
-        books.settle(Duration::from_secs(5)).await;
-        let jobs = books.store().jobs("m1").await.unwrap();
+        claim_store.settle(Duration::from_secs(5)).await;
+        let jobs = claim_store.store().jobs("m1").await.unwrap();
         jobs.into_iter().find_map(|job| job.progress).map(|progress| (progress.done, progress.total))
     };
     assert_eq!(shown().await, None);
@@ -76,7 +77,7 @@ async fn the_progress_of_a_run_is_written_unless_it_succeeds_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn every_event_can_be_written() {
-    let (observer, books) = history();
+    let (observer, claim_store) = history();
     emit_every_event(&observer);
-    assert!(!attempts(&books, "k").await.is_empty());
+    assert!(!attempts(&claim_store, "k").await.is_empty());
 }

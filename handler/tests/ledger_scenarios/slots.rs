@@ -1,10 +1,10 @@
 //! No message is asked for without a place to start it in.
 
-use crate::world::{DONE, World, fifo, millis, secs, standard, with_places};
+use crate::world::{DONE, World, fifo, millis, secs, standard, with_slots};
 
 #[test]
 fn at_most_as_many_are_asked_for_as_can_start() {
-    let mut world = World::fresh(with_places(3, standard()));
+    let mut world = World::fresh(with_slots(3, standard()));
     world.receives(["a"]);
     assert_eq!(world.asked_for(), [2]);
     world.receives(["b"]);
@@ -18,7 +18,7 @@ fn at_most_as_many_are_asked_for_as_can_start() {
 
 #[test]
 fn unconfirmed_settlements_have_room_for_as_many_as_run() {
-    let mut world = World::new(with_places(2, standard()));
+    let mut world = World::new(with_slots(2, standard()));
     world.receives(["a", "b"]);
     world.ends("a", DONE);
     world.ends("b", DONE);
@@ -35,18 +35,18 @@ fn unconfirmed_settlements_have_room_for_as_many_as_run() {
 
 #[test]
 fn an_overdue_receive_is_replaced_and_what_it_brings_too_late_is_given_back() {
-    let mut world = World::new(with_places(2, standard()));
+    let mut world = World::new(with_slots(2, standard()));
     let hanging = world.take_receive();
     world.wait(secs(35));
-    assert_eq!(world.heard(), ["a receive is overdue"]);
+    assert_eq!(world.emitted(), ["a receive is overdue"]);
     assert!(!world.ledger.healthy());
     assert_eq!(world.asked_for(), [2]);
     world.receives(["a", "b"]);
     world.forget();
     world.lands(hanging, &["c", "d"]);
-    assert_eq!(world.heard(), ["c is release", "d is release"]);
+    assert_eq!(world.emitted(), ["c is release", "d is release"]);
     world.wait(millis(100));
-    assert_eq!(world.heard(), ["hide c#1=0 d#1=0"]);
+    assert_eq!(world.emitted(), ["hide c#1=0 d#1=0"]);
     assert!(world.ledger.healthy());
     assert_eq!(world.ledger.running(), 2);
 }
@@ -59,7 +59,7 @@ fn a_failed_receive_is_followed_by_a_growing_pause() {
     {
         world.forget();
         world.receive_fails();
-        assert_eq!(world.heard(), [format!("receive failed, again in {:?}", millis(pause))]);
+        assert_eq!(world.emitted(), [format!("receive failed, again in {:?}", millis(pause))]);
         assert_eq!(world.ledger.healthy(), healthy);
         world.wait(millis(pause - 1));
         assert_eq!(world.asked_for(), [0; 0]);
@@ -74,7 +74,7 @@ fn a_failed_receive_is_followed_by_a_growing_pause() {
 
 #[test]
 fn receives_that_fail_together_are_one_failure_and_one_success_brings_all_of_them_back() {
-    let mut world = World::new(with_places(40, standard()));
+    let mut world = World::new(with_slots(40, standard()));
     let ids: Vec<String> = (0..20).map(|n| format!("m{n}")).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     for chunk in ids.chunks(10) {
@@ -90,7 +90,7 @@ fn receives_that_fail_together_are_one_failure_and_one_success_brings_all_of_the
     while world.asked_for() != [0; 0] {
         world.receive_fails();
     }
-    let reports: Vec<_> = world.heard().into_iter().filter(|line| line.starts_with("receive")).collect();
+    let reports: Vec<_> = world.emitted().into_iter().filter(|line| line.starts_with("receive")).collect();
     assert_eq!(reports, ["receive failed, again in 0ns", "receive failed, again in 100ms"]);
     world.wait(millis(100));
     assert_eq!(world.asked_for(), [10], "one probes");
@@ -108,14 +108,14 @@ fn empty_answers_that_come_at_once_are_followed_after_a_tenth_of_a_second() {
         world.wait(millis(1));
         assert_eq!(world.asked_for(), [10]);
     }
-    assert_eq!(world.heard(), ["empty receives do not wait"], "said once");
+    assert_eq!(world.emitted(), ["empty receives do not wait"], "said once");
     world.receives(["a"]);
     assert_eq!(world.asked_for(), [10], "messages are not slowed");
 }
 
 #[test]
 fn a_pause_that_ends_while_every_place_is_taken_is_no_reason_to_be_busy() {
-    let mut world = World::new(with_places(1, standard()));
+    let mut world = World::new(with_slots(1, standard()));
     let first = world.take_receive();
     world.wait(secs(35));
     world.receive_fails();
@@ -123,7 +123,7 @@ fn a_pause_that_ends_while_every_place_is_taken_is_no_reason_to_be_busy() {
     // The pause ends with nothing to receive for; `wait` sees to it that every timeout lies ahead.
     world.wait(secs(5));
     assert_eq!(world.ledger.running(), 1);
-    let mut world = World::new(with_places(1, standard()));
+    let mut world = World::new(with_slots(1, standard()));
     world.receive_fails();
     world.is_handed(["a"]);
     world.wait(secs(5));
@@ -132,7 +132,7 @@ fn a_pause_that_ends_while_every_place_is_taken_is_no_reason_to_be_busy() {
 
 #[test]
 fn an_answer_that_comes_twice_brings_its_messages_once_more_at_most() {
-    let mut world = World::new(with_places(2, standard()));
+    let mut world = World::new(with_slots(2, standard()));
     let receive = world.take_receive();
     world.lands(receive, &["a", "b"]);
     world.lands(receive, &["a", "b"]);
@@ -142,7 +142,7 @@ fn an_answer_that_comes_twice_brings_its_messages_once_more_at_most() {
 
 #[test]
 fn a_lanes_tail_takes_places_too() {
-    let mut world = World::fresh(with_places(4, fifo()));
+    let mut world = World::fresh(with_slots(4, fifo()));
     assert_eq!(world.asked_for(), [4]);
     world.receives(["g/a", "g/b", "g/c"]);
     assert_eq!(world.asked_for(), [1]);
@@ -151,7 +151,7 @@ fn a_lanes_tail_takes_places_too() {
 
 #[test]
 fn several_open_receives_never_ask_for_more_than_there_are_places() {
-    let mut world = World::new(with_places(25, standard()));
+    let mut world = World::new(with_slots(25, standard()));
     assert_eq!(world.asked_for(), [10]);
     world.receives(["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]);
     assert_eq!(world.asked_for(), [10], "five places are left over, which go into the next one");

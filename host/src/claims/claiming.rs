@@ -3,32 +3,37 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::core::{Admission, Answer, Claim, ClaimRequest, Held, JobResult, MarkError, Surrender};
+use drumline::core::{
+    Claim, ClaimRequest, ClaimResult, JobResult, MarkError, MaybeReady, Ownership, ReleaseClaim,
+};
 use drumline_store::StoreError;
 
-use super::{Books, StoreOperation};
+use super::{ClaimStoreClient, StoreOperation};
 
-impl Books {
+impl ClaimStoreClient {
     /// Asks for a claim.
-    pub(crate) fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, String>> {
+    pub(crate) fn claim<'a>(
+        &'a self,
+        request: &'a ClaimRequest,
+    ) -> MaybeReady<'a, Result<ClaimResult, String>> {
         match self.0.store.claim(request).at_once() {
             Some(Ok(admission)) => {
-                self.0.heard(StoreOperation::Claim, &Ok(()));
-                Answer::now(Ok(admission))
+                self.0.record(StoreOperation::Claim, &Ok(()));
+                MaybeReady::now(Ok(admission))
             }
             // A failure is asked about once more, there where it may be waited for.
-            Some(Err(_)) | None => Answer::later(async move {
+            Some(Err(_)) | None => MaybeReady::later(async move {
                 let answer = self.0.store.claim(request).await;
-                self.0.heard(StoreOperation::Claim, &answer);
+                self.0.record(StoreOperation::Claim, &answer);
                 answer.map_err(StoreError::into_text)
             }),
         }
     }
 
     /// Renews a claim.
-    pub(crate) async fn renew(&self, claim: &Claim, length: Duration) -> Result<Held, String> {
+    pub(crate) async fn renew(&self, claim: &Claim, length: Duration) -> Result<Ownership, String> {
         let answer = self.0.store.renew(claim, length).await;
-        self.0.heard(StoreOperation::Renew, &answer);
+        self.0.record(StoreOperation::Renew, &answer);
         answer.map_err(StoreError::into_text)
     }
 
@@ -37,16 +42,16 @@ impl Books {
         &'a self,
         claim: &'a Claim,
         result: Option<&'a JobResult>,
-    ) -> Answer<'a, Result<Held, MarkError>> {
+    ) -> MaybeReady<'a, Result<Ownership, MarkError>> {
         let result = result.map(|result| &*result.0);
         match self.0.store.finish(claim, result).at_once() {
             Some(Ok(held)) => {
-                self.0.heard(StoreOperation::Finish, &Ok(()));
-                Answer::now(Ok(held))
+                self.0.record(StoreOperation::Finish, &Ok(()));
+                MaybeReady::now(Ok(held))
             }
-            Some(Err(_)) | None => Answer::later(async move {
+            Some(Err(_)) | None => MaybeReady::later(async move {
                 let answer = self.0.store.finish(claim, result).await;
-                self.0.heard(StoreOperation::Finish, &answer);
+                self.0.record(StoreOperation::Finish, &answer);
                 answer.map_err(|error| match error {
                     StoreError::Unanswered(why) => MarkError::Unanswered(why.to_string()),
                     StoreError::Refused(why) => MarkError::Refused(why.to_string()),
@@ -56,11 +61,11 @@ impl Books {
     }
 
     /// Releases a claim, with what was still to be written under it.
-    pub(crate) async fn release(&self, claim: &Arc<Claim>, how: &Surrender) -> Result<Held, String> {
-        self.0.journal.write_now(&claim.identity).await;
-        self.0.journal.forget(&claim.identity);
-        let answer = self.0.store.surrender(claim, how).await;
-        self.0.heard(StoreOperation::Surrender, &answer);
+    pub(crate) async fn release(&self, claim: &Arc<Claim>, how: &ReleaseClaim) -> Result<Ownership, String> {
+        self.0.history_writer.write_now(&claim.identity).await;
+        self.0.history_writer.forget(&claim.identity);
+        let answer = self.0.store.release_claim(claim, how).await;
+        self.0.record(StoreOperation::ReleaseClaim, &answer);
         answer.map_err(StoreError::into_text)
     }
 }

@@ -1,4 +1,4 @@
-//! Suspects: which messages may kill the process, and when they begin. See [`isolation`](crate::isolation) and ADR 0004.
+//! Suspects: which messages may kill the process, and when they begin. See [`quarantine`](crate::quarantine) and ADR 0004.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,9 +10,9 @@ use crate::core::claim_lease::RunClaim;
 use crate::core::control::CancelReason;
 use crate::core::delivery::{Run, Stage};
 use crate::core::ids::DeliveryId;
-use crate::core::isolation::{Evidence, SUSPECT_RECEIVES};
-use crate::core::note::Note;
+use crate::core::ledger_event::LedgerEvent;
 use crate::core::policy::CrashEvidence;
+use crate::core::quarantine::{Evidence, QUARANTINE_RECEIVES};
 use crate::core::receives::Receives;
 use crate::message::sqs_message::Message;
 
@@ -22,7 +22,7 @@ impl Ledger {
     pub(super) fn waits_by_receives(&mut self, now: Instant, id: DeliveryId, has_run: bool) -> bool {
         let Some(delivery) = self.deliveries.get(&id) else { return false };
         let receives = delivery.message.receive_count;
-        if receives < SUSPECT_RECEIVES || self.recollection.of(&delivery.message.id).is_some() {
+        if receives < QUARANTINE_RECEIVES || self.outcome_cache.of(&delivery.message.id).is_some() {
             return false;
         }
         let evidence = Evidence::new(receives - 1, receives, self.policy.receives.at_most(), false);
@@ -42,12 +42,12 @@ impl Ledger {
         let is_own = takeover.former_owner.as_ref() == Some(&claim.owner);
         let unended = takeover.unended;
         if !is_own {
-            self.note(Note::Stalled { message: Arc::clone(&message), claim, takeover });
+            self.emit(LedgerEvent::Stalled { message: Arc::clone(&message), claim, takeover });
         }
         let receives = message.receive_count;
         let evidence = Evidence::new(unended, receives, self.policy.receives.at_most(), true);
-        let is_suspect = unended > 0 && !is_own && self.policy.crash_evidence == CrashEvidence::Store;
-        if !is_suspect || !self.isolate(now, id, evidence, true) {
+        let is_quarantined = unended > 0 && !is_own && self.policy.crash_evidence == CrashEvidence::Store;
+        if !is_quarantined || !self.isolate(now, id, evidence, true) {
             return self.go_on(now, id);
         }
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
@@ -65,38 +65,38 @@ impl Ledger {
     /// answers for none of its batch.
     fn isolate(&mut self, now: Instant, id: DeliveryId, evidence: Evidence, has_run: bool) -> bool {
         let Some(receives) = &mut self.receives else { return false };
-        let Some(size) = self.isolation.takes(now, id, evidence, has_run) else { return false };
+        let Some(size) = self.quarantine.takes(now, id, evidence, has_run) else { return false };
         receives.slow_to(now, size);
         if let Some(delivery) = self.deliveries.get(&id) {
             let message = Arc::clone(&delivery.message);
-            self.note(Note::Isolated(message));
+            self.emit(LedgerEvent::Isolated(message));
         }
         true
     }
 
     /// Has the next group begin, if nothing else runs.
-    pub(super) fn start_suspects(&mut self, now: Instant) {
-        self.start_suspects_in(now, self.policy.concurrency.get().saturating_sub(self.running));
+    pub(super) fn start_quarantined(&mut self, now: Instant) {
+        self.start_quarantined_in(now, self.policy.concurrency.get().saturating_sub(self.running));
     }
 
     /// The same with so many places.
-    pub(super) fn start_suspects_in(&mut self, now: Instant, places: usize) {
-        let others_run = self.running > self.isolation.waiting_runs().len();
+    pub(super) fn start_quarantined_in(&mut self, now: Instant, slots: usize) {
+        let others_run = self.running > self.quarantine.waiting_runs().len();
         loop {
-            let mut group = self.isolation.next_group(now, others_run, places);
+            let mut group = self.quarantine.next_group(now, others_run, slots);
             if group.is_empty() {
                 return;
             }
-            group.retain(|id| self.begin_suspect(now, *id));
+            group.retain(|id| self.begin_quarantined(now, *id));
             // One that needs no run makes place for the next.
             if !group.is_empty() {
-                return self.isolation.runs(now, group);
+                return self.quarantine.runs(now, group);
             }
         }
     }
 
     /// Begins a run, or has it go on. Returns false if it needs none.
-    fn begin_suspect(&mut self, now: Instant, id: DeliveryId) -> bool {
+    fn begin_quarantined(&mut self, now: Instant, id: DeliveryId) -> bool {
         match self.deliveries.get(&id).map(|delivery| &delivery.stage) {
             Some(Stage::Running(run)) if run.cancelled.is_none() => {
                 self.go_on(now, id);
@@ -118,7 +118,7 @@ impl Ledger {
         let Stage::Running(run) = &mut delivery.stage else { return };
         if matches!(run.claim, RunClaim::None) {
             self.effects.push_back(Effect::Claim(id, ClaimStep::RunUnclaimed));
-            return self.note(Note::RunsUnclaimed(message));
+            return self.emit(LedgerEvent::RunsUnclaimed(message));
         }
         if run.cancelled.is_some() {
             return;
@@ -131,8 +131,8 @@ impl Ledger {
     }
 
     /// Stops the runs that wait for their group: during a drain none begins any more.
-    pub(super) fn release_suspects(&mut self, now: Instant) {
-        for id in self.isolation.waiting_runs() {
+    pub(super) fn release_quarantined(&mut self, now: Instant) {
+        for id in self.quarantine.waiting_runs() {
             self.cancel(now, id, CancelReason::Shutdown);
         }
     }

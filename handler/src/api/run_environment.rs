@@ -9,14 +9,14 @@ use serde_json::value::RawValue;
 
 use crate::api::attempt_info::AttemptInfo;
 use crate::api::observer::{NoopObserver, Observer};
-use crate::core::answer::Answer;
-use crate::core::claim::{Admission, ClaimRequest, Claimed};
+use crate::core::claim::{ClaimRequest, ClaimResult, Claimed};
 use crate::core::ids::DeliveryId;
+use crate::core::maybe_ready::MaybeReady;
 
 /// What a host lends to the handlers it runs.
 ///
 /// All but the blocking work may be left out: then no events are observed, and jobs run without a claim.
-pub trait Host: Send + Sync + 'static {
+pub trait RunEnvironment: Send + Sync + 'static {
     /// Runs work that would hold up the async threads, on a thread made for that.
     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>);
 
@@ -27,25 +27,25 @@ pub trait Host: Send + Sync + 'static {
 
     /// Reports the type of a run that has just begun to [`Ledger::set_job_type`](crate::core::Ledger::set_job_type), and returns
     /// the timeout of its attempts. `None` for a type without a timeout of its own, of which the ledger need not know.
-    fn started(&self, _delivery: DeliveryId, _job_type: &Arc<str>) -> Answer<'_, Option<Duration>> {
-        Answer::now(None)
+    fn started(&self, _delivery: DeliveryId, _job_type: &Arc<str>) -> MaybeReady<'_, Option<Duration>> {
+        MaybeReady::now(None)
     }
 
     /// Asks the store for the claim of a job, once; the error is the store's, which does not answer. It must end in a bounded
     /// time: the ledger decides whether the run asks again.
-    fn claim<'a>(&'a self, _request: &'a ClaimRequest) -> Answer<'a, Result<Admission, String>> {
-        Answer::now(Ok(Admission::Unclaimed))
+    fn claim<'a>(&'a self, _request: &'a ClaimRequest) -> MaybeReady<'a, Result<ClaimResult, String>> {
+        MaybeReady::now(Ok(ClaimResult::Unclaimed))
     }
 
     /// Passes an answer of the store to [`Ledger::claimed`](crate::core::Ledger::claimed), before the run's end.
-    fn claimed(&self, _delivery: DeliveryId, _answer: Claimed) -> Answer<'_, ()> {
-        Answer::now(())
+    fn claimed(&self, _delivery: DeliveryId, _answer: Claimed) -> MaybeReady<'_, ()> {
+        MaybeReady::now(())
     }
 
     /// Waits for `time`, and returns true; returns false at once if that would end after `deadline`. Without a clock, which is the
     /// default, no step is [retried](crate::Context::retry).
-    fn sleep(&self, _time: Duration, _deadline: Instant) -> Answer<'_, bool> {
-        Answer::now(false)
+    fn sleep(&self, _time: Duration, _deadline: Instant) -> MaybeReady<'_, bool> {
+        MaybeReady::now(false)
     }
 
     /// The receives after which the queue moves a message to its DLQ, if that is known.

@@ -2,15 +2,15 @@
 
 use std::num::NonZeroU32;
 
-use drumline::core::{Claims, CrashEvidence, Held, Policy, ReceiveLimit};
+use drumline::core::{Claims, CrashEvidence, Ownership, Policy, ReceiveLimit};
 
-use crate::world::{DONE, World, fifo, gone, retry, secs, standard, with_places};
+use crate::world::{DONE, World, fifo, gone, retry, secs, standard, with_slots};
 
 /// Eight places, and a redrive policy that allows so many receives.
 fn eight(max_receives: u32) -> Policy {
     Policy {
         receives: ReceiveLimit::AtMost(NonZeroU32::new(max_receives).unwrap()),
-        ..with_places(8, standard())
+        ..with_slots(8, standard())
     }
 }
 
@@ -23,29 +23,29 @@ fn with_store(policy: Policy) -> Policy {
 fn begun(world: &mut World) -> Vec<String> {
     let words = ["start ", "begin "];
     let name = |line: String| words.iter().find_map(|word| Some(line.strip_prefix(word)?.to_owned()));
-    world.heard().into_iter().filter_map(name).collect()
+    world.emitted().into_iter().filter_map(name).collect()
 }
 
 /// A run succeeds under its claim, and the store remembers that.
 fn is_done(world: &mut World, name: &str) {
     world.ends(name, DONE);
-    world.mark_is(Ok(Held::Ours));
+    world.mark_is(Ok(Ownership::Kept));
 }
 
 #[test]
-fn a_suspect_waits_until_it_is_alone_and_nothing_starts_beside_it() {
+fn a_quarantined_waits_until_it_is_alone_and_nothing_starts_beside_it() {
     let mut world = World::new(standard());
     world.receives(["a", "s*3", "b"]);
-    assert_eq!(world.heard(), ["s waits to run alone", "start a", "start b"]);
+    assert_eq!(world.emitted(), ["s waits to run alone", "start a", "start b"]);
     assert_eq!(world.ledger.demand(), 0);
     world.ends("a", DONE);
     world.forget();
     world.ends("b", DONE);
-    assert!(world.heard().contains(&"start s".to_owned()));
+    assert!(world.emitted().contains(&"start s".to_owned()));
     world.is_handed(["c"]);
-    assert!(world.heard().is_empty());
+    assert!(world.emitted().is_empty());
     world.ends("s", DONE);
-    assert!(world.heard().contains(&"start c".to_owned()));
+    assert!(world.emitted().contains(&"start c".to_owned()));
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn groups_are_the_smaller_the_more_receives_have_no_ending_and_double_after_each
     world.ends("t", DONE);
     world.receives(["x*3", "y*3"]);
     assert_eq!(
-        world.heard().iter().filter(|line| line.contains("waits to run alone")).count(),
+        world.emitted().iter().filter(|line| line.contains("waits to run alone")).count(),
         0,
         "trusted by now"
     );
@@ -75,7 +75,7 @@ fn groups_are_the_smaller_the_more_receives_have_no_ending_and_double_after_each
 }
 
 #[test]
-fn on_its_last_receive_a_suspect_stays_alone() {
+fn on_its_last_receive_a_quarantined_stays_alone() {
     let mut world = World::new(eight(5));
     for round in 0..6 {
         let (one, other) = (format!("s{round}"), format!("t{round}"));
@@ -88,7 +88,7 @@ fn on_its_last_receive_a_suspect_stays_alone() {
 }
 
 #[test]
-fn on_its_last_but_one_receive_a_suspect_begins_alone() {
+fn on_its_last_but_one_receive_a_quarantined_begins_alone() {
     let mut world = World::new(eight(4));
     world.receives(["s*3", "t*3", "u*3"]);
     assert_eq!(world.ledger.running(), 1);
@@ -117,7 +117,7 @@ fn with_a_store_receives_alone_are_no_evidence() {
     world.receives(["a*5", "b*4"]);
     world.is_granted("a");
     world.is_granted("b");
-    assert_eq!(world.heard(), ["start a", "start b"]);
+    assert_eq!(world.emitted(), ["start a", "start b"]);
 }
 
 #[test]
@@ -126,12 +126,12 @@ fn a_job_whose_worker_died_waits_for_its_group_under_its_claim() {
     world.receives(["a", "s*2", "t*2"]);
     world.is_granted("a");
     world.takes_over("s", 1);
-    assert!(world.heard().contains(&"s was left by dead, unended 1".to_owned()));
+    assert!(world.emitted().contains(&"s was left by dead, unended 1".to_owned()));
     world.takes_over("t", 3);
     assert_eq!(begun(&mut world), [""; 0]);
     assert_eq!((world.ledger.running(), world.ledger.demand()), (3, 0));
     world.wait(secs(20));
-    assert!(world.heard().iter().any(|line| line.starts_with("renew the claim of s")));
+    assert!(world.emitted().iter().any(|line| line.starts_with("renew the claim of s")));
     is_done(&mut world, "a");
     assert_eq!(begun(&mut world), ["s"], "the less suspicious one, and not both: the other must be alone");
     world.is_handed(["b"]);
@@ -149,9 +149,9 @@ fn the_time_of_an_attempt_begins_with_its_handler() {
     is_done(&mut world, "a");
     world.forget();
     world.wait(secs(9));
-    assert!(!world.heard().iter().any(|line| line.starts_with("cancel s")));
+    assert!(!world.emitted().iter().any(|line| line.starts_with("cancel s")));
     world.wait(secs(1));
-    assert!(world.heard().contains(&"cancel s TimedOut".to_owned()));
+    assert!(world.emitted().contains(&"cancel s TimedOut".to_owned()));
 }
 
 #[test]
@@ -168,17 +168,17 @@ fn the_time_of_an_attempt_that_waited_is_that_of_its_type() {
     is_done(&mut world, "a");
     world.forget();
     world.wait(secs(19));
-    assert!(!world.heard().iter().any(|line| line.starts_with("cancel s")));
+    assert!(!world.emitted().iter().any(|line| line.starts_with("cancel s")));
     world.wait(secs(1));
-    assert!(world.heard().contains(&"cancel s TimedOut".to_owned()));
+    assert!(world.emitted().contains(&"cancel s TimedOut".to_owned()));
 }
 
 #[test]
-fn what_this_very_process_left_unended_is_no_suspect() {
+fn what_this_very_process_left_unended_is_no_quarantined() {
     let mut world = World::new(with_store(eight(3)));
     world.receives(["a*2"]);
     world.takes_over_own("a", 1);
-    assert_eq!(world.heard(), ["start a", "begin a"]);
+    assert_eq!(world.emitted(), ["start a", "begin a"]);
 }
 
 #[test]
@@ -198,22 +198,22 @@ fn a_drain_releases_what_waits_for_its_group() {
     world.takes_over("s", 1);
     world.forget();
     world.drain(secs(25));
-    assert_eq!(world.heard(), ["cancel s Shutdown"]);
+    assert_eq!(world.emitted(), ["cancel s Shutdown"]);
 }
 
 #[test]
-fn a_message_whose_ending_is_known_is_no_suspect() {
+fn a_message_whose_ending_is_known_is_no_quarantined() {
     let mut world = World::new(standard());
     world.receives(["a*2"]);
     world.ends("a", retry());
     world.confirm();
     world.forget();
     world.receives(["a*3"]);
-    assert_eq!(world.heard(), ["start a"]);
+    assert_eq!(world.emitted(), ["start a"]);
 }
 
 #[test]
-fn a_suspect_waits_for_a_minute_at_most_and_then_begins_beside_what_runs() {
+fn a_quarantined_waits_for_a_minute_at_most_and_then_begins_beside_what_runs() {
     let mut world = World::new(standard());
     world.agrees();
     world.receives(["a"]);
@@ -227,21 +227,21 @@ fn a_suspect_waits_for_a_minute_at_most_and_then_begins_beside_what_runs() {
 }
 
 #[test]
-fn a_suspect_that_runs_for_long_stops_the_queue_for_a_minute_only() {
+fn a_quarantined_that_runs_for_long_stops_the_queue_for_a_minute_only() {
     let mut world = World::new(standard());
     world.agrees();
     world.receives(["s*3"]);
     world.is_handed(["a"]);
     world.forget();
     world.wait(secs(59));
-    assert!(!world.heard().contains(&"start a".to_owned()));
+    assert!(!world.emitted().contains(&"start a".to_owned()));
     world.wait(secs(1));
-    assert!(world.heard().contains(&"start a".to_owned()));
+    assert!(world.emitted().contains(&"start a".to_owned()));
     assert!(world.ledger.demand() > 0);
 }
 
 #[test]
-fn a_suspect_that_lost_its_lease_while_waiting_holds_nothing_up() {
+fn a_quarantined_that_lost_its_lease_while_waiting_holds_nothing_up() {
     let mut world = World::new(standard());
     world.receives(["a"]);
     world.is_handed(["s*3"]);
@@ -252,14 +252,14 @@ fn a_suspect_that_lost_its_lease_while_waiting_holds_nothing_up() {
 }
 
 #[test]
-fn a_suspect_that_goes_back_with_its_lane_holds_nothing_up() {
+fn a_quarantined_that_goes_back_with_its_lane_holds_nothing_up() {
     let mut world = World::new(fifo());
     world.receives(["h/x", "g/a", "g/s*3"]);
     world.ends("a", retry());
     world.wait(secs(1));
     world.forget();
     world.confirm();
-    assert_eq!(world.heard(), ["a is settled", "s is settled"]);
+    assert_eq!(world.emitted(), ["a is settled", "s is settled"]);
     assert_eq!(world.ledger.demand(), 31);
 }
 
@@ -278,7 +278,7 @@ fn a_fresh_process_receives_few_until_it_knows_that_they_are_trusted() {
 }
 
 #[test]
-fn beside_a_suspect_on_its_last_receives_nothing_is_received_and_then_one_at_a_time() {
+fn beside_a_quarantined_on_its_last_receives_nothing_is_received_and_then_one_at_a_time() {
     let mut world = World::fresh(with_store(eight(3)));
     for round in 0..4 {
         let name = format!("s{round}");
@@ -297,13 +297,13 @@ fn those_of_a_run_without_a_claim_are_judged_by_their_receives() {
     world.receives(["a", "s*4"]);
     world.claim_is_unanswered("a");
     world.claim_is_unanswered("s");
-    assert!(!world.heard().contains(&"run s without a claim".to_owned()));
+    assert!(!world.emitted().contains(&"run s without a claim".to_owned()));
     world.ends("a", DONE);
-    assert!(world.heard().contains(&"run s without a claim".to_owned()));
+    assert!(world.emitted().contains(&"run s without a claim".to_owned()));
 }
 
 #[test]
-fn suspects_that_wait_with_every_place_taken_begin_all_the_same() {
+fn quarantined_that_wait_with_every_place_taken_begin_all_the_same() {
     let mut world = World::new(with_store(eight(20)));
     world.receives(["a", "b", "c", "d", "e", "f", "g", "h"]);
     for (name, unended) in [("a", 1), ("b", 2), ("c", 2), ("d", 2), ("e", 2), ("f", 2), ("g", 2), ("h", 2)] {

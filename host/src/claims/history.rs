@@ -2,24 +2,24 @@
 
 use std::sync::Arc;
 
-use drumline::core::{Ending, Note, Outcome, RunFacts};
+use drumline::core::{Ending, LedgerEvent, Outcome, RunFacts};
 use drumline::message::Message;
 use drumline::run::{Event, Observer};
 use drumline_store::AttemptRecord;
 
-use super::journal::Journal;
+use super::history_writer::HistoryWriter;
 use crate::clock::{millis, now_ms};
 use crate::redact::redacted;
 
 /// An observer that writes the progress and the failed attempts of jobs to the store.
-pub(crate) struct HistoryWriter {
-    journal: Journal,
+pub(crate) struct HistoryObserver {
+    history_writer: HistoryWriter,
     worker: Arc<str>,
 }
 
-impl HistoryWriter {
-    pub(super) fn new(journal: Journal, worker: Arc<str>) -> Self {
-        Self { journal, worker }
+impl HistoryObserver {
+    pub(super) fn new(history_writer: HistoryWriter, worker: Arc<str>) -> Self {
+        Self { history_writer, worker }
     }
 
     fn decided(&self, queue: &str, message: &Message, outcome: &Outcome, run: &RunFacts) {
@@ -28,7 +28,7 @@ impl HistoryWriter {
         }
         if let Some(identity) = &run.identity {
             let record = self.record(queue, message, outcome, run);
-            self.journal.attempted(Arc::clone(identity), record);
+            self.history_writer.attempted(Arc::clone(identity), record);
         }
     }
 
@@ -54,12 +54,14 @@ impl HistoryWriter {
     }
 }
 
-impl Observer for HistoryWriter {
+impl Observer for HistoryObserver {
     fn observe(&self, event: &Event<'_>) {
         match *event {
-            Event::Progress { attempt, progress } => self.journal.progress(attempt, progress),
-            Event::RunEnded { attempt, ending: Ending::Done, .. } => self.journal.done(attempt.identity()),
-            Event::Ledger { queue, note: note @ Note::Decided { message, outcome, .. } } => {
+            Event::Progress { attempt, progress } => self.history_writer.progress(attempt, progress),
+            Event::RunEnded { attempt, ending: Ending::Done, .. } => {
+                self.history_writer.done(attempt.identity())
+            }
+            Event::Ledger { queue, note: note @ LedgerEvent::Decided { message, outcome, .. } } => {
                 if let Some(run) = note.finished_run() {
                     self.decided(queue, message, outcome, run);
                 }

@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 
-use super::answers::heard;
+use super::answers::record;
 use super::health::Health;
 use crate::clock::now_ms;
 
@@ -26,7 +26,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const MAX_WRITES: u32 = 256;
 
 #[derive(Clone)]
-pub(crate) struct Journal(Arc<Inner>);
+pub(crate) struct HistoryWriter(Arc<Inner>);
 
 struct Inner {
     store: Arc<dyn Store>,
@@ -49,7 +49,7 @@ struct Pending {
     is_scheduled: bool,
 }
 
-impl Journal {
+impl HistoryWriter {
     pub(super) fn new(
         store: Arc<dyn Store>,
         health: Arc<Health>,
@@ -67,18 +67,18 @@ impl Journal {
             total: progress.total,
             unit: progress.unit.clone().into_owned(),
         };
-        self.tell(attempt.identity(), |pending| pending.progress = Some(record));
+        self.update(attempt.identity(), |pending| pending.progress = Some(record));
     }
 
     pub(crate) fn checkpoint(&self, attempt: &AttemptInfo, value: Box<RawValue>) {
         // A run without a claim could overwrite what another one keeps.
         if let Some(claim) = attempt.claim() {
             let claim = Arc::clone(claim);
-            self.tell(attempt.identity(), |pending| pending.checkpoint = Some((claim, value)));
+            self.update(attempt.identity(), |pending| pending.checkpoint = Some((claim, value)));
         }
     }
 
-    fn tell(&self, identity: &Arc<Identity>, change: impl FnOnce(&mut Pending)) {
+    fn update(&self, identity: &Arc<Identity>, change: impl FnOnce(&mut Pending)) {
         let mut all = self.pending();
         let pending = match all.get_mut(identity) {
             Some(pending) => pending,
@@ -89,11 +89,11 @@ impl Journal {
             return;
         }
         drop(all);
-        let (journal, identity) = (self.clone(), Arc::clone(identity));
+        let (history_writer, identity) = (self.clone(), Arc::clone(identity));
         self.0.runtime.spawn(async move {
             sleep(INTERVAL).await;
-            let writer = journal.clone();
-            journal.spawn("progress", async move { writer.write_now(&identity).await });
+            let writer = history_writer.clone();
+            history_writer.spawn("progress", async move { writer.write_now(&identity).await });
         });
     }
 
@@ -104,8 +104,8 @@ impl Journal {
         let Some(pending) = (!all.is_empty()).then(|| all.remove(identity)).flatten() else { return };
         drop(all);
         if let Some(progress) = pending.progress.filter(|_| pending.is_shown) {
-            let (journal, identity) = (self.clone(), Arc::clone(identity));
-            self.spawn("progress", async move { journal.write_progress(&identity, &progress).await });
+            let (history_writer, identity) = (self.clone(), Arc::clone(identity));
+            self.spawn("progress", async move { history_writer.write_progress(&identity, &progress).await });
         }
     }
 
@@ -120,7 +120,7 @@ impl Journal {
         };
         if let Some((claim, value)) = checkpoint {
             let answer = self.0.store.checkpoint(&claim, &value).await;
-            self.heard(StoreOperation::Checkpoint, &answer);
+            self.record(StoreOperation::Checkpoint, &answer);
         }
         if let Some(progress) = progress {
             self.write_progress(identity, &progress).await;
@@ -134,15 +134,15 @@ impl Journal {
 
     async fn write_progress(&self, identity: &Identity, progress: &ProgressRecord) {
         let answer = self.0.store.progress(identity, progress).await;
-        self.heard(StoreOperation::Progress, &answer);
+        self.record(StoreOperation::Progress, &answer);
     }
 
     /// Adds a failed attempt to a job's history.
     pub(crate) fn attempted(&self, identity: Arc<Identity>, attempt: AttemptRecord) {
-        let journal = self.clone();
+        let history_writer = self.clone();
         self.spawn("a failed attempt", async move {
-            let answer = journal.0.store.attempted(&identity, &attempt).await;
-            journal.heard(StoreOperation::Attempted, &answer);
+            let answer = history_writer.0.store.attempted(&identity, &attempt).await;
+            history_writer.record(StoreOperation::Attempted, &answer);
         });
     }
 
@@ -164,11 +164,11 @@ impl Journal {
         }
     }
 
-    fn heard<T>(&self, operation: StoreOperation, answer: &Result<T, StoreError>) {
+    fn record<T>(&self, operation: StoreOperation, answer: &Result<T, StoreError>) {
         if let Err(error) = answer {
             warn!(operation = operation.label(), %error, "not written down");
         }
-        heard(&self.0.health, &*self.0.observer, operation, answer);
+        record(&self.0.health, &*self.0.observer, operation, answer);
     }
 
     fn pending(&self) -> MutexGuard<'_, HashMap<Arc<Identity>, Pending>> {

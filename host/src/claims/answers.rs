@@ -9,7 +9,7 @@ use drumline_store::StoreError;
 use super::health::Health;
 
 /// Counts an answer, and notes if there was one. A refusal of a single item is an answer.
-pub(super) fn heard<T>(
+pub(super) fn record<T>(
     health: &Arc<Health>,
     observer: &dyn Observer,
     operation: StoreOperation,

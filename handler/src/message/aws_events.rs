@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 
 use crate::message::envelope::TYPE_ATTRIBUTE;
+use crate::message::invalid_payload::InvalidPayload;
 use crate::message::objects::from_json;
 use crate::message::sqs_message::{Attribute, AttributeValue, text_of};
-use crate::message::undecodable::Undecodable;
 
 /// The attribute by which SNS marks a message that comes from an archive's replay; its `MessageId` is the original's. With
 /// raw delivery it is an attribute of the SQS message. See
@@ -52,12 +52,12 @@ impl Notification {
     }
 }
 
-pub(crate) fn sns(kind: &str, body: &str) -> Result<Notification, Undecodable> {
+pub(crate) fn sns(kind: &str, body: &str) -> Result<Notification, InvalidPayload> {
     if kind != "Notification" {
-        return Err(Undecodable(format!("an SNS message of type {kind}, not a notification")));
+        return Err(InvalidPayload(format!("an SNS message of type {kind}, not a notification")));
     }
     let raw: RawNotification =
-        from_json(body).map_err(|e| Undecodable(format!("not an SNS notification: {e}")))?;
+        from_json(body).map_err(|e| InvalidPayload(format!("not an SNS notification: {e}")))?;
     let attributes = raw.attributes.unwrap_or_default().into_iter().filter_map(|(name, attribute)| {
         // Bytes stay the base64 text that SNS writes them as; the data type says so.
         let value = AttributeValue::Text(attribute.value?);
@@ -97,8 +97,9 @@ struct RawEventFrame {
     replay_name: Option<String>,
 }
 
-pub(crate) fn event_bridge(body: &str) -> Result<EventFrame, Undecodable> {
-    let not_an_event = |why: &dyn std::fmt::Display| Undecodable(format!("not an EventBridge event: {why}"));
+pub(crate) fn event_bridge(body: &str) -> Result<EventFrame, InvalidPayload> {
+    let not_an_event =
+        |why: &dyn std::fmt::Display| InvalidPayload(format!("not an EventBridge event: {why}"));
     let raw: RawEventFrame = from_json(body).map_err(|e| not_an_event(&e))?;
     let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
     let detail_type = filled(raw.detail_type).ok_or_else(|| not_an_event(&"its detail-type is empty"))?;
@@ -158,15 +159,15 @@ pub(crate) struct ObjectEvent {
 }
 
 /// See [S3 event structure](https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html).
-pub(crate) fn s3(body: &str) -> Result<Vec<ObjectEvent>, Undecodable> {
-    let event: S3Event = from_json(body).map_err(|e| Undecodable(format!("not an S3 event: {e}")))?;
+pub(crate) fn s3(body: &str) -> Result<Vec<ObjectEvent>, InvalidPayload> {
+    let event: S3Event = from_json(body).map_err(|e| InvalidPayload(format!("not an S3 event: {e}")))?;
     event.records.into_iter().map(object_event).collect()
 }
 
-fn object_event(record: S3Record) -> Result<ObjectEvent, Undecodable> {
+fn object_event(record: S3Record) -> Result<ObjectEvent, InvalidPayload> {
     let S3Entity { bucket, object } = record.s3;
     let key = form_decoded(&object.key).ok_or_else(|| {
-        Undecodable(format!("the S3 event's object key {:?} is not URL-encoded text", object.key))
+        InvalidPayload(format!("the S3 event's object key {:?} is not URL-encoded text", object.key))
     })?;
     Ok(ObjectEvent {
         event: record.name,

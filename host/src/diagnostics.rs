@@ -16,15 +16,17 @@ const DEPLOY: Duration = Duration::from_secs(300);
 
 /// Something that will go wrong, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Advice {
+pub struct Diagnostic {
     /// Its name, such as `R01`.
     pub id: &'static str,
     /// What is so.
-    pub found: String,
+    #[serde(rename = "found")]
+    pub problem: String,
     /// Why that is bad.
     pub reason: &'static str,
     /// What to do.
-    pub mend: &'static str,
+    #[serde(rename = "mend")]
+    pub fix: &'static str,
 }
 
 /// What the settings of a queue and the queue itself make of each other.
@@ -37,7 +39,7 @@ pub struct Advice {
 /// | R04 | a job may fail more often than the redrive policy lets it be received, so that its limit never comes to pass |
 /// | R05 | the queue has no DLQ, and the settings do not allow that, so that a worker refuses it |
 /// | R06 | the queue has no DLQ, and no limit of attempts, so that a job that always fails runs until its message expires |
-pub fn advise(settings: &QueueSettings, facts: &QueueFacts) -> Vec<Advice> {
+pub fn diagnose(settings: &QueueSettings, facts: &QueueFacts) -> Vec<Diagnostic> {
     // Without a redrive policy a message is tried until it expires, so no number of tries is too small or too large.
     let Some(redrive) = &facts.redrive else { return without_redrive(settings, facts) };
     let waits = redrive.max_receive_count.saturating_sub(1);
@@ -54,79 +56,79 @@ pub fn advise(settings: &QueueSettings, facts: &QueueFacts) -> Vec<Advice> {
     let mut advice = Vec::new();
     for (name, policy) in policies {
         if policy.steps().is_some_and(|steps| steps > waits as usize) {
-            advice.push(Advice {
+            advice.push(Diagnostic {
                 id: "R01",
-                found: format!(
+                problem: format!(
                     "{name}, {policy}, has more waits than the {waits} that maxReceiveCount = {} leaves",
                     redrive.max_receive_count
                 ),
                 reason: "every try costs a receive, and after that many receives SQS moves the message to the DLQ",
-                mend: "raise maxReceiveCount above the number of steps, or leave the last steps out",
+                fix: "raise maxReceiveCount above the number of steps, or leave the last steps out",
             });
         }
         let longest = policy.longest_wait(waits);
         if longest >= facts.retention {
-            advice.push(Advice {
+            advice.push(Diagnostic {
                 id: "R02",
-                found: format!(
+                problem: format!(
                     "{name}, {policy}, may take {} for {waits} waits, and the queue keeps messages for {}",
                     words(longest),
                     words(facts.retention)
                 ),
                 reason: "SQS deletes a message at the end of its retention, tried to the end or not, and it never reaches the DLQ",
-                mend: "lengthen the queue's retention, lower maxReceiveCount, or shorten the waits",
+                fix: "lengthen the queue's retention, lower maxReceiveCount, or shorten the waits",
             });
         }
     }
     let by_type: BTreeMap<_, _> = settings.max_attempts_by_type.iter().collect();
     let by_type = by_type.into_iter().map(|(name, most)| (format!("max_attempts of {name}"), *most));
-    let of_queue = settings.max_attempts.map(|most| ("max_attempts".to_owned(), most));
-    let limits = of_queue.into_iter().chain(by_type);
+    let for_queue = settings.max_attempts.map(|most| ("max_attempts".to_owned(), most));
+    let limits = for_queue.into_iter().chain(by_type);
     for (name, most) in limits.filter(|(_, most)| most.get() > redrive.max_receive_count) {
-        advice.push(Advice {
+        advice.push(Diagnostic {
             id: "R04",
-            found: format!(
+            problem: format!(
                 "{name} is {most}, and maxReceiveCount {}: the redrive policy takes a message before",
                 redrive.max_receive_count
             ),
             reason: "every attempt costs a receive, and a message that waits for a claim or a lock, or that a shutdown \
                      gives back, costs receives too",
-            mend: "raise maxReceiveCount well above max_attempts, or lower max_attempts",
+            fix: "raise maxReceiveCount well above max_attempts, or lower max_attempts",
         });
     }
     if settings.unknown_type == UnknownType::Retry && patience < DEPLOY {
-        advice.push(Advice {
+        advice.push(Diagnostic {
             id: "R03",
-            found: format!(
+            problem: format!(
                 "a message of an unknown type is in the DLQ after {} at most ({}, maxReceiveCount = {})",
                 words(patience),
                 settings.retry,
                 redrive.max_receive_count
             ),
             reason: "while a deploy is under way, workers of the old version receive jobs that only the new one knows",
-            mend: "raise maxReceiveCount or lengthen the waits, to five minutes altogether at least; or set unknown_type to reject where no new types come",
+            fix: "raise maxReceiveCount or lengthen the waits, to five minutes altogether at least; or set unknown_type to reject where no new types come",
         });
     }
     advice
 }
 
 /// The advice for a queue without a redrive policy, if that is known.
-fn without_redrive(settings: &QueueSettings, facts: &QueueFacts) -> Vec<Advice> {
+fn without_redrive(settings: &QueueSettings, facts: &QueueFacts) -> Vec<Diagnostic> {
     if !facts.is_unbounded() {
         return Vec::new();
     }
     match (settings.allow_unbounded, settings.max_attempts) {
-        (false, _) => vec![Advice {
+        (false, _) => vec![Diagnostic {
             id: "R05",
-            found: "the queue has no DLQ, and allow_unbounded is false".to_owned(),
+            problem: "the queue has no DLQ, and allow_unbounded is false".to_owned(),
             reason: "without a DLQ a job that always fails is retried until its message expires, so a worker does not start",
-            mend: "give the queue a redrive policy, or set allow_unbounded",
+            fix: "give the queue a redrive policy, or set allow_unbounded",
         }],
-        (true, None) => vec![Advice {
+        (true, None) => vec![Diagnostic {
             id: "R06",
-            found: "the queue has no DLQ, and max_attempts is not set".to_owned(),
+            problem: "the queue has no DLQ, and max_attempts is not set".to_owned(),
             reason: "a job that always fails runs again and again until its message expires",
-            mend: "set max_attempts, or give the queue a redrive policy",
+            fix: "set max_attempts, or give the queue a redrive policy",
         }],
         (true, Some(_)) => Vec::new(),
     }
@@ -156,7 +158,7 @@ mod tests {
         let redrive = max_receive_count
             .map(|max_receive_count| Redrive { dead_letter_target_arn: "arn".to_owned(), max_receive_count });
         let facts = QueueFacts { retention, redrive, redrive_is_known: true, ..QueueFacts::unreadable() };
-        advise(&settings.queues[0], &facts).into_iter().map(|advice| advice.id).collect()
+        diagnose(&settings.queues[0], &facts).into_iter().map(|advice| advice.id).collect()
     }
 
     /// What is set, maxReceiveCount, the retention, and what is told.

@@ -6,10 +6,10 @@
 //! logged and counted, and the jobs go on. See ADR 0008.
 
 mod answers;
-mod claims;
+mod claiming;
 mod health;
 mod history;
-mod journal;
+mod history_writer;
 mod lazy;
 
 use std::sync::Arc;
@@ -17,14 +17,14 @@ use std::time::Duration;
 
 use drumline::core::{Claims, CrashEvidence, StoreOperation};
 use drumline::run::Observer;
-use drumline_store::{Keep, Location, OpenError, Store, StoreError, open, variable};
+use drumline_store::{Location, OpenError, Retention, Store, StoreError, open, variable};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use answers::heard;
+use answers::record;
 use health::Health;
-use history::HistoryWriter;
-use journal::Journal;
+use history::HistoryObserver;
+use history_writer::HistoryWriter;
 use lazy::LazyStore;
 
 /// Where claims and histories are kept, and how.
@@ -35,7 +35,7 @@ pub struct StoreSettings {
     /// What happens to jobs while it does not answer.
     pub outage: StoreOutage,
     /// For how long things are kept.
-    pub keep: Keep,
+    pub keep: Retention,
 }
 
 impl StoreSettings {
@@ -71,17 +71,17 @@ impl StoreOutage {
 
 /// A store, and all that is done with it. Cheap to clone.
 #[derive(Clone)]
-pub struct Books(Arc<Inner>);
+pub struct ClaimStoreClient(Arc<Inner>);
 
 struct Inner {
     store: Arc<dyn Store>,
     worker: Arc<str>,
     health: Arc<Health>,
-    journal: Journal,
+    history_writer: HistoryWriter,
     observer: Arc<dyn Observer>,
 }
 
-impl Books {
+impl ClaimStoreClient {
     /// Opens the store, which has to answer. What is written beside the runs is written on `runtime`; `observer` receives
     /// the process's [`StoreRequest`](drumline::run::Event::StoreRequest)s.
     pub async fn open(
@@ -109,8 +109,9 @@ impl Books {
         runtime: Handle,
     ) -> Self {
         let health = Health::new(Arc::downgrade(&store), runtime.clone());
-        let journal = Journal::new(Arc::clone(&store), Arc::clone(&health), Arc::clone(&observer), runtime);
-        Self(Arc::new(Inner { store, worker, health, journal, observer }))
+        let history_writer =
+            HistoryWriter::new(Arc::clone(&store), Arc::clone(&health), Arc::clone(&observer), runtime);
+        Self(Arc::new(Inner { store, worker, health, history_writer, observer }))
     }
 
     /// The store itself.
@@ -125,16 +126,16 @@ impl Books {
 
     /// Waits until what was to be written beside the runs is written, at most this long.
     pub async fn settle(&self, at_most: Duration) {
-        self.0.journal.settle(at_most).await;
+        self.0.history_writer.settle(at_most).await;
     }
 
-    pub(crate) fn journal(&self) -> &Journal {
-        &self.0.journal
+    pub(crate) fn history_writer(&self) -> &HistoryWriter {
+        &self.0.history_writer
     }
 
     /// Returns the observer that writes the histories of jobs to the store.
-    pub(crate) fn history_writer(&self) -> HistoryWriter {
-        HistoryWriter::new(self.0.journal.clone(), Arc::clone(&self.0.worker))
+    pub(crate) fn history_observer(&self) -> HistoryObserver {
+        HistoryObserver::new(self.0.history_writer.clone(), Arc::clone(&self.0.worker))
     }
 
     /// What this process is called in what it writes.
@@ -145,8 +146,8 @@ impl Books {
 
 impl Inner {
     /// Counts an answer, and notes if there was one. A refusal of a single item is an answer.
-    fn heard<T>(&self, operation: StoreOperation, answer: &Result<T, StoreError>) {
-        heard(&self.health, &*self.observer, operation, answer);
+    fn record<T>(&self, operation: StoreOperation, answer: &Result<T, StoreError>) {
+        record(&self.health, &*self.observer, operation, answer);
     }
 }
 
@@ -159,5 +160,5 @@ fn worker_name() -> Arc<str> {
 }
 
 #[cfg(test)]
-#[path = "books/tests.rs"]
+#[path = "claims/tests.rs"]
 mod tests;

@@ -8,25 +8,25 @@ use serde_json::Value;
 
 use crate::apps::{bodies, run, scene};
 
-fn nameless(body: &str) -> Record {
+fn without_message_id(body: &str) -> Record {
     Record::hand_made(body).without("messageId")
 }
 
 #[tokio::test]
 async fn alone_it_is_done() {
     let (app, _queue, function) = scene(Setup::default()).await;
-    run(&function, &[nameless("200 a")]).await.expect_all_done();
-    run(&function, &[nameless("200 b"), nameless("200 c")]).await.expect_all_done();
+    run(&function, &[without_message_id("200 a")]).await.expect_all_done();
+    run(&function, &[without_message_id("200 b"), without_message_id("200 c")]).await.expect_all_done();
     assert_eq!(app.count(), 3, "three messages, not one and its repetitions");
 }
 
 #[tokio::test]
 async fn no_two_are_one_to_the_application() {
     let (app, queue, function) = scene(Setup::default()).await;
-    run(&function, &[nameless("200 a"), nameless("200 b")]).await.expect_all_done();
-    run(&function, &[nameless("200 c")]).await.expect_all_done();
+    run(&function, &[without_message_id("200 a"), without_message_id("200 b")]).await.expect_all_done();
+    run(&function, &[without_message_id("200 c")]).await.expect_all_done();
     let other_process = FunctionLaunch::forwarding(&app, &queue).spawn().await;
-    run(&other_process, &[nameless("200 d")]).await.expect_all_done();
+    run(&other_process, &[without_message_id("200 d")]).await.expect_all_done();
     let keys: BTreeSet<String> =
         app.calls().iter().map(|call| call.header("idempotency-key").unwrap().to_owned()).collect();
     assert_eq!(keys.len(), 4, "an application that knows a key again skips the message: {keys:?}");
@@ -36,7 +36,7 @@ async fn no_two_are_one_to_the_application() {
 async fn a_failure_that_cannot_be_listed_is_an_error() {
     for body in ["503 a", "422 a"] {
         let (app, _queue, function) = scene(Setup::default()).await;
-        let answered = run(&function, &[nameless(body)]).await;
+        let answered = run(&function, &[without_message_id(body)]).await;
         let message = answered.expect_error("NoMessageId");
         assert!(message.contains("messageId"), "{message}");
         assert_eq!(app.count(), 1);
@@ -48,7 +48,7 @@ async fn a_failure_that_cannot_be_listed_is_an_error() {
 async fn it_runs_before_its_neighbours_so_that_an_error_costs_them_nothing() {
     let (app, queue, function) = scene(Setup::default()).await;
     let mut batch = queue.batch(&["200 a", "200 b"]).await;
-    batch.insert(1, nameless("503 n"));
+    batch.insert(1, without_message_id("503 n"));
     let message = run(&function, &batch).await.expect_error("NoMessageId");
     assert!(message.contains("messageId"), "{message}");
     assert_eq!(bodies(&app), ["503 n"], "nothing is settled when there is an error");
@@ -58,7 +58,7 @@ async fn it_runs_before_its_neighbours_so_that_an_error_costs_them_nothing() {
 async fn done_it_leaves_the_others_their_own_answers() {
     let (app, queue, function) = scene(Setup::default()).await;
     let mut batch = queue.batch(&["503 a", "200 b"]).await;
-    batch.push(nameless("200 n"));
+    batch.push(without_message_id("200 n"));
     let answered = run(&function, &batch).await;
     answered.expect_failed(&[batch[0].id()]);
     assert_eq!(bodies(&app)[0], "200 n");

@@ -10,18 +10,18 @@ use futures_util::future::{Either, select};
 use serde_json::value::RawValue;
 
 use crate::api::decoded::Keys;
-use crate::api::router::{Route, undecoded_type};
+use crate::api::router::{Route, passthrough_type};
 use crate::core::claim::{
-    Admission, Claim, ClaimRequest, ClaimStep, Claimed, Grant, MAX_KEY_BYTES, PriorRun,
+    Claim, ClaimRequest, ClaimResult, ClaimStep, Claimed, Grant, MAX_KEY_BYTES, PriorRun,
 };
 use crate::core::ending::{Duplicate, DuplicateCause, Ending};
 use crate::core::reason::bounded;
+use crate::message::aws_events::SNS_REPLAYED;
 use crate::message::envelope::Envelope;
 use crate::message::identity::{Identity, KeyScope, MAX_SOURCE_BYTES, MAX_TYPE_BYTES};
 use crate::message::intake::{Intake, RequiredFields};
 use crate::message::payload_hash::payload_hash;
 use crate::message::sqs_message::{Attribute, Message};
-use crate::message::unwrapping::SNS_REPLAYED;
 use crate::run::attempt::Attempt;
 
 /// A job that is understood as far as can be without its handler.
@@ -58,7 +58,7 @@ impl Work {
     pub(crate) fn new(route: &Route, message: &Message, envelope: Option<Envelope>, intake: &Intake) -> Self {
         let is_raw = envelope.is_none();
         let envelope = envelope
-            .unwrap_or_else(|| Envelope::bare(&*undecoded_type(message, route), RawValue::NULL.to_owned()));
+            .unwrap_or_else(|| Envelope::bare(&*passthrough_type(message, route), RawValue::NULL.to_owned()));
         // A known type shares the route's name; an undecoded message brings its own.
         let job_type = if *route.job_type.name == envelope.job_type {
             Arc::clone(&route.job_type.name)
@@ -94,10 +94,10 @@ impl Work {
         let lock = request.lock;
         let id = self.identity.id();
         match admission {
-            Admission::Unclaimed => {
+            ClaimResult::Unclaimed => {
                 Ok(Admitted { attempt: attempt.number, claim: None, checkpoint: None, deadline: None })
             }
-            Admission::Granted(Grant { claim, attempt: number, checkpoint, takeover }) => {
+            ClaimResult::Granted(Grant { claim, attempt: number, checkpoint, takeover }) => {
                 let granted = Arc::clone(&claim);
                 let (answer, waits) = match takeover {
                     None => (Claimed::Granted(granted), false),
@@ -111,14 +111,18 @@ impl Work {
                 let deadline = if waits { Some(until_begin(attempt).await?) } else { None };
                 Ok(Admitted { attempt: number, claim: Some(claim), checkpoint, deadline })
             }
-            Admission::Done(prior) => Err(self.done_before(*prior, &attempt.message)),
-            Admission::Condemned(reason) => Err(Ending::Condemned { reason: bounded(reason) }),
-            Admission::Held(remaining) => Err(held(remaining, "another worker or message runs the job", id)),
-            Admission::Locked(remaining) => {
+            ClaimResult::Done(prior) => Err(self.done_before(*prior, &attempt.message)),
+            ClaimResult::FailedPermanently(reason) => {
+                Err(Ending::FailedPermanently { reason: bounded(reason) })
+            }
+            ClaimResult::Busy(remaining) => {
+                Err(held(remaining, "another worker or message runs the job", id))
+            }
+            ClaimResult::Locked(remaining) => {
                 self.busy_lock = lock.as_deref().map(Arc::from);
                 Err(held(remaining, "another job has the lock", &lock.unwrap_or_default()))
             }
-            Admission::Mismatch => Err(Ending::Rejected {
+            ClaimResult::Mismatch => Err(Ending::Rejected {
                 reason: bounded(format!(
                     "the job {id:?} of this type and scope runs or has run with another payload: a new job needs an \
                      idempotencyKey or jobId of its own"
@@ -191,7 +195,7 @@ impl Work {
             let has_aws_id = !self.is_named && self.job_id.is_some();
             let hint =
                 if missing == "jobId" && has_aws_id { ": AWS assigned the id that it has" } else { "" };
-            return Err(Ending::Undecodable {
+            return Err(Ending::InvalidPayload {
                 reason: format!("the message has no `{missing}`, which its queue or type requires{hint}"),
             });
         }
@@ -204,7 +208,9 @@ impl Work {
         ];
         for (name, text, most) in texts {
             if text.is_some_and(|text| text.len() > most) {
-                return Err(Ending::Undecodable { reason: format!("the {name} has more than {most} bytes") });
+                return Err(Ending::InvalidPayload {
+                    reason: format!("the {name} has more than {most} bytes"),
+                });
             }
         }
         Ok(())
@@ -212,7 +218,7 @@ impl Work {
 }
 
 /// Asks for a claim until the store answers. The ledger decides if the run asks again, runs without or gives up.
-async fn ask(request: &mut ClaimRequest, attempt: &Attempt) -> Result<Admission, Ending> {
+async fn ask(request: &mut ClaimRequest, attempt: &Attempt) -> Result<ClaimResult, Ending> {
     let Attempt { host, control, delivery, .. } = attempt;
     loop {
         let error = match select(host.claim(request), pin!(control.until_aborted())).await {
@@ -227,7 +233,7 @@ async fn ask(request: &mut ClaimRequest, attempt: &Attempt) -> Result<Admission,
         host.claimed(*delivery, Claimed::Unanswered(error.clone())).await;
         match select(pin!(control.until_claim_step()), pin!(control.until_cancelled())).await {
             Either::Left((ClaimStep::Ask(length), _)) => request.length = length,
-            Either::Left((ClaimStep::RunUnclaimed, _)) => return Ok(Admission::Unclaimed),
+            Either::Left((ClaimStep::RunUnclaimed, _)) => return Ok(ClaimResult::Unclaimed),
             Either::Left((ClaimStep::GiveUp | ClaimStep::Begin(_), _)) | Either::Right(_) => {
                 let reason = bounded(format!("the store does not answer: {error}"));
                 return Err(Ending::StoreUnavailable { reason });
@@ -264,9 +270,9 @@ pub(crate) fn identity(
 }
 
 fn held(remaining: Duration, what: &str, key: &str) -> Ending {
-    Ending::Held { remaining, reason: bounded(format!("{what} {key:?}")) }
+    Ending::Busy { remaining, reason: bounded(format!("{what} {key:?}")) }
 }
 
 #[cfg(test)]
-#[path = "admission_tests.rs"]
+#[path = "claiming_tests.rs"]
 mod tests;

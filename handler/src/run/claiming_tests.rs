@@ -8,13 +8,13 @@ use serde_json::json;
 
 use super::*;
 use crate::api::context::Context;
-use crate::api::host::Host;
 use crate::api::job::Job;
 use crate::api::router::Router;
-use crate::core::answer::Answer;
+use crate::api::run_environment::RunEnvironment;
 use crate::core::control::{CancelReason, RunControl};
-use crate::core::ending::Report;
+use crate::core::ending::RunReport;
 use crate::core::ids::DeliveryId;
+use crate::core::maybe_ready::MaybeReady;
 use crate::message::intake::RequiredFields;
 
 const ARN: &str = "arn:aws:sqs:eu-west-1:123456789012:jobs";
@@ -30,26 +30,26 @@ struct Asked {
     reported: Mutex<Vec<Claimed>>,
 }
 
-impl Host for Asked {
+impl RunEnvironment for Asked {
     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
         work();
     }
 
-    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, String>> {
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> MaybeReady<'a, Result<ClaimResult, String>> {
         self.requests.lock().unwrap().push(request.clone());
-        Answer::now(match &self.prior {
+        MaybeReady::now(match &self.prior {
             _ if self.outages.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() => {
                 Err("no route".to_owned())
             }
-            Some(prior) => Ok(Admission::Done(Box::new(prior.clone()))),
-            None => Ok(Admission::Unclaimed),
+            Some(prior) => Ok(ClaimResult::Done(Box::new(prior.clone()))),
+            None => Ok(ClaimResult::Unclaimed),
         })
     }
 
-    fn claimed(&self, delivery: DeliveryId, answer: Claimed) -> Answer<'_, ()> {
+    fn claimed(&self, delivery: DeliveryId, answer: Claimed) -> MaybeReady<'_, ()> {
         assert_eq!(delivery, DeliveryId(7));
         self.reported.lock().unwrap().push(answer);
-        Answer::now(())
+        MaybeReady::now(())
     }
 }
 
@@ -113,11 +113,11 @@ fn attempt(host: &Arc<Asked>, intake: &Intake, message: Message) -> Attempt {
         latest_deadline: Instant::now() + Duration::from_secs(60),
         claim_length: Duration::from_secs(27),
         control: RunControl::new(),
-        host: Arc::clone(host) as Arc<dyn Host>,
+        host: Arc::clone(host) as Arc<dyn RunEnvironment>,
     }
 }
 
-fn run(host: &Arc<Asked>, intake: &Intake, message: Message) -> Report {
+fn run(host: &Arc<Asked>, intake: &Intake, message: Message) -> RunReport {
     router().run(attempt(host, intake, message)).now_or_never().expect("nothing to wait for")
 }
 
@@ -139,7 +139,7 @@ fn failure(intake: &Intake, body: &serde_json::Value) -> String {
     let host = Arc::new(Asked::default());
     let report = run(&host, intake, message(body));
     assert!(host.requests.lock().unwrap().is_empty(), "nothing is claimed: {body}");
-    assert!(matches!(report.ending, Ending::Undecodable { .. }), "{:?}", report.ending);
+    assert!(matches!(report.ending, Ending::InvalidPayload { .. }), "{:?}", report.ending);
     report.ending.reason().unwrap().to_owned()
 }
 
@@ -282,7 +282,9 @@ fn a_payload_that_does_not_fit_fails_unless_its_job_is_done() {
     for body in [mail, order] {
         let host = Arc::new(Asked::default());
         let report = run(&host, &Intake::new(ARN), message(&body));
-        assert!(matches!(&report.ending, Ending::Undecodable { reason } if reason.contains("does not fit")));
+        assert!(
+            matches!(&report.ending, Ending::InvalidPayload { reason } if reason.contains("does not fit"))
+        );
         let asked: Vec<String> =
             host.requests.lock().unwrap().iter().map(|request| request.identity.id().to_string()).collect();
         assert_eq!(asked, ["j"], "claimed under what its envelope says");
@@ -368,7 +370,7 @@ fn what_is_handed_on_as_it_is_has_the_ids_of_its_envelopes() {
         let host = Arc::new(Asked::default());
         let mut intake = Intake::new(ARN);
         intake.default_type = default_type.map(Into::into);
-        let router = Router::undecoded(|_| async { Ok(()) });
+        let router = Router::passthrough(|_| async { Ok(()) });
         let message = Message { id: "m-1".into(), body: body.to_owned(), ..Message::default() };
         let report = router.run(attempt(&host, &intake, message)).now_or_never().unwrap();
         assert_eq!(report.ending, Ending::Done, "{body}");

@@ -16,7 +16,7 @@ use crate::core::ids::DeliveryId;
 
 /// From this receive on, a message without a known ending is a suspect, if only its receives are known. Two crashes may be
 /// chance; the redrive policy takes a message away after five receives or more, so this leaves it attempts to be found out in.
-pub(crate) const SUSPECT_RECEIVES: u32 = 3;
+pub(crate) const QUARANTINE_RECEIVES: u32 = 3;
 
 /// How long a group waits for what runs, and how long it has the process for itself.
 const CAUTION: Duration = Duration::from_secs(60);
@@ -64,7 +64,7 @@ impl Evidence {
 
 /// A message that waits for its group.
 #[derive(Debug, Clone, Copy)]
-struct Suspect {
+struct Quarantined {
     id: DeliveryId,
     evidence: Evidence,
     /// Its run holds a place, and waits before its handler.
@@ -72,9 +72,9 @@ struct Suspect {
 }
 
 #[derive(Debug)]
-pub(crate) struct Isolation {
+pub(crate) struct Quarantine {
     concurrency: usize,
-    waiting: VecDeque<Suspect>,
+    waiting: VecDeque<Quarantined>,
     /// The group that runs with nothing beside it.
     group: Vec<DeliveryId>,
     group_until: Option<Instant>,
@@ -88,7 +88,7 @@ pub(crate) struct Isolation {
     alone_until: Option<Instant>,
 }
 
-impl Isolation {
+impl Quarantine {
     pub(crate) fn new(concurrency: usize) -> Self {
         Self {
             concurrency,
@@ -128,7 +128,7 @@ impl Isolation {
         if size >= self.concurrency {
             return None;
         }
-        self.waiting.push_back(Suspect { id, evidence, has_run });
+        self.waiting.push_back(Quarantined { id, evidence, has_run });
         if self.group.is_empty() && !self.is_impatient {
             self.patient_until.get_or_insert(now + CAUTION);
         }
@@ -136,23 +136,23 @@ impl Isolation {
     }
 
     /// The next group, if its turn has come. Those that may be largest come first: they are likelier to end before a crash.
-    pub(crate) fn next_group(&mut self, now: Instant, others_run: bool, places: usize) -> Vec<DeliveryId> {
+    pub(crate) fn next_group(&mut self, now: Instant, others_run: bool, slots: usize) -> Vec<DeliveryId> {
         if self.waiting.is_empty() || !self.group.is_empty() || others_run && !self.is_impatient {
             return Vec::new();
         }
-        let mut suspects: Vec<_> = self.waiting.iter().map(|s| (self.size(now, s.evidence), *s)).collect();
-        suspects.sort_by_key(|(size, _)| std::cmp::Reverse(*size));
+        let mut quarantined: Vec<_> = self.waiting.iter().map(|s| (self.size(now, s.evidence), *s)).collect();
+        quarantined.sort_by_key(|(size, _)| std::cmp::Reverse(*size));
         let (mut most, mut without_run) = (usize::MAX, 0);
         let mut group = Vec::new();
-        for (size, suspect) in suspects {
+        for (size, quarantined) in quarantined {
             most = most.min(size);
-            if group.len() >= most || !suspect.has_run && without_run == places {
+            if group.len() >= most || !quarantined.has_run && without_run == slots {
                 break;
             }
-            without_run += usize::from(!suspect.has_run);
-            group.push(suspect.id);
+            without_run += usize::from(!quarantined.has_run);
+            group.push(quarantined.id);
         }
-        self.waiting.retain(|suspect| !group.contains(&suspect.id));
+        self.waiting.retain(|quarantined| !group.contains(&quarantined.id));
         group
     }
 
@@ -169,7 +169,7 @@ impl Isolation {
     pub(crate) fn concluded(&mut self, now: Instant, id: DeliveryId, ran: bool) {
         let before = self.group.len();
         self.group.retain(|member| *member != id);
-        self.waiting.retain(|suspect| suspect.id != id);
+        self.waiting.retain(|quarantined| quarantined.id != id);
         if before > 0 && self.group.is_empty() {
             self.group_ended(now, ran);
         }
@@ -187,7 +187,11 @@ impl Isolation {
 
     /// The waiting suspects whose runs hold a place.
     pub(crate) fn waiting_runs(&self) -> Vec<DeliveryId> {
-        self.waiting.iter().filter(|suspect| suspect.has_run).map(|suspect| suspect.id).collect()
+        self.waiting
+            .iter()
+            .filter(|quarantined| quarantined.has_run)
+            .map(|quarantined| quarantined.id)
+            .collect()
     }
 
     /// Returns true if nothing may start beside what runs.

@@ -1,9 +1,11 @@
 //! A batch that is handed in and acknowledged by a response, as on Lambda: over when none is left, or when time is.
 
-use drumline::core::{Acknowledge, DeadLetterPath, DrainSummary, MAX_VISIBILITY, Past, Policy, Recollection};
+use drumline::core::{
+    Acknowledge, DeadLetterPath, DrainSummary, MAX_VISIBILITY, OutcomeCache, Policy, PriorOutcome,
+};
 
 use crate::world::{
-    DONE, World, failed, fifo, millis, refused, rejected, retry, secs, standard, with_dlq, with_places,
+    DONE, World, failed, fifo, millis, refused, rejected, retry, secs, standard, with_dlq, with_slots,
 };
 
 fn batch(policy: Policy) -> World {
@@ -18,7 +20,7 @@ fn it_is_over_when_none_is_left() {
     assert_eq!(world.ledger.drained(), None);
     world.ends("b", retry());
     assert_eq!(world.ledger.drained(), None, "the backoff is not confirmed yet");
-    assert_eq!(world.heard(), ["start a", "start b", "a is ack", "b is retry after 1s", "hide b#1=1"]);
+    assert_eq!(world.emitted(), ["start a", "start b", "a is ack", "b is retry after 1s", "hide b#1=1"]);
     world.confirm();
     assert_eq!(world.ledger.drained(), Some(DrainSummary::default()));
     assert_eq!(world.ledger.timeout(), None);
@@ -37,7 +39,7 @@ fn a_message_that_is_in_the_dlq_needs_no_delete() {
     world.is_handed(["a"]);
     world.ends("a", rejected());
     world.confirm();
-    assert_eq!(world.heard(), ["start a", "a is dead letter: why", "copy a: why", "a is moved"]);
+    assert_eq!(world.emitted(), ["start a", "a is dead letter: why", "copy a: why", "a is moved"]);
     assert!(world.ledger.drained().is_some());
 }
 
@@ -48,7 +50,7 @@ fn a_missing_permission_delays_nobody() {
     world.ends("a", retry());
     world.forget();
     world.answer(vec![refused()]);
-    assert_eq!(world.heard(), ["a's visibility stays"]);
+    assert_eq!(world.emitted(), ["a's visibility stays"]);
     assert!(world.ledger.drained().is_some());
 }
 
@@ -64,7 +66,7 @@ fn a_visibility_is_asked_for_three_times_and_a_copy_for_as_long_as_there_is_time
     }
     world.answer(vec![failed()]);
     assert_eq!(
-        world.heard(),
+        world.emitted(),
         ["a's call failed", "hide a#1=1", "a's call failed", "hide a#1=1", "a is unsettled"]
     );
     assert!(world.ledger.drained().is_some());
@@ -89,10 +91,10 @@ fn a_response_waits_two_seconds_for_a_visibility_that_is_not_confirmed() {
     world.ends("a", retry());
     world.forget();
     world.wait(millis(1_999));
-    assert_eq!(world.heard(), ["hide a#1=1"], "repeated once");
+    assert_eq!(world.emitted(), ["hide a#1=1"], "repeated once");
     assert_eq!(world.ledger.drained(), None);
     world.wait(millis(1));
-    assert_eq!(world.heard(), ["a is unsettled"]);
+    assert_eq!(world.emitted(), ["a is unsettled"]);
     assert!(
         world.ledger.drained().is_some(),
         "what SQS still does with the calls is of no use to the response"
@@ -105,7 +107,7 @@ fn a_response_does_not_wait_for_a_queue_that_is_known_not_to_answer() {
     world.is_handed(["a"]);
     world.ends("a", retry());
     world.wait(millis(500));
-    assert_eq!(world.heard(), ["start a", "a is retry after 1s", "hide a#1=1", "a is unsettled"]);
+    assert_eq!(world.emitted(), ["start a", "a is retry after 1s", "hide a#1=1", "a is unsettled"]);
     assert!(world.ledger.drained().is_some());
 }
 
@@ -128,22 +130,22 @@ fn a_consumer_leaves_a_message_whose_visibility_it_may_not_change() {
     world.ends("a", retry());
     world.forget();
     world.answer(vec![refused()]);
-    assert_eq!((world.heard(), world.ledger.in_hand()), (vec!["a's visibility stays".to_owned()], 0));
+    assert_eq!((world.emitted(), world.ledger.in_hand()), (vec!["a's visibility stays".to_owned()], 0));
     world.receives(["b"]);
     world.ends("b", DONE);
     world.forget();
     world.answer(vec![refused()]);
-    assert_eq!(world.heard(), ["b's call failed"], "a delete is tried again");
+    assert_eq!(world.emitted(), ["b's call failed"], "a delete is tried again");
 }
 
 #[test]
 fn its_end_may_be_nearer_than_a_drain_takes() {
-    let mut world = batch(with_places(2, standard()));
+    let mut world = batch(with_slots(2, standard()));
     world.is_handed(["a", "b", "c"]);
     world.forget();
     world.drain_until(millis(500));
     world.wait(millis(100));
-    assert_eq!(world.heard(), ["c is release", "cancel a Shutdown", "cancel b Shutdown", "hide c#1=0"]);
+    assert_eq!(world.emitted(), ["c is release", "cancel a Shutdown", "cancel b Shutdown", "hide c#1=0"]);
     world.confirm();
     assert_eq!(world.ledger.drained(), None);
     world.wait(millis(400));
@@ -157,7 +159,7 @@ fn a_whole_batch_may_be_one_lane() {
     world.ends("a", DONE);
     world.ends("b", retry());
     assert_eq!(
-        world.heard(),
+        world.emitted(),
         ["start a", "a is ack", "start b", "b is retry after 1s", "c is release", "hide b#1=1 c#1=3"]
     );
 }
@@ -166,7 +168,7 @@ fn a_whole_batch_may_be_one_lane() {
 fn a_turn_alone_saves_nobody_here() {
     let mut world = batch(standard());
     world.is_handed(["a", "s*9"]);
-    assert_eq!(world.heard(), ["start a", "start s"]);
+    assert_eq!(world.emitted(), ["start a", "start s"]);
 }
 
 #[test]
@@ -175,10 +177,10 @@ fn a_lease_that_turns_out_short_is_renewed_from_then_on() {
     world.is_handed(["a"]);
     world.forget();
     world.wait(secs(2));
-    assert!(world.heard().is_empty());
+    assert!(world.emitted().is_empty());
     world.learns_lease(secs(20));
     world.wait(secs(8));
-    assert_eq!(world.heard(), ["hide a#1=20"], "ten seconds after it came");
+    assert_eq!(world.emitted(), ["hide a#1=20"], "ten seconds after it came");
 }
 
 #[test]
@@ -188,7 +190,7 @@ fn a_lease_that_turns_out_to_be_over_is_lost() {
     world.forget();
     world.wait(secs(5));
     world.learns_lease(secs(5));
-    assert_eq!(world.heard()[..2], ["a lost its lease", "cancel a LeaseLost"]);
+    assert_eq!(world.emitted()[..2], ["a lost its lease", "cancel a LeaseLost"]);
 }
 
 #[test]
@@ -198,17 +200,20 @@ fn what_one_batch_learned_the_next_one_knows() {
     world.is_handed(["a", "b", "c"]);
     world.ends("a", DONE);
     world.ends("b", rejected());
-    let mut memory = Recollection::default();
+    let mut memory = OutcomeCache::default();
     let learned = world.learned();
-    assert!(matches!(learned[..], [("a", Past::Done { .. }), ("b", Past::Condemned(_))]), "{learned:?}");
-    for (id, past) in learned {
-        memory.learn(id, past);
+    assert!(
+        matches!(learned[..], [("a", PriorOutcome::Done { .. }), ("b", PriorOutcome::FailedPermanently(_))]),
+        "{learned:?}"
+    );
+    for (id, prior) in learned {
+        memory.learn(id, prior);
     }
     let mut world = World::recalling(policy(), memory.about(["a", "b", "c"]));
     world.is_handed(["a*2", "b*2", "c"]);
     world.wait(secs(1));
     assert_eq!(
-        world.heard(),
+        world.emitted(),
         ["a was done before", "a is ack", "b is dead letter: why", "start c", "hide b#1=0"]
     );
 }

@@ -15,7 +15,7 @@ use crate::message::sqs_message::Message;
 /// Something worth logging or counting.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub enum Note {
+pub enum LedgerEvent {
     /// A delivery has its outcome.
     Decided {
         /// Which one.
@@ -163,7 +163,7 @@ pub enum Note {
     ReceiveOverdue,
 }
 
-impl Note {
+impl LedgerEvent {
     /// The number of kinds.
     #[doc(hidden)]
     pub const KINDS: usize = 29;
@@ -210,7 +210,7 @@ impl Note {
     pub fn counted_outcome(&self) -> Option<(Option<&str>, &Outcome)> {
         let Self::Decided { outcome, run, .. } = self else { return None };
         let failed_before = matches!(outcome, Outcome::DeadLetter(_))
-            && run.as_ref().is_none_or(|run| matches!(run.ending, Ending::Condemned { .. }));
+            && run.as_ref().is_none_or(|run| matches!(run.ending, Ending::FailedPermanently { .. }));
         (!failed_before).then(|| (run.as_ref().and_then(RunFacts::job_type), outcome))
     }
 

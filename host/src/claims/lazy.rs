@@ -4,10 +4,10 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::core::{Admission, Answer, Claim, ClaimRequest, Held, Surrender};
+use drumline::core::{Claim, ClaimRequest, ClaimResult, MaybeReady, Ownership, ReleaseClaim};
 use drumline::message::Identity;
 use drumline_store::{
-    AttemptRecord, JobRecord, Keep, Location, ProgressRecord, Store, StoreError, StoreErrorText, open,
+    AttemptRecord, JobRecord, Location, ProgressRecord, Retention, Store, StoreError, StoreErrorText, open,
 };
 use serde_json::value::RawValue;
 use tokio::sync::OnceCell;
@@ -15,12 +15,12 @@ use tokio::sync::OnceCell;
 pub(super) struct LazyStore {
     location: Location,
     owner: Arc<str>,
-    keep: Keep,
+    keep: Retention,
     opened: OnceCell<Arc<dyn Store>>,
 }
 
 impl LazyStore {
-    pub(super) fn new(location: Location, owner: Arc<str>, keep: Keep) -> Self {
+    pub(super) fn new(location: Location, owner: Arc<str>, keep: Retention) -> Self {
         Self { location, owner, keep, opened: OnceCell::new() }
     }
 
@@ -37,21 +37,25 @@ impl LazyStore {
 
     fn ask<'a, T: Send + 'a>(
         &'a self,
-        question: impl FnOnce(&'a dyn Store) -> Answer<'a, Result<T, StoreError>> + Send + 'a,
-    ) -> Answer<'a, Result<T, StoreError>> {
+        question: impl FnOnce(&'a dyn Store) -> MaybeReady<'a, Result<T, StoreError>> + Send + 'a,
+    ) -> MaybeReady<'a, Result<T, StoreError>> {
         match self.opened.get() {
             Some(store) => question(&**store),
-            None => Answer::later(async move { question(&**self.get().await?).await }),
+            None => MaybeReady::later(async move { question(&**self.get().await?).await }),
         }
     }
 }
 
 impl Store for LazyStore {
-    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, StoreError>> {
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> MaybeReady<'a, Result<ClaimResult, StoreError>> {
         self.ask(move |store| store.claim(request))
     }
 
-    fn renew<'a>(&'a self, claim: &'a Claim, length: Duration) -> Answer<'a, Result<Held, StoreError>> {
+    fn renew<'a>(
+        &'a self,
+        claim: &'a Claim,
+        length: Duration,
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
         self.ask(move |store| store.renew(claim, length))
     }
 
@@ -59,19 +63,23 @@ impl Store for LazyStore {
         &'a self,
         claim: &'a Claim,
         result: Option<&'a RawValue>,
-    ) -> Answer<'a, Result<Held, StoreError>> {
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
         self.ask(move |store| store.finish(claim, result))
     }
 
-    fn surrender<'a>(&'a self, claim: &'a Claim, how: &'a Surrender) -> Answer<'a, Result<Held, StoreError>> {
-        self.ask(move |store| store.surrender(claim, how))
+    fn release_claim<'a>(
+        &'a self,
+        claim: &'a Claim,
+        how: &'a ReleaseClaim,
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        self.ask(move |store| store.release_claim(claim, how))
     }
 
     fn checkpoint<'a>(
         &'a self,
         claim: &'a Claim,
         value: &'a RawValue,
-    ) -> Answer<'a, Result<Held, StoreError>> {
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
         self.ask(move |store| store.checkpoint(claim, value))
     }
 
@@ -79,7 +87,7 @@ impl Store for LazyStore {
         &'a self,
         identity: &'a Identity,
         progress: &'a ProgressRecord,
-    ) -> Answer<'a, Result<(), StoreError>> {
+    ) -> MaybeReady<'a, Result<(), StoreError>> {
         self.ask(move |store| store.progress(identity, progress))
     }
 
@@ -87,15 +95,15 @@ impl Store for LazyStore {
         &'a self,
         identity: &'a Identity,
         attempt: &'a AttemptRecord,
-    ) -> Answer<'a, Result<(), StoreError>> {
+    ) -> MaybeReady<'a, Result<(), StoreError>> {
         self.ask(move |store| store.attempted(identity, attempt))
     }
 
-    fn jobs<'a>(&'a self, job_id: &'a str) -> Answer<'a, Result<Vec<JobRecord>, StoreError>> {
+    fn jobs<'a>(&'a self, job_id: &'a str) -> MaybeReady<'a, Result<Vec<JobRecord>, StoreError>> {
         self.ask(move |store| store.jobs(job_id))
     }
 
-    fn ping(&self) -> Answer<'_, Result<(), StoreError>> {
+    fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>> {
         self.ask(move |store| store.ping())
     }
 

@@ -8,15 +8,15 @@ use drumline_consumer::job_view::{self, JobFilter, JobView, ShownState};
 use drumline_store::JobRecord;
 use serde::Serialize;
 
-use crate::histories::{Histories, Silence};
-use crate::words::rfc3339;
+use crate::format::rfc3339;
+use crate::job_lookup::{Histories, LookupError};
 
 /// What a copy says of itself: see `drumline_runtime`'s `copy_attributes`.
 const REASON_ATTRIBUTE: &str = "DrumlineReason";
 const ORIGINAL_ATTRIBUTE: &str = "DrumlineMessageId";
 
 /// A message of the DLQ.
-pub(super) struct Letter {
+pub(super) struct DeadLetter {
     message: Message,
     envelope: Result<Envelope, String>,
     job_id: String,
@@ -25,7 +25,7 @@ pub(super) struct Letter {
 
 /// Why a message is in the DLQ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Why {
+pub(super) struct Cause {
     /// In words.
     pub(super) reason: String,
     /// The kind of the last failure, where there is a history of it.
@@ -56,7 +56,7 @@ pub(super) enum Done {
     Later,
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(class) = &self.class {
             write!(f, "{class}: ")?;
@@ -80,12 +80,12 @@ pub(super) struct Summary<'a> {
     /// Of its job, where somebody knows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<ShownState>,
-    why: Why,
+    why: Cause,
     #[serde(skip_serializing_if = "Option::is_none")]
     group: Option<&'a str>,
 }
 
-impl Letter {
+impl DeadLetter {
     /// A letter that is decoded as the worker of its queue decodes it.
     pub(super) fn new(message: Message, intake: &Intake) -> Self {
         let envelope = intake.decode(&message).map_err(|error| error.to_string());
@@ -97,7 +97,7 @@ impl Letter {
     }
 
     /// Looks its job up: the one that came in this message, else one of its type.
-    pub(super) async fn history_in(&self, histories: &Histories) -> Result<Option<JobView>, Silence> {
+    pub(super) async fn history_in(&self, histories: &Histories) -> Result<Option<JobView>, LookupError> {
         let original = self.message.attribute(ORIGINAL_ATTRIBUTE).unwrap_or(&self.message.id);
         let by_message = JobFilter { message: Some(original.to_owned()), ..JobFilter::default() };
         let by_type = JobFilter { job_type: self.job_type().map(str::to_owned), ..JobFilter::default() };
@@ -148,7 +148,7 @@ impl Letter {
         self.message.receive_count.saturating_sub(1)
     }
 
-    pub(super) fn why(&self) -> Why {
+    pub(super) fn why(&self) -> Cause {
         let job = self.history.as_ref().map(|view| &view.job);
         let known = job.and_then(|job| self.by_history(job));
         known.or_else(|| self.by_attribute()).unwrap_or_else(|| {
@@ -161,7 +161,7 @@ impl Letter {
             });
             let begun = begun.unwrap_or_default();
             let reason = format!("no history: received {} {times}{begun}", self.receives());
-            Why { reason, class: None, from: Source::Nothing }
+            Cause { reason, class: None, from: Source::Nothing }
         })
     }
 
@@ -178,14 +178,14 @@ impl Letter {
     }
 
     /// The last failure of this very message, else of its job; or the verdict where failures are forgotten.
-    fn by_history(&self, job: &JobRecord) -> Option<Why> {
+    fn by_history(&self, job: &JobRecord) -> Option<Cause> {
         let own = job.attempts.iter().rev().find(|attempt| self.was_message(&attempt.message_id));
         if let Some(attempt) = own.or(job.attempts.last()) {
             let class = Some(attempt.class.clone()).filter(|class| !class.is_empty());
-            return Some(Why { reason: attempt.reason.clone(), class, from: Source::History });
+            return Some(Cause { reason: attempt.reason.clone(), class, from: Source::History });
         }
-        let verdict = job.claim.as_ref()?.verdict.clone()?;
-        Some(Why { reason: verdict, class: None, from: Source::History })
+        let failure_reason = job.claim.as_ref()?.failure_reason.clone()?;
+        Some(Cause { reason: failure_reason, class: None, from: Source::History })
     }
 
     /// Whether that is its message, or the one it is a copy of.
@@ -193,9 +193,9 @@ impl Letter {
         *self.message.id == *id || self.message.attribute(ORIGINAL_ATTRIBUTE) == Some(id)
     }
 
-    fn by_attribute(&self) -> Option<Why> {
+    fn by_attribute(&self) -> Option<Cause> {
         let reason = self.message.attribute(REASON_ATTRIBUTE)?.to_owned();
-        Some(Why { reason, class: None, from: Source::Attribute })
+        Some(Cause { reason, class: None, from: Source::Attribute })
     }
 
     pub(super) fn summary(&self) -> Summary<'_> {
@@ -217,5 +217,5 @@ pub(super) fn millis(time: Duration) -> u64 {
 }
 
 #[cfg(test)]
-#[path = "letter_tests.rs"]
+#[path = "dead_letter_tests.rs"]
 mod tests;

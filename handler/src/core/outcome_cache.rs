@@ -19,27 +19,27 @@ const GENERATION_BYTES: usize = 16 * 1024 * 1024;
 
 /// What became of a message here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Past {
+pub enum PriorOutcome {
     /// Its job is done, or its copy is in the DLQ: all that is left is to delete it.
     Done {
         /// Since when.
         at: Instant,
     },
     /// No attempt can succeed, for this reason.
-    Condemned(String),
+    FailedPermanently(String),
     /// It left here alive: an attempt has ended some other way, or it was given back without one.
-    Survived,
+    Returned,
 }
 
 /// What a process remembers of messages that have left it: which are done, which have failed for good and why. Of the last
 /// 10,000 for sure, of at most 20,000. A ledger has its own; a host with a ledger for each batch keeps one beside them.
 ///
 /// ```
-/// use drumline::core::{Ledger, Past, Policy, Recollection};
+/// use drumline::core::{Ledger, PriorOutcome, Policy, OutcomeCache};
 /// use std::time::{Duration, Instant};
 ///
-/// let mut memory = Recollection::default();
-/// memory.learn("m1", Past::Done { at: Instant::now() });
+/// let mut memory = OutcomeCache::default();
+/// memory.learn("m1", PriorOutcome::Done { at: Instant::now() });
 /// let policy = Policy { polling: None, ..Policy::new(Duration::from_secs(30)) };
 /// let ledger = Ledger::recalling(policy, memory.about(["m1", "m2"]))?;
 /// // … a batch of m1 and m2, which returns what to learn as effects …
@@ -47,34 +47,35 @@ pub enum Past {
 /// # Ok::<(), drumline::core::InvalidPolicy>(())
 /// ```
 #[derive(Debug, Default)]
-pub struct Recollection {
-    recent: HashMap<Arc<str>, Past, RandomState>,
-    older: HashMap<Arc<str>, Past, RandomState>,
+pub struct OutcomeCache {
+    recent: HashMap<Arc<str>, PriorOutcome, RandomState>,
+    older: HashMap<Arc<str>, PriorOutcome, RandomState>,
     /// The bytes of the newer generation.
     bytes: usize,
 }
 
-impl Recollection {
+impl OutcomeCache {
     /// What is known of these messages.
     pub fn about<'a>(&self, message_ids: impl IntoIterator<Item = &'a str>) -> Self {
         let mut about = Self::default();
         for id in message_ids {
-            if let Some(past) = self.of(id) {
-                about.learn(id, past.clone());
+            if let Some(prior) = self.of(id) {
+                about.learn(id, prior.clone());
             }
         }
         about
     }
 
-    pub(crate) fn of(&self, message_id: &str) -> Option<&Past> {
+    pub(crate) fn of(&self, message_id: &str) -> Option<&PriorOutcome> {
         self.recent.get(message_id).or_else(|| self.older.get(message_id))
     }
 
     /// Remembers the latest state of a message, as a ledger asks for with
     /// [`Effect::Remember`](crate::core::Effect::Remember).
-    pub fn learn(&mut self, message_id: impl Into<Arc<str>>, past: Past) {
+    pub fn learn(&mut self, message_id: impl Into<Arc<str>>, prior: PriorOutcome) {
         let message_id = message_id.into();
-        let bytes = message_id.len() + if let Past::Condemned(reason) = &past { reason.len() } else { 0 };
+        let bytes = message_id.len()
+            + if let PriorOutcome::FailedPermanently(reason) = &prior { reason.len() } else { 0 };
         if self.recent.len() == GENERATION || self.bytes + bytes > GENERATION_BYTES {
             mem::swap(&mut self.recent, &mut self.older);
             // Its room stays for the next generation.
@@ -83,7 +84,7 @@ impl Recollection {
         }
         // One that is learned again counts twice, which only makes the generation shorter.
         self.bytes += bytes;
-        self.recent.insert(message_id, past);
+        self.recent.insert(message_id, prior);
     }
 }
 
@@ -92,55 +93,58 @@ mod tests {
     use super::*;
 
     #[allow(clippy::disallowed_methods, reason = "a test's own clock")]
-    fn done() -> Past {
-        Past::Done { at: Instant::now() }
+    fn done() -> PriorOutcome {
+        PriorOutcome::Done { at: Instant::now() }
     }
 
     #[test]
     fn only_what_is_asked_for_is_handed_on() {
-        let mut memory = Recollection::default();
-        memory.learn("known", Past::Condemned("why".into()));
+        let mut memory = OutcomeCache::default();
+        memory.learn("known", PriorOutcome::FailedPermanently("why".into()));
         memory.learn("other", done());
         let about = memory.about(["known", "new"]);
-        assert_eq!(about.of("known"), Some(&Past::Condemned("why".into())));
+        assert_eq!(about.of("known"), Some(&PriorOutcome::FailedPermanently("why".into())));
         assert_eq!(about.of("new"), None);
         assert_eq!(about.of("other"), None);
     }
 
     #[test]
     fn the_oldest_are_forgotten_and_the_last_ones_never() {
-        let mut recollection = Recollection::default();
+        let mut outcome_cache = OutcomeCache::default();
         for n in 0..5 * GENERATION {
-            recollection.learn(n.to_string(), done());
+            outcome_cache.learn(n.to_string(), done());
             if let Some(last) = (n + 1).checked_sub(GENERATION) {
-                assert!(matches!(recollection.of(&last.to_string()), Some(Past::Done { .. })), "{n}");
+                assert!(
+                    matches!(outcome_cache.of(&last.to_string()), Some(PriorOutcome::Done { .. })),
+                    "{n}"
+                );
             }
             if let Some(gone) = n.checked_sub(2 * GENERATION) {
-                assert_eq!(recollection.of(&gone.to_string()), None, "{n}");
+                assert_eq!(outcome_cache.of(&gone.to_string()), None, "{n}");
             }
         }
     }
 
     #[test]
     fn long_ids_and_reasons_make_generations_shorter() {
-        let mut recollection = Recollection::default();
+        let mut outcome_cache = OutcomeCache::default();
         for n in 0..2_000 {
-            let reason = Past::Condemned("r".repeat(20_000));
-            recollection.learn(format!("{n:0>20000}"), reason.clone());
-            assert_eq!(recollection.of(&format!("{n:0>20000}")), Some(&reason));
-            let bytes = (recollection.recent.len() + recollection.older.len()) * 40_000;
+            let reason = PriorOutcome::FailedPermanently("r".repeat(20_000));
+            outcome_cache.learn(format!("{n:0>20000}"), reason.clone());
+            assert_eq!(outcome_cache.of(&format!("{n:0>20000}")), Some(&reason));
+            let bytes = (outcome_cache.recent.len() + outcome_cache.older.len()) * 40_000;
             assert!(bytes <= 2 * GENERATION_BYTES, "{n}: {bytes}");
         }
     }
 
     #[test]
     fn what_was_learned_last_counts() {
-        let mut recollection = Recollection::default();
-        recollection.learn("again", Past::Survived);
+        let mut outcome_cache = OutcomeCache::default();
+        outcome_cache.learn("again", PriorOutcome::Returned);
         for n in 0..GENERATION {
-            recollection.learn(n.to_string(), done());
+            outcome_cache.learn(n.to_string(), done());
         }
-        recollection.learn("again", done());
-        assert!(matches!(recollection.of("again"), Some(Past::Done { .. })));
+        outcome_cache.learn("again", done());
+        assert!(matches!(outcome_cache.of("again"), Some(PriorOutcome::Done { .. })));
     }
 }

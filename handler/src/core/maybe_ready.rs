@@ -11,14 +11,14 @@ use std::task::{Context, Poll};
 /// nothing before it is polled.
 ///
 /// ```
-/// use drumline::core::{Answer, Held};
+/// use drumline::core::{MaybeReady, Ownership};
 /// # async fn example() {
-/// assert_eq!(Answer::now(Held::Ours).await, Held::Ours);
-/// assert_eq!(Answer::later(async { Held::Lost }).await, Held::Lost);
+/// assert_eq!(MaybeReady::now(Ownership::Kept).await, Ownership::Kept);
+/// assert_eq!(MaybeReady::later(async { Ownership::Lost }).await, Ownership::Lost);
 /// # }
 /// ```
 #[must_use = "what answers later does nothing unless it is awaited"]
-pub struct Answer<'a, T>(Kind<'a, T>);
+pub struct MaybeReady<'a, T>(Kind<'a, T>);
 
 enum Kind<'a, T> {
     /// `None` once it was taken.
@@ -26,7 +26,7 @@ enum Kind<'a, T> {
     Later(Pin<Box<dyn Future<Output = T> + Send + 'a>>),
 }
 
-impl<'a, T> Answer<'a, T> {
+impl<'a, T> MaybeReady<'a, T> {
     /// The answer.
     pub fn now(answer: T) -> Self {
         Self(Kind::Now(Some(answer)))
@@ -40,9 +40,9 @@ impl<'a, T> Answer<'a, T> {
     /// The answer, if it is here. Where it is not, nothing has been done for it, and asking again does no harm.
     ///
     /// ```
-    /// use drumline::core::{Answer, Held};
-    /// assert_eq!(Answer::now(Held::Ours).at_once(), Some(Held::Ours));
-    /// assert_eq!(Answer::later(async { Held::Ours }).at_once(), None);
+    /// use drumline::core::{MaybeReady, Ownership};
+    /// assert_eq!(MaybeReady::now(Ownership::Kept).at_once(), Some(Ownership::Kept));
+    /// assert_eq!(MaybeReady::later(async { Ownership::Kept }).at_once(), None);
     /// ```
     pub fn at_once(self) -> Option<T> {
         match self.0 {
@@ -53,9 +53,9 @@ impl<'a, T> Answer<'a, T> {
 }
 
 /// Nothing in it is pinned: a future that comes later has a place of its own.
-impl<T> Unpin for Answer<'_, T> {}
+impl<T> Unpin for MaybeReady<'_, T> {}
 
-impl<T> Future for Answer<'_, T> {
+impl<T> Future for MaybeReady<'_, T> {
     type Output = T;
 
     /// # Panics
@@ -69,7 +69,7 @@ impl<T> Future for Answer<'_, T> {
     }
 }
 
-impl<T> fmt::Debug for Answer<'_, T> {
+impl<T> fmt::Debug for MaybeReady<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
             Kind::Now(_) => "Answer::now",

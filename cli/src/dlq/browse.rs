@@ -18,7 +18,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 
 use super::queue::{DeadLetterQueue, WAIT, unavailable};
-use crate::words::{count, note, short};
+use crate::format::{count, note, short};
 
 /// For how long a look of few messages hides them: what a killed look leaves hidden, and several times what it takes.
 const SHORTEST: Duration = Duration::from_secs(30);
@@ -40,7 +40,7 @@ const TRIES: u32 = 3;
 const RETRY_WAIT: Duration = Duration::from_millis(200);
 
 /// A look that has begun.
-pub(super) struct Look<'a> {
+pub(super) struct Browse<'a> {
     queue: &'a DeadLetterQueue,
     receives: AwsQueue,
     limit: usize,
@@ -55,7 +55,7 @@ pub(super) struct Look<'a> {
 
 type Received = Result<Vec<Message>, SqsError>;
 
-impl<'a> Look<'a> {
+impl<'a> Browse<'a> {
     pub(super) fn begin(queue: &'a DeadLetterQueue, limit: usize) -> Self {
         let visibility = visibility(limit);
         let receives = AwsQueue::new(queue.clients.clone(), queue.url.clone(), Arc::new(NoopObserver));
@@ -134,7 +134,7 @@ impl<'a> Look<'a> {
     pub(super) async fn end(mut self, is_whole: bool, matching: Option<usize>) {
         self.bar.finish_and_clear();
         if is_whole || self.seen() > 0 {
-            self.tell(matching);
+            self.eprint_notes(matching);
         }
         if let Some(receive) = self.in_flight.take()
             && let Ok(Ok(messages)) = receive.await
@@ -208,7 +208,7 @@ impl<'a> Look<'a> {
         Ok(refused.map(|index| (index, text(index))).collect())
     }
 
-    fn tell(&self, matching: Option<usize>) {
+    fn eprint_notes(&self, matching: Option<usize>) {
         let DeadLetterQueue { name, visible, hidden, .. } = self.queue;
         let seen = self.seen();
         if seen == 0 {

@@ -32,14 +32,14 @@ pub(crate) enum Histories {
 
 /// Why nobody told.
 #[derive(Debug)]
-pub(crate) enum Silence {
+pub(crate) enum LookupError {
     /// The settings cannot work.
     Settings(String),
     /// Nobody answers, or not as a worker does.
     Unavailable(String),
 }
 
-impl Silence {
+impl LookupError {
     pub(crate) fn text(&self) -> &str {
         match self {
             Self::Settings(text) | Self::Unavailable(text) => text,
@@ -47,24 +47,24 @@ impl Silence {
     }
 }
 
-impl From<Silence> for ExitError {
-    fn from(silence: Silence) -> Self {
+impl From<LookupError> for ExitError {
+    fn from(silence: LookupError) -> Self {
         match silence {
-            Silence::Settings(text) => Self::usage(text),
-            Silence::Unavailable(text) => Self::unavailable(text),
+            LookupError::Settings(text) => Self::usage(text),
+            LookupError::Unavailable(text) => Self::unavailable(text),
         }
     }
 }
 
 impl Histories {
     /// Whoever the settings name. A worker is not asked before the first question.
-    pub(crate) async fn open(settings: &Settings) -> Result<Self, Silence> {
+    pub(crate) async fn open(settings: &Settings) -> Result<Self, LookupError> {
         let location = &settings.store.location;
         if *location == Location::Memory {
             let addr = settings.http_addr.ok_or_else(|| {
                 let text = "the store is memory:, inside the worker, and DRUMLINE_HTTP_ADDR is off, so there is nobody to \
                             ask: give the worker an address, or a store that others can reach (DRUMLINE_STORE_URL)";
-                Silence::Settings(text.to_owned())
+                LookupError::Settings(text.to_owned())
             })?;
             return Ok(Self::Worker { addr, token: settings.http_access.token.clone() });
         }
@@ -72,25 +72,30 @@ impl Histories {
         let opened = open(location, Arc::from("drumline-cli"), settings.store.keep).await;
         opened.map(Self::Store).map_err(|error| {
             if error.is_wrong_setting() {
-                Silence::Settings(format!("store_url: {error}"))
+                LookupError::Settings(format!("store_url: {error}"))
             } else {
-                Silence::Unavailable(format!("the store {location} does not answer: {error}"))
+                LookupError::Unavailable(format!("the store {location} does not answer: {error}"))
             }
         })
     }
 
     /// Returns the job of this id that the filter accepts and that changed last.
-    pub(crate) async fn job(&self, id: &str, filter: &JobFilter) -> Result<Option<JobView>, Silence> {
+    pub(crate) async fn job(&self, id: &str, filter: &JobFilter) -> Result<Option<JobView>, LookupError> {
         self.first(id, std::slice::from_ref(filter)).await
     }
 
     /// As [`job`](Self::job), by the first of these filters that accepts any. A store is read once for all of them.
-    pub(crate) async fn first(&self, id: &str, filters: &[JobFilter]) -> Result<Option<JobView>, Silence> {
+    pub(crate) async fn first(
+        &self,
+        id: &str,
+        filters: &[JobFilter],
+    ) -> Result<Option<JobView>, LookupError> {
         match self {
             Self::Store(store) => {
                 let jobs = store.jobs(id).await;
-                let jobs = jobs
-                    .map_err(|error| Silence::Unavailable(format!("the store does not answer: {error}")))?;
+                let jobs = jobs.map_err(|error| {
+                    LookupError::Unavailable(format!("the store does not answer: {error}"))
+                })?;
                 Ok(filters.iter().find_map(|filter| JobView::newest(jobs.clone(), filter)))
             }
             Self::Worker { addr, token } => {
@@ -98,7 +103,7 @@ impl Histories {
                     let (addr, path, token) = (*addr, path(id, filter), token.clone());
                     let ask = move || own_endpoint::get(addr, &path, token.as_ref());
                     let answer = tokio::task::spawn_blocking(ask).await;
-                    let answer = answer.map_err(|error| Silence::Unavailable(error.to_string()))?;
+                    let answer = answer.map_err(|error| LookupError::Unavailable(error.to_string()))?;
                     if let Some(job) = understood(addr, answer)? {
                         return Ok(Some(job));
                     }
@@ -125,8 +130,8 @@ struct Refusal {
 fn understood(
     addr: SocketAddr,
     answer: std::io::Result<own_endpoint::Answer>,
-) -> Result<Option<JobView>, Silence> {
-    let unavailable = |text| Err(Silence::Unavailable(text));
+) -> Result<Option<JobView>, LookupError> {
+    let unavailable = |text| Err(LookupError::Unavailable(text));
     let answer = match answer {
         Ok(answer) => answer,
         Err(error) => {

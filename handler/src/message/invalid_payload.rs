@@ -2,12 +2,12 @@
 
 /// Why a body is not a job, in words for those who fix the producer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Undecodable(pub(crate) String);
+pub struct InvalidPayload(pub(crate) String);
 
-impl std::fmt::Display for Undecodable {
+impl std::fmt::Display for InvalidPayload {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for Undecodable {}
+impl std::error::Error for InvalidPayload {}

@@ -12,7 +12,7 @@ pub(super) const CALL_PATIENCE: Duration = Duration::from_secs(120);
 
 /// A call in the air.
 #[derive(Debug)]
-pub(super) struct InAir {
+pub(super) struct InFlight {
     pub(super) deliveries: Vec<DeliveryId>,
     pub(super) asked_at: Instant,
     pub(super) about: About,

@@ -5,11 +5,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use drumline::core::{
-    Admission, Answer, Claim, ClaimRequest, Claimed, DeliveryId, Ending, Grant, Held, MarkError, Report,
-    RunControl, Surrender,
+    Claim, ClaimRequest, ClaimResult, Claimed, DeliveryId, Ending, Grant, MarkError, MaybeReady, Ownership,
+    ReleaseClaim, RunControl, RunReport,
 };
 use drumline::message::{Identity, Intake, Message};
-use drumline::run::{Attempt, Host, NoopObserver};
+use drumline::run::{Attempt, NoopObserver, RunEnvironment};
 use drumline::{Context, Failure, Job, Router};
 use drumline_store::{AttemptRecord, JobRecord, JobState, MemoryStore, ProgressRecord};
 use serde_json::value::RawValue;
@@ -41,12 +41,12 @@ impl Shaky {
     fn answer<'a, T: Send + 'a>(
         &'a self,
         what: &'static str,
-        question: impl FnOnce(&'a MemoryStore) -> Answer<'a, Result<T, StoreError>> + Send + 'a,
-    ) -> Answer<'a, Result<T, StoreError>> {
+        question: impl FnOnce(&'a MemoryStore) -> MaybeReady<'a, Result<T, StoreError>> + Send + 'a,
+    ) -> MaybeReady<'a, Result<T, StoreError>> {
         if self.at_once {
-            self.ask(what).map_or_else(|error| Answer::now(Err(error)), question)
+            self.ask(what).map_or_else(|error| MaybeReady::now(Err(error)), question)
         } else {
-            Answer::later(async move { question(self.ask(what)?).await })
+            MaybeReady::later(async move { question(self.ask(what)?).await })
         }
     }
 
@@ -56,47 +56,55 @@ impl Shaky {
 }
 
 impl Store for Shaky {
-    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Answer<'a, Result<Admission, StoreError>> {
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> MaybeReady<'a, Result<ClaimResult, StoreError>> {
         self.answer("claim", move |store| store.claim(request))
     }
-    fn renew<'a>(&'a self, claim: &'a Claim, length: Duration) -> Answer<'a, Result<Held, StoreError>> {
+    fn renew<'a>(
+        &'a self,
+        claim: &'a Claim,
+        length: Duration,
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
         self.answer("renew", move |store| store.renew(claim, length))
     }
     fn finish<'a>(
         &'a self,
         claim: &'a Claim,
         result: Option<&'a RawValue>,
-    ) -> Answer<'a, Result<Held, StoreError>> {
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
         self.answer("finish", move |store| store.finish(claim, result))
     }
-    fn surrender<'a>(&'a self, claim: &'a Claim, how: &'a Surrender) -> Answer<'a, Result<Held, StoreError>> {
-        self.answer("surrender", move |store| store.surrender(claim, how))
+    fn release_claim<'a>(
+        &'a self,
+        claim: &'a Claim,
+        how: &'a ReleaseClaim,
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        self.answer("surrender", move |store| store.release_claim(claim, how))
     }
     fn checkpoint<'a>(
         &'a self,
         claim: &'a Claim,
         value: &'a RawValue,
-    ) -> Answer<'a, Result<Held, StoreError>> {
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
         self.answer("checkpoint", move |store| store.checkpoint(claim, value))
     }
     fn progress<'a>(
         &'a self,
         identity: &'a Identity,
         progress: &'a ProgressRecord,
-    ) -> Answer<'a, Result<(), StoreError>> {
+    ) -> MaybeReady<'a, Result<(), StoreError>> {
         self.answer("progress", move |store| store.progress(identity, progress))
     }
     fn attempted<'a>(
         &'a self,
         identity: &'a Identity,
         attempt: &'a AttemptRecord,
-    ) -> Answer<'a, Result<(), StoreError>> {
+    ) -> MaybeReady<'a, Result<(), StoreError>> {
         self.answer("attempted", move |store| store.attempted(identity, attempt))
     }
-    fn jobs<'a>(&'a self, job_id: &'a str) -> Answer<'a, Result<Vec<JobRecord>, StoreError>> {
+    fn jobs<'a>(&'a self, job_id: &'a str) -> MaybeReady<'a, Result<Vec<JobRecord>, StoreError>> {
         self.store.jobs(job_id)
     }
-    fn ping(&self) -> Answer<'_, Result<(), StoreError>> {
+    fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>> {
         self.answer("ping", |store| store.ping())
     }
     fn as_any(&self) -> &(dyn Any + Send + Sync) {
@@ -105,20 +113,20 @@ impl Store for Shaky {
 }
 
 /// With a store that takes its time, as all shared ones do.
-fn books() -> (Books, Arc<Shaky>) {
-    books_of(false)
+fn claim_store() -> (ClaimStoreClient, Arc<Shaky>) {
+    claims_of(false)
 }
 
 /// With a store that takes its time, and one that answers at once.
-fn both_books() -> [(Books, Arc<Shaky>); 2] {
-    [false, true].map(books_of)
+fn both_claims() -> [(ClaimStoreClient, Arc<Shaky>); 2] {
+    [false, true].map(claims_of)
 }
 
-fn books_of(at_once: bool) -> (Books, Arc<Shaky>) {
-    let store = MemoryStore::new("worker".into(), Keep::default());
+fn claims_of(at_once: bool) -> (ClaimStoreClient, Arc<Shaky>) {
+    let store = MemoryStore::new("worker".into(), Retention::default());
     let shaky = Arc::new(Shaky { store, at_once, down: AtomicBool::new(false), asked: Mutex::default() });
     let store = Arc::clone(&shaky) as Arc<dyn Store>;
-    (Books::new(store, "worker".into(), Arc::new(NoopObserver), Handle::current()), shaky)
+    (ClaimStoreClient::new(store, "worker".into(), Arc::new(NoopObserver), Handle::current()), shaky)
 }
 
 fn request() -> ClaimRequest {
@@ -134,8 +142,8 @@ fn request() -> ClaimRequest {
     }
 }
 
-async fn granted(books: &Books) -> Arc<Claim> {
-    let Ok(Admission::Granted(Grant { claim, .. })) = books.claim(&request()).await else {
+async fn granted(claim_store: &ClaimStoreClient) -> Arc<Claim> {
+    let Ok(ClaimResult::Granted(Grant { claim, .. })) = claim_store.claim(&request()).await else {
         panic!("it is granted")
     };
     claim
@@ -143,36 +151,36 @@ async fn granted(books: &Books) -> Arc<Claim> {
 
 #[tokio::test(start_paused = true)]
 async fn each_request_is_made_once_and_its_answer_passed_on() {
-    for (books, store) in both_books() {
-        let claim = granted(&books).await;
+    for (claim_store, store) in both_claims() {
+        let claim = granted(&claim_store).await;
         store.down.store(true, Ordering::SeqCst);
         let unanswered = || Err("no route".to_owned());
-        assert_eq!(books.claim(&request()).await.map(|_| Held::Ours), unanswered());
-        assert_eq!(books.renew(&claim, Duration::from_secs(9)).await, unanswered());
-        assert_eq!(books.mark(&claim, None).await, Err(MarkError::Unanswered("no route".to_owned())));
-        let how = Surrender { spared: true, verdict: None, dead: false };
-        assert_eq!(books.release(&claim, &how).await, unanswered());
+        assert_eq!(claim_store.claim(&request()).await.map(|_| Ownership::Kept), unanswered());
+        assert_eq!(claim_store.renew(&claim, Duration::from_secs(9)).await, unanswered());
+        assert_eq!(claim_store.mark(&claim, None).await, Err(MarkError::Unanswered("no route".to_owned())));
+        let how = ReleaseClaim { count_attempt: false, failure_reason: None, dead: false };
+        assert_eq!(claim_store.release(&claim, &how).await, unanswered());
         store.down.store(false, Ordering::SeqCst);
         tokio::time::advance(Duration::from_secs(600)).await;
         assert_eq!(
-            books.renew(&claim, Duration::from_secs(9)).await,
-            Ok(Held::Ours),
+            claim_store.renew(&claim, Duration::from_secs(9)).await,
+            Ok(Ownership::Kept),
             "not taken since it expired"
         );
-        assert_eq!(books.mark(&claim, None).await, Ok(Held::Ours));
-        assert!(matches!(books.claim(&request()).await, Ok(Admission::Done(_))));
-        assert_eq!(books.release(&claim, &how).await, Ok(Held::Lost));
+        assert_eq!(claim_store.mark(&claim, None).await, Ok(Ownership::Kept));
+        assert!(matches!(claim_store.claim(&request()).await, Ok(ClaimResult::Done(_))));
+        assert_eq!(claim_store.release(&claim, &how).await, Ok(Ownership::Lost));
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_is_told_and_so_is_its_end() {
-    let (books, store) = books();
-    let mut answers = books.answers();
+    let (claim_store, store) = claim_store();
+    let mut answers = claim_store.answers();
     assert!(*answers.borrow_and_update());
-    let claim = granted(&books).await;
+    let claim = granted(&claim_store).await;
     store.down.store(true, Ordering::SeqCst);
-    assert_eq!(books.renew(&claim, Duration::from_secs(9)).await, Err("no route".to_owned()));
+    assert_eq!(claim_store.renew(&claim, Duration::from_secs(9)).await, Err("no route".to_owned()));
     answers.changed().await.unwrap();
     assert!(!*answers.borrow_and_update());
     // It is asked for until it is there, and not too often.
@@ -206,11 +214,11 @@ async fn steps(ctx: Context, job: Steps) -> Result<(), Failure> {
 }
 
 #[allow(clippy::disallowed_methods, reason = "a test's own clock")]
-async fn run(books: &Books, steps_to_do: u64, fails: bool) -> Report {
+async fn run(claim_store: &ClaimStoreClient, steps_to_do: u64, fails: bool) -> RunReport {
     let (inputs, mut reported) = mpsc::channel(8);
-    let observer = Arc::new(books.history_writer());
+    let observer = Arc::new(claim_store.history_observer());
     let host = TokioHost {
-        books: Some(books.clone()),
+        claim_store: Some(claim_store.clone()),
         inputs,
         observer,
         max_receives: None,
@@ -231,16 +239,16 @@ async fn run(books: &Books, steps_to_do: u64, fails: bool) -> Report {
         latest_deadline: std::time::Instant::now() + Duration::from_secs(600),
         claim_length: Duration::from_secs(600),
         control: RunControl::new(),
-        host: Arc::new(host) as Arc<dyn Host>,
+        host: Arc::new(host) as Arc<dyn RunEnvironment>,
     };
     let report = Router::new().handle(steps).run(attempt).await;
     // As the ledger asks for it.
     if let Ok(Input::Claimed(_, Claimed::Granted(claim))) = reported.try_recv() {
         if report.ending == Ending::Done {
-            assert_eq!(books.mark(&claim, report.result.as_ref()).await, Ok(Held::Ours));
+            assert_eq!(claim_store.mark(&claim, report.result.as_ref()).await, Ok(Ownership::Kept));
         } else {
-            let how = Surrender { spared: false, verdict: None, dead: false };
-            assert_eq!(books.release(&claim, &how).await, Ok(Held::Ours));
+            let how = ReleaseClaim { count_attempt: true, failure_reason: None, dead: false };
+            assert_eq!(claim_store.release(&claim, &how).await, Ok(Ownership::Kept));
         }
     }
     report
@@ -248,9 +256,9 @@ async fn run(books: &Books, steps_to_do: u64, fails: bool) -> Report {
 
 #[tokio::test(start_paused = true)]
 async fn progress_and_checkpoints_are_written_once_a_second() {
-    let (books, store) = books();
-    assert_eq!(run(&books, 100, false).await.ending, Ending::Done);
-    books.settle(Duration::from_secs(5)).await;
+    let (claim_store, store) = claim_store();
+    assert_eq!(run(&claim_store, 100, false).await.ending, Ending::Done);
+    claim_store.settle(Duration::from_secs(5)).await;
     for what in ["progress", "checkpoint"] {
         let times = store.times_asked(what);
         assert!((8..=11).contains(&times), "{what}: {times} in ten seconds");
@@ -263,8 +271,8 @@ async fn progress_and_checkpoints_are_written_once_a_second() {
 
 #[tokio::test(start_paused = true)]
 async fn a_short_job_costs_no_more_than_its_claim() {
-    for (books, store) in both_books() {
-        assert_eq!(run(&books, 5, false).await.ending, Ending::Done);
+    for (claim_store, store) in both_claims() {
+        assert_eq!(run(&claim_store, 5, false).await.ending, Ending::Done);
         sleep(Duration::from_secs(5)).await;
         assert_eq!(*store.asked.lock().unwrap(), ["claim", "finish"]);
     }
@@ -272,12 +280,12 @@ async fn a_short_job_costs_no_more_than_its_claim() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_failed_attempt_kept_is_there_for_the_next() {
-    let (books, store) = books();
-    let report = run(&books, 5, true).await;
+    let (claim_store, store) = claim_store();
+    let report = run(&claim_store, 5, true).await;
     assert!(report.attempt == Some(NonZeroU32::MIN), "{report:?}");
     assert_eq!(*store.asked.lock().unwrap(), ["claim", "checkpoint", "progress", "surrender"]);
-    assert_eq!(run(&books, 5, true).await.ending, Ending::Done);
+    assert_eq!(run(&claim_store, 5, true).await.ending, Ending::Done);
     let claim = store.jobs("j").await.unwrap().remove(0).claim.unwrap();
     assert_eq!(claim.result, Some(serde_json::json!({ "from": 5 })));
-    assert!(matches!(run(&books, 5, true).await.ending, Ending::DoneBefore(_)));
+    assert!(matches!(run(&claim_store, 5, true).await.ending, Ending::DoneBefore(_)));
 }

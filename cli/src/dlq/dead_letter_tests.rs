@@ -16,9 +16,9 @@ fn message(body: &str) -> Message {
     }
 }
 
-fn letter(history: Option<JobRecord>) -> Letter {
+fn letter(history: Option<JobRecord>) -> DeadLetter {
     let mut letter =
-        Letter::new(message(r#"{"type":"email.send","jobId":"j-1","payload":{}}"#), &Intake::default());
+        DeadLetter::new(message(r#"{"type":"email.send","jobId":"j-1","payload":{}}"#), &Intake::default());
     letter.learn(history.map(JobView::from));
     letter
 }
@@ -26,11 +26,11 @@ fn letter(history: Option<JobRecord>) -> Letter {
 #[test]
 fn the_job_is_named_by_its_producer_or_by_its_first_message() {
     assert_eq!(letter(None).job_id(), "j-1");
-    assert_eq!(Letter::new(message(r#"{"type":"a.b","payload":1}"#), &Intake::default()).job_id(), "m-1");
-    assert_eq!(Letter::new(message("no job"), &Intake::default()).job_id(), "m-1");
+    assert_eq!(DeadLetter::new(message(r#"{"type":"a.b","payload":1}"#), &Intake::default()).job_id(), "m-1");
+    assert_eq!(DeadLetter::new(message("no job"), &Intake::default()).job_id(), "m-1");
     let mut copy = message("no job");
     copy.attributes.insert(ORIGINAL_ATTRIBUTE.to_owned(), Attribute::text("m-0"));
-    let copy = Letter::new(copy, &Intake::default());
+    let copy = DeadLetter::new(copy, &Intake::default());
     assert_eq!(copy.job_id(), "m-0");
     assert!(copy.is_called("m-0") && copy.is_called("m-1") && !copy.is_called("m-2"));
 }
@@ -49,13 +49,13 @@ fn the_last_failure_of_the_message_itself_is_the_reason() {
 #[test]
 fn without_failures_the_verdict_counts_then_the_attribute_then_the_receives() {
     let mut condemned = claim(JobState::Failed);
-    condemned.verdict = Some("no such user".to_owned());
+    condemned.failure_reason = Some("no such user".to_owned());
     let why = letter(Some(job(Some(condemned), Vec::new()))).why();
     assert_eq!((why.to_string().as_str(), why.from), ("no such user", Source::History));
 
     let mut copy = message("x");
     copy.attributes.insert(REASON_ATTRIBUTE.to_owned(), Attribute::text("422"));
-    let why = Letter::new(copy, &Intake::default()).why();
+    let why = DeadLetter::new(copy, &Intake::default()).why();
     assert_eq!((why.reason.as_str(), why.from), ("422", Source::Attribute));
 
     let why = letter(None).why();
@@ -69,8 +69,8 @@ fn a_type_is_told_by_body_attribute_or_history() {
     assert_eq!(letter(None).job_type(), Some("email.send"));
     let mut raw = message("bytes");
     raw.attributes.insert(TYPE_ATTRIBUTE.to_owned(), Attribute::text("raw.text"));
-    assert_eq!(Letter::new(raw, &Intake::default()).job_type(), Some("raw.text"));
-    let mut unknown = Letter::new(message("no job"), &Intake::default());
+    assert_eq!(DeadLetter::new(raw, &Intake::default()).job_type(), Some("raw.text"));
+    let mut unknown = DeadLetter::new(message("no job"), &Intake::default());
     assert_eq!(unknown.job_type(), None);
     assert!(unknown.undecodable().is_some());
     unknown.learn(Some(job(None, vec![attempt("retry", "x")]).into()));
@@ -92,6 +92,6 @@ fn a_summary_has_all_that_a_program_picks_by() {
 #[test]
 fn a_letter_is_decoded_by_its_queues_settings() {
     let intake = Intake { default_type: Some("report.nightly".into()), ..Intake::default() };
-    let letter = Letter::new(message(r#"{"day":"2026-11-28"}"#), &intake);
+    let letter = DeadLetter::new(message(r#"{"day":"2026-11-28"}"#), &intake);
     assert_eq!((letter.job_type(), letter.undecodable()), (Some("report.nightly"), None));
 }
