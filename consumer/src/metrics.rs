@@ -325,7 +325,7 @@ impl QueueMetrics {
         }
         match *note {
             LedgerEvent::Renewed(count) => {
-                drop(self.renewed.inc_by(u64::try_from(count).unwrap_or(u64::MAX)))
+                self.renewed.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
             }
             LedgerEvent::RenewalFailed { .. } => drop(self.not_renewed.inc()),
             LedgerEvent::LeaseLost(_) => drop(self.leases_lost.inc()),

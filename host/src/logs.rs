@@ -36,7 +36,7 @@ impl Logs {
     fn note(&self, queue: &str, note: &LedgerEvent) {
         match note {
             LedgerEvent::Decided { message, outcome, run, .. } => {
-                decided(queue, message, outcome, run.as_ref())
+                decided(queue, message, outcome, run.as_ref());
             }
             LedgerEvent::Settled(message) => debug!(queue, message_id = &*message.id, "settled"),
             LedgerEvent::Unsettled { message, error } => {

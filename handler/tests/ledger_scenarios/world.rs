@@ -406,7 +406,7 @@ impl World {
             }
             Effect::ReleaseClaim { delivery, claim, how } => {
                 assert_eq!(**claim.identity.id(), *self.names[&delivery]);
-                let spared = if !how.count_attempt { ", uncounted" } else { "" };
+                let spared = if how.count_attempt { "" } else { ", uncounted" };
                 let failure_reason = how.failure_reason.map(|why| format!(": {why}")).unwrap_or_default();
                 let line = format!("release the claim of {}{spared}{failure_reason}", claim.identity.id());
                 self.releases.push_back((delivery, claim));

@@ -59,7 +59,7 @@ impl Observer for HistoryObserver {
         match *event {
             Event::Progress { attempt, progress } => self.history_writer.progress(attempt, progress),
             Event::RunEnded { attempt, ending: Ending::Done, .. } => {
-                self.history_writer.done(attempt.identity())
+                self.history_writer.done(attempt.identity());
             }
             Event::Ledger { queue, note: note @ LedgerEvent::Decided { message, outcome, .. } } => {
                 if let Some(run) = note.finished_run() {

@@ -198,8 +198,10 @@ fn is_lost(error: &Error) -> bool {
 pub(super) fn failed(error: Error) -> StoreError {
     // Class 22: data that no column can hold; class 54: more of it than PostgreSQL can.
     let is_refusal = |code: &str| code.starts_with("22") || code.starts_with("54");
-    let is_refused =
-        error.as_database_error().and_then(|error| error.code()).is_some_and(|code| is_refusal(&code));
+    let is_refused = error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .is_some_and(|code| is_refusal(&code));
     let text = format!("PostgreSQL: {error}");
     let text = StoreErrorText::about(error, text);
     if is_refused { StoreError::Refused(text) } else { StoreError::Unanswered(text) }
