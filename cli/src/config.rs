@@ -97,10 +97,7 @@ fn job_types(settings: &Settings, router: MakeRouter) -> Result<Vec<EffectiveTyp
             Ok(settings.effective_types(&router))
         }
         Err(problems) => {
-            note(&format!(
-                "no job types are shown, for the handlers cannot be made: {}",
-                redacted(&problems)
-            ));
+            note(&format!("job types not shown, since there are no handlers: {}", redacted(&problems)));
             Ok(Vec::new())
         }
     }

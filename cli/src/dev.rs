@@ -39,7 +39,7 @@ const LOOK: Duration = Duration::from_millis(50);
 The queue speaks the SQS protocol, so every SDK and the AWS CLI can talk to it; it keeps nothing on disk, and
 is for laptops and tests. With --queue-only nothing consumes it: start your own worker on it.")]
 pub(crate) struct DevArgs {
-    /// Where the queue is served; port 0 takes a free one
+    /// The address of the queue; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9324")]
     sqs_addr: SocketAddr,
     /// Let other machines reach the queue, which takes any credentials
@@ -51,10 +51,10 @@ pub(crate) struct DevArgs {
     /// Serve just the queue and its DLQ, both empty
     #[arg(long, conflicts_with = "once")]
     queue_only: bool,
-    /// Where sample files and results go
+    /// The folder of sample files and results
     #[arg(long, value_name = "FOLDER", default_value = "drumline-dev")]
     dir: PathBuf,
-    /// What the consumer logs
+    /// The filter of the consumer's log
     #[arg(long, value_name = "FILTER", default_value = "off")]
     log: String,
 }

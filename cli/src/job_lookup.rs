@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::own_endpoint;
 use crate::settings_args::Choice;
 
-/// The settings that say where.
+/// The settings that name the place of histories.
 #[derive(Debug)]
 pub(crate) enum HistorySettings {}
 

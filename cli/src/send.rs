@@ -46,7 +46,7 @@ pub(crate) struct SendArgs {
     /// The key under which the effect happens once [default: the job's id]
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
-    /// What the job belongs to
+    /// The id of what the job belongs to
     #[arg(long, value_name = "ID")]
     correlation_id: Option<String>,
     /// SQS hides the message first, for at most 15m; not on FIFO queues

@@ -98,3 +98,45 @@ fn flag(setting: &Setting) -> Arg {
         arg
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    enum QueueOnly {}
+
+    impl Choice for QueueOnly {
+        fn includes(key: &str) -> bool {
+            key == "queue_url"
+        }
+    }
+
+    fn parse<C: Choice>(args: &[&str]) -> Result<SettingsArgs<C>, clap::Error> {
+        let command = SettingsArgs::<C>::augment_args(Command::new("run").no_binary_name(true));
+        SettingsArgs::from_arg_matches(&command.try_get_matches_from(args)?)
+    }
+
+    #[test]
+    fn every_setting_has_a_flag() {
+        for setting in SETTINGS {
+            let args = parse::<Every>(&[&format!("--{}=x", setting.flag())]).unwrap();
+            assert_eq!(args.flags, BTreeMap::from([(setting.key.to_owned(), "x".to_owned())]));
+        }
+        let args = parse::<Every>(&["--allow-unbounded", "--config", "a.toml"]).unwrap();
+        assert_eq!(args.flags["allow_unbounded"], "true", "a switch needs no value");
+        assert_eq!(args.file, Some("a.toml".into()));
+    }
+
+    #[test]
+    fn a_command_has_the_flags_of_its_choice_only() {
+        assert_eq!(parse::<QueueOnly>(&["--queue-url", "x"]).unwrap().flags["queue_url"], "x");
+        assert!(parse::<QueueOnly>(&["--store-url", "memory:"]).is_err());
+    }
+
+    #[test]
+    fn values_are_not_shown() {
+        let args = parse::<Every>(&["--http-token", "s3cret"]).unwrap();
+        assert_eq!(format!("{args:?}"), r#"{"http_token"}"#);
+    }
+}

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 /// `EX_USAGE`: bad configuration or usage.
 const USAGE: u8 = 64;
 
-/// Prints what clap stopped at. Help and version are answers; anything else is bad usage.
+/// Prints the answer or the error that clap stopped at. Help and version are answers; anything else is bad usage.
 pub(crate) fn report(error: &clap::Error) -> ExitCode {
     // If even that cannot be printed, the status has to do.
     let _ = error.print();

@@ -280,3 +280,18 @@ mod tests {
         assert!(!format!("{problems:?}").contains("secret"), "{problems:?}");
     }
 }
+
+#[cfg(all(test, not(feature = "images"), not(feature = "mail")))]
+mod light_tests {
+    use super::*;
+
+    #[test]
+    fn a_job_that_is_not_built_in_cannot_be_set_up() {
+        let set = |name: &str| matches!(name, SMTP_URL | MAX_PIXELS).then(|| "1".to_owned());
+        let problems = Settings::from_lookup(set).expect_err("both are missing");
+        let names: Vec<&str> = problems.iter().map(|problem| problem.name).collect();
+        assert_eq!(names, [MAX_PIXELS, SMTP_URL]);
+        assert!(problems[1].to_string().contains("feature `mail`"), "{problems:?}");
+        assert!(Settings::from_lookup(|_| None).is_ok());
+    }
+}

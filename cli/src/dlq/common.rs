@@ -1,4 +1,4 @@
-//! The common part of the commands: which DLQ, and who knows its messages' histories.
+//! The common part of the commands: which DLQ, and where its messages' histories are.
 
 use crate::job_lookup::HistorySettings;
 use crate::settings_args::{Choice, SettingsArgs};

@@ -82,7 +82,7 @@ impl Observed {
         advice
     }
 
-    /// Whether handlers come near their timeout: D03.
+    /// Returns the advice D03 if handlers come near this timeout.
     fn advise_timeout(&self, name: &str, timeout: Duration, fix: &'static str) -> Option<Diagnostic> {
         self.is_longer(timeout.mul_f64(0.8)).then(|| Diagnostic {
             id: "D03",
@@ -106,7 +106,7 @@ impl Observed {
 /// Compares the times of a queue's handlers with their timeouts: those of job types that have their own with it, and all others with
 /// the queue's.
 ///
-/// | id | told where |
+/// | id | given if |
 /// |---|---|
 /// | D03 | handlers come near their own time limit |
 pub(crate) fn advise_timeouts(metrics: &str, queue: &str, settings: &QueueSettings) -> Vec<Diagnostic> {

@@ -53,7 +53,7 @@ pub trait Job: DeserializeOwned + Send + 'static {
     const VERSION: u32 = 1;
     /// The steps from older versions, each to the next one. A message older than the steps reach is undecodable.
     const UPCASTERS: &'static [Upcaster] = &[];
-    /// Within which other jobs the [`idempotency_key`](Self::idempotency_key) is unique.
+    /// The jobs among which the [`idempotency_key`](Self::idempotency_key) is unique.
     const KEY_SCOPE: KeyScope = KeyScope::Job;
     /// The time that one attempt may take, up to 12 hours. `None` leaves it to the setting `handler_timeout`.
     const TIMEOUT: Option<Duration> = None;
@@ -74,7 +74,7 @@ pub trait Job: DeserializeOwned + Send + 'static {
         None
     }
 
-    /// Returns the name of a lock that no two jobs may hold at once, whatever their types and keys: `account:42`, say; an empty
+    /// Returns the name of a lock that no two jobs may hold at once, regardless of their types and keys, such as `account:42`; an empty
     /// one counts as none. A job whose lock is held waits in hand, for a minute at most before it is received again, and that is
     /// no attempt. At most [`MAX_KEY_BYTES`](crate::core::MAX_KEY_BYTES).
     fn lock(&self) -> Option<String> {

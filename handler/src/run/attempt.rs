@@ -22,11 +22,11 @@ pub struct Attempt {
     pub message: Arc<Message>,
     /// Which attempt it is, counted in receives; a claim may know better.
     pub number: NonZeroU32,
-    /// When it began.
+    /// The time at which it began.
     pub started_at: Instant,
-    /// When it will be cancelled, unless its type has a timeout of its own.
+    /// The time at which it is cancelled, unless its type has a timeout of its own.
     pub deadline: Instant,
-    /// When it will be cancelled at the latest, whatever the timeout of its type.
+    /// The time at which it is cancelled at the latest, regardless of its type.
     pub latest_deadline: Instant,
     /// For how long a claim is asked for; the ledger renews it.
     pub claim_length: Duration,

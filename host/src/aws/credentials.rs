@@ -61,6 +61,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_profile_that_this_build_cannot_read_is_recognized() {
+        let error = CredentialsError::invalid_configuration(
+            "ProfileFile provider could not be built: This behavior requires following cargo feature(s) enabled: sso. ",
+        );
+        assert_eq!(kind(&error), Some(SqsErrorKind::InvalidCredentials));
+        assert!(is_sign_in_missing(&with_causes(&error)));
+        assert!(!is_sign_in_missing(&with_causes(&CredentialsError::invalid_configuration("a loop"))));
+    }
+
+    #[test]
     fn what_may_pass_is_told_from_what_has_to_be_corrected() {
         let table = [
             (CredentialsError::not_loaded("nothing is set"), SqsErrorKind::NoCredentials),

@@ -91,11 +91,11 @@ pub struct Start {
     pub message: Arc<Message>,
     /// Which attempt it is.
     pub attempt: NonZeroU32,
-    /// When it begins.
+    /// The time at which it begins.
     pub started_at: Instant,
-    /// When the ledger will cancel it, unless its type has a timeout of its own: [`Ledger::set_job_type`](crate::core::Ledger::set_job_type).
+    /// The time at which the ledger cancels it, unless its type has a timeout of its own: [`Ledger::set_job_type`](crate::core::Ledger::set_job_type).
     pub deadline: Instant,
-    /// When the ledger will cancel it at the latest, whatever the timeout of its type.
+    /// The time at which the ledger cancels it at the latest, regardless of its type.
     pub latest_deadline: Instant,
     /// For how long its claim is to be asked for, where claims are kept.
     pub claim_length: Duration,
