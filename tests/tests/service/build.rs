@@ -34,6 +34,6 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     });
     LazyLock::force(&LOCKED);
     let mut cargo = xtask::project::cargo();
-    cargo.args(arguments).arg("--offline").current_dir(folder());
+    cargo.arg("--offline").args(arguments).current_dir(folder());
     cargo
 }
