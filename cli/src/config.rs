@@ -9,8 +9,7 @@ use drumline::run::NoopObserver;
 use drumline_consumer::ExitError;
 use drumline_runtime::aws::{AwsQueue, queue_name, queue_url};
 use drumline_runtime::{
-    Effective, EffectiveType, Environment, Origin, Settings, TypeValue, redacted, retry_limits, waits,
-    write_json,
+    Effective, EffectiveType, Environment, Origin, Settings, TypeValue, redacted, waits, write_json,
 };
 use serde_json::json;
 
@@ -146,7 +145,7 @@ async fn fit_waits(settings: &mut Settings) -> Result<(), ExitError> {
         let facts = AwsQueue::new(clients, url.to_string(), Arc::new(NoopObserver)).describe().await;
         let facts = facts
             .map_err(|error| ExitError::sqs(error.kind, format!("{name} cannot be asked: {}", error.text)))?;
-        let limits = retry_limits(queue, Some(&facts));
+        let limits = queue.retry_limits(Some(&facts));
         let shown = |row: &&mut Effective| {
             let is_of = |text: &str| queue_url(text).is_ok_and(|url| url == queue.url);
             row.key == "retry_waits" && row.queue.as_deref().is_some_and(is_of)

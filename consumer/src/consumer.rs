@@ -14,8 +14,8 @@ use tracing::{error, info, warn};
 use drumline_runtime::aws::{AwsQueue, connect, queue_labels, resolve};
 use drumline_runtime::{
     ClaimStoreClient, Diagnostic, Driver, DriverConfig, Grace, Logs, QueueSettings, QueueStatus, Settings,
-    TargetHealth, check_descriptors, default_scope, diagnose, http_connections, intake, policy,
-    raise_descriptor_limit, retry_limits, waits,
+    TargetHealth, check_descriptors, default_scope, diagnose, http_connections, intake,
+    raise_descriptor_limit, waits,
 };
 use drumline_store::OpenError;
 
@@ -273,9 +273,9 @@ impl Consumer {
         let store = &self.settings.store;
         let policy = Policy {
             crash_evidence: store.crash_evidence(),
-            ..policy(&name, settings, store.outage, Some(&facts))
+            ..settings.policy(&name, store.outage, Some(&facts))
         };
-        let limits = retry_limits(settings, Some(&facts));
+        let limits = settings.retry_limits(Some(&facts));
         match policy.dead_letter {
             DeadLetterPath::Redrive if !facts.redrive_is_known => warn!(
                 queue = &*name,

@@ -8,7 +8,6 @@ use drumline::core::UnknownType;
 use serde::Serialize;
 
 use crate::aws::QueueFacts;
-use crate::retries::{retries_by_type, retry_limits};
 use crate::settings::QueueSettings;
 
 /// How long a rolling deploy may take, while which some workers know a type and others do not yet.
@@ -43,9 +42,9 @@ pub fn diagnose(settings: &QueueSettings, facts: &QueueFacts) -> Vec<Diagnostic>
     // Without a redrive policy a message is tried until it expires, so no number of tries is too small or too large.
     let Some(redrive) = &facts.redrive else { return without_redrive(settings, facts) };
     let waits = redrive.max_receive_count.saturating_sub(1);
-    let limits = retry_limits(settings, Some(facts));
+    let limits = settings.retry_limits(Some(facts));
     let fitted = |policy: &RetryPolicy| policy.clone().fitted(&limits);
-    let by_type = retries_by_type(settings, &limits).into_iter();
+    let by_type = settings.retries_by_type(&limits).into_iter();
     let mut policies: Vec<(String, RetryPolicy)> = by_type
         .filter(|(name, _)| settings.retry_by_type.contains_key(name))
         .map(|(name, policy)| (format!("the retry policy of {name}"), policy))

@@ -17,10 +17,8 @@ pub mod logging;
 mod logs;
 mod outcome_cache;
 mod pickup;
-mod policy;
 mod redact;
 mod resources;
-mod retries;
 mod settings;
 mod shown;
 mod span_fields;
@@ -45,9 +43,7 @@ pub use intake::{default_scope, intake};
 pub use logs::Logs;
 pub use outcome_cache::SharedOutcomeCache;
 pub use pickup::pickup_delay;
-pub use policy::policy;
 pub use redact::redacted;
-pub use retries::retry_limits;
 pub use settings::{
     AllFailed, Effective, EffectiveType, Environment, FifoStop, HttpAccess, LogFormat, Origin,
     PermanentFailures, Problem, Problems, QueueSettings, SETTINGS, Setting, Settings, TypeValue,

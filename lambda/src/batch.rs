@@ -10,7 +10,7 @@ use drumline::message::Message;
 use drumline::run::Observer;
 use drumline_runtime::aws::QueueFacts;
 use drumline_runtime::{
-    BatchReport, ClaimStoreClient, Driver, DriverConfig, FifoStop, Grace, Queue, StoreOutage, policy,
+    BatchReport, ClaimStoreClient, Driver, DriverConfig, FifoStop, Grace, Queue, StoreOutage,
 };
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -55,7 +55,7 @@ impl Batch {
         let (drain_at, end_at) = (self.begun + self.deadline.drain, self.begun + self.deadline.end);
         self.queue.ask_for_retries(&messages, drain_at, Arc::clone(&self.observer)).await;
         let mut policy =
-            policy(&self.queue.name, &self.queue.settings, self.common.store_outage, self.queue.facts());
+            self.queue.settings.policy(&self.queue.name, self.common.store_outage, self.queue.facts());
         if !self.queue.answers() {
             policy.confirm_within = CONFIRM_BY_SILENT_QUEUE;
         }

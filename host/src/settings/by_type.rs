@@ -3,8 +3,10 @@
 use drumline::Router;
 use drumline::run::JobType;
 
-use super::in_force::{Effective, QueueSettings, Settings};
+use super::effective::Effective;
 use super::origin::Origin;
+use super::process::Settings;
+use super::queue::QueueSettings;
 use crate::shown::Shown;
 
 /// The values in force for a job type on a queue, for `drumline config`.
@@ -96,7 +98,6 @@ mod tests {
 
     use super::*;
     use crate::claims::StoreOutage;
-    use crate::policy;
 
     #[derive(serde::Deserialize)]
     struct Mail {}
@@ -161,8 +162,7 @@ mod tests {
                 "{file} {name}"
             );
 
-            let policy =
-                policy("jobs", &settings.queues[0].with_types_of(&router()), StoreOutage::Retry, None);
+            let policy = settings.queues[0].with_types_of(&router()).policy("jobs", StoreOutage::Retry, None);
             let timeout = policy.handler_timeout_by_type.get(name).unwrap_or(&policy.handler_timeout);
             assert_eq!(humantime::format_duration(*timeout).to_string(), values[0].0);
             let most = policy.max_attempts_for(Some(name)).map_or("-".to_owned(), |most| most.to_string());

@@ -7,10 +7,10 @@ use std::path::Path;
 
 use drumline_store::set_value;
 
-use super::in_force::Settings;
 use super::kubernetes;
 use super::names::{Names, PREFIX};
 use super::problem::{Problem, Problems};
+use super::process::Settings;
 use super::reader::Reading;
 use super::unknown::UnknownVariable;
 

@@ -2,14 +2,16 @@
 
 mod by_name;
 mod by_type;
+mod effective;
 mod environment;
 mod file_text;
-mod in_force;
 mod kubernetes;
 mod log_filter;
 mod names;
 mod origin;
 mod problem;
+mod process;
+mod queue;
 mod read;
 mod reader;
 mod sources;
@@ -19,11 +21,13 @@ mod values;
 mod warnings;
 
 pub use by_type::{EffectiveType, TypeValue};
+pub use effective::Effective;
 pub use environment::Environment;
-pub use in_force::{Effective, HttpAccess, QueueSettings, Settings};
 pub(crate) use log_filter::directives;
 pub use origin::Origin;
 pub use problem::{Problem, Problems};
+pub use process::{HttpAccess, Settings};
+pub use queue::QueueSettings;
 pub use table::{SETTINGS, Setting};
 pub use unknown::UnknownVariable;
 pub use values::{AllFailed, FifoStop, LogFormat, PermanentFailures};

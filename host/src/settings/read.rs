@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use drumline_store::set_value;
 
-use super::in_force::Settings;
 use super::names::CONFIG;
 use super::problem::{Problem, Problems};
+use super::process::Settings;
 use super::reader::{Reader, Reading};
 use super::sources::Sources;
 use super::unknown::UnknownVariable;

@@ -8,7 +8,7 @@ use drumline::core::{LedgerEvent, Outcome, Policy};
 use drumline::message::Intake;
 use drumline::run::{Event, Observer};
 use drumline::{Context, Failure, Job, RetryPolicy, Router};
-use drumline_runtime::{Settings, StoreOutage, policy};
+use drumline_runtime::{Settings, StoreOutage};
 use drumline_tests::ModelQueue;
 use tokio::time::Instant;
 
@@ -62,7 +62,7 @@ fn as_set(policy_of_test: &mut Policy) {
     };
     let settings = Settings::read(&BTreeMap::new(), environment, None).unwrap();
     let of_types = settings.queues[0].with_types_of(&router());
-    let set = policy("jobs", &of_types, StoreOutage::Retry, None);
+    let set = of_types.policy("jobs", StoreOutage::Retry, None);
     policy_of_test.handler_timeout_by_type = set.handler_timeout_by_type;
     policy_of_test.max_attempts_by_type = set.max_attempts_by_type;
     policy_of_test.retry = set.retry;

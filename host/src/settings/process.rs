@@ -1,0 +1,190 @@
+//! The settings of a process, and how they are read.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use drumline_store::{Retention, SecretText, SecretUrl};
+use url::Url;
+
+use super::effective::Effective;
+use super::log_filter::log_filter;
+use super::problem::Problem;
+use super::queue::{QueueSettings, is_same_queue};
+use super::reader::{Reader, Reading};
+use super::unknown::UnknownVariable;
+use super::values::{self, AllFailed, FifoStop, LogFormat};
+use crate::aws::{name_of, queue_name};
+use crate::claims::StoreSettings;
+use crate::forward::{ForwardOptions, read_headers};
+use crate::shown::Shown;
+
+/// The URL of no queue: stands for all queues that the settings do not list.
+const NO_QUEUE: &str = "http://localhost/none";
+
+/// What a process is set to.
+///
+/// ```
+/// use drumline_runtime::Settings;
+/// let environment = |name: &str| (name == "DRUMLINE_QUEUE_URL").then(|| "http://127.0.0.1:9324/000000000000/jobs".to_owned());
+/// let settings = Settings::read(&Default::default(), environment, None)?;
+/// assert_eq!(settings.queues[0].concurrency.get(), 32);
+/// # Ok::<(), drumline_runtime::Problems>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The queues: at least one for a consumer, none or some for a Lambda function or a tool.
+    pub queues: Vec<QueueSettings>,
+    /// What holds for queues that are not among them.
+    pub(super) other_queues: QueueSettings,
+    /// How long running handlers may go on after a SIGTERM.
+    pub shutdown_grace: Duration,
+    /// How long before a Lambda function's timeout its response is out.
+    pub deadline_margin: Duration,
+    /// What a failed FIFO message takes back with it in a Lambda batch.
+    pub fifo_stop: FifoStop,
+    /// What a Lambda batch is in which every message failed.
+    pub all_failed: AllFailed,
+    /// Whether a Lambda function writes metrics to its log.
+    pub emf: bool,
+    /// The application that messages are forwarded to, in forward mode.
+    pub forward_to: Option<SecretUrl>,
+    /// Options of forward mode.
+    pub forward: ForwardOptions,
+    /// Where claims and histories are kept.
+    pub store: StoreSettings,
+    /// Records of version 0.1 are looked up under their old keys.
+    pub legacy_records: bool,
+    /// Whether the consumer protects its ECS task from a scale-in while it has messages in hand.
+    pub task_protection: bool,
+    /// Where the process answers about itself; `None` for nowhere.
+    pub http_addr: Option<SocketAddr>,
+    /// Who reads about jobs at `http_addr`.
+    pub http_access: HttpAccess,
+    /// How logs look.
+    pub log_format: LogFormat,
+    /// What is logged.
+    pub log: String,
+    /// Every setting's text without secrets and where it came from, for `drumline config`.
+    pub effective: Vec<Effective>,
+    /// Variables that look like settings and are none, in the order of their names. Misspelt ones only in a Lambda function.
+    pub unknown_variables: Vec<UnknownVariable>,
+}
+
+/// Who reads about jobs at the HTTP endpoint.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HttpAccess {
+    /// The secret that clients must give.
+    pub token: Option<SecretText>,
+    /// Clients beyond the loopback interface need no token.
+    pub allow_remote: bool,
+    /// The names by which clients reach the endpoint, besides `localhost` and addresses.
+    pub hosts: Vec<String>,
+}
+
+impl Settings {
+    /// Returns the settings of the queue at `url`: its own if the settings have it by account and name, or by its name alone; else
+    /// those of all queues.
+    pub fn for_queue(&self, url: &Url) -> QueueSettings {
+        let path = |url: &Url| -> Vec<String> {
+            let parts = url.path().trim_end_matches('/').rsplit('/').take(2);
+            parts.map(str::to_owned).collect()
+        };
+        let own = self.queues.iter().find(|queue| path(&queue.url) == path(url));
+        let name = queue_name(url.path());
+        let by_name = || self.queues.iter().find(|queue| name_of(&queue.url) == Some(name));
+        let by_name = || by_name().map(|queue| QueueSettings { url: url.clone(), ..queue.clone() });
+        own.cloned()
+            .or_else(by_name)
+            .unwrap_or_else(|| QueueSettings { url: url.clone(), ..self.other_queues.clone() })
+    }
+}
+
+impl Reader<'_> {
+    /// Returns `None` only if a problem has been noted.
+    pub(super) fn settings(&mut self) -> Option<Settings> {
+        let urls = self.queue_urls();
+        let before = self.effective.len();
+        let other_queues = self.queue(NO_QUEUE);
+        if !urls.is_empty() {
+            // The values in force for the given queues follow.
+            self.effective.truncate(before);
+        }
+        let queues: Vec<Option<QueueSettings>> = urls.into_iter().map(|url| self.queue(&url)).collect();
+        let shutdown_grace = self.get("shutdown_grace", None, values::positive_duration);
+        let deadline_margin = self.get("deadline_margin", None, values::positive_duration);
+        let fifo_stop = self.get("fifo_stop", None, values::fifo_stop);
+        let all_failed = self.get("all_failed", None, values::all_failed);
+        let emf = self.get("emf", None, values::on_or_off);
+        let forward_to = self.get("forward_to", None, values::http_url);
+        let forward = ForwardOptions {
+            health: self.get("forward_health", None, values::url_path),
+            headers: self.get("forward_headers", None, read_headers).unwrap_or_default(),
+        };
+        let store = self.store();
+        let legacy_records = self.get("legacy_records", None, values::legacy_records);
+        let task_protection = self.get("task_protection", None, values::on_or_off);
+        let http_addr = self.get("http_addr", None, values::address_or_off);
+        let http_access = self.http_access();
+        let log_format = self.get("log_format", None, values::log_format);
+        let log = self.get("log", None, log_filter);
+        Some(Settings {
+            queues: queues.into_iter().collect::<Option<_>>()?,
+            other_queues: other_queues?,
+            shutdown_grace: shutdown_grace?,
+            deadline_margin: deadline_margin?,
+            fifo_stop: fifo_stop?,
+            all_failed: all_failed?,
+            emf: emf?,
+            forward_to,
+            forward,
+            store: store?,
+            legacy_records: legacy_records?,
+            task_protection: task_protection?,
+            http_addr: http_addr?,
+            http_access: http_access?,
+            log_format: log_format?,
+            log: log?,
+            effective: Vec::new(),
+            unknown_variables: Vec::new(),
+        })
+    }
+
+    fn http_access(&mut self) -> Option<HttpAccess> {
+        let token = self.get("http_token", None, values::http_token);
+        let allow_remote = self.get("allow_remote", None, values::on_or_off);
+        let hosts = self.get("http_hosts", None, values::host_names);
+        Some(HttpAccess { token, allow_remote: allow_remote?, hosts: hosts.unwrap_or_default() })
+    }
+
+    fn store(&mut self) -> Option<StoreSettings> {
+        let location = self.get("store_url", None, values::store_url);
+        let outage = self.get("store_outage", None, values::store_outage);
+        let done = self.get("done_ttl", None, values::ttl);
+        let history = self.get("history_ttl", None, values::ttl);
+        let keep = Retention { done: done?, history: history? };
+        Some(StoreSettings { location: location?, outage: outage?, keep })
+    }
+
+    /// Returns the queues of the flag or the variable, else those of the file.
+    fn queue_urls(&mut self) -> Vec<String> {
+        let place = self.place_of_queues();
+        let listed = self.get("queue_url", None, |text| Ok::<_, String>(text.to_owned()));
+        let urls: Vec<String> = match listed {
+            Some(text) => {
+                text.split(',').map(|url| url.trim().to_owned()).filter(|url| !url.is_empty()).collect()
+            }
+            None => self.sources.queues.iter().map(|queue| queue.url.clone()).collect(),
+        };
+        if urls.is_empty() && self.reading == Reading::Consumer {
+            let text = "no queue is given: set DRUMLINE_QUEUE_URL, --queue-url, or [[queue]] in the file";
+            self.problems.push(Problem::new("queue_url".to_owned(), text.to_owned()));
+        }
+        for (index, url) in urls.iter().enumerate() {
+            if urls[..index].iter().any(|other| is_same_queue(other, url)) {
+                let text = format!("{} is given twice", Shown::Urls.of(url));
+                self.problems.push(Problem::new(place.clone(), text));
+            }
+        }
+        urls
+    }
+}
