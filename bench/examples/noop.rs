@@ -24,5 +24,5 @@ async fn noop(_context: Context, _job: Noop) -> Result<(), Failure> {
 }
 
 fn main() -> ExitCode {
-    drumline_consumer::run(|| Ok(Router::new().handle(noop)))
+    drumline_consumer::run(|| Router::new().handle(noop))
 }

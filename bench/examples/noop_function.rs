@@ -21,5 +21,5 @@ async fn noop(_context: Context, _job: Noop) -> Result<(), Failure> {
 }
 
 fn main() -> ExitCode {
-    App::new(|| Ok(Router::new().handle(noop))).main()
+    App::new(|| Router::new().handle(noop)).main()
 }

@@ -1,17 +1,22 @@
 //! The program: which command is meant, and what it is given.
 
+mod command_line;
+
 #[cfg(feature = "dev")]
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches, Subcommand};
+#[cfg(feature = "dev")]
 use drumline::Router;
 use drumline_consumer::ExitError;
-use drumline_runtime::Environment;
+#[cfg(feature = "dev")]
+use drumline_runtime::BoxError;
+use drumline_runtime::{Environment, RouterFactory, Service, ShutdownHook, program};
 
 use crate::config::{self, ConfigArgs};
 #[cfg(feature = "dev")]
-use crate::dev::{self, DevArgs};
+use crate::dev::{self, DevArgs, OwnDev};
 use crate::dlq::{self, DlqArgs};
 #[cfg(feature = "doctor")]
 use crate::doctor::{self, DoctorArgs};
@@ -19,39 +24,63 @@ use crate::health::{self, HealthArgs};
 use crate::jobs::{self, JobsArgs};
 use crate::run::{self, RunArgs};
 use crate::send::{self, SendArgs};
-use crate::service::MakeRouter;
 #[cfg(feature = "dev")]
-use crate::service::{DevJob, MakeDev};
+use crate::service::{DevExample, DevJob};
 use crate::usage;
+use command_line::CommandLine;
 
 /// A program around a router: `run`, `send`, `jobs`, `dlq`, `config` and `health`, and by features `dev` and `doctor`.
+///
+/// State that handlers share, such as a pool of connections, is made by the router's factory, which may be async, and closed by a hook
+/// after the drain:
+///
+/// ```no_run
+/// use std::process::ExitCode;
+/// use std::sync::{Arc, OnceLock};
+///
+/// use drumline::{Context, Failure, Job, Router};
+/// use drumline_cli::{App, BoxError};
+/// # mod sqlx {
+/// #     pub struct PgPool;
+/// #     impl PgPool {
+/// #         pub async fn connect(_: &str) -> std::io::Result<Self> { Ok(Self) }
+/// #         pub async fn close(&self) {}
+/// #     }
+/// # }
+/// # #[derive(serde::Deserialize)] struct Order {}
+/// # impl Job for Order { const TYPE: &'static str = "order"; }
+/// # async fn save(_: &sqlx::PgPool, _: Context, _: Order) -> Result<(), Failure> { Ok(()) }
+///
+/// static POOL: OnceLock<sqlx::PgPool> = OnceLock::new();
+///
+/// async fn router() -> Result<Router, BoxError> {
+///     let pool = sqlx::PgPool::connect("postgres://localhost/orders").await?;
+///     let pool = POOL.get_or_init(|| pool);
+///     Ok(Router::new().handle(move |context: Context, order: Order| save(pool, context, order)))
+/// }
+///
+/// async fn close() {
+///     if let Some(pool) = POOL.get() {
+///         pool.close().await;
+///     }
+/// }
+///
+/// fn main() -> ExitCode {
+///     App::new(router).version(env!("CARGO_PKG_VERSION")).on_shutdown(close).main()
+/// }
+/// ```
+///
+/// Help, usage and errors name the program as it was started: a binary `orders` says `orders run`.
 pub struct App {
-    router: MakeRouter,
+    service: Service,
     #[cfg(feature = "dev")]
-    dev: Option<MakeDev>,
+    dev: OwnDev,
     known: Vec<&'static str>,
+    version: Option<&'static str>,
 }
-
-/// An AWS SQS worker for Rust and for any language over HTTP: no message lost, duplicates suppressed, every failure
-/// explained
-#[derive(Parser)]
-#[command(name = "drumline", version, after_help = AFTER_HELP, arg_required_else_help = true)]
-struct CommandLine {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[cfg(feature = "dev")]
-const AFTER_HELP: &str = "\
-Start here: `drumline dev` runs everything on this machine, without an AWS account.
-Exit status: 0 ok, 64 bad configuration or usage, 69 a service is unavailable, 1 anything else.";
-
-#[cfg(not(feature = "dev"))]
-const AFTER_HELP: &str =
-    "Exit status: 0 ok, 64 bad configuration or usage, 69 a service is unavailable, 1 anything else.";
 
 #[derive(Subcommand)]
-enum Command {
+enum Commands {
     Run(RunArgs),
     #[cfg(feature = "dev")]
     Dev(DevArgs),
@@ -65,23 +94,40 @@ enum Command {
 }
 
 impl App {
-    /// A program with the handlers that `router` makes. An error is a wrong setting of theirs, in words.
-    pub fn new(router: impl FnOnce() -> Result<Router, String> + 'static) -> Self {
+    /// A program with the handlers of the router that this [factory](RouterFactory) makes: a function or closure, async or not, that
+    /// returns a `Router` or a `Result<Router, E>`.
+    ///
+    /// The factory runs on the runtime of handlers, before anything is received; a Ctrl-C meanwhile ends the process. Its error is
+    /// bad configuration (exit status 64). Only `run`, `dev` and `config --check` call it, and not in forward mode
+    /// (`DRUMLINE_FORWARD_TO`). If the settings have problems, it runs up to its first wait, so that wrong settings that it reads
+    /// are reported with them.
+    pub fn new<Kind>(router: impl RouterFactory<Kind>) -> Self {
         Self {
-            router: Box::new(router),
+            service: Service::new(router),
             #[cfg(feature = "dev")]
-            dev: None,
+            dev: OwnDev::default(),
             known: Vec::new(),
+            version: None,
         }
     }
 
-    /// Has `dev` run another router and send these jobs; both may use the folder they are given.
+    /// Has `dev` run another router and send these jobs; both may use the folder they are given. Without it, `dev` runs the router of
+    /// [`App::new`] and touches no folder.
     #[cfg(feature = "dev")]
-    pub fn dev(
+    pub fn dev<E: Into<BoxError>>(
         mut self,
-        prepare: impl FnOnce(&Path) -> Result<(Router, Vec<DevJob>), String> + 'static,
+        prepare: impl FnOnce(&Path) -> Result<(Router, Vec<DevJob>), E> + Send + 'static,
     ) -> Self {
-        self.dev = Some(Box::new(prepare));
+        self.dev.prepare = Some(Box::new(|folder| prepare(folder).map_err(Into::into)));
+        self
+    }
+
+    /// Gives `dev` a job to advise: its type, and two payloads as JSON, so that a second job is no duplicate of the first. The first
+    /// given one whose type has a handler is shown; without any, it is the router's first type with the payload `{}`.
+    #[cfg(feature = "dev")]
+    pub fn dev_example(mut self, job_type: &str, payloads: [&str; 2]) -> Self {
+        let (job_type, payloads) = (job_type.to_owned(), payloads.map(str::to_owned));
+        self.dev.examples.push(DevExample { job_type, payloads });
         self
     }
 
@@ -92,36 +138,43 @@ impl App {
         self
     }
 
+    /// Runs this [hook](ShutdownHook) after the drain of `run` or `dev`, once no handler runs any more, or after a start that failed
+    /// behind the factory. It does not run if the factory has made no router.
+    ///
+    /// It has what is left of `DRUMLINE_SHUTDOWN_GRACE`, and at least a second. An error, a panic or more time is logged, and makes
+    /// the exit status 1.
+    pub fn on_shutdown<Kind>(mut self, hook: impl ShutdownHook<Kind>) -> Self {
+        self.service = self.service.on_shutdown(hook);
+        self
+    }
+
+    /// Sets the version of the service: `env!("CARGO_PKG_VERSION")`. `--version` shows it before that of Drumline.
+    pub fn version(mut self, version: &'static str) -> Self {
+        self.version = Some(version);
+        self
+    }
+
     /// Runs the command of the command line.
     pub fn main(self) -> ExitCode {
-        let command = match CommandLine::try_parse() {
+        let matches = CommandLine::of(program(), self.version).try_get_matches_from(std::env::args_os());
+        let command = match matches.and_then(|matches| CommandLine::from_arg_matches(&matches)) {
             Ok(CommandLine { command }) => command,
             Err(error) => return usage::report(&error),
         };
         let environment = Environment::of_process().declare(&self.known);
         let environment = &environment;
         let result = match command {
-            Command::Run(args) => run::run(&args, environment, self.router),
+            Commands::Run(args) => run::run(&args, environment, self.service),
             #[cfg(feature = "dev")]
-            Command::Dev(args) => dev::dev(&args, environment, self.router, self.dev),
-            Command::Send(args) => send::send(&args, environment),
-            Command::Jobs(args) => jobs::jobs(&args, environment),
-            Command::Dlq(args) => dlq::dlq(&args, environment),
-            Command::Config(args) => config::config(&args, environment, self.router),
+            Commands::Dev(args) => dev::dev(&args, environment, self.service, self.dev),
+            Commands::Send(args) => send::send(&args, environment),
+            Commands::Jobs(args) => jobs::jobs(&args, environment),
+            Commands::Dlq(args) => dlq::dlq(&args, environment),
+            Commands::Config(args) => config::config(&args, environment, self.service),
             #[cfg(feature = "doctor")]
-            Command::Doctor(args) => doctor::doctor(&args, environment, self.router),
-            Command::Health(args) => health::health(&args, environment),
+            Commands::Doctor(args) => doctor::doctor(&args, environment, self.service),
+            Commands::Health(args) => health::health(&args, environment),
         };
         result.unwrap_or_else(ExitError::report)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory as _;
-
-    #[test]
-    fn the_command_line_is_sound() {
-        super::CommandLine::command().debug_assert();
     }
 }

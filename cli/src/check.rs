@@ -5,17 +5,19 @@ use std::process::ExitCode;
 
 use drumline_consumer::ExitError;
 use drumline_runtime::aws::queue_labels;
-use drumline_runtime::{Settings, write_json};
+use drumline_runtime::{Service, Settings, runtimes, write_json};
 use serde_json::json;
+use tokio::runtime::Handle;
 
 use crate::connection::with_url;
 use crate::format::{one_line, table};
 use crate::preflight::{Check, Verdict, check_process, check_queue};
-use crate::service::MakeRouter;
 
-pub(crate) fn run(settings: &Settings, router: MakeRouter, json: bool) -> Result<ExitCode, ExitError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let checks = runtime.block_on(checks(settings, router))?;
+pub(crate) fn run(settings: &Settings, service: Service, json: bool) -> Result<ExitCode, ExitError> {
+    let (io, handlers) = runtimes()?;
+    let checks = io.block_on(checks(settings, service, handlers.handle()));
+    handlers.shutdown_background();
+    let checks = checks?;
     let mut out = std::io::stdout().lock();
     if json {
         for (queue, check) in &checks {
@@ -42,9 +44,13 @@ pub(crate) fn run(settings: &Settings, router: MakeRouter, json: bool) -> Result
 }
 
 /// All checks, each with its queue if it has one.
-async fn checks(settings: &Settings, router: MakeRouter) -> Result<Vec<(Option<String>, Check)>, ExitError> {
+async fn checks(
+    settings: &Settings,
+    service: Service,
+    handlers: &Handle,
+) -> Result<Vec<(Option<String>, Check)>, ExitError> {
     let mut all: Vec<_> =
-        check_process(settings, router).await.into_iter().map(|check| (None, check)).collect();
+        check_process(settings, service, handlers).await.into_iter().map(|check| (None, check)).collect();
     let urls: Vec<_> = settings.queues.iter().map(|queue| &queue.url).collect();
     for (queue, label) in settings.queues.iter().zip(queue_labels(&urls)) {
         let preflight = check_queue(&with_url(queue).await?).await.map_err(ExitError::usage)?;

@@ -9,7 +9,7 @@ use drumline::run::NoopObserver;
 use drumline_consumer::ExitError;
 use drumline_runtime::aws::{AwsQueue, queue_name, queue_url};
 use drumline_runtime::{
-    Effective, EffectiveType, Environment, Origin, Settings, TypeValue, redacted, waits, write_json,
+    Effective, EffectiveType, Environment, Origin, Service, Settings, TypeValue, runtimes, waits, write_json,
 };
 use serde_json::json;
 
@@ -17,7 +17,7 @@ use crate::check;
 use crate::connection::connect_to;
 use crate::format::{note, one_line, table};
 use crate::output::Output;
-use crate::service::MakeRouter;
+use crate::service::make_router;
 use crate::settings_args::{Every, SettingsArgs};
 
 /// Prints the settings in force and where each came from; all problems at once
@@ -40,7 +40,7 @@ pub(crate) struct ConfigArgs {
 pub(crate) fn config(
     args: &ConfigArgs,
     environment: &Environment,
-    router: MakeRouter,
+    service: Service,
 ) -> Result<ExitCode, ExitError> {
     let settings = args.settings.read(environment);
     let mut settings = settings.map_err(|problems| ExitError::usage(problems.to_string()))?;
@@ -53,9 +53,9 @@ pub(crate) fn config(
     }
     let json = args.output == Output::Json;
     if args.check {
-        return check::run(&settings, router, json);
+        return check::run(&settings, service, json);
     }
-    let types = job_types(&settings, router)?;
+    let types = job_types(&settings, service)?;
     let mut out = std::io::stdout().lock();
     if json {
         for row in settings.effective.iter().chain(&rows_of_types(&settings, &types)) {
@@ -85,18 +85,21 @@ pub(crate) fn config(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns the values of the handlers' job types; none in forward mode, and none if the handlers' own settings are wrong.
-fn job_types(settings: &Settings, router: MakeRouter) -> Result<Vec<EffectiveType>, ExitError> {
+/// Returns the values of the handlers' job types; none in forward mode, and none if there is no router.
+fn job_types(settings: &Settings, service: Service) -> Result<Vec<EffectiveType>, ExitError> {
     if settings.forward_to.is_some() {
         return Ok(Vec::new());
     }
-    match router() {
+    let (io, handlers) = runtimes()?;
+    let router = io.block_on(make_router(service, handlers.handle()));
+    handlers.shutdown_background();
+    match router {
         Ok(router) => {
             router.check().map_err(|error| ExitError::usage(error.to_string()))?;
             Ok(settings.effective_types(&router))
         }
         Err(problems) => {
-            note(&format!("job types not shown, since there are no handlers: {}", redacted(&problems)));
+            note(&format!("job types not shown, since there are no handlers: {problems}"));
             Ok(Vec::new())
         }
     }

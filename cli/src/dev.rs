@@ -1,9 +1,12 @@
 //! `drumline dev`: all of it on this machine, no AWS account.
 
+mod example;
+
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +18,13 @@ use drumline_consumer::ExitError;
 use drumline_consumer::Signals;
 use drumline_queue::{Endpoint, Server};
 use drumline_runtime::logging::{self, Spans};
-use drumline_runtime::{Environment, Settings, raise_descriptor_limit, runtimes};
+use drumline_runtime::{
+    Environment, Problems, Service, Settings, Shutdown, make_on, program, raise_descriptor_limit, runtimes,
+};
+use example::Example;
+use tokio::runtime::Handle;
 
-use crate::service::{DevJob, MakeDev, MakeRouter};
+use crate::service::{DevExample, DevJob, MakeDev};
 use crate::view::View;
 
 /// The queue and its DLQ.
@@ -32,6 +39,9 @@ const VISIBILITY_TIMEOUT: &str = "2s";
 
 /// How often the queues are looked at: often enough to look immediate.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// How long the service's shutdown hook may take: the user who pressed Ctrl-C waits for it.
+const HOOK_TIME: Duration = Duration::from_secs(5);
 
 /// Runs everything on this machine, without an AWS account: a queue, its DLQ, a consumer, sample jobs
 #[derive(Debug, clap::Args)]
@@ -62,58 +72,75 @@ pub(crate) struct DevArgs {
 pub(crate) fn dev(
     args: &DevArgs,
     environment: &Environment,
-    router: MakeRouter,
-    prepare: Option<MakeDev>,
+    service: Service,
+    own: OwnDev,
 ) -> Result<ExitCode, ExitError> {
     let (io, handlers) = runtimes()?;
     let result = io.block_on(async {
         let signals = Signals::catch()?;
         let dev = Dev::start(args).await?;
         if args.queue_only {
-            dev.explain(None)?;
+            dev.explain("Nothing consumes it. Send a job", &Example::of_any(&own.examples))?;
             signals.first().await;
             return Ok(ExitCode::SUCCESS);
         }
-        let (router, jobs) = match prepare {
-            Some(prepare) => prepare(&args.dir).map_err(ExitError::other)?,
-            None => (router().map_err(ExitError::usage)?, Vec::new()),
+        let settings = match dev.settings(args, environment) {
+            Ok(settings) => settings,
+            Err(problems) if own.prepare.is_some() => return Err(ExitError::usage(problems.to_string())),
+            Err(problems) => {
+                return Err(ExitError::usage(problems.with_those_of(service, handlers.handle()).await));
+            }
         };
-        let settings = dev.settings(args, environment)?;
         logging::init(settings.log_format, &settings.log, Spans::Innermost);
+        let mut stop = std::pin::pin!(signals.first());
+        let jobs = tokio::select! {
+            made = Jobs::make(&args.dir, service, own, handlers.handle()) => made?,
+            () = &mut stop => return Ok(ExitCode::SUCCESS),
+        };
         // A large future, moved about by its holder.
-        Box::pin(dev.run(args, settings, router, jobs, handlers.handle().clone(), signals)).await
+        Box::pin(dev.run(args, settings, jobs, handlers.handle().clone(), stop)).await
     });
     handlers.shutdown_background();
     io.shutdown_background();
     result
 }
 
-/// A job to send by hand.
-struct Example {
-    job_type: &'static str,
-    /// Of two jobs, so that the second is no duplicate of the first.
-    payloads: [&'static str; 2],
+/// The parts of `dev` that a service gives it.
+#[derive(Default)]
+pub(crate) struct OwnDev {
+    pub(crate) prepare: Option<MakeDev>,
+    pub(crate) examples: Vec<DevExample>,
 }
 
-impl Example {
-    /// Of the samples with all jobs.
-    const MAIL: Self = Self {
-        job_type: "email.send",
-        payloads: [
-            r#"{"deliveryId":"d1","templateId":"welcome","userId":"ada"}"#,
-            r#"{"deliveryId":"d2","templateId":"welcome","userId":"ada"}"#,
-        ],
-    };
+/// The handlers, and the jobs that show them.
+struct Jobs {
+    router: Router,
+    samples: Vec<DevJob>,
+    /// The folder of the samples' files, if anything uses one.
+    folder: Option<PathBuf>,
+    example: Example,
+    shutdown: Shutdown,
+}
 
-    /// Of the samples in builds without mail.
-    const FLAKY: Self =
-        Self { job_type: "sample.flaky", payloads: [r#"{"succeedsAt":2}"#, r#"{"succeedsAt":1}"#] };
-
-    fn of(router: &Router) -> Self {
-        let mut types = router.types();
-        let is_light = types.any(|job_type| job_type == Self::FLAKY.job_type)
-            && !router.types().any(|job_type| job_type == Self::MAIL.job_type);
-        if is_light { Self::FLAKY } else { Self::MAIL }
+impl Jobs {
+    async fn make(
+        folder: &Path,
+        service: Service,
+        own: OwnDev,
+        handlers: &Handle,
+    ) -> Result<Self, ExitError> {
+        let (router, samples, folder, shutdown) = if let Some(prepare) = own.prepare {
+            let folder = folder.to_path_buf();
+            let for_samples = folder.clone();
+            let prepared = make_on(handlers, async move { prepare(&for_samples) }).await;
+            let (router, samples) = prepared.map_err(|error| ExitError::other(error.to_string()))?;
+            (router, samples, Some(folder), Shutdown::default())
+        } else {
+            let (router, shutdown) = service.start(handlers).await?;
+            (router, Vec::new(), None, shutdown)
+        };
+        let example = Example::of(&router, &own.examples);
+        Ok(Self { router, samples, folder, example, shutdown })
     }
 }
 
@@ -145,7 +172,7 @@ impl Dev {
         Ok(Self { server, queue_url, dead_letter_url, view: Arc::new(View::new()) })
     }
 
-    fn settings(&self, args: &DevArgs, environment: &Environment) -> Result<Settings, ExitError> {
+    fn settings(&self, args: &DevArgs, environment: &Environment) -> Result<Settings, Problems> {
         let mut flags: BTreeMap<String, String> = BTreeMap::new();
         let mut set = |key: &str, value: &str| flags.insert(key.to_owned(), value.to_owned());
         set("queue_url", &self.queue_url);
@@ -158,20 +185,19 @@ impl Dev {
         if args.once {
             set("http_addr", "off");
         }
-        environment.settings(&flags, None).map_err(|error| ExitError::usage(error.to_string()))
+        environment.settings(&flags, None)
     }
 
     async fn run(
         self,
         args: &DevArgs,
         settings: Settings,
-        router: Router,
-        jobs: Vec<DevJob>,
-        handlers: tokio::runtime::Handle,
-        signals: Signals,
+        jobs: Jobs,
+        handlers: Handle,
+        stop: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<ExitCode, ExitError> {
-        let example = Example::of(&router);
-        for job in &jobs {
+        let Jobs { router, samples, folder, example, shutdown } = jobs;
+        for job in &samples {
             let id = self
                 .endpoint()
                 .send(&self.queue_url, &job.body)
@@ -179,17 +205,17 @@ impl Dev {
             self.view.add(&id, &job.label, &job.outputs);
         }
         let stopped = async {
-            let mut signal = std::pin::pin!(signals.first());
+            let mut signal = stop;
             let drained = async {
                 self.watch(false).await;
-                self.show(&args.dir)
+                self.show(folder.as_deref())
             };
             tokio::select! {
                 () = &mut signal => return Ok(()),
                 shown = drained => shown?,
             }
             if !args.once {
-                self.explain(Some(&example))?;
+                self.explain(example.request(), &example)?;
                 tokio::select! {
                     () = &mut signal => {}
                     () = self.watch(true) => {}
@@ -198,12 +224,15 @@ impl Dev {
             Ok::<(), std::io::Error>(())
         };
         let mut problem = None;
-        let shutdown = async { problem = stopped.await.err() };
+        let stopped = async { problem = stopped.await.err() };
         let view = Arc::clone(&self.view) as Arc<dyn Observer>;
         let consumer = Consumer::new(settings, router).observer(view).handlers_on(handlers);
         // Its future is a large one to keep inside this one.
-        Box::pin(consumer.run(shutdown)).await?;
+        let result = Box::pin(consumer.run(stopped)).await;
         self.view.clear();
+        let ended = shutdown.run(HOOK_TIME).await;
+        result?;
+        ended.map_err(|error| ExitError::other(format!("the shutdown hook failed: {error}")))?;
         match problem {
             // Whoever reads the table may have seen enough of it.
             Some(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
@@ -229,10 +258,14 @@ impl Dev {
         }
     }
 
-    fn show(&self, folder: &Path) -> std::io::Result<()> {
+    /// Prints what became of the samples, in their folder. Without a folder there are none.
+    fn show(&self, folder: Option<&Path>) -> std::io::Result<()> {
         self.view.clear();
-        let folder = folder.canonicalize()?;
         let mut out = std::io::stdout().lock();
+        let Some(folder) = folder else {
+            return writeln!(out, "There are no sample jobs.");
+        };
+        let folder = folder.canonicalize()?;
         writeln!(out, "{}", self.view.table(&folder))?;
         writeln!(out, "Files are in {}", folder.display())?;
         let dead = self.endpoint().peek(&self.dead_letter_url).unwrap_or_default();
@@ -245,21 +278,12 @@ impl Dev {
         Ok(())
     }
 
-    /// Prints where the queue is, and how to send a job: `example`, unless nothing consumes it.
-    fn explain(&self, example: Option<&Example>) -> std::io::Result<()> {
+    /// Prints where the queue is, and how to send `example`, as `request` asks for it.
+    fn explain(&self, request: &str, example: &Example) -> std::io::Result<()> {
         let (endpoint, queue_url) = (self.server.endpoint_url(), &self.queue_url);
-        let send = if example.is_some() { "Send a job:" } else { "Nothing consumes it. Send a job:" };
-        let Example { job_type, payloads: [payload, other] } = example.unwrap_or(&Example::MAIL);
+        let commands = example.commands(program(), &endpoint, queue_url);
         let mut out = std::io::stdout().lock();
-        writeln!(
-            out,
-            "\nSQS endpoint {endpoint}, queue {queue_url}, until Ctrl-C. {send}\n  \
-             drumline send --queue-url {queue_url} --type {job_type} \\\n    \
-             --payload '{payload}'\n  \
-             AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x aws sqs send-message --region us-east-1 \\\n    \
-             --endpoint-url {endpoint} --queue-url {queue_url} \\\n    \
-             --message-body '{{\"type\":\"{job_type}\",\"payload\":{other}}}'"
-        )?;
+        writeln!(out, "\nSQS endpoint {endpoint}, queue {queue_url}, until Ctrl-C. {request}:\n{commands}")?;
         out.flush()
     }
 

@@ -12,17 +12,18 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use comfy_table::{ContentArrangement, Table, presets};
+use drumline::Router;
 use drumline_consumer::ExitError;
 use drumline_infra_rules::{Host, Options, Template, check, terraform};
 use drumline_runtime::aws::queue_labels;
-use drumline_runtime::{Environment, QueueSettings, Settings, diagnose, write_json};
+use drumline_runtime::{Environment, QueueSettings, Service, Settings, diagnose, runtimes, write_json};
 
 use crate::connection::with_url;
 use crate::format::note;
 use crate::output::Output;
 use crate::own_endpoint;
 use crate::preflight::{Preflight, check_queue};
-use crate::service::MakeRouter;
+use crate::service::make_router;
 use crate::settings_args::{Every, SettingsArgs};
 use diagnosis::Diagnosis;
 use live::{Examined, examine};
@@ -55,8 +56,8 @@ Files that are used together are given together: a worker is judged with its que
 A folder is a Terraform module if it holds .tf files, else all the templates in it.
 
 Examples:
-  drumline doctor template queue.yaml worker-fargate.yaml
-  drumline doctor template infra/terraform/modules/queue --output json | jq .mend")]
+  {program} doctor template queue.yaml worker-fargate.yaml
+  {program} doctor template infra/terraform/modules/queue --output json | jq .mend")]
 struct TemplateArgs {
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
@@ -83,11 +84,11 @@ struct QueueArgs {
 pub(crate) fn doctor(
     args: &DoctorArgs,
     environment: &Environment,
-    router: MakeRouter,
+    service: Service,
 ) -> Result<ExitCode, ExitError> {
     let (diagnoses, output) = match &args.subject {
         Subject::Template(args) => (templates(&args.files, environment)?, args.output),
-        Subject::Queue(args) => (queues(&args.settings, environment, router)?, args.output),
+        Subject::Queue(args) => (queues(&args.settings, environment, service)?, args.output),
     };
     print(&diagnoses, output == Output::Json)?;
     Ok(if diagnoses.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -150,7 +151,7 @@ fn loads(variables: &BTreeMap<String, String>, host: Host, own: &Environment) ->
 fn queues(
     settings: &SettingsArgs<Every>,
     environment: &Environment,
-    router: MakeRouter,
+    service: Service,
 ) -> Result<Vec<Diagnosis>, ExitError> {
     let settings = settings.read(environment).map_err(|problems| ExitError::usage(problems.to_string()))?;
     let metrics = settings.http_addr.and_then(|addr| match own_endpoint::get(addr, "/metrics", None) {
@@ -162,10 +163,13 @@ fn queues(
             None
         }
     });
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (runtime, handlers) = runtimes()?;
     // Without the handlers, such as in forward mode, the settings alone are judged.
-    let router = if settings.forward_to.is_none() { router().ok() } else { None };
-    let router = router.unwrap_or_default();
+    let router = match settings.forward_to {
+        None => runtime.block_on(make_router(service, handlers.handle())).unwrap_or_default(),
+        Some(_) => Router::default(),
+    };
+    handlers.shutdown_background();
     let mut all = Vec::new();
     let urls: Vec<_> = settings.queues.iter().map(|queue| &queue.url).collect();
     for (queue, label) in settings.queues.iter().zip(queue_labels(&urls)) {

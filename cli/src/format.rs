@@ -3,12 +3,12 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use comfy_table::{ContentArrangement, Table, presets};
-use drumline_runtime::is_unseen;
+use drumline_runtime::{is_unseen, program};
 
 /// Beside a command's output, which may go into a pipe.
 #[allow(clippy::print_stderr, reason = "what a command tells besides its output")]
 pub(crate) fn note(text: &str) {
-    eprintln!("drumline: {text}");
+    eprintln!("{}: {text}", program());
 }
 
 /// The wall clock in milliseconds.

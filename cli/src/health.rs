@@ -12,7 +12,7 @@ use crate::own_endpoint;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 It asks where DRUMLINE_HTTP_ADDR says, as `run` serves it.
-In an ECS task definition: \"healthCheck\": {\"command\": [\"CMD\", \"/usr/local/bin/drumline\", \"health\"]}
+In an ECS task definition: \"healthCheck\": {\"command\": [\"CMD\", \"/usr/local/bin/{program}\", \"health\"]}
 Exit status: 0 if it is, 69 if not, 64 if it serves no HTTP endpoint.")]
 pub(crate) struct HealthArgs {
     /// Ask whether it is ready instead: every queue can be reached, and it does not drain. For load balancers and roll-outs, not

@@ -34,10 +34,10 @@ enum Command {
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("\
 Examples:
-  drumline jobs show 01JQ3ZC5T8M1Y4
-  drumline jobs show 01JQ3ZC5T8M1Y4 --store-url redis://cache:6379/0
-  drumline jobs show 01JQ3ZC5T8M1Y4 --http-addr 10.0.3.7:9464
-  drumline jobs show 01JQ3ZC5T8M1Y4 --output json | jq -r '.attempts[].reason'
+  {{program}} jobs show 01JQ3ZC5T8M1Y4
+  {{program}} jobs show 01JQ3ZC5T8M1Y4 --store-url redis://cache:6379/0
+  {{program}} jobs show 01JQ3ZC5T8M1Y4 --http-addr 10.0.3.7:9464
+  {{program}} jobs show 01JQ3ZC5T8M1Y4 --output json | jq -r '.attempts[].reason'
 
 {WHO_IS_ASKED}
 

@@ -32,5 +32,6 @@ mod usage;
 mod view;
 
 pub use app::App;
+pub use drumline_runtime::{BoxError, RouterFactory, ShutdownHook};
 #[cfg(feature = "dev")]
 pub use service::DevJob;

@@ -1,7 +1,9 @@
 //! The `drumline` binary: this repository's own jobs under the consumer.
 
+use std::path::Path;
 use std::process::ExitCode;
 
+use drumline::Router;
 use drumline_cli::{App, DevJob};
 use drumline_consumer::variable;
 use drumline_jobs::{Settings, VARIABLES, router_if_enabled, samples};
@@ -14,13 +16,23 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     App::new(|| router_if_enabled(setting))
         .known_variables(VARIABLES)
-        .dev(|folder| {
-            let jobs = samples::prepare(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-            let jobs =
-                jobs.into_iter().map(|job| DevJob { label: job.label, body: job.body, outputs: job.outputs });
-            Ok((samples::router(&Settings::for_folder(folder)), jobs.collect()))
-        })
+        .dev(prepare)
+        // Of builds with all samples, and of those without mail.
+        .dev_example(
+            "email.send",
+            [
+                r#"{"deliveryId":"d1","templateId":"welcome","userId":"ada"}"#,
+                r#"{"deliveryId":"d2","templateId":"welcome","userId":"ada"}"#,
+            ],
+        )
+        .dev_example("sample.flaky", [r#"{"succeedsAt":2}"#, r#"{"succeedsAt":1}"#])
         .main()
+}
+
+fn prepare(folder: &Path) -> Result<(Router, Vec<DevJob>), String> {
+    let jobs = samples::prepare(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let jobs = jobs.into_iter().map(|job| DevJob { label: job.label, body: job.body, outputs: job.outputs });
+    Ok((samples::router(&Settings::for_folder(folder)), jobs.collect()))
 }
 
 /// Returns a setting of the jobs. The settings file may be named by a flag, and must be apart from the jobs' files all the same.

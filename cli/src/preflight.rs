@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use drumline::Router;
 use drumline::run::NoopObserver;
 use drumline_runtime::aws::{AwsQueue, Clients, QueueFacts, connect, url_by_arn};
 use drumline_runtime::{
-    PermanentFailures, QueueSettings, Settings, SqsError, SqsErrorKind, forward_to, redacted,
+    PermanentFailures, QueueSettings, Service, Settings, SqsError, SqsErrorKind, forward_to,
 };
 use drumline_store::reach;
 use serde::Serialize;
+use tokio::runtime::Handle;
+
+use crate::service::make_router;
 
 /// What a check came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -61,20 +63,20 @@ pub(crate) struct Preflight {
     pub(crate) found: Result<(Clients, QueueFacts), SqsError>,
 }
 
-/// Checks what belongs to no queue: the store, and the application or the handlers that `router` makes.
-pub(crate) async fn check_process(
-    settings: &Settings,
-    router: impl FnOnce() -> Result<Router, String>,
-) -> Vec<Check> {
+/// Checks what belongs to no queue: the store, and the application or the handlers of `service`.
+pub(crate) async fn check_process(settings: &Settings, service: Service, handlers: &Handle) -> Vec<Check> {
     let location = &settings.store.location;
     let store = match reach(location).await {
         Ok(()) => Check::new("store", Verdict::Ok, location.to_string()),
         Err(error) => Check::new("store", Verdict::Failed, error.to_string()),
     };
     let Some(target) = &settings.forward_to else {
-        let handlers = match router() {
-            Ok(_) => Check::new("handlers", Verdict::Ok, "those of this program"),
-            Err(problems) => Check::new("handlers", Verdict::Failed, redacted(&problems)),
+        let handlers = match make_router(service, handlers).await {
+            Ok(router) => match router.check() {
+                Ok(()) => Check::new("handlers", Verdict::Ok, "those of this program"),
+                Err(error) => Check::new("handlers", Verdict::Failed, error.to_string()),
+            },
+            Err(problem) => Check::new("handlers", Verdict::Failed, problem),
         };
         return vec![store, handlers];
     };

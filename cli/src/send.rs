@@ -24,10 +24,10 @@ const QUEUE_URL: &str = "DRUMLINE_QUEUE_URL";
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  drumline send --queue-url URL --type email.send --payload '{\"userId\":7}'
-  drumline send --queue-url URL --type email.send --payload @payload.json
-  drumline send --queue-url URL < jobs.jsonl            (a whole job a line)
-  drumline send --queue-url URL --type email.send < payloads.jsonl
+  {program} send --queue-url URL --type email.send --payload '{\"userId\":7}'
+  {program} send --queue-url URL --type email.send --payload @payload.json
+  {program} send --queue-url URL < jobs.jsonl            (a whole job a line)
+  {program} send --queue-url URL --type email.send < payloads.jsonl
 
 Prints the message ids, one a line. Exit status: 0 all sent, 64 some input was refused before sending,
 69 the queue cannot be reached, 1 SQS did not take some.")]

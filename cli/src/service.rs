@@ -2,15 +2,31 @@
 
 #[cfg(feature = "dev")]
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use drumline::Router;
+#[cfg(feature = "dev")]
+use drumline_runtime::BoxError;
+use drumline_runtime::Service;
+use tokio::runtime::Handle;
 
-/// Makes the router, once it is known to be needed.
-pub(crate) type MakeRouter = Box<dyn FnOnce() -> Result<Router, String>>;
+/// How long a command that only looks at the router waits for its factory, which may connect to something that does not answer.
+const FACTORY_TIME: Duration = Duration::from_secs(10);
+
+/// Makes the router for a command that runs no handler.
+///
+/// # Errors
+/// The reason why there is none, in words for the user.
+pub(crate) async fn make_router(service: Service, handlers: &Handle) -> Result<Router, String> {
+    match tokio::time::timeout(FACTORY_TIME, service.router(handlers)).await {
+        Ok(made) => made.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("the router's factory has not ended within {FACTORY_TIME:?}")),
+    }
+}
 
 /// Prepares a folder for trying things out: its router and its jobs.
 #[cfg(feature = "dev")]
-pub(crate) type MakeDev = Box<dyn FnOnce(&Path) -> Result<(Router, Vec<DevJob>), String>>;
+pub(crate) type MakeDev = Box<dyn FnOnce(&Path) -> Result<(Router, Vec<DevJob>), BoxError> + Send>;
 
 /// A job that `dev` sends to show something.
 #[cfg(feature = "dev")]
@@ -22,4 +38,13 @@ pub struct DevJob {
     pub body: String,
     /// The files that are there once it is done.
     pub outputs: Vec<PathBuf>,
+}
+
+/// A job that `dev` advises to send by hand.
+#[cfg(feature = "dev")]
+#[derive(Debug, Clone)]
+pub(crate) struct DevExample {
+    pub(crate) job_type: String,
+    /// As JSON.
+    pub(crate) payloads: [String; 2],
 }

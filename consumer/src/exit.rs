@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use drumline_runtime::SqsErrorKind;
+use drumline_runtime::{FactoryError, SqsErrorKind, program};
 
 use crate::start_error::StartError;
 
@@ -42,10 +42,10 @@ impl ExitError {
         if kind.is_unavailability() { Self::unavailable(text) } else { Self::other(text) }
     }
 
-    /// Prints the error to standard error. Returns its exit status.
+    /// Prints the error to standard error, after the name of the program. Returns its exit status.
     #[allow(clippy::print_stderr, reason = "the last word of a program")]
     pub fn report(self) -> ExitCode {
-        eprintln!("drumline: {}", self.text);
+        eprintln!("{}: {}", program(), self.text);
         ExitCode::from(self.status)
     }
 }
@@ -54,6 +54,13 @@ impl From<StartError> for ExitError {
     fn from(error: StartError) -> Self {
         let text = error.to_string();
         if error.is_wrong_setting() { Self::usage(text) } else { Self::unavailable(text) }
+    }
+}
+
+/// An error of the factory is bad configuration; a panic is a mistake in the program.
+impl From<FactoryError> for ExitError {
+    fn from(error: FactoryError) -> Self {
+        if error.is_panic() { Self::other(error.to_string()) } else { Self::usage(error.to_string()) }
     }
 }
 

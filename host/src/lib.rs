@@ -17,8 +17,10 @@ pub mod logging;
 mod logs;
 mod outcome_cache;
 mod pickup;
+mod program;
 mod redact;
 mod resources;
+mod service;
 mod settings;
 mod shown;
 mod span_fields;
@@ -43,7 +45,9 @@ pub use intake::{default_scope, intake};
 pub use logs::Logs;
 pub use outcome_cache::SharedOutcomeCache;
 pub use pickup::pickup_delay;
+pub use program::program;
 pub use redact::redacted;
+pub use service::{BoxError, FactoryError, RouterFactory, Service, Shutdown, ShutdownHook, make_on};
 pub use settings::{
     AllFailed, Effective, EffectiveType, Environment, FifoStop, HttpAccess, LogFormat, Origin,
     PermanentFailures, Problem, Problems, QueueSettings, SETTINGS, Setting, Settings, TypeValue,

@@ -2,16 +2,21 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use drumline::Router;
 use drumline_runtime::aws::check_environment;
 use drumline_runtime::logging::{self, Spans};
-use drumline_runtime::{Environment, forward_to, redacted, runtimes, variable};
+use drumline_runtime::{
+    Environment, RouterFactory, Service, Settings, Shutdown, ShutdownHook, forward_to, program, redacted,
+    runtimes, variable,
+};
 use http::{Method, Request};
 use lambda_runtime::Diagnostic;
 use lambda_runtime_api_client::{Client, build_request};
-use tracing::warn;
+use tokio::runtime::Handle;
+use tracing::{error, warn};
 
 use crate::conversation::{converse, leave_out_panics_of_the_library};
 use crate::function::{Function, InvocationError};
@@ -23,9 +28,32 @@ const USAGE: u8 = 64;
 /// [Initialization error](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html#runtimes-api-initerror).
 const INIT_ERROR: &str = "/2018-06-01/runtime/init/error";
 
+/// How long a shutdown hook may take: Lambda kills a process two seconds after its SIGTERM at the latest. See
+/// [the shutdown phase](https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-shutdown).
+const HOOK_TIME: Duration = Duration::from_secs(2);
+
 /// A program around a router, for Lambda to start.
+///
+/// State that handlers share, such as a pool of connections, is made by the router's factory, which may be async. It is kept for all
+/// invocations of the process:
+///
+/// ```no_run
+/// # use drumline::Router;
+/// # use drumline_lambda::{App, BoxError};
+/// # struct PgPool;
+/// # impl PgPool { async fn connect(_: &str) -> std::io::Result<Self> { Ok(Self) } }
+/// # fn jobs(_: PgPool) -> Router { Router::new() }
+/// async fn router() -> Result<Router, BoxError> {
+///     let pool = PgPool::connect("postgres://localhost/orders").await?;
+///     Ok(jobs(pool))
+/// }
+///
+/// fn main() -> std::process::ExitCode {
+///     App::new(router).main()
+/// }
+/// ```
 pub struct App {
-    router: Box<dyn FnOnce() -> Result<Router, String>>,
+    service: Service,
     known: Vec<&'static str>,
 }
 
@@ -36,9 +64,14 @@ impl From<InvocationError> for Diagnostic {
 }
 
 impl App {
-    /// A program with the handlers that `router` makes. An error is a wrong setting of theirs, in words.
-    pub fn new(router: impl FnOnce() -> Result<Router, String> + 'static) -> Self {
-        Self { router: Box::new(router), known: Vec::new() }
+    /// A program with the handlers of the router that this [factory](RouterFactory) makes: a function or closure, async or not, that
+    /// returns a `Router` or a `Result<Router, E>`.
+    ///
+    /// The factory runs on the runtime of handlers, before Lambda is asked for the first invocation. Its error is an initialisation
+    /// error of the function. It is not called in forward mode (`DRUMLINE_FORWARD_TO`). If the settings have problems, it runs up
+    /// to its first wait, so that wrong settings that it reads are reported with them.
+    pub fn new<Kind>(router: impl RouterFactory<Kind>) -> Self {
+        Self { service: Service::new(router), known: Vec::new() }
     }
 
     /// Declares `DRUMLINE_` variables that the handlers read. Other names are warnings in the log, with the name
@@ -48,12 +81,28 @@ impl App {
         self
     }
 
+    /// Runs this [hook](ShutdownHook) after a SIGTERM, once no invocation is open, for two seconds at most. Its failure is
+    /// logged, and makes the exit status 1.
+    ///
+    /// Lambda sends a SIGTERM only to functions with an extension, and may end any process without one: no effect may depend on the
+    /// hook.
+    pub fn on_shutdown<Kind>(mut self, hook: impl ShutdownHook<Kind>) -> Self {
+        self.service = self.service.on_shutdown(hook);
+        self
+    }
+
     /// Handles events until Lambda ends the process.
     pub fn main(self) -> ExitCode {
         let (io, handlers) = match runtimes() {
             Ok(runtimes) => runtimes,
             Err(error) => return eprint_error(&error.to_string(), 1),
         };
+        let status = io.block_on(self.run(handlers.handle()));
+        handlers.shutdown_background();
+        status
+    }
+
+    async fn run(self, handlers: &Handle) -> ExitCode {
         if variable("AWS_LAMBDA_RUNTIME_API").is_none() {
             return eprint_error(
                 "AWS_LAMBDA_RUNTIME_API is not set: this program is started by Lambda, as a function's bootstrap. \
@@ -64,50 +113,72 @@ impl App {
         let settings = match Environment::of_process().declare(&self.known).settings_of_function() {
             Ok(settings) => settings,
             Err(problems) => {
-                return io.block_on(refuse("Settings", &problems.with_those_of(self.router)));
+                return refuse("Settings", &problems.with_those_of(self.service, handlers).await, USAGE)
+                    .await;
             }
         };
         logging::init(settings.log_format, &settings.log, Spans::All);
         leave_out_panics_of_the_library();
         // A function meets its queues in its batches: what no queue could be reached with is found before.
         if let Err(problem) = check_environment() {
-            return io.block_on(refuse("Settings", &problem));
+            return refuse("Settings", &problem, USAGE).await;
         }
-        let router = match &settings.forward_to {
-            Some(target) => forward_to(target, &settings.forward)
-                .map(|forward| forward.router)
-                .map_err(|error| format!("DRUMLINE_FORWARD_TO: {error}")),
-            None => (self.router)(),
+        let (router, shutdown) = match router_for(&settings, self.service, handlers).await {
+            Ok(made) => made,
+            Err(Refusal { kind, text, status }) => return refuse(kind, &text, status).await,
         };
-        let checked = router.and_then(|router| match router.check() {
-            Ok(()) => Ok(router),
-            Err(error) => Err(error.to_string()),
-        });
-        let router = match checked {
-            Ok(router) => router,
-            Err(problems) => {
-                let misspelt = settings.unknown_variables.iter().filter(|variable| variable.meant.is_some());
-                let lines = misspelt.map(|variable| format!("\n  {variable}"));
-                let text = redacted(&problems).into_owned() + &lines.collect::<String>();
-                return io.block_on(refuse("Settings", &text));
-            }
-        };
-        let function = Arc::new(Function::new(settings, router, handlers.handle().clone()));
-        let result = io.block_on(converse(function));
-        handlers.shutdown_background();
+        let function = Arc::new(Function::new(settings, router, handlers.clone()));
+        let result = converse(function).await;
+        let ended = shutdown.run(HOOK_TIME).await;
+        if let Err(error) = &ended {
+            error!(error, "shutdown hook failed");
+        }
         match result {
+            Ok(()) if ended.is_err() => ExitCode::FAILURE,
             Ok(()) => ExitCode::SUCCESS,
             Err(text) => eprint_error(&text, 1),
         }
     }
 }
 
-/// Tells Lambda, and whoever reads the log, why the function cannot start.
-async fn refuse(kind: &str, text: &str) -> ExitCode {
+/// Why a function has no router.
+struct Refusal {
+    kind: &'static str,
+    text: String,
+    status: u8,
+}
+
+async fn router_for(
+    settings: &Settings,
+    service: Service,
+    handlers: &Handle,
+) -> Result<(Router, Shutdown), Refusal> {
+    let of_settings = |problem: &str| {
+        let misspelt = settings.unknown_variables.iter().filter(|variable| variable.meant.is_some());
+        let lines = misspelt.map(|variable| format!("\n  {variable}"));
+        let text = redacted(problem).into_owned() + &lines.collect::<String>();
+        Refusal { kind: "Settings", text, status: USAGE }
+    };
+    if let Some(target) = &settings.forward_to {
+        let forward = forward_to(target, &settings.forward);
+        let forward = forward.map_err(|error| of_settings(&format!("DRUMLINE_FORWARD_TO: {error}")))?;
+        return Ok((forward.router, Shutdown::default()));
+    }
+    service.start(handlers).await.map_err(|error| {
+        if error.is_panic() {
+            Refusal { kind: "Panic", text: error.to_string(), status: 1 }
+        } else {
+            of_settings(&error.to_string())
+        }
+    })
+}
+
+/// Reports to Lambda, and in the log, why the function cannot start.
+async fn refuse(kind: &str, text: &str, status: u8) -> ExitCode {
     if let Err(error) = post_init_error(kind, text).await {
         warn!(error, "Lambda could not be told");
     }
-    eprint_error(text, USAGE)
+    eprint_error(text, status)
 }
 
 async fn post_init_error(kind: &str, text: &str) -> Result<(), String> {
@@ -125,6 +196,6 @@ async fn post_init_error(kind: &str, text: &str) -> Result<(), String> {
 
 #[allow(clippy::print_stderr, reason = "the last word of a program whose log may not be set up")]
 fn eprint_error(text: &str, status: u8) -> ExitCode {
-    eprintln!("drumline-lambda: {text}");
+    eprintln!("{}: {text}", program());
     ExitCode::from(status)
 }

@@ -18,6 +18,6 @@ mod source;
 
 pub use app::App;
 pub use batch::{batch_policy, run_batch};
-pub use drumline_runtime::variable;
+pub use drumline_runtime::{BoxError, RouterFactory, ShutdownHook, variable};
 pub use event::Event;
 pub use function::{Function, Invocation, InvocationError, Response};

@@ -25,10 +25,10 @@ const LONGEST_REASON: usize = 160;
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("\
 Examples:
-  drumline dlq ls --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs
-  drumline dlq ls --type email.send --reason 'no such user'
-  drumline dlq ls --older-than 10d --limit 5000
-  drumline dlq ls --dlq-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs-dlq --output json \\
+  {{program}} dlq ls --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs
+  {{program}} dlq ls --type email.send --reason 'no such user'
+  {{program}} dlq ls --older-than 10d --limit 5000
+  {{program}} dlq ls --dlq-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs-dlq --output json \\
     | jq -r '.why.reason' | sort | uniq -c | sort -rn
 
 {A_LOOK_IS_A_RECEIVE}

@@ -27,8 +27,8 @@ use crate::output::Output;
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("\
 Examples:
-  drumline dlq show 7ae2c3f4-0f6c-4a3e-9d0f-5a7f0f8f2b11 --queue-url https://sqs.…/jobs
-  drumline dlq show 01JQ3ZC5T8M1Y4 --output json | jq -r .body > body.json
+  {{program}} dlq show 7ae2c3f4-0f6c-4a3e-9d0f-5a7f0f8f2b11 --queue-url https://sqs.…/jobs
+  {{program}} dlq show 01JQ3ZC5T8M1Y4 --output json | jq -r .body > body.json
 
 It shows the body, because it is asked for. Bodies should hold no secrets; this one may.
 

@@ -11,7 +11,7 @@ use crate::settings_args::SettingsArgs;
 pub(super) const WHO_IS_ASKED: &str = "\
 It asks the store of DRUMLINE_STORE_URL. Where that is memory:, what is known is in the worker's memory, and the worker at \
 DRUMLINE_HTTP_ADDR is asked: on this machine by default. No queue has to be named.\n\n\
-An id is the jobId of the body, else the id of its event, else the message's id (`drumline send` gives a jobId). Jobs in \
+An id is the jobId of the body, else the id of its event, else the message's id (`{program} send` gives a jobId). Jobs in \
 different queues, of different types, or from different sources may share an id: the one that changed last is shown, and \
 the others are listed.";
 

@@ -30,13 +30,13 @@ const INTERRUPTED: u8 = 130;
 On a terminal the last line moves; elsewhere there is a line for each change.
 
 Examples:
-  drumline jobs watch 01JQ3ZC5T8M1Y4
-  drumline jobs watch 01JQ3ZC5T8M1Y4 && echo done || echo failed
+  {{program}} jobs watch 01JQ3ZC5T8M1Y4
+  {{program}} jobs watch 01JQ3ZC5T8M1Y4 && echo done || echo failed
 
 {WHO_IS_ASKED}
 
 A message that the redrive policy takes because it was received too often leaves its job waiting, since SQS notifies no worker \
-of it: see `drumline dlq ls`.
+of it: see `{{program}} dlq ls`.
 
 Exit status: 0 it is done, 1 it has failed or nothing is known of it, 64 bad usage, 69 nothing answers, 130 after Ctrl-C."))]
 pub(super) struct WatchArgs {

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use drumline::Router;
+use tokio::runtime::Handle;
 
-use crate::redact::redacted;
+use crate::service::Service;
 
 /// A problem with one setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,15 +41,15 @@ impl fmt::Display for Problems {
 impl std::error::Error for Problems {}
 
 impl Problems {
-    /// Returns all problems as text, together with those of the handlers and of their own settings, which `router` reads. Forward mode
-    /// has no handlers.
-    pub fn with_those_of(&self, router: impl FnOnce() -> Result<Router, String>) -> String {
+    /// Returns all problems as text, together with those of the handlers and of their own settings, which the factory of `service`
+    /// reads before it waits for anything. Forward mode has no handlers.
+    pub async fn with_those_of(&self, service: Service, handlers: &Handle) -> String {
         if self.forwards {
             return self.to_string();
         }
-        match router().and_then(|router| router.check().map_err(|error| error.to_string())) {
-            Ok(()) => self.to_string(),
-            Err(more) => format!("{self}\nand with the handlers':\n  {}", redacted(&more)),
+        match service.problem(handlers).await {
+            None => self.to_string(),
+            Some(more) => format!("{self}\nand with the handlers':\n  {more}"),
         }
     }
 }

@@ -45,5 +45,5 @@ fn main() -> ExitCode {
     if let Some(addr) = drumline_consumer::variable(HOARDS_FOR) {
         thread::spawn(move || hoard(&addr));
     }
-    drumline_cli::App::new(|| Ok(Router::new().handle(need))).main()
+    drumline_cli::App::new(|| Router::new().handle(need)).main()
 }

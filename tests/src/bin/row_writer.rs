@@ -34,7 +34,7 @@ async fn write(ctx: Context, job: RowWrite) -> Result<(), Failure> {
 }
 
 fn main() -> ExitCode {
-    let router = || Ok(Router::new().handle(write));
+    let router = || Router::new().handle(write);
     if drumline_consumer::variable("AWS_LAMBDA_RUNTIME_API").is_some() {
         drumline_lambda::App::new(router).main()
     } else {

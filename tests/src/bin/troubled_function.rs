@@ -62,5 +62,5 @@ async fn run(context: Context, errand: Errand) -> Result<(), Failure> {
 }
 
 fn main() -> ExitCode {
-    App::new(|| Ok(Router::new().handle(run))).main()
+    App::new(|| Router::new().handle(run)).main()
 }

@@ -9,5 +9,6 @@ mod last_attempt;
 mod preflight;
 mod resources;
 mod secrets;
+mod service;
 mod target;
 mod unbounded;

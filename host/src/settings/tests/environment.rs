@@ -1,7 +1,10 @@
 //! Variables as environments have them: blank, padded, misspelt, injected, not Unicode.
 
 use super::*;
+use crate::service::Service;
+use drumline::Router;
 use proptest::prelude::*;
+use tokio::runtime::Handle;
 
 fn environment(variables: &[(&str, &str)]) -> Environment {
     Environment::of(variables.iter().copied())
@@ -134,14 +137,15 @@ fn a_wrong_value_names_its_source_and_what_would_be_right() {
     }
 }
 
-#[test]
-fn forward_mode_needs_no_handlers_and_so_none_of_their_settings() {
-    let no_handlers = || Err("nothing to run".to_owned());
+#[tokio::test]
+async fn forward_mode_needs_no_handlers_and_so_none_of_their_settings() {
     for (name, value, is_asked) in
         [("DRUMLINE_FORWARD_TO", "app:8080", false), ("DRUMLINE_CONCURRENCY", "0", true)]
     {
         let problems = read(&[("queue_url", JOBS)], &[(name, value)], "").unwrap_err();
-        assert_eq!(problems.with_those_of(no_handlers).contains("nothing to run"), is_asked, "{name}");
+        let service = Service::new(|| Err::<Router, _>("nothing to run"));
+        let text = problems.with_those_of(service, &Handle::current()).await;
+        assert_eq!(text.contains("nothing to run"), is_asked, "{name}");
     }
 }
 

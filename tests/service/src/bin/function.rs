@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    drumline_lambda::App::new(|| Ok(service::router())).main()
+    drumline_lambda::App::new(service::router).main()
 }

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    drumline_consumer::run(|| Ok(service::router()))
+    drumline_consumer::run(service::router)
 }

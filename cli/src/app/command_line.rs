@@ -1,0 +1,124 @@
+//! The command line under the name of the service's own binary.
+
+use clap::{Command, CommandFactory, Parser};
+
+use super::Commands;
+
+/// Stands for the binary's name in help texts.
+const PROGRAM: &str = "{program}";
+
+/// The name of this repository's own binary, which has no version besides Drumline's.
+const OWN_BINARY: &str = "drumline";
+
+const DRUMLINE_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// An AWS SQS worker for Rust and for any language over HTTP: no message lost, duplicates suppressed, every failure
+/// explained
+#[derive(Parser)]
+#[command(after_help = AFTER_HELP, arg_required_else_help = true)]
+pub(super) struct CommandLine {
+    #[command(subcommand)]
+    pub(super) command: Commands,
+}
+
+#[cfg(feature = "dev")]
+const AFTER_HELP: &str = "\
+Start here: `{program} dev` runs everything on this machine, without an AWS account.
+Exit status: 0 ok, 64 bad configuration or usage, 69 a service is unavailable, 1 anything else.";
+
+#[cfg(not(feature = "dev"))]
+const AFTER_HELP: &str =
+    "Exit status: 0 ok, 64 bad configuration or usage, 69 a service is unavailable, 1 anything else.";
+
+impl CommandLine {
+    /// Returns the command line of `program`, whose own version is `version`.
+    pub(super) fn of(program: &str, version: Option<&str>) -> Command {
+        let command =
+            Self::command().name(program.to_owned()).bin_name(program).version(shown(program, version));
+        let command =
+            if program == OWN_BINARY { command } else { command.about("Consumes jobs from AWS SQS queues") };
+        with_name(command, program)
+    }
+}
+
+/// The version as `--version` shows it behind the binary's name.
+fn shown(program: &str, version: Option<&str>) -> String {
+    match version {
+        Some(version) => format!("{version} (drumline {DRUMLINE_VERSION})"),
+        None if program == OWN_BINARY => DRUMLINE_VERSION.to_owned(),
+        None => format!("(drumline {DRUMLINE_VERSION})"),
+    }
+}
+
+/// Writes the binary's name into the help texts of a command and of all below it.
+fn with_name(mut command: Command, program: &str) -> Command {
+    let named = |text: &clap::builder::StyledStr| text.ansi().to_string().replace(PROGRAM, program);
+    if let Some(text) = command.get_after_help().map(named) {
+        command = command.after_help(text);
+    }
+    command.mut_subcommands(|command| with_name(command, program))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// The help of a command and of all below it.
+    fn help(command: &mut Command, all: &mut Vec<String>) {
+        command.build();
+        all.push(command.render_long_help().to_string());
+        for command in command.get_subcommands_mut() {
+            help(command, all);
+        }
+    }
+
+    fn help_of(program: &str) -> String {
+        let mut all = Vec::new();
+        help(&mut CommandLine::of(program, None), &mut all);
+        all.join("\n")
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        CommandLine::of("orders", Some("1.4.2")).debug_assert();
+    }
+
+    #[test]
+    fn help_names_the_services_own_binary() {
+        let (text, own) = (help_of("orders"), help_of("drumline"));
+        assert!(!text.contains(PROGRAM) && !own.contains(PROGRAM));
+        for command in ["run", "send", "jobs", "dlq", "config", "health"] {
+            assert!(text.contains(&format!("Usage: orders {command}")), "{command} in\n{text}");
+            assert!(own.contains(&format!("Usage: drumline {command}")), "{command}");
+        }
+        assert!(text.contains("\n  orders send --queue-url URL --type email.send"), "{text}");
+        // A folder and a crate, and not the binary.
+        let others = text.replace("drumline-dev", "").replace("drumline=debug", "");
+        let line = others.lines().find(|line| line.contains("drumline"));
+        assert_eq!(line, None);
+    }
+
+    #[test]
+    fn the_version_is_the_services_own_with_that_of_drumline() {
+        let table = [
+            ("orders", Some("1.4.2"), format!("orders 1.4.2 (drumline {DRUMLINE_VERSION})\n")),
+            ("orders", None, format!("orders (drumline {DRUMLINE_VERSION})\n")),
+            ("drumline", None, format!("drumline {DRUMLINE_VERSION}\n")),
+        ];
+        for (program, version, expected) in table {
+            let command = CommandLine::of(program, version);
+            let shown = command.try_get_matches_from([program, "--version"]).unwrap_err();
+            assert_eq!(shown.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn errors_of_usage_name_the_services_own_binary() {
+        let command = CommandLine::of("orders", Some("1.4.2"));
+        let error =
+            command.try_get_matches_from(["/srv/other", "run", "--concurency", "3"]).unwrap_err().to_string();
+        assert!(error.contains("Usage: orders run"), "{error}");
+    }
+}
