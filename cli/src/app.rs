@@ -6,7 +6,7 @@ mod command_line;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{FromArgMatches, Subcommand};
+use clap::FromArgMatches;
 #[cfg(feature = "dev")]
 use drumline::Router;
 use drumline_consumer::ExitError;
@@ -14,20 +14,20 @@ use drumline_consumer::ExitError;
 use drumline_runtime::BoxError;
 use drumline_runtime::{Environment, RouterFactory, Service, ShutdownHook, program};
 
-use crate::config::{self, ConfigArgs};
+use crate::config;
 #[cfg(feature = "dev")]
-use crate::dev::{self, DevArgs, OwnDev};
-use crate::dlq::{self, DlqArgs};
+use crate::dev::{self, OwnDev};
+use crate::dlq;
 #[cfg(feature = "doctor")]
-use crate::doctor::{self, DoctorArgs};
-use crate::health::{self, HealthArgs};
-use crate::jobs::{self, JobsArgs};
-use crate::run::{self, RunArgs};
-use crate::send::{self, SendArgs};
+use crate::doctor;
+use crate::health;
+use crate::jobs;
+use crate::run;
+use crate::send;
 #[cfg(feature = "dev")]
 use crate::service::{DevExample, DevJob};
 use crate::usage;
-use command_line::CommandLine;
+use command_line::{CommandLine, Commands};
 
 /// A program around a router: `run`, `send`, `jobs`, `dlq`, `config` and `health`, and by features `dev` and `doctor`.
 ///
@@ -77,20 +77,6 @@ pub struct App {
     dev: OwnDev,
     known: Vec<&'static str>,
     version: Option<&'static str>,
-}
-
-#[derive(Subcommand)]
-enum Commands {
-    Run(RunArgs),
-    #[cfg(feature = "dev")]
-    Dev(DevArgs),
-    Send(SendArgs),
-    Jobs(JobsArgs),
-    Dlq(DlqArgs),
-    Config(ConfigArgs),
-    #[cfg(feature = "doctor")]
-    Doctor(DoctorArgs),
-    Health(HealthArgs),
 }
 
 impl App {

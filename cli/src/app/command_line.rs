@@ -1,8 +1,17 @@
 //! The command line under the name of the service's own binary.
 
-use clap::{Command, CommandFactory, Parser};
+use clap::{Command, CommandFactory, Parser, Subcommand};
 
-use super::Commands;
+use crate::config::ConfigArgs;
+#[cfg(feature = "dev")]
+use crate::dev::DevArgs;
+use crate::dlq::DlqArgs;
+#[cfg(feature = "doctor")]
+use crate::doctor::DoctorArgs;
+use crate::health::HealthArgs;
+use crate::jobs::JobsArgs;
+use crate::run::RunArgs;
+use crate::send::SendArgs;
 
 /// Stands for the binary's name in help texts.
 const PROGRAM: &str = "{program}";
@@ -19,6 +28,20 @@ const DRUMLINE_VERSION: &str = env!("CARGO_PKG_VERSION");
 pub(super) struct CommandLine {
     #[command(subcommand)]
     pub(super) command: Commands,
+}
+
+#[derive(Subcommand)]
+pub(super) enum Commands {
+    Run(RunArgs),
+    #[cfg(feature = "dev")]
+    Dev(DevArgs),
+    Send(SendArgs),
+    Jobs(JobsArgs),
+    Dlq(DlqArgs),
+    Config(ConfigArgs),
+    #[cfg(feature = "doctor")]
+    Doctor(DoctorArgs),
+    Health(HealthArgs),
 }
 
 #[cfg(feature = "dev")]
