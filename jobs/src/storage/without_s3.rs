@@ -8,7 +8,7 @@ use drumline::Failure;
 use super::version::Version;
 
 #[derive(Default)]
-pub(crate) struct Objects;
+pub(crate) struct Objects {}
 
 /// An object that is being read: there is none.
 pub(crate) struct ObjectStream {
