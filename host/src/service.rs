@@ -40,7 +40,7 @@ impl Service {
     }
 
     /// Runs the factory up to its first wait, for a program that does not start anyway. Returns its error, if it has come to one:
-    /// a wrong setting is found this way, and nothing is connected to in vain.
+    /// a wrong setting is found this way, and a connection is not waited for.
     pub async fn problem(self, handlers: &Handle) -> Option<FactoryError> {
         let router = self.router;
         let attempt =
