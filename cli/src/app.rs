@@ -36,7 +36,7 @@ use command_line::{CommandLine, Commands};
 ///
 /// ```no_run
 /// use std::process::ExitCode;
-/// use std::sync::{Arc, OnceLock};
+/// use std::sync::OnceLock;
 ///
 /// use drumline::{Context, Failure, Job, Router};
 /// use drumline_cli::{App, BoxError};

@@ -31,7 +31,7 @@ const LEAST_FOR_HOOK: Duration = Duration::from_secs(1);
 ///
 /// ```no_run
 /// use std::process::ExitCode;
-/// use std::sync::{Arc, OnceLock};
+/// use std::sync::OnceLock;
 ///
 /// use drumline::{Context, Failure, Job, Router};
 /// use drumline_consumer::{App, BoxError};

@@ -33,6 +33,9 @@ enum Manner {
     HangsUp,
 }
 
+/// Decides how the database takes a line.
+type TakeLine = fn(&str) -> Manner;
+
 /// The database of the service. It records the lines of all connections.
 struct Database {
     addr: String,
@@ -41,7 +44,7 @@ struct Database {
 }
 
 impl Database {
-    async fn start(manner: fn(&str) -> Manner) -> Self {
+    async fn start(manner: TakeLine) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap().to_string();
         let lines = Arc::<Mutex<Vec<String>>>::default();
@@ -70,7 +73,7 @@ impl Database {
 
 async fn serve(
     stream: TcpStream,
-    manner: fn(&str) -> Manner,
+    manner: TakeLine,
     noted: Arc<Mutex<Vec<String>>>,
     mut released: watch::Receiver<bool>,
 ) {
@@ -180,7 +183,7 @@ async fn an_interrupt_while_the_factory_waits_ends_the_process() {
 
 #[tokio::test]
 async fn a_hook_that_hangs_is_bounded_and_one_that_fails_is_logged() {
-    let table: [(fn(&str) -> Manner, &str); 2] = [
+    let table: [(TakeLine, &str); 2] = [
         (|line| if line == "close" { Manner::Waits } else { Manner::Answers }, "it has not ended within"),
         (|line| if line == "close" { Manner::HangsUp } else { Manner::Answers }, "the database hung up"),
     ];
