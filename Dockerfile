@@ -1,5 +1,6 @@
 # The `drumline` binary as an image: non-root, no shell, a read-only root will do. The consumer of this repository's jobs, or
-# of any HTTP application's by DRUMLINE_FORWARD_TO. A service of your own takes this file and names its own binary.
+# of any HTTP application's by DRUMLINE_FORWARD_TO. A service of your own takes this file with its own package
+# and binary in the two lines of `cargo build`, without the features, and copies `[profile.dist]` from Cargo.toml.
 #
 #     docker build --tag drumline:0.1.0 .
 #     docker run --rm drumline:0.1.0 --help

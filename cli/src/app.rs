@@ -84,8 +84,9 @@ impl App {
     /// returns a `Router` or a `Result<Router, E>`.
     ///
     /// The factory runs on the runtime of handlers, before anything is received; a Ctrl-C meanwhile ends the process. Its error is
-    /// bad configuration (exit status 64). Only `run`, `dev` and `config --check` call it, and not in forward mode
-    /// (`DRUMLINE_FORWARD_TO`). If the settings have problems, it runs up to its first wait, so that wrong settings that it reads
+    /// bad configuration (exit status 64). `run`, `config` and `doctor queue` call it, but not in forward mode
+    /// (`DRUMLINE_FORWARD_TO`), and `dev` does; `config` and `doctor` wait for it for ten seconds at most. `send`, `jobs`, `dlq` and `health`
+    /// do not call it. If the settings have problems, it runs up to its first wait, so that wrong settings that it reads
     /// are reported with them.
     pub fn new<Kind>(router: impl RouterFactory<Kind>) -> Self {
         Self {

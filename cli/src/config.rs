@@ -17,7 +17,7 @@ use crate::check;
 use crate::connection::connect_to;
 use crate::format::{note, one_line, table};
 use crate::output::Output;
-use crate::service::make_router;
+use crate::service::router_if_made;
 use crate::settings_args::{Every, SettingsArgs};
 
 /// Prints the settings in force and where each came from; all problems at once
@@ -91,18 +91,9 @@ fn job_types(settings: &Settings, service: Service) -> Result<Vec<EffectiveType>
         return Ok(Vec::new());
     }
     let (io, handlers) = runtimes()?;
-    let router = io.block_on(make_router(service, handlers.handle()));
+    let router = io.block_on(router_if_made(service, handlers.handle()));
     handlers.shutdown_background();
-    match router {
-        Ok(router) => {
-            router.check().map_err(|error| ExitError::usage(error.to_string()))?;
-            Ok(settings.effective_types(&router))
-        }
-        Err(problems) => {
-            note(&format!("job types not shown, since there are no handlers: {problems}"));
-            Ok(Vec::new())
-        }
-    }
+    Ok(router?.map(|router| settings.effective_types(&router)).unwrap_or_default())
 }
 
 /// The values of job types as rows of settings, without those that are rows already because a setting of the type has them.
@@ -113,7 +104,7 @@ fn rows_of_types(settings: &Settings, types: &[EffectiveType]) -> Vec<Effective>
     let rows = types.iter().flat_map(|of| {
         let row = |key: &str, TypeValue { value, origin }: TypeValue| {
             let key = format!("{key}_by_type.{}", of.name);
-            Effective { queue: of.queue.clone(), key, value, origin }
+            Effective { queue: Some(of.queue.clone()), key, value, origin }
         };
         let version = TypeValue { value: Some(of.version.to_string()), origin: Origin::Code };
         [
@@ -134,7 +125,7 @@ fn table_of_types(types: &[EffectiveType], is_terminal: bool) -> Table {
             format!("{} ({origin})", value.as_deref().unwrap_or("-"))
         };
         let [timeout, attempts, retry] = [&of.handler_timeout, &of.max_attempts, &of.retry].map(cell);
-        let queue = of.queue.as_deref().unwrap_or_default();
+        let queue = &of.queue;
         table.add_row([&of.name, &*of.version.to_string(), &timeout, &attempts, &retry, queue].map(one_line));
     }
     table

@@ -23,7 +23,7 @@ use crate::format::note;
 use crate::output::Output;
 use crate::own_endpoint;
 use crate::preflight::{Preflight, check_queue};
-use crate::service::make_router;
+use crate::service::router_if_made;
 use crate::settings_args::{Every, SettingsArgs};
 use diagnosis::Diagnosis;
 use live::{Examined, examine};
@@ -166,7 +166,7 @@ fn queues(
     let (runtime, handlers) = runtimes()?;
     // Without the handlers, such as in forward mode, the settings alone are judged.
     let router = match settings.forward_to {
-        None => runtime.block_on(make_router(service, handlers.handle())).unwrap_or_default(),
+        None => runtime.block_on(router_if_made(service, handlers.handle()))?.unwrap_or_default(),
         Some(_) => Router::default(),
     };
     handlers.shutdown_background();

@@ -14,19 +14,16 @@ use drumline_jobs::{Settings, VARIABLES, router_if_enabled, samples};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    App::new(|| router_if_enabled(setting))
-        .known_variables(VARIABLES)
-        .dev(prepare)
-        // Of builds with all samples, and of those without mail.
-        .dev_example(
-            "email.send",
-            [
-                r#"{"deliveryId":"d1","templateId":"welcome","userId":"ada"}"#,
-                r#"{"deliveryId":"d2","templateId":"welcome","userId":"ada"}"#,
-            ],
-        )
-        .dev_example("sample.flaky", [r#"{"succeedsAt":2}"#, r#"{"succeedsAt":1}"#])
-        .main()
+    let app = App::new(|| router_if_enabled(setting)).known_variables(VARIABLES).dev(prepare);
+    #[cfg(feature = "demo")]
+    let app = app.dev_example(
+        "email.send",
+        [
+            r#"{"deliveryId":"d1","templateId":"welcome","userId":"ada"}"#,
+            r#"{"deliveryId":"d2","templateId":"welcome","userId":"ada"}"#,
+        ],
+    );
+    app.dev_example("sample.flaky", [r#"{"succeedsAt":2}"#, r#"{"succeedsAt":1}"#]).main()
 }
 
 fn prepare(folder: &Path) -> Result<(Router, Vec<DevJob>), String> {

@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use drumline::Router;
+use drumline_consumer::ExitError;
 #[cfg(feature = "dev")]
 use drumline_runtime::BoxError;
 use drumline_runtime::Service;
 use tokio::runtime::Handle;
+
+use crate::format::note;
 
 /// How long a command that only looks at the router waits for its factory, which may connect to something that does not answer.
 const FACTORY_TIME: Duration = Duration::from_secs(10);
@@ -21,6 +24,23 @@ pub(crate) async fn make_router(service: Service, handlers: &Handle) -> Result<R
     match tokio::time::timeout(FACTORY_TIME, service.router(handlers)).await {
         Ok(made) => made.map_err(|error| error.to_string()),
         Err(_) => Err(format!("the router's factory has not ended within {FACTORY_TIME:?}")),
+    }
+}
+
+/// Returns the router for a command that only reads the values of its job types. If it cannot be made, says so and returns `None`.
+///
+/// # Errors
+/// If no host could run its handlers.
+pub(crate) async fn router_if_made(service: Service, handlers: &Handle) -> Result<Option<Router>, ExitError> {
+    match make_router(service, handlers).await {
+        Ok(router) => {
+            router.check().map_err(|error| ExitError::usage(error.to_string()))?;
+            Ok(Some(router))
+        }
+        Err(problems) => {
+            note(&format!("the values of job types are left out, since there are no handlers: {problems}"));
+            Ok(None)
+        }
     }
 }
 

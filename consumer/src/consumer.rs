@@ -307,7 +307,7 @@ impl Consumer {
             );
         }
         for Diagnostic { id, problem, reason, fix } in diagnose(settings, &facts) {
-            warn!(queue = &*name, rule = id, reason, fix, "{problem}");
+            warn!(queue = &*name, rule = id, reason, mend = fix, "{problem}");
         }
         info!(
             queue = &*name,

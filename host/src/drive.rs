@@ -43,7 +43,7 @@ const MAX_TURN: usize = 256;
 /// Events on their way to the loop. Tasks wait when it is full, so it bounds memory, not correctness.
 const CHANNEL: usize = 1024;
 
-/// Calls in the air at once. SQS answers one in milliseconds, and each has a connection: a Lambda function may have 1,024
+/// Calls in flight at once. SQS answers one in milliseconds, and each has a connection: a Lambda function may have 1,024
 /// files open, all of its concurrent batches together.
 pub(crate) const MAX_CALLS: usize = 64;
 
@@ -79,7 +79,7 @@ pub struct DriverConfig {
     pub queue: Arc<dyn Queue>,
     /// The handlers.
     pub router: Arc<Router>,
-    /// The observer of the loop and its runs: metrics, logs. The driver adds the writer of histories if there are books.
+    /// The observer of the loop and its runs: metrics, logs. The driver adds the writer of histories if there is a claim store.
     pub observer: Arc<dyn Observer>,
     /// What is kept of the queue from one loop to the next.
     pub status: Arc<QueueStatus>,

@@ -24,7 +24,7 @@ pub fn runtimes() -> std::io::Result<(Runtime, Runtime)> {
     Ok((io, handlers))
 }
 
-/// Runs blocking work on tokio's blocking threads, and lends runs the books and the queue's observer.
+/// Runs blocking work on tokio's blocking threads, and lends runs the claim store and the queue's observer.
 pub(crate) struct TokioHost {
     pub(crate) claim_store: Option<ClaimStoreClient>,
     pub(crate) inputs: mpsc::Sender<Input>,

@@ -25,7 +25,7 @@ pub struct Logs {
 }
 
 impl Logs {
-    /// Logs of a queue whose jobs are kept in these books.
+    /// Logs of a queue whose jobs are kept in this claim store.
     pub fn new(claim_store: Option<&ClaimStoreClient>) -> Self {
         Self {
             worker: claim_store.map(|claim_store| Arc::clone(claim_store.worker())),

@@ -82,7 +82,7 @@ pub(crate) enum Formulas {
     #[default]
     Escape,
     /// It is written as it is, for programs that compare names.
-    Retention,
+    Keep,
 }
 
 impl Settings {
@@ -108,7 +108,7 @@ impl Settings {
         let file_root = read.folder(FILE_ROOT, "data");
         let formulas = match read.get(CSV_FORMULAS).as_deref() {
             None | Some("escape") => Formulas::Escape,
-            Some("keep") => Formulas::Retention,
+            Some("keep") => Formulas::Keep,
             Some(other) => {
                 read.problem(CSV_FORMULAS, format!("neither escape nor keep: {other}"));
                 Formulas::default()

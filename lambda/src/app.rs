@@ -28,9 +28,10 @@ const USAGE: u8 = 64;
 /// [Initialization error](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html#runtimes-api-initerror).
 const INIT_ERROR: &str = "/2018-06-01/runtime/init/error";
 
-/// How long a shutdown hook may take: Lambda kills a process two seconds after its SIGTERM at the latest. See
+/// How long a shutdown hook may take: Lambda kills a process two seconds after its SIGTERM at the latest, and the open invocations
+/// have the first of them. See
 /// [the shutdown phase](https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-shutdown).
-const HOOK_TIME: Duration = Duration::from_secs(2);
+const HOOK_TIME: Duration = Duration::from_secs(1);
 
 /// A program around a router, for Lambda to start.
 ///

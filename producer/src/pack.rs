@@ -9,7 +9,7 @@ const MAX_ENTRIES: usize = 10;
 /// A message on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
-    /// The line of the input that it came from, from 1.
+    /// A number by which the caller knows it again, such as its line in a file; it is not sent.
     pub line: usize,
     /// The message body.
     pub body: String,

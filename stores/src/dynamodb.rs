@@ -15,11 +15,11 @@
 //!
 //! | `id` | Holds |
 //! | --- | --- |
-//! | `job#KEY` | `status` (INPROGRESS or COMPLETED), `in_progress_expiration` (ms; 0 once surrendered), `expiration` (s), `data` (the result), `validation` (the payload's hash), `finished_at` (ms), `owner`, `fencing_token`, `job_id`, `scope`, `job_type`, `source`, `queue`, `message_id`, `attempts`, `failure_reason`, `dead` (1 after the message's last attempt), `checkpoint`, `nonce`, `lock_token` |
+//! | `job#KEY` | `status` (INPROGRESS or COMPLETED), `in_progress_expiration` (ms; 0 once surrendered), `expiration` (s), `data` (the result), `validation` (the payload's hash), `finished_at` (ms), `owner`, `counter`, `job_id`, `scope`, `job_type`, `source`, `queue`, `message_id`, `attempts`, `verdict`, `dead` (1 after the message's last attempt), `checkpoint`, `nonce`, `lock_counter` |
 //! | `job-progress#KEY` | `data` |
 //! | `job-attempts#KEY` | `attempts`, the oldest first |
 //! | `jobs#JOBID` | `keys` of a job id, a set of at most 20 |
-//! | `lock#NAME` | `owner`, `fencing_token`, `in_progress_expiration`, `expiration` |
+//! | `lock#NAME` | `owner`, `counter`, `in_progress_expiration`, `expiration` |
 //!
 //! `KEY` is the key of an identity. Version 0.1 kept claims under `claim#KEY`, `alias#JOBID`, `progress#JOBID` and
 //! `attempts#JOBID`, whose names a producer could choose: those are read, and never written. It has the same locks.

@@ -23,7 +23,12 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let metadata = MetadataCommand::new()
         .current_dir(project::root())
-        .features(CargoOpt::SomeFeatures(Vec::new()))
+        // As released.
+        .features(CargoOpt::NoDefaultFeatures)
+        .features(CargoOpt::SomeFeatures(vec![
+            "drumline-cli/bin".to_owned(),
+            "drumline-lambda/bin".to_owned(),
+        ]))
         .other_options(["--locked".to_owned(), "--filter-platform".to_owned(), options.target.clone()])
         .exec()
         .context("cargo metadata failed")?;

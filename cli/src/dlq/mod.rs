@@ -1,6 +1,6 @@
 //! `drumline dlq`: what is in a dead-letter queue, and why.
 //!
-//! [`queue`] finds it, [`look`] takes its messages into view and puts them back, [`letter`] tells what each one is and why
+//! [`queue`] finds it, [`browse`] takes its messages into view and puts them back, [`dead_letter`] tells what each one is and why
 //! it is there, [`filter`] picks some of them. A command is what it does with those.
 
 mod browse;

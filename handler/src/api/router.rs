@@ -246,7 +246,7 @@ impl Router {
         self.routes.get(job_type)
     }
 
-    /// Why there is no handler for a type, in the words of whoever has to mend it.
+    /// Why there is no handler for a type, in the words of whoever has to fix it.
     pub(crate) fn missing(&self, job_type: &str) -> String {
         let known: Vec<&str> = self.types().collect();
         format!("no handler for type {job_type:?}; there are handlers for {}", known.join(", "))

@@ -174,7 +174,7 @@ pub struct Grant {
     /// What an earlier attempt kept for this one.
     pub checkpoint: Option<Box<RawValue>>,
     /// The run that had the claim before and never ended, if there was one: its claim expired, and no process has
-    /// finished or surrendered it.
+    /// finished or released it.
     pub takeover: Option<Takeover>,
 }
 

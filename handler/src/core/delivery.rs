@@ -53,7 +53,7 @@ pub(crate) struct Delivery {
     lease: Duration,
     leased_until: Instant,
     renew_at: Instant,
-    /// Renewals in the air. What is said of the visibility next waits for their answers, but not for long.
+    /// Renewals in flight. What is said of the visibility next waits for their answers, but not for long.
     renewals: u32,
     /// The claim is being released; the message must not go to another worker before that is done.
     pub(crate) releasing: Option<Releasing>,
@@ -151,7 +151,7 @@ pub(crate) enum Settlement {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     /// For the answers to renewals, a second at most, and for the claim to be given up.
-    AfterBeat,
+    AfterHeartbeat,
     /// For the open receives to land, which would fetch it right back.
     Deferred,
     /// For its batch.
@@ -303,7 +303,7 @@ impl Delivery {
 
     /// Returns true if its settlement waits for a renewal's answer.
     pub(crate) fn waits_for_heartbeat(&self) -> bool {
-        matches!(self.stage, Stage::Settling(Settling { step: Step::AfterBeat, .. }))
+        matches!(self.stage, Stage::Settling(Settling { step: Step::AfterHeartbeat, .. }))
     }
 
     /// A renewal was asked for. If it is not answered in time, another one follows beside it: while this one hangs, the lease
@@ -343,7 +343,7 @@ impl Delivery {
         let Stage::Settling(settling) = &self.stage else { return None };
         match settling.step {
             Step::Backoff(at) => Some(at),
-            Step::AfterBeat => settling.heartbeat_until.filter(|_| self.releasing.is_none()),
+            Step::AfterHeartbeat => settling.heartbeat_until.filter(|_| self.releasing.is_none()),
             Step::InCall => settling.repeat_at,
             Step::Deferred | Step::Queued => None,
         }

@@ -72,8 +72,8 @@ impl<T> Future for MaybeReady<'_, T> {
 impl<T> fmt::Debug for MaybeReady<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            Kind::Now(_) => "Answer::now",
-            Kind::Later(_) => "Answer::later",
+            Kind::Now(_) => "MaybeReady::now",
+            Kind::Later(_) => "MaybeReady::later",
         })
     }
 }

@@ -1,4 +1,4 @@
-//! The frames that AWS services put around a body: SNS notifications, EventBridge events, S3 events.
+//! The envelopes that AWS services put around a body: SNS notifications, EventBridge events, S3 events.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -16,7 +16,7 @@ use crate::sqs::{Sqs, TWELVE_HOURS, index};
 const KEPT_IN_HAND: Duration = Duration::from_secs(60);
 
 /// For how long a settlement waits for the answer to a renewal.
-const BEAT_PATIENCE: Duration = Duration::from_secs(1);
+const HEARTBEAT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// No unanswered settlement is repeated before that, or a twelfth of the lease.
 const SHORTEST_PATIENCE: Duration = Duration::from_secs(1);
@@ -260,7 +260,7 @@ impl Watch {
                 // No delete and no backoff goes out before the answer to a renewal, for a second; and a call that is not
                 // answered is repeated, but never at once.
                 let patience = match (renewal, renews) {
-                    (true, false) => BEAT_PATIENCE,
+                    (true, false) => HEARTBEAT_PATIENCE,
                     (true, true) => self.policy.lease / 30,
                     // A drain begins with another try.
                     (false, false) if self.drains => Duration::ZERO,

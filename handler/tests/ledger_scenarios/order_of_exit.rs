@@ -2,7 +2,7 @@
 
 use crate::world::{DONE, World, failed, gone, millis, retry, secs, standard};
 
-/// A run with its renewal in the air.
+/// A run with its renewal in flight.
 fn amid_a_renewal() -> World {
     let mut world = World::new(standard());
     world.receives(["a"]);

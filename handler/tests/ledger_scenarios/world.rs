@@ -250,14 +250,14 @@ impl World {
         self.act();
     }
 
-    /// The oldest call in the air is confirmed.
+    /// The oldest call in flight is confirmed.
     #[track_caller]
     pub(crate) fn confirm(&mut self) {
-        let entries = self.in_flight.front().expect("a call is in the air").action.deliveries().len();
+        let entries = self.in_flight.front().expect("a call is in flight").action.deliveries().len();
         self.answer(vec![Ok(()); entries]);
     }
 
-    /// The oldest call in the air is answered so.
+    /// The oldest call in flight is answered so.
     #[track_caller]
     pub(crate) fn answer(&mut self, replies: Replies) {
         let call = self.take_call();
@@ -272,10 +272,10 @@ impl World {
     /// Takes the oldest call out of the air, to be answered later or never.
     #[track_caller]
     pub(crate) fn take_call(&mut self) -> Call {
-        self.in_flight.pop_front().expect("a call is in the air")
+        self.in_flight.pop_front().expect("a call is in flight")
     }
 
-    /// The calls in the air are never answered.
+    /// The calls in flight are never answered.
     pub(crate) fn answers_nothing(&mut self) {
         self.in_flight.clear();
     }

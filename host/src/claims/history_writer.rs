@@ -22,7 +22,7 @@ use crate::clock::now_ms;
 /// How often progress and checkpoints are written: what a killed process may lose of its work, and often enough to watch.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Writes in the air at once, beside the claims. What comes beyond that, in an outage, is dropped and told.
+/// Writes in flight at once, beside the claims. What comes beyond that, in an outage, is dropped and told.
 const MAX_WRITES: u32 = 256;
 
 #[derive(Clone)]

@@ -19,7 +19,7 @@ pub(super) async fn change(store: &mut Option<watch::Receiver<bool>>) -> bool {
     let Some(answers) = store else { return std::future::pending().await };
     match answers.changed().await {
         Ok(()) => *answers.borrow_and_update(),
-        // The books live as long as this loop.
+        // The claim store client lives as long as this loop.
         Err(_) => std::future::pending().await,
     }
 }

@@ -17,7 +17,8 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// `Result<Router, E>` with any error, and by async ones. `Kind` tells these four apart, and is inferred.
 ///
 /// The hosts call it once, before the first message, on the runtime on which handlers run: tasks that it spawns, such as those of a
-/// pool of connections, live as long as the handlers. Commands that need no router do not call it.
+/// pool of connections, live as long as the handlers. `config` and `doctor queue`
+/// of the command line call it as well, for the values of job types.
 ///
 /// ```
 /// use drumline::Router;

@@ -7,13 +7,14 @@ use super::effective::Effective;
 use super::origin::Origin;
 use super::process::Settings;
 use super::queue::QueueSettings;
+use crate::aws::queue_url;
 use crate::shown::Shown;
 
 /// The values in force for a job type on a queue, for `drumline config`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EffectiveType {
-    /// The queue; `None` for all queues that the settings do not list.
-    pub queue: Option<String>,
+    /// The queue, as in the rows of [`Settings::effective`].
+    pub queue: String,
     /// The type's name.
     pub name: String,
     /// The newest version of its payload.
@@ -58,10 +59,17 @@ impl QueueSettings {
 impl Settings {
     /// Returns the values in force for each job type of the router on each queue.
     pub fn effective_types(&self, router: &Router) -> Vec<EffectiveType> {
-        let queues = self.queues.iter().map(|queue| Shown::Urls.of(queue.url.as_str()));
+        let queues = self.queues.iter().map(|queue| self.shown(queue));
         let for_queue =
             |queue: String| router.job_types().map(move |job_type| self.effective_type(&queue, job_type));
         queues.flat_map(for_queue).collect()
+    }
+
+    /// Returns the text of a queue in the rows of effective settings: its URL, ARN or name, as it was given.
+    fn shown(&self, queue: &QueueSettings) -> String {
+        let mut texts = self.effective.iter().filter_map(|row| row.queue.as_ref());
+        let text = texts.find(|text| queue_url(text).is_ok_and(|url| url == queue.url));
+        text.cloned().unwrap_or_else(|| Shown::Urls.of(queue.url.as_str()))
     }
 
     fn effective_type(&self, queue: &str, job_type: &JobType) -> EffectiveType {
@@ -78,7 +86,7 @@ impl Settings {
         };
         let timeout = job_type.timeout.map(|timeout| humantime::format_duration(timeout).to_string());
         EffectiveType {
-            queue: Some(queue.to_owned()),
+            queue: queue.to_owned(),
             name: job_type.name.to_string(),
             version: job_type.version,
             handler_timeout: value("handler_timeout", timeout),
@@ -114,21 +122,21 @@ mod tests {
     }
 
     #[derive(serde::Deserialize)]
-    struct RunReport {}
+    struct Report {}
 
-    impl Job for RunReport {
+    impl Job for Report {
         const TYPE: &'static str = "report";
     }
 
     fn router() -> Router {
         let router = Router::new().handle(|_: Context, _: Mail| async { Ok(()) });
-        router.handle(|_: Context, _: RunReport| async { Ok(()) })
+        router.handle(|_: Context, _: Report| async { Ok(()) })
     }
 
-    fn settings(file: &str) -> Settings {
+    fn settings(queue: &str, file: &str) -> Settings {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("drumline.toml");
-        std::fs::write(&path, format!("queue_url = \"http://localhost/1/jobs\"\n{file}")).unwrap();
+        std::fs::write(&path, format!("queue_url = \"{queue}\"\n{file}")).unwrap();
         Settings::read(&BTreeMap::new(), |_| None, Some(&path)).unwrap()
     }
 
@@ -144,13 +152,25 @@ mod tests {
             (QUEUE, "report", [("5m", "file"), ("7", "file"), ("schedule(1h)", "file")]),
             ("", "report", [("15m", "default"), ("-", "default"), ("auto", "default")]),
         ];
-        for (file, name, expected) in table {
-            let settings = settings(file);
+        let queues = [
+            "http://localhost/1/jobs",
+            "http://localhost:80/1/jobs",
+            "jobs",
+            "arn:aws:sqs:eu-west-1:123456789012:jobs",
+        ];
+        for (queue, (file, name, expected)) in
+            queues.into_iter().flat_map(|queue| table.map(|row| (queue, row)))
+        {
+            let settings = settings(queue, file);
             let types = settings.effective_types(&router());
             assert_eq!(
                 types.iter().map(|of| (&*of.name, of.version)).collect::<Vec<_>>(),
                 [("mail", 3), ("report", 1)]
             );
+            let is_row = |of: &EffectiveType| {
+                settings.effective.iter().any(|row| row.queue.as_ref() == Some(&of.queue))
+            };
+            assert!(types.iter().all(is_row), "{types:?}");
             let found = types.iter().find(|of| of.name == name).unwrap();
             let shown = |TypeValue { value, origin }: &TypeValue| {
                 (value.clone().unwrap_or("-".to_owned()), origin.to_string())
@@ -159,7 +179,7 @@ mod tests {
             assert_eq!(
                 values,
                 expected.map(|(value, origin)| (value.to_owned(), origin.to_owned())),
-                "{file} {name}"
+                "{queue} {file} {name}"
             );
 
             let policy = settings.queues[0].with_types_of(&router()).policy("jobs", StoreOutage::Retry, None);

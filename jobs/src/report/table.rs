@@ -38,7 +38,7 @@ fn cell(name: &str, formulas: Formulas) -> Cow<'_, str> {
     // Some programs skip white space and byte order marks at a cell's beginning.
     let begins = name.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
     let is_formula = begins.starts_with(FORMULA_SIGNS) || name.starts_with(['\t', '\r', '\n']);
-    if formulas == Formulas::Retention || !is_formula || is_plain_number(name) {
+    if formulas == Formulas::Keep || !is_formula || is_plain_number(name) {
         name.into()
     } else {
         format!("'{name}").into()
@@ -110,11 +110,11 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(quoted(&cell(name, Formulas::Escape)), written, "{name:?}");
-            assert_eq!(quoted(&cell(name, Formulas::Retention)), quoted(name), "{name:?}");
+            assert_eq!(quoted(&cell(name, Formulas::Keep)), quoted(name), "{name:?}");
         }
         let mut summary = Summary::new("=who".into(), "n".into());
         summary.totals.add("@a", -1_000_000).unwrap();
         assert_eq!(csv(&summary, Formulas::Escape), "'=who,count,sum,min,max,mean\n'@a,1,-1,-1,-1,-1.00\n");
-        assert_eq!(csv(&summary, Formulas::Retention), "=who,count,sum,min,max,mean\n@a,1,-1,-1,-1,-1.00\n");
+        assert_eq!(csv(&summary, Formulas::Keep), "=who,count,sum,min,max,mean\n@a,1,-1,-1,-1,-1.00\n");
     }
 }

@@ -80,7 +80,7 @@ pub struct ListedMoveTask {
     /// Messages that were there when the task was started.
     pub approximate_number_of_messages_to_move: u64,
     /// Why it failed.
-    #[serde(rename = "verdict", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub failure_reason: Option<String>,
     /// When it was started.
     pub started_timestamp: Timestamp,

@@ -91,6 +91,8 @@ fn a_message_without_a_source_fails_the_task_and_stays() {
     let task = newest(&mut desk);
     assert_eq!(task.status, MoveTaskStatus::Failed);
     assert_eq!(task.failure_reason.as_deref(), Some("CouldNotDetermineMessageSource"));
+    // As SDKs and the AWS CLI read it.
+    assert_eq!(serde_json::to_value(&task).unwrap()["FailureReason"], "CouldNotDetermineMessageSource");
     assert_eq!(task.approximate_number_of_messages_moved, 1);
     assert_eq!(desk.states("d").len(), 1);
 }

@@ -41,7 +41,7 @@ impl Consumer {
         Self::of_service(model, router, change, observer, in_memory(), Intake::new("arn:test"))
     }
 
-    /// As [`watched`](Self::watched), with books that several queues and processes may share.
+    /// As [`watched`](Self::watched), with a claim store that several queues and processes may share.
     pub(crate) fn of_service(
         model: &ModelQueue,
         router: Router,
@@ -96,7 +96,7 @@ impl Consumer {
     }
 }
 
-/// The books of one process, in its memory.
+/// The claim store client of one process, in its memory.
 pub(crate) fn in_memory() -> ClaimStoreClient {
     let settings =
         StoreSettings { location: Location::Memory, outage: StoreOutage::Retry, keep: Retention::default() };

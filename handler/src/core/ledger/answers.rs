@@ -23,7 +23,7 @@ const LONGEST_WAIT_IN_DRAIN: Duration = Duration::from_secs(1);
 
 /// How long a settlement waits for the answers to renewals. One that SQS carries out after that makes the message visible a
 /// lease later, see ADR 0012; a settlement that waited longer could miss its lease.
-const BEAT_PATIENCE: Duration = Duration::from_secs(1);
+const HEARTBEAT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How often a visibility is asked for if a whole batch waits for it with its response, see also [`Policy::confirm_within`].
 ///
@@ -45,14 +45,14 @@ impl Ledger {
         }
         if delivery.releasing.is_some() {
             // A claim that is not free yet would keep away the worker that receives the message next.
-            settling.step = Step::AfterBeat;
+            settling.step = Step::AfterHeartbeat;
             return;
         }
         if renewing {
             // A renewal that is carried out later would overwrite what is said now.
-            let until = *settling.heartbeat_until.get_or_insert(now + BEAT_PATIENCE);
+            let until = *settling.heartbeat_until.get_or_insert(now + HEARTBEAT_PATIENCE);
             if now < until {
-                settling.step = Step::AfterBeat;
+                settling.step = Step::AfterHeartbeat;
                 return self.check_by(Some(until));
             }
         }
@@ -195,7 +195,7 @@ impl Ledger {
             self.emit(LedgerEvent::RenewalFailed { message, error: error.to_string() });
         }
         match self.deliveries.get(&id) {
-            // Its job ended while the renewal was in the air. Its receipt may be gone: SQS will say so.
+            // Its job ended while the renewal was in flight. Its receipt may be gone: SQS will say so.
             Some(delivery) if delivery.waits_for_heartbeat() => self.queue_settlement(now, id),
             Some(delivery) if matches!(delivery.stage, Stage::Settling(_)) => {}
             Some(_) if gone => self.lose_lease(now, id),
@@ -224,7 +224,7 @@ impl Ledger {
             return;
         }
         settling.calls -= 1;
-        // Another call is on its way, in the air or due: what comes of that counts.
+        // Another call is on its way, in flight or due: what comes of that counts.
         let repeated = settling.calls > 0 || settling.step != Step::InCall;
         match reply {
             // The old receipt was answered; the message is here again under a new one.

@@ -1,4 +1,4 @@
-//! The calls in the air: what their answers are about.
+//! The calls in flight: what their answers are about.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::message::sqs_message::Message;
 /// looked after by their leases.
 pub(super) const CALL_PATIENCE: Duration = Duration::from_secs(120);
 
-/// A call in the air.
+/// A call in flight.
 #[derive(Debug)]
 pub(super) struct InFlight {
     pub(super) deliveries: Vec<DeliveryId>,

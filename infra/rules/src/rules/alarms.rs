@@ -46,7 +46,7 @@ pub(super) const RULES: [Rule; 10] = [
     Rule {
         id: "A04",
         title: "each source has an alarm on `ApproximateAgeOfOldestMessage` below half of its retention",
-        reason: "A backlog that grows older than the retention is deleted. Half of it is the time to mend things in.",
+        reason: "A backlog that grows older than the retention is deleted. Half of it is the time to fix things in.",
         fix: "Add the alarm, GreaterThanThreshold, below half of MessageRetentionPeriod.",
         at_bounds: true,
         check: old_messages_ring,

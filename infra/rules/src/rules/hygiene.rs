@@ -43,7 +43,7 @@ pub(super) const RULES: [Rule; 4] = [
         id: "T06",
         title: "nothing tells cfn-lint to look away",
         reason: "An ignore outlives its reason, and hides the next mistake of its kind.",
-        fix: "Mend what it complains of.",
+        fix: "Fix what it reports.",
         at_bounds: false,
         check: no_lint_ignores,
     },
