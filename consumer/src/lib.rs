@@ -18,9 +18,8 @@ mod task_protection;
 pub use app::{App, run, run_with};
 pub use consumer::Consumer;
 pub use drumline_runtime::{
-    BoxError, Effective, Environment, Event, LogFormat, NoopObserver, Observer, Origin, PermanentFailures,
-    Problem, Problems, QueueSettings, RouterFactory, SETTINGS, SecretUrl, Service, Setting, Settings, Shown,
-    ShutdownHook, forward_to, variable,
+    BoxError, Environment, Event, NoopObserver, Observer, Problem, Problems, QueueSettings, RouterFactory,
+    SecretUrl, Service, Settings, ShutdownHook, forward_to, variable,
 };
 pub use exit::ExitError;
 pub use metrics::Metrics;
