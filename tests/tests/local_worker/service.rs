@@ -260,7 +260,11 @@ async fn commands_that_run_no_handler_work_without_a_router() {
     }
     // The settings are shown all the same, with the reason why there are no types.
     let finished = launch(&["config"]).finish().await;
-    expect(&finished, 0, &["job types not shown", "the router's factory panicked: FACTORY_PANICS is set"]);
+    expect(
+        &finished,
+        0,
+        &["the values of job types are left out", "the router's factory panicked: FACTORY_PANICS is set"],
+    );
     assert!(finished.stdout.join("\n").contains("shutdown_grace"), "{:?}", finished.stdout);
     let finished = launch(&["config", "--check"]).finish().await;
     expect(&finished, 69, &["1 check failed"]);
