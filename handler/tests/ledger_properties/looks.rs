@@ -17,8 +17,10 @@ impl Host {
             assert!(locked <= 9 * slots, "what waits for locks is bounded");
             assert!(self.watch.undecided <= slots + locked, "what has no place goes back");
             let in_hand = self.ledger.in_hand();
-            // A message that waited for a lock counts until it has left, also while SQS confirms its settlement.
-            let most_locked = if in_hand <= 2 * slots { 0 } else { self.watch.most_locked.get() };
+            // A message that waited for a lock counts until it has left, also while SQS confirms its settlement; and a receive
+            // that was opened meanwhile may bring its messages afterwards.
+            let to_come: usize = self.open.iter().map(|(receive, _)| receive.max).sum();
+            let most_locked = if in_hand + to_come <= 2 * slots { 0 } else { self.watch.most_locked.get() };
             let most_locked = most_locked.max(locked);
             self.watch.most_locked.set(most_locked);
             assert!(
