@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: what the runtime costs beside a bare loop over AWS's SDK. See `docs/benchmark.md`.
 //!
 //! Each worker in turn, round by round, drains the same queue: a server in a process of its own on one core, the
-//! worker on another. Only Linux tells what is measured here.
+//! worker on another. Only Linux reports what is measured here.
 
 use std::process::ExitCode;
 

@@ -177,7 +177,7 @@ impl Dev {
         let mut set = |key: &str, value: &str| flags.insert(key.to_owned(), value.to_owned());
         set("queue_url", &self.queue_url);
         set("visibility_timeout", VISIBILITY_TIMEOUT);
-        // Nobody wants to wait for a long poll at Ctrl-C, and asking is free here.
+        // A long poll would delay the end after Ctrl-C, and asking is free here.
         set("wait_time", "1s");
         set("retry", "exponential(1s,2,5s)");
         set("retry_jitter", "none");
@@ -234,7 +234,7 @@ impl Dev {
         result?;
         ended.map_err(|error| ExitError::other(format!("the shutdown hook failed: {error}")))?;
         match problem {
-            // Whoever reads the table may have seen enough of it.
+            // The reader of the table may have seen enough of it.
             Some(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
             _ => Ok(ExitCode::SUCCESS),
         }

@@ -82,7 +82,7 @@ impl App {
         self
     }
 
-    /// Runs this [hook](ShutdownHook) after a SIGTERM, once no invocation is open, for two seconds at most. Its failure is
+    /// Runs this [hook](ShutdownHook) after a SIGTERM, once no invocation is open, for a second at most. Its failure is
     /// logged, and makes the exit status 1.
     ///
     /// Lambda sends a SIGTERM only to functions with an extension, and may end any process without one: no effect may depend on the
@@ -154,22 +154,23 @@ async fn router_for(
     service: Service,
     handlers: &Handle,
 ) -> Result<(Router, Shutdown), Refusal> {
-    let of_settings = |problem: &str| {
+    let of_settings = |problem: String| {
         let misspelt = settings.unknown_variables.iter().filter(|variable| variable.meant.is_some());
         let lines = misspelt.map(|variable| format!("\n  {variable}"));
-        let text = redacted(problem).into_owned() + &lines.collect::<String>();
+        let text = problem + &lines.collect::<String>();
         Refusal { kind: "Settings", text, status: USAGE }
     };
     if let Some(target) = &settings.forward_to {
         let forward = forward_to(target, &settings.forward);
-        let forward = forward.map_err(|error| of_settings(&format!("DRUMLINE_FORWARD_TO: {error}")))?;
+        let forward = forward
+            .map_err(|error| of_settings(redacted(&format!("DRUMLINE_FORWARD_TO: {error}")).into_owned()))?;
         return Ok((forward.router, Shutdown::default()));
     }
     service.start(handlers).await.map_err(|error| {
         if error.is_panic() {
             Refusal { kind: "Panic", text: error.to_string(), status: 1 }
         } else {
-            of_settings(&error.to_string())
+            of_settings(error.to_string())
         }
     })
 }

@@ -167,7 +167,7 @@ impl Display for Chain<'_> {
         let mut text = self.0.to_string();
         let mut cause = self.0.source();
         while let Some(error) = cause {
-            // Many libraries already print their cause; saying it twice helps nobody.
+            // Many libraries already print their cause.
             let inner = error.to_string();
             if !text.contains(&inner) {
                 write!(text, ": {inner}")?;

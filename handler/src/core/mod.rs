@@ -49,7 +49,7 @@ pub use policy::{
     Acknowledge, Claims, CrashEvidence, DeadLetterPath, InvalidPolicy, MAX_CONCURRENCY, MAX_WAIT_TIME,
     Policy, Polling, UnknownType,
 };
-pub use reason::MAX_REASON_BYTES;
+pub use reason::{MAX_REASON_BYTES, panic_text};
 pub use receive_backoff::ReceiveFailure;
 pub use receives::{MAX_RECEIVE, Receive, ReceiveId, most_open_receives};
 pub use requests::{SqsAction, SqsErrorKind, SqsResult, StoreOperation, StoreResult};

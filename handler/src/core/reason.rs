@@ -17,7 +17,11 @@ pub(crate) fn bounded(mut text: String) -> String {
 
 /// Returns the message of a panic, uncut.
 pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
+    panic_text(panic).unwrap_or("a panic without a message").to_owned()
+}
+
+/// Returns the text of a panic's payload; `None` if that is no text.
+pub fn panic_text(panic: &(dyn Any + Send)) -> Option<&str> {
     let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("a panic without a message").to_owned()
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
 }

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use drumline::Router;
+use drumline::core::panic_text;
 use tokio::runtime::Handle;
 
 use crate::aws::with_causes;
@@ -125,7 +126,7 @@ pub async fn make_on<T: Send + 'static>(
     match handlers.spawn(making).await {
         Ok(Ok(made)) => Ok(made),
         Ok(Err(error)) => Err(FactoryError { text: shown(&*error), is_panic: false }),
-        Err(ended) => Err(FactoryError { text: panic_text(ended), is_panic: true }),
+        Err(ended) => Err(FactoryError { text: ended_text(ended), is_panic: true }),
     }
 }
 
@@ -135,14 +136,9 @@ pub(super) fn shown(error: &(dyn Error + 'static)) -> String {
 }
 
 /// The text of the panic that ended a task.
-pub(super) fn panic_text(ended: tokio::task::JoinError) -> String {
+pub(super) fn ended_text(ended: tokio::task::JoinError) -> String {
     let text = match ended.try_into_panic() {
-        Ok(panic) => {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            text.or_else(|| panic.downcast_ref().copied())
-                .unwrap_or("with a value that is no text")
-                .to_owned()
-        }
+        Ok(panic) => panic_text(&*panic).unwrap_or("with a value that is no text").to_owned(),
         Err(cancelled) => cancelled.to_string(),
     };
     redacted(&text).into_owned()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use super::factory::{BoxError, panic_text, shown};
+use super::factory::{BoxError, ended_text, shown};
 use crate::sqs::BoxFuture;
 
 /// Ends what a service has opened. Implemented by functions and closures without arguments whose future returns `()` or a
@@ -70,7 +70,7 @@ impl Shutdown {
         match tokio::time::timeout(limit, handlers.spawn(hook)).await {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(error))) => Err(shown(&*error)),
-            Ok(Err(ended)) => Err(format!("it panicked: {}", panic_text(ended))),
+            Ok(Err(ended)) => Err(format!("it panicked: {}", ended_text(ended))),
             Err(_) => Err(format!("it has not ended within {limit:?}")),
         }
     }
