@@ -4,6 +4,8 @@ mod api;
 pub mod core;
 pub mod message;
 pub mod run;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use api::context::Context;
 pub use api::failure::{Failure, OrReject};

@@ -123,6 +123,13 @@ impl Message {
     }
 }
 
+impl<T: Into<String>> From<T> for Attribute {
+    /// A `String` attribute.
+    fn from(text: T) -> Self {
+        Self::text(text)
+    }
+}
+
 /// The text of an attribute that has one.
 pub(crate) fn text_of<'a>(attributes: &'a BTreeMap<String, Attribute>, name: &str) -> Option<&'a str> {
     attributes.get(name).and_then(Attribute::as_text).filter(|text| !text.is_empty())

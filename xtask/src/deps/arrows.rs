@@ -16,7 +16,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use xtask::project;
 
 /// The parts of the handler crate. Each knows those before it.
-const PARTS: [&str; 4] = ["message", "core", "api", "run"];
+const PARTS: [&str; 5] = ["message", "core", "api", "run", "testing"];
 
 /// Imports that lead to each other are followed so far.
 const MAX_IMPORTS: u8 = 16;

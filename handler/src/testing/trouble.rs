@@ -1,0 +1,34 @@
+//! The trouble of a run: what stops it, and what its claim meets.
+
+use crate::core::control::CancelReason;
+
+/// The moment at which a run is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum At {
+    /// Before the handler's first line.
+    Start,
+    /// Once the handler has reported this much progress, or more.
+    Progress(u64),
+    /// Once the handler waits for the first time.
+    FirstWait,
+}
+
+/// A stop of a run, as a host has it stopped.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stop {
+    pub(super) at: At,
+    pub(super) reason: CancelReason,
+    /// The run has lost its claim, and not only the message's lease.
+    pub(super) takes_claim: bool,
+}
+
+/// The store's answer to the run's request for its claim, if that is not the store's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ClaimTrouble {
+    /// The job is claimed elsewhere.
+    Busy,
+    /// The job's lock is held elsewhere.
+    Locked,
+    /// There is no answer.
+    Unanswered,
+}
