@@ -29,15 +29,35 @@ pub type HandlerFuture = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send
 /// let router = Router::new().handle(Mailer {});
 /// assert_eq!(router.types().collect::<Vec<_>>(), ["welcome"]);
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a handler",
+    label = "expected an `async fn(Context, J) -> Result<(), Failure>`, where `J` implements `Job`",
+    note = "a handler is an async function of two arguments, in this order: `drumline::Context` by value, then the job by value",
+    note = "it returns `Result<(), Failure>`; inside, `?` turns every error into a `Failure`",
+    note = "shared state, such as a pool, is captured by a closure or held by a type that implements `Handler`"
+)]
 pub trait Handler<J>: Send + Sync + 'static {
     /// Makes one attempt at the job. It may run again for the same job at any time: its effects have to bear that.
     fn handle(&self, context: Context, job: J) -> impl Future<Output = Result<(), Failure>> + Send;
 }
 
+/// The future of a handler that is a function. A trait of its own, so that errors of the compiler say what a handler has to return.
+#[diagnostic::on_unimplemented(
+    message = "a handler must be an `async fn` that returns `Result<(), Failure>`",
+    label = "this one returns `{Self}`",
+    note = "a handler is `async fn(Context, J) -> Result<(), Failure>`; inside, `?` turns every error into a `Failure`",
+    note = "a function that is not async and blocks its thread is added with `Router::handle_blocking`",
+    note = "a handler leaves a value for others with `Context::set_result`, and ends with `Ok(())`"
+)]
+pub trait HandlerRun: Future<Output = Result<(), Failure>> {}
+
+#[diagnostic::do_not_recommend]
+impl<F: Future<Output = Result<(), Failure>>> HandlerRun for F {}
+
 impl<J, F, Fut> Handler<J> for F
 where
     F: Fn(Context, J) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<(), Failure>> + Send,
+    Fut: HandlerRun + Send,
 {
     fn handle(&self, context: Context, job: J) -> impl Future<Output = Result<(), Failure>> + Send {
         self(context, job)

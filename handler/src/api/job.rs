@@ -44,6 +44,12 @@ use crate::message::objects::{from_json, from_value};
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a job",
+    label = "`{Self}` does not implement `drumline::Job`",
+    note = "name its type: `impl Job for {Self} {{ const TYPE: &'static str = \"my.type\"; }}`",
+    note = "a handler takes `drumline::Context` first and its job second, both by value"
+)]
 pub trait Job: DeserializeOwned + Send + 'static {
     /// The `type` of the envelope, such as `image.process`: lower case, dots between words. A router has one handler for each
     /// type.

@@ -27,6 +27,11 @@ use crate::api::event::Event;
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an observer",
+    label = "`{Self}` does not implement `drumline::run::Observer`",
+    note = "closures are not observers: implement `Observer` for a type of your own, with `fn observe(&self, event: &Event<'_>)`"
+)]
 pub trait Observer: Send + Sync + 'static {
     /// Receives an event.
     fn observe(&self, event: &Event<'_>);

@@ -1,0 +1,16 @@
+use drumline::{Failure, Job, Router};
+
+#[derive(serde::Deserialize)]
+struct Welcome {}
+
+impl Job for Welcome {
+    const TYPE: &'static str = "welcome";
+}
+
+async fn welcome(_: Welcome) -> Result<(), Failure> {
+    Ok(())
+}
+
+fn main() {
+    Router::new().handle(welcome);
+}

@@ -1,0 +1,8 @@
+use drumline::Job;
+
+#[derive(serde::Deserialize)]
+struct Welcome {}
+
+impl Job for Welcome {}
+
+fn main() {}
