@@ -39,7 +39,6 @@
 //! ```
 //!
 //! A tester remembers what it ran, as a worker and its store do: see [`Tester`]. Trouble is part of a message, see [`TestMessage`].
-//! The crate `drumline-testing` adds tokio's clock, whole queues in the test's process, and failures of the store.
 
 mod bench;
 mod run_one;

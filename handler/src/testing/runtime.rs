@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 /// A wait.
 type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The clock and the threads of an async runtime, for handlers under test. See [`Tester::on`](super::Tester::on); the crate
-/// `drumline-testing` has tokio's.
+/// The clock and the threads of an async runtime, for handlers under test. See [`Tester::on`](super::Tester::on).
 #[derive(Clone, Copy)]
 pub struct TestRuntime {
     /// Reads the clock.

@@ -10,7 +10,7 @@ use crate::core::policy::{Claims, Policy};
 use crate::core::retry::{Jitter, JitterMode, ReceiveLimit, RetryLimits, RetryPolicy};
 use crate::message::intake::Intake;
 
-/// The receives that the queue of a test allows: those that the embedded queue and the templates set up.
+/// The receives that the queue of a test allows: as many as the queue of `drumline dev` does.
 const MAX_RECEIVES: NonZeroU32 = NonZeroU32::new(5).expect("5 is not 0");
 
 /// The lease of a message: SQS's default.
