@@ -1,5 +1,6 @@
 //! The registered properties of a job type.
 
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,25 @@ impl JobType {
             timeout: J::TIMEOUT,
             max_attempts: J::MAX_ATTEMPTS.and_then(NonZeroU32::new),
             retry: J::retry(),
+        }
+    }
+
+    /// Adds the values that its code sets to tables of values by type, unless a table has one for it: a setting for the type
+    /// overrides its code.
+    pub fn fill(
+        &self,
+        handler_timeouts: &mut HashMap<String, Duration>,
+        max_attempts: &mut HashMap<String, NonZeroU32>,
+        retries: &mut HashMap<String, RetryPolicy>,
+    ) {
+        if let Some(timeout) = self.timeout {
+            handler_timeouts.entry(self.name.to_string()).or_insert(timeout);
+        }
+        if let Some(most) = self.max_attempts {
+            max_attempts.entry(self.name.to_string()).or_insert(most);
+        }
+        if let Some(retry) = &self.retry {
+            retries.entry(self.name.to_string()).or_insert_with(|| retry.clone());
         }
     }
 

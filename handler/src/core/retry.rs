@@ -5,6 +5,7 @@
 
 mod auto;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
@@ -145,6 +146,23 @@ impl RetryPolicy {
             Shape::Auto(_) => Self { shape: Shape::Auto(AutoBackoff::new(limits)), ..self },
             Shape::Exponential { .. } | Shape::Schedule(_) => self,
         }
+    }
+
+    /// Returns the policies of the job types that have their own, or an own number of attempts, [fitted](Self::fitted) to these
+    /// limits. A type without a policy of its own has this one.
+    pub fn fitted_by_type(
+        &self,
+        limits: &RetryLimits,
+        retry_by_type: &HashMap<String, Self>,
+        max_attempts_by_type: &HashMap<String, NonZeroU32>,
+    ) -> HashMap<String, Self> {
+        let names = retry_by_type.keys().chain(max_attempts_by_type.keys());
+        let fitted = |name: &String| {
+            let retry = retry_by_type.get(name).unwrap_or(self);
+            let max_attempts = max_attempts_by_type.get(name).copied().or(limits.max_attempts);
+            retry.clone().fitted(&RetryLimits { max_attempts, ..*limits })
+        };
+        names.map(|name| (name.clone(), fitted(name))).collect()
     }
 
     /// Returns true for [`auto`](Self::auto), whose delays depend on the number of the receive.

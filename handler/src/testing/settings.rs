@@ -4,7 +4,6 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::job_type::JobType;
 use crate::api::router::Router;
 use crate::core::policy::{Claims, Policy};
 use crate::core::retry::{Jitter, JitterMode, ReceiveLimit, RetryLimits, RetryPolicy};
@@ -41,26 +40,23 @@ impl TestSettings {
     /// Returns the policy of a worker with this router under these settings.
     pub(super) fn policy_for(&self, router: &Router) -> Policy {
         let mut policy = self.policy.clone();
-        for JobType { name, timeout, max_attempts, retry, .. } in router.job_types() {
-            if let Some(timeout) = timeout {
-                policy.handler_timeout_by_type.entry(name.to_string()).or_insert(*timeout);
-            }
-            if let Some(most) = max_attempts {
-                policy.max_attempts_by_type.entry(name.to_string()).or_insert(*most);
-            }
-            let retry = retry.clone().unwrap_or_else(|| self.policy.retry.clone());
-            policy.retry_by_type.entry(name.to_string()).or_insert(retry);
+        for job_type in router.job_types() {
+            job_type.fill(
+                &mut policy.handler_timeout_by_type,
+                &mut policy.max_attempts_by_type,
+                &mut policy.retry_by_type,
+            );
         }
-        let fitted = |retry: &RetryPolicy, max_attempts| {
-            let limits =
-                RetryLimits { receives: self.policy.receives, max_attempts, ..RetryLimits::default() };
-            let retry = retry.clone().fitted(&limits);
-            if self.draw.is_some() { retry } else { retry.with_jitter(JitterMode::None) }
-        };
-        policy.retry = fitted(&policy.retry, policy.max_attempts);
-        for (name, retry) in &mut policy.retry_by_type {
-            let most = policy.max_attempts_by_type.get(name).copied().or(policy.max_attempts);
-            *retry = fitted(retry, most);
+        let Policy { receives, max_attempts, .. } = policy;
+        let limits = RetryLimits { receives, max_attempts, ..RetryLimits::default() };
+        policy.retry_by_type =
+            policy.retry.fitted_by_type(&limits, &policy.retry_by_type, &policy.max_attempts_by_type);
+        policy.retry = policy.retry.fitted(&limits);
+        if self.draw.is_none() {
+            policy.retry = policy.retry.with_jitter(JitterMode::None);
+            for retry in policy.retry_by_type.values_mut() {
+                *retry = retry.clone().with_jitter(JitterMode::None);
+            }
         }
         policy
     }

@@ -41,16 +41,12 @@ impl QueueSettings {
     /// them.
     pub fn with_types_of(&self, router: &Router) -> Self {
         let mut settings = self.clone();
-        for JobType { name, timeout, max_attempts, retry, .. } in router.job_types() {
-            if let Some(timeout) = timeout {
-                settings.handler_timeout_by_type.entry(name.to_string()).or_insert(*timeout);
-            }
-            if let Some(most) = max_attempts {
-                settings.max_attempts_by_type.entry(name.to_string()).or_insert(*most);
-            }
-            if let Some(retry) = retry {
-                settings.retry_by_type.entry(name.to_string()).or_insert_with(|| retry.clone());
-            }
+        for job_type in router.job_types() {
+            job_type.fill(
+                &mut settings.handler_timeout_by_type,
+                &mut settings.max_attempts_by_type,
+                &mut settings.retry_by_type,
+            );
         }
         settings
     }

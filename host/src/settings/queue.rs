@@ -213,12 +213,6 @@ impl QueueSettings {
     /// Returns the retry policies of the job types that have their own, or an own number of attempts, fitted to a queue with these
     /// limits.
     pub(crate) fn retries_by_type(&self, limits: &RetryLimits) -> HashMap<String, RetryPolicy> {
-        let names = self.retry_by_type.keys().chain(self.max_attempts_by_type.keys());
-        let fitted = |name: &String| {
-            let retry = self.retry_by_type.get(name).unwrap_or(&self.retry);
-            let max_attempts = self.max_attempts_by_type.get(name).copied().or(limits.max_attempts);
-            retry.clone().fitted(&RetryLimits { max_attempts, ..*limits })
-        };
-        names.map(|name| (name.clone(), fitted(name))).collect()
+        self.retry.fitted_by_type(limits, &self.retry_by_type, &self.max_attempts_by_type)
     }
 }
