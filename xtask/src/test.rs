@@ -1,5 +1,7 @@
 //! `cargo xtask test`: every test, with everything it needs around it.
 
+use std::env;
+use std::num::NonZero;
 use std::process::{Command, ExitCode, ExitStatus};
 use std::thread;
 
@@ -17,6 +19,9 @@ use xtask::service::peers::{self, Peers};
 const SERVICE_TESTS: &str = "drumline-tests";
 /// What cargo itself reports for failed tests; stands in for a test run that a signal ended.
 const TESTS_FAILED: u8 = 101;
+/// The test runner's own setting, which counts where it is set.
+const TEST_THREADS: &str = "RUST_TEST_THREADS";
+const TESTS_PER_CORE: usize = 3;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -128,11 +133,19 @@ fn cargo_test(
 ) -> Result<ExitStatus> {
     let mut command: Command = project::cargo();
     command.arg("test").args(arguments);
+    if env::var_os(TEST_THREADS).is_none() {
+        command.env(TEST_THREADS, test_threads().to_string());
+    }
     project::forget_aws(&mut command);
     if let Some(services) = services {
         command.envs(services.env());
     }
     Process::spawn("cargo test", &mut command, interrupts)?.wait()
+}
+
+/// Tests at once: most of them wait for processes and servers, so a core has time for several.
+fn test_threads() -> usize {
+    TESTS_PER_CORE * thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 fn exit_code(status: ExitStatus) -> ExitCode {
