@@ -24,6 +24,7 @@ mod runtime_api_tests;
 mod sqs_event;
 mod stack;
 mod stores;
+mod walkthrough;
 mod worker;
 
 pub use app::{Answer, App, Call, Ended};
@@ -45,4 +46,5 @@ pub use rustix::process::Signal;
 pub use sqs_event::{HAND_MADE_QUEUE, Record, ids, sqs_event};
 pub use stack::{Stack, publish, put_event, rule_before, subscribe, topic_before};
 pub use stores::{StoreServer, create_table, shared_store};
+pub use walkthrough::{Walkthrough, examples_folder};
 pub use worker::{Finished, Launch, Worker, free_address};

@@ -8,6 +8,7 @@ mod examples;
 mod last_attempt;
 mod preflight;
 mod resources;
+mod rust_examples;
 mod secrets;
 mod service;
 mod target;

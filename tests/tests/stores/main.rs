@@ -9,6 +9,7 @@ mod effects_once;
 mod outage;
 mod report;
 mod stalled;
+mod transaction_example;
 mod turns;
 
 use drumline_tests::{Launch, TestQueue};
