@@ -21,6 +21,8 @@ use crate::dlq;
 #[cfg(feature = "doctor")]
 use crate::doctor;
 use crate::health;
+#[cfg(feature = "function")]
+use crate::invoke;
 use crate::jobs;
 use crate::run;
 use crate::send;
@@ -29,7 +31,7 @@ use crate::service::{DevExample, DevJob};
 use crate::usage;
 use command_line::{CommandLine, Commands};
 
-/// A program around a router: `run`, `send`, `jobs`, `dlq`, `config` and `health`, and by features `dev` and `doctor`.
+/// A program around a router: `run`, `send`, `jobs`, `dlq`, `config` and `health`, and by features `dev`, `doctor` and `invoke`.
 ///
 /// State that handlers share, such as a pool of connections, is made by the router's factory, which may be async, and closed by a hook
 /// after the drain:
@@ -109,6 +111,17 @@ impl App {
         self
     }
 
+    /// Has `dev --function` give the function these variables. They belong to the folder of [`App::dev`], whose jobs the function then
+    /// gets.
+    #[cfg(all(feature = "dev", feature = "function"))]
+    pub fn dev_function(
+        mut self,
+        variables: impl FnOnce(&Path) -> Vec<(String, String)> + Send + 'static,
+    ) -> Self {
+        self.dev.variables = Some(Box::new(variables));
+        self
+    }
+
     /// Gives `dev` a job to advise: its type, and two payloads as JSON, so that a second job is no duplicate of the first. The first
     /// given one whose type has a handler is shown; without any, it is the router's first type with the payload `{}`.
     #[cfg(feature = "dev")]
@@ -154,6 +167,8 @@ impl App {
             Commands::Run(args) => run::run(&args, environment, self.service),
             #[cfg(feature = "dev")]
             Commands::Dev(args) => dev::dev(&args, environment, self.service, self.dev),
+            #[cfg(feature = "function")]
+            Commands::Invoke(args) => invoke::invoke(&args),
             Commands::Send(args) => send::send(&args, environment),
             Commands::Jobs(args) => jobs::jobs(&args, environment),
             Commands::Dlq(args) => dlq::dlq(&args, environment),

@@ -1,12 +1,13 @@
 //! `drumline dev`: all of it on this machine, no AWS account.
 
 mod example;
+#[cfg(feature = "function")]
+mod function;
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,8 @@ use drumline_runtime::{
 use example::Example;
 use tokio::runtime::Handle;
 
+#[cfg(feature = "function")]
+use crate::service::FunctionVariables;
 use crate::service::{DevExample, DevJob, MakeDev};
 use crate::view::View;
 
@@ -36,6 +39,9 @@ const MAX_RECEIVE_COUNT: u32 = 5;
 
 /// So short that a job of some seconds outlives it several times: there is something to see.
 const VISIBILITY_TIMEOUT: &str = "2s";
+
+/// Quick retries: the user waits for them.
+const RETRY: &str = "exponential(1s,2,5s)";
 
 /// How often the queues are looked at: often enough to look immediate.
 const LOOK: Duration = Duration::from_millis(50);
@@ -67,6 +73,9 @@ pub(crate) struct DevArgs {
     /// The filter of the consumer's log
     #[arg(long, value_name = "FILTER", default_value = "off")]
     log: String,
+    #[cfg(feature = "function")]
+    #[command(flatten)]
+    mapping: function::MappingArgs,
 }
 
 pub(crate) fn dev(
@@ -78,6 +87,12 @@ pub(crate) fn dev(
     let (io, handlers) = runtimes()?;
     let result = io.block_on(async {
         let signals = Signals::catch()?;
+        #[cfg(feature = "function")]
+        if let Some(bootstrap) = args.mapping.bootstrap() {
+            let behind = function::Behind::new(bootstrap, &args.mapping)?;
+            let dev = Dev::start(args).await?;
+            return behind.run(dev, args, own, handlers.handle(), signals.first()).await;
+        }
         let dev = Dev::start(args).await?;
         if args.queue_only {
             dev.explain("Nothing consumes it. Send a job", &Example::of_any(&own.examples))?;
@@ -110,6 +125,8 @@ pub(crate) fn dev(
 pub(crate) struct OwnDev {
     pub(crate) prepare: Option<MakeDev>,
     pub(crate) examples: Vec<DevExample>,
+    #[cfg(feature = "function")]
+    pub(crate) variables: Option<FunctionVariables>,
 }
 
 /// The handlers, and the jobs that show them.
@@ -179,7 +196,7 @@ impl Dev {
         set("visibility_timeout", VISIBILITY_TIMEOUT);
         // A long poll would delay the end after Ctrl-C, and asking is free here.
         set("wait_time", "1s");
-        set("retry", "exponential(1s,2,5s)");
+        set("retry", RETRY);
         set("retry_jitter", "none");
         set("log", &args.log);
         if args.once {
@@ -194,35 +211,11 @@ impl Dev {
         settings: Settings,
         jobs: Jobs,
         handlers: Handle,
-        stop: Pin<&mut impl Future<Output = ()>>,
+        stop: impl Future<Output = ()>,
     ) -> Result<ExitCode, ExitError> {
         let Jobs { router, samples, folder, example, shutdown } = jobs;
-        for job in &samples {
-            let id = self
-                .endpoint()
-                .send(&self.queue_url, &job.body)
-                .map_err(|error| ExitError::other(error.to_string()))?;
-            self.view.add(&id, &job.label, &job.outputs);
-        }
-        let stopped = async {
-            let mut signal = stop;
-            let drained = async {
-                self.watch(false).await;
-                self.show(folder.as_deref())
-            };
-            tokio::select! {
-                () = &mut signal => return Ok(()),
-                shown = drained => shown?,
-            }
-            if !args.once {
-                self.explain(example.request(), &example)?;
-                tokio::select! {
-                    () = &mut signal => {}
-                    () = self.watch(true) => {}
-                }
-            }
-            Ok::<(), std::io::Error>(())
-        };
+        self.send(&samples)?;
+        let stopped = self.present(args.once, folder.as_deref(), &example, stop);
         let mut problem = None;
         let stopped = async { problem = stopped.await.err() };
         let view = Arc::clone(&self.view) as Arc<dyn Observer>;
@@ -233,11 +226,60 @@ impl Dev {
         let ended = shutdown.run(HOOK_TIME).await;
         result?;
         ended.map_err(|error| ExitError::other(format!("the shutdown hook failed: {error}")))?;
-        match problem {
-            // The reader of the table may have seen enough of it.
-            Some(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-            _ => Ok(ExitCode::SUCCESS),
+        problem.map_or(Ok(ExitCode::SUCCESS), |error| Err(error.into()))
+    }
+
+    /// Sends the samples.
+    fn send(&self, samples: &[DevJob]) -> Result<(), ExitError> {
+        for job in samples {
+            let id = self
+                .endpoint()
+                .send(&self.queue_url, &job.body)
+                .map_err(|error| ExitError::other(error.to_string()))?;
+            self.view.add(&id, &job.label, &job.outputs);
         }
+        Ok(())
+    }
+
+    /// Shows what becomes of the samples, and unless it is `once`, how to send more. Returns when the command should end.
+    async fn present(
+        &self,
+        once: bool,
+        folder: Option<&Path>,
+        example: &Example,
+        stop: impl Future<Output = ()>,
+    ) -> std::io::Result<()> {
+        match self.present_to_end(once, folder, example, stop).await {
+            // The reader of the table may have seen enough of it.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            presented => presented,
+        }
+    }
+
+    async fn present_to_end(
+        &self,
+        once: bool,
+        folder: Option<&Path>,
+        example: &Example,
+        stop: impl Future<Output = ()>,
+    ) -> std::io::Result<()> {
+        let mut signal = std::pin::pin!(stop);
+        let drained = async {
+            self.watch(false).await;
+            self.show(folder)
+        };
+        tokio::select! {
+            () = &mut signal => return Ok(()),
+            shown = drained => shown?,
+        }
+        if !once {
+            self.explain(example.request(), example)?;
+            tokio::select! {
+                () = &mut signal => {}
+                () = self.watch(true) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Follows the DLQ, until every job is through or for ever.

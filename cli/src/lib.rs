@@ -16,7 +16,11 @@ mod every_event;
 #[path = "../../consumer/src/job_view/examples.rs"]
 mod examples;
 mod format;
+#[cfg(feature = "function")]
+mod function_args;
 mod health;
+#[cfg(feature = "function")]
+mod invoke;
 mod job_lookup;
 mod job_text;
 mod jobs;

@@ -14,7 +14,10 @@ use drumline_jobs::{Settings, VARIABLES, router_if_enabled, samples};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let app = App::new(|| router_if_enabled(setting)).known_variables(VARIABLES).dev(prepare);
+    let app = App::new(|| router_if_enabled(setting))
+        .known_variables(VARIABLES)
+        .dev(prepare)
+        .dev_function(samples::variables);
     #[cfg(feature = "demo")]
     let app = app.dev_example(
         "email.send",

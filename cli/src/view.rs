@@ -1,5 +1,10 @@
 //! What `dev` shows: every job while it lives, and a table of them all at the end.
 
+#[cfg(feature = "function")]
+mod function;
+#[cfg(feature = "function")]
+pub(crate) mod function_log;
+
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -48,6 +53,9 @@ pub(crate) enum End {
     Done,
     /// Moved to the DLQ.
     DeadLettered,
+    /// Deleted although it failed.
+    #[cfg(feature = "function")]
+    Lost,
 }
 
 impl View {
@@ -131,6 +139,8 @@ impl View {
             let outcome = match job.end {
                 Some(End::Done) => Cell::new("done").fg(Color::Green),
                 Some(End::DeadLettered) => Cell::new("in the DLQ").fg(Color::Red),
+                #[cfg(feature = "function")]
+                Some(End::Lost) => Cell::new("lost").fg(Color::Red),
                 None => Cell::new("not finished").fg(Color::Yellow),
             };
             let took = job.took.unwrap_or_else(|| job.since.elapsed());

@@ -38,7 +38,7 @@ pub fn router(settings: &Settings) -> Router {
     router.handle(report::ReportGenerator::new(storage, settings.formulas))
 }
 
-/// The router of this repository's binaries: the jobs above, if [`SAMPLE_JOBS`] is `on`.
+/// The router of this repository's binaries: the jobs above and those that only samples use, if [`SAMPLE_JOBS`] is `on`.
 ///
 /// # Errors
 /// All problems with the settings of the jobs as text; or that there is nothing to run, so that an application's messages
@@ -51,7 +51,7 @@ pub fn router_if_enabled(lookup: impl Fn(&str) -> Option<String>) -> Result<Rout
         _ => Some(InvalidSetting { name: SAMPLE_JOBS, problem: "must be one of on, off".to_owned() }),
     };
     let problems = match (switch, Settings::from_lookup(lookup)) {
-        (None, Ok(settings)) => return Ok(router(&settings)),
+        (None, Ok(settings)) => return Ok(samples::router(&settings)),
         (switch, settings) => switch.into_iter().chain(settings.err().unwrap_or_default()),
     };
     Err(problems.map(|problem| problem.to_string()).collect::<Vec<_>>().join("\n  "))

@@ -26,7 +26,9 @@ use std::time::Duration;
 use drumline::Router;
 use serde_json::json;
 
-use crate::settings::Settings;
+use crate::settings::{FILE_ROOT, SAMPLE_JOBS, Settings};
+#[cfg(feature = "mail")]
+use crate::settings::{MAIL_OUTBOX, MAIL_TEMPLATES};
 #[cfg(not(feature = "images"))]
 use sample::dead;
 use sample::{file_url, job};
@@ -63,6 +65,20 @@ const FILES: &[(&str, &[u8])] = &[
 /// The jobs of [`router`](crate::router()), and with them `sample.flaky` and `sample.slow`, which only the samples use.
 pub fn router(settings: &Settings) -> Router {
     crate::router(settings).handle(handlers::flaky).handle(handlers::slow)
+}
+
+/// Returns the variables with which a process runs the samples' jobs in `folder`, by [`router_if_enabled`](crate::router_if_enabled).
+pub fn variables(folder: &Path) -> Vec<(String, String)> {
+    let under = |name: &str| folder.join(name).display().to_string();
+    let variables = [
+        (SAMPLE_JOBS, "on".to_owned()),
+        (FILE_ROOT, under("data")),
+        #[cfg(feature = "mail")]
+        (MAIL_OUTBOX, under("outbox")),
+        #[cfg(feature = "mail")]
+        (MAIL_TEMPLATES, under("mail-templates")),
+    ];
+    variables.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
 /// Writes the sample images, mail templates and sales into `folder`, which is made if it is missing. Returns the jobs

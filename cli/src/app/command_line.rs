@@ -9,6 +9,8 @@ use crate::dlq::DlqArgs;
 #[cfg(feature = "doctor")]
 use crate::doctor::DoctorArgs;
 use crate::health::HealthArgs;
+#[cfg(feature = "function")]
+use crate::invoke::InvokeArgs;
 use crate::jobs::JobsArgs;
 use crate::run::RunArgs;
 use crate::send::SendArgs;
@@ -35,6 +37,8 @@ pub(super) enum Commands {
     Run(RunArgs),
     #[cfg(feature = "dev")]
     Dev(DevArgs),
+    #[cfg(feature = "function")]
+    Invoke(InvokeArgs),
     Send(SendArgs),
     Jobs(JobsArgs),
     Dlq(DlqArgs),

@@ -66,8 +66,20 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         package: "drumline-lambda",
         features: ALL_FEATURES,
-        banned: &["aws-sdk-sso", "aws-sdk-ssooidc", "aws-sdk-signin"],
+        banned: &[
+            "aws-sdk-sso",
+            "aws-sdk-ssooidc",
+            "aws-sdk-signin",
+            "drumline-lambda-local",
+            "drumline-queue",
+        ],
         reason: "a function has its role's credentials, and its size is part of every cold start",
+    },
+    Rule {
+        package: "drumline-lambda-local",
+        features: ALL_FEATURES,
+        banned: &["drumline", "drumline-runtime", "drumline-lambda", "drumline-cli", "aws-*", "clap*"],
+        reason: "a function on a laptop is a process behind the Runtime API, whatever it is made with",
     },
     Rule {
         package: "drumline-store",
@@ -84,6 +96,7 @@ pub(crate) const RULES: &[Rule] = &[
             "drumline-cli",
             "drumline-producer",
             "drumline-queue",
+            "drumline-lambda-local",
         ],
         reason: "arrows point inward: what the hosts share knows no host",
     },
@@ -94,6 +107,7 @@ pub(crate) const RULES: &[Rule] = &[
             "drumline-cli",
             "drumline-producer",
             "drumline-lambda",
+            "drumline-lambda-local",
             "drumline-jobs",
             "drumline-infra-rules",
             "drumline-queue",
@@ -109,7 +123,14 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         package: "drumline-producer",
         features: ALL_FEATURES,
-        banned: &["drumline-consumer", "drumline-lambda", "drumline-cli", "drumline-queue", "clap*"],
+        banned: &[
+            "drumline-consumer",
+            "drumline-lambda",
+            "drumline-lambda-local",
+            "drumline-cli",
+            "drumline-queue",
+            "clap*",
+        ],
         reason: "what sends jobs does not consume them",
     },
     Rule {
@@ -120,6 +141,7 @@ pub(crate) const RULES: &[Rule] = &[
             "drumline-queue",
             "drumline-jobs",
             "drumline-lambda",
+            "drumline-lambda-local",
             "hcl-rs",
             "aws-sdk-sso",
         ],

@@ -1,0 +1,196 @@
+//! `dev --function`: a Lambda function behind the queue in place of a consumer.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use drumline_consumer::ExitError;
+use drumline_lambda_local::{
+    FailureKind, Function, LogSink, MappedQueue, Mapping, MappingEvent, VISIBILITY_FACTOR,
+};
+use drumline_queue::api::SetQueueAttributes;
+use drumline_runtime::make_on;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use super::{Dev, DevArgs, Example, OwnDev, QUEUE};
+use crate::format::note;
+use crate::function_args::{FunctionArgs, timeout};
+use crate::service::DevJob;
+use crate::view::function_log::{self, Line};
+
+/// The log of a function whose log is off: enough for the reasons of failures, which `dev` shows itself.
+const LEAST_LOG: &str = "info";
+
+/// The flags of `dev` that describe a function and its event source mapping.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "A Lambda function in place of the consumer")]
+pub(crate) struct MappingArgs {
+    /// Run this bootstrap behind the queue, with a simple SQS event source mapping: no scaling, no throttling, no filters
+    #[arg(long = "function", id = "function", value_name = "PATH", conflicts_with = "queue_only")]
+    bootstrap: Option<PathBuf>,
+    /// The most messages of a batch, 1 to 10000; above 10 needs a --batch-window
+    #[arg(long, value_name = "N", default_value_t = 10, requires = "function")]
+    batch_size: usize,
+    /// How long a batch waits for more messages, in whole seconds up to 300s
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = humantime::parse_duration, requires = "function")]
+    batch_window: Duration,
+    /// The invocations at a time, each with a process of its own
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "function")]
+    concurrency: usize,
+    /// The function's timeout, from 1s to 15m
+    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = timeout, requires = "function")]
+    timeout: Duration,
+    /// The queue's visibility timeout; by default six times the function's timeout and the batch window, as AWS recommends
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, requires = "function")]
+    visibility_timeout: Option<Duration>,
+    /// Whether the response says which messages failed. Without it, Lambda deletes the whole batch unless the invocation fails
+    #[arg(long, value_enum, default_value_t = Switch::On, requires = "function")]
+    report_batch_item_failures: Switch,
+    #[command(flatten)]
+    function: FunctionArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    On,
+    Off,
+}
+
+impl MappingArgs {
+    pub(super) fn bootstrap(&self) -> Option<&Path> {
+        self.bootstrap.as_deref()
+    }
+
+    fn mapping(&self) -> Result<Mapping, ExitError> {
+        let mapping = Mapping::new(self.batch_size, self.batch_window, false)
+            .and_then(|mapping| mapping.concurrency(self.concurrency))
+            .map_err(|problem| ExitError::usage(problem.to_string()))?;
+        Ok(mapping.report_batch_item_failures(self.report_batch_item_failures == Switch::On))
+    }
+
+    fn visibility(&self) -> Duration {
+        self.visibility_timeout.unwrap_or(self.timeout * VISIBILITY_FACTOR + self.batch_window)
+    }
+}
+
+/// The function behind the queue, checked before anything is served.
+pub(super) struct Behind {
+    mapping: Mapping,
+    function: Function,
+    visibility: Duration,
+}
+
+impl Behind {
+    pub(super) fn new(bootstrap: &Path, args: &MappingArgs) -> Result<Self, ExitError> {
+        let mapping = args.mapping()?;
+        let function = args.function.function(bootstrap).timeout(args.timeout);
+        function.check().map_err(|problem| ExitError::usage(problem.to_string()))?;
+        let visibility = args.visibility();
+        if let Some(warning) = mapping.visibility_warning(args.timeout, visibility) {
+            note(&warning);
+        }
+        Ok(Self { mapping, function, visibility })
+    }
+
+    /// Runs the function behind the queue until `stop` is ready, or with `--once` until the samples are through.
+    pub(super) async fn run(
+        self,
+        dev: Dev,
+        args: &DevArgs,
+        own: OwnDev,
+        handlers: &Handle,
+        stop: impl Future<Output = ()>,
+    ) -> Result<ExitCode, ExitError> {
+        let Self { mapping, function, visibility } = self;
+        let attributes = [("VisibilityTimeout".to_owned(), visibility.as_secs().to_string())].into();
+        let request = SetQueueAttributes { queue_url: QUEUE.to_owned(), attributes };
+        let set = dev.endpoint().call(|sqs, now| sqs.set_queue_attributes(now, &request));
+        set.map_err(|error| ExitError::usage(format!("--visibility-timeout: {error}")))?;
+
+        let example = Example::of_any(&own.examples);
+        let samples = Samples::prepare(&args.dir, own, handlers).await?;
+        let log = if args.log == "off" { LEAST_LOG } else { &args.log };
+        let function = function
+            .env("AWS_ENDPOINT_URL_SQS", &dev.server.endpoint_url())
+            .env("DRUMLINE_RETRY", super::RETRY)
+            .env("DRUMLINE_RETRY_JITTER", "none")
+            .env("DRUMLINE_LOG", log)
+            .env("DRUMLINE_LOG_FORMAT", "json")
+            .env("DRUMLINE_EMF", "off");
+        let function =
+            samples.variables.iter().fold(function, |function, (name, value)| function.env(name, value));
+        let function = args.mapping.function.with_variables(function).logs(dev.logs(args.log != "off"));
+
+        dev.send(&samples.jobs)?;
+        let (failed, mut not_started) = mpsc::unbounded_channel();
+        let view = Arc::clone(&dev.view);
+        let observer = Arc::new(move |event: MappingEvent<'_>| {
+            if let MappingEvent::Invoked { invoked, .. } = event
+                && let Err(failure) = &invoked.result
+                && failure.kind == FailureKind::Init
+            {
+                // If it is not taken, another one has ended the command already.
+                let _ = failed.send(failure.to_string());
+            }
+            view.mapped(event);
+        });
+        let mapped = MappedQueue::new(mapping, dev.endpoint(), QUEUE, Arc::new(function), observer);
+        let mut problem = None;
+        let stopped = async {
+            // Cancel-safe: what is not chosen only looks.
+            tokio::select! {
+                Some(failure) = not_started.recv() => problem = Some(ExitError::other(failure)),
+                shown = dev.present(args.once, samples.folder.as_deref(), &example, stop) => {
+                    problem = shown.err().map(ExitError::from);
+                }
+            }
+        };
+        let result = mapped.run(stopped).await;
+        dev.view.clear();
+        result.map_err(|error| ExitError::other(error.to_string()))?;
+        problem.map_or(Ok(ExitCode::SUCCESS), Err)
+    }
+}
+
+/// The jobs that show something, and the variables with which a function finds their files.
+struct Samples {
+    jobs: Vec<DevJob>,
+    variables: Vec<(String, String)>,
+    folder: Option<PathBuf>,
+}
+
+impl Samples {
+    async fn prepare(folder: &Path, own: OwnDev, handlers: &Handle) -> Result<Self, ExitError> {
+        let Some(prepare) = own.prepare else {
+            return Ok(Self { jobs: Vec::new(), variables: Vec::new(), folder: None });
+        };
+        let owned = folder.to_owned();
+        let prepared = make_on(handlers, async move { prepare(&owned) }).await;
+        let (_, jobs) = prepared.map_err(|error| ExitError::other(error.to_string()))?;
+        let folder = folder.canonicalize()?;
+        let variables = own.variables.map(|variables| variables(&folder)).unwrap_or_default();
+        Ok(Self { jobs, variables, folder: Some(folder) })
+    }
+}
+
+impl Dev {
+    /// Returns a sink that takes the reasons of failures from a function's log, and shows the lines that Drumline did not write for
+    /// `dev` alone.
+    fn logs(&self, shows_all: bool) -> LogSink {
+        let view = Arc::clone(&self.view);
+        LogSink::new(move |line| match function_log::read(line) {
+            Line::Foreign => view.print(line),
+            Line::OfDrumline(reason) => {
+                if let Some((message_id, reason)) = reason {
+                    view.reason_logged(&message_id, &reason);
+                }
+                if shows_all {
+                    view.print(line);
+                }
+            }
+        })
+    }
+}

@@ -1,0 +1,172 @@
+//! `drumline invoke`: a Lambda function on this machine, invoked with events from files.
+
+mod stand_in;
+
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use drumline_consumer::{ExitError, Signals, variable};
+use drumline_lambda_local::{ExecutionEnvironment, Invoked, LogSink};
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::format::note;
+use crate::function_args::FunctionArgs;
+
+/// The name of standard input among the events.
+const STDIN: &str = "-";
+
+/// Invokes a Lambda function on this machine: starts its bootstrap, hands it events, and prints its responses
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The bootstrap gets Lambda's Runtime API and environment variables, besides the environment of this command. The first
+invocation starts it; those that follow are warm. An invocation that exceeds the timeout ends with the process, as on
+Lambda. If there are no AWS credentials, it gets fake ones, and its requests to SQS end at empty queues of this command.
+The response goes to standard output, logs and a REPORT line to standard error.
+Exit status: 0 if every invocation was answered; 1 if the function returned an error, timed out or crashed; 64 for an event
+that is no JSON, a missing file, or a bootstrap that is not executable.
+
+Examples:
+  {program} invoke lambda/events/sqs-one.json --bootstrap target/debug/drumline-lambda --env DRUMLINE_SAMPLE_JOBS=on
+  cat event.json | {program} invoke - --bootstrap ./bootstrap --timeout 3s | jq .batchItemFailures
+  {program} invoke a.json b.json --repeat 100 --bootstrap ./bootstrap --output json")]
+pub(crate) struct InvokeArgs {
+    /// Files with one event each, as JSON; `-` reads standard input
+    #[arg(required = true, value_name = "EVENT.json|-")]
+    events: Vec<PathBuf>,
+    /// The function's program, which Lambda calls bootstrap
+    #[arg(long = "bootstrap", id = "function", value_name = "PATH")]
+    bootstrap: PathBuf,
+    #[command(flatten)]
+    function: FunctionArgs,
+    /// The time that an invocation may take, up to 15m
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = crate::function_args::timeout)]
+    timeout: Duration,
+    /// How often each event is given to the function, in one process
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
+    /// Format of the output: responses as they are, or one JSON object per invocation with its duration and errors
+    #[arg(long, value_enum, default_value_t = Format::Response)]
+    output: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Response,
+    Json,
+}
+
+/// One event and the name of its file.
+struct Event {
+    name: String,
+    json: Vec<u8>,
+}
+
+pub(crate) fn invoke(args: &InvokeArgs) -> Result<ExitCode, ExitError> {
+    let function = args.function.function(&args.bootstrap).timeout(args.timeout).inherit(variable);
+    let function = args.function.with_variables(function).logs(log()).reports(log());
+    function.check().map_err(|problem| ExitError::usage(problem.to_string()))?;
+    let events: Vec<Event> = args.events.iter().map(read).collect::<Result<_, _>>()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let signals = Signals::catch()?;
+        let is_set = |name: &str| variable(name).is_some() || args.function.sets(name);
+        let (function, _server) =
+            stand_in::serve(function, is_set, events.iter().map(|event| &*event.json)).await?;
+        let mut stop = std::pin::pin!(signals.first());
+        let mut environment = ExecutionEnvironment::new(Arc::new(function));
+        let mut all_answered = true;
+        for event in events.iter().flat_map(|event| (0..args.repeat).map(move |_| event)) {
+            // An invocation that is cancelled leaves its process at work, which is stopped here.
+            let invoked = tokio::select! {
+                invoked = environment.invoke(event.json.clone()) => invoked,
+                () = &mut stop => {
+                    environment.stop().await;
+                    return Err(ExitError::other("interrupted: the function is stopped"));
+                }
+            };
+            all_answered &= invoked.result.is_ok();
+            if let Err(failure) = &invoked.result {
+                note(&format!("{}: {failure}", event.name));
+            }
+            match print(args.output, event, &invoked) {
+                // The reader of the responses may have seen enough of them.
+                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => break,
+                printed => printed?,
+            }
+        }
+        environment.stop().await;
+        Ok(if all_answered { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    })
+}
+
+/// Reads an event, which has to be JSON: Lambda accepts nothing else.
+fn read(path: &PathBuf) -> Result<Event, ExitError> {
+    let is_stdin = path.as_os_str() == STDIN;
+    let name = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
+    let json = if is_stdin {
+        let mut json = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut json).map(|_| json)
+    } else {
+        std::fs::read(path)
+    };
+    let json = json.map_err(|error| ExitError::usage(format!("{name}: {error}")))?;
+    match serde_json::from_slice::<IgnoredAny>(&json) {
+        Ok(_) => Ok(Event { name, json }),
+        Err(error) => Err(ExitError::usage(format!("{name} is not JSON: {error}"))),
+    }
+}
+
+fn print(format: Format, event: &Event, invoked: &Invoked) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match (format, &invoked.result) {
+        (Format::Response, Ok(response)) => {
+            out.write_all(response)?;
+            out.write_all(b"\n")?;
+        }
+        (Format::Response, Err(_)) => {}
+        (Format::Json, _) => {
+            serde_json::to_writer(&mut out, &row(event, invoked))?;
+            out.write_all(b"\n")?;
+        }
+    }
+    out.flush()
+}
+
+fn row(event: &Event, invoked: &Invoked) -> Value {
+    let millis = |duration: Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
+    let (status, response, error) = match &invoked.result {
+        // A runtime may answer with anything.
+        Ok(response) => match serde_json::from_slice::<&RawValue>(response) {
+            Ok(response) => ("answered", json!(response), Value::Null),
+            Err(_) => ("answered", json!(String::from_utf8_lossy(response)), Value::Null),
+        },
+        Err(failure) => {
+            let error = json!({ "type": failure.error_type, "message": failure.message });
+            (failure.kind.label(), Value::Null, error)
+        }
+    };
+    json!({
+        "event": event.name,
+        "requestId": invoked.request_id,
+        "status": status,
+        "response": response,
+        "error": error,
+        "durationMs": millis(invoked.duration),
+        "initDurationMs": invoked.init.map(millis),
+        "maxMemoryMb": invoked.max_memory_mb,
+    })
+}
+
+/// Passes lines on to standard error as they are.
+fn log() -> LogSink {
+    LogSink::new(|line| {
+        // If standard error is closed, the logs have no reader.
+        let _ = writeln!(std::io::stderr().lock(), "{line}");
+    })
+}

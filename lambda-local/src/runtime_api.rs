@@ -1,0 +1,172 @@
+//! The service side of Lambda's Runtime API: it hands invocations to a function's process and takes their responses and errors.
+//!
+//! [The interface](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html) is served on a free port of the loopback interface
+//! to one process. Timeouts are the caller's: [`ExecutionEnvironment`](crate::ExecutionEnvironment) enforces them.
+//! [`RuntimeApi::answer_next_with`] and [`RuntimeApi::answer_posts_with`] make it misbehave, for tests of a runtime.
+
+mod desk;
+mod server;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::Response;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use desk::{Desk, Next, Waiting};
+
+/// The longest timeout of a function.
+pub(crate) const LONGEST_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
+/// The payload of one invocation.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    event: Bytes,
+    timeout: Duration,
+    deadline: Option<String>,
+}
+
+impl Invocation {
+    /// An invocation with this event and Lambda's longest timeout, 15 minutes.
+    pub fn new(event: impl Into<Bytes>) -> Self {
+        Self { event: event.into(), timeout: LONGEST_TIMEOUT, deadline: None }
+    }
+
+    /// Sets the function's timeout. The deadline is this long after the process gets the event.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets the text of the header `Lambda-Runtime-Deadline-Ms`, independent of the timeout.
+    pub fn deadline_header(mut self, text: &str) -> Self {
+        self.deadline = Some(text.to_owned());
+        self
+    }
+}
+
+/// The kind of a result that a process posted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// A response.
+    Response,
+    /// An error.
+    Error,
+}
+
+/// The result of an invocation, as the process posted it.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// The invocation's request id.
+    pub request_id: String,
+    /// Response or error.
+    pub end: End,
+    /// The posted body, unchanged.
+    pub body: Bytes,
+    /// The header `Lambda-Runtime-Function-Error-Type`.
+    pub error_type: Option<String>,
+    /// The time from the hand-out of the event to the result.
+    pub after: Duration,
+}
+
+/// An invocation without a result yet.
+#[derive(Debug)]
+pub struct Pending {
+    request_id: String,
+    end: oneshot::Receiver<Ended>,
+}
+
+impl Pending {
+    /// Returns the request id that the process gets.
+    pub fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
+    /// Waits for the result. Returns `None` if the service has ended. Cancel-safe.
+    pub async fn ended(&mut self) -> Option<Ended> {
+        (&mut self.end).await.ok()
+    }
+}
+
+/// An error that a process posted about its start.
+#[derive(Debug, Clone)]
+pub struct InitError {
+    /// The header `Lambda-Runtime-Function-Error-Type`.
+    pub error_type: Option<String>,
+    /// The posted body: `errorType`, `errorMessage`, …; null if it is not JSON.
+    pub body: Value,
+}
+
+/// The service; it ends when dropped.
+#[derive(Debug)]
+pub struct RuntimeApi {
+    addr: SocketAddr,
+    desk: Arc<Desk>,
+    server: JoinHandle<()>,
+}
+
+impl Drop for RuntimeApi {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl RuntimeApi {
+    /// Serves one process on a free port of the loopback interface. Invocations name the function by this ARN.
+    pub async fn start(function_arn: &str) -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let addr = listener.local_addr()?;
+        let desk = Arc::new(Desk::new(function_arn));
+        let server = tokio::spawn(server::serve(listener, Arc::clone(&desk)));
+        Ok(Self { addr, desk, server })
+    }
+
+    /// Returns host and port: the value of `AWS_LAMBDA_RUNTIME_API`.
+    pub fn address(&self) -> String {
+        self.addr.to_string()
+    }
+
+    /// Queues an invocation for the next request for one.
+    pub fn invoke(&self, invocation: Invocation) -> Pending {
+        let request_id = crate::id::uuid();
+        let (end, ended) = oneshot::channel();
+        self.desk.queue(Next::Invocation(Waiting { request_id: request_id.clone(), invocation, end }));
+        Pending { request_id, end: ended }
+    }
+
+    /// Waits until a request for an invocation is open. Cancel-safe.
+    pub async fn until_asked(&self) {
+        self.desk.until_asked().await;
+    }
+
+    /// Answers one request for an invocation with this response in place of an invocation.
+    pub fn answer_next_with(&self, response: Response<Bytes>) {
+        self.desk.queue(Next::Odd(response));
+    }
+
+    /// Answers posted results with this status from now on. The results count all the same.
+    pub fn answer_posts_with(&self, status: http::StatusCode) {
+        self.desk.state(|state| state.post_status = Some(status));
+    }
+
+    /// Returns the times of the requests for an invocation, of the first 10,000.
+    pub fn asked(&self) -> Vec<Instant> {
+        self.desk.state(|state| state.asked.clone())
+    }
+
+    /// Returns the errors posted about the start.
+    pub fn init_errors(&self) -> Vec<InitError> {
+        self.desk.state(|state| state.init_errors.clone())
+    }
+
+    /// Returns the requests that the interface does not allow: results of no open invocation, unknown paths.
+    pub fn faults(&self) -> Vec<String> {
+        self.desk.state(|state| state.faults.clone())
+    }
+}
