@@ -24,6 +24,8 @@ use crate::health;
 #[cfg(feature = "function")]
 use crate::invoke;
 use crate::jobs;
+#[cfg(feature = "bin")]
+use crate::new;
 use crate::run;
 use crate::send;
 #[cfg(feature = "dev")]
@@ -164,6 +166,8 @@ impl App {
         let environment = Environment::of_process().declare(&self.known);
         let environment = &environment;
         let result = match command {
+            #[cfg(feature = "bin")]
+            Commands::New(args) => new::new(&args),
             Commands::Run(args) => run::run(&args, environment, self.service),
             #[cfg(feature = "dev")]
             Commands::Dev(args) => dev::dev(&args, environment, self.service, self.dev),

@@ -24,6 +24,8 @@ mod invoke;
 mod job_lookup;
 mod job_text;
 mod jobs;
+#[cfg(feature = "bin")]
+mod new;
 mod output;
 mod own_endpoint;
 mod preflight;

@@ -12,6 +12,8 @@ use crate::health::HealthArgs;
 #[cfg(feature = "function")]
 use crate::invoke::InvokeArgs;
 use crate::jobs::JobsArgs;
+#[cfg(feature = "bin")]
+use crate::new::NewArgs;
 use crate::run::RunArgs;
 use crate::send::SendArgs;
 
@@ -34,6 +36,8 @@ pub(super) struct CommandLine {
 
 #[derive(Subcommand)]
 pub(super) enum Commands {
+    #[cfg(feature = "bin")]
+    New(NewArgs),
     Run(RunArgs),
     #[cfg(feature = "dev")]
     Dev(DevArgs),
