@@ -5,6 +5,7 @@ mod command_line;
 #[cfg(feature = "dev")]
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::FromArgMatches;
 #[cfg(feature = "dev")]
@@ -13,6 +14,7 @@ use drumline_consumer::ExitError;
 #[cfg(feature = "dev")]
 use drumline_runtime::BoxError;
 use drumline_runtime::{Environment, RouterFactory, Service, ShutdownHook, program};
+use drumline_store::Store;
 
 use crate::config;
 #[cfg(feature = "dev")]
@@ -80,6 +82,7 @@ pub struct App {
     #[cfg(feature = "dev")]
     dev: OwnDev,
     known: Vec<&'static str>,
+    store: Option<Arc<dyn Store>>,
     version: Option<&'static str>,
 }
 
@@ -98,6 +101,7 @@ impl App {
             #[cfg(feature = "dev")]
             dev: OwnDev::default(),
             known: Vec::new(),
+            store: None,
             version: None,
         }
     }
@@ -140,6 +144,13 @@ impl App {
         self
     }
 
+    /// Keeps claims and histories in a store of the program's own, in place of the one that `DRUMLINE_STORE_URL` names; that both are
+    /// given is bad configuration.
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
     /// Runs this [hook](ShutdownHook) after the drain of `run` or `dev`, once no handler runs any more, or after a start that failed
     /// behind the factory. It does not run if the factory has made no router.
     ///
@@ -163,7 +174,7 @@ impl App {
             Ok(CommandLine { command }) => command,
             Err(error) => return usage::report(&error),
         };
-        let environment = Environment::of_process().declare(&self.known);
+        let environment = Environment::of_process().declare(&self.known).with_store(self.store);
         let environment = &environment;
         let result = match command {
             #[cfg(feature = "bin")]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use drumline_consumer::ExitError;
 use drumline_consumer::job_view::{JobFilter, JobView};
 use drumline_runtime::{SecretText, Settings};
-use drumline_store::{Location, Store, open};
+use drumline_store::{Store, open};
 use serde::Deserialize;
 
 use crate::own_endpoint;
@@ -60,11 +60,12 @@ impl Histories {
     /// Whoever the settings name. A worker is not asked before the first question.
     pub(crate) async fn open(settings: &Settings) -> Result<Self, LookupError> {
         let location = &settings.store.location;
-        if *location == Location::Memory {
+        if !location.outlives_its_process() {
             let addr = settings.http_addr.ok_or_else(|| {
-                let text = "the store is memory:, inside the worker, and DRUMLINE_HTTP_ADDR is off, so there is nobody to \
-                            ask: give the worker an address, or a store that others can reach (DRUMLINE_STORE_URL)";
-                LookupError::Settings(text.to_owned())
+                LookupError::Settings(format!(
+                    "the store is {location}, inside the worker, and DRUMLINE_HTTP_ADDR is off, so there is nobody to ask: give \
+                     the worker an address, or a store that others can reach (DRUMLINE_STORE_URL)"
+                ))
             })?;
             return Ok(Self::Worker { addr, token: settings.http_access.token.clone() });
         }

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use drumline::core::DrainSummary;
@@ -11,6 +12,7 @@ use drumline_runtime::{
     Environment, Forward, Problems, RouterFactory, Service, Settings, Shutdown, ShutdownHook, forward_to,
     runtimes,
 };
+use drumline_store::Store;
 use tokio::runtime::Handle;
 use tracing::{error, info};
 
@@ -74,6 +76,7 @@ const LEAST_FOR_HOOK: Duration = Duration::from_secs(1);
 pub struct App {
     service: Service,
     known: Vec<&'static str>,
+    store: Option<Arc<dyn Store>>,
 }
 
 impl App {
@@ -84,13 +87,20 @@ impl App {
     /// in forward mode (`DRUMLINE_FORWARD_TO`). If the settings have problems, it runs up to its first wait, so that wrong settings that
     /// it reads are reported with them.
     pub fn new<Kind>(router: impl RouterFactory<Kind>) -> Self {
-        Self { service: Service::new(router), known: Vec::new() }
+        Self { service: Service::new(router), known: Vec::new(), store: None }
     }
 
     /// Declares `DRUMLINE_` variables that the handlers read. Other names are reported as unknown, or as misspelt if they
     /// resemble a known one.
     pub fn known_variables(mut self, names: &[&'static str]) -> Self {
         self.known.extend(names);
+        self
+    }
+
+    /// Keeps claims and histories in a store of the program's own, in place of the one that `DRUMLINE_STORE_URL` names; that both are
+    /// given is bad configuration.
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
         self
     }
 
@@ -104,7 +114,7 @@ impl App {
 
     /// Runs the program.
     pub fn main(self) -> ExitCode {
-        let environment = Environment::of_process().declare(&self.known);
+        let environment = Environment::of_process().declare(&self.known).with_store(self.store);
         let settings = environment.settings(&BTreeMap::new(), None);
         run_with(settings, self.service).unwrap_or_else(ExitError::report)
     }

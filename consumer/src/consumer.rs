@@ -17,7 +17,7 @@ use drumline_runtime::{
     TargetHealth, check_descriptors, default_scope, diagnose, http_connections, intake,
     raise_descriptor_limit, waits,
 };
-use drumline_store::OpenError;
+use drumline_store::{OpenError, Store};
 
 use crate::depth::{DepthProbe, Depths};
 use crate::http::{Door, Endpoint, Readiness};
@@ -55,6 +55,7 @@ pub struct Consumer {
     metrics: Metrics,
     handlers: Option<Handle>,
     target: Option<TargetHealth>,
+    store: Option<Arc<dyn Store>>,
 }
 
 impl Consumer {
@@ -68,6 +69,7 @@ impl Consumer {
             metrics,
             handlers: None,
             target: None,
+            store: None,
         }
     }
 
@@ -91,13 +93,24 @@ impl Consumer {
         self
     }
 
+    /// Keeps claims and histories in a store of the program's own. That the settings name a store too (`store_url`) is an error of
+    /// [`run`](Self::run).
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
     /// Consumes until `shutdown` completes, then drains. Returns how the drain of each queue went. Raises the process's limit of
     /// open files to what the system allows.
     pub async fn run(
-        self,
+        mut self,
         shutdown: impl Future<Output = ()>,
     ) -> Result<Vec<(String, DrainSummary)>, StartError> {
         self.router.check().map_err(|error| StartError::Settings(error.to_string()))?;
+        if let Some(store) = self.store.take() {
+            let settings = self.settings.with_store(store);
+            self.settings = settings.map_err(|problems| StartError::Settings(problems.to_string()))?;
+        }
         self.settings.log_warnings(&self.router);
         let descriptors = raise_descriptor_limit();
         check_descriptors(&self.settings, descriptors).map_err(StartError::Settings)?;
@@ -312,6 +325,7 @@ impl Consumer {
         info!(
             queue = &*name,
             scope = &*scope,
+            store = %store.location,
             concurrency = policy.concurrency,
             lease_secs = policy.lease.as_secs(),
             fifo = policy.fifo,

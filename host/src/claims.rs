@@ -41,10 +41,7 @@ pub struct StoreSettings {
 impl StoreSettings {
     /// What makes a message a suspect: a store that outlives the process knows whose runs never ended.
     pub fn crash_evidence(&self) -> CrashEvidence {
-        match self.location {
-            Location::Memory => CrashEvidence::Receives,
-            _ => CrashEvidence::Store,
-        }
+        if self.location.outlives_its_process() { CrashEvidence::Store } else { CrashEvidence::Receives }
     }
 }
 

@@ -38,7 +38,7 @@ pub use diagnostics::{Diagnostic, diagnose};
 pub use drive::{Driver, DriverConfig, Grace};
 pub use drumline::core::SqsErrorKind;
 pub use drumline::run::{Event, NoopObserver, Observer};
-pub use drumline_store::{SecretText, SecretUrl, variable};
+pub use drumline_store::{SecretText, SecretUrl, Store, variable};
 pub use forward::{Forward, ForwardOptions, forward_to};
 pub use handlers::runtimes;
 pub use intake::{default_scope, intake};

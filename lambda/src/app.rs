@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use drumline::Router;
+use drumline_runtime::Store;
 use drumline_runtime::aws::check_environment;
 use drumline_runtime::logging::{self, Spans};
 use drumline_runtime::{
@@ -56,6 +57,7 @@ const HOOK_TIME: Duration = Duration::from_secs(1);
 pub struct App {
     service: Service,
     known: Vec<&'static str>,
+    store: Option<Arc<dyn Store>>,
 }
 
 impl From<InvocationError> for Diagnostic {
@@ -72,13 +74,20 @@ impl App {
     /// error of the function. It is not called in forward mode (`DRUMLINE_FORWARD_TO`). If the settings have problems, it runs up
     /// to its first wait, so that wrong settings that it reads are reported with them.
     pub fn new<Kind>(router: impl RouterFactory<Kind>) -> Self {
-        Self { service: Service::new(router), known: Vec::new() }
+        Self { service: Service::new(router), known: Vec::new(), store: None }
     }
 
     /// Declares `DRUMLINE_` variables that the handlers read. Other names are warnings in the log, with the name
     /// that was meant if they resemble a known one.
     pub fn known_variables(mut self, names: &[&'static str]) -> Self {
         self.known.extend(names);
+        self
+    }
+
+    /// Keeps claims and histories in a store of the program's own, in place of the one that `DRUMLINE_STORE_URL` names; that both are
+    /// given is bad configuration.
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
         self
     }
 
@@ -111,7 +120,11 @@ impl App {
                 USAGE,
             );
         }
-        let settings = match Environment::of_process().declare(&self.known).settings_of_function() {
+        let settings = match Environment::of_process()
+            .declare(&self.known)
+            .with_store(self.store)
+            .settings_of_function()
+        {
             Ok(settings) => settings,
             Err(problems) => {
                 return refuse("Settings", &problems.with_those_of(self.service, handlers).await, USAGE)

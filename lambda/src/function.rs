@@ -16,8 +16,9 @@ use aws_lambda_events::event::sqs::SqsBatchResponse;
 use drumline::Router;
 use drumline::message::Message;
 use drumline::run::{InvalidRouter, NoopObserver, Observer};
+use drumline_runtime::Store;
 use drumline_runtime::aws::is_fifo;
-use drumline_runtime::{AllFailed, ClaimStoreClient, Logs, Settings, default_scope, intake};
+use drumline_runtime::{AllFailed, ClaimStoreClient, Logs, Problems, Settings, default_scope, intake};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tracing::{Instrument, error, info_span};
@@ -75,9 +76,7 @@ impl Function {
     pub fn new(settings: Settings, router: Router, handlers: Handle) -> Self {
         settings.log_warnings(&router);
         let of_process = Arc::new(Emf::default());
-        let observer =
-            if settings.emf { Arc::clone(&of_process) as Arc<dyn Observer> } else { Arc::new(NoopObserver) };
-        let claim_store = ClaimStoreClient::open_lazily(&settings.store, observer, handlers.clone());
+        let claim_store = claim_store(&settings, &of_process, handlers.clone());
         let store_outage = settings.store.outage;
         let common = BatchContext {
             router: Arc::new(router),
@@ -87,6 +86,17 @@ impl Function {
             store_outage,
         };
         Self { settings, common, queues: Mutex::default(), of_process, is_cold: AtomicBool::new(true) }
+    }
+
+    /// Keeps claims and histories in a store of the program's own.
+    ///
+    /// # Errors
+    /// If the settings name a store too (`store_url`).
+    pub fn store(self, store: Arc<dyn Store>) -> Result<Self, Problems> {
+        let settings = self.settings.with_store(store)?;
+        let claim_store = claim_store(&settings, &self.of_process, self.common.handlers.clone());
+        let common = BatchContext { claim_store, ..self.common };
+        Ok(Self { settings, common, ..self })
     }
 
     /// Handles one event.
@@ -236,6 +246,12 @@ impl Function {
         queues.insert(arn.to_owned(), Arc::clone(&queue));
         queue
     }
+}
+
+fn claim_store(settings: &Settings, of_process: &Arc<Emf>, handlers: Handle) -> ClaimStoreClient {
+    let observer: Arc<dyn Observer> =
+        if settings.emf { Arc::clone(of_process) as _ } else { Arc::new(NoopObserver) };
+    ClaimStoreClient::open_lazily(&settings.store, observer, handlers)
 }
 
 /// When an invocation began, and how its time is divided.

@@ -13,21 +13,34 @@ impl FromStr for Location {
     type Err = OpenError;
 
     fn from_str(text: &str) -> Result<Self, OpenError> {
+        if let Some(path) = text.strip_prefix("file:") {
+            return file(path).map_err(OpenError::Url);
+        }
         let url = Url::parse(text).map_err(|error| OpenError::Url(format!("not a URL: {error}")))?;
         let location = match url.scheme() {
             "memory" => Ok(Self::Memory),
             "redis" | "rediss" | "valkey" | "valkeys" => redis(url),
             "postgres" | "postgresql" => postgres(url),
             "dynamodb" => dynamodb(&url),
-            _ => Err("a store is memory:, redis://…, postgres://… or dynamodb://TABLE".to_owned()),
+            _ => Err("a store is memory:, file:PATH, redis://…, postgres://… or dynamodb://TABLE".to_owned()),
         };
         location.map_err(OpenError::Url)
     }
 }
 
-#[cfg(not(all(feature = "redis", feature = "postgres", feature = "dynamodb")))]
+#[cfg(not(all(feature = "file", feature = "redis", feature = "postgres", feature = "dynamodb")))]
 fn missing(name: &str) -> String {
     format!("this build has no {name}: compile with the feature `{name}`")
+}
+
+#[cfg(feature = "file")]
+fn file(path: &str) -> Result<Location, String> {
+    crate::file::path(path).map(Location::File)
+}
+
+#[cfg(not(feature = "file"))]
+fn file(_: &str) -> Result<Location, String> {
+    Err(missing("file"))
 }
 
 #[cfg(feature = "redis")]
@@ -74,6 +87,13 @@ pub async fn open(
 ) -> Result<Arc<dyn Store>, OpenError> {
     match location {
         Location::Memory => Ok(Arc::new(MemoryStore::new(owner, keep))),
+        // Its claims are marked as its maker has it.
+        Location::Own(own) => match own.store().ping().await {
+            Ok(()) => Ok(Arc::clone(own.store())),
+            Err(error) => Err(OpenError::Unavailable(error)),
+        },
+        #[cfg(feature = "file")]
+        Location::File(path) => Ok(Arc::new(crate::file::FileStore::open(path, owner, keep).await?)),
         #[cfg(feature = "redis")]
         Location::Redis(server) => {
             Ok(Arc::new(crate::redis::RedisStore::connect(server.expose(), owner, keep).await?))
@@ -87,7 +107,7 @@ pub async fn open(
             let region = region.clone();
             Ok(Arc::new(crate::dynamodb::DynamoStore::connect(table, region, owner, keep).await?))
         }
-        #[cfg(not(all(feature = "redis", feature = "postgres", feature = "dynamodb")))]
+        #[cfg(not(all(feature = "file", feature = "redis", feature = "postgres", feature = "dynamodb")))]
         other => Err(OpenError::Url(format!("this build has no store for {other}"))),
     }
 }

@@ -1,12 +1,17 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod connect;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
 mod environment;
+#[cfg(feature = "file")]
+pub mod file;
 mod matches;
 pub mod memory;
 mod open;
+mod own;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod record;
@@ -20,6 +25,7 @@ pub use connect::{open, reach};
 pub use environment::{set_value, variable};
 pub use memory::MemoryStore;
 pub use open::{Location, OpenError};
+pub use own::OwnStore;
 pub use record::{
     AttemptRecord, ClaimRecord, DuplicateOf, JobRecord, JobState, MAX_ATTEMPTS_KEPT, MAX_MATCHES,
     ProgressRecord,

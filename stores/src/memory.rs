@@ -142,6 +142,10 @@ impl Store for MemoryStore {
         MaybeReady::now(Ok(()))
     }
 
+    fn outlives_its_process(&self) -> bool {
+        false
+    }
+
     fn as_any(&self) -> &(dyn std::any::Any + Send + Sync) {
         self
     }

@@ -1,7 +1,9 @@
 //! The place of a store, and the reason why it cannot be opened.
 
 use std::fmt;
+use std::path::PathBuf;
 
+use crate::own::OwnStore;
 use crate::secret_url::SecretUrl;
 use crate::store::StoreError;
 
@@ -13,6 +15,8 @@ use crate::store::StoreError;
 pub enum Location {
     /// `memory:`, in this process.
     Memory,
+    /// `file:PATH`, on this machine.
+    File(PathBuf),
     /// `redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE][?prefix=NAME]`, or `rediss://` with TLS; `valkey` for `redis`
     /// means the same.
     Redis(SecretUrl),
@@ -25,13 +29,28 @@ pub enum Location {
         /// Its region, where that is not the process's own.
         region: Option<String>,
     },
+    /// A store that the program gives in code.
+    Own(OwnStore),
+}
+
+impl Location {
+    /// Returns true if what the store keeps outlives the process, so that other processes may find it there.
+    pub fn outlives_its_process(&self) -> bool {
+        match self {
+            Self::Memory => false,
+            Self::Own(own) => own.store().outlives_its_process(),
+            _ => true,
+        }
+    }
 }
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Memory => f.write_str("memory:"),
+            Self::File(path) => write!(f, "file:{}", path.display()),
             Self::Redis(server) | Self::Postgres(server) => server.fmt(f),
+            Self::Own(own) => own.fmt(f),
             Self::DynamoDb { table, region: None } => write!(f, "dynamodb://{table}"),
             Self::DynamoDb { table, region: Some(region) } => write!(f, "dynamodb://{table}?region={region}"),
         }

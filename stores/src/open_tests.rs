@@ -8,7 +8,7 @@ fn error(url: &str) -> String {
 #[test]
 fn what_is_no_store_is_told_in_words() {
     assert_eq!(error("memory"), "not a URL: relative URL without a base");
-    let kinds = "a store is memory:, redis://…, postgres://… or dynamodb://TABLE";
+    let kinds = "a store is memory:, file:PATH, redis://…, postgres://… or dynamodb://TABLE";
     assert_eq!(error("mysql://localhost"), kinds);
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-#[cfg(any(feature = "redis", feature = "postgres", feature = "dynamodb"))]
+#[cfg(any(feature = "file", feature = "redis", feature = "postgres", feature = "dynamodb"))]
 use drumline::core::Takeover;
 use drumline::core::{Claim, ClaimRequest, ClaimResult, MaybeReady, Ownership, ReleaseClaim};
 use drumline::message::Identity;
@@ -189,13 +189,20 @@ pub trait Store: Send + Sync + 'static {
     /// Checks that the store answers.
     fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>>;
 
+    /// Returns true if what it keeps outlives the process. Then its grants have to name
+    /// [takeovers](drumline::core::Takeover), by which workers recognise messages that kill processes; otherwise workers go by the
+    /// receive counts of SQS, and commands ask the worker for its histories instead of the store.
+    fn outlives_its_process(&self) -> bool {
+        true
+    }
+
     /// The store as its own type, for handlers that want more of it: see the module `postgres` for an effect and its
     /// mark in one transaction.
     fn as_any(&self) -> &(dyn std::any::Any + Send + Sync);
 }
 
 /// Of stores that count in milliseconds.
-#[cfg(any(feature = "redis", feature = "postgres"))]
+#[cfg(any(feature = "file", feature = "redis", feature = "postgres"))]
 pub(crate) fn millis(duration: Duration) -> i64 {
     // A few thousand years: some of the stores compute with it.
     const FOR_EVER: i64 = 1 << 47;
@@ -203,14 +210,14 @@ pub(crate) fn millis(duration: Duration) -> i64 {
 }
 
 /// The claim that was taken over, if one was: `former_owner` is empty if it is not known.
-#[cfg(any(feature = "redis", feature = "postgres", feature = "dynamodb"))]
+#[cfg(any(feature = "file", feature = "redis", feature = "postgres", feature = "dynamodb"))]
 pub(crate) fn takeover(former_owner: &str, unended: u32) -> Option<Takeover> {
     let former_owner = (!former_owner.is_empty()).then(|| former_owner.into());
     (former_owner.is_some() || unended > 0).then_some(Takeover { former_owner, unended })
 }
 
 /// What is shown to people, for stores that keep it as a text.
-#[cfg(any(feature = "redis", feature = "postgres", feature = "dynamodb"))]
+#[cfg(any(feature = "file", feature = "redis", feature = "postgres", feature = "dynamodb"))]
 pub(crate) fn to_json(record: &impl serde::Serialize) -> String {
     serde_json::to_string(record).expect("records are made of texts and numbers")
 }

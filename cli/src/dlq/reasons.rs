@@ -2,7 +2,6 @@
 
 use drumline_consumer::ExitError;
 use drumline_runtime::Settings;
-use drumline_store::Location;
 use futures_util::future::join_all;
 
 use super::dead_letter::DeadLetter;
@@ -21,7 +20,7 @@ impl ReasonLookup {
         match Histories::open(settings).await {
             Ok(histories) => Ok(Self { histories: Some(histories), silence: None }),
             // With memory: nobody can be asked where the worker has no address, and that is right for a worker.
-            Err(LookupError::Settings(text)) if settings.store.location != Location::Memory => {
+            Err(LookupError::Settings(text)) if settings.store.location.outlives_its_process() => {
                 Err(ExitError::usage(text))
             }
             Err(silence) => Ok(Self { histories: None, silence: Some(silence.text().to_owned()) }),

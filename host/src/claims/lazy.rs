@@ -107,6 +107,10 @@ impl Store for LazyStore {
         self.ask(move |store| store.ping())
     }
 
+    fn outlives_its_process(&self) -> bool {
+        self.location.outlives_its_process()
+    }
+
     fn as_any(&self) -> &(dyn Any + Send + Sync) {
         match self.opened.get() {
             Some(store) => store.as_any(),

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
-use drumline_store::set_value;
+use drumline_store::{Store, set_value};
 
 use super::kubernetes;
 use super::names::{Names, PREFIX};
@@ -21,6 +22,8 @@ pub struct Environment {
     /// `None` stands for a value that is not Unicode.
     values: BTreeMap<String, Option<String>>,
     declared: Vec<&'static str>,
+    /// The program's own store.
+    store: Option<Arc<dyn Store>>,
 }
 
 /// Names only: values may be secret.
@@ -45,7 +48,7 @@ impl Environment {
             let is_set = value.as_deref().is_none_or(|value| set_value(value).is_some());
             (name.starts_with(PREFIX) && is_set).then_some((name, value))
         });
-        Self { values: ours.collect(), declared: Vec::new() }
+        Self { values: ours.collect(), declared: Vec::new(), store: None }
     }
 
     /// Adds names that are read by others than the settings, such as the handlers: they are no misspelt settings.
@@ -54,9 +57,21 @@ impl Environment {
         self
     }
 
-    /// Returns an environment of these variables with the same declared names.
+    /// Gives all settings that are read a store of the program's own. That `store_url` is set too is a problem.
+    pub fn with_store(self, store: Option<Arc<dyn Store>>) -> Self {
+        Self { store, ..self }
+    }
+
+    fn with_own_store(&self, settings: Settings) -> Result<Settings, Problems> {
+        match &self.store {
+            Some(store) => settings.with_store(Arc::clone(store)),
+            None => Ok(settings),
+        }
+    }
+
+    /// Returns an environment of these variables with the same declared names and store.
     pub fn with_values_of(&self, variables: &BTreeMap<String, String>) -> Self {
-        Self { declared: self.declared.clone(), ..Self::of(variables) }
+        Self { declared: self.declared.clone(), store: self.store.clone(), ..Self::of(variables) }
     }
 
     /// Reads the settings of a consumer from this environment, from the command line's flags (by key) and from a file.
@@ -73,6 +88,7 @@ impl Environment {
             |problems| self.unknown(problems),
             file,
         )
+        .and_then(|settings| self.with_own_store(settings))
     }
 
     /// Reads the settings of a command that needs no queue.
@@ -88,6 +104,7 @@ impl Environment {
             |problems| self.unknown(problems),
             file,
         )
+        .and_then(|settings| self.with_own_store(settings))
     }
 
     /// Reads the settings of a Lambda function. Misspelt names are no problems, so that none of them fails a batch: they are
@@ -100,6 +117,7 @@ impl Environment {
             |problems| self.unknown(problems),
             None,
         )
+        .and_then(|settings| self.with_own_store(settings))
     }
 
     /// Returns the value of a variable; `None` if it is not set.

@@ -9,6 +9,7 @@ mod kubernetes;
 mod log_filter;
 mod names;
 mod origin;
+mod own_store;
 mod problem;
 mod process;
 mod queue;

@@ -102,7 +102,7 @@ pub(super) fn setting(key: &str) -> &'static Setting {
 }
 
 /// The setting with its value, by the name that the operator has used.
-fn place(setting: &Setting, shown: &str, origin: &Origin) -> String {
+pub(super) fn place(setting: &Setting, shown: &str, origin: &Origin) -> String {
     match origin {
         Origin::Environment => format!("{} = {shown:?}", setting.variable()),
         Origin::Flag => format!("--{} = {shown:?}", setting.flag()),

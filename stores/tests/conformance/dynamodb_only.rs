@@ -11,8 +11,8 @@ use drumline_store::dynamodb::aws_sdk_dynamodb::types::{
 };
 use drumline_store::{Location, OpenError, Retention};
 
-use crate::assert_admission;
 use crate::world::{LONG, World, again, fail, granted, json};
+use drumline_store::assert_admission;
 
 /// With settings of the test's own, where the environment's are shared by all tests of a process.
 pub async fn config(endpoint: &str) -> SdkConfig {
@@ -36,7 +36,7 @@ pub async fn make_table(endpoint: &str, name: &str) {
 
 async fn attributes(world: &World, id: &str) -> std::collections::HashMap<String, AttributeValue> {
     let client = Client::new(&config(world.at()).await);
-    let item = client.get_item().table_name(world.mark()).key("id", AttributeValue::S(id.to_owned()));
+    let item = client.get_item().table_name(world.table()).key("id", AttributeValue::S(id.to_owned()));
     item.send().await.unwrap().item.unwrap()
 }
 
@@ -85,7 +85,7 @@ pub async fn items_that_only_wait_to_be_removed_do_not_count(world: World) {
     let client = Client::new(&config(world.at()).await);
     let expire = client
         .update_item()
-        .table_name(world.mark())
+        .table_name(world.table())
         .key("id", AttributeValue::S(format!("job#{}", request.identity.key())))
         .update_expression("SET expiration = :past")
         // Not so long ago that it would be removed at once.

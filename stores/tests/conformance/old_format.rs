@@ -86,6 +86,8 @@ impl Worker {
         world.worker("one").await;
         match world.kind {
             Kind::Memory => unreachable!("keeps nothing"),
+            #[cfg(feature = "file")]
+            Kind::File => unreachable!("did not exist"),
             #[cfg(feature = "redis")]
             Kind::Redis => Self::Redis(redis::Worker::start(world.at()).await),
             #[cfg(feature = "postgres")]

@@ -7,12 +7,12 @@ use drumline::core::{ClaimRequest, ClaimResult, Ownership};
 use drumline::message::Identity;
 use drumline_store::{AttemptRecord, JobState};
 
-use crate::assert_admission;
-use crate::keeping::{attempt, progress};
+use drumline_store::assert_admission;
+
 use crate::old_format::{Job, OWNER, Worker};
 use crate::world::{
-    LONG, MOST_OF_IT, QUEUE, SCOPE, TYPE, World, again, eventually, fail, granted, granted_in_time, json,
-    only, request_of, short, text,
+    LONG, MOST_OF_IT, QUEUE, SCOPE, TYPE, World, again, attempt, eventually, fail, granted, granted_in_time,
+    json, only, progress, request_of, short, text,
 };
 
 /// How an old record can be.

@@ -11,11 +11,12 @@ use drumline_store::postgres::{PostgresStore, SCHEMA, finish_in};
 use drumline_store::{Location, OpenError, Retention, Store};
 use url::Url;
 
-use crate::assert_admission;
-use crate::keeping::{attempt, progress};
+use drumline_store::assert_admission;
+
 use crate::old_format;
 use crate::world::{
-    LONG, MOST_OF_IT, World, again, eventually, fail, granted, granted_in_time, json, request_of, short, text,
+    LONG, MOST_OF_IT, World, again, attempt, eventually, fail, granted, granted_in_time, json, progress,
+    request_of, short, text,
 };
 
 /// A database of the test's own, which is dropped with the server.

@@ -10,9 +10,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
-use crate::assert_admission;
-use crate::keeping::{attempt, progress};
-use crate::world::{LONG, World, again, granted, json, request_of};
+use drumline_store::assert_admission;
+
+use crate::world::{LONG, World, again, attempt, granted, json, progress, request_of};
 
 /// A proxy that counts how often the direction of the talk turns to the server.
 struct Proxy {

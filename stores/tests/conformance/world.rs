@@ -1,33 +1,19 @@
-//! A store to test, and what tests do with it over and over.
+//! The stores under test, and where they are.
 
 use std::future::Future;
 use std::io::Write;
+use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Duration;
 
-use drumline::core::{Claim, ClaimRequest, ClaimResult, Grant, Ownership, ReleaseClaim};
-use drumline::message::Identity;
-use drumline_store::{JobRecord, MemoryStore, Retention, Store};
-use serde_json::value::RawValue;
-use tokio::time::Instant;
-
-/// A claim that expires while the test waits for that.
-pub const SHORT: Duration = Duration::from_millis(300);
-/// A claim that does not.
-pub const LONG: Duration = Duration::from_secs(120);
-/// What remains of a long claim on the slowest of machines.
-pub const MOST_OF_IT: Duration = Duration::from_secs(60);
-/// The queue that jobs come from, its scope, and their type and payload.
-pub const QUEUE: &str = "jobs";
-pub const SCOPE: &str = "arn:aws:sqs:eu-west-1:123456789012:jobs";
-pub const TYPE: &str = "image.process";
-pub const PAYLOAD: u128 = 0xfedc_ba98_7654_3210_0123_4567_89ab_cdef;
-/// How long anything may take.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub use drumline_store::conformance::steps::*;
+use drumline_store::conformance::{self, Subject};
+use drumline_store::{MemoryStore, OpenError, Store};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Memory,
+    #[cfg(feature = "file")]
+    File,
     #[cfg(feature = "redis")]
     Redis,
     #[cfg(feature = "postgres")]
@@ -36,53 +22,106 @@ pub enum Kind {
     DynamoDb,
 }
 
-#[derive(Debug, Clone, Copy)]
-pub enum Runtime {
-    /// Whose time passes at once where all wait.
-    Paused,
-    Real,
-    /// With several threads.
-    Threads,
-}
-
-/// One test's own part of a store.
+/// The world of a case that knows what kind of store it is about, and where that is.
 #[derive(Clone)]
 pub struct World {
     pub kind: Kind,
-    /// Where the store is.
     at: Arc<str>,
-    /// What no other test's names have.
-    mark: Arc<str>,
-    memory: Arc<std::sync::OnceLock<Arc<dyn Store>>>,
+    /// The name of its table, for DynamoDB.
+    table: Arc<str>,
+    general: conformance::World,
 }
 
-/// Runs a test, where there is a store of this kind.
-pub fn run<F: Future<Output = ()>>(kind: Kind, runtime: Runtime, test: impl FnOnce(World) -> F) {
+impl Deref for World {
+    type Target = conformance::World;
+
+    fn deref(&self) -> &conformance::World {
+        &self.general
+    }
+}
+
+/// Runs a case of this kind of store, if there is one.
+pub fn run<F: Future<Output = ()>>(kind: Kind, case: impl FnOnce(World) -> F) {
     let Some(at) = place(kind) else { return };
-    let mut builder = match runtime {
-        Runtime::Paused | Runtime::Real => tokio::runtime::Builder::new_current_thread(),
-        Runtime::Threads => tokio::runtime::Builder::new_multi_thread(),
-    };
-    builder.enable_all().start_paused(matches!(runtime, Runtime::Paused));
-    builder.build().unwrap().block_on(async {
-        let world = World {
-            kind,
-            at: at.into(),
-            mark: format!("{:016x}", fastrand::u64(..)).into(),
-            memory: Arc::default(),
-        };
-        #[cfg(feature = "dynamodb")]
-        if kind == Kind::DynamoDb {
-            crate::dynamodb_only::make_table(&world.at, &world.mark).await;
+    let (at, table): (Arc<str>, _) = (at.into(), new_table());
+    let subject = subject_at(kind, &at, &table);
+    conformance::run(subject, |general| case(World { kind, at, table, general }));
+}
+
+/// The store of a kind, if there is one.
+pub fn subject(kind: Kind) -> Option<Subject> {
+    Some(subject_at(kind, &place(kind)?, &new_table()))
+}
+
+fn new_table() -> Arc<str> {
+    format!("{:016x}", fastrand::u64(..)).into()
+}
+
+fn subject_at(kind: Kind, at: &str, table: &Arc<str>) -> Subject {
+    let (at, table): (Arc<str>, _) = (at.into(), Arc::clone(table));
+    match kind {
+        Kind::Memory => Subject::new(|owner, keep| async move {
+            Ok::<_, OpenError>(Arc::new(MemoryStore::new(owner, keep)) as Arc<dyn Store>)
+        })
+        .in_process()
+        .paused(),
+        #[cfg(feature = "file")]
+        Kind::File => {
+            let folder = Arc::new(tempfile::tempdir().unwrap());
+            Subject::new(move |owner, keep| {
+                let folder = Arc::clone(&folder);
+                async move {
+                    let url = format!("file:{}/jobs.db", folder.path().display());
+                    drumline_store::open(&url.parse()?, owner, keep).await
+                }
+            })
         }
-        test(world).await;
-    });
+        #[cfg(feature = "redis")]
+        // The names differ anyway; this shows that a prefix works.
+        Kind::Redis => of_url(format!("{at}?prefix=drumline-test")),
+        #[cfg(feature = "postgres")]
+        Kind::Postgres => of_url(format!("{at}?pool=2")),
+        #[cfg(feature = "dynamodb")]
+        Kind::DynamoDb => {
+            let made: Arc<tokio::sync::OnceCell<()>> = Arc::default();
+            Subject::new(move |owner, keep| {
+                let (at, table, made) = (Arc::clone(&at), Arc::clone(&table), Arc::clone(&made));
+                async move {
+                    made.get_or_init(|| crate::dynamodb_only::make_table(&at, &table)).await;
+                    open_table(&at, &table, owner, keep).await
+                }
+            })
+        }
+    }
+}
+
+#[cfg(feature = "dynamodb")]
+pub async fn open_table(
+    at: &str,
+    table: &str,
+    owner: Arc<str>,
+    keep: drumline_store::Retention,
+) -> Result<Arc<dyn Store>, OpenError> {
+    let config = crate::dynamodb_only::config(at).await;
+    let store = drumline_store::dynamodb::DynamoStore::with_config(&config, table, owner, keep).await?;
+    Ok(Arc::new(store))
+}
+
+#[cfg(any(feature = "redis", feature = "postgres"))]
+fn of_url(url: String) -> Subject {
+    let url: Arc<str> = url.into();
+    Subject::new(move |owner, keep| {
+        let url = Arc::clone(&url);
+        async move { drumline_store::open(&url.parse()?, owner, keep).await }
+    })
 }
 
 /// Where the store of a kind is.
 fn place(kind: Kind) -> Option<String> {
     match kind {
         Kind::Memory => Some("memory:".to_owned()),
+        #[cfg(feature = "file")]
+        Kind::File => Some("file:".to_owned()),
         #[cfg(feature = "redis")]
         Kind::Redis => variable("DRUMLINE_TEST_REDIS"),
         #[cfg(feature = "postgres")]
@@ -110,184 +149,15 @@ impl World {
         &self.at
     }
 
-    /// What no other test's names have: also the name of its table.
+    /// The name of its table.
     #[cfg(feature = "dynamodb")]
-    pub fn mark(&self) -> &str {
-        &self.mark
+    pub fn table(&self) -> &str {
+        &self.table
     }
 
     /// The same, elsewhere.
     pub fn moved_to(&self, at: String) -> Self {
-        Self { at: at.into(), ..self.clone() }
+        let subject = subject_at(self.kind, &at, &self.table);
+        Self { general: self.general.of(subject), at: at.into(), ..self.clone() }
     }
-
-    /// A process' own connection to the store. In memory there is one process.
-    pub async fn worker(&self, owner: &str) -> Arc<dyn Store> {
-        self.worker_keeping(owner, Retention::default()).await
-    }
-
-    pub async fn worker_keeping(&self, owner: &str, keep: Retention) -> Arc<dyn Store> {
-        let owner: Arc<str> = self.name(owner).into();
-        if self.kind == Kind::Memory {
-            return Arc::clone(self.memory.get_or_init(|| Arc::new(MemoryStore::new(owner, keep))));
-        }
-        self.open(owner, keep).await.unwrap()
-    }
-
-    pub async fn open(
-        &self,
-        owner: Arc<str>,
-        keep: Retention,
-    ) -> Result<Arc<dyn Store>, drumline_store::OpenError> {
-        match self.kind {
-            Kind::Memory => unreachable!("is never opened anew"),
-            #[cfg(feature = "redis")]
-            Kind::Redis => {
-                // The names differ anyway; this shows that a prefix works.
-                let url = format!("{}?prefix=drumline-test", self.at);
-                drumline_store::open(&url.parse().unwrap(), owner, keep).await
-            }
-            #[cfg(feature = "postgres")]
-            Kind::Postgres => {
-                let url = format!("{}?pool=2", self.at);
-                drumline_store::open(&url.parse().unwrap(), owner, keep).await
-            }
-            #[cfg(feature = "dynamodb")]
-            Kind::DynamoDb => {
-                let config = crate::dynamodb_only::config(&self.at).await;
-                drumline_store::dynamodb::DynamoStore::with_config(&config, &self.mark, owner, keep)
-                    .await
-                    .map(|store| Arc::new(store) as Arc<dyn Store>)
-            }
-        }
-    }
-
-    /// Returns true for the store of one process, which dies with its workers.
-    pub fn is_memory(&self) -> bool {
-        self.kind == Kind::Memory
-    }
-
-    /// A name that no other test has.
-    pub fn name(&self, name: &str) -> String {
-        format!("{name}-{}", self.mark)
-    }
-
-    /// The identity of a job by its id.
-    pub fn identity(&self, name: &str) -> Identity {
-        Identity::new(SCOPE, TYPE, None, self.name(name))
-    }
-
-    /// The request of the first run of a job, whose id is its job id. Records of version 0.1 count, of which there are none.
-    pub fn request(&self, name: &str) -> ClaimRequest {
-        request_of(self.identity(name))
-    }
-
-    /// The same, with a lock.
-    pub fn locking(&self, name: &str, lock: &str) -> ClaimRequest {
-        ClaimRequest { lock: Some(self.name(lock)), ..self.request(name) }
-    }
-}
-
-/// The request of the first run of a job.
-pub fn request_of(identity: Identity) -> ClaimRequest {
-    ClaimRequest {
-        payload_hash: PAYLOAD,
-        lock: None,
-        length: LONG,
-        queue: QUEUE.into(),
-        message_id: format!("message of {}", identity.id()).into(),
-        receive_count: 1,
-        legacy_key: Some(Arc::clone(identity.id())),
-        identity: Arc::new(identity),
-    }
-}
-
-/// The same request as SQS delivers it again.
-pub fn again(request: &ClaimRequest) -> ClaimRequest {
-    ClaimRequest { receive_count: request.receive_count + 1, ..request.clone() }
-}
-
-pub fn short(request: ClaimRequest) -> ClaimRequest {
-    ClaimRequest { length: SHORT, ..request }
-}
-
-pub async fn granted(store: &Arc<dyn Store>, request: &ClaimRequest) -> Grant {
-    match store.claim(request).await.unwrap() {
-        ClaimResult::Granted(grant) => grant,
-        other => panic!("not granted but {other:?}"),
-    }
-}
-
-/// The only job of a job id.
-pub async fn only(store: &Arc<dyn Store>, job_id: &str) -> JobRecord {
-    let mut jobs = store.jobs(job_id).await.unwrap();
-    assert_eq!(jobs.len(), 1, "{jobs:?}");
-    jobs.remove(0)
-}
-
-/// Asks until the claim is granted.
-pub async fn granted_in_time(store: &Arc<dyn Store>, request: &ClaimRequest) -> Grant {
-    let begun = Instant::now();
-    loop {
-        match store.claim(request).await.unwrap() {
-            ClaimResult::Granted(grant) => return grant,
-            ClaimResult::Busy(left) | ClaimResult::Locked(left) => {
-                assert!(left <= request.length.max(SHORT), "{left:?}");
-                assert!(begun.elapsed() < PATIENCE, "is still held");
-            }
-            other => panic!("not granted but {other:?}"),
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-/// Waits until a condition holds.
-pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let begun = Instant::now();
-    while !condition().await {
-        assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-/// Waits until a claim has expired, without taking it.
-pub async fn expired(store: &Arc<dyn Store>, claim: &Claim) {
-    use drumline_store::JobState;
-    eventually("a claim expires", async || {
-        let record = only(store, claim.identity.job_id()).await;
-        record.claim.unwrap().state == JobState::Waiting
-    })
-    .await;
-}
-
-/// Gives a claim up after a failure.
-pub async fn fail(store: &Arc<dyn Store>, claim: &Claim) {
-    let how = ReleaseClaim { count_attempt: true, failure_reason: None, dead: false };
-    assert_eq!(store.release_claim(claim, &how).await, Ok(Ownership::Kept));
-}
-
-pub fn json(text: &str) -> Box<RawValue> {
-    RawValue::from_string(text.to_owned()).unwrap()
-}
-
-pub fn text(value: Option<&RawValue>) -> Option<&str> {
-    value.map(RawValue::get)
-}
-
-/// That an admission is of this kind; tells what it is if not.
-#[macro_export]
-macro_rules! assert_admission {
-    ($admission:expr, $kind:pat $(if $guard:expr)?) => {{
-        let admission = &$admission;
-        assert!(matches!(admission, $kind $(if $guard)?), "{admission:?}");
-    }};
-}
-
-/// That nothing can be written under a claim.
-pub async fn assert_lost(store: &Arc<dyn Store>, claim: &Claim) {
-    let how = ReleaseClaim { count_attempt: true, failure_reason: Some("too late".to_owned()), dead: false };
-    assert_eq!(store.renew(claim, LONG).await, Ok(Ownership::Lost));
-    assert_eq!(store.checkpoint(claim, &json("\"too late\"")).await, Ok(Ownership::Lost));
-    assert_eq!(store.release_claim(claim, &how).await, Ok(Ownership::Lost));
-    assert_eq!(store.finish(claim, Some(&json("\"too late\""))).await, Ok(Ownership::Lost));
 }

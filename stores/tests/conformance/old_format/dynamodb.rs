@@ -33,7 +33,7 @@ fn expiration(keep: Duration) -> AttributeValue {
 impl Worker {
     pub async fn start(world: &World) -> Self {
         let client = Client::new(&dynamodb_only::config(world.at()).await);
-        Self { client, table: world.mark().to_owned() }
+        Self { client, table: world.table().to_owned() }
     }
 
     pub async fn claim(&mut self, job: &Job) -> Answer {

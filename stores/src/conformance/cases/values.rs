@@ -6,7 +6,8 @@ use drumline::core::{
 use drumline::message::Identity;
 
 use crate::assert_admission;
-use crate::world::{SCOPE, TYPE, World, again, fail, granted, json, only, request_of, text};
+use crate::conformance::World;
+use crate::conformance::steps::{SCOPE, TYPE, again, fail, granted, json, only, request_of, text};
 
 /// A text in JSON that is so long.
 fn json_of(bytes: usize) -> String {

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::Store;
 use drumline::core::{ClaimRequest, Grant, Ownership, ReleaseClaim, Takeover};
-use drumline_store::Store;
 
-use crate::world::{World, again, fail, granted, granted_in_time, short};
+use crate::conformance::World;
+use crate::conformance::steps::{again, fail, granted, granted_in_time, short};
 
 /// The takeover of a grant as its owner and count; in memory there never is one.
 fn of(grant: &Grant) -> Option<(Option<&str>, u32)> {
@@ -14,7 +15,7 @@ fn of(grant: &Grant) -> Option<(Option<&str>, u32)> {
 
 /// What a shared store says of a claim that `owner` has left.
 fn left_by(world: &World, owner: &str, unended: u32) -> Option<(Option<String>, u32)> {
-    (!world.is_memory()).then(|| (Some(world.name(owner)), unended))
+    (!world.is_in_process()).then(|| (Some(world.name(owner)), unended))
 }
 
 fn assert_takeover(grant: &Grant, expected: Option<&(Option<String>, u32)>) {
@@ -65,7 +66,7 @@ pub async fn a_renewed_claim_is_not_left(world: World) {
     let store = world.worker("one").await;
     let request = world.request("job");
     let claim = dies(&store, &request).await.claim;
-    assert_eq!(store.renew(&claim, crate::world::LONG).await, Ok(Ownership::Kept));
+    assert_eq!(store.renew(&claim, crate::conformance::steps::LONG).await, Ok(Ownership::Kept));
     fail(&store, &claim).await;
     assert_takeover(&granted(&store, &again(&request)).await, None);
 }

@@ -1,10 +1,11 @@
 //! What is left for the next attempt.
 
+use crate::JobState;
 use drumline::core::{ClaimRequest, ClaimResult, Ownership, ReleaseClaim};
-use drumline_store::JobState;
 
 use crate::assert_admission;
-use crate::world::{World, again, fail, granted, granted_in_time, json, only, short, text};
+use crate::conformance::World;
+use crate::conformance::steps::{again, fail, granted, granted_in_time, json, only, short, text};
 
 pub async fn attempts_are_counted_unless_spared(world: World) {
     let store = world.worker("one").await;

@@ -2,39 +2,17 @@
 
 use std::time::Duration;
 
+use crate::{JobState, MAX_ATTEMPTS_KEPT, Retention};
 use drumline::core::{ClaimRequest, ClaimResult, Ownership, ReleaseClaim};
-use drumline_store::{AttemptRecord, JobState, MAX_ATTEMPTS_KEPT, ProgressRecord, Retention};
 
 use crate::assert_admission;
-use crate::world::{
-    LONG, MOST_OF_IT, QUEUE, SCOPE, SHORT, TYPE, World, again, eventually, fail, granted, granted_in_time,
-    json, only, request_of,
+use crate::conformance::World;
+use crate::conformance::steps::{
+    LONG, MOST_OF_IT, QUEUE, SCOPE, SHORT, TYPE, again, attempt, eventually, fail, granted, granted_in_time,
+    json, only, progress, request_of,
 };
 
 const LONG_KEPT: Duration = Duration::from_secs(3600);
-
-pub fn attempt(number: u32) -> AttemptRecord {
-    AttemptRecord {
-        at_ms: 1_700_000_000_000 + u64::from(number),
-        message_id: "m-1".to_owned(),
-        job_id: None,
-        queue: "jobs".to_owned(),
-        job_type: number.is_multiple_of(2).then(|| "image.process".to_owned()),
-        attempt: number,
-        receive_count: number,
-        worker: "one".to_owned(),
-        took_ms: 12,
-        class: "error".to_owned(),
-        reason: "it's \"odd\": ö \u{0}\n".to_owned(),
-        outcome: "retry".to_owned(),
-        retry_in_ms: Some(1000),
-        last_attempt: false,
-    }
-}
-
-pub fn progress(done: u64) -> ProgressRecord {
-    ProgressRecord { at_ms: 1_700_000_000_000, done, total: 10, unit: "rows".to_owned() }
-}
 
 pub async fn a_done_job_is_forgotten_in_time(world: World) {
     let keep = Retention { done: SHORT, history: LONG_KEPT };

@@ -6,8 +6,9 @@ use drumline::core::{Claim, ClaimResult, Ownership, ReleaseClaim};
 use drumline::message::Identity;
 
 use crate::assert_admission;
-use crate::world::{
-    LONG, MOST_OF_IT, World, again, assert_lost, expired, fail, granted, granted_in_time, json, short, text,
+use crate::conformance::World;
+use crate::conformance::steps::{
+    LONG, MOST_OF_IT, again, assert_lost, expired, fail, granted, granted_in_time, json, short, text,
 };
 
 pub async fn an_owner_that_was_overtaken_writes_nothing(world: World) {

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use crate::{JobState, MAX_MATCHES};
 use drumline::core::{ClaimRequest, ClaimResult, Ownership, ReleaseClaim};
 use drumline::message::Identity;
-use drumline_store::{JobState, MAX_MATCHES};
 
 use crate::assert_admission;
-use crate::keeping::{attempt, progress};
-use crate::world::{QUEUE, SCOPE, TYPE, World, again, fail, granted, json, only, request_of, text};
+use crate::conformance::World;
+use crate::conformance::steps::{QUEUE, SCOPE, TYPE, again, fail, granted, json, only, request_of, text};
+use crate::conformance::steps::{attempt, progress};
 
 /// Identities that differ in one part each, or in a character that some store may not have.
 fn alike(world: &World) -> Vec<Identity> {
@@ -49,7 +50,7 @@ pub async fn identities_that_differ_in_one_part_never_meet(world: World) {
         let jobs = store.jobs(identity.job_id()).await.unwrap();
         let others = requests.iter().filter(|other| other.identity.job_id() == identity.job_id());
         assert_eq!(jobs.len(), others.count(), "{identity:?}");
-        let is_its_own = |claim: &drumline_store::ClaimRecord| *claim.key == **identity.key();
+        let is_its_own = |claim: &crate::ClaimRecord| *claim.key == **identity.key();
         let own: Vec<_> = jobs.iter().filter(|job| job.claim.as_ref().is_some_and(is_its_own)).collect();
         let [job] = own[..] else { panic!("{} records of {identity:?}", own.len()) };
         assert_eq!(job.attempts, [attempt(number)]);

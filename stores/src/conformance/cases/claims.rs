@@ -3,8 +3,9 @@
 use drumline::core::{ClaimRequest, ClaimResult, Ownership};
 
 use crate::assert_admission;
-use crate::world::{
-    LONG, MOST_OF_IT, SHORT, World, again, expired, fail, granted, granted_in_time, json, short, text,
+use crate::conformance::World;
+use crate::conformance::steps::{
+    LONG, MOST_OF_IT, SHORT, again, expired, fail, granted, granted_in_time, json, short, text,
 };
 
 pub async fn a_free_key_is_granted_and_then_held(world: World) {

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::Store;
 use drumline::core::{ClaimRequest, ClaimResult, Grant, Ownership};
-use drumline_store::Store;
 use tokio::sync::Barrier;
 
 use crate::assert_admission;
-use crate::world::{Kind, SHORT, World, again, expired, fail, granted, json, text};
+use crate::conformance::World;
+use crate::conformance::steps::{SHORT, again, expired, fail, granted, json, text};
 
 const CLAIMERS: usize = 50;
 /// With connections of their own.
@@ -116,7 +117,7 @@ pub async fn keys_do_not_hinder_each_other(world: World) {
                 for index in (task..KEYS).step_by(CLAIMERS) {
                     // Some with a lock of their own; emulators take their time for that.
                     let (name, lock) = (format!("job {index}"), format!("lock {index}"));
-                    let with_lock = world.kind == Kind::Memory || index % 10 == 0;
+                    let with_lock = world.is_in_process() || index % 10 == 0;
                     let request = if with_lock { world.locking(&name, &lock) } else { world.request(&name) };
                     let claim = granted(&store, &request).await.claim;
                     let result = index.to_string();

@@ -3,7 +3,8 @@
 use drumline::core::{ClaimRequest, ClaimResult, Ownership, ReleaseClaim};
 
 use crate::assert_admission;
-use crate::world::{LONG, MOST_OF_IT, World, again, expired, fail, granted, granted_in_time, short};
+use crate::conformance::World;
+use crate::conformance::steps::{LONG, MOST_OF_IT, again, expired, fail, granted, granted_in_time, short};
 
 pub async fn a_lock_is_held_against_other_keys(world: World) {
     let (one, other) = (world.worker("one").await, world.worker("other").await);

@@ -1,0 +1,127 @@
+//! A store in one file of this machine, by SQLite: for one worker or several on one host, and for development.
+//!
+//! Several processes may open the file at once, and the command line beside them. Every call is one transaction on a thread that owns
+//! the connection. The file is in WAL mode, so that there are two more beside it, `-wal` and `-shm`; these need one host: the file must
+//! not be on NFS, EFS or another network file system. A commit is synced to the disk before it is answered, so that a mark survives a
+//! power failure. Expired rows are removed about once a minute. Times are of this machine's clock.
+//!
+//! A call fails after some three seconds, also while another process has the file locked.
+
+mod claims;
+mod database;
+mod histories;
+mod kept;
+mod path;
+mod thread;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use drumline::core::{Claim, ClaimRequest, ClaimResult, MaybeReady, Ownership, ReleaseClaim};
+use drumline::message::Identity;
+use serde_json::value::RawValue;
+
+use self::thread::Thread;
+use crate::open::OpenError;
+use crate::record::{AttemptRecord, JobRecord, ProgressRecord};
+use crate::store::{Retention, Store, StoreError};
+
+pub(crate) use self::path::path;
+
+/// A [`Store`] in a file.
+pub struct FileStore {
+    thread: Thread,
+    owner: Arc<str>,
+    keep: Retention,
+}
+
+impl std::fmt::Debug for FileStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileStore").field("owner", &self.owner).finish_non_exhaustive()
+    }
+}
+
+impl FileStore {
+    /// Opens the file at `path`, and makes it where it is missing. Its folder has to be there.
+    pub async fn open(path: &Path, owner: Arc<str>, keep: Retention) -> Result<Self, OpenError> {
+        Ok(Self { thread: Thread::start(path.to_path_buf()).await?, owner, keep })
+    }
+}
+
+impl Store for FileStore {
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> MaybeReady<'a, Result<ClaimResult, StoreError>> {
+        let (request, owner, keep) = (request.clone(), Arc::clone(&self.owner), self.keep);
+        let call = self.thread.call(move |on, now| claims::claim(on, &request, &owner, keep, now));
+        MaybeReady::later(call)
+    }
+
+    fn renew<'a>(
+        &'a self,
+        claim: &'a Claim,
+        length: Duration,
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        let (claim, keep) = (claim.clone(), self.keep);
+        MaybeReady::later(self.thread.call(move |on, now| claims::renew(on, &claim, length, keep, now)))
+    }
+
+    fn finish<'a>(
+        &'a self,
+        claim: &'a Claim,
+        result: Option<&'a RawValue>,
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        let (claim, keep, result) = (claim.clone(), self.keep, result.map(|result| result.get().to_owned()));
+        MaybeReady::later(self.thread.call(move |on, now| claims::finish(on, &claim, result, keep, now)))
+    }
+
+    fn release_claim<'a>(
+        &'a self,
+        claim: &'a Claim,
+        how: &'a ReleaseClaim,
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        let (claim, how, keep) = (claim.clone(), how.clone(), self.keep);
+        MaybeReady::later(self.thread.call(move |on, now| claims::release(on, &claim, &how, keep, now)))
+    }
+
+    fn checkpoint<'a>(
+        &'a self,
+        claim: &'a Claim,
+        value: &'a RawValue,
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        let (claim, value) = (claim.clone(), value.get().to_owned());
+        MaybeReady::later(self.thread.call(move |on, now| claims::checkpoint(on, &claim, value, now)))
+    }
+
+    fn progress<'a>(
+        &'a self,
+        identity: &'a Identity,
+        progress: &'a ProgressRecord,
+    ) -> MaybeReady<'a, Result<(), StoreError>> {
+        let (identity, progress, keep) = (identity.clone(), progress.clone(), self.keep);
+        let call = self.thread.call(move |on, now| histories::progress(on, &identity, &progress, keep, now));
+        MaybeReady::later(call)
+    }
+
+    fn attempted<'a>(
+        &'a self,
+        identity: &'a Identity,
+        attempt: &'a AttemptRecord,
+    ) -> MaybeReady<'a, Result<(), StoreError>> {
+        let (identity, attempt, keep) = (identity.clone(), attempt.clone(), self.keep);
+        let call = self.thread.call(move |on, now| histories::attempted(on, &identity, &attempt, keep, now));
+        MaybeReady::later(call)
+    }
+
+    fn jobs<'a>(&'a self, job_id: &'a str) -> MaybeReady<'a, Result<Vec<JobRecord>, StoreError>> {
+        let job_id = job_id.to_owned();
+        MaybeReady::later(self.thread.call(move |on, now| histories::jobs(on, &job_id, now)))
+    }
+
+    fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>> {
+        MaybeReady::later(self.thread.call(|on, _| on.query_row("SELECT 1", [], |_| Ok(()))))
+    }
+
+    fn as_any(&self) -> &(dyn std::any::Any + Send + Sync) {
+        self
+    }
+}
