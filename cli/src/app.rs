@@ -92,8 +92,8 @@ impl App {
     ///
     /// The factory runs on the runtime of handlers, before anything is received; a Ctrl-C meanwhile ends the process. Its error is
     /// bad configuration (exit status 64). `run`, `config` and `doctor queue` call it, but not in forward mode
-    /// (`DRUMLINE_FORWARD_TO`), and `dev` does; `config` and `doctor` wait for it for ten seconds at most. `send`, `jobs`, `dlq` and `health`
-    /// do not call it. If the settings have problems, it runs up to its first wait, so that wrong settings that it reads
+    /// (`DRUMLINE_FORWARD_TO`), and `dev` does; so does `send` for a type whose version it is not given. `config`, `doctor` and `send`
+    /// wait for it for ten seconds at most. `jobs`, `dlq` and `health` do not call it. If the settings have problems, it runs up to its first wait, so that wrong settings that it reads
     /// are reported with them.
     pub fn new<Kind>(router: impl RouterFactory<Kind>) -> Self {
         Self {
@@ -176,6 +176,11 @@ impl App {
         };
         let environment = Environment::of_process().declare(&self.known).with_store(self.store);
         let environment = &environment;
+        // A program with samples of its own may be used without the handlers of its router.
+        #[cfg(feature = "dev")]
+        let handlers_optional = self.dev.prepare.is_some();
+        #[cfg(not(feature = "dev"))]
+        let handlers_optional = false;
         let result = match command {
             #[cfg(feature = "bin")]
             Commands::New(args) => new::new(&args),
@@ -184,7 +189,7 @@ impl App {
             Commands::Dev(args) => dev::dev(&args, environment, self.service, self.dev),
             #[cfg(feature = "function")]
             Commands::Invoke(args) => invoke::invoke(&args),
-            Commands::Send(args) => send::send(&args, environment),
+            Commands::Send(args) => send::send(&args, environment, self.service, handlers_optional),
             Commands::Jobs(args) => jobs::jobs(&args, environment),
             Commands::Dlq(args) => dlq::dlq(&args, environment),
             Commands::Config(args) => config::config(&args, environment, self.service),

@@ -1,16 +1,17 @@
 //! `drumline config --check`: what a worker with these settings needs, each with a verdict.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use drumline_consumer::ExitError;
 use drumline_runtime::aws::queue_labels;
-use drumline_runtime::{Service, Settings, runtimes, write_json};
+use drumline_runtime::{Service, Settings, runtimes};
 use serde_json::json;
 use tokio::runtime::Handle;
 
 use crate::connection::with_url;
 use crate::format::{one_line, table};
+use crate::output::print;
 use crate::preflight::{Check, Verdict, check_process, check_queue};
 
 pub(crate) fn run(settings: &Settings, service: Service, json: bool) -> Result<ExitCode, ExitError> {
@@ -18,23 +19,22 @@ pub(crate) fn run(settings: &Settings, service: Service, json: bool) -> Result<E
     let checks = io.block_on(checks(settings, service, handlers.handle()));
     handlers.shutdown_background();
     let checks = checks?;
-    let mut out = std::io::stdout().lock();
-    if json {
-        for (queue, check) in &checks {
-            let mut line =
-                serde_json::to_value(check).map_err(|error| ExitError::other(error.to_string()))?;
-            line["queue"] = json!(queue);
-            write_json(&mut out, &line).map_err(|error| ExitError::other(error.to_string()))?;
-            writeln!(out)?;
+    print(|out| {
+        if json {
+            for (queue, check) in &checks {
+                let mut line = serde_json::to_value(check)?;
+                line["queue"] = json!(queue);
+                out.json_line(&line)?;
+            }
+            return Ok(());
         }
-    } else {
         let mut table = table(["CHECK", "VERDICT", "DETAIL", "QUEUE"], out.is_terminal());
         for (queue, check) in &checks {
             let queue = queue.as_deref().unwrap_or_default();
             table.add_row([check.name, check.verdict.label(), &one_line(&check.detail), queue]);
         }
-        writeln!(out, "{table}")?;
-    }
+        writeln!(out, "{table}")
+    })?;
     let failed = checks.iter().filter(|(_, check)| check.verdict == Verdict::Failed).count();
     match failed {
         0 => Ok(ExitCode::SUCCESS),

@@ -1,6 +1,6 @@
 //! `drumline config`: the settings in force, with the entries of tables, and the source of each.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use drumline::run::NoopObserver;
 use drumline_consumer::ExitError;
 use drumline_runtime::aws::{AwsQueue, queue_name, queue_url};
 use drumline_runtime::{
-    Effective, EffectiveType, Environment, Origin, Service, Settings, TypeValue, runtimes, waits, write_json,
+    Effective, EffectiveType, Environment, Origin, Service, Settings, TypeValue, runtimes, waits,
 };
 use serde_json::json;
 
 use crate::check;
 use crate::connection::connect_to;
 use crate::format::{note, one_line, table};
-use crate::output::Output;
+use crate::output::{Out, Output, print};
 use crate::service::router_if_made;
 use crate::settings_args::{Every, SettingsArgs};
 
@@ -56,16 +56,23 @@ pub(crate) fn config(
         return check::run(&settings, service, json);
     }
     let types = job_types(&settings, service)?;
-    let mut out = std::io::stdout().lock();
-    if json {
-        for row in settings.effective.iter().chain(&rows_of_types(&settings, &types)) {
-            let Effective { queue, key, value, origin } = row;
-            let row = json!({ "queue": queue, "key": key, "value": value, "origin": origin.to_string() });
-            write_json(&mut out, &row).map_err(|error| ExitError::other(error.to_string()))?;
-            writeln!(out)?;
-        }
-        return Ok(ExitCode::SUCCESS);
+    print(
+        |out| {
+            if json { write_rows(out, &settings, &types) } else { write_tables(out, &settings, &types) }
+        },
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write_rows(out: &mut Out, settings: &Settings, types: &[EffectiveType]) -> io::Result<()> {
+    for row in settings.effective.iter().chain(&rows_of_types(settings, types)) {
+        let Effective { queue, key, value, origin } = row;
+        out.json_line(&json!({ "queue": queue, "key": key, "value": value, "origin": origin.to_string() }))?;
     }
+    Ok(())
+}
+
+fn write_tables(out: &mut Out, settings: &Settings, types: &[EffectiveType]) -> io::Result<()> {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(["SETTING", "VALUE", "FROM", "QUEUE"]);
@@ -80,9 +87,9 @@ pub(crate) fn config(
     }
     writeln!(out, "{table}")?;
     if !types.is_empty() {
-        writeln!(out, "\n{}", table_of_types(&types, out.is_terminal()))?;
+        writeln!(out, "\n{}", table_of_types(types, out.is_terminal()))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Returns the values of the handlers' job types; none in forward mode, and none if there is no router.

@@ -25,6 +25,7 @@ use drumline_runtime::{
 use example::Example;
 use tokio::runtime::Handle;
 
+use crate::output::print;
 #[cfg(feature = "function")]
 use crate::service::FunctionVariables;
 use crate::service::{DevExample, DevJob, MakeDev};
@@ -226,7 +227,7 @@ impl Dev {
         let ended = shutdown.run(HOOK_TIME).await;
         result?;
         ended.map_err(|error| ExitError::other(format!("the shutdown hook failed: {error}")))?;
-        problem.map_or(Ok(ExitCode::SUCCESS), |error| Err(error.into()))
+        problem.map_or(Ok(ExitCode::SUCCESS), Err)
     }
 
     /// Sends the samples.
@@ -248,21 +249,7 @@ impl Dev {
         folder: Option<&Path>,
         example: &Example,
         stop: impl Future<Output = ()>,
-    ) -> std::io::Result<()> {
-        match self.present_to_end(once, folder, example, stop).await {
-            // The reader of the table may have seen enough of it.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-            presented => presented,
-        }
-    }
-
-    async fn present_to_end(
-        &self,
-        once: bool,
-        folder: Option<&Path>,
-        example: &Example,
-        stop: impl Future<Output = ()>,
-    ) -> std::io::Result<()> {
+    ) -> Result<(), ExitError> {
         let mut signal = std::pin::pin!(stop);
         let drained = async {
             self.watch(false).await;
@@ -301,32 +288,35 @@ impl Dev {
     }
 
     /// Prints what became of the samples, in their folder. Without a folder there are none.
-    fn show(&self, folder: Option<&Path>) -> std::io::Result<()> {
+    fn show(&self, folder: Option<&Path>) -> Result<(), ExitError> {
         self.view.clear();
-        let mut out = std::io::stdout().lock();
         let Some(folder) = folder else {
-            return writeln!(out, "There are no sample jobs.");
+            return print(|out| writeln!(out, "There are no sample jobs."));
         };
         let folder = folder.canonicalize()?;
-        writeln!(out, "{}", self.view.table(&folder))?;
-        writeln!(out, "Files are in {}", folder.display())?;
         let dead = self.endpoint().peek(&self.dead_letter_url).unwrap_or_default();
-        writeln!(out, "\n{} messages in {DEAD_LETTERS}:", dead.len())?;
-        for message in dead {
-            let reason =
-                self.view.reason(&message.message_id).unwrap_or_else(|| "received too often".to_owned());
-            writeln!(out, "  {}  received {} times: {reason}", message.message_id, message.receive_count)?;
-        }
-        Ok(())
+        print(|out| {
+            writeln!(out, "{}", self.view.table(&folder))?;
+            writeln!(out, "Files are in {}", folder.display())?;
+            writeln!(out, "\n{} messages in {DEAD_LETTERS}:", dead.len())?;
+            dead.iter().try_for_each(|message| {
+                let reason = self.view.reason(&message.message_id);
+                let reason = reason.as_deref().unwrap_or("received too often");
+                writeln!(out, "  {}  received {} times: {reason}", message.message_id, message.receive_count)
+            })
+        })
     }
 
     /// Prints where the queue is, and how to send `example`, as `request` asks for it.
-    fn explain(&self, request: &str, example: &Example) -> std::io::Result<()> {
+    fn explain(&self, request: &str, example: &Example) -> Result<(), ExitError> {
         let (endpoint, queue_url) = (self.server.endpoint_url(), &self.queue_url);
         let commands = example.commands(program(), &endpoint, queue_url);
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "\nSQS endpoint {endpoint}, queue {queue_url}, until Ctrl-C. {request}:\n{commands}")?;
-        out.flush()
+        print(|out| {
+            writeln!(
+                out,
+                "\nSQS endpoint {endpoint}, queue {queue_url}, until Ctrl-C. {request}:\n{commands}"
+            )
+        })
     }
 
     fn endpoint(&self) -> &Endpoint {

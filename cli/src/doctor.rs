@@ -6,7 +6,7 @@ mod live;
 mod observed;
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -16,11 +16,11 @@ use drumline::Router;
 use drumline_consumer::ExitError;
 use drumline_infra_rules::{Host, Options, Template, check, terraform};
 use drumline_runtime::aws::queue_labels;
-use drumline_runtime::{Environment, QueueSettings, Service, Settings, diagnose, runtimes, write_json};
+use drumline_runtime::{Environment, QueueSettings, Service, Settings, diagnose, runtimes};
 
 use crate::connection::with_url;
 use crate::format::note;
-use crate::output::Output;
+use crate::output::{Output, print};
 use crate::own_endpoint;
 use crate::preflight::{Preflight, check_queue};
 use crate::service::router_if_made;
@@ -90,7 +90,7 @@ pub(crate) fn doctor(
         Subject::Template(args) => (templates(&args.files, environment)?, args.output),
         Subject::Queue(args) => (queues(&args.settings, environment, service)?, args.output),
     };
-    print(&diagnoses, output == Output::Json)?;
+    print_diagnoses(&diagnoses, output == Output::Json)?;
     Ok(if diagnoses.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -212,14 +212,9 @@ async fn diagnose_queue(
     Ok(diagnoses)
 }
 
-fn print(diagnoses: &[Diagnosis], json: bool) -> Result<(), ExitError> {
-    let mut out = std::io::stdout().lock();
+fn print_diagnoses(diagnoses: &[Diagnosis], json: bool) -> Result<(), ExitError> {
     if json {
-        for diagnosis in diagnoses {
-            write_json(&mut out, diagnosis).map_err(|error| ExitError::other(error.to_string()))?;
-            writeln!(out)?;
-        }
-        return Ok(());
+        return print(|out| diagnoses.iter().try_for_each(|diagnosis| out.json_line(diagnosis)));
     }
     if !diagnoses.is_empty() {
         let mut table = Table::new();
@@ -228,13 +223,14 @@ fn print(diagnoses: &[Diagnosis], json: bool) -> Result<(), ExitError> {
             let place = if part.is_empty() { place.clone() } else { format!("{place} {part}") };
             table.add_row([rule, &*place, problem, reason, fix]);
         }
-        let terminal = out.is_terminal();
-        table.set_content_arrangement(if terminal {
-            ContentArrangement::Dynamic
-        } else {
-            ContentArrangement::Disabled
-        });
-        writeln!(out, "{table}")?;
+        print(|out| {
+            table.set_content_arrangement(if out.is_terminal() {
+                ContentArrangement::Dynamic
+            } else {
+                ContentArrangement::Disabled
+            });
+            writeln!(out, "{table}")
+        })?;
     }
     note(&match diagnoses.len() {
         0 => "nothing found".to_owned(),

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use drumline_consumer::ExitError;
 use drumline_runtime::Environment;
 
+use crate::output::print;
 use crate::own_endpoint;
 
 /// Asks a consumer on this machine whether it is alive, for a container's health check
@@ -43,7 +44,7 @@ pub(crate) fn health(args: &HealthArgs, environment: &Environment) -> Result<Exi
     let answer = own_endpoint::get(addr, path, None)
         .map_err(|error| ExitError::unavailable(format!("http://{addr}{path} does not answer: {error}")))?;
     if answer.is_ok() {
-        writeln!(std::io::stdout().lock(), "{}", answer.body.trim())?;
+        print(|out| writeln!(out, "{}", answer.body.trim()))?;
         Ok(ExitCode::SUCCESS)
     } else {
         let problem = format!("http://{addr}{path}: {} ({})", answer.body.trim(), answer.status_line);

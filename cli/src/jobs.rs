@@ -3,16 +3,15 @@
 mod lookup;
 mod watch;
 
-use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Subcommand;
 use drumline_consumer::ExitError;
-use drumline_runtime::{Environment, write_json};
+use drumline_runtime::Environment;
 
 use crate::format::now_ms;
 use crate::job_text::write_job;
-use crate::output::Output;
+use crate::output::{Output, print};
 use lookup::{JobArgs, WHO_IS_ASKED, unknown};
 use watch::WatchArgs;
 
@@ -71,13 +70,12 @@ async fn show(args: &ShowArgs, environment: &Environment) -> Result<ExitCode, Ex
     let Some(job) = histories.job(id, &filter).await? else {
         return Err(unknown(id, &filter, &histories).await);
     };
-    let mut out = std::io::stdout().lock();
-    if args.output == Output::Json {
-        write_json(&mut out, &job).map_err(|error| ExitError::other(error.to_string()))?;
-        writeln!(out)?;
-    } else {
-        let is_terminal = out.is_terminal();
-        write_job(&mut out, &job, now_ms(), is_terminal)?;
-    }
+    print(|out| match args.output {
+        Output::Json => out.json_line(&job),
+        Output::Table => {
+            let is_terminal = out.is_terminal();
+            write_job(out, &job, now_ms(), is_terminal)
+        }
+    })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -2,23 +2,36 @@
 
 use std::io::{BufRead, IsTerminal, Read, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use drumline::message::{Attribute, Envelope};
 use drumline_consumer::ExitError;
-use drumline_producer::{NewJob, Outgoing, Packer, SendOptions, check, send_batch};
-use drumline_runtime::Environment;
-use drumline_runtime::aws::{Clients, is_fifo, queue_url};
+use drumline_producer::{
+    Attributes, NewJob, Outgoing, Packer, SendOptions, attribute, attributes, check, send_batch,
+};
+use drumline_runtime::aws::{Clients, is_fifo, queue_name, queue_url};
+use drumline_runtime::{Environment, Service, runtimes};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use url::Url;
 
 use crate::connection::connect_to;
-use crate::format::note;
+use crate::format::{note, one_line};
+use crate::output::{Output, print};
+use crate::service::make_router;
 
 /// The longest input line: a message of 1 MiB, all of it escaped.
 const MAX_LINE_BYTES: usize = 8 * 1024 * 1024;
 
 /// The variable of the queue where no flag names one.
 const QUEUE_URL: &str = "DRUMLINE_QUEUE_URL";
+
+/// The variable of forward mode, in which no handlers are made.
+const FORWARD_TO: &str = "DRUMLINE_FORWARD_TO";
+
+/// The version of a payload that states none.
+const FIRST_VERSION: u32 = 1;
 
 /// Sends jobs to a queue
 #[derive(Debug, clap::Args)]
@@ -29,8 +42,10 @@ Examples:
   {program} send --queue-url URL < jobs.jsonl            (a whole job a line)
   {program} send --queue-url URL --type email.send < payloads.jsonl
 
-Prints the message ids, one a line. Exit status: 0 all sent, 64 some input was refused before sending,
-69 the queue cannot be reached, 1 SQS did not take some.")]
+Prints the job ids, one a line, by which `{program} jobs` and `{program} dlq` find the jobs:
+  {program} jobs watch $({program} send --type email.send --payload '{\"userId\":7}')
+
+Exit status: 0 all sent, 64 some input was refused before sending, 69 the queue cannot be reached, 1 SQS did not take some.")]
 pub(crate) struct SendArgs {
     #[arg(long, value_name = "URL", help = "The queue [env: DRUMLINE_QUEUE_URL]")]
     queue_url: Option<String>,
@@ -40,9 +55,9 @@ pub(crate) struct SendArgs {
     /// The payload: JSON, - for standard input, @ for a file. Without it, standard input holds a job a line
     #[arg(long, value_name = "JSON|-|@FILE")]
     payload: Option<String>,
-    /// The payload's version
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    schema_version: u32,
+    /// The payload's version [default: that of this program's handler, or 1 if it has none]
+    #[arg(long, value_name = "N")]
+    schema_version: Option<u32>,
     /// The key under which the effect happens once [default: the job's id]
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
@@ -58,14 +73,55 @@ pub(crate) struct SendArgs {
     /// The id by which a FIFO queue drops a second sending [default: a new one]
     #[arg(long, value_name = "ID")]
     deduplication_id: Option<String>,
+    /// A message attribute, such as tenant=acme, size:Number=7 or sum:Binary=AAEC (base64); several may be given
+    #[arg(long = "attribute", value_name = "NAME[:TYPE]=VALUE", value_parser = attribute)]
+    attributes: Vec<(String, Attribute)>,
     /// Send what looks like a secret all the same
     #[arg(long)]
     allow_secrets: bool,
+    /// Job ids, or a JSON object a line with jobId, messageId, type and queue
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
 }
 
-pub(crate) fn send(args: &SendArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
+/// Sends what the arguments say. `handlers_optional` is true for a program that may run without handlers of its own.
+pub(crate) fn send(
+    args: &SendArgs,
+    environment: &Environment,
+    service: Service,
+    handlers_optional: bool,
+) -> Result<ExitCode, ExitError> {
+    let sender = Sender::new(args, environment)?;
+    let version = match (args.schema_version, &args.job_type) {
+        (Some(version), _) => version,
+        (None, Some(job_type)) if environment.value(FORWARD_TO).is_none() => {
+            version_of(job_type, service, handlers_optional)?
+        }
+        (None, _) => FIRST_VERSION,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(Sender::new(args, environment)?.send(args))
+    runtime.block_on(Sender { version, ..sender }.send(args))
+}
+
+/// Returns the version of the handler for this type. Without a handler, it is the first one.
+fn version_of(job_type: &str, service: Service, handlers_optional: bool) -> Result<u32, ExitError> {
+    let (io, handlers) = runtimes()?;
+    let router = io.block_on(make_router(service, handlers.handle()));
+    handlers.shutdown_background();
+    Ok(match router {
+        Ok(router) => {
+            let known = router.job_types().find(|known| *known.name == *job_type);
+            known.map_or(FIRST_VERSION, |known| known.version)
+        }
+        Err(problem) => {
+            if !handlers_optional {
+                note(&format!(
+                    "schemaVersion is {FIRST_VERSION}, since the handler's is not known: {problem}"
+                ));
+            }
+            FIRST_VERSION
+        }
+    })
 }
 
 struct Sender<'a> {
@@ -76,7 +132,20 @@ struct Sender<'a> {
     idempotency_key: Option<&'a str>,
     correlation_id: Option<&'a str>,
     deduplication_id: Option<&'a str>,
+    attributes: Arc<Attributes>,
     allow_secrets: bool,
+    output: Output,
+}
+
+/// A job that was sent, on one line of JSON.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SentJob<'a> {
+    job_id: &'a str,
+    message_id: &'a str,
+    #[serde(rename = "type")]
+    job_type: &'a str,
+    queue: &'a str,
 }
 
 /// What came of it so far.
@@ -106,15 +175,19 @@ impl<'a> Sender<'a> {
                 "a FIFO queue takes no --delay for single messages, only for the whole queue",
             ));
         }
+        let attributes = attributes(args.attributes.iter().cloned());
+        let attributes = attributes.map_err(|error| ExitError::usage(format!("--attribute: {error}")))?;
         Ok(Self {
             queue_url,
             options: SendOptions { delay_secs, group, fifo },
             job_type: args.job_type.as_deref(),
-            version: args.schema_version,
+            version: FIRST_VERSION,
             idempotency_key: args.idempotency_key.as_deref(),
             correlation_id: args.correlation_id.as_deref(),
             deduplication_id: args.deduplication_id.as_deref(),
+            attributes: Arc::new(attributes),
             allow_secrets: args.allow_secrets,
+            output: args.output,
         })
     }
 
@@ -202,10 +275,11 @@ impl<'a> Sender<'a> {
             }
             .to_body(),
         };
-        check(&body, self.allow_secrets)?;
+        let Envelope { job_type, job_id, .. } = check(&body, &self.attributes, self.allow_secrets)?;
         let deduplication_id =
             self.deduplication_id.map_or_else(|| ulid::Ulid::generate().to_string(), str::to_owned);
-        Ok(Outgoing { line, body, deduplication_id })
+        let attributes = Arc::clone(&self.attributes);
+        Ok(Outgoing { line, body, attributes, deduplication_id, job_type, job_id })
     }
 
     async fn batch(
@@ -229,7 +303,7 @@ impl<'a> Sender<'a> {
                 Ok(id) => {
                     tally.sent += 1;
                     bar.inc(1);
-                    bar.suspend(|| writeln!(std::io::stdout(), "{id}"))?;
+                    bar.suspend(|| self.print_sent(&message, &id))?;
                 }
                 Err(error) => {
                     tally.failed += 1;
@@ -238,6 +312,17 @@ impl<'a> Sender<'a> {
             }
         }
         Ok(())
+    }
+
+    /// A job without an id of its own is known by that of its message.
+    fn print_sent(&self, message: &Outgoing, message_id: &str) -> Result<(), ExitError> {
+        let job_id = message.job_id.as_deref().unwrap_or(message_id);
+        let job_type = message.job_type.as_str();
+        let queue = queue_name(self.queue_url.as_str());
+        print(|out| match self.output {
+            Output::Table => writeln!(out, "{}", one_line(job_id)),
+            Output::Json => out.json_line(&SentJob { job_id, message_id, job_type, queue }),
+        })
     }
 }
 

@@ -36,16 +36,24 @@ impl ExitError {
         Self { status: 1, text: text.into() }
     }
 
+    /// An end with this status and without a word.
+    pub fn silent(status: u8) -> Self {
+        Self { status, text: String::new() }
+    }
+
     /// An error of SQS of this kind. A missing queue and a missing permission count as unavailable, as a missing network
     /// does.
     pub fn sqs(kind: SqsErrorKind, text: impl Into<String>) -> Self {
         if kind.is_unavailability() { Self::unavailable(text) } else { Self::other(text) }
     }
 
-    /// Prints the error to standard error, after the name of the program. Returns its exit status.
+    /// Prints the error to standard error, after the name of the program, unless it is [silent](Self::silent). Returns its exit
+    /// status.
     #[allow(clippy::print_stderr, reason = "the last word of a program")]
     pub fn report(self) -> ExitCode {
-        eprintln!("{}: {}", program(), self.text);
+        if !self.text.is_empty() {
+            eprintln!("{}: {}", program(), self.text);
+        }
         ExitCode::from(self.status)
     }
 }

@@ -4,6 +4,8 @@ use drumline::message::{Envelope, Message};
 use drumline_runtime::limits::{MAX_MESSAGE_BYTES, is_allowed};
 use serde_json::Value;
 
+use crate::attributes::{Attributes, size};
+
 /// Keys that name secrets, in lower case and without separators.
 const SECRET_KEYS: [&str; 10] = [
     "password",
@@ -25,15 +27,15 @@ const SECRET_BEGINNINGS: [&str; 8] =
 /// Shorter values that begin like a secret are words.
 const SHORTEST_SECRET: usize = 16;
 
-/// Accepts a body that may be sent as a job.
+/// Accepts a body with these attributes that may be sent as a job. Returns the job as a worker decodes it.
 ///
 /// # Errors
 /// The reason for which it may not be sent, in words.
-pub fn check(body: &str, secrets_allowed: bool) -> Result<(), String> {
-    if body.len() > MAX_MESSAGE_BYTES {
+pub fn check(body: &str, attributes: &Attributes, secrets_allowed: bool) -> Result<Envelope, String> {
+    let bytes = body.len() + size(attributes);
+    if bytes > MAX_MESSAGE_BYTES {
         return Err(format!(
-            "{} bytes are more than SQS's 1,048,576: put the data into S3 and send a reference",
-            body.len()
+            "{bytes} bytes are more than SQS's 1,048,576: put the data into S3 and send a reference"
         ));
     }
     if let Some(c) = body.chars().find(|c| !is_allowed(*c)) {
@@ -43,10 +45,10 @@ pub fn check(body: &str, secrets_allowed: bool) -> Result<(), String> {
             u32::from(c)
         ));
     }
-    let message = Message { body: body.to_owned(), ..Message::default() };
+    let message = Message { body: body.to_owned(), attributes: attributes.clone(), ..Message::default() };
     let envelope = Envelope::decode(&message).map_err(|error| error.to_string())?;
     if secrets_allowed {
-        return Ok(());
+        return Ok(envelope);
     }
     let payload = serde_json::from_str(envelope.payload.get()).map_err(|error| error.to_string())?;
     match secret(&payload, "payload") {
@@ -54,7 +56,7 @@ pub fn check(body: &str, secrets_allowed: bool) -> Result<(), String> {
             "{place} looks like a secret, and queues keep and show what they are sent: send a reference to it \
              (--allow-secrets sends it all the same)"
         )),
-        None => Ok(()),
+        None => Ok(envelope),
     }
 }
 
@@ -82,7 +84,9 @@ fn secret(value: &Value, place: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::attributes::{attribute, attributes};
 
     #[test]
     fn what_cannot_or_should_not_be_sent_is_refused_with_words() {
@@ -101,7 +105,7 @@ mod tests {
             (job(r#"{"city":"AKIA"}"#), None),
         ];
         for (body, refused) in table {
-            let result = check(&body, false);
+            let result = check(&body, &Attributes::new(), false).map(|_| ());
             match refused {
                 None => assert_eq!(result, Ok(()), "{body:.80}"),
                 Some(says) => {
@@ -109,6 +113,16 @@ mod tests {
                 }
             }
         }
-        assert_eq!(check(&job(r#"{"secret":"x"}"#), true), Ok(()));
+        assert!(check(&job(r#"{"secret":"x"}"#), &Attributes::new(), true).is_ok());
+    }
+
+    #[test]
+    fn attributes_count_and_can_name_the_type() {
+        let body = format!("\"{}\"", "x".repeat(MAX_MESSAGE_BYTES - 22));
+        let with = |text: &str| attributes([attribute(text).unwrap()]).unwrap();
+        let envelope = check(&body, &with("messageType=a.b"), false).unwrap();
+        assert_eq!((&*envelope.job_type, envelope.job_id), ("a.b", None));
+        let refused = check(&body, &with("messageType=a.bc"), false).err();
+        assert!(refused.is_some_and(|error| error.contains("1048577 bytes")));
     }
 }

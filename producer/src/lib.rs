@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+mod attributes;
 mod check;
 mod new_job;
 mod pack;
 mod send;
 
+pub use attributes::{Attributes, attribute, attributes};
 pub use check::check;
 pub use new_job::NewJob;
 pub use pack::{Outgoing, Packer};

@@ -1,6 +1,10 @@
 //! Messages into batches: ten to a batch, and no more bytes than SQS takes at once.
 
+use std::sync::Arc;
+
 use drumline_runtime::limits::MAX_MESSAGE_BYTES;
+
+use crate::attributes::{Attributes, size};
 
 /// A batch holds ten messages at most, and 1 MiB in all. See
 /// [SendMessageBatch](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html).
@@ -13,8 +17,21 @@ pub struct Outgoing {
     pub line: usize,
     /// The message body.
     pub body: String,
+    /// Its attributes. Messages of one call often have the same ones.
+    pub attributes: Arc<Attributes>,
     /// The id by which a FIFO queue drops a second sending.
     pub deduplication_id: String,
+    /// The type of the job in it.
+    pub job_type: String,
+    /// The job's own id. A worker knows a job without one by the id of its message.
+    pub job_id: Option<Arc<str>>,
+}
+
+impl Outgoing {
+    /// Returns the bytes that SQS counts.
+    fn bytes(&self) -> usize {
+        self.body.len() + size(&self.attributes)
+    }
 }
 
 /// Fills batches one after the other, in order.
@@ -27,7 +44,7 @@ pub struct Packer {
 impl Packer {
     /// Adds a message. Returns the batch that was full before it.
     pub fn push(&mut self, message: Outgoing) -> Option<Vec<Outgoing>> {
-        let bytes = message.body.len();
+        let bytes = message.bytes();
         let full = self.batch.len() == MAX_ENTRIES || self.bytes + bytes > MAX_MESSAGE_BYTES;
         let done = (full && !self.batch.is_empty()).then(|| self.take());
         self.bytes += bytes;
@@ -49,6 +66,7 @@ impl Packer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use drumline::message::Attribute;
     use proptest::prelude::*;
 
     proptest! {
@@ -56,13 +74,22 @@ mod tests {
         fn nothing_is_lost_reordered_or_too_large(sizes in prop::collection::vec(1usize..400_000, 0..60)) {
             let mut packer = Packer::default();
             let mut batches = Vec::new();
+            let attributes = Arc::new(Attributes::from([("a".to_owned(), Attribute::binary(vec![0; 70_000]))]));
             for (line, size) in sizes.iter().enumerate() {
-                batches.extend(packer.push(Outgoing { line, body: "x".repeat(*size), deduplication_id: line.to_string() }));
+                let message = Outgoing {
+                    line,
+                    body: "x".repeat(*size),
+                    attributes: Arc::clone(&attributes),
+                    deduplication_id: line.to_string(),
+                    job_type: "a.b".to_owned(),
+                    job_id: None,
+                };
+                batches.extend(packer.push(message));
             }
             batches.extend(packer.finish());
             for batch in &batches {
                 prop_assert!(!batch.is_empty() && batch.len() <= MAX_ENTRIES);
-                prop_assert!(batch.iter().map(|message| message.body.len()).sum::<usize>() <= MAX_MESSAGE_BYTES);
+                prop_assert!(batch.iter().map(Outgoing::bytes).sum::<usize>() <= MAX_MESSAGE_BYTES);
             }
             let lines: Vec<usize> = batches.iter().flatten().map(|message| message.line).collect();
             prop_assert_eq!(lines, (0..sizes.len()).collect::<Vec<_>>());

@@ -3,9 +3,11 @@
 use std::num::NonZeroU32;
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use aws_sdk_sqs::primitives::Blob;
+use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
 use drumline::RetryPolicy;
 use drumline::core::{Jitter, JitterMode};
+use drumline::message::{Attribute, AttributeValue};
 use drumline_runtime::aws::explain;
 use drumline_runtime::{SqsError, SqsErrorKind};
 
@@ -104,12 +106,24 @@ async fn try_once(
 fn entry(options: &SendOptions, index: usize, message: &Outgoing) -> SendMessageBatchRequestEntry {
     // One id per message for all its tries: where an answer was lost, SQS drops the second one.
     let deduplication_id = options.fifo.then(|| message.deduplication_id.clone());
+    let attributes =
+        message.attributes.iter().map(|(name, value)| (name.clone(), attribute(value))).collect();
     SendMessageBatchRequestEntry::builder()
         .id(index.to_string())
         .message_body(&message.body)
+        .set_message_attributes(Some(attributes))
         .set_delay_seconds(options.delay_secs)
         .set_message_group_id(options.group.clone())
         .set_message_deduplication_id(deduplication_id)
         .build()
         .expect("id and body are set")
+}
+
+fn attribute(attribute: &Attribute) -> MessageAttributeValue {
+    let value = MessageAttributeValue::builder().data_type(attribute.data_type());
+    let value = match attribute.value() {
+        AttributeValue::Text(text) => value.string_value(text),
+        AttributeValue::Binary(bytes) => value.binary_value(Blob::new(bytes.clone())),
+    };
+    value.build().expect("the data type is set")
 }

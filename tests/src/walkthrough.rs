@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use tokio::process::Command;
 
 use crate::binary::binary;
+use crate::eventually::eventually;
 use crate::local_queue::LocalQueue;
 use crate::worker::{Launch, Worker};
 
@@ -18,6 +19,7 @@ pub struct Walkthrough {
     commands: Vec<String>,
     output: Vec<String>,
     env: BTreeMap<String, String>,
+    one_by_one: bool,
 }
 
 /// The folder of the examples in Rust.
@@ -39,7 +41,7 @@ impl Walkthrough {
                 None => {}
             }
         }
-        Self { name, commands, output, env: BTreeMap::new() }
+        Self { name, commands, output, env: BTreeMap::new(), one_by_one: false }
     }
 
     /// The same with another text in place of `from`, in the commands and in the output.
@@ -54,6 +56,11 @@ impl Walkthrough {
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.insert(name.to_owned(), value.to_owned());
         self
+    }
+
+    /// The same with each job sent once the one before has left the queue: a duplicate of a running job waits for half a minute.
+    pub fn one_by_one(self) -> Self {
+        Self { one_by_one: true, ..self }
     }
 
     /// The lines of the output.
@@ -76,6 +83,9 @@ impl Walkthrough {
                 let env = exported.iter().chain(&self.env);
                 worker = Some(env.fold(launch, |launch, (name, value)| launch.env(name, value)).spawn());
             } else if command.starts_with("drumline send ") {
+                if self.one_by_one {
+                    eventually("the queue is empty", async || queue.count() == 0).await;
+                }
                 run(&command, &exported).await;
             }
         }

@@ -28,6 +28,7 @@ pub struct Launch {
     home: TempDir,
     binary: Option<PathBuf>,
     descriptors: Option<u32>,
+    has_reader: bool,
 }
 
 impl Launch {
@@ -41,6 +42,7 @@ impl Launch {
             home: tempfile::tempdir().unwrap(),
             binary: None,
             descriptors: None,
+            has_reader: true,
         };
         let home = launch.home.path().display().to_string();
         launch
@@ -111,6 +113,11 @@ impl Launch {
         Self { descriptors: Some(limit), ..self }
     }
 
+    /// The same with a standard output whose reader has left, as `head` leaves when it has seen enough.
+    pub fn without_reader(self) -> Self {
+        Self { has_reader: false, ..self }
+    }
+
     /// The address of its HTTP endpoint.
     pub fn http_addr(&self) -> SocketAddr {
         self.http.expect("its HTTP endpoint is on")
@@ -134,12 +141,17 @@ impl Launch {
         };
         command.args(&self.args).env_clear().envs(&self.env).current_dir(self.home.path());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        if !self.has_reader {
+            let (_reader, writer) = std::io::pipe().unwrap();
+            command.stdout(writer);
+        }
         let mut child = command.spawn().unwrap();
+        // It has the writing end of such a pipe too.
+        drop(command);
         let (stdout, stderr) = (Lines::default(), Lines::default());
-        let readers = [
-            stdout.follow(child.stdout.take().expect("it is piped")),
-            stderr.follow(child.stderr.take().expect("it is piped")),
-        ];
+        let readers = child.stdout.take().map(|pipe| stdout.follow(pipe));
+        let readers =
+            readers.into_iter().chain(child.stderr.take().map(|pipe| stderr.follow(pipe))).collect();
         let mut stdin = child.stdin.take().expect("it is piped");
         let input = self.input;
         // A process that does not want its input closes it; what it says instead is what the test looks at.
@@ -159,7 +171,7 @@ pub struct Worker {
     child: Child,
     stdout: Lines,
     stderr: Lines,
-    readers: [JoinHandle<()>; 2],
+    readers: Vec<JoinHandle<()>>,
     http: Option<SocketAddr>,
     _home: TempDir,
     _log: ShownOnFailure,

@@ -1,13 +1,12 @@
 //! `drumline dlq ls`: a line for each message, and why it is there.
 
-use std::io::{IsTerminal, StdoutLock, Write};
+use std::io::{IsTerminal, Write, stdout};
 use std::process::ExitCode;
 
 use clap::value_parser;
 use comfy_table::Table;
 use drumline_consumer::ExitError;
 use drumline_runtime::Environment;
-use drumline_runtime::write_json;
 
 use super::browse::Browse;
 use super::common::{A_LOOK_IS_A_RECEIVE, QueueArgs};
@@ -16,7 +15,7 @@ use super::filter::Filter;
 use super::queue::DeadLetterQueue;
 use super::reasons::ReasonLookup;
 use crate::format::{brief, now_ms, one_line, table, when};
-use crate::output::Output;
+use crate::output::{Output, print};
 
 /// How much of a reason is in the table; JSON has all of it.
 const LONGEST_REASON: usize = 160;
@@ -90,14 +89,13 @@ struct List {
 impl List {
     fn new(json: bool) -> Self {
         let header = ["MESSAGE", "JOB", "TYPE", "SENT", "RECEIVED", "WHY"];
-        Self { table: (!json).then(|| table(header, std::io::stdout().is_terminal())), count: 0 }
+        Self { table: (!json).then(|| table(header, stdout().is_terminal())), count: 0 }
     }
 
-    fn add(&mut self, letter: &DeadLetter, now: u64) -> std::io::Result<()> {
+    fn add(&mut self, letter: &DeadLetter, now: u64) -> Result<(), ExitError> {
         self.count += 1;
         let Some(table) = &mut self.table else {
-            let mut out = std::io::stdout().lock();
-            return json_line(&mut out, letter);
+            return print(|out| out.json_line(&letter.summary()));
         };
         table.add_row([
             one_line(&letter.message().id),
@@ -110,17 +108,12 @@ impl List {
         Ok(())
     }
 
-    fn end(self) -> std::io::Result<()> {
+    fn end(self) -> Result<(), ExitError> {
         match self.table {
-            Some(table) if self.count > 0 => writeln!(std::io::stdout().lock(), "{table}"),
+            Some(table) if self.count > 0 => print(|out| writeln!(out, "{table}")),
             _ => Ok(()),
         }
     }
-}
-
-fn json_line(out: &mut StdoutLock<'_>, letter: &DeadLetter) -> std::io::Result<()> {
-    write_json(&mut *out, &letter.summary())?;
-    writeln!(out)
 }
 
 fn why(letter: &DeadLetter) -> String {

@@ -1,7 +1,7 @@
 //! `drumline dlq show`: everything of one message.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::value_parser;
@@ -9,7 +9,6 @@ use drumline::message::{Attribute, AttributeValue};
 use drumline_consumer::ExitError;
 use drumline_consumer::job_view::JobView;
 use drumline_runtime::Environment;
-use drumline_runtime::write_json;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -21,7 +20,7 @@ use super::queue::DeadLetterQueue;
 use super::reasons::ReasonLookup;
 use crate::format::{count, now_ms, one_line, rfc3339, when};
 use crate::job_text::write_job;
-use crate::output::Output;
+use crate::output::{Output, print};
 
 /// Everything of one dead letter: body, attributes, history
 #[derive(Debug, clap::Args)]
@@ -81,15 +80,13 @@ pub(super) async fn show(args: &ShowArgs, environment: &Environment) -> Result<E
             queue.name
         )));
     };
-    let mut out = io::stdout().lock();
-    if *output == Output::Json {
-        let all = All::of(&letter);
-        write_json(&mut out, &all).map_err(|error| ExitError::other(error.to_string()))?;
-        writeln!(out)?;
-    } else {
-        let is_terminal = out.is_terminal();
-        write_letter(&mut out, &letter, now_ms(), is_terminal)?;
-    }
+    print(|out| match output {
+        Output::Json => out.json_line(&All::of(&letter)),
+        Output::Table => {
+            let is_terminal = out.is_terminal();
+            write_letter(out, &letter, now_ms(), is_terminal)
+        }
+    })?;
     reasons.eprint_notes();
     Ok(ExitCode::SUCCESS)
 }

@@ -1,19 +1,20 @@
 //! `drumline jobs watch`: a line that moves, or a line for each change.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{IsTerminal, Write, stderr, stdout};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use drumline_consumer::ExitError;
-use drumline_consumer::job_view::{JobView, ShownState};
+use drumline_consumer::job_view::{JobFilter, JobView, ShownState};
 use drumline_runtime::Environment;
 use drumline_store::ProgressRecord;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::lookup::{JobArgs, WHO_IS_ASKED, unknown};
-use crate::format::{note, now_ms, one_line};
-use crate::job_lookup::LookupError;
+use crate::format::{duration, note, now_ms, one_line};
+use crate::job_lookup::{Histories, LookupError};
 use crate::job_text::{line, stamped};
+use crate::output::print;
 
 /// How often is asked. Progress is written once a second.
 const LOOK: Duration = Duration::from_millis(500);
@@ -32,6 +33,7 @@ On a terminal the last line moves; elsewhere there is a line for each change.
 Examples:
   {{program}} jobs watch 01JQ3ZC5T8M1Y4
   {{program}} jobs watch 01JQ3ZC5T8M1Y4 && echo done || echo failed
+  {{program}} jobs watch $({{program}} send --type email.send --payload @payload.json)
 
 {WHO_IS_ASKED}
 
@@ -42,6 +44,9 @@ Exit status: 0 it is done, 1 it has failed or nothing is known of it, 64 bad usa
 pub(super) struct WatchArgs {
     #[command(flatten)]
     job: JobArgs,
+    /// Wait this long for a worker to begin a job that is not known yet
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "30s")]
+    wait: Duration,
 }
 
 pub(super) async fn watch(args: &WatchArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
@@ -56,7 +61,7 @@ pub(super) async fn watch(args: &WatchArgs, environment: &Environment) -> Result
 
 async fn follow(args: &WatchArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
     let (id, mut filter, histories) = args.job.open(environment).await?;
-    let Some(mut job) = histories.job(id, &filter).await? else {
+    let Some(mut job) = first_look(id, &filter, &histories, args.wait).await? else {
         return Err(unknown(id, &filter, &histories).await);
     };
     let mut screen = Screen::new(id);
@@ -79,6 +84,29 @@ async fn follow(args: &WatchArgs, environment: &Environment) -> Result<ExitCode,
     Ok(if job.state == ShownState::Done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Returns the job as soon as it is known: a job that was just sent is not, until a worker begins it.
+async fn first_look(
+    id: &str,
+    filter: &JobFilter,
+    histories: &Histories,
+    wait: Duration,
+) -> Result<Option<JobView>, LookupError> {
+    let mut waiting_since = None;
+    loop {
+        let job = histories.job(id, filter).await?;
+        let waited = waiting_since.map_or(Duration::ZERO, |since: Instant| since.elapsed());
+        if job.is_some() || waited >= wait {
+            return Ok(job);
+        }
+        if waiting_since.is_none() {
+            waiting_since = Some(Instant::now());
+            let id = one_line(id);
+            note(&format!("nothing is known of the job {id} yet; waiting {wait:?} for a worker to begin it"));
+        }
+        tokio::time::sleep(LOOK.min(wait)).await;
+    }
+}
+
 /// Standard output, or a terminal's last line.
 struct Screen {
     bar: Option<ProgressBar>,
@@ -88,7 +116,7 @@ struct Screen {
 
 impl Screen {
     fn new(id: &str) -> Self {
-        let is_terminal = io::stdout().is_terminal() && io::stderr().is_terminal();
+        let is_terminal = stdout().is_terminal() && stderr().is_terminal();
         let bar = is_terminal.then(|| {
             let bar = ProgressBar::no_length().with_prefix(one_line(id));
             bar.enable_steady_tick(Duration::from_millis(100));
@@ -97,7 +125,7 @@ impl Screen {
         Self { bar, said: String::new() }
     }
 
-    fn show(&mut self, job: &JobView) -> io::Result<()> {
+    fn show(&mut self, job: &JobView) -> Result<(), ExitError> {
         let text = line(job);
         match &self.bar {
             Some(bar) => {
@@ -108,7 +136,7 @@ impl Screen {
                 }
                 bar.set_message(text.clone());
             }
-            None if text != self.said => writeln!(io::stdout(), "{}", stamped(job, now_ms()))?,
+            None if text != self.said => print_line(job)?,
             None => {}
         }
         self.said = text;
@@ -133,13 +161,17 @@ impl Screen {
     }
 
     /// Leaves the last line where a terminal keeps it.
-    fn end(self, job: &JobView) -> io::Result<()> {
+    fn end(self, job: &JobView) -> Result<(), ExitError> {
         if let Some(bar) = self.bar {
             bar.finish_and_clear();
-            writeln!(io::stdout(), "{}", stamped(job, now_ms()))?;
+            print_line(job)?;
         }
         Ok(())
     }
+}
+
+fn print_line(job: &JobView) -> Result<(), ExitError> {
+    print(|out| writeln!(out, "{}", stamped(job, now_ms())))
 }
 
 fn style(progress: Option<&ProgressRecord>) -> ProgressStyle {

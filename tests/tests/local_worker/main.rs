@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod backoff;
+mod commands;
 mod doors;
 mod environment;
 mod examples;
 mod last_attempt;
+mod pipes;
 mod preflight;
 mod resources;
 mod rust_examples;

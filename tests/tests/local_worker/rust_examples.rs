@@ -27,7 +27,7 @@ async fn state() {
 
 #[tokio::test]
 async fn idempotent() {
-    let queue = holds(Walkthrough::of("idempotent")).await;
+    let queue = holds(Walkthrough::of("idempotent").one_by_one()).await;
     assert_eq!(queue.dead().len(), 1, "the job with another payload");
 }
 

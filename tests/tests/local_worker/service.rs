@@ -247,8 +247,11 @@ async fn commands_that_run_no_handler_work_without_a_router() {
             Launch::new(args).program(program()).env("FACTORY_PANICS", "1").env(ADDR, &database.addr);
         launch.env("DRUMLINE_QUEUE_URL", &queue.url).env("AWS_ENDPOINT_URL", &queue.endpoint_url())
     };
+    let send = ["send", "--type", "order", "--payload", r#"{"id":"a"}"#];
+    // Without the handler, the version of its type is not known.
+    expect(&launch(&send).finish().await, 0, &["schemaVersion is 1", "FACTORY_PANICS is set"]);
     let table: [&[&str]; 3] =
-        [&["send", "--type", "order", "--payload", r#"{"id":"a"}"#], &["dlq", "ls"], &["--help"]];
+        [&[&send[..], &["--schema-version", "1"]].concat(), &["dlq", "ls"], &["--help"]];
     for args in table {
         let finished = launch(args).finish().await;
         expect(&finished, 0, &[]);

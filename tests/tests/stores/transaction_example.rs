@@ -10,7 +10,8 @@ async fn a_credit_is_booked_once() {
     let queue = LocalQueue::create(Setup { max_receive_count: Some(5), ..Setup::default() }).await;
     let walkthrough = Walkthrough::of("postgres_transaction")
         .replace("alice", &unique("alice"))
-        .env("DRUMLINE_STORE_URL", &store);
+        .env("DRUMLINE_STORE_URL", &store)
+        .one_by_one();
     let worker = walkthrough.begin(&queue).await;
     eventually("every message is done", async || queue.count() == 0).await;
     assert_eq!(worker.stop().await.stdout, walkthrough.output());

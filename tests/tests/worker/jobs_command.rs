@@ -116,7 +116,9 @@ async fn who_knows_nothing_and_who_does_not_answer_are_told_apart() {
     let worker = Launch::run(&queue).spawn();
     eventually("it serves", async || get(&worker.endpoint("/livez")).await.is_some()).await;
     for command in ["show", "watch"] {
-        let finished = jobs(&[command, "nobody"], &worker).finish().await;
+        let launch = jobs(&[command, "nobody"], &worker);
+        let launch = if command == "watch" { launch.arg("--wait").arg("0s") } else { launch };
+        let finished = launch.finish().await;
         assert_eq!(finished.status, Some(1), "{}", finished.errors());
         assert!(finished.errors().contains("knows nothing of the job nobody"), "{}", finished.errors());
 

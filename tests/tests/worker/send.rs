@@ -26,11 +26,13 @@ async fn take_all(queue: &TestQueue) -> Vec<(String, Value)> {
     }
 }
 
-/// The ids on standard output are those of the queue's messages; returns the messages.
+/// The ids on standard output are those of the jobs in the queue's messages; returns the messages.
 async fn same_ids(queue: &TestQueue, finished: &Finished) -> Vec<Value> {
     let messages = take_all(queue).await;
     let told: HashSet<&str> = finished.stdout.iter().map(String::as_str).collect();
-    let there: HashSet<&str> = messages.iter().map(|(id, _)| id.as_str()).collect();
+    let job_id = |(id, body): &(String, Value)| body["jobId"].as_str().unwrap_or(id).to_owned();
+    let there: HashSet<String> = messages.iter().map(job_id).collect();
+    let there: HashSet<&str> = there.iter().map(String::as_str).collect();
     assert_eq!(told, there, "{finished:?}");
     assert_eq!(finished.stdout.len(), messages.len());
     messages.into_iter().map(|(_, body)| body).collect()

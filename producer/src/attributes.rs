@@ -1,0 +1,168 @@
+//! Message attributes as a person writes them, and what SQS accepts of them.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use drumline::message::{Attribute, AttributeValue};
+use drumline_runtime::limits::is_allowed;
+
+/// The attributes of a message, by name.
+pub type Attributes = BTreeMap<String, Attribute>;
+
+/// A message has ten attributes at most, whose names and types have 256 characters at most. See
+/// [Message quotas](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html).
+const MAX_ATTRIBUTES: usize = 10;
+const MAX_NAME: usize = 256;
+
+/// Beginnings of names that belong to AWS, in lower case.
+const RESERVED: [&str; 2] = ["aws.", "amazon."];
+
+/// Reads an attribute: `NAME=VALUE` is a text, `NAME:TYPE=VALUE` has a data type, such as `Number` or `String.json`. The value of
+/// a `Binary` is base64.
+///
+/// ```
+/// use drumline_producer::attribute;
+/// let (name, tenant) = attribute("tenant=acme")?;
+/// assert_eq!((&*name, tenant.data_type(), tenant.as_text()), ("tenant", "String", Some("acme")));
+/// assert_eq!(attribute("size:Number=7")?.1.data_type(), "Number");
+/// assert!(attribute("size:Number=seven").is_err());
+/// # Ok::<(), String>(())
+/// ```
+///
+/// # Errors
+/// The reason for which SQS would not accept it, in words.
+pub fn attribute(text: &str) -> Result<(String, Attribute), String> {
+    let (key, value) = text.split_once('=').ok_or("write it as NAME=VALUE or NAME:TYPE=VALUE")?;
+    let (name, data_type) = key.split_once(':').unwrap_or((key, "String"));
+    check_name(name)?;
+    let value = self::value(data_type, value).map_err(|error| format!("{name}: {error}"))?;
+    Ok((name.to_owned(), Attribute::new(data_type, value)))
+}
+
+fn value(data_type: &str, text: &str) -> Result<AttributeValue, String> {
+    let (base, _label) = data_type.split_once('.').unwrap_or((data_type, ""));
+    if data_type.len() > MAX_NAME {
+        return Err(format!("a type has at most {MAX_NAME} characters"));
+    }
+    if text.is_empty() {
+        return Err("SQS accepts no empty value".to_owned());
+    }
+    match base {
+        "String" => match text.chars().find(|c| !is_allowed(*c)) {
+            Some(c) => Err(format!("SQS does not accept the character U+{:04X}", u32::from(c))),
+            None => Ok(AttributeValue::Text(text.to_owned())),
+        },
+        "Number" if text.parse::<f64>().is_ok_and(f64::is_finite) => {
+            Ok(AttributeValue::Text(text.to_owned()))
+        }
+        "Number" => Err(format!("{text:?} is not a number")),
+        "Binary" => {
+            let bytes = STANDARD.decode(text).map_err(|error| format!("the value is not base64: {error}"))?;
+            Ok(AttributeValue::Binary(bytes))
+        }
+        _ => Err(format!(
+            "the type {data_type:?} is none of String, Number and Binary, each also with a label such as String.json"
+        )),
+    }
+}
+
+fn check_name(name: &str) -> Result<(), String> {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let lower = name.to_ascii_lowercase();
+    if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(is_allowed) {
+        return Err(format!(
+            "the name {name:?} is not of 1 to {MAX_NAME} letters, digits, underscores, hyphens and periods"
+        ));
+    }
+    if name.starts_with('.') || name.ends_with('.') || name.contains("..") {
+        return Err(format!("the name {name:?} has a period at an end, or two in a row"));
+    }
+    if RESERVED.iter().any(|beginning| lower.starts_with(beginning)) {
+        return Err(format!("the name {name:?} is reserved by AWS"));
+    }
+    Ok(())
+}
+
+/// Puts attributes together.
+///
+/// # Errors
+/// If a name comes twice, or if there are more than a message can have.
+pub fn attributes(all: impl IntoIterator<Item = (String, Attribute)>) -> Result<Attributes, String> {
+    let mut attributes = Attributes::new();
+    for (name, attribute) in all {
+        if attributes.contains_key(&name) {
+            return Err(format!("the attribute {name} is given twice"));
+        }
+        attributes.insert(name, attribute);
+    }
+    if attributes.len() > MAX_ATTRIBUTES {
+        return Err(format!("{} attributes are more than SQS's {MAX_ATTRIBUTES}", attributes.len()));
+    }
+    Ok(attributes)
+}
+
+/// Returns the bytes that SQS counts: names, types and values.
+pub(crate) fn size(attributes: &Attributes) -> usize {
+    let of_value = |value: &AttributeValue| match value {
+        AttributeValue::Text(text) => text.len(),
+        AttributeValue::Binary(bytes) => bytes.len(),
+    };
+    attributes
+        .iter()
+        .map(|(name, attribute)| name.len() + attribute.data_type().len() + of_value(attribute.value()))
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn attributes_are_typed_and_the_first_equals_sign_ends_the_name() {
+        let text = |text: &str| AttributeValue::Text(text.to_owned());
+        let table = [
+            ("tenant=acme", "tenant", "String", text("acme")),
+            ("query=a=b:c", "query", "String", text("a=b:c")),
+            ("size:Number=7", "size", "Number", text("7")),
+            ("ratio:Number.float=-1.5e3", "ratio", "Number.float", text("-1.5e3")),
+            ("doc:String.json={}", "doc", "String.json", text("{}")),
+            ("sum:Binary=AAEC", "sum", "Binary", AttributeValue::Binary(vec![0, 1, 2])),
+        ];
+        for (given, name, data_type, value) in table {
+            let (key, attribute) = attribute(given).unwrap();
+            assert_eq!((&*key, attribute.data_type(), attribute.value()), (name, data_type, &value));
+        }
+    }
+
+    #[test]
+    fn an_attribute_that_sqs_refuses_is_refused_with_a_reason() {
+        let table = [
+            ("tenant", "NAME=VALUE"),
+            ("=x", "name"),
+            ("a b=x", "name"),
+            (".a=x", "period"),
+            ("a..b=x", "period"),
+            ("AWS.x=1", "reserved"),
+            ("tenant=", "empty"),
+            ("a:Number=x", "not a number"),
+            ("a:Number=NaN", "not a number"),
+            ("a:Binary=***", "base64"),
+            ("a:Text=x", "String, Number and Binary"),
+            ("a=\u{1}", "U+0001"),
+        ];
+        for (given, says) in table {
+            let error = attribute(given).unwrap_err();
+            assert!(error.contains(says), "{given}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_message_has_ten_attributes_with_a_name_each() {
+        let some = |count: usize| (0..count).map(|n| (format!("a{n}"), Attribute::text("x")));
+        assert_eq!(size(&attributes(some(10)).unwrap()), 10 * (2 + 6 + 1));
+        assert!(attributes(some(11)).unwrap_err().contains("10"));
+        assert!(attributes(some(1).chain(some(1))).unwrap_err().contains("twice"));
+    }
+}

@@ -1,0 +1,74 @@
+//! The commands as people type them, one after the other.
+
+use drumline_tests::{Answer, App, Finished, Launch, LocalQueue, Setup, Worker, eventually, status_of};
+use serde_json::{Value, json};
+
+/// A command beside a worker on this queue.
+fn beside(worker: &Worker, queue: &LocalQueue, args: &[&str]) -> Launch {
+    let endpoint = worker.endpoint("");
+    Launch::new(args)
+        .env("DRUMLINE_QUEUE_URL", &queue.url)
+        .env("AWS_ENDPOINT_URL", &queue.endpoint_url())
+        .env("DRUMLINE_HTTP_ADDR", endpoint.trim_start_matches("http://"))
+}
+
+async fn worker(queue: &LocalQueue, app: &App) -> Worker {
+    let worker = Launch::on(queue).env("DRUMLINE_FORWARD_TO", &app.url()).spawn();
+    eventually("it serves", async || status_of(&worker.endpoint("/livez")).await == Some(200)).await;
+    worker
+}
+
+fn only_line(finished: &Finished) -> &str {
+    assert_eq!(finished.status, Some(0), "{}", finished.errors());
+    assert_eq!(finished.stdout.len(), 1, "{finished:?}");
+    &finished.stdout[0]
+}
+
+#[tokio::test]
+async fn the_id_that_send_prints_is_the_one_that_jobs_watch_takes() {
+    let (queue, app) = (LocalQueue::create(Setup::default()).await, App::always_ok().await);
+    let worker = worker(&queue, &app).await;
+    // A new job, one with an id of its own, and two that have none: a job, and a body that is none.
+    let table: [(&[&str], &str, Option<&str>); 4] = [
+        (&["--type", "a.b", "--payload", "{}"], "", None),
+        (&[], r#"{"type":"a.b","jobId":"order-42","payload":1}"#, Some("order-42")),
+        (&[], r#"{"type":"a.b","payload":2}"#, None),
+        (&["--attribute", "messageType=a.b"], r#"["anything"]"#, None),
+    ];
+    for (args, input, expected) in table {
+        let sent = beside(&worker, &queue, &[&["send"], args].concat()).input(input).finish().await;
+        let id = only_line(&sent);
+        assert!(expected.is_none_or(|expected| expected == id), "{id}");
+        let watched = beside(&worker, &queue, &["jobs", "watch", id]).finish().await;
+        assert_eq!(watched.status, Some(0), "{args:?} {}", watched.errors());
+        assert!(watched.stdout.last().unwrap().ends_with(" done"), "{watched:?}");
+    }
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn send_has_json_for_programs_and_passes_attributes_on() {
+    let (queue, app) =
+        (LocalQueue::create(Setup::default()).await, App::start(async |_| Answer::status(200)).await);
+    let worker = worker(&queue, &app).await;
+    let args = [
+        &["send", "--type", "a.b", "--payload", "{}", "--output", "json"][..],
+        &["--attribute", "tenant=acme", "--attribute", "size:Number=7"],
+    ];
+    let sent = beside(&worker, &queue, &args.concat()).finish().await;
+    let sent: Value = serde_json::from_str(only_line(&sent)).unwrap();
+    assert_eq!((&sent["type"], &sent["queue"]), (&json!("a.b"), &json!(queue.name)));
+    eventually("it is forwarded", async || app.calls().len() == 1).await;
+    let call = &app.calls()[0];
+    assert_eq!(call.header("x-aws-sqsd-msgid"), sent["messageId"].as_str());
+    assert_eq!(call.header("x-aws-sqsd-attr-tenant"), Some("acme"));
+    assert_eq!(call.header("x-aws-sqsd-attr-size"), Some("7"));
+    let shown = beside(&worker, &queue, &["jobs", "show", sent["jobId"].as_str().unwrap()]).finish().await;
+    assert_eq!(shown.status, Some(0), "{}", shown.errors());
+    worker.stop().await;
+
+    let refused = Launch::new(&["send", "--queue-url", &queue.url, "--attribute", "size:Number=many"]);
+    let refused = refused.finish().await;
+    assert_eq!(refused.status, Some(64), "{}", refused.errors());
+    assert!(refused.errors().contains("not a number"), "{}", refused.errors());
+}
