@@ -189,7 +189,7 @@ impl Driver {
                 if draining {
                     self.observer.drained(summary);
                 }
-                runs.values().map(|run| &run.control).for_each(RunControl::abort);
+                drop(runs);
                 self.calls.close();
                 self.inbox.close();
                 return BatchReport { summary, ..std::mem::take(&mut self.report) };

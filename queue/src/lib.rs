@@ -23,4 +23,4 @@ pub use time::Timestamp;
 #[cfg(feature = "server")]
 mod server;
 #[cfg(feature = "server")]
-pub use server::{Endpoint, MAX_CONNECTIONS, Server};
+pub use server::{Endpoint, InProcess, MAX_CONNECTIONS, Server};

@@ -6,6 +6,8 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 
+use serde_json::value::RawValue;
+
 use super::bench::Bench;
 use super::test_host::{Recorded, TestHost};
 use super::test_run::TestRun;
@@ -26,11 +28,13 @@ pub(super) struct Received {
     pub(super) message: Message,
     pub(super) stop: Option<Stop>,
     pub(super) claim_trouble: Option<ClaimTrouble>,
+    /// The checkpoint to resume from, in place of the one that is kept.
+    pub(super) checkpoint: Option<Box<RawValue>>,
 }
 
 /// Runs a message once, and settles it.
 pub(super) async fn run_one(bench: Bench, delivery: Received) -> TestRun {
-    let Received { queue, message, stop, claim_trouble } = delivery;
+    let Received { queue, message, stop, claim_trouble, checkpoint } = delivery;
     let policy = bench.settings.policy_for(&bench.router);
     let message = Arc::new(message);
     let receives = NonZeroU32::new(message.receive_count).unwrap_or(NonZeroU32::MIN);
@@ -41,6 +45,7 @@ pub(super) async fn run_one(bench: Bench, delivery: Received) -> TestRun {
         control: control.clone(),
         stop,
         claim_trouble,
+        given_checkpoint: checkpoint,
         recorded: Mutex::default(),
     });
     let started_at = host.now();
@@ -60,6 +65,7 @@ pub(super) async fn run_one(bench: Bench, delivery: Received) -> TestRun {
     let report = until_ended(bench.router.run(attempt), &host).await;
     let RunReport { ending: reported, job_type, identity, attempt, result, .. } = report;
     let is_dropped = reported == Ending::Interrupted;
+    let handler_ending = reported.clone();
     let facts = DecisionInput {
         attempt: attempt.unwrap_or(receives),
         receives,
@@ -92,6 +98,7 @@ pub(super) async fn run_one(bench: Bench, delivery: Received) -> TestRun {
         dropped: is_dropped,
         last_attempt,
         ending,
+        handler_ending,
         outcome,
         attempt,
         job_type,

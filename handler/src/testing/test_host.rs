@@ -15,7 +15,7 @@ use crate::api::event::Event;
 use crate::api::observer::Observer;
 use crate::api::progress::Progress;
 use crate::api::run_environment::RunEnvironment;
-use crate::core::claim::{Claim, ClaimRequest, ClaimResult, ClaimStep, Claimed};
+use crate::core::claim::{Claim, ClaimRequest, ClaimResult, ClaimStep, Claimed, Grant};
 use crate::core::control::RunControl;
 use crate::core::ids::DeliveryId;
 use crate::core::maybe_ready::MaybeReady;
@@ -27,6 +27,8 @@ pub(super) struct TestHost {
     pub(super) control: RunControl,
     pub(super) stop: Option<Stop>,
     pub(super) claim_trouble: Option<ClaimTrouble>,
+    /// The checkpoint that every claim is granted with, in place of the kept one.
+    pub(super) given_checkpoint: Option<Box<RawValue>>,
     pub(super) recorded: Mutex<Recorded>,
 }
 
@@ -45,6 +47,15 @@ pub(super) struct Recorded {
 impl TestHost {
     pub(super) fn recorded(&self) -> MutexGuard<'_, Recorded> {
         self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn granted(&self, request: &ClaimRequest) -> ClaimResult {
+        match (self.bench.memory().claims.claim(request), &self.given_checkpoint) {
+            (ClaimResult::Granted(grant), Some(checkpoint)) => {
+                ClaimResult::Granted(Grant { checkpoint: Some(checkpoint.clone()), ..grant })
+            }
+            (answer, _) => answer,
+        }
     }
 
     /// Stops the run if this is the moment for it, as a host does.
@@ -93,7 +104,7 @@ impl RunEnvironment for TestHost {
             Some(ClaimTrouble::Busy) => Ok(ClaimResult::Busy(request.length)),
             Some(ClaimTrouble::Locked) => Ok(ClaimResult::Locked(request.length)),
             Some(ClaimTrouble::Unanswered) => Err("the test has it so".to_owned()),
-            None => Ok(self.bench.memory().claims.claim(request)),
+            None => Ok(self.granted(request)),
         })
     }
 

@@ -64,6 +64,7 @@ pub struct TestMessage {
     message: Message,
     stop: Option<Stop>,
     claim_trouble: Option<ClaimTrouble>,
+    checkpoint: Option<Box<RawValue>>,
 }
 
 pub(super) enum Content {
@@ -98,6 +99,7 @@ impl TestMessage {
             message: Message::default(),
             stop: None,
             claim_trouble: None,
+            checkpoint: None,
         }
     }
 
@@ -175,6 +177,19 @@ impl TestMessage {
         }
     }
 
+    /// Has the run resume from this checkpoint, in place of that of the attempt before: what another version of the code may have
+    /// left.
+    ///
+    /// # Panics
+    /// If it cannot be written as JSON.
+    #[track_caller]
+    pub fn checkpoint(self, value: &impl Serialize) -> Self {
+        match serde_json::value::to_raw_value(value) {
+            Ok(value) => Self { checkpoint: Some(value), ..self },
+            Err(error) => panic!("the checkpoint cannot be written as JSON: {error}"),
+        }
+    }
+
     /// Has the message's lease end during the run: another worker may receive the message, while the run still has the job's
     /// claim.
     pub fn lose_lease(self, at: At) -> Self {
@@ -221,7 +236,8 @@ impl IntoFuture for TestMessage {
     type IntoFuture = Pin<Box<dyn Future<Output = TestRun> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { bench, content, queue, id, receive_count, message, stop, claim_trouble } = self;
+        let Self { bench, content, queue, id, receive_count, message, stop, claim_trouble, checkpoint } =
+            self;
         let body = match content {
             Content::Body(body) => body,
             Content::Job(job) => serde_json::to_string(&job).expect("texts, numbers and JSON are JSON"),
@@ -229,7 +245,7 @@ impl IntoFuture for TestMessage {
         Box::pin(async move {
             let (id, receive_count) = bench.memory().receive(&queue, &body, id, receive_count);
             let message = Message { id, body, receive_count, ..message };
-            run_one(bench, Received { queue, message, stop, claim_trouble }).await
+            run_one(bench, Received { queue, message, stop, claim_trouble, checkpoint }).await
         })
     }
 }

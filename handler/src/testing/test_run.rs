@@ -21,6 +21,7 @@ use crate::message::sqs_message::Message;
 #[derive(Debug, Clone)]
 pub struct TestRun {
     pub(super) ending: Ending,
+    pub(super) handler_ending: Ending,
     pub(super) outcome: Outcome,
     pub(super) attempt: NonZeroU32,
     pub(super) last_attempt: bool,
@@ -42,6 +43,12 @@ impl TestRun {
     /// The ending that counts: of a stopped run, what follows from the stop.
     pub fn ending(&self) -> &Ending {
         &self.ending
+    }
+
+    /// The ending that the handler itself came to: of a stopped run, what it returned after the stop.
+    /// [`Interrupted`](Ending::Interrupted) if it was dropped.
+    pub fn handler_ending(&self) -> &Ending {
+        &self.handler_ending
     }
 
     /// The outcome of the message, as a worker under the tester's settings decides it.

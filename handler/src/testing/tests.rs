@@ -233,6 +233,22 @@ fn a_stop_reaches_the_handler_and_decides_how_its_ending_counts() {
 }
 
 #[test]
+fn a_checkpoint_of_another_version_can_be_given() {
+    let tester = tester(polite);
+    let run = now(tester.job(&copy(9)).checkpoint(&7));
+    assert_eq!(run.progress().iter().map(|progress| progress.done).collect::<Vec<_>>(), [8, 9], "{run}");
+    let run = now(tester.job(&copy(2)).checkpoint(&json!({ "offset": 3 })));
+    assert_eq!(run.progress().len(), 2, "{run}");
+}
+
+#[test]
+fn the_handlers_own_words_after_a_stop_are_kept() {
+    let run = now(tester(polite).job(&copy(9)).shut_down(At::Progress(4)));
+    assert_eq!(run.ending(), &Ending::Interrupted);
+    assert_eq!(run.handler_ending().reason(), Some("stopped at 4: Shutdown"), "{run}");
+}
+
+#[test]
 fn a_handler_that_ignores_its_stop_is_dropped() {
     let tester = tester(|_, _: Copy| std::future::pending());
     for at in [At::Start, At::FirstWait] {

@@ -109,8 +109,8 @@ fn by_signature(message: &str) -> SqsErrorKind {
 /// How SQS says that a message is visible again, deleted, or received by somebody else, where it has no code for it.
 const NOT_OURS: &str = "Message does not exist or is not available for visibility timeout change";
 
-/// Whether an error says that a receipt handle counts no longer.
-pub(super) fn is_gone(code: &str, message: Option<&str>) -> bool {
+/// Returns true if an error of SQS says that a receipt handle is no longer valid.
+pub fn is_gone(code: &str, message: Option<&str>) -> bool {
     let code = code.rsplit(['#', '.']).next().unwrap_or(code);
     let by_words = || code == "InvalidParameterValue" && message.is_some_and(|text| text.contains(NOT_OURS));
     matches!(code, "ReceiptHandleIsInvalid" | "MessageNotInflight") || by_words()

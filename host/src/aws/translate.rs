@@ -10,13 +10,8 @@ use aws_sdk_sqs::types::{
 use drumline::core::{CallError, Entry, Replies, VisibilityEntry};
 use drumline::message::{Attribute, AttributeValue, Message};
 
-use crate::limits::{MAX_MESSAGE_BYTES, is_allowed};
-
+use super::copy;
 use super::errors::is_gone;
-
-/// A message carries at most ten attributes. See
-/// [Message attributes](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html).
-const MAX_ATTRIBUTES: usize = 10;
 
 pub(super) fn message(message: SqsMessage) -> Message {
     let mut translated = Message {
@@ -102,40 +97,14 @@ pub(super) fn replies<'a>(
     replies.into_iter().map(|reply| reply.unwrap_or_else(missing)).collect()
 }
 
-/// The attributes of a copy in the DLQ: the message's own, and why it is there, as far as SQS has room for that.
+/// The attributes of a copy in the DLQ, see [`copy_attributes`](super::copy::copy_attributes).
 pub(super) fn copy_attributes(
     message: &Message,
     queue: &str,
     reason: &str,
 ) -> HashMap<String, MessageAttributeValue> {
-    let mut attributes: HashMap<_, _> = message
-        .attributes
-        .iter()
-        .map(|(name, attribute)| (name.clone(), attribute_value(attribute)))
-        .collect();
-    let own =
-        message.attributes.iter().map(|(name, value)| name.len() + value.data_type().len() + bytes(value));
-    let mut size = message.body.len() + own.sum::<usize>();
-    // In the order of their worth, since there may be room for some only.
-    for (name, text) in [
-        ("DrumlineReason", allowed(reason)),
-        ("DrumlineMessageId", message.id.to_string()),
-        ("DrumlineSourceQueue", queue.to_owned()),
-    ] {
-        size += name.len() + "String".len() + text.len();
-        if text.is_empty() || attributes.len() >= MAX_ATTRIBUTES || size > MAX_MESSAGE_BYTES {
-            break;
-        }
-        attributes.entry(name.to_owned()).or_insert_with(|| attribute_value(&Attribute::text(text)));
-    }
-    attributes
-}
-
-fn bytes(attribute: &Attribute) -> usize {
-    match attribute.value() {
-        AttributeValue::Text(text) => text.len(),
-        AttributeValue::Binary(bytes) => bytes.len(),
-    }
+    let attributes = copy::copy_attributes(message, queue, reason);
+    attributes.iter().map(|(name, attribute)| (name.clone(), attribute_value(attribute))).collect()
 }
 
 fn attribute_value(attribute: &Attribute) -> MessageAttributeValue {
@@ -147,14 +116,10 @@ fn attribute_value(attribute: &Attribute) -> MessageAttributeValue {
     value.build().expect("the data type is set")
 }
 
-/// The text with a replacement for what SQS does not take.
-fn allowed(text: &str) -> String {
-    text.chars().map(|c| if is_allowed(c) { c } else { '\u{FFFD}' }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::MAX_MESSAGE_BYTES;
 
     fn failed(id: &str, code: &str) -> BatchResultErrorEntry {
         BatchResultErrorEntry::builder().id(id).code(code).sender_fault(true).build().expect("all set")

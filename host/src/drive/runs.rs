@@ -14,3 +14,10 @@ pub(super) struct Run {
     pub(super) control: RunControl,
     pub(super) began_at: Instant,
 }
+
+/// With its loop, also if that is dropped half-way: what no loop knows of must not go on.
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.control.abort();
+    }
+}

@@ -1,5 +1,6 @@
 //! The real clock, read once and then advanced by a monotonic one, so that it never goes backwards.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
@@ -11,21 +12,36 @@ use crate::time::Timestamp;
 pub(super) struct Clock {
     epoch: Timestamp,
     started: Instant,
+    /// The milliseconds by which it was moved forward.
+    moved: AtomicU64,
 }
 
 impl Clock {
     pub(super) fn start() -> Self {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { epoch: Timestamp::default().plus(since_epoch), started: Instant::now() }
+        Self {
+            epoch: Timestamp::default().plus(since_epoch),
+            started: Instant::now(),
+            moved: AtomicU64::new(0),
+        }
     }
 
     pub(super) fn now(&self) -> Timestamp {
-        self.epoch.plus(self.started.elapsed())
+        self.epoch.plus(self.started.elapsed()).plus(self.moved())
     }
 
-    /// The instant at which [`Clock::now`] first says `at` or later.
+    /// Moves the clock forward, by whole milliseconds.
+    pub(super) fn advance(&self, by: Duration) {
+        self.moved.fetch_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
+    }
+
+    /// The instant at which [`Clock::now`] first says `at` or later, unless the clock is moved before.
     pub(super) fn instant(&self, at: Timestamp) -> Instant {
-        self.started + at.since(self.epoch).min(FAR)
+        self.started + at.since(self.epoch).saturating_sub(self.moved()).min(FAR)
+    }
+
+    fn moved(&self) -> Duration {
+        Duration::from_millis(self.moved.load(Ordering::SeqCst))
     }
 }
 

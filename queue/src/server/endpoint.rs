@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -14,7 +15,7 @@ use crate::error::SqsError;
 use crate::sqs::{Identity, PeekedMessage, Sqs};
 use crate::time::Timestamp;
 
-/// A handle to a server's queues, for use in the same process. Clones share the queues.
+/// A handle to the queues of a [`Server`](super::Server) or of one [process](super::InProcess), for use in the same process. Clones share the queues.
 ///
 /// Calls take a lock for some microseconds and are safe from any thread. What they send is received over HTTP, and the
 /// other way round.
@@ -176,6 +177,17 @@ impl Endpoint {
     /// The present time on the endpoint's clock.
     pub fn now(&self) -> Timestamp {
         self.shared.clock.now()
+    }
+
+    /// Moves the endpoint's clock forward, by whole milliseconds: what is due by then happens at once.
+    ///
+    /// For tests on a real clock, which need not wait for delays. The waits of open receives are not shortened by it.
+    pub fn advance(&self, by: Duration) {
+        let mut state = self.lock();
+        self.shared.clock.advance(by);
+        self.after_change(&mut state, self.now());
+        // The alarm's time is nearer than it was.
+        self.shared.alarm.notify_one();
     }
 
     /// Rings when time alone lets a waiting receive through: a visibility timeout or a delay has ended. Never returns.

@@ -4,6 +4,7 @@ mod clock;
 mod connections;
 mod endpoint;
 mod http;
+mod in_process;
 mod waiting;
 
 use std::io;
@@ -15,6 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use endpoint::Endpoint;
+pub use in_process::InProcess;
 
 use crate::sqs::Identity;
 

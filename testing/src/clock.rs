@@ -1,0 +1,37 @@
+//! The clock of a test: tokio's, which a test may have paused.
+
+/// Whether tokio's clock is the machine's or a paused one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Clock {
+    /// It stands still while anything runs, and jumps to the next timer once everything waits.
+    Paused,
+    /// It is the machine's.
+    Real,
+}
+
+impl Clock {
+    /// Finds out which it is. Only a clock that is not paused lies between two readings of the machine's.
+    pub(crate) fn of_test() -> Self {
+        let before = std::time::Instant::now();
+        let now = tokio::time::Instant::now().into_std();
+        let after = std::time::Instant::now();
+        if (before..=after).contains(&now) { Self::Real } else { Self::Paused }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_machines_clock_is_real() {
+        assert_eq!(Clock::of_test(), Clock::Real);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_stands_is_paused() {
+        assert_eq!(Clock::of_test(), Clock::Paused);
+        tokio::time::advance(std::time::Duration::from_secs(1)).await;
+        assert_eq!(Clock::of_test(), Clock::Paused);
+    }
+}

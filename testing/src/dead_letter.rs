@@ -1,0 +1,68 @@
+//! A message in the DLQ.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use drumline::message::{Attribute, from_json};
+use drumline_queue::PeekedMessage;
+use serde::Deserialize;
+
+use crate::recorder::Recorder;
+use crate::translate;
+
+/// A message in the DLQ, with the reason of its last failure. Printed, it says that on one line.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct DeadLetter {
+    /// The id of the message that failed: under `permanent_failures = "dead-letter"` that of the original, not of its copy.
+    pub message_id: Arc<str>,
+    /// The type that its body or its attribute `messageType` names.
+    pub job_type: Option<String>,
+    /// The reason of its last failure. `None` if no run of it ended.
+    pub reason: Option<String>,
+    /// The receives of the original.
+    pub receive_count: u32,
+    /// The body.
+    pub body: String,
+    /// The attributes.
+    pub attributes: BTreeMap<String, Attribute>,
+    /// The message group.
+    pub group: Option<String>,
+}
+
+/// The type in the native envelope and in CloudEvents.
+#[derive(Deserialize)]
+struct Typed {
+    #[serde(rename = "type")]
+    job_type: String,
+}
+
+impl DeadLetter {
+    pub(crate) fn of(message: PeekedMessage, recorder: &Recorder) -> Self {
+        let attributes = translate::attributes(&message.attributes);
+        let text = |name: &str| attributes.get(name).and_then(Attribute::as_text).map(str::to_owned);
+        let message_id = text("DrumlineMessageId").map_or(message.message_id, Arc::from);
+        let run = recorder.last_run(&message_id);
+        let reason = text("DrumlineReason").or_else(|| run.as_ref()?.reason().map(str::to_owned));
+        let typed = || from_json::<Typed>(&message.body).ok().map(|typed| typed.job_type);
+        let receive_count = message.receive_count;
+        Self {
+            job_type: text("messageType").or_else(typed),
+            reason,
+            receive_count,
+            body: message.body.to_string(),
+            group: message.message_group_id.map(|group| group.to_string()),
+            message_id,
+            attributes,
+        }
+    }
+}
+
+impl fmt::Display for DeadLetter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let job_type = self.job_type.as_deref().unwrap_or("no type");
+        let reason = self.reason.as_deref().unwrap_or("no run of it ended");
+        write!(f, "{job_type}, message {}: {reason}", self.message_id)
+    }
+}

@@ -1,0 +1,24 @@
+#![doc = include_str!("../README.md")]
+
+mod clock;
+mod dead_letter;
+mod embedded_queue;
+mod local_queue;
+#[cfg(test)]
+mod local_queue_tests;
+mod local_run;
+mod on_tokio;
+mod outgoing;
+mod recorder;
+mod start;
+mod still_busy;
+mod translate;
+mod worker;
+
+pub use dead_letter::DeadLetter;
+pub use drumline::testing::{At, TestMessage, TestRun, TestRuntime, Tester};
+pub use local_queue::LocalQueue;
+pub use local_run::LocalRun;
+pub use on_tokio::{TOKIO, with_context};
+pub use outgoing::Outgoing;
+pub use start::Start;

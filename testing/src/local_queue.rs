@@ -1,0 +1,306 @@
+//! A queue and its worker in the test's own process.
+
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Duration;
+
+use drumline::core::DrainSummary;
+use drumline::{Job, Router};
+use drumline_queue::{Endpoint, InProcess, MessageState, PeekedMessage, Timestamp};
+use drumline_store::{JobRecord, Store};
+use serde::Serialize;
+
+use crate::clock::Clock;
+use crate::dead_letter::DeadLetter;
+use crate::local_run::LocalRun;
+use crate::outgoing::Outgoing;
+use crate::start::Start;
+use crate::still_busy::still_busy;
+use crate::worker::{Worker, WorkerParts};
+
+/// The time on the queue's clock after which a queue that is not idle will not become so: longer than any usual schedule of retries.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The same in the machine's time, if the test's clock is that.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// The pause between two looks at a queue on the machine's clock, beside those after each event of the worker.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+
+/// The same on a paused clock, while messages are in hand; without any, the next look is when the next message is due.
+const LOOK_AGAIN_PAUSED: Duration = Duration::from_secs(1);
+
+/// A queue with a DLQ, and a worker on it, for tests end to end.
+///
+/// The worker is made of the code of a consumer: its settings, its ledger with all decisions, its driver, claims and histories in a
+/// store. The queue is the embedded one of `drumline dev`. Between them are no sockets, and no client of SQS.
+///
+/// Its time is the test's. Under `#[tokio::test(start_paused = true)]` all time is virtual: backoffs, leases, time-outs of handlers and the
+/// store's times pass at once. Under `#[tokio::test]` the machine's clock counts, for handlers that talk to real servers, and
+/// [`until_idle`](Self::until_idle) only skips the delays of messages.
+///
+/// ```
+/// use drumline::{Context, Failure, Job, Router};
+/// use drumline_testing::LocalQueue;
+///
+/// #[derive(serde::Serialize, serde::Deserialize)]
+/// struct Welcome { user_id: u64 }
+///
+/// impl Job for Welcome {
+///     const TYPE: &'static str = "mail.welcome";
+/// }
+///
+/// async fn welcome(ctx: Context, job: Welcome) -> Result<(), Failure> {
+///     match job.user_id {
+///         0 => Err(Failure::reject("there is no user 0")),
+///         _ if ctx.attempt().get() < 4 => Err(Failure::retry("the mail server does not answer")),
+///         _ => Ok(()),
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// let local = LocalQueue::start(Router::new().handle(welcome)).await;
+/// let done = local.send(&Welcome { user_id: 7 });
+/// local.send(&Welcome { user_id: 0 });
+/// local.until_idle().await;
+///
+/// assert_eq!(local.runs_of(&done).len(), 4);
+/// let dead = local.dead_letters();
+/// assert_eq!(dead.len(), 1);
+/// assert_eq!(dead[0].reason.as_deref(), Some("there is no user 0"));
+/// # }
+/// ```
+pub struct LocalQueue {
+    queues: InProcess,
+    url: String,
+    dead_letter_url: String,
+    parts: WorkerParts,
+    worker: Option<Worker>,
+    workers: u32,
+}
+
+impl LocalQueue {
+    /// A queue of five receives with a DLQ, and a worker with this router; await it.
+    ///
+    /// # Panics
+    /// When it is awaited, if no host would start with the router or the settings.
+    #[allow(clippy::new_ret_no_self, reason = "it is awaited for one")]
+    pub fn start(router: Router) -> Start {
+        Start::new(router)
+    }
+
+    pub(crate) fn with_worker(
+        queues: InProcess,
+        url: String,
+        dead_letter_url: String,
+        parts: WorkerParts,
+    ) -> Self {
+        let worker = Some(Worker::start(&parts, 1));
+        Self { queues, url, dead_letter_url, parts, worker, workers: 1 }
+    }
+
+    /// Sends a job, and returns the id of its message.
+    ///
+    /// # Panics
+    /// If it cannot be written as JSON, or SQS would refuse it.
+    #[track_caller]
+    pub fn send<J: Job + Serialize>(&self, job: &J) -> Arc<str> {
+        self.job(job).send()
+    }
+
+    /// A message with this job, to be sent with attributes, a delay, or an id.
+    ///
+    /// # Panics
+    /// If the job cannot be written as JSON.
+    #[track_caller]
+    pub fn job<J: Job + Serialize>(&self, job: &J) -> Outgoing<'_> {
+        self.envelope(J::TYPE.into(), J::VERSION, job)
+    }
+
+    /// A message with a job of this type and payload, for job types that are not [`Serialize`]. It has the newest version that the
+    /// router has a handler for.
+    ///
+    /// # Panics
+    /// If the payload cannot be written as JSON.
+    #[track_caller]
+    pub fn payload(&self, job_type: &str, payload: &impl Serialize) -> Outgoing<'_> {
+        let known = self.parts.router.job_types().find(|known| *known.name == *job_type);
+        self.envelope(job_type.to_owned().into(), known.map_or(1, |known| known.version), payload)
+    }
+
+    /// A message with any body.
+    pub fn body(&self, body: impl Into<String>) -> Outgoing<'_> {
+        Outgoing::body(self.endpoint(), &self.url, body.into())
+    }
+
+    #[track_caller]
+    fn envelope(
+        &self,
+        job_type: std::borrow::Cow<'static, str>,
+        version: u32,
+        payload: &impl Serialize,
+    ) -> Outgoing<'_> {
+        match serde_json::value::to_raw_value(payload) {
+            Ok(payload) => Outgoing::job(self.endpoint(), &self.url, job_type, version, payload),
+            Err(error) => panic!("the payload of {job_type} cannot be written as JSON: {error}"),
+        }
+    }
+
+    /// Waits until every message is done or in the DLQ, for at most a day of the queue's time.
+    ///
+    /// # Panics
+    /// If a message is left after that, with a text about each; on the machine's clock after a minute. If no worker runs.
+    #[track_caller]
+    pub fn until_idle(&self) -> impl Future<Output = ()> + Send + '_ {
+        self.until_idle_within(LONGEST)
+    }
+
+    /// As [`until_idle`](Self::until_idle), for at most this much of the queue's time.
+    ///
+    /// # Panics
+    /// As `until_idle`.
+    #[track_caller]
+    pub fn until_idle_within(&self, longest: Duration) -> impl Future<Output = ()> + Send + '_ {
+        let caller = Location::caller();
+        async move {
+            let Some(worker) = &self.worker else { panic!("{caller}: no worker runs: `restart` starts one") };
+            if let Err(text) = self.wait(worker, longest).await {
+                panic!("{caller}: the queue is not idle {text}");
+            }
+            worker.settle().await;
+        }
+    }
+
+    /// Waits until the queue is idle; returns the reason why it is not.
+    async fn wait(&self, worker: &Worker, longest: Duration) -> Result<(), String> {
+        let clock = Clock::of_test();
+        let recorder = &self.parts.recorder;
+        let (begun, begun_at) = (tokio::time::Instant::now(), self.endpoint().now());
+        let look = || {
+            let left = self.left();
+            if left.is_empty() && recorder.in_hand() == 0 {
+                return Some(Ok(()));
+            }
+            let now = self.endpoint().now();
+            let is_late = clock == Clock::Real && begun.elapsed() > LONGEST_WAIT;
+            let why = if !worker.runs() {
+                "since its worker has panicked".to_owned()
+            } else if is_late {
+                format!("after {} of the machine's time", humantime::format_duration(LONGEST_WAIT))
+            } else if now.since(begun_at) > longest {
+                format!("after {}", humantime::format_duration(now.since(begun_at)))
+            } else {
+                return None;
+            };
+            let reasons = worker.status().pauses();
+            let receiving =
+                if reasons.is_empty() { String::new() } else { format!(", no receives: {reasons:?}") };
+            Some(Err(format!("{why}: {}{receiving}", still_busy(&left, now, recorder))))
+        };
+        let pause = || match (clock, self.next_due()) {
+            (Clock::Real, Some(due)) => {
+                self.endpoint().advance(due);
+                Duration::ZERO
+            }
+            (Clock::Real, None) => LOOK_AGAIN,
+            (Clock::Paused, Some(due)) => due + Duration::from_millis(1),
+            (Clock::Paused, None) => LOOK_AGAIN_PAUSED,
+        };
+        recorder.wait_for(look, pause).await
+    }
+
+    /// Returns the time until the next message is due, if every message waits for its time and none is in hand.
+    fn next_due(&self) -> Option<Duration> {
+        let until = |message: &PeekedMessage| match message.state {
+            MessageState::Visible => None,
+            MessageState::Delayed { until } | MessageState::InFlight { until } => Some(until),
+        };
+        let left = self.left();
+        let now = self.endpoint().now();
+        let due: Option<Vec<Timestamp>> = left.iter().map(until).collect();
+        let next = due?.into_iter().min().map(|at| at.since(now)).filter(|wait| !wait.is_zero());
+        // Read last: what was received meanwhile counts as in hand.
+        next.filter(|_| self.parts.recorder.in_hand() == 0)
+    }
+
+    /// The messages in the queue.
+    pub fn left(&self) -> Vec<PeekedMessage> {
+        self.endpoint().peek(&self.url).expect("the queue exists")
+    }
+
+    /// The messages in the DLQ, each with the reason of its last failure.
+    pub fn dead_letters(&self) -> Vec<DeadLetter> {
+        let messages = self.endpoint().peek(&self.dead_letter_url).expect("the DLQ exists");
+        messages.into_iter().map(|message| DeadLetter::of(message, &self.parts.recorder)).collect()
+    }
+
+    /// Every run that is over, in order, and every message that was settled without one.
+    pub fn runs(&self) -> Vec<LocalRun> {
+        self.parts.recorder.runs()
+    }
+
+    /// The runs of one message.
+    pub fn runs_of(&self, message_id: &str) -> Vec<LocalRun> {
+        let runs = self.runs().into_iter();
+        runs.filter(|run| *run.message_id == *message_id).collect()
+    }
+
+    /// Returns the store's record of a job, by its id or by that of its message: its state, result, progress, and failed attempts.
+    ///
+    /// # Panics
+    /// If the store does not answer.
+    pub async fn job_record(&self, id: &str) -> Option<JobRecord> {
+        let run = self.parts.recorder.last_run(id);
+        let job_id = run.and_then(|run| run.job_id).unwrap_or_else(|| id.to_owned());
+        let found = self.store().jobs(&job_id).await;
+        found.unwrap_or_else(|error| panic!("the store does not answer: {error}")).into_iter().next()
+    }
+
+    /// The store of claims and histories.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.parts.store
+    }
+
+    /// The embedded queue itself, for any other call of SQS.
+    pub fn endpoint(&self) -> &Endpoint {
+        self.queues.endpoint()
+    }
+
+    /// The queue's URL, for calls of [`endpoint`](Self::endpoint).
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Stops the worker as SIGTERM does: running handlers have the setting `shutdown_grace`. Returns the result of the drain.
+    ///
+    /// # Panics
+    /// If no worker runs, or if it has panicked.
+    pub async fn stop(&mut self) -> DrainSummary {
+        self.worker.take().expect("a worker runs").stop().await
+    }
+
+    /// Kills the worker as SIGKILL does: its handlers end where they wait, its messages stay hidden until their visibility ends, and
+    /// its claims until they expire. Blocking handlers run on.
+    ///
+    /// # Panics
+    /// If no worker runs. If the test's clock is the machine's, on which the claims would expire only after their real time.
+    pub async fn kill(&mut self) {
+        let is_paused = Clock::of_test() == Clock::Paused;
+        assert!(
+            is_paused,
+            "a worker is killed under #[tokio::test(start_paused = true)]: its claims take time to expire"
+        );
+        self.worker.take().expect("a worker runs").kill().await;
+    }
+
+    /// Starts another worker with the same router, settings and store, in place of one that was stopped or killed.
+    ///
+    /// # Panics
+    /// If a worker runs.
+    pub fn restart(&mut self) {
+        assert!(self.worker.is_none(), "a worker runs: `stop` or `kill` it first");
+        self.workers += 1;
+        self.worker = Some(Worker::start(&self.parts, self.workers));
+    }
+}

@@ -1,0 +1,185 @@
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use drumline::core::Outcome;
+use drumline::{Context, Failure, Job, Router};
+use drumline_store::JobState;
+use serde::{Deserialize, Serialize};
+
+use crate::LocalQueue;
+
+/// A job that fails so often.
+#[derive(Serialize, Deserialize)]
+struct Flaky {
+    failures: u32,
+}
+
+impl Job for Flaky {
+    const TYPE: &'static str = "flaky";
+}
+
+fn router() -> Router {
+    Router::new().handle(|ctx: Context, job: Flaky| async move {
+        if ctx.attempt().get() > job.failures {
+            ctx.set_result(&"fine")
+        } else {
+            Err(Failure::retry(format!("failure {}", ctx.attempt())))
+        }
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_of_minutes_pass_at_once_on_a_paused_clock() {
+    let begun = (Instant::now(), tokio::time::Instant::now());
+    let local = LocalQueue::start(router()).setting("retry", "schedule(1m,5m)").await;
+    let id = local.send(&Flaky { failures: 2 });
+    local.until_idle().await;
+    let outcomes: Vec<_> = local.runs_of(&id).into_iter().map(|run| run.outcome).collect();
+    let after = |minutes: u64| Outcome::RetryAfter(Duration::from_secs(minutes * 60));
+    assert_eq!(outcomes, [after(1), after(5), Outcome::Ack]);
+    assert!(begun.1.elapsed() >= Duration::from_secs(6 * 60));
+    assert!(begun.0.elapsed() < Duration::from_secs(5));
+    let record = local.job_record(&id).await.unwrap();
+    assert_eq!(record.claim.unwrap().state, JobState::Done);
+    assert_eq!(record.attempts.len(), 2);
+}
+
+#[tokio::test]
+async fn delays_of_messages_are_skipped_on_the_machines_clock() {
+    let begun = Instant::now();
+    let local = LocalQueue::start(router()).setting("retry", "schedule(1m,5m)").await;
+    local.send(&Flaky { failures: 2 });
+    local.job(&Flaky { failures: 0 }).delay(Duration::from_secs(900)).send();
+    local.until_idle().await;
+    assert_eq!(local.runs().len(), 4);
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_jobs_are_done_on_several_threads() {
+    let local = LocalQueue::start(router()).await;
+    for _ in 0..100 {
+        local.send(&Flaky { failures: 1 });
+    }
+    local.until_idle().await;
+    let runs = local.runs();
+    assert_eq!(runs.len(), 200, "each message is received twice, and no lease ends by a skipped delay");
+    assert!(local.dead_letters().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_has_the_reason_of_its_last_failure() {
+    for permanent_failures in ["redrive", "dead-letter"] {
+        let setting = ("permanent_failures", permanent_failures);
+        let local = LocalQueue::start(router()).setting(setting.0, setting.1).max_receive_count(3).await;
+        let exhausted = local.send(&Flaky { failures: 9 });
+        let garbage = local.body("{").send();
+        local.until_idle().await;
+        let dead = local.dead_letters();
+        let reason =
+            |id: &str| dead.iter().find(|letter| *letter.message_id == *id).unwrap().reason.clone().unwrap();
+        assert_eq!(reason(&exhausted), "failure 3", "{permanent_failures}");
+        assert!(reason(&garbage).contains("not a JSON object"), "{permanent_failures}: {}", dead[0]);
+        assert_eq!(local.runs_of(&exhausted).len(), 3);
+        assert!(local.runs_of(&exhausted)[2].last_attempt);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_of_a_fifo_queue_runs_in_order() {
+    let ran = Arc::<AtomicU32>::default();
+    let seen = Arc::clone(&ran);
+    let router = Router::new().handle(move |ctx: Context, job: Flaky| {
+        let seen = Arc::clone(&seen);
+        async move {
+            if ctx.attempt().get() == 1 && job.failures == 1 {
+                return Err(Failure::retry("not yet"));
+            }
+            let before = seen.fetch_add(1, Ordering::SeqCst) + 1;
+            if before == job.failures { Ok(()) } else { Err(Failure::reject("out of order")) }
+        }
+    });
+    let local = LocalQueue::start(router).fifo().await;
+    for failures in 1..=3 {
+        local.job(&Flaky { failures }).group("one").send();
+    }
+    local.until_idle().await;
+    assert_eq!(ran.load(Ordering::SeqCst), 3);
+    assert!(local.dead_letters().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+#[should_panic(expected = "in hand\n- message")]
+async fn a_wait_in_vain_ends_with_the_messages_that_are_left() {
+    let router = Router::new().handle(|_: Context, _: Flaky| std::future::pending::<Result<(), Failure>>());
+    let local = LocalQueue::start(router).setting("handler_timeout", "3h").await;
+    local.send(&Flaky { failures: 0 });
+    local.until_idle_within(Duration::from_secs(3600)).await;
+}
+
+/// A job of ten steps, each of which takes a second and is kept.
+#[derive(Serialize, Deserialize)]
+struct Crawl;
+
+impl Job for Crawl {
+    const TYPE: &'static str = "crawl";
+}
+
+fn crawler(steps: &Arc<AtomicU32>) -> Router {
+    let steps = Arc::clone(steps);
+    Router::new().handle(move |ctx: Context, _: Crawl| {
+        let steps = Arc::clone(&steps);
+        async move {
+            for step in ctx.resume().unwrap_or(0)..10 {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                steps.fetch_add(1, Ordering::SeqCst);
+                ctx.checkpoint(&(step + 1))?;
+            }
+            Ok(())
+        }
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_worker_resumes_what_a_killed_one_has_begun() {
+    let steps = Arc::<AtomicU32>::default();
+    let mut local = LocalQueue::start(crawler(&steps)).await;
+    let id = local.send(&Crawl);
+    tokio::time::sleep(Duration::from_millis(5500)).await;
+    local.kill().await;
+    assert_eq!(steps.load(Ordering::SeqCst), 5);
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    assert_eq!(steps.load(Ordering::SeqCst), 5, "nothing of a killed worker runs on");
+    local.restart();
+    local.until_idle().await;
+    assert_eq!(steps.load(Ordering::SeqCst), 10);
+    let runs = local.runs_of(&id);
+    assert!(runs.last().is_some_and(|run| run.outcome == Outcome::Ack && run.attempt == 2), "{runs:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_worker_resumes_what_a_stopped_one_gave_back() {
+    let steps = Arc::<AtomicU32>::default();
+    let mut local = LocalQueue::start(crawler(&steps)).setting("shutdown_grace", "3s").await;
+    let id = local.send(&Crawl);
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    let summary = local.stop().await;
+    // The receive that is open meanwhile brings the message once more, and that is released too.
+    assert!(summary.released >= 1 && summary.abandoned == 0, "{summary:?}");
+    assert!(steps.load(Ordering::SeqCst) < 10);
+    local.restart();
+    local.until_idle().await;
+    assert_eq!(steps.load(Ordering::SeqCst), 10);
+    let runs = local.runs_of(&id);
+    assert_eq!(runs[0].outcome, Outcome::Requeue);
+    assert_eq!(runs.last().unwrap().outcome, Outcome::Ack);
+}
+
+#[tokio::test]
+#[should_panic(expected = "there is no setting \"max_atempts\"")]
+async fn a_misspelt_setting_is_refused() {
+    LocalQueue::start(router()).setting("max_atempts", "3").await;
+}

@@ -1,0 +1,189 @@
+//! The start of a local queue, with its settings.
+
+use std::collections::BTreeMap;
+use std::future::IntoFuture;
+use std::num::NonZeroU32;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use drumline::Router;
+use drumline::core::{Ledger, Policy};
+use drumline::run::Observer;
+use drumline_queue::InProcess;
+use drumline_runtime::aws::{QueueFacts, Redrive};
+use drumline_runtime::{SETTINGS, Settings, default_scope, intake};
+use drumline_store::{MemoryStore, Store};
+
+use crate::embedded_queue::EmbeddedQueue;
+use crate::local_queue::LocalQueue;
+use crate::recorder::Recorder;
+use crate::worker::WorkerParts;
+
+/// The receives that the queue allows: as many as the queue of `drumline dev` does.
+const MAX_RECEIVES: NonZeroU32 = NonZeroU32::new(5).expect("5 is not 0");
+
+/// The settings that a local queue has by itself.
+const OWN_SETTINGS: [&str; 2] = ["queue_url", "store_url"];
+
+/// A local queue that is not started yet: awaiting it starts it.
+///
+/// ```
+/// use drumline_testing::LocalQueue;
+/// # use drumline::{Context, Failure, Job, Router};
+/// # #[derive(serde::Serialize, serde::Deserialize)] struct Welcome { user_id: u64 }
+/// # impl Job for Welcome { const TYPE: &'static str = "mail.welcome"; }
+/// # async fn welcome(_: Context, _: Welcome) -> Result<(), Failure> { Err(Failure::retry("no answer")) }
+/// # fn router() -> Router { Router::new().handle(welcome) }
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// let local = LocalQueue::start(router()).setting("retry", "schedule(1m,5m)").max_receive_count(3).await;
+/// local.send(&Welcome { user_id: 7 });
+/// local.until_idle().await;
+/// assert_eq!(local.runs().len(), 3);
+/// # }
+/// ```
+#[must_use = "a local queue is started when it is awaited"]
+pub struct Start {
+    router: Router,
+    settings: BTreeMap<String, String>,
+    max_receive_count: NonZeroU32,
+    fifo: bool,
+    observers: Vec<Arc<dyn Observer>>,
+    store: Option<Arc<dyn Store>>,
+}
+
+impl Start {
+    pub(crate) fn new(router: Router) -> Self {
+        Self {
+            router,
+            settings: BTreeMap::new(),
+            max_receive_count: MAX_RECEIVES,
+            fifo: false,
+            observers: Vec::new(),
+            store: None,
+        }
+    }
+
+    /// Sets a setting of the worker by its key in the settings' file, such as `handler_timeout`. No setting is read from the
+    /// environment. Delays have no jitter unless `retry_jitter` is set.
+    ///
+    /// # Panics
+    /// If there is no such setting, or if it is the test kit's own: the queue's URL, and the store's.
+    #[track_caller]
+    pub fn setting(mut self, key: &str, value: impl Into<String>) -> Self {
+        let is_known = SETTINGS.iter().any(|setting| setting.key == key);
+        assert!(is_known, "there is no setting {key:?}: `drumline config` lists all");
+        assert!(!OWN_SETTINGS.contains(&key), "a local queue has its own {key}");
+        self.settings.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Sets the receives after which the queue moves a message to its DLQ, by default 5: `maxReceiveCount` of its redrive policy.
+    ///
+    /// # Panics
+    /// If it is 0.
+    #[track_caller]
+    pub fn max_receive_count(self, most: u32) -> Self {
+        let max_receive_count = NonZeroU32::new(most).expect("maxReceiveCount starts at 1");
+        Self { max_receive_count, ..self }
+    }
+
+    /// Makes the queue and its DLQ FIFO queues.
+    pub fn fifo(self) -> Self {
+        Self { fifo: true, ..self }
+    }
+
+    /// Adds an observer of the worker, as [`Consumer::observer`](https://docs.rs/drumline-consumer) does.
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observers.push(observer);
+        self
+    }
+
+    /// Keeps claims and histories in this store, by default in memory. Workers that take the place of others use it too.
+    pub fn store(self, store: Arc<dyn Store>) -> Self {
+        Self { store: Some(store), ..self }
+    }
+
+    /// Starts the queue and the worker on the current runtime.
+    #[track_caller]
+    fn start(self) -> LocalQueue {
+        if let Err(error) = self.router.check() {
+            panic!("no host starts with this router:\n{error}");
+        }
+        let (name, dead_letter_name) =
+            if self.fifo { ("jobs.fifo", "jobs-dlq.fifo") } else { ("jobs", "jobs-dlq") };
+        let queues = InProcess::start();
+        let endpoint = queues.endpoint();
+        let most = self.max_receive_count.get();
+        let urls = endpoint.create_queue_with_dead_letters(name, dead_letter_name, most);
+        let (url, dead_letter_url) = urls.expect("both names are free and valid");
+        let settings = settings(self.settings, &url);
+        let of_queue = settings.queues[0].with_types_of(&self.router);
+        let (arn, dead_letter_arn) =
+            endpoint.call(|sqs, _| (sqs.queue_arn(name), sqs.queue_arn(dead_letter_name)));
+        let redrive = Redrive { dead_letter_target_arn: dead_letter_arn, max_receive_count: most };
+        let facts = QueueFacts {
+            arn: Some(arn),
+            redrive: Some(redrive),
+            redrive_is_known: true,
+            ..QueueFacts::unreadable()
+        };
+        let policy = Policy {
+            crash_evidence: settings.store.crash_evidence(),
+            ..of_queue.policy(name, settings.store.outage, Some(&facts))
+        };
+        if let Err(error) = Ledger::new(policy.clone()) {
+            panic!("no worker starts with these settings: {error}");
+        }
+        let scope = default_scope(&of_queue, facts.arn.as_deref(), None).expect("the queue has an ARN");
+        let intake = intake(&of_queue, scope, settings.legacy_records);
+        let store = self.store.unwrap_or_else(|| {
+            Arc::new(MemoryStore::new("local".into(), settings.store.keep)) as Arc<dyn Store>
+        });
+        let recorder = Arc::<Recorder>::default();
+        let (endpoint, wait_time, lease) = (endpoint.clone(), of_queue.wait_time, policy.lease);
+        let (of_worker, to_dead) = (Arc::clone(&recorder), dead_letter_url.clone());
+        let queue_url = url.clone();
+        let queue = Box::new(move |killed| EmbeddedQueue {
+            endpoint: endpoint.clone(),
+            url: queue_url.clone(),
+            dead_letter_url: to_dead.clone(),
+            wait_time,
+            lease,
+            recorder: Arc::clone(&of_worker),
+            killed,
+        });
+        let parts = WorkerParts {
+            name: name.into(),
+            router: Arc::new(self.router),
+            policy,
+            intake: Arc::new(intake),
+            grace: settings.shutdown_grace,
+            store,
+            observers: self.observers,
+            recorder,
+            queue,
+        };
+        LocalQueue::with_worker(queues, url, dead_letter_url, parts)
+    }
+}
+
+#[track_caller]
+fn settings(mut given: BTreeMap<String, String>, url: &str) -> Settings {
+    given.insert("queue_url".to_owned(), url.to_owned());
+    given.entry("retry_jitter".to_owned()).or_insert_with(|| "none".to_owned());
+    match Settings::read(&given, |_| None, None) {
+        Ok(settings) => settings,
+        Err(problems) => panic!("no worker starts with these settings: {problems}"),
+    }
+}
+
+impl IntoFuture for Start {
+    type Output = LocalQueue;
+    type IntoFuture = Pin<Box<dyn Future<Output = LocalQueue> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.start() })
+    }
+}

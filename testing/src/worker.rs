@@ -1,0 +1,113 @@
+//! The worker on a local queue: the driver and the ledger of a host, in the test's process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drumline::Router;
+use drumline::core::{DrainSummary, Ledger, Policy};
+use drumline::message::Intake;
+use drumline::run::Observer;
+use drumline_runtime::{ClaimStoreClient, Driver, DriverConfig, Grace, Logs, QueueStatus};
+use drumline_store::Store;
+use tokio::runtime::Handle;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::embedded_queue::EmbeddedQueue;
+use crate::recorder::Recorder;
+
+/// The time for writes to the store after a drain, as a consumer has it.
+const LAST_WRITES: Duration = Duration::from_secs(1);
+
+/// What a worker is made of, for the first one and for each that takes its place.
+pub(crate) struct WorkerParts {
+    pub(crate) name: Arc<str>,
+    pub(crate) router: Arc<Router>,
+    pub(crate) policy: Policy,
+    pub(crate) intake: Arc<Intake>,
+    pub(crate) grace: Duration,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) observers: Vec<Arc<dyn Observer>>,
+    pub(crate) recorder: Arc<Recorder>,
+    /// The queue, for a worker that is not killed.
+    pub(crate) queue: Box<dyn Fn(watch::Receiver<bool>) -> EmbeddedQueue + Send + Sync>,
+}
+
+/// A worker that runs. Dropping it kills it.
+pub(crate) struct Worker {
+    stop: Option<oneshot::Sender<()>>,
+    kill: watch::Sender<bool>,
+    running: JoinHandle<DrainSummary>,
+    status: Arc<QueueStatus>,
+    claim_store: ClaimStoreClient,
+}
+
+impl Worker {
+    pub(crate) fn start(parts: &WorkerParts, number: u32) -> Self {
+        parts.recorder.start_worker();
+        let of_process: Arc<dyn Observer> = Arc::new(parts.observers.clone());
+        let worker = format!("worker-{number}").into();
+        let store = Arc::clone(&parts.store);
+        let claim_store = ClaimStoreClient::new(store, worker, of_process, Handle::current());
+        let logs: Arc<dyn Observer> = Arc::new(Logs::new(Some(&claim_store)));
+        let recorder: Arc<dyn Observer> = Arc::clone(&parts.recorder) as _;
+        let (kill, killed) = watch::channel(false);
+        let status = Arc::new(QueueStatus::default());
+        let mut driver = Driver::new(DriverConfig {
+            name: Arc::clone(&parts.name),
+            intake: Arc::clone(&parts.intake),
+            ledger: Ledger::new(parts.policy.clone()).expect("the policy was checked at the start"),
+            queue: Arc::new((parts.queue)(killed)),
+            router: Arc::clone(&parts.router),
+            observer: Arc::new([vec![logs], parts.observers.clone(), vec![recorder]].concat()),
+            status: Arc::clone(&status),
+            claim_store: Some(claim_store.clone()),
+            handlers: Handle::current(),
+        });
+        let (stop, stopped) = oneshot::channel::<()>();
+        let grace = Grace::of(parts.grace);
+        let shutdown = async move {
+            drop(stopped.await);
+            grace
+        };
+        let running = tokio::spawn(async move { driver.run(shutdown).await.summary });
+        Self { stop: Some(stop), kill, running, status, claim_store }
+    }
+
+    pub(crate) fn status(&self) -> &QueueStatus {
+        &self.status
+    }
+
+    /// Returns true if it runs: it does until it is stopped, unless it panics.
+    pub(crate) fn runs(&self) -> bool {
+        !self.running.is_finished()
+    }
+
+    /// Waits until what it writes beside its runs is written.
+    pub(crate) async fn settle(&self) {
+        self.claim_store.settle(LAST_WRITES).await;
+    }
+
+    /// Stops it as SIGTERM does, and waits for the end of its drain.
+    pub(crate) async fn stop(mut self) -> DrainSummary {
+        drop(self.stop.take());
+        let ended = (&mut self.running).await;
+        self.settle().await;
+        ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    }
+
+    /// Kills it as SIGKILL does, and waits until nothing of it is left.
+    pub(crate) async fn kill(mut self) {
+        self.kill.send_replace(true);
+        self.running.abort();
+        // Cancelled, or over before.
+        drop((&mut self.running).await);
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.kill.send_replace(true);
+        self.running.abort();
+    }
+}
