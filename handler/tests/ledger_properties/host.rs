@@ -50,6 +50,11 @@ impl Run {
         matches!(self.claim, RunClaim::Kept(_) | RunClaim::None)
     }
 
+    /// It has taken a claim over, and waits until it may run alone.
+    fn is_isolated(&self) -> bool {
+        matches!(self.claim, RunClaim::TakenOver(_))
+    }
+
     fn holds(&self, claim: &Arc<Claim>) -> bool {
         matches!(&self.claim, RunClaim::Kept(held) | RunClaim::TakenOver(held) if held == claim)
     }
@@ -256,6 +261,12 @@ impl Host {
         let busy = !self.runs.is_empty() || !self.in_flight.is_empty() || !self.asked.is_empty();
         while !self.runs.is_empty() || !self.in_flight.is_empty() || !self.asked.is_empty() {
             self.store_obliges();
+            let only_isolated = !self.runs.is_empty() && self.runs.iter().all(Run::is_isolated);
+            if only_isolated && self.in_flight.is_empty() {
+                // It begins when nothing else is in hand, such as a call that is repeated in a moment.
+                let timeout = self.ledger.timeout().expect("there is a time at which the other's turn comes");
+                self.wait(timeout.saturating_duration_since(self.now));
+            }
             while let Some(pick) = self.runs.iter().position(Run::has_begun) {
                 self.end(pick, Ending::Done, None);
             }
