@@ -429,7 +429,9 @@ impl Host {
     /// The message that goes back without a run, if neither a drain, nor its message group, nor the lack of a place can be
     /// the cause.
     fn released_by_a_pause(&self, note: &LedgerEvent) -> Option<usize> {
-        let other_causes = self.watch.drains || self.ledger.policy().fifo || self.brought_too_late > 0;
+        // What has waited for a lock takes its place back, which a receive on its way may bring a message for.
+        let no_place = self.brought_too_late > 0 || self.watch.has_locked;
+        let other_causes = self.watch.drains || self.ledger.policy().fifo || no_place;
         match note {
             LedgerEvent::Decided { message, outcome: Outcome::Requeue, run: None, .. } if !other_causes => {
                 Some(index(&message.id))
