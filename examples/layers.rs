@@ -5,7 +5,7 @@
 //! export DRUMLINE_QUEUE_URL=http://127.0.0.1:9324/000000000000/jobs
 //! cargo run -p drumline-examples --bin layers
 //! drumline send --type mail.welcome --payload '{"user_id":7,"takes_ms":0}'
-//! drumline send --type mail.welcome --payload '{"user_id":8,"takes_ms":300}'
+//! drumline send --type mail.welcome --payload '{"user_id":8,"takes_ms":700}'
 //! ```
 //!
 //! It prints:
@@ -13,7 +13,7 @@
 //! ```text
 //! welcome, user 7
 //! welcome, user 8
-//! mail.welcome took longer than 200ms: Ok(())
+//! mail.welcome took longer than 500ms: Ok(())
 //! ```
 
 use std::process::ExitCode;
@@ -74,7 +74,7 @@ impl Service<Invocation> for Watched {
 
 /// A layer wraps the handlers that are there already; the last one added is the outermost.
 fn main() -> ExitCode {
-    let limit = Duration::from_millis(200);
+    let limit = Duration::from_millis(500);
     let watch = move |inner| Watched { inner, limit };
     drumline_consumer::run(move || Router::new().handle(welcome).layer(layer_fn(watch)))
 }

@@ -180,20 +180,46 @@ impl Display for Chain<'_> {
 
 /// Turns the error of a result into a rejection or a delayed retry, keeping the error with its chain as the reason. Takes the
 /// same kinds of errors as `?`.
-pub trait OrReject<T> {
+pub trait OrReject<T>: Sized {
     /// No later attempt can succeed.
-    fn or_reject(self) -> Result<T, Failure>;
-    /// A later attempt may succeed, after `delay`.
-    fn or_retry_after(self, delay: Duration) -> Result<T, Failure>;
-}
-
-impl<T, E: Into<Box<dyn Error + Send + Sync + 'static>>> OrReject<T> for Result<T, E> {
-    fn or_reject(self) -> Result<T, Failure> {
-        self.map_err(|error| Failure::of(FailureKind::Reject, error.into()))
+    fn or_reject(self) -> Result<T, Failure>
+    where
+        Self: WithError<T>,
+    {
+        self.or_fail(FailureKind::Reject)
     }
 
-    fn or_retry_after(self, delay: Duration) -> Result<T, Failure> {
-        self.map_err(|error| Failure::of(FailureKind::RetryAfter(delay), error.into()))
+    /// A later attempt may succeed, after `delay`.
+    fn or_retry_after(self, delay: Duration) -> Result<T, Failure>
+    where
+        Self: WithError<T>,
+    {
+        self.or_fail(FailureKind::RetryAfter(delay))
+    }
+}
+
+impl<T, E> OrReject<T> for Result<T, E> {}
+
+/// Has no error, so that its methods cannot be called: the compiler's message says what to write instead.
+#[doc(hidden)]
+impl<T> OrReject<T> for Option<T> {}
+
+/// A result whose error becomes a [`Failure`]. A trait of its own, so that errors of the compiler say what to write instead.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no error that can become a `Failure`",
+    label = "expected a `Result` with an error that implements `std::error::Error`, and is `Send`, `Sync` and `'static`",
+    note = "add the reason to an `Option`: `.ok_or(\"the reason\").or_reject()?`",
+    note = "derive the error's implementation by `thiserror`, or map it: `.map_err(|error| Failure::reject(\"the reason\"))?`"
+)]
+pub trait WithError<T> {
+    /// Makes a failure of the error.
+    fn or_fail(self, kind: FailureKind) -> Result<T, Failure>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, E: Into<Box<dyn Error + Send + Sync + 'static>>> WithError<T> for Result<T, E> {
+    fn or_fail(self, kind: FailureKind) -> Result<T, Failure> {
+        self.map_err(|error| Failure::of(kind, error.into()))
     }
 }
 

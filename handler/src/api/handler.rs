@@ -63,3 +63,15 @@ where
         self(context, job)
     }
 }
+
+/// A handler that is plain blocking code. A trait of its own, so that errors of the compiler say how an async one is added.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a blocking handler",
+    label = "expected an `fn(Context, J) -> Result<(), Failure>` that is not async, where `J` implements `Job`",
+    note = "an `async fn` is added with `Router::handle`",
+    note = "a blocking handler takes `drumline::Context` first and its job second, both by value"
+)]
+pub trait BlockingHandler<J>: Fn(Context, J) -> Result<(), Failure> + Send + Sync + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<J, F: Fn(Context, J) -> Result<(), Failure> + Send + Sync + 'static> BlockingHandler<J> for F {}

@@ -15,7 +15,7 @@ use tower_service::Service;
 use crate::api::context::Context;
 use crate::api::decoded::{self, Decode, Decoded, Panic, TypedJob};
 use crate::api::failure::Failure;
-use crate::api::handler::{Handler, HandlerFuture};
+use crate::api::handler::{BlockingHandler, Handler, HandlerFuture};
 use crate::api::job::Job;
 use crate::api::job_type::{JobType, problems_of};
 use crate::message::envelope::TYPE_ATTRIBUTE;
@@ -88,6 +88,28 @@ impl Service<Invocation> for HandlerService {
 
     fn call(&mut self, invocation: Invocation) -> HandlerFuture {
         (self.0)(invocation)
+    }
+}
+
+/// A tower layer for handlers. A trait of its own, so that errors of the compiler say how a function becomes one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a layer",
+    label = "expected a `tower_layer::Layer<HandlerService>`",
+    note = "a function from a `drumline::run::HandlerService` to another service becomes a layer by `tower_layer::layer_fn`"
+)]
+pub trait HandlerLayer {
+    /// The wrapped handler.
+    type Wrapped;
+    /// Wraps a handler.
+    fn wrap(&self, handler: HandlerService) -> Self::Wrapped;
+}
+
+#[diagnostic::do_not_recommend]
+impl<L: Layer<HandlerService>> HandlerLayer for L {
+    type Wrapped = L::Service;
+
+    fn wrap(&self, handler: HandlerService) -> L::Service {
+        self.layer(handler)
     }
 }
 
@@ -191,11 +213,7 @@ impl Router {
 
     /// Adds a handler of `J` that is plain blocking code, such as image work. It runs on a thread made for that; see
     /// [`Context::blocking`].
-    pub fn handle_blocking<J, F>(self, handler: F) -> Self
-    where
-        J: Job,
-        F: Fn(Context, J) -> Result<(), Failure> + Send + Sync + 'static,
-    {
+    pub fn handle_blocking<J: Job, F: BlockingHandler<J>>(self, handler: F) -> Self {
         let handler = Arc::new(handler);
         self.handle(move |context: Context, job: J| {
             let handler = Arc::clone(&handler);
@@ -210,15 +228,16 @@ impl Router {
     ///
     /// A layer that fails a request by an error of its own (a limit, say) fails the attempt with it: as with `?`, any error means
     /// *retry*.
+    #[allow(clippy::needless_pass_by_value, reason = "layers are values, as everywhere in tower")]
     pub fn layer<L>(mut self, layer: L) -> Self
     where
-        L: Layer<HandlerService>,
-        L::Service: Service<Invocation, Response = ()> + Clone + Send + Sync + 'static,
-        <L::Service as Service<Invocation>>::Error: Into<Failure>,
-        <L::Service as Service<Invocation>>::Future: Send + 'static,
+        L: HandlerLayer,
+        L::Wrapped: Service<Invocation, Response = ()> + Clone + Send + Sync + 'static,
+        <L::Wrapped as Service<Invocation>>::Error: Into<Failure>,
+        <L::Wrapped as Service<Invocation>>::Future: Send + 'static,
     {
         for route in self.routes.values_mut().chain(&mut self.passthrough) {
-            let service = layer.layer(HandlerService(Arc::clone(&route.handler)));
+            let service = layer.wrap(HandlerService(Arc::clone(&route.handler)));
             route.handler = Arc::new(move |invocation| Box::pin(oneshot(service.clone(), invocation)));
         }
         self

@@ -36,7 +36,10 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a factory of a router",
-    note = "a factory takes no arguments and returns `Router` or `Result<Router, E>`; it may be async if its future is `Send`"
+    label = "expected a function or closure that makes a `Router`",
+    note = "a factory takes no arguments and returns `Router` or `Result<Router, E>`; it may be async if its future is `Send`",
+    note = "in place of a router, pass what makes it: `|| Router::new()` instead of `Router::new()`, or `router` instead of `router()`",
+    note = "`E` implements `std::error::Error`, and is `Send`, `Sync` and `'static`; `BoxError` takes every such error"
 )]
 pub trait RouterFactory<Kind>: Send + 'static {
     /// Returns the work of making the router. It begins with the first poll.

@@ -11,6 +11,7 @@ use crate::sqs::BoxFuture;
 /// `Result<(), E>` with any error. `Kind` tells the two apart, and is inferred.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a shutdown hook",
+    label = "expected an async function or closure without arguments",
     note = "a hook is async, takes no arguments and returns `()` or `Result<(), E>`; its future is `Send`"
 )]
 pub trait ShutdownHook<Kind>: Send + 'static {
