@@ -107,7 +107,7 @@ impl App {
     }
 
     /// Has `dev` run another router and send these jobs; both may use the folder they are given. Without it, `dev` runs the router of
-    /// [`App::new`] and touches no folder.
+    /// [`App::new`], and has nothing but the histories of jobs in its folder.
     #[cfg(feature = "dev")]
     pub fn dev<E: Into<BoxError>>(
         mut self,

@@ -3,6 +3,7 @@
 mod example;
 #[cfg(feature = "function")]
 mod function;
+mod store;
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
@@ -23,6 +24,7 @@ use drumline_runtime::{
     Environment, Problems, Service, Settings, Shutdown, make_on, program, raise_descriptor_limit, runtimes,
 };
 use example::Example;
+use store::DevStore;
 use tokio::runtime::Handle;
 
 use crate::output::print;
@@ -54,7 +56,9 @@ const HOOK_TIME: Duration = Duration::from_secs(5);
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The queue speaks the SQS protocol, so every SDK and the AWS CLI can talk to it; it keeps nothing on disk, and
-is for laptops and tests. With --queue-only nothing consumes it: start your own worker on it.")]
+is for laptops and tests. What is known of jobs is kept in the file jobs.db of the folder: `jobs` and `dlq` read it
+by --store-url file:FOLDER/jobs.db, also after the end. A job that is done counts as such for one start only.
+DRUMLINE_STORE_URL takes another store, and DRUMLINE_SCOPE another scope. With --queue-only nothing consumes it: start your own worker on it.")]
 pub(crate) struct DevArgs {
     /// The address of the queue; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9324")]
@@ -68,7 +72,7 @@ pub(crate) struct DevArgs {
     /// Serve just the queue and its DLQ, both empty
     #[arg(long, conflicts_with = "once")]
     queue_only: bool,
-    /// The folder of sample files and results
+    /// The folder of histories, sample files and results
     #[arg(long, value_name = "FOLDER", default_value = "drumline-dev")]
     dir: PathBuf,
     /// The filter of the consumer's log
@@ -94,13 +98,14 @@ pub(crate) fn dev(
             let dev = Dev::start(args).await?;
             return behind.run(dev, args, own, handlers.handle(), signals.first()).await;
         }
-        let dev = Dev::start(args).await?;
+        let mut dev = Dev::start(args).await?;
         if args.queue_only {
             dev.explain("Nothing consumes it. Send a job", &Example::of_any(&own.examples))?;
             signals.first().await;
             return Ok(ExitCode::SUCCESS);
         }
-        let settings = match dev.settings(args, environment) {
+        let store = DevStore::choose(&args.dir, environment).await;
+        let settings = match dev.settings(args, environment, &store) {
             Ok(settings) => settings,
             Err(problems) if own.prepare.is_some() => return Err(ExitError::usage(problems.to_string())),
             Err(problems) => {
@@ -113,6 +118,7 @@ pub(crate) fn dev(
             made = Jobs::make(&args.dir, service, own, handlers.handle()) => made?,
             () = &mut stop => return Ok(ExitCode::SUCCESS),
         };
+        dev.histories = store.notice(program());
         // A large future, moved about by its holder.
         Box::pin(dev.run(args, settings, jobs, handlers.handle().clone(), stop)).await
     });
@@ -168,6 +174,8 @@ struct Dev {
     queue_url: String,
     dead_letter_url: String,
     view: Arc<View>,
+    /// Says where the histories of its consumer are.
+    histories: Option<String>,
 }
 
 impl Dev {
@@ -187,10 +195,15 @@ impl Dev {
         })?;
         let urls = server.endpoint().create_queue_with_dead_letters(QUEUE, DEAD_LETTERS, MAX_RECEIVE_COUNT);
         let (queue_url, dead_letter_url) = urls.map_err(|error| ExitError::other(error.to_string()))?;
-        Ok(Self { server, queue_url, dead_letter_url, view: Arc::new(View::new()) })
+        Ok(Self { server, queue_url, dead_letter_url, view: Arc::new(View::new()), histories: None })
     }
 
-    fn settings(&self, args: &DevArgs, environment: &Environment) -> Result<Settings, Problems> {
+    fn settings(
+        &self,
+        args: &DevArgs,
+        environment: &Environment,
+        store: &DevStore,
+    ) -> Result<Settings, Problems> {
         let mut flags: BTreeMap<String, String> = BTreeMap::new();
         let mut set = |key: &str, value: &str| flags.insert(key.to_owned(), value.to_owned());
         set("queue_url", &self.queue_url);
@@ -203,6 +216,7 @@ impl Dev {
         if args.once {
             set("http_addr", "off");
         }
+        store.add_to(&mut flags);
         environment.settings(&flags, None)
     }
 
@@ -253,7 +267,11 @@ impl Dev {
         let mut signal = std::pin::pin!(stop);
         let drained = async {
             self.watch(false).await;
-            self.show(folder)
+            self.show(folder)?;
+            match &self.histories {
+                Some(text) => print(|out| writeln!(out, "\n{text}")),
+                None => Ok(()),
+            }
         };
         tokio::select! {
             () = &mut signal => return Ok(()),

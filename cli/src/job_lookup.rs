@@ -7,7 +7,7 @@ use std::sync::Arc;
 use drumline_consumer::ExitError;
 use drumline_consumer::job_view::{JobFilter, JobView};
 use drumline_runtime::{SecretText, Settings};
-use drumline_store::{Store, open};
+use drumline_store::{Location, Store, open};
 use serde::Deserialize;
 
 use crate::own_endpoint;
@@ -69,7 +69,15 @@ impl Histories {
             })?;
             return Ok(Self::Worker { addr, token: settings.http_access.token.clone() });
         }
-        // It claims nothing, so nobody ever reads this name.
+        if let Location::File(path) = location
+            && !path.exists()
+        {
+            return Err(LookupError::Settings(format!(
+                "store_url: {} does not exist: name the file that the worker has made",
+                path.display()
+            )));
+        }
+        // It claims nothing, so this name is never read.
         let opened = open(location, Arc::from("drumline-cli"), settings.store.keep).await;
         opened.map(Self::Store).map_err(|error| {
             if error.is_wrong_setting() {

@@ -118,6 +118,10 @@ pub async fn reach(location: &Location) -> Result<(), OpenError> {
     if let Location::Postgres(server) = location {
         return crate::postgres::PostgresStore::reach(server.expose()).await;
     }
+    #[cfg(feature = "file")]
+    if let Location::File(path) = location {
+        return crate::file::FileStore::reach(path).await;
+    }
     // The owner's name marks claims, and this claims nothing.
     open(location, Arc::from("drumline"), Retention::default()).await.map(drop)
 }

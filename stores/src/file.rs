@@ -47,6 +47,15 @@ impl FileStore {
     pub async fn open(path: &Path, owner: Arc<str>, keep: Retention) -> Result<Self, OpenError> {
         Ok(Self { thread: Thread::start(path.to_path_buf()).await?, owner, keep })
     }
+
+    /// Checks that the file at `path` can be opened, or made, and changes nothing.
+    pub(crate) async fn reach(path: &Path) -> Result<(), OpenError> {
+        let path = path.to_path_buf();
+        let checked = tokio::task::spawn_blocking(move || database::check(&path)).await;
+        checked.unwrap_or_else(|error| {
+            Err(OpenError::Unavailable(StoreError::Unanswered(error.to_string().into())))
+        })
+    }
 }
 
 impl Store for FileStore {

@@ -48,7 +48,11 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Memory => f.write_str("memory:"),
-            Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::File(path) => {
+                // Such as can be read again.
+                let encoded = path.display().to_string().replace('%', "%25");
+                write!(f, "file:{}", encoded.replace('?', "%3F").replace('#', "%23"))
+            }
             Self::Redis(server) | Self::Postgres(server) => server.fmt(f),
             Self::Own(own) => own.fmt(f),
             Self::DynamoDb { table, region: None } => write!(f, "dynamodb://{table}"),

@@ -29,6 +29,13 @@ impl SecretUrl {
     /// assert_eq!(SecretUrl::shown("pw@cache"), "***");
     /// ```
     pub fn shown(text: &str) -> String {
+        if let Some(path) = text.strip_prefix("file:") {
+            // As it is written: a parsed URL has no relative path.
+            return match path.split_once('?') {
+                Some((path, _)) => format!("file:{path}?{BLOT}"),
+                None => text.to_owned(),
+            };
+        }
         match Url::parse(text) {
             Ok(url) if url.has_authority() || is_socket(&url) => Self(url).to_string(),
             Ok(url) if url.scheme() == "memory" && url.path().is_empty() && url.query().is_none() => {

@@ -62,6 +62,11 @@ impl Environment {
         Self { store, ..self }
     }
 
+    /// Returns true if the program has a store of its own.
+    pub fn has_store(&self) -> bool {
+        self.store.is_some()
+    }
+
     fn with_own_store(&self, settings: Settings) -> Result<Settings, Problems> {
         match &self.store {
             Some(store) => settings.with_store(Arc::clone(store)),

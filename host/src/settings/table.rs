@@ -190,7 +190,7 @@ pub const SETTINGS: &[Setting] = &[
         Some("memory:"),
         false,
         "URL",
-        "Where claims, verdicts, histories and progress are kept: memory: (this process alone), redis://HOST:6379/0, postgres://USER@HOST/DB, or dynamodb://TABLE. Several workers need one of the last three for effects to happen once",
+        "Where claims, verdicts, histories and progress are kept: memory: (this process alone), file:PATH (this host alone), redis://HOST:6379/0, postgres://USER@HOST/DB, or dynamodb://TABLE. Workers on several hosts need one of the last three for effects to happen once",
     )
     .showing(Shown::SecretUrl),
     setting(

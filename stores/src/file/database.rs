@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::open::OpenError;
 use crate::store::{StoreError, StoreErrorText};
@@ -17,25 +17,97 @@ const VERSION: i64 = 1;
 
 const SCHEMA: &str = include_str!("schema.sql");
 
-/// Opens the file, makes it where it is missing, and makes its tables.
+/// Opens the file, makes it if it is missing, and makes its tables.
 pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
+    let folder = folder(path)?;
+    refuse_network(path, &folder)?;
     create(path)?;
-    let failed = |error: &rusqlite::Error| match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+    let mut connection = Connection::open(path).map_err(|error| unopened(path, &error))?;
+    let version = prepare(&mut connection).map_err(|error| unopened(path, &error))?;
+    refuse_newer(path, version)?;
+    Ok(connection)
+}
+
+/// Checks that the file can be opened, without changing it. A file that is missing has a folder.
+pub(super) fn check(path: &Path) -> Result<(), OpenError> {
+    let folder = folder(path)?;
+    refuse_network(path, &folder)?;
+    if !path.exists() {
+        return Ok(());
+    }
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+        .map_err(|error| unopened(path, &error))?;
+    let version = connection
+        .busy_timeout(BUSY)
+        .and_then(|()| connection.pragma_query_value(None, "user_version", |row| row.get(0)))
+        .map_err(|error| unopened(path, &error))?;
+    refuse_newer(path, version)
+}
+
+fn unopened(path: &Path, error: &rusqlite::Error) -> OpenError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull) => {
             OpenError::Unavailable(failure(path, error))
         }
         _ => OpenError::Url(failure(path, error).into_text()),
-    };
-    let mut connection = Connection::open(path).map_err(|error| failed(&error))?;
-    let version = prepare(&mut connection).map_err(|error| failed(&error))?;
-    if version > VERSION {
-        return Err(OpenError::Url(format!(
-            "{}: its tables are of version {version}, made by a newer drumline, and this one reads version {VERSION}: use \
-             that version, or another file",
-            path.display()
-        )));
     }
-    Ok(connection)
+}
+
+fn refuse_newer(path: &Path, version: i64) -> Result<(), OpenError> {
+    if version <= VERSION {
+        return Ok(());
+    }
+    Err(OpenError::Url(format!(
+        "{}: its tables are of version {version}, made by a newer drumline, and this one reads version {VERSION}: use that \
+         version, or another file",
+        path.display()
+    )))
+}
+
+/// Returns the folder of the file.
+fn folder(path: &Path) -> Result<PathBuf, OpenError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.map_or_else(|| PathBuf::from("."), Path::to_path_buf);
+    if !folder.is_dir() {
+        let text = format!("{}: the folder {} does not exist: create it", path.display(), folder.display());
+        return Err(OpenError::Url(text));
+    }
+    if path.is_dir() {
+        return Err(OpenError::Url(format!("{} is a folder: name a file in it", path.display())));
+    }
+    Ok(folder)
+}
+
+/// Refuses a folder of a network file system, as far as `/proc` names the file systems: hosts do not share the memory beside the
+/// file in which SQLite keeps its locks.
+fn refuse_network(path: &Path, folder: &Path) -> Result<(), OpenError> {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let Ok(folder) = folder.canonicalize() else { return Ok(()) };
+    match network_of(&mounts, &folder) {
+        None => Ok(()),
+        Some(kind) => Err(OpenError::Url(format!(
+            "{}: its folder is on a network file system ({kind}), where SQLite's locks do not hold: use a local disk, or a store \
+             that is a server (redis, postgres, dynamodb)",
+            path.display()
+        ))),
+    }
+}
+
+/// The file systems that several hosts may mount at once. EFS is NFS.
+const NETWORK: [&str; 10] =
+    ["nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs"];
+
+/// Returns the kind of the file system that a folder is on, if it is one of a network. The mount with the longest path counts,
+/// and of several with the same path the last.
+fn network_of(mounts: &str, folder: &Path) -> Option<&'static str> {
+    let mounts = mounts.lines().filter_map(|line| {
+        let mut fields = line.split(' ').skip(1);
+        // Its spaces are written as octal numbers.
+        let at = PathBuf::from(fields.next()?.replace("\\040", " "));
+        folder.starts_with(&at).then_some((at.as_os_str().len(), fields.next()?))
+    });
+    let (_, kind) = mounts.max_by_key(|(length, _)| *length)?;
+    NETWORK.into_iter().find(|network| *network == kind)
 }
 
 /// Returns the version of the tables.
@@ -59,15 +131,6 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
 
 /// Makes the file for its owner alone: results and failure reasons are in it.
 fn create(path: &Path) -> Result<(), OpenError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.map_or_else(|| PathBuf::from("."), Path::to_path_buf);
-    if !folder.is_dir() {
-        let text = format!("{}: the folder {} does not exist: create it", path.display(), folder.display());
-        return Err(OpenError::Url(text));
-    }
-    if fs::metadata(path).is_ok_and(|file| file.is_dir()) {
-        return Err(OpenError::Url(format!("{} is a folder: name a file in it", path.display())));
-    }
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
@@ -97,4 +160,26 @@ pub(super) fn failure(path: &Path, error: &rusqlite::Error) -> StoreError {
         _ => "SQLite cannot use it",
     };
     StoreError::Unanswered(StoreErrorText::from(format!("{}: {error}: {meaning}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_file_system_is_recognised_by_the_longest_mount() {
+        let mounts = "/dev/vda / ext4 rw 0 0\nfs-1:/ /mnt/efs nfs4 rw 0 0\n/dev/vdb /mnt/efs/local xfs rw 0 0\n\
+            host:/a /mnt/with\\040space nfs rw 0 0\n";
+        let table = [
+            ("/var/lib", None),
+            ("/mnt/efs/jobs", Some("nfs4")),
+            ("/mnt/efs/local/jobs", None),
+            ("/mnt/efsx", None),
+            ("/mnt/with space", Some("nfs")),
+        ];
+        for (folder, expected) in table {
+            assert_eq!(network_of(mounts, Path::new(folder)), expected, "{folder}");
+        }
+        assert_eq!(network_of("", Path::new("/a")), None);
+    }
 }

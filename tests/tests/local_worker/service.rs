@@ -277,11 +277,12 @@ async fn commands_that_run_no_handler_work_without_a_router() {
 }
 
 #[tokio::test]
-async fn dev_runs_a_plain_router_in_an_empty_folder_that_cannot_be_written() {
+async fn dev_runs_a_plain_router_where_it_cannot_keep_histories() {
     for once in [true, false] {
         let database = Database::answering().await;
-        let mut launch =
-            Launch::new(&["dev", "--sqs-addr", "127.0.0.1:0"]).program(program()).env(ADDR, &database.addr);
+        // No folder can be below a device.
+        let arguments = ["dev", "--sqs-addr", "127.0.0.1:0", "--dir", "/dev/null/drumline-dev"];
+        let mut launch = Launch::new(&arguments).program(program()).env(ADDR, &database.addr);
         if once {
             launch = launch.arg("--once");
         }
@@ -294,6 +295,7 @@ async fn dev_runs_a_plain_router_in_an_empty_folder_that_cannot_be_written() {
             let text = process.stdout().join("\n");
             assert!(text.contains("--type order ") && text.contains("--payload '{}'"), "{text}");
             assert!(!text.contains("drumline send") && !text.contains("email.send"), "{text}");
+            assert!(text.contains("Histories end with this process"), "{text}");
             process.signal(Signal::INT);
         }
         eventually("it has closed the database", async || database.lines().contains(&"close".to_owned()))

@@ -46,7 +46,7 @@ fn longest_side(path: &Path) -> u32 {
 }
 
 #[tokio::test]
-async fn dev_once_does_the_sample_jobs_and_ends() {
+async fn dev_once_does_the_sample_jobs_at_each_start_and_keeps_their_histories() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().display().to_string();
     let launch = Launch::new(&["dev", "--once", "--sqs-addr", "127.0.0.1:0", "--dir", &dir]);
@@ -75,6 +75,27 @@ async fn dev_once_does_the_sample_jobs_and_ends() {
     for words in ["a photo in three sizes", "fails twice", "3 messages in jobs-dlq"] {
         assert!(table.contains(words), "{words:?} in\n{table}");
     }
+
+    // The second start runs all of them again: claims of the first one do not count.
+    let again = Launch::new(&["dev", "--once", "--sqs-addr", "127.0.0.1:0", "--dir", &dir]).finish().await;
+    assert_eq!(again.status, Some(0), "{}", again.errors());
+    let outcomes = |table: &[String]| table.iter().filter(|line| line.contains(" done ")).count();
+    assert_eq!((outcomes(&again.stdout), outcomes(&finished.stdout)), (8, 8), "{:?}", again.stdout);
+
+    let url = format!("file:{dir}/jobs.db");
+    let dead = |line: &String| line.split_once("  received ").map(|(id, _)| id.trim().to_owned());
+    let ids: Vec<_> = finished.stdout.iter().chain(&again.stdout).filter_map(dead).collect();
+    assert_eq!(ids.len(), 6, "{ids:?}");
+    for id in ids {
+        let shown = Launch::new(&["jobs", "show", &id, "--store-url", &url]).finish().await;
+        assert_eq!(shown.status, Some(0), "{}", shown.errors());
+        assert!(shown.stdout.join("\n").contains("failed"), "{:?}", shown.stdout);
+    }
+    // A name that no worker has made is most likely misspelt.
+    let shown = Launch::new(&["jobs", "show", "a", "--store-url", &format!("{url}x")]).finish().await;
+    assert_eq!(shown.status, Some(64), "{}", shown.errors());
+    assert!(shown.errors().contains("jobs.dbx does not exist"), "{}", shown.errors());
+    assert!(!folder.path().join("jobs.dbx").exists());
 }
 
 /// Starts a queue that nothing consumes. Returns its process, its endpoint and its URL.
