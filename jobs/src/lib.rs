@@ -74,16 +74,14 @@ mod deep_tests {
     #[tokio::test]
     async fn a_payload_that_is_nested_too_deep_is_undecodable() {
         let folder = tempfile::tempdir().expect("a folder");
-        let router = router(&Settings::for_folder(folder.path()));
+        let tester = testing::tester(router(&Settings::for_folder(folder.path())));
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         for job_type in ["billing.charge", "email.send", "image.process", "report.generate"] {
             let in_field = format!(r#"{{"source":{deep},"chargeId":{deep},"deliveryId":{deep}}}"#);
             for payload in [&deep, &in_field] {
                 let body = format!(r#"{{"type":"{job_type}","payload":{payload}}}"#);
-                let ending =
-                    testing::attempt(&router, body, 1, Arc::default(), drumline::core::RunControl::new())
-                        .await;
-                assert!(matches!(ending, Ending::InvalidPayload { .. }), "{job_type}: {ending:?}");
+                let run = tester.body(body).await;
+                assert!(matches!(run.ending(), Ending::InvalidPayload { .. }), "{job_type}: {run}");
             }
         }
     }

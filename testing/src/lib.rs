@@ -3,6 +3,9 @@
 mod clock;
 mod dead_letter;
 mod embedded_queue;
+mod failing_store;
+#[cfg(test)]
+mod failing_store_tests;
 mod local_queue;
 #[cfg(test)]
 mod local_queue_tests;
@@ -17,6 +20,7 @@ mod worker;
 
 pub use dead_letter::DeadLetter;
 pub use drumline::testing::{At, TestMessage, TestRun, TestRuntime, Tester};
+pub use failing_store::{Call, FailingStore};
 pub use local_queue::LocalQueue;
 pub use local_run::LocalRun;
 pub use on_tokio::{TOKIO, with_context};

@@ -16,7 +16,7 @@ use drumline::{Context, Failure, Router};
 ///
 /// async fn poll(ctx: Context, _: Poll) -> Result<(), Failure> {
 ///     tokio::time::sleep(Duration::from_secs(60)).await;
-///     let sum = ctx.blocking(|| (1..=1000_u64).sum::<u64>()).await?;
+///     let sum = ctx.blocking(|| Ok((1..=1000_u64).sum::<u64>())).await?;
 ///     ctx.set_result(&sum)
 /// }
 ///

@@ -12,7 +12,7 @@ use drumline::run::Observer;
 use drumline_queue::InProcess;
 use drumline_runtime::aws::{QueueFacts, Redrive};
 use drumline_runtime::{SETTINGS, Settings, default_scope, intake};
-use drumline_store::{MemoryStore, Store};
+use drumline_store::{MemoryStore, Retention, Store};
 
 use crate::embedded_queue::EmbeddedQueue;
 use crate::local_queue::LocalQueue;
@@ -118,7 +118,10 @@ impl Start {
         let most = self.max_receive_count.get();
         let urls = endpoint.create_queue_with_dead_letters(name, dead_letter_name, most);
         let (url, dead_letter_url) = urls.expect("both names are free and valid");
-        let settings = settings(self.settings, &url);
+        let store = self.store.unwrap_or_else(|| {
+            Arc::new(MemoryStore::new("local".into(), Retention::default())) as Arc<dyn Store>
+        });
+        let settings = settings(self.settings, &url, &store);
         let of_queue = settings.queues[0].with_types_of(&self.router);
         let (arn, dead_letter_arn) =
             endpoint.call(|sqs, _| (sqs.queue_arn(name), sqs.queue_arn(dead_letter_name)));
@@ -138,9 +141,6 @@ impl Start {
         }
         let scope = default_scope(&of_queue, facts.arn.as_deref(), None).expect("the queue has an ARN");
         let intake = intake(&of_queue, scope, settings.legacy_records);
-        let store = self.store.unwrap_or_else(|| {
-            Arc::new(MemoryStore::new("local".into(), settings.store.keep)) as Arc<dyn Store>
-        });
         let recorder = Arc::<Recorder>::default();
         let (endpoint, wait_time, lease) = (endpoint.clone(), of_queue.wait_time, policy.lease);
         let (of_worker, to_dead) = (Arc::clone(&recorder), dead_letter_url.clone());
@@ -170,10 +170,11 @@ impl Start {
 }
 
 #[track_caller]
-fn settings(mut given: BTreeMap<String, String>, url: &str) -> Settings {
+fn settings(mut given: BTreeMap<String, String>, url: &str, store: &Arc<dyn Store>) -> Settings {
     given.insert("queue_url".to_owned(), url.to_owned());
     given.entry("retry_jitter".to_owned()).or_insert_with(|| "none".to_owned());
-    match Settings::read(&given, |_| None, None) {
+    let settings = Settings::read(&given, |_| None, None);
+    match settings.and_then(|settings| settings.with_store(Arc::clone(store))) {
         Ok(settings) => settings,
         Err(problems) => panic!("no worker starts with these settings: {problems}"),
     }

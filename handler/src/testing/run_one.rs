@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::bench::Bench;
 use super::test_host::{Recorded, TestHost};
 use super::test_run::TestRun;
-use super::trouble::{ClaimTrouble, Stop};
+use super::trouble::{ClaimTrouble, Signal, Stop};
 use crate::core::control::{RunControl, STOP_TIME};
 use crate::core::decide::{DecisionInput, RunDecision, decide_run};
 use crate::core::ending::{Ending, RunReport};
@@ -30,11 +30,12 @@ pub(super) struct Received {
     pub(super) claim_trouble: Option<ClaimTrouble>,
     /// The checkpoint to resume from, in place of the one that is kept.
     pub(super) checkpoint: Option<Box<RawValue>>,
+    pub(super) signal: Option<Signal>,
 }
 
 /// Runs a message once, and settles it.
 pub(super) async fn run_one(bench: Bench, delivery: Received) -> TestRun {
-    let Received { queue, message, stop, claim_trouble, checkpoint } = delivery;
+    let Received { queue, message, stop, claim_trouble, checkpoint, signal } = delivery;
     let policy = bench.settings.policy_for(&bench.router);
     let message = Arc::new(message);
     let receives = NonZeroU32::new(message.receive_count).unwrap_or(NonZeroU32::MIN);
@@ -62,7 +63,7 @@ pub(super) async fn run_one(bench: Bench, delivery: Received) -> TestRun {
         control: control.clone(),
         host: Arc::clone(&host) as _,
     };
-    let report = until_ended(bench.router.run(attempt), &host).await;
+    let report = until_ended(bench.router.run(attempt), &host, signal).await;
     let RunReport { ending: reported, job_type, identity, attempt, result, .. } = report;
     let is_dropped = reported == Ending::Interrupted;
     let handler_ending = reported.clone();
@@ -123,13 +124,23 @@ enum Stopping {
 
 /// Polls a run to its end. A handler that continues after it was stopped is dropped, as by a ledger: after a second of the
 /// runtime's clock, or without one at its first wait.
-async fn until_ended(run: impl Future<Output = RunReport>, host: &TestHost) -> RunReport {
+async fn until_ended(
+    run: impl Future<Output = RunReport>,
+    host: &TestHost,
+    mut signal: Option<Signal>,
+) -> RunReport {
     let mut run = pin!(run);
     let mut stopping = Stopping::No;
     poll_fn(|cx| {
         loop {
             if let Poll::Ready(report) = run.as_mut().poll(cx) {
                 return Poll::Ready(report);
+            }
+            if let Some(Signal { reason, ready }) = &mut signal
+                && ready.as_mut().poll(cx).is_ready()
+            {
+                host.control.cancel(*reason);
+                signal = None;
             }
             ready!(stopping.advance(host, cx));
         }

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::bench::Bench;
 use super::run_one::{Received, run_one};
 use super::test_run::TestRun;
-use super::trouble::{At, ClaimTrouble, Stop};
+use super::trouble::{At, ClaimTrouble, Signal, Stop};
 use crate::core::control::CancelReason;
 use crate::message::sqs_message::{Attribute, Message};
 
@@ -65,6 +65,7 @@ pub struct TestMessage {
     stop: Option<Stop>,
     claim_trouble: Option<ClaimTrouble>,
     checkpoint: Option<Box<RawValue>>,
+    signal: Option<Signal>,
 }
 
 pub(super) enum Content {
@@ -100,6 +101,7 @@ impl TestMessage {
             stop: None,
             claim_trouble: None,
             checkpoint: None,
+            signal: None,
         }
     }
 
@@ -215,6 +217,32 @@ impl TestMessage {
         Self { stop: Some(Stop { at, reason, takes_claim }), ..self }
     }
 
+    /// Stops the run for this reason once `ready` is: at a moment that the test knows of, such as a request to its server.
+    ///
+    /// ```
+    /// use drumline::core::CancelReason;
+    /// use drumline::testing::Tester;
+    /// # use drumline::{Context, Failure, Job, Router};
+    /// # #[derive(serde::Serialize, serde::Deserialize)] struct Watch;
+    /// # impl Job for Watch { const TYPE: &'static str = "watch"; }
+    ///
+    /// async fn watch(ctx: Context, _: Watch) -> Result<(), Failure> {
+    ///     let reason = ctx.cancelled().await;
+    ///     Err(Failure::retry(format!("stopped: {reason:?}")))
+    /// }
+    ///
+    /// # async fn example() {
+    /// let tester = Tester::new(Router::new().handle(watch));
+    /// let run = tester.job(&Watch).stop_when(CancelReason::Shutdown, async { /* until the moment */ }).await;
+    /// assert_eq!(run.handler_ending().reason(), Some("stopped: Shutdown"), "{run}");
+    /// # }
+    /// # use futures_util::FutureExt;
+    /// # example().now_or_never().expect("nothing to wait for");
+    /// ```
+    pub fn stop_when(self, reason: CancelReason, ready: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self { signal: Some(Signal { reason, ready: Box::pin(ready) }), ..self }
+    }
+
     /// Has another worker run the job.
     pub fn busy(self) -> Self {
         Self { claim_trouble: Some(ClaimTrouble::Busy), ..self }
@@ -236,8 +264,18 @@ impl IntoFuture for TestMessage {
     type IntoFuture = Pin<Box<dyn Future<Output = TestRun> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { bench, content, queue, id, receive_count, message, stop, claim_trouble, checkpoint } =
-            self;
+        let Self {
+            bench,
+            content,
+            queue,
+            id,
+            receive_count,
+            message,
+            stop,
+            claim_trouble,
+            checkpoint,
+            signal,
+        } = self;
         let body = match content {
             Content::Body(body) => body,
             Content::Job(job) => serde_json::to_string(&job).expect("texts, numbers and JSON are JSON"),
@@ -245,7 +283,7 @@ impl IntoFuture for TestMessage {
         Box::pin(async move {
             let (id, receive_count) = bench.memory().receive(&queue, &body, id, receive_count);
             let message = Message { id, body, receive_count, ..message };
-            run_one(bench, Received { queue, message, stop, claim_trouble, checkpoint }).await
+            run_one(bench, Received { queue, message, stop, claim_trouble, checkpoint, signal }).await
         })
     }
 }

@@ -1,5 +1,8 @@
 //! The trouble of a run: what stops it, and what its claim meets.
 
+use std::future::Future;
+use std::pin::Pin;
+
 use crate::core::control::CancelReason;
 
 /// The moment at which a run is stopped.
@@ -20,6 +23,12 @@ pub(super) struct Stop {
     pub(super) reason: CancelReason,
     /// The run has lost its claim, and not only the message's lease.
     pub(super) takes_claim: bool,
+}
+
+/// A stop at a moment of the test's own: once the future is ready.
+pub(super) struct Signal {
+    pub(super) reason: CancelReason,
+    pub(super) ready: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 /// The store's answer to the run's request for its claim, if that is not the store's own.

@@ -1,10 +1,9 @@
 #![allow(clippy::unwrap_used)]
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use drumline::Router;
-use drumline::core::{CancelReason, Ending, RunControl};
+use drumline::core::{CancelReason, Ending};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -12,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::answer::AMBIGUOUS;
 use crate::settings::{BILLING_TIMEOUT, BILLING_TOKEN, BILLING_URL};
-use crate::testing::{self, TestHost};
+use crate::testing::{self, At, TestMessage, result};
 use crate::{InvalidSetting, Settings};
 
 const TOKEN: &str = "sk_very_secret";
@@ -103,8 +102,12 @@ fn charge() -> Value {
     })
 }
 
-async fn run(router: &Router) -> Ending {
-    testing::run(router, "billing.charge", charge()).await
+fn job(router: Router) -> TestMessage {
+    testing::tester(router).payload("billing.charge", &charge())
+}
+
+async fn run(router: Router) -> Ending {
+    job(router).await.ending().clone()
 }
 
 /// The reason of a retry without a delay of its own.
@@ -117,14 +120,12 @@ fn retried(ending: Ending) -> String {
 #[tokio::test]
 async fn a_charge_is_sent_and_its_result_kept() {
     let mut provider = Provider::new(&[PAID]).await;
-    let host = Arc::<TestHost>::default();
-    let router = provider.router(&[]);
-    let ending =
-        testing::run_under(&router, "billing.charge", charge(), Arc::clone(&host), RunControl::new()).await;
-    assert_eq!(ending, Ending::Done);
-    assert_eq!(host.result(), json!({ "providerId": "ch_1" }));
-    let asked = [("charge:inv-2026-42".to_owned(), Some("customer:c-7".to_owned()))];
-    assert_eq!(*host.claims.lock().unwrap(), asked);
+    let run = job(provider.router(&[])).await;
+    assert!(run.is_done(), "{run}");
+    assert_eq!(result(&run), json!({ "providerId": "ch_1" }));
+    let request = run.claim_request().unwrap();
+    assert_eq!(&**request.identity.id(), "charge:inv-2026-42");
+    assert_eq!(request.lock.as_deref(), Some("customer:c-7"));
 
     let request = provider.request().await;
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
@@ -143,11 +144,11 @@ async fn a_charge_is_sent_and_its_result_kept() {
 async fn every_attempt_has_the_same_key() {
     let act = &[Act::Answer("503 Busy", "", ""), Act::HangUp, Act::BreakOff, PAID];
     let mut provider = Provider::new(act).await;
-    let router = provider.router(&[]);
+    let tester = testing::tester(provider.router(&[]));
     let mut keys = Vec::new();
     for number in 1..=4 {
-        let ending = run(&router).await;
-        assert_eq!(ending == Ending::Done, number == 4, "{ending:?}");
+        let run = tester.payload("billing.charge", &charge()).await;
+        assert_eq!((run.attempt(), run.is_done()), (number, number == 4), "{run}");
         let request = provider.request().await;
         keys.extend(request.lines().find(|line| line.starts_with("idempotency-key: ")).map(str::to_owned));
     }
@@ -167,14 +168,14 @@ async fn the_providers_answer_decides() {
     let broken: &[Act] = &[Act::Answer("500 Oops", "", "")];
     let after = |secs| Some(Duration::from_secs(secs));
     for acts in [declined, declined_softly, refused] {
-        let ending = run(&Provider::new(acts).await.router(&[])).await;
+        let ending = run(Provider::new(acts).await.router(&[])).await;
         assert!(matches!(&ending, Ending::Rejected { reason } if reason.contains("no funds")), "{ending:?}");
     }
     for (acts, delay) in [(in_work, after(9)), (throttled, after(0)), (broken, None)] {
-        let ending = run(&Provider::new(acts).await.router(&[])).await;
+        let ending = run(Provider::new(acts).await.router(&[])).await;
         assert!(matches!(ending, Ending::RetryAsked { after, .. } if after == delay), "{ending:?}");
     }
-    assert_eq!(run(&Provider::new(done).await.router(&[])).await, Ending::Done);
+    assert_eq!(run(Provider::new(done).await.router(&[])).await, Ending::Done);
 }
 
 #[tokio::test]
@@ -183,7 +184,7 @@ async fn what_is_lost_after_the_request_is_ambiguous() {
         [(&[Act::HangUp], "connection"), (&[Act::BreakOff], "body"), (&[Act::Silence], "within 300ms")];
     for (acts, part) in cases {
         let provider = Provider::new(acts).await;
-        let reason = retried(run(&provider.router(&[(BILLING_TIMEOUT, "300ms")])).await);
+        let reason = retried(run(provider.router(&[(BILLING_TIMEOUT, "300ms")])).await);
         assert!(reason.contains(part) && reason.contains(AMBIGUOUS), "{acts:?}: {reason}");
     }
 }
@@ -198,7 +199,7 @@ async fn an_answer_that_is_too_long_or_too_deep_is_ambiguous() {
     );
     for (body, part) in [(long, "length limit exceeded"), (deep, "tells neither an id")] {
         let acts = vec![Act::Answer("200 OK", "", body.leak())].leak();
-        let reason = retried(run(&Provider::new(acts).await.router(&[])).await);
+        let reason = retried(run(Provider::new(acts).await.router(&[])).await);
         assert!(reason.contains(part) && reason.contains(AMBIGUOUS), "{reason}");
     }
 }
@@ -211,44 +212,36 @@ async fn what_was_never_sent_is_not() {
     for (values, part) in
         [(&[(BILLING_URL, &*url)][..], "refused"), (&[][..], "DRUMLINE_BILLING_URL is not set")]
     {
-        let reason = retried(run(&router(values).unwrap()).await);
+        let reason = retried(run(router(values).unwrap()).await);
         assert!(reason.contains(part) && !reason.contains(AMBIGUOUS), "{reason}");
     }
     // Nothing that speaks TLS listens there.
     let provider = Provider::new(&[PAID]).await;
     let secure = provider.url.replace("http://", "https://");
-    let reason = retried(run(&router(&[(BILLING_URL, &secure)]).unwrap()).await);
+    let reason = retried(run(router(&[(BILLING_URL, &secure)]).unwrap()).await);
     assert!(!reason.contains(AMBIGUOUS), "{reason}");
 }
 
 #[tokio::test]
 async fn a_stopped_run_sends_nothing() {
     let mut provider = Provider::new(&[PAID]).await;
-    let control = RunControl::new();
-    let host = Arc::new(TestHost { cancel_at: Some((0, control.clone())), ..TestHost::default() });
-    let router = provider.router(&[]);
-    let ending = testing::run_under(&router, "billing.charge", charge(), host, control).await;
-    assert!(retried(ending).contains("before the charge was sent"));
+    let run = job(provider.router(&[])).shut_down(At::Start).await;
+    assert!(retried(run.handler_ending().clone()).contains("before the charge was sent"));
     assert!(provider.requests.try_recv().is_err());
 }
 
 #[tokio::test]
 async fn a_run_that_is_stopped_meanwhile_tells_that_it_does_not_know() {
     let mut provider = Provider::new(&[Act::Silence]).await;
-    let (router, control) = (provider.router(&[]), RunControl::new());
-    let running = testing::run_under(&router, "billing.charge", charge(), Arc::default(), control.clone());
-    let stopping = async {
-        provider.request().await;
-        control.cancel(CancelReason::Shutdown);
-    };
-    let (ending, ()) = tokio::join!(running, stopping);
-    let reason = retried(ending);
+    let job = job(provider.router(&[]));
+    let run = job.stop_when(CancelReason::Shutdown, async move { drop(provider.request().await) }).await;
+    let reason = retried(run.handler_ending().clone());
     assert!(reason.contains("Shutdown") && reason.contains(AMBIGUOUS), "{reason}");
 }
 
 #[tokio::test]
 async fn the_token_is_not_repeated() {
     let acts = &[Act::Answer("401 Unauthorized", "", r#"{"message":"no such key: sk_very_secret"}"#)];
-    let reason = retried(run(&Provider::new(acts).await.router(&[])).await);
+    let reason = retried(run(Provider::new(acts).await.router(&[])).await);
     assert!(reason.contains("no such key: [token]") && reason.contains(BILLING_TOKEN), "{reason}");
 }

@@ -2,10 +2,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
 use drumline::Router;
-use drumline::core::{Ending, RunControl};
+use drumline::core::{Claims, Ending};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -13,7 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::Settings;
 use crate::settings::{MAIL_FROM, MAIL_OUTBOX, MAIL_TEMPLATES, SMTP_URL};
-use crate::testing::{self, TestHost};
+use crate::testing::{self, Tester, result};
 
 /// Templates and users in a folder of the test's own.
 fn templates() -> tempfile::TempDir {
@@ -57,17 +56,22 @@ fn mail(template: &str, user: &str) -> Value {
     json!({ "deliveryId": "d-1", "templateId": template, "userId": user })
 }
 
-async fn send(router: &Router, payload: Value) -> Ending {
-    testing::run(router, "email.send", payload).await
+/// A tester that claims nothing, so that one mail can be sent again.
+fn sender(router: Router) -> Tester {
+    testing::tester(router).policy(|policy| policy.claims = Claims::Off)
+}
+
+async fn send(sender: &Tester, payload: Value) -> Ending {
+    sender.payload("email.send", &payload).await.ending().clone()
 }
 
 #[tokio::test]
 async fn an_outbox_holds_each_delivery_once() {
     let folder = templates();
     let outbox = folder.path().join("out/box");
-    let router = router(folder.path(), &[(MAIL_OUTBOX, outbox.to_str().unwrap())]);
+    let sender = sender(router(folder.path(), &[(MAIL_OUTBOX, outbox.to_str().unwrap())]));
     for _ in 0..2 {
-        assert_eq!(send(&router, mail("hello", "7")).await, Ending::Done);
+        assert_eq!(send(&sender, mail("hello", "7")).await, Ending::Done);
     }
     let names: Vec<_> = fs::read_dir(&outbox).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["d-1.eml"]);
@@ -91,36 +95,29 @@ async fn an_outbox_holds_each_delivery_once() {
 async fn three_jobs_for_one_delivery_are_one_mail() {
     let folder = templates();
     let mut server = server("220 here", &[]).await;
-    let router = router(folder.path(), &[(SMTP_URL, &server.url)]);
-    let host = Arc::<TestHost>::default();
+    let tester = testing::tester(router(folder.path(), &[(SMTP_URL, &server.url)]));
     for number in 1..=3 {
-        let body =
-            json!({ "type": "email.send", "jobId": format!("j-{number}"), "payload": mail("hello", "7") });
-        let ending =
-            testing::attempt(&router, body.to_string(), 1, Arc::clone(&host), RunControl::new()).await;
-        let is_first = number == 1;
-        assert_eq!(
-            (ending == Ending::Done, matches!(ending, Ending::DoneBefore { .. })),
-            (is_first, !is_first)
-        );
+        let job = tester.payload("email.send", &mail("hello", "7")).job_id(&format!("j-{number}"));
+        let run = job.await;
+        assert_eq!((run.is_done(), run.ran()), (true, number == 1), "{run}");
+        assert_eq!(result(&run), json!({ "messageId": "<d-1@mail.example>" }));
     }
     assert_eq!(server.heard().iter().filter(|line| line.starts_with("RCPT")).count(), 1);
-    assert_eq!(host.result(), json!({ "messageId": "<d-1@mail.example>" }));
 }
 
 #[tokio::test]
 async fn the_code_key_takes_the_place_of_the_envelopes() {
     let folder = templates();
-    let router = router(folder.path(), &[]);
-    let body = json!({ "type": "email.send", "idempotencyKey": "k-1", "payload": mail("hello", "7") });
-    assert_eq!(testing::identify_body(&router, body.to_string()).await.0, "delivery:d-1");
+    let tester = testing::tester(router(folder.path(), &[]));
+    let job = tester.payload("email.send", &mail("hello", "7")).idempotency_key("k-1");
+    assert_eq!(testing::identify(job).await.0, "delivery:d-1");
 }
 
 #[tokio::test]
 async fn a_template_without_html_makes_a_plain_mail() {
     let folder = templates();
-    let router = router(folder.path(), &[(MAIL_OUTBOX, folder.path().to_str().unwrap())]);
-    assert_eq!(send(&router, mail("plain", "7")).await, Ending::Done);
+    let sender = sender(router(folder.path(), &[(MAIL_OUTBOX, folder.path().to_str().unwrap())]));
+    assert_eq!(send(&sender, mail("plain", "7")).await, Ending::Done);
     let text = fs::read_to_string(folder.path().join("d-1.eml")).unwrap();
     assert!(
         text.contains("Content-Type: text/plain; charset=utf-8") && !text.contains("multipart"),
@@ -132,10 +129,10 @@ async fn a_template_without_html_makes_a_plain_mail() {
 #[tokio::test]
 async fn templates_are_read_again_once_they_change() {
     let folder = templates();
-    let router = router(folder.path(), &[(MAIL_OUTBOX, folder.path().to_str().unwrap())]);
+    let sender = sender(router(folder.path(), &[(MAIL_OUTBOX, folder.path().to_str().unwrap())]));
     for text in ["first", "the second one"] {
         fs::write(folder.path().join("plain.txt"), text).unwrap();
-        assert_eq!(send(&router, mail("plain", "7")).await, Ending::Done);
+        assert_eq!(send(&sender, mail("plain", "7")).await, Ending::Done);
         assert!(fs::read_to_string(folder.path().join("d-1.eml")).unwrap().contains(text));
     }
 }
@@ -143,7 +140,7 @@ async fn templates_are_read_again_once_they_change() {
 #[tokio::test]
 async fn what_cannot_be_composed_is_rejected() {
     let folder = templates();
-    let router = router(folder.path(), &[(MAIL_OUTBOX, folder.path().to_str().unwrap())]);
+    let sender = sender(router(folder.path(), &[(MAIL_OUTBOX, folder.path().to_str().unwrap())]));
     for (template, user, part) in [
         ("hello", "9", "no user \"9\""),
         ("hello", "8", "Missing domain or user"),
@@ -152,13 +149,13 @@ async fn what_cannot_be_composed_is_rejected() {
         ("unknown", "7", "undefined value"),
         ("broken", "7", "syntax error"),
     ] {
-        let ending = send(&router, mail(template, user)).await;
+        let ending = send(&sender, mail(template, user)).await;
         let Ending::Rejected { reason } = ending else { panic!("{template}, {user}: {ending:?}") };
         assert!(reason.contains(part), "{reason}");
         assert!(!folder.path().join("d-1.eml").exists());
     }
     for payload in [json!({}), json!({ "deliveryId": "../x", "templateId": "hello", "userId": "7" })] {
-        let ending = send(&router, payload).await;
+        let ending = send(&sender, payload).await;
         assert!(matches!(ending, Ending::InvalidPayload { .. }), "{ending:?}");
     }
 }
@@ -178,7 +175,7 @@ async fn control_characters_do_not_reach_a_header() {
     });
     fs::write(folder.path().join("users.json"), users.to_string()).unwrap();
     let outbox = folder.path().join("out");
-    let router = router(folder.path(), &[(MAIL_OUTBOX, outbox.to_str().unwrap())]);
+    let sender = sender(router(folder.path(), &[(MAIL_OUTBOX, outbox.to_str().unwrap())]));
     for (template, user, part) in [
         ("hello", "crlf", "name has the control character U+000D"),
         ("hello", "lf", "name has the control character U+000A"),
@@ -187,12 +184,12 @@ async fn control_characters_do_not_reach_a_header() {
         ("hello", "address", "address has the control character U+000D"),
         ("odd", "fine", "subject has the control character U+0007"),
     ] {
-        let ending = send(&router, mail(template, user)).await;
+        let ending = send(&sender, mail(template, user)).await;
         let Ending::Rejected { reason } = ending else { panic!("{template}, {user}: {ending:?}") };
         assert!(reason.contains(part), "{reason}");
         assert!(!outbox.join("d-1.eml").exists());
     }
-    assert_eq!(send(&router, mail("hello", "fine")).await, Ending::Done);
+    assert_eq!(send(&sender, mail("hello", "fine")).await, Ending::Done);
     let text = fs::read_to_string(outbox.join("d-1.eml")).unwrap();
     let (header, _) = text.split_once("\r\n\r\n").unwrap();
     assert!(!header.lines().any(|line| line.to_lowercase().starts_with("bcc:")), "{header}");
@@ -210,11 +207,11 @@ async fn what_an_operator_has_to_mend_is_retried() {
         (router(&missing, &[outbox]), "users.json in DRUMLINE_MAIL_TEMPLATES is not usable"),
         (router(folder.path(), &[(MAIL_OUTBOX, in_the_way.to_str().unwrap())]), "exists"),
     ] {
-        let ending = send(&router, mail("hello", "7")).await;
+        let ending = send(&sender(router), mail("hello", "7")).await;
         assert!(matches!(&ending, Ending::RetryAsked { reason, .. } if reason.contains(part)), "{ending:?}");
     }
     fs::write(folder.path().join("users.json"), "{").unwrap();
-    let ending = send(&router(folder.path(), &[outbox]), mail("hello", "7")).await;
+    let ending = send(&sender(router(folder.path(), &[outbox])), mail("hello", "7")).await;
     assert!(
         matches!(&ending, Ending::RetryAsked { reason, .. } if reason.contains("users.json")),
         "{ending:?}"
@@ -282,9 +279,9 @@ async fn converse(
 async fn a_mail_server_gets_the_mail_over_one_connection() {
     let folder = templates();
     let mut server = server("220 here", &[]).await;
-    let router = router(folder.path(), &[(SMTP_URL, &server.url)]);
+    let sender = sender(router(folder.path(), &[(SMTP_URL, &server.url)]));
     for _ in 0..2 {
-        assert_eq!(send(&router, mail("hello", "7")).await, Ending::Done);
+        assert_eq!(send(&sender, mail("hello", "7")).await, Ending::Done);
         // The connection goes back to its pool in a task of its own; here that is the next one to run.
         tokio::task::yield_now().await;
     }
@@ -309,14 +306,16 @@ async fn a_servers_answer_decides() {
     ];
     for (greeting, answers) in retry {
         let server = server(greeting, answers).await;
-        let ending = send(&router(folder.path(), &[(SMTP_URL, &server.url)]), mail("hello", "7")).await;
+        let ending =
+            send(&sender(router(folder.path(), &[(SMTP_URL, &server.url)])), mail("hello", "7")).await;
         assert!(matches!(ending, Ending::RetryAsked { after: None, .. }), "{answers:?}: {ending:?}");
     }
     let reject: [&[(&str, &str)]; 3] =
         [&[("RCPT", "550 no such user")], &[("MAIL", "553 not you")], &[(".", "554 spam")]];
     for answers in reject {
         let server = server("220 here", answers).await;
-        let ending = send(&router(folder.path(), &[(SMTP_URL, &server.url)]), mail("hello", "7")).await;
+        let ending =
+            send(&sender(router(folder.path(), &[(SMTP_URL, &server.url)])), mail("hello", "7")).await;
         let Ending::Rejected { reason } = ending else { panic!("{answers:?}: {ending:?}") };
         // The server's own words are what an operator needs.
         assert!(reason.contains(&answers[0].1[4..]), "{reason}");
@@ -329,7 +328,7 @@ async fn a_refused_login_does_not_cost_the_mail() {
     let mut server =
         server("220 here", &[("EHLO", "250-here\r\n250 AUTH PLAIN"), ("AUTH", "535 wrong password")]).await;
     server.url = server.url.replace("smtp://", "smtp://user:secret@");
-    let ending = send(&router(folder.path(), &[(SMTP_URL, &server.url)]), mail("hello", "7")).await;
+    let ending = send(&sender(router(folder.path(), &[(SMTP_URL, &server.url)])), mail("hello", "7")).await;
     let Ending::RetryAsked { reason, .. } = ending else { panic!("{ending:?}") };
     assert!(!reason.contains("secret"), "{reason}");
 }
@@ -340,6 +339,6 @@ async fn an_unreachable_server_is_tried_again() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("smtp://{}", free.local_addr().unwrap());
     drop(free);
-    let ending = send(&router(folder.path(), &[(SMTP_URL, &url)]), mail("hello", "7")).await;
+    let ending = send(&sender(router(folder.path(), &[(SMTP_URL, &url)])), mail("hello", "7")).await;
     assert!(matches!(ending, Ending::RetryAsked { .. }), "{ending:?}");
 }

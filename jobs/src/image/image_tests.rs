@@ -4,16 +4,15 @@
 use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use drumline::core::{CancelReason, Ending, RunControl};
+use drumline::core::{CancelReason, Ending};
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
 use image::{DynamicImage, ImageEncoder, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
 use serde_json::{Value, json};
 
 use crate::Settings;
-use crate::testing::{self, TestHost};
+use crate::testing::{self, At, TestMessage, progress, result};
 
 /// A folder with sources in it, and the jobs' router over it.
 pub(super) struct Room {
@@ -44,9 +43,13 @@ impl Room {
         json!({ "target": self.url(target), "operations": operations })
     }
 
-    pub(super) async fn run(&self, source: &str, outputs: Vec<Value>) -> Ending {
+    pub(super) fn job(&self, source: &str, outputs: &[Value]) -> TestMessage {
         let payload = json!({ "source": self.url(source), "outputs": outputs });
-        testing::run(&crate::router(&self.settings), "image.process", payload).await
+        testing::tester(crate::router(&self.settings)).payload("image.process", &payload)
+    }
+
+    pub(super) async fn run(&self, source: &str, outputs: Vec<Value>) -> Ending {
+        self.job(source, &outputs).await.ending().clone()
     }
 
     /// Runs a job of one output and gives what it wrote.
@@ -306,10 +309,10 @@ async fn a_damaged_colour_profile_is_left_out() {
 async fn progress_is_told_for_each_operation() {
     let room = Room::new();
     room.put("png", &bytes_of(quarters(30, 20), ImageFormat::Png));
-    let (ending, progress) = watched(&room, None).await;
-    assert_eq!(ending, Ending::Done);
+    let run = two_outputs(&room).await;
+    assert!(run.is_done(), "{run}");
     // Decoding; two operations and one; two files.
-    assert_eq!(progress, [(1, 6), (2, 6), (3, 6), (4, 6), (5, 6), (6, 6)]);
+    assert_eq!(progress(&run), [(1, 6), (2, 6), (3, 6), (4, 6), (5, 6), (6, 6)]);
     assert!(Path::exists(&room.path("b")));
 }
 
@@ -321,12 +324,8 @@ async fn the_result_names_what_was_made() {
         room.output("a", &resize(45, 45, "webp")),
         room.output("b", &json!([{ "resize": { "width": 9, "height": 9 } }])),
     ];
-    let payload = json!({ "source": room.url("jpeg"), "outputs": outputs });
-    let host = Arc::<TestHost>::default();
-    let router = crate::router(&room.settings);
-    let ending =
-        testing::run_under(&router, "image.process", payload, Arc::clone(&host), RunControl::new()).await;
-    assert_eq!(ending, Ending::Done);
+    let run = room.job("jpeg", &outputs).await;
+    assert!(run.is_done(), "{run}");
     let made = |name: &str, content_type: &str, width: u32, height: u32| {
         let bytes = fs::metadata(room.path(name)).unwrap().len();
         json!({
@@ -334,7 +333,7 @@ async fn the_result_names_what_was_made() {
         })
     };
     let outputs = [made("a", "image/webp", 45, 30), made("b", "image/jpeg", 9, 6)];
-    assert_eq!(host.result(), json!({ "outputs": outputs }));
+    assert_eq!(result(&run), json!({ "outputs": outputs }));
 }
 
 #[tokio::test]
@@ -342,26 +341,15 @@ async fn a_cancelled_job_stops_between_operations() {
     for stop_after in 1..=5 {
         let room = Room::new();
         room.put("png", &bytes_of(quarters(30, 20), ImageFormat::Png));
-        let (ending, progress) = watched(&room, Some(stop_after)).await;
-        assert!(
-            matches!(&ending, Ending::RetryAsked { after: None, reason } if reason.contains("stopped after"))
-        );
-        assert_eq!(progress.len() as u64, stop_after);
+        let run = two_outputs(&room).shut_down(At::Progress(stop_after)).await;
+        assert_eq!(run.cancelled(), Some(CancelReason::Shutdown));
+        assert!(run.handler_ending().reason().unwrap().contains("stopped after"), "{run}");
+        assert_eq!(run.progress().len() as u64, stop_after);
         assert_eq!((room.path("a").exists(), room.path("b").exists()), (stop_after == 5, false));
     }
 }
 
-/// Runs a job of two outputs, and cancels it once so many operations are done.
-async fn watched(room: &Room, stop_after: Option<u64>) -> (Ending, Vec<(u64, u64)>) {
-    let outputs = [room.output("a", &resize(9, 9, "jpeg")), room.output("b", &convert("png"))];
-    let payload = json!({ "source": room.url("png"), "outputs": outputs });
-    let body = json!({ "type": "image.process", "payload": payload }).to_string();
-    let control = RunControl::new();
-    let cancel_at = stop_after.map(|done| (done, control.clone()));
-    let host = Arc::new(TestHost { cancel_at, ..TestHost::default() });
-    let router = crate::router(&room.settings);
-    let ending = testing::attempt(&router, body, 1, Arc::clone(&host), control.clone()).await;
-    assert_eq!(control.cancelled(), stop_after.map(|_| CancelReason::Shutdown));
-    let progress = host.progress.lock().unwrap().clone();
-    (ending, progress)
+/// A job of two outputs.
+fn two_outputs(room: &Room) -> TestMessage {
+    room.job("png", &[room.output("a", &resize(9, 9, "jpeg")), room.output("b", &convert("png"))])
 }

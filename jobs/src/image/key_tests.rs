@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use crate::{Settings, testing};
+use crate::Settings;
+use crate::testing::{self, Tester};
 
 fn base() -> Value {
     json!({
@@ -35,9 +36,12 @@ fn with(pointer: &str, value: Value) -> Value {
     payload
 }
 
+fn tester() -> Tester {
+    testing::tester(crate::router(&Settings::from_lookup(|_| None).unwrap()))
+}
+
 async fn identify(payload: &Value) -> (String, u128) {
-    let router = crate::router(&Settings::from_lookup(|_| None).unwrap());
-    testing::identify(&router, "image.process", payload).await
+    testing::identify(tester().payload("image.process", payload)).await
 }
 
 /// Payloads that differ in one part each. Some are the same work as the first, because they name a default.
@@ -97,16 +101,16 @@ async fn each_payload_has_a_key_of_its_own() {
 
 #[tokio::test]
 async fn the_same_payload_has_the_same_key_in_every_notation() {
-    let router = crate::router(&Settings::from_lookup(|_| None).unwrap());
+    let tester = tester();
     let body = |version: u32, payload: &str| {
         format!(r#"{{"type":"image.process","schemaVersion":{version},"payload":{payload}}}"#)
     };
     let one = r#"{"source":"s3://b/é","outputs":[{"target":"s3://b/t","operations":[{"resize":{"width":3,"height":2}}]}]}"#;
     let other = r#"{ "outputs": [{"operations":[{"resize":{"height":2,"width":3}}], "target":"s3:\/\/b/t"}],
         "source":"s3://b/\u00e9" }"#;
-    let expected = testing::identify_body(&router, body(2, one)).await;
+    let expected = testing::identify(tester.body(body(2, one))).await;
     for body in [body(2, other), body(1, one), body(1, other)] {
-        assert_eq!(testing::identify_body(&router, body.clone()).await, expected, "{body}");
+        assert_eq!(testing::identify(tester.body(body.clone())).await, expected, "{body}");
     }
 }
 

@@ -80,15 +80,15 @@ mod tests {
     use drumline::run::FailureKind;
 
     use super::*;
-    use crate::testing::within;
+    use crate::testing::{At, with_context};
 
     const MIB: u64 = 1024 * 1024;
 
     #[tokio::test]
     async fn more_than_the_budget_is_rejected_with_the_figures() {
         let memory = Memory::new(100 * MIB);
-        let ending = within(async move |ctx| memory.take(&ctx, 101 * MIB).await.map(drop)).await;
-        let Ending::Rejected { reason } = ending else { panic!("{ending:?}") };
+        let run = with_context(async move |ctx| memory.take(&ctx, 101 * MIB).await.map(drop)).await;
+        let Ending::Rejected { reason } = run.ending() else { panic!("{run}") };
         assert!(
             reason.contains("106 MB") && reason.contains("105 MB in all (DRUMLINE_IMAGE_MEMORY)"),
             "{reason}"
@@ -97,7 +97,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_share_is_waited_for_until_the_others_have_shrunk() {
-        let ending = within(async move |ctx| {
+        let run = with_context(async move |ctx| {
             let memory = Memory::new(100 * MIB);
             let mut first = memory.take(&ctx, 60 * MIB).await?;
             let second = memory.take(&ctx, 100 * MIB - 10 * MIB);
@@ -114,25 +114,24 @@ mod tests {
             assert_eq!(memory.free_bytes(), 100 * MIB);
             Ok(())
         });
-        assert_eq!(ending.await, Ending::Done);
+        let run = run.await;
+        assert!(run.is_done(), "{run}");
     }
 
     #[tokio::test]
     async fn a_cancelled_job_does_not_wait() {
         let memory = Memory::new(MIB);
         let all = memory.clone();
-        let control = drumline::core::RunControl::new();
-        let canceller = control.clone();
-        let ending = crate::testing::within_control(control, async move |ctx| {
+        let run = with_context(async move |ctx| {
             let _all = all.take(&ctx, MIB).await?;
-            canceller.cancel(drumline::core::CancelReason::TimedOut);
             let failure = all.take(&ctx, 1).await.map(drop).unwrap_err();
             assert_eq!(failure.kind(), FailureKind::Retry, "{failure:?}");
             assert!(failure.reason().contains("waited for memory"), "{failure:?}");
             Ok(())
         })
+        .time_out(At::FirstWait)
         .await;
-        assert!(!matches!(ending, Ending::Panicked { .. }), "{ending:?}");
+        assert!(run.is_done(), "{run}");
         assert_eq!(memory.free_bytes(), MIB);
     }
 }

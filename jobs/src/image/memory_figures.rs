@@ -99,16 +99,15 @@ async fn memory_figure() {
     let box_side = std::env::var("BOX").map_or(320, |side| side.parse().unwrap());
     let before = peak_mb();
     let begun = std::time::Instant::now();
-    let router = crate::router(&room.settings);
+    let tester = crate::testing::tester(crate::router(&room.settings));
     let payloads = (0..jobs).map(|n| {
         let output = room.output(&format!("made-{n}"), &resize(box_side, box_side, &format));
         serde_json::json!({ "source": room.url("source"), "outputs": [output] })
     });
     let mut runs = tokio::task::JoinSet::new();
-    let router = std::sync::Arc::new(router);
     for payload in payloads {
-        let router = std::sync::Arc::clone(&router);
-        runs.spawn(async move { crate::testing::run(&router, "image.process", payload).await });
+        let message = tester.payload("image.process", &payload);
+        runs.spawn(async move { message.await.ending().clone() });
     }
     let endings = runs.join_all().await;
     println!(

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use crate::{Settings, testing};
+use crate::Settings;
+use crate::testing::{self, Tester};
 
 fn base() -> Value {
     json!({ "source": "s3://sales/2026.csv", "target": "s3://sales/out/2026", "groupBy": "country", "value": "amount" })
@@ -17,9 +18,12 @@ fn with(field: &str, value: Value) -> Value {
     payload
 }
 
+fn tester() -> Tester {
+    testing::tester(crate::router(&Settings::from_lookup(|_| None).unwrap()))
+}
+
 async fn identify(payload: &Value) -> (String, u128) {
-    let router = crate::router(&Settings::from_lookup(|_| None).unwrap());
-    testing::identify(&router, "report.generate", payload).await
+    testing::identify(tester().payload("report.generate", payload)).await
 }
 
 /// Different keys for different work. Equal keys for different payloads would fail the second job as another payload under
@@ -67,15 +71,15 @@ async fn each_payload_has_a_key_of_its_own() {
 
 #[tokio::test]
 async fn the_same_payload_has_the_same_key_in_every_notation() {
-    let router = crate::router(&Settings::from_lookup(|_| None).unwrap());
+    let tester = tester();
     let body = |version: u32, payload: &str| {
         format!(r#"{{"type":"report.generate","schemaVersion":{version},"payload":{payload}}}"#)
     };
     let one = r#"{"source":"s3://b/é","target":"s3://b/t","groupBy":"a","value":"b"}"#;
     let other = r#"{ "value":"b", "groupBy":"\u0061", "target":"s3:\/\/b/t", "source":"s3://b/\u00e9" }"#;
-    let expected = testing::identify_body(&router, body(2, one)).await;
+    let expected = testing::identify(tester.body(body(2, one))).await;
     for body in [body(2, other), body(1, one), body(1, other)] {
-        assert_eq!(testing::identify_body(&router, body.clone()).await, expected, "{body}");
+        assert_eq!(testing::identify(tester.body(body.clone())).await, expected, "{body}");
     }
 }
 

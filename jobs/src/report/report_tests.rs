@@ -6,14 +6,14 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::Settings;
-use crate::testing::{self, TestHost};
+use crate::testing::{self, At, TestMessage, TestRun, Tester, progress, result};
 use drumline::Router;
-use drumline::core::{Ending, RunControl};
+use drumline::core::Ending;
 
 /// A folder with a source in it, and a generator that reads in pieces of a size.
 struct Desk {
     folder: tempfile::TempDir,
-    router: Router,
+    tester: Tester,
 }
 
 impl Desk {
@@ -26,7 +26,7 @@ impl Desk {
             piece_bytes,
         });
         fs::write(folder.path().join("source.csv"), source).unwrap();
-        Self { folder, router }
+        Self { folder, tester: testing::tester(router) }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -38,12 +38,12 @@ impl Desk {
         json!({ "source": url("source.csv"), "target": url("out/report"), "groupBy": "country", "value": "amount" })
     }
 
-    async fn attempt(&self, host: &Arc<TestHost>, control: RunControl) -> Ending {
-        testing::run_under(&self.router, "report.generate", self.payload(), Arc::clone(host), control).await
+    fn job(&self) -> TestMessage {
+        self.tester.payload("report.generate", &self.payload())
     }
 
-    async fn run(&self) -> Ending {
-        self.attempt(&Arc::default(), RunControl::new()).await
+    async fn run(&self) -> TestRun {
+        self.job().await
     }
 
     fn outputs(&self) -> Option<(String, String)> {
@@ -57,8 +57,8 @@ const SMALL: &str = "\u{feff}country,amount,note\r\nNO,1.50,\r\nSE,2,\"two\r\nli
 #[tokio::test]
 async fn a_report_is_made_and_its_result_kept() {
     let desk = Desk::new(SMALL, PIECE_BYTES);
-    let host = Arc::<TestHost>::default();
-    assert_eq!(desk.attempt(&host, RunControl::new()).await, Ending::Done);
+    let run = desk.run().await;
+    assert!(run.is_done(), "{run}");
     let (csv, html) = desk.outputs().unwrap();
     let expected = "country,count,sum,min,max,mean\n\
                     NO,2,1.25,-0.25,1.50,0.6250\n\
@@ -66,9 +66,9 @@ async fn a_report_is_made_and_its_result_kept() {
     assert_eq!(csv, expected);
     assert!(html.contains("<h1>amount by country</h1>") && html.contains("3 records in 2 groups"), "{html}");
     let url = desk.payload()["target"].as_str().unwrap().to_owned();
-    let result = json!({ "csv": url.clone() + ".csv", "html": url + ".html", "records": 3, "groups": 2, "sum": "3.25" });
-    assert_eq!(host.result(), result);
-    assert_eq!(host.progress.lock().unwrap().last(), Some(&(3, 3)));
+    let expected = json!({ "csv": url.clone() + ".csv", "html": url + ".html", "records": 3, "groups": 2, "sum": "3.25" });
+    assert_eq!(result(&run), expected);
+    assert_eq!(progress(&run).last(), Some(&(3, 3)));
 }
 
 /// Records of about twenty bytes.
@@ -85,27 +85,22 @@ fn records(count: usize) -> String {
 async fn wherever_it_is_interrupted_the_outcome_is_the_same() {
     let source = records(60);
     let whole = Desk::new(&source, PIECE_BYTES);
-    assert_eq!(whole.run().await, Ending::Done);
+    assert!(whole.run().await.is_done());
     let expected = whole.outputs().unwrap();
 
     for stop in 1..60 {
         // Pieces that hold a record at most, so that it can be stopped behind any.
         let desk = Desk::new(&source, 8);
-        let control = RunControl::new();
-        let first = Arc::new(TestHost { cancel_at: Some((stop, control.clone())), ..TestHost::default() });
-        let ending = desk.attempt(&first, control).await;
-        assert!(
-            matches!(&ending, Ending::RetryAsked { reason, .. } if reason.contains("Shutdown")),
-            "{ending:?}"
-        );
+        let first = desk.job().shut_down(At::Progress(stop)).await;
+        assert_eq!(first.ending(), &Ending::Interrupted, "{first}");
+        assert!(first.handler_ending().reason().unwrap().contains("Shutdown"), "{first}");
         assert!(desk.outputs().is_none());
 
-        let second = Arc::<TestHost>::default();
-        *second.checkpoint.lock().unwrap() = first.checkpoint.lock().unwrap().take();
-        assert_eq!(desk.attempt(&second, RunControl::new()).await, Ending::Done);
+        let second = desk.run().await;
+        assert!(second.is_done(), "{second}");
         assert_eq!(desk.outputs().unwrap(), expected, "stopped at {stop}");
         // It has not begun anew.
-        assert!(second.progress.lock().unwrap()[0].0 >= stop);
+        assert!(second.progress()[0].done >= stop);
     }
 }
 
@@ -113,27 +108,23 @@ async fn wherever_it_is_interrupted_the_outcome_is_the_same() {
 async fn what_has_been_read_is_not_read_again_to_be_written() {
     let desk = Desk::new(records(100), 64);
     fs::create_dir_all(desk.path("out/report.csv")).unwrap();
-    let host = Arc::<TestHost>::default();
-    let ending = desk.attempt(&host, RunControl::new()).await;
-    assert!(!matches!(ending, Ending::Done), "{ending:?}");
+    let run = desk.run().await;
+    assert!(!run.is_done(), "{run}");
     fs::remove_dir(desk.path("out/report.csv")).unwrap();
-    host.progress.lock().unwrap().clear();
-    assert_eq!(desk.attempt(&host, RunControl::new()).await, Ending::Done);
-    assert!(host.progress.lock().unwrap().iter().all(|&progress| progress == (100, 100)));
-    assert_eq!(host.result()["records"], 100);
+    let run = desk.run().await;
+    assert!(run.is_done(), "{run}");
+    assert!(progress(&run).iter().all(|&progress| progress == (100, 100)));
+    assert_eq!(result(&run)["records"], 100);
 }
 
 #[tokio::test]
 async fn a_changed_source_begins_anew() {
     let desk = Desk::new(records(60), 8);
-    let control = RunControl::new();
-    let host = Arc::new(TestHost { cancel_at: Some((30, control.clone())), ..TestHost::default() });
-    let ending = desk.attempt(&host, control).await;
-    assert!(matches!(ending, Ending::RetryAsked { .. }), "{ending:?}");
+    let run = desk.job().shut_down(At::Progress(30)).await;
+    assert_eq!(run.ending(), &Ending::Interrupted, "{run}");
     fs::write(desk.path("source.csv"), "country,amount\nNO,1\n").unwrap();
-    let again = Arc::<TestHost>::default();
-    *again.checkpoint.lock().unwrap() = host.checkpoint.lock().unwrap().take();
-    assert_eq!(desk.attempt(&again, RunControl::new()).await, Ending::Done);
+    let run = desk.run().await;
+    assert!(run.is_done(), "{run}");
     assert_eq!(desk.outputs().unwrap().0, "country,count,sum,min,max,mean\nNO,1,1,1,1,1.00\n");
 }
 
@@ -141,10 +132,9 @@ async fn a_changed_source_begins_anew() {
 async fn a_checkpoint_of_another_version_of_the_code_begins_anew() {
     for kept in [json!(7), json!({ "offset": 3 }), Value::Null] {
         let desk = Desk::new(SMALL, PIECE_BYTES);
-        let host = Arc::<TestHost>::default();
-        *host.checkpoint.lock().unwrap() = Some(serde_json::value::to_raw_value(&kept).unwrap());
-        assert_eq!(desk.attempt(&host, RunControl::new()).await, Ending::Done);
-        assert_eq!(host.result()["records"], 3, "{kept}");
+        let run = desk.job().checkpoint(&kept).await;
+        assert!(run.is_done(), "{run}");
+        assert_eq!(result(&run)["records"], 3, "{kept}");
     }
 }
 
@@ -156,14 +146,14 @@ async fn what_cannot_succeed_is_rejected_and_leaves_nothing() {
         ("country,amount\nNO,1\nSE,none\n", "record 2 (line 3): \"none\""),
     ] {
         let desk = Desk::new(source, PIECE_BYTES);
-        let ending = desk.run().await;
-        assert!(matches!(&ending, Ending::Rejected { reason } if reason.contains(part)), "{ending:?}");
+        let run = desk.run().await;
+        assert!(run.is_dead() && run.reason().unwrap().contains(part), "{run}");
         assert!(!desk.path("out").exists());
     }
     let desk = Desk::new("", PIECE_BYTES);
     fs::remove_file(desk.path("source.csv")).unwrap();
-    let ending = desk.run().await;
-    assert!(matches!(&ending, Ending::Rejected { reason } if reason.contains("source.csv")), "{ending:?}");
+    let run = desk.run().await;
+    assert!(run.is_dead() && run.reason().unwrap().contains("source.csv"), "{run}");
 }
 
 /// A few megabytes stand for as many as there may be: what is held does not depend on them.
@@ -171,13 +161,13 @@ async fn what_cannot_succeed_is_rejected_and_leaves_nothing() {
 async fn a_large_source_is_streamed() {
     let count = 200_000;
     let desk = Desk::new(records(count), PIECE_BYTES);
-    let host = Arc::<TestHost>::default();
-    assert_eq!(desk.attempt(&host, RunControl::new()).await, Ending::Done);
-    assert_eq!(host.result()["records"], count);
-    let progress = host.progress.lock().unwrap();
+    let run = desk.run().await;
+    assert!(run.is_done(), "{run}");
+    assert_eq!(result(&run)["records"], count);
+    let progress = progress(&run);
     assert!(progress.len() > 5, "{progress:?}");
     let count = count as u64;
-    for (done, total) in &*progress {
+    for (done, total) in &progress {
         // The estimate is not far off, since the records are alike.
         assert!(done <= total && total.abs_diff(count) < count / 10, "{done} of {total}");
     }
@@ -196,9 +186,7 @@ async fn a_source_that_changes_meanwhile_is_tried_again() {
         fs::write(&path, records(51)).unwrap();
         stream.next(&ctx, 10).await.map(|_| ())
     };
-    let ending = testing::within(reading).await;
-    assert!(
-        matches!(&ending, Ending::RetryAsked { reason, .. } if reason.contains("was changed while it was read")),
-        "{ending:?}"
-    );
+    let run = testing::with_context(reading).await;
+    assert!(matches!(run.ending(), Ending::RetryAsked { .. }), "{run}");
+    assert!(run.reason().unwrap().contains("was changed while it was read"), "{run}");
 }

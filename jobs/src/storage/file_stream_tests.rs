@@ -27,7 +27,7 @@ async fn rest(stream: &mut FileStream, ctx: &Context, bytes: usize) -> Result<Ve
 #[tokio::test]
 async fn a_file_is_read_in_pieces() {
     let (_folder, root, path) = file();
-    let ending = testing::within(|ctx| async move {
+    let run = testing::with_context(|ctx| async move {
         let mut stream = open(&root, &ctx, &path).await?;
         assert_eq!(stream.size, 10);
         assert_eq!(rest(&mut stream, &ctx, 4).await?, ["0123", "4567", "89"]);
@@ -36,13 +36,14 @@ async fn a_file_is_read_in_pieces() {
         assert_eq!(rest(&mut whole, &ctx, 99).await?, ["0123456789"]);
         Ok(())
     });
-    assert_eq!(ending.await, Ending::Done);
+    let run = run.await;
+    assert!(run.is_done(), "{run}");
 }
 
 #[tokio::test]
 async fn a_file_is_read_on_while_it_is_the_same() {
     let (_folder, root, path) = file();
-    let ending = testing::within(|ctx| async move {
+    let run = testing::with_context(|ctx| async move {
         let version = open(&root, &ctx, &path).await?.version;
         for (offset, expected) in [(0, &["0123456789"][..]), (7, &["789"]), (10, &[])] {
             let mut stream = reopen(&root, &ctx, &path, &version, offset).await?.unwrap();
@@ -56,7 +57,8 @@ async fn a_file_is_read_on_while_it_is_the_same() {
         assert!(reopen(&root, &ctx, &path, &version, 7).await?.is_none());
         Ok(())
     });
-    assert_eq!(ending.await, Ending::Done);
+    let run = run.await;
+    assert!(run.is_done(), "{run}");
 }
 
 fn expected_bytes(pieces: &[&'static str]) -> Vec<Bytes> {
@@ -66,30 +68,29 @@ fn expected_bytes(pieces: &[&'static str]) -> Vec<Bytes> {
 #[tokio::test]
 async fn a_file_that_changes_under_its_reader_is_told() {
     let (_folder, root, path) = file();
-    let ending = testing::within(|ctx| async move {
+    let run = testing::with_context(|ctx| async move {
         let mut stream = open(&root, &ctx, &path).await?;
         stream.next(&ctx, 4).await?;
         fs::write(&path, "0123456789 and more")?;
         stream.next(&ctx, 4).await.map(|_| ())
     });
-    let ending = ending.await;
-    assert!(
-        matches!(&ending, Ending::RetryAsked { reason, .. } if reason.contains("was changed")),
-        "{ending:?}"
-    );
+    let run = run.await;
+    assert!(matches!(run.ending(), Ending::RetryAsked { .. }), "{run}");
+    assert!(run.reason().unwrap().contains("was changed"), "{run}");
 }
 
 #[tokio::test]
 async fn another_file_in_its_place_is_none_of_its_readers_business() {
     let (_folder, root, path) = file();
-    let ending = testing::within(|ctx| async move {
+    let run = testing::with_context(|ctx| async move {
         let mut stream = open(&root, &ctx, &path).await?;
         stream.next(&ctx, 4).await?;
         root.write(&path, b"abc")?;
         assert_eq!(rest(&mut stream, &ctx, 99).await?, ["456789"]);
         Ok(())
     });
-    assert_eq!(ending.await, Ending::Done);
+    let run = run.await;
+    assert!(run.is_done(), "{run}");
 }
 
 #[tokio::test]
@@ -98,8 +99,8 @@ async fn nothing_outside_is_opened() {
     let folder = folder.path().to_owned();
     for path in [folder.join("../x"), folder.join("none"), folder] {
         let root = Arc::clone(&root);
-        let ending =
-            testing::within(move |ctx| async move { open(&root, &ctx, &path).await.map(|_| ()) }).await;
-        assert!(matches!(ending, Ending::Rejected { .. }), "{ending:?}");
+        let run =
+            testing::with_context(move |ctx| async move { open(&root, &ctx, &path).await.map(|_| ()) }).await;
+        assert!(matches!(run.ending(), Ending::Rejected { .. }), "{run}");
     }
 }

@@ -1,0 +1,97 @@
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drumline::core::{Ending, Outcome};
+use drumline::{Context, Failure, Job, Router};
+use drumline_store::JobState;
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep};
+
+use crate::{Call, FailingStore, LocalQueue};
+
+#[derive(Serialize, Deserialize)]
+struct Work;
+
+impl Job for Work {
+    const TYPE: &'static str = "work";
+}
+
+/// A handler of ten seconds that keeps a checkpoint.
+fn router() -> Router {
+    Router::new().handle(async |ctx: Context, _: Work| {
+        ctx.checkpoint(&1)?;
+        sleep(Duration::from_secs(10)).await;
+        Ok::<(), Failure>(())
+    })
+}
+
+async fn local(store: &Arc<FailingStore>) -> LocalQueue {
+    LocalQueue::start(router()).store(Arc::clone(store) as _).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn single_calls_that_fail_or_lose_their_answer_cost_no_second_run() {
+    let calls = [Call::Claim, Call::Renew, Call::Finish, Call::Checkpoint, Call::Progress];
+    for call in calls {
+        for is_lost in [false, true] {
+            let store = Arc::new(FailingStore::in_memory());
+            if is_lost {
+                store.lose_next_answers(call, 1)
+            } else {
+                store.fail_next(call, 1)
+            };
+            let local = local(&store).await;
+            let id = local.send(&Work);
+            local.until_idle().await;
+            let runs = local.runs_of(&id);
+            assert_eq!(runs.iter().filter(|run| run.ran()).count(), 1, "{call:?}: {runs:?}");
+            assert_eq!(runs.last().unwrap().outcome, Outcome::Ack, "{call:?}: {runs:?}");
+            let record = local.job_record(&id).await.unwrap();
+            assert_eq!(record.claim.unwrap().state, JobState::Done, "{call:?}");
+            // A job of ten seconds has no renewal and no progress.
+            assert_eq!(store.is_through(), !matches!(call, Call::Renew | Call::Progress), "{call:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_counts_no_attempt() {
+    let store = Arc::new(FailingStore::in_memory());
+    store.stop();
+    let local = local(&store).await;
+    let id = local.send(&Work);
+    sleep(Duration::from_secs(300)).await;
+    let runs = local.runs_of(&id);
+    assert!(!runs.iter().any(|run| run.ran()), "{runs:?}");
+    store.start();
+    local.until_idle().await;
+    let runs = local.runs_of(&id);
+    assert_eq!(runs.iter().filter(|run| run.ran()).count(), 1, "{runs:?}");
+    assert!(matches!(runs[0].ending, Some(Ending::StoreUnavailable { .. })), "{}", runs[0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_slow_delays_the_run() {
+    let store = Arc::new(FailingStore::in_memory());
+    store.delay_next(Call::Claim, 1, Duration::from_secs(5));
+    let local = local(&store).await;
+    let begun = Instant::now();
+    let id = local.send(&Work);
+    local.until_idle().await;
+    assert!((15..17).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    assert_eq!(local.runs_of(&id).len(), 1);
+    assert!(store.is_through());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_result_is_left_out() {
+    let store = Arc::new(FailingStore::in_memory());
+    store.refuse_next(Call::Finish, 1);
+    let local = local(&store).await;
+    let id = local.send(&Work);
+    local.until_idle().await;
+    assert_eq!(local.runs_of(&id).len(), 1);
+    assert!(store.is_through());
+}
