@@ -18,7 +18,7 @@ use drumline_store::Store;
 
 use crate::config;
 #[cfg(feature = "dev")]
-use crate::dev::{self, OwnDev};
+use crate::dev;
 use crate::dlq;
 #[cfg(feature = "doctor")]
 use crate::doctor;
@@ -31,7 +31,7 @@ use crate::new;
 use crate::run;
 use crate::send;
 #[cfg(feature = "dev")]
-use crate::service::{DevExample, DevJob};
+use crate::service::{DevExample, DevJob, OwnDev};
 use crate::usage;
 use command_line::{CommandLine, Commands};
 

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::format::note;
 use crate::function_args::FunctionArgs;
+use crate::output::print;
 
 /// The name of standard input among the events.
 const STDIN: &str = "-";
@@ -94,10 +95,9 @@ pub(crate) fn invoke(args: &InvokeArgs) -> Result<ExitCode, ExitError> {
             if let Err(failure) = &invoked.result {
                 note(&format!("{}: {failure}", event.name));
             }
-            match print(args.output, event, &invoked) {
-                // The reader of the responses may have seen enough of them.
-                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => break,
-                printed => printed?,
+            if let Err(error) = show(args.output, event, &invoked) {
+                environment.stop().await;
+                return Err(error);
             }
         }
         environment.stop().await;
@@ -122,20 +122,15 @@ fn read(path: &PathBuf) -> Result<Event, ExitError> {
     }
 }
 
-fn print(format: Format, event: &Event, invoked: &Invoked) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
+fn show(format: Format, event: &Event, invoked: &Invoked) -> Result<(), ExitError> {
     match (format, &invoked.result) {
-        (Format::Response, Ok(response)) => {
+        (Format::Response, Ok(response)) => print(|out| {
             out.write_all(response)?;
-            out.write_all(b"\n")?;
-        }
-        (Format::Response, Err(_)) => {}
-        (Format::Json, _) => {
-            serde_json::to_writer(&mut out, &row(event, invoked))?;
-            out.write_all(b"\n")?;
-        }
+            out.write_all(b"\n")
+        }),
+        (Format::Response, Err(_)) => Ok(()),
+        (Format::Json, _) => print(|out| out.json_line(&row(event, invoked))),
     }
-    out.flush()
 }
 
 fn row(event: &Event, invoked: &Invoked) -> Value {

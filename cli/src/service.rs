@@ -64,6 +64,16 @@ pub struct DevJob {
     pub outputs: Vec<PathBuf>,
 }
 
+/// The parts of `dev` that a service gives it.
+#[cfg(feature = "dev")]
+#[derive(Default)]
+pub(crate) struct OwnDev {
+    pub(crate) prepare: Option<MakeDev>,
+    pub(crate) examples: Vec<DevExample>,
+    #[cfg(feature = "function")]
+    pub(crate) variables: Option<FunctionVariables>,
+}
+
 /// A job that `dev` advises to send by hand.
 #[cfg(feature = "dev")]
 #[derive(Debug, Clone)]

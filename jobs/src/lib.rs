@@ -9,34 +9,19 @@ mod key;
 mod location;
 mod name;
 mod report;
+mod router;
 pub mod samples;
 mod settings;
 mod storage;
 
-use std::sync::Arc;
-
 use drumline::Router;
 
-use storage::Storage;
-
+pub use router::router;
 pub use settings::{
     BILLING_TIMEOUT, BILLING_TOKEN, BILLING_URL, CSV_FORMULAS, FILE_ROOT, IMAGE_MEMORY, InvalidSetting,
     MAIL_FROM, MAIL_OUTBOX, MAIL_TEMPLATES, MAX_PIXELS, MAX_SOURCE_BYTES, SAMPLE_JOBS, SMTP_URL, Settings,
     VARIABLES,
 };
-
-/// The handlers of all jobs above that are built in.
-///
-/// Nothing is connected to before the first job needs it. The handlers expect to run on tokio, as both hosts do.
-pub fn router(settings: &Settings) -> Router {
-    let storage = Arc::new(Storage::new(settings));
-    let router = Router::new().handle(billing::Biller::new(settings));
-    #[cfg(feature = "mail")]
-    let router = router.handle(email::EmailSender::new(settings));
-    #[cfg(feature = "images")]
-    let router = router.handle(image::ImageProcessor::new(settings, Arc::clone(&storage)));
-    router.handle(report::ReportGenerator::new(storage, settings.formulas))
-}
 
 /// The router of this repository's binaries: the jobs above and those that only samples use, if [`SAMPLE_JOBS`] is `on`.
 ///

@@ -64,7 +64,7 @@ const FILES: &[(&str, &[u8])] = &[
 
 /// The jobs of [`router`](crate::router()), and with them `sample.flaky` and `sample.slow`, which only the samples use.
 pub fn router(settings: &Settings) -> Router {
-    crate::router(settings).handle(handlers::flaky).handle(handlers::slow)
+    crate::router::router(settings).handle(handlers::flaky).handle(handlers::slow)
 }
 
 /// Returns the variables with which a process runs the samples' jobs in `folder`, by [`router_if_enabled`](crate::router_if_enabled).

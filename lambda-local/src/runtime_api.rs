@@ -5,75 +5,23 @@
 //! [`RuntimeApi::answer_next_with`] and [`RuntimeApi::answer_posts_with`] make it misbehave, for tests of a runtime.
 
 mod desk;
+mod invocation;
 mod server;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::Response;
-use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use desk::{Desk, Next, Waiting};
-
-/// The longest timeout of a function.
-pub(crate) const LONGEST_TIMEOUT: Duration = Duration::from_secs(15 * 60);
-
-/// The payload of one invocation.
-#[derive(Debug, Clone)]
-pub struct Invocation {
-    event: Bytes,
-    timeout: Duration,
-    deadline: Option<String>,
-}
-
-impl Invocation {
-    /// An invocation with this event and Lambda's longest timeout, 15 minutes.
-    pub fn new(event: impl Into<Bytes>) -> Self {
-        Self { event: event.into(), timeout: LONGEST_TIMEOUT, deadline: None }
-    }
-
-    /// Sets the function's timeout. The deadline is this long after the process gets the event.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
-    }
-
-    /// Sets the text of the header `Lambda-Runtime-Deadline-Ms`, independent of the timeout.
-    pub fn deadline_header(mut self, text: &str) -> Self {
-        self.deadline = Some(text.to_owned());
-        self
-    }
-}
-
-/// The kind of a result that a process posted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// A response.
-    Response,
-    /// An error.
-    Error,
-}
-
-/// The result of an invocation, as the process posted it.
-#[derive(Debug, Clone)]
-pub struct Ended {
-    /// The invocation's request id.
-    pub request_id: String,
-    /// Response or error.
-    pub end: End,
-    /// The posted body, unchanged.
-    pub body: Bytes,
-    /// The header `Lambda-Runtime-Function-Error-Type`.
-    pub error_type: Option<String>,
-    /// The time from the hand-out of the event to the result.
-    pub after: Duration,
-}
+pub(crate) use invocation::LONGEST_TIMEOUT;
+pub use invocation::{End, Ended, InitError, Invocation};
 
 /// An invocation without a result yet.
 #[derive(Debug)]
@@ -92,15 +40,6 @@ impl Pending {
     pub async fn ended(&mut self) -> Option<Ended> {
         (&mut self.end).await.ok()
     }
-}
-
-/// An error that a process posted about its start.
-#[derive(Debug, Clone)]
-pub struct InitError {
-    /// The header `Lambda-Runtime-Function-Error-Type`.
-    pub error_type: Option<String>,
-    /// The posted body: `errorType`, `errorMessage`, …; null if it is not JSON.
-    pub body: Value,
 }
 
 /// The service; it ends when dropped.

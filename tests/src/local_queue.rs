@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use drumline_queue::api::{DeleteMessage, ReceiveMessage, SendMessage};
-use drumline_queue::{MessageState, PeekedMessage, Server};
+use drumline_queue::{Endpoint, MessageState, PeekedMessage, Server};
 
 use crate::queues::Setup;
 use crate::runtime_api::{Answered, End};
@@ -54,6 +54,11 @@ impl LocalQueue {
     /// Where its endpoint is.
     pub fn endpoint_url(&self) -> String {
         self.server.endpoint_url()
+    }
+
+    /// Its queues.
+    pub fn endpoint(&self) -> &Endpoint {
+        self.server.endpoint()
     }
 
     /// Sends a message and returns its id.

@@ -3,6 +3,7 @@
 //! <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>
 
 use bytes::Bytes;
+use drumline_lambda_local::sqs_record;
 use drumline_queue::api::ReceivedMessage;
 use md5::{Digest, Md5};
 use serde_json::{Map, Value, json};
@@ -40,28 +41,7 @@ impl Record {
 
     /// The record of a message that was received from the queue with this ARN.
     pub fn received(message: &ReceivedMessage, queue_arn: &str) -> Self {
-        let region = queue_arn.split(':').nth(3).expect("an ARN names a region");
-        let mut record = Self::of(json!({
-            "messageId": message.message_id,
-            "receiptHandle": message.receipt_handle,
-            "body": message.body,
-            "attributes": message.attributes,
-            "messageAttributes": {},
-            "md5OfBody": message.md5_of_body,
-            "eventSource": "aws:sqs",
-            "eventSourceARN": queue_arn,
-            "awsRegion": region,
-        }));
-        let values = message.message_attributes.iter().map(|(name, value)| {
-            // The receive's own JSON has binary values as the base64 text that Lambda sends too.
-            let value = serde_json::to_value(value).unwrap();
-            (name.clone(), message_attribute(&value))
-        });
-        record.0["messageAttributes"] = Value::Object(values.collect());
-        if let Some(md5) = &message.md5_of_message_attributes {
-            record.0.insert("md5OfMessageAttributes".to_owned(), json!(md5));
-        }
-        record
+        Self(sqs_record(message, queue_arn))
     }
 
     fn of(value: Value) -> Self {
@@ -112,17 +92,6 @@ impl Record {
 
 fn md5(text: &str) -> String {
     format!("{:032x}", u128::from_be_bytes(Md5::digest(text).into()))
-}
-
-fn message_attribute(value: &Value) -> Value {
-    let names = [("StringValue", "stringValue"), ("BinaryValue", "binaryValue"), ("DataType", "dataType")];
-    let given = names.into_iter().filter(|(name, _)| !value[*name].is_null());
-    let mut fields: Map<_, _> =
-        given.map(|(name, lambdas)| (lambdas.to_owned(), value[name].clone())).collect();
-    // Lambda always sends both lists, of which SQS has no use.
-    fields.insert("stringListValues".to_owned(), json!([]));
-    fields.insert("binaryListValues".to_owned(), json!([]));
-    Value::Object(fields)
 }
 
 /// The event with these records.

@@ -15,11 +15,15 @@ use drumline_runtime::make_on;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::{Dev, DevArgs, Example, OwnDev, QUEUE};
+use super::example::Example;
+use super::served::{Dev, QUEUE, RETRY};
 use crate::format::note;
 use crate::function_args::{FunctionArgs, timeout};
-use crate::service::DevJob;
+use crate::service::{DevJob, OwnDev};
 use crate::view::function_log::{self, Line};
+
+/// The filter of `--log` that shows nothing.
+const LOG_OFF: &str = "off";
 
 /// The log of a function whose log is off: enough for the reasons of failures, which `dev` shows itself.
 const LEAST_LOG: &str = "info";
@@ -76,15 +80,24 @@ impl MappingArgs {
     }
 }
 
+/// The options of `dev` that a function and a consumer share.
+#[derive(Clone, Copy)]
+pub(super) struct Options<'a> {
+    pub(super) once: bool,
+    pub(super) folder: &'a Path,
+    pub(super) log: &'a str,
+}
+
 /// The function behind the queue, checked before anything is served.
-pub(super) struct Behind {
+pub(super) struct Behind<'a> {
+    args: &'a MappingArgs,
     mapping: Mapping,
     function: Function,
     visibility: Duration,
 }
 
-impl Behind {
-    pub(super) fn new(bootstrap: &Path, args: &MappingArgs) -> Result<Self, ExitError> {
+impl<'a> Behind<'a> {
+    pub(super) fn new(bootstrap: &Path, args: &'a MappingArgs) -> Result<Self, ExitError> {
         let mapping = args.mapping()?;
         let function = args.function.function(bootstrap).timeout(args.timeout);
         function.check().map_err(|problem| ExitError::usage(problem.to_string()))?;
@@ -92,37 +105,40 @@ impl Behind {
         if let Some(warning) = mapping.visibility_warning(args.timeout, visibility) {
             note(&warning);
         }
-        Ok(Self { mapping, function, visibility })
+        Ok(Self { args, mapping, function, visibility })
     }
 
     /// Runs the function behind the queue until `stop` is ready, or with `--once` until the samples are through.
     pub(super) async fn run(
         self,
         dev: Dev,
-        args: &DevArgs,
+        options: Options<'_>,
         own: OwnDev,
         handlers: &Handle,
         stop: impl Future<Output = ()>,
     ) -> Result<ExitCode, ExitError> {
-        let Self { mapping, function, visibility } = self;
+        let Self { args, mapping, function, visibility } = self;
+        let Options { once, folder, log } = options;
+        let shows_log = log != LOG_OFF;
         let attributes = [("VisibilityTimeout".to_owned(), visibility.as_secs().to_string())].into();
         let request = SetQueueAttributes { queue_url: QUEUE.to_owned(), attributes };
         let set = dev.endpoint().call(|sqs, now| sqs.set_queue_attributes(now, &request));
         set.map_err(|error| ExitError::usage(format!("--visibility-timeout: {error}")))?;
 
         let example = Example::of_any(&own.examples);
-        let samples = Samples::prepare(&args.dir, own, handlers).await?;
-        let log = if args.log == "off" { LEAST_LOG } else { &args.log };
+        let samples = Samples::prepare(folder, own, handlers).await?;
+        let log = if shows_log { log } else { LEAST_LOG };
         let function = function
             .env("AWS_ENDPOINT_URL_SQS", &dev.server.endpoint_url())
-            .env("DRUMLINE_RETRY", super::RETRY)
+            .env("DRUMLINE_RETRY", RETRY)
             .env("DRUMLINE_RETRY_JITTER", "none")
             .env("DRUMLINE_LOG", log)
             .env("DRUMLINE_LOG_FORMAT", "json")
             .env("DRUMLINE_EMF", "off");
         let function =
             samples.variables.iter().fold(function, |function, (name, value)| function.env(name, value));
-        let function = args.mapping.function.with_variables(function).logs(dev.logs(args.log != "off"));
+        let function = args.function.with_variables(function).logs(dev.logs(shows_log));
+        let function = if shows_log { function.reports(dev.logs(true)) } else { function };
 
         dev.send(&samples.jobs)?;
         let (failed, mut not_started) = mpsc::unbounded_channel();
@@ -143,8 +159,8 @@ impl Behind {
             // Cancel-safe: what is not chosen only looks.
             tokio::select! {
                 Some(failure) = not_started.recv() => problem = Some(ExitError::other(failure)),
-                shown = dev.present(args.once, samples.folder.as_deref(), &example, stop) => {
-                    problem = shown.err().map(ExitError::from);
+                shown = dev.present(once, samples.folder.as_deref(), &example, stop) => {
+                    problem = shown.err();
                 }
             }
         };

@@ -9,7 +9,7 @@ use http::{Response, StatusCode};
 use serde_json::json;
 use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot, watch};
 
-use super::{End, Ended, InitError, Invocation};
+use super::invocation::{End, Ended, InitError, Invocation};
 
 /// The most entries of a record that only grows.
 const MOST_ENTRIES: usize = 10_000;

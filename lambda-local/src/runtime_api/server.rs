@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::desk::Desk;
-use super::{End, InitError};
+use super::invocation::{End, InitError};
 
 /// The start of all paths: the version of the interface.
 const VERSION: &str = "/2018-06-01/runtime/";

@@ -74,7 +74,7 @@ async fn many_at_once_mix_neither_their_logs_nor_their_metrics() {
     for (n, pending) in pending.into_iter().enumerate() {
         let answered = pending.answered().await;
         answered.expect_failed(&[format!("m{n}")]);
-        request_ids.insert(format!("m{n}"), answered.request_id);
+        request_ids.insert(format!("m{n}"), answered.request_id.clone());
     }
     assert_eq!((app.count(), function.api().faults()), (2 * INVOCATIONS, Vec::new()));
 

@@ -1,0 +1,158 @@
+//! The queue of `dev`, served, and what it shows of the jobs in it.
+
+use std::collections::HashSet;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use drumline_consumer::ExitError;
+use drumline_queue::{Endpoint, Server};
+use drumline_runtime::{program, raise_descriptor_limit};
+
+use super::example::Example;
+use crate::output::print;
+use crate::service::DevJob;
+use crate::view::View;
+
+/// The queue and its DLQ.
+pub(super) const QUEUE: &str = "jobs";
+const DEAD_LETTERS: &str = "jobs-dlq";
+
+/// After this many receives a message goes to the DLQ.
+const MAX_RECEIVE_COUNT: u32 = 5;
+
+/// Quick retries: the user waits for them.
+pub(super) const RETRY: &str = "exponential(1s,2,5s)";
+
+/// How often the queues are looked at: often enough to look immediate.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The queue, served.
+pub(super) struct Dev {
+    pub(super) server: Server,
+    pub(super) queue_url: String,
+    dead_letter_url: String,
+    pub(super) view: Arc<View>,
+    /// Says where the histories of its consumer are.
+    pub(super) histories: Option<String>,
+}
+
+impl Dev {
+    /// Serves the queue and its DLQ, both empty.
+    pub(super) async fn start(addr: SocketAddr, allow_remote: bool) -> Result<Self, ExitError> {
+        if !addr.ip().to_canonical().is_loopback() && !allow_remote {
+            return Err(ExitError::usage(format!(
+                "--sqs-addr {addr} can be reached from other machines, and the queue takes any credentials: use 127.0.0.1, or add \
+                 --allow-remote if all who reach the address may send, read and delete messages"
+            )));
+        }
+        raise_descriptor_limit();
+        let server = Server::bind(addr).await.map_err(|error| {
+            ExitError::unavailable(format!(
+                "cannot serve the queue on {addr}: {error}; --sqs-addr takes another address"
+            ))
+        })?;
+        let urls = server.endpoint().create_queue_with_dead_letters(QUEUE, DEAD_LETTERS, MAX_RECEIVE_COUNT);
+        let (queue_url, dead_letter_url) = urls.map_err(|error| ExitError::other(error.to_string()))?;
+        Ok(Self { server, queue_url, dead_letter_url, view: Arc::new(View::new()), histories: None })
+    }
+
+    /// Sends the samples.
+    pub(super) fn send(&self, samples: &[DevJob]) -> Result<(), ExitError> {
+        for job in samples {
+            let id = self
+                .endpoint()
+                .send(&self.queue_url, &job.body)
+                .map_err(|error| ExitError::other(error.to_string()))?;
+            self.view.add(&id, &job.label, &job.outputs);
+        }
+        Ok(())
+    }
+
+    /// Shows what becomes of the samples, and unless it is `once`, how to send more. Returns when the command should end.
+    pub(super) async fn present(
+        &self,
+        once: bool,
+        folder: Option<&Path>,
+        example: &Example,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), ExitError> {
+        let mut signal = std::pin::pin!(stop);
+        let drained = async {
+            self.watch(false).await;
+            self.show(folder)?;
+            match &self.histories {
+                Some(text) => print(|out| writeln!(out, "\n{text}")),
+                None => Ok(()),
+            }
+        };
+        tokio::select! {
+            () = &mut signal => return Ok(()),
+            shown = drained => shown?,
+        }
+        if !once {
+            self.explain(example.request(), example)?;
+            tokio::select! {
+                () = &mut signal => {}
+                () = self.watch(true) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Follows the DLQ, until every job is through or for ever.
+    async fn watch(&self, for_ever: bool) {
+        let mut seen = HashSet::new();
+        let mut look = tokio::time::interval(LOOK);
+        loop {
+            look.tick().await;
+            for message in self.endpoint().peek(&self.dead_letter_url).unwrap_or_default() {
+                if seen.insert(Arc::clone(&message.message_id)) {
+                    self.view.dead_lettered(&message.message_id);
+                }
+            }
+            let empty = self.endpoint().peek(&self.queue_url).is_ok_and(|messages| messages.is_empty());
+            if !for_ever && empty && self.view.is_drained() {
+                return;
+            }
+        }
+    }
+
+    /// Prints what became of the samples, in their folder. Without a folder there are none.
+    fn show(&self, folder: Option<&Path>) -> Result<(), ExitError> {
+        self.view.clear();
+        let Some(folder) = folder else {
+            return print(|out| writeln!(out, "There are no sample jobs."));
+        };
+        let folder = folder.canonicalize()?;
+        let dead = self.endpoint().peek(&self.dead_letter_url).unwrap_or_default();
+        print(|out| {
+            writeln!(out, "{}", self.view.table(&folder))?;
+            writeln!(out, "Files are in {}", folder.display())?;
+            writeln!(out, "\n{} messages in {DEAD_LETTERS}:", dead.len())?;
+            dead.iter().try_for_each(|message| {
+                let reason = self.view.reason(&message.message_id);
+                let reason = reason.as_deref().unwrap_or("received too often");
+                writeln!(out, "  {}  received {} times: {reason}", message.message_id, message.receive_count)
+            })
+        })
+    }
+
+    /// Prints where the queue is, and how to send `example`, as `request` asks for it.
+    pub(super) fn explain(&self, request: &str, example: &Example) -> Result<(), ExitError> {
+        let (endpoint, queue_url) = (self.server.endpoint_url(), &self.queue_url);
+        let commands = example.commands(program(), &endpoint, queue_url);
+        print(|out| {
+            writeln!(
+                out,
+                "\nSQS endpoint {endpoint}, queue {queue_url}, until Ctrl-C. {request}:\n{commands}"
+            )
+        })
+    }
+
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        self.server.endpoint()
+    }
+}

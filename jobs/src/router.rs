@@ -1,0 +1,27 @@
+//! The router of all jobs.
+
+use std::sync::Arc;
+
+use drumline::Router;
+
+use crate::billing;
+#[cfg(feature = "mail")]
+use crate::email;
+#[cfg(feature = "images")]
+use crate::image;
+use crate::report;
+use crate::settings::Settings;
+use crate::storage::Storage;
+
+/// The handlers of all jobs of this crate that are built in.
+///
+/// Nothing is connected to before the first job needs it. The handlers expect to run on tokio, as both hosts do.
+pub fn router(settings: &Settings) -> Router {
+    let storage = Arc::new(Storage::new(settings));
+    let router = Router::new().handle(billing::Biller::new(settings));
+    #[cfg(feature = "mail")]
+    let router = router.handle(email::EmailSender::new(settings));
+    #[cfg(feature = "images")]
+    let router = router.handle(image::ImageProcessor::new(settings, Arc::clone(&storage)));
+    router.handle(report::ReportGenerator::new(storage, settings.formulas))
+}

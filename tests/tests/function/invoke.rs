@@ -1,0 +1,126 @@
+//! `drumline invoke`: a function's process, given events from files.
+
+use std::path::Path;
+
+use drumline_tests::{Finished, Launch, binary};
+use serde_json::Value;
+
+use crate::sample_events::{id, sample};
+
+/// `EX_USAGE`.
+const USAGE: i32 = 64;
+
+fn launch(events: &[&str], more: &[&str]) -> Launch {
+    let bootstrap = binary("drumline-lambda", "drumline-lambda").display().to_string();
+    let events: Vec<String> = events.iter().map(|name| sample(name).display().to_string()).collect();
+    let events = events.iter().map(String::as_str);
+    let args: Vec<&str> = ["invoke"].into_iter().chain(events).chain(["--bootstrap", &bootstrap]).collect();
+    // Without credentials and a region of the test's own, so that it gets those of `invoke`.
+    let launch = Launch::new(&[&args, more].concat());
+    launch.without("AWS_ACCESS_KEY_ID").without("AWS_SECRET_ACCESS_KEY").without("AWS_REGION")
+}
+
+fn rows(finished: &Finished) -> Vec<Value> {
+    finished.stdout.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// A bootstrap in the shell.
+fn script(folder: &Path, text: &str) -> String {
+    use std::os::unix::fs::PermissionsExt;
+    let path = folder.join("bootstrap");
+    std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path.display().to_string()
+}
+
+#[tokio::test]
+async fn responses_go_to_standard_output_and_logs_to_standard_error() {
+    let finished = launch(&["sqs-one.json", "sqs-partial-failure.json"], &[]).finish().await;
+    let expected = [
+        r#"{"batchItemFailures":[]}"#.to_owned(),
+        format!(r#"{{"batchItemFailures":[{{"itemIdentifier":"{}"}}]}}"#, id(2)),
+    ];
+    assert_eq!((finished.status, &*finished.stdout), (Some(0), &expected[..]), "{}", finished.errors());
+    let errors = finished.errors();
+    let reports: Vec<&str> = errors.lines().filter(|line| line.starts_with("REPORT RequestId: ")).collect();
+    assert_eq!(reports.len(), 2, "{errors}");
+    assert!(reports[0].contains("Memory Size: 256 MB") && reports[0].contains("Init Duration"), "{errors}");
+    assert!(!reports[1].contains("Init Duration"), "the second is warm: {errors}");
+    assert!(errors.contains("attempt 1 fails, attempt 2 will not"), "{errors}");
+    assert!(!errors.contains("dispatch failure"), "SQS is served by the command: {errors}");
+}
+
+#[tokio::test]
+async fn each_invocation_is_an_object_and_repeats_are_warm() {
+    let finished = launch(&["sqs-one.json"], &["--repeat", "3", "--output", "json"]).finish().await;
+    let rows = rows(&finished);
+    assert_eq!((finished.status, rows.len()), (Some(0), 3), "{}", finished.errors());
+    for (at, row) in rows.iter().enumerate() {
+        assert_eq!(row["status"], "answered", "{row}");
+        assert_eq!(row["response"]["batchItemFailures"], Value::Array(Vec::new()), "{row}");
+        assert_eq!(row["initDurationMs"].is_number(), at == 0, "{row}");
+        assert!(row["durationMs"].is_number() && row["requestId"].is_string(), "{row}");
+    }
+}
+
+#[tokio::test]
+async fn errors_time_outs_and_crashes_are_failures_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let event = folder.path().join("event.json");
+    std::fs::write(&event, r#"{"Records":"none"}"#).unwrap();
+    let event = event.display().to_string();
+    let own = binary("drumline-lambda", "drumline-lambda").display().to_string();
+    // It asks for an event, and takes more time over it than it has; with `exit`, it ends in place of an answer.
+    let ask = r#"curl -s -o event -D - "http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime/invocation/next" >headers"#;
+    let has_curl = std::process::Command::new("curl").arg("--version").output().is_ok();
+    let after_asking =
+        [("sleep 60", "timeout", "timed out after 1.00 seconds"), ("exit 3", "crash", "exit status: 3")];
+    let scripts = after_asking.map(|(then, status, text)| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = script(folder.path(), &format!("cd {}\n{ask}\n{then}", folder.path().display()));
+        (folder, path, status, text)
+    });
+    let unready = tempfile::tempdir().unwrap();
+    let mut table = vec![
+        (own, "error", "not an SQS event"),
+        (script(unready.path(), "exit 7"), "init", "exit status: 7"),
+    ];
+    if has_curl {
+        table.extend(scripts.iter().map(|(_, path, status, text)| (path.clone(), *status, *text)));
+    }
+    for (bootstrap, status, text) in table {
+        let args = ["invoke", &event, "--bootstrap", &bootstrap, "--timeout", "1s"];
+        let finished = Launch::new(&args).finish().await;
+        assert_eq!(finished.status, Some(1), "{status}: {}", finished.errors());
+        assert!(finished.stdout.is_empty() && finished.errors().contains(text), "{}", finished.errors());
+        let finished = Launch::new(&[&args[..], &["--output", "json"]].concat()).finish().await;
+        assert_eq!(rows(&finished)[0]["status"], status);
+    }
+}
+
+#[tokio::test]
+async fn wrong_arguments_are_found_before_anything_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let (good, bad, plain) = (file("good.json", "{}"), file("bad.json", "{"), file("plain", "no program"));
+    let bootstrap = script(folder.path(), "touch \"$0.started\"");
+    let missing = folder.path().join("missing").display().to_string();
+    let table: [(&[&str], &str); 6] = [
+        (&[&bad, "--bootstrap", &bootstrap], "bad.json is not JSON"),
+        (&[&missing, "--bootstrap", &bootstrap], "No such file"),
+        (&[&good, "--bootstrap", &missing], "No such file"),
+        (&[&good, "--bootstrap", &plain], "not executable"),
+        (&[&good, "--bootstrap", &bootstrap, "--timeout", "16m"], "from 1s to 15m"),
+        (&[&good, "--bootstrap", &bootstrap, "--env", "NAME"], "NAME=VALUE"),
+    ];
+    for (args, text) in table {
+        let finished = Launch::new(&[&["invoke"], args].concat()).finish().await;
+        assert_eq!(finished.status, Some(USAGE), "{args:?}: {}", finished.errors());
+        assert!(finished.errors().contains(text), "{args:?}: {}", finished.errors());
+    }
+    assert!(!folder.path().join("bootstrap.started").exists());
+}
