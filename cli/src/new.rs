@@ -5,12 +5,13 @@ mod origin;
 mod template;
 mod write;
 
-use std::io::Write;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use drumline_consumer::ExitError;
 
+use crate::output::print;
 use name::ServiceName;
 use origin::Origin;
 use write::write;
@@ -38,8 +39,7 @@ pub(crate) fn new(args: &NewArgs) -> Result<ExitCode, ExitError> {
     let origin = args.path.as_deref().map_or(Ok(Origin::Registry), Origin::checkout)?;
     let folder = Path::new(name.as_str());
     write(folder, &template::files(&name, &origin, folder)?)?;
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{}", next_steps(&name))?;
+    print(|out| writeln!(out, "{}", next_steps(&name)))?;
     Ok(ExitCode::SUCCESS)
 }
 

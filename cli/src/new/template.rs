@@ -75,8 +75,11 @@ pub(super) fn files(
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::fs;
+
+    use drumline_infra_rules::Template;
+    use serde_json::Value;
 
     use super::*;
 
@@ -111,6 +114,45 @@ mod tests {
             for left in ["{{", NAME, NAME_IN_CODE] {
                 assert!(!text.contains(left), "{left} in {path}");
             }
+        }
+    }
+
+    /// A file of parameters for CloudFormation.
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Chosen {
+        parameter_key: String,
+        parameter_value: String,
+    }
+
+    #[test]
+    fn the_parameters_are_those_of_the_templates_within_their_bounds() {
+        let templates = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/cloudformation");
+        for (file, text) in service() {
+            let Some(name) = file.strip_prefix("infra/cloudformation/") else { continue };
+            let chosen: Vec<Chosen> = serde_json::from_str(&text).unwrap();
+            let template = Template::load(&templates.join(name).with_extension("yaml")).unwrap();
+            let values = chosen.iter().map(|chosen| {
+                let value = chosen.parameter_value.as_str();
+                let value = value.parse::<u64>().map_or_else(|_| value.into(), Value::from);
+                (chosen.parameter_key.clone(), value)
+            });
+            let values: BTreeMap<String, Value> = values.collect();
+            let stack = template.stack(&values);
+            for (key, value) in &values {
+                let parameter = stack.parameters.get(key).unwrap_or_else(|| panic!("{key} of {file}"));
+                let number = value.as_f64();
+                assert!(
+                    parameter.min.is_none_or(|min| number.is_some_and(|number| number >= min)),
+                    "{file} {key}"
+                );
+                assert!(
+                    parameter.max.is_none_or(|max| number.is_some_and(|number| number <= max)),
+                    "{file} {key}"
+                );
+            }
+            let left_open = stack.parameters.iter().filter(|(_, parameter)| parameter.value.is_none());
+            assert_eq!(left_open.map(|(key, _)| key).collect::<Vec<_>>(), [""; 0], "{file}");
         }
     }
 }

@@ -1,6 +1,9 @@
-//! A service outside this repository's workspace, `tests/service`, built and run as a team builds and runs its own.
+//! Services outside this repository's workspace, as teams make, build and run their own: `tests/service`, and what `drumline new`
+//! writes.
 #![allow(clippy::unwrap_used)]
 
-mod build;
+mod cargo;
+mod first_steps;
 mod packages;
 mod runs;
+mod transcript;

@@ -1,8 +1,9 @@
 //! The packages that a service links.
 
 use std::collections::BTreeSet;
+use std::fs;
 
-use crate::build::cargo;
+use crate::cargo::{cargo, root};
 
 /// For a worker: the SDK's client of SQS, an HTTP server and a TLS stack, metrics, logs, settings. No command line, rules or
 /// emulator.
@@ -13,8 +14,10 @@ const MOST_OF_A_FUNCTION: usize = 200;
 
 /// The names and versions of all packages in a program that has this feature of the service.
 fn packages(feature: &str) -> BTreeSet<String> {
+    let service = root().join("tests/service");
+    fs::copy(root().join("Cargo.lock"), service.join("Cargo.lock")).unwrap();
     let tree = ["tree", "--edges", "normal", "--prefix", "none", "--no-default-features", "--features"];
-    let output = cargo(&tree).arg(feature).output().unwrap();
+    let output = cargo(&service, &tree).arg(feature).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
     text.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()

@@ -1,27 +1,56 @@
-//! The service's programs at work.
+//! The programs of a service that `drumline new` has made, at work.
+
+use std::fs;
 
 use drumline_tests::{FunctionLaunch, Invocation, Launch, LocalQueue, Record, Setup, eventually, sqs_event};
 
-use crate::build::program;
+use crate::cargo::{program, service};
 
-const JOB: &str = r#"{"type":"greet","payload":{"name":"Ada"}}"#;
+const JOB: &str = r#"{"type":"mail.welcome","payload":{"user_id":1,"name":"Ada"}}"#;
 
 #[tokio::test]
 async fn the_worker_does_a_job_and_drains() {
-    let program = program("service-worker");
+    let program = program("made");
     let queue = LocalQueue::create(Setup::default()).await;
     let worker = Launch::on(&queue).program(program).spawn();
     let id = queue.send(JOB);
     eventually("the job has left the queue", async || queue.find(&id).is_none()).await;
-    let finished = worker.stop().await;
-    assert_eq!(finished.stdout, ["Hello, Ada!"]);
+    worker.stop().await;
+    assert!(queue.dead().is_empty());
 }
 
 #[tokio::test]
 async fn the_function_does_the_same_job() {
-    let program = program("service-function");
+    let program = program("made-function");
     let function = FunctionLaunch::new().program(program).spawn().await;
     let event = sqs_event(&[Record::hand_made(JOB)]);
     function.invoke(Invocation::new(event)).await.expect_all_done();
-    assert!(function.stdout().iter().any(|line| line == "Hello, Ada!"), "{:?}", function.stdout());
+}
+
+#[tokio::test]
+async fn its_settings_are_valid() {
+    let program = program("made");
+    let file = service().join("drumline.toml").display().to_string();
+    let config = Launch::new(&["config", "--config", &file]).program(program).finish().await;
+    assert_eq!(config.status, Some(0), "{}", config.errors());
+    assert!(config.errors().is_empty(), "{}", config.errors());
+}
+
+#[tokio::test]
+async fn doctor_finds_nothing_in_its_infrastructure() {
+    let terraform = service().join("infra/terraform");
+    let doctor = async |module: &str| {
+        let module = terraform.join(module).display().to_string();
+        Launch::new(&["doctor", "template", &module]).finish().await
+    };
+    for module in ["fargate", "lambda"] {
+        let finished = doctor(module).await;
+        assert_eq!(finished.status, Some(0), "{module}: {finished:?}");
+    }
+    // It does look into the modules of this checkout.
+    let configuration = terraform.join("lambda/main.tf");
+    let text = fs::read_to_string(&configuration).unwrap();
+    fs::write(&configuration, text.replace("timeout_seconds            = 140", "timeout_seconds = 160"))
+        .unwrap();
+    assert_eq!(doctor("lambda").await.status, Some(1), "six times that is more than the visibility timeout");
 }
