@@ -22,17 +22,28 @@ use crate::settings_args::{Every, SettingsArgs};
 
 /// Prints the settings in force and where each came from; all problems at once
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  {program} config
+  {program} config --config worker.toml --output json | jq -r 'select(.origin != \"default\") | .key'
+  {program} config --check
+
+Exit status: 0 ok, 64 bad configuration, 69 SQS does not answer, or a check of --check failed, 1 anything else.")]
 pub(crate) struct ConfigArgs {
     #[command(flatten)]
     settings: SettingsArgs<Every>,
-    /// Ask SQS for each queue's redrive policy and retention, and print the waits that fit them (sqs:GetQueueAttributes)
+    /// Ask SQS for each queue's retries
+    ///
+    /// It reads the redrive policy and the retention, and prints the waits that fit them. It needs sqs:GetQueueAttributes.
     #[arg(long, conflicts_with = "check")]
     ask: bool,
-    /// Check what a worker with these settings needs, by requests that touch no message: endpoint, region, credentials, queue,
-    /// DLQ, permissions, store, application. Exit status 69 if something failed
+    /// Check what a worker with these settings needs
+    ///
+    /// By requests that touch no message: endpoint, region, credentials, queue, DLQ, permissions, store, application. The exit
+    /// status is 69 if something failed.
     #[arg(long)]
     check: bool,
-    /// Format of the output: columns for people, or one JSON object per line
+    /// Columns for people, or a JSON object a line
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }

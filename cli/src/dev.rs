@@ -15,14 +15,15 @@ use std::time::Duration;
 
 use drumline::Router;
 use drumline::run::Observer;
-use drumline_consumer::Consumer;
-use drumline_consumer::ExitError;
-use drumline_consumer::Signals;
+use drumline_consumer::{Consumer, ExitError, Signals, StartError};
 use drumline_runtime::logging::{self, Spans};
-use drumline_runtime::{Environment, Problems, Service, Settings, Shutdown, make_on, program, runtimes};
+use drumline_runtime::{
+    Environment, Problems, Service, Settings, Shutdown, make_on, program, runtimes, when_free,
+};
 use example::Example;
-use served::{Dev, RETRY};
+use served::{Dev, RETRY, note_in_use};
 use store::DevStore;
+use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
 use crate::service::{DevJob, OwnDev};
@@ -35,11 +36,21 @@ const HOOK_TIME: Duration = Duration::from_secs(5);
 
 /// Runs everything on this machine, without an AWS account: a queue, its DLQ, a consumer, sample jobs
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
-The queue speaks the SQS protocol, so every SDK and the AWS CLI can talk to it; it keeps nothing on disk, and
-is for laptops and tests. What is known of jobs is kept in the file jobs.db of the folder: `jobs` and `dlq` read it
-by --store-url file:FOLDER/jobs.db, also after the end. A job that is done counts as such for one start only.
-DRUMLINE_STORE_URL takes another store, and DRUMLINE_SCOPE another scope. With --queue-only nothing consumes it: start your own worker on it.")]
+#[command(after_long_help = "\
+The queue speaks the SQS protocol, so every SDK and the AWS CLI can talk to it; it keeps nothing on disk, and \
+is for laptops and tests. What is known of jobs is kept in the file jobs.db of the folder: `jobs` and `dlq` read it \
+by --store-url file:FOLDER/jobs.db, also after the end. A job that is done counts as such for one start only. \
+DRUMLINE_STORE_URL takes another store, and DRUMLINE_SCOPE another scope. With --queue-only nothing consumes the queue: \
+start your own worker on it. With --function, a Lambda function does.
+
+Examples:
+  {program} dev
+  {program} dev --once
+  {program} dev --queue-only --sqs-addr 127.0.0.1:9325
+  {program} dev --log info
+
+Exit status: 0 after Ctrl-C, or with --once when the sample jobs are through, 64 bad configuration, 69 an address cannot be \
+served, 1 anything else.")]
 pub(crate) struct DevArgs {
     /// The address of the queue; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9324")]
@@ -101,6 +112,11 @@ pub(crate) fn dev(
             () = &mut stop => return Ok(ExitCode::SUCCESS),
         };
         dev.histories = store.notice(program());
+        if let Some(addr) = settings.http_addr {
+            // The consumer waits for it too, but its log may be off.
+            let free = when_free(async || TcpListener::bind(addr).await, || note_in_use(addr)).await;
+            free.map_err(|error| StartError::Http { addr, error })?;
+        }
         // A large future, moved about by its holder.
         Box::pin(run(dev, args, settings, jobs, handlers.handle().clone(), stop)).await
     });

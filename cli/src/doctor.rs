@@ -32,11 +32,18 @@ use observed::{advise_timeouts, observe};
 /// What CloudFormation's files are called.
 const TEMPLATE_ENDINGS: [&str; 4] = ["yaml", "yml", "json", "template"];
 
+const EXIT_STATUS: &str = "Exit status: 0 nothing was found, 1 something was, 64 bad configuration or usage, 69 the queue cannot be reached.";
+
 /// Finds what will go wrong with a template or a live queue, and says why and what to do
 #[derive(Debug, clap::Args)]
 #[command(
     arg_required_else_help = true,
-    after_help = "Exit status: 0 if nothing was found, 1 if something was, 64 and 69 if it could not look."
+    after_long_help = format!("\
+Examples:
+  {{program}} doctor template queue.yaml worker-fargate.yaml
+  {{program}} doctor queue --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs
+
+{EXIT_STATUS}")
 )]
 pub(crate) struct DoctorArgs {
     #[command(subcommand)]
@@ -51,13 +58,15 @@ enum Subject {
 
 /// Checks CloudFormation and SAM templates, and Terraform modules
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(after_long_help = format!("\
 Files that are used together are given together: a worker is judged with its queue.
 A folder is a Terraform module if it holds .tf files, else all the templates in it.
 
 Examples:
-  {program} doctor template queue.yaml worker-fargate.yaml
-  {program} doctor template infra/terraform/modules/queue --output json | jq .mend")]
+  {{program}} doctor template queue.yaml worker-fargate.yaml
+  {{program}} doctor template infra/terraform/modules/queue --output json | jq .mend
+
+{EXIT_STATUS}"))]
 struct TemplateArgs {
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
@@ -68,11 +77,17 @@ struct TemplateArgs {
 
 /// Checks the live queues of the settings, with their DLQs and event source mappings
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(after_long_help = format!("\
 The settings are read as `run` reads them, and held against the queues. If a consumer of these queues runs on this machine, \
 its handlers' times are looked at too (DRUMLINE_HTTP_ADDR).
 It needs sqs:GetQueueAttributes and sqs:GetQueueUrl, also on the DLQ, and if it is to see functions \
-lambda:ListEventSourceMappings and lambda:GetFunctionConfiguration. It changes nothing.")]
+lambda:ListEventSourceMappings and lambda:GetFunctionConfiguration. It changes nothing.
+
+Examples:
+  {{program}} doctor queue --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs
+  {{program}} doctor queue --config worker.toml --output json | jq .mend
+
+{EXIT_STATUS}"))]
 struct QueueArgs {
     #[command(flatten)]
     settings: SettingsArgs<Every>,

@@ -53,6 +53,17 @@ pub(crate) fn short(millis: u64) -> String {
     }
 }
 
+/// A duration in its largest unit: `3d`, `5h`, `12m`, `40s`.
+pub(crate) fn shortest(millis: u64) -> String {
+    let secs = millis / 1000;
+    match secs {
+        0..60 => format!("{secs}s"),
+        60..3_600 => format!("{}m", secs / 60),
+        3_600..86_400 => format!("{}h", secs / 3_600),
+        _ => format!("{}d", secs / 86_400),
+    }
+}
+
 /// On one line and without what a terminal would obey: ids and reasons are other people's words.
 pub(crate) fn one_line(text: &str) -> String {
     let plain: String = text.chars().map(|c| if is_unseen(c) { ' ' } else { c }).collect();
@@ -114,6 +125,14 @@ mod tests {
         ];
         for (millis, text) in table {
             assert_eq!(short(millis), text);
+        }
+    }
+
+    #[test]
+    fn an_age_has_one_unit() {
+        let table = [(999, "0s"), (59_999, "59s"), (3_599_999, "59m"), (51 * 3_600_000, "2d")];
+        for (millis, text) in table {
+            assert_eq!(shortest(millis), text);
         }
     }
 

@@ -11,19 +11,26 @@ use crate::own_endpoint;
 
 /// Asks a consumer on this machine whether it is alive, for a container's health check
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 It asks where DRUMLINE_HTTP_ADDR says, as `run` serves it.
-In an ECS task definition: \"healthCheck\": {\"command\": [\"CMD\", \"/usr/local/bin/{program}\", \"health\"]}
-Exit status: 0 if it is, 69 if not, 64 if it serves no HTTP endpoint.")]
+
+Examples:
+  {program} health
+  {program} health --ready --http-addr 10.0.3.7:9464
+  \"healthCheck\": {\"command\": [\"CMD\", \"/usr/local/bin/{program}\", \"health\"]}      (in an ECS task definition)
+
+Exit status: 0 it is, 69 it is not or does not answer, 64 it serves no HTTP endpoint.")]
 pub(crate) struct HealthArgs {
-    /// Ask whether it is ready instead: every queue can be reached, and it does not drain. For load balancers and roll-outs, not
-    /// for a check that restarts it: a restart fixes no queue
+    /// Ask if it is ready instead
+    ///
+    /// It is if every queue can be reached, and it does not drain. For load balancers and roll-outs, not for a check that
+    /// restarts it: a restart fixes no queue.
     #[arg(long)]
     ready: bool,
     #[arg(
         long,
         value_name = "ADDRESS",
-        help = "The address at which the consumer serves, if not at that of DRUMLINE_HTTP_ADDR [default: 127.0.0.1:9464]"
+        help = "The consumer's address [env: DRUMLINE_HTTP_ADDR] [default: 127.0.0.1:9464]"
     )]
     http_addr: Option<String>,
 }

@@ -17,7 +17,14 @@ use watch::WatchArgs;
 
 /// Shows or watches a job: how far it is, who has it, how it failed
 #[derive(Debug, clap::Args)]
-#[command(arg_required_else_help = true, after_help = WHO_IS_ASKED)]
+#[command(arg_required_else_help = true, after_long_help = format!("\
+Examples:
+  {{program}} jobs show 01JQ3ZC5T8M1Y4
+  {{program}} jobs watch $({{program}} send --type email.send --payload @payload.json)
+
+{WHO_IS_ASKED}
+
+Exit status: 0 ok, 1 the job has failed or nothing is known of it, 64 bad usage, 69 nothing answers."))]
 pub(crate) struct JobsArgs {
     #[command(subcommand)]
     command: Command,
@@ -31,7 +38,7 @@ enum Command {
 
 /// Everything that is known of a job
 #[derive(Debug, clap::Args)]
-#[command(after_help = format!("\
+#[command(after_long_help = format!("\
 Examples:
   {{program}} jobs show 01JQ3ZC5T8M1Y4
   {{program}} jobs show 01JQ3ZC5T8M1Y4 --store-url redis://cache:6379/0

@@ -24,6 +24,7 @@ mod invoke;
 mod job_lookup;
 mod job_text;
 mod jobs;
+mod list;
 #[cfg(feature = "bin")]
 mod new;
 mod output;

@@ -35,15 +35,17 @@ const FIRST_VERSION: u32 = 1;
 
 /// Sends jobs to a queue
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Examples:
   {program} send --queue-url URL --type email.send --payload '{\"userId\":7}'
   {program} send --queue-url URL --type email.send --payload @payload.json
   {program} send --queue-url URL < jobs.jsonl            (a whole job a line)
   {program} send --queue-url URL --type email.send < payloads.jsonl
 
-Prints the job ids, one a line, by which `{program} jobs` and `{program} dlq` find the jobs:
-  {program} jobs watch $({program} send --type email.send --payload '{\"userId\":7}')
+  {program} send --queue-url URL --type email.send --payload '{}' --attribute tenant=acme --delay 5m
+  {program} jobs watch $({program} send --queue-url URL --type email.send --payload '{}')
+
+It prints the job ids, one a line, by which `{program} jobs` and `{program} dlq` find the jobs.
 
 Exit status: 0 all sent, 64 some input was refused before sending, 69 the queue cannot be reached, 1 SQS did not take some.")]
 pub(crate) struct SendArgs {
@@ -52,10 +54,14 @@ pub(crate) struct SendArgs {
     /// The job's type; on standard input, of every line
     #[arg(long = "type", value_name = "TYPE")]
     job_type: Option<String>,
-    /// The payload: JSON, - for standard input, @ for a file. Without it, standard input holds a job a line
+    /// The payload: JSON, - for standard input, @ for a file
+    ///
+    /// Without it, standard input holds a job a line.
     #[arg(long, value_name = "JSON|-|@FILE")]
     payload: Option<String>,
-    /// The payload's version [default: that of this program's handler, or 1 if it has none]
+    /// The payload's version [default: the handler's, else 1]
+    ///
+    /// The default is the version of this program's handler for the type, or 1 if it has none.
     #[arg(long, value_name = "N")]
     schema_version: Option<u32>,
     /// The key under which the effect happens once [default: the job's id]
@@ -64,7 +70,7 @@ pub(crate) struct SendArgs {
     /// The id of what the job belongs to
     #[arg(long, value_name = "ID")]
     correlation_id: Option<String>,
-    /// SQS hides the message first, for at most 15m; not on FIFO queues
+    /// Hide the message first, for at most 15m; not on FIFO queues
     #[arg(long, value_name = "DURATION")]
     delay: Option<String>,
     /// The message group: required on FIFO queues, a fair-queue tenant on others
@@ -73,13 +79,17 @@ pub(crate) struct SendArgs {
     /// The id by which a FIFO queue drops a second sending [default: a new one]
     #[arg(long, value_name = "ID")]
     deduplication_id: Option<String>,
-    /// A message attribute, such as tenant=acme, size:Number=7 or sum:Binary=AAEC (base64); several may be given
+    /// A message attribute; several may be given
+    ///
+    /// Such as tenant=acme, size:Number=7, doc:String.json={} or sum:Binary=AAEC (base64).
     #[arg(long = "attribute", value_name = "NAME[:TYPE]=VALUE", value_parser = attribute)]
     attributes: Vec<(String, Attribute)>,
-    /// Send what looks like a secret all the same
+    /// Send also what looks like a secret
     #[arg(long)]
     allow_secrets: bool,
-    /// Job ids, or a JSON object a line with jobId, messageId, type and queue
+    /// Job ids, or a JSON object a line
+    ///
+    /// The object has jobId, messageId, type and queue.
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }

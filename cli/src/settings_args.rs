@@ -13,15 +13,66 @@ use drumline_runtime::{Environment, Problems, SETTINGS, Setting, Settings};
 pub(crate) trait Choice {
     /// Returns true if the command has a flag for the setting with this key.
     fn includes(key: &str) -> bool;
+
+    /// Returns the help in which the flag is shown.
+    fn shown(_setting: &Setting) -> ShownIn {
+        ShownIn::BothHelps
+    }
 }
 
-/// Every setting, as `run` takes them.
+/// The help that shows a flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ShownIn {
+    /// `-h` and `--help`.
+    BothHelps,
+    /// `--help` only.
+    LongHelp,
+    /// Neither: the command accepts the flag and does nothing with it.
+    NoHelp,
+}
+
+/// The settings that `-h` shows for commands that take all of them.
+const ESSENTIAL: [&str; 10] = [
+    "queue_url",
+    "concurrency",
+    "handler_timeout",
+    "retry",
+    "max_attempts",
+    "shutdown_grace",
+    "forward_to",
+    "store_url",
+    "http_addr",
+    "log",
+];
+
+/// How the help of a setting of functions begins.
+const OF_FUNCTIONS: &str = "Lambda: ";
+
+/// Every setting.
 #[derive(Debug)]
 pub(crate) enum Every {}
 
 impl Choice for Every {
     fn includes(_key: &str) -> bool {
         true
+    }
+
+    fn shown(setting: &Setting) -> ShownIn {
+        if ESSENTIAL.contains(&setting.key) { ShownIn::BothHelps } else { ShownIn::LongHelp }
+    }
+}
+
+/// The settings of `run`. Those of functions are accepted too, since one file or task definition may serve both.
+#[derive(Debug)]
+pub(crate) enum OfConsumer {}
+
+impl Choice for OfConsumer {
+    fn includes(_key: &str) -> bool {
+        true
+    }
+
+    fn shown(setting: &Setting) -> ShownIn {
+        if setting.help.starts_with(OF_FUNCTIONS) { ShownIn::NoHelp } else { Every::shown(setting) }
     }
 }
 
@@ -61,7 +112,7 @@ impl<C: Choice> Args for SettingsArgs<C> {
             .value_name("FILE")
             .value_parser(value_parser!(PathBuf))
             .help("Settings as TOML [env: DRUMLINE_CONFIG]");
-        command.arg(config).args(SETTINGS.iter().filter(|setting| C::includes(setting.key)).map(flag))
+        command.arg(config).args(SETTINGS.iter().filter(|setting| C::includes(setting.key)).map(flag::<C>))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -88,15 +139,30 @@ impl<C: Choice> FromArgMatches for SettingsArgs<C> {
     }
 }
 
-fn flag(setting: &Setting) -> Arg {
+fn flag<C: Choice>(setting: &Setting) -> Arg {
     let default = setting.default.map(|text| format!(" [default: {text}]")).unwrap_or_default();
     let arg = Arg::new(setting.key).long(setting.flag()).value_name(setting.value);
-    let arg = arg.help(format!("{} [env: {}]{default}", setting.help, setting.variable()));
+    let arg = arg.help(format!("{}{default}", summary(setting.help))).long_help(format!(
+        "{} [env: {}]{default}",
+        setting.help,
+        setting.variable()
+    ));
+    let arg = match C::shown(setting) {
+        ShownIn::BothHelps => arg,
+        ShownIn::LongHelp => arg.hide_short_help(true),
+        ShownIn::NoHelp => arg.hide(true),
+    };
     if setting.is_switch() {
         arg.num_args(0..=1).require_equals(true).default_missing_value("true")
     } else {
         arg
     }
+}
+
+/// The first clause of a setting's help.
+fn summary(help: &str) -> &str {
+    let end = [". ", ": ", "; "].iter().filter_map(|mark| help.find(mark)).min();
+    end.map_or(help, |end| &help[..end])
 }
 
 #[cfg(test)]

@@ -14,11 +14,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, middleware};
 use drumline::core::PauseReason;
-use drumline_runtime::QueueStatus;
+use drumline_runtime::{PORT_PATIENCE, QueueStatus, when_free};
 use drumline_store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tracing::warn;
 
 use crate::depth::Depths;
 use crate::metrics::Metrics;
@@ -96,7 +97,11 @@ impl Endpoint {
         store: Arc<dyn Store>,
         connections: usize,
     ) -> std::io::Result<Self> {
-        let listener = TcpListener::bind(addr).await?;
+        let listener = when_free(
+            async || TcpListener::bind(addr).await,
+            || warn!(%addr, retried_for = ?PORT_PATIENCE, "the address of the HTTP endpoint is in use, retrying"),
+        )
+        .await?;
         let routes = Router::new()
             .route("/livez", get(|| async { "ok\n" }))
             .route("/readyz", get(ready).with_state(readiness))

@@ -232,14 +232,14 @@ impl Worker {
         Finished { status: status.unwrap().code(), stdout: self.stdout.all(), stderr: self.stderr.all() }
     }
 
-    /// What it has written to standard error so far, line by line.
-    pub fn stderr(&self) -> Vec<String> {
-        self.stderr.all()
-    }
-
     /// What it has written to standard output so far.
     pub fn stdout(&self) -> Vec<String> {
         self.stdout.all()
+    }
+
+    /// What it has written to standard error so far.
+    pub fn stderr(&self) -> Vec<String> {
+        self.stderr.all()
     }
 
     /// The log entries so far that carry this message.

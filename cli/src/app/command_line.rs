@@ -28,7 +28,7 @@ const DRUMLINE_VERSION: &str = env!("CARGO_PKG_VERSION");
 /// An AWS SQS worker for Rust and for any language over HTTP: no message lost, duplicates suppressed, every failure
 /// explained
 #[derive(Parser)]
-#[command(after_help = AFTER_HELP, arg_required_else_help = true)]
+#[command(after_help = AFTER_HELP, after_long_help = AFTER_LONG_HELP, arg_required_else_help = true)]
 pub(super) struct CommandLine {
     #[command(subcommand)]
     pub(super) command: Commands,
@@ -55,11 +55,21 @@ pub(super) enum Commands {
 #[cfg(feature = "dev")]
 const AFTER_HELP: &str = "\
 Start here: `{program} dev` runs everything on this machine, without an AWS account.
-Exit status: 0 ok, 64 bad configuration or usage, 69 a service is unavailable, 1 anything else.";
+`{program} help COMMAND` has examples, all settings and the exit statuses of a command.";
 
 #[cfg(not(feature = "dev"))]
 const AFTER_HELP: &str =
-    "Exit status: 0 ok, 64 bad configuration or usage, 69 a service is unavailable, 1 anything else.";
+    "`{program} help COMMAND` has examples, all settings and the exit statuses of a command.";
+
+const AFTER_LONG_HELP: &str = "\
+Examples:
+  {program} run --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs
+  {program} send --queue-url URL --type email.send --payload '{\"userId\":7}'
+  {program} jobs show 01JQ3ZC5T8M1Y4
+  {program} help run
+
+Exit status: 0 ok, 64 bad configuration or usage, 69 a service is unavailable, 141 the reader of the output has left, as `head` \
+does, 1 anything else.";
 
 impl CommandLine {
     /// Returns the command line of `program`, whose own version is `version`.
@@ -86,6 +96,9 @@ fn with_name(mut command: Command, program: &str) -> Command {
     let named = |text: &clap::builder::StyledStr| text.ansi().to_string().replace(PROGRAM, program);
     if let Some(text) = command.get_after_help().map(named) {
         command = command.after_help(text);
+    }
+    if let Some(text) = command.get_after_long_help().map(named) {
+        command = command.after_long_help(text);
     }
     command.mut_subcommands(|command| with_name(command, program))
 }
@@ -129,6 +142,38 @@ mod tests {
         let others = text.replace("drumline-dev", "").replace("drumline=debug", "");
         let line = others.lines().find(|line| line.contains("drumline"));
         assert_eq!(line, None);
+    }
+
+    /// The commands, their names in full, without clap's own `help`.
+    fn each(command: &Command, name: &str, look: &mut impl FnMut(&str, &Command)) {
+        look(name, command);
+        for command in command.get_subcommands().filter(|command| command.get_name() != "help") {
+            each(command, &format!("{name} {}", command.get_name()), look);
+        }
+    }
+
+    #[test]
+    fn short_help_fits_on_a_screen_and_long_help_has_examples_and_exit_statuses() {
+        let mut command = CommandLine::of("drumline", None).term_width(80);
+        command.build();
+        each(&command, "drumline", &mut |name, command| {
+            let (short, long) =
+                (command.clone().render_help().to_string(), command.clone().render_long_help().to_string());
+            let lines = short.lines().count();
+            assert!(lines <= 40, "{name} -h has {lines} lines:\n{short}");
+            assert!(short.lines().all(|line| line.chars().count() <= 80), "{name} -h is too wide:\n{short}");
+            assert!(long.contains("\nExamples:\n"), "{name} --help has no examples:\n{long}");
+            assert!(long.contains("\nExit status: 0 "), "{name} --help has no exit statuses:\n{long}");
+        });
+    }
+
+    #[test]
+    fn run_hides_the_settings_of_functions_and_takes_them_all_the_same() {
+        let mut command = CommandLine::of("drumline", None);
+        command.build();
+        let help = command.find_subcommand("run").unwrap().clone().render_long_help().to_string();
+        assert!(help.contains("--shutdown-grace") && !help.contains("--deadline-margin"), "{help}");
+        assert!(command.try_get_matches_from(["drumline", "run", "--deadline-margin", "2s"]).is_ok());
     }
 
     #[test]

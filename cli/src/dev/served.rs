@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use drumline_consumer::ExitError;
 use drumline_queue::{Endpoint, Server};
-use drumline_runtime::{program, raise_descriptor_limit};
+use drumline_runtime::{PORT_PATIENCE, program, raise_descriptor_limit, when_free};
 
 use super::example::Example;
+use crate::format::note;
 use crate::output::print;
 use crate::service::DevJob;
 use crate::view::View;
@@ -28,6 +29,11 @@ pub(super) const RETRY: &str = "exponential(1s,2,5s)";
 
 /// How often the queues are looked at: often enough to look immediate.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// Says that a port will be waited for.
+pub(super) fn note_in_use(addr: SocketAddr) {
+    note(&format!("the address {addr} is in use; retrying for {PORT_PATIENCE:?}"));
+}
 
 /// The queue, served.
 pub(super) struct Dev {
@@ -49,7 +55,8 @@ impl Dev {
             )));
         }
         raise_descriptor_limit();
-        let server = Server::bind(addr).await.map_err(|error| {
+        let server = when_free(async || Server::bind(addr).await, || note_in_use(addr)).await;
+        let server = server.map_err(|error| {
             ExitError::unavailable(format!(
                 "cannot serve the queue on {addr}: {error}; --sqs-addr takes another address"
             ))

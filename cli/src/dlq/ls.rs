@@ -1,10 +1,8 @@
 //! `drumline dlq ls`: a line for each message, and why it is there.
 
-use std::io::{IsTerminal, Write, stdout};
 use std::process::ExitCode;
 
 use clap::value_parser;
-use comfy_table::Table;
 use drumline_consumer::ExitError;
 use drumline_runtime::Environment;
 
@@ -14,21 +12,21 @@ use super::dead_letter::{DeadLetter, Done};
 use super::filter::Filter;
 use super::queue::DeadLetterQueue;
 use super::reasons::ReasonLookup;
-use crate::format::{brief, now_ms, one_line, table, when};
-use crate::output::{Output, print};
-
-/// How much of a reason is in the table; JSON has all of it.
-const LONGEST_REASON: usize = 160;
+use crate::format::{now_ms, rfc3339, shortest};
+use crate::list::{Column, FORMS, List};
+use crate::output::Output;
 
 /// Lists the dead letters: which jobs, since when, received how often, and why
 #[derive(Debug, clap::Args)]
-#[command(after_help = format!("\
+#[command(after_long_help = format!("\
 Examples:
   {{program}} dlq ls --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs
   {{program}} dlq ls --type email.send --reason 'no such user'
   {{program}} dlq ls --older-than 10d --limit 5000
   {{program}} dlq ls --dlq-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs-dlq --output json \\
     | jq -r '.why.reason' | sort | uniq -c | sort -rn
+
+{FORMS}
 
 {A_LOOK_IS_A_RECEIVE}
 
@@ -42,18 +40,21 @@ pub(super) struct LsArgs {
     /// Look at so many messages at most, whether they match or not
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..), default_value = "100")]
     limit: u32,
+    /// Show all columns, and nothing cut
+    #[arg(long)]
+    wide: bool,
     /// For people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
 
 pub(super) async fn ls(args: &LsArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
-    let LsArgs { queue, filter, limit, output } = args;
+    let LsArgs { queue, filter, limit, wide, output } = args;
     let settings = queue.settings.read_for_tool(environment)?;
     let queue = DeadLetterQueue::find(queue, &settings).await?;
     let mut reasons = ReasonLookup::open(&settings).await?;
     let mut look = Browse::begin(&queue, *limit as usize);
-    let mut list = List::new(*output == Output::Json);
+    let mut list = List::new(*output, *wide, &COLUMNS, WIDE);
     let listed = Browse::unless_interrupted(async {
         loop {
             let messages = look.more().await?;
@@ -65,13 +66,13 @@ pub(super) async fn ls(args: &LsArgs, environment: &Environment) -> Result<ExitC
             reasons.add(&mut letters).await;
             let now = now_ms();
             for letter in letters.iter().filter(|letter| filter.matches(letter, now)) {
-                look.bar.suspend(|| list.add(letter, now))?;
+                look.bar.suspend(|| add(&mut list, letter, now))?;
             }
         }
     })
     .await;
     // What was seen before it failed is put back and shown all the same.
-    let matching = (!filter.is_open()).then_some(list.count);
+    let matching = (!filter.is_open()).then_some(list.count());
     let shown = list.end();
     look.end(listed.is_ok(), matching).await;
     reasons.eprint_notes();
@@ -80,40 +81,32 @@ pub(super) async fn ls(args: &LsArgs, environment: &Environment) -> Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
-/// The output: a table at the end, or lines of JSON as they come.
-struct List {
-    table: Option<Table>,
-    count: usize,
-}
+/// The columns on a terminal.
+static COLUMNS: [Column; 5] = [
+    Column::whole("JOB"),
+    Column::cut("TYPE", 16),
+    Column::whole("AGE"),
+    Column::whole("RECV"),
+    Column::cut("REASON", usize::MAX),
+];
 
-impl List {
-    fn new(json: bool) -> Self {
-        let header = ["MESSAGE", "JOB", "TYPE", "SENT", "RECEIVED", "WHY"];
-        Self { table: (!json).then(|| table(header, stdout().is_terminal())), count: 0 }
-    }
+/// The columns with `--wide`, and of lines for other programs.
+const WIDE: [&str; 6] = ["JOB", "TYPE", "SENT", "RECEIVES", "REASON", "MESSAGE"];
 
-    fn add(&mut self, letter: &DeadLetter, now: u64) -> Result<(), ExitError> {
-        self.count += 1;
-        let Some(table) = &mut self.table else {
-            return print(|out| out.json_line(&letter.summary()));
-        };
-        table.add_row([
-            one_line(&letter.message().id),
-            one_line(letter.job_id()),
-            letter.job_type().map_or_else(|| "-".to_owned(), one_line),
-            letter.sent_ms().map_or_else(|| "-".to_owned(), |sent| when(sent, now)),
-            letter.receives().to_string(),
-            brief(&why(letter), LONGEST_REASON),
-        ]);
-        Ok(())
-    }
-
-    fn end(self) -> Result<(), ExitError> {
-        match self.table {
-            Some(table) if self.count > 0 => print(|out| writeln!(out, "{table}")),
-            _ => Ok(()),
-        }
-    }
+fn add(list: &mut List<5, 6>, letter: &DeadLetter, now: u64) -> Result<(), ExitError> {
+    let job = || letter.job_id().to_owned();
+    let job_type = || letter.job_type().unwrap_or("-").to_owned();
+    let sent = |text: &dyn Fn(u64) -> String| letter.sent_ms().map_or_else(|| "-".to_owned(), text);
+    let receives = || letter.receives().to_string();
+    let narrow = || {
+        let age = sent(&|sent| shortest(now.saturating_sub(sent)));
+        [job(), job_type(), age, receives(), why(letter)]
+    };
+    let wide = || {
+        let message = letter.message().id.to_string();
+        [job(), job_type(), sent(&rfc3339), receives(), why(letter), message]
+    };
+    list.add(narrow, wide, letter.summary())
 }
 
 fn why(letter: &DeadLetter) -> String {

@@ -25,7 +25,14 @@ use show::ShowArgs;
 
 /// Shows what is in a dead-letter queue, and why
 #[derive(Debug, clap::Args)]
-#[command(arg_required_else_help = true, after_help = A_LOOK_IS_A_RECEIVE)]
+#[command(arg_required_else_help = true, after_long_help = format!("\
+Examples:
+  {{program}} dlq ls --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs
+  {{program}} dlq show 01JQ3ZC5T8M1Y4 --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs
+
+{A_LOOK_IS_A_RECEIVE}
+
+Exit status: 0 ok, 1 the letter was not found, 64 bad usage, 69 the queue cannot be reached."))]
 pub(crate) struct DlqArgs {
     #[command(subcommand)]
     command: Command,

@@ -24,7 +24,7 @@ use crate::output::{Output, print};
 
 /// Everything of one dead letter: body, attributes, history
 #[derive(Debug, clap::Args)]
-#[command(after_help = format!("\
+#[command(after_long_help = format!("\
 Examples:
   {{program}} dlq show 7ae2c3f4-0f6c-4a3e-9d0f-5a7f0f8f2b11 --queue-url https://sqs.…/jobs
   {{program}} dlq show 01JQ3ZC5T8M1Y4 --output json | jq -r .body > body.json

@@ -27,7 +27,7 @@ const INTERRUPTED: u8 = 130;
 
 /// Follows a job to its end
 #[derive(Debug, clap::Args)]
-#[command(after_help = format!("\
+#[command(after_long_help = format!("\
 On a terminal the last line moves; elsewhere there is a line for each change.
 
 Examples:

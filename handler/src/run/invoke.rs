@@ -187,6 +187,7 @@ fn span(queue: &str, message: &Message, attempt: NonZeroU32, work: &Work) -> Spa
         queue,
         "type" = &*work.job_type,
         message_id = &*message.id,
+        job_id = &**work.identity.job_id(),
         attempt,
         correlation_id = work.correlation_id.as_deref(),
         trace_link = traceparent(message, &work.attributes),

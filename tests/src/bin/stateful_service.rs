@@ -100,6 +100,7 @@ async fn router() -> Result<Router, drumline_cli::BoxError> {
     let database = DATABASE.get_or_init(|| database);
     Ok(Router::new().handle(move |_: Context, order: Order| async move {
         database.execute(format!("order {}", order.id)).await?;
+        tracing::info!("order kept");
         Ok::<(), Failure>(())
     }))
 }

@@ -1,5 +1,7 @@
 //! The commands as people type them, one after the other.
 
+use std::net::TcpListener;
+
 use drumline_tests::{Answer, App, Finished, Launch, LocalQueue, Setup, Worker, eventually, status_of};
 use serde_json::{Value, json};
 
@@ -71,4 +73,44 @@ async fn send_has_json_for_programs_and_passes_attributes_on() {
     let refused = refused.finish().await;
     assert_eq!(refused.status, Some(64), "{}", refused.errors());
     assert!(refused.errors().contains("not a number"), "{}", refused.errors());
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_waited_for() {
+    let (queue, app) = (LocalQueue::create(Setup::default()).await, App::always_ok().await);
+    let launch = Launch::on(&queue).env("DRUMLINE_FORWARD_TO", &app.url());
+    let taken = TcpListener::bind(launch.http_addr()).unwrap();
+    let worker = launch.spawn();
+    worker.until_logged("the address of the HTTP endpoint is in use, retrying", 1).await;
+    drop(taken);
+    eventually("it serves", async || status_of(&worker.endpoint("/livez")).await == Some(200)).await;
+    worker.stop().await;
+
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    let dev = Launch::new(&["dev", "--queue-only", "--sqs-addr", &addr]).spawn();
+    eventually("it says so", async || dev.stderr().join("\n").contains(&format!("{addr} is in use"))).await;
+    drop(taken);
+    eventually("it serves", async || dev.stdout().join("\n").contains(&format!("http://{addr}"))).await;
+    dev.stop().await;
+}
+
+#[tokio::test]
+async fn dlq_ls_gives_other_programs_whole_lines() {
+    let queue = LocalQueue::create(Setup { max_receive_count: Some(1), ..Setup::default() }).await;
+    let reason = "no such customer; ".repeat(8);
+    let app = App::start(async move |_| Answer::status(422).body(&"no such customer; ".repeat(8))).await;
+    let worker = worker(&queue, &app).await;
+    let message = queue.send(r#"{"type":"order.created","jobId":"order-1","payload":{}}"#);
+    eventually("it is dead", async || queue.dead().len() == 1).await;
+    let table = [&["dlq", "ls"][..], &["dlq", "ls", "--wide"], &["dlq", "ls", "--id", "order-1"]];
+    for (looks, args) in table.into_iter().enumerate() {
+        let listed = beside(&worker, &queue, args).finish().await;
+        let cells: Vec<&str> = only_line(&listed).split('\t').collect();
+        let [job, job_type, sent, receives, why, id] = cells[..] else { panic!("{cells:?}") };
+        assert_eq!((job, job_type, id), ("order-1", "order.created", &*message));
+        assert_eq!(receives, (1 + looks).to_string(), "each look is a receive");
+        assert!(sent.ends_with('Z') && why.contains(reason.trim_end()), "{cells:?}");
+    }
+    worker.stop().await;
 }

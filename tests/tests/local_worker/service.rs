@@ -94,7 +94,7 @@ async fn serve(
 }
 
 fn order(id: &str) -> String {
-    json!({ "type": "order", "payload": { "id": id } }).to_string()
+    json!({ "type": "order", "jobId": format!("order-{id}"), "payload": { "id": id } }).to_string()
 }
 
 /// The service as a worker on `queue`.
@@ -118,6 +118,8 @@ async fn the_factory_runs_once_where_handlers_run_and_the_hook_after_the_last_jo
     queue.send(&order("quick"));
     let worker = worker(&queue, &database.addr).spawn();
     eventually("the order is done", async || queue.count() == 0).await;
+    let kept = &worker.until_logged("order kept", 1).await[0];
+    assert_eq!((&kept["span"]["job_id"], &kept["span"]["type"]), (&"order-quick".into(), &"order".into()));
     queue.send(&order("slow"));
     database.until("order slow").await;
     worker.signal(Signal::TERM);
@@ -127,6 +129,17 @@ async fn the_factory_runs_once_where_handlers_run_and_the_hook_after_the_last_jo
     expect(&worker.finish().await, 0, &[]);
     assert_eq!(database.lines(), ["hello from drumline-job", "order quick", "order slow", "close"]);
     assert_eq!(queue.count(), 0);
+}
+
+#[tokio::test]
+async fn a_line_for_people_names_the_job_too() {
+    let (database, queue) = (Database::answering().await, LocalQueue::create(Setup::default()).await);
+    queue.send(&order("a"));
+    let worker = worker(&queue, &database.addr).env("DRUMLINE_LOG_FORMAT", "pretty").spawn();
+    eventually("the order is done", async || queue.count() == 0).await;
+    let finished = worker.stop().await;
+    let line = finished.stderr.iter().find(|line| line.contains("order kept")).unwrap();
+    assert!(line.contains("order-a"), "{line}");
 }
 
 #[tokio::test]
@@ -219,6 +232,9 @@ async fn a_function_has_the_same_factory_and_hook() {
         let event = sqs_event(&[Record::hand_made(&order(id))]);
         function.invoke(Invocation::new(event)).await.expect_all_done();
     }
+    let kept = function.logged("order kept");
+    let in_a_span = |id: &str| kept.iter().any(|line| line["spans"][1]["job_id"] == id);
+    assert!(in_a_span("order-a") && in_a_span("order-b"), "{kept:?}");
     function.signal(Signal::TERM);
     let (finished, _) = function.finish().await;
     expect(&finished, 0, &[]);

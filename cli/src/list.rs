@@ -1,0 +1,195 @@
+//! Lists: a line for each item that fits on a terminal, all of it on request, and lines for other programs.
+
+use std::io::{IsTerminal, Write, stdout};
+
+use comfy_table::Table;
+use drumline_consumer::ExitError;
+use serde::Serialize;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use crate::format::{one_line, table};
+use crate::output::{Output, print};
+
+/// What the help of a list says of its forms.
+pub(crate) const FORMS: &str = "\
+On a terminal each line fits: ids are whole, and what is too long ends in …. --wide shows all of it. Into a pipe go \
+the columns of --wide without a header, separated by tabs, for `cut`, `awk` and `while read`.";
+
+/// The width of a terminal that does not say.
+const USUAL_WIDTH: usize = 80;
+
+/// Between two columns.
+const GAP: usize = 2;
+
+/// The last column has at least this width.
+const LEAST: usize = 12;
+
+/// A column of a list on a terminal.
+pub(crate) struct Column {
+    title: &'static str,
+    /// The largest width; `None` for what is to be copied.
+    longest: Option<usize>,
+}
+
+impl Column {
+    /// A column that is never cut.
+    pub(crate) const fn whole(title: &'static str) -> Self {
+        Self { title, longest: None }
+    }
+
+    /// A column of at most this width.
+    pub(crate) const fn cut(title: &'static str, longest: usize) -> Self {
+        Self { title, longest: Some(longest) }
+    }
+}
+
+/// A list that is being written.
+pub(crate) struct List<const NARROW: usize, const WIDE: usize> {
+    form: Form,
+    columns: &'static [Column; NARROW],
+    wide_titles: [&'static str; WIDE],
+    narrow: Vec<[String; NARROW]>,
+    wide: Vec<[String; WIDE]>,
+    count: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Narrow,
+    Wide,
+    Tabs,
+    Json,
+}
+
+impl<const NARROW: usize, const WIDE: usize> List<NARROW, WIDE> {
+    /// A list without lines, for the reader of standard output. The last of its columns takes the rest of a line.
+    pub(crate) fn new(
+        output: Output,
+        wide: bool,
+        columns: &'static [Column; NARROW],
+        wide_titles: [&'static str; WIDE],
+    ) -> Self {
+        let form = match output {
+            Output::Json => Form::Json,
+            Output::Table if !stdout().is_terminal() => Form::Tabs,
+            Output::Table if wide => Form::Wide,
+            Output::Table => Form::Narrow,
+        };
+        Self { form, columns, wide_titles, narrow: Vec::new(), wide: Vec::new(), count: 0 }
+    }
+
+    /// The number of lines.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Adds a line. For other programs it is written at once.
+    pub(crate) fn add(
+        &mut self,
+        narrow: impl FnOnce() -> [String; NARROW],
+        wide: impl FnOnce() -> [String; WIDE],
+        json: impl Serialize,
+    ) -> Result<(), ExitError> {
+        self.count += 1;
+        match self.form {
+            Form::Json => print(|out| out.json_line(&json))?,
+            Form::Tabs => print(|out| writeln!(out, "{}", wide().map(|cell| one_line(&cell)).join("\t")))?,
+            Form::Narrow => self.narrow.push(narrow().map(|cell| one_line(&cell))),
+            Form::Wide => self.wide.push(wide().map(|cell| one_line(&cell))),
+        }
+        Ok(())
+    }
+
+    /// Writes what is not written yet.
+    pub(crate) fn end(self) -> Result<(), ExitError> {
+        if !self.narrow.is_empty() {
+            let width = Table::new().width().map_or(USUAL_WIDTH, usize::from);
+            return print(|out| {
+                fitted(self.columns, &self.narrow, width).iter().try_for_each(|line| writeln!(out, "{line}"))
+            });
+        }
+        if !self.wide.is_empty() {
+            let mut table = table(self.wide_titles, false);
+            table.add_rows(self.wide);
+            return print(|out| writeln!(out, "{table}"));
+        }
+        Ok(())
+    }
+}
+
+/// Returns the header and the rows as lines of this width. Cells that may not be cut can make a line longer.
+fn fitted<const N: usize>(columns: &[Column; N], rows: &[[String; N]], width: usize) -> Vec<String> {
+    let header = columns.each_ref().map(|column| column.title.to_owned());
+    let mut widths = [0; N];
+    for (index, column) in columns.iter().enumerate() {
+        let cells = std::iter::once(&header).chain(rows).map(|row| row[index].width());
+        let longest = cells.max().unwrap_or_default();
+        widths[index] = column.longest.map_or(longest, |most| longest.min(most));
+    }
+    let before: usize = widths[..N - 1].iter().map(|width| width + GAP).sum();
+    widths[N - 1] = width.saturating_sub(before).max(LEAST);
+    let line = |row: &[String; N]| {
+        let mut line = String::new();
+        for (index, (cell, width)) in row.iter().zip(widths).enumerate() {
+            let cell = if columns[index].longest.is_some() { cut(cell, width) } else { cell.clone() };
+            line.push_str(&cell);
+            line.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.width()) + GAP));
+        }
+        line.trim_end().to_owned()
+    };
+    std::iter::once(&header).chain(rows).map(line).collect()
+}
+
+/// Returns a text of at most this width. One that was longer ends in an ellipsis.
+fn cut(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let (mut kept, mut room) = (String::new(), width.saturating_sub(1));
+    for c in text.chars() {
+        let needed = c.width().unwrap_or_default();
+        if needed > room {
+            break;
+        }
+        room -= needed;
+        kept.push(c);
+    }
+    format!("{}…", kept.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static COLUMNS: [Column; 3] = [Column::whole("JOB"), Column::cut("TYPE", 8), Column::cut("REASON", 200)];
+
+    fn row(cells: [&str; 3]) -> [String; 3] {
+        cells.map(str::to_owned)
+    }
+
+    #[test]
+    fn a_line_fits_and_its_id_is_whole() {
+        let id = "01JQ3ZC5T8M1Y4ZZZZZZZZZZZZ";
+        let rows = [row([id, "email.send.now", &"no such user ".repeat(20)]), row(["j", "a.b", "no"])];
+        let lines = fitted(&COLUMNS, &rows, 80);
+        assert_eq!(lines[0], "JOB                         TYPE      REASON");
+        assert!(lines.iter().all(|line| line.width() <= 80), "{lines:?}");
+        assert!(lines[1].starts_with(&format!("{id}  email.s…  no such user no")), "{lines:?}");
+        assert!(lines[1].ends_with('…'), "{lines:?}");
+        assert_eq!(lines[2], "j                           a.b       no");
+    }
+
+    #[test]
+    fn an_id_that_is_longer_than_the_line_is_whole_all_the_same() {
+        let id = "x".repeat(100);
+        let lines = fitted(&COLUMNS, &[row([&id, "a.b", "no such user at all"])], 80);
+        assert!(lines[1].contains(&id) && lines[1].ends_with("no such use…"), "{lines:?}");
+    }
+
+    #[test]
+    fn wide_characters_take_two_places() {
+        assert_eq!(cut("東京都港区", 6), "東京…");
+        assert_eq!(cut("東京", 4), "東京");
+        assert_eq!(cut("abc", 2), "a…");
+    }
+}
