@@ -178,9 +178,7 @@ impl Host {
         let reports_anew = matches!(told, Reply::Claimed(Claimed::Unanswered(_)))
             && self.runs.iter().any(|run| run.delivery == delivery && run.claim != RunClaim::Waits);
         if !reports_anew {
-            if matches!(told, Reply::Released(_, Ok(_))) {
-                self.watch.released(delivery);
-            }
+            // No claim is released by it: the first answer did that, and another claim's changes nothing.
             self.input(delivery, told);
         }
     }
