@@ -8,6 +8,8 @@
 //! `ReportBatchItemFailures`. To try it here, serve Lambda's Runtime API with cargo-lambda and invoke it:
 //!
 //! ```sh
+//! drumline dev --queue-only        # in a terminal of its own, in place of SQS
+//! export AWS_ENDPOINT_URL_SQS=http://127.0.0.1:9324 AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x
 //! cargo lambda watch -p drumline-examples --bin lambda
 //! cargo lambda invoke lambda --data-file examples/lambda-event.json
 //! ```

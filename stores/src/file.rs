@@ -7,11 +7,10 @@
 //!
 //! A call fails after some three seconds, also while another process has the file locked.
 
-mod claims;
 mod database;
 mod histories;
-mod kept;
 mod path;
+mod rows;
 mod thread;
 
 use std::path::Path;
@@ -22,9 +21,11 @@ use drumline::core::{Claim, ClaimRequest, ClaimResult, MaybeReady, Ownership, Re
 use drumline::message::Identity;
 use serde_json::value::RawValue;
 
+use self::rows::Tables;
 use self::thread::Thread;
 use crate::open::OpenError;
 use crate::record::{AttemptRecord, JobRecord, ProgressRecord};
+use crate::rules;
 use crate::store::{Retention, Store, StoreError};
 
 pub(crate) use self::path::path;
@@ -61,7 +62,8 @@ impl FileStore {
 impl Store for FileStore {
     fn claim<'a>(&'a self, request: &'a ClaimRequest) -> MaybeReady<'a, Result<ClaimResult, StoreError>> {
         let (request, owner, keep) = (request.clone(), Arc::clone(&self.owner), self.keep);
-        let call = self.thread.call(move |on, now| claims::claim(on, &request, &owner, keep, now));
+        let call =
+            self.thread.call(move |on, now| rules::claim(&mut Tables(on), &request, &owner, keep, now));
         MaybeReady::later(call)
     }
 
@@ -71,7 +73,9 @@ impl Store for FileStore {
         length: Duration,
     ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
         let (claim, keep) = (claim.clone(), self.keep);
-        MaybeReady::later(self.thread.call(move |on, now| claims::renew(on, &claim, length, keep, now)))
+        MaybeReady::later(
+            self.thread.call(move |on, now| rules::renew(&mut Tables(on), &claim, length, keep, now)),
+        )
     }
 
     fn finish<'a>(
@@ -80,7 +84,9 @@ impl Store for FileStore {
         result: Option<&'a RawValue>,
     ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
         let (claim, keep, result) = (claim.clone(), self.keep, result.map(|result| result.get().to_owned()));
-        MaybeReady::later(self.thread.call(move |on, now| claims::finish(on, &claim, result, keep, now)))
+        MaybeReady::later(
+            self.thread.call(move |on, now| rules::finish(&mut Tables(on), &claim, result, keep, now)),
+        )
     }
 
     fn release_claim<'a>(
@@ -89,7 +95,9 @@ impl Store for FileStore {
         how: &'a ReleaseClaim,
     ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
         let (claim, how, keep) = (claim.clone(), how.clone(), self.keep);
-        MaybeReady::later(self.thread.call(move |on, now| claims::release(on, &claim, &how, keep, now)))
+        MaybeReady::later(
+            self.thread.call(move |on, now| rules::release(&mut Tables(on), &claim, &how, keep, now)),
+        )
     }
 
     fn checkpoint<'a>(
@@ -98,7 +106,9 @@ impl Store for FileStore {
         value: &'a RawValue,
     ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
         let (claim, value) = (claim.clone(), value.get().to_owned());
-        MaybeReady::later(self.thread.call(move |on, now| claims::checkpoint(on, &claim, value, now)))
+        MaybeReady::later(
+            self.thread.call(move |on, now| rules::checkpoint(&mut Tables(on), &claim, value, now)),
+        )
     }
 
     fn progress<'a>(

@@ -15,8 +15,10 @@ mod own;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod record;
+pub mod records;
 #[cfg(feature = "redis")]
 pub mod redis;
+mod rules;
 mod secret_text;
 mod secret_url;
 mod store;
@@ -30,6 +32,7 @@ pub use record::{
     AttemptRecord, ClaimRecord, DuplicateOf, JobRecord, JobState, MAX_ATTEMPTS_KEPT, MAX_MATCHES,
     ProgressRecord,
 };
+pub use records::{Change, RecordStore, Records};
 pub use secret_text::SecretText;
 pub use secret_url::SecretUrl;
 pub use store::{Retention, Store, StoreError, StoreErrorText};

@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-#[cfg(any(feature = "file", feature = "redis", feature = "postgres", feature = "dynamodb"))]
 use drumline::core::Takeover;
 use drumline::core::{Claim, ClaimRequest, ClaimResult, MaybeReady, Ownership, ReleaseClaim};
 use drumline::message::Identity;
@@ -202,7 +201,6 @@ pub trait Store: Send + Sync + 'static {
 }
 
 /// Of stores that count in milliseconds.
-#[cfg(any(feature = "file", feature = "redis", feature = "postgres"))]
 pub(crate) fn millis(duration: Duration) -> i64 {
     // A few thousand years: some of the stores compute with it.
     const FOR_EVER: i64 = 1 << 47;
@@ -210,14 +208,12 @@ pub(crate) fn millis(duration: Duration) -> i64 {
 }
 
 /// The claim that was taken over, if one was: `former_owner` is empty if it is not known.
-#[cfg(any(feature = "file", feature = "redis", feature = "postgres", feature = "dynamodb"))]
 pub(crate) fn takeover(former_owner: &str, unended: u32) -> Option<Takeover> {
     let former_owner = (!former_owner.is_empty()).then(|| former_owner.into());
     (former_owner.is_some() || unended > 0).then_some(Takeover { former_owner, unended })
 }
 
 /// What is shown to people, for stores that keep it as a text.
-#[cfg(any(feature = "file", feature = "redis", feature = "postgres", feature = "dynamodb"))]
 pub(crate) fn to_json(record: &impl serde::Serialize) -> String {
     serde_json::to_string(record).expect("records are made of texts and numbers")
 }

@@ -9,7 +9,7 @@ use drumline_store::JobState;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
-use crate::{Call, FailingStore, LocalQueue};
+use crate::{Call, FailingStore, LocalQueue, LocalRun};
 
 #[derive(Serialize, Deserialize)]
 struct Work;
@@ -64,7 +64,7 @@ async fn an_outage_counts_no_attempt() {
     let id = local.send(&Work);
     sleep(Duration::from_secs(300)).await;
     let runs = local.runs_of(&id);
-    assert!(!runs.iter().any(|run| run.ran()), "{runs:?}");
+    assert!(!runs.iter().any(LocalRun::ran), "{runs:?}");
     store.start();
     local.until_idle().await;
     let runs = local.runs_of(&id);

@@ -11,7 +11,11 @@ mod local_queue;
 mod local_queue_tests;
 mod local_run;
 mod on_tokio;
+#[cfg(test)]
+mod on_tokio_tests;
 mod outgoing;
+#[cfg(test)]
+mod page_tests;
 mod recorder;
 mod start;
 mod still_busy;

@@ -3,9 +3,10 @@
 use drumline::message::Identity;
 use rusqlite::{OptionalExtension, Result, Transaction, params};
 
-use super::claims::{after, read};
+use super::rows::Tables;
 use crate::matches::in_order;
 use crate::record::{AttemptRecord, JobRecord, MAX_ATTEMPTS_KEPT, MAX_MATCHES, ProgressRecord};
+use crate::rules::{Rows, after};
 use crate::store::{Retention, to_json};
 
 /// Removes rows that have expired, little at a time.
@@ -89,7 +90,7 @@ fn job(transaction: &Transaction<'_>, job_id: &str, key: String, now: u64) -> Re
     for attempt in statement.query_map(params![key, at], |row| row.get::<_, String>(0))? {
         attempts.extend(serde_json::from_str(&attempt?).ok());
     }
-    let kept = read(transaction, &key)?.filter(|(_, expires)| *expires > at).map(|(kept, _)| kept);
+    let kept = Tables(transaction).claim(&key)?.filter(|(_, expires)| *expires > now).map(|(kept, _)| kept);
     let claim = kept.as_ref().map(|kept| kept.shown(key, now));
     Ok(JobRecord::of(job_id, claim, progress, attempts).map(|job| {
         let (scope, source) = kept.map_or((None, None), |kept| (Some(kept.scope), kept.source));

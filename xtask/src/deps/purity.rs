@@ -67,6 +67,7 @@ pub(crate) const RULES: &[Rule] = &[
         package: "drumline-lambda",
         features: ALL_FEATURES,
         banned: &[
+            "drumline-testing",
             "aws-sdk-sso",
             "aws-sdk-ssooidc",
             "aws-sdk-signin",
@@ -84,13 +85,20 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         package: "drumline-store",
         features: ALL_FEATURES,
-        banned: &["drumline-runtime", "drumline-consumer", "drumline-lambda", "drumline-cli"],
+        banned: &[
+            "drumline-testing",
+            "drumline-runtime",
+            "drumline-consumer",
+            "drumline-lambda",
+            "drumline-cli",
+        ],
         reason: "arrows point inward: a store knows no host",
     },
     Rule {
         package: "drumline-runtime",
         features: ALL_FEATURES,
         banned: &[
+            "drumline-testing",
             "drumline-consumer",
             "drumline-lambda",
             "drumline-cli",
@@ -104,6 +112,7 @@ pub(crate) const RULES: &[Rule] = &[
         package: "drumline-consumer",
         features: ALL_FEATURES,
         banned: &[
+            "drumline-testing",
             "drumline-cli",
             "drumline-producer",
             "drumline-lambda",
@@ -124,6 +133,7 @@ pub(crate) const RULES: &[Rule] = &[
         package: "drumline-producer",
         features: ALL_FEATURES,
         banned: &[
+            "drumline-testing",
             "drumline-consumer",
             "drumline-lambda",
             "drumline-lambda-local",
@@ -137,6 +147,7 @@ pub(crate) const RULES: &[Rule] = &[
         package: "drumline-cli",
         features: NO_FEATURES,
         banned: &[
+            "drumline-testing",
             "drumline-infra-rules",
             "drumline-queue",
             "drumline-jobs",
@@ -146,6 +157,12 @@ pub(crate) const RULES: &[Rule] = &[
             "aws-sdk-sso",
         ],
         reason: "a service chooses what its command line brings: `doctor`, `dev`, `sign-in`, stores",
+    },
+    Rule {
+        package: "drumline-testing",
+        features: ALL_FEATURES,
+        banned: &["drumline-consumer", "drumline-lambda", "drumline-cli", "drumline-jobs", "clap*"],
+        reason: "tests of handlers need no host and no command line",
     },
     Rule { package: "drumline-cli", features: RELEASED, banned: HEAVY, reason: HEAVY_REASON },
     Rule { package: "drumline-lambda", features: RELEASED, banned: HEAVY, reason: HEAVY_REASON },

@@ -13,20 +13,20 @@ use crate::store::takeover;
 const MAX_UNENDED: u32 = 255;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Kept {
+pub(crate) struct Kept {
     pub(super) state: State,
     pub(super) owner: String,
     pub(super) token: u64,
     /// Until when it is claimed; where it is not running, when it ended.
-    pub(super) until: u64,
+    pub(crate) until: u64,
     /// A hash of the type and the payload, in hexadecimal.
     pub(super) payload: String,
-    pub(super) scope: String,
+    pub(crate) scope: String,
     pub(super) job_type: String,
-    pub(super) source: Option<String>,
-    pub(super) job_id: String,
+    pub(crate) source: Option<String>,
+    pub(crate) job_id: String,
     pub(super) queue: String,
-    pub(super) message_id: String,
+    pub(crate) message_id: String,
     pub(super) attempts: u32,
     /// Claims of this message in a row that were taken over without an ending.
     pub(super) unended: u32,
@@ -121,7 +121,7 @@ impl Kept {
     }
 
     /// The claim as it is shown to people.
-    pub(super) fn shown(&self, key: String, now: u64) -> ClaimRecord {
+    pub(crate) fn shown(&self, key: String, now: u64) -> ClaimRecord {
         let state = match self.state {
             State::Done => JobState::Done,
             State::Running if self.is_claimed(now) => JobState::Running,

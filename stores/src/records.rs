@@ -1,0 +1,234 @@
+//! A store of your own in a few lines: a table of texts that can be swapped, made into a [`Store`].
+//!
+//! Nearly every database has such a table. All rules of claims are here; what is left is [`Records`], which reads some texts, and
+//! replaces some of them if they have not changed. `examples/own_store.rs` of this crate is one that passes the
+//! suite.
+//!
+//! Times are of this process's clock: workers on several hosts need clocks that agree within a second or so.
+
+mod snapshot;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use drumline::core::{Claim, ClaimRequest, ClaimResult, MaybeReady, Ownership, ReleaseClaim};
+use drumline::message::Identity;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use self::snapshot::{Snapshot, attempts_of, claim_of, ids_of, lock_of, progress_of};
+use crate::matches::in_order;
+use crate::record::{AttemptRecord, JobRecord, MAX_ATTEMPTS_KEPT, ProgressRecord};
+use crate::rules::{self, Rows, after};
+use crate::store::{Retention, Store, StoreError};
+
+/// How long a call begins anew because other processes change the same records.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A table of texts under keys.
+pub trait Records: Send + Sync + 'static {
+    /// Returns the texts under these keys, in their order. It makes no difference if some are of a moment before the others.
+    fn read(&self, keys: &[String]) -> impl Future<Output = Result<Vec<Option<String>>, StoreError>> + Send;
+
+    /// Makes all of the changes, or none if any key has another text than [`Change::before`]. Returns true if they were made.
+    fn swap(&self, changes: &[Change]) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Returns true if the texts outlive this process.
+    fn outlive_their_process(&self) -> bool {
+        true
+    }
+}
+
+/// A change of one text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The key, of up to some kilobytes.
+    pub key: String,
+    /// The text that the key has to have; `None` if it has to have none.
+    pub before: Option<String>,
+    /// The text that it gets.
+    pub after: String,
+    /// From this time on, the text may be removed. One that is still there counts as absent.
+    pub expires: SystemTime,
+}
+
+/// A [`Store`] whose texts are in a table.
+#[derive(Debug)]
+pub struct RecordStore<R> {
+    records: R,
+    owner: Arc<str>,
+    keep: Retention,
+}
+
+impl<R: Records> RecordStore<R> {
+    /// A store in this table. What it claims is marked as `owner`'s, a name of this process that no other process has.
+    pub fn new(records: R, owner: Arc<str>, keep: Retention) -> Self {
+        Self { records, owner, keep }
+    }
+
+    /// Reads the texts of these keys, and makes the changes to them; again if they have changed meanwhile.
+    async fn transact<T>(
+        &self,
+        keys: Vec<String>,
+        work: impl Fn(&mut Snapshot, u64) -> T + Send,
+    ) -> Result<T, StoreError> {
+        let begun = Instant::now();
+        loop {
+            let texts = self.records.read(&keys).await?;
+            let mut snapshot = Snapshot::new(&keys, texts);
+            let value = work(&mut snapshot, now_ms());
+            let changes = snapshot.changes();
+            if changes.is_empty() || self.records.swap(&changes).await? {
+                return Ok(value);
+            }
+            if begun.elapsed() > PATIENCE {
+                let text = format!("{} was changed by others for {} s", keys[0], PATIENCE.as_secs());
+                return Err(StoreError::Unanswered(text.into()));
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// How long a job id leads to its records: as long as any of them is kept.
+    fn linked_until(&self, now: u64) -> u64 {
+        after(now, self.keep.history.max(self.keep.done))
+    }
+
+    async fn all_of(&self, job_id: &str) -> Result<Vec<JobRecord>, StoreError> {
+        let ids = ids_of(job_id);
+        let found = self.records.read(std::slice::from_ref(&ids)).await?;
+        let keys = Snapshot::new(std::slice::from_ref(&ids), found).linked(job_id, now_ms());
+        let all: Vec<String> =
+            keys.iter().flat_map(|key| [claim_of(key), progress_of(key), attempts_of(key)]).collect();
+        if all.is_empty() {
+            return Ok(Vec::new());
+        }
+        let snapshot = Snapshot::new(&all, self.records.read(&all).await?);
+        let now = now_ms();
+        Ok(in_order(keys.into_iter().filter_map(|key| snapshot.job(job_id, key, now)).collect()))
+    }
+}
+
+/// The keys that a change under a claim needs.
+fn keys_of(claim: &Claim) -> Vec<String> {
+    let lock = claim.lock.iter().map(|(name, _)| lock_of(name));
+    std::iter::once(claim_of(claim.identity.key())).chain(lock).collect()
+}
+
+impl<R: Records> Store for RecordStore<R> {
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> MaybeReady<'a, Result<ClaimResult, StoreError>> {
+        let identity = &request.identity;
+        let mut keys = vec![claim_of(identity.key()), ids_of(identity.job_id())];
+        keys.extend(request.lock.iter().map(|name| lock_of(name)));
+        MaybeReady::later(self.transact(keys, |rows, now| {
+            let Ok(answer) = rules::claim(rows, request, &self.owner, self.keep, now);
+            if let ClaimResult::Granted(_) = &answer {
+                let expires = self.linked_until(after(now, request.length));
+                let Ok(()) = rows.link(identity.job_id(), identity.key(), now, expires);
+            }
+            answer
+        }))
+    }
+
+    fn renew<'a>(
+        &'a self,
+        claim: &'a Claim,
+        length: Duration,
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        let mut keys = keys_of(claim);
+        keys.push(ids_of(claim.identity.job_id()));
+        MaybeReady::later(self.transact(keys, move |rows, now| {
+            let Ok(ownership) = rules::renew(rows, claim, length, self.keep, now);
+            if ownership == Ownership::Kept {
+                let expires = self.linked_until(after(now, length));
+                let Ok(()) = rows.link(claim.identity.job_id(), claim.identity.key(), now, expires);
+            }
+            ownership
+        }))
+    }
+
+    fn finish<'a>(
+        &'a self,
+        claim: &'a Claim,
+        result: Option<&'a RawValue>,
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        MaybeReady::later(self.transact(keys_of(claim), move |rows, now| {
+            let result = result.map(|result| result.get().to_owned());
+            let Ok(ownership) = rules::finish(rows, claim, result, self.keep, now);
+            ownership
+        }))
+    }
+
+    fn release_claim<'a>(
+        &'a self,
+        claim: &'a Claim,
+        how: &'a ReleaseClaim,
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        MaybeReady::later(self.transact(keys_of(claim), move |rows, now| {
+            let Ok(ownership) = rules::release(rows, claim, how, self.keep, now);
+            ownership
+        }))
+    }
+
+    fn checkpoint<'a>(
+        &'a self,
+        claim: &'a Claim,
+        value: &'a RawValue,
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        MaybeReady::later(self.transact(keys_of(claim), move |rows, now| {
+            let Ok(ownership) = rules::checkpoint(rows, claim, value.get().to_owned(), now);
+            ownership
+        }))
+    }
+
+    fn progress<'a>(
+        &'a self,
+        identity: &'a Identity,
+        progress: &'a ProgressRecord,
+    ) -> MaybeReady<'a, Result<(), StoreError>> {
+        let key = progress_of(identity.key());
+        let keys = vec![key.clone(), ids_of(identity.job_id())];
+        MaybeReady::later(self.transact(keys, move |rows, now| {
+            rows.set(&key, progress, after(now, self.keep.history));
+            let Ok(()) = rows.link(identity.job_id(), identity.key(), now, self.linked_until(now));
+        }))
+    }
+
+    fn attempted<'a>(
+        &'a self,
+        identity: &'a Identity,
+        attempt: &'a AttemptRecord,
+    ) -> MaybeReady<'a, Result<(), StoreError>> {
+        let key = attempts_of(identity.key());
+        let keys = vec![key.clone(), ids_of(identity.job_id())];
+        MaybeReady::later(self.transact(keys, move |rows, now| {
+            let mut attempts: Vec<AttemptRecord> = rows.get(&key, now).unwrap_or_default();
+            attempts.push(attempt.clone());
+            let surplus = attempts.len().saturating_sub(MAX_ATTEMPTS_KEPT);
+            attempts.drain(..surplus);
+            rows.set(&key, &attempts, after(now, self.keep.history));
+            let Ok(()) = rows.link(identity.job_id(), identity.key(), now, self.linked_until(now));
+        }))
+    }
+
+    fn jobs<'a>(&'a self, job_id: &'a str) -> MaybeReady<'a, Result<Vec<JobRecord>, StoreError>> {
+        MaybeReady::later(self.all_of(job_id))
+    }
+
+    fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>> {
+        MaybeReady::later(async { self.records.read(&["ping".to_owned()]).await.map(drop) })
+    }
+
+    fn outlives_its_process(&self) -> bool {
+        self.records.outlive_their_process()
+    }
+
+    fn as_any(&self) -> &(dyn std::any::Any + Send + Sync) {
+        self
+    }
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
