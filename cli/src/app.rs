@@ -16,6 +16,8 @@ use drumline_runtime::BoxError;
 use drumline_runtime::{Environment, RouterFactory, Service, ShutdownHook, program};
 use drumline_store::Store;
 
+#[cfg(feature = "bin")]
+use crate::completions;
 use crate::config;
 #[cfg(feature = "dev")]
 use crate::dev;
@@ -26,6 +28,8 @@ use crate::health;
 #[cfg(feature = "function")]
 use crate::invoke;
 use crate::jobs;
+#[cfg(feature = "bin")]
+use crate::man;
 #[cfg(feature = "bin")]
 use crate::new;
 use crate::run;
@@ -169,7 +173,8 @@ impl App {
 
     /// Runs the command of the command line.
     pub fn main(self) -> ExitCode {
-        let matches = CommandLine::of(program(), self.version).try_get_matches_from(std::env::args_os());
+        let command_line = || CommandLine::of(program(), self.version);
+        let matches = command_line().try_get_matches_from(std::env::args_os());
         let command = match matches.and_then(|matches| CommandLine::from_arg_matches(&matches)) {
             Ok(CommandLine { command }) => command,
             Err(error) => return usage::report(&error),
@@ -196,6 +201,10 @@ impl App {
             #[cfg(feature = "doctor")]
             Commands::Doctor(args) => doctor::doctor(&args, environment, self.service),
             Commands::Health(args) => health::health(&args, environment),
+            #[cfg(feature = "bin")]
+            Commands::Completions(args) => completions::completions(&args, command_line()),
+            #[cfg(feature = "bin")]
+            Commands::Man(args) => man::man(&args, command_line()),
         };
         result.unwrap_or_else(ExitError::report)
     }

@@ -8,7 +8,9 @@ use drumline_lambda_local::{Function, MAX_TIMEOUT};
 /// The configuration of a function. The bootstrap is the argument with the id `function`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct FunctionArgs {
-    /// The memory that the function is said to have, in megabytes; it is not enforced
+    /// The memory that the function is said to have, in megabytes
+    ///
+    /// It is not enforced.
     #[arg(long, value_name = "MB", default_value_t = 256, requires = "function", value_parser = clap::value_parser!(u32).range(128..=10240))]
     memory: u32,
     /// A variable of the function's environment; may be given several times

@@ -2,6 +2,8 @@
 
 mod app;
 mod check;
+#[cfg(feature = "bin")]
+mod completions;
 mod config;
 mod connection;
 #[cfg(feature = "dev")]
@@ -25,6 +27,8 @@ mod job_lookup;
 mod job_text;
 mod jobs;
 mod list;
+#[cfg(feature = "bin")]
+mod man;
 #[cfg(feature = "bin")]
 mod new;
 mod output;

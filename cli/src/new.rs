@@ -18,7 +18,7 @@ use write::write;
 
 /// Makes a service: two jobs, a worker, a Lambda function, tests, CI, an image, and parameters for the templates
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 The folder NAME must not exist, or be empty: nothing is ever overwritten.
 
 Examples:

@@ -2,6 +2,8 @@
 
 use clap::{Command, CommandFactory, Parser, Subcommand};
 
+#[cfg(feature = "bin")]
+use crate::completions::CompletionsArgs;
 use crate::config::ConfigArgs;
 #[cfg(feature = "dev")]
 use crate::dev::DevArgs;
@@ -12,6 +14,8 @@ use crate::health::HealthArgs;
 #[cfg(feature = "function")]
 use crate::invoke::InvokeArgs;
 use crate::jobs::JobsArgs;
+#[cfg(feature = "bin")]
+use crate::man::ManArgs;
 #[cfg(feature = "bin")]
 use crate::new::NewArgs;
 use crate::run::RunArgs;
@@ -50,6 +54,10 @@ pub(super) enum Commands {
     #[cfg(feature = "doctor")]
     Doctor(DoctorArgs),
     Health(HealthArgs),
+    #[cfg(feature = "bin")]
+    Completions(CompletionsArgs),
+    #[cfg(feature = "bin")]
+    Man(ManArgs),
 }
 
 #[cfg(feature = "dev")]
@@ -138,8 +146,9 @@ mod tests {
             assert!(own.contains(&format!("Usage: drumline {command}")), "{command}");
         }
         assert!(text.contains("\n  orders send --queue-url URL --type email.send"), "{text}");
-        // A folder and a crate, and not the binary.
-        let others = text.replace("drumline-dev", "").replace("drumline=debug", "");
+        // Folders, a crate and another binary.
+        let foreign = ["drumline-dev", "drumline=debug", "../drumline", "drumline-lambda"];
+        let others = foreign.iter().fold(text, |text, name| text.replace(name, ""));
         let line = others.lines().find(|line| line.contains("drumline"));
         assert_eq!(line, None);
     }

@@ -32,13 +32,19 @@ const LEAST_LOG: &str = "info";
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "A Lambda function in place of the consumer")]
 pub(crate) struct MappingArgs {
-    /// Run this bootstrap behind the queue, with a simple SQS event source mapping: no scaling, no throttling, no filters
+    /// Run this bootstrap behind the queue
+    ///
+    /// With a simple SQS event source mapping: no scaling, no throttling, no filters.
     #[arg(long = "function", id = "function", value_name = "PATH", conflicts_with = "queue_only")]
     bootstrap: Option<PathBuf>,
-    /// The most messages of a batch, 1 to 10000; above 10 needs a --batch-window
+    /// The most messages of a batch, 1 to 10000
+    ///
+    /// Above 10 it needs a --batch-window.
     #[arg(long, value_name = "N", default_value_t = 10, requires = "function")]
     batch_size: usize,
-    /// How long a batch waits for more messages, in whole seconds up to 300s
+    /// The time that a batch waits for more messages
+    ///
+    /// In whole seconds up to 300s.
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = humantime::parse_duration, requires = "function")]
     batch_window: Duration,
     /// The invocations at a time, each with a process of its own
@@ -47,10 +53,14 @@ pub(crate) struct MappingArgs {
     /// The function's timeout, from 1s to 15m
     #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = timeout, requires = "function")]
     timeout: Duration,
-    /// The queue's visibility timeout; by default six times the function's timeout and the batch window, as AWS recommends
+    /// The queue's visibility timeout
+    ///
+    /// By default six times the function's timeout and the batch window, as AWS recommends.
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, requires = "function")]
     visibility_timeout: Option<Duration>,
-    /// Whether the response says which messages failed. Without it, Lambda deletes the whole batch unless the invocation fails
+    /// The response says which messages failed
+    ///
+    /// Without it, Lambda deletes the whole batch unless the invocation fails.
     #[arg(long, value_enum, default_value_t = Switch::On, requires = "function")]
     report_batch_item_failures: Switch,
     #[command(flatten)]

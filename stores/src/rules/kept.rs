@@ -116,8 +116,8 @@ impl Kept {
             checkpoint: same_payload.and_then(|before| before.checkpoint.clone()),
             result: None,
         };
-        let taken = before.filter(|_| is_unended).and_then(|before| takeover(&before.owner, unended));
-        (record, taken)
+        let former = before.filter(|_| is_unended).and_then(|before| takeover(&before.owner, unended));
+        (record, former)
     }
 
     /// The claim as it is shown to people.
