@@ -23,13 +23,17 @@ use drumline_runtime::{
 use example::Example;
 use served::{Dev, RETRY, note_in_use};
 use store::DevStore;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 
 use crate::service::{DevJob, OwnDev};
 
 /// So short that a job of some seconds outlives it several times: there is something to see.
 const VISIBILITY_TIMEOUT: &str = "2s";
+
+/// How long the explanations wait for the start of the HTTP endpoint, and how often it is looked for.
+const MOST_START: Duration = Duration::from_secs(3);
+const START_LOOK: Duration = Duration::from_millis(20);
 
 /// How long the service's shutdown hook may take: the user who pressed Ctrl-C waits for it.
 const HOOK_TIME: Duration = Duration::from_secs(5);
@@ -189,9 +193,14 @@ async fn run(
 ) -> Result<ExitCode, ExitError> {
     let Jobs { router, samples, folder, example, shutdown } = jobs;
     dev.send(&samples)?;
-    let stopped = dev.present(args.once, folder.as_deref(), &example, stop);
+    let presented = dev.present(args.once, folder.as_deref(), &example, stop);
+    let http_addr = settings.http_addr;
     let mut problem = None;
-    let stopped = async { problem = stopped.await.err() };
+    let stopped = async {
+        // A user who reads how to send a job may ask for it in the next moment.
+        until_served(http_addr).await;
+        problem = presented.await.err();
+    };
     let view = Arc::clone(&dev.view) as Arc<dyn Observer>;
     let consumer = Consumer::new(settings, router).observer(view).handlers_on(handlers);
     // Its future is a large one to keep inside this one.
@@ -201,4 +210,16 @@ async fn run(
     result?;
     ended.map_err(|error| ExitError::other(format!("the shutdown hook failed: {error}")))?;
     problem.map_or(Ok(ExitCode::SUCCESS), Err)
+}
+
+/// Returns once the HTTP endpoint at this address takes connections, if there is one and it can be known.
+async fn until_served(addr: Option<SocketAddr>) {
+    let Some(addr) = addr else { return };
+    let served = async {
+        while TcpStream::connect(addr).await.is_err() {
+            tokio::time::sleep(START_LOOK).await;
+        }
+    };
+    // The port may be 0, which is another one.
+    let _ = tokio::time::timeout(MOST_START, served).await;
 }
