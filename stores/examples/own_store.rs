@@ -1,6 +1,8 @@
 //! A store of one's own: a table of texts, here a map, made into a store of claims and histories. Its tests are those that every
 //! store passes: `cargo test -p drumline-store --features conformance --example own_store`.
 
+#![allow(clippy::print_stdout, reason = "a program that prints")]
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;

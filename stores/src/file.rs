@@ -44,7 +44,7 @@ impl std::fmt::Debug for FileStore {
 }
 
 impl FileStore {
-    /// Opens the file at `path`, and makes it where it is missing. Its folder has to be there.
+    /// Opens the file at `path`, and makes it if it is missing. Its folder has to exist.
     pub async fn open(path: &Path, owner: Arc<str>, keep: Retention) -> Result<Self, OpenError> {
         Ok(Self { thread: Thread::start(path.to_path_buf()).await?, owner, keep })
     }

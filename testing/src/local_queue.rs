@@ -4,8 +4,8 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
+use drumline::Job;
 use drumline::core::DrainSummary;
-use drumline::{Job, Router};
 use drumline_queue::{Endpoint, InProcess, MessageState, PeekedMessage, Timestamp};
 use drumline_store::{JobRecord, Store};
 use serde::Serialize;
@@ -14,7 +14,6 @@ use crate::clock::Clock;
 use crate::dead_letter::DeadLetter;
 use crate::local_run::LocalRun;
 use crate::outgoing::Outgoing;
-use crate::start::Start;
 use crate::still_busy::still_busy;
 use crate::worker::{Worker, WorkerParts};
 
@@ -81,15 +80,6 @@ pub struct LocalQueue {
 }
 
 impl LocalQueue {
-    /// A queue of five receives with a DLQ, and a worker with this router; await it.
-    ///
-    /// # Panics
-    /// When it is awaited, if no host would start with the router or the settings.
-    #[allow(clippy::new_ret_no_self, reason = "it is awaited for one")]
-    pub fn start(router: Router) -> Start {
-        Start::new(router)
-    }
-
     pub(crate) fn with_worker(
         queues: InProcess,
         url: String,

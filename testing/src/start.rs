@@ -53,8 +53,19 @@ pub struct Start {
     store: Option<Arc<dyn Store>>,
 }
 
+impl LocalQueue {
+    /// A queue of five receives with a DLQ, and a worker with this router; await it.
+    ///
+    /// # Panics
+    /// When it is awaited, if no host would start with the router or the settings.
+    #[allow(clippy::new_ret_no_self, reason = "it is awaited for one")]
+    pub fn start(router: Router) -> Start {
+        Start::new(router)
+    }
+}
+
 impl Start {
-    pub(crate) fn new(router: Router) -> Self {
+    fn new(router: Router) -> Self {
         Self {
             router,
             settings: BTreeMap::new(),

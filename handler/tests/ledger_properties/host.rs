@@ -430,7 +430,7 @@ impl Host {
     /// the cause.
     fn released_by_a_pause(&self, note: &LedgerEvent) -> Option<usize> {
         // What has waited for a lock takes its place back, which a receive on its way may bring a message for.
-        let no_place = self.brought_too_late > 0 || self.watch.has_locked;
+        let no_place = self.brought_too_late > 0 || self.watch.seen.contains("waits for a lock");
         let other_causes = self.watch.drains || self.ledger.policy().fifo || no_place;
         match note {
             LedgerEvent::Decided { message, outcome: Outcome::Requeue, run: None, .. } if !other_causes => {

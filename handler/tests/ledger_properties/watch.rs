@@ -73,8 +73,6 @@ pub(crate) struct Watch {
     pub(crate) undecided: usize,
     /// Deliveries that wait for a lock, or did before their last run.
     pub(crate) locked: HashSet<DeliveryId>,
-    /// A message has waited for a lock in this process.
-    pub(crate) has_locked: bool,
     /// How many waited for locks at most since there were last as many messages in hand as without any lock.
     pub(crate) most_locked: Cell<usize>,
     pub(crate) drains: bool,
@@ -119,7 +117,6 @@ impl Watch {
             unmarked: HashSet::new(),
             undecided: 0,
             locked: HashSet::new(),
-            has_locked: false,
             most_locked: Cell::new(0),
             drains: false,
             pauses: BTreeMap::new(),
@@ -195,7 +192,6 @@ impl Watch {
     pub(crate) fn is_locked(&mut self, delivery: DeliveryId) {
         self.started.remove(&delivery);
         self.locked.insert(delivery);
-        self.has_locked = true;
     }
 
     /// Returns true if the delivery waits for another run after one that lacked resources.

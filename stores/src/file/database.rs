@@ -12,6 +12,9 @@ use crate::store::{StoreError, StoreErrorText};
 /// How long a call waits for another process's write: longer than any of them takes, and shorter than a call may take.
 const BUSY: Duration = Duration::from_secs(2);
 
+/// How often a lock of another process is looked at.
+const LOOK: Duration = Duration::from_millis(1);
+
 /// The version of the tables, kept as `user_version`.
 const VERSION: i64 = 1;
 
@@ -51,6 +54,13 @@ fn unopened(path: &Path, error: &rusqlite::Error) -> OpenError {
         }
         _ => OpenError::Url(failure(path, error).into_text()),
     }
+}
+
+/// Waits until the lock of another process is looked at again. SQLite's own handler soon looks ten times a second only, and so
+/// rarely finds the moment in which a busy process lets go.
+fn wait_for_lock(looked: i32) -> bool {
+    std::thread::sleep(LOOK);
+    u32::try_from(looked).is_ok_and(|looked| LOOK * looked < BUSY)
 }
 
 fn refuse_newer(path: &Path, version: i64) -> Result<(), OpenError> {
@@ -112,7 +122,7 @@ fn network_of(mounts: &str, folder: &Path) -> Option<&'static str> {
 
 /// Returns the version of the tables.
 fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
-    connection.busy_timeout(BUSY)?;
+    connection.busy_handler(Some(wait_for_lock))?;
     // Of a new file, so that what was removed gives its space back.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -181,5 +191,22 @@ mod tests {
             assert_eq!(network_of(mounts, Path::new(folder)), expected, "{folder}");
         }
         assert_eq!(network_of("", Path::new("/a")), None);
+    }
+
+    #[test]
+    fn an_error_says_what_to_do() {
+        let table = [
+            (5, "another process has had it locked"),
+            (8, "must be able to write it"),
+            (11, "it is damaged: move it away"),
+            (13, "its disk is full: free some space"),
+            (14, "to create files in its folder"),
+            (26, "another kind of file"),
+        ];
+        for (code, expected) in table {
+            let error = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+            let text = failure(Path::new("a/jobs.db"), &error).to_string();
+            assert!(text.contains("a/jobs.db: ") && text.contains(expected), "{text}");
+        }
     }
 }

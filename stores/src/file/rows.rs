@@ -1,11 +1,11 @@
 //! The rows of claims and locks.
 
-use rusqlite::{OptionalExtension, Result, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Result, params};
 
 use crate::rules::{Kept, Lock, Rows};
 
-/// The tables, within a transaction.
-pub(super) struct Tables<'a>(pub(super) &'a Transaction<'a>);
+/// The tables, within a connection.
+pub(super) struct Tables<'a>(pub(super) &'a Connection);
 
 impl Rows for Tables<'_> {
     type Error = rusqlite::Error;

@@ -27,6 +27,8 @@
 
 #[cfg(feature = "dynamodb")]
 mod dynamodb_only;
+#[cfg(feature = "file")]
+mod file_only;
 #[cfg(any(feature = "redis", feature = "postgres", feature = "dynamodb"))]
 mod old_format;
 #[cfg(any(feature = "redis", feature = "postgres", feature = "dynamodb"))]
@@ -83,6 +85,15 @@ mod memory {
 #[cfg(feature = "file")]
 mod file {
     drumline_store::conformance!(crate::world::subject(crate::world::Kind::File));
+    over! { File:
+        file_only {
+            a_kill_loses_nothing_that_was_answered,
+            a_new_file_is_its_owners_alone,
+            a_file_that_cannot_be_opened_is_named_with_what_to_do,
+            a_file_that_stays_locked_fails_calls_until_it_is_free,
+            expired_rows_are_removed,
+        }
+    }
 }
 
 #[cfg(feature = "redis")]

@@ -160,15 +160,25 @@ async fn a_row_is_written_once_for_each_job_whatever_is_killed() {
 #[tokio::test]
 async fn a_job_that_is_done_answers_its_duplicates_in_other_processes() {
     let Some(store) = shared_store(REDIS) else { return };
+    answers_duplicates_in_other_processes(&store).await;
+}
+
+#[tokio::test]
+async fn a_job_that_is_done_answers_its_duplicates_in_other_processes_with_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    answers_duplicates_in_other_processes(&format!("file:{}/jobs.db", folder.path().display())).await;
+}
+
+async fn answers_duplicates_in_other_processes(store: &str) {
     let queue = TestQueue::create("answered", Setup::default()).await;
     let app = App::always_ok().await;
     let key = unique("answered");
-    let first = sharing(&queue, &store).env("DRUMLINE_FORWARD_TO", &app.url()).spawn();
+    let first = sharing(&queue, store).env("DRUMLINE_FORWARD_TO", &app.url()).spawn();
     queue.send(&job("a.b", &key, &json!({ "n": 1 }))).await;
     eventually("it is done", async || app.count() == 1 && queue.is_empty().await).await;
     first.stop().await;
 
-    let second = sharing(&queue, &store).env("DRUMLINE_FORWARD_TO", &app.url()).spawn();
+    let second = sharing(&queue, store).env("DRUMLINE_FORWARD_TO", &app.url()).spawn();
     // The same payload, written otherwise; and another one under the same key.
     queue.send(&format!(r#"{{ "payload":{{"n":1.0}}, "idempotencyKey":"{key}", "type":"a.b" }}"#)).await;
     second.until_logged("already done: deleted without a run", 1).await;

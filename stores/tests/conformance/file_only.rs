@@ -1,0 +1,150 @@
+//! What only files do.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use drumline::core::{ClaimResult, Ownership};
+use drumline::message::Identity;
+use drumline_store::{Location, OpenError, Retention, Store, assert_admission};
+
+use crate::world::{SCOPE, TYPE, World, granted, json, request_of, text};
+
+/// Names the file to a process that is killed.
+const FILE: &str = "DRUMLINE_TEST_FILE";
+
+/// So many jobs are done before the kill, and then some.
+const JOBS: usize = 50;
+
+async fn open(path: &Path) -> Result<Arc<dyn Store>, OpenError> {
+    let location = Location::File(path.to_path_buf());
+    drumline_store::open(&location, "one".into(), Retention::default()).await
+}
+
+async fn problem(path: &Path) -> String {
+    match open(path).await {
+        Ok(_) => panic!("{} can be opened", path.display()),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn database(path: &Path) -> rusqlite::Connection {
+    rusqlite::Connection::open(path).unwrap()
+}
+
+fn identity(index: usize) -> Identity {
+    Identity::new(SCOPE, TYPE, None, format!("job {index}"))
+}
+
+/// The process that is killed: it reports what it has finished.
+#[tokio::test]
+#[ignore = "is started by the test of a kill"]
+async fn works_until_it_is_killed() {
+    let store = open(&PathBuf::from(drumline_store::variable(FILE).unwrap())).await.unwrap();
+    for index in 0.. {
+        let claim = granted(&store, &request_of(identity(index))).await.claim;
+        let result = index.to_string();
+        assert_eq!(store.finish(&claim, Some(&json(&result))).await, Ok(Ownership::Kept));
+        writeln!(std::io::stdout(), "\nfinished {index}").unwrap();
+    }
+}
+
+pub async fn a_kill_loses_nothing_that_was_answered(_: World) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let mut worker = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "file_only::works_until_it_is_killed", "--nocapture"])
+        .env(FILE, &path)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(worker.stdout.take().unwrap()).lines();
+    let mut finished = 0;
+    for line in lines.map_while(Result::ok) {
+        if let Some(index) = line.strip_prefix("finished ") {
+            finished = index.parse::<usize>().unwrap() + 1;
+        }
+        if finished == JOBS {
+            // In the middle of the next one; the lines that it had written by then are read to their end.
+            worker.kill().unwrap();
+        }
+    }
+    worker.wait().unwrap();
+    assert!(finished >= JOBS, "{finished}");
+    let store = open(&path).await.unwrap();
+    for index in 0..finished {
+        let admission = store.claim(&request_of(identity(index))).await.unwrap();
+        let result = index.to_string();
+        assert_admission!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some(&result));
+    }
+    let whole: String = database(&path).query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(whole, "ok");
+}
+
+pub async fn a_new_file_is_its_owners_alone(_: World) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a b%?.db");
+    let location = Location::File(path.clone());
+    assert_eq!(location.to_string().parse::<Location>(), Ok(location.clone()));
+    drumline_store::reach(&location).await.unwrap();
+    assert!(!path.exists(), "a look makes no file");
+    open(&path).await.unwrap();
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    drumline_store::reach(&location).await.unwrap();
+}
+
+pub async fn a_file_that_cannot_be_opened_is_named_with_what_to_do(_: World) {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let missing = problem(&at("none/jobs.db")).await;
+    assert!(missing.contains("none/jobs.db: the folder") && missing.contains("create it"), "{missing}");
+    let is_folder = problem(folder.path()).await;
+    assert!(is_folder.contains("is a folder: name a file in it"), "{is_folder}");
+
+    std::fs::write(at("text"), "not a database, but a text of some length\n".repeat(100)).unwrap();
+    let text = problem(&at("text")).await;
+    assert!(text.contains("text: ") && text.contains("another kind of file"), "{text}");
+
+    open(&at("newer")).await.unwrap();
+    database(&at("newer")).pragma_update(None, "user_version", 7).unwrap();
+    for newer in [
+        problem(&at("newer")).await,
+        drumline_store::reach(&Location::File(at("newer"))).await.unwrap_err().to_string(),
+    ] {
+        assert!(newer.contains("version 7, made by a newer drumline"), "{newer}");
+    }
+}
+
+pub async fn a_file_that_stays_locked_fails_calls_until_it_is_free(_: World) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let store = open(&path).await.unwrap();
+    let other = database(&path);
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (claimed, pinged) = (store.claim(&request_of(identity(1))).await, store.ping().await);
+    let error = claimed.unwrap_err().to_string();
+    assert!(error.contains("jobs.db: ") && error.contains("another process has had it locked"), "{error}");
+    assert!(pinged.is_err());
+    other.execute_batch("ROLLBACK").unwrap();
+    granted(&store, &request_of(identity(1))).await;
+}
+
+pub async fn expired_rows_are_removed(_: World) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let store = open(&path).await.unwrap();
+    let request = request_of(identity(1));
+    assert_eq!(store.attempted(&request.identity, &crate::world::attempt(1)).await, Ok(()));
+    granted(&store, &request).await;
+    drop(store);
+    let tables = database(&path);
+    tables.execute_batch("UPDATE claims SET expires = 1; UPDATE attempts SET expires = 1").unwrap();
+    let store = open(&path).await.unwrap();
+    assert_eq!(store.jobs(request.identity.job_id()).await, Ok(Vec::new()));
+    let left = |table: &str| -> i64 {
+        tables.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!((left("claims"), left("attempts")), (0, 0), "an opened file is tidied");
+}
