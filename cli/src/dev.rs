@@ -45,13 +45,14 @@ The queue speaks the SQS protocol, so every SDK and the AWS CLI can talk to it; 
 is for laptops and tests. What is known of jobs is kept in the file jobs.db of the folder: `jobs` and `dlq` read it \
 by --store-url file:FOLDER/jobs.db, also after the end. A job that is done counts as such for one start only. \
 DRUMLINE_STORE_URL takes another store, and DRUMLINE_SCOPE another scope. With --queue-only nothing consumes the queue: \
-start your own worker on it. With --function, a Lambda function does.
+start your own worker on it. With --function, a Lambda function takes the consumer's place, with the same jobs and the same table.
 
 Examples:
   {program} dev
   {program} dev --once
   {program} dev --queue-only --sqs-addr 127.0.0.1:9325
   {program} dev --log info
+  {program} dev --once --function target/debug/my-function
 
 Exit status: 0 after Ctrl-C, or with --once when the sample jobs are through, 64 bad configuration, 69 an address cannot be \
 served, 1 anything else.")]
@@ -93,7 +94,12 @@ pub(crate) fn dev(
             let behind = function::Behind::new(bootstrap, &args.mapping)?;
             let dev = Dev::start(args.sqs_addr, args.allow_remote).await?;
             let options = function::Options { once: args.once, folder: &args.dir, log: &args.log };
-            return behind.run(dev, options, own, handlers.handle(), signals.first()).await;
+            let store = if args.mapping.names_store() {
+                DevStore::default()
+            } else {
+                DevStore::choose(&args.dir, environment).await
+            };
+            return behind.run(dev, options, own, &store, handlers.handle(), signals.first()).await;
         }
         let mut dev = Dev::start(args.sqs_addr, args.allow_remote).await?;
         if args.queue_only {

@@ -25,18 +25,18 @@ const STDIN: &str = "-";
 /// Invokes a Lambda function on this machine: starts its bootstrap, hands it events, and prints its responses
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-The bootstrap gets Lambda's Runtime API and environment variables, besides the environment of this command. The first
-invocation starts it; those that follow are warm. An invocation that exceeds the timeout ends with the process, as on
-Lambda. If there are no AWS credentials, it gets fake ones, and its requests to SQS end at empty queues of this command.
-The response goes to standard output, logs and a REPORT line to standard error.
+The bootstrap gets Lambda's Runtime API and environment variables, besides the environment of this command. The first \
+invocation starts it, and those that follow are warm. An invocation that exceeds the timeout ends with the process, as on \
+Lambda. If there are no AWS credentials, the function gets fake ones, and its requests to SQS end at empty queues of this \
+command. The response goes to standard output, logs and a REPORT line to standard error.
 
 Examples:
-  {program} invoke lambda/events/sqs-one.json --bootstrap target/debug/drumline-lambda --env DRUMLINE_SAMPLE_JOBS=on
+  {program} invoke event.json --bootstrap target/debug/my-function --env DRUMLINE_LOG=debug
   cat event.json | {program} invoke - --bootstrap ./bootstrap --timeout 3s | jq .batchItemFailures
   {program} invoke a.json b.json --repeat 100 --bootstrap ./bootstrap --output json
 
-Exit status: 0 every invocation was answered, 1 the function returned an error, timed out or crashed, 64 an event that is no \
-JSON, a missing file, or a bootstrap that is not executable.")]
+Exit status: 0 every invocation was answered, 64 an event that is no JSON, a missing file, or a bootstrap that is not \
+executable, 1 the function returned an error, timed out or crashed.")]
 pub(crate) struct InvokeArgs {
     /// Files with one event each, as JSON; `-` reads standard input
     #[arg(required = true, value_name = "EVENT.json|-")]

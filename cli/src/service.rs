@@ -49,7 +49,7 @@ pub(crate) async fn router_if_made(service: Service, handlers: &Handle) -> Resul
 pub(crate) type MakeDev = Box<dyn FnOnce(&Path) -> Result<(Router, Vec<DevJob>), BoxError> + Send>;
 
 /// Returns the variables with which a function works in the folder of `dev`.
-#[cfg(feature = "function")]
+#[cfg(all(feature = "dev", feature = "function"))]
 pub(crate) type FunctionVariables = Box<dyn FnOnce(&std::path::Path) -> Vec<(String, String)> + Send>;
 
 /// A job that `dev` sends to show something.

@@ -38,6 +38,26 @@ fn delayed(secs: i64) -> SendMessage {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_clock_that_is_moved_forward_brings_what_is_due_at_once() {
+    let server = server().await;
+    let endpoint = server.endpoint();
+    let begin = Instant::now();
+    endpoint.call(|sqs, now| sqs.send_message(now, delayed(600))).unwrap();
+    let (early, ()) = tokio::join!(endpoint.receive(waiting("q", 20)), async {
+        endpoint.advance(Duration::from_secs(590));
+    });
+    assert_eq!(body(early).as_deref(), Some("late"));
+    assert_eq!(begin.elapsed().as_secs(), 10, "the rest of its delay is waited for");
+
+    endpoint.call(|sqs, now| sqs.send_message(now, delayed(600))).unwrap();
+    let (late, ()) = tokio::join!(endpoint.receive(waiting("q", 20)), async {
+        endpoint.advance(Duration::from_secs(600));
+    });
+    assert_eq!(body(late).as_deref(), Some("late"));
+    assert_eq!(begin.elapsed().as_secs(), 10);
+}
+
+#[tokio::test(start_paused = true)]
 async fn messages_go_to_those_who_wait_longest() {
     let server = server().await;
     let endpoint = server.endpoint();

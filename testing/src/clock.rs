@@ -1,6 +1,6 @@
 //! The clock of a test: tokio's, which a test may have paused.
 
-/// Whether tokio's clock is the machine's or a paused one.
+/// The kind of tokio's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Clock {
     /// It stands still while anything runs, and jumps to the next timer once everything waits.

@@ -12,6 +12,25 @@ use crate::recorder::Recorder;
 use crate::translate;
 
 /// A message in the DLQ, with the reason of its last failure. Printed, it says that on one line.
+///
+/// ```
+/// use drumline_testing::LocalQueue;
+/// # use drumline::{Context, Failure, Job, Router};
+/// # #[derive(serde::Serialize, serde::Deserialize)] struct Welcome { user_id: u64 }
+/// # impl Job for Welcome { const TYPE: &'static str = "mail.welcome"; }
+/// # async fn welcome(_: Context, _: Welcome) -> Result<(), Failure> { Err(Failure::reject("no such user")) }
+/// # fn router() -> Router { Router::new().handle(welcome) }
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// let local = LocalQueue::start(router()).await;
+/// let id = local.job(&Welcome { user_id: 0 }).attribute("tenant", "blue").send();
+/// local.until_idle().await;
+/// let letter = &local.dead_letters()[0];
+/// assert_eq!((&letter.message_id, letter.attributes["tenant"].as_text()), (&id, Some("blue")));
+/// assert_eq!(letter.to_string(), format!("mail.welcome, message {id}: no such user"));
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct DeadLetter {

@@ -44,12 +44,15 @@ impl EmbeddedQueue {
         };
         let reply = tokio::select! {
             biased;
-            () = killed(self.killed) => std::future::pending().await,
+            () = killed(self.killed) => {
+                return Err(SqsError::new(SqsErrorKind::Unreachable, "the worker is killed"));
+            }
             reply = self.endpoint.receive(request) => reply,
         };
         let reply = reply.map_err(|error| SqsError::new(SqsErrorKind::Other, error.to_string()))?;
-        self.recorder.handed_out(reply.messages.len());
-        Ok(reply.messages.into_iter().map(translate::message).collect())
+        let messages: Vec<Message> = reply.messages.into_iter().map(translate::message).collect();
+        self.recorder.handed_out(messages.iter().map(|message| (&message.id, message.receive_count)));
+        Ok(messages)
     }
 
     fn carry_out(&self, action: Action) -> Result<Replies, QueueError> {
@@ -115,7 +118,7 @@ impl Queue for EmbeddedQueue {
         let queue = self.clone();
         Box::pin(async move {
             if *queue.killed.borrow() {
-                return std::future::pending().await;
+                return Vec::new();
             }
             let count = action.deliveries().len();
             let replies = queue.carry_out(action);

@@ -202,16 +202,23 @@ impl LocalQueue {
 
     /// Returns the time until the next message is due, if every message waits for its time and none is in hand.
     fn next_due(&self) -> Option<Duration> {
+        let recorder = &self.parts.recorder;
         let until = |message: &PeekedMessage| match message.state {
-            MessageState::Visible => None,
-            MessageState::Delayed { until } | MessageState::InFlight { until } => Some(until),
+            MessageState::Delayed { until } => Some(until),
+            // Not one on its way to the worker, whose time runs already.
+            MessageState::InFlight { until }
+                if recorder.has_reached_worker(&message.message_id, message.receive_count) =>
+            {
+                Some(until)
+            }
+            MessageState::InFlight { .. } | MessageState::Visible => None,
         };
         let left = self.left();
         let now = self.endpoint().now();
         let due: Option<Vec<Timestamp>> = left.iter().map(until).collect();
         let next = due?.into_iter().min().map(|at| at.since(now)).filter(|wait| !wait.is_zero());
         // Read last: what was received meanwhile counts as in hand.
-        next.filter(|_| self.parts.recorder.in_hand() == 0)
+        next.filter(|_| recorder.in_hand() == 0)
     }
 
     /// The messages in the queue.
@@ -271,7 +278,7 @@ impl LocalQueue {
     }
 
     /// Kills the worker as SIGKILL does: its handlers end where they wait, its messages stay hidden until their visibility ends, and
-    /// its claims until they expire. Blocking handlers run on.
+    /// its claims until they expire. Blocking handlers run to their end.
     ///
     /// # Panics
     /// If no worker runs. If the test's clock is the machine's, on which the claims would expire only after their real time.

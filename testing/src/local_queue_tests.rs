@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use drumline::core::Outcome;
+use drumline::run::{Event, Observer};
 use drumline::{Context, Failure, Job, Router};
+use drumline_queue::MessageState;
 use drumline_store::JobState;
 use serde::{Deserialize, Serialize};
 
@@ -178,8 +180,50 @@ async fn another_worker_resumes_what_a_stopped_one_gave_back() {
     assert_eq!(runs.last().unwrap().outcome, Outcome::Ack);
 }
 
+/// Counts the runs that began.
+#[derive(Default)]
+struct Starts(AtomicU32);
+
+impl Observer for Starts {
+    fn observe(&self, event: &Event<'_>) {
+        if matches!(event, Event::RunStarted { .. }) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observer_sees_the_runs_and_the_store_the_jobs_under_their_ids() {
+    let starts = Arc::<Starts>::default();
+    let local = LocalQueue::start(router()).observer(Arc::clone(&starts) as _).await;
+    local.payload("flaky", &serde_json::json!({ "failures": 1 })).job_id("j-1").idempotency_key("k-1").send();
+    local.until_idle().await;
+    assert_eq!(starts.0.load(Ordering::SeqCst), 2);
+    let record = local.job_record("j-1").await.unwrap();
+    assert_eq!(record.claim.unwrap().result, Some("fine".into()));
+    assert_eq!(record.attempts[0].reason, "failure 1");
+    assert!(local.job_record("j-2").await.is_none());
+}
+
 #[tokio::test]
 #[should_panic(expected = "there is no setting \"max_atempts\"")]
 async fn a_misspelt_setting_is_refused() {
     LocalQueue::start(router()).setting("max_atempts", "3").await;
+}
+
+#[tokio::test]
+async fn a_message_on_its_way_to_the_worker_is_waited_for() {
+    for _ in 0..50 {
+        let local = LocalQueue::start(router()).await;
+        while local.endpoint().waiting_receives() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let id = local.send(&Flaky { failures: 0 });
+        // The worker has not been polled since.
+        assert!(matches!(local.left()[0].state, MessageState::InFlight { .. }));
+        let sent_at = local.endpoint().now();
+        local.until_idle().await;
+        assert_eq!(local.runs_of(&id).len(), 1);
+        assert!(local.endpoint().now().since(sent_at) < Duration::from_secs(10), "its lease was not skipped");
+    }
 }

@@ -7,6 +7,24 @@ use drumline::core::{Ending, Outcome, RunFacts};
 
 /// A message that a worker was done with for the time being: mostly a run of its handler, with the outcome. Printed, it says
 /// everything on one line.
+///
+/// ```
+/// use drumline_testing::LocalQueue;
+/// # use drumline::{Context, Failure, Job, Router};
+/// # #[derive(serde::Serialize, serde::Deserialize)] struct Welcome { user_id: u64 }
+/// # impl Job for Welcome { const TYPE: &'static str = "mail.welcome"; }
+/// # async fn welcome(_: Context, _: Welcome) -> Result<(), Failure> { Err(Failure::reject("no such user")) }
+/// # fn router() -> Router { Router::new().handle(welcome) }
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// let local = LocalQueue::start(router()).await;
+/// local.send(&Welcome { user_id: 0 });
+/// local.until_idle().await;
+/// let run = &local.runs()[0];
+/// assert_eq!((run.attempt, run.reason()), (1, Some("no such user")), "{run}");
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct LocalRun {

@@ -15,6 +15,25 @@ use serde_json::value::RawValue;
 use crate::translate;
 
 /// A message that is not sent yet: [`send`](Self::send) sends it.
+///
+/// ```
+/// use std::time::Duration;
+/// use drumline_testing::LocalQueue;
+/// # use drumline::{Context, Failure, Job, Router};
+/// # #[derive(serde::Serialize, serde::Deserialize)] struct Welcome { user_id: u64 }
+/// # impl Job for Welcome { const TYPE: &'static str = "mail.welcome"; }
+/// # async fn welcome(_: Context, _: Welcome) -> Result<(), Failure> { Ok(()) }
+/// # fn router() -> Router { Router::new().handle(welcome) }
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// let local = LocalQueue::start(router()).await;
+/// let later = local.job(&Welcome { user_id: 7 }).job_id("j-1").delay(Duration::from_secs(600)).send();
+/// let duplicate = local.job(&Welcome { user_id: 7 }).job_id("j-1").delay(Duration::from_secs(900)).send();
+/// local.until_idle().await;
+/// assert!(local.runs_of(&later)[0].ran() && !local.runs_of(&duplicate)[0].ran());
+/// # }
+/// ```
 #[must_use = "a message is in the queue once it is sent"]
 pub struct Outgoing<'a> {
     endpoint: &'a Endpoint,

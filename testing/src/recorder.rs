@@ -1,5 +1,6 @@
-//! What an observer of the worker records: its runs, and the messages that it has in hand.
+//! The record of an observer of the worker: its runs, and the messages that it has in hand.
 
+use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,6 +21,8 @@ pub(crate) struct Recorder {
 #[derive(Debug, Default)]
 struct State {
     runs: Vec<LocalRun>,
+    /// The last receive of each message that a worker got.
+    receives: HashMap<Arc<str>, u32>,
     /// The messages that receives have brought to the present worker.
     handed_out: usize,
     /// Those of them that its ledger has accepted.
@@ -31,12 +34,21 @@ impl Recorder {
     /// Begins with a new worker, which has nothing in hand.
     pub(crate) fn start_worker(&self) {
         let mut state = self.state();
-        *state = State { runs: std::mem::take(&mut state.runs), ..State::default() };
+        (state.handed_out, state.received, state.in_hand) = (0, 0, 0);
     }
 
-    /// Counts messages of a receive, before the worker's ledger knows them.
-    pub(crate) fn handed_out(&self, count: usize) {
-        self.state().handed_out += count;
+    /// Notes the messages of a receive, before the worker's ledger knows them.
+    pub(crate) fn handed_out<'a>(&self, messages: impl Iterator<Item = (&'a Arc<str>, u32)>) {
+        let mut state = self.state();
+        for (id, receive_count) in messages {
+            state.handed_out += 1;
+            state.receives.insert(Arc::clone(id), receive_count);
+        }
+    }
+
+    /// Returns true if this receive of a message has reached its worker, so that the message counts as in hand until it is settled.
+    pub(crate) fn has_reached_worker(&self, message_id: &str, receive_count: u32) -> bool {
+        self.state().receives.get(message_id) == Some(&receive_count)
     }
 
     pub(crate) fn runs(&self) -> Vec<LocalRun> {

@@ -12,7 +12,7 @@ use drumline::run::Observer;
 use drumline_queue::InProcess;
 use drumline_runtime::aws::{QueueFacts, Redrive};
 use drumline_runtime::{SETTINGS, Settings, default_scope, intake};
-use drumline_store::{MemoryStore, Retention, Store};
+use drumline_store::{MemoryStore, Store};
 
 use crate::embedded_queue::EmbeddedQueue;
 use crate::local_queue::LocalQueue;
@@ -58,7 +58,6 @@ impl LocalQueue {
     ///
     /// # Panics
     /// When it is awaited, if no host would start with the router or the settings.
-    #[allow(clippy::new_ret_no_self, reason = "it is awaited for one")]
     pub fn start(router: Router) -> Start {
         Start::new(router)
     }
@@ -129,10 +128,7 @@ impl Start {
         let most = self.max_receive_count.get();
         let urls = endpoint.create_queue_with_dead_letters(name, dead_letter_name, most);
         let (url, dead_letter_url) = urls.expect("both names are free and valid");
-        let store = self.store.unwrap_or_else(|| {
-            Arc::new(MemoryStore::new("local".into(), Retention::default())) as Arc<dyn Store>
-        });
-        let settings = settings(self.settings, &url, &store);
+        let (settings, store) = settings(self.settings, &url, self.store);
         let of_queue = settings.queues[0].with_types_of(&self.router);
         let (arn, dead_letter_arn) =
             endpoint.call(|sqs, _| (sqs.queue_arn(name), sqs.queue_arn(dead_letter_name)));
@@ -180,15 +176,21 @@ impl Start {
     }
 }
 
+/// Reads the settings of the worker on the queue at this URL; they have the store, which is in memory if none is given.
 #[track_caller]
-fn settings(mut given: BTreeMap<String, String>, url: &str, store: &Arc<dyn Store>) -> Settings {
+fn settings(
+    mut given: BTreeMap<String, String>,
+    url: &str,
+    store: Option<Arc<dyn Store>>,
+) -> (Settings, Arc<dyn Store>) {
     given.insert("queue_url".to_owned(), url.to_owned());
     given.entry("retry_jitter".to_owned()).or_insert_with(|| "none".to_owned());
-    let settings = Settings::read(&given, |_| None, None);
-    match settings.and_then(|settings| settings.with_store(Arc::clone(store))) {
-        Ok(settings) => settings,
-        Err(problems) => panic!("no worker starts with these settings: {problems}"),
-    }
+    let settings = Settings::read(&given, |_| None, None).and_then(|settings| {
+        let keep = settings.store.keep;
+        let store = store.unwrap_or_else(|| Arc::new(MemoryStore::new("local".into(), keep)));
+        Ok((settings.with_store(Arc::clone(&store))?, store))
+    });
+    settings.unwrap_or_else(|problems| panic!("no worker starts with these settings: {problems}"))
 }
 
 impl IntoFuture for Start {

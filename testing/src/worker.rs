@@ -19,7 +19,7 @@ use crate::recorder::Recorder;
 /// The time for writes to the store after a drain, as a consumer has it.
 const LAST_WRITES: Duration = Duration::from_secs(1);
 
-/// What a worker is made of, for the first one and for each that takes its place.
+/// The parts of a worker, for the first one and for each that takes its place.
 pub(crate) struct WorkerParts {
     pub(crate) name: Arc<str>,
     pub(crate) router: Arc<Router>,
@@ -93,6 +93,7 @@ impl Worker {
         drop(self.stop.take());
         let ended = (&mut self.running).await;
         self.settle().await;
+        self.end_requests().await;
         ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 
@@ -102,6 +103,13 @@ impl Worker {
         self.running.abort();
         // Cancelled, or over before.
         drop((&mut self.running).await);
+        self.end_requests().await;
+    }
+
+    /// Ends what its loop has left behind: a receive that is open would bring messages to a worker that is gone.
+    async fn end_requests(&self) {
+        self.kill.send_replace(true);
+        self.kill.closed().await;
     }
 }
 

@@ -1,5 +1,6 @@
 //! `dev --function`: a Lambda function behind the queue in place of a consumer.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,15 +9,16 @@ use std::time::Duration;
 use clap::ValueEnum;
 use drumline_consumer::ExitError;
 use drumline_lambda_local::{
-    FailureKind, Function, LogSink, MappedQueue, Mapping, MappingEvent, VISIBILITY_FACTOR,
+    Failure, FailureKind, Function, LogSink, MappedQueue, Mapping, MappingEvent, VISIBILITY_FACTOR,
 };
 use drumline_queue::api::SetQueueAttributes;
-use drumline_runtime::make_on;
+use drumline_runtime::{make_on, program};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::example::Example;
 use super::served::{Dev, QUEUE, RETRY};
+use super::store::DevStore;
 use crate::format::note;
 use crate::function_args::{FunctionArgs, timeout};
 use crate::service::{DevJob, OwnDev};
@@ -27,6 +29,9 @@ const LOG_OFF: &str = "off";
 
 /// The log of a function whose log is off: enough for the reasons of failures, which `dev` shows itself.
 const LEAST_LOG: &str = "info";
+
+/// The variable that names a function's store.
+const STORE: &str = "DRUMLINE_STORE_URL";
 
 /// The flags of `dev` that describe a function and its event source mapping.
 #[derive(Debug, clap::Args)]
@@ -78,6 +83,11 @@ impl MappingArgs {
         self.bootstrap.as_deref()
     }
 
+    /// Returns true if `--env` names the function's store.
+    pub(super) fn names_store(&self) -> bool {
+        self.function.sets(STORE)
+    }
+
     fn mapping(&self) -> Result<Mapping, ExitError> {
         let mapping = Mapping::new(self.batch_size, self.batch_window, false)
             .and_then(|mapping| mapping.concurrency(self.concurrency))
@@ -121,9 +131,10 @@ impl<'a> Behind<'a> {
     /// Runs the function behind the queue until `stop` is ready, or with `--once` until the samples are through.
     pub(super) async fn run(
         self,
-        dev: Dev,
+        mut dev: Dev,
         options: Options<'_>,
         own: OwnDev,
+        store: &DevStore,
         handlers: &Handle,
         stop: impl Future<Output = ()>,
     ) -> Result<ExitCode, ExitError> {
@@ -147,6 +158,12 @@ impl<'a> Behind<'a> {
             .env("DRUMLINE_EMF", "off");
         let function =
             samples.variables.iter().fold(function, |function, (name, value)| function.env(name, value));
+        let mut kept = BTreeMap::new();
+        store.add_to(&mut kept);
+        let function = kept.iter().fold(function, |function, (key, value)| {
+            function.env(&format!("DRUMLINE_{}", key.to_uppercase()), value)
+        });
+        dev.histories = store.notice(program());
         let function = args.function.with_variables(function).logs(dev.logs(shows_log));
         let function = if shows_log { function.reports(dev.logs(true)) } else { function };
 
@@ -159,7 +176,7 @@ impl<'a> Behind<'a> {
                 && failure.kind == FailureKind::Init
             {
                 // If it is not taken, another one has ended the command already.
-                let _ = failed.send(failure.to_string());
+                let _ = failed.send(explained(failure));
             }
             view.mapped(event);
         });
@@ -179,6 +196,18 @@ impl<'a> Behind<'a> {
         result.map_err(|error| ExitError::other(error.to_string()))?;
         problem.map_or(Ok(ExitCode::SUCCESS), Err)
     }
+}
+
+/// Returns a failed start in words, with the way out for a function that lacks the store of `dev`.
+fn explained(failure: &Failure) -> String {
+    let hint = if failure.message.contains(STORE) {
+        format!(
+            "\nBuild the function with the feature `file`, or choose another store: --env {STORE}=memory:"
+        )
+    } else {
+        String::new()
+    };
+    format!("{failure}{hint}")
 }
 
 /// The jobs that show something, and the variables with which a function finds their files.

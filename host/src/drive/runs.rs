@@ -15,7 +15,7 @@ pub(super) struct Run {
     pub(super) began_at: Instant,
 }
 
-/// With its loop, also if that is dropped half-way: what no loop knows of must not go on.
+/// Drops the run's handler: a run ends with its loop, also if that is dropped half-way.
 impl Drop for Run {
     fn drop(&mut self) {
         self.control.abort();

@@ -1,10 +1,14 @@
 //! The programs of a service that `drumline new` has made, at work.
 
 use std::fs;
+use std::process::Command;
 
-use drumline_tests::{FunctionLaunch, Invocation, Launch, LocalQueue, Record, Setup, eventually, sqs_event};
+use drumline_tests::{
+    FunctionLaunch, Invocation, Launch, LocalQueue, Record, Setup, binary, eventually, sqs_event,
+};
+use serde_json::Value;
 
-use crate::cargo::{program, service};
+use crate::cargo::{cargo, program, service};
 
 const JOB: &str = r#"{"type":"mail.welcome","payload":{"user_id":1,"name":"Ada"}}"#;
 
@@ -25,6 +29,21 @@ async fn the_function_does_the_same_job() {
     let function = FunctionLaunch::new().program(program).spawn().await;
     let event = sqs_event(&[Record::hand_made(JOB)]);
     function.invoke(Invocation::new(event)).await.expect_all_done();
+}
+
+#[test]
+fn without_a_checkout_it_takes_the_crates_of_the_registry() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut new = Command::new(binary("drumline-cli", "drumline"));
+    assert!(new.args(["new", "orders"]).current_dir(folder.path()).status().unwrap().success());
+    let mut metadata = cargo(&folder.path().join("orders"), &["metadata", "--no-deps", "--format-version=1"]);
+    let output = metadata.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let dependencies = metadata["packages"][0]["dependencies"].as_array().unwrap();
+    let named = dependencies.iter().filter(|one| one["name"].as_str().unwrap().starts_with("drumline"));
+    let requirements: Vec<&Value> = named.map(|one| &one["req"]).collect();
+    assert_eq!(requirements, [concat!("^", env!("CARGO_PKG_VERSION")); 3]);
 }
 
 #[tokio::test]
