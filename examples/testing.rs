@@ -1,4 +1,4 @@
-//! Tests of a handler: each runs one attempt through the code of a worker, without a queue, and sees all that came of it.
+//! Tests of a handler, without servers: of one attempt through the code of a worker, and of a worker from the queue to the DLQ.
 //!
 //! ```sh
 //! cargo test -p drumline-examples --bin testing
@@ -57,8 +57,10 @@ fn main() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use drumline::testing::{At, Tester};
+    use drumline_testing::{At, LocalQueue, Tester};
 
     #[tokio::test]
     async fn a_job_without_records_fails_permanently() {
@@ -74,5 +76,16 @@ mod tests {
         assert_eq!(stopped.checkpoint(), Some(4), "{stopped}");
         let next = tester.job(&Copy { records: 9 }).await;
         assert!(next.is_done() && next.progress()[0].done == 5, "{next}");
+    }
+
+    /// The clock is paused, so that the ten minutes of the delay take no time.
+    #[tokio::test(start_paused = true)]
+    async fn jobs_end_done_or_in_the_dlq_with_the_reason() {
+        let local = LocalQueue::start(router()).await;
+        let done = local.job(&Copy { records: 9 }).delay(Duration::from_mins(10)).send();
+        local.send(&Copy { records: 0 });
+        local.until_idle().await;
+        assert!(local.runs_of(&done)[0].reason().is_none());
+        assert_eq!(local.dead_letters()[0].reason.as_deref(), Some("there are no records"));
     }
 }

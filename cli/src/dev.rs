@@ -21,7 +21,7 @@ use drumline_runtime::{
     Environment, Problems, Service, Settings, Shutdown, make_on, program, runtimes, when_free,
 };
 use example::Example;
-use served::{Dev, RETRY, note_in_use};
+use served::{Dev, RETRY, STANDARD, note_in_use};
 use store::DevStore;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
@@ -92,7 +92,7 @@ pub(crate) fn dev(
         #[cfg(feature = "function")]
         if let Some(bootstrap) = args.mapping.bootstrap() {
             let behind = function::Behind::new(bootstrap, &args.mapping)?;
-            let dev = Dev::start(args.sqs_addr, args.allow_remote).await?;
+            let dev = Dev::start(args.sqs_addr, args.allow_remote, args.mapping.queue()).await?;
             let options = function::Options { once: args.once, folder: &args.dir, log: &args.log };
             let store = if args.mapping.names_store() {
                 DevStore::default()
@@ -101,7 +101,7 @@ pub(crate) fn dev(
             };
             return behind.run(dev, options, own, &store, handlers.handle(), signals.first()).await;
         }
-        let mut dev = Dev::start(args.sqs_addr, args.allow_remote).await?;
+        let mut dev = Dev::start(args.sqs_addr, args.allow_remote, STANDARD).await?;
         if args.queue_only {
             dev.explain("Nothing consumes it. Send a job", &Example::of_any(&own.examples))?;
             signals.first().await;

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use drumline_consumer::ExitError;
-use drumline_consumer::job_view::{JobFilter, JobView};
+use drumline_consumer::job_view::{self, JobFilter, JobView, ListQuery};
 use drumline_runtime::{SecretText, Settings};
-use drumline_store::{Location, Store, open};
+use drumline_store::{Location, Store, StoreError, open};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::own_endpoint;
 use crate::settings_args::Choice;
@@ -88,12 +89,32 @@ impl Histories {
         })
     }
 
-    /// Returns the job of this id that the filter accepts and that changed last.
+    /// Returns the job of this id that the filter accepts and that changed last. The id may be that of its message.
     pub(crate) async fn job(&self, id: &str, filter: &JobFilter) -> Result<Option<JobView>, LookupError> {
-        self.first(id, std::slice::from_ref(filter)).await
+        match self {
+            Self::Store(store) => {
+                job_view::find(&**store, id, filter).await.map_err(|error| unanswered(&error))
+            }
+            Self::Worker { .. } => self.first(id, std::slice::from_ref(filter)).await,
+        }
     }
 
-    /// As [`job`](Self::job), by the first of these filters that accepts any. A store is read once for all of them.
+    /// Returns the jobs that the query selects among those that changed last, the newest first.
+    pub(crate) async fn list(&self, query: &ListQuery) -> Result<Vec<JobView>, LookupError> {
+        match self {
+            Self::Store(store) => query.ask(&**store).await.map_err(|error| match error {
+                StoreError::Refused(why) => LookupError::Settings(format!("the store: {why}")),
+                StoreError::Unanswered(_) => unanswered(&error),
+            }),
+            Self::Worker { addr, token } => {
+                let answer = ask(*addr, list_path(query), token.clone()).await?;
+                let List { jobs } = understood(*addr, answer)?.unwrap_or_default();
+                Ok(jobs)
+            }
+        }
+    }
+
+    /// As [`job`](Self::job), but by the job's own id and by the first of these filters that accepts any. A store is read once for all of them.
     pub(crate) async fn first(
         &self,
         id: &str,
@@ -102,18 +123,13 @@ impl Histories {
         match self {
             Self::Store(store) => {
                 let jobs = store.jobs(id).await;
-                let jobs = jobs.map_err(|error| {
-                    LookupError::Unavailable(format!("the store does not answer: {error}"))
-                })?;
+                let jobs = jobs.map_err(|error| unanswered(&error))?;
                 Ok(filters.iter().find_map(|filter| JobView::newest(jobs.clone(), filter)))
             }
             Self::Worker { addr, token } => {
                 for filter in filters {
-                    let (addr, path, token) = (*addr, path(id, filter), token.clone());
-                    let ask = move || own_endpoint::get(addr, &path, token.as_ref());
-                    let answer = tokio::task::spawn_blocking(ask).await;
-                    let answer = answer.map_err(|error| LookupError::Unavailable(error.to_string()))?;
-                    if let Some(job) = understood(addr, answer)? {
+                    let answer = ask(*addr, path(id, filter), token.clone()).await?;
+                    if let Some(job) = understood(*addr, answer)? {
                         return Ok(Some(job));
                     }
                 }
@@ -131,15 +147,29 @@ impl Histories {
     }
 }
 
+fn unanswered(error: &StoreError) -> LookupError {
+    LookupError::Unavailable(format!("the store does not answer: {error}"))
+}
+
+type Answered = std::io::Result<own_endpoint::Answer>;
+
+async fn ask(addr: SocketAddr, path: String, token: Option<SecretText>) -> Result<Answered, LookupError> {
+    let ask = move || own_endpoint::get(addr, &path, token.as_ref());
+    tokio::task::spawn_blocking(ask).await.map_err(|error| LookupError::Unavailable(error.to_string()))
+}
+
+/// The answer of `/jobs`.
+#[derive(Default, Deserialize)]
+struct List {
+    jobs: Vec<JobView>,
+}
+
 #[derive(Deserialize)]
 struct Refusal {
     error: String,
 }
 
-fn understood(
-    addr: SocketAddr,
-    answer: std::io::Result<own_endpoint::Answer>,
-) -> Result<Option<JobView>, LookupError> {
+fn understood<T: DeserializeOwned>(addr: SocketAddr, answer: Answered) -> Result<Option<T>, LookupError> {
     let unavailable = |text| Err(LookupError::Unavailable(text));
     let answer = match answer {
         Ok(answer) => answer,
@@ -176,12 +206,25 @@ fn path(id: &str, filter: &JobFilter) -> String {
         ("message", &filter.message),
         ("key", &filter.key),
     ];
+    format!("/jobs/{}{}", percent_encoded(id), query(&fields))
+}
+
+/// The path and query that ask a worker for a list.
+fn list_path(list: &ListQuery) -> String {
+    let ListQuery { state, job_type, queue, limit } = list;
+    let state = state.map(|state| state.label().to_owned());
+    let limit = limit.map(|limit| limit.to_string());
+    let fields = [("state", &state), ("type", job_type), ("queue", queue), ("limit", &limit)];
+    format!("/jobs{}", query(&fields))
+}
+
+/// A query of the fields that have a value, with its question mark; empty if none has one.
+fn query(fields: &[(&str, &Option<String>)]) -> String {
     let fields = fields
         .iter()
         .filter_map(|(name, value)| Some(format!("{name}={}", percent_encoded(value.as_deref()?))));
     let query = fields.collect::<Vec<_>>().join("&");
-    let mark = if query.is_empty() { "" } else { "?" };
-    format!("/jobs/{}{mark}{query}", percent_encoded(id))
+    if query.is_empty() { query } else { format!("?{query}") }
 }
 
 /// An id as one segment of a path.
@@ -213,6 +256,10 @@ mod tests {
             ..JobFilter::default()
         };
         assert_eq!(path("j", &filter(None, None)), "/jobs/j");
+        let list =
+            ListQuery { state: Some(job_view::ShownState::Done), limit: Some(5), ..ListQuery::default() };
+        assert_eq!(list_path(&list), "/jobs?state=done&limit=5");
+        assert_eq!(list_path(&ListQuery::default()), "/jobs");
         assert_eq!(path("j", &filter(Some("a&b"), Some("t u"))), "/jobs/j?queue=a%26b&type=t%20u");
     }
 
@@ -226,7 +273,7 @@ mod tests {
     fn a_worker_is_told_from_whatever_else_answers() {
         let addr = "127.0.0.1:9464".parse().unwrap();
         let answer = |status: &str, body: &str| {
-            understood(
+            understood::<JobView>(
                 addr,
                 Ok(own_endpoint::Answer { status_line: format!("HTTP/1.0 {status}"), body: body.into() }),
             )
@@ -238,7 +285,7 @@ mod tests {
             answer("503 Service Unavailable", r#"{"error":"the store does not answer: timeout"}"#),
             answer("404 Not Found", "no such page"),
             answer("200 OK", "<html>"),
-            understood(addr, Err(std::io::ErrorKind::ConnectionRefused.into())),
+            understood::<JobView>(addr, Err(std::io::ErrorKind::ConnectionRefused.into())),
         ]
         .map(|answer| answer.unwrap_err().text().to_owned());
         assert!(texts[0].contains("timeout") && texts[1].contains("another program"), "{texts:?}");

@@ -1,6 +1,7 @@
 //! `drumline jobs`: what is known of one job, once or as it changes.
 
 mod lookup;
+mod ls;
 mod watch;
 
 use std::process::ExitCode;
@@ -13,12 +14,14 @@ use crate::format::now_ms;
 use crate::job_text::write_job;
 use crate::output::{Output, print};
 use lookup::{JobArgs, WHO_IS_ASKED, unknown};
+use ls::LsArgs;
 use watch::WatchArgs;
 
-/// Shows or watches a job: how far it is, who has it, how it failed
+/// Lists, shows or watches jobs: how far they are, who has them, how they failed
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true, after_long_help = format!("\
 Examples:
+  {{program}} jobs ls --state failed
   {{program}} jobs show 01JQ3ZC5T8M1Y4
   {{program}} jobs watch $({{program}} send --type email.send --payload @payload.json)
 
@@ -32,6 +35,7 @@ pub(crate) struct JobsArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Ls(LsArgs),
     Show(ShowArgs),
     Watch(WatchArgs),
 }
@@ -63,6 +67,7 @@ pub(crate) fn jobs(args: &JobsArgs, environment: &Environment) -> Result<ExitCod
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         match &args.command {
+            Command::Ls(args) => ls::ls(args, environment).await,
             Command::Show(args) => show(args, environment).await,
             Command::Watch(args) => watch::watch(args, environment).await,
         }

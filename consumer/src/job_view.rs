@@ -1,8 +1,12 @@
 //! A job as it is shown: what the store knows of it, under one word for how far it is.
 
+mod listing;
+
 use drumline::core::Outcome;
 use drumline_store::{JobRecord, JobState};
 use serde::{Deserialize, Serialize};
+
+pub use listing::{ListQuery, find};
 
 /// How far a job is, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,17 +111,13 @@ impl JobFilter {
         let is = |wanted: &Option<String>, own: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| own.is_some_and(|own| own == wanted))
         };
-        let had = |id: &str| {
-            let claimed = job.claim.as_ref().is_some_and(|claim| claim.message_id == id);
-            claimed || job.attempts.iter().any(|attempt| attempt.message_id == id)
-        };
         // The queue that a duplicate came from is not kept: it is shown in any.
         let is_in_queue = is(&self.queue, queue(job)) || job.duplicate_of.is_some();
         is(&self.key, job.claim.as_ref().map(|claim| claim.key.as_str()))
             && is_in_queue
             && is(&self.source, job.source.as_deref())
             && is(&self.job_type, job_type(job))
-            && self.message.as_deref().is_none_or(had)
+            && self.message.as_deref().is_none_or(|id| job.had_message(id))
     }
 }
 

@@ -1,8 +1,6 @@
 //! A store of one's own: a table of texts, here a map, made into a store of claims and histories. Its tests are those that every
 //! store passes: `cargo test -p drumline-store --features conformance --example own_store`.
 
-#![allow(clippy::print_stdout, reason = "a program that prints")]
-
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -41,9 +39,10 @@ fn store(table: Table, owner: Arc<str>, keep: Retention) -> Arc<dyn Store> {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() {
+async fn main() -> Result<(), StoreError> {
     let store = store(Table::default(), "worker-1".into(), Retention::default());
-    println!("the store answers: {:?}", store.ping().await);
+    // A service gives it to its host: `Consumer::new(settings, router).store(store)`.
+    store.ping().await
 }
 
 #[cfg(test)]

@@ -136,6 +136,15 @@ impl Store for FileStore {
         MaybeReady::later(self.thread.call(move |on, now| histories::jobs(on, &job_id, now)))
     }
 
+    fn recent(&self, limit: usize) -> MaybeReady<'_, Result<Vec<JobRecord>, StoreError>> {
+        MaybeReady::later(self.thread.call(move |on, now| histories::recent(on, limit, now)))
+    }
+
+    fn of_message<'a>(&'a self, message_id: &'a str) -> MaybeReady<'a, Result<Vec<JobRecord>, StoreError>> {
+        let message_id = message_id.to_owned();
+        MaybeReady::later(self.thread.call(move |on, now| histories::of_message(on, &message_id, now)))
+    }
+
     fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>> {
         MaybeReady::later(self.thread.call(|on, _| on.query_row("SELECT 1", [], |_| Ok(()))))
     }

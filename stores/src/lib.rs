@@ -29,7 +29,7 @@ pub use memory::MemoryStore;
 pub use open::{Location, OpenError};
 pub use own::OwnStore;
 pub use record::{
-    AttemptRecord, ClaimRecord, DuplicateOf, JobRecord, JobState, MAX_ATTEMPTS_KEPT, MAX_MATCHES,
+    AttemptRecord, ClaimRecord, DuplicateOf, JobRecord, JobState, MAX_ATTEMPTS_KEPT, MAX_MATCHES, MAX_RECENT,
     ProgressRecord,
 };
 pub use records::{Change, RecordStore, Records};

@@ -42,10 +42,15 @@ impl ClaimRecord {
 }
 
 /// Puts the matches of a job id in order, the one changed last first, and drops those beyond [`MAX_MATCHES`].
-pub(crate) fn in_order(mut matches: Vec<JobRecord>) -> Vec<JobRecord> {
-    matches.sort_by_key(|job| std::cmp::Reverse(job.changed_at_ms()));
-    matches.truncate(MAX_MATCHES);
-    matches
+pub(crate) fn in_order(matches: Vec<JobRecord>) -> Vec<JobRecord> {
+    newest(matches, MAX_MATCHES)
+}
+
+/// Puts jobs in order, the one changed last first, and drops those beyond `most`.
+pub(crate) fn newest(mut jobs: Vec<JobRecord>, most: usize) -> Vec<JobRecord> {
+    jobs.sort_by_key(|job| std::cmp::Reverse(job.changed_at_ms()));
+    jobs.truncate(most);
+    jobs
 }
 
 /// Adds a record of version 0.1, which knew jobs by their id alone, so that its attempts may be those of several jobs:

@@ -21,7 +21,7 @@ mod record;
 mod records;
 mod text;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ use tokio::time::Instant;
 
 use self::claims::Claims;
 use self::histories::Histories;
-use crate::matches::in_order;
+use crate::matches::{in_order, newest};
 use crate::record::{AttemptRecord, JobRecord, ProgressRecord};
 use crate::store::{Retention, Store, StoreError};
 
@@ -66,16 +66,24 @@ impl MemoryStore {
 impl State {
     fn jobs(&self, job_id: &str, now: Instant) -> Vec<JobRecord> {
         let keys: HashSet<String> = self.claims.keys(job_id).chain(self.histories.keys(job_id)).collect();
-        let matches = keys.into_iter().filter_map(|key| {
-            let record = self.claims.of(&key, now);
-            let (progress, attempts) = self.histories.of(&key, now);
-            let claim = record.map(|record| self.claims.shown(record, now));
-            let job = JobRecord::of(job_id, claim, progress, attempts)?;
-            let scope = record.map(|record| record.name.scope().to_owned());
-            let source = record.and_then(|record| record.name.source()).map(str::to_owned);
-            Some(JobRecord { scope, source, ..job })
-        });
-        in_order(matches.collect())
+        in_order(keys.iter().filter_map(|key| self.job(job_id, key, now)).collect())
+    }
+
+    fn job(&self, job_id: &str, key: &str, now: Instant) -> Option<JobRecord> {
+        let record = self.claims.of(key, now);
+        let (progress, attempts) = self.histories.of(key, now);
+        let claim = record.map(|record| self.claims.shown(record, now));
+        let job = JobRecord::of(job_id, claim, progress, attempts)?;
+        let scope = record.map(|record| record.name.scope().to_owned());
+        let source = record.and_then(|record| record.name.source()).map(str::to_owned);
+        Some(JobRecord { scope, source, ..job })
+    }
+
+    fn recent(&self, limit: usize, now: Instant) -> Vec<JobRecord> {
+        // The claim's job id counts, which is that of the last run.
+        let keys = self.histories.recent(limit).chain(self.claims.recent(limit, now));
+        let keys: HashMap<String, String> = keys.collect();
+        newest(keys.iter().filter_map(|(key, job_id)| self.job(job_id, key, now)).collect(), limit)
     }
 }
 
@@ -136,6 +144,10 @@ impl Store for MemoryStore {
 
     fn jobs<'a>(&'a self, job_id: &'a str) -> MaybeReady<'a, Result<Vec<JobRecord>, StoreError>> {
         MaybeReady::now(Ok(self.state().jobs(job_id, Instant::now())))
+    }
+
+    fn recent(&self, limit: usize) -> MaybeReady<'_, Result<Vec<JobRecord>, StoreError>> {
+        MaybeReady::now(Ok(self.state().recent(limit, Instant::now())))
     }
 
     fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>> {

@@ -260,6 +260,14 @@ impl Store for PostgresStore {
         })
     }
 
+    fn recent(&self, limit: usize) -> MaybeReady<'_, Result<Vec<JobRecord>, StoreError>> {
+        MaybeReady::later(async move {
+            self.connections
+                .call(move |mut loan| async move { (jobs::recent(&mut loan.connection, limit).await, loan) })
+                .await
+        })
+    }
+
     fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>> {
         MaybeReady::later(async move {
             self.connections

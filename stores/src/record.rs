@@ -10,6 +10,9 @@ pub const MAX_ATTEMPTS_KEPT: usize = 50;
 /// several producers count from 1: more than this is no answer for people, and each one costs a read.
 pub const MAX_MATCHES: usize = 20;
 
+/// How many of the jobs that changed last are looked at for one question: what people can read, and a megabyte or so.
+pub const MAX_RECENT: usize = 1_000;
+
 /// All that a store knows of a job.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -33,6 +36,14 @@ pub struct JobRecord {
     pub progress: Option<ProgressRecord>,
     /// Its attempts that did not succeed, the oldest first.
     pub attempts: Vec<AttemptRecord>,
+}
+
+impl JobRecord {
+    /// Returns true if the job came in this message, as far as is known.
+    pub fn had_message(&self, message_id: &str) -> bool {
+        let claimed = self.claim.as_ref().is_some_and(|claim| claim.message_id == message_id);
+        claimed || self.attempts.iter().any(|attempt| attempt.message_id == message_id)
+    }
 }
 
 /// The run that a duplicate was not run for.

@@ -7,6 +7,7 @@
 //! Times are of this process's clock: workers on several hosts need clocks that agree within a second or so.
 
 mod snapshot;
+mod table;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -17,6 +18,7 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use self::snapshot::{Snapshot, attempts_of, claim_of, ids_of, lock_of, progress_of};
+pub use self::table::{Change, Records};
 use crate::matches::in_order;
 use crate::record::{AttemptRecord, JobRecord, MAX_ATTEMPTS_KEPT, ProgressRecord};
 use crate::rules::{self, Rows, after};
@@ -25,32 +27,8 @@ use crate::store::{Retention, Store, StoreError};
 /// How long a call begins anew because other processes change the same records.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// A table of texts under keys.
-pub trait Records: Send + Sync + 'static {
-    /// Returns the texts under these keys, in their order. It makes no difference if some are of a moment before the others.
-    fn read(&self, keys: &[String]) -> impl Future<Output = Result<Vec<Option<String>>, StoreError>> + Send;
-
-    /// Makes all of the changes, or none if any key has another text than [`Change::before`]. Returns true if they were made.
-    fn swap(&self, changes: &[Change]) -> impl Future<Output = Result<bool, StoreError>> + Send;
-
-    /// Returns true if the texts outlive this process.
-    fn outlive_their_process(&self) -> bool {
-        true
-    }
-}
-
-/// A change of one text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// The key, of up to some kilobytes.
-    pub key: String,
-    /// The text that the key has to have; `None` if it has to have none.
-    pub before: Option<String>,
-    /// The text that it gets.
-    pub after: String,
-    /// From this time on, the text may be removed. One that is still there counts as absent.
-    pub expires: SystemTime,
-}
+/// How long a call waits before it begins anew.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// A [`Store`] whose texts are in a table.
 #[derive(Debug)]
@@ -85,7 +63,7 @@ impl<R: Records> RecordStore<R> {
                 let text = format!("{} was changed by others for {} s", keys[0], PATIENCE.as_secs());
                 return Err(StoreError::Unanswered(text.into()));
             }
-            tokio::task::yield_now().await;
+            tokio::time::sleep(PAUSE).await;
         }
     }
 

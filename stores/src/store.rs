@@ -10,7 +10,7 @@ use drumline::core::{Claim, ClaimRequest, ClaimResult, MaybeReady, Ownership, Re
 use drumline::message::Identity;
 use serde_json::value::RawValue;
 
-use crate::record::{AttemptRecord, JobRecord, ProgressRecord};
+use crate::record::{AttemptRecord, JobRecord, MAX_MATCHES, MAX_RECENT, ProgressRecord};
 
 /// The reason why a store did not do what was asked.
 ///
@@ -184,6 +184,28 @@ pub trait Store: Send + Sync + 'static {
     /// Returns the jobs known by a job id, the one changed last first, at most [`MAX_MATCHES`](crate::MAX_MATCHES). Jobs of
     /// different identities may have one job id.
     fn jobs<'a>(&'a self, job_id: &'a str) -> MaybeReady<'a, Result<Vec<JobRecord>, StoreError>>;
+
+    /// Returns the jobs that changed last, the newest first, at most `limit` of them, each under the job id that it has now. A running
+    /// job changes until its claim ends. Jobs that only version 0.1 knew are left out.
+    ///
+    /// By default the store refuses, for stores that would have to read everything they keep.
+    fn recent(&self, limit: usize) -> MaybeReady<'_, Result<Vec<JobRecord>, StoreError>> {
+        let _ = limit;
+        let refusal = "it keeps no list of its jobs, only each job by its id";
+        MaybeReady::now(Err(StoreError::Refused(refusal.into())))
+    }
+
+    /// Returns the jobs that came in a message, the one changed last first.
+    ///
+    /// By default it looks at the [1,000](crate::MAX_RECENT) jobs that changed last.
+    fn of_message<'a>(&'a self, message_id: &'a str) -> MaybeReady<'a, Result<Vec<JobRecord>, StoreError>> {
+        MaybeReady::later(async move {
+            let mut jobs = self.recent(MAX_RECENT).await?;
+            jobs.retain(|job| job.had_message(message_id));
+            jobs.truncate(MAX_MATCHES);
+            Ok(jobs)
+        })
+    }
 
     /// Checks that the store answers.
     fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>>;

@@ -234,6 +234,14 @@ impl Store for FailingStore {
         self.ask(Call::Jobs, move |store| store.jobs(job_id))
     }
 
+    fn recent(&self, limit: usize) -> MaybeReady<'_, Result<Vec<JobRecord>, StoreError>> {
+        self.ask(Call::Jobs, move |store| store.recent(limit))
+    }
+
+    fn of_message<'a>(&'a self, message_id: &'a str) -> MaybeReady<'a, Result<Vec<JobRecord>, StoreError>> {
+        self.ask(Call::Jobs, move |store| store.of_message(message_id))
+    }
+
     fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>> {
         self.ask(Call::Ping, |store| store.ping())
     }

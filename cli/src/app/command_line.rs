@@ -60,7 +60,13 @@ pub(super) enum Commands {
     Man(ManArgs),
 }
 
-#[cfg(feature = "dev")]
+#[cfg(feature = "bin")]
+const AFTER_HELP: &str = "\
+Start here: `{program} new NAME` makes a service, and `{program} dev` runs everything on this machine, without an
+AWS account.
+`{program} help COMMAND` has examples, all settings and the exit statuses of a command.";
+
+#[cfg(all(feature = "dev", not(feature = "bin")))]
 const AFTER_HELP: &str = "\
 Start here: `{program} dev` runs everything on this machine, without an AWS account.
 `{program} help COMMAND` has examples, all settings and the exit statuses of a command.";

@@ -4,6 +4,9 @@ use drumline::Router;
 
 use crate::service::DevExample;
 
+/// The end of the name of every FIFO queue.
+pub(super) const FIFO_SUFFIX: &str = ".fifo";
+
 /// A job type that no service has, for a queue without a consumer of this program.
 const ANY_TYPE: &str = "my.job";
 
@@ -53,10 +56,12 @@ impl Example {
     /// Returns the commands that send it to the queue at `queue_url` of this endpoint: by this `program`, and by AWS's. Each line is
     /// indented.
     pub(super) fn commands(&self, program: &str, endpoint: &str, queue_url: &str) -> String {
+        let (group, message_group) =
+            if queue_url.ends_with(FIFO_SUFFIX) { (" --group a", " --message-group-id a") } else { ("", "") };
         let aws = |body: &str| {
             format!(
                 "  AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x aws sqs send-message --region us-east-1 \\\n    \
-                 --endpoint-url {endpoint} --queue-url {queue_url} \\\n    --message-body {}",
+                 --endpoint-url {endpoint} --queue-url {queue_url}{message_group} \\\n    --message-body {}",
                 quoted(body)
             )
         };
@@ -64,7 +69,7 @@ impl Example {
             // `send` takes jobs only.
             Self::Raw => aws(ANY_BODY),
             Self::Job(job_type, [payload, other]) => format!(
-                "  {program} send --queue-url {queue_url} --type {} \\\n    --payload {}\n{}",
+                "  {program} send --queue-url {queue_url}{group} --type {} \\\n    --payload {}\n{}",
                 if is_plain(job_type) { job_type.clone() } else { quoted(job_type) },
                 quoted(payload),
                 aws(&format!(r#"{{"type":{},"payload":{other}}}"#, serde_json::json!(job_type)))
@@ -158,6 +163,11 @@ mod tests {
         let text = job("it's \"x\"", ["1", "2"]).commands("orders", "http://e", "http://e/q");
         assert!(text.contains(r#"--type 'it'\''s "x"'"#), "{text}");
         assert!(text.ends_with(r#"--message-body '{"type":"it'\''s \"x\"","payload":2}'"#), "{text}");
+        let text = job("charge", ["1", "2"]).commands("orders", "http://e", "http://e/q.fifo");
+        assert!(
+            text.contains("q.fifo --group a ") && text.contains("q.fifo --message-group-id a "),
+            "{text}"
+        );
         let text = Example::Raw.commands("orders", "http://e", "http://e/q");
         assert!(!text.contains("orders") && text.ends_with("--message-body 'hello'"), "{text}");
     }

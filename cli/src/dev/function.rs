@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::example::Example;
-use super::served::{Dev, QUEUE, RETRY};
+use super::served::{Dev, FIFO, Names, RETRY, STANDARD};
 use super::store::DevStore;
 use crate::format::note;
 use crate::function_args::{FunctionArgs, timeout};
@@ -68,6 +68,11 @@ pub(crate) struct MappingArgs {
     /// Without it, Lambda deletes the whole batch unless the invocation fails.
     #[arg(long, value_enum, default_value_t = Switch::On, requires = "function")]
     report_batch_item_failures: Switch,
+    /// Make the queue a FIFO queue
+    ///
+    /// One batch of a message group is in work at a time, and the messages of a group are in order.
+    #[arg(long, requires = "function")]
+    fifo: bool,
     #[command(flatten)]
     function: FunctionArgs,
 }
@@ -83,13 +88,18 @@ impl MappingArgs {
         self.bootstrap.as_deref()
     }
 
+    /// Returns the names of the queue that the function is behind.
+    pub(super) fn queue(&self) -> Names {
+        if self.fifo { FIFO } else { STANDARD }
+    }
+
     /// Returns true if `--env` names the function's store.
     pub(super) fn names_store(&self) -> bool {
         self.function.sets(STORE)
     }
 
     fn mapping(&self) -> Result<Mapping, ExitError> {
-        let mapping = Mapping::new(self.batch_size, self.batch_window, false)
+        let mapping = Mapping::new(self.batch_size, self.batch_window, self.fifo)
             .and_then(|mapping| mapping.concurrency(self.concurrency))
             .map_err(|problem| ExitError::usage(problem.to_string()))?;
         Ok(mapping.report_batch_item_failures(self.report_batch_item_failures == Switch::On))
@@ -141,8 +151,12 @@ impl<'a> Behind<'a> {
         let Self { args, mapping, function, visibility } = self;
         let Options { once, folder, log } = options;
         let shows_log = log != LOG_OFF;
-        let attributes = [("VisibilityTimeout".to_owned(), visibility.as_secs().to_string())].into();
-        let request = SetQueueAttributes { queue_url: QUEUE.to_owned(), attributes };
+        let mut attributes =
+            BTreeMap::from([("VisibilityTimeout".to_owned(), visibility.as_secs().to_string())]);
+        if args.fifo {
+            attributes.insert("ContentBasedDeduplication".to_owned(), "true".to_owned());
+        }
+        let request = SetQueueAttributes { queue_url: dev.queue_url.clone(), attributes };
         let set = dev.endpoint().call(|sqs, now| sqs.set_queue_attributes(now, &request));
         set.map_err(|error| ExitError::usage(format!("--visibility-timeout: {error}")))?;
 
@@ -180,7 +194,7 @@ impl<'a> Behind<'a> {
             }
             view.mapped(event);
         });
-        let mapped = MappedQueue::new(mapping, dev.endpoint(), QUEUE, Arc::new(function), observer);
+        let mapped = MappedQueue::new(mapping, dev.endpoint(), dev.names.queue, Arc::new(function), observer);
         let mut problem = None;
         let stopped = async {
             // Cancel-safe: what is not chosen only looks.

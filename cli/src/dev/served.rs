@@ -8,18 +8,33 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drumline_consumer::ExitError;
+use drumline_queue::api::SendMessage;
 use drumline_queue::{Endpoint, Server};
 use drumline_runtime::{PORT_PATIENCE, program, raise_descriptor_limit, when_free};
 
-use super::example::Example;
+use super::example::{Example, FIFO_SUFFIX};
 use crate::format::note;
 use crate::output::print;
 use crate::service::DevJob;
 use crate::view::View;
 
-/// The queue and its DLQ.
-pub(super) const QUEUE: &str = "jobs";
-const DEAD_LETTERS: &str = "jobs-dlq";
+/// The names of a queue and its DLQ.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Names {
+    pub(super) queue: &'static str,
+    dead_letters: &'static str,
+}
+
+impl Names {
+    fn is_fifo(self) -> bool {
+        self.queue.ends_with(FIFO_SUFFIX)
+    }
+}
+
+pub(super) const STANDARD: Names = Names { queue: "jobs", dead_letters: "jobs-dlq" };
+
+#[cfg(feature = "function")]
+pub(super) const FIFO: Names = Names { queue: "jobs.fifo", dead_letters: "jobs-dlq.fifo" };
 
 /// After this many receives a message goes to the DLQ.
 const MAX_RECEIVE_COUNT: u32 = 5;
@@ -38,6 +53,7 @@ pub(super) fn note_in_use(addr: SocketAddr) {
 /// The queue, served.
 pub(super) struct Dev {
     pub(super) server: Server,
+    pub(super) names: Names,
     pub(super) queue_url: String,
     dead_letter_url: String,
     pub(super) view: Arc<View>,
@@ -47,7 +63,7 @@ pub(super) struct Dev {
 
 impl Dev {
     /// Serves the queue and its DLQ, both empty.
-    pub(super) async fn start(addr: SocketAddr, allow_remote: bool) -> Result<Self, ExitError> {
+    pub(super) async fn start(addr: SocketAddr, allow_remote: bool, names: Names) -> Result<Self, ExitError> {
         if !addr.ip().to_canonical().is_loopback() && !allow_remote {
             return Err(ExitError::usage(format!(
                 "--sqs-addr {addr} can be reached from other machines, and the queue takes any credentials: use 127.0.0.1, or add \
@@ -61,18 +77,24 @@ impl Dev {
                 "cannot serve the queue on {addr}: {error}; --sqs-addr takes another address"
             ))
         })?;
-        let urls = server.endpoint().create_queue_with_dead_letters(QUEUE, DEAD_LETTERS, MAX_RECEIVE_COUNT);
+        let Names { queue, dead_letters } = names;
+        let urls = server.endpoint().create_queue_with_dead_letters(queue, dead_letters, MAX_RECEIVE_COUNT);
         let (queue_url, dead_letter_url) = urls.map_err(|error| ExitError::other(error.to_string()))?;
-        Ok(Self { server, queue_url, dead_letter_url, view: Arc::new(View::new()), histories: None })
+        Ok(Self { server, names, queue_url, dead_letter_url, view: Arc::new(View::new()), histories: None })
     }
 
     /// Sends the samples.
     pub(super) fn send(&self, samples: &[DevJob]) -> Result<(), ExitError> {
-        for job in samples {
-            let id = self
-                .endpoint()
-                .send(&self.queue_url, &job.body)
-                .map_err(|error| ExitError::other(error.to_string()))?;
+        for (number, job) in samples.iter().enumerate() {
+            let request = SendMessage {
+                queue_url: self.queue_url.clone(),
+                message_body: job.body.clone(),
+                // No sample waits for another.
+                message_group_id: self.names.is_fifo().then(|| format!("sample-{number}")),
+                ..SendMessage::default()
+            };
+            let sent = self.endpoint().call(|sqs, now| sqs.send_message(now, request));
+            let id = sent.map_err(|error| ExitError::other(error.to_string()))?.message_id;
             self.view.add(&id, &job.label, &job.outputs);
         }
         Ok(())
@@ -138,7 +160,7 @@ impl Dev {
         print(|out| {
             writeln!(out, "{}", self.view.table(&folder))?;
             writeln!(out, "Files are in {}", folder.display())?;
-            writeln!(out, "\n{} messages in {DEAD_LETTERS}:", dead.len())?;
+            writeln!(out, "\n{} messages in {}:", dead.len(), self.names.dead_letters)?;
             dead.iter().try_for_each(|message| {
                 let reason = self.view.reason(&message.message_id);
                 let reason = reason.as_deref().unwrap_or("received too often");

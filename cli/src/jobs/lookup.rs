@@ -11,14 +11,15 @@ use crate::settings_args::SettingsArgs;
 pub(super) const WHO_IS_ASKED: &str = "\
 It asks the store of DRUMLINE_STORE_URL. Where that is memory:, what is known is in the worker's memory, and the worker at \
 DRUMLINE_HTTP_ADDR is asked: on this machine by default. No queue has to be named.\n\n\
-An id is the jobId of the body, else the id of its event, else the message's id (`{program} send` gives a jobId). Jobs in \
+An id is the jobId of the body, else the id of its event, else the message's id (`{program} send` gives a jobId). A message's id \
+finds also a job that has another id, if the store is memory:, file: or postgres: and the job is among the 1000 that changed last. Jobs in \
 different queues, of different types, or from different sources may share an id: the one that changed last is shown, and \
 the others are listed.";
 
 /// A job that is looked up.
 #[derive(Debug, clap::Args)]
 pub(super) struct JobArgs {
-    /// The job's id
+    /// The job's id, or its message's
     id: String,
     /// Of several jobs with this id, the one in this queue
     #[arg(long, value_name = "NAME")]

@@ -64,6 +64,8 @@ async fn follow(args: &WatchArgs, environment: &Environment) -> Result<ExitCode,
     let Some(mut job) = first_look(id, &filter, &histories, args.wait).await? else {
         return Err(unknown(id, &filter, &histories).await);
     };
+    // The id of its message may have been given.
+    let id = &job.job.job_id.clone();
     let mut screen = Screen::new(id);
     screen.show(&job)?;
     let mut silent_since = None;

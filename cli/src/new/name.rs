@@ -79,6 +79,8 @@ const TAKEN: &[&str] = &[
 pub(super) struct ServiceName(String);
 
 impl ServiceName {
+    /// Checks a name.
+    ///
     /// # Errors
     /// The reason why the name will not do, with one that will if there is a similar one.
     pub(super) fn parse(text: &str) -> Result<Self, String> {

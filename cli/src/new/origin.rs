@@ -7,7 +7,7 @@ use drumline_consumer::ExitError;
 /// The version of this program, which the service takes too.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Where the repository is, as Terraform's modules are named.
+/// The address of the repository, for Terraform's modules.
 const REPOSITORY: &str = env!("CARGO_PKG_REPOSITORY");
 
 /// The source of Drumline's crates and modules.

@@ -1,4 +1,7 @@
-//! `/jobs/{id}`: what is known of a job, once or as it changes. Of several jobs with one id, the one that changed last is
+//! `/jobs`: the jobs that changed last; `?state=STATE&type=TYPE&queue=NAME&limit=N` selects among them.
+//!
+//! `/jobs/{id}`: what is known of a job, once or as it changes. The id is its job id or, as far as the store can look that up, that of
+//! its message. Of several jobs with one id, the one that changed last is
 //! shown and the others are listed; `?queue=NAME&type=TYPE&source=SOURCE` selects among them.
 //!
 //! Both ask the store, so any worker that shares it can answer for every other. There is no `Access-Control-Allow-Origin`:
@@ -15,13 +18,13 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use drumline_store::Store;
+use drumline_store::{Store, StoreError};
 use futures_util::stream::{Stream, unfold};
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use crate::job_view::{JobFilter, JobView};
+use crate::job_view::{JobFilter, JobView, ListQuery, find};
 
 /// How often a watcher's job is looked at. Workers write progress once a second, so that half of it shows every step soon;
 /// with [`MAX_WATCHERS`] it is at most 200 small reads a second.
@@ -45,17 +48,33 @@ struct Jobs {
     slots: Arc<Semaphore>,
 }
 
-/// `GET /jobs/{id}` and `GET /jobs/{id}/events`.
+/// `GET /jobs`, `GET /jobs/{id}` and `GET /jobs/{id}/events`.
 pub(crate) fn routes(store: Arc<dyn Store>) -> Router {
     routes_with(store, MAX_WATCHERS)
 }
 
 fn routes_with(store: Arc<dyn Store>, watchers: usize) -> Router {
     let jobs = Jobs { store, slots: Arc::new(Semaphore::new(watchers)) };
-    Router::new().route("/jobs/{id}", get(show)).route("/jobs/{id}/events", get(events)).with_state(jobs)
+    Router::new()
+        .route("/jobs", get(list))
+        .route("/jobs/{id}", get(show))
+        .route("/jobs/{id}/events", get(events))
+        .with_state(jobs)
 }
 
 type Id = Result<Path<String>, PathRejection>;
+
+async fn list(State(jobs): State<Jobs>, Query(query): Query<ListQuery>) -> Response {
+    match query.ask(&*jobs.store).await {
+        Ok(jobs) => json_body(StatusCode::OK, json!({ "jobs": jobs }).to_string()),
+        Err(StoreError::Refused(why)) => error(StatusCode::NOT_IMPLEMENTED, &format!("the store: {why}")),
+        Err(why) => unanswered(&why),
+    }
+}
+
+fn unanswered(why: &StoreError) -> Response {
+    error(StatusCode::SERVICE_UNAVAILABLE, &format!("the store does not answer: {why}"))
+}
 
 async fn show(State(jobs): State<Jobs>, id: Id, Query(filter): Query<JobFilter>) -> Response {
     match jobs.find(id, &filter).await {
@@ -95,13 +114,11 @@ impl Jobs {
         let Ok(Path(id)) = id else {
             return Err(error(StatusCode::NOT_FOUND, "nothing is known of this job"));
         };
-        match self.store.jobs(&id).await {
-            Ok(jobs) => JobView::newest(jobs, filter)
-                .ok_or_else(|| error(StatusCode::NOT_FOUND, &format!("nothing is known of the job {id}"))),
-            Err(why) => {
-                let text = format!("the store does not answer: {why}");
-                Err(error(StatusCode::SERVICE_UNAVAILABLE, &text))
+        match find(&*self.store, &id, filter).await {
+            Ok(job) => {
+                job.ok_or_else(|| error(StatusCode::NOT_FOUND, &format!("nothing is known of the job {id}")))
             }
+            Err(why) => Err(unanswered(&why)),
         }
     }
 }

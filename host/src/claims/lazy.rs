@@ -103,6 +103,14 @@ impl Store for LazyStore {
         self.ask(move |store| store.jobs(job_id))
     }
 
+    fn recent(&self, limit: usize) -> MaybeReady<'_, Result<Vec<JobRecord>, StoreError>> {
+        self.ask(move |store| store.recent(limit))
+    }
+
+    fn of_message<'a>(&'a self, message_id: &'a str) -> MaybeReady<'a, Result<Vec<JobRecord>, StoreError>> {
+        self.ask(move |store| store.of_message(message_id))
+    }
+
     fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>> {
         self.ask(move |store| store.ping())
     }

@@ -47,7 +47,7 @@ pub mod cases {
 pub use subject::Subject;
 pub use world::{World, run, run_on_threads};
 
-/// Has one `#[test]` for each case of the [conformance suite](crate::conformance). The expression makes a
+/// Has one `#[test]` for each case of the [conformance suite](mod@crate::conformance). The expression makes a
 /// [`Subject`](crate::conformance::Subject), or an `Option` of one: without it, the cases are left out.
 #[macro_export]
 macro_rules! conformance {
@@ -112,6 +112,8 @@ macro_rules! conformance {
                 a_job_with_another_id_is_found_by_its_job_id,
                 a_job_that_runs_under_another_job_id_is_found_by_both,
                 an_unknown_job_is_not_found,
+                the_jobs_that_changed_last_are_listed_if_there_is_a_list,
+                a_job_is_found_by_its_message_if_there_is_a_list,
                 it_answers,
             }
             identities {

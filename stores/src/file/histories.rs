@@ -1,10 +1,10 @@
 //! Progress, failed attempts, the look-up of jobs, and the removal of what has expired.
 
 use drumline::message::Identity;
-use rusqlite::{Connection, OptionalExtension, Result, params};
+use rusqlite::{Connection, OptionalExtension, Result, ToSql, params};
 
 use super::rows::Tables;
-use crate::matches::in_order;
+use crate::matches::{in_order, newest};
 use crate::record::{AttemptRecord, JobRecord, MAX_ATTEMPTS_KEPT, MAX_MATCHES, ProgressRecord};
 use crate::rules::{Rows, after};
 use crate::store::{Retention, to_json};
@@ -28,6 +28,19 @@ const KEYS: &str = "SELECT key FROM (
         UNION ALL SELECT key, changed FROM attempts WHERE job_id = ?1 AND expires > ?2
         UNION ALL SELECT key, changed FROM duplicates WHERE job_id = ?1 AND expires > ?2
     ) GROUP BY key ORDER BY max(changed) DESC LIMIT ?3";
+
+/// The keys and job ids of the jobs that changed last.
+const RECENT: &str = "SELECT key, job_id, max(changed) FROM (
+        SELECT * FROM (SELECT key, job_id, changed FROM claims WHERE expires > ?1 ORDER BY changed DESC LIMIT ?2)
+        UNION ALL
+        SELECT * FROM (SELECT key, job_id, changed FROM attempts WHERE expires > ?1 ORDER BY changed DESC LIMIT ?2)
+    ) GROUP BY key ORDER BY max(changed) DESC LIMIT ?2";
+
+/// The keys and job ids of the jobs that came in a message.
+const OF_MESSAGE: &str = "SELECT key, job_id FROM (
+        SELECT key, job_id FROM claims WHERE message_id = ?2 AND expires > ?1
+        UNION ALL SELECT key, job_id FROM attempts WHERE message_id = ?2 AND expires > ?1
+    ) GROUP BY key LIMIT 20";
 
 pub(super) fn progress(
     connection: &Connection,
@@ -79,6 +92,29 @@ pub(super) fn jobs(connection: &Connection, job_id: &str, now: u64) -> Result<Ve
         matches.extend(job(connection, job_id, key?, now)?);
     }
     Ok(in_order(matches))
+}
+
+pub(super) fn recent(connection: &Connection, limit: usize, now: u64) -> Result<Vec<JobRecord>> {
+    let most = i64::try_from(limit).unwrap_or(i64::MAX);
+    Ok(newest(listed(connection, RECENT, most, now)?, limit))
+}
+
+pub(super) fn of_message(connection: &Connection, message_id: &str, now: u64) -> Result<Vec<JobRecord>> {
+    Ok(in_order(listed(connection, OF_MESSAGE, message_id, now)?))
+}
+
+/// The jobs whose keys and job ids a statement returns. It gets the time and another parameter.
+fn listed(connection: &Connection, sql: &str, parameter: impl ToSql, now: u64) -> Result<Vec<JobRecord>> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let found = statement.query_map(params![now.cast_signed(), parameter], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+    })?;
+    let mut jobs = Vec::new();
+    for found in found {
+        let (key, job_id) = found?;
+        jobs.extend(job(connection, &job_id, key, now)?);
+    }
+    Ok(jobs)
 }
 
 fn job(connection: &Connection, job_id: &str, key: String, now: u64) -> Result<Option<JobRecord>> {

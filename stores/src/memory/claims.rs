@@ -209,6 +209,12 @@ impl Claims {
         made.chain(self.duplicates.keys(job_id).iter().map(ToString::to_string))
     }
 
+    /// Returns the keys and the job ids of the claims written last, the newest first.
+    pub(super) fn recent(&self, limit: usize, now: Instant) -> impl Iterator<Item = (String, String)> {
+        let kept = self.records.newest_first().filter(move |record| record.is_kept(self.keep, now));
+        kept.take(limit).map(|record| (record.name.key(), record.name.job_id_text()))
+    }
+
     /// Returns the record of a key, unless it has expired.
     pub(super) fn of(&self, key: &str, now: Instant) -> Option<&Record> {
         self.records.get(key).filter(|record| record.is_kept(self.keep, now))

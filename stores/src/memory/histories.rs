@@ -103,6 +103,14 @@ impl Histories {
         self.job_ids.keys(job_id).iter().map(ToString::to_string)
     }
 
+    /// Returns the keys and the job ids of the jobs that failed last, the newest first.
+    pub(super) fn recent(&self, limit: usize) -> impl Iterator<Item = (String, String)> {
+        self.attempts.iter().take(limit).filter_map(|(key, (_, kept))| {
+            let last = kept.back()?;
+            Some((key.to_string(), last.job_id.clone().unwrap_or_else(|| last.message_id.clone())))
+        })
+    }
+
     /// Returns the history of a key.
     pub(super) fn of(&self, key: &str, now: Instant) -> (Option<ProgressRecord>, Vec<AttemptRecord>) {
         let progress = self.progress.peek(key).filter(|(expires, _)| *expires > now);

@@ -80,6 +80,11 @@ impl Records {
         self.take(index).map(|entry| entry.record)
     }
 
+    /// Returns the records, the one written last first.
+    pub(super) fn newest_first(&self) -> impl Iterator<Item = &Record> {
+        self.ring.iter().rev().flatten().map(|entry| &entry.record)
+    }
+
     /// What was written longest ago.
     pub(super) fn oldest(&self) -> Option<&Record> {
         self.ring.front()?.as_ref().map(|entry| &entry.record)

@@ -6,22 +6,22 @@ use sqlx::{Error, Row};
 
 use super::statements::unreadable;
 use super::text::{decode, encode, writable};
-use crate::matches::{add_old, in_order};
+use crate::matches::{add_old, in_order, newest};
 use crate::record::{AttemptRecord, ClaimRecord, JobRecord, JobState, MAX_MATCHES};
 
-/// Everything under each key of a job id. Of too many keys, those changed last.
-const JOBS: &str = "WITH found AS (
-        SELECT key FROM drumline_claims_v2 WHERE job_id = $1 AND expires > clock_timestamp()
-        UNION SELECT key FROM drumline_progress_v2 WHERE job_id = $1 AND expires > clock_timestamp()
-        UNION SELECT key FROM drumline_attempts_v2 WHERE job_id = $1 AND expires > clock_timestamp()
-        UNION SELECT key FROM drumline_duplicates_v2 WHERE job_id = $1 AND expires > clock_timestamp()
-    )
+/// Everything under each of the keys that a query finds, with the job ids that they are known as. Of too many, those changed last.
+macro_rules! of_keys {
+    ($keys:literal, limit $limit:literal) => {
+        concat!(
+            "WITH found AS (",
+            $keys,
+            ")
     SELECT c.state, c.key, c.job_id, c.job_type, c.queue, c.message_id, c.owner, c.attempts, c.verdict, c.result,
         c.scope, c.source,
         floor(extract(epoch FROM c.claimed_until) * 1000)::bigint AS claimed_until_ms,
         floor(extract(epoch FROM c.finished) * 1000)::bigint AS finished_at_ms,
         c.claimed_until > clock_timestamp() AS is_claimed,
-        p.progress, a.history
+        p.progress, a.history, found.known_as
     FROM found
     LEFT JOIN drumline_claims_v2 c ON c.key = found.key AND c.expires > clock_timestamp()
     LEFT JOIN drumline_progress_v2 p ON p.key = found.key AND p.expires > clock_timestamp()
@@ -29,7 +29,36 @@ const JOBS: &str = "WITH found AS (
         SELECT array_agg(attempt ORDER BY id) AS history, max(changed) AS changed
         FROM drumline_attempts_v2 WHERE key = found.key AND expires > clock_timestamp()
     ) a ON true
-    ORDER BY greatest(coalesce(c.finished, c.claimed_until), p.changed, a.changed) DESC NULLS LAST LIMIT $2";
+    ORDER BY greatest(coalesce(c.finished, c.claimed_until), p.changed, a.changed) DESC NULLS LAST LIMIT ",
+            $limit
+        )
+    };
+}
+
+/// The jobs of a job id.
+const JOBS: &str = of_keys!(
+    "SELECT key, $1::text AS known_as FROM (
+        SELECT key FROM drumline_claims_v2 WHERE job_id = $1 AND expires > clock_timestamp()
+        UNION SELECT key FROM drumline_progress_v2 WHERE job_id = $1 AND expires > clock_timestamp()
+        UNION SELECT key FROM drumline_attempts_v2 WHERE job_id = $1 AND expires > clock_timestamp()
+        UNION SELECT key FROM drumline_duplicates_v2 WHERE job_id = $1 AND expires > clock_timestamp()
+    ) AS keys",
+    limit "$2"
+);
+
+/// The jobs that changed last. The index on `expires` has claims in the order of their changes: those that are done apart from the
+/// others, since they are kept for another time.
+const RECENT: &str = of_keys!(
+    "SELECT DISTINCT ON (key) key, job_id AS known_as FROM (
+        (SELECT key, job_id, 1 AS rank FROM drumline_claims_v2
+            WHERE state <> 'done' AND expires > clock_timestamp() ORDER BY expires DESC LIMIT $1)
+        UNION ALL (SELECT key, job_id, 1 FROM drumline_claims_v2
+            WHERE state = 'done' AND expires > clock_timestamp() ORDER BY expires DESC LIMIT $1)
+        UNION ALL (SELECT key, job_id, 2 FROM drumline_attempts_v2
+            WHERE expires > clock_timestamp() ORDER BY id DESC LIMIT $1)
+    ) AS newest ORDER BY key, rank",
+    limit "$1"
+);
 
 /// The claim of version 0.1: of several that a job had under different keys, the newest.
 const OLD_CLAIM: &str = "SELECT state, key, job_id, job_type, queue, message_id, owner, attempts, verdict, result,
@@ -50,15 +79,7 @@ pub(super) async fn jobs(connection: &mut PgConnection, job_id: &str) -> Result<
     let old_claim = sqlx::query(OLD_CLAIM).bind(writable(job_id)).fetch_optional(&mut *connection).await?;
     let old_history = sqlx::query(OLD_HISTORY).bind(writable(job_id)).fetch_one(connection).await?;
 
-    let mut matches = Vec::new();
-    for row in &found {
-        let claim = row.try_get::<Option<&str>, _>("state")?.map(|_| claim_record(row)).transpose()?;
-        let Some(mut job) = job(job_id, claim, row)? else { continue };
-        job.scope = row.try_get::<Option<String>, _>("scope")?.map(decode);
-        let source = row.try_get::<Option<String>, _>("source")?.map(decode);
-        job.source = source.filter(|source| !source.is_empty());
-        matches.push(job);
-    }
+    let mut matches = records(&found)?;
     let old_claim = old_claim.as_ref().map(claim_record).transpose()?;
     // As the caller knows it, without what the old columns could not hold.
     let old_claim = old_claim.map(|claim| ClaimRecord { job_id: job_id.to_owned(), ..claim });
@@ -66,6 +87,27 @@ pub(super) async fn jobs(connection: &mut PgConnection, job_id: &str) -> Result<
         add_old(&mut matches, old);
     }
     Ok(in_order(matches))
+}
+
+/// Returns the jobs that changed last.
+pub(super) async fn recent(connection: &mut PgConnection, limit: usize) -> Result<Vec<JobRecord>, Error> {
+    let most = i64::try_from(limit).unwrap_or(i64::MAX);
+    let found = sqlx::query(RECENT).bind(most).fetch_all(connection).await?;
+    Ok(newest(records(&found)?, limit))
+}
+
+fn records(found: &[PgRow]) -> Result<Vec<JobRecord>, Error> {
+    let mut records = Vec::new();
+    for row in found {
+        let claim = row.try_get::<Option<&str>, _>("state")?.map(|_| claim_record(row)).transpose()?;
+        let job_id = decode(row.try_get("known_as")?);
+        let Some(mut job) = job(&job_id, claim, row)? else { continue };
+        job.scope = row.try_get::<Option<String>, _>("scope")?.map(decode);
+        let source = row.try_get::<Option<String>, _>("source")?.map(decode);
+        job.source = source.filter(|source| !source.is_empty());
+        records.push(job);
+    }
+    Ok(records)
 }
 
 fn job(job_id: &str, claim: Option<ClaimRecord>, history: &PgRow) -> Result<Option<JobRecord>, Error> {

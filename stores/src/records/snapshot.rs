@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::Change;
+use super::table::Change;
 use crate::record::{JobRecord, MAX_MATCHES};
 use crate::rules::{Kept, Lock, Rows};
 use crate::store::to_json;

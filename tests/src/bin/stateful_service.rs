@@ -4,9 +4,10 @@
 use std::fmt;
 use std::io;
 use std::process::ExitCode;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use drumline::{Context, Failure, Job, Router};
+use drumline_store::{MemoryStore, Retention};
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -20,6 +21,9 @@ const FACTORY_PANICS: &str = "FACTORY_PANICS";
 
 /// Has the factory refuse its settings before it waits for anything, if it is set.
 const FACTORY_REFUSES: &str = "FACTORY_REFUSES";
+
+/// Gives the program a store of its own if it is set.
+const OWN_STORE: &str = "OWN_STORE";
 
 static DATABASE: OnceLock<Database> = OnceLock::new();
 
@@ -116,6 +120,10 @@ fn main() -> ExitCode {
     if drumline_consumer::variable("AWS_LAMBDA_RUNTIME_API").is_some() {
         drumline_lambda::App::new(router).on_shutdown(close).main()
     } else {
-        drumline_cli::App::new(router).version("1.4.2").on_shutdown(close).main()
+        let app = drumline_cli::App::new(router).version("1.4.2").on_shutdown(close);
+        match drumline_consumer::variable(OWN_STORE) {
+            Some(owner) => app.store(Arc::new(MemoryStore::new(owner.into(), Retention::default()))).main(),
+            None => app.main(),
+        }
     }
 }

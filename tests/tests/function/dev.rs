@@ -32,6 +32,19 @@ async fn the_samples_run_in_the_function_until_it_is_interrupted() {
 }
 
 #[tokio::test]
+async fn the_samples_run_on_a_fifo_queue_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let worker =
+        launch(folder.path(), &own(), &["--fifo", "--batch-size", "1", "--concurrency", "4"]).spawn();
+    let shown = |text: &str| worker.stderr().iter().any(|line| line.contains(text));
+    eventually("a job is done", async || shown(": done in ")).await;
+    eventually("a message is in the DLQ", async || shown("in the DLQ: cannot read ")).await;
+    worker.signal(Signal::INT);
+    let finished = worker.finish().await;
+    assert_eq!(finished.status, Some(0), "{}", finished.errors());
+}
+
+#[tokio::test]
 async fn a_function_that_does_not_start_ends_the_command() {
     let folder = tempfile::tempdir().unwrap();
     let finished = launch(folder.path(), &own(), &["--env", "DRUMLINE_CONCURRENCY=none"]).finish().await;
@@ -44,12 +57,13 @@ async fn a_function_that_does_not_start_ends_the_command() {
 async fn a_mapping_that_lambda_would_refuse_is_bad_usage() {
     let folder = tempfile::tempdir().unwrap();
     let own = own();
-    let table: [(&str, &[&str], &str); 6] = [
+    let table: [(&str, &[&str], &str); 7] = [
         (&own, &["--batch-size", "11"], "batch window of 1 s"),
         (&own, &["--batch-window", "301s"], "from 0 to 300 s"),
         (&own, &["--concurrency", "0"], "concurrency"),
         (&own, &["--timeout", "1h"], "from 1s to 15m"),
         (&own, &["--queue-only"], "--queue-only"),
+        (&own, &["--fifo", "--batch-window", "1s"], "no batch window"),
         ("missing", &[], "No such file"),
     ];
     for (bootstrap, args, text) in table {

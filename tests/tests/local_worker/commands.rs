@@ -114,3 +114,45 @@ async fn dlq_ls_gives_other_programs_whole_lines() {
     }
     worker.stop().await;
 }
+
+#[tokio::test]
+async fn jobs_are_listed_and_found_by_their_messages() {
+    let queue = LocalQueue::create(Setup { max_receive_count: Some(1), ..Setup::default() }).await;
+    let app = App::start(async |call| {
+        let is_bad = call.body.contains("bad");
+        if is_bad { Answer::status(422).body("no such customer") } else { Answer::status(200) }
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!("file:{}", folder.path().join("jobs.db").display());
+    for store in ["memory:", &file] {
+        let launch = Launch::on(&queue).env("DRUMLINE_FORWARD_TO", &app.url());
+        let worker = launch.env("DRUMLINE_STORE_URL", store).spawn();
+        eventually("it serves", async || status_of(&worker.endpoint("/livez")).await == Some(200)).await;
+        let jobs = |args: &[&str]| {
+            beside(&worker, &queue, &[&["jobs"], args].concat()).env("DRUMLINE_STORE_URL", store).finish()
+        };
+        let good = queue.send(r#"{"type":"a.b","jobId":"good","payload":{}}"#);
+        let done = jobs(&["watch", "good"]).await;
+        assert_eq!(done.status, Some(0), "{}", done.errors());
+        queue.send(r#"{"type":"c.d","jobId":"bad","payload":{"bad":1}}"#);
+        let failed = jobs(&["watch", "bad"]).await;
+        assert_eq!(failed.status, Some(1), "{}", failed.errors());
+
+        let listed = jobs(&["ls"]).await;
+        let lines: Vec<Vec<&str>> = listed.stdout.iter().map(|line| line.split('\t').collect()).collect();
+        assert_eq!(lines.len(), 2, "{store} {listed:?}");
+        assert_eq!(lines[0][..3], ["bad", "failed", "c.d"]);
+        assert!(lines[0][5].contains("no such customer"), "{lines:?}");
+        assert_eq!((&lines[1][..3], lines[1][7]), (&["good", "done", "a.b"][..], &*good));
+        assert!(only_line(&jobs(&["ls", "--state", "failed"]).await).starts_with("bad\t"));
+        assert!(only_line(&jobs(&["ls", "--type", "a.b"]).await).starts_with("good\t"));
+        assert!(only_line(&jobs(&["ls", "--limit", "1"]).await).starts_with("bad\t"));
+
+        let shown = jobs(&["show", &good, "--output", "json"]).await;
+        let shown: Value = serde_json::from_str(only_line(&shown)).unwrap();
+        assert_eq!((&shown["jobId"], &shown["state"]), (&json!("good"), &json!("done")), "{store}");
+        assert_eq!(jobs(&["watch", &good]).await.status, Some(0));
+        worker.stop().await;
+    }
+}

@@ -17,7 +17,7 @@ async fn a_reader_that_leaves_ends_every_command_without_an_error() {
     eventually("it answers", async || status_of(&format!("http://{addr}/livez")).await == Some(200)).await;
 
     let job = r#"{"type":"a.b","jobId":"j-2","payload":{}}"#;
-    let table: [&[&str]; 18] = [
+    let table: [&[&str]; 23] = [
         &["--help"],
         &["run", "--help"],
         &["--version"],
@@ -25,6 +25,8 @@ async fn a_reader_that_leaves_ends_every_command_without_an_error() {
         &["config", "--output", "json"],
         &["config", "--check"],
         &["health"],
+        &["jobs", "ls"],
+        &["jobs", "ls", "--output", "json"],
         &["jobs", "show", "j-1"],
         &["jobs", "show", "j-1", "--output", "json"],
         &["jobs", "watch", "j-1"],
@@ -33,6 +35,9 @@ async fn a_reader_that_leaves_ends_every_command_without_an_error() {
         &["dlq", "show", "j-1"],
         &["doctor", "queue"],
         &["doctor", "queue", "--output", "json"],
+        &["completions", "bash"],
+        &["man"],
+        &["help", "dlq", "ls"],
         &["send"],
         &["send", "--output", "json"],
         &["dev", "--queue-only", "--sqs-addr", "127.0.0.1:0"],

@@ -324,6 +324,27 @@ async fn dev_runs_a_plain_router_where_it_cannot_keep_histories() {
 }
 
 #[tokio::test]
+async fn a_store_of_the_programs_own_is_shown_and_stands_alone() {
+    let database = Database::answering().await;
+    let launch = |arguments: &[&str]| {
+        let launch =
+            Launch::new(arguments).program(program()).env(ADDR, &database.addr).env("OWN_STORE", "one");
+        launch.env("DRUMLINE_QUEUE_URL", "http://127.0.0.1:9324/000000000000/jobs")
+    };
+    let finished = launch(&["config", "--output", "json"]).finish().await;
+    expect(&finished, 0, &[]);
+    let row = finished.stdout.iter().find(|line| line.contains(r#""store_url""#)).unwrap();
+    let row: serde_json::Value = serde_json::from_str(row).unwrap();
+    assert_eq!((&row["value"], &row["origin"]), (&json!("own (given in code)"), &json!("code")));
+
+    let words = ["DRUMLINE_STORE_URL", "has a store of its own, given in code: unset this setting"];
+    for command in ["config", "run"] {
+        let finished = launch(&[command]).env("DRUMLINE_STORE_URL", "memory:").finish().await;
+        expect(&finished, USAGE, &words);
+    }
+}
+
+#[tokio::test]
 async fn help_versions_and_errors_name_the_service_as_it_is_called() {
     let folder = tempfile::tempdir().unwrap();
     let orders = folder.path().join("orders");

@@ -36,7 +36,12 @@ fn without_a_checkout_it_takes_the_crates_of_the_registry() {
     let folder = tempfile::tempdir().unwrap();
     let mut new = Command::new(binary("drumline-cli", "drumline"));
     assert!(new.args(["new", "orders"]).current_dir(folder.path()).status().unwrap().success());
-    let mut metadata = cargo(&folder.path().join("orders"), &["metadata", "--no-deps", "--format-version=1"]);
+    let orders = folder.path().join("orders");
+    assert!(
+        cargo(&orders, &["fmt", "--check"]).status().unwrap().success(),
+        "its CI demands the usual format"
+    );
+    let mut metadata = cargo(&orders, &["metadata", "--no-deps", "--format-version=1"]);
     let output = metadata.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();

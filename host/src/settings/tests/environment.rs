@@ -119,7 +119,7 @@ fn a_wrong_value_names_its_source_and_what_would_be_right() {
         ("DRUMLINE_QUEUE_URL", "ftp://a/b", "looks like https://sqs.REGION.amazonaws.com/ACCOUNT/NAME"),
         ("DRUMLINE_FORWARD_TO", "app:8080", "the application's http:// or https:// address"),
         ("DRUMLINE_FORWARD_TO", "http://", "is not a URL"),
-        ("DRUMLINE_STORE_URL", "mysql://a", "a store is memory:, redis://"),
+        ("DRUMLINE_STORE_URL", "mysql://a", "a store is memory:, file:PATH, redis://"),
         ("DRUMLINE_STORE_URL", "nonsense", "not a URL"),
         ("DRUMLINE_RETRY", "foo", "auto, exponential(1s,2,5m) or schedule(1m,5m,30m)"),
         ("DRUMLINE_RETRY", "exponential(1s)", "exponential(first,factor,longest)"),

@@ -83,6 +83,7 @@ fn the_settings_in_force_show_where_a_url_points() {
     assert_eq!(shown("queue_url"), JOBS);
     assert_eq!(shown("store_url"), "memory:");
     assert_eq!(Shown::SecretUrl.of("redis://:pw@cache/1?prefix=a"), "redis://***@cache/1?***");
+    assert_eq!(Shown::SecretUrl.of("file:data/jobs.db?key=pw"), "file:data/jobs.db?***");
     assert_eq!(Shown::Urls.of("jobs, https://u:pw@host/1/q,u:pw@host"), "jobs, https://***@host/1/q, ***");
     assert_eq!(Shown::Text.of("info"), "info");
     assert_eq!(Shown::Nothing.of("pw"), "***");

@@ -1,8 +1,8 @@
 //! For how long things are kept, and what people are shown of them.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use crate::{JobState, MAX_ATTEMPTS_KEPT, Retention};
+use crate::{AttemptRecord, JobState, MAX_ATTEMPTS_KEPT, MAX_RECENT, Retention, StoreError};
 use drumline::core::{ClaimRequest, ClaimResult, Ownership, ReleaseClaim};
 
 use crate::assert_admission;
@@ -165,6 +165,49 @@ pub async fn an_unknown_job_is_not_found(world: World) {
     let store = world.worker("one").await;
     assert_eq!(store.jobs(&world.name("unknown")).await, Ok(Vec::new()));
     assert_eq!(store.jobs("").await, Ok(Vec::new()));
+}
+
+pub async fn the_jobs_that_changed_last_are_listed_if_there_is_a_list(world: World) {
+    let store = world.worker("one").await;
+    for name in ["first", "second"] {
+        let claim = granted(&store, &world.request(name)).await.claim;
+        assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
+        // They end in different milliseconds.
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
+    let job_id = Some(world.name("never-claimed"));
+    let failed = AttemptRecord { at_ms: now.try_into().unwrap(), job_id, ..attempt(1) };
+    assert_eq!(store.attempted(&world.identity("never-claimed"), &failed).await, Ok(()));
+    let listed = match store.recent(MAX_RECENT).await {
+        Err(StoreError::Refused(_)) => return,
+        listed => listed.unwrap(),
+    };
+    let own = listed.iter().filter(|job| job.job_id.ends_with(world.mark()));
+    let (claimed, others): (Vec<_>, Vec<_>) = own.partition(|job| job.claim.is_some());
+    let ids: Vec<_> = claimed.iter().map(|job| job.job_id.clone()).collect();
+    assert_eq!(ids, [world.name("second"), world.name("first")]);
+    assert!(claimed.iter().all(|job| job.claim.as_ref().is_some_and(|claim| claim.state == JobState::Done)));
+    let [other] = others[..] else { panic!("{others:?}") };
+    assert_eq!((&other.job_id, &other.attempts), (&world.name("never-claimed"), &vec![failed]));
+    assert_eq!(store.recent(1).await.unwrap().len(), 1);
+}
+
+pub async fn a_job_is_found_by_its_message_if_there_is_a_list(world: World) {
+    let store = world.worker("one").await;
+    let request = ClaimRequest {
+        message_id: world.name("message").into(),
+        ..request_of(world.identity("key").with_job_id(world.name("job")))
+    };
+    let claim = granted(&store, &request).await.claim;
+    assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
+    let found = match store.of_message(&request.message_id).await {
+        Err(StoreError::Refused(_)) => return,
+        found => found.unwrap(),
+    };
+    let [job] = &found[..] else { panic!("{found:?}") };
+    assert_eq!(job.job_id, world.name("job"));
+    assert_eq!(store.of_message(&world.name("another")).await, Ok(Vec::new()));
 }
 
 pub async fn it_answers(world: World) {

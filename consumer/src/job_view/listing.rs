@@ -1,0 +1,122 @@
+//! Lists of jobs, and the look-up of one by its job id or its message.
+
+use drumline_store::{JobRecord, MAX_RECENT, Store, StoreError};
+use serde::Deserialize;
+
+use super::{JobFilter, JobView, ShownState};
+
+/// How many jobs a list has if the question does not say.
+const USUAL: usize = 20;
+
+/// As long as a UUID, which SQS's message ids are.
+const MESSAGE_ID_BYTES: usize = 36;
+
+/// Selects among the jobs that changed last.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct ListQuery {
+    /// How far they are.
+    pub state: Option<ShownState>,
+    /// Their type.
+    #[serde(rename = "type")]
+    pub job_type: Option<String>,
+    /// Their queue's name.
+    pub queue: Option<String>,
+    /// How many at most.
+    pub limit: Option<usize>,
+}
+
+impl ListQuery {
+    /// Returns the jobs that the query selects among the [`MAX_RECENT`] jobs of a store that changed last, the newest first.
+    ///
+    /// # Errors
+    /// If the store does not answer, or refuses because it has no list.
+    pub async fn ask(&self, store: &dyn Store) -> Result<Vec<JobView>, StoreError> {
+        let limit = self.limit.unwrap_or(USUAL);
+        let is_open = self.state.is_none() && self.job_type.is_none() && self.queue.is_none();
+        let jobs = store.recent(if is_open { limit.min(MAX_RECENT) } else { MAX_RECENT }).await?;
+        Ok(self.select(jobs, limit))
+    }
+
+    fn select(&self, jobs: Vec<JobRecord>, limit: usize) -> Vec<JobView> {
+        let filter =
+            JobFilter { queue: self.queue.clone(), job_type: self.job_type.clone(), ..JobFilter::default() };
+        let accepted = jobs.into_iter().filter(|job| filter.accepts(job)).map(JobView::from);
+        accepted.filter(|job| self.state.is_none_or(|state| state == job.state)).take(limit).collect()
+    }
+}
+
+/// Returns the job of this job id that the filter accepts and that changed last. An id that no job has, but a message could have, is
+/// looked for among the messages of jobs, as far as the store can.
+///
+/// # Errors
+/// If the store does not answer.
+pub async fn find(store: &dyn Store, id: &str, filter: &JobFilter) -> Result<Option<JobView>, StoreError> {
+    let jobs = store.jobs(id).await?;
+    if !jobs.is_empty() || !is_message_id(id) {
+        return Ok(JobView::newest(jobs, filter));
+    }
+    match store.of_message(id).await {
+        Ok(jobs) => Ok(JobView::newest(jobs, filter)),
+        Err(StoreError::Refused(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_message_id(id: &str) -> bool {
+    let fits = |(index, byte): (usize, u8)| match index {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    };
+    id.len() == MESSAGE_ID_BYTES && id.bytes().enumerate().all(fits)
+}
+
+#[cfg(test)]
+mod tests {
+    use drumline_store::JobState;
+
+    use super::super::examples::{attempt, claim, job};
+    use super::*;
+
+    #[test]
+    fn a_list_is_of_the_wanted_state_type_and_queue() {
+        let of = |state: JobState, job_type: &str| {
+            let mut claim = claim(state);
+            job_type.clone_into(&mut claim.job_type);
+            job(Some(claim), Vec::new())
+        };
+        let jobs = || {
+            vec![
+                of(JobState::Running, "a.b"),
+                of(JobState::Done, "a.b"),
+                of(JobState::Done, "c.d"),
+                job(None, vec![attempt("dead_letter", "no such user")]),
+            ]
+        };
+        let query = |state: Option<ShownState>, job_type: Option<&str>| ListQuery {
+            state,
+            job_type: job_type.map(str::to_owned),
+            ..ListQuery::default()
+        };
+        let table = [
+            (query(None, None), 10, 4),
+            (query(None, None), 3, 3),
+            (query(Some(ShownState::Done), None), 10, 2),
+            (query(Some(ShownState::Failed), None), 10, 1),
+            (query(Some(ShownState::Done), Some("a.b")), 10, 1),
+            (query(Some(ShownState::Dead), None), 10, 0),
+            (ListQuery { queue: Some("elsewhere".to_owned()), ..ListQuery::default() }, 10, 0),
+        ];
+        for (query, limit, count) in table {
+            assert_eq!(query.select(jobs(), limit).len(), count, "{query:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_uuid_can_be_a_messages_id() {
+        assert!(is_message_id("2f0c8d5e-5a0b-4a35-9d1e-6f6f8a1f1b10"));
+        for id in ["order-42", "2f0c8d5e-5a0b-4a35-9d1e-6f6f8a1f1b1", "2f0c8d5e-5a0b-4a35-9d1e-6f6f8a1f1b1x"]
+        {
+            assert!(!is_message_id(id), "{id}");
+        }
+    }
+}
