@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use drumline_consumer::ExitError;
-use drumline_consumer::job_view::{self, JobFilter, JobView, ListQuery};
+use drumline_consumer::job_list::{self, ListQuery};
+use drumline_consumer::job_view::{JobFilter, JobView};
 use drumline_runtime::{SecretText, Settings};
 use drumline_store::{Location, Store, StoreError, open};
 use serde::Deserialize;
@@ -93,7 +94,7 @@ impl Histories {
     pub(crate) async fn job(&self, id: &str, filter: &JobFilter) -> Result<Option<JobView>, LookupError> {
         match self {
             Self::Store(store) => {
-                job_view::find(&**store, id, filter).await.map_err(|error| unanswered(&error))
+                job_list::find(&**store, id, filter).await.map_err(|error| unanswered(&error))
             }
             Self::Worker { .. } => self.first(id, std::slice::from_ref(filter)).await,
         }
@@ -256,8 +257,11 @@ mod tests {
             ..JobFilter::default()
         };
         assert_eq!(path("j", &filter(None, None)), "/jobs/j");
-        let list =
-            ListQuery { state: Some(job_view::ShownState::Done), limit: Some(5), ..ListQuery::default() };
+        let list = ListQuery {
+            state: Some(drumline_consumer::job_view::ShownState::Done),
+            limit: Some(5),
+            ..ListQuery::default()
+        };
         assert_eq!(list_path(&list), "/jobs?state=done&limit=5");
         assert_eq!(list_path(&ListQuery::default()), "/jobs");
         assert_eq!(path("j", &filter(Some("a&b"), Some("t u"))), "/jobs/j?queue=a%26b&type=t%20u");

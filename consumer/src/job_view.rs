@@ -1,12 +1,8 @@
 //! A job as it is shown: what the store knows of it, under one word for how far it is.
 
-mod listing;
-
 use drumline::core::Outcome;
 use drumline_store::{JobRecord, JobState};
 use serde::{Deserialize, Serialize};
-
-pub use listing::{ListQuery, find};
 
 /// How far a job is, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,7 +103,7 @@ impl JobFilter {
         }
     }
 
-    fn accepts(&self, job: &JobRecord) -> bool {
+    pub(crate) fn accepts(&self, job: &JobRecord) -> bool {
         let is = |wanted: &Option<String>, own: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| own.is_some_and(|own| own == wanted))
         };

@@ -8,6 +8,7 @@ mod depth;
 mod every_event;
 mod exit;
 mod http;
+pub mod job_list;
 pub mod job_view;
 mod metrics;
 mod queue_start;

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::{ValueEnum, value_parser};
 use drumline_consumer::ExitError;
-use drumline_consumer::job_view::{self, JobView, ListQuery, ShownState};
+use drumline_consumer::job_list::ListQuery;
+use drumline_consumer::job_view::{self, JobView, ShownState};
 use drumline_runtime::Environment;
 use drumline_store::MAX_RECENT;
 

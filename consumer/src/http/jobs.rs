@@ -24,7 +24,8 @@ use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use crate::job_view::{JobFilter, JobView, ListQuery, find};
+use crate::job_list::{ListQuery, find};
+use crate::job_view::{JobFilter, JobView};
 
 /// How often a watcher's job is looked at. Workers write progress once a second, so that half of it shows every step soon;
 /// with [`MAX_WATCHERS`] it is at most 200 small reads a second.

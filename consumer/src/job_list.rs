@@ -3,7 +3,7 @@
 use drumline_store::{JobRecord, MAX_RECENT, Store, StoreError};
 use serde::Deserialize;
 
-use super::{JobFilter, JobView, ShownState};
+use crate::job_view::{JobFilter, JobView, ShownState};
 
 /// How many jobs a list has if the question does not say.
 const USUAL: usize = 20;
@@ -74,8 +74,8 @@ fn is_message_id(id: &str) -> bool {
 mod tests {
     use drumline_store::JobState;
 
-    use super::super::examples::{attempt, claim, job};
     use super::*;
+    use crate::job_view::examples::{attempt, claim, job};
 
     #[test]
     fn a_list_is_of_the_wanted_state_type_and_queue() {
