@@ -209,6 +209,7 @@ async fn run(
     };
     let view = Arc::clone(&dev.view) as Arc<dyn Observer>;
     let consumer = Consumer::new(settings, router).observer(view).handlers_on(handlers);
+    let consumer = consumer.endpoint(dev.server.endpoint_url());
     // Its future is a large one to keep inside this one.
     let result = Box::pin(consumer.run(stopped)).await;
     dev.view.clear();

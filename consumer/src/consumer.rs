@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use drumline_runtime::aws::{AwsQueue, connect, queue_labels, resolve};
+use drumline_runtime::aws::{AwsQueue, connect, connect_at, queue_labels, resolve};
 use drumline_runtime::{
     ClaimStoreClient, Diagnostic, Driver, DriverConfig, Grace, Logs, QueueSettings, QueueStatus, Settings,
     TargetHealth, check_descriptors, default_scope, diagnose, http_connections, intake,
@@ -56,6 +56,7 @@ pub struct Consumer {
     handlers: Option<Handle>,
     target: Option<TargetHealth>,
     store: Option<Arc<dyn Store>>,
+    endpoint: Option<String>,
 }
 
 impl Consumer {
@@ -70,6 +71,7 @@ impl Consumer {
             handlers: None,
             target: None,
             store: None,
+            endpoint: None,
         }
     }
 
@@ -97,6 +99,13 @@ impl Consumer {
     /// [`run`](Self::run).
     pub fn store(mut self, store: Arc<dyn Store>) -> Self {
         self.store = Some(store);
+        self
+    }
+
+    /// Sends requests to the SQS API at this URL, such as `http://127.0.0.1:9324`, whatever `AWS_ENDPOINT_URL` says: for queues that
+    /// the program itself serves.
+    pub fn endpoint(mut self, url: impl Into<String>) -> Self {
+        self.endpoint = Some(url.into());
         self
     }
 
@@ -273,7 +282,11 @@ impl Consumer {
     ) -> Result<Loop, StartError> {
         let name = Arc::clone(name);
         let observer = self.for_queue(&name, claim_store);
-        let clients = connect(&settings.url, settings.wait_time).await.map_err(StartError::Settings)?;
+        let clients = match &self.endpoint {
+            Some(endpoint) => connect_at(endpoint, &settings.url, settings.wait_time).await,
+            None => connect(&settings.url, settings.wait_time).await,
+        };
+        let clients = clients.map_err(StartError::Settings)?;
         let failed = |error| StartError::Queue { queue: name.to_string(), error };
         let found = with_retry(&name, "queue", || resolve(&clients, &settings.url)).await;
         let url = found.map_err(failed)?;

@@ -95,7 +95,15 @@ impl Clients {
 /// # Errors
 /// If a setting cannot be used or no region is known, in words for the user.
 pub async fn connect(queue_url: &Url, wait_time: Duration) -> Result<Clients, String> {
-    connect_in(&Environment::of_process(), queue_url, wait_time).await
+    connect_in(&Environment::of_process(), None, queue_url, wait_time).await
+}
+
+/// As [`connect`], but requests go to `endpoint`, whatever the environment sets.
+///
+/// # Errors
+/// As those of [`connect`].
+pub async fn connect_at(endpoint: &str, queue_url: &Url, wait_time: Duration) -> Result<Clients, String> {
+    connect_in(&Environment::of_process(), Some(endpoint), queue_url, wait_time).await
 }
 
 /// Checks what [`connect`] reads from the process's environment, without a queue.
@@ -108,6 +116,7 @@ pub fn check_environment() -> Result<(), String> {
 
 async fn connect_in(
     environment: &Environment,
+    own_endpoint: Option<&str>,
     queue_url: &Url,
     wait_time: Duration,
 ) -> Result<Clients, String> {
@@ -120,7 +129,10 @@ async fn connect_in(
             name_of(queue_url).unwrap_or(queue_url.as_str())
         ));
     }
-    let configured = drumline_aws::endpoint(environment, &base, SERVICE)?;
+    let configured = match own_endpoint {
+        Some(endpoint) => Some(endpoint.to_owned()),
+        None => drumline_aws::endpoint(environment, &base, SERVICE)?,
+    };
     if base.endpoint_url().is_none()
         && let (Some(endpoint), false) = (&address.endpoint, address.is_aws)
     {
@@ -213,7 +225,7 @@ mod tests {
 
     async fn region_of(variables: [(&str, &str); 1], queue_url: &str) -> Result<String, String> {
         let url = Url::parse(queue_url).unwrap();
-        let clients = connect_in(&Environment::from(variables), &url, Duration::ZERO).await?;
+        let clients = connect_in(&Environment::from(variables), None, &url, Duration::ZERO).await?;
         Ok(clients.config.region().unwrap().to_string())
     }
 
@@ -228,6 +240,16 @@ mod tests {
         ];
         for (set, url, region) in table {
             assert_eq!(region_of([("AWS_REGION", set)], url).await.as_deref(), Ok(region), "{set} {url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_given_in_code_comes_before_the_one_that_is_set() {
+        let environment = Environment::from([("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")]);
+        let url = Url::parse("http://127.0.0.1:9324/0/jobs").unwrap();
+        for (own, host) in [(None, "127.0.0.1:4566"), (Some("http://127.0.0.1:9324"), "127.0.0.1:9324")] {
+            let clients = connect_in(&environment, own, &url, Duration::ZERO).await.unwrap();
+            assert_eq!(&*clients.host, host);
         }
     }
 

@@ -16,7 +16,7 @@ mod translate;
 
 pub use access::Access;
 pub use causes::with_causes;
-pub use client::{Clients, check_environment, connect};
+pub use client::{Clients, check_environment, connect, connect_at};
 pub use copy::copy_attributes;
 pub use describe::{QueueFacts, Redrive, is_fifo, queue_name, url_by_arn};
 pub use errors::{explain, is_gone};

@@ -76,8 +76,9 @@ async fn dev_once_does_the_sample_jobs_at_each_start_and_keeps_their_histories()
         assert!(table.contains(words), "{words:?} in\n{table}");
     }
 
-    // The second start runs all of them again: claims of the first one do not count.
-    let again = Launch::new(&["dev", "--once", "--sqs-addr", "127.0.0.1:0", "--dir", &dir]).finish().await;
+    // The second start runs all of them again: claims of the first one do not count. Nor does an endpoint that is set for other work.
+    let again = Launch::new(&["dev", "--once", "--sqs-addr", "127.0.0.1:0", "--dir", &dir]);
+    let again = again.env("AWS_ENDPOINT_URL", "http://127.0.0.1:9").finish().await;
     assert_eq!(again.status, Some(0), "{}", again.errors());
     let outcomes = |table: &[String]| table.iter().filter(|line| line.contains(" done ")).count();
     assert_eq!((outcomes(&again.stdout), outcomes(&finished.stdout)), (8, 8), "{:?}", again.stdout);
