@@ -31,7 +31,7 @@ use crate::service::{DevJob, OwnDev};
 /// So short that a job of some seconds outlives it several times: there is something to see.
 const VISIBILITY_TIMEOUT: &str = "2s";
 
-/// How long the explanations wait for the start of the HTTP endpoint, and how often it is looked for.
+/// The longest wait of the explanations for the start of the HTTP endpoint, and the time between two looks for it.
 const MOST_START: Duration = Duration::from_secs(3);
 const START_LOOK: Duration = Duration::from_millis(20);
 

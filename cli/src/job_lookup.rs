@@ -65,7 +65,7 @@ impl Histories {
         if !location.outlives_its_process() {
             let addr = settings.http_addr.ok_or_else(|| {
                 LookupError::Settings(format!(
-                    "the store is {location}, inside the worker, and DRUMLINE_HTTP_ADDR is off, so there is nobody to ask: give \
+                    "the store is {location}, inside the worker, and DRUMLINE_HTTP_ADDR is off, so no process can be asked: give \
                      the worker an address, or a store that others can reach (DRUMLINE_STORE_URL)"
                 ))
             })?;

@@ -10,7 +10,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use crate::format::{one_line, table};
 use crate::output::{Output, print};
 
-/// What the help of a list says of its forms.
+/// The part of a list's help about its forms.
 pub(crate) const FORMS: &str = "\
 On a terminal each line fits: ids are whole, and what is too long ends in …. --wide shows all of it. Into a pipe go \
 the columns of --wide without a header, separated by tabs, for `cut`, `awk` and `while read`.";

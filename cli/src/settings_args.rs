@@ -45,7 +45,7 @@ const ESSENTIAL: [&str; 10] = [
     "log",
 ];
 
-/// How the help of a setting of functions begins.
+/// The beginning of the help of a setting of functions.
 const OF_FUNCTIONS: &str = "Lambda: ";
 
 /// Every setting.

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::job_view::{JobFilter, JobView, ShownState};
 
-/// How many jobs a list has if the question does not say.
+/// The number of jobs in a list if the question does not give one.
 const USUAL: usize = 20;
 
 /// As long as a UUID, which SQS's message ids are.
@@ -14,14 +14,14 @@ const MESSAGE_ID_BYTES: usize = 36;
 /// Selects among the jobs that changed last.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct ListQuery {
-    /// How far they are.
+    /// Their state.
     pub state: Option<ShownState>,
     /// Their type.
     #[serde(rename = "type")]
     pub job_type: Option<String>,
     /// Their queue's name.
     pub queue: Option<String>,
-    /// How many at most.
+    /// The most jobs to return.
     pub limit: Option<usize>,
 }
 

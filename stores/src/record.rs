@@ -10,7 +10,7 @@ pub const MAX_ATTEMPTS_KEPT: usize = 50;
 /// several producers count from 1: more than this is no answer for people, and each one costs a read.
 pub const MAX_MATCHES: usize = 20;
 
-/// How many of the jobs that changed last are looked at for one question: what people can read, and a megabyte or so.
+/// The most jobs that are looked at for one question, of those that changed last: a megabyte or so.
 pub const MAX_RECENT: usize = 1_000;
 
 /// All that a store knows of a job.

@@ -24,10 +24,10 @@ use crate::record::{AttemptRecord, JobRecord, MAX_ATTEMPTS_KEPT, ProgressRecord}
 use crate::rules::{self, Rows, after};
 use crate::store::{Retention, Store, StoreError};
 
-/// How long a call begins anew because other processes change the same records.
+/// The time for which a call begins anew because other processes change the same records.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// How long a call waits before it begins anew.
+/// The wait of a call before it begins anew.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// A [`Store`] whose texts are in a table.
@@ -67,7 +67,7 @@ impl<R: Records> RecordStore<R> {
         }
     }
 
-    /// How long a job id leads to its records: as long as any of them is kept.
+    /// The time for which a job id leads to its records: as long as any of them is kept.
     fn linked_until(&self, now: u64) -> u64 {
         after(now, self.keep.history.max(self.keep.done))
     }

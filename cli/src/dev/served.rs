@@ -42,7 +42,7 @@ const MAX_RECEIVE_COUNT: u32 = 5;
 /// Quick retries: the user waits for them.
 pub(super) const RETRY: &str = "exponential(1s,2,5s)";
 
-/// How often the queues are looked at: often enough to look immediate.
+/// The time between two looks at the queues: short enough to look immediate.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Says that a port will be waited for.

@@ -14,7 +14,7 @@ use crate::{AttemptRecord, JobRecord, JobState, ProgressRecord, Store};
 pub const SHORT: Duration = Duration::from_millis(300);
 /// A claim that does not.
 pub const LONG: Duration = Duration::from_secs(120);
-/// What remains of a long claim on the slowest of machines.
+/// The rest of a long claim on the slowest of machines.
 pub const MOST_OF_IT: Duration = Duration::from_secs(60);
 /// The queue that jobs come from.
 pub const QUEUE: &str = "jobs";
@@ -24,7 +24,7 @@ pub const SCOPE: &str = "arn:aws:sqs:eu-west-1:123456789012:jobs";
 pub const TYPE: &str = "image.process";
 /// The hash of their payload.
 pub const PAYLOAD: u128 = 0xfedc_ba98_7654_3210_0123_4567_89ab_cdef;
-/// How long anything may take.
+/// The longest time that anything may take.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The request of the first run of a job.

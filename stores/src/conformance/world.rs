@@ -15,7 +15,7 @@ use crate::{OpenError, Retention, Store};
 #[derive(Clone)]
 pub struct World {
     subject: Arc<Subject>,
-    /// What no other case's names have.
+    /// A part that no other case's names have.
     mark: Arc<str>,
     one_process: Arc<OnceCell<Arc<dyn Store>>>,
 }
@@ -50,7 +50,7 @@ impl World {
         Self { subject: Arc::new(subject), one_process: Arc::default(), ..self.clone() }
     }
 
-    /// What no other case's names have.
+    /// A part that no other case's names have.
     pub fn mark(&self) -> &str {
         &self.mark
     }

@@ -9,10 +9,10 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use crate::open::OpenError;
 use crate::store::{StoreError, StoreErrorText};
 
-/// How long a call waits for another process's write: longer than any of them takes, and shorter than a call may take.
+/// The time that a call waits for another process's write: longer than any of them takes, and shorter than a call may take.
 const BUSY: Duration = Duration::from_secs(2);
 
-/// How often a lock of another process is looked at.
+/// The time between two looks at a lock of another process.
 const LOOK: Duration = Duration::from_millis(1);
 
 /// The version of the tables, kept as `user_version`.
@@ -151,7 +151,7 @@ fn create(path: &Path) -> Result<(), OpenError> {
     })
 }
 
-/// What an error means for the call that it ended.
+/// The meaning of an error for the call that it ended.
 pub(super) fn failure(path: &Path, error: &rusqlite::Error) -> StoreError {
     let meaning = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {

@@ -9,7 +9,7 @@ use crate::record::{AttemptRecord, JobRecord, MAX_ATTEMPTS_KEPT, MAX_MATCHES, Pr
 use crate::rules::{Rows, after};
 use crate::store::{Retention, to_json};
 
-/// How many rows of a table are removed at once.
+/// The most rows of a table that are removed at once.
 const MAX_REMOVED: usize = 1_000;
 
 /// Removes rows that have expired.

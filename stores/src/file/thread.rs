@@ -13,22 +13,22 @@ use super::histories::remove_expired;
 use crate::open::OpenError;
 use crate::store::StoreError;
 
-/// How many calls may wait for the thread: more than a process has jobs.
+/// The most calls that wait for the thread: more than a process has jobs.
 const MAX_WAITING: usize = 4_096;
 
-/// How long a call may take, as in other stores.
+/// The longest time that a call may take, as in other stores.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// How often expired rows are looked for. They count as absent anyway.
+/// The time between two looks for expired rows. They count as absent anyway.
 const REMOVE_EVERY: Duration = Duration::from_secs(60);
 
-/// How soon again if there were more than are removed at once: faster than rows can be added.
+/// The time to the next look if there were more than are removed at once: faster than rows can be added.
 const REMOVE_MORE: Duration = Duration::from_millis(100);
 
-/// How many calls share a transaction, and its wait for the disk: more would make a renewal wait long.
+/// The most calls that share a transaction, and its wait for the disk: more would make a renewal wait long.
 const MAX_BATCH: usize = 64;
 
-/// How long the file is left to other processes between two transactions: SQLite's lock is not fair, and one that looks again
+/// The time that the file is left to other processes between two transactions: SQLite's lock is not fair, and one that looks again
 /// and again would else never find it free.
 const GAP: Duration = Duration::from_micros(100);
 

@@ -1,4 +1,4 @@
-//! What an author implements.
+//! The part that an author implements.
 
 use std::time::SystemTime;
 

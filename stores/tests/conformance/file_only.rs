@@ -1,4 +1,4 @@
-//! What only files do.
+//! The behaviour of files alone.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;

@@ -2,7 +2,7 @@
 
 use drumline_tests::{App, Launch, LocalQueue, Setup, eventually, status_of};
 
-/// What shells report for a process that SIGPIPE has ended.
+/// The exit status that shells report for a process that SIGPIPE has ended.
 const READER_LEFT: i32 = 141;
 
 #[tokio::test]
