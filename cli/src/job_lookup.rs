@@ -37,7 +37,7 @@ pub(crate) enum Histories {
 pub(crate) enum LookupError {
     /// The settings cannot work.
     Settings(String),
-    /// Nobody answers, or not as a worker does.
+    /// There is no answer, or none of a worker.
     Unavailable(String),
 }
 
@@ -190,6 +190,9 @@ fn understood<T: DeserializeOwned>(addr: SocketAddr, answer: Answered) -> Result
             }
         },
         (Some(404), Some(_)) => Ok(None),
+        (Some(501), Some(Refusal { error })) => Err(LookupError::Settings(format!(
+            "the worker at http://{addr}: {error}; `jobs show` and `jobs watch` work with an id"
+        ))),
         (_, Some(Refusal { error })) => unavailable(format!("the worker at http://{addr}: {error}")),
         (_, None) => unavailable(format!(
             "http://{addr} does not answer as a worker of this version does ({}): is it another program's address?",

@@ -12,8 +12,8 @@ use crate::output::{Output, print};
 
 /// The part of a list's help about its forms.
 pub(crate) const FORMS: &str = "\
-On a terminal each line fits: ids are whole, and what is too long ends in …. --wide shows all of it. Into a pipe go \
-the columns of --wide without a header, separated by tabs, for `cut`, `awk` and `while read`.";
+On a terminal each line fits: ids are whole, and what is too long ends in …. --wide shows all of it. In a pipe it \
+prints all columns without a header, separated by tabs, for `cut`, `awk` and `while read`; an empty one is a dash.";
 
 /// The width of a terminal that does not say.
 const USUAL_WIDTH: usize = 80;
@@ -24,10 +24,13 @@ const GAP: usize = 2;
 /// The last column has at least this width.
 const LEAST: usize = 12;
 
+/// A column that gives room to others keeps this width.
+const LEAST_CUT: usize = 6;
+
 /// A column of a list on a terminal.
 pub(crate) struct Column {
     title: &'static str,
-    /// The largest width; `None` for what is to be copied.
+    /// The largest width; `None` for text that users copy.
     longest: Option<usize>,
 }
 
@@ -93,7 +96,7 @@ impl<const NARROW: usize, const WIDE: usize> List<NARROW, WIDE> {
         self.count += 1;
         match self.form {
             Form::Json => print(|out| out.json_line(&json))?,
-            Form::Tabs => print(|out| writeln!(out, "{}", wide().map(|cell| one_line(&cell)).join("\t")))?,
+            Form::Tabs => print(|out| writeln!(out, "{}", wide().map(|cell| filled(&cell)).join("\t")))?,
             Form::Narrow => self.narrow.push(narrow().map(|cell| one_line(&cell))),
             Form::Wide => self.wide.push(wide().map(|cell| one_line(&cell))),
         }
@@ -117,6 +120,12 @@ impl<const NARROW: usize, const WIDE: usize> List<NARROW, WIDE> {
     }
 }
 
+/// A cell for other programs. `while read` takes two tabs for one, so that none is empty.
+fn filled(cell: &str) -> String {
+    let cell = one_line(cell);
+    if cell.is_empty() { "-".to_owned() } else { cell }
+}
+
 /// Returns the header and the rows as lines of this width. Cells that may not be cut can make a line longer.
 fn fitted<const N: usize>(columns: &[Column; N], rows: &[[String; N]], width: usize) -> Vec<String> {
     let header = columns.each_ref().map(|column| column.title.to_owned());
@@ -126,7 +135,15 @@ fn fitted<const N: usize>(columns: &[Column; N], rows: &[[String; N]], width: us
         let longest = cells.max().unwrap_or_default();
         widths[index] = column.longest.map_or(longest, |most| longest.min(most));
     }
-    let before: usize = widths[..N - 1].iter().map(|width| width + GAP).sum();
+    let mut before: usize = widths[..N - 1].iter().map(|width| width + GAP).sum();
+    // Long ids take their room from what may be cut.
+    for (index, column) in columns[..N - 1].iter().enumerate() {
+        let excess = (before + LEAST).saturating_sub(width).min(widths[index].saturating_sub(LEAST_CUT));
+        if column.longest.is_some() {
+            widths[index] -= excess;
+            before -= excess;
+        }
+    }
     widths[N - 1] = width.saturating_sub(before).max(LEAST);
     let line = |row: &[String; N]| {
         let mut line = String::new();
@@ -177,6 +194,28 @@ mod tests {
         assert!(lines[1].starts_with(&format!("{id}  email.s…  no such user no")), "{lines:?}");
         assert!(lines[1].ends_with('…'), "{lines:?}");
         assert_eq!(lines[2], "j                           a.b       no");
+    }
+
+    #[test]
+    fn the_id_of_a_message_takes_room_from_other_columns() {
+        static COLUMNS: [Column; 6] = [
+            Column::whole("JOB"),
+            Column::whole("STATE"),
+            Column::cut("TYPE", 16),
+            Column::whole("AGE"),
+            Column::whole("TRIES"),
+            Column::cut("REASON", usize::MAX),
+        ];
+        let id = "b0f3a2c4-6a35-4e1f-9d2b-0123456789ab";
+        let cells = [id, "waiting", "email.send.later", "59m", "3", "no route to the host"];
+        let lines = fitted(&COLUMNS, &[cells.map(str::to_owned)], 80);
+        assert!(lines.iter().all(|line| line.width() <= 80), "{lines:?}");
+        assert!(lines[1].starts_with(id) && lines[1].contains("email"), "{lines:?}");
+    }
+
+    #[test]
+    fn cells_for_other_programs_are_never_empty() {
+        assert_eq!(["", "a\tb"].map(filled), ["-", "a b"]);
     }
 
     #[test]

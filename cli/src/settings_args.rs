@@ -159,10 +159,12 @@ fn flag<C: Choice>(setting: &Setting) -> Arg {
     }
 }
 
-/// The first clause of a setting's help.
+/// The first clause of a setting's help, with the host before it, such as "Lambda: ".
 fn summary(help: &str) -> &str {
-    let end = [". ", ": ", "; "].iter().filter_map(|mark| help.find(mark)).min();
-    end.map_or(help, |end| &help[..end])
+    let host = help.find(": ").filter(|end| help[..*end].split(' ').count() <= 2);
+    let from = host.map_or(0, |end| end + 2);
+    let end = [". ", ": ", "; "].iter().filter_map(|mark| help[from..].find(mark)).min();
+    end.map_or(help, |end| &help[..from + end])
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ use xtask::service::peers::{self, Peers};
 
 /// The crate whose tests talk to services.
 const SERVICE_TESTS: &str = "drumline-tests";
+/// The suite of stores, which the crate above enables.
+const CONFORMANCE: &str = "drumline-store/conformance";
 /// What cargo itself reports for failed tests; stands in for a test run that a signal ended.
 const TESTS_FAILED: u8 = 101;
 /// The test runner's own setting, which counts where it is set.
@@ -116,8 +118,7 @@ fn prepare_unless(quick: bool, interrupts: &Receiver<Interrupted>) -> Result<Opt
 fn everything(quick: bool, more: &[&str]) -> Vec<String> {
     let mut arguments = vec!["--workspace"];
     if quick {
-        // The feature is otherwise enabled by the crate that is left out.
-        arguments.extend(["--exclude", SERVICE_TESTS, "--features", "drumline-store/conformance"]);
+        arguments.extend(["--exclude", SERVICE_TESTS, "--features", CONFORMANCE]);
     }
     arguments.extend(more);
     arguments.into_iter().map(str::to_owned).collect()
@@ -161,6 +162,9 @@ mod tests {
     #[test]
     fn a_quick_run_leaves_out_the_tests_that_need_services() {
         assert_eq!(everything(false, &["--doc"]), ["--workspace", "--doc"]);
-        assert_eq!(everything(true, &["--doc"]), ["--workspace", "--exclude", SERVICE_TESTS, "--doc"]);
+        assert_eq!(
+            everything(true, &["--doc"]),
+            ["--workspace", "--exclude", SERVICE_TESTS, "--features", CONFORMANCE, "--doc"]
+        );
     }
 }

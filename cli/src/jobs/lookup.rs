@@ -12,7 +12,7 @@ pub(super) const WHO_IS_ASKED: &str = "\
 It asks the store of DRUMLINE_STORE_URL. Where that is memory:, what is known is in the worker's memory, and the worker at \
 DRUMLINE_HTTP_ADDR is asked: on this machine by default. No queue has to be named.\n\n\
 An id is the jobId of the body, else the id of its event, else the message's id (`{program} send` gives a jobId). A message's id \
-finds also a job that has another id, if the store is memory:, file: or postgres: and the job is among the 1000 that changed last. Jobs in \
+finds also a job that has another id, with file: always, with memory: and postgres: among the 1000 jobs that changed last. Jobs in \
 different queues, of different types, or from different sources may share an id: the one that changed last is shown, and \
 the others are listed.";
 

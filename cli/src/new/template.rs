@@ -55,15 +55,16 @@ pub(super) fn files(
     folder: &Path,
 ) -> Result<Vec<(&'static str, String)>, ExitError> {
     let folder = std::env::current_dir()?.canonicalize()?.join(folder);
+    // The name first: a path that is put in may contain the template's.
     let replacements = [
+        (NAME, name.as_str().to_owned()),
+        (NAME_IN_CODE, name.in_code()),
         ("{{handler}}", origin.dependency("handler")),
         ("{{cli}}", origin.dependency("cli")),
         ("{{lambda}}", origin.dependency("lambda")),
         ("{{modules}}", origin.modules(&folder.join("infra/terraform/fargate"))),
         ("{{ref}}", origin.modules_ref()),
         ("{{git-ref}}", git_ref()),
-        (NAME, name.as_str().to_owned()),
-        (NAME_IN_CODE, name.in_code()),
     ];
     let replace = |text: &str| {
         replacements.iter().fold(text.to_owned(), |text, (token, value)| text.replace(token, value))

@@ -24,7 +24,8 @@ async fn the_samples_run_in_the_function_until_it_is_interrupted() {
     let shown = |text: &str| worker.stderr().iter().any(|line| line.contains(text));
     eventually("a job is done", async || shown(": done in ")).await;
     eventually("a message is in the DLQ", async || shown("in the DLQ: cannot read ")).await;
-    assert!(folder.path().join("dev/outbox/welcome-ada.eml").exists());
+    let sent = folder.path().join("dev/outbox/welcome-ada.eml");
+    eventually("the mail is sent", async || sent.exists()).await;
     worker.signal(Signal::INT);
     let finished = worker.finish().await;
     assert_eq!(finished.status, Some(0), "{}", finished.errors());

@@ -84,10 +84,10 @@ async fn lambda() {
     let launch = FunctionLaunch::new().program(program).env("AWS_ENDPOINT_URL_SQS", &queue.endpoint_url());
     let function = launch.spawn().await;
     let answered = function.invoke(Invocation::new(event)).await;
-    let (printed, walkthrough) = (function.stdout(), Walkthrough::of("lambda"));
+    let walkthrough = Walkthrough::of("lambda");
     let [line, response] = walkthrough.output() else { panic!("{:?}", walkthrough.output()) };
     assert_eq!(answered.text(), response);
-    assert!(printed.contains(line), "{printed:?}");
+    eventually("its line is printed", async || function.stdout().contains(line)).await;
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn every_example_is_short() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "rs") {
             let lines = std::fs::read_to_string(&path).unwrap().lines().count();
-            assert!(lines <= 80, "{} has {lines} lines", path.display());
+            assert!(lines <= 100, "{} has {lines} lines", path.display());
         }
     }
 }
