@@ -25,7 +25,7 @@ Examples:
   {program} new orders
   {program} new orders --path ../drumline     (the crates of a checkout, for work on Drumline itself)
 
-Exit status: 0 made, 64 the name, the folder or the checkout will not do, 1 a file could not be written.")]
+Exit status: 0 made, 64 the name, the folder or the checkout is not valid, 1 a file could not be written.")]
 pub(crate) struct NewArgs {
     /// The name of the service, its crate and its queue: lower-case letters, digits and hyphens
     name: String,

@@ -82,7 +82,7 @@ impl ServiceName {
     /// Checks a name.
     ///
     /// # Errors
-    /// The reason why the name will not do, with one that will if there is a similar one.
+    /// The reason why the name is not valid, with a similar one that is, if there is one.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         if is_well_formed(text) && !TAKEN.contains(&text) {
             return Ok(Self(text.to_owned()));
