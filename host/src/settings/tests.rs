@@ -164,7 +164,7 @@ fn a_tool_needs_no_queue_and_reads_every_source() {
     let settings = Settings::read_for_tool(&flags, environment, None).unwrap();
     assert!(settings.queues.is_empty());
     assert_eq!(settings.http_addr.unwrap().port(), 9999);
-    let wrong = |name: &str| (name == "DRUMLINE_STORE_URL").then(|| "file:///tmp".to_owned());
+    let wrong = |name: &str| (name == "DRUMLINE_STORE_URL").then(|| "ftp://tmp".to_owned());
     assert!(
         Settings::read_for_tool(&flags, wrong, None).unwrap_err().to_string().contains("DRUMLINE_STORE_URL")
     );
