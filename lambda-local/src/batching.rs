@@ -27,7 +27,7 @@ pub(crate) struct Batching<M> {
     bounds: Bounds,
     /// Messages with the size of their records.
     waiting: VecDeque<(M, usize)>,
-    /// The time at which the first one came.
+    /// The time at which the first one came, or did not fit the batch before.
     since: Option<Instant>,
 }
 
@@ -68,9 +68,7 @@ impl<M> Batching<M> {
             return None;
         }
         let batch = self.waiting.drain(..fit).map(|(message, _)| message).collect();
-        if self.waiting.is_empty() {
-            self.since = None;
-        }
+        self.since = (!self.waiting.is_empty()).then_some(now);
         Some(batch)
     }
 
@@ -135,10 +133,11 @@ mod tests {
     fn a_batch_closes_early_at_its_size_and_the_rest_begins_the_next() {
         let (mut batching, now) = (batching(10, 5 * SECOND), Instant::now());
         receive(&mut batching, now, &[(1, 60), (2, 40), (3, 1), (4, 200)]);
-        assert_eq!(batching.take(now), Some(vec![1, 2]));
-        assert_eq!(batching.take(now), Some(vec![3]), "the next one does not fit");
-        assert_eq!(batching.take(now), None, "it may wait for others");
-        assert_eq!(batching.take(now + 5 * SECOND), Some(vec![4]), "too large, and alone");
+        let later = now + SECOND;
+        assert_eq!(batching.take(later), Some(vec![1, 2]));
+        assert_eq!(batching.take(later), Some(vec![3]), "the next one does not fit");
+        assert_eq!(batching.take(now + 5 * SECOND), None, "it may wait for others, for a window of its own");
+        assert_eq!(batching.take(later + 5 * SECOND), Some(vec![4]), "too large, and alone");
     }
 
     #[test]

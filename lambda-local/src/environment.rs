@@ -53,7 +53,11 @@ impl ExecutionEnvironment {
     }
 
     async fn run(&mut self, event: Bytes) -> Invoked {
-        let init = match self.ready().await {
+        let init = match accepted(&event) {
+            Ok(()) => self.ready().await,
+            Err(failure) => Err(failure),
+        };
+        let init = match init {
             Ok(init) => init,
             Err(failure) => {
                 return Invoked {
@@ -102,10 +106,11 @@ impl ExecutionEnvironment {
     async fn ready(&mut self) -> Result<Option<Duration>, Failure> {
         if let Some(mut process) = self.process.take() {
             let api = Arc::clone(&process.api);
-            // Cancel-safe: nothing is taken by any.
+            // Cancel-safe: nothing is taken by any. A process that asked and then ended is not ready.
             let is_ready = tokio::select! {
-                () = api.until_asked() => true,
+                biased;
                 _ = process.wait() => false,
+                () = api.until_asked() => true,
                 () = sleep(INIT_TIME) => false,
             };
             if is_ready {
@@ -120,9 +125,9 @@ impl ExecutionEnvironment {
             started.map_err(|error| failed(format!("{}: {error}", self.function.bootstrap.display())));
         let process = self.process.insert(started?);
         let (limit, api) = (INIT_TIME + self.function.timeout, Arc::clone(&process.api));
-        // Cancel-safe: nothing is taken by any.
+        // Cancel-safe: nothing is taken by any. A process that asked and then ended is not ready.
         let failure = tokio::select! {
-            () = api.until_asked() => return Ok(Some(process.started.elapsed())),
+            biased;
             status = process.wait() => match api.init_errors().last() {
                 Some(error) => {
                     let (header, body) = (error.error_type.as_deref(), error.body.to_string());
@@ -130,6 +135,7 @@ impl ExecutionEnvironment {
                 }
                 None => failed(format!("the process ended before it asked for an event: {}", shown(status))),
             },
+            () = api.until_asked() => return Ok(Some(process.started.elapsed())),
             () = sleep(limit) => {
                 failed(format!("the process did not ask for an event within {} s", limit.as_secs()))
             }
@@ -145,6 +151,15 @@ fn shown(status: io::Result<ExitStatus>) -> String {
     status.map_or_else(|error| error.to_string(), |status| status.to_string())
 }
 
+/// Refuses an event that Lambda would refuse.
+fn accepted(event: &Bytes) -> Result<(), Failure> {
+    if event.len() <= MAX_PAYLOAD {
+        return Ok(());
+    }
+    let message = format!("the event has {} bytes, and Lambda accepts {MAX_PAYLOAD} at most", event.len());
+    Err(Failure::new(FailureKind::Error, "RequestEntityTooLargeException", message))
+}
+
 /// Returns a response that Lambda would pass on.
 fn checked(response: Bytes) -> Result<Bytes, Failure> {
     if response.len() <= MAX_PAYLOAD {
@@ -153,4 +168,19 @@ fn checked(response: Bytes) -> Result<Bytes, Failure> {
     let message =
         format!("the response has {} bytes, and Lambda passes on {MAX_PAYLOAD} at most", response.len());
     Err(Failure::new(FailureKind::Error, "Function.ResponseSizeTooLarge", message))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[tokio::test]
+    async fn an_event_that_is_too_large_is_refused_before_a_process_starts() {
+        let mut environment = ExecutionEnvironment::new(Arc::new(Function::new("/no/such/program")));
+        let refused = environment.invoke(vec![b' '; MAX_PAYLOAD + 1]).await.result.unwrap_err();
+        assert_eq!(refused.error_type, "RequestEntityTooLargeException", "{refused}");
+        let accepted = environment.invoke(vec![b' '; MAX_PAYLOAD]).await.result.unwrap_err();
+        assert_eq!(accepted.kind, FailureKind::Init, "{accepted}");
+    }
 }

@@ -147,11 +147,6 @@ impl Function {
         self.variables.get("AWS_ACCESS_KEY_ID").is_some_and(|value| value == FAKE_CREDENTIAL)
     }
 
-    /// Returns the timeout of an invocation.
-    pub fn timeout_of_invocations(&self) -> Duration {
-        self.timeout
-    }
-
     /// Checks that the program exists and may be executed.
     pub fn check(&self) -> Result<(), FunctionProblem> {
         let path = self.bootstrap.clone();

@@ -38,7 +38,7 @@ pub enum MappingEvent<'a> {
         /// Its meaning for the messages.
         verdict: &'a Verdict,
     },
-    /// A message could not be deleted: it comes back.
+    /// A message could not be deleted: it is redelivered.
     NotDeleted {
         /// The message's id.
         message_id: &'a str,
@@ -52,7 +52,7 @@ pub type MappingObserver = Arc<dyn Fn(MappingEvent<'_>) + Send + Sync>;
 
 /// A queue with a function behind it.
 ///
-/// Each place of the mapping's concurrency has a poller and an execution environment of its own. There is no scaling and no throttling:
+/// Each slot of the mapping's concurrency has a poller and an execution environment of its own. There is no scaling and no throttling:
 /// a poller receives once its environment is free.
 #[derive(Clone)]
 pub struct MappedQueue {
@@ -88,6 +88,9 @@ impl MappedQueue {
     ///
     /// # Errors
     /// If the queue refuses a receive, mostly because it was deleted.
+    ///
+    /// # Panics
+    /// If the observer panics.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), SqsError> {
         let (stopping, stopped) = watch::channel(false);
         let mut pollers = JoinSet::new();
@@ -104,8 +107,14 @@ impl MappedQueue {
                 }
                 ended = pollers.join_next() => match ended {
                     Some(ended) => {
-                        if let Ok(Err(error)) = ended {
-                            result = Err(error);
+                        match ended {
+                            Ok(Ok(())) => {}
+                            Ok(Err(error)) => result = Err(error),
+                            Err(ended) => {
+                                if let Ok(panic) = ended.try_into_panic() {
+                                    std::panic::resume_unwind(panic);
+                                }
+                            }
                         }
                         stopping.send_replace(true);
                     }
@@ -178,7 +187,7 @@ impl Received {
     }
 }
 
-/// One place of the concurrency.
+/// One slot of the concurrency.
 struct Poller {
     queue: MappedQueue,
     batching: Batching<Received>,
@@ -196,7 +205,7 @@ impl Poller {
     async fn run(mut self, mut stopped: watch::Receiver<bool>) -> Result<(), SqsError> {
         let mut result = Ok(());
         loop {
-            // Cancel-safe: a receive that is dropped has taken no message, and what came before is in `batching`.
+            // Cancel-safe: a receive that is dropped leaves no message hidden, and what came before is in `batching`.
             let batch = tokio::select! {
                 biased;
                 _ = stopped.wait_for(|stopped| *stopped) => break,
@@ -273,4 +282,25 @@ const EVENT_FRAME: usize = r#"{"Records":[]}"#.len();
 
 fn event<'a>(records: impl Iterator<Item = &'a str>) -> Bytes {
     format!(r#"{{"Records":[{}]}}"#, records.collect::<Vec<_>>().join(",")).into()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use drumline_queue::InProcess;
+    use std::time::Duration;
+
+    #[tokio::test]
+    #[should_panic(expected = "the observer fails")]
+    async fn a_panic_of_a_poller_is_one_of_the_mapping() {
+        let queues = InProcess::start();
+        queues.endpoint().create_queue("jobs", &[]).unwrap();
+        queues.endpoint().send("jobs", "{}").unwrap();
+        let function = Arc::new(Function::new("/no/such/program"));
+        let observer: MappingObserver = Arc::new(|_| panic!("the observer fails"));
+        let mapping = Mapping::new(1, Duration::ZERO, false).unwrap();
+        let mapped = MappedQueue::new(mapping, queues.endpoint(), "jobs", function, observer);
+        let _ = mapped.run(std::future::pending()).await;
+    }
 }

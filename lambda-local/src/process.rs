@@ -56,7 +56,7 @@ impl Process {
         Some(kilobytes.div_ceil(1024))
     }
 
-    /// Kills the process and its children, and waits for its last lines.
+    /// Kills the process, with its children unless it has ended before, and waits for its last lines.
     pub(crate) async fn kill(mut self) {
         self.signal(Signal::KILL);
         // It fails if the process has been waited for already.

@@ -30,7 +30,7 @@ pub(crate) struct Store {
 /// The visible messages in the order they are to be received.
 #[derive(Debug)]
 enum Visible {
-    /// By the time each became visible, so a message that comes back queues up behind those that wait.
+    /// By the time each became visible, so a message that becomes visible again queues up behind those that wait.
     Standard(BTreeSet<(Timestamp, u64)>),
     Fifo(Groups),
 }

@@ -102,7 +102,7 @@ async fn what_changes_while_one_waits_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn giving_a_message_back_wakes_at_once() {
+async fn a_message_that_is_released_wakes_at_once() {
     let server = server().await;
     let endpoint = server.endpoint();
     endpoint.send("q", "x").unwrap();
@@ -140,6 +140,22 @@ async fn a_receive_that_is_dropped_takes_nothing() {
     assert_eq!(endpoint.waiting_receives(), 0);
     endpoint.send("q", "x").unwrap();
     assert_eq!(endpoint.peek("q").unwrap()[0].state, MessageState::Visible);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receive_that_is_dropped_with_its_answer_unread_releases_the_messages() {
+    let server = server().await;
+    let endpoint = server.endpoint();
+    tokio::select! {
+        biased;
+        _ = endpoint.receive(waiting("q", 20)) => unreachable!("its answer is not read"),
+        () = async {
+            endpoint.send("q", "x").unwrap();
+            assert!(matches!(endpoint.peek("q").unwrap()[0].state, MessageState::InFlight { .. }));
+        } => {}
+    }
+    assert_eq!(endpoint.peek("q").unwrap()[0].state, MessageState::Visible);
+    assert_eq!(body(endpoint.receive(waiting("q", 0)).await).as_deref(), Some("x"));
 }
 
 #[tokio::test(start_paused = true)]

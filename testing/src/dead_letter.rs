@@ -61,11 +61,17 @@ impl DeadLetter {
     pub(crate) fn of(message: PeekedMessage, recorder: &Recorder) -> Self {
         let attributes = translate::attributes(&message.attributes);
         let text = |name: &str| attributes.get(name).and_then(Attribute::as_text).map(str::to_owned);
-        let message_id = text("DrumlineMessageId").map_or(message.message_id, Arc::from);
+        // A copy has no receives of its own.
+        let (message_id, receive_count) = match text("DrumlineMessageId") {
+            Some(original) => {
+                let receives = recorder.receives(&original);
+                (Arc::from(original), receives.unwrap_or(message.receive_count))
+            }
+            None => (message.message_id, message.receive_count),
+        };
         let run = recorder.last_run(&message_id);
         let reason = text("DrumlineReason").or_else(|| run.as_ref()?.reason().map(str::to_owned));
         let typed = || from_json::<Typed>(&message.body).ok().map(|typed| typed.job_type);
-        let receive_count = message.receive_count;
         Self {
             job_type: text("messageType").or_else(typed),
             reason,

@@ -1,4 +1,4 @@
-//! A store that fails as the test has it.
+//! A store with failures that the test plans.
 
 use std::any::Any;
 use std::collections::VecDeque;

@@ -1,5 +1,6 @@
 //! A queue and its worker in the test's own process.
 
+use std::collections::HashSet;
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
@@ -215,10 +216,24 @@ impl LocalQueue {
         };
         let left = self.left();
         let now = self.endpoint().now();
-        let due: Option<Vec<Timestamp>> = left.iter().map(until).collect();
+        let due: Option<Vec<Timestamp>> = Self::not_held_up(&left).map(until).collect();
         let next = due?.into_iter().min().map(|at| at.since(now)).filter(|wait| !wait.is_zero());
         // Read last: what was received meanwhile counts as in hand.
         next.filter(|_| recorder.in_hand() == 0)
+    }
+
+    /// Returns the messages without those of a FIFO queue that are visible, and held up by one before them in their group.
+    fn not_held_up(left: &[PeekedMessage]) -> impl Iterator<Item = &PeekedMessage> {
+        let is_fifo = |message: &PeekedMessage| message.sequence_number.is_some();
+        let mut hidden = HashSet::new();
+        left.iter().filter(move |message| {
+            let group = message.message_group_id.as_ref().filter(|_| is_fifo(message));
+            if message.state == MessageState::Visible {
+                return group.is_none_or(|group| !hidden.contains(group));
+            }
+            hidden.extend(group);
+            true
+        })
     }
 
     /// The messages in the queue.

@@ -81,10 +81,13 @@ async fn a_dead_letter_has_the_reason_of_its_last_failure() {
         let garbage = local.body("{").send();
         local.until_idle().await;
         let dead = local.dead_letters();
-        let reason =
-            |id: &str| dead.iter().find(|letter| *letter.message_id == *id).unwrap().reason.clone().unwrap();
+        let letter = |id: &str| dead.iter().find(|letter| *letter.message_id == *id).unwrap();
+        let reason = |id: &str| letter(id).reason.clone().unwrap();
         assert_eq!(reason(&exhausted), "failure 3", "{permanent_failures}");
         assert!(reason(&garbage).contains("not a JSON object"), "{permanent_failures}: {}", dead[0]);
+        let receives = [&exhausted, &garbage].map(|id| letter(id).receive_count);
+        let expected = if permanent_failures == "redrive" { [3, 3] } else { [3, 1] };
+        assert_eq!(receives, expected, "{permanent_failures}");
         assert_eq!(local.runs_of(&exhausted).len(), 3);
         assert!(local.runs_of(&exhausted)[2].last_attempt);
     }
@@ -111,6 +114,20 @@ async fn a_group_of_a_fifo_queue_runs_in_order() {
     local.until_idle().await;
     assert_eq!(ran.load(Ordering::SeqCst), 3);
     assert!(local.dead_letters().is_empty());
+}
+
+#[tokio::test]
+async fn delays_of_a_group_are_skipped_on_the_machines_clock() {
+    let local = LocalQueue::start(router()).fifo().setting("retry", "schedule(5m)").await;
+    local.job(&Flaky { failures: 1 }).group("one").send();
+    while local.runs().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    // The first one waits for its retry, and this one is visible behind it.
+    local.job(&Flaky { failures: 1 }).group("one").send();
+    local.until_idle().await;
+    let done = local.runs().into_iter().filter(|run| run.outcome == Outcome::Ack);
+    assert_eq!(done.count(), 2);
 }
 
 #[tokio::test(start_paused = true)]

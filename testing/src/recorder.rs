@@ -48,7 +48,12 @@ impl Recorder {
 
     /// Returns true if this receive of a message has reached its worker, so that the message counts as in hand until it is settled.
     pub(crate) fn has_reached_worker(&self, message_id: &str, receive_count: u32) -> bool {
-        self.state().receives.get(message_id) == Some(&receive_count)
+        self.receives(message_id) == Some(receive_count)
+    }
+
+    /// Returns the receives of a message that a worker got.
+    pub(crate) fn receives(&self, message_id: &str) -> Option<u32> {
+        self.state().receives.get(message_id).copied()
     }
 
     pub(crate) fn runs(&self) -> Vec<LocalRun> {

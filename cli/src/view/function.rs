@@ -30,9 +30,9 @@ impl View {
             }
             MappingEvent::NotDeleted { message_id, error } => {
                 self.change(message_id, |job| {
-                    // It is not done: its message comes back.
+                    // It is not done: its message is redelivered.
                     (job.end, job.took) = (None, None);
-                    Some(format!("could not be deleted, and comes back: {}", one_line(error)))
+                    Some(format!("could not be deleted, and is redelivered: {}", one_line(error)))
                 });
             }
         }

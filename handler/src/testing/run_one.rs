@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::bench::Bench;
 use super::test_host::{Recorded, TestHost};
 use super::test_run::TestRun;
-use super::trouble::{ClaimTrouble, Signal, Stop};
+use super::trouble::{ClaimTrouble, Missed, Signal, Stop};
 use crate::core::control::{RunControl, STOP_TIME};
 use crate::core::decide::{DecisionInput, RunDecision, decide_run};
 use crate::core::ending::{Ending, RunReport};
@@ -35,7 +35,7 @@ pub(super) struct Received {
 
 /// Runs a message once, and settles it.
 pub(super) async fn run_one(bench: Bench, delivery: Received) -> TestRun {
-    let Received { queue, message, stop, claim_trouble, checkpoint, signal } = delivery;
+    let Received { queue, message, stop, claim_trouble, checkpoint, mut signal } = delivery;
     let policy = bench.settings.policy_for(&bench.router);
     let message = Arc::new(message);
     let receives = NonZeroU32::new(message.receive_count).unwrap_or(NonZeroU32::MIN);
@@ -63,7 +63,7 @@ pub(super) async fn run_one(bench: Bench, delivery: Received) -> TestRun {
         control: control.clone(),
         host: Arc::clone(&host) as _,
     };
-    let report = until_ended(bench.router.run(attempt), &host, signal).await;
+    let report = until_ended(bench.router.run(attempt), &host, &mut signal).await;
     let RunReport { ending: reported, job_type, identity, attempt, result, .. } = report;
     let is_dropped = reported == Ending::Interrupted;
     let handler_ending = reported.clone();
@@ -91,11 +91,12 @@ pub(super) async fn run_one(bench: Bench, delivery: Received) -> TestRun {
     }
     drop(memory);
     let attempt = facts.attempt;
+    let missed = stop.map(|stop| Missed::Moment(stop.at)).or(signal.map(|_| Missed::Signal));
     TestRun {
         result: result.map(|result| result.0),
         ran: started,
         cancelled: stopped,
-        missed: stop.filter(|_| stopped.is_none()).map(|stop| stop.at),
+        missed: missed.filter(|_| stopped.is_none()),
         dropped: is_dropped,
         last_attempt,
         ending,
@@ -127,7 +128,7 @@ enum Stopping {
 async fn until_ended(
     run: impl Future<Output = RunReport>,
     host: &TestHost,
-    mut signal: Option<Signal>,
+    signal: &mut Option<Signal>,
 ) -> RunReport {
     let mut run = pin!(run);
     let mut stopping = Stopping::No;
@@ -136,11 +137,11 @@ async fn until_ended(
             if let Poll::Ready(report) = run.as_mut().poll(cx) {
                 return Poll::Ready(report);
             }
-            if let Some(Signal { reason, ready }) = &mut signal
+            if let Some(Signal { reason, ready }) = signal
                 && ready.as_mut().poll(cx).is_ready()
             {
                 host.control.cancel(*reason);
-                signal = None;
+                *signal = None;
             }
             ready!(stopping.advance(host, cx));
         }

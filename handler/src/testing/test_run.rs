@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::trouble::At;
+use super::trouble::Missed;
 use crate::api::progress::Progress;
 use crate::core::claim::ClaimRequest;
 use crate::core::control::CancelReason;
@@ -28,7 +28,7 @@ pub struct TestRun {
     pub(super) ran: bool,
     pub(super) dropped: bool,
     pub(super) cancelled: Option<CancelReason>,
-    pub(super) missed: Option<At>,
+    pub(super) missed: Option<Missed>,
     pub(super) job_type: Option<Arc<str>>,
     pub(super) identity: Option<Arc<Identity>>,
     pub(super) message: Arc<Message>,
@@ -194,8 +194,10 @@ impl fmt::Display for TestRun {
             Some(reason) => write!(f, "; cancelled ({reason:?})")?,
             None => {}
         }
-        if let Some(at) = self.missed {
-            write!(f, "; not stopped, since it never came to {at:?}")?;
+        match self.missed {
+            Some(Missed::Moment(at)) => write!(f, "; not stopped, since it never came to {at:?}")?,
+            Some(Missed::Signal) => f.write_str("; not stopped, since its signal never came")?,
+            None => {}
         }
         if self.last_attempt {
             f.write_str("; the last receive: SQS moves the message to the DLQ")?;

@@ -293,6 +293,8 @@ fn a_stop_that_never_came_is_reported() {
     let run = now(tester(polite).job(&copy(2)).shut_down(At::Progress(9)));
     assert!(run.is_done() && run.cancelled().is_none());
     assert!(run.to_string().ends_with("; not stopped, since it never came to Progress(9)"), "{run}");
+    let run = now(tester(polite).job(&copy(2)).stop_when(CancelReason::Shutdown, std::future::pending()));
+    assert!(run.to_string().ends_with("; not stopped, since its signal never came"), "{run}");
 }
 
 #[test]

@@ -31,6 +31,13 @@ pub(super) struct Signal {
     pub(super) ready: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
+/// A stop that a run ended before.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Missed {
+    Moment(At),
+    Signal,
+}
+
 /// The store's answer to the run's request for its claim, if that is not the store's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ClaimTrouble {

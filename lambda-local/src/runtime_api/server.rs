@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
@@ -22,17 +23,22 @@ const VERSION: &str = "/2018-06-01/runtime/";
 /// The header by which a process names the type of an error.
 const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
 
+/// The pause after a connection that could not be accepted.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(10);
+
 /// Accepts connections until it is dropped; they end with it.
 pub(super) async fn serve(listener: TcpListener, desk: Arc<Desk>) {
     let mut connections = JoinSet::new();
     loop {
         // Cancel-safe: a connection that is not yet accepted is not lost.
-        let stream = tokio::select! {
+        let accepted = tokio::select! {
             Some(_) = connections.join_next() => continue,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
-                Err(_) => return,
-            },
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((stream, _)) = accepted else {
+            // Mostly a connection that its client has closed, or too many open files.
+            tokio::time::sleep(ACCEPT_AGAIN).await;
+            continue;
         };
         let desk = Arc::clone(&desk);
         let service = service_fn(move |request| {

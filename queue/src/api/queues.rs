@@ -60,7 +60,7 @@ pub struct ListQueuesReply {
     /// URLs in name order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub queue_urls: Vec<String>,
-    /// Where to go on; absent on the last page.
+    /// The start of the next page; absent on the last page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
@@ -84,7 +84,7 @@ pub struct ListDeadLetterSourceQueuesReply {
     /// URLs in name order. The JSON protocol writes this one in lower case.
     #[serde(rename = "queueUrls")]
     pub queue_urls: Vec<String>,
-    /// Where to go on; absent on the last page.
+    /// The start of the next page; absent on the last page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }

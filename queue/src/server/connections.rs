@@ -59,14 +59,14 @@ pub(super) async fn accept(
             idle.evict_oldest();
         }
         // If all of them are busy, this one waits, and those behind it in the operating system's backlog.
-        let place = tokio::select! {
+        let slot = tokio::select! {
             _ = stopped.changed() => break,
-            place = Arc::clone(&free).acquire_owned() => place,
+            slot = Arc::clone(&free).acquire_owned() => slot,
         };
         let serving = serve(stream, endpoint.clone(), Connection::new(&idle), stopped.clone());
         connections.spawn(async move {
             serving.await;
-            drop(place);
+            drop(slot);
         });
     }
     drop(listener);
@@ -140,7 +140,7 @@ impl Idle {
     }
 }
 
-/// A connection's place among the idle ones, which it gives up while it has a request.
+/// A connection's slot among the idle ones, which it gives up while it has a request.
 #[derive(Debug)]
 struct Connection {
     idle: Arc<Idle>,

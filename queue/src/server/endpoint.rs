@@ -5,11 +5,11 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use super::clock::Clock;
 use super::waiting::{Answer, Waiting};
-use crate::api::{CreateQueue, ReceiveMessage, ReceiveMessageReply, SendMessage};
+use crate::api::{ChangeMessageVisibility, CreateQueue, ReceiveMessage, ReceiveMessageReply, SendMessage};
 use crate::checks::FIFO_SUFFIX;
 use crate::error::SqsError;
 use crate::sqs::{Identity, PeekedMessage, Sqs};
@@ -129,13 +129,15 @@ impl Endpoint {
 
     /// Receives messages, waiting for one as long as the request or the queue says.
     ///
-    /// Dropping the future before it is ready takes no message, save in the instant in which one is being handed over.
+    /// Dropping the future before it is ready leaves no message hidden: what was handed over in that instant is released, and counts
+    /// as received.
     ///
     /// # Errors
     ///
     /// As [`Sqs::receive_message`].
     pub async fn receive(&self, request: ReceiveMessage) -> Answer {
-        let (wait, id, mut answer) = {
+        let queue_url = request.queue_url.clone();
+        let (wait, id, answer) = {
             let mut state = self.lock();
             let now = self.now();
             let wait = state.sqs.receive_wait(&request)?;
@@ -148,14 +150,14 @@ impl Endpoint {
             self.after_change(&mut state, now);
             (wait, id, answer)
         };
-        let _forget = Forget { endpoint: self, id };
+        let mut open = OpenReceive { endpoint: self, id, queue_url, answer };
         tokio::select! {
             biased;
-            answer = &mut answer => answer.unwrap_or_else(|_| Ok(ReceiveMessageReply::default())),
+            answer = &mut open.answer => answer.unwrap_or_else(|_| Ok(ReceiveMessageReply::default())),
             () = tokio::time::sleep(wait) => {
                 self.lock().waiting.forget(id);
                 // It may have been answered in the instant its time ran out.
-                answer.try_recv().unwrap_or_else(|_| Ok(ReceiveMessageReply::default()))
+                open.answer.try_recv().unwrap_or_else(|_| Ok(ReceiveMessageReply::default()))
             }
         }
     }
@@ -226,14 +228,30 @@ impl Endpoint {
     }
 }
 
-/// Takes a receive off the waiting list when its future goes away.
-struct Forget<'a> {
+/// A receive that waits. When its future goes away, it is taken off the waiting list, and messages that it was answered with and that
+/// its caller has not read are made visible again.
+struct OpenReceive<'a> {
     endpoint: &'a Endpoint,
     id: u64,
+    queue_url: String,
+    answer: oneshot::Receiver<Answer>,
 }
 
-impl Drop for Forget<'_> {
+impl Drop for OpenReceive<'_> {
     fn drop(&mut self) {
         self.endpoint.lock().waiting.forget(self.id);
+        // No answer can come after that, and an answer that was read is not here any more.
+        let Ok(Ok(unread)) = self.answer.try_recv() else { return };
+        self.endpoint.call(|sqs, now| {
+            for message in unread.messages {
+                let release = ChangeMessageVisibility {
+                    queue_url: self.queue_url.clone(),
+                    receipt_handle: message.receipt_handle,
+                    visibility_timeout: Some(0),
+                };
+                // It is refused if the message is visible already.
+                let _ = sqs.change_message_visibility(now, &release);
+            }
+        });
     }
 }

@@ -112,7 +112,7 @@ impl WaitingQueue {
             }
             changed = true;
             if let Some(first) = self.receives.pop_front() {
-                // Should the client go away at this very moment, its messages come back when their visibility ends.
+                // Should its future be dropped before it reads them, it releases the messages.
                 let _ = first.answer.send(answer);
             }
         }

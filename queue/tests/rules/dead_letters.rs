@@ -13,7 +13,7 @@ fn policy(target: &str, max_receive_count: &str) -> String {
     format!(r#"{{"deadLetterTargetArn":"{ARN}:{target}","maxReceiveCount":{max_receive_count}}}"#)
 }
 
-/// Queues `q` and `q-dlq`; messages move at the third receive and come back at once.
+/// Queues `q` and `q-dlq`; messages move at the third receive and are visible again at once.
 fn desk() -> Desk {
     let mut desk = Desk::new();
     desk.create("q-dlq", &[]).unwrap();
@@ -97,7 +97,7 @@ fn a_fifo_message_keeps_its_group_and_starts_its_age_again() {
     let sent = desk.send_fifo("s.fifo", "g", "1");
     receive_twice(&mut desk, "s.fifo");
     desk.send_fifo("s.fifo", "g", "2");
-    assert_eq!(desk.bodies("s.fifo"), ["2"], "the group goes on without it");
+    assert_eq!(desk.bodies("s.fifo"), ["2"], "the group continues without it");
     let dead = desk.receive("d.fifo").remove(0);
     assert_eq!(dead.message_id, sent.message_id);
     assert_eq!(dead.attributes.message_group_id.as_deref(), Some("g"));

@@ -49,7 +49,7 @@ fn a_message_in_flight_holds_up_what_is_behind_it() {
     }
     let first = desk.try_receive(&receive_up_to("q.fifo", 1)).unwrap();
     assert_eq!(&*first[0].body, "a1");
-    assert_eq!(desk.bodies("q.fifo"), ["b1"], "the other group goes on");
+    assert_eq!(desk.bodies("q.fifo"), ["b1"], "the other group continues");
     assert!(desk.receive("q.fifo").is_empty());
     desk.delete("q.fifo", &first[0].receipt_handle).unwrap();
     assert_eq!(desk.bodies("q.fifo"), ["a2"]);
