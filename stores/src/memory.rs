@@ -4,7 +4,7 @@
 //! other processes do it knows nothing, and it forgets the oldest jobs when it is full: see [`MAX_RECORDS`].
 //!
 //! Attempts are counted as SQS does, because other processes may have made some of them: the attempt is the message's
-//! receive count, less the spared surrenders that were seen here, and at least 1. The shared stores count for themselves.
+//! receive count, less the spared releases that were seen here, and at least 1. The shared stores count for themselves.
 //!
 //! Jobs are found by their job ids: the claims by a scan over hashes of all ids, which takes a tenth of a millisecond and
 //! costs claims nothing; histories, and duplicates under another job id, by small indices of their own. Version 0.1 left

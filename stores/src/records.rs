@@ -10,7 +10,7 @@ mod snapshot;
 mod table;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use drumline::core::{Claim, ClaimRequest, ClaimResult, MaybeReady, Ownership, ReleaseClaim};
 use drumline::message::Identity;
@@ -22,7 +22,7 @@ pub use self::table::{Change, Records};
 use crate::matches::in_order;
 use crate::record::{AttemptRecord, JobRecord, MAX_ATTEMPTS_KEPT, ProgressRecord};
 use crate::rules::{self, Rows, after};
-use crate::store::{Retention, Store, StoreError};
+use crate::store::{Retention, Store, StoreError, now_ms};
 
 /// The time for which a call begins anew because other processes change the same records.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -48,13 +48,13 @@ impl<R: Records> RecordStore<R> {
     async fn transact<T>(
         &self,
         keys: Vec<String>,
-        work: impl Fn(&mut Snapshot, u64) -> T + Send,
+        work: impl Fn(&mut Snapshot, u64) -> Result<T, StoreError> + Send,
     ) -> Result<T, StoreError> {
         let begun = Instant::now();
         loop {
             let texts = self.records.read(&keys).await?;
-            let mut snapshot = Snapshot::new(&keys, texts);
-            let value = work(&mut snapshot, now_ms());
+            let mut snapshot = Snapshot::new(&keys, texts)?;
+            let value = work(&mut snapshot, now_ms())?;
             let changes = snapshot.changes();
             if changes.is_empty() || self.records.swap(&changes).await? {
                 return Ok(value);
@@ -75,15 +75,16 @@ impl<R: Records> RecordStore<R> {
     async fn all_of(&self, job_id: &str) -> Result<Vec<JobRecord>, StoreError> {
         let ids = ids_of(job_id);
         let found = self.records.read(std::slice::from_ref(&ids)).await?;
-        let keys = Snapshot::new(std::slice::from_ref(&ids), found).linked(job_id, now_ms());
+        let keys = Snapshot::new(std::slice::from_ref(&ids), found)?.linked(job_id, now_ms())?;
         let all: Vec<String> =
             keys.iter().flat_map(|key| [claim_of(key), progress_of(key), attempts_of(key)]).collect();
         if all.is_empty() {
             return Ok(Vec::new());
         }
-        let snapshot = Snapshot::new(&all, self.records.read(&all).await?);
+        let snapshot = Snapshot::new(&all, self.records.read(&all).await?)?;
         let now = now_ms();
-        Ok(in_order(keys.into_iter().filter_map(|key| snapshot.job(job_id, key, now)).collect()))
+        let matches = keys.into_iter().filter_map(|key| snapshot.job(job_id, key, now).transpose());
+        Ok(in_order(matches.collect::<Result<_, _>>()?))
     }
 }
 
@@ -99,12 +100,12 @@ impl<R: Records> Store for RecordStore<R> {
         let mut keys = vec![claim_of(identity.key()), ids_of(identity.job_id())];
         keys.extend(request.lock.iter().map(|name| lock_of(name)));
         MaybeReady::later(self.transact(keys, |rows, now| {
-            let Ok(answer) = rules::claim(rows, request, &self.owner, self.keep, now);
+            let answer = rules::claim(rows, request, &self.owner, self.keep, now)?;
             if let ClaimResult::Granted(_) = &answer {
                 let expires = self.linked_until(after(now, request.length));
-                let Ok(()) = rows.link(identity.job_id(), identity.key(), now, expires);
+                rows.link(identity.job_id(), identity.key(), now, expires)?;
             }
-            answer
+            Ok(answer)
         }))
     }
 
@@ -116,12 +117,12 @@ impl<R: Records> Store for RecordStore<R> {
         let mut keys = keys_of(claim);
         keys.push(ids_of(claim.identity.job_id()));
         MaybeReady::later(self.transact(keys, move |rows, now| {
-            let Ok(ownership) = rules::renew(rows, claim, length, self.keep, now);
+            let ownership = rules::renew(rows, claim, length, self.keep, now)?;
             if ownership == Ownership::Kept {
                 let expires = self.linked_until(after(now, length));
-                let Ok(()) = rows.link(claim.identity.job_id(), claim.identity.key(), now, expires);
+                rows.link(claim.identity.job_id(), claim.identity.key(), now, expires)?;
             }
-            ownership
+            Ok(ownership)
         }))
     }
 
@@ -132,8 +133,7 @@ impl<R: Records> Store for RecordStore<R> {
     ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
         MaybeReady::later(self.transact(keys_of(claim), move |rows, now| {
             let result = result.map(|result| result.get().to_owned());
-            let Ok(ownership) = rules::finish(rows, claim, result, self.keep, now);
-            ownership
+            rules::finish(rows, claim, result, self.keep, now)
         }))
     }
 
@@ -142,10 +142,9 @@ impl<R: Records> Store for RecordStore<R> {
         claim: &'a Claim,
         how: &'a ReleaseClaim,
     ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
-        MaybeReady::later(self.transact(keys_of(claim), move |rows, now| {
-            let Ok(ownership) = rules::release(rows, claim, how, self.keep, now);
-            ownership
-        }))
+        MaybeReady::later(
+            self.transact(keys_of(claim), move |rows, now| rules::release(rows, claim, how, self.keep, now)),
+        )
     }
 
     fn checkpoint<'a>(
@@ -154,8 +153,7 @@ impl<R: Records> Store for RecordStore<R> {
         value: &'a RawValue,
     ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
         MaybeReady::later(self.transact(keys_of(claim), move |rows, now| {
-            let Ok(ownership) = rules::checkpoint(rows, claim, value.get().to_owned(), now);
-            ownership
+            rules::checkpoint(rows, claim, value.get().to_owned(), now)
         }))
     }
 
@@ -168,7 +166,7 @@ impl<R: Records> Store for RecordStore<R> {
         let keys = vec![key.clone(), ids_of(identity.job_id())];
         MaybeReady::later(self.transact(keys, move |rows, now| {
             rows.set(&key, progress, after(now, self.keep.history));
-            let Ok(()) = rows.link(identity.job_id(), identity.key(), now, self.linked_until(now));
+            rows.link(identity.job_id(), identity.key(), now, self.linked_until(now))
         }))
     }
 
@@ -180,12 +178,12 @@ impl<R: Records> Store for RecordStore<R> {
         let key = attempts_of(identity.key());
         let keys = vec![key.clone(), ids_of(identity.job_id())];
         MaybeReady::later(self.transact(keys, move |rows, now| {
-            let mut attempts: Vec<AttemptRecord> = rows.get(&key, now).unwrap_or_default();
+            let mut attempts: Vec<AttemptRecord> = rows.history(&key, now).unwrap_or_default();
             attempts.push(attempt.clone());
             let surplus = attempts.len().saturating_sub(MAX_ATTEMPTS_KEPT);
             attempts.drain(..surplus);
             rows.set(&key, &attempts, after(now, self.keep.history));
-            let Ok(()) = rows.link(identity.job_id(), identity.key(), now, self.linked_until(now));
+            rows.link(identity.job_id(), identity.key(), now, self.linked_until(now))
         }))
     }
 
@@ -204,9 +202,4 @@ impl<R: Records> Store for RecordStore<R> {
     fn as_any(&self) -> &(dyn std::any::Any + Send + Sync) {
         self
     }
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

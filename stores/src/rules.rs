@@ -1,6 +1,7 @@
 //! The rules of claims and locks, for stores that read and write rows: each function is one transaction's part.
 
 mod kept;
+mod unreadable;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::kept::Kept;
 use self::kept::{State, value};
+pub(crate) use self::unreadable::Unreadable;
 use crate::store::{Retention, millis};
 
 /// The rows that one transaction reads and writes. Times are in milliseconds since the Unix epoch.
@@ -33,7 +35,7 @@ pub(crate) trait Rows {
 /// The last holder of a lock.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Lock {
-    /// Empty once it was given back.
+    /// Empty once it was released.
     pub(crate) owner: String,
     pub(crate) token: u64,
     pub(crate) until: u64,

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use drumline::core::Takeover;
 use drumline::core::{Claim, ClaimRequest, ClaimResult, MaybeReady, Ownership, ReleaseClaim};
@@ -127,7 +127,7 @@ pub trait Store: Send + Sync + 'static {
     /// - else [`ClaimResult::Granted`]. The counter grows, and never shrinks while the record exists. The attempts grow by
     ///   one, or begin with 1 where the message is another one (in memory: what SQS counts, see [`crate::memory`]). The
     ///   checkpoint stays where the payload hash is the same. If the record is of a claim that expired without being finished
-    ///   or surrendered, the grant has a [`Takeover`](drumline::core::Takeover): it names the owner, and counts such claims of this
+    ///   or released, the grant has a [`Takeover`](drumline::core::Takeover): it names the owner, and counts such claims of this
     ///   very message in a row. A store in memory has none, since it dies with its workers.
     ///
     /// If there is no record, the one that version 0.1 kept under [`legacy_key`](ClaimRequest::legacy_key) decides in the
@@ -136,14 +136,14 @@ pub trait Store: Send + Sync + 'static {
     fn claim<'a>(&'a self, request: &'a ClaimRequest) -> MaybeReady<'a, Result<ClaimResult, StoreError>>;
 
     /// Has a claim, and its lock, last for `length` from now. An expired claim that nobody has taken meanwhile is
-    /// renewed all the same; one that is done or given up is [`Ownership::Lost`], and so is one whose lock was taken.
+    /// renewed all the same; one that is done or released is [`Ownership::Lost`], and so is one whose lock was taken.
     fn renew<'a>(
         &'a self,
         claim: &'a Claim,
         length: Duration,
     ) -> MaybeReady<'a, Result<Ownership, StoreError>>;
 
-    /// Marks the job as done with its result, and gives the lock back. An expired claim that nobody has taken meanwhile
+    /// Marks the job as done with its result, and releases the lock. An expired claim that nobody has taken meanwhile
     /// is finished all the same. [`Ownership::Lost`] also where its lock was taken: two have worked on one thing. Finishing
     /// again what this very claim has finished is [`Ownership::Kept`].
     fn finish<'a>(
@@ -152,8 +152,8 @@ pub trait Store: Send + Sync + 'static {
         result: Option<&'a RawValue>,
     ) -> MaybeReady<'a, Result<Ownership, StoreError>>;
 
-    /// Gives a claim up, and its lock if that is still its own: the next one to ask gets them at once. Surrendering again
-    /// what this very claim has surrendered changes nothing, and is [`Ownership::Kept`].
+    /// Releases a claim, and its lock if that is still its own: the next one to ask gets them at once. Releasing again
+    /// what this very claim has released changes nothing, and is [`Ownership::Kept`].
     fn release_claim<'a>(
         &'a self,
         claim: &'a Claim,
@@ -220,6 +220,12 @@ pub trait Store: Send + Sync + 'static {
     /// The store as its own type, for handlers that want more of it: see the module `postgres` for an effect and its
     /// mark in one transaction.
     fn as_any(&self) -> &(dyn std::any::Any + Send + Sync);
+}
+
+/// The time of this machine's clock, in milliseconds since the Unix epoch.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Of stores that count in milliseconds.

@@ -62,8 +62,7 @@ pub(super) enum Commands {
 
 #[cfg(feature = "bin")]
 const AFTER_HELP: &str = "\
-Start here: `{program} new NAME` makes a service, and `{program} dev` runs everything on this machine, without an
-AWS account.
+Start here: `{program} new NAME` makes a service, and `{program} dev` runs everything on this machine.
 `{program} help COMMAND` has examples, all settings and the exit statuses of a command.";
 
 #[cfg(all(feature = "dev", not(feature = "bin")))]

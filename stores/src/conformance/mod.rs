@@ -39,7 +39,7 @@ pub mod cases {
     pub mod keeping;
     pub mod locks;
     pub mod races;
-    pub mod surrenders;
+    pub mod releases;
     pub mod takeovers;
     pub mod values;
 }
@@ -58,7 +58,7 @@ macro_rules! conformance {
                 a_finished_job_answers_with_its_result,
                 a_finished_job_may_have_no_result,
                 an_expired_claim_is_taken_over_with_a_larger_counter,
-                a_surrendered_claim_is_granted_at_once_with_a_larger_counter,
+                a_released_claim_is_granted_at_once_with_a_larger_counter,
                 another_payload_does_not_match_what_runs_or_is_done,
                 another_payload_may_follow_what_failed,
                 what_is_asked_first_is_answered_first,
@@ -68,13 +68,13 @@ macro_rules! conformance {
                 an_owner_is_overtaken_by_its_own_process_too,
                 an_expired_claim_that_nobody_took_can_be_renewed_and_written_to,
                 an_expired_claim_that_nobody_took_can_be_finished,
-                nothing_is_written_after_a_surrender,
+                nothing_is_written_after_a_release,
                 nothing_is_written_after_the_end,
-                what_is_finished_or_surrendered_twice_is_so_once,
+                what_is_finished_or_released_twice_is_so_once,
                 a_renewal_lasts,
                 who_never_had_the_claim_writes_nothing,
             }
-            surrenders {
+            releases {
                 attempts_are_counted_unless_spared,
                 a_takeover_is_another_attempt,
                 another_message_begins_anew,
@@ -95,7 +95,7 @@ macro_rules! conformance {
                 a_lock_is_held_against_other_keys,
                 a_lock_that_is_held_leaves_nothing_of_the_claim,
                 a_lock_is_free_after_the_end,
-                a_lock_is_free_after_a_surrender,
+                a_lock_is_free_after_a_release,
                 a_lock_is_free_after_its_expiry,
                 a_renewal_is_one_of_the_lock_too,
                 who_lost_the_lock_finishes_nothing,
@@ -158,7 +158,7 @@ macro_rules! conformance_cases {
 /// Asserts that an answer to a claim is of this kind.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! assert_admission {
+macro_rules! assert_claim_result {
     ($admission:expr, $kind:pat $(if $guard:expr)?) => {{
         let admission = &$admission;
         assert!(matches!(admission, $kind $(if $guard)?), "{admission:?}");

@@ -1,12 +1,15 @@
 //! The database file: how it is opened, and what its errors mean.
 
+use std::fmt;
 use std::fs::{self, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::open::OpenError;
+use crate::rules::Unreadable;
 use crate::store::{StoreError, StoreErrorText};
 
 /// The time that a call waits for another process's write: longer than any of them takes, and shorter than a call may take.
@@ -22,29 +25,42 @@ const SCHEMA: &str = include_str!("schema.sql");
 
 /// Opens the file, makes it if it is missing, and makes its tables.
 pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
+    let path = &absolute(path)?;
     let folder = folder(path)?;
-    refuse_network(path, &folder)?;
-    create(path)?;
-    let mut connection = Connection::open(path).map_err(|error| unopened(path, &error))?;
+    refuse_network(path, folder)?;
+    access(path, true)?;
+    let mut connection = connect(path)?;
     let version = prepare(&mut connection).map_err(|error| unopened(path, &error))?;
     refuse_newer(path, version)?;
     Ok(connection)
 }
 
-/// Checks that the file can be opened, without changing it. A file that is missing has a folder.
+/// Checks that the file can be opened and written, or be made if it is missing, and changes nothing.
 pub(super) fn check(path: &Path) -> Result<(), OpenError> {
+    let path = &absolute(path)?;
     let folder = folder(path)?;
-    refuse_network(path, &folder)?;
+    refuse_network(path, folder)?;
+    makes_files(folder).map_err(|error| unusable(path, error))?;
     if !path.exists() {
         return Ok(());
     }
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
-        .map_err(|error| unopened(path, &error))?;
+    access(path, false)?;
+    let connection = connect(path)?;
     let version = connection
         .busy_timeout(BUSY)
         .and_then(|()| connection.pragma_query_value(None, "user_version", |row| row.get(0)))
         .map_err(|error| unopened(path, &error))?;
     refuse_newer(path, version)
+}
+
+/// Returns the path from the root on: SQLite would take some other names, such as `:memory:` and `file:jobs.db`, as something else.
+fn absolute(path: &Path) -> Result<PathBuf, OpenError> {
+    std::path::absolute(path).map_err(|error| unusable(path, error))
+}
+
+fn connect(path: &Path) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(path, flags).map_err(|error| unopened(path, &error))
 }
 
 fn unopened(path: &Path, error: &rusqlite::Error) -> OpenError {
@@ -57,10 +73,32 @@ fn unopened(path: &Path, error: &rusqlite::Error) -> OpenError {
 }
 
 /// Waits until the lock of another process is looked at again. SQLite's own handler soon looks ten times a second only, and so
-/// rarely finds the moment in which a busy process lets go.
-fn wait_for_lock(looked: i32) -> bool {
-    std::thread::sleep(LOOK);
-    u32::try_from(looked).is_ok_and(|looked| LOOK * looked < BUSY)
+/// rarely finds the moment in which a busy process lets go. The time is measured, as a busy machine sleeps longer than it was asked to.
+fn wait_for_lock() -> impl FnMut(i32) -> bool + Send {
+    let mut since = Instant::now();
+    move |looked| {
+        if looked == 0 {
+            since = Instant::now();
+        }
+        std::thread::sleep(LOOK);
+        since.elapsed() < BUSY
+    }
+}
+
+/// Runs something that can be done later, and fails at once while another process has the file locked: calls wait behind it.
+pub(super) fn without_waiting<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    connection.busy_timeout(Duration::ZERO)?;
+    let value = work(connection);
+    connection.busy_handler(Some(wait_for_lock()))?;
+    value
+}
+
+/// Returns true for the error of a call that came while another process had the file locked.
+pub(super) fn is_locked(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
 fn refuse_newer(path: &Path, version: i64) -> Result<(), OpenError> {
@@ -75,9 +113,8 @@ fn refuse_newer(path: &Path, version: i64) -> Result<(), OpenError> {
 }
 
 /// Returns the folder of the file.
-fn folder(path: &Path) -> Result<PathBuf, OpenError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.map_or_else(|| PathBuf::from("."), Path::to_path_buf);
+fn folder(path: &Path) -> Result<&Path, OpenError> {
+    let folder = path.parent().unwrap_or(path);
     if !folder.is_dir() {
         let text = format!("{}: the folder {} does not exist: create it", path.display(), folder.display());
         return Err(OpenError::Url(text));
@@ -122,10 +159,10 @@ fn network_of(mounts: &str, folder: &Path) -> Option<&'static str> {
 
 /// Returns the version of the tables.
 fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
-    connection.busy_handler(Some(wait_for_lock))?;
+    connection.busy_handler(Some(wait_for_lock()))?;
     // Of a new file, so that what was removed gives its space back.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    switch_to_wal(connection)?;
     // A mark that was answered survives a power failure, too.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "journal_size_limit", 16 * 1024 * 1024)?;
@@ -139,30 +176,59 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
     Ok(version)
 }
 
-/// Makes the file for its owner alone: results and failure reasons are in it.
-fn create(path: &Path) -> Result<(), OpenError> {
+/// Switches to WAL mode. SQLite calls no busy handler for this, so that of two processes that make the file at once one would fail.
+fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
+    let begun = Instant::now();
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error) if is_locked(&error) && begun.elapsed() < BUSY => std::thread::sleep(LOOK),
+            switched => return switched,
+        }
+    }
+}
+
+/// Opens the file for reading and writing. One that is made is its owner's alone: results and failure reasons are in it.
+fn access(path: &Path, create: bool) -> Result<(), OpenError> {
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
+    options.read(true).write(true).create(create).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop).map_err(|error| {
-        let fix = "the worker must be able to read and write it, and to create files in its folder";
-        OpenError::Url(format!("{}: {error}: {fix}", path.display()))
-    })
+    options.open(path).map(drop).map_err(|error| unusable(path, error))
+}
+
+/// Checks that files can be made in a folder, and makes none.
+fn makes_files(folder: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    rustix::fs::access(folder, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK)?;
+    Ok(())
+}
+
+fn unusable(path: &Path, error: impl fmt::Display) -> OpenError {
+    let fix = "the worker must be able to read and write it, and to create files in its folder";
+    OpenError::Url(format!("{}: {error}: {fix}", path.display()))
 }
 
 /// The meaning of an error for the call that it ended.
 pub(super) fn failure(path: &Path, error: &rusqlite::Error) -> StoreError {
+    if let rusqlite::Error::FromSqlConversionFailure(_, _, cause) = error
+        && let Some(unreadable) = cause.downcast_ref::<Unreadable>()
+    {
+        return StoreError::Unanswered(format!("{}: {unreadable}", path.display()).into());
+    }
+    let locked = format!(
+        "another process has had it locked for more than {} s: look for one that holds it open, such as a SQLite shell",
+        BUSY.as_secs()
+    );
     let meaning = match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "another process has had it locked for more than 2 s: look for one that holds it open, such as a SQLite shell"
-        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => &locked,
         Some(ErrorCode::DiskFull) => "its disk is full: free some space",
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
             "the worker must be able to write it, and to create files in its folder"
         }
         Some(ErrorCode::NotADatabase) => "it is another kind of file: name another path, or remove it",
-        Some(ErrorCode::DatabaseCorrupt) => "it is damaged: move it away, and a new one is made",
+        Some(ErrorCode::DatabaseCorrupt) => {
+            "it is damaged: stop all processes that use it, move it away with its -wal and -shm files, and start again"
+        }
         Some(ErrorCode::TooBig) => {
             let text = format!("{}: {error}", path.display());
             return StoreError::Refused(StoreErrorText::from(text));
@@ -173,8 +239,41 @@ pub(super) fn failure(path: &Path, error: &rusqlite::Error) -> StoreError {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    /// SQLite waits for the lock of another process by itself, but not for the switch of a new file to WAL mode.
+    #[test]
+    fn a_file_that_another_process_is_making_is_opened_once_it_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jobs.db");
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("CREATE TABLE other (n); BEGIN IMMEDIATE").unwrap();
+        let (opened, result) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| opened.send(open(&path).map(drop)));
+            let early = result.recv_timeout(Duration::from_millis(100));
+            assert!(early.is_err(), "{early:?}");
+            other.execute_batch("COMMIT").unwrap();
+            result.recv().unwrap().unwrap();
+        });
+    }
+
+    /// Socket files cannot be opened, not even by root.
+    #[test]
+    fn a_check_fails_if_the_file_could_not_be_written_or_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let fix = "the worker must be able to read and write it, and to create files in its folder";
+        for error in [check(&socket).unwrap_err(), open(&socket).err().unwrap()] {
+            let error = error.to_string();
+            assert!(error.contains("/socket: ") && error.contains(fix), "{error}");
+        }
+        assert!(makes_files(folder.path()).is_ok());
+        assert!(makes_files(Path::new("/dev/null/jobs")).is_err());
+    }
 
     #[test]
     fn a_network_file_system_is_recognised_by_the_longest_mount() {
@@ -196,9 +295,9 @@ mod tests {
     #[test]
     fn an_error_says_what_to_do() {
         let table = [
-            (5, "another process has had it locked"),
+            (5, "another process has had it locked for more than 2 s"),
             (8, "must be able to write it"),
-            (11, "it is damaged: move it away"),
+            (11, "it is damaged: stop all processes that use it, move it away with its -wal and -shm files"),
             (13, "its disk is full: free some space"),
             (14, "to create files in its folder"),
             (26, "another kind of file"),

@@ -1,12 +1,12 @@
 //! Progress, failed attempts, the look-up of jobs, and the removal of what has expired.
 
 use drumline::message::Identity;
-use rusqlite::{Connection, OptionalExtension, Result, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, Params, Result, params};
 
 use super::rows::Tables;
 use crate::matches::{in_order, newest};
 use crate::record::{AttemptRecord, JobRecord, MAX_ATTEMPTS_KEPT, MAX_MATCHES, ProgressRecord};
-use crate::rules::{Rows, after};
+use crate::rules::{Kept, Rows, after};
 use crate::store::{Retention, to_json};
 
 /// The most rows of a table that are removed at once.
@@ -33,14 +33,17 @@ const KEYS: &str = "SELECT key FROM (
 const RECENT: &str = "SELECT key, job_id, max(changed) FROM (
         SELECT * FROM (SELECT key, job_id, changed FROM claims WHERE expires > ?1 ORDER BY changed DESC LIMIT ?2)
         UNION ALL
-        SELECT * FROM (SELECT key, job_id, changed FROM attempts WHERE expires > ?1 ORDER BY changed DESC LIMIT ?2)
+        SELECT * FROM (
+            SELECT key, job_id, max(changed) AS changed FROM attempts WHERE expires > ?1
+            GROUP BY key ORDER BY changed DESC LIMIT ?2
+        )
     ) GROUP BY key ORDER BY max(changed) DESC LIMIT ?2";
 
 /// The keys and job ids of the jobs that came in a message.
 const OF_MESSAGE: &str = "SELECT key, job_id FROM (
         SELECT key, job_id FROM claims WHERE message_id = ?2 AND expires > ?1
         UNION ALL SELECT key, job_id FROM attempts WHERE message_id = ?2 AND expires > ?1
-    ) GROUP BY key LIMIT 20";
+    ) GROUP BY key LIMIT ?3";
 
 pub(super) fn progress(
     connection: &Connection,
@@ -96,19 +99,19 @@ pub(super) fn jobs(connection: &Connection, job_id: &str, now: u64) -> Result<Ve
 
 pub(super) fn recent(connection: &Connection, limit: usize, now: u64) -> Result<Vec<JobRecord>> {
     let most = i64::try_from(limit).unwrap_or(i64::MAX);
-    Ok(newest(listed(connection, RECENT, most, now)?, limit))
+    Ok(newest(listed(connection, RECENT, params![now.cast_signed(), most], now)?, limit))
 }
 
 pub(super) fn of_message(connection: &Connection, message_id: &str, now: u64) -> Result<Vec<JobRecord>> {
-    Ok(in_order(listed(connection, OF_MESSAGE, message_id, now)?))
+    let most = i64::try_from(MAX_MATCHES).unwrap_or(i64::MAX);
+    Ok(in_order(listed(connection, OF_MESSAGE, params![now.cast_signed(), message_id, most], now)?))
 }
 
-/// The jobs whose keys and job ids a statement returns. It gets the time and another parameter.
-fn listed(connection: &Connection, sql: &str, parameter: impl ToSql, now: u64) -> Result<Vec<JobRecord>> {
+/// The jobs whose keys and job ids a statement returns.
+fn listed(connection: &Connection, sql: &str, parameters: impl Params, now: u64) -> Result<Vec<JobRecord>> {
     let mut statement = connection.prepare_cached(sql)?;
-    let found = statement.query_map(params![now.cast_signed(), parameter], |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
-    })?;
+    let found =
+        statement.query_map(parameters, |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
     let mut jobs = Vec::new();
     for found in found {
         let (key, job_id) = found?;
@@ -130,11 +133,7 @@ fn job(connection: &Connection, job_id: &str, key: String, now: u64) -> Result<O
         attempts.extend(serde_json::from_str(&attempt?).ok());
     }
     let kept = Tables(connection).claim(&key)?.filter(|(_, expires)| *expires > now).map(|(kept, _)| kept);
-    let claim = kept.as_ref().map(|kept| kept.shown(key, now));
-    Ok(JobRecord::of(job_id, claim, progress, attempts).map(|job| {
-        let (scope, source) = kept.map_or((None, None), |kept| (Some(kept.scope), kept.source));
-        JobRecord { scope, source, ..job }
-    }))
+    Ok(Kept::job(kept, job_id, key, progress, attempts, now))
 }
 
 /// Removes some rows that have expired. Returns true if there may be more.
@@ -146,4 +145,42 @@ pub(super) fn remove_expired(connection: &Connection, now: u64) -> Result<bool> 
         more |= removed == MAX_REMOVED;
     }
     Ok(more)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_of_many_attempts_leaves_others_in_the_list() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = super::super::database::open(&folder.path().join("jobs.db")).unwrap();
+        let failed = |id: &str, at: u64| {
+            let attempt = AttemptRecord {
+                at_ms: at,
+                message_id: "m-1".to_owned(),
+                job_id: None,
+                queue: "jobs".to_owned(),
+                job_type: None,
+                attempt: 1,
+                receive_count: 1,
+                worker: "one".to_owned(),
+                took_ms: 12,
+                class: "error".to_owned(),
+                reason: "no".to_owned(),
+                outcome: "retry".to_owned(),
+                retry_in_ms: None,
+                last_attempt: false,
+            };
+            let identity = Identity::new("queue", "type", None, id);
+            attempted(&connection, &identity, &attempt, Retention::default(), at).unwrap();
+        };
+        failed("one", 1);
+        for at in 2..10 {
+            failed("another", at);
+        }
+        let listed = recent(&connection, 2, 10).unwrap();
+        assert_eq!(listed.iter().map(|job| &*job.job_id).collect::<Vec<_>>(), ["another", "one"]);
+    }
 }

@@ -33,6 +33,8 @@ fn decoded(text: &str) -> Option<String> {
         rest = others;
         if *first == b'%' {
             let (digits, others) = rest.split_at_checked(2)?;
+            // A sign is no digit, and would be taken.
+            let digits = digits.iter().all(u8::is_ascii_hexdigit).then_some(digits)?;
             bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
             rest = others;
         } else {
@@ -62,7 +64,7 @@ mod tests {
 
     #[test]
     fn what_is_no_path_of_this_machine_is_refused() {
-        for text in ["", "//host/jobs.db", "/a/", "a%2", "a%zz", "a%00", "a%ff", "a#b", "a?mode=ro"] {
+        for text in ["", "//host/jobs.db", "/a/", "a%2", "a%zz", "a%+1", "a%00", "a%ff", "a#b", "a?mode=ro"] {
             assert!(path(text).is_err(), "{text}");
         }
     }

@@ -1,8 +1,9 @@
 //! The rows of claims and locks.
 
-use rusqlite::{Connection, OptionalExtension, Result, params};
+use rusqlite::types::Type;
+use rusqlite::{Connection, Error, OptionalExtension, Result, params};
 
-use crate::rules::{Kept, Lock, Rows};
+use crate::rules::{Kept, Lock, Rows, Unreadable};
 
 /// The tables, within a connection.
 pub(super) struct Tables<'a>(pub(super) &'a Connection);
@@ -10,14 +11,13 @@ pub(super) struct Tables<'a>(pub(super) &'a Connection);
 impl Rows for Tables<'_> {
     type Error = rusqlite::Error;
 
-    /// A record that this version cannot read counts as absent.
     fn claim(&mut self, key: &str) -> Result<Option<(Kept, u64)>> {
         let mut statement = self.0.prepare_cached("SELECT record, expires FROM claims WHERE key = ?1")?;
         let row: Option<(String, i64)> =
             statement.query_row([key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-        Ok(row.and_then(|(record, expires)| {
-            Some((serde_json::from_str(&record).ok()?, expires.cast_unsigned()))
-        }))
+        let Some((record, expires)) = row else { return Ok(None) };
+        let unreadable = |_| Error::FromSqlConversionFailure(0, Type::Text, Unreadable::under(key).into());
+        Ok(Some((serde_json::from_str(&record).map_err(unreadable)?, expires.cast_unsigned())))
     }
 
     fn set_claim(&mut self, key: &str, kept: &Kept, now: u64, expires: u64) -> Result<()> {

@@ -10,7 +10,7 @@ CREATE INDEX claims_message_id ON claims (message_id);
 CREATE INDEX claims_changed ON claims (changed);
 CREATE INDEX claims_expires ON claims (expires);
 
--- Who acquired each lock last. The owner is empty once it was given back.
+-- Who acquired each lock last. The owner is empty once it was released.
 CREATE TABLE locks (
   name TEXT PRIMARY KEY, owner TEXT NOT NULL, token INTEGER NOT NULL, until INTEGER NOT NULL, expires INTEGER NOT NULL
 );

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::database::{self, failure};
 use super::histories::remove_expired;
 use crate::open::OpenError;
-use crate::store::StoreError;
+use crate::store::{StoreError, now_ms};
 
 /// The most calls that wait for the thread: more than a process has jobs.
 const MAX_WAITING: usize = 4_096;
@@ -86,11 +86,20 @@ impl Thread {
                 let value = part(connection, |connection| work(connection, now));
                 value.map_err(|error| failure(&path, &error))
             });
-            Box::new(move |committed| drop(answer.send(committed.and(value))))
+            // An error of its own says more than that of the commit, which may be due to it.
+            Box::new(move |committed| {
+                drop(answer.send(match value {
+                    Err(error) => Err(error),
+                    Ok(value) => committed.map(|()| value),
+                }));
+            })
         };
-        if self.calls.try_send(Box::new(call)).is_err() {
-            return Err(gone(&self.path));
-        }
+        self.calls.try_send(Box::new(call)).map_err(|error| match error {
+            TrySendError::Full(_) => StoreError::Unanswered(
+                format!("{}: {MAX_WAITING} calls wait: its disk is too slow", self.path.display()).into(),
+            ),
+            TrySendError::Disconnected(_) => gone(&self.path),
+        })?;
         match tokio::time::timeout(PATIENCE, answered).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(gone(&self.path)),
@@ -102,7 +111,7 @@ impl Thread {
 }
 
 fn gone(path: &Path) -> StoreError {
-    StoreError::Unanswered(format!("{}: its thread takes no more calls", path.display()).into())
+    StoreError::Unanswered(format!("{}: its thread has ended: restart the worker", path.display()).into())
 }
 
 /// Runs calls as one transaction, and answers them.
@@ -148,9 +157,9 @@ fn part<T>(
 
 /// Removes expired rows, and returns when to do so again.
 fn removed(connection: &mut Connection) -> Instant {
-    let more = remove(connection).unwrap_or_else(|error| {
+    let more = database::without_waiting(connection, remove).unwrap_or_else(|error| {
         tracing::debug!(%error, "expired records stay for another while");
-        false
+        database::is_locked(&error)
     });
     Instant::now() + if more { REMOVE_MORE } else { REMOVE_EVERY }
 }
@@ -160,11 +169,61 @@ fn remove(connection: &mut Connection) -> rusqlite::Result<bool> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let more = remove_expired(&transaction, now_ms())?;
     transaction.commit()?;
-    connection.execute_batch("PRAGMA incremental_vacuum(1000)")?;
+    free_space(connection)?;
     Ok(more)
 }
 
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+/// Gives the space of removed rows back to the file system, up to 1,000 pages. Each page is a step of the statement.
+fn free_space(connection: &Connection) -> rusqlite::Result<()> {
+    let mut pages = connection.prepare("PRAGMA incremental_vacuum(1000)")?;
+    let mut pages = pages.query([])?;
+    while pages.next()?.is_some() {}
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_space_of_removed_rows_is_freed() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = database::open(&folder.path().join("jobs.db")).unwrap();
+        let free = |connection: &Connection| -> i64 {
+            connection.pragma_query_value(None, "freelist_count", |row| row.get(0)).unwrap()
+        };
+        let add = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100)
+            INSERT INTO progress SELECT i, i, hex(zeroblob(8192)), 1, 1 FROM n";
+        connection.execute_batch(add).unwrap();
+        remove_expired(&connection, 2).unwrap();
+        assert!(free(&connection) > 100);
+        remove(&mut connection).unwrap();
+        assert_eq!(free(&connection), 0);
+    }
+
+    #[tokio::test]
+    async fn an_error_that_ends_the_transaction_is_the_one_that_is_returned() {
+        let folder = tempfile::tempdir().unwrap();
+        let thread = Thread::start(folder.path().join("jobs.db")).await.unwrap();
+        let failed = thread.call(|connection, _| -> rusqlite::Result<()> {
+            // SQLite does so itself if the disk is full.
+            connection.execute_batch("ROLLBACK")?;
+            Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(13), None))
+        });
+        let error = failed.await.unwrap_err().to_string();
+        assert!(error.contains("its disk is full"), "{error}");
+        assert_eq!(thread.call(|_, _| Ok(7)).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_is_another_error_than_a_thread_that_has_ended() {
+        let (calls, waiting) = sync_channel::<Call>(0);
+        let thread = Thread { calls, path: Path::new("jobs.db").into() };
+        let full = thread.call(|_, _| Ok(())).await.unwrap_err().to_string();
+        assert_eq!(full, "jobs.db: 4096 calls wait: its disk is too slow");
+        drop(waiting);
+        let ended = thread.call(|_, _| Ok(())).await.unwrap_err().to_string();
+        assert_eq!(ended, "jobs.db: its thread has ended: restart the worker");
+    }
 }

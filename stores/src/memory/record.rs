@@ -25,7 +25,7 @@ pub(super) struct Record {
     pub(super) queue: Arc<str>,
     pub(super) message_id: Text<SHORT_ID>,
     pub(super) attempts: u32,
-    /// Surrenders of this message that do not count.
+    /// Releases of this message that do not count.
     pub(super) spared: u32,
     /// Until when it is claimed; where it is not running, when it ended.
     pub(super) until: Instant,

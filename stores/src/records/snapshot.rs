@@ -1,7 +1,6 @@
 //! The texts that a call has read, and its changes to them.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde::de::DeserializeOwned;
@@ -9,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::table::Change;
 use crate::record::{JobRecord, MAX_MATCHES};
-use crate::rules::{Kept, Lock, Rows};
-use crate::store::to_json;
+use crate::rules::{Kept, Lock, Rows, Unreadable};
+use crate::store::{StoreError, to_json};
 
 pub(super) fn claim_of(key: &str) -> String {
     format!("claim:{key}")
@@ -50,21 +49,37 @@ struct Text {
 }
 
 impl Snapshot {
-    pub(super) fn new(keys: &[String], texts: Vec<Option<String>>) -> Self {
+    pub(super) fn new(keys: &[String], texts: Vec<Option<String>>) -> Result<Self, StoreError> {
+        if texts.len() != keys.len() {
+            let (texts, keys) = (texts.len(), keys.len());
+            let text = format!(
+                "read returned {texts} texts for {keys} keys: return one for each key, None if there is none"
+            );
+            return Err(StoreError::Unanswered(text.into()));
+        }
         let texts = texts.into_iter().map(|before| Text { before, after: None });
-        Self { texts: keys.iter().cloned().zip(texts).collect() }
+        Ok(Self { texts: keys.iter().cloned().zip(texts).collect() })
     }
 
-    /// Returns a value and its expiry, which may be over. One that this version cannot read counts as absent.
-    fn kept<T: DeserializeOwned>(&self, key: &str) -> Option<(T, u64)> {
-        let text = self.texts.get(key)?;
-        let current = text.after.as_ref().map(|(text, _)| text).or(text.before.as_ref())?;
-        let Expiring { expires, value } = serde_json::from_str(current).ok()?;
-        Some((value, expires))
+    /// Returns a value and its expiry, which may be over. One that this version cannot read is an error: if it counted as absent, a
+    /// finished job would run again, and fencing tokens would begin anew.
+    fn kept<T: DeserializeOwned>(&self, key: &str) -> Result<Option<(T, u64)>, StoreError> {
+        let text = self.texts.get(key);
+        let current =
+            text.and_then(|text| text.after.as_ref().map(|(text, _)| text).or(text.before.as_ref()));
+        let Some(current) = current else { return Ok(None) };
+        let Expiring { expires, value } =
+            serde_json::from_str(current).map_err(|_| Unreadable::under(key))?;
+        Ok(Some((value, expires)))
     }
 
-    pub(super) fn get<T: DeserializeOwned>(&self, key: &str, now: u64) -> Option<T> {
-        self.kept(key).filter(|(_, expires)| *expires > now).map(|(value, _)| value)
+    fn current<T: DeserializeOwned>(&self, key: &str, now: u64) -> Result<Option<T>, StoreError> {
+        Ok(self.kept(key)?.filter(|(_, expires)| *expires > now).map(|(value, _)| value))
+    }
+
+    /// Returns a part of a job's history. One that this version cannot read counts as absent: no decision depends on it.
+    pub(super) fn history<T: DeserializeOwned>(&self, key: &str, now: u64) -> Option<T> {
+        self.current(key, now).unwrap_or_default()
     }
 
     /// Changes a text that was read.
@@ -84,53 +99,85 @@ impl Snapshot {
     }
 
     /// Returns the keys that a job id leads to.
-    pub(super) fn linked(&self, job_id: &str, now: u64) -> Vec<String> {
-        self.get(&ids_of(job_id), now).unwrap_or_default()
+    pub(super) fn linked(&self, job_id: &str, now: u64) -> Result<Vec<String>, StoreError> {
+        Ok(self.current(&ids_of(job_id), now)?.unwrap_or_default())
     }
 
     /// Returns what is known under a key.
-    pub(super) fn job(&self, job_id: &str, key: String, now: u64) -> Option<JobRecord> {
-        let kept: Option<Kept> = self.get(&claim_of(&key), now);
-        let progress = self.get(&progress_of(&key), now);
-        let attempts = self.get(&attempts_of(&key), now).unwrap_or_default();
-        let claim = kept.as_ref().map(|kept| kept.shown(key, now));
-        let job = JobRecord::of(job_id, claim, progress, attempts)?;
-        let (scope, source) = kept.map_or((None, None), |kept| (Some(kept.scope), kept.source));
-        Some(JobRecord { scope, source, ..job })
+    pub(super) fn job(&self, job_id: &str, key: String, now: u64) -> Result<Option<JobRecord>, StoreError> {
+        let kept = self.current(&claim_of(&key), now)?;
+        let progress = self.history(&progress_of(&key), now);
+        let attempts = self.history(&attempts_of(&key), now).unwrap_or_default();
+        Ok(Kept::job(kept, job_id, key, progress, attempts, now))
     }
 }
 
 impl Rows for Snapshot {
-    type Error = Infallible;
+    type Error = StoreError;
 
-    fn claim(&mut self, key: &str) -> Result<Option<(Kept, u64)>, Infallible> {
-        Ok(self.kept(&claim_of(key)))
+    fn claim(&mut self, key: &str) -> Result<Option<(Kept, u64)>, StoreError> {
+        self.kept(&claim_of(key))
     }
 
-    fn set_claim(&mut self, key: &str, kept: &Kept, _: u64, expires: u64) -> Result<(), Infallible> {
+    fn set_claim(&mut self, key: &str, kept: &Kept, _: u64, expires: u64) -> Result<(), StoreError> {
         self.set(&claim_of(key), kept, expires);
         Ok(())
     }
 
-    fn lock(&mut self, name: &str) -> Result<Option<Lock>, Infallible> {
-        Ok(self.kept(&lock_of(name)).map(|(lock, _)| lock))
+    fn lock(&mut self, name: &str) -> Result<Option<Lock>, StoreError> {
+        Ok(self.kept(&lock_of(name))?.map(|(lock, _)| lock))
     }
 
-    fn set_lock(&mut self, name: &str, lock: &Lock, expires: u64) -> Result<(), Infallible> {
+    fn set_lock(&mut self, name: &str, lock: &Lock, expires: u64) -> Result<(), StoreError> {
         self.set(&lock_of(name), lock, expires);
         Ok(())
     }
 
     /// A job id that was not read has led to its key since that ran under it.
-    fn link(&mut self, job_id: &str, key: &str, now: u64, expires: u64) -> Result<(), Infallible> {
+    fn link(&mut self, job_id: &str, key: &str, now: u64, expires: u64) -> Result<(), StoreError> {
         let ids = ids_of(job_id);
-        let mut keys = self.linked(job_id, now);
-        let until = self.kept::<Vec<String>>(&ids).map_or(0, |(_, until)| until);
+        let mut keys = self.linked(job_id, now)?;
+        let until = self.kept::<Vec<String>>(&ids)?.map_or(0, |(_, until)| until);
         keys.retain(|known| known != key);
         keys.push(key.to_owned());
         let surplus = keys.len().saturating_sub(MAX_MATCHES);
         keys.drain(..surplus);
         self.set(&ids, &keys, expires.max(until));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_few_texts_are_an_error_and_not_absent_ones() {
+        let keys = ["a".to_owned(), "b".to_owned()];
+        let error = Snapshot::new(&keys, vec![None]).err().unwrap().to_string();
+        assert!(error.contains("read returned 1 texts for 2 keys: return one for each key"), "{error}");
+    }
+
+    #[test]
+    fn what_a_newer_version_wrote_is_an_error_for_decisions_and_absent_from_histories() {
+        let keys = [claim_of("k"), lock_of("k"), ids_of("k"), progress_of("k"), attempts_of("k")];
+        let newer = Some(r#"{"expires":9,"value":{"state":"paused"}}"#.to_owned());
+        let mut snapshot = Snapshot::new(&keys, vec![newer; 5]).unwrap();
+        let errors = [
+            snapshot.claim("k").err().unwrap(),
+            snapshot.lock("k").err().unwrap(),
+            snapshot.link("k", "key", 1, 9).unwrap_err(),
+            snapshot.job("k", "k".to_owned(), 1).unwrap_err(),
+        ];
+        for error in errors.map(|error| error.to_string()) {
+            assert!(
+                error.contains(":k: cannot read its record") && error.contains("update this worker"),
+                "{error}"
+            );
+        }
+        assert_eq!(snapshot.history::<Vec<crate::AttemptRecord>>(&attempts_of("k"), 1), None);
+        assert_eq!(snapshot.history::<crate::ProgressRecord>(&progress_of("k"), 1), None);
+        assert!(snapshot.changes().is_empty());
     }
 }

@@ -6,7 +6,7 @@ use crate::store::StoreError;
 
 /// A table of texts under keys.
 pub trait Records: Send + Sync + 'static {
-    /// Returns the texts under these keys, in their order. It makes no difference if some are of a moment before the others.
+    /// Returns the texts under these keys, in their order: one for each, `None` if there is none. It makes no difference if some are of a moment before the others.
     fn read(&self, keys: &[String]) -> impl Future<Output = Result<Vec<Option<String>>, StoreError>> + Send;
 
     /// Makes all of the changes, or none if any key has another text than [`Change::before`]. Returns true if they were made.

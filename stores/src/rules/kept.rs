@@ -6,7 +6,7 @@ use drumline::core::{ClaimRequest, ClaimResult, PriorRun, Takeover};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::record::{ClaimRecord, JobState};
+use crate::record::{AttemptRecord, ClaimRecord, JobRecord, JobState, ProgressRecord};
 use crate::store::takeover;
 
 /// The most claims in a row that are counted.
@@ -120,8 +120,23 @@ impl Kept {
         (record, former)
     }
 
+    /// The job as it is shown to people: this record, and its history. `None` if nothing is kept under the key.
+    pub(crate) fn job(
+        kept: Option<Self>,
+        job_id: &str,
+        key: String,
+        progress: Option<ProgressRecord>,
+        attempts: Vec<AttemptRecord>,
+        now: u64,
+    ) -> Option<JobRecord> {
+        let claim = kept.as_ref().map(|kept| kept.shown(key, now));
+        let job = JobRecord::of(job_id, claim, progress, attempts)?;
+        let (scope, source) = kept.map_or((None, None), |kept| (Some(kept.scope), kept.source));
+        Some(JobRecord { scope, source, ..job })
+    }
+
     /// The claim as it is shown to people.
-    pub(crate) fn shown(&self, key: String, now: u64) -> ClaimRecord {
+    fn shown(&self, key: String, now: u64) -> ClaimRecord {
         let state = match self.state {
             State::Done => JobState::Done,
             State::Running if self.is_claimed(now) => JobState::Running,

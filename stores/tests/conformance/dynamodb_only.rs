@@ -12,7 +12,7 @@ use drumline_store::dynamodb::aws_sdk_dynamodb::types::{
 use drumline_store::{Location, OpenError, Retention};
 
 use crate::world::{LONG, World, again, fail, granted, json};
-use drumline_store::assert_admission;
+use drumline_store::assert_claim_result;
 
 /// With settings of the test's own, where the environment's are shared by all tests of a process.
 pub async fn config(endpoint: &str) -> SdkConfig {
@@ -81,7 +81,7 @@ pub async fn items_that_only_wait_to_be_removed_do_not_count(world: World) {
     assert_eq!(store.checkpoint(&claim, &json("1")).await, Ok(Ownership::Kept));
     let how = ReleaseClaim { count_attempt: true, failure_reason: Some("no".to_owned()), dead: false };
     assert_eq!(store.release_claim(&claim, &how).await, Ok(Ownership::Kept));
-    assert_admission!(store.claim(&again(&request)).await.unwrap(), ClaimResult::FailedPermanently(_));
+    assert_claim_result!(store.claim(&again(&request)).await.unwrap(), ClaimResult::FailedPermanently(_));
     let client = Client::new(&config(world.at()).await);
     let expire = client
         .update_item()

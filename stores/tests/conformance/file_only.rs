@@ -3,12 +3,12 @@
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use drumline::core::{ClaimResult, Ownership};
 use drumline::message::Identity;
-use drumline_store::{Location, OpenError, Retention, Store, assert_admission};
+use drumline_store::{Location, OpenError, Retention, Store, assert_claim_result};
 
 use crate::world::{SCOPE, TYPE, World, granted, json, request_of, text};
 
@@ -51,15 +51,20 @@ async fn works_until_it_is_killed() {
     }
 }
 
+fn worker(folder: &Path, file: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "file_only::works_until_it_is_killed", "--nocapture"])
+        .current_dir(folder)
+        .env(FILE, file)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
 pub async fn a_kill_loses_nothing_that_was_answered(_: World) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jobs.db");
-    let mut worker = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "file_only::works_until_it_is_killed", "--nocapture"])
-        .env(FILE, &path)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut worker = worker(folder.path(), &path);
     let lines = BufReader::new(worker.stdout.take().unwrap()).lines();
     let mut finished = 0;
     for line in lines.map_while(Result::ok) {
@@ -77,7 +82,7 @@ pub async fn a_kill_loses_nothing_that_was_answered(_: World) {
     for index in 0..finished {
         let admission = store.claim(&request_of(identity(index))).await.unwrap();
         let result = index.to_string();
-        assert_admission!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some(&result));
+        assert_claim_result!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some(&result));
     }
     let whole: String = database(&path).query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(whole, "ok");
@@ -147,4 +152,40 @@ pub async fn expired_rows_are_removed(_: World) {
         tables.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
     };
     assert_eq!((left("claims"), left("attempts")), (0, 0), "an opened file is tidied");
+}
+
+pub async fn a_record_of_a_newer_version_is_neither_overwritten_nor_run_again(_: World) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let store = open(&path).await.unwrap();
+    let request = request_of(identity(1));
+    let claim = granted(&store, &request).await.claim;
+    assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
+    let tables = database(&path);
+    let newer = "UPDATE claims SET record = json_set(record, '$.state', 'paused')";
+    assert_eq!(tables.execute(newer, []), Ok(1));
+    for error in [store.claim(&request).await.unwrap_err(), store.jobs("job 1").await.unwrap_err()] {
+        let error = error.to_string();
+        assert!(error.contains("jobs.db: ") && error.contains("cannot read its record"), "{error}");
+        assert!(error.ends_with("update this worker"), "{error}");
+    }
+    let state: String =
+        tables.query_row("SELECT json_extract(record, '$.state') FROM claims", [], |row| row.get(0)).unwrap();
+    assert_eq!(state, "paused");
+}
+
+/// SQLite would take such a name as that of a database in memory, or of another file.
+pub async fn a_name_that_means_something_to_sqlite_is_a_file(_: World) {
+    for name in [":memory:", "file:jobs.db"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut worker = worker(folder.path(), Path::new(name));
+        let mut lines = BufReader::new(worker.stdout.take().unwrap()).lines().map_while(Result::ok);
+        assert!(lines.any(|line| line == "finished 0"), "{name}");
+        worker.kill().unwrap();
+        worker.wait().unwrap();
+        let path = folder.path().join(name);
+        let claims: i64 =
+            database(&path).query_row("SELECT count(*) FROM claims", [], |row| row.get(0)).unwrap();
+        assert!(claims > 0, "{name}");
+    }
 }

@@ -92,6 +92,8 @@ mod file {
             a_file_that_cannot_be_opened_is_named_with_what_to_do,
             a_file_that_stays_locked_fails_calls_until_it_is_free,
             expired_rows_are_removed,
+            a_record_of_a_newer_version_is_neither_overwritten_nor_run_again,
+            a_name_that_means_something_to_sqlite_is_a_file,
         }
     }
 }

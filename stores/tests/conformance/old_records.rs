@@ -7,7 +7,7 @@ use drumline::core::{ClaimRequest, ClaimResult, Ownership};
 use drumline::message::Identity;
 use drumline_store::{AttemptRecord, JobState};
 
-use drumline_store::assert_admission;
+use drumline_store::assert_claim_result;
 
 use crate::old_format::{Job, OWNER, Worker};
 use crate::world::{
@@ -59,7 +59,7 @@ pub async fn an_old_running_job_is_held_until_it_expires(world: World) {
     let request = world.request("job");
     leave(&mut old, &Job::of(&request), "running").await;
     let admission = store.claim(&request).await.unwrap();
-    assert_admission!(admission, ClaimResult::Busy(left) if *left <= LONG && *left > MOST_OF_IT);
+    assert_claim_result!(admission, ClaimResult::Busy(left) if *left <= LONG && *left > MOST_OF_IT);
     let request = world.request("brief");
     leave(&mut old, &Job::of(&short(request.clone())), "running").await;
     let grant = granted_in_time(&store, &again(&request)).await;
@@ -71,7 +71,7 @@ pub async fn an_old_verdict_is_about_its_message(world: World) {
     let (store, mut old) = (world.worker("one").await, Worker::start(&world).await);
     let request = world.request("job");
     leave(&mut old, &Job::of(&request), "condemned").await;
-    assert_admission!(store.claim(&again(&request)).await.unwrap(), ClaimResult::FailedPermanently(why) if why == "no");
+    assert_claim_result!(store.claim(&again(&request)).await.unwrap(), ClaimResult::FailedPermanently(why) if why == "no");
     let redriven = ClaimRequest { message_id: "another".into(), ..request };
     let grant = granted(&store, &redriven).await;
     assert_eq!((grant.claim.fencing_token, grant.attempt.get()), (2, 1));
@@ -93,7 +93,7 @@ pub async fn an_old_waiting_job_goes_on_where_it_was(world: World) {
         assert_eq!((grant.claim.fencing_token, grant.attempt.get()), (4, 4));
         assert_eq!(text(grant.checkpoint.as_deref()), Some("[1]"));
         assert_eq!(store.finish(&grant.claim, None).await, Ok(Ownership::Kept));
-        assert_admission!(store.claim(&request).await.unwrap(), ClaimResult::Done(run) if run.result.is_none());
+        assert_claim_result!(store.claim(&request).await.unwrap(), ClaimResult::Done(run) if run.result.is_none());
         // And the old one is as it was.
         assert_eq!(old.granted(&job).await, 3);
     }
@@ -243,7 +243,7 @@ pub async fn old_workers_go_on_after_new_ones(world: World) {
         match state {
             "done" => {
                 let admission = store.claim(&again(&request)).await.unwrap();
-                assert_admission!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some("1"));
+                assert_claim_result!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some("1"));
             }
             _ => assert_eq!(store.renew(&claim, LONG).await, Ok(Ownership::Kept)),
         }
@@ -256,5 +256,5 @@ pub async fn locks_are_held_against_workers_of_both_versions(world: World) {
     assert_eq!(old.claim(&Job::of(&world.locking("old", "lock"))).await.0, "locked");
     assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
     old.granted(&Job::of(&world.locking("old", "lock"))).await;
-    assert_admission!(store.claim(&world.locking("other", "lock")).await.unwrap(), ClaimResult::Locked(_));
+    assert_claim_result!(store.claim(&world.locking("other", "lock")).await.unwrap(), ClaimResult::Locked(_));
 }

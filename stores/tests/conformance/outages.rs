@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::servers::{Server, free_port};
 use crate::world::{Kind, LONG, World, again, eventually, granted, json, short, text};
-use drumline_store::assert_admission;
+use drumline_store::assert_claim_result;
 
 /// How long a call may take that gets no answer: three seconds, on a machine that may be slow.
 const SOON: Duration = Duration::from_secs(6);
@@ -134,13 +134,13 @@ pub async fn a_claim_survives_a_restart(world: World) {
     server.start_again();
     eventually("the store answers again", async || other.ping().await.is_ok()).await;
 
-    assert_admission!(other.claim(&again(&request)).await.unwrap(), ClaimResult::Busy(_));
-    assert_admission!(other.claim(&world.locking("other", "lock")).await.unwrap(), ClaimResult::Locked(_));
+    assert_claim_result!(other.claim(&again(&request)).await.unwrap(), ClaimResult::Busy(_));
+    assert_claim_result!(other.claim(&world.locking("other", "lock")).await.unwrap(), ClaimResult::Locked(_));
     // The first call of its own that finds the connection closed.
     assert_eq!(one.renew(&claim, LONG).await, Ok(Ownership::Kept));
     assert_eq!(one.finish(&claim, Some(&json("7"))).await, Ok(Ownership::Kept));
     let admission = other.claim(&again(&request)).await.unwrap();
-    assert_admission!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some("7"));
+    assert_claim_result!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some("7"));
     let new = crate::world::granted_in_time(&other, &world.request("brief")).await.claim;
     assert!(new.fencing_token > old.fencing_token);
     crate::world::assert_lost(&one, &old).await;

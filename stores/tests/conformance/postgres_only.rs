@@ -11,7 +11,7 @@ use drumline_store::postgres::{PostgresStore, SCHEMA, finish_in};
 use drumline_store::{Location, OpenError, Retention, Store};
 use url::Url;
 
-use drumline_store::assert_admission;
+use drumline_store::assert_claim_result;
 
 use crate::old_format;
 use crate::world::{
@@ -70,7 +70,7 @@ pub async fn a_transaction_has_the_effect_and_the_mark(world: World) {
     // As the runtime does it at the end of the run.
     assert_eq!(store.finish(&claim, Some(&json("7"))).await, Ok(Ownership::Kept));
     let admission = store.claim(&again(&request)).await.unwrap();
-    assert_admission!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some("7"));
+    assert_claim_result!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some("7"));
     granted(&store, &world.locking("other", "lock")).await;
 }
 
@@ -124,7 +124,7 @@ pub async fn a_claim_is_renewed_while_its_transaction_is_open(world: World) {
     assert_eq!(store.renew(&claim, LONG).await, Ok(Ownership::Kept));
     assert_eq!(store.checkpoint(&claim, &json("1")).await, Ok(Ownership::Kept));
     let admission = store.claim(&world.request("job")).await.unwrap();
-    assert_admission!(admission, ClaimResult::Busy(left) if *left > MOST_OF_IT);
+    assert_claim_result!(admission, ClaimResult::Busy(left) if *left > MOST_OF_IT);
     assert_eq!(transaction.commit(None).await, Ok(Ownership::Kept));
     assert_eq!(count(&mut connection, "effects").await, 1);
 }
@@ -154,7 +154,7 @@ pub async fn a_transaction_of_ones_own_has_the_mark_too(world: World) {
     assert_eq!(count(&mut connection, "effects").await, 0);
     transaction.commit().await.unwrap();
     assert_eq!(count(&mut connection, "effects").await, 1);
-    assert_admission!(store.claim(&again(&request)).await.unwrap(), ClaimResult::Done(run) if run.result.is_some());
+    assert_claim_result!(store.claim(&again(&request)).await.unwrap(), ClaimResult::Done(run) if run.result.is_some());
 
     let claim = granted(&store, &world.request("other")).await.claim;
     fail(&store, &claim).await;
@@ -216,7 +216,7 @@ pub async fn a_role_without_rights_gets_along_with_tables_that_are_there(world: 
 async fn duplicate(world: &World, store: &Arc<dyn Store>, identity: &Identity) {
     let duplicate = identity.clone().with_job_id(world.name("duplicate"));
     let admission = store.claim(&request_of(duplicate)).await.unwrap();
-    assert_admission!(admission, ClaimResult::Done(_));
+    assert_claim_result!(admission, ClaimResult::Done(_));
 }
 
 pub async fn a_database_of_version_0_1_gets_the_new_tables(world: World) {
@@ -243,7 +243,7 @@ pub async fn a_database_of_version_0_1_gets_the_new_tables(world: World) {
     for _ in 0..2 {
         let store = drumline_store::open(&location, "one".into(), Retention::default()).await.unwrap();
         let admission = store.claim(&done).await.unwrap();
-        assert_admission!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some("7"));
+        assert_claim_result!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some("7"));
         fail(&store, &granted(&store, &new).await.claim).await;
     }
     // Those of version 0.1 are there still.

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
-use drumline_store::assert_admission;
+use drumline_store::assert_claim_result;
 
 use crate::world::{LONG, World, again, attempt, granted, json, progress, request_of};
 
@@ -95,7 +95,7 @@ pub async fn every_call_is_one_round_trip(world: World) {
         assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
         count("finish");
         let duplicate = Identity::clone(&claim.identity).with_job_id(world.name("duplicate"));
-        assert_admission!(store.claim(&request_of(duplicate)).await.unwrap(), ClaimResult::Done(_));
+        assert_claim_result!(store.claim(&request_of(duplicate)).await.unwrap(), ClaimResult::Done(_));
         count("claim of a duplicate");
         // Records of version 0.1 are looked for by all of these, and not by this one.
         let request = ClaimRequest { legacy_key: None, ..world.request(&format!("new {round}")) };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use drumline::core::{Claim, ClaimResult, Ownership, ReleaseClaim};
 use drumline::message::Identity;
 
-use crate::assert_admission;
+use crate::assert_claim_result;
 use crate::conformance::World;
 use crate::conformance::steps::{
     LONG, MOST_OF_IT, again, assert_lost, expired, fail, granted, granted_in_time, json, short, text,
@@ -16,14 +16,14 @@ pub async fn an_owner_that_was_overtaken_writes_nothing(world: World) {
     let old = granted(&late, &short(world.request("job"))).await.claim;
     let new = granted_in_time(&heir, &world.request("job")).await.claim;
     assert_lost(&late, &old).await;
-    assert_admission!(late.claim(&world.request("job")).await.unwrap(), ClaimResult::Busy(left) if *left > MOST_OF_IT);
+    assert_claim_result!(late.claim(&world.request("job")).await.unwrap(), ClaimResult::Busy(left) if *left > MOST_OF_IT);
 
     assert_eq!(heir.checkpoint(&new, &json("1")).await, Ok(Ownership::Kept));
     assert_eq!(heir.renew(&new, LONG).await, Ok(Ownership::Kept));
     assert_eq!(heir.finish(&new, Some(&json("\"the heir's\""))).await, Ok(Ownership::Kept));
     assert_lost(&late, &old).await;
     let admission = late.claim(&again(&world.request("job"))).await.unwrap();
-    assert_admission!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some("\"the heir's\""));
+    assert_claim_result!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some("\"the heir's\""));
 }
 
 pub async fn an_owner_is_overtaken_by_its_own_process_too(world: World) {
@@ -46,7 +46,7 @@ pub async fn an_expired_claim_that_nobody_took_can_be_renewed_and_written_to(wor
     assert_eq!(one.checkpoint(&claim, &json("1")).await, Ok(Ownership::Kept));
     assert_eq!(one.renew(&claim, LONG).await, Ok(Ownership::Kept));
     let admission = other.claim(&world.request("job")).await.unwrap();
-    assert_admission!(admission, ClaimResult::Busy(left) if *left > MOST_OF_IT);
+    assert_claim_result!(admission, ClaimResult::Busy(left) if *left > MOST_OF_IT);
 }
 
 pub async fn an_expired_claim_that_nobody_took_can_be_finished(world: World) {
@@ -54,10 +54,10 @@ pub async fn an_expired_claim_that_nobody_took_can_be_finished(world: World) {
     let claim = granted(&store, &short(world.locking("job", "lock"))).await.claim;
     expired(&store, &claim).await;
     assert_eq!(store.finish(&claim, Some(&json("1"))).await, Ok(Ownership::Kept));
-    assert_admission!(store.claim(&world.request("job")).await.unwrap(), ClaimResult::Done(run) if run.result.is_some());
+    assert_claim_result!(store.claim(&world.request("job")).await.unwrap(), ClaimResult::Done(run) if run.result.is_some());
 }
 
-pub async fn nothing_is_written_after_a_surrender(world: World) {
+pub async fn nothing_is_written_after_a_release(world: World) {
     let store = world.worker("one").await;
     let claim = granted(&store, &world.request("job")).await.claim;
     fail(&store, &claim).await;
@@ -76,10 +76,10 @@ pub async fn nothing_is_written_after_the_end(world: World) {
     assert_eq!(store.renew(&claim, LONG).await, Ok(Ownership::Lost));
     assert_eq!(store.checkpoint(&claim, &json("1")).await, Ok(Ownership::Lost));
     assert_eq!(store.release_claim(&claim, &how).await, Ok(Ownership::Lost));
-    assert_admission!(store.claim(&again(&world.request("job"))).await.unwrap(), ClaimResult::Done(run) if run.result.is_none());
+    assert_claim_result!(store.claim(&again(&world.request("job"))).await.unwrap(), ClaimResult::Done(run) if run.result.is_none());
 }
 
-pub async fn what_is_finished_or_surrendered_twice_is_so_once(world: World) {
+pub async fn what_is_finished_or_released_twice_is_so_once(world: World) {
     let store = world.worker("one").await;
     let claim = granted(&store, &world.locking("job", "lock")).await.claim;
     for _ in 0..2 {
@@ -101,7 +101,7 @@ pub async fn a_renewal_lasts(world: World) {
     let claim = granted(&one, &short(world.request("job"))).await.claim;
     assert_eq!(one.renew(&claim, LONG).await, Ok(Ownership::Kept));
     let admission = other.claim(&world.request("job")).await.unwrap();
-    assert_admission!(admission, ClaimResult::Busy(left) if *left > MOST_OF_IT);
+    assert_claim_result!(admission, ClaimResult::Busy(left) if *left > MOST_OF_IT);
 }
 
 pub async fn who_never_had_the_claim_writes_nothing(world: World) {

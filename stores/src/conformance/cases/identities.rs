@@ -6,7 +6,7 @@ use crate::{JobState, MAX_MATCHES};
 use drumline::core::{ClaimRequest, ClaimResult, Ownership, ReleaseClaim};
 use drumline::message::Identity;
 
-use crate::assert_admission;
+use crate::assert_claim_result;
 use crate::conformance::World;
 use crate::conformance::steps::{QUEUE, SCOPE, TYPE, again, fail, granted, json, only, request_of, text};
 use crate::conformance::steps::{attempt, progress};
@@ -46,7 +46,7 @@ pub async fn identities_that_differ_in_one_part_never_meet(world: World) {
     for (index, request) in requests.iter().enumerate() {
         let (number, identity) = (u32::try_from(index).unwrap(), &request.identity);
         let admission = store.claim(&again(request)).await.unwrap();
-        assert_admission!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some(&*index.to_string()));
+        assert_claim_result!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some(&*index.to_string()));
         let jobs = store.jobs(identity.job_id()).await.unwrap();
         let others = requests.iter().filter(|other| other.identity.job_id() == identity.job_id());
         assert_eq!(jobs.len(), others.count(), "{identity:?}");
@@ -66,7 +66,7 @@ pub async fn an_empty_source_is_no_source(world: World) {
     let store = world.worker("one").await;
     let [none, empty] = [None, Some("")].map(|source| Identity::new(SCOPE, TYPE, source, world.name("1")));
     granted(&store, &request_of(none)).await;
-    assert_admission!(store.claim(&request_of(empty)).await.unwrap(), ClaimResult::Busy(_));
+    assert_claim_result!(store.claim(&request_of(empty)).await.unwrap(), ClaimResult::Busy(_));
 }
 
 pub async fn an_id_that_looks_like_a_key_is_an_id(world: World) {
@@ -88,7 +88,7 @@ pub async fn an_id_that_looks_like_a_key_is_an_id(world: World) {
         }
     }
     let admission = store.claim(&again(&victim)).await.unwrap();
-    assert_admission!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some("1"));
+    assert_claim_result!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some("1"));
     let record = only(&store, victim.identity.job_id()).await;
     assert_eq!((record.claim.unwrap().state, record.attempts.len()), (JobState::Done, 0));
 }
@@ -127,7 +127,7 @@ pub async fn a_duplicate_is_done_and_shows_what_it_duplicates(world: World) {
     let duplicate =
         ClaimRequest { message_id: "another".into(), queue: "mirror".into(), ..with_job_id("duplicate") };
     let claim = granted(&one, &original).await.claim;
-    assert_admission!(other.claim(&duplicate).await.unwrap(), ClaimResult::Busy(_));
+    assert_claim_result!(other.claim(&duplicate).await.unwrap(), ClaimResult::Busy(_));
     assert_eq!(one.finish(&claim, Some(&json("[7]"))).await, Ok(Ownership::Kept));
 
     for request in [&duplicate, &again(&duplicate), &again(&original)] {
@@ -160,7 +160,7 @@ pub async fn another_message_of_the_identity_has_a_budget_of_its_own(world: Worl
         let grant = granted(&store, request).await;
         let how = ReleaseClaim { count_attempt: true, failure_reason: Some("no".to_owned()), dead: false };
         assert_eq!(store.release_claim(&grant.claim, &how).await, Ok(Ownership::Kept));
-        assert_admission!(store.claim(&again(request)).await.unwrap(), ClaimResult::FailedPermanently(_));
+        assert_claim_result!(store.claim(&again(request)).await.unwrap(), ClaimResult::FailedPermanently(_));
         grant.attempt.get()
     };
     fail(&store, &granted(&store, &request).await.claim).await;

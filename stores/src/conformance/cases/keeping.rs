@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use crate::{AttemptRecord, JobState, MAX_ATTEMPTS_KEPT, MAX_RECENT, Retention, StoreError};
 use drumline::core::{ClaimRequest, ClaimResult, Ownership, ReleaseClaim};
 
-use crate::assert_admission;
+use crate::assert_claim_result;
 use crate::conformance::World;
 use crate::conformance::steps::{
     LONG, MOST_OF_IT, QUEUE, SCOPE, SHORT, TYPE, again, attempt, eventually, fail, granted, granted_in_time,
@@ -62,8 +62,8 @@ pub async fn a_running_job_is_never_forgotten(world: World) {
         store.jobs(brief.identity.job_id()).await.unwrap().is_empty()
     })
     .await;
-    assert_admission!(store.claim(&again(&request)).await.unwrap(), ClaimResult::Busy(_));
-    assert_admission!(store.claim(&world.locking("other", "lock")).await.unwrap(), ClaimResult::Locked(_));
+    assert_claim_result!(store.claim(&again(&request)).await.unwrap(), ClaimResult::Busy(_));
+    assert_claim_result!(store.claim(&world.locking("other", "lock")).await.unwrap(), ClaimResult::Locked(_));
     assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
 }
 
@@ -183,6 +183,11 @@ pub async fn the_jobs_that_changed_last_are_listed_if_there_is_a_list(world: Wor
         Err(StoreError::Refused(_)) => return,
         listed => listed.unwrap(),
     };
+    assert_eq!(store.recent(1).await.unwrap().len(), 1);
+    if listed.len() >= MAX_RECENT {
+        // Others use this store, too, and their jobs may have taken the place of these.
+        return;
+    }
     let own = listed.iter().filter(|job| job.job_id.ends_with(world.mark()));
     let (claimed, others): (Vec<_>, Vec<_>) = own.partition(|job| job.claim.is_some());
     let ids: Vec<_> = claimed.iter().map(|job| job.job_id.clone()).collect();
@@ -190,7 +195,6 @@ pub async fn the_jobs_that_changed_last_are_listed_if_there_is_a_list(world: Wor
     assert!(claimed.iter().all(|job| job.claim.as_ref().is_some_and(|claim| claim.state == JobState::Done)));
     let [other] = others[..] else { panic!("{others:?}") };
     assert_eq!((&other.job_id, &other.attempts), (&world.name("never-claimed"), &vec![failed]));
-    assert_eq!(store.recent(1).await.unwrap().len(), 1);
 }
 
 pub async fn a_job_is_found_by_its_message_if_there_is_a_list(world: World) {

@@ -6,7 +6,7 @@ use crate::Store;
 use drumline::core::{ClaimRequest, ClaimResult, Grant, Ownership};
 use tokio::sync::Barrier;
 
-use crate::assert_admission;
+use crate::assert_claim_result;
 use crate::conformance::World;
 use crate::conformance::steps::{SHORT, again, expired, fail, granted, json, text};
 
@@ -56,7 +56,7 @@ pub async fn one_of_fifty_claimers_is_granted(world: World) {
         let (granted, others) = race(&workers, |_| request.clone()).await;
         let [(grant, store)] = &granted[..] else { panic!("granted {}", granted.len()) };
         for other in others {
-            assert_admission!(other, ClaimResult::Busy(_));
+            assert_claim_result!(other, ClaimResult::Busy(_));
         }
         assert_eq!(store.finish(&grant.claim, None).await, Ok(Ownership::Kept));
     }
@@ -70,7 +70,7 @@ pub async fn one_of_fifty_heirs_is_granted(world: World) {
         let (granted, others) = race(&workers, |_| request.clone()).await;
         let [(grant, store)] = &granted[..] else { panic!("granted {}", granted.len()) };
         for other in others {
-            assert_admission!(other, ClaimResult::Busy(_));
+            assert_claim_result!(other, ClaimResult::Busy(_));
         }
         assert!(
             grant.claim.fencing_token > fencing_token,
@@ -98,7 +98,7 @@ pub async fn one_of_fifty_keys_gets_the_lock(world: World) {
             race(&workers, |index| world.locking(&format!("job {round} {index}"), "lock")).await;
         let [(grant, store)] = &granted[..] else { panic!("granted {}", granted.len()) };
         for other in others {
-            assert_admission!(other, ClaimResult::Locked(_));
+            assert_claim_result!(other, ClaimResult::Locked(_));
         }
         let lock_token = grant.claim.lock.as_ref().unwrap().1;
         assert!(lock_token > fencing_token, "{lock_token} after {fencing_token}");
@@ -123,7 +123,7 @@ pub async fn keys_do_not_hinder_each_other(world: World) {
                     let result = index.to_string();
                     assert_eq!(store.finish(&claim, Some(&json(&result))).await, Ok(Ownership::Kept));
                     let admission = store.claim(&again(&request)).await.unwrap();
-                    assert_admission!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some(&*result));
+                    assert_claim_result!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some(&*result));
                 }
             })
         })

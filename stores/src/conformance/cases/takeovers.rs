@@ -1,4 +1,4 @@
-//! Claims whose worker has died, or seems to have: they expire without being finished or surrendered.
+//! Claims whose worker has died, or seems to have: they expire without being finished or released.
 
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@ use drumline::core::{
 };
 use drumline::message::Identity;
 
-use crate::assert_admission;
+use crate::assert_claim_result;
 use crate::conformance::World;
 use crate::conformance::steps::{SCOPE, TYPE, again, fail, granted, json, only, request_of, text};
 
@@ -37,7 +37,7 @@ pub async fn large_values_fit(world: World) {
     assert_eq!(store.checkpoint(&grant.claim, &json(&checkpoint)).await, Ok(Ownership::Kept));
     assert_eq!(store.finish(&grant.claim, Some(&json(&result))).await, Ok(Ownership::Kept));
     let admission = store.claim(&again(&request)).await.unwrap();
-    assert_admission!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some(&*result));
+    assert_claim_result!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some(&*result));
     let record = only(&store, request.identity.job_id()).await;
     assert_eq!(*record.claim.unwrap().key, **request.identity.key());
 }
@@ -85,7 +85,7 @@ pub async fn odd_keys_are_keys_of_their_own(world: World) {
         claims.push(claim);
     }
     for (claim, request) in claims.iter().zip(&requests) {
-        assert_admission!(store.claim(&again(request)).await.unwrap(), ClaimResult::Busy(_));
+        assert_claim_result!(store.claim(&again(request)).await.unwrap(), ClaimResult::Busy(_));
         let result = serde_json::to_string(&**request.identity.key()).unwrap();
         assert_eq!(store.finish(claim, Some(&json(&result))).await, Ok(Ownership::Kept));
     }
@@ -107,7 +107,7 @@ pub async fn empty_texts_are_texts(world: World) {
     let claim = granted(&store, &request).await.claim;
     let how = ReleaseClaim { count_attempt: true, failure_reason: Some(String::new()), dead: false };
     assert_eq!(store.release_claim(&claim, &how).await, Ok(Ownership::Kept));
-    assert_admission!(store.claim(&again(&request)).await.unwrap(), ClaimResult::FailedPermanently(why) if why.is_empty());
+    assert_claim_result!(store.claim(&again(&request)).await.unwrap(), ClaimResult::FailedPermanently(why) if why.is_empty());
     let record = only(&store, request.identity.job_id()).await.claim.unwrap();
     assert_eq!((&*record.job_type, &*record.message_id), ("", ""));
 }

@@ -3,7 +3,7 @@
 use crate::JobState;
 use drumline::core::{ClaimRequest, ClaimResult, Ownership, ReleaseClaim};
 
-use crate::assert_admission;
+use crate::assert_claim_result;
 use crate::conformance::World;
 use crate::conformance::steps::{again, fail, granted, granted_in_time, json, only, short, text};
 
@@ -54,7 +54,7 @@ pub async fn a_verdict_is_about_one_message(world: World) {
     assert_eq!((record.state, record.failure_reason.clone()), (JobState::Failed, how.failure_reason.clone()));
     for store in [&one, &other] {
         let admission = store.claim(&again(&request)).await.unwrap();
-        assert_admission!(admission, ClaimResult::FailedPermanently(why) if Some(why) == how.failure_reason.as_ref());
+        assert_claim_result!(admission, ClaimResult::FailedPermanently(why) if Some(why) == how.failure_reason.as_ref());
     }
     let redriven = ClaimRequest { message_id: "another".into(), ..request.clone() };
     fail(&other, &granted(&other, &redriven).await.claim).await;
@@ -136,5 +136,5 @@ pub async fn a_checkpoint_ends_with_its_job(world: World) {
     assert_eq!(store.checkpoint(&claim, &json("1")).await, Ok(Ownership::Kept));
     assert_eq!(store.finish(&claim, Some(&json("2"))).await, Ok(Ownership::Kept));
     let admission = store.claim(&again(&world.request("job"))).await.unwrap();
-    assert_admission!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some("2"));
+    assert_claim_result!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some("2"));
 }
