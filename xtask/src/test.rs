@@ -23,7 +23,7 @@ const CONFORMANCE: &str = "drumline-store/conformance";
 const TESTS_FAILED: u8 = 101;
 /// The test runner's own setting, which counts where it is set.
 const TEST_THREADS: &str = "RUST_TEST_THREADS";
-const TESTS_PER_CORE: usize = 3;
+const TESTS_PER_CORE: usize = 2;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {

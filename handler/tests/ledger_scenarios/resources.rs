@@ -53,6 +53,24 @@ fn leaves_after_a_minute_and_after_too_many_runs() {
 }
 
 #[test]
+fn runs_again_although_it_waited_for_a_lock_before_it_ran_without_a_claim() {
+    let mut world = World::new(Policy { claims: Claims::BestEffort, ..standard() });
+    world.receives(["a"]);
+    world.is_locked("a", "account:42");
+    world.wait(secs(1));
+    assert!(world.emitted().contains(&"start a".to_owned()), "it asks again");
+    world.claim_is_unanswered("a");
+    world.ends("a", lacks());
+    world.forget();
+    world.resumes(PauseReason::OutOfResources);
+    assert!(
+        world.emitted().contains(&"start a".to_owned()),
+        "the lock is nothing that it waits for: {:?}",
+        world.emitted()
+    );
+}
+
+#[test]
 fn runs_again_once_its_claim_is_free() {
     let mut world = World::new(Policy { claims: Claims::Required, ..standard() });
     world.receives(["a"]);

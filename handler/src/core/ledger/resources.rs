@@ -48,6 +48,8 @@ impl Ledger {
     /// Has a delivery wait again as the head of its lane. Its claim is given up first, without counting the attempt.
     pub(super) fn keep(&mut self, now: Instant, id: DeliveryId, run: RunFacts, was_probe: bool) {
         self.release_claim(now, id, ReleaseClaim { count_attempt: false, failure_reason: None, dead: false });
+        // A run without a claim may have asked for a lock in vain. It starts again by itself, not by the lock.
+        self.ends_lock_wait(now, id);
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         delivery.stage = Stage::Waiting;
         delivery.kept_runs += u8::from(!was_probe);
