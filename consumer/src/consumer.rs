@@ -102,7 +102,7 @@ impl Consumer {
         self
     }
 
-    /// Sends requests to the SQS API at this URL, such as `http://127.0.0.1:9324`, whatever `AWS_ENDPOINT_URL` says: for queues that
+    /// Sends requests to the SQS API at this URL, such as `http://127.0.0.1:9324`, and not to `AWS_ENDPOINT_URL`: for queues that
     /// the program itself serves.
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         self.endpoint = Some(url.into());

@@ -23,6 +23,10 @@ pub enum ShownState {
 }
 
 impl ShownState {
+    /// Every state, in the order of a job's life.
+    pub const ALL: [Self; 6] =
+        [Self::Running, Self::Waiting, Self::Done, Self::Failed, Self::Dead, Self::Unknown];
+
     /// Returns the word for it.
     pub fn label(self) -> &'static str {
         match self {

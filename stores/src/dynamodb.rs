@@ -74,7 +74,7 @@ use self::table::{Failure, Table};
 use crate::matches::{add_old, in_order};
 use crate::open::OpenError;
 use crate::record::{AttemptRecord, JobRecord, MAX_ATTEMPTS_KEPT, ProgressRecord};
-use crate::store::{Retention, Store, StoreError, to_json};
+use crate::store::{Retention, Store, StoreError, now_ms, to_json};
 
 pub use aws_sdk_dynamodb;
 
@@ -120,7 +120,7 @@ impl DynamoStore {
             .only_if("counter", "=", number(claim.fencing_token))
             // It was not surrendered.
             .only_if("in_progress_expiration", "<>", number(0))
-            .only_if("expiration", ">", number(items::now_ms() / 1000))
+            .only_if("expiration", ">", number(now_ms() / 1000))
     }
 
     /// A change of the item of a claim's lock, if that is still its own.
@@ -136,7 +136,7 @@ impl DynamoStore {
     /// Gives a claim's lock back. The counter stays, so that whoever is next has a larger one.
     fn unlock(&self, claim: &Claim) -> Option<Change> {
         let unlock = Self::lock_under(claim)?.remove("owner").set("in_progress_expiration", number(0));
-        Some(unlock.set("expiration", number(items::expiration(items::now_ms(), self.keep.history))))
+        Some(unlock.set("expiration", number(items::expiration(now_ms(), self.keep.history))))
     }
 
     /// Whether a write has happened, or had happened before: `before` is how the claim's item then looks.
@@ -149,7 +149,7 @@ impl DynamoStore {
             Ok(()) => Ownership::Kept,
             Err(failures) => match failures.first() {
                 Some(Failure::Unmet(Some(item)))
-                    if item.is_of(claim) && !item.is_expired(items::now_ms()) && before(item) =>
+                    if item.is_of(claim) && !item.is_expired(now_ms()) && before(item) =>
                 {
                     Ownership::Kept
                 }
@@ -161,7 +161,7 @@ impl DynamoStore {
 
 impl DynamoStore {
     async fn add_attempt(&self, key: &str, attempt: &AttemptRecord) -> Result<(), StoreError> {
-        let now = items::now_ms();
+        let now = now_ms();
         let attempt = AttributeValue::L(vec![string(&to_json(attempt))]);
         let expiration = number(items::expiration(now, self.keep.history));
         let added = Change::of(Id::JobAttempts(key))
@@ -225,7 +225,7 @@ impl Store for DynamoStore {
         length: Duration,
     ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
         MaybeReady::later(async move {
-            let now = items::now_ms();
+            let now = now_ms();
             let until = number(items::after(now, length));
             let expiration = number(items::expiration(now, length + self.keep.history));
             let changes = [Some(Self::under(claim)), Self::lock_under(claim)].into_iter().flatten();
@@ -243,7 +243,7 @@ impl Store for DynamoStore {
         result: Option<&'a RawValue>,
     ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
         MaybeReady::later(async move {
-            let now = items::now_ms();
+            let now = now_ms();
             let expiration = items::expiration(now, self.keep.done);
             let done = Self::under(claim)
                 .set("status", string(COMPLETED))
@@ -263,7 +263,7 @@ impl Store for DynamoStore {
         how: &'a ReleaseClaim,
     ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
         MaybeReady::later(async move {
-            let expiration = items::expiration(items::now_ms(), self.keep.history);
+            let expiration = items::expiration(now_ms(), self.keep.history);
             let given_up = Self::under(claim)
                 .set("in_progress_expiration", number(0))
                 .set("expiration", number(expiration))
@@ -300,7 +300,7 @@ impl Store for DynamoStore {
         progress: &'a ProgressRecord,
     ) -> MaybeReady<'a, Result<(), StoreError>> {
         MaybeReady::later(async move {
-            let expiration = items::expiration(items::now_ms(), self.keep.history);
+            let expiration = items::expiration(now_ms(), self.keep.history);
             let last = Change::of(Id::JobProgress(identity.key())).set("data", string(&to_json(progress)));
             if !self.table.put_over(last.set("expiration", number(expiration))).await? {
                 job_ids::add(&self.table, identity, self.keep).await;

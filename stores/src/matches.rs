@@ -19,12 +19,13 @@ impl JobRecord {
         Some(Self { job_id: job_id.to_owned(), claim, duplicate_of, progress, attempts, ..Self::default() })
     }
 
-    /// When it changed last, in milliseconds since the Unix epoch. A running job changes until its claim ends.
-    fn changed_at_ms(&self) -> u64 {
+    /// Returns when the job changed last, in milliseconds since the Unix epoch, as far as that is known. A running job changes until
+    /// its claim ends, which is in the future.
+    pub fn changed_at_ms(&self) -> Option<u64> {
         let claim = self.claim.as_ref().map(|claim| claim.finished_at_ms.unwrap_or(claim.claimed_until_ms));
         let progress = self.progress.as_ref().map(|progress| progress.at_ms);
         let attempts = self.attempts.iter().map(|attempt| attempt.at_ms);
-        claim.into_iter().chain(progress).chain(attempts).max().unwrap_or_default()
+        claim.into_iter().chain(progress).chain(attempts).max()
     }
 }
 

@@ -135,7 +135,7 @@ pub trait Store: Send + Sync + 'static {
     /// verdict, be held, or lend its counter, attempts and checkpoint to the new record. It is only read.
     fn claim<'a>(&'a self, request: &'a ClaimRequest) -> MaybeReady<'a, Result<ClaimResult, StoreError>>;
 
-    /// Has a claim, and its lock, last for `length` from now. An expired claim that nobody has taken meanwhile is
+    /// Has a claim, and its lock, last for `length` from now. An expired claim that no other run has taken meanwhile is
     /// renewed all the same; one that is done or released is [`Ownership::Lost`], and so is one whose lock was taken.
     fn renew<'a>(
         &'a self,
@@ -143,7 +143,7 @@ pub trait Store: Send + Sync + 'static {
         length: Duration,
     ) -> MaybeReady<'a, Result<Ownership, StoreError>>;
 
-    /// Marks the job as done with its result, and releases the lock. An expired claim that nobody has taken meanwhile
+    /// Marks the job as done with its result, and releases the lock. An expired claim that no other run has taken meanwhile
     /// is finished all the same. [`Ownership::Lost`] also where its lock was taken: two have worked on one thing. Finishing
     /// again what this very claim has finished is [`Ownership::Kept`].
     fn finish<'a>(

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use drumline::core::{Ending, Outcome, RunFacts};
+use drumline::testing::outcome_text;
 
 /// A message that a worker was done with for the time being: mostly a run of its handler, with the outcome. Printed, it says
 /// everything on one line.
@@ -75,13 +76,7 @@ impl fmt::Display for LocalRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let job_type = self.job_type.as_deref().unwrap_or("a message without a handler");
         write!(f, "{job_type}, message {}, attempt {}: ", self.message_id, self.attempt)?;
-        match &self.outcome {
-            Outcome::Ack => f.write_str("done")?,
-            Outcome::RetryAfter(delay) => write!(f, "retry after {}", humantime::format_duration(*delay))?,
-            Outcome::DeadLetter(_) => f.write_str("dead letter")?,
-            Outcome::Requeue => f.write_str("requeued")?,
-            Outcome::LeaseLost => f.write_str("left to its lease")?,
-        }
+        f.write_str(&outcome_text(&self.outcome))?;
         match self.reason() {
             Some(reason) => write!(f, ", reason: {reason}"),
             None => Ok(()),

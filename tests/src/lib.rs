@@ -43,7 +43,7 @@ pub use queues::{Counts, REGION, Setup, TestQueue, client, localstack};
 pub use redis_commands::redis_command;
 pub use runtime_api::{Answered, End, FUNCTION_ARN, InitError, Invocation, Pending, RuntimeApi};
 pub use rustix::process::Signal;
-pub use sqs_event::{HAND_MADE_QUEUE, Record, ids, sqs_event};
+pub use sqs_event::{HAND_MADE_QUEUE, Record, ids, md5, sqs_event};
 pub use stack::{Stack, publish, put_event, rule_before, subscribe, topic_before};
 pub use stores::{StoreServer, create_table, shared_store};
 pub use walkthrough::{Walkthrough, examples_folder};

@@ -90,7 +90,8 @@ impl Record {
     }
 }
 
-fn md5(text: &str) -> String {
+/// Returns the MD5 of a text, as SQS writes it.
+pub fn md5(text: &str) -> String {
     format!("{:032x}", u128::from_be_bytes(Md5::digest(text).into()))
 }
 

@@ -52,7 +52,7 @@ impl Walkthrough {
         self
     }
 
-    /// The same with a variable of the example set, whatever the comment exports.
+    /// The same with a variable of the example set, which replaces an export of the comment.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.insert(name.to_owned(), value.to_owned());
         self

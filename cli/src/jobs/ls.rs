@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::{ValueEnum, value_parser};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::value_parser;
 use drumline_consumer::ExitError;
 use drumline_consumer::job_list::ListQuery;
 use drumline_consumer::job_view::{self, JobView, ShownState};
@@ -35,8 +36,8 @@ only `jobs show` and `jobs watch` work there.
 Exit status: 0 listed, also if nothing was found, 64 bad usage, or a store without a list, 69 nothing answers."))]
 pub(super) struct LsArgs {
     /// Only jobs in this state
-    #[arg(long, value_enum)]
-    state: Option<State>,
+    #[arg(long, value_parser = state_parser())]
+    state: Option<ShownState>,
     /// Only jobs of this type
     #[arg(long = "type", value_name = "TYPE")]
     job_type: Option<String>,
@@ -56,29 +57,6 @@ pub(super) struct LsArgs {
     settings: SettingsArgs<HistorySettings>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum State {
-    Running,
-    Waiting,
-    Done,
-    Failed,
-    Dead,
-    Unknown,
-}
-
-impl From<State> for ShownState {
-    fn from(state: State) -> Self {
-        match state {
-            State::Running => Self::Running,
-            State::Waiting => Self::Waiting,
-            State::Done => Self::Done,
-            State::Failed => Self::Failed,
-            State::Dead => Self::Dead,
-            State::Unknown => Self::Unknown,
-        }
-    }
-}
-
 /// The columns on a terminal.
 static COLUMNS: [Column; 6] = [
     Column::whole("JOB"),
@@ -96,7 +74,7 @@ pub(super) async fn ls(args: &LsArgs, environment: &Environment) -> Result<ExitC
     let settings = args.settings.read_for_tool(environment)?;
     let histories = Histories::open(&settings).await?;
     let query = ListQuery {
-        state: args.state.map(ShownState::from),
+        state: args.state,
         job_type: args.job_type.clone(),
         queue: args.queue.clone(),
         limit: Some(args.limit.into()),
@@ -111,6 +89,15 @@ pub(super) async fn ls(args: &LsArgs, environment: &Environment) -> Result<ExitC
         note(&format!("{} knows of no such job", histories.name()));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Reads a state by its word.
+fn state_parser() -> impl TypedValueParser<Value = ShownState> {
+    let words = PossibleValuesParser::new(ShownState::ALL.map(ShownState::label));
+    words.map(|word| {
+        let state = ShownState::ALL.into_iter().find(|state| state.label() == word);
+        state.expect("only these words are possible")
+    })
 }
 
 fn narrow(job: &JobView, now: u64) -> [String; 6] {
@@ -146,13 +133,9 @@ fn attempts(job: &JobView) -> String {
     count.map_or_else(unknown, |count| count.to_string())
 }
 
-/// When it changed last, as far as that is past: a claim that runs ends later.
+/// Returns when it changed last, as far as that is past: a claim that runs ends later.
 fn changed_at_ms(job: &JobView, now: u64) -> Option<u64> {
-    let claim = job.job.claim.as_ref().map(|claim| claim.finished_at_ms.unwrap_or(claim.claimed_until_ms));
-    let progress = job.job.progress.as_ref().map(|progress| progress.at_ms);
-    let attempt = job.job.attempts.last().map(|attempt| attempt.at_ms);
-    let last = claim.into_iter().chain(progress).chain(attempt).max()?;
-    Some(last.min(now))
+    Some(job.job.changed_at_ms()?.min(now))
 }
 
 /// The last failure of a job that is not done.
@@ -169,8 +152,20 @@ fn reason(job: &JobView) -> String {
 mod tests {
     use drumline_store::JobState;
 
+    use unicode_width::UnicodeWidthStr;
+
     use super::*;
     use crate::examples::{attempt, claim, job};
+    use crate::list::fitted;
+
+    #[test]
+    fn the_id_of_a_message_takes_room_from_other_columns() {
+        let id = "b0f3a2c4-6a35-4e1f-9d2b-0123456789ab";
+        let cells = [id, "waiting", "email.send.later", "59m", "3", "no route to the host"];
+        let lines = fitted(&COLUMNS, &[cells.map(str::to_owned)], 80);
+        assert!(lines.iter().all(|line| line.width() <= 80), "{lines:?}");
+        assert!(lines[1].starts_with(id) && lines[1].contains("email"), "{lines:?}");
+    }
 
     #[test]
     fn a_job_is_listed_with_its_state_and_its_last_reason() {

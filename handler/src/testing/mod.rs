@@ -53,7 +53,7 @@ mod trouble;
 
 pub use runtime::TestRuntime;
 pub use test_message::TestMessage;
-pub use test_run::TestRun;
+pub use test_run::{TestRun, outcome_text};
 pub use tester::Tester;
 pub use trouble::At;
 

@@ -1,5 +1,6 @@
 //! A run that is over, and everything that came of it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -159,18 +160,30 @@ fn read<T: DeserializeOwned>(value: &RawValue, name: &str) -> T {
         .unwrap_or_else(|error| panic!("the {name} {value} is no {}: {error}", std::any::type_name::<T>()))
 }
 
+/// Returns an outcome in the words that failed assertions show, without its reason.
+///
+/// ```
+/// use drumline::core::Outcome;
+/// use drumline::testing::outcome_text;
+///
+/// assert_eq!(outcome_text(&Outcome::RetryAfter(std::time::Duration::from_secs(90))), "retry after 1m 30s");
+/// ```
+pub fn outcome_text(outcome: &Outcome) -> Cow<'static, str> {
+    match outcome {
+        Outcome::Ack => "done".into(),
+        Outcome::RetryAfter(delay) => format!("retry after {}", humantime::format_duration(*delay)).into(),
+        Outcome::DeadLetter(_) => "dead letter".into(),
+        Outcome::Requeue => "requeued".into(),
+        Outcome::LeaseLost => "left to its lease".into(),
+    }
+}
+
 /// Says the outcome, the ending, the reason, the progress and the trouble, on one line.
 impl fmt::Display for TestRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let job_type = self.job_type().unwrap_or("a message without a handler");
         write!(f, "{job_type}, message {}, attempt {}: ", self.message.id, self.attempt)?;
-        match &self.outcome {
-            Outcome::Ack => f.write_str("done")?,
-            Outcome::RetryAfter(delay) => write!(f, "retry after {}", humantime::format_duration(*delay))?,
-            Outcome::DeadLetter(_) => f.write_str("dead letter")?,
-            Outcome::Requeue => f.write_str("requeued")?,
-            Outcome::LeaseLost => f.write_str("left to its lease")?,
-        }
+        f.write_str(&outcome_text(&self.outcome))?;
         if !self.ran {
             f.write_str(", handler not run")?;
         }

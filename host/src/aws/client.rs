@@ -98,7 +98,7 @@ pub async fn connect(queue_url: &Url, wait_time: Duration) -> Result<Clients, St
     connect_in(&Environment::of_process(), None, queue_url, wait_time).await
 }
 
-/// As [`connect`], but requests go to `endpoint`, whatever the environment sets.
+/// As [`connect`], but requests go to `endpoint`, and not to one that the environment sets.
 ///
 /// # Errors
 /// As those of [`connect`].

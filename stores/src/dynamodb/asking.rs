@@ -7,10 +7,10 @@ use std::time::Duration;
 use drumline::core::{Claim, ClaimRequest, ClaimResult, Grant, PriorRun};
 
 use super::changes::Change;
-use super::items::{INPROGRESS, Id, Item, after, expiration, now_ms, number, raw, string};
+use super::items::{INPROGRESS, Id, Item, after, expiration, number, raw, string};
 use super::job_ids;
 use super::table::{Failure, Table};
-use crate::store::{Retention, StoreError, takeover};
+use crate::store::{Retention, StoreError, now_ms, takeover};
 
 /// How often what is there may change under the asking, until it is given up.
 const ROUNDS: usize = 10;

@@ -1,7 +1,7 @@
 //! Items as they are in the table, and as they are shown to people.
 
 use std::collections::HashMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use drumline::core::Claim;
@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::record::{AttemptRecord, ClaimRecord, JobRecord, JobState};
-use crate::store::StoreError;
+use crate::store::{StoreError, now_ms};
 
 /// The status of an item somebody works on, or will again.
 pub(super) const INPROGRESS: &str = "INPROGRESS";
@@ -59,10 +59,6 @@ pub(super) fn string(text: &str) -> AttributeValue {
 
 pub(super) fn number(number: u64) -> AttributeValue {
     AttributeValue::N(number.to_string())
-}
-
-pub(super) fn now_ms() -> u64 {
-    after(0, SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 /// In milliseconds.

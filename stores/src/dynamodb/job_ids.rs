@@ -7,10 +7,10 @@ use drumline::message::Identity;
 use tokio::time::timeout;
 
 use super::changes::Change;
-use super::items::{Id, expiration, now_ms, number, string};
+use super::items::{Id, expiration, number, string};
 use super::table::Table;
 use crate::record::MAX_MATCHES;
-use crate::store::{Retention, StoreError};
+use crate::store::{Retention, StoreError, now_ms};
 
 /// The longest job id that fits into a partition key, of 2,048 bytes. A job with a longer one is not found by it.
 pub(super) const MAX_JOB_ID_BYTES: usize = 2_000;

@@ -9,8 +9,8 @@ use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
 
 use super::changes::Change;
-use super::items::{Id, Item, now_ms};
-use crate::store::{StoreError, StoreErrorText};
+use super::items::{Id, Item};
+use crate::store::{StoreError, StoreErrorText, now_ms};
 
 /// How often a write is made that another transaction was in the way of. The SDK does not see to that.
 const TRIES: u32 = 6;

@@ -146,11 +146,13 @@ fn part<T>(
 ) -> rusqlite::Result<T> {
     connection.execute_batch("SAVEPOINT part")?;
     let value = work(connection);
-    if value.is_err() && !connection.is_autocommit() {
-        connection.execute_batch("ROLLBACK TO part")?;
-    }
-    if !connection.is_autocommit() {
-        connection.execute_batch("RELEASE part")?;
+    let has_ended_all = connection.is_autocommit();
+    if !has_ended_all {
+        connection.execute_batch(if value.is_ok() {
+            "RELEASE part"
+        } else {
+            "ROLLBACK TO part; RELEASE part"
+        })?;
     }
     value
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use drumline_tests::{FunctionLaunch, Invocation, LocalQueue, Setup};
+use drumline_tests::{FunctionLaunch, Invocation, LocalQueue, Setup, md5};
 use serde_json::Value;
 
 fn folder() -> PathBuf {
@@ -51,9 +51,4 @@ async fn each_is_answered_as_its_description_says() {
         assert!(answered.text().contains("batchItemFailures"), "{name}: {}", answered.text());
         answered.expect_failed(&failed);
     }
-}
-
-fn md5(text: &str) -> String {
-    use md5::Digest;
-    format!("{:032x}", u128::from_be_bytes(md5::Md5::digest(text).into()))
 }

@@ -80,7 +80,7 @@ pub(crate) const RULES: &[Rule] = &[
         package: "drumline-lambda-local",
         features: ALL_FEATURES,
         banned: &["drumline", "drumline-runtime", "drumline-lambda", "drumline-cli", "aws-*", "clap*"],
-        reason: "a function on a laptop is a process behind the Runtime API, whatever it is made with",
+        reason: "a function on a laptop is a process behind the Runtime API, made with any library",
     },
     Rule {
         package: "drumline-store",
