@@ -137,6 +137,7 @@ fn version_of(job_type: &str, service: Service, handlers_optional: bool) -> Resu
 struct Sender<'a> {
     queue_url: Url,
     options: SendOptions,
+    group: Option<Arc<str>>,
     job_type: Option<&'a str>,
     version: u32,
     idempotency_key: Option<&'a str>,
@@ -173,7 +174,7 @@ impl<'a> Sender<'a> {
             .ok_or_else(|| ExitError::usage(format!("no queue is given: set --queue-url or {QUEUE_URL}")))?;
         let queue_url = queue_url(&url).map_err(|error| ExitError::usage(format!("the queue: {error}")))?;
         let fifo = is_fifo(queue_url.path());
-        let group = args.group.clone();
+        let group = args.group.as_deref().map(Arc::from);
         if fifo && group.is_none() {
             return Err(ExitError::usage(
                 "a FIFO queue needs --group: jobs of one group are done one after the other",
@@ -189,7 +190,8 @@ impl<'a> Sender<'a> {
         let attributes = attributes.map_err(|error| ExitError::usage(format!("--attribute: {error}")))?;
         Ok(Self {
             queue_url,
-            options: SendOptions { delay_secs, group, fifo },
+            options: SendOptions { delay_secs, fifo },
+            group,
             job_type: args.job_type.as_deref(),
             version: FIRST_VERSION,
             idempotency_key: args.idempotency_key.as_deref(),
@@ -288,8 +290,9 @@ impl<'a> Sender<'a> {
         let Envelope { job_type, job_id, .. } = check(&body, &self.attributes, self.allow_secrets)?;
         let deduplication_id =
             self.deduplication_id.map_or_else(|| ulid::Ulid::generate().to_string(), str::to_owned);
-        let attributes = Arc::clone(&self.attributes);
-        Ok(Outgoing { line, body, attributes, deduplication_id, job_type, job_id })
+        let (attributes, group) = (Arc::clone(&self.attributes), self.group.clone());
+        let trace_header = None;
+        Ok(Outgoing { line, body, attributes, deduplication_id, group, trace_header, job_type, job_id })
     }
 
     async fn batch(

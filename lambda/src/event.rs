@@ -126,6 +126,7 @@ fn record(mut record: SqsMessage) -> Record {
         sequence_number: take("SequenceNumber"),
         sender_id: take("SenderId"),
         trace_header: take("AWSTraceHeader"),
+        dead_letter_source: take("DeadLetterQueueSourceArn"),
         id: record.message_id.unwrap_or_default().into(),
         receipt: record.receipt_handle.unwrap_or_default(),
         body: record.body.unwrap_or_default(),

@@ -13,7 +13,8 @@ fn messages(json: &str) -> Vec<Message> {
 fn a_record_becomes_a_message() {
     let json = r#"{"Records":[{"messageId":"m1","receiptHandle":"r1","body":"b","attributes":{
         "ApproximateReceiveCount":"3","SentTimestamp":"1545082649183","ApproximateFirstReceiveTimestamp":"1545082649185",
-        "MessageGroupId":"g","MessageDeduplicationId":"d","SequenceNumber":"7","SenderId":"AIDAX","AWSTraceHeader":"Root=1"},
+        "MessageGroupId":"g","MessageDeduplicationId":"d","SequenceNumber":"7","SenderId":"AIDAX","AWSTraceHeader":"Root=1",
+        "DeadLetterQueueSourceArn":"arn:aws:sqs:eu-west-1:1:origin"},
         "messageAttributes":{"text":{"stringValue":"t","dataType":"String"},"bytes":{"binaryValue":"AQI=","dataType":"Binary.Protobuf"},"n":{"stringValue":"7","dataType":"Number.int"}},
         "md5OfBody":"x","eventSource":"aws:sqs","eventSourceARN":"arn:aws:sqs:eu-west-1:1:jobs","awsRegion":"eu-west-1"}]}"#;
     let record = event(json).into_records().unwrap().remove(0);
@@ -30,6 +31,7 @@ fn a_record_becomes_a_message() {
         sequence_number: Some("7".into()),
         sender_id: Some("AIDAX".into()),
         trace_header: Some("Root=1".into()),
+        dead_letter_source: Some("arn:aws:sqs:eu-west-1:1:origin".into()),
         attributes: [
             ("text".into(), Attribute::text("t")),
             ("n".into(), Attribute::new("Number.int", AttributeValue::Text("7".into()))),

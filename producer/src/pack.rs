@@ -21,6 +21,10 @@ pub struct Outgoing {
     pub attributes: Arc<Attributes>,
     /// The id by which a FIFO queue drops a second sending.
     pub deduplication_id: String,
+    /// The message group: needed on FIFO queues, a fair-queue tenant elsewhere. Messages of one call often have the same one.
+    pub group: Option<Arc<str>>,
+    /// The X-Ray header (`AWSTraceHeader`). It counts for no limit.
+    pub trace_header: Option<String>,
     /// The type of the job in it.
     pub job_type: String,
     /// The job's own id. A worker knows a job without one by the id of its message.
@@ -81,6 +85,8 @@ mod tests {
                     body: "x".repeat(*size),
                     attributes: Arc::clone(&attributes),
                     deduplication_id: line.to_string(),
+                    group: None,
+                    trace_header: None,
                     job_type: "a.b".to_owned(),
                     job_id: None,
                 };

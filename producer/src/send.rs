@@ -4,7 +4,10 @@ use std::num::NonZeroU32;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::primitives::Blob;
-use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
+use aws_sdk_sqs::types::{
+    MessageAttributeValue, MessageSystemAttributeNameForSends, MessageSystemAttributeValue,
+    SendMessageBatchRequestEntry,
+};
 use drumline::RetryPolicy;
 use drumline::core::{Jitter, JitterMode};
 use drumline::message::{Attribute, AttributeValue};
@@ -17,12 +20,10 @@ use crate::pack::Outgoing;
 const TRIES: u32 = 5;
 
 /// The options that all messages of a call have in common.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct SendOptions {
     /// SQS's delay in seconds, standard queues only.
     pub delay_secs: Option<i32>,
-    /// The message group: needed on FIFO queues, a fair-queue tenant elsewhere.
-    pub group: Option<String>,
     /// The queue is a FIFO queue: entries need an id for its deduplication.
     pub fifo: bool,
 }
@@ -108,15 +109,26 @@ fn entry(options: &SendOptions, index: usize, message: &Outgoing) -> SendMessage
     let deduplication_id = options.fifo.then(|| message.deduplication_id.clone());
     let attributes =
         message.attributes.iter().map(|(name, value)| (name.clone(), attribute(value))).collect();
-    SendMessageBatchRequestEntry::builder()
+    let entry = SendMessageBatchRequestEntry::builder()
         .id(index.to_string())
         .message_body(&message.body)
         .set_message_attributes(Some(attributes))
         .set_delay_seconds(options.delay_secs)
-        .set_message_group_id(options.group.clone())
-        .set_message_deduplication_id(deduplication_id)
-        .build()
-        .expect("id and body are set")
+        .set_message_group_id(message.group.as_deref().map(str::to_owned))
+        .set_message_deduplication_id(deduplication_id);
+    let entry = match &message.trace_header {
+        Some(header) => entry.message_system_attributes(
+            MessageSystemAttributeNameForSends::AwsTraceHeader,
+            system_text(header),
+        ),
+        None => entry,
+    };
+    entry.build().expect("id and body are set")
+}
+
+fn system_text(text: &str) -> MessageSystemAttributeValue {
+    let value = MessageSystemAttributeValue::builder().data_type("String").string_value(text);
+    value.build().expect("the data type is set")
 }
 
 fn attribute(attribute: &Attribute) -> MessageAttributeValue {

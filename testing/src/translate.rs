@@ -24,6 +24,7 @@ pub(crate) fn message(received: ReceivedMessage) -> Message {
         sequence_number: text(system.sequence_number),
         sender_id: text(system.sender_id),
         trace_header: text(system.aws_trace_header),
+        dead_letter_source: text(system.dead_letter_queue_source_arn),
         attributes: attributes(&received.message_attributes),
     }
 }

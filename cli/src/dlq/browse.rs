@@ -59,7 +59,7 @@ impl<'a> Browse<'a> {
     pub(super) fn begin(queue: &'a DeadLetterQueue, limit: usize) -> Self {
         let visibility = visibility(limit);
         let receives = AwsQueue::new(queue.clients.clone(), queue.url.clone(), Arc::new(NoopObserver));
-        let receives = receives.receiving(WAIT, visibility);
+        let receives = receives.receiving(WAIT, visibility).with_dead_letter_sources();
         let bar = progress_bar(limit.min(queue.visible));
         Self {
             queue,

@@ -30,17 +30,22 @@ impl Filter {
     }
 
     pub(super) fn matches(&self, letter: &DeadLetter, now_ms: u64) -> bool {
-        let type_matches =
-            || letter.job_type().is_some_and(|known| self.types.iter().any(|wanted| wanted == known));
-        let reason_matches =
-            |wanted: &String| letter.why().to_string().to_lowercase().contains(&wanted.to_lowercase());
+        let type_matches = || {
+            letter.letter().job_type().is_some_and(|known| self.types.iter().any(|wanted| wanted == known))
+        };
+        let reason_matches = |wanted: &String| {
+            letter.letter().why().to_string().to_lowercase().contains(&wanted.to_lowercase())
+        };
         let is_old = |age: Duration| {
-            letter.sent_ms().is_some_and(|sent| u128::from(now_ms.saturating_sub(sent)) >= age.as_millis())
+            letter
+                .letter()
+                .sent_ms()
+                .is_some_and(|sent| u128::from(now_ms.saturating_sub(sent)) >= age.as_millis())
         };
         (self.types.is_empty() || type_matches())
             && self.reason.as_ref().is_none_or(reason_matches)
             && self.older_than.is_none_or(is_old)
-            && (self.ids.is_empty() || self.ids.iter().any(|id| letter.is_called(id)))
+            && (self.ids.is_empty() || self.ids.iter().any(|id| letter.letter().is_called(id)))
     }
 }
 

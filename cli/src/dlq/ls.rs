@@ -94,10 +94,10 @@ static COLUMNS: [Column; 5] = [
 const WIDE: [&str; 6] = ["JOB", "TYPE", "SENT", "RECEIVES", "REASON", "MESSAGE"];
 
 fn add(list: &mut List<5, 6>, letter: &DeadLetter, now: u64) -> Result<(), ExitError> {
-    let job = || letter.job_id().to_owned();
-    let job_type = || letter.job_type().unwrap_or("-").to_owned();
-    let sent = |text: &dyn Fn(u64) -> String| letter.sent_ms().map_or_else(|| "-".to_owned(), text);
-    let receives = || letter.receives().to_string();
+    let job = || letter.letter().job_id().to_owned();
+    let job_type = || letter.letter().job_type().unwrap_or("-").to_owned();
+    let sent = |text: &dyn Fn(u64) -> String| letter.letter().sent_ms().map_or_else(|| "-".to_owned(), text);
+    let receives = || letter.letter().receives().to_string();
     let narrow = || {
         let age = sent(&|sent| shortest(now.saturating_sub(sent)));
         [job(), job_type(), age, receives(), why(letter)]
@@ -114,7 +114,7 @@ fn why(letter: &DeadLetter) -> String {
         Some(Done::Here) => {
             "its job is done, and SQS did not confirm the delete: nothing is left to do".to_owned()
         }
-        Some(Done::Later) => format!("its job is done by now; before that {}", letter.why()),
-        None => letter.why().to_string(),
+        Some(Done::Later) => format!("its job is done by now; before that {}", letter.letter().why()),
+        None => letter.letter().why().to_string(),
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::value_parser;
 use drumline::message::{Attribute, AttributeValue};
@@ -14,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::browse::Browse;
 use super::common::{A_LOOK_IS_A_RECEIVE, QueueArgs};
-use super::dead_letter::{DeadLetter, Summary, millis};
+use super::dead_letter::{DeadLetter, Summary};
 use super::pretty::pretty;
 use super::queue::DeadLetterQueue;
 use super::reasons::ReasonLookup;
@@ -62,7 +63,7 @@ pub(super) async fn show(args: &ShowArgs, environment: &Environment) -> Result<E
                 return Ok(None);
             }
             let mut letters = messages.into_iter().map(|message| DeadLetter::new(message, &queue.intake));
-            let letter = letters.find(|letter| letter.is_called(id));
+            let letter = letters.find(|letter| letter.letter().is_called(id));
             if let Some(letter) = letter {
                 let mut found = [letter];
                 reasons.add(&mut found).await;
@@ -134,7 +135,7 @@ impl<'a> All<'a> {
                 .iter()
                 .map(|(name, value)| (name.clone(), attribute(value)))
                 .collect(),
-            undecodable: letter.undecodable(),
+            undecodable: letter.letter().envelope().err(),
             body: &message.body,
             history: letter.history(),
         }
@@ -149,17 +150,17 @@ fn write_letter(out: &mut impl Write, letter: &DeadLetter, now: u64, is_terminal
     };
     let text = |text: &Option<String>| text.as_deref().map(one_line);
     fact("MESSAGE", Some(one_line(&message.id)))?;
-    fact("JOB", Some(one_line(letter.job_id())))?;
-    fact("TYPE", letter.job_type().map(one_line))?;
-    fact("SENT", letter.sent_ms().map(|sent| when(sent, now)))?;
-    fact("RECEIVED", Some(count(letter.receives() as usize, "time")))?;
+    fact("JOB", Some(one_line(letter.letter().job_id())))?;
+    fact("TYPE", letter.letter().job_type().map(one_line))?;
+    fact("SENT", letter.letter().sent_ms().map(|sent| when(sent, now)))?;
+    fact("RECEIVED", Some(count(letter.letter().receives() as usize, "time")))?;
     fact("FIRST", message.first_received_at.map(|first| when(millis(first), now)))?;
     fact("GROUP", text(&message.group))?;
     fact("DEDUP ID", text(&message.deduplication_id))?;
     fact("SEQUENCE", text(&message.sequence_number))?;
     fact("TRACE", text(&message.trace_header))?;
-    fact("WHY", Some(one_line(&letter.why().to_string())))?;
-    fact("NO JOB", letter.undecodable().map(one_line))?;
+    fact("WHY", Some(one_line(&letter.letter().why().to_string())))?;
+    fact("NO JOB", letter.letter().envelope().err().map(one_line))?;
     if !message.attributes.is_empty() {
         writeln!(out, "\nATTRIBUTES")?;
         for (name, value) in &message.attributes {
@@ -179,6 +180,11 @@ fn write_letter(out: &mut impl Write, letter: &DeadLetter, now: u64, is_terminal
     }
 }
 
+/// Whole milliseconds.
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         // Writing into a text cannot fail.
@@ -190,8 +196,6 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::time::Duration;
-
     use drumline::message::{Intake, Message};
     use drumline_store::JobState;
 

@@ -34,6 +34,8 @@ pub struct Message {
     pub sender_id: Option<String>,
     /// The X-Ray header (`AWSTraceHeader`).
     pub trace_header: Option<String>,
+    /// The ARN of the queue it died in (`DeadLetterQueueSourceArn`). Only tools for dead letters ask for it.
+    pub dead_letter_source: Option<String>,
     /// The producer's own attributes, at most ten.
     pub attributes: BTreeMap<String, Attribute>,
 }

@@ -27,6 +27,9 @@ const SYSTEM_ATTRIBUTES: [SystemAttribute; 8] = [
     SystemAttribute::AwsTraceHeader,
 ];
 
+/// All of them: a tool for dead letters wants the queue that each died in, too.
+const DEAD_LETTER_ATTRIBUTES: [SystemAttribute; 1] = [SystemAttribute::All];
+
 /// One queue of SQS. Cheap to clone.
 #[derive(Clone)]
 pub struct AwsQueue {
@@ -34,6 +37,7 @@ pub struct AwsQueue {
     pub(super) queue_url: String,
     wait_time: Duration,
     visibility: Duration,
+    system_attributes: &'static [SystemAttribute],
     /// Where copies of permanent failures go, once it was needed.
     dead_letter_url: Arc<OnceCell<String>>,
     observer: Arc<dyn Observer>,
@@ -44,12 +48,19 @@ impl AwsQueue {
     /// receives an [`Event::SqsRequest`] for each request.
     pub fn new(clients: Clients, queue_url: String, observer: Arc<dyn Observer>) -> Self {
         let (wait_time, visibility) = (Duration::ZERO, Duration::ZERO);
-        Self { clients, queue_url, wait_time, visibility, dead_letter_url: Arc::default(), observer }
+        let system_attributes = &SYSTEM_ATTRIBUTES;
+        let dead_letter_url = Arc::default();
+        Self { clients, queue_url, wait_time, visibility, system_attributes, dead_letter_url, observer }
     }
 
     /// Has receives wait for `wait_time`, and hide what they bring for `visibility`.
     pub fn receiving(self, wait_time: Duration, visibility: Duration) -> Self {
         Self { wait_time, visibility, ..self }
+    }
+
+    /// Has receives bring also the queue that each message died in, if this is a DLQ.
+    pub fn with_dead_letter_sources(self) -> Self {
+        Self { system_attributes: &DEAD_LETTER_ATTRIBUTES, ..self }
     }
 
     /// The same queue with another observer.
@@ -133,7 +144,7 @@ impl Queue for AwsQueue {
             .max_number_of_messages(i32::try_from(max).unwrap_or(1))
             .wait_time_seconds(whole_secs(self.wait_time))
             .set_visibility_timeout((visibility > 0).then_some(visibility))
-            .set_message_system_attribute_names(Some(SYSTEM_ATTRIBUTES.to_vec()))
+            .set_message_system_attribute_names(Some(self.system_attributes.to_vec()))
             .message_attribute_names("All");
         let observer = Arc::clone(&self.observer);
         Box::pin(async move {

@@ -36,6 +36,7 @@ pub(super) fn message(message: SqsMessage) -> Message {
             SystemAttribute::SequenceNumber => translated.sequence_number = Some(value),
             SystemAttribute::SenderId => translated.sender_id = Some(value),
             SystemAttribute::AwsTraceHeader => translated.trace_header = Some(value),
+            SystemAttribute::DeadLetterQueueSourceArn => translated.dead_letter_source = Some(value),
             _ => {}
         }
     }

@@ -1,0 +1,1 @@
+//! The changes of a body as lines for people.

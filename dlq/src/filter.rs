@@ -1,0 +1,1 @@
+//! The choice among dead letters: all that is given has to hold.

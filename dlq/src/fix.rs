@@ -1,0 +1,1 @@
+//! Changes of a letter on its way back: values, patches, another type.

@@ -1,0 +1,1 @@
+//! Dead letters counted by origin, type, failure class and fingerprint, in bounded memory.

@@ -1,0 +1,1 @@
+//! The message that replays a letter and keeps its job's identity.

@@ -1,0 +1,151 @@
+//! A dead letter: a message of a DLQ, the job in it, and the cause of its death.
+
+use std::fmt;
+use std::time::Duration;
+
+use drumline::message::{Envelope, Intake, Message, TYPE_ATTRIBUTE};
+use serde::Serialize;
+
+/// The attribute of a copy that has the reason of its failure. Written by workers with
+/// `DRUMLINE_PERMANENT_FAILURES=dead-letter`.
+pub const REASON_ATTRIBUTE: &str = "DrumlineReason";
+
+/// The attribute of a copy that has the id of the message it is a copy of.
+pub const ORIGINAL_ATTRIBUTE: &str = "DrumlineMessageId";
+
+/// The attribute of a copy that has the name of the queue it comes from.
+pub const SOURCE_QUEUE_ATTRIBUTE: &str = "DrumlineSourceQueue";
+
+/// A message of a DLQ.
+#[derive(Debug)]
+pub struct Letter {
+    message: Message,
+    envelope: Result<Envelope, String>,
+    job_id: String,
+    learned: Option<Cause>,
+    learned_type: Option<String>,
+}
+
+/// The cause for which a message is in the DLQ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cause {
+    /// In words.
+    pub reason: String,
+    /// The failure class of the last failure, where there is a history of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
+    /// The place from which it is known.
+    pub from: CauseSource,
+}
+
+/// The place from which a cause is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CauseSource {
+    /// The store.
+    History,
+    /// The attributes of a copy.
+    Attribute,
+    /// None: the cause is not known.
+    Nothing,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(class) = &self.class {
+            write!(f, "{class}: ")?;
+        }
+        f.write_str(&self.reason)
+    }
+}
+
+impl Letter {
+    /// Returns the letter of a message that is decoded as the worker of its queue decodes it.
+    pub fn new(message: Message, intake: &Intake) -> Self {
+        let envelope = intake.decode(&message).map_err(|error| error.to_string());
+        let given = envelope.as_ref().ok().and_then(|envelope| envelope.job_id.as_deref());
+        let job_id = given.unwrap_or(original_id(&message)).to_owned();
+        Self { message, envelope, job_id, learned: None, learned_type: None }
+    }
+
+    /// Adds what a history says: the cause, and the job's type where the message has none.
+    pub fn learn(&mut self, cause: Option<Cause>, job_type: Option<String>) {
+        self.learned = cause;
+        self.learned_type = job_type;
+    }
+
+    /// The message as it was received.
+    pub fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// The job in it.
+    ///
+    /// # Errors
+    /// The reason for which the body is no job, in words.
+    pub fn envelope(&self) -> Result<&Envelope, &str> {
+        self.envelope.as_ref().map_err(String::as_str)
+    }
+
+    /// The id of its job: the producer's, else that of the first message of it.
+    pub fn job_id(&self) -> &str {
+        &self.job_id
+    }
+
+    /// The id of the message that died; of a copy, the id of the message it is a copy of.
+    pub fn original_id(&self) -> &str {
+        original_id(&self.message)
+    }
+
+    /// The type of its job, where the body, an attribute or the history names one.
+    pub fn job_type(&self) -> Option<&str> {
+        let told = self.envelope.as_ref().ok().map(|envelope| envelope.job_type.as_str());
+        told.or_else(|| self.message.attribute(TYPE_ATTRIBUTE)).or(self.learned_type.as_deref())
+    }
+
+    /// Returns true if `id` is its message's or its job's.
+    pub fn is_called(&self, id: &str) -> bool {
+        self.job_id == id || self.was_message(id)
+    }
+
+    /// Returns true if `id` is that of its message, or of the one it is a copy of.
+    pub fn was_message(&self, id: &str) -> bool {
+        *self.message.id == *id || self.message.attribute(ORIGINAL_ATTRIBUTE) == Some(id)
+    }
+
+    /// The time of its sending in milliseconds since the Unix epoch; of a copy, the time of the copy.
+    pub fn sent_ms(&self) -> Option<u64> {
+        self.message.sent_at.map(millis)
+    }
+
+    /// The number of its receives before this one.
+    pub fn receives(&self) -> u32 {
+        self.message.receive_count.saturating_sub(1)
+    }
+
+    /// The cause: from the history, else from a copy's attribute, else the number of its receives.
+    pub fn why(&self) -> Cause {
+        self.learned.clone().or_else(|| self.by_attribute()).unwrap_or_else(|| self.unknown_cause(None))
+    }
+
+    /// The cause that a copy's attribute names.
+    pub fn by_attribute(&self) -> Option<Cause> {
+        let reason = self.message.attribute(REASON_ATTRIBUTE)?.to_owned();
+        Some(Cause { reason, class: None, from: CauseSource::Attribute })
+    }
+
+    /// The cause where none is known. `more` is what is known instead.
+    pub fn unknown_cause(&self, more: Option<&str>) -> Cause {
+        let times = if self.receives() == 1 { "time" } else { "times" };
+        let reason = format!("no history: received {} {times}{}", self.receives(), more.unwrap_or_default());
+        Cause { reason, class: None, from: CauseSource::Nothing }
+    }
+}
+
+fn original_id(message: &Message) -> &str {
+    message.attribute(ORIGINAL_ATTRIBUTE).unwrap_or(&message.id)
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,23 @@
+#![doc = include_str!("../README.md")]
+
+pub mod action;
+pub mod alert;
+pub mod canary;
+pub mod diff;
+pub mod filter;
+pub mod fingerprint;
+pub mod fix;
+pub mod groups;
+pub mod identity;
+pub mod journal;
+pub mod letter;
+pub mod line;
+pub mod mask;
+pub mod origin;
+pub mod pace;
+pub mod pointer;
+pub mod rounds;
+pub mod splice;
+pub mod watch;
+
+pub use letter::{Cause, CauseSource, Letter};

@@ -1,0 +1,1 @@
+//! The masked text of a reason: numbers, ids, quoted values and paths stand for all of their kind.

@@ -1,0 +1,1 @@
+//! The queue in which a letter died.

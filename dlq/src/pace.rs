@@ -1,0 +1,1 @@
+//! The pace of a replay: so many letters after so much time.

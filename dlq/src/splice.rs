@@ -1,0 +1,1 @@
+//! A changed body that keeps the bytes of all that is not changed.

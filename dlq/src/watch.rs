@@ -1,0 +1,1 @@
+//! The watch over a DLQ: depths and verdicts in, looks and alerts out.
