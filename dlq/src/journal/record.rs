@@ -1,0 +1,244 @@
+//! The lines of a journal. They hold ids, receipts and counts, and no bodies.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The version of the format.
+pub const JOURNAL_VERSION: u32 = 1;
+
+/// A line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Record {
+    /// The first line: the action.
+    Begin(Header),
+    /// Letters that were counted before the first was sent, by their numbers in hexadecimal. If there are such lines, only their
+    /// letters are sent.
+    Chosen {
+        /// The numbers.
+        letters: Vec<String>,
+    },
+    /// The action was resumed. A batch that was planned before and has no `sent` line may have been sent.
+    Resumed {
+        /// The time, in milliseconds since the Unix epoch.
+        at: u64,
+    },
+    /// The letters of the next send.
+    Plan(Plan),
+    /// The answer to the send of a batch.
+    Sent {
+        /// The batch.
+        batch: u64,
+        /// The ids of the new messages, in the order of the plan; none for a letter that was not sent.
+        ids: Vec<Option<String>>,
+        /// The reasons why letters were not sent.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        errors: Vec<String>,
+    },
+    /// Letters of a batch that were deleted from the DLQ.
+    Gone {
+        /// The batch.
+        batch: u64,
+        /// The places of the letters in its plan.
+        places: Vec<usize>,
+    },
+    /// A letter that matches and was not sent.
+    Left {
+        /// The id of its message.
+        letter: String,
+        /// The reason.
+        why: Left,
+    },
+    /// A message of this action that is in the DLQ again.
+    Returned {
+        /// Its id, or that of the message it is a copy of.
+        message: String,
+    },
+    /// The action was stopped.
+    Stopped {
+        /// The time.
+        at: u64,
+        /// The reason, in words.
+        why: String,
+    },
+    /// The action was done.
+    Ended {
+        /// The time.
+        at: u64,
+    },
+}
+
+/// The first line: what the action is, and by which words it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Header {
+    /// The version of the format.
+    pub drumline_journal: u32,
+    /// The kind of action: `replay`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// The person or program that acts.
+    pub actor: String,
+    /// The URL of the DLQ.
+    pub dlq_url: String,
+    /// The flags that say which letters are meant and how they change, as they were given.
+    pub words: Vec<String>,
+    /// The contents of files that those flags name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileMark>,
+    /// The time of the begin, in milliseconds since the Unix epoch. Ages are counted from it.
+    pub started_at: u64,
+    /// The seconds for which received letters are hidden.
+    pub hold_secs: u64,
+}
+
+/// A file that an action depends on: a resumed one refuses another content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileMark {
+    /// Its path.
+    pub path: String,
+    /// Its length.
+    pub bytes: u64,
+    /// The XXH3-128 of its content, in hexadecimal.
+    pub xxh3: String,
+}
+
+/// A batch, before it is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// Its number.
+    pub batch: u64,
+    /// The time, in milliseconds since the Unix epoch.
+    pub at: u64,
+    /// The URL of the queue it is for.
+    pub queue: String,
+    /// Its letters: ten at most.
+    pub letters: Vec<Planned>,
+}
+
+/// A letter of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Planned {
+    /// The id of its message.
+    pub letter: String,
+    /// The receipt by which it can be deleted. None for a letter of a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<String>,
+    /// The end of its hold, in milliseconds since the Unix epoch. After it, the receipt may be another receiver's message.
+    #[serde(default)]
+    pub until: u64,
+}
+
+/// The reason for which a matching letter stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Left {
+    /// The handler would refuse it.
+    Refused,
+    /// Its job's id fits neither into an attribute nor into the body.
+    NoRoom,
+    /// Its job is done.
+    Done,
+    /// The change changes nothing in it.
+    Unchanged,
+    /// The change cannot be applied to it.
+    Inapplicable,
+    /// No queue is known that it may be sent to.
+    Origin,
+    /// SQS did not take it.
+    SendFailed,
+    /// An earlier letter of its message group stays.
+    BehindOther,
+    /// It was skipped by hand.
+    Skipped,
+}
+
+impl Left {
+    /// The name of the reason in records and results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::NoRoom => "no_room",
+            Self::Done => "done",
+            Self::Unchanged => "unchanged",
+            Self::Inapplicable => "inapplicable",
+            Self::Origin => "origin",
+            Self::SendFailed => "send_failed",
+            Self::BehindOther => "behind_other",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+impl fmt::Display for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Refused => "the handler would refuse it",
+            Self::NoRoom => "its job's id fits neither into an attribute nor into the body",
+            Self::Done => "its job is done",
+            Self::Unchanged => "the change has no effect on it",
+            Self::Inapplicable => "the change does not apply to it",
+            Self::Origin => "no queue is known that it may be sent to",
+            Self::SendFailed => "SQS did not take it",
+            Self::BehindOther => "an earlier letter of its message group stays",
+            Self::Skipped => "it was skipped by hand",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn lines_are_json_with_a_name_each() {
+        let header = Header {
+            drumline_journal: JOURNAL_VERSION,
+            kind: "replay".to_owned(),
+            name: "INC-42".to_owned(),
+            actor: "ops@host".to_owned(),
+            dlq_url: "http://127.0.0.1/0/jobs-dlq".to_owned(),
+            words: vec!["--type=a.b".to_owned()],
+            files: Vec::new(),
+            started_at: 1,
+            hold_secs: 120,
+        };
+        let planned = Planned { letter: "m-1".to_owned(), receipt: Some("r".to_owned()), until: 7 };
+        let plan = Plan { batch: 0, at: 1, queue: "q".to_owned(), letters: vec![planned] };
+        let table = [
+            (
+                Record::Begin(header),
+                r#"{"record":"begin","drumlineJournal":1,"kind":"replay","name":"INC-42","actor":"ops@host","dlqUrl":"http://127.0.0.1/0/jobs-dlq","words":["--type=a.b"],"startedAt":1,"holdSecs":120}"#,
+            ),
+            (
+                Record::Plan(plan),
+                r#"{"record":"plan","batch":0,"at":1,"queue":"q","letters":[{"letter":"m-1","receipt":"r","until":7}]}"#,
+            ),
+            (
+                Record::Sent { batch: 0, ids: vec![Some("n-1".to_owned()), None], errors: Vec::new() },
+                r#"{"record":"sent","batch":0,"ids":["n-1",null]}"#,
+            ),
+            (Record::Gone { batch: 0, places: vec![0] }, r#"{"record":"gone","batch":0,"places":[0]}"#),
+            (
+                Record::Left { letter: "m-1".to_owned(), why: Left::SendFailed },
+                r#"{"record":"left","letter":"m-1","why":"send_failed"}"#,
+            ),
+        ];
+        for (record, line) in table {
+            assert_eq!(serde_json::to_string(&record).unwrap(), line);
+            assert_eq!(serde_json::from_str::<Record>(line).unwrap(), record);
+        }
+    }
+
+    #[test]
+    fn a_reason_is_called_in_results_as_in_records() {
+        for why in [Left::Refused, Left::NoRoom, Left::SendFailed, Left::BehindOther, Left::Origin] {
+            assert_eq!(serde_json::to_string(&why).unwrap(), format!("\"{}\"", why.name()));
+        }
+    }
+}

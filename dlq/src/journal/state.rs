@@ -1,0 +1,232 @@
+//! The meaning of a journal's lines: what has been sent, what is still to be deleted, and what is in doubt.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::number::number;
+use super::record::{Header, JOURNAL_VERSION, Plan, Planned, Record};
+
+/// A journal so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    header: Header,
+    chosen: Option<HashSet<u128>>,
+    sent: HashSet<u128>,
+    new_messages: HashSet<u128>,
+    returned: HashSet<u128>,
+    undeleted: BTreeMap<u64, Plan>,
+    open: Option<Plan>,
+    doubtful: usize,
+    per_queue: BTreeMap<String, u64>,
+    next_batch: u64,
+    latest_hold: u64,
+    is_over: bool,
+}
+
+/// A file that is no journal of this program.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Corrupt {
+    /// The file has no first line.
+    #[error("it is empty")]
+    Empty,
+    /// The first line is not that of a journal.
+    #[error("it does not begin as a journal does")]
+    NoHeader,
+    /// The format is newer than this program.
+    #[error("its format has the version {0}, and this program reads {JOURNAL_VERSION}")]
+    Version(u32),
+    /// A line that cannot follow from those before it.
+    #[error("line {0} cannot be read: {1}")]
+    Line(usize, String),
+}
+
+impl State {
+    /// Returns the state of a new journal.
+    pub fn new(header: Header) -> Self {
+        Self {
+            header,
+            chosen: None,
+            sent: HashSet::new(),
+            new_messages: HashSet::new(),
+            returned: HashSet::new(),
+            undeleted: BTreeMap::new(),
+            open: None,
+            doubtful: 0,
+            per_queue: BTreeMap::new(),
+            next_batch: 0,
+            latest_hold: 0,
+            is_over: false,
+        }
+    }
+
+    /// Reads a journal. Returns the length of its whole lines, too: a torn last line was never acted upon, and is to be cut off.
+    ///
+    /// # Errors
+    /// If it is not a journal, or a line other than the last one cannot be read.
+    pub fn read(text: &str) -> Result<(Self, usize), Corrupt> {
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        let mut lines = text[..whole].lines().enumerate();
+        let (_, first) = lines.next().ok_or(Corrupt::Empty)?;
+        let header = match serde_json::from_str(first) {
+            Ok(Record::Begin(header)) => header,
+            Ok(_) | Err(_) => return Err(Corrupt::NoHeader),
+        };
+        if header.drumline_journal != JOURNAL_VERSION {
+            return Err(Corrupt::Version(header.drumline_journal));
+        }
+        let mut state = Self::new(header);
+        for (index, line) in lines {
+            let corrupt = |why: String| Corrupt::Line(index + 1, why);
+            let record = serde_json::from_str(line).map_err(|error| corrupt(error.to_string()))?;
+            state.apply(&record).map_err(|why| corrupt(why.to_owned()))?;
+        }
+        Ok((state, whole))
+    }
+
+    /// Adds a line.
+    ///
+    /// # Errors
+    /// If it cannot follow, in words.
+    pub fn apply(&mut self, record: &Record) -> Result<(), &'static str> {
+        match record {
+            Record::Begin(_) => return Err("the journal begins a second time"),
+            Record::Chosen { letters } => {
+                let parsed = letters.iter().map(|hex| u128::from_str_radix(hex, 16).ok());
+                let numbers: Option<Vec<u128>> = parsed.collect();
+                self.chosen.get_or_insert_default().extend(numbers.ok_or("a letter is no number")?);
+            }
+            Record::Resumed { .. } => {
+                self.is_over = false;
+                self.doubtful += self.open.take().map_or(0, |plan| plan.letters.len());
+            }
+            Record::Plan(plan) => {
+                if self.open.is_some() || plan.batch < self.next_batch {
+                    return Err("a batch is planned before the one before it was sent");
+                }
+                self.next_batch = plan.batch + 1;
+                let holds = plan.letters.iter().map(|letter| letter.until);
+                self.latest_hold = holds.fold(self.latest_hold, u64::max);
+                self.open = Some(plan.clone());
+            }
+            Record::Sent { batch, ids, .. } => self.confirm(*batch, ids)?,
+            Record::Gone { batch, places } => self.forget(*batch, places)?,
+            Record::Returned { message } => {
+                self.returned.insert(number(message));
+            }
+            Record::Left { .. } => {}
+            Record::Stopped { .. } | Record::Ended { .. } => self.is_over = true,
+        }
+        Ok(())
+    }
+
+    fn confirm(&mut self, batch: u64, ids: &[Option<String>]) -> Result<(), &'static str> {
+        let plan = self.open.take_if(|plan| plan.batch == batch && plan.letters.len() == ids.len());
+        let mut plan = plan.ok_or("a batch was sent that was not planned so")?;
+        let mut count = 0;
+        for (letter, id) in plan.letters.iter_mut().zip(ids) {
+            match id {
+                Some(id) => {
+                    count += 1;
+                    self.sent.insert(number(&letter.letter));
+                    self.new_messages.insert(number(id));
+                }
+                // It keeps its place, and is not to be deleted.
+                None => letter.receipt = None,
+            }
+        }
+        *self.per_queue.entry(plan.queue.clone()).or_default() += count;
+        if plan.letters.iter().any(|letter| letter.receipt.is_some()) {
+            self.undeleted.insert(batch, plan);
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, batch: u64, places: &[usize]) -> Result<(), &'static str> {
+        let plan = self.undeleted.get_mut(&batch).ok_or("letters are gone that were not sent")?;
+        for place in places {
+            plan.letters.get_mut(*place).ok_or("a letter is gone that its batch does not have")?.receipt =
+                None;
+        }
+        if plan.letters.iter().all(|letter| letter.receipt.is_none()) {
+            self.undeleted.remove(&batch);
+        }
+        Ok(())
+    }
+
+    /// The first line.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Returns true if the letter with this number may be sent: it was chosen, if letters were, and it has not been sent.
+    pub fn may_send(&self, letter: u128) -> bool {
+        !self.was_sent(letter) && self.chosen.as_ref().is_none_or(|chosen| chosen.contains(&letter))
+    }
+
+    /// Returns true if SQS has confirmed the send of the letter with this number. Such a letter is deleted, and never sent again.
+    pub fn was_sent(&self, letter: u128) -> bool {
+        self.sent.contains(&letter)
+    }
+
+    /// Returns true if the message with this number was sent by this action. Such a message in the DLQ has died once more.
+    pub fn is_own(&self, message: u128) -> bool {
+        self.new_messages.contains(&message)
+    }
+
+    /// The letters that were chosen before the first was sent; none if all that match are.
+    pub fn chosen(&self) -> Option<usize> {
+        self.chosen.as_ref().map(HashSet::len)
+    }
+
+    /// The letters that have been sent.
+    pub fn sent(&self) -> usize {
+        self.sent.len()
+    }
+
+    /// The messages of this action that were seen in the DLQ again.
+    pub fn returned(&self) -> usize {
+        self.returned.len()
+    }
+
+    /// The letters that were sent, by the URL of their queue.
+    pub fn per_queue(&self) -> &BTreeMap<String, u64> {
+        &self.per_queue
+    }
+
+    /// The letters of batches that were interrupted, and that may have been sent twice by now.
+    pub fn doubtful(&self) -> usize {
+        self.doubtful
+    }
+
+    /// The batch that was planned last, if no answer to its send is known.
+    pub fn open(&self) -> Option<&Plan> {
+        self.open.as_ref()
+    }
+
+    /// The letters that were sent and are not known to be deleted, with batch and place.
+    pub fn undeleted(&self) -> impl Iterator<Item = (u64, usize, &Planned)> {
+        self.undeleted.iter().flat_map(|(batch, plan)| {
+            let letters = plan.letters.iter().enumerate().filter(|(_, letter)| letter.receipt.is_some());
+            letters.map(move |(place, letter)| (*batch, place, letter))
+        })
+    }
+
+    /// The plan of a sent batch of which letters are not known to be deleted.
+    pub(super) fn undeleted_batch(&self, batch: u64) -> Option<&Plan> {
+        self.undeleted.get(&batch)
+    }
+
+    /// The number of the next batch.
+    pub fn next_batch(&self) -> u64 {
+        self.next_batch
+    }
+
+    /// The end of the latest hold that the journal knows of, in milliseconds since the Unix epoch.
+    pub fn latest_hold(&self) -> u64 {
+        self.latest_hold
+    }
+
+    /// Returns true if the action has ended or stopped by itself. Otherwise its process was killed.
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+}
