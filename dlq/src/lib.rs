@@ -11,6 +11,7 @@ pub mod groups;
 pub mod identity;
 pub mod journal;
 pub mod letter;
+pub mod letter_id;
 pub mod line;
 pub mod mask;
 pub mod origin;

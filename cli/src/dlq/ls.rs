@@ -6,10 +6,10 @@ use clap::value_parser;
 use drumline_consumer::ExitError;
 use drumline_runtime::Environment;
 
-use super::browse::Browse;
 use super::common::{A_LOOK_IS_A_RECEIVE, QueueArgs};
 use super::dead_letter::{DeadLetter, Done};
 use super::filter::Filter;
+use super::hold::{Hold, HoldOptions};
 use super::queue::DeadLetterQueue;
 use super::reasons::ReasonLookup;
 use crate::format::{now_ms, rfc3339, shortest};
@@ -53,16 +53,16 @@ pub(super) async fn ls(args: &LsArgs, environment: &Environment) -> Result<ExitC
     let settings = queue.settings.read_for_tool(environment)?;
     let queue = DeadLetterQueue::find(queue, &settings).await?;
     let mut reasons = ReasonLookup::open(&settings).await?;
-    let mut look = Browse::begin(&queue, *limit as usize);
+    let mut look = Hold::begin(&queue, HoldOptions::limited(*limit as usize)).await?;
     let mut list = List::new(*output, *wide, &COLUMNS, WIDE);
-    let listed = Browse::unless_interrupted(async {
+    let listed = Hold::unless_interrupted(async {
         loop {
             let messages = look.more().await?;
             if messages.is_empty() {
                 return Ok(());
             }
             let mut letters: Vec<DeadLetter> =
-                messages.into_iter().map(|message| DeadLetter::new(message, &queue.intake)).collect();
+                messages.into_iter().map(|held| DeadLetter::new(held.message, &queue.intake)).collect();
             reasons.add(&mut letters).await;
             let now = now_ms();
             for letter in letters.iter().filter(|letter| filter.matches(letter, now)) {
@@ -74,7 +74,10 @@ pub(super) async fn ls(args: &LsArgs, environment: &Environment) -> Result<ExitC
     // What was seen before it failed is put back and shown all the same.
     let matching = (!filter.is_open()).then_some(list.count());
     let shown = list.end();
-    look.end(listed.is_ok(), matching).await;
+    if listed.is_ok() || look.seen() > 0 {
+        look.eprint_notes(matching);
+    }
+    look.end().await;
     reasons.eprint_notes();
     listed?;
     shown?;

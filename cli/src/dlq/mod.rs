@@ -1,17 +1,22 @@
 //! `drumline dlq`: what is in a dead-letter queue, and why.
 //!
-//! [`queue`] finds it, [`browse`] takes its messages into view and puts them back, [`dead_letter`] tells what each one is and why
-//! it is there, [`filter`] picks some of them. A command is what it does with those.
+//! [`queue`] finds it, [`hold`] receives its messages and releases them, [`dead_letter`] is one of them with its history, [`filter`]
+//! selects some of them. A command is what it does with those.
 
-mod browse;
 mod common;
 mod dead_letter;
 mod filter;
+#[allow(dead_code, reason = "the commands that delete and replay come next")]
+mod hold;
 mod ls;
+mod notes;
 mod pretty;
 mod queue;
 mod reasons;
+#[allow(dead_code, reason = "the commands that delete and replay come next")]
+mod settle;
 mod show;
+mod spool;
 
 use std::process::ExitCode;
 

@@ -13,9 +13,9 @@ use drumline_runtime::Environment;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::browse::Browse;
 use super::common::{A_LOOK_IS_A_RECEIVE, QueueArgs};
 use super::dead_letter::{DeadLetter, Summary};
+use super::hold::{Hold, HoldOptions};
 use super::pretty::pretty;
 use super::queue::DeadLetterQueue;
 use super::reasons::ReasonLookup;
@@ -55,14 +55,14 @@ pub(super) async fn show(args: &ShowArgs, environment: &Environment) -> Result<E
     let settings = queue.settings.read_for_tool(environment)?;
     let queue = DeadLetterQueue::find(queue, &settings).await?;
     let mut reasons = ReasonLookup::open(&settings).await?;
-    let mut look = Browse::begin(&queue, *limit as usize);
-    let found = Browse::unless_interrupted(async {
+    let mut look = Hold::begin(&queue, HoldOptions::limited(*limit as usize)).await?;
+    let found = Hold::unless_interrupted(async {
         loop {
             let messages = look.more().await?;
             if messages.is_empty() {
                 return Ok(None);
             }
-            let mut letters = messages.into_iter().map(|message| DeadLetter::new(message, &queue.intake));
+            let mut letters = messages.into_iter().map(|held| DeadLetter::new(held.message, &queue.intake));
             let letter = letters.find(|letter| letter.letter().is_called(id));
             if let Some(letter) = letter {
                 let mut found = [letter];
@@ -73,7 +73,10 @@ pub(super) async fn show(args: &ShowArgs, environment: &Environment) -> Result<E
     })
     .await;
     let seen = look.seen();
-    look.end(found.is_ok(), None).await;
+    if found.is_ok() || seen > 0 {
+        look.eprint_notes(None);
+    }
+    look.end().await;
     let Some(letter) = found? else {
         return Err(ExitError::other(format!(
             "no message and no job {id} among the {} of {} that were looked at",

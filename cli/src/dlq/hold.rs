@@ -1,0 +1,480 @@
+//! A hold on the letters of a DLQ: a look receives them, they stay hidden while it lasts so that none is seen twice, and are
+//! released at its end.
+//!
+//! Of each letter that was seen, memory keeps 16 bytes; the receipts are in a [`Spool`]. Beyond what SQS allows in flight, the
+//! look works in [rounds](drumline_dlq::rounds).
+
+use std::collections::{HashMap, HashSet};
+use std::future::Future;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use drumline::core::{CallError, MAX_BATCH, SqsErrorKind};
+use drumline::message::Message;
+use drumline::run::NoopObserver;
+use drumline_consumer::ExitError;
+use drumline_dlq::letter_id::LetterId;
+use drumline_dlq::rounds::{HOLD_LIMIT, Rounds, Step};
+use drumline_runtime::aws::{AwsQueue, is_fifo};
+use drumline_runtime::{Queue, SqsError};
+use futures_util::{StreamExt, stream};
+use indicatif::ProgressBar;
+use tokio::task::JoinSet;
+
+use super::notes;
+use super::queue::{DeadLetterQueue, WAIT, unavailable};
+use super::settle::Settler;
+use super::spool::{Receipt, Spool};
+use crate::format::now_ms;
+
+/// Receives at once, where the queue gives as much as is asked for. Also the bound of what a killed process leaves hidden without a
+/// receipt on disk: 40 letters.
+const RECEIVES: usize = 4;
+
+/// The hold of a look at few letters: what a killed look leaves hidden, and several times what it takes.
+const SHORTEST: Duration = Duration::from_secs(30);
+
+/// Letters received in a second, at the least; a hold lasts twice as long as their round takes at that. Holds that end before their
+/// round bring their letters again, and are renewed by that.
+const SLOWEST_PER_SEC: usize = 100;
+
+/// The longest hold: so long are letters hidden after a process that was killed.
+const LONGEST: Duration = Duration::from_mins(10);
+
+/// A receipt is not used in the last seconds of its hold, while a call may be on its way.
+const MARGIN_MS: u64 = 5_000;
+
+/// Receives in a row that may fail, if SQS throttles them or cannot be reached.
+const FAILED_RECEIVES: u32 = 5;
+
+/// The wait after the first of them. It doubles.
+const RECEIVE_AGAIN: Duration = Duration::from_millis(200);
+
+/// How a look holds letters.
+#[derive(Debug, Clone)]
+pub(super) struct HoldOptions {
+    /// The most letters to look at.
+    pub(super) limit: usize,
+    /// The shortest hold.
+    pub(super) shortest: Duration,
+    /// The file for the receipts, for one that outlives the process. Letters whose receipts an earlier process has left in it are
+    /// released first.
+    pub(super) spool: Option<PathBuf>,
+}
+
+impl HoldOptions {
+    /// A look at so many letters, at the most.
+    pub(super) fn limited(limit: usize) -> Self {
+        Self { limit, shortest: SHORTEST, spool: None }
+    }
+}
+
+/// A letter that is held.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    /// With the receipt that holds it.
+    pub(super) message: Message,
+    /// The end of the hold, in milliseconds since the Unix epoch. The receipt must not be used after it.
+    pub(super) until: u64,
+}
+
+impl Held {
+    /// The message's id in 16 bytes.
+    pub(super) fn id(&self) -> LetterId {
+        LetterId::of(&self.message.id)
+    }
+
+    /// Returns true if its receipt may still be used.
+    pub(super) fn is_held(&self) -> bool {
+        is_usable(self.until)
+    }
+}
+
+/// What a look brings.
+#[derive(Debug)]
+pub(super) enum Look {
+    /// Letters that were not seen before, ten at most.
+    Letters(Vec<Held>),
+    /// Nothing more before the letters that are held are released, by [`Hold::next_round`].
+    RoundOver,
+    /// Nothing more.
+    Over,
+}
+
+/// A look that holds letters.
+pub(super) struct Hold<'a> {
+    queue: &'a DeadLetterQueue,
+    sqs: AwsQueue,
+    settler: Settler,
+    options: HoldOptions,
+    visibility: Duration,
+    rounds: Rounds,
+    seen: HashSet<LetterId>,
+    /// The letters that are held, and the place of the newest receipt of each in the spool.
+    held: HashMap<LetterId, u64>,
+    spool: Spool,
+    /// In tasks of their own: a receive that is dropped may hide letters unknown to the process.
+    in_flight: JoinSet<Received>,
+    /// Letters that those may bring, at the most.
+    awaited: usize,
+    /// Receives at once.
+    width: usize,
+    failed_receives: u32,
+    pub(super) bar: ProgressBar,
+}
+
+/// An answer to a receive.
+struct Received {
+    asked: usize,
+    until: u64,
+    messages: Result<Vec<Message>, SqsError>,
+}
+
+/// Letters that could not be released.
+#[derive(Debug, Default)]
+pub(super) struct Unreleased {
+    count: usize,
+    why: String,
+}
+
+impl<'a> Hold<'a> {
+    /// Begins a look. It receives nothing yet, but releases the letters that an earlier process has left in the spool.
+    pub(super) async fn begin(queue: &'a DeadLetterQueue, options: HoldOptions) -> Result<Self, ExitError> {
+        let visibility = visibility(options.limit.min(queue.visible)).max(options.shortest);
+        let sqs = AwsQueue::new(queue.clients.clone(), queue.url.clone(), Arc::new(NoopObserver));
+        let sqs = sqs.receiving(WAIT, visibility).with_dead_letter_sources();
+        let spool = options.spool.as_deref().map_or_else(Spool::temporary, Spool::at);
+        let mut hold = Self {
+            queue,
+            settler: Settler::new(sqs.clone()),
+            sqs,
+            visibility,
+            rounds: Rounds::new(queue.visible as u64, HOLD_LIMIT, is_fifo(&queue.name)),
+            seen: HashSet::new(),
+            held: HashMap::new(),
+            spool: spool.map_err(|error| spool_error(&error))?,
+            in_flight: JoinSet::new(),
+            awaited: 0,
+            width: 1,
+            failed_receives: 0,
+            bar: notes::progress_bar(options.limit.min(queue.visible)),
+            options,
+        };
+        hold.release_left().await?;
+        Ok(hold)
+    }
+
+    /// The number of letters that were looked at.
+    pub(super) fn seen(&self) -> usize {
+        self.seen.len()
+    }
+
+    /// The queue that is looked into.
+    pub(super) fn queue(&self) -> &'a DeadLetterQueue {
+        self.queue
+    }
+
+    /// Releases and deletes letters beside the look, which has to [`forget`](Self::forget) them.
+    pub(super) fn settler(&self) -> Settler {
+        self.settler.clone()
+    }
+
+    /// Returns letters that were not seen before, ten at most; none at the end. A new round may release all earlier ones: for looks
+    /// that are done with a letter once they have read it.
+    pub(super) async fn more(&mut self) -> Result<Vec<Held>, ExitError> {
+        loop {
+            match self.look().await? {
+                Look::Letters(letters) => return Ok(letters),
+                Look::RoundOver => self.next_round().await?,
+                Look::Over => return Ok(Vec::new()),
+            }
+        }
+    }
+
+    /// Looks further. Cancel-safe: what it would have brought is released at the end.
+    pub(super) async fn look(&mut self) -> Result<Look, ExitError> {
+        loop {
+            let step = if self.seen() < self.options.limit { self.rounds.next() } else { Step::End };
+            if step == Step::Receive {
+                self.receive_ahead();
+            }
+            let Some(received) = self.in_flight.join_next().await else {
+                return Ok(if step == Step::ReleaseAll { Look::RoundOver } else { Look::Over });
+            };
+            let letters = self.take(received.unwrap_or_else(resume_panic)).await?;
+            if !letters.is_empty() {
+                return Ok(Look::Letters(letters));
+            }
+        }
+    }
+
+    /// Begins receives up to the number that the queue has shown to be worth it.
+    fn receive_ahead(&mut self) {
+        while self.in_flight.len() < self.width {
+            let asked = MAX_BATCH.min(self.options.limit - self.seen() - self.awaited);
+            if asked == 0 {
+                return;
+            }
+            self.awaited += asked;
+            let until = now_ms() + millis(self.visibility);
+            let receive = self.sqs.receive(asked);
+            let wait = match self.failed_receives {
+                0 => Duration::ZERO,
+                failed => RECEIVE_AGAIN * 2_u32.pow(failed - 1),
+            };
+            self.in_flight.spawn(async move {
+                if !wait.is_zero() {
+                    tokio::time::sleep(wait).await;
+                }
+                Received { asked, until, messages: receive.await }
+            });
+        }
+    }
+
+    /// Takes the answer to a receive, and returns the letters that were not seen before.
+    async fn take(&mut self, received: Received) -> Result<Vec<Held>, ExitError> {
+        let Received { asked, until, messages } = received;
+        self.awaited -= asked;
+        let messages = match messages {
+            Ok(messages) => messages,
+            Err(error) => {
+                self.note_failure(error)?;
+                return Ok(Vec::new());
+            }
+        };
+        self.failed_receives = 0;
+        self.width = if messages.len() == asked { RECEIVES } else { 1 };
+        let letters: Vec<Held> = messages.into_iter().map(|message| Held { message, until }).collect();
+        self.keep(&letters).await?;
+        let received = letters.len();
+        let new: Vec<Held> = letters.into_iter().filter(|held| self.seen.insert(held.id())).collect();
+        self.rounds.received(new.len() as u64, (received - new.len()) as u64, self.held.len() as u64);
+        self.bar.set_position(self.seen() as u64);
+        Ok(new)
+    }
+
+    /// Ends the look after a failed receive, unless it can go on.
+    fn note_failure(&mut self, error: SqsError) -> Result<(), ExitError> {
+        self.width = 1;
+        if is_full(&error) {
+            // Without a letter of its own in flight, a release would change nothing.
+            if self.held.is_empty() && self.in_flight.is_empty() {
+                return Err(unavailable(&self.queue.name, &error));
+            }
+            self.rounds.refused_as_full();
+            return Ok(());
+        }
+        self.failed_receives += 1;
+        let may_pass = matches!(error.kind, SqsErrorKind::Throttled | SqsErrorKind::Unreachable);
+        if may_pass && self.failed_receives < FAILED_RECEIVES {
+            return Ok(());
+        }
+        Err(unavailable(&self.queue.name, &error))
+    }
+
+    /// Writes receipts down. A letter that comes again, after its time or on a whim of SQS, has a new one.
+    async fn keep(&mut self, letters: &[Held]) -> Result<(), ExitError> {
+        let receipt =
+            |held: &Held| Receipt { id: held.id(), until: held.until, handle: held.message.receipt.clone() };
+        let receipts: Vec<Receipt> = letters.iter().map(receipt).collect();
+        match self.spool.append(&receipts) {
+            Ok(places) => {
+                self.held.extend(receipts.into_iter().map(|receipt| receipt.id).zip(places));
+                Ok(())
+            }
+            Err(error) => {
+                let handles = receipts.into_iter().map(|receipt| receipt.handle);
+                self.settler.release(handles.collect()).await;
+                Err(spool_error(&error))
+            }
+        }
+    }
+
+    /// Deletes letters that are held. The results are in their order.
+    pub(super) async fn delete(&mut self, letters: &[Held]) -> Vec<Result<(), CallError>> {
+        let receipts = letters.iter().map(|held| held.message.receipt.clone()).collect();
+        let results = self.settler.delete(receipts).await;
+        let deleted = letters.iter().zip(&results).filter(|(_, result)| result.is_ok());
+        self.forget(deleted.map(|(held, _)| held.id()));
+        results
+    }
+
+    /// Releases letters before the end. This look does not show them again.
+    pub(super) async fn release(&mut self, letters: &[Held]) {
+        let held = letters.iter().filter(|held| held.is_held());
+        let receipts = held.map(|held| held.message.receipt.clone()).collect();
+        let results = self.settler.release(receipts).await;
+        let released = letters.iter().filter(|held| held.is_held()).zip(&results);
+        let released = released.filter(|(_, result)| result.is_ok()).map(|(held, _)| held.id());
+        self.forget(released.collect::<Vec<_>>());
+    }
+
+    /// Records that letters are no longer held: they were deleted or released by a [`Settler`].
+    pub(super) fn forget(&mut self, letters: impl IntoIterator<Item = LetterId>) {
+        for id in letters {
+            self.held.remove(&id);
+        }
+        self.rounds.left(self.held.len() as u64);
+    }
+
+    /// Releases all letters that are held, so that others can be received.
+    pub(super) async fn next_round(&mut self) -> Result<(), ExitError> {
+        let unreleased = self.release_all().await;
+        self.rounds.released_all();
+        self.spool.clear().map_err(|error| spool_error(&error))?;
+        self.eprint_unreleased(&unreleased);
+        Ok(())
+    }
+
+    /// Does `work` unless Ctrl-C comes first; the caller releases what is held in either case.
+    pub(super) async fn unless_interrupted<T>(
+        work: impl Future<Output = Result<T, ExitError>>,
+    ) -> Result<T, ExitError> {
+        tokio::select! {
+            result = work => result,
+            signal = tokio::signal::ctrl_c() => {
+                signal?;
+                Err(ExitError::other("interrupted"))
+            }
+        }
+    }
+
+    /// Reports how much was seen, and of that how much matches.
+    pub(super) fn eprint_notes(&self, matching: Option<usize>) {
+        self.bar.finish_and_clear();
+        notes::eprint_seen(self.queue, self.seen(), self.options.limit, matching);
+    }
+
+    /// Ends the look: the letters that are held can be received again. Another Ctrl-C ends it at once.
+    pub(super) async fn end(mut self) {
+        self.bar.finish_and_clear();
+        let unreleased = tokio::select! {
+            unreleased = async {
+                self.take_last().await;
+                self.release_all().await
+            } => unreleased,
+            _ = tokio::signal::ctrl_c() => Unreleased { count: self.held.len(), why: "interrupted".to_owned() },
+        };
+        self.eprint_unreleased(&unreleased);
+        if let Some(path) = &self.options.spool
+            && unreleased.count == 0
+        {
+            // What stays is empty of receipts that can be used.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
+    /// Takes what the last receives bring, so that it is released.
+    async fn take_last(&mut self) {
+        while let Some(received) = self.in_flight.join_next().await {
+            let Ok(Received { until, messages: Ok(messages), .. }) = received else { continue };
+            let letters: Vec<Held> = messages.into_iter().map(|message| Held { message, until }).collect();
+            // Without a place for their receipts they are released at once.
+            let _ = self.keep(&letters).await;
+        }
+    }
+
+    /// Releases what an earlier process has left in the spool.
+    async fn release_left(&mut self) -> Result<(), ExitError> {
+        let records = self.spool.records().map_err(|error| spool_error(&error))?;
+        for record in records {
+            let (place, receipt) = record.map_err(|error| spool_error(&error))?;
+            self.held.insert(receipt.id, place);
+        }
+        let unreleased = self.release_all().await;
+        self.eprint_unreleased(&unreleased);
+        self.spool.clear().map_err(|error| spool_error(&error))
+    }
+
+    /// Releases all letters that are held. Letters whose hold has ended need no release.
+    async fn release_all(&mut self) -> Unreleased {
+        let Self { spool, held, settler, .. } = self;
+        let mut unreleased = Unreleased::default();
+        let records = match spool.records() {
+            Ok(records) => records,
+            Err(error) => return Unreleased { count: held.len(), why: error.to_string() },
+        };
+        let mut left = 0;
+        let newest = records.filter_map(Result::ok).filter(|(place, receipt)| {
+            held.get(&receipt.id) == Some(place) && {
+                left += 1;
+                is_usable(receipt.until)
+            }
+        });
+        let settler = &*settler;
+        let batches = stream::iter(batches(newest.map(|(_, receipt)| receipt.handle)));
+        let mut calls = batches.map(|batch| settler.release(batch)).buffered(RECEIVES);
+        while let Some(results) = calls.next().await {
+            let failed: Vec<&CallError> = results.iter().filter_map(|result| result.as_ref().err()).collect();
+            unreleased.count += failed.len();
+            if let Some(error) = failed.last() {
+                unreleased.why = error.to_string();
+            }
+            if failed.len() == results.len() {
+                // It was tried several times: the next ones would fail as well.
+                break;
+            }
+        }
+        drop(calls);
+        if !unreleased.why.is_empty() && left < held.len() {
+            unreleased.count += held.len() - left;
+        }
+        held.clear();
+        unreleased
+    }
+
+    fn eprint_unreleased(&self, unreleased: &Unreleased) {
+        if unreleased.count > 0 {
+            notes::eprint_unreleased(unreleased.count, self.visibility, &unreleased.why);
+        }
+    }
+}
+
+/// Groups of ten. The last one may be smaller.
+fn batches(mut handles: impl Iterator<Item = String>) -> impl Iterator<Item = Vec<String>> {
+    std::iter::from_fn(move || {
+        let batch: Vec<String> = handles.by_ref().take(MAX_BATCH).collect();
+        (!batch.is_empty()).then_some(batch)
+    })
+}
+
+/// Returns true if SQS refuses a receive, since as many messages are in flight as it allows.
+fn is_full(error: &SqsError) -> bool {
+    error.kind == SqsErrorKind::Throttled && error.text.contains("OverLimit")
+}
+
+fn is_usable(until: u64) -> bool {
+    now_ms() + MARGIN_MS < until
+}
+
+fn spool_error(error: &io::Error) -> ExitError {
+    ExitError::other(format!("the receipts of held messages cannot be kept on disk: {error}"))
+}
+
+fn resume_panic<T>(error: tokio::task::JoinError) -> T {
+    std::panic::resume_unwind(error.into_panic())
+}
+
+/// The hold of a look at so many letters.
+fn visibility(letters: usize) -> Duration {
+    let round = Duration::from_secs((letters / SLOWEST_PER_SEC) as u64);
+    (SHORTEST + 2 * round).min(LONGEST)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_killed_look_hides_letters_for_minutes_at_the_most() {
+        assert_eq!(visibility(1), Duration::from_secs(30));
+        assert_eq!(visibility(1_000), Duration::from_secs(50));
+        assert_eq!(visibility(usize::MAX), LONGEST);
+    }
+}

@@ -1,0 +1,61 @@
+//! Notes of a look, beside the output of its command.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use drumline_runtime::aws::is_fifo;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::queue::DeadLetterQueue;
+use crate::format::{count, note, short};
+
+/// Reports the number of letters that were seen, of those that match, and of those that were not looked at.
+pub(super) fn eprint_seen(queue: &DeadLetterQueue, seen: usize, limit: usize, matching: Option<usize>) {
+    let DeadLetterQueue { name, visible, hidden, .. } = queue;
+    if seen == 0 {
+        note(&match hidden {
+            0 => format!("{name} is empty"),
+            _ => {
+                format!(
+                    "{name} shows no message; about {hidden} are hidden, because somebody has received them"
+                )
+            }
+        });
+        return;
+    }
+    let matching = matching.map(|matching| format!(", {matching} of them match")).unwrap_or_default();
+    note(&format!(
+        "looked at {} in {name}{matching}; each has been received once more by that",
+        count(seen, "message")
+    ));
+    let unseen = visible.saturating_sub(seen);
+    if unseen > 0 && seen == limit {
+        note(&format!("about {unseen} more were not looked at; --limit takes another number"));
+    } else if unseen > 0 && is_fifo(name) {
+        note(&format!("about {unseen} more are behind the first ten of their message groups"));
+    }
+    if *hidden > 0 {
+        note(&format!("about {hidden} more are hidden, because somebody has received them"));
+    }
+}
+
+/// Reports letters that stay hidden until their hold ends.
+pub(super) fn eprint_unreleased(letters: usize, hold: Duration, why: &str) {
+    note(&format!(
+        "{} could not be put back, and can be received again within {}: {why}",
+        count(letters, "message"),
+        short(u64::try_from(hold.as_millis()).unwrap_or(u64::MAX))
+    ));
+}
+
+/// The progress of a look, on a terminal.
+pub(super) fn progress_bar(expected: usize) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let template = "{spinner} looked at {pos} of about {len}, {per_sec}";
+    let style = ProgressStyle::with_template(template).expect("the template is sound");
+    let bar = ProgressBar::new(expected as u64).with_style(style);
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
