@@ -7,14 +7,14 @@
 //! - [`record`]: the lines of the file
 //! - [`state`]: the meaning of the lines so far
 //! - [`log`]: the order of writing, sending and deleting
-//! - [`number`]: message ids as numbers, so that a million of them fit into memory
+//! - [`deduplication`]: the ids by which a FIFO queue recognises a letter that is sent twice
 
+pub mod deduplication;
 pub mod log;
-pub mod number;
 pub mod record;
 pub mod state;
 
+pub use deduplication::deduplication_id;
 pub use log::{Log, Permitted};
-pub use number::{deduplication_id, number};
 pub use record::{FileMark, Header, JOURNAL_VERSION, Left, Plan, Planned, Record};
 pub use state::{Corrupt, State};

@@ -88,6 +88,12 @@ impl Rounds {
         self.held = held;
     }
 
+    /// Records that there may be more to see, although the look was over.
+    pub fn look_again(&mut self) {
+        (self.fruitless, self.empty, self.again) = (0, 0, 0);
+        self.is_full = false;
+    }
+
     /// Records that all letters were released: a new round begins.
     pub fn released_all(&mut self) {
         self.barren_rounds = if self.new_in_round == 0 { self.barren_rounds + 1 } else { 0 };

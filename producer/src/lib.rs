@@ -9,5 +9,5 @@ mod send;
 pub use attributes::{Attributes, attribute, attributes};
 pub use check::check;
 pub use new_job::NewJob;
-pub use pack::{Outgoing, Packer};
+pub use pack::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, Outgoing, Packer};
 pub use send::{SendOptions, Sent, send_batch};

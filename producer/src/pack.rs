@@ -8,7 +8,10 @@ use crate::attributes::{Attributes, size};
 
 /// A batch holds ten messages at most, and 1 MiB in all. See
 /// [SendMessageBatch](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html).
-const MAX_ENTRIES: usize = 10;
+pub const MAX_BATCH_ENTRIES: usize = 10;
+
+/// The bytes of a batch, bodies and attributes together.
+pub const MAX_BATCH_BYTES: usize = MAX_MESSAGE_BYTES;
 
 /// A message on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +36,7 @@ pub struct Outgoing {
 
 impl Outgoing {
     /// Returns the bytes that SQS counts.
-    fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.body.len() + size(&self.attributes)
     }
 }
@@ -49,7 +52,7 @@ impl Packer {
     /// Adds a message. Returns the batch that was full before it.
     pub fn push(&mut self, message: Outgoing) -> Option<Vec<Outgoing>> {
         let bytes = message.bytes();
-        let full = self.batch.len() == MAX_ENTRIES || self.bytes + bytes > MAX_MESSAGE_BYTES;
+        let full = self.batch.len() == MAX_BATCH_ENTRIES || self.bytes + bytes > MAX_BATCH_BYTES;
         let done = (full && !self.batch.is_empty()).then(|| self.take());
         self.bytes += bytes;
         self.batch.push(message);
@@ -94,8 +97,8 @@ mod tests {
             }
             batches.extend(packer.finish());
             for batch in &batches {
-                prop_assert!(!batch.is_empty() && batch.len() <= MAX_ENTRIES);
-                prop_assert!(batch.iter().map(Outgoing::bytes).sum::<usize>() <= MAX_MESSAGE_BYTES);
+                prop_assert!(!batch.is_empty() && batch.len() <= MAX_BATCH_ENTRIES);
+                prop_assert!(batch.iter().map(Outgoing::bytes).sum::<usize>() <= MAX_BATCH_BYTES);
             }
             let lines: Vec<usize> = batches.iter().flatten().map(|message| message.line).collect();
             prop_assert_eq!(lines, (0..sizes.len()).collect::<Vec<_>>());

@@ -29,6 +29,11 @@ impl Filter {
         types.is_empty() && reason.is_none() && older_than.is_none() && ids.is_empty()
     }
 
+    /// Returns true if the histories of jobs are needed.
+    pub(super) fn needs_history(&self) -> bool {
+        self.reason.is_some() || !self.types.is_empty()
+    }
+
     pub(super) fn matches(&self, letter: &DeadLetter, now_ms: u64) -> bool {
         let type_matches = || {
             letter.letter().job_type().is_some_and(|known| self.types.iter().any(|wanted| wanted == known))

@@ -319,6 +319,25 @@ impl<'a> Hold<'a> {
         self.rounds.left(self.held.len() as u64);
     }
 
+    /// Shows letters again if they are received again: their hold has ended, or ends soon.
+    pub(super) fn see_again(&mut self, letters: impl IntoIterator<Item = LetterId>) {
+        for id in letters {
+            self.seen.remove(&id);
+            self.held.remove(&id);
+        }
+        self.rounds.left(self.held.len() as u64);
+    }
+
+    /// Continues a look that was over: deleted letters of a message group, or holds that have ended, may show others.
+    pub(super) fn look_again(&mut self) {
+        self.rounds.look_again();
+    }
+
+    /// Returns true if the queue is a FIFO queue.
+    pub(super) fn is_fifo(&self) -> bool {
+        is_fifo(&self.queue.name)
+    }
+
     /// Releases all letters that are held, so that others can be received.
     pub(super) async fn next_round(&mut self) -> Result<(), ExitError> {
         let unreleased = self.release_all().await;

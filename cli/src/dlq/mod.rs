@@ -8,11 +8,13 @@ mod dead_letter;
 mod filter;
 #[allow(dead_code, reason = "the commands that delete and replay come next")]
 mod hold;
+mod journal;
 mod ls;
 mod notes;
 mod pretty;
 mod queue;
 mod reasons;
+mod replay;
 #[allow(dead_code, reason = "the commands that delete and replay come next")]
 mod settle;
 mod show;
@@ -26,6 +28,7 @@ use drumline_runtime::Environment;
 
 use common::A_LOOK_IS_A_RECEIVE;
 use ls::LsArgs;
+use replay::ReplayArgs;
 use show::ShowArgs;
 
 /// Shows what is in a dead-letter queue, and why
@@ -46,6 +49,7 @@ pub(crate) struct DlqArgs {
 #[derive(Debug, Subcommand)]
 enum Command {
     Ls(LsArgs),
+    Replay(ReplayArgs),
     Show(ShowArgs),
 }
 
@@ -55,6 +59,7 @@ pub(crate) fn dlq(args: &DlqArgs, environment: &Environment) -> Result<ExitCode,
         match &args.command {
             // Large futures, with all that the SDK does in them.
             Command::Ls(args) => Box::pin(ls::ls(args, environment)).await,
+            Command::Replay(args) => Box::pin(replay::replay(args, environment)).await,
             Command::Show(args) => Box::pin(show::show(args, environment)).await,
         }
     });

@@ -7,6 +7,7 @@ use aws_sdk_sqs::types::QueueAttributeName as Name;
 use drumline::message::Intake;
 use drumline::run::{NoopObserver, RAW_TYPE};
 use drumline_consumer::ExitError;
+use drumline_dlq::journal::Header;
 use drumline_runtime::aws::{AwsQueue, Clients, Redrive, explain, queue_name, queue_url, url_by_arn};
 use drumline_runtime::{Settings, SqsError, intake};
 use url::Url;
@@ -45,15 +46,31 @@ impl DeadLetterQueue {
         } else {
             for_queue(named).await?
         };
-        // No scope is needed: a job is looked up by its id.
-        let mut intake = intake(&settings.for_queue(named), Arc::from(""), settings.legacy_records);
-        if settings.forward_to.is_some() {
-            intake.default_type.get_or_insert_with(|| Arc::from(RAW_TYPE));
+        let intake = intake_of(settings, named);
+        Self::allowed(Self::examine(url, clients, intake).await?, args.force)
+    }
+
+    fn allowed((queue, redrive): (Self, Option<Redrive>), force: bool) -> Result<Self, ExitError> {
+        match redrive {
+            Some(redrive) if !force => Err(refuse_chain(&queue.name, &redrive)),
+            _ => Ok(queue),
         }
-        match Self::examine(url, clients, intake).await? {
-            (queue, Some(redrive)) if !args.force => Err(refuse_chain(&queue.name, &redrive)),
-            (queue, _) => Ok(queue),
-        }
+    }
+
+    /// The DLQ of a journal that is resumed, with the settings of the queue by which it was found.
+    pub(super) async fn resumed(
+        args: &QueueArgs,
+        settings: &Settings,
+        header: &Header,
+    ) -> Result<Self, ExitError> {
+        let read = |text: &str| {
+            queue_url(text).map_err(|error| ExitError::usage(format!("the queue of the journal: {error}")))
+        };
+        let url = read(&header.dlq_url)?;
+        let named = header.queue.as_deref().map_or_else(|| Ok(url.clone()), read)?;
+        let (clients, _) = connect_to(&url, WAIT).await?;
+        let intake = intake_of(settings, &named);
+        Self::allowed(Self::examine(url.to_string(), clients, intake).await?, args.force)
     }
 
     async fn examine(
@@ -81,6 +98,15 @@ impl DeadLetterQueue {
             attributes.get(&Name::RedrivePolicy).and_then(|policy| drumline::message::from_json(policy).ok());
         Ok((Self { name, url, clients, visible, hidden, intake }, redrive))
     }
+}
+
+/// The rules by which the worker of a queue decodes its messages. No scope is needed: a job is looked up by its id.
+fn intake_of(settings: &Settings, queue: &Url) -> Intake {
+    let mut intake = intake(&settings.for_queue(queue), Arc::from(""), settings.legacy_records);
+    if settings.forward_to.is_some() {
+        intake.default_type.get_or_insert_with(|| Arc::from(RAW_TYPE));
+    }
+    intake
 }
 
 /// Looking into a queue with a redrive policy moves messages on, some time.

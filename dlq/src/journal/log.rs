@@ -36,9 +36,9 @@ impl Log {
     }
 
     /// Continues the journal with this state.
-    pub fn resume(state: State, at: u64) -> Self {
+    pub fn resume(state: State, at: u64, hold_secs: u64) -> Self {
         let mut log = Self::with(state, String::new());
-        log.add(&Record::Resumed { at });
+        log.add(&Record::Resumed { at, hold_secs });
         log
     }
 
@@ -82,6 +82,11 @@ impl Log {
         errors.dedup();
         self.add(&Record::Sent { batch, ids, errors });
         self.answered.push(batch);
+    }
+
+    /// Returns true if the answer to a send is not written yet, so that its letters cannot be deleted.
+    pub fn has_answers(&self) -> bool {
+        !self.answered.is_empty()
     }
 
     /// Takes the lines that are to be written.

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::journal::number;
 use crate::journal::record::JOURNAL_VERSION;
+use crate::letter_id::LetterId;
 
 const BATCH: usize = 10;
 
@@ -18,6 +18,7 @@ fn header() -> Header {
         name: "INC-42".to_owned(),
         actor: "ops@host".to_owned(),
         dlq_url: "http://127.0.0.1/0/jobs-dlq".to_owned(),
+        queue: None,
         words: Vec::new(),
         files: Vec::new(),
         started_at: 1,
@@ -61,11 +62,11 @@ fn a_resumed_log_does_not_send_what_was_planned_before() {
     let mut log = Log::begin(header());
     log.plan(1, "q", vec![planned(0)]);
     let (state, _) = State::read(&log.take_lines()).unwrap();
-    let mut log = Log::resume(state, 2);
+    let mut log = Log::resume(state, 2, 120);
     log.take_lines();
     assert_eq!(log.synced(), Permitted::default());
     assert_eq!((log.state().doubtful(), log.state().next_batch()), (1, 1));
-    assert!(log.state().may_send(number("m-0")), "it is received again");
+    assert!(log.state().may_send(LetterId::of("m-0")), "it is received again");
 }
 
 /// The queues, and the process's own file.
@@ -128,7 +129,7 @@ impl World {
         let mut log = if self.file.contains('\n') {
             let (state, whole) = State::read(&self.file).unwrap();
             self.file.truncate(whole);
-            Log::resume(state, 1)
+            Log::resume(state, 1, 120)
         } else {
             self.file.clear();
             Log::begin(header())
@@ -141,7 +142,7 @@ impl World {
         self.delete(life, &mut log, &rest)?;
         let mut left = BTreeSet::new();
         loop {
-            let number_of = |letter: &usize| number(&format!("m-{letter}"));
+            let number_of = |letter: &usize| LetterId::of(&format!("m-{letter}"));
             // A letter that was sent is deleted when it is received again.
             let again: Vec<usize> =
                 self.dead.iter().copied().filter(|letter| log.state().was_sent(number_of(letter))).collect();
@@ -236,10 +237,10 @@ fn a_file_that_is_no_journal_is_refused() {
 #[test]
 fn only_chosen_letters_are_sent_if_letters_were_chosen() {
     let mut log = Log::begin(header());
-    assert!(log.state().may_send(number("m-1")) && log.state().chosen().is_none());
-    log.add(&Record::Chosen { letters: vec![format!("{:x}", number("m-1"))] });
+    assert!(log.state().may_send(LetterId::of("m-1")) && log.state().chosen().is_none());
+    log.add(&Record::Chosen { letters: vec![format!("{:x}", LetterId::of("m-1").to_u128())] });
     let (state, _) = State::read(&log.take_lines()).unwrap();
-    assert!(state.may_send(number("m-1")) && !state.may_send(number("m-2")));
+    assert!(state.may_send(LetterId::of("m-1")) && !state.may_send(LetterId::of("m-2")));
     assert_eq!(state.chosen(), Some(1));
 }
 
@@ -251,6 +252,6 @@ fn an_own_message_is_known_again() {
     log.add(&Record::Returned { message: "n-0".to_owned() });
     log.add(&Record::Returned { message: "n-0".to_owned() });
     let state = log.state();
-    assert!(state.is_own(number("n-0")) && !state.is_own(number("m-0")));
+    assert!(state.is_own(LetterId::of("n-0")) && !state.is_own(LetterId::of("m-0")));
     assert_eq!(state.returned(), 1);
 }

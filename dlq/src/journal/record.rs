@@ -23,6 +23,8 @@ pub enum Record {
     Resumed {
         /// The time, in milliseconds since the Unix epoch.
         at: u64,
+        /// The seconds for which received letters are hidden from now on.
+        hold_secs: u64,
     },
     /// The letters of the next send.
     Plan(Plan),
@@ -83,6 +85,9 @@ pub struct Header {
     pub actor: String,
     /// The URL of the DLQ.
     pub dlq_url: String,
+    /// The queue whose settings hold for the letters, if the DLQ was found by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
     /// The flags that say which letters are meant and how they change, as they were given.
     pub words: Vec<String>,
     /// The contents of files that those flags name.
@@ -203,6 +208,7 @@ mod tests {
             name: "INC-42".to_owned(),
             actor: "ops@host".to_owned(),
             dlq_url: "http://127.0.0.1/0/jobs-dlq".to_owned(),
+            queue: None,
             words: vec!["--type=a.b".to_owned()],
             files: Vec::new(),
             started_at: 1,

@@ -2,23 +2,23 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::number::number;
 use super::record::{Header, JOURNAL_VERSION, Plan, Planned, Record};
+use crate::letter_id::LetterId;
 
 /// A journal so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     header: Header,
-    chosen: Option<HashSet<u128>>,
-    sent: HashSet<u128>,
-    new_messages: HashSet<u128>,
-    returned: HashSet<u128>,
+    chosen: Option<HashSet<LetterId>>,
+    sent: HashSet<LetterId>,
+    new_messages: HashSet<LetterId>,
+    returned: HashSet<LetterId>,
     undeleted: BTreeMap<u64, Plan>,
     open: Option<Plan>,
     doubtful: usize,
     per_queue: BTreeMap<String, u64>,
     next_batch: u64,
-    latest_hold: u64,
+    hold_secs: u64,
     is_over: bool,
 }
 
@@ -34,7 +34,7 @@ pub enum Corrupt {
     /// The format is newer than this program.
     #[error("its format has the version {0}, and this program reads {JOURNAL_VERSION}")]
     Version(u32),
-    /// A line that cannot follow from those before it.
+    /// A line cannot follow from those before it.
     #[error("line {0} cannot be read: {1}")]
     Line(usize, String),
 }
@@ -43,6 +43,7 @@ impl State {
     /// Returns the state of a new journal.
     pub fn new(header: Header) -> Self {
         Self {
+            hold_secs: header.hold_secs,
             header,
             chosen: None,
             sent: HashSet::new(),
@@ -53,7 +54,6 @@ impl State {
             doubtful: 0,
             per_queue: BTreeMap::new(),
             next_batch: 0,
-            latest_hold: 0,
             is_over: false,
         }
     }
@@ -90,12 +90,13 @@ impl State {
         match record {
             Record::Begin(_) => return Err("the journal begins a second time"),
             Record::Chosen { letters } => {
-                let parsed = letters.iter().map(|hex| u128::from_str_radix(hex, 16).ok());
-                let numbers: Option<Vec<u128>> = parsed.collect();
+                let parsed = letters.iter().map(|hex| u128::from_str_radix(hex, 16).ok().map(LetterId::from));
+                let numbers: Option<Vec<LetterId>> = parsed.collect();
                 self.chosen.get_or_insert_default().extend(numbers.ok_or("a letter is no number")?);
             }
-            Record::Resumed { .. } => {
+            Record::Resumed { hold_secs, .. } => {
                 self.is_over = false;
+                self.hold_secs = *hold_secs;
                 self.doubtful += self.open.take().map_or(0, |plan| plan.letters.len());
             }
             Record::Plan(plan) => {
@@ -103,14 +104,12 @@ impl State {
                     return Err("a batch is planned before the one before it was sent");
                 }
                 self.next_batch = plan.batch + 1;
-                let holds = plan.letters.iter().map(|letter| letter.until);
-                self.latest_hold = holds.fold(self.latest_hold, u64::max);
                 self.open = Some(plan.clone());
             }
             Record::Sent { batch, ids, .. } => self.confirm(*batch, ids)?,
             Record::Gone { batch, places } => self.forget(*batch, places)?,
             Record::Returned { message } => {
-                self.returned.insert(number(message));
+                self.returned.insert(LetterId::of(message));
             }
             Record::Left { .. } => {}
             Record::Stopped { .. } | Record::Ended { .. } => self.is_over = true,
@@ -126,8 +125,8 @@ impl State {
             match id {
                 Some(id) => {
                     count += 1;
-                    self.sent.insert(number(&letter.letter));
-                    self.new_messages.insert(number(id));
+                    self.sent.insert(LetterId::of(&letter.letter));
+                    self.new_messages.insert(LetterId::of(id));
                 }
                 // It keeps its place, and is not to be deleted.
                 None => letter.receipt = None,
@@ -157,18 +156,18 @@ impl State {
         &self.header
     }
 
-    /// Returns true if the letter with this number may be sent: it was chosen, if letters were, and it has not been sent.
-    pub fn may_send(&self, letter: u128) -> bool {
+    /// Returns true if this letter may be sent: it was chosen, if letters were, and it has not been sent.
+    pub fn may_send(&self, letter: LetterId) -> bool {
         !self.was_sent(letter) && self.chosen.as_ref().is_none_or(|chosen| chosen.contains(&letter))
     }
 
-    /// Returns true if SQS has confirmed the send of the letter with this number. Such a letter is deleted, and never sent again.
-    pub fn was_sent(&self, letter: u128) -> bool {
+    /// Returns true if SQS has confirmed the send of this letter. Such a letter is deleted, and never sent again.
+    pub fn was_sent(&self, letter: LetterId) -> bool {
         self.sent.contains(&letter)
     }
 
-    /// Returns true if the message with this number was sent by this action. Such a message in the DLQ has died once more.
-    pub fn is_own(&self, message: u128) -> bool {
+    /// Returns true if this message was sent by this action. Such a message in the DLQ has died once more.
+    pub fn is_own(&self, message: LetterId) -> bool {
         self.new_messages.contains(&message)
     }
 
@@ -220,9 +219,9 @@ impl State {
         self.next_batch
     }
 
-    /// The end of the latest hold that the journal knows of, in milliseconds since the Unix epoch.
-    pub fn latest_hold(&self) -> u64 {
-        self.latest_hold
+    /// The seconds for which its last process has hidden received letters.
+    pub fn hold_secs(&self) -> u64 {
+        self.hold_secs
     }
 
     /// Returns true if the action has ended or stopped by itself. Otherwise its process was killed.

@@ -1,0 +1,187 @@
+//! The file of a journal: one writer, each commit a write and a sync.
+
+use std::fs::{File, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use drumline_consumer::ExitError;
+use drumline_dlq::journal::{Header, Log, Permitted, State};
+use drumline_runtime::variable;
+use tokio::task::JoinHandle;
+
+/// The ending of journals' names.
+const JOURNAL: &str = "journal";
+
+/// The ending of the file of receipts beside a journal.
+const HELD: &str = "held";
+
+/// The longest name of an action.
+const MAX_NAME: usize = 80;
+
+/// The journal of a running action.
+pub(super) struct Journal {
+    pub(super) path: PathBuf,
+    pub(super) log: Log,
+    file: Arc<File>,
+    /// The length up to the last commit.
+    length: u64,
+}
+
+/// A commit on its way to the disk.
+pub(super) struct Commit {
+    bytes: u64,
+    written: JoinHandle<io::Result<()>>,
+}
+
+impl Journal {
+    /// Begins a journal in a new file.
+    pub(super) fn create(path: &Path, header: Header) -> Result<Self, ExitError> {
+        let path = std::path::absolute(path)?;
+        if let Some(folder) = path.parent() {
+            create_folder(folder).map_err(|error| unwritable(&path, &error))?;
+        }
+        let mut options = File::options();
+        options.append(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => ExitError::usage(format!(
+                "{} is there already: --resume continues it, and --name names another action",
+                path.display()
+            )),
+            _ => unwritable(&path, &error),
+        })?;
+        lock(&file, &path)?;
+        Ok(Self { path, log: Log::begin(header), file: Arc::new(file), length: 0 })
+    }
+
+    /// Opens a journal to continue it.
+    pub(super) fn open(path: &Path) -> Result<(Self, State), ExitError> {
+        let unreadable = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                ExitError::usage(format!("{} is not there: no such action was begun here", path.display()))
+            }
+            _ => ExitError::other(format!("{}: {error}", path.display())),
+        };
+        let mut file = File::options().read(true).append(true).open(path).map_err(unreadable)?;
+        lock(&file, path)?;
+        let mut text = String::new();
+        let read = file.read_to_string(&mut text);
+        read.map_err(|error| ExitError::usage(format!("{} is no journal: {error}", path.display())))?;
+        let (state, whole) = State::read(&text)
+            .map_err(|corrupt| ExitError::usage(format!("{} is no journal: {corrupt}", path.display())))?;
+        let length = whole as u64;
+        file.set_len(length).map_err(|error| unwritable(path, &error))?;
+        let log = Log::resume(state.clone(), crate::format::now_ms(), state.hold_secs());
+        Ok((Self { path: path.to_owned(), log, file: Arc::new(file), length }, state))
+    }
+
+    /// The file of receipts beside it.
+    pub(super) fn held_path(&self) -> PathBuf {
+        self.path.with_extension(HELD)
+    }
+
+    /// Begins to write the lines so far.
+    pub(super) fn begin_commit(&mut self) -> Commit {
+        let lines = self.log.take_lines();
+        let (file, bytes) = (Arc::clone(&self.file), lines.len() as u64);
+        let written = tokio::task::spawn_blocking(move || {
+            if lines.is_empty() {
+                return Ok(());
+            }
+            (&*file).write_all(lines.as_bytes())?;
+            file.sync_data()
+        });
+        Commit { bytes, written }
+    }
+
+    /// Ends a commit, and returns what may be done now.
+    pub(super) fn end_commit(&mut self, bytes: u64, written: io::Result<()>) -> Result<Permitted, ExitError> {
+        match written {
+            Ok(()) => {
+                self.length += bytes;
+                Ok(self.log.synced())
+            }
+            Err(error) => {
+                // A part of a line may be there. A reader cuts it off, too.
+                let _ = self.file.set_len(self.length);
+                Err(unwritable(&self.path, &error))
+            }
+        }
+    }
+
+    /// Writes the lines so far, and returns what may be done now.
+    pub(super) async fn commit(&mut self) -> Result<Permitted, ExitError> {
+        let mut commit = self.begin_commit();
+        let written = commit.written().await;
+        self.end_commit(commit.bytes, written)
+    }
+}
+
+impl Commit {
+    /// The bytes that are written.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Waits until they are on disk. Cancel-safe.
+    pub(super) async fn written(&mut self) -> io::Result<()> {
+        match (&mut self.written).await {
+            Ok(result) => result,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+}
+
+/// Returns the path of the journal of the action with this name.
+///
+/// # Errors
+/// If no folder is known for it, or the name is no name of a file.
+pub(super) fn path_of(name: &str) -> Result<PathBuf, ExitError> {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || name.len() > MAX_NAME || name.starts_with('.') || !name.chars().all(is_allowed) {
+        return Err(ExitError::usage(format!(
+            "the name {name:?} is not of 1 to {MAX_NAME} letters, digits, hyphens, underscores and periods"
+        )));
+    }
+    Ok(folder()?.join(format!("{name}.{JOURNAL}")))
+}
+
+/// Returns the path of the journal that `--resume` names: by the action's name or by its path.
+pub(super) fn path_to_resume(text: &str) -> Result<PathBuf, ExitError> {
+    let is_path = text.contains(std::path::MAIN_SEPARATOR) || text.ends_with(&format!(".{JOURNAL}"));
+    if is_path { Ok(PathBuf::from(text)) } else { path_of(text) }
+}
+
+/// Returns the folder of journals: `$XDG_STATE_HOME/drumline/dlq`, else that in `~/.local/state`.
+pub(super) fn folder() -> Result<PathBuf, ExitError> {
+    let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
+    let state = state.ok_or_else(|| {
+        ExitError::usage("neither XDG_STATE_HOME nor HOME is set: name the journal by --journal")
+    })?;
+    Ok(state.join("drumline/dlq"))
+}
+
+fn create_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+fn lock(file: &File, path: &Path) -> Result<(), ExitError> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => {
+            Err(ExitError::usage(format!("{} is in use: another process runs this action", path.display())))
+        }
+        Err(TryLockError::Error(error)) => Err(unwritable(path, &error)),
+    }
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> ExitError {
+    ExitError::other(format!("{} cannot be written: {error}", path.display()))
+}

@@ -1,0 +1,221 @@
+//! Letters that wait to be sent, and the next batch of them.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use drumline_dlq::letter_id::LetterId;
+use drumline_producer::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, Outgoing};
+
+use crate::dlq::hold::Held;
+
+/// A letter with the message that replays it.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    pub(super) id: LetterId,
+    /// The id of its message.
+    pub(super) letter: Arc<str>,
+    /// The receipt and its end; none for a letter of a file.
+    pub(super) receipt: Option<(String, u64)>,
+    pub(super) outgoing: Outgoing,
+}
+
+impl Candidate {
+    /// The candidate of a held letter.
+    pub(super) fn held(held: Held, outgoing: Outgoing) -> Self {
+        let id = held.id();
+        Self { id, letter: held.message.id, receipt: Some((held.message.receipt, held.until)), outgoing }
+    }
+}
+
+/// The letters that wait, by their queue, in the order in which they were received.
+#[derive(Debug, Default)]
+pub(super) struct Batches {
+    queues: Vec<Waiting>,
+    count: usize,
+    /// The queue whose turn it is.
+    turn: usize,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    url: Arc<str>,
+    is_fifo: bool,
+    letters: VecDeque<Candidate>,
+    /// Groups of which a letter stays: those behind it stay, too.
+    blocked: HashSet<Arc<str>>,
+}
+
+/// A batch for one queue.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) url: Arc<str>,
+    pub(super) is_fifo: bool,
+    pub(super) letters: Vec<Candidate>,
+}
+
+impl Batches {
+    /// Adds a letter for the queue with this URL. Gives it back if an earlier one of its message group stays.
+    pub(super) fn add(
+        &mut self,
+        url: &Arc<str>,
+        is_fifo: bool,
+        candidate: Candidate,
+    ) -> Result<(), Candidate> {
+        let place = self.queues.iter().position(|waiting| waiting.url == *url).unwrap_or_else(|| {
+            let url = Arc::clone(url);
+            self.queues.push(Waiting { url, is_fifo, letters: VecDeque::new(), blocked: HashSet::new() });
+            self.queues.len() - 1
+        });
+        let waiting = &mut self.queues[place];
+        if candidate.outgoing.group.as_ref().is_some_and(|group| waiting.blocked.contains(group)) {
+            return Err(candidate);
+        }
+        waiting.letters.push_back(candidate);
+        self.count += 1;
+        Ok(())
+    }
+
+    /// The letters that wait.
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Returns true if a batch of `most` letters, or as many as a batch has, can be had now. A FIFO queue's batch has one letter of
+    /// each group, so it is never waited for.
+    pub(super) fn is_full(&self, most: usize) -> bool {
+        let most = most.min(MAX_BATCH_ENTRIES);
+        self.queues
+            .iter()
+            .any(|waiting| !waiting.letters.is_empty() && (waiting.is_fifo || waiting.letters.len() >= most))
+    }
+
+    /// Takes the next batch, of `most` letters at the most.
+    pub(super) fn take(&mut self, most: usize) -> Option<Batch> {
+        let count = self.queues.len();
+        for turn in 0..count {
+            let place = (self.turn + turn) % count;
+            let waiting = &mut self.queues[place];
+            if waiting.letters.is_empty() {
+                continue;
+            }
+            let letters = waiting.take(most.min(MAX_BATCH_ENTRIES));
+            self.count -= letters.len();
+            self.turn = place + 1;
+            return Some(Batch { url: Arc::clone(&waiting.url), is_fifo: waiting.is_fifo, letters });
+        }
+        None
+    }
+
+    /// Returns the letters that stay, since an earlier one of their group for this queue does.
+    pub(super) fn block(&mut self, url: &str, group: &Arc<str>) -> Vec<Candidate> {
+        let Some(waiting) = self.queues.iter_mut().find(|waiting| *waiting.url == *url) else {
+            return Vec::new();
+        };
+        waiting.blocked.insert(Arc::clone(group));
+        let (stay, go): (Vec<_>, Vec<_>) =
+            waiting.letters.drain(..).partition(|letter| letter.outgoing.group.as_ref() == Some(group));
+        waiting.letters.extend(go);
+        self.count -= stay.len();
+        stay
+    }
+
+    /// Takes all letters that wait.
+    pub(super) fn drain(&mut self) -> Vec<Candidate> {
+        self.count = 0;
+        self.queues.iter_mut().flat_map(|waiting| waiting.letters.drain(..)).collect()
+    }
+}
+
+impl Waiting {
+    /// The first letters, within the bytes of a batch; on a FIFO queue the first of each group, since SQS may take a part of a batch
+    /// only, and the next of a group must not overtake it.
+    fn take(&mut self, most: usize) -> Vec<Candidate> {
+        let (mut taken, mut bytes) = (Vec::new(), 0);
+        let mut groups: HashMap<Arc<str>, ()> = HashMap::new();
+        let mut place = 0;
+        while taken.len() < most && place < self.letters.len() {
+            let next = &self.letters[place];
+            let group = next.outgoing.group.clone().filter(|_| self.is_fifo);
+            if group.as_ref().is_some_and(|group| groups.contains_key(group)) {
+                place += 1;
+                continue;
+            }
+            if !taken.is_empty() && bytes + next.outgoing.bytes() > MAX_BATCH_BYTES {
+                break;
+            }
+            let Some(next) = self.letters.remove(place) else { break };
+            bytes += next.outgoing.bytes();
+            groups.extend(group.map(|group| (group, ())));
+            taken.push(next);
+        }
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use drumline_producer::Attributes;
+
+    use super::*;
+
+    fn candidate(name: &str, group: Option<&str>, bytes: usize) -> Candidate {
+        let outgoing = Outgoing {
+            line: 0,
+            body: "x".repeat(bytes),
+            attributes: Arc::new(Attributes::new()),
+            deduplication_id: name.to_owned(),
+            group: group.map(Arc::from),
+            trace_header: None,
+            job_type: String::new(),
+            job_id: None,
+        };
+        Candidate { id: LetterId::of(name), letter: name.into(), receipt: None, outgoing }
+    }
+
+    fn names(batch: Option<Batch>) -> Vec<String> {
+        batch
+            .map(|batch| batch.letters.iter().map(|letter| letter.letter.to_string()).collect())
+            .unwrap_or_default()
+    }
+
+    #[test]
+    fn a_batch_has_ten_letters_of_one_queue_and_queues_take_turns() {
+        let mut batches = Batches::default();
+        for n in 0..12 {
+            assert!(batches.add(&"a".into(), false, candidate(&format!("a{n}"), None, 1)).is_ok());
+        }
+        assert!(batches.add(&"b".into(), false, candidate("b0", None, 1)).is_ok());
+        assert!(batches.is_full(10) && batches.len() == 13);
+        assert_eq!(names(batches.take(10)).len(), 10);
+        assert!(!batches.is_full(10) && batches.is_full(1));
+        assert_eq!(names(batches.take(10)), ["b0"]);
+        assert_eq!(names(batches.take(1)), ["a10"]);
+        assert_eq!(names(batches.take(9)), ["a11"]);
+        assert!(batches.take(10).is_none() && batches.len() == 0);
+    }
+
+    #[test]
+    fn a_batch_has_no_more_bytes_than_sqs_takes() {
+        let mut batches = Batches::default();
+        for n in 0..3 {
+            assert!(batches.add(&"a".into(), false, candidate(&format!("a{n}"), None, 400_000)).is_ok());
+        }
+        assert_eq!(names(batches.take(10)), ["a0", "a1"]);
+        assert_eq!(names(batches.take(10)), ["a2"]);
+    }
+
+    #[test]
+    fn a_batch_for_a_fifo_queue_has_one_letter_of_each_group() {
+        let mut batches = Batches::default();
+        for (name, group) in [("a1", "a"), ("a2", "a"), ("b1", "b"), ("a3", "a")] {
+            assert!(batches.add(&"q".into(), true, candidate(name, Some(group), 1)).is_ok());
+        }
+        assert!(batches.is_full(10), "nothing is waited for");
+        assert_eq!(names(batches.take(10)), ["a1", "b1"]);
+        assert_eq!(names(batches.take(10)), ["a2"]);
+        let stay = batches.block("q", &"a".into());
+        assert_eq!(stay.len(), 1);
+        assert!(batches.add(&"q".into(), true, candidate("a4", Some("a"), 1)).is_err());
+        assert!(batches.take(10).is_none());
+    }
+}

@@ -1,0 +1,55 @@
+//! The count before a replay: which letters match, without sending any.
+
+use std::time::Duration;
+
+use drumline_consumer::ExitError;
+use drumline_dlq::journal::Left;
+use drumline_runtime::aws::queue_name;
+
+use super::Counted;
+use super::decide::{Decider, Decision, Tally};
+use crate::dlq::hold::{Hold, HoldOptions};
+
+/// Looks at the letters of the DLQ and keeps the ids of those that would be sent. They are released at the end.
+pub(super) async fn count(
+    decider: &mut Decider<'_>,
+    limit: usize,
+    hold: Duration,
+) -> Result<Counted, ExitError> {
+    let options = HoldOptions { limit: usize::MAX, shortest: hold, spool: None };
+    let mut look = Hold::begin(decider.queue, options).await?;
+    let mut counted = Counted::default();
+    let result = Hold::unless_interrupted(async {
+        while counted.letters.len() < limit {
+            let letters = look.more().await?;
+            if letters.is_empty() {
+                break;
+            }
+            for (held, decision) in decider.decide(letters, None).await {
+                if let Decision::Send { url, .. } = decision {
+                    if counted.letters.len() == limit {
+                        decider.tally.unmatch(1);
+                        continue;
+                    }
+                    counted.letters.push(held.id());
+                    *counted.per_queue.entry(queue_name(&url).to_owned()).or_default() += 1;
+                }
+            }
+        }
+        Ok(())
+    })
+    .await;
+    look.end().await;
+    result?;
+    Ok(counted)
+}
+
+/// The error if letters match, and none of them can be sent.
+pub(super) fn nothing_to_send(tally: &Tally) -> ExitError {
+    match tally.left.iter().next() {
+        Some((Left::Origin, count)) if *count == tally.matched => {
+            ExitError::usage("no letter has a queue that it may be sent to: --to names one")
+        }
+        _ => ExitError::other("none of the letters that match can be sent"),
+    }
+}

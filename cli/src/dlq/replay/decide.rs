@@ -1,0 +1,143 @@
+//! The decision about a letter: sent, left, deleted since it was sent before, or none of the replay's.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use drumline::message::Message;
+use drumline_dlq::journal::{Left, State};
+use drumline_dlq::letter::ORIGINAL_ATTRIBUTE;
+use drumline_dlq::letter_id::LetterId;
+use drumline_producer::Outgoing;
+
+use super::origins::Origins;
+use super::outgoing::outgoing;
+use crate::dlq::dead_letter::DeadLetter;
+use crate::dlq::filter::Filter;
+use crate::dlq::hold::Held;
+use crate::dlq::queue::DeadLetterQueue;
+use crate::dlq::reasons::ReasonLookup;
+
+/// Reasons of one kind that are kept for people.
+const EXAMPLES: usize = 3;
+
+/// What becomes of a letter.
+#[derive(Debug)]
+pub(super) enum Decision {
+    /// It is sent to the queue with this URL.
+    Send { url: Arc<str>, is_fifo: bool, outgoing: Outgoing },
+    /// It matches and stays.
+    Leave(Left),
+    /// It is not meant.
+    Pass,
+    /// It was sent before, and is deleted.
+    Delete,
+    /// It is a message of this action that died once more; its id, or that of the message it is a copy of.
+    Returned(String),
+}
+
+/// Decides about letters.
+pub(super) struct Decider<'a> {
+    pub(super) queue: &'a DeadLetterQueue,
+    pub(super) filter: &'a Filter,
+    pub(super) reasons: ReasonLookup,
+    pub(super) origins: Origins,
+    pub(super) action: &'a str,
+    /// The time from which ages are counted, in milliseconds since the Unix epoch.
+    pub(super) started_at: u64,
+    pub(super) tally: Tally,
+}
+
+/// The letters that match, and why some of them stay.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) matched: u64,
+    pub(super) left: BTreeMap<Left, u64>,
+    examples: BTreeMap<Left, Vec<String>>,
+}
+
+impl Tally {
+    /// Counts a letter that stays.
+    pub(super) fn leave(&mut self, why: Left, letter: &str, text: &str) {
+        *self.left.entry(why).or_default() += 1;
+        let examples = self.examples.entry(why).or_default();
+        if examples.len() < EXAMPLES {
+            examples.push(format!("{letter}: {text}"));
+        }
+    }
+
+    /// Takes back what was counted for letters that are received again.
+    pub(super) fn unmatch(&mut self, letters: u64) {
+        self.matched = self.matched.saturating_sub(letters);
+    }
+
+    /// The letters that match and stay.
+    pub(super) fn all_left(&self) -> u64 {
+        self.left.values().sum()
+    }
+
+    /// Examples of letters that stay for this reason.
+    pub(super) fn examples(&self, why: Left) -> &[String] {
+        self.examples.get(&why).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl Decider<'_> {
+    /// Decides about letters that were received together.
+    pub(super) async fn decide(&mut self, held: Vec<Held>, state: Option<&State>) -> Vec<(Held, Decision)> {
+        let mut decided = Vec::with_capacity(held.len());
+        let mut open = Vec::new();
+        for held in held {
+            match state.and_then(|state| known(&held.message, state)) {
+                Some(decision) => decided.push((held, decision)),
+                None => open.push(held),
+            }
+        }
+        let letter = |held: &Held| DeadLetter::new(held.message.clone(), &self.queue.intake);
+        let mut letters: Vec<DeadLetter> = open.iter().map(letter).collect();
+        if self.filter.needs_history() {
+            self.reasons.add(&mut letters).await;
+        }
+        for (held, letter) in open.into_iter().zip(letters) {
+            let decision = self.judge(&letter);
+            decided.push((held, decision));
+        }
+        decided
+    }
+
+    fn judge(&mut self, letter: &DeadLetter) -> Decision {
+        if !self.filter.matches(letter, self.started_at) {
+            return Decision::Pass;
+        }
+        self.tally.matched += 1;
+        let id = &letter.message().id;
+        let target = match self.origins.of(letter.letter()) {
+            Ok(target) => target,
+            Err(why) => {
+                self.tally.leave(Left::Origin, id, &why);
+                return Decision::Leave(Left::Origin);
+            }
+        };
+        match outgoing(letter.letter(), self.action) {
+            Ok(outgoing) => {
+                Decision::Send { url: Arc::clone(&target.url), is_fifo: target.is_fifo, outgoing }
+            }
+            Err(why) => {
+                self.tally.leave(why, id, &why.to_string());
+                Decision::Leave(why)
+            }
+        }
+    }
+}
+
+/// The decision about a letter that the action knows.
+fn known(message: &Message, state: &State) -> Option<Decision> {
+    let id = LetterId::of(&message.id);
+    if state.was_sent(id) {
+        return Some(Decision::Delete);
+    }
+    let mut own = std::iter::once(&*message.id).chain(message.attribute(ORIGINAL_ATTRIBUTE));
+    if let Some(id) = own.find(|id| state.is_own(LetterId::of(id))) {
+        return Some(Decision::Returned(id.to_owned()));
+    }
+    (!state.may_send(id)).then_some(Decision::Pass)
+}

@@ -1,0 +1,157 @@
+//! The result of a replay: a table for people, a line of JSON for programs.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::ExitCode;
+
+use drumline_consumer::ExitError;
+use drumline_runtime::aws::queue_name;
+use drumline_runtime::program;
+use serde::Serialize;
+
+use super::Counted;
+use super::decide::{Decider, Tally};
+use super::run::{End, Outcome};
+use crate::format::{count, note};
+use crate::output::{Output, print};
+
+/// The status that shells report for a process that Ctrl-C has ended.
+const INTERRUPTED: u8 = 130;
+
+/// A result on one line of JSON.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Summary<'a> {
+    name: &'a str,
+    kind: &'a str,
+    state: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'a str>,
+    matched: u64,
+    sent: u64,
+    left: BTreeMap<&'static str, u64>,
+    returned: u64,
+    per_queue: BTreeMap<&'a str, u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    journal: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resume: Option<String>,
+}
+
+/// Reports a dry run: how many letters match, and what would become of them.
+pub(super) fn dry_run(
+    decider: &Decider,
+    counted: &Counted,
+    expect: Option<u64>,
+    output: Output,
+) -> Result<ExitCode, ExitError> {
+    let tally = &decider.tally;
+    eprint_left(tally);
+    let summary = Summary {
+        name: decider.action,
+        kind: "replay",
+        state: "dry_run",
+        why: None,
+        matched: tally.matched,
+        sent: 0,
+        left: left(tally),
+        returned: 0,
+        per_queue: counted.per_queue.iter().map(|(queue, letters)| (&**queue, *letters)).collect(),
+        journal: None,
+        resume: None,
+    };
+    print(|out| match output {
+        Output::Json => out.json_line(&summary),
+        Output::Table => {
+            let mut text = format!("matched {}: to send {}", tally.matched, counted.letters.len());
+            for (why, letters) in &summary.left {
+                text.push_str(&format!(", {why} {letters}"));
+            }
+            writeln!(out, "{text}")?;
+            counted.per_queue.iter().try_for_each(|(queue, letters)| writeln!(out, "{queue}  {letters}"))
+        }
+    })?;
+    let is_expected = expect.is_none_or(|expected| expected == tally.matched);
+    Ok(ExitCode::from(u8::from(!is_expected)))
+}
+
+/// Reports the end of a replay.
+pub(super) fn report(outcome: Outcome, output: Output) -> Result<ExitCode, ExitError> {
+    let Outcome { end, journal, decider, undeletable } = outcome;
+    let tally = &decider.tally;
+    let state = journal.log.state();
+    eprint_left(tally);
+    if state.doubtful() > 0 {
+        note(&format!(
+            "{} may have been sent twice, since a process was killed while it sent",
+            count(state.doubtful(), "letter")
+        ));
+    }
+    if undeletable > 0 {
+        note(&format!(
+            "{} could not be deleted after the send; a resumed replay deletes them",
+            count(undeletable, "letter")
+        ));
+    }
+    let (name, why, status) = match &end {
+        End::Done => ("done", None, u8::from(tally.all_left() > 0 || undeletable > 0)),
+        End::Interrupted => ("interrupted", None, INTERRUPTED),
+        End::Stopped(why) => ("stopped", Some(why.as_str()), 1),
+    };
+    if let Some(why) = why {
+        note(&format!("stopped: {why}"));
+    }
+    let resume = format!("{} dlq replay --resume {}", program(), journal.path.display());
+    let resume = (end != End::Done || status != 0).then_some(resume);
+    let summary = Summary {
+        name: &state.header().name,
+        kind: "replay",
+        state: name,
+        why,
+        matched: tally.matched,
+        sent: state.sent() as u64,
+        left: left(tally),
+        returned: state.returned() as u64,
+        per_queue: state.per_queue().iter().map(|(url, letters)| (queue_name(url), *letters)).collect(),
+        journal: Some(journal.path.display().to_string()),
+        resume,
+    };
+    print(|out| match output {
+        Output::Json => out.json_line(&summary),
+        Output::Table => table(out, &summary),
+    })?;
+    Ok(ExitCode::from(status))
+}
+
+fn table(out: &mut impl Write, summary: &Summary) -> std::io::Result<()> {
+    writeln!(out, "{}  {}", summary.name, summary.state)?;
+    writeln!(out, "sent      {}", summary.sent)?;
+    for (queue, letters) in &summary.per_queue {
+        writeln!(out, "  to {queue}  {letters}")?;
+    }
+    for (why, letters) in &summary.left {
+        writeln!(out, "left      {letters}  {why}")?;
+    }
+    if summary.returned > 0 {
+        writeln!(out, "returned  {}", summary.returned)?;
+    }
+    if let Some(resume) = &summary.resume {
+        writeln!(out, "continue  {resume}")?;
+    }
+    Ok(())
+}
+
+fn left(tally: &Tally) -> BTreeMap<&'static str, u64> {
+    tally.left.iter().map(|(why, letters)| (why.name(), *letters)).collect()
+}
+
+/// Says why letters that match are left, with some of each kind.
+pub(super) fn eprint_left(tally: &Tally) {
+    for (why, letters) in &tally.left {
+        let letters = usize::try_from(*letters).unwrap_or(usize::MAX);
+        note(&format!("{} left: {why}", count(letters, "letter")));
+        for example in tally.examples(*why) {
+            note(&format!("  {example}"));
+        }
+    }
+}

@@ -1,0 +1,563 @@
+//! The loop of a replay: one send at a time, with receives and deletes beside it.
+//!
+//! The [journal](drumline_dlq::journal) says what may be sent and deleted: a batch is sent once its plan is on disk, and deleted
+//! once SQS's answer is. So a process that is killed leaves at most one batch in doubt.
+
+use std::collections::HashMap;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use drumline::core::CallError;
+use drumline_consumer::ExitError;
+use drumline_dlq::journal::{Left, Permitted, Plan, Planned, Record, State};
+use drumline_dlq::letter_id::LetterId;
+use drumline_dlq::pace::Pace;
+use drumline_producer::{MAX_BATCH_ENTRIES, SendOptions, Sent, send_batch};
+use drumline_runtime::SqsError;
+use drumline_runtime::aws::queue_name;
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::batches::{Batch, Batches, Candidate};
+use super::decide::{Decider, Decision};
+use crate::dlq::hold::{Held, Hold, Look};
+use crate::dlq::journal::{Commit, Journal};
+use crate::format::{note, now_ms, short};
+
+/// Letters that wait to be sent, at the most.
+const PREFETCH: usize = 200;
+
+/// Letters that wait for fewer seconds than these, at the rate that was asked for.
+const PREFETCH_SECS: f64 = 15.0;
+
+/// Calls that delete, at once.
+const DELETES: usize = 4;
+
+/// The time that a hold must have left when its letter is planned: longer than all tries of a send take.
+const MARGIN: Duration = Duration::from_mins(1);
+
+/// The wait for a pace that has no bound by itself.
+const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
+
+/// The end of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum End {
+    /// All letters that match were seen.
+    Done,
+    /// Ctrl-C.
+    Interrupted,
+    /// A reason to stop, in words.
+    Stopped(String),
+}
+
+/// The numbers that bound a run.
+#[derive(Debug, Clone)]
+pub(super) struct Bounds {
+    /// Letters that are sent at most.
+    pub(super) limit: usize,
+    /// Letters a second.
+    pub(super) rate: Option<f64>,
+    /// Returned letters that stop it.
+    pub(super) stop_after: usize,
+    /// The hold of received letters.
+    pub(super) hold: Duration,
+    /// The time until which a killed process may have hidden letters, in milliseconds since the Unix epoch.
+    pub(super) hidden_until: u64,
+}
+
+/// A running replay.
+pub(super) struct Run<'a> {
+    hold: Hold<'a>,
+    journal: Journal,
+    decider: Decider<'a>,
+    bounds: Bounds,
+    batches: Batches,
+    pace: Pace,
+    started: Instant,
+    stage: Stage,
+    /// The batch whose plan is written.
+    planned: Option<Batch>,
+    deletes: JoinSet<Deleted>,
+    /// Letters of earlier processes that are sent and not deleted, by batch and place.
+    undeleted: HashMap<LetterId, (u64, usize)>,
+    undeletable: usize,
+    accepted: usize,
+    /// A letter was deleted or a hold has ended since the look was over.
+    may_show_more: bool,
+    look: Looking,
+    end: Option<End>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Looking {
+    On,
+    /// The next round releases all letters, once none waits.
+    RoundOver,
+    Over,
+}
+
+enum Stage {
+    Idle,
+    Writing(Commit),
+    Sending(JoinHandle<Result<Vec<Sent>, SqsError>>),
+}
+
+/// Letters on their way out of the DLQ.
+struct Deleted {
+    letters: Vec<ToDelete>,
+    results: Vec<Result<(), CallError>>,
+}
+
+#[derive(Debug, Clone)]
+struct ToDelete {
+    id: LetterId,
+    place: Option<(u64, usize)>,
+    receipt: String,
+}
+
+enum Event {
+    Looked(Result<Look, ExitError>),
+    Written(std::io::Result<()>),
+    Answered(Result<Vec<Sent>, SqsError>),
+    Deleted(Deleted),
+    Interrupted,
+    Waited,
+}
+
+/// The outcome of a run.
+pub(super) struct Outcome<'a> {
+    pub(super) end: End,
+    pub(super) journal: Journal,
+    pub(super) decider: Decider<'a>,
+    /// Letters that were sent, and could not be deleted.
+    pub(super) undeletable: usize,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(hold: Hold<'a>, journal: Journal, decider: Decider<'a>, bounds: Bounds) -> Self {
+        let pace = Pace::new(bounds.rate, drumline_dlq::pace::RAMP);
+        let started = now();
+        Self {
+            hold,
+            journal,
+            decider,
+            bounds,
+            batches: Batches::default(),
+            pace,
+            started,
+            stage: Stage::Idle,
+            planned: None,
+            deletes: JoinSet::new(),
+            undeleted: HashMap::new(),
+            undeletable: 0,
+            accepted: 0,
+            may_show_more: false,
+            look: Looking::On,
+            end: None,
+        }
+    }
+
+    /// Deletes letters that an earlier process has sent, by their receipts, as far as these are valid. The others are received again.
+    pub(super) fn delete_sent(&mut self, state: &State) {
+        let mut letters = Vec::new();
+        for (batch, place, letter) in state.undeleted() {
+            self.undeleted.insert(LetterId::of(&letter.letter), (batch, place));
+            if letter.until > now_ms() + 5_000 {
+                letters.extend(ToDelete::planned(batch, place, letter));
+            }
+        }
+        for letters in letters.chunks(MAX_BATCH_ENTRIES) {
+            self.delete(letters.to_vec());
+        }
+    }
+
+    /// Runs to its end. What is held is released in any case.
+    pub(super) async fn run(mut self) -> Result<Outcome<'a>, ExitError> {
+        let mut interrupt = pin!(tokio::signal::ctrl_c());
+        let mut result = Ok(());
+        loop {
+            if result.is_ok()
+                && let Err(error) = self.next_step().await
+            {
+                result = Err(error);
+            }
+            if result.is_err() || self.end.is_some() {
+                break;
+            }
+            let event = self.event(interrupt.as_mut()).await;
+            if let Err(error) = self.handle(event).await {
+                result = Err(error);
+            }
+        }
+        let drained = self.drain().await;
+        let end = match (&result, &self.end) {
+            (Ok(()), Some(end)) => end.clone(),
+            (Err(_), _) | (_, None) => End::Stopped("an error".to_owned()),
+        };
+        self.journal.log.add(&match &end {
+            End::Done => Record::Ended { at: now_ms() },
+            End::Interrupted => Record::Stopped { at: now_ms(), why: "interrupted".to_owned() },
+            End::Stopped(why) => Record::Stopped { at: now_ms(), why: why.clone() },
+        });
+        let committed = self.journal.commit().await;
+        self.hold.end().await;
+        result?;
+        drained?;
+        committed?;
+        let Self { journal, decider, undeletable, .. } = self;
+        Ok(Outcome { end, journal, decider, undeletable })
+    }
+
+    /// Begins what can begin: the next batch, a commit of answers, or the next round.
+    async fn next_step(&mut self) -> Result<(), ExitError> {
+        if !matches!(self.stage, Stage::Idle) {
+            return Ok(());
+        }
+        let state = self.journal.log.state();
+        if state.returned() >= self.bounds.stop_after {
+            let returned = state.returned();
+            self.end = Some(End::Stopped(format!("{returned} replayed letters are dead again")));
+            return Ok(());
+        }
+        if self.deletes.len() < DELETES {
+            let available = self.pace.available(self.started.elapsed());
+            let is_last = self.look != Looking::On
+                || self.accepted >= self.bounds.limit
+                || self.batches.len() >= self.prefetch();
+            let is_ready = available > 0 && (is_last || self.batches.is_full(available));
+            if is_ready && let Some(batch) = self.take_batch(available) {
+                self.plan(batch);
+                return Ok(());
+            }
+        }
+        if self.journal.log.has_answers() {
+            self.stage = Stage::Writing(self.journal.begin_commit());
+        } else if self.batches.len() == 0 && self.deletes.is_empty() {
+            self.continue_look().await?;
+        }
+        Ok(())
+    }
+
+    /// Continues the look or ends the run, since no letter waits.
+    async fn continue_look(&mut self) -> Result<(), ExitError> {
+        if self.accepted >= self.bounds.limit {
+            self.end = Some(End::Done);
+            return Ok(());
+        }
+        match self.look {
+            Looking::On => {}
+            Looking::RoundOver => {
+                self.hold.next_round().await?;
+                self.look = Looking::On;
+            }
+            Looking::Over if self.may_show_more => self.look_again(),
+            Looking::Over => {
+                let hidden = self.bounds.hidden_until.saturating_sub(now_ms());
+                if hidden == 0 {
+                    self.end = Some(End::Done);
+                } else {
+                    note(&format!(
+                        "waiting {} for letters that the killed process may have hidden (--no-wait does not)",
+                        short(hidden)
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn look_again(&mut self) {
+        self.may_show_more = false;
+        self.hold.look_again();
+        self.look = Looking::On;
+    }
+
+    /// The next batch, without letters whose hold ends too soon: they are received again.
+    fn take_batch(&mut self, most: usize) -> Option<Batch> {
+        let margin = u64::try_from(MARGIN.min(self.bounds.hold / 2).as_millis()).unwrap_or(u64::MAX);
+        let soon = now_ms() + margin;
+        while let Some(mut batch) = self.batches.take(most) {
+            let ends = |letter: &Candidate| letter.receipt.as_ref().is_some_and(|(_, until)| *until < soon);
+            let (late, ready): (Vec<_>, Vec<_>) = batch.letters.into_iter().partition(ends);
+            self.accepted -= late.len();
+            self.decider.tally.unmatch(late.len() as u64);
+            self.may_show_more |= !late.is_empty();
+            self.hold.see_again(late.iter().map(|letter| letter.id));
+            batch.letters = ready;
+            if !batch.letters.is_empty() {
+                return Some(batch);
+            }
+        }
+        None
+    }
+
+    fn plan(&mut self, batch: Batch) {
+        let planned = batch.letters.iter().map(|letter| {
+            let (receipt, until) = letter.receipt.clone().unzip();
+            Planned { letter: letter.letter.to_string(), receipt, until: until.unwrap_or_default() }
+        });
+        self.journal.log.plan(now_ms(), &batch.url, planned.collect());
+        self.pace.sent(batch.letters.len());
+        self.planned = Some(batch);
+        self.stage = Stage::Writing(self.journal.begin_commit());
+    }
+
+    async fn event(&mut self, interrupt: impl Future<Output = std::io::Result<()>>) -> Event {
+        let prefetch = self.prefetch();
+        let looks =
+            self.look == Looking::On && self.batches.len() < prefetch && self.accepted < self.bounds.limit;
+        let is_idle = matches!(self.stage, Stage::Idle);
+        let wait = self.wait();
+        tokio::select! {
+            biased;
+            _ = interrupt => Event::Interrupted,
+            event = self.stage.event(), if !is_idle => event,
+            Some(deleted) = self.deletes.join_next() => {
+                Event::Deleted(deleted.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())))
+            }
+            look = self.hold.look(), if looks => Event::Looked(look),
+            () = tokio::time::sleep(wait), if is_idle => Event::Waited,
+        }
+    }
+
+    fn prefetch(&self) -> usize {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturating")]
+        let of_rate = self.bounds.rate.map_or(PREFETCH, |rate| (rate * PREFETCH_SECS) as usize);
+        of_rate.clamp(MAX_BATCH_ENTRIES, PREFETCH)
+    }
+
+    /// The time after which something may be done without an event.
+    fn wait(&self) -> Duration {
+        if self.batches.len() > 0 {
+            let wait = self.pace.wait();
+            return if wait.is_zero() { LONGEST_WAIT } else { wait };
+        }
+        let hidden = self.bounds.hidden_until.saturating_sub(now_ms());
+        if self.look == Looking::Over && hidden > 0 { Duration::from_millis(hidden) } else { LONGEST_WAIT }
+    }
+
+    async fn handle(&mut self, event: Event) -> Result<(), ExitError> {
+        match event {
+            Event::Interrupted => self.end = Some(End::Interrupted),
+            Event::Looked(look) => match look? {
+                Look::Letters(letters) => self.take(letters).await,
+                Look::RoundOver => self.look = Looking::RoundOver,
+                Look::Over => self.look = Looking::Over,
+            },
+            Event::Written(written) => self.written(written)?,
+            Event::Answered(answer) => self.answered(answer).await?,
+            Event::Deleted(deleted) => self.deleted(deleted)?,
+            Event::Waited => {
+                if self.look == Looking::Over && self.batches.len() == 0 {
+                    self.bounds.hidden_until = 0;
+                    self.look_again();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, letters: Vec<Held>) {
+        let decided = self.decider.decide(letters, Some(self.journal.log.state())).await;
+        let mut sent = Vec::new();
+        for (held, decision) in decided {
+            match decision {
+                Decision::Send { url, is_fifo, outgoing } => {
+                    if self.accepted >= self.bounds.limit {
+                        self.decider.tally.unmatch(1);
+                        continue;
+                    }
+                    self.accepted += 1;
+                    if let Err(stays) = self.batches.add(&url, is_fifo, Candidate::held(held, outgoing)) {
+                        self.leave(&stays.letter, Left::BehindOther, &Left::BehindOther.to_string());
+                    }
+                }
+                Decision::Leave(why) => {
+                    let letter = held.message.id.to_string();
+                    self.journal.log.add(&Record::Left { letter, why });
+                }
+                Decision::Pass => {}
+                Decision::Delete => sent.push(ToDelete {
+                    id: held.id(),
+                    place: self.undeleted.get(&held.id()).copied(),
+                    receipt: held.message.receipt,
+                }),
+                Decision::Returned(message) => self.journal.log.add(&Record::Returned { message }),
+            }
+        }
+        if !sent.is_empty() {
+            self.delete(sent);
+        }
+    }
+
+    fn leave(&mut self, letter: &str, why: Left, text: &str) {
+        self.decider.tally.leave(why, letter, text);
+        self.journal.log.add(&Record::Left { letter: letter.to_owned(), why });
+    }
+
+    fn written(&mut self, written: std::io::Result<()>) -> Result<(), ExitError> {
+        let Stage::Writing(commit) = std::mem::replace(&mut self.stage, Stage::Idle) else { return Ok(()) };
+        let permitted = self.journal.end_commit(commit.bytes(), written)?;
+        self.permit(permitted);
+        Ok(())
+    }
+
+    fn permit(&mut self, permitted: Permitted) {
+        let Permitted { send, delete } = permitted;
+        let letters: Vec<ToDelete> = delete
+            .iter()
+            .filter_map(|(batch, place, letter)| ToDelete::planned(*batch, *place, letter))
+            .collect();
+        if !letters.is_empty() {
+            self.delete(letters);
+        }
+        if let Some(Plan { queue, .. }) = send
+            && let Some(batch) = &self.planned
+            && let Some(target) = self.decider.origins.with_url(&queue)
+        {
+            let (client, is_fifo) = (target.client.clone(), batch.is_fifo);
+            let outgoing = batch.letters.iter().enumerate();
+            let outgoing = outgoing.map(|(place, letter)| {
+                let mut outgoing = letter.outgoing.clone();
+                outgoing.line = place;
+                outgoing
+            });
+            let outgoing = outgoing.collect();
+            self.stage = Stage::Sending(tokio::spawn(async move {
+                let options = SendOptions { delay_secs: None, fifo: is_fifo };
+                send_batch(&client, &queue, &options, outgoing).await
+            }));
+        }
+    }
+
+    /// Writes SQS's answer down. The first deletes follow when it is on disk.
+    async fn answered(&mut self, answer: Result<Vec<Sent>, SqsError>) -> Result<(), ExitError> {
+        self.stage = Stage::Idle;
+        let Some(batch) = self.planned.take() else { return Ok(()) };
+        let sent = match answer {
+            Ok(sent) => sent,
+            Err(error) => {
+                // SQS may have taken it, if its answer was lost: then the plan stays in doubt, and a resume sends it again.
+                if !error.kind.passes() {
+                    let text = error.text.clone();
+                    self.journal.log.answered(&vec![Err(text); batch.letters.len()]);
+                }
+                let error = self.decider.queue.clients.in_context(error).await;
+                let name = queue_name(&batch.url);
+                return Err(ExitError::sqs(error.kind, format!("{name} cannot be sent to: {}", error.text)));
+            }
+        };
+        let mut answers = vec![Err("SQS's answer does not mention it".to_owned()); batch.letters.len()];
+        for (outgoing, result) in sent {
+            if let Some(answer) = answers.get_mut(outgoing.line) {
+                *answer = result;
+            }
+        }
+        self.journal.log.answered(&answers);
+        for (letter, answer) in batch.letters.iter().zip(&answers) {
+            let Err(why) = answer else { continue };
+            self.leave(&letter.letter, Left::SendFailed, why);
+            if batch.is_fifo
+                && let Some(group) = &letter.outgoing.group
+            {
+                for behind in self.batches.block(&batch.url, group) {
+                    self.leave(&behind.letter, Left::BehindOther, &Left::BehindOther.to_string());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn delete(&mut self, letters: Vec<ToDelete>) {
+        let settler = self.hold.settler();
+        self.deletes.spawn(async move {
+            let receipts = letters.iter().map(|letter| letter.receipt.clone()).collect();
+            let results = settler.delete(receipts).await;
+            Deleted { letters, results }
+        });
+    }
+
+    fn deleted(&mut self, deleted: Deleted) -> Result<(), ExitError> {
+        let mut refused = None;
+        let mut gone: HashMap<u64, Vec<usize>> = HashMap::new();
+        for (letter, result) in deleted.letters.iter().zip(deleted.results) {
+            match result {
+                Ok(()) => {
+                    self.hold.forget([letter.id]);
+                    if let Some((batch, place)) = letter.place {
+                        self.undeleted.remove(&letter.id);
+                        gone.entry(batch).or_default().push(place);
+                    }
+                    self.may_show_more |= self.hold.is_fifo();
+                }
+                // The letter is visible again, or deleted already.
+                Err(CallError::Gone(_)) => {
+                    self.hold.see_again([letter.id]);
+                    self.undeleted.extend(letter.place.map(|place| (letter.id, place)));
+                    self.may_show_more = true;
+                }
+                Err(CallError::Failed(why)) => {
+                    self.undeletable += 1;
+                    refused.get_or_insert(ExitError::unavailable(why));
+                }
+                Err(CallError::Refused(why)) => {
+                    self.undeletable += 1;
+                    refused = Some(ExitError::unavailable(why));
+                }
+            }
+        }
+        for (batch, places) in gone {
+            self.journal.log.add(&Record::Gone { batch, places });
+        }
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// Ends what has begun, without beginning anything that is not needed for it.
+    async fn drain(&mut self) -> Result<(), ExitError> {
+        let mut result = Ok(());
+        let mut note = |ended: Result<(), ExitError>| {
+            if result.is_ok() {
+                result = ended;
+            }
+        };
+        while !matches!(self.stage, Stage::Idle) {
+            let event = self.stage.event().await;
+            // A plan that is on disk by now is sent: it would be in doubt otherwise.
+            note(self.handle(event).await);
+        }
+        match self.journal.commit().await {
+            Ok(permitted) => self.permit(permitted),
+            Err(error) => note(Err(error)),
+        }
+        while let Some(deleted) = self.deletes.join_next().await {
+            let deleted = deleted.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+            note(self.deleted(deleted));
+        }
+        let waiting = self.batches.drain().len();
+        self.decider.tally.unmatch(waiting as u64);
+        result
+    }
+}
+
+impl Stage {
+    /// Waits for its end. Cancel-safe.
+    async fn event(&mut self) -> Event {
+        match self {
+            Self::Idle => std::future::pending().await,
+            Self::Writing(commit) => Event::Written(commit.written().await),
+            Self::Sending(sending) => Event::Answered(
+                sending.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())),
+            ),
+        }
+    }
+}
+
+impl ToDelete {
+    fn planned(batch: u64, place: usize, letter: &Planned) -> Option<Self> {
+        let receipt = letter.receipt.clone()?;
+        Some(Self { id: LetterId::of(&letter.letter), place: Some((batch, place)), receipt })
+    }
+}
+
+fn now() -> Instant {
+    Instant::now()
+}
