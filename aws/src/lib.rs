@@ -1,12 +1,22 @@
 #![doc = include_str!("../README.md")]
 
+mod causes;
 mod config;
 mod endpoint;
 mod environment;
 mod http;
+#[cfg(feature = "signed")]
+mod request;
+#[cfg(feature = "signed")]
+mod signed;
 mod trust;
 
+pub use causes::with_causes;
 pub use config::{credentials_source, loader, local_credentials};
 pub use endpoint::{check, endpoint, is_loopback};
 pub use environment::Environment;
 pub use http::connector_of;
+#[cfg(feature = "signed")]
+pub use request::{MAX_ANSWER_BYTES, send};
+#[cfg(feature = "signed")]
+pub use signed::SignedApi;

@@ -1,1 +1,325 @@
-//! Actions on dead letters: replays, deletes, exports and undos as records with a name, an actor, counts and an outcome.
+//! Actions: each replay, delete, export and undo as a record that operators list, abort and resume.
+//!
+//! The record is a document of the store, which the running command rewrites every few seconds. One that has not been rewritten for
+//! [`SILENT_AFTER_MS`] belongs to a process that is gone.
+
+mod kind;
+mod lock;
+mod state;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use kind::ActionKind;
+pub use lock::ActionLock;
+pub use state::ActionState;
+
+/// The version of the format.
+pub const ACTION_VERSION: u32 = 1;
+
+/// The time after which a running action that did not report counts as interrupted. Longer than a store that is away for a moment.
+pub const SILENT_AFTER_MS: u64 = 60_000;
+
+/// The time for which a DLQ is locked after its holder's last report.
+const LOCKED_FOR_MS: u64 = 60_000;
+
+/// The time for which the letters of a delete can be put back.
+pub const UNDO_FOR_MS: u64 = 14 * 24 * 60 * 60 * 1000;
+
+/// The longest name of an action: its journal is a file of this name.
+pub const MAX_NAME: usize = 80;
+
+/// The bounds by which a record fits into a document: of a command line's words, of counts, and of a text that people wrote, in
+/// bytes.
+const MAX_WORDS: usize = 32;
+const MAX_WORD: usize = 80;
+const MAX_COUNTS: usize = 24;
+const MAX_TEXT: usize = 400;
+
+/// Numbers of letters, by what became of them.
+pub type Counts = BTreeMap<String, u64>;
+
+/// An operator's wish that a running action ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AbortRequest {
+    /// The person or program that asks.
+    pub by: String,
+    /// The time, in milliseconds since the Unix epoch.
+    pub at: u64,
+}
+
+/// The facts of an action at its begin.
+#[derive(Debug, Clone)]
+pub struct Beginning {
+    /// What it does.
+    pub kind: ActionKind,
+    /// Its name.
+    pub name: String,
+    /// The person or program that acts.
+    pub actor: String,
+    /// The DLQ: its ARN, or its URL if the ARN is not known.
+    pub dlq: String,
+    /// The flags that say which letters are meant and what becomes of them, as they were given.
+    pub words: Vec<String>,
+    /// The host on which it runs, where its files are.
+    pub host: Option<String>,
+    /// The path of its journal.
+    pub journal: Option<String>,
+    /// The path of its export.
+    pub export: Option<String>,
+}
+
+/// An action.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ActionRecord {
+    /// The version of the format.
+    pub drumline_action: u32,
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub kind: ActionKind,
+    /// The person or program that acts.
+    pub actor: String,
+    /// The DLQ: its ARN, or its URL if the ARN is not known.
+    pub dlq: String,
+    /// The flags that say which letters are meant and what becomes of them, as they were given.
+    #[serde(default)]
+    pub words: Vec<String>,
+    /// How far it is, as its process reported last.
+    pub state: ActionState,
+    /// The reason why it stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// Letters by what became of them.
+    #[serde(default)]
+    pub counts: Counts,
+    /// The time of its begin, in milliseconds since the Unix epoch.
+    pub started_at: u64,
+    /// The time of its process's last report.
+    pub reported_at: u64,
+    /// The time of its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<u64>,
+    /// The host on which it runs, where its files are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// The path of its journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal: Option<String>,
+    /// The path of its export.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub export: Option<String>,
+    /// Until when its letters can be put back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo_until: Option<u64>,
+    /// An operator's wish that it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abort: Option<AbortRequest>,
+}
+
+impl ActionRecord {
+    /// Returns the record of an action that begins.
+    pub fn begun(beginning: Beginning, now_ms: u64) -> Self {
+        let Beginning { kind, name, actor, dlq, words, host, journal, export } = beginning;
+        let words = words.iter().take(MAX_WORDS).map(|word| bounded(word, MAX_WORD)).collect();
+        Self {
+            drumline_action: ACTION_VERSION,
+            name,
+            kind,
+            actor: bounded(&actor, MAX_TEXT),
+            dlq,
+            words,
+            state: ActionState::Running,
+            why: None,
+            counts: Counts::new(),
+            started_at: now_ms,
+            reported_at: now_ms,
+            ended_at: None,
+            host,
+            journal,
+            export,
+            undo_until: None,
+            abort: None,
+        }
+    }
+
+    /// Returns the lock of its DLQ from now on.
+    pub fn lock(&self, now_ms: u64) -> ActionLock {
+        let Self { name, kind, actor, started_at, .. } = self.clone();
+        ActionLock { name, kind, actor, since: started_at, until: now_ms.saturating_add(LOCKED_FOR_MS) }
+    }
+
+    /// Returns true if a process runs it, as far as is known.
+    pub fn is_alive(&self, now_ms: u64) -> bool {
+        self.state == ActionState::Running && self.reported_at.saturating_add(SILENT_AFTER_MS) > now_ms
+    }
+
+    /// Returns how far it is.
+    pub fn state(&self, now_ms: u64) -> ActionState {
+        match self.state {
+            ActionState::Running if !self.is_alive(now_ms) => ActionState::Interrupted,
+            state => state,
+        }
+    }
+
+    /// Returns the record after a report of the process that runs it.
+    pub fn reported(&self, counts: &Counts, now_ms: u64) -> Self {
+        let counts = counts.iter().take(MAX_COUNTS).map(|(name, count)| (bounded(name, MAX_WORD), *count));
+        Self { counts: counts.collect(), reported_at: now_ms, ..self.clone() }
+    }
+
+    /// Returns the record after its end. Deletes can be undone from now on, if they have exported something.
+    pub fn ended(&self, state: ActionState, why: Option<&str>, counts: &Counts, now_ms: u64) -> Self {
+        let can_undo = self.kind == ActionKind::Delete && self.export.is_some();
+        Self {
+            state,
+            why: why.map(|why| bounded(why, MAX_TEXT)),
+            ended_at: Some(now_ms),
+            undo_until: can_undo.then(|| now_ms.saturating_add(UNDO_FOR_MS)),
+            abort: None,
+            ..self.reported(counts, now_ms)
+        }
+    }
+
+    /// Returns the record after an operator asked for its end: the process that runs it sees that; without one it is aborted at once.
+    ///
+    /// # Errors
+    /// If it is over.
+    pub fn abort_asked(&self, by: &str, now_ms: u64) -> Result<Self, CannotAbort> {
+        if matches!(self.state, ActionState::Done | ActionState::Aborted) {
+            return Err(CannotAbort { name: self.name.clone(), kind: self.kind, state: self.state });
+        }
+        let by = bounded(by, MAX_TEXT);
+        if self.is_alive(now_ms) {
+            return Ok(Self { abort: Some(AbortRequest { by, at: now_ms }), ..self.clone() });
+        }
+        let why = format!("aborted by {by}, when no process ran it");
+        Ok(Self {
+            reported_at: self.reported_at,
+            ..self.ended(ActionState::Aborted, Some(&why), &self.counts, now_ms)
+        })
+    }
+
+    /// Returns the record after the action was resumed.
+    ///
+    /// # Errors
+    /// If it is done, or a process runs it.
+    pub fn resumed(&self, now_ms: u64) -> Result<Self, CannotResume> {
+        let Self { name, kind, .. } = self;
+        let (name, kind) = (name.clone(), *kind);
+        if self.state == ActionState::Done {
+            return Err(CannotResume::Done { name, kind });
+        }
+        if self.is_alive(now_ms) {
+            let host = self.host.clone().unwrap_or_else(|| "an unknown host".to_owned());
+            return Err(CannotResume::Running { name, kind, actor: self.actor.clone(), host });
+        }
+        Ok(Self {
+            state: ActionState::Running,
+            why: None,
+            ended_at: None,
+            undo_until: None,
+            abort: None,
+            reported_at: now_ms,
+            ..self.clone()
+        })
+    }
+
+    /// Checks that the letters of the action can be put back into the DLQ, and returns the path of their export.
+    ///
+    /// # Errors
+    /// If it is no delete, runs, has no export, or ended too long ago.
+    pub fn undoable(&self, now_ms: u64) -> Result<&str, CannotUndo> {
+        let name = || self.name.clone();
+        if self.kind != ActionKind::Delete {
+            return Err(CannotUndo::Kind { name: name(), kind: self.kind });
+        }
+        if self.is_alive(now_ms) {
+            return Err(CannotUndo::Running { name: name() });
+        }
+        let Some(export) = &self.export else { return Err(CannotUndo::NoExport { name: name() }) };
+        // The process of one that was interrupted could not set the time.
+        let until = self.undo_until.unwrap_or_else(|| self.reported_at.saturating_add(UNDO_FOR_MS));
+        if until <= now_ms {
+            return Err(CannotUndo::Late { name: name(), export: export.clone() });
+        }
+        Ok(export)
+    }
+}
+
+/// An action that is over, and so cannot be aborted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the {kind} {name} is {state} already")]
+pub struct CannotAbort {
+    name: String,
+    kind: ActionKind,
+    state: ActionState,
+}
+
+/// The reason why an action cannot be resumed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what the fields are")]
+pub enum CannotResume {
+    /// It did all that it was to do.
+    #[error("the {kind} {name} is done")]
+    Done { name: String, kind: ActionKind },
+    /// A process runs it.
+    #[error("the {kind} {name} of {actor} runs on {host}: `dlq actions abort {name}` ends it")]
+    Running { name: String, kind: ActionKind, actor: String, host: String },
+}
+
+/// The reason why the letters of an action cannot be put back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what the fields are")]
+pub enum CannotUndo {
+    /// It is another kind of action.
+    #[error(
+        "{name} is a {kind}, and only a delete can be undone: a replay is aborted, with `dlq actions abort {name}`"
+    )]
+    Kind { name: String, kind: ActionKind },
+    /// It deletes still.
+    #[error("the delete {name} runs: `dlq actions abort {name}` ends it")]
+    Running { name: String },
+    /// It was told to export nothing.
+    #[error("the delete {name} has no export, so its letters are gone")]
+    NoExport { name: String },
+    /// It ended too long ago.
+    #[error(
+        "the delete {name} ended more than 14 days ago; its export {export} can still be replayed: `dlq replay --from {export}`"
+    )]
+    Late { name: String, export: String },
+}
+
+/// Checks the name of an action, which is also the name of its files.
+///
+/// # Errors
+/// If it is empty, too long, or has other characters than file names should have.
+pub fn check_name(name: &str) -> Result<(), String> {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty()
+        || name.len() > MAX_NAME
+        || name.starts_with(['.', '-'])
+        || !name.chars().all(is_allowed)
+    {
+        return Err(format!(
+            "the name {name:?} is not of 1 to {MAX_NAME} letters, digits, hyphens, underscores and periods"
+        ));
+    }
+    Ok(())
+}
+
+/// A text of about so many bytes, without control characters, which JSON writes in six bytes each.
+fn bounded(text: &str, longest: usize) -> String {
+    let mut end = text.len().min(longest);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let ellipsis = if end < text.len() { "…" } else { "" };
+    format!("{}{ellipsis}", text[..end].replace(char::is_control, " "))
+}
+
+#[cfg(test)]
+#[path = "action_tests.rs"]
+mod tests;

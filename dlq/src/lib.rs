@@ -19,6 +19,7 @@ pub mod pace;
 pub mod pointer;
 pub mod rounds;
 pub mod splice;
+mod value_match;
 pub mod watch;
 
 pub use letter::{Cause, CauseSource, Letter};

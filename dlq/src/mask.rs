@@ -1,1 +1,131 @@
 //! The masked text of a reason: numbers, ids, quoted values and paths stand for all of their kind.
+//!
+//! Reasons that differ only in such values have the same mask, and therefore the same [fingerprint](crate::fingerprint).
+//! What is recognised, and in which order, is part of [`MASK_VERSION`]: stores and alerts remember fingerprints.
+
+mod known;
+mod quotes;
+mod shapes;
+mod token;
+mod words;
+
+use quotes::Quotes;
+use token::{Token, is_blank};
+
+/// The version of the masks. Any change of what is masked needs a new one, which changes all fingerprints.
+pub const MASK_VERSION: u64 = 1;
+
+/// The longest mask, in characters.
+pub const MAX_MASK: usize = 200;
+
+/// Masks are masked again until nothing changes. Two passes are the rule: one that masks, and one that changes nothing.
+const MAX_PASSES: usize = 16;
+
+/// The placeholders. They stay what they are, so that a mask is its own mask.
+const PLACEHOLDERS: [&str; 9] =
+    ["<n>", "<id>", "<q>", "<url>", "<path>", "<hex>", "<addr>", "<arn>", "<time>"];
+
+/// Returns the reason with a placeholder for each value in it, in at most [`MAX_MASK`] characters and on one line.
+///
+/// ```
+/// use drumline_dlq::mask::mask;
+///
+/// assert_eq!(mask("no user 17"), "no user <n>");
+/// assert_eq!(mask("GET https://api.example.com/x/17?y=1: 503 after 1.25s"), "GET <url>: <n> after <n>");
+/// assert_eq!(mask("422 Unprocessable Entity: no order \"A-1\""), "422 Unprocessable Entity: no order <q>");
+/// ```
+pub fn mask(reason: &str) -> String {
+    // The first pass leaves so little that all others together cost next to nothing, however long the reason is.
+    let mut masked = pass(reason);
+    for _ in 1..MAX_PASSES {
+        let again = pass(&masked);
+        if again == masked {
+            break;
+        }
+        masked = again;
+    }
+    masked
+}
+
+/// Masks each value once, from left to right.
+fn pass(reason: &str) -> String {
+    // A character has four bytes at most.
+    const ENOUGH: usize = 4 * (MAX_MASK + 1);
+    let mut masked = String::with_capacity(reason.len().min(ENOUGH));
+    let mut quotes = Quotes::default();
+    let mut at = 0;
+    while masked.len() <= ENOUGH {
+        let before = reason[..at].chars().next_back();
+        let Some(token) = next(&reason[at..], before, &masked, &mut quotes) else { break };
+        match token {
+            Token::Blank(len) => {
+                if !masked.is_empty() && !masked.ends_with(' ') {
+                    masked.push(' ');
+                }
+                at += len;
+            }
+            Token::Kept(len) => {
+                masked.push_str(&reason[at..at + len]);
+                at += len;
+            }
+            Token::Masked(placeholder, len) => {
+                push(&mut masked, placeholder);
+                at += len;
+            }
+        }
+    }
+    masked.truncate(masked.trim_end().len());
+    cut(masked)
+}
+
+/// Recognises the token at the start of `rest`, behind the character `before`. `masked` is the text so far.
+fn next(rest: &str, before: Option<char>, masked: &str, quotes: &mut Quotes) -> Option<Token> {
+    let first = rest.chars().next()?;
+    if is_blank(first) {
+        return Some(Token::Blank(first.len_utf8()));
+    }
+    let token = placeholder(rest).or_else(|| quotes.token(rest, before)).or_else(|| {
+        let is_start = !before.is_some_and(|c| c.is_alphanumeric() || c == '_');
+        let value = || shapes::shape(rest, before).or_else(|| words::word(rest, before, masked));
+        is_start.then(value).flatten()
+    });
+    Some(token.unwrap_or(Token::Kept(first.len_utf8())))
+}
+
+fn placeholder(rest: &str) -> Option<Token> {
+    PLACEHOLDERS.iter().find(|known| rest.starts_with(**known)).map(|known| Token::Kept(known.len()))
+}
+
+/// Adds a placeholder. In a list, only the first one of the same kind is kept: `<n>, …`.
+fn push(masked: &mut String, placeholder: &str) {
+    let list = masked.trim_end_matches(' ');
+    if let Some(list) = list.strip_suffix(',') {
+        let (kept, is_begun) = match list.strip_suffix(", …") {
+            Some(first) => (first, true),
+            None => (list, false),
+        };
+        if kept.ends_with(placeholder) {
+            let len = list.len();
+            masked.truncate(len);
+            if !is_begun {
+                masked.push_str(", …");
+            }
+            return;
+        }
+    }
+    masked.push_str(placeholder);
+}
+
+/// Cuts a text that is too long, between words if that is possible.
+fn cut(mut masked: String) -> String {
+    let Some((end, _)) = masked.char_indices().nth(MAX_MASK) else { return masked };
+    let (last, _) = masked[..end].char_indices().next_back().unwrap_or_default();
+    let end = masked[..last].rfind(' ').filter(|blank| *blank >= last / 2).unwrap_or(last);
+    masked.truncate(end);
+    masked.push('…');
+    masked
+}
+
+#[cfg(test)]
+#[path = "mask_tests.rs"]
+mod tests;

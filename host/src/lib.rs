@@ -12,7 +12,6 @@ mod every_event;
 mod forward;
 mod handlers;
 mod intake;
-pub mod limits;
 pub mod logging;
 mod logs;
 mod outcome_cache;
@@ -38,6 +37,7 @@ pub use descriptors::{check_descriptors, http_connections, raise_descriptor_limi
 pub use diagnostics::{Diagnostic, diagnose};
 pub use drive::{Driver, DriverConfig, Grace};
 pub use drumline::core::SqsErrorKind;
+pub use drumline::message::limits;
 pub use drumline::run::{Event, NoopObserver, Observer};
 pub use drumline_store::{SecretText, SecretUrl, Store, variable};
 pub use forward::{Forward, ForwardOptions, forward_to};

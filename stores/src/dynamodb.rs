@@ -20,6 +20,8 @@
 //! | `job-attempts#KEY` | `attempts`, the oldest first |
 //! | `jobs#JOBID` | `keys` of a job id, a set of at most 20 |
 //! | `lock#NAME` | `owner`, `counter`, `in_progress_expiration`, `expiration` |
+//! | `document#KIND#NAME` | `data`, `changed` (µs), `expiration` |
+//! | `documents#KIND` | `keys`: the names of a kind's documents, some 200 |
 //!
 //! `KEY` is the key of an identity. Version 0.1 kept claims under `claim#KEY`, `alias#JOBID`, `progress#JOBID` and
 //! `attempts#JOBID`, whose names a producer could choose: those are read, and never written. It has the same locks.
@@ -39,6 +41,9 @@
 //! | renewal, finish, surrender | 1 write; a transaction of two with a lock |
 //! | checkpoint, progress | 1 write; 2 for the first progress of a job |
 //! | failed attempt | 2 writes at once |
+//! | forgetting | 1 read, then 1 write if the job is done |
+//! | document; its change | 1 read; 2 writes in turn |
+//! | documents of a kind | 1 read, then 1 for each, 25 at once |
 //! | look-up of a job id | 5 reads at once, then 3 at once for each of its keys |
 //!
 //! So a job that succeeds at once takes 3 writes, and a strongly consistent read as long as records of version 0.1 count. `jobs#JOBID` is for people: it is written as well as may be, and
@@ -55,6 +60,8 @@
 mod asking;
 mod changes;
 mod client;
+mod documents;
+mod forgetting;
 mod items;
 mod job_ids;
 mod table;
@@ -71,6 +78,8 @@ use serde_json::value::RawValue;
 use self::changes::Change;
 use self::items::{COMPLETED, INPROGRESS, Id, Item, number, string};
 use self::table::{Failure, Table};
+use crate::document::Document;
+use crate::forgotten::Forgotten;
 use crate::matches::{add_old, in_order};
 use crate::open::OpenError;
 use crate::record::{AttemptRecord, JobRecord, MAX_ATTEMPTS_KEPT, ProgressRecord};
@@ -322,6 +331,34 @@ impl Store for DynamoStore {
 
     fn jobs<'a>(&'a self, job_id: &'a str) -> MaybeReady<'a, Result<Vec<JobRecord>, StoreError>> {
         MaybeReady::later(self.find(job_id))
+    }
+
+    fn forget<'a>(&'a self, key: &'a str) -> MaybeReady<'a, Result<Forgotten, StoreError>> {
+        MaybeReady::later(forgetting::forget(&self.table, key, self.keep))
+    }
+
+    fn document<'a>(
+        &'a self,
+        kind: &'a str,
+        name: &'a str,
+    ) -> MaybeReady<'a, Result<Option<String>, StoreError>> {
+        MaybeReady::later(documents::get(&self.table, kind, name))
+    }
+
+    fn documents<'a>(&'a self, kind: &'a str) -> MaybeReady<'a, Result<Vec<Document>, StoreError>> {
+        MaybeReady::later(documents::list(&self.table, kind))
+    }
+
+    fn put_document<'a>(
+        &'a self,
+        kind: &'a str,
+        name: &'a str,
+        before: Option<&'a str>,
+        after: &'a str,
+        keep: Duration,
+    ) -> MaybeReady<'a, Result<bool, StoreError>> {
+        let document = Document { name: name.to_owned(), text: after.to_owned() };
+        MaybeReady::later(documents::put(&self.table, kind, document, before, keep))
     }
 
     fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>> {

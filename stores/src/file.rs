@@ -8,6 +8,7 @@
 //! A call fails after some three seconds, also while another process has the file locked.
 
 mod database;
+mod documents;
 mod histories;
 mod path;
 mod rows;
@@ -23,6 +24,9 @@ use serde_json::value::RawValue;
 
 use self::rows::Tables;
 use self::thread::Thread;
+use crate::document::Document;
+use crate::document_rules;
+use crate::forgotten::Forgotten;
 use crate::open::OpenError;
 use crate::record::{AttemptRecord, JobRecord, ProgressRecord};
 use crate::rules;
@@ -143,6 +147,49 @@ impl Store for FileStore {
     fn of_message<'a>(&'a self, message_id: &'a str) -> MaybeReady<'a, Result<Vec<JobRecord>, StoreError>> {
         let message_id = message_id.to_owned();
         MaybeReady::later(self.thread.call(move |on, now| histories::of_message(on, &message_id, now)))
+    }
+
+    fn forget<'a>(&'a self, key: &'a str) -> MaybeReady<'a, Result<Forgotten, StoreError>> {
+        let (key, keep) = (key.to_owned(), self.keep);
+        MaybeReady::later(self.thread.call(move |on, now| rules::forget(&mut Tables(on), &key, keep, now)))
+    }
+
+    fn document<'a>(
+        &'a self,
+        kind: &'a str,
+        name: &'a str,
+    ) -> MaybeReady<'a, Result<Option<String>, StoreError>> {
+        MaybeReady::later(async move {
+            document_rules::check_name(kind, name)?;
+            let (kind, name) = (kind.to_owned(), name.to_owned());
+            self.thread.call(move |on, now| documents::get(on, &kind, &name, now)).await
+        })
+    }
+
+    fn documents<'a>(&'a self, kind: &'a str) -> MaybeReady<'a, Result<Vec<Document>, StoreError>> {
+        MaybeReady::later(async move {
+            document_rules::check_kind(kind)?;
+            let kind = kind.to_owned();
+            self.thread.call(move |on, now| documents::list(on, &kind, now)).await
+        })
+    }
+
+    fn put_document<'a>(
+        &'a self,
+        kind: &'a str,
+        name: &'a str,
+        before: Option<&'a str>,
+        after: &'a str,
+        keep: Duration,
+    ) -> MaybeReady<'a, Result<bool, StoreError>> {
+        MaybeReady::later(async move {
+            document_rules::check_name(kind, name)?;
+            document_rules::check_text(after)?;
+            let (kind, before) = (kind.to_owned(), before.map(str::to_owned));
+            let document = Document { name: name.to_owned(), text: after.to_owned() };
+            let put = move |on: &_, now| documents::put(on, &kind, &document, before.as_deref(), keep, now);
+            self.thread.call(put).await
+        })
     }
 
     fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>> {

@@ -3,11 +3,14 @@
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod connect;
+mod document;
+mod document_rules;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
 mod environment;
 #[cfg(feature = "file")]
 pub mod file;
+mod forgotten;
 mod matches;
 pub mod memory;
 mod open;
@@ -24,7 +27,9 @@ mod secret_url;
 mod store;
 
 pub use connect::{open, reach};
+pub use document::{Document, MAX_DOCUMENT_BYTES, MAX_DOCUMENT_KEEP, MAX_DOCUMENT_NAME_BYTES, MAX_DOCUMENTS};
 pub use environment::{set_value, variable};
+pub use forgotten::Forgotten;
 pub use memory::MemoryStore;
 pub use open::{Location, OpenError};
 pub use own::OwnStore;

@@ -14,6 +14,7 @@
 
 mod claims;
 mod clock;
+mod documents;
 mod histories;
 mod job_ids;
 mod name;
@@ -31,7 +32,10 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use self::claims::Claims;
+use self::documents::Documents;
 use self::histories::Histories;
+use crate::document::Document;
+use crate::forgotten::Forgotten;
 use crate::matches::{in_order, newest};
 use crate::record::{AttemptRecord, JobRecord, ProgressRecord};
 use crate::store::{Retention, Store, StoreError};
@@ -48,12 +52,14 @@ pub struct MemoryStore {
 struct State {
     claims: Claims,
     histories: Histories,
+    documents: Documents,
 }
 
 impl MemoryStore {
     /// An empty store, of which `owner` owns all claims.
     pub fn new(owner: Arc<str>, keep: Retention) -> Self {
-        let state = State { claims: Claims::new(owner, keep), histories: Histories::new(keep.history) };
+        let (claims, histories) = (Claims::new(owner, keep), Histories::new(keep.history));
+        let state = State { claims, histories, documents: Documents::default() };
         Self { state: Mutex::new(state) }
     }
 
@@ -148,6 +154,34 @@ impl Store for MemoryStore {
 
     fn recent(&self, limit: usize) -> MaybeReady<'_, Result<Vec<JobRecord>, StoreError>> {
         MaybeReady::now(Ok(self.state().recent(limit, Instant::now())))
+    }
+
+    fn forget<'a>(&'a self, key: &'a str) -> MaybeReady<'a, Result<Forgotten, StoreError>> {
+        MaybeReady::now(Ok(self.state().claims.forget_done(key, Instant::now())))
+    }
+
+    fn document<'a>(
+        &'a self,
+        kind: &'a str,
+        name: &'a str,
+    ) -> MaybeReady<'a, Result<Option<String>, StoreError>> {
+        MaybeReady::now(self.state().documents.get(kind, name, Instant::now()))
+    }
+
+    fn documents<'a>(&'a self, kind: &'a str) -> MaybeReady<'a, Result<Vec<Document>, StoreError>> {
+        MaybeReady::now(self.state().documents.list(kind, Instant::now()))
+    }
+
+    fn put_document<'a>(
+        &'a self,
+        kind: &'a str,
+        name: &'a str,
+        before: Option<&'a str>,
+        after: &'a str,
+        keep: Duration,
+    ) -> MaybeReady<'a, Result<bool, StoreError>> {
+        let document = Document { name: name.to_owned(), text: after.to_owned() };
+        MaybeReady::now(self.state().documents.put(kind, document, before, keep, Instant::now()))
     }
 
     fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>> {

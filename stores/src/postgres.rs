@@ -11,6 +11,7 @@
 //! | `drumline_progress_v2`, `drumline_attempts_v2` | the histories, by the same keys |
 //! | `drumline_duplicates_v2` | the keys of jobs that have another job id, too |
 //! | `drumline_locks` | the locks, by name |
+//! | `drumline_documents` | the documents; workers run without this table |
 //!
 //! They are where the connection's `search_path` has its first schema (`?options[search_path]=NAME` sets it). They and
 //! the functions are made where they are missing, also in a database of version 0.1; a role that may not make them gets
@@ -36,6 +37,7 @@
 //! connection closed is made once more over a new one.
 
 mod connections;
+mod documents;
 mod jobs;
 mod removal;
 mod schema;
@@ -53,6 +55,9 @@ use url::Url;
 
 use self::connections::{Connections, Options};
 use self::removal::Due;
+use crate::document::Document;
+use crate::document_rules;
+use crate::forgotten::Forgotten;
 use crate::open::OpenError;
 use crate::record::{AttemptRecord, JobRecord, ProgressRecord};
 use crate::store::{Retention, Store, StoreError, to_json};
@@ -265,6 +270,68 @@ impl Store for PostgresStore {
             self.connections
                 .call(move |mut loan| async move { (jobs::recent(&mut loan.connection, limit).await, loan) })
                 .await
+        })
+    }
+
+    fn forget<'a>(&'a self, key: &'a str) -> MaybeReady<'a, Result<Forgotten, StoreError>> {
+        MaybeReady::later(async move {
+            let keep = self.keep;
+            self.connections
+                .call(move |mut loan| async move {
+                    (documents::forget(&mut loan.connection, key, keep).await, loan)
+                })
+                .await
+                .map_err(documents::explained)
+        })
+    }
+
+    fn document<'a>(
+        &'a self,
+        kind: &'a str,
+        name: &'a str,
+    ) -> MaybeReady<'a, Result<Option<String>, StoreError>> {
+        MaybeReady::later(async move {
+            document_rules::check_name(kind, name)?;
+            self.connections
+                .call(move |mut loan| async move {
+                    (documents::get(&mut loan.connection, kind, name).await, loan)
+                })
+                .await
+                .map_err(documents::explained)
+        })
+    }
+
+    fn documents<'a>(&'a self, kind: &'a str) -> MaybeReady<'a, Result<Vec<Document>, StoreError>> {
+        MaybeReady::later(async move {
+            document_rules::check_kind(kind)?;
+            self.connections
+                .call(
+                    move |mut loan| async move { (documents::list(&mut loan.connection, kind).await, loan) },
+                )
+                .await
+                .map_err(documents::explained)
+        })
+    }
+
+    fn put_document<'a>(
+        &'a self,
+        kind: &'a str,
+        name: &'a str,
+        before: Option<&'a str>,
+        after: &'a str,
+        keep: Duration,
+    ) -> MaybeReady<'a, Result<bool, StoreError>> {
+        MaybeReady::later(async move {
+            document_rules::check_name(kind, name)?;
+            document_rules::check_text(after)?;
+            let document = &Document { name: name.to_owned(), text: after.to_owned() };
+            let keep = document_rules::bounded(keep);
+            self.connections
+                .call(move |mut loan| async move {
+                    (documents::put(&mut loan.connection, kind, document, before, keep).await, loan)
+                })
+                .await
+                .map_err(documents::explained)
         })
     }
 

@@ -6,6 +6,7 @@
 //!
 //! Times are of this process's clock: workers on several hosts need clocks that agree within a second or so.
 
+mod documents;
 mod snapshot;
 mod table;
 
@@ -19,6 +20,8 @@ use tokio::time::Instant;
 
 use self::snapshot::{Snapshot, attempts_of, claim_of, ids_of, lock_of, progress_of};
 pub use self::table::{Change, Records};
+use crate::document::Document;
+use crate::forgotten::Forgotten;
 use crate::matches::in_order;
 use crate::record::{AttemptRecord, JobRecord, MAX_ATTEMPTS_KEPT, ProgressRecord};
 use crate::rules::{self, Rows, after};
@@ -189,6 +192,39 @@ impl<R: Records> Store for RecordStore<R> {
 
     fn jobs<'a>(&'a self, job_id: &'a str) -> MaybeReady<'a, Result<Vec<JobRecord>, StoreError>> {
         MaybeReady::later(self.all_of(job_id))
+    }
+
+    fn forget<'a>(&'a self, key: &'a str) -> MaybeReady<'a, Result<Forgotten, StoreError>> {
+        let work = move |rows: &mut Snapshot, now| rules::forget(rows, key, self.keep, now);
+        MaybeReady::later(self.transact(vec![claim_of(key)], work))
+    }
+
+    fn document<'a>(
+        &'a self,
+        kind: &'a str,
+        name: &'a str,
+    ) -> MaybeReady<'a, Result<Option<String>, StoreError>> {
+        MaybeReady::later(documents::get(&self.records, kind, name))
+    }
+
+    fn documents<'a>(&'a self, kind: &'a str) -> MaybeReady<'a, Result<Vec<Document>, StoreError>> {
+        MaybeReady::later(documents::list(&self.records, kind))
+    }
+
+    fn put_document<'a>(
+        &'a self,
+        kind: &'a str,
+        name: &'a str,
+        before: Option<&'a str>,
+        after: &'a str,
+        keep: Duration,
+    ) -> MaybeReady<'a, Result<bool, StoreError>> {
+        MaybeReady::later(async move {
+            documents::check(kind, name, after)?;
+            let keys = documents::keys(kind, name).to_vec();
+            self.transact(keys, |rows, now| documents::put(rows, kind, (name, after), before, keep, now))
+                .await
+        })
     }
 
     fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>> {

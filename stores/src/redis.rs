@@ -15,6 +15,7 @@
 //! | `job-progress:KEY` | a string: JSON |
 //! | `job-attempts:KEY` | a list of JSON, the oldest first |
 //! | `lock:NAME` | a hash: who has the lock, and its counter |
+//! | `documents:KIND` | a hash: the documents of a kind, by name; at most 200 |
 //!
 //! `KEY` is the key of an identity. Version 0.1 kept claims under `claim:KEY`, `alias:JOBID`, `progress:JOBID` and
 //! `attempts:JOBID`, whose names a producer could choose: those are read, and never written. It has the same locks.
@@ -32,6 +33,7 @@
 
 mod answers;
 mod connection;
+mod documents;
 mod scripts;
 
 use std::sync::Arc;
@@ -46,6 +48,8 @@ use url::Url;
 use self::answers::{ClaimReply, JobAnswer};
 use self::connection::Connection;
 use self::scripts::Scripts;
+use crate::document::Document;
+use crate::forgotten::Forgotten;
 use crate::open::OpenError;
 use crate::record::{AttemptRecord, JobRecord, MAX_ATTEMPTS_KEPT, MAX_MATCHES, ProgressRecord};
 use crate::store::{Retention, Store, StoreError, millis, to_json};
@@ -269,6 +273,39 @@ impl Store for RedisStore {
             let claim = if alias.is_some() { found.pop().unwrap_or(Value::Nil) } else { claim };
             answers::jobs(job_id, found, [claim, progress, attempts], time)
         })
+    }
+
+    fn forget<'a>(&'a self, key: &'a str) -> MaybeReady<'a, Result<Forgotten, StoreError>> {
+        MaybeReady::later(async move {
+            let mut call = self.scripts.forget.key(self.key("job", key));
+            call.arg(millis(self.keep.history));
+            let word: String = self.connection.run(&call).await?;
+            answers::forgotten(&word)
+        })
+    }
+
+    fn document<'a>(
+        &'a self,
+        kind: &'a str,
+        name: &'a str,
+    ) -> MaybeReady<'a, Result<Option<String>, StoreError>> {
+        MaybeReady::later(self.get_document(kind, name))
+    }
+
+    fn documents<'a>(&'a self, kind: &'a str) -> MaybeReady<'a, Result<Vec<Document>, StoreError>> {
+        MaybeReady::later(self.list_documents(kind))
+    }
+
+    fn put_document<'a>(
+        &'a self,
+        kind: &'a str,
+        name: &'a str,
+        before: Option<&'a str>,
+        after: &'a str,
+        keep: Duration,
+    ) -> MaybeReady<'a, Result<bool, StoreError>> {
+        let document = Document { name: name.to_owned(), text: after.to_owned() };
+        MaybeReady::later(self.change_document(kind, document, before, keep))
     }
 
     fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>> {

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::kept::Kept;
 use self::kept::{State, value};
 pub(crate) use self::unreadable::Unreadable;
+use crate::forgotten::Forgotten;
 use crate::store::{Retention, millis};
 
 /// The rows that one transaction reads and writes. Times are in milliseconds since the Unix epoch.
@@ -201,6 +202,27 @@ pub(crate) fn release<R: Rows>(
     kept = Kept { until: now, unended: 0, verdict: how.failure_reason.clone(), ..kept };
     rows.set_claim(claim.identity.key(), &kept, now, expires)?;
     Ok(Ownership::Kept)
+}
+
+/// Has a done job count as one that waits for its next attempt, under the same counter.
+pub(crate) fn forget<R: Rows>(
+    rows: &mut R,
+    key: &str,
+    keep: Retention,
+    now: u64,
+) -> Result<Forgotten, R::Error> {
+    let Some((kept, _)) = rows.claim(key)?.filter(|(_, expires)| *expires > now) else {
+        return Ok(Forgotten::Absent);
+    };
+    if kept.is_claimed(now) {
+        return Ok(Forgotten::Running);
+    }
+    if kept.state != State::Done {
+        return Ok(Forgotten::NotDone);
+    }
+    let kept = Kept { state: State::Waiting, until: now, attempts: 0, result: None, ..kept };
+    rows.set_claim(key, &kept, now, after(now, keep.history))?;
+    Ok(Forgotten::Done)
 }
 
 pub(crate) fn checkpoint<R: Rows>(

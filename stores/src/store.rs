@@ -10,6 +10,8 @@ use drumline::core::{Claim, ClaimRequest, ClaimResult, MaybeReady, Ownership, Re
 use drumline::message::Identity;
 use serde_json::value::RawValue;
 
+use crate::document::Document;
+use crate::forgotten::Forgotten;
 use crate::record::{AttemptRecord, JobRecord, MAX_MATCHES, MAX_RECENT, ProgressRecord};
 
 /// The reason why a store did not do what was asked.
@@ -207,6 +209,51 @@ pub trait Store: Send + Sync + 'static {
         })
     }
 
+    /// Forgets that a job is done, so that its next message runs again: its result goes, its history stays. The fencing token stays
+    /// too, so that a late worker of the old run cannot mark the job again. A running job is left as it is, and so is what
+    /// version 0.1 kept.
+    ///
+    /// By default the store refuses.
+    fn forget<'a>(&'a self, key: &'a str) -> MaybeReady<'a, Result<Forgotten, StoreError>> {
+        let _ = key;
+        MaybeReady::now(Err(StoreError::Refused("it cannot forget that a job is done".into())))
+    }
+
+    /// Returns the text of a document. One that has expired counts as absent.
+    ///
+    /// By default the store refuses, as it does for the other calls about documents.
+    fn document<'a>(
+        &'a self,
+        kind: &'a str,
+        name: &'a str,
+    ) -> MaybeReady<'a, Result<Option<String>, StoreError>> {
+        let _ = (kind, name);
+        MaybeReady::now(Err(no_documents()))
+    }
+
+    /// Returns the documents of a kind, the one changed last first.
+    fn documents<'a>(&'a self, kind: &'a str) -> MaybeReady<'a, Result<Vec<Document>, StoreError>> {
+        let _ = kind;
+        MaybeReady::now(Err(no_documents()))
+    }
+
+    /// Gives a document the text `after` if its text is `before`, or is `after` already; `None` is no document. Returns true if the
+    /// document has that text now, for `keep` from now and at most [`MAX_DOCUMENT_KEEP`](crate::MAX_DOCUMENT_KEEP).
+    ///
+    /// Of more than [`MAX_DOCUMENTS`](crate::MAX_DOCUMENTS) of a kind, one of those that changed longest ago is removed. Two
+    /// processes that may write the same text at once both succeed: one of which only one may win names its writer.
+    fn put_document<'a>(
+        &'a self,
+        kind: &'a str,
+        name: &'a str,
+        before: Option<&'a str>,
+        after: &'a str,
+        keep: Duration,
+    ) -> MaybeReady<'a, Result<bool, StoreError>> {
+        let _ = (kind, name, before, after, keep);
+        MaybeReady::now(Err(no_documents()))
+    }
+
     /// Checks that the store answers.
     fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>>;
 
@@ -222,10 +269,21 @@ pub trait Store: Send + Sync + 'static {
     fn as_any(&self) -> &(dyn std::any::Any + Send + Sync);
 }
 
+fn no_documents() -> StoreError {
+    StoreError::Refused("it keeps no documents, only jobs".into())
+}
+
 /// The time of this machine's clock, in milliseconds since the Unix epoch.
 pub(crate) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The time of this machine's clock, in microseconds since the Unix epoch.
+#[cfg(feature = "dynamodb")]
+pub(crate) fn now_us() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Of stores that count in milliseconds.

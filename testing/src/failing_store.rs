@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use drumline::core::{Claim, ClaimRequest, ClaimResult, MaybeReady, Ownership, ReleaseClaim};
 use drumline::message::Identity;
-use drumline_store::{AttemptRecord, JobRecord, MemoryStore, ProgressRecord, Retention, Store, StoreError};
+use drumline_store::{
+    AttemptRecord, Document, Forgotten, JobRecord, MemoryStore, ProgressRecord, Retention, Store, StoreError,
+};
 use serde_json::value::RawValue;
 
 /// A store in front of another one, of which chosen calls fail. A test plans the failures before or while a worker uses it.
@@ -58,6 +60,10 @@ pub enum Call {
     Attempted,
     /// The records of a job are read.
     Jobs,
+    /// A done job is forgotten.
+    Forget,
+    /// Documents are read, or one is written.
+    Documents,
     /// The worker asks if the store answers again.
     Ping,
 }
@@ -240,6 +246,33 @@ impl Store for FailingStore {
 
     fn of_message<'a>(&'a self, message_id: &'a str) -> MaybeReady<'a, Result<Vec<JobRecord>, StoreError>> {
         self.ask(Call::Jobs, move |store| store.of_message(message_id))
+    }
+
+    fn forget<'a>(&'a self, key: &'a str) -> MaybeReady<'a, Result<Forgotten, StoreError>> {
+        self.ask(Call::Forget, move |store| store.forget(key))
+    }
+
+    fn document<'a>(
+        &'a self,
+        kind: &'a str,
+        name: &'a str,
+    ) -> MaybeReady<'a, Result<Option<String>, StoreError>> {
+        self.ask(Call::Documents, move |store| store.document(kind, name))
+    }
+
+    fn documents<'a>(&'a self, kind: &'a str) -> MaybeReady<'a, Result<Vec<Document>, StoreError>> {
+        self.ask(Call::Documents, move |store| store.documents(kind))
+    }
+
+    fn put_document<'a>(
+        &'a self,
+        kind: &'a str,
+        name: &'a str,
+        before: Option<&'a str>,
+        after: &'a str,
+        keep: Duration,
+    ) -> MaybeReady<'a, Result<bool, StoreError>> {
+        self.ask(Call::Documents, move |store| store.put_document(kind, name, before, after, keep))
     }
 
     fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>> {

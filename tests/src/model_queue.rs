@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use drumline::core::{Action, CallError, Replies};
-use drumline::message::{Attribute, Message};
+use drumline::message::{Attribute, AttributeValue, Message};
 use drumline_queue::api::{
     ChangeMessageVisibilityBatch, ChangeMessageVisibilityBatchEntry, CreateQueue, DeleteMessage,
     DeleteMessageBatch, DeleteMessageBatchEntry, ReceiveMessage, ReceivedMessage, SendMessage,
@@ -109,15 +109,22 @@ impl ModelQueue {
 
     /// Sends a message, of a group or of none, and returns its id.
     pub fn send(&self, body: &str, group: Option<&str>) -> String {
-        let request = SendMessage {
-            queue_url: self.queue_url.clone(),
-            message_body: body.to_owned(),
-            message_group_id: group.map(str::to_owned),
-            message_deduplication_id: group
-                .filter(|_| is_fifo(&self.queue_url))
-                .map(|_| format!("{}", fastrand::u128(..))),
-            ..SendMessage::default()
-        };
+        self.send_with(
+            body,
+            SendMessage {
+                message_group_id: group.map(str::to_owned),
+                message_deduplication_id: group
+                    .filter(|_| is_fifo(&self.queue_url))
+                    .map(|_| format!("{}", fastrand::u128(..))),
+                ..SendMessage::default()
+            },
+        )
+    }
+
+    /// Sends a message with whatever else this request says, and returns its id.
+    pub fn send_with(&self, body: &str, request: SendMessage) -> String {
+        let request =
+            SendMessage { queue_url: self.queue_url.clone(), message_body: body.to_owned(), ..request };
         let now = self.now();
         let id = self.lock().send_message(now, request).unwrap().message_id.to_string();
         self.changed.notify_waiters();
@@ -286,15 +293,17 @@ fn replies(count: usize, reply: &SettledBatchReply) -> Replies {
 
 fn message(received: ReceivedMessage) -> Message {
     let attributes = received.message_attributes.iter();
-    let text =
-        |value: &drumline_queue::api::MessageAttributeValue| value.string_value.clone().unwrap_or_default();
+    let attribute = |value: &drumline_queue::api::MessageAttributeValue| {
+        let text = AttributeValue::Text(value.string_value.clone().unwrap_or_default());
+        Attribute::new(&value.data_type, text)
+    };
     Message {
         id: received.message_id.to_string().into(),
         receipt: received.receipt_handle,
         body: received.body.to_string(),
         receive_count: received.attributes.approximate_receive_count.unwrap_or_default(),
         group: received.attributes.message_group_id.map(|group| group.to_string()),
-        attributes: attributes.map(|(name, value)| (name.clone(), Attribute::text(text(value)))).collect(),
+        attributes: attributes.map(|(name, value)| (name.clone(), attribute(value))).collect(),
         ..Message::default()
     }
 }

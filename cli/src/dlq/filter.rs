@@ -1,56 +1,49 @@
-//! Which dead letters are meant.
+//! The filters of the command line.
 
 use std::time::Duration;
 
-use super::dead_letter::DeadLetter;
+use drumline_dlq::filter::{Filter, Match};
+use drumline_dlq::fingerprint::FingerprintPrefix;
+
 use crate::format::duration;
 
-/// All of it has to hold; what is not given holds.
+/// The choice among dead letters: all of it has to hold, and what is not given holds.
 #[derive(Debug, Default, clap::Args)]
-pub(super) struct Filter {
+pub(super) struct FilterArgs {
     /// Only jobs of this type; several may be named
     #[arg(long = "type", value_name = "TYPE")]
     types: Vec<String>,
     /// Only if the class or the reason holds this text, in whatever case
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+    /// Only letters whose reason has this fingerprint, as `stats` prints it, or begins with these digits of it; several may
+    /// be named
+    #[arg(long = "fingerprint", value_name = "HEX")]
+    fingerprints: Vec<FingerprintPrefix>,
     /// Only what was sent at least so long ago, such as 12h or 2d
     #[arg(long, value_name = "AGE", value_parser = duration)]
     older_than: Option<Duration>,
     /// Only this message or job; several may be named
     #[arg(long = "id", value_name = "ID")]
     ids: Vec<String>,
+    /// Only letters whose body has this value at this JSON pointer; several must all hold
+    #[arg(long = "match", value_name = "/POINTER=VALUE")]
+    matches: Vec<Match>,
 }
 
-impl Filter {
-    /// Returns true if nothing is given.
-    pub(super) fn is_open(&self) -> bool {
-        let Self { types, reason, older_than, ids } = self;
-        types.is_empty() && reason.is_none() && older_than.is_none() && ids.is_empty()
-    }
-
-    /// Returns true if the histories of jobs are needed.
-    pub(super) fn needs_history(&self) -> bool {
-        self.reason.is_some() || !self.types.is_empty()
-    }
-
-    pub(super) fn matches(&self, letter: &DeadLetter, now_ms: u64) -> bool {
-        let type_matches = || {
-            letter.letter().job_type().is_some_and(|known| self.types.iter().any(|wanted| wanted == known))
-        };
-        let reason_matches = |wanted: &String| {
-            letter.letter().why().to_string().to_lowercase().contains(&wanted.to_lowercase())
-        };
-        let is_old = |age: Duration| {
-            letter
-                .letter()
-                .sent_ms()
-                .is_some_and(|sent| u128::from(now_ms.saturating_sub(sent)) >= age.as_millis())
-        };
-        (self.types.is_empty() || type_matches())
-            && self.reason.as_ref().is_none_or(reason_matches)
-            && self.older_than.is_none_or(is_old)
-            && (self.ids.is_empty() || self.ids.iter().any(|id| letter.letter().is_called(id)))
+impl FilterArgs {
+    /// Returns the filter that is given.
+    pub(super) fn filter(&self) -> Filter {
+        let Self { types, reason, fingerprints, older_than, ids, matches } = self;
+        Filter {
+            types: types.clone(),
+            reason: reason.clone(),
+            fingerprints: fingerprints.clone(),
+            older_than: *older_than,
+            ids: ids.clone(),
+            matches: matches.clone(),
+            sent_before: None,
+        }
     }
 }
 
@@ -61,6 +54,7 @@ mod tests {
     use drumline::message::{Intake, Message};
 
     use super::*;
+    use crate::dlq::dead_letter::DeadLetter;
     use crate::examples::{attempt, job};
 
     const NOW: u64 = 1_700_000_000_000;
@@ -68,7 +62,7 @@ mod tests {
     fn letter() -> DeadLetter {
         let message = Message {
             id: "m-1".into(),
-            body: r#"{"type":"email.send","jobId":"j-1","payload":{}}"#.to_owned(),
+            body: r#"{"type":"email.send","jobId":"j-1","payload":{"userId":7}}"#.to_owned(),
             sent_at: Some(Duration::from_millis(NOW - 3 * 86_400_000)),
             ..Message::default()
         };
@@ -78,13 +72,13 @@ mod tests {
     }
 
     fn filter(args: &[&str]) -> Filter {
-        let command = Filter::augment_args(Command::new("ls").no_binary_name(true));
-        Filter::from_arg_matches(&command.try_get_matches_from(args).unwrap()).unwrap()
+        let command = FilterArgs::augment_args(Command::new("ls").no_binary_name(true));
+        FilterArgs::from_arg_matches(&command.try_get_matches_from(args).unwrap()).unwrap().filter()
     }
 
     #[test]
     fn all_that_is_said_has_to_hold() {
-        let table: [(&[&str], bool); 15] = [
+        let table: [(&[&str], bool); 20] = [
             (&[], true),
             (&["--type", "email.send"], true),
             (&["--type", "image.process"], false),
@@ -100,28 +94,35 @@ mod tests {
             (&["--id", "j-2"], false),
             (&["--id", "j-2", "--id", "m-1"], true),
             (&["--id", "j-1", "--type", "image.process"], false),
+            (&["--fingerprint", "FINGERPRINT"], true),
+            (&["--fingerprint", "0000"], false),
+            (&["--fingerprint", "0000", "--fingerprint", "FINGERPRINT"], true),
+            (&["--match", "/payload/userId=7", "--match", "/jobId=j-1"], true),
+            (&["--match", "/payload/userId=8"], false),
         ];
+        let letter = letter();
+        let fingerprint = letter.letter().fingerprint().to_string();
         for (args, expected) in table {
-            assert_eq!(filter(args).matches(&letter(), NOW), expected, "{args:?}");
-            assert_eq!(filter(args).is_open(), args.is_empty(), "{args:?}");
+            let args: Vec<&str> = args
+                .iter()
+                .map(|arg| if *arg == "FINGERPRINT" { fingerprint.as_str() } else { arg })
+                .collect();
+            assert_eq!(filter(&args).matches(letter.letter(), NOW), expected, "{args:?}");
+            assert_eq!(filter(&args).is_open(), args.is_empty(), "{args:?}");
         }
     }
 
     #[test]
-    fn an_age_is_a_duration() {
-        let command = Filter::augment_args(Command::new("ls").no_binary_name(true));
-        let error = command.try_get_matches_from(["--older-than", "yesterday"]).unwrap_err();
-        assert!(error.to_string().contains("2d"), "{error}");
-    }
-
-    #[test]
-    fn what_tells_no_time_or_type_is_not_picked_by_it() {
-        let letter = DeadLetter::new(
-            Message { id: "m".into(), body: "not a job".to_owned(), ..Message::default() },
-            &Intake::default(),
-        );
-        assert!(!filter(&["--older-than", "1s"]).matches(&letter, NOW));
-        assert!(!filter(&["--type", "email.send"]).matches(&letter, NOW));
-        assert!(filter(&[]).matches(&letter, NOW));
+    fn a_filter_that_cannot_be_read_says_how_it_is_written() {
+        let table = [
+            (["--older-than", "yesterday"], "2d"),
+            (["--fingerprint", "3f2"], "4 to 8 hexadecimal digits"),
+            (["--match", "/payload/userId"], "/payload/userId=7"),
+        ];
+        for (args, hint) in table {
+            let command = FilterArgs::augment_args(Command::new("ls").no_binary_name(true));
+            let error = command.try_get_matches_from(args).unwrap_err();
+            assert!(error.to_string().contains(hint), "{error}");
+        }
     }
 }

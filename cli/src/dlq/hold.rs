@@ -57,8 +57,8 @@ const RECEIVE_AGAIN: Duration = Duration::from_millis(200);
 pub(super) struct HoldOptions {
     /// The most letters to look at.
     pub(super) limit: usize,
-    /// The shortest hold.
-    pub(super) shortest: Duration,
+    /// The length of a hold. By default it follows from the number of letters.
+    pub(super) hold: Option<Duration>,
     /// The file for the receipts, for one that outlives the process. Letters whose receipts an earlier process has left in it are
     /// released first.
     pub(super) spool: Option<PathBuf>,
@@ -67,7 +67,7 @@ pub(super) struct HoldOptions {
 impl HoldOptions {
     /// A look at so many letters, at the most.
     pub(super) fn limited(limit: usize) -> Self {
-        Self { limit, shortest: SHORTEST, spool: None }
+        Self { limit, hold: None, spool: None }
     }
 }
 
@@ -142,7 +142,7 @@ pub(super) struct Unreleased {
 impl<'a> Hold<'a> {
     /// Begins a look. It receives nothing yet, but releases the letters that an earlier process has left in the spool.
     pub(super) async fn begin(queue: &'a DeadLetterQueue, options: HoldOptions) -> Result<Self, ExitError> {
-        let visibility = visibility(options.limit.min(queue.visible)).max(options.shortest);
+        let visibility = options.hold.unwrap_or_else(|| visibility(options.limit.min(queue.visible)));
         let sqs = AwsQueue::new(queue.clients.clone(), queue.url.clone(), Arc::new(NoopObserver));
         let sqs = sqs.receiving(WAIT, visibility).with_dead_letter_sources();
         let spool = options.spool.as_deref().map_or_else(Spool::temporary, Spool::at);

@@ -8,7 +8,7 @@ use drumline_runtime::Environment;
 
 use super::common::{A_LOOK_IS_A_RECEIVE, QueueArgs};
 use super::dead_letter::{DeadLetter, Done};
-use super::filter::Filter;
+use super::filter::FilterArgs;
 use super::hold::{Hold, HoldOptions};
 use super::queue::DeadLetterQueue;
 use super::reasons::ReasonLookup;
@@ -36,7 +36,7 @@ pub(super) struct LsArgs {
     #[command(flatten)]
     queue: QueueArgs,
     #[command(flatten)]
-    filter: Filter,
+    filter: FilterArgs,
     /// Look at so many messages at most, whether they match or not
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..), default_value = "100")]
     limit: u32,
@@ -50,6 +50,7 @@ pub(super) struct LsArgs {
 
 pub(super) async fn ls(args: &LsArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
     let LsArgs { queue, filter, limit, wide, output } = args;
+    let filter = filter.filter();
     let settings = queue.settings.read_for_tool(environment)?;
     let queue = DeadLetterQueue::find(queue, &settings).await?;
     let mut reasons = ReasonLookup::open(&settings).await?;
@@ -65,7 +66,7 @@ pub(super) async fn ls(args: &LsArgs, environment: &Environment) -> Result<ExitC
                 messages.into_iter().map(|held| DeadLetter::new(held.message, &queue.intake)).collect();
             reasons.add(&mut letters).await;
             let now = now_ms();
-            for letter in letters.iter().filter(|letter| filter.matches(letter, now)) {
+            for letter in letters.iter().filter(|letter| filter.matches(letter.letter(), now)) {
                 look.bar.suspend(|| add(&mut list, letter, now))?;
             }
         }

@@ -19,7 +19,7 @@ use drumline_dlq::letter_id::LetterId;
 use drumline_runtime::Environment;
 
 use super::common::QueueArgs;
-use super::filter::Filter;
+use super::filter::FilterArgs;
 use super::hold::{Hold, HoldOptions};
 use super::journal::{self, Journal};
 use super::queue::DeadLetterQueue;
@@ -122,7 +122,7 @@ pub(super) struct ReplayArgs {
 #[derive(Debug, clap::Args)]
 struct ChoiceArgs {
     #[command(flatten)]
-    filter: Filter,
+    filter: FilterArgs,
     /// Take at most so many matching letters
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
@@ -158,7 +158,7 @@ async fn begin(args: &ReplayArgs, environment: &Environment) -> Result<ExitCode,
     let origins = Origins::find(&queue, choice.to.as_deref()).await?;
     let mut decider = Decider {
         queue: &queue,
-        filter: &choice.filter,
+        filter: choice.filter.filter(),
         reasons,
         origins,
         action: &name,
@@ -240,7 +240,7 @@ async fn resume(args: &ReplayArgs, name: &str, environment: &Environment) -> Res
     let origins = Origins::find(&queue, choice.to.as_deref()).await?;
     let decider = Decider {
         queue: &queue,
-        filter: &choice.filter,
+        filter: choice.filter.filter(),
         reasons,
         origins,
         action: &header.name,
@@ -277,7 +277,7 @@ async fn run(
     resumed: Option<&State>,
 ) -> Result<ExitCode, ExitError> {
     let path = journal.path.clone();
-    let options = HoldOptions { limit: usize::MAX, shortest: args.hold, spool: Some(journal.held_path()) };
+    let options = HoldOptions { limit: usize::MAX, hold: Some(args.hold), spool: Some(journal.held_path()) };
     let begun = async {
         let hold = Hold::begin(queue, options).await?;
         let mut run = Run::new(hold, journal, decider, bounds);

@@ -126,6 +126,14 @@ impl Route {
         (self.decode)(version, payload)
     }
 
+    /// Returns the reason why there is no handler for a job of this version, if it is newer than the handler's.
+    pub(crate) fn newer(&self, version: u32) -> Option<String> {
+        let JobType { name, version: newest, .. } = &self.job_type;
+        (version > *newest).then(|| {
+            format!("{name} version {version} is newer than {newest}, the newest this build handles")
+        })
+    }
+
     pub(crate) fn call(&self, invocation: Invocation) -> HandlerFuture {
         (self.handler)(invocation)
     }

@@ -220,7 +220,8 @@ pub enum DuplicateCause {
     Redelivered,
     /// Another message has the same identity.
     Duplicate,
-    /// Another message has the same identity, and its event comes from an archive's replay (SNS, EventBridge).
+    /// Another message has the same identity, and comes from a replay: of an archive (SNS, EventBridge), or of a dead letter by the
+    /// attribute [`DrumlineJobId`](crate::message::JOB_ID_ATTRIBUTE).
     Replayed,
 }
 

@@ -64,7 +64,9 @@ impl Identity {
         Self::scoped(scope.into(), job_type.into(), source, "", id.into())
     }
 
-    /// The identity of a job that has no id but its message's. No other job can have it, regardless of the id that its producer gives it.
+    /// The identity of a job that has no id but its message's. No job with an id of its own can have it, regardless of the id that
+    /// its producer gives it; a replay of the message has it by the attribute
+    /// [`DrumlineJobId`](crate::message::JOB_ID_ATTRIBUTE).
     pub fn of_message(
         scope: impl Into<Arc<str>>,
         job_type: impl Into<Arc<str>>,
@@ -125,7 +127,8 @@ impl Identity {
         &self.id
     }
 
-    /// The id that people look the job up by: `jobId`, else the envelope's own id, else the message id.
+    /// The id that people look the job up by: `jobId`, else the envelope's own id, else the message id, or that of the message
+    /// that is replayed.
     pub fn job_id(&self) -> &Arc<str> {
         &self.job_id
     }

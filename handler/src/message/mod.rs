@@ -8,6 +8,8 @@ pub(crate) mod fields;
 pub(crate) mod identity;
 pub(crate) mod intake;
 pub(crate) mod invalid_payload;
+pub(crate) mod job_id_attribute;
+pub mod limits;
 pub(crate) mod objects;
 pub(crate) mod payload_hash;
 pub(crate) mod sqs_message;
@@ -20,5 +22,6 @@ pub use identity::{
 };
 pub use intake::{Intake, RequiredFields};
 pub use invalid_payload::InvalidPayload;
+pub use job_id_attribute::{CHANGED_DATA_TYPE, JOB_ID_ATTRIBUTE, JobIdAttribute, MAX_JOB_ID_BYTES};
 pub use objects::from_json;
 pub use sqs_message::{Attribute, AttributeValue, Message};

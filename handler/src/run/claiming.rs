@@ -20,6 +20,7 @@ use crate::message::aws_events::SNS_REPLAYED;
 use crate::message::envelope::Envelope;
 use crate::message::identity::{Identity, KeyScope, MAX_SOURCE_BYTES, MAX_TYPE_BYTES};
 use crate::message::intake::{Intake, RequiredFields};
+use crate::message::job_id_attribute::JobIdAttribute;
 use crate::message::payload_hash::payload_hash;
 use crate::message::sqs_message::{Attribute, Message};
 use crate::run::attempt::Attempt;
@@ -41,8 +42,16 @@ pub(crate) struct Work {
     required: RequiredFields,
     is_replay: bool,
     is_named: bool,
+    replay: Option<Replay>,
     /// The message is handed on as it is, and its body is the payload.
     is_raw: bool,
+}
+
+/// How a message that names its job by an attribute differs from the message that died.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Replay {
+    Same,
+    Changed,
 }
 
 /// What a handler starts with.
@@ -66,6 +75,8 @@ impl Work {
             envelope.job_type.as_str().into()
         };
         let identity = identity(intake, &job_type, &envelope, message);
+        let replay = named(&envelope, message)
+            .map(|attribute| if attribute.is_changed { Replay::Changed } else { Replay::Same });
         // S3's test event comes from no producer who could add a field.
         let required =
             if envelope.is_s3_test { RequiredFields::default() } else { intake.required_of(&job_type) };
@@ -82,7 +93,8 @@ impl Work {
             is_replay: envelope.is_replay,
             busy_lock: None,
             required,
-            is_named: envelope.is_named,
+            is_named: envelope.is_named || replay.is_some(),
+            replay,
             is_raw,
         }
     }
@@ -90,7 +102,14 @@ impl Work {
     /// Asks the host for the job's claim. `keys` are those that its code computes, `None` if its payload could not be decoded.
     pub(crate) async fn admit(&mut self, keys: Option<Keys>, attempt: &Attempt) -> Result<Admitted, Ending> {
         let mut request = self.request(keys, attempt)?;
-        let admission = ask(&mut request, attempt).await?;
+        let mut admission = ask(&mut request, attempt).await?;
+        let mut is_resumed = true;
+        if self.is_changed_message() && matches!(admission, ClaimResult::Mismatch) {
+            // The job runs or is done with the payload that it had at first.
+            request.payload_hash = 0;
+            admission = ask(&mut request, attempt).await?;
+            is_resumed = false;
+        }
         let lock = request.lock;
         let id = self.identity.id();
         match admission {
@@ -109,6 +128,7 @@ impl Work {
                     return Err(Ending::StoreUnavailable { reason: "the claim came too late".to_owned() });
                 }
                 let deadline = if waits { Some(until_begin(attempt).await?) } else { None };
+                let checkpoint = checkpoint.filter(|_| is_resumed);
                 Ok(Admitted { attempt: number, claim: Some(claim), checkpoint, deadline })
             }
             ClaimResult::Done(prior) => Err(self.done_before(*prior, &attempt.message)),
@@ -134,7 +154,7 @@ impl Work {
     fn done_before(&self, prior: PriorRun, message: &Message) -> Ending {
         let cause = if prior.message_id == *message.id {
             DuplicateCause::Redelivered
-        } else if self.is_replay || message.attribute(SNS_REPLAYED).is_some() {
+        } else if self.is_replay || self.replay.is_some() || message.attribute(SNS_REPLAYED).is_some() {
             DuplicateCause::Replayed
         } else {
             DuplicateCause::Duplicate
@@ -144,15 +164,10 @@ impl Work {
 
     fn request(&mut self, keys: Option<Keys>, attempt: &Attempt) -> Result<ClaimRequest, Ending> {
         let message = &attempt.message;
-        // The code of a job whose payload does not fit might have computed a key: it is not said to be missing.
-        let may_have_key = keys.is_none();
+        self.take_key(keys.as_ref())?;
         let Keys { idempotency_key, scope, lock } = keys.unwrap_or_default();
         let computed: Option<Arc<str>> = idempotency_key.map(Arc::from);
         let is_global = computed.is_some() && scope == KeyScope::Global;
-        if computed.is_some() {
-            self.idempotency_key.clone_from(&computed);
-        }
-        self.check(lock.as_deref(), may_have_key)?;
         if let Some(key) = computed {
             let job_id = Arc::clone(self.identity.job_id());
             let job_scope = Arc::clone(self.identity.scope());
@@ -167,11 +182,11 @@ impl Work {
         // Version 0.1 knew no scope but the queue's name. Under a scope that means something else, nothing of it counts.
         let is_of_queue = self.identity.scope().rsplit(':').next() == Some(&attempt.queue);
         let looks_up_old = attempt.intake.legacy_keys && is_of_queue;
-        // A message does not change: under its own id the payload is always the same. A global key is shared by payloads
-        // of several types.
+        // A message does not change: under its own id the payload is always the same, unless a replay has changed it. A global
+        // key is shared by payloads of several types.
         let id = self.identity.id();
-        let is_message = self.idempotency_key.is_none() && self.job_id.is_none();
-        let payload_hash = if is_message || is_global {
+        let is_unchanged = self.is_message() && !self.is_changed_message();
+        let payload_hash = if is_unchanged || is_global {
             0
         } else {
             payload_hash(&self.job_type, if self.is_raw { &message.body } else { self.payload.get() })
@@ -186,6 +201,25 @@ impl Work {
             message_id: Arc::clone(&message.id),
             receive_count: message.receive_count,
         })
+    }
+
+    /// Returns true if the job has no id but that of its message, or of the message that is replayed.
+    fn is_message(&self) -> bool {
+        self.idempotency_key.is_none() && self.job_id.is_none()
+    }
+
+    fn is_changed_message(&self) -> bool {
+        self.is_message() && self.replay == Some(Replay::Changed)
+    }
+
+    /// Takes the key that the job's code computes, and checks the job with it as far as that needs no store. `keys` is `None` if
+    /// the payload could not be decoded.
+    pub(crate) fn take_key(&mut self, keys: Option<&Keys>) -> Result<(), Ending> {
+        if let Some(key) = keys.and_then(|keys| keys.idempotency_key.as_deref()) {
+            self.idempotency_key = Some(key.into());
+        }
+        // The code of a job whose payload does not fit might have computed a key: it is not said to be missing.
+        self.check(keys.and_then(|keys| keys.lock.as_deref()), keys.is_none())
     }
 
     /// Whether the message has what its queue requires, and nothing that is too long to be kept.
@@ -262,11 +296,24 @@ pub(crate) fn identity(
     let kept = |id: &Option<Arc<str>>| id.as_ref().filter(|id| id.len() <= MAX_KEY_BYTES).cloned();
     let (job_id, key) = (kept(&envelope.job_id), kept(&envelope.idempotency_key));
     let (scope, source) = (Arc::clone(intake.scope_of(job_type)), envelope.source.as_deref());
+    let message_id =
+        named(envelope, message).map_or_else(|| Arc::clone(&message.id), |named| named.id.into());
     let identity = match key.or_else(|| job_id.clone()) {
         Some(id) => Identity::new(scope, Arc::clone(job_type), source, id),
-        None => Identity::of_message(scope, Arc::clone(job_type), source, Arc::clone(&message.id)),
+        None => Identity::of_message(scope, Arc::clone(job_type), source, Arc::clone(&message_id)),
     };
-    identity.with_job_id(job_id.unwrap_or_else(|| Arc::clone(&message.id)))
+    identity.with_job_id(job_id.unwrap_or(message_id))
+}
+
+/// The job that an attribute names, if the envelope names none.
+fn named<'a>(envelope: &Envelope, message: &'a Message) -> Option<JobIdAttribute<'a>> {
+    JobIdAttribute::of(message).filter(|_| envelope.job_id.is_none())
+}
+
+/// The identity of a message whose body is no job.
+pub(crate) fn unread(intake: &Intake, message: &Message) -> Identity {
+    let id = JobIdAttribute::of(message).map_or_else(|| Arc::clone(&message.id), |named| named.id.into());
+    Identity::of_message(Arc::clone(&intake.scope), "", None, id)
 }
 
 fn held(remaining: Duration, what: &str, key: &str) -> Ending {

@@ -17,6 +17,9 @@ use crate::core::ids::DeliveryId;
 use crate::core::maybe_ready::MaybeReady;
 use crate::message::intake::RequiredFields;
 
+#[path = "replay_tests.rs"]
+mod replays;
+
 const ARN: &str = "arn:aws:sqs:eu-west-1:123456789012:jobs";
 
 /// A host that keeps what it is asked, and gives one answer to all.
@@ -24,6 +27,8 @@ const ARN: &str = "arn:aws:sqs:eu-west-1:123456789012:jobs";
 struct Asked {
     requests: Mutex<Vec<ClaimRequest>>,
     prior: Option<PriorRun>,
+    /// The answers to single requests, the last one first.
+    answers: Mutex<Vec<ClaimResult>>,
     /// The requests that are not answered, before those that are.
     outages: AtomicUsize,
     /// What was reported to the ledger.
@@ -41,6 +46,7 @@ impl RunEnvironment for Asked {
             _ if self.outages.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() => {
                 Err("no route".to_owned())
             }
+            _ if !self.answers.lock().unwrap().is_empty() => Ok(self.answers.lock().unwrap().pop().unwrap()),
             Some(prior) => Ok(ClaimResult::Done(Box::new(prior.clone()))),
             None => Ok(ClaimResult::Unclaimed),
         })

@@ -15,13 +15,11 @@ use crate::api::context::{Context, Inner};
 use crate::api::decoded::Decoded;
 use crate::api::event::Event;
 use crate::api::failure::{Failure, FailureKind};
-use crate::api::job_type::JobType;
 use crate::api::router::{Invocation, Route, Router};
 use crate::core::claim::{Claim, JobResult};
 use crate::core::ending::{Ending, RunReport};
 use crate::core::reason::{bounded, panic_message};
 use crate::message::envelope::Envelope;
-use crate::message::identity::Identity;
 use crate::message::sqs_message::Message;
 use crate::message::trace::traceparent;
 use crate::run::attempt::Attempt;
@@ -48,12 +46,7 @@ impl Router {
             return Ok(Resolved::Run(route, intake.decode_or(message, &route.job_type.name).ok()));
         }
         let envelope = intake.decode(message).map_err(|error| RunReport {
-            identity: Some(Arc::new(Identity::of_message(
-                Arc::clone(&intake.scope),
-                "",
-                None,
-                Arc::clone(&message.id),
-            ))),
+            identity: Some(Arc::new(claiming::unread(intake, message))),
             ..RunReport::new(Ending::InvalidPayload { reason: bounded(error.0) }, None)
         })?;
         let no_handler = |reason, job_type: Option<Arc<str>>, envelope: &Envelope| {
@@ -68,12 +61,8 @@ impl Router {
             }
             return Err(no_handler(bounded(self.missing(&envelope.job_type)), None, &envelope));
         };
-        let JobType { name: job_type, version: newest, .. } = &route.job_type;
-        if envelope.version > *newest {
-            let version = envelope.version;
-            let reason =
-                format!("{job_type} version {version} is newer than {newest}, the newest this build handles");
-            return Err(no_handler(reason, Some(Arc::clone(job_type)), &envelope));
+        if let Some(reason) = route.newer(envelope.version) {
+            return Err(no_handler(reason, Some(Arc::clone(&route.job_type.name)), &envelope));
         }
         Ok(Resolved::Run(route, Some(envelope)))
     }

@@ -6,6 +6,7 @@
 pub(crate) mod attempt;
 pub(crate) mod claiming;
 pub(crate) mod invoke;
+pub(crate) mod precheck;
 
 pub use crate::api::attempt_info::AttemptInfo;
 pub use crate::api::event::Event;
@@ -18,3 +19,4 @@ pub use crate::api::router::{HandlerService, InvalidRouter, Invocation, RAW_TYPE
 pub use crate::api::run_environment::RunEnvironment;
 pub use crate::api::step::MAX_STEP_RETRIES;
 pub use attempt::Attempt;
+pub use precheck::Precheck;

@@ -5,7 +5,7 @@ use std::error::Error;
 use aws_credential_types::provider::error::CredentialsError;
 use drumline::core::SqsErrorKind;
 
-use super::causes::with_causes;
+use drumline_aws::with_causes;
 
 /// Words by which services refuse to issue credentials for good; every other failure of theirs may pass.
 const REFUSALS: [&str; 6] = [

@@ -6,9 +6,9 @@ use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use drumline::core::{SqsErrorKind, is_out_of_resources};
 
-use super::causes::with_causes;
 use super::credentials;
 use crate::sqs::SqsError;
+use drumline_aws::with_causes;
 
 /// What an error of `action` is.
 pub fn explain<E>(action: &str, error: &SdkError<E, HttpResponse>) -> SqsError

@@ -2,7 +2,6 @@
 
 mod access;
 mod address;
-mod causes;
 mod client;
 mod copy;
 mod credentials;
@@ -15,10 +14,10 @@ mod resolve;
 mod translate;
 
 pub use access::Access;
-pub use causes::with_causes;
 pub use client::{Clients, check_environment, connect, connect_at};
 pub use copy::copy_attributes;
 pub use describe::{QueueFacts, Redrive, is_fifo, queue_name, url_by_arn};
+pub use drumline_aws::with_causes;
 pub use errors::{explain, is_gone};
 pub use labels::queue_labels;
 pub use queue::AwsQueue;

@@ -7,7 +7,8 @@ use std::time::Duration;
 use drumline::core::{Claim, ClaimRequest, ClaimResult, MaybeReady, Ownership, ReleaseClaim};
 use drumline::message::Identity;
 use drumline_store::{
-    AttemptRecord, JobRecord, Location, ProgressRecord, Retention, Store, StoreError, StoreErrorText, open,
+    AttemptRecord, Document, Forgotten, JobRecord, Location, ProgressRecord, Retention, Store, StoreError,
+    StoreErrorText, open,
 };
 use serde_json::value::RawValue;
 use tokio::sync::OnceCell;
@@ -109,6 +110,33 @@ impl Store for LazyStore {
 
     fn of_message<'a>(&'a self, message_id: &'a str) -> MaybeReady<'a, Result<Vec<JobRecord>, StoreError>> {
         self.ask(move |store| store.of_message(message_id))
+    }
+
+    fn forget<'a>(&'a self, key: &'a str) -> MaybeReady<'a, Result<Forgotten, StoreError>> {
+        self.ask(move |store| store.forget(key))
+    }
+
+    fn document<'a>(
+        &'a self,
+        kind: &'a str,
+        name: &'a str,
+    ) -> MaybeReady<'a, Result<Option<String>, StoreError>> {
+        self.ask(move |store| store.document(kind, name))
+    }
+
+    fn documents<'a>(&'a self, kind: &'a str) -> MaybeReady<'a, Result<Vec<Document>, StoreError>> {
+        self.ask(move |store| store.documents(kind))
+    }
+
+    fn put_document<'a>(
+        &'a self,
+        kind: &'a str,
+        name: &'a str,
+        before: Option<&'a str>,
+        after: &'a str,
+        keep: Duration,
+    ) -> MaybeReady<'a, Result<bool, StoreError>> {
+        self.ask(move |store| store.put_document(kind, name, before, after, keep))
     }
 
     fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>> {

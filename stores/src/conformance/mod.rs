@@ -34,7 +34,9 @@ mod world;
 #[allow(missing_docs, reason = "the name of a case says what it shows")]
 pub mod cases {
     pub mod claims;
+    pub mod documents;
     pub mod fencing;
+    pub mod forgetting;
     pub mod identities;
     pub mod keeping;
     pub mod locks;
@@ -124,6 +126,16 @@ macro_rules! conformance {
                 a_duplicate_is_done_and_shows_what_it_duplicates,
                 another_message_of_the_identity_has_a_budget_of_its_own,
             }
+            forgetting {
+                a_done_job_that_is_forgotten_runs_again,
+                only_what_is_done_is_forgotten,
+            }
+            documents {
+                a_document_changes_only_for_those_who_have_read_it,
+                documents_are_listed_newest_first,
+                a_document_is_forgotten_in_time,
+                documents_are_bounded,
+            }
             values {
                 large_values_fit,
                 odd_keys_are_keys_of_their_own,
@@ -136,6 +148,8 @@ macro_rules! conformance {
                 one_of_fifty_heirs_is_granted,
                 one_of_fifty_keys_gets_the_lock,
                 keys_do_not_hinder_each_other,
+                one_of_fifty_writers_changes_a_document,
+                writers_of_different_documents_do_not_hinder_each_other,
             }
         }
     };

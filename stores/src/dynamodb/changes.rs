@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::items::{Id, Item, number};
+use super::items::{Id, Item, number, string};
 
 /// A change of one item, and its conditions. All names are written as placeholders, because many are reserved.
 #[derive(Debug, Clone)]
@@ -16,6 +16,7 @@ pub(super) struct Change {
     sets: Vec<String>,
     removes: Vec<String>,
     adds: Vec<String>,
+    deletes: Vec<String>,
     conditions: Vec<String>,
 }
 
@@ -28,6 +29,7 @@ impl Change {
             sets: Vec::new(),
             removes: Vec::new(),
             adds: Vec::new(),
+            deletes: Vec::new(),
             conditions: Vec::new(),
         }
     }
@@ -84,6 +86,13 @@ impl Change {
         self
     }
 
+    /// Takes values off a set.
+    pub(super) fn take_off(mut self, name: &str, set: AttributeValue) -> Self {
+        let (name, set) = (self.name(name), self.value(set));
+        self.deletes.push(format!("{name} {set}"));
+        self
+    }
+
     /// From a list.
     pub(super) fn drop_first(mut self, name: &str, count: usize) -> Self {
         let name = self.name(name);
@@ -121,6 +130,21 @@ impl Change {
         self
     }
 
+    /// Only if a text of an item that has not expired is `before`, or is `after` already; `None` is no such item.
+    pub(super) fn only_if_text(mut self, name: &str, before: Option<&str>, after: &str, now_ms: u64) -> Self {
+        let (name, expiration) = (self.name(name), self.name("expiration"));
+        let (now, after) = (self.value(number(now_ms / 1000)), self.value(string(after)));
+        let condition = match before {
+            None => format!("(attribute_not_exists({name}) OR {expiration} <= {now} OR {name} = {after})"),
+            Some(before) => {
+                let before = self.value(string(before));
+                format!("{expiration} > {now} AND ({name} = {before} OR {name} = {after})")
+            }
+        };
+        self.conditions.push(condition);
+        self
+    }
+
     /// Only if nobody has claimed, renewed, finished or surrendered it since it looked like this.
     pub(super) fn only_if_still(self, seen: &Item) -> Self {
         self.only_if("counter", "=", number(seen.fencing_token))
@@ -130,7 +154,9 @@ impl Change {
 
     pub(super) fn update(&self) -> String {
         let mut text = String::new();
-        for (word, parts) in [("SET", &self.sets), ("REMOVE", &self.removes), ("ADD", &self.adds)] {
+        for (word, parts) in
+            [("SET", &self.sets), ("REMOVE", &self.removes), ("ADD", &self.adds), ("DELETE", &self.deletes)]
+        {
             if !parts.is_empty() {
                 let _ = write!(text, "{word} {} ", parts.join(", "));
             }

@@ -27,6 +27,10 @@ pub(super) enum Id<'a> {
     /// The keys of a job id.
     JobIds(&'a str),
     Lock(&'a str),
+    /// A document, by its kind and its name.
+    Document(&'a str, &'a str),
+    /// The names of a kind's documents.
+    Documents(&'a str),
     /// A claim of version 0.1, by its key.
     OldClaim(&'a str),
     /// The key of a job id of version 0.1, and what that kept under job ids.
@@ -44,6 +48,8 @@ impl Id<'_> {
             Self::JobAttempts(key) => ("job-attempts", key),
             Self::JobIds(job_id) => ("jobs", job_id),
             Self::Lock(name) => ("lock", name),
+            Self::Document(kind, name) => return AttributeValue::S(format!("document#{kind}#{name}")),
+            Self::Documents(kind) => ("documents", kind),
             Self::OldClaim(key) => ("claim", key),
             Self::OldAlias(job_id) => ("alias", job_id),
             Self::OldProgress(job_id) => ("progress", job_id),
@@ -102,7 +108,9 @@ pub(super) struct Item {
     pub(super) checkpoint: Option<String>,
     pub(super) data: Option<String>,
     pub(super) key: Option<String>,
-    /// Those of a job id.
+    /// When a document changed, in microseconds.
+    pub(super) changed: u64,
+    /// Those of a job id, or the names of documents.
     pub(super) keys: Vec<String>,
     /// Those of a history, which are JSON.
     pub(super) attempts: Vec<String>,
@@ -138,6 +146,7 @@ impl Item {
             checkpoint: string("checkpoint"),
             data: string("data"),
             key: string("key"),
+            changed: number("changed"),
             keys: attributes.get("keys").and_then(|value| value.as_ss().ok()).cloned().unwrap_or_default(),
             attempts: list.into_iter().flatten().filter_map(|value| value.as_s().ok()).cloned().collect(),
         }

@@ -28,7 +28,7 @@ pub(super) enum Failure {
 }
 
 /// A table, and the client to reach it by.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Table {
     client: Client,
     name: String,

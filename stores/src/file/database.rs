@@ -23,6 +23,9 @@ const VERSION: i64 = 1;
 
 const SCHEMA: &str = include_str!("schema.sql");
 
+/// The table that was added within a version.
+const DOCUMENTS: &str = include_str!("documents.sql");
+
 /// Opens the file, makes it if it is missing, and makes its tables.
 pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     let path = &absolute(path)?;
@@ -167,13 +170,15 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "journal_size_limit", 16 * 1024 * 1024)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let version = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version == 0 {
         transaction.execute_batch(SCHEMA)?;
-        transaction.commit()?;
-        return Ok(VERSION);
     }
-    Ok(version)
+    if version <= VERSION {
+        transaction.execute_batch(DOCUMENTS)?;
+        transaction.commit()?;
+    }
+    Ok(version.max(VERSION))
 }
 
 /// Switches to WAL mode. SQLite calls no busy handler for this, so that of two processes that make the file at once one would fail.

@@ -13,6 +13,7 @@ use super::clock::epoch_ms;
 use super::job_ids::JobIds;
 use super::record::{Record, Rest, State};
 use super::records::Records;
+use crate::forgotten::Forgotten;
 use crate::record::{ClaimRecord, JobState};
 use crate::store::{Retention, StoreError};
 
@@ -201,6 +202,28 @@ impl Claims {
         self.change(claim, now, |record| {
             record.change_rest(|rest| Rest { checkpoint: Some(value.to_owned()), ..rest });
         })
+    }
+
+    /// Has a done job count as one that waits, under the same fencing token.
+    pub(super) fn forget_done(&mut self, key: &str, now: Instant) -> Forgotten {
+        let keep = self.keep;
+        let Some(record) = self.records.get_mut(key).filter(|record| record.is_kept(keep, now)) else {
+            return Forgotten::Absent;
+        };
+        if record.is_claimed(now) {
+            return Forgotten::Running;
+        }
+        if record.state != State::Done {
+            return Forgotten::NotDone;
+        }
+        let before = record.weight();
+        record.change_rest(|rest| Rest { result: None, ..rest });
+        record.state = State::Waiting;
+        record.until = now;
+        record.attempts = 0;
+        let after = record.weight();
+        self.bytes = self.bytes - before + after;
+        Forgotten::Done
     }
 
     /// Returns the keys of the claims made under a job id, and of the jobs that it duplicates.

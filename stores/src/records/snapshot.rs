@@ -73,7 +73,8 @@ impl Snapshot {
         Ok(Some((value, expires)))
     }
 
-    fn current<T: DeserializeOwned>(&self, key: &str, now: u64) -> Result<Option<T>, StoreError> {
+    /// Returns a value that has not expired.
+    pub(super) fn current<T: DeserializeOwned>(&self, key: &str, now: u64) -> Result<Option<T>, StoreError> {
         Ok(self.kept(key)?.filter(|(_, expires)| *expires > now).map(|(value, _)| value))
     }
 

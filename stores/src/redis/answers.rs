@@ -10,6 +10,7 @@ use drumline::core::{Claim, ClaimRequest, ClaimResult, Grant, PriorRun};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use crate::forgotten::Forgotten;
 use crate::matches::{add_old, in_order};
 use crate::record::{AttemptRecord, ClaimRecord, JobRecord, JobState};
 use crate::store::{StoreError, takeover};
@@ -66,6 +67,17 @@ pub(super) fn admission(
 
 /// The jobs of a job id: `found` are the claim, the progress and the attempts of each of its keys, `old` those of version
 /// 0.1.
+/// The answer of `forget.lua`.
+pub(super) fn forgotten(word: &str) -> Result<Forgotten, StoreError> {
+    Ok(match word {
+        "done" => Forgotten::Done,
+        "not done" => Forgotten::NotDone,
+        "running" => Forgotten::Running,
+        "absent" => Forgotten::Absent,
+        _ => return Err(unreadable("state")),
+    })
+}
+
 pub(super) fn jobs(
     job_id: &str,
     found: Vec<Value>,

@@ -13,6 +13,8 @@ pub(super) struct Scripts {
     pub(super) checkpoint: Script,
     pub(super) progress: Script,
     pub(super) attempted: Script,
+    pub(super) forget: Script,
+    pub(super) put_document: Script,
 }
 
 impl Scripts {
@@ -26,6 +28,8 @@ impl Scripts {
             checkpoint: Script::new(include_str!("scripts/checkpoint.lua")),
             progress: with_job_ids(include_str!("scripts/progress.lua")),
             attempted: with_job_ids(include_str!("scripts/attempted.lua")),
+            forget: with_job_ids(include_str!("scripts/forget.lua")),
+            put_document: Script::new(include_str!("scripts/put_document.lua")),
         }
     }
 }

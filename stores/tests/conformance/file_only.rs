@@ -10,7 +10,7 @@ use drumline::core::{ClaimResult, Ownership};
 use drumline::message::Identity;
 use drumline_store::{Location, OpenError, Retention, Store, assert_claim_result};
 
-use crate::world::{SCOPE, TYPE, World, granted, json, request_of, text};
+use crate::world::{LONG, SCOPE, TYPE, World, granted, json, request_of, text};
 
 /// Names the file to a process that is killed.
 const FILE: &str = "DRUMLINE_TEST_FILE";
@@ -143,15 +143,35 @@ pub async fn expired_rows_are_removed(_: World) {
     let request = request_of(identity(1));
     assert_eq!(store.attempted(&request.identity, &crate::world::attempt(1)).await, Ok(()));
     granted(&store, &request).await;
+    assert_eq!(store.put_document("actions", "first", None, "1", LONG).await, Ok(true));
     drop(store);
     let tables = database(&path);
-    tables.execute_batch("UPDATE claims SET expires = 1; UPDATE attempts SET expires = 1").unwrap();
+    let all = ["claims", "attempts", "documents"];
+    for table in all {
+        assert_eq!(tables.execute(&format!("UPDATE {table} SET expires = 1"), []), Ok(1));
+    }
     let store = open(&path).await.unwrap();
     assert_eq!(store.jobs(request.identity.job_id()).await, Ok(Vec::new()));
     let left = |table: &str| -> i64 {
         tables.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
     };
-    assert_eq!((left("claims"), left("attempts")), (0, 0), "an opened file is tidied");
+    assert_eq!(all.map(left), [0; 3], "an opened file is tidied");
+}
+
+pub async fn a_file_that_was_made_before_documents_gets_their_table(_: World) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let request = request_of(identity(1));
+    granted(&open(&path).await.unwrap(), &request).await;
+    database(&path).execute_batch("DROP TABLE documents").unwrap();
+    for before in [None, Some("1")] {
+        let store = open(&path).await.unwrap();
+        let written = store.put_document("actions", "first", before, "1", LONG).await;
+        assert_eq!(written, Ok(true), "{before:?}");
+        assert_claim_result!(store.claim(&request).await.unwrap(), ClaimResult::Busy(_));
+    }
+    let version: i64 = database(&path).pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    assert_eq!(version, 1, "workers of older versions open the file still");
 }
 
 pub async fn a_record_of_a_newer_version_is_neither_overwritten_nor_run_again(_: World) {

@@ -92,6 +92,7 @@ mod file {
             a_file_that_cannot_be_opened_is_named_with_what_to_do,
             a_file_that_stays_locked_fails_calls_until_it_is_free,
             expired_rows_are_removed,
+            a_file_that_was_made_before_documents_gets_their_table,
             a_record_of_a_newer_version_is_neither_overwritten_nor_run_again,
             a_name_that_means_something_to_sqlite_is_a_file,
         }
@@ -139,6 +140,7 @@ mod postgres {
             tables_are_made_once_by_all_who_start_at_once,
             a_database_of_version_0_1_gets_the_new_tables,
             a_database_of_version_2_gets_the_new_functions,
+            a_database_of_version_3_runs_jobs_and_gets_the_table_of_documents,
             a_role_without_rights_gets_along_with_tables_that_are_there,
             expired_rows_are_removed,
             urls_are_checked,

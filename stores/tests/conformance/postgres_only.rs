@@ -8,7 +8,7 @@ use drumline::message::Identity;
 use drumline_store::postgres::sqlx::postgres::PgConnection;
 use drumline_store::postgres::sqlx::{self, AssertSqlSafe, Connection, Row};
 use drumline_store::postgres::{PostgresStore, SCHEMA, finish_in};
-use drumline_store::{Location, OpenError, Retention, Store};
+use drumline_store::{Forgotten, Location, OpenError, Retention, Store, StoreError};
 use url::Url;
 
 use drumline_store::assert_claim_result;
@@ -200,7 +200,8 @@ pub async fn a_role_without_rights_gets_along_with_tables_that_are_there(world: 
     execute(&mut connection, SCHEMA).await;
     let grants = format!(
         "GRANT SELECT, INSERT, UPDATE, DELETE ON drumline_claims, drumline_locks, drumline_jobs, drumline_attempts,
-            drumline_claims_v2, drumline_progress_v2, drumline_attempts_v2, drumline_duplicates_v2 TO {role}"
+            drumline_claims_v2, drumline_progress_v2, drumline_attempts_v2, drumline_duplicates_v2, drumline_documents
+            TO {role}"
     );
     execute(&mut connection, &grants).await;
     let store = drumline_store::open(&location, "one".into(), Retention::default()).await.unwrap();
@@ -210,6 +211,8 @@ pub async fn a_role_without_rights_gets_along_with_tables_that_are_there(world: 
     assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
     duplicate(&world, &store, &claim.identity).await;
     assert_eq!(store.jobs(claim.identity.job_id()).await.map(|jobs| jobs.len()), Ok(1));
+    assert_eq!(store.forget(claim.identity.key()).await, Ok(Forgotten::Done));
+    assert_eq!(store.put_document("actions", "first", None, "1", LONG).await, Ok(true));
 }
 
 /// Asks for a done job under another job id.
@@ -272,6 +275,47 @@ pub async fn a_database_of_version_2_gets_the_new_functions(world: World) {
         let claim = granted(&store, &again(&request)).await.claim;
         assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
     }
+}
+
+/// By a role that may make nothing, and then by one that may.
+pub async fn a_database_of_version_3_runs_jobs_and_gets_the_table_of_documents(world: World) {
+    let mut url = own_database(&world).await;
+    let mut connection = connect(&url).await;
+    execute(&mut connection, SCHEMA).await;
+    execute(
+        &mut connection,
+        "DROP TABLE drumline_documents; DROP FUNCTION drumline_forget_v4, drumline_put_document_v4",
+    )
+    .await;
+    let role = world.name("role").replace('-', "_");
+    let grants = format!(
+        "CREATE ROLE {role} LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC; GRANT USAGE ON SCHEMA public TO {role};
+        GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role};
+        GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}"
+    );
+    execute(&mut connection, &grants).await;
+    url.set_username(&role).unwrap();
+    let location: Location = url.as_str().parse().unwrap();
+    let open = async || drumline_store::open(&location, "one".into(), Retention::default()).await.unwrap();
+    let store = open().await;
+    let claim = granted(&store, &world.request("job")).await.claim;
+    assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
+    let refusals = [
+        store.forget(claim.identity.key()).await.map(drop),
+        store.documents("actions").await.map(drop),
+        store.document("actions", "first").await.map(drop),
+        store.put_document("actions", "first", None, "1", LONG).await.map(drop),
+    ];
+    for refusal in refusals {
+        let Err(StoreError::Refused(text)) = refusal else { panic!("{refusal:?}") };
+        assert!(text.to_string().contains("run the schema again"), "{text}");
+    }
+    assert_eq!(store.jobs(claim.identity.job_id()).await.map(|jobs| jobs.len()), Ok(1));
+
+    execute(&mut connection, &format!("GRANT CREATE ON SCHEMA public TO {role}")).await;
+    let store = open().await;
+    assert_eq!(store.put_document("actions", "first", None, "1", LONG).await, Ok(true));
+    assert_eq!(store.forget(claim.identity.key()).await, Ok(Forgotten::Done));
 }
 
 pub async fn expired_rows_are_removed(world: World) {

@@ -10,7 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
-use drumline_store::assert_claim_result;
+use drumline_store::conformance::cases::documents;
+use drumline_store::{Forgotten, assert_claim_result};
 
 use crate::world::{LONG, World, again, attempt, granted, json, progress, request_of};
 
@@ -97,6 +98,15 @@ pub async fn every_call_is_one_round_trip(world: World) {
         let duplicate = Identity::clone(&claim.identity).with_job_id(world.name("duplicate"));
         assert_claim_result!(store.claim(&request_of(duplicate)).await.unwrap(), ClaimResult::Done(_));
         count("claim of a duplicate");
+        assert_eq!(store.forget(claim.identity.key()).await, Ok(Forgotten::Done));
+        count("forget");
+        let kind = &documents::kind(&world);
+        assert_eq!(store.put_document(kind, round, None, "1", LONG).await, Ok(true));
+        count("document's change");
+        assert_eq!(store.document(kind, round).await, Ok(Some("1".to_owned())));
+        count("document");
+        assert!(store.documents(kind).await.is_ok_and(|documents| !documents.is_empty()));
+        count("documents");
         // Records of version 0.1 are looked for by all of these, and not by this one.
         let request = ClaimRequest { legacy_key: None, ..world.request(&format!("new {round}")) };
         granted(&store, &request).await;

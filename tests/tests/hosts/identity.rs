@@ -11,9 +11,10 @@ use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use drumline::core::{JitterMode, Policy};
-use drumline::message::Intake;
+use drumline::message::{CHANGED_DATA_TYPE, Intake, JOB_ID_ATTRIBUTE};
 use drumline::run::NoopObserver;
 use drumline::{Context, Failure, Job, RetryPolicy, Router};
+use drumline_queue::api::{MessageAttributeValue, MessageAttributes, SendMessage};
 use drumline_runtime::ClaimStoreClient;
 use drumline_store::dynamodb::DynamoStore;
 use drumline_store::{Retention, Store, open};
@@ -55,6 +56,8 @@ enum Kind {
     CloudEvent,
     Sns,
     EventBridge,
+    /// A replay of a message without an id of its own.
+    Replay,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,11 +86,30 @@ type Parts = (&'static str, &'static str, &'static str, String);
 impl Planned {
     fn identity(&self, index: usize) -> Parts {
         let source = match self.kind {
-            Kind::Native | Kind::Key => "",
+            Kind::Native | Kind::Key | Kind::Replay => "",
             Kind::CloudEvent | Kind::Sns | Kind::EventBridge => self.source,
         };
-        let id = if self.id.is_empty() { format!("message {index}") } else { format!("id {}", self.id) };
+        let id = match (self.kind, self.id) {
+            (_, "") => format!("message {index}"),
+            (Kind::Replay, _) => format!("replay of {}", self.replayed()),
+            (_, id) => format!("id {id}"),
+        };
         (QUEUES[self.queue].1, self.job_type, source, id)
+    }
+
+    /// The id in an attribute, where SQS takes no control characters.
+    fn replayed(&self) -> String {
+        self.id.replace(char::is_control, "?")
+    }
+
+    fn attributes(&self) -> MessageAttributes {
+        let data_type = if self.differs { CHANGED_DATA_TYPE } else { "String" };
+        let value = MessageAttributeValue {
+            data_type: data_type.to_owned(),
+            ..MessageAttributeValue::string(self.replayed())
+        };
+        let is_replay = self.kind == Kind::Replay && !self.id.is_empty();
+        is_replay.then(|| (JOB_ID_ATTRIBUTE.to_owned(), value)).into_iter().collect()
     }
 
     fn body(&self, index: usize) -> String {
@@ -105,6 +127,7 @@ impl Planned {
                 "Type": "Notification", "TopicArn": source, "MessageId": id,
                 "Message": json!({ "type": job_type, "payload": work }).to_string(),
             }),
+            Kind::Replay => json!({ "type": job_type, "payload": work }),
             Kind::EventBridge => {
                 json!({ "id": id, "source": source, "detail-type": job_type, "detail": work })
             }
@@ -119,7 +142,8 @@ fn planned() -> impl Strategy<Value = Planned> {
         Just(Kind::Key),
         Just(Kind::CloudEvent),
         Just(Kind::Sns),
-        Just(Kind::EventBridge)
+        Just(Kind::EventBridge),
+        Just(Kind::Replay)
     ];
     let first = prop_oneof![5 => Just(First::Done), 2 => Just(First::Retry), 1 => Just(First::Reject), 1 => Just(First::Panic)];
     let job_type = prop_oneof![Just("one"), Just("other")];
@@ -223,7 +247,10 @@ async fn run(
         QUEUES.map(|(name, _)| ModelQueue::seeded(fastrand::u64(..), name, lease, MAX_RECEIVE_COUNT));
     let mut ids = Vec::new();
     for (index, message) in script.iter().enumerate() {
-        let id = queues[message.queue].send(&message.body(index), None);
+        let id = queues[message.queue].send_with(
+            &message.body(index),
+            SendMessage { message_attributes: message.attributes(), ..SendMessage::default() },
+        );
         done.indices.lock().unwrap().insert(id.clone(), index);
         ids.push(id);
     }

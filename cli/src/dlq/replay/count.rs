@@ -16,7 +16,7 @@ pub(super) async fn count(
     limit: usize,
     hold: Duration,
 ) -> Result<Counted, ExitError> {
-    let options = HoldOptions { limit: usize::MAX, shortest: hold, spool: None };
+    let options = HoldOptions { limit: usize::MAX, hold: Some(hold), spool: None };
     let mut look = Hold::begin(decider.queue, options).await?;
     let mut counted = Counted::default();
     let result = Hold::unless_interrupted(async {

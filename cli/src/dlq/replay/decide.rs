@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use drumline::message::Message;
+use drumline_dlq::filter::Filter;
 use drumline_dlq::journal::{Left, State};
 use drumline_dlq::letter::ORIGINAL_ATTRIBUTE;
 use drumline_dlq::letter_id::LetterId;
@@ -12,7 +13,6 @@ use drumline_producer::Outgoing;
 use super::origins::Origins;
 use super::outgoing::outgoing;
 use crate::dlq::dead_letter::DeadLetter;
-use crate::dlq::filter::Filter;
 use crate::dlq::hold::Held;
 use crate::dlq::queue::DeadLetterQueue;
 use crate::dlq::reasons::ReasonLookup;
@@ -38,7 +38,7 @@ pub(super) enum Decision {
 /// Decides about letters.
 pub(super) struct Decider<'a> {
     pub(super) queue: &'a DeadLetterQueue,
-    pub(super) filter: &'a Filter,
+    pub(super) filter: Filter,
     pub(super) reasons: ReasonLookup,
     pub(super) origins: Origins,
     pub(super) action: &'a str,
@@ -92,12 +92,22 @@ impl Decider<'_> {
                 None => open.push(held),
             }
         }
-        let letter = |held: &Held| DeadLetter::new(held.message.clone(), &self.queue.intake);
-        let mut letters: Vec<DeadLetter> = open.iter().map(letter).collect();
+        let mut letters = Vec::with_capacity(open.len());
+        let mut meant = Vec::with_capacity(open.len());
+        for held in open {
+            let letter = DeadLetter::new(held.message.clone(), &self.queue.intake);
+            // Histories are looked up for those only that can match.
+            if self.filter.matches_message(letter.letter(), self.started_at) {
+                letters.push(letter);
+                meant.push(held);
+            } else {
+                decided.push((held, Decision::Pass));
+            }
+        }
         if self.filter.needs_history() {
             self.reasons.add(&mut letters).await;
         }
-        for (held, letter) in open.into_iter().zip(letters) {
+        for (held, letter) in meant.into_iter().zip(letters) {
             let decision = self.judge(&letter);
             decided.push((held, decision));
         }
@@ -105,7 +115,7 @@ impl Decider<'_> {
     }
 
     fn judge(&mut self, letter: &DeadLetter) -> Decision {
-        if !self.filter.matches(letter, self.started_at) {
+        if !self.filter.matches(letter.letter(), self.started_at) {
             return Decision::Pass;
         }
         self.tally.matched += 1;

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::Store;
+use crate::{Store, StoreError};
 use drumline::core::{ClaimRequest, ClaimResult, Grant, Ownership};
 use tokio::sync::Barrier;
 
+use super::documents;
 use crate::assert_claim_result;
 use crate::conformance::World;
-use crate::conformance::steps::{SHORT, again, expired, fail, granted, json, text};
+use crate::conformance::steps::{LONG, SHORT, again, expired, fail, granted, json, text};
 
 const CLAIMERS: usize = 50;
 /// With connections of their own.
@@ -131,4 +132,49 @@ pub async fn keys_do_not_hinder_each_other(world: World) {
     for task in tasks {
         task.await.unwrap();
     }
+}
+
+/// Has all write at once, unless the store keeps no documents: into documents of these names, each a text of its own. Returns which of
+/// them did.
+async fn write_race(
+    workers: &[Arc<dyn Store>],
+    kind: &str,
+    name: impl Fn(usize) -> String,
+) -> Option<Vec<usize>> {
+    let start = Arc::new(Barrier::new(CLAIMERS));
+    let tasks: Vec<_> = (0..CLAIMERS)
+        .map(|index| {
+            let (store, start) = (Arc::clone(&workers[index % workers.len()]), Arc::clone(&start));
+            let (kind, name) = (kind.to_owned(), name(index));
+            tokio::spawn(async move {
+                start.wait().await;
+                store.put_document(&kind, &name, None, &index.to_string(), LONG).await
+            })
+        })
+        .collect();
+    let mut written = Vec::new();
+    for (index, task) in tasks.into_iter().enumerate() {
+        match task.await.unwrap() {
+            Err(StoreError::Refused(_)) => return None,
+            answer => written.extend(answer.unwrap().then_some(index)),
+        }
+    }
+    Some(written)
+}
+
+pub async fn one_of_fifty_writers_changes_a_document(world: World) {
+    let (workers, kind) = (workers(&world).await, documents::kind(&world));
+    for round in 0..ROUNDS {
+        let name = round.to_string();
+        let Some(written) = write_race(&workers, &kind, |_| name.clone()).await else { return };
+        let [winner] = written[..] else { panic!("{written:?}") };
+        assert_eq!(workers[0].document(&kind, &name).await, Ok(Some(winner.to_string())));
+    }
+}
+
+pub async fn writers_of_different_documents_do_not_hinder_each_other(world: World) {
+    let (workers, kind) = (workers(&world).await, documents::kind(&world));
+    let Some(written) = write_race(&workers, &kind, |index| index.to_string()).await else { return };
+    assert_eq!(written.len(), CLAIMERS);
+    assert_eq!(workers[0].documents(&kind).await.unwrap().len(), CLAIMERS);
 }

@@ -1,0 +1,150 @@
+//! Requests to an API of AWS, signed by hand: for the few requests that do not make AWS's SDK for that service worth its size.
+
+use std::time::{Duration, SystemTime};
+
+use ::http::{Request, Response};
+use aws_config::SdkConfig;
+use aws_credential_types::provider::ProvideCredentials as _;
+use aws_sigv4::http_request::{
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
+    UriPathNormalizationMode, sign,
+};
+use aws_sigv4::sign::v4;
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use bytes::Bytes;
+
+use crate::endpoint::endpoint;
+use crate::environment::Environment;
+use crate::http::connector_of;
+use crate::request::send;
+
+/// The service whose paths are signed as they are, and whose requests carry the hash of their body.
+const S3: &str = "s3";
+
+/// An API of AWS.
+#[derive(Debug, Clone)]
+pub struct SignedApi {
+    connector: SharedHttpConnector,
+    config: SdkConfig,
+    region: String,
+    service: &'static str,
+    endpoint: String,
+}
+
+impl SignedApi {
+    /// The API of `service` (`lambda`, `sns`, `s3`: as in signatures and host names) in a region, that of the configuration by default.
+    /// Its endpoint is that of the environment or the profile, that of the configuration, or AWS's own.
+    ///
+    /// # Errors
+    /// If no region is known, or a setting of the environment cannot be used, in words for the user.
+    pub fn new(
+        config: &SdkConfig,
+        environment: &Environment,
+        service: &'static str,
+        region: Option<&str>,
+    ) -> Result<Self, String> {
+        let known = region.or(config.region().map(AsRef::as_ref));
+        let region = known.ok_or("no AWS region is known")?.to_owned();
+        let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+        let endpoint = endpoint(environment, config, service)?
+            .or_else(|| config.endpoint_url().map(str::to_owned))
+            .unwrap_or_else(|| format!("https://{service}.{region}.{suffix}"));
+        let connector = connector_of(environment)?;
+        Ok(Self { connector, config: config.clone(), region, service, endpoint })
+    }
+
+    /// The address of the API, without a slash at its end.
+    pub fn endpoint(&self) -> &str {
+        self.endpoint.trim_end_matches('/')
+    }
+
+    /// The region.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// Signs and sends a request, whose URI begins with [`endpoint`](Self::endpoint). An answer may have any status.
+    ///
+    /// # Errors
+    /// If there are no credentials, or there is no answer in time, in words for the user.
+    pub async fn send(&self, request: Request<Bytes>, patience: Duration) -> Result<Response<Bytes>, String> {
+        send(&self.connector, self.signed(request).await?, patience).await
+    }
+
+    async fn signed(&self, mut request: Request<Bytes>) -> Result<Request<Bytes>, String> {
+        let provider = self.config.credentials_provider().ok_or("no credentials are set")?;
+        let credentials = provider.provide_credentials().await.map_err(|error| error.to_string())?;
+        let identity = credentials.into();
+        let parameters = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(&self.region)
+            .name(self.service)
+            .time(SystemTime::now())
+            .settings(self.settings())
+            .build()
+            .map_err(|error| error.to_string())?
+            .into();
+        let uri = request.uri().to_string();
+        let headers =
+            request.headers().iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+        let signable = SignableRequest::new(
+            request.method().as_str(),
+            uri,
+            headers,
+            SignableBody::Bytes(request.body()),
+        )
+        .map_err(|error| error.to_string())?;
+        let (instructions, _) = sign(signable, &parameters).map_err(|error| error.to_string())?.into_parts();
+        instructions.apply_to_request_http1x(&mut request);
+        Ok(request)
+    }
+
+    fn settings(&self) -> SigningSettings {
+        let mut settings = SigningSettings::default();
+        if self.service == S3 {
+            settings.percent_encoding_mode = PercentEncodingMode::Single;
+            settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+            settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        }
+        settings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::config::loader;
+
+    async fn api(service: &'static str, more: (&str, &str)) -> SignedApi {
+        let region = if more.0 == "AWS_REGION" { more.1 } else { "eu-west-1" };
+        let keys = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "s")];
+        let environment = Environment::from([keys[0], keys[1], more, ("AWS_REGION", region)]);
+        let config = loader(&environment).unwrap().load().await;
+        SignedApi::new(&config, &environment, service, None).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_is_the_environments_else_awss_own() {
+        let none = ("X", "");
+        assert_eq!(api("sns", none).await.endpoint(), "https://sns.eu-west-1.amazonaws.com");
+        let china = ("AWS_REGION", "cn-north-1");
+        assert_eq!(api("sns", china).await.endpoint(), "https://sns.cn-north-1.amazonaws.com.cn");
+        let own = ("AWS_ENDPOINT_URL_SNS", "http://127.0.0.1:4566/");
+        assert_eq!(api("sns", own).await.endpoint(), "http://127.0.0.1:4566");
+        assert_eq!(api("lambda", own).await.endpoint(), "https://lambda.eu-west-1.amazonaws.com");
+    }
+
+    #[tokio::test]
+    async fn requests_are_signed_for_their_service() {
+        for (service, has_hash) in [("sns", false), ("s3", true)] {
+            let api = api(service, ("X", "")).await;
+            let request =
+                Request::post(format!("{}/a%20b", api.endpoint())).body(Bytes::from_static(b"x")).unwrap();
+            let signed = api.signed(request).await.unwrap();
+            let authorization = signed.headers()["authorization"].to_str().unwrap();
+            assert!(authorization.contains(&format!("/eu-west-1/{service}/aws4_request")), "{authorization}");
+            assert_eq!(signed.headers().contains_key("x-amz-content-sha256"), has_hash, "{service}");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The lock of a DLQ: of two actions that send or delete its letters, the second is refused.
+
+use serde::{Deserialize, Serialize};
+
+use super::kind::ActionKind;
+
+/// The holder of a DLQ's lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActionLock {
+    /// The name of the action.
+    pub name: String,
+    /// What it does.
+    pub kind: ActionKind,
+    /// The person or program that acts.
+    pub actor: String,
+    /// The time of its begin, in milliseconds since the Unix epoch.
+    pub since: u64,
+    /// The end of the lock, unless it is renewed; 0 once it was released.
+    pub until: u64,
+}
+
+impl ActionLock {
+    /// Returns the lock after its release.
+    pub fn released(&self) -> Self {
+        Self { until: 0, ..self.clone() }
+    }
+
+    /// Returns true if an action of this name is refused. A resumed action has its own lock.
+    pub fn refuses(&self, name: &str, now_ms: u64) -> bool {
+        self.until > now_ms && self.name != name
+    }
+}

@@ -1,0 +1,130 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+
+const NOW: u64 = 1_700_000_000_000;
+
+fn action(kind: ActionKind) -> ActionRecord {
+    let beginning = Beginning {
+        kind,
+        name: "INC-42".into(),
+        actor: "ada@laptop".into(),
+        dlq: "arn:aws:sqs:eu-west-1:123456789012:jobs-dlq".into(),
+        words: vec!["--type".into(), "email.send".into()],
+        host: Some("laptop".into()),
+        journal: Some("/state/INC-42.journal".into()),
+        export: (kind == ActionKind::Delete).then(|| "/state/INC-42.jsonl".into()),
+    };
+    ActionRecord::begun(beginning, NOW)
+}
+
+fn counts(count: u64) -> Counts {
+    Counts::from([("sent".to_owned(), count)])
+}
+
+#[test]
+fn an_action_that_does_not_report_counts_as_interrupted() {
+    let action = action(ActionKind::Replay).reported(&counts(7), NOW + 5_000);
+    assert_eq!(action.state(NOW + 5_000 + SILENT_AFTER_MS - 1), ActionState::Running);
+    assert_eq!(action.state(NOW + 5_000 + SILENT_AFTER_MS), ActionState::Interrupted);
+    let done = action.ended(ActionState::Done, None, &counts(9), NOW + 9_000);
+    assert_eq!(done.state(u64::MAX), ActionState::Done);
+    assert_eq!((done.ended_at, done.counts), (Some(NOW + 9_000), counts(9)));
+}
+
+#[test]
+fn a_running_action_sees_that_it_is_aborted_and_one_without_a_process_is_aborted_at_once() {
+    let running = action(ActionKind::Replay);
+    let asked = running.abort_asked("bob", NOW + 1).unwrap();
+    assert_eq!(
+        (asked.state, asked.abort),
+        (ActionState::Running, Some(AbortRequest { by: "bob".into(), at: NOW + 1 }))
+    );
+    let late = NOW + SILENT_AFTER_MS;
+    let aborted = running.abort_asked("bob", late).unwrap();
+    assert_eq!((aborted.state(late), aborted.abort), (ActionState::Aborted, None));
+    assert_eq!(aborted.why.unwrap(), "aborted by bob, when no process ran it");
+    for over in [ActionState::Done, ActionState::Aborted] {
+        let error = running.ended(over, None, &counts(1), NOW).abort_asked("bob", NOW).unwrap_err();
+        assert_eq!(error.to_string(), format!("the replay INC-42 is {over} already"));
+    }
+}
+
+#[test]
+fn everything_but_a_running_or_finished_action_is_resumed() {
+    let action = action(ActionKind::Replay);
+    let error = action.resumed(NOW + 1).unwrap_err().to_string();
+    assert!(error.contains("INC-42 of ada@laptop runs on laptop"), "{error}");
+    assert!(action.ended(ActionState::Done, None, &counts(1), NOW).resumed(NOW).is_err());
+    for state in [ActionState::Stopped, ActionState::Aborted, ActionState::Interrupted] {
+        let ended = action.ended(state, Some("why"), &counts(1), NOW);
+        let resumed = ended.resumed(NOW + 5).unwrap();
+        assert_eq!(
+            (resumed.state(NOW + 5), &resumed.why, resumed.ended_at),
+            (ActionState::Running, &None, None)
+        );
+        assert_eq!((resumed.counts, resumed.started_at), (counts(1), NOW));
+    }
+    assert!(action.resumed(NOW + SILENT_AFTER_MS).is_ok());
+}
+
+#[test]
+fn only_a_delete_with_an_export_is_undone_and_for_two_weeks() {
+    let ended = |kind| action(kind).ended(ActionState::Done, None, &counts(1), NOW);
+    let delete = ended(ActionKind::Delete);
+    assert_eq!(delete.undoable(NOW + UNDO_FOR_MS - 1), Ok("/state/INC-42.jsonl"));
+    let late = delete.undoable(NOW + UNDO_FOR_MS).unwrap_err().to_string();
+    assert!(late.contains("--from /state/INC-42.jsonl"), "{late}");
+    let replay = ended(ActionKind::Replay).undoable(NOW).unwrap_err().to_string();
+    assert!(replay.contains("INC-42 is a replay, and only a delete can be undone"), "{replay}");
+    let none = ActionRecord { export: None, ..delete }.undoable(NOW).unwrap_err().to_string();
+    assert!(none.contains("no export"), "{none}");
+    let running = action(ActionKind::Delete);
+    assert!(running.undoable(NOW + 1).is_err());
+    // One that was killed has deleted some of its letters.
+    assert_eq!(running.undoable(NOW + SILENT_AFTER_MS), Ok("/state/INC-42.jsonl"));
+    assert!(running.undoable(NOW + UNDO_FOR_MS).is_err());
+}
+
+#[test]
+fn a_lock_is_for_others_and_until_its_end() {
+    let lock = action(ActionKind::Replay).lock(NOW);
+    assert!(lock.refuses("INC-43", NOW + 59_999));
+    assert!(!lock.refuses("INC-42", NOW), "a resumed action has its own lock");
+    assert!(!lock.refuses("INC-43", NOW + 60_000));
+    assert!(!lock.released().refuses("INC-43", NOW));
+}
+
+#[test]
+fn a_record_is_small_enough_for_a_document_and_reads_what_it_wrote() {
+    let long = "ö\"\u{1}".repeat(5_000);
+    let mut action = action(ActionKind::Delete);
+    action = ActionRecord::begun(
+        Beginning {
+            kind: action.kind,
+            name: "n".repeat(MAX_NAME),
+            actor: long.clone(),
+            dlq: action.dlq,
+            words: vec![long.clone(); 500],
+            host: action.host,
+            journal: action.journal,
+            export: action.export,
+        },
+        NOW,
+    );
+    let many = (0..500).map(|index| (format!("{index} {long}"), u64::MAX)).collect();
+    let ended = action.abort_asked(&long, NOW).unwrap().ended(ActionState::Stopped, Some(&long), &many, NOW);
+    let text = serde_json::to_string(&ended).unwrap();
+    assert!(text.len() < 12_000, "{}", text.len());
+    assert_eq!(serde_json::from_str::<ActionRecord>(&text).unwrap(), ended);
+    assert!(ended.actor.chars().count() > 100 && ended.actor.ends_with('…'), "{}", ended.actor);
+}
+
+#[test]
+fn a_name_is_one_of_a_file() {
+    for name in ["INC-42", "replay-20261129-120000", "a", "a_b.c", &"n".repeat(MAX_NAME)] {
+        assert_eq!(check_name(name), Ok(()), "{name}");
+    }
+    for name in ["", ".", "..", ".a", "-a", "a/b", "a b", "ä", "a:b", &"n".repeat(MAX_NAME + 1)] {
+        assert!(check_name(name).is_err(), "{name}");
+    }
+}

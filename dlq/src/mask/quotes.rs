@@ -1,0 +1,62 @@
+//! Quoted texts in a reason.
+
+use super::token::Token;
+
+/// The quotes of one text that are known to have no end: what was searched once is not searched again, so that a
+/// text of nothing but quotes takes no longer than another.
+#[derive(Debug, Default)]
+pub(super) struct Quotes {
+    endless: Vec<char>,
+}
+
+/// The longest name in backquotes that is kept.
+const MAX_NAME: usize = 64;
+
+impl Quotes {
+    /// Recognises a quoted text at the start of `rest`. A quote inside of a word is an apostrophe.
+    pub(super) fn token(&mut self, rest: &str, before: Option<char>) -> Option<Token> {
+        let open = rest.chars().next()?;
+        let close = match open {
+            '"' | '\'' | '`' => open,
+            '“' | '„' => '”',
+            '‘' => '’',
+            '«' => '»',
+            _ => return None,
+        };
+        if before.is_some_and(char::is_alphanumeric) || self.endless.contains(&open) {
+            return None;
+        }
+        let content = &rest[open.len_utf8()..];
+        let Some(end) = end(content, close) else {
+            self.endless.push(open);
+            return None;
+        };
+        let len = open.len_utf8() + end + close.len_utf8();
+        if open == '`' && is_name(&content[..end]) {
+            return Some(Token::Kept(len));
+        }
+        Some(Token::Masked("<q>", len))
+    }
+}
+
+/// The first closing quote that is not inside of a word, and not escaped.
+fn end(content: &str, close: char) -> Option<usize> {
+    let mut is_escaped = false;
+    let mut chars = content.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        if is_escaped {
+            is_escaped = false;
+        } else if c == '\\' && close == '"' {
+            is_escaped = true;
+        } else if c == close && chars.peek().is_none_or(|(_, next)| !next.is_alphanumeric()) {
+            return Some(at);
+        }
+    }
+    None
+}
+
+/// Serde and the compiler name fields and functions in backquotes; those tell reasons apart. One with digits is a value.
+fn is_name(text: &str) -> bool {
+    let is_of_names = |c: char| c.is_alphabetic() || "_-.:()<>&[]$#".contains(c);
+    !text.is_empty() && text.len() <= MAX_NAME && text.chars().all(is_of_names)
+}

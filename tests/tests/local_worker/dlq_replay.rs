@@ -1,0 +1,210 @@
+//! `drumline dlq replay`: letters go back to their queues, once, and none is lost wherever the process is killed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
+
+use drumline_queue::MessageState;
+use drumline_queue::api::{DeleteMessage, ReceiveMessage};
+use drumline_tests::{Finished, Launch, LocalQueue, Setup};
+use serde_json::{Value, json};
+
+/// A queue with these messages in its DLQ. The DLQ knows which queue they died in.
+async fn buried(setup: Setup, send: impl FnOnce(&LocalQueue)) -> LocalQueue {
+    let queue = LocalQueue::create(Setup { max_receive_count: Some(1), ..setup }).await;
+    send(&queue);
+    bury(&queue).await;
+    queue
+}
+
+/// Receives every message of the queue until SQS has moved it to the DLQ.
+async fn bury(queue: &LocalQueue) {
+    let dead = queue.dead().len();
+    let waiting = queue.count();
+    while queue.count() > 0 {
+        let request = ReceiveMessage {
+            queue_url: queue.url.clone(),
+            max_number_of_messages: Some(10),
+            visibility_timeout: Some(0),
+            ..ReceiveMessage::default()
+        };
+        queue.endpoint().receive(request).await.unwrap();
+    }
+    assert_eq!(queue.dead().len(), dead + waiting);
+}
+
+/// `drumline dlq replay ARGS…`, with journals in `folder`.
+fn replay(queue: &LocalQueue, folder: &Path, args: &[&str]) -> Launch {
+    let args = [&["dlq", "replay", "--output", "json"], args].concat();
+    Launch::new(&args)
+        .env("DRUMLINE_QUEUE_URL", &queue.url)
+        .env("AWS_ENDPOINT_URL", &queue.endpoint_url())
+        .env("XDG_STATE_HOME", &folder.display().to_string())
+}
+
+fn result(finished: &Finished) -> Value {
+    let line = finished.stdout.last().unwrap_or_else(|| panic!("no result: {}", finished.errors()));
+    serde_json::from_str(line).unwrap()
+}
+
+fn job(n: usize) -> String {
+    json!({ "jobId": format!("j-{n}"), "type": "email.send", "payload": { "n": n } }).to_string()
+}
+
+fn bodies(queue: &LocalQueue) -> Vec<String> {
+    let peeked = queue.endpoint().peek(&queue.url).unwrap();
+    peeked.iter().map(|message| message.body.to_string()).collect()
+}
+
+#[tokio::test]
+async fn letters_go_back_to_their_queue_and_the_others_stay_as_they_were() {
+    let queue = buried(Setup::default(), |queue| {
+        (0..25).for_each(|n| drop(queue.send(&job(n))));
+        queue.send(r#"{"type":"other","jobId":"o-1","payload":{}}"#);
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["--type", "email.send", "--expect", "25", "--name", "INC-42", "--actor", "ops"];
+    let finished = replay(&queue, folder.path(), &args).finish().await;
+    assert_eq!(finished.status, Some(0), "{}", finished.errors());
+    let result = result(&finished);
+    assert_eq!(
+        (&result["sent"], &result["state"], &result["name"]),
+        (&json!(25), &json!("done"), &json!("INC-42"))
+    );
+    assert_eq!((&result["perQueue"], &result["left"]), (&json!({ "jobs": 25 }), &json!({})));
+    let sent: BTreeSet<String> = bodies(&queue).into_iter().collect();
+    assert_eq!(sent, (0..25).map(job).collect(), "bodies are kept to the byte");
+    let dead = queue.dead();
+    assert_eq!(dead.len(), 1);
+    assert!(dead[0].body.contains("o-1") && matches!(dead[0].state, MessageState::Visible));
+
+    let journal = folder.path().join("drumline/dlq/INC-42.journal");
+    assert!(finished.errors().contains(&journal.display().to_string()), "{}", finished.errors());
+    let text = std::fs::read_to_string(&journal).unwrap();
+    assert!(text.contains("\"actor\":\"ops\"") && !text.contains("payload"), "a journal has no bodies");
+    assert!(!journal.with_extension("held").exists());
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(std::fs::metadata(&journal).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    let again = replay(&queue, folder.path(), &["--yes", "--name", "INC-42"]).finish().await;
+    assert_eq!(again.status, Some(64), "{}", again.errors());
+    assert!(again.errors().contains("--resume"), "{}", again.errors());
+}
+
+#[tokio::test]
+async fn nothing_is_sent_if_another_number_matches_or_in_a_dry_run() {
+    let queue = buried(Setup::default(), |queue| (0..12).for_each(|n| drop(queue.send(&job(n))))).await;
+    let folder = tempfile::tempdir().unwrap();
+    let table: [(&[&str], i32); 4] =
+        [(&["--expect", "11"], 1), (&["--dry-run"], 0), (&["--dry-run", "--expect", "13"], 1), (&[], 64)];
+    for (args, status) in table {
+        let finished = replay(&queue, folder.path(), args).finish().await;
+        assert_eq!(finished.status, Some(status), "{args:?}: {}", finished.errors());
+        if args.contains(&"--dry-run") {
+            assert_eq!(result(&finished)["perQueue"], json!({ "jobs": 12 }));
+        }
+    }
+    assert_eq!((queue.count(), queue.dead().len()), (0, 12));
+    assert!(queue.dead().iter().all(|letter| matches!(letter.state, MessageState::Visible)));
+    assert!(!folder.path().join("drumline").exists(), "no journal was begun");
+}
+
+#[tokio::test]
+async fn killed_at_random_points_and_resumed_every_letter_is_sent_and_nearly_all_once() {
+    const LETTERS: usize = 400;
+    const KILLS: usize = 5;
+    let queue = buried(Setup::default(), |queue| {
+        (0..LETTERS).for_each(|n| drop(queue.send(&job(n))));
+        (0..30).for_each(|n| drop(queue.send(&format!(r#"{{"type":"other","payload":{n}}}"#))));
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let begin = ["--type", "email.send", "--yes", "--name", "kills", "--hold", "10s"];
+    let resume = ["--resume", "kills", "--hold", "10s"];
+    for kill in 0..KILLS {
+        let args: &[&str] = if kill == 0 { &begin } else { &resume };
+        let before = queue.count();
+        let process = replay(&queue, folder.path(), args).spawn();
+        let target = before + fastrand::usize(1..60);
+        drumline_tests::eventually("some are sent", async || queue.count() >= target).await;
+        tokio::time::sleep(Duration::from_millis(fastrand::u64(0..20))).await;
+        process.kill().await;
+        let letters = queue.dead().iter().filter(|letter| letter.body.contains("email.send")).count();
+        assert!(letters + queue.count() >= LETTERS, "nothing is lost");
+    }
+    let finished = replay(&queue, folder.path(), &resume).finish().await;
+    assert_eq!(finished.status, Some(0), "{}", finished.errors());
+    let mut times: BTreeMap<String, usize> = BTreeMap::new();
+    bodies(&queue).into_iter().for_each(|body| *times.entry(body).or_default() += 1);
+    assert_eq!(times.len(), LETTERS, "every letter is sent");
+    let twice: usize = times.values().map(|count| count - 1).sum();
+    assert!(twice <= KILLS * 10, "{twice} were sent twice");
+    let dead = queue.dead();
+    assert!(dead.iter().all(|letter| letter.body.contains("other")), "{}", finished.errors());
+    assert_eq!(dead.len(), 30, "exactly the others are left");
+    assert!(dead.iter().all(|letter| matches!(letter.state, MessageState::Visible)));
+    assert_eq!(result(&finished)["sent"], LETTERS);
+}
+
+#[tokio::test]
+async fn the_order_in_each_group_is_kept_over_kills() {
+    const GROUPS: usize = 7;
+    const EACH: usize = 20;
+    let setup = Setup { fifo: true, ..Setup::default() };
+    let queue = buried(setup, |queue| {
+        for n in 0..EACH {
+            (0..GROUPS)
+                .for_each(|group| drop(queue.send_grouped(&format!("{group}:{n}"), &format!("g{group}"))));
+        }
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let process = replay(&queue, folder.path(), &["--yes", "--name", "fifo", "--hold", "10s"]).spawn();
+    drumline_tests::eventually("some are sent", async || queue.count() >= 20).await;
+    process.kill().await;
+    let process = replay(&queue, folder.path(), &["--resume", "fifo", "--hold", "10s"]).spawn();
+    drumline_tests::eventually("some more are sent", async || queue.count() >= 60).await;
+    process.kill().await;
+    let finished = replay(&queue, folder.path(), &["--resume", "fifo", "--hold", "10s"]).finish().await;
+    assert_eq!(finished.status, Some(0), "{}", finished.errors());
+    assert_eq!(queue.dead().len(), 0, "{}", finished.errors());
+    let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    let mut messages = queue.endpoint().peek(&queue.url).unwrap();
+    messages.sort_by_key(|message| message.sequence_number.clone());
+    for message in messages {
+        let (group, n) = message.body.split_once(':').unwrap();
+        groups.entry(group.to_owned()).or_default().push(n.parse().unwrap());
+    }
+    assert_eq!(groups.len(), GROUPS);
+    for (group, order) in groups {
+        assert_eq!(order, (0..EACH).collect::<Vec<_>>(), "group {group}");
+    }
+}
+
+/// Deletes nothing, but holds letters as another operator's command does.
+async fn hold_some(queue: &LocalQueue, dlq: &str) -> Vec<DeleteMessage> {
+    let request = ReceiveMessage {
+        queue_url: dlq.to_owned(),
+        max_number_of_messages: Some(10),
+        visibility_timeout: Some(60),
+        ..ReceiveMessage::default()
+    };
+    let reply = queue.endpoint().receive(request).await.unwrap();
+    let delete = |receipt_handle: String| DeleteMessage { queue_url: dlq.to_owned(), receipt_handle };
+    reply.messages.into_iter().map(|message| delete(message.receipt_handle)).collect()
+}
+
+#[tokio::test]
+async fn letters_that_another_holds_are_left_to_it() {
+    let queue = buried(Setup::default(), |queue| (0..30).for_each(|n| drop(queue.send(&job(n))))).await;
+    let folder = tempfile::tempdir().unwrap();
+    let dlq = queue.url.replace("/jobs", "/jobs-dlq");
+    let held = hold_some(&queue, &dlq).await;
+    assert_eq!(held.len(), 10);
+    let finished = replay(&queue, folder.path(), &["--yes"]).finish().await;
+    assert_eq!(finished.status, Some(0), "{}", finished.errors());
+    assert_eq!((queue.count(), queue.dead().len()), (20, 10));
+}
