@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use drumline::message::{Envelope, Intake, Message, TYPE_ATTRIBUTE};
-use serde::Serialize;
+use drumline::message::{Envelope, Intake, JobIdAttribute, Message, TYPE_ATTRIBUTE};
+use serde::{Deserialize, Serialize};
 
 /// The attribute of a copy that has the reason of its failure. Written by workers with
 /// `DRUMLINE_PERMANENT_FAILURES=dead-letter`.
@@ -27,19 +27,19 @@ pub struct Letter {
 }
 
 /// The cause for which a message is in the DLQ.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
     /// In words.
     pub reason: String,
     /// The failure class of the last failure, where there is a history of it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
     /// The place from which it is known.
     pub from: CauseSource,
 }
 
 /// The place from which a cause is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CauseSource {
     /// The store.
@@ -64,7 +64,7 @@ impl Letter {
     pub fn new(message: Message, intake: &Intake) -> Self {
         let envelope = intake.decode(&message).map_err(|error| error.to_string());
         let given = envelope.as_ref().ok().and_then(|envelope| envelope.job_id.as_deref());
-        let job_id = given.unwrap_or(original_id(&message)).to_owned();
+        let job_id = given.unwrap_or(first_id(&message)).to_owned();
         Self { message, envelope, job_id, learned: None, learned_type: None }
     }
 
@@ -95,6 +95,12 @@ impl Letter {
     /// The id of the message that died; of a copy, the id of the message it is a copy of.
     pub fn original_id(&self) -> &str {
         original_id(&self.message)
+    }
+
+    /// The id of the first message of its job, as far as it is known: of a replayed one the id that the replay added, else
+    /// [that of the message that died](Self::original_id).
+    pub fn first_id(&self) -> &str {
+        first_id(&self.message)
     }
 
     /// The type of its job, where the body, an attribute or the history names one.
@@ -144,6 +150,10 @@ impl Letter {
 
 fn original_id(message: &Message) -> &str {
     message.attribute(ORIGINAL_ATTRIBUTE).unwrap_or(&message.id)
+}
+
+fn first_id(message: &Message) -> &str {
+    JobIdAttribute::of(message).map_or_else(|| original_id(message), |attribute| attribute.id)
 }
 
 fn millis(time: Duration) -> u64 {

@@ -36,7 +36,7 @@ pub struct Rounds {
     seen: u64,
     held: u64,
     new_in_round: u64,
-    barren_rounds: u32,
+    barren: u32,
     /// Receives in a row without a new letter, and of those the last ones without any.
     fruitless: u32,
     empty: u32,
@@ -55,7 +55,7 @@ impl Rounds {
             seen: 0,
             held: 0,
             new_in_round: 0,
-            barren_rounds: 0,
+            barren: 0,
             fruitless: 0,
             empty: 0,
             again: 0,
@@ -96,7 +96,7 @@ impl Rounds {
 
     /// Records that all letters were released: a new round begins.
     pub fn released_all(&mut self) {
-        self.barren_rounds = if self.new_in_round == 0 { self.barren_rounds + 1 } else { 0 };
+        self.barren = if self.new_in_round == 0 { self.barren + 1 } else { 0 };
         (self.held, self.new_in_round, self.fruitless, self.empty, self.again) = (0, 0, 0, 0, 0);
         self.is_full = false;
     }
@@ -122,7 +122,7 @@ impl Rounds {
         if self.held < allowed && !self.is_full {
             return Step::Receive;
         }
-        let is_barren = self.new_in_round == 0 && (!is_deep || self.barren_rounds + 1 >= BARREN_ROUNDS);
+        let is_barren = self.new_in_round == 0 && (!is_deep || self.barren + 1 >= BARREN_ROUNDS);
         if self.is_ordered || self.held == 0 || is_barren { Step::End } else { Step::ReleaseAll }
     }
 }

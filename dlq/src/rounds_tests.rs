@@ -31,7 +31,8 @@ fn look(model: &mut Model, mut rounds: Rounds, batch: usize, lapse: Option<usize
             }
             Step::Receive => {
                 looked.receives += 1;
-                if lapse.is_some_and(|every| looked.receives % every == 0) && !model.held.is_empty() {
+                if lapse.is_some_and(|every| looked.receives.is_multiple_of(every)) && !model.held.is_empty()
+                {
                     let letter = model.held.remove(0);
                     model.visible.push_back(letter);
                 }

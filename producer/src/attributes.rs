@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use drumline::message::{Attribute, AttributeValue};
-use drumline_runtime::limits::is_allowed;
+pub(crate) use drumline_runtime::limits::attributes_bytes as size;
+use drumline_runtime::limits::{MAX_ATTRIBUTES, is_allowed};
 
 /// The attributes of a message, by name.
 pub type Attributes = BTreeMap<String, Attribute>;
 
-/// A message has ten attributes at most, whose names and types have 256 characters at most. See
+/// The names and types of attributes have 256 characters at most. See
 /// [Message quotas](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html).
-const MAX_ATTRIBUTES: usize = 10;
 const MAX_NAME: usize = 256;
 
 /// Beginnings of names that belong to AWS, in lower case.
@@ -100,18 +100,6 @@ pub fn attributes(all: impl IntoIterator<Item = (String, Attribute)>) -> Result<
         return Err(format!("{} attributes are more than SQS's {MAX_ATTRIBUTES}", attributes.len()));
     }
     Ok(attributes)
-}
-
-/// Returns the bytes that SQS counts: names, types and values.
-pub(crate) fn size(attributes: &Attributes) -> usize {
-    let of_value = |value: &AttributeValue| match value {
-        AttributeValue::Text(text) => text.len(),
-        AttributeValue::Binary(bytes) => bytes.len(),
-    };
-    attributes
-        .iter()
-        .map(|(name, attribute)| name.len() + attribute.data_type().len() + of_value(attribute.value()))
-        .sum()
 }
 
 #[cfg(test)]

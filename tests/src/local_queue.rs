@@ -84,6 +84,36 @@ impl LocalQueue {
         self.server.endpoint().call(|sqs, now| sqs.send_message(now, request)).unwrap().message_id.to_string()
     }
 
+    /// Where its DLQ is.
+    pub fn dead_letter_url(&self) -> &str {
+        self.dead_letter_url.as_deref().expect("it has a DLQ")
+    }
+
+    /// Sends messages and has them die at once: each is received as often as the redrive policy allows, and once more. Returns their
+    /// ids.
+    pub fn bury(&self, messages: impl IntoIterator<Item = SendMessage>) -> Vec<String> {
+        let ids = messages.into_iter().map(|request| {
+            let request = SendMessage { queue_url: self.url.clone(), ..request };
+            let sent = self.endpoint().call(|sqs, now| sqs.send_message(now, request));
+            sent.unwrap().message_id.to_string()
+        });
+        let ids = ids.collect();
+        let receive = ReceiveMessage {
+            queue_url: self.url.clone(),
+            max_number_of_messages: Some(10),
+            visibility_timeout: Some(0),
+            ..ReceiveMessage::default()
+        };
+        while !self
+            .endpoint()
+            .call(|sqs, now| sqs.receive_message(now, &receive))
+            .unwrap()
+            .messages
+            .is_empty()
+        {}
+        ids
+    }
+
     /// Sends messages with these bodies and receives them: the records of a batch in the order of the bodies.
     pub async fn batch<S: AsRef<str>>(&self, bodies: &[S]) -> Vec<Record> {
         for body in bodies {

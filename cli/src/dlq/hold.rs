@@ -240,7 +240,7 @@ impl<'a> Hold<'a> {
         let messages = match messages {
             Ok(messages) => messages,
             Err(error) => {
-                self.note_failure(error)?;
+                self.note_failure(&error)?;
                 return Ok(Vec::new());
             }
         };
@@ -256,12 +256,12 @@ impl<'a> Hold<'a> {
     }
 
     /// Ends the look after a failed receive, unless it can go on.
-    fn note_failure(&mut self, error: SqsError) -> Result<(), ExitError> {
+    fn note_failure(&mut self, error: &SqsError) -> Result<(), ExitError> {
         self.width = 1;
-        if is_full(&error) {
+        if is_full(error) {
             // Without a letter of its own in flight, a release would change nothing.
             if self.held.is_empty() && self.in_flight.is_empty() {
-                return Err(unavailable(&self.queue.name, &error));
+                return Err(unavailable(&self.queue.name, error));
             }
             self.rounds.refused_as_full();
             return Ok(());
@@ -271,7 +271,7 @@ impl<'a> Hold<'a> {
         if may_pass && self.failed_receives < FAILED_RECEIVES {
             return Ok(());
         }
-        Err(unavailable(&self.queue.name, &error))
+        Err(unavailable(&self.queue.name, error))
     }
 
     /// Writes receipts down. A letter that comes again, after its time or on a whim of SQS, has a new one.

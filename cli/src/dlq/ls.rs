@@ -12,6 +12,7 @@ use super::filter::FilterArgs;
 use super::hold::{Hold, HoldOptions};
 use super::queue::DeadLetterQueue;
 use super::reasons::ReasonLookup;
+use super::selection::select;
 use crate::format::{now_ms, rfc3339, shortest};
 use crate::list::{Column, FORMS, List};
 use crate::output::Output;
@@ -62,12 +63,9 @@ pub(super) async fn ls(args: &LsArgs, environment: &Environment) -> Result<ExitC
             if messages.is_empty() {
                 return Ok(());
             }
-            let mut letters: Vec<DeadLetter> =
-                messages.into_iter().map(|held| DeadLetter::new(held.message, &queue.intake)).collect();
-            reasons.add(&mut letters).await;
             let now = now_ms();
-            for letter in letters.iter().filter(|letter| filter.matches(letter.letter(), now)) {
-                look.bar.suspend(|| add(&mut list, letter, now))?;
+            for selected in select(messages, &queue, &filter, &mut reasons).await {
+                look.bar.suspend(|| add(&mut list, &selected.letter, now))?;
             }
         }
     })

@@ -16,9 +16,12 @@ mod queue;
 mod reasons;
 mod replay;
 #[allow(dead_code, reason = "the commands that delete and replay come next")]
+mod selection;
+#[allow(dead_code, reason = "the commands that delete and replay come next")]
 mod settle;
 mod show;
 mod spool;
+mod stats;
 
 use std::process::ExitCode;
 
@@ -30,11 +33,13 @@ use common::A_LOOK_IS_A_RECEIVE;
 use ls::LsArgs;
 use replay::ReplayArgs;
 use show::ShowArgs;
+use stats::StatsArgs;
 
 /// Shows what is in a dead-letter queue, and why
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true, after_long_help = format!("\
 Examples:
+  {{program}} dlq stats --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs
   {{program}} dlq ls --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs
   {{program}} dlq show 01JQ3ZC5T8M1Y4 --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs
 
@@ -51,6 +56,7 @@ enum Command {
     Ls(LsArgs),
     Replay(ReplayArgs),
     Show(ShowArgs),
+    Stats(StatsArgs),
 }
 
 pub(crate) fn dlq(args: &DlqArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
@@ -61,6 +67,7 @@ pub(crate) fn dlq(args: &DlqArgs, environment: &Environment) -> Result<ExitCode,
             Command::Ls(args) => Box::pin(ls::ls(args, environment)).await,
             Command::Replay(args) => Box::pin(replay::replay(args, environment)).await,
             Command::Show(args) => Box::pin(show::show(args, environment)).await,
+            Command::Stats(args) => Box::pin(stats::stats(args, environment)).await,
         }
     });
     runtime.shutdown_background();

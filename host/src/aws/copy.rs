@@ -2,20 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use drumline::message::{Attribute, AttributeValue, Message};
-
-use crate::limits::{MAX_MESSAGE_BYTES, is_allowed};
-
-/// A message carries at most ten attributes. See
-/// [Message attributes](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html).
-const MAX_ATTRIBUTES: usize = 10;
+use drumline::message::limits::{MAX_ATTRIBUTES, MAX_MESSAGE_BYTES, attributes_bytes, is_allowed};
+use drumline::message::{Attribute, Message};
 
 /// Returns the attributes of a copy in the DLQ: the message's own, and the reason of its failure, as far as SQS has room for that.
 pub fn copy_attributes(message: &Message, queue: &str, reason: &str) -> BTreeMap<String, Attribute> {
     let mut attributes = message.attributes.clone();
-    let own =
-        message.attributes.iter().map(|(name, value)| name.len() + value.data_type().len() + bytes(value));
-    let mut size = message.body.len() + own.sum::<usize>();
+    let mut size = message.body.len() + attributes_bytes(&message.attributes);
     // In the order of their worth, since there may be room for some only.
     for (name, text) in [
         ("DrumlineReason", allowed(reason)),
@@ -29,13 +22,6 @@ pub fn copy_attributes(message: &Message, queue: &str, reason: &str) -> BTreeMap
         attributes.entry(name.to_owned()).or_insert_with(|| Attribute::text(text));
     }
     attributes
-}
-
-fn bytes(attribute: &Attribute) -> usize {
-    match attribute.value() {
-        AttributeValue::Text(text) => text.len(),
-        AttributeValue::Binary(bytes) => bytes.len(),
-    }
 }
 
 /// The text with a replacement for what SQS does not take.

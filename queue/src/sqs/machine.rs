@@ -7,7 +7,7 @@ use super::move_task::MoveTask;
 use crate::dedup::Deduplication;
 use crate::error::{ErrorCode, SqsError};
 use crate::ids::IdSource;
-use crate::limits::{DEDUPLICATION_ENTRY_BYTES, MAX_STORED_BYTES};
+use crate::limits::{DEDUPLICATION_ENTRY_BYTES, MAX_IN_FLIGHT, MAX_STORED_BYTES};
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::time::Timestamp;
@@ -58,6 +58,8 @@ pub struct Sqs {
     pub(super) tasks: Vec<MoveTask>,
     /// [`MAX_STORED_BYTES`], smaller in the test that fills it.
     pub(super) max_stored_bytes: usize,
+    /// [`MAX_IN_FLIGHT`], unless [`Sqs::limit_in_flight`] has set it.
+    pub(super) max_in_flight: usize,
 }
 
 /// One queue.
@@ -103,7 +105,13 @@ impl Sqs {
             deleted: HashMap::new(),
             tasks: Vec::new(),
             max_stored_bytes: MAX_STORED_BYTES,
+            max_in_flight: MAX_IN_FLIGHT,
         }
+    }
+
+    /// Allows each queue no more messages in flight than this, instead of [`MAX_IN_FLIGHT`]: for tests of programs that reach it.
+    pub fn limit_in_flight(&mut self, messages: usize) {
+        self.max_in_flight = messages;
     }
 
     /// Who and where the endpoint pretends to be.

@@ -10,7 +10,7 @@ use crate::checks;
 use crate::checksum::md5_of_attributes;
 use crate::error::{ErrorCode, SqsError};
 use crate::ids::ReceiptHandle;
-use crate::limits::{MAX_IN_FLIGHT, RECEIVE_MAX_MESSAGES, VISIBILITY_SECS, WAIT_SECS};
+use crate::limits::{RECEIVE_MAX_MESSAGES, VISIBILITY_SECS, WAIT_SECS};
 use crate::message::{Message, State};
 use crate::time::Timestamp;
 
@@ -23,7 +23,7 @@ impl Sqs {
     /// # Errors
     ///
     /// `InvalidParameterValue`, `QueueDoesNotExist`, and on standard queues `OverLimit` when 120,000 messages are in
-    /// flight.
+    /// flight, or the number that [`Sqs::limit_in_flight`] allows.
     pub fn receive_message(
         &mut self,
         now: Timestamp,
@@ -37,11 +37,12 @@ impl Sqs {
             checks::fifo_id("ReceiveRequestAttemptId", id)?;
         }
         let dead_letter_queue = self.dead_letter_queue_of(name);
+        let max_in_flight = self.max_in_flight;
 
         let queue = self.queues.get_mut(name).ok_or_else(no_such_queue)?;
-        let room = MAX_IN_FLIGHT.saturating_sub(queue.store.counts().in_flight);
+        let room = max_in_flight.saturating_sub(queue.store.counts().in_flight);
         if room == 0 && !queue.settings.fifo {
-            let message = format!("The maximum number of in flight messages ({MAX_IN_FLIGHT}) is reached.");
+            let message = format!("The maximum number of in flight messages ({max_in_flight}) is reached.");
             return Err(SqsError::new(ErrorCode::OverLimit, message));
         }
         let max = usize::try_from(max.unwrap_or(1)).unwrap_or(usize::MAX).min(room);
