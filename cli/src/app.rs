@@ -96,8 +96,9 @@ impl App {
     ///
     /// The factory runs on the runtime of handlers, before anything is received; a Ctrl-C meanwhile ends the process. Its error is
     /// bad configuration (exit status 64). `run`, `config` and `doctor queue` call it, but not in forward mode
-    /// (`DRUMLINE_FORWARD_TO`), and `dev` does; so does `send` for a type whose version it is not given. `config`, `doctor` and `send`
-    /// wait for it for ten seconds at most. `jobs`, `dlq` and `health` do not call it. If the settings have problems, it runs up to its first wait, so that wrong settings that it reads
+    /// (`DRUMLINE_FORWARD_TO`), and `dev` does; so does `send` for a type whose version it is not given, and `dlq replay`,
+    /// which asks what the handlers would refuse. `config`, `doctor`, `send` and `dlq` wait for it for ten seconds at most. `jobs` and
+    /// `health` do not call it. If the settings have problems, it runs up to its first wait, so that wrong settings that it reads
     /// are reported with them.
     pub fn new<Kind>(router: impl RouterFactory<Kind>) -> Self {
         Self {
@@ -196,7 +197,7 @@ impl App {
             Commands::Invoke(args) => invoke::invoke(&args),
             Commands::Send(args) => send::send(&args, environment, self.service, handlers_optional),
             Commands::Jobs(args) => jobs::jobs(&args, environment),
-            Commands::Dlq(args) => dlq::dlq(&args, environment),
+            Commands::Dlq(args) => dlq::dlq(&args, environment, self.service, handlers_optional),
             Commands::Config(args) => config::config(&args, environment, self.service),
             #[cfg(feature = "doctor")]
             Commands::Doctor(args) => doctor::doctor(&args, environment, self.service),

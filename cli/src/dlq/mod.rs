@@ -27,7 +27,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use drumline_consumer::ExitError;
-use drumline_runtime::Environment;
+use drumline_runtime::{Environment, Service};
 
 use common::A_LOOK_IS_A_RECEIVE;
 use ls::LsArgs;
@@ -59,13 +59,23 @@ enum Command {
     Stats(StatsArgs),
 }
 
-pub(crate) fn dlq(args: &DlqArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
+/// Runs a command. `handlers_optional` is true for a program that may run without handlers of its own.
+pub(crate) fn dlq(
+    args: &DlqArgs,
+    environment: &Environment,
+    service: Service,
+    handlers_optional: bool,
+) -> Result<ExitCode, ExitError> {
+    let router = match &args.command {
+        Command::Replay(args) => replay::handlers(args, environment, service, handlers_optional)?,
+        _ => None,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         match &args.command {
             // Large futures, with all that the SDK does in them.
             Command::Ls(args) => Box::pin(ls::ls(args, environment)).await,
-            Command::Replay(args) => Box::pin(replay::replay(args, environment)).await,
+            Command::Replay(args) => Box::pin(replay::replay(args, environment, router.as_ref())).await,
             Command::Show(args) => Box::pin(show::show(args, environment)).await,
             Command::Stats(args) => Box::pin(stats::stats(args, environment)).await,
         }

@@ -22,6 +22,8 @@ pub(super) const WAIT: Duration = Duration::from_secs(1);
 pub(super) struct DeadLetterQueue {
     pub(super) name: String,
     pub(super) url: String,
+    /// Its ARN; empty from an emulator that does not report it.
+    pub(super) arn: String,
     pub(super) clients: Clients,
     /// About how many messages can be received.
     pub(super) visible: usize,
@@ -80,6 +82,7 @@ impl DeadLetterQueue {
     ) -> Result<(Self, Option<Redrive>), ExitError> {
         let name = queue_name(&url).to_owned();
         let names = [
+            Name::QueueArn,
             Name::ApproximateNumberOfMessages,
             Name::ApproximateNumberOfMessagesNotVisible,
             Name::RedrivePolicy,
@@ -96,7 +99,8 @@ impl DeadLetterQueue {
         let hidden = number(&Name::ApproximateNumberOfMessagesNotVisible);
         let redrive =
             attributes.get(&Name::RedrivePolicy).and_then(|policy| drumline::message::from_json(policy).ok());
-        Ok((Self { name, url, clients, visible, hidden, intake }, redrive))
+        let arn = attributes.get(&Name::QueueArn).cloned().unwrap_or_default();
+        Ok((Self { name, url, arn, clients, visible, hidden, intake }, redrive))
     }
 }
 

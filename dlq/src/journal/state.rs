@@ -66,10 +66,7 @@ impl State {
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
         let mut lines = text[..whole].lines().enumerate();
         let (_, first) = lines.next().ok_or(Corrupt::Empty)?;
-        let header = match serde_json::from_str(first) {
-            Ok(Record::Begin(header)) => header,
-            Ok(_) | Err(_) => return Err(Corrupt::NoHeader),
-        };
+        let Ok(Record::Begin(header)) = serde_json::from_str(first) else { return Err(Corrupt::NoHeader) };
         if header.drumline_journal != JOURNAL_VERSION {
             return Err(Corrupt::Version(header.drumline_journal));
         }

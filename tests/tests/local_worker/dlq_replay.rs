@@ -48,7 +48,7 @@ fn result(finished: &Finished) -> Value {
 }
 
 fn job(n: usize) -> String {
-    json!({ "jobId": format!("j-{n}"), "type": "email.send", "payload": { "n": n } }).to_string()
+    json!({ "jobId": format!("j-{n}"), "type": "mail.test", "payload": { "n": n } }).to_string()
 }
 
 fn bodies(queue: &LocalQueue) -> Vec<String> {
@@ -64,7 +64,7 @@ async fn letters_go_back_to_their_queue_and_the_others_stay_as_they_were() {
     })
     .await;
     let folder = tempfile::tempdir().unwrap();
-    let args = ["--type", "email.send", "--expect", "25", "--name", "INC-42", "--actor", "ops"];
+    let args = ["--type", "mail.test", "--expect", "25", "--name", "INC-42", "--actor", "ops"];
     let finished = replay(&queue, folder.path(), &args).finish().await;
     assert_eq!(finished.status, Some(0), "{}", finished.errors());
     let result = result(&finished);
@@ -122,7 +122,7 @@ async fn killed_at_random_points_and_resumed_every_letter_is_sent_and_nearly_all
     })
     .await;
     let folder = tempfile::tempdir().unwrap();
-    let begin = ["--type", "email.send", "--yes", "--name", "kills", "--hold", "10s"];
+    let begin = ["--type", "mail.test", "--yes", "--name", "kills", "--hold", "10s"];
     let resume = ["--resume", "kills", "--hold", "10s"];
     for kill in 0..KILLS {
         let args: &[&str] = if kill == 0 { &begin } else { &resume };
@@ -132,7 +132,7 @@ async fn killed_at_random_points_and_resumed_every_letter_is_sent_and_nearly_all
         drumline_tests::eventually("some are sent", async || queue.count() >= target).await;
         tokio::time::sleep(Duration::from_millis(fastrand::u64(0..20))).await;
         process.kill().await;
-        let letters = queue.dead().iter().filter(|letter| letter.body.contains("email.send")).count();
+        let letters = queue.dead().iter().filter(|letter| letter.body.contains("mail.test")).count();
         assert!(letters + queue.count() >= LETTERS, "nothing is lost");
     }
     let finished = replay(&queue, folder.path(), &resume).finish().await;
@@ -162,15 +162,17 @@ async fn the_order_in_each_group_is_kept_over_kills() {
     })
     .await;
     let folder = tempfile::tempdir().unwrap();
-    let process = replay(&queue, folder.path(), &["--yes", "--name", "fifo", "--hold", "10s"]).spawn();
+    let process =
+        replay(&queue, folder.path(), &["--yes", "--no-check", "--name", "fifo", "--hold", "10s"]).spawn();
     drumline_tests::eventually("some are sent", async || queue.count() >= 20).await;
     process.kill().await;
-    let process = replay(&queue, folder.path(), &["--resume", "fifo", "--hold", "10s"]).spawn();
+    let process = replay(&queue, folder.path(), &["--resume", "fifo", "--no-check", "--hold", "10s"]).spawn();
     drumline_tests::eventually("some more are sent", async || queue.count() >= 60).await;
     process.kill().await;
     // What the killed processes have hidden without a trace is visible again.
     queue.endpoint().advance(Duration::from_secs(10));
-    let finished = replay(&queue, folder.path(), &["--resume", "fifo", "--no-wait"]).finish().await;
+    let finished =
+        replay(&queue, folder.path(), &["--resume", "fifo", "--no-check", "--no-wait"]).finish().await;
     assert_eq!(finished.status, Some(0), "{}", finished.errors());
     assert_eq!(queue.dead().len(), 0, "{}", finished.errors());
     let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();

@@ -1,6 +1,6 @@
 //! Letters that wait to be sent, and the next batch of them.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use drumline_dlq::letter_id::LetterId;
@@ -54,13 +54,8 @@ pub(super) struct Batch {
 }
 
 impl Batches {
-    /// Adds a letter for the queue with this URL. Gives it back if an earlier one of its message group stays.
-    pub(super) fn add(
-        &mut self,
-        url: &Arc<str>,
-        is_fifo: bool,
-        candidate: Candidate,
-    ) -> Result<(), Candidate> {
+    /// Adds a letter for the queue with this URL. False if an earlier one of its message group stays: then it does, too.
+    pub(super) fn add(&mut self, url: &Arc<str>, is_fifo: bool, candidate: Candidate) -> bool {
         let place = self.queues.iter().position(|waiting| waiting.url == *url).unwrap_or_else(|| {
             let url = Arc::clone(url);
             self.queues.push(Waiting { url, is_fifo, letters: VecDeque::new(), blocked: HashSet::new() });
@@ -68,11 +63,11 @@ impl Batches {
         });
         let waiting = &mut self.queues[place];
         if candidate.outgoing.group.as_ref().is_some_and(|group| waiting.blocked.contains(group)) {
-            return Err(candidate);
+            return false;
         }
         waiting.letters.push_back(candidate);
         self.count += 1;
-        Ok(())
+        true
     }
 
     /// The letters that wait.
@@ -131,12 +126,12 @@ impl Waiting {
     /// only, and the next of a group must not overtake it.
     fn take(&mut self, most: usize) -> Vec<Candidate> {
         let (mut taken, mut bytes) = (Vec::new(), 0);
-        let mut groups: HashMap<Arc<str>, ()> = HashMap::new();
+        let mut groups: HashSet<Arc<str>> = HashSet::new();
         let mut place = 0;
         while taken.len() < most && place < self.letters.len() {
             let next = &self.letters[place];
             let group = next.outgoing.group.clone().filter(|_| self.is_fifo);
-            if group.as_ref().is_some_and(|group| groups.contains_key(group)) {
+            if group.as_ref().is_some_and(|group| groups.contains(group)) {
                 place += 1;
                 continue;
             }
@@ -145,7 +140,7 @@ impl Waiting {
             }
             let Some(next) = self.letters.remove(place) else { break };
             bytes += next.outgoing.bytes();
-            groups.extend(group.map(|group| (group, ())));
+            groups.extend(group);
             taken.push(next);
         }
         taken
@@ -182,9 +177,9 @@ mod tests {
     fn a_batch_has_ten_letters_of_one_queue_and_queues_take_turns() {
         let mut batches = Batches::default();
         for n in 0..12 {
-            assert!(batches.add(&"a".into(), false, candidate(&format!("a{n}"), None, 1)).is_ok());
+            assert!(batches.add(&"a".into(), false, candidate(&format!("a{n}"), None, 1)));
         }
-        assert!(batches.add(&"b".into(), false, candidate("b0", None, 1)).is_ok());
+        assert!(batches.add(&"b".into(), false, candidate("b0", None, 1)));
         assert!(batches.is_full(10) && batches.len() == 13);
         assert_eq!(names(batches.take(10)).len(), 10);
         assert!(!batches.is_full(10) && batches.is_full(1));
@@ -198,7 +193,7 @@ mod tests {
     fn a_batch_has_no_more_bytes_than_sqs_takes() {
         let mut batches = Batches::default();
         for n in 0..3 {
-            assert!(batches.add(&"a".into(), false, candidate(&format!("a{n}"), None, 400_000)).is_ok());
+            assert!(batches.add(&"a".into(), false, candidate(&format!("a{n}"), None, 400_000)));
         }
         assert_eq!(names(batches.take(10)), ["a0", "a1"]);
         assert_eq!(names(batches.take(10)), ["a2"]);
@@ -208,14 +203,14 @@ mod tests {
     fn a_batch_for_a_fifo_queue_has_one_letter_of_each_group() {
         let mut batches = Batches::default();
         for (name, group) in [("a1", "a"), ("a2", "a"), ("b1", "b"), ("a3", "a")] {
-            assert!(batches.add(&"q".into(), true, candidate(name, Some(group), 1)).is_ok());
+            assert!(batches.add(&"q".into(), true, candidate(name, Some(group), 1)));
         }
         assert!(batches.is_full(10), "nothing is waited for");
         assert_eq!(names(batches.take(10)), ["a1", "b1"]);
         assert_eq!(names(batches.take(10)), ["a2"]);
         let stay = batches.block("q", &"a".into());
         assert_eq!(stay.len(), 1);
-        assert!(batches.add(&"q".into(), true, candidate("a4", Some("a"), 1)).is_err());
+        assert!(!batches.add(&"q".into(), true, candidate("a4", Some("a"), 1)));
         assert!(batches.take(10).is_none());
     }
 }

@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use drumline::Router;
 use drumline::message::Message;
+use drumline::run::Precheck;
 use drumline_dlq::filter::Filter;
+use drumline_dlq::fix::Fixed;
 use drumline_dlq::journal::{Left, State};
 use drumline_dlq::letter::ORIGINAL_ATTRIBUTE;
 use drumline_dlq::letter_id::LetterId;
 use drumline_producer::Outgoing;
 
 use super::origins::Origins;
-use super::outgoing::outgoing;
+use super::outgoing::{outgoing, precheck};
 use crate::dlq::dead_letter::DeadLetter;
 use crate::dlq::hold::Held;
 use crate::dlq::queue::DeadLetterQueue;
@@ -44,6 +47,8 @@ pub(super) struct Decider<'a> {
     pub(super) action: &'a str,
     /// The time from which ages are counted, in milliseconds since the Unix epoch.
     pub(super) started_at: u64,
+    /// The handlers that are asked what they would refuse.
+    pub(super) router: Option<&'a Router>,
     pub(super) tally: Tally,
 }
 
@@ -53,6 +58,8 @@ pub(super) struct Tally {
     pub(super) matched: u64,
     pub(super) left: BTreeMap<Left, u64>,
     examples: BTreeMap<Left, Vec<String>>,
+    /// Letters of which no handler could say if it would refuse them, by the reason.
+    pub(super) not_checked: BTreeMap<String, u64>,
 }
 
 impl Tally {
@@ -63,6 +70,14 @@ impl Tally {
         if examples.len() < EXAMPLES {
             examples.push(format!("{letter}: {text}"));
         }
+    }
+
+    /// Counts a letter that no handler could check. Further reasons are counted as the last one that has a place.
+    fn not_checked(&mut self, why: String) {
+        let is_known = self.not_checked.contains_key(&why);
+        let why =
+            if is_known || self.not_checked.len() < EXAMPLES { why } else { "other reasons".to_owned() };
+        *self.not_checked.entry(why).or_default() += 1;
     }
 
     /// Takes back what was counted for letters that are received again.
@@ -123,19 +138,28 @@ impl Decider<'_> {
         let target = match self.origins.of(letter.letter()) {
             Ok(target) => target,
             Err(why) => {
-                self.tally.leave(Left::Origin, id, &why);
+                self.tally.leave(Left::Origin, id, &why.to_string());
                 return Decision::Leave(Left::Origin);
             }
         };
-        match outgoing(letter.letter(), self.action) {
-            Ok(outgoing) => {
-                Decision::Send { url: Arc::clone(&target.url), is_fifo: target.is_fifo, outgoing }
-            }
+        let (url, is_fifo) = (Arc::clone(&target.url), target.is_fifo);
+        let intake = &self.queue.intake;
+        let outgoing = match outgoing(letter.letter(), &Fixed::default(), intake, self.action) {
+            Ok(outgoing) => outgoing,
             Err(why) => {
-                self.tally.leave(why, id, &why.to_string());
-                Decision::Leave(why)
+                self.tally.leave(Left::NoRoom, id, &why.to_string());
+                return Decision::Leave(Left::NoRoom);
             }
+        };
+        match self.router.map(|router| precheck(router, letter.letter(), &outgoing, intake)) {
+            Some(Precheck::Refused(why)) => {
+                self.tally.leave(Left::Refused, id, &why);
+                return Decision::Leave(Left::Refused);
+            }
+            Some(Precheck::NotChecked(why)) => self.tally.not_checked(why),
+            Some(Precheck::Accepted) | None => {}
         }
+        Decision::Send { url, is_fifo, outgoing }
     }
 }
 

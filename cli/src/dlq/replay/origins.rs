@@ -6,14 +6,11 @@ use std::time::Duration;
 use aws_sdk_sqs::Client;
 use drumline_consumer::ExitError;
 use drumline_dlq::Letter;
-use drumline_dlq::letter::SOURCE_QUEUE_ATTRIBUTE;
-use drumline_runtime::aws::{explain, is_fifo, queue_name, queue_url, url_of_arn};
+use drumline_dlq::origin::{NoOrigin, Sources, origin};
+use drumline_runtime::aws::{explain, is_fifo, queue_name, queue_url};
 
 use crate::connection::connect_to;
 use crate::dlq::queue::DeadLetterQueue;
-
-/// The attribute that names the queue of a letter that was put back into the DLQ, as an ARN.
-const ORIGIN_ATTRIBUTE: &str = "DrumlineOrigin";
 
 /// The queues of one page. Without a number, SQS says nothing of further pages.
 const PAGE: i32 = 1_000;
@@ -30,14 +27,17 @@ pub(super) struct Target {
 #[derive(Debug)]
 pub(super) struct Origins {
     to: Option<Target>,
-    sources: Vec<Target>,
+    sources: Sources,
+    targets: Vec<Target>,
 }
 
 impl Origins {
     /// The queue that `--to` names, else the sources of the DLQ.
     pub(super) async fn find(queue: &DeadLetterQueue, to: Option<&str>) -> Result<Self, ExitError> {
         let Some(to) = to else {
-            return Ok(Self { to: None, sources: sources(queue).await? });
+            let urls = sources(queue).await?;
+            let targets = urls.iter().map(|url| target(url, &queue.clients.calls)).collect();
+            return Ok(Self { to: None, sources: Sources::new(&queue.arn, urls), targets });
         };
         let url = queue_url(to).map_err(|error| ExitError::usage(format!("--to: {error}")))?;
         let (clients, url) = connect_to(&url, Duration::ZERO).await?;
@@ -52,44 +52,22 @@ impl Origins {
                 queue.name
             )));
         }
-        Ok(Self { to: Some(target), sources: Vec::new() })
+        Ok(Self { to: Some(target), sources: Sources::new(&queue.arn, []), targets: Vec::new() })
     }
 
     /// Returns the queue of a letter.
     ///
     /// # Errors
-    /// The reason why there is none, in words.
-    pub(super) fn of(&self, letter: &Letter) -> Result<&Target, String> {
-        if let Some(to) = &self.to {
-            return Ok(to);
-        }
-        let message = letter.message();
-        let arn = message.dead_letter_source.as_deref().or_else(|| message.attribute(ORIGIN_ATTRIBUTE));
-        if let Some(arn) = arn {
-            let is_it = |target: &&Target| is_named_by(&target.url, arn);
-            let found = self.sources.iter().find(is_it);
-            return found.ok_or_else(|| {
-                format!("{arn} has no redrive policy that names this DLQ: --to names the queue to send to")
-            });
-        }
-        let Some(name) = message.attribute(SOURCE_QUEUE_ATTRIBUTE) else {
-            return Err("SQS does not know the queue it died in: --to names the queue to send to".to_owned());
-        };
-        let mut named = self.sources.iter().filter(|target| queue_name(&target.url) == name);
-        match (named.next(), named.next()) {
-            (Some(target), None) => Ok(target),
-            (None, _) => Err(format!(
-                "no queue {name} has a redrive policy that names this DLQ: --to names the queue to send to"
-            )),
-            (Some(_), Some(_)) => {
-                Err(format!("several queues {name} use this DLQ: --to names the queue to send to"))
-            }
-        }
+    /// If no queue is known that it may be sent to.
+    pub(super) fn of(&self, letter: &Letter) -> Result<&Target, NoOrigin> {
+        let to = self.to.as_ref().map(|target| &*target.url);
+        let url = origin(letter, &self.sources, to)?;
+        self.with_url(url).ok_or_else(|| NoOrigin::NotAllowed(url.to_owned()))
     }
 
     /// Returns the queue with this URL.
     pub(super) fn with_url(&self, url: &str) -> Option<&Target> {
-        self.to.iter().chain(&self.sources).find(|target| *target.url == *url)
+        self.to.iter().chain(&self.targets).find(|target| *target.url == *url)
     }
 }
 
@@ -97,16 +75,8 @@ fn target(url: &str, client: &Client) -> Target {
     Target { url: Arc::from(url), client: client.clone(), is_fifo: is_fifo(url) }
 }
 
-/// Returns true if the queue with this URL has this ARN. A DLQ is in the region of its sources.
-fn is_named_by(url: &str, arn: &str) -> bool {
-    let end = |url: &str| {
-        let mut parts = url.rsplit('/');
-        Some((parts.next()?.to_owned(), parts.next()?.to_owned()))
-    };
-    url_of_arn(arn).is_some_and(|named| end(named.as_str()).is_some_and(|named| Some(named) == end(url)))
-}
-
-async fn sources(queue: &DeadLetterQueue) -> Result<Vec<Target>, ExitError> {
+/// The URLs of the queues whose redrive policies name the DLQ.
+async fn sources(queue: &DeadLetterQueue) -> Result<Vec<String>, ExitError> {
     let client = &queue.clients.calls;
     let mut sources = Vec::new();
     let mut token = None;
@@ -123,29 +93,10 @@ async fn sources(queue: &DeadLetterQueue) -> Result<Vec<Target>, ExitError> {
                 ));
             }
         };
-        sources.extend(reply.queue_urls.iter().map(|url| target(url, client)));
+        sources.extend(reply.queue_urls);
         token = reply.next_token;
         if token.is_none() {
             return Ok(sources);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_arn_names_a_queue_by_account_and_name() {
-        let table = [
-            ("http://127.0.0.1:9324/000000000000/jobs", "arn:aws:sqs:eu-west-1:000000000000:jobs", true),
-            ("https://sqs.eu-west-1.amazonaws.com/1/jobs", "arn:aws:sqs:eu-west-1:1:jobs", true),
-            ("https://sqs.eu-west-1.amazonaws.com/1/jobs", "arn:aws:sqs:eu-west-1:2:jobs", false),
-            ("https://sqs.eu-west-1.amazonaws.com/1/jobs", "arn:aws:sqs:eu-west-1:1:jobs2", false),
-            ("https://sqs.eu-west-1.amazonaws.com/1/jobs", "jobs", false),
-        ];
-        for (url, arn, expected) in table {
-            assert_eq!(is_named_by(url, arn), expected, "{url} {arn}");
         }
     }
 }

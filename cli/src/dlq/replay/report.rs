@@ -63,11 +63,9 @@ pub(super) fn dry_run(
     print(|out| match output {
         Output::Json => out.json_line(&summary),
         Output::Table => {
-            let mut text = format!("matched {}: to send {}", tally.matched, counted.letters.len());
-            for (why, letters) in &summary.left {
-                text.push_str(&format!(", {why} {letters}"));
-            }
-            writeln!(out, "{text}")?;
+            write!(out, "matched {}: to send {}", tally.matched, counted.letters.len())?;
+            summary.left.iter().try_for_each(|(why, letters)| write!(out, ", {why} {letters}"))?;
+            writeln!(out)?;
             counted.per_queue.iter().try_for_each(|(queue, letters)| writeln!(out, "{queue}  {letters}"))
         }
     })?;
@@ -153,5 +151,9 @@ pub(super) fn eprint_left(tally: &Tally) {
         for example in tally.examples(*why) {
             note(&format!("  {example}"));
         }
+    }
+    for (why, letters) in &tally.not_checked {
+        let letters = usize::try_from(*letters).unwrap_or(usize::MAX);
+        note(&format!("{} not checked: {why}", count(letters, "letter")));
     }
 }

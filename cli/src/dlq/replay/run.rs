@@ -3,24 +3,29 @@
 //! The [journal](drumline_dlq::journal) says what may be sent and deleted: a batch is sent once its plan is on disk, and deleted
 //! once SQS's answer is. So a process that is killed leaves at most one batch in doubt.
 
+mod deleting;
+mod sending;
+
 use std::collections::HashMap;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use drumline::core::CallError;
 use drumline_consumer::ExitError;
-use drumline_dlq::journal::{Left, Permitted, Plan, Planned, Record, State};
+use drumline_dlq::journal::{Left, Planned, Record};
 use drumline_dlq::letter_id::LetterId;
 use drumline_dlq::pace::Pace;
-use drumline_producer::{MAX_BATCH_ENTRIES, SendOptions, Sent, send_batch};
+use drumline_producer::{MAX_BATCH_ENTRIES, Sent};
 use drumline_runtime::SqsError;
-use drumline_runtime::aws::queue_name;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
+
+use deleting::{Deleted, ToDelete};
+use sending::Stage;
 
 use super::batches::{Batch, Batches, Candidate};
 use super::decide::{Decider, Decision};
 use crate::dlq::hold::{Held, Hold, Look};
-use crate::dlq::journal::{Commit, Journal};
+use crate::dlq::journal::Journal;
 use crate::format::{note, now_ms, short};
 
 /// Letters that wait to be sent, at the most.
@@ -95,25 +100,6 @@ enum Looking {
     Over,
 }
 
-enum Stage {
-    Idle,
-    Writing(Commit),
-    Sending(JoinHandle<Result<Vec<Sent>, SqsError>>),
-}
-
-/// Letters on their way out of the DLQ.
-struct Deleted {
-    letters: Vec<ToDelete>,
-    results: Vec<Result<(), CallError>>,
-}
-
-#[derive(Debug, Clone)]
-struct ToDelete {
-    id: LetterId,
-    place: Option<(u64, usize)>,
-    receipt: String,
-}
-
 enum Event {
     Looked(Result<Look, ExitError>),
     Written(std::io::Result<()>),
@@ -153,20 +139,6 @@ impl<'a> Run<'a> {
             may_show_more: false,
             look: Looking::On,
             end: None,
-        }
-    }
-
-    /// Deletes letters that an earlier process has sent, by their receipts, as far as these are valid. The others are received again.
-    pub(super) fn delete_sent(&mut self, state: &State) {
-        let mut letters = Vec::new();
-        for (batch, place, letter) in state.undeleted() {
-            self.undeleted.insert(LetterId::of(&letter.letter), (batch, place));
-            if letter.until > now_ms() + 5_000 {
-                letters.extend(ToDelete::planned(batch, place, letter));
-            }
-        }
-        for letters in letters.chunks(MAX_BATCH_ENTRIES) {
-            self.delete(letters.to_vec());
         }
     }
 
@@ -367,8 +339,9 @@ impl<'a> Run<'a> {
                         continue;
                     }
                     self.accepted += 1;
-                    if let Err(stays) = self.batches.add(&url, is_fifo, Candidate::held(held, outgoing)) {
-                        self.leave(&stays.letter, Left::BehindOther, &Left::BehindOther.to_string());
+                    let letter = Arc::clone(&held.message.id);
+                    if !self.batches.add(&url, is_fifo, Candidate::held(held, outgoing)) {
+                        self.leave(&letter, Left::BehindOther, &Left::BehindOther.to_string());
                     }
                 }
                 Decision::Leave(why) => {
@@ -392,123 +365,6 @@ impl<'a> Run<'a> {
     fn leave(&mut self, letter: &str, why: Left, text: &str) {
         self.decider.tally.leave(why, letter, text);
         self.journal.log.add(&Record::Left { letter: letter.to_owned(), why });
-    }
-
-    fn written(&mut self, written: std::io::Result<()>) -> Result<(), ExitError> {
-        let Stage::Writing(commit) = std::mem::replace(&mut self.stage, Stage::Idle) else { return Ok(()) };
-        let permitted = self.journal.end_commit(commit.bytes(), written)?;
-        self.permit(permitted);
-        Ok(())
-    }
-
-    fn permit(&mut self, permitted: Permitted) {
-        let Permitted { send, delete } = permitted;
-        let letters: Vec<ToDelete> = delete
-            .iter()
-            .filter_map(|(batch, place, letter)| ToDelete::planned(*batch, *place, letter))
-            .collect();
-        if !letters.is_empty() {
-            self.delete(letters);
-        }
-        if let Some(Plan { queue, .. }) = send
-            && let Some(batch) = &self.planned
-            && let Some(target) = self.decider.origins.with_url(&queue)
-        {
-            let (client, is_fifo) = (target.client.clone(), batch.is_fifo);
-            let outgoing = batch.letters.iter().enumerate();
-            let outgoing = outgoing.map(|(place, letter)| {
-                let mut outgoing = letter.outgoing.clone();
-                outgoing.line = place;
-                outgoing
-            });
-            let outgoing = outgoing.collect();
-            self.stage = Stage::Sending(tokio::spawn(async move {
-                let options = SendOptions { delay_secs: None, fifo: is_fifo };
-                send_batch(&client, &queue, &options, outgoing).await
-            }));
-        }
-    }
-
-    /// Writes SQS's answer down. The first deletes follow when it is on disk.
-    async fn answered(&mut self, answer: Result<Vec<Sent>, SqsError>) -> Result<(), ExitError> {
-        self.stage = Stage::Idle;
-        let Some(batch) = self.planned.take() else { return Ok(()) };
-        let sent = match answer {
-            Ok(sent) => sent,
-            Err(error) => {
-                // SQS may have taken it, if its answer was lost: then the plan stays in doubt, and a resume sends it again.
-                if !error.kind.passes() {
-                    let text = error.text.clone();
-                    self.journal.log.answered(&vec![Err(text); batch.letters.len()]);
-                }
-                let error = self.decider.queue.clients.in_context(error).await;
-                let name = queue_name(&batch.url);
-                return Err(ExitError::sqs(error.kind, format!("{name} cannot be sent to: {}", error.text)));
-            }
-        };
-        let mut answers = vec![Err("SQS's answer does not mention it".to_owned()); batch.letters.len()];
-        for (outgoing, result) in sent {
-            if let Some(answer) = answers.get_mut(outgoing.line) {
-                *answer = result;
-            }
-        }
-        self.journal.log.answered(&answers);
-        for (letter, answer) in batch.letters.iter().zip(&answers) {
-            let Err(why) = answer else { continue };
-            self.leave(&letter.letter, Left::SendFailed, why);
-            if batch.is_fifo
-                && let Some(group) = &letter.outgoing.group
-            {
-                for behind in self.batches.block(&batch.url, group) {
-                    self.leave(&behind.letter, Left::BehindOther, &Left::BehindOther.to_string());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn delete(&mut self, letters: Vec<ToDelete>) {
-        let settler = self.hold.settler();
-        self.deletes.spawn(async move {
-            let receipts = letters.iter().map(|letter| letter.receipt.clone()).collect();
-            let results = settler.delete(receipts).await;
-            Deleted { letters, results }
-        });
-    }
-
-    fn deleted(&mut self, deleted: Deleted) -> Result<(), ExitError> {
-        let mut refused = None;
-        let mut gone: HashMap<u64, Vec<usize>> = HashMap::new();
-        for (letter, result) in deleted.letters.iter().zip(deleted.results) {
-            match result {
-                Ok(()) => {
-                    self.hold.forget([letter.id]);
-                    if let Some((batch, place)) = letter.place {
-                        self.undeleted.remove(&letter.id);
-                        gone.entry(batch).or_default().push(place);
-                    }
-                    self.may_show_more |= self.hold.is_fifo();
-                }
-                // The letter is visible again, or deleted already.
-                Err(CallError::Gone(_)) => {
-                    self.hold.see_again([letter.id]);
-                    self.undeleted.extend(letter.place.map(|place| (letter.id, place)));
-                    self.may_show_more = true;
-                }
-                Err(CallError::Failed(why)) => {
-                    self.undeletable += 1;
-                    refused.get_or_insert(ExitError::unavailable(why));
-                }
-                Err(CallError::Refused(why)) => {
-                    self.undeletable += 1;
-                    refused = Some(ExitError::unavailable(why));
-                }
-            }
-        }
-        for (batch, places) in gone {
-            self.journal.log.add(&Record::Gone { batch, places });
-        }
-        refused.map_or(Ok(()), Err)
     }
 
     /// Ends what has begun, without beginning anything that is not needed for it.
@@ -535,26 +391,6 @@ impl<'a> Run<'a> {
         let waiting = self.batches.drain().len();
         self.decider.tally.unmatch(waiting as u64);
         result
-    }
-}
-
-impl Stage {
-    /// Waits for its end. Cancel-safe.
-    async fn event(&mut self) -> Event {
-        match self {
-            Self::Idle => std::future::pending().await,
-            Self::Writing(commit) => Event::Written(commit.written().await),
-            Self::Sending(sending) => Event::Answered(
-                sending.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())),
-            ),
-        }
-    }
-}
-
-impl ToDelete {
-    fn planned(batch: u64, place: usize, letter: &Planned) -> Option<Self> {
-        let receipt = letter.receipt.clone()?;
-        Some(Self { id: LetterId::of(&letter.letter), place: Some((batch, place)), receipt })
     }
 }
 

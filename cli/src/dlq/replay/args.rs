@@ -1,0 +1,133 @@
+//! The command line of `drumline dlq replay`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::recorded::Recorded;
+use crate::dlq::common::QueueArgs;
+use crate::dlq::filter::FilterArgs;
+use crate::output::Output;
+
+/// The shortest hold: some seconds of it are not used.
+const SHORTEST_HOLD: Duration = Duration::from_secs(10);
+
+/// SQS hides a message for twelve hours at most.
+const LONGEST_HOLD: Duration = Duration::from_secs(43_200);
+
+/// Puts dead letters back into their queues
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  {program} dlq replay --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs --dry-run
+  {program} dlq replay --type email.send --reason 'no such user' --rate 50/s --name INC-42
+  {program} dlq replay --yes --expect 4000
+  {program} dlq replay --resume INC-42
+
+Each letter goes to the queue that it died in, which must have a redrive policy that names this DLQ; --to names another. It \
+keeps its body and its attributes, without those that say why it died. The id of its job is kept: a job without one gets the \
+attribute DrumlineJobId, by which workers know it again, so that a job that is done is not done again. On a FIFO queue the order \
+within each message group is kept.
+
+A program that has the handler of a letter's type does not send what the handler would refuse (an envelope, a payload or a key that is wrong): such letters are left and counted. --no-check sends them.
+
+It is safe to kill: a journal (its path is printed; mode 0600; no bodies) says what was sent, and --resume continues there. Then \
+nothing is lost, and at most one batch of ten is sent twice. Letters are deleted from the DLQ only after SQS has confirmed the new \
+message. Letters that do not match are hidden from other readers while it runs, and for at most the time of --hold after it was \
+killed.
+
+On a FIFO queue, letters behind the first ten of their message group that do not match cannot be reached.
+
+It needs sqs:ReceiveMessage, sqs:ChangeMessageVisibility, sqs:GetQueueAttributes, sqs:DeleteMessage and \
+sqs:ListDeadLetterSourceQueues (not with --to) on the DLQ, and sqs:SendMessage on the queues that it sends to; without --dlq-url \
+also sqs:GetQueueUrl and sqs:GetQueueAttributes on the queue. Encrypted queues need kms:Decrypt, and kms:GenerateDataKey where it \
+sends.
+
+Exit status: 0 done, and nothing that matched is left; 1 some matched letters are left, the count is not that of --expect, stopped, \
+or declined; 64 bad usage, no DLQ, no queue to send to; 69 a queue cannot be reached or a permission is missing; 130 interrupted.")]
+pub(in crate::dlq) struct ReplayArgs {
+    #[command(flatten)]
+    pub(super) queue: QueueArgs,
+    #[command(flatten)]
+    pub(super) choice: Recorded<ChoiceArgs>,
+    /// Send at most so many letters a second, reached within 10 s
+    #[arg(long, value_name = "N/s", value_parser = rate)]
+    pub(super) rate: Option<f64>,
+    /// Stop once so many replayed letters are dead again
+    ///
+    /// By then, more of them may be in their queues.
+    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) stop_after: u32,
+    #[command(flatten)]
+    pub(super) consent: ConsentArgs,
+    /// Send also what its handler would refuse
+    #[arg(long)]
+    pub(super) no_check: bool,
+    /// The action's name [default: replay-DATE-TIME]
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: Option<String>,
+    /// The person or program that acts [default: USER@HOST]
+    #[arg(long, value_name = "TEXT")]
+    pub(super) actor: Option<String>,
+    /// The file of the journal [default: drumline/dlq/NAME.journal in the folder of states]
+    ///
+    /// That is `$XDG_STATE_HOME`, else `~/.local/state`.
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    pub(super) journal: Option<PathBuf>,
+    /// Continue a replay that was stopped or killed, by its name or its journal
+    ///
+    /// At most one batch of ten letters may be sent twice.
+    #[arg(long, value_name = "NAME|FILE", conflicts_with_all = ["name", "actor", "dry_run", "expect"])]
+    pub(super) resume: Option<String>,
+    /// Do not wait for letters that the killed process may have hidden
+    #[arg(long, requires = "resume")]
+    pub(super) no_wait: bool,
+    /// Hide received letters for so long at a time
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = hold)]
+    pub(super) hold: Duration,
+    /// For people, or JSON for programs
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    pub(super) output: Output,
+}
+
+/// The operator's consent.
+#[derive(Debug, clap::Args)]
+pub(super) struct ConsentArgs {
+    /// Print which letters would be sent where, and send nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Send nothing and end with status 1 unless exactly so many letters match
+    #[arg(long, value_name = "N")]
+    pub(super) expect: Option<u64>,
+    /// Do not ask
+    #[arg(long)]
+    pub(super) yes: bool,
+}
+
+/// The letters that are meant, and where they go. A resumed replay takes it from its journal.
+#[derive(Debug, clap::Args)]
+pub(super) struct ChoiceArgs {
+    #[command(flatten)]
+    pub(super) filter: FilterArgs,
+    /// Take at most so many matching letters
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) limit: Option<u32>,
+    /// Send to this queue instead of each letter's origin
+    ///
+    /// It is another scope unless both queues share one: jobs that are done run again.
+    #[arg(long, value_name = "URL")]
+    pub(super) to: Option<String>,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix("/s").unwrap_or(text);
+    let rate = number.parse::<f64>().ok().filter(|rate| rate.is_finite() && *rate > 0.0);
+    rate.ok_or_else(|| "write it as letters a second, such as 50/s".to_owned())
+}
+
+fn hold(text: &str) -> Result<Duration, String> {
+    let hold = crate::format::duration(text)?;
+    if (SHORTEST_HOLD..=LONGEST_HOLD).contains(&hold) {
+        return Ok(hold);
+    }
+    Err("SQS hides a message for 12h at most, and less than 10s are too short".to_owned())
+}

@@ -1,0 +1,106 @@
+//! A batch on its way: its plan to the disk, its letters to SQS, and the answer back.
+
+use drumline_consumer::ExitError;
+use drumline_dlq::journal::{Left, Permitted, Plan};
+use drumline_producer::{SendOptions, Sent, send_batch};
+use drumline_runtime::SqsError;
+use drumline_runtime::aws::queue_name;
+use tokio::task::JoinHandle;
+
+use super::{Event, Run, ToDelete};
+use crate::dlq::journal::Commit;
+
+/// The step that a batch is at.
+pub(super) enum Stage {
+    Idle,
+    Writing(Commit),
+    Sending(JoinHandle<Result<Vec<Sent>, SqsError>>),
+}
+
+impl Stage {
+    /// Waits for its end. Cancel-safe.
+    pub(super) async fn event(&mut self) -> Event {
+        match self {
+            Self::Idle => std::future::pending().await,
+            Self::Writing(commit) => Event::Written(commit.written().await),
+            Self::Sending(sending) => Event::Answered(
+                sending.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())),
+            ),
+        }
+    }
+}
+
+impl Run<'_> {
+    pub(super) fn written(&mut self, written: std::io::Result<()>) -> Result<(), ExitError> {
+        let Stage::Writing(commit) = std::mem::replace(&mut self.stage, Stage::Idle) else { return Ok(()) };
+        let permitted = self.journal.end_commit(commit.bytes(), written)?;
+        self.permit(permitted);
+        Ok(())
+    }
+
+    pub(super) fn permit(&mut self, permitted: Permitted) {
+        let Permitted { send, delete } = permitted;
+        let letters: Vec<ToDelete> = delete
+            .iter()
+            .filter_map(|(batch, place, letter)| ToDelete::planned(*batch, *place, letter))
+            .collect();
+        if !letters.is_empty() {
+            self.delete(letters);
+        }
+        if let Some(Plan { queue, .. }) = send
+            && let Some(batch) = &self.planned
+            && let Some(target) = self.decider.origins.with_url(&queue)
+        {
+            let (client, is_fifo) = (target.client.clone(), batch.is_fifo);
+            let outgoing = batch.letters.iter().enumerate();
+            let outgoing = outgoing.map(|(place, letter)| {
+                let mut outgoing = letter.outgoing.clone();
+                outgoing.line = place;
+                outgoing
+            });
+            let outgoing = outgoing.collect();
+            self.stage = Stage::Sending(tokio::spawn(async move {
+                let options = SendOptions { delay_secs: None, fifo: is_fifo };
+                send_batch(&client, &queue, &options, outgoing).await
+            }));
+        }
+    }
+
+    /// Writes SQS's answer down. The first deletes follow when it is on disk.
+    pub(super) async fn answered(&mut self, answer: Result<Vec<Sent>, SqsError>) -> Result<(), ExitError> {
+        self.stage = Stage::Idle;
+        let Some(batch) = self.planned.take() else { return Ok(()) };
+        let sent = match answer {
+            Ok(sent) => sent,
+            Err(error) => {
+                // SQS may have taken it, if its answer was lost: then the plan stays in doubt, and a resume sends it again.
+                if !error.kind.passes() {
+                    let text = error.text.clone();
+                    self.journal.log.answered(&vec![Err(text); batch.letters.len()]);
+                }
+                let error = self.decider.queue.clients.in_context(error).await;
+                let name = queue_name(&batch.url);
+                return Err(ExitError::sqs(error.kind, format!("{name} cannot be sent to: {}", error.text)));
+            }
+        };
+        let mut answers = vec![Err("SQS's answer does not mention it".to_owned()); batch.letters.len()];
+        for (outgoing, result) in sent {
+            if let Some(answer) = answers.get_mut(outgoing.line) {
+                *answer = result;
+            }
+        }
+        self.journal.log.answered(&answers);
+        for (letter, answer) in batch.letters.iter().zip(&answers) {
+            let Err(why) = answer else { continue };
+            self.leave(&letter.letter, Left::SendFailed, why);
+            if batch.is_fifo
+                && let Some(group) = &letter.outgoing.group
+            {
+                for behind in self.batches.block(&batch.url, group) {
+                    self.leave(&behind.letter, Left::BehindOther, &Left::BehindOther.to_string());
+                }
+            }
+        }
+        Ok(())
+    }
+}
