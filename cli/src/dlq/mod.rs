@@ -54,7 +54,7 @@ pub(crate) struct DlqArgs {
 #[derive(Debug, Subcommand)]
 enum Command {
     Ls(LsArgs),
-    Replay(ReplayArgs),
+    Replay(Box<ReplayArgs>),
     Show(ShowArgs),
     Stats(StatsArgs),
 }

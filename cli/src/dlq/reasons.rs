@@ -1,6 +1,7 @@
 //! Asks for the histories of dead letters, for as long as somebody answers: a list without reasons is better than none.
 
 use drumline_consumer::ExitError;
+use drumline_consumer::job_view::{JobFilter, JobView};
 use drumline_runtime::Settings;
 use futures_util::future::join_all;
 
@@ -39,6 +40,17 @@ impl ReasonLookup {
                     self.histories = None;
                     self.silence = Some(silence.text().to_owned());
                 }
+            }
+        }
+    }
+
+    /// Returns the job with this id that the filter accepts, if a store or a worker knows it.
+    pub(super) async fn job(&mut self, id: &str, filter: &JobFilter) -> Option<JobView> {
+        match self.histories.as_ref()?.job(id, filter).await {
+            Ok(job) => job,
+            Err(silence) => {
+                self.silence = Some(silence.text().to_owned());
+                None
             }
         }
     }

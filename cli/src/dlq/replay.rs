@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 use drumline::Router;
 use drumline_consumer::ExitError;
+use drumline_dlq::canary::Canary;
 use drumline_dlq::journal::{Header, JOURNAL_VERSION, Record, State};
 use drumline_dlq::letter_id::LetterId;
 use drumline_runtime::{Environment, Service, runtimes};
@@ -212,7 +213,8 @@ fn hidden_until(path: &std::path::Path, state: &State) -> u64 {
 
 fn bounds(args: &ReplayArgs, limit: usize, hidden_until: u64) -> Bounds {
     let stop_after = args.stop_after as usize;
-    Bounds { limit, rate: args.rate, stop_after, hold: args.hold, hidden_until }
+    let canary = args.canary.map(|size| Canary::new(size as usize, args.canary_wait));
+    Bounds { limit, rate: args.rate, stop_after, canary, hold: args.hold, hidden_until }
 }
 
 async fn run(
@@ -233,7 +235,7 @@ async fn run(
         }
         run.run().await
     };
-    match begun.await {
+    match Box::pin(begun).await {
         Ok(outcome) => report::report(outcome, args.output),
         Err(error) => {
             note(&format!(

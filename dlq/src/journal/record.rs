@@ -57,6 +57,17 @@ pub enum Record {
         /// Its id, or that of the message it is a copy of.
         message: String,
     },
+    /// The outcomes of the first letters.
+    Canary {
+        /// The time.
+        at: u64,
+        /// Jobs that are done.
+        done: usize,
+        /// Messages that are dead again.
+        dead: usize,
+        /// Messages of which nothing is known.
+        unknown: usize,
+    },
     /// The action was stopped.
     Stopped {
         /// The time.

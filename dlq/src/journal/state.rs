@@ -108,7 +108,7 @@ impl State {
             Record::Returned { message } => {
                 self.returned.insert(LetterId::of(message));
             }
-            Record::Left { .. } => {}
+            Record::Left { .. } | Record::Canary { .. } => {}
             Record::Stopped { .. } | Record::Ended { .. } => self.is_over = true,
         }
         Ok(())

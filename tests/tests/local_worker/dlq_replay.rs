@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use drumline_queue::MessageState;
 use drumline_queue::api::{DeleteMessage, ReceiveMessage};
-use drumline_tests::{Finished, Launch, LocalQueue, Setup};
+use drumline_tests::{Answer, App, Finished, Launch, LocalQueue, Setup, Worker, eventually, status_of};
 use serde_json::{Value, json};
 
 /// A queue with these messages in its DLQ. The DLQ knows which queue they died in.
@@ -129,7 +129,7 @@ async fn killed_at_random_points_and_resumed_every_letter_is_sent_and_nearly_all
         let before = queue.count();
         let process = replay(&queue, folder.path(), args).spawn();
         let target = before + fastrand::usize(1..60);
-        drumline_tests::eventually("some are sent", async || queue.count() >= target).await;
+        eventually("some are sent", async || queue.count() >= target).await;
         tokio::time::sleep(Duration::from_millis(fastrand::u64(0..20))).await;
         process.kill().await;
         let letters = queue.dead().iter().filter(|letter| letter.body.contains("mail.test")).count();
@@ -164,10 +164,10 @@ async fn the_order_in_each_group_is_kept_over_kills() {
     let folder = tempfile::tempdir().unwrap();
     let process =
         replay(&queue, folder.path(), &["--yes", "--no-check", "--name", "fifo", "--hold", "10s"]).spawn();
-    drumline_tests::eventually("some are sent", async || queue.count() >= 20).await;
+    eventually("some are sent", async || queue.count() >= 20).await;
     process.kill().await;
     let process = replay(&queue, folder.path(), &["--resume", "fifo", "--no-check", "--hold", "10s"]).spawn();
-    drumline_tests::eventually("some more are sent", async || queue.count() >= 60).await;
+    eventually("some more are sent", async || queue.count() >= 60).await;
     process.kill().await;
     // What the killed processes have hidden without a trace is visible again.
     queue.endpoint().advance(Duration::from_secs(10));
@@ -211,4 +211,56 @@ async fn letters_that_another_holds_are_left_to_it() {
     let finished = replay(&queue, folder.path(), &["--yes"]).finish().await;
     assert_eq!(finished.status, Some(0), "{}", finished.errors());
     assert_eq!((queue.count(), queue.dead().len()), (20, 10));
+}
+
+/// A queue, its dead letters, and a worker whose application answers with this status.
+async fn with_worker(letters: usize, status: u16) -> (LocalQueue, Worker, String) {
+    let queue = buried(Setup::default(), |queue| (0..letters).for_each(|n| drop(queue.send(&job(n))))).await;
+    let app = App::start(move |_| async move { Answer::status(status) }).await;
+    let launch = Launch::on(&queue).env("DRUMLINE_FORWARD_TO", &app.url());
+    let addr = launch.http_addr().to_string();
+    let worker = launch.spawn();
+    eventually("it answers", async || status_of(&format!("http://{addr}/livez")).await == Some(200)).await;
+    // The application lives as long as the test.
+    std::mem::forget(app);
+    (queue, worker, addr)
+}
+
+#[tokio::test]
+async fn a_canary_stops_a_replay_whose_cause_is_still_there() {
+    let (queue, worker, addr) = with_worker(40, 422).await;
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["--yes", "--no-check", "--canary", "5", "--name", "canary"];
+    let finished = replay(&queue, folder.path(), &args).env("DRUMLINE_HTTP_ADDR", &addr).finish().await;
+    assert_eq!(finished.status, Some(1), "{}", finished.errors());
+    let result = result(&finished);
+    assert_eq!((&result["sent"], &result["state"]), (&json!(5), &json!("stopped")), "{}", finished.errors());
+    assert!(result["why"].as_str().unwrap().contains("5 are dead again"), "{result}");
+    eventually("they are back", async || queue.dead().len() == 40 && queue.count() == 0).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_canary_lets_a_replay_go_on_once_its_jobs_are_done() {
+    let (queue, worker, addr) = with_worker(40, 200).await;
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["--yes", "--no-check", "--canary", "5"];
+    let finished = replay(&queue, folder.path(), &args).env("DRUMLINE_HTTP_ADDR", &addr).finish().await;
+    assert_eq!(finished.status, Some(0), "{}", finished.errors());
+    assert_eq!(result(&finished)["sent"], 40);
+    assert!(finished.errors().contains("of the first 5 letters 5 are done"), "{}", finished.errors());
+    assert_eq!(queue.dead().len(), 0);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn replayed_letters_that_die_again_stop_a_replay() {
+    let (queue, worker, _) = with_worker(400, 422).await;
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["--yes", "--no-check", "--rate", "40/s", "--stop-after", "10"];
+    let finished = replay(&queue, folder.path(), &args).finish().await;
+    let result = result(&finished);
+    assert_eq!((finished.status, &result["state"]), (Some(1), &json!("stopped")), "{}", finished.errors());
+    assert!(result["returned"].as_u64().unwrap() >= 10, "{result}");
+    worker.stop().await;
 }

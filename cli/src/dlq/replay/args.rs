@@ -52,6 +52,14 @@ pub(in crate::dlq) struct ReplayArgs {
     /// Send at most so many letters a second, reached within 10 s
     #[arg(long, value_name = "N/s", value_parser = rate)]
     pub(super) rate: Option<f64>,
+    /// Send so many letters first, wait for their outcomes, then ask (on a terminal) or go on
+    ///
+    /// It goes on if all their jobs are done, by the store's word. It stops if one is dead again, or if no outcome is known in time.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) canary: Option<u32>,
+    /// Wait for the outcomes of the first letters for so long at most
+    #[arg(long, value_name = "DURATION", default_value = "10m", requires = "canary", value_parser = crate::format::duration)]
+    pub(super) canary_wait: Duration,
     /// Stop once so many replayed letters are dead again
     ///
     /// By then, more of them may be in their queues.

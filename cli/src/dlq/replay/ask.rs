@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use drumline_consumer::ExitError;
+use drumline_dlq::canary::Outcomes;
 use drumline_runtime::variable;
 
 use super::Counted;
@@ -15,13 +16,22 @@ pub(super) fn may_ask() -> bool {
 }
 
 /// Asks if the counted letters are to be sent.
-#[allow(clippy::print_stderr, reason = "a question")]
 pub(super) fn confirm(counted: &Counted, decider: &Decider) -> Result<bool, ExitError> {
     let left = decider.tally.all_left();
     let left = if left == 0 { String::new() } else { format!(", and leave {left} that match") };
     let queues: Vec<&str> = counted.per_queue.keys().map(String::as_str).collect();
     let letters = count(counted.letters.len(), "letter");
-    eprint!("Replay {letters} from {} to {}{left}? [y/N] ", decider.queue.name, queues.join(", "));
+    ask(&format!("Replay {letters} from {} to {}{left}?", decider.queue.name, queues.join(", ")))
+}
+
+/// Asks if the rest is to be sent after the first letters.
+pub(super) fn go_on(outcomes: &Outcomes) -> Result<bool, ExitError> {
+    ask(&format!("{outcomes}. Go on with the rest?"))
+}
+
+#[allow(clippy::print_stderr, reason = "a question")]
+fn ask(question: &str) -> Result<bool, ExitError> {
+    eprint!("{question} [y/N] ");
     std::io::stderr().flush()?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;

@@ -164,7 +164,7 @@ impl Decider<'_> {
 }
 
 /// The decision about a letter that the action knows.
-fn known(message: &Message, state: &State) -> Option<Decision> {
+pub(super) fn known(message: &Message, state: &State) -> Option<Decision> {
     let id = LetterId::of(&message.id);
     if state.was_sent(id) {
         return Some(Decision::Delete);

@@ -3,6 +3,8 @@
 //! The [journal](drumline_dlq::journal) says what may be sent and deleted: a batch is sent once its plan is on disk, and deleted
 //! once SQS's answer is. So a process that is killed leaves at most one batch in doubt.
 
+mod bounds;
+mod canary;
 mod deleting;
 mod sending;
 
@@ -19,6 +21,8 @@ use drumline_producer::{MAX_BATCH_ENTRIES, Sent};
 use drumline_runtime::SqsError;
 use tokio::task::JoinSet;
 
+pub(super) use bounds::{Bounds, End, Outcome};
+use canary::First;
 use deleting::{Deleted, ToDelete};
 use sending::Stage;
 
@@ -43,32 +47,6 @@ const MARGIN: Duration = Duration::from_mins(1);
 /// The wait for a pace that has no bound by itself.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
-/// The end of a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum End {
-    /// All letters that match were seen.
-    Done,
-    /// Ctrl-C.
-    Interrupted,
-    /// A reason to stop, in words.
-    Stopped(String),
-}
-
-/// The numbers that bound a run.
-#[derive(Debug, Clone)]
-pub(super) struct Bounds {
-    /// Letters that are sent at most.
-    pub(super) limit: usize,
-    /// Letters a second.
-    pub(super) rate: Option<f64>,
-    /// Returned letters that stop it.
-    pub(super) stop_after: usize,
-    /// The hold of received letters.
-    pub(super) hold: Duration,
-    /// The time until which a killed process may have hidden letters, in milliseconds since the Unix epoch.
-    pub(super) hidden_until: u64,
-}
-
 /// A running replay.
 pub(super) struct Run<'a> {
     hold: Hold<'a>,
@@ -89,6 +67,8 @@ pub(super) struct Run<'a> {
     /// A letter was deleted or a hold has ended since the look was over.
     may_show_more: bool,
     look: Looking,
+    /// The first letters, until it is known if the rest follows.
+    first: Option<First>,
     end: Option<End>,
 }
 
@@ -109,19 +89,11 @@ enum Event {
     Waited,
 }
 
-/// The outcome of a run.
-pub(super) struct Outcome<'a> {
-    pub(super) end: End,
-    pub(super) journal: Journal,
-    pub(super) decider: Decider<'a>,
-    /// Letters that were sent, and could not be deleted.
-    pub(super) undeletable: usize,
-}
-
 impl<'a> Run<'a> {
     pub(super) fn new(hold: Hold<'a>, journal: Journal, decider: Decider<'a>, bounds: Bounds) -> Self {
         let pace = Pace::new(bounds.rate, drumline_dlq::pace::RAMP);
         let started = now();
+        let first = bounds.canary.clone().map(First::new);
         Self {
             hold,
             journal,
@@ -138,6 +110,7 @@ impl<'a> Run<'a> {
             accepted: 0,
             may_show_more: false,
             look: Looking::On,
+            first,
             end: None,
         }
     }
@@ -193,7 +166,7 @@ impl<'a> Run<'a> {
         if self.deletes.len() < DELETES {
             let available = self.pace.available(self.started.elapsed());
             let is_last = self.look != Looking::On
-                || self.accepted >= self.bounds.limit
+                || self.accepted >= self.limit()
                 || self.batches.len() >= self.prefetch();
             let is_ready = available > 0 && (is_last || self.batches.is_full(available));
             if is_ready && let Some(batch) = self.take_batch(available) {
@@ -211,6 +184,9 @@ impl<'a> Run<'a> {
 
     /// Continues the look or ends the run, since no letter waits.
     async fn continue_look(&mut self) -> Result<(), ExitError> {
+        if self.awaits_outcomes() {
+            return Ok(());
+        }
         if self.accepted >= self.bounds.limit {
             self.end = Some(End::Done);
             return Ok(());
@@ -303,6 +279,9 @@ impl<'a> Run<'a> {
             let wait = self.pace.wait();
             return if wait.is_zero() { LONGEST_WAIT } else { wait };
         }
+        if self.awaits_outcomes() {
+            return canary::POLL;
+        }
         let hidden = self.bounds.hidden_until.saturating_sub(now_ms());
         if self.look == Looking::Over && hidden > 0 { Duration::from_millis(hidden) } else { LONGEST_WAIT }
     }
@@ -319,7 +298,9 @@ impl<'a> Run<'a> {
             Event::Answered(answer) => self.answered(answer).await?,
             Event::Deleted(deleted) => self.deleted(deleted)?,
             Event::Waited => {
-                if self.look == Looking::Over && self.batches.len() == 0 {
+                if self.awaits_outcomes() && self.batches.len() == 0 && self.deletes.is_empty() {
+                    self.check_first().await?;
+                } else if self.look == Looking::Over && self.batches.len() == 0 {
                     self.bounds.hidden_until = 0;
                     self.look_again();
                 }
@@ -330,12 +311,13 @@ impl<'a> Run<'a> {
 
     async fn take(&mut self, letters: Vec<Held>) {
         let decided = self.decider.decide(letters, Some(self.journal.log.state())).await;
-        let mut sent = Vec::new();
+        let (mut sent, mut later) = (Vec::new(), Vec::new());
         for (held, decision) in decided {
             match decision {
                 Decision::Send { url, is_fifo, outgoing } => {
-                    if self.accepted >= self.bounds.limit {
+                    if self.accepted >= self.limit() {
                         self.decider.tally.unmatch(1);
+                        later.push(held);
                         continue;
                     }
                     self.accepted += 1;
@@ -359,6 +341,10 @@ impl<'a> Run<'a> {
         }
         if !sent.is_empty() {
             self.delete(sent);
+        }
+        if !later.is_empty() {
+            self.hold.release(&later).await;
+            self.hold.see_again(later.iter().map(Held::id));
         }
     }
 

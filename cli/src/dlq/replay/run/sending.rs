@@ -91,7 +91,13 @@ impl Run<'_> {
         }
         self.journal.log.answered(&answers);
         for (letter, answer) in batch.letters.iter().zip(&answers) {
-            let Err(why) = answer else { continue };
+            let why = match answer {
+                Ok(message) => {
+                    self.note_first(message, letter.outgoing.job_id.as_ref());
+                    continue;
+                }
+                Err(why) => why,
+            };
             self.leave(&letter.letter, Left::SendFailed, why);
             if batch.is_fifo
                 && let Some(group) = &letter.outgoing.group
