@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use crate::fix::Fixed;
+use crate::layout::offset;
 use crate::letter::{Letter, ORIGINAL_ATTRIBUTE, REASON_ATTRIBUTE, SOURCE_QUEUE_ATTRIBUTE};
 use crate::origin::ORIGIN_ATTRIBUTE;
 
@@ -145,7 +146,7 @@ fn with_job_id(body: &str, job_id: &str) -> Option<String> {
     let members: HashMap<String, &RawValue> = serde_json::from_str(json).ok()?;
     let job_id = serde_json::to_string(job_id).ok()?;
     if let Some(empty) = members.get("jobId") {
-        let at = start + (empty.get().as_ptr() as usize - json.as_ptr() as usize);
+        let at = start + offset(json, empty.get());
         return Some(format!("{}{job_id}{}", &body[..at], &body[at + empty.get().len()..]));
     }
     let comma = if members.is_empty() { "" } else { "," };

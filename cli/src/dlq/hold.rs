@@ -1,12 +1,10 @@
 //! A hold on the letters of a DLQ: a look receives them, they stay hidden while it lasts so that none is seen twice, and are
 //! released at its end.
 //!
-//! Of each letter that was seen, memory keeps 16 bytes; the receipts are in a [`Spool`]. Beyond what SQS allows in flight, the
+//! Of each letter that was seen, memory keeps 16 bytes; the receipts of those that are [held](super::held) are on disk. Beyond what SQS allows in flight, the
 //! look works in [rounds](drumline_dlq::rounds).
 
-use std::collections::{HashMap, HashSet};
-use std::future::Future;
-use std::io;
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,14 +17,15 @@ use drumline_dlq::letter_id::LetterId;
 use drumline_dlq::rounds::{HOLD_LIMIT, Rounds, Step};
 use drumline_runtime::aws::{AwsQueue, is_fifo};
 use drumline_runtime::{Queue, SqsError};
-use futures_util::{StreamExt, stream};
 use indicatif::ProgressBar;
 use tokio::task::JoinSet;
 
+use super::held::{HeldLetters, Unreleased};
+use super::interrupt::interrupted;
 use super::notes;
 use super::queue::{DeadLetterQueue, WAIT, unavailable};
 use super::settle::Settler;
-use super::spool::{Receipt, Spool};
+use super::spool::Receipt;
 use crate::format::now_ms;
 
 /// Receives at once, where the queue gives as much as is asked for. Also the bound of what a killed process leaves hidden without a
@@ -42,9 +41,6 @@ const SLOWEST_PER_SEC: usize = 100;
 
 /// The longest hold: so long are letters hidden after a process that was killed.
 const LONGEST: Duration = Duration::from_mins(10);
-
-/// A receipt is not used in the last seconds of its hold, while a call may be on its way.
-const MARGIN_MS: u64 = 5_000;
 
 /// Receives in a row that may fail, if SQS throttles them or cannot be reached.
 const FAILED_RECEIVES: u32 = 5;
@@ -86,9 +82,8 @@ impl Held {
         LetterId::of(&self.message.id)
     }
 
-    /// Returns true if its receipt may still be used.
-    pub(super) fn is_held(&self) -> bool {
-        is_usable(self.until)
+    fn receipt(&self) -> Receipt {
+        Receipt { id: self.id(), until: self.until, handle: self.message.receipt.clone() }
     }
 }
 
@@ -107,14 +102,11 @@ pub(super) enum Look {
 pub(super) struct Hold<'a> {
     queue: &'a DeadLetterQueue,
     sqs: AwsQueue,
-    settler: Settler,
     options: HoldOptions,
     visibility: Duration,
     rounds: Rounds,
     seen: HashSet<LetterId>,
-    /// The letters that are held, and the place of the newest receipt of each in the spool.
-    held: HashMap<LetterId, u64>,
-    spool: Spool,
+    letters: HeldLetters,
     /// In tasks of their own: a receive that is dropped may hide letters unknown to the process.
     in_flight: JoinSet<Received>,
     /// Letters that those may bring, at the most.
@@ -132,29 +124,19 @@ struct Received {
     messages: Result<Vec<Message>, SqsError>,
 }
 
-/// Letters that could not be released.
-#[derive(Debug, Default)]
-pub(super) struct Unreleased {
-    count: usize,
-    why: String,
-}
-
 impl<'a> Hold<'a> {
     /// Begins a look. It receives nothing yet, but releases the letters that an earlier process has left in the spool.
     pub(super) async fn begin(queue: &'a DeadLetterQueue, options: HoldOptions) -> Result<Self, ExitError> {
         let visibility = options.hold.unwrap_or_else(|| visibility(options.limit.min(queue.visible)));
         let sqs = AwsQueue::new(queue.clients.clone(), queue.url.clone(), Arc::new(NoopObserver));
         let sqs = sqs.receiving(WAIT, visibility).with_dead_letter_sources();
-        let spool = options.spool.as_deref().map_or_else(Spool::temporary, Spool::at);
         let mut hold = Self {
             queue,
-            settler: Settler::new(sqs.clone()),
+            letters: HeldLetters::open(options.spool.as_deref(), Settler::new(sqs.clone()))?,
             sqs,
             visibility,
             rounds: Rounds::new(queue.visible as u64, HOLD_LIMIT, is_fifo(&queue.name)),
             seen: HashSet::new(),
-            held: HashMap::new(),
-            spool: spool.map_err(|error| spool_error(&error))?,
             in_flight: JoinSet::new(),
             awaited: 0,
             width: 1,
@@ -162,7 +144,8 @@ impl<'a> Hold<'a> {
             bar: notes::progress_bar(options.limit.min(queue.visible)),
             options,
         };
-        hold.release_left().await?;
+        let unreleased = hold.letters.release_left().await?;
+        hold.eprint_unreleased(&unreleased);
         Ok(hold)
     }
 
@@ -171,14 +154,9 @@ impl<'a> Hold<'a> {
         self.seen.len()
     }
 
-    /// The queue that is looked into.
-    pub(super) fn queue(&self) -> &'a DeadLetterQueue {
-        self.queue
-    }
-
     /// Releases and deletes letters beside the look, which has to [`forget`](Self::forget) them.
     pub(super) fn settler(&self) -> Settler {
-        self.settler.clone()
+        self.letters.settler()
     }
 
     /// Returns letters that were not seen before, ten at most; none at the end. A new round may release all earlier ones: for looks
@@ -247,10 +225,10 @@ impl<'a> Hold<'a> {
         self.failed_receives = 0;
         self.width = if messages.len() == asked { RECEIVES } else { 1 };
         let letters: Vec<Held> = messages.into_iter().map(|message| Held { message, until }).collect();
-        self.keep(&letters).await?;
+        self.letters.keep(letters.iter().map(Held::receipt).collect()).await?;
         let received = letters.len();
         let new: Vec<Held> = letters.into_iter().filter(|held| self.seen.insert(held.id())).collect();
-        self.rounds.received(new.len() as u64, (received - new.len()) as u64, self.held.len() as u64);
+        self.rounds.received(new.len() as u64, (received - new.len()) as u64, self.letters.count() as u64);
         self.bar.set_position(self.seen() as u64);
         Ok(new)
     }
@@ -260,7 +238,7 @@ impl<'a> Hold<'a> {
         self.width = 1;
         if is_full(error) {
             // Without a letter of its own in flight, a release would change nothing.
-            if self.held.is_empty() && self.in_flight.is_empty() {
+            if self.letters.count() == 0 && self.in_flight.is_empty() {
                 return Err(unavailable(&self.queue.name, error));
             }
             self.rounds.refused_as_full();
@@ -274,58 +252,38 @@ impl<'a> Hold<'a> {
         Err(unavailable(&self.queue.name, error))
     }
 
-    /// Writes receipts down. A letter that comes again, after its time or on a whim of SQS, has a new one.
-    async fn keep(&mut self, letters: &[Held]) -> Result<(), ExitError> {
-        let receipt =
-            |held: &Held| Receipt { id: held.id(), until: held.until, handle: held.message.receipt.clone() };
-        let receipts: Vec<Receipt> = letters.iter().map(receipt).collect();
-        match self.spool.append(&receipts) {
-            Ok(places) => {
-                self.held.extend(receipts.into_iter().map(|receipt| receipt.id).zip(places));
-                Ok(())
-            }
-            Err(error) => {
-                let handles = receipts.into_iter().map(|receipt| receipt.handle);
-                self.settler.release(handles.collect()).await;
-                Err(spool_error(&error))
-            }
-        }
-    }
-
     /// Deletes letters that are held. The results are in their order.
-    pub(super) async fn delete(&mut self, letters: &[Held]) -> Vec<Result<(), CallError>> {
-        let receipts = letters.iter().map(|held| held.message.receipt.clone()).collect();
-        let results = self.settler.delete(receipts).await;
+    pub(super) async fn delete(&mut self, letters: &[Receipt]) -> Vec<Result<(), CallError>> {
+        let receipts = letters.iter().map(|receipt| receipt.handle.clone()).collect();
+        let results = self.letters.settler().delete(receipts).await;
         let deleted = letters.iter().zip(&results).filter(|(_, result)| result.is_ok());
-        self.forget(deleted.map(|(held, _)| held.id()));
+        self.forget(deleted.map(|(receipt, _)| receipt.id));
         results
     }
 
-    /// Releases letters before the end. This look does not show them again.
-    pub(super) async fn release(&mut self, letters: &[Held]) {
-        let held = letters.iter().filter(|held| held.is_held());
-        let receipts = held.map(|held| held.message.receipt.clone()).collect();
-        let results = self.settler.release(receipts).await;
-        let released = letters.iter().filter(|held| held.is_held()).zip(&results);
-        let released = released.filter(|(_, result)| result.is_ok()).map(|(held, _)| held.id());
-        self.forget(released.collect::<Vec<_>>());
+    /// Deletes those of the letters that are held, and returns the ones that were deleted.
+    pub(super) async fn delete_among(
+        &mut self,
+        letters: &HashSet<LetterId>,
+    ) -> Result<HashSet<LetterId>, ExitError> {
+        let deleted = self.letters.delete_among(letters).await?;
+        self.rounds.left(self.letters.count() as u64);
+        Ok(deleted)
     }
 
     /// Records that letters are no longer held: they were deleted or released by a [`Settler`].
     pub(super) fn forget(&mut self, letters: impl IntoIterator<Item = LetterId>) {
-        for id in letters {
-            self.held.remove(&id);
-        }
-        self.rounds.left(self.held.len() as u64);
+        letters.into_iter().for_each(|id| self.letters.forget(id));
+        self.rounds.left(self.letters.count() as u64);
     }
 
     /// Shows letters again if they are received again: their hold has ended, or ends soon.
     pub(super) fn see_again(&mut self, letters: impl IntoIterator<Item = LetterId>) {
         for id in letters {
             self.seen.remove(&id);
-            self.held.remove(&id);
+            self.letters.forget(id);
         }
-        self.rounds.left(self.held.len() as u64);
+        self.rounds.left(self.letters.count() as u64);
     }
 
     /// Continues a look that was over: deleted letters of a message group, or holds that have ended, may show others.
@@ -340,24 +298,10 @@ impl<'a> Hold<'a> {
 
     /// Releases all letters that are held, so that others can be received.
     pub(super) async fn next_round(&mut self) -> Result<(), ExitError> {
-        let unreleased = self.release_all().await;
+        let unreleased = self.letters.release_all().await?;
         self.rounds.released_all();
-        self.spool.clear().map_err(|error| spool_error(&error))?;
         self.eprint_unreleased(&unreleased);
         Ok(())
-    }
-
-    /// Does `work` unless Ctrl-C comes first; the caller releases what is held in either case.
-    pub(super) async fn unless_interrupted<T>(
-        work: impl Future<Output = Result<T, ExitError>>,
-    ) -> Result<T, ExitError> {
-        tokio::select! {
-            result = work => result,
-            signal = tokio::signal::ctrl_c() => {
-                signal?;
-                Err(ExitError::other("interrupted"))
-            }
-        }
     }
 
     /// Reports how much was seen, and of that how much matches.
@@ -366,16 +310,17 @@ impl<'a> Hold<'a> {
         notes::eprint_seen(self.queue, self.seen(), self.options.limit, matching);
     }
 
-    /// Ends the look: the letters that are held can be received again. Another Ctrl-C ends it at once.
+    /// Ends the look: the letters that are held can be received again. Another signal ends it at once.
     pub(super) async fn end(mut self) {
         self.bar.finish_and_clear();
         let unreleased = tokio::select! {
             unreleased = async {
                 self.take_last().await;
-                self.release_all().await
+                self.letters.release_all().await
             } => unreleased,
-            _ = tokio::signal::ctrl_c() => Unreleased { count: self.held.len(), why: "interrupted".to_owned() },
+            _ = interrupted() => Ok(Unreleased { count: self.letters.count(), why: "interrupted".to_owned() }),
         };
+        let unreleased = unreleased.unwrap_or_else(|error| self.letters.unreadable(&error));
         self.eprint_unreleased(&unreleased);
         if let Some(path) = &self.options.spool
             && unreleased.count == 0
@@ -391,57 +336,8 @@ impl<'a> Hold<'a> {
             let Ok(Received { until, messages: Ok(messages), .. }) = received else { continue };
             let letters: Vec<Held> = messages.into_iter().map(|message| Held { message, until }).collect();
             // Without a place for their receipts they are released at once.
-            let _ = self.keep(&letters).await;
+            let _ = self.letters.keep(letters.iter().map(Held::receipt).collect()).await;
         }
-    }
-
-    /// Releases what an earlier process has left in the spool.
-    async fn release_left(&mut self) -> Result<(), ExitError> {
-        let records = self.spool.records().map_err(|error| spool_error(&error))?;
-        for record in records {
-            let (place, receipt) = record.map_err(|error| spool_error(&error))?;
-            self.held.insert(receipt.id, place);
-        }
-        let unreleased = self.release_all().await;
-        self.eprint_unreleased(&unreleased);
-        self.spool.clear().map_err(|error| spool_error(&error))
-    }
-
-    /// Releases all letters that are held. Letters whose hold has ended need no release.
-    async fn release_all(&mut self) -> Unreleased {
-        let Self { spool, held, settler, .. } = self;
-        let mut unreleased = Unreleased::default();
-        let records = match spool.records() {
-            Ok(records) => records,
-            Err(error) => return Unreleased { count: held.len(), why: error.to_string() },
-        };
-        let mut left = 0;
-        let newest = records.filter_map(Result::ok).filter(|(place, receipt)| {
-            held.get(&receipt.id) == Some(place) && {
-                left += 1;
-                is_usable(receipt.until)
-            }
-        });
-        let settler = &*settler;
-        let batches = stream::iter(batches(newest.map(|(_, receipt)| receipt.handle)));
-        let mut calls = batches.map(|batch| settler.release(batch)).buffered(RECEIVES);
-        while let Some(results) = calls.next().await {
-            let failed: Vec<&CallError> = results.iter().filter_map(|result| result.as_ref().err()).collect();
-            unreleased.count += failed.len();
-            if let Some(error) = failed.last() {
-                unreleased.why = error.to_string();
-            }
-            if failed.len() == results.len() {
-                // It was tried several times: the next ones would fail as well.
-                break;
-            }
-        }
-        drop(calls);
-        if !unreleased.why.is_empty() && left < held.len() {
-            unreleased.count += held.len() - left;
-        }
-        held.clear();
-        unreleased
     }
 
     fn eprint_unreleased(&self, unreleased: &Unreleased) {
@@ -451,25 +347,9 @@ impl<'a> Hold<'a> {
     }
 }
 
-/// Groups of ten. The last one may be smaller.
-fn batches(mut handles: impl Iterator<Item = String>) -> impl Iterator<Item = Vec<String>> {
-    std::iter::from_fn(move || {
-        let batch: Vec<String> = handles.by_ref().take(MAX_BATCH).collect();
-        (!batch.is_empty()).then_some(batch)
-    })
-}
-
 /// Returns true if SQS refuses a receive, since as many messages are in flight as it allows.
 fn is_full(error: &SqsError) -> bool {
     error.kind == SqsErrorKind::Throttled && error.text.contains("OverLimit")
-}
-
-fn is_usable(until: u64) -> bool {
-    now_ms() + MARGIN_MS < until
-}
-
-fn spool_error(error: &io::Error) -> ExitError {
-    ExitError::other(format!("the receipts of held messages cannot be kept on disk: {error}"))
 }
 
 fn resume_panic<T>(error: tokio::task::JoinError) -> T {

@@ -139,13 +139,21 @@ impl Commit {
 /// # Errors
 /// If no folder is known for it, or the name is no name of a file.
 pub(super) fn path_of(name: &str) -> Result<PathBuf, ExitError> {
+    path_with(name, JOURNAL)
+}
+
+/// Returns the path of the action's file with this ending, in the folder of journals.
+///
+/// # Errors
+/// As those of [`path_of`].
+pub(super) fn path_with(name: &str, ending: &str) -> Result<PathBuf, ExitError> {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.len() > MAX_NAME || name.starts_with('.') || !name.chars().all(is_allowed) {
         return Err(ExitError::usage(format!(
             "the name {name:?} is not of 1 to {MAX_NAME} letters, digits, hyphens, underscores and periods"
         )));
     }
-    Ok(folder()?.join(format!("{name}.{JOURNAL}")))
+    Ok(folder()?.join(format!("{name}.{ending}")))
 }
 
 /// Returns the path of the journal that `--resume` names: by the action's name or by its path.
@@ -164,7 +172,8 @@ pub(super) fn folder() -> Result<PathBuf, ExitError> {
     Ok(state.join("drumline/dlq"))
 }
 
-fn create_folder(folder: &Path) -> io::Result<()> {
+/// Creates a folder that only its owner can read.
+pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -172,7 +181,8 @@ fn create_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-fn lock(file: &File, path: &Path) -> Result<(), ExitError> {
+/// Keeps other processes out of a file for as long as it is open.
+pub(super) fn lock(file: &File, path: &Path) -> Result<(), ExitError> {
     match file.try_lock() {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => {

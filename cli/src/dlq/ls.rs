@@ -10,6 +10,7 @@ use super::common::{A_LOOK_IS_A_RECEIVE, QueueArgs};
 use super::dead_letter::{DeadLetter, Done};
 use super::filter::FilterArgs;
 use super::hold::{Hold, HoldOptions};
+use super::interrupt::unless_interrupted;
 use super::queue::DeadLetterQueue;
 use super::reasons::ReasonLookup;
 use super::selection::select;
@@ -57,14 +58,14 @@ pub(super) async fn ls(args: &LsArgs, environment: &Environment) -> Result<ExitC
     let mut reasons = ReasonLookup::open(&settings).await?;
     let mut look = Hold::begin(&queue, HoldOptions::limited(*limit as usize)).await?;
     let mut list = List::new(*output, *wide, &COLUMNS, WIDE);
-    let listed = Hold::unless_interrupted(async {
+    let listed = unless_interrupted(async {
         loop {
             let messages = look.more().await?;
             if messages.is_empty() {
                 return Ok(());
             }
             let now = now_ms();
-            for selected in select(messages, &queue, &filter, &mut reasons).await {
+            for selected in select(messages, &queue, &filter, Some(&mut reasons)).await {
                 look.bar.suspend(|| add(&mut list, &selected.letter, now))?;
             }
         }

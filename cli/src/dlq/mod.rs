@@ -5,19 +5,21 @@
 
 mod common;
 mod dead_letter;
+mod delete;
+mod export;
 mod filter;
-#[allow(dead_code, reason = "the commands that delete and replay come next")]
+mod held;
 mod hold;
+mod interrupt;
 mod journal;
 mod ls;
 mod notes;
+mod operator;
 mod pretty;
 mod queue;
 mod reasons;
 mod replay;
-#[allow(dead_code, reason = "the commands that delete and replay come next")]
 mod selection;
-#[allow(dead_code, reason = "the commands that delete and replay come next")]
 mod settle;
 mod show;
 mod spool;
@@ -30,6 +32,8 @@ use drumline_consumer::ExitError;
 use drumline_runtime::{Environment, Service};
 
 use common::A_LOOK_IS_A_RECEIVE;
+use delete::DeleteArgs;
+use export::ExportArgs;
 use ls::LsArgs;
 use replay::ReplayArgs;
 use show::ShowArgs;
@@ -53,6 +57,8 @@ pub(crate) struct DlqArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Delete(DeleteArgs),
+    Export(ExportArgs),
     Ls(LsArgs),
     Replay(Box<ReplayArgs>),
     Show(ShowArgs),
@@ -74,6 +80,8 @@ pub(crate) fn dlq(
     let result = runtime.block_on(async {
         match &args.command {
             // Large futures, with all that the SDK does in them.
+            Command::Delete(args) => Box::pin(delete::delete(args, environment)).await,
+            Command::Export(args) => Box::pin(export::export(args, environment)).await,
             Command::Ls(args) => Box::pin(ls::ls(args, environment)).await,
             Command::Replay(args) => Box::pin(replay::replay(args, environment, router.as_ref())).await,
             Command::Show(args) => Box::pin(show::show(args, environment)).await,

@@ -53,7 +53,7 @@ pub(super) fn progress_bar(expected: usize) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let template = "{spinner} looked at {pos} of about {len}, {per_sec}";
+    let template = "{spinner} looked at {pos} of about {len}, {per_sec}{msg}";
     let style = ProgressStyle::with_template(template).expect("the template is sound");
     let bar = ProgressBar::new(expected as u64).with_style(style);
     bar.enable_steady_tick(Duration::from_millis(100));

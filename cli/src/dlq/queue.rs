@@ -22,8 +22,8 @@ pub(super) const WAIT: Duration = Duration::from_secs(1);
 pub(super) struct DeadLetterQueue {
     pub(super) name: String,
     pub(super) url: String,
-    /// Its ARN; empty from an emulator that does not report it.
-    pub(super) arn: String,
+    /// None from an emulator that does not say it.
+    pub(super) arn: Option<String>,
     pub(super) clients: Clients,
     /// About how many messages can be received.
     pub(super) visible: usize,
@@ -86,6 +86,7 @@ impl DeadLetterQueue {
             Name::ApproximateNumberOfMessages,
             Name::ApproximateNumberOfMessagesNotVisible,
             Name::RedrivePolicy,
+            Name::QueueArn,
         ];
         let request =
             clients.calls.get_queue_attributes().queue_url(&url).set_attribute_names(Some(names.to_vec()));
@@ -99,7 +100,7 @@ impl DeadLetterQueue {
         let hidden = number(&Name::ApproximateNumberOfMessagesNotVisible);
         let redrive =
             attributes.get(&Name::RedrivePolicy).and_then(|policy| drumline::message::from_json(policy).ok());
-        let arn = attributes.get(&Name::QueueArn).cloned().unwrap_or_default();
+        let arn = attributes.get(&Name::QueueArn).cloned();
         Ok((Self { name, url, arn, clients, visible, hidden, intake }, redrive))
     }
 }

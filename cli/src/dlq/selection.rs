@@ -1,33 +1,49 @@
 //! The letters of a look that are chosen, with their histories.
 
 use drumline_dlq::filter::Filter;
+use drumline_dlq::letter_id::LetterId;
 
 use super::dead_letter::DeadLetter;
 use super::hold::Held;
 use super::queue::DeadLetterQueue;
 use super::reasons::ReasonLookup;
+use super::spool::Receipt;
 use crate::format::now_ms;
 
 /// A letter that is chosen and held.
 pub(super) struct Selected {
     pub(super) letter: DeadLetter,
     /// The end of its hold, in milliseconds since the Unix epoch.
-    pub(super) until: u64,
+    until: u64,
 }
 
-/// Returns those of the letters that the filter chooses, with their histories. Histories are looked up only of letters that may be
-/// chosen.
+impl Selected {
+    /// The message's id in 16 bytes.
+    pub(super) fn id(&self) -> LetterId {
+        LetterId::of(&self.letter.message().id)
+    }
+
+    /// The receipt by which it is held.
+    pub(super) fn receipt(&self) -> Receipt {
+        Receipt { id: self.id(), until: self.until, handle: self.letter.message().receipt.clone() }
+    }
+}
+
+/// Returns those of the letters that the filter chooses, with their histories if those can be looked up. They are looked up only of
+/// letters that may be chosen.
 pub(super) async fn select(
     letters: Vec<Held>,
     queue: &DeadLetterQueue,
     filter: &Filter,
-    reasons: &mut ReasonLookup,
+    reasons: Option<&mut ReasonLookup>,
 ) -> Vec<Selected> {
     let now = now_ms();
     let decoded = letters.into_iter().map(|held| (held.until, DeadLetter::new(held.message, &queue.intake)));
     let (ends, mut letters): (Vec<u64>, Vec<DeadLetter>) =
         decoded.filter(|(_, letter)| filter.matches_message(letter.letter(), now)).unzip();
-    reasons.add(&mut letters).await;
+    if let Some(reasons) = reasons {
+        reasons.add(&mut letters).await;
+    }
     let selected = letters.into_iter().zip(ends).map(|(letter, until)| Selected { letter, until });
     selected.filter(|selected| filter.matches(selected.letter.letter(), now)).collect()
 }

@@ -22,8 +22,9 @@ pub(super) struct Settler {
     sqs: AwsQueue,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Settling {
+/// What becomes of letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Settling {
     Release,
     Delete,
 }
@@ -35,13 +36,7 @@ impl Settler {
 
     /// Makes letters receivable again. A letter that is no longer held is. The results are in the order of the receipts.
     pub(super) async fn release(&self, receipts: Vec<String>) -> Vec<Result<(), CallError>> {
-        let mut replies = self.settle(Settling::Release, receipts).await;
-        for reply in &mut replies {
-            if matches!(reply, Err(CallError::Gone(_))) {
-                *reply = Ok(());
-            }
-        }
-        replies
+        self.settle(Settling::Release, receipts).await
     }
 
     /// Deletes letters. The results are in the order of the receipts. [`CallError::Gone`] is the answer to a receipt that is no
@@ -50,10 +45,17 @@ impl Settler {
         self.settle(Settling::Delete, receipts).await
     }
 
-    async fn settle(&self, what: Settling, receipts: Vec<String>) -> Replies {
+    /// Releases or deletes letters. The results are in the order of the receipts.
+    pub(super) async fn settle(&self, what: Settling, receipts: Vec<String>) -> Vec<Result<(), CallError>> {
         let batches: Vec<Vec<String>> = receipts.chunks(MAX_BATCH).map(<[String]>::to_vec).collect();
         let calls = stream::iter(batches).map(|batch| self.settle_batch(what, batch));
-        calls.buffered(CALLS).concat().await
+        let mut results = calls.buffered(CALLS).concat().await;
+        for result in &mut results {
+            if what == Settling::Release && matches!(result, Err(CallError::Gone(_))) {
+                *result = Ok(());
+            }
+        }
+        results
     }
 
     /// One call, and further ones for those of its entries that failed.

@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use super::common::{A_LOOK_IS_A_RECEIVE, QueueArgs};
 use super::dead_letter::{DeadLetter, Summary};
 use super::hold::{Hold, HoldOptions};
+use super::interrupt::unless_interrupted;
 use super::pretty::pretty;
 use super::queue::DeadLetterQueue;
 use super::reasons::ReasonLookup;
@@ -56,7 +57,7 @@ pub(super) async fn show(args: &ShowArgs, environment: &Environment) -> Result<E
     let queue = DeadLetterQueue::find(queue, &settings).await?;
     let mut reasons = ReasonLookup::open(&settings).await?;
     let mut look = Hold::begin(&queue, HoldOptions::limited(*limit as usize)).await?;
-    let found = Hold::unless_interrupted(async {
+    let found = unless_interrupted(async {
         loop {
             let messages = look.more().await?;
             if messages.is_empty() {

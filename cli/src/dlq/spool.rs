@@ -6,8 +6,13 @@ use std::path::Path;
 
 use drumline_dlq::letter_id::LetterId;
 
+use crate::format::now_ms;
+
 /// The length of a record before its receipt: the id, the end of the hold, the receipt's length.
 const HEAD: usize = 16 + 8 + 4;
+
+/// A receipt is not used in the last seconds of its hold, while a call may be on its way.
+const MARGIN_MS: u64 = 5_000;
 
 /// A longer receipt is damage. SQS's are shorter than a kibibyte.
 const LONGEST_RECEIPT: usize = 1 << 16;
@@ -20,6 +25,13 @@ pub(super) struct Receipt {
     /// receiver's by then.
     pub(super) until: u64,
     pub(super) handle: String,
+}
+
+impl Receipt {
+    /// Returns true if the letter is still held, and for long enough.
+    pub(super) fn is_usable(&self) -> bool {
+        now_ms() + MARGIN_MS < self.until
+    }
 }
 
 /// A file of receipts in the order of their receives, readable by its owner only.

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::common::{A_LOOK_IS_A_RECEIVE, QueueArgs};
 use super::filter::FilterArgs;
 use super::hold::{Hold, HoldOptions};
+use super::interrupt::unless_interrupted;
 use super::queue::DeadLetterQueue;
 use super::reasons::ReasonLookup;
 use super::selection::select;
@@ -100,13 +101,13 @@ pub(super) async fn stats(args: &StatsArgs, environment: &Environment) -> Result
     let mut groups = Groups::new(&by, MAX_GROUPS);
     let mut matching = 0;
     let mut look = Hold::begin(&queue, HoldOptions::limited(*limit as usize)).await?;
-    let counted = Hold::unless_interrupted(async {
+    let counted = unless_interrupted(async {
         loop {
             let letters = look.more().await?;
             if letters.is_empty() {
                 return Ok(());
             }
-            for selected in select(letters, &queue, &filter, &mut reasons).await {
+            for selected in select(letters, &queue, &filter, Some(&mut reasons)).await {
                 matching += 1;
                 groups.add(selected.letter.letter());
             }

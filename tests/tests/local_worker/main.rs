@@ -3,6 +3,7 @@
 
 mod backoff;
 mod commands;
+mod dlq_export;
 mod dlq_read;
 mod dlq_replay;
 mod doors;

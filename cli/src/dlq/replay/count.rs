@@ -9,6 +9,7 @@ use drumline_runtime::aws::queue_name;
 use super::Counted;
 use super::decide::{Decider, Decision, Tally};
 use crate::dlq::hold::{Hold, HoldOptions};
+use crate::dlq::interrupt::unless_interrupted;
 
 /// Looks at the letters of the DLQ and keeps the ids of those that would be sent. They are released at the end.
 pub(super) async fn count(
@@ -19,7 +20,7 @@ pub(super) async fn count(
     let options = HoldOptions { limit: usize::MAX, hold: Some(hold), spool: None };
     let mut look = Hold::begin(decider.queue, options).await?;
     let mut counted = Counted::default();
-    let result = Hold::unless_interrupted(async {
+    let result = unless_interrupted(async {
         while counted.letters.len() < limit {
             let letters = look.more().await?;
             if letters.is_empty() {

@@ -37,7 +37,11 @@ impl Origins {
         let Some(to) = to else {
             let urls = sources(queue).await?;
             let targets = urls.iter().map(|url| target(url, &queue.clients.calls)).collect();
-            return Ok(Self { to: None, sources: Sources::new(&queue.arn, urls), targets });
+            return Ok(Self {
+                to: None,
+                sources: Sources::new(queue.arn.as_deref().unwrap_or_default(), urls),
+                targets,
+            });
         };
         let url = queue_url(to).map_err(|error| ExitError::usage(format!("--to: {error}")))?;
         let (clients, url) = connect_to(&url, Duration::ZERO).await?;
@@ -52,7 +56,11 @@ impl Origins {
                 queue.name
             )));
         }
-        Ok(Self { to: Some(target), sources: Sources::new(&queue.arn, []), targets: Vec::new() })
+        Ok(Self {
+            to: Some(target),
+            sources: Sources::new(queue.arn.as_deref().unwrap_or_default(), []),
+            targets: Vec::new(),
+        })
     }
 
     /// Returns the queue of a letter.

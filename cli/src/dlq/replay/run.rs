@@ -343,8 +343,9 @@ impl<'a> Run<'a> {
             self.delete(sent);
         }
         if !later.is_empty() {
-            self.hold.release(&later).await;
             self.hold.see_again(later.iter().map(Held::id));
+            let receipts = later.into_iter().map(|held| held.message.receipt);
+            self.hold.settler().release(receipts.collect()).await;
         }
     }
 

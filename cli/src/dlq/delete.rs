@@ -1,0 +1,192 @@
+//! `drumline dlq delete`: the only command that deletes letters without sending or writing them somewhere first, if it is asked to.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::value_parser;
+use drumline_consumer::ExitError;
+use drumline_dlq::filter::Filter;
+use drumline_dlq::letter_id::LetterId;
+use drumline_runtime::Environment;
+
+use super::common::{A_LOOK_IS_A_RECEIVE, QueueArgs};
+use super::export::{Done, ExportFile, Plan, Sink, Summary, header, pass, status_of};
+use super::filter::FilterArgs;
+use super::hold::HoldOptions;
+use super::interrupt::unless_interrupted;
+use super::journal;
+use super::operator::{confirm, default_name, may_ask};
+use super::queue::DeadLetterQueue;
+use super::reasons::ReasonLookup;
+use crate::format::{count, note, now_ms};
+use crate::output::Output;
+
+/// The ending of exports' names.
+const EXPORT: &str = "jsonl";
+
+/// The hold of the letters: the operator reads the question meanwhile. Letters whose hold has ended by the answer are received again.
+const HOLD: Duration = Duration::from_mins(10);
+
+/// Deletes dead letters after exporting them
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = format!("\
+Examples:
+  {{program}} dlq delete --fingerprint 3f2a91c0 --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs
+  {{program}} dlq delete --type email.send --older-than 10d --name INC-42
+  {{program}} dlq delete --id 7ae2c3f4-0f6c-4a3e-9d0f-5a7f0f8f2b11 --yes --expect 1
+
+It looks at all letters, writes those that match to an export, asks, and deletes exactly those; letters that die meanwhile stay. The \
+export is drumline/dlq/NAME.jsonl in $XDG_STATE_HOME or ~/.local/state, with payloads in plain text, readable by its owner only. If \
+nothing is deleted, it is removed. Without a filter all letters match.
+
+On a FIFO queue only the first ten letters of each message group can be seen, so that it may have to be run again; \
+`export FILE --delete` goes on by itself.
+
+{A_LOOK_IS_A_RECEIVE}
+
+It needs sqs:DeleteMessage on the DLQ, too.
+
+Exit status: 0 deleted, also if nothing matches; 1 another count than that of --expect, declined, or some could not be deleted; 64 bad \
+usage; 69 the queue cannot be reached or a permission is missing; 130 interrupted."))]
+pub(super) struct DeleteArgs {
+    #[command(flatten)]
+    queue: QueueArgs,
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// Take at most so many matching letters
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+    /// Write the export to this file, which must not be there yet
+    #[arg(long, value_name = "FILE")]
+    export: Option<PathBuf>,
+    /// Export nothing: what is deleted is gone
+    #[arg(long, conflicts_with = "export")]
+    no_export: bool,
+    /// Delete nothing and end with status 1 unless exactly so many letters match
+    #[arg(long, value_name = "N")]
+    expect: Option<u64>,
+    /// Do not ask; needs --expect
+    #[arg(long, requires = "expect")]
+    yes: bool,
+    /// The action's name [default: delete-DATE-TIME]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// For people, or JSON for programs
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+pub(super) async fn delete(args: &DeleteArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
+    if !args.yes && !may_ask() {
+        return Err(ExitError::usage("without a terminal to ask on, --yes --expect N is needed"));
+    }
+    let name = args.name.clone().unwrap_or_else(|| default_name("delete", now_ms()));
+    let path = export_path(args, &name)?;
+    let (settings, filter) = (args.queue.settings.read_for_tool(environment)?, args.filter.filter());
+    let queue = DeadLetterQueue::find(&args.queue, &settings).await?;
+    let mut reasons = ReasonLookup::open(&settings).await?;
+    let limit = args.limit.map_or(usize::MAX, |limit| limit as usize);
+    let mut sink = match &path {
+        Some(path) => Sink::File(ExportFile::create(path, &header(&name, &queue))?),
+        None => Sink::Nothing,
+    };
+    let plan = Plan { queue: &queue, filter: &filter, limit, among: None, deletes: false };
+    let mut done = Done::default();
+    let options = HoldOptions { hold: Some(HOLD), ..HoldOptions::limited(usize::MAX) };
+    let needs_reasons = path.is_some() || filter.needs_history();
+    let none = HashSet::new();
+    let looked =
+        pass(&plan, options, needs_reasons.then_some(&mut reasons), &mut sink, &none, &mut done).await;
+    let (mut hold, result) = looked?;
+    hold.eprint_notes((!filter.is_open()).then_some(done.chosen.len()));
+    reasons.eprint_notes();
+    let agreed = result.and_then(|()| agree(args, &done, &queue));
+    if !matches!(agreed, Ok(true)) {
+        hold.end().await;
+        if let Sink::File(file) = sink {
+            file.remove();
+        }
+        return match agreed {
+            Err(error) => Err(error),
+            Ok(_) => Ok(ExitCode::SUCCESS),
+        };
+    }
+    let deleted = unless_interrupted(hold.delete_among(&done.chosen)).await;
+    hold.end().await;
+    let result = match deleted {
+        Ok(deleted) => {
+            done.deleted = deleted.len();
+            let left: HashSet<LetterId> = done.chosen.difference(&deleted).copied().collect();
+            if left.is_empty() { Ok(()) } else { delete_again(&queue, &left, &mut done).await }
+        }
+        Err(error) => Err(error),
+    };
+    let file = match &sink {
+        Sink::File(file) => Some(file),
+        Sink::Stdout | Sink::Nothing => None,
+    };
+    Summary::new(&name, "delete", &done, file).report(&result, args.output, false)?;
+    result?;
+    Ok(status_of(&done))
+}
+
+/// The file of the export, if there is to be one.
+fn export_path(args: &DeleteArgs, name: &str) -> Result<Option<PathBuf>, ExitError> {
+    if args.no_export || args.export.is_some() {
+        return Ok(args.export.clone());
+    }
+    let path = journal::path_with(name, EXPORT)?;
+    if let Some(folder) = path.parent() {
+        let created = journal::create_folder(folder);
+        created
+            .map_err(|error| ExitError::other(format!("{} cannot be created: {error}", folder.display())))?;
+    }
+    Ok(Some(path))
+}
+
+/// Returns true if the letters are to be deleted, and false if there are none.
+fn agree(args: &DeleteArgs, done: &Done, queue: &DeadLetterQueue) -> Result<bool, ExitError> {
+    let found = done.chosen.len();
+    if let Some(expected) = args.expect.filter(|expected| *expected != found as u64) {
+        return Err(ExitError::other(format!(
+            "{found} letters match instead of {expected}: nothing was deleted"
+        )));
+    }
+    if found == 0 {
+        note("no letter matches: nothing was deleted");
+        return Ok(false);
+    }
+    if args.yes {
+        return Ok(true);
+    }
+    let export = if args.no_export { " for good, without an export" } else { "" };
+    if confirm(&format!("Delete {} from {}{export}?", count(found, "letter"), queue.name))? {
+        Ok(true)
+    } else {
+        Err(ExitError::other("nothing was deleted"))
+    }
+}
+
+/// Deletes letters whose hold has ended, or that were released for others to be seen.
+async fn delete_again(
+    queue: &DeadLetterQueue,
+    left: &HashSet<LetterId>,
+    done: &mut Done,
+) -> Result<(), ExitError> {
+    let filter = Filter::default();
+    let plan = Plan { queue, filter: &filter, limit: left.len(), among: Some(left), deletes: true };
+    let mut again = Done::default();
+    let (mut sink, none) = (Sink::Nothing, HashSet::new());
+    let options = HoldOptions::limited(usize::MAX);
+    let (hold, result) = pass(&plan, options, None, &mut sink, &none, &mut again).await?;
+    hold.end().await;
+    done.deleted += again.deleted;
+    done.undeleted = left.len() - again.deleted;
+    if done.undeleted > 0 {
+        let unseen = "they were not found again: others hold them, or they are gone";
+        done.why = Some(again.why.unwrap_or_else(|| unseen.to_owned()));
+    }
+    result
+}

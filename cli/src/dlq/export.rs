@@ -1,0 +1,193 @@
+//! `drumline dlq export`: dead letters as JSON Lines, complete.
+
+mod file;
+mod pass;
+mod report;
+mod sink;
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::value_parser;
+use drumline_consumer::ExitError;
+use drumline_dlq::letter_id::LetterId;
+use drumline_dlq::line::{FORMAT_VERSION, Header};
+use drumline_runtime::{Environment, program};
+
+use super::common::{A_LOOK_IS_A_RECEIVE, QueueArgs};
+use super::filter::FilterArgs;
+use super::hold::HoldOptions;
+use super::operator::default_name;
+use super::queue::DeadLetterQueue;
+use super::reasons::ReasonLookup;
+use crate::format::{now_ms, rfc3339};
+use crate::output::Output;
+use file::Resumed;
+
+pub(super) use file::ExportFile;
+pub(super) use pass::{Done, Plan, pass};
+pub(super) use report::{Summary, status_of};
+pub(super) use sink::Sink;
+
+/// The target that is standard output.
+const STDOUT: &str = "-";
+
+/// Writes dead letters as JSON Lines, complete
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = format!("\
+Examples:
+  {{program}} dlq export letters.jsonl --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs
+  {{program}} dlq export - --type email.send | jq -r .body
+  {{program}} dlq export letters.jsonl --older-than 10d --delete
+  {{program}} dlq export letters.jsonl --older-than 10d --delete --resume
+
+The first line is a header with the version of the format (`drumlineDeadLetters`). Each further line is a letter: its body to the byte, \
+its attributes with their types (bytes in base64), its system attributes, its origin, and what is known of its job. `replay --from` \
+reads it. The file holds payloads in plain text; only its owner can read it (mode 0600).
+
+--delete deletes a letter from the DLQ once its line is on disk, and never before. An export that was stopped or killed is continued by \
+the same command with --resume: nothing is written twice, and what is in the file and still in the DLQ is deleted with --delete.
+
+{A_LOOK_IS_A_RECEIVE}
+
+--delete needs sqs:DeleteMessage on the DLQ, too.
+
+Exit status: 0 all that match are exported; 1 another count than that of --expect, some could not be deleted, or the file cannot be \
+written; 64 bad usage; 69 the queue cannot be reached or a permission is missing; 130 interrupted."))]
+pub(super) struct ExportArgs {
+    /// The file, which must not be there yet, or - for standard output
+    #[arg(value_name = "FILE")]
+    target: String,
+    #[command(flatten)]
+    queue: QueueArgs,
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// Take at most so many matching letters
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+    /// Delete each letter from the DLQ once its line is on disk
+    #[arg(long)]
+    delete: bool,
+    /// Continue an export that was stopped or killed
+    #[arg(long)]
+    resume: bool,
+    /// Write nothing and end with status 1 unless exactly so many letters match
+    #[arg(long, value_name = "N", conflicts_with = "resume")]
+    expect: Option<u64>,
+    /// The export's name [default: export-DATE-TIME]
+    #[arg(long, value_name = "NAME", conflicts_with = "resume")]
+    name: Option<String>,
+    /// For people, or JSON for programs
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+pub(super) async fn export(args: &ExportArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
+    let is_stdout = args.target == STDOUT;
+    if is_stdout && (args.delete || args.resume) {
+        return Err(ExitError::usage("--delete and --resume need a file: standard output may be lost"));
+    }
+    if is_stdout && args.output == Output::Json {
+        return Err(ExitError::usage("an export to standard output has no other output: leave --output out"));
+    }
+    let (settings, filter) = (args.queue.settings.read_for_tool(environment)?, args.filter.filter());
+    let queue = DeadLetterQueue::find(&args.queue, &settings).await?;
+    let mut reasons = ReasonLookup::open(&settings).await?;
+    let limit = args.limit.map_or(usize::MAX, |limit| limit as usize);
+    let among = match args.expect {
+        Some(expected) => Some(count(&queue, &filter, limit, &mut reasons, expected).await?),
+        None => None,
+    };
+    let name = args.name.clone().unwrap_or_else(|| default_name("export", now_ms()));
+    let (name, mut sink, exported) = open(args, is_stdout, name, &queue)?;
+    let plan = Plan { queue: &queue, filter: &filter, limit, among: among.as_ref(), deletes: args.delete };
+    let mut done = Done::default();
+    let passed =
+        pass(&plan, HoldOptions::limited(usize::MAX), Some(&mut reasons), &mut sink, &exported, &mut done)
+            .await;
+    let (hold, result) = passed?;
+    hold.eprint_notes(None);
+    hold.end().await;
+    reasons.eprint_notes();
+    let file = match &sink {
+        Sink::File(file) => Some(file),
+        Sink::Stdout | Sink::Nothing => None,
+    };
+    Summary::new(&name, "export", &done, file).report(&result, args.output, is_stdout)?;
+    result?;
+    Ok(status_of(&done))
+}
+
+/// Opens the target. Returns the name of the export, too, and the letters that are in it.
+fn open(
+    args: &ExportArgs,
+    is_stdout: bool,
+    name: String,
+    queue: &DeadLetterQueue,
+) -> Result<(String, Sink, HashSet<LetterId>), ExitError> {
+    let path = Path::new(&args.target);
+    if args.resume {
+        let Resumed { file, header, letters } = ExportFile::resume(path)?;
+        let is_other = header.dlq != queue.name || header.dlq_arn.is_some() && header.dlq_arn != queue.arn;
+        if is_other {
+            return Err(ExitError::usage(format!(
+                "{} is an export of {}, not of {}",
+                args.target,
+                header.dlq_arn.unwrap_or(header.dlq),
+                queue.arn.as_ref().unwrap_or(&queue.name)
+            )));
+        }
+        return Ok((header.name, Sink::File(file), letters));
+    }
+    let header = header(&name, queue);
+    let sink = if is_stdout {
+        let mut sink = Sink::Stdout;
+        sink.append(&header)?;
+        sink
+    } else {
+        let file = ExportFile::create(path, &header)?;
+        if args.delete && !file.is_regular() {
+            return Err(ExitError::usage(format!("--delete needs a file, and {} is none", args.target)));
+        }
+        Sink::File(file)
+    };
+    Ok((name, sink, HashSet::new()))
+}
+
+/// The first line of an export.
+pub(super) fn header(name: &str, queue: &DeadLetterQueue) -> Header {
+    Header {
+        drumline_dead_letters: FORMAT_VERSION,
+        name: name.to_owned(),
+        dlq: queue.name.clone(),
+        dlq_arn: queue.arn.clone(),
+        exported_at: rfc3339(now_ms()),
+        program: format!("{} {}", program(), env!("CARGO_PKG_VERSION")),
+    }
+}
+
+/// Counts the letters that match, and returns them if they are as many as is expected.
+async fn count(
+    queue: &DeadLetterQueue,
+    filter: &drumline_dlq::filter::Filter,
+    limit: usize,
+    reasons: &mut ReasonLookup,
+    expected: u64,
+) -> Result<HashSet<LetterId>, ExitError> {
+    let plan = Plan { queue, filter, limit, among: None, deletes: false };
+    let mut done = Done::default();
+    let (mut sink, exported) = (Sink::Nothing, HashSet::new());
+    let options = HoldOptions::limited(usize::MAX);
+    let reasons = filter.needs_history().then_some(reasons);
+    let (hold, result) = pass(&plan, options, reasons, &mut sink, &exported, &mut done).await?;
+    hold.end().await;
+    result?;
+    let found = done.chosen.len();
+    if found as u64 == expected {
+        return Ok(done.chosen);
+    }
+    Err(ExitError::other(format!(
+        "{found} letters match instead of {expected}: nothing was written or deleted"
+    )))
+}

@@ -1,0 +1,167 @@
+//! The file of an export: one writer, whole lines, and a sync before anything is deleted.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, BufReader, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use drumline_consumer::ExitError;
+use drumline_dlq::letter_id::LetterId;
+use drumline_dlq::line::{Header, Lines, ReadError};
+use drumline_runtime::write_json;
+use serde::Serialize;
+
+use crate::dlq::journal;
+
+/// A file of an export.
+pub(in crate::dlq) struct ExportFile {
+    pub(in crate::dlq) path: PathBuf,
+    file: File,
+    /// The length of the lines that are on disk.
+    length: u64,
+    lines: Vec<u8>,
+    is_regular: bool,
+}
+
+/// A file of an export that is continued.
+pub(super) struct Resumed {
+    pub(super) file: ExportFile,
+    pub(super) header: Header,
+    /// The letters in it.
+    pub(super) letters: HashSet<LetterId>,
+}
+
+impl ExportFile {
+    /// Begins an export in a new file, or in a device or a pipe.
+    pub(in crate::dlq) fn create(path: &Path, header: &Header) -> Result<Self, ExitError> {
+        let path = std::path::absolute(path)?;
+        let is_regular = path.metadata().map_or(true, |metadata| metadata.is_file());
+        let mut options = File::options();
+        options.write(true).create_new(is_regular);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => ExitError::usage(format!(
+                "{} is there already: --resume continues an export, and a new one needs a new file",
+                path.display()
+            )),
+            _ => unwritable(&path, &error),
+        })?;
+        if is_regular {
+            journal::lock(&file, &path)?;
+            sync_folder(&path);
+        }
+        let mut export = Self { path, file, length: 0, lines: Vec::new(), is_regular };
+        export.append(header)?;
+        Ok(export)
+    }
+
+    /// Opens an export to continue it. A line that was not completed is cut off.
+    pub(super) fn resume(path: &Path) -> Result<Resumed, ExitError> {
+        let path = std::path::absolute(path)?;
+        let file =
+            File::options().read(true).write(true).open(&path).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => {
+                    ExitError::usage(format!("{} is not there: no export was begun in it", path.display()))
+                }
+                _ => unwritable(&path, &error),
+            })?;
+        journal::lock(&file, &path)?;
+        let foreign = |error: ReadError| match error {
+            ReadError::Io(error) => ExitError::other(format!("{} cannot be read: {error}", path.display())),
+            error => ExitError::usage(format!("{} cannot be resumed: {error}", path.display())),
+        };
+        let (header, mut lines) = Lines::open(BufReader::new(&file)).map_err(foreign)?;
+        let mut letters = HashSet::new();
+        loop {
+            match lines.next() {
+                Some(Ok(letter)) => letters.insert(LetterId::of(&letter.message.id)),
+                None | Some(Err(ReadError::Torn { .. })) => break,
+                Some(Err(error)) => return Err(foreign(error)),
+            };
+        }
+        let length = lines.bytes_read();
+        drop(lines);
+        let mut export = Self { path, file, length, lines: Vec::new(), is_regular: true };
+        // What is in it counts as exported only once it is on disk.
+        export
+            .file
+            .set_len(length)
+            .and_then(|()| export.file.sync_all())
+            .map_err(|error| export.unwritable(&error))?;
+        export.file.seek(SeekFrom::End(0))?;
+        Ok(Resumed { file: export, header, letters })
+    }
+
+    /// Returns true if what is written there stays.
+    pub(super) fn is_regular(&self) -> bool {
+        self.is_regular
+    }
+
+    /// Adds a line, which [`commit`](Self::commit) writes.
+    pub(super) fn append(&mut self, value: &impl Serialize) -> Result<(), ExitError> {
+        write_json(&mut self.lines, value).map_err(io::Error::from)?;
+        self.lines.push(b'\n');
+        Ok(())
+    }
+
+    /// The bytes of lines that are not written yet.
+    pub(super) fn pending(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Writes the lines so far, and waits until they are on disk.
+    pub(super) fn commit(&mut self) -> Result<(), ExitError> {
+        if self.lines.is_empty() {
+            return Ok(());
+        }
+        let written = self.file.write_all(&self.lines);
+        let written = if self.is_regular { written.and_then(|()| self.file.sync_data()) } else { written };
+        if let Err(error) = written {
+            self.lines.clear();
+            if self.is_regular {
+                // A part of a line may be there. A resumed export cuts it off, too.
+                let _ = self.file.set_len(self.length);
+                let _ = self.file.seek(SeekFrom::Start(self.length));
+            }
+            return Err(self.unwritable(&error));
+        }
+        self.length += self.lines.len() as u64;
+        self.lines.clear();
+        Ok(())
+    }
+
+    /// The bytes that are written.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Removes the file.
+    pub(in crate::dlq) fn remove(self) {
+        if self.is_regular {
+            // An export that is not needed any more does no harm.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+
+    fn unwritable(&self, error: &io::Error) -> ExitError {
+        unwritable(&self.path, error)
+    }
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> ExitError {
+    ExitError::other(format!("{} cannot be written: {error}", path.display()))
+}
+
+/// Has the folder's entry of a new file survive a loss of power. Folders of some file systems cannot be synced; then it does so when
+/// the system chooses to.
+fn sync_folder(path: &Path) {
+    #[cfg(unix)]
+    if let Some(folder) = path.parent() {
+        let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    }
+}
+
+#[cfg(test)]
+#[path = "file_tests.rs"]
+mod tests;

@@ -1,0 +1,154 @@
+//! A pass over a DLQ that writes the chosen letters down, and deletes them once they are on disk if it is asked to.
+
+use std::collections::HashSet;
+
+use drumline_consumer::ExitError;
+use drumline_dlq::filter::Filter;
+use drumline_dlq::letter_id::LetterId;
+use drumline_dlq::line::Line;
+
+use super::sink::Sink;
+use crate::dlq::hold::{Hold, HoldOptions, Look};
+use crate::dlq::interrupt::unless_interrupted;
+use crate::dlq::queue::DeadLetterQueue;
+use crate::dlq::reasons::ReasonLookup;
+use crate::dlq::selection::{Selected, select};
+use crate::dlq::spool::Receipt;
+
+/// Letters that are synced to disk at once: a sync takes milliseconds.
+const COMMIT_LETTERS: usize = 200;
+
+/// The same in bytes.
+const COMMIT_BYTES: usize = 8 << 20;
+
+/// What a pass does.
+pub(in crate::dlq) struct Plan<'a> {
+    pub(in crate::dlq) queue: &'a DeadLetterQueue,
+    pub(in crate::dlq) filter: &'a Filter,
+    /// The most letters to choose.
+    pub(in crate::dlq) limit: usize,
+    /// Letters are chosen among these, if they were counted before.
+    pub(in crate::dlq) among: Option<&'a HashSet<LetterId>>,
+    /// Deletes each letter that is on disk.
+    pub(in crate::dlq) deletes: bool,
+}
+
+/// What a pass has done.
+#[derive(Debug, Default)]
+pub(in crate::dlq) struct Done {
+    /// The letters that were chosen.
+    pub(in crate::dlq) chosen: HashSet<LetterId>,
+    /// Letters that were written.
+    pub(in crate::dlq) written: usize,
+    pub(in crate::dlq) deleted: usize,
+    /// Letters that could not be deleted, and why the last one could not.
+    pub(in crate::dlq) undeleted: usize,
+    pub(in crate::dlq) why: Option<String>,
+}
+
+struct Pass<'a, 'b> {
+    plan: &'b Plan<'a>,
+    reasons: Option<&'b mut ReasonLookup>,
+    sink: &'b mut Sink,
+    /// The letters that are on disk from an earlier run.
+    exported: &'b HashSet<LetterId>,
+    done: &'b mut Done,
+    /// Letters since the last commit.
+    uncommitted: usize,
+    /// Letters that are deleted after the next commit.
+    to_delete: Vec<Receipt>,
+    /// Deleted letters of a FIFO queue may show those behind them.
+    may_show_more: bool,
+}
+
+/// Passes over the DLQ. Histories are looked up if `reasons` is given. Returns the look with what it holds, which the caller [ends](Hold::end), and the result of the pass.
+pub(in crate::dlq) async fn pass<'a>(
+    plan: &Plan<'a>,
+    options: HoldOptions,
+    reasons: Option<&mut ReasonLookup>,
+    sink: &mut Sink,
+    exported: &HashSet<LetterId>,
+    done: &mut Done,
+) -> Result<(Hold<'a>, Result<(), ExitError>), ExitError> {
+    let mut hold = Hold::begin(plan.queue, options).await?;
+    let to_delete = Vec::new();
+    let mut pass =
+        Pass { plan, reasons, sink, exported, done, uncommitted: 0, to_delete, may_show_more: false };
+    let result = unless_interrupted(pass.run(&mut hold)).await;
+    // Lines that were chosen before it failed are complete.
+    let written = if result.is_ok() { Ok(()) } else { pass.sink.commit() };
+    Ok((hold, result.and(written)))
+}
+
+impl Pass<'_, '_> {
+    async fn run(&mut self, hold: &mut Hold<'_>) -> Result<(), ExitError> {
+        while self.done.chosen.len() < self.plan.limit {
+            match hold.look().await? {
+                Look::Letters(letters) => {
+                    let selected =
+                        select(letters, self.plan.queue, self.plan.filter, self.reasons.as_deref_mut()).await;
+                    for letter in selected {
+                        self.take(&letter)?;
+                    }
+                    hold.bar.set_message(format!(", {} match", self.done.chosen.len()));
+                    if self.uncommitted >= COMMIT_LETTERS || self.sink.pending() >= COMMIT_BYTES {
+                        self.commit(hold).await?;
+                    }
+                }
+                Look::RoundOver => {
+                    self.commit(hold).await?;
+                    hold.next_round().await?;
+                }
+                Look::Over => {
+                    self.commit(hold).await?;
+                    if !std::mem::take(&mut self.may_show_more) {
+                        return Ok(());
+                    }
+                    hold.look_again();
+                }
+            }
+        }
+        self.commit(hold).await
+    }
+
+    fn take(&mut self, selected: &Selected) -> Result<(), ExitError> {
+        let id = selected.id();
+        let is_known = self.done.chosen.contains(&id);
+        let is_among = self.plan.among.is_none_or(|among| among.contains(&id));
+        if !is_among || !is_known && self.done.chosen.len() >= self.plan.limit {
+            return Ok(());
+        }
+        if !is_known && !self.exported.contains(&id) {
+            let letter = &selected.letter;
+            self.sink.append(&Line::of(letter.letter(), letter.history()))?;
+            self.done.written += 1;
+        }
+        self.done.chosen.insert(id);
+        self.uncommitted += 1;
+        if self.plan.deletes {
+            self.to_delete.push(selected.receipt());
+        }
+        Ok(())
+    }
+
+    /// Writes the lines so far to disk, and deletes their letters if that is asked for.
+    async fn commit(&mut self, hold: &mut Hold<'_>) -> Result<(), ExitError> {
+        self.sink.commit()?;
+        self.uncommitted = 0;
+        let (usable, late): (Vec<Receipt>, Vec<Receipt>) =
+            self.to_delete.drain(..).partition(Receipt::is_usable);
+        // They come again, and then are on disk.
+        hold.see_again(late.into_iter().map(|receipt| receipt.id));
+        for result in hold.delete(&usable).await {
+            match result {
+                Ok(()) => self.done.deleted += 1,
+                Err(error) => {
+                    self.done.undeleted += 1;
+                    self.done.why = Some(error.to_string());
+                }
+            }
+        }
+        self.may_show_more |= hold.is_fifo() && !usable.is_empty();
+        Ok(())
+    }
+}

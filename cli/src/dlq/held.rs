@@ -1,0 +1,170 @@
+//! The letters that are held: their receipts on disk, and their release or deletion.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::Path;
+
+use drumline::core::{CallError, MAX_BATCH};
+use drumline_consumer::ExitError;
+use drumline_dlq::letter_id::LetterId;
+use futures_util::{StreamExt, stream};
+
+use super::settle::{Settler, Settling};
+use super::spool::{Receipt, Spool};
+
+/// Calls at once.
+const CALLS: usize = 4;
+
+/// The letters that are held.
+pub(super) struct HeldLetters {
+    /// The place of the newest receipt of each in the spool.
+    places: HashMap<LetterId, u64>,
+    spool: Spool,
+    settler: Settler,
+}
+
+/// Letters that could not be released.
+#[derive(Debug, Default)]
+pub(super) struct Unreleased {
+    pub(super) count: usize,
+    pub(super) why: String,
+}
+
+/// Results of a call with ten receipts at most.
+type Settled = (Vec<Result<(), CallError>>, Vec<Receipt>);
+
+impl HeldLetters {
+    /// None yet, with their receipts in this file, else in one that ends with the process.
+    pub(super) fn open(path: Option<&Path>, settler: Settler) -> Result<Self, ExitError> {
+        let spool = path.map_or_else(Spool::temporary, Spool::at).map_err(|error| spool_error(&error))?;
+        Ok(Self { places: HashMap::new(), spool, settler })
+    }
+
+    /// The number of letters.
+    pub(super) fn count(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Releases and deletes letters without a word to this, which has to [`forget`](Self::forget) them.
+    pub(super) fn settler(&self) -> Settler {
+        self.settler.clone()
+    }
+
+    /// Adds letters. One that is held has a new receipt. If their receipts cannot be kept, they are released at once.
+    pub(super) async fn keep(&mut self, receipts: Vec<Receipt>) -> Result<(), ExitError> {
+        match self.spool.append(&receipts) {
+            Ok(places) => {
+                self.places.extend(receipts.into_iter().map(|receipt| receipt.id).zip(places));
+                Ok(())
+            }
+            Err(error) => {
+                let handles = receipts.into_iter().map(|receipt| receipt.handle);
+                self.settler.release(handles.collect()).await;
+                Err(spool_error(&error))
+            }
+        }
+    }
+
+    /// Removes a letter that is no longer held.
+    pub(super) fn forget(&mut self, id: LetterId) {
+        self.places.remove(&id);
+    }
+
+    /// Releases what an earlier process has left in the file.
+    pub(super) async fn release_left(&mut self) -> Result<Unreleased, ExitError> {
+        let records = self.spool.records().map_err(|error| spool_error(&error))?;
+        for record in records {
+            let (place, receipt) = record.map_err(|error| spool_error(&error))?;
+            self.places.insert(receipt.id, place);
+        }
+        self.release_all().await
+    }
+
+    /// Releases all letters. Letters whose hold has ended need no release.
+    pub(super) async fn release_all(&mut self) -> Result<Unreleased, ExitError> {
+        let mut unreleased = Unreleased::default();
+        let (mut released, mut is_broken) = (0, false);
+        let each = |(results, _): Settled| {
+            let failed: Vec<&CallError> = results.iter().filter_map(|result| result.as_ref().err()).collect();
+            released += results.len() - failed.len();
+            unreleased.count += failed.len();
+            if let Some(error) = failed.last() {
+                unreleased.why = error.to_string();
+            }
+            // It was tried several times: the next ones would fail as well.
+            is_broken = failed.len() == results.len();
+            !is_broken
+        };
+        self.settle_newest(Settling::Release, Receipt::is_usable, each).await?;
+        if is_broken {
+            unreleased.count = self.places.len() - released;
+        }
+        self.places.clear();
+        self.spool.clear().map_err(|error| spool_error(&error))?;
+        Ok(unreleased)
+    }
+
+    /// Deletes those of the letters that are held, and returns the ones that were deleted.
+    pub(super) async fn delete_among(
+        &mut self,
+        letters: &HashSet<LetterId>,
+    ) -> Result<HashSet<LetterId>, ExitError> {
+        let mut deleted = HashSet::new();
+        let each = |(results, receipts): Settled| {
+            let done = receipts.iter().zip(&results).filter(|(_, result)| result.is_ok());
+            deleted.extend(done.map(|(receipt, _)| receipt.id));
+            results.iter().any(Result::is_ok)
+        };
+        let choose = |receipt: &Receipt| letters.contains(&receipt.id) && receipt.is_usable();
+        self.settle_newest(Settling::Delete, choose, each).await?;
+        self.places.retain(|id, _| !deleted.contains(id));
+        Ok(deleted)
+    }
+
+    /// Settles the chosen letters, ten to a call, while `each` returns true for the results.
+    async fn settle_newest(
+        &mut self,
+        what: Settling,
+        mut choose: impl FnMut(&Receipt) -> bool,
+        mut each: impl FnMut(Settled) -> bool,
+    ) -> Result<(), ExitError> {
+        let Self { places, spool, settler } = self;
+        let mut failure = None;
+        {
+            let records = spool.records().map_err(|error| spool_error(&error))?;
+            let records = records.map_while(|record| record.map_err(|error| failure = Some(error)).ok());
+            let newest = records.filter(|(place, receipt)| places.get(&receipt.id) == Some(place));
+            let chosen = newest.map(|(_, receipt)| receipt).filter(|receipt| choose(receipt));
+            let settler = &*settler;
+            let calls = stream::iter(batches(chosen)).map(async |receipts: Vec<Receipt>| {
+                let handles = receipts.iter().map(|receipt| receipt.handle.clone()).collect();
+                (settler.settle(what, handles).await, receipts)
+            });
+            let calls = calls.buffered(CALLS);
+            let mut calls = std::pin::pin!(calls);
+            while let Some(settled) = calls.next().await {
+                if !each(settled) {
+                    break;
+                }
+            }
+        }
+        failure.map_or(Ok(()), |error| Err(spool_error(&error)))
+    }
+
+    /// The letters that stay hidden if their receipts cannot be read.
+    pub(super) fn unreadable(&self, error: &ExitError) -> Unreleased {
+        Unreleased { count: self.count(), why: error.to_string() }
+    }
+}
+
+/// Groups of ten. The last one may be smaller.
+fn batches<T>(mut items: impl Iterator<Item = T>) -> impl Iterator<Item = Vec<T>> {
+    std::iter::from_fn(move || {
+        let batch: Vec<T> = items.by_ref().take(MAX_BATCH).collect();
+        (!batch.is_empty()).then_some(batch)
+    })
+}
+
+fn spool_error(error: &io::Error) -> ExitError {
+    ExitError::other(format!("the receipts of held messages cannot be kept on disk: {error}"))
+}

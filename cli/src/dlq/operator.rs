@@ -1,0 +1,41 @@
+//! The operator: who acts, what the action is called, and questions.
+
+use std::io::{IsTerminal, Write};
+
+use drumline_consumer::ExitError;
+use drumline_runtime::variable;
+
+/// Returns true if a question can be asked and answered.
+pub(super) fn may_ask() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Asks a question, and returns true if the answer is yes.
+#[allow(clippy::print_stderr, reason = "a question")]
+pub(super) fn confirm(question: &str) -> Result<bool, ExitError> {
+    eprint!("{question} [y/N] ");
+    std::io::stderr().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+/// The name of an action that is not given one: by its kind and the time of its begin.
+pub(super) fn default_name(kind: &str, at_ms: u64) -> String {
+    let secs = i64::try_from(at_ms / 1_000).unwrap_or_default();
+    let time = jiff::Timestamp::from_second(secs).unwrap_or_default();
+    format!("{kind}-{}", time.strftime("%Y%m%d-%H%M%S"))
+}
+
+/// The person or program that acts, if none is given.
+pub(super) fn default_actor() -> String {
+    let user = variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(|| "unknown".to_owned());
+    let host = variable("HOSTNAME").or_else(|| {
+        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+        Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+    });
+    match host {
+        Some(host) => format!("{user}@{host}"),
+        None => user,
+    }
+}
