@@ -27,7 +27,7 @@ pub struct Launch {
     http: Option<SocketAddr>,
     home: TempDir,
     binary: Option<PathBuf>,
-    descriptors: Option<u32>,
+    script: Option<String>,
     has_reader: bool,
 }
 
@@ -41,7 +41,7 @@ impl Launch {
             http: None,
             home: tempfile::tempdir().unwrap(),
             binary: None,
-            descriptors: None,
+            script: None,
             has_reader: true,
         };
         let home = launch.home.path().display().to_string();
@@ -110,7 +110,12 @@ impl Launch {
 
     /// The same with at most so many file descriptors.
     pub fn descriptors(self, limit: u32) -> Self {
-        Self { descriptors: Some(limit), ..self }
+        self.shell(&format!("ulimit -n {limit} && exec \"$0\" \"$@\""))
+    }
+
+    /// The same, started by this script of a shell as `"$0" "$@"`.
+    pub fn shell(self, script: &str) -> Self {
+        Self { script: Some(script.to_owned()), ..self }
     }
 
     /// The same with a standard output whose reader has left, as `head` leaves when it has seen enough.
@@ -131,10 +136,10 @@ impl Launch {
     /// Starts the process.
     pub fn spawn(self) -> Worker {
         let program = self.binary.unwrap_or_else(|| binary("drumline-cli", "drumline"));
-        let mut command = match self.descriptors {
-            Some(limit) => {
+        let mut command = match self.script {
+            Some(script) => {
                 let mut shell = Command::new("/bin/sh");
-                shell.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")]).arg(program);
+                shell.args(["-c", &script]).arg(program);
                 shell
             }
             None => Command::new(program),

@@ -7,6 +7,7 @@ mod count;
 mod decide;
 mod origins;
 mod outgoing;
+mod permission;
 mod recorded;
 mod report;
 mod run;
@@ -87,7 +88,7 @@ async fn begin(
         return Err(ExitError::usage("without a terminal to ask on, --yes or --expect N is needed"));
     }
     let started_at = now_ms();
-    let name = args.name.clone().unwrap_or_else(|| ask::default_name(started_at));
+    let name = args.name.clone().unwrap_or_else(|| free_name(started_at));
     let path = match &args.journal {
         Some(path) => path.clone(),
         None => journal::path_of(&name)?,
@@ -135,6 +136,7 @@ async fn begin(
         chosen = Some(counted.letters);
         decider.tally = Tally::default();
     }
+    permission::check_delete(&queue).await?;
     let header = Header {
         drumline_journal: JOURNAL_VERSION,
         kind: "replay".to_owned(),
@@ -196,9 +198,19 @@ async fn resume(
         tally: Tally::default(),
     };
     let limit = choice.limit.map_or(usize::MAX, |limit| (limit as usize).saturating_sub(state.sent()));
-    let hidden_until = if state.is_over() || args.no_wait { 0 } else { hidden_until(&path, &state) };
+    // A process that ends by itself releases what it holds, and removes the file of receipts.
+    let was_killed = !state.is_over() && journal.held_path().exists();
+    let hidden_until = if was_killed && !args.no_wait { hidden_until(&path, &state) } else { 0 };
     let bounds = bounds(args, limit, hidden_until);
     Box::pin(run(args, &queue, journal, decider, bounds, Some(&state))).await
+}
+
+/// A name by the time of the begin, which no other action of the second has.
+fn free_name(at_ms: u64) -> String {
+    let name = ask::default_name(at_ms);
+    let is_free = |name: &String| !journal::path_of(name).is_ok_and(|path| path.exists());
+    let numbered = (2..=99).map(|number| format!("{name}-{number}"));
+    std::iter::once(name.clone()).chain(numbered).find(is_free).unwrap_or(name)
 }
 
 /// The time until which a killed process may have hidden letters.

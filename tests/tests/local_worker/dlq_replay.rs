@@ -18,7 +18,7 @@ async fn buried(setup: Setup, send: impl FnOnce(&LocalQueue)) -> LocalQueue {
 }
 
 /// Receives every message of the queue until SQS has moved it to the DLQ.
-async fn bury(queue: &LocalQueue) {
+pub(crate) async fn bury(queue: &LocalQueue) {
     let dead = queue.dead().len();
     let waiting = queue.count();
     while queue.count() > 0 {
@@ -34,7 +34,7 @@ async fn bury(queue: &LocalQueue) {
 }
 
 /// `drumline dlq replay ARGS…`, with journals in `folder`.
-fn replay(queue: &LocalQueue, folder: &Path, args: &[&str]) -> Launch {
+pub(crate) fn replay(queue: &LocalQueue, folder: &Path, args: &[&str]) -> Launch {
     let args = [&["dlq", "replay", "--output", "json"], args].concat();
     Launch::new(&args)
         .env("DRUMLINE_QUEUE_URL", &queue.url)
@@ -42,7 +42,7 @@ fn replay(queue: &LocalQueue, folder: &Path, args: &[&str]) -> Launch {
         .env("XDG_STATE_HOME", &folder.display().to_string())
 }
 
-fn result(finished: &Finished) -> Value {
+pub(crate) fn result(finished: &Finished) -> Value {
     let line = finished.stdout.last().unwrap_or_else(|| panic!("no result: {}", finished.errors()));
     serde_json::from_str(line).unwrap()
 }

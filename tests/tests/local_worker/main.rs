@@ -5,6 +5,7 @@ mod backoff;
 mod commands;
 mod dlq_export;
 mod dlq_read;
+mod dlq_refusals;
 mod dlq_replay;
 mod doors;
 mod environment;

@@ -251,8 +251,7 @@ impl<'a> Run<'a> {
 
     async fn event(&mut self, interrupt: impl Future<Output = std::io::Result<()>>) -> Event {
         let prefetch = self.prefetch();
-        let looks =
-            self.look == Looking::On && self.batches.len() < prefetch && self.accepted < self.bounds.limit;
+        let looks = self.look == Looking::On && self.batches.len() < prefetch && self.accepted < self.limit();
         let is_idle = matches!(self.stage, Stage::Idle);
         let wait = self.wait();
         tokio::select! {

@@ -1,0 +1,181 @@
+//! What `drumline dlq replay` refuses, and what it says when it cannot do its work: nothing is lost then.
+
+use std::path::Path;
+
+use drumline_queue::MessageState;
+use drumline_queue::api::SendMessage;
+use drumline_tests::{Fault, Finished, Launch, LocalQueue, Proxy, Setup};
+use serde_json::json;
+
+use super::dlq_replay::{bury, replay, result};
+
+async fn buried(letters: usize) -> LocalQueue {
+    let queue = LocalQueue::create(Setup { max_receive_count: Some(1), ..Setup::default() }).await;
+    for n in 0..letters {
+        queue.send(&json!({ "jobId": format!("j-{n}"), "type": "mail.test", "payload": n }).to_string());
+    }
+    bury(&queue).await;
+    queue
+}
+
+/// The same command behind a proxy.
+fn behind(proxy: &Proxy, queue: &LocalQueue, folder: &Path, args: &[&str]) -> Launch {
+    let url = queue.url.replace(&queue.endpoint_url(), &proxy.url());
+    replay(queue, folder, args).env("DRUMLINE_QUEUE_URL", &url).env("AWS_ENDPOINT_URL", &proxy.url())
+}
+
+/// All letters can be received.
+fn are_visible(queue: &LocalQueue, count: usize) -> bool {
+    let dead = queue.dead();
+    dead.len() == count && dead.iter().all(|letter| matches!(letter.state, MessageState::Visible))
+}
+
+fn assert_ends(finished: &Finished, status: i32, says: &str) {
+    assert_eq!(finished.status, Some(status), "{}", finished.errors());
+    assert!(finished.errors().contains(says), "{says:?} in {}", finished.errors());
+}
+
+#[tokio::test]
+async fn each_missing_permission_is_named_before_anything_is_lost() {
+    let queue = buried(12).await;
+    let folder = tempfile::tempdir().unwrap();
+    let proxy = Proxy::start(&queue.endpoint_url()).await;
+    let actions = [
+        "GetQueueAttributes",
+        "ListDeadLetterSourceQueues",
+        "ReceiveMessage",
+        "DeleteMessageBatch",
+        "SendMessageBatch",
+    ];
+    for action in actions {
+        proxy.fail_always(action, Fault::Denied);
+        let finished = behind(&proxy, &queue, folder.path(), &["--yes"]).finish().await;
+        proxy.heal(action);
+        assert_ends(&finished, 69, action.trim_end_matches("Batch"));
+        assert_eq!(queue.count(), 0, "{action}: nothing is sent");
+        assert!(are_visible(&queue, 12), "{action}: {}", finished.errors());
+    }
+}
+
+#[tokio::test]
+async fn a_lost_answer_leaves_the_letter_to_the_resumed_replay() {
+    let queue = buried(5).await;
+    let folder = tempfile::tempdir().unwrap();
+    let proxy = Proxy::start(&queue.endpoint_url()).await;
+    proxy.fail("SendMessageBatch", Fault::EntriesFail, 5);
+    let finished = behind(&proxy, &queue, folder.path(), &["--yes", "--name", "lost"]).finish().await;
+    assert_ends(&finished, 1, "SQS did not take it");
+    assert_eq!(result(&finished)["left"], json!({ "send_failed": 5 - queue.count() }));
+    assert_eq!(queue.count() + queue.dead().len(), 5);
+    let finished = behind(&proxy, &queue, folder.path(), &["--resume", "lost"]).finish().await;
+    assert_eq!((finished.status, queue.count()), (Some(0), 5), "{}", finished.errors());
+    assert_eq!(queue.dead().len(), 0);
+}
+
+#[tokio::test]
+async fn a_letter_goes_only_to_a_queue_of_its_dlq_or_to_the_one_that_is_named() {
+    let queue = buried(1).await;
+    let dlq = queue.url.replace("/jobs", "/jobs-dlq");
+    let other = queue.endpoint().create_queue("other", &[]).unwrap();
+    let attributes = [(
+        "DrumlineSourceQueue".to_owned(),
+        drumline_queue::api::MessageAttributeValue {
+            data_type: "String".into(),
+            string_value: Some("other".into()),
+            ..Default::default()
+        },
+    )];
+    let request = SendMessage {
+        queue_url: dlq.clone(),
+        message_body: r#"{"type":"mail.test","payload":"claims"}"#.to_owned(),
+        message_attributes: attributes.into_iter().collect(),
+        ..SendMessage::default()
+    };
+    queue.endpoint().call(|sqs, now| sqs.send_message(now, request)).unwrap();
+    queue.endpoint().send(&dlq, r#"{"type":"mail.test","payload":"by hand"}"#).unwrap();
+
+    let folder = tempfile::tempdir().unwrap();
+    let finished = replay(&queue, folder.path(), &["--yes"]).finish().await;
+    assert_ends(&finished, 1, "other is no source of this DLQ");
+    assert!(finished.errors().contains("name a queue by --to"), "{}", finished.errors());
+    assert_eq!(result(&finished)["left"], json!({ "origin": 2 }));
+    assert_eq!((queue.count(), queue.dead().len()), (1, 2));
+
+    let finished = replay(&queue, folder.path(), &["--expect", "2", "--name", "none"]).finish().await;
+    assert_ends(&finished, 64, "--to names one");
+
+    for (to, says) in [(&*dlq, "the DLQ itself"), ("other.fifo", "FIFO")] {
+        queue.endpoint().create_queue("other.fifo", &[("FifoQueue", "true")]).unwrap();
+        let finished = replay(&queue, folder.path(), &["--yes", "--to", to]).finish().await;
+        assert_ends(&finished, 64, says);
+    }
+    let finished = replay(&queue, folder.path(), &["--yes", "--to", &other, "--name", "to"]).finish().await;
+    assert_eq!(finished.status, Some(0), "{}", finished.errors());
+    assert_eq!((queue.dead().len(), queue.endpoint().peek(&other).unwrap().len()), (0, 2));
+}
+
+#[tokio::test]
+async fn a_queue_without_a_dlq_and_a_dlq_with_its_own_are_refused() {
+    let queue = LocalQueue::create(Setup { max_receive_count: None, ..Setup::default() }).await;
+    let folder = tempfile::tempdir().unwrap();
+    let finished = replay(&queue, folder.path(), &["--yes"]).finish().await;
+    assert_ends(&finished, 64, "has no DLQ");
+
+    let queue = buried(2).await;
+    let last = queue.endpoint().create_queue("last-dlq", &[]).unwrap();
+    let arn = queue.arn.replace(":jobs", ":last-dlq");
+    let policy = format!(r#"{{"deadLetterTargetArn":"{arn}","maxReceiveCount":100}}"#);
+    let chained = queue.endpoint().create_queue("chained-dlq", &[("RedrivePolicy", &policy)]).unwrap();
+    let finished = replay(&queue, folder.path(), &["--yes", "--dlq-url", &chained]).finish().await;
+    assert_ends(&finished, 64, "--force");
+    assert!(queue.endpoint().peek(&last).unwrap().is_empty());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_full_disk_stops_it_before_the_send() {
+    let queue = buried(60).await;
+    let folder = tempfile::tempdir().unwrap();
+    let script = r#"trap '' XFSZ; ulimit -f 4; exec "$0" "$@""#;
+    let finished = replay(&queue, folder.path(), &["--yes", "--name", "full"]).shell(script).finish().await;
+    assert_ends(&finished, 1, "File too large");
+    assert_eq!(queue.count() + queue.dead().len(), 60, "each letter is in one queue: {}", finished.errors());
+    assert!(!queue.dead().is_empty());
+    let rest = queue.dead().len();
+    assert!(are_visible(&queue, rest), "{}", finished.errors());
+    let finished = replay(&queue, folder.path(), &["--resume", "full"]).finish().await;
+    assert_eq!((finished.status, queue.count()), (Some(0), 60), "{}", finished.errors());
+}
+
+#[tokio::test]
+async fn two_operators_share_the_letters_and_not_a_journal() {
+    let queue = buried(200).await;
+    let folder = tempfile::tempdir().unwrap();
+    let one = replay(&queue, folder.path(), &["--yes", "--name", "one", "--rate", "400/s"]).spawn();
+    drumline_tests::eventually("it sends", async || queue.count() > 0).await;
+    let same = replay(&queue, folder.path(), &["--resume", "one"]).finish().await;
+    assert_ends(&same, 64, "another process runs this action");
+    let two = replay(&queue, folder.path(), &["--yes", "--name", "two"]).finish().await;
+    let one = one.finish().await;
+    assert_eq!((one.status, two.status), (Some(0), Some(0)), "{}\n{}", one.errors(), two.errors());
+    assert_eq!((queue.count(), queue.dead().len()), (200, 0), "each letter is sent once");
+}
+
+#[tokio::test]
+async fn a_journal_that_is_none_or_of_another_name_is_refused() {
+    let queue = buried(1).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.journal");
+    std::fs::write(&path, "{}\n").unwrap();
+    let path = path.display().to_string();
+    let table: [(&[&str], &str); 4] = [
+        (&["--resume", &path], "is no journal"),
+        (&["--resume", "never"], "no such action was begun here"),
+        (&["--resume", "never", "--type", "a.b"], "from its journal"),
+        (&["--yes", "--name", "../x"], "letters, digits"),
+    ];
+    for (args, says) in table {
+        assert_ends(&replay(&queue, folder.path(), args).finish().await, 64, says);
+    }
+    assert_eq!(queue.dead().len(), 1);
+}
