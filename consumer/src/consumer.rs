@@ -5,26 +5,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drumline::Router;
-use drumline::core::{DeadLetterPath, DrainSummary, Ledger, Policy};
-use drumline::run::Observer;
+use drumline::core::{DrainSummary, Ledger, Policy};
+use drumline::message::Intake;
+use drumline::run::{Observer, RAW_TYPE};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use drumline_runtime::aws::{AwsQueue, connect, connect_at, queue_labels, resolve};
 use drumline_runtime::{
-    ClaimStoreClient, Diagnostic, Driver, DriverConfig, Grace, Logs, QueueSettings, QueueStatus, Settings,
-    TargetHealth, check_descriptors, default_scope, diagnose, http_connections, intake,
-    raise_descriptor_limit, waits,
+    ClaimStoreClient, Driver, DriverConfig, Grace, Logs, QueueSettings, QueueStatus, Settings, TargetHealth,
+    check_descriptors, default_scope, http_connections, intake, raise_descriptor_limit, waits,
 };
 use drumline_store::{OpenError, Store};
 
 use crate::depth::{DepthProbe, Depths};
+use crate::dlq_watch::{Watched, Watches};
 use crate::http::{Door, Endpoint, Readiness};
 use crate::metrics::Metrics;
 use crate::queue_start::{
     MISSING_QUEUE_CHECK, describe_with_retry, is_missing, start_once_created, with_retry,
 };
+use crate::start_checks::{check_dead_letter_queue, warn_of_settings};
 use crate::start_error::StartError;
 use crate::task_protection::TaskProtection;
 
@@ -53,6 +55,7 @@ pub struct Consumer {
     router: Arc<Router>,
     observers: Vec<Arc<dyn Observer>>,
     metrics: Metrics,
+    watches: Watches,
     handlers: Option<Handle>,
     target: Option<TargetHealth>,
     store: Option<Arc<dyn Store>>,
@@ -63,11 +66,13 @@ impl Consumer {
     /// A consumer for these queues and handlers.
     pub fn new(settings: Settings, router: Router) -> Self {
         let metrics = Metrics::new();
+        let watches = Watches::new(settings.dlq_watch.clone(), metrics.clone());
         Self {
             settings,
             router: Arc::new(router),
             observers: Vec::new(),
             metrics,
+            watches,
             handlers: None,
             target: None,
             store: None,
@@ -123,6 +128,7 @@ impl Consumer {
         self.settings.log_warnings(&self.router);
         let descriptors = raise_descriptor_limit();
         check_descriptors(&self.settings, descriptors).map_err(StartError::Settings)?;
+        self.watches.check().map_err(StartError::Settings)?;
         let mut shutdown = std::pin::pin!(shutdown);
         // Shared with the tasks that wait for missing queues.
         let consumer = Arc::new(self);
@@ -198,6 +204,7 @@ impl Consumer {
             let summary = driver.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
             summaries.push((name, summary));
         }
+        consumer.watches.stop().await;
         claim_store.settle(LAST_WRITES).await;
         Ok(summaries)
     }
@@ -273,6 +280,15 @@ impl Consumer {
         Arc::new([vec![self.metrics.queue(name), logs], self.observers.clone()].concat())
     }
 
+    /// The rules by which letters are decoded. In forward mode a body without a type has one all the same.
+    fn intake_of_letters(&self, intake: &Intake) -> Intake {
+        let mut intake = intake.clone();
+        if self.settings.forward_to.is_some() {
+            intake.default_type.get_or_insert_with(|| Arc::from(RAW_TYPE));
+        }
+        intake
+    }
+
     async fn start_queue(
         &self,
         name: &Arc<str>,
@@ -302,39 +318,8 @@ impl Consumer {
             ..settings.policy(&name, store.outage, Some(&facts))
         };
         let limits = settings.retry_limits(Some(&facts));
-        match policy.dead_letter {
-            DeadLetterPath::Redrive if !facts.redrive_is_known => warn!(
-                queue = &*name,
-                "the queue's redrive policy is not known: give the worker sqs:GetQueueAttributes, and check that the queue \
-                 has a DLQ"
-            ),
-            DeadLetterPath::Redrive => {}
-            // Found now, since a copy that cannot be sent is found out too late.
-            DeadLetterPath::Copy => {
-                let found = with_retry(&name, "DLQ", || queue.dead_letter_url()).await;
-                found.map_err(|error| StartError::DeadLetterQueue { queue: name.to_string(), error })?;
-            }
-            DeadLetterPath::Nowhere => {
-                // Nothing else would end its retries, and nothing of its failures would be left.
-                if !settings.allow_unbounded {
-                    return Err(StartError::Settings(no_dead_letter_queue(&name)));
-                }
-                warn!(
-                    queue = &*name,
-                    "the queue has no DLQ: what fails for good stays in it until it expires"
-                );
-            }
-        }
-        if settings.wait_time > self.settings.shutdown_grace {
-            warn!(
-                queue = &*name,
-                "the wait time is longer than the shutdown grace: a receive that is open at a shutdown may bring \
-                 messages too late, and they stay hidden until their visibility ends"
-            );
-        }
-        for Diagnostic { id, problem, reason, fix } in diagnose(settings, &facts) {
-            warn!(queue = &*name, rule = id, reason, mend = fix, "{problem}");
-        }
+        check_dead_letter_queue(&name, settings, &policy, &facts, &queue).await?;
+        warn_of_settings(&name, settings, &facts, self.settings.shutdown_grace);
         info!(
             queue = &*name,
             scope = &*scope,
@@ -347,17 +332,25 @@ impl Consumer {
             waits = waits(&policy.retry, &limits),
             "consuming"
         );
+        let dead_letter_arn = facts.redrive.map(|redrive| redrive.dead_letter_target_arn);
+        let intake = intake(settings, scope, self.settings.legacy_records);
+        let watch = dead_letter_arn.clone().and_then(|arn| {
+            let (clients, store) = (clients.clone(), Arc::clone(claim_store.store()));
+            let intake = self.intake_of_letters(&intake);
+            self.watches.add(Watched { arn, clients, intake, store, observer: self.of_the_process() })
+        });
+        let observer = watch.map_or(Arc::clone(&observer), |watch| Arc::new(vec![observer, watch]));
         let probe = DepthProbe {
             queue: name.to_string(),
             client: clients.calls,
             queue_url: settings.url.to_string(),
-            dead_letter_arn: facts.redrive.map(|redrive| redrive.dead_letter_target_arn),
+            dead_letter_arn,
         };
         let queue = queue.receiving(settings.wait_time, policy.lease);
         let ledger = Ledger::new(policy).map_err(|error| StartError::Settings(format!("{name}: {error}")))?;
         let mut driver = Driver::new(DriverConfig {
             name,
-            intake: Arc::new(intake(settings, scope, self.settings.legacy_records)),
+            intake: Arc::new(intake),
             ledger,
             queue: Arc::new(queue),
             router: Arc::clone(&self.router),
@@ -386,13 +379,4 @@ struct StartedQueue {
 struct Loop {
     driver: Driver,
     probe: DepthProbe,
-}
-
-/// The reason for which a queue without a DLQ is not consumed.
-fn no_dead_letter_queue(name: &str) -> String {
-    format!(
-        "{name}: the queue has no DLQ, so a job that always fails would be retried until its message expires: give the \
-         queue a redrive policy, or set DRUMLINE_ALLOW_UNBOUNDED=true (allow_unbounded = true in the file, \
-         --allow-unbounded) to have failures stay in the queue until its retention ends"
-    )
 }

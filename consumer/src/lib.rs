@@ -3,6 +3,7 @@
 mod app;
 mod consumer;
 mod depth;
+pub mod dlq_watch;
 #[cfg(test)]
 #[path = "../../host/src/every_event.rs"]
 mod every_event;
@@ -13,6 +14,7 @@ pub mod job_view;
 mod metrics;
 mod queue_start;
 mod signals;
+mod start_checks;
 mod start_error;
 mod task_protection;
 

@@ -1,5 +1,6 @@
 //! The metrics of the consumer, under the names that dashboards and alarms rely on.
 
+mod dlq;
 mod labels;
 
 use std::collections::HashMap;
@@ -20,6 +21,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use self::dlq::DlqMetrics;
 use self::labels::{
     ByAction, ByCause, ByClass, ByOperation, ByOutcome, ByQueue, ByReason, ByResult, ByState, ByType,
 };
@@ -64,6 +66,7 @@ struct Inner {
     failures: Family<ByClass, Counter>,
     depths: Family<ByState, Gauge>,
     dead_letters: Family<ByQueue, Gauge>,
+    dlq: DlqMetrics,
     store_requests: Family<ByOperation, Counter>,
     /// Those of the store by operation and result: looked up once, since every job counts two of them.
     store: [[Counter; StoreResult::ALL.len()]; StoreOperation::ALL.len()],
@@ -106,6 +109,7 @@ impl Metrics {
             failures: Family::default(),
             depths: Family::default(),
             dead_letters: Family::default(),
+            dlq: DlqMetrics::default(),
             store_requests,
             store,
         };
@@ -215,6 +219,7 @@ impl Inner {
         );
         r.register("drumline_queue_depth", "Messages in the queue, by state", self.depths.clone());
         r.register("drumline_dlq_depth", "Messages in the queue's DLQ", self.dead_letters.clone());
+        self.dlq.register(r);
         r.register(
             "drumline_store_requests",
             "Requests to the store of claims and histories, by operation and result",

@@ -202,17 +202,18 @@ impl ActionRecord {
         })
     }
 
-    /// Returns the record after the action was resumed.
+    /// Returns the record after the action was resumed on a host, on which no other process runs it: its journal is locked.
     ///
     /// # Errors
-    /// If it is done, or a process runs it.
-    pub fn resumed(&self, now_ms: u64) -> Result<Self, CannotResume> {
+    /// If it is done and no export, or a process of another host runs it.
+    pub fn resumed(&self, host: Option<&str>, now_ms: u64) -> Result<Self, CannotResume> {
         let Self { name, kind, .. } = self;
         let (name, kind) = (name.clone(), *kind);
-        if self.state == ActionState::Done {
+        // An export that is resumed may have more to do: letters that came later, or their deletion.
+        if self.state == ActionState::Done && self.kind != ActionKind::Export {
             return Err(CannotResume::Done { name, kind });
         }
-        if self.is_alive(now_ms) {
+        if self.is_alive(now_ms) && (host.is_none() || self.host.as_deref() != host) {
             let host = self.host.clone().unwrap_or_else(|| "an unknown host".to_owned());
             return Err(CannotResume::Running { name, kind, actor: self.actor.clone(), host });
         }
@@ -223,6 +224,7 @@ impl ActionRecord {
             undo_until: None,
             abort: None,
             reported_at: now_ms,
+            host: host.map(str::to_owned),
             ..self.clone()
         })
     }
@@ -265,7 +267,7 @@ pub enum CannotResume {
     /// It did all that it was to do.
     #[error("the {kind} {name} is done")]
     Done { name: String, kind: ActionKind },
-    /// A process runs it.
+    /// A process of another host runs it.
     #[error("the {kind} {name} of {actor} runs on {host}: `dlq actions abort {name}` ends it")]
     Running { name: String, kind: ActionKind, actor: String, host: String },
 }

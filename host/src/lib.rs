@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod alert_target;
 pub mod aws;
 mod batch_report;
 mod claims;
@@ -31,6 +32,7 @@ mod trace;
 mod unseen;
 mod waits;
 
+pub use alert_target::AlertTarget;
 pub use batch_report::BatchReport;
 pub use claims::{ClaimStoreClient, StoreOutage, StoreSettings};
 pub use descriptors::{check_descriptors, http_connections, raise_descriptor_limit};
@@ -51,8 +53,8 @@ pub use program::program;
 pub use redact::redacted;
 pub use service::{BoxError, FactoryError, RouterFactory, Service, Shutdown, ShutdownHook, make_on};
 pub use settings::{
-    AllFailed, Effective, EffectiveType, Environment, FifoStop, HttpAccess, LogFormat, Origin,
-    PermanentFailures, Problem, Problems, QueueSettings, SETTINGS, Setting, Settings, TypeValue,
+    AllFailed, DlqWatchSettings, Effective, EffectiveType, Environment, FifoStop, HttpAccess, LogFormat,
+    Origin, PermanentFailures, Problem, Problems, QueueSettings, SETTINGS, Setting, Settings, TypeValue,
     UnknownVariable,
 };
 pub use shown::Shown;

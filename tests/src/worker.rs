@@ -212,6 +212,14 @@ impl Worker {
         send_signal(&self.child, signal);
     }
 
+    /// The most memory that it has had so far, in KiB; `None` once it has ended.
+    #[cfg(target_os = "linux")]
+    pub fn peak_memory_kib(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()?)).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        line.trim().trim_end_matches(" kB").parse().ok()
+    }
+
     /// Kills the process: no signal handler runs, nothing is given back.
     pub async fn kill(mut self) {
         self.child.kill().await.unwrap();

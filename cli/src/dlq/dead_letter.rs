@@ -1,9 +1,9 @@
 //! A dead letter with the history of its job.
 
 use drumline::message::{Intake, Message};
+use drumline_consumer::dlq_watch::cause_in;
 use drumline_consumer::job_view::{self, JobFilter, JobView, ShownState};
-use drumline_dlq::{Cause, CauseSource, Letter};
-use drumline_store::JobRecord;
+use drumline_dlq::{Cause, Letter};
 use serde::Serialize;
 
 use crate::format::rfc3339;
@@ -50,19 +50,16 @@ impl DeadLetter {
         Self { letter: Letter::new(message, intake), history: None }
     }
 
-    /// Looks its job up: the one that came in this message, else one of its type.
+    /// Looks its job up, see [`history_of`].
     pub(super) async fn history_in(&self, histories: &Histories) -> Result<Option<JobView>, LookupError> {
-        let letter = &self.letter;
-        let by_message = JobFilter { message: Some(letter.original_id().to_owned()), ..JobFilter::default() };
-        let by_type = JobFilter { job_type: letter.job_type().map(str::to_owned), ..JobFilter::default() };
-        histories.first(letter.job_id(), &[by_message, by_type]).await
+        history_of(&self.letter, histories).await
     }
 
     /// Adds what is known of its job.
     pub(super) fn learn(&mut self, history: Option<JobView>) {
         let job = history.as_ref().map(|view| &view.job);
         let job_type = job.and_then(job_view::job_type).map(str::to_owned);
-        let cause = job.and_then(|job| self.cause_in(job));
+        let cause = job.and_then(|job| cause_in(&self.letter, job));
         self.letter.learn(cause, job_type);
         self.history = history;
     }
@@ -92,30 +89,6 @@ impl DeadLetter {
         }
     }
 
-    /// The cause by a history, where the history knows better than the message.
-    fn cause_in(&self, job: &JobRecord) -> Option<Cause> {
-        let letter = &self.letter;
-        self.by_history(job).or_else(|| letter.by_attribute()).or_else(|| {
-            let claim = job.claim.as_ref()?;
-            let begun = format!(
-                ", begun {} by {}, and no ending is known: it may crash its worker",
-                claim.attempts, claim.owner
-            );
-            Some(letter.unknown_cause(Some(&begun)))
-        })
-    }
-
-    /// The last failure of this very message, else of its job; or the verdict where failures are forgotten.
-    fn by_history(&self, job: &JobRecord) -> Option<Cause> {
-        let own = job.attempts.iter().rev().find(|attempt| self.letter.was_message(&attempt.message_id));
-        if let Some(attempt) = own.or(job.attempts.last()) {
-            let class = Some(attempt.class.clone()).filter(|class| !class.is_empty());
-            return Some(Cause { reason: attempt.reason.clone(), class, from: CauseSource::History });
-        }
-        let failure_reason = job.claim.as_ref()?.failure_reason.clone()?;
-        Some(Cause { reason: failure_reason, class: None, from: CauseSource::History })
-    }
-
     pub(super) fn summary(&self) -> Summary<'_> {
         let letter = &self.letter;
         Summary {
@@ -129,6 +102,16 @@ impl DeadLetter {
             group: letter.message().group.as_deref(),
         }
     }
+}
+
+/// Looks the job of a letter up: the one that came in this message, else one of its type.
+pub(super) async fn history_of(
+    letter: &Letter,
+    histories: &Histories,
+) -> Result<Option<JobView>, LookupError> {
+    let by_message = JobFilter { message: Some(letter.original_id().to_owned()), ..JobFilter::default() };
+    let by_type = JobFilter { job_type: letter.job_type().map(str::to_owned), ..JobFilter::default() };
+    histories.first(letter.job_id(), &[by_message, by_type]).await
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use drumline::message::{Attribute, Intake, TYPE_ATTRIBUTE};
+use drumline_dlq::CauseSource;
 use drumline_dlq::letter::{ORIGINAL_ATTRIBUTE, REASON_ATTRIBUTE};
-use drumline_store::JobState;
+use drumline_store::{JobRecord, JobState};
 
 use super::*;
 use crate::examples::{attempt, claim, job};

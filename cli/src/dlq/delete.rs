@@ -1,25 +1,29 @@
 //! `drumline dlq delete`: the only command that deletes letters without sending or writing them somewhere first, if it is asked to.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::value_parser;
 use drumline_consumer::ExitError;
+use drumline_dlq::action::{ActionKind, Beginning};
 use drumline_dlq::filter::Filter;
 use drumline_dlq::letter_id::LetterId;
-use drumline_runtime::Environment;
+use drumline_runtime::{Environment, Settings};
 
+use super::action_log::{ActionLog, Locking};
+use super::action_store::ActionStore;
 use super::common::{A_LOOK_IS_A_RECEIVE, QueueArgs};
 use super::export::{Done, ExportFile, Plan, Sink, Summary, header, pass, status_of};
 use super::filter::FilterArgs;
 use super::hold::HoldOptions;
 use super::interrupt::unless_interrupted;
 use super::journal;
-use super::operator::{confirm, default_name, may_ask};
+use super::operator::{confirm, default_actor, default_name, host, may_ask};
 use super::queue::DeadLetterQueue;
 use super::reasons::ReasonLookup;
+use super::recorded::Recorded;
 use crate::format::{count, note, now_ms};
 use crate::output::Output;
 
@@ -39,7 +43,7 @@ Examples:
 
 It looks at all letters, writes those that match to an export, asks, and deletes exactly those; letters that die meanwhile stay. The \
 export is drumline/dlq/NAME.jsonl in $XDG_STATE_HOME or ~/.local/state, with payloads in plain text, readable by its owner only. If \
-nothing is deleted, it is removed. Without a filter all letters match.
+nothing is deleted, it is removed. Without a filter all letters match. `undo NAME` puts the letters back into the DLQ, for 14 days.
 
 On a FIFO queue only the first ten letters of each message group can be seen, so that it may have to be run again; \
 `export FILE --delete` goes on by itself.
@@ -54,10 +58,7 @@ pub(super) struct DeleteArgs {
     #[command(flatten)]
     queue: QueueArgs,
     #[command(flatten)]
-    filter: FilterArgs,
-    /// Take at most so many matching letters
-    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
-    limit: Option<u32>,
+    choice: Recorded<ChoiceArgs>,
     /// Write the export to this file, which must not be there yet
     #[arg(long, value_name = "FILE")]
     export: Option<PathBuf>,
@@ -73,9 +74,22 @@ pub(super) struct DeleteArgs {
     /// The action's name [default: delete-DATE-TIME]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
+    /// The person or program that acts [default: USER@HOST]
+    #[arg(long, value_name = "TEXT")]
+    actor: Option<String>,
     /// For people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
+}
+
+/// The letters that are meant.
+#[derive(Debug, clap::Args)]
+struct ChoiceArgs {
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// Take at most so many matching letters
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    limit: Option<u32>,
 }
 
 pub(super) async fn delete(args: &DeleteArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
@@ -84,15 +98,16 @@ pub(super) async fn delete(args: &DeleteArgs, environment: &Environment) -> Resu
     }
     let name = args.name.clone().unwrap_or_else(|| default_name("delete", now_ms()));
     let path = export_path(args, &name)?;
-    let (settings, filter) = (args.queue.settings.read_for_tool(environment)?, args.filter.filter());
+    let (settings, filter) =
+        (args.queue.settings.read_for_tool(environment)?, args.choice.value.filter.filter());
     let queue = DeadLetterQueue::find(&args.queue, &settings).await?;
     let mut reasons = ReasonLookup::open(&settings).await?;
-    let limit = args.limit.map_or(usize::MAX, |limit| limit as usize);
+    let limit = args.choice.value.limit.map_or(usize::MAX, |limit| limit as usize);
     let mut sink = match &path {
         Some(path) => Sink::File(ExportFile::create(path, &header(&name, &queue))?),
         None => Sink::Nothing,
     };
-    let plan = Plan { queue: &queue, filter: &filter, limit, among: None, deletes: false };
+    let plan = Plan { queue: &queue, filter: &filter, limit, among: None, deletes: false, log: None };
     let mut done = Done::default();
     let options = HoldOptions { hold: Some(HOLD), ..HoldOptions::limited(usize::MAX) };
     let needs_reasons = path.is_some() || filter.needs_history();
@@ -113,16 +128,28 @@ pub(super) async fn delete(args: &DeleteArgs, environment: &Environment) -> Resu
             Ok(_) => Ok(ExitCode::SUCCESS),
         };
     }
-    let deleted = unless_interrupted(hold.delete_among(&done.chosen)).await;
+    let log = match begin(args, &settings, &queue, &name, path.as_deref()).await {
+        Ok(log) => log,
+        Err(error) => {
+            hold.end().await;
+            if let Sink::File(file) = sink {
+                file.remove();
+            }
+            return Err(error);
+        }
+    };
+    let deleted = unless_interrupted(log.unless_stopped(hold.delete_among(&done.chosen))).await;
     hold.end().await;
     let result = match deleted {
         Ok(deleted) => {
             done.deleted = deleted.len();
             let left: HashSet<LetterId> = done.chosen.difference(&deleted).copied().collect();
-            if left.is_empty() { Ok(()) } else { delete_again(&queue, &left, &mut done).await }
+            if left.is_empty() { Ok(()) } else { delete_again(&queue, &left, &mut done, &log).await }
         }
         Err(error) => Err(error),
     };
+    log.report(done.counts());
+    log.end_as(&result, (done.undeleted > 0).then_some("some letters could not be deleted")).await;
     let file = match &sink {
         Sink::File(file) => Some(file),
         Sink::Stdout | Sink::Nothing => None,
@@ -130,6 +157,28 @@ pub(super) async fn delete(args: &DeleteArgs, environment: &Environment) -> Resu
     Summary::new(&name, "delete", &done, file).report(&result, args.output, false)?;
     result?;
     Ok(status_of(&done))
+}
+
+/// Records that the delete begins. What is in its export can be put back from then on.
+async fn begin(
+    args: &DeleteArgs,
+    settings: &Settings,
+    queue: &DeadLetterQueue,
+    name: &str,
+    export: Option<&Path>,
+) -> Result<ActionLog, ExitError> {
+    let export = export.map(std::path::absolute).transpose()?;
+    let beginning = Beginning {
+        kind: ActionKind::Delete,
+        name: name.to_owned(),
+        actor: args.actor.clone().unwrap_or_else(default_actor),
+        dlq: queue.arn.clone().unwrap_or_else(|| queue.url.clone()),
+        words: args.choice.words.clone(),
+        host: host(),
+        journal: None,
+        export: export.map(|path| path.display().to_string()),
+    };
+    ActionLog::begin(ActionStore::open(settings).await?, beginning, Locking::Exclusive).await
 }
 
 /// The file of the export, if there is to be one.
@@ -174,9 +223,11 @@ async fn delete_again(
     queue: &DeadLetterQueue,
     left: &HashSet<LetterId>,
     done: &mut Done,
+    log: &ActionLog,
 ) -> Result<(), ExitError> {
     let filter = Filter::default();
-    let plan = Plan { queue, filter: &filter, limit: left.len(), among: Some(left), deletes: true };
+    let plan =
+        Plan { queue, filter: &filter, limit: left.len(), among: Some(left), deletes: true, log: Some(log) };
     let mut again = Done::default();
     let (mut sink, none) = (Sink::Nothing, HashSet::new());
     let options = HoldOptions::limited(usize::MAX);

@@ -11,16 +11,20 @@ use std::process::ExitCode;
 
 use clap::value_parser;
 use drumline_consumer::ExitError;
+use drumline_dlq::action::{ActionKind, Beginning};
 use drumline_dlq::letter_id::LetterId;
 use drumline_dlq::line::{FORMAT_VERSION, Header};
-use drumline_runtime::{Environment, program};
+use drumline_runtime::{Environment, Settings, program};
 
+use super::action_log::{ActionLog, Locking};
+use super::action_store::ActionStore;
 use super::common::{A_LOOK_IS_A_RECEIVE, QueueArgs};
 use super::filter::FilterArgs;
 use super::hold::HoldOptions;
-use super::operator::default_name;
+use super::operator::{default_actor, default_name, host};
 use super::queue::DeadLetterQueue;
 use super::reasons::ReasonLookup;
+use super::recorded::Recorded;
 use crate::format::{now_ms, rfc3339};
 use crate::output::Output;
 use file::Resumed;
@@ -62,13 +66,7 @@ pub(super) struct ExportArgs {
     #[command(flatten)]
     queue: QueueArgs,
     #[command(flatten)]
-    filter: FilterArgs,
-    /// Take at most so many matching letters
-    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
-    limit: Option<u32>,
-    /// Delete each letter from the DLQ once its line is on disk
-    #[arg(long)]
-    delete: bool,
+    choice: Recorded<ChoiceArgs>,
     /// Continue an export that was stopped or killed
     #[arg(long)]
     resume: bool,
@@ -78,35 +76,78 @@ pub(super) struct ExportArgs {
     /// The export's name [default: export-DATE-TIME]
     #[arg(long, value_name = "NAME", conflicts_with = "resume")]
     name: Option<String>,
+    /// The person or program that acts [default: USER@HOST]
+    #[arg(long, value_name = "TEXT")]
+    actor: Option<String>,
     /// For people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
 
+/// The letters that are meant, and what becomes of them.
+#[derive(Debug, clap::Args)]
+struct ChoiceArgs {
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// Take at most so many matching letters
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+    /// Delete each letter from the DLQ once its line is on disk
+    #[arg(long)]
+    delete: bool,
+}
+
 pub(super) async fn export(args: &ExportArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
     let is_stdout = args.target == STDOUT;
-    if is_stdout && (args.delete || args.resume) {
+    let choice = &args.choice.value;
+    if is_stdout && (choice.delete || args.resume) {
         return Err(ExitError::usage("--delete and --resume need a file: standard output may be lost"));
     }
     if is_stdout && args.output == Output::Json {
         return Err(ExitError::usage("an export to standard output has no other output: leave --output out"));
     }
-    let (settings, filter) = (args.queue.settings.read_for_tool(environment)?, args.filter.filter());
+    let (settings, filter) = (args.queue.settings.read_for_tool(environment)?, choice.filter.filter());
     let queue = DeadLetterQueue::find(&args.queue, &settings).await?;
     let mut reasons = ReasonLookup::open(&settings).await?;
-    let limit = args.limit.map_or(usize::MAX, |limit| limit as usize);
+    let limit = choice.limit.map_or(usize::MAX, |limit| limit as usize);
     let among = match args.expect {
         Some(expected) => Some(count(&queue, &filter, limit, &mut reasons, expected).await?),
         None => None,
     };
     let name = args.name.clone().unwrap_or_else(|| default_name("export", now_ms()));
     let (name, mut sink, exported) = open(args, is_stdout, name, &queue)?;
-    let plan = Plan { queue: &queue, filter: &filter, limit, among: among.as_ref(), deletes: args.delete };
+    let log = match begin(args, &settings, &queue, &name).await {
+        Ok(log) => log,
+        Err(error) => {
+            if let Sink::File(file) = sink
+                && !args.resume
+            {
+                file.remove();
+            }
+            return Err(error);
+        }
+    };
+    let plan = Plan {
+        queue: &queue,
+        filter: &filter,
+        limit,
+        among: among.as_ref(),
+        deletes: choice.delete,
+        log: Some(&log),
+    };
     let mut done = Done::default();
     let passed =
         pass(&plan, HoldOptions::limited(usize::MAX), Some(&mut reasons), &mut sink, &exported, &mut done)
             .await;
-    let (hold, result) = passed?;
+    let (hold, result) = match passed {
+        Ok(passed) => passed,
+        Err(error) => {
+            let failed = Err::<(), _>(error);
+            log.end_as(&failed, None).await;
+            failed?;
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
     hold.eprint_notes(None);
     hold.end().await;
     reasons.eprint_notes();
@@ -114,9 +155,38 @@ pub(super) async fn export(args: &ExportArgs, environment: &Environment) -> Resu
         Sink::File(file) => Some(file),
         Sink::Stdout | Sink::Nothing => None,
     };
+    log.report(done.counts());
+    log.end_as(&result, (done.undeleted > 0).then_some("some letters could not be deleted")).await;
     Summary::new(&name, "export", &done, file).report(&result, args.output, is_stdout)?;
     result?;
     Ok(status_of(&done))
+}
+
+/// Records that the export begins, or is resumed.
+async fn begin(
+    args: &ExportArgs,
+    settings: &Settings,
+    queue: &DeadLetterQueue,
+    name: &str,
+) -> Result<ActionLog, ExitError> {
+    let path = (args.target != STDOUT).then(|| std::path::absolute(&args.target)).transpose()?;
+    let beginning = Beginning {
+        kind: ActionKind::Export,
+        name: name.to_owned(),
+        actor: args.actor.clone().unwrap_or_else(default_actor),
+        dlq: queue.arn.clone().unwrap_or_else(|| queue.url.clone()),
+        words: args.choice.words.clone(),
+        host: host(),
+        journal: None,
+        export: path.map(|path| path.display().to_string()),
+    };
+    let locking = if args.choice.value.delete { Locking::Exclusive } else { Locking::Shared };
+    let store = ActionStore::open(settings).await?;
+    if args.resume {
+        ActionLog::resume(store, beginning, locking).await
+    } else {
+        ActionLog::begin(store, beginning, locking).await
+    }
 }
 
 /// Opens the target. Returns the name of the export, too, and the letters that are in it.
@@ -147,7 +217,7 @@ fn open(
         sink
     } else {
         let file = ExportFile::create(path, &header)?;
-        if args.delete && !file.is_regular() {
+        if args.choice.value.delete && !file.is_regular() {
             return Err(ExitError::usage(format!("--delete needs a file, and {} is none", args.target)));
         }
         Sink::File(file)
@@ -175,7 +245,7 @@ async fn count(
     reasons: &mut ReasonLookup,
     expected: u64,
 ) -> Result<HashSet<LetterId>, ExitError> {
-    let plan = Plan { queue, filter, limit, among: None, deletes: false };
+    let plan = Plan { queue, filter, limit, among: None, deletes: false, log: None };
     let mut done = Done::default();
     let (mut sink, exported) = (Sink::Nothing, HashSet::new());
     let options = HoldOptions::limited(usize::MAX);

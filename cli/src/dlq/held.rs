@@ -110,15 +110,20 @@ impl HeldLetters {
         letters: &HashSet<LetterId>,
     ) -> Result<HashSet<LetterId>, ExitError> {
         let mut deleted = HashSet::new();
+        let mut refused = None;
         let each = |(results, receipts): Settled| {
             let done = receipts.iter().zip(&results).filter(|(_, result)| result.is_ok());
             deleted.extend(done.map(|(receipt, _)| receipt.id));
-            results.iter().any(Result::is_ok)
+            refused = results.iter().find_map(|result| match result {
+                Err(CallError::Refused(why)) => Some(why.clone()),
+                _ => None,
+            });
+            refused.is_none() && results.iter().any(Result::is_ok)
         };
         let choose = |receipt: &Receipt| letters.contains(&receipt.id) && receipt.is_usable();
         self.settle_newest(Settling::Delete, choose, each).await?;
         self.places.retain(|id, _| !deleted.contains(id));
-        Ok(deleted)
+        refused.map_or(Ok(deleted), |why| Err(ExitError::unavailable(why)))
     }
 
     /// Settles the chosen letters, ten to a call, while `each` returns true for the results.

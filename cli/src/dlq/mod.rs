@@ -3,6 +3,12 @@
 //! [`queue`] finds it, [`hold`] receives its messages and releases them, [`dead_letter`] is one of them with its history, [`filter`]
 //! selects some of them. A command is what it does with those.
 
+mod action_files;
+#[allow(dead_code, reason = "the commands that delete and replay come next")]
+mod action_log;
+#[allow(dead_code, reason = "the commands that delete and replay come next")]
+mod action_store;
+mod actions;
 mod common;
 mod dead_letter;
 mod delete;
@@ -18,12 +24,14 @@ mod operator;
 mod pretty;
 mod queue;
 mod reasons;
+mod recorded;
 mod replay;
 mod selection;
 mod settle;
 mod show;
 mod spool;
 mod stats;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -31,6 +39,7 @@ use clap::Subcommand;
 use drumline_consumer::ExitError;
 use drumline_runtime::{Environment, Service};
 
+use actions::ActionsArgs;
 use common::A_LOOK_IS_A_RECEIVE;
 use delete::DeleteArgs;
 use export::ExportArgs;
@@ -38,6 +47,7 @@ use ls::LsArgs;
 use replay::ReplayArgs;
 use show::ShowArgs;
 use stats::StatsArgs;
+use watch::WatchArgs;
 
 /// Shows what is in a dead-letter queue, and why
 #[derive(Debug, clap::Args)]
@@ -57,12 +67,14 @@ pub(crate) struct DlqArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Actions(ActionsArgs),
     Delete(DeleteArgs),
     Export(ExportArgs),
     Ls(LsArgs),
     Replay(Box<ReplayArgs>),
     Show(ShowArgs),
     Stats(StatsArgs),
+    Watch(WatchArgs),
 }
 
 /// Runs a command. `handlers_optional` is true for a program that may run without handlers of its own.
@@ -79,6 +91,7 @@ pub(crate) fn dlq(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         match &args.command {
+            Command::Actions(args) => Box::pin(actions::actions(args, environment)).await,
             // Large futures, with all that the SDK does in them.
             Command::Delete(args) => Box::pin(delete::delete(args, environment)).await,
             Command::Export(args) => Box::pin(export::export(args, environment)).await,
@@ -86,6 +99,7 @@ pub(crate) fn dlq(
             Command::Replay(args) => Box::pin(replay::replay(args, environment, router.as_ref())).await,
             Command::Show(args) => Box::pin(show::show(args, environment)).await,
             Command::Stats(args) => Box::pin(stats::stats(args, environment)).await,
+            Command::Watch(args) => Box::pin(watch::watch(args, environment)).await,
         }
     });
     runtime.shutdown_background();

@@ -33,6 +33,8 @@ pub(super) fn eprint_seen(queue: &DeadLetterQueue, seen: usize, limit: usize, ma
         note(&format!("about {unseen} more were not looked at; --limit takes another number"));
     } else if unseen > 0 && is_fifo(name) {
         note(&format!("about {unseen} more are behind the first ten of their message groups"));
+    } else if unseen > 0 {
+        note(&format!("about {unseen} more were not seen: somebody may have received them meanwhile"));
     }
     if *hidden > 0 {
         note(&format!("about {hidden} more are hidden, because somebody has received them"));

@@ -22,20 +22,25 @@ pub(super) fn confirm(question: &str) -> Result<bool, ExitError> {
 
 /// The name of an action that is not given one: by its kind and the time of its begin.
 pub(super) fn default_name(kind: &str, at_ms: u64) -> String {
-    let secs = i64::try_from(at_ms / 1_000).unwrap_or_default();
-    let time = jiff::Timestamp::from_second(secs).unwrap_or_default();
-    format!("{kind}-{}", time.strftime("%Y%m%d-%H%M%S"))
+    let millis = i64::try_from(at_ms).unwrap_or_default();
+    let time = jiff::Timestamp::from_millisecond(millis).unwrap_or_default();
+    // Operators and scripts may begin several in a second.
+    format!("{kind}-{}", time.strftime("%Y%m%d-%H%M%S-%3f"))
 }
 
 /// The person or program that acts, if none is given.
 pub(super) fn default_actor() -> String {
     let user = variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(|| "unknown".to_owned());
-    let host = variable("HOSTNAME").or_else(|| {
-        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
-        Some(name.trim().to_owned()).filter(|name| !name.is_empty())
-    });
-    match host {
+    match host() {
         Some(host) => format!("{user}@{host}"),
         None => user,
     }
+}
+
+/// The name of this host, if it is known.
+pub(super) fn host() -> Option<String> {
+    variable("HOSTNAME").or_else(|| {
+        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+        Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+    })
 }

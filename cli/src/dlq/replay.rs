@@ -3,12 +3,12 @@
 mod args;
 mod ask;
 mod batches;
+mod changes;
 mod count;
 mod decide;
 mod origins;
 mod outgoing;
 mod permission;
-mod recorded;
 mod report;
 mod run;
 
@@ -25,13 +25,13 @@ use super::hold::{Hold, HoldOptions};
 use super::journal::{self, Journal};
 use super::queue::DeadLetterQueue;
 use super::reasons::ReasonLookup;
+use super::recorded::Recorded;
 use crate::format::{note, now_ms};
 use crate::service::make_router;
 use args::ChoiceArgs;
 pub(super) use args::ReplayArgs;
 use decide::{Decider, Tally};
 use origins::Origins;
-use recorded::Recorded;
 use run::{Bounds, Run};
 
 /// The variable of forward mode, in which no handlers are made.
@@ -93,14 +93,19 @@ async fn begin(
         Some(path) => path.clone(),
         None => journal::path_of(&name)?,
     };
+    let choice = &args.choice.value;
+    let mut changes = choice.changes.read(None)?;
+    if args.consent.dry_run {
+        changes.keep_preview();
+    }
     let settings = args.queue.settings.read_for_tool(environment)?;
     let queue = DeadLetterQueue::find(&args.queue, &settings).await?;
-    let choice = &args.choice.value;
     let reasons = ReasonLookup::open(&settings).await?;
     let origins = Origins::find(&queue, choice.to.as_deref()).await?;
     let mut decider = Decider {
         queue: &queue,
         filter: choice.filter.filter(),
+        changes,
         reasons,
         origins,
         action: &name,
@@ -150,7 +155,7 @@ async fn begin(
             .then(|| settings.queues.first().map(|queue| queue.url.to_string()))
             .flatten(),
         words: args.choice.words.clone(),
-        files: Vec::new(),
+        files: decider.changes.files.clone(),
         started_at,
         hold_secs: args.hold.as_secs(),
     };
@@ -183,6 +188,7 @@ async fn resume(
     let choice = Recorded::<ChoiceArgs>::from_words(&header.words)
         .map_err(|error| ExitError::usage(format!("{}: {error}", path.display())))?;
     let choice = &choice.value;
+    let changes = choice.changes.read(Some(&header.files))?;
     let settings = args.queue.settings.read_for_tool(environment)?;
     let queue = DeadLetterQueue::resumed(&args.queue, &settings, &header).await?;
     let reasons = ReasonLookup::open(&settings).await?;
@@ -190,6 +196,7 @@ async fn resume(
     let decider = Decider {
         queue: &queue,
         filter: choice.filter.filter(),
+        changes,
         reasons,
         origins,
         action: &header.name,

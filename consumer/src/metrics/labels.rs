@@ -28,6 +28,13 @@ pub(super) struct ByClass {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct ByDeath {
+    pub(super) queue: String,
+    pub(super) r#type: String,
+    pub(super) class: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(super) struct ByCause {
     pub(super) queue: String,
     pub(super) r#type: String,

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_128;
 
 /// The version of the format.
 pub const JOURNAL_VERSION: u32 = 1;
@@ -119,6 +120,14 @@ pub struct FileMark {
     pub bytes: u64,
     /// The XXH3-128 of its content, in hexadecimal.
     pub xxh3: String,
+}
+
+impl FileMark {
+    /// The mark of a file with this content.
+    pub fn of(path: &str, content: &[u8]) -> Self {
+        let xxh3 = format!("{:032x}", xxh3_128(content));
+        Self { path: path.to_owned(), bytes: content.len() as u64, xxh3 }
+    }
 }
 
 /// A batch, before it is sent.

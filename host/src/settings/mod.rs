@@ -2,6 +2,7 @@
 
 mod by_name;
 mod by_type;
+mod dlq_watch;
 mod effective;
 mod environment;
 mod file_text;
@@ -22,6 +23,7 @@ mod values;
 mod warnings;
 
 pub use by_type::{EffectiveType, TypeValue};
+pub use dlq_watch::DlqWatchSettings;
 pub use effective::Effective;
 pub use environment::Environment;
 pub(crate) use log_filter::directives;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use drumline_store::{Retention, SecretText, SecretUrl};
 use url::Url;
 
+use super::dlq_watch::DlqWatchSettings;
 use super::effective::Effective;
 use super::log_filter::log_filter;
 use super::problem::Problem;
@@ -56,6 +57,8 @@ pub struct Settings {
     pub legacy_records: bool,
     /// Whether the consumer protects its ECS task from a scale-in while it has messages in hand.
     pub task_protection: bool,
+    /// How the consumer watches the DLQs of its queues.
+    pub dlq_watch: DlqWatchSettings,
     /// Where the process answers about itself; `None` for nowhere.
     pub http_addr: Option<SocketAddr>,
     /// Who reads about jobs at `http_addr`.
@@ -123,6 +126,7 @@ impl Reader<'_> {
         let store = self.store();
         let legacy_records = self.get("legacy_records", None, values::legacy_records);
         let task_protection = self.get("task_protection", None, values::on_or_off);
+        let dlq_watch = self.dlq_watch();
         let http_addr = self.get("http_addr", None, values::address_or_off);
         let http_access = self.http_access();
         let log_format = self.get("log_format", None, values::log_format);
@@ -140,6 +144,7 @@ impl Reader<'_> {
             store: store?,
             legacy_records: legacy_records?,
             task_protection: task_protection?,
+            dlq_watch: dlq_watch?,
             http_addr: http_addr?,
             http_access: http_access?,
             log_format: log_format?,

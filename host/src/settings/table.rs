@@ -229,6 +229,42 @@ pub const SETTINGS: &[Setting] = &[
         "On ECS: whether a task that has messages in hand is kept from being stopped by a scale-in; needs ecs:UpdateTaskProtection",
     ),
     setting(
+        "dlq_watch",
+        Some("off"),
+        false,
+        "on|off",
+        "Watch the DLQs of the queues, and report each new reason once: as a log line, a metric, and an alert. Of the workers that share a store, one does",
+    ),
+    setting(
+        "dlq_watch_every",
+        Some("30s"),
+        false,
+        "DURATION",
+        "How often the depth of a DLQ is asked for: 1s to 1h. Each time is one request, and one to the store",
+    ),
+    setting(
+        "dlq_alert_to",
+        None,
+        false,
+        "URL|ARN",
+        "Who is alerted of new reasons in a DLQ: a webhook that takes JSON with a field text, or an SNS topic (needs sns:Publish). Alerts have masked reasons and no payloads",
+    )
+    .showing(Shown::Nothing),
+    setting(
+        "dlq_alert_template",
+        None,
+        false,
+        "PATH",
+        "A JSON file that is sent instead of the usual alert, with fields such as {{text}}, {{reason}} or {{count}} filled in",
+    ),
+    setting(
+        "dlq_alert_quiet",
+        Some("1h"),
+        false,
+        "DURATION",
+        "For how long a reason that was reported is not reported again; then once, with the number of letters that came meanwhile. At most 12h",
+    ),
+    setting(
         "http_addr",
         Some("127.0.0.1:9464"),
         false,

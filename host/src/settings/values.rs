@@ -91,6 +91,22 @@ pub(super) fn positive_duration(text: &str) -> Parsed<Duration> {
     Ok(duration)
 }
 
+/// How often a depth is asked for.
+pub(super) fn watch_interval(text: &str) -> Parsed<Duration> {
+    const LONGEST: Duration = Duration::from_secs(60 * 60);
+    let every = duration(text)?;
+    if (Duration::from_secs(1)..=LONGEST).contains(&every) {
+        Ok(every)
+    } else {
+        Err("must be a duration from 1s to 1h".to_owned())
+    }
+}
+
+/// The content of a file.
+pub(super) fn file_text(path: &str) -> Parsed<String> {
+    std::fs::read_to_string(path).map_err(|error| format!("{path} cannot be read: {error}"))
+}
+
 fn duration(text: &str) -> Parsed<Duration> {
     humantime::parse_duration(text)
         .map_err(|_| "is not a duration; write it like 30s, 5m or 1h 30m".to_owned())

@@ -7,7 +7,7 @@ use std::path::Path;
 use drumline_dlq::line::{Header, Lines};
 use drumline_queue::api::{MessageAttributeValue, SendMessage};
 use drumline_queue::{MessageState, PeekedMessage};
-use drumline_tests::{Launch, LocalQueue, Setup};
+use drumline_tests::{Fault, Launch, LocalQueue, Proxy, Setup, Signal, eventually};
 use serde_json::{Value, json};
 
 /// `drumline dlq ARGS…` on the DLQ of this queue.
@@ -18,7 +18,7 @@ fn dlq(queue: &LocalQueue, args: &[&str]) -> Launch {
 }
 
 fn letter(n: usize) -> SendMessage {
-    let job_type = if n % 2 == 0 { "email.send" } else { "image.process" };
+    let job_type = if n.is_multiple_of(2) { "email.send" } else { "image.process" };
     let body = format!(
         "{{ \"type\": \"{job_type}\",\n \"payload\": {{ \"n\": {n}.0, \"text\": \"ä\u{2028}😀\\u0000\" }} }}"
     );
@@ -237,4 +237,69 @@ async fn a_full_disk_ends_an_export_and_releases_the_letters() {
     let refused = dlq(&queue, &["export", "/dev/full", "--delete"]).finish().await;
     assert_eq!(refused.status, Some(64), "{}", refused.errors());
     assert!(queue.dead().len() == 5 && all_are_visible(&queue));
+}
+
+/// The same through a proxy that lets requests fail.
+fn dlq_through(proxy: &Proxy, queue: &LocalQueue, args: &[&str]) -> Launch {
+    dlq(queue, args).env("AWS_ENDPOINT_URL", &proxy.url())
+}
+
+#[tokio::test]
+async fn a_missing_permission_is_named_and_nothing_is_lost() {
+    let queue = dead(15).await;
+    let before = ids(&queue.dead());
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("a.jsonl").display().to_string();
+    let table: [(&str, &[&str]); 5] = [
+        ("GetQueueAttributes", &["stats"]),
+        ("ReceiveMessage", &["stats"]),
+        ("ReceiveMessage", &["export", "-"]),
+        ("DeleteMessageBatch", &["export", &target, "--delete"]),
+        ("DeleteMessageBatch", &["delete", "--no-export", "--yes", "--expect", "15"]),
+    ];
+    for (action, args) in table {
+        let proxy = Proxy::start(&queue.endpoint_url()).await;
+        proxy.fail_always(action, Fault::Denied);
+        let finished = dlq_through(&proxy, &queue, args).finish().await;
+        assert_eq!(finished.status, Some(69), "{action} of {args:?}: {}", finished.errors());
+        assert!(finished.errors().contains(action), "{action} of {args:?}: {}", finished.errors());
+        assert!(ids(&queue.dead()) == before && all_are_visible(&queue), "{action} of {args:?}");
+    }
+    assert_eq!(read(Path::new(&target)).1.len(), 15, "what is exported stays in the file");
+}
+
+#[tokio::test]
+async fn throttled_and_lost_calls_are_repeated() {
+    let queue = dead(120).await;
+    let proxy = Proxy::start(&queue.endpoint_url()).await;
+    proxy.fail("ReceiveMessage", Fault::Throttled, 3);
+    proxy.fail("DeleteMessageBatch", Fault::AnswerLost, 1);
+    proxy.fail("DeleteMessageBatch", Fault::EntriesFail, 1);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jsonl");
+    let target = path.display().to_string();
+    let finished = dlq_through(&proxy, &queue, &["export", &target, "--delete"]).finish().await;
+    assert_eq!(finished.status, Some(0), "{}", finished.errors());
+    assert_eq!((read(&path).1.len(), queue.dead().len()), (120, 0), "{}", finished.errors());
+}
+
+#[tokio::test]
+async fn a_signal_ends_an_export_with_whole_lines_and_releases_the_letters() {
+    for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let queue = dead(12).await;
+        let before = ids(&queue.dead());
+        let proxy = Proxy::start(&queue.endpoint_url()).await;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jsonl");
+        let target = path.display().to_string();
+        // The delete behind the last line is never answered.
+        proxy.fail_always("DeleteMessageBatch", Fault::Hangs);
+        let process = dlq_through(&proxy, &queue, &["export", &target, "--delete"]).spawn();
+        eventually("it deletes", async || proxy.count("DeleteMessageBatch") > 0).await;
+        process.signal(signal);
+        let finished = process.finish().await;
+        assert_eq!(finished.status, Some(status), "{}", finished.errors());
+        assert!(ids(&queue.dead()) == before && all_are_visible(&queue), "{}", finished.errors());
+        assert_eq!(read(&path).1.len(), 12);
+    }
 }

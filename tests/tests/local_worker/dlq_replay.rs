@@ -10,7 +10,7 @@ use drumline_tests::{Answer, App, Finished, Launch, LocalQueue, Setup, Worker, e
 use serde_json::{Value, json};
 
 /// A queue with these messages in its DLQ. The DLQ knows which queue they died in.
-async fn buried(setup: Setup, send: impl FnOnce(&LocalQueue)) -> LocalQueue {
+pub(super) async fn buried(setup: Setup, send: impl FnOnce(&LocalQueue)) -> LocalQueue {
     let queue = LocalQueue::create(Setup { max_receive_count: Some(1), ..setup }).await;
     send(&queue);
     bury(&queue).await;
@@ -51,7 +51,7 @@ fn job(n: usize) -> String {
     json!({ "jobId": format!("j-{n}"), "type": "mail.test", "payload": { "n": n } }).to_string()
 }
 
-fn bodies(queue: &LocalQueue) -> Vec<String> {
+pub(super) fn bodies(queue: &LocalQueue) -> Vec<String> {
     let peeked = queue.endpoint().peek(&queue.url).unwrap();
     peeked.iter().map(|message| message.body.to_string()).collect()
 }

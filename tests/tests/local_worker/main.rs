@@ -4,9 +4,13 @@
 mod backoff;
 mod commands;
 mod dlq_export;
+mod dlq_fix;
+#[cfg(target_os = "linux")]
+mod dlq_large;
 mod dlq_read;
 mod dlq_refusals;
 mod dlq_replay;
+mod dlq_watch;
 mod doors;
 mod environment;
 mod examples;

@@ -17,7 +17,7 @@ async fn a_reader_that_leaves_ends_every_command_without_an_error() {
     eventually("it answers", async || status_of(&format!("http://{addr}/livez")).await == Some(200)).await;
 
     let job = r#"{"type":"a.b","jobId":"j-2","payload":{}}"#;
-    let table: [&[&str]; 23] = [
+    let table: [&[&str]; 26] = [
         &["--help"],
         &["run", "--help"],
         &["--version"],
@@ -33,6 +33,9 @@ async fn a_reader_that_leaves_ends_every_command_without_an_error() {
         &["dlq", "ls"],
         &["dlq", "ls", "--output", "json"],
         &["dlq", "show", "j-1"],
+        &["dlq", "stats"],
+        &["dlq", "stats", "--output", "json"],
+        &["dlq", "export", "-"],
         &["doctor", "queue"],
         &["doctor", "queue", "--output", "json"],
         &["completions", "bash"],

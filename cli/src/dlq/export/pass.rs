@@ -2,12 +2,15 @@
 
 use std::collections::HashSet;
 
+use drumline::core::CallError;
 use drumline_consumer::ExitError;
+use drumline_dlq::action::Counts;
 use drumline_dlq::filter::Filter;
 use drumline_dlq::letter_id::LetterId;
 use drumline_dlq::line::Line;
 
 use super::sink::Sink;
+use crate::dlq::action_log::ActionLog;
 use crate::dlq::hold::{Hold, HoldOptions, Look};
 use crate::dlq::interrupt::unless_interrupted;
 use crate::dlq::queue::DeadLetterQueue;
@@ -31,6 +34,8 @@ pub(in crate::dlq) struct Plan<'a> {
     pub(in crate::dlq) among: Option<&'a HashSet<LetterId>>,
     /// Deletes each letter that is on disk.
     pub(in crate::dlq) deletes: bool,
+    /// The record of the action, if there is one: it counts, and may end the pass.
+    pub(in crate::dlq) log: Option<&'a ActionLog>,
 }
 
 /// What a pass has done.
@@ -139,9 +144,11 @@ impl Pass<'_, '_> {
             self.to_delete.drain(..).partition(Receipt::is_usable);
         // They come again, and then are on disk.
         hold.see_again(late.into_iter().map(|receipt| receipt.id));
+        let mut refused = None;
         for result in hold.delete(&usable).await {
             match result {
                 Ok(()) => self.done.deleted += 1,
+                Err(CallError::Refused(why)) => refused = Some(why),
                 Err(error) => {
                     self.done.undeleted += 1;
                     self.done.why = Some(error.to_string());
@@ -149,6 +156,24 @@ impl Pass<'_, '_> {
             }
         }
         self.may_show_more |= hold.is_fifo() && !usable.is_empty();
-        Ok(())
+        if let Some(why) = refused {
+            return Err(ExitError::unavailable(why));
+        }
+        let Some(log) = self.plan.log else { return Ok(()) };
+        log.report(self.done.counts());
+        log.stop_asked().map_or(Ok(()), |reason| Err(ExitError::other(reason)))
+    }
+}
+
+impl Done {
+    /// The counts of the action that are recorded.
+    pub(in crate::dlq) fn counts(&self) -> Counts {
+        let counts = [
+            ("matched", self.chosen.len()),
+            ("exported", self.written),
+            ("deleted", self.deleted),
+            ("left", self.undeleted),
+        ];
+        counts.into_iter().map(|(name, count)| (name.to_owned(), count as u64)).collect()
     }
 }

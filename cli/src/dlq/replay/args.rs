@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::recorded::Recorded;
+use super::changes::ChangeArgs;
 use crate::dlq::common::QueueArgs;
 use crate::dlq::filter::FilterArgs;
+use crate::dlq::recorded::Recorded;
 use crate::output::Output;
 
 /// The shortest hold: some seconds of it are not used.
@@ -20,6 +21,7 @@ const LONGEST_HOLD: Duration = Duration::from_secs(43_200);
 Examples:
   {program} dlq replay --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs --dry-run
   {program} dlq replay --type email.send --reason 'no such user' --rate 50/s --name INC-42
+  {program} dlq replay --fingerprint 3f2a91c0 --set /payload/userId=7 --dry-run
   {program} dlq replay --yes --expect 4000
   {program} dlq replay --resume INC-42
 
@@ -27,6 +29,9 @@ Each letter goes to the queue that it died in, which must have a redrive policy 
 keeps its body and its attributes, without those that say why it died. The id of its job is kept: a job without one gets the \
 attribute DrumlineJobId, by which workers know it again, so that a job that is done is not done again. On a FIFO queue the order \
 within each message group is kept.
+
+A letter can be changed on its way: by --patch, then by --set, then by --type-to. Every byte of its body that they do not name \
+stays. A letter that they do not change, or do not apply to, is left. --dry-run shows the changes of the first 20 letters.
 
 A program that has the handler of a letter's type does not send what the handler would refuse (an envelope, a payload or a key that is wrong): such letters are left and counted. --no-check sends them.
 
@@ -116,6 +121,8 @@ pub(super) struct ConsentArgs {
 pub(super) struct ChoiceArgs {
     #[command(flatten)]
     pub(super) filter: FilterArgs,
+    #[command(flatten)]
+    pub(super) changes: ChangeArgs,
     /// Take at most so many matching letters
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) limit: Option<u32>,

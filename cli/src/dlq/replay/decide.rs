@@ -7,12 +7,12 @@ use drumline::Router;
 use drumline::message::Message;
 use drumline::run::Precheck;
 use drumline_dlq::filter::Filter;
-use drumline_dlq::fix::Fixed;
 use drumline_dlq::journal::{Left, State};
 use drumline_dlq::letter::ORIGINAL_ATTRIBUTE;
 use drumline_dlq::letter_id::LetterId;
 use drumline_producer::Outgoing;
 
+use super::changes::Changes;
 use super::origins::Origins;
 use super::outgoing::{outgoing, precheck};
 use crate::dlq::dead_letter::DeadLetter;
@@ -42,6 +42,7 @@ pub(super) enum Decision {
 pub(super) struct Decider<'a> {
     pub(super) queue: &'a DeadLetterQueue,
     pub(super) filter: Filter,
+    pub(super) changes: Changes,
     pub(super) reasons: ReasonLookup,
     pub(super) origins: Origins,
     pub(super) action: &'a str,
@@ -144,7 +145,14 @@ impl Decider<'_> {
         };
         let (url, is_fifo) = (Arc::clone(&target.url), target.is_fifo);
         let intake = &self.queue.intake;
-        let outgoing = match outgoing(letter.letter(), &Fixed::default(), intake, self.action) {
+        let fixed = match self.changes.apply(letter.letter(), intake) {
+            Ok(fixed) => fixed,
+            Err(unfixable) => {
+                self.tally.leave(unfixable.why, id, &unfixable.text);
+                return Decision::Leave(unfixable.why);
+            }
+        };
+        let outgoing = match outgoing(letter.letter(), &fixed, intake, self.action) {
             Ok(outgoing) => outgoing,
             Err(why) => {
                 self.tally.leave(Left::NoRoom, id, &why.to_string());

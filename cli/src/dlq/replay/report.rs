@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::Counted;
 use super::decide::{Decider, Tally};
 use super::run::{End, Outcome};
-use crate::format::{count, note};
+use crate::format::{count, many_lines, note};
 use crate::output::{Output, print};
 
 /// The status that shells report for a process that Ctrl-C has ended.
@@ -32,6 +32,9 @@ struct Summary<'a> {
     left: BTreeMap<&'static str, u64>,
     returned: u64,
     per_queue: BTreeMap<&'a str, u64>,
+    /// Of a dry run: the first letters, with the lines of their changes.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    changes: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     journal: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,12 +60,16 @@ pub(super) fn dry_run(
         left: left(tally),
         returned: 0,
         per_queue: counted.per_queue.iter().map(|(queue, letters)| (&**queue, *letters)).collect(),
+        changes: decider.changes.preview(),
         journal: None,
         resume: None,
     };
     print(|out| match output {
         Output::Json => out.json_line(&summary),
         Output::Table => {
+            for letter in summary.changes {
+                writeln!(out, "{}\n", many_lines(letter))?;
+            }
             write!(out, "matched {}: to send {}", tally.matched, counted.letters.len())?;
             summary.left.iter().try_for_each(|(why, letters)| write!(out, ", {why} {letters}"))?;
             writeln!(out)?;
@@ -111,6 +118,7 @@ pub(super) fn report(outcome: Outcome, output: Output) -> Result<ExitCode, ExitE
         left: left(tally),
         returned: state.returned() as u64,
         per_queue: state.per_queue().iter().map(|(url, letters)| (queue_name(url), *letters)).collect(),
+        changes: &[],
         journal: Some(journal.path.display().to_string()),
         resume,
     };

@@ -1,0 +1,123 @@
+#![allow(clippy::unwrap_used)]
+use drumline_dlq::action::ActionKind;
+use drumline_store::{MemoryStore, Retention};
+
+use super::*;
+use crate::dlq::action_files::ActionFiles;
+
+const DLQ: &str = "arn:aws:sqs:eu-west-1:123456789012:jobs-dlq";
+
+fn shared() -> ActionStore {
+    ActionStore::Shared(Arc::new(MemoryStore::new("test".into(), Retention::default())))
+}
+
+fn beginning(name: &str) -> Beginning {
+    Beginning {
+        kind: ActionKind::Replay,
+        name: name.to_owned(),
+        actor: "ada@laptop".to_owned(),
+        dlq: DLQ.to_owned(),
+        words: vec!["--type".to_owned(), "email.send".to_owned()],
+        host: None,
+        journal: None,
+        export: None,
+    }
+}
+
+async fn begin(store: &ActionStore, name: &str, locking: Locking) -> Result<ActionLog, String> {
+    ActionLog::begin(store.clone(), beginning(name), locking).await.map_err(|error| error.to_string())
+}
+
+async fn recorded(store: &ActionStore, name: &str) -> ActionRecord {
+    store.action(name).await.unwrap().unwrap().value
+}
+
+fn counts(sent: u64) -> Counts {
+    Counts::from([("sent".to_owned(), sent)])
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_operators_the_second_is_refused_with_the_name_of_the_first() {
+    let folder = tempfile::tempdir().unwrap();
+    for store in [shared(), ActionStore::Files(ActionFiles::new(folder.path().to_owned()))] {
+        let first = begin(&store, "first", Locking::Exclusive).await.unwrap();
+        let refused = begin(&store, "second", Locking::Exclusive).await.err().unwrap();
+        assert!(refused.contains("the replay first of ada@laptop has this DLQ since"), "{refused}");
+        assert!(
+            store.action("second").await.unwrap().is_none(),
+            "an action that did not begin has no record"
+        );
+        // One that only reads goes along.
+        begin(&store, "export", Locking::Shared).await.unwrap().end(ActionState::Done, None).await;
+        first.end(ActionState::Done, None).await;
+        begin(&store, "second", Locking::Exclusive).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_action_is_shown_with_its_counts_and_its_end() {
+    let store = shared();
+    let log = begin(&store, "INC-42", Locking::Exclusive).await.unwrap();
+    log.report(counts(7));
+    tokio::time::sleep(EVERY * 2).await;
+    assert_eq!(recorded(&store, "INC-42").await.counts, counts(7));
+    log.report(counts(9));
+    log.end(ActionState::Stopped, Some("10 letters returned")).await;
+    let ended = recorded(&store, "INC-42").await;
+    assert_eq!((ended.state, ended.why.as_deref()), (ActionState::Stopped, Some("10 letters returned")));
+    assert_eq!(ended.counts, counts(9));
+    let taken = begin(&store, "INC-42", Locking::Exclusive).await.err().unwrap();
+    assert!(
+        taken.contains("INC-42 is taken by a replay of ada@laptop") && taken.contains("stopped"),
+        "{taken}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_abort_is_seen_within_five_seconds() {
+    let store = shared();
+    let log = begin(&store, "INC-42", Locking::Exclusive).await.unwrap();
+    assert_eq!(log.stop_asked(), None);
+    let before = store.action("INC-42").await.unwrap().unwrap();
+    let asked = before.value.abort_asked("bob", now_ms()).unwrap();
+    assert!(store.put_action(Some(&before), &asked).await.unwrap());
+    let stopped = tokio::time::timeout(Duration::from_secs(5), log.until_stopped()).await;
+    assert_eq!(stopped.as_deref(), Ok("aborted by bob"));
+    assert_eq!(log.stop_asked().as_deref(), Some("aborted by bob"));
+    log.end(ActionState::Aborted, Some("aborted by bob")).await;
+    assert_eq!(recorded(&store, "INC-42").await.state, ActionState::Aborted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_action_goes_on_where_it_was_until_it_is_done() {
+    let store = shared();
+    let log = begin(&store, "INC-42", Locking::Exclusive).await.unwrap();
+    log.report(counts(7));
+    log.end(ActionState::Interrupted, None).await;
+    let resume = async || {
+        let resumed = ActionLog::resume(store.clone(), beginning("INC-42"), Locking::Exclusive).await;
+        resumed.map_err(|error| error.to_string())
+    };
+    let log = resume().await.unwrap();
+    assert_eq!(recorded(&store, "INC-42").await.counts, counts(7));
+    let running = resume().await.err().unwrap();
+    assert!(running.contains("INC-42 of ada@laptop runs"), "{running}");
+    log.end(ActionState::Done, None).await;
+    assert_eq!(resume().await.err().unwrap(), "the replay INC-42 is done");
+    // Its record is kept for 90 days only, and its journal may be older.
+    let unknown = ActionLog::resume(store.clone(), beginning("old"), Locking::Exclusive).await;
+    assert_eq!(unknown.unwrap().action().name, "old");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_action_that_lost_its_dlq_is_asked_to_stop() {
+    let store = shared();
+    let log = begin(&store, "slept", Locking::Exclusive).await.unwrap();
+    let lock = store.lock(DLQ).await.unwrap().unwrap();
+    let other = ActionRecord::begun(beginning("other"), now_ms()).lock(now_ms());
+    assert!(store.put_lock(DLQ, Some(&lock), &other).await.unwrap());
+    let stopped = log.until_stopped().await;
+    assert!(stopped.contains("the replay other of ada@laptop has this DLQ"), "{stopped}");
+    log.end(ActionState::Stopped, Some(&stopped)).await;
+    assert_eq!(store.lock(DLQ).await.unwrap().unwrap().value, other, "the other one's lock stays");
+}

@@ -1,0 +1,82 @@
+//! `drumline dlq actions`: what operators have done with dead letters, and what they do now.
+
+mod abort;
+mod ls;
+mod show;
+mod text;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use drumline_consumer::ExitError;
+use drumline_runtime::Environment;
+use drumline_store::StoreError;
+
+use super::action_store::ActionStore;
+use crate::job_lookup::HistorySettings;
+use crate::settings_args::SettingsArgs;
+use abort::AbortArgs;
+use ls::LsArgs;
+use show::ShowArgs;
+
+/// Lists replays, deletes, exports and undos, shows one of them, or aborts it
+#[derive(Debug, clap::Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_long_help = "\
+Examples:
+  {program} dlq actions
+  {program} dlq actions show INC-42
+  {program} dlq actions abort INC-42
+
+Every replay, delete, export and undo is recorded under its name (--name) in the store of the settings (DRUMLINE_STORE_URL), where all \
+operators who use that store see it: for 90 days after its last report, the last 200 of them. If the store is memory:, or cannot be \
+reached, actions are recorded on the machine on which they run, in drumline/dlq of $XDG_STATE_HOME or ~/.local/state. A record has the \
+flags of its command line, which may be values of bodies, and no letters.
+
+States: running, done, stopped (by itself: too many letters returned, or something failed), aborted (by an operator), interrupted \
+(its process is gone: it has not reported for a minute).
+
+It needs the permissions of a worker on the store, and none on queues.
+
+Exit status: 0 ok, 1 the action is not known or did not end, 64 bad usage, 69 the store cannot be reached."
+)]
+pub(super) struct ActionsArgs {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    ls: LsArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Ls(LsArgs),
+    Show(ShowArgs),
+    Abort(AbortArgs),
+}
+
+/// The settings by which the store is found.
+type StoreArgs = SettingsArgs<HistorySettings>;
+
+pub(super) async fn actions(args: &ActionsArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
+    match &args.command {
+        None => ls::ls(&args.ls, environment).await,
+        Some(Command::Ls(args)) => ls::ls(args, environment).await,
+        Some(Command::Show(args)) => show::show(args, environment).await,
+        Some(Command::Abort(args)) => abort::abort(args, environment).await,
+    }
+}
+
+async fn open(args: &StoreArgs, environment: &Environment) -> Result<ActionStore, ExitError> {
+    ActionStore::open(&args.read_for_tool(environment)?).await
+}
+
+/// The end of a command whose store does not answer.
+pub(super) fn unread(store: &ActionStore, error: &StoreError) -> ExitError {
+    ExitError::unavailable(format!("the actions in {} cannot be read: {error}", store.name()))
+}
+
+/// The end of a command about an action that is not known.
+pub(super) fn unknown(store: &ActionStore, name: &str) -> ExitError {
+    ExitError::other(format!("{} has no action {name}: `dlq actions` lists those that it has", store.name()))
+}

@@ -1,0 +1,85 @@
+//! `drumline dlq actions abort`: asks a running action to end, and waits for that.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use drumline_consumer::ExitError;
+use drumline_dlq::action::{ActionRecord, ActionState};
+use drumline_runtime::Environment;
+use tokio::time::Instant;
+
+use super::super::action_store::ActionStore;
+use super::super::operator::default_actor;
+use super::{StoreArgs, open, text, unknown, unread};
+use crate::format::{note, now_ms};
+
+/// The time for which the end is waited for: the process sees the wish within some seconds, and then releases what it holds.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The time between two looks.
+const EVERY: Duration = Duration::from_millis(500);
+
+/// How often the record is changed that other processes change, too.
+const TRIES: u32 = 5;
+
+/// Ends a running action: what it has done stays, and what it holds is released
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  {program} dlq actions abort INC-42
+
+The process that runs the action sees it within five seconds, finishes the batch at hand and ends with status 1. Letters that were \
+sent, deleted or exported stay so; a replay can be resumed. An action whose process is gone is marked as aborted.
+
+Exit status: 0 it has ended, 1 it is not known, is over already, or has not ended within 30 s, 64 bad usage, 69 the store cannot be \
+reached.")]
+pub(super) struct AbortArgs {
+    /// The action's name
+    name: String,
+    /// The person or program that asks [default: USER@HOST]
+    #[arg(long, value_name = "TEXT")]
+    actor: Option<String>,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+pub(super) async fn abort(args: &AbortArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
+    let AbortArgs { name, actor, store } = args;
+    let store = open(store, environment).await?;
+    let actor = actor.clone().unwrap_or_else(default_actor);
+    ask(&store, name, &actor).await?;
+    let begun = Instant::now();
+    loop {
+        let found = store.action(name).await.map_err(|error| unread(&store, &error))?;
+        let action = text::shown(found.ok_or_else(|| unknown(&store, name))?.value, now_ms());
+        if action.state != ActionState::Running {
+            let ActionRecord { kind, state, .. } = action;
+            let counts = text::counts(&action.counts);
+            note(&format!(
+                "the {kind} {name} is {state}{}{counts}",
+                if counts.is_empty() { "" } else { ": " }
+            ));
+            return Ok(ExitCode::SUCCESS);
+        }
+        if begun.elapsed() > PATIENCE {
+            return Err(ExitError::other(format!(
+                "{name} was asked to end, and has not ended within {} s: look at `dlq actions show {name}` later",
+                PATIENCE.as_secs()
+            )));
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+async fn ask(store: &ActionStore, name: &str, actor: &str) -> Result<(), ExitError> {
+    for _ in 0..TRIES {
+        let before = store.action(name).await.map_err(|error| unread(store, &error))?;
+        let before = before.ok_or_else(|| unknown(store, name))?;
+        let asked =
+            before.value.abort_asked(actor, now_ms()).map_err(|error| ExitError::other(error.to_string()))?;
+        if store.put_action(Some(&before), &asked).await.map_err(|error| unread(store, &error))? {
+            return Ok(());
+        }
+    }
+    Err(ExitError::unavailable(format!("{name} changes all the time in {}", store.name())))
+}

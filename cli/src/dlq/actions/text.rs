@@ -1,0 +1,118 @@
+//! Actions in words.
+
+use drumline_dlq::action::{ActionKind, ActionRecord, ActionState, Counts};
+use drumline_runtime::aws::queue_name;
+
+/// Returns an action as it is shown now: one whose process is gone is interrupted.
+pub(super) fn shown(action: ActionRecord, now_ms: u64) -> ActionRecord {
+    let state = action.state(now_ms);
+    ActionRecord { state, ..action }
+}
+
+/// `sent 4000, left 2`.
+pub(super) fn counts(counts: &Counts) -> String {
+    let counts: Vec<String> = counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    counts.join(", ")
+}
+
+/// The name of the DLQ of an action.
+pub(super) fn dlq(action: &ActionRecord) -> &str {
+    action
+        .dlq
+        .rsplit(':')
+        .next()
+        .filter(|name| !name.contains('/'))
+        .unwrap_or_else(|| queue_name(&action.dlq))
+}
+
+/// The flags of an action, as a shell takes them.
+pub(super) fn words(action: &ActionRecord) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,@%+".contains(c);
+    let quoted = action.words.iter().map(|word| {
+        if !word.is_empty() && word.chars().all(is_plain) {
+            word.clone()
+        } else {
+            format!("'{}'", word.replace('\'', "'\\''"))
+        }
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+/// Returns what can be done with an action now: a label and the arguments of the program.
+pub(super) fn next_step(action: &ActionRecord, now_ms: u64) -> Option<(&'static str, String)> {
+    let name = &action.name;
+    let is_over = action.state == ActionState::Done;
+    match (action.kind, action.state) {
+        (_, ActionState::Running) => Some(("abort", format!("dlq actions abort {name}"))),
+        (ActionKind::Replay, _) if !is_over => Some(("resume", format!("dlq replay --resume {name}"))),
+        (ActionKind::Export, _) if !is_over => {
+            action.export.as_ref().map(|path| ("resume", format!("dlq export {path} --resume")))
+        }
+        (ActionKind::Undo, _) if !is_over => None,
+        (ActionKind::Delete, _) if action.undoable(now_ms).is_ok() => {
+            Some(("undo", format!("dlq undo {name}")))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use drumline_dlq::action::Beginning;
+
+    use super::*;
+
+    const NOW: u64 = 1_700_000_000_000;
+
+    fn action(kind: ActionKind) -> ActionRecord {
+        let beginning = Beginning {
+            kind,
+            name: "INC-42".to_owned(),
+            actor: "ada@laptop".to_owned(),
+            dlq: "arn:aws:sqs:eu-west-1:123456789012:jobs-dlq".to_owned(),
+            words: ["--type", "email.send", "--reason", "it's odd"].map(str::to_owned).to_vec(),
+            host: None,
+            journal: None,
+            export: Some("/state/INC-42.jsonl".to_owned()),
+        };
+        ActionRecord::begun(beginning, NOW)
+    }
+
+    #[test]
+    fn an_action_is_named_by_its_queue_and_flags() {
+        let action = action(ActionKind::Replay);
+        assert_eq!(dlq(&action), "jobs-dlq");
+        assert_eq!(words(&action), "--type email.send --reason 'it'\\''s odd'");
+        let by_url = ActionRecord { dlq: "http://127.0.0.1:9324/000000000000/jobs-dlq".to_owned(), ..action };
+        assert_eq!(dlq(&by_url), "jobs-dlq");
+    }
+
+    #[test]
+    fn the_next_step_depends_on_the_kind_and_the_state() {
+        use {ActionKind::*, ActionState::*};
+        let step = |kind, state| {
+            let action = if state == Running {
+                action(kind)
+            } else {
+                action(kind).ended(state, None, &Counts::new(), NOW)
+            };
+            next_step(&action, NOW).map(|(_, command)| command)
+        };
+        let table = [
+            (Replay, Running, Some("dlq actions abort INC-42")),
+            (Replay, Interrupted, Some("dlq replay --resume INC-42")),
+            (Replay, Aborted, Some("dlq replay --resume INC-42")),
+            (Replay, Done, None),
+            (Export, Stopped, Some("dlq export /state/INC-42.jsonl --resume")),
+            (Export, Done, None),
+            (Delete, Running, Some("dlq actions abort INC-42")),
+            (Delete, Done, Some("dlq undo INC-42")),
+            (Delete, Interrupted, Some("dlq undo INC-42")),
+            (Undo, Done, None),
+        ];
+        for (kind, state, expected) in table {
+            assert_eq!(step(kind, state).as_deref(), expected, "{kind} {state}");
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! `drumline dlq watch`: reports each new reason in a DLQ once.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use drumline::run::NoopObserver;
+use drumline_consumer::ExitError;
+use drumline_consumer::dlq_watch::{AlertTarget, Alerts, DlqWatch, LetterHistory, LetterJob, SqsLetters};
+use drumline_dlq::Letter;
+use drumline_dlq::alert::{Alert, Template};
+use drumline_runtime::{DlqWatchSettings, Environment};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::common::QueueArgs;
+use super::dead_letter::history_of;
+use super::queue::DeadLetterQueue;
+use crate::format::{duration, note, now_ms, one_line, rfc3339};
+use crate::job_lookup::Histories;
+use crate::output::{Output, print};
+
+/// The status that shells report for a process that Ctrl-C has ended.
+const INTERRUPTED: u8 = 130;
+
+/// The shortest time between two questions for the depth.
+const SHORTEST: Duration = Duration::from_secs(1);
+
+/// Reports new reasons in a DLQ, each once, until it is stopped
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  {program} dlq watch --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs
+  {program} dlq watch --alert https://hooks.slack.com/services/T0/B0/XXXX
+  {program} dlq watch --alert arn:aws:sns:eu-west-1:123456789012:alerts --quiet 6h
+  {program} dlq watch --once --output json
+
+It asks for the depth of the DLQ. Once that has grown, it looks at the new letters: at 50 of them and once a minute at most. \
+Letters whose reasons differ only in numbers, ids, quotes and the like have one fingerprint. A fingerprint is reported when it is \
+new, and after that once in --quiet, with the number of letters that came meanwhile. What is in the DLQ at the beginning is new.
+
+An alert is a POST of JSON with the fields text, dlq, origin, type, class, fingerprint, reason, count, isNew, firstAt and \
+depth; or it is published to an SNS topic. Reasons are masked, and there are no payloads in it. --template names a JSON file that \
+is sent instead, in whose texts {{text}} and the other fields are filled in.
+
+Workers watch by themselves with DRUMLINE_DLQ_WATCH=on: of those that share a store, one does. They know the failures of their own \
+jobs without a look.
+
+It needs sqs:GetQueueAttributes on the DLQ; for a look also sqs:ReceiveMessage and sqs:ChangeMessageVisibility; without --dlq-url also \
+sqs:GetQueueUrl there and sqs:GetQueueAttributes on its queue; and sns:Publish on a topic. Encrypted queues need kms:Decrypt.
+
+Exit status: 0 ended after --once, 130 stopped, 64 bad usage, 69 the queue cannot be reached.")]
+pub(super) struct WatchArgs {
+    #[command(flatten)]
+    queue: QueueArgs,
+    /// Ask for the depth so often [default: 30s, or DRUMLINE_DLQ_WATCH_EVERY]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    every: Option<Duration>,
+    /// Report a known reason again after so long at the earliest [default: 1h, or DRUMLINE_DLQ_ALERT_QUIET]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    quiet: Option<Duration>,
+    /// Send alerts to this webhook or SNS topic [env: DRUMLINE_DLQ_ALERT_TO]
+    #[arg(long, value_name = "URL|ARN", hide_env_values = true)]
+    alert: Option<String>,
+    /// Send this JSON file, filled in, instead of the usual alert [env: DRUMLINE_DLQ_ALERT_TEMPLATE]
+    #[arg(long, value_name = "FILE")]
+    template: Option<PathBuf>,
+    /// Look once, report, and end
+    #[arg(long)]
+    once: bool,
+    /// For people, or JSON for programs
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+pub(super) async fn watch(args: &WatchArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
+    let settings = args.queue.settings.read_for_tool(environment)?;
+    let alerts = args.alerts(&settings.dlq_watch).await?;
+    let every = args.every.unwrap_or(settings.dlq_watch.every).max(SHORTEST);
+    let quiet = args.quiet.unwrap_or(settings.dlq_watch.quiet);
+    let queue = DeadLetterQueue::find(&args.queue, &settings).await?;
+    let history = match Histories::open(&settings).await {
+        Ok(histories) => Some(histories),
+        Err(error) => {
+            note(&format!("no histories, so reasons are known of copied messages only: {}", error.text()));
+            None
+        }
+    };
+    let (sender, reported) = unbounded_channel();
+    let letters = SqsLetters::new(queue.clients.clone(), queue.url.clone(), Arc::new(NoopObserver));
+    let watch = DlqWatch::new(
+        queue.name.clone(),
+        Arc::new(letters),
+        Arc::new(LookedUp(history)),
+        queue.intake.clone(),
+        true,
+    )
+    .timing(every, quiet)
+    .on_alert(move |alert| drop(sender.send(alert.clone())));
+    let watch = if let Some(alerts) = alerts { watch.alerts(alerts) } else { watch };
+    let mut watch = if args.queue.force { watch.may_move_letters() } else { watch };
+    if args.once {
+        watch.once().await.map_err(|error| ExitError::sqs(error.kind, error.text))?;
+        drop(watch);
+        return report(reported, args.output).await;
+    }
+    note(&format!("watching {} every {}; Ctrl-C ends it", queue.name, humantime::format_duration(every)));
+    tokio::select! {
+        ended = report(reported, args.output) => ended,
+        () = watch.run(async { drop(tokio::signal::ctrl_c().await) }) => Ok(ExitCode::from(INTERRUPTED)),
+    }
+}
+
+impl WatchArgs {
+    async fn alerts(&self, settings: &DlqWatchSettings) -> Result<Option<Alerts>, ExitError> {
+        let template = match &self.template {
+            Some(path) => Some(std::fs::read_to_string(path).map_err(|error| {
+                ExitError::usage(format!("--template: {} cannot be read: {error}", path.display()))
+            })?),
+            None => settings.alert_template.clone(),
+        };
+        let template = template.as_deref().map(Template::parse).transpose().map_err(ExitError::usage)?;
+        let target = match self.alert.as_deref().map(AlertTarget::parse).transpose() {
+            Ok(given) => given.or_else(|| settings.alert_to.clone()),
+            Err(problem) => return Err(ExitError::usage(format!("--alert {problem}"))),
+        };
+        let Some(target) = target else { return Ok(None) };
+        Alerts::new(target, template).await.map(Some).map_err(ExitError::usage)
+    }
+}
+
+/// Prints alerts as they come, until there are no more.
+async fn report(mut alerts: UnboundedReceiver<Alert>, output: Output) -> Result<ExitCode, ExitError> {
+    while let Some(alert) = alerts.recv().await {
+        print(|out| match output {
+            Output::Json => out.json_line(&alert.document()),
+            Output::Table => writeln!(out, "{}  {}", rfc3339(now_ms()), one_line(&alert.text())),
+        })?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The histories of the store or of the worker, if either answers.
+struct LookedUp(Option<Histories>);
+
+impl LetterHistory for LookedUp {
+    fn of<'a>(&'a self, letter: &'a Letter) -> LetterJob<'a> {
+        Box::pin(async move {
+            let found = history_of(letter, self.0.as_ref()?).await;
+            found.ok().flatten().map(|view| view.job)
+        })
+    }
+}

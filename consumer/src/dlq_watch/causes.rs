@@ -1,0 +1,60 @@
+//! Why a letter is in the DLQ, by the history of its job.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use drumline_dlq::{Cause, CauseSource, Letter};
+use drumline_store::{JobRecord, Store};
+use tracing::debug;
+
+/// Returns the cause of a letter by the history of its job, where the history knows better than the letter: the last failure of
+/// this very message, else of its job; or the verdict, if failures are forgotten.
+pub fn cause_in(letter: &Letter, job: &JobRecord) -> Option<Cause> {
+    by_history(letter, job).or_else(|| letter.by_attribute()).or_else(|| {
+        let claim = job.claim.as_ref()?;
+        let begun = format!(
+            ", begun {} by {}, and no ending is known: it may crash its worker",
+            claim.attempts, claim.owner
+        );
+        Some(letter.unknown_cause(Some(&begun)))
+    })
+}
+
+fn by_history(letter: &Letter, job: &JobRecord) -> Option<Cause> {
+    let own = job.attempts.iter().rev().find(|attempt| letter.was_message(&attempt.message_id));
+    if let Some(attempt) = own.or(job.attempts.last()) {
+        let class = Some(attempt.class.clone()).filter(|class| !class.is_empty());
+        return Some(Cause { reason: attempt.reason.clone(), class, from: CauseSource::History });
+    }
+    let failure_reason = job.claim.as_ref()?.failure_reason.clone()?;
+    Some(Cause { reason: failure_reason, class: None, from: CauseSource::History })
+}
+
+/// The job of a letter, on its way.
+pub type LetterJob<'a> = Pin<Box<dyn Future<Output = Option<JobRecord>> + Send + 'a>>;
+
+/// The histories of dead jobs.
+pub trait LetterHistory: Send + Sync {
+    /// Returns the job of a letter, if it is known.
+    fn of<'a>(&'a self, letter: &'a Letter) -> LetterJob<'a>;
+}
+
+/// The histories in a store.
+pub struct StoreHistory(pub Arc<dyn Store>);
+
+impl LetterHistory for StoreHistory {
+    fn of<'a>(&'a self, letter: &'a Letter) -> LetterJob<'a> {
+        Box::pin(async move {
+            let jobs = match self.0.jobs(letter.job_id()).await {
+                Ok(jobs) => jobs,
+                Err(error) => {
+                    debug!(%error, "history of a dead letter unknown");
+                    return None;
+                }
+            };
+            let is_own = |job: &&JobRecord| job.had_message(letter.original_id());
+            let is_of_type = |job: &&JobRecord| crate::job_view::job_type(job) == letter.job_type();
+            jobs.iter().find(is_own).or_else(|| jobs.iter().find(is_of_type)).cloned()
+        })
+    }
+}

@@ -1,0 +1,212 @@
+//! Alerts on their way to a webhook or an SNS topic: one request each, without payloads.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use drumline_aws::{Environment, SignedApi, connector_of, loader, send};
+use drumline_dlq::alert::{Alert, Template};
+use drumline_runtime::AlertTarget;
+use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::{Request, Response, Uri};
+use serde_json::Value;
+
+/// How long the target of an alert may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The most characters of a refusal that are shown.
+const MAX_REFUSAL: usize = 200;
+
+/// Delivers alerts.
+pub struct Alerts {
+    way: Way,
+    template: Option<Template>,
+}
+
+enum Way {
+    Webhook { uri: Uri, environment: Environment },
+    Topic { arn: String, api: Box<SignedApi> },
+}
+
+impl Alerts {
+    /// Alerts to this target, with AWS's settings and the way to the network of the process. A template replaces the
+    /// [usual document](Alert::document).
+    ///
+    /// # Errors
+    /// If a setting of the environment cannot be used, in words for the user.
+    pub async fn new(target: AlertTarget, template: Option<Template>) -> Result<Self, String> {
+        Self::with(target, template, &Environment::of_process()).await
+    }
+
+    async fn with(
+        target: AlertTarget,
+        template: Option<Template>,
+        environment: &Environment,
+    ) -> Result<Self, String> {
+        let way = match target {
+            AlertTarget::Webhook(uri) => {
+                connector_of(environment)?;
+                Way::Webhook { uri, environment: environment.clone() }
+            }
+            AlertTarget::Topic { arn, region } => {
+                let config = loader(environment)?.load().await;
+                let api = SignedApi::new(&config, environment, "sns", Some(&region))?;
+                Way::Topic { arn, api: Box::new(api) }
+            }
+        };
+        Ok(Self { way, template })
+    }
+
+    /// Delivers an alert by one request.
+    ///
+    /// # Errors
+    /// If the target does not accept it, in words for the log.
+    pub async fn deliver(&self, alert: &Alert) -> Result<(), String> {
+        let document = match &self.template {
+            Some(template) => template.fill(alert),
+            None => Value::Object(alert.document()),
+        };
+        let response = match &self.way {
+            Way::Webhook { uri, environment } => {
+                let request = Request::post(uri)
+                    .header(CONTENT_TYPE, "application/json")
+                    .header(USER_AGENT, concat!("drumline/", env!("CARGO_PKG_VERSION")))
+                    .body(Bytes::from(document.to_string()))
+                    .map_err(|error| error.to_string())?;
+                send(&connector_of(environment)?, request, PATIENCE).await?
+            }
+            Way::Topic { arn, api } => {
+                let request = Request::post(format!("{}/", api.endpoint()))
+                    .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                    .body(Bytes::from(publish(arn, alert, &document)))
+                    .map_err(|error| error.to_string())?;
+                api.send(request, PATIENCE).await?
+            }
+        };
+        if response.status().is_success() { Ok(()) } else { Err(refusal(&response)) }
+    }
+}
+
+/// See [Publish](https://docs.aws.amazon.com/sns/latest/api/API_Publish.html).
+fn publish(topic_arn: &str, alert: &Alert, document: &Value) -> String {
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    form.append_pair("Action", "Publish")
+        .append_pair("Version", "2010-03-31")
+        .append_pair("TopicArn", topic_arn)
+        .append_pair("Subject", &alert.subject())
+        .append_pair("Message", &document.to_string());
+    if topic_arn.ends_with(".fifo") {
+        let id = format!("{}-{}-{}", alert.fingerprint, alert.first_at_ms, alert.count);
+        form.append_pair("MessageGroupId", &alert.dlq).append_pair("MessageDeduplicationId", &id);
+    }
+    form.finish()
+}
+
+fn refusal(response: &Response<Bytes>) -> String {
+    let body = String::from_utf8_lossy(response.body());
+    let shown = |c: char| if c.is_control() { ' ' } else { c };
+    let body: String = body.trim().chars().map(shown).take(MAX_REFUSAL).collect();
+    format!("it answers {} {body}", response.status().as_u16()).trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::{Arc, Mutex};
+
+    use axum::body::Bytes as Body;
+    use axum::http::{HeaderMap, StatusCode};
+    use axum::routing::post;
+    use drumline_dlq::fingerprint::Fingerprint;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    type Calls = Arc<Mutex<Vec<(HeaderMap, String)>>>;
+
+    /// A server that gives one answer to every POST, and what it was sent.
+    async fn server(status: StatusCode, body: &'static str) -> (String, Calls) {
+        let calls = Calls::default();
+        let seen = Arc::clone(&calls);
+        let answer = async move |headers: HeaderMap, sent: Body| {
+            seen.lock().unwrap().push((headers, String::from_utf8(sent.to_vec()).unwrap()));
+            (status, body)
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let router = axum::Router::new().route("/", post(answer));
+        tokio::spawn(async { axum::serve(listener, router).await });
+        (url, calls)
+    }
+
+    /// An environment without any setting.
+    fn bare() -> Environment {
+        Environment::from([("AWS_PROFILE", ""); 0])
+    }
+
+    fn alert() -> Alert {
+        Alert {
+            dlq: "jobs-dlq".to_owned(),
+            origin: None,
+            job_type: Some("email.send".to_owned()),
+            class: None,
+            fingerprint: Fingerprint::of_reason("no user & co"),
+            reason: "no user & co".to_owned(),
+            count: 2,
+            is_new: true,
+            first_at_ms: 7,
+            depth: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_webhook_receives_the_document_or_the_template() {
+        let (url, calls) = server(StatusCode::OK, "").await;
+        let template = Template::parse(r#"{"summary":"{{text}}"}"#).unwrap();
+        for template in [None, Some(template)] {
+            let target = AlertTarget::parse(&url).unwrap();
+            let alerts = Alerts::with(target, template, &bare()).await.unwrap();
+            alerts.deliver(&alert()).await.unwrap();
+        }
+        let calls = calls.lock().unwrap();
+        let sent: Vec<Value> = calls.iter().map(|(_, body)| serde_json::from_str(body).unwrap()).collect();
+        assert_eq!((&sent[0]["text"], &sent[0]["count"]), (&alert().text().into(), &2.into()));
+        assert_eq!(sent[1], serde_json::json!({ "summary": alert().text() }));
+        assert_eq!(calls[0].0["content-type"], "application/json");
+    }
+
+    #[tokio::test]
+    async fn a_topic_receives_a_signed_publish() {
+        let (url, calls) = server(StatusCode::OK, "<PublishResponse/>").await;
+        let arn = "arn:aws:sns:eu-west-1:123456789012:alerts";
+        let environment = Environment::from([
+            ("AWS_ENDPOINT_URL_SNS", &*url),
+            ("AWS_ACCESS_KEY_ID", "a"),
+            ("AWS_SECRET_ACCESS_KEY", "s"),
+        ]);
+        let alerts = Alerts::with(AlertTarget::parse(arn).unwrap(), None, &environment).await.unwrap();
+        alerts.deliver(&alert()).await.unwrap();
+        let (headers, body) = calls.lock().unwrap().pop().unwrap();
+        let authorization = headers["authorization"].to_str().unwrap();
+        assert!(authorization.contains("/eu-west-1/sns/aws4_request"), "{authorization}");
+        let fields: Vec<(String, String)> =
+            url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+        let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["Action", "Version", "TopicArn", "Subject", "Message"]);
+        assert_eq!((&*fields[2].1, &*fields[3].1), (arn, &*alert().text()));
+        let message: Value = serde_json::from_str(&fields[4].1).unwrap();
+        assert_eq!(message["reason"], "no user & co");
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_an_error_without_the_path() {
+        let (url, _) = server(StatusCode::FORBIDDEN, "no\nentry").await;
+        let deliver = async |url: &str| {
+            let target = AlertTarget::parse(url).unwrap();
+            let alerts = Alerts::with(target, None, &bare()).await.unwrap();
+            alerts.deliver(&alert()).await.unwrap_err()
+        };
+        assert_eq!(deliver(&url).await, "it answers 403 no entry");
+        let unreachable = deliver("http://127.0.0.1:9/s3cret").await;
+        assert!(unreachable.starts_with("127.0.0.1: ") && !unreachable.contains("s3cret"), "{unreachable}");
+    }
+}

@@ -1,0 +1,120 @@
+//! The failures of this process's own jobs after which their messages move to the DLQ: the cheapest way to know why.
+
+use std::sync::Arc;
+
+use drumline::core::{LedgerEvent, Outcome, RunFacts};
+use drumline::message::Message;
+use drumline::run::{Event, Observer};
+use drumline_dlq::letter_id::LetterId;
+use drumline_dlq::watch::Death;
+use drumline_runtime::redacted;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+/// The most failures between two turns of the watch. The letters of others are looked at.
+const MAX_WAITING: usize = 10_000;
+
+/// The failures since the last turn.
+pub(crate) struct Failures(Receiver<Death>);
+
+impl Failures {
+    /// Returns the failures since the last call.
+    pub(crate) fn take(&mut self) -> Vec<Death> {
+        std::iter::from_fn(|| self.0.try_recv().ok()).collect()
+    }
+}
+
+/// An observer of queues with one DLQ, and the failures that it sees.
+pub(crate) fn failures() -> (Arc<dyn Observer>, Failures) {
+    let (sender, receiver) = channel(MAX_WAITING);
+    (Arc::new(FailureObserver(sender)), Failures(receiver))
+}
+
+struct FailureObserver(Sender<Death>);
+
+impl Observer for FailureObserver {
+    fn observe(&self, event: &Event<'_>) {
+        if let Event::Ledger { queue, note: note @ LedgerEvent::Decided { message, outcome, .. } } = *event
+            && let Some(run) = note.finished_run()
+            && is_last(outcome, run)
+        {
+            // Where there is no room, the letter is looked at.
+            let _ = self.0.try_send(death(queue, message, run));
+        }
+    }
+}
+
+/// Returns true if the message moves to the DLQ.
+fn is_last(outcome: &Outcome, run: &RunFacts) -> bool {
+    match outcome {
+        Outcome::DeadLetter(_) => true,
+        Outcome::RetryAfter(_) | Outcome::Requeue => run.last_attempt,
+        Outcome::Ack | Outcome::LeaseLost => false,
+    }
+}
+
+fn death(queue: &str, message: &Message, run: &RunFacts) -> Death {
+    Death {
+        message: LetterId::of(&message.id),
+        // Behind the region or account that tells queues of one name apart in logs.
+        origin: queue.rsplit('/').next().map(str::to_owned),
+        job_type: run.job_type().map(str::to_owned),
+        class: run.ending.class().map(|class| class.label().to_owned()),
+        reason: redacted(run.ending.reason().unwrap_or_default()).into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::num::NonZeroU32;
+    use std::time::Duration;
+
+    use drumline::core::{DeliveryId, Ending};
+
+    use super::*;
+
+    #[test]
+    fn a_failure_counts_if_its_message_moves_to_the_dlq() {
+        let reason = || "no user 17, token=abc".to_owned();
+        let run = |ending, last_attempt| RunFacts {
+            job_type: Some("email.send".into()),
+            identity: None,
+            attempt: NonZeroU32::MIN,
+            ending,
+            took: Duration::ZERO,
+            last_attempt,
+        };
+        let retry = || Ending::RetryAsked { after: None, reason: reason() };
+        let later = || Outcome::RetryAfter(Duration::from_secs(1));
+        let table = [
+            (
+                Outcome::DeadLetter(reason()),
+                Some(run(Ending::Rejected { reason: reason() }, false)),
+                Some("rejected"),
+            ),
+            (later(), Some(run(retry(), false)), None),
+            (later(), Some(run(retry(), true)), Some("retry_asked")),
+            (Outcome::Requeue, Some(run(Ending::Interrupted, true)), Some("interrupted")),
+            (Outcome::Ack, Some(run(Ending::Done, true)), None),
+            // It was counted when it failed, and is on its way.
+            (
+                Outcome::DeadLetter(reason()),
+                Some(run(Ending::FailedPermanently { reason: reason() }, false)),
+                None,
+            ),
+            (Outcome::DeadLetter(reason()), None, None),
+        ];
+        for (outcome, run, expected) in table {
+            let (observer, mut failures) = failures();
+            let message = Arc::new(Message { id: "m-1".into(), ..Message::default() });
+            let note = LedgerEvent::Decided { delivery: DeliveryId::default(), message, outcome, run };
+            observer.observe(&Event::Ledger { queue: "eu-west-1/jobs", note: &note });
+            let found = failures.take();
+            assert_eq!(found.first().and_then(|death| death.class.as_deref()), expected, "{note:?}");
+            if let Some(death) = found.first() {
+                assert_eq!((death.message, death.origin.as_deref()), (LetterId::of("m-1"), Some("jobs")));
+                assert!(!death.reason.contains("abc"), "{death:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The letters of a DLQ: how many there are, and a look at some of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_sqs::types::QueueAttributeName as Name;
+use drumline::core::{Action, DeliveryId, MAX_BATCH, SqsAction, VisibilityEntry};
+use drumline::message::Message;
+use drumline::run::{Event, Observer};
+use drumline_runtime::aws::{AwsQueue, Clients, explain};
+use drumline_runtime::{BoxFuture, Queue, SqsError};
+
+/// How long a receive waits. A wait at all has SQS ask all of its servers instead of some.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// For how long a look hides letters if it is killed.
+const HOLD: Duration = Duration::from_secs(30);
+
+/// The states of letters, each of which has its own count.
+const COUNTS: [Name; 3] = [
+    Name::ApproximateNumberOfMessages,
+    Name::ApproximateNumberOfMessagesNotVisible,
+    Name::ApproximateNumberOfMessagesDelayed,
+];
+
+/// The number of letters in a DLQ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Depth {
+    /// Letters in all states, about.
+    pub letters: u64,
+    /// Whether the DLQ has a redrive policy of its own, by which looks move letters on.
+    pub has_redrive_policy: bool,
+}
+
+/// A DLQ as a watch sees it.
+pub trait DeadLetters: Send + Sync {
+    /// Asks for the number of letters, by one request.
+    fn depth(&self) -> BoxFuture<Result<Depth, SqsError>>;
+
+    /// Receives some letters, `most` at the most, and releases them.
+    fn look(&self, most: usize) -> BoxFuture<Result<Vec<Message>, SqsError>>;
+}
+
+/// A DLQ in SQS.
+#[derive(Clone)]
+pub struct SqsLetters {
+    clients: Clients,
+    url: String,
+    queue: AwsQueue,
+    observer: Arc<dyn Observer>,
+}
+
+impl SqsLetters {
+    /// The DLQ at this URL. `observer` receives the requests.
+    pub fn new(clients: Clients, url: String, observer: Arc<dyn Observer>) -> Self {
+        let queue = AwsQueue::new(clients.clone(), url.clone(), Arc::clone(&observer));
+        let queue = queue.receiving(WAIT, HOLD).with_dead_letter_sources();
+        Self { clients, url, queue, observer }
+    }
+
+    async fn ask(self) -> Result<Depth, SqsError> {
+        let names = COUNTS.into_iter().chain([Name::RedrivePolicy]).collect();
+        let request = self.clients.calls.get_queue_attributes().queue_url(&self.url);
+        let result = request.set_attribute_names(Some(names)).send().await;
+        let result = result.map_err(|error| explain("GetQueueAttributes", &error));
+        let action = SqsAction::GetQueueAttributes;
+        self.observer.observe(&Event::SqsRequest { action, result: SqsError::result_of(&result) });
+        let attributes = result?.attributes.unwrap_or_default();
+        let count =
+            |name: &Name| attributes.get(name).and_then(|text| text.parse::<u64>().ok()).unwrap_or_default();
+        Ok(Depth {
+            letters: COUNTS.iter().map(count).sum(),
+            has_redrive_policy: attributes.contains_key(&Name::RedrivePolicy),
+        })
+    }
+
+    async fn receive(self, most: usize) -> Result<Vec<Message>, SqsError> {
+        let mut messages: Vec<Message> = Vec::new();
+        let mut result = Ok(());
+        while messages.len() < most {
+            match self.queue.receive(MAX_BATCH.min(most - messages.len())).await {
+                Ok(more) if more.is_empty() => break,
+                Ok(more) => messages.extend(more),
+                Err(error) => {
+                    result = Err(error);
+                    break;
+                }
+            }
+        }
+        // What cannot be released can be received again when its hold ends.
+        for batch in messages.chunks(MAX_BATCH) {
+            let entry = |message: &Message| VisibilityEntry {
+                delivery: DeliveryId::default(),
+                receipt: message.receipt.clone(),
+                visibility_secs: 0,
+            };
+            self.queue.perform(Action::ChangeVisibility(batch.iter().map(entry).collect())).await;
+        }
+        result.map(|()| messages)
+    }
+}
+
+impl DeadLetters for SqsLetters {
+    fn depth(&self) -> BoxFuture<Result<Depth, SqsError>> {
+        Box::pin(self.clone().ask())
+    }
+
+    fn look(&self, most: usize) -> BoxFuture<Result<Vec<Message>, SqsError>> {
+        let letters = self.clone();
+        // In a task of its own, so that letters are released although the watch ends.
+        let look = tokio::spawn(letters.receive(most));
+        Box::pin(
+            async move { look.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())) },
+        )
+    }
+}

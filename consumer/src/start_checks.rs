@@ -1,0 +1,65 @@
+//! What is checked of a queue at the start, and is an error or a warning.
+
+use std::time::Duration;
+
+use drumline::core::{DeadLetterPath, Policy};
+use drumline_runtime::aws::{AwsQueue, QueueFacts};
+use drumline_runtime::{Diagnostic, QueueSettings, diagnose};
+use tracing::warn;
+
+use crate::queue_start::with_retry;
+use crate::start_error::StartError;
+
+/// Checks that what fails permanently has somewhere to go.
+pub(crate) async fn check_dead_letter_queue(
+    name: &str,
+    settings: &QueueSettings,
+    policy: &Policy,
+    facts: &QueueFacts,
+    queue: &AwsQueue,
+) -> Result<(), StartError> {
+    match policy.dead_letter {
+        DeadLetterPath::Redrive if !facts.redrive_is_known => warn!(
+            queue = name,
+            "the queue's redrive policy is not known: give the worker sqs:GetQueueAttributes, and check that the queue \
+             has a DLQ"
+        ),
+        DeadLetterPath::Redrive => {}
+        // Found now, since a copy that cannot be sent is found out too late.
+        DeadLetterPath::Copy => {
+            let found = with_retry(name, "DLQ", || queue.dead_letter_url()).await;
+            found.map_err(|error| StartError::DeadLetterQueue { queue: name.to_owned(), error })?;
+        }
+        DeadLetterPath::Nowhere => {
+            // Nothing else would end its retries, and nothing of its failures would be left.
+            if !settings.allow_unbounded {
+                return Err(StartError::Settings(no_dead_letter_queue(name)));
+            }
+            warn!(queue = name, "the queue has no DLQ: what fails for good stays in it until it expires");
+        }
+    }
+    Ok(())
+}
+
+/// Logs what of the settings does not fit the queue or the process.
+pub(crate) fn warn_of_settings(name: &str, settings: &QueueSettings, facts: &QueueFacts, grace: Duration) {
+    if settings.wait_time > grace {
+        warn!(
+            queue = name,
+            "the wait time is longer than the shutdown grace: a receive that is open at a shutdown may bring \
+             messages too late, and they stay hidden until their visibility ends"
+        );
+    }
+    for Diagnostic { id, problem, reason, fix } in diagnose(settings, facts) {
+        warn!(queue = name, rule = id, reason, mend = fix, "{problem}");
+    }
+}
+
+/// The reason for which a queue without a DLQ is not consumed.
+fn no_dead_letter_queue(name: &str) -> String {
+    format!(
+        "{name}: the queue has no DLQ, so a job that always fails would be retried until its message expires: give the \
+         queue a redrive policy, or set DRUMLINE_ALLOW_UNBOUNDED=true (allow_unbounded = true in the file, \
+         --allow-unbounded) to have failures stay in the queue until its retention ends"
+    )
+}

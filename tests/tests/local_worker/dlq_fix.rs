@@ -1,0 +1,87 @@
+//! `drumline dlq replay` with changes: letters are fixed on their way, and what a change does not name stays.
+
+use drumline_queue::MessageState;
+use drumline_tests::{LocalQueue, Setup};
+use serde_json::{Value, json};
+
+use super::dlq_replay::{bodies, buried, replay, result};
+
+/// Two letters with a wrong user, of which one has a number that no float holds, and one letter with the right user.
+async fn wrong_users() -> LocalQueue {
+    buried(Setup::default(), |queue| {
+        queue.send(
+            r#"{"type":"email.send", "jobId":"j-1","payload":{"userId":17,"n":12345678901234567890123}}"#,
+        );
+        queue
+            .send("{\n \"type\": \"email.send\",\n \"jobId\": \"j-2\",\n \"payload\": { \"userId\": 17 }\n}");
+        queue.send(r#"{"type":"email.send","jobId":"j-3","payload":{"userId":7}}"#);
+        queue.send(r#"["not", "a job"]"#);
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_value_is_set_in_the_letters_that_have_another() {
+    let queue = wrong_users().await;
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["--match", "/payload/userId=17", "--set", "/payload/userId=7"];
+    let dry = replay(&queue, folder.path(), &[&args[..], &["--dry-run"]].concat()).finish().await;
+    assert_eq!(dry.status, Some(0), "{}", dry.errors());
+    let changes = result(&dry)["changes"].clone();
+    let is_shown = |letter: &Value| {
+        letter.as_str().is_some_and(|text| text.ends_with("\n- /payload/userId: 17\n+ /payload/userId: 7"))
+    };
+    assert!(changes.as_array().is_some_and(|all| all.len() == 2 && all.iter().all(is_shown)), "{changes}");
+    assert_eq!((queue.count(), queue.dead().len()), (0, 4));
+
+    let finished = replay(&queue, folder.path(), &[&args[..], &["--expect", "2"]].concat()).finish().await;
+    assert_eq!(finished.status, Some(0), "{}", finished.errors());
+    let mut sent = bodies(&queue);
+    sent.sort();
+    assert_eq!(
+        sent,
+        [
+            "{\n \"type\": \"email.send\",\n \"jobId\": \"j-2\",\n \"payload\": { \"userId\": 7 }\n}",
+            r#"{"type":"email.send", "jobId":"j-1","payload":{"userId":7,"n":12345678901234567890123}}"#,
+        ]
+    );
+    assert_eq!(queue.dead().len(), 2);
+}
+
+#[tokio::test]
+async fn letters_that_a_change_does_not_change_are_left() {
+    let queue = wrong_users().await;
+    let folder = tempfile::tempdir().unwrap();
+    let patch = folder.path().join("fix.json");
+    std::fs::write(&patch, r#"[{"op":"replace","path":"/payload/userId","value":7}]"#).unwrap();
+    let args = ["--patch", patch.to_str().unwrap(), "--yes"];
+    let finished = replay(&queue, folder.path(), &args).finish().await;
+    assert_eq!(finished.status, Some(1), "{}", finished.errors());
+    let result = result(&finished);
+    assert_eq!(
+        (&result["sent"], &result["left"]),
+        (&json!(2), &json!({ "unchanged": 1, "inapplicable": 1 }))
+    );
+    assert!(finished.errors().contains("the body has no place /payload/userId"), "{}", finished.errors());
+    assert!(queue.dead().iter().all(|letter| matches!(letter.state, MessageState::Visible)));
+    assert_eq!((queue.count(), queue.dead().len()), (2, 2));
+}
+
+#[tokio::test]
+async fn a_change_that_cannot_be_read_is_bad_usage() {
+    let queue = LocalQueue::create(Setup::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let patch = folder.path().join("fix.json");
+    std::fs::write(&patch, r#"{"op":"remove","path":"/payload"}"#).unwrap();
+    let patch = patch.to_str().unwrap();
+    let table = [
+        (["--set", "payload=7"], "is no JSON pointer"),
+        (["--patch", patch], "belongs into an array"),
+        (["--patch", "none.json"], "none.json"),
+    ];
+    for (args, hint) in table {
+        let finished = replay(&queue, folder.path(), &[&args[..], &["--yes"]].concat()).finish().await;
+        assert_eq!(finished.status, Some(64), "{args:?}");
+        assert!(finished.errors().contains(hint), "{args:?}: {}", finished.errors());
+    }
+}
