@@ -6,6 +6,7 @@ mod batches;
 mod changes;
 mod count;
 mod decide;
+mod native;
 mod origins;
 mod outgoing;
 mod permission;
@@ -50,7 +51,7 @@ pub(super) fn handlers(
     service: Service,
     handlers_optional: bool,
 ) -> Result<Option<Router>, ExitError> {
-    if args.no_check || environment.value(FORWARD_TO).is_some() {
+    if args.no_check || args.native.native || args.native.cancel || environment.value(FORWARD_TO).is_some() {
         return Ok(None);
     }
     let (io, handlers) = runtimes()?;
@@ -72,6 +73,9 @@ pub(super) async fn replay(
     environment: &Environment,
     router: Option<&Router>,
 ) -> Result<ExitCode, ExitError> {
+    if args.native.native || args.native.cancel {
+        return Box::pin(native::native(args, environment)).await;
+    }
     match &args.resume {
         Some(name) => Box::pin(resume(args, name, environment, router)).await,
         None => Box::pin(begin(args, environment, router)).await,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use drumline_queue::MessageState;
 use drumline_queue::api::{DeleteMessage, ReceiveMessage};
 use drumline_tests::{Answer, App, Finished, Launch, LocalQueue, Setup, Worker, eventually, status_of};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 /// A queue with these messages in its DLQ. The DLQ knows which queue they died in.
@@ -263,4 +264,58 @@ async fn replayed_letters_that_die_again_stop_a_replay() {
     assert_eq!((finished.status, &result["state"]), (Some(1), &json!("stopped")), "{}", finished.errors());
     assert!(result["returned"].as_u64().unwrap() >= 10, "{result}");
     worker.stop().await;
+}
+
+#[tokio::test]
+async fn sqs_moves_letters_by_itself_and_is_stopped_by_cancel() {
+    let queue = buried(Setup::default(), |queue| (0..300).for_each(|n| drop(queue.send(&job(n))))).await;
+    let folder = tempfile::tempdir().unwrap();
+    let table: [(&[&str], &str); 4] = [
+        (&["--native", "--yes", "--type", "a.b"], "--type does not go with it"),
+        (&["--native", "--yes", "--rate", "501/s"], "1 to 500"),
+        (&["--native"], "--yes"),
+        (&["--native", "--yes", "--canary", "3"], "--canary"),
+    ];
+    for (args, says) in table {
+        let finished = replay(&queue, folder.path(), args).finish().await;
+        assert_eq!(finished.status, Some(64), "{args:?}: {}", finished.errors());
+        assert!(finished.errors().contains(says), "{args:?}: {}", finished.errors());
+    }
+    let none = replay(&queue, folder.path(), &["--cancel"]).finish().await;
+    assert_eq!(none.status, Some(1), "{}", none.errors());
+
+    let slow = replay(&queue, folder.path(), &["--native", "--yes", "--rate", "20/s"]).spawn();
+    eventually("some are moved", async || queue.count() > 0).await;
+    let cancelled = replay(&queue, folder.path(), &["--cancel"]).finish().await;
+    assert_eq!((cancelled.status, &result(&cancelled)["state"]), (Some(0), &json!("cancelled")));
+    let slow = slow.finish().await;
+    assert_eq!(slow.status, Some(1), "{}", slow.errors());
+    assert!(result(&slow)["state"].as_str().unwrap().starts_with("cancel"), "{:?}", slow.stdout);
+    assert!(!queue.dead().is_empty());
+
+    let rest = replay(&queue, folder.path(), &["--native", "--yes", "--rate", "500/s"]).finish().await;
+    assert_eq!((rest.status, &result(&rest)["state"]), (Some(0), &json!("completed")), "{}", rest.errors());
+    assert_eq!((queue.count(), queue.dead().len()), (300, 0));
+}
+
+#[tokio::test]
+async fn an_interrupted_replay_releases_what_it_holds_and_says_how_to_continue() {
+    let queue = buried(Setup::default(), |queue| (0..300).for_each(|n| drop(queue.send(&job(n))))).await;
+    let folder = tempfile::tempdir().unwrap();
+    for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let before = queue.count();
+        let name = format!("stop-{status}");
+        let process = replay(&queue, folder.path(), &["--yes", "--name", &name, "--rate", "50/s"]).spawn();
+        eventually("some are sent", async || queue.count() > before).await;
+        process.signal(signal);
+        let finished = process.finish().await;
+        assert_eq!(finished.status, Some(status), "{}", finished.errors());
+        let resume = result(&finished)["resume"].as_str().unwrap().to_owned();
+        assert!(resume.contains("dlq replay --resume") && resume.contains(&name), "{resume}");
+        let dead = queue.dead();
+        assert!(dead.iter().all(|letter| matches!(letter.state, MessageState::Visible)));
+        assert_eq!(queue.count() + dead.len(), 300, "each letter is in one queue");
+    }
+    let finished = replay(&queue, folder.path(), &["--resume", "stop-143"]).finish().await;
+    assert_eq!((finished.status, queue.count()), (Some(0), 300), "{}", finished.errors());
 }

@@ -44,7 +44,8 @@ On a FIFO queue, letters behind the first ten of their message group that do not
 
 It needs sqs:ReceiveMessage, sqs:ChangeMessageVisibility, sqs:GetQueueAttributes, sqs:DeleteMessage and \
 sqs:ListDeadLetterSourceQueues (not with --to) on the DLQ, and sqs:SendMessage on the queues that it sends to; without --dlq-url \
-also sqs:GetQueueUrl and sqs:GetQueueAttributes on the queue. Encrypted queues need kms:Decrypt, and kms:GenerateDataKey where it \
+also sqs:GetQueueUrl and sqs:GetQueueAttributes on the queue. --native needs sqs:StartMessageMoveTask, sqs:ListMessageMoveTasks and \
+(--cancel) sqs:CancelMessageMoveTask instead of sqs:ChangeMessageVisibility and sqs:ListDeadLetterSourceQueues. Encrypted queues need kms:Decrypt, and kms:GenerateDataKey where it \
 sends.
 
 Exit status: 0 done, and nothing that matched is left; 1 some matched letters are left, the count is not that of --expect, stopped, \
@@ -72,6 +73,8 @@ pub(in crate::dlq) struct ReplayArgs {
     pub(super) stop_after: u32,
     #[command(flatten)]
     pub(super) consent: ConsentArgs,
+    #[command(flatten)]
+    pub(super) native: NativeArgs,
     /// Send also what its handler would refuse
     #[arg(long)]
     pub(super) no_check: bool,
@@ -114,6 +117,20 @@ pub(super) struct ConsentArgs {
     /// Do not ask
     #[arg(long)]
     pub(super) yes: bool,
+}
+
+/// Whether SQS moves the letters by itself.
+#[derive(Debug, clap::Args)]
+pub(super) struct NativeArgs {
+    /// Let SQS move all letters by itself, without filters and changes
+    ///
+    /// A task of SQS (`StartMessageMoveTask`) goes on without this command. Jobs without an id of their own become new jobs, reasons
+    /// stay on copied letters, and the order within a message group is not promised.
+    #[arg(long, conflicts_with_all = ["dry_run", "expect", "canary", "journal", "resume", "name"])]
+    pub(super) native: bool,
+    /// Stop the task that --native began
+    #[arg(long, conflicts_with_all = ["native", "dry_run", "expect", "yes", "canary", "journal", "resume", "name", "rate"])]
+    pub(super) cancel: bool,
 }
 
 /// The letters that are meant, and where they go. A resumed replay takes it from its journal.

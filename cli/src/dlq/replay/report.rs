@@ -15,9 +15,6 @@ use super::run::{End, Outcome};
 use crate::format::{count, many_lines, note};
 use crate::output::{Output, print};
 
-/// The status that shells report for a process that Ctrl-C has ended.
-const INTERRUPTED: u8 = 130;
-
 /// A result on one line of JSON.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -100,7 +97,7 @@ pub(super) fn report(outcome: Outcome, output: Output) -> Result<ExitCode, ExitE
     }
     let (name, why, status) = match &end {
         End::Done => ("done", None, u8::from(tally.all_left() > 0 || undeletable > 0)),
-        End::Interrupted => ("interrupted", None, INTERRUPTED),
+        End::Interrupted(status) => ("interrupted", None, *status),
         End::Stopped(why) => ("stopped", Some(why.as_str()), 1),
     };
     if let Some(why) = why {

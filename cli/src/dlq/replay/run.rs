@@ -29,6 +29,7 @@ use sending::Stage;
 use super::batches::{Batch, Batches, Candidate};
 use super::decide::{Decider, Decision};
 use crate::dlq::hold::{Held, Hold, Look};
+use crate::dlq::interrupt::interrupted;
 use crate::dlq::journal::Journal;
 use crate::format::{note, now_ms, short};
 
@@ -85,7 +86,7 @@ enum Event {
     Written(std::io::Result<()>),
     Answered(Result<Vec<Sent>, SqsError>),
     Deleted(Deleted),
-    Interrupted,
+    Interrupted(std::io::Result<u8>),
     Waited,
 }
 
@@ -117,7 +118,7 @@ impl<'a> Run<'a> {
 
     /// Runs to its end. What is held is released in any case.
     pub(super) async fn run(mut self) -> Result<Outcome<'a>, ExitError> {
-        let mut interrupt = pin!(tokio::signal::ctrl_c());
+        let mut interrupt = pin!(interrupted());
         let mut result = Ok(());
         loop {
             if result.is_ok()
@@ -140,7 +141,7 @@ impl<'a> Run<'a> {
         };
         self.journal.log.add(&match &end {
             End::Done => Record::Ended { at: now_ms() },
-            End::Interrupted => Record::Stopped { at: now_ms(), why: "interrupted".to_owned() },
+            End::Interrupted(_) => Record::Stopped { at: now_ms(), why: "interrupted".to_owned() },
             End::Stopped(why) => Record::Stopped { at: now_ms(), why: why.clone() },
         });
         let committed = self.journal.commit().await;
@@ -249,14 +250,14 @@ impl<'a> Run<'a> {
         self.stage = Stage::Writing(self.journal.begin_commit());
     }
 
-    async fn event(&mut self, interrupt: impl Future<Output = std::io::Result<()>>) -> Event {
+    async fn event(&mut self, interrupt: impl Future<Output = std::io::Result<u8>>) -> Event {
         let prefetch = self.prefetch();
         let looks = self.look == Looking::On && self.batches.len() < prefetch && self.accepted < self.limit();
         let is_idle = matches!(self.stage, Stage::Idle);
         let wait = self.wait();
         tokio::select! {
             biased;
-            _ = interrupt => Event::Interrupted,
+            status = interrupt => Event::Interrupted(status),
             event = self.stage.event(), if !is_idle => event,
             Some(deleted) = self.deletes.join_next() => {
                 Event::Deleted(deleted.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())))
@@ -287,7 +288,7 @@ impl<'a> Run<'a> {
 
     async fn handle(&mut self, event: Event) -> Result<(), ExitError> {
         match event {
-            Event::Interrupted => self.end = Some(End::Interrupted),
+            Event::Interrupted(status) => self.end = Some(End::Interrupted(status?)),
             Event::Looked(look) => match look? {
                 Look::Letters(letters) => self.take(letters).await,
                 Look::RoundOver => self.look = Looking::RoundOver,

@@ -12,8 +12,8 @@ use crate::dlq::replay::decide::Decider;
 pub(in crate::dlq::replay) enum End {
     /// All letters that match were seen.
     Done,
-    /// Ctrl-C.
-    Interrupted,
+    /// A signal; the exit status that shells report for it.
+    Interrupted(u8),
     /// A reason to stop, in words.
     Stopped(String),
 }

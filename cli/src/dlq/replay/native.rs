@@ -1,0 +1,186 @@
+//! `--native`: SQS moves the letters by a task of its own, which this command begins, follows and cancels.
+//!
+//! See [StartMessageMoveTask](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html).
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use aws_sdk_sqs::types::ListMessageMoveTasksResultEntry as Task;
+use drumline_consumer::ExitError;
+use drumline_runtime::aws::{AwsQueue, explain, queue_name, queue_url};
+use drumline_runtime::{Environment, NoopObserver, SqsError};
+use serde::Serialize;
+
+use super::args::ReplayArgs;
+use super::ask;
+use crate::connection::connect_to;
+use crate::dlq::interrupt::interrupted;
+use crate::dlq::operator;
+use crate::dlq::queue::DeadLetterQueue;
+use crate::format::note;
+use crate::output::{Output, print};
+
+/// SQS moves no more messages a second by a task.
+const MAX_RATE: f64 = 500.0;
+
+/// The wait between two looks at the task.
+const POLL: Duration = Duration::from_secs(1);
+
+/// The tasks that SQS lists, the newest first.
+const TASKS: i32 = 10;
+
+/// What the operator gives up.
+const LOSSES: &str = "SQS moves all letters as they are, each with a new id: a job that has no id of its own is a new job by \
+                      that, done or not. Its order within a message group is not promised. Letters that a worker copied into the \
+                      DLQ stay there without --to";
+
+/// A task on one line of JSON.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Summary<'a> {
+    kind: &'a str,
+    state: &'a str,
+    moved: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to_move: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'a str>,
+}
+
+/// Begins a task and follows it to its end, or cancels the one that runs.
+pub(super) async fn native(args: &ReplayArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
+    if let Some(word) = args.choice.words.iter().find(|word| !word.starts_with("--to=")) {
+        let flag = word.split('=').next().unwrap_or(word);
+        return Err(ExitError::usage(format!(
+            "SQS moves all letters as they are: {flag} does not go with it"
+        )));
+    }
+    let settings = args.queue.settings.read_for_tool(environment)?;
+    let queue = DeadLetterQueue::find(&args.queue, &settings).await?;
+    let Some(arn) = &queue.arn else {
+        return Err(ExitError::usage(format!("the ARN of {} is not known", queue.name)));
+    };
+    if args.native.cancel {
+        return cancel(&queue, arn, args.output).await;
+    }
+    if args.rate.is_some_and(|rate| !(1.0..=MAX_RATE).contains(&rate) || rate.fract() != 0.0) {
+        return Err(ExitError::usage(
+            "SQS moves 1 to 500 letters a second: --rate is a whole number of them",
+        ));
+    }
+    if !args.consent.yes {
+        if !ask::may_ask() {
+            return Err(ExitError::usage("without a terminal to ask on, --yes is needed"));
+        }
+        note(LOSSES);
+        if !operator::confirm(&format!("Move about {} letters of {}?", queue.visible, queue.name))? {
+            return Err(ExitError::other("nothing was moved"));
+        }
+    }
+    let destination = match &args.choice.value.to {
+        Some(to) => Some(arn_of(to).await?),
+        None => None,
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "checked to be 500 at most")]
+    let rate = args.rate.map(|rate| rate as i32);
+    let request = queue.clients.calls.start_message_move_task().source_arn(arn);
+    let request = request.set_destination_arn(destination).set_max_number_of_messages_per_second(rate);
+    match request.send().await {
+        Ok(_) => {
+            note("SQS moves the letters, also if this command ends; --cancel stops it");
+            follow(&queue, arn, args.output).await
+        }
+        Err(error) => Err(failed(&queue, "moved", explain("StartMessageMoveTask", &error)).await),
+    }
+}
+
+/// Follows the newest task.
+async fn follow(queue: &DeadLetterQueue, arn: &str, output: Output) -> Result<ExitCode, ExitError> {
+    let mut reported = None;
+    loop {
+        let Some(task) = tasks(queue, arn).await?.into_iter().next() else {
+            return Err(ExitError::other("SQS does not list the task that it has begun"));
+        };
+        let state = task.status.as_deref().unwrap_or_default();
+        if !matches!(state, "RUNNING" | "CANCELLING") {
+            let is_done = state == "COMPLETED";
+            report(&task, output)?;
+            return Ok(ExitCode::from(u8::from(!is_done)));
+        }
+        let moved = task.approximate_number_of_messages_moved;
+        if reported != Some(moved) {
+            reported = Some(moved);
+            let of = task.approximate_number_of_messages_to_move;
+            let of = of.map(|of| format!(" of about {of}")).unwrap_or_default();
+            note(&format!("about {moved}{of} letters are moved"));
+        }
+        tokio::select! {
+            () = tokio::time::sleep(POLL) => {}
+            status = interrupted() => {
+                note("interrupted; SQS goes on moving letters, until --cancel stops it");
+                return Err(ExitError::silent(status?));
+            }
+        }
+    }
+}
+
+async fn cancel(queue: &DeadLetterQueue, arn: &str, output: Output) -> Result<ExitCode, ExitError> {
+    let tasks = tasks(queue, arn).await?;
+    let running = tasks.iter().find_map(|task| {
+        let is_running = task.status.as_deref() == Some("RUNNING");
+        task.task_handle.as_deref().filter(|_| is_running)
+    });
+    let Some(handle) = running else {
+        return Err(ExitError::other(format!("SQS moves no letters of {}", queue.name)));
+    };
+    let request = queue.clients.calls.cancel_message_move_task().task_handle(handle);
+    let moved = match request.send().await {
+        Ok(reply) => reply.approximate_number_of_messages_moved,
+        Err(error) => return Err(failed(queue, "cancelled", explain("CancelMessageMoveTask", &error)).await),
+    };
+    let task = Task::builder().status("CANCELLED").approximate_number_of_messages_moved(moved).build();
+    report(&task, output)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn tasks(queue: &DeadLetterQueue, arn: &str) -> Result<Vec<Task>, ExitError> {
+    let request = queue.clients.calls.list_message_move_tasks().source_arn(arn).max_results(TASKS);
+    match request.send().await {
+        Ok(reply) => Ok(reply.results.unwrap_or_default()),
+        Err(error) => Err(failed(queue, "listed", explain("ListMessageMoveTasks", &error)).await),
+    }
+}
+
+async fn failed(queue: &DeadLetterQueue, done: &str, error: SqsError) -> ExitError {
+    let error = queue.clients.in_context(error).await;
+    ExitError::sqs(error.kind, format!("letters of {} cannot be {done}: {}", queue.name, error.text))
+}
+
+/// The ARN of the queue that `--to` names.
+async fn arn_of(to: &str) -> Result<String, ExitError> {
+    let url = queue_url(to).map_err(|error| ExitError::usage(format!("--to: {error}")))?;
+    let (clients, url) = connect_to(&url, Duration::ZERO).await?;
+    let queue = AwsQueue::new(clients, url.to_string(), std::sync::Arc::new(NoopObserver));
+    let facts =
+        queue.describe().await.map_err(|error| ExitError::sqs(error.kind, format!("--to: {error}")))?;
+    facts.arn.ok_or_else(|| ExitError::usage(format!("the ARN of {} is not known", queue_name(url.as_str()))))
+}
+
+fn report(task: &Task, output: Output) -> Result<(), ExitError> {
+    let state = task.status.as_deref().unwrap_or_default().to_lowercase();
+    let summary = Summary {
+        kind: "replay",
+        state: &state,
+        moved: task.approximate_number_of_messages_moved,
+        to_move: task.approximate_number_of_messages_to_move,
+        why: task.failure_reason.as_deref(),
+    };
+    print(|out| match output {
+        Output::Json => out.json_line(&summary),
+        Output::Table => {
+            writeln!(out, "{state}: about {} letters are moved", summary.moved)?;
+            summary.why.iter().try_for_each(|why| writeln!(out, "{why}"))
+        }
+    })
+}
