@@ -3,10 +3,14 @@
 use drumline_store::{JobRecord, MAX_RECENT, Store, StoreError};
 use serde::Deserialize;
 
+use crate::dlq_watch::WATCH_TYPE;
 use crate::job_view::{JobFilter, JobView, ShownState};
 
 /// The number of jobs in a list if the question does not give one.
 const USUAL: usize = 20;
+
+/// The most claims of the workers' own that are expected among the newest records: one for each DLQ that is watched.
+const MOST_OWN: usize = 20;
 
 /// As long as a UUID, which SQS's message ids are.
 const MESSAGE_ID_BYTES: usize = 36;
@@ -33,16 +37,23 @@ impl ListQuery {
     pub async fn ask(&self, store: &dyn Store) -> Result<Vec<JobView>, StoreError> {
         let limit = self.limit.unwrap_or(USUAL);
         let is_open = self.state.is_none() && self.job_type.is_none() && self.queue.is_none();
-        let jobs = store.recent(if is_open { limit.min(MAX_RECENT) } else { MAX_RECENT }).await?;
+        let read = if is_open { limit.saturating_add(MOST_OWN).min(MAX_RECENT) } else { MAX_RECENT };
+        let jobs = store.recent(read).await?;
         Ok(self.select(jobs, limit))
     }
 
     fn select(&self, jobs: Vec<JobRecord>, limit: usize) -> Vec<JobView> {
         let filter =
             JobFilter { queue: self.queue.clone(), job_type: self.job_type.clone(), ..JobFilter::default() };
-        let accepted = jobs.into_iter().filter(|job| filter.accepts(job)).map(JobView::from);
+        let is_shown = |job: &JobRecord| !is_own(job) && filter.accepts(job);
+        let accepted = jobs.into_iter().filter(is_shown).map(JobView::from);
         accepted.filter(|job| self.state.is_none_or(|state| state == job.state)).take(limit).collect()
     }
+}
+
+/// Returns true for claims by which workers agree among themselves: they are no jobs.
+fn is_own(job: &JobRecord) -> bool {
+    job.claim.as_ref().is_some_and(|claim| claim.job_type == WATCH_TYPE)
 }
 
 /// Returns the job of this job id that the filter accepts and that changed last. An id that no job has, but a message could have, is
@@ -90,6 +101,7 @@ mod tests {
                 of(JobState::Done, "a.b"),
                 of(JobState::Done, "c.d"),
                 job(None, vec![attempt("dead_letter", "no such user")]),
+                of(JobState::Running, WATCH_TYPE),
             ]
         };
         let query = |state: Option<ShownState>, job_type: Option<&str>| ListQuery {

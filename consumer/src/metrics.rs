@@ -24,14 +24,8 @@ use prometheus_client::registry::Registry;
 use self::dlq::DlqMetrics;
 use self::labels::{
     ByAction, ByCause, ByClass, ByOperation, ByOutcome, ByQueue, ByReason, ByResult, ByState, ByType,
+    MAX_TYPES, UNKNOWN,
 };
-
-/// Job types told apart in metrics; further ones count as `other`. A forwarder takes types from messages, and a label
-/// with unbounded values would fill the memory of whoever scrapes it.
-const MAX_TYPES: usize = 100;
-
-/// The type label of what has no known type.
-const UNKNOWN: &str = "unknown";
 
 /// Upper bounds in seconds: from a quick handler to the longest default attempt.
 const DURATION_BUCKETS: [f64; 14] =
@@ -137,6 +131,16 @@ impl Metrics {
     /// Sets how many messages the DLQ of `queue` holds.
     pub(crate) fn dead_letter_depth(&self, queue: &str, count: i64) {
         self.0.dead_letters.get_or_create(&ByQueue { queue: queue.to_owned() }).set(count);
+    }
+
+    /// Counts a letter that a watch over the DLQ of this name has not seen before.
+    pub(crate) fn dead_letter(&self, dlq: &str, job_type: Option<&str>, class: Option<&str>) {
+        self.0.dlq.letter(dlq, job_type, class);
+    }
+
+    /// Counts a try to deliver an alert.
+    pub(crate) fn alert(&self, dlq: &str, result: &'static str) {
+        self.0.dlq.alert(dlq, result);
     }
 
     /// Returns the observer that counts for one queue.

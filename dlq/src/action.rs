@@ -278,7 +278,7 @@ pub enum CannotResume {
 pub enum CannotUndo {
     /// It is another kind of action.
     #[error(
-        "{name} is a {kind}, and only a delete can be undone: a replay is aborted, with `dlq actions abort {name}`"
+        "{name} is of the kind {kind}, and only a delete can be undone: a replay is aborted, with `dlq actions abort {name}`"
     )]
     Kind { name: String, kind: ActionKind },
     /// It deletes still.

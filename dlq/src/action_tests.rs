@@ -80,7 +80,7 @@ fn only_a_delete_with_an_export_is_undone_and_for_two_weeks() {
     let late = delete.undoable(NOW + UNDO_FOR_MS).unwrap_err().to_string();
     assert!(late.contains("--from /state/INC-42.jsonl"), "{late}");
     let replay = ended(ActionKind::Replay).undoable(NOW).unwrap_err().to_string();
-    assert!(replay.contains("INC-42 is a replay, and only a delete can be undone"), "{replay}");
+    assert!(replay.contains("INC-42 is of the kind replay, and only a delete can be undone"), "{replay}");
     let none = ActionRecord { export: None, ..delete }.undoable(NOW).unwrap_err().to_string();
     assert!(none.contains("no export"), "{none}");
     let running = action(ActionKind::Delete);

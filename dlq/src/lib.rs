@@ -22,6 +22,7 @@ pub mod pace;
 pub mod pointer;
 pub mod rounds;
 mod splice;
+pub mod undo;
 mod value_match;
 pub mod watch;
 

@@ -93,8 +93,13 @@ pub struct Watch {
     /// The times of failures that the depth does not show yet.
     expected: VecDeque<u64>,
     unexplained: u64,
+    /// Since when there are unexplained letters.
+    unexplained_ms: u64,
+    /// For how long other workers may explain them before a look.
+    patience_ms: u64,
     looked_ms: Option<u64>,
-    is_first_look: bool,
+    /// Whether the next look is at letters that were there at the beginning.
+    is_at_old: bool,
     known: HashMap<Fingerprint, Known>,
     seen: Seen,
 }
@@ -110,8 +115,10 @@ impl Watch {
             depth: None,
             expected: VecDeque::new(),
             unexplained: 0,
+            unexplained_ms: 0,
+            patience_ms: 0,
             looked_ms: None,
-            is_first_look: true,
+            is_at_old: false,
             known: HashMap::new(),
             seen: Seen::default(),
         }
@@ -123,6 +130,12 @@ impl Watch {
         Self { quiet_ms, ..self }
     }
 
+    /// Sets for how long other workers may explain a rise of the depth before a look, in milliseconds.
+    #[must_use]
+    pub fn with_patience(self, patience_ms: u64) -> Self {
+        Self { patience_ms, ..self }
+    }
+
     /// Records a failure after which a worker expects a letter. Returns false if its message is known.
     pub fn failed(&mut self, death: Death, now_ms: u64) -> bool {
         let is_new = self.add(death, now_ms);
@@ -132,25 +145,43 @@ impl Watch {
         is_new
     }
 
-    /// Records the number of letters. Returns true if a look is due.
+    /// Records a failure that another worker has reported, after the depth was recorded. Returns false if its message is known.
+    pub fn failed_elsewhere(&mut self, death: Death, now_ms: u64) -> bool {
+        let is_new = self.add(death, now_ms);
+        self.unexplained = self.unexplained.saturating_sub(u64::from(is_new));
+        is_new
+    }
+
+    /// Records the number of letters. Returns true if there are letters that nothing explains.
     pub fn depth(&mut self, depth: u64, now_ms: u64) -> bool {
         while self.expected.front().is_some_and(|at| at.saturating_add(EXPECTED_MS) < now_ms) {
             self.expected.pop_front();
         }
+        if self.depth.is_none() {
+            self.is_at_old = depth > 0;
+        }
         let rise = depth.saturating_sub(self.depth.unwrap_or(0));
         let explained = usize::try_from(rise).unwrap_or(usize::MAX).min(self.expected.len());
         self.expected.drain(..explained);
+        if self.unexplained == 0 {
+            self.unexplained_ms = now_ms;
+        }
         self.unexplained = self.unexplained.saturating_add(rise - explained as u64).min(depth);
         self.depth = Some(depth);
+        self.unexplained > 0
+    }
+
+    /// Returns true if a look is due.
+    pub fn is_look_due(&self, now_ms: u64) -> bool {
         let is_rested = self.looked_ms.is_none_or(|looked| looked.saturating_add(LOOK_PAUSE_MS) <= now_ms);
-        self.unexplained > 0 && is_rested
+        self.unexplained > 0 && is_rested && self.unexplained_ms.saturating_add(self.patience_ms) <= now_ms
     }
 
     /// Records a look at some letters. Returns those that were not known, for counters.
     pub fn looked(&mut self, deaths: Vec<Death>, now_ms: u64) -> Vec<Death> {
         self.looked_ms = Some(now_ms);
         self.unexplained = 0;
-        let is_silent = std::mem::take(&mut self.is_first_look) && !self.reports_old;
+        let is_silent = std::mem::take(&mut self.is_at_old) && !self.reports_old;
         let mut new = Vec::new();
         for death in deaths {
             let fingerprint = Fingerprint::of_reason(&death.reason);

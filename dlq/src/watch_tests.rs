@@ -18,6 +18,12 @@ fn deaths(ids: std::ops::Range<u128>) -> Vec<Death> {
     ids.map(|id| death(id, &format!("no user {id}"))).collect()
 }
 
+/// Records a depth. Returns true if a look is due.
+fn is_due(watch: &mut Watch, depth: u64, now: u64) -> bool {
+    watch.depth(depth, now);
+    watch.is_look_due(now)
+}
+
 fn counts(alerts: &[Alert]) -> Vec<(u64, bool)> {
     alerts.iter().map(|alert| (alert.count, alert.is_new)).collect()
 }
@@ -26,7 +32,7 @@ fn counts(alerts: &[Alert]) -> Vec<(u64, bool)> {
 fn nothing_is_looked_at_while_nothing_dies() {
     let mut watch = Watch::new("jobs-dlq", HOUR, true);
     for minute in 0..100 {
-        assert!(!watch.depth(0, minute * 60_000));
+        assert!(!is_due(&mut watch, 0, minute * 60_000));
         assert!(watch.alerts(minute * 60_000).is_empty());
     }
 }
@@ -34,13 +40,13 @@ fn nothing_is_looked_at_while_nothing_dies() {
 #[test]
 fn a_rise_that_failures_explain_needs_no_look() {
     let mut watch = Watch::new("jobs-dlq", HOUR, true);
-    assert!(!watch.depth(0, 0));
+    assert!(!is_due(&mut watch, 0, 0));
     for death in deaths(0..5) {
         assert!(watch.failed(death, 1_000));
     }
-    assert!(!watch.depth(3, 30_000), "two are on their way");
-    assert!(!watch.depth(5, 60_000));
-    assert!(watch.depth(6, 90_000), "another worker's");
+    assert!(!is_due(&mut watch, 3, 30_000), "two are on their way");
+    assert!(!is_due(&mut watch, 5, 60_000));
+    assert!(is_due(&mut watch, 6, 90_000), "another worker's");
     let mut seen = deaths(0..5);
     seen.push(death(77, "too late"));
     assert_eq!(watch.looked(seen, 91_000), [death(77, "too late")], "the others are counted already");
@@ -50,25 +56,43 @@ fn a_rise_that_failures_explain_needs_no_look() {
 }
 
 #[test]
+fn a_rise_that_other_workers_explain_in_time_needs_no_look() {
+    let mut watch = Watch::new("jobs-dlq", HOUR, true).with_patience(30_000);
+    watch.depth(0, 0);
+    assert!(watch.depth(3, 30_000));
+    assert!(!watch.is_look_due(30_000), "they have not said it yet");
+    assert!(watch.failed_elsewhere(death(1, "no user 1"), 60_000));
+    assert!(watch.depth(3, 60_000), "two are left");
+    for id in 1..4 {
+        watch.failed_elsewhere(death(id, "no user"), 60_000);
+    }
+    assert!(!watch.is_look_due(60_000));
+    assert!(!watch.depth(3, 90_000));
+    assert!(watch.depth(4, 120_000));
+    assert!(watch.depth(4, 150_000));
+    assert!(watch.is_look_due(150_000), "it is of no worker");
+}
+
+#[test]
 fn a_failure_that_never_shows_explains_no_later_letter() {
     let mut watch = Watch::new("jobs-dlq", HOUR, true);
     watch.depth(0, 0);
     watch.failed(death(1, "no user 1"), 1_000);
-    assert!(watch.depth(1, 1_001 + EXPECTED_MS));
+    assert!(is_due(&mut watch, 1, 1_001 + EXPECTED_MS));
 }
 
 #[test]
 fn a_look_is_due_once_a_minute_at_most() {
     let mut watch = Watch::new("jobs-dlq", HOUR, true);
-    assert!(watch.depth(1, 0));
+    assert!(is_due(&mut watch, 1, 0));
     watch.looked(deaths(0..1), 0);
-    assert!(!watch.depth(9, 30_000));
-    assert!(!watch.depth(9, 59_999));
-    assert!(watch.depth(9, 60_000));
+    assert!(!is_due(&mut watch, 9, 30_000));
+    assert!(!is_due(&mut watch, 9, 59_999));
+    assert!(is_due(&mut watch, 9, 60_000));
     watch.looked(Vec::new(), 60_000);
-    assert!(!watch.depth(9, 120_000), "what it did not find is not looked for again");
-    assert!(!watch.depth(2, 180_000), "a replay");
-    assert!(watch.depth(3, 240_000));
+    assert!(!is_due(&mut watch, 9, 120_000), "what it did not find is not looked for again");
+    assert!(!is_due(&mut watch, 2, 180_000), "a replay");
+    assert!(is_due(&mut watch, 3, 240_000));
 }
 
 #[test]
@@ -91,12 +115,21 @@ fn a_known_fingerprint_is_reported_once_in_a_quiet_period_with_all_that_came_mea
 fn letters_from_before_the_watch_are_news_only_if_that_is_asked_for() {
     for (reports_old, expected) in [(true, vec![(2, true)]), (false, vec![])] {
         let mut watch = Watch::new("jobs-dlq", HOUR, reports_old);
-        assert!(watch.depth(2, 0));
+        assert!(is_due(&mut watch, 2, 0));
         watch.looked(deaths(0..2), 0);
         assert_eq!(counts(&watch.alerts(0)), expected, "{reports_old}");
         watch.failed(death(7, "too late"), 1);
         assert_eq!(counts(&watch.alerts(1)), [(1, true)]);
     }
+}
+
+#[test]
+fn the_first_look_at_letters_that_came_later_is_news() {
+    let mut watch = Watch::new("jobs-dlq", HOUR, false);
+    watch.depth(0, 0);
+    assert!(is_due(&mut watch, 1, 1_000));
+    watch.looked(deaths(0..1), 1_000);
+    assert_eq!(counts(&watch.alerts(1_000)), [(1, true)]);
 }
 
 #[test]

@@ -153,7 +153,7 @@ impl ActionLog {
     }
 
     /// Records the end of the action by its result: `left` is the reason why letters are left that it was to take.
-    pub(super) async fn end_as<T>(self, result: &Result<T, ExitError>, left: Option<&str>) {
+    pub(super) async fn end_as<T>(&self, result: &Result<T, ExitError>, left: Option<&str>) {
         let stop = self.stop_asked();
         let (state, why) = match (result, left, stop) {
             (Ok(_), None, _) => (ActionState::Done, None),
@@ -166,7 +166,7 @@ impl ActionLog {
     }
 
     /// Records the end of the action, and unlocks its DLQ.
-    pub(super) async fn end(self, state: ActionState, why: Option<&str>) {
+    pub(super) async fn end(&self, state: ActionState, why: Option<&str>) {
         self.reports.abort();
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let ended = |action: &ActionRecord| action.ended(state, why, &counts, now_ms());

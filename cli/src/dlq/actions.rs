@@ -2,6 +2,7 @@
 
 mod abort;
 mod ls;
+mod recorded;
 mod show;
 mod text;
 
@@ -10,13 +11,10 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use drumline_consumer::ExitError;
 use drumline_runtime::Environment;
-use drumline_store::StoreError;
 
-use super::action_store::ActionStore;
-use crate::job_lookup::HistorySettings;
-use crate::settings_args::SettingsArgs;
 use abort::AbortArgs;
 use ls::LsArgs;
+pub(super) use recorded::{unknown, unread};
 use show::ShowArgs;
 
 /// Lists replays, deletes, exports and undos, shows one of them, or aborts it
@@ -55,9 +53,6 @@ enum Command {
     Abort(AbortArgs),
 }
 
-/// The settings by which the store is found.
-type StoreArgs = SettingsArgs<HistorySettings>;
-
 pub(super) async fn actions(args: &ActionsArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
     match &args.command {
         None => ls::ls(&args.ls, environment).await,
@@ -65,18 +60,4 @@ pub(super) async fn actions(args: &ActionsArgs, environment: &Environment) -> Re
         Some(Command::Show(args)) => show::show(args, environment).await,
         Some(Command::Abort(args)) => abort::abort(args, environment).await,
     }
-}
-
-async fn open(args: &StoreArgs, environment: &Environment) -> Result<ActionStore, ExitError> {
-    ActionStore::open(&args.read_for_tool(environment)?).await
-}
-
-/// The end of a command whose store does not answer.
-pub(super) fn unread(store: &ActionStore, error: &StoreError) -> ExitError {
-    ExitError::unavailable(format!("the actions in {} cannot be read: {error}", store.name()))
-}
-
-/// The end of a command about an action that is not known.
-pub(super) fn unknown(store: &ActionStore, name: &str) -> ExitError {
-    ExitError::other(format!("{} has no action {name}: `dlq actions` lists those that it has", store.name()))
 }

@@ -120,9 +120,7 @@ pub(super) async fn delete(args: &DeleteArgs, environment: &Environment) -> Resu
     let agreed = result.and_then(|()| agree(args, &done, &queue));
     if !matches!(agreed, Ok(true)) {
         hold.end().await;
-        if let Sink::File(file) = sink {
-            file.remove();
-        }
+        sink.remove();
         return match agreed {
             Err(error) => Err(error),
             Ok(_) => Ok(ExitCode::SUCCESS),
@@ -132,9 +130,7 @@ pub(super) async fn delete(args: &DeleteArgs, environment: &Environment) -> Resu
         Ok(log) => log,
         Err(error) => {
             hold.end().await;
-            if let Sink::File(file) = sink {
-                file.remove();
-            }
+            sink.remove();
             return Err(error);
         }
     };
@@ -150,11 +146,7 @@ pub(super) async fn delete(args: &DeleteArgs, environment: &Environment) -> Resu
     };
     log.report(done.counts());
     log.end_as(&result, (done.undeleted > 0).then_some("some letters could not be deleted")).await;
-    let file = match &sink {
-        Sink::File(file) => Some(file),
-        Sink::Stdout | Sink::Nothing => None,
-    };
-    Summary::new(&name, "delete", &done, file).report(&result, args.output, false)?;
+    Summary::new(&name, "delete", &done, &sink).report(&result, args.output, false)?;
     result?;
     Ok(status_of(&done))
 }

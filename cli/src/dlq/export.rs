@@ -3,6 +3,7 @@
 mod file;
 mod pass;
 mod report;
+mod s3;
 mod sink;
 
 use std::collections::HashSet;
@@ -28,6 +29,7 @@ use super::recorded::Recorded;
 use crate::format::{now_ms, rfc3339};
 use crate::output::Output;
 use file::Resumed;
+use s3::{Objects, SCHEME};
 
 pub(super) use file::ExportFile;
 pub(super) use pass::{Done, Plan, pass};
@@ -45,6 +47,7 @@ Examples:
   {{program}} dlq export - --type email.send | jq -r .body
   {{program}} dlq export letters.jsonl --older-than 10d --delete
   {{program}} dlq export letters.jsonl --older-than 10d --delete --resume
+  {{program}} dlq export s3://my-archive/dlq/jobs --older-than 10d --delete
 
 The first line is a header with the version of the format (`drumlineDeadLetters`). Each further line is a letter: its body to the byte, \
 its attributes with their types (bytes in base64), its system attributes, its origin, and what is known of its job. `replay --from` \
@@ -53,14 +56,16 @@ reads it. The file holds payloads in plain text; only its owner can read it (mod
 --delete deletes a letter from the DLQ once its line is on disk, and never before. An export that was stopped or killed is continued by \
 the same command with --resume: nothing is written twice, and what is in the file and still in the DLQ is deleted with --delete.
 
+To S3 it writes objects PREFIX/NAME/000001.jsonl of some 8 MiB, or of what has come within a minute, each with a header; none is overwritten, and with --delete a letter is deleted once S3 has confirmed its object. --resume continues files only.
+
 {A_LOOK_IS_A_RECEIVE}
 
---delete needs sqs:DeleteMessage on the DLQ, too.
+--delete needs sqs:DeleteMessage on the DLQ, too; s3:// needs s3:PutObject on the objects, and s3:GetObject to know an object again whose answer was lost.
 
 Exit status: 0 all that match are exported; 1 another count than that of --expect, some could not be deleted, or the file cannot be \
 written; 64 bad usage; 69 the queue cannot be reached or a permission is missing; 130 interrupted."))]
 pub(super) struct ExportArgs {
-    /// The file, which must not be there yet, or - for standard output
+    /// The file, which must not be there yet, - for standard output, or s3://BUCKET/PREFIX
     #[arg(value_name = "FILE")]
     target: String,
     #[command(flatten)]
@@ -103,6 +108,12 @@ pub(super) async fn export(args: &ExportArgs, environment: &Environment) -> Resu
     if is_stdout && (choice.delete || args.resume) {
         return Err(ExitError::usage("--delete and --resume need a file: standard output may be lost"));
     }
+    let is_s3 = args.target.starts_with(SCHEME);
+    if is_s3 && args.resume {
+        return Err(ExitError::usage(
+            "--resume needs a file: begin another export to S3, what is in the first one stays",
+        ));
+    }
     if is_stdout && args.output == Output::Json {
         return Err(ExitError::usage("an export to standard output has no other output: leave --output out"));
     }
@@ -116,13 +127,12 @@ pub(super) async fn export(args: &ExportArgs, environment: &Environment) -> Resu
     };
     let name = args.name.clone().unwrap_or_else(|| default_name("export", now_ms()));
     let (name, mut sink, exported) = open(args, is_stdout, name, &queue)?;
-    let log = match begin(args, &settings, &queue, &name).await {
+    let place = sink.place().map(|(place, _)| place);
+    let log = match begin(args, &settings, &queue, &name, place).await {
         Ok(log) => log,
         Err(error) => {
-            if let Sink::File(file) = sink
-                && !args.resume
-            {
-                file.remove();
+            if !args.resume {
+                sink.remove();
             }
             return Err(error);
         }
@@ -151,13 +161,9 @@ pub(super) async fn export(args: &ExportArgs, environment: &Environment) -> Resu
     hold.eprint_notes(None);
     hold.end().await;
     reasons.eprint_notes();
-    let file = match &sink {
-        Sink::File(file) => Some(file),
-        Sink::Stdout | Sink::Nothing => None,
-    };
     log.report(done.counts());
     log.end_as(&result, (done.undeleted > 0).then_some("some letters could not be deleted")).await;
-    Summary::new(&name, "export", &done, file).report(&result, args.output, is_stdout)?;
+    Summary::new(&name, "export", &done, &sink).report(&result, args.output, is_stdout)?;
     result?;
     Ok(status_of(&done))
 }
@@ -168,8 +174,8 @@ async fn begin(
     settings: &Settings,
     queue: &DeadLetterQueue,
     name: &str,
+    place: Option<String>,
 ) -> Result<ActionLog, ExitError> {
-    let path = (args.target != STDOUT).then(|| std::path::absolute(&args.target)).transpose()?;
     let beginning = Beginning {
         kind: ActionKind::Export,
         name: name.to_owned(),
@@ -178,7 +184,7 @@ async fn begin(
         words: args.choice.words.clone(),
         host: host(),
         journal: None,
-        export: path.map(|path| path.display().to_string()),
+        export: place,
     };
     let locking = if args.choice.value.delete { Locking::Exclusive } else { Locking::Shared };
     let store = ActionStore::open(settings).await?;
@@ -215,6 +221,8 @@ fn open(
         let mut sink = Sink::Stdout;
         sink.append(&header)?;
         sink
+    } else if args.target.starts_with(SCHEME) {
+        Sink::Objects(Box::new(Objects::open(&args.target, &header, &queue.clients.config)?))
     } else {
         let file = ExportFile::create(path, &header)?;
         if args.choice.value.delete && !file.is_regular() {

@@ -4,14 +4,13 @@
 //! selects some of them. A command is what it does with those.
 
 mod action_files;
-#[allow(dead_code, reason = "the commands that delete and replay come next")]
 mod action_log;
-#[allow(dead_code, reason = "the commands that delete and replay come next")]
 mod action_store;
 mod actions;
 mod common;
 mod dead_letter;
 mod delete;
+mod done_jobs;
 mod export;
 mod filter;
 mod held;
@@ -31,6 +30,7 @@ mod settle;
 mod show;
 mod spool;
 mod stats;
+mod undo;
 mod watch;
 
 use std::process::ExitCode;
@@ -47,6 +47,7 @@ use ls::LsArgs;
 use replay::ReplayArgs;
 use show::ShowArgs;
 use stats::StatsArgs;
+use undo::UndoArgs;
 use watch::WatchArgs;
 
 /// Shows what is in a dead-letter queue, and why
@@ -74,6 +75,7 @@ enum Command {
     Replay(Box<ReplayArgs>),
     Show(ShowArgs),
     Stats(StatsArgs),
+    Undo(UndoArgs),
     Watch(WatchArgs),
 }
 
@@ -99,6 +101,7 @@ pub(crate) fn dlq(
             Command::Replay(args) => Box::pin(replay::replay(args, environment, router.as_ref())).await,
             Command::Show(args) => Box::pin(show::show(args, environment)).await,
             Command::Stats(args) => Box::pin(stats::stats(args, environment)).await,
+            Command::Undo(args) => Box::pin(undo::undo(args, environment)).await,
             Command::Watch(args) => Box::pin(watch::watch(args, environment)).await,
         }
     });

@@ -1,10 +1,11 @@
 //! Notes of a look, beside the output of its command.
 
+use std::fmt::Write;
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use drumline_runtime::aws::is_fifo;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 use super::queue::DeadLetterQueue;
 use crate::format::{count, note, short};
@@ -55,8 +56,12 @@ pub(super) fn progress_bar(expected: usize) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let template = "{spinner} looked at {pos} of about {len}, {per_sec}{msg}";
+    let template = "{spinner} looked at {pos} of about {len}, {rate}{msg}";
     let style = ProgressStyle::with_template(template).expect("the template is sound");
+    let style = style.with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
+        // A line of progress that cannot be written is not missed.
+        let _ = write!(out, "{:.0}/s", state.per_sec());
+    });
     let bar = ProgressBar::new(expected as u64).with_style(style);
     bar.enable_steady_tick(Duration::from_millis(100));
     bar

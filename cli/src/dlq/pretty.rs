@@ -16,7 +16,7 @@ pub(super) fn pretty(body: &str) -> String {
 }
 
 /// Breaks the lines of valid JSON.
-fn broken(json: &str) -> String {
+pub(super) fn broken(json: &str) -> String {
     let mut out = String::with_capacity(json.len() * 2);
     let mut depth = 0;
     let mut chars = json.chars().filter(whitespace_outside_of_texts()).peekable();

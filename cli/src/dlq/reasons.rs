@@ -44,6 +44,17 @@ impl ReasonLookup {
         }
     }
 
+    /// Returns who is asked, while there are answers.
+    pub(super) fn histories(&self) -> Option<&Histories> {
+        self.histories.as_ref()
+    }
+
+    /// Asks nobody any more, since there was no answer.
+    pub(super) fn give_up(&mut self, silence: &LookupError) {
+        self.histories = None;
+        self.silence = Some(silence.text().to_owned());
+    }
+
     /// Returns the job with this id that the filter accepts, if a store or a worker knows it.
     pub(super) async fn job(&mut self, id: &str, filter: &JobFilter) -> Option<JobView> {
         match self.histories.as_ref()?.job(id, filter).await {

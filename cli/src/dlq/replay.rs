@@ -6,10 +6,12 @@ mod batches;
 mod changes;
 mod count;
 mod decide;
+mod edit;
 mod native;
 mod origins;
 mod outgoing;
 mod permission;
+mod recording;
 mod report;
 mod run;
 
@@ -22,6 +24,8 @@ use drumline_dlq::journal::{Header, JOURNAL_VERSION, Record, State};
 use drumline_dlq::letter_id::LetterId;
 use drumline_runtime::{Environment, Service, runtimes};
 
+use super::action_log::ActionLog;
+use super::done_jobs::check_again;
 use super::hold::{Hold, HoldOptions};
 use super::journal::{self, Journal};
 use super::queue::DeadLetterQueue;
@@ -98,13 +102,17 @@ async fn begin(
         None => journal::path_of(&name)?,
     };
     let choice = &args.choice.value;
-    let mut changes = choice.changes.read(None)?;
+    let limit = choice.limit.map_or(usize::MAX, |limit| limit as usize);
+    let mut changes = choice.changes.read(limit, None)?;
     if args.consent.dry_run {
         changes.keep_preview();
     }
     let settings = args.queue.settings.read_for_tool(environment)?;
     let queue = DeadLetterQueue::find(&args.queue, &settings).await?;
     let reasons = ReasonLookup::open(&settings).await?;
+    if choice.again {
+        check_again(reasons.histories())?;
+    }
     let origins = Origins::find(&queue, choice.to.as_deref()).await?;
     let mut decider = Decider {
         queue: &queue,
@@ -115,12 +123,12 @@ async fn begin(
         action: &name,
         started_at,
         router,
+        again: choice.again,
         tally: Tally::default(),
     };
-    let limit = choice.limit.map_or(usize::MAX, |limit| limit as usize);
     let asks = !args.consent.yes && args.consent.expect.is_none();
     let mut chosen = None;
-    if args.consent.dry_run || args.consent.expect.is_some() || asks {
+    if args.consent.dry_run || args.consent.expect.is_some() || asks || decider.changes.are_edited() {
         let counted = count::count(&mut decider, limit, args.hold).await?;
         let matched = decider.tally.matched;
         if args.consent.dry_run {
@@ -163,15 +171,24 @@ async fn begin(
         started_at,
         hold_secs: args.hold.as_secs(),
     };
-    let mut journal = Journal::create(&path, header)?;
+    let mut journal = Journal::create(&path, header.clone())?;
     for letters in chosen.iter().flat_map(|letters| letters.chunks(CHOSEN)) {
         let letters = letters.iter().map(|id| format!("{:x}", id.to_u128())).collect();
         journal.log.add(&Record::Chosen { letters });
     }
+    decider.changes.edited().for_each(|edit| journal.log.add(&edit));
     journal.commit().await?;
+    let log = match recording::begin(&settings, &queue, &header, &journal.path).await {
+        Ok(log) => log,
+        Err(error) => {
+            // Nothing was sent by it.
+            let _ = std::fs::remove_file(&journal.path);
+            return Err(error);
+        }
+    };
     note(&format!("the journal is {}", journal.path.display()));
     let bounds = bounds(args, limit, 0);
-    Box::pin(run(args, &queue, journal, decider, bounds, None)).await
+    Box::pin(run(args, &queue, journal, decider, bounds, None, &log)).await
 }
 
 async fn resume(
@@ -192,10 +209,13 @@ async fn resume(
     let choice = Recorded::<ChoiceArgs>::from_words(&header.words)
         .map_err(|error| ExitError::usage(format!("{}: {error}", path.display())))?;
     let choice = &choice.value;
-    let changes = choice.changes.read(Some(&header.files))?;
+    let changes = choice.changes.read(usize::MAX, Some(&state))?;
     let settings = args.queue.settings.read_for_tool(environment)?;
     let queue = DeadLetterQueue::resumed(&args.queue, &settings, &header).await?;
     let reasons = ReasonLookup::open(&settings).await?;
+    if choice.again {
+        check_again(reasons.histories())?;
+    }
     let origins = Origins::find(&queue, choice.to.as_deref()).await?;
     let decider = Decider {
         queue: &queue,
@@ -206,14 +226,16 @@ async fn resume(
         action: &header.name,
         started_at: header.started_at,
         router,
+        again: choice.again,
         tally: Tally::default(),
     };
     let limit = choice.limit.map_or(usize::MAX, |limit| (limit as usize).saturating_sub(state.sent()));
     // A process that ends by itself releases what it holds, and removes the file of receipts.
     let was_killed = !state.is_over() && journal.held_path().exists();
     let hidden_until = if was_killed && !args.no_wait { hidden_until(&path, &state) } else { 0 };
+    let log = recording::resume(&settings, &queue, &header, &path).await?;
     let bounds = bounds(args, limit, hidden_until);
-    Box::pin(run(args, &queue, journal, decider, bounds, Some(&state))).await
+    Box::pin(run(args, &queue, journal, decider, bounds, Some(&state), &log)).await
 }
 
 /// A name by the time of the begin, which no other action of the second has.
@@ -247,18 +269,21 @@ async fn run(
     decider: Decider<'_>,
     bounds: Bounds,
     resumed: Option<&State>,
+    log: &ActionLog,
 ) -> Result<ExitCode, ExitError> {
     let path = journal.path.clone();
     let options = HoldOptions { limit: usize::MAX, hold: Some(args.hold), spool: Some(journal.held_path()) };
     let begun = async {
         let hold = Hold::begin(queue, options).await?;
-        let mut run = Run::new(hold, journal, decider, bounds);
+        let mut run = Run::new(hold, journal, decider, bounds, log);
         if let Some(state) = resumed {
             run.delete_sent(state);
         }
         run.run().await
     };
-    match Box::pin(begun).await {
+    let ended = Box::pin(begun).await;
+    recording::end(log, &ended).await;
+    match ended {
         Ok(outcome) => report::report(outcome, args.output),
         Err(error) => {
             note(&format!(

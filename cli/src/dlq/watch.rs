@@ -54,17 +54,21 @@ Exit status: 0 ended after --once, 130 stopped, 64 bad usage, 69 the queue canno
 pub(super) struct WatchArgs {
     #[command(flatten)]
     queue: QueueArgs,
-    /// Ask for the depth so often [default: 30s, or DRUMLINE_DLQ_WATCH_EVERY]
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help = "Ask for the depth so often [default: 30s, or DRUMLINE_DLQ_WATCH_EVERY]")]
     every: Option<Duration>,
-    /// Report a known reason again after so long at the earliest [default: 1h, or DRUMLINE_DLQ_ALERT_QUIET]
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help = "Report a known reason again after so long at the earliest [default: 1h, or DRUMLINE_DLQ_ALERT_QUIET]")]
     quiet: Option<Duration>,
-    /// Send alerts to this webhook or SNS topic [env: DRUMLINE_DLQ_ALERT_TO]
-    #[arg(long, value_name = "URL|ARN", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "URL|ARN",
+        help = "Send alerts to this webhook or SNS topic [env: DRUMLINE_DLQ_ALERT_TO]"
+    )]
     alert: Option<String>,
-    /// Send this JSON file, filled in, instead of the usual alert [env: DRUMLINE_DLQ_ALERT_TEMPLATE]
-    #[arg(long, value_name = "FILE")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "Send this JSON file, filled in, instead of the usual alert [env: DRUMLINE_DLQ_ALERT_TEMPLATE]"
+    )]
     template: Option<PathBuf>,
     /// Look once, report, and end
     #[arg(long)]

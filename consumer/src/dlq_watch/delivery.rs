@@ -6,6 +6,7 @@ use bytes::Bytes;
 use drumline_aws::{Environment, SignedApi, connector_of, loader, send};
 use drumline_dlq::alert::{Alert, Template};
 use drumline_runtime::AlertTarget;
+use drumline_runtime::aws::is_fifo;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{Request, Response, Uri};
 use serde_json::Value;
@@ -94,7 +95,7 @@ fn publish(topic_arn: &str, alert: &Alert, document: &Value) -> String {
         .append_pair("TopicArn", topic_arn)
         .append_pair("Subject", &alert.subject())
         .append_pair("Message", &document.to_string());
-    if topic_arn.ends_with(".fifo") {
+    if is_fifo(topic_arn) {
         let id = format!("{}-{}-{}", alert.fingerprint, alert.first_at_ms, alert.count);
         form.append_pair("MessageGroupId", &alert.dlq).append_pair("MessageDeduplicationId", &id);
     }

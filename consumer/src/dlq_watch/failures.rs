@@ -29,6 +29,13 @@ pub(crate) fn failures() -> (Arc<dyn Observer>, Failures) {
     (Arc::new(FailureObserver(sender)), Failures(receiver))
 }
 
+/// Failures that a test sends.
+#[cfg(test)]
+pub(super) fn failures_of_a_test() -> (Sender<Death>, Failures) {
+    let (sender, receiver) = channel(MAX_WAITING);
+    (sender, Failures(receiver))
+}
+
 struct FailureObserver(Sender<Death>);
 
 impl Observer for FailureObserver {

@@ -12,9 +12,11 @@ use drumline_store::Store;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
-/// The scope and the type of the claim.
+/// The scope of the claim.
 const SCOPE: &str = "drumline";
-const TYPE: &str = "drumline.dlq-watch";
+
+/// The type of the claim, which is no job's.
+pub(crate) const WATCH_TYPE: &str = "drumline.dlq-watch";
 
 /// The kind of the documents that say what was reported.
 const DOCUMENTS: &str = "dlq-watch";
@@ -42,9 +44,9 @@ struct Held {
 impl Leader {
     /// A worker that asks to lead the watch over a DLQ, each `every`.
     pub(crate) fn new(store: Arc<dyn Store>, dlq_arn: &str, every: Duration) -> Self {
-        let id = format!("{TYPE}:{dlq_arn}");
+        let id = format!("{WATCH_TYPE}:{dlq_arn}");
         let request = ClaimRequest {
-            identity: Arc::new(Identity::global(SCOPE, TYPE, id)),
+            identity: Arc::new(Identity::global(SCOPE, WATCH_TYPE, id)),
             legacy_key: None,
             payload_hash: 0,
             lock: None,

@@ -4,9 +4,14 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use drumline::core::SqsErrorKind;
 use drumline::message::{Attribute, Message};
+use drumline_dlq::letter_id::LetterId;
 use drumline_runtime::{BoxFuture, SqsError};
 
 use super::*;
+use crate::dlq_watch::causes::LetterJob;
+use crate::dlq_watch::failures::failures_of_a_test;
+
+const ARN: &str = "arn:aws:sqs:eu-west-1:123456789012:jobs-dlq";
 
 /// A DLQ whose requests are counted.
 #[derive(Default)]
@@ -55,6 +60,16 @@ fn letter(id: usize, reason: &str) -> Message {
     letter
 }
 
+fn death(reason: &str) -> Death {
+    Death {
+        message: LetterId::of("m-1"),
+        origin: Some("jobs".to_owned()),
+        job_type: Some("email.send".to_owned()),
+        class: Some("rejected".to_owned()),
+        reason: reason.to_owned(),
+    }
+}
+
 /// A watch and the texts of its alerts.
 fn watch(queue: &Arc<Counted>) -> (DlqWatch, Arc<Mutex<Vec<String>>>) {
     let alerts = Arc::new(Mutex::new(Vec::new()));
@@ -75,9 +90,8 @@ async fn while_nothing_dies_it_makes_fewer_than_five_requests_a_minute() {
     let queue = Arc::new(Counted::default());
     let store: Arc<dyn drumline_store::Store> =
         Arc::new(drumline_store::MemoryStore::new("w".into(), drumline_store::Retention::default()));
-    let leader = Leader::new(store, "arn:aws:sqs:eu-west-1:123456789012:jobs-dlq", EVERY);
     let (watch, alerts) = watch(&queue);
-    minutes(watch.leader(leader), 60).await;
+    minutes(watch.shared(&store, ARN), 60).await;
     let requests = queue.depths.load(SeqCst) + queue.looks.load(SeqCst);
     // Each turn renews the claim in the store, too.
     assert!(2 * requests < 5 * 60, "{requests}");
@@ -114,13 +128,12 @@ async fn a_dlq_with_a_redrive_policy_is_not_looked_into_unless_it_is_asked_for()
 async fn one_of_two_workers_reports_and_the_other_takes_over() {
     let store: Arc<dyn drumline_store::Store> =
         Arc::new(drumline_store::MemoryStore::new("w".into(), drumline_store::Retention::default()));
-    let leader = || Leader::new(Arc::clone(&store), "arn:aws:sqs:eu-west-1:123456789012:jobs-dlq", EVERY);
     let queue = Arc::new(Counted::default());
     queue.letters.lock().unwrap().push(letter(1, "no user 1"));
     let (one, first) = watch(&queue);
     let (two, second) = watch(&queue);
-    let two = tokio::spawn(minutes(two.leader(leader()), 10));
-    minutes(one.leader(leader()), 5).await;
+    let two = tokio::spawn(minutes(two.shared(&store, ARN), 10));
+    minutes(one.shared(&store, ARN), 5).await;
     let reported = || first.lock().unwrap().len() + second.lock().unwrap().len();
     assert_eq!(reported(), 1);
     queue.letters.lock().unwrap().extend([letter(2, "no user 2"), letter(3, "too late")]);
@@ -141,4 +154,31 @@ async fn a_queue_that_does_not_answer_is_asked_again() {
     *queue.is_down.lock().unwrap() = false;
     running.await.unwrap();
     assert_eq!(alerts.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_leader_knows_the_failures_of_other_workers_without_a_look() {
+    let store: Arc<dyn drumline_store::Store> =
+        Arc::new(drumline_store::MemoryStore::new("w".into(), drumline_store::Retention::default()));
+    let queue = Arc::new(Counted::default());
+    let (leader, alerts) = watch(&queue);
+    let (other, none) = watch(&queue);
+    let (sender, failures) = failures_of_a_test();
+    let leading = tokio::spawn(minutes(leader.shared(&store, ARN), 10));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let other = tokio::spawn(minutes(other.shared(&store, ARN).failures(failures), 9));
+    for id in 0..20 {
+        let death = Death { message: LetterId::of(&format!("m-{id}")), ..death(&format!("no user {id}")) };
+        sender.send(death).await.unwrap();
+        queue.letters.lock().unwrap().push(letter(id, "unread"));
+    }
+    leading.await.unwrap();
+    other.await.unwrap();
+    assert_eq!(queue.looks.load(SeqCst), 0);
+    let alerts = alerts.lock().unwrap();
+    assert!(
+        alerts.len() == 1 && alerts[0].contains("20 new dead letters, email.send rejected: no user <n>"),
+        "{alerts:?}"
+    );
+    assert!(none.lock().unwrap().is_empty());
 }

@@ -15,7 +15,11 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{error, warn};
 
-use super::{Alerts, DlqWatch, Failures, Leader, SqsLetters, StoreHistory, failures};
+use super::causes::StoreHistory;
+use super::delivery::Alerts;
+use super::failures::{Failures, failures};
+use super::letters::SqsLetters;
+use super::watch::DlqWatch;
 use crate::metrics::Metrics;
 
 /// How long the watches may take to end: to release the claim by which they lead.
@@ -119,7 +123,7 @@ impl Start {
             .timing(settings.every, settings.quiet)
             .metrics(metrics)
             .failures(failures)
-            .leader(Leader::new(store, &arn, settings.every));
+            .shared(&store, &arn);
         if let Some(target) = settings.alert_to {
             watch = with_alerts(watch, target, template, &name).await;
         }

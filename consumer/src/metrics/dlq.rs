@@ -7,8 +7,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
-use super::labels::{ByDeath, ByResult};
-use super::{MAX_TYPES, Metrics, UNKNOWN};
+use super::labels::{ByDeath, ByResult, MAX_TYPES, UNKNOWN};
 
 #[derive(Default)]
 pub(super) struct DlqMetrics {
@@ -28,6 +27,16 @@ impl DlqMetrics {
         registry.register("drumline_dlq_alerts", "Alerts of new dead letters by result", self.alerts.clone());
     }
 
+    pub(super) fn letter(&self, dlq: &str, job_type: Option<&str>, class: Option<&str>) {
+        let (queue, class) = (dlq.to_owned(), class.unwrap_or(UNKNOWN).to_owned());
+        let labels = ByDeath { queue, r#type: self.type_label(job_type), class };
+        self.letters.get_or_create(&labels).inc();
+    }
+
+    pub(super) fn alert(&self, dlq: &str, result: &'static str) {
+        self.alerts.get_or_create(&ByResult { queue: dlq.to_owned(), result }).inc();
+    }
+
     fn type_label(&self, job_type: Option<&str>) -> String {
         let Some(job_type) = job_type else { return UNKNOWN.to_owned() };
         let mut types = self.types.lock().unwrap_or_else(PoisonError::into_inner);
@@ -37,33 +46,23 @@ impl DlqMetrics {
     }
 }
 
-impl Metrics {
-    /// Counts a letter that a watch has not seen before.
-    pub(crate) fn dead_letter(&self, dlq: &str, job_type: Option<&str>, class: Option<&str>) {
-        let (queue, class) = (dlq.to_owned(), class.unwrap_or(UNKNOWN).to_owned());
-        let labels = ByDeath { queue, r#type: self.0.dlq.type_label(job_type), class };
-        self.0.dlq.letters.get_or_create(&labels).inc();
-    }
-
-    /// Counts a try to deliver an alert.
-    pub(crate) fn alert(&self, dlq: &str, result: &'static str) {
-        self.0.dlq.alerts.get_or_create(&ByResult { queue: dlq.to_owned(), result }).inc();
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use prometheus_client::encoding::text::encode;
+
     use super::*;
 
     #[test]
     fn letters_are_counted_by_type_and_class_with_bounded_types() {
-        let metrics = Metrics::new();
-        metrics.dead_letter("jobs-dlq", None, None);
+        let (metrics, mut registry) = (DlqMetrics::default(), Registry::default());
+        metrics.register(&mut registry);
+        metrics.letter("jobs-dlq", None, None);
         for n in 0..2 * MAX_TYPES {
-            metrics.dead_letter("jobs-dlq", Some(&format!("type{n}")), Some("rejected"));
+            metrics.letter("jobs-dlq", Some(&format!("type{n}")), Some("rejected"));
         }
         metrics.alert("jobs-dlq", "ok");
-        let text = metrics.encode();
+        let mut text = String::new();
+        encode(&mut text, &registry).expect("writing to a string does not fail");
         for line in [
             r#"drumline_dlq_letters_total{queue="jobs-dlq",type="unknown",class="unknown"} 1"#,
             r#"drumline_dlq_letters_total{queue="jobs-dlq",type="type0",class="rejected"} 1"#,

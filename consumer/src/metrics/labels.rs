@@ -2,6 +2,13 @@
 
 use prometheus_client::encoding::EncodeLabelSet;
 
+/// Job types told apart in metrics; further ones count as `other`. A forwarder takes types from messages, and a label
+/// with unbounded values would fill the memory of whoever scrapes it.
+pub(super) const MAX_TYPES: usize = 100;
+
+/// The type label of what has no known type.
+pub(super) const UNKNOWN: &str = "unknown";
+
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(super) struct ByQueue {
     pub(super) queue: String,

@@ -1,7 +1,8 @@
-//! The lines of a journal. They hold ids, receipts and counts, and no bodies.
+//! The lines of a journal. They hold ids, receipts and counts, and of bodies only what the operator wrote into an edit.
 
 use std::fmt;
 
+use crate::fix::Fix;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -19,6 +20,13 @@ pub enum Record {
     Chosen {
         /// The numbers.
         letters: Vec<String>,
+    },
+    /// An edit of a letter or of a group of letters.
+    Edited {
+        /// The letter or the group.
+        key: String,
+        /// The changes; none if it is skipped.
+        fix: Option<Fix>,
     },
     /// The action was resumed. A batch that was planned before and has no `sent` line may have been sent.
     Resumed {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::record::{Header, JOURNAL_VERSION, Plan, Planned, Record};
+use crate::fix::Fix;
 use crate::letter_id::LetterId;
 
 /// A journal so far.
@@ -10,6 +11,7 @@ use crate::letter_id::LetterId;
 pub struct State {
     header: Header,
     chosen: Option<HashSet<LetterId>>,
+    edits: BTreeMap<String, Option<Fix>>,
     sent: HashSet<LetterId>,
     new_messages: HashSet<LetterId>,
     returned: HashSet<LetterId>,
@@ -46,6 +48,7 @@ impl State {
             hold_secs: header.hold_secs,
             header,
             chosen: None,
+            edits: BTreeMap::new(),
             sent: HashSet::new(),
             new_messages: HashSet::new(),
             returned: HashSet::new(),
@@ -79,6 +82,11 @@ impl State {
         Ok((state, whole))
     }
 
+    /// Returns the edits, by letter or group; none for what is skipped.
+    pub fn edits(&self) -> &BTreeMap<String, Option<Fix>> {
+        &self.edits
+    }
+
     /// Adds a line.
     ///
     /// # Errors
@@ -90,6 +98,9 @@ impl State {
                 let parsed = letters.iter().map(|hex| u128::from_str_radix(hex, 16).ok().map(LetterId::from));
                 let numbers: Option<Vec<LetterId>> = parsed.collect();
                 self.chosen.get_or_insert_default().extend(numbers.ok_or("a letter is no number")?);
+            }
+            Record::Edited { key, fix } => {
+                self.edits.insert(key.clone(), fix.clone());
             }
             Record::Resumed { hold_secs, .. } => {
                 self.is_over = false;

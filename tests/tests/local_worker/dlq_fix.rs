@@ -85,3 +85,35 @@ async fn a_change_that_cannot_be_read_is_bad_usage() {
         assert!(finished.errors().contains(hint), "{args:?}: {}", finished.errors());
     }
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn an_edit_of_one_letter_fixes_those_of_its_type_and_reason() {
+    let queue = wrong_users().await;
+    let folder = tempfile::tempdir().unwrap();
+    let edit = |editor: &str, args: &[&str]| {
+        let filter = ["--match", "/type=email.send", "--yes"];
+        replay(&queue, folder.path(), &[&filter[..], args].concat()).env("EDITOR", editor).env("VISUAL", "")
+    };
+    for (editor, hint) in [("false", "exit status: 1"), ("echo '{' >", "no JSON"), ("", "$EDITOR")] {
+        let refused = edit(editor, &["--edit"]).finish().await;
+        assert_eq!(refused.status, Some(64), "{editor}: {}", refused.errors());
+        assert!(refused.errors().contains(hint), "{editor}: {}", refused.errors());
+    }
+    assert_eq!((queue.count(), queue.dead().len()), (0, 4), "nothing was sent");
+    let one = edit(
+        "sed -i 's/: 17/: 8/'",
+        &["--edit=letter", "--name", "one", "--limit", "1", "--match", "/payload/userId=17"],
+    )
+    .finish()
+    .await;
+    assert_eq!((one.status, queue.count()), (Some(0), 1), "{}", one.errors());
+
+    let rest = edit("sed -i 's/\"userId\": [0-9]*/\"userId\": 9/'", &["--edit"]).finish().await;
+    assert_eq!((rest.status, queue.count()), (Some(0), 3), "{}", rest.errors());
+    assert_eq!(queue.dead().len(), 1);
+    assert_eq!(
+        bodies(&queue).iter().filter(|body| body.replace(' ', "").contains("\"userId\":9")).count(),
+        2
+    );
+}

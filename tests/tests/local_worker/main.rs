@@ -3,6 +3,7 @@
 
 mod backoff;
 mod commands;
+mod dlq_actions;
 mod dlq_export;
 mod dlq_fix;
 #[cfg(target_os = "linux")]
@@ -10,6 +11,7 @@ mod dlq_large;
 mod dlq_read;
 mod dlq_refusals;
 mod dlq_replay;
+mod dlq_s3;
 mod dlq_watch;
 mod doors;
 mod environment;

@@ -8,9 +8,10 @@ use drumline_dlq::action::{ActionRecord, ActionState};
 use drumline_runtime::Environment;
 use tokio::time::Instant;
 
-use super::super::action_store::ActionStore;
-use super::super::operator::default_actor;
-use super::{StoreArgs, open, text, unknown, unread};
+use super::recorded::{StoreArgs, open, unknown, unread};
+use super::text;
+use crate::dlq::action_store::ActionStore;
+use crate::dlq::operator::default_actor;
 use crate::format::{note, now_ms};
 
 /// The time for which the end is waited for: the process sees the wish within some seconds, and then releases what it holds.

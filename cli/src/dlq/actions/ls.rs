@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use drumline_consumer::ExitError;
 use drumline_runtime::Environment;
 
-use super::{StoreArgs, open, text, unread};
+use super::recorded::{StoreArgs, open, unread};
+use super::text;
 use crate::format::{note, now_ms, rfc3339, shortest};
 use crate::list::{Column, FORMS, List};
 use crate::output::Output;

@@ -7,7 +7,8 @@ use drumline_consumer::ExitError;
 use drumline_dlq::action::ActionRecord;
 use drumline_runtime::{Environment, program};
 
-use super::{StoreArgs, open, text, unknown, unread};
+use super::recorded::{StoreArgs, open, unknown, unread};
+use super::text;
 use crate::format::{now_ms, one_line, when};
 use crate::output::{Output, print};
 

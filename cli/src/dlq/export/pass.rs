@@ -18,12 +18,6 @@ use crate::dlq::reasons::ReasonLookup;
 use crate::dlq::selection::{Selected, select};
 use crate::dlq::spool::Receipt;
 
-/// Letters that are synced to disk at once: a sync takes milliseconds.
-const COMMIT_LETTERS: usize = 200;
-
-/// The same in bytes.
-const COMMIT_BYTES: usize = 8 << 20;
-
 /// What a pass does.
 pub(in crate::dlq) struct Plan<'a> {
     pub(in crate::dlq) queue: &'a DeadLetterQueue,
@@ -66,7 +60,8 @@ struct Pass<'a, 'b> {
     may_show_more: bool,
 }
 
-/// Passes over the DLQ. Histories are looked up if `reasons` is given. Returns the look with what it holds, which the caller [ends](Hold::end), and the result of the pass.
+/// Passes over the DLQ. Histories are looked up if `reasons` is given. Returns the look with what it holds, which the caller
+/// [ends](Hold::end), and the result of the pass.
 pub(in crate::dlq) async fn pass<'a>(
     plan: &Plan<'a>,
     options: HoldOptions,
@@ -81,7 +76,7 @@ pub(in crate::dlq) async fn pass<'a>(
         Pass { plan, reasons, sink, exported, done, uncommitted: 0, to_delete, may_show_more: false };
     let result = unless_interrupted(pass.run(&mut hold)).await;
     // Lines that were chosen before it failed are complete.
-    let written = if result.is_ok() { Ok(()) } else { pass.sink.commit() };
+    let written = if result.is_ok() { Ok(()) } else { pass.sink.commit().await };
     Ok((hold, result.and(written)))
 }
 
@@ -96,7 +91,7 @@ impl Pass<'_, '_> {
                         self.take(&letter)?;
                     }
                     hold.bar.set_message(format!(", {} match", self.done.chosen.len()));
-                    if self.uncommitted >= COMMIT_LETTERS || self.sink.pending() >= COMMIT_BYTES {
+                    if self.sink.is_due(self.uncommitted) {
                         self.commit(hold).await?;
                     }
                 }
@@ -138,7 +133,7 @@ impl Pass<'_, '_> {
 
     /// Writes the lines so far to disk, and deletes their letters if that is asked for.
     async fn commit(&mut self, hold: &mut Hold<'_>) -> Result<(), ExitError> {
-        self.sink.commit()?;
+        self.sink.commit().await?;
         self.uncommitted = 0;
         let (usable, late): (Vec<Receipt>, Vec<Receipt>) =
             self.to_delete.drain(..).partition(Receipt::is_usable);

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use drumline_consumer::ExitError;
 use serde::Serialize;
 
-use super::file::ExportFile;
 use super::pass::Done;
+use super::sink::Sink;
 use crate::format::note;
 use crate::output::{Output, print};
 
@@ -32,12 +32,8 @@ pub(in crate::dlq) struct Summary<'a> {
 }
 
 impl<'a> Summary<'a> {
-    pub(in crate::dlq) fn new(
-        name: &'a str,
-        kind: &'a str,
-        done: &'a Done,
-        file: Option<&ExportFile>,
-    ) -> Self {
+    pub(in crate::dlq) fn new(name: &'a str, kind: &'a str, done: &'a Done, sink: &Sink) -> Self {
+        let (file, bytes) = sink.place().unzip();
         Self {
             name,
             kind,
@@ -47,8 +43,8 @@ impl<'a> Summary<'a> {
             deleted: done.deleted,
             left: done.undeleted,
             why: done.why.as_deref(),
-            file: file.map(|file| file.path.display().to_string()),
-            bytes: file.map(ExportFile::length),
+            file,
+            bytes,
         }
     }
 

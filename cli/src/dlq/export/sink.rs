@@ -6,41 +6,72 @@ use drumline_consumer::ExitError;
 use serde::Serialize;
 
 use super::file::ExportFile;
+use super::s3::Objects;
 use crate::output::print;
 
 /// The place that an export is written to.
 pub(in crate::dlq) enum Sink {
     File(ExportFile),
+    /// Objects of S3.
+    Objects(Box<Objects>),
     /// Standard output.
     Stdout,
     /// None: letters are only counted.
     Nothing,
 }
 
+/// Letters that are written to disk at once: a sync takes milliseconds.
+const COMMIT_LETTERS: usize = 200;
+
+/// Letters of one object of S3, at the most: receipts of letters that are to be deleted are in memory until it is written.
+const OBJECT_LETTERS: usize = 10_000;
+
+/// Bytes that are written to disk at once.
+const COMMIT_BYTES: usize = 8 << 20;
+
 impl Sink {
     /// Adds a line. A file has it after the next commit.
     pub(super) fn append(&mut self, value: &impl Serialize) -> Result<(), ExitError> {
         match self {
             Self::File(file) => file.append(value),
+            Self::Objects(objects) => objects.append(value),
             Self::Stdout => print(|out| out.json_line(value)),
             Self::Nothing => Ok(()),
         }
     }
 
-    /// The bytes of lines that are not written yet.
-    pub(super) fn pending(&self) -> usize {
+    /// Returns true if a commit is due after so many letters.
+    pub(super) fn is_due(&self, uncommitted: usize) -> bool {
         match self {
-            Self::File(file) => file.pending(),
-            Self::Stdout | Self::Nothing => 0,
+            Self::File(file) => uncommitted >= COMMIT_LETTERS || file.pending() >= COMMIT_BYTES,
+            Self::Objects(objects) => uncommitted >= OBJECT_LETTERS || objects.is_due(),
+            Self::Stdout | Self::Nothing => uncommitted >= COMMIT_LETTERS,
         }
     }
 
     /// Writes the lines so far, and waits until they are on disk.
-    pub(super) fn commit(&mut self) -> Result<(), ExitError> {
+    pub(super) async fn commit(&mut self) -> Result<(), ExitError> {
         match self {
             Self::File(file) => file.commit(),
+            Self::Objects(objects) => objects.commit().await,
             Self::Stdout => print(Write::flush),
             Self::Nothing => Ok(()),
+        }
+    }
+
+    /// The place, if what is written there stays, and the bytes that are written.
+    pub(in crate::dlq) fn place(&self) -> Option<(String, u64)> {
+        match self {
+            Self::File(file) => Some((file.path.display().to_string(), file.length())),
+            Self::Objects(objects) => Some((objects.place(), objects.bytes())),
+            Self::Stdout | Self::Nothing => None,
+        }
+    }
+
+    /// Removes the file, if it is one.
+    pub(in crate::dlq) fn remove(self) {
+        if let Self::File(file) = self {
+            file.remove();
         }
     }
 }

@@ -19,10 +19,14 @@ pub(super) fn default_name(at_ms: u64) -> String {
 pub(super) fn confirm(counted: &Counted, decider: &Decider) -> Result<bool, ExitError> {
     let left = decider.tally.all_left();
     let left = if left == 0 { String::new() } else { format!(", and leave {left} that match") };
+    let again = match decider.tally.again {
+        0 => String::new(),
+        again => format!(", of which {again} have jobs that are done and run once more"),
+    };
     let queues: Vec<&str> = counted.per_queue.keys().map(String::as_str).collect();
     let letters = count(counted.letters.len(), "letter");
     operator::confirm(&format!(
-        "Replay {letters} from {} to {}{left}?",
+        "Replay {letters} from {} to {}{again}{left}?",
         decider.queue.name,
         queues.join(", ")
     ))

@@ -6,8 +6,10 @@ use drumline::message::Intake;
 use drumline_consumer::ExitError;
 use drumline_dlq::Letter;
 use drumline_dlq::diff::changes;
-use drumline_dlq::fix::{Fix, Fixed, apply};
-use drumline_dlq::journal::{FileMark, Left};
+use drumline_dlq::fix::{Fix, FixError, Fixed, apply};
+use drumline_dlq::journal::{FileMark, Left, Record, State};
+
+use super::edit::{Edit, EditBy, Edits};
 
 /// Letters whose changes are shown before they are sent.
 const SHOWN: usize = 20;
@@ -28,11 +30,24 @@ pub(super) struct ChangeArgs {
     /// Change the job's type, in the envelope or in the attribute messageType
     #[arg(long, value_name = "TYPE")]
     type_to: Option<String>,
+    /// Edit one letter of each type and reason, or each letter, in $VISUAL or $EDITOR [default: group]
+    ///
+    /// The changes of one letter are made in all letters of its group. An empty file skips the letter or the group, and one that is
+    /// not changed leaves it. The journal keeps the changes.
+    #[arg(long, value_enum, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "group")]
+    edit: Option<EditBy>,
 }
 
 impl ChangeArgs {
-    /// Reads the patches, which a resumed action must find as they were when it began.
-    pub(super) fn read(&self, begun: Option<&[FileMark]>) -> Result<Changes, ExitError> {
+    /// Reads the patches and prepares the editor. A resumed action has its edits in its journal, and must find the patches as they were
+    /// when it began.
+    pub(super) fn read(&self, limit: usize, begun: Option<&State>) -> Result<Changes, ExitError> {
+        let edits = match (self.edit, begun) {
+            (Some(by), Some(state)) => Some(Edits::made(by, state.edits().clone())),
+            (Some(by), None) => Some(Edits::begin(by, limit)?),
+            (None, _) => None,
+        };
+        let begun = begun.map(|state| &*state.header().files);
         let paths: Vec<PathBuf> = match begun {
             Some(files) => files.iter().map(|file| PathBuf::from(&file.path)).collect(),
             None => self.patches.clone(),
@@ -49,16 +64,20 @@ impl ChangeArgs {
             }
         }
         fixes.extend(self.sets.iter().cloned());
-        fixes.extend(self.type_to.as_deref().map(Fix::type_to));
-        Ok(Changes { fixes, files: marks, preview: None })
+        let type_to = self.type_to.as_deref().map(Fix::type_to);
+        Ok(Changes { fixes, edits, type_to, files: marks, preview: None })
     }
 }
 
 /// What the flags do to a letter.
 #[derive(Debug)]
 pub(super) struct Changes {
-    /// Patches before values before the type: what is said most plainly has the last word.
+    /// Patches before values: what is said most plainly has the last word.
     fixes: Vec<Fix>,
+    /// After them.
+    edits: Option<Edits>,
+    /// The last.
+    type_to: Option<Fix>,
     /// The files of the patches.
     pub(super) files: Vec<FileMark>,
     preview: Option<Vec<String>>,
@@ -82,22 +101,61 @@ impl Changes {
         self.preview.as_deref().unwrap_or_default()
     }
 
+    /// Returns true if letters are edited.
+    pub(super) fn are_edited(&self) -> bool {
+        self.edits.is_some()
+    }
+
+    /// Returns true if they depend on the reason of a letter.
+    pub(super) fn need_history(&self) -> bool {
+        self.edits.as_ref().is_some_and(Edits::needs_history)
+    }
+
+    /// The edits, for the journal.
+    pub(super) fn edited(&self) -> impl Iterator<Item = Record> {
+        let all = self.edits.iter().flat_map(Edits::all);
+        all.map(|(key, fix)| Record::Edited { key: key.clone(), fix: fix.clone() })
+    }
+
+    /// The edits while they are made.
+    pub(super) fn edits(&mut self) -> Option<&mut Edits> {
+        self.edits.as_mut()
+    }
+
+    /// Has the operator edit a letter, unless an edit is for it already.
+    pub(super) async fn edit(&mut self, letter: &Letter, intake: &Intake) -> Result<(), ExitError> {
+        match self.edits.as_mut().filter(|edits| edits.wants(letter)) {
+            Some(edits) => edits.make(letter, &self.fixes, intake).await,
+            None => Ok(()),
+        }
+    }
+
     /// Changes a letter.
     pub(super) fn apply(&mut self, letter: &Letter, intake: &Intake) -> Result<Fixed, Unfixable> {
-        if self.fixes.is_empty() {
+        let inapplicable = |error: FixError| Unfixable { why: Left::Inapplicable, text: error.to_string() };
+        let mut fixes = self.fixes.clone();
+        match self.edits.as_ref().map(|edits| edits.of(letter)) {
+            Some(Edit::Made(fix)) => fixes.push(fix.clone()),
+            Some(Edit::Skipped | Edit::Missing) => {
+                apply(letter, &fixes, intake).map_err(inapplicable)?;
+                return Err(Unfixable { why: Left::Skipped, text: Left::Skipped.to_string() });
+            }
+            None => {}
+        }
+        fixes.extend(self.type_to.clone());
+        if fixes.is_empty() {
             return Ok(Fixed::default());
         }
-        let fixed = apply(letter, &self.fixes, intake)
-            .map_err(|error| Unfixable { why: Left::Inapplicable, text: error.to_string() })?;
-        if !fixed.is_changed() {
+        let after = apply(letter, &fixes, intake).map_err(inapplicable)?;
+        if !after.is_changed() {
             let why = Left::Unchanged;
             return Err(Unfixable { why, text: why.to_string() });
         }
         if let Some(preview) = self.preview.as_mut().filter(|preview| preview.len() < SHOWN) {
-            let lines: Vec<String> = changes(letter, &fixed).iter().map(ToString::to_string).collect();
+            let lines: Vec<String> = changes(letter, &after).iter().map(ToString::to_string).collect();
             preview.push(format!("{}\n{}", letter.message().id, lines.join("\n")));
         }
-        Ok(fixed)
+        Ok(after)
     }
 }
 
@@ -108,6 +166,7 @@ mod tests {
 
     use clap::{Args, Command, FromArgMatches};
     use drumline::message::Message;
+    use drumline_dlq::journal::{Header, JOURNAL_VERSION};
 
     use super::*;
 
@@ -123,13 +182,29 @@ mod tests {
         )
     }
 
+    fn header(files: Vec<FileMark>) -> Header {
+        Header {
+            drumline_journal: JOURNAL_VERSION,
+            kind: "replay".to_owned(),
+            name: "INC-42".to_owned(),
+            actor: "ops".to_owned(),
+            dlq_url: "http://127.0.0.1/0/jobs-dlq".to_owned(),
+            queue: None,
+            words: Vec::new(),
+            files,
+            started_at: 0,
+            hold_secs: 120,
+        }
+    }
+
     #[test]
     fn a_letter_is_changed_or_stays_with_a_reason() {
         let mut patch = tempfile::NamedTempFile::new().unwrap();
         patch.write_all(br#"{"payload":{"userId":1,"n":2}}"#).unwrap();
         let file = patch.path().to_str().unwrap();
-        let mut changes =
-            args(&["--set", "/payload/userId=7", "--patch", file, "--type-to", "a.b"]).read(None).unwrap();
+        let mut changes = args(&["--set", "/payload/userId=7", "--patch", file, "--type-to", "a.b"])
+            .read(usize::MAX, None)
+            .unwrap();
         changes.keep_preview();
         let body = r#"{"type":"email.send","payload":{"userId":17}}"#;
         let fixed = changes.apply(&letter(body), &Intake::default()).unwrap();
@@ -142,7 +217,12 @@ mod tests {
         let raw = changes.apply(&letter("raw"), &Intake::default()).unwrap_err();
         assert_eq!((raw.why, &*raw.text), (Left::Inapplicable, "the body is no JSON"));
         assert!(
-            !args(&[]).read(None).unwrap().apply(&letter("raw"), &Intake::default()).unwrap().is_changed()
+            !args(&[])
+                .read(usize::MAX, None)
+                .unwrap()
+                .apply(&letter("raw"), &Intake::default())
+                .unwrap()
+                .is_changed()
         );
     }
 
@@ -151,11 +231,11 @@ mod tests {
         let mut patch = tempfile::NamedTempFile::new().unwrap();
         patch.write_all(b"{}").unwrap();
         let args = args(&["--patch", patch.path().to_str().unwrap()]);
-        let files = args.read(None).unwrap().files;
-        assert!(args.read(Some(&files)).is_ok());
+        let state = State::new(header(args.read(usize::MAX, None).unwrap().files));
+        assert!(args.read(usize::MAX, Some(&state)).is_ok());
         patch.write_all(b" ").unwrap();
-        assert!(args.read(Some(&files)).unwrap_err().to_string().contains("has changed"));
+        assert!(args.read(usize::MAX, Some(&state)).unwrap_err().to_string().contains("has changed"));
         drop(patch);
-        assert!(args.read(None).is_err());
+        assert!(args.read(usize::MAX, None).is_err());
     }
 }

@@ -19,6 +19,10 @@ pub(super) async fn count(
 ) -> Result<Counted, ExitError> {
     let options = HoldOptions { limit: usize::MAX, hold: Some(hold), spool: None };
     let mut look = Hold::begin(decider.queue, options).await?;
+    if decider.changes.are_edited() {
+        // The terminal is the editor's.
+        look.bar.finish_and_clear();
+    }
     let mut counted = Counted::default();
     let result = unless_interrupted(async {
         while counted.letters.len() < limit {
@@ -26,7 +30,7 @@ pub(super) async fn count(
             if letters.is_empty() {
                 break;
             }
-            for (held, decision) in decider.decide(letters, None).await {
+            for (held, decision) in decider.decide(letters, None).await? {
                 if let Decision::Send { url, .. } = decision {
                     if counted.letters.len() == limit {
                         decider.tally.unmatch(1);
@@ -42,6 +46,9 @@ pub(super) async fn count(
     .await;
     look.end().await;
     result?;
+    if let Some(edits) = decider.changes.edits() {
+        edits.end();
+    }
     Ok(counted)
 }
 

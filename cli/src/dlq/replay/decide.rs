@@ -6,6 +6,7 @@ use std::sync::Arc;
 use drumline::Router;
 use drumline::message::Message;
 use drumline::run::Precheck;
+use drumline_consumer::ExitError;
 use drumline_dlq::filter::Filter;
 use drumline_dlq::journal::{Left, State};
 use drumline_dlq::letter::ORIGINAL_ATTRIBUTE;
@@ -16,6 +17,7 @@ use super::changes::Changes;
 use super::origins::Origins;
 use super::outgoing::{outgoing, precheck};
 use crate::dlq::dead_letter::DeadLetter;
+use crate::dlq::done_jobs::{SentJob, done_keys, forget};
 use crate::dlq::hold::Held;
 use crate::dlq::queue::DeadLetterQueue;
 use crate::dlq::reasons::ReasonLookup;
@@ -26,8 +28,8 @@ const EXAMPLES: usize = 3;
 /// What becomes of a letter.
 #[derive(Debug)]
 pub(super) enum Decision {
-    /// It is sent to the queue with this URL.
-    Send { url: Arc<str>, is_fifo: bool, outgoing: Outgoing },
+    /// It is sent to the queue with this URL. `done` are the keys of its job, if it is to run once more although it is done.
+    Send { url: Arc<str>, is_fifo: bool, outgoing: Outgoing, done: Vec<String> },
     /// It matches and stays.
     Leave(Left),
     /// It is not meant.
@@ -50,6 +52,8 @@ pub(super) struct Decider<'a> {
     pub(super) started_at: u64,
     /// The handlers that are asked what they would refuse.
     pub(super) router: Option<&'a Router>,
+    /// Jobs that are done run once more.
+    pub(super) again: bool,
     pub(super) tally: Tally,
 }
 
@@ -61,6 +65,8 @@ pub(super) struct Tally {
     examples: BTreeMap<Left, Vec<String>>,
     /// Letters of which no handler could say if it would refuse them, by the reason.
     pub(super) not_checked: BTreeMap<String, u64>,
+    /// Letters whose jobs are done, and run once more.
+    pub(super) again: u64,
 }
 
 impl Tally {
@@ -99,7 +105,14 @@ impl Tally {
 
 impl Decider<'_> {
     /// Decides about letters that were received together.
-    pub(super) async fn decide(&mut self, held: Vec<Held>, state: Option<&State>) -> Vec<(Held, Decision)> {
+    ///
+    /// # Errors
+    /// If one has to be edited, and the edit cannot be sent.
+    pub(super) async fn decide(
+        &mut self,
+        held: Vec<Held>,
+        state: Option<&State>,
+    ) -> Result<Vec<(Held, Decision)>, ExitError> {
         let mut decided = Vec::with_capacity(held.len());
         let mut open = Vec::new();
         for held in held {
@@ -120,14 +133,73 @@ impl Decider<'_> {
                 decided.push((held, Decision::Pass));
             }
         }
-        if self.filter.needs_history() {
+        if self.filter.needs_history() || self.changes.need_history() {
             self.reasons.add(&mut letters).await;
         }
         for (held, letter) in meant.into_iter().zip(letters) {
+            if self.changes.edits().is_some_and(|edits| edits.is_full()) {
+                decided.push((held, Decision::Pass));
+                continue;
+            }
+            self.edit(&letter).await?;
             let decision = self.judge(&letter);
+            let decision = self.unless_done(&letter, decision).await?;
+            if let (Decision::Send { .. }, Some(edits)) = (&decision, self.changes.edits()) {
+                edits.count();
+            }
             decided.push((held, decision));
         }
-        decided
+        Ok(decided)
+    }
+
+    /// Leaves a changed letter whose job is done, which its worker would refuse; or has the job run once more.
+    async fn unless_done(
+        &mut self,
+        letter: &DeadLetter,
+        mut decision: Decision,
+    ) -> Result<Decision, ExitError> {
+        let Decision::Send { url, outgoing, done, .. } = &mut decision else { return Ok(decision) };
+        let is_changed = outgoing.body != letter.message().body;
+        let (Some(id), Some(histories)) = (&outgoing.job_id, self.reasons.histories()) else {
+            return Ok(decision);
+        };
+        if !is_changed && !self.again {
+            return Ok(decision);
+        }
+        let job = SentJob { id, job_type: &outgoing.job_type, queue_url: url };
+        *done = match done_keys(histories, job).await {
+            Ok(keys) => keys,
+            Err(silence) if self.again => return Err(silence.into()),
+            Err(silence) => {
+                self.reasons.give_up(&silence);
+                Vec::new()
+            }
+        };
+        if done.is_empty() {
+            return Ok(decision);
+        }
+        if self.again {
+            self.tally.again += 1;
+            return Ok(decision);
+        }
+        self.tally.leave(Left::Done, &letter.message().id, &Left::Done.to_string());
+        Ok(Decision::Leave(Left::Done))
+    }
+
+    /// Forgets that a job is done, under its keys. One that runs at this moment stays as it is, and its message waits for it.
+    pub(super) async fn forget(&self, keys: &[String]) -> Result<(), ExitError> {
+        match self.reasons.histories() {
+            Some(histories) => forget(histories, keys).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    async fn edit(&mut self, letter: &DeadLetter) -> Result<(), ExitError> {
+        let is_meant = self.filter.matches(letter.letter(), self.started_at);
+        if is_meant && self.changes.are_edited() && self.origins.of(letter.letter()).is_ok() {
+            self.changes.edit(letter.letter(), &self.queue.intake).await?;
+        }
+        Ok(())
     }
 
     fn judge(&mut self, letter: &DeadLetter) -> Decision {
@@ -167,7 +239,7 @@ impl Decider<'_> {
             Some(Precheck::NotChecked(why)) => self.tally.not_checked(why),
             Some(Precheck::Accepted) | None => {}
         }
-        Decision::Send { url, is_fifo, outgoing }
+        Decision::Send { url, is_fifo, outgoing, done: Vec::new() }
     }
 }
 

@@ -99,9 +99,10 @@ pub(super) fn report(outcome: Outcome, output: Output) -> Result<ExitCode, ExitE
         End::Done => ("done", None, u8::from(tally.all_left() > 0 || undeletable > 0)),
         End::Interrupted(status) => ("interrupted", None, *status),
         End::Stopped(why) => ("stopped", Some(why.as_str()), 1),
+        End::Aborted(why) => ("aborted", Some(why.as_str()), 1),
     };
     if let Some(why) = why {
-        note(&format!("stopped: {why}"));
+        note(&format!("{name}: {why}"));
     }
     let resume = format!("{} dlq replay --resume {}", program(), journal.path.display());
     let resume = (end != End::Done || status != 0).then_some(resume);

@@ -28,6 +28,8 @@ use sending::Stage;
 
 use super::batches::{Batch, Batches, Candidate};
 use super::decide::{Decider, Decision};
+use super::recording::counts;
+use crate::dlq::action_log::ActionLog;
 use crate::dlq::hold::{Held, Hold, Look};
 use crate::dlq::interrupt::interrupted;
 use crate::dlq::journal::Journal;
@@ -70,6 +72,7 @@ pub(super) struct Run<'a> {
     look: Looking,
     /// The first letters, until it is known if the rest follows.
     first: Option<First>,
+    log: &'a ActionLog,
     end: Option<End>,
 }
 
@@ -87,11 +90,18 @@ enum Event {
     Answered(Result<Vec<Sent>, SqsError>),
     Deleted(Deleted),
     Interrupted(std::io::Result<u8>),
+    Aborted(String),
     Waited,
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn new(hold: Hold<'a>, journal: Journal, decider: Decider<'a>, bounds: Bounds) -> Self {
+    pub(super) fn new(
+        hold: Hold<'a>,
+        journal: Journal,
+        decider: Decider<'a>,
+        bounds: Bounds,
+        log: &'a ActionLog,
+    ) -> Self {
         let pace = Pace::new(bounds.rate, drumline_dlq::pace::RAMP);
         let started = now();
         let first = bounds.canary.clone().map(First::new);
@@ -112,6 +122,7 @@ impl<'a> Run<'a> {
             may_show_more: false,
             look: Looking::On,
             first,
+            log,
             end: None,
         }
     }
@@ -142,7 +153,7 @@ impl<'a> Run<'a> {
         self.journal.log.add(&match &end {
             End::Done => Record::Ended { at: now_ms() },
             End::Interrupted(_) => Record::Stopped { at: now_ms(), why: "interrupted".to_owned() },
-            End::Stopped(why) => Record::Stopped { at: now_ms(), why: why.clone() },
+            End::Stopped(why) | End::Aborted(why) => Record::Stopped { at: now_ms(), why: why.clone() },
         });
         let committed = self.journal.commit().await;
         self.hold.end().await;
@@ -258,6 +269,7 @@ impl<'a> Run<'a> {
         tokio::select! {
             biased;
             status = interrupt => Event::Interrupted(status),
+            reason = self.log.until_stopped() => Event::Aborted(reason),
             event = self.stage.event(), if !is_idle => event,
             Some(deleted) = self.deletes.join_next() => {
                 Event::Deleted(deleted.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())))
@@ -289,13 +301,17 @@ impl<'a> Run<'a> {
     async fn handle(&mut self, event: Event) -> Result<(), ExitError> {
         match event {
             Event::Interrupted(status) => self.end = Some(End::Interrupted(status?)),
+            Event::Aborted(reason) => self.end = Some(End::Aborted(reason)),
             Event::Looked(look) => match look? {
-                Look::Letters(letters) => self.take(letters).await,
+                Look::Letters(letters) => self.take(letters).await?,
                 Look::RoundOver => self.look = Looking::RoundOver,
                 Look::Over => self.look = Looking::Over,
             },
             Event::Written(written) => self.written(written)?,
-            Event::Answered(answer) => self.answered(answer).await?,
+            Event::Answered(answer) => {
+                self.answered(answer).await?;
+                self.log.report(counts(self.journal.log.state(), &self.decider.tally));
+            }
             Event::Deleted(deleted) => self.deleted(deleted)?,
             Event::Waited => {
                 if self.awaits_outcomes() && self.batches.len() == 0 && self.deletes.is_empty() {
@@ -309,12 +325,12 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    async fn take(&mut self, letters: Vec<Held>) {
-        let decided = self.decider.decide(letters, Some(self.journal.log.state())).await;
+    async fn take(&mut self, letters: Vec<Held>) -> Result<(), ExitError> {
+        let decided = self.decider.decide(letters, Some(self.journal.log.state())).await?;
         let (mut sent, mut later) = (Vec::new(), Vec::new());
         for (held, decision) in decided {
             match decision {
-                Decision::Send { url, is_fifo, outgoing } => {
+                Decision::Send { url, is_fifo, outgoing, done } => {
                     if self.accepted >= self.limit() {
                         self.decider.tally.unmatch(1);
                         later.push(held);
@@ -324,6 +340,8 @@ impl<'a> Run<'a> {
                     let letter = Arc::clone(&held.message.id);
                     if !self.batches.add(&url, is_fifo, Candidate::held(held, outgoing)) {
                         self.leave(&letter, Left::BehindOther, &Left::BehindOther.to_string());
+                    } else if !done.is_empty() {
+                        self.decider.forget(&done).await?;
                     }
                 }
                 Decision::Leave(why) => {
@@ -347,6 +365,7 @@ impl<'a> Run<'a> {
             let receipts = later.into_iter().map(|held| held.message.receipt);
             self.hold.settler().release(receipts.collect()).await;
         }
+        Ok(())
     }
 
     fn leave(&mut self, letter: &str, why: Left, text: &str) {

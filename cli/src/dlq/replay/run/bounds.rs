@@ -16,6 +16,8 @@ pub(in crate::dlq::replay) enum End {
     Interrupted(u8),
     /// A reason to stop, in words.
     Stopped(String),
+    /// Another operator's wish, in words.
+    Aborted(String),
 }
 
 /// The numbers that bound a run.

@@ -1,0 +1,26 @@
+//! The store in which the commands about actions look.
+
+use drumline_consumer::ExitError;
+use drumline_runtime::Environment;
+use drumline_store::StoreError;
+
+use crate::dlq::action_store::ActionStore;
+use crate::job_lookup::HistorySettings;
+use crate::settings_args::SettingsArgs;
+
+/// The settings by which it is found.
+pub(super) type StoreArgs = SettingsArgs<HistorySettings>;
+
+pub(super) async fn open(args: &StoreArgs, environment: &Environment) -> Result<ActionStore, ExitError> {
+    ActionStore::open(&args.read_for_tool(environment)?).await
+}
+
+/// The end of a command whose store does not answer.
+pub(in crate::dlq) fn unread(store: &ActionStore, error: &StoreError) -> ExitError {
+    ExitError::unavailable(format!("the actions in {} cannot be read: {error}", store.name()))
+}
+
+/// The end of a command about an action that is not known.
+pub(in crate::dlq) fn unknown(store: &ActionStore, name: &str) -> ExitError {
+    ExitError::other(format!("{} has no action {name}: `dlq actions` lists those that it has", store.name()))
+}

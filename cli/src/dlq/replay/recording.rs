@@ -1,0 +1,82 @@
+//! The record of a replay among the actions of all operators.
+
+use std::path::Path;
+
+use drumline_consumer::ExitError;
+use drumline_dlq::action::{ActionKind, ActionState, Beginning, Counts};
+use drumline_dlq::journal::{Header, State};
+use drumline_runtime::Settings;
+
+use super::decide::Tally;
+use super::run::{End, Outcome};
+use crate::dlq::action_log::{ActionLog, Locking};
+use crate::dlq::action_store::ActionStore;
+use crate::dlq::operator::host;
+use crate::dlq::queue::DeadLetterQueue;
+
+/// Records that a replay begins.
+pub(super) async fn begin(
+    settings: &Settings,
+    queue: &DeadLetterQueue,
+    header: &Header,
+    journal: &Path,
+) -> Result<ActionLog, ExitError> {
+    let store = ActionStore::open(settings).await?;
+    ActionLog::begin(store, beginning(queue, header, journal)?, Locking::Exclusive).await
+}
+
+/// Records that a replay is resumed.
+pub(super) async fn resume(
+    settings: &Settings,
+    queue: &DeadLetterQueue,
+    header: &Header,
+    journal: &Path,
+) -> Result<ActionLog, ExitError> {
+    let store = ActionStore::open(settings).await?;
+    ActionLog::resume(store, beginning(queue, header, journal)?, Locking::Exclusive).await
+}
+
+fn beginning(queue: &DeadLetterQueue, header: &Header, journal: &Path) -> Result<Beginning, ExitError> {
+    Ok(Beginning {
+        kind: ActionKind::Replay,
+        name: header.name.clone(),
+        actor: header.actor.clone(),
+        dlq: queue.arn.clone().unwrap_or_else(|| queue.url.clone()),
+        words: header.words.clone(),
+        host: host(),
+        journal: Some(std::path::absolute(journal)?.display().to_string()),
+        export: None,
+    })
+}
+
+/// The counts of a replay that are recorded.
+pub(super) fn counts(state: &State, tally: &Tally) -> Counts {
+    let mut counts = Counts::from([("sent".to_owned(), state.sent() as u64)]);
+    for (name, count) in [("returned", state.returned() as u64), ("runAgain", tally.again)] {
+        if count > 0 {
+            counts.insert(name.to_owned(), count);
+        }
+    }
+    let left = tally.left.iter().map(|(why, letters)| (format!("left: {}", why.name()), *letters));
+    counts.extend(left);
+    counts
+}
+
+/// Records the end of a replay.
+pub(super) async fn end(log: &ActionLog, result: &Result<Outcome<'_>, ExitError>) {
+    let outcome = match result {
+        Ok(outcome) => outcome,
+        Err(error) => return log.end(ActionState::Stopped, Some(&error.to_string())).await,
+    };
+    let tally = &outcome.decider.tally;
+    log.report(counts(outcome.journal.log.state(), tally));
+    let (state, why) = match &outcome.end {
+        End::Done if tally.all_left() > 0 => (ActionState::Stopped, Some("letters that match are left")),
+        End::Done if outcome.undeletable > 0 => (ActionState::Stopped, Some("sent letters are not deleted")),
+        End::Done => (ActionState::Done, None),
+        End::Interrupted(_) => (ActionState::Interrupted, None),
+        End::Stopped(why) => (ActionState::Stopped, Some(why.as_str())),
+        End::Aborted(why) => (ActionState::Aborted, Some(why.as_str())),
+    };
+    log.end(state, why).await;
+}

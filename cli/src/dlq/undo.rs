@@ -1,0 +1,200 @@
+//! `drumline dlq undo`: the letters of a delete back into the DLQ, from its export.
+
+mod export;
+mod progress;
+mod run;
+
+use std::collections::HashSet;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use drumline_consumer::ExitError;
+use drumline_dlq::action::{ActionKind, ActionState, Beginning};
+use drumline_dlq::letter_id::LetterId;
+use drumline_runtime::Environment;
+use serde::Serialize;
+
+use super::action_log::{ActionLog, Locking};
+use super::action_store::ActionStore;
+use super::actions::{unknown, unread};
+use super::common::QueueArgs;
+use super::hold::{Hold, HoldOptions};
+use super::interrupt::unless_interrupted;
+use super::operator::{confirm, default_actor, default_name, host, may_ask};
+use super::queue::DeadLetterQueue;
+use crate::format::{count, note, now_ms};
+use crate::output::{Output, print};
+use export::{Export, open, unreadable};
+use progress::Progress;
+use run::{Tally, put_all_back};
+
+/// Puts the letters of a delete back into the DLQ
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  {program} dlq undo INC-42 --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs
+
+It sends the letters of the delete's export into the DLQ again: for 14 days after the delete, on the host that has the export. Each has \
+its body and its attributes, the ARN of the queue in which it died in the attribute DrumlineOrigin, and the id of its message in \
+DrumlineMessageId: `replay` reads them as it reads SQS's own. Its time of sending and its receive count are new. Letters that the \
+delete did not delete are left out: if it did not delete all of them, the DLQ is looked at first.
+
+It is safe to kill: the same command goes on, and at most one batch of ten is sent twice.
+
+It needs sqs:SendMessage and sqs:GetQueueAttributes on the DLQ, and without --dlq-url sqs:GetQueueUrl there and \
+sqs:GetQueueAttributes on its queue; to look at it also sqs:ReceiveMessage and sqs:ChangeMessageVisibility. Encrypted queues need \
+kms:Decrypt and kms:GenerateDataKey.
+
+Exit status: 0 all letters are in the DLQ again; 1 the delete is not known, some letters could not be sent, or declined; 64 bad usage, \
+no export, too late; 69 the queue cannot be reached or a permission is missing; 130 interrupted.")]
+pub(super) struct UndoArgs {
+    /// The delete's name, as `dlq actions` lists it
+    #[arg(value_name = "NAME")]
+    undone: String,
+    #[command(flatten)]
+    queue: QueueArgs,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// The action's own name [default: undo-DATE-TIME]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// The person or program that acts [default: USER@HOST]
+    #[arg(long, value_name = "TEXT")]
+    actor: Option<String>,
+    /// For people, or JSON for programs
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+pub(super) async fn undo(args: &UndoArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
+    if !args.yes && !may_ask() {
+        return Err(ExitError::usage("without a terminal to ask on, --yes is needed"));
+    }
+    let settings = args.queue.settings.read_for_tool(environment)?;
+    let store = ActionStore::open(&settings).await?;
+    let undone = store.action(&args.undone).await.map_err(|error| unread(&store, &error))?;
+    let undone = undone.ok_or_else(|| unknown(&store, &args.undone))?.value;
+    let path = undone.undoable(now_ms()).map_err(|error| ExitError::usage(error.to_string()))?;
+    let path = Path::new(path);
+    let queue = DeadLetterQueue::find(&args.queue, &settings).await?;
+    let dlq = queue.arn.as_ref().unwrap_or(&queue.url);
+    if undone.dlq != *dlq {
+        let text = format!("{} deleted letters of {}, not of {dlq}", undone.name, undone.dlq);
+        return Err(ExitError::usage(text));
+    }
+    drop(open(path, &undone)?);
+    let mut progress = Progress::open(path)?;
+    // Letters that are in the DLQ still, because the delete did not get to them.
+    let mut kept = HashSet::new();
+    if undone.state != ActionState::Done || undone.counts.get("left").is_some_and(|left| *left > 0) {
+        kept = look(&queue).await?;
+    }
+    let letters = letters(open(path, &undone)?, path, &progress, &kept)?;
+    if letters == 0 {
+        note(&format!("all letters of {} are in {} again", undone.name, queue.name));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !args.yes && !confirm(&format!("Put {} back into {}?", count(letters, "letter"), queue.name))? {
+        return Err(ExitError::other("nothing was sent"));
+    }
+    let beginning = Beginning {
+        kind: ActionKind::Undo,
+        name: args.name.clone().unwrap_or_else(|| default_name("undo", now_ms())),
+        actor: args.actor.clone().unwrap_or_else(default_actor),
+        dlq: dlq.clone(),
+        words: vec![undone.name.clone()],
+        host: host(),
+        journal: None,
+        export: Some(path.display().to_string()),
+    };
+    let log = ActionLog::begin(store, beginning, Locking::Exclusive).await?;
+    let mut tally = Tally::default();
+    let lines = open(path, &undone)?;
+    let work = put_all_back(&queue, &undone.name, lines, &kept, &mut progress, &mut tally, &log);
+    let result = unless_interrupted(work).await;
+    let name = log.action().name.clone();
+    log.report(tally.counts());
+    log.end_as(&result, (tally.left > 0).then_some("some letters could not be sent")).await;
+    report(&name, &tally, &result, args.output)?;
+    result?;
+    Ok(ExitCode::from(u8::from(tally.left > 0)))
+}
+
+/// Returns the number of letters that are to be put back.
+fn letters(
+    lines: Export,
+    path: &Path,
+    progress: &Progress,
+    kept: &HashSet<LetterId>,
+) -> Result<usize, ExitError> {
+    let mut letters = 0;
+    for exported in lines {
+        let exported = exported.map_err(|error| unreadable(path, &error))?;
+        letters += usize::from(run::is_wanted(&exported, progress, kept));
+    }
+    Ok(letters)
+}
+
+/// Returns the letters that are in the DLQ.
+async fn look(queue: &DeadLetterQueue) -> Result<HashSet<LetterId>, ExitError> {
+    let mut hold = Hold::begin(queue, HoldOptions::limited(usize::MAX)).await?;
+    let mut found = HashSet::new();
+    let looked = unless_interrupted(async {
+        loop {
+            let letters = hold.more().await?;
+            if letters.is_empty() {
+                return Ok(());
+            }
+            found.extend(letters.iter().map(super::hold::Held::id));
+        }
+    })
+    .await;
+    hold.end().await;
+    looked?;
+    Ok(found)
+}
+
+/// A result on one line of JSON.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Summary<'a> {
+    name: &'a str,
+    kind: ActionKind,
+    state: ActionState,
+    put_back: u64,
+    left: u64,
+}
+
+fn report(
+    name: &str,
+    tally: &Tally,
+    result: &Result<(), ExitError>,
+    output: Output,
+) -> Result<(), ExitError> {
+    if let Some(why) = &tally.why {
+        note(&format!("{} could not be sent: {why}", count(tally.left, "letter")));
+    }
+    if tally.lack_origin > 0 {
+        let letters = count(tally.lack_origin, "letter");
+        note(&format!("{letters} had no room for the attribute with the origin: replay needs --to for them"));
+    }
+    if tally.lack_id > 0 {
+        let letters = count(tally.lack_id, "letter");
+        note(&format!(
+            "{letters} had no room for the id of the message: a job without an id of its own is a new one"
+        ));
+    }
+    let state = if result.is_ok() && tally.left == 0 { ActionState::Done } else { ActionState::Stopped };
+    let (put_back, left) = (tally.put_back as u64, tally.left as u64);
+    let summary = Summary { name, kind: ActionKind::Undo, state, put_back, left };
+    print(|out| match output {
+        Output::Json => out.json_line(&summary),
+        Output::Table => {
+            writeln!(out, "{name}  {state}")?;
+            writeln!(out, "put back  {put_back}")?;
+            if left > 0 { writeln!(out, "left      {left}") } else { Ok(()) }
+        }
+    })
+}

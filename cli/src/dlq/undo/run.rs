@@ -1,0 +1,115 @@
+//! The sending of an undo: batch by batch, each noted on disk before the next one is sent.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use drumline_consumer::ExitError;
+use drumline_dlq::action::Counts;
+use drumline_dlq::journal::deduplication_id;
+use drumline_dlq::letter_id::LetterId;
+use drumline_dlq::line::Exported;
+use drumline_dlq::undo::put_back;
+use drumline_producer::{Outgoing, Packer, SendOptions, send_batch};
+use drumline_runtime::aws::is_fifo;
+
+use super::export::Export;
+use super::progress::Progress;
+use crate::dlq::action_log::ActionLog;
+use crate::dlq::queue::DeadLetterQueue;
+
+/// What an undo has done.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) put_back: usize,
+    /// Letters that SQS refused, and why it refused the last of them.
+    pub(super) left: usize,
+    pub(super) why: Option<String>,
+    /// Letters without room for their origin, and for their message's id.
+    pub(super) lack_origin: usize,
+    pub(super) lack_id: usize,
+}
+
+impl Tally {
+    pub(super) fn counts(&self) -> Counts {
+        let counts = [("putBack", self.put_back), ("left", self.left)];
+        counts.into_iter().map(|(name, count)| (name.to_owned(), count as u64)).collect()
+    }
+}
+
+/// Returns true if a letter is to be put back: it was not before, and is not in the DLQ.
+pub(super) fn is_wanted(exported: &Exported, progress: &Progress, kept: &HashSet<LetterId>) -> bool {
+    !progress.was_sent(exported.line) && !kept.contains(&LetterId::of(&exported.message.id))
+}
+
+/// Puts all letters back that are wanted.
+pub(super) async fn put_all_back(
+    queue: &DeadLetterQueue,
+    undone: &str,
+    lines: Export,
+    kept: &HashSet<LetterId>,
+    progress: &mut Progress,
+    tally: &mut Tally,
+    log: &ActionLog,
+) -> Result<(), ExitError> {
+    let options = SendOptions { delay_secs: None, fifo: is_fifo(&queue.name) };
+    let mut packer = Packer::default();
+    for exported in lines {
+        let exported = exported.map_err(|error| ExitError::other(error.to_string()))?;
+        if !is_wanted(&exported, progress, kept) {
+            continue;
+        }
+        if let Some(batch) = packer.push(outgoing(exported, undone, tally)) {
+            send(queue, &options, batch, progress, tally, log).await?;
+        }
+    }
+    match packer.finish() {
+        Some(batch) => send(queue, &options, batch, progress, tally, log).await,
+        None => Ok(()),
+    }
+}
+
+fn outgoing(exported: Exported, undone: &str, tally: &mut Tally) -> Outgoing {
+    let Exported { line, message, .. } = exported;
+    let back = put_back(&message);
+    tally.lack_origin += usize::from(back.lacks_origin);
+    tally.lack_id += usize::from(back.lacks_id);
+    Outgoing {
+        line: usize::try_from(line).unwrap_or(usize::MAX),
+        attributes: Arc::new(back.attributes),
+        // The same in an undo that goes on: SQS drops what it was sent twice within five minutes.
+        deduplication_id: deduplication_id(&format!("undo {undone}"), &message.id),
+        group: message.group.as_deref().map(Arc::from),
+        trace_header: message.trace_header.clone(),
+        job_type: exported.job_type.unwrap_or_default(),
+        job_id: None,
+        body: message.body,
+    }
+}
+
+async fn send(
+    queue: &DeadLetterQueue,
+    options: &SendOptions,
+    batch: Vec<Outgoing>,
+    progress: &mut Progress,
+    tally: &mut Tally,
+    log: &ActionLog,
+) -> Result<(), ExitError> {
+    let answer = send_batch(&queue.clients.calls, &queue.url, options, batch).await;
+    let sent = answer.map_err(|error| {
+        ExitError::sqs(error.kind, format!("{} cannot be sent to: {}", queue.name, error.text))
+    })?;
+    let mut lines = Vec::new();
+    for (message, result) in sent {
+        match result {
+            Ok(_) => lines.push(message.line as u64),
+            Err(why) => {
+                tally.left += 1;
+                tally.why = Some(why);
+            }
+        }
+    }
+    progress.add(&lines)?;
+    tally.put_back += lines.len();
+    log.report(tally.counts());
+    log.stop_asked().map_or(Ok(()), |reason| Err(ExitError::other(reason)))
+}

@@ -1,0 +1,107 @@
+//! `drumline dlq export s3://…`: letters are deleted once S3 has their object, and no object is written over another.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use drumline_dlq::line::Lines;
+use drumline_queue::api::SendMessage;
+use drumline_tests::{Answer, App, Call, Finished, Launch, LocalQueue, Setup};
+
+/// The objects of a bucket: path to the token of their writer and their content.
+type Objects = Arc<Mutex<BTreeMap<String, (String, String)>>>;
+
+/// S3 as far as it is asked, which loses the answer to its first request.
+async fn s3(objects: &Objects, loses_an_answer: bool) -> App {
+    let objects = Arc::clone(objects);
+    let lost = Arc::new(Mutex::new(!loses_an_answer));
+    App::start(move |call| {
+        let is_lost = !std::mem::replace(&mut *lost.lock().unwrap(), true);
+        let answer = answer(&objects, &call);
+        async move { if is_lost { Answer::status(503) } else { answer } }
+    })
+    .await
+}
+
+fn answer(objects: &Objects, call: &Call) -> Answer {
+    let (method, path) = call.line.split_once(' ').unwrap();
+    let mut objects = objects.lock().unwrap();
+    let token = call.header("x-amz-meta-drumline-export").unwrap_or_default();
+    match (method, objects.get(path)) {
+        ("PUT", Some(_)) => Answer::status(412),
+        ("PUT", None) => {
+            assert!(call.header("authorization").unwrap().contains("/s3/aws4_request"), "{call:?}");
+            assert_eq!(call.header("if-none-match"), Some("*"));
+            objects.insert(path.to_owned(), (token.to_owned(), call.body.clone()));
+            Answer::ok()
+        }
+        ("HEAD", Some((token, _))) => Answer::ok().header("x-amz-meta-drumline-export", token),
+        _ => Answer::status(404),
+    }
+}
+
+async fn dead(letters: usize) -> LocalQueue {
+    let queue = LocalQueue::create(Setup { max_receive_count: Some(1), ..Setup::default() }).await;
+    queue.bury((0..letters).map(|n| SendMessage {
+        message_body: format!(r#"{{"type":"email.send","payload":{{"n":{n}}}}}"#),
+        ..SendMessage::default()
+    }));
+    queue
+}
+
+async fn export(queue: &LocalQueue, s3: &App, args: &[&str]) -> Finished {
+    let args = [&["dlq", "export", "s3://archive/dead/jobs", "--name", "INC-42"], args].concat();
+    let launch = Launch::new(&args).env("DRUMLINE_QUEUE_URL", &queue.url);
+    launch
+        .env("AWS_ENDPOINT_URL", &queue.endpoint_url())
+        .env("AWS_ENDPOINT_URL_S3", &s3.root())
+        .finish()
+        .await
+}
+
+#[tokio::test]
+async fn letters_are_deleted_once_their_object_is_confirmed() {
+    let queue = dead(25).await;
+    let objects = Objects::default();
+    let s3 = s3(&objects, true).await;
+    let finished = export(&queue, &s3, &["--delete", "--output", "json"]).await;
+    assert_eq!(finished.status, Some(0), "{}", finished.errors());
+    assert!(
+        finished.stdout[0].contains(r#""file":"s3://archive/dead/jobs/INC-42/""#),
+        "{:?}",
+        finished.stdout
+    );
+    assert!(queue.dead().is_empty());
+    {
+        let objects = objects.lock().unwrap();
+        let paths: Vec<&str> = objects.keys().map(String::as_str).collect();
+        assert_eq!(paths, ["/archive/dead/jobs/INC-42/000001.jsonl"]);
+        let (_, content) = &objects[paths[0]];
+        let (header, lines) = Lines::open(content.as_bytes()).unwrap();
+        assert_eq!((&*header.name, lines.map(Result::unwrap).count()), ("INC-42", 25));
+    }
+
+    let again = dead(3).await;
+    let refused = export(&again, &s3, &["--delete"]).await;
+    assert_eq!(refused.status, Some(64), "{}", refused.errors());
+    assert!(refused.errors().contains("--name"), "{}", refused.errors());
+    assert_eq!((again.dead().len(), objects.lock().unwrap().len()), (3, 1));
+}
+
+#[tokio::test]
+async fn nothing_is_deleted_that_s3_has_refused() {
+    let queue = dead(5).await;
+    let denied = "<Error><Code>AccessDenied</Code><Message>no</Message></Error>";
+    let s3 = App::start(move |_| async move { Answer::status(403).body(denied) }).await;
+    let finished = export(&queue, &s3, &["--delete"]).await;
+    assert_eq!(finished.status, Some(69), "{}", finished.errors());
+    assert!(
+        finished.errors().contains("s3:PutObject to s3://archive/dead/jobs/INC-42/000001.jsonl"),
+        "{}",
+        finished.errors()
+    );
+    assert!(finished.errors().contains("AccessDenied: no"), "{}", finished.errors());
+    assert_eq!(queue.dead().len(), 5);
+
+    let resumed = export(&queue, &s3, &["--resume"]).await;
+    assert_eq!(resumed.status, Some(64), "{}", resumed.errors());
+}
