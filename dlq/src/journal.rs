@@ -16,5 +16,5 @@ pub mod state;
 
 pub use deduplication::deduplication_id;
 pub use log::{Log, Permitted};
-pub use record::{FileMark, Header, JOURNAL_VERSION, Left, Plan, Planned, Record};
+pub use record::{FileHasher, FileMark, Header, JOURNAL_VERSION, Left, Plan, Planned, Record};
 pub use state::{Corrupt, State};

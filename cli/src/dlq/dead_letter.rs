@@ -64,6 +64,11 @@ impl DeadLetter {
         self.history = history;
     }
 
+    /// Adds what an export says of it.
+    pub(super) fn learn_from_export(&mut self, cause: Option<Cause>, job_type: Option<String>) {
+        self.letter.learn(cause, job_type);
+    }
+
     /// The letter without its history.
     pub(super) fn letter(&self) -> &Letter {
         &self.letter

@@ -26,6 +26,8 @@ pub(super) struct Journal {
     file: Arc<File>,
     /// The length up to the last commit.
     length: u64,
+    /// A commit has failed. Nothing is written any more, since later lines would have to follow from those that are missing.
+    is_broken: bool,
 }
 
 /// A commit on its way to the disk.
@@ -53,7 +55,7 @@ impl Journal {
             _ => unwritable(&path, &error),
         })?;
         lock(&file, &path)?;
-        Ok(Self { path, log: Log::begin(header), file: Arc::new(file), length: 0 })
+        Ok(Self { path, log: Log::begin(header), file: Arc::new(file), length: 0, is_broken: false })
     }
 
     /// Opens a journal to continue it.
@@ -74,7 +76,7 @@ impl Journal {
         let length = whole as u64;
         file.set_len(length).map_err(|error| unwritable(path, &error))?;
         let log = Log::resume(state.clone(), crate::format::now_ms(), state.hold_secs());
-        Ok((Self { path: path.to_owned(), log, file: Arc::new(file), length }, state))
+        Ok((Self { path: path.to_owned(), log, file: Arc::new(file), length, is_broken: false }, state))
     }
 
     /// The file of receipts beside it.
@@ -85,8 +87,12 @@ impl Journal {
     /// Begins to write the lines so far.
     pub(super) fn begin_commit(&mut self) -> Commit {
         let lines = self.log.take_lines();
+        let is_broken = self.is_broken;
         let (file, bytes) = (Arc::clone(&self.file), lines.len() as u64);
         let written = tokio::task::spawn_blocking(move || {
+            if is_broken {
+                return Err(io::Error::other("an earlier write has failed"));
+            }
             if lines.is_empty() {
                 return Ok(());
             }
@@ -94,6 +100,11 @@ impl Journal {
             file.sync_data()
         });
         Commit { bytes, written }
+    }
+
+    /// Returns true if a commit has failed.
+    pub(super) fn is_broken(&self) -> bool {
+        self.is_broken
     }
 
     /// Ends a commit, and returns what may be done now.
@@ -104,6 +115,7 @@ impl Journal {
                 Ok(self.log.synced())
             }
             Err(error) => {
+                self.is_broken = true;
                 // A part of a line may be there. A reader cuts it off, too.
                 let _ = self.file.set_len(self.length);
                 Err(unwritable(&self.path, &error))

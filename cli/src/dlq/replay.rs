@@ -14,7 +14,9 @@ mod permission;
 mod recording;
 mod report;
 mod run;
+mod source;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use drumline::Router;
@@ -26,7 +28,6 @@ use drumline_runtime::{Environment, Service, runtimes};
 
 use super::action_log::ActionLog;
 use super::done_jobs::check_again;
-use super::hold::{Hold, HoldOptions};
 use super::journal::{self, Journal};
 use super::queue::DeadLetterQueue;
 use super::reasons::ReasonLookup;
@@ -38,6 +39,7 @@ pub(super) use args::ReplayArgs;
 use decide::{Decider, Tally};
 use origins::Origins;
 use run::{Bounds, Run};
+use source::{Learned, Source};
 
 /// The variable of forward mode, in which no handlers are made.
 const FORWARD_TO: &str = "DRUMLINE_FORWARD_TO";
@@ -124,12 +126,16 @@ async fn begin(
         started_at,
         router,
         again: choice.again,
+        export: choice.from.clone(),
+        learned: Learned::new(),
         tally: Tally::default(),
     };
+    let mark = choice.from.as_deref().map(|path| source::mark(path, &queue, choice.to.is_some()));
+    let mark = mark.transpose()?;
     let asks = !args.consent.yes && args.consent.expect.is_none();
     let mut chosen = None;
     if args.consent.dry_run || args.consent.expect.is_some() || asks || decider.changes.are_edited() {
-        let counted = count::count(&mut decider, limit, args.hold).await?;
+        let counted = count::count(&mut decider, limit, args.hold, choice.from.as_deref()).await?;
         let matched = decider.tally.matched;
         if args.consent.dry_run {
             return report::dry_run(&decider, &counted, args.consent.expect, args.output);
@@ -153,7 +159,9 @@ async fn begin(
         chosen = Some(counted.letters);
         decider.tally = Tally::default();
     }
-    permission::check_delete(&queue).await?;
+    if choice.from.is_none() {
+        permission::check_delete(&queue).await?;
+    }
     let header = Header {
         drumline_journal: JOURNAL_VERSION,
         kind: "replay".to_owned(),
@@ -168,6 +176,7 @@ async fn begin(
             .flatten(),
         words: args.choice.words.clone(),
         files: decider.changes.files.clone(),
+        from: mark,
         started_at,
         hold_secs: args.hold.as_secs(),
     };
@@ -216,6 +225,12 @@ async fn resume(
     if choice.again {
         check_again(reasons.histories())?;
     }
+    let export = header.from.as_ref().map(|from| PathBuf::from(&from.path));
+    if let (Some(begun), Some(export)) = (&header.from, &export)
+        && source::mark(export, &queue, true)? != *begun
+    {
+        return Err(ExitError::usage(format!("{}: the file has changed since the action began", begun.path)));
+    }
     let origins = Origins::find(&queue, choice.to.as_deref()).await?;
     let decider = Decider {
         queue: &queue,
@@ -227,6 +242,8 @@ async fn resume(
         started_at: header.started_at,
         router,
         again: choice.again,
+        export,
+        learned: Learned::new(),
         tally: Tally::default(),
     };
     let limit = choice.limit.map_or(usize::MAX, |limit| (limit as usize).saturating_sub(state.sent()));
@@ -272,10 +289,10 @@ async fn run(
     log: &ActionLog,
 ) -> Result<ExitCode, ExitError> {
     let path = journal.path.clone();
-    let options = HoldOptions { limit: usize::MAX, hold: Some(args.hold), spool: Some(journal.held_path()) };
     let begun = async {
-        let hold = Hold::begin(queue, options).await?;
-        let mut run = Run::new(hold, journal, decider, bounds, log);
+        let export = decider.export.as_deref();
+        let letters = Source::open(queue, export, args.hold, Some(journal.held_path())).await?;
+        let mut run = Run::new(letters, journal, decider, bounds, log);
         if let Some(state) = resumed {
             run.delete_sent(state);
         }

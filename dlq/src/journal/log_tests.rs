@@ -21,6 +21,7 @@ fn header() -> Header {
         queue: None,
         words: Vec::new(),
         files: Vec::new(),
+        from: None,
         started_at: 1,
         hold_secs: 120,
     }

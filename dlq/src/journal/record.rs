@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::fix::Fix;
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 /// The version of the format.
 pub const JOURNAL_VERSION: u32 = 1;
@@ -113,6 +113,9 @@ pub struct Header {
     /// The contents of files that those flags name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<FileMark>,
+    /// The export that the letters come from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<FileMark>,
     /// The time of the begin, in milliseconds since the Unix epoch. Ages are counted from it.
     pub started_at: u64,
     /// The seconds for which received letters are hidden.
@@ -135,6 +138,27 @@ impl FileMark {
     pub fn of(path: &str, content: &[u8]) -> Self {
         let xxh3 = format!("{:032x}", xxh3_128(content));
         Self { path: path.to_owned(), bytes: content.len() as u64, xxh3 }
+    }
+}
+
+/// Makes the [mark](FileMark) of a file that is read in parts.
+#[derive(Default)]
+pub struct FileHasher {
+    bytes: u64,
+    hash: Xxh3,
+}
+
+impl FileHasher {
+    /// Adds a part.
+    pub fn add(&mut self, part: &[u8]) {
+        self.bytes += part.len() as u64;
+        self.hash.update(part);
+    }
+
+    /// Returns the mark of the file at this path.
+    pub fn mark(&self, path: &str) -> FileMark {
+        let xxh3 = format!("{:032x}", self.hash.digest128());
+        FileMark { path: path.to_owned(), bytes: self.bytes, xxh3 }
     }
 }
 
@@ -239,6 +263,7 @@ mod tests {
             queue: None,
             words: vec!["--type=a.b".to_owned()],
             files: Vec::new(),
+            from: None,
             started_at: 1,
             hold_secs: 120,
         };
@@ -267,6 +292,15 @@ mod tests {
             assert_eq!(serde_json::to_string(&record).unwrap(), line);
             assert_eq!(serde_json::from_str::<Record>(line).unwrap(), record);
         }
+    }
+
+    #[test]
+    fn a_file_has_the_same_mark_in_parts_and_as_a_whole() {
+        let content: Vec<u8> = (0..100_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+        let mut hasher = FileHasher::default();
+        content.chunks(777).for_each(|part| hasher.add(part));
+        assert_eq!(hasher.mark("a"), FileMark::of("a", &content));
+        assert_ne!(hasher.mark("a").xxh3, FileHasher::default().mark("a").xxh3);
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod commands;
 mod dlq_actions;
 mod dlq_export;
 mod dlq_fix;
+mod dlq_from;
 #[cfg(target_os = "linux")]
 mod dlq_large;
 mod dlq_read;

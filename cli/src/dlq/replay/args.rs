@@ -155,6 +155,9 @@ pub(super) struct ChoiceArgs {
     /// It is another scope unless both queues share one: jobs that are done run again.
     #[arg(long, value_name = "URL")]
     pub(super) to: Option<String>,
+    /// Read the letters from an export instead of the DLQ. Nothing is deleted
+    #[arg(long, value_name = "FILE")]
+    pub(super) from: Option<PathBuf>,
     /// Run jobs that are done once more: forgets that each is done, after asking
     ///
     /// It needs the store that their workers share.

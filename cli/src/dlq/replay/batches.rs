@@ -20,10 +20,11 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    /// The candidate of a held letter.
+    /// The candidate of a letter. One of a file has no receipt.
     pub(super) fn held(held: Held, outgoing: Outgoing) -> Self {
         let id = held.id();
-        Self { id, letter: held.message.id, receipt: Some((held.message.receipt, held.until)), outgoing }
+        let receipt = Some((held.message.receipt, held.until)).filter(|(receipt, _)| !receipt.is_empty());
+        Self { id, letter: held.message.id, receipt, outgoing }
     }
 }
 

@@ -192,6 +192,7 @@ mod tests {
             queue: None,
             words: Vec::new(),
             files,
+            from: None,
             started_at: 0,
             hold_secs: 120,
         }

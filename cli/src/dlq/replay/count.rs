@@ -1,5 +1,6 @@
 //! The count before a replay: which letters match, without sending any.
 
+use std::path::Path;
 use std::time::Duration;
 
 use drumline_consumer::ExitError;
@@ -8,7 +9,7 @@ use drumline_runtime::aws::queue_name;
 
 use super::Counted;
 use super::decide::{Decider, Decision, Tally};
-use crate::dlq::hold::{Hold, HoldOptions};
+use super::source::Source;
 use crate::dlq::interrupt::unless_interrupted;
 
 /// Looks at the letters of the DLQ and keeps the ids of those that would be sent. They are released at the end.
@@ -16,12 +17,12 @@ pub(super) async fn count(
     decider: &mut Decider<'_>,
     limit: usize,
     hold: Duration,
+    export: Option<&Path>,
 ) -> Result<Counted, ExitError> {
-    let options = HoldOptions { limit: usize::MAX, hold: Some(hold), spool: None };
-    let mut look = Hold::begin(decider.queue, options).await?;
+    let mut look = Source::open(decider.queue, export, hold, None).await?;
     if decider.changes.are_edited() {
         // The terminal is the editor's.
-        look.bar.finish_and_clear();
+        look.hide_progress();
     }
     let mut counted = Counted::default();
     let result = unless_interrupted(async {
@@ -30,6 +31,7 @@ pub(super) async fn count(
             if letters.is_empty() {
                 break;
             }
+            decider.learned = look.take_learned();
             for (held, decision) in decider.decide(letters, None).await? {
                 if let Decision::Send { url, .. } = decision {
                     if counted.letters.len() == limit {

@@ -1,6 +1,7 @@
 //! The decision about a letter: sent, left, deleted since it was sent before, or none of the replay's.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use drumline::Router;
@@ -16,6 +17,7 @@ use drumline_producer::Outgoing;
 use super::changes::Changes;
 use super::origins::Origins;
 use super::outgoing::{outgoing, precheck};
+use super::source::Learned;
 use crate::dlq::dead_letter::DeadLetter;
 use crate::dlq::done_jobs::{SentJob, done_keys, forget};
 use crate::dlq::hold::Held;
@@ -46,6 +48,9 @@ pub(super) struct Decider<'a> {
     pub(super) filter: Filter,
     pub(super) changes: Changes,
     pub(super) reasons: ReasonLookup,
+    /// The export that the letters come from, which says why they died.
+    pub(super) export: Option<PathBuf>,
+    pub(super) learned: Learned,
     pub(super) origins: Origins,
     pub(super) action: &'a str,
     /// The time from which ages are counted, in milliseconds since the Unix epoch.
@@ -124,7 +129,10 @@ impl Decider<'_> {
         let mut letters = Vec::with_capacity(open.len());
         let mut meant = Vec::with_capacity(open.len());
         for held in open {
-            let letter = DeadLetter::new(held.message.clone(), &self.queue.intake);
+            let mut letter = DeadLetter::new(held.message.clone(), &self.queue.intake);
+            if let Some((cause, job_type)) = self.learned.remove(&held.id()) {
+                letter.learn_from_export(cause, job_type);
+            }
             // Histories are looked up for those only that can match.
             if self.filter.matches_message(letter.letter(), self.started_at) {
                 letters.push(letter);
@@ -133,7 +141,8 @@ impl Decider<'_> {
                 decided.push((held, Decision::Pass));
             }
         }
-        if self.filter.needs_history() || self.changes.need_history() {
+        let needs_history = self.filter.needs_history() || self.changes.need_history();
+        if needs_history && self.export.is_none() {
             self.reasons.add(&mut letters).await;
         }
         for (held, letter) in meant.into_iter().zip(letters) {

@@ -29,8 +29,9 @@ use sending::Stage;
 use super::batches::{Batch, Batches, Candidate};
 use super::decide::{Decider, Decision};
 use super::recording::counts;
+use super::source::Source;
 use crate::dlq::action_log::ActionLog;
-use crate::dlq::hold::{Held, Hold, Look};
+use crate::dlq::hold::{Held, Look};
 use crate::dlq::interrupt::interrupted;
 use crate::dlq::journal::Journal;
 use crate::format::{note, now_ms, short};
@@ -52,7 +53,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
 /// A running replay.
 pub(super) struct Run<'a> {
-    hold: Hold<'a>,
+    letters: Source<'a>,
     journal: Journal,
     decider: Decider<'a>,
     bounds: Bounds,
@@ -96,7 +97,7 @@ enum Event {
 
 impl<'a> Run<'a> {
     pub(super) fn new(
-        hold: Hold<'a>,
+        letters: Source<'a>,
         journal: Journal,
         decider: Decider<'a>,
         bounds: Bounds,
@@ -106,7 +107,7 @@ impl<'a> Run<'a> {
         let started = now();
         let first = bounds.canary.clone().map(First::new);
         Self {
-            hold,
+            letters,
             journal,
             decider,
             bounds,
@@ -156,7 +157,7 @@ impl<'a> Run<'a> {
             End::Stopped(why) | End::Aborted(why) => Record::Stopped { at: now_ms(), why: why.clone() },
         });
         let committed = self.journal.commit().await;
-        self.hold.end().await;
+        self.letters.end().await;
         result?;
         drained?;
         committed?;
@@ -206,7 +207,7 @@ impl<'a> Run<'a> {
         match self.look {
             Looking::On => {}
             Looking::RoundOver => {
-                self.hold.next_round().await?;
+                self.letters.next_round().await?;
                 self.look = Looking::On;
             }
             Looking::Over if self.may_show_more => self.look_again(),
@@ -227,7 +228,7 @@ impl<'a> Run<'a> {
 
     fn look_again(&mut self) {
         self.may_show_more = false;
-        self.hold.look_again();
+        self.letters.look_again();
         self.look = Looking::On;
     }
 
@@ -241,7 +242,7 @@ impl<'a> Run<'a> {
             self.accepted -= late.len();
             self.decider.tally.unmatch(late.len() as u64);
             self.may_show_more |= !late.is_empty();
-            self.hold.see_again(late.iter().map(|letter| letter.id));
+            self.letters.see_again(late.iter().map(|letter| letter.id));
             batch.letters = ready;
             if !batch.letters.is_empty() {
                 return Some(batch);
@@ -274,7 +275,7 @@ impl<'a> Run<'a> {
             Some(deleted) = self.deletes.join_next() => {
                 Event::Deleted(deleted.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())))
             }
-            look = self.hold.look(), if looks => Event::Looked(look),
+            look = self.letters.look(), if looks => Event::Looked(look),
             () = tokio::time::sleep(wait), if is_idle => Event::Waited,
         }
     }
@@ -326,6 +327,7 @@ impl<'a> Run<'a> {
     }
 
     async fn take(&mut self, letters: Vec<Held>) -> Result<(), ExitError> {
+        self.decider.learned = self.letters.take_learned();
         let decided = self.decider.decide(letters, Some(self.journal.log.state())).await?;
         let (mut sent, mut later) = (Vec::new(), Vec::new());
         for (held, decision) in decided {
@@ -361,9 +363,11 @@ impl<'a> Run<'a> {
             self.delete(sent);
         }
         if !later.is_empty() {
-            self.hold.see_again(later.iter().map(Held::id));
-            let receipts = later.into_iter().map(|held| held.message.receipt);
-            self.hold.settler().release(receipts.collect()).await;
+            self.letters.see_again(later.iter().map(Held::id));
+            if let Some(settler) = self.letters.settler() {
+                let receipts = later.into_iter().map(|held| held.message.receipt);
+                settler.release(receipts.collect()).await;
+            }
         }
         Ok(())
     }
@@ -389,6 +393,11 @@ impl<'a> Run<'a> {
         match self.journal.commit().await {
             Ok(permitted) => self.permit(permitted),
             Err(error) => note(Err(error)),
+        }
+        if self.journal.is_broken() {
+            // The file does not say that they are sent: a resumed replay would send them again.
+            let state = self.journal.log.state().clone();
+            self.delete_sent(&state);
         }
         while let Some(deleted) = self.deletes.join_next().await {
             let deleted = deleted.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));

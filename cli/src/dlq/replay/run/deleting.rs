@@ -51,7 +51,7 @@ impl Run<'_> {
     }
 
     pub(super) fn delete(&mut self, letters: Vec<ToDelete>) {
-        let settler = self.hold.settler();
+        let Some(settler) = self.letters.settler() else { return };
         self.deletes.spawn(async move {
             let receipts = letters.iter().map(|letter| letter.receipt.clone()).collect();
             let results = settler.delete(receipts).await;
@@ -65,16 +65,16 @@ impl Run<'_> {
         for (letter, result) in deleted.letters.iter().zip(deleted.results) {
             match result {
                 Ok(()) => {
-                    self.hold.forget([letter.id]);
+                    self.letters.forget([letter.id]);
                     if let Some((batch, place)) = letter.place {
                         self.undeleted.remove(&letter.id);
                         gone.entry(batch).or_default().push(place);
                     }
-                    self.may_show_more |= self.hold.is_fifo();
+                    self.may_show_more |= self.letters.is_fifo();
                 }
                 // The letter is visible again, or deleted already.
                 Err(CallError::Gone(_)) => {
-                    self.hold.see_again([letter.id]);
+                    self.letters.see_again([letter.id]);
                     self.undeleted.extend(letter.place.map(|place| (letter.id, place)));
                     self.may_show_more = true;
                 }

@@ -1,0 +1,203 @@
+//! The letters of a replay: those of the DLQ, or those of an export.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use drumline::core::MAX_BATCH;
+use drumline_consumer::ExitError;
+use drumline_dlq::Cause;
+use drumline_dlq::journal::{FileHasher, FileMark};
+use drumline_dlq::letter_id::LetterId;
+use drumline_dlq::line::{Header, Lines};
+
+use crate::dlq::hold::{Held, Hold, HoldOptions, Look};
+use crate::dlq::queue::DeadLetterQueue;
+use crate::dlq::settle::Settler;
+
+/// What an export says of a letter besides its message: the cause of its death, and its job's type.
+pub(super) type Learned = HashMap<LetterId, (Option<Cause>, Option<String>)>;
+
+/// The letters of a replay.
+pub(super) enum Source<'a> {
+    /// They are held, and deleted once they are sent.
+    Queue(Box<Hold<'a>>),
+    /// Nothing is held or deleted.
+    File(Box<Export>),
+}
+
+/// An export that is read, each letter once.
+pub(super) struct Export {
+    path: PathBuf,
+    lines: Lines<BufReader<File>>,
+    seen: HashSet<LetterId>,
+    learned: Learned,
+    reopens: bool,
+}
+
+impl<'a> Source<'a> {
+    /// Begins with the letters of the DLQ, or of the export.
+    pub(super) async fn open(
+        queue: &'a DeadLetterQueue,
+        export: Option<&Path>,
+        hold: Duration,
+        spool: Option<PathBuf>,
+    ) -> Result<Self, ExitError> {
+        match export {
+            Some(path) => Ok(Self::File(Box::new(Export::open(path)?))),
+            None => {
+                let options = HoldOptions { limit: usize::MAX, hold: Some(hold), spool };
+                Ok(Self::Queue(Box::new(Hold::begin(queue, options).await?)))
+            }
+        }
+    }
+
+    /// Looks further. Cancel-safe.
+    pub(super) async fn look(&mut self) -> Result<Look, ExitError> {
+        match self {
+            Self::Queue(hold) => hold.look().await,
+            Self::File(export) => export.look(),
+        }
+    }
+
+    /// Returns letters that were not seen before, none at the end. Earlier ones may be released.
+    pub(super) async fn more(&mut self) -> Result<Vec<Held>, ExitError> {
+        match self {
+            Self::Queue(hold) => hold.more().await,
+            Self::File(export) => match export.look()? {
+                Look::Letters(letters) => Ok(letters),
+                Look::RoundOver | Look::Over => Ok(Vec::new()),
+            },
+        }
+    }
+
+    /// Takes what an export says of its letters so far.
+    pub(super) fn take_learned(&mut self) -> Learned {
+        match self {
+            Self::Queue(_) => Learned::new(),
+            Self::File(export) => std::mem::take(&mut export.learned),
+        }
+    }
+
+    /// Shows letters again if they are seen again.
+    pub(super) fn see_again(&mut self, letters: impl IntoIterator<Item = LetterId>) {
+        match self {
+            Self::Queue(hold) => hold.see_again(letters),
+            Self::File(export) => letters.into_iter().for_each(|id| {
+                export.seen.remove(&id);
+            }),
+        }
+    }
+
+    /// Continues a look that was over.
+    pub(super) fn look_again(&mut self) {
+        match self {
+            Self::Queue(hold) => hold.look_again(),
+            Self::File(export) => export.reopens = true,
+        }
+    }
+
+    /// Releases all letters that are held, so that others can be received.
+    pub(super) async fn next_round(&mut self) -> Result<(), ExitError> {
+        match self {
+            Self::Queue(hold) => hold.next_round().await,
+            Self::File(_) => Ok(()),
+        }
+    }
+
+    /// Records that letters are no longer held.
+    pub(super) fn forget(&mut self, letters: impl IntoIterator<Item = LetterId>) {
+        if let Self::Queue(hold) = self {
+            hold.forget(letters);
+        }
+    }
+
+    /// Releases and deletes letters; none for those of an export.
+    pub(super) fn settler(&self) -> Option<Settler> {
+        match self {
+            Self::Queue(hold) => Some(hold.settler()),
+            Self::File(_) => None,
+        }
+    }
+
+    /// Returns true if deleted letters may show others of their message group.
+    pub(super) fn is_fifo(&self) -> bool {
+        matches!(self, Self::Queue(hold) if hold.is_fifo())
+    }
+
+    /// Leaves the terminal to others.
+    pub(super) fn hide_progress(&self) {
+        if let Self::Queue(hold) = self {
+            hold.bar.finish_and_clear();
+        }
+    }
+
+    /// Ends the look: what is held is released.
+    pub(super) async fn end(self) {
+        if let Self::Queue(hold) = self {
+            hold.end().await;
+        }
+    }
+}
+
+impl Export {
+    fn open(path: &Path) -> Result<Self, ExitError> {
+        let (_, lines) = open(path)?;
+        let (seen, learned) = (HashSet::new(), Learned::new());
+        Ok(Self { path: path.to_owned(), lines, seen, learned, reopens: false })
+    }
+
+    fn look(&mut self) -> Result<Look, ExitError> {
+        if std::mem::take(&mut self.reopens) {
+            self.lines = open(&self.path)?.1;
+        }
+        let mut letters = Vec::new();
+        while letters.len() < MAX_BATCH {
+            let Some(exported) = self.lines.next() else { break };
+            let exported = exported.map_err(|error| unreadable(&self.path, &error))?;
+            let id = LetterId::of(&exported.message.id);
+            if self.seen.insert(id) {
+                self.learned.insert(id, (exported.why, exported.job_type));
+                letters.push(Held { message: exported.message, until: u64::MAX });
+            }
+        }
+        Ok(if letters.is_empty() { Look::Over } else { Look::Letters(letters) })
+    }
+}
+
+/// Returns the mark of an export, by which a resumed replay knows that it is the same.
+///
+/// # Errors
+/// If it is no export, or one of another DLQ.
+pub(super) fn mark(path: &Path, queue: &DeadLetterQueue, any_queue: bool) -> Result<FileMark, ExitError> {
+    let (header, _) = open(path)?;
+    let is_other = queue.arn.is_some() && header.dlq_arn.is_some() && header.dlq_arn != queue.arn;
+    if is_other && !any_queue {
+        return Err(ExitError::usage(format!(
+            "--from {}: it is an export of {}, and not of {}; --to names the queue to send to",
+            path.display(),
+            header.dlq,
+            queue.name
+        )));
+    }
+    let mut file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    let (mut hasher, mut part) = (FileHasher::default(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut part).map_err(|error| unreadable(path, &error))? {
+            0 => break,
+            length => hasher.add(&part[..length]),
+        }
+    }
+    Ok(hasher.mark(&std::path::absolute(path)?.display().to_string()))
+}
+
+fn open(path: &Path) -> Result<(Header, Lines<BufReader<File>>), ExitError> {
+    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    Lines::open(BufReader::new(file)).map_err(|error| unreadable(path, &error))
+}
+
+fn unreadable(path: &Path, error: &impl std::fmt::Display) -> ExitError {
+    ExitError::usage(format!("--from {}: {error}", path.display()))
+}
