@@ -22,9 +22,9 @@ use std::process::ExitCode;
 use drumline::Router;
 use drumline_consumer::ExitError;
 use drumline_dlq::canary::Canary;
-use drumline_dlq::journal::{Header, JOURNAL_VERSION, Record, State};
+use drumline_dlq::journal::{FileMark, Header, JOURNAL_VERSION, Record, State};
 use drumline_dlq::letter_id::LetterId;
-use drumline_runtime::{Environment, Service, runtimes};
+use drumline_runtime::{Environment, Service, Settings, runtimes};
 
 use super::action_log::ActionLog;
 use super::done_jobs::check_again;
@@ -162,24 +162,7 @@ async fn begin(
     if choice.from.is_none() {
         permission::check_delete(&queue).await?;
     }
-    let header = Header {
-        drumline_journal: JOURNAL_VERSION,
-        kind: "replay".to_owned(),
-        name: name.clone(),
-        actor: args.actor.clone().unwrap_or_else(ask::default_actor),
-        dlq_url: queue.url.clone(),
-        queue: args
-            .queue
-            .dlq_url
-            .is_none()
-            .then(|| settings.queues.first().map(|queue| queue.url.to_string()))
-            .flatten(),
-        words: args.choice.words.clone(),
-        files: decider.changes.files.clone(),
-        from: mark,
-        started_at,
-        hold_secs: args.hold.as_secs(),
-    };
+    let header = header(args, &settings, &decider, mark);
     let mut journal = Journal::create(&path, header.clone())?;
     for letters in chosen.iter().flat_map(|letters| letters.chunks(CHOSEN)) {
         let letters = letters.iter().map(|id| format!("{:x}", id.to_u128())).collect();
@@ -198,6 +181,24 @@ async fn begin(
     note(&format!("the journal is {}", journal.path.display()));
     let bounds = bounds(args, limit, 0);
     Box::pin(run(args, &queue, journal, decider, bounds, None, &log)).await
+}
+
+/// The first line of the journal.
+fn header(args: &ReplayArgs, settings: &Settings, decider: &Decider, from: Option<FileMark>) -> Header {
+    let named = args.queue.dlq_url.is_none().then(|| settings.queues.first()).flatten();
+    Header {
+        drumline_journal: JOURNAL_VERSION,
+        kind: "replay".to_owned(),
+        name: decider.action.to_owned(),
+        actor: args.actor.clone().unwrap_or_else(ask::default_actor),
+        dlq_url: decider.queue.url.clone(),
+        queue: named.map(|queue| queue.url.to_string()),
+        words: args.choice.words.clone(),
+        files: decider.changes.files.clone(),
+        from,
+        started_at: decider.started_at,
+        hold_secs: args.hold.as_secs(),
+    }
 }
 
 async fn resume(

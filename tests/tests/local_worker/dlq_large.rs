@@ -77,3 +77,21 @@ async fn memory_does_not_grow_with_the_dlq() {
         assert!(more <= fewer + GROWTH_KIB, "{peaks:?} KiB");
     }
 }
+
+#[tokio::test]
+#[allow(clippy::print_stdout, reason = "the figures")]
+async fn memory_does_not_grow_with_the_letters_of_a_replay() {
+    let mut peaks = Vec::new();
+    for count in [letters() / 10, letters()] {
+        let queue = dead(count).await;
+        let (finished, peak, took) =
+            run(&queue, &["replay", "--yes", "--no-check", "--output", "json"]).await;
+        assert_eq!(finished.status, Some(0), "{}", finished.errors());
+        let result: serde_json::Value = serde_json::from_str(&finished.stdout[0]).unwrap();
+        assert_eq!((result["sent"].as_u64(), queue.dead().len()), (Some(count as u64), 0));
+        assert_eq!(queue.count(), count, "each is sent once");
+        println!("replay of {count}: {peak} KiB, {took:?}");
+        peaks.push(peak);
+    }
+    assert!(peaks[1] <= peaks[0] + GROWTH_KIB, "{peaks:?} KiB");
+}

@@ -45,13 +45,11 @@ impl<'a> Source<'a> {
         hold: Duration,
         spool: Option<PathBuf>,
     ) -> Result<Self, ExitError> {
-        match export {
-            Some(path) => Ok(Self::File(Box::new(Export::open(path)?))),
-            None => {
-                let options = HoldOptions { limit: usize::MAX, hold: Some(hold), spool };
-                Ok(Self::Queue(Box::new(Hold::begin(queue, options).await?)))
-            }
+        if let Some(path) = export {
+            return Ok(Self::File(Box::new(Export::open(path)?)));
         }
+        let options = HoldOptions { limit: usize::MAX, hold: Some(hold), spool };
+        Ok(Self::Queue(Box::new(Hold::begin(queue, options).await?)))
     }
 
     /// Looks further. Cancel-safe.
