@@ -36,7 +36,7 @@ const PLACEHOLDERS: [&str; 9] =
 /// ```
 pub fn mask(reason: &str) -> String {
     // The first pass leaves so little that all others together cost next to nothing, however long the reason is.
-    let mut masked = pass(reason);
+    let mut masked = pass(without_attempt(reason));
     for _ in 1..MAX_PASSES {
         let again = pass(&masked);
         if again == masked {
@@ -47,6 +47,26 @@ pub fn mask(reason: &str) -> String {
     masked
 }
 
+/// The reason of the last attempt, which a worker puts behind `attempt 5 of 5: ` when it gives a job up. The history of the attempt has it
+/// without.
+fn without_attempt(mut reason: &str) -> &str {
+    let number = |text: &'static str| {
+        move |rest: &str| -> Option<usize> {
+            let digits = rest.strip_prefix(text)?.bytes().take_while(u8::is_ascii_digit).count();
+            (digits > 0).then_some(text.len() + digits)
+        }
+    };
+    let prefix = |reason: &str| {
+        let attempt = number("attempt ")(reason)?;
+        let most = number(" of ")(&reason[attempt..])?;
+        reason[attempt + most..].strip_prefix(": ").map(str::len)
+    };
+    while let Some(rest) = prefix(reason) {
+        reason = &reason[reason.len() - rest..];
+    }
+    reason
+}
+
 /// Masks each value once, from left to right.
 fn pass(reason: &str) -> String {
     // A character has four bytes at most.
@@ -55,8 +75,7 @@ fn pass(reason: &str) -> String {
     let mut quotes = Quotes::default();
     let mut at = 0;
     while masked.len() <= ENOUGH {
-        let before = reason[..at].chars().next_back();
-        let Some(token) = next(&reason[at..], before, &masked, &mut quotes) else { break };
+        let Some(token) = next(&reason[..at], &reason[at..], &masked, &mut quotes) else { break };
         match token {
             Token::Blank(len) => {
                 if !masked.is_empty() && !masked.ends_with(' ') {
@@ -69,8 +88,8 @@ fn pass(reason: &str) -> String {
                 at += len;
             }
             Token::Masked(placeholder, len) => {
-                push(&mut masked, placeholder);
                 at += len;
+                push(&mut masked, placeholder, &reason[at..]);
             }
         }
     }
@@ -78,15 +97,19 @@ fn pass(reason: &str) -> String {
     cut(masked)
 }
 
-/// Recognises the token at the start of `rest`, behind the character `before`. `masked` is the text so far.
-fn next(rest: &str, before: Option<char>, masked: &str, quotes: &mut Quotes) -> Option<Token> {
+/// Recognises the token at the start of `rest`, behind the text `past`. `masked` is the mask of that.
+fn next(past: &str, rest: &str, masked: &str, quotes: &mut Quotes) -> Option<Token> {
     let first = rest.chars().next()?;
+    let before = past.chars().next_back();
     if is_blank(first) {
         return Some(Token::Blank(first.len_utf8()));
     }
     let token = placeholder(rest).or_else(|| quotes.token(rest, before)).or_else(|| {
         let is_start = !before.is_some_and(|c| c.is_alphanumeric() || c == '_');
-        let value = || shapes::shape(rest, before).or_else(|| words::word(rest, before, masked));
+        // What goes on behind a placeholder went on behind its value.
+        let is_run_start =
+            before.is_none_or(shapes::ends_run) && !PLACEHOLDERS.iter().any(|known| past.ends_with(known));
+        let value = || shapes::shape(rest, is_run_start).or_else(|| words::word(rest, before, masked));
         is_start.then(value).flatten()
     });
     Some(token.unwrap_or(Token::Kept(first.len_utf8())))
@@ -96,10 +119,11 @@ fn placeholder(rest: &str) -> Option<Token> {
     PLACEHOLDERS.iter().find(|known| rest.starts_with(**known)).map(|known| Token::Kept(known.len()))
 }
 
-/// Adds a placeholder. In a list, only the first one of the same kind is kept: `<n>, …`.
-fn push(masked: &mut String, placeholder: &str) {
+/// Adds a placeholder before `rest`. In a list, only the first one of the same kind is kept: `<n>, …`. The keys of an object are
+/// no list.
+fn push(masked: &mut String, placeholder: &str, rest: &str) {
     let list = masked.trim_end_matches(' ');
-    if let Some(list) = list.strip_suffix(',') {
+    if let Some(list) = list.strip_suffix(',').filter(|_| !rest.starts_with([':', '='])) {
         let (kept, is_begun) = match list.strip_suffix(", …") {
             Some(first) => (first, true),
             None => (list, false),

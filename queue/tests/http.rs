@@ -211,7 +211,9 @@ async fn errors_arrive_under_their_types() {
     let error = sqs.remove_permission().queue_url(&url).label("l").send().await.unwrap_err();
     assert!(error.into_service_error().is_unsupported_operation());
 
-    server.endpoint().send(&url, "x").unwrap();
+    let url = server.endpoint().create_queue("jobs.fifo", &[("FifoQueue", "true")]).unwrap();
+    let send = sqs.send_message().queue_url(&url).message_body("x").message_group_id("g");
+    send.message_deduplication_id("d").send().await.unwrap();
     let received = sqs.receive_message().queue_url(&url).visibility_timeout(0).send().await.unwrap();
     let handle = received.messages()[0].receipt_handle().unwrap();
     let change = sqs.change_message_visibility().queue_url(&url).receipt_handle(handle).visibility_timeout(9);

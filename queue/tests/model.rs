@@ -251,7 +251,10 @@ impl Run {
         let result = self.sqs.change_message_visibility(self.now, &request);
         let now = self.now;
         let known = self.model.live.iter_mut().find(|m| m.number == number);
-        let held = known.filter(|m| m.handle.as_ref() == Some(&handle) && Model::in_flight(m, now));
+        let is_own = |m: &Known| m.handle.as_ref() == Some(&handle) && Model::in_flight(m, now);
+        // A standard queue accepts handles of earlier receives, and changes that come late.
+        let fifo = self.fifo;
+        let held = known.filter(|m| !fifo || is_own(m));
         assert_eq!(result.is_ok(), held.is_some());
         if let Some(held) = held {
             held.hidden_until = now.plus(Duration::from_secs(secs.into()));

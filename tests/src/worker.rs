@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -116,6 +117,12 @@ impl Launch {
     /// The same, started by this script of a shell as `"$0" "$@"`.
     pub fn shell(self, script: &str) -> Self {
         Self { script: Some(script.to_owned()), ..self }
+    }
+
+    /// The same with files of at most so many KiB, as on a disk that is nearly full.
+    pub fn largest_file(self, kib: u32) -> Self {
+        // In blocks of 512 bytes, and without the signal that would kill the process.
+        self.shell(&format!("trap '' XFSZ && ulimit -f {} && exec \"$0\" \"$@\"", kib * 2))
     }
 
     /// The same with a standard output whose reader has left, as `head` leaves when it has seen enough.
@@ -234,8 +241,13 @@ impl Worker {
     }
 
     /// Waits for the end of the process.
-    pub async fn finish(mut self) -> Finished {
-        let Ok(status) = tokio::time::timeout(PATIENCE, self.child.wait()).await else {
+    pub async fn finish(self) -> Finished {
+        self.finish_within(PATIENCE).await
+    }
+
+    /// Waits for the end of a process that may take its time.
+    pub async fn finish_within(mut self, patience: Duration) -> Finished {
+        let Ok(status) = tokio::time::timeout(patience, self.child.wait()).await else {
             panic!("it does not end:\n{}", self.stderr.all().join("\n"));
         };
         // Its pipes close with it, so what it wrote is complete once they have been read to the end.

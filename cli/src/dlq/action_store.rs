@@ -47,12 +47,11 @@ impl ActionStore {
                 Ok(_) => return Ok(Self::Shared(store)),
                 Err(error) => format!("the store {location}: {error}"),
             },
-            // Its store is its memory.
-            Ok(Histories::Worker { .. }) => return Ok(Self::files()),
             Err(LookupError::Settings(text)) if location.outlives_its_process() => {
                 return Err(ExitError::usage(text));
             }
-            Err(LookupError::Settings(_)) => return Ok(Self::files()),
+            // The store is a worker's memory.
+            Ok(Histories::Worker { .. }) | Err(LookupError::Settings(_)) => return Ok(Self::files()),
             Err(LookupError::Unavailable(text)) => text,
         };
         note(&format!(

@@ -1,4 +1,4 @@
-//! `drumline dlq delete`: the only command that deletes letters without sending or writing them somewhere first, if it is asked to.
+//! `drumline dlq delete`: letters that match are exported, and deleted once the operator has agreed.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};

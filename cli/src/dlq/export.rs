@@ -29,7 +29,7 @@ use super::recorded::Recorded;
 use crate::format::{now_ms, rfc3339};
 use crate::output::Output;
 use file::Resumed;
-use s3::{Objects, SCHEME};
+use s3::SCHEME;
 
 pub(super) use file::ExportFile;
 pub(super) use pass::{Done, Plan, pass};
@@ -65,7 +65,7 @@ To S3 it writes objects PREFIX/NAME/000001.jsonl of some 8 MiB, or of what has c
 Exit status: 0 all that match are exported; 1 another count than that of --expect, some could not be deleted, or the file cannot be \
 written; 64 bad usage; 69 the queue cannot be reached or a permission is missing; 130 interrupted."))]
 pub(super) struct ExportArgs {
-    /// The file, which must not be there yet, - for standard output, or s3://BUCKET/PREFIX
+    /// The file, which must not be there yet, - for standard output, or a place in S3 (`s3://…`)
     #[arg(value_name = "FILE")]
     target: String,
     #[command(flatten)]
@@ -202,35 +202,41 @@ fn open(
     name: String,
     queue: &DeadLetterQueue,
 ) -> Result<(String, Sink, HashSet<LetterId>), ExitError> {
-    let path = Path::new(&args.target);
     if args.resume {
-        let Resumed { file, header, letters } = ExportFile::resume(path)?;
-        let is_other = header.dlq != queue.name || header.dlq_arn.is_some() && header.dlq_arn != queue.arn;
-        if is_other {
-            return Err(ExitError::usage(format!(
-                "{} is an export of {}, not of {}",
-                args.target,
-                header.dlq_arn.unwrap_or(header.dlq),
-                queue.arn.as_ref().unwrap_or(&queue.name)
-            )));
-        }
-        return Ok((header.name, Sink::File(file), letters));
+        return resume(&args.target, queue);
     }
     let header = header(&name, queue);
     let sink = if is_stdout {
         let mut sink = Sink::Stdout;
         sink.append(&header)?;
         sink
-    } else if args.target.starts_with(SCHEME) {
-        Sink::Objects(Box::new(Objects::open(&args.target, &header, &queue.clients.config)?))
     } else {
-        let file = ExportFile::create(path, &header)?;
-        if args.choice.value.delete && !file.is_regular() {
-            return Err(ExitError::usage(format!("--delete needs a file, and {} is none", args.target)));
-        }
-        Sink::File(file)
+        Sink::open(&args.target, &header, queue)?
     };
+    if let Sink::File(file) = &sink
+        && args.choice.value.delete
+        && !file.is_regular()
+    {
+        return Err(ExitError::usage(format!("--delete needs a file, and {} is none", args.target)));
+    }
     Ok((name, sink, HashSet::new()))
+}
+
+/// Opens an export of this DLQ to continue it. Returns its name, and the letters that are in it.
+pub(super) fn resume(
+    target: &str,
+    queue: &DeadLetterQueue,
+) -> Result<(String, Sink, HashSet<LetterId>), ExitError> {
+    let Resumed { file, header, letters } = ExportFile::resume(Path::new(target))?;
+    let is_other = header.dlq != queue.name || header.dlq_arn.is_some() && header.dlq_arn != queue.arn;
+    if is_other {
+        return Err(ExitError::usage(format!(
+            "{target} is an export of {}, not of {}",
+            header.dlq_arn.unwrap_or(header.dlq),
+            queue.arn.as_ref().unwrap_or(&queue.name)
+        )));
+    }
+    Ok((header.name, Sink::File(file), letters))
 }
 
 /// The first line of an export.

@@ -87,7 +87,7 @@ impl Held {
     }
 }
 
-/// What a look brings.
+/// The result of looking further.
 #[derive(Debug)]
 pub(super) enum Look {
     /// Letters that were not seen before, ten at most.
@@ -325,7 +325,7 @@ impl<'a> Hold<'a> {
         if let Some(path) = &self.options.spool
             && unreleased.count == 0
         {
-            // What stays is empty of receipts that can be used.
+            // A file that stays has no receipt that can be used.
             let _ = std::fs::remove_file(path);
         }
     }

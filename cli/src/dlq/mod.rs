@@ -7,6 +7,7 @@ mod action_files;
 mod action_log;
 mod action_store;
 mod actions;
+mod archive;
 mod common;
 mod dead_letter;
 mod delete;

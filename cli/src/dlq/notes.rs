@@ -17,9 +17,7 @@ pub(super) fn eprint_seen(queue: &DeadLetterQueue, seen: usize, limit: usize, ma
         note(&match hidden {
             0 => format!("{name} is empty"),
             _ => {
-                format!(
-                    "{name} shows no message; about {hidden} are hidden, because somebody has received them"
-                )
+                format!("{name} shows no message; about {hidden} are hidden: other receivers have them")
             }
         });
         return;
@@ -35,10 +33,10 @@ pub(super) fn eprint_seen(queue: &DeadLetterQueue, seen: usize, limit: usize, ma
     } else if unseen > 0 && is_fifo(name) {
         note(&format!("about {unseen} more are behind the first ten of their message groups"));
     } else if unseen > 0 {
-        note(&format!("about {unseen} more were not seen: somebody may have received them meanwhile"));
+        note(&format!("about {unseen} more were not seen: other receivers may have them"));
     }
     if *hidden > 0 {
-        note(&format!("about {hidden} more are hidden, because somebody has received them"));
+        note(&format!("about {hidden} more are hidden: other receivers have them"));
     }
 }
 

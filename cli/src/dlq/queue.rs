@@ -27,7 +27,7 @@ pub(super) struct DeadLetterQueue {
     pub(super) clients: Clients,
     /// About how many messages can be received.
     pub(super) visible: usize,
-    /// About how many somebody has in hand.
+    /// About how many other receivers have.
     pub(super) hidden: usize,
     /// The rules by which the queue's worker decodes its messages.
     pub(super) intake: Intake,

@@ -5,6 +5,7 @@ mod ask;
 mod batches;
 mod changes;
 mod count;
+mod counts;
 mod decide;
 mod edit;
 mod native;
@@ -23,7 +24,6 @@ use drumline::Router;
 use drumline_consumer::ExitError;
 use drumline_dlq::canary::Canary;
 use drumline_dlq::journal::{FileMark, Header, JOURNAL_VERSION, Record, State};
-use drumline_dlq::letter_id::LetterId;
 use drumline_runtime::{Environment, Service, Settings, runtimes};
 
 use super::action_log::ActionLog;
@@ -312,11 +312,4 @@ async fn run(
             Err(error)
         }
     }
-}
-
-/// Letters that were counted.
-#[derive(Debug, Default)]
-struct Counted {
-    letters: Vec<LetterId>,
-    per_queue: std::collections::BTreeMap<String, u64>,
 }

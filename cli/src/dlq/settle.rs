@@ -22,7 +22,7 @@ pub(super) struct Settler {
     sqs: AwsQueue,
 }
 
-/// What becomes of letters.
+/// The end of a hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Settling {
     Release,

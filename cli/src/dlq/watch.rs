@@ -13,16 +13,17 @@ use drumline_dlq::Letter;
 use drumline_dlq::alert::{Alert, Template};
 use drumline_runtime::{DlqWatchSettings, Environment};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::{MissedTickBehavior, interval};
 
+use super::archive::Archive;
 use super::common::QueueArgs;
 use super::dead_letter::history_of;
+use super::interrupt::unless_interrupted;
 use super::queue::DeadLetterQueue;
+use super::reasons::ReasonLookup;
 use crate::format::{duration, note, now_ms, one_line, rfc3339};
 use crate::job_lookup::Histories;
 use crate::output::{Output, print};
-
-/// The status that shells report for a process that Ctrl-C has ended.
-const INTERRUPTED: u8 = 130;
 
 /// The shortest time between two questions for the depth.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -34,6 +35,7 @@ Examples:
   {program} dlq watch --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs
   {program} dlq watch --alert https://hooks.slack.com/services/T0/B0/XXXX
   {program} dlq watch --alert arn:aws:sns:eu-west-1:123456789012:alerts --quiet 6h
+  {program} dlq watch --archive letters.jsonl
   {program} dlq watch --once --output json
 
 It asks for the depth of the DLQ. Once that has grown, it looks at the new letters: at 50 of them and once a minute at most. \
@@ -44,11 +46,14 @@ An alert is a POST of JSON with the fields text, dlq, origin, type, class, finge
 depth; or it is published to an SNS topic. Reasons are masked, and there are no payloads in it. --template names a JSON file that \
 is sent instead, in whose texts {{text}} and the other fields are filled in.
 
+--archive adds each new letter to an export, with its body, as `dlq export` does; `replay --from` reads it. For that every letter of the \
+DLQ is received once a minute at most while the DLQ grows, and the rarer the longer it takes.
+
 Workers watch by themselves with DRUMLINE_DLQ_WATCH=on: of those that share a store, one does. They know the failures of their own \
 jobs without a look.
 
 It needs sqs:GetQueueAttributes on the DLQ; for a look also sqs:ReceiveMessage and sqs:ChangeMessageVisibility; without --dlq-url also \
-sqs:GetQueueUrl there and sqs:GetQueueAttributes on its queue; and sns:Publish on a topic. Encrypted queues need kms:Decrypt.
+sqs:GetQueueUrl there and sqs:GetQueueAttributes on its queue; sns:Publish on a topic; and s3:PutObject for an archive in S3. Encrypted queues need kms:Decrypt.
 
 Exit status: 0 ended after --once, 130 stopped, 64 bad usage, 69 the queue cannot be reached.")]
 pub(super) struct WatchArgs {
@@ -70,6 +75,9 @@ pub(super) struct WatchArgs {
         help = "Send this JSON file, filled in, instead of the usual alert [env: DRUMLINE_DLQ_ALERT_TEMPLATE]"
     )]
     template: Option<PathBuf>,
+    /// Add each new letter, complete, to this export; a file that is there is continued. Nothing is deleted
+    #[arg(long, value_name = "FILE|s3://BUCKET/PREFIX")]
+    archive: Option<String>,
     /// Look once, report, and end
     #[arg(long)]
     once: bool,
@@ -83,7 +91,7 @@ pub(super) async fn watch(args: &WatchArgs, environment: &Environment) -> Result
     let alerts = args.alerts(&settings.dlq_watch).await?;
     let every = args.every.unwrap_or(settings.dlq_watch.every).max(SHORTEST);
     let quiet = args.quiet.unwrap_or(settings.dlq_watch.quiet);
-    let queue = DeadLetterQueue::find(&args.queue, &settings).await?;
+    let mut queue = DeadLetterQueue::find(&args.queue, &settings).await?;
     let history = match Histories::open(&settings).await {
         Ok(histories) => Some(histories),
         Err(error) => {
@@ -104,15 +112,47 @@ pub(super) async fn watch(args: &WatchArgs, environment: &Environment) -> Result
     .on_alert(move |alert| drop(sender.send(alert.clone())));
     let watch = if let Some(alerts) = alerts { watch.alerts(alerts) } else { watch };
     let mut watch = if args.queue.force { watch.may_move_letters() } else { watch };
+    let archive = args.archive.as_deref().map(|target| Archive::open(target, &queue)).transpose()?;
+    let mut archiving = match archive {
+        Some(archive) => Some((archive, ReasonLookup::open(&settings).await?)),
+        None => None,
+    };
     if args.once {
-        watch.once().await.map_err(|error| ExitError::sqs(error.kind, error.text))?;
+        let depth = watch.once().await.map_err(|error| ExitError::sqs(error.kind, error.text))?;
+        follow(&mut archiving, depth, &mut queue).await?;
         drop(watch);
         return report(reported, args.output).await;
     }
     note(&format!("watching {} every {}; Ctrl-C ends it", queue.name, humantime::format_duration(every)));
+    let watching = async {
+        let mut timer = interval(every);
+        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let turn = async {
+                timer.tick().await;
+                Ok(watch.turn().await)
+            };
+            if let Some(depth) = unless_interrupted(turn).await? {
+                // It releases what it holds if it is interrupted.
+                follow(&mut archiving, depth, &mut queue).await?;
+            }
+        }
+    };
     tokio::select! {
         ended = report(reported, args.output) => ended,
-        () = watch.run(async { drop(tokio::signal::ctrl_c().await) }) => Ok(ExitCode::from(INTERRUPTED)),
+        ended = watching => ended,
+    }
+}
+
+/// Adds the new letters to the archive, if there is one.
+async fn follow(
+    archiving: &mut Option<(Archive, ReasonLookup)>,
+    depth: u64,
+    queue: &mut DeadLetterQueue,
+) -> Result<(), ExitError> {
+    match archiving {
+        Some((archive, reasons)) => archive.follow(depth, queue, reasons).await,
+        None => Ok(()),
     }
 }
 

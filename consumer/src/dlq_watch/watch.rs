@@ -138,7 +138,7 @@ impl DlqWatch {
             }
             // A turn that is dropped may leave letters hidden until their hold ends, half a minute at most.
             tokio::select! {
-                () = self.turn() => {}
+                _ = self.turn() => {}
                 () = &mut shutdown => break,
             }
         }
@@ -147,19 +147,20 @@ impl DlqWatch {
         }
     }
 
-    /// Looks once at what is there, and reports it.
+    /// Looks once at what is there, and reports it. Returns the depth.
     ///
     /// # Errors
     /// If SQS does not answer.
-    pub async fn once(&mut self) -> Result<(), SqsError> {
+    pub async fn once(&mut self) -> Result<u64, SqsError> {
         let Depth { letters, has_redrive_policy } = self.letters.depth().await?;
         self.depth_is(letters, has_redrive_policy).await?;
         self.report().await;
-        Ok(())
+        Ok(letters)
     }
 
-    /// One turn: asks for the depth, looks if that is due, and reports what is new.
-    async fn turn(&mut self) {
+    /// Makes one turn: asks for the depth, looks if that is due, and reports what is new. Returns the depth, if SQS gives it. For
+    /// programs that do more in each turn; others [run](Self::run) a watch.
+    pub async fn turn(&mut self) -> Option<u64> {
         if let Some(leader) = &mut self.leader {
             let known = leader.lead().await;
             let Some(known) = known else {
@@ -167,7 +168,7 @@ impl DlqWatch {
                 if let Some(shared) = &self.shared {
                     shared.add(failed).await;
                 }
-                return;
+                return None;
             };
             self.watch.take_over(known);
         }
@@ -178,12 +179,14 @@ impl DlqWatch {
                 self.count(job_type.as_deref(), class.as_deref());
             }
         }
-        if let Some(Depth { letters, has_redrive_policy }) = self.depth().await
+        let depth = self.depth().await;
+        if let Some(Depth { letters, has_redrive_policy }) = depth
             && let Err(error) = self.depth_is(letters, has_redrive_policy).await
         {
             warn!(dlq = self.name, %error, "DLQ not readable");
         }
         self.report().await;
+        depth.map(|depth| depth.letters)
     }
 
     fn count(&self, job_type: Option<&str>, class: Option<&str>) {

@@ -16,11 +16,15 @@ impl Quotes {
     /// Recognises a quoted text at the start of `rest`. A quote inside of a word is an apostrophe.
     pub(super) fn token(&mut self, rest: &str, before: Option<char>) -> Option<Token> {
         let open = rest.chars().next()?;
-        let close = match open {
-            '"' | '\'' | '`' => open,
-            '“' | '„' => '”',
-            '‘' => '’',
-            '«' => '»',
+        let close: &[char] = match open {
+            '"' => &['"'],
+            '\'' => &['\''],
+            '`' => &['`'],
+            '“' => &['”'],
+            // In German, and in other languages.
+            '„' => &['“', '”'],
+            '‘' => &['’'],
+            '«' => &['»'],
             _ => return None,
         };
         if before.is_some_and(char::is_alphanumeric) || self.endless.contains(&open) {
@@ -31,7 +35,8 @@ impl Quotes {
             self.endless.push(open);
             return None;
         };
-        let len = open.len_utf8() + end + close.len_utf8();
+        let closing = content[end..].chars().next().map_or(0, char::len_utf8);
+        let len = open.len_utf8() + end + closing;
         if open == '`' && is_name(&content[..end]) {
             return Some(Token::Kept(len));
         }
@@ -40,15 +45,15 @@ impl Quotes {
 }
 
 /// The first closing quote that is not inside of a word, and not escaped.
-fn end(content: &str, close: char) -> Option<usize> {
+fn end(content: &str, close: &[char]) -> Option<usize> {
     let mut is_escaped = false;
     let mut chars = content.char_indices().peekable();
     while let Some((at, c)) = chars.next() {
         if is_escaped {
             is_escaped = false;
-        } else if c == '\\' && close == '"' {
+        } else if c == '\\' && close == ['"'] {
             is_escaped = true;
-        } else if c == close && chars.peek().is_none_or(|(_, next)| !next.is_alphanumeric()) {
+        } else if close.contains(&c) && chars.peek().is_none_or(|(_, next)| !next.is_alphanumeric()) {
             return Some(at);
         }
     }

@@ -2,9 +2,8 @@
 
 use super::token::{Token, goes_on, is_blank};
 
-/// Recognises a value by its shape at the start of `rest`, behind the character `before`.
-pub(super) fn shape(rest: &str, before: Option<char>) -> Option<Token> {
-    let is_run_start = before.is_none_or(ends_run);
+/// Recognises a value by its shape at the start of `rest`. Some begin only where a run of characters does.
+pub(super) fn shape(rest: &str, is_run_start: bool) -> Option<Token> {
     let in_run = |find: fn(&str) -> Option<usize>| if is_run_start { find(rest) } else { None };
     let found = |placeholder: &'static str| move |len: usize| Token::Masked(placeholder, len);
     (in_run(url).map(found("<url>")))
@@ -16,7 +15,7 @@ pub(super) fn shape(rest: &str, before: Option<char>) -> Option<Token> {
 }
 
 /// Returns true if no path, URL or mail address goes on behind `c`.
-fn ends_run(c: char) -> bool {
+pub(super) fn ends_run(c: char) -> bool {
     is_blank(c) || "\"'`“”„‘’«»<>|(){}[],;=:".contains(c)
 }
 

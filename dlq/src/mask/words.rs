@@ -81,32 +81,14 @@ fn continues_number(rest: &str) -> bool {
 
 /// The length of the number at the start with its unit, if a word ends there.
 fn number_len(rest: &str) -> Option<usize> {
-    let whole = integer_len(rest)?;
-    let fraction = match rest[whole..].strip_prefix('.').map(digits) {
-        None | Some(0) => 0,
-        Some(digits) => 1 + digits,
-    };
+    let whole = Some(digits(rest)).filter(|digits| *digits > 0)?;
+    let mut len = whole;
+    // Groups of thousands, fractions in all languages, versions, and lists without blanks.
+    while let Some(more) = rest[len..].strip_prefix(['.', ',', '_']).map(digits).filter(|more| *more > 0) {
+        len += 1 + more;
+    }
     // `3.14abc` is the number 3 before a word.
-    [whole + fraction, whole].into_iter().find_map(|len| Some(len + unit_len(&rest[len..])?))
-}
-
-/// The length of digits, grouped by thousands or not.
-fn integer_len(rest: &str) -> Option<usize> {
-    let mut len = digits(rest);
-    if len == 0 {
-        return None;
-    }
-    if rest[len..].starts_with('_') {
-        let is_of_number = |byte: &u8| byte.is_ascii_digit() || *byte == b'_';
-        return Some(rest.bytes().take_while(is_of_number).count());
-    }
-    while len <= 3 || rest.as_bytes()[len - 4] == b',' {
-        match rest[len..].strip_prefix(',') {
-            Some(group) if digits(group) == 3 => len += 4,
-            _ => break,
-        }
-    }
-    Some(len)
+    [len, whole].into_iter().find_map(|len| Some(len + unit_len(&rest[len..])?))
 }
 
 fn digits(rest: &str) -> usize {

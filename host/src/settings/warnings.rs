@@ -17,6 +17,9 @@ impl Settings {
                 warn!(variable, "unknown variable ignored: no setting of this version");
             }
         }
+        if self.dlq_watch.alert_to.is_some() && !self.dlq_watch.is_on {
+            warn!("dlq_alert_to has no effect in a worker without dlq_watch = on");
+        }
         for (table, job_type) in self.types_without_handler(router) {
             warn!(table, r#type = job_type, "settings for a job type without a handler");
         }

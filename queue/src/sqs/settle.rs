@@ -56,9 +56,9 @@ impl Sqs {
     ///
     /// # Errors
     ///
-    /// `InvalidParameterValue` outside 0 to 43,200 seconds, beyond 12 hours since the receive, and for a message that
-    /// was deleted or received again; `MessageNotInflight` when it is visible; `ReceiptHandleIsInvalid`;
-    /// `QueueDoesNotExist`.
+    /// `InvalidParameterValue` outside 0 to 43,200 seconds, beyond 12 hours since the last receive, and for a message that
+    /// was deleted; on a FIFO queue also for one that was received again, and `MessageNotInflight` when it is visible;
+    /// `ReceiptHandleIsInvalid`; `QueueDoesNotExist`.
     pub fn change_message_visibility(
         &mut self,
         now: Timestamp,
@@ -130,10 +130,13 @@ impl Queue {
             SqsError::invalid_value("ReceiptHandle", handle, reason)
         };
         let message = self.store.get(parts.message).ok_or_else(gone)?;
-        let Some(receipt) = message.receipt.filter(|receipt| receipt.serial == parts.receipt) else {
+        // A handle exists, so the message was received.
+        let receipt = message.receipt.ok_or_else(gone)?;
+        // Standard queues accept handles of earlier receives, and changes that come late.
+        if self.settings.fifo && receipt.serial != parts.receipt {
             return Err(gone());
-        };
-        if !matches!(message.state, State::InFlight { .. }) {
+        }
+        if self.settings.fifo && !matches!(message.state, State::InFlight { .. }) {
             return Err(SqsError::new(
                 ErrorCode::MessageNotInflight,
                 "The specified message isn't in flight.",

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufReader;
 use std::path::Path;
+use std::time::Duration;
 
 use drumline_dlq::line::{Header, Lines};
 use drumline_queue::api::{MessageAttributeValue, SendMessage};
@@ -302,4 +303,57 @@ async fn a_signal_ends_an_export_with_whole_lines_and_releases_the_letters() {
         assert!(ids(&queue.dead()) == before && all_are_visible(&queue), "{}", finished.errors());
         assert_eq!(read(&path).1.len(), 12);
     }
+}
+
+/// Expects that each letter is either in the export, once, or in the DLQ.
+fn expect_none_lost(queue: &LocalQueue, path: &Path, before: &BTreeSet<String>) {
+    let lines: Vec<String> = read(path).1.iter().map(|line| line.message.id.to_string()).collect();
+    let exported: BTreeSet<String> = lines.iter().cloned().collect();
+    assert_eq!(exported.len(), lines.len(), "no letter is written twice");
+    let left = ids(&queue.dead());
+    assert_eq!(exported.union(&left).cloned().collect::<BTreeSet<_>>(), *before);
+}
+
+#[tokio::test]
+async fn killed_at_random_points_and_resumed_an_export_loses_nothing() {
+    let queue = dead(1_500).await;
+    let before = ids(&queue.dead());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jsonl");
+    let target = path.display().to_string();
+    let length = || path.metadata().map_or(0, |metadata| metadata.len());
+    let mut args = vec!["export", &*target, "--delete"];
+    for _ in 0..3 {
+        let (enough, process) = (length() + fastrand::u64(1..150_000), dlq(&queue, &args).spawn());
+        eventually("it has written some", async || length() >= enough || queue.dead().is_empty()).await;
+        process.kill().await;
+        // The holds of the killed process end.
+        queue.endpoint().advance(Duration::from_mins(11));
+        args = vec!["export", &*target, "--delete", "--resume"];
+    }
+    let finished = dlq(&queue, &args).finish().await;
+    assert_eq!(finished.status, Some(0), "{}", finished.errors());
+    expect_none_lost(&queue, &path, &before);
+    assert!(queue.dead().is_empty(), "{}", finished.errors());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn on_a_full_disk_only_letters_with_whole_lines_are_deleted() {
+    let queue = dead(700).await;
+    let before = ids(&queue.dead());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jsonl");
+    let target = path.display().to_string();
+    let finished = dlq(&queue, &["export", &target, "--delete"]).largest_file(300).finish().await;
+    assert_eq!(finished.status, Some(1), "{}", finished.errors());
+    assert!(finished.errors().contains("cannot be written"), "{}", finished.errors());
+    expect_none_lost(&queue, &path, &before);
+    let left = queue.dead().len();
+    assert!(left > 0 && left < 700 && all_are_visible(&queue), "{left}");
+
+    let finished = dlq(&queue, &["export", &target, "--delete", "--resume"]).finish().await;
+    assert_eq!(finished.status, Some(0), "{}", finished.errors());
+    expect_none_lost(&queue, &path, &before);
+    assert!(queue.dead().is_empty());
 }

@@ -10,10 +10,12 @@ use super::dlq_replay::{bodies, buried, replay, result};
 async fn wrong_users() -> LocalQueue {
     buried(Setup::default(), |queue| {
         queue.send(
-            r#"{"type":"mail.test", "jobId":"j-1","payload":{"userId":17,"n":12345678901234567890123}}"#,
+            r#"{"type":"invoice.send", "jobId":"j-1","payload":{"userId":17,"n":12345678901234567890123}}"#,
         );
-        queue.send("{\n \"type\": \"mail.test\",\n \"jobId\": \"j-2\",\n \"payload\": { \"userId\": 17 }\n}");
-        queue.send(r#"{"type":"mail.test","jobId":"j-3","payload":{"userId":7}}"#);
+        queue.send(
+            "{\n \"type\": \"invoice.send\",\n \"jobId\": \"j-2\",\n \"payload\": { \"userId\": 17 }\n}",
+        );
+        queue.send(r#"{"type":"invoice.send","jobId":"j-3","payload":{"userId":7}}"#);
         queue.send(r#"["not", "a job"]"#);
     })
     .await
@@ -40,8 +42,8 @@ async fn a_value_is_set_in_the_letters_that_have_another() {
     assert_eq!(
         sent,
         [
-            "{\n \"type\": \"mail.test\",\n \"jobId\": \"j-2\",\n \"payload\": { \"userId\": 7 }\n}",
-            r#"{"type":"mail.test", "jobId":"j-1","payload":{"userId":7,"n":12345678901234567890123}}"#,
+            "{\n \"type\": \"invoice.send\",\n \"jobId\": \"j-2\",\n \"payload\": { \"userId\": 7 }\n}",
+            r#"{"type":"invoice.send", "jobId":"j-1","payload":{"userId":7,"n":12345678901234567890123}}"#,
         ]
     );
     assert_eq!(queue.dead().len(), 2);
@@ -91,7 +93,7 @@ async fn an_edit_of_one_letter_fixes_those_of_its_type_and_reason() {
     let queue = wrong_users().await;
     let folder = tempfile::tempdir().unwrap();
     let edit = |editor: &str, args: &[&str]| {
-        let filter = ["--match", "/type=mail.test", "--yes"];
+        let filter = ["--match", "/type=invoice.send", "--yes"];
         replay(&queue, folder.path(), &[&filter[..], args].concat()).env("EDITOR", editor).env("VISUAL", "")
     };
     for (editor, hint) in [("false", "exit status: 1"), ("echo '{' >", "no JSON"), ("", "$EDITOR")] {

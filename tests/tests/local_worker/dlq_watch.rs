@@ -107,6 +107,26 @@ async fn the_command_reports_what_is_there_and_leaves_it_as_it_was() {
 }
 
 #[tokio::test]
+async fn an_archive_has_each_letter_once_and_is_continued() {
+    let queue = queue().await;
+    let folder = tempfile::tempdir().unwrap();
+    let archive = folder.path().join("letters.jsonl").display().to_string();
+    let mut all = Vec::new();
+    for (letters, lines) in [(3, 3), (2, 5)] {
+        all.extend(queue.bury((0..letters).map(|user| letter(user, "no user"))));
+        let finished = once(&queue, &["--archive", &archive]).finish().await;
+        assert_eq!(finished.status, Some(0), "{}", finished.errors());
+        let text = std::fs::read_to_string(&archive).unwrap();
+        let mut found: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!((found.remove(0)["drumlineDeadLetters"].as_u64(), found.len()), (Some(1), lines));
+        let ids: BTreeSet<&str> = found.iter().filter_map(|line| line["messageId"].as_str()).collect();
+        assert_eq!(ids, all.iter().map(String::as_str).collect());
+    }
+    let dead = queue.dead();
+    assert!(dead.len() == 5 && dead.iter().all(|letter| letter.state == MessageState::Visible));
+}
+
+#[tokio::test]
 async fn wrong_targets_and_templates_are_refused_before_anything_is_asked() {
     let queue = queue().await;
     let table = [

@@ -34,21 +34,9 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         "the visibility timeout is at most 43,200 seconds",
     ),
     known(
-        "not in flight",
-        4,
-        "error MessageNotInflight",
-        "the visibility of a visible message cannot be changed",
-    ),
-    known(
         "a stale handle deletes nothing",
         5,
         "ApproximateNumberOfMessagesNotVisible=1",
-        "the message was received again, and its new holder keeps it",
-    ),
-    known(
-        "a stale handle releases nothing",
-        4,
-        "error InvalidParameterValue",
         "the message was received again, and its new holder keeps it",
     ),
     known(

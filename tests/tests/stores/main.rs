@@ -7,6 +7,7 @@
 mod attempts;
 mod effects_once;
 mod outage;
+mod replayed;
 mod report;
 mod stalled;
 mod transaction_example;

@@ -44,6 +44,8 @@ pub(super) fn next_step(action: &ActionRecord, now_ms: u64) -> Option<(&'static 
     let is_over = action.state == ActionState::Done;
     match (action.kind, action.state) {
         (_, ActionState::Running) => Some(("abort", format!("dlq actions abort {name}"))),
+        // SQS's own moves have no journal.
+        (ActionKind::Replay, _) if action.journal.is_none() => None,
         (ActionKind::Replay, _) if !is_over => Some(("resume", format!("dlq replay --resume {name}"))),
         (ActionKind::Export, _) if !is_over => {
             action.export.as_ref().map(|path| ("resume", format!("dlq export {path} --resume")))
@@ -73,7 +75,7 @@ mod tests {
             dlq: "arn:aws:sqs:eu-west-1:123456789012:jobs-dlq".to_owned(),
             words: ["--type", "email.send", "--reason", "it's odd"].map(str::to_owned).to_vec(),
             host: None,
-            journal: None,
+            journal: Some("/state/INC-42.journal".to_owned()),
             export: Some("/state/INC-42.jsonl".to_owned()),
         };
         ActionRecord::begun(beginning, NOW)

@@ -1,12 +1,15 @@
 //! The place that an export is written to.
 
 use std::io::Write;
+use std::path::Path;
 
 use drumline_consumer::ExitError;
+use drumline_dlq::line::Header;
 use serde::Serialize;
 
 use super::file::ExportFile;
-use super::s3::Objects;
+use super::s3::{Objects, SCHEME};
+use crate::dlq::queue::DeadLetterQueue;
 use crate::output::print;
 
 /// The place that an export is written to.
@@ -30,6 +33,18 @@ const OBJECT_LETTERS: usize = 10_000;
 const COMMIT_BYTES: usize = 8 << 20;
 
 impl Sink {
+    /// Begins an export in a new file, or in S3.
+    pub(in crate::dlq) fn open(
+        target: &str,
+        header: &Header,
+        queue: &DeadLetterQueue,
+    ) -> Result<Self, ExitError> {
+        if target.starts_with(SCHEME) {
+            return Ok(Self::Objects(Box::new(Objects::open(target, header, &queue.clients.config)?)));
+        }
+        ExportFile::create(Path::new(target), header).map(Self::File)
+    }
+
     /// Adds a line. A file has it after the next commit.
     pub(super) fn append(&mut self, value: &impl Serialize) -> Result<(), ExitError> {
         match self {

@@ -30,20 +30,18 @@ keeps its body and its attributes, without those that say why it died. The id of
 attribute DrumlineJobId, by which workers know it again, so that a job that is done is not done again. On a FIFO queue the order \
 within each message group is kept.
 
-A letter can be changed on its way: by --patch, then by --set, then by --type-to. Every byte of its body that they do not name \
-stays. A letter that they do not change, or do not apply to, is left. --dry-run shows the changes of the first 20 letters.
-
 A program that has the handler of a letter's type does not send what the handler would refuse (an envelope, a payload or a key \
 that is wrong): such letters are left and counted. --no-check sends them.
 
 A letter can be changed on its way: by --patch, then by --set, --edit and --type-to. Every byte of its body that they do not name \
 stays. A letter that they do not change, or do not apply to, is left. --dry-run shows the changes of the first 20 letters.
 
-A worker does not run a job that is done again, and refuses one that was changed: a changed letter whose job is done, by the store's word, is \
-left. --again sends it, and has the store forget that its job is done.
+A worker does not run a job that is done again, and refuses one that was changed: a changed letter whose job is done, by the \
+store's word, is left. --again sends it, and has the store forget that its job is done.
 
-It is safe to kill: a journal (its path is printed; mode 0600; of bodies only what --set and --edit write) says what was sent, and --resume continues there. Then \
-nothing is lost, and at most one batch of ten is sent twice. Letters are deleted from the DLQ only after SQS has confirmed the new \
+It is safe to kill: a journal (its path is printed; mode 0600; of bodies only what --set and --edit write) says what was sent, and \
+--resume continues there. Then nothing is lost, and at most one batch of ten is sent twice. Letters are deleted from the DLQ only \
+after SQS has confirmed the new \
 message. Letters that do not match are hidden from other readers while it runs, and for at most the time of --hold after it was \
 killed.
 

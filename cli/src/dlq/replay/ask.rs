@@ -3,7 +3,7 @@
 use drumline_consumer::ExitError;
 use drumline_dlq::canary::Outcomes;
 
-use super::Counted;
+use super::count::Counted;
 use super::decide::Decider;
 use crate::dlq::operator;
 use crate::format::count;

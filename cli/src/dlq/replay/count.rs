@@ -1,16 +1,24 @@
 //! The count before a replay: which letters match, without sending any.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use drumline_consumer::ExitError;
 use drumline_dlq::journal::Left;
+use drumline_dlq::letter_id::LetterId;
 use drumline_runtime::aws::queue_name;
 
-use super::Counted;
 use super::decide::{Decider, Decision, Tally};
 use super::source::Source;
 use crate::dlq::interrupt::unless_interrupted;
+
+/// Letters that were counted.
+#[derive(Debug, Default)]
+pub(super) struct Counted {
+    pub(super) letters: Vec<LetterId>,
+    pub(super) per_queue: BTreeMap<String, u64>,
+}
 
 /// Looks at the letters of the DLQ and keeps the ids of those that would be sent. They are released at the end.
 pub(super) async fn count(

@@ -8,17 +8,20 @@ use std::time::Duration;
 
 use aws_sdk_sqs::types::ListMessageMoveTasksResultEntry as Task;
 use drumline_consumer::ExitError;
+use drumline_dlq::action::{ActionKind, ActionState, Beginning, Counts, check_name};
 use drumline_runtime::aws::{AwsQueue, explain, queue_name, queue_url};
-use drumline_runtime::{Environment, NoopObserver, SqsError};
+use drumline_runtime::{Environment, NoopObserver, Settings, SqsError};
 use serde::Serialize;
 
 use super::args::ReplayArgs;
 use super::ask;
 use crate::connection::connect_to;
+use crate::dlq::action_log::{ActionLog, Locking};
+use crate::dlq::action_store::ActionStore;
 use crate::dlq::interrupt::interrupted;
 use crate::dlq::operator;
 use crate::dlq::queue::DeadLetterQueue;
-use crate::format::note;
+use crate::format::{note, now_ms};
 use crate::output::{Output, print};
 
 /// SQS moves no more messages a second by a task.
@@ -84,31 +87,57 @@ pub(super) async fn native(args: &ReplayArgs, environment: &Environment) -> Resu
     };
     #[expect(clippy::cast_possible_truncation, reason = "checked to be 500 at most")]
     let rate = args.rate.map(|rate| rate as i32);
+    let log = record(args, &settings, arn).await?;
     let request = queue.clients.calls.start_message_move_task().source_arn(arn);
     let request = request.set_destination_arn(destination).set_max_number_of_messages_per_second(rate);
-    match request.send().await {
+    let task = match request.send().await {
         Ok(_) => {
             note("SQS moves the letters, also if this command ends; --cancel stops it");
-            follow(&queue, arn, args.output).await
+            follow(&queue, arn, &log).await
         }
         Err(error) => Err(failed(&queue, "moved", explain("StartMessageMoveTask", &error)).await),
+    };
+    let is_done = task.as_ref().is_ok_and(|task| task.status.as_deref() == Some("COMPLETED"));
+    let left = (!is_done).then_some("SQS did not move all letters");
+    match (log.stop_asked(), &task) {
+        (Some(reason), Ok(_)) => log.end(ActionState::Aborted, Some(&reason)).await,
+        _ => log.end_as(&task, left).await,
     }
+    report(&task?, args.output)?;
+    Ok(ExitCode::from(u8::from(!is_done)))
 }
 
-/// Follows the newest task.
-async fn follow(queue: &DeadLetterQueue, arn: &str, output: Output) -> Result<ExitCode, ExitError> {
-    let mut reported = None;
+/// Records that SQS begins to move letters.
+async fn record(args: &ReplayArgs, settings: &Settings, arn: &str) -> Result<ActionLog, ExitError> {
+    let name = args.name.clone().unwrap_or_else(|| ask::default_name(now_ms()));
+    check_name(&name).map_err(ExitError::usage)?;
+    let native = std::iter::once("--native".to_owned());
+    let beginning = Beginning {
+        kind: ActionKind::Replay,
+        name,
+        actor: args.actor.clone().unwrap_or_else(ask::default_actor),
+        dlq: arn.to_owned(),
+        words: native.chain(args.choice.words.iter().cloned()).collect(),
+        host: operator::host(),
+        journal: None,
+        export: None,
+    };
+    ActionLog::begin(ActionStore::open(settings).await?, beginning, Locking::Exclusive).await
+}
+
+/// Follows the newest task to its end, and cancels it if another operator aborts the action.
+async fn follow(queue: &DeadLetterQueue, arn: &str, log: &ActionLog) -> Result<Task, ExitError> {
+    let (mut reported, mut is_cancelled) = (None, false);
     loop {
         let Some(task) = tasks(queue, arn).await?.into_iter().next() else {
             return Err(ExitError::other("SQS does not list the task that it has begun"));
         };
         let state = task.status.as_deref().unwrap_or_default();
         if !matches!(state, "RUNNING" | "CANCELLING") {
-            let is_done = state == "COMPLETED";
-            report(&task, output)?;
-            return Ok(ExitCode::from(u8::from(!is_done)));
+            return Ok(task);
         }
         let moved = task.approximate_number_of_messages_moved;
+        log.report(Counts::from([("moved".to_owned(), u64::try_from(moved).unwrap_or_default())]));
         if reported != Some(moved) {
             reported = Some(moved);
             let of = task.approximate_number_of_messages_to_move;
@@ -117,6 +146,13 @@ async fn follow(queue: &DeadLetterQueue, arn: &str, output: Output) -> Result<Ex
         }
         tokio::select! {
             () = tokio::time::sleep(POLL) => {}
+            reason = log.until_stopped(), if !is_cancelled => {
+                note(&reason);
+                is_cancelled = true;
+                if let Some(handle) = &task.task_handle {
+                    cancel_task(queue, handle).await?;
+                }
+            }
             status = interrupted() => {
                 note("interrupted; SQS goes on moving letters, until --cancel stops it");
                 return Err(ExitError::silent(status?));
@@ -134,14 +170,19 @@ async fn cancel(queue: &DeadLetterQueue, arn: &str, output: Output) -> Result<Ex
     let Some(handle) = running else {
         return Err(ExitError::other(format!("SQS moves no letters of {}", queue.name)));
     };
-    let request = queue.clients.calls.cancel_message_move_task().task_handle(handle);
-    let moved = match request.send().await {
-        Ok(reply) => reply.approximate_number_of_messages_moved,
-        Err(error) => return Err(failed(queue, "cancelled", explain("CancelMessageMoveTask", &error)).await),
-    };
+    let moved = cancel_task(queue, handle).await?;
     let task = Task::builder().status("CANCELLED").approximate_number_of_messages_moved(moved).build();
     report(&task, output)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Cancels a task, and returns how many letters it has moved.
+async fn cancel_task(queue: &DeadLetterQueue, handle: &str) -> Result<i64, ExitError> {
+    let request = queue.clients.calls.cancel_message_move_task().task_handle(handle);
+    match request.send().await {
+        Ok(reply) => Ok(reply.approximate_number_of_messages_moved),
+        Err(error) => Err(failed(queue, "cancelled", explain("CancelMessageMoveTask", &error)).await),
+    }
 }
 
 async fn tasks(queue: &DeadLetterQueue, arn: &str) -> Result<Vec<Task>, ExitError> {

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use drumline_consumer::ExitError;
-use drumline_dlq::action::{ActionKind, ActionState, Beginning, Counts};
-use drumline_dlq::journal::{Header, State};
+use drumline_dlq::action::{ActionKind, ActionState, Beginning};
+use drumline_dlq::journal::Header;
 use drumline_runtime::Settings;
 
-use super::decide::Tally;
+use super::counts::counts;
 use super::run::{End, Outcome};
 use crate::dlq::action_log::{ActionLog, Locking};
 use crate::dlq::action_store::ActionStore;
@@ -47,19 +47,6 @@ fn beginning(queue: &DeadLetterQueue, header: &Header, journal: &Path) -> Result
         journal: Some(std::path::absolute(journal)?.display().to_string()),
         export: None,
     })
-}
-
-/// The counts of a replay that are recorded.
-pub(super) fn counts(state: &State, tally: &Tally) -> Counts {
-    let mut counts = Counts::from([("sent".to_owned(), state.sent() as u64)]);
-    for (name, count) in [("returned", state.returned() as u64), ("runAgain", tally.again)] {
-        if count > 0 {
-            counts.insert(name.to_owned(), count);
-        }
-    }
-    let left = tally.left.iter().map(|(why, letters)| (format!("left: {}", why.name()), *letters));
-    counts.extend(left);
-    counts
 }
 
 /// Records the end of a replay.

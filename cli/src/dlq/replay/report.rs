@@ -9,7 +9,7 @@ use drumline_runtime::aws::queue_name;
 use drumline_runtime::program;
 use serde::Serialize;
 
-use super::Counted;
+use super::count::Counted;
 use super::decide::{Decider, Tally};
 use super::run::{End, Outcome};
 use crate::format::{count, many_lines, note};

@@ -27,8 +27,8 @@ use deleting::{Deleted, ToDelete};
 use sending::Stage;
 
 use super::batches::{Batch, Batches, Candidate};
+use super::counts::counts;
 use super::decide::{Decider, Decision};
-use super::recording::counts;
 use super::source::Source;
 use crate::dlq::action_log::ActionLog;
 use crate::dlq::hold::{Held, Look};

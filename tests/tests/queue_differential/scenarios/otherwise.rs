@@ -3,7 +3,7 @@
 use super::{IN_FLIGHT, REDRIVE_AT_1, VISIBLE, on_fifo, on_queue, scenario};
 use crate::script::Handle::{Of, Text};
 use crate::script::Step::{
-    Create, Delete, Get, Hide, HideBatch, Move, Purge, Receive, Remove, RemoveBatch, Send, Set, Until,
+    Create, Delete, Get, Hide, HideBatch, Move, Purge, Receive, Remove, RemoveBatch, Send, Set,
 };
 use crate::script::{Outgoing, Receiving, Scenario, ordered, ten, ten_for, text};
 
@@ -14,15 +14,6 @@ pub(super) fn documented_otherwise() -> Vec<Scenario> {
             vec![Send("q", text("x")), Receive("q", ten_for(5)), Hide("q", Of(0), 43_200)],
         ),
         on_queue(
-            "not in flight",
-            vec![
-                Send("q", text("x")),
-                Receive("q", ten_for(1)),
-                Until("q", VISIBLE, "1"),
-                Hide("q", Of(0), 10),
-            ],
-        ),
-        on_queue(
             "a stale handle deletes nothing",
             vec![
                 Send("q", text("x")),
@@ -31,10 +22,6 @@ pub(super) fn documented_otherwise() -> Vec<Scenario> {
                 Remove("q", Of(0)),
                 Get("q", vec![IN_FLIGHT]),
             ],
-        ),
-        on_queue(
-            "a stale handle releases nothing",
-            vec![Send("q", text("x")), Receive("q", ten_for(0)), Receive("q", ten()), Hide("q", Of(0), 0)],
         ),
         on_fifo(
             "a later message that comes back",

@@ -207,6 +207,25 @@ pub(super) fn settling() -> Vec<Scenario> {
             ],
         ),
         on_queue(
+            "a late change of visibility",
+            vec![
+                Send("q", text("x")),
+                Receive("q", ten_for(1)),
+                Until("q", VISIBLE, "1"),
+                Hide("q", Of(0), 10),
+            ],
+        ),
+        on_queue(
+            "a stale handle releases the message",
+            vec![
+                Send("q", text("x")),
+                Receive("q", ten_for(0)),
+                Receive("q", ten()),
+                Hide("q", Of(0), 0),
+                Get("q", vec![VISIBLE]),
+            ],
+        ),
+        on_queue(
             "visibility changes",
             vec![
                 Send("q", text("x")),

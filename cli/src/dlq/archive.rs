@@ -1,0 +1,85 @@
+//! The archive of a watch: an export to which each new letter is added. Nothing is deleted.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::time::Duration;
+
+use drumline_consumer::ExitError;
+use drumline_dlq::filter::Filter;
+use drumline_dlq::letter_id::LetterId;
+use tokio::time::Instant;
+
+use super::export::{Done, Plan, Sink, header, pass, resume};
+use super::hold::HoldOptions;
+use super::operator::default_name;
+use super::queue::DeadLetterQueue;
+use super::reasons::ReasonLookup;
+use crate::format::{note, now_ms};
+
+/// The shortest time between two passes.
+const REST: Duration = Duration::from_secs(60);
+
+/// A pass sees every letter, also those that are in the archive. It is followed by so many times its length without one.
+const RESTS: u32 = 9;
+
+/// An archive.
+pub(super) struct Archive {
+    sink: Sink,
+    archived: HashSet<LetterId>,
+    /// The depth at the last pass, or a smaller one since.
+    depth: u64,
+    not_before: Instant,
+}
+
+impl Archive {
+    /// Opens the file, which is continued if it is there, or a place in S3, to which every watch writes all letters of the beginning.
+    pub(super) fn open(target: &str, queue: &DeadLetterQueue) -> Result<Self, ExitError> {
+        let (sink, archived) = if Path::new(target).is_file() {
+            let (_, sink, archived) = resume(target, queue)?;
+            (sink, archived)
+        } else {
+            let header = header(&default_name("watch", now_ms()), queue);
+            (Sink::open(target, &header, queue)?, HashSet::new())
+        };
+        Ok(Self { sink, archived, depth: 0, not_before: Instant::now() })
+    }
+
+    /// Adds the new letters, if the depth has grown. What fails is reported and tried again.
+    ///
+    /// # Errors
+    /// If a signal has ended it.
+    pub(super) async fn follow(
+        &mut self,
+        depth: u64,
+        queue: &mut DeadLetterQueue,
+        reasons: &mut ReasonLookup,
+    ) -> Result<(), ExitError> {
+        self.depth = self.depth.min(depth);
+        let begun = Instant::now();
+        if depth == self.depth || begun < self.not_before {
+            return Ok(());
+        }
+        queue.visible = usize::try_from(depth).unwrap_or(usize::MAX);
+        let result = self.add(queue, reasons).await;
+        self.not_before = Instant::now() + (begun.elapsed() * RESTS).max(REST);
+        match result {
+            Ok(()) => self.depth = depth,
+            Err(error) if error.to_string().is_empty() => return Err(error),
+            Err(error) => note(&format!("letters not archived yet: {error}")),
+        }
+        Ok(())
+    }
+
+    async fn add(&mut self, queue: &DeadLetterQueue, reasons: &mut ReasonLookup) -> Result<(), ExitError> {
+        let (filter, mut done) = (Filter::default(), Done::default());
+        let plan = Plan { queue, filter: &filter, limit: usize::MAX, among: None, deletes: false, log: None };
+        let all = HoldOptions::limited(usize::MAX);
+        let (hold, result) =
+            pass(&plan, all, Some(reasons), &mut self.sink, &self.archived, &mut done).await?;
+        hold.end().await;
+        result?;
+        // Sixteen bytes a letter: those that others hold now are seen again.
+        self.archived.extend(done.chosen);
+        Ok(())
+    }
+}
