@@ -44,6 +44,21 @@ pub(super) async fn done_keys(histories: &Histories, job: SentJob<'_>) -> Result
     }
 }
 
+/// Returns true if a job of this id was done at this time or later, in milliseconds since the Unix epoch. False if it is not known.
+pub(super) async fn is_done_since(histories: &Histories, id: &str, at_ms: u64) -> bool {
+    let is_done = |record: &JobRecord| {
+        let claim = record.claim.as_ref().filter(|claim| claim.state == JobState::Done);
+        claim.and_then(|claim| claim.finished_at_ms).is_some_and(|finished| finished >= at_ms)
+    };
+    match histories {
+        Histories::Store(store) => store.jobs(id).await.is_ok_and(|records| records.iter().any(is_done)),
+        Histories::Worker { .. } => {
+            let found = histories.job(id, &JobFilter::default()).await;
+            found.is_ok_and(|view| view.is_some_and(|view| is_done(&view.job)))
+        }
+    }
+}
+
 /// Checks that jobs can be forgotten.
 ///
 /// # Errors

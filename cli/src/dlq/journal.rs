@@ -1,7 +1,7 @@
 //! The file of a journal: one writer, each commit a write and a sync.
 
 use std::fs::{File, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -66,14 +66,10 @@ impl Journal {
             }
             _ => ExitError::other(format!("{}: {error}", path.display())),
         };
-        let mut file = File::options().read(true).append(true).open(path).map_err(unreadable)?;
+        let file = File::options().read(true).append(true).open(path).map_err(unreadable)?;
         lock(&file, path)?;
-        let mut text = String::new();
-        let read = file.read_to_string(&mut text);
-        read.map_err(|error| ExitError::usage(format!("{} is no journal: {error}", path.display())))?;
-        let (state, whole) = State::read(&text)
+        let (state, length) = State::read(BufReader::new(&file))
             .map_err(|corrupt| ExitError::usage(format!("{} is no journal: {corrupt}", path.display())))?;
-        let length = whole as u64;
         file.set_len(length).map_err(|error| unwritable(path, &error))?;
         let log = Log::resume(state.clone(), crate::format::now_ms(), state.hold_secs());
         Ok((Self { path: path.to_owned(), log, file: Arc::new(file), length, is_broken: false }, state))

@@ -62,7 +62,7 @@ fn a_send_waits_for_its_plan_and_a_delete_for_its_answer() {
 fn a_resumed_log_does_not_send_what_was_planned_before() {
     let mut log = Log::begin(header());
     log.plan(1, "q", vec![planned(0)]);
-    let (state, _) = State::read(&log.take_lines()).unwrap();
+    let (state, _) = State::read(log.take_lines().as_bytes()).unwrap();
     let mut log = Log::resume(state, 2, 120);
     log.take_lines();
     assert_eq!(log.synced(), Permitted::default());
@@ -128,8 +128,8 @@ impl World {
     /// One process, until it is killed or done. `refused` is the place of an entry that SQS refuses in each batch.
     fn run(&mut self, life: &mut Life, torn: usize, refused: usize) -> Result<(), ()> {
         let mut log = if self.file.contains('\n') {
-            let (state, whole) = State::read(&self.file).unwrap();
-            self.file.truncate(whole);
+            let (state, whole) = State::read(self.file.as_bytes()).unwrap();
+            self.file.truncate(usize::try_from(whole).unwrap());
             Log::resume(state, 1, 120)
         } else {
             self.file.clear();
@@ -203,12 +203,12 @@ proptest! {
         prop_assert!(world.run(&mut Life(usize::MAX), 0, usize::MAX).is_ok());
         prop_assert!(world.dead.is_empty());
         prop_assert_eq!(world.delivered.len(), letters);
-        let (state, whole) = State::read(&world.file).unwrap();
-        prop_assert_eq!((state.sent(), whole, state.is_over()), (letters, world.file.len(), true));
+        let (state, whole) = State::read(world.file.as_bytes()).unwrap();
+        prop_assert_eq!((state.sent(), whole, state.is_over()), (letters, world.file.len() as u64, true));
         prop_assert_eq!(state.undeleted().count(), 0);
         let end = cut.index(world.file.len());
-        match State::read(&world.file[..end]) {
-            Ok((state, whole)) => prop_assert!(whole <= end && state.sent() <= letters),
+        match State::read(&world.file.as_bytes()[..end]) {
+            Ok((state, whole)) => prop_assert!(whole <= end as u64 && state.sent() <= letters),
             Err(corrupt) => prop_assert_eq!(corrupt, super::super::Corrupt::Empty),
         }
     }
@@ -230,7 +230,7 @@ fn a_file_that_is_no_journal_is_refused() {
         (format!("{header}{}", line(&Record::Chosen { letters: vec!["m-1".to_owned()] })), "line 2"),
     ];
     for (text, says) in table {
-        let error = State::read(&text).unwrap_err().to_string();
+        let error = State::read(text.as_bytes()).unwrap_err().to_string();
         assert!(error.contains(says), "{text}: {error}");
     }
 }
@@ -240,7 +240,7 @@ fn only_chosen_letters_are_sent_if_letters_were_chosen() {
     let mut log = Log::begin(header());
     assert!(log.state().may_send(LetterId::of("m-1")) && log.state().chosen().is_none());
     log.add(&Record::Chosen { letters: vec![format!("{:x}", LetterId::of("m-1").to_u128())] });
-    let (state, _) = State::read(&log.take_lines()).unwrap();
+    let (state, _) = State::read(log.take_lines().as_bytes()).unwrap();
     assert!(state.may_send(LetterId::of("m-1")) && !state.may_send(LetterId::of("m-2")));
     assert_eq!(state.chosen(), Some(1));
 }
@@ -255,4 +255,22 @@ fn an_own_message_is_known_again() {
     let state = log.state();
     assert!(state.is_own(LetterId::of("n-0")) && !state.is_own(LetterId::of("m-0")));
     assert_eq!(state.returned(), 1);
+}
+
+#[test]
+fn a_letter_of_an_interrupted_batch_is_in_doubt_until_it_is_sent_or_found() {
+    let mut log = Log::begin(header());
+    log.plan(7, "q", vec![planned(0), planned(1)]);
+    let (state, _) = State::read(log.take_lines().as_bytes()).unwrap();
+    let (found, sent_again) = (LetterId::of("m-0"), LetterId::of("m-1"));
+    assert_eq!(state.interrupted_at(found), None, "the answer may come");
+    let mut log = Log::resume(state, 8, 120);
+    assert_eq!(log.state().interrupted_at(found), Some(7));
+    log.add(&Record::Found { letter: "m-0".to_owned() });
+    log.plan(9, "q", vec![planned(1)]);
+    log.answered(&sent(1));
+    let state = log.state();
+    assert!(state.was_sent(found) && state.was_sent(sent_again));
+    assert_eq!((state.interrupted_at(found), state.interrupted_at(sent_again)), (None, None));
+    assert_eq!((state.sent(), state.per_queue()["q"]), (2, 2));
 }

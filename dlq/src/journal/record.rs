@@ -47,6 +47,11 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         errors: Vec<String>,
     },
+    /// A letter of an interrupted batch that was sent after all: its job is done since.
+    Found {
+        /// The id of its message.
+        letter: String,
+    },
     /// Letters of a batch that were deleted from the DLQ.
     Gone {
         /// The batch.

@@ -1,6 +1,7 @@
 //! The meaning of a journal's lines: what has been sent, what is still to be deleted, and what is in doubt.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io::BufRead;
 
 use super::record::{Header, JOURNAL_VERSION, Plan, Planned, Record};
 use crate::fix::Fix;
@@ -18,6 +19,8 @@ pub struct State {
     undeleted: BTreeMap<u64, Plan>,
     open: Option<Plan>,
     doubtful: usize,
+    /// The letters of interrupted batches, with the time and the queue of the batch.
+    interrupted: HashMap<LetterId, (u64, String)>,
     per_queue: BTreeMap<String, u64>,
     next_batch: u64,
     hold_secs: u64,
@@ -55,31 +58,39 @@ impl State {
             undeleted: BTreeMap::new(),
             open: None,
             doubtful: 0,
+            interrupted: HashMap::new(),
             per_queue: BTreeMap::new(),
             next_batch: 0,
             is_over: false,
         }
     }
 
-    /// Reads a journal. Returns the length of its whole lines, too: a torn last line was never acted upon, and is to be cut off.
+    /// Reads a journal line by line. Returns the length of its whole lines, too: a torn last line was never acted upon, and is to be
+    /// cut off.
     ///
     /// # Errors
     /// If it is not a journal, or a line other than the last one cannot be read.
-    pub fn read(text: &str) -> Result<(Self, usize), Corrupt> {
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        let mut lines = text[..whole].lines().enumerate();
-        let (_, first) = lines.next().ok_or(Corrupt::Empty)?;
-        let Ok(Record::Begin(header)) = serde_json::from_str(first) else { return Err(Corrupt::NoHeader) };
-        if header.drumline_journal != JOURNAL_VERSION {
-            return Err(Corrupt::Version(header.drumline_journal));
+    pub fn read(mut journal: impl BufRead) -> Result<(Self, u64), Corrupt> {
+        let (mut line, mut length) = (Vec::new(), 0);
+        let mut state: Option<Self> = None;
+        for number in 1.. {
+            let corrupt = |why: String| Corrupt::Line(number, why);
+            line.clear();
+            journal.read_until(b'\n', &mut line).map_err(|error| corrupt(error.to_string()))?;
+            if line.last() != Some(&b'\n') {
+                break;
+            }
+            let record = serde_json::from_slice(&line);
+            match &mut state {
+                None => state = Some(Self::new(header(record)?)),
+                Some(state) => {
+                    let record = record.map_err(|error| corrupt(error.to_string()))?;
+                    state.apply(&record).map_err(|why| corrupt(why.to_owned()))?;
+                }
+            }
+            length += line.len() as u64;
         }
-        let mut state = Self::new(header);
-        for (index, line) in lines {
-            let corrupt = |why: String| Corrupt::Line(index + 1, why);
-            let record = serde_json::from_str(line).map_err(|error| corrupt(error.to_string()))?;
-            state.apply(&record).map_err(|why| corrupt(why.to_owned()))?;
-        }
-        Ok((state, whole))
+        Ok((state.ok_or(Corrupt::Empty)?, length))
     }
 
     /// Returns the edits, by letter or group; none for what is skipped.
@@ -105,7 +116,11 @@ impl State {
             Record::Resumed { hold_secs, .. } => {
                 self.is_over = false;
                 self.hold_secs = *hold_secs;
-                self.doubtful += self.open.take().map_or(0, |plan| plan.letters.len());
+                if let Some(plan) = self.open.take() {
+                    self.doubtful += plan.letters.len();
+                    let ids = plan.letters.iter().map(|letter| LetterId::of(&letter.letter));
+                    self.interrupted.extend(ids.map(|id| (id, (plan.at, plan.queue.clone()))));
+                }
             }
             Record::Plan(plan) => {
                 if self.open.is_some() || plan.batch < self.next_batch {
@@ -113,6 +128,13 @@ impl State {
                 }
                 self.next_batch = plan.batch + 1;
                 self.open = Some(plan.clone());
+            }
+            Record::Found { letter } => {
+                let id = LetterId::of(letter);
+                let (_, queue) =
+                    self.interrupted.remove(&id).ok_or("a letter is found that was not in doubt")?;
+                self.sent.insert(id);
+                *self.per_queue.entry(queue).or_default() += 1;
             }
             Record::Sent { batch, ids, .. } => self.confirm(*batch, ids)?,
             Record::Gone { batch, places } => self.forget(*batch, places)?,
@@ -134,6 +156,7 @@ impl State {
                 Some(id) => {
                     count += 1;
                     self.sent.insert(LetterId::of(&letter.letter));
+                    self.interrupted.remove(&LetterId::of(&letter.letter));
                     self.new_messages.insert(LetterId::of(id));
                 }
                 // It keeps its place, and is not to be deleted.
@@ -208,6 +231,12 @@ impl State {
         self.doubtful
     }
 
+    /// The time of the interrupted batch that this letter was in, in milliseconds since the Unix epoch. The letter may have been sent
+    /// by it.
+    pub fn interrupted_at(&self, letter: LetterId) -> Option<u64> {
+        self.interrupted.get(&letter).map(|(at, _)| *at)
+    }
+
     /// The batch that was planned last, if no answer to its send is known.
     pub fn open(&self) -> Option<&Plan> {
         self.open.as_ref()
@@ -239,5 +268,14 @@ impl State {
     /// Returns true if the action has ended or stopped by itself. Otherwise its process was killed.
     pub fn is_over(&self) -> bool {
         self.is_over
+    }
+}
+
+/// The header in the first line.
+fn header(first: serde_json::Result<Record>) -> Result<Header, Corrupt> {
+    match first {
+        Ok(Record::Begin(header)) if header.drumline_journal == JOURNAL_VERSION => Ok(header),
+        Ok(Record::Begin(header)) => Err(Corrupt::Version(header.drumline_journal)),
+        Ok(_) | Err(_) => Err(Corrupt::NoHeader),
     }
 }

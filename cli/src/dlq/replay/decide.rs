@@ -19,7 +19,7 @@ use super::origins::Origins;
 use super::outgoing::{outgoing, precheck};
 use super::source::Learned;
 use crate::dlq::dead_letter::DeadLetter;
-use crate::dlq::done_jobs::{SentJob, done_keys, forget};
+use crate::dlq::done_jobs::{SentJob, done_keys, forget, is_done_since};
 use crate::dlq::hold::Held;
 use crate::dlq::queue::DeadLetterQueue;
 use crate::dlq::reasons::ReasonLookup;
@@ -133,8 +133,17 @@ impl Decider<'_> {
             if let Some((cause, job_type)) = self.learned.remove(&held.id()) {
                 letter.learn_from_export(cause, job_type);
             }
+            // A letter of an interrupted batch was meant, whatever its job has become since.
+            let interrupted_at = state.and_then(|state| state.interrupted_at(held.id()));
+            if let Some(at) = interrupted_at
+                && let Some(histories) = self.reasons.histories()
+                && is_done_since(histories, letter.letter().job_id(), at).await
+            {
+                decided.push((held, Decision::Delete));
+                continue;
+            }
             // Histories are looked up for those only that can match.
-            if self.filter.matches_message(letter.letter(), self.started_at) {
+            if interrupted_at.is_some() || self.filter.matches_message(letter.letter(), self.started_at) {
                 letters.push(letter);
                 meant.push(held);
             } else {
@@ -150,8 +159,9 @@ impl Decider<'_> {
                 decided.push((held, Decision::Pass));
                 continue;
             }
+            let is_interrupted = state.is_some_and(|state| state.interrupted_at(held.id()).is_some());
             self.edit(&letter).await?;
-            let decision = self.judge(&letter);
+            let decision = self.judge(&letter, is_interrupted);
             let decision = self.unless_done(&letter, decision).await?;
             if let (Decision::Send { .. }, Some(edits)) = (&decision, self.changes.edits()) {
                 edits.count();
@@ -211,8 +221,8 @@ impl Decider<'_> {
         Ok(())
     }
 
-    fn judge(&mut self, letter: &DeadLetter) -> Decision {
-        if !self.filter.matches(letter.letter(), self.started_at) {
+    fn judge(&mut self, letter: &DeadLetter, is_interrupted: bool) -> Decision {
+        if !is_interrupted && !self.filter.matches(letter.letter(), self.started_at) {
             return Decision::Pass;
         }
         self.tally.matched += 1;

@@ -7,14 +7,14 @@ mod bounds;
 mod canary;
 mod deleting;
 mod sending;
+mod taking;
 
 use std::collections::HashMap;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use drumline_consumer::ExitError;
-use drumline_dlq::journal::{Left, Planned, Record};
+use drumline_dlq::journal::{Planned, Record};
 use drumline_dlq::letter_id::LetterId;
 use drumline_dlq::pace::Pace;
 use drumline_producer::{MAX_BATCH_ENTRIES, Sent};
@@ -28,10 +28,10 @@ use sending::Stage;
 
 use super::batches::{Batch, Batches, Candidate};
 use super::counts::counts;
-use super::decide::{Decider, Decision};
+use super::decide::Decider;
 use super::source::Source;
 use crate::dlq::action_log::ActionLog;
-use crate::dlq::hold::{Held, Look};
+use crate::dlq::hold::Look;
 use crate::dlq::interrupt::interrupted;
 use crate::dlq::journal::Journal;
 use crate::format::{note, now_ms, short};
@@ -67,6 +67,8 @@ pub(super) struct Run<'a> {
     /// Letters of earlier processes that are sent and not deleted, by batch and place.
     undeleted: HashMap<LetterId, (u64, usize)>,
     undeletable: usize,
+    /// Returned messages that an earlier process has seen.
+    returned_before: usize,
     accepted: usize,
     /// A letter was deleted or a hold has ended since the look was over.
     may_show_more: bool,
@@ -108,6 +110,7 @@ impl<'a> Run<'a> {
         let first = bounds.canary.clone().map(First::new);
         Self {
             letters,
+            returned_before: journal.log.state().returned(),
             journal,
             decider,
             bounds,
@@ -171,8 +174,8 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         let state = self.journal.log.state();
-        if state.returned() >= self.bounds.stop_after {
-            let returned = state.returned();
+        let returned = state.returned() - self.returned_before;
+        if returned >= self.bounds.stop_after {
             self.end = Some(End::Stopped(format!("{returned} replayed letters are dead again")));
             return Ok(());
         }
@@ -324,57 +327,6 @@ impl<'a> Run<'a> {
             }
         }
         Ok(())
-    }
-
-    async fn take(&mut self, letters: Vec<Held>) -> Result<(), ExitError> {
-        self.decider.learned = self.letters.take_learned();
-        let decided = self.decider.decide(letters, Some(self.journal.log.state())).await?;
-        let (mut sent, mut later) = (Vec::new(), Vec::new());
-        for (held, decision) in decided {
-            match decision {
-                Decision::Send { url, is_fifo, outgoing, done } => {
-                    if self.accepted >= self.limit() {
-                        self.decider.tally.unmatch(1);
-                        later.push(held);
-                        continue;
-                    }
-                    self.accepted += 1;
-                    let letter = Arc::clone(&held.message.id);
-                    if !self.batches.add(&url, is_fifo, Candidate::held(held, outgoing)) {
-                        self.leave(&letter, Left::BehindOther, &Left::BehindOther.to_string());
-                    } else if !done.is_empty() {
-                        self.decider.forget(&done).await?;
-                    }
-                }
-                Decision::Leave(why) => {
-                    let letter = held.message.id.to_string();
-                    self.journal.log.add(&Record::Left { letter, why });
-                }
-                Decision::Pass => {}
-                Decision::Delete => sent.push(ToDelete {
-                    id: held.id(),
-                    place: self.undeleted.get(&held.id()).copied(),
-                    receipt: held.message.receipt,
-                }),
-                Decision::Returned(message) => self.journal.log.add(&Record::Returned { message }),
-            }
-        }
-        if !sent.is_empty() {
-            self.delete(sent);
-        }
-        if !later.is_empty() {
-            self.letters.see_again(later.iter().map(Held::id));
-            if let Some(settler) = self.letters.settler() {
-                let receipts = later.into_iter().map(|held| held.message.receipt);
-                settler.release(receipts.collect()).await;
-            }
-        }
-        Ok(())
-    }
-
-    fn leave(&mut self, letter: &str, why: Left, text: &str) {
-        self.decider.tally.leave(why, letter, text);
-        self.journal.log.add(&Record::Left { letter: letter.to_owned(), why });
     }
 
     /// Ends what has begun, without beginning anything that is not needed for it.
