@@ -119,7 +119,10 @@ impl State {
                 if let Some(plan) = self.open.take() {
                     self.doubtful += plan.letters.len();
                     let ids = plan.letters.iter().map(|letter| LetterId::of(&letter.letter));
-                    self.interrupted.extend(ids.map(|id| (id, (plan.at, plan.queue.clone()))));
+                    for id in ids {
+                        // Of several times the first counts: each of them may have sent it.
+                        self.interrupted.entry(id).or_insert_with(|| (plan.at, plan.queue.clone()));
+                    }
                 }
             }
             Record::Plan(plan) => {

@@ -195,7 +195,7 @@ async fn replayed(endpoint_url: &str, letters: usize) {
     assert_eq!((by_origin.len(), count(&by_origin)), (2, letters as u64), "{by_origin:?}");
 
     let workers = origins.workers(&store);
-    let set = format!("/payload/table={table}");
+    let (name, set) = (unique("INC"), format!("/payload/table={table}"));
     let replay = [
         "replay",
         "--dlq-url",
@@ -207,12 +207,12 @@ async fn replayed(endpoint_url: &str, letters: usize) {
         "--rate",
         "200/s",
         "--name",
-        "INC-42",
+        &name,
         "--hold",
         "20s",
         "--yes",
     ];
-    let resume = ["replay", "--resume", "INC-42", "--hold", "20s", "--yes"];
+    let resume = ["replay", "--resume", &name, "--hold", "20s", "--yes"];
     let mut running = origins.dlq(state.path(), &store, &replay).spawn();
     let rows = format!("SELECT count(*), count(DISTINCT job) FROM {table}");
     let mut counted = async || -> (i64, i64) {

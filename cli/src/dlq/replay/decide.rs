@@ -162,7 +162,7 @@ impl Decider<'_> {
             let is_interrupted = state.is_some_and(|state| state.interrupted_at(held.id()).is_some());
             self.edit(&letter).await?;
             let decision = self.judge(&letter, is_interrupted);
-            let decision = self.unless_done(&letter, decision).await?;
+            let decision = self.unless_done(&letter, decision, is_interrupted).await?;
             if let (Decision::Send { .. }, Some(edits)) = (&decision, self.changes.edits()) {
                 edits.count();
             }
@@ -176,6 +176,7 @@ impl Decider<'_> {
         &mut self,
         letter: &DeadLetter,
         mut decision: Decision,
+        is_interrupted: bool,
     ) -> Result<Decision, ExitError> {
         let Decision::Send { url, outgoing, done, .. } = &mut decision else { return Ok(decision) };
         let is_changed = outgoing.body != letter.message().body;
@@ -200,6 +201,11 @@ impl Decider<'_> {
         if self.again {
             self.tally.again += 1;
             return Ok(decision);
+        }
+        if is_interrupted {
+            // Its job was not done when its batch was planned: that batch was sent after all.
+            self.tally.unmatch(1);
+            return Ok(Decision::Delete);
         }
         self.tally.leave(Left::Done, &letter.message().id, &Left::Done.to_string());
         Ok(Decision::Leave(Left::Done))
