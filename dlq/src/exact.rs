@@ -11,7 +11,7 @@ use crate::number::Number;
 /// Begins a marked string. No text of people begins with it.
 const MARK: char = '\0';
 
-/// What stands behind the mark of a number, and of a text.
+/// The characters behind the mark of a number, and of a text.
 const NUMBER: char = 'n';
 const TEXT: char = 't';
 

@@ -42,22 +42,18 @@ pub struct Filter {
     /// The values in the body, all of which it has.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub matches: Vec<Match>,
-    /// The time in milliseconds since the Unix epoch before which it was sent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sent_before: Option<u64>,
 }
 
 impl Filter {
     /// Returns true if every letter matches.
     pub fn is_open(&self) -> bool {
-        let Self { types, reason, fingerprints, older_than, ids, matches, sent_before } = self;
+        let Self { types, reason, fingerprints, older_than, ids, matches } = self;
         types.is_empty()
             && reason.is_none()
             && fingerprints.is_empty()
             && older_than.is_none()
             && ids.is_empty()
             && matches.is_empty()
-            && sent_before.is_none()
     }
 
     /// Returns true if it depends on what a [history](Letter::learn) says. A filter that does not can be asked before the
@@ -72,21 +68,24 @@ impl Filter {
         self.matches_message(letter, now_ms) && self.matches_cause(letter)
     }
 
-    /// Returns true if the letter is chosen by all that needs no history.
+    /// Returns true if the letter is chosen by all that needs no history. The type that its message names is final.
     pub fn matches_message(&self, letter: &Letter, now_ms: u64) -> bool {
         let is_old = |age: Duration| {
             letter.sent_ms().is_some_and(|sent| u128::from(now_ms.saturating_sub(sent)) >= age.as_millis())
         };
-        let is_before = |end: u64| letter.sent_ms().is_some_and(|sent| sent < end);
-        self.older_than.is_none_or(is_old)
-            && self.sent_before.is_none_or(is_before)
+        let may_have_type = || letter.job_type().is_none_or(|known| self.has_type(known));
+        (self.types.is_empty() || may_have_type())
+            && self.older_than.is_none_or(is_old)
             && (self.ids.is_empty() || self.ids.iter().any(|id| letter.is_called(id)))
             && self.matches.iter().all(|value| value.holds(&letter.message().body))
     }
 
+    fn has_type(&self, known: &str) -> bool {
+        self.types.iter().any(|wanted| wanted == known)
+    }
+
     fn matches_cause(&self, letter: &Letter) -> bool {
-        let has_type =
-            || letter.job_type().is_some_and(|known| self.types.iter().any(|wanted| wanted == known));
+        let has_type = || letter.job_type().is_some_and(|known| self.has_type(known));
         let has_reason =
             |wanted: &String| letter.why().to_string().to_lowercase().contains(&wanted.to_lowercase());
         let has_fingerprint = || {
@@ -109,6 +108,17 @@ mod tests {
     use crate::letter::{Cause, CauseSource};
 
     const NOW: u64 = 1_700_000_000_000;
+
+    #[test]
+    fn a_type_that_the_message_names_needs_no_history() {
+        let filter = Filter { types: vec!["image.process".into()], ..Filter::default() };
+        assert!(!filter.matches_message(&letter(), NOW));
+        let mut raw =
+            Letter::new(Message { body: "no job".into(), ..Message::default() }, &Intake::default());
+        assert!(filter.matches_message(&raw, NOW) && !filter.matches(&raw, NOW));
+        raw.learn(None, Some("image.process".into()));
+        assert!(filter.matches(&raw, NOW));
+    }
 
     fn letter() -> Letter {
         let message = Message {
@@ -139,7 +149,6 @@ mod tests {
         let reason = |text: &str| Filter { reason: Some(text.to_owned()), ..Filter::default() };
         let old =
             |hours: u64| Filter { older_than: Some(Duration::from_secs(hours * 3_600)), ..Filter::default() };
-        let before = |end: u64| Filter { sent_before: Some(end), ..Filter::default() };
         let prefix = |text: &str| Filter { fingerprints: vec![text.parse().unwrap()], ..Filter::default() };
         let values = |texts: &[&str]| Filter {
             matches: texts.iter().map(|text| text.parse().unwrap()).collect(),
@@ -156,8 +165,6 @@ mod tests {
             (old(48), true),
             (old(72), true),
             (old(73), false),
-            (before(NOW), true),
-            (before(NOW - 3 * 86_400_000), false),
             (ids(&["m-1"]), true),
             (ids(&["j-1"]), true),
             (ids(&["j-2"]), false),
@@ -182,10 +189,8 @@ mod tests {
         let message = Message { id: "m".into(), body: "not a job".to_owned(), ..Message::default() };
         let letter = Letter::new(message, &Intake::default());
         let old = Filter { older_than: Some(Duration::ZERO), ..Filter::default() };
-        let before = Filter { sent_before: Some(u64::MAX), ..Filter::default() };
         let of_type = Filter { types: vec!["email.send".to_owned()], ..Filter::default() };
-        for (filter, expected) in [(old, false), (before, false), (of_type, false), (Filter::default(), true)]
-        {
+        for (filter, expected) in [(old, false), (of_type, false), (Filter::default(), true)] {
             assert_eq!(filter.matches(&letter, NOW), expected, "{filter:?}");
         }
     }

@@ -12,7 +12,7 @@ use crate::exact::quoted;
 #[derive(Debug)]
 pub(crate) struct Layout<'a> {
     pub(crate) parts: Vec<Part<'a>>,
-    /// What follows the last part: blanks and a bracket.
+    /// The text behind the last part: blanks and a bracket.
     tail: &'a str,
 }
 
@@ -23,7 +23,7 @@ pub(crate) struct Part<'a> {
     pub(crate) key: Cow<'a, str>,
     /// The blanks before the comma before it.
     before: &'a str,
-    /// What stands between the comma and the value: blanks and the key.
+    /// The text between the comma and the value: blanks and the key.
     lead: Cow<'a, str>,
     /// The text of the value.
     pub(crate) value: Cow<'a, str>,

@@ -105,8 +105,8 @@ impl Letter {
 
     /// The type of its job, where the body, an attribute or the history names one.
     pub fn job_type(&self) -> Option<&str> {
-        let told = self.envelope.as_ref().ok().map(|envelope| envelope.job_type.as_str());
-        told.or_else(|| self.message.attribute(TYPE_ATTRIBUTE)).or(self.learned_type.as_deref())
+        let decoded = self.envelope.as_ref().ok().map(|envelope| envelope.job_type.as_str());
+        decoded.or_else(|| self.message.attribute(TYPE_ATTRIBUTE)).or(self.learned_type.as_deref())
     }
 
     /// Returns true if `id` is its message's or its job's.

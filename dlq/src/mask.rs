@@ -1,7 +1,7 @@
 //! The masked text of a reason: numbers, ids, quoted values and paths stand for all of their kind.
 //!
 //! Reasons that differ only in such values have the same mask, and therefore the same [fingerprint](crate::fingerprint).
-//! What is recognised, and in which order, is part of [`MASK_VERSION`]: stores and alerts remember fingerprints.
+//! The values that are recognised, and their order, are part of [`MASK_VERSION`]: stores and alerts remember fingerprints.
 
 mod known;
 mod quotes;
@@ -104,7 +104,7 @@ fn next(past: &str, rest: &str, masked: &str, quotes: &mut Quotes) -> Option<Tok
     if is_blank(first) {
         return Some(Token::Blank(first.len_utf8()));
     }
-    let token = placeholder(rest).or_else(|| quotes.token(rest, before)).or_else(|| {
+    let token = placeholder(rest).or_else(|| quotes.token(rest, before, masked)).or_else(|| {
         let is_start = !before.is_some_and(|c| c.is_alphanumeric() || c == '_');
         // What goes on behind a placeholder went on behind its value.
         let is_run_start =

@@ -22,6 +22,8 @@ fn values_are_masked_and_words_are_kept() {
         ("decade feed facade", "decade feed facade"),
         ("missing field `userId` at line 1 column 42", "missing field `userId` at line <n> column <n>"),
         ("unknown field `a1b2c3`", "unknown field <q>"),
+        ("unknown variant `ann`, expected `red` or `blue`", "unknown variant <q>, expected `red` or `blue`"),
+        ("invalid type: boolean `true`, expected u8", "invalid type: boolean <q>, expected u8"),
         ("called `Option::unwrap()` on a `None` value", "called `Option::unwrap()` on a `None` value"),
         ("invalid type: string \"x\", expected u32", "invalid type: string <q>, expected u32"),
         ("not UTF-8 from s3 by sha256 over http2", "not UTF-8 from s3 by sha256 over http2"),

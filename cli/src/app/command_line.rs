@@ -152,7 +152,14 @@ mod tests {
         }
         assert!(text.contains("\n  orders send --queue-url URL --type email.send"), "{text}");
         // Folders, a crate and another binary.
-        let foreign = ["drumline-dev", "drumline=debug", "../drumline", "drumline-lambda"];
+        let foreign = [
+            "drumline-dev",
+            "drumline=debug",
+            "../drumline",
+            "drumline-lambda",
+            "drumline/dlq",
+            "drumlineDeadLetters",
+        ];
         let others = foreign.iter().fold(text, |text, name| text.replace(name, ""));
         let line = others.lines().find(|line| line.contains("drumline"));
         assert_eq!(line, None);

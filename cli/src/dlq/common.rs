@@ -1,7 +1,9 @@
 //! The common part of the commands: which DLQ, and where its messages' histories are.
 
+use drumline_runtime::Setting;
+
 use crate::job_lookup::HistorySettings;
-use crate::settings_args::{Choice, SettingsArgs};
+use crate::settings_args::{Choice, SettingsArgs, ShownIn};
 
 /// The end of every command's help. Paragraphs are lines, since a terminal is as wide as it is.
 pub(super) const A_LOOK_IS_A_RECEIVE: &str = "\
@@ -19,11 +21,13 @@ sqs:GetQueueUrl there and sqs:GetQueueAttributes on its queue.";
 /// A dead-letter queue that is looked into.
 #[derive(Debug, clap::Args)]
 pub(super) struct QueueArgs {
-    /// The DLQ itself, if it is not to be found by its queue's redrive policy
+    /// The DLQ itself, instead of its queue
+    ///
+    /// Without it, the DLQ is found by the queue's redrive policy.
     #[arg(long, value_name = "URL")]
     pub(super) dlq_url: Option<String>,
     /// Look also if the DLQ has a redrive policy, so that looks may move its messages on
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(super) force: bool,
     #[command(flatten)]
     pub(super) settings: SettingsArgs<QueueAndHistories>,
@@ -36,5 +40,9 @@ pub(super) enum QueueAndHistories {}
 impl Choice for QueueAndHistories {
     fn includes(key: &str) -> bool {
         key == "queue_url" || HistorySettings::includes(key)
+    }
+
+    fn shown(setting: &Setting) -> ShownIn {
+        if setting.key == "queue_url" { ShownIn::BothHelps } else { ShownIn::LongHelp }
     }
 }

@@ -65,7 +65,9 @@ pub(super) struct DeleteArgs {
     /// Export nothing: what is deleted is gone
     #[arg(long, conflicts_with = "export")]
     no_export: bool,
-    /// Delete nothing and end with status 1 unless exactly so many letters match
+    /// Delete nothing unless exactly so many letters match
+    ///
+    /// The exit status is 1 then.
     #[arg(long, value_name = "N")]
     expect: Option<u64>,
     /// Do not ask; needs --expect
@@ -75,7 +77,7 @@ pub(super) struct DeleteArgs {
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// The person or program that acts [default: USER@HOST]
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, hide_short_help = true, value_name = "TEXT")]
     actor: Option<String>,
     /// For people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Output::Table)]

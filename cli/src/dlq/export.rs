@@ -75,14 +75,16 @@ pub(super) struct ExportArgs {
     /// Continue an export that was stopped or killed
     #[arg(long)]
     resume: bool,
-    /// Write nothing and end with status 1 unless exactly so many letters match
+    /// Write nothing unless exactly so many letters match
+    ///
+    /// The exit status is 1 then.
     #[arg(long, value_name = "N", conflicts_with = "resume")]
     expect: Option<u64>,
     /// The export's name [default: export-DATE-TIME]
     #[arg(long, value_name = "NAME", conflicts_with = "resume")]
     name: Option<String>,
     /// The person or program that acts [default: USER@HOST]
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, hide_short_help = true, value_name = "TEXT")]
     actor: Option<String>,
     /// For people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Output::Table)]

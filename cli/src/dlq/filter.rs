@@ -13,20 +13,25 @@ pub(super) struct FilterArgs {
     /// Only jobs of this type; several may be named
     #[arg(long = "type", value_name = "TYPE")]
     types: Vec<String>,
-    /// Only if the class or the reason holds this text, in whatever case
+    /// Only if the class or the reason holds this text
+    ///
+    /// In whatever case.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// Only letters whose reason has this fingerprint, as `stats` prints it, or begins with these digits of it; several may
-    /// be named
+    /// Only this fingerprint; several may be named
+    ///
+    /// As `stats` prints it, or its first digits.
     #[arg(long = "fingerprint", value_name = "HEX")]
     fingerprints: Vec<FingerprintPrefix>,
-    /// Only what was sent at least so long ago, such as 12h or 2d
+    /// Only what was sent so long ago, as 12h or 2d
     #[arg(long, value_name = "AGE", value_parser = duration)]
     older_than: Option<Duration>,
     /// Only this message or job; several may be named
     #[arg(long = "id", value_name = "ID")]
     ids: Vec<String>,
-    /// Only letters whose body has this value at this JSON pointer; several must all hold
+    /// Only with this value in the body; all must hold
+    ///
+    /// The pointer is a JSON pointer (RFC 6901).
     #[arg(long = "match", value_name = "/POINTER=VALUE")]
     matches: Vec<Match>,
 }
@@ -42,7 +47,6 @@ impl FilterArgs {
             older_than: *older_than,
             ids: ids.clone(),
             matches: matches.clone(),
-            sent_before: None,
         }
     }
 }

@@ -5,9 +5,17 @@ use std::io::{IsTerminal, Write};
 use drumline_consumer::ExitError;
 use drumline_runtime::variable;
 
+use crate::format::many_lines;
+
 /// Returns true if a question can be asked and answered.
 pub(super) fn may_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Shows the lines that a question is about, and a blank line.
+#[allow(clippy::print_stderr, reason = "a part of a question")]
+pub(super) fn show(lines: &str) {
+    eprintln!("{}\n", many_lines(lines));
 }
 
 /// Asks a question, and returns true if the answer is yes.

@@ -106,7 +106,8 @@ async fn begin(
     let choice = &args.choice.value;
     let limit = choice.limit.map_or(usize::MAX, |limit| limit as usize);
     let mut changes = choice.changes.read(limit, None)?;
-    if args.consent.dry_run {
+    // Of an action that asks, too: they are shown before the question.
+    if args.consent.dry_run || !args.consent.yes {
         changes.keep_preview();
     }
     let settings = args.queue.settings.read_for_tool(environment)?;

@@ -61,7 +61,7 @@ pub(super) struct UndoArgs {
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// The person or program that acts [default: USER@HOST]
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, hide_short_help = true, value_name = "TEXT")]
     actor: Option<String>,
     /// For people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Output::Table)]

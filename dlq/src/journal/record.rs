@@ -289,6 +289,14 @@ mod tests {
             ),
             (Record::Gone { batch: 0, places: vec![0] }, r#"{"record":"gone","batch":0,"places":[0]}"#),
             (
+                Record::Edited { key: "m-1".to_owned(), fix: Fix::set("/payload/userId=7").ok() },
+                r#"{"record":"edited","key":"m-1","fix":{"set":{"pointer":"/payload/userId","json":"7"}}}"#,
+            ),
+            (
+                Record::Edited { key: "m-2".to_owned(), fix: None },
+                r#"{"record":"edited","key":"m-2","fix":null}"#,
+            ),
+            (
                 Record::Left { letter: "m-1".to_owned(), why: Left::SendFailed },
                 r#"{"record":"left","letter":"m-1","why":"send_failed"}"#,
             ),

@@ -1,4 +1,4 @@
-//! Words with digits that are names, units of numbers, and what stands before a status.
+//! Words with digits that are names, units of numbers, and words that say what the next one is.
 
 /// Names that have digits, in lower case. Part of the masks' version.
 const NAMES: [&str; 84] = [
@@ -87,7 +87,7 @@ pub(super) fn is_distant_unit(word: &str) -> bool {
     DISTANT_UNITS.contains(&word)
 }
 
-/// What stands before a status, in lower case, and the most digits that the status has.
+/// Words before a status, in lower case, and the most digits that the status has.
 const STATUSES: [(&str, usize); 10] = [
     ("http", 3),
     ("http/<n>", 3),
@@ -105,6 +105,14 @@ const STATUSES: [(&str, usize); 10] = [
 pub(super) fn announces_status(masked: &str, digits: usize) -> bool {
     let text = masked.trim_end_matches([' ', ':', '=', '(', '[']);
     STATUSES.iter().any(|(words, most)| digits <= *most && ends_with_words(text, words))
+}
+
+/// Words before a value in backquotes, as serde writes them.
+const BACKQUOTED_VALUES: [&str; 3] = ["unknown variant", "boolean", "character"];
+
+/// Returns true if `masked` ends with words after which backquotes hold a value, and no name.
+pub(super) fn announces_value(masked: &str) -> bool {
+    BACKQUOTED_VALUES.iter().any(|words| ends_with_words(masked.trim_end(), words))
 }
 
 /// Returns true if `masked` ends with the name of an SQL state.

@@ -1,5 +1,6 @@
 //! Quoted texts in a reason.
 
+use super::known;
 use super::token::Token;
 
 /// The quotes of one text that are known to have no end: what was searched once is not searched again, so that a
@@ -13,8 +14,8 @@ pub(super) struct Quotes {
 const MAX_NAME: usize = 64;
 
 impl Quotes {
-    /// Recognises a quoted text at the start of `rest`. A quote inside of a word is an apostrophe.
-    pub(super) fn token(&mut self, rest: &str, before: Option<char>) -> Option<Token> {
+    /// Recognises a quoted text at the start of `rest`, behind the text whose mask is `masked`. A quote inside of a word is an apostrophe.
+    pub(super) fn token(&mut self, rest: &str, before: Option<char>, masked: &str) -> Option<Token> {
         let open = rest.chars().next()?;
         let close: &[char] = match open {
             '"' => &['"'],
@@ -37,7 +38,7 @@ impl Quotes {
         };
         let closing = content[end..].chars().next().map_or(0, char::len_utf8);
         let len = open.len_utf8() + end + closing;
-        if open == '`' && is_name(&content[..end]) {
+        if open == '`' && is_name(&content[..end]) && !known::announces_value(masked) {
             return Some(Token::Kept(len));
         }
         Some(Token::Masked("<q>", len))

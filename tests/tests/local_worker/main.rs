@@ -4,6 +4,7 @@
 mod backoff;
 mod commands;
 mod dlq_actions;
+mod dlq_doubt;
 mod dlq_export;
 mod dlq_fix;
 mod dlq_from;

@@ -27,8 +27,12 @@ pub(super) fn dlq(action: &ActionRecord) -> &str {
 
 /// The flags of an action, as a shell takes them.
 pub(super) fn words(action: &ActionRecord) -> String {
+    shell(&action.words)
+}
+
+fn shell<'a>(words: impl IntoIterator<Item = &'a String>) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,@%+".contains(c);
-    let quoted = action.words.iter().map(|word| {
+    let quoted = words.into_iter().map(|word| {
         if !word.is_empty() && word.chars().all(is_plain) {
             word.clone()
         } else {
@@ -48,7 +52,10 @@ pub(super) fn next_step(action: &ActionRecord, now_ms: u64) -> Option<(&'static 
         (ActionKind::Replay, _) if action.journal.is_none() => None,
         (ActionKind::Replay, _) if !is_over => Some(("resume", format!("dlq replay --resume {name}"))),
         (ActionKind::Export, _) if !is_over => {
-            action.export.as_ref().map(|path| ("resume", format!("dlq export {path} --resume")))
+            // Objects of S3 are written whole, and are not continued.
+            let path = action.export.as_ref().filter(|path| !path.contains("://"))?;
+            let again = std::iter::once(path).chain(&action.words);
+            Some(("resume", format!("dlq export {} --resume", shell(again))))
         }
         (ActionKind::Undo, _) if !is_over => None,
         (ActionKind::Delete, _) if action.undoable(now_ms).is_ok() => {
@@ -73,7 +80,7 @@ mod tests {
             name: "INC-42".to_owned(),
             actor: "ada@laptop".to_owned(),
             dlq: "arn:aws:sqs:eu-west-1:123456789012:jobs-dlq".to_owned(),
-            words: ["--type", "email.send", "--reason", "it's odd"].map(str::to_owned).to_vec(),
+            words: ["--type=email.send", "--reason=it's odd"].map(str::to_owned).to_vec(),
             host: None,
             journal: Some("/state/INC-42.journal".to_owned()),
             export: Some("/state/INC-42.jsonl".to_owned()),
@@ -85,7 +92,7 @@ mod tests {
     fn an_action_is_named_by_its_queue_and_flags() {
         let action = action(ActionKind::Replay);
         assert_eq!(dlq(&action), "jobs-dlq");
-        assert_eq!(words(&action), "--type email.send --reason 'it'\\''s odd'");
+        assert_eq!(words(&action), "--type=email.send '--reason=it'\\''s odd'");
         let by_url = ActionRecord { dlq: "http://127.0.0.1:9324/000000000000/jobs-dlq".to_owned(), ..action };
         assert_eq!(dlq(&by_url), "jobs-dlq");
     }
@@ -106,7 +113,11 @@ mod tests {
             (Replay, Interrupted, Some("dlq replay --resume INC-42")),
             (Replay, Aborted, Some("dlq replay --resume INC-42")),
             (Replay, Done, None),
-            (Export, Stopped, Some("dlq export /state/INC-42.jsonl --resume")),
+            (
+                Export,
+                Stopped,
+                Some("dlq export /state/INC-42.jsonl --type=email.send '--reason=it'\\''s odd' --resume"),
+            ),
             (Export, Done, None),
             (Delete, Running, Some("dlq actions abort INC-42")),
             (Delete, Done, Some("dlq undo INC-42")),

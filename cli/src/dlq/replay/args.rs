@@ -60,18 +60,20 @@ pub(in crate::dlq) struct ReplayArgs {
     pub(super) queue: QueueArgs,
     #[command(flatten)]
     pub(super) choice: Recorded<ChoiceArgs>,
-    /// Send at most so many letters a second, reached within 10 s
+    /// Send so many letters a second at most
+    ///
+    /// It is reached within 10 s.
     #[arg(long, value_name = "N/s", value_parser = rate)]
     pub(super) rate: Option<f64>,
-    /// Send so many letters first, wait for their outcomes, then ask (on a terminal) or go on
+    /// Send so many first, and await their outcomes
     ///
-    /// It goes on if all their jobs are done, by the store's word. It stops if one is dead again, or if no outcome is known in time.
+    /// Then it asks (on a terminal), or goes on: it goes on if all their jobs are done, by the store's word. It stops if one is dead again, or if no outcome is known in time.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) canary: Option<u32>,
     /// Wait for the outcomes of the first letters for so long at most
-    #[arg(long, value_name = "DURATION", default_value = "10m", requires = "canary", value_parser = crate::format::duration)]
+    #[arg(long, hide_short_help = true, value_name = "DURATION", default_value = "10m", requires = "canary", value_parser = crate::format::duration)]
     pub(super) canary_wait: Duration,
-    /// Stop once so many replayed letters are dead again
+    /// Stop after so many died again
     ///
     /// By then, more of them may be in their queues.
     #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..))]
@@ -81,42 +83,44 @@ pub(in crate::dlq) struct ReplayArgs {
     #[command(flatten)]
     pub(super) native: NativeArgs,
     /// Send also what its handler would refuse
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(super) no_check: bool,
     /// The action's name [default: replay-DATE-TIME]
     #[arg(long, value_name = "NAME")]
     pub(super) name: Option<String>,
     /// The person or program that acts [default: USER@HOST]
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, hide_short_help = true, value_name = "TEXT")]
     pub(super) actor: Option<String>,
     /// The file of the journal [default: drumline/dlq/NAME.journal in the folder of states]
     ///
     /// That is `$XDG_STATE_HOME`, else `~/.local/state`.
-    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    #[arg(long, hide_short_help = true, value_name = "FILE", conflicts_with = "resume")]
     pub(super) journal: Option<PathBuf>,
-    /// Continue a replay that was stopped or killed, by its name or its journal
+    /// Continue a replay, by its name or its journal
     ///
     /// At most one batch of ten letters may be sent twice.
     #[arg(long, value_name = "NAME|FILE", conflicts_with_all = ["name", "actor", "dry_run", "expect"])]
     pub(super) resume: Option<String>,
     /// Do not wait for letters that the killed process may have hidden
-    #[arg(long, requires = "resume")]
+    #[arg(long, hide_short_help = true, requires = "resume")]
     pub(super) no_wait: bool,
     /// Hide received letters for so long at a time
-    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = hold)]
+    #[arg(long, hide_short_help = true, value_name = "DURATION", default_value = "2m", value_parser = hold)]
     pub(super) hold: Duration,
     /// For people, or JSON for programs
-    #[arg(long, value_enum, default_value_t = Output::Table)]
+    #[arg(long, hide_short_help = true, value_enum, default_value_t = Output::Table)]
     pub(super) output: Output,
 }
 
 /// The operator's consent.
 #[derive(Debug, clap::Args)]
 pub(super) struct ConsentArgs {
-    /// Print which letters would be sent where, and send nothing
+    /// Print what would be sent, and send nothing
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// Send nothing and end with status 1 unless exactly so many letters match
+    /// Send nothing unless so many letters match
+    ///
+    /// The exit status is 1 then.
     #[arg(long, value_name = "N")]
     pub(super) expect: Option<u64>,
     /// Do not ask
@@ -127,14 +131,14 @@ pub(super) struct ConsentArgs {
 /// Whether SQS moves the letters by itself.
 #[derive(Debug, clap::Args)]
 pub(super) struct NativeArgs {
-    /// Let SQS move all letters by itself, without filters and changes
+    /// Let SQS move all letters by itself
     ///
     /// A task of SQS (`StartMessageMoveTask`) goes on without this command. Jobs without an id of their own become new jobs, reasons
     /// stay on copied letters, and the order within a message group is not promised.
-    #[arg(long, conflicts_with_all = ["dry_run", "expect", "canary", "journal", "resume", "name"])]
+    #[arg(long, conflicts_with_all = ["dry_run", "expect", "canary", "journal", "resume"])]
     pub(super) native: bool,
     /// Stop the task that --native began
-    #[arg(long, conflicts_with_all = ["native", "dry_run", "expect", "yes", "canary", "journal", "resume", "name", "rate"])]
+    #[arg(long, hide_short_help = true, conflicts_with_all = ["native", "dry_run", "expect", "yes", "canary", "journal", "resume", "name", "rate"])]
     pub(super) cancel: bool,
 }
 
@@ -148,17 +152,17 @@ pub(super) struct ChoiceArgs {
     /// Take at most so many matching letters
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) limit: Option<u32>,
-    /// Send to this queue instead of each letter's origin
+    /// Send to this queue instead of the origin
     ///
     /// It is another scope unless both queues share one: jobs that are done run again.
     #[arg(long, value_name = "URL")]
     pub(super) to: Option<String>,
-    /// Read the letters from an export instead of the DLQ. Nothing is deleted
+    /// Read an export instead; nothing is deleted
     #[arg(long, value_name = "FILE")]
     pub(super) from: Option<PathBuf>,
-    /// Run jobs that are done once more: forgets that each is done, after asking
+    /// Run jobs that are done once more
     ///
-    /// It needs the store that their workers share.
+    /// It asks, and forgets that each is done. It needs the store that their workers share.
     #[arg(long)]
     pub(super) again: bool,
 }

@@ -10,6 +10,9 @@ use crate::format::count;
 
 pub(super) use crate::dlq::operator::{default_actor, may_ask};
 
+/// Letters whose changes are shown before the question.
+const SHOWN: usize = 3;
+
 /// The name of a replay that is not given one.
 pub(super) fn default_name(at_ms: u64) -> String {
     operator::default_name("replay", at_ms)
@@ -23,6 +26,9 @@ pub(super) fn confirm(counted: &Counted, decider: &Decider) -> Result<bool, Exit
         0 => String::new(),
         again => format!(", of which {again} have jobs that are done and run once more"),
     };
+    for letter in decider.changes.preview().iter().take(SHOWN) {
+        operator::show(letter);
+    }
     let queues: Vec<&str> = counted.per_queue.keys().map(String::as_str).collect();
     let letters = count(counted.letters.len(), "letter");
     operator::confirm(&format!(

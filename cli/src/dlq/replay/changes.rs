@@ -17,17 +17,20 @@ const SHOWN: usize = 20;
 /// The changes of letters on their way.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct ChangeArgs {
-    /// Set a value in the body at a JSON pointer; several may be set
+    /// Set a value in the body; several may be set
     ///
     /// The value is JSON if it can be read as such, else a text. Missing objects are made. The pointer may lead into a text that is
     /// JSON, as the Message of an SNS notification.
     #[arg(long = "set", value_name = "/POINTER=VALUE")]
     sets: Vec<Fix>,
-    /// Apply the JSON patch (an array, RFC 6902) or the merge patch (an object, RFC 7396) in this file to the body; several may be
-    /// named
+    /// Apply a patch to the body; several may be named
+    ///
+    /// A JSON patch (an array, RFC 6902) or a merge patch (an object, RFC 7396).
     #[arg(long = "patch", value_name = "FILE")]
     patches: Vec<PathBuf>,
-    /// Change the job's type, in the envelope or in the attribute messageType
+    /// Change the job's type
+    ///
+    /// In the envelope or in the attribute `messageType`.
     #[arg(long, value_name = "TYPE")]
     type_to: Option<String>,
     /// Edit one letter of each type and reason, or each letter, in $VISUAL or $EDITOR [default: group]
@@ -69,7 +72,7 @@ impl ChangeArgs {
     }
 }
 
-/// What the flags do to a letter.
+/// The changes that the flags ask for.
 #[derive(Debug)]
 pub(super) struct Changes {
     /// Patches before values: what is said most plainly has the last word.
@@ -225,6 +228,26 @@ mod tests {
                 .unwrap()
                 .is_changed()
         );
+    }
+
+    #[test]
+    fn a_resumed_action_has_its_edits_and_needs_no_editor() {
+        let mut state = State::new(header(Vec::new()));
+        let fix = Fix::patch(r#"[{"op":"replace","path":"/payload/userId","value":7}]"#).unwrap();
+        state.apply(&Record::Edited { key: "m-1".to_owned(), fix: Some(fix) }).unwrap();
+        state.apply(&Record::Edited { key: "m-2".to_owned(), fix: None }).unwrap();
+        let mut changes = args(&["--edit=letter"]).read(usize::MAX, Some(&state)).unwrap();
+        assert!(changes.are_edited() && !changes.need_history());
+        assert_eq!(changes.edited().count(), 2);
+        let body = r#"{"type":"a.b","payload":{"userId":17}}"#;
+        let mut change = |id: &str| {
+            let message = Message { id: id.into(), body: body.to_owned(), ..Message::default() };
+            changes.apply(&Letter::new(message, &Intake::default()), &Intake::default())
+        };
+        assert_eq!(change("m-1").unwrap().body, Some(body.replace("17", "7")));
+        for skipped in ["m-2", "m-3"] {
+            assert_eq!(change(skipped).unwrap_err().why, Left::Skipped);
+        }
     }
 
     #[test]

@@ -13,6 +13,13 @@ pub(super) type Export = Lines<BufReader<File>>;
 
 /// Opens the export of a delete.
 pub(super) fn open(path: &Path, undone: &ActionRecord) -> Result<Export, ExitError> {
+    if path.to_string_lossy().contains("://") {
+        return Err(ExitError::usage(format!(
+            "the export of {} is in {}: join its objects into a file, and replay that with `dlq replay --from FILE`",
+            undone.name,
+            path.display()
+        )));
+    }
     let file = File::open(path).map_err(|error| {
         let place = undone.host.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
         match error.kind() {
