@@ -19,6 +19,7 @@ mod doors;
 mod environment;
 mod examples;
 mod last_attempt;
+mod night;
 mod pipes;
 mod preflight;
 mod resources;
