@@ -15,11 +15,19 @@ use super::spool::{Receipt, Spool};
 /// Calls at once.
 const CALLS: usize = 4;
 
+/// The file has at most so many receipts for each letter that is held,
+const FILE_FACTOR: usize = 4;
+
+/// and these: some megabytes.
+const FILE_LEAST: usize = 20_000;
+
 /// The letters that are held.
 pub(super) struct HeldLetters {
     /// The place of the newest receipt of each in the spool.
     places: HashMap<LetterId, u64>,
     spool: Spool,
+    /// Receipts that the file has no room for: they are released first.
+    unkept: Vec<String>,
     settler: Settler,
 }
 
@@ -37,7 +45,7 @@ impl HeldLetters {
     /// None yet, with their receipts in this file, else in one that ends with the process.
     pub(super) fn open(path: Option<&Path>, settler: Settler) -> Result<Self, ExitError> {
         let spool = path.map_or_else(Spool::temporary, Spool::at).map_err(|error| spool_error(&error))?;
-        Ok(Self { places: HashMap::new(), spool, settler })
+        Ok(Self { places: HashMap::new(), spool, unkept: Vec::new(), settler })
     }
 
     /// The number of letters.
@@ -50,18 +58,30 @@ impl HeldLetters {
         self.settler.clone()
     }
 
-    /// Adds letters. One that is held has a new receipt. If their receipts cannot be kept, they are released at once.
-    pub(super) async fn keep(&mut self, receipts: Vec<Receipt>) -> Result<(), ExitError> {
+    /// Adds letters. One that is held has a new receipt. If their receipts cannot be kept, they are released with the others.
+    pub(super) fn keep(&mut self, receipts: Vec<Receipt>) -> Result<(), ExitError> {
         match self.spool.append(&receipts) {
             Ok(places) => {
                 self.places.extend(receipts.into_iter().map(|receipt| receipt.id).zip(places));
+                self.compact();
                 Ok(())
             }
             Err(error) => {
-                let handles = receipts.into_iter().map(|receipt| receipt.handle);
-                self.settler.release(handles.collect()).await;
+                self.unkept.extend(receipts.into_iter().map(|receipt| receipt.handle));
                 Err(spool_error(&error))
             }
+        }
+    }
+
+    /// Keeps the file in proportion to the letters: each receive adds receipts to it.
+    fn compact(&mut self) {
+        let Self { places, spool, .. } = self;
+        if spool.count() <= places.len() * FILE_FACTOR + FILE_LEAST {
+            return;
+        }
+        // If there is no place for another file, this one grows.
+        if let Ok(moved) = spool.compact(|place, receipt| places.get(&receipt.id) == Some(&place)) {
+            places.extend(moved);
         }
     }
 
@@ -82,6 +102,7 @@ impl HeldLetters {
 
     /// Releases all letters. Letters whose hold has ended need no release.
     pub(super) async fn release_all(&mut self) -> Result<Unreleased, ExitError> {
+        self.settler.release(std::mem::take(&mut self.unkept)).await;
         let mut unreleased = Unreleased::default();
         let (mut released, mut is_broken) = (0, false);
         let each = |(results, _): Settled| {
@@ -133,7 +154,7 @@ impl HeldLetters {
         mut choose: impl FnMut(&Receipt) -> bool,
         mut each: impl FnMut(Settled) -> bool,
     ) -> Result<(), ExitError> {
-        let Self { places, spool, settler } = self;
+        let Self { places, spool, settler, .. } = self;
         let mut failure = None;
         {
             let records = spool.records().map_err(|error| spool_error(&error))?;

@@ -181,7 +181,7 @@ impl<'a> Hold<'a> {
             let Some(received) = self.in_flight.join_next().await else {
                 return Ok(if step == Step::ReleaseAll { Look::RoundOver } else { Look::Over });
             };
-            let letters = self.take(received.unwrap_or_else(resume_panic)).await?;
+            let letters = self.take(received.unwrap_or_else(resume_panic))?;
             if !letters.is_empty() {
                 return Ok(Look::Letters(letters));
             }
@@ -212,7 +212,7 @@ impl<'a> Hold<'a> {
     }
 
     /// Takes the answer to a receive, and returns the letters that were not seen before.
-    async fn take(&mut self, received: Received) -> Result<Vec<Held>, ExitError> {
+    fn take(&mut self, received: Received) -> Result<Vec<Held>, ExitError> {
         let Received { asked, until, messages } = received;
         self.awaited -= asked;
         let messages = match messages {
@@ -225,7 +225,7 @@ impl<'a> Hold<'a> {
         self.failed_receives = 0;
         self.width = if messages.len() == asked { RECEIVES } else { 1 };
         let letters: Vec<Held> = messages.into_iter().map(|message| Held { message, until }).collect();
-        self.letters.keep(letters.iter().map(Held::receipt).collect()).await?;
+        self.letters.keep(letters.iter().map(Held::receipt).collect())?;
         let received = letters.len();
         let new: Vec<Held> = letters.into_iter().filter(|held| self.seen.insert(held.id())).collect();
         self.rounds.received(new.len() as u64, (received - new.len()) as u64, self.letters.count() as u64);
@@ -336,7 +336,7 @@ impl<'a> Hold<'a> {
             let Ok(Received { until, messages: Ok(messages), .. }) = received else { continue };
             let letters: Vec<Held> = messages.into_iter().map(|message| Held { message, until }).collect();
             // Without a place for their receipts they are released at once.
-            let _ = self.letters.keep(letters.iter().map(Held::receipt).collect()).await;
+            let _ = self.letters.keep(letters.iter().map(Held::receipt).collect());
         }
     }
 

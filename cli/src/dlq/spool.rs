@@ -1,10 +1,11 @@
 //! Receipts of held letters on disk: some 400 bytes each on AWS, too many for memory where a DLQ is large.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 
 use drumline_dlq::letter_id::LetterId;
+use tempfile::NamedTempFile;
 
 use crate::format::now_ms;
 
@@ -32,19 +33,36 @@ impl Receipt {
     pub(super) fn is_usable(&self) -> bool {
         now_ms() + MARGIN_MS < self.until
     }
+
+    /// The length of its record.
+    fn length(&self) -> u64 {
+        (HEAD + self.handle.len()) as u64
+    }
+
+    fn write(&self, writer: &mut impl Write) -> io::Result<()> {
+        let length = u32::try_from(self.handle.len()).map_err(io::Error::other)?;
+        writer.write_all(&self.id.to_u128().to_le_bytes())?;
+        writer.write_all(&self.until.to_le_bytes())?;
+        writer.write_all(&length.to_le_bytes())?;
+        writer.write_all(self.handle.as_bytes())
+    }
 }
 
 /// A file of receipts in the order of their receives, readable by its owner only.
 #[derive(Debug)]
 pub(super) struct Spool {
     file: File,
+    /// None for a file without a name.
+    path: Option<PathBuf>,
     length: u64,
+    /// The number of records.
+    count: usize,
 }
 
 impl Spool {
     /// A file without a name, which ends with the process.
     pub(super) fn temporary() -> io::Result<Self> {
-        Ok(Self { file: tempfile::tempfile()?, length: 0 })
+        Ok(Self { file: tempfile::tempfile()?, path: None, length: 0, count: 0 })
     }
 
     /// The file of this name, with what an earlier process has left in it. A record that it did not finish is cut off.
@@ -53,14 +71,16 @@ impl Spool {
         options.read(true).write(true).create(true).truncate(false);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut spool = Self { file: options.open(path)?, length: u64::MAX };
-        let mut length = 0;
+        let (file, path) = (options.open(path)?, Some(path.to_owned()));
+        let mut spool = Self { file, path, length: u64::MAX, count: 0 };
+        let (mut length, mut count) = (0, 0);
         for record in spool.records()? {
             let (at, receipt) = record?;
-            length = at + (HEAD + receipt.handle.len()) as u64;
+            length = at + receipt.length();
+            count += 1;
         }
         spool.file.set_len(length)?;
-        spool.length = length;
+        (spool.length, spool.count) = (length, count);
         Ok(spool)
     }
 
@@ -69,16 +89,47 @@ impl Spool {
         let mut bytes = Vec::new();
         let mut places = Vec::with_capacity(receipts.len());
         for receipt in receipts {
-            let length = u32::try_from(receipt.handle.len()).map_err(io::Error::other)?;
             places.push(self.length + bytes.len() as u64);
-            bytes.extend(receipt.id.to_u128().to_le_bytes());
-            bytes.extend(receipt.until.to_le_bytes());
-            bytes.extend(length.to_le_bytes());
-            bytes.extend(receipt.handle.as_bytes());
+            receipt.write(&mut bytes)?;
         }
         self.file.seek(SeekFrom::Start(self.length))?;
         self.file.write_all(&bytes)?;
         self.length += bytes.len() as u64;
+        self.count += receipts.len();
+        Ok(places)
+    }
+
+    /// The number of receipts, with those of letters that are no longer held.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Drops all receipts but those that `is_needed` accepts by their place, and returns the new place of each.
+    ///
+    /// # Errors
+    /// If they cannot be written to another file. Then everything is as before.
+    pub(super) fn compact(
+        &mut self,
+        is_needed: impl Fn(u64, &Receipt) -> bool,
+    ) -> io::Result<Vec<(LetterId, u64)>> {
+        let folder = self.path.as_deref().map(|path| path.parent().unwrap_or(Path::new(".")));
+        let named = folder.map(NamedTempFile::new_in).transpose()?;
+        let file = named.as_ref().map_or_else(tempfile::tempfile, NamedTempFile::reopen)?;
+        let mut writer = BufWriter::new(file);
+        let (mut places, mut length) = (Vec::new(), 0);
+        for record in self.records()? {
+            let (place, receipt) = record?;
+            if is_needed(place, &receipt) {
+                receipt.write(&mut writer)?;
+                places.push((receipt.id, length));
+                length += receipt.length();
+            }
+        }
+        let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
+        if let (Some(named), Some(path)) = (named, &self.path) {
+            named.persist(path)?;
+        }
+        (self.file, self.length, self.count) = (file, length, places.len());
         Ok(places)
     }
 
@@ -93,7 +144,7 @@ impl Spool {
             let record = read(&mut reader).transpose()?;
             Some(record.map(|receipt| {
                 let at = place;
-                place += (HEAD + receipt.handle.len()) as u64;
+                place += receipt.length();
                 (at, receipt)
             }))
         }))
@@ -101,7 +152,7 @@ impl Spool {
 
     /// Drops all receipts.
     pub(super) fn clear(&mut self) -> io::Result<()> {
-        self.length = 0;
+        (self.length, self.count) = (0, 0);
         self.file.set_len(0)
     }
 }
@@ -168,6 +219,29 @@ mod tests {
         assert!(all(&mut spool).is_empty());
         spool.append(&receipts(5..6)).unwrap();
         assert_eq!(all(&mut spool), receipts(5..6));
+    }
+
+    #[test]
+    fn receipts_that_are_not_needed_are_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.held");
+        for mut spool in [Spool::temporary().unwrap(), Spool::at(&path).unwrap()] {
+            let places = spool.append(&receipts(0..10)).unwrap();
+            let moved = spool.compact(|place, _| place == places[3] || place == places[7]).unwrap();
+            let expected = [receipts(3..4), receipts(7..8)].concat();
+            assert_eq!((all(&mut spool), spool.count()), (expected.clone(), 2));
+            let found: Vec<(LetterId, u64)> = spool
+                .records()
+                .unwrap()
+                .map(Result::unwrap)
+                .map(|(place, receipt)| (receipt.id, place))
+                .collect();
+            assert_eq!(found, moved);
+            spool.append(&receipts(20..21)).unwrap();
+            assert_eq!(all(&mut spool), [expected, receipts(20..21)].concat());
+        }
+        assert_eq!(all(&mut Spool::at(&path).unwrap()).len(), 3);
+        assert_eq!(folder.path().read_dir().unwrap().count(), 1);
     }
 
     #[test]

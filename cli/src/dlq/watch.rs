@@ -46,7 +46,8 @@ An alert is a POST of JSON with the fields text, dlq, origin, type, class, finge
 depth; or it is published to an SNS topic. Reasons are masked, and there are no payloads in it. --template names a JSON file that \
 is sent instead, in whose texts {{text}} and the other fields are filled in.
 
---archive adds each new letter to an export, with its body, as `dlq export` does; `replay --from` reads it. For that every letter of the \
+--archive adds each new letter to an export, with its body, as `dlq export` does; `replay --from` reads it. A file that is there is \
+continued, and nothing is deleted. For that every letter of the \
 DLQ is received once a minute at most while the DLQ grows, and the rarer the longer it takes.
 
 Workers watch by themselves with DRUMLINE_DLQ_WATCH=on: of those that share a store, one does. They know the failures of their own \
@@ -61,7 +62,7 @@ pub(super) struct WatchArgs {
     queue: QueueArgs,
     #[arg(long, value_name = "DURATION", value_parser = duration, help = "Ask for the depth so often [default: 30s, or DRUMLINE_DLQ_WATCH_EVERY]")]
     every: Option<Duration>,
-    #[arg(long, value_name = "DURATION", value_parser = duration, help = "Report a known reason again after so long at the earliest [default: 1h, or DRUMLINE_DLQ_ALERT_QUIET]")]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help = "Repeat a known reason after so long at the earliest [default: 1h]")]
     quiet: Option<Duration>,
     #[arg(
         long,
@@ -72,10 +73,10 @@ pub(super) struct WatchArgs {
     #[arg(
         long,
         value_name = "FILE",
-        help = "Send this JSON file, filled in, instead of the usual alert [env: DRUMLINE_DLQ_ALERT_TEMPLATE]"
+        help = "Send this JSON file, filled in [env: DRUMLINE_DLQ_ALERT_TEMPLATE]"
     )]
     template: Option<PathBuf>,
-    /// Add each new letter, complete, to this export; a file that is there is continued. Nothing is deleted
+    /// Add each new letter, complete, to this file or place in S3
     #[arg(long, value_name = "FILE|s3://BUCKET/PREFIX")]
     archive: Option<String>,
     /// Look once, report, and end

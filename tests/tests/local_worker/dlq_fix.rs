@@ -1,6 +1,7 @@
 //! `drumline dlq replay` with changes: letters are fixed on their way, and what a change does not name stays.
 
 use drumline_queue::MessageState;
+use drumline_queue::api::{MessageAttributeValue, SendMessage};
 use drumline_tests::{LocalQueue, Setup};
 use serde_json::{Value, json};
 
@@ -117,4 +118,35 @@ async fn an_edit_of_one_letter_fixes_those_of_its_type_and_reason() {
         bodies(&queue).iter().filter(|body| body.replace(' ', "").contains("\"userId\":9")).count(),
         2
     );
+}
+
+#[tokio::test]
+async fn a_job_without_an_id_keeps_that_of_its_message_wherever_there_is_room() {
+    let queue = buried(Setup::default(), |queue| {
+        let send = |body: &str, attributes: usize| {
+            let names = (0..attributes).map(|n| (format!("a{n}"), MessageAttributeValue::number("1")));
+            let message_attributes = names.collect();
+            queue.send_with(body, SendMessage { message_attributes, ..SendMessage::default() });
+        };
+        send(r#"{ "type": "invoice.send", "payload": {"n":1.50} }"#, 0);
+        send(r#"{ "type": "invoice.send", "payload": {"n":2.50} }"#, 10);
+        send("no job, and no room", 10);
+    })
+    .await;
+    let ids: Vec<String> = queue.dead().iter().map(|letter| letter.message_id.to_string()).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let finished = replay(&queue, folder.path(), &["--yes"]).finish().await;
+    assert_eq!(finished.status, Some(1), "{}", finished.errors());
+    assert_eq!(result(&finished)["left"], json!({ "no_room": 1 }));
+    let sent = queue.endpoint().peek(&queue.url).unwrap();
+    let in_attribute = sent.iter().find(|message| message.body.contains("1.50")).unwrap();
+    assert_eq!(&*in_attribute.body, r#"{ "type": "invoice.send", "payload": {"n":1.50} }"#);
+    let job_id = in_attribute.attributes["DrumlineJobId"].string_value.clone();
+    assert!(job_id.is_some_and(|id| ids.contains(&id)));
+    let in_body = sent.iter().find(|message| message.body.contains("2.50")).unwrap();
+    let is_added = |id: &String| {
+        *in_body.body == format!(r#"{{"jobId":"{id}", "type": "invoice.send", "payload": {{"n":2.50}} }}"#)
+    };
+    assert!(in_body.attributes.len() == 10 && ids.iter().any(is_added), "{}", in_body.body);
+    assert_eq!(queue.dead().len(), 1);
 }

@@ -6,6 +6,7 @@
 mod bounds;
 mod canary;
 mod deleting;
+mod parts;
 mod sending;
 mod taking;
 
@@ -15,16 +16,13 @@ use std::time::{Duration, Instant};
 
 use drumline_consumer::ExitError;
 use drumline_dlq::journal::{Planned, Record};
-use drumline_dlq::letter_id::LetterId;
 use drumline_dlq::pace::Pace;
-use drumline_producer::{MAX_BATCH_ENTRIES, Sent};
-use drumline_runtime::SqsError;
+use drumline_producer::MAX_BATCH_ENTRIES;
 use tokio::task::JoinSet;
 
 pub(super) use bounds::{Bounds, End, Outcome};
-use canary::First;
-use deleting::{Deleted, ToDelete};
-use sending::Stage;
+pub(super) use parts::Run;
+use parts::{Event, First, Looking, Stage};
 
 use super::batches::{Batch, Batches, Candidate};
 use super::counts::counts;
@@ -50,52 +48,6 @@ const MARGIN: Duration = Duration::from_mins(1);
 
 /// The wait for a pace that has no bound by itself.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
-
-/// A running replay.
-pub(super) struct Run<'a> {
-    letters: Source<'a>,
-    journal: Journal,
-    decider: Decider<'a>,
-    bounds: Bounds,
-    batches: Batches,
-    pace: Pace,
-    started: Instant,
-    stage: Stage,
-    /// The batch whose plan is written.
-    planned: Option<Batch>,
-    deletes: JoinSet<Deleted>,
-    /// Letters of earlier processes that are sent and not deleted, by batch and place.
-    undeleted: HashMap<LetterId, (u64, usize)>,
-    undeletable: usize,
-    /// Returned messages that an earlier process has seen.
-    returned_before: usize,
-    accepted: usize,
-    /// A letter was deleted or a hold has ended since the look was over.
-    may_show_more: bool,
-    look: Looking,
-    /// The first letters, until it is known if the rest follows.
-    first: Option<First>,
-    log: &'a ActionLog,
-    end: Option<End>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Looking {
-    On,
-    /// The next round releases all letters, once none waits.
-    RoundOver,
-    Over,
-}
-
-enum Event {
-    Looked(Result<Look, ExitError>),
-    Written(std::io::Result<()>),
-    Answered(Result<Vec<Sent>, SqsError>),
-    Deleted(Deleted),
-    Interrupted(std::io::Result<u8>),
-    Aborted(String),
-    Waited,
-}
 
 impl<'a> Run<'a> {
     pub(super) fn new(

@@ -1,16 +1,16 @@
 //! The wait for the outcomes of the first letters: what the store says of their jobs, and which of them are in the DLQ again.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use drumline_consumer::ExitError;
 use drumline_consumer::job_view::{JobFilter, JobView, ShownState};
-use drumline_dlq::canary::{Canary, Outcome, Step};
+use drumline_dlq::canary::{Outcome, Step};
 use drumline_dlq::journal::Record;
 use drumline_dlq::letter_id::LetterId;
 
-use super::{End, Run};
+use super::bounds::End;
+use super::parts::{First, Run};
 use crate::dlq::hold::{Hold, HoldOptions};
 use crate::dlq::replay::ask;
 use crate::dlq::replay::decide::{Decision, known};
@@ -21,20 +21,6 @@ pub(super) const POLL: Duration = Duration::from_secs(1);
 
 /// The hold of a look for returned messages: it is over in seconds.
 const HOLD: Duration = Duration::from_secs(30);
-
-/// The first letters of a run.
-pub(super) struct First {
-    pub(super) canary: Canary,
-    /// The message id and the job id of each, by its number.
-    messages: HashMap<LetterId, (String, Arc<str>)>,
-    was_announced: bool,
-}
-
-impl First {
-    pub(super) fn new(canary: Canary) -> Self {
-        Self { canary, messages: HashMap::new(), was_announced: false }
-    }
-}
 
 impl Run<'_> {
     /// The letters that may be sent by now.

@@ -4,36 +4,15 @@ use std::collections::HashMap;
 
 use drumline::core::CallError;
 use drumline_consumer::ExitError;
-use drumline_dlq::journal::{Planned, Record, State};
+use drumline_dlq::journal::{Record, State};
 use drumline_dlq::letter_id::LetterId;
 use drumline_producer::MAX_BATCH_ENTRIES;
 
-use super::Run;
+use super::parts::{Deleted, Run, ToDelete};
 use crate::format::now_ms;
 
 /// A receipt is not used in the last milliseconds of its hold, while a call may be on its way.
 const MARGIN_MS: u64 = 5_000;
-
-/// Letters on their way out of the DLQ.
-pub(super) struct Deleted {
-    letters: Vec<ToDelete>,
-    results: Vec<Result<(), CallError>>,
-}
-
-/// A letter that was sent.
-#[derive(Debug, Clone)]
-pub(super) struct ToDelete {
-    pub(super) id: LetterId,
-    pub(super) place: Option<(u64, usize)>,
-    pub(super) receipt: String,
-}
-
-impl ToDelete {
-    pub(super) fn planned(batch: u64, place: usize, letter: &Planned) -> Option<Self> {
-        let receipt = letter.receipt.clone()?;
-        Some(Self { id: LetterId::of(&letter.letter), place: Some((batch, place)), receipt })
-    }
-}
 
 impl Run<'_> {
     /// Deletes letters that an earlier process has sent, by their receipts, as far as these are valid. The others are received again.

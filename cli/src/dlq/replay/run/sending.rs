@@ -5,30 +5,8 @@ use drumline_dlq::journal::{Left, Permitted, Plan};
 use drumline_producer::{SendOptions, Sent, send_batch};
 use drumline_runtime::SqsError;
 use drumline_runtime::aws::queue_name;
-use tokio::task::JoinHandle;
 
-use super::{Event, Run, ToDelete};
-use crate::dlq::journal::Commit;
-
-/// The step that a batch is at.
-pub(super) enum Stage {
-    Idle,
-    Writing(Commit),
-    Sending(JoinHandle<Result<Vec<Sent>, SqsError>>),
-}
-
-impl Stage {
-    /// Waits for its end. Cancel-safe.
-    pub(super) async fn event(&mut self) -> Event {
-        match self {
-            Self::Idle => std::future::pending().await,
-            Self::Writing(commit) => Event::Written(commit.written().await),
-            Self::Sending(sending) => Event::Answered(
-                sending.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())),
-            ),
-        }
-    }
-}
+use super::parts::{Run, Stage, ToDelete};
 
 impl Run<'_> {
     pub(super) fn written(&mut self, written: std::io::Result<()>) -> Result<(), ExitError> {

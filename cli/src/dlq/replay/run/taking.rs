@@ -5,7 +5,7 @@ use std::sync::Arc;
 use drumline_consumer::ExitError;
 use drumline_dlq::journal::{Left, Record};
 
-use super::{Run, ToDelete};
+use super::parts::{Run, ToDelete};
 use crate::dlq::hold::Held;
 use crate::dlq::replay::batches::Candidate;
 use crate::dlq::replay::decide::Decision;

@@ -1,0 +1,126 @@
+//! The parts of a running replay.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use drumline::core::CallError;
+use drumline_consumer::ExitError;
+use drumline_dlq::canary::Canary;
+use drumline_dlq::journal::Planned;
+use drumline_dlq::letter_id::LetterId;
+use drumline_dlq::pace::Pace;
+use drumline_producer::Sent;
+use drumline_runtime::SqsError;
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::bounds::{Bounds, End};
+use crate::dlq::action_log::ActionLog;
+use crate::dlq::hold::Look;
+use crate::dlq::journal::{Commit, Journal};
+use crate::dlq::replay::batches::{Batch, Batches};
+use crate::dlq::replay::decide::Decider;
+use crate::dlq::replay::source::Source;
+
+/// A running replay.
+pub(in crate::dlq::replay) struct Run<'a> {
+    pub(super) letters: Source<'a>,
+    pub(super) journal: Journal,
+    pub(super) decider: Decider<'a>,
+    pub(super) bounds: Bounds,
+    pub(super) batches: Batches,
+    pub(super) pace: Pace,
+    pub(super) started: Instant,
+    pub(super) stage: Stage,
+    /// The batch whose plan is written.
+    pub(super) planned: Option<Batch>,
+    pub(super) deletes: JoinSet<Deleted>,
+    /// Letters of earlier processes that are sent and not deleted, by batch and place.
+    pub(super) undeleted: HashMap<LetterId, (u64, usize)>,
+    pub(super) undeletable: usize,
+    /// Returned messages that an earlier process has seen.
+    pub(super) returned_before: usize,
+    pub(super) accepted: usize,
+    /// A letter was deleted or a hold has ended since the look was over.
+    pub(super) may_show_more: bool,
+    pub(super) look: Looking,
+    /// The first letters, until it is known if the rest follows.
+    pub(super) first: Option<First>,
+    pub(super) log: &'a ActionLog,
+    pub(super) end: Option<End>,
+}
+
+/// How far the look is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Looking {
+    On,
+    /// The next round releases all letters, once none waits.
+    RoundOver,
+    Over,
+}
+
+/// Something that happened.
+pub(super) enum Event {
+    Looked(Result<Look, ExitError>),
+    Written(std::io::Result<()>),
+    Answered(Result<Vec<Sent>, SqsError>),
+    Deleted(Deleted),
+    Interrupted(std::io::Result<u8>),
+    Aborted(String),
+    Waited,
+}
+
+/// The step that a batch is at.
+pub(super) enum Stage {
+    Idle,
+    Writing(Commit),
+    Sending(JoinHandle<Result<Vec<Sent>, SqsError>>),
+}
+
+impl Stage {
+    /// Waits for its end. Cancel-safe.
+    pub(super) async fn event(&mut self) -> Event {
+        match self {
+            Self::Idle => std::future::pending().await,
+            Self::Writing(commit) => Event::Written(commit.written().await),
+            Self::Sending(sending) => Event::Answered(
+                sending.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())),
+            ),
+        }
+    }
+}
+
+/// Letters on their way out of the DLQ.
+pub(super) struct Deleted {
+    pub(super) letters: Vec<ToDelete>,
+    pub(super) results: Vec<Result<(), CallError>>,
+}
+
+/// A letter that was sent.
+#[derive(Debug, Clone)]
+pub(super) struct ToDelete {
+    pub(super) id: LetterId,
+    pub(super) place: Option<(u64, usize)>,
+    pub(super) receipt: String,
+}
+
+impl ToDelete {
+    pub(super) fn planned(batch: u64, place: usize, letter: &Planned) -> Option<Self> {
+        let receipt = letter.receipt.clone()?;
+        Some(Self { id: LetterId::of(&letter.letter), place: Some((batch, place)), receipt })
+    }
+}
+
+/// The first letters of a run.
+pub(super) struct First {
+    pub(super) canary: Canary,
+    /// The message id and the job id of each, by its number.
+    pub(super) messages: HashMap<LetterId, (String, Arc<str>)>,
+    pub(super) was_announced: bool,
+}
+
+impl First {
+    pub(super) fn new(canary: Canary) -> Self {
+        Self { canary, messages: HashMap::new(), was_announced: false }
+    }
+}
