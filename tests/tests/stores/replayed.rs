@@ -244,7 +244,7 @@ async fn replayed(endpoint_url: &str, letters: usize) {
     assert_eq!(found, left, "exactly the others are left");
 }
 
-/// The whole size takes minutes: by hand, with DRUMLINE_TEST_FULL.
+/// The whole size takes minutes: by hand, with `DRUMLINE_TEST_FULL`.
 fn size(full: usize, small: usize) -> usize {
     if drumline_store::variable("DRUMLINE_TEST_FULL").is_some() { full } else { small }
 }
