@@ -92,11 +92,15 @@ fn only_a_delete_with_an_export_is_undone_and_for_two_weeks() {
 
 #[test]
 fn a_lock_is_for_others_and_until_its_end() {
-    let lock = action(ActionKind::Replay).lock(NOW);
-    assert!(lock.refuses("INC-43", NOW + 59_999));
-    assert!(!lock.refuses("INC-42", NOW), "a resumed action has its own lock");
-    assert!(!lock.refuses("INC-43", NOW + 60_000));
-    assert!(!lock.released().refuses("INC-43", NOW));
+    let held = action(ActionKind::Replay);
+    let lock = held.lock(NOW);
+    let of =
+        |name: &str, started_at| ActionRecord { name: name.into(), started_at, ..held.clone() }.lock(NOW);
+    assert!(lock.refuses(&of("INC-43", NOW), NOW + 59_999));
+    assert!(!lock.refuses(&of("INC-42", NOW), NOW), "a resumed action has its own lock");
+    assert!(lock.refuses(&of("INC-42", NOW + 1), NOW + 59_999), "the name alone is no holder");
+    assert!(!lock.refuses(&of("INC-43", NOW), NOW + 60_000));
+    assert!(!lock.released().refuses(&of("INC-43", NOW), NOW));
 }
 
 #[test]

@@ -271,8 +271,9 @@ async fn lock(store: &ActionStore, action: &ActionRecord, locking: Locking) -> R
     for _ in 0..TRIES {
         let before = store.lock(&action.dlq).await.map_err(LockError::Store)?;
         let now = now_ms();
+        let wanted = action.lock(now);
         if let Some(holder) = before.as_ref().map(|before| &before.value)
-            && holder.refuses(&action.name, now)
+            && holder.refuses(&wanted, now)
         {
             return Err(LockError::Held(format!(
                 "the {} {} of {} has this DLQ since {}: wait for its end, or end it with `dlq actions abort {}`",
@@ -283,7 +284,7 @@ async fn lock(store: &ActionStore, action: &ActionRecord, locking: Locking) -> R
                 holder.name
             )));
         }
-        if store.put_lock(&action.dlq, before.as_ref(), &action.lock(now)).await.map_err(LockError::Store)? {
+        if store.put_lock(&action.dlq, before.as_ref(), &wanted).await.map_err(LockError::Store)? {
             return Ok(());
         }
     }
@@ -295,7 +296,7 @@ async fn lock(store: &ActionStore, action: &ActionRecord, locking: Locking) -> R
 async fn unlock(store: &ActionStore, action: &ActionRecord, locking: Locking) {
     if locking == Locking::Exclusive
         && let Ok(Some(lock)) = store.lock(&action.dlq).await
-        && lock.value.name == action.name
+        && lock.value.has_holder_of(&action.lock(now_ms()))
     {
         let _ = store.put_lock(&action.dlq, Some(&lock), &lock.value.released()).await;
     }

@@ -55,6 +55,24 @@ async fn of_two_operators_the_second_is_refused_with_the_name_of_the_first() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_action_of_the_same_name_neither_takes_nor_releases_the_lock_of_the_first() {
+    let store = shared();
+    // It began a moment ago, so that the two do not begin in the same millisecond.
+    let first = ActionRecord::begun(beginning("INC-42"), now_ms() - 5);
+    assert!(store.put_lock(DLQ, None, &first.lock(now_ms())).await.unwrap());
+    assert!(store.put_action(None, &first).await.unwrap());
+    for name in ["INC-42", "INC-42-b", "INC-42"] {
+        let refused = begin(&store, name, Locking::Exclusive).await.err().unwrap();
+        assert!(refused.contains("the replay INC-42 of ada@laptop has this DLQ"), "{refused}");
+    }
+    // One that needs no lock does not release it either.
+    let taken = begin(&store, "INC-42", Locking::Shared).await.err().unwrap();
+    assert!(taken.contains("INC-42 is taken"), "{taken}");
+    let lock = store.lock(DLQ).await.unwrap().unwrap().value;
+    assert!(lock.has_holder_of(&first.lock(now_ms())) && lock.until > now_ms());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_action_is_shown_with_its_counts_and_its_end() {
     let store = shared();
     let log = begin(&store, "INC-42", Locking::Exclusive).await.unwrap();

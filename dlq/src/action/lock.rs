@@ -25,8 +25,13 @@ impl ActionLock {
         Self { until: 0, ..self.clone() }
     }
 
-    /// Returns true if an action of this name is refused. A resumed action has its own lock.
-    pub fn refuses(&self, name: &str, now_ms: u64) -> bool {
-        self.until > now_ms && self.name != name
+    /// Returns true if the other lock is one of the same action: two operators may give one name, but not at one time.
+    pub fn has_holder_of(&self, other: &Self) -> bool {
+        (&self.name, self.since) == (&other.name, other.since)
+    }
+
+    /// Returns true if the action that wants the other lock is refused. A resumed action has its own lock.
+    pub fn refuses(&self, wanted: &Self, now_ms: u64) -> bool {
+        self.until > now_ms && !self.has_holder_of(wanted)
     }
 }
