@@ -75,6 +75,12 @@ impl DeadLetterQueue {
         Self::allowed(Self::examine(url.to_string(), clients, intake).await?, args.force)
     }
 
+    /// Asks again about how many messages receivers hold.
+    pub(super) async fn hidden_by_now(&self) -> Result<usize, ExitError> {
+        let (url, clients) = (self.url.clone(), self.clients.clone());
+        Ok(Self::examine(url, clients, self.intake.clone()).await?.0.hidden)
+    }
+
     async fn examine(
         url: String,
         clients: Clients,

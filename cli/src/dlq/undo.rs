@@ -1,6 +1,7 @@
 //! `drumline dlq undo`: the letters of a delete back into the DLQ, from its export.
 
 mod export;
+mod kept;
 mod progress;
 mod run;
 
@@ -19,7 +20,6 @@ use super::action_log::{ActionLog, Locking};
 use super::action_store::ActionStore;
 use super::actions::{unknown, unread};
 use super::common::QueueArgs;
-use super::hold::{Hold, HoldOptions};
 use super::interrupt::unless_interrupted;
 use super::operator::{confirm, default_actor, default_name, host, may_ask};
 use super::queue::DeadLetterQueue;
@@ -38,7 +38,8 @@ Examples:
 It sends the letters of the delete's export into the DLQ again: for 14 days after the delete, on the host that has the export. Each has \
 its body and its attributes, the ARN of the queue in which it died in the attribute DrumlineOrigin, and the id of its message in \
 DrumlineMessageId: `replay` reads them as it reads SQS's own. Its time of sending and its receive count are new. Letters that the \
-delete did not delete are left out: if it did not delete all of them, the DLQ is looked at first.
+delete did not delete are left out: if it did not delete all of them, the DLQ is looked at first. While letters are hidden there, by \
+another receiver or by a delete that was killed, nothing is sent, since they could be among them: they are hidden for 10 minutes at most.
 
 It is safe to kill: the same command goes on, and at most one batch of ten is sent twice.
 
@@ -46,7 +47,7 @@ It needs sqs:SendMessage and sqs:GetQueueAttributes on the DLQ, and without --dl
 sqs:GetQueueAttributes on its queue; to look at it also sqs:ReceiveMessage and sqs:ChangeMessageVisibility. Encrypted queues need \
 kms:Decrypt and kms:GenerateDataKey.
 
-Exit status: 0 all letters are in the DLQ again; 1 the delete is not known, some letters could not be sent, or declined; 64 bad usage, \
+Exit status: 0 all letters are in the DLQ again; 1 the delete is not known, letters are hidden, some could not be sent, or declined; 64 bad usage, \
 no export, too late; 69 the queue cannot be reached or a permission is missing; 130 interrupted.")]
 pub(super) struct UndoArgs {
     /// The delete's name, as `dlq actions` lists it
@@ -57,6 +58,9 @@ pub(super) struct UndoArgs {
     /// Do not ask
     #[arg(long)]
     yes: bool,
+    /// Go on although letters are hidden, of which the delete may have left some: those are in the DLQ twice then
+    #[arg(long, hide_short_help = true)]
+    ignore_hidden: bool,
     /// The action's own name [default: undo-DATE-TIME]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -89,7 +93,7 @@ pub(super) async fn undo(args: &UndoArgs, environment: &Environment) -> Result<E
     // Letters that are in the DLQ still, because the delete did not get to them.
     let mut kept = HashSet::new();
     if undone.state != ActionState::Done || undone.counts.get("left").is_some_and(|left| *left > 0) {
-        kept = look(&queue).await?;
+        kept = kept::look(&queue, args.ignore_hidden).await?;
     }
     let letters = letters(open(path, &undone)?, path, &progress, &kept)?;
     if letters == 0 {
@@ -135,25 +139,6 @@ fn letters(
         letters += usize::from(run::is_wanted(&exported, progress, kept));
     }
     Ok(letters)
-}
-
-/// Returns the letters that are in the DLQ.
-async fn look(queue: &DeadLetterQueue) -> Result<HashSet<LetterId>, ExitError> {
-    let mut hold = Hold::begin(queue, HoldOptions::limited(usize::MAX)).await?;
-    let mut found = HashSet::new();
-    let looked = unless_interrupted(async {
-        loop {
-            let letters = hold.more().await?;
-            if letters.is_empty() {
-                return Ok(());
-            }
-            found.extend(letters.iter().map(super::hold::Held::id));
-        }
-    })
-    .await;
-    hold.end().await;
-    looked?;
-    Ok(found)
 }
 
 /// A result on one line of JSON.

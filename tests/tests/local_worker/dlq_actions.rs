@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use drumline::core::{ClaimRequest, Ownership};
 use drumline::message::Identity;
-use drumline_queue::api::{MessageAttributeValue, SendMessage};
+use drumline_queue::api::{MessageAttributeValue, ReceiveMessage, SendMessage};
 use drumline_queue::{MessageState, PeekedMessage};
 use drumline_store::Retention;
 use drumline_store::conformance::steps::granted;
@@ -186,6 +186,36 @@ async fn an_undo_says_why_it_cannot_be() {
         "{}",
         finished.errors()
     );
+}
+
+#[tokio::test]
+async fn an_undo_of_a_delete_that_was_killed_waits_for_the_letters_that_it_left_hidden() {
+    let world = World::new(4).await;
+    let bodies = world.bodies();
+    let delete = ["delete", "--yes", "--expect", "2", "--type", "mail.out", "--name", "INC-7"];
+    let finished = world.without_store(&delete).finish().await;
+    assert_eq!(finished.status, Some(0), "{}", finished.errors());
+    // The record that a kill leaves, a minute later; one of the letters is hidden by it.
+    let records = std::fs::read_dir(world.state("dlq-actions")).unwrap();
+    for record in records.map(|entry| entry.unwrap().path()) {
+        let text = std::fs::read_to_string(&record).unwrap();
+        let killed = text.replace(r#""state":"done""#, r#""state":"interrupted""#);
+        assert_ne!(killed, text);
+        std::fs::write(&record, killed).unwrap();
+    }
+    let receive = ReceiveMessage {
+        queue_url: world.queue.dead_letter_url().to_owned(),
+        visibility_timeout: Some(600),
+        ..ReceiveMessage::default()
+    };
+    world.queue.endpoint().call(|sqs, now| sqs.receive_message(now, &receive)).unwrap();
+    let undo = ["undo", "INC-7", "--yes"];
+    let refused = world.without_store(&undo).finish().await;
+    assert_eq!(refused.status, Some(1), "{}", refused.errors());
+    assert!(refused.errors().contains("about 1 letter is hidden in jobs-dlq"), "{}", refused.errors());
+    assert_eq!(world.queue.dead().len(), 2, "nothing was sent");
+    let finished = world.without_store(&[&undo[..], &["--ignore-hidden"]].concat()).finish().await;
+    assert_eq!((finished.status, world.bodies()), (Some(0), bodies), "{}", finished.errors());
 }
 
 #[tokio::test]
