@@ -119,7 +119,10 @@ pub(super) async fn delete(args: &DeleteArgs, environment: &Environment) -> Resu
     let (mut hold, result) = looked?;
     hold.eprint_notes((!filter.is_open()).then_some(done.chosen.len()));
     reasons.eprint_notes();
-    let agreed = result.and_then(|()| agree(args, &done, &queue));
+    let agreed = match result {
+        Ok(()) => agree(args, &done, &queue).await,
+        Err(error) => Err(error),
+    };
     if !matches!(agreed, Ok(true)) {
         hold.end().await;
         sink.remove();
@@ -190,7 +193,7 @@ fn export_path(args: &DeleteArgs, name: &str) -> Result<Option<PathBuf>, ExitErr
 }
 
 /// Returns true if the letters are to be deleted, and false if there are none.
-fn agree(args: &DeleteArgs, done: &Done, queue: &DeadLetterQueue) -> Result<bool, ExitError> {
+async fn agree(args: &DeleteArgs, done: &Done, queue: &DeadLetterQueue) -> Result<bool, ExitError> {
     let found = done.chosen.len();
     if let Some(expected) = args.expect.filter(|expected| *expected != found as u64) {
         return Err(ExitError::other(format!(
@@ -205,7 +208,7 @@ fn agree(args: &DeleteArgs, done: &Done, queue: &DeadLetterQueue) -> Result<bool
         return Ok(true);
     }
     let export = if args.no_export { " for good, without an export" } else { "" };
-    if confirm(&format!("Delete {} from {}{export}?", count(found, "letter"), queue.name))? {
+    if confirm(&format!("Delete {} from {}{export}?", count(found, "letter"), queue.name)).await? {
         Ok(true)
     } else {
         Err(ExitError::other("nothing was deleted"))

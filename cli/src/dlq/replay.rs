@@ -154,7 +154,7 @@ async fn begin(
             report::eprint_left(&decider.tally);
             return Err(count::nothing_to_send(&decider.tally));
         }
-        if asks && !ask::confirm(&counted, &decider)? {
+        if asks && !ask::confirm(&counted, &decider).await? {
             return Err(ExitError::other("nothing was sent"));
         }
         chosen = Some(counted.letters);

@@ -100,7 +100,7 @@ pub(super) async fn undo(args: &UndoArgs, environment: &Environment) -> Result<E
         note(&format!("all letters of {} are in {} again", undone.name, queue.name));
         return Ok(ExitCode::SUCCESS);
     }
-    if !args.yes && !confirm(&format!("Put {} back into {}?", count(letters, "letter"), queue.name))? {
+    if !args.yes && !confirm(&format!("Put {} back into {}?", count(letters, "letter"), queue.name)).await? {
         return Err(ExitError::other("nothing was sent"));
     }
     let beginning = Beginning {

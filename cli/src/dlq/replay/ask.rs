@@ -19,7 +19,7 @@ pub(super) fn default_name(at_ms: u64) -> String {
 }
 
 /// Asks if the counted letters are to be sent.
-pub(super) fn confirm(counted: &Counted, decider: &Decider) -> Result<bool, ExitError> {
+pub(super) async fn confirm(counted: &Counted, decider: &Decider<'_>) -> Result<bool, ExitError> {
     let left = decider.tally.all_left();
     let left = if left == 0 { String::new() } else { format!(", and leave {left} that match") };
     let again = match decider.tally.again {
@@ -36,9 +36,10 @@ pub(super) fn confirm(counted: &Counted, decider: &Decider) -> Result<bool, Exit
         decider.queue.name,
         queues.join(", ")
     ))
+    .await
 }
 
-/// Asks if the rest is to be sent after the first letters.
-pub(super) fn go_on(outcomes: &Outcomes) -> Result<bool, ExitError> {
-    operator::confirm(&format!("{outcomes}. Go on with the rest?"))
+/// Asks if the rest is to be sent after the first letters. The caller ends it by signals and aborts, as those end its run.
+pub(super) async fn go_on(outcomes: &Outcomes) -> Result<bool, ExitError> {
+    operator::answer(&format!("{outcomes}. Go on with the rest?")).await
 }

@@ -138,7 +138,7 @@ impl Edits {
                         return Err(ExitError::usage(why));
                     }
                     note(&why);
-                    if !confirm("Edit it again?")? {
+                    if !confirm("Edit it again?").await? {
                         return Err(ExitError::other("nothing was sent"));
                     }
                 }

@@ -77,7 +77,7 @@ pub(super) async fn native(args: &ReplayArgs, environment: &Environment) -> Resu
             return Err(ExitError::usage("without a terminal to ask on, --yes is needed"));
         }
         note(LOSSES);
-        if !operator::confirm(&format!("Move about {} letters of {}?", queue.visible, queue.name))? {
+        if !operator::confirm(&format!("Move about {} letters of {}?", queue.visible, queue.name)).await? {
             return Err(ExitError::other("nothing was moved"));
         }
     }

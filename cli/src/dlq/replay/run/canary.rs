@@ -12,6 +12,7 @@ use drumline_dlq::letter_id::LetterId;
 use super::bounds::End;
 use super::parts::{First, Run};
 use crate::dlq::hold::{Hold, HoldOptions};
+use crate::dlq::interrupt::interrupted;
 use crate::dlq::replay::ask;
 use crate::dlq::replay::decide::{Decision, known};
 use crate::format::{note, now_ms};
@@ -62,10 +63,15 @@ impl Run<'_> {
                 self.look_again();
             }
             Step::Ask => {
-                if ask::go_on(&outcomes)? {
+                self.end = tokio::select! {
+                    goes_on = ask::go_on(&outcomes) => {
+                        (!goes_on?).then(|| End::Stopped(outcomes.to_string()))
+                    }
+                    status = interrupted() => Some(End::Interrupted(status?)),
+                    reason = self.log.until_stopped() => Some(End::Aborted(reason)),
+                };
+                if self.end.is_none() {
                     self.look_again();
-                } else {
-                    self.end = Some(End::Stopped(outcomes.to_string()));
                 }
             }
             Step::Stop => self.end = Some(End::Stopped(outcomes.to_string())),
