@@ -89,7 +89,7 @@ pub(super) async fn undo(args: &UndoArgs, environment: &Environment) -> Result<E
         return Err(ExitError::usage(text));
     }
     drop(open(path, &undone)?);
-    let mut progress = Progress::open(path)?;
+    let mut progress = Progress::open(path, &undone)?;
     // Letters that are in the DLQ still, because the delete did not get to them.
     let mut kept = HashSet::new();
     if undone.state != ActionState::Done || undone.counts.get("left").is_some_and(|left| *left > 0) {

@@ -6,13 +6,18 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use drumline_consumer::ExitError;
+use drumline_dlq::action::ActionRecord;
 
 use crate::dlq::journal;
 
-/// The ending of the file's name.
-const UNDONE: &str = "undone";
+/// The ending that the file's name has after that of the export.
+const UNDONE: &str = ".undone";
 
-/// The lines that were sent. Each line of the file has the numbers of a batch; one without an end was not written whole.
+/// The first word of the file.
+const MARK: &str = "undo";
+
+/// The lines that were sent. The first line of the file names the delete, each further one has the numbers of a batch; one without an
+/// end was not written whole.
 pub(super) struct Progress {
     path: PathBuf,
     file: File,
@@ -20,9 +25,13 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Opens the file beside an export, and makes it if it is missing. Keeps other processes out.
-    pub(super) fn open(export: &Path) -> Result<Self, ExitError> {
-        let path = export.with_extension(UNDONE);
+    /// Opens the file beside the export of a delete, and makes it if it is missing. One of another delete, whose export was at the same
+    /// path, is begun anew. Keeps other processes out.
+    pub(super) fn open(export: &Path, undone: &ActionRecord) -> Result<Self, ExitError> {
+        let mut path = export.as_os_str().to_owned();
+        path.push(UNDONE);
+        let path = PathBuf::from(path);
+        let mark = format!("{MARK} {} {}", undone.name, undone.started_at);
         let unusable = |error: std::io::Error| ExitError::other(format!("{}: {error}", path.display()));
         let mut options = File::options();
         options.read(true).write(true).create(true).truncate(false);
@@ -32,11 +41,22 @@ impl Progress {
         journal::lock(&file, &path)?;
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(unusable)?;
+        let foreign = || ExitError::usage(format!("{} is no file of an undo", path.display()));
+        if !text.starts_with(MARK) && !MARK.starts_with(&text) {
+            return Err(foreign());
+        }
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        file.set_len(whole as u64).map_err(unusable)?;
+        let (first, lines) = text[..whole].split_once('\n').unwrap_or_default();
+        let is_begun = first == mark;
+        file.set_len(if is_begun { whole as u64 } else { 0 }).map_err(unusable)?;
         file.seek(SeekFrom::End(0)).map_err(unusable)?;
-        let sent = text[..whole].split_whitespace().map(str::parse).collect::<Result<_, _>>();
-        let sent = sent.map_err(|_| ExitError::usage(format!("{} is no file of an undo", path.display())))?;
+        let mut sent = HashSet::new();
+        if is_begun {
+            let numbers = lines.split_whitespace().map(str::parse).collect::<Result<_, _>>();
+            sent = numbers.map_err(|_| foreign())?;
+        } else {
+            writeln!(file, "{mark}").map_err(unusable)?;
+        }
         Ok(Self { path, file, sent })
     }
 
@@ -62,26 +82,66 @@ impl Progress {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use drumline_dlq::action::{ActionKind, Beginning};
+
     use super::*;
+
+    fn delete(name: &str, started_at: u64) -> ActionRecord {
+        let beginning = Beginning {
+            kind: ActionKind::Delete,
+            name: name.to_owned(),
+            actor: "ada@laptop".to_owned(),
+            dlq: "arn:aws:sqs:eu-west-1:123456789012:jobs-dlq".to_owned(),
+            words: Vec::new(),
+            host: None,
+            journal: None,
+            export: None,
+        };
+        ActionRecord::begun(beginning, started_at)
+    }
+
+    fn sent(progress: &Progress) -> Vec<u64> {
+        (1..9).filter(|line| progress.was_sent(*line)).collect()
+    }
 
     #[test]
     fn what_was_sent_is_known_after_a_kill_and_a_torn_line_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let export = folder.path().join("INC-42.jsonl");
-        let mut progress = Progress::open(&export).unwrap();
+        let delete = delete("INC-42", 7);
+        let open = || Progress::open(&export, &delete);
+        let mut progress = open().unwrap();
         progress.add(&[2, 3]).unwrap();
         progress.add(&[5]).unwrap();
-        let second = Progress::open(&export).err().unwrap().to_string();
+        let second = open().err().unwrap().to_string();
         assert!(second.contains("another process"), "{second}");
         drop(progress);
-        let path = folder.path().join("INC-42.undone");
+        let path = folder.path().join("INC-42.jsonl.undone");
         std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"6 7").unwrap();
-        let mut progress = Progress::open(&export).unwrap();
-        let sent = |progress: &Progress| (1..9).filter(|line| progress.was_sent(*line)).collect::<Vec<_>>();
+        let mut progress = open().unwrap();
         assert_eq!(sent(&progress), [2, 3, 5]);
         progress.add(&[8]).unwrap();
         drop(progress);
-        assert_eq!(sent(&Progress::open(&export).unwrap()), [2, 3, 5, 8]);
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "2 3\n5\n8\n");
+        assert_eq!(sent(&open().unwrap()), [2, 3, 5, 8]);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "undo INC-42 7\n2 3\n5\n8\n");
+    }
+
+    #[test]
+    fn what_was_sent_of_another_delete_with_the_same_path_does_not_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let export = folder.path().join("dead.jsonl");
+        Progress::open(&export, &delete("A", 7)).unwrap().add(&[2, 3, 4]).unwrap();
+        for other in [delete("B", 9), delete("A", 8)] {
+            let mut progress = Progress::open(&export, &other).unwrap();
+            assert!(sent(&progress).is_empty());
+            progress.add(&[5]).unwrap();
+            drop(progress);
+            assert_eq!(sent(&Progress::open(&export, &other).unwrap()), [5]);
+        }
+        let path = folder.path().join("dead.jsonl.undone");
+        std::fs::write(&path, "2 3 4").unwrap();
+        let foreign = Progress::open(&export, &delete("A", 7)).err().unwrap().to_string();
+        assert!(foreign.contains("is no file of an undo"), "{foreign}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "2 3 4", "it is left as it was");
     }
 }
