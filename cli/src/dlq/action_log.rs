@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use drumline_consumer::ExitError;
-use drumline_dlq::action::{ActionRecord, ActionState, Beginning, Counts};
+use drumline_dlq::action::{ActionRecord, ActionState, Beginning, Counts, check_name};
 use drumline_store::StoreError;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::action_store::ActionStore;
-use crate::format::{note, now_ms, short};
+use crate::format::{note, now_ms, shell, short};
 
 /// The time between two looks at the record. An abort is seen within it, and two calls of the store.
 const EVERY: Duration = Duration::from_secs(2);
@@ -55,6 +55,8 @@ impl ActionLog {
         beginning: Beginning,
         locking: Locking,
     ) -> Result<Self, ExitError> {
+        // Names of the command line are checked before; those of files that are resumed are not.
+        check_name(&beginning.name).map_err(ExitError::usage)?;
         let action = ActionRecord::begun(beginning, now_ms());
         lock(&store, &action, locking).await?;
         match store.put_action(None, &action).await {
@@ -281,7 +283,7 @@ async fn lock(store: &ActionStore, action: &ActionRecord, locking: Locking) -> R
                 holder.name,
                 holder.actor,
                 short(now.saturating_sub(holder.since)),
-                holder.name
+                shell([&holder.name])
             )));
         }
         if store.put_lock(&action.dlq, before.as_ref(), &wanted).await.map_err(LockError::Store)? {

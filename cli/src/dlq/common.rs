@@ -1,5 +1,6 @@
 //! The common part of the commands: which DLQ, and where its messages' histories are.
 
+use drumline_dlq::action::check_name;
 use drumline_runtime::Setting;
 
 use crate::job_lookup::HistorySettings;
@@ -17,6 +18,11 @@ the worker's memory, and the worker at DRUMLINE_HTTP_ADDR is asked, if it answer
 (DRUMLINE_PERMANENT_FAILURES=dead-letter) carry their reason with them.\n\n\
 It needs sqs:ReceiveMessage, sqs:ChangeMessageVisibility and sqs:GetQueueAttributes on the DLQ, and without --dlq-url also \
 sqs:GetQueueUrl there and sqs:GetQueueAttributes on its queue.";
+
+/// Reads the name of an action from the command line: it becomes a part of files' and objects' names, and of commands that are shown.
+pub(super) fn action_name(text: &str) -> Result<String, String> {
+    check_name(text).map(|()| text.to_owned())
+}
 
 /// A dead-letter queue that is looked into.
 #[derive(Debug, clap::Args)]

@@ -14,7 +14,7 @@ use drumline_runtime::{Environment, Settings};
 
 use super::action_log::{ActionLog, Locking};
 use super::action_store::ActionStore;
-use super::common::{A_LOOK_IS_A_RECEIVE, QueueArgs};
+use super::common::{A_LOOK_IS_A_RECEIVE, QueueArgs, action_name};
 use super::export::{Done, ExportFile, Plan, Sink, Summary, header, pass, status_of};
 use super::filter::FilterArgs;
 use super::hold::HoldOptions;
@@ -74,7 +74,7 @@ pub(super) struct DeleteArgs {
     #[arg(long, requires = "expect")]
     yes: bool,
     /// The action's name [default: delete-DATE-TIME]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = action_name)]
     name: Option<String>,
     /// The person or program that acts [default: USER@HOST]
     #[arg(long, hide_short_help = true, value_name = "TEXT")]

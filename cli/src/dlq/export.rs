@@ -19,7 +19,7 @@ use drumline_runtime::{Environment, Settings, program};
 
 use super::action_log::{ActionLog, Locking};
 use super::action_store::ActionStore;
-use super::common::{A_LOOK_IS_A_RECEIVE, QueueArgs};
+use super::common::{A_LOOK_IS_A_RECEIVE, QueueArgs, action_name};
 use super::filter::FilterArgs;
 use super::hold::HoldOptions;
 use super::operator::{default_actor, default_name, host};
@@ -81,7 +81,7 @@ pub(super) struct ExportArgs {
     #[arg(long, value_name = "N", conflicts_with = "resume")]
     expect: Option<u64>,
     /// The export's name [default: export-DATE-TIME]
-    #[arg(long, value_name = "NAME", conflicts_with = "resume")]
+    #[arg(long, value_name = "NAME", value_parser = action_name, conflicts_with = "resume")]
     name: Option<String>,
     /// The person or program that acts [default: USER@HOST]
     #[arg(long, hide_short_help = true, value_name = "TEXT")]

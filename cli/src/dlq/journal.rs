@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use drumline_consumer::ExitError;
+use drumline_dlq::action::check_name;
 use drumline_dlq::journal::{Header, Log, Permitted, State};
 use drumline_runtime::variable;
 use tokio::task::JoinHandle;
@@ -15,9 +16,6 @@ const JOURNAL: &str = "journal";
 
 /// The ending of the file of receipts beside a journal.
 const HELD: &str = "held";
-
-/// The longest name of an action.
-const MAX_NAME: usize = 80;
 
 /// The journal of a running action.
 pub(super) struct Journal {
@@ -155,12 +153,7 @@ pub(super) fn path_of(name: &str) -> Result<PathBuf, ExitError> {
 /// # Errors
 /// As those of [`path_of`].
 pub(super) fn path_with(name: &str, ending: &str) -> Result<PathBuf, ExitError> {
-    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.is_empty() || name.len() > MAX_NAME || name.starts_with('.') || !name.chars().all(is_allowed) {
-        return Err(ExitError::usage(format!(
-            "the name {name:?} is not of 1 to {MAX_NAME} letters, digits, hyphens, underscores and periods"
-        )));
-    }
+    check_name(name).map_err(ExitError::usage)?;
     Ok(folder()?.join(format!("{name}.{ending}")))
 }
 

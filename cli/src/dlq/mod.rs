@@ -109,3 +109,33 @@ pub(crate) fn dlq(
     runtime.shutdown_background();
     result
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn the_name_of_an_action_is_checked_before_anything_is_done() {
+        let commands: [&[&str]; 5] = [
+            &["export", "s3://archive/dlq", "--name"],
+            &["delete", "--no-export", "--name"],
+            &["replay", "--name"],
+            &["undo", "INC-42", "--name"],
+            &["undo", "--yes"],
+        ];
+        let long = "n".repeat(81);
+        for command in commands {
+            for (name, expected) in
+                [("INC-42", None), ("INC 42?", Some(())), ("#42", Some(())), (&long, Some(()))]
+            {
+                let words = ["dlq"].iter().chain(command).copied().chain([name]);
+                let parsed =
+                    Command::augment_subcommands(clap::Command::new("dlq")).try_get_matches_from(words);
+                let refused = parsed.err().map(|error| error.kind());
+                assert_eq!(refused, expected.map(|()| ErrorKind::ValueValidation), "{command:?} {name}");
+            }
+        }
+    }
+}

@@ -19,7 +19,7 @@ use serde::Serialize;
 use super::action_log::{ActionLog, Locking};
 use super::action_store::ActionStore;
 use super::actions::{unknown, unread};
-use super::common::QueueArgs;
+use super::common::{QueueArgs, action_name};
 use super::interrupt::unless_interrupted;
 use super::operator::{confirm, default_actor, default_name, host, may_ask};
 use super::queue::DeadLetterQueue;
@@ -51,7 +51,7 @@ Exit status: 0 all letters are in the DLQ again; 1 the delete is not known, lett
 no export, too late; 69 the queue cannot be reached or a permission is missing; 130 interrupted.")]
 pub(super) struct UndoArgs {
     /// The delete's name, as `dlq actions` lists it
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = action_name)]
     undone: String,
     #[command(flatten)]
     queue: QueueArgs,
@@ -62,7 +62,7 @@ pub(super) struct UndoArgs {
     #[arg(long, hide_short_help = true)]
     ignore_hidden: bool,
     /// The action's own name [default: undo-DATE-TIME]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = action_name)]
     name: Option<String>,
     /// The person or program that acts [default: USER@HOST]
     #[arg(long, hide_short_help = true, value_name = "TEXT")]

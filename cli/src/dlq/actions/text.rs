@@ -3,6 +3,8 @@
 use drumline_dlq::action::{ActionKind, ActionRecord, ActionState, Counts};
 use drumline_runtime::aws::queue_name;
 
+use crate::format::shell;
+
 /// Returns an action as it is shown now: one whose process is gone is interrupted.
 pub(super) fn shown(action: ActionRecord, now_ms: u64) -> ActionRecord {
     let state = action.state(now_ms);
@@ -30,21 +32,10 @@ pub(super) fn words(action: &ActionRecord) -> String {
     shell(&action.words)
 }
 
-fn shell<'a>(words: impl IntoIterator<Item = &'a String>) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,@%+".contains(c);
-    let quoted = words.into_iter().map(|word| {
-        if !word.is_empty() && word.chars().all(is_plain) {
-            word.clone()
-        } else {
-            format!("'{}'", word.replace('\'', "'\\''"))
-        }
-    });
-    quoted.collect::<Vec<_>>().join(" ")
-}
-
 /// Returns what can be done with an action now: a label and the arguments of the program.
 pub(super) fn next_step(action: &ActionRecord, now_ms: u64) -> Option<(&'static str, String)> {
-    let name = &action.name;
+    // Others have written the record, and people paste the command.
+    let name = shell([&action.name]);
     let is_over = action.state == ActionState::Done;
     match (action.kind, action.state) {
         (_, ActionState::Running) => Some(("abort", format!("dlq actions abort {name}"))),
@@ -95,6 +86,12 @@ mod tests {
         assert_eq!(words(&action), "--type=email.send '--reason=it'\\''s odd'");
         let by_url = ActionRecord { dlq: "http://127.0.0.1:9324/000000000000/jobs-dlq".to_owned(), ..action };
         assert_eq!(dlq(&by_url), "jobs-dlq");
+    }
+
+    #[test]
+    fn a_command_that_is_shown_is_safe_to_paste() {
+        let odd = ActionRecord { name: "x; rm -rf ~".to_owned(), ..action(ActionKind::Replay) };
+        assert_eq!(next_step(&odd, NOW), Some(("abort", "dlq actions abort 'x; rm -rf ~'".to_owned())));
     }
 
     #[test]

@@ -86,7 +86,7 @@ pub(in crate::dlq) struct ReplayArgs {
     #[arg(long, hide_short_help = true)]
     pub(super) no_check: bool,
     /// The action's name [default: replay-DATE-TIME]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = crate::dlq::common::action_name)]
     pub(super) name: Option<String>,
     /// The person or program that acts [default: USER@HOST]
     #[arg(long, hide_short_help = true, value_name = "TEXT")]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use aws_sdk_sqs::types::ListMessageMoveTasksResultEntry as Task;
 use drumline_consumer::ExitError;
-use drumline_dlq::action::{ActionKind, ActionState, Beginning, Counts, check_name};
+use drumline_dlq::action::{ActionKind, ActionState, Beginning, Counts};
 use drumline_runtime::aws::{AwsQueue, explain, queue_name, queue_url};
 use drumline_runtime::{Environment, NoopObserver, Settings, SqsError};
 use serde::Serialize;
@@ -110,7 +110,6 @@ pub(super) async fn native(args: &ReplayArgs, environment: &Environment) -> Resu
 /// Records that SQS begins to move letters.
 async fn record(args: &ReplayArgs, settings: &Settings, arn: &str) -> Result<ActionLog, ExitError> {
     let name = args.name.clone().unwrap_or_else(|| ask::default_name(now_ms()));
-    check_name(&name).map_err(ExitError::usage)?;
     let native = std::iter::once("--native".to_owned());
     let beginning = Beginning {
         kind: ActionKind::Replay,
