@@ -87,6 +87,9 @@ pub struct ActionRecord {
     /// The flags that say which letters are meant and what becomes of them, as they were given.
     #[serde(default)]
     pub words: Vec<String>,
+    /// True if these are not all of them, or not as they were given, for want of room: they do not repeat the command.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub words_cut: bool,
     /// How far it is, as its process reported last.
     pub state: ActionState,
     /// The reason why it stopped.
@@ -123,13 +126,15 @@ impl ActionRecord {
     /// Returns the record of an action that begins.
     pub fn begun(beginning: Beginning, now_ms: u64) -> Self {
         let Beginning { kind, name, actor, dlq, words, host, journal, export } = beginning;
-        let words = words.iter().take(MAX_WORDS).map(|word| bounded(word, MAX_WORD)).collect();
+        let given = words;
+        let words: Vec<_> = given.iter().take(MAX_WORDS).map(|word| bounded(word, MAX_WORD)).collect();
         Self {
             drumline_action: ACTION_VERSION,
             name,
             kind,
             actor: bounded(&actor, MAX_TEXT),
             dlq,
+            words_cut: words != given,
             words,
             state: ActionState::Running,
             why: None,

@@ -56,7 +56,8 @@ fn write_action(out: &mut impl Write, action: &ActionRecord, now: u64) -> io::Re
     line("actor", &action.actor)?;
     line("dlq", &action.dlq)?;
     if !action.words.is_empty() {
-        line("flags", &text::words(action))?;
+        let more = if action.words_cut { " (and more, which the record has no room for)" } else { "" };
+        line("flags", &format!("{}{more}", text::words(action)))?;
     }
     let counts = text::counts(&action.counts);
     line("letters", if counts.is_empty() { "none" } else { &counts })?;

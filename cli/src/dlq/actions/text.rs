@@ -36,21 +36,24 @@ pub(super) fn words(action: &ActionRecord) -> String {
 pub(super) fn next_step(action: &ActionRecord, now_ms: u64) -> Option<(&'static str, String)> {
     // Others have written the record, and people paste the command.
     let name = shell([&action.name]);
+    // It takes an ARN, too.
+    let queue = format!("--dlq-url={}", action.dlq);
     let is_over = action.state == ActionState::Done;
     match (action.kind, action.state) {
         (_, ActionState::Running) => Some(("abort", format!("dlq actions abort {name}"))),
         // SQS's own moves have no journal.
         (ActionKind::Replay, _) if action.journal.is_none() => None,
         (ActionKind::Replay, _) if !is_over => Some(("resume", format!("dlq replay --resume {name}"))),
-        (ActionKind::Export, _) if !is_over => {
+        // The same flags without some of them would be another export.
+        (ActionKind::Export, _) if !is_over && !action.words_cut => {
             // Objects of S3 are written whole, and are not continued.
             let path = action.export.as_ref().filter(|path| !path.contains("://"))?;
-            let again = std::iter::once(path).chain(&action.words);
+            let again = std::iter::once(path).chain(&action.words).chain([&queue]);
             Some(("resume", format!("dlq export {} --resume", shell(again))))
         }
         (ActionKind::Undo, _) if !is_over => None,
         (ActionKind::Delete, _) if action.undoable(now_ms).is_ok() => {
-            Some(("undo", format!("dlq undo {name}")))
+            Some(("undo", format!("dlq undo {name} {}", shell([&queue]))))
         }
         _ => None,
     }
@@ -95,6 +98,21 @@ mod tests {
     }
 
     #[test]
+    fn an_export_whose_flags_are_not_all_known_is_not_resumed_by_some_of_them() {
+        let export = |words: Vec<String>| {
+            let ActionRecord { kind, name, actor, dlq, host, journal, export, .. } =
+                action(ActionKind::Export);
+            let beginning = Beginning { kind, name, actor, dlq, words, host, journal, export };
+            ActionRecord::begun(beginning, NOW).ended(ActionState::Stopped, None, &Counts::new(), NOW)
+        };
+        let ids = |count| (0..count).map(|n| format!("--id=m-{n}")).collect::<Vec<_>>();
+        assert!(next_step(&export(ids(32)), NOW).is_some());
+        for cut in [ids(33), vec![format!("--reason={}", "r".repeat(90))], vec!["--reason=a\tb".to_owned()]] {
+            assert_eq!(next_step(&export(cut.clone()), NOW), None, "{cut:?}");
+        }
+    }
+
+    #[test]
     fn the_next_step_depends_on_the_kind_and_the_state() {
         use {ActionKind::*, ActionState::*};
         let step = |kind, state| {
@@ -105,6 +123,8 @@ mod tests {
             };
             next_step(&action, NOW).map(|(_, command)| command)
         };
+        let dlq = "--dlq-url=arn:aws:sqs:eu-west-1:123456789012:jobs-dlq";
+        let undo = format!("dlq undo INC-42 {dlq}");
         let table = [
             (Replay, Running, Some("dlq actions abort INC-42")),
             (Replay, Interrupted, Some("dlq replay --resume INC-42")),
@@ -113,12 +133,14 @@ mod tests {
             (
                 Export,
                 Stopped,
-                Some("dlq export /state/INC-42.jsonl --type=email.send '--reason=it'\\''s odd' --resume"),
+                Some(&*format!(
+                    "dlq export /state/INC-42.jsonl --type=email.send '--reason=it'\\''s odd' {dlq} --resume"
+                )),
             ),
             (Export, Done, None),
             (Delete, Running, Some("dlq actions abort INC-42")),
-            (Delete, Done, Some("dlq undo INC-42")),
-            (Delete, Interrupted, Some("dlq undo INC-42")),
+            (Delete, Done, Some(&*undo)),
+            (Delete, Interrupted, Some(&*undo)),
             (Undo, Done, None),
         ];
         for (kind, state, expected) in table {
