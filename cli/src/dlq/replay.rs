@@ -7,6 +7,7 @@ mod changes;
 mod count;
 mod counts;
 mod decide;
+mod done;
 mod edit;
 mod native;
 mod origins;
@@ -119,6 +120,7 @@ async fn begin(
     let origins = Origins::find(&queue, choice.to.as_deref()).await?;
     let mut decider = Decider {
         queue: &queue,
+        settings: &settings,
         filter: choice.filter.filter(),
         changes,
         reasons,
@@ -236,6 +238,7 @@ async fn resume(
     let origins = Origins::find(&queue, choice.to.as_deref()).await?;
     let decider = Decider {
         queue: &queue,
+        settings: &settings,
         filter: choice.filter.filter(),
         changes,
         reasons,

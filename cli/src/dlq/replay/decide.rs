@@ -13,13 +13,15 @@ use drumline_dlq::journal::{Left, State};
 use drumline_dlq::letter::ORIGINAL_ATTRIBUTE;
 use drumline_dlq::letter_id::LetterId;
 use drumline_producer::Outgoing;
+use drumline_runtime::Settings;
 
 use super::changes::Changes;
+use super::done::{Consequence, DoneJobs, is_changed};
 use super::origins::Origins;
 use super::outgoing::{outgoing, precheck};
 use super::source::Learned;
 use crate::dlq::dead_letter::DeadLetter;
-use crate::dlq::done_jobs::{SentJob, done_keys, forget, is_done_since};
+use crate::dlq::done_jobs::forget;
 use crate::dlq::hold::Held;
 use crate::dlq::queue::DeadLetterQueue;
 use crate::dlq::reasons::ReasonLookup;
@@ -30,7 +32,8 @@ const EXAMPLES: usize = 3;
 /// What becomes of a letter.
 #[derive(Debug)]
 pub(super) enum Decision {
-    /// It is sent to the queue with this URL. `done` are the keys of its job, if it is to run once more although it is done.
+    /// It is sent to the queue with this URL. `done` are the keys to forget before, if its job is to run once more although it is
+    /// done.
     Send { url: Arc<str>, is_fifo: bool, outgoing: Outgoing, done: Vec<String> },
     /// It matches and stays.
     Leave(Left),
@@ -45,6 +48,7 @@ pub(super) enum Decision {
 /// Decides about letters.
 pub(super) struct Decider<'a> {
     pub(super) queue: &'a DeadLetterQueue,
+    pub(super) settings: &'a Settings,
     pub(super) filter: Filter,
     pub(super) changes: Changes,
     pub(super) reasons: ReasonLookup,
@@ -135,13 +139,6 @@ impl Decider<'_> {
             }
             // A letter of an interrupted batch was meant, whatever its job has become since.
             let interrupted_at = state.and_then(|state| state.interrupted_at(held.id()));
-            if let Some(at) = interrupted_at
-                && let Some(histories) = self.reasons.histories()
-                && is_done_since(histories, letter.letter().job_id(), at).await
-            {
-                decided.push((held, Decision::Delete));
-                continue;
-            }
             // Histories are looked up for those only that can match.
             if interrupted_at.is_some() || self.filter.matches_message(letter.letter(), self.started_at) {
                 letters.push(letter);
@@ -159,10 +156,10 @@ impl Decider<'_> {
                 decided.push((held, Decision::Pass));
                 continue;
             }
-            let is_interrupted = state.is_some_and(|state| state.interrupted_at(held.id()).is_some());
+            let interrupted_at = state.and_then(|state| state.interrupted_at(held.id()));
             self.edit(&letter).await?;
-            let decision = self.judge(&letter, is_interrupted);
-            let decision = self.unless_done(&letter, decision, is_interrupted).await?;
+            let decision = self.judge(&letter, interrupted_at.is_some());
+            let decision = self.unless_done(&letter, decision, interrupted_at).await?;
             if let (Decision::Send { .. }, Some(edits)) = (&decision, self.changes.edits()) {
                 edits.count();
             }
@@ -171,44 +168,45 @@ impl Decider<'_> {
         Ok(decided)
     }
 
-    /// Leaves a changed letter whose job is done, which its worker would refuse; or has the job run once more.
+    /// Leaves a changed letter whose job is done, which its worker would refuse or run once more; or has it run once more.
     async fn unless_done(
         &mut self,
         letter: &DeadLetter,
         mut decision: Decision,
-        is_interrupted: bool,
+        interrupted_at: Option<u64>,
     ) -> Result<Decision, ExitError> {
         let Decision::Send { url, outgoing, done, .. } = &mut decision else { return Ok(decision) };
-        let is_changed = outgoing.body != letter.message().body;
-        let (Some(id), Some(histories)) = (&outgoing.job_id, self.reasons.histories()) else {
-            return Ok(decision);
-        };
-        if !is_changed && !self.again {
+        let Some(histories) = self.reasons.histories() else { return Ok(decision) };
+        // A worker does not run an unchanged one.
+        if !self.again && !is_changed(letter.message(), outgoing) {
             return Ok(decision);
         }
-        let job = SentJob { id, job_type: &outgoing.job_type, queue_url: url };
-        *done = match done_keys(histories, job).await {
-            Ok(keys) => keys,
+        let sent = (&**url, &*outgoing);
+        let found = DoneJobs::find(histories, self.settings, &self.queue.intake, letter.letter(), sent).await;
+        let found = match found {
+            Ok(found) => found,
             Err(silence) if self.again => return Err(silence.into()),
             Err(silence) => {
                 self.reasons.give_up(&silence);
-                Vec::new()
+                DoneJobs::default()
             }
         };
-        if done.is_empty() {
-            return Ok(decision);
+        match found.consequence(self.again, interrupted_at) {
+            Consequence::Send => Ok(decision),
+            Consequence::RunAgain(keys) => {
+                *done = keys;
+                self.tally.again += 1;
+                Ok(decision)
+            }
+            Consequence::Leave(text) => {
+                self.tally.leave(Left::Done, &letter.message().id, text);
+                Ok(Decision::Leave(Left::Done))
+            }
+            Consequence::WasSent => {
+                self.tally.unmatch(1);
+                Ok(Decision::Delete)
+            }
         }
-        if self.again {
-            self.tally.again += 1;
-            return Ok(decision);
-        }
-        if is_interrupted {
-            // Its job was not done when its batch was planned: that batch was sent after all.
-            self.tally.unmatch(1);
-            return Ok(Decision::Delete);
-        }
-        self.tally.leave(Left::Done, &letter.message().id, &Left::Done.to_string());
-        Ok(Decision::Leave(Left::Done))
     }
 
     /// Forgets that a job is done, under its keys. One that runs at this moment stays as it is, and its message waits for it.
