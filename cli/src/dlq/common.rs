@@ -8,12 +8,12 @@ use crate::settings_args::{Choice, SettingsArgs, ShownIn};
 
 /// The end of every command's help. Paragraphs are lines, since a terminal is as wide as it is.
 pub(super) const A_LOOK_IS_A_RECEIVE: &str = "\
-SQS has no way to look into a queue but to receive from it. So every look adds one to the receive count of the messages it \
+SQS has no read-only look into a queue: a look receives. It adds one to the receive count of the messages it \
 shows, and hides them from other receivers until it ends and releases them; a look that is killed leaves them hidden for ten \
-minutes at most. It deletes and moves nothing. If the DLQ has a redrive policy of its own, looks can move its messages on: then \
+minutes at most. A look itself deletes and moves nothing. If the DLQ has a redrive policy of its own, looks can move its messages on: then \
 nothing is done without --force. A FIFO queue shows no more than the first ten messages of each group at a time. Of more than \
-100,000 messages, a look releases those that it holds and goes on.\n\n\
-Why a message is there comes from the history in the store (DRUMLINE_STORE_URL). Where that is memory:, the history is in \
+100,000 messages, a look releases those that it holds and continues.\n\n\
+Why a message is there comes from the history in the store (DRUMLINE_STORE_URL). If that is memory:, the history is in \
 the worker's memory, and the worker at DRUMLINE_HTTP_ADDR is asked, if it answers. Messages that were copied \
 (DRUMLINE_PERMANENT_FAILURES=dead-letter) carry their reason with them.\n\n\
 It needs sqs:ReceiveMessage, sqs:ChangeMessageVisibility and sqs:GetQueueAttributes on the DLQ, and without --dlq-url also \

@@ -1,4 +1,4 @@
-//! `drumline dlq`: what is in a dead-letter queue, and why.
+//! `drumline dlq`: dead letters read, counted, exported, replayed, deleted and watched.
 //!
 //! [`queue`] finds it, [`hold`] receives its messages and releases them, [`dead_letter`] is one of them with its history, [`filter`]
 //! selects some of them. A command is what it does with those.
@@ -51,7 +51,7 @@ use stats::StatsArgs;
 use undo::UndoArgs;
 use watch::WatchArgs;
 
-/// Shows what is in a dead-letter queue, and why
+/// Reads, exports, replays, deletes and watches dead letters
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true, after_long_help = format!("\
 Examples:
@@ -61,7 +61,7 @@ Examples:
 
 {A_LOOK_IS_A_RECEIVE}
 
-Exit status: 0 ok, 1 the letter was not found, 64 bad usage, 69 the queue cannot be reached."))]
+The help of each command names its permissions and exit statuses."))]
 pub(crate) struct DlqArgs {
     #[command(subcommand)]
     command: Command,

@@ -13,7 +13,8 @@ fn commands() -> Vec<String> {
     let text = std::fs::read_to_string(path).unwrap();
     let section = text.split("\n## Dead letters\n").nth(1).expect("there is such a section");
     let block = section.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next());
-    block.expect("it has a block").lines().map(str::to_owned).collect()
+    let block = block.expect("it has a block").replace("\\\n", "");
+    block.lines().map(str::to_owned).collect()
 }
 
 #[tokio::test]
@@ -39,7 +40,6 @@ async fn the_runbooks_commands_find_fix_and_replay_dead_letters() {
         .env("DRUMLINE_DLQ_WATCH_EVERY", "1s")
         .env("DRUMLINE_DLQ_ALERT_TO", &webhook.url())
         .spawn();
-    let mut id = String::new();
     for n in 0..LETTERS {
         id = queue
             .send(&format!(r#"{{"type":"email.send","payload":{{"userId":{n},"template":"wellcome"}}}}"#));
@@ -50,7 +50,9 @@ async fn the_runbooks_commands_find_fix_and_replay_dead_letters() {
     assert!(alert.contains("email.send") && alert.contains("no template"), "{alert}");
 
     let drumline = binary("drumline-cli", "drumline");
-    let mut shown = Vec::new();
+    // What an operator reads in the output of one command and writes into the next.
+    let (mut reason, mut id, mut count) = (String::new(), String::new(), String::new());
+    let mut shown: Vec<String> = Vec::new();
     for command in commands() {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", &command]).env_clear().envs(settings.iter().map(|(name, value)| (name, value)));
@@ -59,14 +61,24 @@ async fn the_runbooks_commands_find_fix_and_replay_dead_letters() {
             .env("AWS_REGION", "eu-central-1")
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test");
-        shell.env("QUEUE", &queue.url).env("ID", &id);
+        shell.env("QUEUE", &queue.url).env("REASON", &reason).env("ID", &id).env("COUNT", &count);
         let output = shell.output().await.unwrap();
         let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
         assert!(output.status.success(), "{command}: {text}");
+        let cell = |column: usize| {
+            text.lines().next().unwrap().split('\t').nth(column).unwrap_or_default().to_owned()
+        };
+        match shown.len() {
+            0 => reason = cell(4),
+            1 => id = cell(0),
+            3 => count = text.split("matched ").nth(1).unwrap().split(':').next().unwrap().to_owned(),
+            _ => {}
+        }
         shown.push(text);
     }
-    let [stats, show, dry_run, replay, empty] = &shown[..] else { panic!("{shown:?}") };
+    let [stats, list, show, dry_run, replay, empty] = &shown[..] else { panic!("{shown:?}") };
     assert!(stats.contains("20") && stats.contains("email.send") && stats.contains("no template"), "{stats}");
+    assert_eq!(list.lines().filter(|line| line.contains("no template")).count(), LETTERS, "{list}");
     assert!(show.contains("wellcome") && show.contains(&id), "{show}");
     assert!(dry_run.contains("matched 20") && dry_run.contains("welcome"), "{dry_run}");
     assert!(replay.contains("20"), "{replay}");
