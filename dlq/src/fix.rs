@@ -13,6 +13,7 @@ use drumline::message::{Attribute, Intake};
 use json_patch::{Patch, PatchError, PatchErrorKind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::exact;
 use crate::letter::Letter;
@@ -48,8 +49,8 @@ enum Kind {
     Patch(Patch),
     /// An RFC 7396 patch of the body.
     Merge(Value),
-    /// Another body of letters with this one, which is no JSON.
-    Replace { old: String, new: String },
+    /// Another body of letters whose body has this hash and is no JSON. Journals have no bodies of letters.
+    Replace { hash: String, new: String },
     /// Another job type.
     TypeTo(String),
 }
@@ -112,7 +113,7 @@ impl Fix {
         let values = exact::read(json_in(old)).zip(exact::read(json_in(new)));
         let (kind, is_same) = match values {
             Some((before, after)) => (Kind::Patch(json_patch::diff(&before, &after)), before == after),
-            None => (Kind::Replace { old: old.to_owned(), new: new.to_owned() }, old == new),
+            None => (Kind::Replace { hash: hash(old), new: new.to_owned() }, old == new),
         };
         (!is_same).then_some(Self(kind))
     }
@@ -171,9 +172,14 @@ pub fn apply(letter: &Letter, fixes: &[Fix], intake: &Intake) -> Result<Fixed, F
     check(letter, &result).map(|()| result)
 }
 
+/// The XXH3-128 of a body, in hexadecimal.
+fn hash(body: &str) -> String {
+    format!("{:032x}", xxh3_128(body.as_bytes()))
+}
+
 fn changed(body: &str, kind: &Kind) -> Result<String, FixError> {
-    if let Kind::Replace { old, new } = kind {
-        return if body == old { Ok(new.clone()) } else { Err(FixError::NotJson) };
+    if let Kind::Replace { hash: old, new } = kind {
+        return if hash(body) == *old { Ok(new.clone()) } else { Err(FixError::NotJson) };
     }
     let before = exact::read(json_in(body)).ok_or(FixError::NotJson)?;
     if is_pointer(&before) {

@@ -186,6 +186,10 @@ fn a_journal_keeps_fixes() {
         let text = serde_json::to_string(&fix).unwrap();
         assert_eq!(serde_json::from_str::<Fix>(&text).unwrap(), fix, "{text}");
     }
+    for (old, new) in [("the old body", "another"), (r#"{"a":"the old body"}"#, r#"{"a":1}"#)] {
+        let text = serde_json::to_string(&Fix::edit(old, new)).unwrap();
+        assert!(!text.contains("the old body"), "{text}");
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod report;
 mod run;
 mod source;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -131,6 +132,7 @@ async fn begin(
         again: choice.again,
         export: choice.from.clone(),
         learned: Learned::new(),
+        forgotten: HashSet::new(),
         tally: Tally::default(),
     };
     let mark = choice.from.as_deref().map(|path| source::mark(path, &queue, choice.to.is_some()));
@@ -249,6 +251,7 @@ async fn resume(
         again: choice.again,
         export,
         learned: Learned::new(),
+        forgotten: HashSet::new(),
         tally: Tally::default(),
     };
     let limit = choice.limit.map_or(usize::MAX, |limit| (limit as usize).saturating_sub(state.sent()));
@@ -293,7 +296,7 @@ async fn run(
     resumed: Option<&State>,
     log: &ActionLog,
 ) -> Result<ExitCode, ExitError> {
-    let path = journal.path.clone();
+    let to_resume = args.to_resume(&journal.path);
     let begun = async {
         let export = decider.export.as_deref();
         let letters = Source::open(queue, export, args.hold, Some(journal.held_path())).await?;
@@ -306,13 +309,9 @@ async fn run(
     let ended = Box::pin(begun).await;
     recording::end(log, &ended).await;
     match ended {
-        Ok(outcome) => report::report(outcome, args.output),
+        Ok(outcome) => report::report(outcome, args.output, &to_resume),
         Err(error) => {
-            note(&format!(
-                "to continue: {} dlq replay --resume {}",
-                drumline_runtime::program(),
-                path.display()
-            ));
+            note(&format!("to continue: {} {to_resume}", drumline_runtime::program()));
             Err(error)
         }
     }

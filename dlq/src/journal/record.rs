@@ -1,4 +1,5 @@
-//! The lines of a journal. They hold ids, receipts and counts, and of bodies only what the operator wrote into an edit.
+//! The lines of a journal. They hold ids, receipts and counts, and of bodies only what an edit writes: values, or the new
+//! body in place of one that is no JSON.
 
 use std::fmt;
 

@@ -9,9 +9,10 @@ use drumline::core::{ClaimRequest, Ownership};
 use drumline::message::Identity;
 use drumline_queue::api::{MessageAttributeValue, ReceiveMessage, SendMessage};
 use drumline_queue::{MessageState, PeekedMessage};
-use drumline_store::Retention;
 use drumline_store::conformance::steps::granted;
+use drumline_store::{JobState, Retention, Store};
 use drumline_tests::{Finished, Launch, LocalQueue, Setup, eventually};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 /// A DLQ, and the state of the operators: a folder with their store and their files.
@@ -283,10 +284,14 @@ async fn a_killed_replay_counts_as_running_for_a_minute_and_its_host_resumes_it_
     assert_eq!(world.action("INC-42").await["state"], json!("done"));
 }
 
+async fn store(world: &World) -> Arc<dyn Store> {
+    let location = format!("file:{}", world.store().display()).parse().unwrap();
+    drumline_store::open(&location, "worker".into(), Retention::default()).await.unwrap()
+}
+
 /// Marks the job of a letter as done, as a worker does.
 async fn mark_done(world: &World, id: &str, payload_hash: u128) {
-    let location = format!("file:{}", world.store().display()).parse().unwrap();
-    let store = drumline_store::open(&location, "worker".into(), Retention::default()).await.unwrap();
+    let store = store(world).await;
     let request = ClaimRequest {
         identity: Arc::new(Identity::new(world.queue.arn.as_str(), "sample.slow", None, id)),
         payload_hash,
@@ -339,4 +344,31 @@ async fn a_changed_letter_whose_job_is_done_is_left_unless_it_is_to_run_again() 
     eventually("the jobs are done once more", async || world.queue.count() == 0).await;
     worker.stop().await;
     assert_eq!((state().await, world.queue.dead().len()), (json!("done"), 0));
+}
+
+#[tokio::test]
+async fn jobs_of_letters_that_were_not_sent_yet_stay_done() {
+    const LETTERS: usize = 6;
+    let world = World::new(0).await;
+    let id = |n: usize| format!("j-{n}");
+    let body = |n| format!(r#"{{"jobId":"{}","type":"sample.slow","payload":{{"seconds":0}}}}"#, id(n));
+    let letter = |n| SendMessage { message_body: body(n), ..SendMessage::default() };
+    world.queue.bury((0..LETTERS).map(letter));
+    for n in 0..LETTERS {
+        mark_done(&world, &id(n), 1).await;
+    }
+    let running = world.dlq(&["replay", "--yes", "--again", "--rate", "2/s"]).spawn();
+    eventually("some are sent", async || world.queue.count() > 0).await;
+    running.signal(Signal::INT);
+    let finished = running.finish().await;
+    assert_eq!(finished.status, Some(130), "{}", finished.errors());
+    let store = store(&world).await;
+    let mut done = 0;
+    for n in 0..LETTERS {
+        let jobs = store.jobs(&id(n)).await.unwrap();
+        let claims = jobs.iter().filter_map(|job| job.claim.as_ref());
+        done += claims.filter(|claim| claim.state == JobState::Done).count();
+    }
+    let dead = world.queue.dead().len();
+    assert!(dead > 0 && done == dead, "{dead} letters are left, and {done} of their jobs are done");
 }

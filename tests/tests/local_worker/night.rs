@@ -41,8 +41,7 @@ async fn the_runbooks_commands_find_fix_and_replay_dead_letters() {
         .env("DRUMLINE_DLQ_ALERT_TO", &webhook.url())
         .spawn();
     for n in 0..LETTERS {
-        id = queue
-            .send(&format!(r#"{{"type":"email.send","payload":{{"userId":{n},"template":"wellcome"}}}}"#));
+        queue.send(&format!(r#"{{"type":"email.send","payload":{{"userId":{n},"template":"wellcome"}}}}"#));
     }
     eventually("all are dead", async || queue.dead().len() == LETTERS).await;
     eventually("somebody is woken up", async || webhook.count() > 0).await;

@@ -1,6 +1,6 @@
 //! The command line of `drumline dlq replay`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::changes::ChangeArgs;
@@ -11,6 +11,15 @@ use crate::output::Output;
 
 /// The shortest hold: some seconds of it are not used.
 const SHORTEST_HOLD: Duration = Duration::from_secs(10);
+
+/// The default of `--hold`.
+const HOLD: &str = "2m";
+
+/// The default of `--canary-wait`.
+const CANARY_WAIT: &str = "10m";
+
+/// The default of `--stop-after`.
+const STOP_AFTER: u32 = 10;
 
 /// SQS hides a message for twelve hours at most.
 const LONGEST_HOLD: Duration = Duration::from_secs(43_200);
@@ -71,12 +80,12 @@ pub(in crate::dlq) struct ReplayArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) canary: Option<u32>,
     /// Wait for the outcomes of the first letters for so long at most
-    #[arg(long, hide_short_help = true, value_name = "DURATION", default_value = "10m", requires = "canary", value_parser = crate::format::duration)]
+    #[arg(long, hide_short_help = true, value_name = "DURATION", default_value = CANARY_WAIT, requires = "canary", value_parser = crate::format::duration)]
     pub(super) canary_wait: Duration,
     /// Stop after so many died again
     ///
     /// By then, more of them may be in their queues.
-    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = STOP_AFTER, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) stop_after: u32,
     #[command(flatten)]
     pub(super) consent: ConsentArgs,
@@ -105,7 +114,7 @@ pub(in crate::dlq) struct ReplayArgs {
     #[arg(long, hide_short_help = true, requires = "resume")]
     pub(super) no_wait: bool,
     /// Hide received letters for so long at a time
-    #[arg(long, hide_short_help = true, value_name = "DURATION", default_value = "2m", value_parser = hold)]
+    #[arg(long, hide_short_help = true, value_name = "DURATION", default_value = HOLD, value_parser = hold)]
     pub(super) hold: Duration,
     /// For people, or JSON for programs
     #[arg(long, hide_short_help = true, value_enum, default_value_t = Output::Table)]
@@ -167,6 +176,28 @@ pub(super) struct ChoiceArgs {
     pub(super) again: bool,
 }
 
+impl ReplayArgs {
+    /// Returns the arguments that continue the replay with this journal, with the flags that a journal does not keep.
+    pub(super) fn to_resume(&self, journal: &Path) -> String {
+        let given = |name: &str, value: &Duration, default: &str| {
+            let is_default = crate::format::duration(default).as_ref() == Ok(value);
+            let value = humantime::format_duration(*value).to_string().replace(' ', "");
+            (!is_default).then(|| format!("--{name} {value}"))
+        };
+        let flags = [
+            self.rate.map(|rate| format!("--rate {rate}/s")),
+            self.canary.map(|canary| format!("--canary {canary}")),
+            given("canary-wait", &self.canary_wait, CANARY_WAIT).filter(|_| self.canary.is_some()),
+            (self.stop_after != STOP_AFTER).then(|| format!("--stop-after {}", self.stop_after)),
+            given("hold", &self.hold, HOLD),
+            self.no_check.then(|| "--no-check".to_owned()),
+            self.queue.force.then(|| "--force".to_owned()),
+        ];
+        let resume = format!("dlq replay --resume {}", journal.display());
+        std::iter::once(resume).chain(flags.into_iter().flatten()).collect::<Vec<_>>().join(" ")
+    }
+}
+
 fn rate(text: &str) -> Result<f64, String> {
     let number = text.strip_suffix("/s").unwrap_or(text);
     let rate = number.parse::<f64>().ok().filter(|rate| rate.is_finite() && *rate > 0.0);
@@ -179,4 +210,37 @@ fn hold(text: &str) -> Result<Duration, String> {
         return Ok(hold);
     }
     Err("SQS hides a message for 12h at most, and less than 10s are too short".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use clap::{Args, Command, FromArgMatches};
+
+    use super::*;
+
+    fn args(words: &str) -> ReplayArgs {
+        let command = ReplayArgs::augment_args(Command::new("replay").no_binary_name(true));
+        ReplayArgs::from_arg_matches(&command.try_get_matches_from(words.split_whitespace()).unwrap())
+            .unwrap()
+    }
+
+    #[test]
+    fn the_command_that_continues_has_the_same_bounds() {
+        let bounds =
+            "--rate 0.5/s --canary 10 --canary-wait 1h30m --stop-after 3 --hold 10s500ms --no-check --force";
+        let table = [
+            ("--type a.b --yes --hold 120s --stop-after 10", ""),
+            (bounds, bounds),
+            ("--rate 20 --hold 12h", "--rate 20/s --hold 12h"),
+            ("--canary 7 --canary-wait 600s", "--canary 7"),
+        ];
+        for (given, expected) in table {
+            let command = args(given).to_resume(Path::new("/x/INC-42.journal"));
+            let flags = command.strip_prefix("dlq replay --resume /x/INC-42.journal").unwrap().trim();
+            assert_eq!(flags, expected, "{given}");
+            let again = args(command.strip_prefix("dlq replay").unwrap());
+            assert_eq!(again.to_resume(Path::new("/x/INC-42.journal")), command);
+        }
+    }
 }

@@ -17,14 +17,16 @@ pub(super) struct Candidate {
     /// The receipt and its end; none for a letter of a file.
     pub(super) receipt: Option<(String, u64)>,
     pub(super) outgoing: Outgoing,
+    /// The keys under which its job is done, if it is to run once more.
+    pub(super) done: Vec<String>,
 }
 
 impl Candidate {
     /// The candidate of a letter. One of a file has no receipt.
-    pub(super) fn held(held: Held, outgoing: Outgoing) -> Self {
+    pub(super) fn held(held: Held, outgoing: Outgoing, done: Vec<String>) -> Self {
         let id = held.id();
         let receipt = Some((held.message.receipt, held.until)).filter(|(receipt, _)| !receipt.is_empty());
-        Self { id, letter: held.message.id, receipt, outgoing }
+        Self { id, letter: held.message.id, receipt, outgoing, done }
     }
 }
 
@@ -165,7 +167,7 @@ mod tests {
             job_type: String::new(),
             job_id: None,
         };
-        Candidate { id: LetterId::of(name), letter: name.into(), receipt: None, outgoing }
+        Candidate { id: LetterId::of(name), letter: name.into(), receipt: None, outgoing, done: Vec::new() }
     }
 
     fn names(batch: Option<Batch>) -> Vec<String> {

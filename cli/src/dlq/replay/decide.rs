@@ -1,6 +1,6 @@
 //! The decision about a letter: sent, left, deleted since it was sent before, or none of the replay's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -63,7 +63,14 @@ pub(super) struct Decider<'a> {
     pub(super) router: Option<&'a Router>,
     /// Jobs that are done run once more.
     pub(super) again: bool,
+    /// The keys of jobs that were done, and are forgotten.
+    pub(super) forgotten: HashSet<String>,
     pub(super) tally: Tally,
+}
+
+/// The error of a replay that has to ask the store.
+fn silent() -> ExitError {
+    ExitError::unavailable("--again: the store does not answer".to_owned())
 }
 
 /// The letters that match, and why some of them stay.
@@ -176,7 +183,9 @@ impl Decider<'_> {
         interrupted_at: Option<u64>,
     ) -> Result<Decision, ExitError> {
         let Decision::Send { url, outgoing, done, .. } = &mut decision else { return Ok(decision) };
-        let Some(histories) = self.reasons.histories() else { return Ok(decision) };
+        let Some(histories) = self.reasons.histories() else {
+            return if self.again { Err(silent()) } else { Ok(decision) };
+        };
         // A worker does not run an unchanged one.
         if !self.again && !is_changed(letter.message(), outgoing) {
             return Ok(decision);
@@ -209,12 +218,14 @@ impl Decider<'_> {
         }
     }
 
-    /// Forgets that a job is done, under its keys. One that runs at this moment stays as it is, and its message waits for it.
-    pub(super) async fn forget(&self, keys: &[String]) -> Result<(), ExitError> {
-        match self.reasons.histories() {
-            Some(histories) => forget(histories, keys).await.map(drop),
-            None => Ok(()),
+    /// Forgets that jobs are done, under their keys, each once. One that runs at this moment stays as it is, and its message waits for
+    /// it.
+    pub(super) async fn forget(&mut self, keys: impl Iterator<Item = &String>) -> Result<(), ExitError> {
+        let keys: Vec<String> = keys.filter(|key| self.forgotten.insert((*key).clone())).cloned().collect();
+        if keys.is_empty() {
+            return Ok(());
         }
+        forget(self.reasons.histories().ok_or_else(silent)?, &keys).await.map(drop)
     }
 
     async fn edit(&mut self, letter: &DeadLetter) -> Result<(), ExitError> {

@@ -77,8 +77,8 @@ pub(super) fn dry_run(
     Ok(ExitCode::from(u8::from(!is_expected)))
 }
 
-/// Reports the end of a replay.
-pub(super) fn report(outcome: Outcome, output: Output) -> Result<ExitCode, ExitError> {
+/// Reports the end of a replay. `to_resume` are the arguments that continue it.
+pub(super) fn report(outcome: Outcome, output: Output, to_resume: &str) -> Result<ExitCode, ExitError> {
     let Outcome { end, journal, decider, undeletable } = outcome;
     let tally = &decider.tally;
     let state = journal.log.state();
@@ -104,7 +104,7 @@ pub(super) fn report(outcome: Outcome, output: Output) -> Result<ExitCode, ExitE
     if let Some(why) = why {
         note(&format!("{name}: {why}"));
     }
-    let resume = format!("{} dlq replay --resume {}", program(), journal.path.display());
+    let resume = format!("{} {to_resume}", program());
     let resume = (end != End::Done || status != 0).then_some(resume);
     let summary = Summary {
         name: &state.header().name,

@@ -138,6 +138,9 @@ impl<'a> Run<'a> {
                 || self.batches.len() >= self.prefetch();
             let is_ready = available > 0 && (is_last || self.batches.is_full(available));
             if is_ready && let Some(batch) = self.take_batch(available) {
+                // Before the plan is on disk: a job of an interrupted batch that is done has run since. And not sooner: a letter
+                // that waits may be released instead.
+                self.decider.forget(batch.letters.iter().flat_map(|letter| &letter.done)).await?;
                 self.plan(batch);
                 return Ok(());
             }

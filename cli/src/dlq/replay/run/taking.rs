@@ -25,10 +25,8 @@ impl Run<'_> {
                     }
                     self.accepted += 1;
                     let letter = Arc::clone(&held.message.id);
-                    if !self.batches.add(&url, is_fifo, Candidate::held(held, outgoing)) {
+                    if !self.batches.add(&url, is_fifo, Candidate::held(held, outgoing, done)) {
                         self.leave(&letter, Left::BehindOther, &Left::BehindOther.to_string());
-                    } else if !done.is_empty() {
-                        self.decider.forget(&done).await?;
                     }
                 }
                 Decision::Leave(why) => {
