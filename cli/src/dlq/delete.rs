@@ -59,7 +59,7 @@ pub(super) struct DeleteArgs {
     queue: QueueArgs,
     #[command(flatten)]
     choice: Recorded<ChoiceArgs>,
-    /// Write the export to this file, which must not be there yet
+    /// Write the export to this file, which must not be there yet; a pipe or a device is refused
     #[arg(long, value_name = "FILE")]
     export: Option<PathBuf>,
     /// Export nothing: what is deleted is gone
@@ -106,7 +106,7 @@ pub(super) async fn delete(args: &DeleteArgs, environment: &Environment) -> Resu
     let mut reasons = ReasonLookup::open(&settings).await?;
     let limit = args.choice.value.limit.map_or(usize::MAX, |limit| limit as usize);
     let mut sink = match &path {
-        Some(path) => Sink::File(ExportFile::create(path, &header(&name, &queue))?),
+        Some(path) => Sink::File(ExportFile::create_for_deletion(path, &header(&name, &queue))?),
         None => Sink::Nothing,
     };
     let plan = Plan { queue: &queue, filter: &filter, limit, among: None, deletes: false, log: None };

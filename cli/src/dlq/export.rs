@@ -1,5 +1,6 @@
 //! `drumline dlq export`: dead letters as JSON Lines, complete.
 
+mod deletions;
 mod file;
 mod pass;
 mod report;
@@ -163,6 +164,7 @@ pub(super) async fn export(args: &ExportArgs, environment: &Environment) -> Resu
     hold.eprint_notes(None);
     hold.end().await;
     reasons.eprint_notes();
+    let result = result.and_then(|()| expect_all(among.as_ref(), &done));
     log.report(done.counts());
     log.end_as(&result, (done.undeleted > 0).then_some("some letters could not be deleted")).await;
     Summary::new(&name, "export", &done, &sink).report(&result, args.output, is_stdout)?;
@@ -212,15 +214,11 @@ fn open(
         let mut sink = Sink::Stdout;
         sink.append(&header)?;
         sink
+    } else if args.choice.value.delete {
+        Sink::open_for_deletion(&args.target, &header, queue)?
     } else {
         Sink::open(&args.target, &header, queue)?
     };
-    if let Sink::File(file) = &sink
-        && args.choice.value.delete
-        && !file.is_regular()
-    {
-        return Err(ExitError::usage(format!("--delete needs a file, and {} is none", args.target)));
-    }
     Ok((name, sink, HashSet::new()))
 }
 
@@ -251,6 +249,18 @@ pub(super) fn header(name: &str, queue: &DeadLetterQueue) -> Header {
         exported_at: rfc3339(now_ms()),
         program: format!("{} {}", program(), env!("CARGO_PKG_VERSION")),
     }
+}
+
+/// An error if letters that were counted were not found again.
+fn expect_all(among: Option<&HashSet<LetterId>>, done: &Done) -> Result<(), ExitError> {
+    let (Some(among), found) = (among, done.chosen.len()) else { return Ok(()) };
+    if found >= among.len() {
+        return Ok(());
+    }
+    Err(ExitError::other(format!(
+        "{found} of {} letters that were counted were found again: others hold the rest, or have deleted it",
+        among.len()
+    )))
 }
 
 /// Counts the letters that match, and returns them if they are as many as is expected.

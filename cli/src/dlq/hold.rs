@@ -277,13 +277,12 @@ impl<'a> Hold<'a> {
         self.rounds.left(self.letters.count() as u64);
     }
 
-    /// Shows letters again if they are received again: their hold has ended, or ends soon.
+    /// Shows letters again if they are received again: their hold has ended, or ends soon. One that was received again before is
+    /// held still, and is released at the end.
     pub(super) fn see_again(&mut self, letters: impl IntoIterator<Item = LetterId>) {
         for id in letters {
             self.seen.remove(&id);
-            self.letters.forget(id);
         }
-        self.rounds.left(self.letters.count() as u64);
     }
 
     /// Continues a look that was over: deleted letters of a message group, or holds that have ended, may show others.

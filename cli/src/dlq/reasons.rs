@@ -14,17 +14,39 @@ pub(super) struct ReasonLookup {
     histories: Option<Histories>,
     /// Why nobody is asked any more.
     silence: Option<String>,
+    /// Histories could be looked up at first.
+    has_answered: bool,
 }
 
 impl ReasonLookup {
     pub(super) async fn open(settings: &Settings) -> Result<Self, ExitError> {
         match Histories::open(settings).await {
-            Ok(histories) => Ok(Self { histories: Some(histories), silence: None }),
+            Ok(histories) => Ok(Self::of(Some(histories), None)),
             // With memory: nobody can be asked where the worker has no address, and that is right for a worker.
             Err(LookupError::Settings(text)) if settings.store.location.outlives_its_process() => {
                 Err(ExitError::usage(text))
             }
-            Err(silence) => Ok(Self { histories: None, silence: Some(silence.text().to_owned()) }),
+            Err(silence) => Ok(Self::of(None, Some(silence.text().to_owned()))),
+        }
+    }
+
+    fn of(histories: Option<Histories>, silence: Option<String>) -> Self {
+        // A store has answered when it was opened; a worker is not asked before the first question.
+        let has_answered = matches!(histories, Some(Histories::Store(_)));
+        Self { histories, silence, has_answered }
+    }
+
+    /// Checks that histories are still looked up, if they were at the beginning. Without them a filter by type, reason or fingerprint
+    /// has another meaning than at the beginning.
+    ///
+    /// # Errors
+    /// If their place does not answer any more.
+    pub(super) fn expect_no_loss(&self) -> Result<(), ExitError> {
+        match &self.silence {
+            Some(silence) if self.has_answered => Err(ExitError::unavailable(format!(
+                "the histories that the filter needs cannot be read any more: {silence}"
+            ))),
+            _ => Ok(()),
         }
     }
 
@@ -35,7 +57,10 @@ impl ReasonLookup {
         let answers = join_all(asked).await;
         for (letter, answer) in letters.iter_mut().zip(answers) {
             match answer {
-                Ok(history) => letter.learn(history),
+                Ok(history) => {
+                    self.has_answered = true;
+                    letter.learn(history);
+                }
                 Err(silence) => {
                     self.histories = None;
                     self.silence = Some(silence.text().to_owned());
@@ -71,5 +96,35 @@ impl ReasonLookup {
         if let Some(silence) = &self.silence {
             note(&format!("no histories, so reasons are known of copied messages only: {silence}"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use drumline::message::{Intake, Message};
+
+    use super::*;
+
+    /// Looks one letter up at a worker that has ended.
+    async fn looked_up(has_answered: bool) -> ReasonLookup {
+        let addr = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let histories = Some(Histories::Worker { addr, token: None });
+        let mut reasons = ReasonLookup { histories, silence: None, has_answered };
+        reasons.add(&mut [DeadLetter::new(Message::default(), &Intake::default())]).await;
+        assert!(reasons.histories().is_none());
+        reasons
+    }
+
+    #[tokio::test]
+    async fn histories_are_lost_only_if_there_were_any() {
+        let lost = looked_up(true).await.expect_no_loss();
+        assert!(
+            lost.unwrap_err()
+                .to_string()
+                .starts_with("the histories that the filter needs cannot be read any more: ")
+        );
+        assert!(looked_up(false).await.expect_no_loss().is_ok(), "none from the beginning");
+        assert!(ReasonLookup::of(None, Some("memory:".to_owned())).expect_no_loss().is_ok());
     }
 }

@@ -44,6 +44,9 @@ pub enum ReadError {
     /// The file cannot be read.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// There is nothing in it: its export was stopped before it began.
+    #[error("it is empty")]
+    Empty,
     /// The first line is no header of an export.
     #[error("the first line is no header of an export of dead letters")]
     NoHeader,
@@ -104,8 +107,8 @@ impl<R: BufRead> Lines<R> {
     pub fn open(reader: R) -> Result<(Header, Self), ReadError> {
         let mut lines = Self { reader, line: 0, bytes: 0, is_over: false };
         let text = match lines.read_line() {
-            Ok(text) => text.ok_or(ReadError::NoHeader)?,
-            Err(ReadError::Line { .. } | ReadError::Torn { .. }) => return Err(ReadError::NoHeader),
+            Ok(text) => text.ok_or(ReadError::Empty)?,
+            Err(ReadError::Line { .. }) => return Err(ReadError::NoHeader),
             Err(error) => return Err(error),
         };
         Ok((header(&text)?.ok_or(ReadError::NoHeader)?, lines))

@@ -143,11 +143,18 @@ async fn an_export_that_was_killed_is_continued_without_a_loss_or_a_double() {
     let length = path.metadata().unwrap().len();
     std::fs::File::options().write(true).open(&path).unwrap().set_len(length - 7).unwrap();
 
-    let finished =
-        dlq(&queue, &["export", &target, "--delete", "--resume", "--output", "json"]).finish().await;
+    // The letters that are in it count for the limit: it takes one more, and deletes all of them.
+    let resume = ["export", &target, "--delete", "--resume", "--output", "json"];
+    let finished = dlq(&queue, &[&resume[..], &["--limit", "12"]].concat()).finish().await;
     assert_eq!(finished.status, Some(0), "{}", finished.errors());
     let summary: Value = serde_json::from_str(&finished.stdout[0]).unwrap();
-    assert_eq!((&summary["exported"], &summary["deleted"]), (&json!(19), &json!(30)));
+    assert_eq!((&summary["exported"], &summary["deleted"]), (&json!(1), &json!(12)));
+    assert_eq!((read(&path).1.len(), queue.dead().len()), (12, 18));
+
+    let finished = dlq(&queue, &resume).finish().await;
+    assert_eq!(finished.status, Some(0), "{}", finished.errors());
+    let summary: Value = serde_json::from_str(&finished.stdout[0]).unwrap();
+    assert_eq!((&summary["exported"], &summary["deleted"]), (&json!(18), &json!(18)));
     let lines: Vec<String> = read(&path).1.iter().map(|line| line.message.id.to_string()).collect();
     assert_eq!((lines.len(), lines.into_iter().collect::<BTreeSet<_>>()), (30, before));
     assert!(queue.dead().is_empty());

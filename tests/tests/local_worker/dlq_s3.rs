@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use drumline_dlq::line::Lines;
 use drumline_queue::api::SendMessage;
@@ -41,11 +42,13 @@ fn answer(objects: &Objects, call: &Call) -> Answer {
 
 async fn dead(letters: usize) -> LocalQueue {
     let queue = LocalQueue::create(Setup { max_receive_count: Some(1), ..Setup::default() }).await;
-    queue.bury((0..letters).map(|n| SendMessage {
-        message_body: format!(r#"{{"type":"email.send","payload":{{"n":{n}}}}}"#),
-        ..SendMessage::default()
-    }));
+    queue.bury((0..letters).map(letter));
     queue
+}
+
+fn letter(n: usize) -> SendMessage {
+    let message_body = format!(r#"{{"type":"email.send","payload":{{"n":{n}}}}}"#);
+    SendMessage { message_body, ..SendMessage::default() }
 }
 
 async fn export(queue: &LocalQueue, s3: &App, args: &[&str]) -> Finished {
@@ -104,4 +107,28 @@ async fn nothing_is_deleted_that_s3_has_refused() {
 
     let resumed = export(&queue, &s3, &["--resume"]).await;
     assert_eq!(resumed.status, Some(64), "{}", resumed.errors());
+}
+
+#[tokio::test]
+async fn letters_whose_hold_ends_while_their_object_is_sent_are_received_again_and_deleted() {
+    let queue =
+        LocalQueue::create(Setup { fifo: true, max_receive_count: Some(1), ..Setup::default() }).await;
+    queue.bury((0..25).map(|n| SendMessage {
+        message_group_id: Some(format!("g{n}")),
+        message_deduplication_id: Some(n.to_string()),
+        ..letter(n)
+    }));
+    let objects = Objects::default();
+    let (stored, clock) = (Arc::clone(&objects), queue.endpoint().clone());
+    // A FIFO queue refuses receipts of holds that have ended.
+    let s3 = App::start(move |call| {
+        clock.advance(Duration::from_mins(11));
+        let answer = answer(&stored, &call);
+        async move { answer }
+    })
+    .await;
+    let finished = export(&queue, &s3, &["--delete", "--output", "json"]).await;
+    assert_eq!(finished.status, Some(0), "{}", finished.errors());
+    assert!(finished.stdout[0].contains(r#""deleted":25,"left":0"#), "{:?}", finished.stdout);
+    assert!(queue.dead().is_empty());
 }

@@ -32,6 +32,17 @@ pub(super) struct Resumed {
 }
 
 impl ExportFile {
+    /// Begins an export by which letters are deleted: in a new file, since what is written to a device or a pipe may be lost.
+    pub(in crate::dlq) fn create_for_deletion(path: &Path, header: &Header) -> Result<Self, ExitError> {
+        if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(ExitError::usage(format!(
+                "letters are deleted once they are in a file on disk, and {} is none",
+                path.display()
+            )));
+        }
+        Self::create(path, header)
+    }
+
     /// Begins an export in a new file, or in a device or a pipe.
     pub(in crate::dlq) fn create(path: &Path, header: &Header) -> Result<Self, ExitError> {
         let path = std::path::absolute(path)?;
@@ -52,7 +63,11 @@ impl ExportFile {
             sync_folder(&path);
         }
         let mut export = Self { path, file, length: 0, lines: Vec::new(), is_regular };
-        export.append(header)?;
+        // With a header on disk it can be resumed from now on.
+        if let Err(error) = export.append(header).and_then(|()| export.commit()) {
+            export.remove();
+            return Err(error);
+        }
         Ok(export)
     }
 
@@ -69,6 +84,11 @@ impl ExportFile {
         journal::lock(&file, &path)?;
         let foreign = |error: ReadError| match error {
             ReadError::Io(error) => ExitError::other(format!("{} cannot be read: {error}", path.display())),
+            ReadError::Empty | ReadError::Torn { .. } => ExitError::usage(format!(
+                "{} has no complete header: if it is of an export that was stopped as it began, remove it, and begin the export anew \
+                 without --resume",
+                path.display()
+            )),
             error => ExitError::usage(format!("{} cannot be resumed: {error}", path.display())),
         };
         let (header, mut lines) = Lines::open(BufReader::new(&file)).map_err(foreign)?;
@@ -91,11 +111,6 @@ impl ExportFile {
             .map_err(|error| export.unwritable(&error))?;
         export.file.seek(SeekFrom::End(0))?;
         Ok(Resumed { file: export, header, letters })
-    }
-
-    /// Returns true if what is written there stays.
-    pub(super) fn is_regular(&self) -> bool {
-        self.is_regular
     }
 
     /// Adds a line, which [`commit`](Self::commit) writes.

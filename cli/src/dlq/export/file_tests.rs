@@ -70,11 +70,38 @@ fn only_the_owner_reads_an_export_and_none_is_overwritten() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn no_letter_is_deleted_by_an_export_to_a_device() {
+    let refused = ExportFile::create_for_deletion(Path::new("/dev/null"), &header());
+    assert!(refused.is_err_and(|error| error.to_string().contains("/dev/null is none")));
+    assert!(ExportFile::create(Path::new("/dev/null"), &header()).is_ok());
+    let folder = tempfile::tempdir().unwrap();
+    assert!(ExportFile::create_for_deletion(&folder.path().join("a.jsonl"), &header()).is_ok());
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_is_an_error_and_leaves_whole_lines() {
-    let mut file = ExportFile::create(Path::new("/dev/full"), &header()).unwrap();
+    assert!(ExportFile::create(Path::new("/dev/full"), &header()).is_err());
+    let file = File::options().write(true).open("/dev/full").unwrap();
+    let mut file =
+        ExportFile { path: "/dev/full".into(), file, length: 0, lines: Vec::new(), is_regular: false };
     append(&mut file, "m-1");
     assert!(file.commit().is_err());
     assert_eq!((file.pending(), file.length()), (0, 0));
+}
+
+#[test]
+fn an_export_can_be_resumed_from_its_beginning() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jsonl");
+    drop(ExportFile::create(&path, &header()).unwrap());
+    let Resumed { header: found, letters, .. } = ExportFile::resume(&path).unwrap();
+    assert_eq!((found, letters.len()), (header(), 0));
+    for length in [10, 0] {
+        File::options().write(true).open(&path).unwrap().set_len(length).unwrap();
+        let Err(torn) = ExportFile::resume(&path) else { panic!("{length} bytes of it are a header") };
+        assert!(torn.to_string().contains("remove it, and begin the export anew"), "{torn}");
+    }
 }

@@ -9,6 +9,7 @@ use drumline_dlq::filter::Filter;
 use drumline_dlq::letter_id::LetterId;
 use drumline_dlq::line::Line;
 
+use super::deletions::Deletions;
 use super::sink::Sink;
 use crate::dlq::action_log::ActionLog;
 use crate::dlq::hold::{Hold, HoldOptions, Look};
@@ -16,13 +17,12 @@ use crate::dlq::interrupt::unless_interrupted;
 use crate::dlq::queue::DeadLetterQueue;
 use crate::dlq::reasons::ReasonLookup;
 use crate::dlq::selection::{Selected, select};
-use crate::dlq::spool::Receipt;
 
 /// What a pass does.
 pub(in crate::dlq) struct Plan<'a> {
     pub(in crate::dlq) queue: &'a DeadLetterQueue,
     pub(in crate::dlq) filter: &'a Filter,
-    /// The most letters to choose.
+    /// The most letters to choose. Those of earlier runs count.
     pub(in crate::dlq) limit: usize,
     /// Letters are chosen among these, if they were counted before.
     pub(in crate::dlq) among: Option<&'a HashSet<LetterId>>,
@@ -52,12 +52,15 @@ struct Pass<'a, 'b> {
     /// The letters that are on disk from an earlier run.
     exported: &'b HashSet<LetterId>,
     done: &'b mut Done,
+    /// Those of them that were seen in this run.
+    exported_seen: usize,
     /// Letters since the last commit.
     uncommitted: usize,
-    /// Letters that are deleted after the next commit.
-    to_delete: Vec<Receipt>,
+    deletions: Deletions,
     /// Deleted letters of a FIFO queue may show those behind them.
     may_show_more: bool,
+    /// The look goes on for late letters only, if the limit is reached.
+    seeks_late: bool,
 }
 
 /// Passes over the DLQ. Histories are looked up if `reasons` is given. Returns the look with what it holds, which the caller
@@ -71,28 +74,76 @@ pub(in crate::dlq) async fn pass<'a>(
     done: &mut Done,
 ) -> Result<(Hold<'a>, Result<(), ExitError>), ExitError> {
     let mut hold = Hold::begin(plan.queue, options).await?;
-    let to_delete = Vec::new();
-    let mut pass =
-        Pass { plan, reasons, sink, exported, done, uncommitted: 0, to_delete, may_show_more: false };
+    let mut pass = Pass {
+        plan,
+        reasons,
+        sink,
+        exported,
+        done,
+        exported_seen: 0,
+        uncommitted: 0,
+        deletions: Deletions::default(),
+        may_show_more: false,
+        seeks_late: false,
+    };
     let result = unless_interrupted(pass.run(&mut hold)).await;
     // Lines that were chosen before it failed are complete.
     let written = if result.is_ok() { Ok(()) } else { pass.sink.commit().await };
+    pass.count_late();
     Ok((hold, result.and(written)))
 }
 
 impl Pass<'_, '_> {
     async fn run(&mut self, hold: &mut Hold<'_>) -> Result<(), ExitError> {
-        while self.done.chosen.len() < self.plan.limit {
+        self.look_through(hold).await?;
+        if self.deletions.late().is_empty() {
+            return Ok(());
+        }
+        // Some may have been received again meanwhile, without being shown.
+        let deleted = hold.delete_among(self.deletions.late()).await?;
+        self.done.deleted += deleted.len();
+        self.deletions.deleted(&deleted);
+        if self.deletions.late().is_empty() {
+            return Ok(());
+        }
+        self.deletions.until_visible().await;
+        self.seeks_late = true;
+        hold.look_again();
+        self.look_through(hold).await
+    }
+
+    /// Returns true if no more letters are needed.
+    fn is_enough(&self) -> bool {
+        let seeks_exported = self.plan.deletes && self.exported_seen < self.exported.len();
+        let seeks_late = self.seeks_late && !self.deletions.late().is_empty();
+        self.is_full() && !seeks_exported && !seeks_late
+    }
+
+    /// Returns true if the limit is reached: by the letters of earlier runs, and those that this one has chosen.
+    fn is_full(&self) -> bool {
+        self.exported.len() + self.done.chosen.len() - self.exported_seen >= self.plan.limit
+    }
+
+    async fn look_through(&mut self, hold: &mut Hold<'_>) -> Result<(), ExitError> {
+        while !self.is_enough() {
             match hold.look().await? {
                 Look::Letters(letters) => {
                     let selected =
                         select(letters, self.plan.queue, self.plan.filter, self.reasons.as_deref_mut()).await;
+                    if self.plan.filter.needs_history()
+                        && let Some(reasons) = &self.reasons
+                    {
+                        reasons.expect_no_loss()?;
+                    }
                     for letter in selected {
                         self.take(&letter)?;
                     }
                     hold.bar.set_message(format!(", {} match", self.done.chosen.len()));
                     if self.sink.is_due(self.uncommitted) {
                         self.commit(hold).await?;
+                    } else {
+                        // Commits may be minutes apart.
+                        self.report()?;
                     }
                 }
                 Look::RoundOver => {
@@ -115,10 +166,13 @@ impl Pass<'_, '_> {
         let id = selected.id();
         let is_known = self.done.chosen.contains(&id);
         let is_among = self.plan.among.is_none_or(|among| among.contains(&id));
-        if !is_among || !is_known && self.done.chosen.len() >= self.plan.limit {
+        let is_exported = self.exported.contains(&id);
+        if !is_among || !is_known && !is_exported && self.is_full() {
             return Ok(());
         }
-        if !is_known && !self.exported.contains(&id) {
+        if !is_known && is_exported {
+            self.exported_seen += 1;
+        } else if !is_known {
             let letter = &selected.letter;
             self.sink.append(&Line::of(letter.letter(), letter.history()))?;
             self.done.written += 1;
@@ -126,7 +180,7 @@ impl Pass<'_, '_> {
         self.done.chosen.insert(id);
         self.uncommitted += 1;
         if self.plan.deletes {
-            self.to_delete.push(selected.receipt());
+            self.deletions.add(selected.receipt());
         }
         Ok(())
     }
@@ -135,14 +189,12 @@ impl Pass<'_, '_> {
     async fn commit(&mut self, hold: &mut Hold<'_>) -> Result<(), ExitError> {
         self.sink.commit().await?;
         self.uncommitted = 0;
-        let (usable, late): (Vec<Receipt>, Vec<Receipt>) =
-            self.to_delete.drain(..).partition(Receipt::is_usable);
-        // They come again, and then are on disk.
-        hold.see_again(late.into_iter().map(|receipt| receipt.id));
+        let usable = self.deletions.take_usable();
         let mut refused = None;
-        for result in hold.delete(&usable).await {
+        for (receipt, result) in usable.iter().zip(hold.delete(&usable).await) {
             match result {
                 Ok(()) => self.done.deleted += 1,
+                Err(error) if is_late(&error) => self.deletions.missed(receipt.id),
                 Err(CallError::Refused(why)) => refused = Some(why),
                 Err(error) => {
                     self.done.undeleted += 1;
@@ -150,13 +202,44 @@ impl Pass<'_, '_> {
                 }
             }
         }
+        // Late letters are received again, and are on disk by then.
+        hold.see_again(self.deletions.late().iter().copied());
         self.may_show_more |= hold.is_fifo() && !usable.is_empty();
         if let Some(why) = refused {
             return Err(ExitError::unavailable(why));
         }
+        self.report()
+    }
+
+    /// Reports the counts so far.
+    ///
+    /// # Errors
+    /// If the action must end.
+    fn report(&self) -> Result<(), ExitError> {
         let Some(log) = self.plan.log else { return Ok(()) };
         log.report(self.done.counts());
         log.stop_asked().map_or(Ok(()), |reason| Err(ExitError::other(reason)))
+    }
+
+    /// Counts letters that are late still: they are on disk and were not deleted.
+    fn count_late(&mut self) {
+        let late = self.deletions.late().len();
+        if late > 0 {
+            self.done.undeleted += late;
+            self.done.why = Some(format!("their hold ended before they were written{}", self.sink.remedy()));
+        }
+    }
+}
+
+/// The words in which SQS refuses a receipt for a letter of a FIFO queue whose hold has ended.
+const EXPIRED: &str = "receipt handle has expired";
+
+/// Returns true if a letter was not deleted since its hold has ended, or since another receiver has deleted it.
+fn is_late(error: &CallError) -> bool {
+    match error {
+        CallError::Gone(_) => true,
+        CallError::Failed(why) => why.contains(EXPIRED),
+        CallError::Refused(_) => false,
     }
 }
 

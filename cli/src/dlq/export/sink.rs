@@ -45,6 +45,18 @@ impl Sink {
         ExportFile::create(Path::new(target), header).map(Self::File)
     }
 
+    /// The same for an export by which letters are deleted: what is written there has to stay.
+    pub(in crate::dlq) fn open_for_deletion(
+        target: &str,
+        header: &Header,
+        queue: &DeadLetterQueue,
+    ) -> Result<Self, ExitError> {
+        if target.starts_with(SCHEME) {
+            return Self::open(target, header, queue);
+        }
+        ExportFile::create_for_deletion(Path::new(target), header).map(Self::File)
+    }
+
     /// Adds a line. A file has it after the next commit.
     pub(super) fn append(&mut self, value: &impl Serialize) -> Result<(), ExitError> {
         match self {
@@ -80,6 +92,15 @@ impl Sink {
             Self::File(file) => Some((file.path.display().to_string(), file.length())),
             Self::Objects(objects) => Some((objects.place(), objects.bytes())),
             Self::Stdout | Self::Nothing => None,
+        }
+    }
+
+    /// Returns the command that deletes letters which are written and were not deleted, as the end of a sentence.
+    pub(super) fn remedy(&self) -> &'static str {
+        match self {
+            Self::File(_) => ": the same command with --resume deletes them",
+            Self::Objects(_) => ": another export writes them again and deletes them",
+            Self::Stdout | Self::Nothing => "",
         }
     }
 

@@ -54,6 +54,7 @@ impl Run<'_> {
                 // The letter is visible again, or deleted already.
                 Err(CallError::Gone(_)) => {
                     self.letters.see_again([letter.id]);
+                    self.letters.forget([letter.id]);
                     self.undeleted.extend(letter.place.map(|place| (letter.id, place)));
                     self.may_show_more = true;
                 }

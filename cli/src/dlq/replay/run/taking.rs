@@ -54,6 +54,7 @@ impl Run<'_> {
         }
         if !later.is_empty() {
             self.letters.see_again(later.iter().map(Held::id));
+            self.letters.forget(later.iter().map(Held::id));
             if let Some(settler) = self.letters.settler() {
                 let receipts = later.into_iter().map(|held| held.message.receipt);
                 settler.release(receipts.collect()).await;
