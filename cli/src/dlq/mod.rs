@@ -61,7 +61,7 @@ Examples:
 
 {A_LOOK_IS_A_RECEIVE}
 
-The help of each command names its permissions and exit statuses."))]
+Exit status: 0 done, 64 bad usage, 69 the queue cannot be reached; the help of each command names its own, and its permissions."))]
 pub(crate) struct DlqArgs {
     #[command(subcommand)]
     command: Command,
