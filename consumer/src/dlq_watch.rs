@@ -8,14 +8,16 @@ mod delivery;
 mod failures;
 mod leader;
 mod letters;
+mod outbox;
+mod problems;
 mod shared;
 mod watch;
 mod watches;
 
 pub use causes::{LetterHistory, LetterJob, StoreHistory, cause_in};
-pub use delivery::Alerts;
+pub use delivery::{Alerts, Undelivered};
 pub use drumline_runtime::AlertTarget;
 pub(crate) use leader::WATCH_TYPE;
-pub use letters::{DeadLetters, Depth, SqsLetters};
+pub use letters::{DeadLetters, Depth, SqsLetters, WantsMore};
 pub use watch::{DlqWatch, EVERY, QUIET};
 pub(crate) use watches::{Watched, Watches};

@@ -26,12 +26,25 @@ pub struct Alert {
     pub reason: String,
     /// How many were seen since the last alert of this fingerprint.
     pub count: u64,
+    /// Whether there may be more: a look has not shown all letters.
+    pub is_sample: bool,
     /// Whether the fingerprint was never reported before.
     pub is_new: bool,
     /// When the first of them was seen, in milliseconds since the Unix epoch.
     pub first_at_ms: u64,
     /// The number of letters in the DLQ.
     pub depth: Option<u64>,
+    /// Further fingerprints that this alert is for, if there are too many for an alert each.
+    pub others: Others,
+}
+
+/// Fingerprints without alerts of their own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Others {
+    /// Their number.
+    pub fingerprints: u64,
+    /// The number of their deaths.
+    pub letters: u64,
 }
 
 #[derive(Serialize)]
@@ -46,14 +59,31 @@ struct Document<'a> {
     fingerprint: Fingerprint,
     reason: &'a str,
     count: u64,
+    is_sample: bool,
     is_new: bool,
     first_at: u64,
     depth: Option<u64>,
+    other_fingerprints: u64,
+    other_letters: u64,
 }
 
 /// The names of an alert's fields, in templates and in the document.
-pub const FIELDS: [&str; 11] =
-    ["text", "dlq", "origin", "type", "class", "fingerprint", "reason", "count", "isNew", "firstAt", "depth"];
+pub const FIELDS: [&str; 14] = [
+    "text",
+    "dlq",
+    "origin",
+    "type",
+    "class",
+    "fingerprint",
+    "reason",
+    "count",
+    "isSample",
+    "isNew",
+    "firstAt",
+    "depth",
+    "otherFingerprints",
+    "otherLetters",
+];
 
 impl Alert {
     /// The alert on one line, for people.
@@ -68,7 +98,14 @@ impl Alert {
         let named = [self.job_type.as_deref(), self.class.as_deref()];
         let named: Vec<&str> = named.into_iter().flatten().collect();
         let named = if named.is_empty() { "unknown type".to_owned() } else { named.join(" ") };
-        format!("{dlq}: {count} {what}, {named}: {reason} ({fingerprint})")
+        let at_least = if self.is_sample { "at least " } else { "" };
+        let Others { fingerprints, letters } = self.others;
+        let others = if letters == 0 {
+            String::new()
+        } else {
+            format!("; and {letters} more for {fingerprints} further reasons, see `drumline dlq stats`")
+        };
+        format!("{dlq}: {at_least}{count} {what}, {named}: {reason} ({fingerprint}){others}")
     }
 
     /// The alert on one line of ASCII, at most as long as the subject of a mail.
@@ -91,9 +128,12 @@ impl Alert {
             fingerprint: self.fingerprint,
             reason: &self.reason,
             count: self.count,
+            is_sample: self.is_sample,
             is_new: self.is_new,
             first_at: self.first_at_ms,
             depth: self.depth,
+            other_fingerprints: self.others.fingerprints,
+            other_letters: self.others.letters,
         };
         match serde_json::to_value(document) {
             Ok(Value::Object(fields)) => fields,
@@ -205,9 +245,11 @@ mod tests {
             fingerprint: Fingerprint::of_reason("no user 17"),
             reason: "no user <n>".to_owned(),
             count: 12,
+            is_sample: false,
             is_new: true,
             first_at_ms: 1_000,
             depth: Some(40),
+            others: Others::default(),
         }
     }
 
@@ -224,6 +266,14 @@ mod tests {
             unknown.text(),
             format!("jobs-dlq: 1 more dead letter, unknown type: no user <n> ({fingerprint})")
         );
+        let storm = Alert { is_sample: true, others: Others { fingerprints: 2, letters: 7 }, ..alert() };
+        assert_eq!(
+            storm.text(),
+            format!(
+                "jobs-dlq: at least 12 new dead letters, email.send rejected: no user <n> ({fingerprint}); \
+                 and 7 more for 2 further reasons, see `drumline dlq stats`"
+            )
+        );
         let long = Alert { reason: format!("Größe {}", "x".repeat(200)), ..alert() };
         assert!(long.subject().is_ascii() && long.subject().len() == MAX_SUBJECT);
         let document = Value::Object(alert().document());
@@ -231,8 +281,8 @@ mod tests {
             document,
             json!({
                 "text": text, "dlq": "jobs-dlq", "origin": "jobs", "type": "email.send", "class": "rejected",
-                "fingerprint": fingerprint.to_string(), "reason": "no user <n>", "count": 12, "isNew": true,
-                "firstAt": 1_000, "depth": 40,
+                "fingerprint": fingerprint.to_string(), "reason": "no user <n>", "count": 12, "isSample": false,
+                "isNew": true, "firstAt": 1_000, "depth": 40, "otherFingerprints": 0, "otherLetters": 0,
             })
         );
         let names: std::collections::BTreeSet<&str> =

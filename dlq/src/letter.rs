@@ -142,13 +142,13 @@ impl Letter {
 
     /// The cause where none is known. `more` is what is known instead.
     pub fn unknown_cause(&self, more: Option<&str>) -> Cause {
-        let times = if self.receives() == 1 { "time" } else { "times" };
-        let reason = format!("no history: received {} {times}{}", self.receives(), more.unwrap_or_default());
+        // Also of one receive: a look changes the number, and must not change the fingerprint.
+        let reason = format!("no history: received {} times{}", self.receives(), more.unwrap_or_default());
         Cause { reason, class: None, from: CauseSource::Nothing }
     }
 }
 
-fn original_id(message: &Message) -> &str {
+pub(crate) fn original_id(message: &Message) -> &str {
     message.attribute(ORIGINAL_ATTRIBUTE).unwrap_or(&message.id)
 }
 
@@ -158,4 +158,21 @@ fn first_id(message: &Message) -> &str {
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fingerprint::Fingerprint;
+
+    #[test]
+    fn looks_do_not_change_the_fingerprint_of_a_letter_without_history() {
+        let of = |receive_count| {
+            let letter = Letter::new(Message { receive_count, ..Message::default() }, &Intake::default());
+            Fingerprint::of_reason(&letter.why().reason)
+        };
+        for receives in [0, 1, 2, 3, 40] {
+            assert_eq!(of(receives), of(4), "{receives}");
+        }
+    }
 }

@@ -2,32 +2,32 @@
 //!
 //! Looking is a receive, so it is the last resort: a rise of the depth that the workers' own failures explain needs none. A look is
 //! due at most once a minute, and while nothing dies there is none. Invariants: each letter counts once, as far as its message id is
-//! known; a fingerprint is reported at once when it is new, and afterwards at most once in a quiet period, with all that came
-//! meanwhile; all memory is bounded.
+//! known, and letters from before the watch do not count; a fingerprint is reported at once when it is new, and afterwards at most once
+//! in a quiet period, with all that came meanwhile; all memory is bounded.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::alert::Alert;
-use crate::fingerprint::{Fingerprint, fingerprint};
+use crate::fingerprint::Fingerprint;
 use crate::letter::Letter;
 use crate::letter_id::LetterId;
-use crate::mask::mask;
 use crate::origin::claimed_origin;
 
-/// The most letters that a look receives: a sample that shows the causes of a burst.
-pub const MAX_LOOK: usize = 50;
+mod handover;
+mod reports;
+mod seen;
+
+pub use handover::{Handover, Pending};
+use reports::Reports;
+pub use reports::{MAX_ALERTS, SUMMARY_PAUSE_MS};
+use seen::Seen;
+pub use seen::Wanted;
+
+/// The most letters that a look receives. More of them are a sample.
+pub const MAX_LOOK: usize = 500;
 
 /// The shortest time between two looks.
 pub const LOOK_PAUSE_MS: u64 = 60_000;
-
-/// The most alerts at a time. Further fingerprints wait for the next time.
-pub const MAX_ALERTS: usize = 10;
-
-/// The most fingerprints that are known. Beyond them, the one that was seen longest ago is forgotten.
-const MAX_KNOWN: usize = 500;
-
-/// The most message ids that are remembered.
-const MAX_SEEN: usize = 20_000;
 
 /// How long a failure is expected to show in the depth of the DLQ: SQS moves its message after the next receive, and reports depths
 /// with a delay of a minute.
@@ -63,25 +63,6 @@ impl Death {
     }
 }
 
-/// What a fingerprint has been about.
-#[derive(Debug, Clone)]
-struct Known {
-    /// The first death since the last alert.
-    first: Option<First>,
-    count: u64,
-    alerted_ms: Option<u64>,
-    seen_ms: u64,
-}
-
-#[derive(Debug, Clone)]
-struct First {
-    at_ms: u64,
-    reason: String,
-    origin: Option<String>,
-    job_type: Option<String>,
-    class: Option<String>,
-}
-
 /// The watch over one DLQ. Times are in milliseconds since the Unix epoch.
 #[derive(Debug)]
 pub struct Watch {
@@ -98,9 +79,11 @@ pub struct Watch {
     /// For how long other workers may explain them before a look.
     patience_ms: u64,
     looked_ms: Option<u64>,
-    /// Whether the next look is at letters that were there at the beginning.
+    /// Whether a look is due at letters that were there at the beginning, which are not reported.
     is_at_old: bool,
-    known: HashMap<Fingerprint, Known>,
+    /// The number of letters that are no news, although their ids are not known.
+    hidden: u64,
+    reports: Reports,
     seen: Seen,
 }
 
@@ -119,7 +102,8 @@ impl Watch {
             patience_ms: 0,
             looked_ms: None,
             is_at_old: false,
-            known: HashMap::new(),
+            hidden: 0,
+            reports: Reports::default(),
             seen: Seen::default(),
         }
     }
@@ -152,13 +136,21 @@ impl Watch {
         is_new
     }
 
+    fn add(&mut self, death: Death, now_ms: u64) -> bool {
+        let is_new = self.seen.add(death.message);
+        if is_new {
+            self.reports.add(death, now_ms, false);
+        }
+        is_new
+    }
+
     /// Records the number of letters. Returns true if there are letters that nothing explains.
     pub fn depth(&mut self, depth: u64, now_ms: u64) -> bool {
         while self.expected.front().is_some_and(|at| at.saturating_add(EXPECTED_MS) < now_ms) {
             self.expected.pop_front();
         }
-        if self.depth.is_none() {
-            self.is_at_old = depth > 0;
+        if self.depth.is_none() && !self.reports_old {
+            (self.is_at_old, self.hidden, self.depth) = (true, depth, Some(depth));
         }
         let rise = depth.saturating_sub(self.depth.unwrap_or(0));
         let explained = usize::try_from(rise).unwrap_or(usize::MAX).min(self.expected.len());
@@ -167,6 +159,9 @@ impl Watch {
             self.unexplained_ms = now_ms;
         }
         self.unexplained = self.unexplained.saturating_add(rise - explained as u64).min(depth);
+        // A look that takes all letters for old ones would hide those that have come since.
+        self.is_at_old &= depth > 0 && self.unexplained == 0;
+        self.hidden = self.hidden.min(depth);
         self.depth = Some(depth);
         self.unexplained > 0
     }
@@ -174,136 +169,128 @@ impl Watch {
     /// Returns true if a look is due.
     pub fn is_look_due(&self, now_ms: u64) -> bool {
         let is_rested = self.looked_ms.is_none_or(|looked| looked.saturating_add(LOOK_PAUSE_MS) <= now_ms);
-        self.unexplained > 0 && is_rested && self.unexplained_ms.saturating_add(self.patience_ms) <= now_ms
+        let is_unexplained =
+            self.unexplained > 0 && self.unexplained_ms.saturating_add(self.patience_ms) <= now_ms;
+        is_rested && (self.is_at_old || is_unexplained)
     }
 
-    /// Records a look at some letters. Returns those that were not known, for counters.
-    pub fn looked(&mut self, deaths: Vec<Death>, now_ms: u64) -> Vec<Death> {
+    /// Returns the letters that a look wants.
+    pub fn wanted(&self) -> Wanted {
+        let is_all = self.is_at_old || self.hidden > 0;
+        Wanted::new(self.seen.clone(), if is_all { u64::MAX } else { self.unexplained })
+    }
+
+    /// Returns true if the letter of this message was seen.
+    pub fn has_seen(&self, message: LetterId) -> bool {
+        self.seen.has(message)
+    }
+
+    /// Records that a look failed: the next one is due after a pause.
+    pub fn look_failed(&mut self, now_ms: u64) {
         self.looked_ms = Some(now_ms);
-        self.unexplained = 0;
-        let is_silent = std::mem::take(&mut self.is_at_old) && !self.reports_old;
-        let mut new = Vec::new();
-        for death in deaths {
-            let fingerprint = Fingerprint::of_reason(&death.reason);
-            let is_known = self.known.contains_key(&fingerprint);
-            if !self.add(death.clone(), now_ms) {
-                continue;
-            }
-            new.push(death);
-            if is_silent && !is_known {
-                // It was there before the watch: only further letters are news.
-                self.alerted(fingerprint, now_ms);
-            }
-        }
-        new
     }
 
-    /// Returns the alerts that are due: of new fingerprints, and of known ones after their quiet period. Those of most deaths come first,
-    /// [`MAX_ALERTS`] at most.
+    /// Records that the letters cannot be looked at. Returns true if there was a reason to look.
+    pub fn skip_look(&mut self) -> bool {
+        let had_reason = self.unexplained > 0;
+        self.hidden = self.hidden.saturating_add(std::mem::take(&mut self.unexplained));
+        self.is_at_old = false;
+        had_reason
+    }
+
+    /// Records a look at so many letters, and the deaths of those among them that were not [seen](Self::has_seen). Returns those that
+    /// count, for counters.
+    ///
+    /// While letters from before the watch are not all known, no more deaths count than nothing else explains, those of new
+    /// fingerprints first.
+    pub fn looked(&mut self, letters: usize, deaths: Vec<Death>, now_ms: u64) -> Vec<Death> {
+        self.looked_ms = Some(now_ms);
+        let unexplained = std::mem::take(&mut self.unexplained);
+        let mut unseen: Vec<Death> =
+            deaths.into_iter().filter(|death| self.seen.add(death.message)).collect();
+        if std::mem::take(&mut self.is_at_old) {
+            self.count_hidden(letters);
+            for death in unseen {
+                self.reports.silence(Fingerprint::of_reason(&death.reason), now_ms);
+            }
+            return Vec::new();
+        }
+        let is_mixed = self.hidden > 0;
+        if is_mixed || (unseen.len() as u64) < unexplained {
+            self.count_hidden(letters);
+        }
+        if is_mixed {
+            unseen.sort_by_key(|death| self.reports.knows(Fingerprint::of_reason(&death.reason)));
+            unseen.truncate(usize::try_from(unexplained).unwrap_or(usize::MAX));
+        }
+        let is_sample = letters >= MAX_LOOK && self.hidden > 0;
+        for death in &unseen {
+            self.reports.add(death.clone(), now_ms, is_sample);
+        }
+        unseen
+    }
+
+    /// Records that a look has shown so many letters, and as many as it could.
+    fn count_hidden(&mut self, letters: usize) {
+        self.hidden = self.depth.unwrap_or(0).saturating_sub(letters as u64);
+    }
+
+    /// Returns the alerts that are due: of new fingerprints, and of known ones after their quiet period. Those of most deaths come first.
+    /// In a quiet period, [`MAX_ALERTS`] new and as many known fingerprints have an alert of their own. The others share one, each
+    /// [`SUMMARY_PAUSE_MS`] at most.
     pub fn alerts(&mut self, now_ms: u64) -> Vec<Alert> {
-        let is_due = |known: &Known| {
-            known.alerted_ms.is_none_or(|alerted| alerted.saturating_add(self.quiet_ms) <= now_ms)
-        };
-        let mut due: Vec<(Fingerprint, u64)> = self
-            .known
-            .iter()
-            .filter(|(_, known)| known.count > 0 && is_due(known))
-            .map(|(fingerprint, known)| (*fingerprint, known.count))
-            .collect();
-        due.sort_by_key(|(fingerprint, count)| (std::cmp::Reverse(*count), *fingerprint));
-        due.truncate(MAX_ALERTS);
-        due.into_iter().filter_map(|(fingerprint, _)| self.alert(fingerprint, now_ms)).collect()
-    }
-
-    fn alert(&mut self, fingerprint: Fingerprint, now_ms: u64) -> Option<Alert> {
-        let known = self.known.get_mut(&fingerprint)?;
-        let First { at_ms, reason, origin, job_type, class } = known.first.take()?;
-        let alert = Alert {
-            dlq: self.name.clone(),
-            origin,
-            job_type,
-            class,
-            fingerprint,
-            reason,
-            count: known.count,
-            is_new: known.alerted_ms.is_none(),
-            first_at_ms: at_ms,
-            depth: self.depth,
-        };
-        self.alerted(fingerprint, now_ms);
-        Some(alert)
-    }
-
-    fn alerted(&mut self, fingerprint: Fingerprint, now_ms: u64) {
-        if let Some(known) = self.known.get_mut(&fingerprint) {
-            (known.count, known.first, known.alerted_ms) = (0, None, Some(now_ms));
+        let mut alerts = self.reports.due(self.quiet_ms, now_ms);
+        for alert in &mut alerts {
+            alert.dlq.clone_from(&self.name);
+            alert.depth = self.depth;
         }
+        alerts
     }
 
-    /// Returns the times of the last alerts by fingerprint, for a watch that takes over.
-    pub fn known(&self) -> BTreeMap<Fingerprint, u64> {
-        self.known.iter().filter_map(|(fingerprint, known)| Some((*fingerprint, known.alerted_ms?))).collect()
+    /// Returns the times of the last alerts by fingerprint, for a watch that takes over. Alerts that are not delivered did not happen.
+    pub fn known(&self, undelivered: &[Alert]) -> BTreeMap<Fingerprint, u64> {
+        let mut known = self.reports.known();
+        for alert in undelivered {
+            known.remove(&alert.fingerprint);
+            if !alert.is_new {
+                known.insert(alert.fingerprint, 0);
+            }
+        }
+        known
     }
 
-    /// Takes over from another watch: what that one reported is known.
-    pub fn take_over(&mut self, known: BTreeMap<Fingerprint, u64>) {
-        for (fingerprint, alerted_ms) in known {
-            let entry = self.entry(fingerprint, alerted_ms);
-            entry.alerted_ms = entry.alerted_ms.max(Some(alerted_ms));
-        }
+    /// Returns what a watch that takes over has to know about the letters, once there was a depth.
+    pub fn handover(&self, undelivered: &[Alert]) -> Option<Handover> {
+        let depth = self.depth?;
+        let (seen, forgotten) = self.seen.last();
+        let pending = self.reports.pending().chain(undelivered.iter().map(Pending::of)).collect();
+        // Unexplained letters are news to the next watch, too.
+        let explained = depth.saturating_sub(self.unexplained);
+        let hidden = self.hidden.saturating_add(forgotten).min(explained);
+        Some(Handover { depth: explained, hidden, is_unread: self.is_at_old, seen, pending })
     }
 
-    /// Counts a death unless its message is known. Returns true if it is new.
-    fn add(&mut self, death: Death, now_ms: u64) -> bool {
-        if !self.seen.add(death.message) {
-            return false;
+    /// Takes over from another watch: what that one reported is known, and so are the letters that it has seen.
+    pub fn take_over(&mut self, known: BTreeMap<Fingerprint, u64>, handover: Option<Handover>, now_ms: u64) {
+        if let Some(Handover { depth, hidden, is_unread, seen, pending }) = handover {
+            // An earlier turn of this watch as the leader ended with a handover: the counts come back with it.
+            self.reports.clear_counts();
+            (self.depth, self.hidden, self.is_at_old) = (Some(depth), hidden, is_unread);
+            self.unexplained = 0;
+            self.expected.clear();
+            self.seen.take_over(&seen);
+            self.reports.take_over(known, now_ms);
+            self.reports.add_pending(pending, now_ms);
+        } else {
+            self.reports.take_over(known, now_ms);
         }
-        let reason = mask(&death.reason);
-        let known = self.entry(fingerprint(&reason), now_ms);
-        known.count += 1;
-        known.seen_ms = now_ms;
-        let Death { origin, job_type, class, .. } = death;
-        known.first.get_or_insert(First { at_ms: now_ms, reason, origin, job_type, class });
-        true
-    }
-
-    fn entry(&mut self, fingerprint: Fingerprint, now_ms: u64) -> &mut Known {
-        if self.known.len() >= MAX_KNOWN && !self.known.contains_key(&fingerprint) {
-            let oldest = self.known.iter().min_by_key(|(_, known)| known.seen_ms).map(|(oldest, _)| *oldest);
-            oldest.and_then(|oldest| self.known.remove(&oldest));
-        }
-        self.known.entry(fingerprint).or_insert(Known {
-            first: None,
-            count: 0,
-            alerted_ms: None,
-            seen_ms: now_ms,
-        })
-    }
-}
-
-/// The last message ids.
-#[derive(Debug, Default)]
-struct Seen {
-    ids: std::collections::HashSet<LetterId>,
-    order: VecDeque<LetterId>,
-}
-
-impl Seen {
-    /// Returns true if the id was not known.
-    fn add(&mut self, id: LetterId) -> bool {
-        if !self.ids.insert(id) {
-            return false;
-        }
-        self.order.push_back(id);
-        if self.order.len() > MAX_SEEN
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.ids.remove(&oldest);
-        }
-        true
     }
 }
 
 #[cfg(test)]
 #[path = "watch_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "watch_handover_tests.rs"]
+mod handover_tests;

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::alert::Others;
 
 const HOUR: u64 = 3_600_000;
 
@@ -22,6 +23,11 @@ fn deaths(ids: std::ops::Range<u128>) -> Vec<Death> {
 fn is_due(watch: &mut Watch, depth: u64, now: u64) -> bool {
     watch.depth(depth, now);
     watch.is_look_due(now)
+}
+
+/// Records a look that shows these letters.
+fn look(watch: &mut Watch, deaths: Vec<Death>, now: u64) -> Vec<Death> {
+    watch.looked(deaths.len(), deaths, now)
 }
 
 fn counts(alerts: &[Alert]) -> Vec<(u64, bool)> {
@@ -49,7 +55,7 @@ fn a_rise_that_failures_explain_needs_no_look() {
     assert!(is_due(&mut watch, 6, 90_000), "another worker's");
     let mut seen = deaths(0..5);
     seen.push(death(77, "too late"));
-    assert_eq!(watch.looked(seen, 91_000), [death(77, "too late")], "the others are counted already");
+    assert_eq!(look(&mut watch, seen, 91_000), [death(77, "too late")], "the others are counted already");
     let reasons: Vec<(u64, String)> =
         watch.alerts(91_000).into_iter().map(|alert| (alert.count, alert.reason)).collect();
     assert_eq!(reasons, [(5, "no user <n>".to_owned()), (1, "too late".to_owned())]);
@@ -85,11 +91,11 @@ fn a_failure_that_never_shows_explains_no_later_letter() {
 fn a_look_is_due_once_a_minute_at_most() {
     let mut watch = Watch::new("jobs-dlq", HOUR, true);
     assert!(is_due(&mut watch, 1, 0));
-    watch.looked(deaths(0..1), 0);
+    look(&mut watch, deaths(0..1), 0);
     assert!(!is_due(&mut watch, 9, 30_000));
     assert!(!is_due(&mut watch, 9, 59_999));
     assert!(is_due(&mut watch, 9, 60_000));
-    watch.looked(Vec::new(), 60_000);
+    look(&mut watch, Vec::new(), 60_000);
     assert!(!is_due(&mut watch, 9, 120_000), "what it did not find is not looked for again");
     assert!(!is_due(&mut watch, 2, 180_000), "a replay");
     assert!(is_due(&mut watch, 3, 240_000));
@@ -99,7 +105,7 @@ fn a_look_is_due_once_a_minute_at_most() {
 fn a_known_fingerprint_is_reported_once_in_a_quiet_period_with_all_that_came_meanwhile() {
     let mut watch = Watch::new("jobs-dlq", HOUR, true);
     watch.depth(4, 0);
-    watch.looked(deaths(0..4), 0);
+    look(&mut watch, deaths(0..4), 0);
     assert_eq!(counts(&watch.alerts(0)), [(4, true)]);
     for death in deaths(4..10) {
         watch.failed(death, 1_000);
@@ -116,7 +122,7 @@ fn letters_from_before_the_watch_are_news_only_if_that_is_asked_for() {
     for (reports_old, expected) in [(true, vec![(2, true)]), (false, vec![])] {
         let mut watch = Watch::new("jobs-dlq", HOUR, reports_old);
         assert!(is_due(&mut watch, 2, 0));
-        watch.looked(deaths(0..2), 0);
+        look(&mut watch, deaths(0..2), 0);
         assert_eq!(counts(&watch.alerts(0)), expected, "{reports_old}");
         watch.failed(death(7, "too late"), 1);
         assert_eq!(counts(&watch.alerts(1)), [(1, true)]);
@@ -128,25 +134,12 @@ fn the_first_look_at_letters_that_came_later_is_news() {
     let mut watch = Watch::new("jobs-dlq", HOUR, false);
     watch.depth(0, 0);
     assert!(is_due(&mut watch, 1, 1_000));
-    watch.looked(deaths(0..1), 1_000);
+    look(&mut watch, deaths(0..1), 1_000);
     assert_eq!(counts(&watch.alerts(1_000)), [(1, true)]);
 }
 
 #[test]
-fn a_watch_that_takes_over_knows_what_was_reported() {
-    let mut first = Watch::new("jobs-dlq", HOUR, true);
-    first.failed(death(1, "no user 1"), 0);
-    first.alerts(5);
-    let mut second = Watch::new("jobs-dlq", HOUR, false);
-    second.take_over(first.known());
-    second.failed(death(2, "no user 2"), 10);
-    second.failed(death(3, "too late"), 10);
-    assert_eq!(counts(&second.alerts(20)), [(1, true)]);
-    assert_eq!(counts(&second.alerts(5 + HOUR)), [(1, false)]);
-}
-
-#[test]
-fn many_fingerprints_are_reported_a_few_at_a_time() {
+fn many_new_fingerprints_share_an_alert() {
     let mut watch = Watch::new("jobs-dlq", HOUR, true);
     let words = |id: u128| format!("no {}", "a".repeat(usize::try_from(id).unwrap_or_default() + 1));
     for id in 0..15 {
@@ -154,8 +147,33 @@ fn many_fingerprints_are_reported_a_few_at_a_time() {
     }
     watch.failed(death(99, &words(14)), 0);
     let alerts = watch.alerts(0);
-    assert_eq!((alerts.len(), alerts[0].count), (MAX_ALERTS, 2));
-    assert_eq!(watch.alerts(1).len(), 5);
+    assert_eq!((alerts.len(), alerts[0].count), (MAX_ALERTS + 1, 2));
+    let others = Others { fingerprints: 4, letters: 4 };
+    assert_eq!((alerts[MAX_ALERTS].others, alerts[0].others), (others, Others::default()));
+    // A storm, a letter each turn.
+    let (mut sent, mut counted) = (0, 0);
+    for turn in 1..=120 {
+        let reason = format!("it is {}", "b".repeat(usize::try_from(turn).unwrap()));
+        watch.failed(death(1_000 + u128::from(turn), &reason), turn * 30_000);
+        for alert in watch.alerts(turn * 30_000) {
+            sent += 1;
+            counted += alert.count + alert.others.letters;
+        }
+    }
+    assert!(sent <= 16, "{sent}");
+    assert!(counted >= 100, "{counted}");
+}
+
+#[test]
+fn deaths_beyond_the_fingerprints_that_fit_are_counted() {
+    let mut watch = Watch::new("jobs-dlq", HOUR, true);
+    for id in 0..700_u128 {
+        let letters = |n: u128| char::from(b'a' + u8::try_from(n % 26).unwrap());
+        let reason = format!("no {}{}", letters(id), letters(id / 26).to_string().repeat(3));
+        watch.failed(death(id, &reason), 0);
+    }
+    let reported: u64 = watch.alerts(0).iter().map(|alert| alert.count + alert.others.letters).sum();
+    assert_eq!(reported, 700);
 }
 
 #[test]
@@ -189,7 +207,7 @@ proptest! {
             let death = death(id, ["a", "b", "c", "d", "e", "f", "g", "h"][reason]);
             if is_letter {
                 watch.depth(ids.len() as u64, now);
-                watch.looked(vec![death], now);
+                look(&mut watch, vec![death], now);
             } else {
                 watch.failed(death, now);
             }

@@ -143,17 +143,6 @@ impl ActionLog {
         }
     }
 
-    /// Does `work` unless the action must end first; the caller releases what is held in either case.
-    pub(super) async fn unless_stopped<T>(
-        &self,
-        work: impl Future<Output = Result<T, ExitError>>,
-    ) -> Result<T, ExitError> {
-        tokio::select! {
-            result = work => result,
-            reason = self.until_stopped() => Err(ExitError::other(reason)),
-        }
-    }
-
     /// Records the end of the action by its result: `left` is the reason why letters are left that it was to take.
     pub(super) async fn end_as<T>(&self, result: &Result<T, ExitError>, left: Option<&str>) {
         let stop = self.stop_asked();

@@ -17,7 +17,7 @@ use super::action_store::ActionStore;
 use super::common::{A_LOOK_IS_A_RECEIVE, QueueArgs, action_name};
 use super::export::{Done, ExportFile, Plan, Sink, Summary, header, pass, status_of};
 use super::filter::FilterArgs;
-use super::hold::HoldOptions;
+use super::hold::{Hold, HoldOptions};
 use super::interrupt::unless_interrupted;
 use super::journal;
 use super::operator::{confirm, default_actor, default_name, host, may_ask};
@@ -116,7 +116,13 @@ pub(super) async fn delete(args: &DeleteArgs, environment: &Environment) -> Resu
     let none = HashSet::new();
     let looked =
         pass(&plan, options, needs_reasons.then_some(&mut reasons), &mut sink, &none, &mut done).await;
-    let (mut hold, result) = looked?;
+    let (mut hold, result) = match looked {
+        Ok(looked) => looked,
+        Err(error) => {
+            sink.remove();
+            return Err(error);
+        }
+    };
     hold.eprint_notes((!filter.is_open()).then_some(done.chosen.len()));
     reasons.eprint_notes();
     let agreed = match result {
@@ -139,16 +145,11 @@ pub(super) async fn delete(args: &DeleteArgs, environment: &Environment) -> Resu
             return Err(error);
         }
     };
-    let deleted = unless_interrupted(log.unless_stopped(hold.delete_among(&done.chosen))).await;
+    let (left, mut result) = delete_held(&mut hold, &mut done, &log).await;
     hold.end().await;
-    let result = match deleted {
-        Ok(deleted) => {
-            done.deleted = deleted.len();
-            let left: HashSet<LetterId> = done.chosen.difference(&deleted).copied().collect();
-            if left.is_empty() { Ok(()) } else { delete_again(&queue, &left, &mut done, &log).await }
-        }
-        Err(error) => Err(error),
-    };
+    if result.is_ok() && !left.is_empty() {
+        result = delete_again(&queue, &left, &mut done, &log).await;
+    }
     log.report(done.counts());
     log.end_as(&result, (done.undeleted > 0).then_some("some letters could not be deleted")).await;
     Summary::new(&name, "delete", &done, &sink).report(&result, args.output, false)?;
@@ -215,6 +216,27 @@ async fn agree(args: &DeleteArgs, done: &Done, queue: &DeadLetterQueue) -> Resul
     }
 }
 
+/// Deletes the letters that are held. Returns those that are left, also if it is interrupted.
+async fn delete_held(
+    hold: &mut Hold<'_>,
+    done: &mut Done,
+    log: &ActionLog,
+) -> (HashSet<LetterId>, Result<(), ExitError>) {
+    let mut deleted = HashSet::new();
+    let counted = done.counts();
+    let each = |deleted: usize| {
+        let mut counts = counted.clone();
+        counts.insert("deleted".to_owned(), deleted as u64);
+        log.report(counts);
+        log.stop_asked().map_or(Ok(()), |reason| Err(ExitError::other(reason)))
+    };
+    let result = unless_interrupted(hold.delete_among(&done.chosen, &mut deleted, each)).await;
+    hold.forget(deleted.iter().copied());
+    let left: HashSet<LetterId> = done.chosen.difference(&deleted).copied().collect();
+    (done.deleted, done.undeleted) = (deleted.len(), left.len());
+    (left, result)
+}
+
 /// Deletes letters whose hold has ended, or that were released for others to be seen.
 async fn delete_again(
     queue: &DeadLetterQueue,
@@ -225,13 +247,14 @@ async fn delete_again(
     let filter = Filter::default();
     let plan =
         Plan { queue, filter: &filter, limit: left.len(), among: Some(left), deletes: true, log: Some(log) };
-    let mut again = Done::default();
-    let (mut sink, none) = (Sink::Nothing, HashSet::new());
-    let options = HoldOptions::limited(usize::MAX);
-    let (hold, result) = pass(&plan, options, None, &mut sink, &none, &mut again).await?;
-    hold.end().await;
+    let mut again = Done { earlier: done.counts(), ..Done::default() };
+    let (mut sink, options) = (Sink::Nothing, HoldOptions::limited(usize::MAX));
+    // All of them are in the export.
+    let looked = pass(&plan, options, None, &mut sink, left, &mut again).await;
     done.deleted += again.deleted;
     done.undeleted = left.len() - again.deleted;
+    let (hold, result) = looked?;
+    hold.end().await;
     if done.undeleted > 0 {
         let unseen = "they were not found again: others hold them, or they are gone";
         done.why = Some(again.why.unwrap_or_else(|| unseen.to_owned()));

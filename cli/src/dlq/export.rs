@@ -148,7 +148,7 @@ pub(super) async fn export(args: &ExportArgs, environment: &Environment) -> Resu
         deletes: choice.delete,
         log: Some(&log),
     };
-    let mut done = Done::default();
+    let mut done = Done::resumed(&log.action().counts, exported.len());
     let passed =
         pass(&plan, HoldOptions::limited(usize::MAX), Some(&mut reasons), &mut sink, &exported, &mut done)
             .await;

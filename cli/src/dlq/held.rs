@@ -1,5 +1,6 @@
 //! The letters that are held: their receipts on disk, and their release or deletion.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
@@ -113,7 +114,7 @@ impl HeldLetters {
                 unreleased.why = error.to_string();
             }
             // It was tried several times: the next ones would fail as well.
-            is_broken = failed.len() == results.len();
+            is_broken |= failed.len() == results.len();
             !is_broken
         };
         self.settle_newest(Settling::Release, Receipt::is_usable, each).await?;
@@ -125,29 +126,37 @@ impl HeldLetters {
         Ok(unreleased)
     }
 
-    /// Deletes those of the letters that are held, and returns the ones that were deleted.
+    /// Deletes those of the letters that are held, and adds the ones that were deleted to `deleted`, also if it is dropped. `each` is
+    /// asked after each call; calls that are on their way when it fails are finished.
     pub(super) async fn delete_among(
         &mut self,
         letters: &HashSet<LetterId>,
-    ) -> Result<HashSet<LetterId>, ExitError> {
-        let mut deleted = HashSet::new();
-        let mut refused = None;
+        deleted: &mut HashSet<LetterId>,
+        mut each: impl FnMut(usize) -> Result<(), ExitError>,
+    ) -> Result<(), ExitError> {
+        let mut end = Ok(());
         let each = |(results, receipts): Settled| {
             let done = receipts.iter().zip(&results).filter(|(_, result)| result.is_ok());
             deleted.extend(done.map(|(receipt, _)| receipt.id));
-            refused = results.iter().find_map(|result| match result {
-                Err(CallError::Refused(why)) => Some(why.clone()),
+            let refused = results.iter().find_map(|result| match result {
+                Err(CallError::Refused(why)) => Some(ExitError::unavailable(why.clone())),
                 _ => None,
             });
-            refused.is_none() && results.iter().any(Result::is_ok)
+            let next = refused.map_or_else(|| each(deleted.len()), Err);
+            let goes_on = next.is_ok() && !all_failed(&results);
+            if end.is_ok() {
+                end = next;
+            }
+            goes_on
         };
         let choose = |receipt: &Receipt| letters.contains(&receipt.id) && receipt.is_usable();
-        self.settle_newest(Settling::Delete, choose, each).await?;
+        let settled = self.settle_newest(Settling::Delete, choose, each).await;
         self.places.retain(|id, _| !deleted.contains(id));
-        refused.map_or(Ok(deleted), |why| Err(ExitError::unavailable(why)))
+        end.and(settled)
     }
 
-    /// Settles the chosen letters, ten to a call, while `each` returns true for the results.
+    /// Settles the chosen letters, ten to a call, while `each` returns true for the results. Calls that are on their way by then are
+    /// finished.
     async fn settle_newest(
         &mut self,
         what: Settling,
@@ -156,22 +165,23 @@ impl HeldLetters {
     ) -> Result<(), ExitError> {
         let Self { places, spool, settler, .. } = self;
         let mut failure = None;
+        let is_over = Cell::new(false);
         {
             let records = spool.records().map_err(|error| spool_error(&error))?;
             let records = records.map_while(|record| record.map_err(|error| failure = Some(error)).ok());
             let newest = records.filter(|(place, receipt)| places.get(&receipt.id) == Some(place));
             let chosen = newest.map(|(_, receipt)| receipt).filter(|receipt| choose(receipt));
             let settler = &*settler;
-            let calls = stream::iter(batches(chosen)).map(async |receipts: Vec<Receipt>| {
-                let handles = receipts.iter().map(|receipt| receipt.handle.clone()).collect();
-                (settler.settle(what, handles).await, receipts)
-            });
-            let calls = calls.buffered(CALLS);
+            let calls = stream::iter(batches(chosen).take_while(|_| !is_over.get())).map(
+                async |receipts: Vec<Receipt>| {
+                    let handles = receipts.iter().map(|receipt| receipt.handle.clone()).collect();
+                    (settler.settle(what, handles).await, receipts)
+                },
+            );
+            let calls = calls.buffer_unordered(CALLS);
             let mut calls = std::pin::pin!(calls);
             while let Some(settled) = calls.next().await {
-                if !each(settled) {
-                    break;
-                }
+                is_over.set(!each(settled) || is_over.get());
             }
         }
         failure.map_or(Ok(()), |error| Err(spool_error(&error)))
@@ -181,6 +191,11 @@ impl HeldLetters {
     pub(super) fn unreadable(&self, error: &ExitError) -> Unreleased {
         Unreleased { count: self.count(), why: error.to_string() }
     }
+}
+
+/// Returns true if a call failed for all of its letters, several times: the next ones would fail as well.
+fn all_failed(results: &[Result<(), CallError>]) -> bool {
+    results.iter().all(|result| matches!(result, Err(CallError::Failed(_) | CallError::Refused(_))))
 }
 
 /// Groups of ten. The last one may be smaller.

@@ -261,14 +261,16 @@ impl<'a> Hold<'a> {
         results
     }
 
-    /// Deletes those of the letters that are held, and returns the ones that were deleted.
+    /// Deletes those of the letters that are held, see [`HeldLetters::delete_among`].
     pub(super) async fn delete_among(
         &mut self,
         letters: &HashSet<LetterId>,
-    ) -> Result<HashSet<LetterId>, ExitError> {
-        let deleted = self.letters.delete_among(letters).await?;
+        deleted: &mut HashSet<LetterId>,
+        each: impl FnMut(usize) -> Result<(), ExitError>,
+    ) -> Result<(), ExitError> {
+        let result = self.letters.delete_among(letters, deleted, each).await;
         self.rounds.left(self.letters.count() as u64);
-        Ok(deleted)
+        result
     }
 
     /// Records that letters are no longer held: they were deleted or released by a [`Settler`].

@@ -38,12 +38,13 @@ Examples:
   {program} dlq watch --archive letters.jsonl
   {program} dlq watch --once --output json
 
-It asks for the depth of the DLQ. Once that has grown, it looks at the new letters: at 50 of them and once a minute at most. \
+It asks for the depth of the DLQ. Once that has grown, it looks for the new letters: at 500 of them and once a minute at most; \
+of more, the numbers are a sample, and alerts say \"at least\". \
 Letters whose reasons differ only in numbers, ids, quotes and the like have one fingerprint. A fingerprint is reported when it is \
 new, and after that once in --quiet, with the number of letters that came meanwhile. What is in the DLQ at the beginning is new.
 
-An alert is a POST of JSON with the fields text, dlq, origin, type, class, fingerprint, reason, count, isNew, firstAt and \
-depth; or it is published to an SNS topic. Reasons are masked, and there are no payloads in it. --template names a JSON file that \
+An alert is a POST of JSON with the fields text, dlq, origin, type, class, fingerprint, reason, count, isSample, isNew, firstAt, \
+depth, otherFingerprints and otherLetters; or it is published to an SNS topic. Reasons are masked, and there are no payloads in it. --template names a JSON file that \
 is sent instead, in whose texts {{text}} and the other fields are filled in.
 
 --archive adds each new letter to an export, with its body, as `dlq export` does; `replay --from` reads it. A file that is there is \
@@ -56,7 +57,7 @@ jobs without a look.
 It needs sqs:GetQueueAttributes on the DLQ; for a look also sqs:ReceiveMessage and sqs:ChangeMessageVisibility; without --dlq-url also \
 sqs:GetQueueUrl there and sqs:GetQueueAttributes on its queue; sns:Publish on a topic; and s3:PutObject for an archive in S3. Encrypted queues need kms:Decrypt.
 
-Exit status: 0 ended after --once, 130 stopped, 64 bad usage, 69 the queue cannot be reached.")]
+Exit status: 0 ended after --once, 130 stopped, 64 bad usage, 69 the queue cannot be reached, or with --once an alert was not delivered.")]
 pub(super) struct WatchArgs {
     #[command(flatten)]
     queue: QueueArgs,
@@ -110,7 +111,8 @@ pub(super) async fn watch(args: &WatchArgs, environment: &Environment) -> Result
         true,
     )
     .timing(every, quiet)
-    .on_alert(move |alert| drop(sender.send(alert.clone())));
+    .on_alert(move |alert| drop(sender.send(alert.clone())))
+    .on_problem(note);
     let watch = if let Some(alerts) = alerts { watch.alerts(alerts) } else { watch };
     let mut watch = if args.queue.force { watch.may_move_letters() } else { watch };
     let archive = args.archive.as_deref().map(|target| Archive::open(target, &queue)).transpose()?;
@@ -121,8 +123,13 @@ pub(super) async fn watch(args: &WatchArgs, environment: &Environment) -> Result
     if args.once {
         let depth = watch.once().await.map_err(|error| ExitError::sqs(error.kind, error.text))?;
         follow(&mut archiving, depth, &mut queue).await?;
+        let undelivered = watch.undelivered();
         drop(watch);
-        return report(reported, args.output).await;
+        let ended = report(reported, args.output).await?;
+        return match undelivered {
+            0 => Ok(ended),
+            alerts => Err(ExitError::unavailable(format!("alerts not delivered: {alerts}"))),
+        };
     }
     note(&format!("watching {} every {}; Ctrl-C ends it", queue.name, humantime::format_duration(every)));
     let watching = async {
@@ -192,8 +199,9 @@ struct LookedUp(Option<Histories>);
 impl LetterHistory for LookedUp {
     fn of<'a>(&'a self, letter: &'a Letter) -> LetterJob<'a> {
         Box::pin(async move {
-            let found = history_of(letter, self.0.as_ref()?).await;
-            found.ok().flatten().map(|view| view.job)
+            let Some(histories) = &self.0 else { return Ok(None) };
+            let found = history_of(letter, histories).await;
+            found.map(|found| found.map(|view| view.job)).map_err(|error| error.text().to_owned())
         })
     }
 }

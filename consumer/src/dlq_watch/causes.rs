@@ -2,10 +2,20 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use drumline_dlq::{Cause, CauseSource, Letter};
 use drumline_store::{JobRecord, Store};
-use tracing::debug;
+use futures_util::future::join_all;
+use tokio::time::timeout;
+
+use crate::job_view::job_type;
+
+/// The most histories that are asked for at once.
+const AT_ONCE: usize = 8;
+
+/// How long all histories of a look may take: less than the lease of the leader.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Returns the cause of a letter by the history of its job, where the history knows better than the letter: the last failure of
 /// this very message, else of its job; or the verdict, if failures are forgotten.
@@ -31,11 +41,11 @@ fn by_history(letter: &Letter, job: &JobRecord) -> Option<Cause> {
 }
 
 /// The job of a letter, on its way.
-pub type LetterJob<'a> = Pin<Box<dyn Future<Output = Option<JobRecord>> + Send + 'a>>;
+pub type LetterJob<'a> = Pin<Box<dyn Future<Output = Result<Option<JobRecord>, String>> + Send + 'a>>;
 
 /// The histories of dead jobs.
 pub trait LetterHistory: Send + Sync {
-    /// Returns the job of a letter, if it is known.
+    /// Returns the job of a letter, if it is known. An error says why there is no answer, in words for the log.
     fn of<'a>(&'a self, letter: &'a Letter) -> LetterJob<'a>;
 }
 
@@ -45,16 +55,31 @@ pub struct StoreHistory(pub Arc<dyn Store>);
 impl LetterHistory for StoreHistory {
     fn of<'a>(&'a self, letter: &'a Letter) -> LetterJob<'a> {
         Box::pin(async move {
-            let jobs = match self.0.jobs(letter.job_id()).await {
-                Ok(jobs) => jobs,
-                Err(error) => {
-                    debug!(%error, "history of a dead letter unknown");
-                    return None;
-                }
-            };
+            let jobs = self.0.jobs(letter.job_id()).await.map_err(|error| error.to_string())?;
             let is_own = |job: &&JobRecord| job.had_message(letter.original_id());
-            let is_of_type = |job: &&JobRecord| crate::job_view::job_type(job) == letter.job_type();
-            jobs.iter().find(is_own).or_else(|| jobs.iter().find(is_of_type)).cloned()
+            let is_of_type = |job: &&JobRecord| job_type(job) == letter.job_type();
+            Ok(jobs.iter().find(is_own).or_else(|| jobs.iter().find(is_of_type)).cloned())
         })
     }
+}
+
+/// Adds the causes that histories know to letters.
+///
+/// # Errors
+/// If a history gives no answer, or not all do in time.
+pub(super) async fn add_causes(history: &dyn LetterHistory, letters: &mut [Letter]) -> Result<(), String> {
+    let adding = async {
+        for some in letters.chunks_mut(AT_ONCE) {
+            let jobs = join_all(some.iter().map(|letter| history.of(letter))).await;
+            for (letter, job) in some.iter_mut().zip(jobs) {
+                if let Some(job) = job? {
+                    let cause = cause_in(letter, &job);
+                    letter.learn(cause, job_type(&job).map(str::to_owned));
+                }
+            }
+        }
+        Ok(())
+    };
+    let late = || Err(format!("no answer within {} s", PATIENCE.as_secs()));
+    timeout(PATIENCE, adding).await.unwrap_or_else(|_| late())
 }

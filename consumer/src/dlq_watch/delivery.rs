@@ -8,7 +8,7 @@ use drumline_dlq::alert::{Alert, Template};
 use drumline_runtime::AlertTarget;
 use drumline_runtime::aws::is_fifo;
 use http::header::{CONTENT_TYPE, USER_AGENT};
-use http::{Request, Response, Uri};
+use http::{Request, Response, StatusCode, Uri};
 use serde_json::Value;
 
 /// How long the target of an alert may take to answer.
@@ -38,7 +38,7 @@ impl Alerts {
         Self::with(target, template, &Environment::of_process()).await
     }
 
-    async fn with(
+    pub(super) async fn with(
         target: AlertTarget,
         template: Option<Template>,
         environment: &Environment,
@@ -60,30 +60,46 @@ impl Alerts {
     /// Delivers an alert by one request.
     ///
     /// # Errors
-    /// If the target does not accept it, in words for the log.
-    pub async fn deliver(&self, alert: &Alert) -> Result<(), String> {
+    /// If the target does not accept it.
+    pub async fn deliver(&self, alert: &Alert) -> Result<(), Undelivered> {
         let document = match &self.template {
             Some(template) => template.fill(alert),
             None => Value::Object(alert.document()),
         };
-        let response = match &self.way {
+        // A server may repeat the URL, and the path of a webhook is its secret: of its answer only the status is shown.
+        let (response, shows_body) = match &self.way {
             Way::Webhook { uri, environment } => {
                 let request = Request::post(uri)
                     .header(CONTENT_TYPE, "application/json")
                     .header(USER_AGENT, concat!("drumline/", env!("CARGO_PKG_VERSION")))
                     .body(Bytes::from(document.to_string()))
                     .map_err(|error| error.to_string())?;
-                send(&connector_of(environment)?, request, PATIENCE).await?
+                (send(&connector_of(environment)?, request, PATIENCE).await?, false)
             }
             Way::Topic { arn, api } => {
                 let request = Request::post(format!("{}/", api.endpoint()))
                     .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
                     .body(Bytes::from(publish(arn, alert, &document)))
                     .map_err(|error| error.to_string())?;
-                api.send(request, PATIENCE).await?
+                (api.send(request, PATIENCE).await?, true)
             }
         };
-        if response.status().is_success() { Ok(()) } else { Err(refusal(&response)) }
+        if response.status().is_success() { Ok(()) } else { Err(refusal(&response, shows_body)) }
+    }
+}
+
+/// An alert that its target did not accept.
+#[derive(Debug)]
+pub struct Undelivered {
+    /// The problem, in words for the log.
+    pub text: String,
+    /// Whether the target refuses this alert, and would refuse it again.
+    pub is_final: bool,
+}
+
+impl From<String> for Undelivered {
+    fn from(text: String) -> Self {
+        Self { text, is_final: false }
     }
 }
 
@@ -102,11 +118,25 @@ fn publish(topic_arn: &str, alert: &Alert, document: &Value) -> String {
     form.finish()
 }
 
-fn refusal(response: &Response<Bytes>) -> String {
+fn refusal(response: &Response<Bytes>, shows_body: bool) -> Undelivered {
+    let status = response.status();
     let body = String::from_utf8_lossy(response.body());
     let shown = |c: char| if c.is_control() { ' ' } else { c };
-    let body: String = body.trim().chars().map(shown).take(MAX_REFUSAL).collect();
-    format!("it answers {} {body}", response.status().as_u16()).trim_end().to_owned()
+    let says: String = if shows_body {
+        body.trim().chars().map(shown).take(MAX_REFUSAL).collect()
+    } else {
+        status.canonical_reason().unwrap_or_default().to_owned()
+    };
+    let text = format!("it answers {} {says}", status.as_u16()).trim_end().to_owned();
+    Undelivered { text, is_final: refuses_the_alert(status, shows_body.then_some(&body)) }
+}
+
+/// Returns true if the next alert may be accepted, but this one never: not if the target is missing, busy, or does not know the sender.
+/// `aws_error` is the body if AWS answers, which throttles by a 400.
+fn refuses_the_alert(status: StatusCode, aws_error: Option<&str>) -> bool {
+    let is_later = matches!(status.as_u16(), 401 | 403 | 404 | 408 | 425 | 429)
+        || aws_error.is_some_and(|body| body.contains("Throttl") || body.contains("Expired"));
+    status.is_client_error() && !is_later
 }
 
 #[cfg(test)]
@@ -115,7 +145,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use axum::body::Bytes as Body;
-    use axum::http::{HeaderMap, StatusCode};
+    use axum::http::HeaderMap;
     use axum::routing::post;
     use drumline_dlq::fingerprint::Fingerprint;
     use tokio::net::TcpListener;
@@ -153,9 +183,11 @@ mod tests {
             fingerprint: Fingerprint::of_reason("no user & co"),
             reason: "no user & co".to_owned(),
             count: 2,
+            is_sample: false,
             is_new: true,
             first_at_ms: 7,
             depth: None,
+            others: drumline_dlq::alert::Others::default(),
         }
     }
 
@@ -200,14 +232,34 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_is_an_error_without_the_path() {
-        let (url, _) = server(StatusCode::FORBIDDEN, "no\nentry").await;
+        let (url, _) = server(StatusCode::NOT_FOUND, "The URL /hook/s3cret was not found").await;
         let deliver = async |url: &str| {
             let target = AlertTarget::parse(url).unwrap();
             let alerts = Alerts::with(target, None, &bare()).await.unwrap();
-            alerts.deliver(&alert()).await.unwrap_err()
+            alerts.deliver(&alert()).await.unwrap_err().text
         };
-        assert_eq!(deliver(&url).await, "it answers 403 no entry");
+        assert_eq!(deliver(&url).await, "it answers 404 Not Found");
         let unreachable = deliver("http://127.0.0.1:9/s3cret").await;
         assert!(unreachable.starts_with("127.0.0.1: ") && !unreachable.contains("s3cret"), "{unreachable}");
+    }
+
+    #[test]
+    fn a_refusal_is_final_if_it_is_about_the_alert() {
+        let table = [
+            (400, None, true),
+            (413, None, true),
+            (422, Some("<Code>InvalidParameter</Code>"), true),
+            (400, Some("<Code>Throttling</Code>"), false),
+            (403, None, false),
+            (404, None, false),
+            (408, None, false),
+            (429, None, false),
+            (302, None, false),
+            (503, None, false),
+        ];
+        for (status, aws_error, is_final) in table {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(refuses_the_alert(status, aws_error), is_final, "{status}");
+        }
     }
 }

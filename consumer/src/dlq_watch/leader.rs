@@ -8,7 +8,8 @@ use std::time::Duration;
 use drumline::core::{Claim, ClaimRequest, ClaimResult, Ownership, ReleaseClaim};
 use drumline::message::Identity;
 use drumline_dlq::fingerprint::Fingerprint;
-use drumline_store::Store;
+use drumline_dlq::watch::Handover;
+use drumline_store::{MAX_DOCUMENT_BYTES, Store, StoreError};
 use tokio::time::Instant;
 use tracing::{debug, info};
 
@@ -18,8 +19,11 @@ const SCOPE: &str = "drumline";
 /// The type of the claim, which is no job's.
 pub(crate) const WATCH_TYPE: &str = "drumline.dlq-watch";
 
-/// The kind of the documents that say what was reported.
-const DOCUMENTS: &str = "dlq-watch";
+/// The kind of the documents that say what was reported: the times by fingerprint, and nothing else, as older versions read it.
+const REPORTS: &str = "dlq-watch";
+
+/// The kind of the documents that say which letters the leader has seen.
+const LETTERS: &str = "dlq-watch-letters";
 
 /// For how long they are kept: longer than a DLQ keeps its letters.
 const KEEP: Duration = Duration::from_secs(15 * 24 * 60 * 60);
@@ -32,8 +36,20 @@ pub(crate) struct Leader {
     store: Arc<dyn Store>,
     request: ClaimRequest,
     held: Option<Held>,
-    /// What is known to be in the store.
-    kept: Option<String>,
+    /// The documents as they are known to be in the store.
+    reports: Option<String>,
+    letters: Option<String>,
+}
+
+/// The answer to a worker that asks to lead.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Lead {
+    /// Another worker leads.
+    No,
+    /// It leads as before.
+    Still,
+    /// It leads from now on, and knows what an earlier leader has reported and seen.
+    New { known: BTreeMap<Fingerprint, u64>, handover: Option<Handover> },
 }
 
 struct Held {
@@ -55,12 +71,11 @@ impl Leader {
             message_id: "watch".into(),
             receive_count: 1,
         };
-        Self { store, request, held: None, kept: None }
+        Self { store, request, held: None, reports: None, letters: None }
     }
 
-    /// Asks to lead, or renews the claim. Returns `None` if another worker leads; else what an earlier leader has reported, once, and
-    /// nothing afterwards.
-    pub(crate) async fn lead(&mut self) -> Option<BTreeMap<Fingerprint, u64>> {
+    /// Asks to lead, or renews the claim.
+    pub(crate) async fn lead(&mut self) -> Lead {
         let now = Instant::now();
         let until = now + self.request.length;
         if let Some(held) = &mut self.held {
@@ -72,46 +87,86 @@ impl Leader {
                     debug!(%error, "claim of the DLQ watch not renewed");
                     if held.until <= now {
                         self.held = None;
-                        return None;
+                        return Lead::No;
                     }
                 }
             }
             if self.held.is_some() {
-                return Some(BTreeMap::new());
+                return Lead::Still;
             }
         }
         match self.store.claim(&self.request).await {
             Ok(ClaimResult::Granted(grant)) => self.held = Some(Held { claim: grant.claim, until }),
-            Ok(_) => return None,
+            Ok(_) => return Lead::No,
             Err(error) => {
                 debug!(%error, "claim of the DLQ watch not answered");
-                return None;
+                return Lead::No;
             }
         }
         info!(dlq = &*self.request.queue, "leading DLQ watch");
-        Some(self.reported().await)
+        // A store without documents: what was reported is known to the process that did it.
+        self.reports = self.document(REPORTS).await.unwrap_or_default();
+        self.letters = self.document(LETTERS).await.unwrap_or_default();
+        let handover = self.letters.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        Lead::New { known: reported(self.reports.as_deref()), handover }
     }
 
     fn name(&self) -> &str {
         self.request.identity.id()
     }
 
-    async fn reported(&mut self) -> BTreeMap<Fingerprint, u64> {
-        // A store without documents: what was reported is known to the process that did it.
-        self.kept = self.store.document(DOCUMENTS, self.name()).await.unwrap_or_default();
-        self.kept.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    async fn document(&self, kind: &str) -> Result<Option<String>, StoreError> {
+        self.store.document(kind, self.name()).await
     }
 
-    /// Keeps what was reported for the next leader, as far as the store keeps documents.
-    pub(crate) async fn keep(&mut self, known: &BTreeMap<Fingerprint, u64>) {
-        let Ok(text) = serde_json::to_string(known) else { return };
-        let put = self.store.put_document(DOCUMENTS, self.name(), self.kept.as_deref(), &text, KEEP).await;
-        match put {
-            Ok(true) => self.kept = Some(text),
-            // Another leader has written: this one will find that it has lost its claim.
-            Ok(false) => {}
-            Err(error) => debug!(%error, "reports of the DLQ watch not kept"),
+    /// Keeps what was reported and seen for the next leader, as far as the store keeps documents. Nothing is written if nothing has
+    /// changed.
+    pub(crate) async fn keep(&mut self, known: &BTreeMap<Fingerprint, u64>, handover: Option<&Handover>) {
+        if *known != reported(self.reports.as_deref()) {
+            let merged = |found: Option<&str>| {
+                let mut merged = reported(found);
+                for (fingerprint, at) in known {
+                    let merged = merged.entry(*fingerprint).or_default();
+                    *merged = (*at).max(*merged);
+                }
+                serde_json::to_string(&merged).ok()
+            };
+            self.reports =
+                self.put(REPORTS, self.reports.clone(), serde_json::to_string(known).ok(), merged).await;
         }
+        let letters = handover.map(|handover| handover.text(MAX_DOCUMENT_BYTES));
+        if letters.is_some() && letters != self.letters {
+            self.letters =
+                self.put(LETTERS, self.letters.clone(), letters.clone(), |_| letters.clone()).await;
+        }
+    }
+
+    /// Puts a document. If another text is there, puts what `merged` makes of that. Returns the text that is known to be there.
+    async fn put(
+        &self,
+        kind: &str,
+        kept: Option<String>,
+        text: Option<String>,
+        merged: impl Fn(Option<&str>) -> Option<String>,
+    ) -> Option<String> {
+        let put = async |kept: Option<&str>, text: Option<String>| {
+            let Some(text) = text else { return Ok(None) };
+            let is_put = self.store.put_document(kind, self.name(), kept, &text, KEEP).await?;
+            Ok::<_, StoreError>(is_put.then_some(text))
+        };
+        let twice = async {
+            if let Some(text) = put(kept.as_deref(), text).await? {
+                return Ok(Some(text));
+            }
+            // Another leader has written, or the answer to an earlier put of this one was lost.
+            let found = self.document(kind).await?;
+            let text = put(found.as_deref(), merged(found.as_deref())).await?;
+            Ok::<_, StoreError>(text.or(found))
+        };
+        twice.await.unwrap_or_else(|error| {
+            debug!(%error, "memory of the DLQ watch not kept");
+            kept
+        })
     }
 
     /// Ends the claim, so that another worker leads at once.
@@ -122,6 +177,10 @@ impl Leader {
             let _ = self.store.release_claim(&claim, &how).await;
         }
     }
+}
+
+fn reported(text: Option<&str>) -> BTreeMap<Fingerprint, u64> {
+    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -137,21 +196,21 @@ mod tests {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new("w".into(), Retention::default()));
         let leader = || Leader::new(Arc::clone(&store), ARN, Duration::from_secs(30));
         let (mut one, mut two, mut three) = (leader(), leader(), leader());
-        assert!(one.lead().await.is_some());
+        assert!(one.lead().await != Lead::No);
         for _ in 0..10 {
             tokio::time::sleep(Duration::from_secs(30)).await;
-            assert!(one.lead().await.is_some());
-            assert!(two.lead().await.is_none());
+            assert!(one.lead().await != Lead::No);
+            assert!(two.lead().await == Lead::No);
         }
         one.resign().await;
-        assert!(two.lead().await.is_some());
-        assert!(one.lead().await.is_none());
+        assert!(two.lead().await != Lead::No);
+        assert!(one.lead().await == Lead::No);
         tokio::time::sleep(SHORTEST_LEASE + Duration::from_secs(1)).await;
-        assert!(three.lead().await.is_some(), "two has died");
-        assert!(two.lead().await.is_none());
+        assert!(three.lead().await != Lead::No, "two has died");
+        assert!(two.lead().await == Lead::No);
         let mut other =
             Leader::new(store, "arn:aws:sqs:eu-west-1:123456789012:mail-dlq", Duration::from_secs(30));
-        assert!(other.lead().await.is_some(), "another DLQ");
+        assert!(other.lead().await != Lead::No, "another DLQ");
     }
 
     #[tokio::test(start_paused = true)]
@@ -165,11 +224,18 @@ mod tests {
                 .map(|at| (Fingerprint::of_reason(&"x".repeat(usize::try_from(*at).unwrap_or(1))), *at))
                 .collect()
         };
-        assert_eq!(one.lead().await, Some(BTreeMap::new()));
-        one.keep(&known(&[1])).await;
-        one.keep(&known(&[1, 2])).await;
-        assert_eq!(one.lead().await, Some(BTreeMap::new()), "it knows itself");
+        assert_eq!(one.lead().await, Lead::New { known: BTreeMap::new(), handover: None });
+        let handover = |depth| Handover { depth, ..Handover::default() };
+        one.keep(&known(&[1]), Some(&handover(1))).await;
+        one.keep(&known(&[1, 2]), Some(&handover(2))).await;
+        assert_eq!(one.lead().await, Lead::Still, "it knows itself");
         one.resign().await;
-        assert_eq!(two.lead().await, Some(known(&[1, 2])));
+        assert_eq!(two.lead().await, Lead::New { known: known(&[1, 2]), handover: Some(handover(2)) });
+        // As after a read without an answer, or a put whose answer was lost.
+        (two.reports, two.letters) = (None, None);
+        two.keep(&known(&[2, 3]), Some(&handover(3))).await;
+        two.keep(&known(&[1, 2, 3, 4]), Some(&handover(4))).await;
+        two.resign().await;
+        assert_eq!(one.lead().await, Lead::New { known: known(&[1, 2, 3, 4]), handover: Some(handover(4)) });
     }
 }

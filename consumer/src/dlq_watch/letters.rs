@@ -32,13 +32,16 @@ pub struct Depth {
     pub has_redrive_policy: bool,
 }
 
+/// Returns true if a look should go on after these letters.
+pub type WantsMore = Box<dyn FnMut(&[Message]) -> bool + Send>;
+
 /// A DLQ as a watch sees it.
 pub trait DeadLetters: Send + Sync {
     /// Asks for the number of letters, by one request.
     fn depth(&self) -> BoxFuture<Result<Depth, SqsError>>;
 
-    /// Receives some letters, `most` at the most, and releases them.
-    fn look(&self, most: usize) -> BoxFuture<Result<Vec<Message>, SqsError>>;
+    /// Receives letters until `wants_more` returns false, `most` at the most, and releases them. Each batch is given to `wants_more`.
+    fn look(&self, most: usize, wants_more: WantsMore) -> BoxFuture<Result<Vec<Message>, SqsError>>;
 }
 
 /// A DLQ in SQS.
@@ -74,13 +77,19 @@ impl SqsLetters {
         })
     }
 
-    async fn receive(self, most: usize) -> Result<Vec<Message>, SqsError> {
+    async fn receive(self, most: usize, mut wants_more: WantsMore) -> Result<Vec<Message>, SqsError> {
         let mut messages: Vec<Message> = Vec::new();
         let mut result = Ok(());
         while messages.len() < most {
             match self.queue.receive(MAX_BATCH.min(most - messages.len())).await {
                 Ok(more) if more.is_empty() => break,
-                Ok(more) => messages.extend(more),
+                Ok(more) => {
+                    let is_enough = !wants_more(&more);
+                    messages.extend(more);
+                    if is_enough {
+                        break;
+                    }
+                }
                 Err(error) => {
                     result = Err(error);
                     break;
@@ -105,10 +114,10 @@ impl DeadLetters for SqsLetters {
         Box::pin(self.clone().ask())
     }
 
-    fn look(&self, most: usize) -> BoxFuture<Result<Vec<Message>, SqsError>> {
+    fn look(&self, most: usize, wants_more: WantsMore) -> BoxFuture<Result<Vec<Message>, SqsError>> {
         let letters = self.clone();
         // In a task of its own, so that letters are released although the watch ends.
-        let look = tokio::spawn(letters.receive(most));
+        let look = tokio::spawn(letters.receive(most, wants_more));
         Box::pin(
             async move { look.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())) },
         )

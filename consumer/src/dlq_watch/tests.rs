@@ -10,6 +10,7 @@ use drumline_runtime::{BoxFuture, SqsError};
 use super::*;
 use crate::dlq_watch::causes::LetterJob;
 use crate::dlq_watch::failures::failures_of_a_test;
+use crate::dlq_watch::letters::WantsMore;
 
 const ARN: &str = "arn:aws:sqs:eu-west-1:123456789012:jobs-dlq";
 
@@ -20,6 +21,7 @@ struct Counted {
     depths: AtomicUsize,
     looks: AtomicUsize,
     is_down: Mutex<bool>,
+    is_refused: Mutex<bool>,
     has_redrive_policy: bool,
 }
 
@@ -34,9 +36,18 @@ impl DeadLetters for Counted {
         Box::pin(async { depth })
     }
 
-    fn look(&self, most: usize) -> BoxFuture<Result<Vec<Message>, SqsError>> {
+    fn look(&self, most: usize, mut wants_more: WantsMore) -> BoxFuture<Result<Vec<Message>, SqsError>> {
         self.looks.fetch_add(1, SeqCst);
-        let letters = self.letters.lock().unwrap().iter().take(most).cloned().collect();
+        if *self.is_refused.lock().unwrap() {
+            return Box::pin(async { Err(SqsError::new(SqsErrorKind::Unreachable, "no access")) });
+        }
+        let mut letters: Vec<Message> = Vec::new();
+        for batch in self.letters.lock().unwrap().chunks(10) {
+            letters.extend_from_slice(batch);
+            if letters.len() >= most || !wants_more(batch) {
+                break;
+            }
+        }
         Box::pin(async { Ok(letters) })
     }
 }
@@ -45,7 +56,7 @@ struct NoHistory;
 
 impl LetterHistory for NoHistory {
     fn of<'a>(&'a self, _: &'a Letter) -> LetterJob<'a> {
-        Box::pin(async { None })
+        Box::pin(async { Ok(None) })
     }
 }
 
@@ -181,4 +192,115 @@ async fn the_leader_knows_the_failures_of_other_workers_without_a_look() {
         "{alerts:?}"
     );
     assert!(none.lock().unwrap().is_empty());
+}
+
+/// A worker's watch, which reports no old letters, and the texts of its alerts.
+fn worker(
+    queue: &Arc<Counted>,
+    store: &Arc<dyn drumline_store::Store>,
+) -> (DlqWatch, Arc<Mutex<Vec<String>>>) {
+    let alerts = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&alerts);
+    let letters = Arc::clone(queue) as Arc<dyn DeadLetters>;
+    let watch = DlqWatch::new("jobs-dlq", letters, Arc::new(NoHistory), Intake::default(), false)
+        .on_alert(move |alert| seen.lock().unwrap().push(alert.text()))
+        .shared(store, ARN);
+    (watch, alerts)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_reports_what_died_around_it_and_no_old_letter() {
+    let store: Arc<dyn drumline_store::Store> =
+        Arc::new(drumline_store::MemoryStore::new("w".into(), drumline_store::Retention::default()));
+    let queue = Arc::new(Counted::default());
+    *queue.letters.lock().unwrap() = (0..6).map(|id| letter(id, &format!("no user {id}"))).collect();
+    let (sender, failures) = failures_of_a_test();
+    let (first, none) = worker(&queue, &store);
+    let first = tokio::spawn(first.failures(failures).run(tokio::time::sleep(Duration::from_secs(8))));
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    // After its first and only turn.
+    let died = Death { message: LetterId::of("m-77"), ..death("bad deploy") };
+    sender.send(died).await.unwrap();
+    first.await.unwrap();
+    assert!(none.lock().unwrap().is_empty());
+    queue.letters.lock().unwrap().extend([letter(77, "unread"), letter(78, "between")]);
+    let (second, alerts) = worker(&queue, &store);
+    minutes(second, 180).await;
+    let alerts = alerts.lock().unwrap();
+    assert_eq!(alerts.len(), 2, "{alerts:?}");
+    for reason in
+        ["1 new dead letter, email.send rejected: bad deploy", "1 new dead letter, email.send: between"]
+    {
+        assert!(alerts.iter().any(|alert| alert.contains(reason)), "{alerts:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_does_not_lead_shares_its_last_failures_when_it_ends() {
+    let store: Arc<dyn drumline_store::Store> =
+        Arc::new(drumline_store::MemoryStore::new("w".into(), drumline_store::Retention::default()));
+    let queue = Arc::new(Counted::default());
+    let (leader, alerts) = worker(&queue, &store);
+    let leading = tokio::spawn(minutes(leader, 5));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let (sender, failures) = failures_of_a_test();
+    let (other, _) = worker(&queue, &store);
+    let other = tokio::spawn(other.failures(failures).run(tokio::time::sleep(Duration::from_secs(8))));
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    sender.send(death("no user 1")).await.unwrap();
+    other.await.unwrap();
+    queue.letters.lock().unwrap().push(letter(1, "unread"));
+    leading.await.unwrap();
+    let alerts = alerts.lock().unwrap();
+    assert!(alerts.len() == 1 && alerts[0].contains("rejected: no user <n>"), "{alerts:?}");
+    assert_eq!(queue.looks.load(SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_look_is_made_once_a_minute_and_is_one_problem() {
+    let queue = Arc::new(Counted::default());
+    queue.letters.lock().unwrap().push(letter(1, "no user 1"));
+    *queue.is_refused.lock().unwrap() = true;
+    let (watch, alerts) = watch(&queue);
+    let problems = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&problems);
+    let watch = watch
+        .timing(Duration::from_secs(1), QUIET)
+        .on_problem(move |problem| seen.lock().unwrap().push(problem.to_owned()));
+    let running = tokio::spawn(minutes(watch, 7));
+    tokio::time::sleep(Duration::from_secs(5 * 60)).await;
+    let looks = queue.looks.load(SeqCst);
+    assert!((4..=6).contains(&looks), "{looks}");
+    *queue.is_refused.lock().unwrap() = false;
+    running.await.unwrap();
+    let problems = problems.lock().unwrap();
+    assert!(problems.len() == 1 && problems[0].starts_with("DLQ not readable: "), "{problems:?}");
+    assert_eq!(alerts.lock().unwrap().len(), 1);
+}
+
+/// A history that gives no answer to the first questions.
+struct LateHistory(AtomicUsize);
+
+impl LetterHistory for LateHistory {
+    fn of<'a>(&'a self, _: &'a Letter) -> LetterJob<'a> {
+        let left = self.0.load(SeqCst);
+        self.0.store(left.saturating_sub(1), SeqCst);
+        Box::pin(async move { if left > 0 { Err("no route".to_owned()) } else { Ok(None) } })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_without_histories_is_made_again_three_times() {
+    for (unanswered, looks) in [(2, 3), (100, 4)] {
+        let queue = Arc::new(Counted::default());
+        queue.letters.lock().unwrap().push(letter(1, "no user 1"));
+        let alerts = Arc::new(Mutex::new(0));
+        let seen = Arc::clone(&alerts);
+        let letters = Arc::clone(&queue) as Arc<dyn DeadLetters>;
+        let history = Arc::new(LateHistory(unanswered.into()));
+        let watch = DlqWatch::new("jobs-dlq", letters, history, Intake::default(), true)
+            .on_alert(move |_| *seen.lock().unwrap() += 1);
+        minutes(watch, 10).await;
+        assert_eq!((queue.looks.load(SeqCst), *alerts.lock().unwrap()), (looks, 1), "{unanswered}");
+    }
 }

@@ -5,22 +5,24 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use drumline::message::Intake;
+use drumline::message::{Intake, Message};
 use drumline_dlq::Letter;
 use drumline_dlq::alert::Alert;
+use drumline_dlq::letter_id::LetterId;
 use drumline_dlq::watch::{Death, MAX_LOOK, Watch};
 use drumline_runtime::SqsError;
 use drumline_store::Store;
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
-use super::causes::{LetterHistory, cause_in};
+use super::causes::{LetterHistory, add_causes};
 use super::delivery::Alerts;
 use super::failures::Failures;
-use super::leader::Leader;
+use super::leader::{Lead, Leader};
 use super::letters::{DeadLetters, Depth};
+use super::outbox::Outbox;
+use super::problems::{Problem, Problems};
 use super::shared::SharedFailures;
-use crate::job_view::job_type;
 use crate::metrics::Metrics;
 
 /// How often the depth is asked for by default.
@@ -29,8 +31,8 @@ pub const EVERY: Duration = Duration::from_secs(30);
 /// For how long a known fingerprint is not reported again by default.
 pub const QUIET: Duration = Duration::from_secs(60 * 60);
 
-/// The most alerts that wait to be delivered, while their target does not answer.
-const MAX_UNDELIVERED: usize = 100;
+/// How often a look is made again because histories are unknown. After that, letters are reported without.
+const MAX_UNANSWERED: u32 = 3;
 
 type OnAlert = Box<dyn FnMut(&Alert) + Send>;
 
@@ -44,14 +46,16 @@ pub struct DlqWatch {
     intake: Intake,
     failures: Option<Failures>,
     leader: Option<Leader>,
+    is_leading: bool,
     shared: Option<SharedFailures>,
-    alerts: Option<Alerts>,
-    undelivered: Vec<Alert>,
+    outbox: Outbox,
+    problems: Problems,
     metrics: Option<Metrics>,
     on_alert: Option<OnAlert>,
     /// Whether looks may move letters on, by a redrive policy of the DLQ.
     may_move: bool,
-    depth_failed: bool,
+    /// The number of looks in a row whose histories were unknown.
+    unanswered: u32,
     clock: Clock,
 }
 
@@ -68,6 +72,7 @@ impl DlqWatch {
         let name = name.into();
         Self {
             watch: Watch::new(name.clone(), millis(QUIET), reports_old),
+            problems: Problems::new(name.clone()),
             name,
             every: EVERY,
             letters,
@@ -75,13 +80,13 @@ impl DlqWatch {
             intake,
             failures: None,
             leader: None,
+            is_leading: false,
             shared: None,
-            alerts: None,
-            undelivered: Vec::new(),
+            outbox: Outbox::default(),
             metrics: None,
             on_alert: None,
             may_move: false,
-            depth_failed: false,
+            unanswered: 0,
             clock: Clock::start(),
         }
     }
@@ -94,14 +99,22 @@ impl DlqWatch {
 
     /// Delivers alerts.
     #[must_use]
-    pub fn alerts(self, alerts: Alerts) -> Self {
-        Self { alerts: Some(alerts), ..self }
+    pub fn alerts(mut self, alerts: Alerts) -> Self {
+        self.outbox.target = Some(alerts);
+        self
     }
 
     /// Calls a function for every alert.
     #[must_use]
     pub fn on_alert(self, on_alert: impl FnMut(&Alert) + Send + 'static) -> Self {
         Self { on_alert: Some(Box::new(on_alert)), ..self }
+    }
+
+    /// Calls a function with each problem as it begins, in words for the user. Problems are logged, too.
+    #[must_use]
+    pub fn on_problem(mut self, on_problem: impl FnMut(&str) + Send + 'static) -> Self {
+        self.problems.on_problem = Some(Box::new(on_problem));
+        self
     }
 
     /// Looks also into a DLQ with a redrive policy of its own, by which looks move letters on.
@@ -142,16 +155,30 @@ impl DlqWatch {
                 () = &mut shutdown => break,
             }
         }
+        self.end().await;
+    }
+
+    /// Leaves to other workers what this one knows, and the lead.
+    async fn end(&mut self) {
+        let failed = self.failures.as_mut().map(Failures::take).unwrap_or_default();
+        if self.is_leading {
+            self.failed(failed);
+            self.keep().await;
+        } else if let Some(shared) = &self.shared {
+            shared.add(failed).await;
+        }
         if let Some(leader) = &mut self.leader {
             leader.resign().await;
         }
     }
 
-    /// Looks once at what is there, and reports it. Returns the depth.
+    /// Looks once at what is there, and reports it. Returns the depth. [`undelivered`](Self::undelivered) has the alerts that failed.
     ///
     /// # Errors
     /// If SQS does not answer.
     pub async fn once(&mut self) -> Result<u64, SqsError> {
+        // There is no later look that may have an answer.
+        self.unanswered = MAX_UNANSWERED;
         let Depth { letters, has_redrive_policy } = self.letters.depth().await?;
         self.depth_is(letters, has_redrive_policy).await?;
         self.report().await;
@@ -161,32 +188,51 @@ impl DlqWatch {
     /// Makes one turn: asks for the depth, looks if that is due, and reports what is new. Returns the depth, if SQS gives it. For
     /// programs that do more in each turn; others [run](Self::run) a watch.
     pub async fn turn(&mut self) -> Option<u64> {
-        if let Some(leader) = &mut self.leader {
-            let known = leader.lead().await;
-            let Some(known) = known else {
-                let failed = self.failures.as_mut().map(Failures::take).unwrap_or_default();
-                if let Some(shared) = &self.shared {
-                    shared.add(failed).await;
-                }
-                return None;
-            };
-            self.watch.take_over(known);
-        }
         let now = self.clock.now_ms();
-        for death in self.failures.as_mut().map(Failures::take).unwrap_or_default() {
+        if let Some(leader) = &mut self.leader {
+            match leader.lead().await {
+                Lead::No => {
+                    self.is_leading = false;
+                    self.outbox.clear();
+                    let failed = self.failures.as_mut().map(Failures::take).unwrap_or_default();
+                    if let Some(shared) = &self.shared {
+                        shared.add(failed).await;
+                    }
+                    return None;
+                }
+                Lead::Still => {}
+                Lead::New { known, handover } => {
+                    self.outbox.clear();
+                    self.watch.take_over(known, handover, now);
+                    self.is_leading = true;
+                }
+            }
+        }
+        let failed = self.failures.as_mut().map(Failures::take).unwrap_or_default();
+        self.failed(failed);
+        let depth = self.depth().await;
+        if let Some(Depth { letters, has_redrive_policy }) = depth
+            && let Err(error) = self.depth_is(letters, has_redrive_policy).await
+        {
+            self.problems.begin(Problem::Look, &error.to_string());
+        }
+        self.report().await;
+        depth.map(|depth| depth.letters)
+    }
+
+    /// The number of alerts that were not delivered.
+    pub fn undelivered(&self) -> usize {
+        self.outbox.undelivered()
+    }
+
+    fn failed(&mut self, deaths: Vec<Death>) {
+        let now = self.clock.now_ms();
+        for death in deaths {
             let (job_type, class) = (death.job_type.clone(), death.class.clone());
             if self.watch.failed(death, now) {
                 self.count(job_type.as_deref(), class.as_deref());
             }
         }
-        let depth = self.depth().await;
-        if let Some(Depth { letters, has_redrive_policy }) = depth
-            && let Err(error) = self.depth_is(letters, has_redrive_policy).await
-        {
-            warn!(dlq = self.name, %error, "DLQ not readable");
-        }
-        self.report().await;
-        depth.map(|depth| depth.letters)
     }
 
     fn count(&self, job_type: Option<&str>, class: Option<&str>) {
@@ -197,14 +243,9 @@ impl DlqWatch {
 
     async fn depth(&mut self) -> Option<Depth> {
         let depth = self.letters.depth().await;
-        // Once for several in a row.
         match &depth {
-            Ok(_) => self.depth_failed = false,
-            Err(error) if !self.depth_failed => {
-                self.depth_failed = true;
-                warn!(dlq = self.name, %error, "DLQ depth unknown");
-            }
-            Err(_) => {}
+            Ok(_) => self.problems.end(Problem::Depth),
+            Err(error) => self.problems.begin(Problem::Depth, &error.to_string()),
         }
         depth.ok()
     }
@@ -222,22 +263,45 @@ impl DlqWatch {
                 }
             }
         }
-        if !self.watch.is_look_due(now) || (has_redrive_policy && !self.may_move) {
+        if has_redrive_policy && !self.may_move {
+            if self.watch.skip_look() {
+                let reason = "the DLQ has a redrive policy of its own, by which looks move letters on";
+                self.problems.begin(Problem::RedrivePolicy, reason);
+            }
             return Ok(());
         }
-        let mut deaths = Vec::new();
-        for message in self.letters.look(MAX_LOOK).await? {
-            let mut letter = Letter::new(message, &self.intake);
-            let job = self.history.of(&letter).await;
-            if let Some(job) = job {
-                let job_type = job_type(&job).map(str::to_owned);
-                let cause = cause_in(&letter, &job);
-                letter.learn(cause, job_type);
-            }
-            deaths.push(Death::of(&letter));
+        if !self.watch.is_look_due(now) {
+            return Ok(());
         }
-        debug!(dlq = self.name, letters = deaths.len(), "looked into DLQ");
-        for death in self.watch.looked(deaths, self.clock.now_ms()) {
+        let mut wanted = self.watch.wanted();
+        let wants_more = Box::new(move |received: &[Message]| wanted.wants_more(received));
+        let messages = match self.letters.look(MAX_LOOK, wants_more).await {
+            Ok(messages) => messages,
+            Err(error) => {
+                self.watch.look_failed(now);
+                return Err(error);
+            }
+        };
+        self.problems.end(Problem::Look);
+        let received = messages.len();
+        let mut letters: Vec<Letter> =
+            messages.into_iter().map(|message| Letter::new(message, &self.intake)).collect();
+        letters.retain(|letter| !self.watch.has_seen(LetterId::of(letter.original_id())));
+        let history = Arc::clone(&self.history);
+        if let Err(error) = add_causes(&*history, &mut letters).await {
+            self.problems.begin(Problem::Histories, &error);
+            if self.unanswered < MAX_UNANSWERED {
+                self.unanswered += 1;
+                self.watch.look_failed(now);
+                return Ok(());
+            }
+        } else {
+            self.problems.end(Problem::Histories);
+            self.unanswered = 0;
+        }
+        debug!(dlq = self.name, received, new = letters.len(), "looked into DLQ");
+        let deaths = letters.iter().map(Death::of).collect();
+        for death in self.watch.looked(received, deaths, self.clock.now_ms()) {
             self.count(death.job_type.as_deref(), death.class.as_deref());
         }
         Ok(())
@@ -246,7 +310,19 @@ impl DlqWatch {
     async fn report(&mut self) {
         let alerts = self.watch.alerts(self.clock.now_ms());
         for alert in &alerts {
-            let Alert { origin, job_type, class, fingerprint, reason, count, is_new, depth, .. } = alert;
+            let Alert {
+                origin,
+                job_type,
+                class,
+                fingerprint,
+                reason,
+                count,
+                is_sample,
+                is_new,
+                depth,
+                others,
+                ..
+            } = alert;
             info!(
                 dlq = self.name,
                 origin,
@@ -255,37 +331,28 @@ impl DlqWatch {
                 %fingerprint,
                 reason,
                 count,
+                is_sample,
                 is_new,
                 depth,
+                others = others.letters,
                 "new dead letters"
             );
             if let Some(on_alert) = &mut self.on_alert {
                 on_alert(alert);
             }
         }
-        if let Some(leader) = &mut self.leader
-            && !alerts.is_empty()
-        {
-            leader.keep(&self.watch.known()).await;
-        }
-        self.deliver(alerts).await;
+        let metrics = self.metrics.as_ref();
+        self.outbox.deliver(alerts, &self.name, metrics, &mut self.problems).await;
+        // After the delivery: an alert may come twice, if this worker ends meanwhile, but is not lost.
+        self.keep().await;
     }
 
-    async fn deliver(&mut self, alerts: Vec<Alert>) {
-        let Some(target) = &self.alerts else { return };
-        self.undelivered.extend(alerts);
-        let excess = self.undelivered.len().saturating_sub(MAX_UNDELIVERED);
-        self.undelivered.drain(..excess);
-        while let Some(alert) = self.undelivered.first() {
-            let delivered = target.deliver(alert).await;
-            if let Some(metrics) = &self.metrics {
-                metrics.alert(&self.name, if delivered.is_ok() { "ok" } else { "failed" });
-            }
-            if let Err(error) = delivered {
-                warn!(dlq = self.name, error, waiting = self.undelivered.len(), "alert not delivered");
-                return;
-            }
-            self.undelivered.remove(0);
+    /// Keeps for the next leader what this one knows.
+    async fn keep(&mut self) {
+        if let Some(leader) = &mut self.leader {
+            let waiting = self.outbox.waiting();
+            let (known, handover) = (self.watch.known(waiting), self.watch.handover(waiting));
+            leader.keep(&known, handover.as_ref()).await;
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The settings of the watch over DLQs.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::reader::Reader;
@@ -7,7 +8,7 @@ use super::values;
 use crate::alert_target::AlertTarget;
 
 /// How a worker watches the DLQs of its queues.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct DlqWatchSettings {
     /// Whether it does.
     pub is_on: bool,
@@ -21,6 +22,20 @@ pub struct DlqWatchSettings {
     pub alert_template: Option<String>,
 }
 
+/// Without the template, whose texts may be secrets such as routing keys.
+impl fmt::Debug for DlqWatchSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { is_on, every, quiet, alert_to, alert_template } = self;
+        f.debug_struct("DlqWatchSettings")
+            .field("is_on", is_on)
+            .field("every", every)
+            .field("quiet", quiet)
+            .field("alert_to", alert_to)
+            .field("has_alert_template", &alert_template.is_some())
+            .finish()
+    }
+}
+
 impl Reader<'_> {
     pub(super) fn dlq_watch(&mut self) -> Option<DlqWatchSettings> {
         let is_on = self.get("dlq_watch", None, values::on_or_off);
@@ -29,5 +44,22 @@ impl Reader<'_> {
         let alert_to = self.get("dlq_alert_to", None, AlertTarget::parse);
         let alert_template = self.get("dlq_alert_template", None, values::file_text);
         Some(DlqWatchSettings { is_on: is_on?, every: every?, quiet: quiet?, alert_to, alert_template })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_output_has_no_template() {
+        let settings = DlqWatchSettings {
+            is_on: true,
+            every: Duration::from_secs(30),
+            quiet: Duration::from_secs(3_600),
+            alert_to: None,
+            alert_template: Some(r#"{"routing_key":"s3cret"}"#.to_owned()),
+        };
+        assert!(!format!("{settings:?}").contains("s3cret"));
     }
 }

@@ -312,6 +312,22 @@ async fn a_signal_ends_an_export_with_whole_lines_and_releases_the_letters() {
     }
 }
 
+#[tokio::test]
+async fn an_interrupted_delete_says_how_much_it_has_deleted() {
+    let queue = dead(40).await;
+    let proxy = Proxy::start(&queue.endpoint_url()).await;
+    proxy.fail("DeleteMessageBatch", Fault::Hangs, 1);
+    let args = ["delete", "--no-export", "--yes", "--expect", "40", "--output", "json"];
+    let process = dlq_through(&proxy, &queue, &args).spawn();
+    eventually("all but one call are answered", async || queue.dead().len() == 10).await;
+    process.signal(Signal::INT);
+    let finished = process.finish().await;
+    assert_eq!(finished.status, Some(130), "{}", finished.errors());
+    let summary: Value = serde_json::from_str(&finished.stdout[0]).unwrap();
+    assert_eq!((&summary["deleted"], &summary["left"]), (&json!(30), &json!(10)));
+    assert!(queue.dead().len() == 10 && all_are_visible(&queue));
+}
+
 /// Expects that each letter is either in the export, once, or in the DLQ.
 fn expect_none_lost(queue: &LocalQueue, path: &Path, before: &BTreeSet<String>) {
     let lines: Vec<String> = read(path).1.iter().map(|line| line.message.id.to_string()).collect();

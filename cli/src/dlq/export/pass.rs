@@ -37,12 +37,16 @@ pub(in crate::dlq) struct Plan<'a> {
 pub(in crate::dlq) struct Done {
     /// The letters that were chosen.
     pub(in crate::dlq) chosen: HashSet<LetterId>,
+    /// The number of those that are on disk from an earlier run.
+    pub(in crate::dlq) exported_seen: usize,
     /// Letters that were written.
     pub(in crate::dlq) written: usize,
     pub(in crate::dlq) deleted: usize,
     /// Letters that could not be deleted, and why the last one could not.
     pub(in crate::dlq) undeleted: usize,
     pub(in crate::dlq) why: Option<String>,
+    /// The counts of earlier runs of the action.
+    pub(in crate::dlq) earlier: Counts,
 }
 
 struct Pass<'a, 'b> {
@@ -52,10 +56,9 @@ struct Pass<'a, 'b> {
     /// The letters that are on disk from an earlier run.
     exported: &'b HashSet<LetterId>,
     done: &'b mut Done,
-    /// Those of them that were seen in this run.
-    exported_seen: usize,
-    /// Letters since the last commit.
+    /// Letters since the last commit, and those of them that have a new line.
     uncommitted: usize,
+    unwritten: usize,
     deletions: Deletions,
     /// Deleted letters of a FIFO queue may show those behind them.
     may_show_more: bool,
@@ -80,15 +83,15 @@ pub(in crate::dlq) async fn pass<'a>(
         sink,
         exported,
         done,
-        exported_seen: 0,
         uncommitted: 0,
+        unwritten: 0,
         deletions: Deletions::default(),
         may_show_more: false,
         seeks_late: false,
     };
     let result = unless_interrupted(pass.run(&mut hold)).await;
     // Lines that were chosen before it failed are complete.
-    let written = if result.is_ok() { Ok(()) } else { pass.sink.commit().await };
+    let written = if result.is_ok() { Ok(()) } else { pass.write().await };
     pass.count_late();
     Ok((hold, result.and(written)))
 }
@@ -100,9 +103,11 @@ impl Pass<'_, '_> {
             return Ok(());
         }
         // Some may have been received again meanwhile, without being shown.
-        let deleted = hold.delete_among(self.deletions.late()).await?;
+        let mut deleted = HashSet::new();
+        let result = hold.delete_among(self.deletions.late(), &mut deleted, |_| Ok(())).await;
         self.done.deleted += deleted.len();
         self.deletions.deleted(&deleted);
+        result?;
         if self.deletions.late().is_empty() {
             return Ok(());
         }
@@ -114,14 +119,14 @@ impl Pass<'_, '_> {
 
     /// Returns true if no more letters are needed.
     fn is_enough(&self) -> bool {
-        let seeks_exported = self.plan.deletes && self.exported_seen < self.exported.len();
+        let seeks_exported = self.plan.deletes && self.done.exported_seen < self.exported.len();
         let seeks_late = self.seeks_late && !self.deletions.late().is_empty();
         self.is_full() && !seeks_exported && !seeks_late
     }
 
     /// Returns true if the limit is reached: by the letters of earlier runs, and those that this one has chosen.
     fn is_full(&self) -> bool {
-        self.exported.len() + self.done.chosen.len() - self.exported_seen >= self.plan.limit
+        self.exported.len() + self.done.chosen.len() - self.done.exported_seen >= self.plan.limit
     }
 
     async fn look_through(&mut self, hold: &mut Hold<'_>) -> Result<(), ExitError> {
@@ -171,11 +176,11 @@ impl Pass<'_, '_> {
             return Ok(());
         }
         if !is_known && is_exported {
-            self.exported_seen += 1;
+            self.done.exported_seen += 1;
         } else if !is_known {
             let letter = &selected.letter;
             self.sink.append(&Line::of(letter.letter(), letter.history()))?;
-            self.done.written += 1;
+            self.unwritten += 1;
         }
         self.done.chosen.insert(id);
         self.uncommitted += 1;
@@ -185,11 +190,20 @@ impl Pass<'_, '_> {
         Ok(())
     }
 
+    /// Writes the lines so far to disk. They count from then on: lines of a commit that fails or is dropped are not there.
+    async fn write(&mut self) -> Result<(), ExitError> {
+        self.uncommitted = 0;
+        let lines = std::mem::take(&mut self.unwritten);
+        self.sink.commit().await?;
+        self.done.written += lines;
+        Ok(())
+    }
+
     /// Writes the lines so far to disk, and deletes their letters if that is asked for.
     async fn commit(&mut self, hold: &mut Hold<'_>) -> Result<(), ExitError> {
-        self.sink.commit().await?;
-        self.uncommitted = 0;
+        self.write().await?;
         let usable = self.deletions.take_usable();
+        let deleted_before = self.done.deleted;
         let mut refused = None;
         for (receipt, result) in usable.iter().zip(hold.delete(&usable).await) {
             match result {
@@ -204,7 +218,7 @@ impl Pass<'_, '_> {
         }
         // Late letters are received again, and are on disk by then.
         hold.see_again(self.deletions.late().iter().copied());
-        self.may_show_more |= hold.is_fifo() && !usable.is_empty();
+        self.may_show_more |= hold.is_fifo() && self.done.deleted > deleted_before;
         if let Some(why) = refused {
             return Err(ExitError::unavailable(why));
         }
@@ -244,14 +258,46 @@ fn is_late(error: &CallError) -> bool {
 }
 
 impl Done {
-    /// The counts of the action that are recorded.
+    /// Continues an action with these counts, of which so many letters are on disk: its process may have ended before it counted them.
+    pub(super) fn resumed(counts: &Counts, exported: usize) -> Self {
+        let mut earlier = counts.clone();
+        for name in ["matched", "exported"] {
+            let count = earlier.entry(name.to_owned()).or_default();
+            *count = (*count).max(exported as u64);
+        }
+        Self { earlier, ..Self::default() }
+    }
+
+    /// The counts of the action that are recorded, with those of earlier runs.
     pub(in crate::dlq) fn counts(&self) -> Counts {
+        let earlier = |name: &str| self.earlier.get(name).copied().unwrap_or_default();
         let counts = [
-            ("matched", self.chosen.len()),
-            ("exported", self.written),
-            ("deleted", self.deleted),
-            ("left", self.undeleted),
+            ("matched", earlier("matched") + (self.chosen.len() - self.exported_seen) as u64),
+            ("exported", earlier("exported") + self.written as u64),
+            ("deleted", earlier("deleted") + self.deleted as u64),
+            ("left", self.undeleted as u64),
         ];
-        counts.into_iter().map(|(name, count)| (name.to_owned(), count as u64)).collect()
+        counts.into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(matched: u64, exported: u64, deleted: u64, left: u64) -> Counts {
+        let counts = [("matched", matched), ("exported", exported), ("deleted", deleted), ("left", left)];
+        counts.into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
+    }
+
+    #[test]
+    fn the_counts_of_a_resumed_export_go_on() {
+        // It was killed after it had written 110 lines, and before it reported the last ones.
+        let mut done = Done::resumed(&counts(100, 100, 80, 2), 110);
+        assert_eq!(done.counts(), counts(110, 110, 80, 0));
+        done.chosen = ["m-1", "m-2", "m-3"].map(LetterId::of).into();
+        (done.exported_seen, done.written, done.deleted) = (2, 1, 3);
+        assert_eq!(done.counts(), counts(111, 111, 83, 0));
+        assert_eq!(Done::resumed(&Counts::new(), 0).counts(), Done::default().counts());
     }
 }
