@@ -141,7 +141,7 @@ fn what_is_no_export_is_named() {
     let head = serde_json::to_string(&header()).unwrap();
     let later = head.replace(":1,", ":2,");
     let table = [
-        (String::new(), "no header"),
+        (String::new(), "it is empty"),
         ("{}\n".into(), "no header"),
         (head.clone(), "no header"),
         (format!("{later}\n"), "format version 2"),
