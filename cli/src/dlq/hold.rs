@@ -82,7 +82,8 @@ impl Held {
         LetterId::of(&self.message.id)
     }
 
-    fn receipt(&self) -> Receipt {
+    /// The receipt that holds it.
+    pub(super) fn receipt(&self) -> Receipt {
         Receipt { id: self.id(), until: self.until, handle: self.message.receipt.clone() }
     }
 }
@@ -279,12 +280,20 @@ impl<'a> Hold<'a> {
         self.rounds.left(self.letters.count() as u64);
     }
 
-    /// Shows letters again if they are received again: their hold has ended, or ends soon. One that was received again before is
-    /// held still, and is released at the end.
+    /// Shows letters again if they are received again: they were released.
     pub(super) fn see_again(&mut self, letters: impl IntoIterator<Item = LetterId>) {
         for id in letters {
             self.seen.remove(&id);
+            self.letters.forget(id);
         }
+        self.rounds.left(self.letters.count() as u64);
+    }
+
+    /// Shows letters again whose hold has ended. A later receive of this look may hold them already: that is released at the end.
+    pub(super) fn hold_ended(&mut self, letters: impl IntoIterator<Item = LetterId>) {
+        letters.into_iter().for_each(|id| {
+            self.seen.remove(&id);
+        });
     }
 
     /// Continues a look that was over: deleted letters of a message group, or holds that have ended, may show others.
@@ -311,8 +320,9 @@ impl<'a> Hold<'a> {
         notes::eprint_seen(self.queue, self.seen(), self.options.limit, matching);
     }
 
-    /// Ends the look: the letters that are held can be received again. Another signal ends it at once.
-    pub(super) async fn end(mut self) {
+    /// Ends the look: the letters that are held can be received again. Another signal ends it at once. Returns the number of those
+    /// that could not be released.
+    pub(super) async fn end(mut self) -> usize {
         self.bar.finish_and_clear();
         let unreleased = tokio::select! {
             unreleased = async {
@@ -329,6 +339,7 @@ impl<'a> Hold<'a> {
             // A file that stays has no receipt that can be used.
             let _ = std::fs::remove_file(path);
         }
+        unreleased.count
     }
 
     /// Takes what the last receives bring, so that it is released.

@@ -4,6 +4,7 @@ use std::fs::{File, TryLockError};
 use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use drumline_consumer::ExitError;
 use drumline_dlq::action::check_name;
@@ -53,11 +54,14 @@ impl Journal {
             _ => unwritable(&path, &error),
         })?;
         lock(&file, &path)?;
+        if let Some(folder) = path.parent() {
+            sync_folder(folder).map_err(|error| unwritable(&path, &error))?;
+        }
         Ok(Self { path, log: Log::begin(header), file: Arc::new(file), length: 0, is_broken: false })
     }
 
-    /// Opens a journal to continue it.
-    pub(super) fn open(path: &Path) -> Result<(Self, State), ExitError> {
+    /// Opens a journal to continue it, with letters hidden for so long. The state is that of the process before.
+    pub(super) fn open(path: &Path, hold: Duration) -> Result<(Self, State), ExitError> {
         let unreadable = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => {
                 ExitError::usage(format!("{} is not there: no such action was begun here", path.display()))
@@ -69,13 +73,18 @@ impl Journal {
         let (state, length) = State::read(BufReader::new(&file))
             .map_err(|corrupt| ExitError::usage(format!("{} is no journal: {corrupt}", path.display())))?;
         file.set_len(length).map_err(|error| unwritable(path, &error))?;
-        let log = Log::resume(state.clone(), crate::format::now_ms(), state.hold_secs());
+        // Letters that a killed process has hidden may stay so for its hold, also if this process is killed.
+        let before = if state.is_over() { 0 } else { state.hold_secs() };
+        let log = Log::resume(state.clone(), crate::format::now_ms(), before.max(hold.as_secs()));
         Ok((Self { path: path.to_owned(), log, file: Arc::new(file), length, is_broken: false }, state))
     }
 
     /// The file of receipts beside it.
     pub(super) fn held_path(&self) -> PathBuf {
-        self.path.with_extension(HELD)
+        // Added to the whole name: other journals may have the same one but for its ending.
+        let mut path = self.path.clone().into_os_string();
+        path.push(format!(".{HELD}"));
+        path.into()
     }
 
     /// Begins to write the lines so far.
@@ -182,6 +191,11 @@ pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
+/// Has the names of a folder's files survive a power cut, where the system needs that.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
 /// Keeps other processes out of a file for as long as it is open.
 pub(super) fn lock(file: &File, path: &Path) -> Result<(), ExitError> {
     match file.try_lock() {
@@ -196,3 +210,7 @@ pub(super) fn lock(file: &File, path: &Path) -> Result<(), ExitError> {
 fn unwritable(path: &Path, error: &io::Error) -> ExitError {
     ExitError::other(format!("{} cannot be written: {error}", path.display()))
 }
+
+#[cfg(test)]
+#[path = "journal_tests.rs"]
+mod tests;

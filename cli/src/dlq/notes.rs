@@ -40,6 +40,19 @@ pub(super) fn eprint_seen(queue: &DeadLetterQueue, seen: usize, limit: usize, ma
     }
 }
 
+/// Reports letters that an action could not see, if there are any.
+pub(super) fn eprint_hidden(name: &str, hidden: Option<usize>) {
+    match hidden {
+        Some(0) => {}
+        Some(hidden) => {
+            note(&format!(
+                "about {hidden} of the messages in {name} are hidden: other receivers may have them"
+            ));
+        }
+        None => note(&format!("it is not known if messages in {name} are hidden: SQS does not answer")),
+    }
+}
+
 /// Reports letters that stay hidden until their hold ends.
 pub(super) fn eprint_unreleased(letters: usize, hold: Duration, why: &str) {
     note(&format!(

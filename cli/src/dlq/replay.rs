@@ -36,8 +36,8 @@ use super::reasons::ReasonLookup;
 use super::recorded::Recorded;
 use crate::format::{note, now_ms};
 use crate::service::make_router;
-use args::ChoiceArgs;
 pub(super) use args::ReplayArgs;
+use args::{ChoiceArgs, STOP_AFTER};
 use decide::{Decider, Tally};
 use origins::Origins;
 use run::{Bounds, Run};
@@ -219,11 +219,14 @@ async fn resume(
         )));
     }
     let path = journal::path_to_resume(name)?;
-    let (journal, state) = Journal::open(&path)?;
+    let (mut journal, state) = Journal::open(&path, args.hold)?;
     let header = state.header().clone();
     let choice = Recorded::<ChoiceArgs>::from_words(&header.words)
         .map_err(|error| ExitError::usage(format!("{}: {error}", path.display())))?;
     let choice = &choice.value;
+    if header.from.is_some() && args.stop_after != STOP_AFTER {
+        return Err(ExitError::usage("--stop-after has no effect on a replay from a file"));
+    }
     let changes = choice.changes.read(usize::MAX, Some(&state))?;
     let settings = args.queue.settings.read_for_tool(environment)?;
     let queue = DeadLetterQueue::resumed(&args.queue, &settings, &header).await?;
@@ -257,8 +260,10 @@ async fn resume(
     let limit = choice.limit.map_or(usize::MAX, |limit| (limit as usize).saturating_sub(state.sent()));
     // A process that ends by itself releases what it holds, and removes the file of receipts.
     let was_killed = !state.is_over() && journal.held_path().exists();
-    let hidden_until = if was_killed && !args.no_wait { hidden_until(&path, &state) } else { 0 };
+    let hidden_until = if was_killed && !args.no_wait { hidden_until(&journal, &state) } else { 0 };
     let log = recording::resume(&settings, &queue, &header, &path).await?;
+    // Before the first receive: if this process is killed, too, the next one has to know of it.
+    journal.commit().await?;
     let bounds = bounds(args, limit, hidden_until);
     Box::pin(run(args, &queue, journal, decider, bounds, Some(&state), &log)).await
 }
@@ -272,8 +277,8 @@ fn free_name(at_ms: u64) -> String {
 }
 
 /// The time until which a killed process may have hidden letters.
-fn hidden_until(path: &std::path::Path, state: &State) -> u64 {
-    let files = [path.to_owned(), path.with_extension("held")];
+fn hidden_until(journal: &Journal, state: &State) -> u64 {
+    let files = [journal.path.clone(), journal.held_path()];
     let changed = files.iter().filter_map(|path| std::fs::metadata(path).ok()?.modified().ok());
     let latest = changed.filter_map(|time| time.duration_since(std::time::UNIX_EPOCH).ok()).max();
     let latest = latest.map_or(u64::MAX, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));

@@ -93,7 +93,8 @@ async fn a_replay_of_a_file_is_resumed_where_it_was_killed() {
         .finish();
     assert_eq!(again.await.status, Some(0));
     std::fs::write(&file, "{}\n").unwrap();
-    for args in [&["--from", &*file, "--yes"][..], &["--resume", "other"][..]] {
+    let stop_after = ["--from", &*file, "--yes", "--stop-after", "10"];
+    for args in [&["--from", &*file, "--yes"][..], &["--resume", "other"], &stop_after] {
         let refused = replay(&queue, folder.path(), args).finish().await;
         assert_eq!(refused.status, Some(64), "{args:?}: {}", refused.errors());
     }

@@ -1,13 +1,14 @@
 //! What `drumline dlq replay` refuses, and what it says when it cannot do its work: nothing is lost then.
 
 use std::path::Path;
+use std::time::Duration;
 
 use drumline_queue::MessageState;
 use drumline_queue::api::SendMessage;
 use drumline_tests::{Fault, Finished, Launch, LocalQueue, Proxy, Setup};
 use serde_json::json;
 
-use super::dlq_replay::{bury, replay, result};
+use super::dlq_replay::{bury, hold_some, replay, result, with_worker};
 
 async fn buried(letters: usize) -> LocalQueue {
     let queue = LocalQueue::create(Setup { max_receive_count: Some(1), ..Setup::default() }).await;
@@ -70,6 +71,54 @@ async fn a_lost_answer_leaves_the_letter_to_the_resumed_replay() {
     let finished = behind(&proxy, &queue, folder.path(), &["--resume", "lost"]).finish().await;
     assert_eq!((finished.status, queue.count()), (Some(0), 5), "{}", finished.errors());
     assert_eq!(queue.dead().len(), 0);
+}
+
+#[tokio::test]
+async fn letters_that_were_sent_are_deleted_by_a_resume_that_may_send_no_more() {
+    let queue = buried(8).await;
+    let folder = tempfile::tempdir().unwrap();
+    let proxy = Proxy::start(&queue.endpoint_url()).await;
+    proxy.fail_always("DeleteMessageBatch", Fault::EntriesFail);
+    let args = ["--yes", "--name", "limit", "--limit", "5"];
+    let finished = behind(&proxy, &queue, folder.path(), &args).finish().await;
+    assert_eq!((finished.status, queue.count()), (Some(69), 5), "{}", finished.errors());
+    proxy.heal("DeleteMessageBatch");
+    // As long after it: the receipts are no longer valid.
+    let path = folder.path().join("drumline/dlq/limit.journal");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut parts = text.split("\"until\":");
+    let mut ended = parts.next().unwrap().to_owned();
+    for part in parts {
+        ended += "\"until\":1";
+        ended += part.trim_start_matches(|c: char| c.is_ascii_digit());
+    }
+    std::fs::write(&path, ended).unwrap();
+
+    hold_some(&queue, queue.dead_letter_url()).await;
+    let resume = ["--resume", "limit"];
+    let finished = behind(&proxy, &queue, folder.path(), &resume).finish().await;
+    assert_ends(&finished, 1, "may be hidden");
+    assert_eq!(queue.dead().len(), 8);
+    queue.endpoint().advance(Duration::from_secs(60));
+    let finished = behind(&proxy, &queue, folder.path(), &resume).finish().await;
+    assert_eq!((finished.status, queue.count()), (Some(0), 5), "{}", finished.errors());
+    assert!(are_visible(&queue, 3), "{}", finished.errors());
+}
+
+#[tokio::test]
+async fn letters_that_sqs_refuses_give_their_places_in_a_canary_to_others() {
+    let (queue, worker, addr) = with_worker(30, 200).await;
+    let folder = tempfile::tempdir().unwrap();
+    let proxy = Proxy::start(&queue.endpoint_url()).await;
+    proxy.fail("SendMessageBatch", Fault::EntriesFail, 5);
+    let args = ["--yes", "--no-check", "--canary", "5"];
+    let finished =
+        behind(&proxy, &queue, folder.path(), &args).env("DRUMLINE_HTTP_ADDR", &addr).finish().await;
+    assert_ends(&finished, 1, "of the first 5 letters 5 are done");
+    let left = queue.dead().len();
+    assert!((1..=5).contains(&left), "{}", finished.errors());
+    assert_eq!(result(&finished)["left"], json!({ "send_failed": left }));
+    worker.stop().await;
 }
 
 #[tokio::test]

@@ -84,7 +84,7 @@ async fn letters_go_back_to_their_queue_and_the_others_stay_as_they_were() {
     assert!(finished.errors().contains(&journal.display().to_string()), "{}", finished.errors());
     let text = std::fs::read_to_string(&journal).unwrap();
     assert!(text.contains("\"actor\":\"ops\"") && !text.contains("payload"), "a journal has no bodies");
-    assert!(!journal.with_extension("held").exists());
+    assert!(!journal.with_extension("journal.held").exists());
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -192,7 +192,7 @@ async fn the_order_in_each_group_is_kept_over_kills() {
 }
 
 /// Deletes nothing, but holds letters as another operator's command does.
-async fn hold_some(queue: &LocalQueue, dlq: &str) -> Vec<DeleteMessage> {
+pub(super) async fn hold_some(queue: &LocalQueue, dlq: &str) -> Vec<DeleteMessage> {
     let request = ReceiveMessage {
         queue_url: dlq.to_owned(),
         max_number_of_messages: Some(10),
@@ -213,11 +213,12 @@ async fn letters_that_another_holds_are_left_to_it() {
     assert_eq!(held.len(), 10);
     let finished = replay(&queue, folder.path(), &["--yes"]).finish().await;
     assert_eq!(finished.status, Some(0), "{}", finished.errors());
+    assert!(finished.errors().contains("about 10 of the messages"), "{}", finished.errors());
     assert_eq!((queue.count(), queue.dead().len()), (20, 10));
 }
 
 /// A queue, its dead letters, and a worker whose application answers with this status.
-async fn with_worker(letters: usize, status: u16) -> (LocalQueue, Worker, String) {
+pub(super) async fn with_worker(letters: usize, status: u16) -> (LocalQueue, Worker, String) {
     let queue = buried(Setup::default(), |queue| (0..letters).for_each(|n| drop(queue.send(&job(n))))).await;
     let app = App::start(move |_| async move { Answer::status(status) }).await;
     let launch = Launch::on(&queue).env("DRUMLINE_FORWARD_TO", &app.url());

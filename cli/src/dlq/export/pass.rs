@@ -217,7 +217,7 @@ impl Pass<'_, '_> {
             }
         }
         // Late letters are received again, and are on disk by then.
-        hold.see_again(self.deletions.late().iter().copied());
+        hold.hold_ended(self.deletions.late().iter().copied());
         self.may_show_more |= hold.is_fifo() && self.done.deleted > deleted_before;
         if let Some(why) = refused {
             return Err(ExitError::unavailable(why));

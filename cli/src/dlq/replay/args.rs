@@ -19,7 +19,7 @@ const HOLD: &str = "2m";
 const CANARY_WAIT: &str = "10m";
 
 /// The default of `--stop-after`.
-const STOP_AFTER: u32 = 10;
+pub(super) const STOP_AFTER: u32 = 10;
 
 /// SQS hides a message for twelve hours at most.
 const LONGEST_HOLD: Duration = Duration::from_secs(43_200);
@@ -84,8 +84,8 @@ pub(in crate::dlq) struct ReplayArgs {
     pub(super) canary_wait: Duration,
     /// Stop after so many died again
     ///
-    /// By then, more of them may be in their queues.
-    #[arg(long, value_name = "N", default_value_t = STOP_AFTER, value_parser = clap::value_parser!(u32).range(1..))]
+    /// By then, more of them may be in their queues. Not with --from: a file does not show what died again, so use a canary or a rate.
+    #[arg(long, value_name = "N", default_value_t = STOP_AFTER, conflicts_with = "from", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) stop_after: u32,
     #[command(flatten)]
     pub(super) consent: ConsentArgs,

@@ -1,6 +1,6 @@
 //! Letters that wait to be sent, and the next batch of them.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use drumline_dlq::letter_id::LetterId;
@@ -46,6 +46,8 @@ struct Waiting {
     letters: VecDeque<Candidate>,
     /// Groups of which a letter stays: those behind it stay, too.
     blocked: HashSet<Arc<str>>,
+    /// Groups whose letters are received again, since one was released; with the latest end of the holds from before that.
+    put_off: HashMap<Arc<str>, u64>,
 }
 
 /// A batch for one queue.
@@ -61,7 +63,13 @@ impl Batches {
     pub(super) fn add(&mut self, url: &Arc<str>, is_fifo: bool, candidate: Candidate) -> bool {
         let place = self.queues.iter().position(|waiting| waiting.url == *url).unwrap_or_else(|| {
             let url = Arc::clone(url);
-            self.queues.push(Waiting { url, is_fifo, letters: VecDeque::new(), blocked: HashSet::new() });
+            self.queues.push(Waiting {
+                url,
+                is_fifo,
+                letters: VecDeque::new(),
+                blocked: HashSet::new(),
+                put_off: HashMap::new(),
+            });
             self.queues.len() - 1
         });
         let waiting = &mut self.queues[place];
@@ -110,11 +118,30 @@ impl Batches {
             return Vec::new();
         };
         waiting.blocked.insert(Arc::clone(group));
-        let (stay, go): (Vec<_>, Vec<_>) =
-            waiting.letters.drain(..).partition(|letter| letter.outgoing.group.as_ref() == Some(group));
-        waiting.letters.extend(go);
+        let stay = waiting.take_group(group);
         self.count -= stay.len();
         stay
+    }
+
+    /// Returns the letters that must not be sent before an earlier one of their group for this queue is received again. `until` is the
+    /// latest end of the holds so far.
+    pub(super) fn put_off(&mut self, url: &str, group: &Arc<str>, until: u64) -> Vec<Candidate> {
+        let Some(waiting) = self.queues.iter_mut().find(|waiting| *waiting.url == *url) else {
+            return Vec::new();
+        };
+        waiting.put_off.insert(Arc::clone(group), until);
+        let behind = waiting.take_group(group);
+        self.count -= behind.len();
+        behind
+    }
+
+    /// Returns true if this letter was received before an earlier one of its group was put off.
+    pub(super) fn is_put_off(&self, url: &str, candidate: &Candidate) -> bool {
+        let Some(waiting) = self.queues.iter().find(|waiting| *waiting.url == *url) else { return false };
+        let group = candidate.outgoing.group.as_ref();
+        let put_off = group.and_then(|group| waiting.put_off.get(group));
+        let until = candidate.receipt.as_ref().map(|(_, until)| *until);
+        put_off.zip(until).is_some_and(|(put_off, until)| until <= *put_off)
     }
 
     /// Takes all letters that wait.
@@ -125,6 +152,13 @@ impl Batches {
 }
 
 impl Waiting {
+    fn take_group(&mut self, group: &Arc<str>) -> Vec<Candidate> {
+        let (of_group, others): (Vec<_>, Vec<_>) =
+            self.letters.drain(..).partition(|letter| letter.outgoing.group.as_ref() == Some(group));
+        self.letters.extend(others);
+        of_group
+    }
+
     /// The first letters, within the bytes of a batch; on a FIFO queue the first of each group, since SQS may take a part of a batch
     /// only, and the next of a group must not overtake it.
     fn take(&mut self, most: usize) -> Vec<Candidate> {
@@ -215,5 +249,23 @@ mod tests {
         assert_eq!(stay.len(), 1);
         assert!(!batches.add(&"q".into(), true, candidate("a4", Some("a"), 1)));
         assert!(batches.take(10).is_none());
+    }
+
+    #[test]
+    fn letters_behind_one_that_was_put_off_wait_until_they_are_received_again() {
+        let held = |name, group, until| Candidate {
+            receipt: Some((String::new(), until)),
+            ..candidate(name, Some(group), 1)
+        };
+        let mut batches = Batches::default();
+        for (name, group) in [("a1", "a"), ("a2", "a"), ("b1", "b"), ("b2", "b")] {
+            assert!(batches.add(&"q".into(), true, held(name, group, 10)));
+        }
+        assert_eq!(names(batches.take(10)), ["a1", "b1"]);
+        assert_eq!(batches.put_off("q", &"a".into(), 20).len(), 1);
+        assert_eq!((names(batches.take(10)), batches.len()), (vec!["b2".to_owned()], 0));
+        assert!(batches.is_put_off("q", &held("a3", "a", 20)), "received before");
+        assert!(!batches.is_put_off("q", &held("a1", "a", 21)), "received since");
+        assert!(!batches.is_put_off("q", &held("b3", "b", 20)));
     }
 }

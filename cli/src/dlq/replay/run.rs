@@ -6,6 +6,7 @@
 mod bounds;
 mod canary;
 mod deleting;
+mod late;
 mod parts;
 mod sending;
 mod taking;
@@ -24,7 +25,7 @@ pub(super) use bounds::{Bounds, End, Outcome};
 pub(super) use parts::Run;
 use parts::{Event, First, Looking, Stage};
 
-use super::batches::{Batch, Batches, Candidate};
+use super::batches::{Batch, Batches};
 use super::counts::counts;
 use super::decide::Decider;
 use super::source::Source;
@@ -32,7 +33,8 @@ use crate::dlq::action_log::ActionLog;
 use crate::dlq::hold::Look;
 use crate::dlq::interrupt::interrupted;
 use crate::dlq::journal::Journal;
-use crate::format::{note, now_ms, short};
+use crate::dlq::notes;
+use crate::format::now_ms;
 
 /// Letters that wait to be sent, at the most.
 const PREFETCH: usize = 200;
@@ -42,9 +44,6 @@ const PREFETCH_SECS: f64 = 15.0;
 
 /// Calls that delete, at once.
 const DELETES: usize = 4;
-
-/// The time that a hold must have left when its letter is planned: longer than all tries of a send take.
-const MARGIN: Duration = Duration::from_mins(1);
 
 /// The wait for a pace that has no bound by itself.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
@@ -75,6 +74,7 @@ impl<'a> Run<'a> {
             undeleted: HashMap::new(),
             undeletable: 0,
             accepted: 0,
+            hidden_until: 0,
             may_show_more: false,
             look: Looking::On,
             first,
@@ -102,17 +102,30 @@ impl<'a> Run<'a> {
             }
         }
         let drained = self.drain().await;
-        let end = match (&result, &self.end) {
+        let is_queue = self.letters.settler().is_some();
+        let unreleased = self.letters.end().await;
+        let mut end = match (&result, &self.end) {
             (Ok(()), Some(end)) => end.clone(),
             (Err(_), _) | (_, None) => End::Stopped("an error".to_owned()),
         };
-        self.journal.log.add(&match &end {
-            End::Done => Record::Ended { at: now_ms() },
-            End::Interrupted(_) => Record::Stopped { at: now_ms(), why: "interrupted".to_owned() },
-            End::Stopped(why) | End::Aborted(why) => Record::Stopped { at: now_ms(), why: why.clone() },
-        });
+        if end == End::Done && is_queue {
+            let queue = self.decider.queue;
+            let hidden = queue.hidden_by_now().await.ok();
+            notes::eprint_hidden(&queue.name, hidden);
+            // Those that are not hidden would have been seen: they are deleted.
+            if hidden != Some(0) && !self.undeleted.is_empty() {
+                self.undeletable += self.undeleted.len();
+                end = End::Stopped("sent letters may be hidden in the DLQ still".to_owned());
+            }
+        }
+        match &end {
+            End::Done => self.journal.log.add(&Record::Ended { at: now_ms() }),
+            // As after a kill: a resume waits for the letters that are hidden.
+            _ if unreleased > 0 => {}
+            End::Interrupted(_) => self.journal.log.add(&stopped("interrupted")),
+            End::Stopped(why) | End::Aborted(why) => self.journal.log.add(&stopped(why)),
+        }
         let committed = self.journal.commit().await;
-        self.letters.end().await;
         result?;
         drained?;
         committed?;
@@ -137,7 +150,7 @@ impl<'a> Run<'a> {
                 || self.accepted >= self.limit()
                 || self.batches.len() >= self.prefetch();
             let is_ready = available > 0 && (is_last || self.batches.is_full(available));
-            if is_ready && let Some(batch) = self.take_batch(available) {
+            if is_ready && let Some(batch) = self.take_batch(available).await {
                 // Before the plan is on disk: a job of an interrupted batch that is done has run since. And not sooner: a letter
                 // that waits may be released instead.
                 self.decider.forget(batch.letters.iter().flat_map(|letter| &letter.done)).await?;
@@ -158,7 +171,7 @@ impl<'a> Run<'a> {
         if self.awaits_outcomes() {
             return Ok(());
         }
-        if self.accepted >= self.bounds.limit {
+        if self.accepted >= self.bounds.limit && self.undeleted.is_empty() {
             self.end = Some(End::Done);
             return Ok(());
         }
@@ -169,17 +182,8 @@ impl<'a> Run<'a> {
                 self.look = Looking::On;
             }
             Looking::Over if self.may_show_more => self.look_again(),
-            Looking::Over => {
-                let hidden = self.bounds.hidden_until.saturating_sub(now_ms());
-                if hidden == 0 {
-                    self.end = Some(End::Done);
-                } else {
-                    note(&format!(
-                        "waiting {} for letters that the killed process may have hidden (--no-wait does not)",
-                        short(hidden)
-                    ));
-                }
-            }
+            Looking::Over if self.hidden_ms() == 0 => self.end = Some(End::Done),
+            Looking::Over => self.note_hidden(),
         }
         Ok(())
     }
@@ -188,25 +192,6 @@ impl<'a> Run<'a> {
         self.may_show_more = false;
         self.letters.look_again();
         self.look = Looking::On;
-    }
-
-    /// The next batch, without letters whose hold ends too soon: they are received again.
-    fn take_batch(&mut self, most: usize) -> Option<Batch> {
-        let margin = u64::try_from(MARGIN.min(self.bounds.hold / 2).as_millis()).unwrap_or(u64::MAX);
-        let soon = now_ms() + margin;
-        while let Some(mut batch) = self.batches.take(most) {
-            let ends = |letter: &Candidate| letter.receipt.as_ref().is_some_and(|(_, until)| *until < soon);
-            let (late, ready): (Vec<_>, Vec<_>) = batch.letters.into_iter().partition(ends);
-            self.accepted -= late.len();
-            self.decider.tally.unmatch(late.len() as u64);
-            self.may_show_more |= !late.is_empty();
-            self.letters.see_again(late.iter().map(|letter| letter.id));
-            batch.letters = ready;
-            if !batch.letters.is_empty() {
-                return Some(batch);
-            }
-        }
-        None
     }
 
     fn plan(&mut self, batch: Batch) {
@@ -222,7 +207,8 @@ impl<'a> Run<'a> {
 
     async fn event(&mut self, interrupt: impl Future<Output = std::io::Result<u8>>) -> Event {
         let prefetch = self.prefetch();
-        let looks = self.look == Looking::On && self.batches.len() < prefetch && self.accepted < self.limit();
+        let wants = self.accepted < self.limit() || self.seeks_undeleted();
+        let looks = self.look == Looking::On && self.batches.len() < prefetch && wants;
         let is_idle = matches!(self.stage, Stage::Idle);
         let wait = self.wait();
         tokio::select! {
@@ -251,9 +237,9 @@ impl<'a> Run<'a> {
             return if wait.is_zero() { LONGEST_WAIT } else { wait };
         }
         if self.awaits_outcomes() {
-            return canary::POLL;
+            return self.first.as_ref().map_or(LONGEST_WAIT, canary::wait);
         }
-        let hidden = self.bounds.hidden_until.saturating_sub(now_ms());
+        let hidden = self.hidden_ms();
         if self.look == Looking::Over && hidden > 0 { Duration::from_millis(hidden) } else { LONGEST_WAIT }
     }
 
@@ -276,7 +262,7 @@ impl<'a> Run<'a> {
                 if self.awaits_outcomes() && self.batches.len() == 0 && self.deletes.is_empty() {
                     self.check_first().await?;
                 } else if self.look == Looking::Over && self.batches.len() == 0 {
-                    self.bounds.hidden_until = 0;
+                    (self.bounds.hidden_until, self.hidden_until) = (0, 0);
                     self.look_again();
                 }
             }
@@ -314,6 +300,10 @@ impl<'a> Run<'a> {
         self.decider.tally.unmatch(waiting as u64);
         result
     }
+}
+
+fn stopped(why: &str) -> Record {
+    Record::Stopped { at: now_ms(), why: why.to_owned() }
 }
 
 fn now() -> Instant {

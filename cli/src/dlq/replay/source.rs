@@ -79,13 +79,20 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Shows letters again if they are seen again.
+    /// Shows letters again that were released.
     pub(super) fn see_again(&mut self, letters: impl IntoIterator<Item = LetterId>) {
         match self {
             Self::Queue(hold) => hold.see_again(letters),
             Self::File(export) => letters.into_iter().for_each(|id| {
                 export.seen.remove(&id);
             }),
+        }
+    }
+
+    /// Shows letters again whose hold has ended.
+    pub(super) fn hold_ended(&mut self, letters: impl IntoIterator<Item = LetterId>) {
+        if let Self::Queue(hold) = self {
+            hold.hold_ended(letters);
         }
     }
 
@@ -132,10 +139,11 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Ends the look: what is held is released.
-    pub(super) async fn end(self) {
-        if let Self::Queue(hold) = self {
-            hold.end().await;
+    /// Ends the look: what is held is released. Returns the number of letters that could not be.
+    pub(super) async fn end(self) -> usize {
+        match self {
+            Self::Queue(hold) => hold.end().await,
+            Self::File(_) => 0,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The wait for the outcomes of the first letters: what the store says of their jobs, and which of them are in the DLQ again.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,17 +9,22 @@ use drumline_consumer::job_view::{JobFilter, JobView, ShownState};
 use drumline_dlq::canary::{Outcome, Step};
 use drumline_dlq::journal::Record;
 use drumline_dlq::letter_id::LetterId;
+use drumline_producer::Outgoing;
 
 use super::bounds::End;
-use super::parts::{First, Run};
+use super::parts::{First, FirstMessage, Run};
+use crate::dlq::done_jobs::{LetterJob, done_jobs};
 use crate::dlq::hold::{Hold, HoldOptions};
 use crate::dlq::interrupt::interrupted;
 use crate::dlq::replay::ask;
 use crate::dlq::replay::decide::{Decision, known};
 use crate::format::{note, now_ms};
 
-/// The wait between two looks for outcomes.
-pub(super) const POLL: Duration = Duration::from_secs(1);
+/// The wait before the first look for outcomes. It doubles,
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+
+/// up to this: each look receives every letter of the DLQ.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// The hold of a look for returned messages: it is over in seconds.
 const HOLD: Duration = Duration::from_secs(30);
@@ -36,25 +42,29 @@ impl Run<'_> {
     }
 
     /// Records one of the first letters.
-    pub(super) fn note_first(&mut self, message: &str, job_id: Option<&Arc<str>>) {
+    pub(super) fn note_first(&mut self, message: &str, queue_url: &Arc<str>, outgoing: &Outgoing) {
         let now = self.started.elapsed();
         if let Some(First { canary, messages, .. }) = &mut self.first {
             let id = LetterId::of(message);
             canary.sent(id, now);
-            let job_id = job_id.cloned().unwrap_or_else(|| Arc::from(message));
-            messages.insert(id, (message.to_owned(), job_id));
+            let job_id = outgoing.job_id.clone().unwrap_or_else(|| Arc::from(message));
+            let (job_type, queue_url) = (outgoing.job_type.clone(), Arc::clone(queue_url));
+            messages.insert(id, FirstMessage { id: message.to_owned(), job_id, job_type, queue_url });
         }
     }
 
     /// Looks for outcomes, and takes the next step if they are known.
     pub(super) async fn check_first(&mut self) -> Result<(), ExitError> {
         let Some(mut first) = self.first.take() else { return Ok(()) };
-        if !first.was_announced {
-            first.was_announced = true;
+        first.looks += 1;
+        if first.looks == 1 {
             note(&format!("{} letters are sent; waiting for their outcomes", first.canary.size()));
         }
         self.ask_store(&mut first).await;
-        self.look_for_returned(&mut first).await?;
+        if !self.look_for_returned(&mut first).await? {
+            self.first = Some(first);
+            return Ok(());
+        }
         let outcomes = first.canary.outcomes();
         match first.canary.next(self.started.elapsed(), ask::may_ask()) {
             Step::Send | Step::Wait => self.first = Some(first),
@@ -90,23 +100,43 @@ impl Run<'_> {
     async fn ask_store(&mut self, first: &mut First) {
         let pending: Vec<LetterId> = first.canary.pending().collect();
         for id in pending {
-            let Some((message, job_id)) = first.messages.get(&id) else { continue };
+            let Some(FirstMessage { id: message, job_id, job_type, queue_url }) = first.messages.get(&id)
+            else {
+                continue;
+            };
             let filter = JobFilter { message: Some(message.clone()), ..JobFilter::default() };
             let view = self.decider.reasons.job(job_id, &filter).await;
-            if let Some(outcome) = view.as_ref().and_then(|view| outcome(view, message)) {
-                first.canary.outcome(id, outcome);
+            let mut known = view.as_ref().and_then(|view| outcome(view, message));
+            if known.is_none()
+                && let Some(histories) = self.decider.reasons.histories()
+            {
+                // A worker does not run a job that is done already, and keeps the record of the message that it ran for.
+                let (source, scope) = (None, None);
+                let job = LetterJob { id: job_id, job_type, source, scope, queue_url, message };
+                let found = done_jobs(histories, job).await;
+                let is_done = found.is_ok_and(|jobs| jobs.iter().any(|job| job.is_certain));
+                known = is_done.then_some(Outcome::Done);
+            }
+            if let Some(known) = known {
+                first.canary.outcome(id, known);
             }
         }
     }
 
-    /// Looks through the DLQ, and releases everything again.
-    async fn look_for_returned(&mut self, first: &mut First) -> Result<(), ExitError> {
+    /// Looks through the DLQ, and releases everything again. Returns false if the action is to end, which its loop sees to.
+    async fn look_for_returned(&mut self, first: &mut First) -> Result<bool, ExitError> {
         let options = HoldOptions { limit: usize::MAX, hold: Some(HOLD), spool: None };
         let mut look = Hold::begin(self.decider.queue, options).await?;
         let mut returned = Vec::new();
+        let mut interrupt = pin!(interrupted());
         let result = loop {
-            match look.more().await {
-                Ok(letters) if letters.is_empty() => break Ok(()),
+            let letters = tokio::select! {
+                letters = look.more() => letters,
+                _ = interrupt.as_mut() => break Ok(false),
+                _ = self.log.until_stopped() => break Ok(false),
+            };
+            match letters {
+                Ok(letters) if letters.is_empty() => break Ok(true),
                 Ok(letters) => {
                     let state = self.journal.log.state();
                     let known = letters.iter().filter_map(|held| known(&held.message, state));
@@ -127,6 +157,11 @@ impl Run<'_> {
     }
 }
 
+/// The wait before the next look for outcomes.
+pub(super) fn wait(first: &First) -> Duration {
+    SHORTEST_WAIT.saturating_mul(2_u32.saturating_pow(first.looks)).min(LONGEST_WAIT)
+}
+
 /// The outcome of a message by the record of its job.
 fn outcome(view: &JobView, message: &str) -> Option<Outcome> {
     let last = view.job.attempts.last();
@@ -136,5 +171,22 @@ fn outcome(view: &JobView, message: &str) -> Option<Outcome> {
             Some(Outcome::Dead)
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use drumline_dlq::canary::Canary;
+
+    use super::*;
+
+    #[test]
+    fn looks_for_outcomes_become_rare() {
+        let mut first = First::new(Canary::new(1, Duration::from_mins(10)));
+        let waits = [0, 1, 4, 5, 100].map(|looks| {
+            first.looks = looks;
+            wait(&first).as_secs()
+        });
+        assert_eq!(waits, [1, 2, 16, 30, 30]);
     }
 }

@@ -9,10 +9,6 @@ use drumline_dlq::letter_id::LetterId;
 use drumline_producer::MAX_BATCH_ENTRIES;
 
 use super::parts::{Deleted, Run, ToDelete};
-use crate::format::now_ms;
-
-/// A receipt is not used in the last milliseconds of its hold, while a call may be on its way.
-const MARGIN_MS: u64 = 5_000;
 
 impl Run<'_> {
     /// Deletes letters that an earlier process has sent, by their receipts, as far as these are valid. The others are received again.
@@ -20,19 +16,36 @@ impl Run<'_> {
         let mut letters = Vec::new();
         for (batch, place, letter) in state.undeleted() {
             self.undeleted.insert(LetterId::of(&letter.letter), (batch, place));
-            if letter.until > now_ms() + MARGIN_MS {
-                letters.extend(ToDelete::planned(batch, place, letter));
-            }
+            let letter = ToDelete::planned(batch, place, letter);
+            letters.extend(letter.filter(|letter| letter.receipt.is_usable()));
         }
         for letters in letters.chunks(MAX_BATCH_ENTRIES) {
             self.delete(letters.to_vec());
         }
     }
 
-    pub(super) fn delete(&mut self, letters: Vec<ToDelete>) {
+    /// Returns true if all are sent that may be, and some of them are received again to be deleted.
+    pub(super) fn seeks_undeleted(&self) -> bool {
+        self.accepted >= self.bounds.limit && !self.undeleted.is_empty() && self.deletes.is_empty()
+    }
+
+    /// Deletes letters that are held. One whose hold has ended is received again: SQS takes its receipt, and may delete nothing.
+    pub(super) fn delete_held(&mut self, letters: Vec<ToDelete>) {
+        let (held, ended): (Vec<_>, Vec<_>) =
+            letters.into_iter().partition(|letter| letter.receipt.is_usable());
+        for letter in &ended {
+            self.undeleted.extend(letter.place.map(|place| (letter.receipt.id, place)));
+        }
+        self.hold_ended(ended.iter().map(|letter| letter.receipt.id));
+        if !held.is_empty() {
+            self.delete(held);
+        }
+    }
+
+    fn delete(&mut self, letters: Vec<ToDelete>) {
         let Some(settler) = self.letters.settler() else { return };
         self.deletes.spawn(async move {
-            let receipts = letters.iter().map(|letter| letter.receipt.clone()).collect();
+            let receipts = letters.iter().map(|letter| letter.receipt.handle.clone()).collect();
             let results = settler.delete(receipts).await;
             Deleted { letters, results }
         });
@@ -42,20 +55,20 @@ impl Run<'_> {
         let mut refused = None;
         let mut gone: HashMap<u64, Vec<usize>> = HashMap::new();
         for (letter, result) in deleted.letters.iter().zip(deleted.results) {
+            let id = letter.receipt.id;
             match result {
                 Ok(()) => {
-                    self.letters.forget([letter.id]);
+                    self.letters.forget([id]);
                     if let Some((batch, place)) = letter.place {
-                        self.undeleted.remove(&letter.id);
+                        self.undeleted.remove(&id);
                         gone.entry(batch).or_default().push(place);
                     }
                     self.may_show_more |= self.letters.is_fifo();
                 }
                 // The letter is visible again, or deleted already.
                 Err(CallError::Gone(_)) => {
-                    self.letters.see_again([letter.id]);
-                    self.letters.forget([letter.id]);
-                    self.undeleted.extend(letter.place.map(|place| (letter.id, place)));
+                    self.letters.hold_ended([id]);
+                    self.undeleted.extend(letter.place.map(|place| (id, place)));
                     self.may_show_more = true;
                 }
                 Err(CallError::Failed(why)) => {

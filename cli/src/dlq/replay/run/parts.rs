@@ -21,6 +21,7 @@ use crate::dlq::journal::{Commit, Journal};
 use crate::dlq::replay::batches::{Batch, Batches};
 use crate::dlq::replay::decide::Decider;
 use crate::dlq::replay::source::Source;
+use crate::dlq::spool::Receipt;
 
 /// A running replay.
 pub(in crate::dlq::replay) struct Run<'a> {
@@ -41,6 +42,9 @@ pub(in crate::dlq::replay) struct Run<'a> {
     /// Returned messages that an earlier process has seen.
     pub(super) returned_before: usize,
     pub(super) accepted: usize,
+    /// The time until which letters may be hidden by a receive of this process that it does not know of, in milliseconds since the
+    /// Unix epoch.
+    pub(super) hidden_until: u64,
     /// A letter was deleted or a hold has ended since the look was over.
     pub(super) may_show_more: bool,
     pub(super) look: Looking,
@@ -99,28 +103,38 @@ pub(super) struct Deleted {
 /// A letter that was sent.
 #[derive(Debug, Clone)]
 pub(super) struct ToDelete {
-    pub(super) id: LetterId,
     pub(super) place: Option<(u64, usize)>,
-    pub(super) receipt: String,
+    pub(super) receipt: Receipt,
 }
 
 impl ToDelete {
     pub(super) fn planned(batch: u64, place: usize, letter: &Planned) -> Option<Self> {
-        let receipt = letter.receipt.clone()?;
-        Some(Self { id: LetterId::of(&letter.letter), place: Some((batch, place)), receipt })
+        let handle = letter.receipt.clone()?;
+        let receipt = Receipt { id: LetterId::of(&letter.letter), until: letter.until, handle };
+        Some(Self { place: Some((batch, place)), receipt })
     }
 }
 
 /// The first letters of a run.
 pub(super) struct First {
     pub(super) canary: Canary,
-    /// The message id and the job id of each, by its number.
-    pub(super) messages: HashMap<LetterId, (String, Arc<str>)>,
-    pub(super) was_announced: bool,
+    /// By the numbers of their messages.
+    pub(super) messages: HashMap<LetterId, FirstMessage>,
+    /// Looks for outcomes so far.
+    pub(super) looks: u32,
+}
+
+/// The message of one of the first letters.
+#[derive(Debug, Clone)]
+pub(super) struct FirstMessage {
+    pub(super) id: String,
+    pub(super) job_id: Arc<str>,
+    pub(super) job_type: String,
+    pub(super) queue_url: Arc<str>,
 }
 
 impl First {
     pub(super) fn new(canary: Canary) -> Self {
-        Self { canary, messages: HashMap::new(), was_announced: false }
+        Self { canary, messages: HashMap::new(), looks: 0 }
     }
 }

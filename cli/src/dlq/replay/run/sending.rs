@@ -23,7 +23,7 @@ impl Run<'_> {
             .filter_map(|(batch, place, letter)| ToDelete::planned(*batch, *place, letter))
             .collect();
         if !letters.is_empty() {
-            self.delete(letters);
+            self.delete_held(letters);
         }
         if let Some(Plan { queue, .. }) = send
             && let Some(batch) = &self.planned
@@ -71,16 +71,19 @@ impl Run<'_> {
         for (letter, answer) in batch.letters.iter().zip(&answers) {
             let why = match answer {
                 Ok(message) => {
-                    self.note_first(message, letter.outgoing.job_id.as_ref());
+                    self.note_first(message, &batch.url, &letter.outgoing);
                     continue;
                 }
                 Err(why) => why,
             };
+            self.not_sent(1);
             self.leave(&letter.letter, Left::SendFailed, why);
             if batch.is_fifo
                 && let Some(group) = &letter.outgoing.group
             {
-                for behind in self.batches.block(&batch.url, group) {
+                let behind = self.batches.block(&batch.url, group);
+                self.not_sent(behind.len());
+                for behind in behind {
                     self.leave(&behind.letter, Left::BehindOther, &Left::BehindOther.to_string());
                 }
             }

@@ -8,10 +8,14 @@ use drumline_dlq::journal::{Left, Record};
 use super::parts::{Run, ToDelete};
 use crate::dlq::hold::Held;
 use crate::dlq::replay::batches::Candidate;
-use crate::dlq::replay::decide::Decision;
+use crate::dlq::replay::decide::{Decision, known};
 
 impl Run<'_> {
-    pub(super) async fn take(&mut self, letters: Vec<Held>) -> Result<(), ExitError> {
+    pub(super) async fn take(&mut self, mut letters: Vec<Held>) -> Result<(), ExitError> {
+        if self.seeks_undeleted() {
+            // The others stay held until the end, so that none is seen again.
+            letters.retain(|held| known(&held.message, self.journal.log.state()).is_some());
+        }
         self.decider.learned = self.letters.take_learned();
         let decided = self.decider.decide(letters, Some(self.journal.log.state())).await?;
         let (mut sent, mut later) = (Vec::new(), Vec::new());
@@ -20,12 +24,19 @@ impl Run<'_> {
                 Decision::Send { url, is_fifo, outgoing, done } => {
                     if self.accepted >= self.limit() {
                         self.decider.tally.unmatch(1);
-                        later.push(held);
+                        later.push(held.receipt());
+                        continue;
+                    }
+                    let (letter, receipt) = (Arc::clone(&held.message.id), held.receipt());
+                    let candidate = Candidate::held(held, outgoing, done);
+                    if self.batches.is_put_off(&url, &candidate) {
+                        self.decider.tally.unmatch(1);
+                        later.push(receipt);
                         continue;
                     }
                     self.accepted += 1;
-                    let letter = Arc::clone(&held.message.id);
-                    if !self.batches.add(&url, is_fifo, Candidate::held(held, outgoing, done)) {
+                    if !self.batches.add(&url, is_fifo, candidate) {
+                        self.not_sent(1);
                         self.leave(&letter, Left::BehindOther, &Left::BehindOther.to_string());
                     }
                 }
@@ -41,26 +52,25 @@ impl Run<'_> {
                         self.decider.tally.matched += 1;
                     }
                     sent.push(ToDelete {
-                        id: held.id(),
                         place: self.undeleted.get(&held.id()).copied(),
-                        receipt: held.message.receipt,
+                        receipt: held.receipt(),
                     });
                 }
                 Decision::Returned(message) => self.journal.log.add(&Record::Returned { message }),
             }
         }
         if !sent.is_empty() {
-            self.delete(sent);
+            self.delete_held(sent);
         }
-        if !later.is_empty() {
-            self.letters.see_again(later.iter().map(Held::id));
-            self.letters.forget(later.iter().map(Held::id));
-            if let Some(settler) = self.letters.settler() {
-                let receipts = later.into_iter().map(|held| held.message.receipt);
-                settler.release(receipts.collect()).await;
-            }
-        }
+        self.receive_again(later).await;
         Ok(())
+    }
+
+    /// Counts letters that were accepted and stay. Of the first letters of a canary others take their places; the limit is one of
+    /// letters that were tried.
+    pub(super) fn not_sent(&mut self, letters: usize) {
+        self.accepted -= letters;
+        self.bounds.limit = self.bounds.limit.saturating_sub(letters);
     }
 
     pub(super) fn leave(&mut self, letter: &str, why: Left, text: &str) {

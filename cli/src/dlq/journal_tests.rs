@@ -1,0 +1,56 @@
+#![allow(clippy::unwrap_used)]
+
+use drumline_dlq::journal::{JOURNAL_VERSION, Record};
+
+use super::*;
+
+const SHORT: Duration = Duration::from_secs(10);
+const LONG: Duration = Duration::from_secs(3_600);
+
+fn header(hold: Duration) -> Header {
+    Header {
+        drumline_journal: JOURNAL_VERSION,
+        kind: "replay".to_owned(),
+        name: "a".to_owned(),
+        actor: "ops".to_owned(),
+        dlq_url: "https://sqs.eu-west-1.amazonaws.com/123456789012/jobs-dlq".to_owned(),
+        queue: None,
+        words: Vec::new(),
+        files: Vec::new(),
+        from: None,
+        started_at: 1,
+        hold_secs: hold.as_secs(),
+    }
+}
+
+/// A resume with this hold, whose process is killed after its first commit. Returns the hold that it read.
+async fn killed_resume(path: &Path, hold: Duration) -> u64 {
+    let (mut journal, state) = Journal::open(path, hold).unwrap();
+    journal.commit().await.unwrap();
+    state.hold_secs()
+}
+
+#[tokio::test]
+async fn a_resume_waits_for_the_longest_hold_of_the_processes_that_were_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.journal");
+    Journal::create(&path, header(SHORT)).unwrap().commit().await.unwrap();
+    assert_eq!(killed_resume(&path, LONG).await, 10);
+    assert_eq!(killed_resume(&path, SHORT).await, 3_600);
+    let (mut journal, state) = Journal::open(&path, SHORT).unwrap();
+    assert_eq!((state.hold_secs(), state.is_over()), (3_600, false));
+    journal.log.add(&Record::Stopped { at: 2, why: "interrupted".to_owned() });
+    journal.commit().await.unwrap();
+    drop(journal);
+    killed_resume(&path, SHORT).await;
+    let (_, state) = Journal::open(&path, SHORT).unwrap();
+    assert_eq!((state.hold_secs(), state.is_over()), (10, false), "it was killed before its first plan");
+}
+
+#[test]
+fn journals_of_the_same_name_but_for_the_ending_have_receipts_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let held = |name: &str| Journal::create(&folder.path().join(name), header(SHORT)).unwrap().held_path();
+    assert_ne!(held("replay.jobs"), held("replay.mail"));
+    assert_eq!(held("INC-42.journal"), folder.path().join("INC-42.journal.held"));
+}
