@@ -143,7 +143,7 @@ fn what_is_no_export_is_named() {
     let table = [
         (String::new(), "it is empty"),
         ("{}\n".into(), "no header"),
-        (head.clone(), "no header"),
+        (head.clone(), "line 1 is not complete"),
         (format!("{later}\n"), "format version 2"),
         (format!("{head}\n{{\"messageId\":\"m\"}}\n"), "line 2: it is no letter: missing field `body`"),
         (format!("{head}\n{{\"messageId\":\"m\",\"body\""), "line 2 is not complete"),

@@ -9,14 +9,14 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::alert::Alert;
 use crate::fingerprint::Fingerprint;
-use crate::letter::Letter;
 use crate::letter_id::LetterId;
-use crate::origin::claimed_origin;
 
+mod death;
 mod handover;
 mod reports;
 mod seen;
 
+pub use death::Death;
 pub use handover::{Handover, Pending};
 use reports::Reports;
 pub use reports::{MAX_ALERTS, SUMMARY_PAUSE_MS};
@@ -32,36 +32,6 @@ pub const LOOK_PAUSE_MS: u64 = 60_000;
 /// How long a failure is expected to show in the depth of the DLQ: SQS moves its message after the next receive, and reports depths
 /// with a delay of a minute.
 const EXPECTED_MS: u64 = 10 * 60_000;
-
-/// A job that died: a letter, or the failure after which a worker expects one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Death {
-    /// The id of its message.
-    pub message: LetterId,
-    /// The name of the queue in which it died.
-    pub origin: Option<String>,
-    /// The type of its job.
-    pub job_type: Option<String>,
-    /// The class of its failure.
-    pub class: Option<String>,
-    /// The reason as it was written.
-    pub reason: String,
-}
-
-impl Death {
-    /// Returns what a letter says about its death.
-    pub fn of(letter: &Letter) -> Self {
-        let cause = letter.why();
-        let name = |origin: &str| origin.rsplit(':').next().unwrap_or(origin).to_owned();
-        Self {
-            message: LetterId::of(letter.original_id()),
-            origin: claimed_origin(letter).map(name),
-            job_type: letter.job_type().map(str::to_owned),
-            class: cause.class,
-            reason: cause.reason,
-        }
-    }
-}
 
 /// The watch over one DLQ. Times are in milliseconds since the Unix epoch.
 #[derive(Debug)]

@@ -144,7 +144,7 @@ fn among_letters_that_are_not_all_known_a_rise_is_as_many_as_it_is() {
 }
 
 #[test]
-fn a_look_goes_on_until_it_has_what_is_unexplained() {
+fn a_look_continues_until_it_has_what_is_unexplained() {
     use drumline::message::Message;
     let message = |id: u128| Message { id: format!("m-{id}").into(), ..Message::default() };
     let mut watch = worker();

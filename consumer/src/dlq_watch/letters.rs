@@ -32,7 +32,7 @@ pub struct Depth {
     pub has_redrive_policy: bool,
 }
 
-/// Returns true if a look should go on after these letters.
+/// Returns true if a look must continue after these letters.
 pub type WantsMore = Box<dyn FnMut(&[Message]) -> bool + Send>;
 
 /// A DLQ as a watch sees it.

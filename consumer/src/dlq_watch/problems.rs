@@ -19,11 +19,14 @@ pub(super) enum Problem {
     Delivery,
 }
 
+/// Receives each problem as a text.
+type OnProblem = Box<dyn FnMut(&str) + Send>;
+
 /// The problems of one watch.
 pub(super) struct Problems {
     dlq: String,
     lasting: HashSet<Problem>,
-    pub(super) on_problem: Option<Box<dyn FnMut(&str) + Send>>,
+    pub(super) on_problem: Option<OnProblem>,
 }
 
 impl Problems {

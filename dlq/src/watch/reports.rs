@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use super::{Death, Pending};
+use super::death::Death;
+use super::handover::Pending;
 use crate::alert::{Alert, Others};
 use crate::fingerprint::{Fingerprint, fingerprint};
 use crate::mask::mask;

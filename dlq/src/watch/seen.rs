@@ -1,6 +1,7 @@
 //! The letters that a watch has seen, by their message ids.
 
 use std::collections::{HashSet, VecDeque};
+use std::fmt::Write as _;
 
 use drumline::message::Message;
 
@@ -50,7 +51,11 @@ impl Seen {
     pub(super) fn last(&self) -> (String, u64) {
         let all = self.earlier_order.iter().copied().chain(self.order.iter().copied().map(end));
         let left_out = (self.earlier_order.len() + self.order.len()).saturating_sub(MAX_HANDED_OVER);
-        let text = all.skip(left_out).map(|end| format!("{end:08x}")).collect();
+        let text = all.skip(left_out).fold(String::new(), |mut text, end| {
+            // Writing into a text cannot fail.
+            let _ = write!(text, "{end:08x}");
+            text
+        });
         (text, left_out as u64)
     }
 
