@@ -1,3 +1,6 @@
+#![allow(clippy::unwrap_used)]
+
+use crate::letter::Letter;
 use proptest::prelude::*;
 
 use super::*;

@@ -128,6 +128,7 @@ impl DoneJobs {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use std::collections::BTreeMap;
 
     use drumline::message::Attribute;
