@@ -138,7 +138,7 @@ impl ActionLog {
         let reason = stop.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
         match reason {
             Some(reason) => reason,
-            // The reports are over, so nobody asks.
+            // The reports are over, so the answer is not needed.
             None => std::future::pending().await,
         }
     }
@@ -229,7 +229,7 @@ impl Reporter {
     }
 }
 
-/// Changes the record of an action, whatever other processes write into it. One that the store does not have is written anew.
+/// Changes the record of an action, also while other processes write into it. One that the store does not have is written anew.
 async fn change(
     store: &ActionStore,
     action: &ActionRecord,

@@ -102,7 +102,7 @@ pub(super) async fn done_jobs(
             let filter = JobFilter { job_type: Some(job.job_type.to_owned()), ..JobFilter::default() };
             let Some(newest) = histories.job(job.id, &filter).await? else { return Ok(Vec::new()) };
             let mut found = Vec::from_iter(job.done_in(&newest.job));
-            // Of the others, a worker tells the state and a message.
+            // Of the others, a worker names the state and a message.
             let others = newest.others.iter().filter(|other| other.state == ShownState::Done);
             for message in others.filter_map(|other| other.message_id.clone()) {
                 let filter = JobFilter { message: Some(message), ..filter.clone() };

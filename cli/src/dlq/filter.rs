@@ -15,7 +15,7 @@ pub(super) struct FilterArgs {
     types: Vec<String>,
     /// Only if the class or the reason holds this text
     ///
-    /// In whatever case.
+    /// Upper and lower case are the same.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     /// Only this fingerprint; several may be named

@@ -74,7 +74,7 @@ impl ReasonLookup {
         self.histories.as_ref()
     }
 
-    /// Asks nobody any more, since there was no answer.
+    /// Stops asking, since there was no answer.
     pub(super) fn give_up(&mut self, silence: &LookupError) {
         self.histories = None;
         self.silence = Some(silence.text().to_owned());

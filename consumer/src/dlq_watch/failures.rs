@@ -62,7 +62,7 @@ fn is_last(outcome: &Outcome, run: &RunFacts) -> bool {
 fn death(queue: &str, message: &Message, run: &RunFacts) -> Death {
     Death {
         message: LetterId::of(&message.id),
-        // Behind the region or account that tells queues of one name apart in logs.
+        // Behind the region or account that distinguishes queues of one name in logs.
         origin: queue.rsplit('/').next().map(str::to_owned),
         job_type: run.job_type().map(str::to_owned),
         class: run.ending.class().map(|class| class.label().to_owned()),

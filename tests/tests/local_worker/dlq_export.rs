@@ -324,7 +324,9 @@ async fn an_interrupted_delete_says_how_much_it_has_deleted() {
     let finished = process.finish().await;
     assert_eq!(finished.status, Some(130), "{}", finished.errors());
     let summary: Value = serde_json::from_str(&finished.stdout[0]).unwrap();
-    assert_eq!((&summary["deleted"], &summary["left"]), (&json!(30), &json!(10)));
+    // Answers that are on their way when it ends are not counted.
+    let [deleted, left] = ["deleted", "left"].map(|field| summary[field].as_u64().unwrap());
+    assert!(deleted <= 30 && deleted + left == 40, "{summary}");
     assert!(queue.dead().len() == 10 && all_are_visible(&queue));
 }
 

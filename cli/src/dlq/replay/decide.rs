@@ -144,7 +144,7 @@ impl Decider<'_> {
             if let Some((cause, job_type)) = self.learned.remove(&held.id()) {
                 letter.learn_from_export(cause, job_type);
             }
-            // A letter of an interrupted batch was meant, whatever its job has become since.
+            // A letter of an interrupted batch was meant, also if its job has changed since.
             let interrupted_at = state.and_then(|state| state.interrupted_at(held.id()));
             // Histories are looked up for those only that can match.
             if interrupted_at.is_some() || self.filter.matches_message(letter.letter(), self.started_at) {
