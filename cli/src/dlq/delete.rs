@@ -24,6 +24,7 @@ use super::operator::{confirm, default_actor, default_name, host, may_ask};
 use super::queue::DeadLetterQueue;
 use super::reasons::ReasonLookup;
 use super::recorded::Recorded;
+use super::selection::at_most;
 use crate::format::{count, note, now_ms};
 use crate::output::Output;
 
@@ -104,7 +105,7 @@ pub(super) async fn delete(args: &DeleteArgs, environment: &Environment) -> Resu
         (args.queue.settings.read_for_tool(environment)?, args.choice.value.filter.filter());
     let queue = DeadLetterQueue::find(&args.queue, &settings).await?;
     let mut reasons = ReasonLookup::open(&settings).await?;
-    let limit = args.choice.value.limit.map_or(usize::MAX, |limit| limit as usize);
+    let limit = at_most(args.choice.value.limit);
     let mut sink = match &path {
         Some(path) => Sink::File(ExportFile::create_for_deletion(path, &header(&name, &queue))?),
         None => Sink::Nothing,

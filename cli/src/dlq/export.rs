@@ -27,6 +27,7 @@ use super::operator::{default_actor, default_name, host};
 use super::queue::DeadLetterQueue;
 use super::reasons::ReasonLookup;
 use super::recorded::Recorded;
+use super::selection::at_most;
 use crate::format::{now_ms, rfc3339};
 use crate::output::Output;
 use file::Resumed;
@@ -123,7 +124,7 @@ pub(super) async fn export(args: &ExportArgs, environment: &Environment) -> Resu
     let (settings, filter) = (args.queue.settings.read_for_tool(environment)?, choice.filter.filter());
     let queue = DeadLetterQueue::find(&args.queue, &settings).await?;
     let mut reasons = ReasonLookup::open(&settings).await?;
-    let limit = choice.limit.map_or(usize::MAX, |limit| limit as usize);
+    let limit = at_most(choice.limit);
     let among = match args.expect {
         Some(expected) => Some(count(&queue, &filter, limit, &mut reasons, expected).await?),
         None => None,

@@ -26,7 +26,7 @@ use super::notes;
 use super::queue::{DeadLetterQueue, WAIT, unavailable};
 use super::settle::Settler;
 use super::spool::Receipt;
-use crate::format::now_ms;
+use crate::format::{millis, now_ms};
 
 /// Receives at once, where the queue gives as much as is asked for. Also the bound of what a killed process leaves hidden without a
 /// receipt on disk: 40 letters.
@@ -282,11 +282,9 @@ impl<'a> Hold<'a> {
 
     /// Shows letters again if they are received again: they were released.
     pub(super) fn see_again(&mut self, letters: impl IntoIterator<Item = LetterId>) {
-        for id in letters {
-            self.seen.remove(&id);
-            self.letters.forget(id);
-        }
-        self.rounds.left(self.letters.count() as u64);
+        let letters: Vec<LetterId> = letters.into_iter().collect();
+        self.hold_ended(letters.iter().copied());
+        self.forget(letters);
     }
 
     /// Shows letters again whose hold has ended. A later receive of this look may hold them already: that is released at the end.
@@ -372,10 +370,6 @@ fn resume_panic<T>(error: tokio::task::JoinError) -> T {
 fn visibility(letters: usize) -> Duration {
     let round = Duration::from_secs((letters / SLOWEST_PER_SEC) as u64);
     (SHORTEST + 2 * round).min(LONGEST)
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

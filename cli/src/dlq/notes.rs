@@ -8,7 +8,7 @@ use drumline_runtime::aws::is_fifo;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 use super::queue::DeadLetterQueue;
-use crate::format::{count, note, short};
+use crate::format::{count, millis, note, short};
 
 /// Reports the number of letters that were seen, of those that match, and of those that were not looked at.
 pub(super) fn eprint_seen(queue: &DeadLetterQueue, seen: usize, limit: usize, matching: Option<usize>) {
@@ -58,7 +58,7 @@ pub(super) fn eprint_unreleased(letters: usize, hold: Duration, why: &str) {
     note(&format!(
         "{} could not be put back, and can be received again within {}: {why}",
         count(letters, "message"),
-        short(u64::try_from(hold.as_millis()).unwrap_or(u64::MAX))
+        short(millis(hold))
     ));
 }
 

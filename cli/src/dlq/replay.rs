@@ -34,7 +34,8 @@ use super::journal::{self, Journal};
 use super::queue::DeadLetterQueue;
 use super::reasons::ReasonLookup;
 use super::recorded::Recorded;
-use crate::format::{note, now_ms};
+use super::selection::at_most;
+use crate::format::{millis, note, now_ms};
 use crate::service::make_router;
 pub(super) use args::ReplayArgs;
 use args::{ChoiceArgs, STOP_AFTER};
@@ -106,7 +107,7 @@ async fn begin(
         None => journal::path_of(&name)?,
     };
     let choice = &args.choice.value;
-    let limit = choice.limit.map_or(usize::MAX, |limit| limit as usize);
+    let limit = at_most(choice.limit);
     let mut changes = choice.changes.read(limit, None)?;
     // Of an action that asks, too: they are shown before the question.
     if args.consent.dry_run || !args.consent.yes {
@@ -281,7 +282,7 @@ fn hidden_until(journal: &Journal, state: &State) -> u64 {
     let files = [journal.path.clone(), journal.held_path()];
     let changed = files.iter().filter_map(|path| std::fs::metadata(path).ok()?.modified().ok());
     let latest = changed.filter_map(|time| time.duration_since(std::time::UNIX_EPOCH).ok()).max();
-    let latest = latest.map_or(u64::MAX, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    let latest = latest.map_or(u64::MAX, millis);
     let last_receive = now_ms().min(latest.saturating_add(SILENCE_MS));
     last_receive + state.hold_secs() * 1_000
 }

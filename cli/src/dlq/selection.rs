@@ -29,6 +29,11 @@ impl Selected {
     }
 }
 
+/// The most letters that are chosen; all where there is no `--limit`.
+pub(super) fn at_most(limit: Option<u32>) -> usize {
+    limit.map_or(usize::MAX, |limit| limit as usize)
+}
+
 /// Returns those of the letters that the filter chooses, with their histories if those can be looked up. They are looked up only of
 /// letters that may be chosen.
 pub(super) async fn select(

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::value_parser;
 use drumline::message::{Attribute, AttributeValue};
@@ -20,7 +19,7 @@ use super::interrupt::unless_interrupted;
 use super::pretty::pretty;
 use super::queue::DeadLetterQueue;
 use super::reasons::ReasonLookup;
-use crate::format::{count, now_ms, one_line, rfc3339, when};
+use crate::format::{count, millis, now_ms, one_line, rfc3339, when};
 use crate::job_text::write_job;
 use crate::output::{Output, print};
 
@@ -184,11 +183,6 @@ fn write_letter(out: &mut impl Write, letter: &DeadLetter, now: u64, is_terminal
     }
 }
 
-/// Whole milliseconds.
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         // Writing into a text cannot fail.
@@ -200,6 +194,8 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
     use drumline::message::{Intake, Message};
     use drumline_store::JobState;
 

@@ -7,7 +7,7 @@ use drumline_dlq::letter_id::LetterId;
 use super::parts::Run;
 use crate::dlq::replay::batches::{Batch, Candidate};
 use crate::dlq::spool::Receipt;
-use crate::format::{note, now_ms, short};
+use crate::format::{millis, note, now_ms, short};
 
 /// The time that a hold must have left when its letter is planned: nearly all sends take less.
 const MARGIN: Duration = Duration::from_mins(1);
@@ -88,8 +88,4 @@ impl Run<'_> {
         };
         note(&format!("waiting {} for letters that {why}", short(self.hidden_ms())));
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
