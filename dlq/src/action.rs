@@ -289,7 +289,7 @@ pub enum CannotUndo {
     /// It deletes still.
     #[error("the delete {name} runs: `dlq actions abort {name}` ends it")]
     Running { name: String },
-    /// It was told to export nothing.
+    /// Its operator declined the export.
     #[error("the delete {name} has no export, so its letters are gone")]
     NoExport { name: String },
     /// It ended too long ago.

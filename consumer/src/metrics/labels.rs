@@ -2,8 +2,8 @@
 
 use prometheus_client::encoding::EncodeLabelSet;
 
-/// Job types told apart in metrics; further ones count as `other`. A forwarder takes types from messages, and a label
-/// with unbounded values would fill the memory of whoever scrapes it.
+/// Job types with a label of their own in metrics; further ones count as `other`. A forwarder takes types from messages, and a label
+/// with unbounded values would fill the memory of the scraper.
 pub(super) const MAX_TYPES: usize = 100;
 
 /// The type label of what has no known type.

@@ -61,7 +61,7 @@ pub enum ReadError {
         /// The reason for which it is none.
         why: String,
     },
-    /// The last line does not end: whatever wrote it was stopped.
+    /// The last line does not end: its writer was stopped.
     #[error("line {line} is not complete: the export was stopped while it was written")]
     Torn {
         /// The number of the line, from 1.

@@ -61,7 +61,7 @@ fn end(content: &str, close: &[char]) -> Option<usize> {
     None
 }
 
-/// Serde and the compiler name fields and functions in backquotes; those tell reasons apart. One with digits is a value.
+/// Serde and the compiler name fields and functions in backquotes; those distinguish reasons. One with digits is a value.
 fn is_name(text: &str) -> bool {
     let is_of_names = |c: char| c.is_alphabetic() || "_-.:()<>&[]$#".contains(c);
     !text.is_empty() && text.len() <= MAX_NAME && text.chars().all(is_of_names)

@@ -22,7 +22,7 @@ const DIGITS: usize = 8;
 pub(super) struct Seen {
     ids: HashSet<LetterId>,
     order: VecDeque<LetterId>,
-    /// The ends of the ids that an earlier watch has seen: long enough to tell the letters of a DLQ apart.
+    /// The ends of the ids that an earlier watch has seen: long enough to distinguish the letters of a DLQ.
     earlier: HashSet<u32>,
     earlier_order: Vec<u32>,
 }

@@ -9,7 +9,7 @@ use crate::document::{Document, MAX_DOCUMENTS};
 use crate::document_rules;
 use crate::store::StoreError;
 
-/// The most kinds of documents: together 50 MiB. The program names them, and nobody who sends jobs.
+/// The most kinds of documents: together 50 MiB. The program names them, and no producer of jobs.
 const MAX_KINDS: usize = 16;
 
 /// All documents of this process.
