@@ -1,6 +1,6 @@
 //! The file of a journal: one writer, each commit a write and a sync.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +11,8 @@ use drumline_dlq::action::check_name;
 use drumline_dlq::journal::{Header, Log, Permitted, State};
 use drumline_runtime::variable;
 use tokio::task::JoinHandle;
+
+use crate::dlq::file_lock::FileLock;
 
 /// The ending of journals' names.
 const JOURNAL: &str = "journal";
@@ -23,6 +25,7 @@ pub(super) struct Journal {
     pub(super) path: PathBuf,
     pub(super) log: Log,
     file: Arc<File>,
+    _lock: FileLock,
     /// The length up to the last commit.
     length: u64,
     /// A commit has failed. Nothing is written any more, since later lines would have to follow from those that are missing.
@@ -53,11 +56,18 @@ impl Journal {
             )),
             _ => unwritable(&path, &error),
         })?;
-        lock(&file, &path)?;
+        let lock = FileLock::acquire(&file, &path)?;
         if let Some(folder) = path.parent() {
             sync_folder(folder).map_err(|error| unwritable(&path, &error))?;
         }
-        Ok(Self { path, log: Log::begin(header), file: Arc::new(file), length: 0, is_broken: false })
+        Ok(Self {
+            path,
+            log: Log::begin(header),
+            file: Arc::new(file),
+            _lock: lock,
+            length: 0,
+            is_broken: false,
+        })
     }
 
     /// Opens a journal to continue it, with letters hidden for so long. The state is that of the process before.
@@ -69,14 +79,17 @@ impl Journal {
             _ => ExitError::other(format!("{}: {error}", path.display())),
         };
         let file = File::options().read(true).append(true).open(path).map_err(unreadable)?;
-        lock(&file, path)?;
+        let lock = FileLock::acquire(&file, path)?;
         let (state, length) = State::read(BufReader::new(&file))
             .map_err(|corrupt| ExitError::usage(format!("{} is no journal: {corrupt}", path.display())))?;
         file.set_len(length).map_err(|error| unwritable(path, &error))?;
         // Letters that a killed process has hidden may stay so for its hold, also if this process is killed.
         let before = if state.is_over() { 0 } else { state.hold_secs() };
         let log = Log::resume(state.clone(), crate::format::now_ms(), before.max(hold.as_secs()));
-        Ok((Self { path: path.to_owned(), log, file: Arc::new(file), length, is_broken: false }, state))
+        Ok((
+            Self { path: path.to_owned(), log, file: Arc::new(file), _lock: lock, length, is_broken: false },
+            state,
+        ))
     }
 
     /// The file of receipts beside it.
@@ -194,17 +207,6 @@ pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
 /// Has the names of a folder's files survive a power cut, where the system needs that.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
-}
-
-/// Keeps other processes out of a file for as long as it is open.
-pub(super) fn lock(file: &File, path: &Path) -> Result<(), ExitError> {
-    match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => {
-            Err(ExitError::usage(format!("{} is in use: another process runs this action", path.display())))
-        }
-        Err(TryLockError::Error(error)) => Err(unwritable(path, &error)),
-    }
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> ExitError {

@@ -13,6 +13,7 @@ mod dead_letter;
 mod delete;
 mod done_jobs;
 mod export;
+mod file_lock;
 mod filter;
 mod held;
 mod hold;

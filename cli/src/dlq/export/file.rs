@@ -11,12 +11,13 @@ use drumline_dlq::line::{Header, Lines, ReadError};
 use drumline_runtime::write_json;
 use serde::Serialize;
 
-use crate::dlq::journal;
+use crate::dlq::file_lock::FileLock;
 
 /// A file of an export.
 pub(in crate::dlq) struct ExportFile {
     pub(in crate::dlq) path: PathBuf,
     file: File,
+    _lock: Option<FileLock>,
     /// The length of the lines that are on disk.
     length: u64,
     lines: Vec<u8>,
@@ -58,11 +59,11 @@ impl ExportFile {
             )),
             _ => unwritable(&path, &error),
         })?;
+        let lock = is_regular.then(|| FileLock::acquire(&file, &path)).transpose()?;
         if is_regular {
-            journal::lock(&file, &path)?;
             sync_folder(&path);
         }
-        let mut export = Self { path, file, length: 0, lines: Vec::new(), is_regular };
+        let mut export = Self { path, file, _lock: lock, length: 0, lines: Vec::new(), is_regular };
         // With a header on disk it can be resumed from now on.
         if let Err(error) = export.append(header).and_then(|()| export.commit()) {
             export.remove();
@@ -81,7 +82,7 @@ impl ExportFile {
                 }
                 _ => unwritable(&path, &error),
             })?;
-        journal::lock(&file, &path)?;
+        let lock = FileLock::acquire(&file, &path)?;
         let foreign = |error: ReadError| match error {
             ReadError::Io(error) => ExitError::other(format!("{} cannot be read: {error}", path.display())),
             ReadError::Empty | ReadError::Torn { .. } => ExitError::usage(format!(
@@ -102,7 +103,7 @@ impl ExportFile {
         }
         let length = lines.bytes_read();
         drop(lines);
-        let mut export = Self { path, file, length, lines: Vec::new(), is_regular: true };
+        let mut export = Self { path, file, _lock: Some(lock), length, lines: Vec::new(), is_regular: true };
         // What is in it counts as exported only once it is on disk.
         export
             .file

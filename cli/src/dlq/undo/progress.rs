@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use drumline_consumer::ExitError;
 use drumline_dlq::action::ActionRecord;
 
-use crate::dlq::journal;
+use crate::dlq::file_lock::FileLock;
 
 /// The ending that the file's name has after that of the export.
 const UNDONE: &str = ".undone";
@@ -21,6 +21,7 @@ const MARK: &str = "undo";
 pub(super) struct Progress {
     path: PathBuf,
     file: File,
+    _lock: FileLock,
     sent: HashSet<u64>,
 }
 
@@ -38,7 +39,7 @@ impl Progress {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(&path).map_err(unusable)?;
-        journal::lock(&file, &path)?;
+        let lock = FileLock::acquire(&file, &path)?;
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(unusable)?;
         let foreign = || ExitError::usage(format!("{} is no file of an undo", path.display()));
@@ -57,7 +58,7 @@ impl Progress {
         } else {
             writeln!(file, "{mark}").map_err(unusable)?;
         }
-        Ok(Self { path, file, sent })
+        Ok(Self { path, file, _lock: lock, sent })
     }
 
     pub(super) fn was_sent(&self, line: u64) -> bool {
