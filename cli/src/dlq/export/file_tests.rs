@@ -85,8 +85,14 @@ fn no_letter_is_deleted_by_an_export_to_a_device() {
 fn a_full_disk_is_an_error_and_leaves_whole_lines() {
     assert!(ExportFile::create(Path::new("/dev/full"), &header()).is_err());
     let file = File::options().write(true).open("/dev/full").unwrap();
-    let mut file =
-        ExportFile { path: "/dev/full".into(), file, length: 0, lines: Vec::new(), is_regular: false };
+    let mut file = ExportFile {
+        path: "/dev/full".into(),
+        file,
+        _lock: None,
+        length: 0,
+        lines: Vec::new(),
+        is_regular: false,
+    };
     append(&mut file, "m-1");
     assert!(file.commit().is_err());
     assert_eq!((file.pending(), file.length()), (0, 0));
