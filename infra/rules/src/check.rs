@@ -1,15 +1,15 @@
-//! Judging templates: every rule at the parameters' defaults, and some at each parameter's bounds too.
+//! Judging templates: every rule at the parameters' defaults and with the optional parts switched on or off, and some at each
+//! parameter's bounds too.
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use crate::case::{Case, Options};
 use crate::finding::{Finding, Report};
-use crate::model::{Parameter, Stack};
+use crate::model::Stack;
 use crate::rule::Rule;
 use crate::rules::rules;
 use crate::template::Template;
+use crate::variants::{Variant, defaults, variants};
 use crate::views::dashboards::dashboards;
 use crate::views::functions::mappings;
 use crate::views::metrics::alarms;
@@ -19,26 +19,42 @@ use crate::views::tasks::tasks;
 /// Judges templates that are used together: of one service, say. Findings are in the order of templates and rules. A
 /// template without queues, their workers or their metrics has none.
 pub fn check(templates: &[Template], options: &Options<'_>) -> Vec<Finding> {
-    let together: Vec<Stack> = templates.iter().map(|template| template.stack(&BTreeMap::new())).collect();
+    judge_all(templates, options, true)
+}
+
+/// The same, at the defaults only unless the variants are asked for too.
+pub(crate) fn judge_all(templates: &[Template], options: &Options<'_>, at_variants: bool) -> Vec<Finding> {
+    let together: Vec<Stack> = templates.iter().map(at_defaults).collect();
     let mut findings = Vec::new();
-    for (template, stack) in templates.iter().zip(&together).filter(|(_, stack)| is_about_queues(stack)) {
+    for (template, stack) in templates.iter().zip(&together) {
+        let variants = if at_variants { variants(&stack.parameters) } else { Vec::new() };
+        let stacks: Vec<(&Variant, Stack)> =
+            variants.iter().map(|variant| (variant, template.stack(&variant.values))).collect();
+        let all_stacks = std::iter::once(stack).chain(stacks.iter().map(|(_, stack)| stack));
+        if !all_stacks.into_iter().any(is_about_queues) {
+            continue;
+        }
         let mut own = Vec::new();
         let case = Case { stack, together: &together, options };
         for rule in rules() {
             judge(rule, &case, None, &mut own);
         }
-        for (name, value) in bounds(&stack.parameters) {
-            let values = BTreeMap::from([(name.clone(), value.clone())]);
-            let at_bound = template.stack(&values);
-            let case = Case { stack: &at_bound, together: &together, options };
-            for rule in rules().filter(|rule| rule.at_bounds) {
-                judge(rule, &case, Some((&name, &value)), &mut own);
+        for (variant, stack) in &stacks {
+            let case = Case { stack, together: &together, options };
+            for rule in rules().filter(|rule| rule.at_bounds || !variant.is_bound) {
+                judge(rule, &case, Some(&variant.label), &mut own);
             }
         }
         own.sort_by_key(|finding: &Finding| finding.rule);
         findings.extend(own);
     }
     findings
+}
+
+fn at_defaults(template: &Template) -> Stack {
+    let undecided = template.stack(&BTreeMap::new());
+    let values = defaults(&undecided.parameters);
+    if values.is_empty() { undecided } else { template.stack(&values) }
 }
 
 /// Whether there is anything in a stack that the rules are for.
@@ -52,38 +68,21 @@ fn is_about_queues(stack: &Stack) -> bool {
         || dashboards(stack).iter().any(|dashboard| dashboard.text.contains("AWS/SQS"))
 }
 
-fn judge(rule: &Rule, case: &Case<'_>, bound: Option<(&str, &Value)>, findings: &mut Vec<Finding>) {
+fn judge(rule: &Rule, case: &Case<'_>, variant: Option<&str>, findings: &mut Vec<Finding>) {
     let mut report = Report::new(case.stack);
     (rule.check)(case, &mut report);
     let before = findings.len();
     for (place, mut problem) in report.found {
-        // What is wrong at the default too, or at another bound, is told once.
-        let is_told = |finding: &Finding| finding.rule == rule.id && finding.place == place;
-        if bound.is_some() && findings[..before].iter().any(is_told) {
+        // A problem at the defaults too, or at another variant, is reported once.
+        let is_same = |finding: &Finding| finding.rule == rule.id && finding.place.is_same(&place);
+        if variant.is_some() && findings[..before].iter().any(is_same) {
             continue;
         }
-        if let Some((name, value)) = bound {
-            problem = format!("{problem} (where {name} is {value})");
+        if let Some(label) = variant {
+            problem = format!("{problem} ({label})");
         }
         let file = case.stack.file.clone();
         let Rule { id, title, reason, fix, .. } = *rule;
         findings.push(Finding { rule: id, title, file, place, problem, reason, fix });
     }
-}
-
-/// The least and the greatest value of every parameter that is a number.
-fn bounds(parameters: &BTreeMap<String, Parameter>) -> Vec<(String, Value)> {
-    let mut bounds = Vec::new();
-    for (name, parameter) in parameters {
-        let listed = || parameter.allowed.iter().filter_map(crate::value::number);
-        let least = parameter.min.or_else(|| listed().reduce(f64::min));
-        let greatest = parameter.max.or_else(|| listed().reduce(f64::max));
-        bounds.extend([least, greatest].into_iter().flatten().map(|bound| (name.clone(), whole(bound))));
-    }
-    bounds
-}
-
-/// Bounds are written as integers; as floats they would read as `5.0` in texts that are built of them.
-fn whole(number: f64) -> Value {
-    crate::value::int(&Value::from(number)).map_or_else(|| Value::from(number), Value::from)
 }

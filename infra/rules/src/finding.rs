@@ -40,6 +40,13 @@ pub struct Place {
     pub line: Option<usize>,
 }
 
+impl Place {
+    /// Whether two places are one in the file: a position in a list may differ with the list's optional items.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.name == other.name && (self.path == other.path || self.line.is_some() && self.line == other.line)
+    }
+}
+
 impl fmt::Display for Finding {
     /// One paragraph: place, finding, reason, mend.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

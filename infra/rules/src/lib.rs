@@ -13,6 +13,7 @@ mod source;
 mod template;
 pub mod terraform;
 mod value;
+mod variants;
 mod views;
 
 pub use case::{EnvironmentCheck, Host, Options};

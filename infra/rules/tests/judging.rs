@@ -47,6 +47,62 @@ fn what_is_wrong_at_a_bound_names_the_bound() {
     assert_eq!(of_rule, ["90000 s is out of SQS's range (where Timeout is 90000)"]);
 }
 
+/// The findings of one rule: places and problems.
+fn found(text: &str, rule: &str) -> Vec<String> {
+    let findings = check(&[Template::parse("t.yaml", text).unwrap()], &Options::default());
+    let of_rule = findings.iter().filter(|finding| finding.rule == rule);
+    of_rule.map(|finding| format!("{}: {}", finding.place.path, finding.problem)).collect()
+}
+
+const OPTIONAL_KEY: &str = "\
+Parameters:
+  KmsKeyArn: { Type: String, Default: '', AllowedPattern: '^(arn:.+)?$', Description: A key }
+Conditions:
+  HasKey: !Not [!Equals [!Ref KmsKeyArn, '']]
+Resources:
+  Key:
+    Type: AWS::KMS::Alias
+    Condition: HasKey
+  Queue:
+    Type: AWS::SQS::Queue
+    Properties:
+      SqsManagedSseEnabled: !If [HasKey, !Ref 'AWS::NoValue', true]
+      KmsMasterKeyId: !If [HasKey, !Ref KmsKeyArn, !Ref 'AWS::NoValue']
+";
+
+const SAMPLE_KEY: &str = "arn:aws:kms:eu-west-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef";
+
+#[test]
+fn an_optional_part_is_judged_with_it_and_without_it() {
+    assert!(found(OPTIONAL_KEY, "Q09").is_empty());
+    let always = OPTIONAL_KEY.replace("!If [HasKey, !Ref 'AWS::NoValue', true]", "true");
+    let expected =
+        format!("KmsMasterKeyId: both kinds of encryption are set (where KmsKeyArn is {SAMPLE_KEY:?})");
+    assert_eq!(found(&always, "Q09"), [expected]);
+    let never = OPTIONAL_KEY.replace("!Ref 'AWS::NoValue', true]", "true, !Ref 'AWS::NoValue']");
+    assert_eq!(found(&never, "Q09")[0], "SqsManagedSseEnabled: encryption is not set");
+}
+
+#[test]
+fn a_parameter_that_may_be_empty_and_has_no_default_is_judged_both_ways() {
+    let asked = OPTIONAL_KEY.replace("Default: '', ", "");
+    assert!(found(&asked, "Q09").is_empty());
+    let always = asked.replace("!If [HasKey, !Ref 'AWS::NoValue', true]", "true");
+    assert_eq!(found(&always, "Q09").len(), 1, "with the key");
+    let never = asked.replace("!Ref 'AWS::NoValue', true]", "true, !Ref 'AWS::NoValue']");
+    assert_eq!(found(&never, "Q09")[0], "SqsManagedSseEnabled: encryption is not set", "empty");
+}
+
+#[test]
+fn a_reference_to_what_a_condition_leaves_out_is_found() {
+    let refers = format!("{OPTIONAL_KEY}      Tags: [{{ Key: key, Value: !Ref Key }}]\n");
+    assert_eq!(found(&refers, "T02"), ["Tags.0.Value: Key is left out by its condition"]);
+    let only_with = refers.replace("Value: !Ref Key", "Value: !If [HasKey, !Ref Key, none]");
+    assert!(found(&only_with, "T02").is_empty());
+    let output = format!("{OPTIONAL_KEY}Outputs: {{ Key: {{ Value: !Ref Key }} }}\n");
+    assert_eq!(found(&output, "T02"), [": output Key refers to Key, which is left out by its condition"]);
+}
+
 #[test]
 fn the_callers_parser_sees_every_environment_at_the_defaults_and_at_the_bounds() {
     let seen = RefCell::new(Vec::new());

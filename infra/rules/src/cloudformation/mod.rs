@@ -1,5 +1,6 @@
 //! CloudFormation and SAM templates, in YAML or JSON, into stacks.
 
+mod branches;
 mod lenient;
 mod parameters;
 mod references;
@@ -14,6 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::model::{Dialect, Output, Resource, Stack};
 use crate::source::{Source, TemplateError};
+use branches::Taken;
 use references::{Made, Names};
 use resolve::Resolver;
 use sections::{section, text_of};
@@ -63,19 +65,28 @@ impl Source for CloudFormation {
         let left_out =
             resources.values().chain(section(root, "Outputs").values()).filter(|part| !exists(part));
         references.extend(left_out.flat_map(|part| names.references(part)));
-        let resources_now = resources.iter().filter(|(_, resource)| exists(resource));
+        let mut not_taken = Vec::new();
+        let resources_now = resources.iter().filter(|(_, resource)| exists(resource)).map(|(id, raw)| {
+            let (resource, left_out) = self.resource(id, raw, &names, &resolver);
+            not_taken.extend(left_out);
+            (id.clone(), resource)
+        });
+        let resources_now = resources_now.collect();
+        let outputs =
+            section(root, "Outputs").iter().filter(|(_, output)| exists(output)).map(|(name, raw)| {
+                let (output, left_out) = output(raw, &names, &resolver);
+                not_taken.extend(left_out);
+                (name.clone(), output)
+            });
+        let outputs = outputs.collect();
+        // A branch that is not taken may refer to a parameter all the same.
+        references.extend(not_taken.iter().flat_map(|branch| names.references(branch)));
         Stack {
             file: self.file.clone(),
             dialect: Dialect::CloudFormation,
             description: text_of(root, "Description"),
-            resources: resources_now
-                .map(|(id, raw)| (id.clone(), self.resource(id, raw, &names, &resolver)))
-                .collect(),
-            outputs: section(root, "Outputs")
-                .iter()
-                .filter(|(_, output)| exists(output))
-                .map(|(name, raw)| (name.clone(), output(raw, &names, &resolver)))
-                .collect(),
+            resources: resources_now,
+            outputs,
             declared: resources.keys().cloned().collect(),
             lint_ignores: self.lint_ignores.clone(),
             references,
@@ -85,16 +96,19 @@ impl Source for CloudFormation {
 }
 
 impl CloudFormation {
-    fn resource(&self, id: &str, raw: &Value, names: &Names, resolver: &Resolver) -> Resource {
+    /// A resource, and the branches of its properties that are not taken.
+    fn resource(
+        &self,
+        id: &str,
+        raw: &Value,
+        names: &Names<'_>,
+        resolver: &Resolver<'_>,
+    ) -> (Resource, Vec<Value>) {
         let here = format!("/Resources/{}", yaml::escape(id));
-        let below = format!("{here}/Properties");
-        let of_properties =
-            self.document.lines.range(below.clone()..).take_while(|(at, _)| at.starts_with(&below));
-        let mut lines: BTreeMap<String, usize> = of_properties
-            .filter_map(|(at, line)| Some((at.strip_prefix(&below)?, *line)))
-            .filter(|(at, _)| at.starts_with('/'))
-            .map(|(at, line)| (at.to_owned(), line))
-            .collect();
+        let Taken { value, mut lines, left_out } =
+            branches::take(&raw["Properties"], resolver, &self.document.lines, &format!("{here}/Properties"));
+        let value = value.unwrap_or_default();
+        lines.remove("");
         if let Some(line) = self.document.lines.get(&here) {
             lines.insert(String::new(), *line);
         }
@@ -104,28 +118,33 @@ impl CloudFormation {
             _ => Vec::new(),
         };
         let policy = |key: &str| resolver.resolve(&raw[key])?.as_str().map(str::to_owned);
-        let properties = resolver.resolve(&raw["Properties"]).filter(Value::is_object);
-        Resource {
+        let properties = resolver.resolve(&value).filter(Value::is_object);
+        let resource = Resource {
             kind: text_of(raw, "Type"),
             properties: properties.unwrap_or_else(|| Value::Object(Map::new())),
-            references: names.references(&raw["Properties"]),
+            references: names.references(&value),
             depends_on,
             deletion_policy: policy("DeletionPolicy"),
             update_replace_policy: policy("UpdateReplacePolicy"),
             metadata: raw["Metadata"].clone(),
             lines,
-        }
+        };
+        (resource, left_out)
     }
 }
 
-fn output(raw: &Value, names: &Names, resolver: &Resolver) -> Output {
-    let mut references = names.references(&raw["Value"]);
+/// An output, and the branches of its value that are not taken.
+fn output(raw: &Value, names: &Names<'_>, resolver: &Resolver<'_>) -> (Output, Vec<Value>) {
+    let Taken { value, left_out, .. } = branches::take(&raw["Value"], resolver, &BTreeMap::new(), "");
+    let value = value.unwrap_or_default();
+    let mut references = names.references(&value);
     references.extend(names.references(&raw["Export"]));
-    Output {
-        value: resolver.resolve(&raw["Value"]).unwrap_or_default(),
+    let output = Output {
+        value: resolver.resolve(&value).unwrap_or_default(),
         description: text_of(raw, "Description"),
         references,
-    }
+    };
+    (output, left_out)
 }
 
 /// Where cfn-lint is told to ignore something: in the template's metadata or a resource's.

@@ -47,7 +47,8 @@ fn value(kind: &str, text: &Value) -> Value {
     match (kind, text) {
         ("Number", Value::String(text)) => serde_json::from_str(text).unwrap_or_else(|_| text.clone().into()),
         (_, Value::String(text)) if kind == "CommaDelimitedList" || kind.starts_with("List<") => {
-            text.split(',').map(|item| Value::from(item.trim())).collect()
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            items.map(Value::from).collect()
         }
         ("String", Value::Number(number)) => Value::String(number.to_string()),
         ("String", Value::Bool(bool)) => Value::String(bool.to_string()),

@@ -327,18 +327,55 @@ Resources:
     }
 
     #[test]
-    fn references_are_known_in_branches_that_are_not_taken_too() {
+    fn references_are_those_of_the_value() {
         let thing = thing(&BTreeMap::new());
         let at = |pointer| thing.references_at(pointer).cloned().collect::<Vec<_>>();
         let attribute = |id: &str| Target::Resource { id: id.to_owned(), attribute: Some("Arn".to_owned()) };
         assert_eq!(at("/Arn"), [attribute("Queue")]);
         assert_eq!(at("/Long"), [attribute("Nameless")]);
-        assert_eq!(at("/Left"), [Target::Pseudo("AWS::NoValue".to_owned())]);
         assert_eq!(
             at("/Own"),
             [Target::Parameter("Service".to_owned()), Target::Parameter("Retention".to_owned())]
         );
         assert_eq!(at("/Imported"), [Target::Import]);
+    }
+
+    const BRANCHES: &str = r#"
+Parameters:
+  Key: { Type: String, Default: "" }
+  Extra: { Type: String, Default: more }
+Conditions:
+  HasKey: !Not [!Equals [!Ref Key, ""]]
+Resources:
+  Thing:
+    Type: Custom::Thing
+    Properties:
+      List:
+        - first
+        - !If [HasKey, !Ref Extra, !Ref "AWS::NoValue"]
+        - Name: !Sub "${Key}x"
+"#;
+
+    /// A position is that of the item that is there, not that of the item in the template.
+    #[test]
+    fn places_are_those_of_the_branches_taken() {
+        let template = Template::parse("t.yaml", BRANCHES).unwrap();
+        let line = BRANCHES.lines().position(|line| line.contains("Name:")).unwrap() + 1;
+        let extra = Target::Parameter("Extra".to_owned());
+        let key = Target::Parameter("Key".to_owned());
+        let without = template.stack(&BTreeMap::new());
+        let thing = &without.resources["Thing"];
+        assert_eq!(thing.get("/List"), Some(&json!(["first", { "Name": "x" }])));
+        assert_eq!((thing.line("/List/1/Name"), thing.line("/List/2/Name")), (Some(line), Some(line - 2)));
+        assert_eq!(thing.references_at("/List/1/Name").collect::<Vec<_>>(), [&key]);
+        assert_eq!(thing.references_at("").collect::<Vec<_>>(), [&key]);
+        assert!(without.references.iter().any(|reference| reference.to == extra), "known all the same");
+        let with = template.stack(&BTreeMap::from([("Key".to_owned(), json!("k"))]));
+        let thing = &with.resources["Thing"];
+        assert_eq!(thing.get("/List"), Some(&json!(["first", "more", { "Name": "kx" }])));
+        assert_eq!((thing.line("/List/1"), thing.line("/List/2/Name")), (Some(line - 1), Some(line)));
+        assert_eq!(thing.references_at("/List/1").collect::<Vec<_>>(), [&extra]);
+        assert_eq!(thing.references_at("/List/2/Name").collect::<Vec<_>>(), [&key]);
     }
 
     #[test]

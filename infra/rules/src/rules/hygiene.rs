@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::case::Case;
 use crate::cloudformation::sam::MADE;
 use crate::finding::Report;
-use crate::model::{Output, Resource, Stack, Target};
+use crate::model::{Dialect, Output, Resource, Stack, Target};
 use crate::rule::Rule;
 use crate::value::one_or_many;
 use crate::views::functions::{consuming_functions, mappings};
@@ -115,8 +115,15 @@ fn references_resolve(case: &Case<'_>, report: &mut Report<'_>) {
     let stack = case.stack;
     for (id, resource) in &stack.resources {
         for reference in &resource.references {
-            if let Target::Missing(name) = &reference.to {
-                report.at(id, resource, &reference.at, format!("there is no {name}"));
+            match &reference.to {
+                Target::Missing(name) => {
+                    report.at(id, resource, &reference.at, format!("there is no {name}"));
+                }
+                Target::Resource { id: to, .. } if is_left_out(stack, to) => {
+                    let found = format!("{to} is left out by its condition");
+                    report.at(id, resource, &reference.at, found);
+                }
+                _ => {}
             }
         }
         for name in resource.depends_on.iter().filter(|name| !stack.declared.contains(name)) {
@@ -130,9 +137,27 @@ fn references_resolve(case: &Case<'_>, report: &mut Report<'_>) {
     }) {
         report.whole(None, format!("there is no {name}, which an output or a condition refers to"));
     }
+    for (name, output) in &stack.outputs {
+        for reference in &output.references {
+            if let Target::Resource { id, .. } = &reference.to
+                && is_left_out(stack, id)
+            {
+                report
+                    .whole(None, format!("output {name} refers to {id}, which is left out by its condition"));
+            }
+        }
+    }
     for id in in_circles(stack) {
         report.at(id, &stack.resources[id], "", "it waits for itself");
     }
+}
+
+/// Whether a resource's condition is false, so that CloudFormation refuses a reference to it. Terraform has lists of none
+/// for that.
+fn is_left_out(stack: &Stack, id: &str) -> bool {
+    stack.dialect == Dialect::CloudFormation
+        && !stack.resources.contains_key(id)
+        && stack.declared.iter().any(|declared| declared == id)
 }
 
 /// The resources of which none can be made before another one of them.
