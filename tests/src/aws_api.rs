@@ -53,22 +53,55 @@ pub(crate) async fn call(service: &str, target: &str, parameters: &Value) -> Val
     serde_json::from_str(&text).unwrap_or_default()
 }
 
-/// Puts a file into a bucket of its own, and tells the bucket's name.
+/// What a GET of an API of resources, such as API Gateway's, answers.
+pub async fn rest(service: &str, path: &str) -> Value {
+    let request = Request::get(format!("{}{path}", localstack()))
+        .header("authorization", authorization(service))
+        .body(Full::default());
+    let answer = exchange(request.unwrap()).await.unwrap();
+    let text = String::from_utf8_lossy(answer.body());
+    assert!(answer.status().is_success(), "{path}: {text}");
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error} in {text}"))
+}
+
+/// Puts a file into a bucket of its own, and returns the bucket's name.
 pub(crate) async fn put_object(key: &str, content: Vec<u8>) -> String {
-    let bucket = format!("code-{:x}-{:x}", std::process::id(), fastrand::u32(..));
+    let bucket = create_bucket().await;
+    s3(Method::PUT, &format!("{bucket}/{key}"), content).await;
+    bucket
+}
+
+/// Makes a bucket with a name of its own, and returns that.
+pub async fn create_bucket() -> String {
+    let bucket = format!("test-{:x}-{:x}", std::process::id(), fastrand::u32(..));
     let region = format!(
         "<CreateBucketConfiguration><LocationConstraint>{REGION}</LocationConstraint></CreateBucketConfiguration>"
     );
-    for (path, content) in [(bucket.clone(), region.into_bytes()), (format!("{bucket}/{key}"), content)] {
-        let request = Request::builder()
-            .method(Method::PUT)
-            .uri(format!("{}/{path}", localstack()))
-            .header("authorization", authorization("s3"))
-            .body(Full::new(Bytes::from(content)));
-        let answer = exchange(request.unwrap()).await.unwrap();
-        assert!(answer.status().is_success(), "{path}: {}", answer.status());
-    }
+    s3(Method::PUT, &bucket, region.into_bytes()).await;
     bucket
+}
+
+/// The objects of a bucket that has no more than a thousand: keys and texts.
+pub async fn objects(bucket: &str) -> Vec<(String, String)> {
+    let listed = s3(Method::GET, &format!("{bucket}?list-type=2"), Vec::new()).await;
+    let keys = listed.split("<Key>").skip(1).filter_map(|rest| rest.split_once("</Key>"));
+    let mut objects = Vec::new();
+    for (key, _) in keys {
+        objects.push((key.to_owned(), s3(Method::GET, &format!("{bucket}/{key}"), Vec::new()).await));
+    }
+    objects
+}
+
+async fn s3(method: Method, path: &str, content: Vec<u8>) -> String {
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("{}/{path}", localstack()))
+        .header("authorization", authorization("s3"))
+        .body(Full::new(Bytes::from(content)));
+    let answer = exchange(request.unwrap()).await.unwrap();
+    let text = String::from_utf8_lossy(answer.body()).into_owned();
+    assert!(answer.status().is_success(), "{path}: {} {text}", answer.status());
+    text
 }
 
 /// The members of a list of such an answer: JSON made of XML, where a list of one looks like its member.

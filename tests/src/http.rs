@@ -21,6 +21,13 @@ pub async fn get(url: &str) -> Option<(u16, String)> {
     Some((answer.status().as_u16(), String::from_utf8_lossy(answer.body()).into_owned()))
 }
 
+/// Status and body of a POST.
+pub async fn post(url: &str, content_type: &str, body: impl Into<Bytes>) -> (u16, String) {
+    let request = Request::post(url).header("content-type", content_type).body(Full::new(body.into()));
+    let answer = exchange(request.unwrap()).await.unwrap();
+    (answer.status().as_u16(), String::from_utf8_lossy(answer.body()).into_owned())
+}
+
 /// The status of a GET, or `None` where nobody answers.
 pub async fn status_of(url: &str) -> Option<u16> {
     Some(get(url).await?.0)

@@ -18,47 +18,93 @@ pub struct Stack {
     outputs: BTreeMap<String, String>,
 }
 
+/// A resource that no CloudFormation can make, after all queues of a template.
+const BROKEN: &str = "
+  Broken:
+    Type: AWS::SNS::Subscription
+    DependsOn: [QUEUES]
+    Properties: { Protocol: sqs, TopicArn: 'arn:aws:sns:eu-central-1:000000000000:missing', Endpoint: 'arn:none' }
+";
+
 impl Stack {
-    /// Deploys a template under a name of its own and waits until it is complete. Tells what failed where it does not.
+    /// Deploys a template under a name of its own and waits until it is complete. Reports what failed if it does not.
     pub async fn deploy(template: &str, parameters: &[(&str, &str)]) -> Self {
-        let name = format!("t{:x}-{:x}", std::process::id(), fastrand::u32(..));
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/cloudformation").join(template);
-        let body = std::fs::read_to_string(&path).unwrap();
-        let mut form = vec![
-            ("StackName".to_owned(), name.clone()),
-            ("TemplateBody".to_owned(), body),
-            ("Capabilities.member.1".to_owned(), "CAPABILITY_NAMED_IAM".to_owned()),
-        ];
-        // Nobody listens to that topic, but the alarms are to name one.
-        let alarm_topic = format!("arn:aws:sns:{REGION}:000000000000:alarms");
-        let own = [("ServiceName", &*name), ("AlarmTopicArn", &*alarm_topic)];
-        for (index, (key, value)) in own.iter().chain(parameters).enumerate() {
-            let member = format!("Parameters.member.{}", index + 1);
-            form.push((format!("{member}.ParameterKey"), (*key).to_owned()));
-            form.push((format!("{member}.ParameterValue"), (*value).to_owned()));
-        }
-        query("cloudformation", CLOUDFORMATION, "CreateStack", &form).await.unwrap();
-        let mut stack = Self { name, outputs: BTreeMap::new() };
-        let mut described = Value::Null;
-        eventually("the stack is complete", async || {
-            described = stack.describe().await;
-            let status = described["StackStatus"].as_str().unwrap().to_owned();
-            assert!(
-                !status.contains("FAILED") && !status.contains("ROLLBACK"),
-                "{template} is not deployed: {described}"
-            );
-            status == "CREATE_COMPLETE"
-        })
-        .await;
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
-        stack.outputs = members(&described["Outputs"])
-            .iter()
-            .map(|output| (text(&output["OutputKey"]), text(&output["OutputValue"])))
-            .collect();
+        Self::deploy_as(&unique_name(), template, parameters).await
+    }
+
+    /// The same under this name.
+    pub async fn deploy_as(name: &str, template: &str, parameters: &[(&str, &str)]) -> Self {
+        let body = read_template(template);
+        query("cloudformation", CLOUDFORMATION, "CreateStack", &form(name, &body, parameters)).await.unwrap();
+        let mut stack = Self { name: name.to_owned(), outputs: BTreeMap::new() };
+        stack.until_status("CREATE_COMPLETE").await;
         stack
     }
 
-    /// What the template tells under this name.
+    /// Deploys a template whose last resource cannot be made, and deletes the failed stack, as an operator has to. Returns the
+    /// name that it had. LocalStack does not roll a failed stack back by itself, as AWS does.
+    pub async fn fail(template: &str, parameters: &[(&str, &str)]) -> String {
+        let name = unique_name();
+        let body = read_template(template);
+        let resources = body.split("\nResources:").nth(1).unwrap();
+        let queues: Vec<&str> = resources
+            .lines()
+            .filter_map(|line| line.strip_prefix("  ")?.strip_suffix("Queue:"))
+            .filter(|id| !id.contains(['#', ' ']) && !id.starts_with("Third"))
+            .collect();
+        let queues = queues.iter().map(|id| format!("{id}Queue")).collect::<Vec<_>>().join(", ");
+        let broken = format!("{}\nOutputs:", BROKEN.replace("QUEUES", &queues));
+        let body = body.replacen("\nOutputs:", &broken, 1);
+        query("cloudformation", CLOUDFORMATION, "CreateStack", &form(&name, &body, parameters))
+            .await
+            .unwrap();
+        let stack = Self { name: name.clone(), outputs: BTreeMap::new() };
+        eventually("the stack has failed", async || {
+            let status = stack.describe().await["StackStatus"].as_str().unwrap().to_owned();
+            assert_ne!(status, "CREATE_COMPLETE");
+            ["CREATE_FAILED", "ROLLBACK_COMPLETE"].contains(&&*status)
+        })
+        .await;
+        delete(&name).await;
+        eventually("the stack is gone", async || {
+            let form = [("StackName".to_owned(), name.clone())];
+            query("cloudformation", CLOUDFORMATION, "DescribeStacks", &form).await.is_err()
+        })
+        .await;
+        // It is gone already.
+        std::mem::forget(stack);
+        name
+    }
+
+    /// Changes parameters of the deployed template; these are all that are not at their defaults.
+    pub async fn update(&mut self, template: &str, parameters: &[(&str, &str)]) {
+        let form = form(&self.name, &read_template(template), parameters);
+        query("cloudformation", CLOUDFORMATION, "UpdateStack", &form).await.unwrap();
+        self.until_status("UPDATE_COMPLETE").await;
+    }
+
+    /// Waits for the end of a deployment, and reads the outputs.
+    async fn until_status(&mut self, complete: &str) {
+        let mut described = Value::Null;
+        eventually("the stack is complete", async || {
+            described = self.describe().await;
+            let status = described["StackStatus"].as_str().unwrap().to_owned();
+            assert!(
+                !status.contains("FAILED") && !status.contains("ROLLBACK"),
+                "{} is not deployed: {described}",
+                self.name
+            );
+            status == complete
+        })
+        .await;
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        self.outputs = members(&described["Outputs"])
+            .iter()
+            .map(|output| (text(&output["OutputKey"]), text(&output["OutputValue"])))
+            .collect();
+    }
+
+    /// The output with this name.
     pub fn output(&self, name: &str) -> &str {
         self.outputs.get(name).unwrap_or_else(|| panic!("no output {name} in {:?}", self.outputs))
     }
@@ -81,6 +127,49 @@ impl Stack {
     }
 }
 
+fn unique_name() -> String {
+    format!("t{:x}-{:x}", std::process::id(), fastrand::u32(..))
+}
+
+fn read_template(template: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/cloudformation").join(template);
+    std::fs::read_to_string(path).unwrap()
+}
+
+/// The form that creates or updates a stack. Every template has its values for the parameters that tests have no choice about.
+fn form(name: &str, body: &str, parameters: &[(&str, &str)]) -> Vec<(String, String)> {
+    // The topic has no subscribers, but the alarms have to name one.
+    let alarm_topic = format!("arn:aws:sns:{REGION}:000000000000:alarms");
+    let own = [
+        ("ServiceName", name),
+        ("AlarmTopicArn", &alarm_topic),
+        ("DeadLetterOwner", "the tests"),
+        // LocalStack has no DynamoDB here.
+        ("Store", "none"),
+        ("StoreTableName", ""),
+    ];
+    let is_free = |key: &str| {
+        body.contains(&format!("\n  {key}:\n")) && parameters.iter().all(|(given, _)| *given != key)
+    };
+    let own = own.into_iter().filter(|(key, _)| is_free(key));
+    let mut form = vec![
+        ("StackName".to_owned(), name.to_owned()),
+        ("TemplateBody".to_owned(), body.to_owned()),
+        ("Capabilities.member.1".to_owned(), "CAPABILITY_NAMED_IAM".to_owned()),
+    ];
+    for (index, (key, value)) in own.chain(parameters.iter().copied()).enumerate() {
+        let member = format!("Parameters.member.{}", index + 1);
+        form.push((format!("{member}.ParameterKey"), key.to_owned()));
+        form.push((format!("{member}.ParameterValue"), value.to_owned()));
+    }
+    form
+}
+
+async fn delete(name: &str) {
+    let form = [("StackName".to_owned(), name.to_owned())];
+    query("cloudformation", CLOUDFORMATION, "DeleteStack", &form).await.unwrap();
+}
+
 impl Drop for Stack {
     #[allow(clippy::print_stderr, reason = "the test runner shows it with the failed test")]
     fn drop(&mut self) {
@@ -88,8 +177,7 @@ impl Drop for Stack {
         // A thread and a runtime of its own, since the test's stand still meanwhile.
         let removal = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            let name = [("StackName".to_owned(), name)];
-            runtime.block_on(query("cloudformation", CLOUDFORMATION, "DeleteStack", &name)).unwrap();
+            runtime.block_on(delete(&name));
         });
         if removal.join().is_err() {
             eprintln!("the stack {} could not be removed", self.name);
@@ -99,8 +187,25 @@ impl Drop for Stack {
 
 /// Publishes a message to a topic.
 pub async fn publish(topic_arn: &str, message: &str) {
-    let form = [("TopicArn", topic_arn), ("Message", message)];
-    query("sns", SNS, "Publish", &form.map(|(key, value)| (key.to_owned(), value.to_owned()))).await.unwrap();
+    sns("Publish", &[("TopicArn", topic_arn), ("Message", message)]).await;
+}
+
+/// Publishes a message with the attribute `messageType` to a topic.
+pub async fn publish_typed(topic_arn: &str, message: &str, message_type: &str) {
+    let attribute = "MessageAttributes.entry.1";
+    let (name, kind, value) = (
+        format!("{attribute}.Name"),
+        format!("{attribute}.Value.DataType"),
+        format!("{attribute}.Value.StringValue"),
+    );
+    let form = [
+        ("TopicArn", topic_arn),
+        ("Message", message),
+        (&name, "messageType"),
+        (&kind, "String"),
+        (&value, message_type),
+    ];
+    sns("Publish", &form).await;
 }
 
 /// A topic whose messages come to `queue` in SNS's own envelope.

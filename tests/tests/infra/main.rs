@@ -3,7 +3,9 @@
 //! Set `DRUMLINE_TEST_LOCALSTACK` to the URL of a running `LocalStack`; `cargo xtask test` does.
 #![allow(clippy::unwrap_used)]
 
+mod archive;
 mod doctor;
 mod fan_out;
 mod function;
+mod intake;
 mod queues;

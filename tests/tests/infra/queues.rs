@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_sqs::types::QueueAttributeName as Name;
-use drumline_tests::{Answer, App, Launch, Stack, TestQueue, eventually};
+use drumline_tests::{Answer, App, Launch, Stack, TestQueue, client, eventually, localstack};
 use serde_json::{Value, json};
 
 /// The least that the templates take, so that the end comes soon.
@@ -112,4 +112,26 @@ async fn a_deployed_fifo_queue_keeps_the_order_of_its_groups() {
     assert_eq!(of_group(&["a1", "poison", "a3"]), ["a1", "poison", "a3"]);
     assert_eq!(of_group(&["b1", "b2"]), ["b1", "b2"]);
     assert_eq!(worker.stop().await.status, Some(0));
+}
+
+/// The names of the queues that begin with a stack's.
+async fn queues_of(name: &str) -> Vec<String> {
+    let found = client(&localstack()).list_queues().queue_name_prefix(name).send().await.unwrap();
+    found.queue_urls.unwrap_or_default()
+}
+
+/// LocalStack can show that nothing is left to be in the way; that AWS refuses to make a queue that is there, it cannot.
+#[tokio::test]
+async fn a_failed_first_deployment_can_be_repeated_under_the_same_name() {
+    for (template, parameters, queues) in [
+        ("queue.yaml", &[][..], 2),
+        ("queue-fifo.yaml", &[("DeadLetterBreaksOrder", "accepted")], 2),
+        ("fan-out.yaml", &[], 4),
+    ] {
+        let name = Stack::fail(template, parameters).await;
+        assert_eq!(queues_of(&name).await, Vec::<String>::new(), "{template} leaves queues");
+        let stack = Stack::deploy_as(&name, template, parameters).await;
+        assert_eq!(queues_of(&name).await.len(), queues, "{template}");
+        drop(stack);
+    }
 }
