@@ -12,13 +12,14 @@ const FUNCTION: &str = "AWS::Serverless::Function";
 pub(crate) const MADE: &str = "MadeBySam";
 
 /// Properties of an SQS event that are the mapping's under the same name.
-const MAPPED: [&str; 8] = [
+const MAPPED: [&str; 9] = [
     "BatchSize",
     "Enabled",
     "FilterCriteria",
     "FunctionResponseTypes",
     "KmsKeyArn",
     "MaximumBatchingWindowInSeconds",
+    "MetricsConfig",
     "ProvisionedPollerConfig",
     "ScalingConfig",
 ];

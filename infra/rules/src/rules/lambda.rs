@@ -1,4 +1,4 @@
-//! L01 to L14: functions behind event source mappings.
+//! L01 to L15: functions behind event source mappings.
 
 use serde_json::Value;
 
@@ -20,6 +20,10 @@ const TIMEOUTS: f64 = 6.0;
 /// [the page](https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html).
 const CONCURRENCY: std::ops::RangeInclusive<i64> = 2..=1000;
 
+/// The least pollers of provisioned mode. How many there may be at most differs between pages of AWS's, so that is left to
+/// Lambda. See [the page](https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html).
+const MIN_POLLERS: i64 = 2;
+
 /// The most messages in a batch without a window, and on a FIFO queue at all.
 const MAX_BATCH: i64 = 10;
 
@@ -28,7 +32,7 @@ const DEFAULT_BATCH: i64 = 10;
 
 const WINDOW: &str = "/MaximumBatchingWindowInSeconds";
 
-pub(super) const RULES: [Rule; 14] = [
+pub(super) const RULES: [Rule; 15] = [
     Rule {
         id: "L01",
         title: "visibility is at least six times the function's timeout, plus the batch window",
@@ -49,15 +53,15 @@ pub(super) const RULES: [Rule; 14] = [
         id: "L03",
         title: "a mapping has exactly one of `ScalingConfig` and `ProvisionedPollerConfig`",
         reason: "Without either a backlog takes all of the account's concurrency; both at once are refused.",
-        fix: "Set ScalingConfig.MaximumConcurrency.",
-        at_bounds: false,
+        fix: "Set ScalingConfig.MaximumConcurrency, or for provisioned mode ProvisionedPollerConfig.",
+        at_bounds: true,
         check: scales_one_way,
     },
     Rule {
         id: "L04",
-        title: "`MaximumConcurrency` is in 2..1000",
+        title: "`MaximumConcurrency` is in 2..1000, and provisioned pollers are 2 or more",
         reason: "Lambda refuses anything else.",
-        fix: "Choose 2 to 1000; the parameter's bounds too.",
+        fix: "Choose 2 to 1000, or 2 and more pollers; the parameter's bounds too.",
         at_bounds: true,
         check: concurrency_in_range,
     },
@@ -103,9 +107,9 @@ pub(super) const RULES: [Rule; 14] = [
     },
     Rule {
         id: "L10",
-        title: "a function on a provided runtime is `provided.al2023`, `arm64`, and its handler is `bootstrap`",
-        reason: "provided.al2 is past its end; arm64 costs a fifth less; the handler's name tells nobody otherwise what is run.",
-        fix: "Set Runtime: provided.al2023, Architectures: [arm64], Handler: bootstrap.",
+        title: "a function on a provided runtime is `provided.al2023`, names its architecture, and its handler is `bootstrap`",
+        reason: "provided.al2 is past its end; without Architectures the function is x86_64, where a zip file built for arm64 does not start; Lambda runs the file `bootstrap` whatever the handler's name says.",
+        fix: "Set Runtime: provided.al2023, Architectures: [arm64] or [x86_64], Handler: bootstrap.",
         at_bounds: false,
         check: current_runtime,
     },
@@ -140,6 +144,14 @@ pub(super) const RULES: [Rule; 14] = [
         fix: "Filter at the topic's subscription; leave Enabled out or true.",
         at_bounds: false,
         check: nothing_unseen,
+    },
+    Rule {
+        id: "L15",
+        title: "a mapping publishes `EventCount`",
+        reason: "The function's own metrics count batches. Only the mapping counts the messages that it polled, deleted and failed to invoke with.",
+        fix: "Set MetricsConfig.Metrics: [EventCount].",
+        at_bounds: false,
+        check: counts_events,
     },
 ];
 
@@ -177,10 +189,12 @@ fn reports_failures(case: &Case<'_>, report: &mut Report<'_>) {
 
 fn scales_one_way(case: &Case<'_>, report: &mut Report<'_>) {
     for mapping in mappings(case.stack) {
-        let set = ["/ScalingConfig", "/ProvisionedPollerConfig"]
-            .iter()
-            .filter(|at| mapping.resource.get(at).is_some())
-            .count();
+        let ways = ["/ScalingConfig", "/ProvisionedPollerConfig"].map(|at| mapping.resource.get(at));
+        // What could not be worked out may be there or not.
+        if ways.into_iter().flatten().any(Value::is_string) {
+            continue;
+        }
+        let set = ways.into_iter().flatten().count();
         if set != 1 {
             let found = if set == 0 { "nothing limits its concurrency" } else { "both are set" };
             report.at(mapping.id, mapping.resource, "", found);
@@ -195,6 +209,12 @@ fn concurrency_in_range(case: &Case<'_>, report: &mut Report<'_>) {
         let maximum = mapping.resource.get(MAXIMUM).and_then(int);
         if let Some(maximum) = maximum.filter(|maximum| !CONCURRENCY.contains(maximum)) {
             report.at(mapping.id, mapping.resource, MAXIMUM, format!("it is {maximum}"));
+        }
+        for at in ["/ProvisionedPollerConfig/MinimumPollers", "/ProvisionedPollerConfig/MaximumPollers"] {
+            let pollers = mapping.resource.get(at).and_then(int);
+            if let Some(pollers) = pollers.filter(|pollers| *pollers < MIN_POLLERS) {
+                report.at(mapping.id, mapping.resource, at, format!("it is {pollers}"));
+            }
         }
     }
 }
@@ -287,8 +307,8 @@ fn current_runtime(case: &Case<'_>, report: &mut Report<'_>) {
             report.at(function.id, function.resource, "/Runtime", format!("it is {runtime}"));
         }
         let architectures = function.resource.get("/Architectures");
-        if architectures.is_none_or(|known| is_known(known) && items(Some(known)) != [Value::from("arm64")]) {
-            report.at(function.id, function.resource, "/Architectures", "it is not arm64");
+        if architectures.is_none() {
+            report.at(function.id, function.resource, "/Architectures", "it is missing");
         }
         let handler = function.resource.text("/Handler").unwrap_or("missing");
         if handler != "bootstrap" && is_known(&handler.into()) {
@@ -349,6 +369,19 @@ fn nothing_unseen(case: &Case<'_>, report: &mut Report<'_>) {
         }
         if mapping.resource.get("/Enabled").and_then(truth) == Some(false) {
             report.at(mapping.id, mapping.resource, "/Enabled", "it ships disabled");
+        }
+    }
+}
+
+fn counts_events(case: &Case<'_>, report: &mut Report<'_>) {
+    let at = "/MetricsConfig/Metrics";
+    for mapping in mappings(case.stack) {
+        let metrics = mapping.resource.get("/MetricsConfig");
+        let counts = metrics.is_some_and(|metrics| {
+            !is_known(metrics) || items(metrics.get("Metrics")).contains(&Value::from("EventCount"))
+        });
+        if !counts {
+            report.at(mapping.id, mapping.resource, at, "EventCount is missing");
         }
     }
 }

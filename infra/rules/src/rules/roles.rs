@@ -36,7 +36,19 @@ const SQS_ACTIONS: [&str; 20] = [
 ];
 
 /// Actions that know no resource to be named, in lower case.
-const WITHOUT_RESOURCE: [&str; 3] = ["ecr:getauthorizationtoken", "xray:put*", "ssmmessages:*"];
+const WITHOUT_RESOURCE: [&str; 9] = [
+    "ecr:getauthorizationtoken",
+    "xray:put*",
+    "ssmmessages:*",
+    // With these Lambda puts a function into a VPC, and refuses a role that has them on named resources only. See
+    // [the page](https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions).
+    "ec2:createnetworkinterface",
+    "ec2:describenetworkinterfaces",
+    "ec2:describesubnets",
+    "ec2:deletenetworkinterface",
+    "ec2:assignprivateipaddresses",
+    "ec2:unassignprivateipaddresses",
+];
 
 /// What a consumer needs on its source, besides `ChangeMessageVisibility`.
 const NEEDED: [&str; 3] = ["ReceiveMessage", "DeleteMessage", "GetQueueAttributes"];
@@ -79,7 +91,7 @@ pub(super) const RULES: [Rule; 8] = [
         id: "I03",
         title: "no resource `*`, except for actions that know none",
         reason: "A worker that is taken over has the whole account's queues, secrets or tables.",
-        fix: "Name the resource by its ARN; keep ecr:GetAuthorizationToken, xray:Put… and ssmmessages: in statements of their own.",
+        fix: "Name the resource by its ARN; keep ecr:GetAuthorizationToken, xray:Put…, ssmmessages: and what puts a function into a VPC in statements of their own.",
         at_bounds: false,
         check: no_wildcard_resource,
     },

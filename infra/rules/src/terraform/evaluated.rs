@@ -97,6 +97,13 @@ impl Evaluated {
         self
     }
 
+    /// The same value, which refers as a whole to what the parts as wholes refer to: an empty part leaves no other trace.
+    pub(super) fn and_refers_as_wholes(mut self, parts: &[Self]) -> Self {
+        let of_parts = parts.iter().flat_map(|part| &part.references);
+        self.references.extend(of_parts.filter(|reference| reference.at.is_empty()).cloned());
+        self
+    }
+
     pub(super) fn is_null(&self) -> bool {
         self.value.is_null()
     }

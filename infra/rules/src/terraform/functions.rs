@@ -26,10 +26,14 @@ fn keeping_parts(name: &str, arguments: &[Evaluated]) -> Option<Evaluated> {
         ("toset", [value]) if value.value.is_array() => Some(value.clone()),
         ("tonumber", [value]) if value.value.is_number() => Some(value.clone()),
         ("merge", maps) if maps.iter().all(|map| map.value.is_object()) => {
-            Some(Evaluated::object(maps.iter().flat_map(Evaluated::entries)))
+            Some(Evaluated::object(maps.iter().flat_map(Evaluated::entries)).and_refers_as_wholes(maps))
         }
-        ("concat", lists) if lists.iter().all(|list| list.value.is_array()) => {
-            Some(Evaluated::array(lists.iter().flat_map(Evaluated::items)))
+        // A list that is not known is there as one item that is not known, and the others are known all the same.
+        ("concat", lists) => {
+            let items = |list: &Evaluated| {
+                if list.value.is_array() { list.items() } else { vec![list.clone()] }
+            };
+            Some(Evaluated::array(lists.iter().flat_map(items)).and_refers_as_wholes(lists))
         }
         ("flatten", [list]) if list.value.is_array() => Some(Evaluated::array(flattened(list))),
         ("compact", [list]) if list.value.is_array() => {

@@ -62,10 +62,15 @@ fn output(evaluator: &Evaluator<'_>, body: &Body) -> Output {
     Output { value: value.value, description: description.unwrap_or_default(), references: value.references }
 }
 
-/// Whether a resource or a module is there at all.
+/// Whether a resource or a module is there at all, as far as that is known.
 fn is_there(evaluator: &Evaluator<'_>, body: &Body) -> bool {
-    let count = attribute(body, "count").map(|count| evaluator.evaluate(count).value);
-    count != Some(Value::from(0))
+    let evaluated = |name| attribute(body, name).map(|expression| evaluator.evaluate(expression).value);
+    let is_empty = |items: Value| match items {
+        Value::Array(items) => items.is_empty(),
+        Value::Object(entries) => entries.is_empty(),
+        _ => false,
+    };
+    evaluated("count") != Some(Value::from(0)) && !evaluated("for_each").is_some_and(is_empty)
 }
 
 fn is_retained(body: &Body) -> bool {

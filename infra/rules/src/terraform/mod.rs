@@ -6,9 +6,9 @@
 //! policy's.
 //!
 //! Modules in folders beside and below are followed where one is used, with the values it is given there; those of a
-//! registry are not. Nor are `count` and `for_each` (such a resource is there once), loops in templates, and `.tf.json`
-//! files. What depends on them is unknown, and rules say nothing about it. Findings name no lines, because a module has
-//! many files.
+//! registry are not. Nor are loops in templates, and `.tf.json` files. A resource with `count` or `for_each` is there once,
+//! unless that is known to be none; `dynamic` blocks are followed where their items are known. What depends on the rest is
+//! unknown, and rules say nothing about it. Findings name no lines, because a module has many files.
 
 mod evaluate;
 mod evaluated;

@@ -91,6 +91,8 @@ fn kind(declared: Option<&Expression>) -> String {
         Some(Expression::FuncCall(kind)) if ["list", "set"].contains(&kind.name.name.as_str()) => {
             "CommaDelimitedList"
         }
+        // CloudFormation has no such parameters.
+        Some(Expression::FuncCall(kind)) if kind.name.name.as_str() == "map" => "Map",
         _ => "String",
     };
     kind.to_owned()

@@ -13,64 +13,12 @@ resource "aws_cloudwatch_log_group" "function" {
   tags = { "drumline:service" = var.service_name }
 }
 
-resource "aws_iam_role" "function" {
-  name_prefix = "drumline-worker-"
-  description = "What ${local.function_name} may do"
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Principal = { Service = "lambda.amazonaws.com" }
-      Action    = "sts:AssumeRole"
-    }]
-  })
-
-  tags = { "drumline:service" = var.service_name }
-}
-
-resource "aws_iam_role_policy" "consume" {
-  name = "consume"
-  role = aws_iam_role.function.id
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [
-      # The managed role for SQS lacks ChangeMessageVisibility, without which there is no backoff. No sending, and nothing
-      # on the dead-letter queue: SQS itself moves messages there.
-      {
-        Sid    = "Consume"
-        Effect = "Allow"
-        Action = [
-          "sqs:ReceiveMessage",
-          "sqs:DeleteMessage",
-          "sqs:ChangeMessageVisibility",
-          "sqs:GetQueueAttributes",
-        ]
-        Resource = var.queue_arn
-      },
-      # The provider's ARN of a log group has no `:*` behind it, which stands for its streams.
-      {
-        Sid      = "Log"
-        Effect   = "Allow"
-        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-        Resource = "${aws_cloudwatch_log_group.function.arn}:*"
-      },
-      # X-Ray knows no resources to name.
-      {
-        Sid      = "Trace"
-        Effect   = "Allow"
-        Action   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
-        Resource = "*"
-      },
-    ]
-  })
-}
-
 resource "aws_lambda_function" "worker" {
   function_name = local.function_name
   description   = "Works on the messages of ${var.queue_name}"
   runtime       = "provided.al2023"
   handler       = "bootstrap"
-  architectures = ["arm64"]
+  architectures = [var.architecture]
   s3_bucket     = var.code_s3_bucket
   s3_key        = var.code_s3_key
   role          = aws_iam_role.function.arn
@@ -78,13 +26,15 @@ resource "aws_lambda_function" "worker" {
   memory_size   = var.memory_mb
 
   environment {
-    variables = {
+    variables = merge(var.environment, {
       DRUMLINE_QUEUE_URL          = var.queue_url
       DRUMLINE_VISIBILITY_TIMEOUT = "${var.visibility_timeout_seconds}s"
       DRUMLINE_CONCURRENCY        = tostring(var.concurrency)
+      DRUMLINE_STORE_URL          = var.store_table_name == "" ? var.store_url : "dynamodb://${var.store_table_name}"
+      DRUMLINE_FORWARD_TO         = var.forward_to
       DRUMLINE_LOG_FORMAT         = "json"
       DRUMLINE_SAMPLE_JOBS        = var.sample_jobs
-    }
+    })
   }
 
   # The function writes its log as JSON already; the service's own format would wrap each line once more.
@@ -97,13 +47,21 @@ resource "aws_lambda_function" "worker" {
     mode = var.tracing_mode
   }
 
+  dynamic "vpc_config" {
+    for_each = length(var.subnet_ids) == 0 ? [] : [true]
+    content {
+      subnet_ids         = var.subnet_ids
+      security_group_ids = var.security_group_ids
+    }
+  }
+
   # No reserved_concurrent_executions: a throttled invocation burns a receive of every message in its batch, and healthy
   # messages end as dead letters. The mapping's maximum_concurrency is the limit that costs nothing.
   # No dead_letter_config: it is for asynchronous invocations. The queue has its own.
   tags = { "drumline:service" = var.service_name }
 
-  # Without its rights the first batches would fail.
-  depends_on = [aws_iam_role_policy.consume]
+  # Without its rights the first batches would fail, and Lambda could not put the function into the VPC.
+  depends_on = [aws_iam_role_policy.consume, aws_iam_role_policy_attachment.extra]
 }
 
 resource "aws_lambda_event_source_mapping" "queue" {
@@ -115,8 +73,25 @@ resource "aws_lambda_event_source_mapping" "queue" {
   # Without it Lambda ignores which messages failed, and deletes them all.
   function_response_types = ["ReportBatchItemFailures"]
 
-  scaling_config {
-    maximum_concurrency = var.maximum_concurrency
+  # One of the two: Lambda refuses both.
+  dynamic "scaling_config" {
+    for_each = var.minimum_pollers == 0 ? [true] : []
+    content {
+      maximum_concurrency = var.maximum_concurrency
+    }
+  }
+
+  dynamic "provisioned_poller_config" {
+    for_each = var.minimum_pollers == 0 ? [] : [true]
+    content {
+      minimum_pollers = var.minimum_pollers
+      maximum_pollers = var.maximum_pollers
+    }
+  }
+
+  # How many messages were polled, invoked with, deleted and dropped: by default Lambda does not count them.
+  metrics_config {
+    metrics = ["EventCount"]
   }
 
   # No filter_criteria: what a filter leaves out is deleted unseen.

@@ -60,6 +60,126 @@ variable "visibility_timeout_seconds" {
   }
 }
 
+variable "store_table_name" {
+  description = "Output store_table_name of the queue's module: the DynamoDB table in which all environments of the function share claims and failure reasons. Empty for store_url."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^([A-Za-z0-9_.-]{3,255})?$", var.store_table_name))
+    error_message = "store_table_name is the name of a DynamoDB table, or empty."
+  }
+}
+
+variable "store_url" {
+  description = "The store if store_table_name is empty. With memory: each environment remembers only its own jobs, so a duplicate may run again in another one. Everyone who may read the function's configuration can read this URL: it must not contain a password."
+  type        = string
+  default     = "memory:"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(memory:|file:|rediss?://|postgres(ql)?://|dynamodb://)[^ ]*$", var.store_url))
+    error_message = "store_url is memory:, or the URL of a store."
+  }
+}
+
+variable "secret_arns" {
+  description = "Secrets that the handlers may read from Secrets Manager. Their values are not in the environment."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for item in var.secret_arns : can(regex("^(arn:[a-z0-9-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+)?$", item))])
+    error_message = "secret_arns are ARNs of secrets."
+  }
+}
+
+variable "kms_key_arn" {
+  description = "Variable kms_key_arn of the queue's module. Empty for a queue that is encrypted with SQS's own key."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+)?$", var.kms_key_arn))
+    error_message = "kms_key_arn is the ARN of a key, or empty."
+  }
+}
+
+variable "extra_policy_arns" {
+  description = "Managed policies with what else the handlers may do."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for item in var.extra_policy_arns : can(regex("^(arn:[a-z0-9-]+:iam::([0-9]{12}|aws):policy/[A-Za-z0-9/_+=,.@-]+)?$", item))])
+    error_message = "extra_policy_arns are ARNs of managed policies."
+  }
+}
+
+variable "environment" {
+  description = "Variables of the function besides those that the module sets, for the handlers and for settings without a variable here. Not for secrets."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition = length(setintersection(keys(var.environment), [
+      "DRUMLINE_QUEUE_URL",
+      "DRUMLINE_VISIBILITY_TIMEOUT",
+      "DRUMLINE_CONCURRENCY",
+      "DRUMLINE_STORE_URL",
+      "DRUMLINE_FORWARD_TO",
+      "DRUMLINE_LOG_FORMAT",
+      "DRUMLINE_SAMPLE_JOBS",
+    ])) == 0
+    error_message = "environment names a variable that the module sets itself: use the module's variable."
+  }
+}
+
+variable "forward_to" {
+  description = "The URL that each message is posted to. Empty for a function with handlers of its own."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(https?://[^ ]+)?$", var.forward_to))
+    error_message = "forward_to is an HTTP URL, or empty."
+  }
+}
+
+variable "subnet_ids" {
+  description = "Subnets for a function that has to reach something in a VPC. They need a way to SQS, and to DynamoDB if the store is there, by a NAT gateway or by VPC endpoints. Empty for a function outside any VPC."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for item in var.subnet_ids : can(regex("^(subnet-[0-9a-f]+)?$", item))])
+    error_message = "subnet_ids are ids of subnets."
+  }
+}
+
+variable "security_group_ids" {
+  description = "The function's security groups in the VPC. Set together with subnet_ids."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for item in var.security_group_ids : can(regex("^(sg-[0-9a-f]+)?$", item))])
+    error_message = "security_group_ids are ids of security groups."
+  }
+
+  validation {
+    condition     = (length(var.security_group_ids) == 0) == (length(var.subnet_ids) == 0)
+    error_message = "security_group_ids and subnet_ids are both set, or both empty."
+  }
+}
+
 variable "code_s3_bucket" {
   description = "The bucket of the function's zip file, in the region of the function."
   type        = string
@@ -84,6 +204,18 @@ variable "code_s3_key" {
   validation {
     condition     = length(var.code_s3_key) <= 1024
     error_message = "code_s3_key has at most 1024 characters."
+  }
+}
+
+variable "architecture" {
+  description = "The processor that the zip file was built for."
+  type        = string
+  default     = "arm64"
+  nullable    = false
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "architecture is one of arm64 and x86_64."
   }
 }
 
@@ -153,7 +285,7 @@ variable "batch_window_seconds" {
 }
 
 variable "maximum_concurrency" {
-  description = "Batches under way at once at most."
+  description = "Batches under way at once at most. Without effect in provisioned mode."
   type        = number
   default     = 10
   nullable    = false
@@ -161,6 +293,40 @@ variable "maximum_concurrency" {
   validation {
     condition     = var.maximum_concurrency >= 2 && var.maximum_concurrency <= 1000
     error_message = "maximum_concurrency is from 2 to 1000."
+  }
+}
+
+variable "minimum_pollers" {
+  description = "Provisioned mode: pollers that are always there, 2 or more, for a backlog that has to be picked up within a second. 0 for the mode without, in which maximum_concurrency is the limit. Pollers are paid for while they wait."
+  type        = number
+  default     = 0
+  nullable    = false
+
+  validation {
+    condition     = var.minimum_pollers >= 0 && var.minimum_pollers <= 200
+    error_message = "minimum_pollers is from 0 to 200."
+  }
+
+  validation {
+    condition     = var.minimum_pollers != 1
+    error_message = "minimum_pollers is 0, or 2 and more."
+  }
+}
+
+variable "maximum_pollers" {
+  description = "Provisioned mode: pollers at most, at least minimum_pollers. Each has up to 10 batches under way, so this is what limits concurrency there."
+  type        = number
+  default     = 20
+  nullable    = false
+
+  validation {
+    condition     = var.maximum_pollers >= 2 && var.maximum_pollers <= 10000
+    error_message = "maximum_pollers is from 2 to 10000."
+  }
+
+  validation {
+    condition     = var.maximum_pollers >= var.minimum_pollers
+    error_message = "maximum_pollers is at least minimum_pollers."
   }
 }
 
@@ -201,7 +367,7 @@ variable "log_retention_days" {
 }
 
 variable "alarm_topic_arn" {
-  description = "The SNS topic that is told when an alarm begins and when it ends."
+  description = "The SNS topic that is notified when an alarm begins and when it ends."
   type        = string
   nullable    = false
 

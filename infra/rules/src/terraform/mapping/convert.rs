@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::shape::{Default, How, PLAIN, Shape};
 use super::types::find;
-use crate::terraform::evaluate::Evaluator;
+use crate::terraform::evaluate::{Evaluator, Scope};
 use crate::terraform::evaluated::Evaluated;
 use crate::terraform::module::{attribute, block};
 use crate::terraform::variables::camel_case;
@@ -22,7 +22,8 @@ const USERS_NAMES: [&str; 3] = ["options", "dockerLabels", "driverOpts"];
 
 /// The properties of a resource. A type that is not known has them in another case only.
 pub(in crate::terraform) fn resource(evaluator: &Evaluator<'_>, kind: &str, body: &Body) -> Evaluated {
-    let mut found = properties(evaluator, body, find(kind).map_or(&PLAIN, |known| known.shape));
+    let shape = find(kind).map_or(&PLAIN, |known| known.shape);
+    let mut found = properties(evaluator, &Content { body, scope: Scope::new() }, shape);
     if ignores_changes(body, "desired_count") {
         // Only where the service begins: a deployment leaves it as it is.
         found.remove("DesiredCount");
@@ -37,13 +38,20 @@ fn ignores_changes(body: &Body, name: &str) -> bool {
     matches!(ignored, Some(Expression::Array(items)) if items.iter().any(is_it))
 }
 
-fn properties(evaluator: &Evaluator<'_>, body: &Body, shape: &Shape) -> Evaluated {
+/// What is written in a block, and the names that only hold there.
+struct Content<'a> {
+    body: &'a Body,
+    scope: Scope,
+}
+
+fn properties(evaluator: &Evaluator<'_>, content: &Content<'_>, shape: &Shape) -> Evaluated {
     let mut found = Evaluated::object([]);
-    for attribute in body.attributes().filter(|attribute| !META.contains(&attribute.key())) {
-        put_attribute(&mut found, attribute.key(), &evaluator.evaluate(&attribute.expr), shape);
+    for attribute in content.body.attributes().filter(|attribute| !META.contains(&attribute.key())) {
+        let value = evaluator.within(&attribute.expr, &content.scope);
+        put_attribute(&mut found, attribute.key(), &value, shape);
     }
-    for (kind, bodies) in blocks_by_kind(body) {
-        put_blocks(evaluator, &mut found, &kind, &bodies, shape);
+    for (kind, blocks) in blocks_by_kind(evaluator, content) {
+        put_blocks(evaluator, &mut found, &kind, &blocks, shape);
     }
     for (path, default) in shape.defaults {
         if found.value.get(path).is_none() {
@@ -84,24 +92,74 @@ fn put_attribute(found: &mut Evaluated, name: &str, value: &Evaluated, shape: &S
     }
 }
 
-/// The blocks by their kind; a `dynamic` one is of the kind that it makes, as often as cannot be told.
-fn blocks_by_kind(body: &Body) -> BTreeMap<String, Vec<&Body>> {
-    let mut kinds = BTreeMap::<String, Vec<&Body>>::new();
-    for block in body.blocks().filter(|block| !META.contains(&block.identifier())) {
+/// The blocks by their kind. A `dynamic` one is of the kind that it makes.
+fn blocks_by_kind<'a>(
+    evaluator: &Evaluator<'_>,
+    content: &Content<'a>,
+) -> BTreeMap<String, Vec<Content<'a>>> {
+    let mut kinds = BTreeMap::<String, Vec<Content<'a>>>::new();
+    for block in content.body.blocks().filter(|block| !META.contains(&block.identifier())) {
         let made = block.labels.first().filter(|_| block.identifier() == "dynamic");
-        let kind = made.map_or(block.identifier(), hcl::BlockLabel::as_str);
-        let content = made.and_then(|_| block.body.blocks().find(|inner| inner.identifier() == "content"));
-        kinds.entry(kind.to_owned()).or_default().push(content.map_or(&block.body, |content| &content.body));
+        match made {
+            Some(kind) => {
+                let blocks = kinds.entry(kind.as_str().to_owned()).or_default();
+                blocks.extend(made_blocks(evaluator, kind.as_str(), &block.body, &content.scope));
+            }
+            None => kinds
+                .entry(block.identifier().to_owned())
+                .or_default()
+                .push(Content { body: &block.body, scope: content.scope.clone() }),
+        }
     }
+    kinds.retain(|_, blocks| !blocks.is_empty());
     kinds
 }
 
-fn put_blocks(evaluator: &Evaluator<'_>, found: &mut Evaluated, kind: &str, bodies: &[&Body], shape: &Shape) {
+/// What a `dynamic` block makes: a block for each item, or one where only the deployment knows the items.
+fn made_blocks<'a>(
+    evaluator: &Evaluator<'_>,
+    kind: &str,
+    dynamic: &'a Body,
+    scope: &Scope,
+) -> Vec<Content<'a>> {
+    let Some(body) = block(dynamic, "content") else { return Vec::new() };
+    let items =
+        attribute(dynamic, "for_each").map(|items| evaluator.within(items, scope)).unwrap_or_default();
+    let entries = if items.value.is_array() {
+        let items = items.items().into_iter().enumerate();
+        items.map(|(index, item)| (index.to_string(), item)).collect()
+    } else if items.value.is_object() {
+        items.entries()
+    } else {
+        return vec![Content { body, scope: scope.clone() }];
+    };
+    let iterator = match attribute(dynamic, "iterator") {
+        Some(Expression::Variable(name)) => name.to_string(),
+        _ => kind.to_owned(),
+    };
+    let with = |(key, value): (String, Evaluated)| {
+        let item =
+            Evaluated::object([("key".to_owned(), Evaluated::known(key)), ("value".to_owned(), value)]);
+        let mut scope = scope.clone();
+        scope.insert(iterator.clone(), item);
+        Content { body, scope }
+    };
+    entries.into_iter().map(with).collect()
+}
+
+fn put_blocks(
+    evaluator: &Evaluator<'_>,
+    found: &mut Evaluated,
+    kind: &str,
+    blocks: &[Content<'_>],
+    shape: &Shape,
+) {
     let field = shape.fields.iter().find(|field| field.from == kind);
     let own = camel_case(kind);
     let to = field.map_or(own.as_str(), |field| field.to);
-    let list = |shape: &Shape| Evaluated::array(bodies.iter().map(|body| properties(evaluator, body, shape)));
-    let value = match (field.map(|field| field.how), bodies) {
+    let list =
+        |shape: &Shape| Evaluated::array(blocks.iter().map(|content| properties(evaluator, content, shape)));
+    let value = match (field.map(|field| field.how), blocks) {
         (Some(How::Nothing), _) => return,
         (Some(How::Blocks(inner)), _) => list(inner),
         (Some(How::Block(inner)), [only, ..]) => properties(evaluator, only, inner),
