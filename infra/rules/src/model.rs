@@ -180,6 +180,13 @@ impl Resource {
         self.references.iter().filter(move |reference| below(&reference.at)).map(|reference| &reference.to)
     }
 
+    /// The targets of the references at a property, below it, and at what it is a part of.
+    pub fn references_around<'a>(&'a self, pointer: &'a str) -> impl Iterator<Item = &'a Target> {
+        let above = move |at: &str| pointer.strip_prefix(at).is_some_and(|rest| rest.starts_with('/'));
+        let above = self.references.iter().filter(move |reference| above(&reference.at));
+        self.references_at(pointer).chain(above.map(|reference| &reference.to))
+    }
+
     /// Whether a property refers to that resource.
     pub fn refers_to(&self, pointer: &str, resource: &str) -> bool {
         self.references_at(pointer).any(|to| matches!(to, Target::Resource { id, .. } if id == resource))

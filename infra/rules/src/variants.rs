@@ -24,7 +24,7 @@ pub(crate) struct Variant {
 
 /// Texts of the kinds that parameters ask for, from the general to the specific. The first that fits a parameter's pattern
 /// is its sample.
-const SAMPLES: [&str; 16] = [
+const SAMPLES: [&str; 17] = [
     "sample",
     "sample.env",
     "/usr/local/bin/sample",
@@ -40,6 +40,7 @@ const SAMPLES: [&str; 16] = [
     "arn:aws:sns:eu-west-1:123456789012:sample",
     "arn:aws:sqs:eu-west-1:123456789012:sample",
     "arn:aws:dynamodb:eu-west-1:123456789012:table/sample",
+    "arn:aws:lambda:eu-west-1:123456789012:capacity-provider:sample",
     "arn:aws:acm:eu-west-1:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef",
 ];
 

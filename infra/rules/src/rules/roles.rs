@@ -275,8 +275,8 @@ fn nothing_literal(case: &Case<'_>, report: &mut Report<'_>) {
     for (id, resource) in &case.stack.resources {
         let mut found = Vec::new();
         walk(&resource.properties, "", &mut |at, text| {
-            // The default of a parameter is the deployment's to change.
-            let from_parameter = resource.references_at(at).any(|to| match to {
+            // The value of a parameter is the deployment's to choose; of a list of them the whole is referred to.
+            let from_parameter = resource.references_around(at).any(|to| match to {
                 Target::Parameter(name) => case.stack.parameters.get(name).is_some_and(is_literal),
                 _ => false,
             });

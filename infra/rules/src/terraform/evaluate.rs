@@ -1,7 +1,7 @@
 //! Expressions, worked out as far as the variables' values allow. See
 //! [the language](https://developer.hashicorp.com/terraform/language/expressions).
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::evaluated::{Evaluated, MAX_TEXT};
 use super::module::{Module, Use};
 use super::{functions, operators};
-use crate::model::{Parameter, Reference};
+use crate::model::{Parameter, Reference, Target};
 use crate::value::{is_known, plain, truth};
 
 /// How many names may be looked up within each other: a local made of a local and so on. A circle ends here.
@@ -37,6 +37,8 @@ pub(super) struct Evaluator<'a> {
     /// Who uses the module, and the block in which that is told.
     pub(super) user: Option<(&'a Evaluator<'a>, &'a Body)>,
     effort: Rc<Effort>,
+    /// The parameters in branches that are not taken: they are used all the same.
+    not_taken: RefCell<Vec<Reference>>,
 }
 
 /// How much has been done, and is being done.
@@ -57,7 +59,14 @@ pub(super) fn constant(expression: &Expression) -> Evaluated {
 
 impl<'a> Evaluator<'a> {
     pub(super) fn new(module: &'a Module, parameters: BTreeMap<String, Parameter>) -> Self {
-        Self { module, parameters, prefix: String::new(), user: None, effort: Rc::default() }
+        Self {
+            module,
+            parameters,
+            prefix: String::new(),
+            user: None,
+            effort: Rc::default(),
+            not_taken: RefCell::default(),
+        }
     }
 
     /// For a module that this one uses, with its parameters there.
@@ -74,6 +83,7 @@ impl<'a> Evaluator<'a> {
             prefix: format!("{}module.{name}.", self.prefix),
             user: Some((self, &used.block)),
             effort: Rc::clone(&self.effort),
+            not_taken: RefCell::default(),
         }
     }
 
@@ -85,6 +95,11 @@ impl<'a> Evaluator<'a> {
     pub(super) fn references(&self, body: &Body) -> Vec<Reference> {
         let own = body.attributes().flat_map(|attribute| self.evaluate(&attribute.expr).references);
         own.chain(body.blocks().flat_map(|block| self.references(&block.body))).collect()
+    }
+
+    /// The parameters that so far were in branches that are not taken.
+    pub(super) fn not_taken(&self) -> Vec<Reference> {
+        self.not_taken.borrow().clone()
     }
 
     /// Works out something that another name stands for; `None` where that goes too deep.
@@ -201,15 +216,20 @@ impl<'a> Evaluator<'a> {
 
     fn conditional(&self, conditional: &Conditional, scope: &Scope) -> Evaluated {
         let condition = self.within(&conditional.cond_expr, scope);
+        let then = self.within(&conditional.true_expr, scope);
+        let otherwise = self.within(&conditional.false_expr, scope);
         match truth(&condition.value) {
-            Some(true) => self.within(&conditional.true_expr, scope).and_made_of(&[condition]),
-            Some(false) => self.within(&conditional.false_expr, scope).and_made_of(&[condition]),
-            None => {
-                let then = self.within(&conditional.true_expr, scope);
-                let otherwise = self.within(&conditional.false_expr, scope);
-                Evaluated::unknown("if", &[condition, then, otherwise])
-            }
+            Some(true) => self.take(then, &otherwise).and_made_of(&[condition]),
+            Some(false) => self.take(otherwise, &then).and_made_of(&[condition]),
+            None => Evaluated::unknown("if", &[condition, then, otherwise]),
         }
+    }
+
+    fn take(&self, taken: Evaluated, other: &Evaluated) -> Evaluated {
+        let parameters =
+            other.references.iter().filter(|reference| matches!(reference.to, Target::Parameter(_)));
+        self.not_taken.borrow_mut().extend(parameters.cloned());
+        taken
     }
 
     fn operation(&self, operation: &Operation, scope: &Scope) -> Evaluated {

@@ -3,22 +3,28 @@
 /// The namespace of the runtime's own metrics.
 const OURS: &str = "Drumline";
 
-/// The runtime's metrics, under the names of `/metrics`.
-pub(crate) const CATALOGUE: [&str; 14] = [
+/// A worker's metrics, under the names of `/metrics`.
+pub(crate) const CATALOGUE: [&str; 20] = [
+    "drumline_claims_lost_total",
     "drumline_deduplicated_total",
     "drumline_deliveries_in_hand",
     "drumline_dlq_depth",
     "drumline_empty_receives_total",
     "drumline_failures_total",
     "drumline_job_duration_seconds",
+    "drumline_job_dwell_seconds",
     "drumline_jobs_running",
+    "drumline_jobs_stalled_total",
     "drumline_jobs_total",
     "drumline_lease_renewals_total",
     "drumline_leases_lost_total",
     "drumline_oldest_message_age_seconds",
+    "drumline_paused",
     "drumline_pickup_delay_seconds",
     "drumline_queue_depth",
     "drumline_sqs_requests_total",
+    "drumline_store_requests_total",
+    "drumline_unmarked_total",
 ];
 
 /// See [SQS's metrics](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html).

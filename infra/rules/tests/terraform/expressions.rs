@@ -64,6 +64,7 @@ fn expressions_are_worked_out_as_far_as_they_are_known() {
         ("local.tags[\"team\"]", json!("core")),
         ("merge(local.tags, { team = \"other\" })", json!({ "service": "jobs", "team": "other" })),
         ("concat(local.ports, [1])", json!([443, 8443, 1])),
+        ("concat(local.ports, var.queue_arn == \"\" ? [] : [1], [2])", json!([443, 8443, "${Fn::if}", 2])),
         ("join(\",\", [var.queue_arn, \"x\"])", json!("${QueueArn},x")),
         ("format(\"%s has %d%%\", local.name, var.tasks)", json!("jobs-worker has 4%")),
         ("lookup(local.tags, \"missing\", \"none\")", json!("none")),

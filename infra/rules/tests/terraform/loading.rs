@@ -273,14 +273,6 @@ fn modules_that_use_each_other_come_to_an_end() {
 }
 
 #[test]
-fn a_resource_that_is_counted_out_is_not_there() {
-    let text = "variable \"on\" {\n  default = false\n}\nresource \"aws_sqs_queue\" \"jobs\" {\n  count = var.on ? 1 : 0\n}\n";
-    assert!(stack(text).resources.is_empty());
-    let on = parse(text).stack(&BTreeMap::from([("On".to_owned(), json!(true))]));
-    assert!(on.resources.contains_key("aws_sqs_queue.jobs"));
-}
-
-#[test]
 fn bounds_are_read_off_validations() {
     let stack = stack(
         r#"

@@ -6,6 +6,7 @@ mod damaged;
 mod expressions;
 mod loading;
 mod of_this_repository;
+mod optional;
 
 use std::collections::BTreeMap;
 
