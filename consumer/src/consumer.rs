@@ -10,6 +10,7 @@ use drumline::message::Intake;
 use drumline::run::{Observer, RAW_TYPE};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tracing::{error, info, warn};
 
 use drumline_runtime::aws::{AwsQueue, connect, connect_at, queue_labels, resolve};
@@ -21,6 +22,7 @@ use drumline_store::{OpenError, Store};
 
 use crate::depth::{DepthProbe, Depths};
 use crate::dlq_watch::{Watched, Watches};
+use crate::emf::Emf;
 use crate::http::{Door, Endpoint, Readiness};
 use crate::metrics::Metrics;
 use crate::queue_start::{
@@ -164,6 +166,7 @@ impl Consumer {
             }
             None => None,
         };
+        let emf = consumer.settings.emf.then(|| Emf::start(consumer.metrics.clone(), depths.clone()));
         let mut running = Vec::new();
         for StartedQueue { name, settings, status, found } in queues {
             let (mut stopping, mut stopped) = (stopped.clone(), stopped.clone());
@@ -205,7 +208,15 @@ impl Consumer {
             summaries.push((name, summary));
         }
         consumer.watches.stop().await;
-        claim_store.settle(LAST_WRITES).await;
+        match emf {
+            Some(emf) => {
+                let last_depths = timeout(LAST_WRITES, depths.refresh());
+                // Depths that cannot be had in time stay as they are.
+                let ((), _) = tokio::join!(claim_store.settle(LAST_WRITES), last_depths);
+                emf.stop().await;
+            }
+            None => claim_store.settle(LAST_WRITES).await,
+        }
         Ok(summaries)
     }
 

@@ -4,6 +4,7 @@ mod app;
 mod consumer;
 mod depth;
 pub mod dlq_watch;
+mod emf;
 #[cfg(test)]
 #[path = "../../host/src/every_event.rs"]
 mod every_event;

@@ -1,7 +1,9 @@
 //! The metrics of the consumer, under the names that dashboards and alarms rely on.
 
+pub(crate) mod distribution;
 mod dlq;
 mod labels;
+pub(crate) mod series;
 
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};

@@ -8,6 +8,7 @@ mod clock;
 mod descriptors;
 mod diagnostics;
 mod drive;
+mod emf;
 #[cfg(test)]
 mod every_event;
 mod forward;
@@ -42,6 +43,7 @@ pub use drumline::core::SqsErrorKind;
 pub use drumline::message::limits;
 pub use drumline::run::{Event, NoopObserver, Observer};
 pub use drumline_store::{SecretText, SecretUrl, Store, variable};
+pub use emf::EmfLines;
 pub use forward::{Forward, ForwardOptions, forward_to};
 pub use handlers::runtimes;
 pub use intake::{default_scope, intake};

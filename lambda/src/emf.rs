@@ -1,22 +1,11 @@
-//! Metrics as log lines, in CloudWatch's embedded metric format, under the same names as at a consumer's `/metrics`. See
-//! [the specification](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html).
+//! The metrics of invocations, in CloudWatch's embedded metric format.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use drumline::core::{LedgerEvent, RunFacts};
 use drumline::run::{Event, Observer};
-use drumline_runtime::pickup_delay;
-use serde_json::{Map, Value, json};
-use tracing::warn;
-
-/// The namespace in CloudWatch.
-const NAMESPACE: &str = "Drumline";
-
-/// A line may hold this many values of one metric.
-const MAX_VALUES: usize = 100;
+use drumline_runtime::{EmfLines, pickup_delay};
 
 /// The type label of what has no known type.
 const UNKNOWN: &str = "unknown";
@@ -44,90 +33,33 @@ impl Emf {
         }
     }
 
-    /// Writes what was counted: a line, or a few where labels differ.
-    pub(crate) fn write_to(&self, mut out: impl Write) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let mut text = Vec::new();
-        for line in self.lines(now) {
-            serde_json::to_writer(&mut text, &line).expect("writing to memory does not fail");
-            text.push(b'\n');
-        }
-        // In one go: lines of invocations beside this one must not mix with these.
-        if let Err(error) = out.write_all(&text).and_then(|()| out.flush()) {
-            warn!(%error, "metrics could not be written");
-        }
+    /// Writes what was counted to standard output.
+    pub(crate) fn print(&self) {
+        self.lines().print();
     }
 
-    /// A line holds one value of a label, and a metric once: whatever differs in that goes to another line.
-    fn lines(&self, now: Duration) -> Vec<Value> {
-        let mut lines: Vec<Line> = Vec::new();
+    fn lines(&self) -> EmfLines {
+        let mut lines = EmfLines::default();
         for ((name, labels), values) in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            for values in values.chunks(MAX_VALUES) {
-                let index = lines.iter().position(|line| line.has_room(name, labels)).unwrap_or_else(|| {
-                    lines.push(Line::default());
-                    lines.len() - 1
-                });
-                lines[index].add(name, labels, values);
-            }
+            let values: Vec<(f64, u64)> = values.iter().map(|value| (*value, 1)).collect();
+            lines.add(name, labels.iter().map(|(label, value)| (*label, &**value)), &values);
         }
-        lines.into_iter().map(|line| line.json(now)).collect()
+        lines
     }
 
     fn add(&self, name: &'static str, labels: Labels, value: f64) {
         let mut metrics = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let values = metrics.entry((name, labels)).or_default();
         match values.last_mut() {
-            Some(sum) if unit(name) == "Count" => *sum += value,
+            Some(sum) if !is_distribution(name) => *sum += value,
             _ => values.push(value),
         }
     }
 }
 
-/// Durations are told one by one, so that CloudWatch has their percentiles; counts are added up.
-fn unit(name: &str) -> &'static str {
-    if name.ends_with("_seconds") { "Seconds" } else { "Count" }
-}
-
-/// One line under way.
-#[derive(Default)]
-struct Line {
-    labels: Labels,
-    /// By their dimensions.
-    metrics: BTreeMap<Vec<&'static str>, BTreeSet<&'static str>>,
-    values: Map<String, Value>,
-}
-
-impl Line {
-    fn has_room(&self, name: &str, labels: &Labels) -> bool {
-        let agrees = |(label, value): (&&'static str, &String)| {
-            self.labels.get(label).is_none_or(|existing| existing == value)
-        };
-        !self.values.contains_key(name) && labels.iter().all(agrees)
-    }
-
-    fn add(&mut self, name: &'static str, labels: &Labels, values: &[f64]) {
-        self.labels.extend(labels.clone());
-        self.metrics.entry(labels.keys().copied().collect()).or_default().insert(name);
-        let value = if let [value] = values { json!(value) } else { json!(values) };
-        self.values.insert(name.to_owned(), value);
-    }
-
-    fn json(self, now: Duration) -> Value {
-        let directives: Vec<Value> = self
-            .metrics
-            .iter()
-            .map(|(dimensions, names)| {
-                let metrics: Vec<Value> =
-                    names.iter().map(|name| json!({ "Name": name, "Unit": unit(name) })).collect();
-                json!({ "Namespace": NAMESPACE, "Dimensions": [dimensions], "Metrics": metrics })
-            })
-            .collect();
-        let timestamp = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-        let mut line = self.values;
-        line.extend(self.labels.into_iter().map(|(label, value)| (label.to_owned(), Value::String(value))));
-        line.insert("_aws".to_owned(), json!({ "Timestamp": timestamp, "CloudWatchMetrics": directives }));
-        Value::Object(line)
-    }
+/// Durations are kept one by one, so that CloudWatch has their percentiles; counts are added up.
+fn is_distribution(name: &str) -> bool {
+    name.ends_with("_seconds")
 }
 
 /// The metrics of one queue.

@@ -141,7 +141,7 @@ impl Function {
         let result = self.run_all(records, time, &emf).await;
         if self.settings.emf {
             emf.absorb(&self.of_process);
-            emf.write_to(std::io::stdout().lock());
+            emf.print();
         }
         result
     }

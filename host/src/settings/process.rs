@@ -45,7 +45,7 @@ pub struct Settings {
     pub fifo_stop: FifoStop,
     /// What a Lambda batch is in which every message failed.
     pub all_failed: AllFailed,
-    /// Whether a Lambda function writes metrics to its log.
+    /// Metrics are written to standard output in CloudWatch's embedded metric format.
     pub emf: bool,
     /// The application that messages are forwarded to, in forward mode.
     pub forward_to: Option<SecretUrl>,
@@ -117,7 +117,7 @@ impl Reader<'_> {
         let deadline_margin = self.get("deadline_margin", None, values::positive_duration);
         let fifo_stop = self.get("fifo_stop", None, values::fifo_stop);
         let all_failed = self.get("all_failed", None, values::all_failed);
-        let emf = self.get("emf", None, values::on_or_off);
+        let emf = self.get("emf", None, values::on_or_off).unwrap_or(self.reading == Reading::Function);
         let forward_to = self.get("forward_to", None, values::http_url);
         let forward = ForwardOptions {
             health: self.get("forward_health", None, values::url_path),
@@ -138,7 +138,7 @@ impl Reader<'_> {
             deadline_margin: deadline_margin?,
             fifo_stop: fifo_stop?,
             all_failed: all_failed?,
-            emf: emf?,
+            emf,
             forward_to,
             forward,
             store: store?,

@@ -157,10 +157,10 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting(
         "emf",
-        Some("on"),
+        None,
         false,
         "on|off",
-        "Lambda: whether metrics are written to the log in CloudWatch's embedded metric format",
+        "Write metrics to standard output in CloudWatch's embedded metric format: a worker every minute and at its end, a function at the end of each invocation. Logs go to standard error. Default: on in a function, otherwise off",
     ),
     setting(
         "forward_to",

@@ -198,3 +198,15 @@ fn the_table_has_every_fixed_name() {
         assert!(SETTINGS.iter().any(|setting| setting.variable() == format!("DRUMLINE_{name}")), "{name}");
     }
 }
+
+#[test]
+fn embedded_metrics_are_on_in_a_function_and_off_in_a_worker() {
+    let set = |value: &'static str| move |name: &str| (name == "DRUMLINE_EMF").then(|| value.to_owned());
+    assert!(Settings::read_for_function(|_| None).unwrap().emf);
+    assert!(!Settings::read_for_function(set("off")).unwrap().emf);
+    let queue = ("DRUMLINE_QUEUE_URL", JOBS);
+    assert!(!read(&[], &[queue], "").unwrap().emf);
+    assert!(read(&[], &[queue, ("DRUMLINE_EMF", "on")], "").unwrap().emf);
+    let problems = read(&[], &[queue, ("DRUMLINE_EMF", "yes")], "").unwrap_err();
+    assert!(problems.to_string().contains("DRUMLINE_EMF"), "{problems}");
+}
