@@ -1,14 +1,16 @@
 //! How commands put things for people.
 
+use std::io::{self, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use drumline_runtime::{is_unseen, program};
 
 /// Beside a command's output, which may go into a pipe.
-#[allow(clippy::print_stderr, reason = "what a command tells besides its output")]
+///
+/// A terminal that was closed takes no more notes, and a command still has to release what it holds.
 pub(crate) fn note(text: &str) {
-    eprintln!("{}: {text}", program());
+    let _ = writeln!(io::stderr(), "{}: {text}", program());
 }
 
 /// The wall clock in milliseconds.

@@ -190,7 +190,7 @@ impl<'a> Sender<'a> {
         let attributes = attributes.map_err(|error| ExitError::usage(format!("--attribute: {error}")))?;
         Ok(Self {
             queue_url,
-            options: SendOptions { delay_secs, fifo },
+            options: SendOptions { delay_secs, fifo, ..SendOptions::default() },
             group,
             job_type: args.job_type.as_deref(),
             version: FIRST_VERSION,

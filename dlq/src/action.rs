@@ -62,6 +62,8 @@ pub struct Beginning {
     pub dlq: String,
     /// The flags that say which letters are meant and what becomes of them, as they were given.
     pub words: Vec<String>,
+    /// The flags that bound a replay, as they were given: a resumed one takes them from its command line.
+    pub bounds: Vec<String>,
     /// The host on which it runs, where its files are.
     pub host: Option<String>,
     /// The path of its journal.
@@ -90,6 +92,9 @@ pub struct ActionRecord {
     /// True if these are not all of them, or not as they were given, for want of room: they do not repeat the command.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub words_cut: bool,
+    /// The flags that bound a replay, as its last process was given them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bounds: Vec<String>,
     /// How far it is, as its process reported last.
     pub state: ActionState,
     /// The reason why it stopped.
@@ -125,9 +130,9 @@ pub struct ActionRecord {
 impl ActionRecord {
     /// Returns the record of an action that begins.
     pub fn begun(beginning: Beginning, now_ms: u64) -> Self {
-        let Beginning { kind, name, actor, dlq, words, host, journal, export } = beginning;
+        let Beginning { kind, name, actor, dlq, words, bounds, host, journal, export } = beginning;
         let given = words;
-        let words: Vec<_> = given.iter().take(MAX_WORDS).map(|word| bounded(word, MAX_WORD)).collect();
+        let words = bounded_words(&given);
         Self {
             drumline_action: ACTION_VERSION,
             name,
@@ -136,6 +141,7 @@ impl ActionRecord {
             dlq,
             words_cut: words != given,
             words,
+            bounds: bounded_words(&bounds),
             state: ActionState::Running,
             why: None,
             counts: Counts::new(),
@@ -148,6 +154,11 @@ impl ActionRecord {
             undo_until: None,
             abort: None,
         }
+    }
+
+    /// Returns true if SQS itself moves the letters, without a journal of this program.
+    pub fn is_native(&self) -> bool {
+        self.kind == ActionKind::Replay && self.journal.is_none()
     }
 
     /// Returns the lock of its DLQ from now on.
@@ -207,11 +218,12 @@ impl ActionRecord {
         })
     }
 
-    /// Returns the record after the action was resumed on a host, on which no other process runs it: its journal is locked.
+    /// Returns the record after the action was resumed on a host, on which no other process runs it: its journal is locked. It is
+    /// bounded by the flags of the new process.
     ///
     /// # Errors
     /// If it is done and no export, or a process of another host runs it.
-    pub fn resumed(&self, host: Option<&str>, now_ms: u64) -> Result<Self, CannotResume> {
+    pub fn resumed(&self, host: Option<&str>, bounds: &[String], now_ms: u64) -> Result<Self, CannotResume> {
         let Self { name, kind, .. } = self;
         let (name, kind) = (name.clone(), *kind);
         // An export that is resumed may have more to do: letters that came later, or their deletion.
@@ -230,6 +242,7 @@ impl ActionRecord {
             abort: None,
             reported_at: now_ms,
             host: host.map(str::to_owned),
+            bounds: bounded_words(bounds),
             ..self.clone()
         })
     }
@@ -315,6 +328,10 @@ pub fn check_name(name: &str) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+fn bounded_words(words: &[String]) -> Vec<String> {
+    words.iter().take(MAX_WORDS).map(|word| bounded(word, MAX_WORD)).collect()
 }
 
 /// A text of about so many bytes, without control characters, which JSON writes in six bytes each.

@@ -10,6 +10,7 @@ fn action(kind: ActionKind) -> ActionRecord {
         actor: "ada@laptop".into(),
         dlq: "arn:aws:sqs:eu-west-1:123456789012:jobs-dlq".into(),
         words: vec!["--type".into(), "email.send".into()],
+        bounds: Vec::new(),
         host: Some("laptop".into()),
         journal: Some("/state/INC-42.journal".into()),
         export: (kind == ActionKind::Delete).then(|| "/state/INC-42.jsonl".into()),
@@ -52,24 +53,28 @@ fn a_running_action_sees_that_it_is_aborted_and_one_without_a_process_is_aborted
 #[test]
 fn everything_but_a_running_or_finished_action_is_resumed() {
     let action = action(ActionKind::Replay);
-    let error = action.resumed(Some("server"), NOW + 1).unwrap_err().to_string();
+    let error = action.resumed(Some("server"), &[], NOW + 1).unwrap_err().to_string();
     assert!(error.contains("INC-42 of ada@laptop runs on laptop"), "{error}");
-    assert!(action.ended(ActionState::Done, None, &counts(1), NOW).resumed(Some("laptop"), NOW).is_err());
+    assert!(
+        action.ended(ActionState::Done, None, &counts(1), NOW).resumed(Some("laptop"), &[], NOW).is_err()
+    );
     let export = self::action(ActionKind::Export).ended(ActionState::Done, None, &counts(1), NOW);
-    assert!(export.resumed(Some("laptop"), NOW).is_ok());
+    assert!(export.resumed(Some("laptop"), &[], NOW).is_ok());
     for state in [ActionState::Stopped, ActionState::Aborted, ActionState::Interrupted] {
         let ended = action.ended(state, Some("why"), &counts(1), NOW);
-        let resumed = ended.resumed(Some("server"), NOW + 5).unwrap();
+        let bounds = ["--rate=5/s".to_owned()];
+        let resumed = ended.resumed(Some("server"), &bounds, NOW + 5).unwrap();
+        assert_eq!(resumed.bounds, bounds);
         assert_eq!(
             (resumed.state(NOW + 5), &resumed.why, resumed.ended_at),
             (ActionState::Running, &None, None)
         );
         assert_eq!((resumed.counts, resumed.started_at), (counts(1), NOW));
     }
-    assert!(action.resumed(None, NOW + 1).is_err());
-    assert!(action.resumed(Some("server"), NOW + SILENT_AFTER_MS).is_ok());
+    assert!(action.resumed(None, &[], NOW + 1).is_err());
+    assert!(action.resumed(Some("server"), &[], NOW + SILENT_AFTER_MS).is_ok());
     // A killed process does not say that it is gone; its host knows.
-    assert!(action.resumed(Some("laptop"), NOW + 1).is_ok());
+    assert!(action.resumed(Some("laptop"), &[], NOW + 1).is_ok());
 }
 
 #[test]
@@ -114,6 +119,7 @@ fn a_record_is_small_enough_for_a_document_and_reads_what_it_wrote() {
             actor: long.clone(),
             dlq: action.dlq,
             words: vec![long.clone(); 500],
+            bounds: vec![long.clone(); 500],
             host: action.host,
             journal: action.journal,
             export: action.export,

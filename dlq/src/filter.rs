@@ -62,6 +62,13 @@ impl Filter {
         !self.types.is_empty() || self.reason.is_some() || !self.fingerprints.is_empty()
     }
 
+    /// Returns true if it depends on the history of this letter, of which all else matches: a type that its message names is final.
+    pub fn needs_history_of(&self, letter: &Letter) -> bool {
+        self.reason.is_some()
+            || !self.fingerprints.is_empty()
+            || !self.types.is_empty() && letter.job_type().is_none()
+    }
+
     /// Returns true if the letter is chosen at this time, in milliseconds since the Unix epoch.
     pub fn matches(&self, letter: &Letter, now_ms: u64) -> bool {
         // What costs least is asked first.

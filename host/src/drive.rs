@@ -251,7 +251,7 @@ impl Driver {
         let jitter = Jitter::new(fastrand::u32(..));
         match input {
             Input::Received(id, at, Ok(messages)) => self.ledger.received(at, id, messages),
-            Input::Received(id, _, Err(SqsError { kind, text, retry_after })) => {
+            Input::Received(id, _, Err(SqsError { kind, text, retry_after, .. })) => {
                 if let Some(wait) = retry_after {
                     self.ledger.hold_receives(now, wait);
                 }

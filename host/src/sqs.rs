@@ -32,6 +32,8 @@ pub struct SqsError {
     pub text: String,
     /// The time after which SQS wants the next request, if its answer names one.
     pub retry_after: Option<Duration>,
+    /// SQS may have carried out the request: the connection ended, the time was over, or SQS failed, before its answer came.
+    pub is_in_doubt: bool,
 }
 
 impl fmt::Display for SqsError {
@@ -45,7 +47,7 @@ impl std::error::Error for SqsError {}
 impl SqsError {
     /// An error of this kind.
     pub fn new(kind: SqsErrorKind, text: impl Into<String>) -> Self {
-        Self { kind, text: text.into(), retry_after: None }
+        Self { kind, text: text.into(), retry_after: None, is_in_doubt: false }
     }
 
     /// Returns true if the credentials are good, and lack the permission for the request.

@@ -26,6 +26,18 @@ pub struct SendOptions {
     pub delay_secs: Option<i32>,
     /// The queue is a FIFO queue: entries need an id for its deduplication.
     pub fifo: bool,
+    /// What follows an error after which SQS may have taken the batch.
+    pub in_doubt: InDoubt,
+}
+
+/// What follows an error after which SQS may have taken a batch: its answer was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum InDoubt {
+    /// The batch is sent again, and may be in a standard queue several times. A FIFO queue drops it, by the deduplication ids.
+    #[default]
+    SendAgain,
+    /// [`send_batch`] ends with the error, which [is in doubt](SqsError::is_in_doubt).
+    Stop,
 }
 
 /// A message with its id, or with the reason for which it was not sent.
@@ -34,7 +46,8 @@ pub type Sent = (Outgoing, Result<String, String>);
 /// Sends a batch. An entry that fails in passing is tried again; one that SQS refuses is not.
 ///
 /// # Errors
-/// If no try can succeed: no queue, no permission, no credentials.
+/// If no try can succeed: no queue, no permission, no credentials. With [`InDoubt::Stop`] also if the answer to a try is lost; then
+/// each message of the batch may have been sent.
 pub async fn send_batch(
     client: &Client,
     queue_url: &str,
@@ -57,6 +70,7 @@ pub async fn send_batch(
                 }
                 left = again;
             }
+            Err(error) if error.is_in_doubt && options.in_doubt == InDoubt::Stop => return Err(error),
             Err(error) if error.kind.passes() && attempt.get() < TRIES => {}
             // Where some of the batch is sent already, the rest is told as not taken.
             Err(error) if error.kind == SqsErrorKind::Other || !done.is_empty() => {

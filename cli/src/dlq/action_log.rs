@@ -87,7 +87,7 @@ impl ActionLog {
         if (before.value.kind, &before.value.dlq) != (beginning.kind, &beginning.dlq) {
             return Err(name_taken(&before.value));
         }
-        let resumed = before.value.resumed(beginning.host.as_deref(), now_ms());
+        let resumed = before.value.resumed(beginning.host.as_deref(), &beginning.bounds, now_ms());
         let action = resumed.map_err(|error| ExitError::usage(error.to_string()))?;
         lock(&store, &action, locking).await?;
         match store.put_action(Some(&before), &action).await {

@@ -18,6 +18,7 @@ fn beginning(name: &str) -> Beginning {
         actor: "ada@laptop".to_owned(),
         dlq: DLQ.to_owned(),
         words: vec!["--type".to_owned(), "email.send".to_owned()],
+        bounds: Vec::new(),
         host: None,
         journal: None,
         export: None,

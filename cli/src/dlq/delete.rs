@@ -173,6 +173,7 @@ async fn begin(
         actor: args.actor.clone().unwrap_or_else(default_actor),
         dlq: queue.arn.clone().unwrap_or_else(|| queue.url.clone()),
         words: args.choice.words.clone(),
+        bounds: Vec::new(),
         host: host(),
         journal: None,
         export: export.map(|path| path.display().to_string()),

@@ -162,7 +162,7 @@ pub(super) async fn export(args: &ExportArgs, environment: &Environment) -> Resu
             return Ok(ExitCode::SUCCESS);
         }
     };
-    hold.eprint_notes(None);
+    hold.eprint_notes((!filter.is_open()).then_some(done.chosen.len()));
     hold.end().await;
     reasons.eprint_notes();
     let result = result.and_then(|()| expect_all(among.as_ref(), &done));
@@ -187,6 +187,7 @@ async fn begin(
         actor: args.actor.clone().unwrap_or_else(default_actor),
         dlq: queue.arn.clone().unwrap_or_else(|| queue.url.clone()),
         words: args.choice.words.clone(),
+        bounds: Vec::new(),
         host: host(),
         journal: None,
         export: place,

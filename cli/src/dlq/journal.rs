@@ -82,7 +82,10 @@ impl Journal {
         let lock = FileLock::acquire(&file, path)?;
         let (state, length) = State::read(BufReader::new(&file))
             .map_err(|corrupt| ExitError::usage(format!("{} is no journal: {corrupt}", path.display())))?;
-        file.set_len(length).map_err(|error| unwritable(path, &error))?;
+        // Only if there is something to cut off: the time of the last change says when its process was alive.
+        if file.metadata().map_err(unreadable)?.len() > length {
+            file.set_len(length).map_err(|error| unwritable(path, &error))?;
+        }
         // Letters that a killed process has hidden may stay so for its hold, also if this process is killed.
         let before = if state.is_over() { 0 } else { state.hold_secs() };
         let log = Log::resume(state.clone(), crate::format::now_ms(), before.max(hold.as_secs()));

@@ -14,9 +14,9 @@ pub(super) fn may_ask() -> bool {
 }
 
 /// Shows the lines that a question is about, and a blank line.
-#[allow(clippy::print_stderr, reason = "a part of a question")]
 pub(super) fn show(lines: &str) {
-    eprintln!("{}\n", many_lines(lines));
+    // The question after it reports a terminal that is gone.
+    let _ = writeln!(io::stderr(), "{}\n", many_lines(lines));
 }
 
 /// Asks a question, and returns true if the answer is yes. A signal ends it.
@@ -25,10 +25,9 @@ pub(super) async fn confirm(question: &str) -> Result<bool, ExitError> {
 }
 
 /// Asks a question, and returns true if the answer is yes. Reports and renewals go on meanwhile.
-#[allow(clippy::print_stderr, reason = "a question")]
 pub(super) async fn answer(question: &str) -> Result<bool, ExitError> {
-    eprint!("{question} [y/N] ");
-    std::io::stderr().flush()?;
+    let mut stderr = io::stderr();
+    write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush())?;
     let answer = line(|line| std::io::stdin().read_line(line)).await?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }

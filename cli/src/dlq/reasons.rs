@@ -43,9 +43,9 @@ impl ReasonLookup {
     /// If their place does not answer any more.
     pub(super) fn expect_no_loss(&self) -> Result<(), ExitError> {
         match &self.silence {
-            Some(silence) if self.has_answered => Err(ExitError::unavailable(format!(
-                "the histories that the filter needs cannot be read any more: {silence}"
-            ))),
+            Some(silence) if self.has_answered && self.histories.is_none() => Err(ExitError::unavailable(
+                format!("the histories that the filter needs cannot be read any more: {silence}"),
+            )),
             _ => Ok(()),
         }
     }

@@ -10,6 +10,7 @@ mod decide;
 mod done;
 mod edit;
 mod native;
+mod order;
 mod origins;
 mod outgoing;
 mod permission;
@@ -28,7 +29,8 @@ use drumline_dlq::canary::Canary;
 use drumline_dlq::journal::{FileMark, Header, JOURNAL_VERSION, Record, State};
 use drumline_runtime::{Environment, Service, Settings, runtimes};
 
-use super::action_log::ActionLog;
+use super::action_log::{ActionLog, Locking};
+use super::action_store::ActionStore;
 use super::done_jobs::check_again;
 use super::journal::{self, Journal};
 use super::queue::DeadLetterQueue;
@@ -37,9 +39,11 @@ use super::recorded::Recorded;
 use super::selection::at_most;
 use crate::format::{millis, note, now_ms};
 use crate::service::make_router;
+use args::ChoiceArgs;
 pub(super) use args::ReplayArgs;
-use args::{ChoiceArgs, STOP_AFTER};
+use changes::Changes;
 use decide::{Decider, Tally};
+use order::Order;
 use origins::Origins;
 use run::{Bounds, Run};
 use source::{Learned, Source};
@@ -101,12 +105,13 @@ async fn begin(
         return Err(ExitError::usage("without a terminal to ask on, --yes or --expect N is needed"));
     }
     let started_at = now_ms();
-    let name = args.name.clone().unwrap_or_else(|| free_name(started_at));
+    let name = args.name.clone().unwrap_or_else(|| ask::default_name(started_at));
     let path = match &args.journal {
         Some(path) => path.clone(),
         None => journal::path_of(&name)?,
     };
     let choice = &args.choice.value;
+    let stop_after = args.stop_after(choice.from.is_some())?;
     let limit = at_most(choice.limit);
     let mut changes = choice.changes.read(limit, None)?;
     // Of an action that asks, too: they are shown before the question.
@@ -115,27 +120,8 @@ async fn begin(
     }
     let settings = args.queue.settings.read_for_tool(environment)?;
     let queue = DeadLetterQueue::find(&args.queue, &settings).await?;
-    let reasons = ReasonLookup::open(&settings).await?;
-    if choice.again {
-        check_again(reasons.histories())?;
-    }
-    let origins = Origins::find(&queue, choice.to.as_deref()).await?;
-    let mut decider = Decider {
-        queue: &queue,
-        settings: &settings,
-        filter: choice.filter.filter(),
-        changes,
-        reasons,
-        origins,
-        action: &name,
-        started_at,
-        router,
-        again: choice.again,
-        export: choice.from.clone(),
-        learned: Learned::new(),
-        forgotten: HashSet::new(),
-        tally: Tally::default(),
-    };
+    let action = Action { name: &name, started_at, export: choice.from.clone() };
+    let mut decider = decider(choice, action, changes, &queue, &settings, router).await?;
     let mark = choice.from.as_deref().map(|path| source::mark(path, &queue, choice.to.is_some()));
     let mark = mark.transpose()?;
     let asks = !args.consent.yes && args.consent.expect.is_none();
@@ -152,7 +138,7 @@ async fn begin(
             )));
         }
         if matched == 0 {
-            note("no letter matches: nothing was sent");
+            report::eprint_no_match(&decider, counted.seen);
             return Ok(ExitCode::SUCCESS);
         }
         if counted.letters.is_empty() {
@@ -163,7 +149,7 @@ async fn begin(
             return Err(ExitError::other("nothing was sent"));
         }
         chosen = Some(counted.letters);
-        decider.tally = Tally::default();
+        decider.begin_run();
     }
     if choice.from.is_none() {
         permission::check_delete(&queue).await?;
@@ -176,7 +162,9 @@ async fn begin(
     }
     decider.changes.edited().for_each(|edit| journal.log.add(&edit));
     journal.commit().await?;
-    let log = match recording::begin(&settings, &queue, &header, &journal.path).await {
+    let recorded = recording::beginning(&queue, &header, &journal.path, args.bounds())?;
+    let log = match ActionLog::begin(ActionStore::open(&settings).await?, recorded, Locking::Exclusive).await
+    {
         Ok(log) => log,
         Err(error) => {
             // Nothing was sent by it.
@@ -185,8 +173,48 @@ async fn begin(
         }
     };
     note(&format!("the journal is {}", journal.path.display()));
-    let bounds = bounds(args, limit, 0);
+    let bounds = bounds(args, limit, stop_after, 0);
     Box::pin(run(args, &queue, journal, decider, bounds, None, &log)).await
+}
+
+/// The action that decides about letters.
+struct Action<'a> {
+    name: &'a str,
+    started_at: u64,
+    /// The file that the letters come from.
+    export: Option<PathBuf>,
+}
+
+/// Returns what decides about the letters of an action.
+async fn decider<'a>(
+    choice: &ChoiceArgs,
+    action: Action<'a>,
+    changes: Changes,
+    queue: &'a DeadLetterQueue,
+    settings: &'a Settings,
+    router: Option<&'a Router>,
+) -> Result<Decider<'a>, ExitError> {
+    let reasons = ReasonLookup::open(settings).await?;
+    if choice.again {
+        check_again(reasons.histories())?;
+    }
+    Ok(Decider {
+        queue,
+        settings,
+        filter: choice.filter.filter(),
+        changes,
+        reasons,
+        origins: Origins::find(queue, choice.to.as_deref()).await?,
+        order: Order::default(),
+        action: action.name,
+        started_at: action.started_at,
+        router,
+        again: choice.again,
+        export: action.export,
+        learned: Learned::new(),
+        forgotten: HashSet::new(),
+        tally: Tally::default(),
+    })
 }
 
 /// The first line of the journal.
@@ -225,56 +253,28 @@ async fn resume(
     let choice = Recorded::<ChoiceArgs>::from_words(&header.words)
         .map_err(|error| ExitError::usage(format!("{}: {error}", path.display())))?;
     let choice = &choice.value;
-    if header.from.is_some() && args.stop_after != STOP_AFTER {
-        return Err(ExitError::usage("--stop-after has no effect on a replay from a file"));
-    }
+    let stop_after = args.stop_after(header.from.is_some())?;
     let changes = choice.changes.read(usize::MAX, Some(&state))?;
     let settings = args.queue.settings.read_for_tool(environment)?;
     let queue = DeadLetterQueue::resumed(&args.queue, &settings, &header).await?;
-    let reasons = ReasonLookup::open(&settings).await?;
-    if choice.again {
-        check_again(reasons.histories())?;
-    }
     let export = header.from.as_ref().map(|from| PathBuf::from(&from.path));
     if let (Some(begun), Some(export)) = (&header.from, &export)
         && source::mark(export, &queue, true)? != *begun
     {
         return Err(ExitError::usage(format!("{}: the file has changed since the action began", begun.path)));
     }
-    let origins = Origins::find(&queue, choice.to.as_deref()).await?;
-    let decider = Decider {
-        queue: &queue,
-        settings: &settings,
-        filter: choice.filter.filter(),
-        changes,
-        reasons,
-        origins,
-        action: &header.name,
-        started_at: header.started_at,
-        router,
-        again: choice.again,
-        export,
-        learned: Learned::new(),
-        forgotten: HashSet::new(),
-        tally: Tally::default(),
-    };
+    let action = Action { name: &header.name, started_at: header.started_at, export };
+    let decider = decider(choice, action, changes, &queue, &settings, router).await?;
     let limit = choice.limit.map_or(usize::MAX, |limit| (limit as usize).saturating_sub(state.sent()));
     // A process that ends by itself releases what it holds, and removes the file of receipts.
     let was_killed = !state.is_over() && journal.held_path().exists();
     let hidden_until = if was_killed && !args.no_wait { hidden_until(&journal, &state) } else { 0 };
-    let log = recording::resume(&settings, &queue, &header, &path).await?;
+    let recorded = recording::beginning(&queue, &header, &path, args.bounds())?;
+    let log = ActionLog::resume(ActionStore::open(&settings).await?, recorded, Locking::Exclusive).await?;
     // Before the first receive: if this process is killed, too, the next one has to know of it.
     journal.commit().await?;
-    let bounds = bounds(args, limit, hidden_until);
+    let bounds = bounds(args, limit, stop_after, hidden_until);
     Box::pin(run(args, &queue, journal, decider, bounds, Some(&state), &log)).await
-}
-
-/// A name by the time of the begin, which no other action of the second has.
-fn free_name(at_ms: u64) -> String {
-    let name = ask::default_name(at_ms);
-    let is_free = |name: &String| !journal::path_of(name).is_ok_and(|path| path.exists());
-    let numbered = (2..=99).map(|number| format!("{name}-{number}"));
-    std::iter::once(name.clone()).chain(numbered).find(is_free).unwrap_or(name)
 }
 
 /// The time until which a killed process may have hidden letters.
@@ -287,8 +287,7 @@ fn hidden_until(journal: &Journal, state: &State) -> u64 {
     last_receive + state.hold_secs() * 1_000
 }
 
-fn bounds(args: &ReplayArgs, limit: usize, hidden_until: u64) -> Bounds {
-    let stop_after = args.stop_after as usize;
+fn bounds(args: &ReplayArgs, limit: usize, stop_after: usize, hidden_until: u64) -> Bounds {
     let canary = args.canary.map(|size| Canary::new(size as usize, args.canary_wait));
     Bounds { limit, rate: args.rate, stop_after, canary, hold: args.hold, hidden_until }
 }

@@ -73,13 +73,13 @@ pub(super) struct UndoArgs {
 }
 
 pub(super) async fn undo(args: &UndoArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
-    if !args.yes && !may_ask() {
-        return Err(ExitError::usage("without a terminal to ask on, --yes is needed"));
-    }
     let settings = args.queue.settings.read_for_tool(environment)?;
     let store = ActionStore::open(&settings).await?;
     let undone = store.action(&args.undone).await.map_err(|error| unread(&store, &error))?;
     let undone = undone.ok_or_else(|| unknown(&store, &args.undone))?.value;
+    if !args.yes && !may_ask() {
+        return Err(ExitError::usage("without a terminal to ask on, --yes is needed"));
+    }
     let path = undone.undoable(now_ms()).map_err(|error| ExitError::usage(error.to_string()))?;
     let path = Path::new(path);
     let queue = DeadLetterQueue::find(&args.queue, &settings).await?;
@@ -109,6 +109,7 @@ pub(super) async fn undo(args: &UndoArgs, environment: &Environment) -> Result<E
         actor: args.actor.clone().unwrap_or_else(default_actor),
         dlq: dlq.clone(),
         words: vec![undone.name.clone()],
+        bounds: Vec::new(),
         host: host(),
         journal: None,
         export: Some(path.display().to_string()),

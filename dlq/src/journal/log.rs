@@ -70,6 +70,16 @@ impl Log {
         self.planned = Some(batch);
     }
 
+    /// Adds that the last batch is sent once more, since the answer to its send was lost.
+    ///
+    /// # Panics
+    /// If no batch is being sent.
+    pub fn send_again(&mut self, at: u64) {
+        let batch = self.state.open().expect("a batch is being sent").batch;
+        self.add(&Record::Resent { batch, at });
+        self.planned = Some(batch);
+    }
+
     /// Adds the answer to the send of the last batch: for each letter the new message's id, or the reason why it was not sent.
     ///
     /// # Panics

@@ -59,6 +59,23 @@ fn a_send_waits_for_its_plan_and_a_delete_for_its_answer() {
 }
 
 #[test]
+fn a_batch_whose_answer_was_lost_is_in_doubt_before_it_is_sent_once_more() {
+    let mut log = Log::begin(header());
+    log.plan(1, "q", vec![planned(0), planned(1)]);
+    log.take_lines();
+    assert!(log.synced().send.is_some());
+    log.send_again(2);
+    assert_eq!(log.synced(), Permitted::default(), "the doubt is not written yet");
+    let lines = log.take_lines();
+    assert!(lines.contains("resent"), "{lines}");
+    assert_eq!(log.synced().send.unwrap().letters.len(), 2);
+    assert_eq!(log.state().doubtful(), 2);
+    log.answered(&sent(2));
+    assert_eq!((log.state().doubtful(), log.state().sent()), (2, 2));
+    assert_eq!(log.state().interrupted_at(LetterId::of("m-0")), None, "SQS has confirmed it");
+}
+
+#[test]
 fn a_resumed_log_does_not_send_what_was_planned_before() {
     let mut log = Log::begin(header());
     log.plan(1, "q", vec![planned(0)]);

@@ -48,6 +48,13 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         errors: Vec<String>,
     },
+    /// The answer to the send of a batch was lost, and the batch is sent once more.
+    Resent {
+        /// The batch.
+        batch: u64,
+        /// The time, in milliseconds since the Unix epoch.
+        at: u64,
+    },
     /// A letter of an interrupted batch that was sent after all: its job is done since.
     Found {
         /// The id of its message.
@@ -288,6 +295,7 @@ mod tests {
                 Record::Sent { batch: 0, ids: vec![Some("n-1".to_owned()), None], errors: Vec::new() },
                 r#"{"record":"sent","batch":0,"ids":["n-1",null]}"#,
             ),
+            (Record::Resent { batch: 0, at: 2 }, r#"{"record":"resent","batch":0,"at":2}"#),
             (Record::Gone { batch: 0, places: vec![0] }, r#"{"record":"gone","batch":0,"places":[0]}"#),
             (
                 Record::Edited { key: "m-1".to_owned(), fix: Fix::set("/payload/userId=7").ok() },

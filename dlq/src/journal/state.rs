@@ -1,5 +1,6 @@
 //! The meaning of a journal's lines: what has been sent, what is still to be deleted, and what is in doubt.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::BufRead;
 
@@ -117,13 +118,12 @@ impl State {
                 self.is_over = false;
                 self.hold_secs = *hold_secs;
                 if let Some(plan) = self.open.take() {
-                    self.doubtful += plan.letters.len();
-                    let ids = plan.letters.iter().map(|letter| LetterId::of(&letter.letter));
-                    for id in ids {
-                        // Of several times the first counts: each of them may have sent it.
-                        self.interrupted.entry(id).or_insert_with(|| (plan.at, plan.queue.clone()));
-                    }
+                    self.doubt(&plan);
                 }
+            }
+            Record::Resent { batch, .. } => {
+                let plan = self.open.clone().filter(|plan| plan.batch == *batch);
+                self.doubt(&plan.ok_or("a batch is sent once more that was not planned")?);
             }
             Record::Plan(plan) => {
                 if self.open.is_some() || plan.batch < self.next_batch {
@@ -148,6 +148,17 @@ impl State {
             Record::Stopped { .. } | Record::Ended { .. } => self.is_over = true,
         }
         Ok(())
+    }
+
+    /// Notes that the letters of a batch may have been sent.
+    fn doubt(&mut self, plan: &Plan) {
+        for id in plan.letters.iter().map(|letter| LetterId::of(&letter.letter)) {
+            // Of several times the first counts: each of them may have sent it.
+            if let Entry::Vacant(entry) = self.interrupted.entry(id) {
+                entry.insert((plan.at, plan.queue.clone()));
+                self.doubtful += 1;
+            }
+        }
     }
 
     fn confirm(&mut self, batch: u64, ids: &[Option<String>]) -> Result<(), &'static str> {
@@ -229,7 +240,7 @@ impl State {
         &self.per_queue
     }
 
-    /// The letters of batches that were interrupted, and that may have been sent twice by now.
+    /// The letters of batches whose answers were lost, and that may have been sent twice by now.
     pub fn doubtful(&self) -> usize {
         self.doubtful
     }

@@ -1,5 +1,7 @@
 //! The SDK's errors, in kinds and words that help.
 
+use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
@@ -29,7 +31,22 @@ where
     let advice = if credentials::is_sign_in_missing(&what) { SIGN_IN_MISSING } else { advice(kind) };
     let text =
         if advice.is_empty() { format!("{action}: {what}") } else { format!("{action}: {what}; {advice}") };
-    SqsError { retry_after: retry_after(error), ..SqsError::new(kind, text) }
+    let is_in_doubt = kind == SqsErrorKind::Unreachable && !is_refused_connection(error);
+    SqsError { retry_after: retry_after(error), is_in_doubt, ..SqsError::new(kind, text) }
+}
+
+/// Returns true if there was no connection on which a request could have been sent.
+fn is_refused_connection(error: &(dyn Error + 'static)) -> bool {
+    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        if matches!(kind, Some(ConnectionRefused | HostUnreachable | NetworkUnreachable)) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// The header by which an answer names the time until the next request, in milliseconds.

@@ -170,6 +170,8 @@ async fn an_undo_says_why_it_cannot_be() {
         ),
         (&["undo", "gone", "--yes"], 64, "gone has no export"),
         (&["undo", "never", "--yes"], 1, "has no action never"),
+        // A name that is not known is reported before the consent that is missing.
+        (&["undo", "never"], 1, "has no action never"),
         (&["export", &world.folder.path().join("a.jsonl").display().to_string(), "--name", "kept"], 0, ""),
         (&["undo", "kept", "--yes"], 64, "kept is of the kind export, and only a delete can be undone"),
         (&["delete", "--yes", "--expect", "3", "--name", "moved"], 0, ""),

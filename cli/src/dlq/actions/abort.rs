@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use drumline_consumer::ExitError;
 use drumline_dlq::action::{ActionRecord, ActionState};
-use drumline_runtime::Environment;
+use drumline_runtime::{Environment, program};
 use tokio::time::Instant;
 
 use super::recorded::{StoreArgs, open, unknown, unread};
@@ -48,7 +48,7 @@ pub(super) async fn abort(args: &AbortArgs, environment: &Environment) -> Result
     let AbortArgs { name, actor, store } = args;
     let store = open(store, environment).await?;
     let actor = actor.clone().unwrap_or_else(default_actor);
-    ask(&store, name, &actor).await?;
+    let was_alive = ask(&store, name, &actor).await?;
     let begun = Instant::now();
     loop {
         let found = store.action(name).await.map_err(|error| unread(&store, &error))?;
@@ -60,6 +60,13 @@ pub(super) async fn abort(args: &AbortArgs, environment: &Environment) -> Result
                 "the {kind} {name} is {state}{}{counts}",
                 if counts.is_empty() { "" } else { ": " }
             ));
+            if action.is_native() && !was_alive {
+                let cancel = text::cancel(&action);
+                note(&format!(
+                    "SQS moves letters also without the command that began it: {} {cancel}",
+                    program()
+                ));
+            }
             return Ok(ExitCode::SUCCESS);
         }
         if begun.elapsed() > PATIENCE {
@@ -72,14 +79,15 @@ pub(super) async fn abort(args: &AbortArgs, environment: &Environment) -> Result
     }
 }
 
-async fn ask(store: &ActionStore, name: &str, actor: &str) -> Result<(), ExitError> {
+/// Asks for the end of an action. Returns true if a process runs it.
+async fn ask(store: &ActionStore, name: &str, actor: &str) -> Result<bool, ExitError> {
     for _ in 0..TRIES {
         let before = store.action(name).await.map_err(|error| unread(store, &error))?;
         let before = before.ok_or_else(|| unknown(store, name))?;
         let asked =
             before.value.abort_asked(actor, now_ms()).map_err(|error| ExitError::other(error.to_string()))?;
         if store.put_action(Some(&before), &asked).await.map_err(|error| unread(store, &error))? {
-            return Ok(());
+            return Ok(before.value.is_alive(now_ms()));
         }
     }
     Err(ExitError::unavailable(format!("{name} changes all the time in {}", store.name())))

@@ -53,7 +53,7 @@ pub(super) async fn ls(args: &LsArgs, environment: &Environment) -> Result<ExitC
     for action in actions {
         let action = text::shown(action, now);
         let (name, kind, state) =
-            (|| action.name.clone(), || action.kind.to_string(), || action.state.to_string());
+            (|| action.name.clone(), || text::kind(&action), || action.state.to_string());
         let (dlq, letters) = (|| text::dlq(&action).to_owned(), || text::counts(&action.counts));
         let narrow =
             || [name(), kind(), state(), shortest(now.saturating_sub(action.started_at)), dlq(), letters()];

@@ -9,7 +9,7 @@ use drumline_runtime::{Environment, program};
 
 use super::recorded::{StoreArgs, open, unknown, unread};
 use super::text;
-use crate::format::{now_ms, one_line, when};
+use crate::format::{now_ms, one_line, shell, when};
 use crate::output::{Output, print};
 
 /// Everything of one action, and how to abort, resume or undo it
@@ -47,7 +47,7 @@ pub(super) async fn show(args: &ShowArgs, environment: &Environment) -> Result<E
 fn write_action(out: &mut impl Write, action: &ActionRecord, now: u64) -> io::Result<()> {
     let mut line = |label: &str, text: &str| writeln!(out, "{label:<9} {}", one_line(text));
     line("name", &action.name)?;
-    line("kind", action.kind.command())?;
+    line("kind", &text::kind(action))?;
     let why = action.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
     line("state", &format!("{}{why}", action.state))?;
     if let Some(abort) = &action.abort {
@@ -58,6 +58,9 @@ fn write_action(out: &mut impl Write, action: &ActionRecord, now: u64) -> io::Re
     if !action.words.is_empty() {
         let more = if action.words_cut { " (and more, which the record has no room for)" } else { "" };
         line("flags", &format!("{}{more}", text::words(action)))?;
+    }
+    if !action.bounds.is_empty() {
+        line("bounds", &shell(&action.bounds))?;
     }
     let counts = text::counts(&action.counts);
     line("letters", if counts.is_empty() { "none" } else { &counts })?;

@@ -32,18 +32,38 @@ pub(super) fn words(action: &ActionRecord) -> String {
     shell(&action.words)
 }
 
+/// The kind of an action; `replay --native` if SQS itself moves the letters.
+pub(super) fn kind(action: &ActionRecord) -> String {
+    if action.is_native() { format!("{} --native", action.kind) } else { action.kind.to_string() }
+}
+
+/// Returns the arguments of the program that stop SQS's own move.
+pub(super) fn cancel(action: &ActionRecord) -> String {
+    format!("dlq replay --cancel {}", shell([&dlq_flag(action)]))
+}
+
+/// The flag that names the DLQ of an action. It takes an ARN, too.
+fn dlq_flag(action: &ActionRecord) -> String {
+    format!("--dlq-url={}", action.dlq)
+}
+
 /// Returns what can be done with an action now: a label and the arguments of the program.
 pub(super) fn next_step(action: &ActionRecord, now_ms: u64) -> Option<(&'static str, String)> {
     // Others have written the record, and people paste the command.
     let name = shell([&action.name]);
-    // It takes an ARN, too.
-    let queue = format!("--dlq-url={}", action.dlq);
+    let queue = dlq_flag(action);
     let is_over = action.state == ActionState::Done;
     match (action.kind, action.state) {
         (_, ActionState::Running) => Some(("abort", format!("dlq actions abort {name}"))),
-        // SQS's own moves have no journal.
-        (ActionKind::Replay, _) if action.journal.is_none() => None,
-        (ActionKind::Replay, _) if !is_over => Some(("resume", format!("dlq replay --resume {name}"))),
+        // SQS moves letters also without the command that began it.
+        (ActionKind::Replay, ActionState::Interrupted) if action.is_native() => {
+            Some(("cancel", cancel(action)))
+        }
+        (ActionKind::Replay, _) if !is_over => {
+            let bounds = action.bounds.iter();
+            let words = action.journal.iter().chain(bounds);
+            action.journal.as_ref().map(|_| ("resume", format!("dlq replay --resume {}", shell(words))))
+        }
         // The same flags without some of them would be another export.
         (ActionKind::Export, _) if !is_over && !action.words_cut => {
             // Objects of S3 are written whole, and are not continued.
@@ -75,6 +95,7 @@ mod tests {
             actor: "ada@laptop".to_owned(),
             dlq: "arn:aws:sqs:eu-west-1:123456789012:jobs-dlq".to_owned(),
             words: ["--type=email.send", "--reason=it's odd"].map(str::to_owned).to_vec(),
+            bounds: ["--rate=5/s", "--canary=10"].map(str::to_owned).to_vec(),
             host: None,
             journal: Some("/state/INC-42.journal".to_owned()),
             export: Some("/state/INC-42.jsonl".to_owned()),
@@ -102,7 +123,8 @@ mod tests {
         let export = |words: Vec<String>| {
             let ActionRecord { kind, name, actor, dlq, host, journal, export, .. } =
                 action(ActionKind::Export);
-            let beginning = Beginning { kind, name, actor, dlq, words, host, journal, export };
+            let beginning =
+                Beginning { kind, name, actor, dlq, words, bounds: Vec::new(), host, journal, export };
             ActionRecord::begun(beginning, NOW).ended(ActionState::Stopped, None, &Counts::new(), NOW)
         };
         let ids = |count| (0..count).map(|n| format!("--id=m-{n}")).collect::<Vec<_>>();
@@ -110,6 +132,22 @@ mod tests {
         for cut in [ids(33), vec![format!("--reason={}", "r".repeat(90))], vec!["--reason=a\tb".to_owned()]] {
             assert_eq!(next_step(&export(cut.clone()), NOW), None, "{cut:?}");
         }
+    }
+
+    #[test]
+    fn a_move_of_sqs_that_is_not_followed_any_more_can_be_cancelled() {
+        let native = ActionRecord { journal: None, ..action(ActionKind::Replay) };
+        assert_eq!(
+            (kind(&native), kind(&action(ActionKind::Replay))),
+            ("replay --native".into(), "replay".into())
+        );
+        let step = |state| {
+            let ended = native.ended(state, None, &Counts::new(), NOW);
+            next_step(&ended, NOW).map(|(_, command)| command)
+        };
+        let cancel = "dlq replay --cancel --dlq-url=arn:aws:sqs:eu-west-1:123456789012:jobs-dlq";
+        assert_eq!(step(ActionState::Interrupted).as_deref(), Some(cancel));
+        assert_eq!((step(ActionState::Done), step(ActionState::Stopped)), (None, None));
     }
 
     #[test]
@@ -127,8 +165,8 @@ mod tests {
         let undo = format!("dlq undo INC-42 {dlq}");
         let table = [
             (Replay, Running, Some("dlq actions abort INC-42")),
-            (Replay, Interrupted, Some("dlq replay --resume INC-42")),
-            (Replay, Aborted, Some("dlq replay --resume INC-42")),
+            (Replay, Interrupted, Some("dlq replay --resume /state/INC-42.journal --rate=5/s --canary=10")),
+            (Replay, Aborted, Some("dlq replay --resume /state/INC-42.journal --rate=5/s --canary=10")),
             (Replay, Done, None),
             (
                 Export,

@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use drumline_consumer::ExitError;
+
 use super::changes::ChangeArgs;
 use crate::dlq::common::QueueArgs;
 use crate::dlq::filter::FilterArgs;
 use crate::dlq::recorded::Recorded;
+use crate::format::shell;
 use crate::output::Output;
 
 /// The shortest hold: some seconds of it are not used.
@@ -19,7 +22,7 @@ const HOLD: &str = "2m";
 const CANARY_WAIT: &str = "10m";
 
 /// The default of `--stop-after`.
-pub(super) const STOP_AFTER: u32 = 10;
+const STOP_AFTER: u32 = 10;
 
 /// SQS hides a message for twelve hours at most.
 const LONGEST_HOLD: Duration = Duration::from_secs(43_200);
@@ -84,9 +87,12 @@ pub(in crate::dlq) struct ReplayArgs {
     pub(super) canary_wait: Duration,
     /// Stop after so many died again
     ///
-    /// By then, more of them may be in their queues. Not with --from: a file does not show what died again, so use a canary or a rate.
-    #[arg(long, value_name = "N", default_value_t = STOP_AFTER, conflicts_with = "from", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) stop_after: u32,
+    /// By then, more of them may be in their queues. Not with --from, which reads the file and does not look into the DLQ: --canary does
+    /// that, and --rate bounds what is sent meanwhile.
+    ///
+    /// [default: 10]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) stop_after: Option<u32>,
     #[command(flatten)]
     pub(super) consent: ConsentArgs,
     #[command(flatten)]
@@ -177,24 +183,45 @@ pub(super) struct ChoiceArgs {
 }
 
 impl ReplayArgs {
+    /// Returns the number of replayed letters that die again before the replay stops.
+    ///
+    /// # Errors
+    /// If the number is given for a replay from a file.
+    pub(super) fn stop_after(&self, is_from_file: bool) -> Result<usize, ExitError> {
+        if is_from_file && self.stop_after.is_some() {
+            return Err(ExitError::usage(
+                "--stop-after does not go with a replay from a file, which does not look into the DLQ and so does not see what dies \
+                 again: --canary N looks there, and --rate N/s bounds what is sent meanwhile",
+            ));
+        }
+        Ok(self.stop_after.unwrap_or(STOP_AFTER) as usize)
+    }
+
     /// Returns the arguments that continue the replay with this journal, with the flags that a journal does not keep.
     pub(super) fn to_resume(&self, journal: &Path) -> String {
+        let mut words = vec!["dlq".to_owned(), "replay".to_owned(), "--resume".to_owned()];
+        words.push(journal.display().to_string());
+        words.extend(self.bounds());
+        shell(&words)
+    }
+
+    /// Returns the flags that bound the replay, as they were given. A journal does not keep them.
+    pub(super) fn bounds(&self) -> Vec<String> {
         let given = |name: &str, value: &Duration, default: &str| {
             let is_default = crate::format::duration(default).as_ref() == Ok(value);
             let value = humantime::format_duration(*value).to_string().replace(' ', "");
-            (!is_default).then(|| format!("--{name} {value}"))
+            (!is_default).then(|| format!("--{name}={value}"))
         };
         let flags = [
-            self.rate.map(|rate| format!("--rate {rate}/s")),
-            self.canary.map(|canary| format!("--canary {canary}")),
+            self.rate.map(|rate| format!("--rate={rate}/s")),
+            self.canary.map(|canary| format!("--canary={canary}")),
             given("canary-wait", &self.canary_wait, CANARY_WAIT).filter(|_| self.canary.is_some()),
-            (self.stop_after != STOP_AFTER).then(|| format!("--stop-after {}", self.stop_after)),
+            self.stop_after.map(|count| format!("--stop-after={count}")),
             given("hold", &self.hold, HOLD),
             self.no_check.then(|| "--no-check".to_owned()),
             self.queue.force.then(|| "--force".to_owned()),
         ];
-        let resume = format!("dlq replay --resume {}", journal.display());
-        std::iter::once(resume).chain(flags.into_iter().flatten()).collect::<Vec<_>>().join(" ")
+        flags.into_iter().flatten().collect()
     }
 }
 
@@ -226,14 +253,22 @@ mod tests {
     }
 
     #[test]
+    fn letters_of_a_file_that_die_again_are_not_counted_and_that_is_said() {
+        assert_eq!(args("--yes").stop_after(true).unwrap(), 10);
+        assert_eq!(args("--stop-after 10").stop_after(false).unwrap(), 10);
+        let refused = args("--stop-after 10").stop_after(true).unwrap_err().to_string();
+        assert!(refused.contains("does not look into the DLQ") && refused.contains("--canary"), "{refused}");
+    }
+
+    #[test]
     fn the_command_that_continues_has_the_same_bounds() {
         let bounds =
-            "--rate 0.5/s --canary 10 --canary-wait 1h30m --stop-after 3 --hold 10s500ms --no-check --force";
+            "--rate=0.5/s --canary=10 --canary-wait=1h30m --stop-after=3 --hold=10s500ms --no-check --force";
         let table = [
-            ("--type a.b --yes --hold 120s --stop-after 10", ""),
+            ("--type a.b --yes --hold 120s", ""),
             (bounds, bounds),
-            ("--rate 20 --hold 12h", "--rate 20/s --hold 12h"),
-            ("--canary 7 --canary-wait 600s", "--canary 7"),
+            ("--rate 20 --hold 12h", "--rate=20/s --hold=12h"),
+            ("--canary 7 --canary-wait 600s", "--canary=7"),
         ];
         for (given, expected) in table {
             let command = args(given).to_resume(Path::new("/x/INC-42.journal"));

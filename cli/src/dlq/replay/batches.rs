@@ -44,8 +44,6 @@ struct Waiting {
     url: Arc<str>,
     is_fifo: bool,
     letters: VecDeque<Candidate>,
-    /// Groups of which a letter stays: those behind it stay, too.
-    blocked: HashSet<Arc<str>>,
     /// Groups whose letters are received again, since one was released; with the latest end of the holds from before that.
     put_off: HashMap<Arc<str>, u64>,
 }
@@ -59,26 +57,15 @@ pub(super) struct Batch {
 }
 
 impl Batches {
-    /// Adds a letter for the queue with this URL. False if an earlier one of its message group stays: then it does, too.
-    pub(super) fn add(&mut self, url: &Arc<str>, is_fifo: bool, candidate: Candidate) -> bool {
+    /// Adds a letter for the queue with this URL.
+    pub(super) fn add(&mut self, url: &Arc<str>, is_fifo: bool, candidate: Candidate) {
         let place = self.queues.iter().position(|waiting| waiting.url == *url).unwrap_or_else(|| {
-            let url = Arc::clone(url);
-            self.queues.push(Waiting {
-                url,
-                is_fifo,
-                letters: VecDeque::new(),
-                blocked: HashSet::new(),
-                put_off: HashMap::new(),
-            });
+            let (url, letters, put_off) = (Arc::clone(url), VecDeque::new(), HashMap::new());
+            self.queues.push(Waiting { url, is_fifo, letters, put_off });
             self.queues.len() - 1
         });
-        let waiting = &mut self.queues[place];
-        if candidate.outgoing.group.as_ref().is_some_and(|group| waiting.blocked.contains(group)) {
-            return false;
-        }
-        waiting.letters.push_back(candidate);
+        self.queues[place].letters.push_back(candidate);
         self.count += 1;
-        true
     }
 
     /// The letters that wait.
@@ -112,27 +99,23 @@ impl Batches {
         None
     }
 
-    /// Returns the letters that stay, since an earlier one of their group for this queue does.
-    pub(super) fn block(&mut self, url: &str, group: &Arc<str>) -> Vec<Candidate> {
+    /// Takes the letters of a group that wait for this queue.
+    pub(super) fn take_group(&mut self, url: &str, group: &Arc<str>) -> Vec<Candidate> {
         let Some(waiting) = self.queues.iter_mut().find(|waiting| *waiting.url == *url) else {
             return Vec::new();
         };
-        waiting.blocked.insert(Arc::clone(group));
-        let stay = waiting.take_group(group);
-        self.count -= stay.len();
-        stay
+        let taken = waiting.take_group(group);
+        self.count -= taken.len();
+        taken
     }
 
     /// Returns the letters that must not be sent before an earlier one of their group for this queue is received again. `until` is the
     /// latest end of the holds so far.
     pub(super) fn put_off(&mut self, url: &str, group: &Arc<str>, until: u64) -> Vec<Candidate> {
-        let Some(waiting) = self.queues.iter_mut().find(|waiting| *waiting.url == *url) else {
-            return Vec::new();
-        };
-        waiting.put_off.insert(Arc::clone(group), until);
-        let behind = waiting.take_group(group);
-        self.count -= behind.len();
-        behind
+        if let Some(waiting) = self.queues.iter_mut().find(|waiting| *waiting.url == *url) {
+            waiting.put_off.insert(Arc::clone(group), until);
+        }
+        self.take_group(url, group)
     }
 
     /// Returns true if this letter was received before an earlier one of its group was put off.
@@ -214,9 +197,9 @@ mod tests {
     fn a_batch_has_ten_letters_of_one_queue_and_queues_take_turns() {
         let mut batches = Batches::default();
         for n in 0..12 {
-            assert!(batches.add(&"a".into(), false, candidate(&format!("a{n}"), None, 1)));
+            batches.add(&"a".into(), false, candidate(&format!("a{n}"), None, 1));
         }
-        assert!(batches.add(&"b".into(), false, candidate("b0", None, 1)));
+        batches.add(&"b".into(), false, candidate("b0", None, 1));
         assert!(batches.is_full(10) && batches.len() == 13);
         assert_eq!(names(batches.take(10)).len(), 10);
         assert!(!batches.is_full(10) && batches.is_full(1));
@@ -230,7 +213,7 @@ mod tests {
     fn a_batch_has_no_more_bytes_than_sqs_takes() {
         let mut batches = Batches::default();
         for n in 0..3 {
-            assert!(batches.add(&"a".into(), false, candidate(&format!("a{n}"), None, 400_000)));
+            batches.add(&"a".into(), false, candidate(&format!("a{n}"), None, 400_000));
         }
         assert_eq!(names(batches.take(10)), ["a0", "a1"]);
         assert_eq!(names(batches.take(10)), ["a2"]);
@@ -240,15 +223,13 @@ mod tests {
     fn a_batch_for_a_fifo_queue_has_one_letter_of_each_group() {
         let mut batches = Batches::default();
         for (name, group) in [("a1", "a"), ("a2", "a"), ("b1", "b"), ("a3", "a")] {
-            assert!(batches.add(&"q".into(), true, candidate(name, Some(group), 1)));
+            batches.add(&"q".into(), true, candidate(name, Some(group), 1));
         }
         assert!(batches.is_full(10), "nothing is waited for");
         assert_eq!(names(batches.take(10)), ["a1", "b1"]);
         assert_eq!(names(batches.take(10)), ["a2"]);
-        let stay = batches.block("q", &"a".into());
-        assert_eq!(stay.len(), 1);
-        assert!(!batches.add(&"q".into(), true, candidate("a4", Some("a"), 1)));
-        assert!(batches.take(10).is_none());
+        assert_eq!(batches.take_group("q", &"a".into()).len(), 1);
+        assert!(batches.take(10).is_none() && batches.len() == 0);
     }
 
     #[test]
@@ -259,7 +240,7 @@ mod tests {
         };
         let mut batches = Batches::default();
         for (name, group) in [("a1", "a"), ("a2", "a"), ("b1", "b"), ("b2", "b")] {
-            assert!(batches.add(&"q".into(), true, held(name, group, 10)));
+            batches.add(&"q".into(), true, held(name, group, 10));
         }
         assert_eq!(names(batches.take(10)), ["a1", "b1"]);
         assert_eq!(batches.put_off("q", &"a".into(), 20).len(), 1);

@@ -18,6 +18,8 @@ use crate::dlq::interrupt::unless_interrupted;
 pub(super) struct Counted {
     pub(super) letters: Vec<LetterId>,
     pub(super) per_queue: BTreeMap<String, u64>,
+    /// Letters that were looked at, whether they match or not.
+    pub(super) seen: usize,
 }
 
 /// Looks at the letters of the DLQ and keeps the ids of those that would be sent. They are released at the end.
@@ -54,6 +56,7 @@ pub(super) async fn count(
         Ok(())
     })
     .await;
+    counted.seen = look.seen();
     look.end().await;
     result?;
     if let Some(edits) = decider.changes.edits() {

@@ -14,10 +14,12 @@ use drumline_dlq::letter::ORIGINAL_ATTRIBUTE;
 use drumline_dlq::letter_id::LetterId;
 use drumline_producer::Outgoing;
 use drumline_runtime::Settings;
+use drumline_runtime::aws::is_fifo;
 
 use super::changes::Changes;
 use super::done::{Consequence, DoneJobs, is_changed};
-use super::origins::Origins;
+use super::order::Order;
+use super::origins::{Origins, Target};
 use super::outgoing::{outgoing, precheck};
 use super::source::Learned;
 use crate::dlq::dead_letter::DeadLetter;
@@ -56,6 +58,8 @@ pub(super) struct Decider<'a> {
     pub(super) export: Option<PathBuf>,
     pub(super) learned: Learned,
     pub(super) origins: Origins,
+    /// The letters of a FIFO queue that stay, and keep back those behind them.
+    pub(super) order: Order,
     pub(super) action: &'a str,
     /// The time from which ages are counted, in milliseconds since the Unix epoch.
     pub(super) started_at: u64,
@@ -101,6 +105,13 @@ impl Tally {
         let why =
             if is_known || self.not_checked.len() < EXAMPLES { why } else { "other reasons".to_owned() };
         *self.not_checked.entry(why).or_default() += 1;
+    }
+
+    /// Begins the count of the run after that of its choice. Letters that were left by the choice are not decided about again.
+    fn begin_run(&mut self) {
+        self.matched = self.all_left();
+        self.again = 0;
+        self.not_checked.clear();
     }
 
     /// Takes back what was counted for letters that are received again.
@@ -154,9 +165,12 @@ impl Decider<'_> {
                 decided.push((held, Decision::Pass));
             }
         }
-        let needs_history = self.filter.needs_history() || self.changes.need_history();
+        let needs_history = self.changes.need_history()
+            || letters.iter().any(|letter| self.filter.needs_history_of(letter.letter()));
         if needs_history && self.export.is_none() {
             self.reasons.add(&mut letters).await;
+            // Without them the filter would choose other letters from here on.
+            self.reasons.expect_no_loss()?;
         }
         for (held, letter) in meant.into_iter().zip(letters) {
             if self.changes.edits().is_some_and(|edits| edits.is_full()) {
@@ -167,12 +181,29 @@ impl Decider<'_> {
             self.edit(&letter).await?;
             let decision = self.judge(&letter, interrupted_at.is_some());
             let decision = self.unless_done(&letter, decision, interrupted_at).await?;
+            if let Decision::Leave(why) = decision {
+                self.keep_back(&letter, why);
+            }
             if let (Decision::Send { .. }, Some(edits)) = (&decision, self.changes.edits()) {
                 edits.count();
             }
             decided.push((held, decision));
         }
         Ok(decided)
+    }
+
+    /// Begins the run after the letters were counted.
+    pub(super) fn begin_run(&mut self) {
+        self.tally.begin_run();
+        self.order = Order::default();
+    }
+
+    /// Keeps letters back that are behind one which stays. One whose job is done has had its turn.
+    fn keep_back(&mut self, letter: &DeadLetter, why: Left) {
+        if is_fifo(&self.queue.name) && why != Left::Done {
+            let url = self.origins.of(letter.letter()).ok().map(|target| &target.url);
+            self.order.stay(url, letter.message());
+        }
     }
 
     /// Leaves a changed letter whose job is done, which its worker would refuse or run once more; or has it run once more.
@@ -230,7 +261,8 @@ impl Decider<'_> {
 
     async fn edit(&mut self, letter: &DeadLetter) -> Result<(), ExitError> {
         let is_meant = self.filter.matches(letter.letter(), self.started_at);
-        if is_meant && self.changes.are_edited() && self.origins.of(letter.letter()).is_ok() {
+        let is_sent = |target: &Target| !self.order.is_behind(&target.url, letter.message());
+        if is_meant && self.changes.are_edited() && self.origins.of(letter.letter()).is_ok_and(is_sent) {
             self.changes.edit(letter.letter(), &self.queue.intake).await?;
         }
         Ok(())
@@ -250,6 +282,10 @@ impl Decider<'_> {
             }
         };
         let (url, is_fifo) = (Arc::clone(&target.url), target.is_fifo);
+        if self.order.is_behind(&url, letter.message()) {
+            self.tally.leave(Left::BehindOther, id, &Left::BehindOther.to_string());
+            return Decision::Leave(Left::BehindOther);
+        }
         let intake = &self.queue.intake;
         let fixed = match self.changes.apply(letter.letter(), intake) {
             Ok(fixed) => fixed,

@@ -117,6 +117,7 @@ async fn record(args: &ReplayArgs, settings: &Settings, arn: &str) -> Result<Act
         actor: args.actor.clone().unwrap_or_else(ask::default_actor),
         dlq: arn.to_owned(),
         words: native.chain(args.choice.words.iter().cloned()).collect(),
+        bounds: Vec::new(),
         host: operator::host(),
         journal: None,
         export: None,
@@ -132,11 +133,11 @@ async fn follow(queue: &DeadLetterQueue, arn: &str, log: &ActionLog) -> Result<T
             return Err(ExitError::other("SQS does not list the task that it has begun"));
         };
         let state = task.status.as_deref().unwrap_or_default();
+        let moved = task.approximate_number_of_messages_moved;
+        log.report(Counts::from([("moved".to_owned(), u64::try_from(moved).unwrap_or_default())]));
         if !matches!(state, "RUNNING" | "CANCELLING") {
             return Ok(task);
         }
-        let moved = task.approximate_number_of_messages_moved;
-        log.report(Counts::from([("moved".to_owned(), u64::try_from(moved).unwrap_or_default())]));
         if reported != Some(moved) {
             reported = Some(moved);
             let of = task.approximate_number_of_messages_to_move;

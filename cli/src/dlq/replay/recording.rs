@@ -5,44 +5,27 @@ use std::path::Path;
 use drumline_consumer::ExitError;
 use drumline_dlq::action::{ActionKind, ActionState, Beginning};
 use drumline_dlq::journal::Header;
-use drumline_runtime::Settings;
 
 use super::counts::counts;
 use super::run::{End, Outcome};
-use crate::dlq::action_log::{ActionLog, Locking};
-use crate::dlq::action_store::ActionStore;
+use crate::dlq::action_log::ActionLog;
 use crate::dlq::operator::host;
 use crate::dlq::queue::DeadLetterQueue;
 
-/// Records that a replay begins.
-pub(super) async fn begin(
-    settings: &Settings,
+/// Returns the facts of a replay, which is bounded by these flags.
+pub(super) fn beginning(
     queue: &DeadLetterQueue,
     header: &Header,
     journal: &Path,
-) -> Result<ActionLog, ExitError> {
-    let store = ActionStore::open(settings).await?;
-    ActionLog::begin(store, beginning(queue, header, journal)?, Locking::Exclusive).await
-}
-
-/// Records that a replay is resumed.
-pub(super) async fn resume(
-    settings: &Settings,
-    queue: &DeadLetterQueue,
-    header: &Header,
-    journal: &Path,
-) -> Result<ActionLog, ExitError> {
-    let store = ActionStore::open(settings).await?;
-    ActionLog::resume(store, beginning(queue, header, journal)?, Locking::Exclusive).await
-}
-
-fn beginning(queue: &DeadLetterQueue, header: &Header, journal: &Path) -> Result<Beginning, ExitError> {
+    bounds: Vec<String>,
+) -> Result<Beginning, ExitError> {
     Ok(Beginning {
         kind: ActionKind::Replay,
         name: header.name.clone(),
         actor: header.actor.clone(),
         dlq: queue.arn.clone().unwrap_or_else(|| queue.url.clone()),
         words: header.words.clone(),
+        bounds,
         host: host(),
         journal: Some(std::path::absolute(journal)?.display().to_string()),
         export: None,
@@ -60,6 +43,9 @@ pub(super) async fn end(log: &ActionLog, result: &Result<Outcome<'_>, ExitError>
     let (state, why) = match &outcome.end {
         End::Done if tally.all_left() > 0 => (ActionState::Stopped, Some("letters that match are left")),
         End::Done if outcome.undeletable > 0 => (ActionState::Stopped, Some("sent letters are not deleted")),
+        End::Done if outcome.journal.log.state().returned() > 0 => {
+            (ActionState::Stopped, Some("replayed letters are dead again"))
+        }
         End::Done => (ActionState::Done, None),
         End::Interrupted(_) => (ActionState::Interrupted, None),
         End::Stopped(why) => (ActionState::Stopped, Some(why.as_str())),

@@ -47,6 +47,9 @@ pub(super) fn dry_run(
 ) -> Result<ExitCode, ExitError> {
     let tally = &decider.tally;
     eprint_left(tally);
+    if tally.matched == 0 {
+        eprint_no_match(decider, counted.seen);
+    }
     let summary = Summary {
         name: decider.action,
         kind: "replay",
@@ -79,13 +82,13 @@ pub(super) fn dry_run(
 
 /// Reports the end of a replay. `to_resume` are the arguments that continue it.
 pub(super) fn report(outcome: Outcome, output: Output, to_resume: &str) -> Result<ExitCode, ExitError> {
-    let Outcome { end, journal, decider, undeletable } = outcome;
+    let Outcome { end, journal, decider, undeletable, seen } = outcome;
     let tally = &decider.tally;
     let state = journal.log.state();
     eprint_left(tally);
     if state.doubtful() > 0 {
         note(&format!(
-            "{} may have been sent twice, since a process was killed while it sent",
+            "{} may have been sent twice, since the answer to a batch was lost",
             count(state.doubtful(), "letter")
         ));
     }
@@ -95,8 +98,15 @@ pub(super) fn report(outcome: Outcome, output: Output, to_resume: &str) -> Resul
             count(undeletable, "letter")
         ));
     }
+    if end == End::Done && tally.matched == 0 && state.sent() == 0 && state.returned() == 0 {
+        eprint_no_match(&decider, seen);
+    }
+    if end == End::Done && state.returned() > 0 {
+        note(&format!("replayed letters that are dead again: {}", state.returned()));
+    }
+    let has_rest = end != End::Done || tally.all_left() > 0 || undeletable > 0;
     let (name, why, status) = match &end {
-        End::Done => ("done", None, u8::from(tally.all_left() > 0 || undeletable > 0)),
+        End::Done => ("done", None, u8::from(has_rest || state.returned() > 0)),
         End::Interrupted(status) => ("interrupted", None, *status),
         End::Stopped(why) => ("stopped", Some(why.as_str()), 1),
         End::Aborted(why) => ("aborted", Some(why.as_str()), 1),
@@ -105,7 +115,7 @@ pub(super) fn report(outcome: Outcome, output: Output, to_resume: &str) -> Resul
         note(&format!("{name}: {why}"));
     }
     let resume = format!("{} {to_resume}", program());
-    let resume = (end != End::Done || status != 0).then_some(resume);
+    let resume = has_rest.then_some(resume);
     let summary = Summary {
         name: &state.header().name,
         kind: "replay",
@@ -147,6 +157,16 @@ fn table(out: &mut impl Write, summary: &Summary) -> std::io::Result<()> {
 
 fn left(tally: &Tally) -> BTreeMap<&'static str, u64> {
     tally.left.iter().map(|(why, letters)| (why.name(), *letters)).collect()
+}
+
+/// Reports that no letter matches, and how many were looked at.
+pub(super) fn eprint_no_match(decider: &Decider, seen: usize) {
+    let place = decider.export.as_ref().map(|path| path.display().to_string());
+    let place = place.unwrap_or_else(|| decider.queue.name.clone());
+    note(&format!("no letter matches: looked at {} in {place}, nothing was sent", count(seen, "letter")));
+    if decider.filter.needs_history() && decider.export.is_none() {
+        decider.reasons.eprint_notes();
+    }
 }
 
 /// Says why letters that match are left, with some of each kind.

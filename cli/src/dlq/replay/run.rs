@@ -1,7 +1,8 @@
 //! The loop of a replay: one send at a time, with receives and deletes beside it.
 //!
 //! The [journal](drumline_dlq::journal) says what may be sent and deleted: a batch is sent once its plan is on disk, and deleted
-//! once SQS's answer is. So a process that is killed leaves at most one batch in doubt.
+//! once SQS's answer is. So a process that is killed leaves at most one batch in doubt. If the answer to a batch for a standard queue is
+//! lost, the batch is sent once more; the second lost answer of a process ends it, with its batch in doubt.
 
 mod bounds;
 mod canary;
@@ -73,6 +74,7 @@ impl<'a> Run<'a> {
             deletes: JoinSet::new(),
             undeleted: HashMap::new(),
             undeletable: 0,
+            sent_again: None,
             accepted: 0,
             hidden_until: 0,
             may_show_more: false,
@@ -103,6 +105,7 @@ impl<'a> Run<'a> {
         }
         let drained = self.drain().await;
         let is_queue = self.letters.settler().is_some();
+        let seen = self.letters.seen();
         let unreleased = self.letters.end().await;
         let mut end = match (&result, &self.end) {
             (Ok(()), Some(end)) => end.clone(),
@@ -130,7 +133,7 @@ impl<'a> Run<'a> {
         drained?;
         committed?;
         let Self { journal, decider, undeletable, .. } = self;
-        Ok(Outcome { end, journal, decider, undeletable })
+        Ok(Outcome { end, journal, decider, undeletable, seen })
     }
 
     /// Begins what can begin: the next batch, a commit of answers, or the next round.

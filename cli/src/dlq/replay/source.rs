@@ -71,6 +71,14 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// The number of letters that were looked at.
+    pub(super) fn seen(&self) -> usize {
+        match self {
+            Self::Queue(hold) => hold.seen(),
+            Self::File(export) => export.seen.len(),
+        }
+    }
+
     /// Takes what an export says of its letters so far.
     pub(super) fn take_learned(&mut self) -> Learned {
         match self {

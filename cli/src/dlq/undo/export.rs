@@ -75,6 +75,7 @@ mod tests {
                 actor: "ada@laptop".to_owned(),
                 dlq: dlq.to_owned(),
                 words: Vec::new(),
+                bounds: Vec::new(),
                 host: None,
                 journal: None,
                 export: Some("/backup/dead.jsonl".to_owned()),

@@ -94,6 +94,7 @@ mod tests {
             actor: "ada@laptop".to_owned(),
             dlq: "arn:aws:sqs:eu-west-1:123456789012:jobs-dlq".to_owned(),
             words: Vec::new(),
+            bounds: Vec::new(),
             host: None,
             journal: None,
             export: None,

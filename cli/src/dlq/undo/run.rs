@@ -9,18 +9,21 @@ use drumline_dlq::journal::deduplication_id;
 use drumline_dlq::letter_id::LetterId;
 use drumline_dlq::line::Exported;
 use drumline_dlq::undo::put_back;
-use drumline_producer::{Outgoing, Packer, SendOptions, send_batch};
+use drumline_producer::{InDoubt, Outgoing, Packer, SendOptions, send_batch};
 use drumline_runtime::aws::is_fifo;
 
 use super::export::Export;
 use super::progress::Progress;
 use crate::dlq::action_log::ActionLog;
 use crate::dlq::queue::DeadLetterQueue;
+use crate::format::note;
 
 /// What an undo has done.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) put_back: usize,
+    /// The answer to a batch was lost, and the batch was sent once more. After a second one its operator decides.
+    has_sent_again: bool,
     /// Letters that SQS refused, and why it refused the last of them.
     pub(super) left: usize,
     pub(super) why: Option<String>,
@@ -51,7 +54,10 @@ pub(super) async fn put_all_back(
     tally: &mut Tally,
     log: &ActionLog,
 ) -> Result<(), ExitError> {
-    let options = SendOptions { delay_secs: None, fifo: is_fifo(&queue.name) };
+    let fifo = is_fifo(&queue.name);
+    // A FIFO queue drops a batch that it has taken already.
+    let in_doubt = if fifo { InDoubt::SendAgain } else { InDoubt::Stop };
+    let options = SendOptions { delay_secs: None, fifo, in_doubt };
     let mut packer = Packer::default();
     for exported in lines {
         let exported = exported.map_err(|error| ExitError::other(error.to_string()))?;
@@ -94,7 +100,16 @@ async fn send(
     tally: &mut Tally,
     log: &ActionLog,
 ) -> Result<(), ExitError> {
-    let answer = send_batch(&queue.clients.calls, &queue.url, options, batch).await;
+    let client = &queue.clients.calls;
+    let mut answer = send_batch(client, &queue.url, options, batch.clone()).await;
+    if let Err(error) = &answer
+        && error.is_in_doubt
+        && !options.fifo
+        && !std::mem::replace(&mut tally.has_sent_again, true)
+    {
+        note(&format!("the answer to a batch is lost, and it is sent once more: {}", error.text));
+        answer = send_batch(client, &queue.url, options, batch).await;
+    }
     let sent = answer.map_err(|error| {
         ExitError::sqs(error.kind, format!("{} cannot be sent to: {}", queue.name, error.text))
     })?;

@@ -44,4 +44,6 @@ pub(in crate::dlq::replay) struct Outcome<'a> {
     pub(in crate::dlq::replay) decider: Decider<'a>,
     /// Letters that were sent, and could not be deleted.
     pub(in crate::dlq::replay) undeletable: usize,
+    /// Letters that were looked at.
+    pub(in crate::dlq::replay) seen: usize,
 }

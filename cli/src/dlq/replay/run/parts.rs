@@ -39,6 +39,8 @@ pub(in crate::dlq::replay) struct Run<'a> {
     /// Letters of earlier processes that are sent and not deleted, by batch and place.
     pub(super) undeleted: HashMap<LetterId, (u64, usize)>,
     pub(super) undeletable: usize,
+    /// The batch that was sent once more, since the answer to it was lost.
+    pub(super) sent_again: Option<u64>,
     /// Returned messages that an earlier process has seen.
     pub(super) returned_before: usize,
     pub(super) accepted: usize,

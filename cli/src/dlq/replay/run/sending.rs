@@ -1,12 +1,18 @@
 //! A batch on its way: its plan to the disk, its letters to SQS, and the answer back.
 
+use std::time::Duration;
+
 use drumline_consumer::ExitError;
 use drumline_dlq::journal::{Left, Permitted, Plan};
-use drumline_producer::{SendOptions, Sent, send_batch};
+use drumline_producer::{InDoubt, SendOptions, Sent, send_batch};
 use drumline_runtime::SqsError;
 use drumline_runtime::aws::queue_name;
 
 use super::parts::{Run, Stage, ToDelete};
+use crate::format::{note, now_ms};
+
+/// The wait before a batch is sent once more, since the answer to it was lost.
+const RESEND_WAIT: Duration = Duration::from_secs(1);
 
 impl Run<'_> {
     pub(super) fn written(&mut self, written: std::io::Result<()>) -> Result<(), ExitError> {
@@ -25,7 +31,7 @@ impl Run<'_> {
         if !letters.is_empty() {
             self.delete_held(letters);
         }
-        if let Some(Plan { queue, .. }) = send
+        if let Some(Plan { queue, batch: number, .. }) = send
             && let Some(batch) = &self.planned
             && let Some(target) = self.decider.origins.with_url(&queue)
         {
@@ -37,8 +43,12 @@ impl Run<'_> {
                 outgoing
             });
             let outgoing = outgoing.collect();
+            let wait = if self.sent_again == Some(number) { RESEND_WAIT } else { Duration::ZERO };
             self.stage = Stage::Sending(tokio::spawn(async move {
-                let options = SendOptions { delay_secs: None, fifo: is_fifo };
+                tokio::time::sleep(wait).await;
+                // A FIFO queue drops a batch that it has taken already.
+                let in_doubt = if is_fifo { InDoubt::SendAgain } else { InDoubt::Stop };
+                let options = SendOptions { delay_secs: None, fifo: is_fifo, in_doubt };
                 send_batch(&client, &queue, &options, outgoing).await
             }));
         }
@@ -50,6 +60,15 @@ impl Run<'_> {
         let Some(batch) = self.planned.take() else { return Ok(()) };
         let sent = match answer {
             Ok(sent) => sent,
+            Err(error) if error.is_in_doubt && !batch.is_fifo && self.sent_again.is_none() => {
+                // One batch may be in its queue twice: of further ones that is not known before the operator resumes the replay.
+                self.sent_again = self.journal.log.state().open().map(|plan| plan.batch);
+                note(&format!("the answer to a batch is lost, and it is sent once more: {}", error.text));
+                self.journal.log.send_again(now_ms());
+                self.planned = Some(batch);
+                self.stage = Stage::Writing(self.journal.begin_commit());
+                return Ok(());
+            }
             Err(error) => {
                 // SQS may have taken it, if its answer was lost: then the plan stays in doubt, and a resume sends it again.
                 if !error.kind.passes() {
@@ -81,7 +100,8 @@ impl Run<'_> {
             if batch.is_fifo
                 && let Some(group) = &letter.outgoing.group
             {
-                let behind = self.batches.block(&batch.url, group);
+                self.decider.order.stay_all(&batch.url, group);
+                let behind = self.batches.take_group(&batch.url, group);
                 self.not_sent(behind.len());
                 for behind in behind {
                     self.leave(&behind.letter, Left::BehindOther, &Left::BehindOther.to_string());

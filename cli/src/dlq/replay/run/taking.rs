@@ -1,7 +1,5 @@
 //! The letters that a look brings: each waits for its batch, is deleted since it was sent before, or stays.
 
-use std::sync::Arc;
-
 use drumline_consumer::ExitError;
 use drumline_dlq::journal::{Left, Record};
 
@@ -27,7 +25,7 @@ impl Run<'_> {
                         later.push(held.receipt());
                         continue;
                     }
-                    let (letter, receipt) = (Arc::clone(&held.message.id), held.receipt());
+                    let receipt = held.receipt();
                     let candidate = Candidate::held(held, outgoing, done);
                     if self.batches.is_put_off(&url, &candidate) {
                         self.decider.tally.unmatch(1);
@@ -35,10 +33,7 @@ impl Run<'_> {
                         continue;
                     }
                     self.accepted += 1;
-                    if !self.batches.add(&url, is_fifo, candidate) {
-                        self.not_sent(1);
-                        self.leave(&letter, Left::BehindOther, &Left::BehindOther.to_string());
-                    }
+                    self.batches.add(&url, is_fifo, candidate);
                 }
                 Decision::Leave(why) => {
                     let letter = held.message.id.to_string();
