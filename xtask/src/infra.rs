@@ -14,7 +14,7 @@ use xtask::progress::phase;
 use xtask::{project, venv};
 
 /// Where CloudFormation's templates are, SAM's among them.
-const TEMPLATES: [&str; 3] = ["cloudformation", "cloudformation/examples", "sam"];
+const TEMPLATES: [&str; 2] = ["cloudformation", "sam"];
 
 pub(crate) fn run() -> Result<ExitCode> {
     let interrupts = interrupt::catch()?;
@@ -108,7 +108,7 @@ mod tests {
     fn every_folder_has_its_templates() {
         let found = templates(&infra()).unwrap();
         let names: Vec<_> = found.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
-        for name in ["queue.yaml", "worker-lambda.yaml", "sidecar-task.yaml", "template.yaml"] {
+        for name in ["queue.yaml", "worker-lambda.yaml", "template.yaml"] {
             assert!(names.contains(&name), "{name} in {names:?}");
         }
     }

@@ -142,6 +142,11 @@ pub fn queue_arn(name: &str) -> String {
     format!("arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:{name}")
 }
 
+/// The ARN of a DynamoDB table of this stack's account and region, by its name.
+pub fn table_arn(name: &str) -> String {
+    format!("arn:${{AWS::Partition}}:dynamodb:${{AWS::Region}}:${{AWS::AccountId}}:table/{name}")
+}
+
 impl Stack {
     /// The resources of a type, with their ids.
     pub fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = (&'a str, &'a Resource)> {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::sections::section;
-use crate::model::{Parameter, queue_arn};
+use crate::model::{Parameter, queue_arn, table_arn};
 use crate::value::{int, is_known, plain};
 
 /// How many resources' names may be looked up within each other: a name built from a name and so on. A cycle ends here.
@@ -128,6 +128,9 @@ impl<'a> Resolver<'a> {
             ("AWS::SQS::Queue", "Arn") => name().map(|name| queue_arn(&name)),
             ("AWS::SQS::Queue", "QueueName") => name(),
             ("AWS::SQS::Queue", "QueueUrl") => Some(format!("${{{id}}}")),
+            ("AWS::DynamoDB::Table", "Arn") => {
+                self.property(id, "TableName").as_ref().map(plain).map(|name| table_arn(&name))
+            }
             ("AWS::ECS::Service", "Name") => self.property(id, "ServiceName").as_ref().map(plain),
             _ => None,
         };

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::case::{Case, Host};
 use crate::finding::Report;
 use crate::model::{Resource, Target};
@@ -23,6 +25,9 @@ const FARGATE_SIZES: [(i64, i64, i64, i64); 7] = [
     (16_384, 32_768, 122_880, 8192),
 ];
 
+/// The processor architectures that ECS knows for Linux.
+const ARCHITECTURES: [&str; 2] = ["ARM64", "X86_64"];
+
 /// HTTPS, over which all AWS services are reached.
 const HTTPS: i64 = 443;
 
@@ -32,9 +37,9 @@ const SAMPLE_URL: &str = "https://sqs.eu-central-1.amazonaws.com/000000000000/jo
 pub(super) const RULES: [Rule; 7] = [
     Rule {
         id: "E06",
-        title: "a worker's task is ARM64 and, on Fargate, of a legal size",
-        reason: "ARM64 costs a fifth less for the same work. A size that does not exist fails when the first task starts.",
-        fix: "Set RuntimePlatform.CpuArchitecture: ARM64, and a memory that goes with Cpu.",
+        title: "a worker's task names its processor architecture and, on Fargate, is of a legal size",
+        reason: "Left out, the architecture is x86-64, on which an image for arm64 does not start. A size that does not exist fails when the first task starts.",
+        fix: "Set RuntimePlatform.CpuArchitecture to ARM64, which costs a fifth less for the same work, or X86_64; and a memory that goes with Cpu.",
         at_bounds: false,
         check: legal_size,
     },
@@ -48,9 +53,9 @@ pub(super) const RULES: [Rule; 7] = [
     },
     Rule {
         id: "E10",
-        title: "no public address, nothing comes in, only port 443 goes out",
-        reason: "A worker asks and is never asked. What is closed need not be patched in a hurry.",
-        fix: "AssignPublicIp: DISABLED, a security group without ingress and with egress to TCP 443 only.",
+        title: "no public address unless a parameter asks for one, nothing comes in, only port 443 goes out",
+        reason: "A worker asks and is never asked. What is closed need not be patched in a hurry. In a public subnet a task needs a public address to ask at all.",
+        fix: "AssignPublicIp: DISABLED or a parameter with that default, a security group without ingress and with egress to TCP 443 only.",
         at_bounds: false,
         check: closed_to_the_network,
     },
@@ -91,9 +96,10 @@ pub(super) const RULES: [Rule; 7] = [
 fn legal_size(case: &Case<'_>, report: &mut Report<'_>) {
     for task in tasks(case.stack) {
         let at = "/RuntimePlatform/CpuArchitecture";
-        let architecture = task.resource.text(at).unwrap_or("X86_64");
-        if architecture != "ARM64" && !has_token(architecture) {
-            report.at(task.id, task.resource, at, format!("it is {architecture}"));
+        match task.resource.text(at) {
+            None => report.at(task.id, task.resource, at, "it is not set"),
+            Some(named) if ARCHITECTURES.contains(&named) || has_token(named) => {}
+            Some(other) => report.at(task.id, task.resource, at, format!("it is {other}")),
         }
         if !task.is_fargate() {
             continue;
@@ -206,7 +212,8 @@ fn closed_to_the_network(case: &Case<'_>, report: &mut Report<'_>) {
     for (id, service) in services(case) {
         let at = format!("{NETWORK}/AssignPublicIp");
         let awsvpc = service.get(NETWORK).is_some();
-        if awsvpc && service.text(&at).is_none_or(|assigned| assigned != "DISABLED" && !has_token(assigned)) {
+        let is_closed = |assigned: &str| assigned == "DISABLED" || has_token(assigned);
+        if awsvpc && !service.text(&at).is_some_and(is_closed) && !is_asked_for(case, service, &at) {
             report.at(id, service, &at, "its tasks may get public addresses");
         }
         for (group_id, group) in case.stack.of_kind("AWS::EC2::SecurityGroup") {
@@ -215,6 +222,17 @@ fn closed_to_the_network(case: &Case<'_>, report: &mut Report<'_>) {
             }
         }
     }
+}
+
+/// Whether a parameter whose default is no public address has another value.
+fn is_asked_for(case: &Case<'_>, service: &Resource, at: &str) -> bool {
+    service.references_at(at).any(|to| match to {
+        Target::Parameter(name) => {
+            let default = case.stack.parameters.get(name).and_then(|parameter| parameter.default.as_ref());
+            default.is_some_and(|default| default == "DISABLED" || default == &Value::Bool(false))
+        }
+        _ => false,
+    })
 }
 
 fn closed_group(case: &Case<'_>, report: &mut Report<'_>, id: &str, group: &Resource) {

@@ -4,6 +4,7 @@ mod alarms;
 mod containers;
 mod dashboard;
 mod ecs;
+mod grants;
 mod hygiene;
 mod lambda;
 mod parameters;
@@ -12,20 +13,25 @@ mod queues;
 mod redrive;
 mod roles;
 mod scaling;
+mod secrets;
+mod sidecars;
 mod tracking;
 
 use crate::rule::Rule;
 
 /// All rules, in the order of groups.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
-    let groups: [&[Rule]; 13] = [
+    let groups: [&[Rule]; 16] = [
         &queues::RULES,
         &redrive::RULES,
         &policies::RULES,
         &roles::RULES,
+        &grants::RULES,
         &lambda::RULES,
         &ecs::RULES,
         &containers::RULES,
+        &secrets::RULES,
+        &sidecars::RULES,
         &scaling::RULES,
         &tracking::RULES,
         &alarms::RULES,

@@ -23,8 +23,8 @@ pub(super) const RULES: [Rule; 2] = [
     },
     Rule {
         id: "T05",
-        title: "a template and the Terraform module of the same name have the same defaults and bounds, name by name; all that are used together agree on `VisibilityTimeoutSeconds`",
-        reason: "Whoever changes the tool must not change the service; a worker has to know its queue's visibility timeout.",
+        title: "a template and the Terraform module of the same name have the same defaults and bounds, name by name; all that are used together have the same default of `VisibilityTimeoutSeconds`",
+        reason: "A change of the tool must not change the service. A worker has to know its queue's visibility timeout.",
         fix: "Give it the same default and bounds everywhere.",
         at_bounds: false,
         check: templates_agree,
@@ -72,7 +72,9 @@ fn templates_agree(case: &Case<'_>, report: &mut Report<'_>) {
             case.stack.parameters.iter().filter(|(name, _)| is_twin || *name == VISIBILITY_PARAMETER)
         {
             let Some(theirs) = other.parameters.get(name) else { continue };
-            if let Some((what, own, their)) = difference(parameter, theirs) {
+            // A worker may need longer visibility than a queue does.
+            let found = difference(parameter, theirs).filter(|(what, _, _)| is_twin || *what == "default");
+            if let Some((what, own, their)) = found {
                 report.parameter(
                     name,
                     parameter,

@@ -3,9 +3,10 @@
 use crate::case::Case;
 use crate::finding::Report;
 use crate::rule::Rule;
-use crate::value::{has_token, int, items, one_or_many, plain, truth};
+use crate::value::{has_token, int, is_unclear, items, one_or_many, plain, truth};
 use crate::views::consumers::consumers;
-use crate::views::queues::queues;
+use crate::views::policies::{Statement, identity_statements};
+use crate::views::queues::{Queue, queues};
 use crate::views::tasks::{seconds, tasks};
 
 /// The longest visibility timeout SQS takes, in seconds. See
@@ -51,9 +52,9 @@ pub(super) const RULES: [Rule; 8] = [
     },
     Rule {
         id: "Q09",
-        title: "a queue has either `SqsManagedSseEnabled: true` or `KmsMasterKeyId`; with an own key its consumer may decrypt",
-        reason: "Encryption that is not written down depends on when the queue was made; without kms:Decrypt a receive fails.",
-        fix: "Set SqsManagedSseEnabled: true, or KmsMasterKeyId and kms:Decrypt for the key on the consumer's role.",
+        title: "a queue has either `SqsManagedSseEnabled: true` or `KmsMasterKeyId`; with an own key its consumer may decrypt and its producers encrypt",
+        reason: "Encryption that is not written down depends on when the queue was made; without kms:Decrypt a receive fails, without kms:GenerateDataKey a send.",
+        fix: "Set SqsManagedSseEnabled: true, or KmsMasterKeyId, kms:Decrypt for the key on the consumer's role, and kms:GenerateDataKey wherever sqs:SendMessage is allowed.",
         at_bounds: false,
         check: encrypted_one_way,
     },
@@ -144,6 +145,10 @@ fn encrypted_one_way(case: &Case<'_>, report: &mut Report<'_>) {
             }
             _ => {}
         }
+        // The deployment may bring a key and the rights on it together.
+        if own_key && !is_unclear(&queue.resource.properties["KmsMasterKeyId"]) {
+            senders_may_encrypt(case, &queue, report);
+        }
         let of_queue =
             consumers.iter().filter(|consumer| consumer.queue.as_ref().is_some_and(|own| own.id == queue.id));
         for role in of_queue.filter(|_| own_key).filter_map(|consumer| consumer.role.as_ref()) {
@@ -159,6 +164,24 @@ fn encrypted_one_way(case: &Case<'_>, report: &mut Report<'_>) {
                     format!("it receives from {} and has no kms:Decrypt", queue.id),
                 );
             }
+        }
+    }
+}
+
+/// A send to an encrypted queue asks for a data key in the sender's name.
+fn senders_may_encrypt(case: &Case<'_>, queue: &Queue<'_>, report: &mut Report<'_>) {
+    let statements = identity_statements(case.stack);
+    let allowed = |action: &str, id: &str| {
+        let own = statements.iter().filter(|statement| statement.id == id && statement.allows());
+        own.into_iter().any(|statement| statement.has_action(action))
+    };
+    let sends = |statement: &&Statement<'_>| {
+        statement.allows() && statement.has_action("sqs:SendMessage") && statement.has_resource(&queue.arn)
+    };
+    for statement in statements.iter().filter(sends) {
+        if !allowed("kms:GenerateDataKey", statement.id) {
+            let found = format!("it sends to {} and has no kms:GenerateDataKey", queue.id);
+            report.at(statement.id, statement.resource, "", found);
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::model::{Parameter, Resource, Target};
 use crate::rule::Rule;
 use crate::value::{has_token, is_token, plain};
 use crate::views::consumers::consumers;
-use crate::views::policies::{Role, identity_statements, matches, role_at};
+use crate::views::policies::{identity_statements, matches, role_at};
 use crate::views::queues::queues;
 use crate::views::tasks::tasks;
 
@@ -175,33 +175,19 @@ fn no_wildcard_resource(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// Whether a role allows an action on an ARN. A resource that only the deployment knows may be it.
-fn may(role: &Role<'_>, action: &str, arn: &str) -> bool {
-    role.statements.iter().any(|statement| {
-        let about = |pattern: &str| {
-            matches(pattern, arn) || pattern.starts_with("${Fn::") || arn.starts_with("${Fn::")
-        };
-        statement.allows() && statement.has_action(action) && statement.resources().into_iter().any(about)
-    })
-}
-
 fn consumer_can_work(case: &Case<'_>, report: &mut Report<'_>) {
     for consumer in consumers(case.stack) {
         let Some(role) = &consumer.role else { continue };
-        let has_unknown = role.managed.iter().any(|arn| is_token(arn));
-        // Policies from elsewhere may hold what is missing here, AWS's own apart.
-        if has_unknown
-            || role.managed.iter().any(|arn| !arn.contains(":aws:policy/") && !arn.starts_with("AWS"))
-        {
+        if role.is_open() {
             continue;
         }
         let managed = role.managed.iter().any(|arn| arn.ends_with(MANAGED_FOR_LAMBDA));
         let source = consumer.source.as_deref().unwrap_or("${Fn::Source}");
         let mut missing: Vec<&str> = NEEDED
             .into_iter()
-            .filter(|action| !managed && !may(role, &format!("sqs:{action}"), source))
+            .filter(|action| !managed && !role.may(&format!("sqs:{action}"), source))
             .collect();
-        if consumer.ours && !may(role, "sqs:ChangeMessageVisibility", source) {
+        if consumer.ours && !role.may("sqs:ChangeMessageVisibility", source) {
             missing.push("ChangeMessageVisibility");
         }
         if !missing.is_empty() {

@@ -10,11 +10,14 @@ use super::module::attribute;
 use super::operators::apply;
 use super::policy_document;
 use super::variables::camel_case;
-use crate::model::{Target, queue_arn};
+use crate::model::{Target, queue_arn, table_arn};
 use crate::value::plain;
 
 /// The queue's type: its ARN and URL are worked out.
 const QUEUE: &str = "aws_sqs_queue";
+
+/// The table's type: its ARN is worked out.
+const TABLE: &str = "aws_dynamodb_table";
 
 /// Policy documents written as blocks.
 const POLICY_DOCUMENT: &str = "aws_iam_policy_document";
@@ -120,6 +123,11 @@ impl Evaluator<'_> {
             (QUEUE, Some("arn")) => {
                 let arn =
                     named().map_or_else(|| format!("${{{id}.Arn}}"), |name| queue_arn(&plain(&name.value)));
+                Evaluated::known(arn).and_refers(refers(Some("Arn".to_owned())))
+            }
+            (TABLE, Some("arn")) => {
+                let arn =
+                    named().map_or_else(|| format!("${{{id}.Arn}}"), |name| table_arn(&plain(&name.value)));
                 Evaluated::known(arn).and_refers(refers(Some("Arn".to_owned())))
             }
             (QUEUE, Some("id" | "url")) => Evaluated::token(&id, refers(None)),

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::model::{Resource, Stack, Target};
-use crate::value::{is_unclear, one_or_many, texts};
+use crate::value::{is_token, is_unclear, one_or_many, texts};
 
 /// A statement of a policy, and where it is.
 #[derive(Clone)]
@@ -165,6 +165,24 @@ pub(crate) struct Role<'a> {
     pub(crate) statements: Vec<Statement<'a>>,
     /// ARNs of policies from elsewhere.
     pub(crate) managed: Vec<&'a str>,
+}
+
+impl Role<'_> {
+    /// Whether it allows an action on an ARN. A resource that only the deployment knows may be it.
+    pub(crate) fn may(&self, action: &str, arn: &str) -> bool {
+        self.statements.iter().any(|statement| {
+            let about = |pattern: &str| {
+                matches(pattern, arn) || pattern.starts_with("${Fn::") || arn.starts_with("${Fn::")
+            };
+            statement.allows() && statement.has_action(action) && statement.resources().into_iter().any(about)
+        })
+    }
+
+    /// Whether a policy from elsewhere may allow what is missing here. AWS's own policies are known not to.
+    pub(crate) fn is_open(&self) -> bool {
+        let is_known = |arn: &&str| arn.contains(":aws:policy/") || arn.starts_with("AWS");
+        self.managed.iter().any(|arn| is_token(arn) || !is_known(arn))
+    }
 }
 
 /// The role that a property refers to, if it is in the stack.

@@ -33,6 +33,16 @@ output "visibility_timeout_seconds" {
   value       = var.visibility_timeout_seconds
 }
 
+output "store_table_name" {
+  description = "store_table_name of a worker's module. Empty without a table."
+  value       = var.store == "table" ? aws_dynamodb_table.store[0].name : ""
+}
+
+output "producer_policy_arn" {
+  description = "The policy to attach to the roles of what sends jobs."
+  value       = aws_iam_policy.producers.arn
+}
+
 output "operator_policy_arn" {
   description = "The policy that lets somebody look at dead letters and put them back."
   value       = aws_iam_policy.operators.arn

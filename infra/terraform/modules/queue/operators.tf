@@ -4,7 +4,7 @@ resource "aws_iam_policy" "operators" {
   description = "Look at, put back and delete the dead letters of ${local.queue_name}"
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat([
       {
         Sid    = "DeadLetters"
         Effect = "Allow"
@@ -27,6 +27,14 @@ resource "aws_iam_policy" "operators" {
         Action   = ["sqs:SendMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl"]
         Resource = aws_sqs_queue.jobs.arn
       },
-    ]
+      ],
+      # The reasons of dead letters, and what is kept of an operator's actions.
+      var.store == "table" ? [{
+        Sid      = "UseStore"
+        Effect   = "Allow"
+        Action   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+        Resource = aws_dynamodb_table.store[0].arn
+      }] : [],
+    local.encrypts)
   })
 }

@@ -11,14 +11,14 @@ variable "service_name" {
 }
 
 variable "visibility_timeout_seconds" {
-  description = "How long a message stays hidden after it is received. At least six times a Lambda function's timeout."
+  description = "How long a message stays hidden after it is received. At least six times a Lambda function's timeout; else at least 30, so that a renewal that fails can be repeated."
   type        = number
   default     = 900
   nullable    = false
 
   validation {
-    condition     = var.visibility_timeout_seconds >= 420 && var.visibility_timeout_seconds <= 43200
-    error_message = "visibility_timeout_seconds is from 420 to 43200."
+    condition     = var.visibility_timeout_seconds >= 30 && var.visibility_timeout_seconds <= 43200
+    error_message = "visibility_timeout_seconds is from 30 to 43200."
   }
 }
 
@@ -55,6 +55,30 @@ variable "oldest_message_age_seconds" {
   validation {
     condition     = var.oldest_message_age_seconds >= 60 && var.oldest_message_age_seconds <= 43000
     error_message = "oldest_message_age_seconds is from 60 to 43000."
+  }
+}
+
+variable "store" {
+  description = "A DynamoDB table (table) in which workers remember what was done and why a job failed, and from which dlq ls reads the reasons. With none every worker remembers for itself, and a duplicate that another worker receives runs again."
+  type        = string
+  default     = "table"
+  nullable    = false
+
+  validation {
+    condition     = contains(["table", "none"], var.store)
+    error_message = "store is table or none."
+  }
+}
+
+variable "kms_key_arn" {
+  description = "A key of your own for both queues. Give the worker's module the same value. Empty for SQS's own key. The key's policy has to let IAM policies of this account grant its use."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+)?$", var.kms_key_arn))
+    error_message = "kms_key_arn is the ARN of a key, or empty."
   }
 }
 

@@ -1,5 +1,5 @@
 # The consumer as a service on Fargate, with its log group. The queue is a module of its own. The cluster exists, with
-# Container Insights on and the capacity providers FARGATE and FARGATE_SPOT.
+# Container Insights on and the capacity providers FARGATE and FARGATE_SPOT. What a task consists of is in task.tf.
 
 data "aws_partition" "current" {}
 
@@ -17,70 +17,6 @@ locals {
 resource "aws_cloudwatch_log_group" "worker" {
   name              = "/drumline/${local.worker_name}"
   retention_in_days = var.log_retention_days
-
-  tags = local.tags
-}
-
-resource "aws_ecs_task_definition" "worker" {
-  family                   = local.worker_name
-  requires_compatibilities = ["FARGATE"]
-  network_mode             = "awsvpc"
-  cpu                      = var.task_cpu
-  memory                   = var.task_memory_mb
-  task_role_arn            = aws_iam_role.task.arn
-  execution_role_arn       = aws_iam_role.execution.arn
-
-  runtime_platform {
-    cpu_architecture        = "ARM64"
-    operating_system_family = "LINUX"
-  }
-
-  container_definitions = jsonencode([{
-    name      = "worker"
-    image     = var.image_uri
-    essential = true
-    command   = ["run"]
-    environment = [
-      { name = "DRUMLINE_QUEUE_URL", value = var.queue_url },
-      { name = "DRUMLINE_VISIBILITY_TIMEOUT", value = "${var.visibility_timeout_seconds}s" },
-      { name = "DRUMLINE_CONCURRENCY", value = tostring(var.concurrency) },
-      { name = "DRUMLINE_SHUTDOWN_GRACE", value = "${var.shutdown_grace_seconds}s" },
-      { name = "DRUMLINE_HANDLER_TIMEOUT", value = "${var.handler_timeout_seconds}s" },
-      # A handler may run longer than stop_timeout_seconds. While any does, ECS neither scales this task in nor replaces it
-      # in a deployment. Spot interruptions come all the same.
-      { name = "DRUMLINE_TASK_PROTECTION", value = "on" },
-      { name = "DRUMLINE_LOG_FORMAT", value = "json" },
-      { name = "DRUMLINE_SAMPLE_JOBS", value = var.sample_jobs },
-    ]
-    stopTimeout            = var.stop_timeout_seconds
-    user                   = "65532"
-    privileged             = false
-    readonlyRootFilesystem = true
-    linuxParameters = {
-      # The first process of a container has to reap what its handlers leave behind, and pass SIGTERM on.
-      initProcessEnabled = true
-      capabilities       = { drop = ["ALL"] }
-    }
-    healthCheck = {
-      # The exec form: the image has no shell.
-      command     = ["CMD", "/usr/local/bin/drumline", "health"]
-      interval    = 30
-      timeout     = 5
-      retries     = 3
-      startPeriod = 15
-    }
-    logConfiguration = {
-      logDriver = "awslogs"
-      options = {
-        "awslogs-group"         = aws_cloudwatch_log_group.worker.name
-        "awslogs-region"        = data.aws_region.current.id
-        "awslogs-stream-prefix" = "worker"
-        # Lines are dropped rather than handlers held up while CloudWatch Logs is out of reach.
-        "mode"            = "non-blocking"
-        "max-buffer-size" = "25m"
-      }
-    }
-  }])
 
   tags = local.tags
 }
@@ -126,7 +62,7 @@ resource "aws_ecs_service" "worker" {
   force_new_deployment = true
 
   network_configuration {
-    assign_public_ip = false
+    assign_public_ip = var.assign_public_ip == "ENABLED"
     security_groups  = [aws_security_group.worker.id]
     subnets          = var.subnet_ids
   }
@@ -150,5 +86,5 @@ resource "aws_ecs_service" "worker" {
   }
 
   # Without its rights a task would fail at once, and the deployment be rolled back.
-  depends_on = [aws_iam_role_policy.task, aws_iam_role_policy.execution]
+  depends_on = [aws_iam_role_policy.task, aws_iam_role_policy.execution, aws_iam_role_policy_attachment.extra]
 }

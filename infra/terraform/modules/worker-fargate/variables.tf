@@ -50,8 +50,8 @@ variable "visibility_timeout_seconds" {
   nullable    = false
 
   validation {
-    condition     = var.visibility_timeout_seconds >= 420 && var.visibility_timeout_seconds <= 43200
-    error_message = "visibility_timeout_seconds is from 420 to 43200."
+    condition     = var.visibility_timeout_seconds >= 30 && var.visibility_timeout_seconds <= 43200
+    error_message = "visibility_timeout_seconds is from 30 to 43200."
   }
 }
 
@@ -78,7 +78,7 @@ variable "vpc_id" {
 }
 
 variable "subnet_ids" {
-  description = "Subnets without public addresses, with a way to SQS, CloudWatch Logs and the image's registry by a NAT gateway or by VPC endpoints."
+  description = "Subnets with a way to SQS, CloudWatch Logs and the image's registry: by a NAT gateway, by VPC endpoints, or public ones with assign_public_ip."
   type        = list(string)
   nullable    = false
 
@@ -170,9 +170,9 @@ variable "spot_weight" {
 }
 
 variable "stop_timeout_seconds" {
-  description = "From SIGTERM to SIGKILL. 120 is the most that Fargate allows."
+  description = "From SIGTERM to SIGKILL at most; a worker that has drained ends earlier. 120 is the most that Fargate allows."
   type        = number
-  default     = 60
+  default     = 120
   nullable    = false
 
   validation {
@@ -182,19 +182,24 @@ variable "stop_timeout_seconds" {
 }
 
 variable "shutdown_grace_seconds" {
-  description = "How long running handlers may go on after SIGTERM. At least 5 s below stop_timeout_seconds."
+  description = "How long running handlers may go on after SIGTERM. At least 5 s below stop_timeout_seconds, and below visibility_timeout_seconds."
   type        = number
   default     = 25
   nullable    = false
 
   validation {
-    condition     = var.shutdown_grace_seconds >= 1 && var.shutdown_grace_seconds <= 55
-    error_message = "shutdown_grace_seconds is from 1 to 55."
+    condition     = var.shutdown_grace_seconds >= 1 && var.shutdown_grace_seconds <= 115
+    error_message = "shutdown_grace_seconds is from 1 to 115."
   }
 
   validation {
     condition     = var.shutdown_grace_seconds + 5 <= var.stop_timeout_seconds
     error_message = "shutdown_grace_seconds is at least 5 s below stop_timeout_seconds."
+  }
+
+  validation {
+    condition     = var.shutdown_grace_seconds < var.visibility_timeout_seconds
+    error_message = "shutdown_grace_seconds is below visibility_timeout_seconds."
   }
 }
 
@@ -248,6 +253,212 @@ variable "sample_jobs" {
   validation {
     condition     = contains(["", "on"], var.sample_jobs)
     error_message = "sample_jobs is on, or empty."
+  }
+}
+
+variable "architecture" {
+  description = "Processor architecture of both images. A task on arm64 costs a fifth less."
+  type        = string
+  default     = "arm64"
+  nullable    = false
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "architecture is arm64 or x86_64."
+  }
+}
+
+variable "store_table_name" {
+  description = "Output store_table_name of the queue's module: the DynamoDB table in which workers remember what was done and why a job failed. Empty for another store."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^([A-Za-z0-9_.-]{3,255})?$", var.store_table_name))
+    error_message = "store_table_name is the name of a table, or empty."
+  }
+
+  validation {
+    condition     = var.store_table_name == "" || var.store_url_secret_arn == ""
+    error_message = "There is one store: leave store_table_name or store_url_secret_arn empty."
+  }
+}
+
+variable "store_url" {
+  description = "The store if store_table_name is empty. With memory: every task remembers for itself, and a duplicate that another task receives runs again. A URL with a password belongs into store_url_secret_arn."
+  type        = string
+  default     = "memory:"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(memory:|file:|rediss?://|postgres(ql)?://|dynamodb://)[^ @]*$", var.store_url))
+    error_message = "store_url is the URL of a store, without a password."
+  }
+}
+
+variable "store_url_secret_arn" {
+  description = "A secret whose text is the store's URL, such as postgres:// with a password. Leave store_table_name empty then."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(arn:[a-z0-9-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+)?$", var.store_url_secret_arn))
+    error_message = "store_url_secret_arn is the ARN of a secret, or empty."
+  }
+}
+
+variable "environment" {
+  description = "Further settings of the worker, and what handlers want, for all containers. They go over what this module sets. Secrets do not belong here."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "secrets" {
+  description = "Environment variables of all containers whose values are secrets: names with the ARNs of secrets, of which ECS reads the text."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in values(var.secrets) : can(regex("^arn:[a-z0-9-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+$", arn))])
+    error_message = "secrets are the ARNs of secrets by names of variables."
+  }
+
+  validation {
+    condition     = length(setintersection(keys(var.secrets), keys(var.environment))) == 0
+    error_message = "A variable is in secrets or in environment, not in both."
+  }
+}
+
+variable "environment_file_arn" {
+  description = "A file in S3 with a NAME=value on each line, for all containers. What this module and environment set goes before. Secrets do not belong into it."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(arn:[a-z0-9-]+:s3:::[a-z0-9.-]{3,63}/[^ ]*[.]env)?$", var.environment_file_arn))
+    error_message = "environment_file_arn is the ARN of a .env file in S3, or empty."
+  }
+}
+
+variable "secret_arns" {
+  description = "Secrets that handlers may read while they run. Their names come by environment or the code."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.secret_arns : can(regex("^(arn:[a-z0-9-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+)?$", arn))])
+    error_message = "secret_arns are the ARNs of secrets."
+  }
+}
+
+variable "extra_policy_arns" {
+  description = "Managed policies with what handlers may do besides, for the task's role."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.extra_policy_arns : can(regex("^(arn:[a-z0-9-]+:iam::([0-9]{12}|aws):policy/[A-Za-z0-9/_+=,.@-]+)?$", arn))])
+    error_message = "extra_policy_arns are the ARNs of policies."
+  }
+}
+
+variable "kms_key_arn" {
+  description = "The queue's kms_key_arn. Empty for SQS's own key."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+)?$", var.kms_key_arn))
+    error_message = "kms_key_arn is the ARN of a key, or empty."
+  }
+}
+
+variable "dead_letter_queue_arn" {
+  description = "Output dead_letter_queue_arn of the queue's module: workers watch it and report each new cause of dead letters to the alarm topic once. Empty for the alarms alone."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(arn:[a-z0-9-]+:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,80}([.]fifo)?)?$", var.dead_letter_queue_arn))
+    error_message = "dead_letter_queue_arn is the ARN of a queue, or empty."
+  }
+}
+
+variable "forward_to" {
+  description = "Where the worker posts each message, for handlers of any language. Empty for handlers in the worker's image, or for the application of application_image_uri at its root path."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(https?://[^ @]+)?$", var.forward_to))
+    error_message = "forward_to is a URL without a password, or empty."
+  }
+}
+
+variable "application_image_uri" {
+  description = "An application of any language that takes the messages by HTTP, as a container beside the worker's. Empty for none."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^([a-z0-9][a-z0-9.:/_-]*(@sha256:[0-9a-f]{64}|:v?[0-9]+[.][0-9]+[A-Za-z0-9_.-]*))?$", var.application_image_uri))
+    error_message = "application_image_uri is an image with a digest or a version, or empty."
+  }
+}
+
+variable "application_port" {
+  description = "The port at which the application listens on 127.0.0.1. It gets it as PORT. Not 9464, which is the worker's."
+  type        = number
+  default     = 8080
+  nullable    = false
+
+  validation {
+    condition     = var.application_port >= 1024 && var.application_port <= 65535
+    error_message = "application_port is from 1024 to 65535."
+  }
+
+  validation {
+    condition     = var.application_port != 9464
+    error_message = "application_port 9464 is the worker's own."
+  }
+}
+
+variable "application_health_command" {
+  description = "A program in the application's image and its arguments, which exits with 0 as soon as requests can be taken. It is run without a shell. Empty for no health check: the worker then pauses until requests are accepted."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(/[^ ]+( [^ ]+)*)?$", var.application_health_command))
+    error_message = "application_health_command is the path of a program, and arguments, or empty."
+  }
+
+  validation {
+    condition     = var.application_health_command == "" || var.application_image_uri != ""
+    error_message = "application_health_command is the application's: application_image_uri has to be given."
+  }
+}
+
+variable "assign_public_ip" {
+  description = "Whether a task has a public address (ENABLED). It needs one in a public subnet, without a NAT gateway and VPC endpoints."
+  type        = string
+  default     = "DISABLED"
+  nullable    = false
+
+  validation {
+    condition     = contains(["DISABLED", "ENABLED"], var.assign_public_ip)
+    error_message = "assign_public_ip is DISABLED or ENABLED."
   }
 }
 

@@ -1,4 +1,4 @@
-//! Queues, topics, and who may do what with them.
+//! Queues, topics, tables, and who may do what with them.
 
 use super::shape::{How, PLAIN, Shape, TAGS, Type, field, named, shape};
 
@@ -47,7 +47,10 @@ const MANAGED_POLICY: Shape =
 
 const TOPIC: Shape = shape(&[named("name", "TopicName"), TAGS]);
 
-pub(super) const TYPES: [Type; 9] = [
+/// Of a table rules look at the name only.
+const TABLE: Shape = shape(&[named("name", "TableName"), TAGS]);
+
+pub(super) const TYPES: [Type; 10] = [
     Type { terraform: "aws_sqs_queue", cloudformation: "AWS::SQS::Queue", name: "name", shape: &QUEUE },
     Type {
         terraform: "aws_sqs_queue_policy",
@@ -71,6 +74,12 @@ pub(super) const TYPES: [Type; 9] = [
         cloudformation: "AWS::IAM::ManagedPolicy",
         name: "",
         shape: &MANAGED_POLICY,
+    },
+    Type {
+        terraform: "aws_dynamodb_table",
+        cloudformation: "AWS::DynamoDB::Table",
+        name: "name",
+        shape: &TABLE,
     },
     Type { terraform: "aws_sns_topic", cloudformation: "AWS::SNS::Topic", name: "", shape: &TOPIC },
 ];

@@ -1,6 +1,18 @@
 mock_provider "aws" {
   override_during = plan
 
+  mock_data "aws_region" {
+    defaults = {
+      id = "eu-west-1"
+    }
+  }
+
+  mock_resource "aws_dynamodb_table" {
+    defaults = {
+      arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/jobs-store"
+    }
+  }
+
   override_resource {
     target = aws_sqs_queue.jobs
     values = {
@@ -110,11 +122,11 @@ run "everything_is_named_for_the_service" {
   }
 }
 
-run "a_visibility_timeout_too_short_for_the_smallest_worker_is_refused" {
+run "a_visibility_timeout_too_short_to_be_renewed_is_refused" {
   command = plan
 
   variables {
-    visibility_timeout_seconds = 419
+    visibility_timeout_seconds = 29
   }
 
   expect_failures = [var.visibility_timeout_seconds]
@@ -148,4 +160,66 @@ run "a_name_that_no_queue_can_have_is_refused" {
   }
 
   expect_failures = [var.service_name]
+}
+
+run "the_store_is_a_table_that_operators_and_workers_share" {
+  command = plan
+
+  assert {
+    condition     = [aws_dynamodb_table.store[0].name, aws_dynamodb_table.store[0].hash_key, aws_dynamodb_table.store[0].ttl[0].attribute_name] == ["jobs-store", "id", "expiration"]
+    error_message = "The table is what the store wants."
+  }
+
+  assert {
+    condition     = output.store_table_name == "jobs-store"
+    error_message = "Workers are given the table's name."
+  }
+
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_policy.operators.policy).Statement : statement.Sid] == ["DeadLetters", "BackToTheQueue", "UseStore"]
+    error_message = "Operators read the reasons."
+  }
+}
+
+run "a_store_of_none_leaves_no_trace" {
+  command = plan
+
+  variables {
+    store = "none"
+  }
+
+  assert {
+    condition     = length(aws_dynamodb_table.store) == 0 && output.store_table_name == ""
+    error_message = "There is no table."
+  }
+
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_policy.operators.policy).Statement : statement.Sid] == ["DeadLetters", "BackToTheQueue"]
+    error_message = "Operators have no rights on a table that is not there."
+  }
+}
+
+run "a_key_of_ones_own_encrypts_both_queues_for_producers_and_operators" {
+  command = plan
+
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
+  }
+
+  assert {
+    condition = alltrue([
+      for queue in [aws_sqs_queue.jobs, aws_sqs_queue.dead_letters] : queue.kms_master_key_id == var.kms_key_arn
+    ])
+    error_message = "Both queues have the key."
+  }
+
+  assert {
+    condition = alltrue([
+      for policy in [aws_iam_policy.producers, aws_iam_policy.operators] : anytrue([
+        for statement in jsondecode(policy.policy).Statement :
+        statement.Sid == "Encrypt" && statement.Resource == var.kms_key_arn && contains(statement.Action, "kms:GenerateDataKey")
+      ])
+    ])
+    error_message = "Who sends may encrypt."
+  }
 }

@@ -53,6 +53,8 @@ variables {
   subnet_ids      = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
   image_uri       = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/drumline:0.1.0"
   alarm_topic_arn = "arn:aws:sns:eu-west-1:123456789012:alarms"
+  # The queue's own default.
+  store_table_name = "jobs-store"
 }
 
 run "the_worker_is_told_what_its_variables_say" {
@@ -78,6 +80,7 @@ run "the_worker_is_told_what_its_variables_say" {
       DRUMLINE_TASK_PROTECTION    = "on"
       DRUMLINE_LOG_FORMAT         = "json"
       DRUMLINE_SAMPLE_JOBS        = ""
+      DRUMLINE_STORE_URL          = "dynamodb://jobs-store"
     }
     error_message = "The settings come from the variables."
   }
@@ -111,7 +114,7 @@ run "the_container_can_do_little_harm" {
   }
 }
 
-run "the_task_role_consumes_and_protects_its_own_tasks" {
+run "the_task_role_consumes_protects_its_own_tasks_and_uses_the_store" {
   command = plan
 
   assert {
@@ -133,8 +136,14 @@ run "the_task_role_consumes_and_protects_its_own_tasks" {
         Action   = "ecs:UpdateTaskProtection"
         Resource = "arn:aws:ecs:eu-west-1:123456789012:task/main/*"
       },
+      {
+        Sid      = "UseStore"
+        Effect   = "Allow"
+        Action   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+        Resource = "arn:aws:dynamodb:eu-west-1:123456789012:table/jobs-store"
+      },
     ]
-    error_message = "The task role has a consumer's rights, and one about the cluster's tasks."
+    error_message = "The task role has a consumer's rights, one about the cluster's tasks, and those on the store."
   }
 }
 
@@ -235,4 +244,135 @@ run "an_image_without_a_version_is_refused" {
   }
 
   expect_failures = [var.image_uri]
+}
+
+run "an_application_is_beside_the_worker_and_stops_after_it" {
+  command = plan
+
+  variables {
+    application_image_uri      = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:1.4.2"
+    application_health_command = "/usr/bin/wget -q -O- http://127.0.0.1:8080/health"
+    environment                = { STAGE = "test" }
+    secrets                    = { API_KEY = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:api-AbCdEf" }
+  }
+
+  assert {
+    condition     = [for container in jsondecode(aws_ecs_task_definition.worker.container_definitions) : [container.name, container.essential]] == [["worker", true], ["application", true]]
+    error_message = "There are two containers, and both are essential."
+  }
+
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.worker.container_definitions)[0].dependsOn == [{ containerName = "application", condition = "HEALTHY" }]
+    error_message = "The worker starts when the application is healthy, and stops before it."
+  }
+
+  assert {
+    condition = [
+      for setting in jsondecode(aws_ecs_task_definition.worker.container_definitions)[0].environment :
+      setting.value if setting.name == "DRUMLINE_FORWARD_TO"
+    ] == ["http://127.0.0.1:8080/"]
+    error_message = "Messages go to the application."
+  }
+
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.worker.container_definitions)[1].healthCheck.command == ["CMD", "/usr/bin/wget", "-q", "-O-", "http://127.0.0.1:8080/health"]
+    error_message = "The application's health is asked without a shell."
+  }
+
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.worker.container_definitions)[1].restartPolicy.enabled
+    error_message = "The application is started again in place."
+  }
+
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.worker.container_definitions)[1].environment == [{ name = "PORT", value = "8080" }, { name = "STAGE", value = "test" }]
+    error_message = "The application knows its port and what else is set."
+  }
+
+  assert {
+    condition = alltrue([
+      for container in jsondecode(aws_ecs_task_definition.worker.container_definitions) :
+      container.secrets == [{ name = "API_KEY", valueFrom = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:api-AbCdEf" }]
+    ])
+    error_message = "Secrets come by reference."
+  }
+}
+
+run "optional_parts_come_with_their_rights" {
+  command = plan
+
+  variables {
+    store_table_name      = ""
+    store_url_secret_arn  = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:store-AbCdEf"
+    environment_file_arn  = "arn:aws:s3:::settings/worker.env"
+    secret_arns           = ["arn:aws:secretsmanager:eu-west-1:123456789012:secret:smtp-AbCdEf"]
+    extra_policy_arns     = ["arn:aws:iam::123456789012:policy/handlers"]
+    kms_key_arn           = "arn:aws:kms:eu-west-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
+    dead_letter_queue_arn = "arn:aws:sqs:eu-west-1:123456789012:jobs-dlq"
+    architecture          = "x86_64"
+    assign_public_ip      = "ENABLED"
+  }
+
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_role_policy.task.policy).Statement : statement.Sid] == ["Consume", "ProtectItself", "Decrypt", "ReadSecrets", "WatchDeadLetters", "ReportDeadLetters"]
+    error_message = "The task role has what the parts need."
+  }
+
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_role_policy.execution.policy).Statement : statement.Sid] == ["Authorize", "Pull", "Log", "ReadStoreUrl", "ReadEnvironmentFile", "FindEnvironmentFile"]
+    error_message = "The execution role may read what a task starts with."
+  }
+
+  assert {
+    condition = alltrue([
+      for setting in jsondecode(aws_ecs_task_definition.worker.container_definitions)[0].environment : setting.name != "DRUMLINE_STORE_URL"
+    ])
+    error_message = "A store's URL from a secret is not in plain text."
+  }
+
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.worker.container_definitions)[0].secrets[0].name == "DRUMLINE_STORE_URL"
+    error_message = "The store's URL comes from the secret."
+  }
+
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.worker.container_definitions)[0].environmentFiles == [{ type = "s3", value = "arn:aws:s3:::settings/worker.env" }]
+    error_message = "The file is the worker's."
+  }
+
+  assert {
+    condition     = aws_ecs_task_definition.worker.runtime_platform[0].cpu_architecture == "X86_64" && aws_ecs_service.worker.network_configuration[0].assign_public_ip
+    error_message = "Architecture and address are as asked for."
+  }
+}
+
+run "two_stores_are_refused" {
+  command = plan
+
+  variables {
+    store_url_secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:store-AbCdEf"
+  }
+
+  expect_failures = [var.store_table_name]
+}
+
+run "a_store_with_a_password_in_plain_text_is_refused" {
+  command = plan
+
+  variables {
+    store_table_name = ""
+    store_url        = "redis://worker:secret@cache:6379"
+  }
+
+  expect_failures = [var.store_url]
+}
+
+run "a_health_command_without_an_application_is_refused" {
+  command = plan
+
+  variables {
+    application_health_command = "/bin/true"
+  }
+
+  expect_failures = [var.application_health_command]
 }
