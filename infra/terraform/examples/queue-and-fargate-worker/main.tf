@@ -1,4 +1,4 @@
-# A queue, and a service on Fargate that works on it.
+# A queue, a service on Fargate that works on it, and a dashboard of both.
 
 terraform {
   required_version = ">= 1.11"
@@ -76,6 +76,19 @@ module "worker" {
   alarm_topic_arn            = aws_sns_topic.alarms.arn
 
   depends_on = [aws_ecs_cluster_capacity_providers.main]
+}
+
+module "dashboard" {
+  source = "../../modules/dashboard"
+
+  service_name           = "jobs"
+  queue_name             = module.queue.queue_name
+  dead_letter_queue_name = module.queue.dead_letter_queue_name
+}
+
+output "dashboard_url" {
+  description = "The dashboard in the console."
+  value       = module.dashboard.dashboard_url
 }
 
 output "queue_url" {
