@@ -82,7 +82,7 @@ fn watch_is_allowed(task: &Task<'_>, role: &Role<'_>, report: &mut Report<'_>) {
 fn start_is_allowed(stack: &Stack, task: &Task<'_>, report: &mut Report<'_>) {
     let role = role_at(stack, task.resource, "/ExecutionRoleArn");
     // One role for both is a matter of I07.
-    if role.as_ref().map(|role| role.id) == task.role.as_ref().map(|role| role.id) {
+    if role.is_some() && role.as_ref().map(|role| role.id) == task.role.as_ref().map(|role| role.id) {
         return;
     }
     for container in task.containers {

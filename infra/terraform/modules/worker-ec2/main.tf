@@ -1,0 +1,96 @@
+# The consumer as a service on EC2 instances of its own, for handlers that need longer than two minutes to stop, or a machine
+# that Fargate lacks. Its instances are in instances.tf, what a task consists of in task.tf. The queue is a module of its own.
+
+data "aws_partition" "current" {}
+
+data "aws_region" "current" {}
+
+data "aws_caller_identity" "current" {}
+
+locals {
+  worker_name = "${var.service_name}-worker"
+  # The region by `id`: the provider's version 6 has renamed `name` to `region`.
+  ecs_arn = "arn:${data.aws_partition.current.partition}:ecs:${data.aws_region.current.id}:${data.aws_caller_identity.current.account_id}"
+  tags    = { "drumline:service" = var.service_name }
+}
+
+resource "aws_cloudwatch_log_group" "worker" {
+  name              = "/drumline/${local.worker_name}"
+  retention_in_days = var.log_retention_days
+
+  tags = local.tags
+}
+
+# A worker asks and is never asked, so nothing comes in. What a handler reaches on other ports needs a rule of its own.
+resource "aws_security_group" "worker" {
+  name_prefix = "drumline-worker-"
+  description = "${local.worker_name}: out by HTTPS only"
+  vpc_id      = var.vpc_id
+
+  egress {
+    description = "SQS, CloudWatch Logs and the registry of the image"
+    protocol    = "tcp"
+    from_port   = 443
+    to_port     = 443
+    cidr_blocks = ["0.0.0.0/0"]
+  }
+
+  tags = local.tags
+}
+
+resource "aws_ecs_service" "worker" {
+  name            = local.worker_name
+  cluster         = aws_ecs_cluster.worker.name
+  task_definition = aws_ecs_task_definition.worker.arn
+  # Where it begins; from then on scaling decides.
+  desired_count = var.min_tasks
+
+  capacity_provider_strategy {
+    capacity_provider = aws_ecs_capacity_provider.worker.name
+    base              = 1
+    weight            = 1
+  }
+
+  # One zone can fail; within a zone instances are filled, so that the others can go.
+  ordered_placement_strategy {
+    type  = "spread"
+    field = "attribute:ecs.availability-zone"
+  }
+
+  ordered_placement_strategy {
+    type  = "binpack"
+    field = "memory"
+  }
+
+  network_configuration {
+    security_groups = [aws_security_group.worker.id]
+    subnets         = var.subnet_ids
+  }
+
+  # New tasks take over while the old ones finish what they have begun.
+  deployment_minimum_healthy_percent = 100
+  deployment_maximum_percent         = 200
+
+  deployment_circuit_breaker {
+    enable   = true
+    rollback = true
+  }
+
+  enable_ecs_managed_tags = true
+  propagate_tags          = "SERVICE"
+  tags                    = local.tags
+
+  # Otherwise every deployment would undo what scaling has done.
+  lifecycle {
+    ignore_changes = [desired_count]
+  }
+
+  # Without its rights a task would fail at once, and the deployment be rolled back. The cluster has to know the capacity
+  # provider before, and has to forget it after.
+  depends_on = [
+    aws_ecs_cluster_capacity_providers.worker,
+    aws_iam_role_policy.task,
+    aws_iam_role_policy.execution,
+    aws_iam_role_policy_attachment.extra,
+  ]
+}

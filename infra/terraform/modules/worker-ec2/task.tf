@@ -1,0 +1,157 @@
+# The containers of a task: the worker, and an application beside it if there is one.
+
+locals {
+  has_store_table  = var.store_table_name != ""
+  has_store_secret = !local.has_store_table && var.store_url_secret_arn != ""
+  has_watch        = var.dead_letter_queue_arn != ""
+  has_application  = var.application_image_uri != ""
+  has_health       = var.application_health_command != ""
+  application_url  = "http://127.0.0.1:${var.application_port}/"
+  forward_to       = var.forward_to != "" ? var.forward_to : local.has_application ? local.application_url : ""
+  store_url        = local.has_store_table ? "dynamodb://${var.store_table_name}" : var.store_url
+
+  # What is optional is left out, so that the worker's own default holds.
+  optional_settings = {
+    DRUMLINE_DLQ_ALERT_TO = local.has_watch ? var.alarm_topic_arn : ""
+    DRUMLINE_DLQ_WATCH    = local.has_watch ? "on" : ""
+    DRUMLINE_FORWARD_TO   = local.forward_to
+    DRUMLINE_STORE_URL    = local.has_store_secret ? "" : local.store_url
+  }
+
+  settings = merge(
+    {
+      DRUMLINE_CONCURRENCY     = tostring(var.concurrency)
+      DRUMLINE_HANDLER_TIMEOUT = "${var.handler_timeout_seconds}s"
+      DRUMLINE_LOG_FORMAT      = "json"
+      DRUMLINE_QUEUE_URL       = var.queue_url
+      DRUMLINE_SAMPLE_JOBS     = var.sample_jobs
+      DRUMLINE_SHUTDOWN_GRACE  = "${var.shutdown_grace_seconds}s"
+      # A handler may run longer than stop_timeout_seconds. While any does, ECS neither scales this task in nor replaces it
+      # in a deployment.
+      DRUMLINE_TASK_PROTECTION    = "on"
+      DRUMLINE_VISIBILITY_TIMEOUT = "${var.visibility_timeout_seconds}s"
+    },
+    { for name, value in local.optional_settings : name => value if value != "" },
+    var.environment,
+  )
+
+  store_secret = local.has_store_secret ? { DRUMLINE_STORE_URL = var.store_url_secret_arn } : {}
+  secrets      = merge(var.secrets, local.store_secret)
+
+  environment_files = [for arn in [var.environment_file_arn] : { type = "s3", value = arn } if arn != ""]
+
+  log_options = {
+    "awslogs-group"  = aws_cloudwatch_log_group.worker.name
+    "awslogs-region" = data.aws_region.current.id
+    # Lines are dropped rather than handlers held up while CloudWatch Logs is out of reach.
+    "mode"            = "non-blocking"
+    "max-buffer-size" = "25m"
+  }
+
+  worker = {
+    name                   = "worker"
+    image                  = var.image_uri
+    essential              = true
+    command                = ["run"]
+    environment            = [for name, value in local.settings : { name = name, value = value }]
+    stopTimeout            = var.stop_timeout_seconds
+    user                   = "65532"
+    privileged             = false
+    readonlyRootFilesystem = true
+    linuxParameters = {
+      # The first process of a container has to reap what its handlers leave behind, and pass SIGTERM on.
+      initProcessEnabled = true
+      capabilities       = { drop = ["ALL"] }
+    }
+    healthCheck = {
+      # The exec form: the image has no shell.
+      command     = ["CMD", "/usr/local/bin/drumline", "health"]
+      interval    = 30
+      timeout     = 5
+      retries     = 3
+      startPeriod = 15
+    }
+    logConfiguration = {
+      logDriver = "awslogs"
+      options   = merge(local.log_options, { "awslogs-stream-prefix" = "worker" })
+    }
+  }
+
+  # What the container has only in some cases. An empty list is as good as none.
+  worker_options = {
+    # Started after the application and, as ECS stops in the opposite order, stopped before it: what the worker has in hand
+    # at SIGTERM still finds the application there.
+    dependsOn = [
+      for image in [var.application_image_uri] :
+      { containerName = "application", condition = local.has_health ? "HEALTHY" : "START" } if image != ""
+    ]
+    environmentFiles = local.environment_files
+    secrets          = [for name, arn in local.secrets : { name = name, valueFrom = arn }]
+  }
+
+  # After a crash ECS starts it again in place, while the worker pauses. If it crashes again within a minute, ECS stops the
+  # task: the worker drains, its messages are redelivered after their backoff, and the service starts another task. Were it
+  # not essential, a worker without its application would stay for ever.
+  application = {
+    name          = "application"
+    image         = var.application_image_uri
+    essential     = true
+    restartPolicy = { enabled = true, restartAttemptPeriod = 60 }
+    environment = [
+      for name, value in merge({ PORT = tostring(var.application_port) }, var.environment) : { name = name, value = value }
+    ]
+    # Gives up on a start after this long, so that ECS tries another task.
+    startTimeout = 120
+    stopTimeout  = 30
+    # Its user and what it writes are the image's own matter.
+    privileged      = false
+    linuxParameters = { initProcessEnabled = true }
+    logConfiguration = {
+      logDriver = "awslogs"
+      options   = merge(local.log_options, { "awslogs-stream-prefix" = "application" })
+    }
+  }
+
+  application_options = {
+    environmentFiles = local.environment_files
+    secrets          = [for name, arn in var.secrets : { name = name, valueFrom = arn }]
+  }
+
+  application_health = [
+    for command in [var.application_health_command] : {
+      command     = split(" ", "CMD ${command}")
+      interval    = 10
+      timeout     = 5
+      retries     = 3
+      startPeriod = 60
+    } if command != ""
+  ]
+}
+
+resource "aws_ecs_task_definition" "worker" {
+  family                   = local.worker_name
+  requires_compatibilities = ["EC2"]
+  network_mode             = "awsvpc"
+  cpu                      = var.task_cpu
+  memory                   = var.task_memory_mb
+  task_role_arn            = aws_iam_role.task.arn
+  execution_role_arn       = aws_iam_role.execution.arn
+
+  runtime_platform {
+    cpu_architecture        = var.architecture == "arm64" ? "ARM64" : "X86_64"
+    operating_system_family = "LINUX"
+  }
+
+  container_definitions = jsonencode(concat(
+    [merge(local.worker, { for name, list in local.worker_options : name => list if length(list) > 0 })],
+    [
+      for image in [var.application_image_uri] : merge(
+        local.application,
+        { for name, list in local.application_options : name => list if length(list) > 0 },
+        { for check in local.application_health : "healthCheck" => check },
+      ) if image != ""
+    ],
+  ))
+
+  tags = local.tags
+}
