@@ -1,4 +1,4 @@
-//! A01 to A10: alarms.
+//! A01 to A09 and A12: alarms on queues.
 
 use crate::case::Case;
 use crate::finding::Report;
@@ -14,9 +14,6 @@ use crate::views::tasks::tasks;
 
 /// The longest period of an alarm on dead letters, in seconds.
 const DLQ_PERIOD_SECS: i64 = 60;
-
-/// How long fewer tasks than wanted may run before somebody is told, in seconds: ten minutes is a slow deployment.
-const MISSING_TASKS_SECS: std::ops::RangeInclusive<i64> = 600..=900;
 
 pub(super) const RULES: [Rule; 10] = [
     Rule {
@@ -92,12 +89,12 @@ pub(super) const RULES: [Rule; 10] = [
         check: queues_by_name,
     },
     Rule {
-        id: "A10",
-        title: "an alarm rings where fewer tasks than wanted run for ten minutes",
-        reason: "A version that does not start, or capacity that is not to be had, shows nowhere else until the backlog is old.",
-        fix: "Add an alarm on the expression desired - running > 0 of ECS/ContainerInsights, for ten periods of 60 s.",
+        id: "A12",
+        title: "the description of each alarm on a DLQ names its owner, a parameter",
+        reason: "Dead letters wait until a person decides. An alarm without an owner is read by everyone and answered by no one.",
+        fix: "Add a parameter DeadLetterOwner without a default, and write it into AlarmDescription.",
         at_bounds: false,
-        check: missing_tasks_ring,
+        check: owner_is_named,
     },
 ];
 
@@ -295,27 +292,20 @@ fn queues_by_name(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-fn missing_tasks_ring(case: &Case<'_>, report: &mut Report<'_>) {
-    let alarms = alarms(case.stack);
-    let counts = |alarm: &&Alarm<'_>| {
-        let has = |name: &str| alarm.has("ECS/ContainerInsights", name);
-        has("RunningTaskCount") && has("DesiredTaskCount")
-    };
-    for task in tasks(case.stack) {
-        for (id, service) in task.services(case.stack) {
-            match alarms.iter().find(counts) {
-                None if may_be_any(&alarms) => {}
-                None => report.at(id, service, "", "no alarm compares the running tasks with the wanted"),
-                Some(alarm) => {
-                    if let Some(secs) = alarm.holds_for().filter(|secs| !MISSING_TASKS_SECS.contains(secs)) {
-                        report.at(
-                            alarm.id,
-                            alarm.resource,
-                            "/EvaluationPeriods",
-                            format!("it rings after {secs} s"),
-                        );
-                    }
-                }
+/// The parameter that holds the person or team that decides about dead letters.
+const OWNER: &str = "DeadLetterOwner";
+
+fn owner_is_named(case: &Case<'_>, report: &mut Report<'_>) {
+    let (all, alarms) = (queues(case.stack), alarms(case.stack));
+    for dlq in all.iter().filter(|queue| queue.is_dlq(&all)) {
+        for alarm in alarms.iter().filter(|alarm| alarm.metrics.iter().any(|metric| metric.is_of(dlq))) {
+            let at = "/AlarmDescription";
+            let names_owner = alarm
+                .resource
+                .references_at(at)
+                .any(|to| matches!(to, Target::Parameter(name) if name == OWNER));
+            if !names_owner {
+                report.at(alarm.id, alarm.resource, at, format!("it does not name the {OWNER}"));
             }
         }
     }

@@ -16,12 +16,13 @@ mod scaling;
 mod secrets;
 mod sidecars;
 mod tracking;
+mod worker_alarms;
 
 use crate::rule::Rule;
 
 /// All rules, in the order of groups.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
-    let groups: [&[Rule]; 16] = [
+    let groups: [&[Rule]; 14] = [
         &queues::RULES,
         &redrive::RULES,
         &policies::RULES,
@@ -35,6 +36,7 @@ pub fn rules() -> impl Iterator<Item = &'static Rule> {
         &scaling::RULES,
         &tracking::RULES,
         &alarms::RULES,
+        &worker_alarms::RULES,
         &dashboard::RULES,
         &hygiene::RULES,
         &parameters::RULES,

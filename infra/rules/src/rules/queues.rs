@@ -2,6 +2,7 @@
 
 use crate::case::Case;
 use crate::finding::Report;
+use crate::model::Dialect;
 use crate::rule::Rule;
 use crate::value::{has_token, int, is_unclear, items, one_or_many, plain, truth};
 use crate::views::consumers::consumers;
@@ -76,9 +77,9 @@ pub(super) const RULES: [Rule; 8] = [
     },
     Rule {
         id: "Q12",
-        title: "`DeletionPolicy` and `UpdateReplacePolicy` are `Retain` on queues",
-        reason: "A deleted or replaced queue takes its messages with it, and nothing brings them back.",
-        fix: "Set both to Retain (Terraform: prevent_destroy).",
+        title: "on queues `DeletionPolicy` is `RetainExceptOnCreate` and `UpdateReplacePolicy` is `Retain`",
+        reason: "A deleted or replaced queue takes its messages with it, and nothing brings them back. With Retain a failed first deployment would leave its queues behind, and the next one fails because their names are taken.",
+        fix: "Set DeletionPolicy: RetainExceptOnCreate and UpdateReplacePolicy: Retain (Terraform: prevent_destroy).",
         at_bounds: false,
         check: kept_on_delete,
     },
@@ -229,17 +230,19 @@ fn polls_long(case: &Case<'_>, report: &mut Report<'_>) {
 }
 
 fn kept_on_delete(case: &Case<'_>, report: &mut Report<'_>) {
+    // Terraform forgets what it could not create, and keeps the rest of a failed run in its state.
+    let on_delete = match case.stack.dialect {
+        Dialect::CloudFormation => "RetainExceptOnCreate",
+        Dialect::Terraform => "Retain",
+    };
     for queue in queues(case.stack) {
-        let policies = [
-            ("DeletionPolicy", &queue.resource.deletion_policy),
-            ("UpdateReplacePolicy", &queue.resource.update_replace_policy),
-        ];
-        let missing = policies.iter().filter(|(_, policy)| {
-            policy.as_deref().is_none_or(|policy| policy != "Retain" && !has_token(policy))
-        });
-        let missing: Vec<&str> = missing.map(|(name, _)| *name).collect();
-        if !missing.is_empty() {
-            report.at(queue.id, queue.resource, "", format!("{} is not Retain", missing.join(" and ")));
+        for (name, policy, wanted) in [
+            ("DeletionPolicy", &queue.resource.deletion_policy, on_delete),
+            ("UpdateReplacePolicy", &queue.resource.update_replace_policy, "Retain"),
+        ] {
+            if policy.as_deref().is_none_or(|policy| policy != wanted && !has_token(policy)) {
+                report.at(queue.id, queue.resource, "", format!("{name} is not {wanted}"));
+            }
         }
     }
 }

@@ -1,21 +1,24 @@
-//! S01 and S06 to S10: how many tasks there are.
+//! S01 and S06 to S11: how many tasks there are.
 
 use crate::case::Case;
 use crate::finding::Report;
 use crate::rule::Rule;
-use crate::value::{int, is_unclear, number};
-use crate::views::metrics::{alarms, may_be_any};
-use crate::views::scaling::{Policy, Target, targets};
+use crate::value::{int, is_unclear, items, number};
+use crate::views::metrics::{Alarm, alarms, may_be_any};
+use crate::views::scaling::{Policy, Target, queries, targets};
 
-/// How far the target value has to be above what one task has in flight. Target tracking takes tasks away only where the
-/// metric is below about nine tenths of the target.
+/// How far the acceptable wait has to be above the mean handling time. Target tracking takes tasks away only if the metric
+/// is below about nine tenths of the target.
 const HEADROOM: f64 = 1.25;
+
+/// The parameter that says how long a handler takes.
+const HANDLER_SECONDS: &str = "MeanHandlerSeconds";
 
 /// How many messages of a queue may be in flight. See
 /// [the quotas](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html).
 const MAX_IN_FLIGHT: i64 = 120_000;
 
-pub(super) const RULES: [Rule; 6] = [
+pub(super) const RULES: [Rule; 7] = [
     Rule {
         id: "S01",
         title: "the least number of tasks is not above the greatest",
@@ -34,11 +37,11 @@ pub(super) const RULES: [Rule; 6] = [
     },
     Rule {
         id: "S07",
-        title: "the backlog per task that is aimed at is above the worker's concurrency, with headroom (× 1.25)",
-        reason: "Messages in flight count too. With less, busy tasks hold the metric above the target by themselves, and tasks are never taken away.",
-        fix: "Raise BacklogPerTask: acceptable latency divided by mean handling time, and more than Concurrency × 1.25.",
-        at_bounds: true,
-        check: backlog_above_concurrency,
+        title: "the acceptable wait that is aimed at is above `MeanHandlerSeconds`, with headroom (× 1.25)",
+        reason: "Messages in flight count too. With less, busy tasks hold the expected wait above the target by themselves, and tasks are never taken away.",
+        fix: "Raise AcceptableWaitSeconds to more than 1.25 times MeanHandlerSeconds.",
+        at_bounds: false,
+        check: wait_above_handling,
     },
     Rule {
         id: "S08",
@@ -63,6 +66,14 @@ pub(super) const RULES: [Rule; 6] = [
         fix: "Lower MaxTasks or Concurrency.",
         at_bounds: true,
         check: below_in_flight,
+    },
+    Rule {
+        id: "S11",
+        title: "beside target tracking a step policy scales out on the first minute of the same expected wait",
+        reason: "Target tracking waits for three minutes in a row, on top of the lag of SQS's metrics: a burst waits for five minutes before any task starts.",
+        fix: "Add a StepScaling policy, and an alarm on the same expressions with DatapointsToAlarm 1 that triggers it.",
+        at_bounds: false,
+        check: scales_out_fast,
     },
 ];
 
@@ -98,47 +109,66 @@ fn cools_down(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-fn backlog_above_concurrency(case: &Case<'_>, report: &mut Report<'_>) {
+fn wait_above_handling(case: &Case<'_>, report: &mut Report<'_>) {
+    let parameter = case.stack.parameters.get(HANDLER_SECONDS);
+    let Some(handling) = parameter.and_then(|parameter| number(parameter.value.as_ref()?)) else { return };
     for target in targets(case.stack) {
-        let Some(concurrency) = target.task.concurrency().and_then(|count| number(&count.into())) else {
-            continue;
-        };
         for policy in target.tracking() {
             let Some(aimed) = policy.tracking("/TargetValue").and_then(number) else { continue };
-            if aimed <= concurrency * HEADROOM {
-                let found = format!("{aimed} per task, of which {concurrency} may be in flight");
+            if aimed <= handling * HEADROOM {
+                let found = format!("a wait of {aimed} s, of which {handling} s are the handler's");
                 report.at(policy.id, policy.resource, &Policy::pointer("/TargetValue"), found);
             }
         }
     }
 }
 
-fn wakes_up(case: &Case<'_>, report: &mut Report<'_>) {
+/// Returns true if a step policy of the target is triggered by such an alarm. True too if an alarm or a policy may be any.
+fn steps_by(case: &Case<'_>, target: &Target<'_>, is_right: impl Fn(&Alarm<'_>) -> bool) -> bool {
     let alarms = alarms(case.stack);
-    // An alarm or a policy that may be any may be the one that is looked for.
     let kind = "AWS::ApplicationAutoScaling::ScalingPolicy";
-    if may_be_any(&alarms) || case.stack.of_kind(kind).any(|(_, policy)| is_unclear(&policy.properties)) {
-        return;
-    }
+    let triggers = |policy: &Policy<'_>| {
+        alarms.iter().any(|alarm| alarm.resource.refers_to("/AlarmActions", policy.id) && is_right(alarm))
+    };
+    let is_step = |policy: &&Policy<'_>| policy.resource.get("/StepScalingPolicyConfiguration").is_some();
+    may_be_any(&alarms)
+        || case.stack.of_kind(kind).any(|(_, policy)| is_unclear(&policy.properties))
+        || target.policies.iter().filter(is_step).any(triggers)
+}
+
+fn wakes_up(case: &Case<'_>, report: &mut Report<'_>) {
+    let is_on_first = |alarm: &Alarm<'_>| {
+        alarm.has("AWS/SQS", "ApproximateNumberOfMessagesVisible")
+            && alarm.rings_at_one() != Some(false)
+            && alarm.has("AWS/SQS", "NumberOfEmptyReceives")
+    };
     for target in targets(case.stack).iter().filter(|target| target.least() == Some(0)) {
-        let wakes = |policy: &Policy<'_>| {
-            alarms.iter().any(|alarm| {
-                alarm.resource.refers_to("/AlarmActions", policy.id)
-                    && alarm.has("AWS/SQS", "ApproximateNumberOfMessagesVisible")
-                    && alarm.rings_at_one() != Some(false)
-            })
-        };
-        let mut steps = target
-            .policies
-            .iter()
-            .filter(|policy| policy.resource.get("/StepScalingPolicyConfiguration").is_some());
-        if !steps.any(wakes) {
+        if !steps_by(case, target, is_on_first) {
             report.at(
                 target.id,
                 target.resource,
                 "/MinCapacity",
                 "nothing starts a task where there is none",
             );
+        }
+    }
+}
+
+fn scales_out_fast(case: &Case<'_>, report: &mut Report<'_>) {
+    for target in targets(case.stack) {
+        for policy in target.tracking() {
+            let tracked: Vec<&str> = policy.queries().iter().filter_map(|query| query.expression).collect();
+            let is_same_wait = |alarm: &Alarm<'_>| {
+                let queries = queries(items(alarm.resource.get("/Metrics")));
+                let mut inputs =
+                    queries.iter().filter(|query| !query.returns).filter_map(|query| query.expression);
+                let is_first_minute = alarm.needed_points().is_none_or(|points| points == 1);
+                is_first_minute && queries.len() > 1 && inputs.all(|expression| tracked.contains(&expression))
+            };
+            if !steps_by(case, &target, is_same_wait) {
+                let found = "no alarm on one minute of its expressions triggers a step policy";
+                report.at(policy.id, policy.resource, "", found);
+            }
         }
     }
 }

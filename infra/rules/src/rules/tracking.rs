@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use crate::case::Case;
 use crate::finding::Report;
+use crate::model::Resource;
 use crate::rule::Rule;
 use crate::value::{items, plain};
-use crate::views::scaling::{Policy, Query, ids, targets, words};
+use crate::views::metrics::alarms;
+use crate::views::scaling::{Policy, Query, Word, ids, queries, targets, words};
 
 const QUERIES: &str = "/CustomizedMetricSpecification/Metrics";
 
@@ -44,11 +46,11 @@ pub(super) const RULES: [Rule; 4] = [
     },
     Rule {
         id: "S05",
-        title: "a division is guarded against zero, and every input is FILLed: SQS's with 0, the tasks with 0 or REPEAT",
-        reason: "A queue that was idle for six hours sends nothing, and target tracking does nothing on missing data, taking tasks away included.",
-        fix: "Divide by IF(tasks > 0, tasks, 1) or MAX([tasks, 1]), and write FILL(id, 0) for each input.",
+        title: "a division is guarded against zero, and no metric in an expression is FILLed with a number",
+        reason: "SQS's metrics arrive up to two minutes late. FILL(visible, 0) makes the newest points 0 for all that time, so an alarm or target tracking that needs several points in a row never acts.",
+        fix: "Divide by IF(tasks > 0, tasks, 1), and write FILL(id, REPEAT) or no FILL at all. A number may fill what REPEAT leaves: FILL(FILL(id, REPEAT), 0).",
         at_bounds: false,
-        check: always_data,
+        check: newest_point_is_real,
     },
 ];
 
@@ -114,12 +116,12 @@ fn ids_fit(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// Whether a division by zero is possible: the divisor is neither `MAX(…)` nor `IF(…)`, and the division not within one.
-fn divides_by_zero(expression: &str) -> bool {
+/// Whether a division by zero is possible: the divisor is neither `MAX(…)` nor `IF(…)`, nor another expression that has one.
+fn divides_by_zero(expression: &str, others: &[Query<'_>]) -> bool {
     let words = words(expression);
     expression.match_indices('/').any(|(at, _)| {
         let divisor = words.iter().find(|word| word.at > at);
-        let is_least = divisor.is_some_and(|word| word.called && ["MAX", "IF"].contains(&word.text));
+        let is_least = divisor.is_some_and(|word| is_guarded(word, others));
         let is_number =
             divisor.is_none() || expression[at + 1..].trim_start().starts_with(|c: char| c.is_ascii_digit());
         let in_if = words.iter().any(|word| word.called && word.text == "IF" && word.at < at);
@@ -127,31 +129,42 @@ fn divides_by_zero(expression: &str) -> bool {
     })
 }
 
-fn always_data(case: &Case<'_>, report: &mut Report<'_>) {
-    for policy in policies(case) {
-        let at = Policy::pointer(QUERIES);
-        let queries = policy.queries();
-        let expressions: Vec<&str> = queries.iter().filter_map(|query| query.expression).collect();
-        if let Some(expression) = expressions.iter().find(|expression| divides_by_zero(expression)) {
-            report.at(policy.id, policy.resource, &at, format!("{expression} may divide by zero"));
-        }
-        let dense: String = expressions.concat().split_whitespace().collect();
-        let metrics = policy.metrics();
-        for input in queries.iter().filter(|query| query.expression.is_none()) {
-            let used = expressions.iter().any(|expression| ids(expression).any(|id| id == input.id));
-            let is_count =
-                metrics.iter().any(|metric| metric.of_query == input.id && metric.namespace != "AWS/SQS");
-            let fills: &[&str] = if is_count { &["0", "REPEAT"] } else { &["0"] };
-            let filled = fills.iter().any(|with| dense.contains(&format!("FILL({},{with})", input.id)));
-            if used && !filled {
-                report.at(
-                    policy.id,
-                    policy.resource,
-                    &at,
-                    format!("{} is not FILLed with {}", input.id, fills.join(" or ")),
-                );
+fn is_guarded(divisor: &Word<'_>, others: &[Query<'_>]) -> bool {
+    let guards = |word: &Word<'_>| word.called && ["MAX", "IF"].contains(&word.text);
+    let expression = others.iter().find(|query| query.id == divisor.text).and_then(|query| query.expression);
+    guards(divisor) || expression.is_some_and(|expression| words(expression).iter().any(guards))
+}
+
+/// Returns the metric that an expression fills with a number.
+fn filled_with_number<'a>(expression: &str, queries: &'a [Query<'_>]) -> Option<&'a str> {
+    let dense: String = expression.split_whitespace().collect();
+    let metrics = queries.iter().filter(|query| query.expression.is_none()).map(|query| query.id);
+    let is_filled = |id: &&str| {
+        let begins = format!("FILL({id},");
+        dense.match_indices(&begins).any(|(at, _)| {
+            let filler = &dense[at + begins.len()..];
+            !["REPEAT", "LINEAR"].iter().any(|with| filler.starts_with(with))
+        })
+    };
+    metrics.into_iter().find(is_filled)
+}
+
+fn newest_point_is_real(case: &Case<'_>, report: &mut Report<'_>) {
+    let mut judge = |id: &str, resource: &Resource, at: &str, queries: &[Query<'_>]| {
+        for expression in queries.iter().filter_map(|query| query.expression) {
+            if divides_by_zero(expression, queries) {
+                report.at(id, resource, at, format!("{expression} may divide by zero"));
+            }
+            if let Some(metric) = filled_with_number(expression, queries) {
+                report.at(id, resource, at, format!("{metric} is FILLed with a number in {expression}"));
             }
         }
+    };
+    for policy in policies(case) {
+        judge(policy.id, policy.resource, &Policy::pointer(QUERIES), &policy.queries());
+    }
+    for alarm in alarms(case.stack).iter().filter(|alarm| alarm.is_of_queue_or_tasks()) {
+        judge(alarm.id, alarm.resource, "/Metrics", &queries(items(alarm.resource.get("/Metrics"))));
     }
 }
 
@@ -169,10 +182,29 @@ mod tests {
             "v / 60",
             "PERIOD(v) / 1e3",
         ] {
-            assert!(!divides_by_zero(safe), "{safe}");
+            assert!(!divides_by_zero(safe, &[]), "{safe}");
         }
         for unsafe_one in ["v / t", "(v + f) / FILL(t, 0)", "v/(t)"] {
-            assert!(divides_by_zero(unsafe_one), "{unsafe_one}");
+            assert!(divides_by_zero(unsafe_one, &[]), "{unsafe_one}");
+        }
+        let query = |id, expression| Query { id, expression: Some(expression), returns: false };
+        let others = [query("slots", "32 * IF(t > 0, t, 1)"), query("tasks", "FILL(t, REPEAT)")];
+        assert!(!divides_by_zero("v / slots", &others));
+        assert!(divides_by_zero("v / tasks", &others));
+    }
+
+    #[test]
+    fn a_number_may_fill_what_repeat_leaves() {
+        let queries = [Query { id: "m", expression: None, returns: false }];
+        for (expression, filled) in [
+            ("FILL(m, 0)", Some("m")),
+            ("1 + FILL( m , 5 )", Some("m")),
+            ("FILL(m, other)", Some("m")),
+            ("FILL(m, REPEAT)", None),
+            ("FILL(FILL(m, REPEAT), 0)", None),
+            ("SUM([m, m])", None),
+        ] {
+            assert_eq!(filled_with_number(expression, &queries), filled, "{expression}");
         }
     }
 

@@ -81,13 +81,7 @@ impl Shown {
             let dimensions = dimensions.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone()));
             let (namespace, name) = (namespace.clone(), name.clone());
             let pointer = "/DashboardBody".to_owned();
-            self.metrics.push(Metric {
-                namespace,
-                name,
-                dimensions: dimensions.collect(),
-                pointer,
-                of_query: String::new(),
-            });
+            self.metrics.push(Metric { namespace, name, dimensions: dimensions.collect(), pointer });
         }
         *previous = names;
     }

@@ -17,8 +17,6 @@ pub(crate) struct Metric {
     pub(crate) dimensions: Vec<(String, String)>,
     /// To where it is, in the resource's properties.
     pub(crate) pointer: String,
-    /// The id of the query that asks for it, if it is one of several.
-    pub(crate) of_query: String,
 }
 
 impl Metric {
@@ -29,7 +27,6 @@ impl Metric {
             name: value.get("MetricName")?.as_str()?.to_owned(),
             dimensions: dimensions.map(|pair| (plain(&pair["Name"]), plain(&pair["Value"]))).collect(),
             pointer: pointer.to_owned(),
-            of_query: String::new(),
         })
     }
 
@@ -53,8 +50,7 @@ pub(crate) fn in_queries(queries: &[Value], pointer: &str) -> Vec<Metric> {
     queries
         .filter_map(|(index, query)| {
             let metric = query.get("MetricStat")?.get("Metric")?;
-            let metric = Metric::new(metric, &format!("{pointer}/{index}/MetricStat/Metric"))?;
-            Some(Metric { of_query: plain(&query["Id"]), ..metric })
+            Metric::new(metric, &format!("{pointer}/{index}/MetricStat/Metric"))
         })
         .collect()
 }
@@ -88,6 +84,13 @@ impl Alarm<'_> {
         self.metrics.iter().any(|metric| metric.is(namespace, name))
     }
 
+    /// Whether it watches a queue or the tasks of a service.
+    pub(crate) fn is_of_queue_or_tasks(&self) -> bool {
+        self.metrics
+            .iter()
+            .any(|metric| ["AWS/SQS", "ECS/ContainerInsights"].contains(&metric.namespace.as_str()))
+    }
+
     /// In seconds, of the only metric or the first.
     pub(crate) fn period(&self) -> Option<i64> {
         let of_query = || {
@@ -103,11 +106,16 @@ impl Alarm<'_> {
         self.resource.text("/Statistic").or_else(|| self.resource.text("/Metrics/0/MetricStat/Stat"))
     }
 
-    /// How long the condition has to hold, in seconds.
-    pub(crate) fn holds_for(&self) -> Option<i64> {
+    /// How many data points have to breach.
+    pub(crate) fn needed_points(&self) -> Option<i64> {
         let needed =
             self.resource.get("/DatapointsToAlarm").or_else(|| self.resource.get("/EvaluationPeriods"));
-        self.period()?.checked_mul(needed.map_or(Some(1), int)?)
+        needed.map_or(Some(1), int)
+    }
+
+    /// How long the condition has to hold, in seconds.
+    pub(crate) fn holds_for(&self) -> Option<i64> {
+        self.period()?.checked_mul(self.needed_points()?)
     }
 
     pub(crate) fn threshold(&self) -> Option<f64> {

@@ -83,21 +83,24 @@ impl<'a> Policy<'a> {
     }
 
     pub(crate) fn queries(&self) -> Vec<Query<'a>> {
-        let queries = items(self.tracking("/CustomizedMetricSpecification/Metrics"));
-        queries
-            .iter()
-            .map(|query| Query {
-                id: query["Id"].as_str().unwrap_or_default(),
-                expression: query["Expression"].as_str(),
-                returns: query.get("ReturnData").and_then(truth).unwrap_or(true),
-            })
-            .collect()
+        queries(items(self.tracking("/CustomizedMetricSpecification/Metrics")))
     }
 
     pub(crate) fn metrics(&self) -> Vec<Metric> {
         let at = Self::pointer("/CustomizedMetricSpecification/Metrics");
         in_queries(items(self.tracking("/CustomizedMetricSpecification/Metrics")), &at)
     }
+}
+
+/// The queries of a policy or an alarm.
+pub(crate) fn queries(list: &[Value]) -> Vec<Query<'_>> {
+    list.iter()
+        .map(|query| Query {
+            id: query["Id"].as_str().unwrap_or_default(),
+            expression: query["Expression"].as_str(),
+            returns: query.get("ReturnData").and_then(truth).unwrap_or(true),
+        })
+        .collect()
 }
 
 /// A word of an expression in metric math.

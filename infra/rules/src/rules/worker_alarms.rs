@@ -1,0 +1,92 @@
+//! A10 and A11: alarms on workers that do not run.
+
+use crate::case::Case;
+use crate::finding::Report;
+use crate::rule::Rule;
+use crate::value::int;
+use crate::views::metrics::{Alarm, alarms, may_be_any};
+use crate::views::tasks::tasks;
+
+/// How long fewer tasks than wanted may run before an alarm begins, in seconds: ten minutes is a slow deployment.
+const MISSING_TASKS_SECS: std::ops::RangeInclusive<i64> = 600..=900;
+
+/// What shows that messages wait and that a consumer works, from SQS's side.
+const SIGNS: [&str; 5] = [
+    "ApproximateNumberOfMessagesVisible",
+    "ApproximateNumberOfMessagesNotVisible",
+    "NumberOfMessagesReceived",
+    "NumberOfMessagesDeleted",
+    "NumberOfEmptyReceives",
+];
+
+/// How many of the newest points may lack a metric that is late.
+const LATE_POINTS: i64 = 2;
+
+pub(super) const RULES: [Rule; 2] = [
+    Rule {
+        id: "A10",
+        title: "an alarm rings where fewer tasks than wanted run for ten minutes",
+        reason: "A version that does not start, or capacity that is not to be had, shows nowhere else until the backlog is old.",
+        fix: "Add an alarm on the expression desired - running > 0 of ECS/ContainerInsights, for ten periods of 60 s.",
+        at_bounds: false,
+        check: missing_tasks_ring,
+    },
+    Rule {
+        id: "A11",
+        title: "an alarm on SQS's metrics alone rings when messages wait and no worker receives, for three or more of the minutes that it evaluates",
+        reason: "Dead tasks report nothing, and Container Insights reports nothing of a service without tasks: an alarm on their metrics is silent when it matters most. SQS's own metrics may be two minutes late, so two points say little.",
+        fix: "Add an alarm to the topic on the waiting messages while none are in flight, received or deleted and no receive is empty, such as 5 of 8 minutes.",
+        at_bounds: false,
+        check: silence_rings,
+    },
+];
+
+fn missing_tasks_ring(case: &Case<'_>, report: &mut Report<'_>) {
+    let alarms = alarms(case.stack);
+    let counts = |alarm: &&Alarm<'_>| {
+        let has = |name: &str| alarm.has("ECS/ContainerInsights", name);
+        has("RunningTaskCount") && has("DesiredTaskCount")
+    };
+    for task in tasks(case.stack) {
+        for (id, service) in task.services(case.stack) {
+            match alarms.iter().find(counts) {
+                None if may_be_any(&alarms) => {}
+                None => report.at(id, service, "", "no alarm compares the running tasks with the wanted"),
+                Some(alarm) => {
+                    if let Some(secs) = alarm.holds_for().filter(|secs| !MISSING_TASKS_SECS.contains(secs)) {
+                        report.at(
+                            alarm.id,
+                            alarm.resource,
+                            "/EvaluationPeriods",
+                            format!("it rings after {secs} s"),
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Whether an alarm sees from SQS's side that nothing consumes a queue, and nothing else.
+fn sees_silence(alarm: &Alarm<'_>) -> bool {
+    let evaluated = alarm.resource.get("/EvaluationPeriods").and_then(int);
+    let needed = alarm.needed_points();
+    let allows_late = needed
+        .zip(evaluated)
+        .is_none_or(|(needed, evaluated)| needed > LATE_POINTS && evaluated >= needed + LATE_POINTS);
+    allows_late
+        && SIGNS.iter().all(|name| alarm.has("AWS/SQS", name))
+        && alarm.metrics.iter().all(|metric| metric.namespace == "AWS/SQS")
+}
+
+fn silence_rings(case: &Case<'_>, report: &mut Report<'_>) {
+    let alarms = alarms(case.stack);
+    if may_be_any(&alarms) || alarms.iter().any(|alarm| sees_silence(alarm) && !alarm.scales(case.stack)) {
+        return;
+    }
+    for task in tasks(case.stack) {
+        for (id, service) in task.services(case.stack) {
+            report.at(id, service, "", "no alarm rings when all of its tasks are dead");
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! A queue, its worker service and what CloudWatch knows of both, minute by minute.
+
+use std::collections::BTreeMap;
+
+use crate::alarm::{Evaluation, Missing, State};
+use crate::expression::{Math, Series};
+use crate::service::{Service, Watch};
+
+/// How CloudWatch, SQS, ECS and Application Auto Scaling behave where it is open: see the table in `main.rs`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Assumptions {
+    pub(crate) math: Math,
+    /// Minutes after its end at which a minute's point can be read: of visible messages, SQS's other metrics, and
+    /// Container Insights.
+    pub(crate) lags: [u32; 3],
+    /// Every n-th point of each metric never arrives; 0 for none.
+    pub(crate) every_missing: u32,
+    /// Periods by which the evaluation range is longer than the evaluation periods.
+    pub(crate) extra_range: usize,
+    /// True if SQS reports a metric only in minutes in which it is not 0; the visible messages always.
+    pub(crate) is_sparse: bool,
+    /// True if Container Insights reports nothing of a service without running tasks, false if it reports 0.
+    pub(crate) insights_are_silent: bool,
+    /// From a scale-out to a running task.
+    pub(crate) start_minutes: u32,
+    /// True if scale-in takes one task at a time, false if it goes to the computed count.
+    pub(crate) scales_in_by_one: bool,
+}
+
+const VISIBLE: &str = "ApproximateNumberOfMessagesVisible";
+const IN_FLIGHT: &str = "ApproximateNumberOfMessagesNotVisible";
+const RECEIVED: &str = "NumberOfMessagesReceived";
+const DELETED: &str = "NumberOfMessagesDeleted";
+const EMPTY: &str = "NumberOfEmptyReceives";
+const RUNNING: &str = "RunningTaskCount";
+const DESIRED: &str = "DesiredTaskCount";
+
+/// SQS stops reporting a queue this long after its last use.
+const IDLE_MINUTES: u32 = 360;
+
+/// Alarms are evaluated from then on, with as many points behind them as they look at.
+const WARM_UP_MINUTES: u32 = 30;
+
+/// The periods of target tracking's own alarms, and how far below the target it scales in.
+const HIGH_PERIODS: usize = 3;
+const LOW_PERIODS: usize = 15;
+const LOW_PART: f64 = 0.9;
+
+/// What happens in a scenario.
+pub(crate) struct Scenario {
+    pub(crate) minutes: u32,
+    pub(crate) tasks: u32,
+    /// Seconds that a handler takes.
+    pub(crate) handler_seconds: f64,
+    pub(crate) arrivals: fn(minute: u32) -> f64,
+    /// From then on no task runs.
+    pub(crate) dead_from: Option<u32>,
+    /// How long dead tasks' messages stay in flight.
+    pub(crate) lease_minutes: u32,
+    /// For how long the queue was unused before the first minute.
+    pub(crate) idle_before: u32,
+    /// How long SQS takes to report an idle queue again.
+    pub(crate) wake_minutes: u32,
+    /// True if handlers do not end within the scenario.
+    pub(crate) is_stuck: bool,
+}
+
+impl Default for Scenario {
+    fn default() -> Self {
+        Self {
+            minutes: 60,
+            tasks: 1,
+            handler_seconds: 1.0,
+            arrivals: |_| 0.0,
+            dead_from: None,
+            lease_minutes: 15,
+            idle_before: 0,
+            wake_minutes: 0,
+            is_stuck: false,
+        }
+    }
+}
+
+/// What was seen, by minute.
+pub(crate) struct Course {
+    pub(crate) desired: Vec<u32>,
+    pub(crate) waiting: Vec<f64>,
+    /// The alarms that notify the topic, with the minute at which they began.
+    pub(crate) rang: Vec<(String, u32)>,
+}
+
+struct World<'a> {
+    service: &'a Service,
+    scenario: &'a Scenario,
+    assumed: Assumptions,
+    points: BTreeMap<&'static str, Series>,
+    visible: f64,
+    in_flight: f64,
+    /// The minutes at which each task begins to run.
+    tasks: Vec<u32>,
+    desired: u32,
+    last_used: i64,
+    reports_from: u32,
+    states: BTreeMap<String, State>,
+    scaled_out: Option<u32>,
+    scaled_in: Option<u32>,
+    stepped: BTreeMap<String, u32>,
+}
+
+/// Runs a scenario.
+pub(crate) fn run(service: &Service, scenario: &Scenario, assumed: Assumptions) -> Course {
+    let mut world = World {
+        service,
+        scenario,
+        assumed,
+        points: BTreeMap::new(),
+        visible: 0.0,
+        in_flight: 0.0,
+        tasks: vec![0; scenario.tasks as usize],
+        desired: scenario.tasks,
+        last_used: -i64::from(scenario.idle_before),
+        reports_from: 0,
+        states: BTreeMap::new(),
+        scaled_out: None,
+        scaled_in: None,
+        stepped: BTreeMap::new(),
+    };
+    let mut course = Course { desired: Vec::new(), waiting: Vec::new(), rang: Vec::new() };
+    for minute in 0..scenario.minutes {
+        if minute >= WARM_UP_MINUTES {
+            world.evaluate(minute, &mut course.rang);
+        }
+        course.desired.push(world.desired);
+        world.work(minute);
+        course.waiting.push(world.visible);
+    }
+    course
+}
+
+impl World<'_> {
+    /// Messages arrive, tasks start and work; then the minute's points are recorded.
+    fn work(&mut self, minute: u32) {
+        let arriving = (self.scenario.arrivals)(minute);
+        self.visible += arriving;
+        self.tasks.resize(self.desired as usize, minute + self.assumed.start_minutes);
+        let is_dead = self.scenario.dead_from.is_some_and(|dead| minute >= dead);
+        let running = if is_dead { 0 } else { self.tasks.iter().filter(|start| **start <= minute).count() };
+        let slots = running as f64 * self.service.concurrency;
+        let done = if self.scenario.is_stuck { 0.0 } else { slots * 60.0 / self.scenario.handler_seconds };
+        let before = self.in_flight;
+        let done = done.min(self.visible + self.in_flight);
+        if running > 0 {
+            let left = self.visible + self.in_flight - done;
+            self.in_flight = left.min(slots);
+            self.visible = left - self.in_flight;
+        } else if self.scenario.dead_from.is_some_and(|dead| minute >= dead + self.scenario.lease_minutes) {
+            self.visible += std::mem::take(&mut self.in_flight);
+        }
+        // On average over the minute; what is left at its end is more only if a backlog waits.
+        let in_flight = self.in_flight.max(done * self.scenario.handler_seconds / 60.0);
+        let received = (done + self.in_flight - before).max(0.0);
+        let polls = if running > 0 && self.in_flight < slots { 3.0 * running as f64 } else { 0.0 };
+        let is_used = arriving > 0.0 || running > 0;
+        if is_used {
+            if i64::from(minute) - self.last_used > i64::from(IDLE_MINUTES) {
+                self.reports_from = minute + self.scenario.wake_minutes;
+            }
+            self.last_used = minute.into();
+        }
+        let is_reported =
+            minute >= self.reports_from && i64::from(minute) - self.last_used <= i64::from(IDLE_MINUTES);
+        let sparse = |value: f64| is_reported && (value > 0.0 || !self.assumed.is_sparse);
+        let insights = running > 0 || !self.assumed.insights_are_silent;
+        for (name, value, is_there) in [
+            (VISIBLE, self.visible, is_reported),
+            (IN_FLIGHT, in_flight, sparse(in_flight)),
+            (RECEIVED, received, sparse(received)),
+            (DELETED, done, sparse(done)),
+            (EMPTY, polls, sparse(polls)),
+            (RUNNING, running as f64, insights),
+            (DESIRED, self.desired.into(), insights),
+        ] {
+            self.points.entry(name).or_default().push(is_there.then_some(value));
+        }
+    }
+
+    /// The points of a metric that can be read now, over a range that ends with the last full minute.
+    fn range(&self, metric: &str, periods: usize, now: u32) -> Series {
+        let lag = self.assumed.lags[match metric {
+            VISIBLE => 0,
+            RUNNING | DESIRED => 2,
+            _ => 1,
+        }];
+        // Every metric misses other minutes.
+        let shift = metric.len() as u32;
+        let is_missing = |minute: u32| {
+            self.assumed.every_missing > 0 && (minute + shift) % self.assumed.every_missing == 0
+        };
+        let length = (periods + self.assumed.extra_range) as u32;
+        let at = |back: u32| {
+            let minute = now.checked_sub(back)?;
+            let is_known = back > lag && !is_missing(minute);
+            is_known.then(|| self.points.get(metric)?[minute as usize]).flatten()
+        };
+        (1..=length).rev().map(at).collect()
+    }
+
+    fn series(&self, watch: &Watch, periods: usize, now: u32) -> Series {
+        watch.series(|metric| self.range(metric, periods, now), self.assumed.math)
+    }
+
+    /// Evaluates all alarms at the beginning of a minute and carries out what they trigger.
+    fn evaluate(&mut self, now: u32, rang: &mut Vec<(String, u32)>) {
+        let service = self.service;
+        let mut wanted = Vec::new();
+        for alarm in &service.alarms {
+            let series = self.series(&alarm.watch, alarm.evaluation.periods, now);
+            let points: Vec<_> =
+                series.iter().map(|point| point.map(|value| alarm.breaches(value))).collect();
+            let before = self.state(&alarm.id);
+            let state = alarm.evaluation.state(&points, before);
+            self.states.insert(alarm.id.clone(), state);
+            if state != State::Alarm {
+                continue;
+            }
+            if alarm.notifies && before != State::Alarm {
+                rang.push((alarm.id.clone(), now));
+            }
+            // The action is repeated every minute for as long as the alarm lasts.
+            let Some(newest) = series.iter().rev().copied().flatten().next() else { continue };
+            for id in &alarm.policies {
+                let steps = &service.steps[id];
+                let cools = self.stepped.get(id).is_some_and(|at| now < at + steps.cooldown);
+                if let Some(capacity) =
+                    steps.capacity(self.desired, newest - alarm.threshold).filter(|_| !cools)
+                {
+                    self.stepped.insert(id.clone(), now);
+                    wanted.push(capacity);
+                }
+            }
+        }
+        let mut lower = None;
+        for (index, tracking) in service.tracking.iter().enumerate() {
+            let newest = |series: &Series| series.iter().rev().copied().flatten().next();
+            let mut fires = |periods: usize, breaches: &dyn Fn(f64) -> bool| {
+                let series = self.series(&tracking.watch, periods, now);
+                let points: Vec<_> = series.iter().map(|point| point.map(breaches)).collect();
+                let evaluation = Evaluation { periods, to_alarm: periods, missing: Missing::Missing };
+                let id = format!("tracking {index} of {periods}");
+                let state = evaluation.state(&points, self.state(&id));
+                self.states.insert(id, state);
+                newest(&series).filter(|_| state == State::Alarm)
+            };
+            let high = fires(HIGH_PERIODS, &|value| value > tracking.target);
+            let low = fires(LOW_PERIODS, &|value| value < LOW_PART * tracking.target);
+            let cools = |since: Option<u32>, cooldown: u32| since.is_some_and(|at| now < at + cooldown);
+            let needed = |value: f64| (f64::from(self.desired) * value / tracking.target).ceil() as u32;
+            if let Some(value) = high.filter(|_| !cools(self.scaled_out, tracking.out_cooldown)) {
+                wanted.push(needed(value));
+            }
+            if let Some(value) =
+                low.filter(|_| !cools(self.scaled_in.max(self.scaled_out), tracking.in_cooldown))
+            {
+                let step = if self.assumed.scales_in_by_one { self.desired.saturating_sub(1) } else { 0 };
+                lower = Some(needed(value).max(step));
+            }
+        }
+        let higher = wanted.into_iter().max().map_or(0, |capacity| capacity.min(service.max));
+        if higher > self.desired {
+            (self.desired, self.scaled_out) = (higher, Some(now));
+        } else if let Some(lower) = lower.map(|lower| lower.max(service.min)).filter(|it| *it < self.desired)
+        {
+            (self.desired, self.scaled_in) = (lower, Some(now));
+        }
+    }
+
+    fn state(&self, id: &str) -> State {
+        self.states.get(id).copied().unwrap_or(State::InsufficientData)
+    }
+}
