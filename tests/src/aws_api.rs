@@ -53,17 +53,6 @@ pub(crate) async fn call(service: &str, target: &str, parameters: &Value) -> Val
     serde_json::from_str(&text).unwrap_or_default()
 }
 
-/// What a GET of an API of resources, such as API Gateway's, answers.
-pub async fn rest(service: &str, path: &str) -> Value {
-    let request = Request::get(format!("{}{path}", localstack()))
-        .header("authorization", authorization(service))
-        .body(Full::default());
-    let answer = exchange(request.unwrap()).await.unwrap();
-    let text = String::from_utf8_lossy(answer.body());
-    assert!(answer.status().is_success(), "{path}: {text}");
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error} in {text}"))
-}
-
 /// Puts a file into a bucket of its own, and returns the bucket's name.
 pub(crate) async fn put_object(key: &str, content: Vec<u8>) -> String {
     let bucket = create_bucket().await;

@@ -37,7 +37,7 @@ impl Stack {
         let body = read_template(template);
         query("cloudformation", CLOUDFORMATION, "CreateStack", &form(name, &body, parameters)).await.unwrap();
         let mut stack = Self { name: name.to_owned(), outputs: BTreeMap::new() };
-        stack.until_status("CREATE_COMPLETE").await;
+        stack.until_complete().await;
         stack
     }
 
@@ -76,15 +76,8 @@ impl Stack {
         name
     }
 
-    /// Changes parameters of the deployed template; these are all that are not at their defaults.
-    pub async fn update(&mut self, template: &str, parameters: &[(&str, &str)]) {
-        let form = form(&self.name, &read_template(template), parameters);
-        query("cloudformation", CLOUDFORMATION, "UpdateStack", &form).await.unwrap();
-        self.until_status("UPDATE_COMPLETE").await;
-    }
-
     /// Waits for the end of a deployment, and reads the outputs.
-    async fn until_status(&mut self, complete: &str) {
+    async fn until_complete(&mut self) {
         let mut described = Value::Null;
         eventually("the stack is complete", async || {
             described = self.describe().await;
@@ -94,7 +87,7 @@ impl Stack {
                 "{} is not deployed: {described}",
                 self.name
             );
-            status == complete
+            status == "CREATE_COMPLETE"
         })
         .await;
         let text = |value: &Value| value.as_str().unwrap().to_owned();
