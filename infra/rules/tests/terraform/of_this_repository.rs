@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// Each is a template's name too.
-const MODULES: [&str; 5] = ["dashboard", "queue", "queue-fifo", "worker-fargate", "worker-lambda"];
+const MODULES: [&str; 6] = ["dashboard", "fan-out", "queue", "queue-fifo", "worker-fargate", "worker-lambda"];
 
 /// Variables that CloudFormation has no parameter of: it has none that are maps.
 const ONLY_VARIABLES: [&str; 1] = ["Environment"];
@@ -58,6 +58,11 @@ fn choices(name: &str) -> Vec<Values> {
             ("SubnetIds", json!(["subnet-0123456789abcdef0"])),
             ("Architecture", json!("x86_64")),
             ("MinimumPollers", json!(2)),
+        ],
+        "fan-out" => vec![
+            ("ThirdGroup", json!("archive")),
+            ("FirstTypes", json!(["app.critical", "app.info"])),
+            ("FilterOn", json!("attribute")),
         ],
         _ => Vec::new(),
     };
@@ -126,7 +131,21 @@ fn modules_take_and_give_what_templates_do() {
 }
 
 /// Properties that have to be the same in both languages, by the type they are of.
-const SAME: [(&str, &[&str]); 13] = [
+const SAME: [(&str, &[&str]); 16] = [
+    ("AWS::SNS::Topic", &["/TopicName", "/KmsMasterKeyId", "/Tags"]),
+    ("AWS::SNS::TopicPolicy", &["/Topics", "/PolicyDocument"]),
+    (
+        "AWS::SNS::Subscription",
+        &[
+            "/TopicArn",
+            "/Protocol",
+            "/Endpoint",
+            "/RawMessageDelivery",
+            "/FilterPolicy",
+            "/FilterPolicyScope",
+            "/RedrivePolicy",
+        ],
+    ),
     ("AWS::CloudWatch::Dashboard", &["/DashboardName", "/DashboardBody"]),
     (
         "AWS::EC2::SecurityGroup",
@@ -269,13 +288,19 @@ fn roles_may_do_the_same() {
     }
 }
 
+/// What only the deployment knows has the name of its resource, which the two call differently.
+const RENAMED: [(&str, &str); 2] =
+    [("${aws_sns_topic.events.Arn}", "${Topic}"), ("${Topic.TopicName}", "jobs-events")];
+
 /// Numbers and texts are taken for each other, as both languages do. A text that is JSON is what it says.
 fn leniently(value: &Value) -> String {
     match value {
         Value::String(text) if text.starts_with('{') => {
             serde_json::from_str(text).map_or_else(|_| text.clone(), |parsed: Value| leniently(&parsed))
         }
-        Value::String(text) => text.clone(),
+        Value::String(text) => {
+            RENAMED.iter().fold(text.clone(), |text, (own, theirs)| text.replace(own, theirs))
+        }
         Value::Array(items) => format!("[{}]", items.iter().map(leniently).collect::<Vec<_>>().join(", ")),
         Value::Object(map) => {
             let entries = map.iter().map(|(key, value)| format!("{key}: {}", leniently(value)));

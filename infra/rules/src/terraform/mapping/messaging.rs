@@ -47,10 +47,18 @@ const MANAGED_POLICY: Shape =
 
 const TOPIC: Shape = shape(&[named("name", "TopicName"), TAGS]);
 
+const TOPIC_POLICY: Shape =
+    shape(&[named("arn", "Topics/0"), field("policy", "PolicyDocument", How::Document)]);
+
+const SUBSCRIPTION: Shape = shape(&[
+    field("filter_policy", "FilterPolicy", How::Document),
+    field("redrive_policy", "RedrivePolicy", How::Document),
+]);
+
 /// Of a table rules look at the name only.
 const TABLE: Shape = shape(&[named("name", "TableName"), TAGS]);
 
-pub(super) const TYPES: [Type; 10] = [
+pub(super) const TYPES: [Type; 12] = [
     Type { terraform: "aws_sqs_queue", cloudformation: "AWS::SQS::Queue", name: "name", shape: &QUEUE },
     Type {
         terraform: "aws_sqs_queue_policy",
@@ -82,4 +90,16 @@ pub(super) const TYPES: [Type; 10] = [
         shape: &TABLE,
     },
     Type { terraform: "aws_sns_topic", cloudformation: "AWS::SNS::Topic", name: "", shape: &TOPIC },
+    Type {
+        terraform: "aws_sns_topic_policy",
+        cloudformation: "AWS::SNS::TopicPolicy",
+        name: "",
+        shape: &TOPIC_POLICY,
+    },
+    Type {
+        terraform: "aws_sns_topic_subscription",
+        cloudformation: "AWS::SNS::Subscription",
+        name: "",
+        shape: &SUBSCRIPTION,
+    },
 ];

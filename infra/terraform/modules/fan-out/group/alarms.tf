@@ -1,0 +1,60 @@
+resource "aws_cloudwatch_metric_alarm" "dead_letters" {
+  alarm_name        = "${local.queue_name}-dead-letters"
+  alarm_description = "There are dead letters of ${local.queue_name}. docs/runbook.md: Dead letters"
+  namespace         = "AWS/SQS"
+  # What a redrive policy moves does not count as sent, so only the depth shows it.
+  metric_name = "ApproximateNumberOfMessagesVisible"
+  dimensions = {
+    QueueName = aws_sqs_queue.dead_letters.name
+  }
+  statistic           = "Maximum"
+  period              = 60
+  evaluation_periods  = 1
+  threshold           = 0
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [var.alarm_topic_arn]
+  ok_actions          = [var.alarm_topic_arn]
+}
+
+# Nobody has taken care. The age counts from the move into this queue but the retention from the first sending, so a
+# message that waited 13 days in the source has one day here. Half of that day is left when this rings.
+resource "aws_cloudwatch_metric_alarm" "dead_letter_age" {
+  alarm_name        = "${local.queue_name}-dead-letter-age"
+  alarm_description = "Dead letters of ${local.queue_name} have waited for half a day, and will be deleted. docs/runbook.md: Dead letters"
+  namespace         = "AWS/SQS"
+  metric_name       = "ApproximateAgeOfOldestMessage"
+  dimensions = {
+    QueueName = aws_sqs_queue.dead_letters.name
+  }
+  statistic           = "Maximum"
+  period              = 300
+  evaluation_periods  = 1
+  threshold           = 43200
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [var.alarm_topic_arn]
+  ok_actions          = [var.alarm_topic_arn]
+}
+
+# A message that was received three times or more does not count towards the age, so what always fails is invisible here.
+# The alarm on dead letters is the one that sees it.
+resource "aws_cloudwatch_metric_alarm" "oldest_message_age" {
+  alarm_name        = "${local.queue_name}-oldest-message-age"
+  alarm_description = "Messages of ${local.queue_name} wait longer than ${var.oldest_message_age_seconds} s. docs/runbook.md: The backlog grows"
+  namespace         = "AWS/SQS"
+  metric_name       = "ApproximateAgeOfOldestMessage"
+  dimensions = {
+    QueueName = aws_sqs_queue.jobs.name
+  }
+  statistic = "Maximum"
+  period    = 60
+  # The age is approximate and jumps: one value above the threshold says little.
+  evaluation_periods  = 3
+  threshold           = var.oldest_message_age_seconds
+  comparison_operator = "GreaterThanThreshold"
+  # SQS tells nothing of a queue that was idle for six hours, and idle is not late.
+  treat_missing_data = "notBreaching"
+  alarm_actions      = [var.alarm_topic_arn]
+  ok_actions         = [var.alarm_topic_arn]
+}

@@ -1,0 +1,125 @@
+# A group's queue with its dead-letter queue and its subscription to the topic.
+
+locals {
+  queue_name             = "${var.service_name}-${var.group}"
+  dead_letter_queue_name = "${var.service_name}-${var.group}-dlq"
+  # The envelope's key of a job's type, or the message attribute with it.
+  type_key = var.filter_on == "body" ? "type" : "messageType"
+}
+
+resource "aws_sqs_queue" "jobs" {
+  name                       = local.queue_name
+  visibility_timeout_seconds = var.visibility_timeout_seconds
+  message_retention_seconds  = var.message_retention_seconds
+  # For whoever receives without saying how long to wait. Short polling costs more, and misses messages that are there.
+  receive_wait_time_seconds = 20
+  sqs_managed_sse_enabled   = true
+
+  tags = { "drumline:service" = var.service_name }
+
+  # Destroyed by mistake, it would take the messages with it.
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
+resource "aws_sqs_queue" "dead_letters" {
+  name = local.dead_letter_queue_name
+  # The longest that SQS allows. On a standard queue a dead letter keeps the time at which it was first sent, so anything
+  # not longer than the source's retention would delete some dead letters on arrival.
+  message_retention_seconds = 1209600
+  # Long polling here too: a short poll asks some of SQS's servers only, and a lone dead letter looks like none.
+  receive_wait_time_seconds = 20
+  sqs_managed_sse_enabled   = true
+
+  tags = { "drumline:service" = var.service_name }
+
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
+resource "aws_sqs_queue_redrive_policy" "jobs" {
+  queue_url = aws_sqs_queue.jobs.id
+  redrive_policy = jsonencode({
+    deadLetterTargetArn = aws_sqs_queue.dead_letters.arn
+    maxReceiveCount     = var.max_receive_count
+  })
+}
+
+resource "aws_sqs_queue_redrive_allow_policy" "dead_letters" {
+  queue_url = aws_sqs_queue.dead_letters.id
+  redrive_allow_policy = jsonencode({
+    redrivePermission = "byQueue"
+    sourceQueueArns   = [aws_sqs_queue.jobs.arn]
+  })
+}
+
+resource "aws_sqs_queue_policy" "jobs" {
+  queue_url = aws_sqs_queue.jobs.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "EncryptedConnectionsOnly"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "sqs:*"
+        Resource  = aws_sqs_queue.jobs.arn
+        Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      },
+      {
+        Sid       = "TopicDelivers"
+        Effect    = "Allow"
+        Principal = { Service = "sns.amazonaws.com" }
+        Action    = "sqs:SendMessage"
+        Resource  = aws_sqs_queue.jobs.arn
+        Condition = { ArnEquals = { "aws:SourceArn" = var.topic_arn } }
+      },
+    ]
+  })
+}
+
+resource "aws_sqs_queue_policy" "dead_letters" {
+  queue_url = aws_sqs_queue.dead_letters.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "EncryptedConnectionsOnly"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "sqs:*"
+        Resource  = aws_sqs_queue.dead_letters.arn
+        Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      },
+      {
+        Sid       = "TopicDelivers"
+        Effect    = "Allow"
+        Principal = { Service = "sns.amazonaws.com" }
+        Action    = "sqs:SendMessage"
+        Resource  = aws_sqs_queue.dead_letters.arn
+        Condition = { ArnEquals = { "aws:SourceArn" = var.topic_arn } }
+      },
+    ]
+  })
+}
+
+resource "aws_sns_topic_subscription" "jobs" {
+  topic_arn = var.topic_arn
+  protocol  = "sqs"
+  endpoint  = aws_sqs_queue.jobs.arn
+  # The job as it was published, without SNS's envelope around it: smaller, and its message attributes stay attributes.
+  raw_message_delivery = true
+  filter_policy_scope  = var.filter_on == "body" ? "MessageBody" : "MessageAttributes"
+  filter_policy = (
+    length(var.types) > 0
+    ? jsonencode({ (local.type_key) = var.types })
+    : jsonencode({ (local.type_key) = [{ prefix = "${var.group}." }] })
+  )
+  # What SNS cannot deliver. Such a dead letter has no source queue that SQS knows of: name the queue when putting it back.
+  redrive_policy = jsonencode({ deadLetterTargetArn = aws_sqs_queue.dead_letters.arn })
+
+  # Before the policies are there, SNS could deliver to neither queue.
+  depends_on = [aws_sqs_queue_policy.jobs, aws_sqs_queue_policy.dead_letters]
+}

@@ -1,0 +1,99 @@
+mock_provider "aws" {
+  override_during = plan
+
+  mock_resource "aws_sns_topic" {
+    defaults = {
+      arn = "arn:aws:sns:eu-west-1:123456789012:jobs-events"
+    }
+  }
+
+  mock_resource "aws_sqs_queue" {
+    defaults = {
+      arn = "arn:aws:sqs:eu-west-1:123456789012:jobs-queue"
+      url = "https://sqs.eu-west-1.amazonaws.com/123456789012/jobs-queue"
+    }
+  }
+
+  mock_resource "aws_iam_policy" {
+    defaults = {
+      arn = "arn:aws:iam::123456789012:policy/operators"
+    }
+  }
+}
+
+variables {
+  alarm_topic_arn = "arn:aws:sns:eu-west-1:123456789012:alarms"
+}
+
+run "two_groups_by_the_first_part_of_the_type" {
+  command = plan
+
+  assert {
+    condition     = output.first_queue_name == "jobs-image" && output.second_dead_letter_queue_name == "jobs-email-dlq"
+    error_message = "Queues are named after their groups."
+  }
+
+  assert {
+    condition     = length(module.third) == 0 && output.third_queue_arn == ""
+    error_message = "There is no third queue unless it has a name."
+  }
+
+  assert {
+    condition     = module.first.filter_policy == jsonencode({ type = [{ prefix = "image." }] })
+    error_message = "The first group's types begin with its name."
+  }
+}
+
+run "a_type_may_be_in_several_lists" {
+  command = plan
+
+  variables {
+    first_group  = "audit"
+    first_types  = ["app.critical", "app.info"]
+    second_group = "pager"
+    second_types = ["app.critical"]
+    third_group  = "archive"
+    third_types  = ["app.critical", "app.info"]
+    filter_on    = "attribute"
+  }
+
+  assert {
+    condition     = module.second.filter_policy == jsonencode({ messageType = ["app.critical"] })
+    error_message = "The second group takes its types only, by the message attribute."
+  }
+
+  assert {
+    condition     = output.third_queue_name == "jobs-archive"
+    error_message = "There is a third queue."
+  }
+
+  assert {
+    condition     = length(jsondecode(aws_iam_policy.operators.policy).Statement[0].Resource) == 3
+    error_message = "Operators may look at the dead letters of all three."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.unreadable.metric_name == "NumberOfNotificationsFilteredOut-NoMessageAttributes"
+    error_message = "The alarm watches messages without the attribute."
+  }
+}
+
+run "two_groups_of_one_name_are_refused" {
+  command = plan
+
+  variables {
+    second_group = "image"
+  }
+
+  expect_failures = [var.second_group]
+}
+
+run "a_third_group_of_a_name_in_use_is_refused" {
+  command = plan
+
+  variables {
+    third_group = "email"
+  }
+
+  expect_failures = [var.third_group]
+}
