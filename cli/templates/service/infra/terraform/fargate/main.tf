@@ -67,6 +67,7 @@ module "worker" {
   queue_url                  = module.queue.queue_url
   queue_name                 = module.queue.queue_name
   visibility_timeout_seconds = module.queue.visibility_timeout_seconds
+  store_table_name           = module.queue.store_table_name
   cluster_name               = aws_ecs_cluster.main.name
   vpc_id                     = var.vpc_id
   subnet_ids                 = var.subnet_ids

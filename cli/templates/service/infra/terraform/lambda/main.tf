@@ -47,6 +47,7 @@ module "worker" {
   queue_url                  = module.queue.queue_url
   queue_name                 = module.queue.queue_name
   visibility_timeout_seconds = module.queue.visibility_timeout_seconds
+  store_table_name           = module.queue.store_table_name
   code_s3_bucket             = var.code_s3_bucket
   code_s3_key                = var.code_s3_key
   timeout_seconds            = 140
