@@ -142,11 +142,12 @@ impl Consumer {
         let statuses: Vec<_> =
             queues.iter().map(|queue| (queue.name.to_string(), Arc::clone(&queue.status))).collect();
         let to_protect = statuses.iter().map(|(_, status)| Arc::clone(status)).collect();
+        let grace = consumer.settings.shutdown_grace;
         let _protection =
-            consumer.settings.task_protection.then(|| TaskProtection::start(to_protect)).flatten();
+            consumer.settings.task_protection.then(|| TaskProtection::start(to_protect, grace)).flatten();
         let readiness = Readiness::new(statuses, claim_store.answers());
         let depths = Depths::new(consumer.metrics.clone(), consumer.of_the_process());
-        let grace = Grace::of(consumer.settings.shutdown_grace);
+        let grace = Grace::of(grace);
         let (stop, stopped) = watch::channel(false);
         let _endpoint = match consumer.settings.http_addr {
             Some(addr) => {

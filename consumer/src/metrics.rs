@@ -3,19 +3,14 @@
 pub(crate) mod distribution;
 mod dlq;
 mod labels;
+mod oldest;
+mod queue;
 pub(crate) mod series;
 
-use std::collections::HashMap;
-use std::sync::{Arc, RwLock};
-use std::time::Duration;
+use std::sync::Arc;
 
-use drumline::core::{
-    DuplicateCause, FailureClass, LedgerEvent, Outcome, PauseReason, SqsAction, SqsResult, StoreOperation,
-    StoreResult,
-};
+use drumline::core::{PauseReason, SqsAction, SqsResult, StoreOperation, StoreResult};
 use drumline::run::{Event, Observer};
-use drumline_runtime::pickup_delay;
-use foldhash::fast::RandomState;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -26,15 +21,16 @@ use prometheus_client::registry::Registry;
 use self::dlq::DlqMetrics;
 use self::labels::{
     ByAction, ByCause, ByClass, ByOperation, ByOutcome, ByQueue, ByReason, ByResult, ByState, ByType,
-    MAX_TYPES, UNKNOWN,
 };
+use self::oldest::OldestAges;
+use self::queue::QueueMetrics;
 
 /// Upper bounds in seconds: from a quick handler to the longest default attempt.
 const DURATION_BUCKETS: [f64; 14] =
     [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 180.0, 450.0, 900.0];
 
-/// Upper bounds in seconds: from at once to a backlog of hours.
-const PICKUP_BUCKETS: [f64; 13] =
+/// Upper bounds in seconds of the time since a message's sending: from at once to a backlog of hours.
+const SINCE_SENT_BUCKETS: [f64; 13] =
     [0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0];
 
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
@@ -48,6 +44,8 @@ struct Inner {
     jobs: Family<ByOutcome, Counter>,
     durations: Histograms<ByType>,
     pickups: Histograms<ByQueue>,
+    dwells: Histograms<ByType>,
+    oldest: OldestAges,
     running: Family<ByType, Gauge>,
     in_hand: Family<ByQueue, Gauge>,
     paused: Family<ByReason, Gauge>,
@@ -78,7 +76,9 @@ impl Metrics {
     /// A fresh set, all at zero.
     pub fn new() -> Self {
         let durations: Histograms<ByType> = Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS));
-        let pickups: Histograms<ByQueue> = Family::new_with_constructor(|| Histogram::new(PICKUP_BUCKETS));
+        let dwells: Histograms<ByType> = Family::new_with_constructor(|| Histogram::new(SINCE_SENT_BUCKETS));
+        let pickups: Histograms<ByQueue> =
+            Family::new_with_constructor(|| Histogram::new(SINCE_SENT_BUCKETS));
         let store_requests = Family::<ByOperation, Counter>::default();
         let store = StoreOperation::ALL.map(|operation| {
             StoreResult::ALL.map(|result| {
@@ -91,6 +91,8 @@ impl Metrics {
             jobs: Family::default(),
             durations,
             pickups,
+            dwells,
+            oldest: OldestAges::default(),
             running: Family::default(),
             in_hand: Family::default(),
             paused: Family::default(),
@@ -147,32 +149,7 @@ impl Metrics {
 
     /// Returns the observer that counts for one queue.
     pub fn queue(&self, queue: &str) -> Arc<dyn Observer> {
-        Arc::new(self.for_queue(queue))
-    }
-
-    fn for_queue(&self, queue: &str) -> QueueMetrics {
-        // Present from the start, so that an alert can rely on them.
-        for reason in PauseReason::ALL {
-            self.0.set_paused(queue, reason, false);
-        }
-        let by_queue = ByQueue { queue: queue.to_owned() };
-        QueueMetrics {
-            pickup: self.0.pickups.get_or_create(&by_queue).clone(),
-            in_hand: self.0.in_hand.get_or_create(&by_queue).clone(),
-            leases_lost: self.0.leases_lost.get_or_create(&by_queue).clone(),
-            claims_lost: self.0.claims_lost.get_or_create(&by_queue).clone(),
-            unmarked: self.0.unmarked.get_or_create(&by_queue).clone(),
-            empty_receives: self.0.empty_receives.get_or_create(&by_queue).clone(),
-            renewed: self.renewals(queue, "ok"),
-            not_renewed: self.renewals(queue, "failed"),
-            queue: queue.to_owned(),
-            all: self.clone(),
-            types: RwLock::default(),
-        }
-    }
-
-    fn renewals(&self, queue: &str, result: &'static str) -> Counter {
-        self.0.renewals.get_or_create(&ByResult { queue: queue.to_owned(), result }).clone()
+        Arc::new(QueueMetrics::new(self, queue))
     }
 }
 
@@ -192,6 +169,12 @@ impl Inner {
             "From the message's sending to its start",
             self.pickups.clone(),
         );
+        r.register(
+            "drumline_job_dwell_seconds",
+            "From the message's sending to the end of its job",
+            self.dwells.clone(),
+        );
+        self.oldest.register(r);
         r.register("drumline_jobs_running", "Handlers running now", self.running.clone());
         r.register(
             "drumline_deliveries_in_hand",
@@ -243,143 +226,6 @@ impl Observer for Metrics {
             Event::StoreRequest { operation, result } => {
                 self.0.store[operation as usize][result as usize].inc();
             }
-            _ => {}
-        }
-    }
-}
-
-/// The metrics of one queue, looked up once.
-struct QueueMetrics {
-    pickup: Histogram,
-    in_hand: Gauge,
-    leases_lost: Counter,
-    claims_lost: Counter,
-    unmarked: Counter,
-    empty_receives: Counter,
-    renewed: Counter,
-    not_renewed: Counter,
-    queue: String,
-    all: Metrics,
-    types: RwLock<HashMap<String, Arc<OfType>, RandomState>>,
-}
-
-/// The metrics of one job type on one queue.
-struct OfType {
-    running: Gauge,
-    duration: Histogram,
-    stalled: Counter,
-    acks: Counter,
-    label: String,
-}
-
-impl QueueMetrics {
-    /// The metrics of a type, `None` being an unknown one.
-    fn of_type(&self, job_type: Option<&str>) -> Arc<OfType> {
-        let name = job_type.unwrap_or(UNKNOWN);
-        let known = self.types.read().expect("nothing panics while it is held");
-        if let Some(metrics) = known.get(name) {
-            return Arc::clone(metrics);
-        }
-        let full = known.len() >= MAX_TYPES;
-        drop(known);
-        if full {
-            return Arc::new(self.make_type("other"));
-        }
-        let metrics = Arc::new(self.make_type(name));
-        self.types
-            .write()
-            .expect("nothing panics while it is held")
-            .insert(name.to_owned(), Arc::clone(&metrics));
-        metrics
-    }
-
-    fn make_type(&self, label: &str) -> OfType {
-        let by_type = ByType { queue: self.queue.clone(), r#type: label.to_owned() };
-        let all = &self.all.0;
-        // From the start, so that the first duplicate is an increase.
-        for cause in [DuplicateCause::Redelivered, DuplicateCause::Duplicate, DuplicateCause::Replayed] {
-            drop(self.deduplicated_by(label, cause));
-        }
-        OfType {
-            running: all.running.get_or_create(&by_type).clone(),
-            duration: all.durations.get_or_create(&by_type).clone(),
-            stalled: all.stalled.get_or_create(&by_type).clone(),
-            acks: self.jobs(label, &Outcome::Ack),
-            label: label.to_owned(),
-        }
-    }
-
-    fn deduplicated_by(&self, label: &str, cause: DuplicateCause) -> Counter {
-        let (queue, r#type) = (self.queue.clone(), label.to_owned());
-        let labels = ByCause { queue, r#type, cause: cause.label() };
-        self.all.0.deduplicated.get_or_create(&labels).clone()
-    }
-
-    fn jobs(&self, label: &str, outcome: &Outcome) -> Counter {
-        let (queue, r#type) = (self.queue.clone(), label.to_owned());
-        let labels = ByOutcome { queue, r#type, outcome: outcome.label() };
-        self.all.0.jobs.get_or_create(&labels).clone()
-    }
-
-    fn note(&self, note: &LedgerEvent) {
-        if let Some((job_type, outcome)) = note.counted_outcome() {
-            self.outcome(job_type, outcome);
-        }
-        if let Some(run) = note.finished_run() {
-            self.ran(run.job_type(), run.took, run.ending.class());
-        }
-        if let Some((job_type, cause)) = note.deduplicated() {
-            self.deduplicated_by(&self.of_type(job_type).label, cause).inc();
-        }
-        if let LedgerEvent::Stalled { claim, .. } = note {
-            self.of_type(Some(claim.identity.job_type())).stalled.inc();
-        }
-        match *note {
-            LedgerEvent::Renewed(count) => {
-                self.renewed.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
-            }
-            LedgerEvent::RenewalFailed { .. } => drop(self.not_renewed.inc()),
-            LedgerEvent::LeaseLost(_) => drop(self.leases_lost.inc()),
-            LedgerEvent::ClaimLost(_) => drop(self.claims_lost.inc()),
-            LedgerEvent::Unmarked { .. } => drop(self.unmarked.inc()),
-            LedgerEvent::Received(0) => drop(self.empty_receives.inc()),
-            LedgerEvent::Paused(pause) => self.all.0.set_paused(&self.queue, pause.reason, true),
-            LedgerEvent::Resumed { pause, .. } => self.all.0.set_paused(&self.queue, pause.reason, false),
-            _ => {}
-        }
-    }
-
-    fn outcome(&self, job_type: Option<&str>, outcome: &Outcome) {
-        let of = self.of_type(job_type);
-        match outcome {
-            Outcome::Ack => of.acks.inc(),
-            _ => self.jobs(&of.label, outcome).inc(),
-        };
-    }
-
-    fn ran(&self, job_type: Option<&str>, took: Duration, class: Option<FailureClass>) {
-        let of = self.of_type(job_type);
-        of.duration.observe(took.as_secs_f64());
-        if let Some(class) = class {
-            let (queue, r#type) = (self.queue.clone(), of.label.clone());
-            self.all.0.failures.get_or_create(&ByClass { queue, r#type, class: class.label() }).inc();
-        }
-    }
-}
-
-impl Observer for QueueMetrics {
-    fn observe(&self, event: &Event<'_>) {
-        match *event {
-            Event::RunStarted { attempt } => {
-                if let Some(pickup) = pickup_delay(attempt) {
-                    self.pickup.observe(pickup.as_secs_f64());
-                }
-                self.of_type(Some(attempt.job_type())).running.inc();
-            }
-            Event::RunEnded { attempt, .. } => drop(self.of_type(Some(attempt.job_type())).running.dec()),
-            Event::InHand { count, .. } => drop(self.in_hand.set(i64::try_from(count).unwrap_or(i64::MAX))),
-            Event::Ledger { note, .. } => self.note(note),
-            Event::SqsRequest { .. } | Event::StoreRequest { .. } => self.all.observe(event),
             _ => {}
         }
     }

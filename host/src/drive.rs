@@ -34,7 +34,7 @@ use crate::target::TargetHealth;
 use branches::{answer, change, now, sleep_until};
 use emitter::Emitter;
 use input::{Input, send};
-use runs::{Run, Runs};
+use runs::Runs;
 use target::Target;
 
 /// Events taken from the channel at once. More than come together in practice; it only bounds one turn of the loop.
@@ -184,7 +184,7 @@ impl Driver {
             self.follow_target();
             let turn_began = now();
             self.act(turn_began, &mut runs);
-            self.observer.state(&self.ledger);
+            self.observer.state(&self.ledger, runs.oldest());
             if let Some(summary) = self.ledger.drained() {
                 if draining {
                     self.observer.drained(summary);
@@ -261,7 +261,7 @@ impl Driver {
                 self.ledger.receive_failed(now, id, kind.receive_failure(), text, jitter);
             }
             Input::Ended(id, report) => {
-                let began_at = runs.remove(&id).map(|run| run.began_at);
+                let began_at = runs.end(id);
                 self.learn_of_target(&report, began_at);
                 self.ledger.ended(now, id, report, jitter);
             }
@@ -285,23 +285,23 @@ impl Driver {
         match effect {
             Effect::Start(start) => {
                 let control = RunControl::new();
-                runs.insert(start.delivery, Run { control: control.clone(), began_at: now });
+                runs.begin(now, start.delivery, control.clone());
                 starts.push(self.start(start, control));
             }
             Effect::Cancel(id, reason) => {
-                if let Some(run) = runs.get(&id) {
-                    run.control.cancel(reason);
+                if let Some(control) = runs.control(id) {
+                    control.cancel(reason);
                 }
             }
             Effect::Abort(id) => {
-                if let Some(run) = runs.get(&id) {
-                    run.control.abort();
+                if let Some(control) = runs.control(id) {
+                    control.abort();
                 }
             }
             Effect::Receive(receive) => self.receive(receive),
             Effect::Claim(id, step) => {
-                if let Some(run) = runs.get(&id) {
-                    run.control.claim_step(step);
+                if let Some(control) = runs.control(id) {
+                    control.claim_step(step);
                 }
             }
             Effect::Mark { delivery, claim, result } => return self.mark(now, delivery, claim, result),

@@ -124,7 +124,7 @@ impl Logs {
             LedgerEvent::WaitsForLock { message, lock } => {
                 info!(queue, message_id = &*message.id, lock = &**lock, "waiting for lock");
             }
-            LedgerEvent::Received(_)
+            LedgerEvent::Received { .. }
             | LedgerEvent::EmptyAtOnce
             | LedgerEvent::ReceiveFailed { .. }
             | LedgerEvent::Paused(_)

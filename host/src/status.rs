@@ -1,17 +1,18 @@
-//! What readiness and scale-in protection need to know of a queue.
+//! The state of a queue, for readiness and task protection.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use drumline::core::{Ledger, PauseReason};
 use tokio::sync::watch;
 
-/// The health of a queue, its pauses, and if messages are in hand. It belongs to the queue's loop, which updates it after each
-/// turn; it depends on no observer.
+/// The health of a queue, its pauses, and its oldest run. It belongs to the queue's loop, which updates it after each turn; it
+/// depends on no observer.
 #[derive(Debug, Default)]
 pub struct QueueStatus {
     healthy: AtomicBool,
-    busy: watch::Sender<bool>,
+    oldest_run: Mutex<Option<Instant>>,
     pauses: watch::Sender<Vec<PauseReason>>,
     target_problem: watch::Sender<Option<Arc<str>>>,
 }
@@ -32,9 +33,9 @@ impl QueueStatus {
         self.target_problem.borrow().clone()
     }
 
-    /// Watches if messages are in hand. Ends with the status.
-    pub fn busy(&self) -> watch::Receiver<bool> {
-        self.busy.subscribe()
+    /// The time at which the oldest of the running handlers began. Messages that wait in hand do not count.
+    pub fn oldest_run(&self) -> Option<Instant> {
+        *self.oldest_run.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sets the reasons for which the queue is not received from.
@@ -59,16 +60,14 @@ impl QueueStatus {
         });
     }
 
-    /// Sets how many messages are in hand.
-    pub fn in_hand(&self, count: usize) {
-        let busy = count > 0;
-        self.busy.send_if_modified(|was| std::mem::replace(was, busy) != busy);
+    /// Sets the time at which the oldest of the running handlers began.
+    pub fn set_oldest_run(&self, began_at: Option<Instant>) {
+        *self.oldest_run.lock().unwrap_or_else(PoisonError::into_inner) = began_at;
     }
 
-    /// Takes over the state of the ledger; returns the health if it has changed. Only a queue that is polled has pauses and a
-    /// health.
-    pub(crate) fn update(&self, ledger: &Ledger) -> Option<bool> {
-        self.in_hand(ledger.in_hand());
+    /// Takes over the state of the loop; returns the health if it has changed. Only a queue that is polled has pauses and a health.
+    pub(crate) fn update(&self, ledger: &Ledger, oldest_run: Option<Instant>) -> Option<bool> {
+        self.set_oldest_run(oldest_run);
         ledger.policy().polling?;
         self.set_pauses(ledger.pause_reasons());
         let healthy = ledger.healthy();

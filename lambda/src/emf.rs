@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use drumline::core::{LedgerEvent, RunFacts};
+use drumline::message::Message;
 use drumline::run::{Event, Observer};
-use drumline_runtime::{EmfLines, pickup_delay};
+use drumline_runtime::{EmfLines, age, dwell, pickup_delay};
 
 /// The type label of what has no known type.
 const UNKNOWN: &str = "unknown";
@@ -96,6 +97,13 @@ impl QueueMetrics {
         labels
     }
 
+    /// Counts the age of the oldest message of a batch.
+    pub(crate) fn received(&self, messages: &[Message]) {
+        if let Some(sent_at) = messages.iter().filter_map(|message| message.sent_at).min() {
+            self.emf.add("drumline_oldest_message_age_seconds", self.labels([]), age(sent_at).as_secs_f64());
+        }
+    }
+
     fn note(&self, note: &LedgerEvent) {
         if let Some((job_type, outcome)) = note.counted_outcome() {
             let labels = self.labels([("type", job_type.unwrap_or(UNKNOWN)), ("outcome", outcome.label())]);
@@ -103,6 +111,10 @@ impl QueueMetrics {
         }
         if let Some(run) = note.finished_run() {
             self.ran(run);
+        }
+        if let Some((job_type, dwell)) = dwell(note) {
+            let labels = self.labels([("type", job_type.unwrap_or(UNKNOWN))]);
+            self.emf.add("drumline_job_dwell_seconds", labels, dwell.as_secs_f64());
         }
         if let Some((job_type, cause)) = note.deduplicated() {
             let labels = self.labels([("type", job_type.unwrap_or(UNKNOWN)), ("cause", cause.label())]);

@@ -25,20 +25,24 @@ fn a_common_batch_is_one_line() {
         emit_decided(&queue, "a.b", Outcome::Ack, Ending::Done);
     }
     let mut lines = emf.lines().json(NOW);
-    let pickups = lines[0]["drumline_pickup_delay_seconds"].take();
-    assert!(pickups.as_array().is_some_and(|values| values.len() == 2), "{pickups}");
+    for name in ["drumline_pickup_delay_seconds", "drumline_job_dwell_seconds"] {
+        let times = lines[0][name].take();
+        assert!(times.as_array().is_some_and(|values| values.len() == 2), "{name}: {times}");
+    }
     let expected = json!({
         "queue": "jobs", "type": "a.b", "outcome": "ack",
         "drumline_jobs_total": 2.0,
         "drumline_job_duration_seconds": [0.25, 0.25],
         "drumline_pickup_delay_seconds": null,
+        "drumline_job_dwell_seconds": null,
         "_aws": { "Timestamp": 1_800_000_000_123_u64, "CloudWatchMetrics": [
             { "Namespace": "Drumline", "Dimensions": [["outcome", "queue", "type"]],
               "Metrics": [{ "Name": "drumline_jobs_total", "Unit": "Count" }] },
             { "Namespace": "Drumline", "Dimensions": [["queue"]],
               "Metrics": [{ "Name": "drumline_pickup_delay_seconds", "Unit": "Seconds" }] },
             { "Namespace": "Drumline", "Dimensions": [["queue", "type"]],
-              "Metrics": [{ "Name": "drumline_job_duration_seconds", "Unit": "Seconds" }] },
+              "Metrics": [{ "Name": "drumline_job_duration_seconds", "Unit": "Seconds" },
+                          { "Name": "drumline_job_dwell_seconds", "Unit": "Seconds" }] },
         ] },
     });
     assert_eq!(lines, [expected]);
@@ -137,4 +141,14 @@ fn a_run_that_fails_is_counted_when_the_ledger_decides() {
     let emf = Arc::new(Emf::default());
     emit_a_run(&for_queue(&emf), Err(Failure::retry("later")));
     assert!(counts(&emf, "drumline_failures_total").is_empty());
+}
+
+#[test]
+fn the_oldest_message_of_a_batch_is_counted_with_its_age() {
+    let emf = Arc::new(Emf::default());
+    let sent = |secs_ago| Message { sent_at: Some(age(Duration::from_secs(secs_ago))), ..Message::default() };
+    emf.for_queue(QUEUE).received(&[Message::default(), sent(30), sent(90), sent(60)]);
+    emf.for_queue(QUEUE).received(&[Message::default()]);
+    let ages: Vec<f64> = counts(&emf, "drumline_oldest_message_age_seconds").into_values().collect();
+    assert!(matches!(ages[..], [90.0..100.0]), "{ages:?}");
 }

@@ -211,9 +211,13 @@ impl Function {
         emf: &Arc<Emf>,
     ) -> Result<HashSet<Arc<str>>, InvocationError> {
         let queue = self.queue(arn);
-        let metrics: Arc<dyn Observer> = Arc::new(emf.for_queue(&queue.name));
-        let logs = Arc::clone(&queue.logs) as Arc<dyn Observer>;
-        let observer = Arc::new(if self.settings.emf { vec![metrics, logs] } else { vec![logs] });
+        let mut observers = vec![Arc::clone(&queue.logs) as Arc<dyn Observer>];
+        if self.settings.emf {
+            let metrics = emf.for_queue(&queue.name);
+            metrics.received(&messages);
+            observers.push(Arc::new(metrics));
+        }
+        let observer = Arc::new(observers);
         let Time { begun, deadline } = time;
         let batch = Batch { common: self.common.clone(), queue, observer, begun, deadline };
         let invalid = |error: drumline::core::InvalidPolicy| InvocationError {

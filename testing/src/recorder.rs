@@ -97,7 +97,7 @@ impl Recorder {
 
     fn note(&self, note: &LedgerEvent) {
         match note {
-            LedgerEvent::Received(count) => {
+            LedgerEvent::Received { count, .. } => {
                 let mut state = self.state();
                 state.received += count;
                 // Corrected at the end of the ledger's turn.

@@ -1,6 +1,12 @@
-use drumline::Failure;
-use drumline::core::{Ending, Pause, Probe, SqsErrorKind};
+#![allow(clippy::unwrap_used)]
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use drumline::Failure;
+use drumline::core::{
+    Duplicate, DuplicateCause, Ending, LedgerEvent, Outcome, Pause, PriorRun, Probe, SqsErrorKind,
+};
+
+use super::labels::MAX_TYPES;
 use super::*;
 use crate::every_event::{QUEUE, TYPE, emit_a_run, emit_decided, emit_every_event, emit_note, stalled};
 
@@ -37,6 +43,8 @@ fn names_are_those_of_the_contract() {
         r#"drumline_paused{queue="jobs",reason="store_down"} 1"#,
         r#"drumline_paused{queue="jobs",reason="operator"} 0"#,
         r#"drumline_pickup_delay_seconds_count{queue="jobs"} 0"#,
+        r#"drumline_job_dwell_seconds_count{queue="jobs",type="a.b"} 1"#,
+        r#"drumline_oldest_message_age_seconds{queue="jobs"} 0"#,
         r#"drumline_jobs_stalled_total{queue="jobs",type="a.b"} 1"#,
     ] {
         assert!(text.contains(line), "{line} in\n{text}");
@@ -126,4 +134,41 @@ fn every_event_is_counted_once_by_the_queue_and_by_the_process() {
         assert!(text.contains(line), "{line} in\n{text}");
     }
     assert!(!text.contains("queue="), "a process has no queue: {text}");
+}
+
+#[test]
+fn the_age_of_the_oldest_message_received_lately_is_shown() {
+    let metrics = Metrics::new();
+    let queue = metrics.queue(QUEUE);
+    let sent = |secs_ago| {
+        Some(SystemTime::now().duration_since(UNIX_EPOCH).unwrap() - Duration::from_secs(secs_ago))
+    };
+    for (count, oldest_sent_at) in [(3, sent(90)), (10, sent(30)), (0, None)] {
+        emit_note(&queue, &LedgerEvent::Received { count, oldest_sent_at });
+    }
+    let text = metrics.encode();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(r#"drumline_oldest_message_age_seconds{queue="jobs"} "#));
+    let age: f64 = line.and_then(|age| age.parse().ok()).expect("the gauge is there");
+    assert!((90.0..100.0).contains(&age), "{text}");
+}
+
+#[test]
+fn a_job_has_a_dwell_time_once_it_is_done() {
+    let metrics = Metrics::new();
+    let queue = metrics.queue(QUEUE);
+    let failed = Ending::RetryAsked { after: None, reason: "later".to_owned() };
+    emit_decided(&queue, TYPE, Outcome::RetryAfter(Duration::ZERO), failed);
+    let shows = |count| {
+        let line = format!(r#"drumline_job_dwell_seconds_count{{queue="jobs",type="a.b"}} {count}"#);
+        assert!(metrics.encode().contains(&line), "{line} in\n{}", metrics.encode());
+    };
+    shows(0);
+    emit_decided(&queue, TYPE, Outcome::Ack, Ending::Done);
+    shows(1);
+    let prior = PriorRun::default();
+    let duplicate = Ending::DoneBefore(Box::new(Duplicate { cause: DuplicateCause::Duplicate, prior }));
+    emit_decided(&queue, TYPE, Outcome::Ack, duplicate);
+    shows(1);
 }

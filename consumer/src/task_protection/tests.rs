@@ -2,19 +2,26 @@
 
 use std::sync::Mutex;
 
-use tokio::time::advance;
+use drumline::core::{Action, Claims, Ledger, Policy, Replies};
+use drumline::message::{Intake, Message};
+use drumline::{Context, Router};
+use drumline_runtime::{BoxFuture, Driver, DriverConfig, Grace, NoopObserver, Queue, SqsError};
+use tokio::runtime::Handle;
+use tokio::time::{advance, sleep};
 
 use super::*;
 
-/// Notes what it is asked and when; fails while it is told to.
+const GRACE: Duration = Duration::from_secs(25);
+
+/// An agent that keeps each request with its time in seconds, and fails if it is set to.
 #[derive(Clone)]
-struct Scribe {
+struct FakeAgent {
     begun: Instant,
     asked: Arc<Mutex<Vec<(u64, bool)>>>,
     failing: Arc<Mutex<bool>>,
 }
 
-impl Protector for Scribe {
+impl Protector for FakeAgent {
     async fn protect(&self, protected: bool) -> Result<(), String> {
         self.asked.lock().unwrap().push((self.begun.elapsed().as_secs(), protected));
         if *self.failing.lock().unwrap() { Err("refused".to_owned()) } else { Ok(()) }
@@ -23,37 +30,43 @@ impl Protector for Scribe {
 
 struct World {
     queues: Vec<Arc<QueueStatus>>,
-    scribe: Scribe,
+    agent: FakeAgent,
 }
 
 impl World {
     fn new(queues: usize) -> Self {
-        let queues: Vec<_> = (0..queues).map(|_| Arc::new(QueueStatus::default())).collect();
-        let scribe = Scribe { begun: Instant::now(), asked: Arc::default(), failing: Arc::default() };
-        tokio::spawn(keep(queues.clone(), scribe.clone()));
-        Self { queues, scribe }
+        Self::with_grace(queues, GRACE)
     }
 
-    async fn holds(&self, queue: usize, in_hand: usize) {
-        self.queues[queue].in_hand(in_hand);
-        self.wait(0).await;
+    fn with_grace(queues: usize, grace: Duration) -> Self {
+        let queues: Vec<_> = (0..queues).map(|_| Arc::new(QueueStatus::default())).collect();
+        let agent = FakeAgent { begun: Instant::now(), asked: Arc::default(), failing: Arc::default() };
+        tokio::spawn(keep(queues.clone(), grace, agent.clone()));
+        Self { queues, agent }
+    }
+
+    /// The oldest run of a queue has begun so many seconds after the start of the test.
+    fn oldest(&self, queue: usize, began_at: Option<u64>) {
+        let began_at = began_at.map(|secs| (self.agent.begun + Duration::from_secs(secs)).into_std());
+        self.queues[queue].set_oldest_run(began_at);
     }
 
     /// In steps, so that what is due on the way is done at its time.
-    async fn wait(&self, secs: u64) {
-        for _ in 0..secs * 2 {
-            settle().await;
-            advance(Duration::from_millis(500)).await;
-        }
+    async fn until(&self, secs: u64) {
+        let end = self.agent.begun + Duration::from_secs(secs);
         settle().await;
+        while Instant::now() < end {
+            advance(Duration::from_millis(500)).await;
+            settle().await;
+        }
     }
 
     fn fail(&self, failing: bool) {
-        *self.scribe.failing.lock().unwrap() = failing;
+        *self.agent.failing.lock().unwrap() = failing;
     }
 
     fn asked(&self) -> Vec<(u64, bool)> {
-        self.scribe.asked.lock().unwrap().clone()
+        self.agent.asked.lock().unwrap().clone()
     }
 }
 
@@ -64,73 +77,197 @@ async fn settle() {
     }
 }
 
+/// A queue that nothing is received from, and that confirms every call.
+struct Obedient;
+
+impl Queue for Obedient {
+    fn receive(&self, _: usize) -> BoxFuture<Result<Vec<Message>, SqsError>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn perform(&self, action: Action) -> BoxFuture<Replies> {
+        Box::pin(std::future::ready(vec![Ok(()); action.deliveries().len()]))
+    }
+}
+
+/// Runs jobs that take so long, all at once, in the loop of a real queue.
+async fn run_jobs(status: &Arc<QueueStatus>, takes: Duration, count: usize, concurrency: usize) {
+    let policy = Policy {
+        concurrency: concurrency.try_into().unwrap(),
+        claims: Claims::Off,
+        polling: None,
+        handler_timeout: Duration::from_secs(3600),
+        ..Policy::new(Duration::from_secs(30))
+    };
+    let mut driver = Driver::new(DriverConfig {
+        name: "jobs".into(),
+        intake: Arc::new(Intake::new("arn:jobs")),
+        ledger: Ledger::new(policy).unwrap(),
+        queue: Arc::new(Obedient),
+        router: Arc::new(Router::passthrough(move |_: Context| async move {
+            sleep(takes).await;
+            Ok(())
+        })),
+        observer: Arc::new(NoopObserver),
+        status: Arc::clone(status),
+        claim_store: None,
+        handlers: Handle::current(),
+    });
+    let message = |n| Message {
+        id: format!("m{n}").into(),
+        receipt: format!("r{n}"),
+        receive_count: 1,
+        ..Message::default()
+    };
+    let end = Instant::now() + Duration::from_secs(10_000);
+    driver.hand_in((0..count).map(message).collect(), end.into_std());
+    let summary = driver.run(std::future::pending::<Grace>()).await.summary;
+    assert_eq!(summary.abandoned, 0);
+}
+
 #[tokio::test(start_paused = true)]
-async fn an_idle_task_asks_for_nothing() {
-    let world = World::new(2);
-    world.wait(3600).await;
+async fn a_job_of_50_ms_every_10_s_is_never_protected() {
+    let world = World::new(1);
+    let begun = Instant::now();
+    for _ in 0..60 {
+        run_jobs(&world.queues[0], Duration::from_millis(50), 1, 32).await;
+        sleep(Duration::from_millis(9950)).await;
+    }
+    assert_eq!(begun.elapsed().as_secs(), 600);
     assert_eq!(world.asked(), []);
 }
 
 #[tokio::test(start_paused = true)]
-async fn work_is_protected_at_once_and_given_up_a_while_after_the_last_of_it() {
+async fn a_job_of_10_minutes_is_protected_from_the_grace_to_its_end() {
+    let world = World::new(1);
+    sleep(Duration::from_secs(100)).await;
+    run_jobs(&world.queues[0], Duration::from_secs(600), 1, 32).await;
+    assert_eq!(world.agent.begun.elapsed().as_secs(), 700);
+    assert_eq!(
+        world.asked(),
+        [(125, true), (525, true)],
+        "begun, and renewed in time; not given up before the end"
+    );
+    sleep(Duration::from_secs(300)).await;
+    let asked = world.asked();
+    assert!(matches!(asked[2..], [(714..=716, false)]), "{asked:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_that_wait_for_a_place_do_not_count() {
+    let world = World::new(1);
+    // Each runs for 20 s; the last has waited for 180 s then.
+    run_jobs(&world.queues[0], Duration::from_secs(20), 10, 1).await;
+    assert_eq!(world.agent.begun.elapsed().as_secs(), 200);
+    assert_eq!(world.asked(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_task_asks_for_nothing() {
     let world = World::new(2);
-    world.holds(0, 3).await;
-    world.wait(10).await;
-    world.holds(1, 1).await;
-    world.holds(0, 0).await;
-    world.wait(20).await;
-    world.holds(1, 0).await;
-    world.wait(100).await;
-    assert_eq!(world.asked(), [(0, true), (45, false)]);
+    world.until(3600).await;
+    assert_eq!(world.asked(), []);
 }
 
 #[tokio::test(start_paused = true)]
-async fn messages_that_follow_each_other_cost_one_request() {
+async fn a_run_that_ends_at_the_grace_asks_for_nothing() {
     let world = World::new(1);
-    for _ in 0..30 {
-        world.holds(0, 1).await;
-        world.wait(1).await;
-        world.holds(0, 0).await;
-        world.wait(9).await;
+    for began_at in (0..600).step_by(30) {
+        world.until(began_at).await;
+        world.oldest(0, Some(began_at));
+        world.until(began_at + 24).await;
+        world.oldest(0, None);
     }
-    assert_eq!(world.asked(), [(0, true)]);
+    assert_eq!(world.asked(), []);
 }
 
 #[tokio::test(start_paused = true)]
-async fn long_work_has_its_protection_renewed_before_it_expires() {
-    let world = World::new(1);
-    world.holds(0, 1).await;
-    world.wait(1300).await;
-    assert_eq!(world.asked(), [(0, true), (400, true), (800, true), (1200, true)]);
+async fn the_oldest_run_of_all_queues_counts() {
+    let world = World::new(2);
+    world.oldest(0, Some(0));
+    world.until(10).await;
+    world.oldest(1, Some(10));
+    world.until(20).await;
+    world.oldest(0, Some(20));
+    world.until(100).await;
+    world.oldest(1, None);
+    world.until(110).await;
+    world.oldest(0, None);
+    world.until(300).await;
+    assert_eq!(world.asked(), [(35, true), (125, false)]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_request_is_made_again_while_there_is_work() {
+async fn long_runs_that_overlap_cost_one_request_at_each_end() {
+    let world = World::new(1);
+    // One begins every 10 s and takes 60 s: from 25 s on there is always one older than the grace.
+    for oldest in (0..600).step_by(10) {
+        world.oldest(0, Some(oldest));
+        world.until(oldest + 60).await;
+    }
+    world.oldest(0, None);
+    world.until(1000).await;
+    assert_eq!(world.asked(), [(25, true), (425, true), (665, false)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn runs_that_follow_each_other_at_once_do_not_switch_it_off_and_on() {
+    let world = World::with_grace(1, Duration::from_secs(5));
+    for began_at in (0..300).step_by(20) {
+        world.oldest(0, Some(began_at));
+        world.until(began_at + 19).await;
+        world.oldest(0, None);
+        world.until(began_at + 20).await;
+    }
+    assert_eq!(world.asked(), [(5, true)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_are_bounded_however_the_runs_come() {
+    let world = World::with_grace(1, Duration::from_secs(1));
+    for began_at in (0..3600).step_by(18) {
+        world.oldest(0, Some(began_at));
+        world.until(began_at + 2).await;
+        world.oldest(0, None);
+        world.until(began_at + 18).await;
+    }
+    let asked = world.asked();
+    assert!(asked.len() > 100, "the pause is longer than the hold: {}", asked.len());
+    assert!(asked.windows(3).all(|asked| asked[2].0 - asked[0].0 >= 15), "{asked:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_protection_is_renewed_before_it_expires() {
+    let world = World::new(1);
+    world.oldest(0, Some(0));
+    world.until(1300).await;
+    assert_eq!(world.asked(), [(25, true), (425, true), (825, true), (1225, true)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_request_is_made_again_while_it_is_needed() {
     let world = World::new(1);
     world.fail(true);
-    world.holds(0, 1).await;
-    world.wait(70).await;
+    world.oldest(0, Some(0));
+    world.until(95).await;
     world.fail(false);
-    world.wait(30).await;
-    world.holds(0, 0).await;
-    world.wait(10).await;
+    world.until(150).await;
+    world.oldest(0, None);
     world.fail(true);
-    world.wait(10).await;
+    world.until(170).await;
     world.fail(false);
-    world.wait(100).await;
-    let asked = [(0, true), (30, true), (60, true), (90, true), (115, false), (145, false)];
+    world.until(300).await;
+    let asked = [(25, true), (55, true), (85, true), (115, true), (165, false), (195, false)];
     assert_eq!(world.asked(), asked);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failing_agent_is_not_asked_at_every_message() {
+async fn a_failing_agent_is_not_asked_for_runs_that_have_ended() {
     let world = World::new(1);
     world.fail(true);
-    for _ in 0..20 {
-        world.holds(0, 1).await;
-        world.wait(1).await;
-        world.holds(0, 0).await;
-        world.wait(1).await;
-    }
-    assert!(world.asked().len() <= 2, "{:?}", world.asked());
+    world.oldest(0, Some(0));
+    world.until(40).await;
+    world.oldest(0, None);
+    world.until(600).await;
+    assert_eq!(world.asked(), [(25, true)]);
 }

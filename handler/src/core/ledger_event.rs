@@ -138,7 +138,12 @@ pub enum LedgerEvent {
         takeover: Takeover,
     },
     /// A receive brought messages, or none.
-    Received(usize),
+    Received {
+        /// The number of messages.
+        count: usize,
+        /// When the oldest of them was sent, since the Unix epoch, if that is known.
+        oldest_sent_at: Option<Duration>,
+    },
     /// A receive was answered with nothing at once, by an endpoint that does not wait or because the wait time is 0: empty
     /// receives are slowed down to ten a second. Noted once.
     EmptyAtOnce,
@@ -188,7 +193,7 @@ impl LedgerEvent {
             Self::ClaimRenewalFailed { .. } => 12,
             Self::ClaimLost(_) => 13,
             Self::Isolated(_) => 14,
-            Self::Received(_) => 15,
+            Self::Received { .. } => 15,
             Self::ReceiveFailed { .. } => 16,
             Self::Paused(_) => 17,
             Self::Resumed { .. } => 18,

@@ -486,7 +486,7 @@ fn name(note: &LedgerEvent) -> &'static str {
         LedgerEvent::Isolated(_) => "isolated",
         LedgerEvent::Stalled { .. } => "stalled",
         LedgerEvent::KeptInHand { .. } => "kept in hand",
-        LedgerEvent::Received(_) => "received",
+        LedgerEvent::Received { .. } => "received",
         LedgerEvent::EmptyAtOnce => "empty at once",
         LedgerEvent::ReceiveFailed { .. } => "receive failed",
         LedgerEvent::Paused(_) => "paused",

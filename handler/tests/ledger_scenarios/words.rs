@@ -59,7 +59,7 @@ pub(crate) fn words_of_note(note: &LedgerEvent) -> Option<String> {
         }
         LedgerEvent::ReceiveOverdue => "a receive is overdue".to_owned(),
         LedgerEvent::EmptyAtOnce => "empty receives do not wait".to_owned(),
-        LedgerEvent::Renewed(_) | LedgerEvent::Received(_) => return None,
+        LedgerEvent::Renewed(_) | LedgerEvent::Received { .. } => return None,
         other => format!("{other:?}"),
     };
     Some(words)

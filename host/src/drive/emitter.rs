@@ -1,7 +1,7 @@
 //! The events of a queue's loop.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use drumline::core::{DrainSummary, Ledger, LedgerEvent};
 use drumline::run::{Event, Observer};
@@ -25,10 +25,10 @@ impl Emitter {
     }
 
     /// Emits the state after a turn of the loop, and updates the status.
-    pub(super) fn state(&self, ledger: &Ledger) {
+    pub(super) fn state(&self, ledger: &Ledger, oldest_run: Option<Instant>) {
         let queue = &*self.queue;
         self.observer.observe(&Event::InHand { queue, count: ledger.in_hand() });
-        if let Some(reachable) = self.status.update(ledger) {
+        if let Some(reachable) = self.status.update(ledger, oldest_run) {
             self.observer.observe(&Event::Reachability { queue, reachable });
         }
     }

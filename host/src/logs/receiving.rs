@@ -6,8 +6,8 @@ use tracing::{debug, error, info, warn};
 /// Logs a note about a receive or a pause; any other is not logged here.
 pub(super) fn log(queue: &str, note: &LedgerEvent) {
     match note {
-        LedgerEvent::Received(0) => {}
-        LedgerEvent::Received(count) => debug!(queue, count, "received"),
+        LedgerEvent::Received { count: 0, .. } => {}
+        LedgerEvent::Received { count, .. } => debug!(queue, count, "received"),
         LedgerEvent::EmptyAtOnce => warn!(
             queue,
             "empty receives do not wait: slowed to ten a second; set DRUMLINE_WAIT_TIME above 0, or check that the \

@@ -55,7 +55,7 @@ pub struct Settings {
     pub store: StoreSettings,
     /// Records of version 0.1 are looked up under their old keys.
     pub legacy_records: bool,
-    /// Whether the consumer protects its ECS task from a scale-in while it has messages in hand.
+    /// The consumer protects its ECS task while a handler has run for longer than the grace.
     pub task_protection: bool,
     /// How the consumer watches the DLQs of its queues.
     pub dlq_watch: DlqWatchSettings,

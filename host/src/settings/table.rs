@@ -226,7 +226,7 @@ pub const SETTINGS: &[Setting] = &[
         Some("off"),
         false,
         "on|off",
-        "On ECS: whether a task that has messages in hand is kept from being stopped by a scale-in; needs ecs:UpdateTaskProtection",
+        "On ECS: protect the task from scale-in and deployments while a handler has run for longer than shutdown_grace, for handlers that outlast the stop timeout; needs ecs:UpdateTaskProtection",
     ),
     setting(
         "dlq_watch",

@@ -25,7 +25,8 @@ impl Ledger {
         {
             receives.brought_last_receives(at);
         }
-        self.emit(LedgerEvent::Received(messages.len()));
+        let oldest_sent_at = messages.iter().filter_map(|message| message.sent_at).min();
+        self.emit(LedgerEvent::Received { count: messages.len(), oldest_sent_at });
         self.deliver(at, messages);
     }
 

@@ -85,8 +85,9 @@ pub(super) const RULES: [Rule; 7] = [
     },
     Rule {
         id: "E14",
-        title: "task protection is on where a handler may take longer than `StopTimeout`",
-        reason: "Scale-in and deployments would kill jobs that cannot end in time, again and again.",
+        title: "task protection is on if a handler may take longer than `StopTimeout`",
+        reason: "Scale-in and deployments would kill jobs that cannot end in time, again and again. The worker asks for protection only \
+                 while a handler is older than the shutdown grace, so short jobs block neither.",
         fix: "Set DRUMLINE_TASK_PROTECTION to on, or lower DRUMLINE_HANDLER_TIMEOUT below StopTimeout.",
         at_bounds: false,
         check: long_jobs_are_protected,
@@ -321,7 +322,7 @@ fn long_jobs_are_protected(case: &Case<'_>, report: &mut Report<'_>) {
                 task.id,
                 task.resource,
                 &at,
-                "jobs may take longer than StopTimeout, and nothing protects the task",
+                "handlers may take longer than StopTimeout, and nothing protects the task",
             );
         }
     }

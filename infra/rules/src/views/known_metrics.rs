@@ -3,9 +3,8 @@
 /// The namespace of the runtime's own metrics.
 const OURS: &str = "Drumline";
 
-/// A worker's metrics, under the names of `/metrics`.
-pub(crate) const CATALOGUE: [&str; 20] = [
-    "drumline_claims_lost_total",
+/// The runtime's metrics that every dashboard of them shows, under the names of `/metrics`.
+pub(crate) const CATALOGUE: [&str; 14] = [
     "drumline_deduplicated_total",
     "drumline_deliveries_in_hand",
     "drumline_dlq_depth",
@@ -23,6 +22,18 @@ pub(crate) const CATALOGUE: [&str; 20] = [
     "drumline_pickup_delay_seconds",
     "drumline_queue_depth",
     "drumline_sqs_requests_total",
+    "drumline_store_requests_total",
+    "drumline_unmarked_total",
+];
+
+/// The runtime's other metrics: alarms and dashboards may use them.
+const MORE_OF_OURS: [&str; 8] = [
+    "drumline_claims_lost_total",
+    "drumline_dlq_alerts_total",
+    "drumline_dlq_letters_total",
+    "drumline_job_dwell_seconds",
+    "drumline_jobs_stalled_total",
+    "drumline_paused",
     "drumline_store_requests_total",
     "drumline_unmarked_total",
 ];
@@ -148,6 +159,7 @@ pub(crate) fn exists(namespace: &str, name: &str) -> Option<bool> {
         "AWS/ECS" => &ECS,
         "ECS/ContainerInsights" if ENHANCED.iter().any(|begin| name.starts_with(begin)) => return Some(true),
         "ECS/ContainerInsights" => &INSIGHTS,
+        OURS if MORE_OF_OURS.contains(&name) => return Some(true),
         OURS => &CATALOGUE,
         _ => return None,
     };

@@ -1,0 +1,192 @@
+//! The observer that counts for one queue.
+
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use drumline::core::{DuplicateCause, FailureClass, LedgerEvent, Outcome, PauseReason};
+use drumline::run::{Event, Observer};
+use drumline_runtime::{age, dwell, pickup_delay};
+use foldhash::fast::RandomState;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use tokio::time::Instant;
+
+use super::Metrics;
+use super::labels::{ByCause, ByClass, ByOutcome, ByQueue, ByResult, ByType, MAX_TYPES, UNKNOWN};
+use super::oldest::OldestAge;
+
+/// The metrics of one queue, looked up once.
+pub(super) struct QueueMetrics {
+    pickup: Histogram,
+    in_hand: Gauge,
+    oldest: Arc<OldestAge>,
+    leases_lost: Counter,
+    claims_lost: Counter,
+    unmarked: Counter,
+    empty_receives: Counter,
+    renewed: Counter,
+    not_renewed: Counter,
+    queue: String,
+    all: Metrics,
+    types: RwLock<HashMap<String, Arc<OfType>, RandomState>>,
+}
+
+/// The metrics of one job type on one queue.
+struct OfType {
+    running: Gauge,
+    duration: Histogram,
+    dwell: Histogram,
+    stalled: Counter,
+    acks: Counter,
+    label: String,
+}
+
+impl QueueMetrics {
+    /// Looks up those of `queue` among all metrics of the process.
+    pub(super) fn new(all: &Metrics, queue: &str) -> Self {
+        let inner = &all.0;
+        // Present from the start, so that an alert can rely on them.
+        for reason in PauseReason::ALL {
+            inner.set_paused(queue, reason, false);
+        }
+        let by_queue = ByQueue { queue: queue.to_owned() };
+        let renewals =
+            |result| inner.renewals.get_or_create(&ByResult { queue: queue.to_owned(), result }).clone();
+        Self {
+            pickup: inner.pickups.get_or_create(&by_queue).clone(),
+            in_hand: inner.in_hand.get_or_create(&by_queue).clone(),
+            oldest: inner.oldest.for_queue(&by_queue),
+            leases_lost: inner.leases_lost.get_or_create(&by_queue).clone(),
+            claims_lost: inner.claims_lost.get_or_create(&by_queue).clone(),
+            unmarked: inner.unmarked.get_or_create(&by_queue).clone(),
+            empty_receives: inner.empty_receives.get_or_create(&by_queue).clone(),
+            renewed: renewals("ok"),
+            not_renewed: renewals("failed"),
+            queue: queue.to_owned(),
+            all: all.clone(),
+            types: RwLock::default(),
+        }
+    }
+
+    /// The metrics of a type, `None` being an unknown one.
+    fn of_type(&self, job_type: Option<&str>) -> Arc<OfType> {
+        let name = job_type.unwrap_or(UNKNOWN);
+        let known = self.types.read().expect("nothing panics while it is held");
+        if let Some(metrics) = known.get(name) {
+            return Arc::clone(metrics);
+        }
+        let full = known.len() >= MAX_TYPES;
+        drop(known);
+        if full {
+            return Arc::new(self.make_type("other"));
+        }
+        let metrics = Arc::new(self.make_type(name));
+        self.types
+            .write()
+            .expect("nothing panics while it is held")
+            .insert(name.to_owned(), Arc::clone(&metrics));
+        metrics
+    }
+
+    fn make_type(&self, label: &str) -> OfType {
+        let by_type = ByType { queue: self.queue.clone(), r#type: label.to_owned() };
+        let all = &self.all.0;
+        // From the start, so that the first duplicate is an increase.
+        for cause in [DuplicateCause::Redelivered, DuplicateCause::Duplicate, DuplicateCause::Replayed] {
+            drop(self.deduplicated_by(label, cause));
+        }
+        OfType {
+            running: all.running.get_or_create(&by_type).clone(),
+            duration: all.durations.get_or_create(&by_type).clone(),
+            dwell: all.dwells.get_or_create(&by_type).clone(),
+            stalled: all.stalled.get_or_create(&by_type).clone(),
+            acks: self.jobs(label, &Outcome::Ack),
+            label: label.to_owned(),
+        }
+    }
+
+    fn deduplicated_by(&self, label: &str, cause: DuplicateCause) -> Counter {
+        let (queue, r#type) = (self.queue.clone(), label.to_owned());
+        let labels = ByCause { queue, r#type, cause: cause.label() };
+        self.all.0.deduplicated.get_or_create(&labels).clone()
+    }
+
+    fn jobs(&self, label: &str, outcome: &Outcome) -> Counter {
+        let (queue, r#type) = (self.queue.clone(), label.to_owned());
+        let labels = ByOutcome { queue, r#type, outcome: outcome.label() };
+        self.all.0.jobs.get_or_create(&labels).clone()
+    }
+
+    fn note(&self, note: &LedgerEvent) {
+        if let Some((job_type, outcome)) = note.counted_outcome() {
+            self.outcome(job_type, outcome);
+        }
+        if let Some(run) = note.finished_run() {
+            self.ran(run.job_type(), run.took, run.ending.class());
+        }
+        if let Some((job_type, dwell)) = dwell(note) {
+            self.of_type(job_type).dwell.observe(dwell.as_secs_f64());
+        }
+        if let Some((job_type, cause)) = note.deduplicated() {
+            self.deduplicated_by(&self.of_type(job_type).label, cause).inc();
+        }
+        if let LedgerEvent::Stalled { claim, .. } = note {
+            self.of_type(Some(claim.identity.job_type())).stalled.inc();
+        }
+        match *note {
+            LedgerEvent::Renewed(count) => {
+                self.renewed.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
+            }
+            LedgerEvent::RenewalFailed { .. } => drop(self.not_renewed.inc()),
+            LedgerEvent::LeaseLost(_) => drop(self.leases_lost.inc()),
+            LedgerEvent::ClaimLost(_) => drop(self.claims_lost.inc()),
+            LedgerEvent::Unmarked { .. } => drop(self.unmarked.inc()),
+            LedgerEvent::Received { count, oldest_sent_at } => {
+                if count == 0 {
+                    self.empty_receives.inc();
+                }
+                self.oldest.received(oldest_sent_at.map(age), Instant::now());
+            }
+            LedgerEvent::Paused(pause) => self.all.0.set_paused(&self.queue, pause.reason, true),
+            LedgerEvent::Resumed { pause, .. } => self.all.0.set_paused(&self.queue, pause.reason, false),
+            _ => {}
+        }
+    }
+
+    fn outcome(&self, job_type: Option<&str>, outcome: &Outcome) {
+        let of = self.of_type(job_type);
+        match outcome {
+            Outcome::Ack => of.acks.inc(),
+            _ => self.jobs(&of.label, outcome).inc(),
+        };
+    }
+
+    fn ran(&self, job_type: Option<&str>, took: Duration, class: Option<FailureClass>) {
+        let of = self.of_type(job_type);
+        of.duration.observe(took.as_secs_f64());
+        if let Some(class) = class {
+            let (queue, r#type) = (self.queue.clone(), of.label.clone());
+            self.all.0.failures.get_or_create(&ByClass { queue, r#type, class: class.label() }).inc();
+        }
+    }
+}
+
+impl Observer for QueueMetrics {
+    fn observe(&self, event: &Event<'_>) {
+        match *event {
+            Event::RunStarted { attempt } => {
+                if let Some(pickup) = pickup_delay(attempt) {
+                    self.pickup.observe(pickup.as_secs_f64());
+                }
+                self.of_type(Some(attempt.job_type())).running.inc();
+            }
+            Event::RunEnded { attempt, .. } => drop(self.of_type(Some(attempt.job_type())).running.dec()),
+            Event::InHand { count, .. } => drop(self.in_hand.set(i64::try_from(count).unwrap_or(i64::MAX))),
+            Event::Ledger { note, .. } => self.note(note),
+            Event::SqsRequest { .. } | Event::StoreRequest { .. } => self.all.observe(event),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The times from a message's sending to what becomes of it.
+
+use std::time::Duration;
+
+use drumline::core::{Ending, LedgerEvent, Outcome};
+use drumline::run::AttemptInfo;
+
+use crate::clock::since_epoch;
+
+/// Returns the time from `sent_at`, since the Unix epoch, until now.
+pub fn age(sent_at: Duration) -> Duration {
+    since_epoch().saturating_sub(sent_at)
+}
+
+/// Returns the time from the sending of a run's message until now, if it is known when it was sent:
+/// `drumline_pickup_delay_seconds`.
+pub fn pickup_delay(attempt: &AttemptInfo) -> Option<Duration> {
+    attempt.message().sent_at.map(age)
+}
+
+/// Returns the type of a job that is done now, and the time from the sending of its message until now: `drumline_job_dwell_seconds`.
+/// Returns `None` for other events, and if it is not known when the message was sent.
+pub fn dwell(note: &LedgerEvent) -> Option<(Option<&str>, Duration)> {
+    match note {
+        LedgerEvent::Decided { message, outcome: Outcome::Ack, run: Some(run), .. }
+            if run.ending == Ending::Done =>
+        {
+            Some((run.job_type(), age(message.sent_at?)))
+        }
+        _ => None,
+    }
+}
