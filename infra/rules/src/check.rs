@@ -12,6 +12,7 @@ use crate::template::Template;
 use crate::variants::{Variant, defaults, variants};
 use crate::views::dashboards::dashboards;
 use crate::views::functions::mappings;
+use crate::views::intake::methods;
 use crate::views::metrics::alarms;
 use crate::views::policies::queue_policies;
 use crate::views::tasks::tasks;
@@ -64,6 +65,7 @@ fn is_about_queues(stack: &Stack) -> bool {
         || !queue_policies(stack).is_empty()
         || !mappings(stack).is_empty()
         || !tasks(stack).is_empty()
+        || methods(stack).next().is_some()
         || alarms(stack).iter().flat_map(|alarm| &alarm.metrics).any(|metric| metric.namespace == "AWS/SQS")
         || dashboards(stack).iter().any(|dashboard| dashboard.text.contains("AWS/SQS"))
 }

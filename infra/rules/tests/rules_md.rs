@@ -12,7 +12,7 @@ use drumline_infra_rules::rules;
 const MARK: &str = "--test rules_md -->\n";
 
 /// The groups by the letter of their ids, in the order of the document.
-const GROUPS: [(char, &str); 9] = [
+const GROUPS: [(char, &str); 10] = [
     ('Q', "Queues"),
     ('P', "Queue policies"),
     ('I', "Roles"),
@@ -21,6 +21,7 @@ const GROUPS: [(char, &str); 9] = [
     ('S', "Scaling"),
     ('A', "Alarms"),
     ('O', "Logs and dashboards"),
+    ('N', "APIs before queues"),
     ('T', "The template"),
 ];
 

@@ -162,7 +162,8 @@ const AGE: &str = "ApproximateAgeOfOldestMessage";
 
 fn old_messages_ring(case: &Case<'_>, report: &mut Report<'_>) {
     let (all, alarms) = (queues(case.stack), alarms(case.stack));
-    for source in all.iter().filter(|queue| !queue.is_dlq(&all)) {
+    let is_source = |queue: &&Queue<'_>| !queue.is_dlq(&all) && !queue.is_dlq_elsewhere(case.stack);
+    for source in all.iter().filter(is_source) {
         ages_ring(source, &alarms, 0.5, report);
     }
 }

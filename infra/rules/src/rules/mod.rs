@@ -6,6 +6,7 @@ mod dashboard;
 mod ecs;
 mod grants;
 mod hygiene;
+mod intake;
 mod lambda;
 mod parameters;
 mod policies;
@@ -22,7 +23,7 @@ use crate::rule::Rule;
 
 /// All rules, in the order of groups.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
-    let groups: [&[Rule]; 14] = [
+    let groups: [&[Rule]; 17] = [
         &queues::RULES,
         &redrive::RULES,
         &policies::RULES,
@@ -38,6 +39,7 @@ pub fn rules() -> impl Iterator<Item = &'static Rule> {
         &alarms::RULES,
         &worker_alarms::RULES,
         &dashboard::RULES,
+        &intake::RULES,
         &hygiene::RULES,
         &parameters::RULES,
     ];

@@ -7,7 +7,7 @@ use crate::finding::Report;
 use crate::model::{Dialect, Target};
 use crate::rule::Rule;
 use crate::value::{has_token, int, is_known, is_token};
-use crate::views::queues::{Queue, queues};
+use crate::views::queues::queues;
 
 /// The longest retention, in seconds: 14 days.
 const MAX_RETENTION_SECS: i64 = 1_209_600;
@@ -84,17 +84,8 @@ fn has_dlq(case: &Case<'_>, report: &mut Report<'_>) {
     {
         return;
     }
-    // Topics, functions, pipes and rules have queues for what they cannot deliver, too.
-    let is_dlq_elsewhere = |queue: &Queue<'_>| {
-        let resources = case.stack.resources.values().filter(|resource| resource.kind != "AWS::SQS::Queue");
-        resources.flat_map(|resource| &resource.references).any(|reference| {
-            let at = reference.at.to_ascii_lowercase();
-            let as_dlq = ["deadletter", "onfailure", "redrivepolicy"].iter().any(|part| at.contains(part));
-            as_dlq && matches!(&reference.to, Target::Resource { id, .. } if id == queue.id)
-        })
-    };
     let without = all.iter().filter(|queue| !queue.redrives() && !queue.is_dlq(&all));
-    for queue in without.filter(|queue| !is_dlq_elsewhere(queue)) {
+    for queue in without.filter(|queue| !queue.is_dlq_elsewhere(case.stack)) {
         report.at(queue.id, queue.resource, "", "it has no redrive policy and is nobody's DLQ");
     }
 }

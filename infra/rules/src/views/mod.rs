@@ -3,6 +3,7 @@
 pub(crate) mod consumers;
 pub(crate) mod dashboards;
 pub(crate) mod functions;
+pub(crate) mod intake;
 pub(crate) mod known_metrics;
 pub(crate) mod metrics;
 pub(crate) mod policies;

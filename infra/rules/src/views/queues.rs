@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::model::{Resource, Stack, queue_arn};
+use crate::model::{Resource, Stack, Target, queue_arn};
 use crate::value::{has_token, int, items, plain, truth};
 
 /// What SQS keeps messages for where nothing is said: four days. See
@@ -81,6 +81,16 @@ impl<'a> Queue<'a> {
     pub(crate) fn is_dlq(&self, all: &[Queue<'_>]) -> bool {
         !self.sources(all).is_empty()
             || self.resource.text("/RedriveAllowPolicy/redrivePermission") == Some("byQueue")
+    }
+
+    /// Whether it is for what another resource cannot deliver: topics, functions, pipes, rules and schedules have such queues.
+    pub(crate) fn is_dlq_elsewhere(&self, stack: &Stack) -> bool {
+        let resources = stack.resources.values().filter(|resource| resource.kind != "AWS::SQS::Queue");
+        resources.flat_map(|resource| &resource.references).any(|reference| {
+            let at = reference.at.to_ascii_lowercase();
+            let as_dlq = ["deadletter", "onfailure", "redrivepolicy"].iter().any(|part| at.contains(part));
+            as_dlq && matches!(&reference.to, Target::Resource { id, .. } if id == self.id)
+        })
     }
 
     /// The queues that its redrive-allow policy lists; `None` if it is not such a policy.

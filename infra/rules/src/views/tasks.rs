@@ -36,8 +36,16 @@ pub(crate) fn tasks(stack: &Stack) -> Vec<Task<'_>> {
     stack.of_kind("AWS::ECS::TaskDefinition").filter_map(|(id, resource)| task(stack, id, resource)).collect()
 }
 
+/// Whether a container runs a command of Drumline for dead letters, and no worker.
+fn is_operator(container: &Value) -> bool {
+    items(container.get("Command")).first().is_some_and(|word| word == "dlq")
+}
+
 fn task<'a>(stack: &'a Stack, id: &'a str, resource: &'a Resource) -> Option<Task<'a>> {
     let containers = items(resource.get("/ContainerDefinitions"));
+    if containers.iter().any(is_operator) {
+        return None;
+    }
     let role = role_at(stack, resource, "/TaskRoleArn");
     let ours = containers.iter().position(|container| {
         items(container.get("Environment")).iter().any(|pair| plain(&pair["Name"]).starts_with("DRUMLINE_"))
