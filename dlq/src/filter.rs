@@ -123,6 +123,9 @@ mod tests {
         let mut raw =
             Letter::new(Message { body: "no job".into(), ..Message::default() }, &Intake::default());
         assert!(filter.matches_message(&raw, NOW) && !filter.matches(&raw, NOW));
+        assert!(filter.needs_history_of(&raw) && !filter.needs_history_of(&letter()));
+        let reason = Filter { reason: Some("no such user".into()), ..filter.clone() };
+        assert!(reason.needs_history_of(&letter()) && !Filter::default().needs_history_of(&raw));
         raw.learn(None, Some("image.process".into()));
         assert!(filter.matches(&raw, NOW));
     }

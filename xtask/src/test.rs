@@ -37,12 +37,14 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let interrupts = interrupt::catch()?;
-    if !options.arguments.is_empty() {
-        // Tests of single packages do not build the binaries that they start, and an old one proves nothing.
+    if starts_binaries(options) {
+        // No test run builds the binaries that tests start, and an old one proves nothing.
         let built = phase("build the binaries", || cargo_build(&["--workspace", "--bins"], &interrupts))?;
         if !built.success() {
             return Ok(exit_code(built));
         }
+    }
+    if !options.arguments.is_empty() {
         let installed = prepare_unless(options.quick, &interrupts)?;
         let services = Services::start_if(installed.as_ref(), &interrupts)?;
         let status = cargo_test(&options.arguments, services.as_ref(), &interrupts)?;
@@ -73,6 +75,11 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     println!("==> run the documentation's tests");
     let doc_tests = cargo_test(&everything(options.quick, &["--doc", "--no-fail-fast"]), None, &interrupts)?;
     Ok(exit_code(if tests.success() { doc_tests } else { tests }))
+}
+
+/// Returns true if tests of this run may start the project's binaries.
+fn starts_binaries(options: &Options) -> bool {
+    !options.quick || !options.arguments.is_empty()
 }
 
 /// What the services run on.
@@ -158,6 +165,17 @@ fn exit_code(status: ExitStatus) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_run_whose_tests_start_binaries_builds_them_first() {
+        let options = |quick, arguments: &[&str]| Options {
+            quick,
+            arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
+        };
+        assert!(starts_binaries(&options(false, &[])));
+        assert!(starts_binaries(&options(true, &["-p", SERVICE_TESTS])));
+        assert!(!starts_binaries(&options(true, &[])), "it leaves out the tests that start them");
+    }
 
     #[test]
     fn a_quick_run_leaves_out_the_tests_that_need_services() {

@@ -47,6 +47,25 @@ async fn a_resume_waits_for_the_longest_hold_of_the_processes_that_were_killed()
     assert_eq!((state.hold_secs(), state.is_over()), (10, false), "it was killed before its first plan");
 }
 
+#[tokio::test]
+async fn a_journal_without_a_torn_line_keeps_its_time_of_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.journal");
+    Journal::create(&path, header(SHORT)).unwrap().commit().await.unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    let long_ago = std::time::UNIX_EPOCH + LONG;
+    let set_modified = || File::options().write(true).open(&path).unwrap().set_modified(long_ago).unwrap();
+    let modified = || path.metadata().unwrap().modified().unwrap();
+    set_modified();
+    drop(Journal::open(&path, SHORT).unwrap());
+    assert_eq!(modified(), long_ago);
+    std::fs::write(&path, [&whole[..], b"{\"record\":\"pl"].concat()).unwrap();
+    set_modified();
+    drop(Journal::open(&path, SHORT).unwrap());
+    assert_eq!(std::fs::read(&path).unwrap(), whole, "a torn line is cut off");
+    assert_ne!(modified(), long_ago);
+}
+
 #[test]
 fn journals_of_the_same_name_but_for_the_ending_have_receipts_of_their_own() {
     let folder = tempfile::tempdir().unwrap();

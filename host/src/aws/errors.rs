@@ -221,6 +221,24 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_that_was_refused_leaves_no_doubt() {
+        use io::ErrorKind::{ConnectionRefused, ConnectionReset, TimedOut, UnexpectedEof};
+        let error = |kind: io::ErrorKind| {
+            let source =
+                aws_smithy_runtime_api::client::result::ConnectorError::io(io::Error::from(kind).into());
+            let error: SdkError<
+                aws_sdk_sqs::operation::send_message_batch::SendMessageBatchError,
+                HttpResponse,
+            > = SdkError::dispatch_failure(source);
+            explain("SendMessageBatch", &error)
+        };
+        assert!(!error(ConnectionRefused).is_in_doubt);
+        for kind in [ConnectionReset, TimedOut, UnexpectedEof] {
+            assert!(error(kind).is_in_doubt, "{kind}");
+        }
+    }
+
+    #[test]
     fn the_text_says_what_is_wrong_with_a_signature() {
         let table = [
             (

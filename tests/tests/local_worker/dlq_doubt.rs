@@ -1,5 +1,5 @@
-//! A replay that was killed between a send and its line in the journal: letters whose jobs are done since are not sent again, although
-//! they are changed on the way and no longer match.
+//! Sends whose answers are not known: a batch is sent once more, and letters whose jobs are done since are not sent again, although they
+//! are changed on the way and no longer match.
 
 use drumline_tests::{Answer, App, Fault, Launch, LocalQueue, Proxy, Setup, eventually, status_of};
 use serde_json::json;
@@ -54,4 +54,66 @@ async fn a_changed_letter_whose_job_is_done_since_is_deleted_and_not_sent_again(
     assert_eq!(queue.dead().len(), 0, "{}", finished.errors());
     assert_eq!((queue.count(), app.count()), (0, LETTERS), "each job runs once");
     worker.stop().await;
+}
+
+/// A queue with these dead letters, and the arguments of a replay behind a proxy that loses answers.
+async fn behind_a_proxy(fifo: bool, letters: usize) -> (LocalQueue, Proxy, tempfile::TempDir) {
+    let queue = LocalQueue::create(Setup { fifo, max_receive_count: Some(1), ..Setup::default() }).await;
+    for n in 0..letters {
+        let body = json!({ "jobId": format!("j-{n}"), "type": "mail.test", "payload": n }).to_string();
+        if fifo {
+            queue.send_grouped(&body, &format!("g{n}"))
+        } else {
+            queue.send(&body)
+        };
+    }
+    bury(&queue).await;
+    let proxy = Proxy::start(&queue.endpoint_url()).await;
+    (queue, proxy, tempfile::tempdir().unwrap())
+}
+
+async fn run(
+    queue: &LocalQueue,
+    proxy: &Proxy,
+    folder: &tempfile::TempDir,
+    args: &[&str],
+) -> drumline_tests::Finished {
+    let url = queue.url.replace(&queue.endpoint_url(), &proxy.url());
+    let launch = replay(queue, folder.path(), args).env("DRUMLINE_QUEUE_URL", &url);
+    launch.env("AWS_ENDPOINT_URL", &proxy.url()).finish().await
+}
+
+#[tokio::test]
+async fn a_batch_whose_answer_is_lost_is_sent_once_more_and_no_further_one_is() {
+    const LETTERS: usize = 30;
+    let (queue, proxy, folder) = behind_a_proxy(false, LETTERS).await;
+    proxy.fail("SendMessageBatch", Fault::AnswerLost, 1);
+    let finished = run(&queue, &proxy, &folder, &["--yes", "--no-check"]).await;
+    assert_eq!(finished.status, Some(0), "{}", finished.errors());
+    assert!(finished.errors().contains("may have been sent twice"), "{}", finished.errors());
+    assert_eq!(queue.dead().len(), 0);
+    assert!((LETTERS + 1..=LETTERS + 10).contains(&queue.count()), "one batch twice: {}", queue.count());
+
+    // Every answer is lost: two sends of one batch, and nothing is deleted.
+    let (queue, proxy, folder) = behind_a_proxy(false, LETTERS).await;
+    proxy.fail_always("SendMessageBatch", Fault::AnswerLost);
+    let finished = run(&queue, &proxy, &folder, &["--yes", "--no-check", "--name", "lost"]).await;
+    assert_eq!(finished.status, Some(69), "{}", finished.errors());
+    let in_doubt = queue.count();
+    assert!((2..=20).contains(&in_doubt), "one batch: {in_doubt}");
+    assert_eq!((proxy.count("SendMessageBatch"), queue.dead().len()), (2, LETTERS));
+    proxy.heal("SendMessageBatch");
+    let finished = run(&queue, &proxy, &folder, &["--resume", "lost", "--no-check"]).await;
+    assert_eq!(finished.status, Some(0), "{}", finished.errors());
+    assert_eq!((result(&finished)["sent"].as_u64(), queue.dead().len()), (Some(LETTERS as u64), 0));
+    assert_eq!(queue.count(), LETTERS + in_doubt, "only the batch in doubt is there more than once");
+}
+
+#[tokio::test]
+async fn a_fifo_queue_drops_what_is_sent_again_since_its_answer_was_lost() {
+    let (queue, proxy, folder) = behind_a_proxy(true, 20).await;
+    proxy.fail("SendMessageBatch", Fault::AnswerLost, 3);
+    let finished = run(&queue, &proxy, &folder, &["--yes", "--no-check"]).await;
+    assert_eq!(finished.status, Some(0), "{}", finished.errors());
+    assert_eq!((queue.count(), queue.dead().len()), (20, 0));
 }

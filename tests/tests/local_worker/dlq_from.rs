@@ -97,5 +97,7 @@ async fn a_replay_of_a_file_is_resumed_where_it_was_killed() {
     for args in [&["--from", &*file, "--yes"][..], &["--resume", "other"], &stop_after] {
         let refused = replay(&queue, folder.path(), args).finish().await;
         assert_eq!(refused.status, Some(64), "{args:?}: {}", refused.errors());
+        let says_why = refused.errors().contains("does not look into the DLQ");
+        assert_eq!(says_why, args.contains(&"--stop-after"), "{args:?}: {}", refused.errors());
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use drumline_queue::MessageState;
 use drumline_queue::api::SendMessage;
-use drumline_tests::{Fault, Finished, Launch, LocalQueue, Proxy, Setup};
+use drumline_tests::{Answer, App, Fault, Finished, Launch, LocalQueue, Proxy, Setup};
 use serde_json::json;
 
 use super::dlq_replay::{bury, hold_some, replay, result, with_worker};
@@ -56,6 +56,31 @@ async fn each_missing_permission_is_named_before_anything_is_lost() {
         assert_eq!(queue.count(), 0, "{action}: nothing is sent");
         assert!(are_visible(&queue, 12), "{action}: {}", finished.errors());
     }
+}
+
+#[tokio::test]
+async fn a_replay_stops_if_the_histories_that_its_filter_needs_are_lost() {
+    let queue = buried(60).await;
+    let folder = tempfile::tempdir().unwrap();
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    // A worker that knows none of the jobs, and fails later.
+    let worker = App::start(move |_| {
+        let is_over = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= 20;
+        async move {
+            if is_over { Answer::status(500) } else { Answer::status(404).body(r#"{"error":"unknown"}"#) }
+        }
+    })
+    .await;
+    let addr = worker.root().replace("http://", "");
+    let args = ["--yes", "--no-check", "--reason", "no history", "--name", "silent"];
+    let finished = replay(&queue, folder.path(), &args).env("DRUMLINE_HTTP_ADDR", &addr).finish().await;
+    assert_ends(&finished, 69, "the histories that the filter needs cannot be read any more");
+    let rest = queue.dead().len();
+    assert!(rest > 0 && queue.count() + rest == 60 && are_visible(&queue, rest), "{}", finished.errors());
+    // A type that each letter names needs no history.
+    let args = ["--yes", "--no-check", "--type", "mail.test", "--name", "named"];
+    let finished = replay(&queue, folder.path(), &args).env("DRUMLINE_HTTP_ADDR", &addr).finish().await;
+    assert_eq!((finished.status, queue.count()), (Some(0), 60), "{}", finished.errors());
 }
 
 #[tokio::test]

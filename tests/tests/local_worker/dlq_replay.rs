@@ -309,7 +309,26 @@ async fn sqs_moves_letters_by_itself_and_is_stopped_by_cancel() {
     assert!(result(&slow)["state"].as_str().unwrap().starts_with("cancel"), "{:?}", slow.stdout);
     assert!(!queue.dead().is_empty());
 
-    let rest = replay(&queue, folder.path(), &["--native", "--yes", "--rate", "500/s"]).finish().await;
+    let actions = async |args: &[&str]| {
+        let shown = Launch::new(&[&["dlq", "actions"], args].concat());
+        shown.env("XDG_STATE_HOME", &folder.path().display().to_string()).finish().await.stdout.join("\n")
+    };
+    let watched = replay(&queue, folder.path(), &["--native", "--yes", "--rate", "1/s", "--name", "watched"]);
+    let watched = watched.spawn();
+    eventually("it is recorded", async || actions(&[]).await.contains("watched")).await;
+    watched.signal(Signal::INT);
+    assert_eq!(watched.finish().await.status, Some(130));
+    let shown = actions(&["show", "watched"]).await;
+    for expected in ["replay --native", "interrupted", "dlq replay --cancel --dlq-url=arn:aws:sqs:"] {
+        assert!(shown.contains(expected), "{expected} in {shown}");
+    }
+    let cancelled = replay(&queue, folder.path(), &["--cancel"]).finish().await;
+    assert_eq!(cancelled.status, Some(0), "{}", cancelled.errors());
+
+    let rest = replay(&queue, folder.path(), &["--native", "--yes", "--rate", "500/s", "--name", "rest"]);
+    let rest = rest.finish().await;
+    let moved = actions(&["show", "rest"]).await;
+    assert!(moved.contains("letters   moved "), "{moved}");
     assert_eq!((rest.status, &result(&rest)["state"]), (Some(0), &json!("completed")), "{}", rest.errors());
     assert_eq!((queue.count(), queue.dead().len()), (300, 0));
 }
@@ -318,7 +337,7 @@ async fn sqs_moves_letters_by_itself_and_is_stopped_by_cancel() {
 async fn an_interrupted_replay_releases_what_it_holds_and_says_how_to_continue() {
     let queue = buried(Setup::default(), |queue| (0..300).for_each(|n| drop(queue.send(&job(n))))).await;
     let folder = tempfile::tempdir().unwrap();
-    for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+    for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
         let before = queue.count();
         let name = format!("stop-{status}");
         let process = replay(&queue, folder.path(), &["--yes", "--name", &name, "--rate", "50/s"]).spawn();
@@ -332,6 +351,76 @@ async fn an_interrupted_replay_releases_what_it_holds_and_says_how_to_continue()
         assert!(dead.iter().all(|letter| matches!(letter.state, MessageState::Visible)));
         assert_eq!(queue.count() + dead.len(), 300, "each letter is in one queue");
     }
-    let finished = replay(&queue, folder.path(), &["--resume", "stop-143"]).finish().await;
+    // Under nohup, a closed terminal does not end it.
+    let resumed = replay(&queue, folder.path(), &["--resume", "stop-129", "--rate", "100/s"]);
+    let (before, resumed) = (queue.count(), resumed.shell(r#"trap '' HUP; exec "$0" "$@""#).spawn());
+    eventually("some are sent", async || queue.count() > before).await;
+    resumed.signal(Signal::HUP);
+    let finished = resumed.finish().await;
     assert_eq!((finished.status, queue.count()), (Some(0), 300), "{}", finished.errors());
+}
+
+#[tokio::test]
+async fn a_replay_whose_letters_die_again_ends_with_an_error() {
+    let (queue, worker, _) = with_worker(30, 422).await;
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["--yes", "--no-check", "--rate", "10/s", "--stop-after", "1000"];
+    let finished = replay(&queue, folder.path(), &args).finish().await;
+    let result = result(&finished);
+    assert_eq!((finished.status, &result["sent"]), (Some(1), &json!(30)), "{}", finished.errors());
+    assert!(result["returned"].as_u64().unwrap() > 0 && result["resume"].is_null(), "{result}");
+    assert!(finished.errors().contains("replayed letters that are dead again: "), "{}", finished.errors());
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn letters_that_die_again_are_counted_although_all_letters_have_been_received() {
+    let (queue, worker, _) = with_worker(60, 422).await;
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["--yes", "--no-check", "--rate", "4/s", "--stop-after", "3"];
+    let finished = replay(&queue, folder.path(), &args).finish().await;
+    let result = result(&finished);
+    assert_eq!((finished.status, &result["state"]), (Some(1), &json!("stopped")), "{}", finished.errors());
+    assert!(result["sent"].as_u64().unwrap() < 60, "{result}");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_filter_that_matches_nothing_says_how_many_letters_it_was_asked_about() {
+    let queue = buried(Setup::default(), |queue| (0..12).for_each(|n| drop(queue.send(&job(n))))).await;
+    let folder = tempfile::tempdir().unwrap();
+    for flag in ["--yes", "--dry-run"] {
+        let finished = replay(&queue, folder.path(), &[flag, "--type", "mail.tset"]).finish().await;
+        assert_eq!(finished.status, Some(0), "{flag}: {}", finished.errors());
+        let expected = "no letter matches: looked at 12 letters in jobs-dlq, nothing was sent";
+        assert!(finished.errors().contains(expected), "{flag}: {}", finished.errors());
+    }
+    assert_eq!((queue.count(), queue.dead().len()), (0, 12));
+}
+
+#[tokio::test]
+async fn letters_behind_one_that_a_change_does_not_apply_to_stay_with_it() {
+    let body = |n: usize| format!(r#"{{"type":"mail.test","jobId":"j-{n}","payload":{{"n":{n}}}}}"#);
+    let setup = || Setup { fifo: true, ..Setup::default() };
+    for consent in [&["--yes"][..], &["--expect", "10"]] {
+        let queue = buried(setup(), |queue| {
+            // A FIFO queue shows ten letters at a time.
+            for n in 0..5 {
+                let second = if n == 2 { "no JSON".to_owned() } else { body(n) };
+                queue.send_grouped(&second, "broken");
+                queue.send_grouped(&body(10 + n), "sound");
+            }
+        })
+        .await;
+        let folder = tempfile::tempdir().unwrap();
+        let fix = ["--no-check", "--set", "/payload/x=1"];
+        let finished = replay(&queue, folder.path(), &[&fix[..], consent].concat()).finish().await;
+        let result = result(&finished);
+        assert_eq!((finished.status, &result["sent"]), (Some(1), &json!(7)), "{}", finished.errors());
+        assert_eq!(result["left"], json!({ "inapplicable": 1, "behind_other": 2 }), "{}", finished.errors());
+        let stays = "2 letters left: an earlier letter of its message group stays";
+        assert!(finished.errors().contains(stays), "{}", finished.errors());
+        assert!(queue.dead()[0].body.contains("no JSON"), "the order is as it was");
+        assert_eq!((queue.count(), queue.dead().len()), (7, 3));
+    }
 }

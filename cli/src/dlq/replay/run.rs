@@ -35,13 +35,16 @@ use crate::dlq::hold::Look;
 use crate::dlq::interrupt::interrupted;
 use crate::dlq::journal::Journal;
 use crate::dlq::notes;
-use crate::format::now_ms;
+use crate::format::{millis, now_ms};
 
 /// Letters that wait to be sent, at the most.
 const PREFETCH: usize = 200;
 
 /// Letters that wait for fewer seconds than these, at the rate that was asked for.
 const PREFETCH_SECS: f64 = 15.0;
+
+/// The time between two looks for sent letters that are in the DLQ again.
+const RETURNED_EVERY: Duration = Duration::from_secs(5);
 
 /// Calls that delete, at once.
 const DELETES: usize = 4;
@@ -77,6 +80,8 @@ impl<'a> Run<'a> {
             sent_again: None,
             accepted: 0,
             hidden_until: 0,
+            looked_at: started,
+            sent_since: false,
             may_show_more: false,
             look: Looking::On,
             first,
@@ -147,6 +152,9 @@ impl<'a> Run<'a> {
             self.end = Some(End::Stopped(format!("{returned} replayed letters are dead again")));
             return Ok(());
         }
+        if self.look == Looking::Over && self.returned_ms() == Some(0) {
+            self.look_again();
+        }
         if self.deletes.len() < DELETES {
             let available = self.pace.available(self.started.elapsed());
             let is_last = self.look != Looking::On
@@ -184,7 +192,7 @@ impl<'a> Run<'a> {
                 self.letters.next_round().await?;
                 self.look = Looking::On;
             }
-            Looking::Over if self.may_show_more => self.look_again(),
+            Looking::Over if self.may_show_more || self.returned_ms().is_some() => self.look_again(),
             Looking::Over if self.hidden_ms() == 0 => self.end = Some(End::Done),
             Looking::Over => self.note_hidden(),
         }
@@ -192,7 +200,7 @@ impl<'a> Run<'a> {
     }
 
     fn look_again(&mut self) {
-        self.may_show_more = false;
+        (self.may_show_more, self.sent_since) = (false, false);
         self.letters.look_again();
         self.look = Looking::On;
     }
@@ -233,11 +241,19 @@ impl<'a> Run<'a> {
         of_rate.clamp(MAX_BATCH_ENTRIES, PREFETCH)
     }
 
+    /// The milliseconds after which sent letters are looked for in the DLQ, if there are any.
+    fn returned_ms(&self) -> Option<u64> {
+        let is_due = self.sent_since && self.first.is_none() && self.letters.settler().is_some();
+        is_due.then(|| millis(RETURNED_EVERY.saturating_sub(self.looked_at.elapsed())))
+    }
+
     /// The time after which something may be done without an event.
     fn wait(&self) -> Duration {
         if self.batches.len() > 0 {
             let wait = self.pace.wait();
-            return if wait.is_zero() { LONGEST_WAIT } else { wait };
+            let wait = if wait.is_zero() { LONGEST_WAIT } else { wait };
+            let returned = self.returned_ms().filter(|_| self.look == Looking::Over);
+            return returned.map_or(wait, |returned| wait.min(Duration::from_millis(returned.max(1))));
         }
         if self.awaits_outcomes() {
             return self.first.as_ref().map_or(LONGEST_WAIT, canary::wait);
@@ -253,11 +269,12 @@ impl<'a> Run<'a> {
             Event::Looked(look) => match look? {
                 Look::Letters(letters) => self.take(letters).await?,
                 Look::RoundOver => self.look = Looking::RoundOver,
-                Look::Over => self.look = Looking::Over,
+                Look::Over => (self.look, self.looked_at) = (Looking::Over, now()),
             },
             Event::Written(written) => self.written(written)?,
             Event::Answered(answer) => {
                 self.answered(answer).await?;
+                self.sent_since = true;
                 self.log.report(counts(self.journal.log.state(), &self.decider.tally));
             }
             Event::Deleted(deleted) => self.deleted(deleted)?,

@@ -47,6 +47,9 @@ pub(in crate::dlq::replay) struct Run<'a> {
     /// The time until which letters may be hidden by a receive of this process that it does not know of, in milliseconds since the
     /// Unix epoch.
     pub(super) hidden_until: u64,
+    /// The time of the last look to its end, if letters were sent since: some of them may be in the DLQ again.
+    pub(super) looked_at: Instant,
+    pub(super) sent_since: bool,
     /// A letter was deleted or a hold has ended since the look was over.
     pub(super) may_show_more: bool,
     pub(super) look: Looking,
