@@ -120,7 +120,7 @@ fn the_callers_parser_sees_every_environment_at_the_defaults_and_at_the_bounds()
         values.dedup();
         values
     };
-    assert_eq!(values(Host::Consumer, "DRUMLINE_VISIBILITY_TIMEOUT"), ["420s", "43200s", "900s"]);
+    assert_eq!(values(Host::Consumer, "DRUMLINE_VISIBILITY_TIMEOUT"), ["30s", "43200s", "900s"]);
     assert_eq!(values(Host::Lambda, "DRUMLINE_CONCURRENCY"), ["1", "256", "32"]);
     let url = ["https://sqs.eu-central-1.amazonaws.com/000000000000/jobs"];
     assert_eq!(

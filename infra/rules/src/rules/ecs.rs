@@ -225,13 +225,13 @@ fn closed_to_the_network(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// Whether a parameter whose default is no public address has another value.
+/// Whether it is another value than the default of a parameter, which is no public address.
 fn is_asked_for(case: &Case<'_>, service: &Resource, at: &str) -> bool {
     service.references_at(at).any(|to| match to {
-        Target::Parameter(name) => {
-            let default = case.stack.parameters.get(name).and_then(|parameter| parameter.default.as_ref());
-            default.is_some_and(|default| default == "DISABLED" || default == &Value::Bool(false))
-        }
+        Target::Parameter(name) => case.stack.parameters.get(name).is_some_and(|parameter| {
+            let is_closed = |value: &Value| value == "DISABLED" || value == &Value::Bool(false);
+            parameter.default.as_ref().is_some_and(is_closed) && parameter.value != parameter.default
+        }),
         _ => false,
     })
 }

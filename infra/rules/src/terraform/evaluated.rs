@@ -104,6 +104,14 @@ impl Evaluated {
         self
     }
 
+    /// What the value as a whole refers to, and the value without that.
+    pub(super) fn apart(&self) -> (Vec<Target>, Self) {
+        let (of_whole, of_parts): (Vec<_>, Vec<_>) =
+            self.references.iter().cloned().partition(|reference| reference.at.is_empty());
+        let whole = of_whole.into_iter().map(|reference| reference.to).collect();
+        (whole, Self { references: of_parts, ..self.clone() })
+    }
+
     pub(super) fn is_null(&self) -> bool {
         self.value.is_null()
     }

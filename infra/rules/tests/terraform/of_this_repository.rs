@@ -10,10 +10,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// Each is a template's name too.
-const MODULES: [&str; 6] = ["dashboard", "fan-out", "queue", "queue-fifo", "worker-fargate", "worker-lambda"];
+const MODULES: [&str; 6] =
+    ["dashboard", "queue", "queue-fifo", "worker-ec2", "worker-fargate", "worker-lambda"];
 
 /// Variables that CloudFormation has no parameter of: it has none that are maps.
-const ONLY_VARIABLES: [&str; 1] = ["Environment"];
+const ONLY_VARIABLES: [&str; 2] = ["Environment", "Secrets"];
 
 /// Parameters that the modules lack: the oldest provider that they are for knows no capacity providers of functions.
 const ONLY_PARAMETERS: [&str; 1] = ["CapacityProviderArn"];
@@ -43,33 +44,36 @@ fn stack(template: &Template) -> Stack {
 
 type Values = BTreeMap<String, Value>;
 
+/// Values of the optional parameters, of whichever template has them.
+fn optional() -> Vec<(&'static str, Value)> {
+    let key = "arn:aws:kms:eu-west-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef";
+    let secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:orders-AbCdEf";
+    vec![
+        ("Store", json!("none")),
+        ("StoreTableName", json!("jobs-store")),
+        ("StoreUrl", json!("redis://store:6379")),
+        ("StoreUrlSecretArn", json!(secret)),
+        ("SecretArns", json!([secret])),
+        ("EnvironmentFileArn", json!("arn:aws:s3:::settings/worker.env")),
+        ("KmsKeyArn", json!(key)),
+        ("DeadLetterQueueArn", json!("arn:aws:sqs:eu-west-1:123456789012:jobs-dlq")),
+        ("ForwardTo", json!("http://127.0.0.1:8080/")),
+        ("ApplicationImageUri", json!("registry.example/application:1.0.0")),
+        ("ApplicationHealthCommand", json!("/usr/bin/wget -q http://127.0.0.1:8080/health")),
+        ("AssignPublicIp", json!("ENABLED")),
+        ("SubnetIds", json!(["subnet-0123456789abcdef0"])),
+        ("Architecture", json!("x86_64")),
+        ("MinimumPollers", json!(2)),
+    ]
+}
+
 /// Choices at which a module has to be what the template is: the defaults, each optional part, and all of them.
 fn choices(name: &str) -> Vec<Values> {
-    let optional = match name {
-        "worker-lambda" => vec![
-            ("StoreTableName", json!("jobs-store")),
-            ("StoreUrl", json!("redis://store:6379")),
-            ("SecretArns", json!(["arn:aws:secretsmanager:eu-west-1:123456789012:secret:orders-AbCdEf"])),
-            (
-                "KmsKeyArn",
-                json!("arn:aws:kms:eu-west-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"),
-            ),
-            ("ForwardTo", json!("http://127.0.0.1:8080/")),
-            ("SubnetIds", json!(["subnet-0123456789abcdef0"])),
-            ("Architecture", json!("x86_64")),
-            ("MinimumPollers", json!(2)),
-        ],
-        "fan-out" => vec![
-            ("ThirdGroup", json!("archive")),
-            ("FirstTypes", json!(["app.critical", "app.info"])),
-            ("FilterOn", json!("attribute")),
-        ],
-        _ => Vec::new(),
-    };
-    let one = |(name, value): &(&str, Value)| ((*name).to_owned(), value.clone());
-    let alone = optional.iter().map(|part| Values::from([one(part)]));
-    let all = optional.iter().map(one).collect();
-    [Values::new()].into_iter().chain(alone).chain([all]).collect()
+    let parameters = stack(&twin(name)).parameters;
+    let known = optional().into_iter().filter(|(parameter, _)| parameters.contains_key(*parameter));
+    let known: Vec<(String, Value)> = known.map(|(parameter, value)| (parameter.to_owned(), value)).collect();
+    let alone = known.iter().cloned().map(|part| Values::from([part]));
+    [Values::new()].into_iter().chain(alone).chain([known.iter().cloned().collect()]).collect()
 }
 
 #[test]
@@ -278,7 +282,7 @@ fn roles_may_do_the_same() {
         let statements = documents.iter().flat_map(|document| document["Statement"].as_array().unwrap());
         statements.filter(|statement| statement["Sid"] != "Log").map(leniently).collect::<BTreeSet<_>>()
     };
-    for name in ["worker-fargate", "worker-lambda"] {
+    for name in ["worker-ec2", "worker-fargate", "worker-lambda"] {
         let (module, twin) = (module(name), twin(name));
         for chosen in choices(name) {
             let own = of(&stack_with(&module, &chosen));
@@ -288,13 +292,11 @@ fn roles_may_do_the_same() {
     }
 }
 
-/// What only the deployment knows has the name of its resource, which the two call differently.
-const RENAMED: [(&str, &str); 2] =
-    [("${aws_sns_topic.events.Arn}", "${Topic}"), ("${Topic.TopicName}", "jobs-events")];
-
-/// Numbers and texts are taken for each other, as both languages do. A text that is JSON is what it says.
+/// Numbers and texts are taken for each other, as both languages do. A text that is JSON is what it says. A capacity
+/// provider has a name in Terraform only.
 fn leniently(value: &Value) -> String {
     match value {
+        Value::String(text) if text == "${CapacityProvider}" => "jobs-worker".to_owned(),
         Value::String(text) if text.starts_with('{') => {
             serde_json::from_str(text).map_or_else(|_| text.clone(), |parsed: Value| leniently(&parsed))
         }

@@ -63,8 +63,9 @@ resource "aws_ecs_service" "worker" {
   }
 
   network_configuration {
-    security_groups = [aws_security_group.worker.id]
-    subnets         = var.subnet_ids
+    assign_public_ip = false
+    security_groups  = [aws_security_group.worker.id]
+    subnets          = var.subnet_ids
   }
 
   # New tasks take over while the old ones finish what they have begun.

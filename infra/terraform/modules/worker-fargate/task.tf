@@ -7,20 +7,22 @@ locals {
   has_application  = var.application_image_uri != ""
   has_health       = var.application_health_command != ""
   application_url  = "http://127.0.0.1:${var.application_port}/"
-  forward_to       = var.forward_to != "" ? var.forward_to : local.has_application ? local.application_url : ""
+  forward_to       = var.forward_to != "" ? var.forward_to : local.application_url
   store_url        = local.has_store_table ? "dynamodb://${var.store_table_name}" : var.store_url
 
-  # What is optional is left out, so that the worker's own default holds.
+  # What is not asked for is left out, so that the worker's own default holds.
   optional_settings = {
-    DRUMLINE_DLQ_ALERT_TO = local.has_watch ? var.alarm_topic_arn : ""
-    DRUMLINE_DLQ_WATCH    = local.has_watch ? "on" : ""
-    DRUMLINE_FORWARD_TO   = local.forward_to
-    DRUMLINE_STORE_URL    = local.has_store_secret ? "" : local.store_url
+    DRUMLINE_DLQ_ALERT_TO = { asked = local.has_watch, value = var.alarm_topic_arn }
+    DRUMLINE_DLQ_WATCH    = { asked = local.has_watch, value = "on" }
+    DRUMLINE_FORWARD_TO   = { asked = var.forward_to != "" || local.has_application, value = local.forward_to }
+    DRUMLINE_STORE_URL    = { asked = !local.has_store_secret, value = local.store_url }
   }
 
   settings = merge(
     {
-      DRUMLINE_CONCURRENCY     = tostring(var.concurrency)
+      DRUMLINE_CONCURRENCY = tostring(var.concurrency)
+      # Metrics in the log, from which CloudWatch reads them: the dashboard and alarms show them.
+      DRUMLINE_EMF             = "on"
       DRUMLINE_HANDLER_TIMEOUT = "${var.handler_timeout_seconds}s"
       DRUMLINE_LOG_FORMAT      = "json"
       DRUMLINE_QUEUE_URL       = var.queue_url
@@ -31,14 +33,18 @@ locals {
       DRUMLINE_TASK_PROTECTION    = "on"
       DRUMLINE_VISIBILITY_TIMEOUT = "${var.visibility_timeout_seconds}s"
     },
-    { for name, value in local.optional_settings : name => value if value != "" },
-    var.environment,
+    { for name, setting in local.optional_settings : name => setting.value if setting.asked },
+  )
+  # What is asked for goes over what is set here.
+  environment = concat(
+    [for name, value in local.settings : { name = name, value = value } if !contains(keys(var.environment), name)],
+    [for name, value in var.environment : { name = name, value = value }],
   )
 
   store_secret = local.has_store_secret ? { DRUMLINE_STORE_URL = var.store_url_secret_arn } : {}
   secrets      = merge(var.secrets, local.store_secret)
 
-  environment_files = [for arn in [var.environment_file_arn] : { type = "s3", value = arn } if arn != ""]
+  environment_files = var.environment_file_arn != "" ? [{ type = "s3", value = var.environment_file_arn }] : []
 
   log_options = {
     "awslogs-group"  = aws_cloudwatch_log_group.worker.name
@@ -53,7 +59,7 @@ locals {
     image                  = var.image_uri
     essential              = true
     command                = ["run"]
-    environment            = [for name, value in local.settings : { name = name, value = value }]
+    environment            = local.environment
     stopTimeout            = var.stop_timeout_seconds
     user                   = "65532"
     privileged             = false
@@ -81,10 +87,9 @@ locals {
   worker_options = {
     # Started after the application and, as ECS stops in the opposite order, stopped before it: what the worker has in hand
     # at SIGTERM still finds the application there.
-    dependsOn = [
-      for image in [var.application_image_uri] :
-      { containerName = "application", condition = local.has_health ? "HEALTHY" : "START" } if image != ""
-    ]
+    dependsOn = local.has_application ? [
+      { containerName = "application", condition = local.has_health ? "HEALTHY" : "START" },
+    ] : []
     environmentFiles = local.environment_files
     secrets          = [for name, arn in local.secrets : { name = name, valueFrom = arn }]
   }
@@ -117,15 +122,13 @@ locals {
     secrets          = [for name, arn in var.secrets : { name = name, valueFrom = arn }]
   }
 
-  application_health = [
-    for command in [var.application_health_command] : {
-      command     = split(" ", "CMD ${command}")
-      interval    = 10
-      timeout     = 5
-      retries     = 3
-      startPeriod = 60
-    } if command != ""
-  ]
+  application_health = local.has_health ? [{
+    command     = split(" ", "CMD ${var.application_health_command}")
+    interval    = 10
+    timeout     = 5
+    retries     = 3
+    startPeriod = 60
+  }] : []
 }
 
 resource "aws_ecs_task_definition" "worker" {
@@ -144,13 +147,11 @@ resource "aws_ecs_task_definition" "worker" {
 
   container_definitions = jsonencode(concat(
     [merge(local.worker, { for name, list in local.worker_options : name => list if length(list) > 0 })],
-    [
-      for image in [var.application_image_uri] : merge(
-        local.application,
-        { for name, list in local.application_options : name => list if length(list) > 0 },
-        { for check in local.application_health : "healthCheck" => check },
-      ) if image != ""
-    ],
+    local.has_application ? [merge(
+      local.application,
+      { for name, list in local.application_options : name => list if length(list) > 0 },
+      { for check in local.application_health : "healthCheck" => check },
+    )] : [],
   ))
 
   tags = local.tags

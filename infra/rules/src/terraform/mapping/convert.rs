@@ -190,14 +190,17 @@ fn only_item(list: &Evaluated) -> Evaluated {
 
 /// The API's names with a capital, as CloudFormation has them.
 fn capitalised(value: &Evaluated) -> Evaluated {
-    match &value.value {
-        Value::Array(_) => Evaluated::array(value.items().iter().map(capitalised)),
-        Value::Object(_) => Evaluated::object(value.entries().into_iter().map(|(key, entry)| {
+    // What the whole refers to is no reference of each part: a part's own tell where it comes from.
+    let (of_whole, parts) = value.apart();
+    let changed = match &parts.value {
+        Value::Array(_) => Evaluated::array(parts.items().iter().map(capitalised)),
+        Value::Object(_) => Evaluated::object(parts.entries().into_iter().map(|(key, entry)| {
             let entry = if USERS_NAMES.contains(&key.as_str()) { entry } else { capitalised(&entry) };
             (capital(&key), entry)
         })),
-        _ => value.clone(),
-    }
+        _ => return value.clone(),
+    };
+    of_whole.into_iter().fold(changed, Evaluated::and_refers)
 }
 
 fn capital(key: &str) -> String {

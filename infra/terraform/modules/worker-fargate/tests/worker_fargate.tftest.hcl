@@ -75,6 +75,7 @@ run "the_worker_is_told_what_its_variables_say" {
       DRUMLINE_QUEUE_URL          = "https://sqs.eu-west-1.amazonaws.com/123456789012/jobs"
       DRUMLINE_VISIBILITY_TIMEOUT = "600s"
       DRUMLINE_CONCURRENCY        = "8"
+      DRUMLINE_EMF                = "on"
       DRUMLINE_SHUTDOWN_GRACE     = "40s"
       DRUMLINE_HANDLER_TIMEOUT    = "900s"
       DRUMLINE_TASK_PROTECTION    = "on"
