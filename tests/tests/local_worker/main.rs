@@ -10,6 +10,8 @@ mod dlq_fix;
 mod dlq_from;
 #[cfg(target_os = "linux")]
 mod dlq_large;
+#[cfg(target_os = "linux")]
+mod dlq_questions;
 mod dlq_read;
 mod dlq_refusals;
 mod dlq_replay;

@@ -40,7 +40,7 @@ Examples:
 Each letter goes to the queue that it died in, which must have a redrive policy that names this DLQ; --to names another. It \
 keeps its body and its attributes, without those that say why it died. The id of its job is kept: a job without one gets the \
 attribute DrumlineJobId, by which workers know it again, so that a job that is done is not done again. On a FIFO queue the order \
-within each message group is kept.
+within each message group is kept: letters behind one that matches and is left are left, too.
 
 A program that has the handler of a letter's type does not send what the handler would refuse (an envelope, a payload or a key \
 that is wrong): such letters are left and counted. --no-check sends them.
@@ -52,7 +52,8 @@ A worker does not run a job that is done again, and refuses one that was changed
 store's word, is left. --again sends it, and has the store forget that its job is done.
 
 It is safe to kill: a journal (its path is printed; mode 0600; of bodies only what --set and --edit write) says what was sent, and \
---resume continues there. Then nothing is lost, and at most one batch of ten is sent twice. Letters are deleted from the DLQ only \
+--resume continues there. Then nothing is lost, and at most one batch of ten is sent twice. The same holds if SQS's answers are lost: a batch is sent \
+once more, and the next lost answer ends the replay. Letters are deleted from the DLQ only \
 after SQS has confirmed the new \
 message. Letters that do not match are hidden from other readers while it runs, and for at most the time of --hold after it was \
 killed.
@@ -65,8 +66,9 @@ also sqs:GetQueueUrl and sqs:GetQueueAttributes on the queue. --native needs sqs
 (--cancel) sqs:CancelMessageMoveTask instead of sqs:ChangeMessageVisibility and sqs:ListDeadLetterSourceQueues. Encrypted queues need kms:Decrypt, and kms:GenerateDataKey where it \
 sends.
 
-Exit status: 0 done, and nothing that matched is left; 1 some matched letters are left, the count is not that of --expect, stopped, \
-or declined; 64 bad usage, no DLQ, no queue to send to; 69 a queue cannot be reached or a permission is missing; 130 interrupted.")]
+Exit status: 0 done, and nothing that matched is left; 1 some matched letters are left, replayed letters are in the DLQ again, the \
+count is not that of --expect, stopped, or declined; 64 bad usage, no DLQ, no queue to send to; 69 a queue cannot be reached, a permission is missing, or histories \
+that the filter needs cannot be read any more; 129, 130 or 143 interrupted.")]
 pub(in crate::dlq) struct ReplayArgs {
     #[command(flatten)]
     pub(super) queue: QueueArgs,
