@@ -90,7 +90,7 @@ pub(super) const RULES: [Rule; 10] = [
     },
     Rule {
         id: "A12",
-        title: "the description of each alarm on a DLQ names its owner, a parameter",
+        title: "the description of each alarm on dead letters names their owner, a parameter",
         reason: "Dead letters wait until a person decides. An alarm without an owner is read by everyone and answered by no one.",
         fix: "Add a parameter DeadLetterOwner without a default, and write it into AlarmDescription.",
         at_bounds: false,
@@ -299,13 +299,11 @@ const OWNER: &str = "DeadLetterOwner";
 fn owner_is_named(case: &Case<'_>, report: &mut Report<'_>) {
     let (all, alarms) = (queues(case.stack), alarms(case.stack));
     for dlq in all.iter().filter(|queue| queue.is_dlq(&all)) {
-        for alarm in alarms.iter().filter(|alarm| alarm.metrics.iter().any(|metric| metric.is_of(dlq))) {
+        let depth = on(&alarms, dlq, "ApproximateNumberOfMessagesVisible");
+        for alarm in depth.chain(on(&alarms, dlq, AGE)) {
             let at = "/AlarmDescription";
-            let names_owner = alarm
-                .resource
-                .references_at(at)
-                .any(|to| matches!(to, Target::Parameter(name) if name == OWNER));
-            if !names_owner {
+            let mut named = alarm.resource.references_at(at);
+            if !named.any(|to| matches!(to, Target::Parameter(name) if name == OWNER)) {
                 report.at(alarm.id, alarm.resource, at, format!("it does not name the {OWNER}"));
             }
         }

@@ -129,10 +129,22 @@ fn divides_by_zero(expression: &str, others: &[Query<'_>]) -> bool {
     })
 }
 
+/// How many expressions may be looked up within each other.
+const MAX_NESTED: u32 = 8;
+
 fn is_guarded(divisor: &Word<'_>, others: &[Query<'_>]) -> bool {
-    let guards = |word: &Word<'_>| word.called && ["MAX", "IF"].contains(&word.text);
-    let expression = others.iter().find(|query| query.id == divisor.text).and_then(|query| query.expression);
-    guards(divisor) || expression.is_some_and(|expression| words(expression).iter().any(guards))
+    let is_guard = divisor.called && ["MAX", "IF"].contains(&divisor.text);
+    is_guard || !divisor.called && is_positive(divisor.text, others, MAX_NESTED)
+}
+
+/// Whether a query is an expression that tests for more than zero, or is made of one that does.
+fn is_positive(id: &str, queries: &[Query<'_>], nested: u32) -> bool {
+    let expression = queries.iter().find(|query| query.id == id).and_then(|query| query.expression);
+    let Some(expression) = expression.filter(|_| nested > 0) else { return false };
+    let dense: String = expression.split_whitespace().collect();
+    let tests = dense.contains("IF(") && (dense.contains(">0") || dense.contains(">=1"));
+    let mut inner = ids(expression).filter(|inner| *inner != id);
+    tests || inner.any(|inner| is_positive(inner, queries, nested - 1))
 }
 
 /// Returns the metric that an expression fills with a number.
@@ -188,9 +200,15 @@ mod tests {
             assert!(divides_by_zero(unsafe_one, &[]), "{unsafe_one}");
         }
         let query = |id, expression| Query { id, expression: Some(expression), returns: false };
-        let others = [query("slots", "32 * IF(t > 0, t, 1)"), query("tasks", "FILL(t, REPEAT)")];
-        assert!(!divides_by_zero("v / slots", &others));
-        assert!(divides_by_zero("v / tasks", &others));
+        let others = [
+            query("tasks", "IF(t > 0, t, 1)"),
+            query("slots", "32 * IF(v >= 0, tasks)"),
+            query("late", "FILL(t, REPEAT)"),
+            query("round", "32 * IF(v >= 0, round)"),
+        ];
+        for (expression, divides) in [("v / slots", false), ("v / late", true), ("v / round", true)] {
+            assert_eq!(divides_by_zero(expression, &others), divides, "{expression}");
+        }
     }
 
     #[test]

@@ -43,7 +43,11 @@ use serde_json::{Value, json};
 use scenarios::SCENARIOS;
 
 /// The templates and modules of workers as services.
-const WORKERS: [&str; 2] = ["cloudformation/worker-fargate.yaml", "cloudformation/worker-ec2.yaml"];
+const WORKERS: [&str; 3] = [
+    "cloudformation/worker-fargate.yaml",
+    "cloudformation/worker-ec2.yaml",
+    "terraform/modules/worker-fargate",
+];
 
 fn stack(path: &str, min_tasks: u32) -> Stack {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(path);

@@ -1,6 +1,6 @@
 resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   alarm_name        = "${var.service_name}-fifo-dead-letters"
-  alarm_description = "There are dead letters of ${local.queue_name}. docs/runbook.md: Dead letters"
+  alarm_description = "There are dead letters of ${local.queue_name}. ${var.dead_letter_owner} decides what becomes of them. docs/runbook.md: Dead letters"
   namespace         = "AWS/SQS"
   # What a redrive policy moves does not count as sent, so only the depth shows it.
   metric_name = "ApproximateNumberOfMessagesVisible"
@@ -17,10 +17,10 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   ok_actions          = [var.alarm_topic_arn]
 }
 
-# Nobody has taken care. There is a week left when this rings.
+# They still wait. There is a week left when this rings.
 resource "aws_cloudwatch_metric_alarm" "dead_letter_age" {
   alarm_name        = "${var.service_name}-fifo-dead-letter-age"
-  alarm_description = "Dead letters of ${local.queue_name} have waited for a week, and will be deleted. docs/runbook.md: Dead letters"
+  alarm_description = "Dead letters of ${local.queue_name} have waited for a week, and will be deleted. ${var.dead_letter_owner} decides what becomes of them. docs/runbook.md: Dead letters"
   namespace         = "AWS/SQS"
   metric_name       = "ApproximateAgeOfOldestMessage"
   dimensions = {
@@ -51,7 +51,7 @@ resource "aws_cloudwatch_metric_alarm" "oldest_message_age" {
   evaluation_periods  = 3
   threshold           = var.oldest_message_age_seconds
   comparison_operator = "GreaterThanThreshold"
-  # SQS tells nothing of a queue that was idle for six hours, and idle is not late.
+  # SQS reports nothing of a queue that was idle for six hours, and idle is not late.
   treat_missing_data = "notBreaching"
   alarm_actions      = [var.alarm_topic_arn]
   ok_actions         = [var.alarm_topic_arn]
