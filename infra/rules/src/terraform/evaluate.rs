@@ -226,10 +226,14 @@ impl<'a> Evaluator<'a> {
     }
 
     fn take(&self, taken: Evaluated, other: &Evaluated) -> Evaluated {
-        let parameters =
-            other.references.iter().filter(|reference| matches!(reference.to, Target::Parameter(_)));
-        self.not_taken.borrow_mut().extend(parameters.cloned());
+        self.leave_out(other);
         taken
+    }
+
+    fn leave_out(&self, part: &Evaluated) {
+        let parameters =
+            part.references.iter().filter(|reference| matches!(reference.to, Target::Parameter(_)));
+        self.not_taken.borrow_mut().extend(parameters.cloned());
     }
 
     fn operation(&self, operation: &Operation, scope: &Scope) -> Evaluated {
@@ -285,7 +289,10 @@ impl<'a> Evaluator<'a> {
             let condition = each.cond_expr.as_ref().map(|condition| self.within(condition, &scope));
             match condition.as_ref().map_or(Some(true), |condition| truth(&condition.value)) {
                 Some(true) => {}
-                Some(false) => continue,
+                Some(false) => {
+                    scope.get(each.value_var.as_str()).into_iter().for_each(|item| self.leave_out(item));
+                    continue;
+                }
                 None => return Evaluated::unknown("for", &[collection]),
             }
             let key = each.key_expr.as_ref().map(|key| plain(&self.within(key, &scope).value));
