@@ -6,6 +6,7 @@
 
 mod bad_input;
 mod dlq;
+mod dlq_s3;
 mod ecs;
 mod faults;
 mod fifo;
