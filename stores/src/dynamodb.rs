@@ -26,7 +26,7 @@
 //! `KEY` is the key of an identity. Version 0.1 kept claims under `claim#KEY`, `alias#JOBID`, `progress#JOBID` and
 //! `attempts#JOBID`, whose names a producer could choose: those are read, and never written. It has the same locks.
 //!
-//! A role needs `GetItem`, `PutItem` and `UpdateItem` on the table; transactions ask for nothing more.
+//! A role needs `GetItem` and `UpdateItem` on the table: transactions are of updates, and need no permission of their own.
 //!
 //! # Requests
 //!

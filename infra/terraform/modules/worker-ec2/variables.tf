@@ -286,7 +286,7 @@ variable "store_table_name" {
 }
 
 variable "store_url" {
-  description = "The store if store_table_name is empty. With memory: every task remembers for itself, and a duplicate that another task receives runs again. A URL with a password belongs into store_url_secret_arn."
+  description = "The store if store_table_name is empty. With memory: every task remembers for itself, and a duplicate that another task receives runs again. A URL with a password comes by store_url_secret_arn."
   type        = string
   default     = "memory:"
   nullable    = false
@@ -310,10 +310,30 @@ variable "store_url_secret_arn" {
 }
 
 variable "environment" {
-  description = "Further settings of the worker, and what handlers want, for all containers. They go over what this module sets. Secrets do not belong here."
+  description = "Variables of all containers besides those that the module sets, for what handlers want and for settings without a variable here. Not for secrets."
   type        = map(string)
   default     = {}
   nullable    = false
+
+  validation {
+    condition = length(setintersection(keys(var.environment), [
+      "DRUMLINE_CONCURRENCY",
+      "DRUMLINE_DLQ_ALERT_TO",
+      "DRUMLINE_DLQ_WATCH",
+      "DRUMLINE_EMF",
+      "DRUMLINE_FORWARD_TO",
+      "DRUMLINE_HANDLER_TIMEOUT",
+      "DRUMLINE_LOG_FORMAT",
+      "DRUMLINE_QUEUE_URL",
+      "DRUMLINE_SAMPLE_JOBS",
+      "DRUMLINE_SHUTDOWN_GRACE",
+      "DRUMLINE_STORE_URL",
+      "DRUMLINE_TASK_PROTECTION",
+      "DRUMLINE_VISIBILITY_TIMEOUT",
+      "PORT",
+    ])) == 0
+    error_message = "environment names a variable that the module sets itself: use the module's variable."
+  }
 }
 
 variable "secrets" {
@@ -334,7 +354,7 @@ variable "secrets" {
 }
 
 variable "environment_file_arn" {
-  description = "A file in S3 with a NAME=value on each line, for all containers. What this module and environment set goes before. Secrets do not belong into it."
+  description = "A file in S3 with a NAME=value on each line, for all containers. What the module and environment set goes before. Not for secrets."
   type        = string
   default     = ""
   nullable    = false

@@ -35,9 +35,8 @@ locals {
     },
     { for name, setting in local.optional_settings : name => setting.value if setting.asked },
   )
-  # What is asked for goes over what is set here.
   environment = concat(
-    [for name, value in local.settings : { name = name, value = value } if !contains(keys(var.environment), name)],
+    [for name, value in local.settings : { name = name, value = value }],
     [for name, value in var.environment : { name = name, value = value }],
   )
 

@@ -389,3 +389,13 @@ run "an_instance_of_another_architecture_is_refused" {
 
   expect_failures = [var.instance_type]
 }
+
+run "a_setting_that_has_a_variable_is_refused_in_the_environment" {
+  command = plan
+
+  variables {
+    environment = { DRUMLINE_CONCURRENCY = "64" }
+  }
+
+  expect_failures = [var.environment]
+}

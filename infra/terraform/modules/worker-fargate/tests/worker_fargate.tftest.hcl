@@ -377,3 +377,13 @@ run "a_health_command_without_an_application_is_refused" {
 
   expect_failures = [var.application_health_command]
 }
+
+run "a_setting_that_has_a_variable_is_refused_in_the_environment" {
+  command = plan
+
+  variables {
+    environment = { DRUMLINE_CONCURRENCY = "64" }
+  }
+
+  expect_failures = [var.environment]
+}
