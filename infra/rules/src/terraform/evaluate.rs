@@ -37,8 +37,8 @@ pub(super) struct Evaluator<'a> {
     /// Who uses the module, and the block in which that is told.
     pub(super) user: Option<(&'a Evaluator<'a>, &'a Body)>,
     effort: Rc<Effort>,
-    /// The parameters in branches that are not taken: they are used all the same.
-    not_taken: RefCell<Vec<Reference>>,
+    /// The parameters in what conditions leave out: they are used all the same.
+    left_out: RefCell<Vec<Reference>>,
 }
 
 /// How much has been done, and is being done.
@@ -65,7 +65,7 @@ impl<'a> Evaluator<'a> {
             prefix: String::new(),
             user: None,
             effort: Rc::default(),
-            not_taken: RefCell::default(),
+            left_out: RefCell::default(),
         }
     }
 
@@ -83,7 +83,7 @@ impl<'a> Evaluator<'a> {
             prefix: format!("{}module.{name}.", self.prefix),
             user: Some((self, &used.block)),
             effort: Rc::clone(&self.effort),
-            not_taken: RefCell::default(),
+            left_out: RefCell::default(),
         }
     }
 
@@ -97,9 +97,9 @@ impl<'a> Evaluator<'a> {
         own.chain(body.blocks().flat_map(|block| self.references(&block.body))).collect()
     }
 
-    /// The parameters that so far were in branches that are not taken.
-    pub(super) fn not_taken(&self) -> Vec<Reference> {
-        self.not_taken.borrow().clone()
+    /// The parameters in what conditions have left out so far.
+    pub(super) fn left_out(&self) -> Vec<Reference> {
+        self.left_out.borrow().clone()
     }
 
     /// Works out something that another name stands for; `None` where that goes too deep.
@@ -218,16 +218,20 @@ impl<'a> Evaluator<'a> {
         let condition = self.within(&conditional.cond_expr, scope);
         let then = self.within(&conditional.true_expr, scope);
         let otherwise = self.within(&conditional.false_expr, scope);
-        match truth(&condition.value) {
-            Some(true) => self.take(then, &otherwise).and_made_of(&[condition]),
-            Some(false) => self.take(otherwise, &then).and_made_of(&[condition]),
-            None => Evaluated::unknown("if", &[condition, then, otherwise]),
-        }
+        let (taken, other) = match truth(&condition.value) {
+            Some(true) => (then, otherwise),
+            Some(false) => (otherwise, then),
+            None => return Evaluated::unknown("if", &[condition, then, otherwise]),
+        };
+        self.leave_out(&other);
+        taken.and_made_of(&[condition])
     }
 
-    fn take(&self, taken: Evaluated, other: &Evaluated) -> Evaluated {
-        self.leave_out(other);
-        taken
+    /// Remembers the parameters of a part that is not there.
+    fn leave_out(&self, part: &Evaluated) {
+        let parameters =
+            part.references.iter().filter(|reference| matches!(reference.to, Target::Parameter(_)));
+        self.left_out.borrow_mut().extend(parameters.cloned());
     }
 
     fn leave_out(&self, part: &Evaluated) {
@@ -290,7 +294,8 @@ impl<'a> Evaluator<'a> {
             match condition.as_ref().map_or(Some(true), |condition| truth(&condition.value)) {
                 Some(true) => {}
                 Some(false) => {
-                    scope.get(each.value_var.as_str()).into_iter().for_each(|item| self.leave_out(item));
+                    condition.iter().for_each(|condition| self.leave_out(condition));
+                    self.leave_out(&self.within(&each.value_expr, &scope));
                     continue;
                 }
                 None => return Evaluated::unknown("for", &[collection]),

@@ -48,7 +48,7 @@ impl Gathered {
         for body in module.data.values().chain(&module.providers).chain(uses) {
             self.references.extend(evaluator.references(body));
         }
-        self.references.extend(evaluator.not_taken());
+        self.references.extend(evaluator.left_out());
         for (name, used) in &module.uses {
             if let Some(inner) = evaluator.used(name).filter(|_| is_there(evaluator, &used.block)) {
                 self.add(&inner);

@@ -51,12 +51,19 @@ resource "aws_iam_role_policy_attachment" "extra" {{
 }
 
 #[test]
-fn a_variable_in_a_branch_that_is_not_taken_is_used() {
-    let text = "variable \"table\" {\n  default = \"jobs\"\n}\nvariable \"url\" {\n  default = \"memory:\"\n}\nresource \"aws_sqs_queue\" \"jobs\" {\n  name = var.table == \"\" ? var.url : var.table\n}\n";
-    let stack = stack(text);
-    let url = Target::Parameter("Url".to_owned());
-    assert!(stack.references.iter().any(|reference| reference.to == url));
-    assert!(!stack.resources["aws_sqs_queue.jobs"].references_at("").any(|to| *to == url));
+fn a_variable_in_what_a_condition_leaves_out_is_used() {
+    for name in [
+        r#"var.table == "" ? var.url : var.table"#,
+        r#"join("", [for store in [{ asked = var.table == "", name = var.url }] : store.name if store.asked])"#,
+    ] {
+        let variables =
+            "variable \"table\" {\n  default = \"jobs\"\n}\nvariable \"url\" {\n  default = \"memory:\"\n}\n";
+        let stack =
+            stack(&format!("{variables}resource \"aws_sqs_queue\" \"jobs\" {{\n  name = {name}\n}}\n"));
+        let url = Target::Parameter("Url".to_owned());
+        assert!(stack.references.iter().any(|reference| reference.to == url), "{name}");
+        assert!(!stack.resources["aws_sqs_queue.jobs"].references_at("").any(|to| *to == url), "{name}");
+    }
 }
 
 #[test]
