@@ -12,7 +12,7 @@ use crate::views::scaling::{Policy, Query, Word, ids, queries, targets, words};
 
 const QUERIES: &str = "/CustomizedMetricSpecification/Metrics";
 
-/// What backlog per task is made of.
+/// What the expected wait is made of.
 const INPUTS: [(&str, &str); 3] = [
     ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
     ("AWS/SQS", "ApproximateNumberOfMessagesNotVisible"),
@@ -24,7 +24,7 @@ pub(super) const RULES: [Rule; 4] = [
         id: "S02",
         title: "exactly one metric of a tracking policy returns data, and it is an expression",
         reason: "AWS refuses anything else; a plain queue depth as the target does not know how many tasks share it.",
-        fix: "ReturnData: false on every input, and an expression of backlog per task that returns data.",
+        fix: "ReturnData: false on every input, and an expression of the expected wait that returns data.",
         at_bounds: false,
         check: one_expression,
     },

@@ -76,3 +76,8 @@ fn worker_fargate_passes_every_scenario_whatever_is_open() {
 fn worker_ec2_passes_every_scenario_whatever_is_open() {
     passes_every_scenario(WORKERS[1]);
 }
+
+#[test]
+fn the_terraform_module_passes_every_scenario_whatever_is_open() {
+    passes_every_scenario(WORKERS[2]);
+}

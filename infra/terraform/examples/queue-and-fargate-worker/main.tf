@@ -55,8 +55,9 @@ resource "aws_ecs_cluster_capacity_providers" "main" {
 module "queue" {
   source = "../../modules/queue"
 
-  service_name    = "jobs"
-  alarm_topic_arn = aws_sns_topic.alarms.arn
+  service_name      = "jobs"
+  dead_letter_owner = "the jobs team"
+  alarm_topic_arn   = aws_sns_topic.alarms.arn
 }
 
 module "worker" {

@@ -37,6 +37,7 @@ module "queue" {
 
   service_name             = "orders"
   dead_letter_breaks_order = "accepted"
+  dead_letter_owner        = "the orders team"
   alarm_topic_arn          = aws_sns_topic.alarms.arn
 }
 

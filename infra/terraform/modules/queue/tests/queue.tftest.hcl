@@ -1,6 +1,24 @@
 mock_provider "aws" {
   override_during = plan
 
+  mock_data "aws_partition" {
+    defaults = {
+      partition = "aws"
+    }
+  }
+
+  mock_data "aws_caller_identity" {
+    defaults = {
+      account_id = "123456789012"
+    }
+  }
+
+  mock_resource "aws_iam_role" {
+    defaults = {
+      arn = "arn:aws:iam::123456789012:role/keep-active"
+    }
+  }
+
   mock_data "aws_region" {
     defaults = {
       id = "eu-west-1"
@@ -33,6 +51,7 @@ mock_provider "aws" {
 }
 
 variables {
+  dead_letter_owner = "payments"
   alarm_topic_arn = "arn:aws:sns:eu-west-1:123456789012:alarms"
 }
 
@@ -221,5 +240,59 @@ run "a_key_of_ones_own_encrypts_both_queues_for_producers_and_operators" {
       ])
     ])
     error_message = "Who sends may encrypt."
+  }
+}
+
+run "dead_letters_have_an_owner" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for alarm in [aws_cloudwatch_metric_alarm.dead_letters, aws_cloudwatch_metric_alarm.dead_letter_age] :
+      strcontains(alarm.alarm_description, "payments")
+    ])
+    error_message = "The alarms on dead letters name their owner."
+  }
+}
+
+run "an_owner_of_two_lines_is_refused" {
+  command = plan
+
+  variables {
+    dead_letter_owner = "payments\nteam"
+  }
+
+  expect_failures = [var.dead_letter_owner]
+}
+
+run "a_queue_is_not_kept_active_unless_asked_for" {
+  command = plan
+
+  assert {
+    condition     = length(aws_scheduler_schedule.keep_active) == 0 && length(aws_iam_role.keep_active) == 0
+    error_message = "No schedule by default."
+  }
+}
+
+run "a_queue_is_kept_active_by_a_schedule_that_only_writes_its_tag" {
+  command = plan
+
+  variables {
+    keep_queue_active = "on"
+  }
+
+  assert {
+    condition     = aws_scheduler_schedule.keep_active[0].target[0].arn == "arn:aws:scheduler:::aws-sdk:sqs:tagQueue"
+    error_message = "The schedule makes a call that EventBridge Scheduler supports."
+  }
+
+  assert {
+    condition     = jsondecode(aws_scheduler_schedule.keep_active[0].target[0].input).Tags == { "drumline:service" = "jobs" }
+    error_message = "It writes the tag that the queue has."
+  }
+
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_role_policy.keep_active[0].policy).Statement : statement.Action] == ["sqs:TagQueue"]
+    error_message = "Its role may do nothing else."
   }
 }

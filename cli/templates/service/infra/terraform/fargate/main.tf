@@ -40,8 +40,9 @@ resource "aws_sns_topic" "alarms" {
 module "queue" {
   source = "{{modules}}/queue{{ref}}"
 
-  service_name    = "my-service"
-  alarm_topic_arn = aws_sns_topic.alarms.arn
+  service_name      = "my-service"
+  dead_letter_owner = "the my-service team"
+  alarm_topic_arn   = aws_sns_topic.alarms.arn
 }
 
 resource "aws_ecs_cluster" "main" {
