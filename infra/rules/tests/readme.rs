@@ -134,10 +134,13 @@ fn problem(parameter: &Parameter, value: &str) -> Option<String> {
     if !allowed.is_empty() && !allowed.iter().any(|allowed| allowed == value) {
         return Some(format!("{value} is none of {allowed:?}"));
     }
+    // The pattern of a list is that of each item.
+    let is_list = parameter.kind == "CommaDelimitedList";
+    let parts: Vec<&str> = if is_list { value.split(',').collect() } else { vec![value] };
     if let Some(pattern) = &parameter.pattern
-        && !regex_lite::Regex::new(pattern).unwrap().is_match(value)
+        && let Some(part) = parts.iter().find(|part| !regex_lite::Regex::new(pattern).unwrap().is_match(part))
     {
-        return Some(format!("{value} does not match {pattern}"));
+        return Some(format!("{part} does not match {pattern}"));
     }
     let number = value.parse::<f64>().ok().filter(|_| parameter.kind == "Number");
     let number = number?;
