@@ -23,7 +23,7 @@ use crate::rule::Rule;
 
 /// All rules, in the order of groups.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
-    let groups: [&[Rule]; 17] = [
+    let groups: [&[Rule]; 18] = [
         &queues::RULES,
         &redrive::RULES,
         &policies::RULES,

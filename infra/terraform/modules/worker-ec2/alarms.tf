@@ -1,4 +1,109 @@
-# Container Insights sends nothing about a service without running tasks. Then min_tasks are missing.
+# SQS's metrics only: the worker's own and Container Insights' end with the tasks. Dead tasks' messages stay in flight until
+# their visibility timeout ends, so the alarm may begin that much later.
+resource "aws_cloudwatch_metric_alarm" "unattended" {
+  alarm_name        = "${local.worker_name}-unattended"
+  alarm_description = "Messages of ${var.queue_name} wait and no worker receives. docs/runbook.md: A bad deploy"
+
+  metric_query {
+    id = "visible"
+
+    metric {
+      namespace   = "AWS/SQS"
+      metric_name = "ApproximateNumberOfMessagesVisible"
+      dimensions  = { QueueName = var.queue_name }
+      period      = 60
+      stat        = "Maximum"
+    }
+
+    return_data = false
+  }
+
+  metric_query {
+    id = "inflight"
+
+    metric {
+      namespace   = "AWS/SQS"
+      metric_name = "ApproximateNumberOfMessagesNotVisible"
+      dimensions  = { QueueName = var.queue_name }
+      period      = 60
+      stat        = "Maximum"
+    }
+
+    return_data = false
+  }
+
+  metric_query {
+    id = "received"
+
+    metric {
+      namespace   = "AWS/SQS"
+      metric_name = "NumberOfMessagesReceived"
+      dimensions  = { QueueName = var.queue_name }
+      period      = 60
+      stat        = "Sum"
+    }
+
+    return_data = false
+  }
+
+  metric_query {
+    id = "deleted"
+
+    metric {
+      namespace   = "AWS/SQS"
+      metric_name = "NumberOfMessagesDeleted"
+      dimensions  = { QueueName = var.queue_name }
+      period      = 60
+      stat        = "Sum"
+    }
+
+    return_data = false
+  }
+
+  metric_query {
+    id = "empty"
+
+    metric {
+      namespace   = "AWS/SQS"
+      metric_name = "NumberOfEmptyReceives"
+      dimensions  = { QueueName = var.queue_name }
+      period      = 60
+      stat        = "Sum"
+    }
+
+    return_data = false
+  }
+
+  metric_query {
+    id          = "activity"
+    expression  = "SUM([visible * 0, inflight, received, deleted, empty])"
+    return_data = false
+  }
+
+  metric_query {
+    id          = "idle"
+    expression  = "IF(activity < 1, 1, 0)"
+    return_data = false
+  }
+
+  metric_query {
+    id          = "unattended"
+    label       = "1 while messages wait and no worker receives"
+    expression  = "IF(visible >= 1, idle, 0)"
+    return_data = true
+  }
+
+  # Five minutes out of eight: a first task takes about two to start, and the newest points of some metrics are late.
+  evaluation_periods  = 8
+  datapoints_to_alarm = 5
+  threshold           = 1
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [var.alarm_topic_arn]
+  ok_actions          = [var.alarm_topic_arn]
+}
+
+# Container Insights may report nothing of a service without running tasks. Then min_tasks are missing.
 resource "aws_cloudwatch_metric_alarm" "tasks_missing" {
   alarm_name        = "${local.worker_name}-tasks-missing"
   alarm_description = "Fewer tasks of ${local.worker_name} run than should, for ten minutes. docs/runbook.md: A bad deploy"
@@ -40,14 +145,34 @@ resource "aws_cloudwatch_metric_alarm" "tasks_missing" {
   metric_query {
     id          = "missing"
     label       = "Tasks missing"
-    expression  = "FILL(desired, ${var.min_tasks}) - FILL(running, 0)"
+    expression  = "FILL(FILL(desired, REPEAT), ${var.min_tasks}) - running"
     return_data = true
   }
 
-  # Ten minutes out of twelve: the newest ones are not reported yet.
+  # Ten minutes out of twelve: the newest counts may be late.
   evaluation_periods  = 12
   datapoints_to_alarm = 10
   threshold           = 0
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [var.alarm_topic_arn]
+  ok_actions          = [var.alarm_topic_arn]
+}
+
+# What SQS's age leaves out: messages that are received again and again. It ends with the worker; the alarm on unattended
+# messages does not.
+resource "aws_cloudwatch_metric_alarm" "message_age" {
+  alarm_name        = "${local.worker_name}-oldest-message-age"
+  alarm_description = "The worker has messages of ${var.queue_name} older than ${var.oldest_message_age_seconds} s, retries included. Does not see messages that no worker has received. docs/runbook.md: The backlog grows"
+  namespace         = "Drumline"
+  metric_name       = "drumline_oldest_message_age_seconds"
+  dimensions = {
+    queue = var.queue_name
+  }
+  statistic           = "Maximum"
+  period              = 60
+  evaluation_periods  = 3
+  threshold           = var.oldest_message_age_seconds
   comparison_operator = "GreaterThanThreshold"
   treat_missing_data  = "notBreaching"
   alarm_actions       = [var.alarm_topic_arn]

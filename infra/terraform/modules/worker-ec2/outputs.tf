@@ -33,6 +33,16 @@ output "log_group_name" {
   value       = aws_cloudwatch_log_group.worker.name
 }
 
+output "unattended_alarm_name" {
+  description = "The alarm on messages that wait while no worker receives."
+  value       = aws_cloudwatch_metric_alarm.unattended.alarm_name
+}
+
+output "worker_message_age_alarm_name" {
+  description = "The alarm on messages in the worker's hands that are too old, retries included."
+  value       = aws_cloudwatch_metric_alarm.message_age.alarm_name
+}
+
 output "tasks_missing_alarm_name" {
   description = "The alarm on fewer tasks than should run."
   value       = aws_cloudwatch_metric_alarm.tasks_missing.alarm_name

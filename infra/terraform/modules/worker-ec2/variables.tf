@@ -89,7 +89,7 @@ variable "image_uri" {
 }
 
 variable "concurrency" {
-  description = "Handlers that one task runs at once. Keep backlog_per_task at several times this."
+  description = "Handlers that one task runs at once."
   type        = number
   default     = 32
   nullable    = false
@@ -129,20 +129,32 @@ variable "max_tasks" {
   }
 }
 
-variable "backlog_per_task" {
-  description = "Messages waiting and in flight for each task: the wait that is acceptable, divided by the mean handling time, times concurrency. More than concurrency, or a busy task alone would keep the service from scaling in."
+variable "acceptable_wait_seconds" {
+  description = "How long a message may wait before it is handled. The service is scaled so that the expected wait stays below. At least 1.25 times mean_handler_seconds, or busy tasks alone would keep the service from scaling in."
   type        = number
-  default     = 640
+  default     = 60
   nullable    = false
 
   validation {
-    condition     = var.backlog_per_task >= 64 && var.backlog_per_task <= 100000
-    error_message = "backlog_per_task is from 64 to 100000."
+    condition     = var.acceptable_wait_seconds >= 1 && var.acceptable_wait_seconds <= 43200
+    error_message = "acceptable_wait_seconds is from 1 to 43200."
   }
 
   validation {
-    condition     = var.backlog_per_task > var.concurrency
-    error_message = "backlog_per_task is more than concurrency."
+    condition     = var.acceptable_wait_seconds > 1.25 * var.mean_handler_seconds
+    error_message = "acceptable_wait_seconds is more than 1.25 times mean_handler_seconds."
+  }
+}
+
+variable "mean_handler_seconds" {
+  description = "How long a handler takes on average, fractions included: the mean of drumline_job_duration_seconds. The expected wait is the messages waiting and in flight times this, divided by concurrency and the running tasks."
+  type        = number
+  default     = 1
+  nullable    = false
+
+  validation {
+    condition     = var.mean_handler_seconds >= 0.001 && var.mean_handler_seconds <= 36000
+    error_message = "mean_handler_seconds is from 0.001 to 36000."
   }
 }
 
@@ -468,6 +480,18 @@ variable "application_health_command" {
   validation {
     condition     = var.application_health_command == "" || var.application_image_uri != ""
     error_message = "application_health_command is the application's: application_image_uri has to be given."
+  }
+}
+
+variable "oldest_message_age_seconds" {
+  description = "The age of the oldest message in the worker's hands, retries included, above which an alarm rings."
+  type        = number
+  default     = 3600
+  nullable    = false
+
+  validation {
+    condition     = var.oldest_message_age_seconds >= 60 && var.oldest_message_age_seconds <= 43000
+    error_message = "oldest_message_age_seconds is from 60 to 43000."
   }
 }
 

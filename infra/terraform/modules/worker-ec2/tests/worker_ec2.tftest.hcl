@@ -356,6 +356,16 @@ run "a_health_command_without_an_application_is_refused" {
   expect_failures = [var.application_health_command]
 }
 
+run "a_setting_that_has_a_variable_is_refused_in_the_environment" {
+  command = plan
+
+  variables {
+    environment = { DRUMLINE_CONCURRENCY = "64" }
+  }
+
+  expect_failures = [var.environment]
+}
+
 run "instances_come_and_go_with_the_tasks" {
   command = plan
 
@@ -388,14 +398,4 @@ run "an_instance_of_another_architecture_is_refused" {
   }
 
   expect_failures = [var.instance_type]
-}
-
-run "a_setting_that_has_a_variable_is_refused_in_the_environment" {
-  command = plan
-
-  variables {
-    environment = { DRUMLINE_CONCURRENCY = "64" }
-  }
-
-  expect_failures = [var.environment]
 }
