@@ -64,6 +64,10 @@ fn optional() -> Vec<(&'static str, Value)> {
         ("SubnetIds", json!(["subnet-0123456789abcdef0"])),
         ("Architecture", json!("x86_64")),
         ("MinimumPollers", json!(2)),
+        ("ThirdGroup", json!("archive")),
+        ("FirstTypes", json!(["app.critical", "app.info"])),
+        ("FilterOn", json!("attribute")),
+        ("KeepQueueActive", json!("on")),
     ]
 }
 

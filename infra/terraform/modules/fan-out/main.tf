@@ -44,6 +44,7 @@ module "first" {
   message_retention_seconds  = var.message_retention_seconds
   max_receive_count          = var.max_receive_count
   oldest_message_age_seconds = var.oldest_message_age_seconds
+  dead_letter_owner          = var.dead_letter_owner
   alarm_topic_arn            = var.alarm_topic_arn
 }
 
@@ -59,6 +60,7 @@ module "second" {
   message_retention_seconds  = var.message_retention_seconds
   max_receive_count          = var.max_receive_count
   oldest_message_age_seconds = var.oldest_message_age_seconds
+  dead_letter_owner          = var.dead_letter_owner
   alarm_topic_arn            = var.alarm_topic_arn
 }
 
@@ -75,5 +77,6 @@ module "third" {
   message_retention_seconds  = var.message_retention_seconds
   max_receive_count          = var.max_receive_count
   oldest_message_age_seconds = var.oldest_message_age_seconds
+  dead_letter_owner          = var.dead_letter_owner
   alarm_topic_arn            = var.alarm_topic_arn
 }

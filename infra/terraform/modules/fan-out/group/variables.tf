@@ -45,6 +45,11 @@ variable "oldest_message_age_seconds" {
   type        = number
 }
 
+variable "dead_letter_owner" {
+  description = "The person or team that decides about dead letters. The alarms on them name it."
+  type        = string
+}
+
 variable "alarm_topic_arn" {
   description = "The SNS topic that is notified when an alarm begins and when it ends."
   type        = string

@@ -14,15 +14,28 @@ mock_provider "aws" {
     }
   }
 
+  mock_resource "aws_iam_role" {
+    defaults = {
+      arn = "arn:aws:iam::123456789012:role/keep-active"
+    }
+  }
+
   mock_resource "aws_iam_policy" {
     defaults = {
       arn = "arn:aws:iam::123456789012:policy/operators"
     }
   }
+
+  mock_data "aws_partition" {
+    defaults = {
+      partition = "aws"
+    }
+  }
 }
 
 variables {
-  alarm_topic_arn = "arn:aws:sns:eu-west-1:123456789012:alarms"
+  dead_letter_owner = "the jobs team"
+  alarm_topic_arn   = "arn:aws:sns:eu-west-1:123456789012:alarms"
 }
 
 run "two_groups_by_the_first_part_of_the_type" {
@@ -96,4 +109,23 @@ run "a_third_group_of_a_name_in_use_is_refused" {
   }
 
   expect_failures = [var.third_group]
+}
+
+run "a_schedule_for_each_queue_keeps_its_metrics_coming" {
+  command = plan
+
+  variables {
+    third_group       = "archive"
+    keep_queue_active = "on"
+  }
+
+  assert {
+    condition     = toset(keys(aws_scheduler_schedule.keep_active)) == toset(["archive", "email", "image"])
+    error_message = "Each queue has its schedule."
+  }
+
+  assert {
+    condition     = length(jsondecode(aws_iam_role_policy.keep_active[0].policy).Statement[0].Resource) == 3
+    error_message = "The schedules may tag the queues."
+  }
 }
