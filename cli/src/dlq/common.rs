@@ -1,9 +1,11 @@
-//! The common part of the commands: which DLQ, and where its messages' histories are.
+//! The common part of the commands: which DLQ, where its messages' histories are, and what every action is called by.
 
-use drumline_dlq::action::check_name;
+use drumline_dlq::action::{ActionKind, check_name};
 use drumline_runtime::Setting;
 
+use super::operator::{default_actor, default_name};
 use crate::job_lookup::HistorySettings;
+use crate::output::Output;
 use crate::settings_args::{Choice, SettingsArgs, ShownIn};
 
 /// The end of every command's help. Paragraphs are lines, since a terminal is as wide as it is.
@@ -22,6 +24,32 @@ sqs:GetQueueUrl there and sqs:GetQueueAttributes on its queue.";
 /// Reads the name of an action from the command line: it becomes a part of files' and objects' names, and of commands that are shown.
 pub(super) fn action_name(text: &str) -> Result<String, String> {
     check_name(text).map(|()| text.to_owned())
+}
+
+/// The flags of every action.
+#[derive(Debug, clap::Args)]
+pub(super) struct ActionArgs {
+    /// The action's name [default: KIND-DATE-TIME]
+    #[arg(long, value_name = "NAME", value_parser = action_name)]
+    name: Option<String>,
+    /// The person or program that acts [default: USER@HOST]
+    #[arg(long, hide_short_help = true, value_name = "TEXT")]
+    actor: Option<String>,
+    /// For people, or JSON for programs
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    pub(super) output: Output,
+}
+
+impl ActionArgs {
+    /// Returns the name of an action of this kind that begins at this time, in milliseconds since the Unix epoch.
+    pub(super) fn name(&self, kind: ActionKind, at_ms: u64) -> String {
+        self.name.clone().unwrap_or_else(|| default_name(kind.command(), at_ms))
+    }
+
+    /// Returns the person or program that acts.
+    pub(super) fn actor(&self) -> String {
+        self.actor.clone().unwrap_or_else(default_actor)
+    }
 }
 
 /// A dead-letter queue that is looked into.

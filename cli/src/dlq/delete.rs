@@ -14,19 +14,18 @@ use drumline_runtime::{Environment, Settings};
 
 use super::action_log::{ActionLog, Locking};
 use super::action_store::ActionStore;
-use super::common::{A_LOOK_IS_A_RECEIVE, QueueArgs, action_name};
+use super::common::{A_LOOK_IS_A_RECEIVE, ActionArgs, QueueArgs};
 use super::export::{Done, ExportFile, Plan, Sink, Summary, header, pass, status_of};
 use super::filter::FilterArgs;
 use super::hold::{Hold, HoldOptions};
 use super::interrupt::unless_interrupted;
 use super::journal;
-use super::operator::{confirm, default_actor, default_name, host, may_ask};
+use super::operator::{confirm, host, may_ask};
 use super::queue::DeadLetterQueue;
 use super::reasons::ReasonLookup;
 use super::recorded::Recorded;
 use super::selection::at_most;
 use crate::format::{count, note, now_ms};
-use crate::output::Output;
 
 /// The ending of exports' names.
 const EXPORT: &str = "jsonl";
@@ -74,15 +73,8 @@ pub(super) struct DeleteArgs {
     /// Do not ask; needs --expect
     #[arg(long, requires = "expect")]
     yes: bool,
-    /// The action's name [default: delete-DATE-TIME]
-    #[arg(long, value_name = "NAME", value_parser = action_name)]
-    name: Option<String>,
-    /// The person or program that acts [default: USER@HOST]
-    #[arg(long, hide_short_help = true, value_name = "TEXT")]
-    actor: Option<String>,
-    /// For people, or JSON for programs
-    #[arg(long, value_enum, default_value_t = Output::Table)]
-    output: Output,
+    #[command(flatten)]
+    action: ActionArgs,
 }
 
 /// The letters that are meant.
@@ -99,7 +91,7 @@ pub(super) async fn delete(args: &DeleteArgs, environment: &Environment) -> Resu
     if !args.yes && !may_ask() {
         return Err(ExitError::usage("without a terminal to ask on, --yes --expect N is needed"));
     }
-    let name = args.name.clone().unwrap_or_else(|| default_name("delete", now_ms()));
+    let name = args.action.name(ActionKind::Delete, now_ms());
     let path = export_path(args, &name)?;
     let (settings, filter) =
         (args.queue.settings.read_for_tool(environment)?, args.choice.value.filter.filter());
@@ -153,7 +145,7 @@ pub(super) async fn delete(args: &DeleteArgs, environment: &Environment) -> Resu
     }
     log.report(done.counts());
     log.end_as(&result, (done.undeleted > 0).then_some("some letters could not be deleted")).await;
-    Summary::new(&name, "delete", &done, &sink).report(&result, args.output, false)?;
+    Summary::new(&name, "delete", &done, &sink).report(&result, args.action.output, false)?;
     result?;
     Ok(status_of(&done))
 }
@@ -170,7 +162,7 @@ async fn begin(
     let beginning = Beginning {
         kind: ActionKind::Delete,
         name: name.to_owned(),
-        actor: args.actor.clone().unwrap_or_else(default_actor),
+        actor: args.action.actor(),
         dlq: queue.arn.clone().unwrap_or_else(|| queue.url.clone()),
         words: args.choice.words.clone(),
         bounds: Vec::new(),

@@ -20,10 +20,10 @@ use drumline_runtime::{Environment, Settings, program};
 
 use super::action_log::{ActionLog, Locking};
 use super::action_store::ActionStore;
-use super::common::{A_LOOK_IS_A_RECEIVE, QueueArgs, action_name};
+use super::common::{A_LOOK_IS_A_RECEIVE, ActionArgs, QueueArgs};
 use super::filter::FilterArgs;
 use super::hold::HoldOptions;
-use super::operator::{default_actor, default_name, host};
+use super::operator::host;
 use super::queue::DeadLetterQueue;
 use super::reasons::ReasonLookup;
 use super::recorded::Recorded;
@@ -75,22 +75,15 @@ pub(super) struct ExportArgs {
     #[command(flatten)]
     choice: Recorded<ChoiceArgs>,
     /// Continue an export that was stopped or killed
-    #[arg(long)]
+    #[arg(long, conflicts_with = "name")]
     resume: bool,
     /// Write nothing unless exactly so many letters match
     ///
     /// The exit status is 1 then.
     #[arg(long, value_name = "N", conflicts_with = "resume")]
     expect: Option<u64>,
-    /// The export's name [default: export-DATE-TIME]
-    #[arg(long, value_name = "NAME", value_parser = action_name, conflicts_with = "resume")]
-    name: Option<String>,
-    /// The person or program that acts [default: USER@HOST]
-    #[arg(long, hide_short_help = true, value_name = "TEXT")]
-    actor: Option<String>,
-    /// For people, or JSON for programs
-    #[arg(long, value_enum, default_value_t = Output::Table)]
-    output: Output,
+    #[command(flatten)]
+    action: ActionArgs,
 }
 
 /// The letters that are meant, and what becomes of them.
@@ -118,7 +111,7 @@ pub(super) async fn export(args: &ExportArgs, environment: &Environment) -> Resu
             "--resume needs a file: begin another export to S3, what is in the first one stays",
         ));
     }
-    if is_stdout && args.output == Output::Json {
+    if is_stdout && args.action.output == Output::Json {
         return Err(ExitError::usage("an export to standard output has no other output: leave --output out"));
     }
     let (settings, filter) = (args.queue.settings.read_for_tool(environment)?, choice.filter.filter());
@@ -129,7 +122,7 @@ pub(super) async fn export(args: &ExportArgs, environment: &Environment) -> Resu
         Some(expected) => Some(count(&queue, &filter, limit, &mut reasons, expected).await?),
         None => None,
     };
-    let name = args.name.clone().unwrap_or_else(|| default_name("export", now_ms()));
+    let name = args.action.name(ActionKind::Export, now_ms());
     let (name, mut sink, exported) = open(args, is_stdout, name, &queue)?;
     let place = sink.place().map(|(place, _)| place);
     let log = match begin(args, &settings, &queue, &name, place).await {
@@ -168,7 +161,7 @@ pub(super) async fn export(args: &ExportArgs, environment: &Environment) -> Resu
     let result = result.and_then(|()| expect_all(among.as_ref(), &done));
     log.report(done.counts());
     log.end_as(&result, (done.undeleted > 0).then_some("some letters could not be deleted")).await;
-    Summary::new(&name, "export", &done, &sink).report(&result, args.output, is_stdout)?;
+    Summary::new(&name, "export", &done, &sink).report(&result, args.action.output, is_stdout)?;
     result?;
     Ok(status_of(&done))
 }
@@ -184,7 +177,7 @@ async fn begin(
     let beginning = Beginning {
         kind: ActionKind::Export,
         name: name.to_owned(),
-        actor: args.actor.clone().unwrap_or_else(default_actor),
+        actor: args.action.actor(),
         dlq: queue.arn.clone().unwrap_or_else(|| queue.url.clone()),
         words: args.choice.words.clone(),
         bounds: Vec::new(),

@@ -25,6 +25,7 @@ use std::process::ExitCode;
 
 use drumline::Router;
 use drumline_consumer::ExitError;
+use drumline_dlq::action::ActionKind;
 use drumline_dlq::canary::Canary;
 use drumline_dlq::journal::{FileMark, Header, JOURNAL_VERSION, Record, State};
 use drumline_runtime::{Environment, Service, Settings, runtimes};
@@ -105,7 +106,7 @@ async fn begin(
         return Err(ExitError::usage("without a terminal to ask on, --yes or --expect N is needed"));
     }
     let started_at = now_ms();
-    let name = args.name.clone().unwrap_or_else(|| ask::default_name(started_at));
+    let name = args.action.name(ActionKind::Replay, started_at);
     let path = match &args.journal {
         Some(path) => path.clone(),
         None => journal::path_of(&name)?,
@@ -130,7 +131,7 @@ async fn begin(
         let counted = count::count(&mut decider, limit, args.hold, choice.from.as_deref()).await?;
         let matched = decider.tally.matched;
         if args.consent.dry_run {
-            return report::dry_run(&decider, &counted, args.consent.expect, args.output);
+            return report::dry_run(&decider, &counted, args.consent.expect, args.action.output);
         }
         if let Some(expected) = args.consent.expect.filter(|expected| *expected != matched) {
             return Err(ExitError::other(format!(
@@ -224,7 +225,7 @@ fn header(args: &ReplayArgs, settings: &Settings, decider: &Decider, from: Optio
         drumline_journal: JOURNAL_VERSION,
         kind: "replay".to_owned(),
         name: decider.action.to_owned(),
-        actor: args.actor.clone().unwrap_or_else(ask::default_actor),
+        actor: args.action.actor(),
         dlq_url: decider.queue.url.clone(),
         queue: named.map(|queue| queue.url.to_string()),
         words: args.choice.words.clone(),
@@ -314,7 +315,7 @@ async fn run(
     let ended = Box::pin(begun).await;
     recording::end(log, &ended).await;
     match ended {
-        Ok(outcome) => report::report(outcome, args.output, &to_resume),
+        Ok(outcome) => report::report(outcome, args.action.output, &to_resume),
         Err(error) => {
             note(&format!("to continue: {} {to_resume}", drumline_runtime::program()));
             Err(error)

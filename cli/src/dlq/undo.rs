@@ -19,9 +19,9 @@ use serde::Serialize;
 use super::action_log::{ActionLog, Locking};
 use super::action_store::ActionStore;
 use super::actions::{unknown, unread};
-use super::common::{QueueArgs, action_name};
+use super::common::{ActionArgs, QueueArgs, action_name};
 use super::interrupt::unless_interrupted;
-use super::operator::{confirm, default_actor, default_name, host, may_ask};
+use super::operator::{confirm, host, may_ask};
 use super::queue::DeadLetterQueue;
 use crate::format::{count, note, now_ms};
 use crate::output::{Output, print};
@@ -61,15 +61,8 @@ pub(super) struct UndoArgs {
     /// Go on although letters are hidden, of which the delete may have left some: those are in the DLQ twice then
     #[arg(long, hide_short_help = true)]
     ignore_hidden: bool,
-    /// The action's own name [default: undo-DATE-TIME]
-    #[arg(long, value_name = "NAME", value_parser = action_name)]
-    name: Option<String>,
-    /// The person or program that acts [default: USER@HOST]
-    #[arg(long, hide_short_help = true, value_name = "TEXT")]
-    actor: Option<String>,
-    /// For people, or JSON for programs
-    #[arg(long, value_enum, default_value_t = Output::Table)]
-    output: Output,
+    #[command(flatten)]
+    action: ActionArgs,
 }
 
 pub(super) async fn undo(args: &UndoArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
@@ -105,8 +98,8 @@ pub(super) async fn undo(args: &UndoArgs, environment: &Environment) -> Result<E
     }
     let beginning = Beginning {
         kind: ActionKind::Undo,
-        name: args.name.clone().unwrap_or_else(|| default_name("undo", now_ms())),
-        actor: args.actor.clone().unwrap_or_else(default_actor),
+        name: args.action.name(ActionKind::Undo, now_ms()),
+        actor: args.action.actor(),
         dlq: dlq.clone(),
         words: vec![undone.name.clone()],
         bounds: Vec::new(),
@@ -122,7 +115,7 @@ pub(super) async fn undo(args: &UndoArgs, environment: &Environment) -> Result<E
     let name = log.action().name.clone();
     log.report(tally.counts());
     log.end_as(&result, (tally.left > 0).then_some("some letters could not be sent")).await;
-    report(&name, &tally, &result, args.output)?;
+    report(&name, &tally, &result, args.action.output)?;
     result?;
     Ok(ExitCode::from(u8::from(tally.left > 0)))
 }

@@ -6,11 +6,10 @@ use std::time::Duration;
 use drumline_consumer::ExitError;
 
 use super::changes::ChangeArgs;
-use crate::dlq::common::QueueArgs;
+use crate::dlq::common::{ActionArgs, QueueArgs};
 use crate::dlq::filter::FilterArgs;
 use crate::dlq::recorded::Recorded;
 use crate::format::shell;
-use crate::output::Output;
 
 /// The shortest hold: some seconds of it are not used.
 const SHORTEST_HOLD: Duration = Duration::from_secs(10);
@@ -102,12 +101,8 @@ pub(in crate::dlq) struct ReplayArgs {
     /// Send also what its handler would refuse
     #[arg(long, hide_short_help = true)]
     pub(super) no_check: bool,
-    /// The action's name [default: replay-DATE-TIME]
-    #[arg(long, value_name = "NAME", value_parser = crate::dlq::common::action_name)]
-    pub(super) name: Option<String>,
-    /// The person or program that acts [default: USER@HOST]
-    #[arg(long, hide_short_help = true, value_name = "TEXT")]
-    pub(super) actor: Option<String>,
+    #[command(flatten)]
+    pub(super) action: ActionArgs,
     /// The file of the journal [default: drumline/dlq/NAME.journal in the folder of states]
     ///
     /// That is `$XDG_STATE_HOME`, else `~/.local/state`.
@@ -124,9 +119,6 @@ pub(in crate::dlq) struct ReplayArgs {
     /// Hide received letters for so long at a time
     #[arg(long, hide_short_help = true, value_name = "DURATION", default_value = HOLD, value_parser = hold)]
     pub(super) hold: Duration,
-    /// For people, or JSON for programs
-    #[arg(long, hide_short_help = true, value_enum, default_value_t = Output::Table)]
-    pub(super) output: Output,
 }
 
 /// The operator's consent.

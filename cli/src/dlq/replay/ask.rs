@@ -8,15 +8,10 @@ use super::decide::Decider;
 use crate::dlq::operator;
 use crate::format::count;
 
-pub(super) use crate::dlq::operator::{default_actor, may_ask};
+pub(super) use crate::dlq::operator::may_ask;
 
 /// Letters whose changes are shown before the question.
 const SHOWN: usize = 3;
-
-/// The name of a replay that is not given one.
-pub(super) fn default_name(at_ms: u64) -> String {
-    operator::default_name("replay", at_ms)
-}
 
 /// Asks if the counted letters are to be sent.
 pub(super) async fn confirm(counted: &Counted, decider: &Decider<'_>) -> Result<bool, ExitError> {

@@ -65,7 +65,7 @@ pub(super) async fn native(args: &ReplayArgs, environment: &Environment) -> Resu
         return Err(ExitError::usage(format!("the ARN of {} is not known", queue.name)));
     };
     if args.native.cancel {
-        return cancel(&queue, arn, args.output).await;
+        return cancel(&queue, arn, args.action.output).await;
     }
     if args.rate.is_some_and(|rate| !(1.0..=MAX_RATE).contains(&rate) || rate.fract() != 0.0) {
         return Err(ExitError::usage(
@@ -103,18 +103,17 @@ pub(super) async fn native(args: &ReplayArgs, environment: &Environment) -> Resu
         (Some(reason), Ok(_)) => log.end(ActionState::Aborted, Some(&reason)).await,
         _ => log.end_as(&task, left).await,
     }
-    report(&task?, args.output)?;
+    report(&task?, args.action.output)?;
     Ok(ExitCode::from(u8::from(!is_done)))
 }
 
 /// Records that SQS begins to move letters.
 async fn record(args: &ReplayArgs, settings: &Settings, arn: &str) -> Result<ActionLog, ExitError> {
-    let name = args.name.clone().unwrap_or_else(|| ask::default_name(now_ms()));
     let native = std::iter::once("--native".to_owned());
     let beginning = Beginning {
         kind: ActionKind::Replay,
-        name,
-        actor: args.actor.clone().unwrap_or_else(ask::default_actor),
+        name: args.action.name(ActionKind::Replay, now_ms()),
+        actor: args.action.actor(),
         dlq: arn.to_owned(),
         words: native.chain(args.choice.words.iter().cloned()).collect(),
         bounds: Vec::new(),
