@@ -4,7 +4,7 @@ resource "aws_iam_policy" "operators" {
   description = "Look at, put back and delete the dead letters of ${var.service_name}'s groups"
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat([
       {
         Sid    = "DeadLetters"
         Effect = "Allow"
@@ -33,6 +33,14 @@ resource "aws_iam_policy" "operators" {
           local.has_third ? [module.third[0].queue_arn] : [],
         )
       },
-    ]
+      ],
+      # The reasons of dead letters, and what is kept of an operator's actions.
+      var.store == "table" ? [{
+        Sid      = "UseStore"
+        Effect   = "Allow"
+        Action   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+        Resource = aws_dynamodb_table.store[0].arn
+      }] : [],
+    )
   })
 }

@@ -157,3 +157,8 @@ output "lost_alarm_name" {
   description = "The alarm on messages that SNS loses."
   value       = aws_cloudwatch_metric_alarm.lost.alarm_name
 }
+
+output "store_table_name" {
+  description = "store_table_name of the workers' modules. Empty without a table."
+  value       = var.store == "table" ? aws_dynamodb_table.store[0].name : ""
+}

@@ -152,26 +152,15 @@ variable "oldest_message_age_seconds" {
   }
 }
 
-variable "dead_letter_owner" {
-  description = "The person or team that decides about dead letters. The alarms on them name it."
+variable "store" {
+  description = "A DynamoDB table (table) in which the workers of all groups remember what was done and why a job failed, and from which dlq ls reads the reasons. With none every worker remembers for itself, and a duplicate that another worker receives runs again."
   type        = string
+  default     = "table"
   nullable    = false
 
   validation {
-    condition     = can(regex("^[^\\r\\n]{1,80}$", var.dead_letter_owner))
-    error_message = "dead_letter_owner is a text of 1 to 80 characters on one line."
-  }
-}
-
-variable "keep_queue_active" {
-  description = "Whether a schedule uses the queue every three hours. SQS stops reporting metrics of a queue that was idle for six hours, and takes up to a quarter of an hour to begin again. Needed for a worker with min_tasks 0 whose first message must not wait that long."
-  type        = string
-  default     = "off"
-  nullable    = false
-
-  validation {
-    condition     = contains(["off", "on"], var.keep_queue_active)
-    error_message = "keep_queue_active is off or on."
+    condition     = contains(["table", "none"], var.store)
+    error_message = "store is table or none."
   }
 }
 
