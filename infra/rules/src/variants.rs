@@ -22,6 +22,10 @@ pub(crate) struct Variant {
     pub(crate) is_bound: bool,
 }
 
+/// How many words a parameter has that switches a part. A longer list is of values that are handed on as they are, such as
+/// types of instances.
+const MAX_WORDS: usize = 4;
+
 /// Texts of the kinds that parameters ask for, from the general to the specific. The first that fits a parameter's pattern
 /// is its sample.
 const SAMPLES: [&str; 17] = [
@@ -97,12 +101,9 @@ fn whole(number: f64) -> Value {
 fn options(parameter: &Parameter) -> Vec<Value> {
     let default = parameter.default.as_ref();
     if parameter.allowed.iter().any(|value| number(value).is_none()) {
-        return parameter
-            .allowed
-            .iter()
-            .filter(|value| default.is_some() && default != Some(value))
-            .cloned()
-            .collect();
+        let others =
+            parameter.allowed.iter().filter(|value| default.is_some_and(|default| default != *value));
+        return if parameter.allowed.len() > MAX_WORDS { Vec::new() } else { others.cloned().collect() };
     }
     if parameter.allowed.is_empty() && default.map_or_else(|| may_be_empty(parameter), is_empty) {
         return sample(parameter).into_iter().collect();
@@ -197,6 +198,9 @@ mod tests {
             (of_words[0].values["P"].clone(), of_words[0].is_bound, of_words.len()),
             (json!("on"), false, 1)
         );
+        let types = ["a", "b", "c", "d", "e"].map(|word| json!(word)).to_vec();
+        let many = Parameter { allowed: types, ..parameter(Some(json!("a")), None) };
+        assert!(values(&of("P", many)).is_empty());
         let number = Parameter { min: Some(1.0), max: Some(9.0), ..parameter(Some(json!(5)), None) };
         let of_number = variants(&of("P", number));
         assert!(of_number.iter().all(|variant| variant.is_bound));
