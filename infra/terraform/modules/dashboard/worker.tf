@@ -39,7 +39,7 @@ locals {
       ]
     },
     {
-      title  = "Age of the oldest message in the worker's hands, in seconds, retries included"
+      title  = "Age of the oldest message that the worker received lately, in seconds, retries included"
       x      = 0
       y      = 34
       width  = 8
@@ -50,7 +50,7 @@ locals {
       ]
     },
     {
-      title  = "From sent to the end of the job, in seconds (p95)"
+      title  = "From sent to done, in seconds (p95)"
       x      = 8
       y      = 34
       width  = 8
