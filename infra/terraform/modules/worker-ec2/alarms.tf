@@ -93,9 +93,9 @@ resource "aws_cloudwatch_metric_alarm" "unattended" {
     return_data = true
   }
 
-  # Five minutes out of eight: a first task takes about two to start, and the newest points of some metrics are late.
-  evaluation_periods  = 8
-  datapoints_to_alarm = 5
+  # Eight minutes out of twelve: a first instance takes about five to start, and the newest points of some metrics are late.
+  evaluation_periods  = 12
+  datapoints_to_alarm = 8
   threshold           = 1
   comparison_operator = "GreaterThanOrEqualToThreshold"
   treat_missing_data  = "notBreaching"
