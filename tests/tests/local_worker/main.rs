@@ -15,6 +15,7 @@ mod dlq_questions;
 mod dlq_read;
 mod dlq_refusals;
 mod dlq_replay;
+mod dlq_returned;
 mod dlq_s3;
 mod dlq_watch;
 mod doors;
