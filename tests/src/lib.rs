@@ -25,6 +25,7 @@ mod runtime_api_tests;
 mod sqs_event;
 mod stack;
 mod stores;
+mod table_stack;
 mod walkthrough;
 mod worker;
 
@@ -49,5 +50,6 @@ pub use rustix::process::Signal;
 pub use sqs_event::{HAND_MADE_QUEUE, Record, ids, md5, sqs_event};
 pub use stack::{Stack, publish, publish_typed, put_event, rule_before, subscribe, topic_before};
 pub use stores::{StoreServer, create_table, shared_store};
+pub use table_stack::TableStack;
 pub use walkthrough::{Walkthrough, examples_folder};
 pub use worker::{Finished, Launch, Worker, free_address};

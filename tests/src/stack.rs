@@ -9,7 +9,7 @@ use crate::aws_api::{call, members, query};
 use crate::eventually::eventually;
 use crate::queues::{REGION, TestQueue, client, localstack};
 
-const CLOUDFORMATION: &str = "2010-05-15";
+pub(crate) const CLOUDFORMATION: &str = "2010-05-15";
 const SNS: &str = "2010-03-31";
 
 /// A stack; it is removed when dropped. The templates retain their queues, as they promise.
@@ -90,7 +90,8 @@ impl Stack {
             status == "CREATE_COMPLETE"
         })
         .await;
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        // LocalStack answers with nothing for an empty text.
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         self.outputs = members(&described["Outputs"])
             .iter()
             .map(|output| (text(&output["OutputKey"]), text(&output["OutputValue"])))
@@ -120,11 +121,11 @@ impl Stack {
     }
 }
 
-fn unique_name() -> String {
+pub(crate) fn unique_name() -> String {
     format!("t{:x}-{:x}", std::process::id(), fastrand::u32(..))
 }
 
-fn read_template(template: &str) -> String {
+pub(crate) fn read_template(template: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/cloudformation").join(template);
     let text = std::fs::read_to_string(path).unwrap();
     // LocalStack 4.14 takes an empty value of a parameter without a default for none.
@@ -133,7 +134,7 @@ fn read_template(template: &str) -> String {
 }
 
 /// The form that creates or updates a stack. Every template has its values for the parameters that tests have no choice about.
-fn form(name: &str, body: &str, parameters: &[(&str, &str)]) -> Vec<(String, String)> {
+pub(crate) fn form(name: &str, body: &str, parameters: &[(&str, &str)]) -> Vec<(String, String)> {
     // The topic has no subscribers, but the alarms have to name one.
     let alarm_topic = format!("arn:aws:sns:{REGION}:000000000000:alarms");
     let own = [

@@ -9,3 +9,4 @@ mod fan_out;
 mod function;
 mod intake;
 mod queues;
+mod tables;

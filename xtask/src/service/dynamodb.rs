@@ -1,4 +1,5 @@
-//! `DynamoDB`, by an emulator: ministack, from a Python environment.
+//! `DynamoDB`, by an emulator: ministack, from a Python environment. It also makes the stacks that have tables, tasks or schedules,
+//! for none of which `LocalStack` has what they need.
 //!
 //! It differs from AWS where a test would not expect it: expired items go within a minute and not within days, also those
 //! whose time is a string or more than five years past; setting the same time to live again is accepted.
@@ -19,6 +20,9 @@ use crate::{project, venv};
 
 /// In folders.
 const NAME: &str = "dynamodb";
+
+/// What the stacks of `infra/cloudformation` with a table, a task or a schedule are made of.
+const SERVICES: &str = "dynamodb,cloudformation,ec2,ecs,events,iam,logs,monitoring,scheduler,sns,sqs";
 
 /// The Python of an environment that holds the emulator.
 #[derive(Debug)]
@@ -81,7 +85,7 @@ fn run(python: &Path, files: &Path, port: u16) -> Command {
     command.env("BIND_HOST", "127.0.0.1").env("GATEWAY_PORT", port.to_string());
     command.env("MINISTACK_HOST", "127.0.0.1").env("MINISTACK_REGION", REGION);
     // The other services are other peers' business; two of them listen on every interface, whatever is asked for.
-    command.env("SERVICES", NAME).env("SFTP_ENABLED", "0").env("IOT_MTLS_ENABLED", "0");
+    command.env("SERVICES", SERVICES).env("SFTP_ENABLED", "0").env("IOT_MTLS_ENABLED", "0");
     command.env("PERSIST_STATE", "0").env("TMPDIR", files);
     command
 }
@@ -93,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_listens_on_loopback_and_serves_nothing_else() {
+    fn it_listens_on_loopback_and_serves_what_stacks_need() {
         let command = run(Path::new("python"), Path::new("files"), 4570);
         let variable = |name: &str| {
             let found = command.get_envs().find(|(known, _)| *known == name);
@@ -101,7 +105,7 @@ mod tests {
         };
         assert_eq!(variable("BIND_HOST"), Some("127.0.0.1"));
         assert_eq!(variable("GATEWAY_PORT"), Some("4570"));
-        assert_eq!(variable("SERVICES"), Some("dynamodb"));
+        assert_eq!(variable("SERVICES"), Some(SERVICES));
         assert_eq!(variable("IOT_MTLS_ENABLED"), Some("0"));
         assert_eq!(variable("TMPDIR"), Some("files"));
     }
