@@ -294,7 +294,9 @@ impl<'a> Evaluator<'a> {
             match condition.as_ref().map_or(Some(true), |condition| truth(&condition.value)) {
                 Some(true) => {}
                 Some(false) => {
-                    condition.iter().for_each(|condition| self.leave_out(condition));
+                    if let Some(condition) = &condition {
+                        self.leave_out(condition);
+                    }
                     self.leave_out(&self.within(&each.value_expr, &scope));
                     continue;
                 }

@@ -82,13 +82,11 @@ fn operate(operator: char, left: &Value, right: &Value, math: Math) -> Value {
         '>' => Some(f64::from(left > right)),
         'l' => Some(f64::from(left <= right)),
         'g' => Some(f64::from(left >= right)),
-        '=' => Some(f64::from(left == right)),
         other => panic!("operator {other}"),
     };
     let both = |pair: (&Option<f64>, &Option<f64>)| match (pair, math.gap) {
-        ((None, None), _) => None,
         ((Some(left), Some(right)), _) => apply(*left, *right),
-        (_, Gap::DropsPoint) => None,
+        ((None, None), _) | (_, Gap::DropsPoint) => None,
         ((left, right), Gap::IsZero) => apply(left.unwrap_or(0.0), right.unwrap_or(0.0)),
     };
     match (left, right) {
@@ -184,7 +182,7 @@ impl Parser<'_> {
 
     fn comparison(&mut self) -> Expression {
         let left = self.chain(&['+', '-'], |parser| parser.chain(&['*', '/'], Self::operand));
-        for (token, operator) in [(">=", 'g'), ("<=", 'l'), ("==", '='), ("<", '<'), (">", '>')] {
+        for (token, operator) in [(">=", 'g'), ("<=", 'l'), ("<", '<'), (">", '>')] {
             if self.takes(token) {
                 return Expression::Operation(operator, Box::new(left), Box::new(self.comparison()));
             }

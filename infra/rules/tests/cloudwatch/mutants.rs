@@ -18,120 +18,114 @@ struct Mutant {
 
 const TRACKED: &str = "/TargetTrackingScalingPolicyConfiguration/CustomizedMetricSpecification/Metrics";
 
-fn mutants() -> Vec<Mutant> {
-    let none = Vec::new;
-    vec![
-        Mutant {
-            mistake: "the tracked expression of the template before, alone",
-            breaks: "a burst on an active queue",
-            removes: &["FastScaling", "WaitAlarm"],
-            sets: || vec![("BacklogScaling", TRACKED, filled_with_zero())],
+const MUTANTS: [Mutant; 14] = [
+    Mutant {
+        mistake: "the tracked expression of the template before, alone",
+        breaks: "a burst on an active queue",
+        removes: &["FastScaling", "WaitAlarm"],
+        sets: || vec![("BacklogScaling", TRACKED, filled_with_zero())],
+    },
+    Mutant {
+        mistake: "the tracked expression of the template before, with the fast policy",
+        breaks: "a load that stays after it has grown",
+        removes: &[],
+        sets: || vec![("BacklogScaling", TRACKED, filled_with_zero())],
+    },
+    Mutant {
+        mistake: "target tracking alone",
+        breaks: "a burst on an active queue",
+        removes: &["FastScaling", "WaitAlarm"],
+        sets: Vec::new,
+    },
+    Mutant {
+        mistake: "a fast policy that waits for three points",
+        breaks: "a burst on an active queue",
+        removes: &[],
+        sets: || vec![("WaitAlarm", "/DatapointsToAlarm", json!(3))],
+    },
+    Mutant {
+        mistake: "a wait of 0 in the newest minute",
+        breaks: "a burst on an active queue",
+        removes: &[],
+        sets: || vec![math("WaitAlarm", 4, "(FILL(visible, 0) + FILL(inflight, 0)) / (32 * tasks)")],
+    },
+    Mutant {
+        mistake: "points in minutes of which the waiting messages are not known",
+        breaks: "a burst on an active queue",
+        removes: &[],
+        sets: || {
+            vec![math("WaitAlarm", 4, "32 * tasks"), math("WaitAlarm", 5, "SUM([visible, inflight]) / slots")]
         },
-        Mutant {
-            mistake: "the tracked expression of the template before, with the fast policy",
-            breaks: "a load that stays after it has grown",
-            removes: &[],
-            sets: || vec![("BacklogScaling", TRACKED, filled_with_zero())],
+    },
+    Mutant {
+        mistake: "a late count taken for 0",
+        breaks: "a steady load near the target",
+        removes: &[],
+        sets: || vec![math("WaitAlarm", 3, "IF(FILL(running, 0) > 0, FILL(running, 0), 1)")],
+    },
+    Mutant {
+        mistake: "tasks taken away because they keep up",
+        breaks: "a load that stays after it has grown",
+        removes: &[],
+        sets: || {
+            vec![(
+                "BacklogScaling",
+                "/TargetTrackingScalingPolicyConfiguration/CustomizedMetricSpecification/Metrics/8/Expression",
+                json!("wait * 1"),
+            )]
         },
-        Mutant {
-            mistake: "target tracking alone",
-            breaks: "a burst on an active queue",
-            removes: &["FastScaling", "WaitAlarm"],
-            sets: none,
+    },
+    Mutant {
+        mistake: "the first task's alarm of the template before",
+        breaks: "a message for a service at zero",
+        removes: &[],
+        sets: || {
+            vec![
+                ("NobodyReceivesAlarm", "/Metrics", unattended_before()),
+                ("NobodyReceivesAlarm", "/EvaluationPeriods", json!(2)),
+                ("NobodyReceivesAlarm", "/DatapointsToAlarm", json!(2)),
+            ]
         },
-        Mutant {
-            mistake: "a fast policy that waits for three points",
-            breaks: "a burst on an active queue",
-            removes: &[],
-            sets: || vec![("WaitAlarm", "/DatapointsToAlarm", json!(3))],
+    },
+    Mutant {
+        mistake: "late polls taken for none",
+        breaks: "a steady load near the target",
+        removes: &[],
+        sets: || vec![math("NobodyReceivesAlarm", 5, "SUM([visible * 0, inflight, received, empty])")],
+    },
+    Mutant {
+        mistake: "the alarms of the template before: of tasks only",
+        breaks: "all tasks dead with MinTasks 0",
+        removes: &["UnattendedAlarm"],
+        sets: || vec![math("TasksMissingAlarm", 2, "FILL(desired, 0) - FILL(running, 0)")],
+    },
+    Mutant {
+        mistake: "an alarm of death that reads the worker's metrics",
+        breaks: "all tasks dead under load",
+        removes: &["TasksMissingAlarm"],
+        sets: || {
+            vec![
+                math("UnattendedAlarm", 7, "IF(running > 0, 0, 1)"),
+                ("UnattendedAlarm", "/Metrics/1/Id", json!("running")),
+                ("UnattendedAlarm", "/Metrics/1/MetricStat/Metric/MetricName", json!("RunningTaskCount")),
+                math("UnattendedAlarm", 5, "SUM([visible * 0, running])"),
+                math("UnattendedAlarm", 6, "activity * 1"),
+            ]
         },
-        Mutant {
-            mistake: "a wait of 0 in the newest minute",
-            breaks: "a burst on an active queue",
-            removes: &[],
-            sets: || vec![math("WaitAlarm", 4, "(FILL(visible, 0) + FILL(inflight, 0)) / (32 * tasks)")],
-        },
-        Mutant {
-            mistake: "points in minutes of which the waiting messages are not known",
-            breaks: "a burst on an active queue",
-            removes: &[],
-            sets: || {
-                vec![
-                    math("WaitAlarm", 4, "32 * tasks"),
-                    math("WaitAlarm", 5, "SUM([visible, inflight]) / slots"),
-                ]
-            },
-        },
-        Mutant {
-            mistake: "a late count taken for 0",
-            breaks: "a steady load near the target",
-            removes: &[],
-            sets: || vec![math("WaitAlarm", 3, "IF(FILL(running, 0) > 0, FILL(running, 0), 1)")],
-        },
-        Mutant {
-            mistake: "tasks taken away because they keep up",
-            breaks: "a load that stays after it has grown",
-            removes: &[],
-            sets: || {
-                vec![(
-                    "BacklogScaling",
-                    "/TargetTrackingScalingPolicyConfiguration/CustomizedMetricSpecification/Metrics/8/Expression",
-                    json!("wait * 1"),
-                )]
-            },
-        },
-        Mutant {
-            mistake: "the first task's alarm of the template before",
-            breaks: "a message for a service at zero",
-            removes: &[],
-            sets: || {
-                vec![
-                    ("NobodyReceivesAlarm", "/Metrics", unattended_before()),
-                    ("NobodyReceivesAlarm", "/EvaluationPeriods", json!(2)),
-                    ("NobodyReceivesAlarm", "/DatapointsToAlarm", json!(2)),
-                ]
-            },
-        },
-        Mutant {
-            mistake: "late polls taken for none",
-            breaks: "a steady load near the target",
-            removes: &[],
-            sets: || vec![math("NobodyReceivesAlarm", 5, "SUM([visible * 0, inflight, received, empty])")],
-        },
-        Mutant {
-            mistake: "the alarms of the template before: of tasks only",
-            breaks: "all tasks dead with MinTasks 0",
-            removes: &["UnattendedAlarm"],
-            sets: || vec![math("TasksMissingAlarm", 2, "FILL(desired, 0) - FILL(running, 0)")],
-        },
-        Mutant {
-            mistake: "an alarm of death that reads the worker's metrics",
-            breaks: "all tasks dead under load",
-            removes: &["TasksMissingAlarm"],
-            sets: || {
-                vec![
-                    math("UnattendedAlarm", 7, "IF(running > 0, 0, 1)"),
-                    ("UnattendedAlarm", "/Metrics/1/Id", json!("running")),
-                    ("UnattendedAlarm", "/Metrics/1/MetricStat/Metric/MetricName", json!("RunningTaskCount")),
-                    math("UnattendedAlarm", 5, "SUM([visible * 0, running])"),
-                    math("UnattendedAlarm", 6, "activity * 1"),
-                ]
-            },
-        },
-        Mutant {
-            mistake: "an alarm of death at the newest minute",
-            breaks: "handlers that run for hours in every slot",
-            removes: &[],
-            sets: || vec![("UnattendedAlarm", "/DatapointsToAlarm", json!(1))],
-        },
-        Mutant {
-            mistake: "full slots taken for death",
-            breaks: "handlers that run for hours in every slot",
-            removes: &[],
-            sets: || vec![math("UnattendedAlarm", 5, "SUM([visible * 0, received, deleted, empty])")],
-        },
-    ]
-}
+    },
+    Mutant {
+        mistake: "an alarm of death at the newest minute",
+        breaks: "handlers that run for hours in every slot",
+        removes: &[],
+        sets: || vec![("UnattendedAlarm", "/DatapointsToAlarm", json!(1))],
+    },
+    Mutant {
+        mistake: "full slots taken for death",
+        breaks: "handlers that run for hours in every slot",
+        removes: &[],
+        sets: || vec![math("UnattendedAlarm", 5, "SUM([visible * 0, received, deleted, empty])")],
+    },
+];
 
 /// An expression of an alarm, by its position in the list of queries.
 fn math(alarm: &'static str, position: usize, expression: &str) -> (&'static str, &'static str, Value) {
@@ -190,7 +184,7 @@ impl Mutant {
 #[test]
 fn each_mutant_fails_its_scenario() {
     let mut survivors = Vec::new();
-    for mutant in mutants() {
+    for mutant in MUTANTS {
         let scenario = SCENARIOS.iter().find(|scenario| scenario.name == mutant.breaks).unwrap();
         let mut stack = stack(WORKERS[0], scenario.min_tasks);
         mutant.apply(&mut stack);

@@ -43,7 +43,8 @@ pub(crate) struct Steps {
     percent: bool,
     least: f64,
     pub(crate) cooldown: u32,
-    steps: Vec<(f64, f64, f64)>,
+    /// Lower and upper bound above the threshold, and the adjustment.
+    adjustments: Vec<(f64, f64, f64)>,
 }
 
 /// A worker service as the template deploys it.
@@ -113,7 +114,7 @@ impl Alarm {
 impl Steps {
     fn new(configuration: &Value) -> Self {
         let bound = |step: &Value, at: &str, open: f64| step.get(at).map_or(open, number);
-        let steps = configuration["StepAdjustments"].as_array().expect("steps").iter().map(|step| {
+        let adjustments = configuration["StepAdjustments"].as_array().expect("steps").iter().map(|step| {
             let lower = bound(step, "MetricIntervalLowerBound", f64::NEG_INFINITY);
             (
                 lower,
@@ -125,14 +126,14 @@ impl Steps {
             percent: configuration["AdjustmentType"] == "PercentChangeInCapacity",
             least: configuration.get("MinAdjustmentMagnitude").map_or(1.0, number),
             cooldown: minutes(&configuration["Cooldown"]),
-            steps: steps.collect(),
+            adjustments: adjustments.collect(),
         }
     }
 
     /// Returns the capacity that the step asks for at this distance of the metric from the threshold.
     pub(crate) fn capacity(&self, desired: u32, beyond: f64) -> Option<u32> {
         let (_, _, adjustment) =
-            self.steps.iter().find(|(lower, upper, _)| (*lower..*upper).contains(&beyond))?;
+            self.adjustments.iter().find(|(lower, upper, _)| (*lower..*upper).contains(&beyond))?;
         let change = if self.percent { f64::from(desired) * adjustment / 100.0 } else { *adjustment };
         Some(desired + change.max(self.least).floor() as u32)
     }

@@ -144,8 +144,9 @@ impl World<'_> {
         self.visible += arriving;
         self.tasks.resize(self.desired as usize, minute + self.assumed.start_minutes);
         let is_dead = self.scenario.dead_from.is_some_and(|dead| minute >= dead);
-        let running = if is_dead { 0 } else { self.tasks.iter().filter(|start| **start <= minute).count() };
-        let slots = running as f64 * self.service.concurrency;
+        let running =
+            if is_dead { 0 } else { self.tasks.iter().filter(|start| **start <= minute).count() as u32 };
+        let slots = f64::from(running) * self.service.concurrency;
         let done = if self.scenario.is_stuck { 0.0 } else { slots * 60.0 / self.scenario.handler_seconds };
         let before = self.in_flight;
         let done = done.min(self.visible + self.in_flight);
@@ -159,7 +160,7 @@ impl World<'_> {
         // On average over the minute; what is left at its end is more only if a backlog waits.
         let in_flight = self.in_flight.max(done * self.scenario.handler_seconds / 60.0);
         let received = (done + self.in_flight - before).max(0.0);
-        let polls = if running > 0 && self.in_flight < slots { 3.0 * running as f64 } else { 0.0 };
+        let polls = if running > 0 && self.in_flight < slots { 3.0 * f64::from(running) } else { 0.0 };
         let is_used = arriving > 0.0 || running > 0;
         if is_used {
             if i64::from(minute) - self.last_used > i64::from(IDLE_MINUTES) {
@@ -177,7 +178,7 @@ impl World<'_> {
             (RECEIVED, received, sparse(received)),
             (DELETED, done, sparse(done)),
             (EMPTY, polls, sparse(polls)),
-            (RUNNING, running as f64, insights),
+            (RUNNING, running.into(), insights),
             (DESIRED, self.desired.into(), insights),
         ] {
             self.points.entry(name).or_default().push(is_there.then_some(value));
@@ -194,7 +195,7 @@ impl World<'_> {
         // Every metric misses other minutes.
         let shift = metric.len() as u32;
         let is_missing = |minute: u32| {
-            self.assumed.every_missing > 0 && (minute + shift) % self.assumed.every_missing == 0
+            self.assumed.every_missing > 0 && (minute + shift).is_multiple_of(self.assumed.every_missing)
         };
         let length = (periods + self.assumed.extra_range) as u32;
         let at = |back: u32| {
