@@ -16,6 +16,7 @@ mod roles;
 mod scaling;
 mod secrets;
 mod sidecars;
+mod store;
 mod tracking;
 mod worker_alarms;
 
@@ -26,6 +27,7 @@ pub fn rules() -> impl Iterator<Item = &'static Rule> {
     let groups: [&[Rule]; 18] = [
         &queues::RULES,
         &redrive::RULES,
+        &store::RULES,
         &policies::RULES,
         &roles::RULES,
         &grants::RULES,

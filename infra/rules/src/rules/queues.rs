@@ -2,7 +2,7 @@
 
 use crate::case::Case;
 use crate::finding::Report;
-use crate::model::Dialect;
+use crate::model::{Dialect, Resource, Stack};
 use crate::rule::Rule;
 use crate::value::{has_token, int, is_unclear, items, one_or_many, plain, truth};
 use crate::views::consumers::consumers;
@@ -81,7 +81,7 @@ pub(super) const RULES: [Rule; 8] = [
         reason: "A deleted or replaced queue takes its messages with it, and nothing brings them back. With Retain a failed first deployment would leave its queues behind, and the next one fails because their names are taken.",
         fix: "Set DeletionPolicy: RetainExceptOnCreate and UpdateReplacePolicy: Retain (Terraform: prevent_destroy).",
         at_bounds: false,
-        check: kept_on_delete,
+        check: queues_are_kept,
     },
     Rule {
         id: "Q13",
@@ -229,20 +229,25 @@ fn polls_long(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-fn kept_on_delete(case: &Case<'_>, report: &mut Report<'_>) {
+fn queues_are_kept(case: &Case<'_>, report: &mut Report<'_>) {
+    for queue in queues(case.stack) {
+        kept_on_delete(case.stack, queue.id, queue.resource, report);
+    }
+}
+
+/// What a resource holds is to outlive its stack.
+pub(super) fn kept_on_delete(stack: &Stack, id: &str, resource: &Resource, report: &mut Report<'_>) {
     // Terraform forgets what it could not create, and keeps the rest of a failed run in its state.
-    let on_delete = match case.stack.dialect {
+    let on_delete = match stack.dialect {
         Dialect::CloudFormation => "RetainExceptOnCreate",
         Dialect::Terraform => "Retain",
     };
-    for queue in queues(case.stack) {
-        for (name, policy, wanted) in [
-            ("DeletionPolicy", &queue.resource.deletion_policy, on_delete),
-            ("UpdateReplacePolicy", &queue.resource.update_replace_policy, "Retain"),
-        ] {
-            if policy.as_deref().is_none_or(|policy| policy != wanted && !has_token(policy)) {
-                report.at(queue.id, queue.resource, "", format!("{name} is not {wanted}"));
-            }
+    for (name, policy, wanted) in [
+        ("DeletionPolicy", &resource.deletion_policy, on_delete),
+        ("UpdateReplacePolicy", &resource.update_replace_policy, "Retain"),
+    ] {
+        if policy.as_deref().is_none_or(|policy| policy != wanted && !has_token(policy)) {
+            report.at(id, resource, "", format!("{name} is not {wanted}"));
         }
     }
 }

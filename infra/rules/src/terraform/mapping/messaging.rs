@@ -55,8 +55,13 @@ const SUBSCRIPTION: Shape = shape(&[
     field("redrive_policy", "RedrivePolicy", How::Document),
 ]);
 
-/// Of a table rules look at the name only.
-const TABLE: Shape = shape(&[named("name", "TableName"), TAGS]);
+const TABLE: Shape = shape(&[
+    named("name", "TableName"),
+    // The attribute's name alone: whether it is for hashing or sorting is in the name of the field here.
+    named("hash_key", "KeySchema/0"),
+    field("ttl", "TimeToLiveSpecification", How::Block(&PLAIN)),
+    TAGS,
+]);
 
 pub(super) const TYPES: [Type; 12] = [
     Type { terraform: "aws_sqs_queue", cloudformation: "AWS::SQS::Queue", name: "name", shape: &QUEUE },
