@@ -135,7 +135,7 @@ impl Consumer {
         // Shared with the tasks that wait for missing queues.
         let consumer = Arc::new(self);
         let (claim_store, queues) = tokio::select! {
-            started = consumer.start() => started?,
+            started = Box::pin(consumer.start()) => started?,
             // Nothing has been received yet, so there is nothing to drain; a question that is dropped changes nothing.
             () = &mut shutdown => return Ok(Vec::new()),
         };
@@ -211,8 +211,8 @@ impl Consumer {
         consumer.watches.stop().await;
         match emf {
             Some(emf) => {
-                let last_depths = timeout(LAST_WRITES, depths.refresh());
                 // Depths that cannot be had in time stay as they are.
+                let last_depths = Box::pin(timeout(LAST_WRITES, depths.refresh()));
                 let ((), _) = tokio::join!(claim_store.settle(LAST_WRITES), last_depths);
                 emf.stop().await;
             }

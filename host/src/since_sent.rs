@@ -18,14 +18,14 @@ pub fn pickup_delay(attempt: &AttemptInfo) -> Option<Duration> {
     attempt.message().sent_at.map(age)
 }
 
-/// Returns the type of a job that is done now, and the time from the sending of its message until now: `drumline_job_dwell_seconds`.
+/// Returns the time from the sending of a message until now, if a run of its job has succeeded now: `drumline_job_dwell_seconds`.
 /// Returns `None` for other events, and if it is not known when the message was sent.
-pub fn dwell(note: &LedgerEvent) -> Option<(Option<&str>, Duration)> {
+pub fn dwell(note: &LedgerEvent) -> Option<Duration> {
     match note {
         LedgerEvent::Decided { message, outcome: Outcome::Ack, run: Some(run), .. }
             if run.ending == Ending::Done =>
         {
-            Some((run.job_type(), age(message.sent_at?)))
+            message.sent_at.map(age)
         }
         _ => None,
     }

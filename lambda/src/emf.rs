@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use drumline::core::{LedgerEvent, RunFacts};
 use drumline::message::Message;
@@ -110,11 +111,7 @@ impl QueueMetrics {
             self.emf.add("drumline_jobs_total", labels, 1.0);
         }
         if let Some(run) = note.finished_run() {
-            self.ran(run);
-        }
-        if let Some((job_type, dwell)) = dwell(note) {
-            let labels = self.labels([("type", job_type.unwrap_or(UNKNOWN))]);
-            self.emf.add("drumline_job_dwell_seconds", labels, dwell.as_secs_f64());
+            self.ran(run, dwell(note));
         }
         if let Some((job_type, cause)) = note.deduplicated() {
             let labels = self.labels([("type", job_type.unwrap_or(UNKNOWN)), ("cause", cause.label())]);
@@ -134,9 +131,12 @@ impl QueueMetrics {
         }
     }
 
-    fn ran(&self, run: &RunFacts) {
+    fn ran(&self, run: &RunFacts, dwell: Option<Duration>) {
         let job_type = run.job_type().unwrap_or(UNKNOWN);
         let labels = self.labels([("type", job_type)]);
+        if let Some(dwell) = dwell {
+            self.emf.add("drumline_job_dwell_seconds", labels.clone(), dwell.as_secs_f64());
+        }
         self.emf.add("drumline_job_duration_seconds", labels, run.took.as_secs_f64());
         if let Some(class) = run.ending.class() {
             let labels = self.labels([("type", job_type), ("class", class.label())]);

@@ -1,6 +1,5 @@
 #![allow(clippy::unwrap_used)]
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use drumline::Failure;
 use drumline::core::{Ending, Outcome, SqsAction, SqsResult, StoreOperation, StoreResult};

@@ -33,7 +33,7 @@ fn values(line: &Value, name: &str) -> Option<(f64, f64)> {
             let pairs = || values.iter().map(number).zip(counts.iter().map(number));
             Some((pairs().map(|(value, count)| value * count).sum(), counts.iter().map(number).sum()))
         }
-        Value::Array(values) => Some((values.iter().map(number).sum(), 0.0 + f64::from(values.len() as u32))),
+        Value::Array(values) => Some((values.iter().map(number).sum(), values.iter().map(|_| 1.0).sum())),
         value => Some((number(value), 1.0)),
     }
 }
@@ -128,10 +128,10 @@ async fn totals_are_those_of_the_registry() {
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_has_stopped_does_not_delay_the_end() {
     let metrics = Metrics::new();
-    let (hold, held) = std::sync::mpsc::channel::<()>();
-    let held = Mutex::new(held);
+    let (reader, blocked) = std::sync::mpsc::channel::<()>();
+    let blocked = Mutex::new(blocked);
     let print = move |_: EmfLines| {
-        let _ = held.lock().unwrap().recv();
+        let _ = blocked.lock().unwrap().recv();
     };
     let depths = Depths::new(metrics.clone(), Arc::new(metrics.clone()));
     let emf = Emf::start_with(metrics, depths, Arc::new(print));
@@ -139,5 +139,5 @@ async fn a_reader_that_has_stopped_does_not_delay_the_end() {
     let begun = std::time::Instant::now();
     emf.stop().await;
     assert!(begun.elapsed() < Duration::from_secs(5));
-    drop(hold);
+    drop(reader);
 }

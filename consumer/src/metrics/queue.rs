@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use drumline::core::{DuplicateCause, FailureClass, LedgerEvent, Outcome, PauseReason};
+use drumline::core::{DuplicateCause, LedgerEvent, Outcome, PauseReason, RunFacts};
 use drumline::run::{Event, Observer};
 use drumline_runtime::{age, dwell, pickup_delay};
 use foldhash::fast::RandomState;
@@ -124,10 +124,7 @@ impl QueueMetrics {
             self.outcome(job_type, outcome);
         }
         if let Some(run) = note.finished_run() {
-            self.ran(run.job_type(), run.took, run.ending.class());
-        }
-        if let Some((job_type, dwell)) = dwell(note) {
-            self.of_type(job_type).dwell.observe(dwell.as_secs_f64());
+            self.ran(run, dwell(note));
         }
         if let Some((job_type, cause)) = note.deduplicated() {
             self.deduplicated_by(&self.of_type(job_type).label, cause).inc();
@@ -163,10 +160,13 @@ impl QueueMetrics {
         };
     }
 
-    fn ran(&self, job_type: Option<&str>, took: Duration, class: Option<FailureClass>) {
-        let of = self.of_type(job_type);
-        of.duration.observe(took.as_secs_f64());
-        if let Some(class) = class {
+    fn ran(&self, run: &RunFacts, dwell: Option<Duration>) {
+        let of = self.of_type(run.job_type());
+        of.duration.observe(run.took.as_secs_f64());
+        if let Some(dwell) = dwell {
+            of.dwell.observe(dwell.as_secs_f64());
+        }
+        if let Some(class) = run.ending.class() {
             let (queue, r#type) = (self.queue.clone(), of.label.clone());
             self.all.0.failures.get_or_create(&ByClass { queue, r#type, class: class.label() }).inc();
         }

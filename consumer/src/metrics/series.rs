@@ -2,12 +2,15 @@
 
 use super::distribution::Distribution;
 
+/// Labels with their values.
+type Labels = Vec<(String, String)>;
+
 /// A metric with one set of labels.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     /// The name at `/metrics`, without the endings of a histogram's parts.
     pub(crate) name: String,
-    pub(crate) labels: Vec<(String, String)>,
+    pub(crate) labels: Labels,
 }
 
 /// A value since the start of the process.
@@ -65,7 +68,7 @@ fn sample(line: &str) -> Option<(Key, f64)> {
 }
 
 /// Reads `label="value",…}` with its escapes.
-fn read_labels(mut text: &str) -> Option<Vec<(String, String)>> {
+fn read_labels(mut text: &str) -> Option<Labels> {
     let mut labels = Vec::new();
     while let Some((label, rest)) = text.split_once("=\"") {
         let mut value = String::new();
@@ -104,14 +107,14 @@ mod tests {
     #[test]
     fn counters_gauges_and_histograms_are_read_with_their_labels() {
         let mut registry = Registry::default();
-        let jobs = Family::<Vec<(String, String)>, Counter>::default();
+        let jobs = Family::<Labels, Counter>::default();
         registry.register("jobs", "Jobs, {all} of them", jobs.clone());
         let strange = vec![label("queue", "a \"b\"\\\n{c} 1"), label("type", "x,y=\"z\"")];
         jobs.get_or_create(&strange).inc_by(2);
         let depth = Gauge::<i64>::default();
         registry.register("depth", "Depth", depth.clone());
         depth.set(-3);
-        let seconds: Family<Vec<(String, String)>, Histogram, fn() -> Histogram> =
+        let seconds: Family<Labels, Histogram, fn() -> Histogram> =
             Family::new_with_constructor(|| Histogram::new([0.5, 1.0]));
         registry.register("seconds", "Seconds", seconds.clone());
         let of_a = seconds.get_or_create(&vec![label("type", "a")]).clone();

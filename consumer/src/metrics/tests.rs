@@ -1,10 +1,10 @@
-#![allow(clippy::unwrap_used)]
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use drumline::Failure;
 use drumline::core::{
     Duplicate, DuplicateCause, Ending, LedgerEvent, Outcome, Pause, PriorRun, Probe, SqsErrorKind,
 };
+use drumline_runtime::age;
 
 use super::labels::MAX_TYPES;
 use super::*;
@@ -140,9 +140,7 @@ fn every_event_is_counted_once_by_the_queue_and_by_the_process() {
 fn the_age_of_the_oldest_message_received_lately_is_shown() {
     let metrics = Metrics::new();
     let queue = metrics.queue(QUEUE);
-    let sent = |secs_ago| {
-        Some(SystemTime::now().duration_since(UNIX_EPOCH).unwrap() - Duration::from_secs(secs_ago))
-    };
+    let sent = |secs_ago| Some(age(Duration::from_secs(secs_ago)));
     for (count, oldest_sent_at) in [(3, sent(90)), (10, sent(30)), (0, None)] {
         emit_note(&queue, &LedgerEvent::Received { count, oldest_sent_at });
     }

@@ -47,7 +47,7 @@ async fn a_batch_is_counted_under_the_names_of_the_consumer() {
     let durations: Vec<(f64, f64)> = durations.flat_map(|metric| metric.values.clone()).collect();
     assert_eq!(durations.len(), 5);
     assert!(
-        durations.iter().all(|(secs, count)| (0.0..30.0).contains(secs) && *count == 1.0),
+        durations.iter().all(|(secs, count)| (0.0..30.0).contains(secs) && (0.9..1.1).contains(count)),
         "{durations:?}"
     );
     let changes = [("action", "ChangeMessageVisibilityBatch"), ("result", "ok")];

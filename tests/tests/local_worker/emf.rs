@@ -13,8 +13,11 @@ async fn obedient() -> App {
     App::start(async |call| Answer::status(call.body.trim().parse().unwrap_or(200))).await
 }
 
-/// A series of `/metrics`: its name, its labels and its value.
-fn series(text: &str) -> Vec<(String, Vec<(String, String)>, f64)> {
+/// Labels with their values.
+type Labels = Vec<(String, String)>;
+
+/// The series of `/metrics`: name, labels and value.
+fn series(text: &str) -> Vec<(String, Labels, f64)> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     let split = |line: &str| {
         let (name, rest) = line.split_once('{')?;
