@@ -167,7 +167,7 @@ fn image_is_fixed(case: &Case<'_>, report: &mut Report<'_>) {
                     );
                 }
             } else if !image.contains("@sha256:") && !ends_in_token(&image) && is_moving(&image) {
-                report.at(task.id, task.resource, &at, format!("{image} is whatever was pushed last"));
+                report.at(task.id, task.resource, &at, format!("{image} is the image that was pushed last"));
             }
         }
     }

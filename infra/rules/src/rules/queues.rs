@@ -235,7 +235,7 @@ fn queues_are_kept(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// What a resource holds is to outlive its stack.
+/// Reports a resource whose contents its stack would delete.
 pub(super) fn kept_on_delete(stack: &Stack, id: &str, resource: &Resource, report: &mut Report<'_>) {
     // Terraform forgets what it could not create, and keeps the rest of a failed run in its state.
     let on_delete = match stack.dialect {

@@ -145,7 +145,7 @@ resource "aws_ecs_capacity_provider" "worker" {
 
   auto_scaling_group_provider {
     auto_scaling_group_arn = aws_autoscaling_group.worker.arn
-    # An instance with a task on it is not taken away, and one that is to go lets its tasks stop in their own time.
+    # An instance with a task on it is not taken away, and one that is drained lets its tasks stop in their own time.
     managed_termination_protection = "ENABLED"
     managed_draining               = "ENABLED"
 

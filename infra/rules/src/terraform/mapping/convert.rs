@@ -190,7 +190,7 @@ fn only_item(list: &Evaluated) -> Evaluated {
 
 /// The API's names with a capital, as CloudFormation has them.
 fn capitalised(value: &Evaluated) -> Evaluated {
-    // What the whole refers to is no reference of each part: a part's own tell where it comes from.
+    // A reference of the whole is no reference of each part: a part's own references show its origin.
     let (of_whole, parts) = value.apart();
     let changed = match &parts.value {
         Value::Array(_) => Evaluated::array(parts.items().iter().map(capitalised)),
