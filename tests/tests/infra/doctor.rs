@@ -44,6 +44,7 @@ async fn the_projects_own_templates_are_well() {
         &["cloudformation/queue.yaml", "sam"],
         &["terraform/modules/queue"],
         &["terraform/modules/queue-fifo"],
+        &["terraform/modules/worker-ec2"],
         &["terraform/modules/worker-fargate"],
         &["terraform/modules/worker-lambda"],
         &["terraform/examples/queue-and-fargate-worker"],
