@@ -25,6 +25,16 @@ pub async fn send(
     request: Request<Bytes>,
     patience: Duration,
 ) -> Result<Response<Bytes>, String> {
+    send_bounded(connector, request, patience, MAX_ANSWER_BYTES).await
+}
+
+/// The same for an answer of up to so many bytes.
+pub(crate) async fn send_bounded(
+    connector: &SharedHttpConnector,
+    request: Request<Bytes>,
+    patience: Duration,
+    max_bytes: usize,
+) -> Result<Response<Bytes>, String> {
     let host = request.uri().host().unwrap_or_default().to_owned();
     let about = |problem: &str| format!("{host}: {problem}");
     let request =
@@ -33,7 +43,7 @@ pub async fn send(
         let answer = connector.call(request).await.map_err(|error| about(&with_causes(&error)))?;
         let answer = answer.try_into_http1x().map_err(|error| about(&with_causes(&error)))?;
         let (head, body) = answer.into_parts();
-        let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
+        let body = Limited::new(body, max_bytes).collect().await;
         let body = body.map_err(|error| about(&error.to_string()))?.to_bytes();
         Ok(Response::from_parts(head, body))
     };

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use crate::endpoint::endpoint;
 use crate::environment::Environment;
 use crate::http::connector_of;
-use crate::request::send;
+use crate::request::{MAX_ANSWER_BYTES, send_bounded};
 
 /// The service whose paths are signed as they are, and whose requests carry the hash of their body.
 const S3: &str = "s3";
@@ -68,7 +68,21 @@ impl SignedApi {
     /// # Errors
     /// If there are no credentials, or there is no answer in time, in words for the user.
     pub async fn send(&self, request: Request<Bytes>, patience: Duration) -> Result<Response<Bytes>, String> {
-        send(&self.connector, self.signed(request).await?, patience).await
+        self.send_bounded(request, patience, MAX_ANSWER_BYTES).await
+    }
+
+    /// The same for an answer whose body has at most so many bytes, or [`MAX_ANSWER_BYTES`](crate::MAX_ANSWER_BYTES) if that is more.
+    ///
+    /// # Errors
+    /// As those of [`send`](Self::send).
+    pub async fn send_bounded(
+        &self,
+        request: Request<Bytes>,
+        patience: Duration,
+        max_bytes: usize,
+    ) -> Result<Response<Bytes>, String> {
+        let max_bytes = max_bytes.max(MAX_ANSWER_BYTES);
+        send_bounded(&self.connector, self.signed(request).await?, patience, max_bytes).await
     }
 
     async fn signed(&self, mut request: Request<Bytes>) -> Result<Request<Bytes>, String> {

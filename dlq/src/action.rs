@@ -24,8 +24,11 @@ pub const SILENT_AFTER_MS: u64 = 60_000;
 /// The time for which a DLQ is locked after its holder's last report.
 const LOCKED_FOR_MS: u64 = 60_000;
 
-/// The time for which the letters of a delete can be put back.
+/// The time for which deleted letters can be put back.
 pub const UNDO_FOR_MS: u64 = 14 * 24 * 60 * 60 * 1000;
+
+/// The flag of an export by which it deletes letters.
+const DELETE_FLAG: &str = "--delete";
 
 /// The longest name of an action: its journal is a file of this name.
 pub const MAX_NAME: usize = 80;
@@ -186,16 +189,38 @@ impl ActionRecord {
         Self { counts: counts.collect(), reported_at: now_ms, ..self.clone() }
     }
 
-    /// Returns the record after its end. Deletes can be undone from now on, if they have exported something.
+    /// Returns true if the action deletes letters that it has exported.
+    fn deletes_exported(&self) -> bool {
+        match self.kind {
+            ActionKind::Delete => true,
+            ActionKind::Export => {
+                self.count("deleted") > 0 || self.words.iter().any(|word| word == DELETE_FLAG)
+            }
+            ActionKind::Replay | ActionKind::Undo => false,
+        }
+    }
+
+    /// Returns true if letters of its export may still be in the DLQ, since it did not delete all of them.
+    pub fn may_have_left_letters(&self) -> bool {
+        let is_counted = self.count("left") == 0 && self.count("deleted") >= self.count("exported");
+        self.state != ActionState::Done || !is_counted
+    }
+
+    fn count(&self, name: &str) -> u64 {
+        self.counts.get(name).copied().unwrap_or_default()
+    }
+
+    /// Returns the record after its end. What it has exported and deleted can be put back from now on.
     pub fn ended(&self, state: ActionState, why: Option<&str>, counts: &Counts, now_ms: u64) -> Self {
-        let can_undo = self.kind == ActionKind::Delete && self.export.is_some();
+        let reported = self.reported(counts, now_ms);
+        let can_undo = reported.deletes_exported() && self.export.is_some();
         Self {
             state,
             why: why.map(|why| bounded(why, MAX_TEXT)),
             ended_at: Some(now_ms),
             undo_until: can_undo.then(|| now_ms.saturating_add(UNDO_FOR_MS)),
             abort: None,
-            ..self.reported(counts, now_ms)
+            ..reported
         }
     }
 
@@ -247,23 +272,26 @@ impl ActionRecord {
         })
     }
 
-    /// Checks that the letters of the action can be put back into the DLQ, and returns the path of their export.
+    /// Checks that the letters of the action can be put back into the DLQ, and returns the place of their export.
     ///
     /// # Errors
-    /// If it is no delete, runs, has no export, or ended too long ago.
+    /// If it deletes no letters, runs, has no export, or ended too long ago.
     pub fn undoable(&self, now_ms: u64) -> Result<&str, CannotUndo> {
-        let name = || self.name.clone();
-        if self.kind != ActionKind::Delete {
-            return Err(CannotUndo::Kind { name: name(), kind: self.kind });
+        let (name, kind) = (self.name.clone(), self.kind);
+        if !self.deletes_exported() {
+            return Err(match kind {
+                ActionKind::Export => CannotUndo::NothingDeleted { name },
+                _ => CannotUndo::Kind { name, kind },
+            });
         }
         if self.is_alive(now_ms) {
-            return Err(CannotUndo::Running { name: name() });
+            return Err(CannotUndo::Running { name, kind });
         }
-        let Some(export) = &self.export else { return Err(CannotUndo::NoExport { name: name() }) };
+        let Some(export) = &self.export else { return Err(CannotUndo::NoExport { name, kind }) };
         // The process of one that was interrupted could not set the time.
         let until = self.undo_until.unwrap_or_else(|| self.reported_at.saturating_add(UNDO_FOR_MS));
         if until <= now_ms {
-            return Err(CannotUndo::Late { name: name(), export: export.clone() });
+            return Err(CannotUndo::Late { name, kind, export: export.clone() });
         }
         Ok(export)
     }
@@ -296,20 +324,23 @@ pub enum CannotResume {
 pub enum CannotUndo {
     /// It is another kind of action.
     #[error(
-        "{name} is of the kind {kind}, and only a delete can be undone: a replay is aborted, with `dlq actions abort {name}`"
+        "{name} is of the kind {kind}, and only deletions can be undone: a replay is aborted, with `dlq actions abort {name}`"
     )]
     Kind { name: String, kind: ActionKind },
+    /// It is an export without deletion.
+    #[error("the export {name} has deleted nothing, so there is nothing to put back")]
+    NothingDeleted { name: String },
     /// It deletes still.
-    #[error("the delete {name} runs: `dlq actions abort {name}` ends it")]
-    Running { name: String },
+    #[error("the {kind} {name} runs: `dlq actions abort {name}` ends it")]
+    Running { name: String, kind: ActionKind },
     /// Its operator declined the export.
-    #[error("the delete {name} has no export, so its letters are gone")]
-    NoExport { name: String },
+    #[error("the {kind} {name} has no export, so its letters are gone")]
+    NoExport { name: String, kind: ActionKind },
     /// It ended too long ago.
     #[error(
-        "the delete {name} ended more than 14 days ago; its export {export} can still be replayed: `dlq replay --from {export}`"
+        "the {kind} {name} ended more than 14 days ago; its export is in {export}, and `dlq replay --from FILE` replays one in a file"
     )]
-    Late { name: String, export: String },
+    Late { name: String, kind: ActionKind, export: String },
 }
 
 /// Checks the name of an action, which is also the name of its files.

@@ -78,14 +78,14 @@ fn everything_but_a_running_or_finished_action_is_resumed() {
 }
 
 #[test]
-fn only_a_delete_with_an_export_is_undone_and_for_two_weeks() {
+fn only_deletions_with_an_export_are_undone_and_for_two_weeks() {
     let ended = |kind| action(kind).ended(ActionState::Done, None, &counts(1), NOW);
     let delete = ended(ActionKind::Delete);
     assert_eq!(delete.undoable(NOW + UNDO_FOR_MS - 1), Ok("/state/INC-42.jsonl"));
     let late = delete.undoable(NOW + UNDO_FOR_MS).unwrap_err().to_string();
-    assert!(late.contains("--from /state/INC-42.jsonl"), "{late}");
+    assert!(late.contains("in /state/INC-42.jsonl"), "{late}");
     let replay = ended(ActionKind::Replay).undoable(NOW).unwrap_err().to_string();
-    assert!(replay.contains("INC-42 is of the kind replay, and only a delete can be undone"), "{replay}");
+    assert!(replay.contains("INC-42 is of the kind replay, and only deletions can be undone"), "{replay}");
     let none = ActionRecord { export: None, ..delete }.undoable(NOW).unwrap_err().to_string();
     assert!(none.contains("no export"), "{none}");
     let running = action(ActionKind::Delete);
@@ -93,6 +93,45 @@ fn only_a_delete_with_an_export_is_undone_and_for_two_weeks() {
     // One that was killed has deleted some of its letters.
     assert_eq!(running.undoable(NOW + SILENT_AFTER_MS), Ok("/state/INC-42.jsonl"));
     assert!(running.undoable(NOW + UNDO_FOR_MS).is_err());
+}
+
+#[test]
+fn an_export_is_undone_if_it_deletes_letters() {
+    let place = "s3://archive/dead/INC-42/";
+    let begun = |flag: &str| ActionRecord {
+        words: vec![flag.to_owned()],
+        export: Some(place.to_owned()),
+        ..action(ActionKind::Export)
+    };
+    let none = begun("--type=a").ended(ActionState::Done, None, &counts(1), NOW);
+    let why = none.undoable(NOW).unwrap_err().to_string();
+    assert!(why.contains("the export INC-42 has deleted nothing"), "{why}");
+    assert_eq!(none.undo_until, None);
+    // Also one that was killed before it counted.
+    assert_eq!(begun("--delete").undoable(NOW + SILENT_AFTER_MS), Ok(place));
+    // One that was continued with --delete.
+    let deleted = Counts::from([("deleted".to_owned(), 3), ("exported".to_owned(), 4)]);
+    let resumed = begun("--type=a").ended(ActionState::Done, None, &deleted, NOW);
+    assert_eq!((resumed.undoable(NOW), resumed.undo_until), (Ok(place), Some(NOW + UNDO_FOR_MS)));
+}
+
+#[test]
+fn letters_may_be_left_unless_all_were_deleted() {
+    let counts = |exported, deleted, left| {
+        let counts = [("exported", exported), ("deleted", deleted), ("left", left)];
+        counts.into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
+    };
+    let table = [
+        (ActionState::Done, counts(4, 4, 0), false),
+        (ActionState::Stopped, counts(4, 4, 0), true),
+        (ActionState::Done, counts(4, 3, 1), true),
+        // A part was exported without deletion.
+        (ActionState::Done, counts(4, 3, 0), true),
+    ];
+    for (state, counts, expected) in table {
+        let ended = action(ActionKind::Export).ended(state, None, &counts, NOW);
+        assert_eq!(ended.may_have_left_letters(), expected, "{state} {counts:?}");
+    }
 }
 
 #[test]

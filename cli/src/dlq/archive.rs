@@ -9,7 +9,7 @@ use drumline_dlq::filter::Filter;
 use drumline_dlq::letter_id::LetterId;
 use tokio::time::Instant;
 
-use super::export::{Done, Plan, Sink, header, pass, resume};
+use super::export::{Done, Plan, Sink, header, pass, resume_file};
 use super::hold::HoldOptions;
 use super::operator::default_name;
 use super::queue::DeadLetterQueue;
@@ -35,7 +35,7 @@ impl Archive {
     /// Opens the file, which is continued if it is there, or a place in S3, to which every watch writes all letters of the beginning.
     pub(super) fn open(target: &str, queue: &DeadLetterQueue) -> Result<Self, ExitError> {
         let (sink, archived) = if Path::new(target).is_file() {
-            let (_, sink, archived) = resume(target, queue)?;
+            let (_, sink, archived) = resume_file(target, queue)?;
             (sink, archived)
         } else {
             let header = header(&default_name("watch", now_ms()), queue);

@@ -46,6 +46,11 @@ impl ActionArgs {
         self.name.clone().unwrap_or_else(|| default_name(kind.command(), at_ms))
     }
 
+    /// Returns the name that was given, if one was.
+    pub(super) fn given_name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
     /// Returns the person or program that acts.
     pub(super) fn actor(&self) -> String {
         self.actor.clone().unwrap_or_else(default_actor)

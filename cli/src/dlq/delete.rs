@@ -1,11 +1,10 @@
 //! `drumline dlq delete`: letters that match are exported, and deleted once the operator has agreed.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::value_parser;
+use clap::{ValueHint, value_parser};
 use drumline_consumer::ExitError;
 use drumline_dlq::action::{ActionKind, Beginning};
 use drumline_dlq::filter::Filter;
@@ -15,7 +14,7 @@ use drumline_runtime::{Environment, Settings};
 use super::action_log::{ActionLog, Locking};
 use super::action_store::ActionStore;
 use super::common::{A_LOOK_IS_A_RECEIVE, ActionArgs, QueueArgs};
-use super::export::{Done, ExportFile, Plan, Sink, Summary, header, pass, status_of};
+use super::export::{Done, Plan, Sink, Summary, header, pass, status_of};
 use super::filter::FilterArgs;
 use super::hold::{Hold, HoldOptions};
 use super::interrupt::unless_interrupted;
@@ -43,14 +42,14 @@ Examples:
 
 It looks at all letters, writes those that match to an export, asks, and deletes exactly those; letters that die meanwhile stay. The \
 export is drumline/dlq/NAME.jsonl in $XDG_STATE_HOME or ~/.local/state, with payloads in plain text, readable by its owner only. If \
-nothing is deleted, it is removed. Without a filter all letters match. `undo NAME` puts the letters back into the DLQ, for 14 days.
+nothing is deleted, it is removed; objects of S3 stay. Without a filter all letters match. `undo NAME` puts the letters back into the DLQ, for 14 days.
 
 On a FIFO queue only the first ten letters of each message group can be seen, so that it may have to be run again; \
 `export FILE --delete` goes on by itself.
 
 {A_LOOK_IS_A_RECEIVE}
 
-It needs sqs:DeleteMessage on the DLQ, too.
+It needs sqs:DeleteMessage on the DLQ, too; --export s3://BUCKET/PREFIX needs s3:PutObject and s3:GetObject on the objects, PREFIX/NAME/000001.jsonl and so on.
 
 Exit status: 0 deleted, also if nothing matches; 1 another count than that of --expect, declined, or some could not be deleted; 64 bad \
 usage; 69 the queue cannot be reached or a permission is missing; 130 interrupted."))]
@@ -59,9 +58,9 @@ pub(super) struct DeleteArgs {
     queue: QueueArgs,
     #[command(flatten)]
     choice: Recorded<ChoiceArgs>,
-    /// Write the export to this file, which must not be there yet; a pipe or a device is refused
-    #[arg(long, value_name = "FILE")]
-    export: Option<PathBuf>,
+    /// Write the export to this file, which must not be there yet, or to a place in S3 (`s3://…`); a pipe or a device is refused
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
+    export: Option<String>,
     /// Export nothing: what is deleted is gone
     #[arg(long, conflicts_with = "export")]
     no_export: bool,
@@ -92,20 +91,20 @@ pub(super) async fn delete(args: &DeleteArgs, environment: &Environment) -> Resu
         return Err(ExitError::usage("without a terminal to ask on, --yes --expect N is needed"));
     }
     let name = args.action.name(ActionKind::Delete, now_ms());
-    let path = export_path(args, &name)?;
+    let target = export_target(args, &name)?;
     let (settings, filter) =
         (args.queue.settings.read_for_tool(environment)?, args.choice.value.filter.filter());
     let queue = DeadLetterQueue::find(&args.queue, &settings).await?;
     let mut reasons = ReasonLookup::open(&settings).await?;
     let limit = at_most(args.choice.value.limit);
-    let mut sink = match &path {
-        Some(path) => Sink::File(ExportFile::create_for_deletion(path, &header(&name, &queue))?),
+    let mut sink = match &target {
+        Some(target) => Sink::open_for_deletion(target, &header(&name, &queue), &queue)?,
         None => Sink::Nothing,
     };
     let plan = Plan { queue: &queue, filter: &filter, limit, among: None, deletes: false, log: None };
     let mut done = Done::default();
     let options = HoldOptions { hold: Some(HOLD), ..HoldOptions::limited(usize::MAX) };
-    let needs_reasons = path.is_some() || filter.needs_history();
+    let needs_reasons = target.is_some() || filter.needs_history();
     let none = HashSet::new();
     let looked =
         pass(&plan, options, needs_reasons.then_some(&mut reasons), &mut sink, &none, &mut done).await;
@@ -130,7 +129,7 @@ pub(super) async fn delete(args: &DeleteArgs, environment: &Environment) -> Resu
             Ok(_) => Ok(ExitCode::SUCCESS),
         };
     }
-    let log = match begin(args, &settings, &queue, &name, path.as_deref()).await {
+    let log = match begin(args, &settings, &queue, &name, sink.place().map(|(place, _)| place)).await {
         Ok(log) => log,
         Err(error) => {
             hold.end().await;
@@ -156,9 +155,8 @@ async fn begin(
     settings: &Settings,
     queue: &DeadLetterQueue,
     name: &str,
-    export: Option<&Path>,
+    export: Option<String>,
 ) -> Result<ActionLog, ExitError> {
-    let export = export.map(std::path::absolute).transpose()?;
     let beginning = Beginning {
         kind: ActionKind::Delete,
         name: name.to_owned(),
@@ -168,13 +166,13 @@ async fn begin(
         bounds: Vec::new(),
         host: host(),
         journal: None,
-        export: export.map(|path| path.display().to_string()),
+        export,
     };
     ActionLog::begin(ActionStore::open(settings).await?, beginning, Locking::Exclusive).await
 }
 
-/// The file of the export, if there is to be one.
-fn export_path(args: &DeleteArgs, name: &str) -> Result<Option<PathBuf>, ExitError> {
+/// The target of the export, if there is to be one.
+fn export_target(args: &DeleteArgs, name: &str) -> Result<Option<String>, ExitError> {
     if args.no_export || args.export.is_some() {
         return Ok(args.export.clone());
     }
@@ -184,7 +182,7 @@ fn export_path(args: &DeleteArgs, name: &str) -> Result<Option<PathBuf>, ExitErr
         created
             .map_err(|error| ExitError::other(format!("{} cannot be created: {error}", folder.display())))?;
     }
-    Ok(Some(path))
+    Ok(Some(path.display().to_string()))
 }
 
 /// Returns true if the letters are to be deleted, and false if there are none.

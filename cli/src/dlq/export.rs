@@ -4,11 +4,11 @@ mod deletions;
 mod file;
 mod pass;
 mod report;
+mod resume;
 mod s3;
 mod sink;
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::value_parser;
@@ -30,12 +30,11 @@ use super::recorded::Recorded;
 use super::selection::at_most;
 use crate::format::{now_ms, rfc3339};
 use crate::output::Output;
-use file::Resumed;
-use s3::SCHEME;
+use resume::resume;
 
-pub(super) use file::ExportFile;
 pub(super) use pass::{Done, Plan, pass};
 pub(super) use report::{Summary, status_of};
+pub(super) use resume::resume_file;
 pub(super) use sink::Sink;
 
 /// The target that is standard output.
@@ -49,7 +48,8 @@ Examples:
   {{program}} dlq export - --type email.send | jq -r .body
   {{program}} dlq export letters.jsonl --older-than 10d --delete
   {{program}} dlq export letters.jsonl --older-than 10d --delete --resume
-  {{program}} dlq export s3://my-archive/dlq/jobs --older-than 10d --delete
+  {{program}} dlq export s3://my-archive/dlq/jobs --older-than 10d --delete --name INC-42
+  {{program}} dlq export s3://my-archive/dlq/jobs --older-than 10d --delete --name INC-42 --resume
 
 The first line is a header with the version of the format (`drumlineDeadLetters`). Each further line is a letter: its body to the byte, \
 its attributes with their types (bytes in base64), its system attributes, its origin, and what is known of its job. `replay --from` \
@@ -58,11 +58,13 @@ reads it. The file holds payloads in plain text; only its owner can read it (mod
 --delete deletes a letter from the DLQ once its line is on disk, and never before. An export that was stopped or killed is continued by \
 the same command with --resume: nothing is written twice, and what is in the file and still in the DLQ is deleted with --delete.
 
-To S3 it writes objects PREFIX/NAME/000001.jsonl of some 8 MiB, or of what has come within a minute, each with a header; none is overwritten, and with --delete a letter is deleted once S3 has confirmed its object. --resume continues files only.
+To S3 it writes objects PREFIX/NAME/000001.jsonl of some 8 MiB, or of what has come within a minute, each with a header; none is overwritten, and with --delete a letter is deleted once S3 has confirmed its object. --resume lists and reads what is there, and continues with the next object.
+
+`undo NAME` puts letters that --delete has deleted back into the DLQ, for 14 days.
 
 {A_LOOK_IS_A_RECEIVE}
 
---delete needs sqs:DeleteMessage on the DLQ, too; s3:// needs s3:PutObject on the objects, and s3:GetObject to know an object again whose answer was lost.
+--delete needs sqs:DeleteMessage on the DLQ, too; s3:// needs s3:PutObject on the objects, and s3:GetObject to know an object again whose answer was lost; --resume there needs s3:ListBucket on the bucket and s3:GetObject.
 
 Exit status: 0 all that match are exported; 1 another count than that of --expect, some could not be deleted, or the file cannot be \
 written; 64 bad usage; 69 the queue cannot be reached or a permission is missing; 130 interrupted."))]
@@ -75,7 +77,9 @@ pub(super) struct ExportArgs {
     #[command(flatten)]
     choice: Recorded<ChoiceArgs>,
     /// Continue an export that was stopped or killed
-    #[arg(long, conflicts_with = "name")]
+    ///
+    /// In S3 it is found at the place that its result and `dlq actions show` name, or under the prefix by --name.
+    #[arg(long)]
     resume: bool,
     /// Write nothing unless exactly so many letters match
     ///
@@ -105,12 +109,6 @@ pub(super) async fn export(args: &ExportArgs, environment: &Environment) -> Resu
     if is_stdout && (choice.delete || args.resume) {
         return Err(ExitError::usage("--delete and --resume need a file: standard output may be lost"));
     }
-    let is_s3 = args.target.starts_with(SCHEME);
-    if is_s3 && args.resume {
-        return Err(ExitError::usage(
-            "--resume needs a file: begin another export to S3, what is in the first one stays",
-        ));
-    }
     if is_stdout && args.action.output == Output::Json {
         return Err(ExitError::usage("an export to standard output has no other output: leave --output out"));
     }
@@ -123,7 +121,7 @@ pub(super) async fn export(args: &ExportArgs, environment: &Environment) -> Resu
         None => None,
     };
     let name = args.action.name(ActionKind::Export, now_ms());
-    let (name, mut sink, exported) = open(args, is_stdout, name, &queue)?;
+    let (name, mut sink, exported) = open(args, is_stdout, name, &queue).await?;
     let place = sink.place().map(|(place, _)| place);
     let log = match begin(args, &settings, &queue, &name, place).await {
         Ok(log) => log,
@@ -195,14 +193,14 @@ async fn begin(
 }
 
 /// Opens the target. Returns the name of the export, too, and the letters that are in it.
-fn open(
+async fn open(
     args: &ExportArgs,
     is_stdout: bool,
     name: String,
     queue: &DeadLetterQueue,
 ) -> Result<(String, Sink, HashSet<LetterId>), ExitError> {
     if args.resume {
-        return resume(&args.target, queue);
+        return resume(&args.target, args.action.given_name(), queue).await;
     }
     let header = header(&name, queue);
     let sink = if is_stdout {
@@ -215,23 +213,6 @@ fn open(
         Sink::open(&args.target, &header, queue)?
     };
     Ok((name, sink, HashSet::new()))
-}
-
-/// Opens an export of this DLQ to continue it. Returns its name, and the letters that are in it.
-pub(super) fn resume(
-    target: &str,
-    queue: &DeadLetterQueue,
-) -> Result<(String, Sink, HashSet<LetterId>), ExitError> {
-    let Resumed { file, header, letters } = ExportFile::resume(Path::new(target))?;
-    let is_other = header.dlq != queue.name || header.dlq_arn.is_some() && header.dlq_arn != queue.arn;
-    if is_other {
-        return Err(ExitError::usage(format!(
-            "{target} is an export of {}, not of {}",
-            header.dlq_arn.unwrap_or(header.dlq),
-            queue.arn.as_ref().unwrap_or(&queue.name)
-        )));
-    }
-    Ok((header.name, Sink::File(file), letters))
 }
 
 /// The first line of an export.

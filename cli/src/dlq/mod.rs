@@ -27,6 +27,7 @@ mod queue;
 mod reasons;
 mod recorded;
 mod replay;
+mod s3;
 mod selection;
 mod settle;
 mod show;

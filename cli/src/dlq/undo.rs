@@ -1,4 +1,4 @@
-//! `drumline dlq undo`: the letters of a delete back into the DLQ, from its export.
+//! `drumline dlq undo`: deleted letters back into the DLQ, from their export.
 
 mod export;
 mod kept;
@@ -7,11 +7,10 @@ mod run;
 
 use std::collections::HashSet;
 use std::io::Write;
-use std::path::Path;
 use std::process::ExitCode;
 
 use drumline_consumer::ExitError;
-use drumline_dlq::action::{ActionKind, ActionState, Beginning};
+use drumline_dlq::action::{ActionKind, ActionRecord, ActionState, Beginning};
 use drumline_dlq::letter_id::LetterId;
 use drumline_runtime::Environment;
 use serde::Serialize;
@@ -23,34 +22,36 @@ use super::common::{ActionArgs, QueueArgs, action_name};
 use super::interrupt::unless_interrupted;
 use super::operator::{confirm, host, may_ask};
 use super::queue::DeadLetterQueue;
+use super::s3::is_s3;
 use crate::format::{count, note, now_ms};
 use crate::output::{Output, print};
-use export::{Export, open, unreadable};
+use export::Export;
 use progress::Progress;
 use run::{Tally, put_all_back};
 
-/// Puts the letters of a delete back into the DLQ
+/// Puts deleted letters back into the DLQ, from their export
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
   {program} dlq undo INC-42 --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs
 
-It sends the letters of the delete's export into the DLQ again: for 14 days after the delete, on the host that has the export. Each has \
+It sends the letters of a `delete`, or of an `export --delete`, into the DLQ again: for 14 days after the deletion, on the host that has the \
+export, or on any host if the export is in S3. Each has \
 its body and its attributes, the ARN of the queue in which it died in the attribute DrumlineOrigin, and the id of its message in \
-DrumlineMessageId: `replay` reads them as it reads SQS's own. Its time of sending and its receive count are new. Letters that the \
-delete did not delete are left out: if it did not delete all of them, the DLQ is looked at first. While letters are hidden there, by \
-another receiver or by a delete that was killed, nothing is sent, since they could be among them: they are hidden for 10 minutes at most.
+DrumlineMessageId: `replay` reads them as it reads SQS's own. Its time of sending and its receive count are new. Letters that were \
+not deleted are left out: if not all of them were, the DLQ is looked at first. While letters are hidden there, by \
+another receiver or by a command that was killed, nothing is sent, since they could be among them: they are hidden for 10 minutes at most.
 
-It is safe to kill: the same command goes on, and at most one batch of ten is sent twice.
+It is safe to kill: the same command continues it, on the same host, and at most one batch of ten is sent twice.
 
 It needs sqs:SendMessage and sqs:GetQueueAttributes on the DLQ, and without --dlq-url sqs:GetQueueUrl there and \
 sqs:GetQueueAttributes on its queue; to look at it also sqs:ReceiveMessage and sqs:ChangeMessageVisibility. Encrypted queues need \
-kms:Decrypt and kms:GenerateDataKey.
+kms:Decrypt and kms:GenerateDataKey. An export in S3 needs s3:ListBucket on the bucket and s3:GetObject on the objects.
 
-Exit status: 0 all letters are in the DLQ again; 1 the delete is not known, letters are hidden, some could not be sent, or declined; 64 bad usage, \
+Exit status: 0 all letters are in the DLQ again; 1 the action is not known, letters are hidden, some could not be sent, or declined; 64 bad usage, \
 no export, too late; 69 the queue cannot be reached or a permission is missing; 130 interrupted.")]
 pub(super) struct UndoArgs {
-    /// The delete's name, as `dlq actions` lists it
+    /// The name of the action that deleted them, as `dlq actions` lists it
     #[arg(value_name = "NAME", value_parser = action_name)]
     undone: String,
     #[command(flatten)]
@@ -58,7 +59,7 @@ pub(super) struct UndoArgs {
     /// Do not ask
     #[arg(long)]
     yes: bool,
-    /// Go on although letters are hidden, of which the delete may have left some: those are in the DLQ twice then
+    /// Go on although letters are hidden, of which some may not have been deleted: those are in the DLQ twice then
     #[arg(long, hide_short_help = true)]
     ignore_hidden: bool,
     #[command(flatten)]
@@ -73,22 +74,25 @@ pub(super) async fn undo(args: &UndoArgs, environment: &Environment) -> Result<E
     if !args.yes && !may_ask() {
         return Err(ExitError::usage("without a terminal to ask on, --yes is needed"));
     }
-    let path = undone.undoable(now_ms()).map_err(|error| ExitError::usage(error.to_string()))?;
-    let path = Path::new(path);
+    let place = undone.undoable(now_ms()).map_err(|error| ExitError::usage(error.to_string()))?;
+    if is_s3(place) {
+        expect_no_undo_elsewhere(&store, &undone).await?;
+    }
     let queue = DeadLetterQueue::find(&args.queue, &settings).await?;
     let dlq = queue.arn.as_ref().unwrap_or(&queue.url);
     if undone.dlq != *dlq {
         let text = format!("{} deleted letters of {}, not of {dlq}", undone.name, undone.dlq);
         return Err(ExitError::usage(text));
     }
-    drop(open(path, &undone)?);
-    let mut progress = Progress::open(path, &undone)?;
-    // Letters that are in the DLQ still, because the delete did not get to them.
+    let config = &queue.clients.config;
+    let mut export = unless_interrupted(Export::open(place, &undone, config)).await?;
+    let mut progress = Progress::open(place, &undone)?;
+    // Letters that are in the DLQ still, because they were not deleted.
     let mut kept = HashSet::new();
-    if undone.state != ActionState::Done || undone.counts.get("left").is_some_and(|left| *left > 0) {
+    if undone.may_have_left_letters() {
         kept = kept::look(&queue, args.ignore_hidden).await?;
     }
-    let letters = letters(open(path, &undone)?, path, &progress, &kept)?;
+    let letters = unless_interrupted(letters(&mut export, &progress, &kept)).await?;
     if letters == 0 {
         note(&format!("all letters of {} are in {} again", undone.name, queue.name));
         return Ok(ExitCode::SUCCESS);
@@ -105,12 +109,14 @@ pub(super) async fn undo(args: &UndoArgs, environment: &Environment) -> Result<E
         bounds: Vec::new(),
         host: host(),
         journal: None,
-        export: Some(path.display().to_string()),
+        export: Some(place.to_owned()),
     };
     let log = ActionLog::begin(store, beginning, Locking::Exclusive).await?;
     let mut tally = Tally::default();
-    let lines = open(path, &undone)?;
-    let work = put_all_back(&queue, &undone.name, lines, &kept, &mut progress, &mut tally, &log);
+    let work = async {
+        let export = Export::open(place, &undone, config).await?;
+        put_all_back(&queue, &undone.name, export, &kept, &mut progress, &mut tally, &log).await
+    };
     let result = unless_interrupted(work).await;
     let name = log.action().name.clone();
     log.report(tally.counts());
@@ -120,16 +126,32 @@ pub(super) async fn undo(args: &UndoArgs, environment: &Environment) -> Result<E
     Ok(ExitCode::from(u8::from(tally.left > 0)))
 }
 
+/// An error if another host has put letters of this action back: it has the file with those that were sent.
+async fn expect_no_undo_elsewhere(store: &ActionStore, undone: &ActionRecord) -> Result<(), ExitError> {
+    let here = host();
+    let actions = store.actions().await.map_err(|error| unread(store, &error))?;
+    let elsewhere = actions.into_iter().find(|action| {
+        action.kind == ActionKind::Undo
+            && action.words == [undone.name.as_str()]
+            && action.started_at >= undone.started_at
+            && action.host != here
+    });
+    let Some(ActionRecord { name, host, .. }) = elsewhere else { return Ok(()) };
+    let host = host.unwrap_or_else(|| "an unknown host".to_owned());
+    Err(ExitError::usage(format!(
+        "the undo {name} put letters of {} back on {host}, which knows what was sent: run it on that host",
+        undone.name
+    )))
+}
+
 /// Returns the number of letters that are to be put back.
-fn letters(
-    lines: Export,
-    path: &Path,
+async fn letters(
+    export: &mut Export,
     progress: &Progress,
     kept: &HashSet<LetterId>,
 ) -> Result<usize, ExitError> {
     let mut letters = 0;
-    for exported in lines {
-        let exported = exported.map_err(|error| unreadable(path, &error))?;
+    while let Some(exported) = export.next().await? {
         letters += usize::from(run::is_wanted(&exported, progress, kept));
     }
     Ok(letters)

@@ -173,7 +173,7 @@ async fn an_undo_says_why_it_cannot_be() {
         // A name that is not known is reported before the consent that is missing.
         (&["undo", "never"], 1, "has no action never"),
         (&["export", &world.folder.path().join("a.jsonl").display().to_string(), "--name", "kept"], 0, ""),
-        (&["undo", "kept", "--yes"], 64, "kept is of the kind export, and only a delete can be undone"),
+        (&["undo", "kept", "--yes"], 64, "the export kept has deleted nothing"),
         (&["delete", "--yes", "--expect", "3", "--name", "moved"], 0, ""),
     ];
     for (args, status, expected) in table {

@@ -66,13 +66,12 @@ pub(super) fn next_step(action: &ActionRecord, now_ms: u64) -> Option<(&'static 
         }
         // The same flags without some of them would be another export.
         (ActionKind::Export, _) if !is_over && !action.words_cut => {
-            // Objects of S3 are written whole, and are not continued.
-            let path = action.export.as_ref().filter(|path| !path.contains("://"))?;
+            let path = action.export.as_ref()?;
             let again = std::iter::once(path).chain(&action.words).chain([&queue]);
             Some(("resume", format!("dlq export {} --resume", shell(again))))
         }
         (ActionKind::Undo, _) if !is_over => None,
-        (ActionKind::Delete, _) if action.undoable(now_ms).is_ok() => {
+        (ActionKind::Delete | ActionKind::Export, _) if action.undoable(now_ms).is_ok() => {
             Some(("undo", format!("dlq undo {name} {}", shell([&queue]))))
         }
         _ => None,
@@ -184,5 +183,22 @@ mod tests {
         for (kind, state, expected) in table {
             assert_eq!(step(kind, state).as_deref(), expected, "{kind} {state}");
         }
+    }
+
+    #[test]
+    fn an_export_to_s3_that_deletes_is_resumed_and_then_undone() {
+        let export = ActionRecord {
+            words: vec!["--delete".to_owned()],
+            export: Some("s3://archive/dead/INC-42/".to_owned()),
+            ..action(ActionKind::Export)
+        };
+        let step = |state| {
+            let ended = export.ended(state, None, &Counts::new(), NOW);
+            next_step(&ended, NOW).map(|(_, command)| command)
+        };
+        let dlq = "--dlq-url=arn:aws:sqs:eu-west-1:123456789012:jobs-dlq";
+        let resume = format!("dlq export s3://archive/dead/INC-42/ --delete {dlq} --resume");
+        assert_eq!(step(ActionState::Stopped), Some(resume));
+        assert_eq!(step(ActionState::Done), Some(format!("dlq undo INC-42 {dlq}")));
     }
 }

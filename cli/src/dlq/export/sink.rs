@@ -8,8 +8,10 @@ use drumline_dlq::line::Header;
 use serde::Serialize;
 
 use super::file::ExportFile;
-use super::s3::{Objects, SCHEME};
+use super::s3::Objects;
 use crate::dlq::queue::DeadLetterQueue;
+use crate::dlq::s3::is_s3;
+use crate::format::note;
 use crate::output::print;
 
 /// The place that an export is written to.
@@ -39,7 +41,7 @@ impl Sink {
         header: &Header,
         queue: &DeadLetterQueue,
     ) -> Result<Self, ExitError> {
-        if target.starts_with(SCHEME) {
+        if is_s3(target) {
             return Ok(Self::Objects(Box::new(Objects::open(target, header, &queue.clients.config)?)));
         }
         ExportFile::create(Path::new(target), header).map(Self::File)
@@ -51,7 +53,7 @@ impl Sink {
         header: &Header,
         queue: &DeadLetterQueue,
     ) -> Result<Self, ExitError> {
-        if target.starts_with(SCHEME) {
+        if is_s3(target) {
             return Self::open(target, header, queue);
         }
         ExportFile::create_for_deletion(Path::new(target), header).map(Self::File)
@@ -96,18 +98,24 @@ impl Sink {
     }
 
     /// Returns the command that deletes letters which are written and were not deleted, as the end of a sentence.
-    pub(super) fn remedy(&self) -> &'static str {
+    pub(super) fn remedy(&self) -> String {
         match self {
-            Self::File(_) => ": the same command with --resume deletes them",
-            Self::Objects(_) => ": another export writes them again and deletes them",
-            Self::Stdout | Self::Nothing => "",
+            Self::File(_) => ": the same command with --resume deletes them".to_owned(),
+            Self::Objects(objects) => {
+                format!(": the same command with {} and --resume deletes them", objects.place())
+            }
+            Self::Stdout | Self::Nothing => String::new(),
         }
     }
 
-    /// Removes the file, if it is one.
+    /// Removes what was written, as nothing was deleted. Objects of S3 stay: to remove them is a permission that nothing else needs.
     pub(in crate::dlq) fn remove(self) {
-        if let Self::File(file) = self {
-            file.remove();
+        match self {
+            Self::File(file) => file.remove(),
+            Self::Objects(objects) if objects.bytes() > 0 => {
+                note(&format!("what was exported stays in {}", objects.place()));
+            }
+            Self::Objects(_) | Self::Stdout | Self::Nothing => {}
         }
     }
 }

@@ -1,50 +1,80 @@
-//! The export of the delete that is undone.
+//! The export of the letters that are put back.
 
 use std::fs::File;
 use std::io::{self, BufReader};
-use std::path::Path;
 
+use aws_config::SdkConfig;
 use drumline_consumer::ExitError;
 use drumline_dlq::action::ActionRecord;
-use drumline_dlq::line::{Header, Lines, ReadError};
+use drumline_dlq::line::{Exported, Header, Lines, ReadError};
 
-/// Its lines.
-pub(super) type Export = Lines<BufReader<File>>;
+use crate::dlq::s3::{StoredExport, is_s3};
 
-/// Opens the export of a delete.
-pub(super) fn open(path: &Path, undone: &ActionRecord) -> Result<Export, ExitError> {
-    if path.to_string_lossy().contains("://") {
-        return Err(ExitError::usage(format!(
-            "the export of {} is in {}: join its objects into a file, and replay that with `dlq replay --from FILE`",
-            undone.name,
-            path.display()
-        )));
+/// Its letters, read one after the other.
+pub(super) enum Export {
+    File { path: String, lines: Lines<BufReader<File>> },
+    Objects(Box<StoredExport>),
+}
+
+impl Export {
+    /// Opens the export of an action.
+    pub(super) async fn open(
+        place: &str,
+        undone: &ActionRecord,
+        config: &SdkConfig,
+    ) -> Result<Self, ExitError> {
+        if is_s3(place) {
+            let stored = StoredExport::open(place, config).await?;
+            expect_of(&stored.header, place, undone)?;
+            return Ok(Self::Objects(Box::new(stored)));
+        }
+        let (header, lines) = open_file(place, undone)?;
+        expect_of(&header, place, undone)?;
+        Ok(Self::File { path: place.to_owned(), lines })
     }
+
+    /// Returns the next letter with the number of its line.
+    pub(super) async fn next(&mut self) -> Result<Option<Exported>, ExitError> {
+        match self {
+            Self::Objects(stored) => stored.next().await,
+            Self::File { path, lines } => match lines.next() {
+                // A letter is deleted after its line was completed.
+                None | Some(Err(ReadError::Torn { .. })) => Ok(None),
+                Some(Ok(exported)) => Ok(Some(exported)),
+                Some(Err(error)) => Err(unreadable(path, &error)),
+            },
+        }
+    }
+}
+
+fn open_file(path: &str, undone: &ActionRecord) -> Result<(Header, Lines<BufReader<File>>), ExitError> {
     let file = File::open(path).map_err(|error| {
         let place = undone.host.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
         match error.kind() {
             io::ErrorKind::NotFound => ExitError::usage(format!(
-                "the export of {} is {}{place}, and is not there: run it on that host",
-                undone.name,
-                path.display()
+                "the export of {} is {path}{place}, and is not there: run it on that host",
+                undone.name
             )),
-            _ => ExitError::other(format!("{} cannot be read: {error}", path.display())),
+            _ => ExitError::other(format!("{path} cannot be read: {error}")),
         }
     })?;
-    let (header, lines) = Lines::open(BufReader::new(file)).map_err(|error| unreadable(path, &error))?;
-    if !is_of(&header, undone) {
-        return Err(ExitError::usage(format!(
-            "{} is not the export of {} any more, but {} of {}",
-            path.display(),
-            undone.name,
-            header.name,
-            header.dlq_arn.unwrap_or(header.dlq)
-        )));
-    }
-    Ok(lines)
+    Lines::open(BufReader::new(file)).map_err(|error| unreadable(path, &error))
 }
 
-/// Returns true if an export is the one of this delete. Another one may have come to its path.
+/// An error if an export is not the one of the action.
+fn expect_of(header: &Header, place: &str, undone: &ActionRecord) -> Result<(), ExitError> {
+    if is_of(header, undone) {
+        return Ok(());
+    }
+    Err(ExitError::usage(format!(
+        "{place} is not the export of {} any more, but {} of {}",
+        undone.name,
+        header.name,
+        header.dlq_arn.as_ref().unwrap_or(&header.dlq)
+    )))
+}
+
+/// Returns true if an export is the one of this action. Another one may have come to its path.
 fn is_of(header: &Header, undone: &ActionRecord) -> bool {
     let is_same_dlq = match &header.dlq_arn {
         Some(arn) => *arn == undone.dlq,
@@ -53,8 +83,8 @@ fn is_of(header: &Header, undone: &ActionRecord) -> bool {
     is_same_dlq && header.name == undone.name
 }
 
-pub(super) fn unreadable(path: &Path, error: &ReadError) -> ExitError {
-    ExitError::usage(format!("{}: {error}", path.display()))
+fn unreadable(path: &str, error: &ReadError) -> ExitError {
+    ExitError::usage(format!("{path}: {error}"))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The letters that the delete did not get to: those that are in the DLQ still.
+//! The letters that were not deleted: those that are in the DLQ still.
 //!
 //! A letter that is hidden is not seen, and would be sent although it is there. So nothing is sent while some are hidden.
 
@@ -67,7 +67,7 @@ fn refuse(queue: &DeadLetterQueue, hidden: usize) -> Result<(), ExitError> {
         return Ok(());
     }
     Err(ExitError::other(format!(
-        "about {} hidden in {}: what the delete has left of them would be there twice, so nothing was sent; run it again in 10 \
+        "about {} hidden in {}: what was not deleted of them would be there twice, so nothing was sent; run it again in 10 \
          minutes (--ignore-hidden goes on all the same)",
         if hidden == 1 { "1 letter is".to_owned() } else { format!("{hidden} letters are") },
         queue.name

@@ -1,17 +1,19 @@
-//! The lines of an export that are in the DLQ again: in a file beside it, so that an undo that was killed goes on.
+//! The lines of an export that are in the DLQ again: in a file, so that an undo that was killed continues.
 
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use drumline_consumer::ExitError;
 use drumline_dlq::action::ActionRecord;
 
 use crate::dlq::file_lock::FileLock;
+use crate::dlq::journal;
+use crate::dlq::s3::is_s3;
 
-/// The ending that the file's name has after that of the export.
-const UNDONE: &str = ".undone";
+/// The ending of the file's name.
+const UNDONE: &str = "undone";
 
 /// The first word of the file.
 const MARK: &str = "undo";
@@ -26,12 +28,10 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Opens the file beside the export of a delete, and makes it if it is missing. One of another delete, whose export was at the same
+    /// Opens the file for the export of an action, and makes it if it is missing. One of another action, whose export was at the same
     /// path, is begun anew. Keeps other processes out.
-    pub(super) fn open(export: &Path, undone: &ActionRecord) -> Result<Self, ExitError> {
-        let mut path = export.as_os_str().to_owned();
-        path.push(UNDONE);
-        let path = PathBuf::from(path);
+    pub(super) fn open(export: &str, undone: &ActionRecord) -> Result<Self, ExitError> {
+        let path = path(export, undone)?;
         let mark = format!("{MARK} {} {}", undone.name, undone.started_at);
         let unusable = |error: std::io::Error| ExitError::other(format!("{}: {error}", path.display()));
         let mut options = File::options();
@@ -80,6 +80,21 @@ impl Progress {
     }
 }
 
+/// The path of the file: beside the export, or in the folder of journals if that is in S3.
+fn path(export: &str, undone: &ActionRecord) -> Result<PathBuf, ExitError> {
+    if !is_s3(export) {
+        return Ok(PathBuf::from(format!("{export}.{UNDONE}")));
+    }
+    // Actions of other stores may have the same name.
+    let path = journal::path_with(&undone.name, &format!("{}.{UNDONE}", undone.started_at))?;
+    if let Some(folder) = path.parent() {
+        let created = journal::create_folder(folder);
+        created
+            .map_err(|error| ExitError::other(format!("{} cannot be created: {error}", folder.display())))?;
+    }
+    Ok(path)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -109,7 +124,7 @@ mod tests {
     #[test]
     fn what_was_sent_is_known_after_a_kill_and_a_torn_line_is_not() {
         let folder = tempfile::tempdir().unwrap();
-        let export = folder.path().join("INC-42.jsonl");
+        let export = folder.path().join("INC-42.jsonl").display().to_string();
         let delete = delete("INC-42", 7);
         let open = || Progress::open(&export, &delete);
         let mut progress = open().unwrap();
@@ -131,7 +146,7 @@ mod tests {
     #[test]
     fn what_was_sent_of_another_delete_with_the_same_path_does_not_count() {
         let folder = tempfile::tempdir().unwrap();
-        let export = folder.path().join("dead.jsonl");
+        let export = folder.path().join("dead.jsonl").display().to_string();
         Progress::open(&export, &delete("A", 7)).unwrap().add(&[2, 3, 4]).unwrap();
         for other in [delete("B", 9), delete("A", 8)] {
             let mut progress = Progress::open(&export, &other).unwrap();

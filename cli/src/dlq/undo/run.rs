@@ -48,7 +48,7 @@ pub(super) fn is_wanted(exported: &Exported, progress: &Progress, kept: &HashSet
 pub(super) async fn put_all_back(
     queue: &DeadLetterQueue,
     undone: &str,
-    lines: Export,
+    mut export: Export,
     kept: &HashSet<LetterId>,
     progress: &mut Progress,
     tally: &mut Tally,
@@ -59,8 +59,7 @@ pub(super) async fn put_all_back(
     let in_doubt = if fifo { InDoubt::SendAgain } else { InDoubt::Stop };
     let options = SendOptions { delay_secs: None, fifo, in_doubt };
     let mut packer = Packer::default();
-    for exported in lines {
-        let exported = exported.map_err(|error| ExitError::other(error.to_string()))?;
+    while let Some(exported) = export.next().await? {
         if !is_wanted(&exported, progress, kept) {
             continue;
         }
