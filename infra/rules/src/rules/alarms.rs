@@ -91,7 +91,7 @@ pub(super) const RULES: [Rule; 10] = [
     Rule {
         id: "A12",
         title: "the description of each alarm on dead letters names their owner, a parameter",
-        reason: "Dead letters wait until a person decides. An alarm without an owner is read by everyone and answered by no one.",
+        reason: "Dead letters wait until a person decides. Without a named owner, each reader leaves the alarm to the others.",
         fix: "Add a parameter DeadLetterOwner without a default, and write it into AlarmDescription.",
         at_bounds: false,
         check: owner_is_named,

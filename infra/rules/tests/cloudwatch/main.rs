@@ -68,16 +68,16 @@ fn passes_every_scenario(path: &str) {
 }
 
 #[test]
-fn worker_fargate_passes_every_scenario_whatever_is_open() {
+fn worker_fargate_passes_every_scenario() {
     passes_every_scenario(WORKERS[0]);
 }
 
 #[test]
-fn worker_ec2_passes_every_scenario_whatever_is_open() {
+fn worker_ec2_passes_every_scenario() {
     passes_every_scenario(WORKERS[1]);
 }
 
 #[test]
-fn the_terraform_module_passes_every_scenario_whatever_is_open() {
+fn the_terraform_module_passes_every_scenario() {
     passes_every_scenario(WORKERS[2]);
 }
