@@ -1,44 +1,13 @@
 //! `drumline dlq export s3://…`: letters are deleted once S3 has their object, and no object is written over another.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use drumline_dlq::line::Lines;
 use drumline_queue::api::SendMessage;
-use drumline_tests::{Answer, App, Call, Finished, Launch, LocalQueue, Setup};
+use drumline_tests::{Answer, App, Finished, Launch, LocalQueue, Setup};
 
-/// The objects of a bucket: path to the token of their writer and their content.
-type Objects = Arc<Mutex<BTreeMap<String, (String, String)>>>;
-
-/// S3 as far as it is asked, which loses the answer to its first request.
-async fn s3(objects: &Objects, loses_an_answer: bool) -> App {
-    let objects = Arc::clone(objects);
-    let lost = Arc::new(Mutex::new(!loses_an_answer));
-    App::start(move |call| {
-        let is_lost = !std::mem::replace(&mut *lost.lock().unwrap(), true);
-        let answer = answer(&objects, &call);
-        async move { if is_lost { Answer::status(503) } else { answer } }
-    })
-    .await
-}
-
-fn answer(objects: &Objects, call: &Call) -> Answer {
-    let (method, path) = call.line.split_once(' ').unwrap();
-    let mut objects = objects.lock().unwrap();
-    let token = call.header("x-amz-meta-drumline-export").unwrap_or_default();
-    match (method, objects.get(path)) {
-        ("PUT", Some(_)) => Answer::status(412),
-        ("PUT", None) => {
-            assert!(call.header("authorization").unwrap().contains("/s3/aws4_request"), "{call:?}");
-            assert_eq!(call.header("if-none-match"), Some("*"));
-            objects.insert(path.to_owned(), (token.to_owned(), call.body.clone()));
-            Answer::ok()
-        }
-        ("HEAD", Some((token, _))) => Answer::ok().header("x-amz-meta-drumline-export", token),
-        _ => Answer::status(404),
-    }
-}
+use super::s3_app::{Objects, answer, s3};
 
 async fn dead(letters: usize) -> LocalQueue {
     let queue = LocalQueue::create(Setup { max_receive_count: Some(1), ..Setup::default() }).await;
@@ -106,7 +75,14 @@ async fn nothing_is_deleted_that_s3_has_refused() {
     assert_eq!(queue.dead().len(), 5);
 
     let resumed = export(&queue, &s3, &["--resume"]).await;
-    assert_eq!(resumed.status, Some(64), "{}", resumed.errors());
+    assert_eq!(resumed.status, Some(69), "{}", resumed.errors());
+    assert!(
+        resumed
+            .errors()
+            .contains("s3:ListBucket of s3://archive/dead/jobs/INC-42/: S3 answers 403 AccessDenied"),
+        "{}",
+        resumed.errors()
+    );
 }
 
 #[tokio::test]

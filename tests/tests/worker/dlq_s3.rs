@@ -40,8 +40,13 @@ async fn dead(name: &str) -> TestQueue {
 
 async fn export(queue: &TestQueue, bucket: &str) -> Finished {
     let target = format!("s3://{bucket}/dead/jobs");
-    let args = ["dlq", "export", &target, "--name", "INC-42", "--delete", "--queue-url", &queue.url];
-    Launch::new(&args).env("AWS_ENDPOINT_URL", &localstack()).finish().await
+    dlq(queue, &["export", &target, "--name", "INC-42", "--delete"]).finish().await
+}
+
+/// `drumline dlq ARGS…` on the DLQ of this queue.
+fn dlq(queue: &TestQueue, args: &[&str]) -> Launch {
+    let args = [&["dlq"], args, &["--queue-url", &queue.url]].concat();
+    Launch::new(&args).env("AWS_ENDPOINT_URL", &localstack())
 }
 
 #[tokio::test]
@@ -67,4 +72,28 @@ async fn letters_are_deleted_once_s3_has_them_and_no_object_is_overwritten() {
     assert_eq!(refused.status, Some(64), "{}", refused.errors());
     assert!(refused.errors().contains("is there already"), "{}", refused.errors());
     assert_eq!((other.dead_count().await as usize, object().await), (LETTERS, content));
+}
+
+#[tokio::test]
+async fn an_export_is_continued_and_all_its_letters_come_back() {
+    let (_, bucket) = bucket().await;
+    let queue = dead("continued").await;
+    let state = tempfile::tempdir().unwrap();
+    let run = async |args: &[&str]| {
+        let launch = dlq(&queue, args).env("XDG_STATE_HOME", &state.path().display().to_string());
+        let finished = launch.finish().await;
+        assert_eq!(finished.status, Some(0), "{args:?}: {}", finished.errors());
+        finished.stdout.concat()
+    };
+    let place = format!("s3://{bucket}/dead/jobs/INC-42/");
+    let prefix = format!("s3://{bucket}/dead/jobs");
+    let first =
+        run(&["export", &prefix, "--name", "INC-42", "--delete", "--limit", "10", "--output=json"]).await;
+    assert!(first.contains(r#""deleted":10"#), "{first}");
+    let second = run(&["export", &place, "--delete", "--resume", "--output=json"]).await;
+    assert!(second.contains(r#""exported":15,"deleted":15"#), "{second}");
+    assert_eq!(queue.dead_count().await, 0);
+    let undone = run(&["undo", "INC-42", "--yes", "--output=json"]).await;
+    assert!(undone.contains(r#""putBack":25"#), "{undone}");
+    assert_eq!(queue.dead_count().await as usize, LETTERS);
 }
