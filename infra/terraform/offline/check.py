@@ -3,9 +3,9 @@
     python infra/terraform/offline/check.py --tools DIR
 
 Runs `terraform fmt -check`, `terraform validate` for every module and example and `terraform test` for every module
-that has tests: with the AWS provider itself if one is installed on this machine, and with a stub of a newer version
-that needs nothing but packages from the Python Package Index. Says for each which schema it used. What it needs it
-puts below DIR, once. Exits with 0 when all is well, with 1 when a check fails and with 2 when it cannot check. Needs
+that has tests: with the AWS provider itself if one is installed on this machine, else with a stub of a newer version
+that needs nothing but packages from the Python Package Index; with both if --all-schemas is given. Prints which
+schema it uses. What it needs it puts below DIR, once. Exits with 0 when all is well, with 1 when a check fails and with 2 when it cannot check. Needs
 Python 3.11 or newer, on a Unix.
 """
 
@@ -19,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from installed_provider import installed_provider
@@ -46,10 +47,11 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--tools", type=Path, required=True, help="folder for what is installed, kept between runs")
     arguments.add_argument("--terraform", help="the program to use instead of the one on the PATH")
+    arguments.add_argument("--all-schemas", action="store_true", help="the stub too where the provider is installed")
     options = arguments.parse_args()
     try:
         tools = Tools(options.tools.resolve(), options.terraform)
-        failed = check(tools)
+        failed = check(tools, tools.schemas if options.all_schemas else tools.schemas[:1])
     except (CannotCheck, SchemaError) as reason:
         print(f"cannot check: {reason}", file=sys.stderr)
         return 2
@@ -59,8 +61,8 @@ def main():
     return 0
 
 
-def check(tools):
-    """Runs every check and returns the names of those that failed."""
+def check(tools, schemas):
+    """Runs every check with each of the schemas and returns the names of those that failed."""
     work = tools.copy_of_modules()
     failed = []
 
@@ -79,15 +81,19 @@ def check(tools):
     folders = sorted([*work.glob("modules/*"), *work.glob("examples/*")])
     if not folders:
         raise CannotCheck(f"there are no modules below {ROOT}")
-    for schema, environment in tools.schemas:
+    for schema, environment in schemas:
         print(f"schema: {schema}", flush=True)
-        for folder in folders:
+
+        def check_folder(folder, environment=environment):
             name = str(folder.relative_to(work))
             in_folder = {"folder": folder, "environment": environment}
             # Finds the local modules that an example names; `init` would ask a registry for the provider.
             valid = run(f"get {name}", "get", **in_folder) and run(f"validate {name}", "validate", **in_folder)
             if valid and folder.parent.name == "modules":
                 run(f"test {name}", "test", **in_folder)
+
+        with ThreadPoolExecutor(os.cpu_count()) as folders_at_once:
+            list(folders_at_once.map(check_folder, folders))
     return failed
 
 
