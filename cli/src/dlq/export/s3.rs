@@ -26,7 +26,7 @@ pub(in crate::dlq) struct Objects {
     lines: Vec<u8>,
     since: Option<Instant>,
     /// The number of objects, those of earlier runs included.
-    objects: usize,
+    written: usize,
     bytes: u64,
     is_resumed: bool,
 }
@@ -41,7 +41,7 @@ impl Objects {
             header: header.clone(),
             lines: Vec::new(),
             since: None,
-            objects: 0,
+            written: 0,
             bytes: 0,
             is_resumed: false,
         })
@@ -49,9 +49,9 @@ impl Objects {
 
     /// Continues an export.
     pub(super) fn resume(stored: StoredExport) -> Self {
-        let (objects, bytes) = (stored.objects(), stored.bytes());
+        let (written, bytes) = (stored.objects(), stored.bytes());
         let StoredExport { bucket, folder, header, .. } = stored;
-        Self { bucket, folder, header, lines: Vec::new(), since: None, objects, bytes, is_resumed: true }
+        Self { bucket, folder, header, lines: Vec::new(), since: None, written, bytes, is_resumed: true }
     }
 
     /// The place of the objects.
@@ -88,7 +88,7 @@ impl Objects {
         }
         self.since = None;
         let body = Bytes::from(std::mem::take(&mut self.lines));
-        let key = object_key(&self.folder, self.objects + 1);
+        let key = object_key(&self.folder, self.written + 1);
         if !self.bucket.put_new(&key, &body).await? {
             let why = if self.is_resumed {
                 "another process continues this export"
@@ -97,7 +97,7 @@ impl Objects {
             };
             return Err(ExitError::usage(format!("{} is there already: {why}", self.bucket.place(&key))));
         }
-        self.objects += 1;
+        self.written += 1;
         self.bytes += body.len() as u64;
         Ok(())
     }
