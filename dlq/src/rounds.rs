@@ -1,7 +1,9 @@
 //! Rounds of a look: SQS allows 120,000 messages in flight, so a look at more releases what it holds and goes on.
 //!
 //! A look receives letters and holds them, so that none is seen twice. Invariants: it ends on every queue; on a queue that shows
-//! its waiting messages first, it ends only after every letter that could be received was seen.
+//! its waiting messages first, it ends only after every letter that could be received was seen. A look that is repeated does not
+//! know by a depth how much there is: holds that have ended bring letters that it knows, before the ones that it looks for. It ends
+//! when a receive brings nothing, or once every held letter came again.
 //! See [in-flight messages](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html).
 
 /// Letters held at once. Below the 120,000 of SQS, so that others can receive from the queue meanwhile.
@@ -25,6 +27,17 @@ pub enum Step {
     End,
 }
 
+/// The letters of a receive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Received {
+    /// Letters that were never seen.
+    pub new: u64,
+    /// Letters that were seen, and had to be seen again.
+    pub sought: u64,
+    /// Other letters that were seen before.
+    pub again: u64,
+}
+
 /// The progress of a look.
 #[derive(Debug, Clone)]
 pub struct Rounds {
@@ -34,6 +47,8 @@ pub struct Rounds {
     /// A FIFO queue shows the first ten of each group, before and after a release.
     is_ordered: bool,
     seen: u64,
+    /// Letters that must be seen again.
+    sought: u64,
     held: u64,
     new_in_round: u64,
     barren: u32,
@@ -43,6 +58,7 @@ pub struct Rounds {
     /// Letters in a row that were seen before.
     again: u64,
     is_full: bool,
+    is_repeated: bool,
 }
 
 impl Rounds {
@@ -53,6 +69,7 @@ impl Rounds {
             hold_limit,
             is_ordered,
             seen: 0,
+            sought: 0,
             held: 0,
             new_in_round: 0,
             barren: 0,
@@ -60,17 +77,20 @@ impl Rounds {
             empty: 0,
             again: 0,
             is_full: false,
+            is_repeated: false,
         }
     }
 
-    /// Records a receive: its letters that were never seen, and those that were. `held` letters are held by now.
-    pub fn received(&mut self, new: u64, again: u64, held: u64) {
+    /// Records a receive. `held` letters are held by now.
+    pub fn received(&mut self, received: Received, held: u64) {
+        let Received { new, sought, again } = received;
         self.held = held;
         self.seen += new;
-        self.new_in_round += new;
+        self.sought = self.sought.saturating_sub(sought);
+        self.new_in_round += new + sought;
         self.is_full = false;
-        self.empty = if new + again == 0 { self.empty + 1 } else { 0 };
-        if new > 0 {
+        self.empty = if new + sought + again == 0 { self.empty + 1 } else { 0 };
+        if new + sought > 0 {
             (self.fruitless, self.again) = (0, 0);
         } else {
             self.fruitless += 1;
@@ -83,15 +103,15 @@ impl Rounds {
         self.is_full = true;
     }
 
-    /// Records that letters were deleted or released, so that `held` are held now.
-    pub fn left(&mut self, held: u64) {
-        self.held = held;
+    /// Records that letters were deleted or released, so that `held` are held now, and `sought` must be seen again.
+    pub fn left(&mut self, held: u64, sought: u64) {
+        (self.held, self.sought) = (held, sought);
     }
 
-    /// Records that there may be more to see, although the look was over.
+    /// Repeats the look: there may be more to see.
     pub fn look_again(&mut self) {
         (self.fruitless, self.empty, self.again) = (0, 0, 0);
-        self.is_full = false;
+        (self.is_full, self.is_repeated) = (false, true);
     }
 
     /// Records that all letters were released: a new round begins.
@@ -108,10 +128,12 @@ impl Rounds {
 
     /// Returns what to do next.
     pub fn next(&self) -> Step {
-        let is_deep = self.seen < self.depth;
+        let is_deep = self.seen < self.depth || self.sought > 0;
+        let is_all = !is_deep && !self.is_repeated;
         let found_nothing = self.empty >= FRUITLESS_RECEIVES
-            || !is_deep && (self.empty > 0 || self.fruitless >= FRUITLESS_RECEIVES)
-            || !is_deep && self.held >= self.hold_limit && self.fruitless > 0
+            || !is_deep && self.empty > 0
+            || is_all && self.fruitless >= FRUITLESS_RECEIVES
+            || is_all && self.held >= self.hold_limit && self.fruitless > 0
             // Holds that ended bring their letters again: all of them did, and none is new.
             || self.fruitless >= FRUITLESS_RECEIVES && self.again > self.held;
         if found_nothing {

@@ -14,7 +14,7 @@ use drumline::message::Message;
 use drumline::run::NoopObserver;
 use drumline_consumer::ExitError;
 use drumline_dlq::letter_id::LetterId;
-use drumline_dlq::rounds::{HOLD_LIMIT, Rounds, Step};
+use drumline_dlq::rounds::{self, HOLD_LIMIT, Rounds, Step};
 use drumline_runtime::aws::{AwsQueue, is_fifo};
 use drumline_runtime::{Queue, SqsError};
 use indicatif::ProgressBar;
@@ -107,6 +107,8 @@ pub(super) struct Hold<'a> {
     visibility: Duration,
     rounds: Rounds,
     seen: HashSet<LetterId>,
+    /// Letters that were seen, and must be seen again.
+    sought: HashSet<LetterId>,
     letters: HeldLetters,
     /// In tasks of their own: a receive that is dropped may hide letters unknown to the process.
     in_flight: JoinSet<Received>,
@@ -138,6 +140,7 @@ impl<'a> Hold<'a> {
             visibility,
             rounds: Rounds::new(queue.visible as u64, HOLD_LIMIT, is_fifo(&queue.name)),
             seen: HashSet::new(),
+            sought: HashSet::new(),
             in_flight: JoinSet::new(),
             awaited: 0,
             width: 1,
@@ -228,10 +231,16 @@ impl<'a> Hold<'a> {
         let letters: Vec<Held> = messages.into_iter().map(|message| Held { message, until }).collect();
         self.letters.keep(letters.iter().map(Held::receipt).collect())?;
         let received = letters.len();
-        let new: Vec<Held> = letters.into_iter().filter(|held| self.seen.insert(held.id())).collect();
-        self.rounds.received(new.len() as u64, (received - new.len()) as u64, self.letters.count() as u64);
+        let shown: Vec<Held> = letters.into_iter().filter(|held| self.seen.insert(held.id())).collect();
+        let sought = shown.iter().filter(|held| self.sought.remove(&held.id())).count();
+        let received = rounds::Received {
+            new: (shown.len() - sought) as u64,
+            sought: sought as u64,
+            again: (received - shown.len()) as u64,
+        };
+        self.rounds.received(received, self.letters.count() as u64);
         self.bar.set_position(self.seen() as u64);
-        Ok(new)
+        Ok(shown)
     }
 
     /// Ends the look after a failed receive, unless it can go on.
@@ -270,28 +279,44 @@ impl<'a> Hold<'a> {
         each: impl FnMut(usize) -> Result<(), ExitError>,
     ) -> Result<(), ExitError> {
         let result = self.letters.delete_among(letters, deleted, each).await;
-        self.rounds.left(self.letters.count() as u64);
+        self.sought.retain(|id| !deleted.contains(id));
+        self.note_left();
         result
     }
 
     /// Records that letters are no longer held: they were deleted or released by a [`Settler`].
     pub(super) fn forget(&mut self, letters: impl IntoIterator<Item = LetterId>) {
-        letters.into_iter().for_each(|id| self.letters.forget(id));
-        self.rounds.left(self.letters.count() as u64);
+        for id in letters {
+            self.letters.forget(id);
+            self.sought.remove(&id);
+        }
+        self.note_left();
+    }
+
+    fn note_left(&mut self) {
+        self.rounds.left(self.letters.count() as u64, self.sought.len() as u64);
     }
 
     /// Shows letters again if they are received again: they were released.
     pub(super) fn see_again(&mut self, letters: impl IntoIterator<Item = LetterId>) {
         let letters: Vec<LetterId> = letters.into_iter().collect();
-        self.hold_ended(letters.iter().copied());
-        self.forget(letters);
+        self.forget(letters.iter().copied());
+        self.hold_ended(letters);
     }
 
     /// Shows letters again whose hold has ended. A later receive of this look may hold them already: that is released at the end.
     pub(super) fn hold_ended(&mut self, letters: impl IntoIterator<Item = LetterId>) {
-        letters.into_iter().for_each(|id| {
-            self.seen.remove(&id);
-        });
+        for id in letters {
+            if self.seen.remove(&id) {
+                self.sought.insert(id);
+            }
+        }
+        self.note_left();
+    }
+
+    /// The letters that were released, or whose hold has ended, and that were not received again.
+    pub(super) fn sought(&self) -> impl Iterator<Item = LetterId> {
+        self.sought.iter().copied()
     }
 
     /// Continues a look that was over: deleted letters of a message group, or holds that have ended, may show others.

@@ -48,7 +48,7 @@ pub(crate) fn result(finished: &Finished) -> Value {
     serde_json::from_str(line).unwrap()
 }
 
-fn job(n: usize) -> String {
+pub(super) fn job(n: usize) -> String {
     json!({ "jobId": format!("j-{n}"), "type": "mail.test", "payload": { "n": n } }).to_string()
 }
 
@@ -189,19 +189,6 @@ async fn the_order_in_each_group_is_kept_over_kills() {
     for (group, order) in groups {
         assert_eq!(order, (0..EACH).collect::<Vec<_>>(), "group {group}");
     }
-}
-
-#[tokio::test]
-async fn letters_whose_hold_ends_before_their_turn_are_sent_all_the_same() {
-    let queue = buried(Setup::default(), |queue| (0..13).for_each(|n| drop(queue.send(&job(n))))).await;
-    let folder = tempfile::tempdir().unwrap();
-    // Half of the hold is the margin: after 5 s those that wait are released.
-    let args = ["--yes", "--no-check", "--rate", "2/s", "--hold", "10s"];
-    let finished = replay(&queue, folder.path(), &args).finish().await;
-    assert_eq!(finished.status, Some(0), "{}", finished.errors());
-    assert_eq!((queue.count(), queue.dead().len()), (13, 0), "{}", finished.errors());
-    let result = result(&finished);
-    assert_eq!((&result["matched"], &result["sent"]), (&json!(13), &json!(13)));
 }
 
 /// Deletes nothing, but holds letters as another operator's command does.

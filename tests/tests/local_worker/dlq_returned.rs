@@ -1,8 +1,13 @@
 //! `drumline dlq replay` of letters that die again.
 
+use std::time::Duration;
+
+use drumline_queue::MessageState;
+use drumline_tests::{LocalQueue, Setup, eventually};
 use serde_json::json;
 
-use super::dlq_replay::{replay, result, with_worker};
+use super::dlq_hold::send_others;
+use super::dlq_replay::{buried, job, replay, result, with_worker};
 
 #[tokio::test]
 async fn replayed_letters_that_die_again_stop_a_replay() {
@@ -31,12 +36,67 @@ async fn a_replay_whose_letters_die_again_ends_with_an_error() {
 
 #[tokio::test]
 async fn letters_that_die_again_are_counted_although_all_letters_have_been_received() {
-    let (queue, worker, _) = with_worker(60, 422).await;
+    for limit in [None, Some("60")] {
+        let (queue, worker, _) = with_worker(60, 422).await;
+        let folder = tempfile::tempdir().unwrap();
+        let mut args = vec!["--yes", "--no-check", "--rate", "4/s", "--stop-after", "3"];
+        args.extend(limit.iter().flat_map(|limit| ["--limit", limit]));
+        let finished = replay(&queue, folder.path(), &args).finish().await;
+        let result = result(&finished);
+        assert_eq!(
+            (finished.status, &result["state"]),
+            (Some(1), &json!("stopped")),
+            "{}",
+            finished.errors()
+        );
+        assert!(result["sent"].as_u64().unwrap() < 60, "{result}");
+        worker.stop().await;
+    }
+}
+
+/// Receives the messages of the queue until they are dead, again and again.
+async fn have_all_die(queue: &LocalQueue) {
+    loop {
+        queue.bury([]);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_replay_of_some_letters_looks_for_them_before_it_ends() {
+    let queue = buried(Setup::default(), |queue| (0..40).for_each(|n| drop(queue.send(&job(n))))).await;
     let folder = tempfile::tempdir().unwrap();
-    let args = ["--yes", "--no-check", "--rate", "4/s", "--stop-after", "3"];
-    let finished = replay(&queue, folder.path(), &args).finish().await;
+    let args = ["--yes", "--no-check", "--limit", "6", "--rate", "2/s"];
+    let finished = tokio::select! {
+        finished = replay(&queue, folder.path(), &args).finish() => finished,
+        () = have_all_die(&queue) => unreachable!(),
+    };
+    let result = result(&finished);
+    assert_eq!((finished.status, &result["sent"]), (Some(1), &json!(6)), "{}", finished.errors());
+    assert!(result["returned"].as_u64().unwrap() > 0, "{result}");
+    assert!(queue.dead().iter().all(|letter| matches!(letter.state, MessageState::Visible)));
+}
+
+#[tokio::test]
+async fn letters_that_die_after_the_holds_of_others_have_ended_stop_a_replay() {
+    const LETTERS: usize = 50;
+    let queue = buried(Setup::default(), |queue| {
+        send_others(queue, 400);
+        (0..LETTERS).for_each(|n| drop(queue.send(&job(n))));
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let args =
+        ["--type", "mail.test", "--yes", "--no-check", "--rate", "2/s", "--hold", "10s", "--stop-after", "3"];
+    let die_later = async {
+        eventually("most are sent", async || queue.count() >= LETTERS / 2).await;
+        have_all_die(&queue).await;
+    };
+    let finished = tokio::select! {
+        finished = replay(&queue, folder.path(), &args).spawn().finish_within(Duration::from_mins(2)) => finished,
+        () = die_later => unreachable!(),
+    };
     let result = result(&finished);
     assert_eq!((finished.status, &result["state"]), (Some(1), &json!("stopped")), "{}", finished.errors());
-    assert!(result["sent"].as_u64().unwrap() < 60, "{result}");
-    worker.stop().await;
+    assert!(result["sent"].as_u64().unwrap() < LETTERS as u64, "{result}");
 }

@@ -9,6 +9,7 @@ mod dlq_export;
 mod dlq_fix;
 mod dlq_from;
 #[cfg(target_os = "linux")]
+mod dlq_hold;
 mod dlq_large;
 #[cfg(target_os = "linux")]
 mod dlq_questions;

@@ -35,7 +35,7 @@ use crate::dlq::hold::Look;
 use crate::dlq::interrupt::interrupted;
 use crate::dlq::journal::Journal;
 use crate::dlq::notes;
-use crate::format::{millis, now_ms};
+use crate::format::{count, millis, now_ms};
 
 /// Letters that wait to be sent, at the most.
 const PREFETCH: usize = 200;
@@ -45,6 +45,9 @@ const PREFETCH_SECS: f64 = 15.0;
 
 /// The time between two looks for sent letters that are in the DLQ again.
 const RETURNED_EVERY: Duration = Duration::from_secs(5);
+
+/// Looks in a row that bring no letter, although some were put back and must come again.
+const FRUITLESS_LOOKS: u32 = 3;
 
 /// Calls that delete, at once.
 const DELETES: usize = 4;
@@ -83,6 +86,8 @@ impl<'a> Run<'a> {
             looked_at: started,
             sent_since: false,
             may_show_more: false,
+            is_repeated: false,
+            fruitless_looks: 0,
             look: Looking::On,
             first,
             log,
@@ -152,7 +157,7 @@ impl<'a> Run<'a> {
             self.end = Some(End::Stopped(format!("{returned} replayed letters are dead again")));
             return Ok(());
         }
-        if self.look == Looking::Over && self.returned_ms() == Some(0) {
+        if self.may_look_again() && self.returned_ms() == Some(0) {
             self.look_again();
         }
         if self.deletes.len() < DELETES {
@@ -182,8 +187,11 @@ impl<'a> Run<'a> {
         if self.awaits_outcomes() {
             return Ok(());
         }
-        if self.accepted >= self.bounds.limit && self.undeleted.is_empty() {
-            self.end = Some(End::Done);
+        if self.is_limit_reached() && self.undeleted.is_empty() && self.may_look_again() {
+            match self.returned_ms() {
+                Some(_) => self.look_again(),
+                None => self.end = Some(End::Done),
+            }
             return Ok(());
         }
         match self.look {
@@ -193,14 +201,46 @@ impl<'a> Run<'a> {
                 self.look = Looking::On;
             }
             Looking::Over if self.may_show_more || self.returned_ms().is_some() => self.look_again(),
-            Looking::Over if self.hidden_ms() == 0 => self.end = Some(End::Done),
-            Looking::Over => self.note_hidden(),
+            Looking::Over if self.hidden_ms() > 0 => self.note_hidden(),
+            Looking::Over => {
+                let missing = self.missing();
+                if missing == 0 {
+                    self.end = Some(End::Done);
+                } else if self.fruitless_looks < FRUITLESS_LOOKS {
+                    self.look_again();
+                } else {
+                    let letters = count(missing, "letter");
+                    self.end = Some(End::Stopped(format!("{letters} were put back and not received again")));
+                }
+            }
         }
         Ok(())
     }
 
+    /// The number of letters that were put back, were not received again, and are still to be sent.
+    fn missing(&self) -> usize {
+        if self.is_limit_reached() {
+            return 0;
+        }
+        let state = self.journal.log.state();
+        self.letters.sought().filter(|letter| !state.was_sent(*letter)).count()
+    }
+
+    /// Returns true if as many letters are sent, or wait to be, as may be.
+    pub(super) fn is_limit_reached(&self) -> bool {
+        self.accepted >= self.bounds.limit
+    }
+
+    /// Returns true if no look is under way: the last one is over, or no more letters are needed of it.
+    fn may_look_again(&self) -> bool {
+        self.look == Looking::Over || self.is_limit_reached() && !self.is_repeated
+    }
+
     fn look_again(&mut self) {
-        (self.may_show_more, self.sent_since) = (false, false);
+        if std::mem::take(&mut self.may_show_more) {
+            self.fruitless_looks = 0;
+        }
+        (self.sent_since, self.is_repeated) = (false, true);
         self.letters.look_again();
         self.look = Looking::On;
     }
@@ -218,7 +258,8 @@ impl<'a> Run<'a> {
 
     async fn event(&mut self, interrupt: impl Future<Output = std::io::Result<u8>>) -> Event {
         let prefetch = self.prefetch();
-        let wants = self.accepted < self.limit() || self.seeks_undeleted();
+        let seeks_returned = self.is_limit_reached() && self.is_repeated;
+        let wants = self.accepted < self.limit() || self.seeks_undeleted() || seeks_returned;
         let looks = self.look == Looking::On && self.batches.len() < prefetch && wants;
         let is_idle = matches!(self.stage, Stage::Idle);
         let wait = self.wait();
@@ -243,7 +284,9 @@ impl<'a> Run<'a> {
 
     /// The milliseconds after which sent letters are looked for in the DLQ, if there are any.
     fn returned_ms(&self) -> Option<u64> {
-        let is_due = self.sent_since && self.first.is_none() && self.letters.settler().is_some();
+        // The first letters are looked for by their canary, unless no further ones are sent after them.
+        let is_canary = self.first.is_some() && !self.is_limit_reached();
+        let is_due = self.sent_since && !is_canary && self.letters.settler().is_some();
         is_due.then(|| millis(RETURNED_EVERY.saturating_sub(self.looked_at.elapsed())))
     }
 
@@ -252,7 +295,7 @@ impl<'a> Run<'a> {
         if self.batches.len() > 0 {
             let wait = self.pace.wait();
             let wait = if wait.is_zero() { LONGEST_WAIT } else { wait };
-            let returned = self.returned_ms().filter(|_| self.look == Looking::Over);
+            let returned = self.returned_ms().filter(|_| self.may_look_again());
             return returned.map_or(wait, |returned| wait.min(Duration::from_millis(returned.max(1))));
         }
         if self.awaits_outcomes() {
@@ -267,9 +310,15 @@ impl<'a> Run<'a> {
             Event::Interrupted(status) => self.end = Some(End::Interrupted(status?)),
             Event::Aborted(reason) => self.end = Some(End::Aborted(reason)),
             Event::Looked(look) => match look? {
-                Look::Letters(letters) => self.take(letters).await?,
+                Look::Letters(letters) => {
+                    self.fruitless_looks = 0;
+                    self.take(letters).await?;
+                }
                 Look::RoundOver => self.look = Looking::RoundOver,
-                Look::Over => (self.look, self.looked_at) = (Looking::Over, now()),
+                Look::Over => {
+                    (self.look, self.looked_at, self.is_repeated) = (Looking::Over, now(), false);
+                    self.fruitless_looks += 1;
+                }
             },
             Event::Written(written) => self.written(written)?,
             Event::Answered(answer) => {

@@ -104,6 +104,15 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// The letters that were put back and were not received again.
+    pub(super) fn sought(&self) -> impl Iterator<Item = LetterId> {
+        let hold = match self {
+            Self::Queue(hold) => Some(hold),
+            Self::File(_) => None,
+        };
+        hold.into_iter().flat_map(|hold| hold.sought())
+    }
+
     /// Continues a look that was over.
     pub(super) fn look_again(&mut self) {
         match self {

@@ -47,11 +47,16 @@ pub(in crate::dlq::replay) struct Run<'a> {
     /// The time until which letters may be hidden by a receive of this process that it does not know of, in milliseconds since the
     /// Unix epoch.
     pub(super) hidden_until: u64,
-    /// The time of the last look to its end, if letters were sent since: some of them may be in the DLQ again.
+    /// The time of the end of the last look.
     pub(super) looked_at: Instant,
+    /// Letters were sent since that look began: some of them may be in the DLQ again.
     pub(super) sent_since: bool,
     /// A letter was deleted or a hold has ended since the look was over.
     pub(super) may_show_more: bool,
+    /// The look that is under way is not the first one: letters that were sent are looked for, or put back.
+    pub(super) is_repeated: bool,
+    /// Looks in a row that brought no letter.
+    pub(super) fruitless_looks: u32,
     pub(super) look: Looking,
     /// The first letters, until it is known if the rest follows.
     pub(super) first: Option<First>,

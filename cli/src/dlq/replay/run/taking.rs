@@ -10,8 +10,8 @@ use crate::dlq::replay::decide::{Decision, known};
 
 impl Run<'_> {
     pub(super) async fn take(&mut self, mut letters: Vec<Held>) -> Result<(), ExitError> {
-        if self.seeks_undeleted() {
-            // The others stay held until the end, so that none is seen again.
+        if self.is_limit_reached() {
+            // The others stay held until the end, so that none is seen again at once.
             letters.retain(|held| known(&held.message, self.journal.log.state()).is_some());
         }
         self.decider.learned = self.letters.take_learned();
