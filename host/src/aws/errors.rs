@@ -1,12 +1,12 @@
 //! The SDK's errors, in kinds and words that help.
 
 use std::error::Error;
-use std::io;
 use std::time::Duration;
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use drumline::core::{SqsErrorKind, is_out_of_resources};
+use hyper_util::client::legacy;
 
 use super::credentials;
 use crate::sqs::SqsError;
@@ -31,17 +31,17 @@ where
     let advice = if credentials::is_sign_in_missing(&what) { SIGN_IN_MISSING } else { advice(kind) };
     let text =
         if advice.is_empty() { format!("{action}: {what}") } else { format!("{action}: {what}; {advice}") };
-    let is_in_doubt = kind == SqsErrorKind::Unreachable && !is_refused_connection(error);
+    let is_in_doubt = kind == SqsErrorKind::Unreachable && !is_without_connection(error);
     SqsError { retry_after: retry_after(error), is_in_doubt, ..SqsError::new(kind, text) }
 }
 
-/// Returns true if there was no connection on which a request could have been sent.
-fn is_refused_connection(error: &(dyn Error + 'static)) -> bool {
-    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
+/// Returns true if there was no connection on which a request could have been sent: the name, the connection, its time or TLS failed.
+///
+/// The kind of the I/O error does not say it: Linux reports an unreachable host on an established connection, too.
+fn is_without_connection(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
-        if matches!(kind, Some(ConnectionRefused | HostUnreachable | NetworkUnreachable)) {
+        if error.downcast_ref::<legacy::Error>().is_some_and(legacy::Error::is_connect) {
             return true;
         }
         cause = error.source();
@@ -175,7 +175,15 @@ fn advice(kind: SqsErrorKind) -> &'static str {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
+    use std::io;
+    use std::task::{Context, Poll};
+
+    use aws_sdk_sqs::operation::send_message_batch::SendMessageBatchError;
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+
     use super::*;
 
     #[test]
@@ -220,21 +228,42 @@ mod tests {
         ));
     }
 
-    #[test]
-    fn a_connection_that_was_refused_leaves_no_doubt() {
-        use io::ErrorKind::{ConnectionRefused, ConnectionReset, TimedOut, UnexpectedEof};
-        let error = |kind: io::ErrorKind| {
-            let source =
-                aws_smithy_runtime_api::client::result::ConnectorError::io(io::Error::from(kind).into());
-            let error: SdkError<
-                aws_sdk_sqs::operation::send_message_batch::SendMessageBatchError,
-                HttpResponse,
-            > = SdkError::dispatch_failure(source);
-            explain("SendMessageBatch", &error)
+    /// A connector whose connections all fail.
+    #[derive(Clone)]
+    struct Failing(io::ErrorKind);
+
+    impl tower_service::Service<http::Uri> for Failing {
+        type Response = TokioIo<tokio::net::TcpStream>;
+        type Error = io::Error;
+        type Future = std::future::Ready<io::Result<Self::Response>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: http::Uri) -> Self::Future {
+            std::future::ready(Err(self.0.into()))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_was_not_made_leaves_no_doubt_and_one_that_broke_does() {
+        use io::ErrorKind::{
+            ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable, NotFound, TimedOut,
         };
-        assert!(!error(ConnectionRefused).is_in_doubt);
-        for kind in [ConnectionReset, TimedOut, UnexpectedEof] {
-            assert!(error(kind).is_in_doubt, "{kind}");
+        let is_in_doubt = |source: Box<dyn Error + Send + Sync>| {
+            let source = ConnectorError::io(source);
+            let error: SdkError<SendMessageBatchError, HttpResponse> = SdkError::dispatch_failure(source);
+            explain("SendMessageBatch", &error).is_in_doubt
+        };
+        for kind in
+            [ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable, NotFound, TimedOut]
+        {
+            let client = legacy::Client::builder(TokioExecutor::new());
+            let client = client.build::<_, String>(Failing(kind));
+            let not_made = client.get("http://sqs.test/".parse().unwrap()).await.unwrap_err();
+            assert!(!is_in_doubt(not_made.into()), "{kind}");
+            assert!(is_in_doubt(io::Error::from(kind).into()), "{kind} after the send");
         }
     }
 
