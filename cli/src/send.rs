@@ -7,7 +7,7 @@ use std::sync::Arc;
 use drumline::message::{Attribute, Envelope};
 use drumline_consumer::ExitError;
 use drumline_producer::{
-    Attributes, NewJob, Outgoing, Packer, SendOptions, attribute, attributes, check, send_batch,
+    Attributes, NewJob, Outgoing, Packer, SendError, SendOptions, attribute, attributes, check, send_batch,
 };
 use drumline_runtime::aws::{Clients, is_fifo, queue_name, queue_url};
 use drumline_runtime::{Environment, Service, runtimes};
@@ -303,13 +303,9 @@ impl<'a> Sender<'a> {
         bar: &ProgressBar,
     ) -> Result<(), ExitError> {
         let results = send_batch(&clients.calls, self.queue_url.as_str(), &self.options, batch).await;
-        let results = match results {
-            Ok(results) => results,
-            Err(error) => {
-                bar.finish_and_clear();
-                let error = clients.in_context(error).await;
-                return Err(ExitError::sqs(error.kind, format!("{} sent before this: {error}", tally.sent)));
-            }
+        let (results, error) = match results {
+            Ok(results) => (results, None),
+            Err(SendError { error, done, .. }) => (done, Some(error)),
         };
         for (message, result) in results {
             match result {
@@ -324,7 +320,10 @@ impl<'a> Sender<'a> {
                 }
             }
         }
-        Ok(())
+        let Some(error) = error else { return Ok(()) };
+        bar.finish_and_clear();
+        let error = clients.in_context(error).await;
+        Err(ExitError::sqs(error.kind, format!("{} sent before this: {error}", tally.sent)))
     }
 
     /// A job without an id of its own is known by that of its message.

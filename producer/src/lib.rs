@@ -10,4 +10,4 @@ pub use attributes::{Attributes, attribute, attributes};
 pub use check::check;
 pub use new_job::NewJob;
 pub use pack::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, Outgoing, Packer};
-pub use send::{InDoubt, SendOptions, Sent, send_batch};
+pub use send::{InDoubt, RESEND_WAIT, SendError, SendOptions, Sent, send_batch};

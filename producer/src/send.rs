@@ -1,6 +1,7 @@
 //! One batch to SQS, tried until every entry is sent or refused.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::primitives::Blob;
@@ -18,6 +19,9 @@ use crate::pack::Outgoing;
 
 /// A message that could not be sent after this many tries will not be by another one soon.
 const TRIES: u32 = 5;
+
+/// The wait before messages are sent once more that SQS may have taken, since its answer was lost.
+pub const RESEND_WAIT: Duration = Duration::from_secs(1);
 
 /// The options that all messages of a call have in common.
 #[derive(Debug, Clone, Copy, Default)]
@@ -40,6 +44,32 @@ pub enum InDoubt {
     Stop,
 }
 
+impl InDoubt {
+    /// Returns what is right for messages that should be in the queue once.
+    pub fn once(is_fifo: bool) -> Self {
+        if is_fifo { Self::SendAgain } else { Self::Stop }
+    }
+}
+
+/// A batch that could not be sent to its end.
+#[derive(Debug)]
+pub struct SendError {
+    /// The error. It [is in doubt](SqsError::is_in_doubt) if the answer to any try was lost: then SQS may have taken what is left.
+    pub error: SqsError,
+    /// The messages that SQS has answered.
+    pub done: Vec<Sent>,
+    /// The messages that it has not.
+    pub left: Vec<Outgoing>,
+}
+
+impl std::fmt::Display for SendError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for SendError {}
+
 /// A message with its id, or with the reason for which it was not sent.
 pub type Sent = (Outgoing, Result<String, String>);
 
@@ -47,16 +77,17 @@ pub type Sent = (Outgoing, Result<String, String>);
 ///
 /// # Errors
 /// If no try can succeed: no queue, no permission, no credentials. With [`InDoubt::Stop`] also if the answer to a try is lost; then
-/// each message of the batch may have been sent.
+/// each message that SQS has not answered may have been sent.
 pub async fn send_batch(
     client: &Client,
     queue_url: &str,
     options: &SendOptions,
     batch: Vec<Outgoing>,
-) -> Result<Vec<Sent>, SqsError> {
+) -> Result<Vec<Sent>, SendError> {
     let backoff = RetryPolicy::default().with_jitter(JitterMode::Equal);
     let mut done = Vec::with_capacity(batch.len());
     let mut left = batch;
+    let mut is_in_doubt = false;
     for attempt in (1..=TRIES).filter_map(NonZeroU32::new) {
         match try_once(client, queue_url, options, &left).await {
             Ok(results) => {
@@ -70,13 +101,18 @@ pub async fn send_batch(
                 }
                 left = again;
             }
-            Err(error) if error.is_in_doubt && options.in_doubt == InDoubt::Stop => return Err(error),
-            Err(error) if error.kind.passes() && attempt.get() < TRIES => {}
-            // Where some of the batch is sent already, the rest is told as not taken.
-            Err(error) if error.kind == SqsErrorKind::Other || !done.is_empty() => {
-                done.extend(left.drain(..).map(|message| (message, Err(error.text.clone()))));
+            Err(error) => {
+                is_in_doubt |= error.is_in_doubt;
+                let may_try_again = !is_in_doubt || options.in_doubt == InDoubt::SendAgain;
+                if may_try_again && error.kind.passes() && attempt.get() < TRIES {
+                    // After the wait.
+                } else if !is_in_doubt && (error.kind == SqsErrorKind::Other || !done.is_empty()) {
+                    // If some of the batch is sent already, the rest is reported as not taken.
+                    done.extend(left.drain(..).map(|message| (message, Err(error.text.clone()))));
+                } else {
+                    return Err(SendError { error: SqsError { is_in_doubt, ..error }, done, left });
+                }
             }
-            Err(error) => return Err(error),
         }
         if left.is_empty() {
             break;

@@ -40,6 +40,10 @@ pub enum Fault {
     Hangs,
     /// Status 200, and every entry of the batch in its `Failed` list.
     EntriesFail,
+    /// The same, and SQS refuses them for good.
+    EntriesRefused,
+    /// SQS takes all entries of the batch but the last, which is in the `Failed` list.
+    LastEntryFails,
 }
 
 /// Changes a successful answer's JSON.
@@ -48,7 +52,8 @@ type Rewrite = Box<dyn Fn(&mut Value) + Send>;
 /// What becomes of the requests of one action.
 #[derive(Default)]
 struct Plan {
-    next: VecDeque<Fault>,
+    /// The next requests fail so, or are let through.
+    next: VecDeque<Option<Fault>>,
     always: Option<Fault>,
     /// The percentage of requests that fail, by chance.
     share: Option<(Fault, u8)>,
@@ -59,7 +64,9 @@ struct Plan {
 impl Plan {
     fn next_fault(&mut self) -> Option<Fault> {
         let by_chance = || self.share.filter(|(_, percent)| fastrand::u8(..100) < *percent);
-        self.next.pop_front().or(self.always).or_else(|| by_chance().map(|(fault, _)| fault))
+        let later = || self.always.or_else(|| by_chance().map(|(fault, _)| fault));
+        let next = self.next.pop_front();
+        next.unwrap_or_else(later)
     }
 }
 
@@ -126,7 +133,12 @@ impl Proxy {
 
     /// Has the next `times` requests of `action` fail.
     pub fn fail(&self, action: &str, fault: Fault, times: usize) {
-        self.plans.with(action, |plan| plan.next.extend(std::iter::repeat_n(fault, times)));
+        self.plans.with(action, |plan| plan.next.extend(std::iter::repeat_n(Some(fault), times)));
+    }
+
+    /// Lets the next `times` requests of `action` through, before further faults.
+    pub fn pass(&self, action: &str, times: usize) {
+        self.plans.with(action, |plan| plan.next.extend(std::iter::repeat_n(None, times)));
     }
 
     /// Has all further requests of `action` fail.
@@ -198,21 +210,27 @@ async fn pass(
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Closed)?.to_bytes();
     let action = action(&head.headers);
-    let json: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let mut json: Value = serde_json::from_slice(&body).unwrap_or_default();
     let fault = plans.next_fault(&action, &json);
     match fault {
         Some(Fault::Throttled) => return Ok(error(400, "com.amazonaws.sqs#RequestThrottled")),
         Some(Fault::Internal) => return Ok(error(500, "com.amazonaws.sqs#InternalFailure")),
         Some(Fault::Denied) => return Ok(error(403, "com.amazon.coral.service#AccessDeniedException")),
-        Some(Fault::EntriesFail) => return Ok(answer(200, &failed_entries(&json))),
+        Some(Fault::EntriesFail) => return Ok(answer(200, &failed_entries(&json, false))),
+        Some(Fault::EntriesRefused) => return Ok(answer(200, &failed_entries(&json, true))),
         Some(Fault::Dropped) => return Err(Closed),
         Some(Fault::Hangs) => std::future::pending().await,
-        Some(Fault::AnswerLost) | None => {}
+        Some(Fault::AnswerLost | Fault::LastEntryFails) | None => {}
     }
+    let failed =
+        (fault == Some(Fault::LastEntryFails)).then(|| json["Entries"].as_array_mut()?.pop()).flatten();
+    let body = if failed.is_some() { Bytes::from(json.to_string()) } else { body };
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
     let mut forwarded = Request::post(format!("{upstream}{path}").parse::<Uri>().unwrap());
     *forwarded.headers_mut().unwrap() = head.headers;
-    forwarded.headers_mut().unwrap().remove(header::HOST);
+    for name in [header::HOST, header::CONTENT_LENGTH] {
+        forwarded.headers_mut().unwrap().remove(name);
+    }
     let response = exchange(forwarded.body(Full::from(body)).unwrap()).await.map_err(|_| Closed)?;
     if fault == Some(Fault::AnswerLost) {
         return Err(Closed);
@@ -220,6 +238,10 @@ async fn pass(
     let mut said: Value = serde_json::from_slice(response.body()).unwrap_or_default();
     let rewritten = response.status().is_success()
         && plans.with(&action, |plan| plan.rewrite.as_ref().map(|rewrite| rewrite(&mut said)).is_some());
+    if let Some(failed) = failed {
+        said["Failed"] = failed_entries(&json!({ "Entries": [failed] }), false)["Failed"].take();
+        return Ok(answer(200, &said));
+    }
     if rewritten {
         return Ok(answer(200, &said));
     }
@@ -237,10 +259,10 @@ fn action(headers: &HeaderMap) -> String {
     target.rsplit('.').next().unwrap_or_default().to_owned()
 }
 
-fn failed_entries(request: &Value) -> Value {
+fn failed_entries(request: &Value, for_good: bool) -> Value {
     let entries = request["Entries"].as_array().cloned().unwrap_or_default();
     let failed = entries.iter().map(|entry| {
-        json!({ "Id": entry["Id"], "SenderFault": false, "Code": "InternalError", "Message": "made to fail" })
+        json!({ "Id": entry["Id"], "SenderFault": for_good, "Code": "InternalError", "Message": "made to fail" })
     });
     json!({ "Successful": [], "Failed": failed.collect::<Vec<_>>() })
 }
@@ -267,7 +289,8 @@ mod tests {
         plans.with(EVERY_ACTION, |plan| plan.share = Some((Fault::Internal, 100)));
         plans.with("ReceiveMessage", |plan| plan.share = Some((Fault::Dropped, 0)));
         assert_eq!(fault("ReceiveMessage"), Some(Fault::Internal), "none of a hundred is none");
-        plans.with("ReceiveMessage", |plan| plan.next.push_back(Fault::Throttled));
+        plans.with("ReceiveMessage", |plan| plan.next.extend([None, Some(Fault::Throttled)]));
+        assert_eq!(fault("ReceiveMessage"), Some(Fault::Internal));
         assert_eq!(fault("ReceiveMessage"), Some(Fault::Throttled));
         assert_eq!(fault("DeleteMessage"), Some(Fault::Internal));
     }

@@ -42,7 +42,7 @@ DrumlineMessageId: `replay` reads them as it reads SQS's own. Its time of sendin
 not deleted are left out: if not all of them were, the DLQ is looked at first. While letters are hidden there, by \
 another receiver or by a command that was killed, nothing is sent, since they could be among them: they are hidden for 10 minutes at most.
 
-It is safe to kill: the same command continues it, on the same host, and at most one batch of ten is sent twice.
+It is safe to kill: the same command goes on. Each kill, and each answer of SQS that is lost, can leave one batch of ten in the DLQ twice.
 
 It needs sqs:SendMessage and sqs:GetQueueAttributes on the DLQ, and without --dlq-url sqs:GetQueueUrl there and \
 sqs:GetQueueAttributes on its queue; to look at it also sqs:ReceiveMessage and sqs:ChangeMessageVisibility. Encrypted queues need \
@@ -176,6 +176,10 @@ fn report(
 ) -> Result<(), ExitError> {
     if let Some(why) = &tally.why {
         note(&format!("{} could not be sent: {why}", count(tally.left, "letter")));
+    }
+    if tally.doubtful > 0 {
+        let letters = count(tally.doubtful, "letter");
+        note(&format!("{letters} may have been put back twice, since the answer to a batch was lost"));
     }
     if tally.lack_origin > 0 {
         let letters = count(tally.lack_origin, "letter");

@@ -57,7 +57,7 @@ async fn a_changed_letter_whose_job_is_done_since_is_deleted_and_not_sent_again(
 }
 
 /// A queue with these dead letters, and the arguments of a replay behind a proxy that loses answers.
-async fn behind_a_proxy(fifo: bool, letters: usize) -> (LocalQueue, Proxy, tempfile::TempDir) {
+pub(super) async fn behind_a_proxy(fifo: bool, letters: usize) -> (LocalQueue, Proxy, tempfile::TempDir) {
     let queue = LocalQueue::create(Setup { fifo, max_receive_count: Some(1), ..Setup::default() }).await;
     for n in 0..letters {
         let body = json!({ "jobId": format!("j-{n}"), "type": "mail.test", "payload": n }).to_string();
@@ -72,7 +72,7 @@ async fn behind_a_proxy(fifo: bool, letters: usize) -> (LocalQueue, Proxy, tempf
     (queue, proxy, tempfile::tempdir().unwrap())
 }
 
-async fn run(
+pub(super) async fn run(
     queue: &LocalQueue,
     proxy: &Proxy,
     folder: &tempfile::TempDir,
@@ -110,10 +110,77 @@ async fn a_batch_whose_answer_is_lost_is_sent_once_more_and_no_further_one_is() 
 }
 
 #[tokio::test]
+async fn letters_that_sqs_has_confirmed_are_not_sent_again_with_the_rest_of_their_batch() {
+    const LETTERS: usize = 10;
+    let (queue, proxy, folder) = behind_a_proxy(false, LETTERS).await;
+    // The pace allows a whole batch after a pause.
+    proxy.fail("ReceiveMessage", Fault::Throttled, 2);
+    proxy.fail("SendMessageBatch", Fault::LastEntryFails, 1);
+    proxy.fail("SendMessageBatch", Fault::AnswerLost, 1);
+    let finished = run(&queue, &proxy, &folder, &["--yes", "--no-check", "--name", "part"]).await;
+    assert_eq!(finished.status, Some(0), "{}", finished.errors());
+    assert!(finished.errors().contains("1 letter may have been sent twice"), "{}", finished.errors());
+    assert_eq!((result(&finished)["sent"].as_u64(), queue.dead().len()), (Some(LETTERS as u64), 0));
+    assert_eq!(queue.count(), LETTERS + 1, "one letter is there twice");
+    let journal = std::fs::read_to_string(folder.path().join("drumline/dlq/part.journal")).unwrap();
+    for message in queue.endpoint().peek(&queue.url).unwrap().iter().take(LETTERS - 1) {
+        assert!(journal.contains(&*message.message_id), "each new message is known to be of this action");
+    }
+}
+
+#[tokio::test]
+async fn a_batch_that_was_not_sent_is_not_in_doubt() {
+    const LETTERS: usize = 10;
+    let (queue, proxy, folder) = behind_a_proxy(false, LETTERS).await;
+    proxy.fail_always("SendMessageBatch", Fault::Throttled);
+    let finished = run(&queue, &proxy, &folder, &["--yes", "--no-check", "--name", "throttled"]).await;
+    assert_eq!((finished.status, queue.count()), (Some(69), 0), "{}", finished.errors());
+    proxy.heal("SendMessageBatch");
+    let finished = run(&queue, &proxy, &folder, &["--resume", "throttled", "--no-check"]).await;
+    assert_eq!(finished.status, Some(0), "{}", finished.errors());
+    assert!(!finished.errors().contains("may have been sent twice"), "{}", finished.errors());
+    assert_eq!((queue.count(), queue.dead().len()), (LETTERS, 0));
+}
+
+#[tokio::test]
+async fn a_batch_whose_answer_was_lost_stays_in_doubt_whatever_fails_after_it() {
+    const LETTERS: usize = 10;
+    let (queue, proxy, folder) = behind_a_proxy(true, LETTERS).await;
+    proxy.fail("SendMessageBatch", Fault::AnswerLost, 1);
+    proxy.fail("SendMessageBatch", Fault::Denied, 1);
+    let finished = run(&queue, &proxy, &folder, &["--yes", "--no-check", "--name", "denied"]).await;
+    assert_eq!(finished.status, Some(69), "{}", finished.errors());
+    assert!(queue.count() > 0);
+    let finished = run(&queue, &proxy, &folder, &["--resume", "denied", "--no-check"]).await;
+    assert_eq!(finished.status, Some(0), "{}", finished.errors());
+    assert!(finished.errors().contains("may have been sent twice"), "{}", finished.errors());
+    assert_eq!((queue.count(), queue.dead().len()), (LETTERS, 0), "the queue drops those that it has");
+}
+
+#[tokio::test]
 async fn a_fifo_queue_drops_what_is_sent_again_since_its_answer_was_lost() {
     let (queue, proxy, folder) = behind_a_proxy(true, 20).await;
     proxy.fail("SendMessageBatch", Fault::AnswerLost, 3);
     let finished = run(&queue, &proxy, &folder, &["--yes", "--no-check"]).await;
     assert_eq!(finished.status, Some(0), "{}", finished.errors());
     assert_eq!((queue.count(), queue.dead().len()), (20, 0));
+}
+
+#[tokio::test]
+async fn an_undo_sends_what_is_left_of_a_batch_whose_answer_is_lost_once_more() {
+    const LETTERS: usize = 10;
+    let (queue, proxy, folder) = behind_a_proxy(false, LETTERS).await;
+    let dlq = async |args: &[&str]| {
+        let url = queue.url.replace(&queue.endpoint_url(), &proxy.url());
+        let launch = Launch::new(&[&["dlq"], args].concat()).env("DRUMLINE_QUEUE_URL", &url);
+        let launch = launch.env("AWS_ENDPOINT_URL", &proxy.url());
+        launch.env("XDG_STATE_HOME", &folder.path().display().to_string()).finish().await
+    };
+    let finished = dlq(&["delete", "--yes", "--expect", "10", "--name", "gone"]).await;
+    assert_eq!((finished.status, queue.dead().len()), (Some(0), 0), "{}", finished.errors());
+    proxy.fail("SendMessageBatch", Fault::LastEntryFails, 1);
+    proxy.fail("SendMessageBatch", Fault::AnswerLost, 1);
+    let finished = dlq(&["undo", "gone", "--yes"]).await;
+    assert_eq!((finished.status, queue.dead().len()), (Some(0), LETTERS + 1), "{}", finished.errors());
+    assert!(finished.errors().contains("1 letter may have been put back twice"), "{}", finished.errors());
 }

@@ -51,10 +51,9 @@ A worker does not run a job that is done again, and refuses one that was changed
 store's word, is left. --again sends it, and has the store forget that its job is done.
 
 It is safe to kill: a journal (its path is printed; mode 0600; of bodies only what --set and --edit write) says what was sent, and \
---resume continues there. Then nothing is lost, and at most one batch of ten is sent twice. The same holds if SQS's answers are lost: a batch is sent \
-once more, and the next lost answer ends the replay. Letters are deleted from the DLQ only \
-after SQS has confirmed the new \
-message. Letters that do not match are hidden from other readers while it runs, and for at most the time of --hold after it was \
+--resume continues there. Then nothing is lost. Each kill, and each answer of SQS that is lost, can leave one batch of ten in its \
+queue once more: a batch whose answer is lost is sent again, and the next lost answer ends the replay. Letters are deleted from the \
+DLQ only after SQS has confirmed the new message. Letters that do not match are hidden from other readers while it runs, and for at most the time of --hold after it was \
 killed.
 
 On a FIFO queue, letters behind the first ten of their message group that do not match cannot be reached.
@@ -110,7 +109,7 @@ pub(in crate::dlq) struct ReplayArgs {
     pub(super) journal: Option<PathBuf>,
     /// Continue a replay, by its name or its journal
     ///
-    /// At most one batch of ten letters may be sent twice.
+    /// The batch of ten that was on its way may be sent twice.
     #[arg(long, value_name = "NAME|FILE", conflicts_with_all = ["name", "actor", "dry_run", "expect"])]
     pub(super) resume: Option<String>,
     /// Do not wait for letters that the killed process may have hidden
@@ -244,6 +243,14 @@ mod tests {
         let command = ReplayArgs::augment_args(Command::new("replay").no_binary_name(true));
         ReplayArgs::from_arg_matches(&command.try_get_matches_from(words.split_whitespace()).unwrap())
             .unwrap()
+    }
+
+    #[test]
+    fn the_help_names_the_default_of_stop_after() {
+        let mut command = ReplayArgs::augment_args(Command::new("replay"));
+        let help = command.render_long_help().to_string();
+        let flag = help.split("--stop-after").nth(1).unwrap();
+        assert!(flag.split("\n  -").next().unwrap().contains(&format!("[default: {STOP_AFTER}]")), "{flag}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use drumline_dlq::journal::deduplication_id;
 use drumline_dlq::letter_id::LetterId;
 use drumline_dlq::line::Exported;
 use drumline_dlq::undo::put_back;
-use drumline_producer::{InDoubt, Outgoing, Packer, SendOptions, send_batch};
+use drumline_producer::{InDoubt, Outgoing, Packer, RESEND_WAIT, SendError, SendOptions, Sent, send_batch};
 use drumline_runtime::aws::is_fifo;
 
 use super::export::Export;
@@ -24,6 +24,8 @@ pub(super) struct Tally {
     pub(super) put_back: usize,
     /// The answer to a batch was lost, and the batch was sent once more. After a second one its operator decides.
     has_sent_again: bool,
+    /// Letters of batches whose answers were lost, and that may have been sent twice by now.
+    pub(super) doubtful: usize,
     /// Letters that SQS refused, and why it refused the last of them.
     pub(super) left: usize,
     pub(super) why: Option<String>,
@@ -55,9 +57,7 @@ pub(super) async fn put_all_back(
     log: &ActionLog,
 ) -> Result<(), ExitError> {
     let fifo = is_fifo(&queue.name);
-    // A FIFO queue drops a batch that it has taken already.
-    let in_doubt = if fifo { InDoubt::SendAgain } else { InDoubt::Stop };
-    let options = SendOptions { delay_secs: None, fifo, in_doubt };
+    let options = SendOptions { delay_secs: None, fifo, in_doubt: InDoubt::once(fifo) };
     let mut packer = Packer::default();
     while let Some(exported) = export.next().await? {
         if !is_wanted(&exported, progress, kept) {
@@ -100,18 +100,33 @@ async fn send(
     log: &ActionLog,
 ) -> Result<(), ExitError> {
     let client = &queue.clients.calls;
-    let mut answer = send_batch(client, &queue.url, options, batch.clone()).await;
-    if let Err(error) = &answer
-        && error.is_in_doubt
-        && !options.fifo
-        && !std::mem::replace(&mut tally.has_sent_again, true)
-    {
+    let (mut left, mut was_in_doubt) = (batch, false);
+    loop {
+        let answer = send_batch(client, &queue.url, options, left).await;
+        let (sent, failed) = match answer {
+            Ok(sent) => (sent, None),
+            Err(SendError { error, done, left }) => (done, Some((error, left))),
+        };
+        note_sent(sent, progress, tally)?;
+        let Some((error, rest)) = failed else { break };
+        if error.is_in_doubt && !std::mem::replace(&mut was_in_doubt, true) {
+            tally.doubtful += rest.len();
+        }
+        let may_send_again = error.is_in_doubt && options.in_doubt == InDoubt::Stop;
+        if !may_send_again || std::mem::replace(&mut tally.has_sent_again, true) {
+            let text = format!("{} cannot be sent to: {}", queue.name, error.text);
+            return Err(ExitError::sqs(error.kind, text));
+        }
         note(&format!("the answer to a batch is lost, and it is sent once more: {}", error.text));
-        answer = send_batch(client, &queue.url, options, batch).await;
+        tokio::time::sleep(RESEND_WAIT).await;
+        left = rest;
     }
-    let sent = answer.map_err(|error| {
-        ExitError::sqs(error.kind, format!("{} cannot be sent to: {}", queue.name, error.text))
-    })?;
+    log.report(tally.counts());
+    log.stop_asked().map_or(Ok(()), |reason| Err(ExitError::other(reason)))
+}
+
+/// Writes down which letters are in the DLQ again.
+fn note_sent(sent: Vec<Sent>, progress: &mut Progress, tally: &mut Tally) -> Result<(), ExitError> {
     let mut lines = Vec::new();
     for (message, result) in sent {
         match result {
@@ -124,6 +139,5 @@ async fn send(
     }
     progress.add(&lines)?;
     tally.put_back += lines.len();
-    log.report(tally.counts());
-    log.stop_asked().map_or(Ok(()), |reason| Err(ExitError::other(reason)))
+    Ok(())
 }

@@ -10,8 +10,7 @@ use drumline_dlq::canary::Canary;
 use drumline_dlq::journal::Planned;
 use drumline_dlq::letter_id::LetterId;
 use drumline_dlq::pace::Pace;
-use drumline_producer::Sent;
-use drumline_runtime::SqsError;
+use drumline_producer::{SendError, Sent};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::bounds::{Bounds, End};
@@ -77,7 +76,7 @@ pub(super) enum Looking {
 pub(super) enum Event {
     Looked(Result<Look, ExitError>),
     Written(std::io::Result<()>),
-    Answered(Result<Vec<Sent>, SqsError>),
+    Answered(Result<Vec<Sent>, SendError>),
     Deleted(Deleted),
     Interrupted(std::io::Result<u8>),
     Aborted(String),
@@ -88,7 +87,7 @@ pub(super) enum Event {
 pub(super) enum Stage {
     Idle,
     Writing(Commit),
-    Sending(JoinHandle<Result<Vec<Sent>, SqsError>>),
+    Sending(JoinHandle<Result<Vec<Sent>, SendError>>),
 }
 
 impl Stage {

@@ -1,18 +1,16 @@
 //! A batch on its way: its plan to the disk, its letters to SQS, and the answer back.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use drumline_consumer::ExitError;
 use drumline_dlq::journal::{Left, Permitted, Plan};
-use drumline_producer::{InDoubt, SendOptions, Sent, send_batch};
-use drumline_runtime::SqsError;
+use drumline_producer::{InDoubt, RESEND_WAIT, SendError, SendOptions, Sent, send_batch};
 use drumline_runtime::aws::queue_name;
 
 use super::parts::{Run, Stage, ToDelete};
+use crate::dlq::replay::batches::{Batch, Candidate};
 use crate::format::{note, now_ms};
-
-/// The wait before a batch is sent once more, since the answer to it was lost.
-const RESEND_WAIT: Duration = Duration::from_secs(1);
 
 impl Run<'_> {
     pub(super) fn written(&mut self, written: std::io::Result<()>) -> Result<(), ExitError> {
@@ -46,8 +44,7 @@ impl Run<'_> {
             let wait = if self.sent_again == Some(number) { RESEND_WAIT } else { Duration::ZERO };
             self.stage = Stage::Sending(tokio::spawn(async move {
                 tokio::time::sleep(wait).await;
-                // A FIFO queue drops a batch that it has taken already.
-                let in_doubt = if is_fifo { InDoubt::SendAgain } else { InDoubt::Stop };
+                let in_doubt = InDoubt::once(is_fifo);
                 let options = SendOptions { delay_secs: None, fifo: is_fifo, in_doubt };
                 send_batch(&client, &queue, &options, outgoing).await
             }));
@@ -55,59 +52,95 @@ impl Run<'_> {
     }
 
     /// Writes SQS's answer down. The first deletes follow when it is on disk.
-    pub(super) async fn answered(&mut self, answer: Result<Vec<Sent>, SqsError>) -> Result<(), ExitError> {
+    pub(super) async fn answered(&mut self, answer: Result<Vec<Sent>, SendError>) -> Result<(), ExitError> {
         self.stage = Stage::Idle;
         let Some(batch) = self.planned.take() else { return Ok(()) };
-        let sent = match answer {
-            Ok(sent) => sent,
-            Err(error) if error.is_in_doubt && !batch.is_fifo && self.sent_again.is_none() => {
+        let SendError { error, done, .. } = match answer {
+            Ok(sent) => {
+                self.note_answers(&batch, sent, "SQS's answer does not mention it");
+                return Ok(());
+            }
+            Err(failed) => failed,
+        };
+        let name = queue_name(&batch.url).to_owned();
+        if error.is_in_doubt {
+            let is_fifo = batch.is_fifo;
+            let rest = self.plan_rest(batch, done, &error.text);
+            if !is_fifo && self.sent_again.is_none() {
                 // One batch may be in its queue twice: of further ones that is not known before the operator resumes the replay.
                 self.sent_again = self.journal.log.state().open().map(|plan| plan.batch);
                 note(&format!("the answer to a batch is lost, and it is sent once more: {}", error.text));
                 self.journal.log.send_again(now_ms());
-                self.planned = Some(batch);
+                self.planned = Some(rest);
                 self.stage = Stage::Writing(self.journal.begin_commit());
                 return Ok(());
             }
-            Err(error) => {
-                // SQS may have taken it, if its answer was lost: then the plan stays in doubt, and a resume sends it again.
-                if !error.kind.passes() {
-                    let text = error.text.clone();
-                    self.journal.log.answered(&vec![Err(text); batch.letters.len()]);
-                }
-                let error = self.decider.queue.clients.in_context(error).await;
-                let name = queue_name(&batch.url);
-                return Err(ExitError::sqs(error.kind, format!("{name} cannot be sent to: {}", error.text)));
-            }
+        } else {
+            // SQS has taken none of it.
+            self.journal.log.answered(&vec![Err(error.text.clone()); batch.letters.len()]);
+        }
+        let error = self.decider.queue.clients.in_context(error).await;
+        Err(ExitError::sqs(error.kind, format!("{name} cannot be sent to: {}", error.text)))
+    }
+
+    /// Plans those letters of a batch anew that SQS has not answered: only they are in doubt.
+    fn plan_rest(&mut self, mut batch: Batch, done: Vec<Sent>, why: &str) -> Batch {
+        let Some(plan) = self.journal.log.state().open().filter(|_| !done.is_empty()).cloned() else {
+            return batch;
         };
-        let mut answers = vec![Err("SQS's answer does not mention it".to_owned()); batch.letters.len()];
+        let answered: HashSet<usize> = done.iter().map(|(outgoing, _)| outgoing.line).collect();
+        let is_left = |place: &usize| !answered.contains(place);
+        let planned = plan.letters.iter().enumerate().filter(|(place, _)| is_left(place));
+        let planned = planned.map(|(_, letter)| letter.clone()).collect();
+        let (rest, answered): (Vec<_>, Vec<_>) =
+            batch.letters.drain(..).enumerate().partition(|(place, _)| is_left(place));
+        self.write_answers(plan.letters.len(), &done, why);
+        for (place, letter) in answered {
+            if let Some((_, answer)) = done.iter().find(|(outgoing, _)| outgoing.line == place) {
+                self.note_answer(&batch, &letter, answer);
+            }
+        }
+        // As old as the first try, by which SQS may have taken them.
+        self.journal.log.plan(plan.at, &plan.queue, planned);
+        Batch { letters: rest.into_iter().map(|(_, letter)| letter).collect(), ..batch }
+    }
+
+    /// Writes the answers to a batch down. Letters that SQS has not answered were not sent.
+    fn note_answers(&mut self, batch: &Batch, sent: Vec<Sent>, missing: &str) {
+        let answers = self.write_answers(batch.letters.len(), &sent, missing);
+        for (letter, answer) in batch.letters.iter().zip(&answers) {
+            self.note_answer(batch, letter, answer);
+        }
+    }
+
+    fn write_answers(&mut self, letters: usize, sent: &[Sent], missing: &str) -> Vec<Result<String, String>> {
+        let mut answers = vec![Err(missing.to_owned()); letters];
         for (outgoing, result) in sent {
             if let Some(answer) = answers.get_mut(outgoing.line) {
-                *answer = result;
+                answer.clone_from(result);
             }
         }
         self.journal.log.answered(&answers);
-        for (letter, answer) in batch.letters.iter().zip(&answers) {
-            let why = match answer {
-                Ok(message) => {
-                    self.note_first(message, &batch.url, &letter.outgoing);
-                    continue;
-                }
-                Err(why) => why,
-            };
-            self.not_sent(1);
-            self.leave(&letter.letter, Left::SendFailed, why);
-            if batch.is_fifo
-                && let Some(group) = &letter.outgoing.group
-            {
-                self.decider.order.stay_all(&batch.url, group);
-                let behind = self.batches.take_group(&batch.url, group);
-                self.not_sent(behind.len());
-                for behind in behind {
-                    self.leave(&behind.letter, Left::BehindOther, &Left::BehindOther.to_string());
-                }
+        answers
+    }
+
+    /// Counts a letter that was sent, or that stays. On a FIFO queue those behind it stay, too.
+    fn note_answer(&mut self, batch: &Batch, letter: &Candidate, answer: &Result<String, String>) {
+        let why = match answer {
+            Ok(message) => return self.note_first(message, &batch.url, &letter.outgoing),
+            Err(why) => why,
+        };
+        self.not_sent(1);
+        self.leave(&letter.letter, Left::SendFailed, why);
+        if batch.is_fifo
+            && let Some(group) = &letter.outgoing.group
+        {
+            self.decider.order.stay_all(&batch.url, group);
+            let behind = self.batches.take_group(&batch.url, group);
+            self.not_sent(behind.len());
+            for behind in behind {
+                self.leave(&behind.letter, Left::BehindOther, &Left::BehindOther.to_string());
             }
         }
-        Ok(())
     }
 }
