@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use drumline_queue::MessageState;
-use drumline_tests::{LocalQueue, Setup, eventually};
+use drumline_tests::{Launch, LocalQueue, Setup, eventually_within};
 use serde_json::json;
 
 use super::dlq_hold::send_others;
@@ -40,6 +40,7 @@ async fn letters_that_die_again_are_counted_although_all_letters_have_been_recei
         let (queue, worker, _) = with_worker(60, 422).await;
         let folder = tempfile::tempdir().unwrap();
         let mut args = vec!["--yes", "--no-check", "--rate", "4/s", "--stop-after", "3"];
+        args.extend(["--name", "again"]);
         args.extend(limit.iter().flat_map(|limit| ["--limit", limit]));
         let finished = replay(&queue, folder.path(), &args).finish().await;
         let result = result(&finished);
@@ -51,6 +52,24 @@ async fn letters_that_die_again_are_counted_although_all_letters_have_been_recei
         );
         assert!(result["sent"].as_u64().unwrap() < 60, "{result}");
         worker.stop().await;
+
+        // The cause is gone: no further letter dies.
+        let resume =
+            async || replay(&queue, folder.path(), &["--resume", "again", "--no-check"]).finish().await;
+        let mut finished = resume().await;
+        // Some died after the stop: the first process to see them reports them.
+        if finished.status == Some(1) {
+            finished = resume().await;
+        }
+        let resumed = super::dlq_replay::result(&finished);
+        assert_eq!((finished.status, &resumed["state"]), (Some(0), &json!("done")), "{}", finished.errors());
+        assert_eq!(resumed["sent"], json!(60));
+        assert!(resumed["returned"].as_u64() >= result["returned"].as_u64(), "{resumed}");
+        assert!(finished.errors().contains("had died again before"), "{}", finished.errors());
+        let shown = Launch::new(&["dlq", "actions", "show", "again"]);
+        let shown = shown.env("XDG_STATE_HOME", &folder.path().display().to_string()).finish().await;
+        let shown = shown.stdout.join("\n");
+        assert!(shown.contains("done") && !shown.contains("--resume"), "{shown}");
     }
 }
 
@@ -89,7 +108,8 @@ async fn letters_that_die_after_the_holds_of_others_have_ended_stop_a_replay() {
     let args =
         ["--type", "mail.test", "--yes", "--no-check", "--rate", "2/s", "--hold", "10s", "--stop-after", "3"];
     let die_later = async {
-        eventually("most are sent", async || queue.count() >= LETTERS / 2).await;
+        let are_most_sent = async || queue.count() >= LETTERS / 2;
+        eventually_within(Duration::from_mins(1), "most are sent", are_most_sent).await;
         have_all_die(&queue).await;
     };
     let finished = tokio::select! {

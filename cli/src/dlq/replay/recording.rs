@@ -43,9 +43,7 @@ pub(super) async fn end(log: &ActionLog, result: &Result<Outcome<'_>, ExitError>
     let (state, why) = match &outcome.end {
         End::Done if tally.all_left() > 0 => (ActionState::Stopped, Some("letters that match are left")),
         End::Done if outcome.undeletable > 0 => (ActionState::Stopped, Some("sent letters are not deleted")),
-        End::Done if outcome.journal.log.state().returned() > 0 => {
-            (ActionState::Stopped, Some("replayed letters are dead again"))
-        }
+        End::Done if outcome.returned > 0 => (ActionState::Stopped, Some("replayed letters are dead again")),
         End::Done => (ActionState::Done, None),
         End::Interrupted(_) => (ActionState::Interrupted, None),
         End::Stopped(why) => (ActionState::Stopped, Some(why.as_str())),

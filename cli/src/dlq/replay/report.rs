@@ -82,7 +82,7 @@ pub(super) fn dry_run(
 
 /// Reports the end of a replay. `to_resume` are the arguments that continue it.
 pub(super) fn report(outcome: Outcome, output: Output, to_resume: &str) -> Result<ExitCode, ExitError> {
-    let Outcome { end, journal, decider, undeletable, seen } = outcome;
+    let Outcome { end, journal, decider, undeletable, returned, seen } = outcome;
     let tally = &decider.tally;
     let state = journal.log.state();
     eprint_left(tally);
@@ -101,12 +101,16 @@ pub(super) fn report(outcome: Outcome, output: Output, to_resume: &str) -> Resul
     if end == End::Done && tally.matched == 0 && state.sent() == 0 && state.returned() == 0 {
         eprint_no_match(&decider, seen);
     }
-    if end == End::Done && state.returned() > 0 {
-        note(&format!("replayed letters that are dead again: {}", state.returned()));
+    let before = state.returned() - returned;
+    if end == End::Done && returned > 0 {
+        note(&format!("replayed letters that are dead again: {returned}"));
+    }
+    if end == End::Done && before > 0 {
+        note(&format!("{} had died again before this command", count(before, "replayed letter")));
     }
     let has_rest = end != End::Done || tally.all_left() > 0 || undeletable > 0;
     let (name, why, status) = match &end {
-        End::Done => ("done", None, u8::from(has_rest || state.returned() > 0)),
+        End::Done => ("done", None, u8::from(has_rest || returned > 0)),
         End::Interrupted(status) => ("interrupted", None, *status),
         End::Stopped(why) => ("stopped", Some(why.as_str()), 1),
         End::Aborted(why) => ("aborted", Some(why.as_str()), 1),

@@ -115,7 +115,7 @@ impl<'a> Run<'a> {
         }
         let drained = self.drain().await;
         let is_queue = self.letters.settler().is_some();
-        let seen = self.letters.seen();
+        let (seen, returned) = (self.letters.seen(), self.returned());
         let unreleased = self.letters.end().await;
         let mut end = match (&result, &self.end) {
             (Ok(()), Some(end)) => end.clone(),
@@ -143,7 +143,7 @@ impl<'a> Run<'a> {
         drained?;
         committed?;
         let Self { journal, decider, undeletable, .. } = self;
-        Ok(Outcome { end, journal, decider, undeletable, seen })
+        Ok(Outcome { end, journal, decider, undeletable, returned, seen })
     }
 
     /// Begins what can begin: the next batch, a commit of answers, or the next round.
@@ -151,8 +151,7 @@ impl<'a> Run<'a> {
         if !matches!(self.stage, Stage::Idle) {
             return Ok(());
         }
-        let state = self.journal.log.state();
-        let returned = state.returned() - self.returned_before;
+        let returned = self.returned();
         if returned >= self.bounds.stop_after {
             self.end = Some(End::Stopped(format!("{returned} replayed letters are dead again")));
             return Ok(());
@@ -215,6 +214,11 @@ impl<'a> Run<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The number of messages of the replay that this process has seen in the DLQ.
+    fn returned(&self) -> usize {
+        self.journal.log.state().returned() - self.returned_before
     }
 
     /// The number of letters that were put back, were not received again, and are still to be sent.

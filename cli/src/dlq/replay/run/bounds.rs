@@ -44,6 +44,8 @@ pub(in crate::dlq::replay) struct Outcome<'a> {
     pub(in crate::dlq::replay) decider: Decider<'a>,
     /// Letters that were sent, and could not be deleted.
     pub(in crate::dlq::replay) undeletable: usize,
+    /// Messages of the replay that this process has seen in the DLQ. Earlier ones may have seen others.
+    pub(in crate::dlq::replay) returned: usize,
     /// Letters that were looked at.
     pub(in crate::dlq::replay) seen: usize,
 }
