@@ -12,6 +12,7 @@ mod dlq_from;
 mod dlq_hold;
 mod dlq_large;
 #[cfg(target_os = "linux")]
+mod dlq_native;
 mod dlq_questions;
 mod dlq_read;
 mod dlq_refusals;

@@ -62,10 +62,7 @@ pub(super) async fn abort(args: &AbortArgs, environment: &Environment) -> Result
             ));
             if action.is_native() && !was_alive {
                 let cancel = text::cancel(&action);
-                note(&format!(
-                    "SQS moves letters also without the command that began it: {} {cancel}",
-                    program()
-                ));
+                note(&format!("SQS may still move letters; to stop that: {} {cancel}", program()));
             }
             return Ok(ExitCode::SUCCESS);
         }

@@ -33,6 +33,9 @@ const POLL: Duration = Duration::from_secs(1);
 /// The tasks that SQS lists, the newest first.
 const TASKS: i32 = 10;
 
+/// Failed looks at the task in a row that are passed over, if SQS throttles them or cannot be reached.
+const FAILED_LOOKS: u32 = 10;
+
 /// What the operator gives up.
 const LOSSES: &str = "SQS moves all letters as they are, each with a new id: a job that has no id of its own is a new job by \
                       that, done or not. Its order within a message group is not promised. Letters that a worker copied into the \
@@ -90,7 +93,9 @@ pub(super) async fn native(args: &ReplayArgs, environment: &Environment) -> Resu
     let log = record(args, &settings, arn).await?;
     let request = queue.clients.calls.start_message_move_task().source_arn(arn);
     let request = request.set_destination_arn(destination).set_max_number_of_messages_per_second(rate);
-    let task = match request.send().await {
+    let request = request.send().await;
+    let is_begun = request.is_ok();
+    let task = match request {
         Ok(_) => {
             note("SQS moves the letters, also if this command ends; --cancel stops it");
             follow(&queue, arn, &log).await
@@ -101,6 +106,11 @@ pub(super) async fn native(args: &ReplayArgs, environment: &Environment) -> Resu
     let left = (!is_done).then_some("SQS did not move all letters");
     match (log.stop_asked(), &task) {
         (Some(reason), Ok(_)) => log.end(ActionState::Aborted, Some(&reason)).await,
+        // SQS moves letters all the same.
+        (_, Err(error)) if is_begun => {
+            let why = error.to_string();
+            log.end(ActionState::Interrupted, Some(why.as_str()).filter(|why| !why.is_empty())).await;
+        }
         _ => log.end_as(&task, left).await,
     }
     report(&task?, args.action.output)?;
@@ -126,11 +136,22 @@ async fn record(args: &ReplayArgs, settings: &Settings, arn: &str) -> Result<Act
 
 /// Follows the newest task to its end, and cancels it if another operator aborts the action.
 async fn follow(queue: &DeadLetterQueue, arn: &str, log: &ActionLog) -> Result<Task, ExitError> {
-    let (mut reported, mut is_cancelled) = (None, false);
+    let (mut reported, mut is_cancelled, mut failed_looks) = (None, false, 0);
+    let mut last = None;
     loop {
-        let Some(task) = tasks(queue, arn).await?.into_iter().next() else {
-            return Err(ExitError::other("SQS does not list the task that it has begun"));
-        };
+        match tasks(queue, arn).await {
+            Ok(tasks) => {
+                last = tasks.into_iter().next();
+                failed_looks = 0;
+                if last.is_none() {
+                    return Err(ExitError::other("SQS does not list the task that it has begun"));
+                }
+            }
+            Err(error) if error.kind.passes() && failed_looks < FAILED_LOOKS => failed_looks += 1,
+            Err(error) => return Err(failed(queue, "listed", error).await),
+        }
+        // After a failed look, as the last one has shown it.
+        let task = last.clone().unwrap_or_else(|| Task::builder().status("RUNNING").build());
         let state = task.status.as_deref().unwrap_or_default();
         let moved = task.approximate_number_of_messages_moved;
         log.report(Counts::from([("moved".to_owned(), u64::try_from(moved).unwrap_or_default())]));
@@ -161,7 +182,10 @@ async fn follow(queue: &DeadLetterQueue, arn: &str, log: &ActionLog) -> Result<T
 }
 
 async fn cancel(queue: &DeadLetterQueue, arn: &str, output: Output) -> Result<ExitCode, ExitError> {
-    let tasks = tasks(queue, arn).await?;
+    let tasks = match tasks(queue, arn).await {
+        Ok(tasks) => tasks,
+        Err(error) => return Err(failed(queue, "listed", error).await),
+    };
     let running = tasks.iter().find_map(|task| {
         let is_running = task.status.as_deref() == Some("RUNNING");
         task.task_handle.as_deref().filter(|_| is_running)
@@ -184,12 +208,10 @@ async fn cancel_task(queue: &DeadLetterQueue, handle: &str) -> Result<i64, ExitE
     }
 }
 
-async fn tasks(queue: &DeadLetterQueue, arn: &str) -> Result<Vec<Task>, ExitError> {
+async fn tasks(queue: &DeadLetterQueue, arn: &str) -> Result<Vec<Task>, SqsError> {
     let request = queue.clients.calls.list_message_move_tasks().source_arn(arn).max_results(TASKS);
-    match request.send().await {
-        Ok(reply) => Ok(reply.results.unwrap_or_default()),
-        Err(error) => Err(failed(queue, "listed", explain("ListMessageMoveTasks", &error)).await),
-    }
+    let reply = request.send().await.map_err(|error| explain("ListMessageMoveTasks", &error))?;
+    Ok(reply.results.unwrap_or_default())
 }
 
 async fn failed(queue: &DeadLetterQueue, done: &str, error: SqsError) -> ExitError {
