@@ -13,6 +13,7 @@ mod dlq_hold;
 mod dlq_large;
 #[cfg(target_os = "linux")]
 mod dlq_native;
+mod dlq_order;
 mod dlq_questions;
 mod dlq_read;
 mod dlq_refusals;
