@@ -5,14 +5,12 @@ use std::sync::Arc;
 
 use drumline::message::Message;
 
-/// A message group, with the URL of the queue that its letters are sent to, if that is known.
-type Group = (Option<Arc<str>>, Arc<str>);
-
 /// The letters that stay, by their groups.
 #[derive(Debug, Default)]
 pub(super) struct Order {
-    /// The sequence number of the first letter of the group that stays.
-    staying: HashMap<Group, u128>,
+    /// The sequence number of the first letter of each group that stays, by the URL of the queue that its letters are sent to, if that is
+    /// known.
+    staying: HashMap<Option<Arc<str>>, HashMap<Arc<str>, u128>>,
 }
 
 impl Order {
@@ -29,7 +27,8 @@ impl Order {
 
     fn insert(&mut self, url: Option<&Arc<str>>, group: Option<&str>, number: u128) {
         if let Some(group) = group {
-            let first = self.staying.entry((url.cloned(), Arc::from(group))).or_insert(number);
+            let groups = self.staying.entry(url.cloned()).or_default();
+            let first = groups.entry(Arc::from(group)).or_insert(number);
             *first = number.min(*first);
         }
     }
@@ -38,7 +37,8 @@ impl Order {
     pub(super) fn is_behind(&self, url: &Arc<str>, message: &Message) -> bool {
         let Some(group) = message.group.as_deref().filter(|_| !self.staying.is_empty()) else { return false };
         let number = sequence_number(message).unwrap_or(u128::MAX);
-        let is_behind = |url| self.staying.get(&(url, Arc::from(group))).is_some_and(|first| number > *first);
+        let first = |url: Option<Arc<str>>| self.staying.get(&url)?.get(group);
+        let is_behind = |url| first(url).is_some_and(|first| number > *first);
         // A letter whose queue is not known may be of any.
         is_behind(Some(Arc::clone(url))) || is_behind(None)
     }
