@@ -166,7 +166,7 @@ async fn follow(queue: &DeadLetterQueue, arn: &str, log: &ActionLog) -> Result<T
         }
         tokio::select! {
             () = tokio::time::sleep(POLL) => {}
-            reason = log.until_stopped(), if !is_cancelled => {
+            reason = log.until_stopped(), if !is_cancelled && task.task_handle.is_some() => {
                 note(&reason);
                 is_cancelled = true;
                 if let Some(handle) = &task.task_handle {
