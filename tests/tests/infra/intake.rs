@@ -46,7 +46,7 @@ impl Intake {
 const TRAPS: [&str; 8] = [
     r#"{"type":"a.b","payload":{"text":"ä € 😀 \u00e4 \ud83d\ude00"}}"#,
     r#"{"type":"a.b","payload":"it's \"quoted\" \\ and \/ \n \t"}"#,
-    r##"{"type":"a.b","payload":"$context.requestId ${input.body} #set($x = 1) ## #if(true) $$"}"##,
+    r#"{"type":"a.b","payload":"$context.requestId ${input.body} #set($x = 1) ## #if(true) $$"}"#,
     r#"{"type":"a.b","payload":"a=b&c=d+e%20f%7B;?#"}"#,
     "\r\n\t {\r\n  \"type\" : \"a.b\",\r\n  \"payload\" : { }\r\n}\r\n\n",
     r#"{"type":"a.b","payload":[1.50,1e2,-0.0,123456789012345678901234567890,null,true]}"#,
