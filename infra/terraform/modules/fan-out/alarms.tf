@@ -1,7 +1,8 @@
-# A message without a type to filter by, since its body is no JSON or it has no attributes, reaches no queue: SNS drops it.
+# A message whose body is no JSON, or that has no attributes, reaches no queue: SNS drops it. So it does with a message that has
+# both but no type, or the type of no group: SNS counts these with what the filters leave out on purpose.
 resource "aws_cloudwatch_metric_alarm" "unreadable" {
   alarm_name        = "${local.topic_name}-unreadable"
-  alarm_description = "Messages to ${local.topic_name} have no type and reach no queue. docs/runbook.md: Published messages do not arrive"
+  alarm_description = "Messages to ${local.topic_name} are no JSON, or have no attributes to filter by, and reach no queue. docs/runbook.md: Published messages do not arrive"
   namespace         = "AWS/SNS"
   metric_name       = var.filter_on == "body" ? "NumberOfNotificationsFilteredOut-InvalidMessageBody" : "NumberOfNotificationsFilteredOut-NoMessageAttributes"
   dimensions = {

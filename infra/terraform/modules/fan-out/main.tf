@@ -5,13 +5,14 @@
 locals {
   topic_name = "${var.service_name}-events"
   has_third  = var.third_group != ""
+  has_key    = var.kms_key_arn != ""
 }
 
 resource "aws_sns_topic" "events" {
   name = local.topic_name
-  # The key of SNS in this account. With it no other AWS service can publish here: S3 or EventBridge as publishers need a key
-  # whose policy names them.
-  kms_master_key_id = "alias/aws/sns"
+  # Without kms_key_arn the key of SNS in this account. With that no other AWS service can publish here: S3 or EventBridge as
+  # publishers need a key whose policy names them.
+  kms_master_key_id = local.has_key ? var.kms_key_arn : "alias/aws/sns"
 
   tags = { "drumline:service" = var.service_name }
 }
@@ -20,7 +21,7 @@ resource "aws_sns_topic_policy" "events" {
   arn = aws_sns_topic.events.arn
   policy = jsonencode({
     Version = "2012-10-17"
-    # Who may publish is said in the publishers' own policies.
+    # Who may publish is said in the publishers' own policies, such as aws_iam_policy.producers.
     Statement = [{
       Sid       = "EncryptedConnectionsOnly"
       Effect    = "Deny"
@@ -45,6 +46,7 @@ module "first" {
   max_receive_count          = var.max_receive_count
   oldest_message_age_seconds = var.oldest_message_age_seconds
   dead_letter_owner          = var.dead_letter_owner
+  kms_key_arn                = var.kms_key_arn
   alarm_topic_arn            = var.alarm_topic_arn
 }
 
@@ -61,6 +63,7 @@ module "second" {
   max_receive_count          = var.max_receive_count
   oldest_message_age_seconds = var.oldest_message_age_seconds
   dead_letter_owner          = var.dead_letter_owner
+  kms_key_arn                = var.kms_key_arn
   alarm_topic_arn            = var.alarm_topic_arn
 }
 
@@ -78,5 +81,6 @@ module "third" {
   max_receive_count          = var.max_receive_count
   oldest_message_age_seconds = var.oldest_message_age_seconds
   dead_letter_owner          = var.dead_letter_owner
+  kms_key_arn                = var.kms_key_arn
   alarm_topic_arn            = var.alarm_topic_arn
 }

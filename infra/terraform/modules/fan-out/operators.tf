@@ -41,6 +41,9 @@ resource "aws_iam_policy" "operators" {
         Action   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
         Resource = aws_dynamodb_table.store[0].arn
       }] : [],
+      local.has_key ? [merge(local.encrypt, {
+        Condition = { StringEquals = { "kms:ViaService" = "sqs.${data.aws_region.current.id}.amazonaws.com" } }
+      })] : [],
     )
   })
 }

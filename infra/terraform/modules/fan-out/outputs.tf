@@ -143,13 +143,18 @@ output "third_dead_letter_age_alarm_name" {
   value       = local.has_third ? module.third[0].dead_letter_age_alarm_name : ""
 }
 
+output "producer_policy_arn" {
+  description = "The policy to attach to the roles of what publishes jobs."
+  value       = aws_iam_policy.producers.arn
+}
+
 output "operator_policy_arn" {
   description = "The policy to attach to the role of those who put dead letters back."
   value       = aws_iam_policy.operators.arn
 }
 
 output "unreadable_alarm_name" {
-  description = "The alarm on messages without a type."
+  description = "The alarm on messages that are no JSON, or have no attributes to filter by."
   value       = aws_cloudwatch_metric_alarm.unreadable.alarm_name
 }
 

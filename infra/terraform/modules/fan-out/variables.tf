@@ -105,14 +105,14 @@ variable "filter_on" {
 }
 
 variable "visibility_timeout_seconds" {
-  description = "How long a received message stays hidden unless the worker renews it. Give the worker's module the same value. For a function at least six times its timeout, plus its batch window."
+  description = "How long a received message stays hidden unless the worker renews it. Give the worker's module the same value. For a function at least six times its timeout, plus its batch window; else at least 30, so that a renewal that fails can be repeated."
   type        = number
   default     = 900
   nullable    = false
 
   validation {
-    condition     = var.visibility_timeout_seconds >= 420 && var.visibility_timeout_seconds <= 43200
-    error_message = "visibility_timeout_seconds is from 420 to 43200."
+    condition     = var.visibility_timeout_seconds >= 30 && var.visibility_timeout_seconds <= 43200
+    error_message = "visibility_timeout_seconds is from 30 to 43200."
   }
 }
 
@@ -161,6 +161,41 @@ variable "store" {
   validation {
     condition     = contains(["table", "none"], var.store)
     error_message = "store is table or none."
+  }
+}
+
+variable "kms_key_arn" {
+  description = "A key of your own for the topic and all queues. Give the workers' modules the same value. Empty for the keys of SNS and SQS. The key's policy has to let IAM policies of this account grant its use, and sns.amazonaws.com call kms:GenerateDataKey* and kms:Decrypt, else no message is delivered."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+)?$", var.kms_key_arn))
+    error_message = "kms_key_arn is the ARN of a key, or empty."
+  }
+}
+
+variable "dead_letter_owner" {
+  description = "The person or team that decides about dead letters. The alarms on them name it."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[^\\r\\n]{1,80}$", var.dead_letter_owner))
+    error_message = "dead_letter_owner is a text of 1 to 80 characters on one line."
+  }
+}
+
+variable "keep_queue_active" {
+  description = "Whether a schedule uses the queue every three hours. SQS stops reporting metrics of a queue that was idle for six hours, and takes up to a quarter of an hour to begin again. Needed for a worker with min_tasks 0 whose first message must not wait that long."
+  type        = string
+  default     = "off"
+  nullable    = false
+
+  validation {
+    condition     = contains(["off", "on"], var.keep_queue_active)
+    error_message = "keep_queue_active is off or on."
   }
 }
 

@@ -5,6 +5,7 @@ locals {
   dead_letter_queue_name = "${var.service_name}-${var.group}-dlq"
   # The envelope's key of a job's type, or the message attribute with it.
   type_key = var.filter_on == "body" ? "type" : "messageType"
+  has_key  = var.kms_key_arn != ""
 }
 
 resource "aws_sqs_queue" "jobs" {
@@ -13,7 +14,8 @@ resource "aws_sqs_queue" "jobs" {
   message_retention_seconds  = var.message_retention_seconds
   # For whoever receives without saying how long to wait. Short polling costs more, and misses messages that are there.
   receive_wait_time_seconds = 20
-  sqs_managed_sse_enabled   = true
+  sqs_managed_sse_enabled   = local.has_key ? null : true
+  kms_master_key_id         = local.has_key ? var.kms_key_arn : null
 
   tags = { "drumline:service" = var.service_name }
 
@@ -30,7 +32,8 @@ resource "aws_sqs_queue" "dead_letters" {
   message_retention_seconds = 1209600
   # Long polling here too: a short poll asks some of SQS's servers only, and a lone dead letter looks like none.
   receive_wait_time_seconds = 20
-  sqs_managed_sse_enabled   = true
+  sqs_managed_sse_enabled   = local.has_key ? null : true
+  kms_master_key_id         = local.has_key ? var.kms_key_arn : null
 
   tags = { "drumline:service" = var.service_name }
 

@@ -43,6 +43,11 @@ output "dead_letter_age_alarm_name" {
   value       = aws_cloudwatch_metric_alarm.dead_letter_age.alarm_name
 }
 
+output "kms_key_arns" {
+  description = "The keys of the queue and of its dead-letter queue."
+  value       = [aws_sqs_queue.jobs.kms_master_key_id, aws_sqs_queue.dead_letters.kms_master_key_id]
+}
+
 output "filter_policy" {
   description = "Which jobs the queue takes."
   value       = aws_sns_topic_subscription.jobs.filter_policy

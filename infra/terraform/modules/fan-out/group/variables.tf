@@ -50,6 +50,11 @@ variable "dead_letter_owner" {
   type        = string
 }
 
+variable "kms_key_arn" {
+  description = "The key of both queues, or empty for SQS's own key."
+  type        = string
+}
+
 variable "alarm_topic_arn" {
   description = "The SNS topic that is notified when an alarm begins and when it ends."
   type        = string

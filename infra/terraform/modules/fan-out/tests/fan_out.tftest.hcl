@@ -32,6 +32,12 @@ mock_provider "aws" {
     }
   }
 
+  mock_data "aws_region" {
+    defaults = {
+      id = "eu-west-1"
+    }
+  }
+
   mock_data "aws_partition" {
     defaults = {
       partition = "aws"
@@ -134,4 +140,69 @@ run "a_schedule_for_each_queue_keeps_its_metrics_coming" {
     condition     = length(jsondecode(aws_iam_role_policy.keep_active[0].policy).Statement[0].Resource) == 3
     error_message = "The schedules may tag the queues."
   }
+}
+
+run "the_topic_has_the_key_of_sns_and_queues_that_of_sqs" {
+  command = plan
+
+  assert {
+    condition     = aws_sns_topic.events.kms_master_key_id == "alias/aws/sns" && alltrue([for key in module.first.kms_key_arns : key == null])
+    error_message = "There is no key of one's own."
+  }
+
+  assert {
+    condition = [for statement in jsondecode(aws_iam_policy.producers.policy).Statement : [statement.Action, statement.Resource]] == [
+      ["sns:Publish", aws_sns_topic.events.arn]
+    ]
+    error_message = "Producers publish, and nothing else."
+  }
+}
+
+run "a_key_of_ones_own_encrypts_the_topic_and_all_queues" {
+  command = plan
+
+  variables {
+    third_group = "archive"
+    kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
+  }
+
+  assert {
+    condition = alltrue([
+      for key in concat([aws_sns_topic.events.kms_master_key_id], module.first.kms_key_arns, module.second.kms_key_arns, module.third[0].kms_key_arns) :
+      key == var.kms_key_arn
+    ])
+    error_message = "The topic and all queues have the key."
+  }
+
+  assert {
+    condition = [
+      for policy in [aws_iam_policy.producers, aws_iam_policy.operators] : [
+        for statement in jsondecode(policy.policy).Statement :
+        [statement.Resource, join(" ", statement.Action), statement.Condition.StringEquals["kms:ViaService"]]
+        if statement.Sid == "Encrypt"
+      ]
+      ] == [
+      [[var.kms_key_arn, "kms:GenerateDataKey kms:Decrypt", "sns.eu-west-1.amazonaws.com"]],
+      [[var.kms_key_arn, "kms:GenerateDataKey kms:Decrypt", "sqs.eu-west-1.amazonaws.com"]],
+    ]
+    error_message = "Producers encrypt by SNS, and operators by SQS."
+  }
+}
+
+run "a_visibility_timeout_of_half_a_minute_is_enough" {
+  command = plan
+
+  variables {
+    visibility_timeout_seconds = 30
+  }
+}
+
+run "a_shorter_visibility_timeout_is_refused" {
+  command = plan
+
+  variables {
+    visibility_timeout_seconds = 29
+  }
+
+  expect_failures = [var.visibility_timeout_seconds]
 }
