@@ -113,8 +113,6 @@ resource "aws_autoscaling_group" "worker" {
   min_size            = 0
   max_size            = var.max_instances
   vpc_zone_identifier = var.subnet_ids
-  # Managed termination protection demands it: ECS lifts it from an instance when no task runs there.
-  protect_from_scale_in = true
 
   launch_template {
     id      = aws_launch_template.worker.id
@@ -138,6 +136,10 @@ resource "aws_autoscaling_group" "worker" {
   lifecycle {
     ignore_changes = [desired_capacity]
   }
+
+  # The agents need their rights from the first instance on, and at destroy until the last task has stopped: without them
+  # they cannot report it, and the service drains until a timeout.
+  depends_on = [aws_iam_role_policy_attachment.instance]
 }
 
 resource "aws_ecs_capacity_provider" "worker" {
@@ -145,8 +147,9 @@ resource "aws_ecs_capacity_provider" "worker" {
 
   auto_scaling_group_provider {
     auto_scaling_group_arn = aws_autoscaling_group.worker.arn
-    # An instance with a task on it is not taken away, and one that is drained lets its tasks stop in their own time.
-    managed_termination_protection = "ENABLED"
+    # Instances protected from scale-in would outlive the capacity provider, and hold up the end of everything else.
+    # Draining holds an instance that goes until its tasks have stopped.
+    managed_termination_protection = "DISABLED"
     managed_draining               = "ENABLED"
 
     managed_scaling {

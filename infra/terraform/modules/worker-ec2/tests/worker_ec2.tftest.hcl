@@ -370,13 +370,13 @@ run "instances_come_and_go_with_the_tasks" {
   command = plan
 
   assert {
-    condition     = aws_autoscaling_group.worker.protect_from_scale_in && aws_autoscaling_group.worker.min_size == 0 && aws_autoscaling_group.worker.max_size == 10
-    error_message = "ECS decides which instance goes."
+    condition     = !coalesce(aws_autoscaling_group.worker.protect_from_scale_in, false) && aws_autoscaling_group.worker.min_size == 0 && aws_autoscaling_group.worker.max_size == 10
+    error_message = "Instances can go with the group, and ECS decides how many there are."
   }
 
   assert {
-    condition     = [for provider in aws_ecs_capacity_provider.worker.auto_scaling_group_provider : [provider.managed_termination_protection, provider.managed_draining]] == [["ENABLED", "ENABLED"]]
-    error_message = "An instance with a task on it stays until the task has stopped."
+    condition     = [for provider in aws_ecs_capacity_provider.worker.auto_scaling_group_provider : [provider.managed_termination_protection, provider.managed_draining]] == [["DISABLED", "ENABLED"]]
+    error_message = "An instance that goes is held until its tasks have stopped, and nothing else holds it."
   }
 
   assert {
