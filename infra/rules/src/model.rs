@@ -76,6 +76,17 @@ pub struct Parameter {
     pub line: Option<usize>,
 }
 
+impl Parameter {
+    /// Returns true if a deployment may set it to this text. False for a pattern that is not understood here, such as one with
+    /// look-around.
+    pub(crate) fn takes(&self, text: &str) -> bool {
+        let fits = |pattern: &String| {
+            regex_lite::Regex::new(&format!("^(?:{pattern})$")).is_ok_and(|pattern| pattern.is_match(text))
+        };
+        self.kind == "String" && self.allowed.is_empty() && self.pattern.as_ref().is_none_or(fits)
+    }
+}
+
 /// A resource under CloudFormation's type and property names.
 #[derive(Debug, Clone, Default)]
 pub struct Resource {

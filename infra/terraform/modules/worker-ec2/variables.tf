@@ -77,6 +77,23 @@ variable "subnet_ids" {
   }
 }
 
+variable "security_group_ids" {
+  description = "Security groups of the tasks besides their own, which lets out HTTPS only: at most four, for a store, a database or a forward_to that is reached by another port. Empty for none."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for id in var.security_group_ids : can(regex("^(sg-[0-9a-f]+)?$", id))])
+    error_message = "security_group_ids are the ids of security groups."
+  }
+
+  validation {
+    condition     = length(var.security_group_ids) <= 4
+    error_message = "security_group_ids are at most four: a network interface has five groups."
+  }
+}
+
 variable "image_uri" {
   description = "The image, with a digest or a version. A tag such as latest would change under running tasks."
   type        = string
@@ -205,26 +222,26 @@ variable "handler_timeout_seconds" {
 }
 
 variable "task_cpu" {
-  description = "Processor units of a task; 1024 are one processor."
+  description = "Processor units of a task; 1024 are one processor. An application beside the worker shares them. A large instance has 2048."
   type        = number
   default     = 512
   nullable    = false
 
   validation {
-    condition     = contains([256, 512, 1024], var.task_cpu)
-    error_message = "task_cpu is one of 256, 512 and 1024."
+    condition     = contains([256, 512, 1024, 2048, 4096], var.task_cpu)
+    error_message = "task_cpu is one of 256, 512, 1024, 2048 and 4096."
   }
 }
 
 variable "task_memory_mb" {
-  description = "Memory of a task."
+  description = "Memory of a task, of both its containers. Less than what instance_type has, since the system needs some of it."
   type        = number
   default     = 2048
   nullable    = false
 
   validation {
-    condition     = contains([1024, 2048, 3072, 4096], var.task_memory_mb)
-    error_message = "task_memory_mb is one of 1024, 2048, 3072 and 4096."
+    condition     = contains([1024, 2048, 3072, 4096, 6144, 8192, 12288, 16384], var.task_memory_mb)
+    error_message = "task_memory_mb is one of 1024, 2048, 3072, 4096, 6144, 8192, 12288 and 16384."
   }
 }
 
@@ -242,6 +259,17 @@ variable "instance_type" {
   validation {
     condition     = strcontains(var.instance_type, "7g.") == (var.architecture == "arm64")
     error_message = "instance_type is of architecture: with a g for arm64, with an i for x86_64."
+  }
+
+  validation {
+    condition     = var.task_cpu <= 2048 || !endswith(var.instance_type, ".large")
+    error_message = "instance_type has to have the processors of a task: a large one has two."
+  }
+
+  validation {
+    # The family's memory for each processor, times the processors of the size.
+    condition     = var.task_memory_mb < lookup({ c = 2048, m = 4096, r = 8192 }, substr(var.instance_type, 0, 1), 0) * (endswith(var.instance_type, ".2xlarge") ? 8 : endswith(var.instance_type, ".xlarge") ? 4 : 2)
+    error_message = "instance_type has to have more memory than task_memory_mb."
   }
 }
 
@@ -298,13 +326,13 @@ variable "store_table_name" {
 }
 
 variable "store_url" {
-  description = "The store if store_table_name is empty. With memory: every task remembers for itself, and a duplicate that another task receives runs again. A URL with a password comes by store_url_secret_arn."
+  description = "The store if store_table_name is empty. With memory: every task remembers for itself, and a duplicate that another task receives runs again. Redis and PostgreSQL need security_group_ids that let out their port. A URL with a password comes by store_url_secret_arn."
   type        = string
   default     = "memory:"
   nullable    = false
 
   validation {
-    condition     = can(regex("^(memory:|file:|rediss?://|postgres(ql)?://|dynamodb://)[^ @]*$", var.store_url))
+    condition     = can(regex("^(memory:|rediss?://|postgres(ql)?://|dynamodb://)[^ @]*$", var.store_url))
     error_message = "store_url is the URL of a store, without a password."
   }
 }
@@ -410,6 +438,18 @@ variable "kms_key_arn" {
   validation {
     condition     = can(regex("^(arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+)?$", var.kms_key_arn))
     error_message = "kms_key_arn is the ARN of a key, or empty."
+  }
+}
+
+variable "secrets_kms_key_arn" {
+  description = "The key of your own under which the secrets and the environment file are encrypted. Empty for AWS's own keys."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+)?$", var.secrets_kms_key_arn))
+    error_message = "secrets_kms_key_arn is the ARN of a key, or empty."
   }
 }
 

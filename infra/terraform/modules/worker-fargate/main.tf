@@ -21,7 +21,7 @@ resource "aws_cloudwatch_log_group" "worker" {
   tags = local.tags
 }
 
-# A worker asks and is never asked, so nothing comes in. What a handler reaches on other ports needs a rule of its own.
+# A worker sends requests and receives none, so nothing comes in. security_group_ids let out what goes to other ports.
 resource "aws_security_group" "worker" {
   name_prefix = "drumline-worker-"
   description = "${local.worker_name}: out by HTTPS only"
@@ -63,7 +63,7 @@ resource "aws_ecs_service" "worker" {
 
   network_configuration {
     assign_public_ip = var.assign_public_ip == "ENABLED"
-    security_groups  = [aws_security_group.worker.id]
+    security_groups  = concat([aws_security_group.worker.id], var.security_group_ids)
     subnets          = var.subnet_ids
   }
 

@@ -29,7 +29,7 @@ resource "aws_iam_role_policy" "task" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = concat([
-      # No sending, and nothing on the dead-letter queue: SQS itself moves messages there.
+      # No sending: SQS itself moves messages to the dead-letter queue, which is read only if dead_letter_queue_arn is given.
       {
         Sid    = "Consume"
         Effect = "Allow"
@@ -69,6 +69,13 @@ resource "aws_iam_role_policy" "task" {
         Action   = "secretsmanager:GetSecretValue"
         Resource = var.secret_arns
       }] : [],
+      var.secrets_kms_key_arn != "" ? [{
+        Sid       = "DecryptSecrets"
+        Effect    = "Allow"
+        Action    = "kms:Decrypt"
+        Resource  = var.secrets_kms_key_arn
+        Condition = { StringEquals = { "kms:ViaService" = "secretsmanager.${data.aws_region.current.id}.amazonaws.com" } }
+      }] : [],
       # The depth, and looks at letters, which are released at once. Nothing is deleted or sent.
       local.has_watch ? [
         {
@@ -90,11 +97,12 @@ resource "aws_iam_role_policy" "task" {
   })
 }
 
+# By their number, since the ARN of a policy of the same configuration is not known when Terraform plans.
 resource "aws_iam_role_policy_attachment" "extra" {
-  for_each = toset(var.extra_policy_arns)
+  count = length(var.extra_policy_arns)
 
   role       = aws_iam_role.task.name
-  policy_arn = each.value
+  policy_arn = var.extra_policy_arns[count.index]
 }
 
 # What ECS may do in order to start a task. The worker never has it.
@@ -158,6 +166,16 @@ resource "aws_iam_role_policy" "execution" {
         Effect   = "Allow"
         Action   = ["secretsmanager:GetSecretValue"]
         Resource = values(var.secrets)
+      }] : [],
+      var.secrets_kms_key_arn != "" ? [{
+        Sid      = "DecryptSettings"
+        Effect   = "Allow"
+        Action   = "kms:Decrypt"
+        Resource = var.secrets_kms_key_arn
+        Condition = { StringEquals = { "kms:ViaService" = [
+          "secretsmanager.${data.aws_region.current.id}.amazonaws.com",
+          "s3.${data.aws_region.current.id}.amazonaws.com",
+        ] } }
       }] : [],
     )
   })

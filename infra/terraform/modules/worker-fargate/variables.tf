@@ -88,6 +88,23 @@ variable "subnet_ids" {
   }
 }
 
+variable "security_group_ids" {
+  description = "Security groups of the tasks besides their own, which lets out HTTPS only: at most four, for a store, a database or a forward_to that is reached by another port. Empty for none."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for id in var.security_group_ids : can(regex("^(sg-[0-9a-f]+)?$", id))])
+    error_message = "security_group_ids are the ids of security groups."
+  }
+
+  validation {
+    condition     = length(var.security_group_ids) <= 4
+    error_message = "security_group_ids are at most four: a network interface has five groups."
+  }
+}
+
 variable "image_uri" {
   description = "The image, with a digest or a version. A tag such as latest would change under running tasks."
   type        = string
@@ -228,26 +245,26 @@ variable "handler_timeout_seconds" {
 }
 
 variable "task_cpu" {
-  description = "Processor units of a task; 1024 are one processor. 256 goes with up to 2048 MB, 1024 with at least 2048."
+  description = "Processor units of a task; 1024 are one processor. An application beside the worker shares them."
   type        = number
   default     = 512
   nullable    = false
 
   validation {
-    condition     = contains([256, 512, 1024], var.task_cpu)
-    error_message = "task_cpu is one of 256, 512 and 1024."
+    condition     = contains([256, 512, 1024, 2048, 4096], var.task_cpu)
+    error_message = "task_cpu is one of 256, 512, 1024, 2048 and 4096."
   }
 }
 
 variable "task_memory_mb" {
-  description = "Memory of a task."
+  description = "Memory of a task, of both its containers. Two to eight times task_cpu."
   type        = number
   default     = 2048
   nullable    = false
 
   validation {
-    condition     = contains([1024, 2048, 3072, 4096], var.task_memory_mb)
-    error_message = "task_memory_mb is one of 1024, 2048, 3072 and 4096."
+    condition     = contains([1024, 2048, 3072, 4096, 6144, 8192, 12288, 16384], var.task_memory_mb)
+    error_message = "task_memory_mb is one of 1024, 2048, 3072, 4096, 6144, 8192, 12288 and 16384."
   }
 
   validation {
@@ -297,13 +314,13 @@ variable "store_table_name" {
 }
 
 variable "store_url" {
-  description = "The store if store_table_name is empty. With memory: every task remembers for itself, and a duplicate that another task receives runs again. A URL with a password comes by store_url_secret_arn."
+  description = "The store if store_table_name is empty. With memory: every task remembers for itself, and a duplicate that another task receives runs again. Redis and PostgreSQL need security_group_ids that let out their port. A URL with a password comes by store_url_secret_arn."
   type        = string
   default     = "memory:"
   nullable    = false
 
   validation {
-    condition     = can(regex("^(memory:|file:|rediss?://|postgres(ql)?://|dynamodb://)[^ @]*$", var.store_url))
+    condition     = can(regex("^(memory:|rediss?://|postgres(ql)?://|dynamodb://)[^ @]*$", var.store_url))
     error_message = "store_url is the URL of a store, without a password."
   }
 }
@@ -409,6 +426,18 @@ variable "kms_key_arn" {
   validation {
     condition     = can(regex("^(arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+)?$", var.kms_key_arn))
     error_message = "kms_key_arn is the ARN of a key, or empty."
+  }
+}
+
+variable "secrets_kms_key_arn" {
+  description = "The key of your own under which the secrets and the environment file are encrypted. Empty for AWS's own keys."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+)?$", var.secrets_kms_key_arn))
+    error_message = "secrets_kms_key_arn is the ARN of a key, or empty."
   }
 }
 

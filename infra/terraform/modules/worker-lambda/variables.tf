@@ -78,7 +78,7 @@ variable "store_url" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^(memory:|file:|rediss?://|postgres(ql)?://|dynamodb://)[^ @]*$", var.store_url))
+    condition     = can(regex("^(memory:|rediss?://|postgres(ql)?://|dynamodb://)[^ @]*$", var.store_url))
     error_message = "store_url is memory:, or the URL of a store."
   }
 }

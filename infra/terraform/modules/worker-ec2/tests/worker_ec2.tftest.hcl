@@ -31,6 +31,12 @@ mock_provider "aws" {
     }
   }
 
+  mock_resource "aws_security_group" {
+    defaults = {
+      id = "sg-00000000000000000"
+    }
+  }
+
   mock_resource "aws_ecs_task_definition" {
     defaults = {
       arn = "arn:aws:ecs:eu-west-1:123456789012:task-definition/jobs-worker:1"
@@ -287,19 +293,37 @@ run "optional_parts_come_with_their_rights" {
     secret_arns           = ["arn:aws:secretsmanager:eu-west-1:123456789012:secret:smtp-AbCdEf"]
     extra_policy_arns     = ["arn:aws:iam::123456789012:policy/handlers"]
     kms_key_arn           = "arn:aws:kms:eu-west-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
+    secrets_kms_key_arn   = "arn:aws:kms:eu-west-1:123456789012:key/89abcdef-89ab-cdef-0123-456789abcdef"
+    security_group_ids    = ["sg-0123456789abcdef0", "sg-0123456789abcdef1"]
     dead_letter_queue_arn = "arn:aws:sqs:eu-west-1:123456789012:jobs-dlq"
     architecture          = "x86_64"
     instance_type         = "m7i.large"
   }
 
   assert {
-    condition     = [for statement in jsondecode(aws_iam_role_policy.task.policy).Statement : statement.Sid] == ["Consume", "ProtectItself", "Decrypt", "ReadSecrets", "WatchDeadLetters", "ReportDeadLetters"]
+    condition     = [for statement in jsondecode(aws_iam_role_policy.task.policy).Statement : statement.Sid] == ["Consume", "ProtectItself", "Decrypt", "ReadSecrets", "DecryptSecrets", "WatchDeadLetters", "ReportDeadLetters"]
     error_message = "The task role has what the parts need."
   }
 
   assert {
-    condition     = [for statement in jsondecode(aws_iam_role_policy.execution.policy).Statement : statement.Sid] == ["Authorize", "Pull", "Log", "ReadStoreUrl", "ReadEnvironmentFile", "FindEnvironmentFile"]
+    condition     = [for statement in jsondecode(aws_iam_role_policy.execution.policy).Statement : statement.Sid] == ["Authorize", "Pull", "Log", "ReadStoreUrl", "ReadEnvironmentFile", "FindEnvironmentFile", "DecryptSettings"]
     error_message = "The execution role may read what a task starts with."
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(aws_iam_role_policy.execution.policy).Statement : [statement.Resource, statement.Condition.StringEquals["kms:ViaService"]]
+      if statement.Sid == "DecryptSettings"
+      ] == [[
+        "arn:aws:kms:eu-west-1:123456789012:key/89abcdef-89ab-cdef-0123-456789abcdef",
+        ["secretsmanager.eu-west-1.amazonaws.com", "s3.eu-west-1.amazonaws.com"],
+    ]]
+    error_message = "The key of secrets and settings is used through the services that keep them."
+  }
+
+  assert {
+    condition     = aws_ecs_service.worker.network_configuration[0].security_groups == toset(["sg-00000000000000000", "sg-0123456789abcdef0", "sg-0123456789abcdef1"])
+    error_message = "Tasks have their own security group, and those that are given."
   }
 
   assert {
@@ -344,6 +368,54 @@ run "a_store_with_a_password_in_plain_text_is_refused" {
   }
 
   expect_failures = [var.store_url]
+}
+
+run "a_store_in_a_file_is_refused" {
+  command = plan
+
+  variables {
+    store_table_name = ""
+    store_url        = "file:/var/lib/drumline/jobs.db"
+  }
+
+  expect_failures = [var.store_url]
+}
+
+run "a_large_task_is_of_a_size_that_exists" {
+  command = plan
+
+  variables {
+    task_cpu       = 4096
+    task_memory_mb = 16384
+    instance_type  = "r7g.xlarge"
+  }
+
+  assert {
+    condition     = [aws_ecs_task_definition.worker.cpu, aws_ecs_task_definition.worker.memory] == ["4096", "16384"]
+    error_message = "A task may have four processors."
+  }
+}
+
+run "more_security_groups_than_an_interface_has_are_refused" {
+  command = plan
+
+  variables {
+    security_group_ids = ["sg-01", "sg-02", "sg-03", "sg-04", "sg-05"]
+  }
+
+  expect_failures = [var.security_group_ids]
+}
+
+run "a_task_that_fits_no_instance_is_refused" {
+  command = plan
+
+  variables {
+    task_cpu       = 4096
+    task_memory_mb = 8192
+  }
+
+  # m7g.large has two processors and 8 GiB, of which the system needs some.
+  expect_failures = [var.instance_type]
 }
 
 run "a_health_command_without_an_application_is_refused" {
