@@ -57,7 +57,7 @@ impl Run<'_> {
         let Some(batch) = self.planned.take() else { return Ok(()) };
         let SendError { error, done, .. } = match answer {
             Ok(sent) => {
-                self.note_answers(&batch, sent, "SQS's answer does not mention it");
+                self.note_answers(&batch, &sent, "SQS's answer does not mention it");
                 return Ok(());
             }
             Err(failed) => failed,
@@ -65,7 +65,7 @@ impl Run<'_> {
         let name = queue_name(&batch.url).to_owned();
         if error.is_in_doubt {
             let is_fifo = batch.is_fifo;
-            let rest = self.plan_rest(batch, done, &error.text);
+            let rest = self.plan_rest(batch, &done, &error.text);
             if !is_fifo && self.sent_again.is_none() {
                 // One batch may be in its queue twice: of further ones that is not known before the operator resumes the replay.
                 self.sent_again = self.journal.log.state().open().map(|plan| plan.batch);
@@ -84,7 +84,7 @@ impl Run<'_> {
     }
 
     /// Plans those letters of a batch anew that SQS has not answered: only they are in doubt.
-    fn plan_rest(&mut self, mut batch: Batch, done: Vec<Sent>, why: &str) -> Batch {
+    fn plan_rest(&mut self, mut batch: Batch, done: &[Sent], why: &str) -> Batch {
         let Some(plan) = self.journal.log.state().open().filter(|_| !done.is_empty()).cloned() else {
             return batch;
         };
@@ -94,7 +94,7 @@ impl Run<'_> {
         let planned = planned.map(|(_, letter)| letter.clone()).collect();
         let (rest, answered): (Vec<_>, Vec<_>) =
             batch.letters.drain(..).enumerate().partition(|(place, _)| is_left(place));
-        self.write_answers(plan.letters.len(), &done, why);
+        self.write_answers(plan.letters.len(), done, why);
         for (place, letter) in answered {
             if let Some((_, answer)) = done.iter().find(|(outgoing, _)| outgoing.line == place) {
                 self.note_answer(&batch, &letter, answer);
@@ -106,8 +106,8 @@ impl Run<'_> {
     }
 
     /// Writes the answers to a batch down. Letters that SQS has not answered were not sent.
-    fn note_answers(&mut self, batch: &Batch, sent: Vec<Sent>, missing: &str) {
-        let answers = self.write_answers(batch.letters.len(), &sent, missing);
+    fn note_answers(&mut self, batch: &Batch, sent: &[Sent], missing: &str) {
+        let answers = self.write_answers(batch.letters.len(), sent, missing);
         for (letter, answer) in batch.letters.iter().zip(&answers) {
             self.note_answer(batch, letter, answer);
         }
