@@ -17,7 +17,7 @@ pub(crate) enum Missing {
 }
 
 /// M of N.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Evaluation {
     pub(crate) periods: usize,
     pub(crate) to_alarm: usize,

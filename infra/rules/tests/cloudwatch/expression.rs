@@ -24,7 +24,7 @@ pub(crate) struct Math {
 }
 
 /// A parsed expression.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Expression {
     Number(f64),
     Id(String),

@@ -1,8 +1,8 @@
-//! What the alarms and policies have to achieve, and under which assumptions.
+//! Scenarios, and the requirements on the alarms and policies.
 
-use crate::expression::{Gap, Math};
+use crate::assumptions::{Assumptions, assumptions};
 use crate::service::Service;
-use crate::world::{Assumptions, Course, Scenario, run};
+use crate::world::{Course, Scenario, run};
 
 /// A scenario with its requirement.
 pub(crate) struct Case {
@@ -15,7 +15,7 @@ pub(crate) struct Case {
     requires: fn(&Service, &Scenario, &Course, Assumptions) -> Option<String>,
 }
 
-pub(crate) const SCENARIOS: [Case; 9] = [
+pub(crate) const SCENARIOS: [Case; 11] = [
     Case {
         name: "a burst on an active queue",
         min_tasks: 2,
@@ -58,7 +58,7 @@ pub(crate) const SCENARIOS: [Case; 9] = [
             minutes: 80,
             tasks: 2,
             arrivals: few,
-            dead_from: Some(40),
+            dead_from: Some(BEGINS),
             ..Scenario::default()
         },
         wakes: &[0],
@@ -67,9 +67,30 @@ pub(crate) const SCENARIOS: [Case; 9] = [
     Case {
         name: "all tasks dead with MinTasks 0",
         min_tasks: 0,
-        scenario: || Scenario { minutes: 80, arrivals: few, dead_from: Some(40), ..Scenario::default() },
+        scenario: || Scenario { minutes: 80, arrivals: few, dead_from: Some(BEGINS), ..Scenario::default() },
         wakes: &[0],
         requires: rings,
+    },
+    Case {
+        name: "all tasks dead with full slots",
+        min_tasks: 2,
+        scenario: || Scenario {
+            minutes: 80,
+            tasks: 2,
+            arrivals: few,
+            is_stuck: true,
+            dead_from: Some(BEGINS),
+            ..Scenario::default()
+        },
+        wakes: &[0],
+        requires: rings,
+    },
+    Case {
+        name: "a service at zero that has finished its messages",
+        min_tasks: 0,
+        scenario: || Scenario { minutes: 100, tasks: 0, arrivals: one, ..Scenario::default() },
+        wakes: &[0],
+        requires: is_at_zero_again,
     },
     Case {
         name: "a message for a service at zero",
@@ -82,7 +103,7 @@ pub(crate) const SCENARIOS: [Case; 9] = [
         name: "a message for a service at zero after a night",
         min_tasks: 0,
         scenario: || Scenario {
-            minutes: 60,
+            minutes: 80,
             tasks: 0,
             arrivals: one,
             idle_before: 480,
@@ -127,26 +148,53 @@ fn reached(course: &Course, condition: impl Fn(u32) -> bool) -> Option<u32> {
     after.copied().position(condition).map(|minutes| minutes as u32)
 }
 
-/// Out within three minutes, enough for the backlog within ten, and in again when it is gone.
-fn out_and_in_again(service: &Service, _: &Scenario, course: &Course, _: Assumptions) -> Option<String> {
+/// Out with the first point of the burst that arrives, enough for the backlog within ten minutes, and in again when it is
+/// gone.
+fn out_and_in_again(
+    service: &Service,
+    scenario: &Scenario,
+    course: &Course,
+    assumed: Assumptions,
+) -> Option<String> {
+    let seen = assumed.until_seen();
     let out = reached(course, |desired| desired > service.min);
-    if out.is_none_or(|minutes| minutes > 3) {
-        return Some(format!("scaled out after {out:?} minutes"));
+    if out.is_none_or(|minutes| minutes > seen) {
+        return Some(format!("scaled out after {out:?} minutes, not {seen}"));
     }
     let is_gone = |waiting: &&f64| **waiting == 0.0;
-    let gone =
-        BEGINS as usize + course.waiting.iter().skip(BEGINS as usize).take_while(|it| !is_gone(it)).count();
-    if gone > BEGINS as usize + 10 {
-        return Some(format!("the backlog was gone after {gone} minutes"));
+    let waited = course.waiting.iter().skip(BEGINS as usize).take_while(|it| !is_gone(it)).count();
+    if waited > 10 {
+        return Some(format!("the backlog was gone after {waited} minutes"));
     }
+    is_in_again(service, scenario, course, assumed, BEGINS as usize + waited)
+}
+
+/// The tasks are the least ones again soon after the last message.
+fn is_in_again(
+    service: &Service,
+    _: &Scenario,
+    course: &Course,
+    assumed: Assumptions,
+    gone: usize,
+) -> Option<String> {
     let most = course.desired.iter().max().unwrap();
     let back = course.desired.iter().skip(gone).position(|desired| *desired == service.min);
-    // 15 points, their lag and gaps, the cooldown after the last scale-out; then one task each cooldown at worst.
-    let allowed = 25 + 5 * (most - service.min) as usize;
-    if back.is_none_or(|minutes| minutes > allowed) {
-        return Some(format!("{most} tasks were back at {} after {back:?} minutes", service.min));
-    }
-    None
+    // 15 points, their lag and gaps; one task each cooldown if they go one by one.
+    let steps = if assumed.scales_in_by_one { (most - service.min) as usize } else { 1 };
+    let allowed = 20 + 5 * steps;
+    back.is_none_or(|minutes| minutes > allowed)
+        .then(|| format!("{most} tasks were back at {} after {back:?} minutes, not {allowed}", service.min))
+}
+
+fn is_at_zero_again(
+    service: &Service,
+    scenario: &Scenario,
+    course: &Course,
+    assumed: Assumptions,
+) -> Option<String> {
+    let Some(woken) = reached(course, |desired| desired > 0) else { return Some("not woken".to_owned()) };
+    let started = (BEGINS + woken + assumed.start_minutes) as usize;
+    is_in_again(service, scenario, course, assumed, started)
 }
 
 /// The tasks become as many as the load needs and stay that many, and no backlog remains.
@@ -175,25 +223,26 @@ fn is_quiet(_: &Service, _: &Scenario, course: &Course, _: Assumptions) -> Optio
     course.rang.first().map(|(alarm, minute)| format!("{alarm} rang at {minute}"))
 }
 
-/// An alarm to the topic, which begins once the messages are back and M of N with the longest lag has passed.
-fn rings(_: &Service, scenario: &Scenario, course: &Course, _: Assumptions) -> Option<String> {
+/// An alarm to the topic that reads the queue's metrics only, since the others may end with the tasks. It begins once the
+/// dead tasks' messages are back and M of N with the longest lag has passed.
+fn rings(service: &Service, scenario: &Scenario, course: &Course, _: Assumptions) -> Option<String> {
     let dead = scenario.dead_from.unwrap();
-    let limit = dead + scenario.lease_minutes + 15;
-    let in_time = course.rang.iter().any(|(_, minute)| (dead..=limit).contains(minute));
-    let false_alarm = course.rang.iter().find(|(_, minute)| *minute < dead);
-    match false_alarm {
-        Some((alarm, minute)) => Some(format!("{alarm} rang at {minute}, before the tasks died")),
-        None => (!in_time).then(|| format!("rang: {:?}", course.rang)),
+    let in_flight = if scenario.is_stuck { scenario.lease_minutes } else { 0 };
+    let limit = dead + in_flight + scenario.death_minutes;
+    if let Some((alarm, minute)) = course.rang.iter().find(|(_, minute)| *minute < dead) {
+        return Some(format!("{alarm} rang at {minute}, before the tasks died"));
     }
+    let of_queue = |id: &str| service.alarms.iter().any(|it| it.id == id && it.watch.is_of_the_queue());
+    let in_time = course.rang.iter().any(|(id, minute)| *minute <= limit && of_queue(id));
+    (!in_time).then(|| format!("no alarm of the queue rang until {limit}: {:?}", course.rang))
 }
 
 /// A task is started with the first points that SQS reports, and only one.
 fn wakes_up(_: &Service, scenario: &Scenario, course: &Course, assumed: Assumptions) -> Option<String> {
     let woken = reached(course, |desired| desired > 0);
-    // The first point, its lag, and a second point if the first one never arrives.
-    let limit = scenario.wake_minutes + 1 + assumed.lags[0] + u32::from(assumed.every_missing > 0);
+    let limit = scenario.wake_minutes + assumed.until_seen();
     if woken.is_none_or(|minutes| minutes > limit) {
-        return Some(format!("woken after {woken:?} minutes"));
+        return Some(format!("woken after {woken:?} minutes, not {limit}"));
     }
     let most = course.desired.iter().max().unwrap();
     (*most > 1).then(|| format!("{most} tasks for one message"))
@@ -201,9 +250,9 @@ fn wakes_up(_: &Service, scenario: &Scenario, course: &Course, assumed: Assumpti
 
 impl Case {
     /// Returns the first failure, with the assumptions under which it occurs.
-    pub(crate) fn failure(&self, service: &Service) -> Option<String> {
+    pub(crate) fn failure(&self, service: &Service, death_minutes: u32) -> Option<String> {
         for wake_minutes in self.wakes {
-            let scenario = Scenario { wake_minutes: *wake_minutes, ..(self.scenario)() };
+            let scenario = Scenario { wake_minutes: *wake_minutes, death_minutes, ..(self.scenario)() };
             for assumed in assumptions() {
                 let course = run(service, &scenario, assumed);
                 if let Some(problem) = (self.requires)(service, &scenario, &course, assumed) {
@@ -216,31 +265,4 @@ impl Case {
         }
         None
     }
-}
-
-/// The lags of visible messages, SQS's other metrics and Container Insights.
-const LAGS: [[u32; 3]; 5] = [[0, 0, 0], [2, 2, 2], [0, 2, 2], [2, 0, 0], [1, 2, 0]];
-
-/// What is open, combined: every third of all combinations, which has all pairs of values.
-fn assumptions() -> impl Iterator<Item = Assumptions> {
-    let timings = [0, 2, 7].into_iter().flat_map(|extra_range| {
-        [0, 5].into_iter().flat_map(move |every_missing| LAGS.map(|lags| (extra_range, every_missing, lags)))
-    });
-    let flags = (0..32_usize).map(|mask| move |index: usize| mask >> index & 1 == 1);
-    timings.enumerate().flat_map(move |(at, (extra_range, every_missing, lags))| {
-        let flags = flags.clone().enumerate().filter(move |(mask, _)| (at + mask) % 3 == 0);
-        flags.map(move |(_, flag)| Assumptions {
-            math: Math {
-                gap: if flag(0) { Gap::IsZero } else { Gap::DropsPoint },
-                fills_empty_series: flag(1),
-            },
-            lags,
-            every_missing,
-            extra_range,
-            is_sparse: flag(2),
-            insights_are_silent: flag(3),
-            start_minutes: if flag(4) { 4 } else { 1 },
-            scales_in_by_one: flag(4),
-        })
-    })
 }

@@ -3,23 +3,29 @@
 use std::collections::BTreeMap;
 
 use drumline_infra_rules::model::{Resource, Stack, Target};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::alarm::{Evaluation, Missing};
 use crate::expression::{Expression, Math, Series};
+use crate::metric::Metric;
 
 /// What an alarm or a policy watches: metrics, and expressions of what precedes them.
+#[derive(Debug, PartialEq)]
 pub(crate) struct Watch {
     queries: Vec<(String, Query)>,
     returned: String,
 }
 
+#[derive(Debug, PartialEq)]
 enum Query {
-    Metric(String),
+    /// `None` is a metric of which the model has no points.
+    Metric(Option<Metric>),
     Expression(Expression),
 }
 
+#[derive(Debug, PartialEq)]
 pub(crate) struct Alarm {
+    /// Its name, which the templates and modules share; so do policies.
     pub(crate) id: String,
     pub(crate) watch: Watch,
     pub(crate) evaluation: Evaluation,
@@ -31,14 +37,17 @@ pub(crate) struct Alarm {
 }
 
 /// A target tracking policy.
+#[derive(Debug, PartialEq)]
 pub(crate) struct Tracking {
     pub(crate) watch: Watch,
     pub(crate) target: f64,
     pub(crate) out_cooldown: u32,
     pub(crate) in_cooldown: u32,
+    pub(crate) scales_in: bool,
 }
 
 /// A step scaling policy.
+#[derive(Debug, PartialEq)]
 pub(crate) struct Steps {
     percent: bool,
     least: f64,
@@ -48,6 +57,7 @@ pub(crate) struct Steps {
 }
 
 /// A worker service as the template deploys it.
+#[derive(Debug, PartialEq)]
 pub(crate) struct Service {
     pub(crate) min: u32,
     pub(crate) max: u32,
@@ -58,39 +68,51 @@ pub(crate) struct Service {
 }
 
 impl Watch {
-    fn new(queries: &Value) -> Self {
+    fn new(queries: &Value, period_may_be_absent: bool) -> Self {
         let queries = queries.as_array().expect("queries");
         let returned = queries.iter().find(|query| query["ReturnData"] != false).expect("one returns data");
         let read = |query: &Value| {
             let expression =
                 query["Expression"].as_str().map(|text| Query::Expression(Expression::parse(text)));
-            let metric = || Query::Metric(text(&query["MetricStat"]["Metric"]["MetricName"]));
+            let metric = || Query::Metric(Metric::of_query(&query["MetricStat"], period_may_be_absent));
             (text(&query["Id"]), expression.unwrap_or_else(metric))
         };
         Self { queries: queries.iter().map(read).collect(), returned: text(&returned["Id"]) }
     }
 
     /// Evaluates over the range of which `metric` returns the points.
-    pub(crate) fn series(&self, metric: impl Fn(&str) -> Series, math: Math) -> Series {
+    pub(crate) fn series(&self, metric: impl Fn(Option<Metric>) -> Series, math: Math) -> Series {
         let mut known = BTreeMap::new();
         for (id, query) in &self.queries {
             let series = match query {
-                Query::Metric(name) => metric(name),
+                Query::Metric(known) => metric(*known),
                 Query::Expression(expression) => expression.series(&known, math),
             };
             known.insert(id.clone(), series);
         }
         known.remove(&self.returned).unwrap()
     }
+
+    /// Returns true if it reads SQS's metrics only, which do not end with the worker.
+    pub(crate) fn is_of_the_queue(&self) -> bool {
+        self.queries.iter().all(|(_, query)| match query {
+            Query::Metric(metric) => metric.is_some_and(Metric::is_of_the_queue),
+            Query::Expression(_) => true,
+        })
+    }
 }
 
 impl Alarm {
-    fn new(id: &str, resource: &Resource) -> Self {
+    fn new(stack: &Stack, resource: &Resource) -> Self {
+        let id = text(&resource.properties["AlarmName"]);
         let periods = whole(resource, "/EvaluationPeriods").expect("periods");
-        let one = || serde_json::json!([{ "Id": "m", "MetricStat": { "Metric": resource.properties } }]);
+        let all = &resource.properties;
+        let one = || {
+            let stat = json!({ "Metric": all, "Stat": all["Statistic"], "Period": all["Period"] });
+            json!([{ "Id": "m", "MetricStat": stat }])
+        };
         Self {
-            id: id.to_owned(),
-            watch: Watch::new(&resource.get("/Metrics").cloned().unwrap_or_else(one)),
+            watch: Watch::new(&resource.get("/Metrics").cloned().unwrap_or_else(one), false),
             evaluation: Evaluation {
                 periods: periods as usize,
                 to_alarm: whole(resource, "/DatapointsToAlarm").unwrap_or(periods) as usize,
@@ -101,7 +123,8 @@ impl Alarm {
             },
             threshold: number(&resource.properties["Threshold"]),
             or_equal: resource.text("/ComparisonOperator") == Some("GreaterThanOrEqualToThreshold"),
-            policies: targets(resource),
+            policies: targets(stack, resource),
+            id,
             notifies: resource.references_at("/AlarmActions").any(|to| matches!(to, Target::Parameter(_))),
         }
     }
@@ -144,29 +167,32 @@ impl Service {
         let target = only(stack, "AWS::ApplicationAutoScaling::ScalableTarget");
         let policies = stack.of_kind("AWS::ApplicationAutoScaling::ScalingPolicy");
         let (mut tracking, mut steps) = (Vec::new(), BTreeMap::new());
-        for (id, policy) in policies {
+        for (_, policy) in policies {
             if let Some(configuration) = policy.get("/StepScalingPolicyConfiguration") {
-                steps.insert(id.to_owned(), Steps::new(configuration));
+                steps.insert(text(&policy.properties["PolicyName"]), Steps::new(configuration));
             }
             if let Some(configuration) = policy.get("/TargetTrackingScalingPolicyConfiguration") {
                 tracking.push(Tracking {
-                    watch: Watch::new(&configuration["CustomizedMetricSpecification"]["Metrics"]),
+                    watch: Watch::new(&configuration["CustomizedMetricSpecification"]["Metrics"], true),
                     target: number(&configuration["TargetValue"]),
                     out_cooldown: minutes(&configuration["ScaleOutCooldown"]),
                     in_cooldown: minutes(&configuration["ScaleInCooldown"]),
+                    scales_in: configuration
+                        .get("DisableScaleIn")
+                        .is_none_or(|it| it == false || it == "false"),
                 });
             }
         }
+        let mut alarms: Vec<_> =
+            stack.of_kind("AWS::CloudWatch::Alarm").map(|(_, alarm)| Alarm::new(stack, alarm)).collect();
+        alarms.sort_by(|a, b| a.id.cmp(&b.id));
         Self {
             min: whole(target, "/MinCapacity").unwrap(),
             max: whole(target, "/MaxCapacity").unwrap(),
             concurrency: number(stack.parameters["Concurrency"].value.as_ref().unwrap()),
             tracking,
             steps,
-            alarms: stack
-                .of_kind("AWS::CloudWatch::Alarm")
-                .map(|(id, alarm)| Alarm::new(id, alarm))
-                .collect(),
+            alarms,
         }
     }
 }
@@ -175,13 +201,13 @@ fn only<'a>(stack: &'a Stack, kind: &'a str) -> &'a Resource {
     stack.of_kind(kind).next().unwrap_or_else(|| panic!("no {kind}")).1
 }
 
-/// The policies that an alarm triggers.
-fn targets(alarm: &Resource) -> Vec<String> {
-    let ids = alarm.references_at("/AlarmActions").filter_map(|to| match to {
-        Target::Resource { id, .. } => Some(id.clone()),
+/// The names of the policies that an alarm triggers.
+fn targets(stack: &Stack, alarm: &Resource) -> Vec<String> {
+    let names = alarm.references_at("/AlarmActions").filter_map(|to| match to {
+        Target::Resource { id, .. } => Some(text(&stack.resources[id].properties["PolicyName"])),
         _ => None,
     });
-    ids.collect()
+    names.collect()
 }
 
 fn text(value: &Value) -> String {

@@ -3,37 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::alarm::{Evaluation, Missing, State};
-use crate::expression::{Math, Series};
+use crate::assumptions::Assumptions;
+use crate::expression::Series;
+use crate::metric::Metric;
 use crate::service::{Service, Watch};
-
-/// How CloudWatch, SQS, ECS and Application Auto Scaling behave where it is open: see the table in `main.rs`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Assumptions {
-    pub(crate) math: Math,
-    /// Minutes after its end at which a minute's point can be read: of visible messages, SQS's other metrics, and
-    /// Container Insights.
-    pub(crate) lags: [u32; 3],
-    /// Every n-th point of each metric never arrives; 0 for none.
-    pub(crate) every_missing: u32,
-    /// Periods by which the evaluation range is longer than the evaluation periods.
-    pub(crate) extra_range: usize,
-    /// True if SQS reports a metric only in minutes in which it is not 0; the visible messages always.
-    pub(crate) is_sparse: bool,
-    /// True if Container Insights reports nothing of a service without running tasks, false if it reports 0.
-    pub(crate) insights_are_silent: bool,
-    /// From a scale-out to a running task.
-    pub(crate) start_minutes: u32,
-    /// True if scale-in takes one task at a time, false if it goes to the computed count.
-    pub(crate) scales_in_by_one: bool,
-}
-
-const VISIBLE: &str = "ApproximateNumberOfMessagesVisible";
-const IN_FLIGHT: &str = "ApproximateNumberOfMessagesNotVisible";
-const RECEIVED: &str = "NumberOfMessagesReceived";
-const DELETED: &str = "NumberOfMessagesDeleted";
-const EMPTY: &str = "NumberOfEmptyReceives";
-const RUNNING: &str = "RunningTaskCount";
-const DESIRED: &str = "DesiredTaskCount";
 
 /// SQS stops reporting a queue this long after its last use.
 const IDLE_MINUTES: u32 = 360;
@@ -57,6 +30,8 @@ pub(crate) struct Scenario {
     pub(crate) dead_from: Option<u32>,
     /// How long dead tasks' messages stay in flight.
     pub(crate) lease_minutes: u32,
+    /// How long an alarm may take once the dead tasks' messages wait.
+    pub(crate) death_minutes: u32,
     /// For how long the queue was unused before the first minute.
     pub(crate) idle_before: u32,
     /// How long SQS takes to report an idle queue again.
@@ -74,6 +49,7 @@ impl Default for Scenario {
             arrivals: |_| 0.0,
             dead_from: None,
             lease_minutes: 15,
+            death_minutes: 0,
             idle_before: 0,
             wake_minutes: 0,
             is_stuck: false,
@@ -93,7 +69,8 @@ struct World<'a> {
     service: &'a Service,
     scenario: &'a Scenario,
     assumed: Assumptions,
-    points: BTreeMap<&'static str, Series>,
+    /// By metric.
+    points: [Series; Metric::COUNT],
     visible: f64,
     in_flight: f64,
     /// The minutes at which each task begins to run.
@@ -113,7 +90,7 @@ pub(crate) fn run(service: &Service, scenario: &Scenario, assumed: Assumptions) 
         service,
         scenario,
         assumed,
-        points: BTreeMap::new(),
+        points: std::array::from_fn(|_| Series::new()),
         visible: 0.0,
         in_flight: 0.0,
         tasks: vec![0; scenario.tasks as usize],
@@ -172,36 +149,29 @@ impl World<'_> {
             minute >= self.reports_from && i64::from(minute) - self.last_used <= i64::from(IDLE_MINUTES);
         let sparse = |value: f64| is_reported && (value > 0.0 || !self.assumed.is_sparse);
         let insights = running > 0 || !self.assumed.insights_are_silent;
-        for (name, value, is_there) in [
-            (VISIBLE, self.visible, is_reported),
-            (IN_FLIGHT, in_flight, sparse(in_flight)),
-            (RECEIVED, received, sparse(received)),
-            (DELETED, done, sparse(done)),
-            (EMPTY, polls, sparse(polls)),
-            (RUNNING, running.into(), insights),
-            (DESIRED, self.desired.into(), insights),
+        for (metric, value, is_there) in [
+            (Metric::Visible, self.visible, is_reported),
+            (Metric::InFlight, in_flight, sparse(in_flight)),
+            (Metric::Received, received, sparse(received)),
+            (Metric::Deleted, done, sparse(done)),
+            (Metric::Empty, polls, sparse(polls)),
+            (Metric::Running, running.into(), insights),
+            (Metric::Desired, self.desired.into(), insights),
         ] {
-            self.points.entry(name).or_default().push(is_there.then_some(value));
+            self.points[metric as usize].push(is_there.then_some(value));
         }
     }
 
-    /// The points of a metric that can be read now, over a range that ends with the last full minute.
-    fn range(&self, metric: &str, periods: usize, now: u32) -> Series {
-        let lag = self.assumed.lags[match metric {
-            VISIBLE => 0,
-            RUNNING | DESIRED => 2,
-            _ => 1,
-        }];
-        // Every metric misses other minutes.
-        let shift = metric.len() as u32;
-        let is_missing = |minute: u32| {
-            self.assumed.every_missing > 0 && (minute + shift).is_multiple_of(self.assumed.every_missing)
-        };
+    /// The points of a metric that can be read now, over a range that ends with the last full minute. An evaluation that is
+    /// late acts now on what could be read when it began.
+    fn range(&self, metric: Option<Metric>, periods: usize, now: u32) -> Series {
         let length = (periods + self.assumed.extra_range) as u32;
+        let Some(metric) = metric else { return vec![None; length as usize] };
+        let (now, lag) = (now - self.assumed.evaluation_delay, self.assumed.lag(metric));
         let at = |back: u32| {
             let minute = now.checked_sub(back)?;
-            let is_known = back > lag && !is_missing(minute);
-            is_known.then(|| self.points.get(metric)?[minute as usize]).flatten()
+            let is_known = back > lag && !self.assumed.misses(metric, minute);
+            is_known.then(|| self.points[metric as usize][minute as usize]).flatten()
         };
         (1..=length).rev().map(at).collect()
     }
@@ -228,12 +198,14 @@ impl World<'_> {
                 rang.push((alarm.id.clone(), now));
             }
             // The action is repeated every minute for as long as the alarm lasts.
-            let Some(newest) = series.iter().rev().copied().flatten().next() else { continue };
+            let mut real = series.iter().rev().copied().flatten().take(alarm.evaluation.periods);
+            let Some(newest) = real.next() else { continue };
+            let goes_by = if self.assumed.steps_by_greatest { real.fold(newest, f64::max) } else { newest };
             for id in &alarm.policies {
                 let steps = &service.steps[id];
                 let cools = self.stepped.get(id).is_some_and(|at| now < at + steps.cooldown);
                 if let Some(capacity) =
-                    steps.capacity(self.desired, newest - alarm.threshold).filter(|_| !cools)
+                    steps.capacity(self.desired, goes_by - alarm.threshold).filter(|_| !cools)
                 {
                     self.stepped.insert(id.clone(), now);
                     wanted.push(capacity);
@@ -259,9 +231,9 @@ impl World<'_> {
             if let Some(value) = high.filter(|_| !cools(self.scaled_out, tracking.out_cooldown)) {
                 wanted.push(needed(value));
             }
-            if let Some(value) =
-                low.filter(|_| !cools(self.scaled_in.max(self.scaled_out), tracking.in_cooldown))
-            {
+            if let Some(value) = low.filter(|_| {
+                tracking.scales_in && !cools(self.scaled_in.max(self.scaled_out), tracking.in_cooldown)
+            }) {
                 let step = if self.assumed.scales_in_by_one { self.desired.saturating_sub(1) } else { 0 };
                 lower = Some(needed(value).max(step));
             }

@@ -276,8 +276,8 @@ resource "aws_appautoscaling_policy" "first_task" {
   step_scaling_policy_configuration {
     adjustment_type         = "ChangeInCapacity"
     metric_aggregation_type = "Maximum"
-    # Longer than a task takes to start and be seen, so that one start is one task.
-    cooldown = 600
+    # Longer than a task takes to start and be seen and its message's points take to leave the alarm: one start, one task.
+    cooldown = 900
 
     step_adjustment {
       metric_interval_lower_bound = 0
