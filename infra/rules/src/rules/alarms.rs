@@ -58,8 +58,8 @@ pub(super) const RULES: [Rule; 10] = [
     },
     Rule {
         id: "A06",
-        title: "`TreatMissingData` is `notBreaching`",
-        reason: "A queue that was idle for six hours sends no metrics: otherwise the alarm loses its state, or rings at night for nothing.",
+        title: "`TreatMissingData` is `notBreaching`, or `ignore` in an alarm on the tasks' counts alone",
+        reason: "A queue that was idle for six hours sends no metrics: otherwise the alarm loses its state, or rings at night for nothing. Dead tasks send none either, and an alarm on them must not report a recovery then.",
         fix: "Set TreatMissingData: notBreaching.",
         at_bounds: false,
         check: silence_is_no_breach,
@@ -209,7 +209,10 @@ fn silence_is_no_breach(case: &Case<'_>, report: &mut Report<'_>) {
     for alarm in ours(case) {
         let at = "/TreatMissingData";
         let treated = alarm.resource.text(at).unwrap_or("missing");
-        if treated != "notBreaching" && !has_token(treated) {
+        let is_of_tasks =
+            |metric: &Metric| metric.namespace == "ECS/ContainerInsights" || has_token(&metric.namespace);
+        let keeps_state = treated == "ignore" && alarm.metrics.iter().all(is_of_tasks);
+        if treated != "notBreaching" && !keeps_state && !has_token(treated) {
             report.at(alarm.id, alarm.resource, at, format!("it is {treated}"));
         }
     }

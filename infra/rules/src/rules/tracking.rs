@@ -46,9 +46,9 @@ pub(super) const RULES: [Rule; 4] = [
     },
     Rule {
         id: "S05",
-        title: "a division is guarded against zero, and no metric in an expression is FILLed with a number",
-        reason: "SQS's metrics arrive up to two minutes late. FILL(visible, 0) makes the newest points 0 for all that time, so an alarm or target tracking that needs several points in a row never acts.",
-        fix: "Divide by IF(tasks > 0, tasks, 1), and write FILL(id, REPEAT) or no FILL at all. A number may fill what REPEAT leaves: FILL(FILL(id, REPEAT), 0).",
+        title: "a division is guarded against zero, and no metric in an expression is FILLed with a number, but for an alarm that notifies and in which late points decide nothing",
+        reason: "Metrics arrive up to two minutes late. FILL(visible, 0) makes the newest points 0 for all that time, so an alarm or target tracking that needs several points in a row never acts, and one that acts on the newest point acts on an invented one. An alarm on dead tasks needs the number, because tasks that do not run report nothing; by M of N, with M from 3 to N - 2, the late points neither ring nor silence it.",
+        fix: "Divide by IF(tasks > 0, tasks, 1), and write FILL(id, REPEAT) or no FILL at all. A number may fill what REPEAT leaves: FILL(FILL(id, REPEAT), 0). In an alarm to a topic, set DatapointsToAlarm to 3 or more and to EvaluationPeriods - 2 or less.",
         at_bounds: false,
         check: newest_point_is_real,
     },
@@ -147,36 +147,60 @@ fn is_positive(id: &str, queries: &[Query<'_>], nested: u32) -> bool {
     tests || inner.any(|inner| is_positive(inner, queries, nested - 1))
 }
 
-/// Returns the metric that an expression fills with a number.
+/// Returns the metric that an expression fills with a number, alone or as a part of what is filled.
 fn filled_with_number<'a>(expression: &str, queries: &'a [Query<'_>]) -> Option<&'a str> {
     let dense: String = expression.split_whitespace().collect();
     let metrics = queries.iter().filter(|query| query.expression.is_none()).map(|query| query.id);
-    let is_filled = |id: &&str| {
-        let begins = format!("FILL({id},");
-        dense.match_indices(&begins).any(|(at, _)| {
-            let filler = &dense[at + begins.len()..];
-            !["REPEAT", "LINEAR"].iter().any(|with| filler.starts_with(with))
-        })
-    };
-    metrics.into_iter().find(is_filled)
+    let metrics: Vec<&str> = metrics.collect();
+    dense.match_indices(FILL).find_map(|(at, _)| {
+        let (series, filler) = arguments(&dense[at + FILL.len()..])?;
+        let is_repeated = ["REPEAT", "LINEAR"].iter().any(|with| filler.starts_with(with));
+        // What an inner FILL leaves are the minutes before the first point.
+        let is_left_over = series.starts_with(FILL) && arguments(&series[FILL.len()..])?.1.ends_with(')');
+        let filled = ids(series).find_map(|id| metrics.iter().copied().find(|metric| *metric == id));
+        filled.filter(|_| !is_repeated && !is_left_over)
+    })
+}
+
+const FILL: &str = "FILL(";
+
+/// Splits what follows the bracket of a call with two arguments at the comma between them.
+fn arguments(call: &str) -> Option<(&str, &str)> {
+    let mut depth = 0;
+    let comma = call.char_indices().find_map(|(at, c)| {
+        match c {
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth -= 1,
+            _ => {}
+        }
+        (c == ',' && depth == 0).then_some(at)
+    })?;
+    Some((&call[..comma], &call[comma + 1..]))
 }
 
 fn newest_point_is_real(case: &Case<'_>, report: &mut Report<'_>) {
-    let mut judge = |id: &str, resource: &Resource, at: &str, queries: &[Query<'_>]| {
+    let mut judge = |id: &str, resource: &Resource, at: &str, queries: &[Query<'_>], may_fill: bool| {
         for expression in queries.iter().filter_map(|query| query.expression) {
             if divides_by_zero(expression, queries) {
                 report.at(id, resource, at, format!("{expression} may divide by zero"));
             }
-            if let Some(metric) = filled_with_number(expression, queries) {
+            if let Some(metric) = filled_with_number(expression, queries).filter(|_| !may_fill) {
                 report.at(id, resource, at, format!("{metric} is FILLed with a number in {expression}"));
             }
         }
     };
     for policy in policies(case) {
-        judge(policy.id, policy.resource, &Policy::pointer(QUERIES), &policy.queries());
+        judge(policy.id, policy.resource, &Policy::pointer(QUERIES), &policy.queries(), false);
     }
     for alarm in alarms(case.stack).iter().filter(|alarm| alarm.is_of_queue_or_tasks()) {
-        judge(alarm.id, alarm.resource, "/Metrics", &queries(items(alarm.resource.get("/Metrics"))));
+        let may_fill = !alarm.scales(case.stack) && alarm.allows_late_points();
+        judge(
+            alarm.id,
+            alarm.resource,
+            "/Metrics",
+            &queries(items(alarm.resource.get("/Metrics"))),
+            may_fill,
+        );
     }
 }
 
@@ -220,6 +244,10 @@ mod tests {
             ("FILL(m, other)", Some("m")),
             ("FILL(m, REPEAT)", None),
             ("FILL(FILL(m, REPEAT), 0)", None),
+            ("FILL(FILL(m, REPEAT) - m, 0)", Some("m")),
+            ("FILL(1 - m, 0)", Some("m")),
+            ("FILL(SUM([m, m]), 0)", Some("m")),
+            ("FILL(other, 0)", None),
             ("SUM([m, m])", None),
         ] {
             assert_eq!(filled_with_number(expression, &queries), filled, "{expression}");

@@ -3,7 +3,6 @@
 use crate::case::Case;
 use crate::finding::Report;
 use crate::rule::Rule;
-use crate::value::int;
 use crate::views::metrics::{Alarm, alarms, may_be_any};
 use crate::views::tasks::tasks;
 
@@ -18,9 +17,6 @@ const SIGNS: [&str; 5] = [
     "NumberOfMessagesDeleted",
     "NumberOfEmptyReceives",
 ];
-
-/// How many of the newest points may lack a metric that is late.
-const LATE_POINTS: i64 = 2;
 
 pub(super) const RULES: [Rule; 2] = [
     Rule {
@@ -69,12 +65,7 @@ fn missing_tasks_ring(case: &Case<'_>, report: &mut Report<'_>) {
 
 /// Whether an alarm sees from SQS's side that nothing consumes a queue, and nothing else.
 fn sees_silence(alarm: &Alarm<'_>) -> bool {
-    let evaluated = alarm.resource.get("/EvaluationPeriods").and_then(int);
-    let needed = alarm.needed_points();
-    let allows_late = needed
-        .zip(evaluated)
-        .is_none_or(|(needed, evaluated)| needed > LATE_POINTS && evaluated >= needed + LATE_POINTS);
-    allows_late
+    alarm.allows_late_points()
         && SIGNS.iter().all(|name| alarm.has("AWS/SQS", name))
         && alarm.metrics.iter().all(|metric| metric.namespace == "AWS/SQS")
 }

@@ -9,6 +9,9 @@ use crate::value::{has_token, int, is_unclear, items, number, plain};
 /// How long a period is where nothing is said, in seconds.
 const DEFAULT_PERIOD_SECS: i64 = 300;
 
+/// How many of the newest points may lack a metric that is late.
+const LATE_POINTS: i64 = 2;
+
 /// A metric that is asked for.
 #[derive(Debug, Clone)]
 pub(crate) struct Metric {
@@ -111,6 +114,14 @@ impl Alarm<'_> {
         let needed =
             self.resource.get("/DatapointsToAlarm").or_else(|| self.resource.get("/EvaluationPeriods"));
         needed.map_or(Some(1), int)
+    }
+
+    /// Whether late points decide nothing, whichever value they have: they are too few to ring, and the others are enough to.
+    pub(crate) fn allows_late_points(&self) -> bool {
+        let evaluated = self.resource.get("/EvaluationPeriods").and_then(int);
+        self.needed_points()
+            .zip(evaluated)
+            .is_none_or(|(needed, evaluated)| needed > LATE_POINTS && evaluated >= needed + LATE_POINTS)
     }
 
     /// How long the condition has to hold, in seconds.

@@ -14,6 +14,7 @@ pub(crate) enum State {
 pub(crate) enum Missing {
     Missing,
     NotBreaching,
+    Ignore,
 }
 
 /// M of N.
@@ -34,10 +35,13 @@ impl Evaluation {
             return is_alarm(breaching >= self.to_alarm);
         }
         if real.is_empty() {
-            return State::InsufficientData;
+            return if self.missing == Missing::Ignore { before } else { State::InsufficientData };
         }
         if breaching < real.len() || breaching >= self.to_alarm {
             return is_alarm(breaching >= self.to_alarm);
+        }
+        if self.missing == Missing::Ignore {
+            return before;
         }
         // Fewer points than needed, all of them breaching: an alarm once the oldest of them is M periods old.
         let age = range.iter().rev().rposition(|point| *point == Some(true)).map_or(0, |at| at + 1);
@@ -52,6 +56,19 @@ mod tests {
     fn state(range: &str, to_alarm: usize, missing: Missing) -> State {
         let points = range.chars().map(|c| (c != '-').then_some(c == 'X')).collect::<Vec<_>>();
         Evaluation { periods: 3, to_alarm, missing }.state(&points, State::Ok)
+    }
+
+    /// The column IGNORE of the guide's tables, of an alarm that rings.
+    #[test]
+    fn an_alarm_that_ignores_gaps_keeps_its_state_without_points() {
+        use State::{Alarm, Ok};
+        for (range, to_alarm, ignore) in
+            [("-----", 3, Alarm), ("--X--", 3, Alarm), ("0----", 3, Ok), ("0-X--", 2, Ok), ("----0", 2, Ok)]
+        {
+            let points = range.chars().map(|c| (c != '-').then_some(c == 'X')).collect::<Vec<_>>();
+            let evaluation = Evaluation { periods: 3, to_alarm, missing: Missing::Ignore };
+            assert_eq!(evaluation.state(&points, Alarm), ignore, "{range} {to_alarm}");
+        }
     }
 
     /// The columns MISSING and NOT BREACHING of the guide's two tables, and its text on premature alarms.

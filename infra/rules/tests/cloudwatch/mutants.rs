@@ -26,12 +26,7 @@ struct Mutant {
     sets: fn() -> Vec<Change>,
 }
 
-/// Resource, JSON pointer of a property with the ids of queries as indexes, and its value.
-type Change = (&'static str, String, Value);
-
-const TRACKING: &str = "/TargetTrackingScalingPolicyConfiguration";
-
-const MUTANTS: [Mutant; 22] = [
+const MUTANTS: [Mutant; 18] = [
     Mutant {
         mistake: "the template before",
         base: Before,
@@ -161,8 +156,37 @@ const MUTANTS: [Mutant; 22] = [
         },
     },
     Mutant {
-        mistake: "alarms of tasks only",
-        base: Now,
+        mistake: "the alarms of the template before: of tasks only",
+        breaks: "all tasks dead with MinTasks 0",
+        removes: &["UnattendedAlarm"],
+        sets: || vec![math("TasksMissingAlarm", 2, "FILL(desired, 0) - FILL(running, 0)")],
+    },
+    Mutant {
+        mistake: "an alarm of missing tasks that needs a running task",
+        breaks: "all tasks dead with an empty queue",
+        removes: &[],
+        sets: || vec![math("TasksMissingAlarm", 2, "FILL(FILL(desired, REPEAT), 1) - running")],
+    },
+    Mutant {
+        mistake: "a recovery when the last count of dead tasks is out of sight",
+        breaks: "all tasks dead with an empty queue",
+        removes: &[],
+        sets: || vec![("TasksMissingAlarm", "/TreatMissingData", json!("notBreaching"))],
+    },
+    Mutant {
+        mistake: "tasks missing before the service existed",
+        breaks: "a service that was just created",
+        removes: &[],
+        sets: || vec![math("TasksMissingAlarm", 2, "FILL(desired - running, 1)")],
+    },
+    Mutant {
+        mistake: "a task that was taken away taken for dead",
+        breaks: "a service that goes to zero",
+        removes: &[],
+        sets: || vec![math("TasksMissingAlarm", 2, "FILL(desired, REPEAT) - FILL(running, 0)")],
+    },
+    Mutant {
+        mistake: "an alarm of death that reads the worker's metrics",
         breaks: "all tasks dead under load",
         fails: "no alarm of the queue rang",
         removes: &["UnattendedAlarm"],

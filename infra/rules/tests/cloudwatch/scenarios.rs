@@ -15,7 +15,7 @@ pub(crate) struct Case {
     requires: fn(&Service, &Scenario, &Course, Assumptions) -> Option<String>,
 }
 
-pub(crate) const SCENARIOS: [Case; 11] = [
+pub(crate) const SCENARIOS: [Case; 12] = [
     Case {
         name: "a burst on an active queue",
         min_tasks: 2,
@@ -72,25 +72,25 @@ pub(crate) const SCENARIOS: [Case; 11] = [
         requires: rings,
     },
     Case {
-        name: "all tasks dead with full slots",
-        min_tasks: 2,
-        scenario: || Scenario {
-            minutes: 80,
-            tasks: 2,
-            arrivals: few,
-            is_stuck: true,
-            dead_from: Some(BEGINS),
-            ..Scenario::default()
-        },
+        name: "all tasks dead with an empty queue",
+        min_tasks: 1,
+        scenario: || Scenario { minutes: 90, dead_from: Some(40), lease_minutes: 0, ..Scenario::default() },
         wakes: &[0],
-        requires: rings,
+        requires: rings_to_the_end,
     },
     Case {
-        name: "a service at zero that has finished its messages",
-        min_tasks: 0,
-        scenario: || Scenario { minutes: 100, tasks: 0, arrivals: one, ..Scenario::default() },
+        name: "a service that was just created",
+        min_tasks: 1,
+        scenario: || Scenario { minutes: 80, arrivals: few_later, created: 40, ..Scenario::default() },
         wakes: &[0],
-        requires: is_at_zero_again,
+        requires: is_quiet,
+    },
+    Case {
+        name: "a service that goes to zero",
+        min_tasks: 0,
+        scenario: || Scenario { minutes: 110, arrivals: few_at_first, ..Scenario::default() },
+        wakes: &[0],
+        requires: rests_at_zero,
     },
     Case {
         name: "a message for a service at zero",
@@ -136,6 +136,14 @@ fn steady(minute: u32) -> f64 {
 
 fn few(_: u32) -> f64 {
     40.0
+}
+
+fn few_at_first(minute: u32) -> f64 {
+    if minute < BEGINS { 40.0 } else { 0.0 }
+}
+
+fn few_later(minute: u32) -> f64 {
+    40.0 - few_at_first(minute)
 }
 
 fn one(minute: u32) -> f64 {
@@ -235,6 +243,31 @@ fn rings(service: &Service, scenario: &Scenario, course: &Course, _: Assumptions
     let of_queue = |id: &str| service.alarms.iter().any(|it| it.id == id && it.watch.is_of_the_queue());
     let in_time = course.rang.iter().any(|(id, minute)| *minute <= limit && of_queue(id));
     (!in_time).then(|| format!("no alarm of the queue rang until {limit}: {:?}", course.rang))
+}
+
+/// As `rings`, and the alarm lasts for as long as the tasks are dead.
+fn rings_to_the_end(
+    service: &Service,
+    scenario: &Scenario,
+    course: &Course,
+    assumed: Assumptions,
+) -> Option<String> {
+    let lasts = course.rang.iter().any(|(alarm, _)| course.ringing.contains(alarm));
+    rings(service, scenario, course, assumed)
+        .or_else(|| (!lasts).then(|| format!("rang {:?}, and at the end {:?}", course.rang, course.ringing)))
+}
+
+/// Without a load the last task is taken away, and no alarm rings.
+fn rests_at_zero(
+    service: &Service,
+    scenario: &Scenario,
+    course: &Course,
+    assumed: Assumptions,
+) -> Option<String> {
+    match course.desired.last() {
+        Some(0) => is_quiet(service, scenario, course, assumed),
+        last => Some(format!("{last:?} tasks at the end")),
+    }
 }
 
 /// A task is started with the first points that SQS reports, and only one.

@@ -118,6 +118,7 @@ impl Alarm {
                 to_alarm: whole(resource, "/DatapointsToAlarm").unwrap_or(periods) as usize,
                 missing: match resource.text("/TreatMissingData") {
                     Some("notBreaching") => Missing::NotBreaching,
+                    Some("ignore") => Missing::Ignore,
                     other => panic!("{id}: TreatMissingData {other:?}"),
                 },
             },

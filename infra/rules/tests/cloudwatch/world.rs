@@ -8,6 +8,35 @@ use crate::expression::Series;
 use crate::metric::Metric;
 use crate::service::{Service, Watch};
 
+/// How CloudWatch, SQS, ECS and Application Auto Scaling behave where it is open: see the table in `main.rs`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Assumptions {
+    pub(crate) math: Math,
+    /// Minutes after its end at which a minute's point can be read: of visible messages, SQS's other metrics, and
+    /// Container Insights.
+    pub(crate) lags: [u32; 3],
+    /// Every n-th point of each metric never arrives; 0 for none.
+    pub(crate) every_missing: u32,
+    /// Periods by which the evaluation range is longer than the evaluation periods.
+    pub(crate) extra_range: usize,
+    /// True if SQS reports a metric only in minutes in which it is not 0; the visible messages always.
+    pub(crate) is_sparse: bool,
+    /// True if Container Insights reports nothing of a service without running tasks, as its guide says; false if it reports 0.
+    pub(crate) insights_are_silent: bool,
+    /// From a scale-out to a running task.
+    pub(crate) start_minutes: u32,
+    /// True if scale-in takes one task at a time, false if it goes to the computed count.
+    pub(crate) scales_in_by_one: bool,
+}
+
+const VISIBLE: &str = "ApproximateNumberOfMessagesVisible";
+const IN_FLIGHT: &str = "ApproximateNumberOfMessagesNotVisible";
+const RECEIVED: &str = "NumberOfMessagesReceived";
+const DELETED: &str = "NumberOfMessagesDeleted";
+const EMPTY: &str = "NumberOfEmptyReceives";
+const RUNNING: &str = "RunningTaskCount";
+const DESIRED: &str = "DesiredTaskCount";
+
 /// SQS stops reporting a queue this long after its last use.
 const IDLE_MINUTES: u32 = 360;
 
@@ -26,6 +55,8 @@ pub(crate) struct Scenario {
     /// Seconds that a handler takes.
     pub(crate) handler_seconds: f64,
     pub(crate) arrivals: fn(minute: u32) -> f64,
+    /// The minute in which the service and its alarms are created.
+    pub(crate) created: u32,
     /// From then on no task runs.
     pub(crate) dead_from: Option<u32>,
     /// How long dead tasks' messages stay in flight.
@@ -47,6 +78,7 @@ impl Default for Scenario {
             tasks: 1,
             handler_seconds: 1.0,
             arrivals: |_| 0.0,
+            created: 0,
             dead_from: None,
             lease_minutes: 15,
             death_minutes: 0,
@@ -63,6 +95,8 @@ pub(crate) struct Course {
     pub(crate) waiting: Vec<f64>,
     /// The alarms that notify the topic, with the minute at which they began.
     pub(crate) rang: Vec<(String, u32)>,
+    /// The alarms that are in alarm at the end.
+    pub(crate) ringing: Vec<String>,
 }
 
 struct World<'a> {
@@ -102,15 +136,17 @@ pub(crate) fn run(service: &Service, scenario: &Scenario, assumed: Assumptions) 
         scaled_in: None,
         stepped: BTreeMap::new(),
     };
-    let mut course = Course { desired: Vec::new(), waiting: Vec::new(), rang: Vec::new() };
+    let mut course =
+        Course { desired: Vec::new(), waiting: Vec::new(), rang: Vec::new(), ringing: Vec::new() };
     for minute in 0..scenario.minutes {
-        if minute >= WARM_UP_MINUTES {
+        if minute >= WARM_UP_MINUTES.max(scenario.created) {
             world.evaluate(minute, &mut course.rang);
         }
         course.desired.push(world.desired);
         world.work(minute);
         course.waiting.push(world.visible);
     }
+    course.ringing = world.states.iter().filter(|it| *it.1 == State::Alarm).map(|it| it.0.clone()).collect();
     course
 }
 
@@ -121,8 +157,12 @@ impl World<'_> {
         self.visible += arriving;
         self.tasks.resize(self.desired as usize, minute + self.assumed.start_minutes);
         let is_dead = self.scenario.dead_from.is_some_and(|dead| minute >= dead);
-        let running =
-            if is_dead { 0 } else { self.tasks.iter().filter(|start| **start <= minute).count() as u32 };
+        let exists = minute >= self.scenario.created;
+        let running = if is_dead || !exists {
+            0
+        } else {
+            self.tasks.iter().filter(|start| **start <= minute).count() as u32
+        };
         let slots = f64::from(running) * self.service.concurrency;
         let done = if self.scenario.is_stuck { 0.0 } else { slots * 60.0 / self.scenario.handler_seconds };
         let before = self.in_flight;
@@ -148,15 +188,15 @@ impl World<'_> {
         let is_reported =
             minute >= self.reports_from && i64::from(minute) - self.last_used <= i64::from(IDLE_MINUTES);
         let sparse = |value: f64| is_reported && (value > 0.0 || !self.assumed.is_sparse);
-        let insights = running > 0 || !self.assumed.insights_are_silent;
-        for (metric, value, is_there) in [
-            (Metric::Visible, self.visible, is_reported),
-            (Metric::InFlight, in_flight, sparse(in_flight)),
-            (Metric::Received, received, sparse(received)),
-            (Metric::Deleted, done, sparse(done)),
-            (Metric::Empty, polls, sparse(polls)),
-            (Metric::Running, running.into(), insights),
-            (Metric::Desired, self.desired.into(), insights),
+        let insights = exists && (running > 0 || !self.assumed.insights_are_silent);
+        for (name, value, is_there) in [
+            (VISIBLE, self.visible, is_reported),
+            (IN_FLIGHT, in_flight, sparse(in_flight)),
+            (RECEIVED, received, sparse(received)),
+            (DELETED, done, sparse(done)),
+            (EMPTY, polls, sparse(polls)),
+            (RUNNING, running.into(), insights),
+            (DESIRED, self.desired.into(), insights),
         ] {
             self.points[metric as usize].push(is_there.then_some(value));
         }

@@ -103,7 +103,9 @@ resource "aws_cloudwatch_metric_alarm" "unattended" {
   ok_actions          = [var.alarm_topic_arn]
 }
 
-# Container Insights may report nothing of a service without running tasks. Then min_tasks are missing.
+# Container Insights reports nothing of a service without running tasks: in minutes without counts, min_tasks are missing.
+# Two late minutes are too few to ring. The condition leaves out the minutes before the service existed. When the last count
+# leaves the range, the alarm keeps its state: it does not report a recovery of dead tasks.
 resource "aws_cloudwatch_metric_alarm" "tasks_missing" {
   alarm_name        = "${local.worker_name}-tasks-missing"
   alarm_description = "Fewer tasks of ${local.worker_name} run than should, for ten minutes. docs/runbook.md: A bad deploy"
@@ -145,16 +147,16 @@ resource "aws_cloudwatch_metric_alarm" "tasks_missing" {
   metric_query {
     id          = "missing"
     label       = "Tasks missing"
-    expression  = "FILL(FILL(desired, REPEAT), ${var.min_tasks}) - running"
+    expression  = "IF(FILL(desired, REPEAT) >= 0, FILL(desired - running, ${var.min_tasks}))"
     return_data = true
   }
 
-  # Ten minutes out of twelve: the newest counts may be late.
-  evaluation_periods  = 12
+  # Ten minutes out of fifteen: some counts are late or lost.
+  evaluation_periods  = 15
   datapoints_to_alarm = 10
   threshold           = 0
   comparison_operator = "GreaterThanThreshold"
-  treat_missing_data  = "notBreaching"
+  treat_missing_data  = "ignore"
   alarm_actions       = [var.alarm_topic_arn]
   ok_actions          = [var.alarm_topic_arn]
 }
