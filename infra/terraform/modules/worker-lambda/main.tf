@@ -37,7 +37,7 @@ resource "aws_lambda_function" "worker" {
     })
   }
 
-  # The function writes its log as JSON already; the service's own format would wrap each line once more.
+  # The provider requires a format with a log group of one's own. The function writes its log as JSON in either.
   logging_config {
     log_group  = aws_cloudwatch_log_group.function.name
     log_format = "Text"

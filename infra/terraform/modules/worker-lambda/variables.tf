@@ -152,7 +152,7 @@ variable "forward_to" {
 }
 
 variable "subnet_ids" {
-  description = "Subnets for a function that has to reach something in a VPC. They need a way to SQS, and to DynamoDB if the store is there, by a NAT gateway or by VPC endpoints. Empty for a function outside any VPC."
+  description = "Subnets for a function that has to reach something in a VPC. They need a way to SQS, to DynamoDB if the store is there, and to Secrets Manager with secret_arns, by a NAT gateway or by VPC endpoints. Empty for a function outside any VPC."
   type        = list(string)
   default     = []
   nullable    = false

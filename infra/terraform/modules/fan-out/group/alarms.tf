@@ -41,7 +41,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letter_age" {
 # The alarm on dead letters is the one that sees it.
 resource "aws_cloudwatch_metric_alarm" "oldest_message_age" {
   alarm_name        = "${local.queue_name}-oldest-message-age"
-  alarm_description = "Messages of ${local.queue_name} wait longer than ${var.oldest_message_age_seconds} s. Does not see messages that were received three times or more: the worker's own alarm on age does. docs/runbook.md: The backlog grows"
+  alarm_description = "Messages of ${local.queue_name} wait longer than ${var.oldest_message_age_seconds} s. Does not see messages that were received three times or more: the alarm on age of a worker on ECS does. docs/runbook.md: The backlog grows"
   namespace         = "AWS/SQS"
   metric_name       = "ApproximateAgeOfOldestMessage"
   dimensions = {
