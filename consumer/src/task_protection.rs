@@ -4,7 +4,7 @@
 //! A younger run needs no protection: the drain gives it the time that most runs take, and a task that was protected whenever it has
 //! work would block the deployments of a service with steady traffic. The agent is asked when a run reaches that age, again before the
 //! protection expires, and a while after the last such run. A failure to protect is logged and changes nothing else: a task that is
-//! stopped drains. See
+//! stopped drains. A request without an answer may have protected the task, so its end is asked for like that of a known protection. See
 //! [Task scale-in protection endpoint](https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-scale-in-protection-endpoint.html).
 
 use std::sync::Arc;
@@ -37,7 +37,10 @@ impl TaskProtection {
         match Agent::of_this_task() {
             Ok(agent) => Some(Self { keeper: tokio::spawn(keep(queues, grace, agent)) }),
             Err(problem) => {
-                error!(problem, "the task is not protected: a scale-in may stop it while it is busy");
+                error!(
+                    problem,
+                    "the task is not protected: a scale-in may stop it while a handler outlasts the shutdown grace"
+                );
                 None
             }
         }
@@ -62,10 +65,10 @@ async fn keep(queues: Vec<Arc<QueueStatus>>, grace: Duration, protector: impl Pr
         };
         let result = protector.protect(wanted).await;
         match &result {
-            Ok(()) if state.is_protected() != wanted => info!(protected = wanted, "task protection"),
+            Ok(()) if state.protection() != Some(wanted) => info!(protected = wanted, "task protection"),
             Ok(()) => debug!("task protection renewed"),
-            Err(error) => error!(error, wanted, "task protection could not be changed, trying again"),
+            Err(error) => error!(%error, wanted, "task protection could not be changed, trying again"),
         }
-        state.answered(wanted, result.is_ok(), Instant::now());
+        state.answered(wanted, &result, Instant::now());
     }
 }

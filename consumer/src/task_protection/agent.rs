@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use drumline_runtime::variable;
 use http::header::CONTENT_TYPE;
-use http::{Method, Request, Uri};
+use http::{Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -14,9 +14,9 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::protector::{EXPIRES_IN_MINUTES, Protector};
+use super::protector::{EXPIRES_IN_MINUTES, ProtectError, Protector};
 
-/// The variable by which ECS tells a container of its agent.
+/// The variable in which ECS passes the agent's address to a container.
 const AGENT_URI: &str = "ECS_AGENT_URI";
 
 /// How long an answer may take. The agent asks ECS itself before it answers.
@@ -62,37 +62,55 @@ impl Agent {
         Ok(Self { client: Client::builder(TokioExecutor::new()).build_http(), uri })
     }
 
-    async fn ask(&self, body: String) -> Result<(), String> {
+    async fn ask(&self, body: String) -> Result<(), ProtectError> {
         let request = Request::builder()
             .method(Method::PUT)
             .uri(&self.uri)
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(Bytes::from(body)))
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| ProtectError::Refused(error.to_string()))?;
+        let (status, body) = self.send(request).await.map_err(ProtectError::Unanswered)?;
+        let failed = |reason| {
+            // The agent answers 5xx if ECS did not answer it in time, too.
+            if status.is_server_error() {
+                ProtectError::Unanswered(reason)
+            } else {
+                ProtectError::Refused(reason)
+            }
+        };
+        match serde_json::from_slice(&body) {
+            Ok(Answer { failure: Some(Failure { reason, detail }), .. }) => {
+                Err(failed(format!("{reason}: {}", detail.unwrap_or_default())))
+            }
+            Ok(Answer { error: Some(AgentError { code, message }), .. }) => {
+                Err(failed(format!("{code}: {message}")))
+            }
+            _ if !status.is_success() => Err(failed(format!("the agent answers {status}"))),
+            Ok(_) => Ok(()),
+            Err(error) => {
+                Err(ProtectError::Unanswered(format!("the agent answers what is not JSON: {error}")))
+            }
+        }
+    }
+
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), String> {
         let response = self.client.request(request).await.map_err(|error| error.to_string())?;
         let status = response.status();
         let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
-        let body = body.map_err(|error| error.to_string())?.to_bytes();
-        match serde_json::from_slice(&body) {
-            Ok(Answer { failure: Some(Failure { reason, detail }), .. }) => {
-                Err(format!("{reason}: {}", detail.unwrap_or_default()))
-            }
-            Ok(Answer { error: Some(AgentError { code, message }), .. }) => Err(format!("{code}: {message}")),
-            _ if !status.is_success() => Err(format!("the agent answers {status}")),
-            Ok(_) => Ok(()),
-            Err(error) => Err(format!("the agent answers what is not JSON: {error}")),
-        }
+        Ok((status, body.map_err(|error| error.to_string())?.to_bytes()))
     }
 }
 
 impl Protector for Agent {
-    async fn protect(&self, protected: bool) -> Result<(), String> {
+    async fn protect(&self, protected: bool) -> Result<(), ProtectError> {
         let body = if protected {
             json!({ "ProtectionEnabled": true, "ExpiresInMinutes": EXPIRES_IN_MINUTES })
         } else {
             json!({ "ProtectionEnabled": false })
         };
         let asked = timeout(TIMEOUT, self.ask(body.to_string())).await;
-        asked.unwrap_or_else(|_| Err(format!("no answer within {} s", TIMEOUT.as_secs())))
+        asked.unwrap_or_else(|_| {
+            Err(ProtectError::Unanswered(format!("no answer within {} s", TIMEOUT.as_secs())))
+        })
     }
 }

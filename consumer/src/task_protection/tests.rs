@@ -9,22 +9,40 @@ use drumline_runtime::{BoxFuture, Driver, DriverConfig, Grace, NoopObserver, Que
 use tokio::runtime::Handle;
 use tokio::time::{advance, sleep};
 
+use super::protector::ProtectError;
 use super::*;
 
 const GRACE: Duration = Duration::from_secs(25);
 
-/// An agent that keeps each request with its time in seconds, and fails if it is set to.
+/// The behaviour of the agent.
+#[derive(Clone, Copy, PartialEq)]
+enum Behaviour {
+    Obeys,
+    Refuses,
+    /// Does what it is asked for and does not answer within 10 s.
+    ObeysLate,
+}
+
+/// An agent that keeps each request with its time in seconds.
 #[derive(Clone)]
 struct FakeAgent {
     begun: Instant,
     asked: Arc<Mutex<Vec<(u64, bool)>>>,
-    failing: Arc<Mutex<bool>>,
+    behaviour: Arc<Mutex<Behaviour>>,
 }
 
 impl Protector for FakeAgent {
-    async fn protect(&self, protected: bool) -> Result<(), String> {
+    async fn protect(&self, protected: bool) -> Result<(), ProtectError> {
         self.asked.lock().unwrap().push((self.begun.elapsed().as_secs(), protected));
-        if *self.failing.lock().unwrap() { Err("refused".to_owned()) } else { Ok(()) }
+        let behaviour = *self.behaviour.lock().unwrap();
+        match behaviour {
+            Behaviour::Obeys => Ok(()),
+            Behaviour::Refuses => Err(ProtectError::Refused("refused".to_owned())),
+            Behaviour::ObeysLate => {
+                sleep(Duration::from_secs(10)).await;
+                Err(ProtectError::Unanswered("no answer".to_owned()))
+            }
+        }
     }
 }
 
@@ -40,7 +58,8 @@ impl World {
 
     fn with_grace(queues: usize, grace: Duration) -> Self {
         let queues: Vec<_> = (0..queues).map(|_| Arc::new(QueueStatus::default())).collect();
-        let agent = FakeAgent { begun: Instant::now(), asked: Arc::default(), failing: Arc::default() };
+        let behaviour = Arc::new(Mutex::new(Behaviour::Obeys));
+        let agent = FakeAgent { begun: Instant::now(), asked: Arc::default(), behaviour };
         tokio::spawn(keep(queues.clone(), grace, agent.clone()));
         Self { queues, agent }
     }
@@ -61,8 +80,8 @@ impl World {
         }
     }
 
-    fn fail(&self, failing: bool) {
-        *self.agent.failing.lock().unwrap() = failing;
+    fn agent(&self, behaviour: Behaviour) {
+        *self.agent.behaviour.lock().unwrap() = behaviour;
     }
 
     fn asked(&self) -> Vec<(u64, bool)> {
@@ -247,27 +266,70 @@ async fn a_long_protection_is_renewed_before_it_expires() {
 #[tokio::test(start_paused = true)]
 async fn a_failed_request_is_made_again_while_it_is_needed() {
     let world = World::new(1);
-    world.fail(true);
+    world.agent(Behaviour::Refuses);
     world.oldest(0, Some(0));
     world.until(95).await;
-    world.fail(false);
+    world.agent(Behaviour::Obeys);
     world.until(150).await;
     world.oldest(0, None);
-    world.fail(true);
+    world.agent(Behaviour::Refuses);
     world.until(170).await;
-    world.fail(false);
+    world.agent(Behaviour::Obeys);
     world.until(300).await;
     let asked = [(25, true), (55, true), (85, true), (115, true), (165, false), (195, false)];
     assert_eq!(world.asked(), asked);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failing_agent_is_not_asked_for_runs_that_have_ended() {
+async fn an_agent_that_refuses_is_not_asked_for_runs_that_have_ended() {
     let world = World::new(1);
-    world.fail(true);
+    world.agent(Behaviour::Refuses);
     world.oldest(0, Some(0));
     world.until(40).await;
     world.oldest(0, None);
     world.until(600).await;
     assert_eq!(world.asked(), [(25, true)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_protection_without_an_answer_is_ended_after_the_run() {
+    let world = World::new(1);
+    world.agent(Behaviour::ObeysLate);
+    world.oldest(0, Some(0));
+    world.until(40).await;
+    world.oldest(0, None);
+    world.agent(Behaviour::Obeys);
+    world.until(600).await;
+    let asked = world.asked();
+    assert!(matches!(asked[..], [(25, true), (65..=66, false)]), "{asked:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_protection_without_an_answer_is_asked_for_again_during_the_run() {
+    let world = World::new(1);
+    world.agent(Behaviour::ObeysLate);
+    world.oldest(0, Some(0));
+    world.until(40).await;
+    world.agent(Behaviour::Obeys);
+    world.until(100).await;
+    world.oldest(0, None);
+    world.until(600).await;
+    let asked = world.asked();
+    assert!(matches!(asked[..], [(25, true), (65..=66, true), (114..=116, false)]), "{asked:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_protection_that_has_expired_is_not_asked_for() {
+    let world = World::new(1);
+    world.agent(Behaviour::ObeysLate);
+    world.oldest(0, Some(0));
+    world.until(40).await;
+    world.oldest(0, None);
+    world.until(2000).await;
+    let asked = world.asked();
+    assert!(asked[1..].iter().all(|(_, wanted)| !wanted), "{asked:?}");
+    let (last, _) = asked.last().unwrap();
+    assert!((1200..=1240).contains(last), "20 minutes of protection: {asked:?}");
+    world.until(4000).await;
+    assert_eq!(world.asked(), asked);
 }
