@@ -30,6 +30,7 @@ mod sqs;
 mod status;
 mod target;
 mod trace;
+mod type_labels;
 mod unseen;
 mod waits;
 
@@ -63,5 +64,6 @@ pub use since_sent::{age, dwell, pickup_delay};
 pub use sqs::{BoxFuture, Queue, SqsError};
 pub use status::QueueStatus;
 pub use target::TargetHealth;
+pub use type_labels::{MAX_TYPES, OTHER_TYPE, TypeLabels, UNKNOWN_TYPE};
 pub use unseen::{is_unseen, write_json};
 pub use waits::waits;

@@ -7,10 +7,7 @@ use std::time::Duration;
 use drumline::core::{LedgerEvent, RunFacts};
 use drumline::message::Message;
 use drumline::run::{Event, Observer};
-use drumline_runtime::{EmfLines, age, dwell, pickup_delay};
-
-/// The type label of what has no known type.
-const UNKNOWN: &str = "unknown";
+use drumline_runtime::{EmfLines, TypeLabels, age, dwell, pickup_delay};
 
 /// Dimensions and their values.
 type Labels = BTreeMap<&'static str, String>;
@@ -20,9 +17,9 @@ type Labels = BTreeMap<&'static str, String>;
 pub(crate) struct Emf(Mutex<BTreeMap<(&'static str, Labels), Vec<f64>>>);
 
 impl Emf {
-    /// Counts for one queue.
-    pub(crate) fn for_queue(self: &Arc<Self>, queue: &str) -> QueueMetrics {
-        QueueMetrics { queue: queue.to_owned(), emf: Arc::clone(self) }
+    /// Counts for one queue, whose types have these labels.
+    pub(crate) fn for_queue(self: &Arc<Self>, queue: &str, types: &Arc<TypeLabels>) -> QueueMetrics {
+        QueueMetrics { queue: queue.to_owned(), types: Arc::clone(types), emf: Arc::clone(self) }
     }
 
     /// Takes over all counts of `other`, which is empty then.
@@ -67,6 +64,7 @@ fn is_distribution(name: &str) -> bool {
 /// The metrics of one queue.
 pub(crate) struct QueueMetrics {
     queue: String,
+    types: Arc<TypeLabels>,
     emf: Arc<Emf>,
 }
 
@@ -107,18 +105,18 @@ impl QueueMetrics {
 
     fn note(&self, note: &LedgerEvent) {
         if let Some((job_type, outcome)) = note.counted_outcome() {
-            let labels = self.labels([("type", job_type.unwrap_or(UNKNOWN)), ("outcome", outcome.label())]);
+            let labels = self.labels([("type", self.types.label(job_type)), ("outcome", outcome.label())]);
             self.emf.add("drumline_jobs_total", labels, 1.0);
         }
         if let Some(run) = note.finished_run() {
             self.ran(run, dwell(note));
         }
         if let Some((job_type, cause)) = note.deduplicated() {
-            let labels = self.labels([("type", job_type.unwrap_or(UNKNOWN)), ("cause", cause.label())]);
+            let labels = self.labels([("type", self.types.label(job_type)), ("cause", cause.label())]);
             self.emf.add("drumline_deduplicated_total", labels, 1.0);
         }
         if let LedgerEvent::Stalled { claim, .. } = note {
-            let labels = self.labels([("type", claim.identity.job_type())]);
+            let labels = self.labels([("type", self.types.label(Some(claim.identity.job_type())))]);
             self.emf.add("drumline_jobs_stalled_total", labels, 1.0);
         }
         match *note {
@@ -132,7 +130,7 @@ impl QueueMetrics {
     }
 
     fn ran(&self, run: &RunFacts, dwell: Option<Duration>) {
-        let job_type = run.job_type().unwrap_or(UNKNOWN);
+        let job_type = self.types.label(run.job_type());
         let labels = self.labels([("type", job_type)]);
         if let Some(dwell) = dwell {
             self.emf.add("drumline_job_dwell_seconds", labels.clone(), dwell.as_secs_f64());

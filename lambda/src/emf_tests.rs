@@ -6,13 +6,15 @@ use drumline::core::{Ending, Outcome, SqsAction, SqsResult, StoreOperation, Stor
 
 use serde_json::{Value, json};
 
+use drumline_runtime::{MAX_TYPES, OTHER_TYPE};
+
 use super::*;
 use crate::every_event::{QUEUE, emit_a_run, emit_decided, emit_every_event};
 
 const NOW: Duration = Duration::from_millis(1_800_000_000_123);
 
 fn for_queue(emf: &Arc<Emf>) -> Arc<dyn Observer> {
-    Arc::new(emf.for_queue(QUEUE))
+    Arc::new(emf.for_queue(QUEUE, &Arc::default()))
 }
 
 #[test]
@@ -146,8 +148,26 @@ fn a_run_that_fails_is_counted_when_the_ledger_decides() {
 fn the_oldest_message_of_a_batch_is_counted_with_its_age() {
     let emf = Arc::new(Emf::default());
     let sent = |secs_ago| Message { sent_at: Some(age(Duration::from_secs(secs_ago))), ..Message::default() };
-    emf.for_queue(QUEUE).received(&[Message::default(), sent(30), sent(90), sent(60)]);
-    emf.for_queue(QUEUE).received(&[Message::default()]);
+    emf.for_queue(QUEUE, &Arc::default()).received(&[Message::default(), sent(30), sent(90), sent(60)]);
+    emf.for_queue(QUEUE, &Arc::default()).received(&[Message::default()]);
     let ages: Vec<f64> = counts(&emf, "drumline_oldest_message_age_seconds").into_values().collect();
     assert!(matches!(ages[..], [90.0..100.0]), "{ages:?}");
+}
+
+#[test]
+fn types_are_bounded_over_all_invocations() {
+    let types = Arc::default();
+    let mut labels = BTreeSet::new();
+    for n in 0..2 * MAX_TYPES {
+        let emf = Arc::new(Emf::default());
+        let queue: Arc<dyn Observer> = Arc::new(emf.for_queue(QUEUE, &types));
+        emit_decided(&queue, &format!("type{n}"), Outcome::Ack, Ending::Done);
+        for name in ["drumline_jobs_total", "drumline_job_duration_seconds"] {
+            let metrics = emf.0.lock().unwrap();
+            let named = metrics.keys().filter(|(known, _)| *known == name);
+            labels.extend(named.map(|(_, labels)| labels["type"].clone()));
+        }
+    }
+    assert_eq!(labels.len(), MAX_TYPES + 1);
+    assert!(labels.contains("type0") && labels.contains(OTHER_TYPE), "{labels:?}");
 }

@@ -213,7 +213,7 @@ impl Function {
         let queue = self.queue(arn);
         let mut observers = vec![Arc::clone(&queue.logs) as Arc<dyn Observer>];
         if self.settings.emf {
-            let metrics = emf.for_queue(&queue.name);
+            let metrics = emf.for_queue(&queue.name, &queue.types);
             metrics.received(&messages);
             observers.push(Arc::new(metrics));
         }

@@ -7,7 +7,9 @@ use drumline::core::{Action, CallError, Replies, SqsErrorKind};
 use drumline::message::{Intake, Message};
 use drumline::run::Observer;
 use drumline_runtime::aws::{AwsQueue, QueueFacts, connect};
-use drumline_runtime::{BoxFuture, Logs, Queue, QueueSettings, QueueStatus, SharedOutcomeCache, SqsError};
+use drumline_runtime::{
+    BoxFuture, Logs, Queue, QueueSettings, QueueStatus, SharedOutcomeCache, SqsError, TypeLabels,
+};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use tracing::warn;
@@ -34,6 +36,8 @@ pub(crate) struct KnownQueue {
     pub(crate) intake: Arc<Intake>,
     pub(crate) status: Arc<QueueStatus>,
     pub(crate) memory: SharedOutcomeCache,
+    /// Kept, since types are bounded over all invocations.
+    pub(crate) types: Arc<TypeLabels>,
     /// Kept, since some lines are logged once only.
     pub(crate) logs: Arc<Logs>,
     reachable: bool,
@@ -57,6 +61,7 @@ impl KnownQueue {
             intake,
             status: Arc::default(),
             memory: SharedOutcomeCache::default(),
+            types: Arc::default(),
             logs,
             reachable,
             aws: OnceCell::new(),

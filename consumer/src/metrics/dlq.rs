@@ -1,20 +1,17 @@
 //! The metrics of watches over DLQs. Their label `queue` is the name of the DLQ.
 
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
-
+use drumline_runtime::{TypeLabels, UNKNOWN_TYPE};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
-use super::labels::{ByDeath, ByResult, MAX_TYPES, UNKNOWN};
+use super::labels::{ByDeath, ByResult};
 
 #[derive(Default)]
 pub(super) struct DlqMetrics {
     letters: Family<ByDeath, Counter>,
     alerts: Family<ByResult, Counter>,
-    /// The types that have a label of their own.
-    types: Mutex<HashSet<String>>,
+    types: TypeLabels,
 }
 
 impl DlqMetrics {
@@ -28,21 +25,13 @@ impl DlqMetrics {
     }
 
     pub(super) fn letter(&self, dlq: &str, job_type: Option<&str>, class: Option<&str>) {
-        let (queue, class) = (dlq.to_owned(), class.unwrap_or(UNKNOWN).to_owned());
-        let labels = ByDeath { queue, r#type: self.type_label(job_type), class };
+        let (queue, class) = (dlq.to_owned(), class.unwrap_or(UNKNOWN_TYPE).to_owned());
+        let labels = ByDeath { queue, r#type: self.types.label(job_type).to_owned(), class };
         self.letters.get_or_create(&labels).inc();
     }
 
     pub(super) fn alert(&self, dlq: &str, result: &'static str) {
         self.alerts.get_or_create(&ByResult { queue: dlq.to_owned(), result }).inc();
-    }
-
-    fn type_label(&self, job_type: Option<&str>) -> String {
-        let Some(job_type) = job_type else { return UNKNOWN.to_owned() };
-        let mut types = self.types.lock().unwrap_or_else(PoisonError::into_inner);
-        let has_label =
-            types.contains(job_type) || (types.len() < MAX_TYPES && types.insert(job_type.to_owned()));
-        if has_label { job_type.to_owned() } else { "other".to_owned() }
     }
 }
 
@@ -51,6 +40,7 @@ mod tests {
     use prometheus_client::encoding::text::encode;
 
     use super::*;
+    use drumline_runtime::MAX_TYPES;
 
     #[test]
     fn letters_are_counted_by_type_and_class_with_bounded_types() {

@@ -2,13 +2,6 @@
 
 use prometheus_client::encoding::EncodeLabelSet;
 
-/// Job types with a label of their own in metrics; further ones count as `other`. A forwarder takes types from messages, and a label
-/// with unbounded values would fill the memory of the scraper.
-pub(super) const MAX_TYPES: usize = 100;
-
-/// The type label of what has no known type.
-pub(super) const UNKNOWN: &str = "unknown";
-
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(super) struct ByQueue {
     pub(super) queue: String,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use drumline::core::{DuplicateCause, LedgerEvent, Outcome, PauseReason, RunFacts};
 use drumline::run::{Event, Observer};
-use drumline_runtime::{age, dwell, pickup_delay};
+use drumline_runtime::{MAX_TYPES, OTHER_TYPE, UNKNOWN_TYPE, age, dwell, pickup_delay};
 use foldhash::fast::RandomState;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
@@ -14,7 +14,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use tokio::time::Instant;
 
 use super::Metrics;
-use super::labels::{ByCause, ByClass, ByOutcome, ByQueue, ByResult, ByType, MAX_TYPES, UNKNOWN};
+use super::labels::{ByCause, ByClass, ByOutcome, ByQueue, ByResult, ByType};
 use super::oldest::OldestAge;
 
 /// The metrics of one queue, looked up once.
@@ -72,7 +72,7 @@ impl QueueMetrics {
 
     /// The metrics of a type, `None` being an unknown one.
     fn of_type(&self, job_type: Option<&str>) -> Arc<OfType> {
-        let name = job_type.unwrap_or(UNKNOWN);
+        let name = job_type.unwrap_or(UNKNOWN_TYPE);
         let known = self.types.read().expect("nothing panics while it is held");
         if let Some(metrics) = known.get(name) {
             return Arc::clone(metrics);
@@ -80,7 +80,7 @@ impl QueueMetrics {
         let full = known.len() >= MAX_TYPES;
         drop(known);
         if full {
-            return Arc::new(self.make_type("other"));
+            return Arc::new(self.make_type(OTHER_TYPE));
         }
         let metrics = Arc::new(self.make_type(name));
         self.types

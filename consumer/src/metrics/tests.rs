@@ -6,9 +6,9 @@ use drumline::core::{
 };
 use drumline_runtime::age;
 
-use super::labels::MAX_TYPES;
 use super::*;
 use crate::every_event::{QUEUE, TYPE, emit_a_run, emit_decided, emit_every_event, emit_note, stalled};
+use drumline_runtime::MAX_TYPES;
 
 const THROTTLED: SqsResult = SqsResult::Failed(SqsErrorKind::Throttled);
 
