@@ -20,8 +20,8 @@ use crate::consumer::Consumer;
 use crate::exit::ExitError;
 use crate::signals::Signals;
 
-/// How long a shutdown hook may take in any case, if the drain has used up the grace. Settling the last messages takes up to 4 s
-/// after the grace, and stop time-outs are at least 5 s above it: this is the fifth.
+/// The time for a shutdown hook if the drain has used up the grace. Stop time-outs are at least 5 s above the grace: settling the last
+/// messages takes up to 3 s of them, and what follows the drain (`AFTER_DRAIN` in `consumer/stop.rs`) the fourth.
 const LEAST_FOR_HOOK: Duration = Duration::from_secs(1);
 
 /// A program that consumes queues until SIGTERM or Ctrl-C, then drains: a whole `main` around a router.

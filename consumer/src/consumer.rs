@@ -1,5 +1,7 @@
 //! A consumer, whole: its queues, its handlers, its endpoint, from the start to the end of the drain.
 
+mod stop;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +12,6 @@ use drumline::message::Intake;
 use drumline::run::{Observer, RAW_TYPE};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::time::timeout;
 use tracing::{error, info, warn};
 
 use drumline_runtime::aws::{AwsQueue, connect, connect_at, queue_labels, resolve};
@@ -36,9 +37,6 @@ use crate::task_protection::TaskProtection;
 /// short enough for a wrong setting to show.
 const START_TRIES: u32 = 3;
 const START_WAIT: Duration = Duration::from_secs(1);
-
-/// How long the last failures may take to be written down after the drain. Part of what ends a process within its grace.
-const LAST_WRITES: Duration = Duration::from_secs(1);
 
 /// A consumer that is set up but does not run yet.
 ///
@@ -116,8 +114,9 @@ impl Consumer {
         self
     }
 
-    /// Consumes until `shutdown` completes, then drains. Returns how the drain of each queue went. Raises the process's limit of
-    /// open files to what the system allows.
+    /// Consumes until `shutdown` completes, then drains. Returns how the drain of each queue went. It ends within five seconds of the
+    /// shutdown grace, also if the reader of standard output stalls. Raises the process's limit of open files to what the system
+    /// allows.
     pub async fn run(
         mut self,
         shutdown: impl Future<Output = ()>,
@@ -208,16 +207,7 @@ impl Consumer {
             let summary = driver.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
             summaries.push((name, summary));
         }
-        consumer.watches.stop().await;
-        match emf {
-            Some(emf) => {
-                // Depths that cannot be had in time stay as they are.
-                let last_depths = Box::pin(timeout(LAST_WRITES, depths.refresh()));
-                let ((), _) = tokio::join!(claim_store.settle(LAST_WRITES), last_depths);
-                emf.stop().await;
-            }
-            None => claim_store.settle(LAST_WRITES).await,
-        }
+        stop::stop(&consumer.watches, &claim_store, emf.map(|emf| (emf, depths))).await;
         Ok(summaries)
     }
 

@@ -1,4 +1,4 @@
-//! How many messages a queue and its DLQ hold, asked only when somebody reads the metrics.
+//! The numbers of messages in a queue and its DLQ, asked for when a scraper reads the metrics, and each minute for CloudWatch.
 
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
@@ -74,6 +74,12 @@ impl Depths {
         let probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner).clone();
         join_all(probes.into_iter().map(ask)).await;
         *asked_at = Some(Instant::now());
+    }
+
+    /// Blocks refreshes for as long as the guard lives, as a queue does that does not answer.
+    #[cfg(test)]
+    pub(crate) async fn block(&self) -> tokio::sync::OwnedMutexGuard<Option<Instant>> {
+        Arc::clone(&self.asked_at).lock_owned().await
     }
 
     async fn ask(&self, probe: &DepthProbe) -> Result<(), SqsError> {

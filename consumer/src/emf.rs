@@ -7,11 +7,12 @@ mod rounds;
 mod tests;
 
 use std::sync::Arc;
+use std::thread::Builder;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout_at};
 use tracing::warn;
 
 use drumline_runtime::EmfLines;
@@ -22,9 +23,6 @@ use rounds::Rounds;
 
 /// The time between two rounds of lines: the resolution of CloudWatch's standard metrics.
 const EVERY: Duration = Duration::from_secs(60);
-
-/// How long the last lines may take: a reader of standard output that has stopped must not delay the end of the process.
-const LAST_LINES: Duration = Duration::from_millis(500);
 
 /// Writes the lines of a round.
 type Print = Arc<dyn Fn(EmfLines) + Send + Sync>;
@@ -38,18 +36,19 @@ pub(crate) struct Emf {
 impl Emf {
     /// Writes to standard output from now on.
     pub(crate) fn start(metrics: Metrics, depths: Depths) -> Self {
-        Self::start_with(metrics, depths, Arc::new(EmfLines::print))
+        Self::start_every(EVERY, metrics, depths, Arc::new(EmfLines::print))
     }
 
-    fn start_with(metrics: Metrics, depths: Depths, print: Print) -> Self {
+    fn start_every(every: Duration, metrics: Metrics, depths: Depths, print: Print) -> Self {
         let (stop, stopped) = oneshot::channel();
-        Self { stop, writer: tokio::spawn(write(metrics, depths, print, stopped)) }
+        Self { stop, writer: tokio::spawn(write(every, metrics, depths, print, stopped)) }
     }
 
-    /// Writes what has changed since the last lines.
-    pub(crate) async fn stop(self) {
+    /// Writes the changes since the last lines, until `end` at most: a reader of standard output that stalls must not delay the end of
+    /// the process.
+    pub(crate) async fn stop(self, end: Instant) {
         drop(self.stop);
-        match timeout(LAST_LINES, self.writer).await {
+        match timeout_at(end, self.writer).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => warn!(%error, "the last metrics could not be written"),
             Err(_) => warn!("the last metrics could not be written in time"),
@@ -57,31 +56,47 @@ impl Emf {
     }
 }
 
-async fn write(metrics: Metrics, depths: Depths, print: Print, mut stopped: oneshot::Receiver<()>) {
+async fn write(
+    every: Duration,
+    metrics: Metrics,
+    depths: Depths,
+    print: Print,
+    mut stopped: oneshot::Receiver<()>,
+) {
     let mut rounds = Rounds::default();
-    let mut minute = interval_at(Instant::now() + EVERY, EVERY);
-    minute.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut next = interval_at(Instant::now() + every, every);
+    next.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        // Cancel-safe: the stop is polled by reference, and nothing follows a tick that is missed for it.
+        // SQS may be slow, which must not delay the last round.
+        let next_round = async {
+            next.tick().await;
+            depths.refresh().await;
+        };
         let is_last = tokio::select! {
-            _ = minute.tick() => false,
+            () = next_round => false,
             _ = &mut stopped => true,
         };
-        if !is_last {
-            depths.refresh().await;
-        }
         let (metrics, print) = (metrics.clone(), Arc::clone(&print));
-        // Standard output may block, and a large registry takes milliseconds to encode: neither may delay a renewal.
-        let written = spawn_blocking(move || {
+        let written = on_a_thread(move || {
             print(rounds.next(&metrics.encode()));
             rounds
         });
         match written.await {
             Ok(written) => rounds = written,
-            Err(error) => return warn!(%error, "metrics are not written any more"),
+            Err(error) => return warn!(error, "metrics are not written any more"),
         }
         if is_last {
             return;
         }
     }
+}
+
+/// Runs `work` on a thread of its own. Standard output may block, and a large registry takes milliseconds to encode: neither may delay
+/// a renewal. One of the runtime's own threads for blocking work would hold up the end of the program's runtime.
+async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+    let (done, result) = oneshot::channel();
+    // Nothing waits for the result after the end.
+    let run = move || drop(done.send(work()));
+    Builder::new().name("drumline-emf".to_owned()).spawn(run).map_err(|error| error.to_string())?;
+    result.await.map_err(|_| "the thread that writes them has panicked".to_owned())
 }

@@ -1,11 +1,13 @@
 //! The `drumline` binary as a process: with surroundings of its own, real signals, and its log read as it comes.
 
 use std::collections::BTreeMap;
+use std::io::{PipeReader, PipeWriter, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -20,6 +22,14 @@ use crate::local_queue::LocalQueue;
 use crate::output::{Lines, ShownOnFailure, entries};
 use crate::queues::{REGION, TestQueue, localstack};
 
+/// The behaviour of the reader of standard output.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    Reads,
+    HasLeft,
+    Stalls,
+}
+
 /// A start of the binary, being prepared. Nothing of the test's own environment reaches it.
 pub struct Launch {
     args: Vec<String>,
@@ -29,7 +39,7 @@ pub struct Launch {
     home: TempDir,
     binary: Option<PathBuf>,
     script: Option<String>,
-    has_reader: bool,
+    reader: Reader,
 }
 
 impl Launch {
@@ -43,7 +53,7 @@ impl Launch {
             home: tempfile::tempdir().unwrap(),
             binary: None,
             script: None,
-            has_reader: true,
+            reader: Reader::Reads,
         };
         let home = launch.home.path().display().to_string();
         launch
@@ -127,7 +137,12 @@ impl Launch {
 
     /// The same with a standard output whose reader has left, as `head` leaves when it has seen enough.
     pub fn without_reader(self) -> Self {
-        Self { has_reader: false, ..self }
+        Self { reader: Reader::HasLeft, ..self }
+    }
+
+    /// The same with a standard output that is full, and whose reader stalls until the [`Worker`] is dropped.
+    pub fn with_stalled_reader(self) -> Self {
+        Self { reader: Reader::Stalls, ..self }
     }
 
     /// The address of its HTTP endpoint.
@@ -153,8 +168,13 @@ impl Launch {
         };
         command.args(&self.args).env_clear().envs(&self.env).current_dir(self.home.path());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        if !self.has_reader {
-            let (_reader, writer) = std::io::pipe().unwrap();
+        let mut stalled = None;
+        if self.reader != Reader::Reads {
+            let (reader, writer) = std::io::pipe().unwrap();
+            if self.reader == Reader::Stalls {
+                fill(&writer);
+                stalled = Some(reader);
+            }
             command.stdout(writer);
         }
         let mut child = command.spawn().unwrap();
@@ -169,7 +189,16 @@ impl Launch {
         // A process that does not want its input closes it; what it says instead is what the test looks at.
         tokio::spawn(async move { drop(stdin.write_all(&input).await) });
         let log = ShownOnFailure(stderr.clone());
-        Worker { child, stdout, stderr, readers, http: self.http, _home: self.home, _log: log }
+        Worker {
+            child,
+            stdout,
+            stderr,
+            readers,
+            http: self.http,
+            _home: self.home,
+            _log: log,
+            _stalled: stalled,
+        }
     }
 
     /// Starts the process and waits for its end.
@@ -187,6 +216,7 @@ pub struct Worker {
     http: Option<SocketAddr>,
     _home: TempDir,
     _log: ShownOnFailure,
+    _stalled: Option<PipeReader>,
 }
 
 /// A process that has ended.
@@ -205,6 +235,16 @@ impl Finished {
     pub fn errors(&self) -> String {
         self.stderr.join("\n")
     }
+}
+
+/// Fills a pipe that nothing is read from.
+fn fill(pipe: &PipeWriter) {
+    let flags = fcntl_getfl(pipe).unwrap();
+    fcntl_setfl(pipe, flags | OFlags::NONBLOCK).unwrap();
+    // Single bytes, so that no room is left in the end.
+    let mut filler = pipe;
+    while filler.write(b"-").is_ok() {}
+    fcntl_setfl(pipe, flags).unwrap();
 }
 
 /// Sends a signal to a process that has not ended.

@@ -22,9 +22,6 @@ use super::letters::SqsLetters;
 use super::watch::DlqWatch;
 use crate::metrics::Metrics;
 
-/// How long the watches may take to end: to release the claim by which they lead.
-const LAST_TURN: Duration = Duration::from_secs(1);
-
 /// The watches of a consumer.
 pub(crate) struct Watches {
     settings: DlqWatchSettings,
@@ -87,13 +84,13 @@ impl Watches {
         Some(Arc::clone(&running.observer))
     }
 
-    /// Ends all watches.
-    pub(crate) async fn stop(&self) {
+    /// Ends all watches, and waits at most this long until they have released the claims by which they lead.
+    pub(crate) async fn stop(&self, at_most: Duration) {
         self.stop.send_replace(true);
         let running = std::mem::take(&mut *self.running.lock().unwrap_or_else(PoisonError::into_inner));
         let ended = running.into_values().map(|running| running.task);
         // One that does not end in time leads until its lease ends.
-        let _ = timeout(LAST_TURN, futures_util::future::join_all(ended)).await;
+        let _ = timeout(at_most, futures_util::future::join_all(ended)).await;
     }
 }
 

@@ -6,21 +6,32 @@ use std::sync::{Arc, Mutex};
 use drumline::core::{Ending, LedgerEvent, Outcome};
 use drumline::run::Event;
 use serde_json::Value;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::*;
 use crate::every_event::{QUEUE, TYPE, emit_decided, emit_every_event, emit_note};
 use crate::metrics::series::{SeriesValue, read};
 
+/// The time between two rounds in tests: the clock is real, since lines are written on a thread of their own.
+const SOON: Duration = Duration::from_millis(20);
+
+/// A time by which every test has ended.
+const LATE: Duration = Duration::from_secs(20);
+
 /// The lines of each round.
 type Written = Arc<Mutex<Vec<Vec<Value>>>>;
 
-fn start(metrics: &Metrics) -> (Emf, Written) {
+fn start(metrics: &Metrics) -> (Emf, Depths, Written) {
     let written = Written::default();
     let rounds = Arc::clone(&written);
     let print = move |lines: EmfLines| rounds.lock().unwrap().push(lines.json(Duration::ZERO));
     let depths = Depths::new(metrics.clone(), Arc::new(metrics.clone()));
-    (Emf::start_with(metrics.clone(), depths, Arc::new(print)), written)
+    (Emf::start_every(SOON, metrics.clone(), depths.clone(), Arc::new(print)), depths, written)
+}
+
+/// The lines of one round.
+fn round(rounds: &mut Rounds, metrics: &Metrics) -> Vec<Value> {
+    rounds.next(&metrics.encode()).json(Duration::ZERO)
 }
 
 /// The sum and the count of a metric's values in one line.
@@ -56,54 +67,68 @@ fn totals(lines: &[Value], name: &str) -> BTreeMap<Vec<String>, (f64, f64)> {
     totals
 }
 
-#[tokio::test(start_paused = true)]
-async fn lines_are_written_every_minute_and_at_the_end() {
+#[tokio::test]
+async fn lines_are_written_in_rounds_and_at_the_end() {
     let metrics = Metrics::new();
     let queue = metrics.queue(QUEUE);
-    let (emf, written) = start(&metrics);
+    let (emf, _, written) = start(&metrics);
+    let acks = || {
+        let rounds = written.lock().unwrap();
+        let totals = rounds.iter().flat_map(|lines| totals(lines, "drumline_jobs_total").into_values());
+        totals.map(|(sum, _)| sum).sum::<f64>()
+    };
     emit_decided(&queue, TYPE, Outcome::Ack, Ending::Done);
-    sleep(Duration::from_secs(59)).await;
-    assert_eq!(written.lock().unwrap().len(), 0);
-    sleep(Duration::from_secs(2)).await;
-    sleep(Duration::from_secs(60)).await;
+    timeout(LATE, async {
+        while acks() < 0.9 {
+            sleep(SOON).await;
+        }
+    })
+    .await
+    .unwrap();
     for _ in 0..3 {
         emit_decided(&queue, TYPE, Outcome::Ack, Ending::Done);
     }
-    emf.stop().await;
-    let rounds = written.lock().unwrap();
-    let jobs: Vec<_> = rounds.iter().map(|lines| totals(lines, "drumline_jobs_total")).collect();
+    emf.stop(Instant::now() + LATE).await;
+    assert!((acks() - 4.0).abs() < 0.1, "{}", acks());
+}
+
+#[test]
+fn what_has_not_changed_is_not_counted_again() {
+    let (metrics, mut rounds) = (Metrics::new(), Rounds::default());
+    let queue = metrics.queue(QUEUE);
+    let jobs = [1, 0, 3].map(|count| {
+        for _ in 0..count {
+            emit_decided(&queue, TYPE, Outcome::Ack, Ending::Done);
+        }
+        totals(&round(&mut rounds, &metrics), "drumline_jobs_total")
+    });
     let acks = |count| BTreeMap::from([(["ack", QUEUE, TYPE].map(str::to_owned).to_vec(), (count, 1.0))]);
-    assert_eq!(jobs, [acks(1.0), BTreeMap::new(), acks(3.0)], "what has not changed is not counted again");
+    assert_eq!(jobs, [acks(1.0), BTreeMap::new(), acks(3.0)]);
 }
 
-#[tokio::test(start_paused = true)]
-async fn gauges_are_in_every_round() {
-    let metrics = Metrics::new();
+#[test]
+fn gauges_are_in_every_round() {
+    let (metrics, mut rounds) = (Metrics::new(), Rounds::default());
     let queue = metrics.queue(QUEUE);
-    let (emf, written) = start(&metrics);
-    for count in [3, 3, 0] {
+    let in_hand = [3, 3, 0].map(|count| {
         queue.observe(&Event::InHand { queue: QUEUE, count });
-        sleep(Duration::from_secs(61)).await;
-    }
-    emf.stop().await;
-    let rounds = written.lock().unwrap();
-    let in_hand = |lines: &Vec<Value>| totals(lines, "drumline_deliveries_in_hand").into_values().next();
-    assert_eq!(rounds.iter().map(in_hand).collect::<Vec<_>>(), [3.0, 3.0, 0.0, 0.0].map(|n| Some((n, 1.0))));
+        let lines = round(&mut rounds, &metrics);
+        totals(&lines, "drumline_deliveries_in_hand").into_values().next()
+    });
+    assert_eq!(in_hand, [3.0, 3.0, 0.0].map(|n| Some((n, 1.0))));
 }
 
-#[tokio::test(start_paused = true)]
-async fn totals_are_those_of_the_registry() {
-    let metrics = Metrics::new();
+#[test]
+fn totals_are_those_of_the_registry() {
+    let (metrics, mut rounds) = (Metrics::new(), Rounds::default());
     let queue = metrics.queue(QUEUE);
-    let (emf, written) = start(&metrics);
+    let mut lines = Vec::new();
     for turn in 0..4 {
         emit_every_event(&queue);
         emit_decided(&queue, &format!("type{turn}"), Outcome::Ack, Ending::Done);
         emit_note(&queue, &LedgerEvent::Renewed(turn));
-        sleep(Duration::from_secs(40)).await;
+        lines.extend(round(&mut rounds, &metrics));
     }
-    emf.stop().await;
-    let lines: Vec<Value> = written.lock().unwrap().iter().flatten().cloned().collect();
     let mut compared = 0;
     for (key, value) in read(&metrics.encode()) {
         let mut labels = key.labels;
@@ -125,19 +150,47 @@ async fn totals_are_those_of_the_registry() {
     assert!(compared > 50, "{compared}");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_reader_that_has_stopped_does_not_delay_the_end() {
+#[tokio::test]
+async fn a_queue_that_does_not_answer_does_not_delay_the_last_lines() {
     let metrics = Metrics::new();
-    let (reader, blocked) = std::sync::mpsc::channel::<()>();
-    let blocked = Mutex::new(blocked);
-    let print = move |_: EmfLines| {
-        let _ = blocked.lock().unwrap().recv();
+    let queue = metrics.queue(QUEUE);
+    let (emf, depths, written) = start(&metrics);
+    let _unanswered = depths.block().await;
+    emit_decided(&queue, TYPE, Outcome::Ack, Ending::Done);
+    let before = loop {
+        // A round that had begun earlier may end now; then one waits for the depth.
+        let before = written.lock().unwrap().len();
+        sleep(10 * SOON).await;
+        if written.lock().unwrap().len() == before {
+            break before;
+        }
     };
-    let depths = Depths::new(metrics.clone(), Arc::new(metrics.clone()));
-    let emf = Emf::start_with(metrics, depths, Arc::new(print));
-    tokio::time::resume();
+    emf.stop(Instant::now() + LATE).await;
+    assert_eq!(written.lock().unwrap().len(), before + 1);
+}
+
+#[test]
+fn a_reader_that_stalls_delays_neither_the_stop_nor_the_end_of_the_runtime() {
+    let (reader, stalled) = std::sync::mpsc::channel::<()>();
+    let stalled = Mutex::new(stalled);
+    let print = move |_: EmfLines| {
+        let _ = stalled.lock().unwrap().recv();
+    };
     let begun = std::time::Instant::now();
-    emf.stop().await;
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let metrics = Metrics::new();
+        let depths = Depths::new(metrics.clone(), Arc::new(metrics.clone()));
+        let emf = Emf::start_every(EVERY, metrics, depths, Arc::new(print));
+        emf.stop(Instant::now() + Duration::from_millis(300)).await;
+    });
+    let (ended, end) = std::sync::mpsc::channel();
+    // Dropping a runtime waits for its blocking work.
+    std::thread::spawn(move || {
+        drop(runtime);
+        ended.send(()).unwrap();
+    });
+    assert_eq!(end.recv_timeout(Duration::from_secs(5)), Ok(()), "the runtime ends");
     assert!(begun.elapsed() < Duration::from_secs(5));
     drop(reader);
 }

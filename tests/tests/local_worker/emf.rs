@@ -1,7 +1,7 @@
 //! The worker's metrics on standard output, in CloudWatch's embedded metric format.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use drumline_tests::{
     Answer, App, EmfMetric, Launch, LocalQueue, Setup, emf_metrics, emf_sum, eventually, eventually_within,
@@ -160,4 +160,26 @@ async fn a_standard_output_without_a_reader_stops_nothing() {
     eventually("it is done", async || app.count() == 1 && queue.count() == 0).await;
     let finished = worker.stop().await;
     assert_eq!(finished.logged("metrics could not be written").len(), 1, "{}", finished.errors());
+}
+
+#[tokio::test]
+async fn a_standard_output_that_is_full_delays_neither_jobs_nor_the_end() {
+    let (app, queue) = (obedient().await, LocalQueue::create(Setup::default()).await);
+    let worker = Launch::on(&queue)
+        .env("DRUMLINE_EMF", "on")
+        .env("DRUMLINE_FORWARD_TO", &app.url())
+        .with_stalled_reader()
+        .spawn();
+    queue.send("200");
+    eventually("it is done", async || app.count() == 1 && queue.count() == 0).await;
+    // The lines of the first minute are stuck, and jobs run all the same.
+    tokio::time::sleep(Duration::from_secs(62)).await;
+    queue.send("200");
+    eventually("the second one is done", async || app.count() == 2 && queue.count() == 0).await;
+    let stopped_at = Instant::now();
+    let finished = worker.stop().await;
+    let took = stopped_at.elapsed();
+    assert!(took < Duration::from_secs(5), "it takes {took:?}: {}", finished.errors());
+    let late = finished.logged("the last metrics could not be written in time").len();
+    assert_eq!(late, 1, "{}", finished.errors());
 }
