@@ -87,11 +87,6 @@ variable "security_group_ids" {
     condition     = alltrue([for id in var.security_group_ids : can(regex("^(sg-[0-9a-f]+)?$", id))])
     error_message = "security_group_ids are the ids of security groups."
   }
-
-  validation {
-    condition     = length(var.security_group_ids) <= 4
-    error_message = "security_group_ids are at most four: a network interface has five groups."
-  }
 }
 
 variable "image_uri" {

@@ -396,16 +396,6 @@ run "a_large_task_is_of_a_size_that_exists" {
   }
 }
 
-run "more_security_groups_than_an_interface_has_are_refused" {
-  command = plan
-
-  variables {
-    security_group_ids = ["sg-01", "sg-02", "sg-03", "sg-04", "sg-05"]
-  }
-
-  expect_failures = [var.security_group_ids]
-}
-
 run "a_task_that_fits_no_instance_is_refused" {
   command = plan
 
