@@ -13,8 +13,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::time::Instant;
 
-use super::Metrics;
-use super::labels::{ByCause, ByClass, ByOutcome, ByQueue, ByResult, ByType};
+use super::families::Families;
+use super::labels::{ByCause, ByClass, ByOutcome, ByQueue, ByResult, ByType, MAX_TYPES, UNKNOWN};
 use super::oldest::OldestAge;
 
 /// The metrics of one queue, looked up once.
@@ -29,7 +29,7 @@ pub(super) struct QueueMetrics {
     renewed: Counter,
     not_renewed: Counter,
     queue: String,
-    all: Metrics,
+    all: Arc<Families>,
     types: RwLock<HashMap<String, Arc<OfType>, RandomState>>,
 }
 
@@ -45,27 +45,26 @@ struct OfType {
 
 impl QueueMetrics {
     /// Looks up those of `queue` among all metrics of the process.
-    pub(super) fn new(all: &Metrics, queue: &str) -> Self {
-        let inner = &all.0;
+    pub(super) fn new(all: &Arc<Families>, queue: &str) -> Self {
         // Present from the start, so that an alert can rely on them.
         for reason in PauseReason::ALL {
-            inner.set_paused(queue, reason, false);
+            all.set_paused(queue, reason, false);
         }
         let by_queue = ByQueue { queue: queue.to_owned() };
         let renewals =
-            |result| inner.renewals.get_or_create(&ByResult { queue: queue.to_owned(), result }).clone();
+            |result| all.renewals.get_or_create(&ByResult { queue: queue.to_owned(), result }).clone();
         Self {
-            pickup: inner.pickups.get_or_create(&by_queue).clone(),
-            in_hand: inner.in_hand.get_or_create(&by_queue).clone(),
-            oldest: inner.oldest.for_queue(&by_queue),
-            leases_lost: inner.leases_lost.get_or_create(&by_queue).clone(),
-            claims_lost: inner.claims_lost.get_or_create(&by_queue).clone(),
-            unmarked: inner.unmarked.get_or_create(&by_queue).clone(),
-            empty_receives: inner.empty_receives.get_or_create(&by_queue).clone(),
+            pickup: all.pickups.get_or_create(&by_queue).clone(),
+            in_hand: all.in_hand.get_or_create(&by_queue).clone(),
+            oldest: all.oldest.for_queue(&by_queue),
+            leases_lost: all.leases_lost.get_or_create(&by_queue).clone(),
+            claims_lost: all.claims_lost.get_or_create(&by_queue).clone(),
+            unmarked: all.unmarked.get_or_create(&by_queue).clone(),
+            empty_receives: all.empty_receives.get_or_create(&by_queue).clone(),
             renewed: renewals("ok"),
             not_renewed: renewals("failed"),
             queue: queue.to_owned(),
-            all: all.clone(),
+            all: Arc::clone(all),
             types: RwLock::default(),
         }
     }
@@ -92,7 +91,7 @@ impl QueueMetrics {
 
     fn make_type(&self, label: &str) -> OfType {
         let by_type = ByType { queue: self.queue.clone(), r#type: label.to_owned() };
-        let all = &self.all.0;
+        let all = &self.all;
         // From the start, so that the first duplicate is an increase.
         for cause in [DuplicateCause::Redelivered, DuplicateCause::Duplicate, DuplicateCause::Replayed] {
             drop(self.deduplicated_by(label, cause));
@@ -110,13 +109,13 @@ impl QueueMetrics {
     fn deduplicated_by(&self, label: &str, cause: DuplicateCause) -> Counter {
         let (queue, r#type) = (self.queue.clone(), label.to_owned());
         let labels = ByCause { queue, r#type, cause: cause.label() };
-        self.all.0.deduplicated.get_or_create(&labels).clone()
+        self.all.deduplicated.get_or_create(&labels).clone()
     }
 
     fn jobs(&self, label: &str, outcome: &Outcome) -> Counter {
         let (queue, r#type) = (self.queue.clone(), label.to_owned());
         let labels = ByOutcome { queue, r#type, outcome: outcome.label() };
-        self.all.0.jobs.get_or_create(&labels).clone()
+        self.all.jobs.get_or_create(&labels).clone()
     }
 
     fn note(&self, note: &LedgerEvent) {
@@ -146,8 +145,8 @@ impl QueueMetrics {
                 }
                 self.oldest.received(oldest_sent_at.map(age), Instant::now());
             }
-            LedgerEvent::Paused(pause) => self.all.0.set_paused(&self.queue, pause.reason, true),
-            LedgerEvent::Resumed { pause, .. } => self.all.0.set_paused(&self.queue, pause.reason, false),
+            LedgerEvent::Paused(pause) => self.all.set_paused(&self.queue, pause.reason, true),
+            LedgerEvent::Resumed { pause, .. } => self.all.set_paused(&self.queue, pause.reason, false),
             _ => {}
         }
     }
@@ -168,7 +167,7 @@ impl QueueMetrics {
         }
         if let Some(class) = run.ending.class() {
             let (queue, r#type) = (self.queue.clone(), of.label.clone());
-            self.all.0.failures.get_or_create(&ByClass { queue, r#type, class: class.label() }).inc();
+            self.all.failures.get_or_create(&ByClass { queue, r#type, class: class.label() }).inc();
         }
     }
 }
@@ -185,7 +184,7 @@ impl Observer for QueueMetrics {
             Event::RunEnded { attempt, .. } => drop(self.of_type(Some(attempt.job_type())).running.dec()),
             Event::InHand { count, .. } => drop(self.in_hand.set(i64::try_from(count).unwrap_or(i64::MAX))),
             Event::Ledger { note, .. } => self.note(note),
-            Event::SqsRequest { .. } | Event::StoreRequest { .. } => self.all.observe(event),
+            Event::SqsRequest { .. } | Event::StoreRequest { .. } => self.all.observe_request(event),
             _ => {}
         }
     }

@@ -5,7 +5,7 @@ use drumline_consumer::ExitError;
 use http::Method;
 use url::form_urlencoded::Serializer;
 
-use super::{Bucket, Call, between};
+use super::bucket::{Bucket, Call, between};
 
 /// The ending of their keys.
 const ENDING: &str = ".jsonl";

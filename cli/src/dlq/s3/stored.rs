@@ -7,7 +7,8 @@ use bytes::Bytes;
 use drumline_consumer::ExitError;
 use drumline_dlq::line::{Exported, Header, Lines, ReadError};
 
-use super::{Bucket, object_key};
+use super::bucket::Bucket;
+use super::listing::object_key;
 
 /// The lines of an object.
 type ObjectLines = Lines<Cursor<Bytes>>;

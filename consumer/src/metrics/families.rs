@@ -1,0 +1,177 @@
+//! The families of metrics that a process has, and what they are called.
+
+use drumline::core::{PauseReason, SqsAction, SqsResult, StoreOperation, StoreResult};
+use drumline::run::Event;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use super::dlq::DlqMetrics;
+use super::labels::{
+    ByAction, ByCause, ByClass, ByOperation, ByOutcome, ByQueue, ByReason, ByResult, ByState, ByType,
+};
+use super::oldest::OldestAges;
+
+/// Upper bounds in seconds: from a quick handler to the longest default attempt.
+const DURATION_BUCKETS: [f64; 14] =
+    [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 180.0, 450.0, 900.0];
+
+/// Upper bounds in seconds of the time since a message's sending: from at once to a backlog of hours.
+const SINCE_SENT_BUCKETS: [f64; 13] =
+    [0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0];
+
+type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// Every family, registered under its name.
+pub(super) struct Families {
+    pub(super) registry: Registry,
+    pub(super) jobs: Family<ByOutcome, Counter>,
+    pub(super) durations: Histograms<ByType>,
+    pub(super) pickups: Histograms<ByQueue>,
+    pub(super) dwells: Histograms<ByType>,
+    pub(super) oldest: OldestAges,
+    pub(super) running: Family<ByType, Gauge>,
+    pub(super) in_hand: Family<ByQueue, Gauge>,
+    paused: Family<ByReason, Gauge>,
+    pub(super) renewals: Family<ByResult, Counter>,
+    pub(super) leases_lost: Family<ByQueue, Counter>,
+    pub(super) claims_lost: Family<ByQueue, Counter>,
+    pub(super) stalled: Family<ByType, Counter>,
+    pub(super) unmarked: Family<ByQueue, Counter>,
+    requests: Family<ByAction, Counter>,
+    pub(super) empty_receives: Family<ByQueue, Counter>,
+    pub(super) deduplicated: Family<ByCause, Counter>,
+    pub(super) failures: Family<ByClass, Counter>,
+    pub(super) depths: Family<ByState, Gauge>,
+    pub(super) dead_letters: Family<ByQueue, Gauge>,
+    pub(super) dlq: DlqMetrics,
+    store_requests: Family<ByOperation, Counter>,
+    /// Those of the store by operation and result: looked up once, since every job counts two of them.
+    store: [[Counter; StoreResult::ALL.len()]; StoreOperation::ALL.len()],
+}
+
+impl Families {
+    /// A fresh set, all at zero.
+    pub(super) fn new() -> Self {
+        let durations: Histograms<ByType> = Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS));
+        let dwells: Histograms<ByType> = Family::new_with_constructor(|| Histogram::new(SINCE_SENT_BUCKETS));
+        let pickups: Histograms<ByQueue> =
+            Family::new_with_constructor(|| Histogram::new(SINCE_SENT_BUCKETS));
+        let store_requests = Family::<ByOperation, Counter>::default();
+        let store = StoreOperation::ALL.map(|operation| {
+            StoreResult::ALL.map(|result| {
+                let labels = ByOperation { operation: operation.label(), result: result.label() };
+                store_requests.get_or_create(&labels).clone()
+            })
+        });
+        let mut families = Self {
+            registry: Registry::default(),
+            jobs: Family::default(),
+            durations,
+            pickups,
+            dwells,
+            oldest: OldestAges::default(),
+            running: Family::default(),
+            in_hand: Family::default(),
+            paused: Family::default(),
+            renewals: Family::default(),
+            leases_lost: Family::default(),
+            claims_lost: Family::default(),
+            stalled: Family::default(),
+            unmarked: Family::default(),
+            requests: Family::default(),
+            empty_receives: Family::default(),
+            deduplicated: Family::default(),
+            failures: Family::default(),
+            depths: Family::default(),
+            dead_letters: Family::default(),
+            dlq: DlqMetrics::default(),
+            store_requests,
+            store,
+        };
+        families.register();
+        families
+    }
+
+    /// Counts a request to SQS or to the store: these belong to the process and to no queue.
+    pub(super) fn observe_request(&self, event: &Event<'_>) {
+        match *event {
+            Event::SqsRequest { action, result } => self.sqs_request(action, result),
+            Event::StoreRequest { operation, result } => {
+                self.store[operation as usize][result as usize].inc();
+            }
+            _ => {}
+        }
+    }
+
+    fn sqs_request(&self, action: SqsAction, result: SqsResult) {
+        let labels = ByAction { action: action.label(), result: result.label() };
+        self.requests.get_or_create(&labels).inc();
+    }
+
+    /// Sets whether a queue is paused for a reason.
+    pub(super) fn set_paused(&self, queue: &str, reason: PauseReason, paused: bool) {
+        let labels = ByReason { queue: queue.to_owned(), reason: reason.label() };
+        self.paused.get_or_create(&labels).set(i64::from(paused));
+    }
+
+    fn register(&mut self) {
+        // Counters get their `_total` from the encoder.
+        let r = &mut self.registry;
+        r.register("drumline_jobs", "Deliveries by what became of them", self.jobs.clone());
+        r.register("drumline_job_duration_seconds", "How long attempts took", self.durations.clone());
+        r.register(
+            "drumline_pickup_delay_seconds",
+            "From the message's sending to its start",
+            self.pickups.clone(),
+        );
+        r.register(
+            "drumline_job_dwell_seconds",
+            "From the message's sending to the end of its job",
+            self.dwells.clone(),
+        );
+        self.oldest.register(r);
+        r.register("drumline_jobs_running", "Handlers running now", self.running.clone());
+        r.register(
+            "drumline_deliveries_in_hand",
+            "Deliveries waiting, running or being settled",
+            self.in_hand.clone(),
+        );
+        r.register(
+            "drumline_paused",
+            "1 while the queue is not received from for this reason",
+            self.paused.clone(),
+        );
+        r.register("drumline_lease_renewals", "Visibility renewals by result", self.renewals.clone());
+        r.register("drumline_leases_lost", "Leases that ended under a delivery", self.leases_lost.clone());
+        r.register("drumline_claims_lost", "Claims that another run has taken", self.claims_lost.clone());
+        r.register(
+            "drumline_jobs_stalled",
+            "Jobs taken over from a worker that left them without an ending",
+            self.stalled.clone(),
+        );
+        r.register(
+            "drumline_unmarked",
+            "Messages of done jobs that were deleted although the store did not mark the job as done",
+            self.unmarked.clone(),
+        );
+        r.register("drumline_sqs_requests", "Requests to SQS by action and result", self.requests.clone());
+        r.register("drumline_empty_receives", "Receives that brought nothing", self.empty_receives.clone());
+        r.register(
+            "drumline_deduplicated",
+            "Messages deleted without a run, since their job was done before, by cause",
+            self.deduplicated.clone(),
+        );
+        r.register("drumline_queue_depth", "Messages in the queue, by state", self.depths.clone());
+        r.register("drumline_dlq_depth", "Messages in the queue's DLQ", self.dead_letters.clone());
+        self.dlq.register(r);
+        r.register(
+            "drumline_store_requests",
+            "Requests to the store of claims and histories, by operation and result",
+            self.store_requests.clone(),
+        );
+        r.register("drumline_failures", "Attempts that failed, by class", self.failures.clone());
+    }
+}
