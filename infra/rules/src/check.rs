@@ -23,16 +23,19 @@ pub fn check(templates: &[Template], options: &Options<'_>) -> Vec<Finding> {
     judge_all(templates, options, true)
 }
 
-/// The same, at the defaults only unless the variants are asked for too.
-pub(crate) fn judge_all(templates: &[Template], options: &Options<'_>, at_variants: bool) -> Vec<Finding> {
+/// Judges templates at their parameters' defaults only, which is a fraction of the work of [`check`].
+pub fn check_at_defaults(templates: &[Template], options: &Options<'_>) -> Vec<Finding> {
+    judge_all(templates, options, false)
+}
+
+fn judge_all(templates: &[Template], options: &Options<'_>, at_variants: bool) -> Vec<Finding> {
     let together: Vec<Stack> = templates.iter().map(at_defaults).collect();
     let mut findings = Vec::new();
     for (template, stack) in templates.iter().zip(&together) {
         let variants = if at_variants { variants(&stack.parameters) } else { Vec::new() };
-        let stacks: Vec<(&Variant, Stack)> =
-            variants.iter().map(|variant| (variant, template.stack(&variant.values))).collect();
-        let all_stacks = std::iter::once(stack).chain(stacks.iter().map(|(_, stack)| stack));
-        if !all_stacks.into_iter().any(is_about_queues) {
+        // A stack is built when its turn comes: all variants' at once would take much memory.
+        let built = |variant: &Variant| template.stack(&variant.values);
+        if !is_about_queues(stack) && !variants.iter().any(|variant| is_about_queues(&built(variant))) {
             continue;
         }
         let mut own = Vec::new();
@@ -40,8 +43,8 @@ pub(crate) fn judge_all(templates: &[Template], options: &Options<'_>, at_varian
         for rule in rules() {
             judge(rule, &case, None, &mut own);
         }
-        for (variant, stack) in &stacks {
-            let case = Case { stack, together: &together, options };
+        for variant in &variants {
+            let case = Case { stack: &built(variant), together: &together, options };
             for rule in rules().filter(|rule| rule.at_bounds || !variant.is_bound) {
                 judge(rule, &case, Some(&variant.label), &mut own);
             }

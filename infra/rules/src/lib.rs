@@ -17,9 +17,10 @@ mod variants;
 mod views;
 
 pub use case::{EnvironmentCheck, Host, Options};
-pub use check::check;
+pub use check::{check, check_at_defaults};
 pub use finding::{Finding, Place};
 pub use rule::Rule;
 pub use rules::rules;
 pub use source::{Source, TemplateError};
 pub use template::Template;
+pub use value::whole_match;

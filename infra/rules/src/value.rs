@@ -97,3 +97,9 @@ pub(crate) fn texts(value: &Value) -> Vec<&str> {
 pub(crate) fn items(value: Option<&Value>) -> &[Value] {
     value.and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
+
+/// A pattern that has to match all of a text, as CloudFormation's `AllowedPattern` does. `None` if it is not understood
+/// here, such as one with look-around.
+pub fn whole_match(pattern: &str) -> Option<regex_lite::Regex> {
+    regex_lite::Regex::new(&format!("^(?:{pattern})$")).ok()
+}

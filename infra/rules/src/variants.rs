@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::model::Parameter;
-use crate::value::{int, number};
+use crate::value::{int, number, whole_match};
 
 /// Values of parameters by name.
 pub(crate) type Values = BTreeMap<String, Value>;
@@ -138,12 +138,6 @@ fn sample(parameter: &Parameter) -> Option<Value> {
         "CommaDelimitedList" => Some(json!([text])),
         _ => None,
     }
-}
-
-/// A pattern that has to match all of a text, as AWS and `regex` in Terraform's validations with anchors do. `None` if it
-/// is not understood here, such as one with look-around.
-fn whole_match(pattern: &str) -> Option<regex_lite::Regex> {
-    regex_lite::Regex::new(&format!("^(?:{pattern})$")).ok()
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use drumline_infra_rules::Template;
 use drumline_infra_rules::model::{Parameter, Stack};
+use drumline_infra_rules::{Template, whole_match};
 use serde_json::Value;
 
 /// The commands of one walk-through at most.
@@ -138,7 +138,7 @@ fn problem(parameter: &Parameter, value: &str) -> Option<String> {
     let is_list = parameter.kind == "CommaDelimitedList";
     let parts: Vec<&str> = if is_list { value.split(',').collect() } else { vec![value] };
     if let Some(pattern) = &parameter.pattern
-        && let Some(part) = parts.iter().find(|part| !regex_lite::Regex::new(pattern).unwrap().is_match(part))
+        && let Some(part) = parts.iter().find(|part| !whole_match(pattern).unwrap().is_match(part))
     {
         return Some(format!("{part} does not match {pattern}"));
     }

@@ -6,7 +6,7 @@ use crate::case::Case;
 use crate::finding::Report;
 use crate::model::{Parameter, Target};
 use crate::rule::Rule;
-use crate::value::{has_token, int, is_known, number, plain, token_name, truth};
+use crate::value::{has_token, int, is_known, number, plain, token_name, truth, whole_match};
 use crate::views::tasks::{Task, tasks};
 
 /// How long ECS may wait between SIGTERM and SIGKILL, in seconds: Fargate allows 120; below the default of 30 a drain has
@@ -189,7 +189,7 @@ const MOVING: [&str; 3] = ["registry.example/worker:latest", "registry.example/w
 
 /// Which moving image a pattern allows. A pattern with look-around is the template's own care: it is not understood here.
 fn allows_moving(pattern: &str) -> Option<&'static str> {
-    let pattern = regex_lite::Regex::new(&format!("^(?:{pattern})$")).ok()?;
+    let pattern = whole_match(pattern)?;
     MOVING.into_iter().find(|image| pattern.is_match(image))
 }
 

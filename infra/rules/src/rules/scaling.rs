@@ -5,7 +5,7 @@ use crate::finding::Report;
 use crate::rule::Rule;
 use crate::value::{int, is_unclear, items, number};
 use crate::views::metrics::{Alarm, alarms, may_be_any};
-use crate::views::scaling::{Policy, Target, queries, targets};
+use crate::views::scaling::{Policy, Query, Target, queries, targets};
 
 /// How far the acceptable wait has to be above the mean handling time. Target tracking takes tasks away only if the metric
 /// is below about nine tenths of the target.
@@ -160,10 +160,13 @@ fn scales_out_fast(case: &Case<'_>, report: &mut Report<'_>) {
             let tracked: Vec<&str> = policy.queries().iter().filter_map(|query| query.expression).collect();
             let is_same_wait = |alarm: &Alarm<'_>| {
                 let queries = queries(items(alarm.resource.get("/Metrics")));
-                let mut inputs =
-                    queries.iter().filter(|query| !query.returns).filter_map(|query| query.expression);
+                let is_tracked =
+                    |query: &&Query<'_>| query.expression.is_some_and(|it| tracked.contains(&it));
+                let mut inputs = queries.iter().filter(|query| !query.returns && query.expression.is_some());
                 let is_first_minute = alarm.needed_points().is_none_or(|points| points == 1);
-                is_first_minute && queries.len() > 1 && inputs.all(|expression| tracked.contains(&expression))
+                is_first_minute
+                    && queries.iter().any(|query| is_tracked(&query))
+                    && inputs.all(|query| is_tracked(&query))
             };
             if !steps_by(case, &target, is_same_wait) {
                 let found = "no alarm on one minute of its expressions triggers a step policy";

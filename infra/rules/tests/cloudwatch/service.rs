@@ -9,7 +9,7 @@ use crate::alarm::{Evaluation, Missing};
 use crate::expression::{Expression, Math, Series};
 use crate::metric::Metric;
 
-/// What an alarm or a policy watches: metrics, and expressions of what precedes them.
+/// The data of an alarm or a policy: metrics, and expressions of what precedes them.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Watch {
     queries: Vec<(String, Query)>,

@@ -48,7 +48,7 @@ const HIGH_PERIODS: usize = 3;
 const LOW_PERIODS: usize = 15;
 const LOW_PART: f64 = 0.9;
 
-/// What happens in a scenario.
+/// The load and the faults of a scenario.
 pub(crate) struct Scenario {
     pub(crate) minutes: u32,
     pub(crate) tasks: u32,
@@ -89,7 +89,7 @@ impl Default for Scenario {
     }
 }
 
-/// What was seen, by minute.
+/// The observed course, by minute.
 pub(crate) struct Course {
     pub(crate) desired: Vec<u32>,
     pub(crate) waiting: Vec<f64>,

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use drumline_infra_rules::model::Stack;
-use drumline_infra_rules::{Options, Template, check, terraform};
+use drumline_infra_rules::{Options, Template, check, check_at_defaults, terraform};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -356,7 +356,11 @@ fn each_mistake_is_seen_by_its_rule_alone() {
         // Only one rule looks at the template of the same name, which takes as long as the module.
         let templates =
             if mutant.rule == "T05" { vec![twin(&mutant.module), template] } else { vec![template] };
-        let findings = check(&templates, &Options::default());
+        // Variants take most of the time, and only a few rules need them to see their mistake.
+        let mut findings = check_at_defaults(&templates, &Options::default());
+        if !findings.iter().any(|finding| finding.rule == mutant.rule) {
+            findings = check(&templates, &Options::default());
+        }
         let seen: BTreeSet<&str> = findings.iter().map(|finding| finding.rule).collect();
         if seen != BTreeSet::from([mutant.rule.as_str()]) {
             let told: Vec<String> = findings.iter().map(ToString::to_string).collect();
