@@ -129,6 +129,27 @@ async fn what_is_no_job_is_refused_and_nothing_is_queued() {
     assert_eq!(intake.queue.counts().await, Counts { visible: 1, ..Counts::NONE });
 }
 
+/// The model and the template of an API need not match the same content types, so that a body could reach the queue unvalidated.
+#[tokio::test]
+async fn what_is_no_job_is_refused_under_every_content_type() {
+    let intake = Intake::deploy().await;
+    let content_types = [
+        "application/json; charset=utf-8",
+        "application/vnd.api+json",
+        "application/x-amz-json-1.0",
+        "text/plain",
+    ];
+    for content_type in content_types {
+        for body in
+            ["hello", "{", r#"{"type":"a.b"}"#, r#"{"type":"a.b","payload":{},"jobId":"of the client"}"#]
+        {
+            let (status, answer) = post(&intake.url, content_type, body).await;
+            assert!([400, 415].contains(&status), "{content_type}, {body}: {status} {answer}");
+        }
+    }
+    assert_eq!(intake.queue.counts().await, Counts::NONE);
+}
+
 #[tokio::test]
 async fn a_job_that_is_too_large_for_sqs_is_refused() {
     let intake = Intake::deploy().await;

@@ -15,9 +15,9 @@ const NEEDED: [&str; 3] = ["sqs:sendmessage", "kms:generatedatakey", "kms:decryp
 pub(super) const RULES: [Rule; 4] = [
     Rule {
         id: "N01",
-        title: "an API's method that sends to a queue validates bodies by a model, and takes no other content type",
+        title: "an API's method that sends to a queue validates bodies of every content type by a model, and takes none without a template",
         reason: "What is no job would be answered with success, and end as a dead letter. A body of a type without a model is not validated.",
-        fix: "Set RequestModels, a RequestValidatorId with ValidateRequestBody: true, and Integration.PassthroughBehavior: NEVER.",
+        fix: "Set RequestModels with $default, a RequestValidatorId with ValidateRequestBody: true, and Integration.PassthroughBehavior: NEVER.",
         at_bounds: false,
         check: bodies_are_validated,
     },
@@ -49,11 +49,11 @@ pub(super) const RULES: [Rule; 4] = [
 
 fn bodies_are_validated(case: &Case<'_>, report: &mut Report<'_>) {
     for (id, method) in methods(case.stack) {
-        let has_model = method.get("/RequestModels").is_some_and(|models| {
-            !is_known(models) || models.as_object().is_some_and(|models| !models.is_empty())
-        });
+        let has_model = method
+            .get("/RequestModels")
+            .is_some_and(|models| models.as_object().is_none_or(|models| models.contains_key("$default")));
         if !has_model {
-            report.at(id, method, "/RequestModels", "it has no model");
+            report.at(id, method, "/RequestModels", "it has no model for all content types");
         }
         let validators: Vec<&Resource> =
             method.references_at("/RequestValidatorId").filter_map(|to| resource(case.stack, to)).collect();
