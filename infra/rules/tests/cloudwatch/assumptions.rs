@@ -5,6 +5,7 @@ use crate::metric::Metric;
 
 /// How they behave where it is open: see the table in `main.rs`.
 #[derive(Debug, Clone, Copy)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a question of its own with two answers")]
 pub(crate) struct Assumptions {
     pub(crate) math: Math,
     /// Minutes after its end at which a minute's point can be read: of visible messages, SQS's other metrics, and
@@ -43,7 +44,7 @@ pub(crate) fn assumptions() -> impl Iterator<Item = Assumptions> {
     (0..RUNS).map(|run| Assumptions::new(values(run)))
 }
 
-/// Scatters the values of each assumption over the runs, always in the same way (SplitMix64).
+/// Scatters the values of each assumption over the runs, always in the same way (`SplitMix64`).
 fn values(run: usize) -> [usize; VALUES.len()] {
     std::array::from_fn(|at| {
         let seed = (run * VALUES.len() + at + 1) as u64;

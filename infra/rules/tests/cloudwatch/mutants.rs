@@ -124,7 +124,7 @@ const MUTANTS: [Mutant; 18] = [
         sets: || vec![tracked("held", "IF(busy >= 0, 60)")],
     },
     Mutant {
-        mistake: "the last task held for good",
+        mistake: "a last task that is never taken away",
         base: Now,
         breaks: "a service at zero that has finished its messages",
         fails: "tasks were back at 0 after None",
