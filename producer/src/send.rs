@@ -30,11 +30,11 @@ pub struct SendOptions {
     pub delay_secs: Option<i32>,
     /// The queue is a FIFO queue: entries need an id for its deduplication.
     pub fifo: bool,
-    /// What follows an error after which SQS may have taken the batch.
+    /// The reaction to an error after which SQS may have taken the batch.
     pub in_doubt: InDoubt,
 }
 
-/// What follows an error after which SQS may have taken a batch: its answer was lost.
+/// The reaction to an error after which SQS may have taken a batch: its answer was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum InDoubt {
     /// The batch is sent again, and may be in a standard queue several times. A FIFO queue drops it, by the deduplication ids.

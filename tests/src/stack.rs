@@ -12,7 +12,7 @@ use crate::queues::{REGION, TestQueue, client, localstack};
 pub(crate) const CLOUDFORMATION: &str = "2010-05-15";
 const SNS: &str = "2010-03-31";
 
-/// A stack; it is removed when dropped. The templates retain their queues, as they promise.
+/// A stack; it is removed when dropped. LocalStack also deletes the queues, which AWS retains.
 pub struct Stack {
     name: String,
     outputs: BTreeMap<String, String>,

@@ -41,7 +41,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// Whether two places are one in the file: a position in a list may differ with the list's optional items.
+    /// Returns true if two places are one in the file: a position in a list may differ with the list's optional items.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.name == other.name && (self.path == other.path || self.line.is_some() && self.line == other.line)
     }

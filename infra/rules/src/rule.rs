@@ -16,7 +16,7 @@ pub struct Rule {
     pub reason: &'static str,
     /// What to do where it is not so.
     pub fix: &'static str,
-    /// Whether it has to hold at each parameter's bounds too, one at a time, the others at their defaults. Every rule has to
+    /// True if it has to hold at each parameter's bounds too, one at a time, the others at their defaults. Every rule has to
     /// hold with each optional part.
     pub at_bounds: bool,
     pub(crate) check: fn(&Case<'_>, &mut Report<'_>),

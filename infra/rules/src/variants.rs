@@ -17,12 +17,12 @@ pub(crate) struct Variant {
     pub(crate) values: Values,
     /// The choice in words, for findings.
     pub(crate) label: String,
-    /// Whether a parameter's number is at its bound, which is for the rules that are judged there. Else an optional part
+    /// True if a parameter's number is at its bound, which is for the rules that are judged there. Else an optional part
     /// is switched on or off, which is for all rules.
     pub(crate) is_bound: bool,
 }
 
-/// How many words a parameter has that switches a part. A longer list is of values that are handed on as they are, such as
+/// The greatest number of words of a parameter that switches a part. A longer list is of values that are handed on as they are, such as
 /// types of instances.
 const MAX_WORDS: usize = 4;
 
@@ -115,7 +115,7 @@ fn is_empty(value: &Value) -> bool {
     matches!(value, Value::Null) || value == "" || value.as_array().is_some_and(Vec::is_empty)
 }
 
-/// Whether a parameter's pattern says that it may be left empty.
+/// Returns true if a parameter's pattern allows an empty value.
 fn may_be_empty(parameter: &Parameter) -> bool {
     parameter.pattern.as_deref().and_then(whole_match).is_some_and(|pattern| pattern.is_match(""))
 }

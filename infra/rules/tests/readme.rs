@@ -124,7 +124,7 @@ fn made(deploy: &Deploy) -> Stack {
         .stack(&known.map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect())
 }
 
-/// What CloudFormation would refuse in a value.
+/// Returns the problem for which CloudFormation would refuse a value.
 fn problem(parameter: &Parameter, value: &str) -> Option<String> {
     let allowed: Vec<String> = parameter
         .allowed

@@ -21,7 +21,7 @@ use crate::{project, venv};
 /// In folders.
 const NAME: &str = "dynamodb";
 
-/// What the stacks of `infra/cloudformation` with a table, a task or a schedule are made of.
+/// The services that the stacks of `infra/cloudformation` with a table, a task or a schedule use.
 const SERVICES: &str = "dynamodb,cloudformation,ec2,ecs,events,iam,logs,monitoring,scheduler,sns,sqs";
 
 /// The Python of an environment that holds the emulator.

@@ -225,7 +225,7 @@ fn closed_to_the_network(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// Whether it is another value than the default of a parameter, which is no public address.
+/// Returns true if a parameter has another value than its default, which is no public address.
 fn is_asked_for(case: &Case<'_>, service: &Resource, at: &str) -> bool {
     service.references_at(at).any(|to| match to {
         Target::Parameter(name) => case.stack.parameters.get(name).is_some_and(|parameter| {

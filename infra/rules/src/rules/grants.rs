@@ -9,10 +9,10 @@ use crate::views::functions::consuming_functions;
 use crate::views::policies::{Role, role_at};
 use crate::views::tasks::{Task, tasks};
 
-/// What the store of a DynamoDB table calls. Its transactions are of updates, for which IAM knows no action of their own.
+/// The calls of the store in a DynamoDB table. Its transactions are of updates, for which IAM knows no action of their own.
 const STORE_ACTIONS: [&str; 2] = ["dynamodb:GetItem", "dynamodb:UpdateItem"];
 
-/// What a watch of a DLQ calls: the depth, and looks at letters.
+/// The calls of a watch of a DLQ: it asks for the depth, and receives letters.
 const WATCH_ACTIONS: [&str; 4] =
     ["sqs:GetQueueUrl", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility"];
 
@@ -78,7 +78,7 @@ fn watch_is_allowed(task: &Task<'_>, role: &Role<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// What ECS reads with the execution role before a container starts.
+/// Checks the execution role, with which ECS reads images and secrets before a container starts.
 fn start_is_allowed(stack: &Stack, task: &Task<'_>, report: &mut Report<'_>) {
     let role = role_at(stack, task.resource, "/ExecutionRoleArn");
     // One role for both is a matter of I07.

@@ -152,7 +152,7 @@ fn references_resolve(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// Whether a resource's condition is false, so that CloudFormation refuses a reference to it. Terraform has lists of none
+/// Returns true if a resource's condition is false, so that CloudFormation refuses a reference to it. Terraform has lists of none
 /// for that.
 fn is_left_out(stack: &Stack, id: &str) -> bool {
     stack.dialect == Dialect::CloudFormation

@@ -9,7 +9,7 @@ use crate::rule::Rule;
 use crate::value::{is_known, items, number, truth};
 use crate::views::intake::methods;
 
-/// What the role of such a method needs: to send, and to encrypt what it sends.
+/// The actions that the role of such a method needs: to send messages, and to encrypt them.
 const NEEDED: [&str; 3] = ["sqs:sendmessage", "kms:generatedatakey", "kms:decrypt"];
 
 pub(super) const RULES: [Rule; 4] = [

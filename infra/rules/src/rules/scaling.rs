@@ -7,7 +7,7 @@ use crate::value::{int, is_unclear, items, number};
 use crate::views::metrics::{Alarm, alarms, may_be_any};
 use crate::views::scaling::{Policy, Query, Target, queries, targets};
 
-/// How far the acceptable wait has to be above the mean handling time. Target tracking takes tasks away only if the metric
+/// The least ratio of the acceptable wait to the mean handling time. Target tracking takes tasks away only if the metric
 /// is below about nine tenths of the target.
 const HEADROOM: f64 = 1.25;
 

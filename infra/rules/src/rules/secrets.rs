@@ -46,7 +46,7 @@ pub(super) const RULES: [Rule; 2] = [
     },
 ];
 
-/// Whether a variable's name and value look like a secret in plain text.
+/// Returns true if a variable's name and value look like a secret in plain text.
 fn is_secret(name: &str, value: &str) -> bool {
     let name = name.to_ascii_uppercase();
     let named =

@@ -6,7 +6,7 @@ use crate::rule::Rule;
 use crate::value::{has_token, items, plain, truth};
 use crate::views::tasks::{Task, tasks};
 
-/// What an address on the task's own loopback begins with.
+/// The beginnings of addresses on the task's own loopback.
 const LOOPBACK: [&str; 3] = ["http://127.", "http://localhost", "http://[::1]"];
 
 pub(super) const RULES: [Rule; 1] = [Rule {

@@ -12,7 +12,7 @@ use crate::views::scaling::{Policy, Query, Word, ids, queries, targets, words};
 
 const QUERIES: &str = "/CustomizedMetricSpecification/Metrics";
 
-/// What the expected wait is made of.
+/// The metrics of which the expected wait is made.
 const INPUTS: [(&str, &str); 3] = [
     ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
     ("AWS/SQS", "ApproximateNumberOfMessagesNotVisible"),
@@ -116,7 +116,7 @@ fn ids_fit(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// Whether a division by zero is possible: the divisor is neither `MAX(…)` nor `IF(…)`, nor another expression that has one.
+/// Returns true if a division by zero is possible: the divisor is neither `MAX(…)` nor `IF(…)`, nor another expression that has one.
 fn divides_by_zero(expression: &str, others: &[Query<'_>]) -> bool {
     let words = words(expression);
     expression.match_indices('/').any(|(at, _)| {
@@ -129,7 +129,7 @@ fn divides_by_zero(expression: &str, others: &[Query<'_>]) -> bool {
     })
 }
 
-/// How many expressions may be looked up within each other.
+/// The greatest number of expressions that are looked up within each other.
 const MAX_NESTED: u32 = 8;
 
 fn is_guarded(divisor: &Word<'_>, others: &[Query<'_>]) -> bool {
@@ -137,7 +137,7 @@ fn is_guarded(divisor: &Word<'_>, others: &[Query<'_>]) -> bool {
     is_guard || !divisor.called && is_positive(divisor.text, others, MAX_NESTED)
 }
 
-/// Whether a query is an expression that tests for more than zero, or is made of one that does.
+/// Returns true if a query is an expression that tests for more than zero, or is made of one that does.
 fn is_positive(id: &str, queries: &[Query<'_>], nested: u32) -> bool {
     let expression = queries.iter().find(|query| query.id == id).and_then(|query| query.expression);
     let Some(expression) = expression.filter(|_| nested > 0) else { return false };

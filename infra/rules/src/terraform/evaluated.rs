@@ -104,7 +104,7 @@ impl Evaluated {
         self
     }
 
-    /// What the value as a whole refers to, and the value without that.
+    /// Returns the references of the value as a whole, and the value without them.
     pub(super) fn apart(&self) -> (Vec<Target>, Self) {
         let (of_whole, of_parts): (Vec<_>, Vec<_>) =
             self.references.iter().cloned().partition(|reference| reference.at.is_empty());

@@ -63,7 +63,7 @@ fn output(evaluator: &Evaluator<'_>, body: &Body) -> Output {
     Output { value: value.value, description: description.unwrap_or_default(), references: value.references }
 }
 
-/// Whether a resource or a module is there at all, as far as that is known.
+/// Returns false if a resource or a module is known to be left out.
 fn is_there(evaluator: &Evaluator<'_>, body: &Body) -> bool {
     let evaluated = |name| attribute(body, name).map(|expression| evaluator.evaluate(expression).value);
     let is_empty = |items: Value| match items {

@@ -168,7 +168,7 @@ pub(crate) struct Role<'a> {
 }
 
 impl Role<'_> {
-    /// Whether it allows an action on an ARN. A resource that only the deployment knows may be it.
+    /// Returns true if it allows an action on an ARN, or may: a resource that only the deployment knows counts as the ARN.
     pub(crate) fn may(&self, action: &str, arn: &str) -> bool {
         self.statements.iter().any(|statement| {
             let about = |pattern: &str| {
@@ -178,7 +178,7 @@ impl Role<'_> {
         })
     }
 
-    /// Whether a policy from elsewhere may allow what is missing here. AWS's own policies are known not to.
+    /// Returns true if a policy from elsewhere may allow more than the statements here. AWS's own policies are known not to.
     pub(crate) fn is_open(&self) -> bool {
         let is_known = |arn: &&str| arn.contains(":aws:policy/") || arn.starts_with("AWS");
         self.managed.iter().any(|arn| is_token(arn) || !is_known(arn))

@@ -83,7 +83,7 @@ impl<'a> Queue<'a> {
             || self.resource.text("/RedriveAllowPolicy/redrivePermission") == Some("byQueue")
     }
 
-    /// Whether it is for what another resource cannot deliver: topics, functions, pipes, rules and schedules have such queues.
+    /// Returns true if it takes events that another resource cannot deliver: topics, functions, pipes, rules and schedules have such queues.
     pub(crate) fn is_dlq_elsewhere(&self, stack: &Stack) -> bool {
         let resources = stack.resources.values().filter(|resource| resource.kind != "AWS::SQS::Queue");
         resources.flat_map(|resource| &resource.references).any(|reference| {

@@ -36,7 +36,7 @@ pub(crate) fn tasks(stack: &Stack) -> Vec<Task<'_>> {
     stack.of_kind("AWS::ECS::TaskDefinition").filter_map(|(id, resource)| task(stack, id, resource)).collect()
 }
 
-/// Whether a container runs a command of Drumline for dead letters, and no worker.
+/// Returns true if a container runs a command of Drumline for dead letters, and no worker.
 fn is_operator(container: &Value) -> bool {
     items(container.get("Command")).first().is_some_and(|word| word == "dlq")
 }

@@ -31,7 +31,7 @@ fn twin(name: &str) -> Template {
     Template::load(&infra("cloudformation").join(name).with_extension("yaml")).unwrap()
 }
 
-/// What is deployed at a choice of values. Without one a worker has no store of its own.
+/// Returns the stack of a choice of values. Without one a worker has no store of its own.
 fn stack_with(template: &Template, chosen: &Values) -> Stack {
     let mut values = Values::from([("StoreTableName".to_owned(), json!(""))]);
     values.extend(chosen.clone());
@@ -296,8 +296,15 @@ fn roles_may_do_the_same() {
     }
 }
 
-/// Numbers and texts are taken for each other, as both languages do. A text that is JSON is what it says. A capacity
-/// provider has a name in Terraform only.
+/// Tokens of values that only the deployment knows. They contain the name of a resource, which differs between the two. A capacity provider has a
+/// name in Terraform only.
+const RENAMED: [(&str, &str); 3] = [
+    ("${aws_sns_topic.events.Arn}", "${Topic}"),
+    ("${Topic.TopicName}", "jobs-events"),
+    ("${CapacityProvider}", "jobs-worker"),
+];
+
+/// Numbers and texts are taken for each other, as both languages do. A text that is JSON is what it says.
 fn leniently(value: &Value) -> String {
     match value {
         Value::String(text) if text == "${CapacityProvider}" => "jobs-worker".to_owned(),

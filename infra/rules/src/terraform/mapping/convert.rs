@@ -38,7 +38,7 @@ fn ignores_changes(body: &Body, name: &str) -> bool {
     matches!(ignored, Some(Expression::Array(items)) if items.iter().any(is_it))
 }
 
-/// What is written in a block, and the names that only hold there.
+/// The content of a block, and the names that only hold there.
 struct Content<'a> {
     body: &'a Body,
     scope: Scope,
@@ -115,7 +115,7 @@ fn blocks_by_kind<'a>(
     kinds
 }
 
-/// What a `dynamic` block makes: a block for each item, or one where only the deployment knows the items.
+/// Returns the blocks that a `dynamic` block makes: one for each item, or one where only the deployment knows the items.
 fn made_blocks<'a>(
     evaluator: &Evaluator<'_>,
     kind: &str,
