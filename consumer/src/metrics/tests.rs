@@ -2,13 +2,13 @@ use std::time::Duration;
 
 use drumline::Failure;
 use drumline::core::{
-    Duplicate, DuplicateCause, Ending, LedgerEvent, Outcome, Pause, PriorRun, Probe, SqsErrorKind,
+    Duplicate, DuplicateCause, Ending, LedgerEvent, Outcome, Pause, PauseReason, PriorRun, Probe, SqsAction,
+    SqsErrorKind, SqsResult,
 };
-use drumline_runtime::age;
+use drumline_runtime::{MAX_TYPES, age};
 
 use super::*;
 use crate::every_event::{QUEUE, TYPE, emit_a_run, emit_decided, emit_every_event, emit_note, stalled};
-use drumline_runtime::MAX_TYPES;
 
 const THROTTLED: SqsResult = SqsResult::Failed(SqsErrorKind::Throttled);
 
