@@ -19,7 +19,8 @@ pub(crate) struct Assumptions {
     pub(crate) extra_range: usize,
     /// True if SQS reports a metric only in minutes in which it is not 0; the visible messages always.
     pub(crate) is_sparse: bool,
-    /// True if Container Insights reports nothing of a service without running tasks, false if it reports 0.
+    /// True if Container Insights reports nothing of a service without running tasks, as its guide says; false if it
+    /// reports 0.
     pub(crate) insights_are_silent: bool,
     /// Minutes from the arrival of a point to the evaluation of the alarm that reads it.
     pub(crate) evaluation_delay: u32,

@@ -164,12 +164,14 @@ const MUTANTS: [Mutant; 18] = [
     Mutant {
         mistake: "an alarm of missing tasks that needs a running task",
         breaks: "all tasks dead with an empty queue",
+        fails: "rang: [], and",
         removes: &[],
         sets: || vec![math("TasksMissingAlarm", 2, "FILL(FILL(desired, REPEAT), 1) - running")],
     },
     Mutant {
         mistake: "a recovery when the last count of dead tasks is out of sight",
         breaks: "all tasks dead with an empty queue",
+        fails: "at the end: []",
         removes: &[],
         sets: || vec![("TasksMissingAlarm", "/TreatMissingData", json!("notBreaching"))],
     },
