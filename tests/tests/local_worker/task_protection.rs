@@ -91,7 +91,9 @@ async fn without_an_agent_the_worker_logs_it_and_works() {
     let worker = on_ecs(&queue, &app, "").without("ECS_AGENT_URI").spawn();
     queue.send("0");
     eventually("the job is done", async || app.count() >= 1 && queue.count() == 0).await;
-    let logged = worker.logged("the task is not protected: a scale-in may stop it while it is busy");
+    let logged = worker.logged(
+        "the task is not protected: a scale-in may stop it while a handler outlasts the shutdown grace",
+    );
     assert!(logged[0]["problem"].as_str().unwrap().contains("ECS_AGENT_URI is not set"), "{logged:?}");
     worker.stop().await;
 }
