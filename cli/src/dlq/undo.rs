@@ -42,7 +42,8 @@ DrumlineMessageId: `replay` reads them as it reads SQS's own. Its time of sendin
 not deleted are left out: if not all of them were, the DLQ is looked at first. While letters are hidden there, by \
 another receiver or by a command that was killed, nothing is sent, since they could be among them: they are hidden for 10 minutes at most.
 
-It is safe to kill: the same command goes on. Each kill, and each answer of SQS that is lost, can leave one batch of ten in the DLQ twice.
+It is safe to kill: the same command continues it, on the same host. Each kill, and each answer of SQS that is lost, can leave one \
+batch of ten in the DLQ twice.
 
 It needs sqs:SendMessage and sqs:GetQueueAttributes on the DLQ, and without --dlq-url sqs:GetQueueUrl there and \
 sqs:GetQueueAttributes on its queue; to look at it also sqs:ReceiveMessage and sqs:ChangeMessageVisibility. Encrypted queues need \

@@ -14,7 +14,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use tokio::time::Instant;
 
 use super::families::Families;
-use super::labels::{ByCause, ByClass, ByOutcome, ByQueue, ByResult, ByType, MAX_TYPES, UNKNOWN};
+use super::labels::{ByCause, ByClass, ByOutcome, ByQueue, ByResult, ByType};
 use super::oldest::OldestAge;
 
 /// The metrics of one queue, looked up once.

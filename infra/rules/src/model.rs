@@ -81,7 +81,7 @@ impl Parameter {
     /// look-around.
     pub(crate) fn takes(&self, text: &str) -> bool {
         let fits = |pattern: &String| {
-            regex_lite::Regex::new(&format!("^(?:{pattern})$")).is_ok_and(|pattern| pattern.is_match(text))
+            crate::value::whole_match(pattern).is_some_and(|pattern| pattern.is_match(text))
         };
         self.kind == "String" && self.allowed.is_empty() && self.pattern.as_ref().is_none_or(fits)
     }

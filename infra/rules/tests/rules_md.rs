@@ -58,9 +58,9 @@ fn the_list_is_that_of_the_code() {
 }
 
 #[test]
-fn there_are_88_and_each_says_why() {
+fn each_has_an_id_of_its_own_and_says_why() {
     let ids: BTreeSet<&str> = rules().map(|rule| rule.id).collect();
-    assert_eq!((ids.len(), rules().count()), (88, 88));
+    assert_eq!(ids.len(), rules().count());
     for rule in rules() {
         for text in [rule.reason, rule.fix] {
             assert!(text.len() > 1 && text.ends_with('.'), "{}: {text}", rule.id);

@@ -24,7 +24,7 @@ use crate::rule::Rule;
 
 /// All rules, in the order of groups.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
-    let groups: [&[Rule]; 18] = [
+    let groups: &'static [&'static [Rule]] = &[
         &queues::RULES,
         &redrive::RULES,
         &store::RULES,
@@ -45,5 +45,5 @@ pub fn rules() -> impl Iterator<Item = &'static Rule> {
         &hygiene::RULES,
         &parameters::RULES,
     ];
-    groups.into_iter().flatten()
+    groups.iter().copied().flatten()
 }

@@ -6,7 +6,7 @@ use crate::case::Case;
 use crate::finding::Report;
 use crate::model::{Resource, Target};
 use crate::rule::Rule;
-use crate::value::{items, plain, whole_match};
+use crate::value::{items, plain};
 use crate::views::functions::consuming_functions;
 use crate::views::tasks::tasks;
 
@@ -114,15 +114,7 @@ fn refuses_password(
     for to in resource.references_at(at) {
         let Target::Parameter(name) = to else { continue };
         let Some(parameter) = case.stack.parameters.get(name) else { continue };
-        if parameter.kind != "String" || !parameter.allowed.is_empty() {
-            continue;
-        }
-        // A pattern with look-around is the template's own care: it is not understood here.
-        let allowed = match &parameter.pattern {
-            None => Some(WITH_PASSWORD[0]),
-            Some(pattern) => whole_match(pattern)
-                .and_then(|pattern| WITH_PASSWORD.into_iter().find(|address| pattern.is_match(address))),
-        };
+        let allowed = WITH_PASSWORD.into_iter().find(|address| parameter.takes(address));
         if let Some(allowed) = allowed {
             report.certainly_at(id, resource, at, format!("{name}, of which it is made, allows {allowed}"));
             return;

@@ -157,8 +157,8 @@ fn filled_with_number<'a>(expression: &str, queries: &'a [Query<'_>]) -> Option<
         let is_repeated = ["REPEAT", "LINEAR"].iter().any(|with| filler.starts_with(with));
         // What an inner FILL leaves are the minutes before the first point.
         let is_left_over = series.starts_with(FILL) && arguments(&series[FILL.len()..])?.1.ends_with(')');
-        let filled = ids(series).find_map(|id| metrics.iter().copied().find(|metric| *metric == id));
-        filled.filter(|_| !is_repeated && !is_left_over)
+        let metric = ids(series).find_map(|id| metrics.iter().copied().find(|metric| *metric == id));
+        metric.filter(|_| !is_repeated && !is_left_over)
     })
 }
 

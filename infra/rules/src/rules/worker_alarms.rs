@@ -6,10 +6,10 @@ use crate::rule::Rule;
 use crate::views::metrics::{Alarm, alarms, may_be_any};
 use crate::views::tasks::tasks;
 
-/// The time that fewer tasks than wanted may run before an alarm begins, in seconds: ten minutes is a slow deployment.
+/// How long fewer tasks than wanted may run before an alarm begins, in seconds: ten minutes is a slow deployment.
 const MISSING_TASKS_SECS: std::ops::RangeInclusive<i64> = 600..=900;
 
-/// The metrics of SQS that show that messages wait and that a consumer works.
+/// What shows that messages wait and that a consumer works, from SQS's side.
 const SIGNS: [&str; 5] = [
     "ApproximateNumberOfMessagesVisible",
     "ApproximateNumberOfMessagesNotVisible",
@@ -17,9 +17,6 @@ const SIGNS: [&str; 5] = [
     "NumberOfMessagesDeleted",
     "NumberOfEmptyReceives",
 ];
-
-/// The number of newest points that may lack a metric that is late.
-const LATE_POINTS: i64 = 2;
 
 pub(super) const RULES: [Rule; 2] = [
     Rule {
@@ -66,7 +63,7 @@ fn missing_tasks_ring(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// Returns true if an alarm sees from SQS's side that nothing consumes a queue, and nothing else.
+/// Whether an alarm sees from SQS's side that nothing consumes a queue, and nothing else.
 fn sees_silence(alarm: &Alarm<'_>) -> bool {
     alarm.allows_late_points()
         && SIGNS.iter().all(|name| alarm.has("AWS/SQS", name))

@@ -234,12 +234,6 @@ impl<'a> Evaluator<'a> {
         self.left_out.borrow_mut().extend(parameters.cloned());
     }
 
-    fn leave_out(&self, part: &Evaluated) {
-        let parameters =
-            part.references.iter().filter(|reference| matches!(reference.to, Target::Parameter(_)));
-        self.not_taken.borrow_mut().extend(parameters.cloned());
-    }
-
     fn operation(&self, operation: &Operation, scope: &Scope) -> Evaluated {
         match operation {
             Operation::Unary(operation) => {

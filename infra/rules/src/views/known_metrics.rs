@@ -4,7 +4,8 @@
 const OURS: &str = "Drumline";
 
 /// The runtime's metrics that every dashboard of them shows, under the names of `/metrics`.
-pub(crate) const CATALOGUE: [&str; 14] = [
+pub(crate) const CATALOGUE: [&str; 20] = [
+    "drumline_claims_lost_total",
     "drumline_deduplicated_total",
     "drumline_deliveries_in_hand",
     "drumline_dlq_depth",
@@ -26,17 +27,8 @@ pub(crate) const CATALOGUE: [&str; 14] = [
     "drumline_unmarked_total",
 ];
 
-/// The runtime's other metrics: alarms and dashboards may use them.
-const MORE_OF_OURS: [&str; 8] = [
-    "drumline_claims_lost_total",
-    "drumline_dlq_alerts_total",
-    "drumline_dlq_letters_total",
-    "drumline_job_dwell_seconds",
-    "drumline_jobs_stalled_total",
-    "drumline_paused",
-    "drumline_store_requests_total",
-    "drumline_unmarked_total",
-];
+/// The metrics of watched DLQs, which no dashboard has to show: the DLQ's depth is among those above.
+const OF_WATCHED_DLQS: [&str; 2] = ["drumline_dlq_alerts_total", "drumline_dlq_letters_total"];
 
 /// See [SQS's metrics](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html).
 const SQS: [&str; 16] = [
@@ -159,7 +151,7 @@ pub(crate) fn exists(namespace: &str, name: &str) -> Option<bool> {
         "AWS/ECS" => &ECS,
         "ECS/ContainerInsights" if ENHANCED.iter().any(|begin| name.starts_with(begin)) => return Some(true),
         "ECS/ContainerInsights" => &INSIGHTS,
-        OURS if MORE_OF_OURS.contains(&name) => return Some(true),
+        OURS if OF_WATCHED_DLQS.contains(&name) => return Some(true),
         OURS => &CATALOGUE,
         _ => return None,
     };

@@ -109,14 +109,22 @@ impl Alarm<'_> {
         self.resource.text("/Statistic").or_else(|| self.resource.text("/Metrics/0/MetricStat/Stat"))
     }
 
-    /// Returns the number of data points that have to breach.
+    /// How many data points have to breach.
     pub(crate) fn needed_points(&self) -> Option<i64> {
         let needed =
             self.resource.get("/DatapointsToAlarm").or_else(|| self.resource.get("/EvaluationPeriods"));
         needed.map_or(Some(1), int)
     }
 
-    /// Returns the time that the condition has to hold, in seconds.
+    /// Whether late points decide nothing, whichever value they have: they are too few to ring, and the others are enough to.
+    pub(crate) fn allows_late_points(&self) -> bool {
+        let evaluated = self.resource.get("/EvaluationPeriods").and_then(int);
+        self.needed_points()
+            .zip(evaluated)
+            .is_none_or(|(needed, evaluated)| needed > LATE_POINTS && evaluated >= needed + LATE_POINTS)
+    }
+
+    /// How long the condition has to hold, in seconds.
     pub(crate) fn holds_for(&self) -> Option<i64> {
         self.period()?.checked_mul(self.needed_points()?)
     }

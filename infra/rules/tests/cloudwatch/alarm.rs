@@ -11,7 +11,7 @@ pub(crate) enum State {
 
 /// `TreatMissingData`, as far as the templates and target tracking use it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Missing {
+pub(crate) enum MissingData {
     Missing,
     NotBreaching,
     Ignore,
@@ -22,7 +22,7 @@ pub(crate) enum Missing {
 pub(crate) struct Evaluation {
     pub(crate) periods: usize,
     pub(crate) to_alarm: usize,
-    pub(crate) missing: Missing,
+    pub(crate) missing: MissingData,
 }
 
 impl Evaluation {
@@ -31,16 +31,16 @@ impl Evaluation {
         let is_alarm = |breaches: bool| if breaches { State::Alarm } else { State::Ok };
         let real: Vec<bool> = range.iter().rev().copied().flatten().take(self.periods).collect();
         let breaching = real.iter().filter(|breaches| **breaches).count();
-        if real.len() == self.periods || self.missing == Missing::NotBreaching {
+        if real.len() == self.periods || self.missing == MissingData::NotBreaching {
             return is_alarm(breaching >= self.to_alarm);
         }
         if real.is_empty() {
-            return if self.missing == Missing::Ignore { before } else { State::InsufficientData };
+            return if self.missing == MissingData::Ignore { before } else { State::InsufficientData };
         }
         if breaching < real.len() || breaching >= self.to_alarm {
             return is_alarm(breaching >= self.to_alarm);
         }
-        if self.missing == Missing::Ignore {
+        if self.missing == MissingData::Ignore {
             return before;
         }
         // Fewer points than needed, all of them breaching: an alarm once the oldest of them is M periods old.
@@ -53,7 +53,7 @@ impl Evaluation {
 mod tests {
     use super::*;
 
-    fn state(range: &str, to_alarm: usize, missing: Missing) -> State {
+    fn state(range: &str, to_alarm: usize, missing: MissingData) -> State {
         let points = range.chars().map(|c| (c != '-').then_some(c == 'X')).collect::<Vec<_>>();
         Evaluation { periods: 3, to_alarm, missing }.state(&points, State::Ok)
     }
@@ -66,7 +66,7 @@ mod tests {
             [("-----", 3, Alarm), ("--X--", 3, Alarm), ("0----", 3, Ok), ("0-X--", 2, Ok), ("----0", 2, Ok)]
         {
             let points = range.chars().map(|c| (c != '-').then_some(c == 'X')).collect::<Vec<_>>();
-            let evaluation = Evaluation { periods: 3, to_alarm, missing: Missing::Ignore };
+            let evaluation = Evaluation { periods: 3, to_alarm, missing: MissingData::Ignore };
             assert_eq!(evaluation.state(&points, Alarm), ignore, "{range} {to_alarm}");
         }
     }
@@ -89,8 +89,12 @@ mod tests {
             ("----0", 2, Ok, Ok),
             ("---X-", 2, Alarm, Ok),
         ] {
-            assert_eq!(state(range, to_alarm, Missing::Missing), missing, "{range} {to_alarm}");
-            assert_eq!(state(range, to_alarm, Missing::NotBreaching), not_breaching, "{range} {to_alarm}");
+            assert_eq!(state(range, to_alarm, MissingData::Missing), missing, "{range} {to_alarm}");
+            assert_eq!(
+                state(range, to_alarm, MissingData::NotBreaching),
+                not_breaching,
+                "{range} {to_alarm}"
+            );
         }
     }
 }

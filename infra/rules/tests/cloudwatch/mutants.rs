@@ -26,7 +26,12 @@ struct Mutant {
     sets: fn() -> Vec<Change>,
 }
 
-const MUTANTS: [Mutant; 18] = [
+/// Resource, JSON pointer of a property with the ids of queries as indexes, and its value.
+type Change = (&'static str, String, Value);
+
+const TRACKING: &str = "/TargetTrackingScalingPolicyConfiguration";
+
+const MUTANTS: [Mutant; 26] = [
     Mutant {
         mistake: "the template before",
         base: Before,
@@ -156,39 +161,40 @@ const MUTANTS: [Mutant; 18] = [
         },
     },
     Mutant {
-        mistake: "the alarms of the template before: of tasks only",
-        breaks: "all tasks dead with MinTasks 0",
-        removes: &["UnattendedAlarm"],
-        sets: || vec![math("TasksMissingAlarm", 2, "FILL(desired, 0) - FILL(running, 0)")],
-    },
-    Mutant {
         mistake: "an alarm of missing tasks that needs a running task",
+        base: Now,
         breaks: "all tasks dead with an empty queue",
         fails: "rang: [], and",
         removes: &[],
-        sets: || vec![math("TasksMissingAlarm", 2, "FILL(FILL(desired, REPEAT), 1) - running")],
+        sets: || vec![math("TasksMissingAlarm", "missing", "FILL(FILL(desired, REPEAT), 1) - running")],
     },
     Mutant {
         mistake: "a recovery when the last count of dead tasks is out of sight",
+        base: Now,
         breaks: "all tasks dead with an empty queue",
         fails: "at the end: []",
         removes: &[],
-        sets: || vec![("TasksMissingAlarm", "/TreatMissingData", json!("notBreaching"))],
+        sets: || vec![("TasksMissingAlarm", "/TreatMissingData".to_owned(), json!("notBreaching"))],
     },
     Mutant {
         mistake: "tasks missing before the service existed",
+        base: Now,
         breaks: "a service that was just created",
+        fails: "rang at",
         removes: &[],
-        sets: || vec![math("TasksMissingAlarm", 2, "FILL(desired - running, 1)")],
+        sets: || vec![math("TasksMissingAlarm", "missing", "FILL(desired - running, 1)")],
     },
     Mutant {
         mistake: "a task that was taken away taken for dead",
+        base: Now,
         breaks: "a service that goes to zero",
+        fails: "rang at",
         removes: &[],
-        sets: || vec![math("TasksMissingAlarm", 2, "FILL(desired, REPEAT) - FILL(running, 0)")],
+        sets: || vec![math("TasksMissingAlarm", "missing", "FILL(desired, REPEAT) - FILL(running, 0)")],
     },
     Mutant {
-        mistake: "an alarm of death that reads the worker's metrics",
+        mistake: "alarms of tasks only",
+        base: Now,
         breaks: "all tasks dead under load",
         fails: "no alarm of the queue rang",
         removes: &["UnattendedAlarm"],

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use drumline_infra_rules::model::{Resource, Stack, Target};
 use serde_json::{Value, json};
 
-use crate::alarm::{Evaluation, Missing};
+use crate::alarm::{Evaluation, MissingData};
 use crate::expression::{Expression, Math, Series};
 use crate::metric::Metric;
 
@@ -117,8 +117,8 @@ impl Alarm {
                 periods: periods as usize,
                 to_alarm: whole(resource, "/DatapointsToAlarm").unwrap_or(periods) as usize,
                 missing: match resource.text("/TreatMissingData") {
-                    Some("notBreaching") => Missing::NotBreaching,
-                    Some("ignore") => Missing::Ignore,
+                    Some("notBreaching") => MissingData::NotBreaching,
+                    Some("ignore") => MissingData::Ignore,
                     other => panic!("{id}: TreatMissingData {other:?}"),
                 },
             },

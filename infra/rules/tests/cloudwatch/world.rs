@@ -2,40 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::alarm::{Evaluation, Missing, State};
+use crate::alarm::{Evaluation, MissingData, State};
 use crate::assumptions::Assumptions;
 use crate::expression::Series;
 use crate::metric::Metric;
 use crate::service::{Service, Watch};
-
-/// How CloudWatch, SQS, ECS and Application Auto Scaling behave where it is open: see the table in `main.rs`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Assumptions {
-    pub(crate) math: Math,
-    /// Minutes after its end at which a minute's point can be read: of visible messages, SQS's other metrics, and
-    /// Container Insights.
-    pub(crate) lags: [u32; 3],
-    /// Every n-th point of each metric never arrives; 0 for none.
-    pub(crate) every_missing: u32,
-    /// Periods by which the evaluation range is longer than the evaluation periods.
-    pub(crate) extra_range: usize,
-    /// True if SQS reports a metric only in minutes in which it is not 0; the visible messages always.
-    pub(crate) is_sparse: bool,
-    /// True if Container Insights reports nothing of a service without running tasks, as its guide says; false if it reports 0.
-    pub(crate) insights_are_silent: bool,
-    /// From a scale-out to a running task.
-    pub(crate) start_minutes: u32,
-    /// True if scale-in takes one task at a time, false if it goes to the computed count.
-    pub(crate) scales_in_by_one: bool,
-}
-
-const VISIBLE: &str = "ApproximateNumberOfMessagesVisible";
-const IN_FLIGHT: &str = "ApproximateNumberOfMessagesNotVisible";
-const RECEIVED: &str = "NumberOfMessagesReceived";
-const DELETED: &str = "NumberOfMessagesDeleted";
-const EMPTY: &str = "NumberOfEmptyReceives";
-const RUNNING: &str = "RunningTaskCount";
-const DESIRED: &str = "DesiredTaskCount";
 
 /// SQS stops reporting a queue this long after its last use.
 const IDLE_MINUTES: u32 = 360;
@@ -189,14 +160,14 @@ impl World<'_> {
             minute >= self.reports_from && i64::from(minute) - self.last_used <= i64::from(IDLE_MINUTES);
         let sparse = |value: f64| is_reported && (value > 0.0 || !self.assumed.is_sparse);
         let insights = exists && (running > 0 || !self.assumed.insights_are_silent);
-        for (name, value, is_there) in [
-            (VISIBLE, self.visible, is_reported),
-            (IN_FLIGHT, in_flight, sparse(in_flight)),
-            (RECEIVED, received, sparse(received)),
-            (DELETED, done, sparse(done)),
-            (EMPTY, polls, sparse(polls)),
-            (RUNNING, running.into(), insights),
-            (DESIRED, self.desired.into(), insights),
+        for (metric, value, is_there) in [
+            (Metric::Visible, self.visible, is_reported),
+            (Metric::InFlight, in_flight, sparse(in_flight)),
+            (Metric::Received, received, sparse(received)),
+            (Metric::Deleted, done, sparse(done)),
+            (Metric::Empty, polls, sparse(polls)),
+            (Metric::Running, running.into(), insights),
+            (Metric::Desired, self.desired.into(), insights),
         ] {
             self.points[metric as usize].push(is_there.then_some(value));
         }
@@ -258,7 +229,7 @@ impl World<'_> {
             let mut fires = |periods: usize, breaches: &dyn Fn(f64) -> bool| {
                 let series = self.series(&tracking.watch, periods, now);
                 let points: Vec<_> = series.iter().map(|point| point.map(breaches)).collect();
-                let evaluation = Evaluation { periods, to_alarm: periods, missing: Missing::Missing };
+                let evaluation = Evaluation { periods, to_alarm: periods, missing: MissingData::Missing };
                 let id = format!("tracking {index} of {periods}");
                 let state = evaluation.state(&points, self.state(&id));
                 self.states.insert(id, state);

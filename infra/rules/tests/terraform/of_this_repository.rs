@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// Each is a template's name too.
-const MODULES: [&str; 6] =
-    ["dashboard", "queue", "queue-fifo", "worker-ec2", "worker-fargate", "worker-lambda"];
+const MODULES: [&str; 7] =
+    ["dashboard", "fan-out", "queue", "queue-fifo", "worker-ec2", "worker-fargate", "worker-lambda"];
 
 /// Variables that CloudFormation has no parameter of: it has none that are maps.
 const ONLY_VARIABLES: [&str; 2] = ["Environment", "Secrets"];
@@ -307,7 +307,6 @@ const RENAMED: [(&str, &str); 3] = [
 /// Numbers and texts are taken for each other, as both languages do. A text that is JSON is what it says.
 fn leniently(value: &Value) -> String {
     match value {
-        Value::String(text) if text == "${CapacityProvider}" => "jobs-worker".to_owned(),
         Value::String(text) if text.starts_with('{') => {
             serde_json::from_str(text).map_or_else(|_| text.clone(), |parsed: Value| leniently(&parsed))
         }

@@ -26,7 +26,7 @@ resource "aws_lambda_function" "worker" {
   memory_size   = var.memory_mb
 
   environment {
-    variables = merge(var.environment, {
+    variables = merge({
       DRUMLINE_QUEUE_URL          = var.queue_url
       DRUMLINE_VISIBILITY_TIMEOUT = "${var.visibility_timeout_seconds}s"
       DRUMLINE_CONCURRENCY        = tostring(var.concurrency)
@@ -34,7 +34,7 @@ resource "aws_lambda_function" "worker" {
       DRUMLINE_FORWARD_TO         = var.forward_to
       DRUMLINE_LOG_FORMAT         = "json"
       DRUMLINE_SAMPLE_JOBS        = var.sample_jobs
-    })
+    }, var.environment)
   }
 
   # The provider requires a format with a log group of one's own. The function writes its log as JSON in either.

@@ -120,23 +120,10 @@ variable "extra_policy_arns" {
 }
 
 variable "environment" {
-  description = "Variables of the function besides those that the module sets, for the handlers and for settings without a variable here. Not for secrets."
+  description = "Further settings of the function, and what handlers want. They go over what this module sets. Secrets do not belong here."
   type        = map(string)
   default     = {}
   nullable    = false
-
-  validation {
-    condition = length(setintersection(keys(var.environment), [
-      "DRUMLINE_QUEUE_URL",
-      "DRUMLINE_VISIBILITY_TIMEOUT",
-      "DRUMLINE_CONCURRENCY",
-      "DRUMLINE_STORE_URL",
-      "DRUMLINE_FORWARD_TO",
-      "DRUMLINE_LOG_FORMAT",
-      "DRUMLINE_SAMPLE_JOBS",
-    ])) == 0
-    error_message = "environment names a variable that the module sets itself: use the module's variable."
-  }
 }
 
 variable "forward_to" {

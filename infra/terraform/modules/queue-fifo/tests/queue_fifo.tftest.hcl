@@ -51,7 +51,7 @@ mock_provider "aws" {
 }
 
 variables {
-  dead_letter_owner = "payments"
+  dead_letter_owner        = "payments"
   alarm_topic_arn          = "arn:aws:sns:eu-west-1:123456789012:alarms"
   dead_letter_breaks_order = "accepted"
 }

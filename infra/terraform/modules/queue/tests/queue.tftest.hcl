@@ -52,7 +52,7 @@ mock_provider "aws" {
 
 variables {
   dead_letter_owner = "payments"
-  alarm_topic_arn = "arn:aws:sns:eu-west-1:123456789012:alarms"
+  alarm_topic_arn   = "arn:aws:sns:eu-west-1:123456789012:alarms"
 }
 
 run "what_keeps_failing_ends_in_the_dead_letter_queue" {

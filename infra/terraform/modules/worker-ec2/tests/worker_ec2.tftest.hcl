@@ -199,15 +199,54 @@ run "fewer_tasks_at_most_than_at_least_are_refused" {
   expect_failures = [var.max_tasks]
 }
 
-run "a_backlog_that_busy_tasks_alone_make_up_is_refused" {
+run "scaling_goes_by_the_expected_wait" {
   command = plan
 
   variables {
-    concurrency      = 64
-    backlog_per_task = 64
+    acceptable_wait_seconds = 300
+    mean_handler_seconds    = 0.25
+    concurrency             = 8
   }
 
-  expect_failures = [var.backlog_per_task]
+  assert {
+    condition     = aws_appautoscaling_policy.backlog.target_tracking_scaling_policy_configuration[0].target_value == 300
+    error_message = "The target is the acceptable wait."
+  }
+
+  assert {
+    condition = {
+      for metric in aws_appautoscaling_policy.backlog.target_tracking_scaling_policy_configuration[0].customized_metric_specification[0].metrics :
+      metric.id => metric.expression if contains(["slots", "wait"], metric.id)
+      } == {
+      slots = "8 * IF(visible >= 0, tasks)"
+      wait  = "SUM([visible, FILL(inflight, REPEAT)]) * 0.25 / slots"
+    }
+    error_message = "The expected wait is the messages times the handling time, divided by what runs at once."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.wait.alarm_actions == toset([aws_appautoscaling_policy.fast.arn])
+    error_message = "The first minute of a long wait triggers the fast policy."
+  }
+
+  assert {
+    condition = alltrue([
+      for query in aws_cloudwatch_metric_alarm.unattended.metric_query :
+      alltrue([for metric in query.metric : metric.namespace == "AWS/SQS"])
+    ])
+    error_message = "The alarm on unattended messages reads SQS's metrics only."
+  }
+}
+
+run "a_wait_shorter_than_a_handler_is_refused" {
+  command = plan
+
+  variables {
+    acceptable_wait_seconds = 10
+    mean_handler_seconds    = 9
+  }
+
+  expect_failures = [var.acceptable_wait_seconds]
 }
 
 run "a_grace_that_does_not_fit_the_stop_timeout_is_refused" {

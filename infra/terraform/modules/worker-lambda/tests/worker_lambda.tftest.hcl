@@ -144,14 +144,17 @@ run "without_a_table_the_store_is_a_url" {
   }
 }
 
-run "a_variable_of_the_module_is_not_set_twice" {
+run "a_variable_that_is_asked_for_goes_over_the_modules" {
   command = plan
 
   variables {
-    environment = { DRUMLINE_CONCURRENCY = "1" }
+    environment = { DRUMLINE_LOG_FORMAT = "pretty" }
   }
 
-  expect_failures = [var.environment]
+  assert {
+    condition     = aws_lambda_function.worker.environment[0].variables["DRUMLINE_LOG_FORMAT"] == "pretty"
+    error_message = "The variable is the one that is asked for."
+  }
 }
 
 run "nothing_optional_is_there_unless_it_is_asked_for" {
