@@ -195,6 +195,8 @@ async fn replayed(endpoint_url: &str, letters: usize) {
     assert_eq!((by_origin.len(), count(&by_origin)), (2, letters as u64), "{by_origin:?}");
 
     let workers = origins.workers(&store);
+    // A look has to see all letters before the hold of the first ones ends, and LocalStack is slow.
+    let hold = size("60s", "20s");
     let (name, set) = (unique("INC"), format!("/payload/table={table}"));
     let replay = [
         "replay",
@@ -209,10 +211,10 @@ async fn replayed(endpoint_url: &str, letters: usize) {
         "--name",
         &name,
         "--hold",
-        "20s",
+        hold,
         "--yes",
     ];
-    let resume = ["replay", "--resume", &name, "--hold", "20s", "--yes"];
+    let resume = ["replay", "--resume", &name, "--hold", hold, "--yes"];
     let mut running = origins.dlq(state.path(), &store, &replay).spawn();
     let rows = format!("SELECT count(*), count(DISTINCT job) FROM {table}");
     let mut counted = async || -> (i64, i64) {
@@ -245,7 +247,7 @@ async fn replayed(endpoint_url: &str, letters: usize) {
 }
 
 /// The whole size takes minutes: by hand, with `DRUMLINE_TEST_FULL`.
-fn size(full: usize, small: usize) -> usize {
+fn size<T>(full: T, small: T) -> T {
     if drumline_store::variable("DRUMLINE_TEST_FULL").is_some() { full } else { small }
 }
 
