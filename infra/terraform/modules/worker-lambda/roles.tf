@@ -86,7 +86,7 @@ resource "aws_iam_role_policy" "consume" {
         Action   = "secretsmanager:GetSecretValue"
         Resource = var.secret_arns
       }],
-      # SQS decrypts in the name of whoever receives.
+      # SQS decrypts on behalf of the receiver.
       var.kms_key_arn == "" ? [] : [{
         Sid       = "Decrypt"
         Effect    = "Allow"

@@ -12,7 +12,7 @@ resource "aws_sqs_queue" "jobs" {
   name                       = local.queue_name
   visibility_timeout_seconds = var.visibility_timeout_seconds
   message_retention_seconds  = var.message_retention_seconds
-  # For whoever receives without saying how long to wait. Short polling costs more, and misses messages that are there.
+  # For receivers that do not set a wait time. Short polling costs more, and misses messages that are there.
   receive_wait_time_seconds = 20
   sqs_managed_sse_enabled   = local.has_key ? null : true
   kms_master_key_id         = local.has_key ? var.kms_key_arn : null
