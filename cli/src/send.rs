@@ -137,6 +137,7 @@ fn version_of(job_type: &str, service: Service, handlers_optional: bool) -> Resu
 struct Sender<'a> {
     queue_url: Url,
     options: SendOptions,
+    delay_secs: Option<u16>,
     group: Option<Arc<str>>,
     job_type: Option<&'a str>,
     version: u32,
@@ -190,7 +191,8 @@ impl<'a> Sender<'a> {
         let attributes = attributes.map_err(|error| ExitError::usage(format!("--attribute: {error}")))?;
         Ok(Self {
             queue_url,
-            options: SendOptions { delay_secs, fifo, ..SendOptions::default() },
+            options: SendOptions { fifo, ..SendOptions::default() },
+            delay_secs,
             group,
             job_type: args.job_type.as_deref(),
             version: FIRST_VERSION,
@@ -291,8 +293,18 @@ impl<'a> Sender<'a> {
         let deduplication_id =
             self.deduplication_id.map_or_else(|| ulid::Ulid::generate().to_string(), str::to_owned);
         let (attributes, group) = (Arc::clone(&self.attributes), self.group.clone());
-        let trace_header = None;
-        Ok(Outgoing { line, body, attributes, deduplication_id, group, trace_header, job_type, job_id })
+        let delay_secs = self.delay_secs;
+        Ok(Outgoing {
+            line,
+            body,
+            attributes,
+            deduplication_id,
+            group,
+            delay_secs,
+            job_type,
+            job_id,
+            trace_header: None,
+        })
     }
 
     async fn batch(
@@ -352,13 +364,13 @@ fn read_payload(payload: &str) -> std::io::Result<String> {
 
 /// SQS's delays are whole seconds up to 15 minutes. See
 /// [SendMessage](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html).
-fn delay_secs(text: &str) -> Result<i32, String> {
+fn delay_secs(text: &str) -> Result<u16, String> {
     let delay = humantime::parse_duration(text)
         .map_err(|_| format!("--delay {text:?} is not a duration such as 30s"))?;
     if delay.as_secs() > 900 || delay.subsec_nanos() > 0 {
         return Err("SQS delays a message by whole seconds, at most 15m".to_owned());
     }
-    i32::try_from(delay.as_secs()).map_err(|error| error.to_string())
+    u16::try_from(delay.as_secs()).map_err(|error| error.to_string())
 }
 
 fn progress_bar() -> ProgressBar {

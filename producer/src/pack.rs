@@ -14,7 +14,7 @@ pub const MAX_BATCH_ENTRIES: usize = 10;
 pub const MAX_BATCH_BYTES: usize = MAX_MESSAGE_BYTES;
 
 /// A message on its way.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outgoing {
     /// A number by which the caller knows it again, such as its line in a file; it is not sent.
     pub line: usize,
@@ -26,6 +26,8 @@ pub struct Outgoing {
     pub deduplication_id: String,
     /// The message group: needed on FIFO queues, a fair-queue tenant elsewhere. Messages of one call often have the same one.
     pub group: Option<Arc<str>>,
+    /// The delay before a worker can receive it, in seconds: 900 at most, and not on FIFO queues.
+    pub delay_secs: Option<u16>,
     /// The X-Ray header (`AWSTraceHeader`). It counts for no limit.
     pub trace_header: Option<String>,
     /// The type of the job in it.
@@ -88,10 +90,8 @@ mod tests {
                     body: "x".repeat(*size),
                     attributes: Arc::clone(&attributes),
                     deduplication_id: line.to_string(),
-                    group: None,
-                    trace_header: None,
                     job_type: "a.b".to_owned(),
-                    job_id: None,
+                    ..Outgoing::default()
                 };
                 batches.extend(packer.push(message));
             }

@@ -26,8 +26,6 @@ pub const RESEND_WAIT: Duration = Duration::from_secs(1);
 /// The options that all messages of a call have in common.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SendOptions {
-    /// SQS's delay in seconds, standard queues only.
-    pub delay_secs: Option<i32>,
     /// The queue is a FIFO queue: entries need an id for its deduplication.
     pub fifo: bool,
     /// The reaction to an error after which SQS may have taken the batch.
@@ -163,7 +161,7 @@ fn entry(options: &SendOptions, index: usize, message: &Outgoing) -> SendMessage
         .id(index.to_string())
         .message_body(&message.body)
         .set_message_attributes(Some(attributes))
-        .set_delay_seconds(options.delay_secs)
+        .set_delay_seconds(message.delay_secs.map(i32::from))
         .set_message_group_id(message.group.as_deref().map(str::to_owned))
         .set_message_deduplication_id(deduplication_id);
     let entry = match &message.trace_header {

@@ -58,6 +58,25 @@ pub(crate) const RULES: &[Rule] = &[
         reason: "the handler crate decides and performs nothing: no AWS SDK, runtime, network, clock or randomness",
     },
     Rule {
+        package: "drumline-contract",
+        features: ALL_FEATURES,
+        banned: &[
+            "drumline-runtime",
+            "drumline-consumer",
+            "drumline-producer",
+            "drumline-store",
+            "tokio*",
+            "mio",
+            "socket2",
+            "aws-*",
+            "hyper*",
+            "reqwest",
+            "jiff",
+            "fastrand",
+        ],
+        reason: "what a contract says and a guard finds depends on no AWS SDK, runtime, network or clock",
+    },
+    Rule {
         package: "drumline-dlq",
         features: ALL_FEATURES,
         banned: &[

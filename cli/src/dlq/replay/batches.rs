@@ -169,20 +169,14 @@ impl Waiting {
 
 #[cfg(test)]
 mod tests {
-    use drumline_producer::Attributes;
-
     use super::*;
 
     fn candidate(name: &str, group: Option<&str>, bytes: usize) -> Candidate {
         let outgoing = Outgoing {
-            line: 0,
             body: "x".repeat(bytes),
-            attributes: Arc::new(Attributes::new()),
             deduplication_id: name.to_owned(),
             group: group.map(Arc::from),
-            trace_header: None,
-            job_type: String::new(),
-            job_id: None,
+            ..Outgoing::default()
         };
         Candidate { id: LetterId::of(name), letter: name.into(), receipt: None, outgoing, done: Vec::new() }
     }

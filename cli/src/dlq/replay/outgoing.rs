@@ -24,7 +24,6 @@ pub(super) fn outgoing(
     let message = letter.message();
     let Replayed { body, attributes, job_id, job_type, placed: _ } = replayed(letter, fixed, intake)?;
     Ok(Outgoing {
-        line: 0,
         body,
         attributes: Arc::new(attributes),
         deduplication_id: deduplication_id(action, &message.id),
@@ -32,6 +31,7 @@ pub(super) fn outgoing(
         trace_header: message.trace_header.clone(),
         job_type: job_type.unwrap_or_default(),
         job_id: Some(Arc::from(job_id)),
+        ..Outgoing::default()
     })
 }
 

@@ -57,7 +57,7 @@ pub(super) async fn put_all_back(
     log: &ActionLog,
 ) -> Result<(), ExitError> {
     let fifo = is_fifo(&queue.name);
-    let options = SendOptions { delay_secs: None, fifo, in_doubt: InDoubt::once(fifo) };
+    let options = SendOptions { fifo, in_doubt: InDoubt::once(fifo) };
     let mut packer = Packer::default();
     while let Some(exported) = export.next().await? {
         if !is_wanted(&exported, progress, kept) {
@@ -86,8 +86,8 @@ fn outgoing(exported: Exported, undone: &str, tally: &mut Tally) -> Outgoing {
         group: message.group.as_deref().map(Arc::from),
         trace_header: message.trace_header.clone(),
         job_type: exported.job_type.unwrap_or_default(),
-        job_id: None,
         body: message.body,
+        ..Outgoing::default()
     }
 }
 

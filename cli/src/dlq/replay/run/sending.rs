@@ -45,7 +45,7 @@ impl Run<'_> {
             self.stage = Stage::Sending(tokio::spawn(async move {
                 tokio::time::sleep(wait).await;
                 let in_doubt = InDoubt::once(is_fifo);
-                let options = SendOptions { delay_secs: None, fifo: is_fifo, in_doubt };
+                let options = SendOptions { fifo: is_fifo, in_doubt };
                 send_batch(&client, &queue, &options, outgoing).await
             }));
         }
