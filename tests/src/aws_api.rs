@@ -70,6 +70,16 @@ pub async fn create_bucket() -> String {
     bucket
 }
 
+/// Has S3 report each new object of a bucket to a queue, and puts an object with this key into the bucket.
+pub async fn report_object(bucket: &str, queue_arn: &str, key: &str) {
+    let configuration = format!(
+        "<NotificationConfiguration><QueueConfiguration><Queue>{queue_arn}</Queue><Event>s3:ObjectCreated:*</Event>\
+         </QueueConfiguration></NotificationConfiguration>"
+    );
+    s3(Method::PUT, &format!("{bucket}?notification"), configuration.into_bytes()).await;
+    s3(Method::PUT, &format!("{bucket}/{key}"), b"an object".to_vec()).await;
+}
+
 /// The objects of a bucket that has no more than a thousand: keys and texts.
 pub async fn objects(bucket: &str) -> Vec<(String, String)> {
     let listed = s3(Method::GET, &format!("{bucket}?list-type=2"), Vec::new()).await;

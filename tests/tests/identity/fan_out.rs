@@ -1,6 +1,9 @@
 //! One event in two queues: it runs once in each, and each queue's duplicates are its own.
 
-use drumline_tests::{App, Setup, TestQueue, get, publish, put_event, rule_before, subscribe, topic_before};
+use drumline_tests::{
+    App, Setup, TestQueue, create_bucket, get, publish, put_event, report_object, rule_before, subscribe,
+    topic_before,
+};
 use serde_json::{Value, json};
 
 use crate::envelopes::{cloud_event, event, native, notification};
@@ -74,5 +77,28 @@ async fn what_sns_and_eventbridge_fan_out_runs_in_every_queue() {
     assert_eq!(parts, expected);
     assert_eq!(identities[0][3], identities[2][3], "one event has one id");
     assert_eq!(identities[1][3], identities[3][3], "one notification has one id");
+    worker.stop().await;
+}
+
+/// Real events of S3, which begin with a test event for every new notification.
+#[tokio::test]
+async fn what_s3_reports_reaches_the_handler_of_its_bucket() {
+    let (queue, app) = (TestQueue::create("reported", Setup::default()).await, App::always_ok().await);
+    let bucket = create_bucket().await;
+    let types = format!("[event_types]\n\"{bucket}\" = \"photo.uploaded\"\n");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, types).unwrap();
+    let worker = forwarding(&queue, &app, "memory:")
+        .env("DRUMLINE_CONFIG", &file.path().display().to_string())
+        .spawn();
+    report_object(&bucket, &queue.arn(), "photos/a.jpg").await;
+    until_settled(&[&queue], &[&worker], &app, 2).await;
+    let calls = app.calls();
+    let types: Vec<_> = calls.iter().map(|call| identity_of(call)[1].clone()).collect();
+    let call = calls.iter().find(|call| identity_of(call)[1] == "photo.uploaded");
+    let call = call.unwrap_or_else(|| panic!("the event has the type of its bucket: {types:?}"));
+    assert_eq!(identity_of(call)[2], bucket, "its source is the bucket");
+    let event: Value = serde_json::from_str(&call.body).unwrap();
+    assert_eq!(event["Records"][0]["s3"]["object"]["key"], "photos/a.jpg");
     worker.stop().await;
 }
