@@ -24,6 +24,7 @@ use drumline_store::{OpenError, Store};
 use crate::depth::{DepthProbe, Depths};
 use crate::dlq_watch::{Watched, Watches};
 use crate::emf::Emf;
+use crate::gate::Gates;
 use crate::http::{Door, Endpoint, Readiness};
 use crate::metrics::Metrics;
 use crate::queue_start::{
@@ -146,6 +147,8 @@ impl Consumer {
             consumer.settings.task_protection.then(|| TaskProtection::start(to_protect, grace)).flatten();
         let readiness = Readiness::new(statuses, claim_store.answers());
         let depths = Depths::new(consumer.metrics.clone(), consumer.of_the_process());
+        let limits = queues.iter().map(|queue| (queue.name.to_string(), queue.settings.gate));
+        let gates = Gates::new(limits, depths.clone(), consumer.metrics.clone());
         let grace = Grace::of(grace);
         let (stop, stopped) = watch::channel(false);
         let _endpoint = match consumer.settings.http_addr {
@@ -157,6 +160,7 @@ impl Consumer {
                     consumer.door(addr),
                     consumer.metrics.clone(),
                     depths.clone(),
+                    gates,
                     readiness.clone(),
                     store,
                     connections,
@@ -218,7 +222,7 @@ impl Consumer {
             info!(
                 %addr,
                 "the HTTP endpoint is reachable beyond the loopback interface, so it serves /livez, /readyz and /metrics \
-                 only; for /jobs set DRUMLINE_HTTP_TOKEN, or DRUMLINE_ALLOW_REMOTE=on"
+                 only; for /jobs and /gate set DRUMLINE_HTTP_TOKEN, or DRUMLINE_ALLOW_REMOTE=on"
             );
         }
         door

@@ -1,5 +1,6 @@
 //! The numbers of messages in a queue and its DLQ, asked for when a scraper reads the metrics, and each minute for CloudWatch.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
@@ -23,10 +24,13 @@ const FRESH: Duration = Duration::from_secs(15);
 /// How long a scrape waits for SQS: the other metrics matter most while it does not answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// The state of messages that a worker has.
+const IN_FLIGHT: &str = "in_flight";
+
 /// Where a message can be, as the label says it.
 const STATES: [(&str, Name); 3] = [
     ("visible", Name::ApproximateNumberOfMessages),
-    ("in_flight", Name::ApproximateNumberOfMessagesNotVisible),
+    (IN_FLIGHT, Name::ApproximateNumberOfMessagesNotVisible),
     ("delayed", Name::ApproximateNumberOfMessagesDelayed),
 ];
 
@@ -43,6 +47,8 @@ pub(crate) struct DepthProbe {
 pub(crate) struct Depths {
     probes: Arc<StdMutex<Vec<Arc<DepthProbe>>>>,
     asked_at: Arc<Mutex<Option<Instant>>>,
+    /// The messages that wait in each queue, visible or delayed, and when SQS has reported them.
+    waiting: Arc<StdMutex<HashMap<String, (u64, Instant)>>>,
     metrics: Metrics,
     observer: Arc<dyn Observer>,
 }
@@ -50,7 +56,8 @@ pub(crate) struct Depths {
 impl Depths {
     /// The depths of no queue yet.
     pub(crate) fn new(metrics: Metrics, observer: Arc<dyn Observer>) -> Self {
-        Self { probes: Arc::default(), asked_at: Arc::default(), metrics, observer }
+        let (probes, asked_at, waiting) = Default::default();
+        Self { probes, asked_at, waiting, metrics, observer }
     }
 
     /// Adds a queue.
@@ -76,6 +83,18 @@ impl Depths {
         *asked_at = Some(Instant::now());
     }
 
+    /// Returns how many messages wait in a queue, visible or delayed, if SQS has reported that within `max_age`.
+    pub(crate) fn waiting(&self, queue: &str, max_age: Duration) -> Option<u64> {
+        let known = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).get(queue).copied();
+        known.filter(|(_, at)| at.elapsed() <= max_age).map(|(count, _)| count)
+    }
+
+    /// Notes how many messages wait in a queue.
+    pub(crate) fn learn(&self, queue: &str, waiting: u64) {
+        let mut known = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(queue.to_owned(), (waiting, Instant::now()));
+    }
+
     /// Blocks refreshes for as long as the guard lives, as a queue does that does not answer.
     #[cfg(test)]
     pub(crate) async fn block(&self) -> tokio::sync::OwnedMutexGuard<Option<Instant>> {
@@ -83,9 +102,14 @@ impl Depths {
     }
 
     async fn ask(&self, probe: &DepthProbe) -> Result<(), SqsError> {
+        let mut waiting = 0;
         for (state, count) in self.counts(&probe.client, &probe.queue_url).await? {
             self.metrics.depth(&probe.queue, state, count);
+            if state != IN_FLIGHT {
+                waiting += u64::try_from(count).unwrap_or_default();
+            }
         }
+        self.learn(&probe.queue, waiting);
         if let Some(arn) = &probe.dead_letter_arn {
             let url = url_by_arn(&probe.client, arn).await?;
             let dead = self.counts(&probe.client, &url).await?.into_iter().map(|(_, count)| count).sum();

@@ -1,6 +1,7 @@
 //! What the process answers about itself: alive, ready, and its metrics.
 
 mod door;
+mod gate;
 mod jobs;
 mod serve;
 
@@ -22,6 +23,7 @@ use tokio::task::JoinHandle;
 use tracing::warn;
 
 use crate::depth::Depths;
+use crate::gate::Gates;
 use crate::metrics::Metrics;
 pub(crate) use door::Door;
 use serve::{Bounds, HEADER_TIME, serve};
@@ -93,6 +95,7 @@ impl Endpoint {
         door: Door,
         metrics: Metrics,
         depths: Depths,
+        gates: Gates,
         readiness: Readiness,
         store: Arc<dyn Store>,
         connections: usize,
@@ -106,7 +109,11 @@ impl Endpoint {
             .route("/livez", get(|| async { "ok\n" }))
             .route("/readyz", get(ready).with_state(readiness))
             .route("/metrics", get(show).with_state((metrics, depths)))
-            .merge(jobs::routes(store).route_layer(middleware::from_fn_with_state(door, door::guard)));
+            .merge(
+                jobs::routes(store)
+                    .merge(gate::routes(gates))
+                    .route_layer(middleware::from_fn_with_state(door, door::guard)),
+            );
         let bounds = Bounds { connections, header_time: HEADER_TIME };
         Ok(Self { server: tokio::spawn(serve(listener, routes, bounds)) })
     }

@@ -9,6 +9,7 @@ mod emf;
 #[path = "../../host/src/every_event.rs"]
 mod every_event;
 mod exit;
+mod gate;
 mod http;
 pub mod job_list;
 pub mod job_view;

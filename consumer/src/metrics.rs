@@ -9,6 +9,7 @@ mod queue;
 pub(crate) mod series;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use drumline::run::{Event, Observer};
 use prometheus_client::encoding::text::encode;
@@ -43,6 +44,18 @@ impl Metrics {
     /// Sets how many messages of a queue are in `state`.
     pub(crate) fn depth(&self, queue: &str, state: &'static str, count: i64) {
         self.0.depths.get_or_create(&ByState { queue: queue.to_owned(), state }).set(count);
+    }
+
+    /// Returns the longest wait of a message for its first run, among those of the last minute of receiving.
+    pub(crate) fn longest_first_wait(&self, queue: &str) -> Duration {
+        self.0.first_waits.longest(&ByQueue { queue: queue.to_owned() })
+    }
+
+    /// Notes such a wait.
+    #[cfg(test)]
+    pub(crate) fn learn_first_wait(&self, queue: &str, wait: Duration) {
+        let first_waits = self.0.first_waits.for_queue(&ByQueue { queue: queue.to_owned() });
+        first_waits.received(Some(wait), tokio::time::Instant::now());
     }
 
     /// Sets how many messages the DLQ of `queue` holds.

@@ -12,6 +12,7 @@ mod emf;
 #[cfg(test)]
 mod every_event;
 mod forward;
+pub mod gate;
 mod handlers;
 mod intake;
 pub mod logging;

@@ -56,7 +56,7 @@ impl Door {
         match &self.access {
             Access::Closed => Some((
                 StatusCode::FORBIDDEN,
-                "jobs are not shown beyond the loopback interface: set DRUMLINE_HTTP_TOKEN, or \
+                "neither jobs nor /gate are shown beyond the loopback interface: set DRUMLINE_HTTP_TOKEN, or \
                  DRUMLINE_ALLOW_REMOTE=on where every client that reaches this address may read them",
             )),
             Access::Token(token) if !has_token(headers, token) => Some((

@@ -32,6 +32,8 @@ pub(super) struct Families {
     pub(super) pickups: Histograms<ByQueue>,
     pub(super) dwells: Histograms<ByType>,
     pub(super) oldest: OldestAges,
+    /// The waits of messages for their first run. Not registered: `/gate` shows them, and metrics have a histogram of all waits.
+    pub(super) first_waits: OldestAges,
     pub(super) running: Family<ByType, Gauge>,
     pub(super) in_hand: Family<ByQueue, Gauge>,
     paused: Family<ByReason, Gauge>,
@@ -73,6 +75,7 @@ impl Families {
             pickups,
             dwells,
             oldest: OldestAges::default(),
+            first_waits: OldestAges::default(),
             running: Family::default(),
             in_hand: Family::default(),
             paused: Family::default(),

@@ -34,6 +34,11 @@ impl OldestAges {
         );
     }
 
+    /// Returns the age that the gauge of a queue shows.
+    pub(super) fn longest(&self, queue: &ByQueue) -> Duration {
+        Duration::try_from_secs_f64(self.0.get_or_create(queue).get()).unwrap_or_default()
+    }
+
     pub(super) fn for_queue(&self, queue: &ByQueue) -> Arc<OldestAge> {
         Arc::new(OldestAge { gauge: self.0.get_or_create(queue).clone(), window: Mutex::default() })
     }

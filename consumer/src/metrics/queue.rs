@@ -22,6 +22,7 @@ pub(super) struct QueueMetrics {
     pickup: Histogram,
     in_hand: Gauge,
     oldest: Arc<OldestAge>,
+    first_wait: Arc<OldestAge>,
     leases_lost: Counter,
     claims_lost: Counter,
     unmarked: Counter,
@@ -57,6 +58,7 @@ impl QueueMetrics {
             pickup: all.pickups.get_or_create(&by_queue).clone(),
             in_hand: all.in_hand.get_or_create(&by_queue).clone(),
             oldest: all.oldest.for_queue(&by_queue),
+            first_wait: all.first_waits.for_queue(&by_queue),
             leases_lost: all.leases_lost.get_or_create(&by_queue).clone(),
             claims_lost: all.claims_lost.get_or_create(&by_queue).clone(),
             unmarked: all.unmarked.get_or_create(&by_queue).clone(),
@@ -140,10 +142,12 @@ impl QueueMetrics {
             LedgerEvent::ClaimLost(_) => drop(self.claims_lost.inc()),
             LedgerEvent::Unmarked { .. } => drop(self.unmarked.inc()),
             LedgerEvent::Received { count, oldest_sent_at } => {
+                let now = Instant::now();
                 if count == 0 {
                     self.empty_receives.inc();
+                    self.first_wait.received(None, now);
                 }
-                self.oldest.received(oldest_sent_at.map(age), Instant::now());
+                self.oldest.received(oldest_sent_at.map(age), now);
             }
             LedgerEvent::Paused(pause) => self.all.set_paused(&self.queue, pause.reason, true),
             LedgerEvent::Resumed { pause, .. } => self.all.set_paused(&self.queue, pause.reason, false),
@@ -178,6 +182,9 @@ impl Observer for QueueMetrics {
             Event::RunStarted { attempt } => {
                 if let Some(pickup) = pickup_delay(attempt) {
                     self.pickup.observe(pickup.as_secs_f64());
+                    if attempt.message().receive_count <= 1 {
+                        self.first_wait.received(Some(pickup), Instant::now());
+                    }
                 }
                 self.of_type(Some(attempt.job_type())).running.inc();
             }

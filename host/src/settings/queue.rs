@@ -22,6 +22,7 @@ use super::reader::{ForQueue, Reader, setting};
 use super::values::{self, PermanentFailures};
 use crate::aws::{QueueFacts, is_fifo};
 use crate::claims::StoreOutage;
+use crate::gate::GateLimits;
 use crate::shown::Shown;
 use crate::waits::{possible_waits, receives};
 
@@ -66,6 +67,8 @@ pub struct QueueSettings {
     pub require: RequiredFields,
     /// The fields that messages of single job types must have, instead of `require`.
     pub require_by_type: HashMap<String, RequiredFields>,
+    /// When `/gate` asks producers to slow down, or refuses them.
+    pub gate: GateLimits,
 }
 
 impl Reader<'_> {
@@ -97,6 +100,7 @@ impl Reader<'_> {
         let scope_by_type = self.by_name(&SCOPE_BY_TYPE, queue, values::scope);
         let require = self.get("require", queue, values::required_fields);
         let require_by_type = self.by_name(&REQUIRE_BY_TYPE, queue, values::required_fields);
+        let gate = self.gate(queue);
         let with_jitter = |policy: RetryPolicy| match jitter {
             Some(jitter) => policy.with_jitter(jitter),
             None => policy,
@@ -126,7 +130,16 @@ impl Reader<'_> {
             scope_by_type,
             require: require.unwrap_or_default(),
             require_by_type,
+            gate: gate?,
         })
+    }
+
+    /// Returns `None` only if a problem has been noted.
+    fn gate(&mut self, queue: Option<ForQueue<'_>>) -> Option<GateLimits> {
+        let limits = GateLimits::default();
+        let depth = self.get("gate_depth", queue, |text| limits.with_depth_text(text));
+        let age = self.get("gate_age", queue, |text| depth.unwrap_or(limits).with_age_text(text));
+        depth.and(age)
     }
 
     /// The name that the operator has used to give the queues.

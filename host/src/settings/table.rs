@@ -269,14 +269,14 @@ pub const SETTINGS: &[Setting] = &[
         Some("127.0.0.1:9464"),
         false,
         "ADDRESS|off",
-        "Where /livez, /readyz, /metrics and /jobs/ID are served. Beyond the loopback interface /jobs needs http_token or allow_remote",
+        "Where /livez, /readyz, /metrics, /jobs/ID and /gate are served. Beyond the loopback interface /jobs and /gate need http_token or allow_remote",
     ),
     setting(
         "http_token",
         None,
         false,
         "TEXT",
-        "The secret with which clients read /jobs: Authorization: Bearer TEXT. At least 16 characters",
+        "The secret with which clients read /jobs and /gate: Authorization: Bearer TEXT. At least 16 characters",
     )
     .showing(Shown::Nothing),
     setting(
@@ -284,16 +284,30 @@ pub const SETTINGS: &[Setting] = &[
         Some("off"),
         false,
         "on|off",
-        "Serve /jobs without a token to every client that reaches http_addr, also beyond the loopback interface",
+        "Serve /jobs and /gate without a token to every client that reaches http_addr, also beyond the loopback interface",
     ),
     setting(
         "http_hosts",
         None,
         false,
         "NAME[,NAME…]",
-        "Names, besides localhost and IP addresses, that the Host of a request for /jobs may have",
+        "Names, besides localhost and IP addresses, that the Host of a request for /jobs or /gate may have",
     )
     .or_list(),
+    setting(
+        "gate_depth",
+        Some("off"),
+        true,
+        "SLOW,SHED|off",
+        "The numbers of waiting messages, visible and delayed, from which /gate asks producers to slow down and refuses them, such as 10000,100000. A state is left below 80 % of its number",
+    ),
+    setting(
+        "gate_age",
+        Some("off"),
+        true,
+        "SLOW,SHED|off",
+        "The same by how long messages wait for their first run, such as 1m,10m: the longest wait that this worker has seen in the last minute of receiving. Retries do not count. At most 14d",
+    ),
     setting(
         "log_format",
         Some("auto"),

@@ -12,7 +12,10 @@ use std::sync::Arc;
 use drumline::core::JitterMode;
 use drumline::message::RequiredFields;
 use std::io::Write;
+use std::time::Duration;
 use url::Url;
+
+use crate::gate::GateLimits;
 
 const JOBS: &str = "http://127.0.0.1:9324/000000000000/jobs";
 const MAIL: &str = "http://127.0.0.1:9324/000000000000/mail";
@@ -57,6 +60,30 @@ fn queues_may_have_settings_of_their_own() {
     assert_eq!(jobs.retry_by_type["a.b"].longest().as_secs(), 10);
     assert_eq!(mail.retry_by_type["a.b"].longest().as_secs(), 60);
     assert_eq!(mail.retry_by_type["a.b"].jitter(), JitterMode::None);
+}
+
+#[test]
+fn a_queue_has_the_gate_of_all_queues_or_its_own_or_none() {
+    let file = format!(
+        "gate_depth = \"10,100\"\ngate_age = \"1m,10m\"\n\
+         [[queue]]\nurl = \"{JOBS}\"\n[[queue]]\nurl = \"{MAIL}\"\ngate_depth = \"off\"\ngate_age = \"off\""
+    );
+    let settings = read(&[], &[], &file).unwrap();
+    let of_all = GateLimits::default().depth(10, 100).unwrap();
+    let of_all = of_all.age(Duration::from_secs(60), Duration::from_secs(600)).unwrap();
+    assert_eq!(
+        settings.queues.iter().map(|queue| queue.gate).collect::<Vec<_>>(),
+        [of_all, GateLimits::default()]
+    );
+    let wrong =
+        [("DRUMLINE_GATE_DEPTH", "100,10"), ("DRUMLINE_GATE_AGE", "1m"), ("DRUMLINE_QUEUE_URL", JOBS)];
+    let problems = read(&[], &wrong, "").unwrap_err().to_string();
+    for says in [
+        "DRUMLINE_GATE_DEPTH = \"100,10\": must be SLOW,SHED",
+        "DRUMLINE_GATE_AGE = \"1m\": must be off, or two durations",
+    ] {
+        assert!(problems.contains(says), "{says} in\n{problems}");
+    }
 }
 
 #[test]
