@@ -33,13 +33,14 @@ use crate::man;
 #[cfg(feature = "bin")]
 use crate::new;
 use crate::run;
+use crate::schema;
 use crate::send;
 #[cfg(feature = "dev")]
 use crate::service::{DevExample, DevJob, OwnDev};
 use crate::usage;
 use command_line::{CommandLine, Commands};
 
-/// A program around a router: `run`, `send`, `jobs`, `dlq`, `config` and `health`, and by features `dev`, `doctor` and `invoke`.
+/// A program around a router: `run`, `send`, `schema`, `jobs`, `dlq`, `config` and `health`, and by features `dev`, `doctor` and `invoke`.
 ///
 /// State that handlers share, such as a pool of connections, is made by the router's factory, which may be async, and closed by a hook
 /// after the drain:
@@ -95,9 +96,9 @@ impl App {
     /// returns a `Router` or a `Result<Router, E>`.
     ///
     /// The factory runs on the runtime of handlers, before anything is received; a Ctrl-C meanwhile ends the process. Its error is
-    /// bad configuration (exit status 64). `run`, `config` and `doctor queue` call it, but not in forward mode
+    /// bad configuration (exit status 64). `schema` calls it; `run`, `config` and `doctor queue` call it, but not in forward mode
     /// (`DRUMLINE_FORWARD_TO`), and `dev` does; so does `send` for a type whose version it is not given, and `dlq replay`,
-    /// which asks what the handlers would refuse. `config`, `doctor`, `send` and `dlq` wait for it for ten seconds at most. `jobs` and
+    /// which asks what the handlers would refuse. `config`, `doctor`, `schema`, `send` and `dlq` wait for it for ten seconds at most. `jobs` and
     /// `health` do not call it. If the settings have problems, it runs up to its first wait, so that wrong settings that it reads
     /// are reported with them.
     pub fn new<Kind>(router: impl RouterFactory<Kind>) -> Self {
@@ -196,6 +197,7 @@ impl App {
             #[cfg(feature = "function")]
             Commands::Invoke(args) => invoke::invoke(&args),
             Commands::Send(args) => send::send(&args, environment, self.service, handlers_optional),
+            Commands::Schema(args) => schema::schema(&args, self.service),
             Commands::Jobs(args) => jobs::jobs(&args, environment),
             Commands::Dlq(args) => dlq::dlq(&args, environment, self.service, handlers_optional),
             Commands::Config(args) => config::config(&args, environment, self.service),

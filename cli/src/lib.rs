@@ -35,6 +35,7 @@ mod output;
 mod own_endpoint;
 mod preflight;
 mod run;
+mod schema;
 mod send;
 mod service;
 mod settings_args;

@@ -1,1 +1,6 @@
 #![doc = include_str!("../README.md")]
+
+pub mod compatibility;
+mod document;
+
+pub use document::{Contract, FORMAT, InvalidContract, TypeContract, VersionContract};

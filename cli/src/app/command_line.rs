@@ -19,6 +19,7 @@ use crate::man::ManArgs;
 #[cfg(feature = "bin")]
 use crate::new::NewArgs;
 use crate::run::RunArgs;
+use crate::schema::SchemaArgs;
 use crate::send::SendArgs;
 
 /// Stands for the binary's name in help texts.
@@ -48,6 +49,7 @@ pub(super) enum Commands {
     #[cfg(feature = "function")]
     Invoke(InvokeArgs),
     Send(SendArgs),
+    Schema(SchemaArgs),
     Jobs(JobsArgs),
     Dlq(DlqArgs),
     Config(ConfigArgs),

@@ -86,6 +86,53 @@ pub trait Job: DeserializeOwned + Send + 'static {
     fn lock(&self) -> Option<String> {
         None
     }
+
+    /// Returns the JSON Schema of the payload of `version`: [`VERSION`](Self::VERSION) or an older one that the
+    /// [`UPCASTERS`](Self::UPCASTERS) read. `None` means that this version has no schema.
+    ///
+    /// `drumline schema` prints the schemas as the contract with producers, and `drumline schema check` compares two contracts: see
+    /// `docs/contracts.md`. The runtime itself does not validate by it; a payload has to fit the type's `Deserialize`.
+    ///
+    /// A crate such as `schemars` derives a schema from the type, in the form that serde reads. Keep the types of older versions for
+    /// theirs, since messages of those versions still wait:
+    ///
+    /// ```
+    /// use drumline::{Job, Upcaster};
+    /// use schemars::{JsonSchema, schema_for};
+    /// use serde_json::{Value, json};
+    ///
+    /// #[derive(serde::Deserialize, JsonSchema)]
+    /// struct Welcome {
+    ///     user_id: u64,
+    /// }
+    ///
+    /// /// Version 1.
+    /// #[derive(JsonSchema)]
+    /// struct WelcomeV1 {
+    ///     user: u64,
+    /// }
+    ///
+    /// impl Job for Welcome {
+    ///     const TYPE: &'static str = "welcome";
+    ///     const VERSION: u32 = 2;
+    ///     const UPCASTERS: &'static [Upcaster] =
+    ///         &[Upcaster { from: 1, up: |old| Ok(json!({ "user_id": old["user"] })) }];
+    ///
+    ///     fn schema(version: u32) -> Option<Value> {
+    ///         match version {
+    ///             Self::VERSION => Some(schema_for!(Self).to_value()),
+    ///             1 => Some(schema_for!(WelcomeV1).to_value()),
+    ///             _ => None,
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// assert_eq!(Welcome::schema(1).unwrap()["required"], json!(["user"]));
+    /// ```
+    fn schema(version: u32) -> Option<Value> {
+        let _ = version;
+        None
+    }
 }
 
 /// One step from a payload version to the next.

@@ -1,0 +1,93 @@
+//! `drumline schema`: the contract of this program's job types with those that send them.
+
+mod check;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{Subcommand, ValueEnum};
+use drumline_consumer::ExitError;
+use drumline_contract::Contract;
+use drumline_runtime::{Service, runtimes};
+
+use crate::output::print;
+use crate::service::make_router;
+use check::CheckArgs;
+
+/// Prints the contract of this program's job types: their versions and JSON Schemas
+#[derive(Debug, clap::Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_long_help = "\
+A type has a schema if its code has one: `Job::schema`. Commit the printed document, and let CI compare it with that of each change.
+
+Examples:
+  {program} schema > contract.json
+  {program} schema --type email.send
+  {program} schema check contract.json <({program} schema)
+
+Exit status: 0 printed, 64 there are no handlers, or none of this type, 1 anything else."
+)]
+pub(crate) struct SchemaArgs {
+    #[command(subcommand)]
+    command: Option<SchemaCommand>,
+    /// The document
+    #[arg(long, value_enum, default_value_t = Format::JsonSchema)]
+    format: Format,
+    /// Only this job type
+    #[arg(long = "type", value_name = "TYPE")]
+    job_type: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum SchemaCommand {
+    Check(CheckArgs),
+}
+
+/// The documents that describe the job types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// The contract: each type with its versions and their JSON Schemas
+    JsonSchema,
+}
+
+pub(crate) fn schema(args: &SchemaArgs, service: Service) -> Result<ExitCode, ExitError> {
+    match &args.command {
+        Some(SchemaCommand::Check(args)) => check::check(args),
+        None => show(args, service),
+    }
+}
+
+fn show(args: &SchemaArgs, service: Service) -> Result<ExitCode, ExitError> {
+    let contract = contract_of(service, args.job_type.as_deref())?;
+    let document = match args.format {
+        Format::JsonSchema => serde_json::to_string_pretty(&contract),
+    };
+    let document = document.map_err(|error| ExitError::other(error.to_string()))?;
+    print(|out| writeln!(out, "{document}"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes the program's router and returns the contract of its handlers, or of the one of `job_type`.
+///
+/// # Errors
+/// If there are no handlers, or none of the type.
+pub(crate) fn contract_of(service: Service, job_type: Option<&str>) -> Result<Contract, ExitError> {
+    let (io, handlers) = runtimes()?;
+    let router = io.block_on(make_router(service, handlers.handle()));
+    handlers.shutdown_background();
+    let router = router
+        .map_err(|problem| ExitError::usage(format!("there are no handlers to describe: {problem}")))?;
+    router.check().map_err(|error| ExitError::usage(error.to_string()))?;
+    let contract = Contract::of(&router);
+    match job_type {
+        None => Ok(contract),
+        Some(name) => contract.only(name).ok_or_else(|| {
+            let known: Vec<&str> = contract.types().iter().map(|of| &*of.name).collect();
+            ExitError::usage(format!(
+                "there is no handler for type {name:?}; there are handlers for {}",
+                known.join(", ")
+            ))
+        }),
+    }
+}

@@ -1,0 +1,95 @@
+//! `drumline schema check`: whether a changed contract breaks running workers or waiting messages.
+
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use drumline_consumer::ExitError;
+use drumline_contract::Contract;
+use drumline_contract::compatibility::{Finding, Severity, compare};
+
+use crate::format::{count, note, one_line};
+use crate::output::{Out, Output, print};
+
+/// The document that is read from standard input.
+const STDIN: &str = "-";
+
+/// Says whether a changed contract breaks running workers or waiting messages
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Two things meet messages of the other side of a deploy: running workers receive messages of new producers until the deploy ends, and new \
+workers receive messages that old producers wrote, from the queue or for up to 14 days from its DLQ.
+
+A finding names who is affected, the type, the version, the place in the payload as a JSON pointer (* for each item), the problem, and how to \
+make the change without it. What cannot be compared, such as a version without a schema, counts as breaking unless --allow-unknown is given.
+
+Examples:
+  {program} schema check contract.json <({program} schema)
+  git show main:contract.json | {program} schema check - contract.json
+  {program} schema check old.json new.json --output json | jq -r 'select(.severity == \"breaking\") | .type'
+
+Exit status: 0 compatible, 1 something breaks or cannot be compared, 64 a document is no contract or cannot be read.")]
+pub(crate) struct CheckArgs {
+    /// The contract of what runs now and wrote the messages that wait; - for standard input
+    old: PathBuf,
+    /// The contract of what will be deployed; - for standard input
+    new: PathBuf,
+    /// Exit with 0 if nothing breaks, but something cannot be compared
+    #[arg(long)]
+    allow_unknown: bool,
+    /// Lines for people, or a JSON object a line
+    ///
+    /// The object has severity (breaking, unknown, note), affects (waiting-messages, running-workers, null), type, version, pointer, problem
+    /// and fix.
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+pub(super) fn check(args: &CheckArgs) -> Result<ExitCode, ExitError> {
+    if is_stdin(&args.old) && is_stdin(&args.new) {
+        return Err(ExitError::usage("only one of the two contracts can be on standard input"));
+    }
+    let (old, new) = (read(&args.old)?, read(&args.new)?);
+    let findings = compare(&old, &new);
+    print(|out| match args.output {
+        Output::Table => write_text(out, &findings),
+        Output::Json => findings.iter().try_for_each(|finding| out.json_line(finding)),
+    })?;
+    let number = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
+    let (breaking, unknown) = (number(Severity::Breaking), number(Severity::Unknown));
+    let verdict = match (breaking, unknown) {
+        (0, 0) => "compatible".to_owned(),
+        (0, unknown) => format!("nothing is known to break, but {unknown} cannot be compared"),
+        (breaking, unknown) => {
+            format!("{} that breaks, {unknown} that cannot be compared", count(breaking, "change"))
+        }
+    };
+    note(&format!("{verdict} ({})", count(new.types().len(), "job type")));
+    let is_compatible = breaking == 0 && (unknown == 0 || args.allow_unknown);
+    Ok(if is_compatible { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Each finding on a line, and the way around it on the next.
+fn write_text(out: &mut Out, findings: &[Finding]) -> io::Result<()> {
+    for finding in findings {
+        writeln!(out, "{}", one_line(&finding.to_string()))?;
+        writeln!(out, "  fix: {}", one_line(&finding.fix))?;
+    }
+    Ok(())
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == STDIN
+}
+
+fn read(path: &Path) -> Result<Contract, ExitError> {
+    let name = if is_stdin(path) { "standard input".to_owned() } else { path.display().to_string() };
+    let json = if is_stdin(path) {
+        let mut json = Vec::new();
+        io::stdin().lock().read_to_end(&mut json).map(|_| json)
+    } else {
+        std::fs::read(path)
+    };
+    let json = json.map_err(|error| ExitError::usage(format!("{name}: {error}")))?;
+    Contract::parse(&json).map_err(|error| ExitError::usage(format!("{name}: {error}")))
+}

@@ -1,0 +1,78 @@
+//! A place at which a reader may refuse what a writer produces.
+
+use super::finding::Affected;
+
+/// A place at which a reader may refuse what a writer produces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// The place in the payload: a JSON pointer in which `*` stands for each item or entry.
+    pub pointer: String,
+    /// What does not fit there.
+    pub kind: MismatchKind,
+    /// The reason why it may fit nevertheless. `None` if it certainly does not.
+    pub doubt: Option<String>,
+}
+
+/// What does not fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MismatchKind {
+    /// The reader requires a field that the writer may leave out.
+    MissingField,
+    /// The reader refuses unknown fields, and the writer writes this one.
+    UnknownField,
+    /// The writer may write a value or variant that the reader does not know.
+    UnknownValue(String),
+    /// The reader accepts less than the writer may write.
+    Narrower {
+        /// What the writer may write.
+        written: String,
+        /// What the reader accepts.
+        accepted: String,
+    },
+    /// The two cannot be compared here.
+    NotCompared,
+}
+
+impl MismatchKind {
+    /// Says what does not fit, for those that meet it.
+    pub(super) fn problem(&self, affected: Affected) -> String {
+        let (readers, writers) = match affected {
+            Affected::WaitingMessages => ("new workers", "old producers"),
+            Affected::RunningWorkers => ("running workers", "new producers"),
+        };
+        match self {
+            Self::MissingField => format!("{readers} require the field, and {writers} may leave it out"),
+            Self::UnknownField => format!("{readers} refuse unknown fields, and {writers} write this one"),
+            Self::UnknownValue(value) => format!("{writers} may write {value}, which {readers} do not know"),
+            Self::Narrower { written, accepted } => {
+                format!("{writers} may write {written}, and {readers} accept only {accepted}")
+            }
+            Self::NotCompared => format!("what {writers} write and {readers} accept cannot be compared"),
+        }
+    }
+
+    /// Says how to make the change fit, if there is a way besides a new version.
+    pub(super) fn fix(&self, affected: Affected) -> Option<&'static str> {
+        match (affected, self) {
+            (_, Self::NotCompared) => None,
+            (Affected::WaitingMessages, Self::MissingField) => {
+                Some("make the field optional: an Option, or #[serde(default)]")
+            }
+            (Affected::WaitingMessages, Self::UnknownField) => {
+                Some("keep the field, optional and unused, while such messages wait")
+            }
+            (Affected::WaitingMessages, Self::UnknownValue(_)) => {
+                Some("keep reading it while such messages wait")
+            }
+            (Affected::WaitingMessages, Self::Narrower { .. }) => {
+                Some("accept the old values too while such messages wait")
+            }
+            (Affected::RunningWorkers, Self::MissingField) => {
+                Some("keep writing the field until all workers can do without it")
+            }
+            (Affected::RunningWorkers, _) => {
+                Some("first deploy workers that accept it, and only then producers that write it")
+            }
+        }
+    }
+}
