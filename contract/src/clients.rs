@@ -1,0 +1,82 @@
+//! Insert clients for other languages: one source file each, made of a contract.
+//!
+//! A client file is complete in itself: the types of the payloads, the checks that a producer in Rust makes, packing into batches and
+//! retries per entry. Its run-time part is a real file of its language ([`python.py`], [`typescript.ts`]) with an example contract
+//! between two marks; a generator replaces what is between them.
+//!
+//! [`python.py`]: https://github.com/drumline/drumline/blob/main/contract/src/clients/python.py
+//! [`typescript.ts`]: https://github.com/drumline/drumline/blob/main/contract/src/clients/typescript.ts
+
+mod checked;
+mod literal;
+mod names;
+mod objects;
+mod python;
+mod shape;
+mod template;
+mod typescript;
+
+use std::fmt;
+
+use crate::Contract;
+
+pub use checked::lowered;
+
+/// The language of an insert client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// Python 3.9 or newer, with boto3.
+    Python,
+    /// TypeScript for Node.js 20 or newer, with `@aws-sdk/client-sqs`.
+    TypeScript,
+}
+
+/// An insert client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Client {
+    /// The source text of the file.
+    pub text: String,
+    /// The parts of schemas that the client does not check, such as a keyword that it does not know: the worker still decides there.
+    pub unchecked: Vec<String>,
+}
+
+/// The reason why there is no client for a contract.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoClient(String);
+
+impl fmt::Display for NoClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NoClient {}
+
+impl Language {
+    /// Returns the client for a contract. Its header names `command` as the one that makes it again.
+    ///
+    /// ```
+    /// use drumline_contract::{Contract, clients::Language};
+    ///
+    /// let contract = Contract::parse(br#"{"drumline":"contract/1","types":[{"type":"email.send","version":1,"versions":[
+    ///     {"version":1,"schema":{"type":"object","properties":{"to":{"type":"string"}},"required":["to"]}}]}]}"#)?;
+    /// let client = Language::Python.client(&contract, "drumline schema client python contract.json")?;
+    /// assert!(client.text.contains("class EmailSendPayload(TypedDict):\n    to: str"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the contract has no types, or a schema refers to something outside itself.
+    pub fn client(self, contract: &Contract, command: &str) -> Result<Client, NoClient> {
+        if contract.types().is_empty() {
+            return Err(NoClient("the contract has no job types, so there is nothing to send".to_owned()));
+        }
+        match self {
+            Self::Python => python::client(contract, command),
+            Self::TypeScript => typescript::client(contract, command),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+//! JSON values as literals of a language.
+
+use serde_json::{Number, Value};
+
+/// Longer lines are broken.
+const LINE: usize = 100;
+
+/// The words of a language for what JSON has.
+pub(super) struct Dialect {
+    pub(super) null: &'static str,
+    pub(super) yes: &'static str,
+    pub(super) no: &'static str,
+    pub(super) indent: &'static str,
+    /// Writes the name of a field.
+    pub(super) key: fn(&str) -> String,
+    pub(super) number: fn(&Number) -> String,
+}
+
+impl Dialect {
+    /// Returns a literal whose first line is indented by the caller, and which has a lasting comma and further lines at `depth`.
+    pub(super) fn write(&self, value: &Value, depth: usize) -> String {
+        let on_one_line = self.on_one_line(value);
+        if depth * self.indent.len() + on_one_line.len() <= LINE {
+            return on_one_line;
+        }
+        let inner = self.indent.repeat(depth + 1);
+        let (open, lines, close): (_, Vec<String>, _) = match value {
+            Value::Array(items) => ('[', items.iter().map(|item| self.write(item, depth + 1)).collect(), ']'),
+            Value::Object(fields) => {
+                let line = |(name, value)| format!("{}: {}", (self.key)(name), self.write(value, depth + 1));
+                ('{', fields.iter().map(line).collect(), '}')
+            }
+            _ => return on_one_line,
+        };
+        let lines: String = lines.iter().map(|line| format!("{inner}{line},\n")).collect();
+        format!("{open}\n{lines}{}{close}", self.indent.repeat(depth))
+    }
+
+    pub(super) fn on_one_line(&self, value: &Value) -> String {
+        match value {
+            Value::Null => self.null.to_owned(),
+            Value::Bool(true) => self.yes.to_owned(),
+            Value::Bool(false) => self.no.to_owned(),
+            Value::Number(number) => (self.number)(number),
+            Value::String(text) => quoted(text),
+            Value::Array(items) => {
+                let items: Vec<String> = items.iter().map(|item| self.on_one_line(item)).collect();
+                format!("[{}]", items.join(", "))
+            }
+            Value::Object(fields) if fields.is_empty() => "{}".to_owned(),
+            Value::Object(fields) => {
+                let field = |(name, value)| format!("{}: {}", (self.key)(name), self.on_one_line(value));
+                let fields: Vec<String> = fields.iter().map(field).collect();
+                format!("{{{}}}", fields.join(", "))
+            }
+        }
+    }
+}
+
+/// Returns a text in double quotes, with the escapes that JSON and both languages have in common.
+pub(super) fn quoted(text: &str) -> String {
+    serde_json::to_string(text).expect("a text is JSON")
+}

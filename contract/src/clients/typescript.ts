@@ -1,0 +1,726 @@
+/**
+ * Insert client for Drumline jobs.
+ *
+ * HEADER
+ */
+
+import { SendMessageBatchCommand, type MessageAttributeValue, type SQSClient } from "@aws-sdk/client-sqs";
+
+// contract: begin
+
+export interface ExamplePayload {
+  id: string;
+}
+
+/** A job of type `example`, version 1. */
+export interface Example {
+  type: "example";
+  version?: 1;
+  payload: ExamplePayload;
+}
+
+export type Job = Example;
+
+const VERSIONS: Readonly<Record<string, number>> = { example: 1 };
+
+const SCHEMAS: Readonly<Record<string, Schema | null>> = {
+  "example 1": {
+    type: "object",
+    properties: { id: { type: "string" } },
+    required: ["id"],
+  },
+};
+
+// contract: end
+
+/** A message attribute: text, a number, or bytes. */
+export type AttributeValue = string | number | bigint | Uint8Array;
+
+/** How a job is sent. */
+export interface Options {
+  /** Seconds before a worker can receive it: 0 to 900, and none on a FIFO queue. */
+  delay?: number | undefined;
+  /** The message group: needed on a FIFO queue, a fair-queue tenant elsewhere. */
+  group?: string | undefined;
+  /** The deduplication ID of a FIFO queue; by default the job's ID. */
+  dedup?: string | undefined;
+  /** The key under which the job's effect happens once; by default the job's ID. */
+  idempotencyKey?: string | undefined;
+  /** The ID that ties the job to the request that caused it. */
+  correlationId?: string | undefined;
+  /** Message attributes. */
+  attributes?: Readonly<Record<string, AttributeValue>> | undefined;
+  /** The job's ID; by default a new ULID. */
+  jobId?: string | undefined;
+}
+
+/** A job with options of its own. Sending the same entry with its `jobId` again sends the same job. */
+export interface Entry extends Options {
+  job: Job;
+}
+
+/** SQS has confirmed this job. */
+export interface Receipt {
+  position: number;
+  jobId: string;
+  messageId: string;
+  sequenceNumber: string | undefined;
+}
+
+/** SQS has not confirmed this job. To send it again, pass `entry` to `sendMany`: a worker then knows a second copy. */
+export interface Failure {
+  position: number;
+  entry: Entry;
+  code: string;
+  message: string;
+  /** SQS refuses this job; sending it again unchanged does not help. */
+  senderFault: boolean;
+  /** SQS may have taken the job: its answer was lost. */
+  inDoubt: boolean;
+}
+
+/** Some jobs were not sent, or not for certain. `sent` and `failed` together name each job of the call exactly once. */
+export class PartialFailure extends Error {
+  override readonly name = "PartialFailure";
+  readonly sent: readonly Receipt[];
+  readonly failed: readonly Failure[];
+
+  constructor(sent: readonly Receipt[], failed: readonly Failure[], cause: unknown) {
+    const [first] = failed;
+    const of = `${failed.length} of ${sent.length + failed.length} jobs were not sent`;
+    const name = `job ${first?.position} (${first?.entry.job.type})`;
+    super(`${of}; the first is ${name}: ${first?.code}: ${first?.message}`, { cause });
+    this.sent = sent;
+    this.failed = failed;
+  }
+}
+
+/** A reason why a job is not sent. */
+export interface Problem {
+  position: number;
+  jobType: string;
+  /** The RFC 6901 pointer into the payload; empty for the payload itself and for options. */
+  pointer: string;
+  kind: string;
+  text: string;
+}
+
+/** Some jobs may not be sent. SQS was not called: no job of the call has been sent. */
+export class InvalidJobs extends Error {
+  override readonly name = "InvalidJobs";
+  readonly problems: readonly Problem[];
+
+  constructor(problems: readonly Problem[]) {
+    const lines = problems.map((problem) => `job ${problem.position} (${problem.jobType}): ${problem.text}`);
+    super(`no job was sent:\n${lines.join("\n")}`);
+    this.problems = problems;
+  }
+}
+
+// guards: begin
+/** Finds in payloads what does not belong into a queue. Secrets are errors; the rest warns once for each type and kind. */
+export class Guards {
+  constructor(readonly options: { deny?: boolean } = {}) {}
+
+  findings(_jobType: string, _payload: unknown): [pointer: string, kind: string][] {
+    return [];
+  }
+
+  *problems(_position: number, _jobType: string, _payload: unknown): Generator<Problem> {}
+}
+
+// guards: end
+
+const DEFAULT_GUARDS = new Guards();
+
+/**
+ * Sends a job.
+ *
+ * Throws `InvalidJobs` if it may not be sent, and `PartialFailure` if SQS does not confirm it.
+ */
+export async function send(
+  client: SQSClient,
+  queueUrl: string,
+  job: Job,
+  options: Options & { guards?: Guards } = {},
+): Promise<Receipt> {
+  const { guards, ...own } = options;
+  const [receipt] = await sendMany(client, queueUrl, [{ ...own, job }], { guards });
+  return receipt as Receipt;
+}
+
+/**
+ * Sends jobs in batches, and retries those that fail in passing. The options are for jobs without an option of their own.
+ *
+ * Returns the receipts in the order of the jobs. All jobs are checked before the first one is sent.
+ *
+ * Throws `InvalidJobs` if any may not be sent, and `PartialFailure` if SQS does not confirm all of them. On a FIFO queue a job
+ * that is retried can arrive after later ones of its group; send those of which the order matters one by one.
+ */
+export async function sendMany(
+  client: SQSClient,
+  queueUrl: string,
+  jobs: Iterable<Job | Entry>,
+  options: Pick<Options, "delay" | "group" | "correlationId" | "attributes"> & { guards?: Guards | undefined } = {},
+): Promise<Receipt[]> {
+  const { guards = DEFAULT_GUARDS, ...shared } = options;
+  const problems: Problem[] = [];
+  const messages: Message[] = [];
+  let position = 0;
+  for (const item of jobs) {
+    const own: Entry = "job" in item ? item : { job: item };
+    const entry = { ...shared, ...given(own), jobId: own.jobId ?? ulid() } as Entry & { jobId: string };
+    const message = prepare(position, entry, queueUrl, guards, problems);
+    if (message !== undefined) messages.push(message);
+    position += 1;
+  }
+  if (problems.length > 0) throw new InvalidJobs(problems);
+  const sent: Receipt[] = [];
+  const failed: Failure[] = [];
+  let cause: unknown;
+  for (const batch of batches(messages)) {
+    if (cause === undefined) {
+      cause = await sendBatch(client, queueUrl, batch, sent, failed);
+      continue;
+    }
+    const message = `not tried after ${codeOf(cause)}`;
+    failed.push(...batch.map((one) => failure(one, "NotTried", message, false, false)));
+  }
+  sent.sort((a, b) => a.position - b.position);
+  failed.sort((a, b) => a.position - b.position);
+  if (failed.length > 0) throw new PartialFailure(sent, failed, cause);
+  return sent;
+}
+
+/** Returns what is not `undefined`. */
+function given<T extends object>(options: T): Partial<T> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>;
+}
+
+// What SQS takes: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+const MAX_BYTES = 1_048_576;
+const MAX_ENTRIES = 10;
+const MAX_ATTRIBUTES = 10;
+const MAX_NAME = 256;
+const MAX_DELAY = 900;
+const MAX_ID = 128;
+/** The longest idempotency key of a worker, in bytes. */
+const MAX_KEY_BYTES = 1024;
+/** The deepest payload that a worker reads. */
+const MAX_DEPTH = 127;
+/** Attributes by which a worker decodes a message: they would make another job of it. */
+const DECODING = ["messageType", "contentEncoding", "SQSLargePayloadSize", "ExtendedPayloadSize"];
+/** JSON escapes control characters. SQS refuses the last two, and half of a surrogate pair is no character. */
+const FORBIDDEN = /[\ud800-\udfff\ufffe\uffff]/u;
+const FORBIDDEN_IN_TEXT = /[^\t\n\r\x20-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/u;
+const ATTRIBUTE_NAME = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/;
+const QUEUE_ID = /^[!-~]{1,128}$/;
+
+interface Message {
+  position: number;
+  entry: Entry;
+  jobId: string;
+  bytes: number;
+  request: {
+    MessageBody: string;
+    DelaySeconds?: number;
+    MessageGroupId?: string;
+    MessageDeduplicationId?: string;
+    MessageAttributes?: Record<string, MessageAttributeValue>;
+  };
+}
+
+/** JSON as it is sent: without `undefined`, and with what `toJSON` returns. */
+type Json = null | boolean | number | bigint | string | Json[] | { [name: string]: Json };
+
+/** Pointer, kind and text of what is wrong. */
+type Found = [pointer: string, kind: string, text: string];
+
+/** Returns the message of an entry, or adds to the problems. */
+function prepare(
+  position: number,
+  entry: Entry & { jobId: string },
+  queueUrl: string,
+  guards: Guards,
+  problems: Problem[],
+): Message | undefined {
+  const { job, jobId } = entry;
+  const version = versionOf(job);
+  const isFifo = queueUrl.endsWith(".fifo");
+  const before = problems.length;
+  const refuse = (pointer: string, kind: string, text: string) =>
+    problems.push({ position, jobType: job.type, pointer, kind, text });
+  const found: Found[] = [];
+  const payload = plain(job.payload, "", 0, found);
+  for (const [pointer, kind, text] of found) refuse(pointer, kind, `payload${pointer} ${text}`);
+  if (payload === undefined || problems.length > before) return undefined;
+  for (const [pointer, kind, text] of errorsOf(job.type, version, payload)) refuse(pointer, kind, `payload${pointer} ${text}`);
+  problems.push(...guards.problems(position, job.type, payload));
+  for (const [kind, text] of optionProblems(entry, isFifo)) refuse("", kind, text);
+  if (problems.length > before) return undefined;
+
+  const { idempotencyKey, correlationId, attributes } = entry;
+  const createdAt = new Date().toISOString();
+  const envelope = given({ jobId, type: job.type, schemaVersion: version, idempotencyKey, correlationId, createdAt, payload });
+  const request: Message["request"] = { MessageBody: json(envelope as Json) };
+  if (entry.delay !== undefined) request.DelaySeconds = entry.delay;
+  if (entry.group !== undefined) request.MessageGroupId = entry.group;
+  // The same for all tries: if an answer was lost, SQS drops the second message.
+  if (isFifo) request.MessageDeduplicationId = entry.dedup ?? jobId;
+  let bytes = utf8Bytes(request.MessageBody);
+  if (attributes !== undefined && Object.keys(attributes).length > 0) {
+    const values = Object.entries(attributes).map(([name, value]) => [name, attribute(value)] as const);
+    request.MessageAttributes = Object.fromEntries(values);
+    for (const [name, value] of values) {
+      const content = value.BinaryValue?.length ?? utf8Bytes(value.StringValue ?? "");
+      bytes += name.length + (value.DataType ?? "").length + content;
+    }
+  }
+  if (bytes > MAX_BYTES) {
+    refuse("", "size", `${bytes} bytes are more than SQS's ${MAX_BYTES}: put the data into S3 and send a reference`);
+    return undefined;
+  }
+  return { position, entry, jobId, bytes, request };
+}
+
+function versionOf(job: Job): number {
+  const version: number | undefined = job.version ?? own(VERSIONS, job.type);
+  if (version === undefined) throw new TypeError(`the contract has no type ${json(job.type)}`);
+  return version;
+}
+
+function own<T>(table: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(table, name) ? table[name] : undefined;
+}
+
+function utf8Bytes(text: string): number {
+  return new TextEncoder().encode(text).length;
+}
+
+/** Writes JSON, with integers of any size. */
+function json(value: Json): string {
+  if (typeof value === "bigint") return value.toString();
+  if (Array.isArray(value)) return `[${value.map(json).join(",")}]`;
+  if (typeof value === "object" && value !== null) {
+    return `{${Object.entries(value).map(([name, inner]) => `${JSON.stringify(name)}:${json(inner)}`).join(",")}}`;
+  }
+  return JSON.stringify(value);
+}
+
+function escaped(segment: string | number): string {
+  return `/${String(segment).replaceAll("~", "~0").replaceAll("/", "~1")}`;
+}
+
+/** Returns a value as it is sent. Adds what JSON, SQS or a worker cannot take. */
+function plain(value: unknown, pointer: string, depth: number, found: Found[]): Json | undefined {
+  const refuse = (kind: string, text: string): undefined => {
+    found.push([pointer, kind, text]);
+    return undefined;
+  };
+  if (value === null || typeof value === "boolean" || typeof value === "bigint") return value;
+  if (typeof value === "string") {
+    const character = FORBIDDEN.exec(value)?.[0];
+    if (character === undefined) return value;
+    const code = character.charCodeAt(0).toString(16).toUpperCase();
+    return refuse("character", `has the character U+${code}, which SQS does not take: leave it out`);
+  }
+  if (typeof value === "number") {
+    return Number.isFinite(value) ? value : refuse("json", `is ${value}, which JSON cannot express`);
+  }
+  if (typeof value !== "object") return refuse("json", `is of type ${typeof value}, which JSON cannot express`);
+  if ("toJSON" in value && typeof value.toJSON === "function") return plain(value.toJSON(), pointer, depth, found);
+  if (depth === MAX_DEPTH) return refuse("depth", `is nested deeper than the ${MAX_DEPTH} levels that a worker reads`);
+  if (Array.isArray(value)) {
+    return Array.from(value, (inner: unknown, index) => plain(inner, pointer + escaped(index), depth + 1, found) ?? null);
+  }
+  if (value instanceof Map || value instanceof Set || ArrayBuffer.isView(value)) {
+    return refuse("json", `is a ${String(value.constructor.name)}, which JSON cannot express`);
+  }
+  const fields: [string, Json][] = [];
+  for (const [name, inner] of Object.entries(value)) {
+    if (inner === undefined) continue;
+    if (FORBIDDEN.test(name)) refuse("character", `has the name ${JSON.stringify(name)}, of which SQS does not take all characters`);
+    else fields.push([name, plain(inner, pointer + escaped(name), depth + 1, found) ?? null]);
+  }
+  return Object.fromEntries(fields);
+}
+
+/** Finds options that SQS or a worker would refuse, as kind and text. */
+function* optionProblems(entry: Entry, isFifo: boolean): Generator<[kind: string, text: string]> {
+  const { delay, group, dedup, attributes = {} } = entry;
+  if (delay !== undefined && isFifo) {
+    yield ["delay", "a FIFO queue delays no single job: leave the delay out"];
+  } else if (delay !== undefined && !(Number.isInteger(delay) && delay >= 0 && delay <= MAX_DELAY)) {
+    yield ["delay", `a delay is 0 to ${MAX_DELAY} whole seconds, not ${delay}`];
+  }
+  if (isFifo && group === undefined) yield ["group", "a FIFO queue needs a group"];
+  if (!isFifo && dedup !== undefined) {
+    yield ["dedup", "only a FIFO queue has deduplication IDs: leave it out, or use an idempotency key"];
+  }
+  for (const [kind, id] of Object.entries({ group, dedup })) {
+    if (id !== undefined && !QUEUE_ID.test(id)) {
+      yield [kind, `a ${kind} is 1 to ${MAX_ID} ASCII letters, digits and punctuation marks, not ${JSON.stringify(id)}`];
+    }
+  }
+  const named = { idempotencyKey: entry.idempotencyKey, correlationId: entry.correlationId, jobId: entry.jobId };
+  for (const [kind, value] of Object.entries(named)) {
+    if (value === undefined) continue;
+    if (value === "" || FORBIDDEN.test(value)) yield [kind, `${kind} is empty, or has a character that SQS does not take`];
+    else if (utf8Bytes(value) > MAX_KEY_BYTES) yield [kind, `${kind} has more than ${MAX_KEY_BYTES} bytes`];
+  }
+  const names = Object.keys(attributes);
+  if (names.length > MAX_ATTRIBUTES) {
+    yield ["attribute", `${names.length} attributes are more than SQS's ${MAX_ATTRIBUTES}`];
+  }
+  for (const [name, value] of Object.entries(attributes)) {
+    const text = attributeProblem(name, value);
+    if (text !== undefined) yield ["attribute", text];
+  }
+}
+
+function attributeProblem(name: string, value: AttributeValue): string | undefined {
+  const lower = name.toLowerCase();
+  const quoted = JSON.stringify(name);
+  if (name.length > MAX_NAME || !ATTRIBUTE_NAME.test(name)) {
+    return `the attribute name ${quoted} is not of 1 to ${MAX_NAME} letters, digits, _, - and single periods`;
+  }
+  if (lower.startsWith("aws.") || lower.startsWith("amazon.")) return `the attribute name ${quoted} is reserved by AWS`;
+  if (DECODING.includes(name)) return `the attribute ${quoted} would make another job of this one: leave it out`;
+  if (value instanceof Uint8Array || typeof value === "string") {
+    if (value.length === 0) return `the attribute ${name} is empty, which SQS does not take`;
+    if (typeof value === "string" && FORBIDDEN_IN_TEXT.test(value)) {
+      return `the attribute ${name} has a character that SQS does not take`;
+    }
+    return undefined;
+  }
+  if (typeof value === "bigint" || Number.isFinite(value)) return undefined;
+  return `the attribute ${name} is ${String(value)}: give it a text, a number or bytes`;
+}
+
+function attribute(value: AttributeValue): MessageAttributeValue {
+  if (value instanceof Uint8Array) return { DataType: "Binary", BinaryValue: value };
+  if (typeof value === "string") return { DataType: "String", StringValue: value };
+  return { DataType: "Number", StringValue: String(value) };
+}
+
+// Sending.
+
+/** A batch of which so many tries have left something is not sent by another one soon. */
+const TRIES = 8;
+const FIRST_WAIT_MS = 100;
+const LONGEST_WAIT_MS = 5000;
+const THROTTLED = [
+  "RequestThrottled",
+  "Throttling",
+  "ThrottlingException",
+  "ThrottledException",
+  "TooManyRequestsException",
+  "OverLimit",
+  "KmsThrottled",
+  "SlowDown",
+];
+
+function* batches(messages: readonly Message[]): Generator<Message[]> {
+  let batch: Message[] = [];
+  let bytes = 0;
+  for (const message of messages) {
+    if (batch.length > 0 && (batch.length === MAX_ENTRIES || bytes + message.bytes > MAX_BYTES)) {
+      yield batch;
+      [batch, bytes] = [[], 0];
+    }
+    batch.push(message);
+    bytes += message.bytes;
+  }
+  if (batch.length > 0) yield batch;
+}
+
+/** Sends a batch until each entry is sent or refused. Returns the error after which further batches are useless. */
+async function sendBatch(
+  client: SQSClient,
+  queueUrl: string,
+  batch: readonly Message[],
+  sent: Receipt[],
+  failed: Failure[],
+): Promise<unknown> {
+  let left = batch;
+  let inDoubt = false;
+  for (let attempt = 1; attempt <= TRIES && left.length > 0; attempt++) {
+    if (attempt > 1) {
+      const longest = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (attempt - 1));
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * longest));
+    }
+    const entries = left.map((message, index) => ({ Id: String(index), ...message.request }));
+    let answer;
+    try {
+      answer = await client.send(new SendMessageBatchCommand({ QueueUrl: queueUrl, Entries: entries }));
+    } catch (error) {
+      const nature = natureOf(error);
+      inDoubt ||= nature.mayBeTaken;
+      if (nature.passes && attempt < TRIES) continue;
+      const text = error instanceof Error ? error.message : String(error);
+      failed.push(...left.map((message) => failure(message, codeOf(error), text, false, inDoubt)));
+      return error;
+    }
+    const successes = new Map(answer.Successful?.map((success) => [success.Id, success]));
+    const failures = new Map(answer.Failed?.map((failure) => [failure.Id, failure]));
+    const again: Message[] = [];
+    left.forEach((message, index) => {
+      const success = successes.get(String(index));
+      if (success?.MessageId !== undefined) {
+        const { MessageId: messageId, SequenceNumber: sequenceNumber } = success;
+        sent.push({ position: message.position, jobId: message.jobId, messageId, sequenceNumber });
+        return;
+      }
+      const notMentioned = { Code: "NotMentioned", Message: "the answer does not mention this job", SenderFault: false };
+      const { Code: code = "", Message: text = "", SenderFault: bySender = false } = failures.get(String(index)) ?? notMentioned;
+      if (attempt < TRIES && (!bySender || THROTTLED.includes(lastPart(code)))) again.push(message);
+      else failed.push(failure(message, code, text, bySender, inDoubt));
+    });
+    left = again;
+  }
+  return undefined;
+}
+
+function failure(message: Message, code: string, text: string, senderFault: boolean, inDoubt: boolean): Failure {
+  return { position: message.position, entry: message.entry, code, message: text, senderFault, inDoubt };
+}
+
+function lastPart(code: string): string {
+  return code.split(/[#.]/).at(-1) ?? code;
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error ? lastPart(error.name) : "Error";
+}
+
+/** Tells whether SQS may have taken the batch, and whether the error may pass. */
+function natureOf(error: unknown): { mayBeTaken: boolean; passes: boolean } {
+  if (THROTTLED.includes(codeOf(error))) return { mayBeTaken: false, passes: true };
+  const { $metadata, code } = error as { $metadata?: { httpStatusCode?: number }; code?: unknown };
+  const status = $metadata?.httpStatusCode;
+  if (status !== undefined && status >= 400) return { mayBeTaken: status >= 500, passes: status >= 500 || status === 429 };
+  const isUnreachable = codeOf(error) === "TimeoutError" || (typeof code === "string" && /^(E[A-Z]|UND_ERR)/.test(code));
+  return { mayBeTaken: isUnreachable, passes: isUnreachable };
+}
+
+const ULID_DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/** Returns a new ULID: 48 bits of milliseconds and 80 random ones, by five bits a character. */
+function ulid(): string {
+  let number = BigInt(Date.now());
+  for (const byte of crypto.getRandomValues(new Uint8Array(10))) number = (number << 8n) | BigInt(byte);
+  let text = "";
+  for (let digit = 0; digit < 26; digit++, number >>= 5n) text = ULID_DIGITS.charAt(Number(number & 31n)) + text;
+  return text;
+}
+
+// Schemas: the keywords of JSON Schema that contracts use.
+
+type Schema = boolean | Keywords;
+type Limit = number | bigint;
+
+interface Keywords {
+  $ref?: string;
+  $defs?: Readonly<Record<string, Schema>>;
+  definitions?: Readonly<Record<string, Schema>>;
+  type?: string | readonly string[];
+  enum?: readonly unknown[];
+  const?: unknown;
+  allOf?: readonly Schema[];
+  anyOf?: readonly Schema[];
+  oneOf?: readonly Schema[];
+  not?: Schema;
+  minLength?: number;
+  maxLength?: number;
+  pattern?: string;
+  minimum?: Limit;
+  maximum?: Limit;
+  exclusiveMinimum?: Limit;
+  exclusiveMaximum?: Limit;
+  minItems?: number;
+  maxItems?: number;
+  uniqueItems?: boolean;
+  prefixItems?: readonly Schema[];
+  items?: Schema;
+  minProperties?: number;
+  maxProperties?: number;
+  required?: readonly string[];
+  properties?: Readonly<Record<string, Schema>>;
+  patternProperties?: Readonly<Record<string, Schema>>;
+  propertyNames?: Schema;
+  additionalProperties?: Schema;
+}
+
+/** Returns the errors of a payload by the schema of its type and version, as pointer, keyword and text. */
+export function schemaErrors(jobType: string, version: number, payload: unknown): Found[] {
+  const found: Found[] = [];
+  const value = plain(payload, "", 0, found);
+  return value === undefined || found.length > 0 ? found : errorsOf(jobType, version, value);
+}
+
+function errorsOf(jobType: string, version: number, payload: Json): Found[] {
+  const schema = own(SCHEMAS, `${jobType} ${version}`);
+  if (schema === undefined) throw new TypeError(`the contract has no version ${version} of ${json(jobType)}`);
+  return schema === null ? [] : [...errors(schema, schema, payload, "")];
+}
+
+function* errors(root: Schema, schema: Schema, value: Json, at: string): Generator<Found> {
+  if (schema === true) return;
+  if (schema === false) {
+    yield [at, "falseSchema", "is not allowed"];
+    return;
+  }
+  if (schema.$ref !== undefined) yield* errors(root, resolved(root, schema.$ref), value, at);
+  if (schema.type !== undefined) {
+    const types = typeof schema.type === "string" ? [schema.type] : schema.type;
+    const isUnsafe = typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value);
+    if (!types.some((name) => is(name, value))) {
+      yield [at, "type", `is ${shown(value)}, and should be ${types.join(" or ")}`];
+    } else if (isUnsafe && !types.includes("number")) {
+      yield [at, "precision", `is ${value}, which a number of JavaScript does not hold exactly: make it a bigint, such as 1n`];
+    }
+  }
+  if (schema.enum !== undefined && !schema.enum.some((item) => isSame(item, value))) {
+    yield [at, "enum", `is ${shown(value)}, and should be one of ${schema.enum.map((item) => json(item as Json)).join(", ")}`];
+  }
+  if ("const" in schema && !isSame(schema.const, value)) {
+    yield [at, "const", `is ${shown(value)}, and should be ${json(schema.const as Json)}`];
+  }
+  if (typeof value === "string") yield* textErrors(schema, value, at);
+  else if (typeof value === "number" || typeof value === "bigint") yield* numberErrors(schema, value, at);
+  else if (Array.isArray(value)) yield* arrayErrors(root, schema, value, at);
+  else if (typeof value === "object" && value !== null) yield* objectErrors(root, schema, value, at);
+  for (const inner of schema.allOf ?? []) yield* errors(root, inner, value, at);
+  if (schema.anyOf !== undefined && !schema.anyOf.some((inner) => fits(root, inner, value, at))) {
+    yield [at, "anyOf", noAlternative(root, schema.anyOf, value, at)];
+  }
+  if (schema.oneOf !== undefined) {
+    const fitting = schema.oneOf.filter((inner) => fits(root, inner, value, at)).length;
+    if (fitting === 0) yield [at, "oneOf", noAlternative(root, schema.oneOf, value, at)];
+    else if (fitting > 1) yield [at, "oneOf", `fits ${fitting} of the alternatives, and should fit one`];
+  }
+  if (schema.not !== undefined && fits(root, schema.not, value, at)) yield [at, "not", "is what is excluded"];
+}
+
+function fits(root: Schema, schema: Schema, value: Json, at: string): boolean {
+  return errors(root, schema, value, at).next().done === true;
+}
+
+/** The only alternative beside null is what was meant. */
+function noAlternative(root: Schema, alternatives: readonly Schema[], value: Json, at: string): string {
+  const meant = alternatives.filter((inner) => typeof inner === "boolean" || inner.type !== "null");
+  const [only] = meant;
+  if (only !== undefined && meant.length === 1) {
+    for (const [pointer, , text] of errors(root, only, value, at)) return `does not fit: payload${pointer} ${text}`;
+  }
+  return `is ${shown(value)}, which fits none of the ${alternatives.length} alternatives`;
+}
+
+function resolved(root: Schema, reference: string): Schema {
+  const segments = reference.split("/").slice(1);
+  const inner = (schema: unknown, segment: string) =>
+    (schema as Record<string, unknown>)[segment.replaceAll("~1", "/").replaceAll("~0", "~")];
+  return segments.reduce<unknown>(inner, root) as Schema;
+}
+
+function is(name: string, value: Json): boolean {
+  switch (name) {
+    case "null":
+      return value === null;
+    case "array":
+      return Array.isArray(value);
+    case "object":
+      return typeof value === "object" && value !== null && !Array.isArray(value);
+    case "integer":
+      return typeof value === "bigint" || Number.isInteger(value);
+    case "number":
+      return typeof value === "bigint" || typeof value === "number";
+    default:
+      return typeof value === name;
+  }
+}
+
+function* textErrors(schema: Keywords, value: string, at: string): Generator<Found> {
+  const { minLength = 0, maxLength = Infinity, pattern } = schema;
+  const length = minLength > 0 || maxLength < Infinity ? [...value].length : 0;
+  if (length < minLength) yield [at, "minLength", `has ${length} characters, and should have ${minLength} at least`];
+  if (length > maxLength) yield [at, "maxLength", `has ${length} characters, and should have ${maxLength} at most`];
+  if (pattern !== undefined && !new RegExp(pattern, "u").test(value)) {
+    yield [at, "pattern", `is ${shown(value)}, which does not match ${pattern}`];
+  }
+}
+
+function* numberErrors(schema: Keywords, value: Limit, at: string): Generator<Found> {
+  const { minimum, maximum, exclusiveMinimum, exclusiveMaximum } = schema;
+  if (minimum !== undefined && value < minimum) yield [at, "minimum", `is ${value}, and should be ${minimum} at least`];
+  if (maximum !== undefined && value > maximum) yield [at, "maximum", `is ${value}, and should be ${maximum} at most`];
+  if (exclusiveMinimum !== undefined && value <= exclusiveMinimum) {
+    yield [at, "exclusiveMinimum", `is ${value}, and should be more than ${exclusiveMinimum}`];
+  }
+  if (exclusiveMaximum !== undefined && value >= exclusiveMaximum) {
+    yield [at, "exclusiveMaximum", `is ${value}, and should be less than ${exclusiveMaximum}`];
+  }
+}
+
+function* arrayErrors(root: Schema, schema: Keywords, value: readonly Json[], at: string): Generator<Found> {
+  const { minItems = 0, maxItems = Infinity, prefixItems: first = [], items: rest = true } = schema;
+  const has = `has ${value.length} items, and should have`;
+  if (value.length < minItems) yield [at, "minItems", `${has} ${minItems} at least`];
+  if (value.length > maxItems) yield [at, "maxItems", `${has} ${maxItems} at most`];
+  if (schema.uniqueItems === true && new Set(value.map(canonical)).size < value.length) {
+    yield [at, "uniqueItems", "has an item twice"];
+  }
+  if (rest === false && value.length > first.length) yield [at, "items", `${has} ${first.length} at most`];
+  for (const [index, item] of value.entries()) {
+    const inner = first[index] ?? (rest === false ? true : rest);
+    yield* errors(root, inner, item, at + escaped(index));
+  }
+}
+
+function* objectErrors(root: Schema, schema: Keywords, value: { [name: string]: Json }, at: string): Generator<Found> {
+  const { properties = {}, patternProperties = {}, propertyNames = true, additionalProperties = true } = schema;
+  const { minProperties = 0, maxProperties = Infinity } = schema;
+  for (const name of schema.required ?? []) {
+    if (!Object.hasOwn(value, name)) yield [at, "required", `has no ${JSON.stringify(name)}`];
+  }
+  const fields = Object.entries(value);
+  const has = `has ${fields.length} fields, and should have`;
+  if (fields.length < minProperties) yield [at, "minProperties", `${has} ${minProperties} at least`];
+  if (fields.length > maxProperties) yield [at, "maxProperties", `${has} ${maxProperties} at most`];
+  const unknown: string[] = [];
+  for (const [name, inner] of fields) {
+    if (!fits(root, propertyNames, name, at)) {
+      yield [at, "propertyNames", `has the name ${JSON.stringify(name)}, which does not fit`];
+    }
+    const patterns = Object.entries(patternProperties).filter(([pattern]) => new RegExp(pattern, "u").test(name));
+    const matching = patterns.map(([, part]) => part);
+    const property = own(properties, name);
+    if (property !== undefined) matching.push(property);
+    if (matching.length === 0 && additionalProperties === false) unknown.push(JSON.stringify(name));
+    else if (matching.length === 0) matching.push(additionalProperties);
+    for (const part of matching) yield* errors(root, part, inner, at + escaped(name));
+  }
+  if (unknown.length > 0) {
+    yield [at, "additionalProperties", `has ${unknown.join(", ")}, which its type does not know`];
+  }
+}
+
+function isSame(a: unknown, b: unknown): boolean {
+  return canonical(a as Json) === canonical(b as Json);
+}
+
+/** Returns a text that is the same for equal JSON values, and for no others. */
+function canonical(value: Json): string {
+  if (typeof value === "number" && Number.isInteger(value)) return BigInt(value).toString();
+  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
+  if (typeof value !== "object" || value === null) return json(value);
+  const fields = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${fields.map(([name, inner]) => `${JSON.stringify(name)}:${canonical(inner)}`).join(",")}}`;
+}
+
+/** Returns a value for an error's text, but no text of the payload: errors are logged, payloads are not. */
+function shown(value: Json): string {
+  if (typeof value === "string") return `a text of ${[...value].length} characters`;
+  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "an array" : "an object";
+  return String(value);
+}
