@@ -27,6 +27,7 @@ mod settings;
 mod shown;
 mod since_sent;
 mod span_fields;
+mod span_trace;
 mod sqs;
 mod status;
 mod target;
@@ -62,6 +63,7 @@ pub use settings::{
 };
 pub use shown::Shown;
 pub use since_sent::{age, dwell, pickup_delay};
+pub use span_trace::{TraceLayer, traceparent_of_span};
 pub use sqs::{BoxFuture, Queue, SqsError};
 pub use status::QueueStatus;
 pub use target::TargetHealth;

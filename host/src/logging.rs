@@ -11,6 +11,7 @@ use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use crate::settings::{LogFormat, directives};
 use crate::span_fields::SpanFields;
+use crate::span_trace::TraceLayer;
 use crate::unseen::log_field;
 
 /// Libraries whose lines below `info` show requests, signatures and bodies, by how their targets begin. A filter that names
@@ -51,7 +52,8 @@ pub fn init(format: LogFormat, filter: &str, spans: Spans) {
         // The settings have checked it.
         None => EnvFilter::new(filter).boxed(),
     };
-    let _ = tracing_subscriber::registry().with(layer).with(filter).with(capped(named)).try_init();
+    let subscriber = tracing_subscriber::registry().with(layer).with(TraceLayer);
+    let _ = subscriber.with(filter).with(capped(named)).try_init();
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
         tracing::error!(place, message = panic.payload_as_str(), "panicked");

@@ -41,29 +41,53 @@ pub fn attribute(text: &str) -> Result<(String, Attribute), String> {
 }
 
 fn value(data_type: &str, text: &str) -> Result<AttributeValue, String> {
-    let (base, _label) = data_type.split_once('.').unwrap_or((data_type, ""));
+    let value = if data_type.split('.').next() == Some("Binary") {
+        let bytes = STANDARD.decode(text).map_err(|error| format!("the value is not base64: {error}"))?;
+        AttributeValue::Binary(bytes)
+    } else {
+        AttributeValue::Text(text.to_owned())
+    };
+    check_value(data_type, &value).map(|()| value)
+}
+
+/// Accepts an attribute that SQS accepts.
+///
+/// # Errors
+/// The reason for which SQS would not accept it, in words.
+pub(crate) fn check_attribute(name: &str, attribute: &Attribute) -> Result<(), String> {
+    check_name(name)?;
+    check_value(attribute.data_type(), attribute.value())
+}
+
+fn check_value(data_type: &str, value: &AttributeValue) -> Result<(), String> {
     if data_type.len() > MAX_NAME {
         return Err(format!("a type has at most {MAX_NAME} characters"));
     }
+    let (base, _label) = data_type.split_once('.').unwrap_or((data_type, ""));
+    let text = match (base, value) {
+        ("String" | "Number", AttributeValue::Text(text)) => text,
+        ("Binary", AttributeValue::Binary(bytes)) if bytes.is_empty() => {
+            return Err("SQS accepts no empty value".to_owned());
+        }
+        ("Binary", AttributeValue::Binary(_)) => return Ok(()),
+        ("String" | "Number" | "Binary", _) => {
+            return Err(format!("the type {data_type:?} is for text or numbers, and Binary for bytes"));
+        }
+        _ => {
+            return Err(format!(
+                "the type {data_type:?} is none of String, Number and Binary, each also with a label such as String.json"
+            ));
+        }
+    };
     if text.is_empty() {
         return Err("SQS accepts no empty value".to_owned());
     }
-    match base {
-        "String" => match text.chars().find(|c| !is_allowed(*c)) {
-            Some(c) => Err(format!("SQS does not accept the character U+{:04X}", u32::from(c))),
-            None => Ok(AttributeValue::Text(text.to_owned())),
-        },
-        "Number" if text.parse::<f64>().is_ok_and(f64::is_finite) => {
-            Ok(AttributeValue::Text(text.to_owned()))
-        }
-        "Number" => Err(format!("{text:?} is not a number")),
-        "Binary" => {
-            let bytes = STANDARD.decode(text).map_err(|error| format!("the value is not base64: {error}"))?;
-            Ok(AttributeValue::Binary(bytes))
-        }
-        _ => Err(format!(
-            "the type {data_type:?} is none of String, Number and Binary, each also with a label such as String.json"
-        )),
+    if base == "Number" && !text.parse::<f64>().is_ok_and(f64::is_finite) {
+        return Err(format!("{text:?} is not a number"));
+    }
+    match text.chars().find(|c| !is_allowed(*c)) {
+        Some(c) => Err(format!("SQS does not accept the character U+{:04X}", u32::from(c))),
+        None => Ok(()),
     }
 }
 

@@ -2,12 +2,36 @@
 
 mod attributes;
 mod check;
+mod connect;
+mod dispatch;
+mod encode;
+mod error;
 mod new_job;
+mod options;
+mod origin;
 mod pack;
+mod partial_failure;
+mod prepared;
+mod producer;
+mod receipt;
+mod routes;
 mod send;
+mod send_all;
+mod send_job;
+mod target_queue;
 
 pub use attributes::{Attributes, attribute, attributes};
 pub use check::check;
+pub use connect::ConnectError;
+pub use drumline_runtime::TraceLayer;
+pub use error::{ProduceError, Refusal, Unsent};
 pub use new_job::NewJob;
 pub use pack::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, Outgoing, Packer};
+pub use partial_failure::{FailedJob, PartialFailure};
+pub use prepared::Prepared;
+pub use producer::Producer;
+pub use receipt::Receipt;
 pub use send::{InDoubt, RESEND_WAIT, SendError, SendOptions, Sent, send_batch};
+pub use send_all::SendAll;
+pub use send_job::SendJob;
+pub use target_queue::TargetQueue;

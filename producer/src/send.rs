@@ -82,6 +82,59 @@ pub async fn send_batch(
     options: &SendOptions,
     batch: Vec<Outgoing>,
 ) -> Result<Vec<Sent>, SendError> {
+    let sent = |done: Vec<Done>| {
+        let sent = |(message, result): Done| {
+            (message, result.map(|taken| taken.message_id).map_err(|not_taken| not_taken.text))
+        };
+        done.into_iter().map(sent).collect()
+    };
+    match deliver(client, queue_url, options, batch).await {
+        Ok(done) => Ok(sent(done)),
+        Err(Stopped { error, done, left }) => Err(SendError { error, done: sent(done), left }),
+    }
+}
+
+/// A message with the answer of SQS.
+pub(crate) type Done = (Outgoing, Result<Taken, NotTaken>);
+
+/// What SQS has answered for a message that it took.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) message_id: String,
+    pub(crate) sequence_number: Option<String>,
+}
+
+/// The reason for which a message is not in the queue, or is perhaps.
+#[derive(Debug)]
+pub(crate) struct NotTaken {
+    pub(crate) why: Why,
+    pub(crate) text: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// SQS refuses the message.
+    Refused,
+    /// SQS could not take it, in no try.
+    Unavailable,
+    /// An answer was lost.
+    InDoubt,
+}
+
+/// A batch that could not be sent to its end, as [`SendError`].
+pub(crate) struct Stopped {
+    pub(crate) error: SqsError,
+    pub(crate) done: Vec<Done>,
+    pub(crate) left: Vec<Outgoing>,
+}
+
+/// As [`send_batch`], with all that SQS answers.
+pub(crate) async fn deliver(
+    client: &Client,
+    queue_url: &str,
+    options: &SendOptions,
+    batch: Vec<Outgoing>,
+) -> Result<Vec<Done>, Stopped> {
     let backoff = RetryPolicy::default().with_jitter(JitterMode::Equal);
     let mut done = Vec::with_capacity(batch.len());
     let mut left = batch;
@@ -92,9 +145,13 @@ pub async fn send_batch(
                 let mut again = Vec::new();
                 for (message, result) in left.into_iter().zip(results) {
                     match result {
-                        Err(Refusal { for_good: false, .. }) if attempt.get() < TRIES => again.push(message),
-                        Err(refusal) => done.push((message, Err(refusal.text))),
-                        Ok(id) => done.push((message, Ok(id))),
+                        Err(NotTaken { why: Why::Unavailable, .. }) if attempt.get() < TRIES => {
+                            again.push(message);
+                        }
+                        Err(NotTaken { why: Why::Unavailable, text }) if is_in_doubt => {
+                            done.push((message, Err(NotTaken { why: Why::InDoubt, text })));
+                        }
+                        result => done.push((message, result)),
                     }
                 }
                 left = again;
@@ -106,9 +163,11 @@ pub async fn send_batch(
                     // After the wait.
                 } else if !is_in_doubt && (error.kind == SqsErrorKind::Other || !done.is_empty()) {
                     // If some of the batch is sent already, the rest is reported as not taken.
-                    done.extend(left.drain(..).map(|message| (message, Err(error.text.clone()))));
+                    let why = if error.kind == SqsErrorKind::Other { Why::Refused } else { Why::Unavailable };
+                    let not_taken = || NotTaken { why, text: error.text.clone() };
+                    done.extend(left.drain(..).map(|message| (message, Err(not_taken()))));
                 } else {
-                    return Err(SendError { error: SqsError { is_in_doubt, ..error }, done, left });
+                    return Err(Stopped { error: SqsError { is_in_doubt, ..error }, done, left });
                 }
             }
         }
@@ -120,22 +179,19 @@ pub async fn send_batch(
     Ok(done)
 }
 
-struct Refusal {
-    for_good: bool,
-    text: String,
-}
-
 async fn try_once(
     client: &Client,
     queue_url: &str,
     options: &SendOptions,
     batch: &[Outgoing],
-) -> Result<Vec<Result<String, Refusal>>, SqsError> {
+) -> Result<Vec<Result<Taken, NotTaken>>, SqsError> {
     let entries = batch.iter().enumerate().map(|(index, message)| entry(options, index, message)).collect();
     let request = client.send_message_batch().queue_url(queue_url).set_entries(Some(entries));
     let reply = request.send().await.map_err(|error| explain("SendMessageBatch", &error))?;
-    let missing =
-        || Err(Refusal { for_good: false, text: "the answer does not mention this message".to_owned() });
+    let missing = || {
+        let text = "the answer does not mention this message".to_owned();
+        Err(NotTaken { why: Why::Unavailable, text })
+    };
     let mut results: Vec<_> = batch.iter().map(|_| missing()).collect();
     let mut answer = |id: &str, result| {
         if let Some(slot) = id.parse::<usize>().ok().and_then(|index| results.get_mut(index)) {
@@ -143,11 +199,13 @@ async fn try_once(
         }
     };
     for sent in reply.successful {
-        answer(&sent.id, Ok(sent.message_id));
+        let (message_id, sequence_number) = (sent.message_id, sent.sequence_number);
+        answer(&sent.id, Ok(Taken { message_id, sequence_number }));
     }
     for failed in reply.failed {
         let text = format!("{}: {}", failed.code, failed.message.unwrap_or_default());
-        answer(&failed.id, Err(Refusal { for_good: failed.sender_fault, text }));
+        let why = if failed.sender_fault { Why::Refused } else { Why::Unavailable };
+        answer(&failed.id, Err(NotTaken { why, text }));
     }
     Ok(results)
 }

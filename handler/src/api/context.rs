@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::ops::Deref;
@@ -53,6 +54,22 @@ pub(crate) struct Inner {
     pub(crate) result: Mutex<Option<Box<RawValue>>>,
 }
 
+thread_local! {
+    /// The attempt whose handler runs on this thread now.
+    static CURRENT: RefCell<Option<Context>> = const { RefCell::new(None) };
+}
+
+/// Has an attempt be the thread's current one until this is dropped.
+pub(crate) struct Entered {
+    before: Option<Context>,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        CURRENT.set(self.before.take());
+    }
+}
+
 impl Deref for Context {
     type Target = AttemptInfo;
 
@@ -62,6 +79,22 @@ impl Deref for Context {
 }
 
 impl Context {
+    /// Returns the attempt that the calling code belongs to: that of the handler, or of its [`blocking`](Self::blocking) work. `None`
+    /// elsewhere, also in tasks and threads that a handler has started: hand them the context.
+    ///
+    /// ```
+    /// use drumline::Context;
+    /// assert!(Context::current().is_none(), "this is not a handler");
+    /// ```
+    pub fn current() -> Option<Self> {
+        CURRENT.with_borrow(Clone::clone)
+    }
+
+    /// Makes this the thread's current attempt.
+    pub(crate) fn enter(&self) -> Entered {
+        Entered { before: CURRENT.replace(Some(self.clone())) }
+    }
+
     /// The receives after which the queue moves the message to its DLQ; `None` if the redrive policy is not known, or if there
     /// is none. The message says how many there have been.
     pub fn max_receives(&self) -> Option<NonZeroU32> {
@@ -168,9 +201,13 @@ impl Context {
     {
         let (answer, answered) = oneshot::channel();
         let running = self.0.control.begin_blocking();
-        let span = self.0.info.span.clone();
+        let context = self.clone();
         self.0.host.spawn_blocking(Box::new(move || {
-            let result = span.in_scope(|| panic::catch_unwind(AssertUnwindSafe(work)));
+            let result = {
+                let _entered = context.enter();
+                context.0.info.span.in_scope(|| panic::catch_unwind(AssertUnwindSafe(work)))
+            };
+            drop(context);
             // Nobody listens once the handler was dropped; its ending is decided then.
             let _ = answer.send(result);
             drop(running);

@@ -25,3 +25,4 @@ pub use invalid_payload::InvalidPayload;
 pub use job_id_attribute::{CHANGED_DATA_TYPE, JOB_ID_ATTRIBUTE, JobIdAttribute, MAX_JOB_ID_BYTES};
 pub use objects::from_json;
 pub use sqs_message::{Attribute, AttributeValue, Message};
+pub use trace::Traceparent;

@@ -4,6 +4,51 @@ use std::collections::BTreeMap;
 
 use crate::message::sqs_message::{Attribute, Message, text_of};
 
+/// A trace context, as the W3C header `traceparent` has it. See
+/// [Trace Context](https://www.w3.org/TR/trace-context/#traceparent-header).
+///
+/// ```
+/// use drumline::message::Traceparent;
+/// let trace = Traceparent::parse("00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01").expect("a traceparent");
+/// let header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+/// assert_eq!(trace.to_xray(), header);
+/// assert_eq!(Traceparent::from_xray(header), Some(trace));
+/// assert_eq!(Traceparent::parse("00-1-2-01"), None);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Traceparent(String);
+
+impl Traceparent {
+    /// Reads a `traceparent`. Returns `None` if the text is not one.
+    pub fn parse(text: &str) -> Option<Self> {
+        is_traceparent(text).then(|| Self(text.to_owned()))
+    }
+
+    /// Reads an X-Ray header: `Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1`. Returns `None` if it has
+    /// no trace id.
+    pub fn from_xray(header: &str) -> Option<Self> {
+        from_xray(header).map(Self)
+    }
+
+    /// Returns the text of the header.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the same trace context as an X-Ray header.
+    pub fn to_xray(&self) -> String {
+        // The lengths of the parts are checked: 2, 32, 16 and 2 digits.
+        let (trace_id, parent, flags) = (&self.0[3..35], &self.0[36..52], &self.0[53..]);
+        let is_sampled = u8::from_str_radix(flags, 16).is_ok_and(|flags| flags & 1 == 1);
+        format!(
+            "Root=1-{}-{};Parent={parent};Sampled={}",
+            &trace_id[..8],
+            &trace_id[8..],
+            u8::from(is_sampled)
+        )
+    }
+}
+
 impl Message {
     /// The W3C `traceparent` of the message: its own attribute, else its X-Ray header in that notation. See
     /// [Trace Context](https://www.w3.org/TR/trace-context/#traceparent-header).
@@ -53,7 +98,24 @@ fn from_xray(header: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn both_notations_hold_the_same_trace() {
+        for flags in ["00", "01", "03", "ff"] {
+            let text = format!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-{flags}");
+            let trace = Traceparent::parse(&text).unwrap();
+            let sampled = if flags == "00" { "00" } else { "01" };
+            let again = Traceparent::from_xray(&trace.to_xray()).unwrap();
+            assert_eq!(again.as_str(), format!("{}{sampled}", &text[..53]));
+        }
+        for text in
+            ["", "00", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331", "00-é-b7ad6b7169203331-01"]
+        {
+            assert_eq!(Traceparent::parse(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn a_trace_goes_on_in_either_notation() {

@@ -24,6 +24,7 @@ use crate::message::sqs_message::Message;
 use crate::message::trace::traceparent;
 use crate::run::attempt::Attempt;
 use crate::run::claiming::{self, Admitted, Work};
+use crate::run::in_attempt::InAttempt;
 
 impl Router {
     /// Makes one attempt: decodes, routes, claims the job's key, runs the handler, and tells how it ended. A panic is an
@@ -104,7 +105,7 @@ async fn run(route: &Route, mut attempt: Attempt, envelope: Option<Envelope>) ->
     let invocation = Invocation::new(context, payload, job);
     let handling = AssertUnwindSafe(async { route.call(invocation).await }).catch_unwind();
     let result = {
-        let handling = pin!(handling.instrument(span.clone()));
+        let handling = pin!(InAttempt::new(told.clone(), handling.instrument(span.clone())));
         match select(handling, pin!(control.until_aborted())).await {
             Either::Left((result, _)) => Some(result),
             Either::Right(((), _)) => None,

@@ -197,6 +197,26 @@ fn blocking_work_outlives_its_abort_and_is_waited_for() {
 }
 
 #[test]
+fn a_handler_and_its_blocking_work_have_a_current_attempt() {
+    let seen = || Context::current().map(|context| context.message().id.to_string());
+    let router = Router::new().handle(move |ctx: Context, _: Greet| async move {
+        let first = seen();
+        let second = ctx.blocking(move || Ok(seen())).await?;
+        Err(Failure::retry(format!("{first:?} {second:?} {:?}", seen())))
+    });
+    let mut run = start(router, &greet());
+    assert!(run.future.as_mut().now_or_never().is_none());
+    assert_eq!(seen(), None, "the handler waits");
+    run.shelf.work();
+    let reason = "Some(\"m1\") Some(\"m1\") Some(\"m1\")".to_owned();
+    assert_eq!(run.future.now_or_never().unwrap().ending, Ending::RetryAsked { after: None, reason });
+
+    let router = Router::new().handle(async |_: Context, _: Greet| panic!("in the handler"));
+    assert!(matches!(ending(router, &greet()), Ending::Panicked { .. }));
+    assert_eq!(seen(), None, "also after a panic");
+}
+
+#[test]
 fn a_panic_in_blocking_work_is_the_handlers() {
     let router = Router::new().handle_blocking(|_, _: Greet| panic!("in the thread"));
     let mut run = start(router, &greet());

@@ -5,6 +5,7 @@
 
 pub(crate) mod attempt;
 pub(crate) mod claiming;
+pub(crate) mod in_attempt;
 pub(crate) mod invoke;
 pub(crate) mod precheck;
 

@@ -1,7 +1,7 @@
 //! The tables of the file whose keys are names that the operator chooses: job types, or origins of events.
 //!
-//! They stand at the file's top level and in a `[[queue]]` table. A queue's table extends the top level's, and its entries
-//! override those of the same name.
+//! They stand at the file's top level, and those about one queue also in a `[[queue]]` table. A queue's table extends the top
+//! level's, and its entries override those of the same name.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +12,7 @@ use super::file_text::text_of;
 use super::origin::Origin;
 use super::problem::Problem;
 use super::values;
+use crate::shown::Shown;
 
 /// A table of texts by name.
 #[derive(Debug)]
@@ -22,6 +23,10 @@ pub(super) struct TableByName {
     /// Accepts lists of texts as well.
     lists: bool,
     longest_name: usize,
+    /// A `[[queue]]` table may have its own.
+    pub(super) per_queue: bool,
+    /// How much of a value may be shown.
+    pub(super) shown: Shown,
 }
 
 pub(super) const RETRY_BY_TYPE: TableByName = by_type("retry_by_type", "job types and their retry policies");
@@ -42,18 +47,32 @@ pub(super) const EVENT_TYPES: TableByName = TableByName {
     ..by_type("event_types", "topics, detail-types, sources or buckets, and their job types")
 };
 
+pub(super) const QUEUE_BY_TYPE: TableByName = TableByName {
+    per_queue: false,
+    shown: Shown::Urls,
+    ..by_type("queue_by_type", "job types and the queues that they are sent to")
+};
+
 /// All of them, in the order in which they are explained.
-pub(super) const TABLES: [&TableByName; 6] = [
+pub(super) const TABLES: [&TableByName; 7] = [
     &HANDLER_TIMEOUT_BY_TYPE,
     &RETRY_BY_TYPE,
     &MAX_ATTEMPTS_BY_TYPE,
     &SCOPE_BY_TYPE,
     &REQUIRE_BY_TYPE,
     &EVENT_TYPES,
+    &QUEUE_BY_TYPE,
 ];
 
 const fn by_type(key: &'static str, holds: &'static str) -> TableByName {
-    TableByName { key, holds, lists: false, longest_name: MAX_TYPE_BYTES }
+    TableByName {
+        key,
+        holds,
+        lists: false,
+        longest_name: MAX_TYPE_BYTES,
+        per_queue: true,
+        shown: Shown::Text,
+    }
 }
 
 /// The entries of one table, by name.

@@ -1,11 +1,13 @@
 //! The settings of a process, and how they are read.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use drumline_store::{Retention, SecretText, SecretUrl};
 use url::Url;
 
+use super::by_name::QUEUE_BY_TYPE;
 use super::dlq_watch::DlqWatchSettings;
 use super::effective::Effective;
 use super::log_filter::log_filter;
@@ -37,6 +39,8 @@ pub struct Settings {
     pub queues: Vec<QueueSettings>,
     /// What holds for queues that are not among them.
     pub(super) other_queues: QueueSettings,
+    /// The queues that jobs of single types are sent to. A producer sends all others to the only one of `queues`.
+    pub queue_by_type: HashMap<String, Url>,
     /// How long running handlers may go on after a SIGTERM.
     pub shutdown_grace: Duration,
     /// How long before a Lambda function's timeout its response is out.
@@ -113,6 +117,7 @@ impl Reader<'_> {
             self.effective.truncate(before);
         }
         let queues: Vec<Option<QueueSettings>> = urls.into_iter().map(|url| self.queue(&url)).collect();
+        let queue_by_type = self.by_name(&QUEUE_BY_TYPE, None, values::queue_url);
         let shutdown_grace = self.get("shutdown_grace", None, values::positive_duration);
         let deadline_margin = self.get("deadline_margin", None, values::positive_duration);
         let fifo_stop = self.get("fifo_stop", None, values::fifo_stop);
@@ -134,6 +139,7 @@ impl Reader<'_> {
         Some(Settings {
             queues: queues.into_iter().collect::<Option<_>>()?,
             other_queues: other_queues?,
+            queue_by_type,
             shutdown_grace: shutdown_grace?,
             deadline_margin: deadline_margin?,
             fifo_stop: fifo_stop?,

@@ -79,10 +79,10 @@ impl Reader<'_> {
                 Ok(value) => {
                     values.insert(name, value);
                 }
-                Err(error) => self.note(format!("{place} = {:?}", Shown::Text.of(&text)), &error),
+                Err(error) => self.note(format!("{place} = {:?}", table.shown.of(&text)), &error),
             }
             let queue = queue.map(|queue| Shown::Urls.of(queue.url));
-            self.effective.push(Effective { queue, key, value: Some(Shown::Text.of(&text)), origin });
+            self.effective.push(Effective { queue, key, value: Some(table.shown.of(&text)), origin });
         }
         values
     }

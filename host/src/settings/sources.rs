@@ -96,17 +96,19 @@ impl Section {
     fn read(table: Table, origin: &Origin, prefix: &str, problems: &mut Vec<Problem>) -> Self {
         let mut section = Self::default();
         let allowed = |setting: &&Setting| *origin == Origin::File || setting.per_queue;
-        let tables = TABLES.iter().map(|table| table.key);
-        let names = Names::of(SETTINGS.iter().filter(allowed).map(|setting| setting.key).chain(tables));
+        let tables: Vec<&TableByName> =
+            TABLES.into_iter().filter(|table| *origin == Origin::File || table.per_queue).collect();
+        let keys = tables.iter().map(|table| table.key);
+        let names = Names::of(SETTINGS.iter().filter(allowed).map(|setting| setting.key).chain(keys));
         for (key, value) in table {
-            if let Some(table) = TABLES.iter().find(|table| table.key == key) {
+            if let Some(table) = tables.iter().find(|table| table.key == key) {
                 section.tables.insert(table.key, table.read(value, origin, prefix, problems));
                 continue;
             }
             let at = format!("{prefix}{key}");
             let Some(setting) = SETTINGS.iter().filter(allowed).find(|setting| setting.key == key) else {
                 let settings = SETTINGS.iter().filter(allowed).map(|setting| setting.key.to_owned());
-                let tables = TABLES.iter().map(|table| format!("[{}]", table.key));
+                let tables = tables.iter().map(|table| format!("[{}]", table.key));
                 let known: Vec<String> = settings.chain(tables).collect();
                 let meant = names.meant(&key).map(|meant| format!("did you mean {meant}? "));
                 let text =

@@ -1,0 +1,149 @@
+//! A job as JSON that its worker can read.
+
+use drumline::Job;
+use drumline::message::from_json;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use serde_path_to_error::{Path, Track};
+
+use crate::error::Refusal;
+
+/// Returns a job's payload. What cannot be read again as the same type would fail in every worker, and is refused.
+pub(crate) fn encode<J: Job + Serialize>(job: &J) -> Result<Box<RawValue>, Refusal> {
+    let payload = to_raw_value(job).map_err(|error| {
+        let reason =
+            format!("it cannot be written as JSON: {error}; change the type's fields or its Serialize");
+        Refusal::new(J::TYPE, place_written(job), reason)
+    })?;
+    match from_json::<J>(payload.get()) {
+        Ok(_) => Ok(payload),
+        Err(error) => {
+            let reason = format!(
+                "no worker could read it: {error}; make Serialize and Deserialize of the type agree, or change the value"
+            );
+            Err(Refusal::new(J::TYPE, place_read::<J>(payload.get()), reason))
+        }
+    }
+}
+
+/// The field whose value cannot be written.
+fn place_written<J: Serialize>(job: &J) -> String {
+    let mut track = Track::new();
+    let mut json = serde_json::Serializer::new(std::io::sink());
+    match job.serialize(serde_path_to_error::Serializer::new(&mut json, &mut track)) {
+        Ok(()) => place(None),
+        Err(_) => place(Some(&track.path())),
+    }
+}
+
+/// The field whose value cannot be read.
+fn place_read<J: Job>(payload: &str) -> String {
+    let mut json = serde_json::Deserializer::from_str(payload);
+    match serde_path_to_error::deserialize::<_, J>(&mut json) {
+        Ok(_) => place(None),
+        Err(error) => place(Some(error.path())),
+    }
+}
+
+fn place(path: Option<&Path>) -> String {
+    let path = path.map(ToString::to_string).filter(|path| path != ".").unwrap_or_default();
+    match path.chars().next() {
+        None => "payload".to_owned(),
+        Some('[') => format!("payload{path}"),
+        Some(_) => format!("payload.{path}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeMap;
+
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Default, Serialize, Deserialize)]
+    struct Odd {
+        items: Vec<Item>,
+        #[serde(skip_serializing_if = "String::is_empty")]
+        name: String,
+        by_place: BTreeMap<String, f64>,
+        #[serde(default, serialize_with = "as_pairs")]
+        pairs: BTreeMap<(u8, u8), u8>,
+    }
+
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Item {
+        #[serde(serialize_with = "as_text")]
+        count: u32,
+    }
+
+    fn as_text<S: serde::Serializer>(count: &u32, serializer: S) -> Result<S::Ok, S::Error> {
+        if *count == 0 { serializer.serialize_str("none") } else { serializer.serialize_u32(*count) }
+    }
+
+    fn as_pairs<S: serde::Serializer>(
+        pairs: &BTreeMap<(u8, u8), u8>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        pairs.serialize(serializer)
+    }
+
+    impl Job for Odd {
+        const TYPE: &'static str = "odd";
+    }
+
+    /// Writes its fields as a list, which no worker takes for a struct.
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "only its form counts")]
+    struct AsList {
+        a: u8,
+    }
+
+    impl Serialize for AsList {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            [self.a].serialize(serializer)
+        }
+    }
+
+    impl Job for AsList {
+        const TYPE: &'static str = "list";
+    }
+
+    #[test]
+    fn a_payload_that_no_worker_can_read_is_refused_by_its_field() {
+        let sound = || Odd { name: "Ada".to_owned(), ..Odd::default() };
+        let table = [
+            (sound(), None),
+            (Odd { items: vec![Item { count: 1 }], ..sound() }, None),
+            (Odd::default(), Some(("payload", "missing field `name`"))),
+            (
+                Odd { items: vec![Item { count: 1 }, Item { count: 0 }], ..sound() },
+                Some(("payload.items[1].count", "expected u32")),
+            ),
+            (
+                Odd { by_place: [("first".to_owned(), f64::NAN)].into(), ..sound() },
+                Some(("payload.by_place.first", "null")),
+            ),
+            (
+                Odd { pairs: [((1, 2), 3)].into(), ..sound() },
+                Some(("payload.pairs", "key must be a string; change the type")),
+            ),
+        ];
+        for (job, refused) in table {
+            let result = encode(&job).map(drop);
+            match refused {
+                None => assert_eq!(result, Ok(()), "{job:?}"),
+                Some((field, says)) => {
+                    let refusal = result.unwrap_err();
+                    assert_eq!((&*refusal.job_type, &*refusal.field), ("odd", field));
+                    assert!(refusal.reason.contains(says), "{refusal}");
+                }
+            }
+        }
+        let refusal = encode(&AsList { a: 1 }).unwrap_err();
+        assert_eq!(refusal.field, "payload");
+        assert!(refusal.reason.contains("expected a JSON object"), "{refusal}");
+    }
+}

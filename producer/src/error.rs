@@ -1,0 +1,88 @@
+//! The reasons for which a job was not sent.
+
+use std::fmt;
+
+/// The reason for which a job was not sent. Each text says what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProduceError {
+    /// The job was refused before anything was sent. The same job is refused again.
+    Refused(Refusal),
+    /// SQS refused the message. The same message is refused again.
+    RefusedBySqs(Unsent),
+    /// The answer of SQS was lost: the message may be in the queue.
+    InDoubt(Unsent),
+    /// SQS has not taken the message: it could not be reached, was busy, or refuses this sender or this queue. The same message may
+    /// be taken later.
+    Unavailable(Unsent),
+}
+
+impl ProduceError {
+    /// Returns true if the same job may be taken later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::InDoubt(_) | Self::Unavailable(_))
+    }
+}
+
+impl fmt::Display for ProduceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::RefusedBySqs(Unsent { job_id, queue, reason }) => {
+                write!(f, "SQS refused job {job_id} for {queue}, and would do so again: {reason}")
+            }
+            Self::InDoubt(Unsent { job_id, queue, reason }) => write!(
+                f,
+                "job {job_id} may be in {queue}, since the answer of SQS was lost: {reason}; to be sure send it again as it was \
+                 prepared, with the same id: workers run an id once"
+            ),
+            Self::Unavailable(Unsent { job_id, queue, reason }) => {
+                write!(f, "job {job_id} is not in {queue}, and can be sent again: {reason}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ProduceError {}
+
+impl From<Refusal> for ProduceError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// The reason for which a job was refused before it was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The job's type.
+    pub job_type: String,
+    /// The part that is refused: a field of the payload (`payload.user.name`), an attribute, or an option such as `delay`.
+    pub field: String,
+    /// The reason, and what to do.
+    pub reason: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(job_type: &str, field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { job_type: job_type.to_owned(), field: field.into(), reason: reason.into() }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a job {} was not sent: {}: {}", self.job_type, self.field, self.reason)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// A message that SQS has not confirmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsent {
+    /// The job's id.
+    pub job_id: String,
+    /// The name of the queue.
+    pub queue: String,
+    /// The reason, in the words of SQS or of the connection.
+    pub reason: String,
+}

@@ -1,0 +1,154 @@
+//! The options of one job, and what its queue makes of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drumline::core::MAX_KEY_BYTES;
+use drumline::message::Attribute;
+
+use crate::target_queue::TargetQueue;
+
+/// SQS delays a message by whole seconds, up to 15 minutes. See
+/// [SendMessage](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html).
+const MAX_DELAY_SECS: u64 = 900;
+
+/// Group and deduplication ids have 1 to 128 characters. See the same page.
+const MAX_ID: usize = 128;
+
+/// The options of a job.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Options {
+    pub(crate) delay: Option<Duration>,
+    pub(crate) spread: Option<Spread>,
+    pub(crate) group: Option<String>,
+    pub(crate) deduplication_id: Option<String>,
+    pub(crate) idempotency_key: Option<String>,
+    pub(crate) correlation_id: Option<String>,
+    pub(crate) traceparent: Option<String>,
+    pub(crate) attributes: Vec<(String, Attribute)>,
+}
+
+/// A delay within a time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spread {
+    pub(crate) within: Duration,
+    pub(crate) place: Place,
+}
+
+/// The place of a job's delay in the time that jobs are spread over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Place {
+    Random,
+    /// The job of this index, among so many.
+    Nth(usize, usize),
+}
+
+/// An option that is refused: its name, and the reason.
+pub(crate) type Refused = (&'static str, String);
+
+impl Options {
+    /// Returns the delay in seconds.
+    pub(crate) fn delay_secs(&self, queue: &TargetQueue) -> Result<Option<u16>, Refused> {
+        let option = if self.delay.is_some() { "delay" } else { "spread" };
+        let refused = |reason: String| Err((option, reason));
+        let (delay, within) = match (self.delay, self.spread) {
+            (None, None) => return Ok(None),
+            (delay, spread) => {
+                (delay.unwrap_or_default(), spread.map_or(Duration::ZERO, |spread| spread.within))
+            }
+        };
+        if queue.is_fifo() {
+            return refused(format!(
+                "{} is a FIFO queue, where single messages have no delay: set DelaySeconds of the queue, or use a standard queue",
+                queue.name()
+            ));
+        }
+        let longest = delay.saturating_add(within);
+        if longest.as_secs() > MAX_DELAY_SECS || delay.subsec_nanos() > 0 {
+            return refused(format!(
+                "SQS delays a message by whole seconds, at most 15 minutes, not by {longest:?}: for longer use EventBridge Scheduler"
+            ));
+        }
+        let offset = self.spread.map_or(0, |spread| spread.offset_secs());
+        Ok(u16::try_from(delay.as_secs() + offset).ok())
+    }
+
+    /// Returns the message group.
+    pub(crate) fn group(&self, queue: &TargetQueue) -> Result<Option<Arc<str>>, Refused> {
+        match &self.group {
+            Some(group) => id("group", group).map(Some),
+            None if queue.is_fifo() => Err((
+                "group",
+                format!(
+                    "{} is a FIFO queue, which needs one: jobs of one group are done one after the other",
+                    queue.name()
+                ),
+            )),
+            None => Ok(None),
+        }
+    }
+
+    /// Returns the id by which a FIFO queue drops a second sending: by default the job's own.
+    pub(crate) fn deduplication_id(&self, queue: &TargetQueue, job_id: &str) -> Result<String, Refused> {
+        match &self.deduplication_id {
+            Some(given) if queue.is_fifo() => id("dedup", given).map(|id| id.to_string()),
+            Some(_) => Err((
+                "dedup",
+                format!(
+                    "{} is a standard queue, which drops no second sending: use idempotency_key, by which workers run a job once, \
+                     or a FIFO queue",
+                    queue.name()
+                ),
+            )),
+            None => Ok(job_id.to_owned()),
+        }
+    }
+
+    /// Returns the idempotency key, where the job's own is `own`.
+    pub(crate) fn idempotency_key(&self, own: Option<String>) -> Result<Option<String>, Refused> {
+        let filled = |key: Option<String>| key.filter(|key| !key.is_empty());
+        let key = match (filled(self.idempotency_key.clone()), filled(own)) {
+            (Some(given), Some(own)) if given != own => {
+                let reason = format!(
+                    "workers use the key that the job's own code computes ({own}), and not {given}: leave it out, or change \
+                     Job::idempotency_key"
+                );
+                return Err(("idempotency_key", reason));
+            }
+            (given, own) => given.or(own),
+        };
+        match &key {
+            Some(key) if key.len() > MAX_KEY_BYTES => Err((
+                "idempotency_key",
+                format!(
+                    "{} bytes are more than the {MAX_KEY_BYTES} that workers keep: use a hash of it",
+                    key.len()
+                ),
+            )),
+            _ => Ok(key),
+        }
+    }
+}
+
+impl Spread {
+    fn offset_secs(self) -> u64 {
+        let within = self.within.as_secs();
+        match self.place {
+            Place::Random => fastrand::u64(0..=within),
+            // Jobs that are more than there are seconds share some.
+            Place::Nth(index, count) => {
+                let (index, count) = (u64::try_from(index).unwrap_or(0), u64::try_from(count).unwrap_or(1));
+                within * index / count.max(1)
+            }
+        }
+    }
+}
+
+fn id(option: &'static str, text: &str) -> Result<Arc<str>, Refused> {
+    let is_id = (1..=MAX_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_id {
+        Ok(text.into())
+    } else {
+        Err((option, format!("{text:?} is not of 1 to {MAX_ID} ASCII letters, digits and punctuation marks")))
+    }
+}

@@ -1,0 +1,56 @@
+//! Many jobs, of which some were not sent.
+
+use std::fmt;
+
+use crate::error::ProduceError;
+use crate::prepared::Prepared;
+use crate::receipt::Receipt;
+
+/// Of many jobs, some were not sent, or all of them.
+#[must_use = "some jobs were not sent"]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartialFailure {
+    /// The jobs that were sent, each with its position among those that were given.
+    pub sent: Vec<(usize, Receipt)>,
+    /// The jobs that were not sent, or may have been: one at least, in the order of their positions.
+    pub failed: Vec<FailedJob>,
+}
+
+/// A job that was not sent, or may have been.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedJob {
+    /// Its position among the jobs that were given, from 0.
+    pub position: usize,
+    /// Its type.
+    pub job_type: String,
+    /// The reason.
+    pub error: ProduceError,
+    /// The job as it was to be sent; `None` if it was refused before that.
+    pub prepared: Option<Prepared>,
+}
+
+impl PartialFailure {
+    /// Returns the jobs that were prepared and that SQS has not confirmed, for
+    /// [`Producer::send_prepared`](crate::Producer::send_prepared): they keep their ids.
+    pub fn into_prepared(self) -> Vec<Prepared> {
+        self.failed.into_iter().filter_map(|job| job.prepared).collect()
+    }
+}
+
+impl fmt::Display for PartialFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = self.sent.len() + self.failed.len();
+        let is_in_doubt = |job: &&FailedJob| matches!(job.error, ProduceError::InDoubt(_));
+        let in_doubt = self.failed.iter().filter(is_in_doubt).count();
+        write!(f, "{} of {all} jobs were not sent", self.failed.len() - in_doubt)?;
+        if in_doubt > 0 {
+            write!(f, ", and {in_doubt} may have been")?;
+        }
+        match self.failed.first() {
+            Some(first) => write!(f, "; the first, at position {}: {}", first.position, first.error),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for PartialFailure {}

@@ -1,0 +1,35 @@
+//! A job that is checked and ready to be sent.
+
+use std::fmt;
+
+use crate::pack::Outgoing;
+use crate::target_queue::TargetQueue;
+
+/// A job that is checked and ready to be sent: [`Producer::send_prepared`](crate::Producer::send_prepared) sends it. Sent twice, it is
+/// the same job, with the same id.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Prepared {
+    /// Its queue.
+    pub queue: TargetQueue,
+    /// Its message.
+    pub outgoing: Outgoing,
+}
+
+impl Prepared {
+    /// Returns the job's id.
+    pub fn job_id(&self) -> &str {
+        self.outgoing.job_id.as_deref().unwrap_or_default()
+    }
+}
+
+/// Without the body, which belongs in no log.
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared")
+            .field("queue", &self.queue)
+            .field("job_type", &self.outgoing.job_type)
+            .field("job_id", &self.outgoing.job_id)
+            .field("bytes", &self.outgoing.bytes())
+            .finish_non_exhaustive()
+    }
+}

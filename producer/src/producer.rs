@@ -1,0 +1,135 @@
+//! The producer: jobs by their types, into the queues of the types.
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_sdk_sqs::Client;
+use drumline::Job;
+use drumline_runtime::Settings;
+use serde::Serialize;
+
+use crate::connect::{self, ConnectError};
+use crate::dispatch::{Entry, dispatch};
+use crate::error::ProduceError;
+use crate::partial_failure::PartialFailure;
+use crate::prepared::Prepared;
+use crate::receipt::Receipt;
+use crate::routes::{Others, Routes};
+use crate::send::InDoubt;
+use crate::send_all::SendAll;
+use crate::send_job::SendJob;
+use crate::target_queue::TargetQueue;
+
+/// Sends jobs. Cheap to clone; one for a process is enough.
+///
+/// ```
+/// use std::time::Duration;
+/// use drumline_producer::Producer;
+/// # use drumline::Job;
+///
+/// #[derive(serde::Serialize, serde::Deserialize)]
+/// struct Welcome { user_id: u64 }
+///
+/// impl Job for Welcome {
+///     const TYPE: &'static str = "email.welcome";
+/// }
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let producer = Producer::connect().await?;
+/// let receipt = producer.send(&Welcome { user_id: 7 }).delay(Duration::from_secs(60)).await?;
+/// println!("job {} is in {}", receipt.job_id, receipt.queue);
+///
+/// let users = (1..=1000).map(|user_id| Welcome { user_id });
+/// producer.send_all(users.map(|job| producer.send(&job))).spread(Duration::from_secs(600)).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Producer {
+    routes: Arc<Routes>,
+}
+
+impl Producer {
+    /// Sets up a producer by the settings of this process: `DRUMLINE_QUEUE_URL` names the queue, `[queue_by_type]` in the file that
+    /// `DRUMLINE_CONFIG` names those of single job types, and AWS's own variables the region and the credentials.
+    ///
+    /// # Errors
+    /// If a setting cannot be used, with a text for the operator. SQS is asked only for a queue that is given by its name.
+    pub async fn connect() -> Result<Self, ConnectError> {
+        Self::from_settings(&connect::settings_of_process()?).await
+    }
+
+    /// Sets up a producer by settings that are read already, such as those of a worker that sends jobs too.
+    ///
+    /// # Errors
+    /// If no queue is set, or AWS's own settings cannot be used.
+    pub async fn from_settings(settings: &Settings) -> Result<Self, ConnectError> {
+        Ok(Self { routes: Arc::new(connect::routes(settings).await?) })
+    }
+
+    /// A producer with a client of one's own, for the queue at this URL. The client should not retry by itself
+    /// (`RetryConfig::disabled()`): the producer does, and knows which messages SQS has taken.
+    pub fn new(client: Client, queue_url: impl Into<String>) -> Self {
+        let others = Others::To(TargetQueue::new(client.clone(), queue_url.into()));
+        Self { routes: Arc::new(Routes::new(client, others)) }
+    }
+
+    /// Sends jobs of a type to the queue at this URL, by the client of the producer's first queue.
+    pub fn queue_for(self, job_type: impl Into<String>, queue_url: impl Into<String>) -> Self {
+        self.with(|routes| {
+            let queue = TargetQueue::new(routes.client.clone(), queue_url.into());
+            routes.by_type.insert(job_type.into(), queue);
+        })
+    }
+
+    /// Sets the reaction to a lost answer of SQS, after which a message may be in the queue. The default sends it again: a FIFO queue
+    /// drops the second one, and a standard queue has it twice, which workers with a store run once, since both have one job id.
+    pub fn in_doubt(self, in_doubt: InDoubt) -> Self {
+        self.with(|routes| routes.in_doubt = in_doubt)
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Routes)) -> Self {
+        change(Arc::make_mut(&mut self.routes));
+        self
+    }
+
+    /// Begins to send a job: options follow, and awaiting it sends it.
+    pub fn send<J: Job + Serialize>(&self, job: &J) -> SendJob {
+        SendJob::new(Arc::clone(&self.routes), job)
+    }
+
+    /// Begins to send many jobs, of one type or of several: `producer.send_all(jobs.iter().map(|job| producer.send(job)))`. Awaiting it
+    /// sends them, ten to a request.
+    ///
+    /// Each job stands for itself: those that are refused or not taken hold up no other, but for later ones of their group in a FIFO
+    /// queue. The error names each job that was not sent.
+    pub fn send_all(&self, jobs: impl IntoIterator<Item = SendJob>) -> SendAll {
+        SendAll { jobs: jobs.into_iter().collect(), within: None }
+    }
+
+    /// Checks a job and makes its message, without sending it.
+    ///
+    /// # Errors
+    /// If SQS would refuse the message, or no worker could read it.
+    pub fn prepare<J: Job + Serialize>(&self, job: &J) -> Result<Prepared, ProduceError> {
+        self.send(job).prepare()
+    }
+
+    /// Sends jobs that are prepared. Sent again, they are the same jobs: use it after a [`PartialFailure`].
+    ///
+    /// # Errors
+    /// If some jobs were not sent.
+    pub async fn send_prepared(
+        &self,
+        jobs: impl IntoIterator<Item = Prepared>,
+    ) -> Result<Vec<Receipt>, PartialFailure> {
+        let entry = |job: Prepared| Entry { job_type: job.outgoing.job_type.clone(), prepared: Ok(job) };
+        let entries = jobs.into_iter().map(entry).collect();
+        dispatch(entries).await
+    }
+}
+
+impl fmt::Debug for Producer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Producer").field(&self.routes).finish()
+    }
+}

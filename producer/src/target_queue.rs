@@ -1,0 +1,144 @@
+//! A queue that jobs are sent to.
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_sdk_sqs::Client;
+use drumline_runtime::SqsError;
+use drumline_runtime::aws::{Clients, is_fifo, queue_name};
+
+use crate::error::{ProduceError, Unsent};
+use crate::pack::Outgoing;
+use crate::receipt::Receipt;
+use crate::send::{InDoubt, NotTaken, SendOptions, Taken, Why, deliver};
+
+/// A queue that jobs are sent to. Cheap to clone; equal if the URLs are.
+#[derive(Clone)]
+pub struct TargetQueue {
+    address: Arc<Address>,
+    in_doubt: InDoubt,
+}
+
+struct Address {
+    client: Client,
+    url: String,
+    fifo: bool,
+    /// The client's origin, for error texts.
+    clients: Option<Clients>,
+}
+
+impl TargetQueue {
+    pub(crate) fn new(client: Client, url: String) -> Self {
+        let fifo = is_fifo(queue_name(&url));
+        Self { address: Arc::new(Address { client, url, fifo, clients: None }), in_doubt: InDoubt::default() }
+    }
+
+    pub(crate) fn connected(clients: Clients, url: String) -> Self {
+        let fifo = is_fifo(queue_name(&url));
+        let client = clients.calls.clone();
+        Self {
+            address: Arc::new(Address { client, url, fifo, clients: Some(clients) }),
+            in_doubt: InDoubt::default(),
+        }
+    }
+
+    pub(crate) fn with(self, in_doubt: InDoubt) -> Self {
+        Self { in_doubt, ..self }
+    }
+
+    /// Returns the queue's URL.
+    pub fn url(&self) -> &str {
+        &self.address.url
+    }
+
+    /// Returns the queue's name.
+    pub fn name(&self) -> &str {
+        queue_name(&self.address.url)
+    }
+
+    /// Returns true if it is a FIFO queue. The suffix of its name alone decides.
+    pub fn is_fifo(&self) -> bool {
+        self.address.fifo
+    }
+
+    /// Sends messages in one request: ten at most, and no more bytes than [`Packer`](crate::Packer) puts together. Entries that fail in
+    /// passing are sent again. Returns each message with its result, in the order in which they were given.
+    ///
+    /// Most programs send by [`Producer`](crate::Producer); this is for one that makes batches of its own.
+    pub async fn send_batch(
+        &self,
+        mut batch: Vec<Outgoing>,
+    ) -> Vec<(Outgoing, Result<Receipt, ProduceError>)> {
+        let lines: Vec<usize> = batch.iter().map(|message| message.line).collect();
+        for (place, message) in batch.iter_mut().enumerate() {
+            message.line = place;
+        }
+        let options = SendOptions { fifo: self.is_fifo(), in_doubt: self.in_doubt };
+        let mut results = match deliver(&self.address.client, self.url(), &options, batch).await {
+            Ok(done) => done,
+            Err(stopped) => {
+                let why = if stopped.error.is_in_doubt { Why::InDoubt } else { Why::Unavailable };
+                let text = self.in_context(stopped.error).await.text;
+                let left = stopped.left.into_iter();
+                let left = left.map(|message| (message, Err(NotTaken { why, text: text.clone() })));
+                stopped.done.into_iter().chain(left).collect()
+            }
+        };
+        results.sort_by_key(|(message, _)| message.line);
+        results
+            .into_iter()
+            .map(|(message, result)| {
+                let result = self.receipt(&message, result);
+                (Outgoing { line: lines[message.line], ..message }, result)
+            })
+            .collect()
+    }
+
+    fn receipt(&self, message: &Outgoing, result: Result<Taken, NotTaken>) -> Result<Receipt, ProduceError> {
+        let queue = self.name().to_owned();
+        let job_id = message.job_id.as_deref().unwrap_or_default().to_owned();
+        match result {
+            Ok(Taken { message_id, sequence_number }) => {
+                let job_id = if job_id.is_empty() { message_id.clone() } else { job_id };
+                Ok(Receipt { job_id, message_id, queue, sequence_number })
+            }
+            Err(NotTaken { why, text: reason }) => {
+                let unsent = Unsent { job_id, queue, reason };
+                Err(match why {
+                    Why::Refused => ProduceError::RefusedBySqs(unsent),
+                    Why::InDoubt => ProduceError::InDoubt(unsent),
+                    Why::Unavailable => ProduceError::Unavailable(unsent),
+                })
+            }
+        }
+    }
+
+    /// The error of a message that is not sent, since an earlier one of its group was not.
+    pub(crate) fn out_of_order(&self, message: &Outgoing) -> ProduceError {
+        let group = message.group.as_deref().unwrap_or_default();
+        let reason = format!("an earlier job of its group {group} was not sent, and would come after it");
+        let job_id = message.job_id.as_deref().unwrap_or_default().to_owned();
+        ProduceError::Unavailable(Unsent { job_id, queue: self.name().to_owned(), reason })
+    }
+
+    async fn in_context(&self, error: SqsError) -> SqsError {
+        match &self.address.clients {
+            Some(clients) => clients.in_context(error).await,
+            None => error,
+        }
+    }
+}
+
+impl PartialEq for TargetQueue {
+    fn eq(&self, other: &Self) -> bool {
+        self.url() == other.url()
+    }
+}
+
+impl Eq for TargetQueue {}
+
+impl fmt::Debug for TargetQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TargetQueue").field(&self.url()).finish()
+    }
+}
