@@ -21,6 +21,11 @@ use crate::request::{MAX_ANSWER_BYTES, send_bounded};
 /// The service whose paths are signed as they are, and whose requests carry the hash of their body.
 const S3: &str = "s3";
 
+/// Returns the name by which AWS's settings know a service (`AWS_ENDPOINT_URL_CLOUDWATCH`).
+fn name_in_settings(service: &str) -> &str {
+    if service == "monitoring" { "cloudwatch" } else { service }
+}
+
 /// An API of AWS.
 #[derive(Debug, Clone)]
 pub struct SignedApi {
@@ -32,7 +37,7 @@ pub struct SignedApi {
 }
 
 impl SignedApi {
-    /// The API of `service` (`lambda`, `sns`, `s3`: as in signatures and host names) in a region, that of the configuration by default.
+    /// The API of `service` (`lambda`, `sns`, `s3`, `monitoring`: as in signatures and host names) in a region, that of the configuration by default.
     /// Its endpoint is that of the environment or the profile, that of the configuration, or AWS's own.
     ///
     /// # Errors
@@ -46,7 +51,7 @@ impl SignedApi {
         let known = region.or(config.region().map(AsRef::as_ref));
         let region = known.ok_or("no AWS region is known")?.to_owned();
         let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-        let endpoint = endpoint(environment, config, service)?
+        let endpoint = endpoint(environment, config, name_in_settings(service))?
             .or_else(|| config.endpoint_url().map(str::to_owned))
             .unwrap_or_else(|| format!("https://{service}.{region}.{suffix}"));
         let connector = connector_of(environment)?;

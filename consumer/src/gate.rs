@@ -99,8 +99,8 @@ impl Gates {
             gate.is_blind.store(false, Ordering::Relaxed);
         }
         let oldest = self.metrics.longest_first_wait(&gate.queue);
-        // If nothing waits, or nothing is known of it, the last message's wait says nothing about the next one's.
-        let reading = GateReading { depth, oldest: depth.filter(|depth| *depth > 0).map(|_| oldest) };
+        // If SQS does not answer, nothing is received either, and the last wait says nothing of the next one.
+        let reading = GateReading { depth, oldest: depth.map(|_| oldest) };
         let decided = gate.decider.lock().unwrap_or_else(PoisonError::into_inner).step(&reading);
         let (delay_secs, reason) = match &decided {
             GateState::Open => (None, None),

@@ -100,7 +100,9 @@ impl Decider {
 
     /// Returns the state after a reading: the stricter one of depth and age.
     pub fn step(&mut self, reading: &GateReading) -> GateState {
-        let oldest_ms = reading.oldest.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+        // An empty queue has no oldest message: measurements of ages come late.
+        let oldest = reading.oldest.filter(|_| reading.depth != Some(0));
+        let oldest_ms = oldest.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
         let depth = self.measure(self.limits.depth, reading.depth, self.depth, |depth, from, below| {
             format!(
                 "{depth} messages are waiting: refused from {from} on, until there are fewer than {below}"

@@ -2,10 +2,7 @@
 
 mod attributes;
 mod check;
-mod connect;
-mod dispatch;
-mod encode;
-mod error;
+pub mod gate;
 mod new_job;
 mod options;
 mod origin;
