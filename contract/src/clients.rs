@@ -11,6 +11,7 @@ mod checked;
 mod literal;
 mod names;
 mod objects;
+mod payloads;
 mod python;
 mod shape;
 mod template;

@@ -27,7 +27,7 @@ impl Dialect {
         let (open, lines, close): (_, Vec<String>, _) = match value {
             Value::Array(items) => ('[', items.iter().map(|item| self.write(item, depth + 1)).collect(), ']'),
             Value::Object(fields) => {
-                let line = |(name, value)| format!("{}: {}", (self.key)(name), self.write(value, depth + 1));
+                let line = |(name, value): (&String, &Value)| format!("{}: {}", (self.key)(name), self.write(value, depth + 1));
                 ('{', fields.iter().map(line).collect(), '}')
             }
             _ => return on_one_line,
@@ -49,7 +49,7 @@ impl Dialect {
             }
             Value::Object(fields) if fields.is_empty() => "{}".to_owned(),
             Value::Object(fields) => {
-                let field = |(name, value)| format!("{}: {}", (self.key)(name), self.on_one_line(value));
+                let field = |(name, value): (&String, &Value)| format!("{}: {}", (self.key)(name), self.on_one_line(value));
                 let fields: Vec<String> = fields.iter().map(field).collect();
                 format!("{{{}}}", fields.join(", "))
             }

@@ -1,0 +1,91 @@
+//! Schemas of objects whose fields are described in several places, such as those of `serde(flatten)`.
+
+use serde_json::{Map, Value, json};
+
+/// Finds what a local reference refers to.
+pub(super) fn resolve<'a>(root: &'a Value, reference: &str) -> Option<&'a Value> {
+    match reference.strip_prefix('#')? {
+        "" => Some(root),
+        pointer => root.pointer(pointer),
+    }
+}
+
+/// Returns a schema with the fields of both. Whatever else the second one says wins.
+fn merged(base: &Map<String, Value>, more: &Map<String, Value>) -> Map<String, Value> {
+    let mut merged = base.clone();
+    for (keyword, value) in more {
+        match (merged.get_mut(keyword), value) {
+            (Some(Value::Object(fields)), Value::Object(own)) if keyword == "properties" => {
+                fields.extend(own.iter().map(|(name, schema)| (name.clone(), schema.clone())));
+            }
+            (Some(Value::Array(names)), Value::Array(own)) if keyword == "required" => {
+                names.extend(own.iter().filter(|name| !base["required"].as_array().is_some_and(|all| all.contains(name))).cloned());
+            }
+            _ => {
+                merged.insert(keyword.clone(), value.clone());
+            }
+        }
+    }
+    merged
+}
+
+/// Returns the alternatives of a schema that also has fields of its own, each with these fields.
+pub(super) fn alternatives(root: &Value, schema: &Map<String, Value>, keyword: &str) -> Vec<Value> {
+    let mut base = schema.clone();
+    let parts = base.remove(keyword);
+    let parts = parts.as_ref().and_then(Value::as_array).into_iter().flatten();
+    if !base.contains_key("properties") {
+        return parts.cloned().collect();
+    }
+    parts.map(|part| with(root, &base, part)).collect()
+}
+
+/// Returns a schema whose parts of `allOf` are one object, or `None` if one of them is none.
+pub(super) fn united(root: &Value, schema: &Map<String, Value>) -> Option<Value> {
+    let mut base = schema.clone();
+    let Some(Value::Array(parts)) = base.remove("allOf") else { return None };
+    if let ([only], false) = (parts.as_slice(), base.contains_key("properties")) {
+        return Some(only.clone());
+    }
+    let is_object = |part: &&Value| target(root, part, 0).get("properties").is_some();
+    if parts.iter().filter(is_object).count() < parts.len() {
+        return None;
+    }
+    Some(parts.iter().fold(Value::Object(base), |base, part| match base {
+        Value::Object(base) => with(root, &base, part),
+        other => other,
+    }))
+}
+
+fn with(root: &Value, base: &Map<String, Value>, part: &Value) -> Value {
+    match target(root, part, 0) {
+        Value::Object(own) => Value::Object(merged(base, own)),
+        _ => Value::Object(base.clone()),
+    }
+}
+
+/// The most references in a row. More are a circle.
+const MOST_REFERENCES: usize = 32;
+
+/// Follows references that stand alone.
+fn target<'a>(root: &'a Value, schema: &'a Value, depth: usize) -> &'a Value {
+    let reference = schema.get("$ref").and_then(Value::as_str);
+    match reference.and_then(|reference| resolve(root, reference)) {
+        Some(found) if depth < MOST_REFERENCES => target(root, found, depth + 1),
+        _ => schema,
+    }
+}
+
+/// Returns the value that an alternative is known by: the title, the constant that tells it from others, or its only field.
+pub(super) fn hint(alternative: &Value) -> Option<String> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    if let Some(title) = alternative.get("title").and_then(text) {
+        return Some(title);
+    }
+    let fields = alternative.get("properties")?.as_object()?;
+    let constants = fields.values().filter_map(|field| field.get("const").and_then(text));
+    constants.reduce(|first, _| first).or_else(|| match alternative.get("required").unwrap_or(&json!([])).as_array()?.as_slice() {
+        [only] => text(only),
+        _ => None,
+    })
+}

@@ -1,0 +1,77 @@
+//! What both languages make of a contract: types and versions, their names, their types and their schemas.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::NoClient;
+use super::checked::checked;
+use super::names::{Names, pascal};
+use super::shape::{Definition, Shape, Shapes};
+use crate::Contract;
+
+/// The payload of a type in one version.
+pub(super) struct Payload {
+    pub(super) job_type: String,
+    pub(super) version: u32,
+    /// It is the version that producers write.
+    pub(super) is_newest: bool,
+    /// The name of the type of jobs.
+    pub(super) job: String,
+    pub(super) shape: Shape,
+    pub(super) definitions: Vec<Definition>,
+    /// What is checked of the schema; null if there is none.
+    pub(super) schema: Value,
+}
+
+impl Payload {
+    /// What is said about the type of jobs.
+    pub(super) fn doc(&self) -> String {
+        let Self { job_type, version, .. } = self;
+        if self.is_newest {
+            format!("A job of type `{job_type}`, version {version}.")
+        } else {
+            format!("A job of type `{job_type}` in the older version {version}, for workers that know no newer one.")
+        }
+    }
+}
+
+/// Returns all types in all versions, the newest of each first. Adds what clients do not check.
+pub(super) fn payloads(
+    contract: &Contract,
+    taken: BTreeSet<String>,
+    unchecked: &mut Vec<String>,
+) -> Result<Vec<Payload>, NoClient> {
+    let mut names = Names::new(taken);
+    // The names that are written most often are taken first.
+    let jobs: Vec<String> = contract.types().iter().map(|of| names.take(&pascal(&of.name))).collect();
+    let mut payloads = Vec::new();
+    for (of, newest) in contract.types().iter().zip(jobs) {
+        for version in of.versions.iter().rev() {
+            let is_newest = version.version == of.version;
+            let job = if is_newest { newest.clone() } else { names.take(&format!("{newest}V{}", version.version)) };
+            let (shape, definitions) = match &version.schema {
+                Some(schema) => Shapes::of_payload(schema, &job, &mut names)?,
+                None => (Shape::Any, Vec::new()),
+            };
+            let place = format!("{} version {}", of.name, version.version);
+            let mut report = |at: &str, keyword: &str| unchecked.push(format!("{place}: `{keyword}` at \"{at}\""));
+            let schema = version.schema.as_ref().map_or(Value::Null, |schema| checked(schema, &mut report));
+            payloads.push(Payload {
+                job_type: of.name.clone(),
+                version: version.version,
+                is_newest,
+                job,
+                shape,
+                definitions,
+                schema,
+            });
+        }
+    }
+    Ok(payloads)
+}
+
+/// What a client file says about itself.
+pub(super) fn header(command: &str) -> String {
+    format!("Made by Drumline {}; do not edit it. To make it again:\n\n    {command}", env!("CARGO_PKG_VERSION"))
+}
