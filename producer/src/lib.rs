@@ -13,9 +13,7 @@ mod producer;
 mod receipt;
 mod routes;
 mod send;
-mod send_all;
-mod send_job;
-mod target_queue;
+mod sender;
 
 pub use attributes::{Attributes, attribute, attributes};
 pub use check::check;
@@ -29,6 +27,4 @@ pub use prepared::Prepared;
 pub use producer::Producer;
 pub use receipt::Receipt;
 pub use send::{InDoubt, RESEND_WAIT, SendError, SendOptions, Sent, send_batch};
-pub use send_all::SendAll;
-pub use send_job::SendJob;
-pub use target_queue::TargetQueue;
+pub use sender::{Pending, Receipt, SendFailure, Sender, SenderOptions, TrySendError};

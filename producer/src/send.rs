@@ -18,7 +18,7 @@ use drumline_runtime::{SqsError, SqsErrorKind};
 use crate::pack::Outgoing;
 
 /// A message that could not be sent after this many tries will not be by another one soon.
-const TRIES: u32 = 5;
+pub(crate) const TRIES: u32 = 5;
 
 /// The wait before messages are sent once more that SQS may have taken, since its answer was lost.
 pub const RESEND_WAIT: Duration = Duration::from_secs(1);
@@ -179,7 +179,12 @@ pub(crate) async fn deliver(
     Ok(done)
 }
 
-async fn try_once(
+pub(crate) struct Refusal {
+    pub(crate) for_good: bool,
+    pub(crate) text: String,
+}
+
+pub(crate) async fn try_once(
     client: &Client,
     queue_url: &str,
     options: &SendOptions,

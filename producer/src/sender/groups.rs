@@ -1,0 +1,69 @@
+//! The order of message groups on a FIFO queue.
+//!
+//! At any time one message of a group at most is on its way; the others wait behind it, in the order of their acceptance. Two entries of
+//! a group in one batch would be faster, but SQS answers entries one by one: if it takes the second and not the first, no retry can
+//! restore the order.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+/// The groups that have a message on its way, each with what waits behind it.
+#[derive(Debug)]
+pub(super) struct Groups<T> {
+    waiting: HashMap<Arc<str>, VecDeque<T>>,
+}
+
+impl<T> Default for Groups<T> {
+    fn default() -> Self {
+        Self { waiting: HashMap::new() }
+    }
+}
+
+impl<T> Groups<T> {
+    /// Returns the message if its group is free, and makes it the one that is on its way; otherwise it waits.
+    pub(super) fn enter(&mut self, group: &Arc<str>, message: T) -> Option<T> {
+        if let Some(waiting) = self.waiting.get_mut(group) {
+            waiting.push_back(message);
+            return None;
+        }
+        self.waiting.insert(Arc::clone(group), VecDeque::new());
+        Some(message)
+    }
+
+    /// The message on its way has arrived or failed. Returns the next one of its group, which takes its place.
+    pub(super) fn leave(&mut self, group: &Arc<str>) -> Option<T> {
+        let next = self.waiting.get_mut(group)?.pop_front();
+        if next.is_none() {
+            self.waiting.remove(group);
+        }
+        next
+    }
+
+    /// Changes all messages that wait.
+    pub(super) fn for_each(&mut self, change: impl FnMut(&mut T)) {
+        self.waiting.values_mut().flatten().for_each(change);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_has_one_message_on_its_way_and_is_forgotten_after_the_last() {
+        let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
+        let mut groups = Groups::default();
+        assert_eq!(groups.enter(&a, 1), Some(1));
+        assert_eq!(groups.enter(&a, 2), None);
+        assert_eq!(groups.enter(&b, 3), Some(3));
+        assert_eq!(groups.leave(&a), Some(2));
+        assert_eq!(groups.enter(&a, 4), None, "2 is on its way now");
+        assert_eq!((groups.leave(&a), groups.leave(&a)), (Some(4), None));
+        assert_eq!(groups.leave(&b), None);
+        assert!(groups.is_empty());
+    }
+}

@@ -1,0 +1,272 @@
+//! The background task: it performs what each queue's [`Line`] decides.
+
+use std::collections::{BTreeMap, HashMap};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use drumline::core::Jitter;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::answer::{Answer, End, RequestFailure};
+use super::failure::SendFailure;
+use super::line::{Batch, Line, Number, Step};
+use super::options::SenderOptions;
+use super::requests::{Reply, Requests, answer, is_fifo_url};
+use super::ticket::{Receipt, Ticket};
+use crate::pack::Outgoing;
+
+/// A request to the background task.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Send this message.
+    Send { queue: Arc<str>, message: Outgoing, ticket: Ticket },
+    /// Answer when all messages accepted so far are answered.
+    Flush(oneshot::Sender<()>),
+    /// Accept no more, send what is accepted, and end. The channel closes at the end.
+    ShutDown(oneshot::Sender<()>),
+}
+
+/// The places for messages and bytes. Callers wait for them; they are closed when no more messages are accepted.
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    pub(super) messages: Arc<Semaphore>,
+    pub(super) bytes: Arc<Semaphore>,
+}
+
+impl Places {
+    pub(super) fn close(&self) {
+        self.messages.close();
+        self.bytes.close();
+    }
+}
+
+/// Closes the places when the task ends, in whatever way, so that no caller waits for a task that is gone.
+struct ClosedAtTheEnd(Places);
+
+impl Drop for ClosedAtTheEnd {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// A message that is accepted and not yet answered.
+struct Held {
+    /// `None` while it is in flight.
+    message: Option<Outgoing>,
+    queue: Arc<str>,
+    ticket: Ticket,
+}
+
+/// A batch in flight.
+struct InFlight {
+    queue: Arc<str>,
+    batch: Batch,
+}
+
+/// The state of the background task.
+pub(super) struct Task {
+    requests: Arc<dyn Requests>,
+    options: SenderOptions,
+    commands: mpsc::UnboundedReceiver<Command>,
+    is_open: bool,
+    lines: HashMap<Arc<str>, Line>,
+    held: BTreeMap<Number, Held>,
+    accepted: Number,
+    running: JoinSet<(Vec<Outgoing>, Reply)>,
+    in_flight: HashMap<Id, InFlight>,
+    /// Each with the number of the first message that it does not wait for.
+    flushes: Vec<(Number, oneshot::Sender<()>)>,
+    ends: Vec<oneshot::Sender<()>>,
+    _closed: ClosedAtTheEnd,
+}
+
+impl Task {
+    pub(super) fn new(
+        requests: Arc<dyn Requests>,
+        options: SenderOptions,
+        commands: mpsc::UnboundedReceiver<Command>,
+        places: Places,
+    ) -> Self {
+        Self {
+            requests,
+            options,
+            commands,
+            is_open: true,
+            lines: HashMap::new(),
+            held: BTreeMap::new(),
+            accepted: 0,
+            running: JoinSet::new(),
+            in_flight: HashMap::new(),
+            flushes: Vec::new(),
+            ends: Vec::new(),
+            _closed: ClosedAtTheEnd(places),
+        }
+    }
+
+    /// Runs until the last handle is gone, or the sender is shut down, and every accepted message is answered.
+    pub(super) async fn run(mut self) {
+        let mut timer = std::pin::pin!(sleep_until(Instant::now()));
+        while self.is_open || !self.held.is_empty() {
+            self.start_batches();
+            let is_set = self.set(timer.as_mut());
+            // Each branch is cancel-safe: a command stays in the channel, an ended request in its set.
+            tokio::select! {
+                command = self.commands.recv(), if self.is_open => match command {
+                    Some(command) => self.handle_all(command),
+                    None => self.stop_accepting(),
+                },
+                Some(ended) = self.running.join_next_with_id() => self.end_batch(ended),
+                () = timer.as_mut(), if is_set => {}
+            }
+            self.answer_flushes();
+        }
+    }
+
+    /// Handles a command, and those that have queued up behind it: their messages may share a batch.
+    fn handle_all(&mut self, first: Command) {
+        self.handle(first);
+        while let Ok(command) = self.commands.try_recv() {
+            self.handle(command);
+        }
+    }
+
+    fn handle(&mut self, command: Command) {
+        match command {
+            Command::Send { queue, message, ticket } => self.accept(queue, message, ticket),
+            Command::Flush(done) => {
+                let now = Instant::now().into_std();
+                self.lines.values_mut().for_each(|line| line.hurry(now));
+                self.flushes.push((self.accepted, done));
+            }
+            Command::ShutDown(end) => {
+                self.commands.close();
+                self.ends.push(end);
+            }
+        }
+    }
+
+    fn accept(&mut self, queue: Arc<str>, message: Outgoing, ticket: Ticket) {
+        let SenderOptions { linger, max_in_flight, .. } = self.options;
+        let number = self.accepted;
+        self.accepted += 1;
+        let line = self
+            .lines
+            .entry(Arc::clone(&queue))
+            .or_insert_with(|| Line::new(is_fifo_url(&queue), linger, max_in_flight));
+        line.accept(Instant::now().into_std(), number, message.bytes(), message.group.as_ref());
+        self.held.insert(number, Held { message: Some(message), queue, ticket });
+    }
+
+    /// The channel is closed and empty.
+    fn stop_accepting(&mut self) {
+        self.is_open = false;
+        let now = Instant::now().into_std();
+        self.lines.values_mut().for_each(|line| line.hurry(now));
+    }
+
+    fn start_batches(&mut self) {
+        let now = Instant::now().into_std();
+        let mut steps = Vec::new();
+        for (queue, line) in &mut self.lines {
+            steps.extend(std::iter::from_fn(|| Some((Arc::clone(queue), line.next_step(now)?))));
+        }
+        for (queue, step) in steps {
+            match step {
+                Step::Leave(batch) => self.start(queue, batch),
+                Step::GiveUp(number) => self.give_up(number),
+            }
+        }
+    }
+
+    fn give_up(&mut self, number: Number) {
+        if let Some(held) = self.held.remove(&number) {
+            let reason = "its answer is lost, and SQS may no longer recognise it if it is sent again";
+            held.ticket.answer(Err(SendFailure::InDoubt(reason.to_owned())));
+        }
+    }
+
+    fn start(&mut self, queue: Arc<str>, batch: Batch) {
+        let mut messages = Vec::with_capacity(batch.messages.len());
+        for number in &batch.messages {
+            let held = self.held.get_mut(number).expect("a message in line is held");
+            held.ticket.leave();
+            messages.push(held.message.take().expect("a message in line is not in flight"));
+        }
+        let (requests, url) = (Arc::clone(&self.requests), Arc::clone(&queue));
+        // A task of its own: requests run beside each other, and a panic in one ends no other.
+        let request = self.running.spawn(async move { requests.send(url, messages).await });
+        self.in_flight.insert(request.id(), InFlight { queue, batch });
+    }
+
+    fn end_batch(&mut self, ended: Result<(Id, (Vec<Outgoing>, Reply)), JoinError>) {
+        let (id, messages, reply) = match ended {
+            Ok((id, (messages, reply))) => (id, messages, Some(reply)),
+            Err(error) => (error.id(), Vec::new(), None),
+        };
+        let Some(InFlight { queue, batch }) = self.in_flight.remove(&id) else { return };
+        let answer = reply.as_ref().map_or(Answer::Failed(RequestFailure::Broken), answer);
+        for (number, message) in batch.messages.iter().zip(messages) {
+            if let Some(held) = self.held.get_mut(number) {
+                held.message = Some(message);
+            }
+        }
+        let Some(line) = self.lines.get_mut(&queue) else { return };
+        let now = Instant::now().into_std();
+        let ended = line.answered(now, batch.id, &answer, Jitter::new(fastrand::u32(..)));
+        if line.is_empty() {
+            self.lines.remove(&queue);
+        }
+        for (number, place, end) in ended {
+            if let Some(held) = self.held.remove(&number) {
+                let job_id = held.message.and_then(|message| message.job_id);
+                held.ticket.answer(result(end, reply.as_ref(), place, job_id, held.queue));
+            }
+        }
+    }
+
+    /// Sets the timer. Returns false if there is nothing to wait for.
+    fn set(&self, timer: Pin<&mut Sleep>) -> bool {
+        let Some(at) = self.lines.values().filter_map(Line::wake_at).min() else { return false };
+        let at = Instant::from_std(at);
+        if timer.deadline() != at || timer.is_elapsed() {
+            timer.reset(at);
+        }
+        true
+    }
+
+    fn answer_flushes(&mut self) {
+        let first = self.held.first_key_value().map_or(Number::MAX, |(number, _)| *number);
+        // Whoever dropped the future of a flush needs no answer.
+        self.flushes.extract_if(.., |(end, _)| *end <= first).for_each(|(_, done)| {
+            let _ = done.send(());
+        });
+    }
+}
+
+/// Returns the caller's result.
+fn result(
+    end: End,
+    reply: Option<&Reply>,
+    place: usize,
+    job_id: Option<Arc<str>>,
+    queue: Arc<str>,
+) -> Result<Receipt, SendFailure> {
+    let entry = match reply {
+        Some(Ok(results)) => match results.get(place) {
+            Some(Ok(message_id)) => Ok(message_id.clone()),
+            Some(Err(refusal)) => Err(refusal.text.clone()),
+            None => Err("the answer does not mention this message".to_owned()),
+        },
+        Some(Err(error)) => Err(error.text.clone()),
+        None => Err("the request ended by a panic".to_owned()),
+    };
+    match (end, entry) {
+        // Confirmed is sent, whatever else happened.
+        (_, Ok(message_id)) => Ok(Receipt { job_id, message_id, queue }),
+        (End::Refused, Err(reason)) => Err(SendFailure::Refused(reason)),
+        (End::NotSent, Err(reason)) => Err(SendFailure::NotSent(reason)),
+        (End::InDoubt | End::Sent, Err(reason)) => Err(SendFailure::InDoubt(reason)),
+    }
+}

@@ -1,0 +1,370 @@
+//! The sender on tokio's paused clock, before requests that answer as a test wants.
+
+#![allow(clippy::unwrap_used)]
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use drumline_runtime::{BoxFuture, SqsError, SqsErrorKind};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::requests::{Reply, Requests};
+use super::{Pending, Receipt, SendFailure, Sender, SenderOptions, TrySendError};
+use crate::pack::{MAX_BATCH_BYTES, Outgoing};
+use crate::send::Refusal;
+
+const LINGER: Duration = Duration::from_millis(20);
+const ROUND_TRIP: Duration = Duration::from_millis(10);
+const STANDARD: &str = "https://sqs.eu-central-1.amazonaws.com/1/jobs";
+const FIFO: &str = "https://sqs.eu-central-1.amazonaws.com/1/jobs.fifo";
+
+/// How a request is answered.
+enum Fate {
+    /// All entries are taken.
+    Taken,
+    /// Those with these bodies fail: in passing, or for good.
+    Except(&'static [&'static str], bool),
+    Error(SqsError),
+    Hangs,
+    Panics,
+}
+
+type Script = Box<dyn Fn(usize, &[&str]) -> Fate + Send + Sync>;
+
+struct Fake {
+    begun: Instant,
+    script: Script,
+    /// The time of each request, and its bodies.
+    seen: Mutex<Vec<(Duration, Vec<String>)>>,
+}
+
+impl Fake {
+    fn new(script: impl Fn(usize, &[&str]) -> Fate + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self { begun: Instant::now(), script: Box::new(script), seen: Mutex::default() })
+    }
+
+    fn seen(&self) -> Vec<(Duration, Vec<String>)> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    fn bodies(&self) -> Vec<Vec<String>> {
+        self.seen().into_iter().map(|(_, bodies)| bodies).collect()
+    }
+}
+
+impl Requests for Fake {
+    fn send(&self, _: Arc<str>, batch: Vec<Outgoing>) -> BoxFuture<(Vec<Outgoing>, Reply)> {
+        let bodies: Vec<&str> = batch.iter().map(|message| &*message.body).collect();
+        let mut seen = self.seen.lock().unwrap();
+        let fate = (self.script)(seen.len(), &bodies);
+        seen.push((self.begun.elapsed(), bodies.iter().map(|&body| body.to_owned()).collect()));
+        let id = |message: &Outgoing| Ok(format!("id-{}", message.body));
+        let reply: Reply = match fate {
+            Fate::Taken => Ok(batch.iter().map(id).collect()),
+            Fate::Except(failing, for_good) => Ok(batch
+                .iter()
+                .map(|message| {
+                    let fails = failing.contains(&&*message.body);
+                    if fails {
+                        Err(Refusal { for_good, text: "made to fail".to_owned() })
+                    } else {
+                        id(message)
+                    }
+                })
+                .collect()),
+            Fate::Error(error) => Err(error),
+            Fate::Hangs => return Box::pin(std::future::pending()),
+            Fate::Panics => return Box::pin(async { panic!("a bug") }),
+        };
+        Box::pin(async move {
+            sleep(ROUND_TRIP).await;
+            (batch, reply)
+        })
+    }
+}
+
+fn options() -> SenderOptions {
+    SenderOptions::default().linger(LINGER)
+}
+
+fn message(body: &str) -> Outgoing {
+    Outgoing { body: body.to_owned(), ..Outgoing::default() }
+}
+
+fn grouped(body: &str, group: &str) -> Outgoing {
+    Outgoing { group: Some(group.into()), deduplication_id: body.to_owned(), ..message(body) }
+}
+
+async fn enqueue(sender: &Sender, body: &str) -> Pending {
+    sender.enqueue_outgoing(&STANDARD.into(), message(body)).await.unwrap()
+}
+
+/// A caller of its own.
+fn call(sender: &Sender, body: &str) -> JoinHandle<Result<Receipt, SendFailure>> {
+    let (sender, message) = (sender.clone(), message(body));
+    tokio::spawn(async move { sender.send_outgoing(&STANDARD.into(), message).await })
+}
+
+fn lost() -> SqsError {
+    SqsError { is_in_doubt: true, ..SqsError::new(SqsErrorKind::Unreachable, "no answer") }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_waits_for_others_until_its_linger_ends_or_ten_are_there() {
+    let fake = Fake::new(|_, _| Fate::Taken);
+    let sender = Sender::over(fake.clone(), options());
+    let callers: Vec<_> = (0..13).map(|n| call(&sender, &n.to_string())).collect();
+    for (n, caller) in callers.into_iter().enumerate() {
+        let receipt = caller.await.unwrap().unwrap();
+        assert_eq!((receipt.message_id, &*receipt.queue), (format!("id-{n}"), STANDARD));
+    }
+    let seen = fake.seen();
+    let sizes: Vec<_> = seen.iter().map(|(at, bodies)| (*at, bodies.len())).collect();
+    assert_eq!(sizes, [(Duration::ZERO, 10), (LINGER, 3)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_linger_a_message_leaves_at_once_and_shares_with_those_that_queued_up() {
+    let fake = Fake::new(|_, _| Fate::Taken);
+    let sender = Sender::over(fake.clone(), options().linger(Duration::ZERO).max_in_flight(1));
+    let first = enqueue(&sender, "a").await;
+    tokio::task::yield_now().await;
+    let rest = [enqueue(&sender, "b").await, enqueue(&sender, "c").await];
+    first.await.unwrap();
+    for pending in rest {
+        pending.await.unwrap();
+    }
+    assert_eq!(fake.seen(), [(Duration::ZERO, vec!["a".into()]), (ROUND_TRIP, vec!["b".into(), "c".into()])]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_leaves_before_it_is_larger_than_sqs_takes() {
+    let fake = Fake::new(|_, _| Fate::Taken);
+    let sender = Sender::over(fake.clone(), options());
+    let large = "x".repeat(MAX_BATCH_BYTES / 2);
+    let pending =
+        [enqueue(&sender, &large).await, enqueue(&sender, &large).await, enqueue(&sender, "y").await];
+    for pending in pending {
+        pending.await.unwrap();
+    }
+    let sizes: Vec<_> = fake.seen().iter().map(|(at, bodies)| (*at, bodies.len())).collect();
+    assert_eq!(sizes, [(Duration::ZERO, 2), (LINGER, 1)]);
+
+    let too_large = message(&"x".repeat(MAX_BATCH_BYTES + 1));
+    let failure = sender.send_outgoing(&STANDARD.into(), too_large).await.unwrap_err();
+    assert!(matches!(&failure, SendFailure::Refused(reason) if reason.contains("1048576")), "{failure}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_sender_has_its_callers_wait_in_order() {
+    let fake = Fake::new(|_, _| Fate::Taken);
+    let sender = Sender::over(fake.clone(), options().linger(Duration::ZERO).capacity(2).max_in_flight(1));
+    let held = [enqueue(&sender, "a").await, enqueue(&sender, "b").await];
+    let full = sender.try_send_outgoing(&STANDARD.into(), message("c")).unwrap_err();
+    assert!(matches!(full, TrySendError::Full(_)), "{full}");
+    assert_eq!(full.into_message().body, "c");
+    let waiting: Vec<_> = ["d", "e", "f"].map(|body| call(&sender, body)).into();
+    sleep(Duration::from_millis(1)).await;
+    assert!(waiting.iter().all(|caller| !caller.is_finished()));
+    for pending in held {
+        pending.await.unwrap();
+    }
+    for caller in waiting {
+        caller.await.unwrap().unwrap();
+    }
+    let order: Vec<String> = fake.bodies().concat();
+    assert_eq!(order, ["a", "b", "d", "e", "f"]);
+    assert!(sender.try_send_outgoing(&STANDARD.into(), message("g")).is_ok(), "its places are free again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_are_bounded_too() {
+    let fake = Fake::new(|_, _| Fate::Taken);
+    let sender = Sender::over(fake.clone(), options().capacity_bytes(0));
+    let first = enqueue(&sender, &"x".repeat(MAX_BATCH_BYTES - 1)).await;
+    let small = sender.try_send_outgoing(&STANDARD.into(), message("yy")).unwrap_err();
+    assert!(matches!(small, TrySendError::Full(_)), "at least one of the largest fits, and no more");
+    first.await.unwrap();
+    assert!(sender.try_send_outgoing(&STANDARD.into(), message("yy")).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_fails_is_tried_again_and_holds_up_no_other() {
+    let fake = Fake::new(|n, _| if n < 2 { Fate::Except(&["bad"], false) } else { Fate::Taken });
+    let sender = Sender::over(fake.clone(), options().max_in_flight(1));
+    let (bad, good) = (call(&sender, "bad"), call(&sender, "good"));
+    good.await.unwrap().unwrap();
+    let at = fake.begun.elapsed();
+    assert_eq!(at, LINGER + ROUND_TRIP);
+    let later = call(&sender, "later").await.unwrap().unwrap();
+    assert_eq!((later.message_id.as_str(), fake.begun.elapsed()), ("id-later", at + LINGER + ROUND_TRIP));
+    assert_eq!(bad.await.unwrap().unwrap().message_id, "id-bad");
+    let bad = "bad".to_owned();
+    let tries = fake.bodies().iter().filter(|bodies| bodies.contains(&bad)).count();
+    assert!(tries >= 2, "{:?}", fake.bodies());
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_caller_gets_the_failure_of_its_own_message() {
+    let fake = Fake::new(|_, bodies| match bodies {
+        ["refused", ..] => Fate::Except(&["refused"], true),
+        _ => Fate::Except(&["failing"], false),
+    });
+    let sender = Sender::over(fake.clone(), options());
+    let callers = ["refused", "good", "failing"].map(|body| call(&sender, body));
+    let [refused, good, failing] = callers.map(|caller| async move { caller.await.unwrap() });
+    assert_eq!(refused.await, Err(SendFailure::Refused("made to fail".to_owned())));
+    assert_eq!(good.await.unwrap().message_id, "id-good");
+    // Once with the others, where its failure was that of all, and four times alone.
+    assert!(failing.await.is_ok() || fake.bodies().len() == 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_sqs_refuses_is_split_so_that_one_message_fails_no_other() {
+    let fake = Fake::new(|_, bodies| {
+        if bodies.contains(&"bad") {
+            Fate::Error(SqsError::new(SqsErrorKind::Other, "InvalidParameterValue"))
+        } else {
+            Fate::Taken
+        }
+    });
+    let sender = Sender::over(fake.clone(), options());
+    let callers = ["a", "bad", "c"].map(|body| call(&sender, body));
+    let mut results = Vec::new();
+    for caller in callers {
+        results.push(caller.await.unwrap().map(|receipt| receipt.message_id));
+    }
+    let refused = Err(SendFailure::Refused("InvalidParameterValue".to_owned()));
+    assert_eq!(results, [Ok("id-a".to_owned()), refused, Ok("id-c".to_owned())]);
+    assert_eq!(fake.bodies().len(), 4, "all, then each alone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_is_asked_for_again_and_stays_in_doubt_without_any() {
+    let fake = Fake::new(|n, _| if n < 2 { Fate::Error(lost()) } else { Fate::Taken });
+    let sender = Sender::over(fake.clone(), options());
+    assert_eq!(call(&sender, "a").await.unwrap().unwrap().message_id, "id-a");
+    assert_eq!(fake.bodies().len(), 3);
+
+    let throttled = || Fate::Error(SqsError::new(SqsErrorKind::Throttled, "RequestThrottled"));
+    let fake = Fake::new(move |n, _| if n == 0 { Fate::Error(lost()) } else { throttled() });
+    let sender = Sender::over(fake.clone(), options());
+    let failure = call(&sender, "a").await.unwrap().unwrap_err();
+    assert_eq!(
+        failure,
+        SendFailure::InDoubt("RequestThrottled".to_owned()),
+        "the first try may have sent it"
+    );
+    assert_eq!(fake.bodies().len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_of_a_fifo_queue_keeps_its_order_when_its_first_message_fails() {
+    let fake = Fake::new(|n, _| if n < 2 { Fate::Except(&["a1", "a2"], false) } else { Fate::Taken });
+    let sender = Sender::over(fake.clone(), options());
+    let mut pending = Vec::new();
+    for (body, group) in [("a1", "a"), ("a2", "a"), ("b1", "b"), ("b2", "b")] {
+        pending.push(sender.enqueue_outgoing(&FIFO.into(), grouped(body, group)).await.unwrap());
+    }
+    for pending in pending {
+        pending.await.unwrap();
+    }
+    let bodies = fake.bodies();
+    assert_eq!(bodies[..2], [vec!["a1".to_owned(), "b1".into()], vec!["b2".into()]], "b does not wait for a");
+    assert_eq!(bodies.concat().last().unwrap(), "a2");
+
+    let failure = sender.send_outgoing(&FIFO.into(), message("x")).await.unwrap_err();
+    assert!(matches!(&failure, SendFailure::Refused(reason) if reason.contains("group")), "{failure}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_does_not_answer_holds_up_no_other_queue() {
+    let fake = Fake::new(|_, bodies| if bodies == ["stuck"] { Fate::Hangs } else { Fate::Taken });
+    let sender = Sender::over(fake, options().max_in_flight(1));
+    let other = "https://sqs.eu-central-1.amazonaws.com/1/other".into();
+    let _stuck = sender.enqueue_outgoing(&other, message("stuck")).await.unwrap();
+    call(&sender, "a").await.unwrap().unwrap();
+    assert!(timeout(Duration::from_secs(3600), sender.flush()).await.is_err(), "it has no answer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_ends_the_linger_and_waits_for_what_was_accepted_before_it() {
+    let fake = Fake::new(|n, _| if n == 0 { Fate::Taken } else { Fate::Hangs });
+    let sender = Sender::over(fake.clone(), options());
+    sender.flush().await;
+    let before = enqueue(&sender, "before").await;
+    let flushing = tokio::spawn({
+        let sender = sender.clone();
+        async move { sender.flush().await }
+    });
+    tokio::task::yield_now().await;
+    let _after = enqueue(&sender, "after").await;
+    flushing.await.unwrap();
+    assert_eq!(fake.begun.elapsed(), ROUND_TRIP);
+    assert!(timeout(Duration::ZERO, before).await.unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shut_down_sender_sends_what_it_has_accepted_and_nothing_more() {
+    let fake = Fake::new(|n, _| if n == 0 { Fate::Except(&["a"], false) } else { Fate::Taken });
+    let sender = Sender::over(fake.clone(), options().capacity(2));
+    let accepted = [enqueue(&sender, "a").await, enqueue(&sender, "b").await];
+    let waiting = call(&sender, "too late");
+    tokio::task::yield_now().await;
+    tokio::join!(sender.shutdown(), sender.shutdown());
+    assert_eq!(waiting.await.unwrap(), Err(SendFailure::Closed));
+    for pending in accepted {
+        assert!(timeout(Duration::ZERO, pending).await.unwrap().is_ok(), "also the one that failed at first");
+    }
+    let closed = sender.try_send_outgoing(&STANDARD.into(), message("c")).unwrap_err();
+    assert!(matches!(closed, TrySendError::Failed(_, SendFailure::Closed)));
+    assert_eq!(call(&sender, "d").await.unwrap(), Err(SendFailure::Closed));
+    sender.flush().await;
+    sender.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_accepted_is_sent_without_its_caller_and_without_a_handle() {
+    let fake = Fake::new(|_, _| Fate::Taken);
+    let sender = Sender::over(fake.clone(), options());
+    drop(enqueue(&sender, "no caller").await);
+    let pending = enqueue(&sender, "no handle").await;
+    drop(sender);
+    assert!(pending.await.is_ok());
+    assert_eq!(fake.bodies(), [["no caller", "no handle"]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_panics_leaves_its_messages_in_doubt_and_the_sender_alive() {
+    let fake = Fake::new(|n, _| if n == 0 { Fate::Panics } else { Fate::Taken });
+    let sender = Sender::over(fake.clone(), options());
+    let failures = ["a", "b"].map(|body| call(&sender, body));
+    for caller in failures {
+        assert!(caller.await.unwrap().unwrap_err().is_in_doubt());
+    }
+    assert!(call(&sender, "c").await.unwrap().is_ok());
+}
+
+#[test]
+fn callers_outlive_the_runtime_of_the_sender() {
+    let on_its_own = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let (sender, sent, held) = on_its_own.block_on(async {
+        let fake = Fake::new(|_, _| Fate::Hangs);
+        let sender = Sender::over(fake, options().linger(Duration::from_secs(1)));
+        let sent = enqueue(&sender, "sent").await;
+        let flushing = timeout(Duration::from_millis(20), sender.flush());
+        assert!(flushing.await.is_err());
+        let held = enqueue(&sender, "held").await;
+        (sender, sent, held)
+    });
+    drop(on_its_own);
+    let callers = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    callers.block_on(async {
+        assert!(matches!(sent.await, Err(SendFailure::InDoubt(_))));
+        assert!(matches!(held.await, Err(SendFailure::NotSent(_))));
+        assert_eq!(call(&sender, "x").await.unwrap(), Err(SendFailure::Closed));
+        sender.flush().await;
+        sender.shutdown().await;
+    });
+}
