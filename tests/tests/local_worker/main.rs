@@ -25,7 +25,6 @@ mod dlq_watch;
 mod doors;
 mod emf;
 mod environment;
-mod examples_placeholder;
 mod examples;
 mod gate;
 mod last_attempt;
