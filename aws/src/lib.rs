@@ -7,6 +7,8 @@ mod environment;
 mod http;
 #[cfg(feature = "signed")]
 mod request;
+#[cfg(feature = "s3")]
+mod s3;
 #[cfg(feature = "signed")]
 mod signed;
 mod trust;
@@ -17,6 +19,8 @@ pub use endpoint::{check, endpoint, is_loopback};
 pub use environment::Environment;
 pub use http::connector_of;
 #[cfg(feature = "signed")]
-pub use request::{MAX_ANSWER_BYTES, send};
+pub use request::{MAX_ANSWER_BYTES, NoAnswer, send};
+#[cfg(feature = "s3")]
+pub use s3::{S3, S3Error, S3Request, object_path, xml_text};
 #[cfg(feature = "signed")]
 pub use signed::SignedApi;

@@ -1,9 +1,11 @@
 //! Requests to an API of AWS, signed by hand: for the few requests that do not make AWS's SDK for that service worth its size.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use ::http::{Request, Response};
 use aws_config::SdkConfig;
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_sigv4::http_request::{
     PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
@@ -13,18 +15,17 @@ use aws_sigv4::sign::v4;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use bytes::Bytes;
 
+use crate::causes::with_causes;
 use crate::endpoint::endpoint;
 use crate::environment::Environment;
 use crate::http::connector_of;
-use crate::request::{MAX_ANSWER_BYTES, send_bounded};
+use crate::request::{MAX_ANSWER_BYTES, NoAnswer, send_bounded};
 
 /// The service whose paths are signed as they are, and whose requests carry the hash of their body.
 const S3: &str = "s3";
 
-/// Returns the name by which AWS's settings know a service (`AWS_ENDPOINT_URL_CLOUDWATCH`).
-fn name_in_settings(service: &str) -> &str {
-    if service == "monitoring" { "cloudwatch" } else { service }
-}
+/// How long before their end credentials are replaced: longer than a request takes, and than clocks differ.
+const RENEW_BEFORE: Duration = Duration::from_secs(60);
 
 /// An API of AWS.
 #[derive(Debug, Clone)]
@@ -34,6 +35,7 @@ pub struct SignedApi {
     region: String,
     service: &'static str,
     endpoint: String,
+    credentials: Arc<Mutex<Option<Credentials>>>,
 }
 
 impl SignedApi {
@@ -55,7 +57,8 @@ impl SignedApi {
             .or_else(|| config.endpoint_url().map(str::to_owned))
             .unwrap_or_else(|| format!("https://{service}.{region}.{suffix}"));
         let connector = connector_of(environment)?;
-        Ok(Self { connector, config: config.clone(), region, service, endpoint })
+        let (config, credentials) = (config.clone(), Arc::default());
+        Ok(Self { connector, config, region, service, endpoint, credentials })
     }
 
     /// The address of the API, without a slash at its end.
@@ -73,7 +76,8 @@ impl SignedApi {
     /// # Errors
     /// If there are no credentials, or there is no answer in time, in words for the user.
     pub async fn send(&self, request: Request<Bytes>, patience: Duration) -> Result<Response<Bytes>, String> {
-        self.send_bounded(request, patience, MAX_ANSWER_BYTES).await
+        let answer = self.send_bounded(request, patience, MAX_ANSWER_BYTES).await;
+        answer.map_err(|error| error.to_string())
     }
 
     /// The same for an answer whose body has at most so many bytes, or [`MAX_ANSWER_BYTES`](crate::MAX_ANSWER_BYTES) if that is more.
@@ -85,14 +89,29 @@ impl SignedApi {
         request: Request<Bytes>,
         patience: Duration,
         max_bytes: usize,
-    ) -> Result<Response<Bytes>, String> {
+    ) -> Result<Response<Bytes>, NoAnswer> {
         let max_bytes = max_bytes.max(MAX_ANSWER_BYTES);
-        send_bounded(&self.connector, self.signed(request).await?, patience, max_bytes).await
+        let request = self.signed(request).await.map_err(NoAnswer::Failed)?;
+        send_bounded(&self.connector, request, patience, max_bytes).await
+    }
+
+    /// Credentials. Such with an end are kept until shortly before it: a role's would be asked for with each request otherwise.
+    async fn credentials(&self) -> Result<Credentials, String> {
+        let last = |credentials: &Credentials| {
+            credentials.expiry().is_some_and(|expiry| expiry > SystemTime::now() + RENEW_BEFORE)
+        };
+        let kept = self.credentials.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(credentials) = kept.filter(last) {
+            return Ok(credentials);
+        }
+        let provider = self.config.credentials_provider().ok_or("no credentials are set")?;
+        let credentials = provider.provide_credentials().await.map_err(|error| with_causes(&error))?;
+        *self.credentials.lock().unwrap_or_else(PoisonError::into_inner) = Some(credentials.clone());
+        Ok(credentials)
     }
 
     async fn signed(&self, mut request: Request<Bytes>) -> Result<Request<Bytes>, String> {
-        let provider = self.config.credentials_provider().ok_or("no credentials are set")?;
-        let credentials = provider.provide_credentials().await.map_err(|error| error.to_string())?;
+        let credentials = self.credentials().await?;
         let identity = credentials.into();
         let parameters = v4::SigningParams::builder()
             .identity(&identity)

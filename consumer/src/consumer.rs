@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use drumline_runtime::aws::{AwsQueue, connect, connect_at, queue_labels, resolve};
+use drumline_runtime::payload::Payloads;
 use drumline_runtime::{
     ClaimStoreClient, Driver, DriverConfig, Grace, Logs, QueueSettings, QueueStatus, Settings, TargetHealth,
     check_descriptors, default_scope, http_connections, intake, raise_descriptor_limit, waits,
@@ -352,6 +353,7 @@ impl Consumer {
             queue_url: settings.url.to_string(),
             dead_letter_arn,
         };
+        let payloads = Payloads::new(self.settings.payloads.clone(), clients.config);
         let queue = queue.receiving(settings.wait_time, policy.lease);
         let ledger = Ledger::new(policy).map_err(|error| StartError::Settings(format!("{name}: {error}")))?;
         let mut driver = Driver::new(DriverConfig {
@@ -363,6 +365,7 @@ impl Consumer {
             observer,
             status: Arc::clone(status),
             claim_store: Some(claim_store.clone()),
+            payloads,
             handlers: self.handlers.clone().unwrap_or_else(Handle::current),
         });
         if let Some(target) = &self.target {

@@ -26,6 +26,7 @@ use crate::batch_report::BatchReport;
 use crate::claims::ClaimStoreClient;
 use crate::handlers::TokioHost;
 use crate::outcome_cache::SharedOutcomeCache;
+use crate::payload::Payloads;
 use crate::redact::redact;
 use crate::resources::ResourceProbe;
 use crate::sqs::{BoxFuture, Queue, SqsError};
@@ -85,6 +86,8 @@ pub struct DriverConfig {
     pub status: Arc<QueueStatus>,
     /// Where claims and histories are kept; without, jobs run without claims. The ledger's policy says the same.
     pub claim_store: Option<ClaimStoreClient>,
+    /// Opens payloads that are in S3, or compressed.
+    pub payloads: Payloads,
     /// Where handlers run. Apart from this loop, so that a handler that blocks its thread delays no renewal.
     pub handlers: Handle,
 }
@@ -108,8 +111,18 @@ impl Grace {
 impl Driver {
     /// A loop made of these.
     pub fn new(parts: DriverConfig) -> Self {
-        let DriverConfig { name, intake, ledger, queue, router, observer, status, claim_store, handlers } =
-            parts;
+        let DriverConfig {
+            name,
+            intake,
+            ledger,
+            queue,
+            router,
+            observer,
+            status,
+            claim_store,
+            payloads,
+            handlers,
+        } = parts;
         debug_assert_eq!(
             claim_store.is_some(),
             ledger.policy().claims != Claims::Off,
@@ -127,6 +140,7 @@ impl Driver {
             inputs: inputs.clone(),
             observer: Arc::clone(&observer),
             max_receives: ledger.policy().receives.at_most(),
+            payloads,
             handler_timeout_by_type: ledger.policy().handler_timeout_by_type.clone(),
         });
         let observer = Emitter::new(name, observer, status);

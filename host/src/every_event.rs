@@ -137,6 +137,7 @@ fn endings() -> Vec<Ending> {
         Ending::OutOfResources { reason: reason() },
         Ending::TargetUnhealthy { reason: reason() },
         Ending::StoreUnavailable { reason: reason() },
+        Ending::PayloadUnavailable { reason: reason() },
     ];
     endings.extend(duplicates);
     endings

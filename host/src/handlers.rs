@@ -8,13 +8,15 @@ use std::time::{Duration, Instant};
 use std::any::Any;
 
 use drumline::core::{ClaimRequest, ClaimResult, Claimed, DeliveryId, MaybeReady};
-use drumline::run::{AttemptInfo, Observer, RunEnvironment};
+use drumline::message::Message;
+use drumline::run::{AttemptInfo, Observer, OpenError, RunEnvironment};
 use serde_json::value::RawValue;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::claims::ClaimStoreClient;
 use crate::drive::input::Input;
+use crate::payload::Payloads;
 
 /// One runtime on one thread for SQS and the ledgers, and one on threads of its own for handlers: a handler that blocks
 /// its thread delays no renewal, and no response.
@@ -30,6 +32,7 @@ pub(crate) struct TokioHost {
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) max_receives: Option<NonZeroU32>,
+    pub(crate) payloads: Payloads,
     /// The timeouts of job types that have their own.
     pub(crate) handler_timeout_by_type: HashMap<String, Duration>,
 }
@@ -55,6 +58,10 @@ impl RunEnvironment for TokioHost {
 
     fn observer(&self) -> &dyn Observer {
         &*self.observer
+    }
+
+    fn open(&self, message: &Arc<Message>) -> MaybeReady<'_, Result<Option<Message>, OpenError>> {
+        self.payloads.open(message)
     }
 
     fn started(&self, delivery: DeliveryId, job_type: &Arc<str>) -> MaybeReady<'_, Option<Duration>> {

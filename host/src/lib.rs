@@ -18,6 +18,7 @@ mod intake;
 pub mod logging;
 mod logs;
 mod outcome_cache;
+pub mod payload;
 mod port;
 mod program;
 mod redact;

@@ -231,6 +231,7 @@ fn decided(queue: &str, message: &Message, outcome: &Outcome, run: Option<&RunFa
                 Some(Ending::Panicked { .. }) => "the handler panicked, trying again later",
                 Some(Ending::OutOfResources { .. }) => "out of resources, trying again later",
                 Some(Ending::StoreUnavailable { .. }) => "not run without a claim, trying again later",
+                Some(Ending::PayloadUnavailable { .. }) => "payload not read, trying again later",
                 _ => "failed, trying again later",
             };
             warn!(

@@ -114,6 +114,7 @@ fn every_event_is_logged_under_its_text() {
         ("INFO", "waiting for lock"),
         ("WARN", "the handler panicked, trying again later"),
         ("WARN", "not run without a claim, trying again later"),
+        ("WARN", "payload not read, trying again later"),
         ("WARN", "failed, trying again later"),
         ("WARN", "out of resources, trying again later"),
         ("WARN", "out of resources: kept in hand"),

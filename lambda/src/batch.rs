@@ -69,6 +69,7 @@ impl Batch {
             observer: Arc::clone(&self.observer),
             status: Arc::clone(&self.queue.status),
             claim_store: Some(self.common.claim_store.clone()),
+            payloads: self.queue.payloads.clone(),
             handlers: self.common.handlers.clone(),
         });
         driver.remember_in(self.queue.memory.clone());

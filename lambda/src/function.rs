@@ -245,7 +245,9 @@ impl Function {
         let scope = default_scope(&settings, arn_of_queue, None).unwrap_or_else(|_| UNKNOWN_SCOPE.into());
         let intake = intake(&settings, scope, self.settings.legacy_records);
         let logs = Arc::new(Logs::new(Some(&self.common.claim_store)));
-        let queue = KnownQueue::new(Arc::from(source.name), settings, Arc::new(intake), logs, reachable);
+        let payloads = self.settings.payloads.clone();
+        let name = Arc::from(source.name);
+        let queue = KnownQueue::new(name, settings, Arc::new(intake), logs, payloads, reachable);
         let queue = Arc::new(queue);
         queues.insert(arn.to_owned(), Arc::clone(&queue));
         queue

@@ -7,6 +7,7 @@ use drumline::core::{Action, CallError, Replies, SqsErrorKind};
 use drumline::message::{Intake, Message};
 use drumline::run::Observer;
 use drumline_runtime::aws::{AwsQueue, QueueFacts, connect};
+use drumline_runtime::payload::{PayloadSettings, Payloads};
 use drumline_runtime::{
     BoxFuture, Logs, Queue, QueueSettings, QueueStatus, SharedOutcomeCache, SqsError, TypeLabels,
 };
@@ -36,6 +37,7 @@ pub(crate) struct KnownQueue {
     pub(crate) intake: Arc<Intake>,
     pub(crate) status: Arc<QueueStatus>,
     pub(crate) memory: SharedOutcomeCache,
+    pub(crate) payloads: Payloads,
     /// Kept, since types are bounded over all invocations.
     pub(crate) types: Arc<TypeLabels>,
     /// Kept, since some lines are logged once only.
@@ -53,14 +55,17 @@ impl KnownQueue {
         settings: QueueSettings,
         intake: Arc<Intake>,
         logs: Arc<Logs>,
+        payloads: PayloadSettings,
         reachable: bool,
     ) -> Self {
+        let payloads = Payloads::for_queue(payloads, settings.url.clone());
         Self {
             name,
             settings,
             intake,
             status: Arc::default(),
             memory: SharedOutcomeCache::default(),
+            payloads,
             types: Arc::default(),
             logs,
             reachable,

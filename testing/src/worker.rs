@@ -7,6 +7,7 @@ use drumline::Router;
 use drumline::core::{DrainSummary, Ledger, Policy};
 use drumline::message::Intake;
 use drumline::run::Observer;
+use drumline_runtime::payload::Payloads;
 use drumline_runtime::{ClaimStoreClient, Driver, DriverConfig, Grace, Logs, QueueStatus};
 use drumline_store::Store;
 use tokio::runtime::Handle;
@@ -62,6 +63,7 @@ impl Worker {
             observer: Arc::new([vec![logs], parts.observers.clone(), vec![recorder]].concat()),
             status: Arc::clone(&status),
             claim_store: Some(claim_store.clone()),
+            payloads: Payloads::default(),
             handlers: Handle::current(),
         });
         let (stop, stopped) = oneshot::channel::<()>();

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use drumline::core::{Action, Claims, Ledger, Policy, Replies};
 use drumline::message::{Intake, Message};
 use drumline::{Context, Router};
+use drumline_runtime::payload::Payloads;
 use drumline_runtime::{BoxFuture, Driver, DriverConfig, Grace, NoopObserver, Queue, SqsError};
 use tokio::runtime::Handle;
 use tokio::time::{advance, sleep};
@@ -130,6 +131,7 @@ async fn run_jobs(status: &Arc<QueueStatus>, takes: Duration, count: usize, conc
         observer: Arc::new(NoopObserver),
         status: Arc::clone(status),
         claim_store: None,
+        payloads: Payloads::default(),
         handlers: Handle::current(),
     });
     let message = |n| Message {

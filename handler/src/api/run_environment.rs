@@ -12,6 +12,16 @@ use crate::api::observer::{NoopObserver, Observer};
 use crate::core::claim::{ClaimRequest, ClaimResult, Claimed};
 use crate::core::ids::DeliveryId;
 use crate::core::maybe_ready::MaybeReady;
+use crate::message::sqs_message::Message;
+
+/// The reason for which a payload could not be opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OpenError {
+    /// No attempt can succeed: the object does not exist, or the payload is not what its message says.
+    Permanent(String),
+    /// A later attempt may succeed: S3 does not answer, or the worker's setup does not fit yet.
+    Retry(String),
+}
 
 /// What a host lends to the handlers it runs.
 ///
@@ -23,6 +33,12 @@ pub trait RunEnvironment: Send + Sync + 'static {
     /// Returns the observer of the run's events: its start, its progress, its end.
     fn observer(&self) -> &dyn Observer {
         &NoopObserver
+    }
+
+    /// Opens a message whose body is not its payload yet: one that is in S3, or compressed. `None` leaves it as it is, which is all
+    /// that the usual message costs. A run whose lease or time ends meanwhile does not wait for the answer.
+    fn open(&self, _message: &Arc<Message>) -> MaybeReady<'_, Result<Option<Message>, OpenError>> {
+        MaybeReady::now(Ok(None))
     }
 
     /// Reports the type of a run that has just begun to [`Ledger::set_job_type`](crate::core::Ledger::set_job_type), and returns

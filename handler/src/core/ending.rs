@@ -75,6 +75,11 @@ pub enum Ending {
         /// What it answers instead.
         reason: String,
     },
+    /// The run ended before its handler: the payload could not be read from S3, but may be later. No attempt is counted.
+    PayloadUnavailable {
+        /// The error in words.
+        reason: String,
+    },
 }
 
 impl Ending {
@@ -93,6 +98,7 @@ impl Ending {
             Self::OutOfResources { .. } => Some(FailureClass::OutOfResources),
             Self::TargetUnhealthy { .. } => Some(FailureClass::TargetUnhealthy),
             Self::StoreUnavailable { .. } => Some(FailureClass::StoreUnavailable),
+            Self::PayloadUnavailable { .. } => Some(FailureClass::PayloadUnavailable),
         }
     }
 
@@ -109,7 +115,8 @@ impl Ending {
             | Self::Interrupted
             | Self::LeaseLost
             | Self::OutOfResources { .. }
-            | Self::TargetUnhealthy { .. } => true,
+            | Self::TargetUnhealthy { .. }
+            | Self::PayloadUnavailable { .. } => true,
             Self::DoneBefore(_)
             | Self::FailedPermanently { .. }
             | Self::Busy { .. }
@@ -129,7 +136,8 @@ impl Ending {
             | Self::Busy { reason, .. }
             | Self::OutOfResources { reason }
             | Self::TargetUnhealthy { reason }
-            | Self::StoreUnavailable { reason } => Some(reason),
+            | Self::StoreUnavailable { reason }
+            | Self::PayloadUnavailable { reason } => Some(reason),
             Self::Done | Self::DoneBefore(_) | Self::TimedOut | Self::Interrupted | Self::LeaseLost => None,
         }
     }
@@ -147,7 +155,8 @@ impl Ending {
             | Self::Busy { reason, .. }
             | Self::OutOfResources { reason }
             | Self::TargetUnhealthy { reason }
-            | Self::StoreUnavailable { reason } => Some(reason),
+            | Self::StoreUnavailable { reason }
+            | Self::PayloadUnavailable { reason } => Some(reason),
             Self::TimedOut => Some("the attempt's time was over"),
             Self::Interrupted => Some("interrupted by the shutdown"),
             Self::LeaseLost => Some("the lease or the claim was lost"),
@@ -181,6 +190,8 @@ pub enum FailureClass {
     TargetUnhealthy,
     /// The store of claims does not answer.
     StoreUnavailable,
+    /// The payload could not be read from S3.
+    PayloadUnavailable,
 }
 
 impl FailureClass {
@@ -198,6 +209,7 @@ impl FailureClass {
             Self::OutOfResources => "out_of_resources",
             Self::TargetUnhealthy => "target_unhealthy",
             Self::StoreUnavailable => "store_unavailable",
+            Self::PayloadUnavailable => "payload_unavailable",
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::api::decoded::Decoded;
 use crate::api::event::Event;
 use crate::api::failure::{Failure, FailureKind};
 use crate::api::router::{Invocation, Route, Router};
+use crate::api::run_environment::OpenError;
 use crate::core::claim::{Claim, JobResult};
 use crate::core::ending::{Ending, RunReport};
 use crate::core::reason::{bounded, panic_message};
@@ -27,11 +28,15 @@ use crate::run::claiming::{self, Admitted, Work};
 use crate::run::in_attempt::InAttempt;
 
 impl Router {
-    /// Makes one attempt: decodes, routes, claims the job's key, runs the handler, and tells how it ended. A panic is an
+    /// Makes one attempt: opens its payload, decodes, routes, claims the job's key, runs the handler, and tells how it ended. A panic is an
     /// ending, not a crash. An aborted run ends once its handler is dropped and its blocking work has stopped.
     ///
     /// Dropping the returned future is only right when the process ends.
-    pub async fn run(&self, attempt: Attempt) -> RunReport {
+    pub async fn run(&self, mut attempt: Attempt) -> RunReport {
+        if let Err(ending) = open(&mut attempt).await {
+            let identity = Arc::new(claiming::unread(&attempt.intake, &attempt.message));
+            return RunReport { identity: Some(identity), ..RunReport::new(ending, None) };
+        }
         match self.resolve(&attempt) {
             Ok(Resolved::Run(route, envelope)) => run(route, attempt, envelope).await,
             Ok(Resolved::BuiltIn(envelope)) => {
@@ -74,6 +79,22 @@ enum Resolved<'a> {
     Run(&'a Route, Option<Envelope>),
     /// Nothing to do but to finish it.
     BuiltIn(Envelope),
+}
+
+/// Puts the opened message in the place of one whose payload is elsewhere.
+async fn open(attempt: &mut Attempt) -> Result<(), Ending> {
+    let Attempt { host, control, message, .. } = &*attempt;
+    let opened = match select(host.open(message), pin!(control.until_cancelled())).await {
+        Either::Left((opened, _)) => opened,
+        Either::Right(_) => Err(OpenError::Retry("the payload did not come in time".to_owned())),
+    };
+    match opened {
+        Ok(None) => {}
+        Ok(Some(opened)) => attempt.message = Arc::new(opened),
+        Err(OpenError::Permanent(reason)) => return Err(Ending::InvalidPayload { reason: bounded(reason) }),
+        Err(OpenError::Retry(reason)) => return Err(Ending::PayloadUnavailable { reason: bounded(reason) }),
+    }
+    Ok(())
 }
 
 async fn run(route: &Route, mut attempt: Attempt, envelope: Option<Envelope>) -> RunReport {

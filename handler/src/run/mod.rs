@@ -17,7 +17,7 @@ pub use crate::api::job_type::JobType;
 pub use crate::api::observer::{NoopObserver, Observer};
 pub use crate::api::progress::Progress;
 pub use crate::api::router::{HandlerService, InvalidRouter, Invocation, RAW_TYPE};
-pub use crate::api::run_environment::RunEnvironment;
+pub use crate::api::run_environment::{OpenError, RunEnvironment};
 pub use crate::api::step::MAX_STEP_RETRIES;
 pub use attempt::Attempt;
 pub use precheck::Precheck;

@@ -218,6 +218,7 @@ async fn run(claim_store: &ClaimStoreClient, steps_to_do: u64, fails: bool) -> R
     let (inputs, mut reported) = mpsc::channel(8);
     let observer = Arc::new(claim_store.history_observer());
     let host = TokioHost {
+        payloads: crate::payload::Payloads::default(),
         claim_store: Some(claim_store.clone()),
         inputs,
         observer,

@@ -11,6 +11,7 @@ mod log_filter;
 mod names;
 mod origin;
 mod own_store;
+mod payloads;
 mod problem;
 mod process;
 mod queue;

@@ -71,7 +71,7 @@ impl Names {
     }
 
     /// The names that share most words with this one, if each of its words is known: `FORWARD_URL` was meant to be a
-    /// setting, while `HISTORY_BUCKET` belongs to another program.
+    /// setting, while `ORDERS_BUCKET` belongs to another program.
     fn by_words(&self, name: &str) -> Vec<&str> {
         let all: BTreeSet<String> = self.0.iter().flat_map(|name| words_of(name)).collect();
         let words = words_of(name);
@@ -169,7 +169,7 @@ mod tests {
     fn a_variable_of_others_is_no_misspelt_setting() {
         let names = Names::of_variables().with(&["DRUMLINE_BILLING_URL", "DRUMLINE_SMTP_URL"]);
         for name in [
-            "DRUMLINE_HISTORY_BUCKET",
+            "DRUMLINE_ORDERS_BUCKET",
             "DRUMLINE_TEST_LOCALSTACK",
             "DRUMLINE_TEST_POSTGRES_BIN",
             "DRUMLINE_SAMPLE_JOBS",

@@ -19,6 +19,7 @@ use super::values::{self, AllFailed, FifoStop, LogFormat};
 use crate::aws::{name_of, queue_name};
 use crate::claims::StoreSettings;
 use crate::forward::{ForwardOptions, read_headers};
+use crate::payload::PayloadSettings;
 use crate::shown::Shown;
 
 /// The URL of no queue: stands for all queues that the settings do not list.
@@ -57,6 +58,8 @@ pub struct Settings {
     pub forward: ForwardOptions,
     /// Where claims and histories are kept.
     pub store: StoreSettings,
+    /// What is read of payloads that are not in their message, and where large ones are put.
+    pub payloads: PayloadSettings,
     /// Records of version 0.1 are looked up under their old keys.
     pub legacy_records: bool,
     /// The consumer protects its ECS task while a handler has run for longer than the grace.
@@ -128,6 +131,7 @@ impl Reader<'_> {
             health: self.get("forward_health", None, values::url_path),
             headers: self.get("forward_headers", None, read_headers).unwrap_or_default(),
         };
+        let payloads = self.payloads();
         let store = self.store();
         let legacy_records = self.get("legacy_records", None, values::legacy_records);
         let task_protection = self.get("task_protection", None, values::on_or_off);
@@ -147,6 +151,7 @@ impl Reader<'_> {
             emf,
             forward_to,
             forward,
+            payloads: payloads?,
             store: store?,
             legacy_records: legacy_records?,
             task_protection: task_protection?,

@@ -186,6 +186,42 @@ pub const SETTINGS: &[Setting] = &[
     )
     .showing(Shown::Nothing),
     setting(
+        "payload_buckets",
+        None,
+        false,
+        "BUCKET[/PREFIX][,…]",
+        "The buckets from which payloads are read that SQS Extended Clients have put into S3, or the beginnings of their keys. Without it no pointer is followed, and such a message is retried. In the file also a list",
+    )
+    .or_list(),
+    setting(
+        "max_payload_size",
+        Some("16MiB"),
+        false,
+        "SIZE",
+        "The largest payload that is read from S3 or decompressed: 1KiB to 256MiB. A larger one fails permanently",
+    ),
+    setting(
+        "payload_bucket",
+        None,
+        false,
+        "BUCKET[/PREFIX]",
+        "Sending: where the bodies of messages above payload_threshold are put, under keys that begin with PREFIX. Needs s3:PutObject, and a lifecycle rule that expires them later than SQS and its DLQs do",
+    ),
+    setting(
+        "payload_threshold",
+        Some("992KiB"),
+        false,
+        "SIZE",
+        "Sending: the largest message, body and attributes, that is sent as it is: up to 1MiB",
+    ),
+    setting(
+        "payload_compression",
+        Some("off"),
+        false,
+        "off|gzip|zstd",
+        "Sending: compress the bodies of messages above payload_threshold, and put them into payload_bucket only if they are still above it. Workers of this version and later decompress them",
+    ),
+    setting(
         "store_url",
         Some("memory:"),
         false,

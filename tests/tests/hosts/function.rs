@@ -9,6 +9,7 @@ use drumline::message::{Intake, Message};
 use drumline::run::Observer;
 use drumline_lambda::{batch_policy, run_batch};
 use drumline_runtime::aws::is_fifo;
+use drumline_runtime::payload::Payloads;
 use drumline_runtime::{ClaimStoreClient, Driver, DriverConfig, FifoStop, Queue, SharedOutcomeCache};
 use drumline_tests::ModelQueue;
 use tokio::runtime::Handle;
@@ -96,6 +97,7 @@ impl Process {
             observer: Arc::clone(&function.observer),
             status: Arc::default(),
             claim_store: Some(function.claim_store.clone()),
+            payloads: Payloads::default(),
             handlers: Handle::current(),
         });
         driver.remember_in(self.memory.clone());

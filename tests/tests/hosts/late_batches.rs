@@ -8,6 +8,7 @@ use drumline::message::{Intake, Message};
 use drumline::run::NoopObserver;
 use drumline::{Context, Job, Router};
 use drumline_lambda::{batch_policy, run_batch};
+use drumline_runtime::payload::Payloads;
 use drumline_runtime::{BoxFuture, Driver, DriverConfig, FifoStop, Queue, SqsError};
 use drumline_tests::ModelQueue;
 use tokio::runtime::Handle;
@@ -53,6 +54,7 @@ async fn a_batch_that_begins_after_its_handlers_time_is_over_at_its_end() {
         observer: Arc::new(NoopObserver),
         status: Arc::default(),
         claim_store: None,
+        payloads: Payloads::default(),
         handlers: Handle::current(),
     });
     let begun = Instant::now();

@@ -10,6 +10,7 @@ use drumline::message::Intake;
 use drumline::run::{NoopObserver, Observer};
 use drumline_consumer::Metrics;
 use drumline_runtime::aws::is_fifo;
+use drumline_runtime::payload::Payloads;
 use drumline_runtime::{ClaimStoreClient, Driver, DriverConfig, Grace, StoreOutage, StoreSettings};
 use drumline_store::{Location, Retention};
 use drumline_tests::ModelQueue;
@@ -67,6 +68,7 @@ impl Consumer {
             observer: Arc::new(vec![metrics.queue(name), observer]),
             status: Arc::default(),
             claim_store: Some(claim_store),
+            payloads: Payloads::default(),
             handlers: Handle::current(),
         });
         let (stop, stopped) = oneshot::channel::<()>();

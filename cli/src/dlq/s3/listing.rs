@@ -1,11 +1,12 @@
 //! The objects of an export: numbered from 1, without a gap.
 
 use bytes::Bytes;
+use drumline_aws::xml_text;
 use drumline_consumer::ExitError;
 use http::Method;
 use url::form_urlencoded::Serializer;
 
-use super::bucket::{Bucket, Call, between};
+use super::bucket::{Bucket, Call};
 
 /// The ending of their keys.
 const ENDING: &str = ".jsonl";
@@ -22,7 +23,7 @@ impl Bucket {
     ///
     /// # Errors
     /// If one of them is missing.
-    pub(super) async fn list(&mut self, folder: &str) -> Result<Vec<usize>, ExitError> {
+    pub(super) async fn list(&self, folder: &str) -> Result<Vec<usize>, ExitError> {
         let mut objects = Vec::new();
         let mut token: Option<String> = None;
         loop {
@@ -36,10 +37,10 @@ impl Bucket {
                 Call { method: Method::GET, path: &path, headers: &[], body: Bytes::new(), max_bytes: 0 };
             let response = self.send(&call).await;
             let response =
-                response.map_err(|refusal| self.error(refusal, "s3:ListBucket of", folder, "listed"))?;
+                response.map_err(|error| self.error(error, "s3:ListBucket of", folder, "listed"))?;
             let page = String::from_utf8_lossy(response.body());
             objects.extend(objects_of(&page, folder));
-            token = between(&page, "NextContinuationToken").map(str::to_owned);
+            token = xml_text(&page, "NextContinuationToken").map(str::to_owned);
             if token.is_none() {
                 break;
             }
@@ -58,9 +59,9 @@ impl Bucket {
 /// The numbers and sizes of an export's objects on a page. Other objects of the folder do not count.
 fn objects_of(page: &str, folder: &str) -> Vec<(usize, usize)> {
     let object = |text: &str| {
-        let key = between(text, "Key")?;
+        let key = xml_text(text, "Key")?;
         let number = key.strip_prefix(folder)?.strip_suffix(ENDING)?.parse().ok()?;
-        let size = between(text, "Size")?.parse().ok()?;
+        let size = xml_text(text, "Size")?.parse().ok()?;
         (object_key(folder, number) == key).then_some((number, size))
     };
     page.split("<Contents>").skip(1).filter_map(object).collect()

@@ -35,7 +35,7 @@ impl StoredExport {
     /// # Errors
     /// If there is none, or it cannot be read.
     pub(in crate::dlq) async fn open(place: &str, config: &SdkConfig) -> Result<Self, ExitError> {
-        let (mut bucket, folder) = Bucket::open(place, config)?;
+        let (bucket, folder) = Bucket::open(place, config)?;
         let sizes = bucket.list(&folder).await?;
         let Some(size) = sizes.first() else {
             return Err(ExitError::usage(format!(
@@ -43,7 +43,7 @@ impl StoredExport {
                 bucket.place(&folder)
             )));
         };
-        let (header, lines) = read(&mut bucket, &object_key(&folder, 1), *size).await?;
+        let (header, lines) = read(&bucket, &object_key(&folder, 1), *size).await?;
         Ok(Self { bucket, folder, header, sizes, object: 1, lines, lines_before: 0, lines_read: 1 })
     }
 
@@ -75,7 +75,7 @@ impl StoredExport {
             let Some(size) = self.sizes.get(self.object) else { return Ok(None) };
             self.object += 1;
             let key = object_key(&self.folder, self.object);
-            let (header, lines) = read(&mut self.bucket, &key, *size).await?;
+            let (header, lines) = read(&self.bucket, &key, *size).await?;
             if (&header.name, &header.dlq, &header.dlq_arn)
                 != (&self.header.name, &self.header.dlq, &self.header.dlq_arn)
             {
@@ -91,7 +91,7 @@ impl StoredExport {
     }
 }
 
-async fn read(bucket: &mut Bucket, key: &str, size: usize) -> Result<(Header, ObjectLines), ExitError> {
+async fn read(bucket: &Bucket, key: &str, size: usize) -> Result<(Header, ObjectLines), ExitError> {
     let content = bucket.get(key, size).await?;
     Lines::open(Cursor::new(content)).map_err(|error| unreadable(bucket, key, &error))
 }

@@ -75,7 +75,10 @@ pub fn decide(policy: &Policy, facts: &DecisionInput<'_>, ending: &Ending, jitte
             Outcome::DeadLetter(bounded(format!("attempt {} of {most}: {reason}", facts.attempt)))
         }
         Ending::RetryAsked { after: Some(delay), .. } => later(*delay),
-        Ending::RetryAsked { after: None, .. } | Ending::Panicked { .. } | Ending::TimedOut => backoff(),
+        Ending::RetryAsked { after: None, .. }
+        | Ending::Panicked { .. }
+        | Ending::TimedOut
+        | Ending::PayloadUnavailable { .. } => backoff(),
         Ending::NoHandler { reason } => match policy.unknown_type {
             UnknownType::Retry => backoff(),
             UnknownType::Reject => Outcome::DeadLetter(reason.clone()),
@@ -162,6 +165,7 @@ mod tests {
             (1, None, Ending::StoreUnavailable { reason: why() }, secs(30)),
             // Also in an attempt after which other failures would be permanent.
             (9, None, Ending::OutOfResources { reason: why() }, secs(30)),
+            (4, None, Ending::PayloadUnavailable { reason: why() }, secs(8)),
             (1, None, Ending::TargetUnhealthy { reason: why() }, secs(30)),
             (1, Some("slow"), Ending::TargetUnhealthy { reason: why() }, secs(60)),
         ];
@@ -220,6 +224,7 @@ mod tests {
             Ending::NoHandler { reason: why() },
             Ending::Busy { remaining: Duration::ZERO, reason: why() },
             Ending::StoreUnavailable { reason: why() },
+            Ending::PayloadUnavailable { reason: why() },
         ];
         for ending in no_failures {
             let outcome = decide(&policy, &facts(3), &ending, Jitter::new(0));

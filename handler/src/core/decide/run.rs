@@ -65,8 +65,12 @@ fn counted(stopped: Option<CancelReason>, reported: Ending) -> Ending {
         None => reported,
         Some(CancelReason::LeaseLost) => Ending::LeaseLost,
         Some(CancelReason::TimedOut | CancelReason::Shutdown) if is_firm(&reported) => reported,
-        // The time went by at the target, which has let others wait as well.
-        Some(CancelReason::TimedOut) if matches!(reported, Ending::TargetUnhealthy { .. }) => reported,
+        // The time went by at the target or at S3, which has let others wait as well.
+        Some(CancelReason::TimedOut)
+            if matches!(reported, Ending::TargetUnhealthy { .. } | Ending::PayloadUnavailable { .. }) =>
+        {
+            reported
+        }
         // No handler ran: the time went by while the run waited, such as for the store.
         Some(CancelReason::TimedOut) if !reported.ran() => reported,
         Some(CancelReason::TimedOut) => Ending::TimedOut,
@@ -91,7 +95,8 @@ fn is_firm(ending: &Ending) -> bool {
         | Ending::OutOfResources { .. }
         | Ending::TargetUnhealthy { .. }
         | Ending::Busy { .. }
-        | Ending::StoreUnavailable { .. } => false,
+        | Ending::StoreUnavailable { .. }
+        | Ending::PayloadUnavailable { .. } => false,
     }
 }
 
@@ -111,7 +116,8 @@ fn has_succeeded(ending: &Ending) -> bool {
         | Ending::OutOfResources { .. }
         | Ending::TargetUnhealthy { .. }
         | Ending::Busy { .. }
-        | Ending::StoreUnavailable { .. } => false,
+        | Ending::StoreUnavailable { .. }
+        | Ending::PayloadUnavailable { .. } => false,
     }
 }
 
@@ -136,6 +142,7 @@ fn release_claim(ending: &Ending, outcome: &Outcome) -> ReleaseClaim {
                 | Ending::OutOfResources { .. }
                 | Ending::TargetUnhealthy { .. }
                 | Ending::StoreUnavailable { .. }
+                | Ending::PayloadUnavailable { .. }
         ),
         failure_reason: match outcome {
             Outcome::DeadLetter(reason) => Some(reason.clone()),
@@ -178,6 +185,7 @@ mod tests {
             Ending::TargetUnhealthy { reason: why() },
             Ending::Busy { remaining: Duration::ZERO, reason: why() },
             Ending::StoreUnavailable { reason: why() },
+            Ending::PayloadUnavailable { reason: why() },
         ]
     }
 
@@ -195,10 +203,11 @@ mod tests {
             }
         }
         for ending in others() {
-            let has_failed = ending.ran() && !matches!(ending, Ending::TargetUnhealthy { .. });
+            let waited = matches!(ending, Ending::TargetUnhealthy { .. } | Ending::PayloadUnavailable { .. });
+            let has_failed = ending.ran() && !waited;
             let table = [
                 (None, ending.clone()),
-                // What waited without a run, such as for the store, has not failed; nor what waited for an unhealthy target.
+                // What waited without a run, such as for the store, has not failed; nor what waited for an unhealthy target or S3.
                 (Some(CancelReason::TimedOut), if has_failed { Ending::TimedOut } else { ending.clone() }),
                 (Some(CancelReason::Shutdown), Ending::Interrupted),
                 (Some(CancelReason::LeaseLost), Ending::LeaseLost),

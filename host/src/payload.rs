@@ -1,0 +1,179 @@
+//! Payloads that are not in their message: read from S3, and decompressed, before a message is decoded.
+//!
+//! Only buckets that the settings allow are read, and no more than the settings' bound: a message must not make its worker read
+//! whatever it names. Objects are never deleted, since replays, DLQ copies and other queues of a fan-out may need them: a lifecycle rule
+//! expires them.
+
+mod compression;
+mod settings;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use bytes::Bytes;
+use drumline::core::MaybeReady;
+use drumline::message::{EncodedBody, Message, PayloadPointer};
+use drumline::run::OpenError;
+use drumline_aws::{Environment, S3, S3Error, S3Request, object_path};
+use http::Method;
+use tokio::sync::OnceCell;
+use url::Url;
+
+use crate::aws::connect;
+pub use compression::{compress, decompress};
+pub use settings::{AllowedBuckets, PayloadPlace, PayloadSettings};
+pub(crate) use settings::{allowed_buckets, byte_size};
+
+/// How long one request for an object may take. It is sent four times at most, while the message's lease is renewed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Opens messages whose payload is in S3, or compressed. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Payloads(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    settings: PayloadSettings,
+    account: Account,
+    /// Made for the first pointer: most workers never meet one.
+    s3: OnceCell<S3>,
+}
+
+/// The region and credentials with which S3 is asked.
+#[derive(Default)]
+enum Account {
+    /// None: where no bucket is allowed.
+    #[default]
+    None,
+    Known(Box<SdkConfig>),
+    /// Those with which this queue is asked.
+    OfQueue(Url),
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Known(_) => "Known",
+            Self::OfQueue(_) => "OfQueue",
+        })
+    }
+}
+
+impl Payloads {
+    /// Reads objects with the region, credentials and endpoint of `config`.
+    pub fn new(settings: PayloadSettings, config: SdkConfig) -> Self {
+        Self::with(settings, Account::Known(Box::new(config)))
+    }
+
+    /// Reads objects with those of the queue at `url`, which are found with the first pointer.
+    pub fn for_queue(settings: PayloadSettings, url: Url) -> Self {
+        Self::with(settings, Account::OfQueue(url))
+    }
+
+    fn with(settings: PayloadSettings, account: Account) -> Self {
+        Self(Arc::new(Inner { settings, account, s3: OnceCell::new() }))
+    }
+
+    /// Opens a message for its run: [`RunEnvironment::open`](drumline::run::RunEnvironment::open).
+    pub(crate) fn open(&self, message: &Arc<Message>) -> MaybeReady<'_, Result<Option<Message>, OpenError>> {
+        match EncodedBody::of(message) {
+            Ok(None) => MaybeReady::now(Ok(None)),
+            Ok(Some(encoded)) => {
+                let message = Arc::clone(message);
+                MaybeReady::later(async move {
+                    let text = self.text(&encoded, &message).await?;
+                    Ok(Some(encoded.open(&message, text)))
+                })
+            }
+            Err(error) => MaybeReady::now(Err(OpenError::Permanent(error.to_string()))),
+        }
+    }
+
+    /// Returns the message with its payload as a handler gets it; `None` if it is that already.
+    ///
+    /// # Errors
+    /// As for a run.
+    pub async fn opened(&self, message: &Arc<Message>) -> Result<Option<Message>, OpenError> {
+        self.open(message).await
+    }
+
+    async fn text(&self, encoded: &EncodedBody, message: &Message) -> Result<String, OpenError> {
+        let object;
+        let (stored, subject) = match &encoded.pointer {
+            Some(pointer) => {
+                object = self.get(pointer, encoded.size).await?;
+                (&*object, format!("the payload {pointer}"))
+            }
+            None => (encoded.text(message).as_bytes(), "the body".to_owned()),
+        };
+        let text = match encoded.encoding {
+            Some(encoding) => decompress(encoding, stored, self.0.settings.max_bytes),
+            None => String::from_utf8(stored.to_vec()).map_err(|_| "is not UTF-8".to_owned()),
+        };
+        text.map_err(|problem| OpenError::Permanent(format!("{subject} {problem}")))
+    }
+
+    async fn get(&self, pointer: &PayloadPointer, size: Option<u64>) -> Result<Bytes, OpenError> {
+        let Inner { settings, .. } = &*self.0;
+        let max_bytes = settings.max_bytes;
+        if settings.buckets.is_empty() {
+            return Err(OpenError::Retry(format!(
+                "the payload is in {pointer}, and this worker reads none from S3: name the bucket in DRUMLINE_PAYLOAD_BUCKETS"
+            )));
+        }
+        if !settings.buckets.allows(pointer) {
+            return Err(OpenError::Retry(format!(
+                "the payload is in {pointer}, which is not among DRUMLINE_PAYLOAD_BUCKETS"
+            )));
+        }
+        let too_large = || {
+            let text =
+                format!("the payload {pointer} is larger than DRUMLINE_MAX_PAYLOAD_SIZE ({max_bytes} bytes)");
+            Err(OpenError::Permanent(text))
+        };
+        if size.is_some_and(|size| size > max_bytes as u64) {
+            return too_large();
+        }
+        let s3 = self.s3().await.map_err(OpenError::Retry)?;
+        let request = S3Request {
+            method: Method::GET,
+            bucket: &pointer.bucket,
+            path: &object_path(&pointer.key),
+            headers: &[],
+            body: Bytes::new(),
+            max_bytes,
+        };
+        match s3.send(&request).await {
+            Ok(response) if response.body().len() <= max_bytes => Ok(response.into_body()),
+            Ok(_) | Err(S3Error::TooLarge) => too_large(),
+            Err(S3Error::NoSuchKey(said)) => {
+                Err(OpenError::Permanent(format!("the payload {pointer} does not exist: {said}")))
+            }
+            Err(S3Error::Denied(said)) => Err(OpenError::Retry(format!(
+                "the payload {pointer} may not be read: {said}. It needs s3:GetObject on the object, and s3:ListBucket on the \
+                 bucket: without that S3 says the same of an object that does not exist"
+            ))),
+            Err(error) => Err(OpenError::Retry(format!("the payload {pointer} cannot be read: {error}"))),
+        }
+    }
+
+    async fn s3(&self) -> Result<&S3, String> {
+        let Inner { account, s3, .. } = &*self.0;
+        let make = async || {
+            let config = match account {
+                Account::None => return Err("no AWS account is known to read payloads with".to_owned()),
+                Account::Known(config) => (**config).clone(),
+                Account::OfQueue(url) => connect(url, Duration::ZERO).await?.config,
+            };
+            S3::new(&config, &Environment::of_process(), PATIENCE)
+        };
+        s3.get_or_try_init(make).await
+    }
+}
+
+#[cfg(test)]
+#[path = "payload_tests.rs"]
+mod tests;
