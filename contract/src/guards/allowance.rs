@@ -1,0 +1,130 @@
+//! Fields that may have what a guard finds.
+
+use std::str::FromStr;
+
+use super::kind::FindingKind;
+use super::pointer::ANY;
+
+/// A field of a job type that may have what a guard finds, of one kind or of all.
+///
+/// As a text: `TYPE:/pointer` or `TYPE:/pointer=KIND`. `TYPE` may be `*` for all types. In the pointer, `*` stands for one index or one
+/// name; `TYPE:` alone is the payload itself.
+///
+/// ```
+/// use drumline_contract::guards::Allowance;
+/// let allowance: Allowance = "email.send:/recipients/*/address=personal_data".parse()?;
+/// assert_eq!(allowance.to_string(), "email.send:/recipients/*/address=personal_data");
+/// assert!("email.send".parse::<Allowance>().is_err());
+/// # Ok::<(), drumline_contract::guards::InvalidAllowance>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allowance {
+    job_type: String,
+    pointer: String,
+    kind: Option<FindingKind>,
+}
+
+/// A text that is no [`Allowance`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InvalidAllowance;
+
+impl Allowance {
+    /// Allows all findings in the field of a job type, or of all types with `*`.
+    pub fn new(job_type: impl Into<String>, pointer: impl Into<String>) -> Self {
+        Self { job_type: job_type.into(), pointer: pointer.into(), kind: None }
+    }
+
+    /// Allows findings of this kind alone.
+    pub fn of_kind(self, kind: FindingKind) -> Self {
+        Self { kind: Some(kind), ..self }
+    }
+
+    pub(super) fn allows(&self, job_type: &str, pointer: &str, kind: FindingKind) -> bool {
+        let is_type = self.job_type == ANY || self.job_type == job_type;
+        is_type && self.kind.is_none_or(|own| own == kind) && matches(&self.pointer, pointer)
+    }
+}
+
+fn matches(pattern: &str, pointer: &str) -> bool {
+    let (mut pattern, mut pointer) = (pattern.split('/'), pointer.split('/'));
+    loop {
+        match (pattern.next(), pointer.next()) {
+            (None, None) => return true,
+            (Some(wanted), Some(part)) if wanted == part || wanted == ANY => {}
+            _ => return false,
+        }
+    }
+}
+
+impl FromStr for Allowance {
+    type Err = InvalidAllowance;
+
+    fn from_str(text: &str) -> Result<Self, InvalidAllowance> {
+        let (text, kind) = match text
+            .rsplit_once('=')
+            .and_then(|(text, kind)| Some((text, FindingKind::from_name(kind)?)))
+        {
+            Some((text, kind)) => (text, Some(kind)),
+            None => (text, None),
+        };
+        // A type may be a URI, so the last colon before a slash counts.
+        let (job_type, pointer) = match text.strip_suffix(':') {
+            Some(job_type) => (job_type, ""),
+            None => text.rfind(":/").map(|at| (&text[..at], &text[at + 1..])).ok_or(InvalidAllowance)?,
+        };
+        if job_type.is_empty() {
+            return Err(InvalidAllowance);
+        }
+        Ok(Self { kind, ..Self::new(job_type, pointer) })
+    }
+}
+
+impl std::fmt::Display for Allowance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.job_type, self.pointer)?;
+        self.kind.map_or(Ok(()), |kind| write!(f, "={kind}"))
+    }
+}
+
+impl std::fmt::Display for InvalidAllowance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("write it as TYPE:/pointer or TYPE:/pointer=KIND, such as email.send:/to")
+    }
+}
+
+impl std::error::Error for InvalidAllowance {}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn an_allowance_is_for_a_field_of_a_type() {
+        use FindingKind::{LongText, PersonalData};
+        let table = [
+            ("a.b:/to", "a.b", "/to", PersonalData, true),
+            ("a.b:/to", "a.b", "/to", LongText, true),
+            ("a.b:/to", "a.c", "/to", PersonalData, false),
+            ("a.b:/to", "a.b", "/to/0", PersonalData, false),
+            ("a.b:/to", "a.b", "", PersonalData, false),
+            ("a.b:/to/*", "a.b", "/to/17", PersonalData, true),
+            ("a.b:/*/mail", "a.b", "/ann/mail", PersonalData, true),
+            ("a.b:/*/mail", "a.b", "/ann/bob/mail", PersonalData, false),
+            ("a.b:/to=long_text", "a.b", "/to", PersonalData, false),
+            ("a.b:/to=long_text", "a.b", "/to", LongText, true),
+            ("a.b:/to=x", "a.b", "/to=x", LongText, true),
+            ("*:/to", "any", "/to", LongText, true),
+            ("a.b:", "a.b", "", LongText, true),
+            ("https://example.com/type:/to", "https://example.com/type", "/to", LongText, true),
+        ];
+        for (text, job_type, pointer, kind, expected) in table {
+            let allowance: Allowance = text.parse().unwrap();
+            assert_eq!(allowance.allows(job_type, pointer, kind), expected, "{text} {job_type} {pointer}");
+            assert_eq!(allowance.to_string(), text);
+        }
+        for text in ["", "a.b", ":/to", "/to", "a.b=long_text", ":"] {
+            assert_eq!(text.parse::<Allowance>(), Err(InvalidAllowance), "{text}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! A finding, and its text.
+
+use std::fmt;
+
+use super::kind::{FindingKind, Severity};
+use super::pointer::{field, pattern};
+
+/// Something in a payload that should not wait in a queue. Its text names the field and what to do, never the value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Finding {
+    /// The type of the job.
+    pub job_type: String,
+    /// The field in the payload ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)); empty for the payload itself. A name that is itself
+    /// a secret, a token, a card number or an address is `*` in it.
+    pub pointer: String,
+    /// The kind.
+    pub kind: FindingKind,
+    /// The severity.
+    pub severity: Severity,
+    /// What the field has, with an article, such as `a GitHub app token`.
+    pub what: &'static str,
+}
+
+impl Finding {
+    /// Returns true if the payload may not be sent.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+
+    /// Returns the field as people write it, such as `payload.users[0].name`.
+    pub fn field(&self) -> String {
+        field("payload", &self.pointer)
+    }
+
+    /// Returns the pointer with `*` in place of each index: what the findings in one list have in common.
+    pub fn pattern(&self) -> String {
+        pattern(&self.pointer)
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let allow = format!("{}:{}", self.job_type, self.pattern());
+        let fills = [("field", self.field()), ("what", self.what.to_owned()), ("allow", shown(&allow))];
+        let mut rest = self.kind.template();
+        while let Some((before, after)) = rest.split_once('{') {
+            let (name, after) = after.split_once('}').expect("the template's braces are pairs");
+            let (_, fill) = fills.iter().find(|(of, _)| *of == name).expect("the template's names are known");
+            write!(f, "{before}{fill}")?;
+            rest = after;
+        }
+        f.write_str(rest)
+    }
+}
+
+/// A text on one line.
+fn shown(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_debug().collect() } else { vec![c] }).collect()
+}

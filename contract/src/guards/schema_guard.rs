@@ -1,0 +1,432 @@
+//! The check of a payload against the JSON Schema of its type.
+
+use std::fmt;
+
+use jsonschema::error::{TypeKind, ValidationErrorKind};
+use jsonschema::{ValidationError, Validator};
+use serde_json::Value;
+
+use super::inspection::is_value;
+use super::pointer::{ANY, field, push_name};
+
+/// The most problems that are reported of one payload.
+const MAX_PROBLEMS: usize = 20;
+
+/// The most choices that a text lists.
+const MAX_CHOICES: usize = 10;
+
+/// A JSON Schema that payloads are checked against. Its draft is that of `$schema`, else 2020-12.
+///
+/// ```
+/// use drumline_contract::guards::SchemaGuard;
+/// use serde_json::json;
+///
+/// let schema = SchemaGuard::new(&json!({"type": "object", "properties": {"userId": {"type": "integer"}}}))?;
+/// assert!(schema.check(&json!({"userId": 7})).is_ok());
+/// let problems = schema.check(&json!({"userId": "seven"})).unwrap_err();
+/// assert_eq!(problems[0].to_string(), "payload.userId is a string, and must be an integer");
+/// # Ok::<(), drumline_contract::guards::InvalidSchema>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct SchemaGuard {
+    validator: Validator,
+}
+
+/// A schema that no payload can be checked against.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidSchema(String);
+
+/// A field of a payload that does not fit the schema. Its text names the field and the reason, never the value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SchemaProblem {
+    /// The field in the payload ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)), also one that is missing. A name that is itself a
+    /// secret, a token, a card number or an address is `*` in it.
+    pub pointer: String,
+    /// The keyword of the schema that the field does not fit, such as `required`.
+    pub keyword: String,
+    /// The reason, as the end of a sentence about the field.
+    pub reason: String,
+}
+
+impl SchemaGuard {
+    /// Reads a schema. References are followed inside it alone: none is fetched.
+    ///
+    /// # Errors
+    /// If it is no schema, or refers to another document.
+    pub fn new(schema: &Value) -> Result<Self, InvalidSchema> {
+        let validator = jsonschema::options().offline().build(schema);
+        validator.map(|validator| Self { validator }).map_err(|error| InvalidSchema(error.to_string()))
+    }
+
+    /// Accepts a payload that fits.
+    ///
+    /// # Errors
+    /// The fields that do not fit, at most 20.
+    pub fn check(&self, payload: &Value) -> Result<(), Vec<SchemaProblem>> {
+        let problems: Vec<_> =
+            self.validator.iter_errors(payload).take(MAX_PROBLEMS).map(|error| problem(&error)).collect();
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+}
+
+impl fmt::Display for SchemaProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", field("payload", &self.pointer), self.reason)
+    }
+}
+
+impl std::error::Error for SchemaProblem {}
+
+impl fmt::Display for InvalidSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the schema cannot be used: {}", self.0)
+    }
+}
+
+impl std::error::Error for InvalidSchema {}
+
+fn problem(error: &ValidationError<'_>) -> SchemaProblem {
+    let alternatives = match error.kind() {
+        ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => &**context,
+        _ => &[],
+    };
+    // The alternative whose errors are all inside of the value is the one that was meant: `Option<Address>` is null or an address.
+    let depth = |error: &ValidationError<'_>| pointer(error).matches('/').count();
+    let is_meant = |errors: &&Vec<ValidationError<'static>>| {
+        !errors.is_empty() && errors.iter().all(|inner| is_inside(inner, depth(inner), depth(error)))
+    };
+    if let Some(inner) = alternatives.iter().find(is_meant).and_then(|errors| errors.first()) {
+        return problem(inner);
+    }
+    let mut pointer = pointer(error);
+    if let ValidationErrorKind::Required { property: Value::String(name) } = error.kind() {
+        push_name(&mut pointer, name);
+    }
+    if is_unknown_field(error) {
+        let reason = "has fields that the schema does not know".to_owned();
+        return SchemaProblem { pointer, keyword: "additionalProperties".to_owned(), reason };
+    }
+    SchemaProblem { pointer, keyword: error.kind().keyword().to_owned(), reason: reason(error) }
+}
+
+/// Returns true if a schema that knows no fields at all met an object with some.
+fn is_unknown_field(error: &ValidationError<'_>) -> bool {
+    let is_false = matches!(error.kind(), ValidationErrorKind::FalseSchema);
+    is_false && error.schema_path().as_str().ends_with("/additionalProperties")
+}
+
+/// Returns true if a value has the right type, and what is in it does not fit.
+fn is_inside(error: &ValidationError<'_>, depth: usize, outside: usize) -> bool {
+    let is_about_fields = matches!(
+        error.kind(),
+        ValidationErrorKind::Required { .. } | ValidationErrorKind::AdditionalProperties { .. }
+    );
+    depth > outside || is_about_fields
+}
+
+/// Returns the pointer to the value, without names that are not shown.
+fn pointer(error: &ValidationError<'_>) -> String {
+    let mut pointer = String::new();
+    for part in error.instance_path().as_str().split('/').skip(1) {
+        push_name(&mut pointer, &shown(&part.replace("~1", "/").replace("~0", "~")));
+    }
+    pointer
+}
+
+fn shown(name: &str) -> String {
+    if is_value(name) { ANY.to_owned() } else { name.to_owned() }
+}
+
+fn reason(error: &ValidationError<'_>) -> String {
+    let counted = |least_or_most: &str, limit: u64, thing: &str, things: &str| {
+        format!("must have at {least_or_most} {limit} {}", if limit == 1 { thing } else { things })
+    };
+    match error.kind() {
+        ValidationErrorKind::Required { .. } => "is missing".to_owned(),
+        ValidationErrorKind::Type { kind } => {
+            format!("is {}, and must be {}", type_of(error.instance()), types(kind))
+        }
+        ValidationErrorKind::Enum { options } => match options.as_array() {
+            Some(options) if options.len() <= MAX_CHOICES => {
+                format!("must be one of {}", joined(options.iter().map(Value::to_string), "or"))
+            }
+            _ => "is none of the values that the schema lists".to_owned(),
+        },
+        ValidationErrorKind::Constant { expected_value } => format!("must be {expected_value}"),
+        ValidationErrorKind::AdditionalProperties { unexpected }
+        | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
+            let names =
+                unexpected.iter().take(MAX_CHOICES).map(|name| format!("{:?}", bounded(&shown(name))));
+            format!("has fields that the schema does not know: {}", joined(names, "and"))
+        }
+        ValidationErrorKind::AdditionalItems { limit } => format!("must have at most {limit} items"),
+        ValidationErrorKind::UnevaluatedItems { .. } => "has items that the schema does not know".to_owned(),
+        ValidationErrorKind::PropertyNames { .. } => {
+            "has a field whose name the schema does not allow".to_owned()
+        }
+        ValidationErrorKind::MinLength { limit } => counted("least", *limit, "character", "characters"),
+        ValidationErrorKind::MaxLength { limit } => counted("most", *limit, "character", "characters"),
+        ValidationErrorKind::MinItems { limit } => counted("least", *limit, "item", "items"),
+        ValidationErrorKind::MaxItems { limit } => counted("most", *limit, "item", "items"),
+        ValidationErrorKind::MinProperties { limit } => counted("least", *limit, "field", "fields"),
+        ValidationErrorKind::MaxProperties { limit } => counted("most", *limit, "field", "fields"),
+        ValidationErrorKind::Minimum { limit } => format!("must be at least {limit}"),
+        ValidationErrorKind::Maximum { limit } => format!("must be at most {limit}"),
+        ValidationErrorKind::ExclusiveMinimum { limit } => format!("must be more than {limit}"),
+        ValidationErrorKind::ExclusiveMaximum { limit } => format!("must be less than {limit}"),
+        ValidationErrorKind::MultipleOf { multiple_of } => format!("must be a multiple of {multiple_of}"),
+        ValidationErrorKind::Pattern { pattern } => format!("must match the pattern {pattern}"),
+        ValidationErrorKind::Format { format } => format!("is no {format}"),
+        ValidationErrorKind::UniqueItems => "has an item twice".to_owned(),
+        ValidationErrorKind::Contains => "has no item that the schema requires".to_owned(),
+        ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
+            "has none of the forms that the schema allows".to_owned()
+        }
+        ValidationErrorKind::OneOfMultipleValid { .. } => {
+            "has several of the forms of which the schema allows one".to_owned()
+        }
+        ValidationErrorKind::Not { .. } => "has a form that the schema excludes".to_owned(),
+        ValidationErrorKind::FalseSchema => "must not be there".to_owned(),
+        ValidationErrorKind::ContentEncoding { content_encoding } => format!("is no {content_encoding}"),
+        ValidationErrorKind::FromUtf8 { .. } => "is not encoded text".to_owned(),
+        ValidationErrorKind::ContentMediaType { content_media_type } => format!("is no {content_media_type}"),
+        ValidationErrorKind::BacktrackLimitExceeded { .. }
+        | ValidationErrorKind::RegexEngineFailure { .. } => {
+            "could not be matched with the schema's pattern".to_owned()
+        }
+        // Their own texts may have the value.
+        ValidationErrorKind::Custom { .. } | ValidationErrorKind::Referencing(_) => {
+            "does not fit the schema".to_owned()
+        }
+    }
+}
+
+fn types(kind: &TypeKind) -> String {
+    match kind {
+        TypeKind::Single(one) => with_article(one.as_str()).to_owned(),
+        TypeKind::Multiple(several) => {
+            joined(several.iter().map(|one| with_article(one.as_str()).to_owned()), "or")
+        }
+    }
+}
+
+fn type_of(value: &Value) -> &'static str {
+    with_article(match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    })
+}
+
+fn with_article(name: &str) -> &'static str {
+    match name {
+        "null" => "null",
+        "boolean" => "a boolean",
+        "integer" => "an integer",
+        "number" => "a number",
+        "string" => "a string",
+        "array" => "an array",
+        _ => "an object",
+    }
+}
+
+/// `a, b or c`.
+fn joined(texts: impl Iterator<Item = String>, last_word: &str) -> String {
+    let texts: Vec<String> = texts.collect();
+    match texts.split_last() {
+        Some((last, first)) if !first.is_empty() => format!("{} {last_word} {last}", first.join(", ")),
+        _ => texts.concat(),
+    }
+}
+
+/// A name that is as long as names of fields are.
+fn bounded(name: &str) -> String {
+    let mut pointer = String::new();
+    push_name(&mut pointer, name);
+    pointer[1..].replace("~1", "/").replace("~0", "~")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    #[allow(clippy::too_many_lines, reason = "one table of all keywords")]
+    fn each_keyword_has_its_words() {
+        let person =
+            json!({"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]});
+        let table = [
+            (json!({"required": ["a"]}), json!({}), "/a", "required", "payload.a is missing"),
+            (
+                json!({"type": "integer"}),
+                json!("x"),
+                "",
+                "type",
+                "payload is a string, and must be an integer",
+            ),
+            (
+                json!({"type": ["string", "null"]}),
+                json!(7),
+                "",
+                "type",
+                "payload is a number, and must be null or a string",
+            ),
+            (
+                json!({"type": "integer"}),
+                json!(7.5),
+                "",
+                "type",
+                "payload is a number, and must be an integer",
+            ),
+            (
+                json!({"enum": ["a", "b", 3]}),
+                json!("c"),
+                "",
+                "enum",
+                "payload must be one of \"a\", \"b\" or 3",
+            ),
+            (json!({"const": "a"}), json!("c"), "", "const", "payload must be \"a\""),
+            (json!({"minimum": 3}), json!(1), "", "minimum", "payload must be at least 3"),
+            (json!({"maximum": 3}), json!(4), "", "maximum", "payload must be at most 3"),
+            (json!({"exclusiveMinimum": 3}), json!(3), "", "exclusiveMinimum", "payload must be more than 3"),
+            (json!({"exclusiveMaximum": 3}), json!(3), "", "exclusiveMaximum", "payload must be less than 3"),
+            (json!({"multipleOf": 3}), json!(4), "", "multipleOf", "payload must be a multiple of 3"),
+            (json!({"minLength": 1}), json!(""), "", "minLength", "payload must have at least 1 character"),
+            (
+                json!({"maxLength": 2}),
+                json!("secret"),
+                "",
+                "maxLength",
+                "payload must have at most 2 characters",
+            ),
+            (
+                json!({"pattern": "^a+$"}),
+                json!("secret"),
+                "",
+                "pattern",
+                "payload must match the pattern ^a+$",
+            ),
+            (json!({"minItems": 1}), json!([]), "", "minItems", "payload must have at least 1 item"),
+            (json!({"maxItems": 1}), json!([1, 2]), "", "maxItems", "payload must have at most 1 item"),
+            (json!({"uniqueItems": true}), json!(["s", "s"]), "", "uniqueItems", "payload has an item twice"),
+            (
+                json!({"contains": {"const": 1}}),
+                json!([2]),
+                "",
+                "contains",
+                "payload has no item that the schema requires",
+            ),
+            (
+                json!({"minProperties": 1}),
+                json!({}),
+                "",
+                "minProperties",
+                "payload must have at least 1 field",
+            ),
+            (
+                json!({"maxProperties": 0}),
+                json!({"a": 1}),
+                "",
+                "maxProperties",
+                "payload must have at most 0 fields",
+            ),
+            (
+                json!({"additionalProperties": false, "properties": {"a": {}}}),
+                json!({"a": 1, "b": 2, "c": 3}),
+                "",
+                "additionalProperties",
+                "payload has fields that the schema does not know: \"b\" and \"c\"",
+            ),
+            (
+                json!({"propertyNames": {"maxLength": 1}}),
+                json!({"long": 1}),
+                "",
+                "propertyNames",
+                "payload has a field whose name the schema does not allow",
+            ),
+            (
+                json!({"not": {"type": "string"}}),
+                json!("x"),
+                "",
+                "not",
+                "payload has a form that the schema excludes",
+            ),
+            (
+                json!({"properties": {"a": false}}),
+                json!({"a": 1}),
+                "/a",
+                "falseSchema",
+                "payload.a must not be there",
+            ),
+            (
+                json!({"anyOf": [{"type": "string"}, {"type": "null"}]}),
+                json!(7),
+                "",
+                "anyOf",
+                "payload has none of the forms that the schema allows",
+            ),
+            (
+                json!({"oneOf": [{"type": "string"}, {"minLength": 1}]}),
+                json!("x"),
+                "",
+                "oneOf",
+                "payload has several of the forms of which the schema allows one",
+            ),
+            (
+                json!({"properties": {"to": {"anyOf": [{"$ref": "#/$defs/Person"}, {"type": "null"}]}}, "$defs": {"Person": person}}),
+                json!({"to": {"name": 7}}),
+                "/to/name",
+                "type",
+                "payload.to.name is a number, and must be a string",
+            ),
+            (
+                json!({"items": {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/Person"}]}, "$defs": {"Person": person}}),
+                json!([null, {}]),
+                "/1/name",
+                "required",
+                "payload[1].name is missing",
+            ),
+        ];
+        for (schema, payload, pointer, keyword, text) in table {
+            let problems = SchemaGuard::new(&schema).unwrap().check(&payload).unwrap_err();
+            assert_eq!(problems.len(), 1, "{schema}: {problems:?}");
+            let problem = &problems[0];
+            assert_eq!(
+                (&*problem.pointer, &*problem.keyword, &*problem.to_string()),
+                (pointer, keyword, text),
+                "{schema}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_reference_leaves_the_schema_and_names_that_are_values_are_not_shown() {
+        for outside in ["https://example.com/schema.json", "file:///etc/passwd", "other.json#/a"] {
+            let error = SchemaGuard::new(&json!({"$ref": outside})).unwrap_err().to_string();
+            assert!(error.starts_with("the schema cannot be used: "), "{error}");
+        }
+        assert!(SchemaGuard::new(&json!({"type": "text"})).is_err());
+        let numbers = SchemaGuard::new(&json!({"additionalProperties": {"type": "integer"}})).unwrap();
+        let problems = numbers.check(&json!({"ada@example.com": "x"})).unwrap_err();
+        assert_eq!(problems[0].to_string(), "payload.* is a string, and must be an integer");
+        let none = SchemaGuard::new(&json!({"additionalProperties": false})).unwrap();
+        let problems = none.check(&json!({"ada@example.com": "x"})).unwrap_err();
+        assert_eq!(problems[0].to_string(), "payload has fields that the schema does not know");
+        let none =
+            SchemaGuard::new(&json!({"additionalProperties": false, "properties": {"a": {}}})).unwrap();
+        let problems = none.check(&json!({"ada@example.com": "x"})).unwrap_err();
+        assert_eq!(problems[0].to_string(), "payload has fields that the schema does not know: \"*\"");
+    }
+
+    #[test]
+    fn problems_are_bounded() {
+        let schema = SchemaGuard::new(&json!({"items": {"type": "integer"}})).unwrap();
+        assert_eq!(schema.check(&json!(vec!["x"; 1_000])).unwrap_err().len(), MAX_PROBLEMS);
+    }
+}
