@@ -5,9 +5,16 @@
 //! receive them. Both are the same question about two schemas: does a reader's schema accept everything that a writer's
 //! [produces](mismatches)?
 
+mod array;
+mod document;
 mod finding;
 mod mismatch;
+mod number;
+mod object;
 mod schema;
+mod shape;
+mod term;
+mod text;
 
 use crate::document::{Contract, TypeContract, VersionContract};
 
@@ -211,3 +218,7 @@ impl Pair<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "compatibility/compatibility_tests.rs"]
+mod tests;
