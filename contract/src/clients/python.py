@@ -5,6 +5,8 @@ HEADER
 
 from __future__ import annotations
 
+import base64
+import itertools
 import json
 import math
 import os
@@ -60,9 +62,39 @@ _SCHEMAS: Dict[Tuple[str, int], Any] = {
     },
 }
 
-_TABLES: Dict[str, Any] = {}
-
 # contract: end
+
+# tables: begin
+
+_TOKENS = (("an AWS access key ID", "AKIA[A-Z0-9]{16}(?![A-Z0-9])"),)
+_PEM = "-----BEGIN ([A-Z0-9 ]{0,64})(?=-----)"
+_PRIVATE_KEY_ENDINGS = ("PRIVATE KEY",)
+_URL_AUTHORITY = "://(?=([^/ ]{0,1024}))"
+_PLACEHOLDER_BEGINNINGS = "$"
+_AWS_SECRET_KEY = "[A-Za-z0-9+/]{40}"
+_AWS_SECRET_KEY_NAMES = ("secretaccesskey",)
+_SECRET_NAMES = ("secret",)
+_SECRET_NAME_ENDINGS = ("password",)
+_REFERENCE_BEGINNINGS = ("arn:",)
+_JWT_RUN = "[A-Za-z0-9_.-]+"
+_JWT_BEGINNING = "eyJ"
+_MAX_JWT_HEADER = 4096
+_CARD_ISSUERS = (("4", "4", (16,)),)
+_CARD_GROUPS = ((4, 4, 4, 4),)
+_CARD_DIGITS = (14, 19)
+_NO_CARD_NAME_ENDINGS = ("id",)
+_EMAIL_LOCAL = "[A-Za-z0-9.-]{0,64}$"
+_EMAIL_DOMAIN = "[A-Za-z0-9.-]{0,253}"
+_MAX_EMAIL_LOCAL = 64
+_NO_PERSONS = ("git",)
+_MAX_NAME_BYTES = 128
+_MAX_TEXT_BYTES = 20000
+_MAX_FINDINGS_PER_KIND = 20
+_DENIED = ("secret",)
+_DENIED_IF_STRICT = ("secret", "secret_name")
+_TEXTS = {"secret": "{field} has {what}", "secret_name": "{field} is named like a secret"}
+
+# tables: end
 
 AttributeValue = Union[str, int, float, bytes]
 
@@ -154,29 +186,60 @@ class GuardWarning(UserWarning):
     """A payload has something that seldom belongs into a queue."""
 
 
-# guards: begin
+class Finding(NamedTuple):
+    """Something in a payload that should not wait in a queue."""
+
+    pointer: str
+    """The field (RFC 6901). A name that is itself a secret, a token, a card number or an address is `*` in it."""
+    kind: str
+    what: str
+
+
 @dataclass
 class Guards:
-    """Finds in payloads what does not belong into a queue. Secrets are errors; the rest warns once for each type and kind."""
+    """Finds in payloads what does not belong into a queue. Secrets are errors; each other finding of a field warns once."""
 
     deny: bool = False
-    """Everything found is an error."""
-    allow: Sequence[Tuple[str, str]] = ()
-    """Fields that may have what is found there: job type and pointer, in which `*` stands for any one segment."""
+    """Names of secrets, JSON Web Tokens and card numbers are errors, too."""
+    allow: Sequence[str] = ()
+    """Fields that may have what is found there: `TYPE:/pointer` or `TYPE:/pointer=KIND`. `*` stands for any type, name or index."""
     warn: Optional[Callable[[str], None]] = None
     """Receives the warnings; by default Python's `warnings` does."""
-    _warned: Set[Tuple[str, str]] = field(default_factory=set, repr=False)
+    _warned: Set[Tuple[str, str, str]] = field(default_factory=set, repr=False)
 
-    def findings(self, job_type: str, payload: Any) -> List[Tuple[str, str]]:
-        """Returns pointer and kind of everything found that is not allowed."""
-        return []
+    def __post_init__(self) -> None:
+        self._allowances = [_allowance(text) for text in self.allow]
+
+    def findings(self, job_type: str, payload: Any) -> List[Finding]:
+        """Returns what is found and not allowed, at most 20 of each kind."""
+        findings: List[Finding] = []
+        found: Dict[str, int] = {}
+        for pointer, kind, what in _walk(payload, "", "", found):
+            if found.get(kind, 0) == _MAX_FINDINGS_PER_KIND:
+                continue
+            if any(_allows(allowance, job_type, pointer, kind) for allowance in self._allowances):
+                continue
+            found[kind] = found.get(kind, 0) + 1
+            findings.append(Finding(pointer, kind, what))
+        return findings
 
     def problems(self, position: int, job_type: str, payload: Any) -> Iterator[Problem]:
         """Warns of findings, and returns those that are errors."""
-        return iter(())
+        for pointer, kind, what in self.findings(job_type, payload):
+            pattern = "/".join("*" if _is_index(segment) else segment for segment in pointer.split("/"))
+            allow = _CONTROLS.sub(_control_escaped, f"{job_type}:{pattern}")
+            text = _TEXTS[kind].replace("{allow}", allow).replace("{what}", what).replace("{field}", _field(pointer))
+            if kind in (_DENIED_IF_STRICT if self.deny else _DENIED):
+                yield Problem(position, job_type, pointer, kind, text)
+                continue
+            key = (job_type, kind, pattern)
+            if key not in self._warned and len(self._warned) < _MAX_WARNED:
+                self._warned.add(key)
+                if self.warn is None:
+                    warnings.warn(f"{job_type}: {text}", GuardWarning, stacklevel=2)
+                else:
+                    self.warn(f"{job_type}: {text}")
 
-
-# guards: end
 
 DEFAULT_GUARDS = Guards()
 
@@ -291,11 +354,11 @@ def _prepare(position: int, entry: Entry, queue_url: str, guards: Guards, proble
         problems.append(Problem(position, job.TYPE, pointer, kind, text))
 
     for pointer, kind, text in _json_problems(job.payload, ""):
-        refuse(pointer, kind, f"payload{pointer} {text}")
+        refuse(pointer, kind, f"{_field(pointer)} {text}")
     if len(problems) > before:
         return None
-    for pointer, kind, text in schema_errors(job.TYPE, job.VERSION, job.payload):
-        refuse(pointer, kind, f"payload{pointer} {text}")
+    for pointer, kind, text in schema_problems(job.TYPE, job.VERSION, job.payload):
+        refuse(pointer, kind, f"{_field(pointer)} {text}")
     problems.extend(guards.problems(position, job.TYPE, job.payload))
     for kind, text in _option_problems(entry, queue_url.endswith(".fifo")):
         refuse("", kind, text)
@@ -336,6 +399,28 @@ def _json(value: Any) -> str:
 
 def _escaped(segment: object) -> str:
     return "/" + str(segment).replace("~", "~0").replace("/", "~1")
+
+
+def _unescaped(segment: str) -> str:
+    return segment.replace("~1", "/").replace("~0", "~")
+
+
+def _is_index(segment: str) -> bool:
+    return segment.isascii() and segment.isdigit()
+
+
+def _field(pointer: str) -> str:
+    """Returns a field as people write it: `payload.users[0].name`."""
+    text = "payload"
+    for segment in pointer.split("/")[1:]:
+        name = _unescaped(segment)
+        if _is_index(name):
+            text += f"[{name}]"
+        elif name == "*" or (name and all(c.isalnum() or c in "_-$@" for c in name)):
+            text += f".{name}"
+        else:
+            text += f"[{_json(name)}]"
+    return text
 
 
 def _json_problems(value: Any, pointer: str, depth: int = 0) -> Iterator[Tuple[str, str, str]]:
@@ -421,6 +506,187 @@ def _attribute(value: AttributeValue) -> Dict[str, Any]:
     if isinstance(value, str):
         return {"DataType": "String", "StringValue": value}
     return {"DataType": "Number", "StringValue": str(value)}
+
+
+# Guards: the same detectors as those of Drumline's own producer.
+
+_TOKEN = re.compile("(?<![A-Za-z0-9])(?:" + "|".join(f"({pattern})" for _, pattern in _TOKENS) + ")")
+_CARDS = [
+    re.compile(f"(?<![A-Za-z0-9_-])(?<![0-9][.,])(?=({digits})(?![A-Za-z0-9_-])(?![.,][0-9]))")
+    for digits in [
+        "[0-9]{%d,%d}" % _CARD_DIGITS,
+        *("([ -])".join(["[0-9]{%d}" % group[0], r"\2".join("[0-9]{%d}" % length for length in group[1:])]) for group in _CARD_GROUPS),
+    ]
+]
+_SMALLEST_CARD = 10 ** (_CARD_DIGITS[0] - 1)
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
+# A map may have any names: more patterns than that are not remembered, and not warned of.
+_MAX_WARNED = 1000
+
+_Allowance = Tuple[str, List[str], Optional[str]]
+
+
+def _allowance(text: str) -> _Allowance:
+    rest, equals, kind = text.rpartition("=")
+    if not equals or kind not in _TEXTS:
+        rest, kind = text, ""
+    # A type may be a URI, so the last colon before a slash counts.
+    job_type, colon, pointer = rest.rpartition(":/")
+    if rest.endswith(":"):
+        job_type, colon, pointer = rest[:-1], ":", ""
+    if not colon or not job_type:
+        raise ValueError(f"{text!r} allows no field: write it as TYPE:/pointer or TYPE:/pointer=KIND, such as email.send:/to")
+    return job_type, ("/" + pointer if colon == ":/" else "").split("/"), kind or None
+
+
+def _allows(allowance: _Allowance, job_type: str, pointer: str, kind: str) -> bool:
+    own_type, pattern, own_kind = allowance
+    segments = pointer.split("/")
+    is_field = len(pattern) == len(segments) and all(own in ("*", segment) for own, segment in zip(pattern, segments))
+    return own_type in ("*", job_type) and own_kind in (None, kind) and is_field
+
+
+def _control_escaped(found: re.Match[str]) -> str:
+    return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(found.group(), f"\\u{{{ord(found.group()):x}}}")
+
+
+def _walk(value: Any, pointer: str, name: str, found: Mapping[str, int]) -> Iterator[Finding]:
+    """Finds in a payload, of which the names of fields are inspected, too. Lists have the name of the field that they are in."""
+    if isinstance(value, dict):
+        for inner_name, inner in value.items():
+            hidden = _value_in(inner_name)
+            inner_pointer = pointer + _shown_segment(inner_name)
+            if hidden is not None:
+                yield Finding(inner_pointer, *hidden)
+            yield from _walk(inner, inner_pointer, inner_name, found)
+    elif isinstance(value, (list, tuple)):
+        for index, inner in enumerate(value):
+            yield from _walk(inner, pointer + _escaped(index), name, found)
+    elif isinstance(value, str):
+        yield from _text_findings(value, pointer, _normalized(name), found)
+    elif isinstance(value, int) and not isinstance(value, bool) and _SMALLEST_CARD <= value < 1 << 64:
+        if _may_have_card(_normalized(name)) and _has_card_number(str(value)):
+            yield Finding(pointer, "card_number", "a card number")
+
+
+def _text_findings(text: str, pointer: str, name: str, found: Mapping[str, int]) -> Iterator[Finding]:
+    is_token = False
+    secret = _named_secret(name, text) or _secret(text)
+    if secret is not None and found.get("secret", 0) < _MAX_FINDINGS_PER_KIND:
+        is_token = True
+        yield Finding(pointer, "secret", secret)
+    if found.get("jwt", 0) < _MAX_FINDINGS_PER_KIND and _has_jwt(text):
+        is_token = True
+        yield Finding(pointer, "jwt", "a JSON Web Token")
+    if not is_token and _is_secret_by_name(name, text):
+        yield Finding(pointer, "secret_name", "the name of a secret")
+    if _may_have_card(name) and _has_card_number(text):
+        yield Finding(pointer, "card_number", "a card number")
+    if _has_email_address(text):
+        yield Finding(pointer, "personal_data", "an e-mail address")
+    if len(text) > _MAX_TEXT_BYTES or len(text.encode()) > _MAX_TEXT_BYTES:
+        yield Finding(pointer, "long_text", "a long text")
+
+
+def _value_in(name: str) -> Optional[Tuple[str, str]]:
+    """Returns what a name is that is itself a value: names of fields are shown, and values never."""
+    secret = _secret(name)
+    if secret is not None:
+        return "secret", secret
+    if _has_jwt(name):
+        return "jwt", "a JSON Web Token"
+    if _has_card_number(name):
+        return "card_number", "a card number"
+    return ("personal_data", "an e-mail address") if _has_email_address(name) else None
+
+
+def _shown_segment(name: str) -> str:
+    return "/*" if len(name.encode()) > _MAX_NAME_BYTES or _value_in(name) is not None else _escaped(name)
+
+
+def _normalized(name: str) -> str:
+    """Returns the name's ASCII letters and digits in lower case; nothing of a text that is too long for a name."""
+    if len(name.encode()) > _MAX_NAME_BYTES:
+        return ""
+    return "".join(c for c in name if c.isascii() and c.isalnum()).lower()
+
+
+def _secret(text: str) -> Optional[str]:
+    token = _TOKEN.search(text)
+    if token is not None and token.lastindex is not None:
+        return _TOKENS[token.lastindex - 1][0]
+    if any(pem.group(1).endswith(_PRIVATE_KEY_ENDINGS) for pem in re.finditer(_PEM, text)):
+        return "a private key"
+    if any(_has_password(url.group(1)) for url in re.finditer(_URL_AUTHORITY, text)):
+        return "a URL with a password"
+    return None
+
+
+def _has_password(authority: str) -> bool:
+    user, _, password = authority.rpartition("@")[0].partition(":")
+    return bool(password) and password[0] not in _PLACEHOLDER_BEGINNINGS
+
+
+def _named_secret(name: str, text: str) -> Optional[str]:
+    is_key = name.endswith(_AWS_SECRET_KEY_NAMES) and re.fullmatch(_AWS_SECRET_KEY, text)
+    return "an AWS secret access key" if is_key else None
+
+
+def _is_secret_by_name(name: str, text: str) -> bool:
+    is_named = name in _SECRET_NAMES or name.endswith(_SECRET_NAME_ENDINGS)
+    return is_named and not text.startswith(_REFERENCE_BEGINNINGS) and text.strip("*") != ""
+
+
+def _has_jwt(text: str) -> bool:
+    if _JWT_BEGINNING not in text:
+        return False
+    runs = (run.split(".") for run in re.findall(_JWT_RUN, text))
+    return any(
+        claims and signature and _is_jwt_header(header)
+        for parts in runs
+        for header, claims, signature in zip(parts, parts[1:], parts[2:])
+    )
+
+
+def _is_jwt_header(part: str) -> bool:
+    if len(part) > _MAX_JWT_HEADER or not part.startswith(_JWT_BEGINNING):
+        return False
+    try:
+        header = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)).decode())
+    except ValueError:
+        return False
+    return isinstance(header, dict) and isinstance(header.get("alg"), str)
+
+
+def _may_have_card(name: str) -> bool:
+    return not name.endswith(_NO_CARD_NAME_ENDINGS)
+
+
+def _has_card_number(text: str) -> bool:
+    return any(_is_card(card.group(1)) for cards in _CARDS for card in cards.finditer(text))
+
+
+def _is_card(text: str) -> bool:
+    digits = text.replace(" ", "").replace("-", "")
+    is_issued = any(len(digits) in lengths and start <= digits[: len(start)] <= end for start, end, lengths in _CARD_ISSUERS)
+    doubled = (sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])
+    return is_issued and (sum(map(int, digits[-1::-2])) + sum(doubled)) % 10 == 0
+
+
+def _has_email_address(text: str) -> bool:
+    return any(_is_address(text, at.start()) for at in re.finditer("@", text))
+
+
+def _is_address(text: str, at: int) -> bool:
+    local = re.search(_EMAIL_LOCAL, text[max(0, at - _MAX_EMAIL_LOCAL) : at])
+    domain = re.match(_EMAIL_DOMAIN, text[at + 1 :])
+    if local is None or domain is None or local.group() in _NO_PERSONS or not re.search("[A-Za-z0-9]", local.group()):
+        return False
+    # A period behind it ends the sentence.
+    name = domain.group()
+    labels = (name[:-1] if name.endswith(".") else name).split(".")
+    are_labels = all(label and not label.startswith("-") and not label.endswith("-") for label in labels)
+    return len(labels) > 1 and are_labels and re.fullmatch("[A-Za-z]{2,}", labels[-1]) is not None
 
 
 # Sending.
@@ -530,31 +796,59 @@ def _ulid() -> str:
     return "".join(_ULID_DIGITS[number >> shift & 31] for shift in range(125, -1, -5))
 
 
-# Schemas: the keywords of JSON Schema that contracts use.
+# Schemas: the keywords of JSON Schema that contracts use, with the words of Drumline's own producer.
+
+_MAX_PROBLEMS = 20
+_MAX_CHOICES = 10
 
 
-def schema_errors(job_type: str, version: int, payload: Any) -> List[Tuple[str, str, str]]:
-    """Returns the errors of a payload by the schema of its type and version, as pointer, keyword and text."""
+class _Error(NamedTuple):
+    """A value that does not fit a schema."""
+
+    at: str
+    keyword: str
+    reason: str
+    alternatives: Sequence[List[_Error]] = ()
+    """The errors of each alternative, if it fits none."""
+
+
+def schema_problems(job_type: str, version: int, payload: Any) -> List[Tuple[str, str, str]]:
+    """Returns how a payload does not fit the schema of its type and version, as pointer, keyword and text; at most 20."""
     schema = _SCHEMAS[job_type, version]
-    return [] if schema is None else list(_errors(schema, schema, payload, ""))
+    errors = iter(()) if schema is None else _errors(schema, schema, payload, "")
+    return [_problem(error) for error in itertools.islice(errors, _MAX_PROBLEMS)]
 
 
-def _errors(root: Any, schema: Any, value: Any, at: str) -> Iterator[Tuple[str, str, str]]:
+def _problem(error: _Error) -> Tuple[str, str, str]:
+    # The alternative whose errors are all inside of the value was meant: an optional address is null or an address.
+    outside = error.at.count("/")
+    for errors in error.alternatives:
+        if errors and all(inner.at.count("/") > outside or inner.keyword == "additionalProperties" for inner in errors):
+            return _problem(errors[0])
+    pointer = "".join(_shown_segment(_unescaped(segment)) for segment in error.at.split("/")[1:])
+    return pointer, error.keyword, error.reason
+
+
+def _errors(root: Any, schema: Any, value: Any, at: str) -> Iterator[_Error]:
     if schema is True:
         return
     if schema is False:
-        yield at, "falseSchema", "is not allowed"
+        yield _Error(at, "falseSchema", "must not be there")
         return
     if "$ref" in schema:
         yield from _errors(root, _resolved(root, schema["$ref"]), value, at)
     if "type" in schema:
         types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
         if not any(_is(name, value) for name in types):
-            yield at, "type", f"is {_shown(value)}, and should be {' or '.join(types)}"
+            names = [_WITH_ARTICLE[name] for name in sorted(types)]
+            yield _Error(at, "type", f"is {_WITH_ARTICLE[_type_of(value)]}, and must be {_joined(names, 'or')}")
     if "enum" in schema and _canonical(value) not in [_canonical(item) for item in schema["enum"]]:
-        yield at, "enum", f"is {_shown(value)}, and should be one of {', '.join(_json(item) for item in schema['enum'])}"
+        choices = [_json(item) for item in schema["enum"]]
+        is_short = len(choices) <= _MAX_CHOICES
+        text = f"must be one of {_joined(choices, 'or')}" if is_short else "is none of the values that the schema lists"
+        yield _Error(at, "enum", text)
     if "const" in schema and _canonical(value) != _canonical(schema["const"]):
-        yield at, "const", f"is {_shown(value)}, and should be {_json(schema['const'])}"
+        yield _Error(at, "const", f"must be {_json(schema['const'])}")
     if isinstance(value, str):
         yield from _text_errors(schema, value, at)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -565,61 +859,75 @@ def _errors(root: Any, schema: Any, value: Any, at: str) -> Iterator[Tuple[str, 
         yield from _object_errors(root, schema, value, at)
     for inner in schema.get("allOf", []):
         yield from _errors(root, inner, value, at)
-    if "anyOf" in schema and not any(_fits(root, inner, value, at) for inner in schema["anyOf"]):
-        yield at, "anyOf", _no_alternative(root, schema["anyOf"], value, at)
-    if "oneOf" in schema:
-        fitting = sum(_fits(root, inner, value, at) for inner in schema["oneOf"])
+    for keyword in ("anyOf", "oneOf"):
+        if keyword not in schema:
+            continue
+        alternatives = [list(_errors(root, inner, value, at)) for inner in schema[keyword]]
+        fitting = sum(not errors for errors in alternatives)
         if fitting == 0:
-            yield at, "oneOf", _no_alternative(root, schema["oneOf"], value, at)
-        elif fitting > 1:
-            yield at, "oneOf", f"fits {fitting} of the alternatives, and should fit one"
-    if "not" in schema and _fits(root, schema["not"], value, at):
-        yield at, "not", "is what is excluded"
+            yield _Error(at, keyword, "has none of the forms that the schema allows", alternatives)
+        elif fitting > 1 and keyword == "oneOf":
+            yield _Error(at, keyword, "has several of the forms of which the schema allows one")
+    if "not" in schema and _fits(root, schema["not"], value):
+        yield _Error(at, "not", "has a form that the schema excludes")
 
 
-def _fits(root: Any, schema: Any, value: Any, at: str) -> bool:
-    return next(_errors(root, schema, value, at), None) is None
-
-
-def _no_alternative(root: Any, alternatives: Sequence[Any], value: Any, at: str) -> str:
-    """The only alternative beside null is what was meant."""
-    meant = [inner for inner in alternatives if inner is True or inner is False or inner.get("type") != "null"]
-    if len(meant) == 1:
-        pointer, _, text = next(_errors(root, meant[0], value, at))
-        return f"does not fit: payload{pointer} {text}"
-    return f"is {_shown(value)}, which fits none of the {len(alternatives)} alternatives"
+def _fits(root: Any, schema: Any, value: Any) -> bool:
+    return next(_errors(root, schema, value, ""), None) is None
 
 
 def _resolved(root: Any, reference: str) -> Any:
     found = root
-    for segment in reference.lstrip("#").split("/")[1:]:
-        found = found[segment.replace("~1", "/").replace("~0", "~")]
+    for segment in reference.split("/")[1:]:
+        inner = _unescaped(segment)
+        found = found[int(inner)] if isinstance(found, list) else found[inner]
     return found
 
 
 def _is(name: str, value: Any) -> bool:
-    if name == "null":
-        return value is None
-    if name == "boolean":
-        return isinstance(value, bool)
-    if name == "string":
-        return isinstance(value, str)
-    if name == "array":
-        return isinstance(value, (list, tuple))
-    if name == "object":
-        return isinstance(value, dict)
     # 1.0 is written as it is, and a worker reads no integer from that.
-    numbers = (int,) if name == "integer" else (int, float)
-    return isinstance(value, numbers) and not isinstance(value, bool)
+    return name == _type_of(value) or (name == "integer" and isinstance(value, int) and not isinstance(value, bool))
 
 
-def _text_errors(schema: Any, value: str, at: str) -> Iterator[Tuple[str, str, str]]:
-    if len(value) < schema.get("minLength", 0):
-        yield at, "minLength", f"has {len(value)} characters, and should have {schema['minLength']} at least"
-    if len(value) > schema.get("maxLength", math.inf):
-        yield at, "maxLength", f"has {len(value)} characters, and should have {schema['maxLength']} at most"
+def _type_of(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, (int, float)):
+        return "number"
+    if isinstance(value, str):
+        return "string"
+    return "object" if isinstance(value, dict) else "array"
+
+
+_WITH_ARTICLE = {
+    "null": "null",
+    "boolean": "a boolean",
+    "integer": "an integer",
+    "number": "a number",
+    "string": "a string",
+    "array": "an array",
+    "object": "an object",
+}
+
+
+def _joined(texts: Sequence[str], last_word: str) -> str:
+    return f" {last_word} ".join(filter(None, [", ".join(texts[:-1]), texts[-1]]))
+
+
+def _counted(at: str, keyword: str, schema: Any, count: int, thing: str) -> Iterator[_Error]:
+    """Checks `minItems` and `maxItems`, or the like, for `Items`."""
+    for least_or_most, limit in (("least", schema.get("min" + keyword)), ("most", schema.get("max" + keyword))):
+        if limit is not None and (count < limit if least_or_most == "least" else count > limit):
+            name = ("min" if least_or_most == "least" else "max") + keyword
+            yield _Error(at, name, f"must have at {least_or_most} {limit} {thing}{'' if limit == 1 else 's'}")
+
+
+def _text_errors(schema: Any, value: str, at: str) -> Iterator[_Error]:
+    yield from _counted(at, "Length", schema, len(value), "character")
     if "pattern" in schema and not _pattern(schema["pattern"]).search(value):
-        yield at, "pattern", f"is {_shown(value)}, which does not match {schema['pattern']}"
+        yield _Error(at, "pattern", f"must match the pattern {schema['pattern']}")
 
 
 def _pattern(pattern: str) -> re.Pattern[str]:
@@ -628,59 +936,49 @@ def _pattern(pattern: str) -> re.Pattern[str]:
     return re.compile(end, re.ASCII)
 
 
-def _number_errors(schema: Any, value: float, at: str) -> Iterator[Tuple[str, str, str]]:
+def _number_errors(schema: Any, value: float, at: str) -> Iterator[_Error]:
     if "minimum" in schema and value < schema["minimum"]:
-        yield at, "minimum", f"is {value}, and should be {schema['minimum']} at least"
+        yield _Error(at, "minimum", f"must be at least {schema['minimum']}")
     if "maximum" in schema and value > schema["maximum"]:
-        yield at, "maximum", f"is {value}, and should be {schema['maximum']} at most"
+        yield _Error(at, "maximum", f"must be at most {schema['maximum']}")
     if "exclusiveMinimum" in schema and value <= schema["exclusiveMinimum"]:
-        yield at, "exclusiveMinimum", f"is {value}, and should be more than {schema['exclusiveMinimum']}"
+        yield _Error(at, "exclusiveMinimum", f"must be more than {schema['exclusiveMinimum']}")
     if "exclusiveMaximum" in schema and value >= schema["exclusiveMaximum"]:
-        yield at, "exclusiveMaximum", f"is {value}, and should be less than {schema['exclusiveMaximum']}"
+        yield _Error(at, "exclusiveMaximum", f"must be less than {schema['exclusiveMaximum']}")
 
 
-def _array_errors(root: Any, schema: Any, value: Sequence[Any], at: str) -> Iterator[Tuple[str, str, str]]:
-    if len(value) < schema.get("minItems", 0):
-        yield at, "minItems", f"has {len(value)} items, and should have {schema['minItems']} at least"
-    if len(value) > schema.get("maxItems", math.inf):
-        yield at, "maxItems", f"has {len(value)} items, and should have {schema['maxItems']} at most"
+def _array_errors(root: Any, schema: Any, value: Sequence[Any], at: str) -> Iterator[_Error]:
+    yield from _counted(at, "Items", schema, len(value), "item")
     if schema.get("uniqueItems") and len({_canonical(item) for item in value}) < len(value):
-        yield at, "uniqueItems", "has an item twice"
+        yield _Error(at, "uniqueItems", "has an item twice")
     first = schema.get("prefixItems", [])
-    for index, (inner, item) in enumerate(zip(first, value)):
+    for index, item in enumerate(value):
+        inner = first[index] if index < len(first) else schema.get("items", True)
         yield from _errors(root, inner, item, at + _escaped(index))
-    rest = schema.get("items", True)
-    if rest is False and len(value) > len(first):
-        yield at, "items", f"has {len(value)} items, and should have {len(first)} at most"
-    elif rest is not False:
-        for index, item in enumerate(value[len(first) :], len(first)):
-            yield from _errors(root, rest, item, at + _escaped(index))
 
 
-def _object_errors(root: Any, schema: Any, value: Dict[str, Any], at: str) -> Iterator[Tuple[str, str, str]]:
+def _object_errors(root: Any, schema: Any, value: Dict[str, Any], at: str) -> Iterator[_Error]:
     for name in schema.get("required", []):
         if name not in value:
-            yield at, "required", f"has no {_json(name)}"
-    if len(value) < schema.get("minProperties", 0):
-        yield at, "minProperties", f"has {len(value)} fields, and should have {schema['minProperties']} at least"
-    if len(value) > schema.get("maxProperties", math.inf):
-        yield at, "maxProperties", f"has {len(value)} fields, and should have {schema['maxProperties']} at most"
+            yield _Error(at + _escaped(name), "required", "is missing")
+    yield from _counted(at, "Properties", schema, len(value), "field")
     properties, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
-    names, additional = schema.get("propertyNames", True), schema.get("additionalProperties", True)
+    additional = schema.get("additionalProperties", True)
+    if not all(_fits(root, schema.get("propertyNames", True), name) for name in value):
+        yield _Error(at, "propertyNames", "has a field whose name the schema does not allow")
     unknown = []
     for name, inner in value.items():
-        if not _fits(root, names, name, at):
-            yield at, "propertyNames", f"has the name {_json(name)}, which does not fit"
         matching = [patterns[pattern] for pattern in patterns if _pattern(pattern).search(name)]
         if name in properties:
             matching.append(properties[name])
         if not matching and additional is False:
-            unknown.append(_json(name))
+            unknown.append(_json(_unescaped(_shown_segment(name)[1:])))
+            continue
         for part in matching or [additional]:
-            if part is not False or matching:
-                yield from _errors(root, part, inner, at + _escaped(name))
+            yield from _errors(root, part, inner, at + _escaped(name))
     if unknown:
-        yield at, "additionalProperties", f"has {', '.join(unknown)}, which its type does not know"
+        text = f"has fields that the schema does not know: {_joined(unknown[:_MAX_CHOICES], 'and')}"
+        yield _Error(at, "additionalProperties", text)
 
 
 def _canonical(value: Any) -> str:
@@ -691,13 +989,4 @@ def _canonical(value: Any) -> str:
         return "[" + ",".join(_canonical(item) for item in value) + "]"
     if isinstance(value, dict):
         return "{" + ",".join(f"{_json(name)}:{_canonical(value[name])}" for name in sorted(value)) + "}"
-    return _json(value)
-
-
-def _shown(value: Any) -> str:
-    """Returns a value for an error's text, but no text of the payload: errors are logged, payloads are not."""
-    if isinstance(value, str):
-        return f"a text of {len(value)} characters"
-    if isinstance(value, (dict, list, tuple)):
-        return "an object" if isinstance(value, dict) else "an array"
     return _json(value)
