@@ -6,6 +6,7 @@
 //! [produces](mismatches)?
 
 mod array;
+mod disjoint;
 mod document;
 mod finding;
 mod mismatch;
@@ -15,6 +16,7 @@ mod schema;
 mod shape;
 mod term;
 mod text;
+mod variant;
 
 use crate::document::{Contract, TypeContract, VersionContract};
 

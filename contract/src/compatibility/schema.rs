@@ -13,15 +13,14 @@ use super::mismatch::{Mismatch, MismatchKind};
 use super::object::{ObjectShape, Side};
 use super::shape::{Alternative, Misfit, Shape};
 use super::term::Term;
+use super::text::TextShape;
+use super::variant::{is_same_variant, no_candidate, nouns};
 
 /// The most places that are compared. A schema of a payload has hundreds.
 const MAX_STEPS: usize = 100_000;
 
-/// The deepest place that is compared: deeper than serde_json reads.
+/// The deepest place that is compared: deeper than `serde_json` reads.
 const MAX_DEPTH: usize = 200;
-
-/// The deepest look into the fields of two variants for a difference.
-const MAX_LOOK: usize = 12;
 
 /// Returns the places at which `reader` may refuse what `writer` produces; none if it accepts all of it.
 ///
@@ -67,9 +66,10 @@ fn comparison<'a>(reader: &'a Value, writer: &'a Value) -> Result<Comparison<'a>
     Ok(Comparison::new(reader, document(writer, Side::Writer, "writer")?))
 }
 
-struct Comparison<'a> {
-    reader: Document<'a>,
-    writer: Document<'a>,
+/// A comparison of two schemas, at one of their places.
+pub(super) struct Comparison<'a> {
+    pub(super) reader: Document<'a>,
+    pub(super) writer: Document<'a>,
     has_same_definitions: bool,
     /// The segments of the pointer.
     path: Vec<String>,
@@ -143,7 +143,8 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    fn step(&mut self) -> Result<(), TooLarge> {
+    /// Counts a step. A bound of them ends what would take too long.
+    pub(super) fn step(&mut self) -> Result<(), TooLarge> {
         self.steps += 1;
         if self.steps > MAX_STEPS || self.path.len() > MAX_DEPTH { Err(TooLarge) } else { Ok(()) }
     }
@@ -325,14 +326,13 @@ impl<'a> Comparison<'a> {
         if self.writer.alternatives(written)?.is_empty() {
             return Ok(Vec::new());
         }
-        let mut mismatches = match &accepted {
-            Some(accepted) => self.below(segment, accepted, written),
-            None => {
-                self.path.push(segment.to_owned());
-                let refused = self.at(Misfit::certain(MismatchKind::UnknownField));
-                self.path.pop();
-                vec![refused]
-            }
+        let mut mismatches = if let Some(accepted) = &accepted {
+            self.below(segment, accepted, written)
+        } else {
+            self.path.push(segment.to_owned());
+            let refused = self.at(Misfit::certain(MismatchKind::UnknownField));
+            self.path.pop();
+            vec![refused]
         };
         if !reader.patterns.is_empty() {
             // A pattern may match the name, and then decides in place of the rest, or beside the field.
@@ -357,7 +357,7 @@ impl<'a> Comparison<'a> {
         let mut mismatches = Vec::new();
         let readers = self.reader.alternatives(&reader.names)?;
         for name in writer.fields.keys() {
-            let literal = Alternative::new(Shape::Text(super::text::TextShape::literal(name)));
+            let literal = Alternative::new(Shape::Text(TextShape::literal(name)));
             self.path.push((*name).to_owned());
             let refused = self.alternative(&readers, &literal)?;
             mismatches.extend(
@@ -370,116 +370,15 @@ impl<'a> Comparison<'a> {
         }
         Ok(mismatches)
     }
-
-    /// Returns true if certainly no value fits both. A look too deep finds nothing out.
-    fn is_disjoint(&mut self, reader: &Alternative<'a>, writer: &Alternative<'a>, depth: usize) -> bool {
-        if !reader.shape.is_like(&writer.shape) {
-            return true;
-        }
-        match (&reader.shape, &writer.shape) {
-            (Shape::Bool([no, yes]), Shape::Bool([other_no, other_yes])) => {
-                !((*no && *other_no) || (*yes && *other_yes))
-            }
-            (Shape::Number(reader), Shape::Number(writer)) => writer.is_disjoint(reader),
-            (Shape::Text(reader), Shape::Text(writer)) => writer.is_disjoint(reader),
-            (Shape::Array(reader), Shape::Array(writer)) => {
-                let first = reader.first().max(writer.first());
-                reader.has_disjoint_length(writer)
-                    || (0..first).any(|at| {
-                        (writer.has(at) || reader.has(at))
-                            && self.are_disjoint(reader.item(at), writer.item(at), depth)
-                    })
-            }
-            (Shape::Object(shape), Shape::Object(other)) => {
-                let names = shape.required.union(&other.required);
-                let is_partial = reader.is_partial;
-                names.into_iter().any(|name| {
-                    match (shape.field(name, Side::Reader), other.field(name, Side::Writer)) {
-                        (Some(accepted), Some(written)) => {
-                            let is_known = !is_partial || shape.fields.contains_key(name);
-                            is_known && self.are_disjoint(&accepted, &written, depth)
-                        }
-                        (None, _) => !is_partial,
-                        (_, None) => true,
-                    }
-                })
-            }
-            _ => false,
-        }
-    }
-
-    fn are_disjoint(&mut self, reader: &Term<'a>, writer: &Term<'a>, depth: usize) -> bool {
-        if depth >= MAX_LOOK || self.step().is_err() {
-            return false;
-        }
-        let Ok(writers) = self.writer.alternatives(writer) else { return false };
-        writers.iter().all(|writer| self.is_disjoint_term(reader, writer, depth + 1).unwrap_or(false))
-    }
-
-    fn is_disjoint_term(
-        &mut self,
-        reader: &Term<'a>,
-        writer: &Alternative<'a>,
-        depth: usize,
-    ) -> Result<bool, TooLarge> {
-        let readers = self.reader.alternatives(reader)?;
-        Ok(readers.iter().all(|reader| self.is_disjoint(reader, writer, depth)))
-    }
-}
-
-/// Says why nothing of the reader is like this alternative of the writer.
-fn no_candidate(readers: &[Alternative<'_>], like: &[&Alternative<'_>], writer: &Alternative<'_>) -> Misfit {
-    if like.is_empty() {
-        return Misfit::narrower(writer.shape.noun(), &nouns(readers));
-    }
-    Misfit::certain(MismatchKind::UnknownValue(match (&writer.shape, writer.shape.single()) {
-        (_, Some(value)) => value,
-        (Shape::Object(shape), None) => variant(shape),
-        _ => format!("such {}", writer.shape.noun().trim_start_matches("an ").trim_start_matches("a ")),
-    }))
-}
-
-/// Returns the JSON types of a reader.
-fn nouns(readers: &[Alternative<'_>]) -> String {
-    let mut nouns: Vec<&str> = readers.iter().map(|reader| reader.shape.noun()).collect();
-    nouns.dedup();
-    if nouns.is_empty() { "nothing".to_owned() } else { nouns.join(" or ") }
-}
-
-/// Returns true if two variants of enums have the same tag, or the same fields.
-fn is_same_variant(reader: &Shape<'_>, writer: &Shape<'_>) -> bool {
-    let (Shape::Object(reader), Shape::Object(writer)) = (reader, writer) else { return false };
-    match (tag(reader), tag(writer)) {
-        (None, None) => !writer.required.is_empty() && reader.required == writer.required,
-        (reader, writer) => reader == writer,
-    }
-}
-
-/// Returns the tag of a variant: a field that always has one value.
-fn tag<'s>(shape: &'s ObjectShape<'_>) -> Option<(&'s str, &'s Value)> {
-    let of = |name: &&'s str| {
-        let [schema] = shape.fields.get(*name)?.schemas() else { return None };
-        Some((*name, schema.get("const")?))
-    };
-    shape.required.iter().find_map(of)
-}
-
-/// Names a variant of an enum: by its tag, or by the fields that it always has.
-fn variant(shape: &ObjectShape<'_>) -> String {
-    if let Some((name, value)) = tag(shape) {
-        return format!("the variant with {name:?}: {value}");
-    }
-    let fields: Vec<String> = shape.required.iter().map(|name| format!("{name:?}")).collect();
-    if fields.is_empty() {
-        "such an object".to_owned()
-    } else {
-        format!("the variant with {}", fields.join(", "))
-    }
 }
 
 #[cfg(test)]
 #[path = "schema_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "models.rs"]
+mod models;
 
 #[cfg(test)]
 #[path = "property_tests.rs"]
