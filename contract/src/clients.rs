@@ -14,6 +14,7 @@ mod objects;
 mod payloads;
 mod python;
 mod shape;
+mod tables;
 mod template;
 mod typescript;
 

@@ -11,6 +11,10 @@ pub(super) struct Dialect {
     pub(super) yes: &'static str,
     pub(super) no: &'static str,
     pub(super) indent: &'static str,
+    /// Around a list.
+    pub(super) brackets: (&'static str, &'static str),
+    /// Around an object on one line.
+    pub(super) braces: (&'static str, &'static str),
     /// Writes the name of a field.
     pub(super) key: fn(&str) -> String,
     pub(super) number: fn(&Number) -> String,
@@ -25,10 +29,13 @@ impl Dialect {
         }
         let inner = self.indent.repeat(depth + 1);
         let (open, lines, close): (_, Vec<String>, _) = match value {
-            Value::Array(items) => ('[', items.iter().map(|item| self.write(item, depth + 1)).collect(), ']'),
+            Value::Array(items) => {
+                let (open, close) = self.brackets;
+                (open, items.iter().map(|item| self.write(item, depth + 1)).collect(), close)
+            }
             Value::Object(fields) => {
                 let line = |(name, value): (&String, &Value)| format!("{}: {}", (self.key)(name), self.write(value, depth + 1));
-                ('{', fields.iter().map(line).collect(), '}')
+                ("{", fields.iter().map(line).collect(), "}")
             }
             _ => return on_one_line,
         };
@@ -45,13 +52,17 @@ impl Dialect {
             Value::String(text) => quoted(text),
             Value::Array(items) => {
                 let items: Vec<String> = items.iter().map(|item| self.on_one_line(item)).collect();
-                format!("[{}]", items.join(", "))
+                let (open, close) = self.brackets;
+                // A tuple of one would be what is in it.
+                let end = if open == "(" && items.len() == 1 { "," } else { "" };
+                format!("{open}{}{end}{close}", items.join(", "))
             }
             Value::Object(fields) if fields.is_empty() => "{}".to_owned(),
             Value::Object(fields) => {
                 let field = |(name, value): (&String, &Value)| format!("{}: {}", (self.key)(name), self.on_one_line(value));
                 let fields: Vec<String> = fields.iter().map(field).collect();
-                format!("{{{}}}", fields.join(", "))
+                let (open, close) = self.braces;
+                format!("{open}{}{close}", fields.join(", "))
             }
         }
     }

@@ -83,7 +83,7 @@ _CARD_ISSUERS = (("4", "4", (16,)),)
 _CARD_GROUPS = ((4, 4, 4, 4),)
 _CARD_DIGITS = (14, 19)
 _NO_CARD_NAME_ENDINGS = ("id",)
-_EMAIL_LOCAL = "[A-Za-z0-9.-]{0,64}$"
+_EMAIL_LOCAL = "[A-Za-z0-9.-]{0,64}"
 _EMAIL_DOMAIN = "[A-Za-z0-9.-]{0,253}"
 _MAX_EMAIL_LOCAL = 64
 _NO_PERSONS = ("git",)
@@ -678,7 +678,7 @@ def _has_email_address(text: str) -> bool:
 
 
 def _is_address(text: str, at: int) -> bool:
-    local = re.search(_EMAIL_LOCAL, text[max(0, at - _MAX_EMAIL_LOCAL) : at])
+    local = re.search(_EMAIL_LOCAL + r"\Z", text[max(0, at - _MAX_EMAIL_LOCAL) : at])
     domain = re.match(_EMAIL_DOMAIN, text[at + 1 :])
     if local is None or domain is None or local.group() in _NO_PERSONS or not re.search("[A-Za-z0-9]", local.group()):
         return False

@@ -8,6 +8,7 @@ use super::literal::{Dialect, quoted};
 use super::names::is_identifier;
 use super::payloads::{Payload, payloads};
 use super::shape::{Definition, Field, Kind, Shape};
+use super::tables;
 use super::template::Template;
 use super::{Client, NoClient};
 use crate::Contract;
@@ -27,9 +28,16 @@ const LITERALS: Dialect = Dialect {
     yes: "True",
     no: "False",
     indent: "    ",
+    brackets: ("[", "]"),
+    braces: ("{", "}"),
     key: quoted,
     number: Number::to_string,
 };
+
+/// Tables do not change.
+const TUPLES: Dialect = Dialect { brackets: ("(", ")"), ..LITERALS };
+
+const ALLOWING: &str = "pass Guards(allow=[\"{allow}\"])";
 
 pub(super) fn client(contract: &Contract, command: &str) -> Result<Client, NoClient> {
     let mut template = Template::new(TEMPLATE);
@@ -52,6 +60,7 @@ pub(super) fn client(contract: &Contract, command: &str) -> Result<Client, NoCli
     }
     text += "}\n\n";
     template.section("contract", &text);
+    template.section("tables", &tables::lines(ALLOWING, &TUPLES, |name, value| format!("_{name} = {value}\n")));
     template.line("HEADER", &super::payloads::header(command).replace('\\', "\\\\").replace("\"\"\"", "'''"));
     Ok(Client { text: template.finish(), unchecked })
 }

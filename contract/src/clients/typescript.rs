@@ -8,6 +8,7 @@ use super::literal::{Dialect, quoted};
 use super::names::is_identifier;
 use super::payloads::{Payload, header, payloads};
 use super::shape::{Definition, Field, Kind, Shape};
+use super::tables;
 use super::template::Template;
 use super::{Client, NoClient};
 use crate::Contract;
@@ -17,7 +18,18 @@ const TEMPLATE: &str = include_str!("typescript.ts");
 /// Global types that the generated ones use, and words that are no names of types.
 const TAKEN: [&str; 6] = ["Record", "Readonly", "Array", "Object", "String", "Number"];
 
-const LITERALS: Dialect = Dialect { null: "null", yes: "true", no: "false", indent: "  ", key, number };
+const LITERALS: Dialect = Dialect {
+    null: "null",
+    yes: "true",
+    no: "false",
+    indent: "  ",
+    brackets: ("[", "]"),
+    braces: ("{ ", " }"),
+    key,
+    number,
+};
+
+const ALLOWING: &str = "pass new Guards({ allow: [\"{allow}\"] })";
 
 pub(super) fn client(contract: &Contract, command: &str) -> Result<Client, NoClient> {
     let mut template = Template::new(TEMPLATE);
@@ -43,6 +55,13 @@ pub(super) fn client(contract: &Contract, command: &str) -> Result<Client, NoCli
     }
     text += "};\n\n";
     template.section("contract", &text);
+    let statement = |name: &str, value: &str| match name {
+        "TEXTS" => format!("const TEXTS: Readonly<Record<string, string>> = {value};\n"),
+        // Their parts are told apart by their place.
+        "TOKENS" | "CARD_ISSUERS" | "CARD_GROUPS" | "CARD_DIGITS" => format!("const {name} = {value} as const;\n"),
+        name => format!("const {name} = {value};\n"),
+    };
+    template.section("tables", &tables::lines(ALLOWING, &LITERALS, statement));
     template.line("HEADER", &in_comment(&header(command)));
     Ok(Client { text: template.finish(), unchecked })
 }
@@ -167,7 +186,7 @@ mod tests {
         let text = LITERALS.on_one_line(&schema);
         assert_eq!(
             text,
-            r#"{maximum: 18446744073709551615n, minimum: -1, properties: {["__proto__"]: true, "a-b": false}}"#
+            r#"{ maximum: 18446744073709551615n, minimum: -1, properties: { ["__proto__"]: true, "a-b": false } }"#
         );
         assert_eq!(comment("ends */ here\nnot", ""), "/**\n * ends * / here\n * not\n */\n");
     }

@@ -33,6 +33,38 @@ const SCHEMAS: Readonly<Record<string, Schema | null>> = {
 
 // contract: end
 
+// tables: begin
+
+const TOKENS = [["an AWS access key ID", "AKIA[A-Z0-9]{16}(?![A-Z0-9])"]] as const;
+const PEM = "-----BEGIN ([A-Z0-9 ]{0,64})(?=-----)";
+const PRIVATE_KEY_ENDINGS = ["PRIVATE KEY"];
+const URL_AUTHORITY = "://(?=([^/ ]{0,1024}))";
+const PLACEHOLDER_BEGINNINGS = "$";
+const AWS_SECRET_KEY = "[A-Za-z0-9+/]{40}";
+const AWS_SECRET_KEY_NAMES = ["secretaccesskey"];
+const SECRET_NAMES = ["secret"];
+const SECRET_NAME_ENDINGS = ["password"];
+const REFERENCE_BEGINNINGS = ["arn:"];
+const JWT_RUN = "[A-Za-z0-9_.-]+";
+const JWT_BEGINNING = "eyJ";
+const MAX_JWT_HEADER = 4096;
+const CARD_ISSUERS = [["4", "4", [16]]] as const;
+const CARD_GROUPS = [[4, 4, 4, 4]] as const;
+const CARD_DIGITS = [14, 19] as const;
+const NO_CARD_NAME_ENDINGS = ["id"];
+const EMAIL_LOCAL = "[A-Za-z0-9.-]{0,64}";
+const EMAIL_DOMAIN = "[A-Za-z0-9.-]{0,253}";
+const MAX_EMAIL_LOCAL = 64;
+const NO_PERSONS = ["git"];
+const MAX_NAME_BYTES = 128;
+const MAX_TEXT_BYTES = 20000;
+const MAX_FINDINGS_PER_KIND = 20;
+const DENIED = ["secret"];
+const DENIED_IF_STRICT = ["secret", "secret_name"];
+const TEXTS: Readonly<Record<string, string>> = { secret: "{field} has {what}", secret_name: "{field} is named so" };
+
+// tables: end
+
 /** A message attribute: text, a number, or bytes. */
 export type AttributeValue = string | number | bigint | Uint8Array;
 
@@ -401,6 +433,203 @@ function attribute(value: AttributeValue): MessageAttributeValue {
   if (value instanceof Uint8Array) return { DataType: "Binary", BinaryValue: value };
   if (typeof value === "string") return { DataType: "String", StringValue: value };
   return { DataType: "Number", StringValue: String(value) };
+}
+
+// Guards: the same detectors as those of Drumline's own producer.
+
+const TOKEN = new RegExp(`(?<![A-Za-z0-9])(?:${TOKENS.map(([, pattern]) => `(${pattern})`).join("|")})`);
+const CARDS = [
+  `[0-9]{${CARD_DIGITS.join(",")}}`,
+  ...CARD_GROUPS.map(([first, ...rest]) => {
+    const further = rest.map((length) => `[0-9]{${length}}`);
+    return `[0-9]{${first}}([ -])${further.join("\\2")}`;
+  }),
+].map((digits) => new RegExp(`(?<![A-Za-z0-9_-])(?<![0-9][.,])(?=(${digits})(?![A-Za-z0-9_-])(?![.,][0-9]))`, "g"));
+const SMALLEST_CARD = 10 ** (CARD_DIGITS[0] - 1);
+const CONTROLS = /[\x00-\x1f\x7f-\x9f]/g;
+/** A map may have any names: more patterns than that are not remembered, and not warned of. */
+const MAX_WARNED = 1000;
+
+interface Allowance {
+  jobType: string;
+  pattern: readonly string[];
+  kind: string | undefined;
+}
+
+function allowance(text: string): Allowance {
+  const equals = text.lastIndexOf("=");
+  const hasKind = equals >= 0 && Object.hasOwn(TEXTS, text.slice(equals + 1));
+  const [field, kind] = hasKind ? [text.slice(0, equals), text.slice(equals + 1)] : [text, undefined];
+  // A type may be a URI, so the last colon before a slash counts.
+  const colon = field.endsWith(":") ? field.length - 1 : field.lastIndexOf(":/");
+  if (colon <= 0) {
+    const form = "write it as TYPE:/pointer or TYPE:/pointer=KIND, such as email.send:/to";
+    throw new TypeError(`${JSON.stringify(text)} allows no field: ${form}`);
+  }
+  return { jobType: field.slice(0, colon), pattern: field.slice(colon + 1).split("/"), kind };
+}
+
+function allows({ jobType, pattern, kind }: Allowance, type: string, finding: Finding): boolean {
+  const segments = finding.pointer.split("/");
+  const isField = pattern.length === segments.length && pattern.every((own, at) => own === "*" || own === segments[at]);
+  return (jobType === "*" || jobType === type) && (kind === undefined || kind === finding.kind) && isField;
+}
+
+function controlEscaped(character: string): string {
+  const short: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+  return short[character] ?? `\\u{${character.charCodeAt(0).toString(16)}}`;
+}
+
+/** Finds in a payload, of which the names of fields are inspected, too. Lists have the name of the field that they are in. */
+function* walk(value: Json, pointer: string, name: string, found: ReadonlyMap<string, number>): Generator<Finding> {
+  if (Array.isArray(value)) {
+    for (const [index, inner] of value.entries()) yield* walk(inner, pointer + escaped(index), name, found);
+  } else if (typeof value === "object" && value !== null) {
+    for (const [innerName, inner] of Object.entries(value)) {
+      const innerPointer = pointer + shownSegment(innerName);
+      const hidden = valueIn(innerName);
+      if (hidden !== undefined) yield { pointer: innerPointer, ...hidden };
+      yield* walk(inner, innerPointer, innerName, found);
+    }
+  } else if (typeof value === "string") {
+    yield* textFindings(value, pointer, normalized(name), found);
+  } else if (typeof value === "bigint" || Number.isInteger(value)) {
+    const number = value as Limit;
+    const mayBeCard = number >= SMALLEST_CARD && number < 1n << 64n && mayHaveCard(normalized(name));
+    if (mayBeCard && hasCardNumber(BigInt(number).toString())) {
+      yield { pointer, kind: "card_number", what: "a card number" };
+    }
+  }
+}
+
+function* textFindings(
+  text: string,
+  pointer: string,
+  name: string,
+  found: ReadonlyMap<string, number>,
+): Generator<Finding> {
+  const isFull = (kind: string) => found.get(kind) === MAX_FINDINGS_PER_KIND;
+  let isToken = false;
+  const secret = namedSecret(name, text) ?? secretIn(text);
+  if (secret !== undefined && !isFull("secret")) {
+    isToken = true;
+    yield { pointer, kind: "secret", what: secret };
+  }
+  if (!isFull("jwt") && hasJwt(text)) {
+    isToken = true;
+    yield { pointer, kind: "jwt", what: "a JSON Web Token" };
+  }
+  if (!isToken && isSecretByName(name, text)) yield { pointer, kind: "secret_name", what: "the name of a secret" };
+  if (mayHaveCard(name) && hasCardNumber(text)) yield { pointer, kind: "card_number", what: "a card number" };
+  if (hasEmailAddress(text)) yield { pointer, kind: "personal_data", what: "an e-mail address" };
+  if (utf8Bytes(text) > MAX_TEXT_BYTES) yield { pointer, kind: "long_text", what: "a long text" };
+}
+
+/** Returns what a name is that is itself a value: names of fields are shown, and values never. */
+function valueIn(name: string): { kind: string; what: string } | undefined {
+  const secret = secretIn(name);
+  if (secret !== undefined) return { kind: "secret", what: secret };
+  if (hasJwt(name)) return { kind: "jwt", what: "a JSON Web Token" };
+  if (hasCardNumber(name)) return { kind: "card_number", what: "a card number" };
+  return hasEmailAddress(name) ? { kind: "personal_data", what: "an e-mail address" } : undefined;
+}
+
+function shownSegment(name: string): string {
+  return utf8Bytes(name) > MAX_NAME_BYTES || valueIn(name) !== undefined ? "/*" : escaped(name);
+}
+
+/** Returns the name's ASCII letters and digits in lower case; nothing of a text that is too long for a name. */
+function normalized(name: string): string {
+  return utf8Bytes(name) > MAX_NAME_BYTES ? "" : name.replace(/[^A-Za-z0-9]/g, "").toLowerCase();
+}
+
+function endsWithAny(text: string, endings: readonly string[]): boolean {
+  return endings.some((ending) => text.endsWith(ending));
+}
+
+function secretIn(text: string): string | undefined {
+  const token = TOKEN.exec(text);
+  const index = token?.slice(1).findIndex((group) => group !== undefined);
+  if (index !== undefined) return TOKENS[index]?.[0];
+  for (const [, label = ""] of text.matchAll(new RegExp(PEM, "g"))) {
+    if (endsWithAny(label, PRIVATE_KEY_ENDINGS)) return "a private key";
+  }
+  for (const [, authority = ""] of text.matchAll(new RegExp(URL_AUTHORITY, "g"))) {
+    if (hasPassword(authority)) return "a URL with a password";
+  }
+  return undefined;
+}
+
+function hasPassword(authority: string): boolean {
+  const user = authority.slice(0, Math.max(0, authority.lastIndexOf("@")));
+  const colon = user.indexOf(":");
+  const first = user.charAt(colon + 1);
+  return colon >= 0 && first !== "" && !PLACEHOLDER_BEGINNINGS.includes(first);
+}
+
+function namedSecret(name: string, text: string): string | undefined {
+  const isKey = endsWithAny(name, AWS_SECRET_KEY_NAMES) && new RegExp(`^${AWS_SECRET_KEY}$`).test(text);
+  return isKey ? "an AWS secret access key" : undefined;
+}
+
+function isSecretByName(name: string, text: string): boolean {
+  const isNamed = SECRET_NAMES.includes(name) || endsWithAny(name, SECRET_NAME_ENDINGS);
+  const isReference = REFERENCE_BEGINNINGS.some((beginning) => text.startsWith(beginning));
+  return isNamed && !isReference && !/^\**$/.test(text);
+}
+
+function hasJwt(text: string): boolean {
+  if (!text.includes(JWT_BEGINNING)) return false;
+  return (text.match(new RegExp(JWT_RUN, "g")) ?? []).some((run) => {
+    const parts = run.split(".");
+    return parts.some((header, at) => parts[at + 1] && parts[at + 2] && isJwtHeader(header));
+  });
+}
+
+function isJwtHeader(part: string): boolean {
+  if (part.length > MAX_JWT_HEADER || !part.startsWith(JWT_BEGINNING)) return false;
+  try {
+    const bytes = Uint8Array.from(atob(part.replaceAll("-", "+").replaceAll("_", "/")), (byte) => byte.charCodeAt(0));
+    const header: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    return typeof header === "object" && header !== null && "alg" in header && typeof header.alg === "string";
+  } catch {
+    return false;
+  }
+}
+
+function mayHaveCard(name: string): boolean {
+  return !endsWithAny(name, NO_CARD_NAME_ENDINGS);
+}
+
+function hasCardNumber(text: string): boolean {
+  return CARDS.some((cards) => [...text.matchAll(cards)].some(([, digits = ""]) => isCard(digits)));
+}
+
+function isCard(text: string): boolean {
+  const digits = text.replace(/[ -]/g, "");
+  const isIssued = CARD_ISSUERS.some(([start, end, lengths]) => {
+    const first = digits.slice(0, start.length);
+    return (lengths as readonly number[]).includes(digits.length) && first >= start && first <= end;
+  });
+  const values = Array.from(digits, Number).reverse();
+  const doubled = (value: number) => (value > 4 ? 2 * value - 9 : 2 * value);
+  const sum = values.reduce((sum, value, at) => sum + (at % 2 === 1 ? doubled(value) : value), 0);
+  return isIssued && sum % 10 === 0;
+}
+
+function hasEmailAddress(text: string): boolean {
+  for (let at = text.indexOf("@"); at >= 0; at = text.indexOf("@", at + 1)) if (isAddress(text, at)) return true;
+  return false;
+}
+
+function isAddress(text: string, at: number): boolean {
+  const [local = ""] = new RegExp(`${EMAIL_LOCAL}$`).exec(text.slice(Math.max(0, at - MAX_EMAIL_LOCAL), at)) ?? [];
+  const [domain = ""] = new RegExp(`^${EMAIL_DOMAIN}`).exec(text.slice(at + 1)) ?? [];
+  if (NO_PERSONS.includes(local) || !/[A-Za-z0-9]/.test(local)) return false;
+  // A period behind it ends the sentence.
+  const labels = domain.replace(/\.$/, "").split(".");
+  const areLabels = labels.every((label) => label !== "" && !label.startsWith("-") && !label.endsWith("-"));
+  return labels.length > 1 && areLabels && /^[A-Za-z]{2,}$/.test(labels.at(-1) ?? "");
 }
 
 // Sending.

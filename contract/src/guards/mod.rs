@@ -107,7 +107,7 @@ impl Guards {
         inspection.findings
     }
 
-    fn action(&self, kind: FindingKind) -> Action {
+    pub(crate) fn action(&self, kind: FindingKind) -> Action {
         self.actions[kind.index()]
     }
 
