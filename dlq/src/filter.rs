@@ -84,7 +84,7 @@ impl Filter {
         (self.types.is_empty() || may_have_type())
             && self.older_than.is_none_or(is_old)
             && (self.ids.is_empty() || self.ids.iter().any(|id| letter.is_called(id)))
-            && self.matches.iter().all(|value| value.holds(&letter.message().body))
+            && self.matches.iter().all(|value| value.holds(letter.body()))
     }
 
     fn has_type(&self, known: &str) -> bool {

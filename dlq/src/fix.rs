@@ -155,6 +155,9 @@ impl Fixed {
 /// # Errors
 /// If one of them does not apply to the letter, or if SQS would not take the result.
 pub fn apply(letter: &Letter, fixes: &[Fix], intake: &Intake) -> Result<Fixed, FixError> {
+    if let (Some(encoded), false) = (letter.encoded(), fixes.is_empty()) {
+        return Err(if encoded.pointer.is_some() { FixError::InS3 } else { FixError::Compressed });
+    }
     let message = letter.message();
     let mut body = message.body.clone();
     let mut attributes = message.attributes.clone();

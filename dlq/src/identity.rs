@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use drumline::message::limits::{MAX_ATTRIBUTES, MAX_MESSAGE_BYTES, attributes_bytes};
 use drumline::message::{
-    Attribute, AttributeValue, CHANGED_DATA_TYPE, Intake, JOB_ID_ATTRIBUTE, JobIdAttribute, MAX_JOB_ID_BYTES,
-    Message,
+    Attribute, AttributeValue, CHANGED_DATA_TYPE, Envelope, Intake, JOB_ID_ATTRIBUTE, JobIdAttribute,
+    MAX_JOB_ID_BYTES, Message,
 };
 use serde_json::value::RawValue;
 use thiserror::Error;
@@ -83,7 +83,11 @@ pub fn outgoing(letter: &Letter, fixed: &Fixed, intake: &Intake) -> Result<Repla
     attributes.retain(|name, _| !DEATH_ATTRIBUTES.contains(&name.as_str()));
     let body = fixed.body.as_ref().unwrap_or(&message.body).clone();
     let mut sent = Message { body, attributes, ..Message::default() };
-    let decoded = decode(&sent, intake);
+    let decoded = match letter.encoded() {
+        // Its body is kept as it is, and was opened or not.
+        Some(_) => Decoded::of(letter.envelope().ok()),
+        None => decode(&sent, intake),
+    };
     let replayed = |sent: Message, job_id: &str, placed| Replayed {
         body: sent.body,
         attributes: sent.attributes,
@@ -108,6 +112,9 @@ pub fn outgoing(letter: &Letter, fixed: &Fixed, intake: &Intake) -> Result<Repla
         return Ok(replayed(sent, job_id, Placed::Attribute));
     }
     let no_room = NoRoom { attributes: sent.attributes.len(), bytes };
+    if letter.encoded().is_some() {
+        return Err(no_room);
+    }
     sent.body = with_job_id(&sent.body, job_id).ok_or(no_room)?;
     // Only a native envelope has its id there: of a raw body or a CloudEvent it would be a part of the payload.
     let is_found = decode(&sent, intake).job_id.as_deref() == Some(job_id);
@@ -124,14 +131,17 @@ struct Decoded {
     job_id: Option<String>,
 }
 
+impl Decoded {
+    fn of(envelope: Option<&Envelope>) -> Self {
+        Self {
+            job_type: envelope.map(|envelope| envelope.job_type.clone()),
+            job_id: envelope.and_then(|envelope| envelope.job_id.as_deref().map(str::to_owned)),
+        }
+    }
+}
+
 fn decode(message: &Message, intake: &Intake) -> Decoded {
-    intake.decode(message).map_or_else(
-        |_| Decoded::default(),
-        |envelope| Decoded {
-            job_type: Some(envelope.job_type),
-            job_id: envelope.job_id.map(|id| id.to_string()),
-        },
-    )
+    Decoded::of(intake.decode(message).ok().as_ref())
 }
 
 fn job_id_attribute(job_id: &str, is_changed: bool) -> Attribute {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use drumline::message::{Envelope, Intake, JobIdAttribute, Message, TYPE_ATTRIBUTE};
+use drumline::message::{EncodedBody, Envelope, Intake, JobIdAttribute, Message, TYPE_ATTRIBUTE};
 use serde::{Deserialize, Serialize};
 
 /// The attribute of a copy that has the reason of its failure. Written by workers with
@@ -20,6 +20,9 @@ pub const SOURCE_QUEUE_ATTRIBUTE: &str = "DrumlineSourceQueue";
 #[derive(Debug)]
 pub struct Letter {
     message: Message,
+    encoded: Option<EncodedBody>,
+    /// The message with its payload, if that is not in the message itself.
+    opened: Option<Message>,
     envelope: Result<Envelope, String>,
     job_id: String,
     learned: Option<Cause>,
@@ -61,11 +64,29 @@ impl fmt::Display for Cause {
 
 impl Letter {
     /// Returns the letter of a message that is decoded as the worker of its queue decodes it.
+    ///
+    /// One whose payload is in S3 or compressed is no job until [that is opened](Self::with_payload).
     pub fn new(message: Message, intake: &Intake) -> Self {
-        let envelope = intake.decode(&message).map_err(|error| error.to_string());
+        Self::with_payload(message, Err("it was not opened".to_owned()), intake)
+    }
+
+    /// Returns the letter of a message whose payload, if it is in S3 or compressed, was opened; or the reason for which it was not.
+    pub fn with_payload(message: Message, payload: Result<Message, String>, intake: &Intake) -> Self {
+        let encoded = EncodedBody::of(&message);
+        let (encoded, opened, envelope) = match encoded {
+            Ok(None) => (None, None, intake.decode(&message).map_err(|error| error.to_string())),
+            Ok(encoded @ Some(_)) => match payload {
+                Ok(opened) => {
+                    let envelope = intake.decode(&opened).map_err(|error| error.to_string());
+                    (encoded, Some(opened), envelope)
+                }
+                Err(why) => (encoded, None, Err(format!("its payload is not in the message: {why}"))),
+            },
+            Err(error) => (None, None, Err(error.to_string())),
+        };
         let given = envelope.as_ref().ok().and_then(|envelope| envelope.job_id.as_deref());
         let job_id = given.unwrap_or(first_id(&message)).to_owned();
-        Self { message, envelope, job_id, learned: None, learned_type: None }
+        Self { message, encoded, opened, envelope, job_id, learned: None, learned_type: None }
     }
 
     /// Adds what a history says: the cause, and the job's type where the message has none.
@@ -77,6 +98,21 @@ impl Letter {
     /// The message as it was received.
     pub fn message(&self) -> &Message {
         &self.message
+    }
+
+    /// The way in which its payload is not in the message itself; `None` for the usual message.
+    pub fn encoded(&self) -> Option<&EncodedBody> {
+        self.encoded.as_ref()
+    }
+
+    /// The message as a worker decodes it, if its payload was not in the message itself and was opened.
+    pub fn opened(&self) -> Option<&Message> {
+        self.opened.as_ref()
+    }
+
+    /// The body as a worker decodes it, as far as it was opened.
+    pub fn body(&self) -> &str {
+        self.opened.as_ref().map_or(&self.message.body, |opened| &opened.body)
     }
 
     /// The job in it.
@@ -162,8 +198,37 @@ fn millis(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use drumline::message::{Attribute, PayloadPointer, payload_size_attribute};
+
     use super::*;
     use crate::fingerprint::Fingerprint;
+
+    #[test]
+    fn a_payload_in_s3_is_a_job_once_it_is_opened() {
+        let pointer = PayloadPointer { bucket: "b".to_owned(), key: "k".to_owned() }.to_body();
+        let message = || Message {
+            id: "m".into(),
+            body: pointer.clone(),
+            attributes: [
+                ("ExtendedPayloadSize".to_owned(), payload_size_attribute(300_000)),
+                ("messageType".to_owned(), Attribute::text("email.send")),
+            ]
+            .into(),
+            ..Message::default()
+        };
+        let unopened = Letter::new(message(), &Intake::default());
+        assert!(unopened.envelope().unwrap_err().contains("not in the message"), "{:?}", unopened.envelope());
+        assert_eq!(
+            (unopened.job_id(), unopened.job_type(), unopened.body()),
+            ("m", Some("email.send"), &*pointer)
+        );
+        let body = r#"{"type":"email.send","jobId":"j","payload":{"userId":7}}"#;
+        let payload = unopened.encoded().unwrap().open(&message(), body.to_owned());
+        let opened = Letter::with_payload(message(), Ok(payload), &Intake::default());
+        assert_eq!((opened.job_id(), opened.job_type(), opened.body()), ("j", Some("email.send"), body));
+        assert!(*opened.message() == message(), "it is kept as it was received");
+    }
 
     #[test]
     fn looks_do_not_change_the_fingerprint_of_a_letter_without_history() {

@@ -81,14 +81,10 @@ impl Payloads {
     pub(crate) fn open(&self, message: &Arc<Message>) -> MaybeReady<'_, Result<Option<Message>, OpenError>> {
         match EncodedBody::of(message) {
             Ok(None) => MaybeReady::now(Ok(None)),
-            Ok(Some(encoded)) => {
+            Ok(Some(_)) | Err(_) => {
                 let message = Arc::clone(message);
-                MaybeReady::later(async move {
-                    let text = self.text(&encoded, &message).await?;
-                    Ok(Some(encoded.open(&message, text)))
-                })
+                MaybeReady::later(async move { self.opened(&message).await })
             }
-            Err(error) => MaybeReady::now(Err(OpenError::Permanent(error.to_string()))),
         }
     }
 
@@ -96,8 +92,15 @@ impl Payloads {
     ///
     /// # Errors
     /// As for a run.
-    pub async fn opened(&self, message: &Arc<Message>) -> Result<Option<Message>, OpenError> {
-        self.open(message).await
+    pub async fn opened(&self, message: &Message) -> Result<Option<Message>, OpenError> {
+        match EncodedBody::of(message) {
+            Ok(None) => Ok(None),
+            Ok(Some(encoded)) => {
+                let text = self.text(&encoded, message).await?;
+                Ok(Some(encoded.open(message, text)))
+            }
+            Err(error) => Err(OpenError::Permanent(error.to_string())),
+        }
     }
 
     async fn text(&self, encoded: &EncodedBody, message: &Message) -> Result<String, OpenError> {

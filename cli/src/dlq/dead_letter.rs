@@ -50,6 +50,11 @@ impl DeadLetter {
         Self { letter: Letter::new(message, intake), history: None }
     }
 
+    /// A letter whose payload was not in its message; or the reason for which it could not be opened.
+    pub(super) fn with_payload(message: Message, payload: Result<Message, String>, intake: &Intake) -> Self {
+        Self { letter: Letter::with_payload(message, payload, intake), history: None }
+    }
+
     /// Looks its job up, see [`history_of`].
     pub(super) async fn history_in(&self, histories: &Histories) -> Result<Option<JobView>, LookupError> {
         history_of(&self.letter, histories).await

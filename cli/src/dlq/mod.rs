@@ -34,6 +34,7 @@ mod show;
 mod spool;
 mod stats;
 mod undo;
+mod unopened;
 mod watch;
 
 use std::process::ExitCode;

@@ -12,6 +12,7 @@ use crate::format::{count, millis, note, short};
 
 /// Reports the number of letters that were seen, of those that match, and of those that were not looked at.
 pub(super) fn eprint_seen(queue: &DeadLetterQueue, seen: usize, limit: usize, matching: Option<usize>) {
+    queue.eprint_unopened();
     let DeadLetterQueue { name, visible, hidden, .. } = queue;
     if seen == 0 {
         note(&match hidden {

@@ -4,15 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName as Name;
-use drumline::message::Intake;
+use drumline::message::{Intake, Message};
 use drumline::run::{NoopObserver, RAW_TYPE};
 use drumline_consumer::ExitError;
 use drumline_dlq::journal::Header;
 use drumline_runtime::aws::{AwsQueue, Clients, Redrive, explain, queue_name, queue_url, url_by_arn};
+use drumline_runtime::payload::{PayloadSettings, Payloads};
 use drumline_runtime::{Settings, SqsError, intake};
 use url::Url;
 
 use super::common::QueueArgs;
+use super::dead_letter::DeadLetter;
+use super::unopened::Unopened;
 use crate::connection::connect_to;
 
 /// How long a receive waits. A wait at all has SQS ask all of its servers instead of some; more of it only delays the end.
@@ -31,6 +34,9 @@ pub(super) struct DeadLetterQueue {
     pub(super) hidden: usize,
     /// The rules by which the queue's worker decodes its messages.
     pub(super) intake: Intake,
+    /// Opens payloads that are in S3, or compressed.
+    payloads: Payloads,
+    unopened: Unopened,
 }
 
 impl DeadLetterQueue {
@@ -49,7 +55,7 @@ impl DeadLetterQueue {
             for_queue(named).await?
         };
         let intake = intake_of(settings, named);
-        Self::allowed(Self::examine(url, clients, intake).await?, args.force)
+        Self::allowed(Self::examine(url, clients, intake, &settings.payloads).await?, args.force)
     }
 
     fn allowed((queue, redrive): (Self, Option<Redrive>), force: bool) -> Result<Self, ExitError> {
@@ -72,19 +78,21 @@ impl DeadLetterQueue {
         let named = header.queue.as_deref().map_or_else(|| Ok(url.clone()), read)?;
         let (clients, _) = connect_to(&url, WAIT).await?;
         let intake = intake_of(settings, &named);
-        Self::allowed(Self::examine(url.to_string(), clients, intake).await?, args.force)
+        Self::allowed(Self::examine(url.to_string(), clients, intake, &settings.payloads).await?, args.force)
     }
 
     /// Asks again about how many messages receivers hold.
     pub(super) async fn hidden_by_now(&self) -> Result<usize, ExitError> {
         let (url, clients) = (self.url.clone(), self.clients.clone());
-        Ok(Self::examine(url, clients, self.intake.clone()).await?.0.hidden)
+        let payloads = PayloadSettings::default();
+        Ok(Self::examine(url, clients, self.intake.clone(), &payloads).await?.0.hidden)
     }
 
     async fn examine(
         url: String,
         clients: Clients,
         intake: Intake,
+        payloads: &PayloadSettings,
     ) -> Result<(Self, Option<Redrive>), ExitError> {
         let name = queue_name(&url).to_owned();
         let names = [
@@ -107,7 +115,27 @@ impl DeadLetterQueue {
         let redrive =
             attributes.get(&Name::RedrivePolicy).and_then(|policy| drumline::message::from_json(policy).ok());
         let arn = attributes.get(&Name::QueueArn).cloned();
-        Ok((Self { name, url, arn, clients, visible, hidden, intake }, redrive))
+        let payloads = Payloads::new(payloads.clone(), clients.config.clone());
+        let unopened = Unopened::default();
+        Ok((Self { name, url, arn, clients, visible, hidden, intake, payloads, unopened }, redrive))
+    }
+
+    /// Returns the letter of a message, with its payload if that is in S3 or compressed and can be opened.
+    pub(super) async fn letter(&self, message: Message) -> DeadLetter {
+        match self.payloads.opened(&message).await {
+            Ok(None) => DeadLetter::new(message, &self.intake),
+            Ok(Some(opened)) => DeadLetter::with_payload(message, Ok(opened), &self.intake),
+            Err(why) => {
+                let why = why.to_string();
+                self.unopened.add(&why);
+                DeadLetter::with_payload(message, Err(why), &self.intake)
+            }
+        }
+    }
+
+    /// Reports letters whose payload could not be opened, if there are any.
+    pub(super) fn eprint_unopened(&self) {
+        self.unopened.eprint();
     }
 }
 

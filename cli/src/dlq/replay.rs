@@ -129,6 +129,7 @@ async fn begin(
     let mut chosen = None;
     if args.consent.dry_run || args.consent.expect.is_some() || asks || decider.changes.are_edited() {
         let counted = count::count(&mut decider, limit, args.hold, choice.from.as_deref()).await?;
+        queue.eprint_unopened();
         let matched = decider.tally.matched;
         if args.consent.dry_run {
             return report::dry_run(&decider, &counted, args.consent.expect, args.action.output);

@@ -2,6 +2,7 @@
 
 use drumline_dlq::filter::Filter;
 use drumline_dlq::letter_id::LetterId;
+use futures_util::future::join_all;
 
 use super::dead_letter::DeadLetter;
 use super::hold::Held;
@@ -43,7 +44,8 @@ pub(super) async fn select(
     reasons: Option<&mut ReasonLookup>,
 ) -> Vec<Selected> {
     let now = now_ms();
-    let decoded = letters.into_iter().map(|held| (held.until, DeadLetter::new(held.message, &queue.intake)));
+    let decoded = letters.into_iter().map(async |held| (held.until, queue.letter(held.message).await));
+    let decoded = join_all(decoded).await.into_iter();
     let (ends, mut letters): (Vec<u64>, Vec<DeadLetter>) =
         decoded.filter(|(_, letter)| filter.matches_message(letter.letter(), now)).unzip();
     if let Some(reasons) = reasons {

@@ -9,6 +9,7 @@ use drumline::message::{Attribute, AttributeValue};
 use drumline_consumer::ExitError;
 use drumline_consumer::job_view::JobView;
 use drumline_runtime::Environment;
+use futures_util::future::join_all;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -62,8 +63,8 @@ pub(super) async fn show(args: &ShowArgs, environment: &Environment) -> Result<E
             if messages.is_empty() {
                 return Ok(None);
             }
-            let mut letters = messages.into_iter().map(|held| DeadLetter::new(held.message, &queue.intake));
-            let letter = letters.find(|letter| letter.letter().is_called(id));
+            let letters = join_all(messages.into_iter().map(|held| queue.letter(held.message))).await;
+            let letter = letters.into_iter().find(|letter| letter.letter().is_called(id));
             if let Some(letter) = letter {
                 let mut found = [letter];
                 reasons.add(&mut found).await;
@@ -116,6 +117,12 @@ struct All<'a> {
     undecodable: Option<&'a str>,
     /// As it is.
     body: &'a str,
+    /// The object that has the payload, if it is in S3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pointer: Option<String>,
+    /// The body as a worker decodes it, if it is in S3 or compressed and was opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opened: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     history: Option<&'a JobView>,
 }
@@ -140,9 +147,16 @@ impl<'a> All<'a> {
                 .collect(),
             undecodable: letter.letter().envelope().err(),
             body: &message.body,
+            pointer: pointer(letter),
+            opened: letter.letter().opened().map(|opened| &*opened.body),
             history: letter.history(),
         }
     }
+}
+
+/// The place of the object that has the payload.
+fn pointer(letter: &DeadLetter) -> Option<String> {
+    letter.letter().encoded()?.pointer.as_ref().map(ToString::to_string)
 }
 
 fn write_letter(out: &mut impl Write, letter: &DeadLetter, now: u64, is_terminal: bool) -> io::Result<()> {
@@ -176,6 +190,10 @@ fn write_letter(out: &mut impl Write, letter: &DeadLetter, now: u64, is_terminal
         }
     }
     writeln!(out, "\nBODY\n{}", pretty(&message.body))?;
+    if let Some(opened) = letter.letter().opened() {
+        let place = pointer(letter).map(|place| format!(" IN {}", one_line(&place))).unwrap_or_default();
+        writeln!(out, "\nPAYLOAD{place}\n{}", pretty(&opened.body))?;
+    }
     writeln!(out, "\nHISTORY")?;
     match letter.history() {
         Some(view) => write_job(out, view, now, is_terminal),

@@ -11,6 +11,9 @@ pub enum FixError {
     /// The body is a pointer of the extended client library.
     #[error("the payload is in S3: the body is only a pointer to it")]
     InS3,
+    /// The body is compressed.
+    #[error("the body is compressed")]
+    Compressed,
     /// The body has no such place.
     #[error("the body has no place {0}")]
     NoPlace(String),

@@ -1,6 +1,7 @@
 //! The host as a run uses it: threads, observers, claims, a clock.
 
 use std::any::Any;
+use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use crate::core::ids::DeliveryId;
 use crate::core::maybe_ready::MaybeReady;
 use crate::message::sqs_message::Message;
 
-/// The reason for which a payload could not be opened.
+/// The reason for which a payload could not be opened, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OpenError {
     /// No attempt can succeed: the object does not exist, or the payload is not what its message says.
@@ -22,6 +23,15 @@ pub enum OpenError {
     /// A later attempt may succeed: S3 does not answer, or the worker's setup does not fit yet.
     Retry(String),
 }
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Permanent(reason) | Self::Retry(reason)) = self;
+        f.write_str(reason)
+    }
+}
+
+impl std::error::Error for OpenError {}
 
 /// What a host lends to the handlers it runs.
 ///

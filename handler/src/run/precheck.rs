@@ -3,6 +3,7 @@
 use crate::api::decoded::{Decoded, TypedJob};
 use crate::api::router::Router;
 use crate::core::reason::{bounded, panic_message};
+use crate::message::encoded_body::EncodedBody;
 use crate::message::intake::Intake;
 use crate::message::sqs_message::Message;
 use crate::run::claiming::Work;
@@ -50,6 +51,11 @@ impl Router {
     pub fn precheck(&self, message: &Message, intake: &Intake) -> Precheck {
         if self.passthrough_route().is_some() {
             return Precheck::NotChecked("messages are handed on as they are".to_owned());
+        }
+        match EncodedBody::of(message) {
+            Ok(None) => {}
+            Ok(Some(_)) => return Precheck::NotChecked("the payload is in S3 or compressed".to_owned()),
+            Err(error) => return Precheck::Refused(bounded(error.0)),
         }
         let envelope = match intake.decode(message) {
             Ok(envelope) => envelope,

@@ -151,7 +151,7 @@ impl Decider<'_> {
         let mut letters = Vec::with_capacity(open.len());
         let mut meant = Vec::with_capacity(open.len());
         for held in open {
-            let mut letter = DeadLetter::new(held.message.clone(), &self.queue.intake);
+            let mut letter = self.queue.letter(held.message.clone()).await;
             if let Some((cause, job_type)) = self.learned.remove(&held.id()) {
                 letter.learn_from_export(cause, job_type);
             }

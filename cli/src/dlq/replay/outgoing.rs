@@ -37,10 +37,21 @@ pub(super) fn outgoing(
 
 /// Returns what a worker with this router would refuse of a message.
 pub(super) fn precheck(router: &Router, letter: &Letter, outgoing: &Outgoing, intake: &Intake) -> Precheck {
+    let (body, attributes) = match (letter.encoded(), letter.opened()) {
+        (None, _) => (outgoing.body.clone(), (*outgoing.attributes).clone()),
+        (Some(_), Some(opened)) => {
+            // As a worker opens it: without the attributes that say how it was encoded.
+            let mut attributes = (*outgoing.attributes).clone();
+            let known = &letter.message().attributes;
+            attributes.retain(|name, _| !known.contains_key(name) || opened.attributes.contains_key(name));
+            (opened.body.clone(), attributes)
+        }
+        (Some(_), None) => return Precheck::NotChecked("their payload could not be opened".to_owned()),
+    };
     let message = Message {
         id: Arc::clone(&letter.message().id),
-        body: outgoing.body.clone(),
-        attributes: (*outgoing.attributes).clone(),
+        body,
+        attributes,
         receive_count: 1,
         group: letter.message().group.clone(),
         ..Message::default()

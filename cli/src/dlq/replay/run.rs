@@ -117,6 +117,7 @@ impl<'a> Run<'a> {
         let is_queue = self.letters.settler().is_some();
         let (seen, returned) = (self.letters.seen(), self.returned());
         let unreleased = self.letters.end().await;
+        self.decider.queue.eprint_unopened();
         let mut end = match (&result, &self.end) {
             (Ok(()), Some(end)) => end.clone(),
             (Err(_), _) | (_, None) => End::Stopped("an error".to_owned()),

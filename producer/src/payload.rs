@@ -1,0 +1,182 @@
+//! Messages that are too large: their bodies are compressed, or put into S3, and the message has a pointer.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use bytes::Bytes;
+use drumline::message::{
+    Attribute, CONTENT_ENCODING_ATTRIBUTE, PAYLOAD_SIZE_ATTRIBUTE, PayloadPointer, payload_size_attribute,
+};
+use drumline_aws::{Environment, S3, S3Request, object_path};
+use drumline_runtime::limits::MAX_ATTRIBUTES;
+use drumline_runtime::payload::{PayloadPlace, PayloadSettings, compress};
+use http::Method;
+use ulid::Ulid;
+
+use crate::pack::Outgoing;
+
+/// How long one request may take. It is sent four times at most.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The type of an object: Extended Clients read it as text.
+const CONTENT_TYPE: (&str, &str) = ("content-type", "text/plain; charset=utf-8");
+
+/// Makes large messages small. Cheap to clone.
+///
+/// The body of a message above the threshold is compressed, if that is set, and put into S3 if the message is still above it, or if it
+/// is not compressed. What is in S3 is the body as SQS would have it, so that the public SQS Extended Clients read it. An object is
+/// put before its message is sent: that of a message which cannot be sent stays. It is never deleted: a lifecycle rule of its bucket
+/// expires it, later than SQS and its DLQs expire messages.
+///
+/// ```no_run
+/// # async fn example(config: &aws_config::SdkConfig) -> Result<(), Box<dyn std::error::Error>> {
+/// use drumline_producer::{Outgoing, PayloadStore};
+/// use drumline_runtime::payload::{PayloadPlace, PayloadSettings};
+///
+/// let bucket = Some(PayloadPlace::parse("payloads/orders/")?);
+/// let store = PayloadStore::new(&PayloadSettings { bucket, ..PayloadSettings::default() }, config)?;
+/// let body = format!(r#"{{"type":"report","payload":"{}"}}"#, "x".repeat(2_000_000));
+/// let outgoing = store.offload(Outgoing { body, ..Outgoing::default() }).await?;
+/// assert!(outgoing.attributes.contains_key("ExtendedPayloadSize"));
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct PayloadStore(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    settings: PayloadSettings,
+    s3: S3,
+}
+
+/// The reason for which a large message cannot be made small.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OffloadError {
+    /// The message has no room for another attribute beside these.
+    NoRoom {
+        /// The number of its attributes.
+        attributes: usize,
+    },
+    /// The body has more bytes than a worker reads.
+    TooLarge {
+        /// The bytes of the body.
+        bytes: usize,
+        /// The most that the settings allow.
+        max_bytes: usize,
+    },
+    /// S3 has not taken the object.
+    NotPut {
+        /// The object.
+        pointer: PayloadPointer,
+        /// The error in words.
+        reason: String,
+    },
+}
+
+impl fmt::Display for OffloadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRoom { attributes } => write!(
+                f,
+                "a large message has an attribute more than its own {attributes}, and {MAX_ATTRIBUTES} are the most: remove one"
+            ),
+            Self::TooLarge { bytes, max_bytes } => write!(
+                f,
+                "the body has {bytes} bytes, more than DRUMLINE_MAX_PAYLOAD_SIZE ({max_bytes}): put its data into S3 and send a \
+                 reference"
+            ),
+            Self::NotPut { pointer, reason } => write!(f, "{pointer} cannot be written: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for OffloadError {}
+
+impl PayloadStore {
+    /// A store with these settings, in the region and with the credentials of `config`. Without a bucket bodies are compressed only.
+    ///
+    /// # Errors
+    /// If no region is known, or a setting of AWS cannot be used, in words.
+    pub fn new(settings: &PayloadSettings, config: &SdkConfig) -> Result<Self, String> {
+        let s3 = S3::new(config, &Environment::of_process(), PATIENCE)?;
+        Ok(Self(Arc::new(Inner { settings: settings.clone(), s3 })))
+    }
+
+    /// Returns true if settings ask for such a store.
+    pub fn is_wanted(settings: &PayloadSettings) -> bool {
+        settings.bucket.is_some() || settings.compression.is_some()
+    }
+
+    /// Makes a message small if it is above the threshold; any other is returned as it is.
+    ///
+    /// # Errors
+    /// If the message has no room for an attribute, its body is larger than a worker reads, or S3 does not take it.
+    pub async fn offload(&self, outgoing: Outgoing) -> Result<Outgoing, OffloadError> {
+        let Inner { settings, .. } = &*self.0;
+        if outgoing.bytes() <= settings.threshold {
+            return Ok(outgoing);
+        }
+        let (bytes, max_bytes) = (outgoing.body.len(), settings.max_bytes);
+        if bytes > max_bytes {
+            return Err(OffloadError::TooLarge { bytes, max_bytes });
+        }
+        let outgoing = self.compressed(outgoing)?;
+        match &settings.bucket {
+            Some(place) if outgoing.bytes() > settings.threshold => self.put(place, outgoing).await,
+            _ => Ok(outgoing),
+        }
+    }
+
+    /// Compresses the body, if that is set and makes it shorter. One that is encoded in some way by its producer stays.
+    fn compressed(&self, outgoing: Outgoing) -> Result<Outgoing, OffloadError> {
+        let Some(encoding) = self.0.settings.compression else { return Ok(outgoing) };
+        if outgoing.attributes.contains_key(CONTENT_ENCODING_ATTRIBUTE) {
+            return Ok(outgoing);
+        }
+        let body = compress(encoding, &outgoing.body);
+        if body.len() >= outgoing.body.len() {
+            return Ok(outgoing);
+        }
+        with_attribute(Outgoing { body, ..outgoing }, CONTENT_ENCODING_ATTRIBUTE, encoding.label().into())
+    }
+
+    async fn put(&self, place: &PayloadPlace, outgoing: Outgoing) -> Result<Outgoing, OffloadError> {
+        let size = payload_size_attribute(outgoing.body.len());
+        let mut outgoing = with_attribute(outgoing, PAYLOAD_SIZE_ATTRIBUTE, size)?;
+        let key = format!("{}{}", place.prefix, Ulid::generate());
+        let pointer = PayloadPointer { bucket: place.bucket.clone(), key };
+        let body = std::mem::replace(&mut outgoing.body, pointer.to_body());
+        let request = S3Request {
+            method: Method::PUT,
+            bucket: &pointer.bucket,
+            path: &object_path(&pointer.key),
+            headers: &[CONTENT_TYPE],
+            body: Bytes::from(body),
+            max_bytes: 0,
+        };
+        match self.0.s3.send(&request).await {
+            Ok(_) => Ok(outgoing),
+            Err(error) => Err(OffloadError::NotPut { pointer, reason: error.to_string() }),
+        }
+    }
+}
+
+fn with_attribute(
+    mut outgoing: Outgoing,
+    name: &str,
+    attribute: Attribute,
+) -> Result<Outgoing, OffloadError> {
+    let attributes = Arc::make_mut(&mut outgoing.attributes);
+    if attributes.len() >= MAX_ATTRIBUTES {
+        return Err(OffloadError::NoRoom { attributes: attributes.len() });
+    }
+    attributes.insert(name.to_owned(), attribute);
+    Ok(outgoing)
+}
+
+#[cfg(test)]
+#[path = "payload_tests.rs"]
+mod tests;
