@@ -1,13 +1,16 @@
 //! `drumline send`: jobs into a queue, one from the command line or many from standard input.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal, Read, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use drumline::message::{Attribute, Envelope};
 use drumline_consumer::ExitError;
+use drumline_contract::guards::Guards;
 use drumline_producer::{
-    Attributes, NewJob, Outgoing, Packer, SendError, SendOptions, attribute, attributes, check, send_batch,
+    Attributes, Checked, Checks, NewJob, Outgoing, Packer, SendError, SendOptions, attribute, attributes,
+    send_batch,
 };
 use drumline_runtime::aws::{Clients, is_fifo, queue_name, queue_url};
 use drumline_runtime::{Environment, Service, runtimes};
@@ -85,6 +88,8 @@ pub(crate) struct SendArgs {
     #[arg(long = "attribute", value_name = "NAME[:TYPE]=VALUE", value_parser = attribute)]
     attributes: Vec<(String, Attribute)>,
     /// Send also what looks like a secret
+    ///
+    /// No guard looks at the payloads then. DRUMLINE_GUARD_ALLOW names single fields that may have one.
     #[arg(long)]
     allow_secrets: bool,
     /// Job ids, or a JSON object a line
@@ -134,6 +139,16 @@ fn version_of(job_type: &str, service: Service, handlers_optional: bool) -> Resu
     })
 }
 
+/// The checks by the settings, or with no guard at all.
+fn checks(args: &SendArgs, environment: &Environment) -> Result<Checks, ExitError> {
+    if args.allow_secrets {
+        return Ok(Checks::new(Guards::none()));
+    }
+    let settings = environment.settings_of_tool(&BTreeMap::new(), None);
+    let settings = settings.map_err(|problems| ExitError::usage(problems.to_string()))?;
+    Ok(Checks::from_settings(&settings.guards))
+}
+
 struct Sender<'a> {
     queue_url: Url,
     options: SendOptions,
@@ -145,7 +160,7 @@ struct Sender<'a> {
     correlation_id: Option<&'a str>,
     deduplication_id: Option<&'a str>,
     attributes: Arc<Attributes>,
-    allow_secrets: bool,
+    checks: Checks,
     output: Output,
 }
 
@@ -200,7 +215,7 @@ impl<'a> Sender<'a> {
             correlation_id: args.correlation_id.as_deref(),
             deduplication_id: args.deduplication_id.as_deref(),
             attributes: Arc::new(attributes),
-            allow_secrets: args.allow_secrets,
+            checks: checks(args, environment)?,
             output: args.output,
         })
     }
@@ -289,7 +304,11 @@ impl<'a> Sender<'a> {
             }
             .to_body(),
         };
-        let Envelope { job_type, job_id, .. } = check(&body, &self.attributes, self.allow_secrets)?;
+        let checked = self.checks.check(&body, &self.attributes).map_err(|error| error.to_string())?;
+        let Checked { envelope: Envelope { job_type, job_id, .. }, warnings, .. } = checked;
+        for warning in warnings {
+            note(&format!("warning: {warning}"));
+        }
         let deduplication_id =
             self.deduplication_id.map_or_else(|| ulid::Ulid::generate().to_string(), str::to_owned);
         let (attributes, group) = (Arc::clone(&self.attributes), self.group.clone());

@@ -58,9 +58,9 @@ pub use program::program;
 pub use redact::redacted;
 pub use service::{BoxError, FactoryError, RouterFactory, Service, Shutdown, ShutdownHook, make_on};
 pub use settings::{
-    AllFailed, DlqWatchSettings, Effective, EffectiveType, Environment, FifoStop, HttpAccess, LogFormat,
-    Origin, PermanentFailures, Problem, Problems, QueueSettings, SETTINGS, Setting, Settings, TypeValue,
-    UnknownVariable,
+    AllFailed, DlqWatchSettings, Effective, EffectiveType, Environment, FifoStop, GUARD_KINDS,
+    GuardAllowance, GuardMode, GuardSettings, HttpAccess, LogFormat, Origin, PermanentFailures, Problem,
+    Problems, QueueSettings, SETTINGS, Setting, Settings, TypeValue, UnknownVariable,
 };
 pub use shown::Shown;
 pub use since_sent::{age, dwell, pickup_delay};

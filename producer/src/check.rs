@@ -1,128 +1,247 @@
-//! The check of a body before it is sent: what SQS refuses, what no consumer understands, and what does not belong in a queue.
+//! The check of a message before it is sent: what SQS refuses, what no worker can decode, and what does not belong in a queue.
+
+use std::fmt;
+use std::sync::Arc;
 
 use drumline::message::{Envelope, Message};
-use drumline_runtime::limits::{MAX_MESSAGE_BYTES, is_allowed};
+use drumline_contract::guards::{Finding, Guards};
+use drumline_runtime::GuardSettings;
 use serde_json::Value;
 
-use crate::attributes::{Attributes, size};
+use crate::attributes::Attributes;
+use crate::guards::{GivenWarnings, guards, log};
+use crate::pack::Outgoing;
+use crate::sqs_rules::{check_content, check_parameters};
 
-/// Keys that name secrets, in lower case and without separators.
-const SECRET_KEYS: [&str; 10] = [
-    "password",
-    "passwd",
-    "secret",
-    "secretkey",
-    "apikey",
-    "accesstoken",
-    "authtoken",
-    "authorization",
-    "privatekey",
-    "clientsecret",
-];
+/// The most further fields that an error names.
+const MOST_NAMED: usize = 5;
 
-/// How well-known secrets begin.
-const SECRET_BEGINNINGS: [&str; 8] =
-    ["AKIA", "ASIA", "-----BEGIN ", "ghp_", "github_pat_", "xoxb-", "xoxp-", "sk_live_"];
+/// The checks that a message passes before it is sent. Cheap to clone; clones give each warning once together.
+///
+/// ```
+/// use drumline_producer::{Attributes, Checks};
+///
+/// let checks = Checks::default();
+/// let body = r#"{"type":"email.send","payload":{"to":"ada@example.com"}}"#;
+/// let checked = checks.check(body, &Attributes::new())?;
+/// assert_eq!(checked.warnings[0].field(), "payload.to");
+/// assert!(checks.check(body, &Attributes::new())?.warnings.is_empty(), "each warning is given once");
+///
+/// let body = r#"{"type":"report.make","payload":{"db":"postgres://app:hunter2@db/main"}}"#;
+/// assert_eq!(checks.check(body, &Attributes::new()).unwrap_err().field, "payload.db");
+/// # Ok::<(), drumline_producer::Unsendable>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Checks {
+    guards: Arc<Guards>,
+    given: Arc<GivenWarnings>,
+}
 
-/// Shorter values that begin like a secret are words.
-const SHORTEST_SECRET: usize = 16;
+/// A message that may be sent.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Checked {
+    /// The job in it, as a worker decodes it.
+    pub envelope: Envelope,
+    /// The findings that have not been given before: for each job type, kind and field once.
+    pub warnings: Vec<Finding>,
+}
+
+/// The part of a message for which it may not be sent, and the reason. The text names no value of the payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unsendable {
+    /// A field of the payload (`payload.user.name`), an attribute (`attribute tenant`), or a parameter such as `group`.
+    pub field: String,
+    /// The reason, and what to do.
+    pub reason: String,
+}
+
+impl Checks {
+    /// Checks with these guards. [`Guards::none`] finds nothing.
+    pub fn new(guards: Guards) -> Self {
+        Self { guards: Arc::new(guards), given: Arc::default() }
+    }
+
+    /// Checks with the guards of the settings `guards` and `guard_allow`.
+    pub fn from_settings(settings: &GuardSettings) -> Self {
+        Self::new(guards(settings))
+    }
+
+    /// Accepts a body with these attributes that may be sent as a job.
+    ///
+    /// # Errors
+    /// If SQS would refuse it, no worker could decode it, or its payload has what the guards do not let pass.
+    pub fn check(&self, body: &str, attributes: &Attributes) -> Result<Checked, Unsendable> {
+        check_content(body, attributes)?;
+        let message = Message { body: body.to_owned(), attributes: attributes.clone(), ..Message::default() };
+        let envelope =
+            Envelope::decode(&message).map_err(|error| Unsendable::new("the body", error.to_string()))?;
+        let warnings = self.inspect_envelope(&envelope)?;
+        Ok(Checked { envelope, warnings })
+    }
+
+    /// Accepts a message with all its parameters.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check), and if the queue would refuse the group, the deduplication id or the delay.
+    pub fn check_message(&self, message: &Outgoing, is_fifo: bool) -> Result<Checked, Unsendable> {
+        check_parameters(message, is_fifo)?;
+        self.check(&message.body, &message.attributes)
+    }
+
+    /// Inspects the payload of a job of this type. Returns the warnings that have not been given before.
+    ///
+    /// # Errors
+    /// If it has what the guards do not let pass.
+    pub fn inspect(&self, job_type: &str, payload: &Value) -> Result<Vec<Finding>, Unsendable> {
+        let findings = self.guards.inspect(job_type, payload);
+        let errors: Vec<&Finding> = findings.iter().filter(|finding| finding.is_error()).collect();
+        match errors.split_first() {
+            Some((first, others)) => Err(Unsendable::found(first, others)),
+            None => Ok(findings.into_iter().filter(|finding| self.given.is_new(finding)).collect()),
+        }
+    }
+
+    fn inspect_envelope(&self, envelope: &Envelope) -> Result<Vec<Finding>, Unsendable> {
+        if *self.guards == Guards::none() {
+            return Ok(Vec::new());
+        }
+        let payload = serde_json::from_str(envelope.payload.get());
+        let payload = payload.map_err(|error| Unsendable::new("payload", error.to_string()))?;
+        self.inspect(&envelope.job_type, &payload)
+    }
+}
+
+impl Checked {
+    /// Logs the warnings, with the type, the field and the kind, and never a value.
+    pub fn log_warnings(&self) {
+        self.warnings.iter().for_each(log);
+    }
+}
+
+impl Unsendable {
+    pub(crate) fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { field: field.into(), reason: reason.into() }
+    }
+
+    fn found(first: &Finding, others: &[&Finding]) -> Self {
+        let fields =
+            others.iter().take(MOST_NAMED).map(|finding| finding.field()).collect::<Vec<_>>().join(", ");
+        let more = match others.len() {
+            0 => String::new(),
+            count if count > MOST_NAMED => format!("; also {fields} and {} more", count - MOST_NAMED),
+            _ => format!("; also {fields}"),
+        };
+        Self::new(first.field(), format!("{}{more}", first.reason()))
+    }
+}
+
+impl fmt::Display for Unsendable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.reason)
+    }
+}
+
+impl std::error::Error for Unsendable {}
 
 /// Accepts a body with these attributes that may be sent as a job. Returns the job as a worker decodes it.
+///
+/// [`Checks`] does the same with guards of one's own, and returns their warnings.
 ///
 /// # Errors
 /// The reason for which it may not be sent, in words.
 pub fn check(body: &str, attributes: &Attributes, secrets_allowed: bool) -> Result<Envelope, String> {
-    let bytes = body.len() + size(attributes);
-    if bytes > MAX_MESSAGE_BYTES {
-        return Err(format!(
-            "{bytes} bytes are more than SQS's 1,048,576: put the data into S3 and send a reference"
-        ));
-    }
-    if let Some(c) = body.chars().find(|c| !is_allowed(*c)) {
-        return Err(format!(
-            "SQS does not take the character U+{:04X}: write it as \\u{:04x} in JSON",
-            u32::from(c),
-            u32::from(c)
-        ));
-    }
-    let message = Message { body: body.to_owned(), attributes: attributes.clone(), ..Message::default() };
-    let envelope = Envelope::decode(&message).map_err(|error| error.to_string())?;
-    if secrets_allowed {
-        return Ok(envelope);
-    }
-    let payload = serde_json::from_str(envelope.payload.get()).map_err(|error| error.to_string())?;
-    match secret(&payload, "payload") {
-        Some(place) => Err(format!(
-            "{place} looks like a secret, and queues keep and show what they are sent: send a reference to it \
-             (--allow-secrets sends it all the same)"
-        )),
-        None => Ok(envelope),
-    }
-}
-
-/// Where a secret is, if there is one.
-fn secret(value: &Value, place: &str) -> Option<String> {
-    match value {
-        Value::Object(fields) => fields.iter().find_map(|(key, value)| {
-            let place = format!("{place}.{key}");
-            let plain: String =
-                key.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
-            let named =
-                SECRET_KEYS.contains(&plain.as_str()) && value.as_str().is_some_and(|text| !text.is_empty());
-            if named { Some(place) } else { secret(value, &place) }
-        }),
-        Value::Array(items) => {
-            items.iter().enumerate().find_map(|(index, item)| secret(item, &format!("{place}[{index}]")))
-        }
-        Value::String(text) => {
-            let begins = SECRET_BEGINNINGS.iter().any(|beginning| text.starts_with(beginning));
-            (begins && text.len() >= SHORTEST_SECRET).then(|| place.to_owned())
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => None,
-    }
+    let guards = if secrets_allowed { Guards::none() } else { Guards::default() };
+    let checked = Checks::new(guards).check(body, attributes);
+    checked.map(|checked| checked.envelope).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use drumline_runtime::limits::MAX_MESSAGE_BYTES;
+
     use super::*;
     use crate::attributes::{attribute, attributes};
 
+    fn job(payload: &str) -> String {
+        format!(r#"{{"type":"a.b","payload":{payload}}}"#)
+    }
+
     #[test]
     fn what_cannot_or_should_not_be_sent_is_refused_with_words() {
-        let job = |payload: &str| format!(r#"{{"type":"a.b","payload":{payload}}}"#);
         let table = [
             (job(r#"{"id":1}"#), None),
             (job(r#"{"text":"a\u0001b \ud83d\ude00 ü"}"#), None),
-            (job("\"\u{1}\""), Some("U+0001")),
-            (job("\"\u{FFFF}\""), Some("U+FFFF")),
-            (job(&format!("\"{}\"", "x".repeat(MAX_MESSAGE_BYTES))), Some("1,048,576")),
-            ("{".to_owned(), Some("not a JSON object")),
-            ("{}".to_owned(), Some("`type`")),
-            (job(r#"{"user":{"api_key":"abc"}}"#), Some("payload.user.api_key")),
-            (job(r#"{"password":""}"#), None),
-            (job(r#"{"keys":["AKIAIOSFODNN7EXAMPLE"]}"#), Some("payload.keys[0]")),
+            (job(r#"{"password":"hunter2","to":"ada@example.com"}"#), None),
             (job(r#"{"city":"AKIA"}"#), None),
+            (job("\"\u{1}\""), Some("payload: SQS does not take the character U+0001")),
+            (job(&format!("\"{}\"", "x".repeat(MAX_MESSAGE_BYTES))), Some("payload: 1048602 bytes")),
+            ("{".to_owned(), Some("the body: not a JSON object")),
+            ("{}".to_owned(), Some("`type`")),
+            (
+                job(r#"{"keys":["AKIAIOSFODNN7EXAMPLE"]}"#),
+                Some("payload.keys[0]: it has an AWS access key ID, and queues keep"),
+            ),
+            (
+                job(r#"["AKIAIOSFODNN7EXAMPLE",{"a":"redis://:pw@cache"}]"#),
+                Some(
+                    "payload[0]: it has an AWS access key ID, and queues keep and show what they are sent: send a reference to it, or set \
+                      guard_allow to \"a.b:/*\"; also payload[1].a",
+                ),
+            ),
         ];
         for (body, refused) in table {
-            let result = check(&body, &Attributes::new(), false).map(|_| ());
+            let result = Checks::default().check(&body, &Attributes::new()).map(drop);
             match refused {
                 None => assert_eq!(result, Ok(()), "{body:.80}"),
                 Some(says) => {
-                    assert!(result.as_ref().is_err_and(|e| e.contains(says)), "{body:.80}: {result:?}");
+                    let text = result.unwrap_err().to_string();
+                    assert!(text.contains(says), "{body:.80}: {text}");
                 }
             }
         }
-        assert!(check(&job(r#"{"secret":"x"}"#), &Attributes::new(), true).is_ok());
+        let secret = job(r#"{"key":"AKIAIOSFODNN7EXAMPLE"}"#);
+        assert!(check(&secret, &Attributes::new(), false).is_err());
+        assert!(check(&secret, &Attributes::new(), true).is_ok());
+    }
+
+    #[test]
+    fn many_secrets_are_counted() {
+        let keys = vec!["AKIAIOSFODNN7EXAMPLE"; 9];
+        let error = Checks::default().inspect("a.b", &serde_json::json!({ "keys": keys })).unwrap_err();
+        assert!(error.reason.ends_with("; also payload.keys[1], payload.keys[2], payload.keys[3], payload.keys[4], payload.keys[5] and 3 more"));
+    }
+
+    #[test]
+    fn names_alone_warn_and_are_refused_if_set_so() {
+        let body = job(r#"{"user":{"api_key":"abc"}}"#);
+        let checks = Checks::default();
+        let checked = checks.check(&body, &Attributes::new()).unwrap();
+        assert_eq!(checked.warnings.iter().map(Finding::field).collect::<Vec<_>>(), ["payload.user.api_key"]);
+        assert!(checks.clone().check(&body, &Attributes::new()).unwrap().warnings.is_empty());
+        let refused = Checks::new(Guards::deny()).check(&body, &Attributes::new()).unwrap_err();
+        assert_eq!(refused.field, "payload.user.api_key");
+        assert!(refused.reason.starts_with("it is named like a secret"), "{refused}");
     }
 
     #[test]
     fn attributes_count_and_can_name_the_type() {
         let body = format!("\"{}\"", "x".repeat(MAX_MESSAGE_BYTES - 22));
         let with = |text: &str| attributes([attribute(text).unwrap()]).unwrap();
-        let envelope = check(&body, &with("messageType=a.b"), false).unwrap();
-        assert_eq!((&*envelope.job_type, envelope.job_id), ("a.b", None));
-        let refused = check(&body, &with("messageType=a.bc"), false).err();
-        assert!(refused.is_some_and(|error| error.contains("1048577 bytes")));
+        let checks = Checks::new(Guards::none());
+        let Envelope { job_type, job_id, .. } =
+            checks.check(&body, &with("messageType=a.b")).unwrap().envelope;
+        assert_eq!((&*job_type, job_id), ("a.b", None));
+        let refused = checks.check(&body, &with("messageType=a.bc")).unwrap_err().to_string();
+        assert!(refused.contains("1048577 bytes"), "{refused}");
+    }
+
+    #[test]
+    fn a_message_is_checked_with_its_parameters() {
+        let message = Outgoing { body: job("{}"), deduplication_id: "d".to_owned(), ..Outgoing::default() };
+        assert!(Checks::default().check_message(&message, false).is_ok());
+        assert_eq!(Checks::default().check_message(&message, true).unwrap_err().field, "group");
     }
 }

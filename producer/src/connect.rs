@@ -8,6 +8,7 @@ use drumline_runtime::aws::{Clients, connect, queue_name, resolve};
 use drumline_runtime::{Environment, Problems, Settings, SqsError};
 use url::Url;
 
+use crate::check::Checks;
 use crate::routes::{Others, Routes};
 use crate::target_queue::TargetQueue;
 
@@ -58,6 +59,7 @@ pub(crate) async fn routes(settings: &Settings) -> Result<Routes, ConnectError> 
         _ => Others::Undecided(urls().map(|url| queue_name(url.as_str()).to_owned()).collect()),
     };
     let mut routes = Routes::new(client, others);
+    routes.checks = Checks::from_settings(&settings.guards);
     for (job_type, url) in &settings.queue_by_type {
         routes.by_type.insert(job_type.clone(), connections.queue(url).await?);
     }

@@ -1,18 +1,26 @@
 #![doc = include_str!("../README.md")]
 
 mod attributes;
+mod body_fields;
 mod check;
-pub mod gate;
+mod connect;
+mod dispatch;
+mod encode;
+mod error;
+mod guards;
 mod new_job;
 mod options;
 mod origin;
 mod pack;
 mod payload;
 mod send;
-mod sender;
+mod send_all;
+mod send_job;
+mod sqs_rules;
+mod target_queue;
 
 pub use attributes::{Attributes, attribute, attributes};
-pub use check::check;
+pub use check::{Checked, Checks, Unsendable, check};
 pub use connect::ConnectError;
 pub use drumline_runtime::TraceLayer;
 pub use error::{ProduceError, Refusal, Unsent};

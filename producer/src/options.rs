@@ -10,7 +10,7 @@ use crate::target_queue::TargetQueue;
 
 /// SQS delays a message by whole seconds, up to 15 minutes. See
 /// [SendMessage](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html).
-const MAX_DELAY_SECS: u64 = 900;
+pub(crate) const MAX_DELAY_SECS: u64 = 900;
 
 /// Group and deduplication ids have 1 to 128 characters. See the same page.
 const MAX_ID: usize = 128;
@@ -145,10 +145,15 @@ impl Spread {
 }
 
 fn id(option: &'static str, text: &str) -> Result<Arc<str>, Refused> {
+    check_id(text).map(|()| text.into()).map_err(|reason| (option, reason))
+}
+
+/// Accepts the id of a group, or of a deduplication.
+pub(crate) fn check_id(text: &str) -> Result<(), String> {
     let is_id = (1..=MAX_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     if is_id {
-        Ok(text.into())
+        Ok(())
     } else {
-        Err((option, format!("{text:?} is not of 1 to {MAX_ID} ASCII letters, digits and punctuation marks")))
+        Err(format!("{text:?} is not of 1 to {MAX_ID} ASCII letters, digits and punctuation marks"))
     }
 }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use aws_sdk_sqs::Client;
 use drumline::Job;
+use drumline_contract::guards::Guards;
 use drumline_runtime::Settings;
 use serde::Serialize;
 
+use crate::check::Checks;
 use crate::connect::{self, ConnectError};
 use crate::dispatch::{Entry, dispatch};
 use crate::error::ProduceError;
@@ -85,6 +87,12 @@ impl Producer {
     /// drops the second one, and a standard queue has it twice, which workers with a store run once, since both have one job id.
     pub fn in_doubt(self, in_doubt: InDoubt) -> Self {
         self.with(|routes| routes.in_doubt = in_doubt)
+    }
+
+    /// Sets the guards that payloads pass before they are sent. The default refuses secrets, and logs a warning of all other findings, once
+    /// a type and field; [`from_settings`](Self::from_settings) has those of the settings `guards` and `guard_allow`.
+    pub fn guards(self, guards: Guards) -> Self {
+        self.with(|routes| routes.checks = Checks::new(guards))
     }
 
     fn with(mut self, change: impl FnOnce(&mut Routes)) -> Self {

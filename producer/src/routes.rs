@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_sqs::Client;
 
+use crate::check::Checks;
 use crate::error::Refusal;
 use crate::send::InDoubt;
 use crate::target_queue::TargetQueue;
@@ -16,6 +17,7 @@ pub(crate) struct Routes {
     pub(crate) others: Others,
     pub(crate) by_type: BTreeMap<String, TargetQueue>,
     pub(crate) in_doubt: InDoubt,
+    pub(crate) checks: Checks,
 }
 
 /// The queue of the job types that have none of their own.
@@ -29,7 +31,13 @@ pub(crate) enum Others {
 
 impl Routes {
     pub(crate) fn new(client: Client, others: Others) -> Self {
-        Self { client, others, by_type: BTreeMap::new(), in_doubt: InDoubt::default() }
+        Self {
+            client,
+            others,
+            by_type: BTreeMap::new(),
+            in_doubt: InDoubt::default(),
+            checks: Checks::default(),
+        }
     }
 
     /// Returns the queue of a job type.

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::attributes::{Attributes, attributes, check_attribute, size};
-use crate::check::check;
+use crate::check::Unsendable;
 use crate::encode::encode;
 use crate::error::{ProduceError, Refusal};
 use crate::new_job::NewJob;
@@ -168,7 +168,10 @@ impl SendJob {
     /// Refuses what SQS would refuse, what a worker would not take for this job, and what does not belong in a queue.
     fn inspect(&self, body: &str, attributes: &Attributes) -> Result<(), Refusal> {
         let refused = |field: &str, reason: String| Refusal::new(self.job_type, field, reason);
-        let envelope = check(body, attributes, false).map_err(|reason| refused("payload", reason))?;
+        let checked = self.routes.checks.check(body, attributes);
+        let checked = checked.map_err(|Unsendable { field, reason }| refused(&field, reason))?;
+        checked.log_warnings();
+        let envelope = checked.envelope;
         if envelope.job_type != self.job_type {
             let reason = format!(
                 "workers would take it for a job of the type {:?}: leave the attribute messageType out",

@@ -33,6 +33,13 @@ impl Finding {
         field("payload", &self.pointer)
     }
 
+    /// Returns the reason and what to do, as a sentence about the field.
+    pub fn reason(&self) -> String {
+        let text = self.to_string();
+        let reason = text.strip_prefix(&*self.field()).unwrap_or(&text);
+        format!("it{reason}")
+    }
+
     /// Returns the pointer with `*` in place of each index: what the findings in one list have in common.
     pub fn pattern(&self) -> String {
         pattern(&self.pointer)

@@ -9,7 +9,7 @@ use super::finding::Finding;
 use super::jwt::has_jwt;
 use super::kind::{Action, FindingKind, Severity};
 use super::names::{is_secret_by_name, normalized};
-use super::pointer::{ANY, push_name};
+use super::pointer::{self, ANY};
 use super::secret::{named_secret, secret};
 use super::tables::{MAX_FINDINGS_PER_KIND, MAX_TEXT_BYTES};
 use super::walk::{Field, Visitor};
@@ -30,9 +30,17 @@ fn value_in(name: &str) -> Option<(FindingKind, &'static str)> {
         .or_else(|| has_email_address(name).then_some((FindingKind::PersonalData, EMAIL_ADDRESS)))
 }
 
-/// Returns true if a name is not shown.
-pub(super) fn is_value(name: &str) -> bool {
-    value_in(name).is_some()
+/// Appends a name to a JSON pointer that is shown. A name that is itself a secret, a token, a card number or an address becomes `*`, and so
+/// does one that is longer than names of fields are.
+///
+/// ```
+/// let mut pointer = "/readers".to_owned();
+/// drumline_contract::guards::push_name(&mut pointer, "ada@example.com");
+/// drumline_contract::guards::push_name(&mut pointer, "a/b");
+/// assert_eq!(pointer, "/readers/*/a~1b");
+/// ```
+pub fn push_name(pointer: &mut String, name: &str) {
+    pointer::push_name(pointer, if value_in(name).is_some() { ANY } else { name });
 }
 
 pub(super) struct Inspection<'a> {
@@ -99,7 +107,7 @@ impl Visitor for Inspection<'_> {
         let found = value_in(name);
         if let Some((kind, what)) = found {
             let mut pointer = object.to_owned();
-            push_name(&mut pointer, ANY);
+            pointer::push_name(&mut pointer, ANY);
             self.add(&pointer, kind, what);
         }
         found.is_none()

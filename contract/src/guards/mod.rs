@@ -27,6 +27,7 @@ use serde_json::Value;
 
 pub use allowance::{Allowance, InvalidAllowance};
 pub use finding::Finding;
+pub use inspection::push_name;
 pub use kind::{Action, FindingKind, Severity};
 pub use names::normalized;
 pub use pointer::field;

@@ -6,8 +6,8 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
-use super::inspection::is_value;
-use super::pointer::{ANY, field, push_name};
+use super::inspection::push_name;
+use super::pointer::field;
 
 /// The most problems that are reported of one payload.
 const MAX_PROBLEMS: usize = 20;
@@ -129,13 +129,9 @@ fn is_inside(error: &ValidationError<'_>, depth: usize, outside: usize) -> bool 
 fn pointer(error: &ValidationError<'_>) -> String {
     let mut pointer = String::new();
     for part in error.instance_path().as_str().split('/').skip(1) {
-        push_name(&mut pointer, &shown(&part.replace("~1", "/").replace("~0", "~")));
+        push_name(&mut pointer, &part.replace("~1", "/").replace("~0", "~"));
     }
     pointer
-}
-
-fn shown(name: &str) -> String {
-    if is_value(name) { ANY.to_owned() } else { name.to_owned() }
 }
 
 fn reason(error: &ValidationError<'_>) -> String {
@@ -156,8 +152,7 @@ fn reason(error: &ValidationError<'_>) -> String {
         ValidationErrorKind::Constant { expected_value } => format!("must be {expected_value}"),
         ValidationErrorKind::AdditionalProperties { unexpected }
         | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
-            let names =
-                unexpected.iter().take(MAX_CHOICES).map(|name| format!("{:?}", bounded(&shown(name))));
+            let names = unexpected.iter().take(MAX_CHOICES).map(|name| format!("{:?}", shown(name)));
             format!("has fields that the schema does not know: {}", joined(names, "and"))
         }
         ValidationErrorKind::AdditionalItems { limit } => format!("must have at most {limit} items"),
@@ -243,8 +238,8 @@ fn joined(texts: impl Iterator<Item = String>, last_word: &str) -> String {
     }
 }
 
-/// A name that is as long as names of fields are.
-fn bounded(name: &str) -> String {
+/// A name as it stands in a pointer that is shown.
+fn shown(name: &str) -> String {
     let mut pointer = String::new();
     push_name(&mut pointer, name);
     pointer[1..].replace("~1", "/").replace("~0", "~")

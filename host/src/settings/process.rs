@@ -10,6 +10,7 @@ use url::Url;
 use super::by_name::QUEUE_BY_TYPE;
 use super::dlq_watch::DlqWatchSettings;
 use super::effective::Effective;
+use super::guards::GuardSettings;
 use super::log_filter::log_filter;
 use super::problem::Problem;
 use super::queue::{QueueSettings, is_same_queue};
@@ -42,6 +43,8 @@ pub struct Settings {
     pub(super) other_queues: QueueSettings,
     /// The queues that jobs of single types are sent to. A producer sends all others to the only one of `queues`.
     pub queue_by_type: HashMap<String, Url>,
+    /// How payloads are guarded before they are sent.
+    pub guards: GuardSettings,
     /// How long running handlers may go on after a SIGTERM.
     pub shutdown_grace: Duration,
     /// How long before a Lambda function's timeout its response is out.
@@ -121,6 +124,7 @@ impl Reader<'_> {
         }
         let queues: Vec<Option<QueueSettings>> = urls.into_iter().map(|url| self.queue(&url)).collect();
         let queue_by_type = self.by_name(&QUEUE_BY_TYPE, None, values::queue_url);
+        let guards = self.guards();
         let shutdown_grace = self.get("shutdown_grace", None, values::positive_duration);
         let deadline_margin = self.get("deadline_margin", None, values::positive_duration);
         let fifo_stop = self.get("fifo_stop", None, values::fifo_stop);
@@ -144,6 +148,7 @@ impl Reader<'_> {
             queues: queues.into_iter().collect::<Option<_>>()?,
             other_queues: other_queues?,
             queue_by_type,
+            guards: guards?,
             shutdown_grace: shutdown_grace?,
             deadline_margin: deadline_margin?,
             fifo_stop: fifo_stop?,

@@ -301,6 +301,22 @@ pub const SETTINGS: &[Setting] = &[
         "For how long a reason that was reported is not reported again; then once, with the number of letters that came meanwhile. At most 12h",
     ),
     setting(
+        "guards",
+        Some("warn"),
+        false,
+        "MODE[,KIND=MODE…]",
+        "Producers: what happens on names of secrets, JSON Web Tokens, card numbers, e-mail addresses and texts over 20 kB in a payload: warn once a type and field, deny (the first three kinds are refused), or off; single kinds (secret_name, jwt, card_number, personal_data, long_text) have their own mode as in warn,personal_data=deny. Values that identify themselves as secrets are always refused",
+    )
+    .or_list(),
+    setting(
+        "guard_allow",
+        None,
+        false,
+        "TYPE:/POINTER[,…]",
+        "Producers: fields of payloads that may have what the guards find, also secrets, by job type and JSON pointer, in which * stands for an index or a name, as in email.send:/to/*. With =KIND behind it for one kind alone",
+    )
+    .or_list(),
+    setting(
         "http_addr",
         Some("127.0.0.1:9464"),
         false,

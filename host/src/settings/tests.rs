@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 mod environment;
 mod forward;
+mod guards;
 mod identity;
 mod secrets;
 
