@@ -62,3 +62,63 @@ impl Routes {
         Ok(queue.clone().with(self.in_doubt))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeMap;
+
+    use aws_sdk_sqs::config::BehaviorVersion;
+    use drumline_runtime::Settings;
+
+    use super::*;
+    use crate::connect::{ConnectError, routes};
+
+    async fn read(queues: &str, file: &str) -> Result<Routes, ConnectError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("drumline.toml");
+        std::fs::write(&path, file).unwrap();
+        let environment = |name: &str| (name == "DRUMLINE_QUEUE_URL").then(|| queues.to_owned());
+        routes(&Settings::read_for_tool(&BTreeMap::new(), environment, Some(&path)).unwrap()).await
+    }
+
+    fn named(routes: &Routes, job_type: &str) -> Result<String, String> {
+        let queue = routes.queue_of(job_type);
+        queue.map(|queue| queue.url().to_owned()).map_err(|refusal| refusal.to_string())
+    }
+
+    const JOBS: &str = "http://127.0.0.1:9324/000000000000/jobs";
+    const MAIL: &str = "http://127.0.0.1:9324/000000000000/mail.fifo";
+
+    #[tokio::test]
+    async fn a_type_has_its_own_queue_or_the_only_one() {
+        let mail = format!("[queue_by_type]\n\"email.send\" = \"{MAIL}\"");
+        let one = read(JOBS, &mail).await.unwrap();
+        assert_eq!(named(&one, "email.send").as_deref(), Ok(MAIL));
+        assert_eq!(named(&one, "other").as_deref(), Ok(JOBS));
+        assert!(one.queue_of("email.send").unwrap().is_fifo());
+
+        let several = read(&format!("{JOBS},{MAIL}"), &mail).await.unwrap();
+        assert_eq!(named(&several, "email.send").as_deref(), Ok(MAIL));
+        let error = named(&several, "other").unwrap_err();
+        assert!(error.contains("names several (jobs, mail.fifo)"), "{error}");
+        assert!(error.contains("set \"other\" = \"URL\" under [queue_by_type]"), "{error}");
+
+        let none = read("", &mail).await.unwrap();
+        assert_eq!(named(&none, "email.send").as_deref(), Ok(MAIL));
+        let error = named(&none, "other").unwrap_err();
+        assert!(error.contains("set DRUMLINE_QUEUE_URL, or \"other\""), "{error}");
+
+        let error = read("", "").await.unwrap_err();
+        assert!(error.to_string().contains("no queue is given: set DRUMLINE_QUEUE_URL"), "{error}");
+    }
+
+    #[test]
+    fn queues_are_added_in_code() {
+        let config = aws_sdk_sqs::Config::builder().behavior_version(BehaviorVersion::latest());
+        let client = Client::from_conf(config.build());
+        let producer = crate::Producer::new(client, JOBS).queue_for("email.send", MAIL);
+        let shown = format!("{producer:?}");
+        assert!(shown.contains(JOBS) && shown.contains(MAIL), "{shown}");
+    }
+}

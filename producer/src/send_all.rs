@@ -45,3 +45,45 @@ impl IntoFuture for SendAll {
         Box::pin(async move { dispatch(self.entries()).await })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
+    use aws_sdk_sqs::Client;
+    use aws_sdk_sqs::config::BehaviorVersion;
+    use drumline::Job;
+
+    use crate::Producer;
+
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct Tick {}
+
+    impl Job for Tick {
+        const TYPE: &'static str = "tick";
+    }
+
+    fn delays(count: usize, delay: Option<u64>, within: u64) -> Vec<Option<u16>> {
+        let config = aws_sdk_sqs::Config::builder().behavior_version(BehaviorVersion::latest());
+        let producer = Producer::new(Client::from_conf(config.build()), "http://127.0.0.1/1/jobs");
+        let job = || match delay {
+            Some(secs) => producer.send(&Tick {}).delay(Duration::from_secs(secs)),
+            None => producer.send(&Tick {}),
+        };
+        let all = producer.send_all((0..count).map(|_| job())).spread(Duration::from_secs(within));
+        all.entries().into_iter().map(|entry| entry.prepared.unwrap().outgoing.delay_secs).collect()
+    }
+
+    #[test]
+    fn jobs_are_spread_evenly() {
+        assert_eq!(delays(5, None, 100), [0, 20, 40, 60, 80].map(Some));
+        assert_eq!(delays(3, Some(10), 9), [10, 13, 16].map(Some));
+        assert_eq!(delays(4, None, 2), [0, 0, 1, 1].map(Some));
+        assert_eq!(delays(1, None, 900), [Some(0)]);
+        assert_eq!(delays(0, None, 900), []);
+        let many = delays(2000, None, 900);
+        assert_eq!((many[0], many[1999]), (Some(0), Some(899)));
+        assert!(many.windows(2).all(|pair| pair[0] <= pair[1]));
+    }
+}

@@ -224,3 +224,7 @@ fn add_trace(attributes: &mut Attributes, body_bytes: usize, trace: &Traceparent
         attributes.remove(TRACEPARENT);
     }
 }
+
+#[cfg(test)]
+#[path = "send_job_tests.rs"]
+mod tests;

@@ -1,5 +1,5 @@
 //! The loops of both hosts on a model of SQS and a paused clock, without any process or network. Only a whole consumer with an
-//! observer is run on the embedded endpoint.
+//! observer, and the producer, are run on the embedded endpoint.
 #![allow(clippy::unwrap_used)]
 
 mod consumer;
@@ -11,6 +11,9 @@ mod locks;
 mod observers;
 mod parity;
 mod pauses;
+mod produced;
+mod producing;
+mod producing_faults;
 mod retries;
 mod running;
 mod targets;

@@ -161,11 +161,11 @@ proptest! {
         let flags = BTreeMap::from([(setting.key.to_owned(), text.clone())]);
         drop(Settings::read_for_tool(&flags, |_| None, None));
         let quoted = toml::Value::String(text.clone());
-        let tables = ["retry_by_type", "scope_by_type", "require_by_type", "event_types"]
+        let tables = ["retry_by_type", "scope_by_type", "require_by_type", "event_types", "queue_by_type"]
             .map(|table| format!("[{table}]\n{quoted} = {quoted}\n[queue.{table}]\na = {quoted}\n"));
-        let file = format!("[[queue]]\nurl = {quoted}\n{} = {quoted}\n{}", setting.key, tables[index % 4].split_once("[queue").map_or("", |(_, rest)| rest));
+        let file = format!("[[queue]]\nurl = {quoted}\n{} = {quoted}\n{}", setting.key, tables[index % 5].split_once("[queue").map_or("", |(_, rest)| rest));
         drop(read(&[], &[], &file));
-        drop(read(&[], &[], &tables[index % 4]));
+        drop(read(&[], &[], &tables[index % 5]));
         drop(read(&[], &[], &text));
     }
 }

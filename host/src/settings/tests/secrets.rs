@@ -47,6 +47,8 @@ fn a_secret_in_a_url_is_not_shown() {
                 &format!("{key} = \"{form}, unquoted"),
             );
             expect_hidden(read(&[], &[], &format!("[[queue]]\nurl = {form:?}")), &format!("url = {form}"));
+            let table = format!("queue_url = \"{JOBS}\"\n[queue_by_type]\n\"a.b\" = {form:?}");
+            expect_hidden(read(&[], &[], &table), &table);
         }
     }
     // A text that is no URL at all.
