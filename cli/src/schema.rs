@@ -1,6 +1,7 @@
 //! `drumline schema`: the contract of this program's job types with those that send them.
 
 mod check;
+mod client;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -13,6 +14,7 @@ use drumline_runtime::{Service, runtimes};
 use crate::output::print;
 use crate::service::make_router;
 use check::CheckArgs;
+use client::ClientArgs;
 
 /// Prints the contract of this program's job types: their versions and JSON Schemas
 #[derive(Debug, clap::Args)]
@@ -42,6 +44,7 @@ pub(crate) struct SchemaArgs {
 #[derive(Debug, Subcommand)]
 enum SchemaCommand {
     Check(CheckArgs),
+    Client(ClientArgs),
 }
 
 /// The documents that describe the job types.
@@ -54,6 +57,7 @@ enum Format {
 pub(crate) fn schema(args: &SchemaArgs, service: Service) -> Result<ExitCode, ExitError> {
     match &args.command {
         Some(SchemaCommand::Check(args)) => check::check(args),
+        Some(SchemaCommand::Client(args)) => client::client(args, service),
         None => show(args, service),
     }
 }

@@ -44,6 +44,8 @@ pub enum Fault {
     EntriesRefused,
     /// SQS takes all entries of the batch but the last, which is in the `Failed` list.
     LastEntryFails,
+    /// SQS takes every second entry of the batch, and the others are in the `Failed` list.
+    HalfOfEntriesFail,
 }
 
 /// Changes a successful answer's JSON.
@@ -220,11 +222,10 @@ async fn pass(
         Some(Fault::EntriesRefused) => return Ok(answer(200, &failed_entries(&json, true))),
         Some(Fault::Dropped) => return Err(Closed),
         Some(Fault::Hangs) => std::future::pending().await,
-        Some(Fault::AnswerLost | Fault::LastEntryFails) | None => {}
+        Some(Fault::AnswerLost | Fault::LastEntryFails | Fault::HalfOfEntriesFail) | None => {}
     }
-    let failed =
-        (fault == Some(Fault::LastEntryFails)).then(|| json["Entries"].as_array_mut()?.pop()).flatten();
-    let body = if failed.is_some() { Bytes::from(json.to_string()) } else { body };
+    let failed = withheld(fault, &mut json);
+    let body = if failed.is_empty() { body } else { Bytes::from(json.to_string()) };
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
     let mut forwarded = Request::post(format!("{upstream}{path}").parse::<Uri>().unwrap());
     *forwarded.headers_mut().unwrap() = head.headers;
@@ -238,8 +239,8 @@ async fn pass(
     let mut said: Value = serde_json::from_slice(response.body()).unwrap_or_default();
     let rewritten = response.status().is_success()
         && plans.with(&action, |plan| plan.rewrite.as_ref().map(|rewrite| rewrite(&mut said)).is_some());
-    if let Some(failed) = failed {
-        said["Failed"] = failed_entries(&json!({ "Entries": [failed] }), false)["Failed"].take();
+    if !failed.is_empty() {
+        said["Failed"] = failed_entries(&json!({ "Entries": failed }), false)["Failed"].take();
         return Ok(answer(200, &said));
     }
     if rewritten {
@@ -257,6 +258,21 @@ async fn pass(
 fn action(headers: &HeaderMap) -> String {
     let target = headers.get("x-amz-target").map_or("", |target| target.to_str().unwrap_or_default());
     target.rsplit('.').next().unwrap_or_default().to_owned()
+}
+
+/// Takes the entries that fail out of a batch. The first entry of several stays, since SQS takes no empty batch.
+fn withheld(fault: Option<Fault>, request: &mut Value) -> Vec<Value> {
+    let Some(entries) = request["Entries"].as_array_mut() else { return Vec::new() };
+    let count = entries.len();
+    let fails = |index: usize| match fault {
+        Some(Fault::LastEntryFails) => index + 1 == count,
+        Some(Fault::HalfOfEntriesFail) => index % 2 == 1,
+        _ => false,
+    };
+    let (failed, passed): (Vec<_>, Vec<_>) =
+        entries.drain(..).enumerate().partition(|(index, _)| fails(*index));
+    entries.extend(passed.into_iter().map(|(_, entry)| entry));
+    failed.into_iter().map(|(_, entry)| entry).collect()
 }
 
 fn failed_entries(request: &Value, for_good: bool) -> Value {

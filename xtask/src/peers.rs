@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 
 use xtask::interrupt::{self, Interrupted};
+use xtask::service::clients;
 use xtask::service::peers::{self, Peers};
 
 /// How long each server is watched before the next one.
@@ -22,6 +23,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let interrupts = interrupt::catch()?;
     let installations = peers::prepare(&interrupts)?;
     if options.prepare {
+        clients::prepare(&interrupts)?;
         return Ok(ExitCode::SUCCESS);
     }
     let peers = Peers::start(&installations, &interrupts)?;

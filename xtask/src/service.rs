@@ -11,11 +11,14 @@
 //! | `DRUMLINE_TEST_POSTGRES_BIN` | the folder with the programs `initdb` and `postgres` |
 //! | `DRUMLINE_TEST_POSTGRES_AS` | `UID:GID`, the account that these two have to run as, where the tests' own is root |
 //! | `DRUMLINE_TEST_DYNAMODB` | `http://127.0.0.1:PORT` |
+//! | `DRUMLINE_TEST_PYTHON` | a Python with boto3 and mypy |
+//! | `DRUMLINE_TEST_NODE` | the folder whose `node_modules` has AWS's SDK and TypeScript, where the machine has Node.js |
 //!
 //! By the programs, tests start servers of their own, to kill and restart them in mid-run. They are not told where Docker
 //! provides the server: nothing on the machine could be started.
 
 mod aws;
+pub mod clients;
 mod docker;
 mod dynamodb;
 pub mod lasting;

@@ -12,6 +12,7 @@ use xtask::interrupt::{self, Interrupted};
 use xtask::process::Process;
 use xtask::progress::phase;
 use xtask::project;
+use xtask::service::clients;
 use xtask::service::localstack::{self, LocalStack};
 use xtask::service::peers::{self, Peers};
 
@@ -86,12 +87,15 @@ fn starts_binaries(options: &Options) -> bool {
 struct Installed {
     localstack: localstack::Installation,
     peers: peers::Installations,
+    clients: clients::Installation,
 }
 
 /// What the tests need around them; dropping stops it.
 struct Services {
     localstack: LocalStack,
     peers: Peers,
+    /// What the tests get to know of programs.
+    programs: Vec<(&'static str, String)>,
 }
 
 impl Services {
@@ -106,12 +110,12 @@ impl Services {
             let peers = scope.spawn(|| Peers::start(&installed.peers, interrupts));
             let localstack = LocalStack::start(&installed.localstack, interrupts);
             let peers = peers.join().expect("a start reports errors and does not panic");
-            Ok(Self { localstack: localstack?, peers: peers? })
+            Ok(Self { localstack: localstack?, peers: peers?, programs: installed.clients.env() })
         })
     }
 
     fn env(&self) -> Vec<(&'static str, String)> {
-        [self.localstack.env(), self.peers.env()].concat()
+        [self.localstack.env(), self.peers.env(), self.programs.clone()].concat()
     }
 }
 
@@ -119,7 +123,11 @@ fn prepare_unless(quick: bool, interrupts: &Receiver<Interrupted>) -> Result<Opt
     if quick {
         return Ok(None);
     }
-    Ok(Some(Installed { localstack: localstack::prepare(interrupts)?, peers: peers::prepare(interrupts)? }))
+    Ok(Some(Installed {
+        localstack: localstack::prepare(interrupts)?,
+        peers: peers::prepare(interrupts)?,
+        clients: clients::prepare(interrupts)?,
+    }))
 }
 
 fn everything(quick: bool, more: &[&str]) -> Vec<String> {

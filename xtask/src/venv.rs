@@ -80,12 +80,12 @@ fn stamp_of(python: &Path, files: &[PathBuf]) -> Result<String> {
     Ok(stamp)
 }
 
-fn is_current(stamp: &Path, wanted: &str) -> bool {
+pub(crate) fn is_current(stamp: &Path, wanted: &str) -> bool {
     fs::read_to_string(stamp).is_ok_and(|found| found == wanted)
 }
 
 /// Two runs at once must not install into one folder. The lock ends with the returned file.
-fn lock(path: &Path, interrupts: &Receiver<Interrupted>) -> Result<File> {
+pub(crate) fn lock(path: &Path, interrupts: &Receiver<Interrupted>) -> Result<File> {
     let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
     loop {
         match file.try_lock() {

@@ -82,7 +82,8 @@ fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == STDIN
 }
 
-fn read(path: &Path) -> Result<Contract, ExitError> {
+/// Reads a contract from a file or from standard input.
+pub(super) fn read(path: &Path) -> Result<Contract, ExitError> {
     let name = if is_stdin(path) { "standard input".to_owned() } else { path.display().to_string() };
     let json = if is_stdin(path) {
         let mut json = Vec::new();

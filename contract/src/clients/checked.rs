@@ -100,7 +100,11 @@ impl Reduction<'_> {
             }
             Value::Array(parts) if LIST.contains(&keyword) => {
                 let parts = parts.iter().enumerate();
-                return Some(parts.map(|(index, part)| self.schema(part, &inner(&format!("{keyword}/{index}")))).collect());
+                return Some(
+                    parts
+                        .map(|(index, part)| self.schema(part, &inner(&format!("{keyword}/{index}"))))
+                        .collect(),
+                );
             }
             Value::Object(parts) if TABLE.contains(&keyword) => {
                 let mut kept = Map::new();
@@ -134,7 +138,9 @@ fn bound(schema: &mut Map<String, Value>, format: Option<&Value>) {
     let Some((_, least, most)) = INTEGERS.iter().find(|(name, ..)| is_integer && format == Some(name)) else {
         return;
     };
-    let given = |schema: &Map<String, Value>, keyword: &str| schema.get(keyword).and_then(Value::as_number)?.as_i128();
+    let given = |schema: &Map<String, Value>, keyword: &str| {
+        schema.get(keyword).and_then(Value::as_number)?.as_i128()
+    };
     if given(schema, "minimum").is_none_or(|given| given < *least) {
         schema.insert("minimum".to_owned(), number(*least));
     }
@@ -239,7 +245,9 @@ mod tests {
         for pattern in [r"^[A-Z]{3}$", r"^(?:a|b)\.\d+$", r"[\w\-]+", "^s3://[^/]+/.+$"] {
             assert!(is_portable(pattern), "{pattern}");
         }
-        for pattern in [r"\p{L}", "(?i)a", r"\Aa\z", "[[:alpha:]]", r"a\-b", "[a-z&&[^b]]", r"(?<n>a)", r"\s", "a\\"] {
+        for pattern in
+            [r"\p{L}", "(?i)a", r"\Aa\z", "[[:alpha:]]", r"a\-b", "[a-z&&[^b]]", r"(?<n>a)", r"\s", "a\\"]
+        {
             assert!(!is_portable(pattern), "{pattern}");
         }
     }

@@ -34,7 +34,9 @@ impl Dialect {
                 (open, items.iter().map(|item| self.write(item, depth + 1)).collect(), close)
             }
             Value::Object(fields) => {
-                let line = |(name, value): (&String, &Value)| format!("{}: {}", (self.key)(name), self.write(value, depth + 1));
+                let line = |(name, value): (&String, &Value)| {
+                    format!("{}: {}", (self.key)(name), self.write(value, depth + 1))
+                };
                 ("{", fields.iter().map(line).collect(), "}")
             }
             _ => return on_one_line,
@@ -59,7 +61,9 @@ impl Dialect {
             }
             Value::Object(fields) if fields.is_empty() => "{}".to_owned(),
             Value::Object(fields) => {
-                let field = |(name, value): (&String, &Value)| format!("{}: {}", (self.key)(name), self.on_one_line(value));
+                let field = |(name, value): (&String, &Value)| {
+                    format!("{}: {}", (self.key)(name), self.on_one_line(value))
+                };
                 let fields: Vec<String> = fields.iter().map(field).collect();
                 let (open, close) = self.braces;
                 format!("{open}{}{close}", fields.join(", "))

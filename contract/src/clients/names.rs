@@ -26,7 +26,8 @@ impl Names {
 /// Returns a name such as `ImageProcess` for `image.process`.
 pub(super) fn pascal(text: &str) -> String {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    let name: String = words.flat_map(|word| [word[..1].to_ascii_uppercase(), word[1..].to_owned()]).collect();
+    let name: String =
+        words.flat_map(|word| [word[..1].to_ascii_uppercase(), word[1..].to_owned()]).collect();
     if name.starts_with(|c: char| c.is_ascii_alphabetic()) { name } else { format!("Type{name}") }
 }
 
@@ -53,6 +54,9 @@ mod tests {
             assert_eq!(pascal(text), name);
         }
         let mut names = Names::new(BTreeSet::from(["Entry".to_owned()]));
-        assert_eq!([names.take("Entry"), names.take("Entry"), names.take("Mail")], ["Entry2", "Entry3", "Mail"]);
+        assert_eq!(
+            [names.take("Entry"), names.take("Entry"), names.take("Mail")],
+            ["Entry2", "Entry3", "Mail"]
+        );
     }
 }

@@ -19,7 +19,11 @@ fn merged(base: &Map<String, Value>, more: &Map<String, Value>) -> Map<String, V
                 fields.extend(own.iter().map(|(name, schema)| (name.clone(), schema.clone())));
             }
             (Some(Value::Array(names)), Value::Array(own)) if keyword == "required" => {
-                names.extend(own.iter().filter(|name| !base["required"].as_array().is_some_and(|all| all.contains(name))).cloned());
+                names.extend(
+                    own.iter()
+                        .filter(|name| !base["required"].as_array().is_some_and(|all| all.contains(name)))
+                        .cloned(),
+                );
             }
             _ => {
                 merged.insert(keyword.clone(), value.clone());
@@ -84,8 +88,10 @@ pub(super) fn hint(alternative: &Value) -> Option<String> {
     }
     let fields = alternative.get("properties")?.as_object()?;
     let constants = fields.values().filter_map(|field| field.get("const").and_then(text));
-    constants.reduce(|first, _| first).or_else(|| match alternative.get("required").unwrap_or(&json!([])).as_array()?.as_slice() {
-        [only] => text(only),
-        _ => None,
+    constants.reduce(|first, _| first).or_else(|| {
+        match alternative.get("required").unwrap_or(&json!([])).as_array()?.as_slice() {
+            [only] => text(only),
+            _ => None,
+        }
     })
 }

@@ -31,7 +31,9 @@ impl Payload {
         if self.is_newest {
             format!("A job of type `{job_type}`, version {version}.")
         } else {
-            format!("A job of type `{job_type}` in the older version {version}, for workers that know no newer one.")
+            format!(
+                "A job of type `{job_type}` in the older version {version}, for workers that know no newer one."
+            )
         }
     }
 }
@@ -49,13 +51,15 @@ pub(super) fn payloads(
     for (of, newest) in contract.types().iter().zip(jobs) {
         for version in of.versions.iter().rev() {
             let is_newest = version.version == of.version;
-            let job = if is_newest { newest.clone() } else { names.take(&format!("{newest}V{}", version.version)) };
+            let job =
+                if is_newest { newest.clone() } else { names.take(&format!("{newest}V{}", version.version)) };
             let (shape, definitions) = match &version.schema {
                 Some(schema) => Shapes::of_payload(schema, &job, &mut names)?,
                 None => (Shape::Any, Vec::new()),
             };
             let place = format!("{} version {}", of.name, version.version);
-            let mut report = |at: &str, keyword: &str| unchecked.push(format!("{place}: `{keyword}` at \"{at}\""));
+            let mut report =
+                |at: &str, keyword: &str| unchecked.push(format!("{place}: `{keyword}` at \"{at}\""));
             let schema = version.schema.as_ref().map_or(Value::Null, |schema| checked(schema, &mut report));
             payloads.push(Payload {
                 job_type: of.name.clone(),
@@ -73,5 +77,8 @@ pub(super) fn payloads(
 
 /// What a client file says about itself.
 pub(super) fn header(command: &str) -> String {
-    format!("Made by Drumline {}; do not edit it. To make it again:\n\n    {command}", env!("CARGO_PKG_VERSION"))
+    format!(
+        "Made by Drumline {}; do not edit it. To make it again:\n\n    {command}",
+        env!("CARGO_PKG_VERSION")
+    )
 }

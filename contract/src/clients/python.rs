@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Number, Value};
+use serde_json::Number;
 
 use super::literal::{Dialect, quoted};
 use super::names::is_identifier;
@@ -17,10 +17,55 @@ const TEMPLATE: &str = include_str!("python.py");
 
 /// What cannot name a field in a class body: keywords, and what stands for types there.
 const NO_FIELDS: [&str; 49] = [
-    "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue", "def", "del", "elif",
-    "else", "except", "finally", "for", "from", "global", "if", "import", "in", "is", "lambda", "nonlocal", "not", "or",
-    "pass", "raise", "return", "try", "while", "with", "yield", "Any", "Dict", "List", "Literal", "Optional", "Tuple",
-    "TypedDict", "Union", "bool", "float", "int", "str", "print", "__debug__",
+    "False",
+    "None",
+    "True",
+    "and",
+    "as",
+    "assert",
+    "async",
+    "await",
+    "break",
+    "class",
+    "continue",
+    "def",
+    "del",
+    "elif",
+    "else",
+    "except",
+    "finally",
+    "for",
+    "from",
+    "global",
+    "if",
+    "import",
+    "in",
+    "is",
+    "lambda",
+    "nonlocal",
+    "not",
+    "or",
+    "pass",
+    "raise",
+    "return",
+    "try",
+    "while",
+    "with",
+    "yield",
+    "Any",
+    "Dict",
+    "List",
+    "Literal",
+    "Optional",
+    "Tuple",
+    "TypedDict",
+    "Union",
+    "bool",
+    "float",
+    "int",
+    "str",
+    "print",
+    "__debug__",
 ];
 
 const LITERALS: Dialect = Dialect {
@@ -60,7 +105,8 @@ pub(super) fn client(contract: &Contract, command: &str) -> Result<Client, NoCli
     }
     text += "}\n\n";
     template.section("contract", &text);
-    template.section("tables", &tables::lines(ALLOWING, &TUPLES, |name, value| format!("_{name} = {value}\n")));
+    template
+        .section("tables", &tables::lines(ALLOWING, &TUPLES, |name, value| format!("_{name} = {value}\n")));
     template.line("HEADER", &super::payloads::header(command).replace('\\', "\\\\").replace("\"\"\"", "'''"));
     Ok(Client { text: template.finish(), unchecked })
 }
@@ -110,7 +156,10 @@ fn object(name: &str, doc: Option<&str>, fields: &[Field], names: &[&str]) -> St
             (required, optional) => {
                 let base = format!("_{name}Required");
                 let lines: String = required.iter().map(|field| in_class(field)).collect();
-                format!("\nclass {base}(TypedDict):\n{lines}\n{}", own(optional, &format!("{base}, total=False"), doc))
+                format!(
+                    "\nclass {base}(TypedDict):\n{lines}\n{}",
+                    own(optional, &format!("{base}, total=False"), doc)
+                )
             }
         };
     }
@@ -124,10 +173,15 @@ fn object(name: &str, doc: Option<&str>, fields: &[Field], names: &[&str]) -> St
         write!(text, "\n{base} = TypedDict(\n    \"{base}\",\n    {{\n").expect("a string takes all");
         for field in fields {
             let doc = field.doc.as_deref().map(|doc| comment(doc, "        ")).unwrap_or_default();
-            writeln!(text, "{doc}        {}: {},", quoted(&field.name), quoted(&of(&field.shape))).expect("a string takes all");
+            writeln!(text, "{doc}        {}: {},", quoted(&field.name), quoted(&of(&field.shape)))
+                .expect("a string takes all");
         }
-        writeln!(text, "    }}{total},\n)\n", total = if total.is_empty() { "" } else { ",\n    total=False" })
-            .expect("a string takes all");
+        writeln!(
+            text,
+            "    }}{total},\n)\n",
+            total = if total.is_empty() { "" } else { ",\n    total=False" }
+        )
+        .expect("a string takes all");
         bases.push(base);
     }
     text + &own(&[], &bases.join(", "), doc)
@@ -192,13 +246,16 @@ fn comment(text: &str, indentation: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     #[test]
     fn types_are_named_as_python_names_them() {
         let union = Shape::Union(vec![Shape::Text, Shape::Null]);
         assert_eq!(of(&union), "Optional[str]");
-        assert_eq!(of(&Shape::Literals(vec![json!("a\"b"), json!(true), Value::Null])), r#"Literal["a\"b", True, None]"#);
+        assert_eq!(
+            of(&Shape::Literals(vec![json!("a\"b"), json!(true), Value::Null])),
+            r#"Literal["a\"b", True, None]"#
+        );
         let list = Shape::List(Box::new(Shape::Named("Part".to_owned())));
         assert_eq!((of(&list), alias(&list)), ("List[Part]".to_owned(), "List[\"Part\"]".to_owned()));
     }

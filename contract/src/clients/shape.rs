@@ -92,7 +92,9 @@ impl<'a> Shapes<'a> {
         let united = schema.as_object().and_then(|schema| objects::united(self.root, schema));
         let schema = united.as_ref().unwrap_or(schema);
         let kind = match schema.as_object() {
-            Some(schema) if is_object(schema) && alternatives(schema).is_none() => Kind::Object(self.fields(schema, hint)?),
+            Some(schema) if is_object(schema) && alternatives(schema).is_none() => {
+                Kind::Object(self.fields(schema, hint)?)
+            }
             _ => Kind::Alias(self.shape(schema, hint)?),
         };
         self.definitions.push(Definition { name: name.to_owned(), doc: doc(schema), kind });
@@ -139,11 +141,14 @@ impl<'a> Shapes<'a> {
             };
         }
         if let Some(Value::Array(types)) = schema.get("type") {
-            let parts: Vec<Value> = types.iter().map(|one| {
-                let mut part = schema.clone();
-                part.insert("type".to_owned(), one.clone());
-                Value::Object(part)
-            }).collect();
+            let parts: Vec<Value> = types
+                .iter()
+                .map(|one| {
+                    let mut part = schema.clone();
+                    part.insert("type".to_owned(), one.clone());
+                    Value::Object(part)
+                })
+                .collect();
             return self.union(&parts, hint);
         }
         match schema.get("type").and_then(Value::as_str) {
@@ -225,7 +230,8 @@ impl<'a> Shapes<'a> {
             return Ok(Shape::List(Box::new(Shape::Any)));
         }
         let parts = first.iter().enumerate();
-        let parts: Result<_, _> = parts.map(|(index, part)| self.shape(part, &format!("{item}{}", index + 1))).collect();
+        let parts: Result<_, _> =
+            parts.map(|(index, part)| self.shape(part, &format!("{item}{}", index + 1))).collect();
         Ok(Shape::Tuple(parts?))
     }
 
@@ -257,9 +263,10 @@ fn is_object(schema: &Map<String, Value>) -> bool {
 }
 
 fn is_big(schema: &Map<String, Value>) -> bool {
-    let is_small = schema.get("format").and_then(Value::as_str).is_some_and(|format| {
-        ["int8", "int16", "int32", "uint8", "uint16", "uint32"].contains(&format)
-    });
+    let is_small = schema
+        .get("format")
+        .and_then(Value::as_str)
+        .is_some_and(|format| ["int8", "int16", "int32", "uint8", "uint16", "uint32"].contains(&format));
     let within = |keyword: &str| {
         let bound = schema.get(keyword).and_then(Value::as_i64);
         bound.is_some_and(|bound| bound.unsigned_abs() <= MAX_SAFE_INTEGER)
@@ -270,7 +277,9 @@ fn is_big(schema: &Map<String, Value>) -> bool {
 /// A type of its values, or the type of each where a language cannot name it.
 fn literals(values: &[Value]) -> Shape {
     let is_nameable = |value: &Value| match value {
-        Value::Number(number) => number.as_i64().is_some_and(|number| number.unsigned_abs() <= MAX_SAFE_INTEGER),
+        Value::Number(number) => {
+            number.as_i64().is_some_and(|number| number.unsigned_abs() <= MAX_SAFE_INTEGER)
+        }
         Value::Null | Value::Bool(_) | Value::String(_) => true,
         Value::Array(_) | Value::Object(_) => false,
     };

@@ -19,11 +19,24 @@ pub(super) struct Constant {
 pub(super) fn constants(allowing: &str) -> Vec<Constant> {
     let all = [
         ("TOKENS", tables::TOKENS.iter().map(|token| json!([token.what, pattern(token)])).collect()),
-        ("PEM", json!(format!("{}([{}]{{0,{}}})(?={})", tables::PEM_BEGIN, tables::PEM_LABEL_CLASS, tables::MAX_PEM_LABEL, tables::PEM_END))),
+        (
+            "PEM",
+            json!(format!(
+                "{}([{}]{{0,{}}})(?={})",
+                tables::PEM_BEGIN,
+                tables::PEM_LABEL_CLASS,
+                tables::MAX_PEM_LABEL,
+                tables::PEM_END
+            )),
+        ),
         ("PRIVATE_KEY_ENDINGS", json!(tables::PRIVATE_KEY_ENDINGS)),
         (
             "URL_AUTHORITY",
-            json!(format!("://(?=([^{}]{{0,{}}}))", in_class(tables::URL_AUTHORITY_ENDINGS), tables::MAX_URL_AUTHORITY)),
+            json!(format!(
+                "://(?=([^{}]{{0,{}}}))",
+                in_class(tables::URL_AUTHORITY_ENDINGS),
+                tables::MAX_URL_AUTHORITY
+            )),
         ),
         ("PLACEHOLDER_BEGINNINGS", json!(tables::PLACEHOLDER_BEGINNINGS)),
         (
@@ -39,13 +52,19 @@ pub(super) fn constants(allowing: &str) -> Vec<Constant> {
         ("MAX_JWT_HEADER", json!(tables::MAX_JWT_HEADER)),
         (
             "CARD_ISSUERS",
-            tables::CARD_ISSUERS.iter().map(|issuer| json!([issuer.from, issuer.to, issuer.lengths])).collect(),
+            tables::CARD_ISSUERS
+                .iter()
+                .map(|issuer| json!([issuer.from, issuer.to, issuer.lengths]))
+                .collect(),
         ),
         ("CARD_GROUPS", json!(tables::CARD_GROUPS)),
         ("CARD_DIGITS", json!([tables::CARD_DIGITS.0, tables::CARD_DIGITS.1])),
         ("NO_CARD_NAME_ENDINGS", json!(tables::NO_CARD_NAME_ENDINGS)),
         ("EMAIL_LOCAL", json!(format!("[{}]{{0,{}}}", tables::EMAIL_LOCAL_CLASS, tables::MAX_EMAIL_LOCAL))),
-        ("EMAIL_DOMAIN", json!(format!("[{}]{{0,{}}}", tables::EMAIL_DOMAIN_CLASS, tables::MAX_EMAIL_DOMAIN))),
+        (
+            "EMAIL_DOMAIN",
+            json!(format!("[{}]{{0,{}}}", tables::EMAIL_DOMAIN_CLASS, tables::MAX_EMAIL_DOMAIN)),
+        ),
         ("MAX_EMAIL_LOCAL", json!(tables::MAX_EMAIL_LOCAL)),
         ("NO_PERSONS", json!(tables::NO_PERSONS)),
         ("MAX_NAME_BYTES", json!(tables::MAX_NAME_BYTES)),
@@ -68,7 +87,9 @@ fn pattern(token: &tables::Token) -> String {
 
 /// A text that stands for itself in a regular expression.
 fn escaped(text: &str) -> String {
-    text.chars().flat_map(|c| (r".+*?()|[]{}^$\".contains(c)).then_some('\\').into_iter().chain([c])).collect()
+    text.chars()
+        .flat_map(|c| (r".+*?()|[]{}^$\".contains(c)).then_some('\\').into_iter().chain([c]))
+        .collect()
 }
 
 /// The same between the brackets of a class.
@@ -82,7 +103,8 @@ fn denied(guards: &Guards) -> Value {
 }
 
 fn texts(allowing: &str) -> Value {
-    let text = |kind: FindingKind| (kind.name().to_owned(), Value::from(kind.template().replace(SETTING, allowing)));
+    let text =
+        |kind: FindingKind| (kind.name().to_owned(), Value::from(kind.template().replace(SETTING, allowing)));
     Value::Object(FindingKind::ALL.into_iter().map(text).collect())
 }
 
@@ -102,7 +124,8 @@ mod tests {
             assert!(kind.template().contains(SETTING), "{kind}: {}", kind.template());
         }
         let all = constants("pass Guards(\"{allow}\")");
-        let texts = all.iter().find(|constant| constant.name == "TEXTS").map(|constant| constant.value.to_string());
+        let texts =
+            all.iter().find(|constant| constant.name == "TEXTS").map(|constant| constant.value.to_string());
         assert!(texts.is_some_and(|texts| texts.contains("pass Guards") && !texts.contains("guard_allow")));
     }
 

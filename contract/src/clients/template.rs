@@ -31,7 +31,9 @@ impl Template {
         for line in self.text.lines() {
             match line.strip_suffix(mark) {
                 Some(indentation) if !indentation.contains(char::is_alphanumeric) => {
-                    lines.extend(with.lines().map(|with| format!("{indentation}{with}").trim_end().to_owned()));
+                    lines.extend(
+                        with.lines().map(|with| format!("{indentation}{with}").trim_end().to_owned()),
+                    );
                 }
                 _ => lines.push(line.to_owned()),
             }

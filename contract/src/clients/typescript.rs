@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Number, Value};
+use serde_json::Number;
 
 use super::literal::{Dialect, quoted};
 use super::names::is_identifier;
@@ -58,7 +58,9 @@ pub(super) fn client(contract: &Contract, command: &str) -> Result<Client, NoCli
     let statement = |name: &str, value: &str| match name {
         "TEXTS" => format!("const TEXTS: Readonly<Record<string, string>> = {value};\n"),
         // Their parts are told apart by their place.
-        "TOKENS" | "CARD_ISSUERS" | "CARD_GROUPS" | "CARD_DIGITS" => format!("const {name} = {value} as const;\n"),
+        "TOKENS" | "CARD_ISSUERS" | "CARD_GROUPS" | "CARD_DIGITS" => {
+            format!("const {name} = {value} as const;\n")
+        }
         name => format!("const {name} = {value};\n"),
     };
     template.section("tables", &tables::lines(ALLOWING, &LITERALS, statement));
@@ -84,7 +86,9 @@ fn definition(definition: &Definition) -> String {
     match kind {
         Kind::Alias(shape) => format!("{doc}export type {name} = {};\n\n", of(shape)),
         // An interface without fields would take anything.
-        Kind::Object(fields) if fields.is_empty() => format!("{doc}export type {name} = Record<string, never>;\n\n"),
+        Kind::Object(fields) if fields.is_empty() => {
+            format!("{doc}export type {name} = Record<string, never>;\n\n")
+        }
         Kind::Object(fields) => {
             let fields: String = fields.iter().map(field).collect();
             format!("{doc}export interface {name} {{\n{fields}}}\n\n")
@@ -154,8 +158,10 @@ fn comment(text: &str, indentation: &str) -> String {
     match lines.as_slice() {
         [one] => format!("{indentation}/** {one} */\n"),
         lines => {
-            let lines: String =
-                lines.iter().map(|line| format!("{}\n", format!("{indentation} * {line}").trim_end())).collect();
+            let lines: String = lines
+                .iter()
+                .map(|line| format!("{}\n", format!("{indentation} * {line}").trim_end()))
+                .collect();
             format!("{indentation}/**\n{lines}{indentation} */\n")
         }
     }
@@ -169,7 +175,7 @@ fn in_comment(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     #[test]
     fn types_are_named_as_typescript_names_them() {
@@ -182,7 +188,8 @@ mod tests {
 
     #[test]
     fn literals_mean_in_javascript_what_they_mean_in_json() {
-        let schema = json!({ "maximum": u64::MAX, "minimum": -1, "properties": { "__proto__": true, "a-b": false } });
+        let schema =
+            json!({ "maximum": u64::MAX, "minimum": -1, "properties": { "__proto__": true, "a-b": false } });
         let text = LITERALS.on_one_line(&schema);
         assert_eq!(
             text,
