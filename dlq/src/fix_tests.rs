@@ -224,3 +224,24 @@ proptest! {
         prop_assert_eq!(found, Some(value.to_string()), "{}", body);
     }
 }
+
+#[test]
+fn a_payload_that_is_not_in_the_message_is_not_changed() {
+    let letter = |body: &str, name: &str, value: &str| {
+        let attributes = [(name.to_owned(), Attribute::text(value))].into();
+        let message = Message { body: body.to_owned(), attributes, ..Message::default() };
+        Letter::new(message, &Intake::default())
+    };
+    let shaded = POINTER.replace("software.", "shaded.software.");
+    let table = [
+        (letter(&shaded, "SQSLargePayloadSize", "7"), FixError::InS3),
+        (letter("H4sI", "contentEncoding", "gzip"), FixError::Compressed),
+    ];
+    for (letter, expected) in table {
+        let fixes = [Fix::set("/1/s3Key=x").unwrap(), Fix::patch("[]").unwrap(), Fix::type_to("other")];
+        for fix in fixes {
+            assert_eq!(apply(&letter, &[fix], &Intake::default()), Err(expected.clone()));
+        }
+        assert_eq!(apply(&letter, &[], &Intake::default()), Ok(Fixed::default()));
+    }
+}

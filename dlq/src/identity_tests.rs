@@ -156,3 +156,40 @@ fn a_changed_body_is_marked_and_may_bring_an_id_of_its_own() {
     let own_id = outgoing(&letter, &fixed(NAMED), &Intake::default()).unwrap();
     assert_eq!((&*own_id.job_id, own_id.placed, own_id.attributes.len()), ("j-1", Placed::Own, 0));
 }
+
+#[test]
+fn a_payload_elsewhere_stays_where_it_is() {
+    let marked = |more: usize| -> Vec<(&str, Attribute)> {
+        let own = full().into_iter().take(more);
+        own.chain([("ExtendedPayloadSize", Attribute::new("Number", AttributeValue::Text("300000".into())))])
+            .collect()
+    };
+    let opened = |letter: &Letter, body: &str| {
+        let message = letter.message().clone();
+        let payload = letter.encoded().unwrap().open(&message, body.to_owned());
+        Letter::with_payload(message, Ok(payload), &Intake::default())
+    };
+    // The number of attributes beside the marker, the payload if it was opened, and the id that is added.
+    let table = [
+        (0, None, Ok(Some("m-2"))),
+        (9, None, Err(())),
+        (0, Some(NATIVE), Ok(Some("m-2"))),
+        (0, Some(NAMED), Ok(None)),
+        (9, Some(NAMED), Ok(None)),
+        (9, Some(NATIVE), Err(())),
+    ];
+    for (more, payload, expected) in table {
+        let received = letter(EXTENDED, &marked(more));
+        let letter = payload.map(|body| opened(&received, body)).unwrap_or(received);
+        let replayed = replay(&letter);
+        let added = replayed.as_ref().map_err(|_| ()).map(|replayed| {
+            assert_eq!(replayed.body, EXTENDED);
+            let mut attributes = replayed.attributes.clone();
+            let id = attributes.remove(JOB_ID_ATTRIBUTE);
+            assert!(attributes == letter.message().attributes, "the marker is kept, with its data type");
+            id
+        });
+        let added = added.as_ref().map(|id| id.as_ref().and_then(Attribute::as_text)).map_err(|()| ());
+        assert_eq!(added, expected, "{more} {payload:?}");
+    }
+}

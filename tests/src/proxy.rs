@@ -1,4 +1,5 @@
-//! A proxy before SQS that lets chosen actions fail, in the ways in which they fail in the field.
+//! A proxy before SQS that lets chosen actions fail, in the ways in which they fail in the field. Requests to S3 pass, too: they are of
+//! [every action](EVERY_ACTION).
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -227,7 +228,8 @@ async fn pass(
     let failed = withheld(fault, &mut json);
     let body = if failed.is_empty() { body } else { Bytes::from(json.to_string()) };
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-    let mut forwarded = Request::post(format!("{upstream}{path}").parse::<Uri>().unwrap());
+    let uri = format!("{upstream}{path}").parse::<Uri>().unwrap();
+    let mut forwarded = Request::builder().method(head.method).uri(uri);
     *forwarded.headers_mut().unwrap() = head.headers;
     for name in [header::HOST, header::CONTENT_LENGTH] {
         forwarded.headers_mut().unwrap().remove(name);

@@ -195,6 +195,7 @@ impl TestQueue {
     /// One receive that hides nothing.
     pub async fn peek(&self) -> Vec<Message> {
         let receive = self.client.receive_message().queue_url(&self.url).max_number_of_messages(10);
+        let receive = receive.message_attribute_names("All");
         receive.visibility_timeout(0).send().await.unwrap().messages.unwrap_or_default()
     }
 }

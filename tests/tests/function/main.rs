@@ -20,6 +20,7 @@ mod logs;
 mod mapping;
 mod metrics;
 mod oddities;
+mod payloads;
 mod records;
 mod response;
 mod sample_events;

@@ -12,5 +12,6 @@
 mod batch;
 mod fifo;
 mod invoked;
+mod payloads;
 mod retry;
 mod trouble;

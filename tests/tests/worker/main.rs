@@ -15,6 +15,8 @@ mod jobs_command;
 mod kill;
 mod lease;
 mod local;
+mod payloads;
+mod payloads_dlq;
 mod permanent;
 mod retry;
 mod send;
