@@ -108,8 +108,9 @@ impl Producer {
     /// Begins to send many jobs, of one type or of several: `producer.send_all(jobs.iter().map(|job| producer.send(job)))`. Awaiting it
     /// sends them, ten to a request.
     ///
-    /// Each job stands for itself: those that are refused or not taken hold up no other, but for later ones of their group in a FIFO
-    /// queue. The error names each job that was not sent.
+    /// Each job stands for itself: one that is refused or not taken holds up no other. Only in a FIFO queue later jobs of its group are
+    /// not sent either, as far as they were not in the same request: they would run before it. The error names each job that was not
+    /// sent.
     pub fn send_all(&self, jobs: impl IntoIterator<Item = SendJob>) -> SendAll {
         SendAll { jobs: jobs.into_iter().collect(), within: None }
     }

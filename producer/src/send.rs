@@ -88,7 +88,7 @@ pub async fn send_batch(
         };
         done.into_iter().map(sent).collect()
     };
-    match deliver(client, queue_url, options, batch).await {
+    match deliver(client, queue_url, options, Overtaken::IsTriedAgain, batch).await {
         Ok(done) => Ok(sent(done)),
         Err(Stopped { error, done, left }) => Err(SendError { error, done: sent(done), left }),
     }
@@ -117,8 +117,17 @@ pub(crate) enum Why {
     Refused,
     /// SQS could not take it, in no try.
     Unavailable,
+    /// SQS has not taken it, while it has taken later messages of its group: another try would put it behind them.
+    Overtaken,
     /// An answer was lost.
     InDoubt,
+}
+
+/// The way of a message that SQS has not taken, while it has taken later ones of its group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Overtaken {
+    IsTriedAgain,
+    IsGivenUp,
 }
 
 /// A batch that could not be sent to its end, as [`SendError`].
@@ -133,6 +142,7 @@ pub(crate) async fn deliver(
     client: &Client,
     queue_url: &str,
     options: &SendOptions,
+    overtaken: Overtaken,
     batch: Vec<Outgoing>,
 ) -> Result<Vec<Done>, Stopped> {
     let backoff = RetryPolicy::default().with_jitter(JitterMode::Equal);
@@ -141,7 +151,10 @@ pub(crate) async fn deliver(
     let mut is_in_doubt = false;
     for attempt in (1..=TRIES).filter_map(NonZeroU32::new) {
         match try_once(client, queue_url, options, &left).await {
-            Ok(results) => {
+            Ok(mut results) => {
+                if options.fifo && overtaken == Overtaken::IsGivenUp {
+                    give_up_overtaken(&left, &mut results);
+                }
                 let mut again = Vec::new();
                 for (message, result) in left.into_iter().zip(results) {
                     match result {
@@ -179,11 +192,23 @@ pub(crate) async fn deliver(
     Ok(done)
 }
 
-pub(crate) struct Refusal {
-    pub(crate) for_good: bool,
-    pub(crate) text: String,
+/// Has no message tried again that would come behind later ones of its group.
+fn give_up_overtaken(batch: &[Outgoing], results: &mut [Result<Taken, NotTaken>]) {
+    let mut taken: Vec<&str> = Vec::new();
+    for (message, result) in batch.iter().zip(results).rev() {
+        let Some(group) = message.group.as_deref() else { continue };
+        match result {
+            Ok(_) => taken.push(group),
+            Err(not_taken) if not_taken.why == Why::Unavailable && taken.contains(&group) => {
+                not_taken.why = Why::Overtaken;
+                not_taken.text += "; it was not tried again, since later jobs of its group are in the queue, and would run before it";
+            }
+            Err(_) => {}
+        }
+    }
 }
 
+/// Makes one request. Returns the answer to each entry.
 pub(crate) async fn try_once(
     client: &Client,
     queue_url: &str,
@@ -249,4 +274,35 @@ fn attribute(attribute: &Attribute) -> MessageAttributeValue {
         AttributeValue::Binary(bytes) => value.binary_value(Blob::new(bytes.clone())),
     };
     value.build().expect("the data type is set")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_tried_again_only_if_none_of_its_group_has_overtaken_it() {
+        let (taken, refused, unavailable) = ("taken", "refused", "unavailable");
+        let table = [
+            ("a", unavailable, Some(Why::Overtaken)),
+            ("b", unavailable, Some(Why::Unavailable)),
+            ("a", refused, Some(Why::Refused)),
+            ("a", unavailable, Some(Why::Overtaken)),
+            ("a", taken, None),
+            ("b", unavailable, Some(Why::Unavailable)),
+            ("a", unavailable, Some(Why::Unavailable)),
+        ];
+        let message = |group: &str| Outgoing { group: Some(group.into()), ..Outgoing::default() };
+        let batch: Vec<Outgoing> = table.iter().map(|(group, ..)| message(group)).collect();
+        let not_taken = |why| Err(NotTaken { why, text: String::new() });
+        let result = |&(_, result, _): &(&str, &str, Option<Why>)| match result {
+            "taken" => Ok(Taken { message_id: String::new(), sequence_number: None }),
+            "refused" => not_taken(Why::Refused),
+            _ => not_taken(Why::Unavailable),
+        };
+        let mut results: Vec<_> = table.iter().map(result).collect();
+        give_up_overtaken(&batch, &mut results);
+        let found: Vec<_> = results.into_iter().map(|result| result.err().map(|error| error.why)).collect();
+        assert_eq!(found, table.map(|(_, _, expected)| expected));
+    }
 }

@@ -10,7 +10,7 @@ use drumline_runtime::aws::{Clients, is_fifo, queue_name};
 use crate::error::{ProduceError, Unsent};
 use crate::pack::Outgoing;
 use crate::receipt::Receipt;
-use crate::send::{InDoubt, NotTaken, SendOptions, Taken, Why, deliver};
+use crate::send::{InDoubt, NotTaken, Overtaken, SendOptions, Taken, Why, deliver, try_once};
 
 /// A queue that jobs are sent to. Cheap to clone; equal if the URLs are.
 #[derive(Clone)]
@@ -62,7 +62,8 @@ impl TargetQueue {
     }
 
     /// Sends messages in one request: ten at most, and no more bytes than [`Packer`](crate::Packer) puts together. Entries that fail in
-    /// passing are sent again. Returns each message with its result, in the order in which they were given.
+    /// passing are sent again, but for one in a FIFO queue that later ones of its group have overtaken. Returns each message with its
+    /// result, in the order in which they were given.
     ///
     /// Most programs send by [`Producer`](crate::Producer); this is for one that makes batches of its own.
     pub async fn send_batch(
@@ -74,7 +75,9 @@ impl TargetQueue {
             message.line = place;
         }
         let options = SendOptions { fifo: self.is_fifo(), in_doubt: self.in_doubt };
-        let mut results = match deliver(&self.address.client, self.url(), &options, batch).await {
+        let delivered =
+            deliver(&self.address.client, self.url(), &options, Overtaken::IsGivenUp, batch).await;
+        let mut results = match delivered {
             Ok(done) => done,
             Err(stopped) => {
                 let why = if stopped.error.is_in_doubt { Why::InDoubt } else { Why::Unavailable };
@@ -107,7 +110,7 @@ impl TargetQueue {
                 Err(match why {
                     Why::Refused => ProduceError::RefusedBySqs(unsent),
                     Why::InDoubt => ProduceError::InDoubt(unsent),
-                    Why::Unavailable => ProduceError::Unavailable(unsent),
+                    Why::Unavailable | Why::Overtaken => ProduceError::Unavailable(unsent),
                 })
             }
         }

@@ -45,8 +45,8 @@ pub enum Fault {
     EntriesRefused,
     /// SQS takes all entries of the batch but the last, which is in the `Failed` list.
     LastEntryFails,
-    /// SQS takes every second entry of the batch, and the others are in the `Failed` list.
-    HalfOfEntriesFail,
+    /// The same with the first one.
+    FirstEntryFails,
 }
 
 /// Changes a successful answer's JSON.
@@ -223,10 +223,15 @@ async fn pass(
         Some(Fault::EntriesRefused) => return Ok(answer(200, &failed_entries(&json, true))),
         Some(Fault::Dropped) => return Err(Closed),
         Some(Fault::Hangs) => std::future::pending().await,
-        Some(Fault::AnswerLost | Fault::LastEntryFails | Fault::HalfOfEntriesFail) | None => {}
+        Some(Fault::AnswerLost | Fault::LastEntryFails | Fault::FirstEntryFails) | None => {}
     }
-    let failed = withheld(fault, &mut json);
-    let body = if failed.is_empty() { body } else { Bytes::from(json.to_string()) };
+    let entries = json["Entries"].as_array_mut().filter(|entries| !entries.is_empty());
+    let failed = match (fault, entries) {
+        (Some(Fault::LastEntryFails), Some(entries)) => entries.pop(),
+        (Some(Fault::FirstEntryFails), Some(entries)) => Some(entries.remove(0)),
+        _ => None,
+    };
+    let body = if failed.is_some() { Bytes::from(json.to_string()) } else { body };
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
     let uri = format!("{upstream}{path}").parse::<Uri>().unwrap();
     let mut forwarded = Request::builder().method(head.method).uri(uri);

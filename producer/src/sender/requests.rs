@@ -45,8 +45,8 @@ pub(super) fn answer(reply: &Reply) -> Answer {
 fn entry_answer(result: &Result<String, Refusal>) -> EntryAnswer {
     match result {
         Ok(_) => EntryAnswer::Sent,
-        Err(refusal) if refusal.for_good => EntryAnswer::Refused,
-        Err(_) => EntryAnswer::Failed,
+        Err(NotTaken { why: Why::Refused, .. }) => EntryAnswer::Refused,
+        Err(NotTaken { why: Why::Unavailable | Why::Overtaken | Why::InDoubt, .. }) => EntryAnswer::Failed,
     }
 }
 

@@ -150,3 +150,23 @@ async fn in_a_fifo_queue_no_job_overtakes_one_of_its_group_that_was_not_sent() {
     });
     assert_eq!(texts.collect::<Vec<_>>(), (0..10).chain([10, 12, 14]).collect::<Vec<_>>(), "in order");
 }
+
+#[tokio::test]
+async fn in_a_fifo_queue_an_overtaken_job_is_reported_and_not_put_behind_its_group() {
+    let (queue, proxy, producer) = start(true).await;
+    proxy.fail(SEND, Fault::FirstEntryFails, 1);
+    let all = (0..12).map(|n| producer.send(&note(format!("{n}"))).group("g"));
+    let failure = producer.send_all(all).await.unwrap_err();
+    let positions: Vec<usize> = failure.failed.iter().map(|job| job.position).collect();
+    assert_eq!(positions, [0, 10, 11], "the first, and those of the next batch");
+    let text = failure.failed[0].error.to_string();
+    assert!(text.contains("later jobs of its group are in the queue"), "{text}");
+    assert_eq!((queue.count(), proxy.count(SEND)), (9, 1));
+
+    // Jobs of other groups have overtaken nothing.
+    let (queue, proxy, producer) = start(true).await;
+    proxy.fail(SEND, Fault::FirstEntryFails, 1);
+    let all = (0..10).map(|n| producer.send(&note(format!("{n}"))).group(format!("g{n}")));
+    assert_eq!(producer.send_all(all).await.unwrap().len(), 10);
+    assert_eq!((queue.count(), proxy.count(SEND)), (10, 2));
+}
