@@ -8,6 +8,7 @@
 //! | `wait` | waits until a receive is open | `0` |
 //! | `end` | answers open receives, and lets none wait from now on | `0` |
 //! | `drain N` | puts N messages in at once, waits until they are deleted | microseconds from the last put to the last delete |
+//! | `count` | | messages in the queue |
 //! | `trickle N MS` | puts N messages in, one each MS milliseconds | microseconds from accepted to deleted of each |
 #![allow(clippy::print_stdout, reason = "printing is how this program answers")]
 
@@ -15,7 +16,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use drumline_queue::api::{GetQueueAttributes, SendMessage};
-use drumline_queue::{Endpoint, Server, SqsError, Timestamp};
+use drumline_queue::{Endpoint, Server, Timestamp};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -72,6 +73,7 @@ impl Queue {
                 self.endpoint.end_long_polls();
                 Ok(vec![0])
             }
+            ["count"] => Ok(vec![self.count()?.into()]),
             ["drain", count] => self.drain(count.parse()?).await,
             ["trickle", count, millis] => {
                 self.trickle(count.parse()?, Duration::from_millis(millis.parse()?)).await
@@ -119,12 +121,18 @@ impl Queue {
         SendMessage { queue_url: self.url.clone(), message_body, ..Default::default() }
     }
 
-    fn is_empty(&self) -> Result<bool, SqsError> {
+    fn is_empty(&self) -> Result<bool, AnyError> {
+        Ok(self.count()? == 0)
+    }
+
+    fn count(&self) -> Result<u64, AnyError> {
         let request = GetQueueAttributes {
             queue_url: self.url.clone(),
             attribute_names: COUNTS.map(str::to_owned).to_vec(),
         };
         let reply = self.endpoint.call(|sqs, now: Timestamp| sqs.get_queue_attributes(now, &request))?;
-        Ok(COUNTS.iter().all(|name| reply.attributes.get(*name).is_some_and(|count| count == "0")))
+        let counts =
+            COUNTS.iter().map(|name| Ok(reply.attributes.get(*name).ok_or("no count")?.parse::<u64>()?));
+        counts.sum()
     }
 }

@@ -16,6 +16,7 @@ mod programs;
 mod queue;
 mod report;
 mod rounds;
+mod sending;
 mod soak;
 mod tables;
 mod usage;
@@ -45,6 +46,8 @@ enum Other {
     Against(against::Options),
     /// Measure a worker under faults: of SQS, of the store, of dependencies, of processes
     Faults(faults::Options),
+    /// Measure what sending costs, in the background and one by one, and how long messages wait
+    Sending(sending::Options),
     /// Run workers for hours under alternating faults, and watch their memory and descriptors
     Soak(soak::Options),
 }
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Some(Other::Lambda(options)) => lambda::run(&options),
         Some(Other::Against(options)) => against::run(&options),
         Some(Other::Faults(options)) => faults::run(&options),
+        Some(Other::Sending(options)) => sending::run(&options),
         Some(Other::Soak(options)) => soak::run(&options),
     })
 }

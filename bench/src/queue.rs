@@ -33,8 +33,13 @@ pub(super) struct Queue {
 
 impl Queue {
     pub(super) fn start(interrupts: &Receiver<Interrupted>) -> Result<Self> {
+        Self::start_build(Profile::Dist, interrupts)
+    }
+
+    /// The server is the one of this profile.
+    pub(super) fn start_build(profile: Profile, interrupts: &Receiver<Interrupted>) -> Result<Self> {
         let (output, input) = io::pipe()?;
-        let mut command = std::process::Command::new(Profile::Dist.example(PROGRAM));
+        let mut command = std::process::Command::new(profile.example(PROGRAM));
         command.stdout(input);
         let process = on_core(cores::SERVER, || Process::spawn(PROGRAM, &mut command, interrupts))?;
         // This end of the pipe goes away, so that reading ends where the server does not start.
@@ -77,6 +82,11 @@ impl Queue {
         let micros = self.ask(&format!("trickle {messages} {}", every.as_millis()))?;
         ensure!(micros.len() == messages, "{} answers for {messages} messages", micros.len());
         Ok(micros.into_iter().map(Duration::from_micros).collect())
+    }
+
+    /// Returns the number of messages in the queue.
+    pub(super) fn count(&mut self) -> Result<u64> {
+        self.ask("count")?.first().copied().context("no answer to `count`")
     }
 
     /// Answers all open receives, and from now on every receive at once.

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Uri, header};
@@ -45,9 +45,14 @@ pub enum Fault {
     EntriesRefused,
     /// SQS takes all entries of the batch but the last, which is in the `Failed` list.
     LastEntryFails,
-    /// The same with the first one.
-    FirstEntryFails,
+    /// Each entry fails with even chances: half of these in passing, half by the sender's fault. SQS takes the others.
+    HalfOfEntriesFail,
+    /// The answer comes a second late.
+    SlowAnswer,
 }
+
+/// The delay of a slow answer: well above that of any other.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// Changes a successful answer's JSON.
 type Rewrite = Box<dyn Fn(&mut Value) + Send>;
@@ -223,15 +228,14 @@ async fn pass(
         Some(Fault::EntriesRefused) => return Ok(answer(200, &failed_entries(&json, true))),
         Some(Fault::Dropped) => return Err(Closed),
         Some(Fault::Hangs) => std::future::pending().await,
-        Some(Fault::AnswerLost | Fault::LastEntryFails | Fault::FirstEntryFails) | None => {}
+        Some(Fault::AnswerLost | Fault::LastEntryFails | Fault::HalfOfEntriesFail | Fault::SlowAnswer)
+        | None => {}
     }
-    let entries = json["Entries"].as_array_mut().filter(|entries| !entries.is_empty());
-    let failed = match (fault, entries) {
-        (Some(Fault::LastEntryFails), Some(entries)) => entries.pop(),
-        (Some(Fault::FirstEntryFails), Some(entries)) => Some(entries.remove(0)),
-        _ => None,
-    };
-    let body = if failed.is_some() { Bytes::from(json.to_string()) } else { body };
+    let failed = fault.map(|fault| take_failing(fault, &mut json)).unwrap_or_default();
+    if !failed.is_empty() && json["Entries"].as_array().is_none_or(Vec::is_empty) {
+        return Ok(answer(200, &json!({ "Successful": [], "Failed": failed })));
+    }
+    let body = if failed.is_empty() { body } else { Bytes::from(json.to_string()) };
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
     let uri = format!("{upstream}{path}").parse::<Uri>().unwrap();
     let mut forwarded = Request::builder().method(head.method).uri(uri);
@@ -240,14 +244,16 @@ async fn pass(
         forwarded.headers_mut().unwrap().remove(name);
     }
     let response = exchange(forwarded.body(Full::from(body)).unwrap()).await.map_err(|_| Closed)?;
-    if fault == Some(Fault::AnswerLost) {
-        return Err(Closed);
+    match fault {
+        Some(Fault::AnswerLost) => return Err(Closed),
+        Some(Fault::SlowAnswer) => tokio::time::sleep(SLOW).await,
+        _ => {}
     }
     let mut said: Value = serde_json::from_slice(response.body()).unwrap_or_default();
     let rewritten = response.status().is_success()
         && plans.with(&action, |plan| plan.rewrite.as_ref().map(|rewrite| rewrite(&mut said)).is_some());
     if !failed.is_empty() {
-        said["Failed"] = failed_entries(&json!({ "Entries": failed }), false)["Failed"].take();
+        said["Failed"] = Value::Array(failed);
         return Ok(answer(200, &said));
     }
     if rewritten {
@@ -267,27 +273,27 @@ fn action(headers: &HeaderMap) -> String {
     target.rsplit('.').next().unwrap_or_default().to_owned()
 }
 
-/// Takes the entries that fail out of a batch. The first entry of several stays, since SQS takes no empty batch.
-fn withheld(fault: Option<Fault>, request: &mut Value) -> Vec<Value> {
+/// Takes the entries that fail out of a request, as SQS lists them in its answer.
+fn take_failing(fault: Fault, request: &mut Value) -> Vec<Value> {
     let Some(entries) = request["Entries"].as_array_mut() else { return Vec::new() };
-    let count = entries.len();
-    let fails = |index: usize| match fault {
-        Some(Fault::LastEntryFails) => index + 1 == count,
-        Some(Fault::HalfOfEntriesFail) => index % 2 == 1,
-        _ => false,
-    };
-    let (failed, passed): (Vec<_>, Vec<_>) =
-        entries.drain(..).enumerate().partition(|(index, _)| fails(*index));
-    entries.extend(passed.into_iter().map(|(_, entry)| entry));
-    failed.into_iter().map(|(_, entry)| entry).collect()
+    match fault {
+        Fault::LastEntryFails => entries.pop().map(|entry| failed_entry(&entry, false)).into_iter().collect(),
+        Fault::HalfOfEntriesFail => {
+            let failing = entries.extract_if(.., |_| fastrand::bool());
+            failing.map(|entry| failed_entry(&entry, fastrand::bool())).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn failed_entries(request: &Value, for_good: bool) -> Value {
-    let entries = request["Entries"].as_array().cloned().unwrap_or_default();
-    let failed = entries.iter().map(|entry| {
-        json!({ "Id": entry["Id"], "SenderFault": for_good, "Code": "InternalError", "Message": "made to fail" })
-    });
-    json!({ "Successful": [], "Failed": failed.collect::<Vec<_>>() })
+    let entries = request["Entries"].as_array().into_iter().flatten();
+    let failed: Vec<_> = entries.map(|entry| failed_entry(entry, for_good)).collect();
+    json!({ "Successful": [], "Failed": failed })
+}
+
+fn failed_entry(entry: &Value, for_good: bool) -> Value {
+    json!({ "Id": entry["Id"], "SenderFault": for_good, "Code": "InternalError", "Message": "made to fail" })
 }
 
 fn error(status: u16, code: &str) -> Response<Full<Bytes>> {

@@ -272,6 +272,15 @@ impl Worker {
         self.child.kill().await.unwrap();
     }
 
+    /// Kills the process, and returns all that it has written to standard output.
+    pub async fn kill_and_read(mut self) -> Vec<String> {
+        self.child.kill().await.unwrap();
+        for reader in self.readers {
+            reader.await.unwrap();
+        }
+        self.stdout.all()
+    }
+
     /// Stops the process by SIGTERM and expects a clean end.
     pub async fn stop(self) -> Finished {
         self.signal(Signal::TERM);

@@ -1,17 +1,20 @@
 //! The seam to SQS: one request, one try.
 
-use std::sync::Arc;
+use std::time::Duration;
 
-use aws_sdk_sqs::Client;
-use drumline_runtime::aws::{is_fifo, queue_name};
 use drumline_runtime::{BoxFuture, SqsError, SqsErrorKind};
+use tokio::time::timeout;
 
 use super::answer::{Answer, EntryAnswer, RequestFailure};
 use crate::pack::Outgoing;
 use crate::send::{Refusal, SendOptions, try_once};
 
-/// The answer to a request: for each message its id, or the refusal.
-pub(super) type Reply = Result<Vec<Result<String, Refusal>>, SqsError>;
+/// The time after which a request counts as lost, so that every message has an end with any client: the SDK has no such limit by default,
+/// the clients of `drumline-runtime` have a shorter one.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The answer to a request: for each message its id, or the reason for which SQS has not taken it.
+pub(super) type Reply = Result<Vec<Result<Taken, NotTaken>>, SqsError>;
 
 /// Makes requests. Each is tried once.
 pub(super) trait Requests: Send + Sync {
@@ -23,15 +26,15 @@ impl Requests for Client {
     fn send(&self, queue_url: Arc<str>, batch: Vec<Outgoing>) -> BoxFuture<(Vec<Outgoing>, Reply)> {
         let client = self.clone();
         Box::pin(async move {
-            let options = SendOptions { fifo: is_fifo_url(&queue_url), ..SendOptions::default() };
-            let reply = try_once(&client, &queue_url, &options, &batch).await;
-            (batch, reply)
+            let reply = timeout(PATIENCE, queue.try_once(&batch)).await;
+            (batch, reply.unwrap_or_else(|_| Err(no_answer())))
         })
     }
 }
 
-pub(super) fn is_fifo_url(queue_url: &str) -> bool {
-    is_fifo(queue_name(queue_url))
+fn no_answer() -> SqsError {
+    let text = format!("SendMessageBatch: SQS has not answered within {} s", PATIENCE.as_secs());
+    SqsError { is_in_doubt: true, ..SqsError::new(SqsErrorKind::Unreachable, text) }
 }
 
 /// Returns the answer as far as it decides what happens next.

@@ -24,7 +24,7 @@ pub(super) enum Command {
     Send { queue: Arc<str>, message: Outgoing, ticket: Ticket },
     /// Answer when all messages accepted so far are answered.
     Flush(oneshot::Sender<()>),
-    /// Accept no more, send what is accepted, and end. The channel closes at the end.
+    /// Send what is accepted, and end. The places are closed already. The channel to the caller closes at the end.
     ShutDown(oneshot::Sender<()>),
 }
 
@@ -70,14 +70,19 @@ pub(super) struct Task {
     requests: Arc<dyn Requests>,
     options: SenderOptions,
     commands: mpsc::UnboundedReceiver<Command>,
-    is_open: bool,
-    lines: HashMap<Arc<str>, Line>,
+    /// A handle is left.
+    has_handles: bool,
+    /// It ends when it holds nothing any more.
+    is_ending: bool,
+    /// By the queues' URLs. A queue without messages is not kept.
+    destinations: HashMap<String, Destination>,
     held: BTreeMap<Number, Held>,
     accepted: Number,
     running: JoinSet<(Vec<Outgoing>, Reply)>,
     in_flight: HashMap<Id, InFlight>,
     /// Each with the number of the first message that it does not wait for.
     flushes: Vec<(Number, oneshot::Sender<()>)>,
+    /// They are dropped with the task.
     ends: Vec<oneshot::Sender<()>>,
     _closed: ClosedAtTheEnd,
 }
@@ -93,8 +98,9 @@ impl Task {
             requests,
             options,
             commands,
-            is_open: true,
-            lines: HashMap::new(),
+            has_handles: true,
+            is_ending: false,
+            destinations: HashMap::new(),
             held: BTreeMap::new(),
             accepted: 0,
             running: JoinSet::new(),
@@ -108,15 +114,12 @@ impl Task {
     /// Runs until the last handle is gone, or the sender is shut down, and every accepted message is answered.
     pub(super) async fn run(mut self) {
         let mut timer = std::pin::pin!(sleep_until(Instant::now()));
-        while self.is_open || !self.held.is_empty() {
+        while !self.has_ended() {
             self.start_batches();
             let is_set = self.set(timer.as_mut());
             // Each branch is cancel-safe: a command stays in the channel, an ended request in its set.
             tokio::select! {
-                command = self.commands.recv(), if self.is_open => match command {
-                    Some(command) => self.handle_all(command),
-                    None => self.stop_accepting(),
-                },
+                command = self.commands.recv(), if self.has_handles => self.handle_all(command),
                 Some(ended) = self.running.join_next_with_id() => self.end_batch(ended),
                 () = timer.as_mut(), if is_set => {}
             }
@@ -125,11 +128,22 @@ impl Task {
     }
 
     /// Handles a command, and those that have queued up behind it: their messages may share a batch.
-    fn handle_all(&mut self, first: Command) {
-        self.handle(first);
-        while let Ok(command) = self.commands.try_recv() {
+    fn handle_all(&mut self, first: Option<Command>) {
+        self.has_handles = first.is_some();
+        self.is_ending |= !self.has_handles;
+        let mut next = first;
+        while let Some(command) = next {
             self.handle(command);
+            next = self.commands.try_recv().ok();
         }
+        if self.is_ending {
+            self.hurry();
+        }
+    }
+
+    /// Returns true at the end, when also the last messages that came in beside the shutdown are answered.
+    fn has_ended(&self) -> bool {
+        self.is_ending && self.held.is_empty() && self.commands.is_empty()
     }
 
     fn handle(&mut self, command: Command) {
@@ -141,7 +155,7 @@ impl Task {
                 self.flushes.push((self.accepted, done));
             }
             Command::ShutDown(end) => {
-                self.commands.close();
+                self.is_ending = true;
                 self.ends.push(end);
             }
         }
@@ -159,9 +173,7 @@ impl Task {
         self.held.insert(number, Held { message: Some(message), queue, ticket });
     }
 
-    /// The channel is closed and empty.
-    fn stop_accepting(&mut self) {
-        self.is_open = false;
+    fn hurry(&mut self) {
         let now = Instant::now().into_std();
         self.lines.values_mut().for_each(|line| line.hurry(now));
     }
@@ -238,7 +250,7 @@ impl Task {
 
     fn answer_flushes(&mut self) {
         let first = self.held.first_key_value().map_or(Number::MAX, |(number, _)| *number);
-        // Whoever dropped the future of a flush needs no answer.
+        // A caller that has dropped the future of its flush needs no answer.
         self.flushes.extract_if(.., |(end, _)| *end <= first).for_each(|(_, done)| {
             let _ = done.send(());
         });

@@ -312,8 +312,14 @@ async fn a_shut_down_sender_sends_what_it_has_accepted_and_nothing_more() {
     let accepted = [enqueue(&sender, "a").await, enqueue(&sender, "b").await];
     let waiting = call(&sender, "too late");
     tokio::task::yield_now().await;
-    tokio::join!(sender.shutdown(), sender.shutdown());
-    assert_eq!(waiting.await.unwrap(), Err(SendFailure::Closed));
+    let later = async {
+        sleep(Duration::from_millis(1)).await;
+        sender.shutdown().await;
+        fake.begun.elapsed()
+    };
+    let ((), ended_at) = tokio::join!(sender.shutdown(), later);
+    assert!(ended_at > Duration::from_millis(500), "a second one waits as well");
+    assert!(is_closed(&waiting.await.unwrap().unwrap_err()));
     for pending in accepted {
         assert!(timeout(Duration::ZERO, pending).await.unwrap().is_ok(), "also the one that failed at first");
     }

@@ -4,6 +4,7 @@
 //! once, because they wait more than they compute.
 #![allow(clippy::unwrap_used)]
 
+mod background_sending;
 mod bad_input;
 mod dlq;
 mod dlq_s3;
