@@ -1,3 +1,7 @@
 #![doc = include_str!("../README.md")]
 
-pub mod guards;
+pub mod asyncapi;
+pub mod compatibility;
+mod document;
+
+pub use document::{Contract, FORMAT, InvalidContract, TypeContract, VersionContract};

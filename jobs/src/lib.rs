@@ -11,6 +11,7 @@ mod name;
 mod report;
 mod router;
 pub mod samples;
+mod schema;
 mod settings;
 mod storage;
 

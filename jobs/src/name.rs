@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The longest name, in bytes: it has to fit into a file name (255), a header line (998) and an
@@ -10,9 +11,10 @@ const MAX_NAME_BYTES: usize = 128;
 
 /// A text that is safe as a file name and in a mail's header: ASCII letters, digits, `-`, `_` and `.`, not beginning
 /// with a dot.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(try_from = "String")]
-pub(crate) struct Name(String);
+#[schemars(!try_from)]
+pub(crate) struct Name(#[schemars(regex(pattern = "^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}$"))] String);
 
 /// Why a text is no name.
 #[derive(Debug, thiserror::Error)]

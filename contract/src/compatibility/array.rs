@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::shape::Misfit;
+use super::mismatch::Misfit;
 use super::term::Term;
 use super::text::{length, misfits_of_length};
 

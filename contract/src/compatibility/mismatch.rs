@@ -76,3 +76,24 @@ impl MismatchKind {
         }
     }
 }
+
+/// What of a writer's shape does not fit a reader's, at their own place.
+#[derive(Debug)]
+pub(super) struct Misfit {
+    pub(super) kind: MismatchKind,
+    pub(super) doubt: Option<String>,
+}
+
+impl Misfit {
+    pub(super) fn certain(kind: MismatchKind) -> Self {
+        Self { kind, doubt: None }
+    }
+
+    pub(super) fn narrower(written: &str, accepted: &str) -> Self {
+        Self::certain(MismatchKind::Narrower { written: written.to_owned(), accepted: accepted.to_owned() })
+    }
+
+    pub(super) fn doubtful(doubt: &str) -> Self {
+        Self { kind: MismatchKind::NotCompared, doubt: Some(doubt.to_owned()) }
+    }
+}

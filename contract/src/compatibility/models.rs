@@ -281,9 +281,16 @@ pub(super) fn write(model: &Model, definitions: &[Model], draws: &mut Draws, dep
             let (name, model) = draws.of(variants).clone();
             json!({ "t": name, "c": inner(&model, draws)? })
         }
-        Model::Untagged(models) | Model::OneOf(models) => {
+        Model::Untagged(models) => {
             let model = draws.of(models).clone();
             inner(&model, draws)?
+        }
+        Model::OneOf(models) => {
+            let variant = draws.of(models).clone();
+            let value = inner(&variant, draws)?;
+            // Branches may exclude each other's values.
+            let document = Document { model: model.clone(), definitions: definitions.to_vec() };
+            jsonschema::is_valid(&document.schema(), &value).then_some(value)?
         }
         Model::Flattened(fields, variants) => {
             let mut map = write_fields(fields, definitions, draws, depth)?;
@@ -291,6 +298,8 @@ pub(super) fn write(model: &Model, definitions: &[Model], draws: &mut Draws, dep
             map.insert(name, inner(&model, draws)?);
             Value::Object(map)
         }
+        // Either would refuse the fields of the other.
+        Model::Both(a, b) if a.is_strict || b.is_strict => return None,
         Model::Both(a, b) => {
             let mut map = write_fields(a, definitions, draws, depth)?;
             map.extend(write_fields(b, definitions, draws, depth)?);

@@ -5,8 +5,7 @@ use std::fmt;
 
 use serde_json::{Map, Number, Value};
 
-use super::mismatch::MismatchKind;
-use super::shape::Misfit;
+use super::mismatch::{Misfit, MismatchKind};
 
 /// The ranges of the formats that `schemars` gives to integers. It states no bounds for the wide ones, but serde has them.
 const INTEGER_FORMATS: [(&str, i128, i128); 10] = [

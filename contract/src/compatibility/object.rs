@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::shape::Misfit;
+use super::mismatch::Misfit;
 use super::term::Term;
 use super::text::{length, misfits_of_length};
 

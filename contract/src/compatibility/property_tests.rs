@@ -166,7 +166,6 @@ fn written(document: &Document, schema: &Value, seed: u64) -> Vec<Value> {
     let validator = jsonschema::validator_for(schema).unwrap();
     let mut draws = Draws(seed);
     let values = (0..40).filter_map(|_| write(&document.model, &document.definitions, &mut draws, 0));
-    // Branches of `oneOf` may exclude each other's values.
     values.filter(|value| validator.is_valid(value)).collect()
 }
 

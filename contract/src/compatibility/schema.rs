@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use super::array::ArrayShape;
 use super::document::{Document, TooLarge};
-use super::mismatch::{Mismatch, MismatchKind};
+use super::mismatch::{Misfit, Mismatch, MismatchKind};
 use super::object::{ObjectShape, Side};
-use super::shape::{Alternative, Misfit, Shape};
+use super::shape::{Alternative, Shape};
 use super::term::Term;
 use super::text::TextShape;
 use super::variant::{is_same_variant, no_candidate, nouns};

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::array::ArrayShape;
-use super::mismatch::MismatchKind;
 use super::number::NumberShape;
 use super::object::ObjectShape;
 use super::term::Term;
@@ -152,26 +151,5 @@ impl<'a> Shape<'a> {
     /// Returns true if both have the same JSON type.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         std::mem::discriminant(self) == std::mem::discriminant(other)
-    }
-}
-
-/// What of a writer's shape does not fit a reader's, at their own place.
-#[derive(Debug)]
-pub(super) struct Misfit {
-    pub(super) kind: MismatchKind,
-    pub(super) doubt: Option<String>,
-}
-
-impl Misfit {
-    pub(super) fn certain(kind: MismatchKind) -> Self {
-        Self { kind, doubt: None }
-    }
-
-    pub(super) fn narrower(written: &str, accepted: &str) -> Self {
-        Self::certain(MismatchKind::Narrower { written: written.to_owned(), accepted: accepted.to_owned() })
-    }
-
-    pub(super) fn doubtful(doubt: &str) -> Self {
-        Self { kind: MismatchKind::NotCompared, doubt: Some(doubt.to_owned()) }
     }
 }

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::mismatch::MismatchKind;
-use super::shape::Misfit;
+use super::mismatch::{Misfit, MismatchKind};
 
 /// The texts that fit a schema.
 #[derive(Debug, Clone, Default)]

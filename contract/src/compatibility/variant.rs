@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::mismatch::MismatchKind;
+use super::mismatch::{Misfit, MismatchKind};
 use super::object::ObjectShape;
-use super::shape::{Alternative, Misfit, Shape};
+use super::shape::{Alternative, Shape};
 
 /// Says why nothing of the reader is like this alternative of the writer.
 pub(super) fn no_candidate(

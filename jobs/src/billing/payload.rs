@@ -1,13 +1,15 @@
 //! What a `billing.charge` job says.
 
 use drumline::Job;
+use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::name::Name;
 
 /// Whom to charge how much. Written to the provider as it came.
 #[expect(clippy::struct_field_names, reason = "the payload's own words")]
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Charge {
     /// What makes this charge the same charge when it is sent again.
@@ -39,15 +41,20 @@ impl Job for Charge {
     fn lock(&self) -> Option<String> {
         Some(format!("customer:{}", self.customer_id))
     }
+
+    fn schema(_: u32) -> Option<Value> {
+        Some(schema_for!(Self).to_value())
+    }
 }
 
 /// The most that is charged at once, in minor units: eight digits, as at common providers. More is a mistake.
 const MAX_AMOUNT: u64 = 99_999_999;
 
 /// In the currency's minor unit, such as cents.
-#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
 #[serde(try_from = "u64")]
-struct Amount(u64);
+#[schemars(!try_from)]
+struct Amount(#[schemars(range(min = 1, max = MAX_AMOUNT))] u64);
 
 #[derive(Debug, thiserror::Error)]
 #[error("an amount is 1 to {MAX_AMOUNT} minor units, not {0}")]
@@ -63,9 +70,10 @@ impl TryFrom<u64> for Amount {
 
 /// Three letters of [ISO 4217](https://www.iso.org/iso-4217-currency-codes.html). Which of them exist is the provider's
 /// to know.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(try_from = "String")]
-struct Currency(String);
+#[schemars(!try_from)]
+struct Currency(#[schemars(regex(pattern = "^[A-Z]{3}$"))] String);
 
 #[derive(Debug, thiserror::Error)]
 #[error("a currency is three upper-case letters, such as EUR")]
@@ -84,9 +92,10 @@ impl TryFrom<String> for Currency {
 const MAX_DESCRIPTION_BYTES: usize = 500;
 
 /// What the customer may read about it.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(try_from = "String")]
-struct Description(String);
+#[schemars(!try_from)]
+struct Description(#[schemars(length(max = MAX_DESCRIPTION_BYTES))] String);
 
 #[derive(Debug, thiserror::Error)]
 #[error("a description has at most {MAX_DESCRIPTION_BYTES} bytes, not {0}")]

@@ -1,13 +1,15 @@
 //! What an `email.send` job says.
 
 use drumline::Job;
+use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::name::Name;
 
 /// Which mail to send to whom. References only: no address and no text travels through the queue.
 #[expect(clippy::struct_field_names, reason = "the payload's own words")]
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct EmailSend {
     /// What makes this mail the same mail when it is sent again.
@@ -29,6 +31,10 @@ impl Job for EmailSend {
 
     fn idempotency_key(&self) -> Option<String> {
         Some(self.key())
+    }
+
+    fn schema(_: u32) -> Option<Value> {
+        Some(schema_for!(Self).to_value())
     }
 }
 

@@ -4,10 +4,13 @@ use std::collections::HashSet;
 use std::num::{NonZeroU8, NonZeroU32};
 
 use drumline::{Job, Upcaster};
+use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::key::{self, Optional};
 use crate::location::{Location, NoLocation, Target};
+use crate::schema;
 
 /// The most outputs of one job: far more than any set of thumbnails, and few enough to hold in memory.
 const MAX_OUTPUTS: usize = 32;
@@ -30,6 +33,11 @@ impl Job for ImageProcess {
 
     fn idempotency_key(&self) -> Option<String> {
         Some(self.key.clone())
+    }
+
+    fn schema(version: u32) -> Option<Value> {
+        let newest = schema_for!(Written).to_value();
+        Some(if version == 1 { schema::without(newest, "revision") } else { newest })
     }
 }
 
@@ -77,56 +85,73 @@ impl Convert {
 // What follows is the payload as it is written, before what has to fit together has been checked. The key is made of its
 // JSON: see `key::of_payload`.
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ImageProcess", description = "One source and what to make of it.")]
 struct Written {
+    /// A JPEG, PNG, WebP or GIF.
+    #[schemars(regex(pattern = "^(file|s3)://"))]
     source: String,
+    #[schemars(length(min = 1, max = MAX_OUTPUTS))]
     outputs: Vec<WrittenOutput>,
     /// Distinguishes jobs for a source that changes under one name. Part of the key only.
     #[serde(default, skip_serializing_if = "Optional::is_absent")]
+    #[schemars(with = "Option<String>")]
     revision: Optional<String>,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Output")]
 struct WrittenOutput {
+    #[schemars(regex(pattern = "^(file|s3)://"))]
     target: String,
+    /// One resize, one convert, or a resize and then a convert.
+    #[schemars(length(min = 1, max = 2))]
     operations: Vec<WrittenOperation>,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "Operation")]
 enum WrittenOperation {
     Resize(WrittenResize),
     Convert(WrittenConvert),
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Resize")]
 struct WrittenResize {
     width: NonZeroU32,
     height: NonZeroU32,
     #[serde(default, skip_serializing_if = "Optional::is_absent")]
+    #[schemars(with = "Option<WrittenFit>")]
     fit: Optional<WrittenFit>,
 }
 
 /// How an image is fitted into a box. There is one way so far; naming it leaves room for others.
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "Fit")]
 enum WrittenFit {
     Inside,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Convert")]
 struct WrittenConvert {
     format: WrittenFormat,
+    /// Of all formats but PNG, which is lossless.
     #[serde(default, skip_serializing_if = "Optional::is_absent")]
+    #[schemars(with = "Option<NonZeroU8>", range(max = 100))]
     quality: Optional<NonZeroU8>,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "Format")]
 enum WrittenFormat {
     Webp,
     Avif,

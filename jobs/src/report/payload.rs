@@ -1,10 +1,13 @@
 //! What a `report.generate` job says.
 
 use drumline::{Job, Upcaster};
+use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::key::{self, Optional};
 use crate::location::{Location, NoLocation, Target};
+use crate::schema;
 
 /// The longest title, in bytes.
 const MAX_TITLE_BYTES: usize = 200;
@@ -34,21 +37,35 @@ impl Job for ReportGenerate {
     fn idempotency_key(&self) -> Option<String> {
         Some(self.key.clone())
     }
+
+    fn schema(version: u32) -> Option<Value> {
+        let newest = schema_for!(Written).to_value();
+        Some(if version == 1 { schema::without(newest, "revision") } else { newest })
+    }
 }
 
 /// The payload as it is written, before what has to fit together has been checked. The key is made of its JSON: see
 /// [`key::of_payload`].
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "ReportGenerate", description = "One table, and what to sum up of it.")]
 struct Written {
+    /// The table.
+    #[schemars(regex(pattern = "^(file|s3)://"))]
     source: String,
+    /// The name of the results, to which .csv and .html are added.
+    #[schemars(regex(pattern = "^(file|s3)://"))]
     target: String,
+    /// The column whose distinct values are the groups.
     group_by: String,
+    /// The column that is summed up.
     value: String,
     #[serde(default, skip_serializing_if = "Optional::is_absent")]
+    #[schemars(with = "Option<String>", length(max = MAX_TITLE_BYTES))]
     title: Optional<String>,
     /// Distinguishes reports on a source that changes under one name, such as those of each day. Part of the key only.
     #[serde(default, skip_serializing_if = "Optional::is_absent")]
+    #[schemars(with = "Option<String>")]
     revision: Optional<String>,
 }
 

@@ -4,13 +4,15 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use drumline::{Context, Failure, Job};
+use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;
+use serde_json::Value;
 
 /// How often the slow job tells how far it is.
 const TICK: Duration = Duration::from_millis(250);
 
 /// Fails until an attempt.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Flaky {
     succeeds_at: NonZeroU32,
@@ -18,6 +20,10 @@ pub(super) struct Flaky {
 
 impl Job for Flaky {
     const TYPE: &'static str = "sample.flaky";
+
+    fn schema(_: u32) -> Option<Value> {
+        Some(schema_for!(Self).to_value())
+    }
 }
 
 pub(super) async fn flaky(ctx: Context, job: Flaky) -> Result<(), Failure> {
@@ -28,13 +34,17 @@ pub(super) async fn flaky(ctx: Context, job: Flaky) -> Result<(), Failure> {
 }
 
 /// Takes its time.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct Slow {
     seconds: u32,
 }
 
 impl Job for Slow {
     const TYPE: &'static str = "sample.slow";
+
+    fn schema(_: u32) -> Option<Value> {
+        Some(schema_for!(Self).to_value())
+    }
 }
 
 pub(super) async fn slow(ctx: Context, job: Slow) -> Result<(), Failure> {

@@ -50,6 +50,44 @@ async fn the_slow_sample_takes_its_time_and_stops_when_told() {
     assert_eq!(progress(&run).last(), Some(&(12, 12)));
 }
 
+/// A payload that fits no schema is one that does not fit its type.
+#[test]
+fn the_payloads_of_samples_fit_their_schemas() {
+    let folder = tempfile::tempdir().unwrap();
+    let router = router(&Settings::for_folder(folder.path()));
+    let schema = |name: &str, version| {
+        let job_type = router.job_types().find(|of| *of.name == *name).unwrap();
+        jsonschema::validator_for(&job_type.schema(version).unwrap()).unwrap()
+    };
+    for Sample { label, body, expect, .. } in prepare(folder.path()).unwrap() {
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let name = body["type"].as_str().unwrap();
+        let newest = router.job_types().find(|of| *of.name == *name).unwrap().version;
+        let fits = [1, newest].map(|version| schema(name, version).is_valid(&body["payload"]));
+        let is_misfit = label.contains("does not fit its type");
+        assert_eq!(fits, [!is_misfit; 2], "{label}, {expect:?}");
+    }
+    let mut report = json!({ "source": "s3://b/s.csv", "target": "s3://b/t", "groupBy": "g", "value": "v" });
+    assert!([1, 2].iter().all(|version| schema("report.generate", *version).is_valid(&report)));
+    report["revision"] = json!("7");
+    assert_eq!([1, 2].map(|version| schema("report.generate", version).is_valid(&report)), [false, true]);
+    let charge = |amount: u64, currency: &str| json!({ "chargeId": "c-1", "customerId": "7", "amount": amount, "currency": currency, "description": null });
+    let table = [
+        (1, "EUR", true),
+        (0, "EUR", false),
+        (99_999_999, "EUR", true),
+        (100_000_000, "EUR", false),
+        (1, "eur", false),
+    ];
+    for (amount, currency, expected) in table {
+        assert_eq!(
+            schema("billing.charge", 1).is_valid(&charge(amount, currency)),
+            expected,
+            "{amount} {currency}"
+        );
+    }
+}
+
 #[test]
 fn the_files_are_small() {
     let bytes: usize = FILES.iter().map(|(_, bytes)| bytes.len()).sum();
