@@ -14,11 +14,12 @@ use crate::views::dashboards::dashboards;
 use crate::views::functions::mappings;
 use crate::views::intake::methods;
 use crate::views::metrics::alarms;
+use crate::views::payload_buckets::payload_buckets;
 use crate::views::policies::queue_policies;
 use crate::views::tasks::tasks;
 
 /// Judges templates that are used together: of one service, say. Findings are in the order of templates and rules. A
-/// template without queues, their workers or their metrics has none.
+/// template without queues, their workers, payloads or metrics has none.
 pub fn check(templates: &[Template], options: &Options<'_>) -> Vec<Finding> {
     judge_all(templates, options, true)
 }
@@ -67,6 +68,7 @@ fn is_about_queues(stack: &Stack) -> bool {
     has("AWS::SQS::Queue")
         || !queue_policies(stack).is_empty()
         || !mappings(stack).is_empty()
+        || !payload_buckets(stack).is_empty()
         || !tasks(stack).is_empty()
         || methods(stack).next().is_some()
         || alarms(stack).iter().flat_map(|alarm| &alarm.metrics).any(|metric| metric.namespace == "AWS/SQS")

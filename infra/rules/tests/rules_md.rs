@@ -12,8 +12,9 @@ use drumline_infra_rules::rules;
 const MARK: &str = "--test rules_md -->\n";
 
 /// The groups by the letter of their ids, in the order of the document.
-const GROUPS: [(char, &str); 10] = [
+const GROUPS: [(char, &str); 11] = [
     ('Q', "Queues"),
+    ('B', "Buckets of payloads"),
     ('P', "Queue policies"),
     ('I', "Roles"),
     ('L', "Lambda"),

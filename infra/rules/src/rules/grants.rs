@@ -12,15 +12,18 @@ use crate::views::tasks::{Task, tasks};
 /// The calls of the store in a DynamoDB table. Its transactions are of updates, for which IAM knows no action of their own.
 const STORE_ACTIONS: [&str; 2] = ["dynamodb:GetItem", "dynamodb:UpdateItem"];
 
+/// The variable with the buckets from which payloads are read.
+const PAYLOAD_BUCKETS: &str = "DRUMLINE_PAYLOAD_BUCKETS";
+
 /// The calls of a watch of a DLQ: it asks for the depth, and receives letters.
 const WATCH_ACTIONS: [&str; 4] =
     ["sqs:GetQueueUrl", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility"];
 
 pub(super) const RULES: [Rule; 1] = [Rule {
     id: "I09",
-    title: "what a worker is configured to use, its roles may use: the store's table, a watched DLQ and its alert topic, secrets and environment files",
-    reason: "A worker without rights on its store starts, and then no job can be claimed. A task without rights on a secret or a file does not start at all.",
-    fix: "Allow dynamodb:GetItem and UpdateItem on the table, and what docs/watch.md lists, on the worker's role; secretsmanager:GetSecretValue, ssm:GetParameters and s3:GetObject on the execution role.",
+    title: "what a worker is configured to use, its roles may use: the store's table, the bucket of payloads, a watched DLQ and its alert topic, secrets and environment files",
+    reason: "A worker without rights on its store starts, and then no job can be claimed. A task without rights on a secret or a file does not start at all. Without s3:ListBucket a payload that is gone looks like one that is denied.",
+    fix: "Allow dynamodb:GetItem and UpdateItem on the table, s3:GetObject on the payloads and s3:ListBucket on their bucket, and what docs/watch.md lists, on the worker's role; secretsmanager:GetSecretValue, ssm:GetParameters and s3:GetObject on the execution role.",
     at_bounds: false,
     check: configured_is_allowed,
 }];
@@ -29,6 +32,7 @@ fn configured_is_allowed(case: &Case<'_>, report: &mut Report<'_>) {
     for task in tasks(case.stack).iter().filter(|task| task.ours) {
         if let Some(role) = task.role.as_ref().filter(|role| !role.is_open()) {
             store_is_allowed(task.variable("DRUMLINE_STORE_URL").as_deref(), role, report);
+            payloads_are_allowed(task.variable(PAYLOAD_BUCKETS).as_deref(), role, report);
             watch_is_allowed(task, role, report);
         }
         start_is_allowed(case.stack, task, report);
@@ -40,6 +44,8 @@ fn configured_is_allowed(case: &Case<'_>, report: &mut Report<'_>) {
         };
         let url = function.resource.get("/Environment/Variables/DRUMLINE_STORE_URL").map(plain);
         store_is_allowed(url.as_deref(), &role, report);
+        let buckets = function.resource.get(&format!("/Environment/Variables/{PAYLOAD_BUCKETS}")).map(plain);
+        payloads_are_allowed(buckets.as_deref(), &role, report);
     }
 }
 
@@ -54,6 +60,21 @@ fn store_is_allowed(url: Option<&str>, role: &Role<'_>, report: &mut Report<'_>)
     let arn = table_arn(table.split('?').next().unwrap_or_default());
     let missing: Vec<&str> = STORE_ACTIONS.into_iter().filter(|action| !role.may(action, &arn)).collect();
     lacks(report, (role.id, role.resource), &missing, &arn);
+}
+
+/// Each of them is `BUCKET/PREFIX`, or `BUCKET`.
+fn payloads_are_allowed(buckets: Option<&str>, role: &Role<'_>, report: &mut Report<'_>) {
+    let places = buckets.unwrap_or_default().split(',').map(str::trim).filter(|place| !place.is_empty());
+    for place in places {
+        let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
+        let bucket = format!("arn:${{AWS::Partition}}:s3:::{bucket}");
+        let objects = format!("{bucket}/{prefix}*");
+        for (action, on) in [("s3:GetObject", &objects), ("s3:ListBucket", &bucket)] {
+            if !role.may(action, on) {
+                lacks(report, (role.id, role.resource), &[action], on);
+            }
+        }
+    }
 }
 
 fn watch_is_allowed(task: &Task<'_>, role: &Role<'_>, report: &mut Report<'_>) {

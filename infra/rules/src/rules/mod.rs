@@ -9,6 +9,7 @@ mod hygiene;
 mod intake;
 mod lambda;
 mod parameters;
+mod payload_buckets;
 mod policies;
 mod queues;
 mod redrive;
@@ -28,6 +29,7 @@ pub fn rules() -> impl Iterator<Item = &'static Rule> {
         &queues::RULES,
         &redrive::RULES,
         &store::RULES,
+        &payload_buckets::RULES,
         &policies::RULES,
         &roles::RULES,
         &grants::RULES,

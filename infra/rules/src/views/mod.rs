@@ -6,6 +6,7 @@ pub(crate) mod functions;
 pub(crate) mod intake;
 pub(crate) mod known_metrics;
 pub(crate) mod metrics;
+pub(crate) mod payload_buckets;
 pub(crate) mod policies;
 pub(crate) mod queues;
 pub(crate) mod scaling;

@@ -134,6 +134,11 @@ pub(crate) fn queue_policies(stack: &Stack) -> Vec<QueuePolicy<'_>> {
         .collect()
 }
 
+/// The statements of a bucket's policy.
+pub(crate) fn bucket_statements<'a>(id: &'a str, policy: &'a Resource) -> Vec<Statement<'a>> {
+    statements(id, policy, "/PolicyDocument")
+}
+
 /// Types that hold a policy document of their own for roles, users or groups.
 const POLICIES: [&str; 3] = ["AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy"];
 

@@ -10,8 +10,16 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// Each is a template's name too.
-const MODULES: [&str; 7] =
-    ["dashboard", "fan-out", "queue", "queue-fifo", "worker-ec2", "worker-fargate", "worker-lambda"];
+const MODULES: [&str; 8] = [
+    "dashboard",
+    "fan-out",
+    "payload-bucket",
+    "queue",
+    "queue-fifo",
+    "worker-ec2",
+    "worker-fargate",
+    "worker-lambda",
+];
 
 /// Variables that CloudFormation has no parameter of: it has none that are maps.
 const ONLY_VARIABLES: [&str; 2] = ["Environment", "Secrets"];
@@ -68,6 +76,8 @@ fn optional() -> Vec<(&'static str, Value)> {
         ("FirstTypes", json!(["app.critical", "app.info"])),
         ("FilterOn", json!("attribute")),
         ("KeepQueueActive", json!("on")),
+        ("PayloadBucket", json!("payloads")),
+        ("PayloadPrefix", json!("jobs/")),
     ]
 }
 
@@ -139,7 +149,16 @@ fn modules_take_and_give_what_templates_do() {
 }
 
 /// Properties that have to be the same in both languages, by the type they are of.
-const SAME: [(&str, &[&str]); 16] = [
+const SAME: [(&str, &[&str]); 18] = [
+    (
+        "AWS::S3::Bucket",
+        &[
+            "/PublicAccessBlockConfiguration",
+            "/LifecycleConfiguration/Rules/0/ExpirationInDays",
+            "/LifecycleConfiguration/Rules/0/Status",
+        ],
+    ),
+    ("AWS::S3::BucketPolicy", &["/PolicyDocument"]),
     ("AWS::SNS::Topic", &["/TopicName", "/KmsMasterKeyId", "/Tags"]),
     ("AWS::SNS::TopicPolicy", &["/Topics", "/PolicyDocument"]),
     (

@@ -359,6 +359,7 @@ variable "environment" {
       "DRUMLINE_FORWARD_TO",
       "DRUMLINE_HANDLER_TIMEOUT",
       "DRUMLINE_LOG_FORMAT",
+      "DRUMLINE_PAYLOAD_BUCKETS",
       "DRUMLINE_QUEUE_URL",
       "DRUMLINE_SAMPLE_JOBS",
       "DRUMLINE_SHUTDOWN_GRACE",
@@ -385,6 +386,35 @@ variable "secrets" {
   validation {
     condition     = length(setintersection(keys(var.secrets), keys(var.environment))) == 0
     error_message = "A variable is in secrets or in environment, not in both."
+  }
+}
+
+variable "payload_bucket" {
+  description = "Output payload_bucket_name of the module payload-bucket, or another bucket: payloads that producers have put into it are read. Empty for none."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$", var.payload_bucket))
+    error_message = "payload_bucket is the name of a bucket, or empty."
+  }
+}
+
+variable "payload_prefix" {
+  description = "The beginning of the keys that are read in payload_bucket. Empty for all."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_.=/-]*$", var.payload_prefix))
+    error_message = "payload_prefix is of letters, digits and _.=/-."
+  }
+
+  validation {
+    condition     = length(var.payload_prefix) <= 512
+    error_message = "payload_prefix has at most 512 characters."
   }
 }
 

@@ -93,6 +93,21 @@ resource "aws_iam_role_policy" "task" {
           Resource = var.alarm_topic_arn
         },
       ] : [],
+      local.has_payloads ? [
+        {
+          Sid      = "ReadPayloads"
+          Effect   = "Allow"
+          Action   = "s3:GetObject"
+          Resource = "arn:${data.aws_partition.current.partition}:s3:::${var.payload_bucket}/${var.payload_prefix}*"
+        },
+        # Without it S3 says of an object that does not exist that access is denied.
+        {
+          Sid      = "NoticeMissingPayloads"
+          Effect   = "Allow"
+          Action   = "s3:ListBucket"
+          Resource = "arn:${data.aws_partition.current.partition}:s3:::${var.payload_bucket}"
+        },
+      ] : [],
     )
   })
 }

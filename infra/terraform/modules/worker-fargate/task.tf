@@ -3,6 +3,7 @@
 locals {
   has_store_table  = var.store_table_name != ""
   has_store_secret = !local.has_store_table && var.store_url_secret_arn != ""
+  has_payloads     = var.payload_bucket != ""
   has_watch        = var.dead_letter_queue_arn != ""
   has_application  = var.application_image_uri != ""
   has_health       = var.application_health_command != ""
@@ -12,10 +13,11 @@ locals {
 
   # What is not asked for is left out, so that the worker's own default holds.
   optional_settings = {
-    DRUMLINE_DLQ_ALERT_TO = { asked = local.has_watch, value = var.alarm_topic_arn }
-    DRUMLINE_DLQ_WATCH    = { asked = local.has_watch, value = "on" }
-    DRUMLINE_FORWARD_TO   = { asked = var.forward_to != "" || local.has_application, value = local.forward_to }
-    DRUMLINE_STORE_URL    = { asked = !local.has_store_secret, value = local.store_url }
+    DRUMLINE_DLQ_ALERT_TO    = { asked = local.has_watch, value = var.alarm_topic_arn }
+    DRUMLINE_DLQ_WATCH       = { asked = local.has_watch, value = "on" }
+    DRUMLINE_FORWARD_TO      = { asked = var.forward_to != "" || local.has_application, value = local.forward_to }
+    DRUMLINE_PAYLOAD_BUCKETS = { asked = local.has_payloads, value = "${var.payload_bucket}/${var.payload_prefix}" }
+    DRUMLINE_STORE_URL       = { asked = !local.has_store_secret, value = local.store_url }
   }
 
   settings = merge(

@@ -33,6 +33,7 @@ resource "aws_lambda_function" "worker" {
       DRUMLINE_STORE_URL          = var.store_table_name == "" ? var.store_url : "dynamodb://${var.store_table_name}"
       DRUMLINE_FORWARD_TO         = var.forward_to
       DRUMLINE_LOG_FORMAT         = "json"
+      DRUMLINE_PAYLOAD_BUCKETS    = var.payload_bucket == "" ? "" : "${var.payload_bucket}/${var.payload_prefix}"
       DRUMLINE_SAMPLE_JOBS        = var.sample_jobs
     }, var.environment)
   }

@@ -83,6 +83,35 @@ variable "store_url" {
   }
 }
 
+variable "payload_bucket" {
+  description = "Output payload_bucket_name of the module payload-bucket, or another bucket: payloads that producers have put into it are read. Empty for none."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$", var.payload_bucket))
+    error_message = "payload_bucket is the name of a bucket, or empty."
+  }
+}
+
+variable "payload_prefix" {
+  description = "The beginning of the keys that are read in payload_bucket. Empty for all."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_.=/-]*$", var.payload_prefix))
+    error_message = "payload_prefix is of letters, digits and _.=/-."
+  }
+
+  validation {
+    condition     = length(var.payload_prefix) <= 512
+    error_message = "payload_prefix has at most 512 characters."
+  }
+}
+
 variable "secret_arns" {
   description = "Secrets that the handlers may read from Secrets Manager. Their values are not in the environment."
   type        = list(string)

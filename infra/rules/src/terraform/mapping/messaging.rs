@@ -63,7 +63,20 @@ const TABLE: Shape = shape(&[
     TAGS,
 ]);
 
-pub(super) const TYPES: [Type; 12] = [
+const BUCKET: Shape = shape(&[named("bucket", "BucketName"), field("bucket_prefix", "", How::Nothing), TAGS]);
+
+const BUCKET_POLICY: Shape = shape(&[field("policy", "PolicyDocument", How::Document)]);
+
+const BUCKET_ENCRYPTION: Shape =
+    shape(&[field("rule", "ServerSideEncryptionConfiguration", How::Blocks(&PLAIN))]);
+
+const BUCKET_LIFECYCLE: Shape = shape(&[field("rule", "Rules", How::Blocks(&LIFECYCLE_RULE))]);
+
+const LIFECYCLE_RULE: Shape = shape(&[field("expiration", "", How::Block(&EXPIRATION))]);
+
+const EXPIRATION: Shape = shape(&[named("days", "ExpirationInDays")]);
+
+pub(super) const TYPES: [Type; 17] = [
     Type { terraform: "aws_sqs_queue", cloudformation: "AWS::SQS::Queue", name: "name", shape: &QUEUE },
     Type {
         terraform: "aws_sqs_queue_policy",
@@ -71,7 +84,7 @@ pub(super) const TYPES: [Type; 12] = [
         name: "",
         shape: &QUEUE_POLICY,
     },
-    // These four are parts of other resources in CloudFormation: see `together`.
+    // These, and three of buckets below, are parts of other resources in CloudFormation: see `together`.
     Type { terraform: "aws_sqs_queue_redrive_policy", cloudformation: "", name: "", shape: &REDRIVE },
     Type { terraform: "aws_sqs_queue_redrive_allow_policy", cloudformation: "", name: "", shape: &REDRIVE },
     Type { terraform: "aws_iam_role_policy_attachment", cloudformation: "", name: "", shape: &PLAIN },
@@ -87,6 +100,26 @@ pub(super) const TYPES: [Type; 12] = [
         cloudformation: "AWS::IAM::ManagedPolicy",
         name: "",
         shape: &MANAGED_POLICY,
+    },
+    Type { terraform: "aws_s3_bucket", cloudformation: "AWS::S3::Bucket", name: "bucket", shape: &BUCKET },
+    Type {
+        terraform: "aws_s3_bucket_policy",
+        cloudformation: "AWS::S3::BucketPolicy",
+        name: "",
+        shape: &BUCKET_POLICY,
+    },
+    Type {
+        terraform: "aws_s3_bucket_server_side_encryption_configuration",
+        cloudformation: "",
+        name: "",
+        shape: &BUCKET_ENCRYPTION,
+    },
+    Type { terraform: "aws_s3_bucket_public_access_block", cloudformation: "", name: "", shape: &PLAIN },
+    Type {
+        terraform: "aws_s3_bucket_lifecycle_configuration",
+        cloudformation: "",
+        name: "",
+        shape: &BUCKET_LIFECYCLE,
     },
     Type {
         terraform: "aws_dynamodb_table",

@@ -33,6 +33,19 @@ pub(in crate::terraform) fn merge(drafts: &mut BTreeMap<String, Draft>) {
     for (role, draft) in take(drafts, "aws_iam_role_policy_attachment", "/Role") {
         attach(drafts, &role, &draft.properties);
     }
+    for (part, property) in [
+        ("aws_s3_bucket_server_side_encryption_configuration", "BucketEncryption"),
+        ("aws_s3_bucket_public_access_block", "PublicAccessBlockConfiguration"),
+        ("aws_s3_bucket_lifecycle_configuration", "LifecycleConfiguration"),
+    ] {
+        for (bucket, draft) in take(drafts, part, "/Bucket") {
+            let mut settings = draft.properties;
+            settings.remove("Bucket");
+            if let Some(bucket) = drafts.get_mut(&bucket) {
+                bucket.properties.put(property, &settings);
+            }
+        }
+    }
     split_queue_policies(drafts);
 }
 
