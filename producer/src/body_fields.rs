@@ -198,7 +198,7 @@ mod tests {
             [("payload.html".to_owned(), 502), ("payload.items".to_owned(), 403)]
         );
         assert_eq!(large_fields(&body, 1_000), []);
-        assert_eq!(large_fields(&body, 600), [("payload".to_owned(), 941)]);
+        assert_eq!(large_fields(&body, 600), [("payload".to_owned(), 935)]);
     }
 
     proptest! {

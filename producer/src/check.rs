@@ -177,7 +177,7 @@ mod tests {
             (job(r#"{"password":"hunter2","to":"ada@example.com"}"#), None),
             (job(r#"{"city":"AKIA"}"#), None),
             (job("\"\u{1}\""), Some("payload: SQS does not take the character U+0001")),
-            (job(&format!("\"{}\"", "x".repeat(MAX_MESSAGE_BYTES))), Some("payload: 1048602 bytes")),
+            (job(&format!("\"{}\"", "x".repeat(MAX_MESSAGE_BYTES))), Some("payload: 1048603 bytes")),
             ("{".to_owned(), Some("the body: not a JSON object")),
             ("{}".to_owned(), Some("`type`")),
             (

@@ -125,7 +125,7 @@ mod tests {
             (String::new(), "the body: is empty, and SQS takes no empty one"),
             (
                 large,
-                "payload.html: 1050049 bytes of body and attributes are more than SQS's 1,048,576; payload.html is 900 kB of it; \
+                "payload.html: 1050046 bytes of body and attributes are more than SQS's 1,048,576; payload.html is 900 kB of it; \
                  payload.text is 150 kB of it: put the data into S3 and send a reference",
             ),
             (
