@@ -22,7 +22,7 @@ use std::fmt;
 
 use crate::Contract;
 
-pub use checked::lowered;
+pub use checked::with_integer_bounds;
 
 /// The language of an insert client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -56,24 +56,27 @@ const INTEGERS: [(&str, i128, i128); 8] = [
     ("uint64", 0, u64::MAX as i128),
 ];
 
-/// Returns a schema without annotations, in which integers have the bounds of their format: a worker refuses what is outside.
+/// Returns a schema in which integers have the bounds of their format: a worker refuses what is outside.
 ///
 /// ```
+/// use drumline_contract::clients::with_integer_bounds;
 /// use serde_json::json;
+///
 /// let schema = json!({ "title": "Size", "type": "integer", "format": "uint16", "minimum": 1 });
-/// let lowered = drumline_contract::clients::lowered(&schema);
-/// assert_eq!(lowered, json!({ "type": "integer", "minimum": 1, "maximum": 65535 }));
+/// assert_eq!(with_integer_bounds(&schema)["maximum"], 65535);
 /// ```
-pub fn lowered(schema: &Value) -> Value {
-    checked(schema, &mut |_, _| {})
+pub fn with_integer_bounds(schema: &Value) -> Value {
+    Reduction { keeps_all: true, unchecked: &mut |_, _| {} }.schema(schema, "")
 }
 
 /// Returns the part of a schema that clients check, and reports each keyword that they do not, with the place of its schema.
 pub(super) fn checked(schema: &Value, unchecked: &mut dyn FnMut(&str, &str)) -> Value {
-    Reduction { unchecked }.schema(schema, "")
+    Reduction { keeps_all: false, unchecked }.schema(schema, "")
 }
 
 struct Reduction<'a> {
+    /// Keywords that clients do not check are kept, too.
+    keeps_all: bool,
     unchecked: &'a mut dyn FnMut(&str, &str),
 }
 
@@ -94,7 +97,6 @@ impl Reduction<'_> {
     fn keyword(&mut self, keyword: &str, value: &Value, at: &str) -> Option<Value> {
         let inner = |part: &str| format!("{at}/{part}");
         match value {
-            _ if ANNOTATIONS.contains(&keyword) || keyword.starts_with("x-") => return None,
             Value::Object(_) | Value::Bool(_) if SCHEMA.contains(&keyword) => {
                 return Some(self.schema(value, &inner(keyword)));
             }
@@ -109,7 +111,8 @@ impl Reduction<'_> {
             Value::Object(parts) if TABLE.contains(&keyword) => {
                 let mut kept = Map::new();
                 for (name, part) in parts {
-                    let is_unknown = keyword == "patternProperties" && !is_portable(name);
+                    let is_unknown =
+                        !self.keeps_all && keyword == "patternProperties" && !is_portable(name);
                     if is_unknown {
                         (self.unchecked)(at, "patternProperties");
                     } else {
@@ -118,6 +121,8 @@ impl Reduction<'_> {
                 }
                 return Some(Value::Object(kept));
             }
+            _ if self.keeps_all => return Some(value.clone()),
+            _ if ANNOTATIONS.contains(&keyword) || keyword.starts_with("x-") => return None,
             Value::Array(_) if keyword == "required" => return Some(value.clone()),
             Value::String(pattern) if keyword == "pattern" && !is_portable(pattern) => {}
             _ if PLAIN.contains(&keyword) => return Some(value.clone()),
@@ -233,11 +238,11 @@ mod tests {
             (json!({ "type": "integer", "format": "uint8", "minimum": 1, "maximum": 100 }), 1, 100),
             (json!({ "type": "integer", "format": "uint8", "minimum": -5, "maximum": 1000 }), 0, 255),
         ] {
-            let bound = lowered(&given);
+            let bound = with_integer_bounds(&given);
             assert_eq!((&bound["minimum"], &bound["maximum"]), (&json!(least), &json!(most)), "{given}");
         }
         let number = json!({ "type": "number" });
-        assert_eq!(lowered(&json!({ "type": "number", "format": "double" })), number);
+        assert_eq!(checked(&json!({ "type": "number", "format": "double" }), &mut |_, _| {}), number);
     }
 
     #[test]

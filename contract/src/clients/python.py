@@ -431,7 +431,7 @@ def _json_problems(value: Any, pointer: str, depth: int = 0) -> Iterator[Tuple[s
             yield pointer, "character", f"has the character U+{ord(found.group()):04X}, which SQS does not take: leave it out"
     elif isinstance(value, float):
         if not math.isfinite(value):
-            yield pointer, "json", f"is {value}, which JSON cannot express"
+            yield pointer, "json", "is not a finite number, and JSON has no others"
     elif isinstance(value, (dict, list, tuple)):
         if depth == _MAX_DEPTH:
             yield pointer, "depth", f"is nested deeper than the {_MAX_DEPTH} levels that a worker reads"
@@ -440,7 +440,7 @@ def _json_problems(value: Any, pointer: str, depth: int = 0) -> Iterator[Tuple[s
                 if not isinstance(name, str):
                     yield pointer, "json", f"has the name {name!r}, and names in JSON are texts"
                 elif _FORBIDDEN.search(name):
-                    yield pointer, "character", f"has the name {name!r}, of which SQS does not take all characters"
+                    yield pointer, "character", f"has the name {_json(name)}, of which SQS does not take all characters"
                 else:
                     yield from _json_problems(inner, pointer + _escaped(name), depth + 1)
         else:
@@ -456,14 +456,14 @@ def _option_problems(entry: Entry, is_fifo: bool) -> Iterator[Tuple[str, str]]:
         if is_fifo:
             yield "delay", "a FIFO queue delays no single job: leave the delay out"
         elif not isinstance(entry.delay, int) or not 0 <= entry.delay <= _MAX_DELAY:
-            yield "delay", f"a delay is 0 to {_MAX_DELAY} whole seconds, not {entry.delay!r}"
+            yield "delay", f"a delay is 0 to {_MAX_DELAY} whole seconds, not {entry.delay}"
     if is_fifo and entry.group is None:
         yield "group", "a FIFO queue needs a group"
     if not is_fifo and entry.dedup is not None:
         yield "dedup", "only a FIFO queue has deduplication IDs: leave it out, or use an idempotency key"
     for kind, queue_id in (("group", entry.group), ("dedup", entry.dedup)):
         if queue_id is not None and not _QUEUE_ID.fullmatch(queue_id):
-            yield kind, f"a {kind} is 1 to {_MAX_ID} ASCII letters, digits and punctuation marks, not {queue_id!r}"
+            yield kind, f"a {kind} is 1 to {_MAX_ID} ASCII letters, digits and punctuation marks, not {_json(queue_id)}"
     named = (
         ("idempotency_key", entry.idempotency_key),
         ("correlation_id", entry.correlation_id),
@@ -485,17 +485,17 @@ def _attribute_problems(attributes: Mapping[str, AttributeValue]) -> Iterator[Tu
     for name, value in attributes.items():
         text = value if isinstance(value, str) else ""
         if len(name) > _MAX_NAME or not _ATTRIBUTE_NAME.fullmatch(name):
-            yield "attribute", f"the attribute name {name!r} is not of 1 to {_MAX_NAME} letters, digits, _, - and single periods"
+            yield "attribute", f"the attribute name {_json(name)} is not of 1 to {_MAX_NAME} letters, digits, _, - and single periods"
         elif name.lower().startswith(("aws.", "amazon.")):
-            yield "attribute", f"the attribute name {name!r} is reserved by AWS"
+            yield "attribute", f"the attribute name {_json(name)} is reserved by AWS"
         elif name in _DECODING:
-            yield "attribute", f"the attribute {name!r} would make another job of this one: leave it out"
+            yield "attribute", f"the attribute {_json(name)} would make another job of this one: leave it out"
         elif isinstance(value, bool) or not isinstance(value, (str, int, float, bytes)):
             yield "attribute", f"the attribute {name} is a {type(value).__name__}: give it a text, a number or bytes"
         elif value in ("", b""):
             yield "attribute", f"the attribute {name} is empty, which SQS does not take"
         elif isinstance(value, float) and not math.isfinite(value):
-            yield "attribute", f"the attribute {name} is {value}, which is no number"
+            yield "attribute", f"the attribute {name} is not a finite number"
         elif _FORBIDDEN_IN_TEXT.search(text):
             yield "attribute", f"the attribute {name} has a character that SQS does not take"
 

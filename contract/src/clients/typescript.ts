@@ -357,7 +357,7 @@ function plain(value: unknown, pointer: string, depth: number, found: Found[]): 
     return refuse("character", `has the character U+${code}, which SQS does not take: leave it out`);
   }
   if (typeof value === "number") {
-    return Number.isFinite(value) ? value : refuse("json", `is ${value}, which JSON cannot express`);
+    return Number.isFinite(value) ? value : refuse("json", "is not a finite number, and JSON has no others");
   }
   if (typeof value !== "object") return refuse("json", `is of type ${typeof value}, which JSON cannot express`);
   if ("toJSON" in value && typeof value.toJSON === "function") return plain(value.toJSON(), pointer, depth, found);
@@ -395,10 +395,12 @@ function* optionProblems(entry: Entry, isFifo: boolean): Generator<[kind: string
     }
   }
   const named = { idempotencyKey: entry.idempotencyKey, correlationId: entry.correlationId, jobId: entry.jobId };
-  for (const [kind, value] of Object.entries(named)) {
+  for (const [name, value] of Object.entries(named)) {
     if (value === undefined) continue;
-    if (value === "" || FORBIDDEN.test(value)) yield [kind, `${kind} is empty, or has a character that SQS does not take`];
-    else if (utf8Bytes(value) > MAX_KEY_BYTES) yield [kind, `${kind} has more than ${MAX_KEY_BYTES} bytes`];
+    // The kinds are the same in all languages.
+    const kind = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    if (value === "" || FORBIDDEN.test(value)) yield [kind, `${name} is empty, or has a character that SQS does not take`];
+    else if (utf8Bytes(value) > MAX_KEY_BYTES) yield [kind, `${name} has more than ${MAX_KEY_BYTES} bytes`];
   }
   const names = Object.keys(attributes);
   if (names.length > MAX_ATTRIBUTES) {
@@ -426,7 +428,8 @@ function attributeProblem(name: string, value: AttributeValue): string | undefin
     return undefined;
   }
   if (typeof value === "bigint" || Number.isFinite(value)) return undefined;
-  return `the attribute ${name} is ${String(value)}: give it a text, a number or bytes`;
+  if (typeof value === "number") return `the attribute ${name} is not a finite number`;
+  return `the attribute ${name} is of type ${typeof value}: give it a text, a number or bytes`;
 }
 
 function attribute(value: AttributeValue): MessageAttributeValue {
