@@ -6,6 +6,7 @@ use aws_sdk_sqs::Client;
 
 use crate::check::Checks;
 use crate::error::Refusal;
+use crate::schemas::Schemas;
 use crate::send::InDoubt;
 use crate::target_queue::TargetQueue;
 
@@ -18,6 +19,7 @@ pub(crate) struct Routes {
     pub(crate) by_type: BTreeMap<String, TargetQueue>,
     pub(crate) in_doubt: InDoubt,
     pub(crate) checks: Checks,
+    pub(crate) schemas: Schemas,
 }
 
 /// The queue of the job types that have none of their own.
@@ -37,6 +39,7 @@ impl Routes {
             by_type: BTreeMap::new(),
             in_doubt: InDoubt::default(),
             checks: Checks::default(),
+            schemas: Schemas::default(),
         }
     }
 

@@ -47,11 +47,15 @@ pub struct SendJob {
 
 impl SendJob {
     pub(crate) fn new<J: Job + Serialize>(routes: Arc<Routes>, job: &J) -> Self {
+        let payload = encode(job).and_then(|payload| {
+            routes.schemas.check::<J>(&payload)?;
+            Ok(payload)
+        });
         Self {
             routes,
             job_type: J::TYPE,
             version: J::VERSION,
-            payload: encode(job),
+            payload,
             own_key: job.idempotency_key(),
             origin: Origin::current(),
             options: Options::default(),

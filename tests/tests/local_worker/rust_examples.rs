@@ -32,6 +32,11 @@ async fn idempotent() {
 }
 
 #[tokio::test]
+async fn chain() {
+    holds(Walkthrough::of("chain")).await;
+}
+
+#[tokio::test]
 async fn checkpoint() {
     holds(Walkthrough::of("checkpoint")).await;
 }
