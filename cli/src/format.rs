@@ -124,6 +124,13 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| "is not a duration; write it like 30m, 12h or 2d".to_owned())
 }
 
+/// A rate of the command line: `50/s`.
+pub(crate) fn rate(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix("/s").unwrap_or(text);
+    let rate = number.parse::<f64>().ok().filter(|rate| rate.is_finite() && *rate > 0.0);
+    rate.ok_or_else(|| "write it as so many a second, such as 50/s".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

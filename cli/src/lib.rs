@@ -17,10 +17,12 @@ mod every_event;
 #[cfg(test)]
 #[path = "../../consumer/src/job_view/examples.rs"]
 mod examples;
+mod file_lock;
 mod format;
 #[cfg(feature = "function")]
 mod function_args;
 mod health;
+mod interrupt;
 #[cfg(feature = "function")]
 mod invoke;
 mod job_lookup;
@@ -39,6 +41,7 @@ mod schema;
 mod send;
 mod service;
 mod settings_args;
+mod state_folder;
 mod usage;
 #[cfg(feature = "dev")]
 mod view;

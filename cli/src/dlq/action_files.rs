@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use drumline_store::{Document, MAX_DOCUMENTS};
 
-use super::journal::create_folder;
+use crate::state_folder::create_folder;
 
 /// The documents of a folder, which is made when the first of them is.
 #[derive(Debug, Clone)]

@@ -62,7 +62,8 @@ impl ActionStore {
 
     /// The folder of journals. An operator has to be able to act without one, too.
     fn files() -> Self {
-        let folder = journal::folder().ok().filter(|folder| journal::create_folder(folder).is_ok());
+        let folder =
+            journal::folder().ok().filter(|folder| crate::state_folder::create_folder(folder).is_ok());
         folder.map_or(Self::Nowhere, |folder| Self::Files(ActionFiles::new(folder)))
     }
 

@@ -17,7 +17,6 @@ use super::common::{A_LOOK_IS_A_RECEIVE, ActionArgs, QueueArgs};
 use super::export::{Done, Plan, Sink, Summary, header, pass, status_of};
 use super::filter::FilterArgs;
 use super::hold::{Hold, HoldOptions};
-use super::interrupt::unless_interrupted;
 use super::journal;
 use super::operator::{confirm, host, may_ask};
 use super::queue::DeadLetterQueue;
@@ -25,6 +24,7 @@ use super::reasons::ReasonLookup;
 use super::recorded::Recorded;
 use super::selection::at_most;
 use crate::format::{count, note, now_ms};
+use crate::interrupt::unless_interrupted;
 
 /// The ending of exports' names.
 const EXPORT: &str = "jsonl";
@@ -178,7 +178,7 @@ fn export_target(args: &DeleteArgs, name: &str) -> Result<Option<String>, ExitEr
     }
     let path = journal::path_with(name, EXPORT)?;
     if let Some(folder) = path.parent() {
-        let created = journal::create_folder(folder);
+        let created = crate::state_folder::create_folder(folder);
         created
             .map_err(|error| ExitError::other(format!("{} cannot be created: {error}", folder.display())))?;
     }

@@ -21,12 +21,12 @@ use indicatif::ProgressBar;
 use tokio::task::JoinSet;
 
 use super::held::{HeldLetters, Unreleased};
-use super::interrupt::interrupted;
 use super::notes;
 use super::queue::{DeadLetterQueue, WAIT, unavailable};
 use super::settle::Settler;
 use super::spool::Receipt;
 use crate::format::{millis, now_ms};
+use crate::interrupt::interrupted;
 
 /// Receives at once, where the queue gives as much as is asked for. Also the bound of what a killed process leaves hidden without a
 /// receipt on disk: 40 letters.

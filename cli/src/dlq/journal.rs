@@ -9,10 +9,10 @@ use std::time::Duration;
 use drumline_consumer::ExitError;
 use drumline_dlq::action::check_name;
 use drumline_dlq::journal::{Header, Log, Permitted, State};
-use drumline_runtime::variable;
 use tokio::task::JoinHandle;
 
-use crate::dlq::file_lock::FileLock;
+use crate::file_lock::FileLock;
+use crate::state_folder::{create_folder, state_folder, sync_folder};
 
 /// The ending of journals' names.
 const JOURNAL: &str = "journal";
@@ -190,26 +190,7 @@ pub(super) fn path_to_resume(text: &str) -> Result<PathBuf, ExitError> {
 
 /// Returns the folder of journals: `$XDG_STATE_HOME/drumline/dlq`, else that in `~/.local/state`.
 pub(super) fn folder() -> Result<PathBuf, ExitError> {
-    let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
-    let state = state.ok_or_else(|| {
-        ExitError::usage("neither XDG_STATE_HOME nor HOME is set: name the journal by --journal")
-    })?;
-    Ok(state.join("drumline/dlq"))
-}
-
-/// Creates a folder that only its owner can read.
-pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
-
-/// Has the names of a folder's files survive a power cut, where the system needs that.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+    state_folder("dlq")
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> ExitError {

@@ -5,8 +5,8 @@ use std::io::{self, IsTerminal, Write};
 use drumline_consumer::ExitError;
 use drumline_runtime::variable;
 
-use super::interrupt::unless_interrupted;
 use crate::format::many_lines;
+use crate::interrupt::unless_interrupted;
 
 /// Returns true if a question can be asked and answered.
 pub(super) fn may_ask() -> bool {

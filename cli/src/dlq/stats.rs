@@ -12,11 +12,11 @@ use serde::Serialize;
 use super::common::{A_LOOK_IS_A_RECEIVE, QueueArgs};
 use super::filter::FilterArgs;
 use super::hold::{Hold, HoldOptions};
-use super::interrupt::unless_interrupted;
 use super::queue::DeadLetterQueue;
 use super::reasons::ReasonLookup;
 use super::selection::select;
 use crate::format::{note, now_ms, rfc3339, shortest};
+use crate::interrupt::unless_interrupted;
 use crate::list::{Column, FORMS, List};
 use crate::output::Output;
 

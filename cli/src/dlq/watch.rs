@@ -18,10 +18,10 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::archive::Archive;
 use super::common::QueueArgs;
 use super::dead_letter::history_of;
-use super::interrupt::unless_interrupted;
 use super::queue::DeadLetterQueue;
 use super::reasons::ReasonLookup;
 use crate::format::{duration, note, now_ms, one_line, rfc3339};
+use crate::interrupt::unless_interrupted;
 use crate::job_lookup::Histories;
 use crate::output::{Output, print};
 

@@ -11,7 +11,7 @@ use drumline_dlq::line::{Header, Lines, ReadError};
 use drumline_runtime::write_json;
 use serde::Serialize;
 
-use crate::dlq::file_lock::FileLock;
+use crate::file_lock::FileLock;
 
 /// A file of an export.
 pub(in crate::dlq) struct ExportFile {

@@ -13,10 +13,10 @@ use super::deletions::Deletions;
 use super::sink::Sink;
 use crate::dlq::action_log::ActionLog;
 use crate::dlq::hold::{Hold, HoldOptions, Look};
-use crate::dlq::interrupt::unless_interrupted;
 use crate::dlq::queue::DeadLetterQueue;
 use crate::dlq::reasons::ReasonLookup;
 use crate::dlq::selection::{Selected, select};
+use crate::interrupt::unless_interrupted;
 
 /// What a pass does.
 pub(in crate::dlq) struct Plan<'a> {

@@ -10,9 +10,9 @@ use drumline_dlq::line::Header;
 use super::file::{ExportFile, Resumed};
 use super::s3::Objects;
 use super::sink::Sink;
-use crate::dlq::interrupt::unless_interrupted;
 use crate::dlq::queue::DeadLetterQueue;
 use crate::dlq::s3::{StoredExport, is_s3};
+use crate::interrupt::unless_interrupted;
 
 /// Opens an export of this DLQ to continue it. Returns its name, and the letters that are in it.
 ///

@@ -9,7 +9,7 @@ use super::changes::ChangeArgs;
 use crate::dlq::common::{ActionArgs, QueueArgs};
 use crate::dlq::filter::FilterArgs;
 use crate::dlq::recorded::Recorded;
-use crate::format::shell;
+use crate::format::{rate, shell};
 
 /// The shortest hold: some seconds of it are not used.
 const SHORTEST_HOLD: Duration = Duration::from_secs(10);
@@ -216,12 +216,6 @@ impl ReplayArgs {
         ];
         flags.into_iter().flatten().collect()
     }
-}
-
-fn rate(text: &str) -> Result<f64, String> {
-    let number = text.strip_suffix("/s").unwrap_or(text);
-    let rate = number.parse::<f64>().ok().filter(|rate| rate.is_finite() && *rate > 0.0);
-    rate.ok_or_else(|| "write it as letters a second, such as 50/s".to_owned())
 }
 
 fn hold(text: &str) -> Result<Duration, String> {

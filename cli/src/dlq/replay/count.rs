@@ -11,7 +11,7 @@ use drumline_runtime::aws::queue_name;
 
 use super::decide::{Decider, Decision, Tally};
 use super::source::Source;
-use crate::dlq::interrupt::unless_interrupted;
+use crate::interrupt::unless_interrupted;
 
 /// Letters that were counted.
 #[derive(Debug, Default)]

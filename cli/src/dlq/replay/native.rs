@@ -18,10 +18,10 @@ use super::ask;
 use crate::connection::connect_to;
 use crate::dlq::action_log::{ActionLog, Locking};
 use crate::dlq::action_store::ActionStore;
-use crate::dlq::interrupt::interrupted;
 use crate::dlq::operator;
 use crate::dlq::queue::DeadLetterQueue;
 use crate::format::{note, now_ms};
+use crate::interrupt::interrupted;
 use crate::output::{Output, print};
 
 /// SQS moves no more messages a second by a task.

@@ -32,10 +32,10 @@ use super::decide::Decider;
 use super::source::Source;
 use crate::dlq::action_log::ActionLog;
 use crate::dlq::hold::Look;
-use crate::dlq::interrupt::interrupted;
 use crate::dlq::journal::Journal;
 use crate::dlq::notes;
 use crate::format::{count, millis, now_ms};
+use crate::interrupt::interrupted;
 
 /// Letters that wait to be sent, at the most.
 const PREFETCH: usize = 200;

@@ -10,8 +10,8 @@ use drumline_dlq::letter_id::LetterId;
 use tokio::time::Instant;
 
 use crate::dlq::hold::{Held, Hold, HoldOptions};
-use crate::dlq::interrupt::unless_interrupted;
 use crate::dlq::queue::DeadLetterQueue;
+use crate::interrupt::unless_interrupted;
 
 /// The time within which SQS's numbers have to show that the look has released its letters.
 const PATIENCE: Duration = Duration::from_secs(30);

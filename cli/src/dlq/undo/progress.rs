@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use drumline_consumer::ExitError;
 use drumline_dlq::action::ActionRecord;
 
-use crate::dlq::file_lock::FileLock;
 use crate::dlq::journal;
 use crate::dlq::s3::is_s3;
+use crate::file_lock::FileLock;
 
 /// The ending of the file's name.
 const UNDONE: &str = "undone";
@@ -88,7 +88,7 @@ fn path(export: &str, undone: &ActionRecord) -> Result<PathBuf, ExitError> {
     // Actions of other stores may have the same name.
     let path = journal::path_with(&undone.name, &format!("{}.{UNDONE}", undone.started_at))?;
     if let Some(folder) = path.parent() {
-        let created = journal::create_folder(folder);
+        let created = crate::state_folder::create_folder(folder);
         created
             .map_err(|error| ExitError::other(format!("{} cannot be created: {error}", folder.display())))?;
     }

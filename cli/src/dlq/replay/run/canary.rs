@@ -15,10 +15,10 @@ use super::bounds::End;
 use super::parts::{First, FirstMessage, Run};
 use crate::dlq::done_jobs::{LetterJob, done_jobs};
 use crate::dlq::hold::{Hold, HoldOptions};
-use crate::dlq::interrupt::interrupted;
 use crate::dlq::replay::ask;
 use crate::dlq::replay::decide::{Decision, known};
 use crate::format::{note, now_ms};
+use crate::interrupt::interrupted;
 
 /// The wait before the first look for outcomes. It doubles,
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);

@@ -9,14 +9,14 @@ use drumline_consumer::ExitError;
 ///
 /// Dropping the file is not enough: a child process has a copy of every open file until it executes its program, and the system keeps
 /// the lock until the last copy is closed. This value therefore unlocks the file explicitly.
-pub(super) struct FileLock(File);
+pub(crate) struct FileLock(File);
 
 impl FileLock {
     /// Locks a file.
     ///
     /// # Errors
     /// If another process holds the lock, or the system refuses it.
-    pub(super) fn acquire(file: &File, path: &Path) -> Result<Self, ExitError> {
+    pub(crate) fn acquire(file: &File, path: &Path) -> Result<Self, ExitError> {
         let unusable =
             |error: std::io::Error| ExitError::other(format!("{} cannot be locked: {error}", path.display()));
         match file.try_lock() {

@@ -19,7 +19,7 @@ const TERMINATED: u8 = 143;
 const HUNG_UP: u8 = 129;
 
 /// Does `work` unless a signal ends it first; the caller releases what is held in either case.
-pub(super) async fn unless_interrupted<T>(
+pub(crate) async fn unless_interrupted<T>(
     work: impl Future<Output = Result<T, ExitError>>,
 ) -> Result<T, ExitError> {
     tokio::select! {
@@ -33,7 +33,7 @@ pub(super) async fn unless_interrupted<T>(
 }
 
 /// Waits for Ctrl-C, SIGTERM or SIGHUP (a closed terminal), and returns the exit status that shells report for it.
-pub(super) async fn interrupted() -> io::Result<u8> {
+pub(crate) async fn interrupted() -> io::Result<u8> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

@@ -1,0 +1,225 @@
+//! The command line of `drumline send`.
+
+use std::path::PathBuf;
+
+use drumline::message::Attribute;
+use drumline_dlq::pointer::Pointer;
+use drumline_producer::attribute;
+
+use super::columns::CellTypes;
+use super::record::Field;
+use crate::format::rate;
+use crate::output::Output;
+
+/// Sends jobs to a queue
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  {program} send --queue-url URL --type email.send --payload '{\"userId\":7}'
+  {program} send --queue-url URL --type email.send --payload @payload.json
+  {program} send jobs.jsonl --queue-url URL            (a whole job a line)
+  {program} send users.csv --queue-url URL --type email.send --rate 50/s --spread 10m
+  {program} send users.csv --queue-url URL --type email.send --column group=tenant --failed left.csv
+  {program} send users.csv --queue-url URL --type email.send --rate 50/s --spread 10m --resume
+  zcat jobs.jsonl.gz | {program} send --queue-url URL
+
+  {program} send --queue-url URL --type email.send --payload '{}' --attribute tenant=acme --delay 5m
+  {program} jobs watch $({program} send --queue-url URL --type email.send --payload '{}')
+
+It prints the job ids, one a line, by which `{program} jobs` and `{program} dlq` find the jobs, and at the end a summary on standard \
+error.
+
+JSON Lines: a whole job a line, or with --type its payload. Blank lines do not count.
+
+CSV: the first row names the fields of the payload; user.name and /user/name are the field name of the object user. Cells that are \
+plain numbers (7, -0.5), true, false or null become JSON, empty ones are left out, and all others are text, also 007, 1e5 and +49. \
+--text COLUMN keeps a column as text, --csv-types text all of them, also empty cells. --column gives a column another meaning than a \
+field of the payload: type, jobId, idempotencyKey, correlationId, group, delay (seconds, or like 5m) or deduplicationId. It comes \
+before the flag of that name.
+
+A job is refused before it is sent if SQS would refuse it, if no worker could read it, or if it looks like a secret; and if this \
+program has the handler of its type, also if the handler would refuse it (--no-check sends it). The others are sent.
+
+A FILE is safe to send: a journal (its path is printed; mode 0600; without payloads) says which records SQS has confirmed. If the send \
+is killed or stopped, the same command with --resume sends the others. At most one batch of ten is sent twice; its jobs have the same \
+ids, so that workers run them once, and a FIFO queue drops it. A file that has changed is not resumed. To send a whole file again is \
+new work, with new ids.
+
+It needs sqs:SendMessage, for an encrypted queue also kms:GenerateDataKey and kms:Decrypt.
+
+Exit status: 0 all sent, 1 SQS did not take some, 64 some input was refused before sending, or bad usage, 69 the queue cannot be \
+reached, 129, 130 or 143 interrupted (FILE).")]
+pub(crate) struct SendArgs {
+    /// The jobs, as JSON Lines or CSV [default: standard input]
+    #[arg(value_name = "FILE", conflicts_with = "payload")]
+    pub(super) file: Option<PathBuf>,
+    #[arg(long, value_name = "URL", help = "The queue [env: DRUMLINE_QUEUE_URL]")]
+    pub(super) queue_url: Option<String>,
+    /// The job's type; of a file, that of every record
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(super) job_type: Option<String>,
+    /// The payload: JSON, - for standard input, @ for a file
+    ///
+    /// Without it, FILE or standard input holds many jobs.
+    #[arg(long, value_name = "JSON|-|@FILE")]
+    pub(super) payload: Option<String>,
+    /// The form of the input [default: by the file's ending, else jsonl]
+    #[arg(long, value_name = "jsonl|csv", value_enum, hide_possible_values = true)]
+    pub(super) format: Option<Format>,
+    /// The column of CSV that is not a field; several may be given
+    ///
+    /// FIELD is type, jobId, idempotencyKey, correlationId, group, delay or deduplicationId.
+    #[arg(long = "column", value_name = "FIELD=NAME", value_parser = column)]
+    pub(super) columns: Vec<(Field, String)>,
+    /// The column of CSV whose cells are always text
+    #[arg(long = "text", hide_short_help = true, value_name = "COLUMN")]
+    pub(super) texts: Vec<String>,
+    /// Whether cells of CSV become JSON
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "json|text",
+        value_enum,
+        default_value = "json",
+        hide_possible_values = true
+    )]
+    pub(super) csv_types: CellTypes,
+    /// The character between the cells of CSV [default: ,]
+    ///
+    /// \t is a tab.
+    #[arg(long, hide_short_help = true, value_name = "CHAR", value_parser = delimiter)]
+    pub(super) delimiter: Option<u8>,
+    /// The payload's version [default: the handler's, else 1]
+    ///
+    /// The default is the version of this program's handler for the type, or 1 if it has none.
+    #[arg(long, hide_short_help = true, value_name = "N")]
+    pub(super) schema_version: Option<u32>,
+    /// The key under which the effect happens once [default: the job's id]
+    #[arg(long, hide_short_help = true, value_name = "KEY", requires = "payload")]
+    pub(super) idempotency_key: Option<String>,
+    /// The id of what the jobs belong to
+    #[arg(long, hide_short_help = true, value_name = "ID")]
+    pub(super) correlation_id: Option<String>,
+    /// Hide messages first, for at most 15m; not on FIFO queues
+    #[arg(long, value_name = "DURATION", value_parser = delay_secs)]
+    pub(super) delay: Option<u16>,
+    /// Spread the messages over a time, by a delay for each
+    ///
+    /// A delay of its own for each message, up to this time, on top of --delay.
+    #[arg(long, value_name = "DURATION", value_parser = delay_secs)]
+    pub(super) spread: Option<u16>,
+    /// The message group: required on FIFO queues, else a tenant
+    #[arg(long, value_name = "GROUP")]
+    pub(super) group: Option<String>,
+    /// Take the group from each body, such as /payload/tenant
+    #[arg(long, value_name = "POINTER", conflicts_with = "group")]
+    pub(super) group_from: Option<Pointer>,
+    /// The id by which a FIFO queue drops a second sending [default: a new one]
+    #[arg(long, hide_short_help = true, value_name = "ID", requires = "payload")]
+    pub(super) deduplication_id: Option<String>,
+    /// A message attribute; several may be given
+    ///
+    /// Such as tenant=acme, size:Number=7, doc:String.json={} or sum:Binary=AAEC (base64).
+    #[arg(long = "attribute", value_name = "NAME[:TYPE]=VALUE", value_parser = attribute)]
+    pub(super) attributes: Vec<(String, Attribute)>,
+    /// Send so many messages a second at most
+    #[arg(long, value_name = "N/s", value_parser = rate)]
+    pub(super) rate: Option<f64>,
+    /// Continue a send that was stopped or killed
+    #[arg(long, requires = "file")]
+    pub(super) resume: bool,
+    /// The file of the journal [default: one for FILE and queue]
+    ///
+    /// The default is in drumline/send in the folder of states: `$XDG_STATE_HOME`, else `~/.local/state`.
+    #[arg(long, hide_short_help = true, value_name = "FILE", requires = "file")]
+    pub(super) journal: Option<PathBuf>,
+    /// Write what was refused or not taken into this file
+    ///
+    /// As it was in the input, so that the same command with this file sends it. The send is then over, and cannot be resumed.
+    #[arg(long, value_name = "FILE", conflicts_with = "payload")]
+    pub(super) failed: Option<PathBuf>,
+    /// Send also what its handler would refuse
+    #[arg(long, hide_short_help = true)]
+    pub(super) no_check: bool,
+    /// Send also what looks like a secret
+    #[arg(long)]
+    pub(super) allow_secrets: bool,
+    /// Job ids, or a JSON object a line
+    ///
+    /// The object has jobId, messageId, type and queue.
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    pub(super) output: Output,
+}
+
+/// The form of the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Format {
+    Jsonl,
+    Csv,
+}
+
+impl SendArgs {
+    /// The form of the input.
+    pub(super) fn format(&self) -> Format {
+        let ending = self.file.as_ref().and_then(|file| file.extension());
+        let is_csv = ending.is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
+        self.format.unwrap_or(if is_csv { Format::Csv } else { Format::Jsonl })
+    }
+
+    /// The options that decide what is sent for a record: a resumed send must have the same.
+    pub(super) fn deciding(&self) -> Vec<String> {
+        let Self { job_type, schema_version, columns, texts, group, group_from, correlation_id, .. } = self;
+        let mut options = vec![format!("--format={:?}", self.format())];
+        let mut add = |name: &str, value: Option<String>| {
+            options.extend(value.map(|value| format!("--{name}={value}")));
+        };
+        add("type", job_type.clone());
+        add("schema-version", schema_version.map(|version| version.to_string()));
+        columns.iter().for_each(|(field, name)| add("column", Some(format!("{field:?}={name}"))));
+        texts.iter().for_each(|name| add("text", Some(name.clone())));
+        add("csv-types", (self.csv_types == CellTypes::Text).then(|| "text".to_owned()));
+        add("delimiter", self.delimiter.map(|delimiter| char::from(delimiter).to_string()));
+        add("group", group.clone());
+        add("group-from", group_from.as_ref().map(ToString::to_string));
+        add("correlation-id", correlation_id.clone());
+        add("delay", self.delay.map(|secs| format!("{secs}s")));
+        add("spread", self.spread.map(|secs| format!("{secs}s")));
+        for (name, value) in &self.attributes {
+            add("attribute", Some(format!("{name}:{}={:?}", value.data_type(), value.value())));
+        }
+        options
+    }
+}
+
+fn column(text: &str) -> Result<(Field, String), String> {
+    let fields =
+        || <Field as clap::ValueEnum>::value_variants().iter().filter_map(clap::ValueEnum::to_possible_value);
+    let (field, name) = text.split_once('=').ok_or("write it as FIELD=NAME, such as group=tenant")?;
+    let field = <Field as clap::ValueEnum>::from_str(field, false).map_err(|_| {
+        let names: Vec<String> = fields().map(|value| value.get_name().to_owned()).collect();
+        format!("{field:?} is none of {}", names.join(", "))
+    })?;
+    Ok((field, name.to_owned()))
+}
+
+fn delimiter(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n') => Ok(*byte),
+        b"\\t" => Ok(b'\t'),
+        _ => Err("must be one character of ASCII, such as ; or \\t for a tab".to_owned()),
+    }
+}
+
+/// Reads a delay. SQS's are whole seconds up to 15 minutes. See
+/// [SendMessage](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html).
+pub(super) fn delay_secs(text: &str) -> Result<u16, String> {
+    let delay =
+        humantime::parse_duration(text).map_err(|_| format!("{text:?} is not a duration such as 30s"))?;
+    if delay.as_secs() > u64::from(MAX_DELAY_SECS) || delay.subsec_nanos() > 0 {
+        return Err("SQS delays a message by whole seconds, at most 15m".to_owned());
+    }
+    u16::try_from(delay.as_secs()).map_err(|error| error.to_string())
+}
+
+/// The longest delay of a message.
+pub(super) const MAX_DELAY_SECS: u16 = 900;

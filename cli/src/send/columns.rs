@@ -1,0 +1,265 @@
+//! The columns of a CSV file: from the cells of a row to a payload in JSON.
+//!
+//! A column's name says where its values go: `user.name` and `/user/name` are both the field `name` of the object `user`. Cells become
+//! JSON by one rule, without a look at other rows: see [`cell`].
+
+use super::record::{Field, Fields};
+
+/// How cells become JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum CellTypes {
+    /// Plain numbers, true, false and null are JSON; empty cells are left out; all else is text.
+    Json,
+    /// Every cell is a text, also an empty one.
+    Text,
+}
+
+/// The columns of a file.
+#[derive(Debug)]
+pub(super) struct Columns {
+    payload: Vec<(String, Node)>,
+    fields: Vec<(Field, usize)>,
+    count: usize,
+}
+
+#[derive(Debug)]
+enum Node {
+    Object(Vec<(String, Node)>),
+    Cell { column: usize, types: CellTypes },
+}
+
+impl Columns {
+    /// Reads the names of the header row. `mapped` are columns that are no payload; those in `texts` are always text.
+    ///
+    /// # Errors
+    /// If names are empty, given twice or in each other's way, or one that is mapped is missing.
+    pub(super) fn new(
+        header: &[String],
+        mapped: &[(Field, String)],
+        types: CellTypes,
+        texts: &[String],
+    ) -> Result<Self, String> {
+        let place = |name: &String| header.iter().position(|column| column == name);
+        if let Some(name) =
+            mapped.iter().map(|(_, name)| name).chain(texts).find(|name| place(name).is_none())
+        {
+            return Err(format!("there is no column {name:?}: the header has {}", header.join(", ")));
+        }
+        let mut given = mapped.iter().enumerate();
+        if let Some((_, (field, _))) =
+            given.find(|(index, (field, _))| mapped[..*index].iter().any(|(other, _)| other == field))
+        {
+            return Err(format!("two columns are given for {field:?}"));
+        }
+        let fields = mapped.iter().filter_map(|(field, name)| Some((*field, place(name)?))).collect();
+        let mut payload = Vec::new();
+        for (column, name) in header.iter().enumerate() {
+            if header[..column].contains(name) {
+                return Err(format!("the column {name:?} is there twice"));
+            }
+            if mapped.iter().any(|(_, mapped)| mapped == name) {
+                continue;
+            }
+            let types = if texts.contains(name) { CellTypes::Text } else { types };
+            insert(&mut payload, &path(name)?, Node::Cell { column, types }).map_err(|()| {
+                format!("the column {name:?} and another one are the same field, or one is within the other")
+            })?;
+        }
+        Ok(Self { payload, fields, count: header.len() })
+    }
+
+    /// Returns true if a column gives this field.
+    pub(super) fn gives(&self, field: Field) -> bool {
+        self.fields.iter().any(|(given, _)| *given == field)
+    }
+
+    /// Returns the payload of a row as JSON, and the values of the columns that are no payload.
+    ///
+    /// # Errors
+    /// If the row has another number of cells than the header.
+    pub(super) fn read(&self, row: &[&str]) -> Result<(String, Fields), String> {
+        if row.len() != self.count {
+            return Err(format!("the row has {} cells, and the header {}", row.len(), self.count));
+        }
+        let mut fields = Fields::default();
+        for (field, column) in &self.fields {
+            fields.set(*field, row[*column]);
+        }
+        let json = object(&self.payload, row).unwrap_or_else(|| "{}".to_owned());
+        Ok((json, fields))
+    }
+}
+
+/// Splits a column's name into the keys that lead to its field.
+fn path(name: &str) -> Result<Vec<String>, String> {
+    let keys: Vec<String> = match name.strip_prefix('/') {
+        Some(pointer) => pointer.split('/').map(|key| key.replace("~1", "/").replace("~0", "~")).collect(),
+        None => name.split('.').map(str::to_owned).collect(),
+    };
+    if keys.iter().any(|key| key.trim().is_empty()) {
+        return Err(format!(
+            "the column {name:?} names no field: write it like user.name, or like /user/name if a key has a period"
+        ));
+    }
+    Ok(keys)
+}
+
+fn insert(object: &mut Vec<(String, Node)>, keys: &[String], cell: Node) -> Result<(), ()> {
+    let (key, rest) = keys.split_first().ok_or(())?;
+    let known = object.iter_mut().find(|(known, _)| known == key).map(|(_, node)| node);
+    match (known, rest) {
+        (None, []) => object.push((key.clone(), cell)),
+        (None, rest) => {
+            let mut inner = Vec::new();
+            insert(&mut inner, rest, cell)?;
+            object.push((key.clone(), Node::Object(inner)));
+        }
+        (Some(Node::Object(inner)), rest @ [_, ..]) => insert(inner, rest, cell)?,
+        (Some(_), _) => return Err(()),
+    }
+    Ok(())
+}
+
+/// Returns an object as JSON; `None` if all that is in it is left out.
+fn object(nodes: &[(String, Node)], row: &[&str]) -> Option<String> {
+    let members = nodes.iter().filter_map(|(key, node)| {
+        let value = match node {
+            Node::Object(nodes) => object(nodes, row)?,
+            Node::Cell { column, types } => cell(row[*column], *types)?,
+        };
+        Some(format!("{}:{value}", text(key)))
+    });
+    let members: Vec<String> = members.collect();
+    (!members.is_empty()).then(|| format!("{{{}}}", members.join(",")))
+}
+
+/// Returns a cell as JSON; `None` if its field is left out.
+///
+/// A number is what JSON takes for one, without an exponent: `007`, `1e5` and `+49` stay texts, since they are codes more often than
+/// numbers. Its digits are kept as they are.
+fn cell(cell: &str, types: CellTypes) -> Option<String> {
+    match types {
+        CellTypes::Json if cell.is_empty() => None,
+        CellTypes::Json if matches!(cell, "true" | "false" | "null") || is_number(cell) => {
+            Some(cell.to_owned())
+        }
+        CellTypes::Json | CellTypes::Text => Some(text(cell)),
+    }
+}
+
+fn is_number(cell: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let unsigned = cell.strip_prefix('-').unwrap_or(cell);
+    let (whole, part) = match unsigned.split_once('.') {
+        Some((whole, part)) => (whole, Some(part)),
+        None => (unsigned, None),
+    };
+    digits(whole) && (whole == "0" || !whole.starts_with('0')) && part.is_none_or(digits)
+}
+
+fn text(text: &str) -> String {
+    serde_json::to_string(text).expect("a text is JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn columns(header: &[&str]) -> Result<Columns, String> {
+        let header: Vec<String> = header.iter().map(|&name| name.to_owned()).collect();
+        Columns::new(&header, &[], CellTypes::Json, &[])
+    }
+
+    fn payload(header: &[&str], row: &[&str]) -> String {
+        columns(header).unwrap().read(row).unwrap().0
+    }
+
+    #[test]
+    fn cells_become_json_by_one_rule() {
+        let table = [
+            ("7", Some("7")),
+            ("-7", Some("-7")),
+            ("0", Some("0")),
+            ("0.50", Some("0.50")),
+            ("12345678901234567890", Some("12345678901234567890")),
+            ("true", Some("true")),
+            ("false", Some("false")),
+            ("null", Some("null")),
+            ("", None),
+            ("007", Some("\"007\"")),
+            ("1e5", Some("\"1e5\"")),
+            ("+49", Some("\"+49\"")),
+            ("1.", Some("\"1.\"")),
+            (".5", Some("\".5\"")),
+            ("-", Some("\"-\"")),
+            ("--1", Some("\"--1\"")),
+            ("1.2.3", Some("\"1.2.3\"")),
+            ("1,5", Some("\"1,5\"")),
+            ("True", Some("\"True\"")),
+            (" 7", Some("\" 7\"")),
+            ("NaN", Some("\"NaN\"")),
+            ("{\"a\":1}", Some("\"{\\\"a\\\":1}\"")),
+            ("a\n\"b\"\u{1}", Some("\"a\\n\\\"b\\\"\\u0001\"")),
+        ];
+        for (given, expected) in table {
+            let json = cell(given, CellTypes::Json);
+            assert_eq!(json.as_deref(), expected, "{given:?}");
+            if let Some(json) = json {
+                assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok(), "{given:?}");
+            }
+            let as_text: String = serde_json::from_str(&cell(given, CellTypes::Text).unwrap()).unwrap();
+            assert_eq!(as_text, given);
+        }
+    }
+
+    #[test]
+    fn names_nest_by_periods_or_as_pointers() {
+        let table: [(&[&str], &[&str], &str); 7] = [
+            (&["id", "name"], &["7", "Ada"], r#"{"id":7,"name":"Ada"}"#),
+            (&["user.id", "x", "user.name"], &["7", "1", "Ada"], r#"{"user":{"id":7,"name":"Ada"},"x":1}"#),
+            (&["/user/id", "user.name"], &["7", "Ada"], r#"{"user":{"id":7,"name":"Ada"}}"#),
+            (&["/a.b/c", "/d~1e", "/f~0g"], &["1", "2", "3"], r#"{"a.b":{"c":1},"d/e":2,"f~g":3}"#),
+            (&["a.b.c", "a.b.d"], &["1", ""], r#"{"a":{"b":{"c":1}}}"#),
+            (&["a.b", "c"], &["", "1"], r#"{"c":1}"#),
+            (&["a.b"], &[""], "{}"),
+        ];
+        for (header, row, expected) in table {
+            assert_eq!(payload(header, row), expected);
+        }
+    }
+
+    #[test]
+    fn columns_that_cannot_be_fields_are_refused() {
+        let table: [(&[&str], &str); 6] = [
+            (&["a", "a"], "twice"),
+            (&["a", "a.b"], "within the other"),
+            (&["a.b", "a"], "within the other"),
+            (&["a.b", "/a/b"], "the same field"),
+            (&["a", ""], "names no field"),
+            (&["a..b"], "names no field"),
+        ];
+        for (header, says) in table {
+            let error = columns(header).unwrap_err();
+            assert!(error.contains(says), "{header:?}: {error}");
+        }
+        let rows = columns(&["a", "b"]).unwrap();
+        assert_eq!(rows.read(&["1"]).unwrap_err(), "the row has 1 cells, and the header 2");
+    }
+
+    #[test]
+    fn mapped_columns_are_no_payload_and_text_columns_no_numbers() {
+        let header = ["tenant", "id", "zip", "key"].map(str::to_owned);
+        let mapped = [(Field::Group, "tenant".to_owned()), (Field::IdempotencyKey, "key".to_owned())];
+        let rows = Columns::new(&header, &mapped, CellTypes::Json, &["zip".to_owned()]).unwrap();
+        assert!(rows.gives(Field::Group) && !rows.gives(Field::Delay));
+        let (json, fields) = rows.read(&["7", "8", "90210", ""]).unwrap();
+        assert_eq!(json, r#"{"id":8,"zip":"90210"}"#);
+        assert_eq!(fields, Fields { group: Some("7".to_owned()), ..Fields::default() });
+        for (mapped, texts) in [("tenants", "id"), ("tenant", "ids")] {
+            let mapped = [(Field::Group, mapped.to_owned())];
+            let error = Columns::new(&header, &mapped, CellTypes::Json, &[texts.to_owned()]).unwrap_err();
+            assert!(error.contains("no column") && error.contains("tenant, id, zip, key"), "{error}");
+        }
+    }
+}

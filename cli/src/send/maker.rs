@@ -1,0 +1,207 @@
+//! From a record of the input to a message, or to the reason for which it is not sent.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use drumline::Router;
+use drumline::message::{Attribute, Intake, JOB_ID_ATTRIBUTE, Message};
+use drumline::run::Precheck;
+use drumline_consumer::ExitError;
+use drumline_producer::{Attributes, NewJob, Outgoing, attributes, check};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::args::{MAX_DELAY_SECS, SendArgs, delay_secs};
+use super::ids::Ids;
+use super::record::{Content, Field, Fields};
+
+/// The version of a payload that states none.
+const FIRST_VERSION: u32 = 1;
+
+/// The longest message group. See
+/// [Message groups](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html).
+const MAX_GROUP: usize = 128;
+
+/// Makes messages by the options of the command line.
+pub(super) struct Maker<'a> {
+    args: &'a SendArgs,
+    fifo: bool,
+    attributes: Arc<Attributes>,
+    router: Option<Router>,
+    /// The versions of the router's handlers.
+    versions: HashMap<String, u32>,
+    intake: Intake,
+    ids: Ids,
+    created_at: String,
+    /// Jobs without an id get one, so that workers recognise them if they are sent twice.
+    marks_jobs: bool,
+}
+
+impl<'a> Maker<'a> {
+    /// Makes messages for a FIFO queue or a standard one. `gives` says of a field whether a column gives it.
+    ///
+    /// # Errors
+    /// If the options do not go together, or not with the queue.
+    pub(super) fn new(
+        args: &'a SendArgs,
+        fifo: bool,
+        router: Option<Router>,
+        ids: Ids,
+        marks_jobs: bool,
+        gives: impl Fn(Field) -> bool,
+    ) -> Result<Self, ExitError> {
+        if fifo && args.group.is_none() && args.group_from.is_none() && !gives(Field::Group) {
+            return Err(ExitError::usage(
+                "a FIFO queue needs --group, --group-from or --column group=NAME: jobs of one group are done one after the other",
+            ));
+        }
+        if fifo && (args.delay.is_some() || args.spread.is_some() || gives(Field::Delay)) {
+            return Err(ExitError::usage(
+                "a FIFO queue takes no delay for single messages, only for the whole queue",
+            ));
+        }
+        if args.delay.unwrap_or_default() + args.spread.unwrap_or_default() > MAX_DELAY_SECS {
+            return Err(ExitError::usage("--delay and --spread are more than SQS's 15m together"));
+        }
+        let attributes = attributes(args.attributes.iter().cloned());
+        let attributes = attributes.map_err(|error| ExitError::usage(format!("--attribute: {error}")))?;
+        let known = router.iter().flat_map(Router::job_types);
+        let versions = known.map(|known| (known.name.to_string(), known.version)).collect();
+        let created_ms = i64::try_from(ids.send().timestamp_ms()).unwrap_or_default();
+        let created_at = jiff::Timestamp::from_millisecond(created_ms).unwrap_or_default().to_string();
+        let (attributes, intake) = (Arc::new(attributes), Intake::default());
+        Ok(Self { args, fifo, attributes, router, versions, intake, ids, created_at, marks_jobs })
+    }
+
+    /// Makes the message of a record.
+    ///
+    /// # Errors
+    /// The reason for which it is not sent, in words.
+    pub(super) fn make(&self, number: u64, line: usize, content: &Content) -> Result<Outgoing, String> {
+        let Content { json, fields } = content;
+        let json: &RawValue = serde_json::from_str(json).map_err(|error| format!("not JSON: {error}"))?;
+        let body = match fields.job_type.as_deref().or(self.args.job_type.as_deref()) {
+            None => json.get().to_owned(),
+            Some(job_type) => self.body(number, job_type, json, fields),
+        };
+        let mut outgoing = Outgoing {
+            line,
+            deduplication_id: self.deduplication_id(number, fields),
+            group: self.group(&body, fields)?,
+            delay_secs: self.delay_secs(number, fields)?,
+            attributes: Arc::clone(&self.attributes),
+            body,
+            ..Outgoing::default()
+        };
+        let mut envelope = self.check(&outgoing)?;
+        if envelope.job_id.is_none() && self.marks_jobs && self.can_mark() {
+            let mut attributes = (*self.attributes).clone();
+            attributes.insert(JOB_ID_ATTRIBUTE.to_owned(), Attribute::text(self.ids.job_id(number)));
+            outgoing.attributes = Arc::new(attributes);
+            envelope = self.check(&outgoing)?;
+        }
+        outgoing.job_type = envelope.job_type;
+        outgoing.job_id = envelope.job_id;
+        self.precheck(&outgoing)?;
+        Ok(outgoing)
+    }
+
+    fn body(&self, number: u64, job_type: &str, payload: &RawValue, fields: &Fields) -> String {
+        let key = fields.idempotency_key.as_ref().or(self.args.idempotency_key.as_ref());
+        let correlation = fields.correlation_id.as_ref().or(self.args.correlation_id.as_ref());
+        let job = NewJob {
+            job_id: fields.job_id.clone().unwrap_or_else(|| self.ids.job_id(number)),
+            schema_version: self.version(job_type),
+            idempotency_key: key.map(String::as_str),
+            correlation_id: correlation.map(String::as_str),
+            created_at: self.created_at.clone(),
+            ..NewJob::new(job_type, payload)
+        };
+        job.to_body()
+    }
+
+    fn version(&self, job_type: &str) -> u32 {
+        let handler = || self.versions.get(job_type).copied();
+        self.args.schema_version.or_else(handler).unwrap_or(FIRST_VERSION)
+    }
+
+    fn check(&self, outgoing: &Outgoing) -> Result<drumline::message::Envelope, String> {
+        check(&outgoing.body, &outgoing.attributes, self.args.allow_secrets)
+    }
+
+    /// Returns true if a message has room for one more attribute.
+    fn can_mark(&self) -> bool {
+        self.attributes.len() < drumline_runtime::limits::MAX_ATTRIBUTES
+    }
+
+    fn precheck(&self, outgoing: &Outgoing) -> Result<(), String> {
+        let Some(router) = self.router.as_ref().filter(|_| !self.args.no_check) else { return Ok(()) };
+        let message = Message {
+            body: outgoing.body.clone(),
+            attributes: (*outgoing.attributes).clone(),
+            receive_count: 1,
+            group: outgoing.group.as_deref().map(str::to_owned),
+            ..Message::default()
+        };
+        match router.precheck(&message, &self.intake) {
+            Precheck::Accepted | Precheck::NotChecked(_) => Ok(()),
+            Precheck::Refused(reason) => Err(format!("its handler would refuse it: {reason}")),
+        }
+    }
+
+    fn group(&self, body: &str, fields: &Fields) -> Result<Option<Arc<str>>, String> {
+        let group = match (&fields.group, &self.args.group_from) {
+            (Some(group), _) => Some(group.clone()),
+            (None, Some(pointer)) => {
+                let found = pointer.find(body).and_then(|json| text_of(&json));
+                Some(found.ok_or_else(|| format!("{pointer} is no text or number, so it has no group"))?)
+            }
+            (None, None) => self.args.group.clone(),
+        };
+        let Some(group) = group else {
+            let missing = "it has no group, which a FIFO queue needs";
+            return if self.fifo { Err(missing.to_owned()) } else { Ok(None) };
+        };
+        if group.is_empty() || group.len() > MAX_GROUP || !group.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(format!(
+                "the group {group:?} is not of 1 to {MAX_GROUP} letters, digits and punctuation of ASCII"
+            ));
+        }
+        Ok(Some(group.into()))
+    }
+
+    fn delay_secs(&self, number: u64, fields: &Fields) -> Result<Option<u16>, String> {
+        let own = fields.delay.as_deref().map(|text| {
+            let secs = if text.bytes().all(|byte| byte.is_ascii_digit()) {
+                format!("{text}s")
+            } else {
+                text.to_owned()
+            };
+            delay_secs(&secs).map_err(|error| format!("the delay: {error}"))
+        });
+        let delay = own.transpose()?.or(self.args.delay);
+        let spread = self.args.spread.map(|most| self.ids.spread(number, most));
+        match (delay, spread) {
+            (None, None) => Ok(None),
+            (delay, spread) => {
+                let secs = delay.unwrap_or_default() + spread.unwrap_or_default();
+                Ok(Some(secs.min(MAX_DELAY_SECS)))
+            }
+        }
+    }
+
+    fn deduplication_id(&self, number: u64, fields: &Fields) -> String {
+        let given = fields.deduplication_id.as_ref().or(self.args.deduplication_id.as_ref());
+        given.cloned().unwrap_or_else(|| self.ids.deduplication_id(number))
+    }
+}
+
+/// Returns the text of a JSON text or number.
+fn text_of(json: &str) -> Option<String> {
+    match serde_json::from_str(json).ok()? {
+        Value::String(text) => Some(text),
+        // As it is written.
+        Value::Number(_) => Some(json.to_owned()),
+        _ => None,
+    }
+}

@@ -1,0 +1,282 @@
+//! The loop of a send: record by record into batches, and batch by batch to SQS.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::io::Write as _;
+use std::pin::{Pin, pin};
+use std::time::{Duration, Instant};
+
+use drumline_consumer::ExitError;
+use drumline_dlq::pace::Pace;
+use drumline_producer::{MAX_BATCH_ENTRIES, Outgoing, Packer, SendError, SendOptions, send_batch};
+use drumline_runtime::aws::{Clients, queue_name};
+use serde::Serialize;
+
+use super::input::Records;
+use super::journal::Journal;
+use super::left::Left;
+use super::maker::Maker;
+use super::progress::Progress;
+use super::record::Record;
+use crate::format::{note, one_line};
+use crate::output::{Output, print};
+
+/// The time of which messages are sent in one batch, if the rate makes them wait for each other.
+const BATCH_SECS: f64 = 0.2;
+
+/// How long an interrupted send waits for the answer to its last batch.
+const LAST_BATCH: Duration = Duration::from_secs(5);
+
+/// A signal that ends the send; it never comes if signals end the process by themselves.
+pub(super) type Interrupt = Pin<Box<dyn Future<Output = std::io::Result<u8>>>>;
+
+/// A running send.
+pub(super) struct Run<'a> {
+    pub(super) clients: &'a Clients,
+    pub(super) queue_url: &'a str,
+    pub(super) options: SendOptions,
+    pub(super) maker: Maker<'a>,
+    pub(super) journal: Option<Journal>,
+    pub(super) left: Option<Left>,
+    pub(super) progress: Progress,
+    pub(super) interrupt: Interrupt,
+    pub(super) pace: Option<Paced>,
+    pub(super) output: Output,
+    pub(super) tally: Tally,
+}
+
+/// The counts of a send so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub(super) sent: u64,
+    pub(super) failed: u64,
+    pub(super) refused: u64,
+    /// Sent by an earlier process.
+    pub(super) before: u64,
+}
+
+impl Tally {
+    pub(super) fn summary(&self) -> String {
+        let Self { sent, failed, refused, before } = self;
+        let earlier = if *before > 0 { format!(", {before} sent before") } else { String::new() };
+        format!("{sent} sent, {failed} not taken by SQS, {refused} refused before sending{earlier}")
+    }
+
+    /// The exit status.
+    pub(super) fn status(&self) -> u8 {
+        match self {
+            Self { failed: 1.., .. } => 1,
+            Self { refused: 1.., .. } => 64,
+            Self { .. } => 0,
+        }
+    }
+}
+
+/// A rate, and the time since the first message.
+pub(super) struct Paced {
+    pub(super) rate: f64,
+    pace: Pace,
+    begun: Instant,
+}
+
+impl Paced {
+    pub(super) fn new(rate: f64) -> Self {
+        Self { rate, pace: Pace::new(Some(rate), Duration::ZERO), begun: Instant::now() }
+    }
+
+    /// Returns how many messages to send now, or how long to wait first. As far as the rate allows, batches are full: each is a request.
+    fn next(&mut self, waiting: usize) -> Result<usize, Duration> {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "positive, and saturating"
+        )]
+        let wanted = ((self.rate * BATCH_SECS) as usize).clamp(1, waiting.clamp(1, MAX_BATCH_ENTRIES));
+        let available = self.pace.available(self.begun.elapsed());
+        if available >= wanted {
+            let now = available.min(waiting);
+            self.pace.sent(now);
+            return Ok(now);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a batch")]
+        let missing = (wanted - available) as f64;
+        Err(Duration::from_secs_f64((missing / self.rate).min(60.0)).max(Duration::from_millis(1)))
+    }
+}
+
+/// A job that was sent, on one line of JSON.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SentJob<'a> {
+    job_id: &'a str,
+    message_id: &'a str,
+    #[serde(rename = "type")]
+    job_type: &'a str,
+    queue: &'a str,
+}
+
+/// The records that are being sent, by their lines.
+type Pending = HashMap<usize, Record>;
+
+impl Run<'_> {
+    /// Sends all records that are not confirmed yet.
+    pub(super) async fn all(&mut self, records: &mut Records) -> Result<(), ExitError> {
+        let (mut packer, mut pending) = (Packer::default(), Pending::new());
+        while let Some(record) = records.next()? {
+            if self.journal.as_ref().is_some_and(|journal| journal.has(record.number)) {
+                self.tally.before += 1;
+                continue;
+            }
+            let made = match &record.content {
+                Ok(content) => self.maker.make(record.number, record.line, content),
+                Err(why) => Err(why.clone()),
+            };
+            match made {
+                Ok(message) => {
+                    let batch = packer.push(message);
+                    pending.insert(record.line, record);
+                    if let Some(batch) = batch {
+                        self.batch(batch, &mut pending).await?;
+                    }
+                }
+                Err(error) => self.refuse(&record, &error)?,
+            }
+            self.progress.show(self.tally.sent, records.bytes());
+        }
+        if let Some(batch) = packer.finish() {
+            self.batch(batch, &mut pending).await?;
+        }
+        if let Some(journal) = &mut self.journal
+            && (self.tally.failed + self.tally.refused == 0 || self.left.is_some())
+        {
+            journal.end()?;
+        }
+        Ok(())
+    }
+
+    /// Sends one job.
+    pub(super) async fn one(&mut self, message: Outgoing) -> Result<(), ExitError> {
+        self.send(vec![message], &mut Pending::new()).await
+    }
+
+    fn refuse(&mut self, record: &Record, error: &str) -> Result<(), ExitError> {
+        self.tally.refused += 1;
+        self.progress.print(|| note(&format!("line {} is not sent: {error}", record.line)));
+        self.leave(record)
+    }
+
+    fn leave(&mut self, record: &Record) -> Result<(), ExitError> {
+        self.left.as_mut().map_or(Ok(()), |left| left.add(&record.source))
+    }
+
+    /// Sends a batch, at the rate that was asked for.
+    async fn batch(&mut self, mut batch: Vec<Outgoing>, pending: &mut Pending) -> Result<(), ExitError> {
+        while !batch.is_empty() {
+            let now = match self.pace.as_mut().map(|pace| pace.next(batch.len())) {
+                None => batch.len(),
+                Some(Ok(now)) => now,
+                Some(Err(wait)) => {
+                    tokio::select! {
+                        () = tokio::time::sleep(wait) => continue,
+                        status = &mut self.interrupt => return Err(interrupted(status?)),
+                    }
+                }
+            };
+            let later = batch.split_off(now);
+            self.send(batch, pending).await?;
+            batch = later;
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, batch: Vec<Outgoing>, pending: &mut Pending) -> Result<(), ExitError> {
+        let options = self.options;
+        let mut sending = pin!(send_batch(&self.clients.calls, self.queue_url, &options, batch));
+        let mut status = None;
+        let results = tokio::select! {
+            results = &mut sending => results,
+            signal = &mut self.interrupt => {
+                status = Some(signal?);
+                match tokio::time::timeout(LAST_BATCH, sending).await {
+                    Ok(results) => results,
+                    Err(_) => return Err(interrupted(status.unwrap_or_default())),
+                }
+            }
+        };
+        let (results, error) = match results {
+            Ok(results) => (results, None),
+            Err(SendError { error, done, .. }) => (done, Some(error)),
+        };
+        // First of all: what is not in the journal is sent once more.
+        let taken = results.iter().filter(|(_, result)| result.is_ok());
+        let taken = taken.filter_map(|(message, _)| pending.get(&message.line)).map(|record| record.number);
+        if let Some(journal) = &mut self.journal {
+            journal.confirm(taken)?;
+        }
+        for (message, result) in results {
+            let record = pending.remove(&message.line);
+            match result {
+                Ok(id) => {
+                    self.tally.sent += 1;
+                    self.progress.print(|| self.print_sent(&message, &id))?;
+                }
+                Err(error) => {
+                    self.tally.failed += 1;
+                    self.progress.print(|| note(&format!("line {}: {error}", message.line)));
+                    record.map_or(Ok(()), |record| self.leave(&record))?;
+                }
+            }
+        }
+        match (error, status) {
+            (Some(error), _) => {
+                self.progress.end();
+                let error = self.clients.in_context(error).await;
+                Err(ExitError::sqs(error.kind, format!("{} sent before this: {error}", self.tally.sent)))
+            }
+            (None, Some(status)) => Err(interrupted(status)),
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// A job without an id of its own is known by that of its message.
+    fn print_sent(&self, message: &Outgoing, message_id: &str) -> Result<(), ExitError> {
+        let job_id = message.job_id.as_deref().unwrap_or(message_id);
+        let job_type = message.job_type.as_str();
+        let queue = queue_name(self.queue_url);
+        print(|out| match self.output {
+            Output::Table => writeln!(out, "{}", one_line(job_id)),
+            Output::Json => out.json_line(&SentJob { job_id, message_id, job_type, queue }),
+        })
+    }
+}
+
+fn interrupted(status: u8) -> ExitError {
+    note("interrupted");
+    ExitError::silent(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_fills_batches_as_far_as_it_allows() {
+        let mut fast = Paced::new(10_000.0);
+        std::thread::sleep(Duration::from_millis(20));
+        assert_eq!(fast.next(10), Ok(10));
+        let mut slow = Paced::new(1.0);
+        assert_eq!(slow.next(10), Ok(1), "the first is sent at once");
+        let wait = slow.next(9).expect_err("a second has one message");
+        assert!((Duration::from_millis(500)..=Duration::from_secs(1)).contains(&wait), "{wait:?}");
+        let wait = Paced::new(20.0).next(10).expect_err("four are sent together");
+        assert!((Duration::from_millis(100)..=Duration::from_millis(150)).contains(&wait), "{wait:?}");
+    }
+
+    #[test]
+    fn the_exit_status_says_the_worst() {
+        let tally = |failed, refused| Tally { sent: 1, failed, refused, before: 0 }.status();
+        assert_eq!([tally(0, 0), tally(0, 1), tally(1, 0), tally(1, 1)], [0, 64, 1, 1]);
+        let resumed = Tally { before: 3, ..Tally::default() };
+        assert!(resumed.summary().ends_with("refused before sending, 3 sent before"));
+    }
+}
