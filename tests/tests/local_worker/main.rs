@@ -35,6 +35,7 @@ mod resources;
 mod rust_examples;
 mod s3_app;
 mod secrets;
+mod send;
 mod service;
 mod target;
 mod task_protection;
