@@ -197,7 +197,7 @@ impl App {
             #[cfg(feature = "function")]
             Commands::Invoke(args) => invoke::invoke(&args),
             Commands::Send(args) => send::send(&args, environment, self.service, handlers_optional),
-            Commands::Schema(args) => schema::schema(&args, self.service),
+            Commands::Schema(args) => schema::schema(&args, environment, self.service, self.version),
             Commands::Jobs(args) => jobs::jobs(&args, environment),
             Commands::Dlq(args) => dlq::dlq(&args, environment, self.service, handlers_optional),
             Commands::Config(args) => config::config(&args, environment, self.service),

@@ -13,17 +13,24 @@ use schemas::add_schema;
 /// The version of AsyncAPI's [description of SQS queues](https://github.com/asyncapi/bindings/tree/master/sqs).
 const SQS_BINDING: &str = "0.2.0";
 
-/// A queue from which the service receives jobs.
+/// A queue with jobs of the service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Queue {
     /// Its name, which ends in `.fifo` if it is a FIFO queue.
     pub name: String,
-    /// The host of its URL, with the port if it has one.
-    pub host: String,
-    /// The path of its URL before the name, such as `/123456789012`.
-    pub path: String,
+    /// The server that has it, if that is known.
+    pub server: Option<Server>,
     /// The job types that are sent to it. `None` means that it may have all of them.
     pub types: Option<Vec<String>>,
+}
+
+/// An endpoint of SQS with the queues of an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// The host, with the port if it has one.
+    pub host: String,
+    /// The path before the name of a queue, such as `/123456789012`.
+    pub path: String,
 }
 
 /// Returns the AsyncAPI document of a service of this title and version.
@@ -32,19 +39,15 @@ pub struct Queue {
 /// are those of JSON Schema draft 7. Without a queue there is one channel whose address is not known.
 ///
 /// ```
-/// use drumline_contract::asyncapi::{Queue, document};
+/// use drumline_contract::asyncapi::{Queue, Server, document};
 /// use drumline_contract::Contract;
 /// use serde_json::json;
 ///
 /// let contract: Contract = serde_json::from_value(json!({ "drumline": "contract/1", "types": [
 ///     { "type": "email.send", "version": 1, "versions": [{ "version": 1, "schema": { "type": "object" } }] }
 /// ] }))?;
-/// let queue = Queue {
-///     name: "mails".to_owned(),
-///     host: "sqs.eu-west-1.amazonaws.com".to_owned(),
-///     path: "/123456789012".to_owned(),
-///     types: None,
-/// };
+/// let server = Server { host: "sqs.eu-west-1.amazonaws.com".to_owned(), path: "/123456789012".to_owned() };
+/// let queue = Queue { name: "mails".to_owned(), server: Some(server), types: None };
 /// let document = document(&contract, "mailer", "1.0.0", &[queue]);
 /// assert_eq!(document["channels"]["mails"]["address"], "mails");
 /// assert_eq!(document["components"]["messages"]["email.send.v1"]["name"], "email.send");
@@ -58,7 +61,7 @@ pub fn document(contract: &Contract, title: &str, version: &str, queues: &[Queue
             add_schema(&mut schemas, &message_key(of, version), version.schema.as_ref());
         }
     }
-    let hosts = servers(queues);
+    let servers = servers(queues);
     let (mut channels, mut operations) = (Map::new(), Map::new());
     if queues.is_empty() {
         add_channel("jobs", json!({ "address": null }), contract.types(), &mut channels, &mut operations);
@@ -66,25 +69,23 @@ pub fn document(contract: &Contract, title: &str, version: &str, queues: &[Queue
     for queue in queues {
         let types: Vec<TypeContract> =
             contract.types().iter().filter(|of| receives(queue, of)).cloned().collect();
-        let server = hosts.iter().position(|host| *host == (&*queue.host, &*queue.path)).unwrap_or_default();
-        let channel = json!({
+        let mut channel = json!({
             "address": queue.name,
-            "servers": [{ "$ref": format!("#/servers/{}", server_key(server)) }],
             "bindings": { "sqs": {
                 "queue": { "name": queue.name, "fifoQueue": queue.name.ends_with(".fifo") },
                 "bindingVersion": SQS_BINDING,
             } },
         });
+        if let Some(at) = servers.iter().position(|server| Some(*server) == queue.server.as_ref()) {
+            channel["servers"] = json!([{ "$ref": format!("#/servers/{}", server_key(at)) }]);
+        }
         let key = unique(&key(&queue.name), &channels);
         add_channel(&key, channel, &types, &mut channels, &mut operations);
     }
-    let servers: Map<String, Value> = hosts
-        .iter()
-        .enumerate()
-        .map(|(at, (host, path))| {
-            (server_key(at), json!({ "host": host, "pathname": path, "protocol": "sqs" }))
-        })
-        .collect();
+    let server = |(at, Server { host, path }): (usize, &&Server)| {
+        (server_key(at), json!({ "host": host, "pathname": path, "protocol": "sqs" }))
+    };
+    let servers: Map<String, Value> = servers.iter().enumerate().map(server).collect();
     json!({
         "asyncapi": "3.0.0",
         "info": {
@@ -104,12 +105,12 @@ fn receives(queue: &Queue, of: &TypeContract) -> bool {
     queue.types.as_ref().is_none_or(|types| types.contains(&of.name))
 }
 
-/// Returns the endpoints of the queues, each once.
-fn servers(queues: &[Queue]) -> Vec<(&str, &str)> {
+/// Returns the servers of the queues, each once.
+fn servers(queues: &[Queue]) -> Vec<&Server> {
     let mut servers = Vec::new();
-    for Queue { host, path, .. } in queues {
-        if !servers.contains(&(&**host, &**path)) {
-            servers.push((&**host, &**path));
+    for server in queues.iter().filter_map(|queue| queue.server.as_ref()) {
+        if !servers.contains(&server) {
+            servers.push(server);
         }
     }
     servers

@@ -44,18 +44,16 @@ fn contract() -> Contract {
 
 fn queue(name: &str, types: Option<&[&str]>) -> Queue {
     let types = types.map(|types| types.iter().map(|name| (*name).to_owned()).collect());
-    let (host, path) = ("sqs.eu-west-1.amazonaws.com".to_owned(), "/123456789012".to_owned());
-    Queue { name: name.to_owned(), host, path, types }
+    let server = Server { host: "sqs.eu-west-1.amazonaws.com".to_owned(), path: "/123456789012".to_owned() };
+    Queue { name: name.to_owned(), server: Some(server), types }
 }
 
 fn documents() -> Vec<Value> {
-    let twice =
-        Queue { host: "sqs.us-east-1.amazonaws.com".to_owned(), ..queue("orders.fifo", Some(&["order"])) };
-    let queues = [
-        vec![],
-        vec![queue("jobs", None)],
-        vec![queue("orders.fifo", Some(&["order"])), twice, queue("logs", Some(&[]))],
-    ];
+    let elsewhere = Server { host: "localhost:9324".to_owned(), path: String::new() };
+    let twice = Queue { server: Some(elsewhere), ..queue("orders.fifo", Some(&["order"])) };
+    let unknown = Queue { server: None, ..queue("logs", Some(&[])) };
+    let queues =
+        [vec![], vec![queue("jobs", None)], vec![queue("orders.fifo", Some(&["order"])), twice, unknown]];
     queues.map(|queues| document(&contract(), "shop", "1.2.3", &queues)).into()
 }
 
@@ -155,5 +153,6 @@ fn channels_are_queues_with_the_types_that_they_get() {
     assert_eq!(several["channels"]["orders.fifo"]["messages"].as_object().unwrap().len(), 2);
     assert_eq!(several["channels"]["orders.fifo"]["bindings"]["sqs"]["queue"]["fifoQueue"], true);
     assert_eq!(several["channels"]["orders.fifo-2"]["servers"], json!([{ "$ref": "#/servers/sqs-2" }]));
+    assert_eq!(several["channels"]["logs"].get("servers"), None);
     assert_eq!(several["operations"]["receive-logs"]["messages"], json!([]));
 }
