@@ -110,7 +110,7 @@ fn has_check_digit(digits: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::guards::normalized;
+    use crate::guards::names::normalized;
 
     #[test]
     fn card_numbers_are_found_with_and_without_separators() {

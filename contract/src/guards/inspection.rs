@@ -2,56 +2,46 @@
 
 use serde_json::Value;
 
-use super::Guards;
 use super::card::{has_card_number, may_have_card};
 use super::email::has_email_address;
 use super::finding::Finding;
 use super::jwt::has_jwt;
 use super::kind::{Action, FindingKind, Severity};
 use super::names::{is_secret_by_name, normalized};
-use super::pointer::{self, ANY};
+use super::pointer::{ANY, push_name};
+use super::policy::Guards;
 use super::secret::{named_secret, secret};
+use super::shown_names::{CARD_NUMBER, EMAIL_ADDRESS, JWT, value_in};
 use super::tables::{MAX_FINDINGS_PER_KIND, MAX_TEXT_BYTES};
-use super::walk::{Field, Visitor};
-
-const JWT: &str = "a JSON Web Token";
-const CARD_NUMBER: &str = "a card number";
-const EMAIL_ADDRESS: &str = "an e-mail address";
+use super::walk::{Field, Visitor, walk};
 
 /// The smallest number that may be a card's, as a JSON number.
 const SMALLEST_CARD: u64 = 10_u64.pow(13);
 
-/// Returns what a name is that is itself a value: names of fields are shown, and values never.
-fn value_in(name: &str) -> Option<(FindingKind, &'static str)> {
-    secret(name)
-        .map(|what| (FindingKind::Secret, what))
-        .or_else(|| has_jwt(name).then_some((FindingKind::Jwt, JWT)))
-        .or_else(|| has_card_number(name).then_some((FindingKind::CardNumber, CARD_NUMBER)))
-        .or_else(|| has_email_address(name).then_some((FindingKind::PersonalData, EMAIL_ADDRESS)))
+impl Guards {
+    /// Returns the findings in the payload of a job of this type, at most [`MAX_FINDINGS_PER_KIND`](tables::MAX_FINDINGS_PER_KIND) of each
+    /// kind, in the order of the payload. A field with a secret or a JSON Web Token is not reported for its name as well.
+    ///
+    /// Names of fields are inspected like values: a map may have addresses or tokens as its keys.
+    pub fn inspect(&self, job_type: &str, payload: &Value) -> Vec<Finding> {
+        if FindingKind::ALL.iter().all(|kind| self.action(*kind) == Action::Off) {
+            return Vec::new();
+        }
+        let mut inspection = Inspection::new(self, job_type);
+        walk(payload, &mut inspection);
+        inspection.findings
+    }
 }
 
-/// Appends a name to a JSON pointer that is shown. A name that is itself a secret, a token, a card number or an address becomes `*`, and so
-/// does one that is longer than names of fields are.
-///
-/// ```
-/// let mut pointer = "/readers".to_owned();
-/// drumline_contract::guards::push_name(&mut pointer, "ada@example.com");
-/// drumline_contract::guards::push_name(&mut pointer, "a/b");
-/// assert_eq!(pointer, "/readers/*/a~1b");
-/// ```
-pub fn push_name(pointer: &mut String, name: &str) {
-    pointer::push_name(pointer, if value_in(name).is_some() { ANY } else { name });
-}
-
-pub(super) struct Inspection<'a> {
+struct Inspection<'a> {
     guards: &'a Guards,
     job_type: &'a str,
     counts: [usize; FindingKind::ALL.len()],
-    pub(super) findings: Vec<Finding>,
+    findings: Vec<Finding>,
 }
 
 impl<'a> Inspection<'a> {
-    pub(super) fn new(guards: &'a Guards, job_type: &'a str) -> Self {
+    fn new(guards: &'a Guards, job_type: &'a str) -> Self {
         Self { guards, job_type, counts: [0; FindingKind::ALL.len()], findings: Vec::new() }
     }
 
@@ -107,7 +97,7 @@ impl Visitor for Inspection<'_> {
         let found = value_in(name);
         if let Some((kind, what)) = found {
             let mut pointer = object.to_owned();
-            pointer::push_name(&mut pointer, ANY);
+            push_name(&mut pointer, ANY);
             self.add(&pointer, kind, what);
         }
         found.is_none()

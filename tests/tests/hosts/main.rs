@@ -4,6 +4,7 @@
 
 mod consumer;
 mod function;
+mod guarded;
 mod identity;
 mod job_types;
 mod late_batches;
