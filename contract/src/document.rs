@@ -152,6 +152,18 @@ impl Contract {
         }
         for of in &mut types {
             of.versions.sort_by_key(|version| version.version);
+        }
+        let contract = Self { types };
+        contract.check()?;
+        Ok(contract)
+    }
+
+    /// Checks what a program says about its types, as reading the document does.
+    ///
+    /// # Errors
+    /// If a schema is not valid, or the versions do not go together.
+    pub fn check(&self) -> Result<(), InvalidContract> {
+        for of in &self.types {
             let problem = |text: String| Err(InvalidContract(format!("type {:?}: {text}", of.name)));
             if let Some(twice) = of.versions.windows(2).find(|pair| pair[0].version == pair[1].version) {
                 return problem(format!("it has the version {} twice", twice[0].version));
@@ -159,14 +171,14 @@ impl Contract {
             if of.versions.last().is_none_or(|newest| newest.version != of.version) {
                 return problem(format!("the newest of `versions` must be its version {}", of.version));
             }
-            if let Some(wrong) = of.versions.iter().find(|version| !is_schema(version.schema.as_ref())) {
-                return problem(format!(
-                    "the schema of version {} is no JSON Schema: it must be an object, true, false or null",
-                    wrong.version
-                ));
+            for VersionContract { version, schema } in &of.versions {
+                let built = schema.as_ref().map(|schema| jsonschema::options().offline().build(schema));
+                if let Some(Err(error)) = built {
+                    return problem(format!("the schema of version {version} is not valid: {error}"));
+                }
             }
         }
-        Ok(Self { types })
+        Ok(())
     }
 
     /// Returns the job types in the order of their names.
@@ -184,10 +196,6 @@ impl Contract {
     pub fn only(&self, name: &str) -> Option<Self> {
         Some(Self { types: vec![self.find(name)?.clone()] })
     }
-}
-
-fn is_schema(schema: Option<&Value>) -> bool {
-    matches!(schema, None | Some(Value::Object(_) | Value::Bool(_)))
 }
 
 impl TypeContract {
@@ -296,7 +304,7 @@ mod tests {
             ),
             (
                 types(json!([{ "type": "a", "version": 1, "versions": [{ "version": 1, "schema": "x" }] }])),
-                "no JSON Schema",
+                "the schema of version 1 is not valid",
             ),
             (
                 types(json!([

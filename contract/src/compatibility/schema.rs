@@ -56,7 +56,9 @@ pub fn mismatches(reader: &Value, writer: &Value) -> Vec<Mismatch> {
 fn comparison<'a>(reader: &'a Value, writer: &'a Value) -> Result<Comparison<'a>, String> {
     let document = |schema, side, whose: &str| {
         // Keywords with values that they cannot have would be passed over.
-        jsonschema::validator_for(schema)
+        jsonschema::options()
+            .offline()
+            .build(schema)
             .map_err(|error| format!("the {whose}'s schema is not valid: {error}"))?;
         Document::new(schema, side).map_err(|dialect| {
             format!("the {whose}'s schema is in a dialect that is not compared: {dialect}")

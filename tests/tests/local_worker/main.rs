@@ -34,6 +34,7 @@ mod preflight;
 mod resources;
 mod rust_examples;
 mod s3_app;
+mod schema;
 mod secrets;
 mod send;
 mod service;

@@ -17,7 +17,7 @@ async fn a_reader_that_leaves_ends_every_command_without_an_error() {
     eventually("it answers", async || status_of(&format!("http://{addr}/livez")).await == Some(200)).await;
 
     let job = r#"{"type":"a.b","jobId":"j-2","payload":{}}"#;
-    let table: [&[&str]; 26] = [
+    let table: [&[&str]; 27] = [
         &["--help"],
         &["run", "--help"],
         &["--version"],
@@ -38,6 +38,7 @@ async fn a_reader_that_leaves_ends_every_command_without_an_error() {
         &["dlq", "export", "-"],
         &["doctor", "queue"],
         &["doctor", "queue", "--output", "json"],
+        &["schema"],
         &["completions", "bash"],
         &["man"],
         &["help", "dlq", "ls"],
