@@ -65,7 +65,8 @@ fn store_is_allowed(url: Option<&str>, role: &Role<'_>, report: &mut Report<'_>)
 /// Each of them is `BUCKET/PREFIX`, or `BUCKET`.
 fn payloads_are_allowed(buckets: Option<&str>, role: &Role<'_>, report: &mut Report<'_>) {
     let places = buckets.unwrap_or_default().split(',').map(str::trim).filter(|place| !place.is_empty());
-    for place in places {
+    // What another stack exports is not known.
+    for place in places.filter(|place| !place.starts_with("${Fn::")) {
         let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
         let bucket = format!("arn:${{AWS::Partition}}:s3:::{bucket}");
         let objects = format!("{bucket}/{prefix}*");

@@ -317,10 +317,11 @@ fn roles_may_do_the_same() {
 
 /// Tokens of values that only the deployment knows. They contain the name of a resource, which differs between the two. A capacity provider has a
 /// name in Terraform only.
-const RENAMED: [(&str, &str); 3] = [
+const RENAMED: [(&str, &str); 4] = [
     ("${aws_sns_topic.events.Arn}", "${Topic}"),
     ("${Topic.TopicName}", "jobs-events"),
     ("${CapacityProvider}", "jobs-worker"),
+    ("${aws_s3_bucket.payloads.Arn}", "${PayloadBucket.Arn}"),
 ];
 
 /// Numbers and texts are taken for each other, as both languages do. A text that is JSON is what it says.
