@@ -112,10 +112,14 @@ fn what_sqs_or_a_worker_would_refuse_is_refused_by_name() {
         (greet().attribute("messageType", "other"), "type", "leave the attribute messageType out"),
         (
             producer().send(&Greet { name: "x".repeat(MAX_MESSAGE_BYTES) }),
-            "payload",
+            "payload.name",
             "more than SQS's 1,048,576",
         ),
-        (producer().send(&Greet { name: "AKIAIOSFODNN7EXAMPLE".to_owned() }), "payload", "payload.name"),
+        (
+            producer().send(&Greet { name: "AKIAIOSFODNN7EXAMPLE".to_owned() }),
+            "payload.name",
+            "AWS access key",
+        ),
     ];
     for (job, field, says) in table {
         match job.prepare() {
