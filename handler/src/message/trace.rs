@@ -73,9 +73,12 @@ pub(crate) fn traceparent(message: &Message, inside: &BTreeMap<String, Attribute
     own.or_else(|| message.trace_header.as_deref().and_then(from_xray))
 }
 
+/// The ids are none if all their digits are 0, and the version `ff` is none.
 fn is_traceparent(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
-    parts.len() == 4 && parts.iter().zip([2, 32, 16, 2]).all(|(part, digits)| is_hex(part, digits))
+    let [version, trace_id, parent, flags] = parts[..] else { return false };
+    let is_id = |part: &str, digits| is_hex(part, digits) && part.bytes().any(|byte| byte != b'0');
+    is_hex(version, 2) && version != "ff" && is_id(trace_id, 32) && is_id(parent, 16) && is_hex(flags, 2)
 }
 
 fn is_hex(text: &str, digits: usize) -> bool {
@@ -110,9 +113,16 @@ mod tests {
             let again = Traceparent::from_xray(&trace.to_xray()).unwrap();
             assert_eq!(again.as_str(), format!("{}{sampled}", &text[..53]));
         }
-        for text in
-            ["", "00", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331", "00-é-b7ad6b7169203331-01"]
-        {
+        for text in [
+            "",
+            "00",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x",
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "00-é-b7ad6b7169203331-01",
+        ] {
             assert_eq!(Traceparent::parse(text), None, "{text}");
         }
     }
