@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::pointer::field;
 use super::shown_names::push_name;
+use crate::clients::with_integer_bounds;
 
 /// The most problems that are reported of one payload.
 const MAX_PROBLEMS: usize = 20;
@@ -50,12 +51,13 @@ pub struct SchemaProblem {
 }
 
 impl SchemaGuard {
-    /// Reads a schema. References are followed inside it alone: none is fetched.
+    /// Reads a schema. References are followed inside it alone: none is fetched. Integers have the bounds of their format, such as those of
+    /// `uint32`, as a worker's types have.
     ///
     /// # Errors
     /// If it is no schema, or refers to another document.
     pub fn new(schema: &Value) -> Result<Self, InvalidSchema> {
-        let validator = jsonschema::options().offline().build(schema);
+        let validator = jsonschema::options().offline().build(&with_integer_bounds(schema));
         validator.map(|validator| Self { validator }).map_err(|error| InvalidSchema(error.to_string()))
     }
 

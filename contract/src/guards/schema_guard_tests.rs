@@ -19,6 +19,13 @@ fn each_keyword_has_its_words() {
         ),
         (json!({"type": "integer"}), json!(7.5), "", "type", "payload is a number, and must be an integer"),
         (json!({"enum": ["a", "b", 3]}), json!("c"), "", "enum", "payload must be one of \"a\", \"b\" or 3"),
+        (
+            json!({"type": "integer", "format": "uint8"}),
+            json!(256),
+            "",
+            "maximum",
+            "payload must be at most 255",
+        ),
         (json!({"const": "a"}), json!("c"), "", "const", "payload must be \"a\""),
         (json!({"minimum": 3}), json!(1), "", "minimum", "payload must be at least 3"),
         (json!({"maximum": 3}), json!(4), "", "maximum", "payload must be at most 3"),

@@ -76,6 +76,44 @@ async fn send_has_json_for_programs_and_passes_attributes_on() {
 }
 
 #[tokio::test]
+async fn send_warns_once_of_what_the_guards_find_and_refuses_secrets() {
+    let queue = LocalQueue::create(Setup::default()).await;
+    let send = |args: &[&str]| {
+        Launch::new(&[&["send", "--queue-url", &queue.url, "--type", "email.send"], args].concat())
+            .env("AWS_ENDPOINT_URL", &queue.endpoint_url())
+    };
+    let payloads = "{\"to\":\"ada@example.com\"}\n{\"to\":\"bob@example.com\"}\n{\"password\":\"hunter2\"}";
+    let sent = send(&[]).input(payloads).finish().await;
+    assert_eq!((sent.status, sent.stdout.len()), (Some(0), 3), "{}", sent.errors());
+    for words in
+        ["warning: payload.to has an e-mail address", "warning: payload.password is named like a secret"]
+    {
+        assert_eq!(sent.errors().matches(words).count(), 1, "{words:?} in\n{}", sent.errors());
+    }
+    assert!(!sent.errors().contains("hunter2") && !sent.errors().contains("ada@"), "{}", sent.errors());
+    let allowed = send(&[]).env("DRUMLINE_GUARD_ALLOW", "email.send:/to,*:/password");
+    let allowed = allowed.input(payloads).finish().await;
+    assert!(allowed.status == Some(0) && !allowed.errors().contains("warning"), "{}", allowed.errors());
+
+    let payload = ["--payload", "{\"db\":\"postgres://app:hunter2@db/main\"}"];
+    let named = ["--payload", "{\"password\":\"hunter2\"}"];
+    let table = [
+        (send(&payload), 64, "payload.db: it has a URL with a password"),
+        (send(&payload).env("DRUMLINE_GUARDS", "off"), 64, "payload.db"),
+        (send(&payload).env("DRUMLINE_GUARD_ALLOW", "email.send:/db"), 0, ""),
+        (send(&[&payload[..], &["--allow-secrets"]].concat()), 0, ""),
+        (send(&named).env("DRUMLINE_GUARDS", "deny"), 64, "payload.password: it is named like a secret"),
+        (send(&["--payload", "{}"]).env("DRUMLINE_GUARDS", "never"), 64, "DRUMLINE_GUARDS"),
+    ];
+    for (launch, status, words) in table {
+        let finished = launch.finish().await;
+        let errors = finished.errors();
+        assert_eq!(finished.status, Some(status), "{words:?}: {errors}");
+        assert!(errors.contains(words) && !errors.contains("hunter2"), "{words:?} in\n{errors}");
+    }
+}
+
+#[tokio::test]
 async fn a_port_in_use_is_waited_for() {
     let (queue, app) = (LocalQueue::create(Setup::default()).await, App::always_ok().await);
     let launch = Launch::on(&queue).env("DRUMLINE_FORWARD_TO", &app.url());
