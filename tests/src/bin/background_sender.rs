@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 const CALLERS: u64 = 16;
 
 /// The jobs that one caller has on their way.
-const PIPELINED: usize = 8;
+const PIPELINED: usize = 16;
 
 #[derive(Serialize, Deserialize)]
 struct Count {
@@ -32,7 +32,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let jobs: u64 = drumline_consumer::variable("SENDS_JOBS").ok_or("SENDS_JOBS is not set")?.parse()?;
     let mut term = signal(SignalKind::terminate())?;
     let producer = Producer::connect().await?;
-    let options = SenderOptions::default().linger(Duration::from_millis(10)).capacity(64);
+    let options = SenderOptions::default().linger(Duration::from_millis(10)).capacity(200);
     let sender = Sender::new(producer.clone(), options);
     let mut callers = JoinSet::new();
     for caller in 0..CALLERS {
