@@ -9,6 +9,7 @@ mod bad_input;
 mod dlq;
 mod dlq_s3;
 mod ecs;
+mod extended_client;
 mod faults;
 mod fifo;
 mod jobs;
