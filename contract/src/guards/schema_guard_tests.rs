@@ -145,3 +145,41 @@ fn problems_are_bounded() {
     let schema = SchemaGuard::new(&json!({"items": {"type": "integer"}})).unwrap();
     assert_eq!(schema.check(&json!(vec!["x"; 1_000])).unwrap_err().len(), MAX_PROBLEMS);
 }
+
+#[test]
+fn no_text_has_the_value() {
+    const VALUE: &str = "hunter2-hunter2";
+    let schemas = [
+        json!({"type": "integer"}),
+        json!({"type": ["integer", "null"]}),
+        json!({"enum": ["a"]}),
+        json!({"const": "a"}),
+        json!({"maxLength": 1}),
+        json!({"minLength": 100}),
+        json!({"pattern": "^a$"}),
+        json!({"not": {"type": "string"}}),
+        json!({"anyOf": [{"type": "integer"}, {"type": "null"}]}),
+        json!({"oneOf": [{"type": "string"}, {"minLength": 1}]}),
+        json!(false),
+    ];
+    for schema in schemas {
+        let inner = SchemaGuard::new(&schema).unwrap();
+        let outer = json!({
+            "properties": {"a": schema},
+            "items": schema,
+            "uniqueItems": true,
+            "maxItems": 0,
+            "maxProperties": 0,
+            "contains": {"const": 1},
+            "unevaluatedProperties": {"const": 1},
+        });
+        let outer = SchemaGuard::new(&outer).unwrap();
+        let mut problems = inner.check(&json!(VALUE)).unwrap_err();
+        problems.extend(outer.check(&json!({"a": VALUE, "b": VALUE})).unwrap_err());
+        problems.extend(outer.check(&json!([VALUE, VALUE])).unwrap_err());
+        assert!(
+            problems.iter().all(|problem| !format!("{problem} {problem:?}").contains(VALUE)),
+            "{problems:?}"
+        );
+    }
+}
