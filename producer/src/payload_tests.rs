@@ -10,6 +10,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::*;
 use crate::attributes::Attributes;
+use crate::offloaded::Offloaded;
+use crate::send::Taken;
 
 /// An S3 that answers every request with this status. Returns its address, and the request lines and bodies that it gets.
 async fn s3(status: u16) -> (String, UnboundedReceiver<(String, String)>) {
@@ -123,4 +125,41 @@ async fn what_cannot_be_made_small_is_an_error_with_its_reason() {
     assert_eq!(put(outgoing(&"x".repeat(100_001), 0)).await, too_large);
     let denied = put(outgoing(&body, 0)).await.to_string();
     assert!(denied.starts_with("s3://payloads/") && denied.ends_with("S3 answers 403"), "{denied}");
+}
+
+#[tokio::test]
+async fn a_trace_makes_room_for_a_pointer() {
+    let (endpoint, _seen) = s3(200).await;
+    let mut large = outgoing(&"x".repeat(2_000), 9);
+    Arc::make_mut(&mut large.attributes).insert("traceparent".to_owned(), Attribute::text("00-1-2-01"));
+    let full = OffloadError::NoRoom { attributes: 10 };
+    let store = store(&endpoint, Some("payloads"), None);
+    assert_eq!(store.offload(large.clone()).await, Err(full), "nothing else has the trace");
+    large.trace_header = Some("Root=1-2-3".to_owned());
+    let sent = store.offload(large).await.unwrap();
+    assert!(!sent.attributes.contains_key("traceparent") && sent.attributes.len() == 10);
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_put_keeps_back_its_group_and_its_place() {
+    let (endpoint, _seen) = s3(403).await;
+    let store = store(&endpoint, Some("payloads"), None);
+    let batch = || -> Vec<Outgoing> {
+        let large = "x".repeat(2_000);
+        [("small", "a"), (&*large, "b"), ("small", "b"), ("small", "c")]
+            .into_iter()
+            .enumerate()
+            .map(|(line, (body, group))| Outgoing { line, group: Some(group.into()), ..outgoing(body, 0) })
+            .collect()
+    };
+    for (is_fifo, ready) in [(false, vec![0, 2, 3]), (true, vec![0, 3])] {
+        let offloaded = Offloaded::by(&store, batch(), is_fifo).await;
+        let lines = |batch: &[Outgoing]| batch.iter().map(|message| message.line).collect::<Vec<_>>();
+        assert_eq!(lines(&offloaded.ready), ready, "FIFO {is_fifo}");
+        let taken = || Ok(Taken { message_id: "m".to_owned(), sequence_number: None });
+        let (all, reply) = offloaded.answered(Ok(ready.iter().map(|_| taken()).collect()));
+        assert_eq!(lines(&all), [0, 1, 2, 3]);
+        let sent = reply.unwrap().iter().map(Result::is_ok).collect::<Vec<_>>();
+        assert_eq!(sent, [true, false, !is_fifo, true]);
+    }
 }

@@ -80,6 +80,11 @@ pub async fn delete_object(bucket: &str, key: &str) {
     s3(Method::DELETE, &format!("{bucket}/{key}"), Vec::new()).await;
 }
 
+/// A setting of a bucket, such as `lifecycle`, as S3 answers it.
+pub async fn bucket_setting(bucket: &str, name: &str) -> String {
+    s3(Method::GET, &format!("{bucket}?{name}"), Vec::new()).await
+}
+
 /// The objects of a bucket that has no more than a thousand: keys and texts.
 pub async fn objects(bucket: &str) -> Vec<(String, String)> {
     let listed = s3(Method::GET, &format!("{bucket}?list-type=2"), Vec::new()).await;

@@ -30,7 +30,7 @@ mod walkthrough;
 mod worker;
 
 pub use app::{Answer, App, Call, Ended};
-pub use aws_api::{create_bucket, delete_object, objects, put};
+pub use aws_api::{bucket_setting, create_bucket, objects, put, report_object};
 pub use binary::binary;
 pub use connect_proxy::{ConnectProxy, Tunnel};
 pub use deployed::{DeployedFunction, Deployment, can_deploy, upload_function_forwarding_to};

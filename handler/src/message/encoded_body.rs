@@ -88,7 +88,8 @@ impl EncodedBody {
             return Ok(Some(encoded));
         }
         let body = &message.body;
-        let may_be_wrapped = body.contains(TOPIC)
+        let may_be_wrapped = body.trim_ascii_start().starts_with('{')
+            && body.contains(TOPIC)
             && [MARKERS[0], MARKERS[1], CONTENT_ENCODING_ATTRIBUTE].iter().any(|name| body.contains(name));
         if !may_be_wrapped {
             return Ok(None);

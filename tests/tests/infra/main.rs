@@ -8,5 +8,6 @@ mod doctor;
 mod fan_out;
 mod function;
 mod intake;
+mod payloads;
 mod queues;
 mod tables;
