@@ -215,7 +215,7 @@ pub(crate) async fn try_once(
     options: &SendOptions,
     batch: &[Outgoing],
 ) -> Result<Vec<Result<Taken, NotTaken>>, SqsError> {
-    let entries = batch.iter().enumerate().map(|(index, message)| entry(options, index, message)).collect();
+    let entries = batch.iter().enumerate().map(|(index, message)| entry(*options, index, message)).collect();
     let request = client.send_message_batch().queue_url(queue_url).set_entries(Some(entries));
     let reply = request.send().await.map_err(|error| explain("SendMessageBatch", &error))?;
     let missing = || {
@@ -240,7 +240,7 @@ pub(crate) async fn try_once(
     Ok(results)
 }
 
-fn entry(options: &SendOptions, index: usize, message: &Outgoing) -> SendMessageBatchRequestEntry {
+fn entry(options: SendOptions, index: usize, message: &Outgoing) -> SendMessageBatchRequestEntry {
     // One id per message for all its tries: where an answer was lost, SQS drops the second one.
     let deduplication_id = options.fifo.then(|| message.deduplication_id.clone());
     let attributes =

@@ -97,7 +97,42 @@ impl TargetQueue {
             .collect()
     }
 
-    fn receipt(&self, message: &Outgoing, result: Result<Taken, NotTaken>) -> Result<Receipt, ProduceError> {
+    /// Makes one request, without retries. Returns the answer to each entry.
+    pub(crate) async fn try_once(
+        &self,
+        batch: &[Outgoing],
+    ) -> Result<Vec<Result<Taken, NotTaken>>, SqsError> {
+        let options = SendOptions { fifo: self.is_fifo(), in_doubt: self.in_doubt };
+        match try_once(&self.address.client, self.url(), &options, batch).await {
+            Ok(results) => Ok(results),
+            Err(error) => Err(self.in_context(error).await),
+        }
+    }
+
+    /// Makes the large messages of a batch small.
+    pub(crate) async fn offload(&self, batch: Vec<Outgoing>) -> Offloaded {
+        match &self.payloads {
+            Some(store) => Offloaded::by(store, batch, self.is_fifo()).await,
+            None => Offloaded::unchanged(batch),
+        }
+    }
+
+    /// Returns true if large messages are made small.
+    pub(crate) fn offloads(&self) -> bool {
+        self.payloads.is_some()
+    }
+
+    /// Returns true if a message is sent again after a lost answer. A FIFO queue drops the second one.
+    pub(crate) fn sends_again(&self) -> bool {
+        self.is_fifo() || self.in_doubt == InDoubt::SendAgain
+    }
+
+    /// Returns the caller's result for a message with this job.
+    pub(crate) fn receipt(
+        &self,
+        job_id: Option<&str>,
+        result: Result<Taken, NotTaken>,
+    ) -> Result<Receipt, ProduceError> {
         let queue = self.name().to_owned();
         let job_id = message.job_id.as_deref().unwrap_or_default().to_owned();
         match result {

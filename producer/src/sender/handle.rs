@@ -35,6 +35,14 @@ pub struct Sender {
 struct Shared {
     commands: mpsc::UnboundedSender<Command>,
     places: Places,
+    capacity_bytes: usize,
+}
+
+impl Shared {
+    /// Returns the bytes that count for the capacity. A job larger than that, whose payload goes into S3, has it for itself.
+    fn bytes_held(&self, job: &Prepared) -> u32 {
+        u32::try_from(job.outgoing.bytes().min(self.capacity_bytes)).unwrap_or(u32::MAX)
+    }
 }
 
 impl Sender {
@@ -54,7 +62,8 @@ impl Sender {
         // Bounded by the places: each message in it has one.
         let (commands, receiver) = mpsc::unbounded_channel();
         tokio::spawn(Task::new(requests, options, receiver, places.clone()).run());
-        Self { shared: Arc::new(Shared { commands, places }) }
+        let capacity_bytes = options.capacity_bytes;
+        Self { producer, shared: Arc::new(Shared { commands, places, capacity_bytes }) }
     }
 
     /// Sends a message to a queue, and waits until SQS has confirmed it.
@@ -73,12 +82,9 @@ impl Sender {
     ///
     /// # Errors
     /// If no queue would take the message, or if the sender is shut down.
-    pub async fn enqueue_outgoing(
-        &self,
-        queue_url: &Arc<str>,
-        message: Outgoing,
-    ) -> Result<Pending, SendFailure> {
-        let bytes = check(queue_url, &message)?;
+    pub async fn enqueue(&self, job: Prepared) -> Result<Pending, ProduceError> {
+        check(&job)?;
+        let bytes = self.shared.bytes_held(&job);
         let Places { messages, bytes: of_bytes } = &self.shared.places;
         let closed = |_| SendFailure::Closed;
         let place = Place {
@@ -91,16 +97,13 @@ impl Sender {
     /// Hands a message over if there is a place for it now.
     ///
     /// # Errors
-    /// The message, if there is no place, if no queue would take it, or if the sender is shut down.
-    pub fn try_send_outgoing(
-        &self,
-        queue_url: &Arc<str>,
-        message: Outgoing,
-    ) -> Result<Pending, TrySendError> {
-        let bytes = match check(queue_url, &message) {
-            Ok(bytes) => bytes,
-            Err(failure) => return Err(TrySendError::Failed(Box::new(message), failure)),
-        };
+    /// The job, if there is no place, if no queue would take the message, or if the sender is shut down.
+    pub fn try_send(&self, job: Prepared) -> Result<Pending, TrySendError> {
+        let failed = |job: Prepared, error| TrySendError::Failed(Box::new(job), error);
+        if let Err(refusal) = check(&job) {
+            return Err(failed(job, refusal.into()));
+        }
+        let bytes = self.shared.bytes_held(&job);
         let Places { messages, bytes: of_bytes } = &self.shared.places;
         let place = Arc::clone(messages).try_acquire_owned().and_then(|message| {
             let bytes = Arc::clone(of_bytes).try_acquire_many_owned(bytes)?;
@@ -156,16 +159,17 @@ impl Sender {
     }
 }
 
-/// Refuses a message that would fail a whole batch. Returns its bytes.
-fn check(queue_url: &str, message: &Outgoing) -> Result<u32, SendFailure> {
-    let bytes = message.bytes();
-    if bytes > MAX_BATCH_BYTES {
-        let reason = format!("{bytes} bytes are more than SQS's {MAX_BATCH_BYTES}");
-        return Err(SendFailure::Refused(reason));
+/// Refuses a message that would fail a whole request.
+fn check(job: &Prepared) -> Result<(), Refusal> {
+    let Prepared { queue, outgoing } = job;
+    let refused = |field, reason| Err(Refusal::new(&outgoing.job_type, field, reason));
+    let bytes = outgoing.bytes();
+    if bytes > MAX_BATCH_BYTES && !queue.offloads() {
+        return refused("payload", format!("{bytes} bytes are more than SQS's {MAX_BATCH_BYTES}"));
     }
     if is_fifo_url(queue_url) && (message.group.is_none() || message.deduplication_id.is_empty()) {
         let reason = format!("a message to {queue_url}, a FIFO queue, needs a group and a deduplication id");
         return Err(SendFailure::Refused(reason));
     }
-    Ok(u32::try_from(bytes).expect("1 MiB at most"))
+    Ok(())
 }

@@ -91,8 +91,9 @@ impl Line {
         }
     }
 
-    /// Accepts a message. Numbers grow.
+    /// Accepts a message. Numbers grow. One that is too large, since its payload goes into S3 on its way, counts as the largest that is not.
     pub(super) fn accept(&mut self, now: Instant, number: Number, bytes: usize, group: Option<&Arc<str>>) {
+        let bytes = bytes.min(MAX_BATCH_BYTES);
         let group = group.filter(|_| self.is_fifo).cloned();
         let due = now + self.linger;
         let message = Waiting { number, bytes, group, due, tries: 0, in_doubt_since: None, alone: false };
@@ -219,7 +220,8 @@ impl Line {
     }
 }
 
-/// What follows the answer to one message.
+/// The continuation after the answer to one message.
+#[derive(Clone, Copy)]
 enum Next {
     Ends(End),
     /// Another try after a wait; the end if there have been enough.

@@ -19,6 +19,7 @@ use crate::pack::Outgoing;
 
 /// A request to the background task.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "nearly all are the large one")]
 pub(super) enum Command {
     /// Send this message.
     Send { queue: Arc<str>, message: Outgoing, ticket: Ticket },
@@ -148,7 +149,7 @@ impl Task {
 
     fn handle(&mut self, command: Command) {
         match command {
-            Command::Send { queue, message, ticket } => self.accept(queue, message, ticket),
+            Command::Send(Prepared { queue, outgoing }, ticket) => self.accept(&queue, outgoing, ticket),
             Command::Flush(done) => {
                 let now = Instant::now().into_std();
                 self.lines.values_mut().for_each(|line| line.hurry(now));
@@ -161,8 +162,7 @@ impl Task {
         }
     }
 
-    fn accept(&mut self, queue: Arc<str>, message: Outgoing, ticket: Ticket) {
-        let SenderOptions { linger, max_in_flight, .. } = self.options;
+    fn accept(&mut self, queue: &TargetQueue, message: Outgoing, ticket: Ticket) {
         let number = self.accepted;
         self.accepted += 1;
         let line = self

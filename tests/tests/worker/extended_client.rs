@@ -4,12 +4,14 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use drumline::message::ContentEncoding;
 use drumline::Job;
+use drumline::message::ContentEncoding;
 use drumline_producer::{PayloadStore, Producer};
 use drumline_runtime::aws::connect;
 use drumline_runtime::payload::{PayloadPlace, PayloadSettings};
-use drumline_tests::{App, Launch, REGION, Setup, TestQueue, create_bucket, eventually, localstack, objects, shared_store};
+use drumline_tests::{
+    App, Launch, REGION, Setup, TestQueue, create_bucket, eventually, localstack, objects, shared_store,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
@@ -105,8 +107,10 @@ async fn a_worker_reads_what_the_public_client_and_the_producer_send() {
         assert_eq!(calls.iter().filter(|call| is_it(&call.body)).count(), 2);
     }
     let hidden = ["extendedpayloadsize", "sqslargepayloadsize", "contentencoding"];
-    assert!(calls.iter().all(|call| hidden.iter().all(|name| {
-        call.header(&format!("x-aws-sqsd-attr-{name}")).is_none()
-    })));
+    assert!(
+        calls.iter().all(|call| hidden
+            .iter()
+            .all(|name| { call.header(&format!("x-aws-sqsd-attr-{name}")).is_none() }))
+    );
     worker.stop().await;
 }
