@@ -8,6 +8,7 @@
 //! [`typescript.ts`]: https://github.com/drumline/drumline/blob/main/contract/src/clients/typescript.ts
 
 mod checked;
+mod client_file;
 mod literal;
 mod names;
 mod objects;
@@ -18,11 +19,10 @@ mod tables;
 mod template;
 mod typescript;
 
-use std::fmt;
-
 use crate::Contract;
 
 pub use checked::with_integer_bounds;
+pub use client_file::{Client, NoClient};
 
 /// The language of an insert client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,27 +32,6 @@ pub enum Language {
     /// TypeScript for Node.js 20 or newer, with `@aws-sdk/client-sqs`.
     TypeScript,
 }
-
-/// An insert client.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Client {
-    /// The source text of the file.
-    pub text: String,
-    /// The parts of schemas that the client does not check, such as a keyword that it does not know: the worker still decides there.
-    pub unchecked: Vec<String>,
-}
-
-/// The reason why there is no client for a contract.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NoClient(String);
-
-impl fmt::Display for NoClient {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for NoClient {}
 
 impl Language {
     /// Returns the client for a contract. Its header names `command` as the one that makes it again.

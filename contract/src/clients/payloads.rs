@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::NoClient;
+use super::client_file::NoClient;
 use super::checked::checked;
 use super::names::{Names, pascal};
 use super::shape::{Definition, Shape, Shapes};

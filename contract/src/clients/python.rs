@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 
 use serde_json::Number;
 
+use super::client_file::{Client, NoClient};
 use super::literal::{Dialect, quoted};
 use super::names::is_identifier;
-use super::payloads::{Payload, payloads};
+use super::payloads::{Payload, header, payloads};
 use super::shape::{Definition, Field, Kind, Shape};
 use super::tables;
 use super::template::Template;
-use super::{Client, NoClient};
 use crate::Contract;
 
 const TEMPLATE: &str = include_str!("python.py");
@@ -107,7 +107,7 @@ pub(super) fn client(contract: &Contract, command: &str) -> Result<Client, NoCli
     template.section("contract", &text);
     template
         .section("tables", &tables::lines(ALLOWING, &TUPLES, |name, value| format!("_{name} = {value}\n")));
-    template.line("HEADER", &super::payloads::header(command).replace('\\', "\\\\").replace("\"\"\"", "'''"));
+    template.line("HEADER", &header(command).replace('\\', "\\\\").replace("\"\"\"", "'''"));
     Ok(Client { text: template.finish(), unchecked })
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use super::NoClient;
+use super::client_file::NoClient;
 use super::names::{Names, pascal};
 use super::objects;
 

@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 
 use serde_json::Number;
 
+use super::client_file::{Client, NoClient};
 use super::literal::{Dialect, quoted};
 use super::names::is_identifier;
 use super::payloads::{Payload, header, payloads};
 use super::shape::{Definition, Field, Kind, Shape};
 use super::tables;
 use super::template::Template;
-use super::{Client, NoClient};
 use crate::Contract;
 
 const TEMPLATE: &str = include_str!("typescript.ts");

@@ -35,7 +35,7 @@ const SCHEMAS: Readonly<Record<string, Schema | null>> = {
 
 // tables: begin
 
-const TOKENS = [["an AWS access key ID", "AKIA[A-Z0-9]{16}(?![A-Z0-9])"]] as const;
+const TOKENS = [["an AWS access key ID", "AKIA", "AKIA[A-Z0-9]{16}(?![A-Z0-9])"]] as const;
 const PEM = "-----BEGIN ([A-Z0-9 ]{0,64})(?=-----)";
 const PRIVATE_KEY_ENDINGS = ["PRIVATE KEY"];
 const URL_AUTHORITY = "://(?=([^/ ]{0,1024}))";
@@ -440,7 +440,7 @@ function attribute(value: AttributeValue): MessageAttributeValue {
 
 // Guards: the same detectors as those of Drumline's own producer.
 
-const TOKEN = new RegExp(`(?<![A-Za-z0-9])(?:${TOKENS.map(([, pattern]) => `(${pattern})`).join("|")})`);
+const TOKEN = new RegExp(`(?<![A-Za-z0-9])(?:${TOKENS.map(([, , pattern]) => `(${pattern})`).join("|")})`);
 const CARDS = [
   `[0-9]{${CARD_DIGITS.join(",")}}`,
   ...CARD_GROUPS.map(([first, ...rest]) => {

@@ -57,7 +57,7 @@ fn on_a_standard_queue() -> Vec<(Value, &'static str, &'static str, &'static str
             payload(json!("x".repeat(1_048_576))),
             "",
             "size",
-            "1048706 bytes are more than SQS's 1048576: put the data into S3 and send a reference",
+            "1048698 bytes are more than SQS's 1048576: put the data into S3 and send a reference",
         ),
         (
             payload(json!({ "key": "AKIAIOSFODNN7EXAMPLE" })),

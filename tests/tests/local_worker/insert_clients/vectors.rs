@@ -158,7 +158,7 @@ pub(super) async fn agree_by_chance(programs: &Programs) {
     let mut rng = Rng::with_seed(26);
     let cases: Vec<Value> = (0..RANDOM).map(|_| json!({ "type": "a.b", "payload": random_value(&mut rng, 3) })).collect();
     let found = cases.iter().filter(|case| expected_findings(case, Language::Python)["places"] != json!([])).count();
-    assert!(found > RANDOM / 4 && found < RANDOM, "{found} payloads have something");
+    assert!(found > RANDOM / 8 && found < RANDOM, "{found} payloads have something");
     compare_findings(programs, &cases).await;
 
     let orders: Value = serde_json::from_str(ORDERS).unwrap();
