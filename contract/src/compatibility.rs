@@ -168,7 +168,10 @@ impl Pair<'_> {
         let problem = kind.problem(self.affected);
         let (severity, problem) = match doubt {
             None => (Severity::Breaking, problem),
-            Some(doubt) => (Severity::Unknown, format!("{problem}; not certain, since {doubt}")),
+            Some(doubt) if kind == MismatchKind::NotCompared => {
+                (Severity::Unknown, format!("{problem}: {doubt}"))
+            }
+            Some(doubt) => (Severity::Unknown, format!("{problem}; that is not certain: {doubt}")),
         };
         Finding {
             severity,

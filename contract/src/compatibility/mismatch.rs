@@ -47,7 +47,7 @@ impl MismatchKind {
             Self::Narrower { written, accepted } => {
                 format!("{writers} may write {written}, and {readers} accept only {accepted}")
             }
-            Self::NotCompared => format!("what {writers} write and {readers} accept cannot be compared"),
+            Self::NotCompared => format!("it is not known whether {readers} accept what {writers} write"),
         }
     }
 
