@@ -1,6 +1,5 @@
 //! The check of a message before it is sent: what SQS refuses, what no worker can decode, and what does not belong in a queue.
 
-use std::fmt;
 use std::sync::Arc;
 
 use drumline::message::{Envelope, Message};
@@ -12,9 +11,7 @@ use crate::attributes::Attributes;
 use crate::guards::{GivenWarnings, guards, log};
 use crate::pack::Outgoing;
 use crate::sqs_rules::{check_content, check_parameters};
-
-/// The most further fields that an error names.
-const MOST_NAMED: usize = 5;
+use crate::unsendable::Unsendable;
 
 /// The checks that a message passes before it is sent. Cheap to clone; clones give each warning once together.
 ///
@@ -45,16 +42,6 @@ pub struct Checked {
     pub envelope: Envelope,
     /// The findings that have not been given before: for each job type, kind and field once.
     pub warnings: Vec<Finding>,
-}
-
-/// The part of a message for which it may not be sent, and the reason. The text names no value of the payload.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Unsendable {
-    /// A field of the payload (`payload.user.name`), an attribute (`attribute tenant`), or a parameter such as `group`.
-    pub field: String,
-    /// The reason, and what to do.
-    pub reason: String,
 }
 
 impl Checks {
@@ -119,31 +106,6 @@ impl Checked {
         self.warnings.iter().for_each(log);
     }
 }
-
-impl Unsendable {
-    pub(crate) fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { field: field.into(), reason: reason.into() }
-    }
-
-    fn found(first: &Finding, others: &[&Finding]) -> Self {
-        let fields =
-            others.iter().take(MOST_NAMED).map(|finding| finding.field()).collect::<Vec<_>>().join(", ");
-        let more = match others.len() {
-            0 => String::new(),
-            count if count > MOST_NAMED => format!("; also {fields} and {} more", count - MOST_NAMED),
-            _ => format!("; also {fields}"),
-        };
-        Self::new(first.field(), format!("{}{more}", first.reason()))
-    }
-}
-
-impl fmt::Display for Unsendable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.field, self.reason)
-    }
-}
-
-impl std::error::Error for Unsendable {}
 
 /// Accepts a body with these attributes that may be sent as a job. Returns the job as a worker decodes it.
 ///

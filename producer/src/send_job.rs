@@ -12,7 +12,6 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::attributes::{Attributes, attributes, check_attribute, size};
-use crate::check::Unsendable;
 use crate::encode::encode;
 use crate::error::{ProduceError, Refusal};
 use crate::new_job::NewJob;
@@ -22,6 +21,7 @@ use crate::pack::Outgoing;
 use crate::prepared::Prepared;
 use crate::receipt::Receipt;
 use crate::routes::Routes;
+use crate::unsendable::Unsendable;
 
 /// The attribute in which workers of any language find the trace.
 const TRACEPARENT: &str = "traceparent";

@@ -5,9 +5,9 @@ use drumline_runtime::limits::{MAX_ATTRIBUTES, MAX_MESSAGE_BYTES, is_allowed};
 
 use crate::attributes::{Attributes, check_attribute, size};
 use crate::body_fields::{field_at, large_fields};
-use crate::check::Unsendable;
 use crate::options::{MAX_DELAY_SECS, check_id};
 use crate::pack::Outgoing;
+use crate::unsendable::Unsendable;
 
 /// Fields of at least this part of the limit are named.
 const LARGE: usize = MAX_MESSAGE_BYTES / 10;
