@@ -15,6 +15,9 @@ pub type Attributes = BTreeMap<String, Attribute>;
 /// [Message quotas](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html).
 const MAX_NAME: usize = 256;
 
+/// The attribute in which workers of any language find the trace.
+pub(crate) const TRACEPARENT: &str = "traceparent";
+
 /// Beginnings of names that belong to AWS, in lower case.
 const RESERVED: [&str; 2] = ["aws.", "amazon."];
 

@@ -15,6 +15,7 @@ use drumline_runtime::payload::{PayloadPlace, PayloadSettings, compress};
 use http::Method;
 use ulid::Ulid;
 
+use crate::attributes::TRACEPARENT;
 use crate::pack::Outgoing;
 
 /// How long one request may take. It is sent four times at most.

@@ -11,7 +11,8 @@ use drumline::message::{Attribute, Traceparent};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::attributes::{Attributes, attributes, check_attribute, size};
+use crate::attributes::{Attributes, TRACEPARENT, attributes, check_attribute, size};
+use crate::check::Unsendable;
 use crate::encode::encode;
 use crate::error::{ProduceError, Refusal};
 use crate::new_job::NewJob;
@@ -22,9 +23,6 @@ use crate::prepared::Prepared;
 use crate::receipt::Receipt;
 use crate::routes::Routes;
 use crate::unsendable::Unsendable;
-
-/// The attribute in which workers of any language find the trace.
-const TRACEPARENT: &str = "traceparent";
 
 /// Characters that JSON allows in a text and SQS does not allow in a body. An escape in the text means the same.
 const ESCAPED: [(char, &str); 2] = [('\u{FFFE}', "\\ufffe"), ('\u{FFFF}', "\\uffff")];

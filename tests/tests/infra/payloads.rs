@@ -7,7 +7,10 @@ async fn its_bucket_takes_payloads_and_expires_them() {
     let stack = Stack::deploy("payload-bucket.yaml", &[("RetentionDays", "30")]).await;
     let bucket = stack.output("PayloadBucketName");
     let lifecycle = bucket_setting(bucket, "lifecycle").await;
-    assert!(lifecycle.contains("<Days>30</Days>") && lifecycle.contains("<Status>Enabled</Status>"), "{lifecycle}");
+    assert!(
+        lifecycle.contains("<Days>30</Days>") && lifecycle.contains("<Status>Enabled</Status>"),
+        "{lifecycle}"
+    );
     let policy = bucket_setting(bucket, "policy").await;
     assert!(policy.contains("aws:SecureTransport"), "{policy}");
 
@@ -18,8 +21,9 @@ async fn its_bucket_takes_payloads_and_expires_them() {
         .env("DRUMLINE_PAYLOAD_BUCKETS", &format!("{bucket}/"))
         .spawn();
     drumline_tests::put(bucket, "1", "from the bucket").await;
-    let pointer =
-        format!(r#"["software.amazon.payloadoffloading.PayloadS3Pointer",{{"s3BucketName":"{bucket}","s3Key":"1"}}]"#);
+    let pointer = format!(
+        r#"["software.amazon.payloadoffloading.PayloadS3Pointer",{{"s3BucketName":"{bucket}","s3Key":"1"}}]"#
+    );
     queue.send_with(&pointer, &[("ExtendedPayloadSize", "Number", "15")]).await;
     eventually("it is done", async || app.count() == 1 && queue.is_empty().await).await;
     assert_eq!((&*app.calls()[0].body, objects(bucket).await.len()), ("from the bucket", 1));
