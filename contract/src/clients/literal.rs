@@ -41,8 +41,8 @@ impl Dialect {
             }
             _ => return on_one_line,
         };
-        let lines: String = lines.iter().map(|line| format!("{inner}{line},\n")).collect();
-        format!("{open}\n{lines}{}{close}", self.indent.repeat(depth))
+        let lines: Vec<String> = lines.iter().map(|line| format!("{inner}{line},")).collect();
+        format!("{open}\n{}\n{}{close}", lines.join("\n"), self.indent.repeat(depth))
     }
 
     pub(super) fn on_one_line(&self, value: &Value) -> String {
@@ -70,6 +70,12 @@ impl Dialect {
             }
         }
     }
+}
+
+/// Returns the lines of a text, each with this beginning.
+pub(super) fn lines_with(beginning: &str, text: &str) -> String {
+    let line = |line: &str| format!("{beginning}{line}").trim_end().to_owned() + "\n";
+    text.lines().fold(String::new(), |lines, next| lines + &line(next))
 }
 
 /// Returns a text in double quotes, with the escapes that JSON and both languages have in common.

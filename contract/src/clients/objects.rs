@@ -33,15 +33,17 @@ fn merged(base: &Map<String, Value>, more: &Map<String, Value>) -> Map<String, V
     merged
 }
 
-/// Returns the alternatives of a schema that also has fields of its own, each with these fields.
-pub(super) fn alternatives(root: &Value, schema: &Map<String, Value>, keyword: &str) -> Vec<Value> {
+/// Returns the alternatives of a schema that also has fields of its own, each with these fields, and what it is known by.
+pub(super) fn alternatives(
+    root: &Value,
+    schema: &Map<String, Value>,
+    keyword: &str,
+) -> Vec<(Option<String>, Value)> {
     let mut base = schema.clone();
     let parts = base.remove(keyword);
     let parts = parts.as_ref().and_then(Value::as_array).into_iter().flatten();
-    if !base.contains_key("properties") {
-        return parts.cloned().collect();
-    }
-    parts.map(|part| with(root, &base, part)).collect()
+    let has_fields = base.contains_key("properties");
+    parts.map(|part| (hint(part), if has_fields { with(root, &base, part) } else { part.clone() })).collect()
 }
 
 /// Returns a schema whose parts of `allOf` are one object, or `None` if one of them is none.
@@ -81,7 +83,7 @@ fn target<'a>(root: &'a Value, schema: &'a Value, depth: usize) -> &'a Value {
 }
 
 /// Returns the value that an alternative is known by: the title, the constant that tells it from others, or its only field.
-pub(super) fn hint(alternative: &Value) -> Option<String> {
+fn hint(alternative: &Value) -> Option<String> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     if let Some(title) = alternative.get("title").and_then(text) {
         return Some(title);

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::client_file::NoClient;
 use super::checked::checked;
+use super::client_file::NoClient;
 use super::names::{Names, pascal};
 use super::shape::{Definition, Shape, Shapes};
 use crate::Contract;

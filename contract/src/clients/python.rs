@@ -1,11 +1,11 @@
-//! The Python client: TypedDicts of payloads, a class for each type and version, and the table of schemas.
+//! The Python client: `TypedDict`s of payloads, a class for each type and version, and the table of schemas.
 
 use std::fmt::Write as _;
 
 use serde_json::Number;
 
 use super::client_file::{Client, NoClient};
-use super::literal::{Dialect, quoted};
+use super::literal::{Dialect, lines_with, quoted};
 use super::names::is_identifier;
 use super::payloads::{Payload, header, payloads};
 use super::shape::{Definition, Field, Kind, Shape};
@@ -232,15 +232,17 @@ fn typed(shape: &Shape, name: fn(&str) -> String) -> String {
 
 fn docstring(text: &str, indentation: &str) -> String {
     let text = text.trim().replace('\\', "\\\\").replace('"', "\\\"");
-    let mut lines = text.lines().map(str::trim_end);
-    let first = lines.next().unwrap_or_default();
-    let rest: String = lines.map(|line| format!("\n{}", format!("{indentation}{line}").trim_end())).collect();
-    let end = if rest.is_empty() { String::new() } else { format!("\n{indentation}") };
-    format!("{indentation}\"\"\"{first}{rest}{end}\"\"\"\n")
+    match text.split_once('\n') {
+        None => format!("{indentation}\"\"\"{text}\"\"\"\n"),
+        Some((first, rest)) => {
+            let first = first.trim_end();
+            format!("{indentation}\"\"\"{first}\n{}{indentation}\"\"\"\n", lines_with(indentation, rest))
+        }
+    }
 }
 
 fn comment(text: &str, indentation: &str) -> String {
-    text.trim().lines().map(|line| format!("{}\n", format!("{indentation}# {line}").trim_end())).collect()
+    lines_with(&format!("{indentation}# "), text.trim())
 }
 
 #[cfg(test)]

@@ -141,15 +141,13 @@ impl<'a> Shapes<'a> {
             };
         }
         if let Some(Value::Array(types)) = schema.get("type") {
-            let parts: Vec<Value> = types
-                .iter()
-                .map(|one| {
-                    let mut part = schema.clone();
-                    part.insert("type".to_owned(), one.clone());
-                    Value::Object(part)
-                })
-                .collect();
-            return self.union(&parts, hint);
+            let part = |one: &Value| {
+                let mut part = schema.clone();
+                part.insert("type".to_owned(), one.clone());
+                // At most one of them has a name: the object.
+                (Some(String::new()), Value::Object(part))
+            };
+            return self.union(&types.iter().map(part).collect::<Vec<_>>(), hint);
         }
         match schema.get("type").and_then(Value::as_str) {
             Some("null") => Ok(Shape::Null),
@@ -188,10 +186,14 @@ impl<'a> Shapes<'a> {
         Ok(Shape::Named(name))
     }
 
-    fn union(&mut self, parts: &[Value], hint: &str) -> Result<Shape, NoClient> {
+    fn union(&mut self, parts: &[(Option<String>, Value)], hint: &str) -> Result<Shape, NoClient> {
         let mut shapes: Vec<Shape> = Vec::new();
-        for (index, part) in parts.iter().enumerate() {
-            let own = objects::hint(part).map_or_else(|| (index + 1).to_string(), |own| pascal(&own));
+        for (index, (own, part)) in parts.iter().enumerate() {
+            let own = match own.as_deref() {
+                None => (index + 1).to_string(),
+                Some("") => String::new(),
+                Some(own) => pascal(own),
+            };
             let parts = match self.shape(part, &format!("{hint}{own}"))? {
                 Shape::Union(parts) => parts,
                 Shape::Never => continue,
@@ -271,7 +273,7 @@ fn is_big(schema: &Map<String, Value>) -> bool {
         let bound = schema.get(keyword).and_then(Value::as_i64);
         bound.is_some_and(|bound| bound.unsigned_abs() <= MAX_SAFE_INTEGER)
     };
-    !is_small && !(within("minimum") && within("maximum"))
+    !(is_small || (within("minimum") && within("maximum")))
 }
 
 /// A type of its values, or the type of each where a language cannot name it.

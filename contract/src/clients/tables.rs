@@ -18,7 +18,10 @@ pub(super) struct Constant {
 /// Returns the constants. `allowing` is how a program allows a field, with `{allow}` for it.
 pub(super) fn constants(allowing: &str) -> Vec<Constant> {
     let all = [
-        ("TOKENS", tables::TOKENS.iter().map(|token| json!([token.what, token.prefix, pattern(token)])).collect()),
+        (
+            "TOKENS",
+            tables::TOKENS.iter().map(|token| json!([token.what, token.prefix, pattern(token)])).collect(),
+        ),
         (
             "PEM",
             json!(format!(

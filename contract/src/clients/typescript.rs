@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Number;
 
 use super::client_file::{Client, NoClient};
-use super::literal::{Dialect, quoted};
+use super::literal::{Dialect, lines_with, quoted};
 use super::names::is_identifier;
 use super::payloads::{Payload, header, payloads};
 use super::shape::{Definition, Field, Kind, Shape};
@@ -158,10 +158,7 @@ fn comment(text: &str, indentation: &str) -> String {
     match lines.as_slice() {
         [one] => format!("{indentation}/** {one} */\n"),
         lines => {
-            let lines: String = lines
-                .iter()
-                .map(|line| format!("{}\n", format!("{indentation} * {line}").trim_end()))
-                .collect();
+            let lines = lines_with(&format!("{indentation} * "), &lines.join("\n"));
             format!("{indentation}/**\n{lines}{indentation} */\n")
         }
     }
