@@ -1,7 +1,7 @@
 //! Payloads that are not in their message: read from S3, and decompressed, before a message is decoded.
 //!
 //! Only buckets that the settings allow are read, and no more than the settings' bound: a message must not make its worker read
-//! whatever it names. Objects are never deleted, since replays, DLQ copies and other queues of a fan-out may need them: a lifecycle rule
+//! any object that it names. Objects are never deleted, since replays, DLQ copies and other queues of a fan-out may need them: a lifecycle rule
 //! expires them.
 
 mod compression;

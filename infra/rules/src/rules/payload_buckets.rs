@@ -32,7 +32,7 @@ pub(super) const RULES: [Rule; 3] = [
     Rule {
         id: "B02",
         title: "a bucket of payloads is encrypted, has no public access, and denies `s3:*` to everybody where `aws:SecureTransport` is false",
-        reason: "Payloads are what messages are: nobody but workers and operators may read them, at rest or on the way.",
+        reason: "Payloads are what messages are: only workers and operators may read them, at rest or on the way.",
         fix: "Set BucketEncryption and all four of PublicAccessBlockConfiguration, and add a BucketPolicy with Deny, Principal \"*\", Action s3:*, Condition Bool aws:SecureTransport false.",
         at_bounds: false,
         check: payloads_are_private,
