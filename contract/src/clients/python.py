@@ -345,7 +345,9 @@ class _Message:
     request: Dict[str, Any]
 
 
-def _prepare(position: int, entry: Entry, queue_url: str, guards: Guards, problems: List[Problem]) -> Optional[_Message]:
+def _prepare(
+    position: int, entry: Entry, queue_url: str, guards: Guards, problems: List[Problem]
+) -> Optional[_Message]:
     """Returns the message of an entry, or adds to the problems."""
     job, job_id = entry.job, entry.job_id or ""
     before = len(problems)
@@ -428,7 +430,11 @@ def _json_problems(value: Any, pointer: str, depth: int = 0) -> Iterator[Tuple[s
     if isinstance(value, str):
         found = _FORBIDDEN.search(value)
         if found:
-            yield pointer, "character", f"has the character U+{ord(found.group()):04X}, which SQS does not take: leave it out"
+            yield (
+                pointer,
+                "character",
+                f"has the character U+{ord(found.group()):04X}, which SQS does not take: leave it out",
+            )
     elif isinstance(value, float):
         if not math.isfinite(value):
             yield pointer, "json", "is not a finite number, and JSON has no others"
@@ -485,7 +491,10 @@ def _attribute_problems(attributes: Mapping[str, AttributeValue]) -> Iterator[Tu
     for name, value in attributes.items():
         text = value if isinstance(value, str) else ""
         if len(name) > _MAX_NAME or not _ATTRIBUTE_NAME.fullmatch(name):
-            yield "attribute", f"the attribute name {_json(name)} is not of 1 to {_MAX_NAME} letters, digits, _, - and single periods"
+            yield (
+                "attribute",
+                f"the attribute name {_json(name)} is not of 1 to {_MAX_NAME} letters, digits, _, - and single periods",
+            )
         elif name.lower().startswith(("aws.", "amazon.")):
             yield "attribute", f"the attribute name {_json(name)} is reserved by AWS"
         elif name in _DECODING:
@@ -538,7 +547,9 @@ def _allowance(text: str) -> _Allowance:
     if rest.endswith(":"):
         job_type, colon, pointer = rest[:-1], ":", ""
     if not colon or not job_type:
-        raise ValueError(f"{text!r} allows no field: write it as TYPE:/pointer or TYPE:/pointer=KIND, such as email.send:/to")
+        raise ValueError(
+            f"{text!r} allows no field: write it as TYPE:/pointer or TYPE:/pointer=KIND, such as email.send:/to"
+        )
     return job_type, ("/" + pointer if colon == ":/" else "").split("/"), kind or None
 
 
@@ -628,7 +639,7 @@ def _secret(text: str) -> Optional[str]:
 
 
 def _has_password(authority: str) -> bool:
-    user, _, password = authority.rpartition("@")[0].partition(":")
+    _, _, password = authority.rpartition("@")[0].partition(":")
     return bool(password) and password[0] not in _PLACEHOLDER_BEGINNINGS
 
 
@@ -675,7 +686,9 @@ def _has_card_number(text: str) -> bool:
 
 def _is_card(text: str) -> bool:
     digits = text.replace(" ", "").replace("-", "")
-    is_issued = any(len(digits) in lengths and start <= digits[: len(start)] <= end for start, end, lengths in _CARD_ISSUERS)
+    is_issued = any(
+        len(digits) in lengths and start <= digits[: len(start)] <= end for start, end, lengths in _CARD_ISSUERS
+    )
     doubled = (sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])
     return is_issued and (sum(map(int, digits[-1::-2])) + sum(doubled)) % 10 == 0
 

@@ -158,7 +158,42 @@ export class Guards {
     return [];
   }
 
-  *problems(_position: number, _jobType: string, _payload: unknown): Generator<Problem> {}
+  /** Returns what is found and not allowed, at most 20 of each kind. */
+  findings(jobType: string, payload: unknown): Finding[] {
+    const findings: Finding[] = [];
+    const found = new Map<string, number>();
+    for (const finding of walk(payload as Json, "", "", found)) {
+      const count = found.get(finding.kind) ?? 0;
+      if (count === MAX_FINDINGS_PER_KIND) continue;
+      if (this.#allowances.some((one) => allows(one, jobType, finding))) continue;
+      found.set(finding.kind, count + 1);
+      findings.push(finding);
+    }
+    return findings;
+  }
+
+  /** Warns of findings, and returns those that are errors. */
+  *problems(position: number, jobType: string, payload: unknown): Generator<Problem> {
+    for (const { pointer, kind, what } of this.findings(jobType, payload)) {
+      const pattern = pointer.split("/").map((segment) => (isIndex(segment) ? "*" : segment));
+      const allow = `${jobType}:${pattern.join("/")}`;
+      const fills: Record<string, string> = {
+        allow: allow.replace(CONTROLS, controlEscaped),
+        what,
+        field: fieldOf(pointer),
+      };
+      const text = (TEXTS[kind] ?? kind).replace(/\{(\w+)\}/g, (_, name: string) => fills[name] ?? "");
+      if (this.#denied.includes(kind)) {
+        yield { position, jobType, pointer, kind, text };
+        continue;
+      }
+      const key = `${kind} ${allow}`;
+      if (!this.#warned.has(key) && this.#warned.size < MAX_WARNED) {
+        this.#warned.add(key);
+        this.#warn(`${jobType}: ${text}`);
+      }
+    }
+  }
 }
 
 // guards: end
@@ -293,7 +328,15 @@ function prepare(
 
   const { idempotencyKey, correlationId, attributes } = entry;
   const createdAt = new Date().toISOString();
-  const envelope = given({ jobId, type: job.type, schemaVersion: version, idempotencyKey, correlationId, createdAt, payload });
+  const envelope = given({
+    jobId,
+    type: job.type,
+    schemaVersion: version,
+    idempotencyKey,
+    correlationId,
+    createdAt,
+    payload,
+  });
   const request: Message["request"] = { MessageBody: json(envelope as Json) };
   if (entry.delay !== undefined) request.DelaySeconds = entry.delay;
   if (entry.group !== undefined) request.MessageGroupId = entry.group;
@@ -334,7 +377,9 @@ function json(value: Json): string {
   if (typeof value === "bigint") return value.toString();
   if (Array.isArray(value)) return `[${value.map(json).join(",")}]`;
   if (typeof value === "object" && value !== null) {
-    return `{${Object.entries(value).map(([name, inner]) => `${JSON.stringify(name)}:${json(inner)}`).join(",")}}`;
+    return `{${Object.entries(value)
+      .map(([name, inner]) => `${JSON.stringify(name)}:${json(inner)}`)
+      .join(",")}}`;
   }
   return JSON.stringify(value);
 }
@@ -363,7 +408,10 @@ function plain(value: unknown, pointer: string, depth: number, found: Found[]): 
   if ("toJSON" in value && typeof value.toJSON === "function") return plain(value.toJSON(), pointer, depth, found);
   if (depth === MAX_DEPTH) return refuse("depth", `is nested deeper than the ${MAX_DEPTH} levels that a worker reads`);
   if (Array.isArray(value)) {
-    return Array.from(value, (inner: unknown, index) => plain(inner, pointer + escaped(index), depth + 1, found) ?? null);
+    return Array.from(
+      value,
+      (inner: unknown, index) => plain(inner, pointer + escaped(index), depth + 1, found) ?? null,
+    );
   }
   if (value instanceof Map || value instanceof Set || ArrayBuffer.isView(value)) {
     return refuse("json", `is a ${String(value.constructor.name)}, which JSON cannot express`);
@@ -371,7 +419,8 @@ function plain(value: unknown, pointer: string, depth: number, found: Found[]): 
   const fields: [string, Json][] = [];
   for (const [name, inner] of Object.entries(value)) {
     if (inner === undefined) continue;
-    if (FORBIDDEN.test(name)) refuse("character", `has the name ${JSON.stringify(name)}, of which SQS does not take all characters`);
+    if (FORBIDDEN.test(name))
+      refuse("character", `has the name ${JSON.stringify(name)}, of which SQS does not take all characters`);
     else fields.push([name, plain(inner, pointer + escaped(name), depth + 1, found) ?? null]);
   }
   return Object.fromEntries(fields);
@@ -391,7 +440,10 @@ function* optionProblems(entry: Entry, isFifo: boolean): Generator<[kind: string
   }
   for (const [kind, id] of Object.entries({ group, dedup })) {
     if (id !== undefined && !QUEUE_ID.test(id)) {
-      yield [kind, `a ${kind} is 1 to ${MAX_ID} ASCII letters, digits and punctuation marks, not ${JSON.stringify(id)}`];
+      yield [
+        kind,
+        `a ${kind} is 1 to ${MAX_ID} ASCII letters, digits and punctuation marks, not ${JSON.stringify(id)}`,
+      ];
     }
   }
   const named = { idempotencyKey: entry.idempotencyKey, correlationId: entry.correlationId, jobId: entry.jobId };
@@ -399,7 +451,8 @@ function* optionProblems(entry: Entry, isFifo: boolean): Generator<[kind: string
     if (value === undefined) continue;
     // The kinds are the same in all languages.
     const kind = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-    if (value === "" || FORBIDDEN.test(value)) yield [kind, `${name} is empty, or has a character that SQS does not take`];
+    if (value === "" || FORBIDDEN.test(value))
+      yield [kind, `${name} is empty, or has a character that SQS does not take`];
     else if (utf8Bytes(value) > MAX_KEY_BYTES) yield [kind, `${name} has more than ${MAX_KEY_BYTES} bytes`];
   }
   const names = Object.keys(attributes);
@@ -703,8 +756,16 @@ async function sendBatch(
         sent.push({ position: message.position, jobId: message.jobId, messageId, sequenceNumber });
         return;
       }
-      const notMentioned = { Code: "NotMentioned", Message: "the answer does not mention this job", SenderFault: false };
-      const { Code: code = "", Message: text = "", SenderFault: bySender = false } = failures.get(String(index)) ?? notMentioned;
+      const notMentioned = {
+        Code: "NotMentioned",
+        Message: "the answer does not mention this job",
+        SenderFault: false,
+      };
+      const {
+        Code: code = "",
+        Message: text = "",
+        SenderFault: bySender = false,
+      } = failures.get(String(index)) ?? notMentioned;
       if (attempt < TRIES && (!bySender || THROTTLED.includes(lastPart(code)))) again.push(message);
       else failed.push(failure(message, code, text, bySender, inDoubt));
     });
@@ -730,8 +791,10 @@ function natureOf(error: unknown): { mayBeTaken: boolean; passes: boolean } {
   if (THROTTLED.includes(codeOf(error))) return { mayBeTaken: false, passes: true };
   const { $metadata, code } = error as { $metadata?: { httpStatusCode?: number }; code?: unknown };
   const status = $metadata?.httpStatusCode;
-  if (status !== undefined && status >= 400) return { mayBeTaken: status >= 500, passes: status >= 500 || status === 429 };
-  const isUnreachable = codeOf(error) === "TimeoutError" || (typeof code === "string" && /^(E[A-Z]|UND_ERR)/.test(code));
+  if (status !== undefined && status >= 400)
+    return { mayBeTaken: status >= 500, passes: status >= 500 || status === 429 };
+  const isUnreachable =
+    codeOf(error) === "TimeoutError" || (typeof code === "string" && /^(E[A-Z]|UND_ERR)/.test(code));
   return { mayBeTaken: isUnreachable, passes: isUnreachable };
 }
 
@@ -796,7 +859,18 @@ function errorsOf(jobType: string, version: number, payload: Json): Found[] {
   return schema === null ? [] : [...errors(schema, schema, payload, "")];
 }
 
-function* errors(root: Schema, schema: Schema, value: Json, at: string): Generator<Found> {
+function problem(error: SchemaError): Found {
+  // The alternative whose errors are all inside of the value was meant: an optional address is null or an address.
+  const depth = (at: string) => at.split("/").length;
+  const isInside = (inner: SchemaError) =>
+    depth(inner.at) > depth(error.at) || inner.keyword === "additionalProperties";
+  const meant = error.alternatives.find((errors) => errors.length > 0 && errors.every(isInside))?.[0];
+  if (meant !== undefined) return problem(meant);
+  const segments = error.at.split("/").slice(1);
+  return [segments.map((segment) => shownSegment(unescaped(segment))).join(""), error.keyword, error.reason];
+}
+
+function* errors(root: Schema, schema: Schema, value: Json, at: string): Generator<SchemaError> {
   if (schema === true) return;
   if (schema === false) {
     yield [at, "falseSchema", "is not allowed"];
@@ -807,13 +881,23 @@ function* errors(root: Schema, schema: Schema, value: Json, at: string): Generat
     const types = typeof schema.type === "string" ? [schema.type] : schema.type;
     const isUnsafe = typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value);
     if (!types.some((name) => is(name, value))) {
-      yield [at, "type", `is ${shown(value)}, and should be ${types.join(" or ")}`];
+      const names = joined(
+        types.map((name) => WITH_ARTICLE[name] ?? name),
+        "or",
+      );
+      yield error(at, "type", `is ${WITH_ARTICLE[typeOf(value)]}, and must be ${names}`);
     } else if (isUnsafe && !types.includes("number")) {
       yield [at, "precision", `is ${value}, which a number of JavaScript does not hold exactly: make it a bigint, such as 1n`];
     }
   }
   if (schema.enum !== undefined && !schema.enum.some((item) => isSame(item, value))) {
-    yield [at, "enum", `is ${shown(value)}, and should be one of ${schema.enum.map((item) => json(item as Json)).join(", ")}`];
+    const choices = schema.enum.map((item) => json(item as Json));
+    const isShort = choices.length <= MAX_CHOICES;
+    yield error(
+      at,
+      "enum",
+      isShort ? `must be one of ${joined(choices, "or")}` : "is none of the values that the schema lists",
+    );
   }
   if ("const" in schema && !isSame(schema.const, value)) {
     yield [at, "const", `is ${shown(value)}, and should be ${json(schema.const as Json)}`];
