@@ -54,7 +54,8 @@ fn payloads_expire(case: &Case<'_>, report: &mut Report<'_>) {
             continue;
         }
         let mut is_complete = false;
-        for (index, rule) in rules.iter().enumerate().filter(|(_, rule)| plain(&rule["Status"]) == "Enabled") {
+        for (index, rule) in rules.iter().enumerate().filter(|(_, rule)| plain(&rule["Status"]) == "Enabled")
+        {
             let days = &rule["ExpirationInDays"];
             if int(days).is_some_and(|days| days < LEAST_DAYS) {
                 let at = format!("{LIFECYCLE}/{index}/ExpirationInDays");

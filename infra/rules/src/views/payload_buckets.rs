@@ -17,10 +17,11 @@ pub(crate) struct PayloadBucket<'a> {
 /// The buckets that a stack says are for payloads.
 pub(crate) fn payload_buckets(stack: &Stack) -> Vec<PayloadBucket<'_>> {
     let outputs = stack.outputs.iter().filter(|(name, _)| *name == OUTPUT);
-    let named = outputs.flat_map(|(_, output)| &output.references).filter_map(|reference| match &reference.to {
-        Target::Resource { id, .. } => stack.resources.get_key_value(id),
-        _ => None,
-    });
+    let named =
+        outputs.flat_map(|(_, output)| &output.references).filter_map(|reference| match &reference.to {
+            Target::Resource { id, .. } => stack.resources.get_key_value(id),
+            _ => None,
+        });
     let buckets = named.filter(|(_, resource)| resource.kind == "AWS::S3::Bucket");
     buckets
         .map(|(id, resource)| {
