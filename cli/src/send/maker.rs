@@ -93,17 +93,33 @@ impl<'a> Maker<'a> {
             body,
             ..Outgoing::default()
         };
-        let mut envelope = self.check(&outgoing)?;
-        if envelope.job_id.is_none() && self.marks_jobs && self.can_mark() {
-            let mut attributes = (*self.attributes).clone();
-            attributes.insert(JOB_ID_ATTRIBUTE.to_owned(), Attribute::text(self.ids.job_id(number)));
-            outgoing.attributes = Arc::new(attributes);
-            envelope = self.check(&outgoing)?;
+        let envelope = decoded(&message)?;
+        message.job_id.clone_from(&envelope.job_id);
+        if message.job_id.is_none() && self.marks_jobs && message.attributes.len() < MAX_ATTRIBUTES {
+            let (id, mut attributes) = (self.ids.job_id(number), (*self.attributes).clone());
+            attributes.insert(JOB_ID_ATTRIBUTE.to_owned(), Attribute::text(&id));
+            message.attributes = Arc::new(attributes);
+            message.job_id = Some(id.into());
         }
-        outgoing.job_type = envelope.job_type;
-        outgoing.job_id = envelope.job_id;
-        self.precheck(&outgoing)?;
-        Ok(outgoing)
+        let warnings = self.check(&message, &envelope)?;
+        if !self.args.no_check {
+            self.handlers.check(&message, &envelope)?;
+        }
+        message.job_type = envelope.job_type;
+        Ok(Made { message, warnings })
+    }
+
+    /// Checks a message by SQS's rules and the guards, and returns the guards' warnings.
+    fn check(&self, message: &Outgoing, envelope: &Envelope) -> Result<Vec<String>, String> {
+        let warnings = if self.threshold.is_some_and(|threshold| message.bytes() > threshold) {
+            // The rules of SQS are for the small message that will be made of it.
+            let payload = serde_json::from_str(envelope.payload.get()).map_err(|error| error.to_string())?;
+            self.checks.inspect(&envelope.job_type, &payload)
+        } else {
+            self.checks.check_message(message, self.fifo).map(|checked| checked.warnings)
+        };
+        let warnings = warnings.map_err(|error| error.to_string())?;
+        Ok(warnings.iter().map(ToString::to_string).collect())
     }
 
     fn body(&self, number: u64, job_type: &str, payload: &RawValue, fields: &Fields) -> String {
