@@ -160,6 +160,9 @@ mod tests {
             "../drumline",
             "drumline-lambda",
             "drumline/dlq",
+            "drumline/send",
+            "drumline_jobs.py",
+            "drumline-jobs.ts",
             "drumlineDeadLetters",
         ];
         let others = foreign.iter().fold(text, |text, name| text.replace(name, ""));
