@@ -112,7 +112,7 @@ pub(crate) struct SendArgs {
     #[arg(long, value_name = "GROUP")]
     pub(super) group: Option<String>,
     /// Take the group from each body, such as /payload/tenant
-    #[arg(long, value_name = "POINTER", conflicts_with = "group")]
+    #[arg(long, hide_short_help = true, value_name = "POINTER", conflicts_with = "group")]
     pub(super) group_from: Option<Pointer>,
     /// The id by which a FIFO queue drops a second sending [default: a new one]
     #[arg(long, hide_short_help = true, value_name = "ID", requires = "payload")]
