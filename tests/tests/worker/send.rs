@@ -80,7 +80,7 @@ async fn many_jobs_go_in_batches_of_ten() {
 async fn a_refused_line_is_told_and_the_others_are_sent() {
     let queue = TestQueue::create("refused", Setup::default()).await;
     let input = "{\"type\":\"a.b\",\"payload\":1}\nnot JSON\n\n{\"type\":\"a.b\"}\n\
-                 {\"type\":\"a.b\",\"payload\":{\"db\":\"redis://:hunter2@cache\"}}\n{\"type\":\"a.b\",\"payload\":2}";
+                 {\"type\":\"a.b\",\"payload\":{\"db\":\"postgres://app:hunter2@db/main\"}}\n{\"type\":\"a.b\",\"payload\":2}";
     let finished = send(&queue.url, &[]).input(input).finish().await;
     assert_eq!(finished.status, Some(64), "{}", finished.errors());
     for words in ["line 2 is not sent", "line 4 is not sent", "line 5 is not sent", "payload.db"] {
@@ -151,4 +151,31 @@ async fn entries_that_sqs_does_not_take_at_first_are_sent_once() {
     assert_eq!(finished.status, Some(0), "{}", finished.errors());
     assert_eq!(proxy.count("SendMessageBatch"), 3);
     assert_eq!(same_ids(&queue, &finished).await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_csv_file_is_sent_with_groups_and_resumed() {
+    let queue = TestQueue::create("csv", Setup { fifo: true, ..Setup::default() }).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("orders.csv");
+    let rows = (0..25).map(|n| format!("t{},{n}\r\n", n % 3)).collect::<String>();
+    std::fs::write(&file, format!("tenant,order.id\r\n{rows}")).unwrap();
+    let path = file.display().to_string();
+    let args = [&*path, "--type", "no.handler", "--column", "group=tenant"];
+    let state = folder.path().display().to_string();
+    let finished = send(&queue.url, &args).env("XDG_STATE_HOME", &state).finish().await;
+    assert_eq!(finished.status, Some(0), "{}", finished.errors());
+    assert!(finished.errors().contains("25 sent, 0 not taken by SQS, 0 refused"), "{}", finished.errors());
+    assert_eq!(finished.stdout.iter().collect::<HashSet<_>>().len(), 25);
+    // The journal of a process that was killed after its first batch: SQS drops the others, which it has.
+    let journals = std::fs::read_dir(folder.path().join("drumline/send")).unwrap();
+    let journal = journals.map(|entry| entry.unwrap().path()).next().unwrap();
+    let text = std::fs::read_to_string(&journal).unwrap();
+    let kept: Vec<&str> = text.lines().take(2).collect();
+    std::fs::write(&journal, format!("{}\n", kept.join("\n"))).unwrap();
+    let resumed =
+        send(&queue.url, &[&args[..], &["--resume"]].concat()).env("XDG_STATE_HOME", &state).finish().await;
+    assert_eq!(resumed.status, Some(0), "{}", resumed.errors());
+    assert!(resumed.errors().contains("15 sent") && resumed.errors().contains("10 sent before"));
+    assert_eq!(queue.counts().await.visible, 25, "{}", resumed.errors());
 }
