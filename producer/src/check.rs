@@ -63,7 +63,7 @@ impl Checks {
         check_content(body, attributes)?;
         let message = Message { body: body.to_owned(), attributes: attributes.clone(), ..Message::default() };
         let envelope =
-            Envelope::decode(&message).map_err(|error| Unsendable::new("the body", error.to_string()))?;
+            Envelope::decode(&message).map_err(|error| Unsendable::new("message", error.to_string()))?;
         let warnings = self.inspect_envelope(&envelope)?;
         Ok(Checked { envelope, warnings })
     }
@@ -140,7 +140,7 @@ mod tests {
             (job(r#"{"city":"AKIA"}"#), None),
             (job("\"\u{1}\""), Some("payload: SQS does not take the character U+0001")),
             (job(&format!("\"{}\"", "x".repeat(MAX_MESSAGE_BYTES))), Some("payload: 1048603 bytes")),
-            ("{".to_owned(), Some("the body: not a JSON object")),
+            ("{".to_owned(), Some("message: the body is not a JSON object")),
             ("{}".to_owned(), Some("`type`")),
             (
                 job(r#"{"keys":["AKIAIOSFODNN7EXAMPLE"]}"#),

@@ -130,7 +130,7 @@ mod tests {
             ),
             (
                 many,
-                "payload.items: 1200037 bytes of body and attributes are more than SQS's 1,048,576; payload.items is 1200 kB of it: \
+                "payload.items: 1200038 bytes of body and attributes are more than SQS's 1,048,576; payload.items is 1200 kB of it: \
                  put the data into S3 and send a reference",
             ),
             (
