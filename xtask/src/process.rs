@@ -33,8 +33,16 @@ pub struct Process {
 impl Process {
     /// Starts the command without an input of its own (a group in the background must not read the terminal).
     pub fn spawn(name: &str, command: &mut Command, interrupts: &Receiver<Interrupted>) -> Result<Self> {
+        Self::spawn_with_input(name, command.stdin(Stdio::null()), interrupts)
+    }
+
+    /// Starts the command with the input that it has been given, such as a pipe.
+    pub fn spawn_with_input(
+        name: &str,
+        command: &mut Command,
+        interrupts: &Receiver<Interrupted>,
+    ) -> Result<Self> {
         let mut child = command
-            .stdin(Stdio::null())
             .process_group(0)
             .spawn()
             .with_context(|| format!("cannot start {name} ({})", command.get_program().display()))?;

@@ -148,7 +148,8 @@ impl Sending {
         }
         project::forget_aws(forget_settings(&mut command));
         command.stdin(from_us).stdout(to_us).stderr(File::create(folder.join("send_load.log"))?);
-        let process = on_core(cores::WORKER, || Process::spawn(PROGRAM, &mut command, interrupts))?;
+        let process =
+            on_core(cores::WORKER, || Process::spawn_with_input(PROGRAM, &mut command, interrupts))?;
         Ok(Self { process, input, output: BufReader::new(output) })
     }
 
