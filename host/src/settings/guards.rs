@@ -56,8 +56,11 @@ impl Reader<'_> {
     }
 }
 
-/// `warn`, `deny` or `off`, then any number of `KIND=MODE`.
-fn modes(text: &str) -> Result<(GuardMode, Vec<(&'static str, GuardMode)>), String> {
+/// What happens on all findings, and on those of single kinds.
+type Modes = (GuardMode, Vec<(&'static str, GuardMode)>);
+
+/// Reads `warn`, `deny` or `off`, then any number of `KIND=MODE`.
+fn modes(text: &str) -> Result<Modes, String> {
     let mut parts = text.split(',').map(str::trim);
     let first = mode(parts.next().unwrap_or_default())?;
     let by_kind = parts.map(|part| {
