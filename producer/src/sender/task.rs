@@ -43,7 +43,7 @@ impl Places {
     }
 }
 
-/// Closes the places when the task ends, in whatever way, so that no caller waits for a task that is gone.
+/// Closes the places when the task ends, by a panic too, so that no caller waits for a task that is gone.
 struct ClosedAtTheEnd(Places);
 
 impl Drop for ClosedAtTheEnd {
@@ -257,28 +257,38 @@ impl Task {
     }
 }
 
-/// Returns the caller's result.
-fn result(
-    end: End,
-    reply: Option<&Reply>,
-    place: usize,
-    job_id: Option<Arc<str>>,
-    queue: Arc<str>,
-) -> Result<Receipt, SendFailure> {
-    let entry = match reply {
-        Some(Ok(results)) => match results.get(place) {
-            Some(Ok(message_id)) => Ok(message_id.clone()),
-            Some(Err(refusal)) => Err(refusal.text.clone()),
-            None => Err("the answer does not mention this message".to_owned()),
-        },
-        Some(Err(error)) => Err(error.text.clone()),
-        None => Err("the request ended by a panic".to_owned()),
-    };
-    match (end, entry) {
-        // Confirmed is sent, whatever else happened.
-        (_, Ok(message_id)) => Ok(Receipt { job_id, message_id, queue }),
-        (End::Refused, Err(reason)) => Err(SendFailure::Refused(reason)),
-        (End::NotSent, Err(reason)) => Err(SendFailure::NotSent(reason)),
-        (End::InDoubt | End::Sent, Err(reason)) => Err(SendFailure::InDoubt(reason)),
+/// The results of a request's entries.
+enum Results {
+    Entries(Vec<Option<Result<Taken, NotTaken>>>),
+    /// All have the same.
+    Failed(String),
+}
+
+impl Results {
+    fn of(reply: Option<Reply>) -> Self {
+        match reply {
+            Some(Ok(results)) => Self::Entries(results.into_iter().map(Some).collect()),
+            Some(Err(error)) => Self::Failed(error.text),
+            None => Self::Failed("the request ended by a panic".to_owned()),
+        }
+    }
+
+    /// Returns the result of the entry at this place, whose message has this end.
+    fn take(&mut self, place: usize, end: End) -> Result<Taken, NotTaken> {
+        let text = match self {
+            Self::Failed(text) => text.clone(),
+            Self::Entries(results) => match results.get_mut(place).and_then(Option::take) {
+                // A confirmed message is sent, whichever end it has.
+                Some(Ok(taken)) => return Ok(taken),
+                Some(Err(not_taken)) => not_taken.text,
+                None => "the answer does not mention this message".to_owned(),
+            },
+        };
+        let why = match end {
+            End::Refused => Why::Refused,
+            End::NotSent => Why::Unavailable,
+            End::InDoubt | End::Sent => Why::InDoubt,
+        };
+        Err(NotTaken { why, text })
     }
 }
