@@ -56,7 +56,10 @@ fn expected_findings(case: &Value, language: Language) -> Value {
 
 fn sorted(mut found: Value) -> Value {
     for name in ["places", "texts"] {
-        found[name].as_array_mut().unwrap().sort_by_key(Value::to_string);
+        let list = found[name].as_array_mut().unwrap();
+        list.sort_by_key(Value::to_string);
+        // Several names that are not shown have one pointer.
+        list.dedup();
     }
     found
 }
