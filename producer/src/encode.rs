@@ -79,6 +79,7 @@ mod tests {
         count: u32,
     }
 
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     fn as_text<S: serde::Serializer>(count: &u32, serializer: S) -> Result<S::Ok, S::Error> {
         if *count == 0 { serializer.serialize_str("none") } else { serializer.serialize_u32(*count) }
     }

@@ -69,7 +69,7 @@ impl Options {
                 "SQS delays a message by whole seconds, at most 15 minutes, not by {longest:?}: for longer use EventBridge Scheduler"
             ));
         }
-        let offset = self.spread.map_or(0, |spread| spread.offset_secs());
+        let offset = self.spread.map_or(0, Spread::offset_secs);
         Ok(u16::try_from(delay.as_secs() + offset).ok())
     }
 

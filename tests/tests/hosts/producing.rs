@@ -161,10 +161,10 @@ impl Draft {
             Some(text) => set(job, text.clone()),
             None => job,
         };
-        job = set(job, &self.group, |job, text| job.group(text));
-        job = set(job, &self.dedup, |job, text| job.dedup(text));
-        job = set(job, &self.key, |job, text| job.idempotency_key(text));
-        job = set(job, &self.correlation, |job, text| job.correlation(text));
+        job = set(job, &self.group, SendJob::group);
+        job = set(job, &self.dedup, SendJob::dedup);
+        job = set(job, &self.key, SendJob::idempotency_key);
+        job = set(job, &self.correlation, SendJob::correlation);
         job = self.delay.into_iter().fold(job, |job, delay| job.delay(secs(delay)));
         job = self.spread.into_iter().fold(job, |job, spread| job.spread(secs(spread)));
         if self.trace {
@@ -189,7 +189,7 @@ fn draft(fifo: bool) -> impl Strategy<Value = Draft> {
         1 => r"NaN|inf|1e999|[0-9.e+-]{0,4}".prop_map(number),
         1 => any::<String>().prop_map(Attribute::text),
         1 => (r"(String|Number|Binary|Text)?(\.[ -~]{0,6})?", r"[0-9]{0,2}")
-            .prop_map(|(data_type, text)| Attribute::new(&*data_type, AttributeValue::Text(text))),
+            .prop_map(|(data_type, text)| Attribute::new(&data_type, AttributeValue::Text(text))),
     ];
     let name = prop_oneof![40 => r"[A-Za-z][A-Za-z0-9_-]{0,11}", 1 => r"[A-Za-z0-9_.-]{1,12}|traceparent|messageType|\PC{0,3}"];
     let attributes = proptest::collection::vec((name, value), 0..12);
