@@ -84,9 +84,10 @@ fn check_size(body: &str, attributes: &Attributes) -> Result<(), Unsendable> {
     let mut large = large_fields(body, LARGE);
     large.extend(large_attributes);
     large.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
-    let parts =
-        large.iter().take(MOST_NAMED).map(|(field, bytes)| format!("{field} is {} kB of it", bytes / 1_000));
-    let parts: String = parts.map(|part| format!("; {part}")).collect();
+    let named = large.iter().take(MOST_NAMED);
+    let parts: Vec<String> =
+        named.map(|(field, bytes)| format!("; {field} is {} kB of it", bytes / 1_000)).collect();
+    let parts = parts.concat();
     let reason = format!(
         "{bytes} bytes of body and attributes are more than SQS's 1,048,576{parts}: put the data into S3 and send a reference"
     );
