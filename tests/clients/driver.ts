@@ -101,6 +101,8 @@ function schemaProblems(client: Client, asked: Asked): unknown[] {
   return asked.cases.map((one) => problems(one).sort(compared));
 }
 
+// A character may be in two chunks.
+process.stdin.setEncoding("utf8");
 let input = "";
 for await (const chunk of process.stdin) input += String(chunk);
 const asked = JSON.parse(input) as Asked;
