@@ -10,7 +10,7 @@ use drumline_runtime::aws::{Clients, is_fifo, queue_name};
 use crate::error::{ProduceError, Unsent};
 use crate::pack::Outgoing;
 use crate::receipt::Receipt;
-use crate::send::{InDoubt, NotTaken, Overtaken, SendOptions, Taken, Why, deliver, try_once};
+use crate::send::{InDoubt, NotTaken, Overtaken, Reply, SendOptions, Taken, Why, deliver, try_once};
 
 /// A queue that jobs are sent to. Cheap to clone; equal if the URLs are.
 #[derive(Clone)]

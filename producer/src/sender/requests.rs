@@ -7,7 +7,8 @@ use tokio::time::timeout;
 
 use super::answer::{Answer, EntryAnswer, RequestFailure};
 use crate::pack::Outgoing;
-use crate::send::{Refusal, SendOptions, try_once};
+use crate::send::{NotTaken, Reply, Taken, Why};
+use crate::target_queue::TargetQueue;
 
 /// The time after which a request counts as lost, so that every message has an end with any client: the SDK has no such limit by default,
 /// the clients of `drumline-runtime` have a shorter one.

@@ -13,9 +13,13 @@ use super::answer::{Answer, End, RequestFailure};
 use super::failure::SendFailure;
 use super::line::{Batch, Line, Number, Step};
 use super::options::SenderOptions;
-use super::requests::{Reply, Requests, answer, is_fifo_url};
-use super::ticket::{Receipt, Ticket};
+use super::requests::{Requests, answer};
+use super::ticket::Ticket;
 use crate::pack::Outgoing;
+use crate::prepared::Prepared;
+use crate::send::Reply;
+use crate::send::{NotTaken, Taken, Why};
+use crate::target_queue::TargetQueue;
 
 /// A request to the background task.
 #[derive(Debug)]

@@ -9,10 +9,16 @@ use drumline_runtime::{BoxFuture, SqsError, SqsErrorKind};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::requests::{Reply, Requests};
-use super::{Pending, Receipt, SendFailure, Sender, SenderOptions, TrySendError};
+use super::requests::Requests;
+use super::{Pending, Sender, SenderOptions, TrySendError};
+use crate::error::{ProduceError, Unsent};
 use crate::pack::{MAX_BATCH_BYTES, Outgoing};
-use crate::send::Refusal;
+use crate::prepared::Prepared;
+use crate::producer::Producer;
+use crate::receipt::Receipt;
+use crate::send::Reply;
+use crate::send::{NotTaken, Taken, Why};
+use crate::target_queue::TargetQueue;
 
 const LINGER: Duration = Duration::from_millis(20);
 const ROUND_TRIP: Duration = Duration::from_millis(10);
