@@ -9,6 +9,7 @@
 
 mod checked;
 mod client_file;
+mod endless;
 mod literal;
 mod names;
 mod objects;
@@ -47,7 +48,7 @@ impl Language {
     /// ```
     ///
     /// # Errors
-    /// If the contract has no types, or a schema refers to something outside itself.
+    /// If the contract has no types, or a schema refers to something outside itself, or to itself without an end.
     pub fn client(self, contract: &Contract, command: &str) -> Result<Client, NoClient> {
         if contract.types().is_empty() {
             return Err(NoClient("the contract has no job types, so there is nothing to send".to_owned()));

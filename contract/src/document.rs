@@ -89,6 +89,11 @@ impl fmt::Display for InvalidContract {
 
 impl std::error::Error for InvalidContract {}
 
+/// Returns a text without the byte order mark that some editors and shells write before UTF-8.
+fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text)
+}
+
 /// The document as it is written.
 #[derive(Serialize, Deserialize)]
 struct Written<T> {
@@ -120,7 +125,7 @@ impl Contract {
             InvalidContract(format!("it is no contract, as `drumline schema` prints it: {error}"))
         };
         // A contract nests as deep as its schemas, and what nests deeper than serde_json reads is no schema of a payload.
-        let document: Value = serde_json::from_slice(json).map_err(invalid)?;
+        let document: Value = serde_json::from_slice(without_mark(json)).map_err(invalid)?;
         Self::from_document(document)
     }
 
@@ -257,6 +262,7 @@ mod tests {
         );
         assert_eq!(serde_json::from_str::<Contract>(&text).unwrap(), contract);
         assert_eq!(Contract::parse(text.as_bytes()).unwrap(), contract);
+        assert_eq!(Contract::parse(format!("\u{feff}{text}").as_bytes()).unwrap(), contract);
         assert_eq!(
             contract.find("mail").unwrap().find(3).unwrap().schema.as_ref().unwrap()["type"],
             "object"

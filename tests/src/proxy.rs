@@ -43,6 +43,8 @@ pub enum Fault {
     EntriesFail,
     /// The same, and SQS refuses them for good.
     EntriesRefused,
+    /// Status 200, and the answer mentions no entry of the batch.
+    EntriesOmitted,
     /// SQS takes all entries of the batch but the last, which is in the `Failed` list.
     LastEntryFails,
     /// Each entry fails with even chances: half of these in passing, half by the sender's fault. SQS takes the others.
@@ -226,6 +228,9 @@ async fn pass(
         Some(Fault::Denied) => return Ok(error(403, "com.amazon.coral.service#AccessDeniedException")),
         Some(Fault::EntriesFail) => return Ok(answer(200, &failed_entries(&json, false))),
         Some(Fault::EntriesRefused) => return Ok(answer(200, &failed_entries(&json, true))),
+        Some(Fault::EntriesOmitted) => {
+            return Ok(answer(200, &json!({ "Successful": [], "Failed": [] })));
+        }
         Some(Fault::Dropped) => return Err(Closed),
         Some(Fault::Hangs) => std::future::pending().await,
         Some(Fault::AnswerLost | Fault::LastEntryFails | Fault::HalfOfEntriesFail | Fault::SlowAnswer)

@@ -61,7 +61,8 @@ pub(super) fn check(args: &CheckArgs) -> Result<ExitCode, ExitError> {
         (0, 0) => "compatible".to_owned(),
         (0, unknown) => format!("nothing is known to break, but {unknown} cannot be compared"),
         (breaking, unknown) => {
-            format!("{} that breaks, {unknown} that cannot be compared", count(breaking, "change"))
+            let breaks = if breaking == 1 { "breaks" } else { "break" };
+            format!("{} that {breaks}, {unknown} that cannot be compared", count(breaking, "change"))
         }
     };
     note(&format!("{verdict} ({})", count(new.types().len(), "job type")));

@@ -7,7 +7,8 @@ use std::fmt;
 pub struct Client {
     /// The source text of the file.
     pub text: String,
-    /// The parts of schemas that the client does not check, such as a keyword that it does not know: the worker still decides there.
+    /// The parts of schemas that the client does not check, such as a keyword that it does not know. A producer in Rust checks them; a
+    /// worker decodes the payload and does not check by the schema.
     pub unchecked: Vec<String>,
 }
 

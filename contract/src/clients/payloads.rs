@@ -53,11 +53,12 @@ pub(super) fn payloads(
             let is_newest = version.version == of.version;
             let job =
                 if is_newest { newest.clone() } else { names.take(&format!("{newest}V{}", version.version)) };
+            let place = format!("{} version {}", of.name, version.version);
             let (shape, definitions) = match &version.schema {
-                Some(schema) => Shapes::of_payload(schema, &job, &mut names)?,
+                Some(schema) => Shapes::of_payload(schema, &job, &mut names)
+                    .map_err(|NoClient(reason)| NoClient(format!("{place}: {reason}")))?,
                 None => (Shape::Any, Vec::new()),
             };
-            let place = format!("{} version {}", of.name, version.version);
             let mut report =
                 |at: &str, keyword: &str| unchecked.push(format!("{place}: `{keyword}` at \"{at}\""));
             let schema = version.schema.as_ref().map_or(Value::Null, |schema| checked(schema, &mut report));

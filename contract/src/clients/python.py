@@ -147,7 +147,7 @@ class Failure:
     sender_fault: bool
     """SQS refuses this job; sending it again unchanged does not help."""
     in_doubt: bool
-    """SQS may have taken the job: its answer was lost."""
+    """SQS may have taken the job: its answer was lost, or does not mention the job."""
 
 
 class PartialFailure(Exception):
@@ -519,7 +519,7 @@ def _attribute(value: AttributeValue) -> Dict[str, Any]:
 
 # Guards: the same detectors as those of Drumline's own producer.
 
-_TOKEN = re.compile("(?<![A-Za-z0-9])(?:" + "|".join(f"({pattern})" for _, _, pattern in _TOKENS) + ")")
+_TOKEN_PATTERNS = [(what, prefix, re.compile("(?<![A-Za-z0-9])" + pattern)) for what, prefix, pattern in _TOKENS]
 _CARDS = [
     re.compile(f"(?<![A-Za-z0-9_-])(?<![0-9][.,])(?=({digits})(?![A-Za-z0-9_-])(?![.,][0-9]))")
     for digits in [
@@ -530,6 +530,7 @@ _CARDS = [
         ),
     ]
 ]
+_EMAIL_DOMAIN_PATTERN = re.compile(_EMAIL_DOMAIN)
 _SMALLEST_CARD = 10 ** (_CARD_DIGITS[0] - 1)
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
 # A map may have any names: more patterns than that are not remembered, and not warned of.
@@ -626,16 +627,30 @@ def _normalized(name: str) -> str:
 
 
 def _secret(text: str) -> Optional[str]:
-    # A search for a plain text is much faster than one for a pattern.
-    if any(prefix in text for _, prefix, _ in _TOKENS):
-        token = _TOKEN.search(text)
-        if token is not None and token.lastindex is not None:
-            return _TOKENS[token.lastindex - 1][0]
+    token = _token(text)
+    if token is not None:
+        return token
     if any(pem.group(1).endswith(_PRIVATE_KEY_ENDINGS) for pem in re.finditer(_PEM, text)):
         return "a private key"
     if any(_has_password(url.group(1)) for url in re.finditer(_URL_AUTHORITY, text)):
         return "a URL with a password"
     return None
+
+
+def _token(text: str) -> Optional[str]:
+    """Returns what the first token of a text is."""
+    start: int = len(text)
+    first: Optional[str] = None
+    for what, prefix, pattern in _TOKEN_PATTERNS:
+        # A search for a plain text is much faster than one for a pattern. It ends with the last one before the first token.
+        end = start + len(prefix) - 1
+        at = text.find(prefix, 0, end)
+        while at >= 0:
+            if pattern.match(text, at):
+                start, first = at, what
+                break
+            at = text.find(prefix, at + 1, end)
+    return first
 
 
 def _has_password(authority: str) -> bool:
@@ -699,7 +714,7 @@ def _has_email_address(text: str) -> bool:
 
 def _is_address(text: str, at: int) -> bool:
     local = re.search(_EMAIL_LOCAL + r"\Z", text[max(0, at - _MAX_EMAIL_LOCAL) : at])
-    domain = re.match(_EMAIL_DOMAIN, text[at + 1 :])
+    domain = _EMAIL_DOMAIN_PATTERN.match(text, at + 1)
     if local is None or domain is None or local.group() in _NO_PERSONS or not re.search("[A-Za-z0-9]", local.group()):
         return False
     # A period behind it ends the sentence.
@@ -725,8 +740,8 @@ _THROTTLED = (
     "KmsThrottled",
     "SlowDown",
 )
-# Base classes of botocore for connections that fail.
-_UNREACHABLE = ("HTTPClientError", "ConnectionError")
+# Base classes for connections that fail: of botocore, and of Python itself for other clients.
+_UNREACHABLE = ("HTTPClientError", "ConnectionError", "TimeoutError", "HTTPException")
 
 
 def _batches(messages: Iterable[Optional[_Message]]) -> Iterator[List[_Message]]:
@@ -749,7 +764,8 @@ def _send_batch(
 ) -> Optional[Exception]:
     """Sends a batch until each entry is sent or refused. Returns the error after which further batches are useless."""
     left = batch
-    in_doubt = False
+    # The positions of the jobs that SQS may have taken in one of the tries.
+    doubtful: Set[int] = set()
     for attempt in range(1, _TRIES + 1):
         if attempt > 1:
             time.sleep(random.uniform(0, min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (attempt - 1))))
@@ -758,11 +774,13 @@ def _send_batch(
             answer = client.send_message_batch(QueueUrl=queue_url, Entries=entries)
         except Exception as error:
             may_be_taken, passes = _nature(error)
-            in_doubt = in_doubt or may_be_taken
+            if may_be_taken:
+                doubtful.update(message.position for message in left)
             if passes and attempt < _TRIES:
                 continue
             failed.extend(
-                Failure(message.position, message.entry, _code(error), str(error), False, in_doubt) for message in left
+                Failure(message.position, message.entry, _code(error), str(error), False, message.position in doubtful)
+                for message in left
             )
             return error
         successes = {success["Id"]: success for success in answer.get("Successful") or []}
@@ -776,11 +794,13 @@ def _send_batch(
                 continue
             if failure is None:
                 failure = {"Code": "NotMentioned", "Message": "the answer does not mention this job"}
+                doubtful.add(message.position)
             code, by_sender = str(failure.get("Code", "")), bool(failure.get("SenderFault", False))
             if attempt < _TRIES and (not by_sender or code.rpartition(".")[2] in _THROTTLED):
                 again.append(message)
             else:
                 text = str(failure.get("Message") or "")
+                in_doubt = message.position in doubtful
                 failed.append(Failure(message.position, message.entry, code, text, by_sender, in_doubt))
         left = again
         if not left:

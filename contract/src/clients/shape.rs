@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use super::client_file::NoClient;
+use super::endless;
 use super::names::{Names, pascal};
 use super::objects;
 
@@ -79,6 +80,11 @@ impl<'a> Shapes<'a> {
         prefix: &str,
         names: &'a mut Names,
     ) -> Result<(Shape, Vec<Definition>), NoClient> {
+        if let Some(reference) = endless::reference(root) {
+            return Err(NoClient(format!(
+                "its schema {reference:?} refers to itself for the same value, which no value ends: let a field or an item refer to it"
+            )));
+        }
         let name = names.take(&format!("{prefix}Payload"));
         let by_reference = HashMap::from([("#".to_owned(), name.clone())]);
         let mut shapes =
@@ -175,8 +181,7 @@ impl<'a> Shapes<'a> {
         }
         let Some(schema) = objects::resolve(self.root, reference) else {
             return Err(NoClient(format!(
-                "{}: its schema refers to {reference:?}, which is not in it: put it into `$defs`",
-                self.prefix
+                "its schema refers to {reference:?}, which is not in it: put it into `$defs`"
             )));
         };
         let own = reference.rsplit('/').next().unwrap_or(reference);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use drumline::{Context, Job, Router};
 use serde_json::{Value, json};
 
 use super::Language;
@@ -9,6 +10,18 @@ use super::names::Names;
 use super::shape::Shapes;
 use super::tables::constants;
 use crate::Contract;
+
+/// A job whose schema refers to something that it does not have.
+#[derive(serde::Deserialize)]
+struct Dangling {}
+
+impl Job for Dangling {
+    const TYPE: &'static str = "n";
+
+    fn schema(_: u32) -> Option<Value> {
+        Some(json!({ "type": "object", "properties": { "a": { "$ref": "#/$defs/A" } } }))
+    }
+}
 
 const LANGUAGES: [Language; 2] = [Language::Python, Language::TypeScript];
 
@@ -127,7 +140,7 @@ fn schemas_of_serde_have_the_types_that_they_mean() {
         "  when: ABDay | null;\n",
         "  at: readonly [number, boolean];\n",
         "  n?: number | bigint | undefined;\n",
-        "  map?: Readonly<Record<string, string | null>> | undefined;\n",
+        "  map?: { readonly [name: string]: string | null } | undefined;\n",
         "export type ABTree = readonly ABTree[];\n",
     ] {
         contains(&typescript, line);
@@ -161,6 +174,14 @@ fn what_is_not_checked_is_said_and_what_cannot_be_is_refused() {
         );
         let error = language.client(&Contract::default(), "x").unwrap_err().to_string();
         assert!(error.contains("no job types"), "{error}");
+    }
+    // The type has the name that it has in the contract.
+    let endless = one(&json!({ "anyOf": [{ "$ref": "#" }, { "type": "null" }] }));
+    let dangling = Contract::of(&Router::new().handle(|_: Context, _: Dangling| async { Ok(()) }));
+    for language in LANGUAGES {
+        let error = |contract| language.client(contract, "x").unwrap_err().to_string();
+        assert!(error(&endless).starts_with("a.b version 1: its schema \"#\" refers to itself"));
+        assert!(error(&dangling).starts_with("n version 1: its schema refers to \"#/$defs/A\""));
     }
     // A program's own schemas have not been read as those of a document are.
     let outside =

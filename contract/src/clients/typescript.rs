@@ -125,7 +125,7 @@ fn of(shape: &Shape) -> String {
             item => format!("readonly {item}[]"),
         },
         Shape::Tuple(items) => format!("readonly [{}]", all(items, ", ")),
-        Shape::Map(value) => format!("Readonly<Record<string, {}>>", of(value)),
+        Shape::Map(value) => format!("{{ readonly [name: string]: {} }}", of(value)),
         Shape::Union(parts) => {
             let part = |part: &Shape| match part {
                 Shape::List(_) | Shape::Tuple(_) => format!("({})", of(part)),

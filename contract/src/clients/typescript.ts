@@ -107,7 +107,7 @@ export interface Failure {
   message: string;
   /** SQS refuses this job; sending it again unchanged does not help. */
   senderFault: boolean;
-  /** SQS may have taken the job: its answer was lost. */
+  /** SQS may have taken the job: its answer was lost, or does not mention the job. */
   inDoubt: boolean;
 }
 
@@ -728,7 +728,8 @@ async function sendBatch(
   failed: Failure[],
 ): Promise<unknown> {
   let left = batch;
-  let inDoubt = false;
+  /** The jobs that SQS may have taken in one of the tries. */
+  const doubtful = new Set<Message>();
   for (let attempt = 1; attempt <= TRIES && left.length > 0; attempt++) {
     if (attempt > 1) {
       const longest = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (attempt - 1));
@@ -740,10 +741,10 @@ async function sendBatch(
       answer = await client.send(new SendMessageBatchCommand({ QueueUrl: queueUrl, Entries: entries }));
     } catch (error) {
       const nature = natureOf(error);
-      inDoubt ||= nature.mayBeTaken;
+      if (nature.mayBeTaken) for (const message of left) doubtful.add(message);
       if (nature.passes && attempt < TRIES) continue;
       const text = error instanceof Error ? error.message : String(error);
-      failed.push(...left.map((message) => failure(message, codeOf(error), text, false, inDoubt)));
+      failed.push(...left.map((message) => failure(message, codeOf(error), text, false, doubtful.has(message))));
       return error;
     }
     const successes = new Map(answer.Successful?.map((success) => [success.Id, success]));
@@ -761,13 +762,11 @@ async function sendBatch(
         Message: "the answer does not mention this job",
         SenderFault: false,
       };
-      const {
-        Code: code = "",
-        Message: text = "",
-        SenderFault: bySender = false,
-      } = failures.get(String(index)) ?? notMentioned;
+      const refusal = failures.get(String(index));
+      if (refusal === undefined) doubtful.add(message);
+      const { Code: code = "", Message: text = "", SenderFault: bySender = false } = refusal ?? notMentioned;
       if (attempt < TRIES && (!bySender || THROTTLED.includes(lastPart(code)))) again.push(message);
-      else failed.push(failure(message, code, text, bySender, inDoubt));
+      else failed.push(failure(message, code, text, bySender, doubtful.has(message)));
     });
     left = again;
   }
@@ -789,13 +788,18 @@ function codeOf(error: unknown): string {
 /** Tells whether SQS may have taken the batch, and whether the error may pass. */
 function natureOf(error: unknown): { mayBeTaken: boolean; passes: boolean } {
   if (THROTTLED.includes(codeOf(error))) return { mayBeTaken: false, passes: true };
-  const { $metadata, code } = error as { $metadata?: { httpStatusCode?: number }; code?: unknown };
+  const { $metadata, code, cause } = error as {
+    $metadata?: { httpStatusCode?: number };
+    code?: unknown;
+    cause?: { code?: unknown };
+  };
   const status = $metadata?.httpStatusCode;
   if (status !== undefined && status >= 400)
     return { mayBeTaken: status >= 500, passes: status >= 500 || status === 429 };
-  const isUnreachable =
-    codeOf(error) === "TimeoutError" || (typeof code === "string" && /^(E[A-Z]|UND_ERR)/.test(code));
-  return { mayBeTaken: isUnreachable, passes: isUnreachable };
+  // `fetch` has the code of a connection's error in the cause of its own.
+  const isConnection = [code, cause?.code].some((code) => typeof code === "string" && /^(E[A-Z]|UND_ERR)/.test(code));
+  const isUnreachable = codeOf(error) === "TimeoutError" || isConnection;
+  return { mayBeTaken: isUnreachable || codeOf(error) === "AbortError", passes: isUnreachable };
 }
 
 const ULID_DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";

@@ -10,6 +10,8 @@ use serde_json::{Map, Value, json};
 #[derive(Debug, Clone)]
 pub(super) enum Model {
     Any,
+    /// An object of which nothing is known.
+    Object,
     Null,
     Bool,
     /// A format and bounds.
@@ -78,6 +80,7 @@ impl Model {
         let external = |name: &String, model: &Model| json!({ "type": "object", "properties": { name: model.schema() }, "required": [name], "additionalProperties": false });
         match self {
             Self::Any => json!(true),
+            Self::Object => json!({ "type": "object" }),
             Self::Null => json!({ "type": "null" }),
             Self::Bool => json!({ "type": "boolean" }),
             Self::Integer(format, min, max) => {
@@ -204,6 +207,12 @@ pub(super) fn write(model: &Model, definitions: &[Model], draws: &mut Draws, dep
             3 => json!([1, "a"]),
             _ => json!({ "a": draws.of(&[1, -70000]), "zz": {} }),
         },
+        Model::Object => {
+            let fields = ["a", "b", "7"].into_iter().filter(|_| draws.flip());
+            let fields: Vec<_> = fields.map(str::to_owned).collect();
+            let value = |draws: &mut Draws| inner(&Model::Any, draws);
+            Value::Object(fields.into_iter().map(|name| Some((name, value(draws)?))).collect::<Option<_>>()?)
+        }
         Model::Null => Value::Null,
         Model::Bool => json!(draws.flip()),
         Model::Integer(format, min, max) => {

@@ -81,6 +81,26 @@ impl fmt::Display for Exact {
     }
 }
 
+/// A number that a schema lists, as it is spelled: a worker whose type is an integer does not read `1.0`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Listed {
+    number: Exact,
+    has_point: bool,
+}
+
+impl Listed {
+    fn of(number: &Number) -> Self {
+        Self { number: Exact::of(number), has_point: number.is_f64() }
+    }
+}
+
+impl fmt::Display for Listed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let point = if self.has_point && matches!(self.number, Exact::Whole(_)) { ".0" } else { "" };
+        write!(f, "{}{point}", self.number)
+    }
+}
+
 /// The end of a range.
 #[derive(Debug, Clone, Copy)]
 struct Bound {
@@ -138,7 +158,7 @@ pub(super) struct NumberShape {
     is_whole: bool,
     low: Option<Bound>,
     high: Option<Bound>,
-    values: Option<Vec<Exact>>,
+    values: Option<Vec<Listed>>,
     excluded: Vec<Exact>,
     multiples: Vec<Exact>,
     is_single_precision: bool,
@@ -171,17 +191,22 @@ impl NumberShape {
         if self.is_whole {
             self.low = self.low.map(|low| low.of_whole(true));
             self.high = self.high.map(|high| high.of_whole(false));
+            // The type of such a field is an integer, which serde writes without a point.
+            for value in self.values.iter_mut().flatten() {
+                value.has_point = false;
+            }
         }
         self
     }
 
     pub(super) fn only<'v>(mut self, values: impl Iterator<Item = &'v Number>) -> Option<Self> {
-        let values: Vec<Exact> = values.map(Exact::of).filter(|value| self.contains(*value)).collect();
+        let values: Vec<Listed> =
+            values.map(Listed::of).filter(|value| self.contains(value.number)).collect();
         if values.is_empty() {
             return None;
         }
         self.values = Some(values);
-        Some(self)
+        Some(self.tightened())
     }
 
     pub(super) fn without<'v>(mut self, values: impl Iterator<Item = &'v Number>) -> Option<Self> {
@@ -201,7 +226,8 @@ impl NumberShape {
         met.is_double_precision |= other.is_double_precision;
         met.values = match (met.values, &other.values) {
             (Some(values), Some(others)) => {
-                Some(values.into_iter().filter(|value| others.contains(value)).collect())
+                let is_listed = |value: &Listed| others.iter().any(|other| other.number == value.number);
+                Some(values.into_iter().filter(is_listed).collect())
             }
             (values, others) => values.or_else(|| others.clone()),
         };
@@ -211,7 +237,7 @@ impl NumberShape {
     /// Removes values that do not fit otherwise. Returns `None` if nothing fits.
     fn sound(mut self) -> Option<Self> {
         if let Some(values) = self.values.take() {
-            let fitting: Vec<_> = values.into_iter().filter(|value| self.contains(*value)).collect();
+            let fitting: Vec<_> = values.into_iter().filter(|value| self.contains(value.number)).collect();
             if fitting.is_empty() {
                 return None;
             }
@@ -230,7 +256,7 @@ impl NumberShape {
     /// Returns true if the value fits, apart from `multipleOf`.
     fn contains(&self, value: Exact) -> bool {
         let point = Bound { at: value, is_exclusive: false };
-        self.values.as_ref().is_none_or(|values| values.contains(&value))
+        self.values.as_ref().is_none_or(|values| values.iter().any(|listed| listed.number == value))
             && !self.excluded.contains(&value)
             && (!self.is_whole || value.is_whole())
             && self.low.is_none_or(|low| low.compare(point, true) != Ordering::Greater)
@@ -249,8 +275,8 @@ impl NumberShape {
 
     pub(super) fn is_disjoint(&self, other: &Self) -> bool {
         match (&self.values, &other.values) {
-            (Some(values), _) => !values.iter().any(|value| other.contains(*value)),
-            (None, Some(values)) => !values.iter().any(|value| self.contains(*value)),
+            (Some(values), _) => !values.iter().any(|value| other.contains(value.number)),
+            (None, Some(values)) => !values.iter().any(|value| self.contains(value.number)),
             (None, None) => self.meet(other).is_none(),
         }
     }
@@ -270,9 +296,7 @@ impl NumberShape {
     pub(super) fn misfits(&self, writer: &Self) -> Vec<Misfit> {
         let mut misfits = Vec::new();
         if let Some(values) = &writer.values {
-            let unknown = values.iter().filter(|value| !self.contains(**value));
-            misfits
-                .extend(unknown.map(|value| Misfit::certain(MismatchKind::UnknownValue(value.to_string()))));
+            misfits.extend(values.iter().filter_map(|value| self.misfit_of_value(*value)));
             misfits.extend(self.misfits_of_multiples(writer));
             return misfits;
         }
@@ -300,6 +324,22 @@ impl NumberShape {
             misfits.push(Misfit::doubtful("a float keeps fewer digits than a double"));
         }
         misfits
+    }
+
+    /// Returns why this reader does not accept a listed number, if so.
+    fn misfit_of_value(&self, value: Listed) -> Option<Misfit> {
+        if !self.contains(value.number) {
+            return Some(Misfit::certain(MismatchKind::UnknownValue(value.to_string())));
+        }
+        if self.is_whole && value.has_point {
+            return Some(Misfit::narrower(&value.to_string(), "integers without a decimal point"));
+        }
+        let others = self.values.as_ref().filter(|_| !self.is_whole)?;
+        (!others.contains(&value)).then(|| {
+            Misfit::doubtful(
+                "a number is written with and without `.0`, and an integer type reads only one of them",
+            )
+        })
     }
 
     fn misfits_of_multiples(&self, writer: &Self) -> Option<Misfit> {

@@ -24,7 +24,7 @@ const KEYWORDS: [&str; 7] = [
 pub(super) enum Side {
     /// Accepts fields that its schema does not name, unless the schema refuses them.
     Reader,
-    /// Writes no field that its schema does not name, unless the schema says which.
+    /// Writes no field that its schema does not name, unless the schema says which, or names none at all.
     Writer,
 }
 
@@ -43,6 +43,8 @@ pub(super) struct ObjectShape<'a> {
     max: Option<u64>,
     /// The schema is about objects in particular, not about any value.
     is_described: bool,
+    /// The schema says by `properties` or `patternProperties` which fields there are.
+    names_fields: bool,
 }
 
 impl<'a> ObjectShape<'a> {
@@ -60,6 +62,7 @@ impl<'a> ObjectShape<'a> {
             min: length(node, "minProperties").unwrap_or(0),
             max: length(node, "maxProperties"),
             is_described: has_type || KEYWORDS.iter().any(|key| node.contains_key(*key)),
+            names_fields: node.contains_key("properties") || node.contains_key("patternProperties"),
         }
     }
 
@@ -94,6 +97,7 @@ impl<'a> ObjectShape<'a> {
             min: self.min.max(other.min),
             max: self.max.into_iter().chain(other.max).min(),
             is_described: self.is_described || other.is_described,
+            names_fields: self.names_fields || other.names_fields,
         };
         met.max.is_none_or(|max| met.min <= max).then_some(met)
     }
@@ -118,11 +122,27 @@ impl<'a> ObjectShape<'a> {
         self.is_described = true;
     }
 
+    /// Returns true if the schema is about objects and does not say which fields they have, such as `{"type":"object"}`. That is what
+    /// `schemars` makes of a struct without fields, and what people write for any object.
+    pub(super) fn is_bare(&self) -> bool {
+        self.is_described && !self.names_fields && self.rest.is_none()
+    }
+
+    /// Returns the shape of objects that have none but the known fields.
+    pub(super) fn closed(&self) -> Self {
+        Self { names_fields: true, ..self.clone() }
+    }
+
+    /// Returns the shape of objects that may have any fields besides the known ones.
+    pub(super) fn opened(&self) -> Self {
+        Self { rest: Some(Term::default()), ..self.clone() }
+    }
+
     /// Returns the schemas of the fields that are not named. `None` if there are no such fields.
     pub(super) fn rest(&self, side: Side) -> Option<Term<'a>> {
         match &self.rest {
             Some(rest) => (!rest.is_never()).then(|| rest.clone()),
-            None => (side == Side::Reader || !self.is_described).then(Term::default),
+            None => (side == Side::Reader || !self.is_described || self.is_bare()).then(Term::default),
         }
     }
 

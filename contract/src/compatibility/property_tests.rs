@@ -28,6 +28,7 @@ fn leaf() -> impl Strategy<Value = Model> {
     );
     prop_oneof![
         1 => Just(Model::Any),
+        1 => Just(Model::Object),
         1 => Just(Model::Null),
         1 => Just(Model::Bool),
         4 => (format, bound(), bound()).prop_map(|(format, min, max)| integer(format, min, max)),

@@ -22,12 +22,16 @@ const MAX_STEPS: usize = 100_000;
 /// The deepest place that is compared: deeper than `serde_json` reads.
 const MAX_DEPTH: usize = 200;
 
+/// The doubt about what a bare object may have.
+const ANY_FIELDS: &str = "the writer's schema names no fields of the object, so it may have any; `\"properties\": {}` says that it has none";
+
 /// Returns the places at which `reader` may refuse what `writer` produces; none if it accepts all of it.
 ///
 /// A writer produces the values that its schema describes, each object with the fields that the schema names and with no others, as a
 /// serializer does. Further fields it writes only if the schema mentions them by `additionalProperties`, `patternProperties` or
-/// `unevaluatedProperties`, or says nothing about the value at all. A reader accepts unknown fields unless its schema refuses them.
-/// Integer formats such as `uint32` bound the values of both.
+/// `unevaluatedProperties`, or says nothing about the value at all. If the schema names no fields, as `{"type":"object"}` does, the writer
+/// may write any or none, and what does not fit because of them is in doubt. A reader accepts unknown fields unless its schema refuses
+/// them. Integer formats such as `uint32` bound the values of both.
 ///
 /// ```
 /// use drumline_contract::compatibility::{MismatchKind, mismatches};
@@ -193,7 +197,9 @@ impl<'a> Comparison<'a> {
         let like: Vec<_> = readers.iter().filter(|reader| reader.shape.is_like(&writer.shape)).collect();
         let mut candidates = like.clone();
         if like.len() > 1 {
-            candidates.retain(|reader| !self.is_disjoint(reader, writer, 0));
+            // Any of them has to accept an object without further fields, which a bare one may be.
+            let fewest = writer.closed();
+            candidates.retain(|reader| !self.is_disjoint(reader, &fewest, 0));
         }
         if candidates.is_empty() {
             // One of the same name says best what has changed.
@@ -274,6 +280,25 @@ impl<'a> Comparison<'a> {
     }
 
     fn objects(
+        &mut self,
+        reader: &ObjectShape<'a>,
+        writer: &ObjectShape<'a>,
+    ) -> Result<Vec<Mismatch>, TooLarge> {
+        if !writer.is_bare() {
+            return self.known_objects(reader, writer);
+        }
+        let mut mismatches = self.known_objects(reader, &writer.closed())?;
+        for mut possible in self.known_objects(reader, &writer.opened())? {
+            if !mismatches.iter().any(|certain| certain.pointer == possible.pointer) {
+                possible.doubt.get_or_insert_with(|| ANY_FIELDS.to_owned());
+                mismatches.push(possible);
+            }
+        }
+        Ok(mismatches)
+    }
+
+    /// Compares objects of which the writer's schema says which fields they have.
+    fn known_objects(
         &mut self,
         reader: &ObjectShape<'a>,
         writer: &ObjectShape<'a>,

@@ -47,6 +47,7 @@ types! {
     struct Defaulted { name: String, #[serde(default)] size: u32 }
     struct Renamed { title: String }
     struct Nothing {}
+    #[schemars(extend("properties" = {}))] struct NoFields {}
     struct Nested { inner: Plain, list: Vec<Plain>, map: BTreeMap<String, Plain> }
     struct NestedBoth { inner: Both, list: Vec<Both>, map: BTreeMap<String, Both> }
     enum Unit { A, B }
@@ -79,6 +80,8 @@ types! {
     #[serde(deny_unknown_fields)] struct StrictFlat { a: u8, #[serde(flatten)] e: External }
     struct FlatMap { a: u8, #[serde(flatten)] rest: BTreeMap<String, u8> }
     struct Any { value: Value }
+    struct AnyMap { value: serde_json::Map<String, Value> }
+    struct IntegerMap { value: std::collections::HashMap<String, u32> }
     struct Old { value: u32 }
     enum ExternalOther { A, B(String), C { x: u8 } }
     enum List { Nil, Cons(u8, Box<List>) }
@@ -130,6 +133,23 @@ fn cases() -> Vec<Case> {
         case::<Plain, Renamed>("a field is renamed", &["/title missing"], &["/name missing"]),
         case::<Maybe, Both>("an optional field is required", &["/size missing", "/size narrower"], &[]),
         case::<Both, Maybe>("a required field is optional", &[], &["/size missing", "/size narrower"]),
+        case::<Nothing, Nothing>("nothing, in an empty struct", &[], &[]),
+        case::<Nothing, Maybe>(
+            "an empty struct gets an optional field",
+            &["/name missing", "?/size narrower"],
+            &[],
+        ),
+        case::<NoFields, Defaulted>(
+            "a struct that says that it is empty gets fields",
+            &["/name missing"],
+            &[],
+        ),
+        case::<Nothing, AnyMap>("an empty struct gets a map", &["/value missing"], &[]),
+        case::<AnyMap, IntegerMap>(
+            "a map of any values becomes one of integers",
+            &["/value/* narrower"],
+            &[],
+        ),
         case::<Nothing, Plain>("an empty struct gets a field", &["/name missing"], &[]),
         case::<Nested, NestedBoth>(
             "a field is added inside",
@@ -256,6 +276,67 @@ fn what_is_not_understood_is_a_doubt() {
     // What a writer's schema restricts by such a keyword makes a mismatch doubtful.
     let writer = object(json!({ "if": { "required": ["a"] }, "then": { "required": ["b"] } }));
     assert_eq!(found(&object(json!({ "required": ["a"] })), &writer), ["?/a missing"]);
+}
+
+/// `{"type":"object"}` may have any fields, as `{"type":"array"}` may have any items.
+#[test]
+fn a_bare_object_may_have_any_fields() {
+    let bare = json!({ "type": "object" });
+    let integers = json!({ "type": "object", "additionalProperties": { "type": "integer" } });
+    let optional = json!({ "type": "object", "properties": { "a": { "type": "integer" } } });
+    let required = json!({ "type": "object", "properties": { "a": {} }, "required": ["a"] });
+    let without = json!({ "type": "object", "properties": {} });
+    let strict = json!({ "type": "object", "properties": {}, "additionalProperties": false });
+    let few = json!({ "type": "object", "maxProperties": 2 });
+    let titled = json!({ "type": "object", "title": "Other" });
+    let nested =
+        |schema: &Value| json!({ "type": "array", "items": { "oneOf": [{ "type": "null" }, schema] } });
+    let branches = json!({ "oneOf": [required, { "type": "object", "required": ["b"] }] });
+    // Reader and writer.
+    let table = [
+        (&titled, &bare, vec![]),
+        (&bare, &integers, vec![]),
+        (&integers, &bare, vec!["?/* narrower"]),
+        (&optional, &bare, vec!["?/a narrower"]),
+        (&required, &bare, vec!["/a missing"]),
+        (&strict, &bare, vec!["?/* unknown-field"]),
+        (&few, &bare, vec!["? narrower"]),
+        (&branches, &bare, vec![" unknown-value"]),
+        (&optional, &without, vec![]),
+        (&strict, &without, vec![]),
+        (&few, &without, vec![]),
+        // A required field is not all that there may be.
+        (&optional, &json!({ "type": "object", "required": ["b"] }), vec!["?/a narrower"]),
+        (&optional, &json!({ "type": "object", "allOf": [without] }), vec![]),
+        (&nested(&optional), &nested(&bare), vec!["?/*/a narrower"]),
+        (&nested(&optional), &nested(&without), vec![]),
+    ];
+    for (reader, writer, expected) in table {
+        assert_eq!(found(reader, writer), expected, "reader {reader}\nwriter {writer}");
+    }
+    // With a field of a branch, the object may fit both.
+    let either = json!({ "oneOf": [required, { "type": "object", "properties": { "b": true } }] });
+    assert_eq!(found(&either, &bare), ["? not-compared"]);
+}
+
+/// A worker whose type is an integer does not read `1.0`.
+#[test]
+fn a_decimal_point_is_no_integer() {
+    let integer = || json!({ "type": "integer" });
+    // Reader, writer, and what is found.
+    let table = [
+        (json!({ "const": 1.0 }), json!({ "const": 1 }), vec!["? not-compared"]),
+        (json!({ "const": 1 }), json!({ "const": 1.0 }), vec!["? not-compared"]),
+        (json!({ "enum": [1, 1.0] }), json!({ "const": 1.0 }), vec![]),
+        (integer(), json!({ "const": 1.0 }), vec![" narrower"]),
+        (json!({ "type": "integer", "const": 1 }), json!({ "enum": [1.0] }), vec![" narrower"]),
+        (integer(), json!({ "type": "integer", "const": 1.0 }), vec![]),
+        (integer(), json!({ "const": 1.5 }), vec![" unknown-value"]),
+        (json!({ "type": "number" }), json!({ "const": 1.0 }), vec![]),
+    ];
+    for (reader, writer, expected) in table {
+        assert_eq!(found(&reader, &writer), expected, "reader {reader}\nwriter {writer}");
+    }
 }
 
 #[test]

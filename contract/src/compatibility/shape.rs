@@ -39,6 +39,14 @@ impl<'a> Alternative<'a> {
         Self { shape, others: Vec::new(), ignored: BTreeSet::new(), is_partial: false }
     }
 
+    /// Returns the alternative without fields that its schema does not name.
+    pub(super) fn closed(&self) -> Self {
+        match &self.shape {
+            Shape::Object(shape) => Self { shape: Shape::Object(shape.closed()), ..self.clone() },
+            _ => self.clone(),
+        }
+    }
+
     /// Returns the values that fit both.
     pub(super) fn meet(&self, other: &Self) -> Option<Self> {
         let mut ignored: BTreeSet<String> = self.ignored.union(&other.ignored).cloned().collect();

@@ -42,6 +42,7 @@ in_each_language! {
     an_error_that_stays_ends_the_call_and_names_all_jobs
     errors_that_pass_are_retried
     a_lost_answer_makes_no_second_message_on_a_fifo_queue
+    a_job_that_no_answer_mentions_is_in_doubt
     batches_hold_no_more_bytes_than_sqs_takes
     a_finding_warns_once_and_is_an_error_if_denied
     what_cannot_be_sent_is_refused_before_anything_is_sent
@@ -235,6 +236,15 @@ async fn a_lost_answer_makes_no_second_message_on_a_fifo_queue(programs: &Progra
     let outcome = setting.send(programs, vec![grouped(5)], json!({})).await;
     assert_eq!(outcome["failed"][0]["in_doubt"], true);
     assert_eq!(setting.envelopes().len(), 5, "it is in the queue, although no answer said so");
+}
+
+async fn a_job_that_no_answer_mentions_is_in_doubt(programs: &Programs) {
+    let setting = Setting::new(false).await;
+    setting.proxy.fail_always(SEND, Fault::EntriesOmitted);
+    let outcome = setting.send(programs, notes(1), json!({})).await;
+    let first = &outcome["failed"][0];
+    assert_eq!((&first["code"], &first["in_doubt"]), (&json!("NotMentioned"), &json!(true)));
+    assert_eq!(setting.batches().len(), 8);
 }
 
 async fn batches_hold_no_more_bytes_than_sqs_takes(programs: &Programs) {
