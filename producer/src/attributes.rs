@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use drumline::message::{Attribute, AttributeValue};
+use drumline::message::{
+    Attribute, AttributeValue, CONTENT_ENCODING_ATTRIBUTE, LEGACY_PAYLOAD_SIZE_ATTRIBUTE,
+    PAYLOAD_SIZE_ATTRIBUTE, Traceparent,
+};
 pub(crate) use drumline_runtime::limits::attributes_bytes as size;
 use drumline_runtime::limits::{MAX_ATTRIBUTES, is_allowed};
 
@@ -17,6 +20,16 @@ const MAX_NAME: usize = 256;
 
 /// The attribute in which workers of any language find the trace.
 pub(crate) const TRACEPARENT: &str = "traceparent";
+
+/// The attributes by which workers open a body that was put into S3 or compressed. On any other body they make it unreadable.
+const OF_ENCODED_BODIES: [&str; 3] =
+    [CONTENT_ENCODING_ATTRIBUTE, PAYLOAD_SIZE_ATTRIBUTE, LEGACY_PAYLOAD_SIZE_ATTRIBUTE];
+
+/// The digits of a number, and the powers of ten that it is between. See
+/// [Message attribute data types](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html).
+const MAX_DIGITS: usize = 38;
+const MIN_EXPONENT: i64 = -128;
+const MAX_EXPONENT: i64 = 126;
 
 /// Beginnings of names that belong to AWS, in lower case.
 const RESERVED: [&str; 2] = ["aws.", "amazon."];
@@ -40,7 +53,9 @@ pub fn attribute(text: &str) -> Result<(String, Attribute), String> {
     let (name, data_type) = key.split_once(':').unwrap_or((key, "String"));
     check_name(name)?;
     let value = self::value(data_type, value).map_err(|error| format!("{name}: {error}"))?;
-    Ok((name.to_owned(), Attribute::new(data_type, value)))
+    let attribute = Attribute::new(data_type, value);
+    check_attribute(name, &attribute).map_err(|error| format!("{name}: {error}"))?;
+    Ok((name.to_owned(), attribute))
 }
 
 fn value(data_type: &str, text: &str) -> Result<AttributeValue, String> {
@@ -50,16 +65,26 @@ fn value(data_type: &str, text: &str) -> Result<AttributeValue, String> {
     } else {
         AttributeValue::Text(text.to_owned())
     };
-    check_value(data_type, &value).map(|()| value)
+    Ok(value)
 }
 
-/// Accepts an attribute that SQS accepts.
+/// Accepts an attribute that SQS accepts, and that workers can read.
 ///
 /// # Errors
-/// The reason for which SQS would not accept it, in words.
+/// The reason for which it may not be sent, in words.
 pub(crate) fn check_attribute(name: &str, attribute: &Attribute) -> Result<(), String> {
     check_name(name)?;
-    check_value(attribute.data_type(), attribute.value())
+    if OF_ENCODED_BODIES.contains(&name) {
+        return Err(
+            "is set by the producer itself, for a body that it compresses or puts into S3: leave it out"
+                .to_owned(),
+        );
+    }
+    check_value(attribute.data_type(), attribute.value())?;
+    if name == TRACEPARENT && attribute.as_text().and_then(Traceparent::parse).is_none() {
+        return Err("is not a W3C traceparent such as 00-TRACE-PARENT-01".to_owned());
+    }
+    Ok(())
 }
 
 fn check_value(data_type: &str, value: &AttributeValue) -> Result<(), String> {
@@ -85,13 +110,38 @@ fn check_value(data_type: &str, value: &AttributeValue) -> Result<(), String> {
     if text.is_empty() {
         return Err("SQS accepts no empty value".to_owned());
     }
-    if base == "Number" && !text.parse::<f64>().is_ok_and(f64::is_finite) {
-        return Err(format!("{text:?} is not a number"));
+    if base == "Number" {
+        check_number(text)?;
     }
     match text.chars().find(|c| !is_allowed(*c)) {
         Some(c) => Err(format!("SQS does not accept the character U+{:04X}", u32::from(c))),
         None => Ok(()),
     }
+}
+
+fn check_number(text: &str) -> Result<(), String> {
+    let is_decimal = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
+    if !text.bytes().all(is_decimal) || text.parse::<f64>().is_err() {
+        return Err(format!("{text:?} is not a number"));
+    }
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{}{fraction}", whole.trim_start_matches(['+', '-']));
+    let significant = digits.trim_matches('0');
+    // The power of ten of the first digit that counts.
+    let leading_zeros = digits.len() - digits.trim_start_matches('0').len();
+    let power = i64::try_from(digits.len() - fraction.len()).ok().zip(i64::try_from(leading_zeros).ok());
+    let power = power.zip(exponent.parse::<i64>().ok());
+    let power = power.and_then(|((whole, zeros), exponent)| exponent.checked_add(whole - 1 - zeros));
+    let is_in_range = power.is_some_and(|power| {
+        (MIN_EXPONENT..MAX_EXPONENT).contains(&power) || (power == MAX_EXPONENT && significant == "1")
+    });
+    if significant.is_empty() || (is_in_range && significant.len() <= MAX_DIGITS) {
+        return Ok(());
+    }
+    Err(format!(
+        "SQS takes numbers of up to {MAX_DIGITS} digits between 10^{MIN_EXPONENT} and 10^{MAX_EXPONENT}: send it as a String"
+    ))
 }
 
 fn check_name(name: &str) -> Result<(), String> {
@@ -163,6 +213,17 @@ mod tests {
             ("tenant=", "empty"),
             ("a:Number=x", "not a number"),
             ("a:Number=NaN", "not a number"),
+            ("a:Number=1e", "not a number"),
+            ("a:Number=1e127", "up to 38 digits between 10^-128 and 10^126"),
+            ("a:Number=1.1e126", "38 digits"),
+            ("a:Number=9e-129", "38 digits"),
+            ("a:Number=1e400", "38 digits"),
+            ("a:Number=1e99999999999999999999", "38 digits"),
+            ("a:Number=123456789012345678901234567890123456789", "38 digits"),
+            ("traceparent=00-1-2-01", "traceparent: is not a W3C traceparent"),
+            ("contentEncoding=gzip", "contentEncoding: is set by the producer itself"),
+            ("ExtendedPayloadSize:Number=7", "leave it out"),
+            ("SQSLargePayloadSize:Number=7", "leave it out"),
             ("a:Binary=***", "base64"),
             ("a:Text=x", "String, Number and Binary"),
             ("a=\u{1}", "U+0001"),
@@ -170,6 +231,30 @@ mod tests {
         for (given, says) in table {
             let error = attribute(given).unwrap_err();
             assert!(error.contains(says), "{given}: {error}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_sqs_documents_pass() {
+        let zeros = format!("1{}", "0".repeat(126));
+        for text in [
+            "0",
+            "-0.0e999",
+            "0e99999999999999999999",
+            "+1",
+            ".5",
+            "5.",
+            "1e126",
+            "-9.9E125",
+            "1e-128",
+            "0.001e-125",
+            &zeros,
+            "0012345678901234567890123456789012345678.9",
+            "12345678901234567890123456789012345678",
+            "1_000",
+        ] {
+            let expected = text != "1_000" && !text.ends_with("678.9");
+            assert_eq!(check_number(text).is_ok(), expected, "{text}");
         }
     }
 

@@ -2,16 +2,23 @@
 
 use std::sync::Arc;
 
-use drumline::message::{Envelope, Message};
+use drumline::message::{Attribute, Envelope, Message, TYPE_ATTRIBUTE, from_json};
 use drumline_contract::guards::{Finding, Guards};
 use drumline_runtime::GuardSettings;
+use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::attributes::Attributes;
+use crate::beside_payload;
 use crate::guards::{GivenWarnings, guards, log};
 use crate::pack::Outgoing;
+use crate::repeated_names::check_names;
 use crate::sqs_rules::{check_content, check_parameters};
 use crate::unsendable::Unsendable;
+
+/// Workers read JSON also behind it.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// The checks that a message passes before it is sent. Cheap to clone; clones give each warning once together.
 ///
@@ -58,22 +65,33 @@ impl Checks {
     /// Accepts a body with these attributes that may be sent as a job.
     ///
     /// # Errors
-    /// If SQS would refuse it, no worker could decode it, or its payload has what the guards do not let pass.
+    /// If SQS would refuse it, no worker could decode it, readers would differ on what it says, or it has what the guards do not let pass:
+    /// in the payload all that they find, and secrets also in the envelope and in the texts of attributes, where no
+    /// [`Allowance`](drumline_contract::guards::Allowance) applies.
     pub fn check(&self, body: &str, attributes: &Attributes) -> Result<Checked, Unsendable> {
-        check_content(body, attributes)?;
+        check_content(body, attributes, self.max_bytes)?;
+        let json = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+        check_names(json)?;
+        check_type(json, attributes)?;
         let message = Message { body: body.to_owned(), attributes: attributes.clone(), ..Message::default() };
         let envelope =
             Envelope::decode(&message).map_err(|error| Unsendable::new("message", error.to_string()))?;
-        let warnings = self.inspect_envelope(&envelope)?;
+        let warnings = self.inspect_message(json, &envelope, attributes)?;
         Ok(Checked { envelope, warnings })
     }
 
     /// Accepts a message with all its parameters.
     ///
     /// # Errors
-    /// As [`check`](Self::check), and if the queue would refuse the group, the deduplication id or the delay.
+    /// As [`check`](Self::check), and if the queue would refuse the group, the deduplication id or the delay, or one of them is a secret.
     pub fn check_message(&self, message: &Outgoing, is_fifo: bool) -> Result<Checked, Unsendable> {
         check_parameters(message, is_fifo)?;
+        let Outgoing { group, deduplication_id, trace_header, .. } = message;
+        self.check_parameters([
+            ("group", group.as_deref()),
+            ("deduplication id", Some(deduplication_id)),
+            ("trace header", trace_header.as_deref()),
+        ])?;
         self.check(&message.body, &message.attributes)
     }
 
@@ -90,10 +108,25 @@ impl Checks {
         }
     }
 
-    fn inspect_envelope(&self, envelope: &Envelope) -> Result<Vec<Finding>, Unsendable> {
+    /// Accepts parameters of a message, by name, that are no secrets.
+    pub(crate) fn check_parameters<'a>(
+        &self,
+        parameters: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
+    ) -> Result<(), Unsendable> {
+        beside_payload::check_parameters(&self.guards, parameters)
+    }
+
+    fn inspect_message(
+        &self,
+        json: &str,
+        envelope: &Envelope,
+        attributes: &Attributes,
+    ) -> Result<Vec<Finding>, Unsendable> {
         if *self.guards == Guards::none() {
             return Ok(Vec::new());
         }
+        beside_payload::check_attributes(&self.guards, attributes)?;
+        beside_payload::check_envelope(&self.guards, json, envelope)?;
         let payload = serde_json::from_str(envelope.payload.get());
         let payload = payload.map_err(|error| Unsendable::new("payload", error.to_string()))?;
         self.inspect(&envelope.job_type, &payload)
@@ -104,6 +137,30 @@ impl Checked {
     /// Logs the warnings, with the type, the field and the kind, and never a value.
     pub fn log_warnings(&self) {
         self.warnings.iter().for_each(log);
+    }
+}
+
+/// A native envelope, as far as its type goes.
+#[derive(Deserialize)]
+struct Typed<'a> {
+    #[serde(rename = "type")]
+    job_type: String,
+    /// Only that it is there counts, even as `null`.
+    #[serde(borrow, rename = "payload")]
+    _payload: &'a RawValue,
+}
+
+/// Refuses a native envelope beside an attribute with another type: workers would take the whole envelope as the payload of that one.
+fn check_type(body: &str, attributes: &Attributes) -> Result<(), Unsendable> {
+    let Some(given) = attributes.get(TYPE_ATTRIBUTE).and_then(Attribute::as_text) else { return Ok(()) };
+    match from_json::<Typed<'_>>(body) {
+        Ok(Typed { job_type, .. }) if !job_type.is_empty() && job_type != given => {
+            let reason = format!(
+                "workers would take the whole job {job_type:?} for the payload of a job {given:?}: leave the attribute messageType out"
+            );
+            Err(Unsendable::new(format!("attribute {TYPE_ATTRIBUTE}"), reason))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -150,7 +207,7 @@ mod tests {
                 job(r#"["AKIAIOSFODNN7EXAMPLE",{"a":"redis://:pw@cache"}]"#),
                 Some(
                     "payload[0]: it has an AWS access key ID, and queues keep and show what they are sent: send a reference to it, or set \
-                      guard_allow to \"a.b:/*\"; also payload[1].a",
+                      guard_allow (--allow) to \"a.b:/*\"; also payload[1].a",
                 ),
             ),
         ];
@@ -198,6 +255,78 @@ mod tests {
         assert_eq!((&*job_type, job_id), ("a.b", None));
         let refused = checks.check(&body, &with("messageType=a.bc")).unwrap_err().to_string();
         assert!(refused.contains("1048577 bytes"), "{refused}");
+    }
+
+    #[test]
+    fn what_is_beside_the_payload_has_no_secret() {
+        const KEY: &str = "AKIAIOSFODNN7EXAMPLE";
+        let beside = |field: &str| format!(r#"{{"type":"a.b","payload":{{}},{field}}}"#);
+        let event = r#"{"specversion":"1.0","id":"1","source":"s","type":"a.b","data":{"k":1}"#;
+        let table = [
+            (beside(&format!(r#""correlationId":"{KEY}""#)), "correlationId"),
+            (beside(&format!(r#""idempotencyKey":"{KEY}""#)), "idempotencyKey"),
+            (beside(&format!(r#""jobId":"{KEY}""#)), "jobId"),
+            (format!("{BYTE_ORDER_MARK}{}", beside(&format!(r#""jobId":"{KEY}""#))), "jobId"),
+            (beside(&format!(r#""note":{{"of":["x","{KEY}"]}}"#)), "note.of[1]"),
+            (beside(&format!(r#""{KEY}":1"#)), "*"),
+            (
+                beside(r#""awsSecretAccessKey":"wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY""#),
+                "awsSecretAccessKey",
+            ),
+            (format!(r#"{event},"subject":"{KEY}"}}"#), "subject"),
+            (format!(r#"{{"type":"a.b","payload":"{KEY}","note":"{KEY}"}}"#), "note"),
+        ];
+        let allowing = || Checks::new(Guards::default().allow("*:".parse().unwrap()));
+        for (body, field) in table {
+            let refused = allowing().check(&body, &Attributes::new()).unwrap_err();
+            assert_eq!(refused.field, field, "{body}");
+            assert!(refused.reason.starts_with("it has an AWS ") && !refused.to_string().contains(KEY));
+            assert!(Checks::new(Guards::none()).check(&body, &Attributes::new()).is_ok());
+        }
+        for body in [
+            beside(r#""note":{"password":"x","to":"ada@example.com"}"#),
+            format!("{event}}}"),
+            format!(r#"{{"type":"a.b","payload":"{KEY}"}}"#),
+        ] {
+            assert!(allowing().check(&body, &Attributes::new()).is_ok(), "{body}");
+        }
+        let attributes = attributes([attribute(&format!("tenant={KEY}")).unwrap()]).unwrap();
+        let refused = allowing().check(&job("{}"), &attributes).unwrap_err();
+        assert_eq!(refused.field, "attribute tenant");
+        let message =
+            || Outgoing { body: job("{}"), deduplication_id: "d".to_owned(), ..Outgoing::default() };
+        let table = [
+            (Outgoing { group: Some(KEY.into()), ..message() }, "group"),
+            (Outgoing { deduplication_id: KEY.to_owned(), ..message() }, "deduplication id"),
+        ];
+        for (message, field) in table {
+            assert_eq!(allowing().check_message(&message, false).unwrap_err().field, field);
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_repeated_hides_no_secret() {
+        let body = job(r#"{"k":"AKIAIOSFODNN7EXAMPLE","k":"x"}"#);
+        for guards in [Guards::default(), Guards::none()] {
+            let refused = Checks::new(guards).check(&body, &Attributes::new()).unwrap_err();
+            assert_eq!(refused.field, "payload.k");
+        }
+        let twice = r#"{"type":"a.b","payload":{},"type":"a.c"}"#;
+        assert_eq!(Checks::default().check(twice, &Attributes::new()).unwrap_err().field, "type");
+    }
+
+    #[test]
+    fn a_body_has_the_type_of_its_attribute() {
+        let with = |text: &str| attributes([attribute(text).unwrap()]).unwrap();
+        let refused = Checks::default().check(&job("{}"), &with("messageType=a.c")).unwrap_err();
+        assert_eq!(refused.field, "attribute messageType");
+        assert!(refused.reason.contains("\"a.b\"") && refused.reason.contains("\"a.c\""), "{refused}");
+        for body in [&job("{}"), r#"{"type":"x"}"#, r#"{"type":7,"payload":1}"#, r#"["x",1]"#] {
+            assert!(Checks::default().check(body, &with("messageType=a.b")).is_ok(), "{body}");
+        }
+        let encoded = Attributes::from([("contentEncoding".to_owned(), Attribute::text("gzip"))]);
+        let refused = Checks::default().check(&job("{}"), &encoded).unwrap_err();
+        assert_eq!(refused.field, "attribute contentEncoding");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod attributes;
+mod beside_payload;
 mod body_fields;
 mod check;
 mod connect;
@@ -16,6 +17,7 @@ mod partial_failure;
 mod prepared;
 mod producer;
 mod receipt;
+mod repeated_names;
 mod routes;
 mod schemas;
 mod send;

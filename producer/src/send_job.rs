@@ -169,18 +169,12 @@ impl SendJob {
 
     /// Refuses what SQS would refuse, what a worker would not take for this job, and what does not belong in a queue.
     fn inspect(&self, body: &str, attributes: &Attributes) -> Result<(), Refusal> {
-        let refused = |field: &str, reason: String| Refusal::new(self.job_type, field, reason);
-        let checked = self.routes.checks.check(body, attributes);
-        let checked = checked.map_err(|Unsendable { field, reason }| refused(&field, reason))?;
-        checked.log_warnings();
-        let envelope = checked.envelope;
-        if envelope.job_type != self.job_type {
-            let reason = format!(
-                "workers would take it for a job of the type {:?}: leave the attribute messageType out",
-                envelope.job_type
-            );
-            return Err(refused("type", reason));
-        }
+        let refused = |Unsendable { field, reason }| Refusal::new(self.job_type, field, reason);
+        let checks = &self.routes.checks;
+        let Options { group, deduplication_id, .. } = &self.options;
+        let parameters = [("group", group.as_deref()), ("dedup", deduplication_id.as_deref())];
+        let checked = checks.check_parameters(parameters).and_then(|()| checks.check(body, attributes));
+        checked.map_err(refused)?.log_warnings();
         Ok(())
     }
 

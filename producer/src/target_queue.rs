@@ -98,10 +98,7 @@ impl TargetQueue {
     }
 
     /// Makes one request, without retries. Returns the answer to each entry.
-    pub(crate) async fn try_once(
-        &self,
-        batch: &[Outgoing],
-    ) -> Result<Vec<Result<Taken, NotTaken>>, SqsError> {
+    pub(crate) async fn try_once(&self, batch: &[Outgoing]) -> Reply {
         let options = SendOptions { fifo: self.is_fifo(), in_doubt: self.in_doubt };
         match try_once(&self.address.client, self.url(), &options, batch).await {
             Ok(results) => Ok(results),

@@ -8,7 +8,10 @@ use super::pointer::ANY;
 /// A field of a job type that may have what a guard finds, of one kind or of all.
 ///
 /// As a text: `TYPE:/pointer` or `TYPE:/pointer=KIND`. `TYPE` may be `*` for all types. In the pointer, `*` stands for one index or one
-/// name; `TYPE:` alone is the payload itself.
+/// name; `TYPE:` alone is the payload itself. It is about the payload alone: a secret in an attribute or beside the payload is always refused.
+///
+/// Lower-case letters and `_` behind the last `=` are meant as a kind, so that a misspelt one is refused. A pointer that ends like that is
+/// written with a kind, or with `*` for its last name.
 ///
 /// ```
 /// use drumline_contract::guards::Allowance;
@@ -24,9 +27,15 @@ pub struct Allowance {
     kind: Option<FindingKind>,
 }
 
-/// A text that is no [`Allowance`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct InvalidAllowance;
+/// The reason for which a text is no [`Allowance`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidAllowance {
+    /// It has no type, or no pointer.
+    Form,
+    /// It ends with the name of no kind.
+    UnknownKind(String),
+}
 
 impl Allowance {
     /// Allows all findings in the field of a job type, or of all types with `*`.
@@ -56,24 +65,32 @@ fn matches(pattern: &str, pointer: &str) -> bool {
     }
 }
 
+/// Returns the text before the last `=`, and what is behind it, if that is meant as a kind.
+pub(super) fn with_kind(text: &str) -> Option<(&str, &str)> {
+    let is_name = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    text.rsplit_once('=').filter(|(_, name)| is_name(name))
+}
+
 impl FromStr for Allowance {
     type Err = InvalidAllowance;
 
     fn from_str(text: &str) -> Result<Self, InvalidAllowance> {
-        let (text, kind) = match text
-            .rsplit_once('=')
-            .and_then(|(text, kind)| Some((text, FindingKind::from_name(kind)?)))
-        {
-            Some((text, kind)) => (text, Some(kind)),
+        let (text, kind) = match with_kind(text) {
+            Some((text, name)) => {
+                let unknown = || InvalidAllowance::UnknownKind(name.to_owned());
+                (text, Some(FindingKind::from_name(name).ok_or_else(unknown)?))
+            }
             None => (text, None),
         };
         // A type may be a URI, so the last colon before a slash counts.
         let (job_type, pointer) = match text.strip_suffix(':') {
             Some(job_type) => (job_type, ""),
-            None => text.rfind(":/").map(|at| (&text[..at], &text[at + 1..])).ok_or(InvalidAllowance)?,
+            None => {
+                text.rfind(":/").map(|at| (&text[..at], &text[at + 1..])).ok_or(InvalidAllowance::Form)?
+            }
         };
         if job_type.is_empty() {
-            return Err(InvalidAllowance);
+            return Err(InvalidAllowance::Form);
         }
         Ok(Self { kind, ..Self::new(job_type, pointer) })
     }
@@ -88,7 +105,15 @@ impl std::fmt::Display for Allowance {
 
 impl std::fmt::Display for InvalidAllowance {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("write it as TYPE:/pointer or TYPE:/pointer=KIND, such as email.send:/to")
+        match self {
+            Self::Form => {
+                f.write_str("write it as TYPE:/pointer or TYPE:/pointer=KIND, such as email.send:/to")
+            }
+            Self::UnknownKind(name) => {
+                let kinds = FindingKind::ALL.map(FindingKind::name).join(", ");
+                write!(f, "{name:?} behind the = is none of the kinds {kinds}")
+            }
+        }
     }
 }
 
@@ -113,7 +138,11 @@ mod tests {
             ("a.b:/*/mail", "a.b", "/ann/bob/mail", PersonalData, false),
             ("a.b:/to=long_text", "a.b", "/to", PersonalData, false),
             ("a.b:/to=long_text", "a.b", "/to", LongText, true),
-            ("a.b:/to=x", "a.b", "/to=x", LongText, true),
+            ("a.b:/to=X", "a.b", "/to=X", LongText, true),
+            ("a.b:/to=", "a.b", "/to=", LongText, true),
+            ("a.b:/a=b/to", "a.b", "/a=b/to", LongText, true),
+            ("a.b:/to=x=long_text", "a.b", "/to=x", LongText, true),
+            ("a=b:", "a=b", "", LongText, true),
             ("*:/to", "any", "/to", LongText, true),
             ("a.b:", "a.b", "", LongText, true),
             ("https://example.com/type:/to", "https://example.com/type", "/to", LongText, true),
@@ -124,7 +153,14 @@ mod tests {
             assert_eq!(allowance.to_string(), text);
         }
         for text in ["", "a.b", ":/to", "/to", "a.b=long_text", ":"] {
-            assert_eq!(text.parse::<Allowance>(), Err(InvalidAllowance), "{text}");
+            assert_eq!(text.parse::<Allowance>(), Err(InvalidAllowance::Form), "{text}");
+        }
+        for (text, name) in [("a.b:/k=secrets", "secrets"), ("a.b:=jwts", "jwts"), ("a.b:/to=x", "x")] {
+            let error = text.parse::<Allowance>().unwrap_err();
+            assert_eq!(error, InvalidAllowance::UnknownKind(name.to_owned()), "{text}");
+            assert!(error.to_string().ends_with(
+                "is none of the kinds secret, secret_name, jwt, card_number, personal_data, long_text"
+            ));
         }
     }
 }

@@ -2,8 +2,15 @@
 
 use std::fmt;
 
+use super::allowance::with_kind;
 use super::kind::{FindingKind, Severity};
 use super::pointer::{field, pattern};
+
+/// The setting in a kind's template.
+const SETTING: &str = "set guard_allow to";
+
+/// The same, with the flag of `drumline send`.
+const SETTING_OR_FLAG: &str = "set guard_allow (--allow) to";
 
 /// Something in a payload that should not wait in a queue. Its text names the field and what to do, never the value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,9 +55,14 @@ impl Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let allow = format!("{}:{}", self.job_type, self.pattern());
+        let mut allow = format!("{}:{}", self.job_type, self.pattern());
+        if with_kind(&allow).is_some() {
+            // Without a kind, the end of the pointer would be read as one.
+            allow = format!("{allow}={}", self.kind);
+        }
         let fills = [("field", self.field()), ("what", self.what.to_owned()), ("allow", shown(&allow))];
-        let mut rest = self.kind.template();
+        let template = self.kind.template().replace(SETTING, SETTING_OR_FLAG);
+        let mut rest = &*template;
         while let Some((before, after)) = rest.split_once('{') {
             let (name, after) = after.split_once('}').expect("the template's braces are pairs");
             let (_, fill) = fills.iter().find(|(of, _)| *of == name).expect("the template's names are known");

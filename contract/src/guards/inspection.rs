@@ -31,6 +31,19 @@ impl Guards {
         walk(payload, &mut inspection);
         inspection.findings
     }
+
+    /// Returns the secrets in an object of what is sent beside a payload, by name: fields of its envelope, or message attributes. No
+    /// [`Allowance`](super::Allowance) is about these, and no other kind is looked for.
+    ///
+    /// ```
+    /// use drumline_contract::guards::Guards;
+    /// let beside = serde_json::json!({"correlationId": "redis://:hunter2@cache"});
+    /// assert_eq!(Guards::default().inspect_beside(&beside)[0].pointer, "/correlationId");
+    /// ```
+    pub fn inspect_beside(&self, beside: &Value) -> Vec<Finding> {
+        let action = self.action(FindingKind::Secret);
+        Self::secrets_only().on(FindingKind::Secret, action).inspect("", beside)
+    }
 }
 
 struct Inspection<'a> {

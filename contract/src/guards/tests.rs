@@ -21,45 +21,50 @@ fn each_finding_names_the_field_and_what_to_do() {
         (
             json!({"keys": [KEY_ID]}),
             "payload.keys[0] has an AWS access key ID, and queues keep and show what they are sent: send a reference to it, or set \
-             guard_allow to \"a.b:/keys/*\"",
+             guard_allow (--allow) to \"a.b:/keys/*\"",
         ),
         (
             json!({"note": pem}),
             "payload.note has a private key, and queues keep and show what they are sent: send a reference to it, or set \
-             guard_allow to \"a.b:/note\"",
+             guard_allow (--allow) to \"a.b:/note\"",
         ),
         (
             json!({"db": {"url": "postgres://app:hunter2@db/main"}}),
             "payload.db.url has a URL with a password, and queues keep and show what they are sent: send a reference to it, or set \
-             guard_allow to \"a.b:/db/url\"",
+             guard_allow (--allow) to \"a.b:/db/url\"",
         ),
         (
             json!({"user": {"api_key": "abc"}}),
             "payload.user.api_key is named like a secret, and queues keep and show what they are sent: send a reference to it, or set \
-             guard_allow to \"a.b:/user/api_key\"",
+             guard_allow (--allow) to \"a.b:/user/api_key\"",
         ),
         (
             json!({"session": format!("Bearer {}", jwt::sample())}),
             "payload.session has a JSON Web Token, which grants access while it waits and may have expired when the job runs: send a \
-             reference to it, or set guard_allow to \"a.b:/session\"",
+             reference to it, or set guard_allow (--allow) to \"a.b:/session\"",
         ),
         (
             json!({"cards": [{"pan": "4111 1111 1111 1111"}]}),
-            "payload.cards[0].pan has the number of a payment card: send the payment provider's token for it, or set guard_allow to \
+            "payload.cards[0].pan has the number of a payment card: send the payment provider's token for it, or set guard_allow (--allow) to \
              \"a.b:/cards/*/pan\"",
         ),
         (
             json!({"to": "ada@example.com"}),
-            "payload.to has an e-mail address, which queues, dead letters and exports keep: send the person's id, or set guard_allow to \
+            "payload.to has an e-mail address, which queues, dead letters and exports keep: send the person's id, or set guard_allow (--allow) to \
              \"a.b:/to\"",
         ),
         (
             json!({"html": "x".repeat(MAX_TEXT_BYTES + 1)}),
-            "payload.html has more than 20 kB of text: put it into S3 and send a reference, or set guard_allow to \"a.b:/html\"",
+            "payload.html has more than 20 kB of text: put it into S3 and send a reference, or set guard_allow (--allow) to \"a.b:/html\"",
+        ),
+        (
+            json!({"a=b": KEY_ID}),
+            "payload[\"a=b\"] has an AWS access key ID, and queues keep and show what they are sent: send a reference to it, or set \
+             guard_allow (--allow) to \"a.b:/a=b=secret\"",
         ),
         (
             json!(KEY_ID),
-            "payload has an AWS access key ID, and queues keep and show what they are sent: send a reference to it, or set guard_allow to \
+            "payload has an AWS access key ID, and queues keep and show what they are sent: send a reference to it, or set guard_allow (--allow) to \
              \"a.b:\"",
         ),
     ];
@@ -149,6 +154,20 @@ fn fields_and_kinds_can_be_allowed() {
         .on(FindingKind::PersonalData, Action::Deny)
         .on(FindingKind::SecretName, Action::Off);
     assert_eq!(inspect(strict), ["/from personal_data true", "/key secret true", "/to/0 personal_data true"]);
+}
+
+#[test]
+fn beside_the_payload_secrets_alone_are_found_and_none_is_allowed() {
+    let beside = json!({"correlationId": KEY_ID, "note": {"password": "hunter2", "to": "ada@example.com"}});
+    let inspect = |guards: Guards| -> Vec<String> {
+        let findings = guards.inspect_beside(&beside);
+        findings.iter().map(|of| format!("{} {} {}", of.pointer, of.kind, of.is_error())).collect()
+    };
+    let all = ["/correlationId secret true"];
+    assert_eq!(inspect(Guards::default()), all);
+    assert_eq!(inspect(Guards::deny()), all);
+    assert_eq!(inspect(Guards::default().allow("*:/correlationId".parse().unwrap())), all);
+    assert_eq!(inspect(Guards::none()), Vec::<String>::new());
 }
 
 #[test]

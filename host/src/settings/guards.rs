@@ -95,21 +95,25 @@ fn kind(name: &str) -> Option<&'static str> {
 
 fn allowances(text: &str) -> Result<Vec<GuardAllowance>, String> {
     let texts = text.split(',').map(str::trim).filter(|text| !text.is_empty());
-    texts
-        .map(|text| {
-            allowance(text).ok_or_else(|| format!("{text:?} is not TYPE:/pointer or TYPE:/pointer=KIND"))
-        })
-        .collect()
+    texts.map(allowance).collect()
 }
 
-fn allowance(text: &str) -> Option<GuardAllowance> {
-    let with_kind = text.rsplit_once('=').and_then(|(text, name)| Some((text, kind(name)?)));
-    let (text, kind) = with_kind.map_or((text, None), |(text, kind)| (text, Some(kind)));
+fn allowance(given: &str) -> Result<GuardAllowance, String> {
+    let is_form = || format!("{given:?} is not TYPE:/pointer or TYPE:/pointer=KIND");
+    // A pointer may have an equals sign. Lower-case letters behind the last one are meant as a kind, so that a misspelt one is refused.
+    let is_name = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    let (text, kind) = match given.rsplit_once('=').filter(|(_, name)| is_name(name)) {
+        Some((text, name)) => {
+            let unknown = || format!("{given:?}: {name:?} is none of {}", GUARD_KINDS.join(", "));
+            (text, Some(kind(name).ok_or_else(unknown)?))
+        }
+        None => (given, None),
+    };
     // A type may be a URI, so the last colon before a slash counts. Without a pointer it is the payload itself.
     let (job_type, pointer) = match text.strip_suffix(':') {
         Some(job_type) => (job_type, ""),
-        None => text.rfind(":/").map(|at| (&text[..at], &text[at + 1..]))?,
+        None => text.rfind(":/").map(|at| (&text[..at], &text[at + 1..])).ok_or_else(is_form)?,
     };
     let allowance = GuardAllowance { job_type: job_type.to_owned(), pointer: pointer.to_owned(), kind };
-    (!job_type.is_empty()).then_some(allowance)
+    if job_type.is_empty() { Err(is_form()) } else { Ok(allowance) }
 }

@@ -54,6 +54,7 @@ fn what_is_no_mode_and_no_field_is_a_problem_with_words() {
         ("DRUMLINE_GUARDS", "warn,secret=off", "secrets are always refused"),
         ("DRUMLINE_GUARD_ALLOW", "/to", "is not TYPE:/pointer"),
         ("DRUMLINE_GUARD_ALLOW", "email.send", "is not TYPE:/pointer"),
+        ("DRUMLINE_GUARD_ALLOW", "x.y:/k=secrets", "\"secrets\" is none of secret, secret_name, jwt"),
     ];
     for (name, text, says) in table {
         let problems = guards(&[(name, text)], "").unwrap_err();

@@ -14,7 +14,7 @@ use super::language::{Language, Programs};
 const VECTORS: &str = include_str!("../../../../contract/vectors.json");
 const ORDERS: &str = include_str!("../../../clients/contract.json");
 /// How the producer's texts allow a field.
-const SETTING: &str = "set guard_allow to ";
+const SETTING: &str = "set guard_allow (--allow) to ";
 /// Payloads made by chance.
 const RANDOM: usize = 1500;
 
