@@ -57,17 +57,19 @@ pub(super) fn check(args: &CheckArgs) -> Result<ExitCode, ExitError> {
     })?;
     let number = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
     let (breaking, unknown) = (number(Severity::Breaking), number(Severity::Unknown));
-    let verdict = match (breaking, unknown) {
-        (0, 0) => "compatible".to_owned(),
-        (0, unknown) => format!("nothing is known to break, but {unknown} cannot be compared"),
-        (breaking, unknown) => {
-            let breaks = if breaking == 1 { "breaks" } else { "break" };
-            format!("{} that {breaks}, {unknown} that cannot be compared", count(breaking, "change"))
-        }
-    };
-    note(&format!("{verdict} ({})", count(new.types().len(), "job type")));
+    note(&format!("{} ({})", verdict(breaking, unknown), count(new.types().len(), "job type")));
     let is_compatible = breaking == 0 && (unknown == 0 || args.allow_unknown);
     Ok(if is_compatible { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Says how many changes break something, and how many cannot be compared.
+fn verdict(breaking: usize, unknown: usize) -> String {
+    match (breaking, unknown) {
+        (0, 0) => "compatible".to_owned(),
+        (0, unknown) => format!("nothing is known to break, but {unknown} cannot be compared"),
+        (1, unknown) => format!("1 change that breaks, {unknown} that cannot be compared"),
+        (breaking, unknown) => format!("{breaking} changes that break, {unknown} that cannot be compared"),
+    }
 }
 
 /// Each finding on a line, and the way around it on the next.
@@ -79,19 +81,19 @@ fn write_text(out: &mut Out, findings: &[Finding]) -> io::Result<()> {
     Ok(())
 }
 
-fn is_stdin(path: &Path) -> bool {
-    path.as_os_str() == STDIN
-}
+#[cfg(test)]
+mod tests {
+    use super::verdict;
 
-/// Reads a contract from a file or from standard input.
-pub(super) fn read(path: &Path) -> Result<Contract, ExitError> {
-    let name = if is_stdin(path) { "standard input".to_owned() } else { path.display().to_string() };
-    let json = if is_stdin(path) {
-        let mut json = Vec::new();
-        io::stdin().lock().read_to_end(&mut json).map(|_| json)
-    } else {
-        std::fs::read(path)
-    };
-    let json = json.map_err(|error| ExitError::usage(format!("{name}: {error}")))?;
-    Contract::parse(&json).map_err(|error| ExitError::usage(format!("{name}: {error}")))
+    #[test]
+    fn one_change_breaks_and_several_break() {
+        for (breaking, unknown, expected) in [
+            (0, 0, "compatible"),
+            (0, 2, "nothing is known to break, but 2 cannot be compared"),
+            (1, 0, "1 change that breaks, 0 that cannot be compared"),
+            (2, 1, "2 changes that break, 1 that cannot be compared"),
+        ] {
+            assert_eq!(verdict(breaking, unknown), expected);
+        }
+    }
 }

@@ -66,7 +66,7 @@ pub(super) fn client(args: &ClientArgs, service: Service) -> Result<ExitCode, Ex
     let client =
         language.client(&contract, &args.command()).map_err(|error| ExitError::usage(error.to_string()))?;
     for unchecked in &client.unchecked {
-        note(&format!("the client does not check {unchecked}, as a producer in Rust does"));
+        note(&format!("the client does not check {unchecked}; a producer in Rust does"));
     }
     match &args.output {
         None => print(|out| out.write_all(client.text.as_bytes()))?,

@@ -23,7 +23,7 @@ struct Search<'a> {
 
 impl<'a> Search<'a> {
     fn anywhere(&mut self, schema: &'a Value) -> Option<String> {
-        if let Some(found) = self.from(schema) {
+        if let Some(found) = self.follow(schema) {
             return Some(found);
         }
         match schema {
@@ -34,7 +34,7 @@ impl<'a> Search<'a> {
     }
 
     /// Follows what applies to the same value as this schema.
-    fn from(&mut self, schema: &'a Value) -> Option<String> {
+    fn follow(&mut self, schema: &'a Value) -> Option<String> {
         let Value::Object(keywords) = schema else { return None };
         let place = std::ptr::from_ref(schema);
         if self.ended.contains(&place) {
@@ -43,12 +43,12 @@ impl<'a> Search<'a> {
         self.open.push(place);
         let lists = ["allOf", "anyOf", "oneOf"].into_iter().filter_map(|list| keywords.get(list)?.as_array());
         let parts = lists.flatten().chain(keywords.get("not"));
-        let mut found = parts.into_iter().find_map(|part| self.from(part));
+        let mut found = parts.into_iter().find_map(|part| self.follow(part));
         if let Some(reference) = keywords.get("$ref").and_then(Value::as_str)
             && let Some(target) = resolve(self.root, reference)
         {
             let is_open = self.open.contains(&std::ptr::from_ref(target));
-            found = found.or_else(|| if is_open { Some(reference.to_owned()) } else { self.from(target) });
+            found = found.or_else(|| if is_open { Some(reference.to_owned()) } else { self.follow(target) });
         }
         self.open.pop();
         self.ended.insert(place);
