@@ -1,8 +1,9 @@
 //! `drumline send`: jobs into a queue, one from the command line or many from a file or standard input.
 //!
 //! - [`args`]: the command line
-//! - [`input`], [`columns`], [`record`]: the records of JSON Lines and CSV
-//! - [`maker`], [`ids`]: the message of a record
+//! - [`input`], [`columns`], [`quotes`], [`record`], [`repeats`]: the records of JSON Lines and CSV
+//! - [`queues`]: the queue of each job type
+//! - [`maker`], [`ids`], [`handlers`], [`schemas`]: the message of a record, and its checks
 //! - [`journal`], [`confirmed`]: the records that SQS has confirmed, for `--resume`
 //! - [`run`], [`left`], [`progress`]: the loop, and what it leaves
 
@@ -15,20 +16,27 @@ mod journal;
 mod left;
 mod maker;
 mod progress;
+mod queues;
+mod quotes;
 mod record;
+mod repeats;
 mod run;
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{IsTerminal, Read};
+use std::io::{IsTerminal, Read, Seek};
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::Arc;
 
 use drumline::Router;
 use drumline_consumer::ExitError;
-use drumline_producer::SendOptions;
-use drumline_runtime::aws::{is_fifo, queue_url};
-use drumline_runtime::{Environment, Service, runtimes};
+use drumline_contract::guards::Guards;
+use drumline_producer::{Checks, PayloadStore, attributes};
+use drumline_runtime::aws::queue_url;
+use drumline_runtime::payload::PayloadSettings;
+use drumline_runtime::{Environment, GuardMode, Service, Settings};
 
 use args::Format;
 pub(crate) use args::SendArgs;
@@ -39,19 +47,14 @@ use journal::{Begin, Journal};
 use left::Left;
 use maker::Maker;
 use progress::Progress;
+use queues::{Queue, Queues};
+use quotes::Quotes;
 use record::{Content, Field, Fields};
 use run::{Interrupt, Paced, Run, Tally};
 
-use crate::connection::connect_to;
 use crate::format::note;
 use crate::interrupt::interrupted;
 use crate::service::make_router;
-
-/// The variable of the queue if no flag names one.
-const QUEUE_URL: &str = "DRUMLINE_QUEUE_URL";
-
-/// The variable of forward mode, in which no handlers are made.
-const FORWARD_TO: &str = "DRUMLINE_FORWARD_TO";
 
 /// Sends the jobs that the arguments name. `handlers_optional` is true for a program that may run without handlers of its own.
 pub(crate) fn send(
@@ -60,23 +63,39 @@ pub(crate) fn send(
     service: Service,
     handlers_optional: bool,
 ) -> Result<ExitCode, ExitError> {
-    let given = args.queue_url.clone().or_else(|| environment.value(QUEUE_URL));
-    let given = given
-        .ok_or_else(|| ExitError::usage(format!("no queue is given: set --queue-url or {QUEUE_URL}")))?;
-    let url = queue_url(&given).map_err(|error| ExitError::usage(format!("the queue: {error}")))?;
-    let fifo = is_fifo(url.path());
-    let router = handlers(args, environment, service, handlers_optional)?;
+    check_usage(args)?;
+    let attributes = attributes(args.attributes.iter().cloned());
+    let attributes = attributes.map_err(|error| ExitError::usage(format!("--attribute: {error}")))?;
+    let settings = settings(args, environment)?;
+    let checks = if args.allow_secrets {
+        Checks::new(Guards::none())
+    } else {
+        Checks::from_settings(&settings.guards)
+    };
+    let payloads = &settings.payloads;
+    let queues = match &args.queue_url {
+        Some(given) => {
+            let url = queue_url(given).map_err(|error| ExitError::usage(format!("the queue: {error}")))?;
+            Queues::one(url)
+        }
+        None => Queues::of_settings(&settings)?,
+    };
+    let maker = Maker {
+        args,
+        queues,
+        handlers: handlers(args, environment, service, handlers_optional)?,
+        checks,
+        threshold: PayloadStore::is_wanted(payloads).then_some(payloads.threshold),
+        attributes: Arc::new(attributes),
+        ids: Ids::new(),
+        marks_jobs: args.file().is_some(),
+        noted: RefCell::default(),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        if let Some(payload) = &args.payload {
-            let content = payload_of(args, payload)?;
-            let maker = Maker::new(args, fifo, router, Ids::new(), false, |_| false)?;
-            let message = maker.make(1, 1, &content);
-            let message = message.map_err(|error| ExitError::usage(format!("the payload: {error}")))?;
-            let (clients, url) = connect_to(&url, Duration::ZERO).await?;
-            let mut run = parts(args, fifo, &clients, url.as_str(), maker);
-            run.one(message).await?;
-            return Ok(ExitCode::from(run.tally.status()));
+        match &args.payload {
+            Some(payload) => one(maker, payloads, payload).await,
+            None => Box::pin(many(maker, payloads)).await,
         }
         let mut records = open(args)?;
         let gives = |records: &Records, field: Field| match records {
@@ -118,18 +137,67 @@ pub(crate) fn send(
     })
 }
 
+/// Sends the job of `--payload`.
+async fn one(mut maker: Maker<'_>, payloads: &PayloadSettings, payload: &str) -> Result<ExitCode, ExitError> {
+    let args = maker.args;
+    if let Some(job_type) = &args.job_type {
+        maker.queues = maker.queues.only(job_type)?;
+    }
+    check_options(args, maker.queues.fifos(), |_| false)?;
+    let content = payload_of(args, payload)?;
+    let made = maker.make(1, 1, &content);
+    let made = made.map_err(|error| ExitError::usage(format!("the payload: {error}")))?;
+    let queues = maker.queues.connect().await?;
+    let mut run = parts(maker, queues, payloads)?;
+    run.one(made).await?;
+    Ok(ExitCode::from(run.tally.status()))
+}
+
+/// Sends the jobs of a file or of standard input.
+async fn many(mut maker: Maker<'_>, payloads: &PayloadSettings) -> Result<ExitCode, ExitError> {
+    let args = maker.args;
+    let mut records = open(args, &maker.handlers.schemas)?;
+    if let Some(job_type) = args.job_type.as_ref().filter(|_| !records.gives(Field::Type)) {
+        maker.queues = maker.queues.only(job_type)?;
+    }
+    check_options(args, maker.queues.fifos(), |field| records.gives(field))?;
+    let queues = maker.queues.connect().await?;
+    let identity = maker.queues.identity(&queues);
+    let mut journal = args.file().map(|file| open_journal(args, file, &identity)).transpose()?;
+    if let Some(journal) = &mut journal {
+        remove_rest(args, journal)?;
+    }
+    let delimiter = args.delimiter();
+    let left = args.failed.as_ref().map(|path| Left::new(path, records.header(), delimiter, args.resume));
+    let left = left.transpose()?;
+    if let Some(journal) = &journal {
+        note(&format!("the journal is {}", journal.path.display()));
+        maker.ids = Ids::of(journal.send_id()?);
+    }
+    let mut run = Run {
+        interrupt: if journal.is_some() { Box::pin(interrupted()) } else { never() },
+        progress: Progress::new(journal.as_ref().map(|journal| journal.header.file.bytes)),
+        left,
+        journal,
+        pace: args.rate.map(Paced::new),
+        ..parts(maker, queues, payloads)?
+    };
+    let result = run.all(&mut records).await;
+    run.progress.end();
+    note(&run.tally.summary());
+    if let Some(hint) = hint(&run, result.is_ok()) {
+        note(&hint);
+    }
+    result?;
+    Ok(ExitCode::from(run.tally.status()))
+}
+
 /// A send without a journal.
-fn parts<'a>(
-    args: &SendArgs,
-    fifo: bool,
-    clients: &'a drumline_runtime::aws::Clients,
-    queue_url: &'a str,
-    maker: Maker<'a>,
-) -> Run<'a> {
-    Run {
-        clients,
-        queue_url,
-        options: SendOptions { fifo, ..SendOptions::default() },
+fn parts<'a>(maker: Maker<'a>, queues: Vec<Queue>, payloads: &PayloadSettings) -> Result<Run<'a>, ExitError> {
+    let store = maker.threshold.map(|_| PayloadStore::new(payloads, &queues[0].clients.config));
+    Ok(Run {
+        queues,
+        output: maker.args.output,
         maker,
         journal: None,
         left: None,
@@ -146,16 +214,77 @@ fn never() -> Interrupt {
     Box::pin(std::future::pending())
 }
 
-/// Makes the handlers, which know the versions of their types and what they would refuse. In forward mode there are none.
-fn handlers(
-    args: &SendArgs,
-    environment: &Environment,
-    service: Service,
-    handlers_optional: bool,
-) -> Result<Option<Router>, ExitError> {
-    let needs_version = args.schema_version.is_none() && args.job_type.is_some();
-    if environment.value(FORWARD_TO).is_some() || (args.no_check && !needs_version) {
-        return Ok(None);
+/// Refuses flags that are for one job, or for a file.
+fn check_usage(args: &SendArgs) -> Result<(), ExitError> {
+    let for_one = [
+        ("--idempotency-key", "idempotencyKey", args.idempotency_key.is_some()),
+        ("--deduplication-id", "deduplicationId", args.deduplication_id.is_some()),
+    ];
+    if let Some((flag, field, _)) =
+        for_one.into_iter().find(|(.., is_given)| *is_given && args.payload.is_none())
+    {
+        return Err(ExitError::usage(format!(
+            "{flag} is for one job, given by --payload: in CSV, --column {field}=NAME gives each job its own"
+        )));
+    }
+    if args.file().is_none() && (args.resume || args.journal.is_some()) {
+        return Err(ExitError::usage("--resume and --journal need a FILE: standard input cannot be resumed"));
+    }
+    Ok(())
+}
+
+/// Removes the file of what an earlier process refused or could not send: a resumed send tries those records again.
+fn remove_rest(args: &SendArgs, journal: &mut Journal) -> Result<(), ExitError> {
+    let Some(path) = &args.failed else { return Ok(()) };
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+    if journal.rest.as_ref() != Some(&absolute) {
+        return Ok(());
+    }
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(ExitError::other(format!("{}: {error}", path.display())))
+        }
+        _ => journal.set_rest(None),
+    }
+}
+
+/// Returns the next step after a send that has left something.
+fn hint(run: &Run<'_>, is_whole: bool) -> Option<String> {
+    let (args, tally) = (run.maker.args, run.tally);
+    if is_whole && tally.status() == 0 {
+        return None;
+    }
+    match &run.left {
+        Some(left) if is_whole => {
+            let path = left.path.display();
+            let is_known = args.format.is_some() || Format::of(&left.path) == args.format();
+            let format = if is_known { "" } else { " and --format csv" };
+            Some(format!(
+                "the others are in {path}: correct what was refused, and send it by the same command with this FILE{format}"
+            ))
+        }
+        _ if run.journal.is_none() => None,
+        None if is_whole && tally.failed == 0 => {
+            Some("the same command with --resume --failed NEW_FILE writes the refused records into a file, to be corrected".to_owned())
+        }
+        _ => Some("the same command with --resume sends the others".to_owned()),
+    }
+}
+
+/// The settings, with what the arguments say about guards.
+fn settings(args: &SendArgs, environment: &Environment) -> Result<Settings, ExitError> {
+    let read = |flags: &BTreeMap<String, String>| {
+        let settings = environment.settings_of_tool(flags, None);
+        settings.map_err(|problems| problems.to_string())
+    };
+    let mut settings = read(&BTreeMap::new()).map_err(ExitError::usage)?;
+    let guards = &mut settings.guards;
+    if !args.allow.is_empty() {
+        let flags = BTreeMap::from([("guard_allow".to_owned(), args.allow.join(","))]);
+        let read = read(&flags);
+        // The setting is read by the name of its own flag.
+        let read = read.map_err(|problems| ExitError::usage(problems.replace("--guard-allow", "--allow")))?;
+        guards.allow = read.guards.allow.into_iter().chain(guards.allow.drain(..)).collect();
     }
     let (io, handlers) = runtimes()?;
     let router = io.block_on(make_router(service, handlers.handle()));
@@ -172,6 +301,7 @@ fn handlers(
             Ok(None)
         }
     }
+    Ok(settings)
 }
 
 fn payload_of(args: &SendArgs, payload: &str) -> Result<Content, ExitError> {
@@ -195,16 +325,21 @@ fn read_payload(payload: &str) -> std::io::Result<String> {
     }
 }
 
-/// Opens the input.
-fn open(args: &SendArgs) -> Result<Records, ExitError> {
-    let input: Bytes = match &args.file {
-        Some(path) => Box::new(open_file(path)?),
-        None => {
-            let stdin = std::io::stdin();
-            if stdin.is_terminal() {
-                note("reading jobs from the terminal, one JSON object a line; Ctrl-D ends");
-            }
-            Box::new(stdin)
+/// Opens the input. Columns that are texts by the schema of the type have no numbers.
+fn open(args: &SendArgs, schemas: &Schemas) -> Result<Records, ExitError> {
+    let input: Bytes = if let Some(path) = args.file() {
+        let mut file = open_file(path)?;
+        if args.format() == Format::Csv {
+            // Before anything is sent: a file that is corrected afterwards cannot be resumed.
+            let unusable = |error: std::io::Error| ExitError::usage(format!("{}: {error}", path.display()));
+            Quotes::check(&mut file, args.delimiter()).map_err(unusable)?;
+            file.rewind().map_err(unusable)?;
+        }
+        Box::new(file)
+    } else {
+        let stdin = std::io::stdin();
+        if stdin.is_terminal() {
+            note("reading jobs from the terminal, one JSON object a line; Ctrl-D ends");
         }
     };
     if args.format() == Format::Jsonl {
@@ -213,10 +348,13 @@ fn open(args: &SendArgs) -> Result<Records, ExitError> {
         }
         return Ok(Records::Lines(Lines::new(input)));
     }
-    let columns = |header: &[String]| Columns::new(header, &args.columns, args.csv_types, &args.texts);
-    let name =
-        args.file.as_ref().map_or_else(|| "standard input".to_owned(), |file| file.display().to_string());
-    let rows = Rows::new(input, args.delimiter.unwrap_or(b','), columns);
+    let job_type = args.job_type.as_deref().unwrap_or_default();
+    let columns = |header: &[String]| {
+        let is_text = |keys: &[String]| schemas.is_text(job_type, keys);
+        Columns::new(header, &args.columns, args.csv_types, &args.texts, is_text)
+    };
+    let name = args.file().map_or_else(|| "standard input".to_owned(), |file| file.display().to_string());
+    let rows = Rows::new(input, args.delimiter(), columns);
     let rows = rows.map_err(|error| ExitError::usage(format!("{name}: {error}")))?;
     if args.job_type.is_none() && !rows.columns().gives(Field::Type) {
         return Err(ExitError::usage("CSV needs --type or --column type=NAME: which jobs are they?"));

@@ -1,6 +1,6 @@
 //! The command line of `drumline send`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use drumline::message::Attribute;
 use drumline_dlq::pointer::Pointer;
@@ -32,10 +32,11 @@ error.
 JSON Lines: a whole job a line, or with --type its payload. Blank lines do not count.
 
 CSV: the first row names the fields of the payload; user.name and /user/name are the field name of the object user. Cells that are \
-plain numbers (7, -0.5), true, false or null become JSON, empty ones are left out, and all others are text, also 007, 1e5 and +49. \
---text COLUMN keeps a column as text, --csv-types text all of them, also empty cells. --column gives a column another meaning than a \
+plain numbers (7, -0.5) of at most 15 digits, true, false or null become JSON, empty ones are left out, and all others are text, also 007, 1e5 and +49. \
+--text COLUMN keeps a column as text, and so does a schema of this program's handler that has a text there; --csv-types text all of \
+them, also empty cells. --column gives a column another meaning than a \
 field of the payload: type, jobId, idempotencyKey, correlationId, group, delay (seconds, or like 5m) or deduplicationId. It comes \
-before the flag of that name.
+before the flag of that name. A jobId or a deduplicationId that comes twice is refused.
 
 A job is refused before it is sent if SQS would refuse it, if no worker could read it, or if it looks like a secret; and if this \
 program has the handler of its type, also if the handler would refuse it (--no-check sends it). The others are sent.
@@ -43,17 +44,24 @@ program has the handler of its type, also if the handler would refuse it (--no-c
 A FILE is safe to send: a journal (its path is printed; mode 0600; without payloads) says which records SQS has confirmed. If the send \
 is killed or stopped, the same command with --resume sends the others. At most one batch of ten is sent twice; its jobs have the same \
 ids, so that workers run them once, and a FIFO queue drops it. A file that has changed is not resumed. To send a whole file again is \
-new work, with new ids.
+new work, with new ids. --resume prints the ids of the jobs that it sends itself, not those of an earlier process.
 
 It needs sqs:SendMessage, for an encrypted queue also kms:GenerateDataKey and kms:Decrypt.
 
 Exit status: 0 all sent, 1 SQS did not take some, 64 some input was refused before sending, or bad usage, 69 the queue cannot be \
-reached, 129, 130 or 143 interrupted (FILE).")]
+reached, 129, 130 or 143 interrupted (FILE), 141 the reader of the ids has left, as head does.")]
+#[allow(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(crate) struct SendArgs {
-    /// The jobs, as JSON Lines or CSV [default: standard input]
+    /// The jobs, as JSON Lines or CSV [default: -, standard input]
     #[arg(value_name = "FILE", conflicts_with = "payload")]
     pub(super) file: Option<PathBuf>,
-    #[arg(long, value_name = "URL", help = "The queue [env: DRUMLINE_QUEUE_URL]")]
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "The queue of all jobs [env: DRUMLINE_QUEUE_URL]",
+        long_help = "The queue of all jobs [env: DRUMLINE_QUEUE_URL]\n\nWithout it, each job goes to the queue of its type in \
+                     queue_by_type of the file that DRUMLINE_CONFIG names, else to the one queue of queue_url."
+    )]
     pub(super) queue_url: Option<String>,
     /// The job's type; of a file, that of every record
     #[arg(long = "type", value_name = "TYPE")]
@@ -92,13 +100,13 @@ pub(crate) struct SendArgs {
     /// The payload's version [default: the handler's, else 1]
     ///
     /// The default is the version of this program's handler for the type, or 1 if it has none.
-    #[arg(long, hide_short_help = true, value_name = "N")]
+    #[arg(long, hide_short_help = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) schema_version: Option<u32>,
     /// The key under which the effect happens once [default: the job's id]
-    #[arg(long, hide_short_help = true, value_name = "KEY", requires = "payload")]
+    #[arg(long, hide_short_help = true, value_name = "KEY", value_parser = given())]
     pub(super) idempotency_key: Option<String>,
     /// The id of what the jobs belong to
-    #[arg(long, hide_short_help = true, value_name = "ID")]
+    #[arg(long, hide_short_help = true, value_name = "ID", value_parser = given())]
     pub(super) correlation_id: Option<String>,
     /// Hide messages first, for at most 15m; not on FIFO queues
     #[arg(long, value_name = "DURATION", value_parser = delay_secs)]
@@ -115,7 +123,7 @@ pub(crate) struct SendArgs {
     #[arg(long, hide_short_help = true, value_name = "POINTER", conflicts_with = "group")]
     pub(super) group_from: Option<Pointer>,
     /// The id by which a FIFO queue drops a second sending [default: a new one]
-    #[arg(long, hide_short_help = true, value_name = "ID", requires = "payload")]
+    #[arg(long, hide_short_help = true, value_name = "ID", value_parser = given())]
     pub(super) deduplication_id: Option<String>,
     /// A message attribute; several may be given
     ///
@@ -158,12 +166,28 @@ pub(super) enum Format {
     Csv,
 }
 
+impl Format {
+    /// Returns the form that the ending of a file says.
+    pub(super) fn of(file: &Path) -> Self {
+        let is_csv = file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
+        if is_csv { Self::Csv } else { Self::Jsonl }
+    }
+}
+
 impl SendArgs {
+    /// The file of the jobs; `None` for standard input, which is also `-`.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.file.as_deref().filter(|file| *file != Path::new("-"))
+    }
+
+    /// The character between the cells of CSV.
+    pub(super) fn delimiter(&self) -> u8 {
+        self.delimiter.unwrap_or(b',')
+    }
+
     /// The form of the input.
     pub(super) fn format(&self) -> Format {
-        let ending = self.file.as_ref().and_then(|file| file.extension());
-        let is_csv = ending.is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
-        self.format.unwrap_or(if is_csv { Format::Csv } else { Format::Jsonl })
+        self.format.unwrap_or_else(|| self.file().map_or(Format::Jsonl, Format::of))
     }
 
     /// The options that decide what is sent for a record: a resumed send must have the same.
@@ -200,6 +224,11 @@ fn column(text: &str) -> Result<(Field, String), String> {
         format!("{field:?} is none of {}", names.join(", "))
     })?;
     Ok((field, name.to_owned()))
+}
+
+/// An empty value is that of a variable that is not set.
+fn given() -> clap::builder::NonEmptyStringValueParser {
+    clap::builder::NonEmptyStringValueParser::new()
 }
 
 fn delimiter(text: &str) -> Result<u8, String> {

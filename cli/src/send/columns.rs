@@ -14,6 +14,9 @@ pub(super) enum CellTypes {
     Text,
 }
 
+/// The digits that a 64-bit floating-point number, which JSON numbers are in many languages, always keeps.
+const MAX_NUMBER_DIGITS: usize = 15;
+
 /// The columns of a file.
 #[derive(Debug)]
 pub(super) struct Columns {
@@ -136,14 +139,12 @@ fn object(nodes: &[(String, Node)], row: &[&str]) -> Option<String> {
 /// Returns a cell as JSON; `None` if its field is left out.
 ///
 /// A number is what JSON takes for one, without an exponent: `007`, `1e5` and `+49` stay texts, since they are codes more often than
-/// numbers. Its digits are kept as they are.
-fn cell(cell: &str, types: CellTypes) -> Option<String> {
-    match types {
-        CellTypes::Json if cell.is_empty() => None,
-        CellTypes::Json if matches!(cell, "true" | "false" | "null") || is_number(cell) => {
-            Some(cell.to_owned())
-        }
-        CellTypes::Json | CellTypes::Text => Some(text(cell)),
+/// numbers. So do numbers of more than 15 digits, of which many programs would change the last ones. Its digits are kept as they are.
+fn cell(cell: &str, kind: Kind) -> Option<String> {
+    match kind {
+        Kind::Json | Kind::Text if cell.is_empty() => None,
+        Kind::Json if matches!(cell, "true" | "false" | "null") || is_number(cell) => Some(cell.to_owned()),
+        Kind::Json | Kind::Text | Kind::TextAlways => Some(text(cell)),
     }
 }
 
@@ -154,7 +155,11 @@ fn is_number(cell: &str) -> bool {
         Some((whole, part)) => (whole, Some(part)),
         None => (unsigned, None),
     };
-    digits(whole) && (whole == "0" || !whole.starts_with('0')) && part.is_none_or(digits)
+    let count = unsigned.bytes().filter(u8::is_ascii_digit).count();
+    count <= MAX_NUMBER_DIGITS
+        && digits(whole)
+        && (whole == "0" || !whole.starts_with('0'))
+        && part.is_none_or(digits)
 }
 
 fn text(text: &str) -> String {

@@ -6,13 +6,14 @@ use std::io::{self, BufRead, BufReader, Read};
 use csv::{ByteRecord, ReaderBuilder};
 
 use super::columns::Columns;
-use super::record::{Content, Fields, Record, Source};
+use super::quotes::Quotes;
+use super::record::{Content, Field, Fields, Record, Source};
 
 /// The longest input line: a message of 1 MiB, all of it escaped.
 const MAX_LINE_BYTES: usize = 8 * 1024 * 1024;
 
 /// Some programs on Windows begin a file with it.
-const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+pub(super) const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// A source of bytes.
 pub(super) type Bytes = Box<dyn Read>;
@@ -134,11 +135,16 @@ struct LineEnds {
     read: u64,
     /// The places of line ends that are not counted yet: at most those of the reader's buffer and of one record.
     places: VecDeque<u64>,
+    quotes: Quotes,
 }
 
 impl Read for LineEnds {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let bytes = self.input.read(buffer)?;
+        if bytes == 0 && !buffer.is_empty() {
+            self.quotes.end()?;
+        }
+        self.quotes.add(&buffer[..bytes]);
         let places = (self.read..).zip(&buffer[..bytes]).filter(|(_, byte)| **byte == b'\n');
         self.places.extend(places.map(|(place, _)| place));
         self.read += bytes as u64;
@@ -156,7 +162,7 @@ impl Rows {
         delimiter: u8,
         columns: impl FnOnce(&[String]) -> Result<Columns, String>,
     ) -> Result<Self, String> {
-        let input = LineEnds { input, read: 0, places: VecDeque::new() };
+        let input = LineEnds { input, read: 0, places: VecDeque::new(), quotes: Quotes::new(delimiter) };
         let mut reader =
             ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(input);
         let mut header = ByteRecord::new();
@@ -181,12 +187,13 @@ impl Rows {
 
     fn next(&mut self) -> io::Result<Option<Record>> {
         let mut row = ByteRecord::new();
-        if !self.reader.read_byte_record(&mut row).map_err(io::Error::other)? {
+        if !self.reader.read_byte_record(&mut row).map_err(io_error)? {
             return Ok(None);
         }
         self.number += 1;
         let line = self.line_of(&row);
         let content = match cells(&row) {
+            Some(_) if row == self.header => Err("it is the header row once more".to_owned()),
             Some(cells) => self.columns.read(&cells).map(|(json, fields)| Content { json, fields }),
             None => Err("it is not UTF-8".to_owned()),
         };
@@ -204,6 +211,14 @@ impl Rows {
         self.line_ends += passed;
         let within = row.iter().flatten().filter(|byte| **byte == b'\n').count();
         (1 + self.line_ends).saturating_sub(usize::from(has_read_own) + within)
+    }
+}
+
+/// Returns the error of the input itself, if it is one.
+fn io_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        kind => io::Error::other(format!("it cannot be read as CSV: {kind:?}")),
     }
 }
 
@@ -275,6 +290,23 @@ mod tests {
             found(&[(2, "! it is not UTF-8"), (3, r#"{"a":1}"#)])
         );
         assert_eq!(all(rows(b"a,b\n", b',').unwrap()), []);
+        assert_eq!(
+            all(rows(b"a,b\n1,2\na,b\n3\n", b',').unwrap()),
+            found(&[
+                (2, r#"{"a":1,"b":2}"#),
+                (3, "! it is the header row once more"),
+                (4, "! the row has 1 cells, and the header 2")
+            ])
+        );
+    }
+
+    #[test]
+    fn a_quote_that_is_not_closed_ends_the_input_after_the_rows_before_it() {
+        let mut records = rows(b"a,b\n1,2\n3,\"x\n4,5\n", b',').unwrap();
+        assert_eq!(records.next().unwrap().unwrap().line, 2);
+        let error = records.next().err().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        assert!(error.to_string().starts_with("line 3: the quote"), "{error}");
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub(super) struct Header {
 enum Line {
     /// SQS has confirmed the records with these numbers, as ranges.
     Sent(Vec<(u64, u64)>),
+    /// The file of what is refused or not taken; `None` when a resumed send has removed it, since it tries those records again.
+    Rest(Option<PathBuf>),
     /// Nothing is left to send.
     Ended(bool),
 }
@@ -51,6 +53,7 @@ enum Line {
 struct State {
     header: Header,
     confirmed: Confirmed,
+    rest: Option<PathBuf>,
     is_ended: bool,
     /// The length of its whole lines.
     length: u64,
@@ -61,6 +64,8 @@ pub(super) struct Journal {
     pub(super) path: PathBuf,
     pub(super) header: Header,
     confirmed: Confirmed,
+    /// The file of what was refused or not taken, by this process or an earlier one.
+    pub(super) rest: Option<PathBuf>,
     file: File,
     _lock: FileLock,
 }
@@ -128,10 +133,13 @@ impl Journal {
         let now = std::time::SystemTime::UNIX_EPOCH;
         let changed = file.metadata().and_then(|data| data.modified()).unwrap_or(now);
         let changed = changed.duration_since(now).map_or(0, crate::format::millis);
-        let (header, confirmed, length) = match (known, begin) {
+        let (header, confirmed, rest, length) = match (known, begin) {
             (Some(state), Begin::Resume) => {
                 check_same(&state.header, &header, &path)?;
-                (state.header, state.confirmed, state.length)
+                if let Some(rest) = state.rest.as_ref().filter(|_| state.is_ended) {
+                    return Err(is_over(rest, &path));
+                }
+                (state.header, state.confirmed, state.rest, state.length)
             }
             (None, Begin::Resume) => {
                 drop(std::fs::remove_file(&path));
@@ -143,11 +151,11 @@ impl Journal {
             (Some(state), Begin::Anew) if !state.is_ended && state.confirmed.count() > 0 => {
                 return Err(unfinished(&state, &header, &path, changed));
             }
-            (_, Begin::Anew) => (header, Confirmed::default(), 0),
+            (_, Begin::Anew) => (header, Confirmed::default(), None, 0),
         };
         // A line that was cut off by a kill was never acted upon.
         file.set_len(length).map_err(unusable)?;
-        let mut journal = Self { path, header, confirmed, file, _lock: lock };
+        let mut journal = Self { path, header, confirmed, rest, file, _lock: lock };
         if length == 0 {
             let line = serde_json::to_string(&journal.header).expect("a header is JSON");
             journal.write(&line)?;
@@ -177,6 +185,12 @@ impl Journal {
         }
         ranges.iter().for_each(|(first, last)| self.confirmed.add(*first..=*last));
         self.write_line(&Line::Sent(ranges))
+    }
+
+    /// Notes the file of what is refused or not taken, before it has its first record.
+    pub(super) fn set_rest(&mut self, rest: Option<PathBuf>) -> Result<(), ExitError> {
+        self.rest.clone_from(&rest);
+        self.write_line(&Line::Rest(rest))
     }
 
     /// Notes that nothing is left to send.
@@ -216,7 +230,8 @@ fn read(mut journal: impl BufRead) -> Result<Option<State>, String> {
                 if header.drumline_send != VERSION {
                     return Err(format!("its format has the version {}", header.drumline_send));
                 }
-                state = Some(State { header, confirmed: Confirmed::default(), is_ended: false, length });
+                let confirmed = Confirmed::default();
+                state = Some(State { header, confirmed, rest: None, is_ended: false, length });
             }
             Some(state) => {
                 match serde_json::from_slice(&line).map_err(unreadable)? {
@@ -225,6 +240,7 @@ fn read(mut journal: impl BufRead) -> Result<Option<State>, String> {
                             state.confirmed.add(first..=last);
                         }
                     }
+                    Line::Rest(rest) => state.rest = rest,
                     Line::Ended(is_ended) => state.is_ended = is_ended,
                 }
                 state.length += length;
@@ -256,6 +272,15 @@ fn check_same(known: &Header, now: &Header, path: &Path) -> Result<(), ExitError
     Ok(())
 }
 
+/// Refuses to resume a send whose rest is in a file: it would be sent twice.
+fn is_over(rest: &Path, path: &Path) -> ExitError {
+    let (rest, path) = (rest.display(), path.display());
+    ExitError::usage(format!(
+        "this send is over, and cannot be resumed: the records that were refused or not taken are in {rest}: correct and send that \
+         file; delete {path} to send all of it again"
+    ))
+}
+
 /// Refuses to send a file again of which some records were sent, and not all.
 fn unfinished(state: &State, now: &Header, path: &Path, changed_ms: u64) -> ExitError {
     let (sent, when, path) = (state.confirmed.count(), rfc3339(changed_ms), path.display());
@@ -266,7 +291,7 @@ fn unfinished(state: &State, now: &Header, path: &Path, changed_ms: u64) -> Exit
         "--resume sends the others"
     };
     ExitError::usage(format!(
-        "{sent} records of this file were sent to this queue until {when}, and not all: {advice}; without {path} all of it is sent"
+        "{sent} records of this file were sent to this queue until {when}, and not all: {advice}; delete {path} to send all of it again"
     ))
 }
 
@@ -341,8 +366,21 @@ mod tests {
         let mut journal = open(&path, &new("x"), Begin::Resume).unwrap();
         journal.end().unwrap();
         drop(journal);
-        let again = open(&path, &new("x"), Begin::Anew).unwrap();
+        assert!(
+            open(&path, &new("x"), Begin::Resume).unwrap().has(1),
+            "all was sent, and nothing is sent again"
+        );
+        let mut again = open(&path, &new("x"), Begin::Anew).unwrap();
         assert!(!again.has(1) && again.send_id().unwrap() != first, "a further send is new work");
+        again.set_rest(Some("/tmp/rest.csv".into())).unwrap();
+        drop(again);
+        let mut resumed = open(&path, &new("x"), Begin::Resume).unwrap();
+        assert_eq!(resumed.rest.as_deref(), Some(Path::new("/tmp/rest.csv")));
+        resumed.end().unwrap();
+        drop(resumed);
+        let error = open(&path, &new("x"), Begin::Resume).err().unwrap();
+        assert!(error.contains("this send is over") && error.contains("are in /tmp/rest.csv"), "{error}");
+        assert!(open(&path, &new("x"), Begin::Anew).is_ok());
     }
 
     #[test]

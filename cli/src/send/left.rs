@@ -11,7 +11,7 @@ use super::record::Source;
 
 /// The file, which is made with its first record.
 pub(super) struct Left {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     delimiter: u8,
     header: Option<ByteRecord>,
     file: Option<File>,
@@ -32,6 +32,11 @@ impl Left {
             return Err(ExitError::usage(format!("--failed: {} is there already", path.display())));
         }
         Ok(Self { path: path.to_owned(), delimiter, header: header.cloned(), file: None })
+    }
+
+    /// Returns true if it has no record yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.file.is_none()
     }
 
     /// Writes a record.

@@ -1,18 +1,22 @@
 //! From a record of the input to a message, or to the reason for which it is not sent.
 
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use drumline::Router;
 use drumline::message::{Attribute, Intake, JOB_ID_ATTRIBUTE, Message};
 use drumline::run::Precheck;
 use drumline_consumer::ExitError;
-use drumline_producer::{Attributes, NewJob, Outgoing, attributes, check};
+use drumline_producer::{Attributes, Checks, NewJob, Outgoing};
+use drumline_runtime::limits::MAX_ATTRIBUTES;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::args::{MAX_DELAY_SECS, SendArgs, delay_secs};
 use super::ids::Ids;
+use super::queues::Queues;
 use super::record::{Content, Field, Fields};
 
 /// The version of a payload that states none.
@@ -22,56 +26,60 @@ const FIRST_VERSION: u32 = 1;
 /// [Message groups](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html).
 const MAX_GROUP: usize = 128;
 
-/// Makes messages by the options of the command line.
-pub(super) struct Maker<'a> {
-    args: &'a SendArgs,
-    fifo: bool,
-    attributes: Arc<Attributes>,
-    router: Option<Router>,
-    /// The versions of the router's handlers.
-    versions: HashMap<String, u32>,
-    intake: Intake,
-    ids: Ids,
-    created_at: String,
-    /// Jobs without an id get one, so that workers recognise them if they are sent twice.
-    marks_jobs: bool,
+/// A standard queue would ignore it.
+const DEDUPLICATION_ID: &str =
+    "a deduplication id is for FIFO queues: a standard queue drops no message that is sent twice";
+
+/// Refuses options that do not go together, or not with the queue. `gives` says of a field whether a column gives it.
+pub(super) fn check_options(
+    args: &SendArgs,
+    fifos: impl Iterator<Item = bool> + Clone,
+    gives: impl Fn(Field) -> bool,
+) -> Result<(), ExitError> {
+    // With queues of both kinds, each record is checked for its own.
+    let fifo = fifos.clone().all(|fifo| fifo);
+    let has_fifo = fifos.clone().any(|fifo| fifo);
+    if !has_fifo && (args.deduplication_id.is_some() || gives(Field::DeduplicationId)) {
+        return Err(ExitError::usage(DEDUPLICATION_ID));
+    }
+    if fifo && args.group.is_none() && args.group_from.is_none() && !gives(Field::Group) {
+        return Err(ExitError::usage(
+            "a FIFO queue needs --group, --group-from or --column group=NAME: jobs of one group are done one after the other",
+        ));
+    }
+    if fifo && (args.delay.is_some() || args.spread.is_some() || gives(Field::Delay)) {
+        return Err(ExitError::usage(
+            "a FIFO queue takes no delay for single messages, only for the whole queue",
+        ));
+    }
+    if args.delay.unwrap_or_default() + args.spread.unwrap_or_default() > MAX_DELAY_SECS {
+        return Err(ExitError::usage("--delay and --spread are more than SQS's 15m together"));
+    }
+    Ok(())
 }
 
-impl<'a> Maker<'a> {
-    /// Makes messages for a FIFO queue or a standard one. `gives` says of a field whether a column gives it.
-    ///
-    /// # Errors
-    /// If the options do not go together, or not with the queue.
-    pub(super) fn new(
-        args: &'a SendArgs,
-        fifo: bool,
-        router: Option<Router>,
-        ids: Ids,
-        marks_jobs: bool,
-        gives: impl Fn(Field) -> bool,
-    ) -> Result<Self, ExitError> {
-        if fifo && args.group.is_none() && args.group_from.is_none() && !gives(Field::Group) {
-            return Err(ExitError::usage(
-                "a FIFO queue needs --group, --group-from or --column group=NAME: jobs of one group are done one after the other",
-            ));
-        }
-        if fifo && (args.delay.is_some() || args.spread.is_some() || gives(Field::Delay)) {
-            return Err(ExitError::usage(
-                "a FIFO queue takes no delay for single messages, only for the whole queue",
-            ));
-        }
-        if args.delay.unwrap_or_default() + args.spread.unwrap_or_default() > MAX_DELAY_SECS {
-            return Err(ExitError::usage("--delay and --spread are more than SQS's 15m together"));
-        }
-        let attributes = attributes(args.attributes.iter().cloned());
-        let attributes = attributes.map_err(|error| ExitError::usage(format!("--attribute: {error}")))?;
-        let known = router.iter().flat_map(Router::job_types);
-        let versions = known.map(|known| (known.name.to_string(), known.version)).collect();
-        let created_ms = i64::try_from(ids.send().timestamp_ms()).unwrap_or_default();
-        let created_at = jiff::Timestamp::from_millisecond(created_ms).unwrap_or_default().to_string();
-        let (attributes, intake) = (Arc::new(attributes), Intake::default());
-        Ok(Self { args, fifo, attributes, router, versions, intake, ids, created_at, marks_jobs })
-    }
+/// Makes messages by the options of the command line.
+pub(super) struct Maker<'a> {
+    pub(super) args: &'a SendArgs,
+    pub(super) queues: Queues,
+    pub(super) handlers: Handlers,
+    pub(super) checks: Checks,
+    /// The bytes above which a message is put into S3 or compressed, if that is set.
+    pub(super) threshold: Option<usize>,
+    pub(super) attributes: Arc<Attributes>,
+    pub(super) ids: Ids,
+    /// Jobs without an id get one, so that workers recognise them if they are sent twice.
+    pub(super) marks_jobs: bool,
+    pub(super) noted: RefCell<BTreeSet<String>>,
+}
+
+/// A message, and what its sender should know.
+pub(super) struct Made {
+    pub(super) message: Outgoing,
+    /// The index of its queue.
+    pub(super) queue: usize,
+    pub(super) warnings: Vec<String>,
+}
 
     /// Makes the message of a record.
     ///
@@ -79,21 +87,30 @@ impl<'a> Maker<'a> {
     /// The reason for which it is not sent, in words.
     pub(super) fn make(&self, number: u64, line: usize, content: &Content) -> Result<Outgoing, String> {
         let Content { json, fields } = content;
-        let json: &RawValue = serde_json::from_str(json).map_err(|error| format!("not JSON: {error}"))?;
+        let json: &RawValue = serde_json::from_str(json).map_err(|error| not_json(&error, json))?;
+        let mut warnings = Vec::new();
         let body = match fields.job_type.as_deref().or(self.args.job_type.as_deref()) {
-            None => json.get().to_owned(),
+            None => {
+                warnings.extend(self.once(ignored_fields(json, self.args.group_from.is_some())));
+                json.get().to_owned()
+            }
             Some(job_type) => self.body(number, job_type, json, fields),
         };
         let mut outgoing = Outgoing {
             line,
             deduplication_id: self.deduplication_id(number, fields),
-            group: self.group(&body, fields)?,
             delay_secs: self.delay_secs(number, fields)?,
             attributes: Arc::clone(&self.attributes),
             body,
             ..Outgoing::default()
         };
         let envelope = decoded(&message)?;
+        let queue = self.queues.of_type(&envelope.job_type).map_err(|why| format!("the queue: {why}"))?;
+        let fifo = self.queues.is_fifo(queue);
+        if !fifo && (fields.deduplication_id.is_some() || self.args.deduplication_id.is_some()) {
+            return Err(DEDUPLICATION_ID.to_owned());
+        }
+        message.group = self.group(fifo, &message.body, fields)?;
         message.job_id.clone_from(&envelope.job_id);
         if message.job_id.is_none() && self.marks_jobs && message.attributes.len() < MAX_ATTRIBUTES {
             let (id, mut attributes) = (self.ids.job_id(number), (*self.attributes).clone());
@@ -101,22 +118,37 @@ impl<'a> Maker<'a> {
             message.attributes = Arc::new(attributes);
             message.job_id = Some(id.into());
         }
-        let warnings = self.check(&message, &envelope)?;
+        warnings.extend(self.check(fifo, &message, &envelope)?);
+        warnings.extend(self.once(self.newer_version(&envelope)));
         if !self.args.no_check {
             self.handlers.check(&message, &envelope)?;
         }
         message.job_type = envelope.job_type;
-        Ok(Made { message, warnings })
+        Ok(Made { message, queue, warnings })
+    }
+
+    /// Returns a warning unless it was given before.
+    fn once(&self, warning: Option<String>) -> Option<String> {
+        warning.filter(|warning| self.noted.borrow_mut().insert(warning.clone()))
+    }
+
+    /// Warns of a version that is given on the command line, and that this program's handler does not know yet.
+    fn newer_version(&self, envelope: &Envelope) -> Option<String> {
+        let (given, job_type) = (self.args.schema_version?, &envelope.job_type);
+        let known = self.handlers.known_version(job_type).filter(|known| *known < given)?;
+        Some(format!(
+            "--schema-version {given} is newer than the handler of {job_type} in this program, which knows {known}"
+        ))
     }
 
     /// Checks a message by SQS's rules and the guards, and returns the guards' warnings.
-    fn check(&self, message: &Outgoing, envelope: &Envelope) -> Result<Vec<String>, String> {
+    fn check(&self, fifo: bool, message: &Outgoing, envelope: &Envelope) -> Result<Vec<String>, String> {
         let warnings = if self.threshold.is_some_and(|threshold| message.bytes() > threshold) {
             // The rules of SQS are for the small message that will be made of it.
             let payload = serde_json::from_str(envelope.payload.get()).map_err(|error| error.to_string())?;
             self.checks.inspect(&envelope.job_type, &payload)
         } else {
-            self.checks.check_message(message, self.fifo).map(|checked| checked.warnings)
+            self.checks.check_message(message, fifo).map(|checked| checked.warnings)
         };
         let warnings = warnings.map_err(|error| error.to_string())?;
         Ok(warnings.iter().map(ToString::to_string).collect())
@@ -165,7 +197,7 @@ impl<'a> Maker<'a> {
         }
     }
 
-    fn group(&self, body: &str, fields: &Fields) -> Result<Option<Arc<str>>, String> {
+    fn group(&self, fifo: bool, body: &str, fields: &Fields) -> Result<Option<Arc<str>>, String> {
         let group = match (&fields.group, &self.args.group_from) {
             (Some(group), _) => Some(group.clone()),
             (None, Some(pointer)) => {
@@ -176,7 +208,7 @@ impl<'a> Maker<'a> {
         };
         let Some(group) = group else {
             let missing = "it has no group, which a FIFO queue needs";
-            return if self.fifo { Err(missing.to_owned()) } else { Ok(None) };
+            return if fifo { Err(missing.to_owned()) } else { Ok(None) };
         };
         if group.is_empty() || group.len() > MAX_GROUP || !group.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(format!(
@@ -210,6 +242,36 @@ impl<'a> Maker<'a> {
         let given = fields.deduplication_id.as_ref().or(self.args.deduplication_id.as_ref());
         given.cloned().unwrap_or_else(|| self.ids.deduplication_id(number))
     }
+}
+
+fn decoded(message: &Outgoing) -> Result<Envelope, String> {
+    let (body, attributes) = (message.body.clone(), (*message.attributes).clone());
+    Envelope::decode(&Message { body, attributes, ..Message::default() }).map_err(|error| error.to_string())
+}
+
+/// A record is one line, so its column is enough.
+fn not_json(error: &serde_json::Error, json: &str) -> String {
+    let text = format!("not JSON: {error}");
+    if json.contains('\n') { text } else { text.replace(" at line 1 column ", " at column ") }
+}
+
+/// Warns of fields beside the payload of a whole job that are flags or columns of this command, and no parts of a job.
+fn ignored_fields(json: &RawValue, has_group_from: bool) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Beside {
+        #[serde(rename = "payload")]
+        _payload: IgnoredAny,
+        group: Option<IgnoredAny>,
+        delay: Option<IgnoredAny>,
+        deduplication_id: Option<IgnoredAny>,
+    }
+    let Beside { group, delay, deduplication_id, .. } = serde_json::from_str(json.get()).ok()?;
+    let fields =
+        [("group", "--group-from /group"), ("delay", "--delay"), ("deduplicationId", "CSV with --column")];
+    let given = [group.is_some() && !has_group_from, delay.is_some(), deduplication_id.is_some()];
+    let (_, (name, instead)) = given.into_iter().zip(fields).find(|(is_given, _)| *is_given)?;
+    Some(format!("{name:?} beside the payload is no part of a job, and is ignored: use {instead}"))
 }
 
 /// Returns the text of a JSON text or number.

@@ -1,6 +1,6 @@
 //! The loop of a send: record by record into batches, and batch by batch to SQS.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::io::Write as _;
 use std::pin::{Pin, pin};
@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 
 use drumline_consumer::ExitError;
 use drumline_dlq::pace::Pace;
-use drumline_producer::{MAX_BATCH_ENTRIES, Outgoing, Packer, SendError, SendOptions, send_batch};
-use drumline_runtime::aws::{Clients, queue_name};
+use drumline_producer::{
+    MAX_BATCH_ENTRIES, OffloadError, Outgoing, Packer, PayloadStore, SendError, SendOptions, send_batch,
+};
+use drumline_runtime::aws::queue_name;
 use serde::Serialize;
 
 use super::input::Records;
@@ -17,7 +19,9 @@ use super::journal::Journal;
 use super::left::Left;
 use super::maker::Maker;
 use super::progress::Progress;
+use super::queues::Queue;
 use super::record::Record;
+use super::repeats::Repeats;
 use crate::format::{note, one_line};
 use crate::output::{Output, print};
 
@@ -32,9 +36,7 @@ pub(super) type Interrupt = Pin<Box<dyn Future<Output = std::io::Result<u8>>>>;
 
 /// A running send.
 pub(super) struct Run<'a> {
-    pub(super) clients: &'a Clients,
-    pub(super) queue_url: &'a str,
-    pub(super) options: SendOptions,
+    pub(super) queues: Vec<Queue>,
     pub(super) maker: Maker<'a>,
     pub(super) journal: Option<Journal>,
     pub(super) left: Option<Left>,
@@ -119,33 +121,22 @@ struct SentJob<'a> {
 type Pending = HashMap<usize, Record>;
 
 impl Run<'_> {
-    /// Sends all records that are not confirmed yet.
+    /// Sends all records that are not confirmed yet: batches of each queue in turn, one at a time.
+    ///
+    /// # Errors
+    /// If they cannot be read or sent any further. The records before the place that cannot be read are sent.
     pub(super) async fn all(&mut self, records: &mut Records) -> Result<(), ExitError> {
-        let (mut packer, mut pending) = (Packer::default(), Pending::new());
-        while let Some(record) = records.next()? {
-            if self.journal.as_ref().is_some_and(|journal| journal.has(record.number)) {
-                self.tally.before += 1;
-                continue;
+        let (mut packers, mut pending) = (BTreeMap::<usize, Packer>::new(), Pending::new());
+        let read = self.all_read(records, &mut packers, &mut pending).await?;
+        for (queue, packer) in packers {
+            if let Some(batch) = packer.finish() {
+                self.batch(queue, batch, &mut pending).await?;
             }
-            let made = match &record.content {
-                Ok(content) => self.maker.make(record.number, record.line, content),
-                Err(why) => Err(why.clone()),
-            };
-            match made {
-                Ok(message) => {
-                    let batch = packer.push(message);
-                    pending.insert(record.line, record);
-                    if let Some(batch) = batch {
-                        self.batch(batch, &mut pending).await?;
-                    }
-                }
-                Err(error) => self.refuse(&record, &error)?,
-            }
-            self.progress.show(self.tally.sent, records.bytes());
         }
-        if let Some(batch) = packer.finish() {
-            self.batch(batch, &mut pending).await?;
-        }
+        read.map_err(|error| match error.kind() {
+            std::io::ErrorKind::InvalidData => ExitError::usage(error.to_string()),
+            _ => ExitError::from(error),
+        })?;
         if let Some(journal) = &mut self.journal
             && (self.tally.failed + self.tally.refused == 0 || self.left.is_some())
         {
@@ -154,9 +145,72 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Reads all records, and sends the batches that are full. The inner error is one of reading.
+    async fn all_read(
+        &mut self,
+        records: &mut Records,
+        packers: &mut BTreeMap<usize, Packer>,
+        pending: &mut Pending,
+    ) -> Result<std::io::Result<()>, ExitError> {
+        let mut repeats = Repeats::default();
+        loop {
+            let record = match records.next() {
+                Ok(Some(record)) => record,
+                Ok(None) => return Ok(Ok(())),
+                Err(error) => return Ok(Err(error)),
+            };
+            // Also of a record that is confirmed: a later one may repeat it.
+            let repeated = match &record.content {
+                Ok(content) => repeats.add(record.line, &content.fields),
+                Err(_) => Ok(None),
+            };
+            if self.journal.as_ref().is_some_and(|journal| journal.has(record.number)) {
+                self.tally.before += 1;
+                continue;
+            }
+            if let Ok(Some(repeat)) = &repeated {
+                self.progress.print(|| note(repeat));
+            }
+            let made = match (&record.content, repeated) {
+                (Ok(content), Ok(_)) => self.maker.make(record.number, record.line, content),
+                (Err(why), _) => Err(why.clone()),
+                (_, Err(why)) => Err(why),
+            };
+            match made {
+                Ok(made) => match self.small(made).await {
+                    Ok((queue, message)) => {
+                        let batch = packers.entry(queue).or_default().push(message);
+                        pending.insert(record.line, record);
+                        if let Some(batch) = batch {
+                            self.batch(queue, batch, pending).await?;
+                        }
+                    }
+                }
+                Err(error) => self.refuse(&record, &error)?,
+            }
+            self.progress.show(self.tally.sent, records.bytes());
+        }
+    }
+
     /// Sends one job.
-    pub(super) async fn one(&mut self, message: Outgoing) -> Result<(), ExitError> {
-        self.send(vec![message], &mut Pending::new()).await
+    pub(super) async fn one(&mut self, made: Made) -> Result<(), ExitError> {
+        let (queue, message) = self.small(made).await.map_err(|error| match &error {
+            OffloadError::NotPut { .. } => ExitError::unavailable(error.to_string()),
+            _ => ExitError::usage(format!("the payload: {error}")),
+        })?;
+        self.send(queue, vec![message], &mut Pending::new()).await
+    }
+
+    /// Gives the warnings of a message, and makes it small if it is large and the settings say where to put it.
+    async fn small(&self, made: Made) -> Result<(usize, Outgoing), OffloadError> {
+        let Made { message, queue, warnings } = made;
+        for warning in warnings {
+            self.progress.print(|| note(&format!("warning: {warning}")));
+        }
+        match &self.store {
+            Some(store) => Ok((queue, store.offload(message).await?)),
+            None => Ok((queue, message)),
+        }
     }
 
     fn refuse(&mut self, record: &Record, error: &str) -> Result<(), ExitError> {
@@ -166,11 +220,23 @@ impl Run<'_> {
     }
 
     fn leave(&mut self, record: &Record) -> Result<(), ExitError> {
-        self.left.as_mut().map_or(Ok(()), |left| left.add(&record.source))
+        let Some(left) = &mut self.left else { return Ok(()) };
+        if left.is_empty()
+            && let Some(journal) = &mut self.journal
+        {
+            let path = std::path::absolute(&left.path).unwrap_or_else(|_| left.path.clone());
+            journal.set_rest(Some(path))?;
+        }
+        left.add(&record.source)
     }
 
     /// Sends a batch, at the rate that was asked for.
-    async fn batch(&mut self, mut batch: Vec<Outgoing>, pending: &mut Pending) -> Result<(), ExitError> {
+    async fn batch(
+        &mut self,
+        queue: usize,
+        mut batch: Vec<Outgoing>,
+        pending: &mut Pending,
+    ) -> Result<(), ExitError> {
         while !batch.is_empty() {
             let now = match self.pace.as_mut().map(|pace| pace.next(batch.len())) {
                 None => batch.len(),
@@ -183,15 +249,22 @@ impl Run<'_> {
                 }
             };
             let later = batch.split_off(now);
-            self.send(batch, pending).await?;
+            self.send(queue, batch, pending).await?;
             batch = later;
         }
         Ok(())
     }
 
-    async fn send(&mut self, batch: Vec<Outgoing>, pending: &mut Pending) -> Result<(), ExitError> {
-        let options = self.options;
-        let mut sending = pin!(send_batch(&self.clients.calls, self.queue_url, &options, batch));
+    async fn send(
+        &mut self,
+        queue: usize,
+        batch: Vec<Outgoing>,
+        pending: &mut Pending,
+    ) -> Result<(), ExitError> {
+        let Queue { clients, url, is_fifo } = &self.queues[queue];
+        let (client, url) = (clients.calls.clone(), url.clone());
+        let options = SendOptions { fifo: *is_fifo, ..SendOptions::default() };
+        let mut sending = pin!(send_batch(&client, &url, &options, batch));
         let mut status = None;
         let results = tokio::select! {
             results = &mut sending => results,
@@ -213,12 +286,13 @@ impl Run<'_> {
         if let Some(journal) = &mut self.journal {
             journal.confirm(taken)?;
         }
+        let mut sent = Vec::with_capacity(results.len());
         for (message, result) in results {
             let record = pending.remove(&message.line);
             match result {
                 Ok(id) => {
                     self.tally.sent += 1;
-                    self.progress.print(|| self.print_sent(&message, &id))?;
+                    sent.push((message, id));
                 }
                 Err(error) => {
                     self.tally.failed += 1;
@@ -227,22 +301,27 @@ impl Run<'_> {
                 }
             }
         }
+        // Last of all: the reader of the ids may have left.
+        let clients = &self.queues[queue].clients;
+        let printed = sent
+            .iter()
+            .try_for_each(|(message, id)| self.progress.print(|| self.print_sent(queue, message, id)));
         match (error, status) {
             (Some(error), _) => {
                 self.progress.end();
-                let error = self.clients.in_context(error).await;
+                let error = clients.in_context(error).await;
                 Err(ExitError::sqs(error.kind, format!("{} sent before this: {error}", self.tally.sent)))
             }
             (None, Some(status)) => Err(interrupted(status)),
-            (None, None) => Ok(()),
+            (None, None) => printed,
         }
     }
 
     /// A job without an id of its own is known by that of its message.
-    fn print_sent(&self, message: &Outgoing, message_id: &str) -> Result<(), ExitError> {
+    fn print_sent(&self, queue: usize, message: &Outgoing, message_id: &str) -> Result<(), ExitError> {
         let job_id = message.job_id.as_deref().unwrap_or(message_id);
         let job_type = message.job_type.as_str();
-        let queue = queue_name(self.queue_url);
+        let queue = queue_name(&self.queues[queue].url);
         print(|out| match self.output {
             Output::Table => writeln!(out, "{}", one_line(job_id)),
             Output::Json => out.json_line(&SentJob { job_id, message_id, job_type, queue }),

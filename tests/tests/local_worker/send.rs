@@ -79,9 +79,9 @@ async fn rows_of_csv_become_jobs_and_rows_that_are_wrong_are_left() {
     let fixed = file(folder.path(), "fixed.csv", &fixed);
     let finished = send(&queue, &fixed, &args).finish().await;
     assert_says(&finished, 0, &["3 sent, 0 not taken by SQS, 0 refused"]);
-    // With the file of what was left, the send is over: another one of the same file is new work.
+    // With the file of what was left, the send is over: resumed, it would send that file's jobs twice.
     let again = send(&queue, &users, &[&args[..], &["--resume"]].concat()).finish().await;
-    assert_says(&again, 64, &["0 sent, 0 not taken by SQS, 3 refused before sending, 2 sent before"]);
+    assert_says(&again, 64, &["this send is over", "left.csv: correct and send that file"]);
     let ids: BTreeSet<String> = messages(&queue).iter().map(|body| body["jobId"].to_string()).collect();
     assert_eq!((ids.len(), queue.count()), (5, 5));
 }
@@ -220,7 +220,9 @@ async fn wrong_usage_is_refused_before_anything_is_sent() {
     let csv = file(folder.path(), "a.csv", "id;name\n1;Ada\n");
     let good = file(folder.path(), "b.csv", "id,name\n1,Ada\n");
     let lines = file(folder.path(), "c.jsonl", "{}\n");
-    let table: [(&LocalQueue, &Path, &[&str], &str); 9] = [
+    let open =
+        file(folder.path(), "open.csv", &format!("id,name\n1,a\n2,b\n5,\"x5\n{}", "6,c\n".repeat(200)));
+    let table: [(&LocalQueue, &Path, &[&str], &str); 19] = [
         (&queue, &csv, &["--type", "a.b"], "--delimiter ';'"),
         (&queue, &good, &[], "--column type=NAME"),
         (&queue, &good, &["--type", "a.b", "--column", "group=tenant"], "there is no column \"tenant\""),
@@ -228,13 +230,150 @@ async fn wrong_usage_is_refused_before_anything_is_sent() {
         (&queue, &lines, &["--type", "a.b", "--column", "group=id"], "--format csv"),
         (&queue, &lines, &["--type", "a.b", "--delay", "10m", "--spread", "10m"], "15m together"),
         (&queue, &lines, &["--type", "a.b", "--resume"], "nothing was begun"),
+        (&queue, &open, &["--type", "a.b"], "open.csv: line 4: the quote that begins there is not closed"),
+        (&queue, &lines, &["--type", "a.b", "--idempotency-key", "k"], "for one job, given by --payload"),
+        (
+            &fifo,
+            &lines,
+            &["--type", "a.b", "--group", "g", "--deduplication-id", "d"],
+            "for one job, given by --payload",
+        ),
+        (&queue, &good, &["--type", "a.b", "--column", "deduplicationId=id"], "is for FIFO queues"),
+        (&queue, &lines, &["--type", "a.b", "--correlation-id", ""], "--correlation-id"),
+        (&queue, &lines, &["--type", "a.b", "--idempotency-key", ""], "--idempotency-key"),
+        (&queue, &lines, &["--type", "a.b", "--schema-version", "0"], "--schema-version"),
+        (&queue, &lines, &["--type", "a.b", "--allow", "nonsense"], "--allow"),
+        (&queue, Path::new("-"), &["--type", "a.b", "--resume"], "need a FILE"),
+        (
+            &queue,
+            Path::new("-"),
+            &["--type", "a.b", "--deduplication-id", "d"],
+            "for one job, given by --payload",
+        ),
         (&fifo, &lines, &["--type", "a.b"], "--group-from"),
         (&fifo, &lines, &["--type", "a.b", "--group", "g", "--delay", "1s"], "no delay for single messages"),
     ];
     for (queue, path, args, says) in table {
-        assert_says(&send(queue, path, args).finish().await, 64, &[says]);
+        let finished = send(queue, path, args).finish().await;
+        assert_says(&finished, 64, &[says]);
+        assert!(!finished.errors().contains("--guard-allow"), "{}", finished.errors());
         assert_eq!(queue.count(), 0, "{args:?}");
     }
     let missing = send(&queue, &folder.path().join("none.jsonl"), &["--type", "a.b"]).finish().await;
     assert_says(&missing, 64, &["none.jsonl"]);
+}
+
+#[tokio::test]
+async fn a_quote_that_is_not_closed_ends_standard_input_after_the_rows_before_it() {
+    let queue = queue(false).await;
+    let input = format!("id,name\n1,a\n2,b\n5,\"x5\n{}", "6,c\n".repeat(200));
+    let args = ["--type", "no.handler", "--format", "csv"];
+    let finished = Launch::new(&[&["send", "-", "--queue-url", &queue.url], &args[..]].concat())
+        .env("AWS_ENDPOINT_URL", &queue.endpoint_url())
+        .input(input)
+        .finish()
+        .await;
+    assert_says(&finished, 64, &["line 4: the quote that begins there is not closed", "2 sent"]);
+    assert_eq!(queue.count(), 2);
+}
+
+#[tokio::test]
+async fn a_job_id_that_comes_twice_is_refused_and_so_is_the_header_once_more() {
+    let (queue, folder) = (queue(false).await, tempfile::tempdir().unwrap());
+    let csv = file(folder.path(), "a.csv", "key,id,n\nk,a,1\nkey,id,n\nk,a,2\nk,b,1234567890123456\n");
+    let args = ["--type", "no.handler", "--column", "jobId=id", "--column", "idempotencyKey=key"];
+    let finished = send(&queue, &csv, &args).finish().await;
+    let says = [
+        "line 3 is not sent: it is the header row once more",
+        "line 4 is not sent: line 2 has the same jobId",
+        // The key of the refused record is the same, too.
+        "line 5 has the idempotencyKey of line 2",
+        "2 sent, 0 not taken by SQS, 2 refused",
+        "--resume --failed NEW_FILE",
+    ];
+    assert_says(&finished, 64, &says);
+    let payloads: Vec<Value> = messages(&queue).into_iter().map(|body| body["payload"].clone()).collect();
+    assert_eq!(payloads, [json!({ "n": 1 }), json!({ "n": "1234567890123456" })]);
+
+    // Resumed, the second record is still the one that is refused, and the rest has it once.
+    let left = folder.path().join("left.txt");
+    let failed = [&args[..], &["--resume", "--failed", left.to_str().unwrap()]].concat();
+    let resumed = send(&queue, &csv, &failed).finish().await;
+    assert_says(&resumed, 64, &["line 2 has the same jobId", "with this FILE and --format csv"]);
+    assert_eq!(std::fs::read_to_string(&left).unwrap(), "key,id,n\nkey,id,n\nk,a,2\n");
+    let over = send(&queue, &csv, &[&args[..], &["--resume"]].concat()).finish().await;
+    assert_says(&over, 64, &["this send is over", "left.txt"]);
+    assert_eq!(queue.count(), 2);
+}
+
+#[tokio::test]
+async fn each_type_goes_to_its_own_queue_and_a_send_to_several_is_resumed() {
+    let (queue, folder) = (queue(false).await, tempfile::tempdir().unwrap());
+    let mail = queue.endpoint().create_queue("mail.fifo", &[("FifoQueue", "true")]).unwrap();
+    let config = file(
+        folder.path(),
+        "drumline.toml",
+        &format!("queue_url = \"{}\"\n[queue_by_type]\n\"mail\" = \"{mail}\"\n", queue.url),
+    );
+    let rows: String =
+        (0..40).map(|n| format!("{},g,{n}\n", if n % 4 == 0 { "mail" } else { "other" })).collect();
+    let csv = file(folder.path(), "a.csv", &format!("type,group,n\n{rows}"));
+    let launch = |args: &[&str], queues: Option<&str>| {
+        let path = csv.display().to_string();
+        let launch = Launch::new(&[&["send", &path], args].concat())
+            .env("AWS_ENDPOINT_URL", &queue.endpoint_url())
+            .env("XDG_STATE_HOME", &folder.path().display().to_string())
+            .env("DRUMLINE_CONFIG", &config.display().to_string());
+        match queues {
+            Some(queues) => launch.env("DRUMLINE_QUEUE_URL", queues),
+            None => launch,
+        }
+    };
+    let count = |url: &str| queue.endpoint().peek(url).unwrap().len();
+    let columns = ["--column", "type=type", "--column", "group=group"];
+    assert_says(&launch(&columns, None).finish().await, 0, &["40 sent, 0 not taken"]);
+    assert_eq!((count(&queue.url), count(&mail)), (30, 10));
+
+    // The journal of a process that was killed after its first batch.
+    let journal =
+        std::fs::read_dir(folder.path().join("drumline/send")).unwrap().next().unwrap().unwrap().path();
+    let text = std::fs::read_to_string(&journal).unwrap();
+    let kept: Vec<&str> = text.lines().take(2).collect();
+    std::fs::write(&journal, format!("{}\n", kept.join("\n"))).unwrap();
+    let resumed = launch(&[&columns[..], &["--resume"]].concat(), None).finish().await;
+    assert_says(&resumed, 0, &["30 sent, 0 not taken by SQS, 0 refused before sending, 10 sent before"]);
+    assert_eq!(count(&mail), 10, "SQS drops the others");
+
+    // Of several queues without an entry for the type, none is taken.
+    let several = format!("{},{mail}", queue.url);
+    let refused = launch(&columns, Some(&several)).finish().await;
+    assert_says(&refused, 64, &["names several queues (jobs, mail.fifo)", "\"other\" = \"URL\"", "10 sent"]);
+    let one = launch(&["--type", "other"], Some(&several)).finish().await;
+    assert_says(&one, 64, &["other: DRUMLINE_QUEUE_URL names several queues"]);
+    let flag = launch(&[&columns[..], &["--queue-url", &queue.url]].concat(), Some(&several)).finish().await;
+    assert_says(&flag, 0, &["40 sent"]);
+}
+
+#[tokio::test]
+async fn what_is_beside_the_payload_is_noted_once_and_an_error_has_its_column() {
+    let (queue, folder) = (queue(false).await, tempfile::tempdir().unwrap());
+    let job = r#"{"type":"no.handler","payload":1,"group":"g"}"#;
+    let lines = file(folder.path(), "a.jsonl", &format!("{job}\n{job}\n{{nope\n"));
+    let finished = send(&queue, &lines, &[]).finish().await;
+    assert_says(&finished, 64, &["line 3 is not sent: not JSON: key must be a string at column 2", "2 sent"]);
+    assert_eq!(finished.errors().matches("beside the payload").count(), 1, "{}", finished.errors());
+
+    let flaky = file(folder.path(), "b.jsonl", "{\"succeedsAt\":1}\n");
+    let args = ["--type", "sample.flaky", "--schema-version", "9"];
+    let newer = send(&queue, &flaky, &args).finish().await;
+    assert!(newer.errors().contains("--schema-version 9 is newer than the handler"), "{}", newer.errors());
+}
+
+#[tokio::test]
+async fn the_summary_counts_sent_jobs_if_the_reader_of_the_ids_has_left() {
+    let (queue, folder) = (queue(false).await, tempfile::tempdir().unwrap());
+    let lines = file(folder.path(), "jobs.jsonl", &jobs(25));
+    let finished = send(&queue, &lines, &["--type", "no.handler"]).without_reader().finish().await;
+    assert_says(&finished, 141, &["10 sent, 0 not taken"]);
+    assert_eq!(queue.count(), 10, "the reader has left before the second batch");
 }
