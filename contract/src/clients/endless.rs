@@ -42,8 +42,8 @@ impl<'a> Search<'a> {
         }
         self.open.push(place);
         let lists = ["allOf", "anyOf", "oneOf"].into_iter().filter_map(|list| keywords.get(list)?.as_array());
-        let parts = lists.flatten().chain(keywords.get("not"));
-        let mut found = parts.into_iter().find_map(|part| self.follow(part));
+        let mut parts = lists.flatten().chain(keywords.get("not"));
+        let mut found = parts.find_map(|part| self.follow(part));
         if let Some(reference) = keywords.get("$ref").and_then(Value::as_str)
             && let Some(target) = resolve(self.root, reference)
         {

@@ -112,7 +112,7 @@ mod tests {
             format!("[{object}]"),
             format!(r#"["PayloadS3Pointer.other",{object}]"#),
             format!(r#"["x.PayloadS3Pointer",{object},1]"#),
-            format!(r#"[1,{object}]"#),
+            format!("[1,{object}]"),
             format!(r#"["x.PayloadS3Pointer",{object}"#),
         ];
         for body in bodies {
