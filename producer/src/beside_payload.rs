@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use drumline::message::{Attribute, Envelope};
-use drumline_contract::guards::{Guards, field};
+use drumline_contract::guards::{Finding, Guards, field};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -35,14 +35,18 @@ pub(crate) fn check_envelope(guards: &Guards, body: &str, envelope: &Envelope) -
     let fields = fields.into_iter().map(|(name, field)| value(field).map(|value| (name, value)));
     let beside = fields.collect::<Result<Map<String, Value>, _>>();
     let beside = beside.map_err(|error| Unsendable::new("message", error.to_string()))?;
-    check(guards, beside, "")
+    match first_secret(guards, beside) {
+        Some(finding) => Err(unsendable(field("", &finding.pointer), &finding)),
+        None => Ok(()),
+    }
 }
 
 /// Accepts attributes whose texts are no secrets.
 pub(crate) fn check_attributes(guards: &Guards, attributes: &Attributes) -> Result<(), Unsendable> {
-    let text =
-        |(name, attribute): (&String, &Attribute)| Some((name.clone(), Value::from(attribute.as_text()?)));
-    check(guards, attributes.iter().filter_map(text).collect(), "attribute ")
+    let text = |(name, attribute): (&String, &Attribute)| {
+        attribute.as_text().map_or(Ok(()), |text| check_text(guards, "attribute ", name, text))
+    };
+    attributes.iter().try_for_each(text)
 }
 
 /// Accepts parameters of a message, by name, that are no secrets.
@@ -50,16 +54,26 @@ pub(crate) fn check_parameters<'a>(
     guards: &Guards,
     parameters: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
 ) -> Result<(), Unsendable> {
-    let given = parameters.into_iter().filter_map(|(name, text)| Some((name.to_owned(), Value::from(text?))));
-    check(guards, given.collect(), "")
+    let mut given = parameters.into_iter().filter_map(|(name, text)| Some((name, text?)));
+    given.try_for_each(|(name, text)| check_text(guards, "", name, text))
 }
 
-fn check(guards: &Guards, beside: Map<String, Value>, what: &str) -> Result<(), Unsendable> {
-    let findings = guards.inspect_beside(&Value::Object(beside));
-    let Some(finding) = findings.iter().find(|finding| finding.is_error()) else { return Ok(()) };
-    let reason = format!(
-        "it has {}, and queues keep and show what they are sent: send a reference to it",
-        finding.what
-    );
-    Err(Unsendable::new(format!("{what}{}", field("", &finding.pointer)), reason))
+fn check_text(guards: &Guards, what: &str, name: &str, text: &str) -> Result<(), Unsendable> {
+    match first_secret(guards, Map::from_iter([(name.to_owned(), text.into())])) {
+        // A name that is itself a secret is not shown.
+        Some(finding) if finding.pointer == "/*" => Err(unsendable(format!("{what}*"), &finding)),
+        Some(finding) => Err(unsendable(format!("{what}{name}"), &finding)),
+        None => Ok(()),
+    }
+}
+
+fn first_secret(guards: &Guards, beside: Map<String, Value>) -> Option<Finding> {
+    guards.inspect_beside(&Value::Object(beside)).into_iter().find(Finding::is_error)
+}
+
+fn unsendable(field: String, finding: &Finding) -> Unsendable {
+    let what = finding.what;
+    let reason =
+        format!("it has {what}, and queues keep and show what they are sent: send a reference to it");
+    Unsendable::new(field, reason)
 }

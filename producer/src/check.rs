@@ -62,6 +62,12 @@ impl Checks {
         Self::new(guards(settings))
     }
 
+    /// Checks messages of up to so many bytes, if a [`PayloadStore`](crate::PayloadStore) makes them small before they are sent; with `None`
+    /// up to the limit of SQS.
+    pub fn with_max_bytes(self, max_bytes: Option<usize>) -> Self {
+        Self { max_bytes, ..self }
+    }
+
     /// Accepts a body with these attributes that may be sent as a job.
     ///
     /// # Errors
@@ -290,9 +296,11 @@ mod tests {
         ] {
             assert!(allowing().check(&body, &Attributes::new()).is_ok(), "{body}");
         }
-        let attributes = attributes([attribute(&format!("tenant={KEY}")).unwrap()]).unwrap();
-        let refused = allowing().check(&job("{}"), &attributes).unwrap_err();
-        assert_eq!(refused.field, "attribute tenant");
+        for name in ["tenant", "a.b"] {
+            let attributes = attributes([attribute(&format!("{name}={KEY}")).unwrap()]).unwrap();
+            let refused = allowing().check(&job("{}"), &attributes).unwrap_err();
+            assert_eq!(refused.field, format!("attribute {name}"));
+        }
         let message =
             || Outgoing { body: job("{}"), deduplication_id: "d".to_owned(), ..Outgoing::default() };
         let table = [
