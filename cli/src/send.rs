@@ -235,14 +235,18 @@ fn check_usage(args: &SendArgs) -> Result<(), ExitError> {
 
 /// Removes the file of what an earlier process refused or could not send: a resumed send tries those records again.
 fn remove_rest(args: &SendArgs, journal: &mut Journal) -> Result<(), ExitError> {
-    let Some(path) = &args.failed else { return Ok(()) };
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-    if journal.rest.as_ref() != Some(&absolute) {
-        return Ok(());
+    let Some(rest) = journal.rest.clone() else { return Ok(()) };
+    let given = args.failed.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+    if given.as_ref() != Some(&rest) {
+        // Otherwise it would keep records that this process sends.
+        return Err(ExitError::usage(format!(
+            "this send was begun with --failed {}: resume it with that, too; the file is written anew",
+            rest.display()
+        )));
     }
-    match std::fs::remove_file(path) {
+    match std::fs::remove_file(&rest) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(ExitError::other(format!("{}: {error}", path.display())))
+            Err(ExitError::other(format!("{}: {error}", rest.display())))
         }
         _ => journal.set_rest(None),
     }
@@ -284,7 +288,7 @@ fn settings(args: &SendArgs, environment: &Environment) -> Result<Settings, Exit
         let read = read(&flags);
         // The setting is read by the name of its own flag.
         let read = read.map_err(|problems| ExitError::usage(problems.replace("--guard-allow", "--allow")))?;
-        guards.allow = read.guards.allow.into_iter().chain(guards.allow.drain(..)).collect();
+        guards.allow.extend(read.guards.allow);
     }
     let (io, handlers) = runtimes()?;
     let router = io.block_on(make_router(service, handlers.handle()));

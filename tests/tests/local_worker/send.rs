@@ -300,7 +300,17 @@ async fn a_job_id_that_comes_twice_is_refused_and_so_is_the_header_once_more() {
     let failed = [&args[..], &["--resume", "--failed", left.to_str().unwrap()]].concat();
     let resumed = send(&queue, &csv, &failed).finish().await;
     assert_says(&resumed, 64, &["line 2 has the same jobId", "with this FILE and --format csv"]);
-    assert_eq!(std::fs::read_to_string(&left).unwrap(), "key,id,n\nkey,id,n\nk,a,2\n");
+    let refused = "key,id,n\nkey,id,n\nk,a,2\n";
+    assert_eq!(std::fs::read_to_string(&left).unwrap(), refused);
+    // Killed before its end, it is resumed with the same file only, which then has each record once.
+    let journals = std::fs::read_dir(folder.path().join("drumline/send")).unwrap();
+    let journal = journals.map(|entry| entry.unwrap().path()).next().unwrap();
+    let text = std::fs::read_to_string(&journal).unwrap();
+    std::fs::write(&journal, text.strip_suffix("{\"ended\":true}\n").unwrap()).unwrap();
+    let other = send(&queue, &csv, &[&args[..], &["--resume"]].concat()).finish().await;
+    assert_says(&other, 64, &["was begun with --failed", "left.txt"]);
+    assert_says(&send(&queue, &csv, &failed).finish().await, 64, &["2 refused", "2 sent before"]);
+    assert_eq!(std::fs::read_to_string(&left).unwrap(), refused);
     let over = send(&queue, &csv, &[&args[..], &["--resume"]].concat()).finish().await;
     assert_says(&over, 64, &["this send is over", "left.txt"]);
     assert_eq!(queue.count(), 2);
