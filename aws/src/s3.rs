@@ -25,7 +25,10 @@ const TRY_AGAIN: Duration = Duration::from_millis(500);
 /// The header by which S3 names the region of a bucket.
 const BUCKET_REGION: &str = "x-amz-bucket-region";
 
-/// The error code of a bucket that does not exist. Of an object, an answer to a `HEAD` has no code at all.
+/// The error code of an object that does not exist. An answer to a `HEAD` has no code at all.
+const NO_SUCH_KEY: &str = "NoSuchKey";
+
+/// The error code of a bucket that does not exist.
 const NO_SUCH_BUCKET: &str = "NoSuchBucket";
 
 /// S3, as a process reaches it. It learns the regions of buckets.
@@ -161,13 +164,19 @@ impl S3 {
             NoAnswer::TooLarge => Failure::Final(S3Error::TooLarge),
             NoAnswer::Failed(text) => Failure::Passing(text),
         })?;
-        if response.status().is_success() { Ok(response) } else { Err(failure(api, &response)) }
+        if response.status().is_success() {
+            Ok(response)
+        } else {
+            Err(failure(api, &request.method, &response))
+        }
     }
 }
 
-fn failure(api: &SignedApi, response: &Response<Bytes>) -> Failure {
+fn failure(api: &SignedApi, method: &Method, response: &Response<Bytes>) -> Failure {
     let status = response.status();
-    let text = said(response);
+    let body = String::from_utf8_lossy(response.body());
+    let code = xml_text(&body, "Code");
+    let text = said(status, &body);
     let region = response.headers().get(BUCKET_REGION).and_then(|region| region.to_str().ok());
     match (status, region) {
         (StatusCode::PRECONDITION_FAILED, _) => Failure::Final(S3Error::Exists(text)),
@@ -178,19 +187,23 @@ fn failure(api: &SignedApi, response: &Response<Bytes>) -> Failure {
         _ if status.is_server_error() => Failure::Passing(text),
         (_, Some(region)) if region != api.region() => Failure::OtherRegion(region.to_owned()),
         (StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED, _) => Failure::Final(S3Error::Denied(text)),
-        (StatusCode::NOT_FOUND, _) if !text.contains(NO_SUCH_BUCKET) => {
-            Failure::Final(S3Error::NoSuchKey(text))
-        }
+        (StatusCode::NOT_FOUND, _) => match code {
+            Some(NO_SUCH_KEY) => Failure::Final(S3Error::NoSuchKey(text)),
+            // S3 always names the code: this is the answer of a proxy or of another server, and proves nothing about the object.
+            None if method == Method::GET => Failure::Passing(text),
+            Some(NO_SUCH_BUCKET) => Failure::Final(S3Error::Other(text)),
+            Some(_) if method == Method::GET => Failure::Final(S3Error::Other(text)),
+            _ => Failure::Final(S3Error::NoSuchKey(text)),
+        },
         _ => Failure::Final(S3Error::Other(text)),
     }
 }
 
 /// The status and the words of an answer.
-fn said(response: &Response<Bytes>) -> String {
-    let text = String::from_utf8_lossy(response.body());
-    let words = [xml_text(&text, "Code"), xml_text(&text, "Message")];
+fn said(status: StatusCode, body: &str) -> String {
+    let words = [xml_text(body, "Code"), xml_text(body, "Message")];
     let words = words.into_iter().flatten().collect::<Vec<_>>().join(": ");
-    format!("S3 answers {} {words}", response.status().as_u16()).trim_end().to_owned()
+    format!("S3 answers {} {words}", status.as_u16()).trim_end().to_owned()
 }
 
 /// Returns the text of the first XML element of this name.

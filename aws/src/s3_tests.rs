@@ -41,6 +41,10 @@ async fn serve(answers: &[(u16, &'static str, &'static str)]) -> Server {
 
 impl Server {
     async fn get(&self, max_bytes: usize) -> Result<Bytes, S3Error> {
+        self.send(Method::GET, max_bytes).await
+    }
+
+    async fn send(&self, method: Method, max_bytes: usize) -> Result<Bytes, S3Error> {
         let environment = Environment::from([
             ("AWS_ENDPOINT_URL_S3", &*self.address),
             ("AWS_REGION", "eu-west-1"),
@@ -50,14 +54,8 @@ impl Server {
         let config = loader(&environment).unwrap().load().await;
         let s3 = S3::new(&config, &environment, Duration::from_secs(5)).unwrap();
         let path = object_path("a key");
-        let request = S3Request {
-            method: Method::GET,
-            bucket: "b",
-            path: &path,
-            headers: &[],
-            body: Bytes::new(),
-            max_bytes,
-        };
+        let request =
+            S3Request { method, bucket: "b", path: &path, headers: &[], body: Bytes::new(), max_bytes };
         s3.send(&request).await.map(Response::into_body)
     }
 
@@ -74,7 +72,7 @@ async fn answers_are_told_apart() {
     let table = [
         ((200, "", "text"), Ok(Bytes::from_static(b"text"))),
         ((404, "", MISSING), Err(S3Error::NoSuchKey(said("S3 answers 404 NoSuchKey: gone")))),
-        ((404, "", ""), Err(S3Error::NoSuchKey(said("S3 answers 404")))),
+        ((404, "", "<Code>NoSuchVersion</Code>"), Err(S3Error::Other(said("S3 answers 404 NoSuchVersion")))),
         ((404, "", "<Code>NoSuchBucket</Code>"), Err(S3Error::Other(said("S3 answers 404 NoSuchBucket")))),
         ((403, "", "<Code>AccessDenied</Code>"), Err(S3Error::Denied(said("S3 answers 403 AccessDenied")))),
         ((412, "", ""), Err(S3Error::Exists(said("S3 answers 412")))),
@@ -101,6 +99,21 @@ async fn a_transient_error_is_retried_and_a_bucket_found_in_its_region() {
     let requests = server.requests();
     assert!(requests[1].contains("/eu-west-1/s3/aws4_request"), "{}", requests[1]);
     assert!(requests[2].contains("/eu-north-1/s3/aws4_request"), "{}", requests[2]);
+}
+
+#[tokio::test]
+async fn a_404_that_is_not_from_s3_says_nothing_about_an_object() {
+    for page in ["", "<html>The page of a proxy</html>"] {
+        let server = serve(&[(404, "", page), (200, "", "text")]).await;
+        assert_eq!(server.get(0).await, Ok(Bytes::from_static(b"text")), "{page}");
+    }
+    let server = serve(&[(404, "", "<html></html>")]).await;
+    assert_eq!(server.get(0).await, Err(S3Error::Unavailable("S3 answers 404".to_owned())));
+    assert_eq!(server.requests().len(), TRIES as usize);
+    // An answer to a HEAD has no body.
+    let server = serve(&[(404, "", "")]).await;
+    let answer = server.send(Method::HEAD, 0).await;
+    assert_eq!(answer, Err(S3Error::NoSuchKey("S3 answers 404".to_owned())));
 }
 
 #[tokio::test]
