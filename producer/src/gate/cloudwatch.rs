@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use drumline_aws::{Environment, SignedApi, loader};
+use drumline_aws::{Environment, SignedApi, loader, xml_text};
 use http::Request;
 use http::header::CONTENT_TYPE;
 
@@ -81,16 +81,11 @@ fn newest(xml: &str) -> Result<Option<Duration>, String> {
         return Err("it answers without a GetMetricStatisticsResult".to_owned());
     }
     let points = xml.split("<member>").skip(1).filter_map(|member| {
-        let at: jiff::Timestamp = text(member, "Timestamp")?.parse().ok()?;
-        Some((at, text(member, "Maximum")?.parse::<f64>().ok()?))
+        let at: jiff::Timestamp = xml_text(member, "Timestamp")?.trim().parse().ok()?;
+        Some((at, xml_text(member, "Maximum")?.trim().parse::<f64>().ok()?))
     });
     let newest = points.max_by_key(|(at, _)| *at);
     Ok(newest.and_then(|(_, secs)| Duration::try_from_secs_f64(secs).ok()))
-}
-
-fn text<'a>(xml: &'a str, element: &str) -> Option<&'a str> {
-    let (_, rest) = xml.split_once(&format!("<{element}>"))?;
-    Some(rest.split_once(&format!("</{element}>"))?.0.trim())
 }
 
 #[cfg(test)]
