@@ -160,6 +160,18 @@ mod tests {
         const TYPE: &'static str = "plain";
     }
 
+    /// As [`Plain`], with a schema.
+    #[derive(serde::Deserialize)]
+    struct Described {}
+
+    impl Job for Described {
+        const TYPE: &'static str = "plain";
+
+        fn schema(_: u32) -> Option<Value> {
+            Some(json!({ "title": "plain" }))
+        }
+    }
+
     #[test]
     fn the_versions_are_those_that_upcasters_reach_without_a_gap() {
         assert_eq!(JobType::of::<Gap>().versions(), 3..=5);
@@ -176,7 +188,10 @@ mod tests {
 
     #[test]
     fn types_are_compared_and_shown_without_their_code() {
-        assert_eq!(JobType::of::<Gap>(), JobType::of::<Gap>());
+        let (plain, described) = (JobType::of::<Plain>(), JobType::of::<Described>());
+        assert_ne!(plain.schema(1), described.schema(1));
+        assert_eq!(plain, described);
+        assert_ne!(plain, JobType::of::<Gap>());
         assert!(format!("{:?}", JobType::of::<Plain>()).ends_with("schemas: .. }"));
     }
 }
