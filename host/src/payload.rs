@@ -18,7 +18,7 @@ use drumline::message::{EncodedBody, Message, PayloadPointer};
 use drumline::run::OpenError;
 use drumline_aws::{Environment, S3, S3Error, S3Request, object_path};
 use http::Method;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use url::Url;
 
 use crate::aws::connect;
@@ -29,16 +29,36 @@ pub(crate) use settings::{allowed_buckets, byte_size};
 /// How long one request for an object may take. It is sent four times at most, while the message's lease is renewed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The number of objects that a process reads and decodes at once. Each takes up to three times `max_payload_size`, as base64, as compressed
+/// bytes and as text, besides the bodies that runs have: 384 MiB in all by the default of 16 MiB. S3 answers within a tenth of a second, so eight
+/// at once are some eighty payloads a second.
+const MAX_OPENING: usize = 8;
+
+static OPENING: Semaphore = Semaphore::const_new(MAX_OPENING);
+
 /// Opens messages whose payload is in S3, or compressed. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Payloads(Arc<Inner>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
     settings: PayloadSettings,
+    /// Limits the objects that are read and decoded at once.
+    opening: &'static Semaphore,
     account: Account,
     /// Made for the first pointer: most workers never meet one.
     s3: OnceCell<S3>,
+}
+
+impl Default for Inner {
+    fn default() -> Self {
+        Self {
+            settings: PayloadSettings::default(),
+            opening: &OPENING,
+            account: Account::default(),
+            s3: OnceCell::new(),
+        }
+    }
 }
 
 /// The region and credentials with which S3 is asked.
@@ -74,7 +94,7 @@ impl Payloads {
     }
 
     fn with(settings: PayloadSettings, account: Account) -> Self {
-        Self(Arc::new(Inner { settings, account, s3: OnceCell::new() }))
+        Self(Arc::new(Inner { settings, account, ..Inner::default() }))
     }
 
     /// Opens a message for its run: [`RunEnvironment::open`](drumline::run::RunEnvironment::open).
@@ -104,24 +124,30 @@ impl Payloads {
     }
 
     async fn text(&self, encoded: &EncodedBody, message: &Message) -> Result<String, OpenError> {
-        let object;
-        let (stored, subject) = match &encoded.pointer {
-            Some(pointer) => {
-                object = self.get(pointer, encoded.size).await?;
-                (&*object, format!("the payload {pointer}"))
-            }
-            None => (encoded.text(message).as_bytes(), "the body".to_owned()),
+        let max_bytes = self.0.settings.max_bytes;
+        let Some(pointer) = &encoded.pointer else {
+            let body = encoded.text(message);
+            let text = match encoded.encoding {
+                Some(encoding) => decompress(encoding, body.as_bytes(), max_bytes),
+                None => Ok(body.to_owned()),
+            };
+            return text.map_err(|problem| OpenError::Permanent(format!("the body {problem}")));
         };
+        self.check(pointer, encoded.size)?;
+        // Until it is decoded.
+        let _place = self.0.opening.acquire().await.map_err(|closed| OpenError::Retry(closed.to_string()))?;
+        let object = self.get(pointer).await?;
         let text = match encoded.encoding {
-            Some(encoding) => decompress(encoding, stored, self.0.settings.max_bytes),
-            None => String::from_utf8(stored.to_vec()).map_err(|_| "is not UTF-8".to_owned()),
+            Some(encoding) => decompress(encoding, &object, max_bytes),
+            // Takes over the bytes instead of copying them.
+            None => String::from_utf8(Vec::from(object)).map_err(|_| "is not UTF-8".to_owned()),
         };
-        text.map_err(|problem| OpenError::Permanent(format!("{subject} {problem}")))
+        text.map_err(|problem| OpenError::Permanent(format!("the payload {pointer} {problem}")))
     }
 
-    async fn get(&self, pointer: &PayloadPointer, size: Option<u64>) -> Result<Bytes, OpenError> {
+    /// Checks that the settings allow to read an object, as far as its message says.
+    fn check(&self, pointer: &PayloadPointer, size: Option<u64>) -> Result<(), OpenError> {
         let Inner { settings, .. } = &*self.0;
-        let max_bytes = settings.max_bytes;
         if settings.buckets.is_empty() {
             return Err(OpenError::Retry(format!(
                 "the payload is in {pointer}, and this worker reads none from S3: name the bucket in DRUMLINE_PAYLOAD_BUCKETS"
@@ -132,14 +158,21 @@ impl Payloads {
                 "the payload is in {pointer}, which is not among DRUMLINE_PAYLOAD_BUCKETS"
             )));
         }
-        let too_large = || {
-            let text =
-                format!("the payload {pointer} is larger than DRUMLINE_MAX_PAYLOAD_SIZE ({max_bytes} bytes)");
-            Err(OpenError::Permanent(text))
-        };
-        if size.is_some_and(|size| size > max_bytes as u64) {
-            return too_large();
+        if size.is_some_and(|size| size > settings.max_bytes as u64) {
+            return Err(self.too_large(pointer));
         }
+        Ok(())
+    }
+
+    fn too_large(&self, pointer: &PayloadPointer) -> OpenError {
+        let max_bytes = self.0.settings.max_bytes;
+        OpenError::Permanent(format!(
+            "the payload {pointer} is larger than DRUMLINE_MAX_PAYLOAD_SIZE ({max_bytes} bytes)"
+        ))
+    }
+
+    async fn get(&self, pointer: &PayloadPointer) -> Result<Bytes, OpenError> {
+        let max_bytes = self.0.settings.max_bytes;
         let s3 = self.s3().await.map_err(OpenError::Retry)?;
         let request = S3Request {
             method: Method::GET,
@@ -151,7 +184,7 @@ impl Payloads {
         };
         match s3.send(&request).await {
             Ok(response) if response.body().len() <= max_bytes => Ok(response.into_body()),
-            Ok(_) | Err(S3Error::TooLarge) => too_large(),
+            Ok(_) | Err(S3Error::TooLarge) => Err(self.too_large(pointer)),
             Err(S3Error::NoSuchKey(said)) => {
                 Err(OpenError::Permanent(format!("the payload {pointer} does not exist: {said}")))
             }

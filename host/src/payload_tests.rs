@@ -48,6 +48,26 @@ fn compressed_bodies_need_no_setting() {
 }
 
 #[test]
+fn objects_wait_for_a_place_and_bodies_do_not() {
+    let opening: &'static Semaphore = Box::leak(Box::new(Semaphore::new(0)));
+    let settings = PayloadSettings { buckets: allowed_buckets("b").unwrap(), ..PayloadSettings::default() };
+    let payloads = Payloads(Arc::new(Inner { settings, opening, ..Inner::default() }));
+    let body =
+        message(&compress(ContentEncoding::Gzip, "text"), &[("contentEncoding", Attribute::text("gzip"))]);
+    assert!(matches!(payloads.opened(&body).now_or_never(), Some(Ok(Some(_)))));
+    let refused = payloads.opened(&pointer("other", 10)).now_or_never();
+    assert!(matches!(refused, Some(Err(OpenError::Retry(_)))), "{refused:?}");
+    let object = pointer("b", 10);
+    assert!(payloads.opened(&object).now_or_never().is_none(), "no place is free");
+    opening.add_permits(1);
+    for _ in 0..2 {
+        // Allowed, so it gets as far as S3, and then leaves its place.
+        let opened = payloads.opened(&object).now_or_never();
+        assert!(matches!(opened, Some(Err(OpenError::Retry(_)))), "{opened:?}");
+    }
+}
+
+#[test]
 fn a_pointer_is_followed_only_where_the_settings_allow() {
     let settings = |buckets: &str| PayloadSettings {
         buckets: allowed_buckets(buckets).unwrap(),
