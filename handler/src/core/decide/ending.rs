@@ -40,6 +40,10 @@ const RESOURCES_WAIT: Duration = Duration::from_secs(60);
 /// then.
 const TARGET_WAIT: Duration = Duration::from_secs(30);
 
+/// How long a message stays away at least if its payload could not be read: every receive counts towards the DLQ, and four tries within
+/// the attempt have failed, so that S3 or the worker's setup needs more than seconds.
+const PAYLOAD_WAIT: Duration = Duration::from_secs(60);
+
 /// What follows from `ending`. Pure and total: it has no error, and nothing in it means success by default.
 ///
 /// ```
@@ -75,10 +79,7 @@ pub fn decide(policy: &Policy, facts: &DecisionInput<'_>, ending: &Ending, jitte
             Outcome::DeadLetter(bounded(format!("attempt {} of {most}: {reason}", facts.attempt)))
         }
         Ending::RetryAsked { after: Some(delay), .. } => later(*delay),
-        Ending::RetryAsked { after: None, .. }
-        | Ending::Panicked { .. }
-        | Ending::TimedOut
-        | Ending::PayloadUnavailable { .. } => backoff(),
+        Ending::RetryAsked { after: None, .. } | Ending::Panicked { .. } | Ending::TimedOut => backoff(),
         Ending::NoHandler { reason } => match policy.unknown_type {
             UnknownType::Retry => backoff(),
             UnknownType::Reject => Outcome::DeadLetter(reason.clone()),
@@ -93,6 +94,10 @@ pub fn decide(policy: &Policy, facts: &DecisionInput<'_>, ending: &Ending, jitte
         Ending::TargetUnhealthy { .. } => {
             let delay = policy.retry_for(facts.job_type).delay(facts.receives, jitter);
             later(delay.max(TARGET_WAIT))
+        }
+        Ending::PayloadUnavailable { .. } => {
+            let delay = policy.retry_for(facts.job_type).delay(facts.receives, jitter);
+            later(delay.max(PAYLOAD_WAIT))
         }
         Ending::Interrupted => Outcome::Requeue,
         Ending::LeaseLost => Outcome::LeaseLost,
@@ -165,7 +170,10 @@ mod tests {
             (1, None, Ending::StoreUnavailable { reason: why() }, secs(30)),
             // Also in an attempt after which other failures would be permanent.
             (9, None, Ending::OutOfResources { reason: why() }, secs(30)),
-            (4, None, Ending::PayloadUnavailable { reason: why() }, secs(8)),
+            (1, None, Ending::PayloadUnavailable { reason: why() }, secs(60)),
+            (4, None, Ending::PayloadUnavailable { reason: why() }, secs(60)),
+            (8, None, Ending::PayloadUnavailable { reason: why() }, secs(128)),
+            (30, None, Ending::PayloadUnavailable { reason: why() }, secs(200)),
             (1, None, Ending::TargetUnhealthy { reason: why() }, secs(30)),
             (1, Some("slow"), Ending::TargetUnhealthy { reason: why() }, secs(60)),
         ];
