@@ -135,7 +135,9 @@ impl QueueMetrics {
         if let Some(dwell) = dwell {
             self.emf.add("drumline_job_dwell_seconds", labels.clone(), dwell.as_secs_f64());
         }
-        self.emf.add("drumline_job_duration_seconds", labels, run.took.as_secs_f64());
+        if run.ending.ran() {
+            self.emf.add("drumline_job_duration_seconds", labels, run.took.as_secs_f64());
+        }
         if let Some(class) = run.ending.class() {
             let labels = self.labels([("type", job_type), ("class", class.label())]);
             self.emf.add("drumline_failures_total", labels, 1.0);

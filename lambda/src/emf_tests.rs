@@ -138,6 +138,15 @@ fn every_event_is_counted_once_by_the_queue_and_by_the_process() {
 }
 
 #[test]
+fn a_payload_that_was_not_read_is_a_failure_without_a_duration() {
+    let emf = Arc::new(Emf::default());
+    let ending = Ending::PayloadUnavailable { reason: "no answer".to_owned() };
+    emit_decided(&for_queue(&emf), "a.b", Outcome::RetryAfter(Duration::ZERO), ending);
+    assert_eq!(counts(&emf, "drumline_failures_total").len(), 1);
+    assert!(!emf.0.lock().unwrap().keys().any(|(name, _)| *name == "drumline_job_duration_seconds"));
+}
+
+#[test]
 fn a_run_that_fails_is_counted_when_the_ledger_decides() {
     let emf = Arc::new(Emf::default());
     emit_a_run(&for_queue(&emf), Err(Failure::retry("later")));

@@ -165,7 +165,9 @@ impl QueueMetrics {
 
     fn ran(&self, run: &RunFacts, dwell: Option<Duration>) {
         let of = self.of_type(run.job_type());
-        of.duration.observe(run.took.as_secs_f64());
+        if run.ending.ran() {
+            of.duration.observe(run.took.as_secs_f64());
+        }
         if let Some(dwell) = dwell {
             of.dwell.observe(dwell.as_secs_f64());
         }

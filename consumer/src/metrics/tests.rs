@@ -102,6 +102,23 @@ fn a_message_that_failed_before_is_not_counted_again() {
 }
 
 #[test]
+fn a_payload_that_was_not_read_is_a_failure_without_a_duration() {
+    let metrics = Metrics::new();
+    let queue = metrics.queue(QUEUE);
+    let ending = Ending::PayloadUnavailable { reason: "no answer".to_owned() };
+    emit_decided(&queue, TYPE, Outcome::RetryAfter(Duration::ZERO), ending);
+    let text = metrics.encode();
+    let line = r#"drumline_failures_total{queue="jobs",type="a.b",class="payload_unavailable"} 1"#;
+    assert!(text.contains(line), "{text}");
+    let duration = |text: &str, count| {
+        text.contains(&format!(r#"drumline_job_duration_seconds_count{{queue="jobs",type="a.b"}} {count}"#))
+    };
+    assert!(!duration(&text, 1), "{text}");
+    emit_decided(&queue, TYPE, Outcome::RetryAfter(Duration::ZERO), Ending::TimedOut);
+    assert!(duration(&metrics.encode(), 1), "that of a run");
+}
+
+#[test]
 fn every_event_is_counted_once_by_the_queue_and_by_the_process() {
     let metrics = Metrics::new();
     let for_queue = metrics.queue(QUEUE);
@@ -116,6 +133,7 @@ fn every_event_is_counted_once_by_the_queue_and_by_the_process() {
         r#"drumline_deduplicated_total{queue="jobs",type="unknown",cause="redelivered"} 1"#,
         r#"drumline_deduplicated_total{queue="jobs",type="a.b",cause="replayed"} 1"#,
         r#"drumline_failures_total{queue="jobs",type="a.b",class="timed_out"} 5"#,
+        r#"drumline_failures_total{queue="jobs",type="a.b",class="payload_unavailable"} 5"#,
         r#"drumline_paused{queue="jobs",reason="store_down"} 0"#,
         r#"drumline_store_requests_total{operation="claim",result="ok"} 1"#,
         r#"drumline_store_requests_total{operation="attempted",result="failed"} 1"#,

@@ -75,7 +75,7 @@ pub enum Ending {
         /// What it answers instead.
         reason: String,
     },
-    /// The run ended before its handler: the payload could not be read from S3, but may be later. No attempt is counted.
+    /// The handler did not run: the payload could not be read from S3, but may be later. No attempt is counted.
     PayloadUnavailable {
         /// The error in words.
         reason: String,
@@ -115,12 +115,12 @@ impl Ending {
             | Self::Interrupted
             | Self::LeaseLost
             | Self::OutOfResources { .. }
-            | Self::TargetUnhealthy { .. }
-            | Self::PayloadUnavailable { .. } => true,
+            | Self::TargetUnhealthy { .. } => true,
             Self::DoneBefore(_)
             | Self::FailedPermanently { .. }
             | Self::Busy { .. }
-            | Self::StoreUnavailable { .. } => false,
+            | Self::StoreUnavailable { .. }
+            | Self::PayloadUnavailable { .. } => false,
         }
     }
 

@@ -219,15 +219,15 @@ impl LedgerEvent {
         (!failed_before).then(|| (run.as_ref().and_then(RunFacts::job_type), outcome))
     }
 
-    /// The run that is over, if its handler ran: `drumline_job_duration_seconds`, and `drumline_failures_total` if it has
-    /// a class.
+    /// The run that is over, if its handler ran, or if the message failed before it for want of its payload:
+    /// `drumline_job_duration_seconds` if the handler ran, and `drumline_failures_total` if it has a class.
     pub fn finished_run(&self) -> Option<&RunFacts> {
         let run = match self {
             Self::Decided { run, .. } => run.as_ref(),
             Self::KeptInHand { run, .. } => Some(run),
             _ => None,
         };
-        run.filter(|run| run.ending.ran())
+        run.filter(|run| run.ending.ran() || matches!(run.ending, Ending::PayloadUnavailable { .. }))
     }
 
     /// The cause for which a message is deleted without a run, with the job's type: `drumline_deduplicated_total`.

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use drumline::core::{Claims, CrashEvidence, Ownership, Policy, ReceiveLimit};
+use drumline::core::{Claims, CrashEvidence, Ending, Ownership, Policy, ReceiveLimit};
 
 use crate::world::{DONE, World, fifo, gone, retry, secs, standard, with_slots};
 
@@ -72,6 +72,17 @@ fn groups_are_the_smaller_the_more_receives_have_no_ending_and_double_after_each
         "trusted by now"
     );
     assert!(world.ledger.demand() > 0);
+}
+
+#[test]
+fn a_group_whose_payloads_were_not_read_has_survived_nothing() {
+    let mut world = World::new(eight(10));
+    world.receives(["s*4", "t*4", "u*3", "v*3", "w*3"]);
+    world.forget();
+    for name in ["u", "v"] {
+        world.ends(name, Ending::PayloadUnavailable { reason: "no answer".into() });
+    }
+    assert_eq!(begun(&mut world), ["w"], "no larger group than before");
 }
 
 #[test]

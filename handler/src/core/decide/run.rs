@@ -65,13 +65,9 @@ fn counted(stopped: Option<CancelReason>, reported: Ending) -> Ending {
         None => reported,
         Some(CancelReason::LeaseLost) => Ending::LeaseLost,
         Some(CancelReason::TimedOut | CancelReason::Shutdown) if is_firm(&reported) => reported,
-        // The time went by at the target or at S3, which has let others wait as well.
-        Some(CancelReason::TimedOut)
-            if matches!(reported, Ending::TargetUnhealthy { .. } | Ending::PayloadUnavailable { .. }) =>
-        {
-            reported
-        }
-        // No handler ran: the time went by while the run waited, such as for the store.
+        // The time went by at the target, which has let others wait as well.
+        Some(CancelReason::TimedOut) if matches!(reported, Ending::TargetUnhealthy { .. }) => reported,
+        // No handler ran: the time went by while the run waited, such as for the store or for S3.
         Some(CancelReason::TimedOut) if !reported.ran() => reported,
         Some(CancelReason::TimedOut) => Ending::TimedOut,
         Some(CancelReason::Shutdown) => Ending::Interrupted,
@@ -203,11 +199,11 @@ mod tests {
             }
         }
         for ending in others() {
-            let waited = matches!(ending, Ending::TargetUnhealthy { .. } | Ending::PayloadUnavailable { .. });
+            let waited = matches!(ending, Ending::TargetUnhealthy { .. });
             let has_failed = ending.ran() && !waited;
             let table = [
                 (None, ending.clone()),
-                // What waited without a run, such as for the store, has not failed; nor what waited for an unhealthy target or S3.
+                // What waited without a run, such as for the store or S3, has not failed; nor what waited for an unhealthy target.
                 (Some(CancelReason::TimedOut), if has_failed { Ending::TimedOut } else { ending.clone() }),
                 (Some(CancelReason::Shutdown), Ending::Interrupted),
                 (Some(CancelReason::LeaseLost), Ending::LeaseLost),
