@@ -231,7 +231,21 @@ fn decided(queue: &str, message: &Message, outcome: &Outcome, run: Option<&RunFa
                 Some(Ending::Panicked { .. }) => "the handler panicked, trying again later",
                 Some(Ending::OutOfResources { .. }) => "out of resources, trying again later",
                 Some(Ending::StoreUnavailable { .. }) => "not run without a claim, trying again later",
-                Some(Ending::PayloadUnavailable { .. }) => "payload not read, trying again later",
+                Some(Ending::PayloadUnavailable { .. }) => {
+                    // Without `attempt`: none is counted, and nothing but a claim knows how many have been.
+                    return warn!(
+                        queue,
+                        message_id,
+                        job_id,
+                        "type" = job_type,
+                        took_secs,
+                        class,
+                        reason,
+                        receive_count = message.receive_count,
+                        retry_in_secs,
+                        "payload not read, trying again later"
+                    );
+                }
                 _ => "failed, trying again later",
             };
             warn!(

@@ -150,6 +150,17 @@ fn a_failure_is_logged_with_its_class_and_its_reason() {
 }
 
 #[test]
+fn a_payload_that_was_not_read_is_no_attempt() {
+    let lines = logged(|logs| {
+        let outcome = Outcome::RetryAfter(std::time::Duration::from_secs(60));
+        emit_decided(logs, TYPE, outcome, Ending::PayloadUnavailable { reason: "no answer".to_owned() });
+    });
+    let [line] = &lines[..] else { panic!("{lines:?}") };
+    assert_eq!((text(line, "class"), text(line, "reason")), ("payload_unavailable", "no answer"));
+    assert_eq!((line.get("attempt"), &line["receive_count"]), (None, &1.into()));
+}
+
+#[test]
 fn a_last_attempt_is_logged_as_such() {
     let lines = logged(emit_every_event);
     let mut lines = lines.iter().filter(|line| text(line, "message").starts_with("last attempt"));

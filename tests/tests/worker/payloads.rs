@@ -1,15 +1,20 @@
 //! Payloads in S3 and compressed ones, of a worker that forwards and one that runs handlers, against LocalStack's S3.
 
+use std::time::Duration;
+
 use aws_sdk_sqs::types::Message;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use drumline::message::ContentEncoding;
 use drumline_runtime::payload::compress;
 use drumline_tests::{
-    Answer, App, EVERY_ACTION, Fault, Launch, Proxy, Setup, TestQueue, create_bucket, eventually, objects,
-    put,
+    Answer, App, EVERY_ACTION, Fault, Launch, Proxy, Setup, TestQueue, Worker, create_bucket, eventually,
+    eventually_within, objects, put,
 };
 use serde_json::{Value, json};
+
+/// Longer than a message stays hidden whose payload was not read.
+const HIDDEN: Duration = Duration::from_secs(100);
 
 const MARKER: &str = "ExtendedPayloadSize";
 
@@ -36,6 +41,13 @@ async fn dead_pointer(queue: &TestQueue, body: &str) -> Message {
     assert_eq!((attributes[MARKER].data_type(), attributes[MARKER].string_value()), ("Number", Some("9")));
     assert_eq!(attributes["tenant"].string_value(), Some("acme"));
     dead
+}
+
+/// The log lines of messages whose payload was not read, once there are so many.
+async fn until_read_in_vain(worker: &Worker, count: usize) -> Vec<Value> {
+    let lines = || worker.logged("payload not read, trying again later");
+    eventually_within(HIDDEN, "payloads are not read", async || lines().len() >= count).await;
+    lines()
 }
 
 #[tokio::test]
@@ -157,22 +169,32 @@ async fn a_missing_object_and_a_damaged_one_fail_permanently_and_keep_their_poin
 async fn a_bucket_that_is_not_allowed_is_not_read_and_its_message_is_retried() {
     let bucket = create_bucket().await;
     put(&bucket, "other/1", "text").await;
-    for (buckets, says) in [("", "this worker reads none from S3"), ("elsewhere", "is not among")] {
-        let queue = TestQueue::create("denied", Setup::default()).await;
-        let app = App::always_ok().await;
-        let worker = forwarding(&queue, &app, buckets).spawn();
-        send_pointer(&queue, &bucket, "other/1").await;
-        let logged = worker.until_logged("payload not read, trying again later", 2).await.remove(0);
-        assert_eq!((&logged["class"], &logged["attempt"]), (&json!("payload_unavailable"), &json!(1)));
-        let reason = logged["reason"].as_str().unwrap();
-        assert!(reason.contains(says) && reason.contains("DRUMLINE_PAYLOAD_BUCKETS"), "{reason}");
-        worker.stop().await;
-        assert_eq!((app.count(), queue.dead_count().await), (0, 0));
-        // Once the setting names its bucket, nothing was lost.
-        let worker = forwarding(&queue, &app, &format!("elsewhere,{bucket}/other/")).spawn();
-        eventually("it is done", async || app.count() == 1 && queue.is_empty().await).await;
-        worker.stop().await;
-    }
+    let cases = [("", "this worker reads none from S3"), ("elsewhere", "is not among")].map(
+        async |(buckets, says)| {
+            let queue = TestQueue::create("denied", Setup::default()).await;
+            let app = App::always_ok().await;
+            let worker = forwarding(&queue, &app, buckets).spawn();
+            send_pointer(&queue, &bucket, "other/1").await;
+            let logged = until_read_in_vain(&worker, 2).await;
+            for (line, receives) in logged.iter().zip(1..) {
+                assert_eq!(line["class"], "payload_unavailable");
+                assert_eq!((line.get("attempt"), &line["receive_count"]), (None, &json!(receives)), "{line}");
+                assert!(line["retry_in_secs"].as_f64() >= Some(60.0), "{line}");
+                let reason = line["reason"].as_str().unwrap();
+                assert!(reason.contains(says) && reason.contains("DRUMLINE_PAYLOAD_BUCKETS"), "{reason}");
+            }
+            worker.stop().await;
+            assert_eq!((app.count(), queue.dead_count().await), (0, 0));
+            // Once the setting names its bucket, nothing was lost.
+            let worker = forwarding(&queue, &app, &format!("elsewhere,{bucket}/other/")).spawn();
+            let is_done = async || app.count() == 1 && queue.is_empty().await;
+            eventually_within(HIDDEN, "it is done", is_done).await;
+            worker.stop().await;
+        },
+    );
+    // At once, since each waits twice.
+    let [first, second] = cases;
+    tokio::join!(first, second);
 }
 
 #[tokio::test]
@@ -191,7 +213,8 @@ async fn an_outage_of_s3_is_waited_out() {
     assert!(logged["reason"].as_str().unwrap().contains("S3 answers 500"), "{logged}");
     eventually("it is counted", async || worker.metric("drumline_failures_total{").await >= 1).await;
     proxy.heal(EVERY_ACTION);
-    eventually("it is done", async || app.count() == 1 && queue.is_empty().await).await;
+    let is_done = async || app.count() == 1 && queue.is_empty().await;
+    eventually_within(HIDDEN, "it is done", is_done).await;
     assert_eq!((&*app.calls()[0].body, queue.dead_count().await), ("text", 0));
     worker.stop().await;
 }
@@ -222,7 +245,7 @@ async fn a_lease_is_renewed_while_s3_takes_its_time() {
     let setup = Setup { visibility_secs: 2, ..Setup::default() };
     let queue = TestQueue::create("slow", setup).await;
     let slow = App::start(|_| async {
-        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
         Answer::ok().body("text")
     })
     .await;
