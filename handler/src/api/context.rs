@@ -4,6 +4,7 @@ use std::any::Any;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt;
+use std::mem;
 use std::num::NonZeroU32;
 use std::ops::Deref;
 use std::panic::{self, AssertUnwindSafe};
@@ -93,6 +94,11 @@ impl Context {
     /// Makes this the thread's current attempt.
     pub(crate) fn enter(&self) -> Entered {
         Entered { before: CURRENT.replace(Some(self.clone())) }
+    }
+
+    /// Swaps the thread's current attempt with the one in `place`.
+    pub(crate) fn swap_current(place: &mut Option<Self>) {
+        CURRENT.with_borrow_mut(|current| mem::swap(current, place));
     }
 
     /// The receives after which the queue moves the message to its DLQ; `None` if the redrive policy is not known, or if there

@@ -10,7 +10,8 @@ use crate::api::context::Context;
 pin_project! {
     /// Has its attempt be [`Context::current`] whenever the future runs.
     pub(crate) struct InAttempt<F> {
-        context: Context,
+        // That of the polling thread while the future runs.
+        context: Option<Context>,
         #[pin]
         future: F,
     }
@@ -18,7 +19,23 @@ pin_project! {
 
 impl<F> InAttempt<F> {
     pub(crate) fn new(context: Context, future: F) -> Self {
-        Self { context, future }
+        Self { context: Some(context), future }
+    }
+}
+
+/// Has a context be the thread's current one until this is dropped. It is moved there and back, not cloned: futures are polled often.
+struct Swapped<'a>(&'a mut Option<Context>);
+
+impl<'a> Swapped<'a> {
+    fn new(place: &'a mut Option<Context>) -> Self {
+        Context::swap_current(place);
+        Self(place)
+    }
+}
+
+impl Drop for Swapped<'_> {
+    fn drop(&mut self) {
+        Context::swap_current(self.0);
     }
 }
 
@@ -27,7 +44,7 @@ impl<F: Future> Future for InAttempt<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let _entered = this.context.enter();
+        let _swapped = Swapped::new(this.context);
         this.future.poll(cx)
     }
 }
