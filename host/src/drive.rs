@@ -280,6 +280,7 @@ impl Driver {
                 self.ledger.ended(now, id, report, jitter);
             }
             Input::Called(id, replies) => self.ledger.called(now, id, replies, jitter),
+            Input::Opened(id, at) => self.ledger.opened(at, id),
             Input::Typed(id, job_type) => self.ledger.set_job_type(id, &job_type),
             Input::Claimed(id, answer) => self.ledger.claimed(now, id, answer),
             Input::ClaimRenewed(id, claim, reply) => self.ledger.claim_renewed(now, id, &claim, reply),

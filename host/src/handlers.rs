@@ -64,6 +64,11 @@ impl RunEnvironment for TokioHost {
         self.payloads.open(message)
     }
 
+    fn opened(&self, delivery: DeliveryId) -> MaybeReady<'_, Option<Instant>> {
+        let at = tokio::time::Instant::now().into_std();
+        self.send(Input::Opened(delivery, at), Some(at))
+    }
+
     fn started(&self, delivery: DeliveryId, job_type: &Arc<str>) -> MaybeReady<'_, Option<Duration>> {
         let Some(&timeout) = self.handler_timeout_by_type.get(&**job_type) else {
             return MaybeReady::now(None);

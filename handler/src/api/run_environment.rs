@@ -51,6 +51,12 @@ pub trait RunEnvironment: Send + Sync + 'static {
         MaybeReady::now(Ok(None))
     }
 
+    /// Reports that a message was opened to [`Ledger::opened`](crate::core::Ledger::opened), and returns the time of the report: the attempt's
+    /// time starts then. `None` leaves it as it is.
+    fn opened(&self, _delivery: DeliveryId) -> MaybeReady<'_, Option<Instant>> {
+        MaybeReady::now(None)
+    }
+
     /// Reports the type of a run that has just begun to [`Ledger::set_job_type`](crate::core::Ledger::set_job_type), and returns
     /// the timeout of its attempts. `None` for a type without a timeout of its own, of which the ledger need not know.
     fn started(&self, _delivery: DeliveryId, _job_type: &Arc<str>) -> MaybeReady<'_, Option<Duration>> {

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
@@ -84,17 +85,41 @@ enum Resolved<'a> {
 /// Puts the opened message in the place of one whose payload is elsewhere.
 async fn open(attempt: &mut Attempt) -> Result<(), Ending> {
     let Attempt { host, control, message, .. } = &*attempt;
-    let opened = match select(host.open(message), pin!(control.until_cancelled())).await {
-        Either::Left((opened, _)) => opened,
+    // The call itself is inside, since it may panic before it returns its future.
+    let opening = AssertUnwindSafe(async { host.open(message).await }).catch_unwind();
+    let opened = match select(pin!(opening), pin!(control.until_cancelled())).await {
+        Either::Left((Ok(opened), _)) => opened,
+        Either::Left((Err(panic), _)) => {
+            return Err(Ending::Panicked { reason: bounded(panic_message(panic.as_ref())) });
+        }
         Either::Right(_) => Err(OpenError::Retry("the payload did not come in time".to_owned())),
     };
     match opened {
         Ok(None) => {}
-        Ok(Some(opened)) => attempt.message = Arc::new(opened),
+        Ok(Some(opened)) => {
+            let opened_at = host.opened(attempt.delivery).await;
+            if let Some(at) = opened_at {
+                restart(attempt, at);
+            }
+            if attempt.control.cancelled().is_some() {
+                // The handler would begin only to be stopped.
+                let reason = "the payload came too late".to_owned();
+                return Err(Ending::PayloadUnavailable { reason });
+            }
+            attempt.message = Arc::new(opened);
+        }
         Err(OpenError::Permanent(reason)) => return Err(Ending::InvalidPayload { reason: bounded(reason) }),
         Err(OpenError::Retry(reason)) => return Err(Ending::PayloadUnavailable { reason: bounded(reason) }),
     }
     Ok(())
+}
+
+/// Starts the attempt's time at `at`, as the ledger does: the time that its payload took is not taken from its handler.
+fn restart(attempt: &mut Attempt, at: Instant) {
+    let waited = at.saturating_duration_since(attempt.started_at);
+    let deadline = attempt.deadline.checked_add(waited).unwrap_or(attempt.latest_deadline);
+    attempt.deadline = deadline.min(attempt.latest_deadline);
+    attempt.started_at = at;
 }
 
 async fn run(route: &Route, mut attempt: Attempt, envelope: Option<Envelope>) -> RunReport {

@@ -2,6 +2,7 @@
 use super::*;
 use crate::core::control::{CancelReason, RunControl};
 use crate::core::ids::DeliveryId;
+use crate::core::maybe_ready::MaybeReady;
 use crate::message::intake::Intake;
 use crate::run::RunEnvironment;
 use crate::{Job, Upcaster};
@@ -376,6 +377,102 @@ fn a_host_may_know_the_timeout_of_a_type() {
         });
         assert_eq!(router.run(attempt).now_or_never().unwrap().ending, Ending::Done);
     }
+}
+
+/// A host whose messages are opened by this, at this time.
+struct Opens(fn() -> Result<Option<Message>, OpenError>, Instant);
+
+impl RunEnvironment for Opens {
+    fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
+        work();
+    }
+
+    fn open(&self, _: &Arc<Message>) -> MaybeReady<'_, Result<Option<Message>, OpenError>> {
+        MaybeReady::later(async { (self.0)() })
+    }
+
+    fn opened(&self, _: DeliveryId) -> MaybeReady<'_, Option<Instant>> {
+        MaybeReady::now(Some(self.1))
+    }
+}
+
+#[test]
+fn a_panic_while_a_message_is_opened_is_an_ending() {
+    let host = |open| Arc::new(Opens(open, attempt("").started_at)) as Arc<dyn RunEnvironment>;
+    struct Panics;
+    impl RunEnvironment for Panics {
+        fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
+            work();
+        }
+        fn open(&self, _: &Arc<Message>) -> MaybeReady<'_, Result<Option<Message>, OpenError>> {
+            panic!("a bad frame")
+        }
+    }
+    for host in [host(|| panic!("a bad frame")), Arc::new(Panics)] {
+        let router = Router::new().handle(|_, _: Greet| async { Ok(()) });
+        let report = router.run(Attempt { host, ..attempt(&greet()) }).now_or_never().unwrap();
+        assert_eq!(report.ending, Ending::Panicked { reason: "a bad frame".into() });
+        assert!(report.identity.is_some());
+    }
+}
+
+#[test]
+fn an_attempts_time_starts_once_its_message_is_opened() {
+    let opened = || Ok(Some(Message { body: greet(), ..Message::default() }));
+    // The attempt has 60 seconds, and ends after 120 at the latest.
+    for (waited, expected) in [(0, 60), (40, 100), (90, 120)] {
+        let attempt = attempt("a pointer");
+        let deadline = attempt.started_at + Duration::from_secs(expected);
+        let host = Arc::new(Opens(opened, attempt.started_at + Duration::from_secs(waited)));
+        let router = Router::new().handle(move |ctx: Context, _: Greet| async move {
+            assert_eq!(ctx.deadline(), deadline);
+            Ok(())
+        });
+        let ending = router.run(Attempt { host, ..attempt }).now_or_never().unwrap().ending;
+        assert_eq!(ending, Ending::Done, "{waited}");
+    }
+}
+
+#[test]
+fn a_run_inside_a_run_leaves_the_outer_one_current() {
+    let seen = || Context::current().map(|context| context.message().id.to_string());
+    let mut outer = attempt(&greet());
+    outer.message = Arc::new(Message { id: "outer".into(), ..(*outer.message).clone() });
+    let is_free = Arc::new(AtomicUsize::new(0));
+    let gate = Arc::clone(&is_free);
+    let inner = Router::new().handle(move |_, _: Greet| {
+        let gate = Arc::clone(&gate);
+        async move {
+            futures_util::future::poll_fn(|_| {
+                assert_eq!(seen().as_deref(), Some("m1"));
+                if gate.load(Ordering::SeqCst) > 0 {
+                    std::task::Poll::Ready(())
+                } else {
+                    std::task::Poll::Pending
+                }
+            })
+            .await;
+            Ok(())
+        }
+    });
+    let router = Router::new().handle(move |_, _: Greet| {
+        let inner = inner.clone();
+        async move {
+            let mut run = inner.run(attempt(&greet())).boxed();
+            assert!((&mut run).now_or_never().is_none());
+            assert_eq!(seen().as_deref(), Some("outer"), "between polls");
+            assert_eq!(run.await.ending, Ending::Done);
+            assert_eq!(seen().as_deref(), Some("outer"));
+            Ok(())
+        }
+    });
+    let mut run = router.run(outer).boxed();
+    for _ in 0..2 {
+        assert!((&mut run).now_or_never().is_none());
+        assert_eq!(seen(), None);
+    }
+    is_free.store(1, Ordering::SeqCst);
+    assert_eq!(run.now_or_never().unwrap().ending, Ending::Done);
 }
 
 #[test]

@@ -280,6 +280,23 @@ fn a_type_may_have_a_timeout_of_its_own() {
 }
 
 #[test]
+fn an_attempts_time_starts_once_its_payload_is_opened() {
+    let policy = Policy { handler_timeout: secs(10), ..standard() };
+    let mut world = World::new(policy);
+    world.receives(["a"]);
+    world.wait(secs(8));
+    world.is_opened("a");
+    world.wait(secs(9));
+    assert_eq!(world.emitted(), ["start a"]);
+    world.wait(secs(1));
+    assert_eq!(world.emitted(), ["cancel a TimedOut"]);
+    // Too late to have more time.
+    world.is_opened("a");
+    world.wait(secs(1));
+    assert_eq!(world.emitted(), ["abort a"]);
+}
+
+#[test]
 fn what_succeeds_after_its_deadline_has_succeeded() {
     let policy = Policy { handler_timeout: secs(10), ..standard() };
     let mut world = World::new(policy);

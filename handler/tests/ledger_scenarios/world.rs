@@ -229,6 +229,14 @@ impl World {
         }
     }
 
+    /// The payload of the run of this message has been opened.
+    #[track_caller]
+    pub(crate) fn is_opened(&mut self, name: &str) {
+        let id = *self.runs[name].front().expect("it runs");
+        self.ledger.opened(self.now, id);
+        self.act();
+    }
+
     /// The type of the run of this message becomes known.
     #[track_caller]
     pub(crate) fn is_of_type(&mut self, name: &str, job_type: &str) {

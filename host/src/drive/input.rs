@@ -16,6 +16,7 @@ pub(crate) enum Input {
     Received(ReceiveId, Instant, Result<Vec<Message>, SqsError>),
     Ended(DeliveryId, RunReport),
     Called(CallId, Replies),
+    Opened(DeliveryId, Instant),
     Typed(DeliveryId, Arc<str>),
     Claimed(DeliveryId, Claimed),
     ClaimRenewed(DeliveryId, Arc<Claim>, Result<Ownership, String>),

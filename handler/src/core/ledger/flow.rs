@@ -160,6 +160,20 @@ impl Ledger {
         true
     }
 
+    /// The payload of a run was opened at this time, and its handler may begin: its attempt's time starts then, since reading a payload
+    /// may take longer than its handler does. Too late once the run was asked to stop.
+    pub fn opened(&mut self, at: Instant, id: DeliveryId) {
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Stage::Running(Run { timeout, cancelled: None, marking: None, .. }) = &delivery.stage else {
+            return;
+        };
+        let deadline = delivery.deadline(at, *timeout);
+        let Stage::Running(run) = &mut delivery.stage else { return };
+        (run.started_at, run.deadline) = (at, deadline);
+        let next_check = delivery.next_check();
+        self.check_by(next_check);
+    }
+
     /// The type of a run that has just begun is known: its attempt may take as long as the policy allows that type, from its start.
     /// A host need not report types without a timeout of their own. Too late once the run was asked to stop.
     pub fn set_job_type(&mut self, id: DeliveryId, job_type: &str) {
