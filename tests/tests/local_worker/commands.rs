@@ -79,7 +79,7 @@ async fn send_has_json_for_programs_and_passes_attributes_on() {
 async fn send_warns_once_of_what_the_guards_find_and_refuses_secrets() {
     let queue = LocalQueue::create(Setup::default()).await;
     let send = |args: &[&str]| {
-        Launch::new(&[&["send", "--queue-url", &queue.url, "--type", "mail.out"], args].concat())
+        Launch::new(&[&["send", "--queue-url", &queue.url, "--type", "crm.note"], args].concat())
             .env("AWS_ENDPOINT_URL", &queue.endpoint_url())
     };
     let payloads = "{\"to\":\"ada@example.com\"}\n{\"to\":\"bob@example.com\"}\n{\"password\":\"hunter2\"}";
@@ -90,8 +90,12 @@ async fn send_warns_once_of_what_the_guards_find_and_refuses_secrets() {
     {
         assert_eq!(sent.errors().matches(words).count(), 1, "{words:?} in\n{}", sent.errors());
     }
-    assert!(!sent.errors().contains("hunter2") && !sent.errors().contains("ada@"), "{}", sent.errors());
-    let allowed = send(&[]).env("DRUMLINE_GUARD_ALLOW", "mail.out:/to,*:/password");
+    assert!(
+        !finished.errors().contains("hunter2") && !finished.errors().contains("ada@"),
+        "{}",
+        finished.errors()
+    );
+    let allowed = send(&[]).env("DRUMLINE_GUARD_ALLOW", "crm.note:/to,*:/password");
     let allowed = allowed.input(payloads).finish().await;
     assert!(allowed.status == Some(0) && !allowed.errors().contains("warning"), "{}", allowed.errors());
 
@@ -100,7 +104,7 @@ async fn send_warns_once_of_what_the_guards_find_and_refuses_secrets() {
     let table = [
         (send(&payload), 64, "payload.db: it has a URL with a password"),
         (send(&payload).env("DRUMLINE_GUARDS", "off"), 64, "payload.db"),
-        (send(&payload).env("DRUMLINE_GUARD_ALLOW", "mail.out:/db"), 0, ""),
+        (send(&payload).env("DRUMLINE_GUARD_ALLOW", "crm.note:/db"), 0, ""),
         (send(&[&payload[..], &["--allow-secrets"]].concat()), 0, ""),
         (send(&named).env("DRUMLINE_GUARDS", "deny"), 64, "payload.password: it is named like a secret"),
         (send(&["--payload", "{}"]).env("DRUMLINE_GUARDS", "never"), 64, "DRUMLINE_GUARDS"),
