@@ -189,7 +189,7 @@ fn a_payload_elsewhere_stays_where_it_is() {
             assert!(attributes == letter.message().attributes, "the marker is kept, with its data type");
             id
         });
-        let added = added.as_ref().map(|id| id.as_ref().and_then(Attribute::as_text)).map_err(|()| ());
+        let added = added.as_ref().map(|id| id.as_ref().and_then(Attribute::as_text)).map_err(|(): &()| ());
         assert_eq!(added, expected, "{more} {payload:?}");
     }
 }
