@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, Read, Write as _};
-use std::panic;
+use std::panic::{self, UnwindSafe};
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD as ALPHABET;
@@ -60,13 +60,9 @@ pub fn compress(encoding: ContentEncoding, body: &str) -> String {
 pub fn decompress(encoding: ContentEncoding, stored: &[u8], max_bytes: usize) -> Result<String, String> {
     let name = encoding.label();
     let compressed = compressed_bytes(encoding, stored)?;
-    // The decoder of zstd asserts some of what it reads, and a producer writes that.
-    let decoded = panic::catch_unwind(|| match encoding {
+    let decoded = catching(|| match encoding {
         ContentEncoding::Gzip => read_bounded(MultiGzDecoder::new(&*compressed), Vec::new(), max_bytes),
         ContentEncoding::Zstd => read_zstd(&compressed, max_bytes),
-    });
-    let decoded = decoded.unwrap_or_else(|panic| {
-        Err(io::Error::other(panic_text(&*panic).unwrap_or("its decoder panicked").to_owned()))
     });
     let decoded = decoded.map_err(|error| format!("is not {name} as its contentEncoding says: {error}"))?;
     let Some(decoded) = decoded else {
@@ -75,6 +71,13 @@ pub fn decompress(encoding: ContentEncoding, stored: &[u8], max_bytes: usize) ->
         ));
     };
     String::from_utf8(decoded).map_err(|_| "is not UTF-8 once it is decompressed".to_owned())
+}
+
+/// Returns a panic of `decode` as its error: the decoder of zstd asserts some of what it reads, and a producer writes that.
+fn catching<T>(decode: impl FnOnce() -> io::Result<T> + UnwindSafe) -> io::Result<T> {
+    panic::catch_unwind(decode).unwrap_or_else(|panic| {
+        Err(io::Error::other(panic_text(&*panic).unwrap_or("its decoder panicked").to_owned()))
+    })
 }
 
 fn compressed_bytes(encoding: ContentEncoding, stored: &[u8]) -> Result<Cow<'_, [u8]>, String> {
@@ -216,6 +219,12 @@ mod tests {
         let greedy = [ZSTD_MAGIC, &[0x00, 0xA0, 0x01, 0x00, 0x00]].concat();
         let error = decompress(ContentEncoding::Zstd, &greedy, MAX).unwrap_err();
         assert!(error.starts_with("is not zstd"), "{error}");
+    }
+
+    #[test]
+    fn a_panic_of_a_decoder_is_an_error() {
+        let error = catching::<()>(|| panic!("a bad code")).unwrap_err();
+        assert_eq!(error.to_string(), "a bad code");
     }
 
     #[test]
