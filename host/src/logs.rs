@@ -170,7 +170,9 @@ fn decided(queue: &str, message: &Message, outcome: &Outcome, run: Option<&RunFa
     let known_before = run.is_none_or(|run| matches!(run.ending, Ending::FailedPermanently { .. }));
     let message_id = &*message.id;
     let job_id = run.and_then(|run| run.identity.as_ref()).map(|identity| &**identity.job_id());
-    let attempt = run.map(|run| run.attempt);
+    // A payload that was not read is no attempt: none is counted, and nothing but a claim knows how many have been.
+    let attempt =
+        run.filter(|run| !matches!(run.ending, Ending::PayloadUnavailable { .. })).map(|run| run.attempt);
     let took_secs = run.map(|run| run.took.as_secs_f64());
     let class = run.and_then(|run| run.ending.class()).map(FailureClass::label);
     let reason = run.and_then(|run| run.ending.reason());
@@ -232,7 +234,6 @@ fn decided(queue: &str, message: &Message, outcome: &Outcome, run: Option<&RunFa
                 Some(Ending::OutOfResources { .. }) => "out of resources, trying again later",
                 Some(Ending::StoreUnavailable { .. }) => "not run without a claim, trying again later",
                 Some(Ending::PayloadUnavailable { .. }) => {
-                    // Without `attempt`: none is counted, and nothing but a claim knows how many have been.
                     return warn!(
                         queue,
                         message_id,
