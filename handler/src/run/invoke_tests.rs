@@ -398,7 +398,6 @@ impl RunEnvironment for Opens {
 
 #[test]
 fn a_panic_while_a_message_is_opened_is_an_ending() {
-    let host = |open| Arc::new(Opens(open, attempt("").started_at)) as Arc<dyn RunEnvironment>;
     struct Panics;
     impl RunEnvironment for Panics {
         fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
@@ -408,7 +407,8 @@ fn a_panic_while_a_message_is_opened_is_an_ending() {
             panic!("a bad frame")
         }
     }
-    for host in [host(|| panic!("a bad frame")), Arc::new(Panics)] {
+    let later = Opens(|| panic!("a bad frame"), attempt("").started_at);
+    for host in [Arc::new(later) as Arc<dyn RunEnvironment>, Arc::new(Panics)] {
         let router = Router::new().handle(|_, _: Greet| async { Ok(()) });
         let report = router.run(Attempt { host, ..attempt(&greet()) }).now_or_never().unwrap();
         assert_eq!(report.ending, Ending::Panicked { reason: "a bad frame".into() });
