@@ -11,18 +11,70 @@ use crate::error::Refusal;
 /// Returns a job's payload. What cannot be read again as the same type would fail in every worker, and is refused.
 pub(crate) fn encode<J: Job + Serialize>(job: &J) -> Result<Box<RawValue>, Refusal> {
     let payload = to_raw_value(job).map_err(|error| {
+        let problem = without_value(&error);
         let reason =
-            format!("it cannot be written as JSON: {error}; change the type's fields or its Serialize");
+            format!("it cannot be written as JSON: {problem}; change the type's fields or its Serialize");
         Refusal::new(J::TYPE, place_written(job), reason)
     })?;
     match from_json::<J>(payload.get()) {
         Ok(_) => Ok(payload),
         Err(error) => {
+            let problem = without_value(&error);
             let reason = format!(
-                "no worker could read it: {error}; make Serialize and Deserialize of the type agree, or change the value"
+                "no worker could read it: {problem}; make Serialize and Deserialize of the type agree, or change the value"
             );
             Err(Refusal::new(J::TYPE, place_read::<J>(payload.get()), reason))
         }
+    }
+}
+
+/// The texts of serde and `serde_json` that have no values in them.
+const SAFE_STARTS: [&str; 5] = [
+    "missing field `",
+    "duplicate field `",
+    "data did not match any variant of ",
+    "key must be a string",
+    "float key must be finite",
+];
+
+/// The forms of values in texts of serde.
+const FORMS: [&str; 12] = [
+    "boolean",
+    "integer",
+    "floating point",
+    "number",
+    "character",
+    "string",
+    "byte array",
+    "unit value",
+    "null",
+    "Option value",
+    "sequence",
+    "map",
+];
+
+/// Returns the text of an error without the value that it is about, which belongs in no log.
+fn without_value(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    if SAFE_STARTS.iter().any(|start| text.starts_with(start)) {
+        return text;
+    }
+    let known = |problem: &&str| text.starts_with(*problem);
+    let problems = ["invalid type", "invalid value", "invalid length", "unknown variant", "unknown field"];
+    // The last one: the value may have the same words.
+    match (problems.into_iter().find(known), text.rsplit_once(", expected ")) {
+        (Some(problem), Some((found, expected))) => {
+            let found = found[problem.len()..].trim_start_matches([':', ' ']);
+            let form = FORMS.iter().find(|form| {
+                found.strip_prefix(**form).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+            });
+            match form {
+                Some(form) => format!("{problem}: {form}, expected {expected}"),
+                None => format!("{problem}, expected {expected}"),
+            }
+        }
+        // The text is the type's own, and may have anything in it.
+        _ => "the type refuses its value".to_owned(),
     }
 }
 
@@ -110,6 +162,68 @@ mod tests {
 
     impl Job for AsList {
         const TYPE: &'static str = "list";
+    }
+
+    /// Writes its fields in forms that it does not read.
+    #[derive(Debug, Default, Deserialize)]
+    #[allow(dead_code, reason = "only its forms count")]
+    struct Login {
+        #[serde(default)]
+        pin: u32,
+        #[serde(default)]
+        kind: Kind,
+        #[serde(default, deserialize_with = "refuse")]
+        token: String,
+    }
+
+    #[derive(Debug, Default, Deserialize)]
+    enum Kind {
+        #[default]
+        Plain,
+    }
+
+    fn refuse<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Err(serde::de::Error::custom(format!("{text} is no token")))
+    }
+
+    struct Written(serde_json::Value);
+
+    impl<'de> Deserialize<'de> for Written {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            Login::deserialize(deserializer).map(|_| Self(serde_json::Value::Null))
+        }
+    }
+
+    impl Serialize for Written {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            self.0.serialize(serializer)
+        }
+    }
+
+    impl Job for Written {
+        const TYPE: &'static str = "login";
+    }
+
+    #[test]
+    fn a_refusal_names_the_field_and_what_was_expected_and_not_the_value() {
+        let table = [
+            (serde_json::json!({ "pin": "hunter2" }), "payload.pin", "invalid type: string, expected u32"),
+            (
+                serde_json::json!({ "pin": "hunter2, expected hunter2" }),
+                "payload.pin",
+                "string, expected u32",
+            ),
+            (serde_json::json!({ "pin": -77_777 }), "payload.pin", "invalid value: integer, expected u32"),
+            (serde_json::json!({ "kind": "hunter2" }), "payload.kind", "unknown variant, expected `Plain`"),
+            (serde_json::json!({ "token": "hunter2" }), "payload.token", "the type refuses its value"),
+        ];
+        for (value, field, says) in table {
+            let refusal = encode(&Written(value)).unwrap_err();
+            assert_eq!(refusal.field, field);
+            assert!(refusal.reason.contains(says), "{refusal}");
+            assert!(!refusal.to_string().contains("hunter2") && !refusal.reason.contains("77"), "{refusal}");
+        }
     }
 
     #[test]
