@@ -1,5 +1,6 @@
 //! Messages into batches: ten to a batch, and no more bytes than SQS takes at once.
 
+use std::fmt;
 use std::sync::Arc;
 
 use drumline_runtime::limits::MAX_MESSAGE_BYTES;
@@ -14,7 +15,7 @@ pub const MAX_BATCH_ENTRIES: usize = 10;
 pub const MAX_BATCH_BYTES: usize = MAX_MESSAGE_BYTES;
 
 /// A message on its way.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Outgoing {
     /// A number by which the caller knows it again, such as its line in a file; it is not sent.
     pub line: usize,
@@ -40,6 +41,22 @@ impl Outgoing {
     /// Returns the bytes that SQS counts.
     pub fn bytes(&self) -> usize {
         self.body.len() + size(&self.attributes)
+    }
+}
+
+/// Without the body and the values of attributes, which belong in no log.
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outgoing")
+            .field("line", &self.line)
+            .field("job_type", &self.job_type)
+            .field("job_id", &self.job_id)
+            .field("group", &self.group)
+            .field("deduplication_id", &self.deduplication_id)
+            .field("delay_secs", &self.delay_secs)
+            .field("attributes", &self.attributes.keys().collect::<Vec<_>>())
+            .field("bytes", &self.bytes())
+            .finish_non_exhaustive()
     }
 }
 
@@ -77,6 +94,26 @@ mod tests {
     use super::*;
     use drumline::message::Attribute;
     use proptest::prelude::*;
+
+    #[test]
+    fn no_content_is_in_the_debug_text() {
+        let attributes = Attributes::from([("tenant".to_owned(), Attribute::text("hunter2"))]);
+        let message = Outgoing {
+            body: r#"{"password":"hunter2"}"#.to_owned(),
+            attributes: Arc::new(attributes),
+            job_type: "a.b".to_owned(),
+            ..Outgoing::default()
+        };
+        let error = crate::SendError {
+            error: drumline_runtime::SqsError::new(drumline_runtime::SqsErrorKind::Denied, "no permission"),
+            done: vec![(message.clone(), Ok("id".to_owned()))],
+            left: vec![message.clone()],
+        };
+        for text in [format!("{message:?}"), format!("{error:?}")] {
+            assert!(!text.contains("hunter2"), "{text}");
+            assert!(text.contains("a.b") && text.contains("tenant"), "{text}");
+        }
+    }
 
     proptest! {
         #[test]
