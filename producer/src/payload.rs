@@ -111,13 +111,23 @@ impl PayloadStore {
         settings.bucket.is_some() || settings.compression.is_some()
     }
 
+    /// The most bytes of a body that it makes small.
+    pub(crate) fn max_bytes(&self) -> usize {
+        self.0.settings.max_bytes
+    }
+
+    /// Returns true if a message is above the threshold.
+    pub(crate) fn is_large(&self, outgoing: &Outgoing) -> bool {
+        outgoing.bytes() > self.0.settings.threshold
+    }
+
     /// Makes a message small if it is above the threshold; any other is returned as it is.
     ///
     /// # Errors
     /// If the message has no room for an attribute, its body is larger than a worker reads, or S3 does not take it.
     pub async fn offload(&self, outgoing: Outgoing) -> Result<Outgoing, OffloadError> {
         let Inner { settings, .. } = &*self.0;
-        if outgoing.bytes() <= settings.threshold {
+        if !self.is_large(&outgoing) {
             return Ok(outgoing);
         }
         let (bytes, max_bytes) = (outgoing.body.len(), settings.max_bytes);

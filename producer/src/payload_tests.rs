@@ -152,6 +152,10 @@ async fn a_message_that_cannot_be_put_keeps_back_its_group_and_its_place() {
             .map(|(line, (body, group))| Outgoing { line, group: Some(group.into()), ..outgoing(body, 0) })
             .collect()
     };
+    let small = batch().remove(0);
+    let body = small.body.as_ptr();
+    let offloaded = Offloaded::by(&store, vec![small], false).await;
+    assert_eq!(offloaded.ready[0].body.as_ptr(), body, "a small message is moved, not copied");
     for (is_fifo, ready) in [(false, vec![0, 2, 3]), (true, vec![0, 3])] {
         let offloaded = Offloaded::by(&store, batch(), is_fifo).await;
         let lines = |batch: &[Outgoing]| batch.iter().map(|message| message.line).collect::<Vec<_>>();
