@@ -53,6 +53,7 @@ impl From<Refusal> for ProduceError {
 
 /// The reason for which a job was refused before it was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Refusal {
     /// The job's type.
     pub job_type: String,
@@ -78,6 +79,7 @@ impl std::error::Error for Refusal {}
 
 /// A message that SQS has not confirmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Unsent {
     /// The job's id.
     pub job_id: String,

@@ -9,6 +9,7 @@ use crate::receipt::Receipt;
 /// Of many jobs, some were not sent, or all of them.
 #[must_use = "some jobs were not sent"]
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PartialFailure {
     /// The jobs that were sent, each with its position among those that were given.
     pub sent: Vec<(usize, Receipt)>,
@@ -18,6 +19,7 @@ pub struct PartialFailure {
 
 /// A job that was not sent, or may have been.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FailedJob {
     /// Its position among the jobs that were given, from 0.
     pub position: usize,

@@ -6,16 +6,24 @@ use crate::pack::Outgoing;
 use crate::target_queue::TargetQueue;
 
 /// A job that is checked and ready to be sent: [`Producer::send_prepared`](crate::Producer::send_prepared) sends it. Sent twice, it is
-/// the same job, with the same id.
+/// the same job, with the same id. Only [`SendJob::prepare`](crate::SendJob::prepare) makes one, so each has passed all checks.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Prepared {
-    /// Its queue.
-    pub queue: TargetQueue,
-    /// Its message.
-    pub outgoing: Outgoing,
+    pub(crate) queue: TargetQueue,
+    pub(crate) outgoing: Outgoing,
 }
 
 impl Prepared {
+    /// Returns its queue.
+    pub fn queue(&self) -> &TargetQueue {
+        &self.queue
+    }
+
+    /// Returns its message.
+    pub fn outgoing(&self) -> &Outgoing {
+        &self.outgoing
+    }
+
     /// Returns the job's id.
     pub fn job_id(&self) -> &str {
         self.outgoing.job_id.as_deref().unwrap_or_default()

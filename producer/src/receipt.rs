@@ -2,6 +2,7 @@
 
 /// A job that is in its queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Receipt {
     /// The job's id, by which `drumline jobs` and `drumline dlq` find it.
     pub job_id: String,

@@ -1,6 +1,5 @@
-//! One batch to SQS, tried until every entry is sent or refused.
+//! Requests to SQS: one batch, one try. [`send_batch`] makes several, as [`delivery`](crate::delivery) decides.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
@@ -9,16 +8,20 @@ use aws_sdk_sqs::types::{
     MessageAttributeValue, MessageSystemAttributeNameForSends, MessageSystemAttributeValue,
     SendMessageBatchRequestEntry,
 };
-use drumline::RetryPolicy;
-use drumline::core::{Jitter, JitterMode};
 use drumline::message::{Attribute, AttributeValue};
 use drumline_runtime::aws::explain;
 use drumline_runtime::{SqsError, SqsErrorKind};
+use tokio::time::timeout;
 
+use crate::delivery::{Done, Stopped, TryOnce, deliver};
 use crate::pack::Outgoing;
 
 /// A message that could not be sent after this many tries will not be by another one soon.
 pub(crate) const TRIES: u32 = 5;
+
+/// The time after which a request counts as lost, so that every message has an end with any client: the SDK has no such limit by default,
+/// the clients of `drumline-runtime` have a shorter one.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The wait before messages are sent once more that SQS may have taken, since its answer was lost.
 pub const RESEND_WAIT: Duration = Duration::from_secs(1);
@@ -32,13 +35,21 @@ pub struct SendOptions {
     pub in_doubt: InDoubt,
 }
 
+impl SendOptions {
+    /// Returns true if a message is sent again after a lost answer. A FIFO queue drops the second one.
+    pub(crate) fn sends_again(self) -> bool {
+        self.fifo || self.in_doubt == InDoubt::SendAgain
+    }
+}
+
 /// The reaction to an error after which SQS may have taken a batch: its answer was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum InDoubt {
     /// The batch is sent again, and may be in a standard queue several times. A FIFO queue drops it, by the deduplication ids.
     #[default]
     SendAgain,
-    /// [`send_batch`] ends with the error, which [is in doubt](SqsError::is_in_doubt).
+    /// [`send_batch`] ends with the error, which [is in doubt](SqsError::is_in_doubt). A FIFO queue is sent to again all the same: it
+    /// drops the second one.
     Stop,
 }
 
@@ -51,6 +62,7 @@ impl InDoubt {
 
 /// A batch that could not be sent to its end.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct SendError {
     /// The error. It [is in doubt](SqsError::is_in_doubt) if the answer to any try was lost: then SQS may have taken what is left.
     pub error: SqsError,
@@ -71,31 +83,61 @@ impl std::error::Error for SendError {}
 /// A message with its id, or with the reason for which it was not sent.
 pub type Sent = (Outgoing, Result<String, String>);
 
-/// Sends a batch. An entry that fails in passing is tried again; one that SQS refuses is not.
+/// Sends a batch. An entry that fails in passing is tried again; one that SQS refuses is not. On a FIFO queue an entry is given up if SQS
+/// has taken later ones of its group.
 ///
 /// # Errors
-/// If no try can succeed: no queue, no permission, no credentials. With [`InDoubt::Stop`] also if the answer to a try is lost; then
-/// each message that SQS has not answered may have been sent.
+/// If no try can succeed: no queue, no permission, no credentials. Also if the answer to a try is lost and no later try confirms the
+/// messages, or with [`InDoubt::Stop`] none is made on a standard queue; then each message that is left may have been sent.
 pub async fn send_batch(
     client: &Client,
     queue_url: &str,
     options: &SendOptions,
     batch: Vec<Outgoing>,
 ) -> Result<Vec<Sent>, SendError> {
-    let sent = |done: Vec<Done>| {
-        let sent = |(message, result): Done| {
-            (message, result.map(|taken| taken.message_id).map_err(|not_taken| not_taken.text))
-        };
-        done.into_iter().map(sent).collect()
+    sent(deliver(&Target { client, queue_url, options: *options }, *options, batch).await)
+}
+
+/// Returns the result of a batch for callers that keep journals: a message in doubt is left, and not answered.
+fn sent(delivered: Result<Vec<Done>, Stopped>) -> Result<Vec<Sent>, SendError> {
+    let (answers, mut error, mut left) = match delivered {
+        Ok(answers) => (answers, None, Vec::new()),
+        Err(Stopped { error, done, left }) => (done, Some(error), left),
     };
-    match deliver(client, queue_url, options, Overtaken::IsTriedAgain, batch).await {
-        Ok(done) => Ok(sent(done)),
-        Err(Stopped { error, done, left }) => Err(SendError { error, done: sent(done), left }),
+    let mut done = Vec::with_capacity(answers.len());
+    for (message, result) in answers {
+        match result {
+            Ok(taken) => done.push((message, Ok(taken.message_id))),
+            Err(NotTaken { why: Why::InDoubt, text }) => {
+                left.push(message);
+                error.get_or_insert_with(|| lost_answer(text));
+            }
+            Err(not_taken) => done.push((message, Err(not_taken.text))),
+        }
+    }
+    match error {
+        Some(error) => Err(SendError { error, done, left }),
+        None => Ok(done),
     }
 }
 
-/// A message with the answer of SQS.
-pub(crate) type Done = (Outgoing, Result<Taken, NotTaken>);
+/// The error of messages that SQS may have taken.
+fn lost_answer(text: String) -> SqsError {
+    SqsError { is_in_doubt: true, ..SqsError::new(SqsErrorKind::Unreachable, text) }
+}
+
+/// A queue, as requests go to it.
+pub(crate) struct Target<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) queue_url: &'a str,
+    pub(crate) options: SendOptions,
+}
+
+impl TryOnce for Target<'_> {
+    async fn try_once(&self, batch: &[Outgoing]) -> Reply {
+        try_once(self.client, self.queue_url, &self.options, batch).await
+    }
+}
 
 /// What SQS has answered for a message that it took.
 #[derive(Debug)]
@@ -123,90 +165,8 @@ pub(crate) enum Why {
     InDoubt,
 }
 
-/// The way of a message that SQS has not taken, while it has taken later ones of its group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Overtaken {
-    IsTriedAgain,
-    IsGivenUp,
-}
-
-/// A batch that could not be sent to its end, as [`SendError`].
-pub(crate) struct Stopped {
-    pub(crate) error: SqsError,
-    pub(crate) done: Vec<Done>,
-    pub(crate) left: Vec<Outgoing>,
-}
-
-/// As [`send_batch`], with all that SQS answers.
-pub(crate) async fn deliver(
-    client: &Client,
-    queue_url: &str,
-    options: &SendOptions,
-    overtaken: Overtaken,
-    batch: Vec<Outgoing>,
-) -> Result<Vec<Done>, Stopped> {
-    let backoff = RetryPolicy::default().with_jitter(JitterMode::Equal);
-    let mut done = Vec::with_capacity(batch.len());
-    let mut left = batch;
-    let mut is_in_doubt = false;
-    for attempt in (1..=TRIES).filter_map(NonZeroU32::new) {
-        match try_once(client, queue_url, options, &left).await {
-            Ok(mut results) => {
-                if options.fifo && overtaken == Overtaken::IsGivenUp {
-                    give_up_overtaken(&left, &mut results);
-                }
-                let mut again = Vec::new();
-                for (message, result) in left.into_iter().zip(results) {
-                    match result {
-                        Err(NotTaken { why: Why::Unavailable, .. }) if attempt.get() < TRIES => {
-                            again.push(message);
-                        }
-                        Err(NotTaken { why: Why::Unavailable, text }) if is_in_doubt => {
-                            done.push((message, Err(NotTaken { why: Why::InDoubt, text })));
-                        }
-                        result => done.push((message, result)),
-                    }
-                }
-                left = again;
-            }
-            Err(error) => {
-                is_in_doubt |= error.is_in_doubt;
-                let may_try_again = !is_in_doubt || options.in_doubt == InDoubt::SendAgain;
-                if may_try_again && error.kind.passes() && attempt.get() < TRIES {
-                    // After the wait.
-                } else if !is_in_doubt && (error.kind == SqsErrorKind::Other || !done.is_empty()) {
-                    // If some of the batch is sent already, the rest is reported as not taken.
-                    let why = if error.kind == SqsErrorKind::Other { Why::Refused } else { Why::Unavailable };
-                    let not_taken = || NotTaken { why, text: error.text.clone() };
-                    done.extend(left.drain(..).map(|message| (message, Err(not_taken()))));
-                } else {
-                    return Err(Stopped { error: SqsError { is_in_doubt, ..error }, done, left });
-                }
-            }
-        }
-        if left.is_empty() {
-            break;
-        }
-        tokio::time::sleep(backoff.delay(attempt, Jitter::new(fastrand::u32(..)))).await;
-    }
-    Ok(done)
-}
-
-/// Has no message tried again that would come behind later ones of its group.
-fn give_up_overtaken(batch: &[Outgoing], results: &mut [Result<Taken, NotTaken>]) {
-    let mut taken: Vec<&str> = Vec::new();
-    for (message, result) in batch.iter().zip(results).rev() {
-        let Some(group) = message.group.as_deref() else { continue };
-        match result {
-            Ok(_) => taken.push(group),
-            Err(not_taken) if not_taken.why == Why::Unavailable && taken.contains(&group) => {
-                not_taken.why = Why::Overtaken;
-                not_taken.text += "; it was not tried again, since later jobs of its group are in the queue, and would run before it";
-            }
-            Err(_) => {}
-        }
-    }
-}
+/// The answer to a request: for each message of its batch the id, or the reason for which SQS has not taken it.
+pub(crate) type Reply = Result<Vec<Result<Taken, NotTaken>>, SqsError>;
 
 /// Makes one request. Returns the answer to each entry.
 pub(crate) async fn try_once(
@@ -217,10 +177,11 @@ pub(crate) async fn try_once(
 ) -> Result<Vec<Result<Taken, NotTaken>>, SqsError> {
     let entries = batch.iter().enumerate().map(|(index, message)| entry(*options, index, message)).collect();
     let request = client.send_message_batch().queue_url(queue_url).set_entries(Some(entries));
-    let reply = request.send().await.map_err(|error| explain("SendMessageBatch", &error))?;
+    let reply =
+        in_time(async { request.send().await.map_err(|error| explain("SendMessageBatch", &error)) }).await?;
     let missing = || {
         let text = "the answer does not mention this message".to_owned();
-        Err(NotTaken { why: Why::Unavailable, text })
+        Err(NotTaken { why: Why::InDoubt, text })
     };
     let mut results: Vec<_> = batch.iter().map(|_| missing()).collect();
     let mut answer = |id: &str, result| {
@@ -238,6 +199,14 @@ pub(crate) async fn try_once(
         answer(&failed.id, Err(NotTaken { why, text }));
     }
     Ok(results)
+}
+
+/// Ends a request after some time, with an error in doubt.
+async fn in_time<T>(request: impl Future<Output = Result<T, SqsError>>) -> Result<T, SqsError> {
+    timeout(PATIENCE, request).await.unwrap_or_else(|_| {
+        let text = format!("SendMessageBatch: SQS has not answered within {} s", PATIENCE.as_secs());
+        Err(lost_answer(text))
+    })
 }
 
 fn entry(options: SendOptions, index: usize, message: &Outgoing) -> SendMessageBatchRequestEntry {
@@ -278,31 +247,32 @@ fn attribute(attribute: &Attribute) -> MessageAttributeValue {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
+    #[tokio::test(start_paused = true)]
+    async fn a_request_without_an_answer_is_in_doubt_after_a_minute() {
+        let begun = tokio::time::Instant::now();
+        let error = in_time(std::future::pending::<Result<(), SqsError>>()).await.unwrap_err();
+        assert!(error.is_in_doubt && error.kind.passes(), "{error}");
+        assert_eq!(begun.elapsed(), PATIENCE);
+        assert_eq!(in_time(async { Ok(1) }).await.unwrap(), 1);
+    }
+
     #[test]
-    fn a_message_is_tried_again_only_if_none_of_its_group_has_overtaken_it() {
-        let (taken, refused, unavailable) = ("taken", "refused", "unavailable");
-        let table = [
-            ("a", unavailable, Some(Why::Overtaken)),
-            ("b", unavailable, Some(Why::Unavailable)),
-            ("a", refused, Some(Why::Refused)),
-            ("a", unavailable, Some(Why::Overtaken)),
-            ("a", taken, None),
-            ("b", unavailable, Some(Why::Unavailable)),
-            ("a", unavailable, Some(Why::Unavailable)),
-        ];
-        let message = |group: &str| Outgoing { group: Some(group.into()), ..Outgoing::default() };
-        let batch: Vec<Outgoing> = table.iter().map(|(group, ..)| message(group)).collect();
-        let not_taken = |why| Err(NotTaken { why, text: String::new() });
-        let result = |&(_, result, _): &(&str, &str, Option<Why>)| match result {
-            "taken" => Ok(Taken { message_id: String::new(), sequence_number: None }),
-            "refused" => not_taken(Why::Refused),
-            _ => not_taken(Why::Unavailable),
-        };
-        let mut results: Vec<_> = table.iter().map(result).collect();
-        give_up_overtaken(&batch, &mut results);
-        let found: Vec<_> = results.into_iter().map(|result| result.err().map(|error| error.why)).collect();
-        assert_eq!(found, table.map(|(_, _, expected)| expected));
+    fn messages_in_doubt_are_not_reported_as_answered() {
+        let not_taken = |why| Err(NotTaken { why, text: format!("{why:?}") });
+        let message = |line| Outgoing { line, ..Outgoing::default() };
+        let taken = || Ok(Taken { message_id: "id".to_owned(), sequence_number: None });
+        let done = || vec![(message(0), taken()), (message(1), not_taken(Why::Refused))];
+        assert_eq!(sent(Ok(done())).unwrap().len(), 2);
+
+        let mut in_doubt = done();
+        in_doubt.push((message(2), not_taken(Why::InDoubt)));
+        let failed = sent(Ok(in_doubt)).unwrap_err();
+        assert!(failed.error.is_in_doubt);
+        assert_eq!(failed.left, [message(2)]);
+        let known = [(message(0), Ok("id".to_owned())), (message(1), Err("Refused".to_owned()))];
+        assert_eq!(failed.done, known);
     }
 }

@@ -7,10 +7,11 @@ use aws_sdk_sqs::Client;
 use drumline_runtime::SqsError;
 use drumline_runtime::aws::{Clients, is_fifo, queue_name};
 
+use crate::delivery::{TryOnce as _, deliver};
 use crate::error::{ProduceError, Unsent};
 use crate::pack::Outgoing;
 use crate::receipt::Receipt;
-use crate::send::{InDoubt, NotTaken, Overtaken, Reply, SendOptions, Taken, Why, deliver, try_once};
+use crate::send::{InDoubt, NotTaken, Reply, SendOptions, Taken, Target, Why};
 
 /// A queue that jobs are sent to. Cheap to clone; equal if the URLs are.
 #[derive(Clone)]
@@ -74,10 +75,8 @@ impl TargetQueue {
         for (place, message) in batch.iter_mut().enumerate() {
             message.line = place;
         }
-        let options = SendOptions { fifo: self.is_fifo(), in_doubt: self.in_doubt };
-        let delivered =
-            deliver(&self.address.client, self.url(), &options, Overtaken::IsGivenUp, batch).await;
-        let mut results = match delivered {
+        let Offloaded { ready: batch, refused } = self.offload(batch).await;
+        let mut results = match deliver(&self.target(), self.options(), batch).await {
             Ok(done) => done,
             Err(stopped) => {
                 let why = if stopped.error.is_in_doubt { Why::InDoubt } else { Why::Unavailable };
@@ -99,8 +98,7 @@ impl TargetQueue {
 
     /// Makes one request, without retries. Returns the answer to each entry.
     pub(crate) async fn try_once(&self, batch: &[Outgoing]) -> Reply {
-        let options = SendOptions { fifo: self.is_fifo(), in_doubt: self.in_doubt };
-        match try_once(&self.address.client, self.url(), &options, batch).await {
+        match self.target().try_once(batch).await {
             Ok(results) => Ok(results),
             Err(error) => Err(self.in_context(error).await),
         }
@@ -121,7 +119,15 @@ impl TargetQueue {
 
     /// Returns true if a message is sent again after a lost answer. A FIFO queue drops the second one.
     pub(crate) fn sends_again(&self) -> bool {
-        self.is_fifo() || self.in_doubt == InDoubt::SendAgain
+        self.options().sends_again()
+    }
+
+    fn options(&self) -> SendOptions {
+        SendOptions { fifo: self.is_fifo(), in_doubt: self.in_doubt }
+    }
+
+    fn target(&self) -> Target<'_> {
+        Target { client: &self.address.client, queue_url: self.url(), options: self.options() }
     }
 
     /// Returns the caller's result for a message with this job.

@@ -18,6 +18,8 @@ pub(super) enum EntryAnswer {
     Refused,
     /// SQS has not taken it this time.
     Failed,
+    /// The answer does not mention it: SQS may have taken it.
+    InDoubt,
 }
 
 /// The failure of a whole request.

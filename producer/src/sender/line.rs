@@ -19,13 +19,9 @@ use drumline::core::{Jitter, JitterMode};
 
 use super::answer::{Answer, End, EntryAnswer, RequestFailure};
 use super::groups::Groups;
+use crate::delivery::RESEND_WITHIN;
 use crate::pack::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES};
 use crate::send::TRIES;
-
-/// A FIFO queue remembers a deduplication id for 5 minutes. A message in doubt is sent again only within this time from the first try
-/// whose answer was lost, which leaves a minute for the request itself. See
-/// [Exactly-once processing](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-exactly-once-processing.html).
-const RESEND_WITHIN: Duration = Duration::from_secs(240);
 
 /// The number of a message, by the order of acceptance.
 pub(super) type Number = u64;
@@ -160,7 +156,8 @@ impl Line {
             message.tries += 1;
             let next = match answer {
                 Answer::Entries(entries) => {
-                    message.after_entry(entries.get(place).copied().unwrap_or(EntryAnswer::Failed))
+                    let entry = entries.get(place).copied().unwrap_or(EntryAnswer::InDoubt);
+                    message.after_entry(entry, left_at, self.sends_again)
                 }
                 Answer::Failed(failure) => message.after_failure(*failure, left_at, may_split),
             };
@@ -260,21 +257,30 @@ impl Waiting {
         if self.in_doubt_since.is_some() { End::InDoubt } else { end }
     }
 
-    fn after_entry(&self, answer: EntryAnswer) -> Next {
+    fn after_entry(&mut self, answer: EntryAnswer, left_at: Instant, sends_again: bool) -> Next {
         match answer {
             EntryAnswer::Sent => Next::Ends(End::Sent),
             EntryAnswer::Refused => Next::Ends(self.unless_in_doubt(End::Refused)),
             EntryAnswer::Failed => Next::Again { or_else: self.unless_in_doubt(End::NotSent) },
+            EntryAnswer::InDoubt => self.after_lost_answer(left_at, sends_again),
         }
     }
 
-    fn after_failure(&mut self, failure: RequestFailure, left_at: Instant, may_split: bool) -> Next {
+    fn after_lost_answer(&mut self, left_at: Instant, sends_again: bool) -> Next {
+        self.in_doubt_since.get_or_insert(left_at);
+        if sends_again { Next::Again { or_else: End::InDoubt } } else { Next::Ends(End::InDoubt) }
+    }
+
+    fn after_failure(
+        &mut self,
+        failure: RequestFailure,
+        left_at: Instant,
+        may_split: bool,
+        sends_again: bool,
+    ) -> Next {
         match failure {
             RequestFailure::Passing => Next::Again { or_else: self.unless_in_doubt(End::NotSent) },
-            RequestFailure::InDoubt => {
-                self.in_doubt_since.get_or_insert(left_at);
-                Next::Again { or_else: End::InDoubt }
-            }
+            RequestFailure::InDoubt => self.after_lost_answer(left_at, sends_again),
             RequestFailure::Refused if may_split => {
                 self.alone = true;
                 Next::SplitOff

@@ -180,8 +180,9 @@ impl World {
         let answer = match reply {
             Reply::Entries(mut entries) => {
                 entries.truncate(batch.messages.len());
-                for (number, entry) in batch.messages.iter().zip(&entries) {
-                    if *entry == EntryAnswer::Sent {
+                for (place, (number, entry)) in batch.messages.iter().zip(&entries).enumerate() {
+                    let may_be_taken = *entry == EntryAnswer::InDoubt && taken >> place & 1 == 1;
+                    if *entry == EntryAnswer::Sent || may_be_taken {
                         self.take(*number, left_at);
                     }
                 }
@@ -258,6 +259,7 @@ fn entry() -> impl Strategy<Value = EntryAnswer> {
         4 => Just(EntryAnswer::Sent),
         1 => Just(EntryAnswer::Refused),
         3 => Just(EntryAnswer::Failed),
+        1 => Just(EntryAnswer::InDoubt),
     ]
 }
 

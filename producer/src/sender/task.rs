@@ -15,6 +15,7 @@ use super::line::{Batch, Line, Number, Step};
 use super::options::SenderOptions;
 use super::requests::{Requests, answer};
 use super::ticket::Ticket;
+use crate::delivery::FORGOTTEN;
 use crate::pack::Outgoing;
 use crate::prepared::Prepared;
 use crate::send::Reply;
@@ -198,8 +199,14 @@ impl Task {
 
     fn give_up(&mut self, number: Number) {
         if let Some(held) = self.held.remove(&number) {
-            let reason = "its answer is lost, and SQS may no longer recognise it if it is sent again";
-            held.ticket.answer(Err(SendFailure::InDoubt(reason.to_owned())));
+            held.ticket.answer(Err(NotTaken { why: Why::InDoubt, text: FORGOTTEN.to_owned() }));
+        }
+        self.forget_if_empty(queue);
+    }
+
+    fn forget_if_empty(&mut self, queue: &TargetQueue) {
+        if self.destinations.get(queue.url()).is_some_and(|destination| destination.line.is_empty()) {
+            self.destinations.remove(queue.url());
         }
     }
 

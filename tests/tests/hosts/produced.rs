@@ -68,7 +68,8 @@ impl Shop {
         Self { producer, queue: queue.clone(), seen: Arc::default(), begun: Instant::now() }
     }
 
-    fn put(&self, Prepared { outgoing, .. }: &Prepared) {
+    fn put(&self, prepared: &Prepared) {
+        let outgoing = prepared.outgoing();
         self.queue.send_with(&outgoing.body, request(outgoing));
     }
 

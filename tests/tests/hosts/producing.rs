@@ -5,7 +5,7 @@ use std::time::Duration;
 use drumline::Job;
 use drumline::message::limits::MAX_MESSAGE_BYTES;
 use drumline::message::{Attribute, AttributeValue, Envelope, Message, Traceparent};
-use drumline_producer::{Outgoing, Prepared, ProduceError, Producer, SendJob};
+use drumline_producer::{Outgoing, ProduceError, Producer, SendJob};
 use drumline_queue::MessageState;
 use drumline_queue::api::{MessageAttributeValue, SendMessage};
 use drumline_tests::{LocalQueue, ModelQueue, Setup, client};
@@ -237,13 +237,14 @@ fn what_can_be_prepared_is_taken_by_the_queue_and_read_by_workers() {
     let drafts = any::<bool>().prop_flat_map(|fifo| (draft(fifo), Just(fifo)));
     let result = runner.run(&drafts, |(draft, fifo)| {
         let (_, queue, producer) = queues.iter().find(|queue| queue.0 == fifo).unwrap();
-        let Ok(Prepared { outgoing, .. }) = draft.job(producer).prepare() else { return Ok(()) };
+        let Ok(prepared) = draft.job(producer).prepare() else { return Ok(()) };
+        let outgoing = prepared.outgoing();
         taken.set(taken.get() + 1);
         let deduplication_id = fifo.then(|| outgoing.deduplication_id.clone());
         // Panics if the queue refuses it.
         let id = queue.send_with(
             &outgoing.body,
-            SendMessage { message_deduplication_id: deduplication_id, ..request(&outgoing) },
+            SendMessage { message_deduplication_id: deduplication_id, ..request(outgoing) },
         );
         prop_assert!(!id.is_empty());
         let message = Message {
@@ -254,7 +255,7 @@ fn what_can_be_prepared_is_taken_by_the_queue_and_read_by_workers() {
         };
         let envelope = Envelope::decode(&message).unwrap();
         prop_assert_eq!(&*envelope.job_type, Note::TYPE);
-        prop_assert_eq!(envelope.job_id, outgoing.job_id);
+        prop_assert_eq!(&envelope.job_id, &outgoing.job_id);
         let payload: Note = serde_json::from_str(envelope.payload.get()).unwrap();
         prop_assert_eq!(payload.text, &*draft.text);
         let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());

@@ -105,7 +105,7 @@ async fn send(
         let answer = send_batch(client, &queue.url, options, left).await;
         let (sent, failed) = match answer {
             Ok(sent) => (sent, None),
-            Err(SendError { error, done, left }) => (done, Some((error, left))),
+            Err(SendError { error, done, left, .. }) => (done, Some((error, left))),
         };
         note_sent(sent, progress, tally)?;
         let Some((error, rest)) = failed else { break };
