@@ -20,7 +20,14 @@ const BATCHES_AT_ONCE: usize = 8;
 /// A job that is to be sent, or the error for which it is not.
 pub(crate) struct Entry {
     pub(crate) job_type: String,
-    pub(crate) prepared: Result<Prepared, ProduceError>,
+    pub(crate) prepared: Result<Prepared, NotPrepared>,
+}
+
+/// A job that was refused before it was sent.
+pub(crate) struct NotPrepared {
+    pub(crate) error: ProduceError,
+    /// Its FIFO queue and message group, if both are known: later jobs of the group would run before it.
+    pub(crate) group: Option<(TargetQueue, Arc<str>)>,
 }
 
 /// A job's message with its result. The message's `line` is the job's position.
@@ -30,16 +37,31 @@ type Outcome = (Outgoing, Result<Receipt, ProduceError>);
 pub(crate) async fn dispatch(entries: Vec<Entry>) -> Result<Vec<Receipt>, PartialFailure> {
     let (mut sent, mut failed) = (Vec::new(), Vec::new());
     let mut queues: Vec<(TargetQueue, Vec<Outgoing>)> = Vec::new();
+    let mut stopped: HashSet<(String, Arc<str>)> = HashSet::new();
     for (position, Entry { job_type, prepared }) in entries.into_iter().enumerate() {
         match prepared {
             Ok(Prepared { queue, outgoing }) => {
                 let outgoing = Outgoing { line: position, ..outgoing };
+                let group = outgoing.group.as_ref().filter(|_| !stopped.is_empty());
+                if group.is_some_and(|group| stopped.contains(&(queue.url().to_owned(), Arc::clone(group)))) {
+                    let error = queue.out_of_order(&outgoing);
+                    failed.push(FailedJob {
+                        position,
+                        job_type,
+                        error,
+                        prepared: Some(Prepared { queue, outgoing }),
+                    });
+                    continue;
+                }
                 match queues.iter_mut().find(|(known, _)| *known == queue) {
                     Some((_, messages)) => messages.push(outgoing),
                     None => queues.push((queue, vec![outgoing])),
                 }
             }
-            Err(error) => failed.push(FailedJob { position, job_type, error, prepared: None }),
+            Err(NotPrepared { error, group }) => {
+                stopped.extend(group.map(|(queue, group)| (queue.url().to_owned(), group)));
+                failed.push(FailedJob { position, job_type, error, prepared: None });
+            }
         }
     }
     let outcomes = join_all(queues.into_iter().map(|(queue, messages)| async move {

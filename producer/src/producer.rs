@@ -109,8 +109,9 @@ impl Producer {
     /// sends them, ten to a request.
     ///
     /// Each job stands for itself: one that is refused or not taken holds up no other. Only in a FIFO queue later jobs of its group are
-    /// not sent either, as far as they were not in the same request: they would run before it. The error names each job that was not
-    /// sent.
+    /// not sent either: they would run before it. Two kinds of later jobs are sent all the same: those that were in one request with a
+    /// job that SQS has not taken, and those after a job that was refused because its queue is not known, or its group missing or not
+    /// allowed, so that it belongs to no group. The error names each job that was not sent.
     pub fn send_all(&self, jobs: impl IntoIterator<Item = SendJob>) -> SendAll {
         SendAll { jobs: jobs.into_iter().collect(), within: None }
     }

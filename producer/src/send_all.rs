@@ -4,7 +4,7 @@ use std::future::IntoFuture;
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::dispatch::{Entry, dispatch};
+use crate::dispatch::{Entry, NotPrepared, dispatch};
 use crate::options::{Place, Spread};
 use crate::partial_failure::PartialFailure;
 use crate::receipt::Receipt;
@@ -31,7 +31,8 @@ impl SendAll {
             if let Some(within) = within {
                 job.options.spread = Some(Spread { within, place: Place::Nth(index, count) });
             }
-            Entry { job_type: job.job_type().to_owned(), prepared: job.prepare() }
+            let (job_type, group) = (job.job_type().to_owned(), job.fifo_group());
+            Entry { job_type, prepared: job.prepare().map_err(|error| NotPrepared { error, group }) }
         })
         .collect()
     }
@@ -72,7 +73,34 @@ mod tests {
             None => producer.send(&Tick {}),
         };
         let all = producer.send_all((0..count).map(|_| job())).spread(Duration::from_secs(within));
-        all.entries().into_iter().map(|entry| entry.prepared.unwrap().outgoing.delay_secs).collect()
+        all.entries().into_iter().map(|entry| entry.prepared.ok().unwrap().outgoing.delay_secs).collect()
+    }
+
+    #[tokio::test]
+    async fn after_a_refused_job_no_later_one_of_its_group_is_sent_to_a_fifo_queue() {
+        let config = aws_sdk_sqs::Config::builder().behavior_version(BehaviorVersion::latest());
+        let producer = |queue: &str| Producer::new(Client::from_conf(config.clone().build()), queue);
+        let fifo = producer("http://127.0.0.1:9/1/jobs.fifo");
+        // All that are left are refused or held up, so that nothing is sent.
+        let jobs = [
+            fifo.send(&Tick {}).group("a").attribute("AWS.x", "refused"),
+            fifo.send(&Tick {}).group("a"),
+            fifo.send(&Tick {}),
+            fifo.send(&Tick {}).group("b").delay(Duration::from_secs(1)),
+            fifo.send(&Tick {}).group("b"),
+        ];
+        let failure = fifo.send_all(jobs).await.unwrap_err();
+        let refused = |job: &crate::FailedJob| matches!(job.error, crate::ProduceError::Refused(_));
+        let refusals: Vec<_> = failure.failed.iter().map(refused).collect();
+        assert_eq!(refusals, [true, false, true, true, false]);
+        assert!(failure.failed[1].error.to_string().contains("an earlier job of its group a was not sent"));
+        assert_eq!(failure.into_prepared().len(), 2, "they can be sent later");
+
+        let group_of = |job: crate::SendJob| job.fifo_group().map(|(_, group)| group.to_string());
+        assert_eq!(group_of(fifo.send(&Tick {}).group("b")).as_deref(), Some("b"));
+        assert_eq!(group_of(fifo.send(&Tick {})), None, "it is not known");
+        let standard = producer("http://127.0.0.1:9/1/jobs");
+        assert_eq!(group_of(standard.send(&Tick {}).group("b")), None, "it orders nothing");
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::pack::Outgoing;
 use crate::prepared::Prepared;
 use crate::receipt::Receipt;
 use crate::routes::Routes;
+use crate::target_queue::TargetQueue;
 use crate::unsendable::Unsendable;
 
 /// Characters that JSON allows in a text and SQS does not allow in a body. An escape in the text means the same.
@@ -62,6 +63,13 @@ impl SendJob {
 
     pub(crate) fn job_type(&self) -> &'static str {
         self.job_type
+    }
+
+    /// Returns the job's FIFO queue and its message group, if both are known.
+    pub(crate) fn fifo_group(&self) -> Option<(TargetQueue, Arc<str>)> {
+        let queue = self.routes.queue_of(self.job_type).ok().filter(TargetQueue::is_fifo)?;
+        let group = self.options.group(&queue).ok().flatten()?;
+        Some((queue, group))
     }
 
     /// Delays the job: whole seconds, at most 15 minutes. A FIFO queue has no delay of single messages.
