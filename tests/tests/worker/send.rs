@@ -45,13 +45,13 @@ fn lines(bodies: impl IntoIterator<Item = Value>) -> String {
 #[tokio::test]
 async fn one_job_from_the_command_line() {
     let queue = TestQueue::create("send", Setup::default()).await;
-    let args = ["--type", "email.send", "--payload", r#"{"userId":7}"#, "--correlation-id", "order-1"];
+    let args = ["--type", "crm.note", "--payload", r#"{"userId":7}"#, "--correlation-id", "order-1"];
     let finished = send(&queue.url, &args).finish().await;
     assert_eq!(finished.status, Some(0), "{}", finished.errors());
     let bodies = same_ids(&queue, &finished).await;
     assert_eq!(bodies.len(), 1);
     let body = &bodies[0];
-    assert_eq!((&body["type"], &body["payload"]), (&json!("email.send"), &json!({ "userId": 7 })));
+    assert_eq!((&body["type"], &body["payload"]), (&json!("crm.note"), &json!({ "userId": 7 })));
     assert_eq!((&body["schemaVersion"], &body["correlationId"]), (&json!(1), &json!("order-1")));
     assert!(body["jobId"].as_str().is_some_and(|id| id.len() == 26), "{body}");
     assert!(body["createdAt"].as_str().is_some_and(|time| time.ends_with('Z')), "{body}");
