@@ -3,6 +3,7 @@
 mod claims;
 mod receiving;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -170,9 +171,7 @@ fn decided(queue: &str, message: &Message, outcome: &Outcome, run: Option<&RunFa
     let known_before = run.is_none_or(|run| matches!(run.ending, Ending::FailedPermanently { .. }));
     let message_id = &*message.id;
     let job_id = run.and_then(|run| run.identity.as_ref()).map(|identity| &**identity.job_id());
-    // A payload that was not read is no attempt: none is counted, and nothing but a claim knows how many have been.
-    let attempt =
-        run.filter(|run| !matches!(run.ending, Ending::PayloadUnavailable { .. })).map(|run| run.attempt);
+    let attempt = run.and_then(attempt_of);
     let took_secs = run.map(|run| run.took.as_secs_f64());
     let class = run.and_then(|run| run.ending.class()).map(FailureClass::label);
     let reason = run.and_then(|run| run.ending.reason());
@@ -234,18 +233,7 @@ fn decided(queue: &str, message: &Message, outcome: &Outcome, run: Option<&RunFa
                 Some(Ending::OutOfResources { .. }) => "out of resources, trying again later",
                 Some(Ending::StoreUnavailable { .. }) => "not run without a claim, trying again later",
                 Some(Ending::PayloadUnavailable { .. }) => {
-                    return warn!(
-                        queue,
-                        message_id,
-                        job_id,
-                        "type" = job_type,
-                        took_secs,
-                        class,
-                        reason,
-                        receive_count = message.receive_count,
-                        retry_in_secs,
-                        "payload not read, trying again later"
-                    );
+                    return log_unread(queue, message, run, retry_in_secs);
                 }
                 _ => "failed, trying again later",
             };
@@ -283,6 +271,27 @@ fn decided(queue: &str, message: &Message, outcome: &Outcome, run: Option<&RunFa
             warn!(queue, message_id, job_id, "type" = job_type, attempt, took_secs, "left alone");
         }
     }
+}
+
+/// A payload that was not read is no attempt: none is counted, and nothing but a claim knows how many have been.
+fn attempt_of(run: &RunFacts) -> Option<NonZeroU32> {
+    (!matches!(run.ending, Ending::PayloadUnavailable { .. })).then_some(run.attempt)
+}
+
+/// A payload could not be read, and is tried again later.
+fn log_unread(queue: &str, message: &Message, run: Option<&RunFacts>, retry_in_secs: f64) {
+    warn!(
+        queue,
+        message_id = &*message.id,
+        job_id = run.and_then(|run| run.identity.as_ref()).map(|identity| &**identity.job_id()),
+        "type" = run.and_then(RunFacts::job_type),
+        took_secs = run.map(|run| run.took.as_secs_f64()),
+        class = run.and_then(|run| run.ending.class()).map(FailureClass::label),
+        reason = run.and_then(|run| run.ending.reason()),
+        receive_count = message.receive_count,
+        retry_in_secs,
+        "payload not read, trying again later"
+    );
 }
 
 /// A message is deleted without a run, since a run of the same identity has succeeded.

@@ -185,9 +185,9 @@ impl Delivery {
         is_last: bool,
     ) -> Result<(), Stopped> {
         if error.is_in_doubt {
-            batch.iter_mut().for_each(|waiting| {
+            for waiting in &mut batch {
                 waiting.in_doubt_since.get_or_insert(sent_at);
-            });
+            }
         }
         let may_try_again = error.kind.passes() && (!error.is_in_doubt || self.options.sends_again());
         if may_try_again && !is_last {

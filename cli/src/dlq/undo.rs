@@ -118,7 +118,7 @@ pub(super) async fn undo(args: &UndoArgs, environment: &Environment) -> Result<E
         let export = Export::open(place, &undone, config).await?;
         put_all_back(&queue, &undone.name, export, &kept, &mut progress, &mut tally, &log).await
     };
-    let result = unless_interrupted(work).await;
+    let result = Box::pin(unless_interrupted(work)).await;
     let name = log.action().name.clone();
     log.report(tally.counts());
     log.end_as(&result, (tally.left > 0).then_some("some letters could not be sent")).await;
