@@ -171,11 +171,10 @@ fn decided(queue: &str, message: &Message, outcome: &Outcome, run: Option<&RunFa
     let known_before = run.is_none_or(|run| matches!(run.ending, Ending::FailedPermanently { .. }));
     let message_id = &*message.id;
     let job_id = run.and_then(|run| run.identity.as_ref()).map(|identity| &**identity.job_id());
-    let attempt = run.and_then(attempt_of);
     let took_secs = run.map(|run| run.took.as_secs_f64());
     let class = run.and_then(|run| run.ending.class()).map(FailureClass::label);
     let reason = run.and_then(|run| run.ending.reason());
-    let ending = run.map(|run| &run.ending);
+    let (ending, attempt) = (run.map(|run| &run.ending), run.and_then(attempt_of));
     if let (Outcome::Ack, Some(Ending::DoneBefore(duplicate))) = (outcome, ending) {
         return log_duplicate(queue, message, run, duplicate);
     }
