@@ -106,6 +106,7 @@ run "the_function_knows_its_queue_and_its_store" {
       DRUMLINE_STORE_URL          = "dynamodb://jobs-store"
       DRUMLINE_FORWARD_TO         = ""
       DRUMLINE_LOG_FORMAT         = "json"
+      DRUMLINE_PAYLOAD_BUCKETS    = ""
       DRUMLINE_SAMPLE_JOBS        = ""
       ORDERS_BUCKET               = "orders"
     })
